@@ -1,0 +1,3 @@
+"""Goodsgate: the goods-in gate for product data."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,114 @@
+"""Every setting: its unit (at the end of its name), its default, its bound.
+
+Read from the TOML file named by ``GOODSGATE_CONFIG`` (or ``goodsgate.toml`` in the working folder), then from
+``GOODSGATE_<NAME>`` in the environment, which wins.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class ConfigError(Exception):
+    """A setting is unknown or out of bounds; the message names it, its value and its bound."""
+
+
+Seconds = Annotated[float, Meta(ge=0.01, le=3600)]
+Bytes = Annotated[int, Meta(ge=1, le=1024**5)]
+Days = Annotated[float, Meta(gt=0, le=3650)]
+Count = Annotated[int, Meta(ge=1, le=10**9)]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings. Each is documented in ``docs/reference/settings.md`` (tested)."""
+
+    # where
+    store: str = "goodsgate-data"
+    """A folder (embedded store), or later a postgresql:// address."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8480
+    """0 takes a free port."""
+    workers: Annotated[int, Meta(ge=0, le=64)] = 1
+    """Worker processes that serve starts; the embedded store works with one."""
+    log_level: str = "info"
+
+    # at the door
+    body_bytes_max: Bytes = 64 * 1024**3
+    body_idle_seconds: Seconds = 60.0
+    """A body that stands still this long is given up."""
+    threads: Annotated[int, Meta(ge=1, le=256)] = 8
+    """Threads behind the door of one API process."""
+    sessions_max: Count = 500
+    """Long polls and event streams open at once."""
+    wait_seconds_max: Seconds = 60.0
+    page_rows_max: Count = 1_000
+    reference_body_bytes_max: Bytes = 256 * 1024**2
+    document_bytes_max: Bytes = 1024**2
+    """Bodies of small administrative requests."""
+    open_rounds_max: Count = 10_000
+    """Rounds of one merchant that are queued or worked at once."""
+    small_payload_bytes: Bytes = 256 * 1024
+    """Payloads up to this are kept in the intake file itself."""
+
+    # reading
+    block_bytes: Bytes = 16 * 1024**2
+    block_records_max: Count = 32_768
+    line_bytes_max: Bytes = 1024**2
+    cell_bytes_max: Bytes = 256 * 1024
+    columns_max: Count = 2_000
+    records_max: Count = 50_000_000
+    inflate_ratio_max: Count = 500
+    unpacked_bytes_max: Bytes = 1024**4
+    xlsx_bytes_max: Bytes = 64 * 1024**2
+    xlsx_unpacked_bytes_max: Bytes = 512 * 1024**2
+    depth_max: Annotated[int, Meta(ge=2, le=100)] = 16
+    """Nesting of a record."""
+    issues_per_record_max: Count = 100
+    reference_entries_max: Count = 1_000_000
+    """Entries of one kind of one merchant."""
+
+    # working
+    lease_seconds: Seconds = 15.0
+    poll_seconds: Annotated[float, Meta(ge=0.001, le=60)] = 0.02
+    claim_works_max: Count = 64
+    claim_bytes_max: Bytes = 8 * 1024**2
+    """Small batches of a lane are claimed together up to these."""
+    catalogue_cache_bytes: Bytes = 128 * 1024**2
+
+    # keeping
+    payload_days: Days = 7.0
+    report_days: Days = 30.0
+    batch_days: Days = 400.0
+    answer_hours: Annotated[float, Meta(gt=0, le=8760)] = 24.0
+    """How long an idempotency key is remembered."""
+    tombstone_days: Days = 30.0
+    sweep_seconds: Seconds = 60.0
+
+
+def load(path: Path | None = None, environ: dict[str, str] | None = None, **given: object) -> Config:
+    """Settings from file, environment and `given` (which wins); raises ConfigError."""
+    environ = dict(os.environ) if environ is None else environ
+    named = path or (Path(environ["GOODSGATE_CONFIG"]) if "GOODSGATE_CONFIG" in environ else None)
+    values: dict[str, object] = {}
+    file = named or Path("goodsgate.toml")
+    if named or file.exists():
+        try:
+            values.update(tomllib.loads(file.read_text("utf-8")))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+            raise ConfigError(f"{file}: {fault}") from fault
+    for name in Config.__struct_fields__:
+        text = environ.get(f"GOODSGATE_{name.upper()}")
+        if text is not None:
+            values[name] = text
+    values.update({name: value for name, value in given.items() if value is not None})
+    unknown = sorted(set(values) - set(Config.__struct_fields__))
+    if unknown:
+        raise ConfigError(f"no such setting: {', '.join(unknown)}")
+    try:
+        return msgspec.convert(values, Config, strict=False)
+    except msgspec.ValidationError as fault:
+        raise ConfigError(str(fault)) from fault

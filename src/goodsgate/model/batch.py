@@ -1,0 +1,227 @@
+"""Batches, rounds, records and what became of them."""
+
+import secrets
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from goodsgate.model.issue import Issue
+
+
+class Kind(StrEnum):
+    """What a record describes; each merchant has one lane a kind."""
+
+    PRODUCT = "product"
+    PRICE = "price"
+    STOCK = "stock"
+
+
+class Verb(StrEnum):
+    """What a record asks for.
+
+    ``upsert`` replaces or makes, ``create`` refuses a held key, ``update`` refuses an unknown key and merges
+    (RFC 7396, top level and below), ``delete`` needs the key alone.
+    """
+
+    UPSERT = "upsert"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class State(StrEnum):
+    """Where a batch is."""
+
+    RECEIVING = "receiving"
+    QUEUED = "queued"
+    WORKING = "working"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    BROKEN = "broken"
+
+
+class Outcome(StrEnum):
+    """How a finished batch went; computed from the counts."""
+
+    CLEAN = "clean"
+    PARTIAL = "partial"
+    REJECTED = "rejected"
+
+
+class Result(StrEnum):
+    """What became of one record."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+RESULTS: tuple[Result, ...] = tuple(Result)
+"""A result is stored as one byte: its place in this tuple. The order never changes; new ones go at the end."""
+
+RESULT_BYTE: dict[Result, int] = {result: byte for byte, result in enumerate(RESULTS)}
+
+ENDED = frozenset({State.FINISHED, State.CANCELLED, State.BROKEN})
+
+
+class RoundKind(StrEnum):
+    """Why the records of a batch are worked: sent first, sent again corrected, run again, or no longer in a full feed."""
+
+    SUBMISSION = "submission"
+    FIX = "fix"
+    RETRY = "retry"
+    REMOVAL = "removal"
+
+
+class Treatment(StrEnum):
+    """How strict a policy is about one thing."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+    OFF = "off"
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one submission wants to be treated; kept with the batch."""
+
+    verb: Verb = Verb.UPSERT
+    duplicates: Treatment = Treatment.WARN
+    references: Treatment = Treatment.WARN
+    mode: Literal["delta", "full"] = "delta"
+    delete_share_max: float = 0.1
+    """Share (0 to 1) of the held items that ``mode=full`` may delete without being confirmed."""
+    currency: str | None = None
+    """ISO 4217 code of prices that name none."""
+    decimal: Literal["point", "comma"] = "point"
+    mapping: dict[str, list[str]] = {}
+    """Submitter's column or member → our fields; an empty list leaves the column out of checks (it is still kept)."""
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Records by result."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    cancelled: int = 0
+
+    @property
+    def accounted(self) -> int:
+        """Records that have a result."""
+        return (
+            self.created + self.updated + self.unchanged + self.deleted + self.superseded + self.rejected
+            + self.cancelled
+        )
+
+    def plus(self, other: "Counts", /) -> "Counts":
+        """Add field by field; ``other`` may hold negative numbers (a fix moves records)."""
+        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
+
+class Withheld(msgspec.Struct, frozen=True, kw_only=True):
+    """Deletions of a full feed that wait to be confirmed, because they are more than the policy's share."""
+
+    held: int
+    missing: int
+
+    @property
+    def share(self) -> float:
+        """Missing over held, 0 to 1."""
+        return self.missing / self.held if self.held else 0.0
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """The durable thing a submission becomes."""
+
+    merchant: str
+    id: str
+    kind: Kind
+    collection: str
+    policy: Policy
+    format: str
+    """ndjson, json, csv, tsv or xlsx."""
+    packing: str
+    """identity, gzip or zstd."""
+    label: str
+    """What the submitter calls it, usually a file name; may be empty."""
+    face: str
+    state: State
+    cancelling: bool = False
+    """A cancel was asked for and has not taken effect yet."""
+    counts: Counts
+    warned: int = 0
+    """Records that were not rejected and have at least one issue."""
+    total: int | None
+    """Records in all; None until the payload has been read to its end."""
+    bytes_total: int
+    """Payload bytes as received (packed)."""
+    bytes_done: int
+    position: int | None
+    """Rounds of its lane that are worked before it; 0 while working, None once ended."""
+    rounds: int
+    """Rounds so far, 1 after the submission."""
+    columns: list[str] | None = None
+    """The submitter's own header, in its order; None for JSON."""
+    withheld: Withheld | None = None
+    received_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    facts: dict[str, str] = {}
+    """What a face wants kept with the batch and given back; the engine never reads it."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it went, once finished."""
+        if self.state is not State.FINISHED:
+            return None
+        if not self.counts.rejected:
+            return Outcome.CLEAN
+        return Outcome.REJECTED if self.counts.rejected == self.counts.accounted else Outcome.PARTIAL
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with one record: all its issues and, where it was rejected, the record as received."""
+
+    number: int
+    """Record number from 1; 0 speaks of the file as a whole."""
+    place: int
+    """Line or row in the submitter's file, from 1; 0 where there is none."""
+    key: str | None
+    result: Result | None
+    """None for the file as a whole."""
+    issues: list[Issue]
+    raw: bytes | None = None
+    """The rejected record as received: the line of NDJSON or the JSON array of the row's cells; None if not rejected."""
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Issues of a batch that say the same."""
+
+    code: str
+    severity: str
+    field: str
+    """JSON Pointer with ``*`` for array positions; empty for the whole record."""
+    count: int
+    """Issues, not records."""
+    top: list[tuple[str, int]]
+    """Most frequent values (as received, cut) with their counts; counts are lower bounds past 64 distinct values."""
+
+
+def new_id() -> str:
+    """32 hex digits that sort by time of making (48 bits of milliseconds, then 80 random bits)."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def now() -> datetime:
+    """The time, aware and in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,112 @@
+"""What the shop holds, who submits to it, and what rules look up."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from goodsgate.model.batch import Kind
+
+KEY_SEPARATOR = "\x1f"
+"""Between SKU and location in the key of a price or stock item; SKUs hold no control characters."""
+
+
+def item_key(sku: str, location: str | None = None, /) -> str:
+    """One text under which an item is held: the SKU, or SKU and location of a price or stock."""
+    return f"{sku}{KEY_SEPARATOR}{location}" if location else sku
+
+
+def split_key(key: str, /) -> tuple[str, str | None]:
+    """SKU and location of a key."""
+    sku, _, location = key.partition(KEY_SEPARATOR)
+    return sku, location or None
+
+
+def shown_key(key: str | None, /) -> str | None:
+    """The key as people and answers see it: ``sku`` or ``sku@location``."""
+    return key.replace(KEY_SEPARATOR, "@") if key else key
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What apply must know of an item that is held."""
+
+    hash: bytes | None
+    """16 bytes of the document's hash; None for a tombstone, the trace of a versioned delete."""
+    version: int | None
+    document: bytes | None = None
+    """Filled in only where the documents were asked for."""
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the catalogue."""
+
+    kind: Kind
+    collection: str
+    key: str
+    document: bytes
+    """JSON, our field names, unknown members byte for byte as they came."""
+    version: int | None
+    batch: str
+    """The batch that last wrote it."""
+    written_at: datetime
+
+
+class Write(msgspec.Struct, frozen=True):
+    """An item as it is to be held from now on."""
+
+    key: str
+    hash: bytes
+    document: bytes
+    version: int | None
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """An item not to be held any more; with a version it leaves a tombstone that refuses older writes."""
+
+    key: str
+    version: int | None
+
+
+class Merchant(msgspec.Struct, frozen=True, kw_only=True):
+    """Who submits."""
+
+    id: str
+    """1 to 64 of ``a-z 0-9 - _``, chosen by the operator."""
+    name: str
+    made_at: datetime
+
+
+class Scope(StrEnum):
+    """What a key may do. ``admin`` includes the others and may act for every merchant."""
+
+    SUBMIT = "submit"
+    READ = "read"
+    ADMIN = "admin"
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential; only the SHA-256 of its secret is kept."""
+
+    id: str
+    """Public part, shown in lists; the secret is ``gg_<id>_<random>``."""
+    digest: bytes
+    merchant: str
+    scopes: frozenset[Scope]
+    label: str = ""
+    made_at: datetime
+    revoked_at: datetime | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry of reference data."""
+
+    code: str
+    """Unique inside its kind: the brand's name, the category's path or id, ``category/attribute``, the HS code …"""
+    name: str = ""
+    parent: str | None = None
+    data: dict[str, object] = {}
+    """Kind's own: an attribute's ``type``, ``required``, ``allowed``, ``unit``, ``minimum``, ``maximum``."""
+
+
+REFERENCE_KINDS = ("brand", "category", "attribute", "location", "tax_rule", "hs_code")
+"""Kinds a merchant loads. Currency, country and unit come from libraries and are read-only."""

@@ -1,0 +1,115 @@
+"""Issues and the one table of their codes."""
+
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["error", "warning"]
+
+VALUE_CHARACTERS_MAX = 200
+"""Longest value that an issue repeats; longer ones are cut with an ellipsis."""
+
+
+class Code(msgspec.Struct, frozen=True):
+    """One entry of the table of codes; a code never changes its meaning."""
+
+    severity: Severity
+    """Error rejects the record; warning does not. A policy may make a reference issue a warning."""
+    template: str
+    """Message; may name {value}, {expected}, {field} and {suggestion}."""
+    about: Literal["file", "record"] = "record"
+
+
+class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is wrong with one field of one record."""
+
+    code: str
+    path: str = ""
+    """JSON Pointer (RFC 6901) into the record in Goodsgate's field names; empty for the whole record."""
+    column: str | None = None
+    """The submitter's own column or member, where it differs from the path."""
+    value: str | None = None
+    """As received, cut to VALUE_CHARACTERS_MAX; None where the field is missing."""
+    expected: str | None = None
+    suggestion: str | None = None
+    """A value a machine can put in place of the one received."""
+    severity: Severity = "error"
+
+    @property
+    def message(self) -> str:
+        """One sentence for people."""
+        name = self.column or self.path.lstrip("/") or "record"
+        return CODES[self.code].template.format(
+            value=self.value, expected=self.expected, field=name, suggestion=self.suggestion
+        )
+
+    @property
+    def field(self) -> str:
+        """The path with array positions as ``*``, by which issues are grouped."""
+        if not any(character.isdigit() for character in self.path):
+            return self.path
+        return "/".join("*" if part.isdigit() else part for part in self.path.split("/"))
+
+
+def cut(value: object) -> str | None:
+    """The value as an issue repeats it."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= VALUE_CHARACTERS_MAX else text[: VALUE_CHARACTERS_MAX - 1] + "…"
+
+
+def issue(
+    code: str, path: str = "", *, value: object = None, expected: str | None = None, suggestion: str | None = None,
+    severity: Severity | None = None,
+) -> Issue:
+    """Make an issue with the severity of the table unless another is given."""
+    return Issue(
+        code=code, path=path, value=cut(value), expected=expected, suggestion=suggestion,
+        severity=severity or CODES[code].severity,
+    )
+
+
+def _error(template: str) -> Code:
+    return Code("error", template)
+
+
+def _warning(template: str) -> Code:
+    return Code("warning", template)
+
+
+CODES: dict[str, Code] = {
+    # the file as a whole (record number 0)
+    "encoding_guessed": Code("warning", "The file is not UTF-8; it was read as {value}.", "file"),
+    "header_duplicate": Code("warning", "The column {value} appears more than once; only the first is used.", "file"),
+    "header_unknown": Code("warning", "The column {value} is not a field we know; it is kept as it is. {suggestion}", "file"),
+    "rows_empty": Code("warning", "{value} empty lines were passed over.", "file"),
+    "sheets_ignored": Code("warning", "Only the first sheet was read; not read: {value}.", "file"),
+    "payload_empty": Code("error", "There is no record in the file.", "file"),
+    "payload_truncated": Code("error", "The file breaks off in the middle: {value}.", "file"),
+    "payload_corrupt": Code("error", "The file cannot be read further: {value}.", "file"),
+    "payload_inflates": Code("error", "The file unpacks to far more than it should ({value}); expected {expected}.", "file"),
+    "records_too_many": Code("error", "The file holds more records than allowed; expected {expected}.", "file"),
+    "columns_too_many": Code("error", "The file has {value} columns; expected {expected}.", "file"),
+    # reading one record
+    "line_unreadable": _error("This is not valid JSON: {value}."),
+    "line_too_long": _error("The line is longer than allowed; expected {expected}."),
+    "line_too_deep": _error("The record is nested deeper than allowed; expected {expected}."),
+    "line_incomplete": _error("The last line breaks off: {value}."),
+    "record_not_object": _error("A record must be a JSON object, not {value}."),
+    "cell_too_long": _error("The cell is longer than allowed; expected {expected}."),
+    "row_ragged": _error("The row has {value} cells; expected {expected}."),
+    "nul_bytes": _error("The record holds NUL bytes."),
+    "encoding_broken": _error("The record holds bytes that are not {expected}: {value}."),
+    "verb_unknown": _error("The verb {value} is not known; expected {expected}."),
+    "field_type": _error("{field} has the wrong type; expected {expected}."),
+    # the key and what is held
+    "duplicate_in_batch": _error("The key {value} appears more than once in this batch."),
+    "key_held": _error("An item with the key {value} is already held; create does not replace it."),
+    "key_unknown": _error("No item with the key {value} is held; update does not create one."),
+    "key_not_held": _warning("No item with the key {value} is held; there was nothing to delete."),
+    "sku_case_twin": _warning("{value} differs only by case from {expected}, which is another item."),
+    "row_not_rejected": _error("_row {value} does not name a rejected record of this batch."),
+    "internal_fault": _error("Goodsgate failed on this record; the fault is logged as {value}."),
+}
+"""Name → entry. The one table: rules, formats and engine take their codes from here."""

@@ -1,0 +1,1 @@
+"""One record → issues; pure functions, grouped by what they look at."""

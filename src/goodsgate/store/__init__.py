@@ -1,0 +1,1 @@
+"""Where everything is kept: the contract, the contract enforced, and its implementations."""

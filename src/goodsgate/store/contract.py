@@ -1,0 +1,377 @@
+"""The store's contract, in the engine's words; each method is one transaction.
+
+Every implementation keeps what is said here, `strict.py` checks it on every call in the tests, and one conformance
+suite over all implementations (`tests/store/`) is the definition of done. Nothing here knows SQL, HTTP or a face.
+
+Threads: a store may be used from several threads at once; an implementation keeps one connection a thread.
+Processes: any number may read and submit; see each implementation for how many may work.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from goodsgate.model.batch import Batch, Counts, Finding, Group, Kind, Policy, Result, RoundKind, State, Withheld
+from goodsgate.model.catalogue import Delete, Entry, Held, Item, Key, Merchant, Write
+from goodsgate.model.issue import Issue
+
+
+class StoreError(Exception):
+    """Root of what a store raises on purpose."""
+
+
+class StoreFull(StoreError):
+    """The disk or the quota is full; nothing of the call remains."""
+
+
+class StoreBusy(StoreError):
+    """Another writer held the store too long; nothing of the call remains, calling again may succeed."""
+
+
+class LeaseLost(StoreError):
+    """The claim's lease was taken by somebody else; nothing of the call remains."""
+
+
+class KeyInUse(StoreError):
+    """The idempotency key belongs to a submission that is still being received."""
+
+
+class QueueFull(StoreError):
+    """The merchant has as many open rounds as it may have."""
+
+
+class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch about to be received."""
+
+    merchant: str
+    id: str
+    kind: Kind
+    collection: str
+    policy: Policy
+    format: str
+    packing: str
+    label: str = ""
+    face: str = "native"
+    facts: dict[str, str] = {}
+
+
+class NewRound(msgspec.Struct, frozen=True, kw_only=True):
+    """One more pass over records of a batch that has ended; a fix carries a payload, the others none."""
+
+    merchant: str
+    batch: str
+    kind: RoundKind
+    format: str = "ndjson"
+    packing: str = "identity"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What an idempotency key remembers of a submission that was answered."""
+
+    fingerprint: bytes
+    body: bytes
+    """The first answer, to be given again as it was."""
+    batch: str
+
+
+class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
+    """A reserved idempotency key, to be answered in the transaction that seals its submission."""
+
+    key: str
+    fingerprint: bytes
+    answer: Callable[[Batch], bytes]
+    """Words the first answer; called inside the transaction with the batch as it now is."""
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """One claimed round of one batch, with where it stands."""
+
+    merchant: str
+    batch: str
+    round: int
+    """0 for the submission, then 1, 2, …"""
+    round_kind: RoundKind
+    kind: Kind
+    collection: str
+    policy: Policy
+    format: str
+    packing: str
+    bytes_total: int
+    received_at: datetime
+    cancelling: bool
+    portions: int
+    """Portions of this round already settled; the next one has this number (from 0)."""
+    records: int
+    """Records of this round already settled, so the next record of the round's source has this number + 1."""
+    total: int
+    """Records of the whole batch that have a number, over all rounds."""
+    columns: list[str] | None
+    """The submission's header; None before its first portion and for JSON."""
+    mapping: dict[str, list[str]] | None
+    """The shape of the submission as its first portion settled it (see Portion.mapping)."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's time-limited right to work the head of one lane."""
+
+    merchant: str
+    kind: Kind
+    worker: str
+    attempt: int
+    """Fencing token: settle and renew with an older one raise LeaseLost."""
+    until: datetime
+    works: list[Work]
+    """In order of acceptance: one, or several small ones that are to be settled together."""
+
+
+class Portion(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one portion of one round changes; committed at once or not at all."""
+
+    work: Work
+    number: int
+    """Portion number within the round; settling a number below the stored one is a no-op (a replay)."""
+    records: int
+    """Records of the round's source that this portion took."""
+    first: int | None
+    """Record number of the first of `keys`; None if the portion adds no records (fix, retry)."""
+    keys: list[str | None]
+    """Keys of the added records in order; None where it could not be read."""
+    results: bytes
+    """One byte an added record: index into RESULTS."""
+    amended: dict[int, tuple[Result, str | None]] = {}
+    """Record number → new result and key, of records that an earlier round rejected."""
+    writes: list[Write] = []
+    deletes: list[Delete] = []
+    findings: list[Finding] = []
+    """Replaces what was found for the same record number; for an amended record without issues the finding goes."""
+    notices: list[Issue] = []
+    """Issues of the file as a whole, appended to those of record number 0."""
+    counts: Counts
+    """To be added to the batch's counts; negative where a record moved."""
+    warned: int = 0
+    bytes_done: int
+    columns: list[str] | None = None
+    mapping: dict[str, list[str]] | None = None
+    """Kept with the batch when first given: how the submitter's names became ours."""
+    ends: State | None = None
+    """FINISHED, CANCELLED or BROKEN if the round ends with this portion."""
+    withheld: Withheld | None = None
+
+
+class Renewal(msgspec.Struct, frozen=True):
+    """What a worker learns when it renews."""
+
+    waiting: bool
+    """Some other lane has work: give way after the portion in hand."""
+    cancelling: frozenset[str]
+    """Batches of the claim whose cancel was asked for."""
+
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A page of a keyset listing."""
+
+    rows: list[T]
+    next: str | None
+    """Opaque text to hand in as `after`; None at the end."""
+
+
+class Batches(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters of a listing of batches; None does not filter."""
+
+    kind: Kind | None = None
+    state: State | None = None
+    outcome: str | None = None
+    collection: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    """In the label or the start of the id."""
+
+
+class RecordResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one record."""
+
+    number: int
+    key: str | None
+    result: Result
+
+
+class Swept(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step of the sweep removed; all zero when nothing is past its time."""
+
+    payloads: int = 0
+    reports: int = 0
+    batches: int = 0
+    answers: int = 0
+    tombstones: int = 0
+    orphans: int = 0
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things are kept after their batch ended, in seconds."""
+
+    payload_seconds: int
+    report_seconds: int
+    """Results, issues, rejected records."""
+    batch_seconds: int
+    answer_seconds: int
+    tombstone_seconds: int
+
+
+class Store(Protocol):
+    """The contract."""
+
+    # -- life -----------------------------------------------------------------------------------------------------
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date; the titles of the migrations applied. Forward only."""
+
+    def check(self) -> list[tuple[str, bool, str]]:
+        """Facts for a doctor: name, well or not, detail."""
+
+    def pulse(self) -> object:
+        """A value that changes whenever anything a batch document shows may have changed; cheap (microseconds)."""
+
+    def close(self) -> None:
+        """Let go of every connection of this process."""
+
+    # -- merchants, keys, reference data, mappings ------------------------------------------------------------------
+    def add_merchant(self, merchant: Merchant) -> bool:
+        """False if the id is taken."""
+
+    def merchants(self, *, after: str | None = None, limit: int = 100) -> Page[Merchant]: ...
+
+    def add_key(self, key: Key) -> None:
+        """Raises StoreError if the merchant is unknown."""
+
+    def key(self, digest: bytes) -> Key | None:
+        """The key of this SHA-256, revoked or not."""
+
+    def keys(self, merchant: str) -> list[Key]: ...
+
+    def revoke_key(self, merchant: str, key_id: str) -> bool: ...
+
+    def put_reference(self, merchant: str, kind: str, entries: Sequence[Entry], *, replace: bool = False) -> int:
+        """Upsert by code; with `replace`, entries of the kind that are not given go. Returns entries now held."""
+
+    def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
+                  limit: int = 100) -> Page[Entry]:
+        """By code; `search` matches code and name anywhere, whatever the case."""
+
+    def reference_version(self, merchant: str) -> int:
+        """Grows whenever any reference entry of the merchant changes."""
+
+    def put_mapping(self, merchant: str, name: str, mapping: dict[str, list[str]]) -> None: ...
+
+    def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None: ...
+
+    def mappings(self, merchant: str) -> dict[str, dict[str, list[str]]]: ...
+
+    # -- receiving --------------------------------------------------------------------------------------------------
+    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:
+        """Take an idempotency key before the body is read. None: it is ours now. An Answer: it was answered before.
+
+        Raises KeyInUse while another submission with it is being received (until that one's lease ends).
+        """
+
+    def release_key(self, merchant: str, key: str) -> None:
+        """Give back a reserved key whose submission came to nothing; an answered key stays."""
+
+    def receive(self, merchant: str, upload: str, piece: bytes) -> None:
+        """Append a piece to an upload (a fresh id); not durable until sealed. Raises StoreFull."""
+
+    def discard(self, merchant: str, upload: str) -> None:
+        """Forget an upload that is not sealed."""
+
+    def seal(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
+             open_rounds_max: int) -> Batch:
+        """Make the upload durable and queue it as round 0 of a new batch. On return it survives a power cut.
+
+        Raises QueueFull, StoreFull, StoreBusy; then nothing of the batch remains, the upload is to be discarded.
+        """
+
+    def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
+               open_rounds_max: int) -> Batch | None:
+        """Queue one more round. None if the merchant has no such batch. Raises StoreError if the batch has an open round."""
+
+    def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
+        """The bytes of a round as received, in pieces of at most 1 MiB; None if there is none or it was swept."""
+
+    # -- working ----------------------------------------------------------------------------------------------------
+    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+        """The head of the lane that was served longest ago, or None.
+
+        Several rounds are claimed together only if each is at most `bytes_max / works_max` bytes and has nothing
+        settled; at most `works_max` of them. Rounds whose cancel was asked for come first. No two live claims hold
+        one lane.
+        """
+
+    def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+        """Raises LeaseLost."""
+
+    def release(self, claim: Claim) -> None:
+        """Give the lane back; never raises LeaseLost."""
+
+    def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
+             ) -> dict[str, Held]:
+        """What is held under these keys, tombstones included."""
+
+    def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+        """Key → a held key that differs from it only by ASCII case."""
+
+    def seen(self, work: Work, keys: Sequence[str]) -> set[str]:
+        """Which of these keys earlier settled portions of this batch's round 0 hold."""
+
+    def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+        """For a full feed whose round 0 was read to its end: items held when it was received, how many of them the
+        feed lacks, and the next keys of those after `after`. Items written by a later batch are not among them."""
+
+    def rejected(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
+        """Rejected records with their raw, by number."""
+
+    def rejected_among(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
+        """Those of the numbers that are rejected records."""
+
+    def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
+        """Commit what the portions change, with their progress, in one transaction. Raises LeaseLost, StoreFull."""
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+    def cancel(self, merchant: str, batch: str) -> Batch | None:
+        """Ask for a cancel; no effect on a batch that has ended. None if unknown."""
+
+    def batch(self, merchant: str, batch: str) -> Batch | None: ...
+
+    def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+        """Newest first."""
+
+    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[Group]:
+        """Most frequent first."""
+
+    def findings(self, merchant: str, batch: str, *, after: int = -1, limit: int = 100, code: str | None = None,
+                 severity: str | None = None) -> list[Finding]:
+        """Records with issues by number (0, the file, first); without `raw`. `limit` is of records."""
+
+    def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
+                result: Result | None = None) -> list[RecordResult]:
+        """By record number."""
+
+    def items(self, merchant: str, kind: Kind, collection: str, *, after: str | None = None, limit: int = 100,
+              prefix: str | None = None) -> Page[Item]:
+        """By key; no tombstones."""
+
+    def item(self, merchant: str, kind: Kind, collection: str, key: str) -> Item | None: ...
+
+    def collections(self, merchant: str) -> list[tuple[Kind, str, int]]:
+        """Kind, name and number of items of each collection."""
+
+    def figures(self) -> dict[str, float]:
+        """For metrics, over all merchants: lanes, rounds queued and working, oldest queued seconds, bytes on disk."""
+
+    # -- sweeping ---------------------------------------------------------------------------------------------------
+    def sweep(self, retention: Retention, *, steps_max: int) -> Swept:
+        """Remove at most `steps_max` batches' worth of what is past its time; never what an open round needs."""
+
