@@ -1,0 +1,61 @@
+# Everything here works as root or not, in any folder: paths are relative, so a blank in the folder's name does no harm.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+PY := .venv/bin/python
+STAMP := .venv/installed
+PIP := $(PY) -m pip --disable-pip-version-check
+INSTALL := install -q -c constraints.txt
+
+# A virtual environment does not survive being moved: made elsewhere, it is made again.
+ifneq ($(shell cat .venv/made-in 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
+.PHONY: help setup run demo test lint bench crash fuzz clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## Make .venv and install everything, versions pinned
+
+$(STAMP): pyproject.toml constraints.txt
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
+	@echo "Installing into .venv …"
+	@rm -rf .venv
+	@# Some systems ship venv without pip inside; their own pip can then fill the environment.
+	@$(PYTHON) -m venv .venv 2>/dev/null || $(PYTHON) -m venv --clear --without-pip .venv
+	@pip="$(PIP)"; $$pip --version >/dev/null 2>&1 || pip="$(PYTHON) -m pip --disable-pip-version-check --python $(PY)"; \
+	$$pip $(INSTALL) hatchling editables && $$pip $(INSTALL) --no-build-isolation -e '.[dev]'
+	@printf '%s\n' "$$PWD" > .venv/made-in
+	@touch $(STAMP)
+
+run: $(STAMP) ## Start the gate on 127.0.0.1:8480 with its data in ./goodsgate-data, and print a first key
+	@exec $(PY) -m goodsgate serve --store goodsgate-data --first-merchant main
+
+demo: $(STAMP) ## Submit a real dirty feed to a gate of its own and show what it says
+	@exec $(PY) demo/run.py
+
+test: $(STAMP) ## Run all tests
+	@exec $(PY) -m pytest -m "not slow"
+
+lint: $(STAMP) ## Check style and types
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy --strict
+
+bench: $(STAMP) ## Measure, as ratios to ceilings taken in the same run
+	@exec $(PY) -m bench
+
+crash: $(STAMP) ## The long form of the crash tests
+	@exec $(PY) -m pytest -m slow tests/crash
+
+fuzz: $(STAMP) ## The long form of the fuzz tests
+	@exec $(PY) -m pytest -m slow --ignore=tests/crash
+
+clean: ## Remove what make and the tools have made; data stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
