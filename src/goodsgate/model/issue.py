@@ -83,6 +83,7 @@ CODES: dict[str, Code] = {
     "encoding_guessed": Code("warning", "The file is not UTF-8; it was read as {value}.", "file"),
     "header_duplicate": Code("warning", "The column {value} appears more than once; only the first is used.", "file"),
     "header_unknown": Code("warning", "The column {value} is not a field we know; it is kept as it is. {suggestion}", "file"),
+    "header_key_missing": Code("error", "No column gives the records their key; expected {expected}.", "file"),
     "rows_empty": Code("warning", "{value} empty lines were passed over.", "file"),
     "sheets_ignored": Code("warning", "Only the first sheet was read; not read: {value}.", "file"),
     "payload_empty": Code("error", "There is no record in the file.", "file"),
@@ -91,6 +92,7 @@ CODES: dict[str, Code] = {
     "payload_inflates": Code("error", "The file unpacks to far more than it should ({value}); expected {expected}.", "file"),
     "records_too_many": Code("error", "The file holds more records than allowed; expected {expected}.", "file"),
     "columns_too_many": Code("error", "The file has {value} columns; expected {expected}.", "file"),
+    "round_fault": Code("error", "Goodsgate failed on this file; the fault is logged as {value}.", "file"),
     # reading one record
     "line_unreadable": _error("This is not valid JSON: {value}."),
     "line_too_long": _error("The line is longer than allowed; expected {expected}."),

@@ -42,6 +42,10 @@ class QueueFull(StoreError):
     """The merchant has as many open rounds as it may have."""
 
 
+class RoundOpen(StoreError):
+    """The batch has a round that has not ended; another one cannot be queued."""
+
+
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     """A batch about to be received."""
 
@@ -278,6 +282,9 @@ class Store(Protocol):
         Raises KeyInUse while another submission with it is being received (until that one's lease ends).
         """
 
+    def reserve_again(self, merchant: str, key: str, *, lease_seconds: float) -> None:
+        """Show that a reserved key's submission is alive; no effect on an answered key."""
+
     def release_key(self, merchant: str, key: str) -> None:
         """Give back a reserved key whose submission came to nothing; an answered key stays."""
 
@@ -296,7 +303,7 @@ class Store(Protocol):
 
     def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
                open_rounds_max: int) -> Batch | None:
-        """Queue one more round. None if the merchant has no such batch. Raises StoreError if the batch has an open round."""
+        """Queue one more round. None if the merchant has no such batch. Raises RoundOpen, QueueFull, StoreFull, StoreBusy."""
 
     def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
         """The bytes of a round as received, in pieces of at most 1 MiB; None if there is none or it was swept."""

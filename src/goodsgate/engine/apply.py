@@ -1,0 +1,167 @@
+"""Checked records, one after the other, against what is held: results, and what is to be written.
+
+The effect is that of working the records one by one in order. Several records with one key leave one write, the
+last; several small batches of a lane share one `Shelf`, so that each sees what those before it did.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from goodsgate.engine.check import Judged, digest_of
+from goodsgate.model.batch import RESULT_BYTE, Policy, Result, Treatment, Verb
+from goodsgate.model.catalogue import Delete, Held, Write, shown_key
+from goodsgate.model.issue import Issue, issue
+from goodsgate.rules import Checker
+
+CREATED = RESULT_BYTE[Result.CREATED]
+UPDATED = RESULT_BYTE[Result.UPDATED]
+UNCHANGED = RESULT_BYTE[Result.UNCHANGED]
+DELETED = RESULT_BYTE[Result.DELETED]
+SUPERSEDED = RESULT_BYTE[Result.SUPERSEDED]
+REJECTED = RESULT_BYTE[Result.REJECTED]
+CANCELLED = RESULT_BYTE[Result.CANCELLED]
+
+decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Shelf:
+    """What a collection holds under the keys of a portion, and how it changes while records are applied."""
+
+    def __init__(self, held: dict[str, Held], twins: dict[str, str]) -> None:
+        self.held = held
+        self.twins = twins
+        self.writes: dict[str, Write] = {}
+        self.deletes: dict[str, Delete] = {}
+
+    def taken(self) -> tuple[list[Write], list[Delete]]:
+        """The changes since last asked, for the store."""
+        writes, deletes = list(self.writes.values()), list(self.deletes.values())
+        self.writes, self.deletes = {}, {}
+        return writes, deletes
+
+
+def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker, earlier: set[str]) -> bytearray:
+    """One result byte a record; issues found on the way join `judged.issues`.
+
+    `whole` are the rules of a whole record, for what an update has merged; `earlier` are keys that portions of this
+    batch before this one held.
+    """
+    results = bytearray(len(judged.documents))
+    issues, verbs = judged.issues, judged.verbs
+    held, writes = shelf.held, shelf.writes
+    track = policy.duplicates is not Treatment.OFF
+    mine: set[str] = set()
+    upsert = policy.verb is Verb.UPSERT and verbs is None
+    for at, (key, version, digest) in enumerate(zip(judged.keys, judged.versions, judged.hashes, strict=True)):
+        if key is None or (at in issues and judged.refuses(at)):
+            results[at] = REJECTED
+            continue
+        if track:
+            if (key in mine or key in earlier) and _twice(issues, at, key, policy):
+                results[at] = REJECTED
+                continue
+            mine.add(key)
+        was = held.get(key)
+        if upsert and version is None and (was is None or (was.version is None and was.hash is not None)):
+            if was is not None and was.hash == digest:
+                results[at] = UNCHANGED
+                continue
+            results[at] = CREATED if was is None else UPDATED
+            if was is None and key in shelf.twins:
+                _twin(issues, at, key, shelf)
+            document = judged.documents[at]
+            held[key] = Held(digest, None, document)
+            writes[key] = Write(key, digest, document, None)
+            continue
+        verb = (verbs[at] if verbs is not None else None) or policy.verb
+        results[at] = _one(judged, at, key, verb=verb, shelf=shelf, whole=whole)
+    return results
+
+
+def _one(judged: Judged, at: int, key: str, *, verb: Verb, shelf: Shelf, whole: Checker) -> int:
+    """A record whose verb or version needs a closer look."""
+    version, was = judged.versions[at], shelf.held.get(key)
+    exists = was is not None and was.hash is not None
+    if was is not None and version is not None and was.version is not None and version < was.version:
+        return SUPERSEDED
+    if verb is Verb.DELETE:
+        return _delete(judged, at, key, exists=exists, shelf=shelf)
+    if verb is Verb.CREATE and exists:
+        return _reject(judged, at, issue("key_held", "/id", value=shown_key(key)))
+    if verb is Verb.UPDATE and not exists:
+        return _reject(judged, at, issue("key_unknown", "/id", value=shown_key(key)))
+    document, digest = judged.documents[at], judged.hashes[at]
+    if verb is Verb.UPDATE and was is not None:
+        document = merge(was.document or b"{}", document)
+        told = whole.check([document]).issues.get(0)
+        if told:
+            judged.issues[at] = told  # of the merged record, so they hold what the patch's own issues said
+            if judged.refuses(at):
+                return REJECTED
+        digest = digest_of(document)
+    kept = version if version is not None else (was.version if was is not None else None)
+    if exists and was is not None and was.hash == digest and was.version == kept:
+        return UNCHANGED
+    if not exists and key in shelf.twins:
+        _twin(judged.issues, at, key, shelf)
+    shelf.held[key] = Held(digest, kept, document)
+    shelf.writes[key] = Write(key, digest, document, kept)
+    shelf.deletes.pop(key, None)
+    return UPDATED if exists else CREATED
+
+
+def _delete(judged: Judged, at: int, key: str, *, exists: bool, shelf: Shelf) -> int:
+    version, was = judged.versions[at], shelf.held.get(key)
+    if not exists:
+        judged.issues.setdefault(at, []).append(issue("key_not_held", "/id", value=shown_key(key)))
+        if version is None or (was is not None and was.version is not None and version <= was.version):
+            return UNCHANGED
+    shelf.held[key] = Held(None, version) if version is not None else Held(None, None)
+    shelf.writes.pop(key, None)
+    shelf.deletes[key] = Delete(key, version)
+    return DELETED if exists else UNCHANGED
+
+
+def _reject(judged: Judged, at: int, told: Issue) -> int:
+    judged.issues.setdefault(at, []).append(told)
+    return REJECTED
+
+
+def _twice(issues: dict[int, list[Issue]], at: int, key: str, policy: Policy) -> bool:
+    """Tell of a key that was there before in this batch; whether the record is refused for it."""
+    refuse = policy.duplicates is Treatment.REFUSE
+    told = issue("duplicate_in_batch", "/id", value=shown_key(key), severity="error" if refuse else "warning")
+    issues.setdefault(at, []).append(told)
+    return refuse
+
+
+def _twin(issues: dict[int, list[Issue]], at: int, key: str, shelf: Shelf) -> None:
+    told = issue("sku_case_twin", "/id", value=shown_key(key), expected=shown_key(shelf.twins[key]))
+    issues.setdefault(at, []).append(told)
+
+
+def merge(document: bytes, patch: bytes) -> bytes:
+    """A document after a JSON Merge Patch (RFC 7396); what the patch does not name stays byte for byte."""
+    members = decode_members(document)
+    for name, value in decode_members(patch).items():
+        raw = bytes(value)
+        if raw == b"null":
+            members.pop(name, None)
+        elif raw[:1] == b"{":
+            target = bytes(members[name]) if name in members else b"{}"
+            members[name] = msgspec.Raw(merge(target if target[:1] == b"{" else b"{}", raw))
+        else:
+            members[name] = value
+    return msgspec.json.encode(members)
+
+
+def find_twins(keys: Iterable[str], held_twins: dict[str, str]) -> dict[str, str]:
+    """Key → another key that differs only by ASCII case, held or earlier among `keys`."""
+    twins = dict(held_twins)
+    first: dict[str, str] = {}
+    for key in keys:
+        other = first.setdefault(key.lower(), key)
+        if other != key:
+            twins.setdefault(key, other)
+    return twins

@@ -1,0 +1,109 @@
+"""Records of a stretch → documents, keys, hashes and issues."""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from goodsgate.config import Config
+from goodsgate.engine.shape import Shape
+from goodsgate.engine.source import Stretch
+from goodsgate.model.batch import Kind, Policy, Verb
+from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
+from goodsgate.model.issue import Issue
+from goodsgate.rules import Checker, Reference, checker
+from goodsgate.store.contract import Store
+
+REFERENCE_PAGE = 5_000
+CHECKERS_MAX = 32
+"""Compiled rule sets a worker keeps, one for each merchant, kind and policy."""
+
+
+class Judged(msgspec.Struct, kw_only=True):
+    """Every record of a stretch with what is known of it before the catalogue is asked."""
+
+    documents: Sequence[bytes]
+    keys: list[str | None]
+    versions: list[int | None]
+    verbs: list[Verb | None] | None
+    hashes: list[bytes]
+    issues: dict[int, list[Issue]]
+    """Index → issues, errors or warnings."""
+
+    def refuses(self, at: int) -> bool:
+        """Whether the record has an error."""
+        return any(told.severity == "error" for told in self.issues.get(at, ()))
+
+
+def digest_of(document: bytes) -> bytes:
+    """16 bytes by which a document is known to be the one held."""
+    return hashlib.sha256(document).digest()[:16]
+
+
+def judge(stretch: Stretch, shape: Shape, rules: Checker) -> Judged:
+    """Check every record of a stretch."""
+    trims: dict[int, list[Issue]] = {}
+    documents = shape.documents(stretch.lines, stretch.rows, trims)
+    checked = rules.check(documents)
+    issues = checked.issues
+    for at, told in trims.items():
+        issues.setdefault(at, []).extend(told)
+    for at, unreadable in stretch.unreadable.items():
+        issues[at] = [unreadable]  # what the rules make of a mutilated record is noise
+    if shape.mapping or shape.columns is not None:
+        for at, told in issues.items():
+            issues[at] = [_named(one, shape) for one in told]
+    return Judged(
+        documents=documents, keys=checked.keys, versions=checked.versions, verbs=checked.verbs,
+        hashes=[digest_of(document) for document in documents], issues=issues,
+    )
+
+
+def _named(one: Issue, shape: Shape) -> Issue:
+    column = shape.column_of(one.path)
+    return msgspec.structs.replace(one, column=column) if column is not None else one
+
+
+class Rules:
+    """Compiled rules for each merchant, kind and policy, made again when the reference data changes."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self._store = store
+        self._config = config
+        self._references: dict[str, tuple[int, Reference]] = {}
+        self._checkers: dict[tuple[str, Kind, bytes], tuple[int, Checker]] = {}
+
+    def checker(self, merchant: str, kind: Kind, policy: Policy) -> Checker:
+        """The rules as the merchant's reference data now has them."""
+        version = self._store.reference_version(merchant)
+        name = (merchant, kind, msgspec.json.encode(policy))
+        known = self._checkers.pop(name, None)
+        if known is None or known[0] != version:
+            config = self._config
+            known = (version, checker(
+                kind, policy, self._reference(merchant, version), issues_per_record_max=config.issues_per_record_max,
+                depth_max=config.depth_max,
+            ))
+        self._checkers[name] = known  # last in, so that the first is the one used longest ago
+        if len(self._checkers) > CHECKERS_MAX:
+            del self._checkers[next(iter(self._checkers))]
+        return known[1]
+
+    def _reference(self, merchant: str, version: int) -> Reference:
+        known = self._references.pop(merchant, None)
+        if known is None or known[0] != version:
+            known = (version, Reference.build({kind: self._entries(merchant, kind) for kind in REFERENCE_KINDS}))
+        self._references[merchant] = known
+        if len(self._references) > CHECKERS_MAX:
+            del self._references[next(iter(self._references))]
+        return known[1]
+
+    def _entries(self, merchant: str, kind: str) -> list[Entry]:
+        entries: list[Entry] = []
+        after = None
+        while True:
+            page = self._store.reference(merchant, kind, after=after, limit=REFERENCE_PAGE)
+            entries.extend(page.rows)
+            after = page.next
+            if after is None:
+                return entries

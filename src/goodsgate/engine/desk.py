@@ -1,0 +1,119 @@
+"""The engine as faces see it: every question and every order, in the engine's words."""
+
+from collections.abc import Callable, Iterator
+
+from goodsgate.config import Config
+from goodsgate.engine import reference as references
+from goodsgate.engine import report as reports
+from goodsgate.engine.receive import Submission, refusing
+from goodsgate.engine.refusal import Refusal
+from goodsgate.model.batch import ENDED, Batch, Group, Kind, Policy, RoundKind, new_id
+from goodsgate.model.catalogue import Entry, Item
+from goodsgate.store.contract import NewBatch, NewRound, Page, Store
+
+
+class Engine:
+    """Faces ask here; what needs no judgement they read from `store` directly."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self.store = store
+        self.config = config
+
+    def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
+               packing: str = "identity", label: str = "", face: str = "native", facts: dict[str, str] | None = None,
+               idempotency_key: str | None = None, fingerprint_of: str = "",
+               answer: Callable[[Batch], bytes] | None = None) -> Submission:
+        """A new batch on its way in.
+
+        `fingerprint_of` is what besides the body makes two submissions with one idempotency key the same; `answer`
+        words the first answer, which is kept to be given again. Raises Refusal: key_malformed, key_in_use.
+        """
+        sent = NewBatch(
+            merchant=merchant, id=new_id(), kind=kind, collection=collection, policy=policy, format=format,
+            packing=packing, label=label, face=face, facts=facts or {},
+        )
+        return Submission(
+            self.store, self.config, sent, key=idempotency_key, fingerprint_of=fingerprint_of, answer=answer
+        )
+
+    def fix(self, merchant: str, batch: str, *, format: str, packing: str = "identity",
+            idempotency_key: str | None = None, fingerprint_of: str = "",
+            answer: Callable[[Batch], bytes] | None = None) -> Submission:
+        """Corrected records of an ended batch on their way in. Raises Refusal: batch_unknown, batch_open, key_…"""
+        self._ended(merchant, batch)
+        sent = NewRound(merchant=merchant, batch=batch, kind=RoundKind.FIX, format=format, packing=packing)
+        return Submission(
+            self.store, self.config, sent, key=idempotency_key, fingerprint_of=fingerprint_of, answer=answer
+        )
+
+    def retry(self, merchant: str, batch: str) -> Batch:
+        """Run the rejected records again as they are. Raises Refusal: batch_unknown, batch_open, nothing_rejected."""
+        if not self._ended(merchant, batch).counts.rejected:
+            raise Refusal("nothing_rejected")
+        return self._reopen(merchant, batch, RoundKind.RETRY)
+
+    def confirm(self, merchant: str, batch: str, missing: int) -> Batch:
+        """Let a full feed's withheld deletions happen. Raises Refusal: nothing_withheld, confirmation_mismatch, …"""
+        withheld = self._ended(merchant, batch).withheld
+        if withheld is None:
+            raise Refusal("nothing_withheld")
+        if withheld.missing != missing:
+            raise Refusal("confirmation_mismatch", missing=withheld.missing)
+        return self._reopen(merchant, batch, RoundKind.REMOVAL)
+
+    def cancel(self, merchant: str, batch: str) -> Batch:
+        """Stop a batch between two records; one that has ended stays as it is. Raises Refusal: batch_unknown."""
+        found = self.store.cancel(merchant, batch)
+        if found is None:
+            raise Refusal("batch_unknown")
+        return found
+
+    def batch(self, merchant: str, batch: str) -> Batch:
+        """Raises Refusal: batch_unknown."""
+        found = self.store.batch(merchant, batch)
+        if found is None:
+            raise Refusal("batch_unknown")
+        return found
+
+    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[Group]:
+        """Issues of a batch that say the same, most frequent first."""
+        return self.store.groups(merchant, batch, limit=limit)
+
+    def item(self, merchant: str, kind: Kind, collection: str, key: str) -> Item:
+        """Raises Refusal: item_unknown."""
+        found = self.store.item(merchant, kind, collection, key)
+        if found is None:
+            raise Refusal("item_unknown")
+        return found
+
+    def report(self, merchant: str, batch: str, *, only: str = "rejected", format: str | None = None) -> reports.Report:
+        """A file of the batch's records, made while it is read; see `engine.report`."""
+        return reports.report(self.store, self.config, self.batch(merchant, batch), only=only, format=format)
+
+    def load_reference(self, merchant: str, kind: str, pieces: Iterator[bytes], *, format: str,
+                       packing: str = "identity", replace: bool = False) -> int:
+        """Put entries of reference data; see `engine.reference`."""
+        return references.load_reference(
+            self.store, self.config, merchant, kind, pieces, format=format, packing=packing, replace=replace
+        )
+
+    def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
+                  limit: int = 100) -> Page[Entry]:
+        """A page of reference data; see `engine.reference`."""
+        return references.reference(self.store, merchant, kind, search=search, after=after, limit=limit)
+
+    def _ended(self, merchant: str, batch: str) -> Batch:
+        found = self.batch(merchant, batch)
+        if found.state not in ENDED:
+            raise Refusal("batch_open")
+        return found
+
+    def _reopen(self, merchant: str, batch: str, kind: RoundKind) -> Batch:
+        limit = self.config.open_rounds_max
+        with refusing(limit):
+            found = self.store.reopen(
+                NewRound(merchant=merchant, batch=batch, kind=kind), upload=None, open_rounds_max=limit
+            )
+        if found is None:
+            raise Refusal("batch_unknown")
+        return found

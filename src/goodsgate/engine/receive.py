@@ -1,0 +1,133 @@
+"""A submission's bytes → a durable batch, or nothing at all."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from goodsgate.config import Config
+from goodsgate.engine.refusal import Refusal
+from goodsgate.model import crash
+from goodsgate.model.batch import Batch, new_id
+from goodsgate.store.contract import (
+    Answer,
+    Idempotency,
+    KeyInUse,
+    NewBatch,
+    NewRound,
+    QueueFull,
+    RoundOpen,
+    Store,
+    StoreBusy,
+    StoreFull,
+)
+
+RESERVE_SECONDS = 30.0
+"""An idempotency key whose submission shows no life for this long may be taken again."""
+RESERVE_AGAIN_BYTES = 8 * 1024 * 1024
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a finished submission came to: a batch, or the answer it was given before."""
+
+    batch: Batch | None
+    replay: Answer | None
+
+
+class Submission:
+    """One body on its way in; `write` it, then `finish` or `abort` it. Not for use from two threads at once."""
+
+    def __init__(self, store: Store, config: Config, sent: NewBatch | NewRound, *, key: str | None = None,
+                 fingerprint_of: str = "", answer: Callable[[Batch], bytes] | None = None) -> None:
+        self._store = store
+        self._config = config
+        self._sent = sent
+        self._key = key
+        self._answer = answer
+        self._upload = new_id()
+        self._bytes = 0
+        self._hash = hashlib.sha256(fingerprint_of.encode() + b"\0")
+        self._before: Answer | None = None
+        if key is not None:
+            self._before = self._reserve(key)
+
+    def _reserve(self, key: str) -> Answer | None:
+        if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
+            raise Refusal("key_malformed")
+        try:
+            return self._store.reserve(self._sent.merchant, key, lease_seconds=RESERVE_SECONDS)
+        except KeyInUse:
+            raise Refusal("key_in_use", retry_after_seconds=1) from None
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes of the body. Raises Refusal (payload_too_large, store_full); then abort."""
+        before = self._bytes
+        self._bytes += len(chunk)
+        limit = self._config.body_bytes_max
+        if self._bytes > limit:
+            raise Refusal("payload_too_large", f"The body is larger than {limit} bytes.", limit=limit)
+        if self._key is not None:
+            self._hash.update(chunk)
+            if self._before is not None:
+                return
+            if before // RESERVE_AGAIN_BYTES != self._bytes // RESERVE_AGAIN_BYTES:
+                self._store.reserve_again(self._sent.merchant, self._key, lease_seconds=RESERVE_SECONDS)
+        try:
+            self._store.receive(self._sent.merchant, self._upload, chunk)
+        except StoreFull:
+            raise Refusal("store_full") from None
+
+    def finish(self) -> Receipt:
+        """Make it durable. Raises Refusal; then nothing of it remains once aborted."""
+        if self._before is not None:
+            if self._before.fingerprint != self._hash.digest():
+                raise Refusal("key_reused")
+            return Receipt(None, self._before)
+        if not self._bytes:
+            raise Refusal("payload_empty")
+        crash.point("received")
+        batch = self._seal()
+        crash.point("sealed")
+        self._key = None
+        return Receipt(batch, None)
+
+    def _seal(self) -> Batch:
+        idempotency = None
+        if self._key is not None and self._answer is not None:
+            idempotency = Idempotency(key=self._key, fingerprint=self._hash.digest(), answer=self._answer)
+        limit = self._config.open_rounds_max
+        with refusing(limit):
+            if isinstance(self._sent, NewBatch):
+                return self._store.seal(
+                    self._sent, upload=self._upload, idempotency=idempotency, open_rounds_max=limit
+                )
+            batch = self._store.reopen(
+                self._sent, upload=self._upload, idempotency=idempotency, open_rounds_max=limit
+            )
+        if batch is None:
+            raise Refusal("batch_unknown")
+        return batch
+
+    def abort(self) -> None:
+        """Forget what was received; harmless after finish."""
+        self._store.discard(self._sent.merchant, self._upload)
+        if self._key is not None and self._before is None:
+            self._store.release_key(self._sent.merchant, self._key)
+
+
+@contextmanager
+def refusing(open_rounds_max: int) -> Iterator[None]:
+    """What a store raises while something is queued, as refusals."""
+    try:
+        yield
+    except QueueFull as fault:
+        raise Refusal("queue_full", limit=open_rounds_max, retry_after_seconds=30) from fault
+    except StoreFull as fault:
+        raise Refusal("store_full", retry_after_seconds=60) from fault
+    except StoreBusy as fault:
+        raise Refusal("store_busy", retry_after_seconds=1) from fault
+    except KeyInUse as fault:
+        raise Refusal("key_in_use", retry_after_seconds=1) from fault
+    except RoundOpen as fault:
+        raise Refusal("batch_open") from fault

@@ -1,0 +1,130 @@
+"""Reference data in bulk: a file of any format → entries that rules look up, all of it or nothing."""
+
+from collections.abc import Iterator, Sequence
+
+import orjson
+
+from goodsgate import formats
+from goodsgate.config import Config
+from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.source import limits
+from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
+from goodsgate.rules import library_entries
+from goodsgate.store.contract import Page, Store
+
+READ_ONLY_KINDS = ("currency", "country", "unit")
+OWN = {"code", "name", "parent"}
+TROUBLE_MAX = 20
+"""Entries that are named when a file is refused."""
+
+
+def load_reference(store: Store, config: Config, merchant: str, kind: str, pieces: Iterator[bytes], *, format: str,
+                   packing: str = "identity", replace: bool = False) -> int:
+    """Entries now held. Columns or members: ``code`` (required), ``name``, ``parent``; others are the kind's own.
+
+    Raises Refusal: reference_kind_unknown, reference_read_only, reference_invalid (nothing is stored then).
+    """
+    _check_kind(kind, write=True)
+    reader = formats.open_reader(pieces, format=format, packing=packing, limits=limits(config))
+    entries: dict[str, Entry] = {}
+    trouble: list[dict[str, object]] = []
+    for block in reader.blocks():
+        for at, place in enumerate(block.places):
+            told = block.unreadable.get(at)
+            try:
+                if told is not None:
+                    raise ValueError(told.message)
+                entry = _entry(kind, _members(reader.header, block, at))
+            except ValueError as fault:
+                if len(trouble) < TROUBLE_MAX:
+                    trouble.append({"place": place, "message": str(fault)})
+                continue
+            entries[entry.code] = entry
+        if len(entries) > config.reference_entries_max:
+            raise Refusal("reference_invalid", limit=config.reference_entries_max)
+    if reader.stopped is not None:
+        trouble.append({"place": 0, "message": reader.stopped.message})
+    if trouble:
+        raise Refusal("reference_invalid", entries=trouble)
+    held = store.put_reference(merchant, kind, [*entries.values()], replace=replace)
+    if held > config.reference_entries_max:
+        raise Refusal("reference_invalid", "More entries are held than allowed.", limit=config.reference_entries_max)
+    return held
+
+
+def reference(store: Store, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
+              limit: int = 100) -> Page[Entry]:
+    """A page of entries by code, of the merchant's own kinds and of those that come with libraries."""
+    _check_kind(kind, write=False)
+    if kind not in READ_ONLY_KINDS:
+        return store.reference(merchant, kind, search=search, after=after, limit=limit)
+    wanted = (search or "").casefold()
+    rows = [
+        entry for entry in library_entries(kind)
+        if (after is None or entry.code > after) and (wanted in entry.code.casefold() or wanted in entry.name.casefold())
+    ]
+    return Page(rows[:limit], rows[limit - 1].code if len(rows) > limit else None)
+
+
+def _check_kind(kind: str, *, write: bool) -> None:
+    if kind in READ_ONLY_KINDS:
+        if write:
+            raise Refusal("reference_read_only")
+        return
+    if kind not in REFERENCE_KINDS:
+        raise Refusal("reference_kind_unknown", allowed=[*REFERENCE_KINDS, *READ_ONLY_KINDS])
+
+
+def _members(header: Sequence[str] | None, block: formats.Block, at: int) -> dict[str, object]:
+    if header is not None:
+        return {name: cell.strip() for name, cell in zip(header, block.rows[at], strict=False) if cell.strip()}
+    try:
+        record = orjson.loads(block.lines[at])
+    except orjson.JSONDecodeError as fault:
+        raise ValueError(f"not valid JSON: {fault}") from None
+    if isinstance(record, str):
+        return {"code": record}
+    if not isinstance(record, dict):
+        raise ValueError("an entry is a JSON object or a text")
+    return record
+
+
+def _entry(kind: str, members: dict[str, object]) -> Entry:
+    data = {name: value for name, value in members.items() if name not in OWN and name != "data" and value != ""}
+    nested = members.get("data")
+    if isinstance(nested, dict):
+        data |= nested
+    if kind == "attribute":
+        members = {**members, "code": members.get("code") or _attribute_code(data)}
+        data = _attribute(data)
+    code = members.get("code", members.get("name"))
+    if not isinstance(code, str | int) or isinstance(code, bool) or not str(code).strip():
+        raise ValueError("code is missing")
+    text = str(code).strip()
+    if len(text) > 500 or not text.isprintable():
+        raise ValueError("code is longer than 500 characters or holds control characters")
+    name, parent = members.get("name"), members.get("parent")
+    return Entry(
+        code=text, name=str(name).strip() if name is not None else "", parent=str(parent).strip() if parent else None,
+        data=data,
+    )
+
+
+def _attribute_code(data: dict[str, object]) -> str:
+    return f"{data.get('category', '*')}/{data.get('attribute', '')}" if data.get("attribute") else ""
+
+
+def _attribute(data: dict[str, object]) -> dict[str, object]:
+    """Cells of an attribute's table as what they mean: ``required`` a truth, ``allowed`` a list, bounds numbers."""
+    out = dict(data)
+    if isinstance(out.get("required"), str):
+        out["required"] = str(out["required"]).casefold() in ("1", "true", "yes", "y", "x")
+    if isinstance(out.get("allowed"), str):
+        out["allowed"] = [part.strip() for part in str(out["allowed"]).split("|") if part.strip()]
+    for name in ("minimum", "maximum"):
+        if isinstance(out.get(name), str):
+            try:
+                out[name] = float(str(out[name]))
+            except ValueError:
+                raise ValueError(f"{name} is not a number") from None
+    return out

@@ -1,0 +1,211 @@
+"""How the submitter's names become ours: a line or a row goes in, a document in our field names comes out.
+
+A shape is settled once for a batch, from the policy's mapping, the header or the members of the first records, and
+kept with the batch, so that a portion that is worked again, a fix and a retry see the same names.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import orjson
+
+from goodsgate.model import fields
+from goodsgate.model.batch import Kind, Policy
+from goodsgate.model.issue import Issue, issue
+
+log = logging.getLogger(__name__)
+
+RESERVED = frozenset({"_verb", "_row", "_result", "_codes", "_messages", "_raw"})
+"""Members and columns that speak to the gate; `_verb` alone reaches the rules."""
+
+SAMPLE_RECORDS = 1_000
+"""Records at the head of a JSON payload whose member names settle the shape."""
+
+Members = dict[str, msgspec.Raw]
+decode_members = msgspec.json.Decoder(Members).decode
+encode = msgspec.json.encode
+
+
+class Shape:
+    """The settled names of one batch."""
+
+    def __init__(self, kind: Kind, mapping: dict[str, list[str]], columns: list[str] | None) -> None:
+        self.kind = kind
+        self.mapping = mapping
+        """Submitter's name → our fields, dotted where nested; only names that change."""
+        self.columns = columns
+        self._names: dict[str, str] = {}
+        for theirs, ours in mapping.items():
+            for name in ours:
+                self._names.setdefault(name, theirs)
+        self._plain, self._special = self._plan(columns) if columns is not None else ([], [])
+
+    def _plan(self, columns: list[str]) -> tuple[list[str], list[tuple[str, list[tuple[str, ...]], bool]]]:
+        """Where each cell goes: its member, or (its column, paths, whether it is asked for a conversion)."""
+        plain: list[str] = []
+        special: list[tuple[str, list[tuple[str, ...]], bool]] = []
+        for at, column in enumerate(columns):
+            name = column if columns.index(column) == at else ""
+            if not name or (name in RESERVED and name != "_verb"):
+                plain.append("")
+                continue
+            targets = self.mapping.get(name, [name]) or [set_aside(name, self.kind)]
+            if len(targets) == 1 and "." not in targets[0] and not _converts(targets[0], self.kind):
+                plain.append(targets[0])
+            else:
+                plain.append(name)
+                special.append((name, [tuple(t.split(".")) if _nests(t, self.kind) else (t,) for t in targets], True))
+        return plain, special
+
+    def documents(self, lines: Sequence[bytes], rows: Sequence[list[str]], trims: dict[int, list[Issue]],
+                  ) -> Sequence[bytes]:
+        """One document a record; cells that were trimmed are told in `trims`."""
+        if self.columns is None:
+            return [self.rename(line) for line in lines] if self.mapping else lines
+        documents = []
+        for index, row in enumerate(rows):
+            cells = [*map(str.strip, row)]
+            if cells != row:
+                trims[index] = self._trimmed(row, cells)
+            documents.append(self.document(cells))
+        return documents
+
+    def document(self, cells: Sequence[str]) -> bytes:
+        """The document of one row of trimmed cells; empty cells are absent."""
+        record: dict[str, object] = {name: cell for name, cell in zip(self._plain, cells, strict=False) if cell}
+        record.pop("", None)
+        for name, paths, _ in self._special:
+            cell = record.pop(name, None)
+            if cell is None:
+                continue
+            for path in paths:
+                _put(record, path, _convert(str(cell), path, self.kind))
+        return orjson.dumps(record)
+
+    def rename(self, line: bytes) -> bytes:
+        """The same record with our member names; values byte for byte. What is no object is left as it is."""
+        try:
+            members = decode_members(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return line
+        record: dict[str, object] = {}
+        for name, value in members.items():
+            targets = self.mapping.get(name)
+            if targets is None:
+                record.setdefault(name, value)
+            elif not targets:
+                record[set_aside(name, self.kind)] = value
+            else:
+                for target in targets:
+                    _put(record, tuple(target.split(".")), value)
+        return encode(record)
+
+    def column_of(self, path: str) -> str | None:
+        """The submitter's own name for a path, where it has another."""
+        if not path:
+            return None
+        parts = path[1:].replace("~1", "/").replace("~0", "~").split("/")
+        while parts:
+            dotted = ".".join(parts)
+            if dotted in self._names:
+                return self._names[dotted]
+            if self.columns is not None and dotted in self.columns:
+                return dotted
+            parts.pop()
+        return None
+
+    def _trimmed(self, row: Sequence[str], cells: Sequence[str]) -> list[Issue]:
+        columns = self.columns or []
+        return [
+            issue("text_edge_blanks", f"/{self._plain[at]}" if self._plain[at] else "", value=was, suggestion=cell)
+            for at, (was, cell) in enumerate(zip(row, cells, strict=True))
+            if was != cell and cell and at < len(columns)
+        ]
+
+
+def settle_shape(kind: Kind, policy: Policy, *, columns: list[str] | None, sample: Iterable[bytes],
+                 ) -> tuple[Shape, list[Issue]]:
+    """The shape of a new batch, and what is to be said of its header."""
+    names = list(dict.fromkeys(columns)) if columns is not None else _member_names(sample)
+    mapping = {name: list(ours) for name, ours in policy.mapping.items() if name in set(names)}
+    taken = {target for targets in mapping.values() for target in targets}
+    resolved = {name: fields.resolve(name, kind) for name in names if name not in mapping and name not in RESERVED}
+    taken.update(name for name, field in resolved.items() if field == name)
+    for name, field in resolved.items():
+        if field is not None and field != name and field not in taken:
+            mapping[name] = [field]
+            taken.add(field)
+    notices = _header_notices(kind, resolved, taken) if columns is not None else []
+    return Shape(kind, mapping, columns), notices
+
+
+def set_aside(name: str, kind: Kind) -> str:
+    """Under which member a column is kept that the policy takes out of the checks."""
+    return f"x_{name}" if fields.resolve(name, kind) else name
+
+
+def _header_notices(kind: Kind, resolved: dict[str, str | None], taken: set[str]) -> list[Issue]:
+    notices = []
+    if "id" not in taken:
+        notices.append(issue("header_key_missing", expected="a column for id (sku, code, item number …)"))
+    for name, field in resolved.items():
+        top = name.split(".", 1)[0]
+        if field is None and not (top != name and fields.resolve(top, kind)):
+            near = fields.nearest(name, kind)
+            notices.append(issue("header_unknown", value=name, suggestion=near))
+    return notices
+
+
+def _member_names(sample: Iterable[bytes]) -> list[str]:
+    names: dict[str, None] = {}
+    for line in sample:
+        try:
+            names.update(dict.fromkeys(decode_members(line)))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return list(names)
+
+
+def _nests(target: str, kind: Kind) -> bool:
+    """Only below a field that holds members is a dot a step down; elsewhere it is part of a name."""
+    top = target.split(".", 1)[0]
+    return "." in target and fields.holds_members(top, kind)
+
+
+def _converts(target: str, kind: Kind) -> bool:
+    return fields.cell_type(target, kind) != "text"
+
+
+def _convert(cell: str, path: tuple[str, ...], kind: Kind) -> object:
+    """Text of a cell as the field's type; what does not read as it stays text, and the rules say so."""
+    wanted = fields.cell_type(".".join(path), kind)
+    if wanted == "integer" and cell.lstrip("+-").isdigit() and cell.isascii() and len(cell) <= 18:
+        return int(cell)
+    if wanted in ("list", "object") and cell[:1] in "[{":
+        try:
+            return orjson.loads(cell)
+        except orjson.JSONDecodeError:
+            return cell
+    if wanted == "list":
+        return [part for part in (piece.strip() for piece in cell.split(",")) if part]
+    return cell
+
+
+def _put(record: dict[str, object], path: tuple[str, ...], value: object) -> None:
+    """Set a value below objects and lists that are made on the way."""
+    at: object = record
+    for step, following in zip(path, (*path[1:], None), strict=True):
+        fresh: object = value if following is None else ([] if following.isdigit() else {})
+        if isinstance(at, list):
+            if not step.isdigit() or int(step) > len(at):
+                return
+            if int(step) == len(at):
+                at.append(fresh)
+            at = at[int(step)]
+        elif isinstance(at, dict):
+            if following is None:
+                at[step] = fresh
+            at = at.setdefault(step, fresh)
+        else:
+            return

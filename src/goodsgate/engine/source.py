@@ -1,0 +1,228 @@
+"""Where the records of a round come from: a payload, a fix, or what earlier rounds rejected."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+import orjson
+
+from goodsgate import formats
+from goodsgate.config import Config
+from goodsgate.model.batch import Finding, RoundKind
+from goodsgate.model.issue import CODES, Issue, issue
+from goodsgate.store.contract import Store, Work
+
+RETRY_RECORDS = 2_000
+"""Rejected records read at once by a retry."""
+
+READING_CODES = frozenset(
+    {"line_too_long", "cell_too_long", "row_ragged", "nul_bytes", "encoding_broken", "duplicate_in_batch"}
+)
+"""Issues that no mended reference data takes away: a retry leaves their records as they are."""
+
+
+class Stretch(msgspec.Struct, kw_only=True):
+    """Records in order, in the batch's own form: lines for JSON, cells under its columns for tables."""
+
+    lines: list[bytes]
+    rows: list[list[str]]
+    places: list[int]
+    unreadable: dict[int, Issue]
+    bytes_done: int
+    passed: int | None = None
+    """Retry: the record number behind which this stretch begins; the source of a retry is the batch's numbers."""
+    numbers: list[int | None] | None = None
+    """Fix and retry: the record number each wants to replace; None where it named none."""
+    before: dict[int, Finding] = {}
+    """Fix and retry: the rejected records among `numbers`."""
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def taken(self) -> int:
+        """Records of the source that are behind once this stretch is settled."""
+        if self.passed is None or not self.numbers:
+            return len(self.places)
+        return (self.numbers[-1] or 0) - self.passed
+
+    def part(self, low: int, high: int) -> "Stretch":
+        """Records `low` to `high` (not included) alone."""
+        passed = self.passed
+        if passed is not None and low and self.numbers:
+            passed = self.numbers[low - 1]
+        return Stretch(
+            passed=passed,
+            lines=self.lines[low:high], rows=self.rows[low:high], places=self.places[low:high],
+            unreadable={at - low: told for at, told in self.unreadable.items() if low <= at < high},
+            bytes_done=self.bytes_done, numbers=self.numbers[low:high] if self.numbers is not None else None,
+            before=self.before,
+        )
+
+
+class Source(Protocol):
+    """An opened round."""
+
+    header: list[str] | None
+    notices: list[Issue]
+    stopped: Issue | None
+
+    def stretches(self) -> Iterator[Stretch]: ...
+
+
+def limits(config: Config) -> formats.Limits:
+    """The bounds of reading, as the settings have them."""
+    return formats.Limits(**{name: getattr(config, name) for name in formats.Limits.__struct_fields__})
+
+
+class PayloadSource:
+    """The submission itself."""
+
+    def __init__(self, store: Store, work: Work, bounds: formats.Limits) -> None:
+        pieces = store.payload(work.merchant, work.batch, work.round)
+        self._reader = formats.open_reader(
+            pieces if pieces is not None else iter(()), format=work.format, packing=work.packing, limits=bounds
+        )
+        self._skip = work.records
+        self.header = self._reader.header
+        self.notices = self._reader.notices
+        self._gone = pieces is None
+
+    @property
+    def stopped(self) -> Issue | None:
+        """Why the payload could not be read to its end."""
+        if self._gone:
+            return issue("payload_corrupt", value="the payload is no longer kept")
+        return self._reader.stopped
+
+    def stretches(self) -> Iterator[Stretch]:
+        """Blocks as the reader gives them."""
+        for block in self._reader.blocks(skip=self._skip):
+            yield Stretch(
+                lines=block.lines, rows=block.rows, places=block.places, unreadable=block.unreadable,
+                bytes_done=block.bytes_done,
+            )
+
+
+class FixSource(PayloadSource):
+    """Corrected records, sent back in any format; each names the record it replaces by `_row`."""
+
+    def __init__(self, store: Store, work: Work, bounds: formats.Limits) -> None:
+        super().__init__(store, work, bounds)
+        self._store = store
+        self._work = work
+
+    def stretches(self) -> Iterator[Stretch]:
+        """Blocks turned into the batch's own form, with numbers."""
+        for stretch in super().stretches():
+            numbers: list[int | None] = []
+            lines: list[bytes] = []
+            rows: list[list[str]] = []
+            for at in range(len(stretch)):
+                members = self._members(stretch, at)
+                numbers.append(_number(members.pop("_row", None)) if members is not None else None)
+                if self._work.columns is None:
+                    lines.append(stretch.lines[at] if members is None else _line(members))
+                else:
+                    rows.append(_cells(members or {}, self._work.columns))
+                if members is None and at not in stretch.unreadable:
+                    stretch.unreadable[at] = issue("record_not_object", value=_text(stretch.lines[at]))
+            wanted = [number for number in numbers if number is not None]
+            before = self._store.rejected_among(self._work.merchant, self._work.batch, wanted)
+            yield msgspec.structs.replace(stretch, lines=lines, rows=rows, numbers=numbers, before=before)
+
+    def _members(self, stretch: Stretch, at: int) -> dict[str, object] | None:
+        if self.header is not None:
+            first: dict[str, object] = {}
+            for name, cell in zip(self.header, stretch.rows[at], strict=False):
+                first.setdefault(name, cell)
+            return first
+        try:
+            members = msgspec.json.decode(stretch.lines[at], type=dict[str, msgspec.Raw])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return dict(members)
+
+
+class RetrySource:
+    """What earlier rounds rejected, as it was received."""
+
+    header: list[str] | None = None
+    stopped: Issue | None = None
+
+    def __init__(self, store: Store, work: Work) -> None:
+        self.notices: list[Issue] = []
+        self._store = store
+        self._work = work
+
+    def stretches(self) -> Iterator[Stretch]:
+        """Rejected records by number, from where the round stands."""
+        work = self._work
+        after = work.records  # the source of a retry is the record numbers of the batch; most are passed over
+        while findings := self._store.rejected(work.merchant, work.batch, after=after, limit=RETRY_RECORDS):
+            passed, after = after, findings[-1].number
+            yield self._stretch(findings, passed)
+
+    def _stretch(self, findings: list[Finding], passed: int) -> Stretch:
+        tabular = self._work.columns is not None
+        raws = [finding.raw or b"" for finding in findings]
+        return Stretch(
+            lines=[] if tabular else raws,
+            rows=[orjson.loads(raw) if raw else [] for raw in raws] if tabular else [],
+            places=[finding.place for finding in findings],
+            unreadable={
+                at: told for at, finding in enumerate(findings)
+                for told in finding.issues if told.code in READING_CODES
+            },
+            bytes_done=0, passed=passed, numbers=[finding.number for finding in findings],
+            before={finding.number: finding for finding in findings},
+        )
+
+
+def open_source(store: Store, work: Work, config: Config) -> Source:
+    """The source of a round, standing at its first record that is not settled."""
+    if work.round_kind is RoundKind.SUBMISSION:
+        return PayloadSource(store, work, limits(config))
+    if work.round_kind is RoundKind.FIX:
+        return FixSource(store, work, limits(config))
+    return RetrySource(store, work)
+
+
+def raw_of(stretch: Stretch, at: int) -> bytes:
+    """The record as received, for the store: the line, or the row's cells as a JSON array."""
+    return stretch.lines[at] if stretch.lines else orjson.dumps(stretch.rows[at])
+
+
+def _number(value: object) -> int | None:
+    text = bytes(value).decode("utf-8", "replace").strip('"') if isinstance(value, msgspec.Raw) else str(value or "")
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def _line(members: dict[str, object]) -> bytes:
+    """A record of a JSON batch, without what speaks to the gate; the raw text of a line that was no record."""
+    raw = members.pop("_raw", None)
+    own = {name: value for name, value in members.items() if name not in ("_codes", "_messages", "_result")}
+    if raw is not None and not own:
+        text = msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw
+        return str(text).encode("utf-8", "replace")
+    return msgspec.json.encode(own)
+
+
+def _cells(members: dict[str, object], columns: list[str]) -> list[str]:
+    return [_cell(members.get(column)) for column in columns]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, msgspec.Raw):
+        value = msgspec.json.decode(value)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _text(line: bytes) -> str:
+    return line[:200].decode("utf-8", "replace")
+
+
+assert READING_CODES <= CODES.keys()

@@ -1,0 +1,346 @@
+"""Drives check and apply: claims the head of a lane, works it stretch by stretch, settles each, gives way.
+
+A worker is sequential. It stops, and gives the lease back, between two portions; a kill at any point leaves either
+the portion's whole effect or nothing, and the lease runs out.
+"""
+
+import gc
+import logging
+import threading
+import time
+
+import msgspec
+
+from goodsgate.config import Config
+from goodsgate.engine import portion as portions
+from goodsgate.engine.apply import CANCELLED, DELETED, Shelf, apply, find_twins
+from goodsgate.engine.check import Judged, Rules, judge
+from goodsgate.engine.opened import Opened
+from goodsgate.engine.source import Stretch
+from goodsgate.model import crash
+from goodsgate.model.batch import Policy, Result, RoundKind, State, Treatment, Verb, Withheld, new_id
+from goodsgate.model.catalogue import Delete
+from goodsgate.model.issue import issue
+from goodsgate.store.contract import Claim, LeaseLost, Portion, Retention, Store, StoreError, Work
+
+log = logging.getLogger(__name__)
+
+KEPT_OPEN_MAX = 4
+"""Rounds kept open between claims, so that giving way costs no reading again."""
+FAULTS_MAX = 3
+"""Times a round may fail outside its records before it is broken."""
+MISSING_KEYS = 10_000
+"""Deletions of a full feed settled at once."""
+SWEEP_STEPS = 20
+FULL_PAUSE_SECONDS = 1.0
+"""Wait before trying again after the store was full or busy."""
+
+
+class Worker:
+    """One sequential worker over a store."""
+
+    def __init__(self, store: Store, config: Config, name: str | None = None) -> None:
+        self._store = store
+        self._config = config
+        self.name = name or f"worker-{new_id()[:12]}"
+        self._rules = Rules(store, config)
+        self._kept: dict[tuple[str, str, int], Opened] = {}
+        self._faults: dict[tuple[str, str, int], int] = {}
+        self._stop = threading.Event()
+        self._swept = time.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; finishes the portion in hand."""
+        self._stop = stop
+        # Decoded records are freed block by block; the collector finds nothing in them and costs 5 to 10 %.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
+        while not stop.is_set():
+            try:
+                busy = self.step()
+            except StoreError as fault:
+                log.warning("the store refuses, trying again", extra={"fault": repr(fault)})
+                stop.wait(FULL_PAUSE_SECONDS)
+                continue
+            if time.monotonic() - self._swept > self._config.sweep_seconds:
+                self._sweep()
+            if not busy:
+                stop.wait(self._config.poll_seconds)
+
+    def step(self) -> bool:
+        """Claim and work once; False if there was nothing to do."""
+        config = self._config
+        claim = self._store.claim(
+            self.name, lease_seconds=config.lease_seconds, works_max=config.claim_works_max,
+            bytes_max=config.claim_bytes_max,
+        )
+        if claim is None:
+            return False
+        crash.point("claimed")
+        try:
+            self._claimed(claim)
+        except LeaseLost:
+            log.warning("lease lost", extra={"merchant": claim.merchant, "lane": claim.kind})
+            for work in claim.works:
+                self._kept.pop(_name(work), None)
+        finally:
+            self._store.release(claim)
+        return True
+
+    def _claimed(self, claim: Claim) -> None:
+        if len(claim.works) > 1 and self._together(claim):
+            return
+        work = claim.works[0]
+        try:
+            self._alone(claim, work)
+        except StoreError:
+            self._kept.pop(_name(work), None)
+            raise
+        except Exception:
+            self._fault(claim, work, self._kept.pop(_name(work), None))
+
+    def _fault(self, claim: Claim, work: Work, opened: Opened | None) -> None:
+        """A failure that no single record explains: claimable again, but not for ever."""
+        fault = new_id()
+        log.exception("fault in a round", extra={"fault": fault, "batch": work.batch})
+        name = _name(work)
+        self._faults[name] = self._faults.get(name, 0) + 1
+        if self._faults[name] >= FAULTS_MAX:
+            del self._faults[name]
+            told = [issue("round_fault", value=fault)]
+            portion = portions.plain(opened.work if opened is not None else work, ends=State.BROKEN)
+            self._settle(claim, msgspec.structs.replace(portion, notices=told))
+
+    # -- one round ------------------------------------------------------------------------------------------------
+
+    def _alone(self, claim: Claim, work: Work) -> None:
+        opened = self._open(work)
+        if self._work_through(claim, opened):
+            self._kept.pop(_name(work), None)
+
+    def _work_through(self, claim: Claim, opened: Opened) -> bool:
+        """Until the round ends (True) or somebody else's turn has come (False)."""
+        work = opened.work
+        if work.cancelling:
+            self._cancel(claim, opened)
+            return True
+        if work.round_kind is RoundKind.REMOVAL:
+            self._remove(claim, opened, confirmed=True)
+            return True
+        while True:
+            stretch = opened.take()
+            ends = stretch is None or opened.exhausted
+            removes = ends and work.policy.mode == "full" and work.round_kind is RoundKind.SUBMISSION
+            if stretch is not None:
+                self._stretch(claim, opened, stretch, ends=ends and not removes)
+            elif not removes:
+                self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
+            if removes:
+                self._remove(claim, opened, confirmed=False)
+            if ends:
+                return True
+            renewal = self._store.renew(claim, lease_seconds=self._config.lease_seconds)
+            if work.batch in renewal.cancelling:
+                self._cancel(claim, opened)
+                return True
+            if renewal.waiting or self._stop.is_set():
+                return False
+
+    def _open(self, work: Work) -> Opened:
+        name = _name(work)
+        opened = self._kept.pop(name, None)
+        if opened is None or opened.work.records != work.records or opened.work.portions != work.portions:
+            opened = Opened(self._store, self._config, work)
+        self._kept[name] = opened
+        if len(self._kept) > KEPT_OPEN_MAX:
+            del self._kept[next(iter(self._kept))]
+        return opened
+
+    def _stretch(self, claim: Claim, opened: Opened, stretch: Stretch, *, ends: bool) -> None:
+        """Work and settle a stretch; what fails is halved until the record at fault stands alone."""
+        try:
+            portion = self._portion(opened, stretch)
+            self._settle_dressed(claim, opened, portion, ends=ends)
+            return
+        except StoreError:
+            raise
+        except Exception:
+            if not len(stretch):
+                raise
+            fault = new_id()
+            log.exception("fault in a stretch", extra={"fault": fault, "batch": opened.work.batch, "records": len(stretch)})
+        if len(stretch) == 1:
+            stretch.unreadable[0] = issue("internal_fault", value=fault)
+            lines = [b"{}"] if stretch.lines else []
+            rows: list[list[str]] = [[]] if stretch.rows else []
+            stripped = msgspec.structs.replace(stretch, lines=lines, rows=rows)
+            self._settle_dressed(claim, opened, self._portion(opened, stripped), ends=ends)
+            return
+        middle = len(stretch) // 2
+        self._stretch(claim, opened, stretch.part(0, middle), ends=False)
+        self._stretch(claim, opened, stretch.part(middle, len(stretch)), ends=ends)
+
+    def _portion(self, opened: Opened, stretch: Stretch) -> Portion:
+        work = opened.work
+        judged = self._judge(opened, stretch)
+        numbers = portions.claim_numbers(stretch, judged, work)
+        keys = list(dict.fromkeys(key for key in judged.keys if key is not None))
+        shelf = self._shelf(work, keys, documents=_updates(work.policy, judged))
+        earlier: set[str] = set()
+        if work.portions and work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Treatment.OFF:
+            earlier = self._store.seen(work, keys)
+        return self._applied(work, stretch, judged, numbers=numbers, shelf=shelf, earlier=earlier)
+
+    def _judge(self, opened: Opened, stretch: Stretch) -> Judged:
+        work = opened.work
+        rules = self._rules.checker(work.merchant, work.kind, work.policy)
+        return judge(stretch, opened.shape(stretch), rules)
+
+    def _applied(self, work: Work, stretch: Stretch, judged: Judged, *, numbers: list[int], shelf: Shelf,
+                 earlier: set[str]) -> Portion:
+        whole = self._rules.checker(work.merchant, work.kind, msgspec.structs.replace(work.policy, verb=Verb.UPSERT))
+        results = apply(judged, shelf, work.policy, whole=whole, earlier=earlier)
+        return portions.build(work, stretch, judged, results, numbers=numbers, shelf=shelf)
+
+    def _shelf(self, work: Work, keys: list[str], *, documents: bool) -> Shelf:
+        held = self._store.held(work.merchant, work.kind, work.collection, keys, documents=documents)
+        fresh = [key for key in keys if key not in held]
+        twins = self._store.twins(work.merchant, work.kind, work.collection, fresh) if fresh else {}
+        return Shelf(held, find_twins(keys, twins))
+
+    def _settle_dressed(self, claim: Claim, opened: Opened, portion: Portion, *, ends: bool) -> None:
+        portion = opened.dress(portion)
+        if ends:
+            state, told = opened.end()
+            portion = msgspec.structs.replace(
+                portion, ends=state, notices=[*portion.notices, *told], bytes_done=opened.work.bytes_total
+            )
+        self._settle(claim, portion)
+        opened.settled(portion)
+
+    def _settle(self, claim: Claim, *settled: Portion) -> None:
+        crash.point("applied")
+        self._store.settle(claim, settled)
+        crash.point("settled")
+
+    # -- several small rounds of a lane ---------------------------------------------------------------------------
+
+    def _together(self, claim: Claim) -> bool:
+        """Settle the small rounds at the head of the lane in one transaction; False if they are better worked alone."""
+        try:
+            ready = self._ready(claim)
+            if len(ready) < 2:
+                return False
+            self._settle(claim, *self._grouped(ready))
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("fault in a group of batches; they are worked one by one")
+            return False
+        return True
+
+    def _ready(self, claim: Claim) -> list[tuple[Opened, Stretch, Judged]]:
+        ready = []
+        for work in claim.works:
+            if work.cancelling or work.policy.mode == "full" or work.round_kind is not RoundKind.SUBMISSION:
+                break
+            opened = Opened(self._store, self._config, work)
+            stretch = opened.take()
+            if stretch is None or not opened.exhausted:
+                break
+            ready.append((opened, stretch, self._judge(opened, stretch)))
+        return ready
+
+    def _grouped(self, ready: list[tuple[Opened, Stretch, Judged]]) -> list[Portion]:
+        shelves: dict[str, Shelf] = {}
+        for collection in {opened.work.collection for opened, _, _ in ready}:
+            mine = [one for one in ready if one[0].work.collection == collection]
+            keys = list(dict.fromkeys(key for _, _, judged in mine for key in judged.keys if key is not None))
+            documents = any(_updates(opened.work.policy, judged) for opened, _, judged in mine)
+            shelves[collection] = self._shelf(mine[0][0].work, keys, documents=documents)
+        grouped = []
+        for opened, stretch, judged in ready:
+            work = opened.work
+            numbers = portions.claim_numbers(stretch, judged, work)
+            portion = opened.dress(self._applied(
+                work, stretch, judged, numbers=numbers, shelf=shelves[work.collection], earlier=set()
+            ))
+            state, told = opened.end()
+            grouped.append(msgspec.structs.replace(
+                portion, ends=state, notices=[*portion.notices, *told], bytes_done=work.bytes_total
+            ))
+        return grouped
+
+    # -- cancel and removal -----------------------------------------------------------------------------------------
+
+    def _cancel(self, claim: Claim, opened: Opened) -> None:
+        """Count what is left as cancelled; the records of a fix or a retry stay rejected."""
+        if opened.work.round_kind is not RoundKind.SUBMISSION:
+            self._settle(claim, portions.plain(opened.work, ends=State.FINISHED))
+            return
+        while (stretch := opened.take()) is not None:
+            opened.shape(stretch)
+            portion = opened.dress(portions.plain(
+                opened.work, results=bytes([CANCELLED]) * len(stretch), records=stretch.taken,
+                bytes_done=stretch.bytes_done,
+            ))
+            self._settle(claim, portion)
+            opened.settled(portion)
+            self._store.renew(claim, lease_seconds=self._config.lease_seconds)
+        self._settle(claim, opened.dress(portions.plain(opened.work, ends=State.CANCELLED)))
+
+    def _remove(self, claim: Claim, opened: Opened, *, confirmed: bool) -> None:
+        """Delete what a full feed no longer holds, unless that is more than the policy lets pass unasked."""
+        state, told = opened.end() if not confirmed else (State.FINISHED, [])
+        if state is not State.FINISHED:
+            self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
+            return
+        while True:
+            work = opened.work
+            held, missing, keys = self._store.missing(work, after=None, limit=MISSING_KEYS)
+            if not keys:
+                self._settle(claim, opened.dress(portions.plain(work, ends=state)))
+                return
+            if not confirmed and (missing > held * work.policy.delete_share_max or self._keyless(work)):
+                portion = opened.dress(portions.plain(work, ends=state))
+                self._settle(claim, msgspec.structs.replace(portion, withheld=Withheld(held=held, missing=missing)))
+                return
+            shown: list[str | None] = [*keys]
+            portion = opened.dress(portions.plain(work, results=bytes([DELETED]) * len(keys), keys=shown))
+            portion = msgspec.structs.replace(portion, deletes=[Delete(key, None) for key in keys])
+            self._settle(claim, portion)
+            opened.settled(portion)
+            self._store.renew(claim, lease_seconds=self._config.lease_seconds)
+
+    def _keyless(self, work: Work) -> bool:
+        """Whether a record of the feed has no readable key, so that it cannot be told what the feed lacks."""
+        after = 0
+        while rows := self._store.results(work.merchant, work.batch, after=after, limit=10_000, result=Result.REJECTED):
+            if any(row.key is None for row in rows):
+                return True
+            after = rows[-1].number
+        return False
+
+    def _sweep(self) -> None:
+        self._swept = time.monotonic()
+        swept = self._store.sweep(retention(self._config), steps_max=SWEEP_STEPS)
+        if any(msgspec.structs.astuple(swept)):
+            log.info("swept", extra=msgspec.structs.asdict(swept))
+
+
+def retention(config: Config) -> Retention:
+    """How long things are kept, as the settings have it."""
+    day = 86_400
+    return Retention(
+        payload_seconds=int(config.payload_days * day), report_seconds=int(config.report_days * day),
+        batch_seconds=int(config.batch_days * day), answer_seconds=int(config.answer_hours * 3_600),
+        tombstone_seconds=int(config.tombstone_days * day),
+    )
+
+
+def _name(work: Work) -> tuple[str, str, int]:
+    return work.merchant, work.batch, work.round
+
+
+def _updates(policy: Policy, judged: Judged) -> bool:
+    return policy.verb is Verb.UPDATE or (judged.verbs is not None and Verb.UPDATE in judged.verbs)
