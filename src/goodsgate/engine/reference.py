@@ -61,7 +61,7 @@ def reference(store: Store, merchant: str, kind: str, *, search: str | None = No
     wanted = (search or "").casefold()
     rows = [
         entry for entry in library_entries(kind)
-        if (after is None or entry.code > after) and (wanted in entry.code.casefold() or wanted in entry.name.casefold())
+        if (after is None or entry.code > after) and wanted in f"{entry.code} {entry.name}".casefold()
     ]
     return Page(rows[:limit], rows[limit - 1].code if len(rows) > limit else None)
 

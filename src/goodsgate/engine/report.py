@@ -136,9 +136,13 @@ def _object(line: Line, batch: Batch, *, results: bool) -> bytes:
     added: dict[str, object] = {"_row": line.number}
     if results:
         added["_result"] = line.result
-    added |= {"_codes": [*dict.fromkeys(one.code for one in line.issues)], "_messages": [i.message for i in line.issues]}
+    added["_codes"] = [*dict.fromkeys(one.code for one in line.issues)]
+    added["_messages"] = [one.message for one in line.issues]
     if batch.columns is not None:
-        return orjson.dumps({**dict(reversed([*zip(batch.columns, _cells(line.raw), strict=False)])), **added})
+        cells: dict[str, object] = {}
+        for column, cell in zip(batch.columns, _cells(line.raw), strict=False):
+            cells.setdefault(column, cell)
+        return orjson.dumps(cells | added)
     own = line.raw.strip()
     if not _is_object(own):
         return orjson.dumps({"_raw": own.decode("utf-8", "replace"), **added})

@@ -1,5 +1,6 @@
 """Where the records of a round come from: a payload, a fix, or what earlier rounds rejected."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -67,7 +68,9 @@ class Source(Protocol):
     notices: list[Issue]
     stopped: Issue | None
 
-    def stretches(self) -> Iterator[Stretch]: ...
+    def stretches(self) -> Iterator[Stretch]:
+        """Records from where the round stands to its end."""
+        ...
 
 
 def limits(config: Config) -> formats.Limits:
@@ -115,20 +118,22 @@ class FixSource(PayloadSource):
     def stretches(self) -> Iterator[Stretch]:
         """Blocks turned into the batch's own form, with numbers."""
         for stretch in super().stretches():
-            numbers: list[int | None] = []
-            lines: list[bytes] = []
-            rows: list[list[str]] = []
-            for at in range(len(stretch)):
-                members = self._members(stretch, at)
-                numbers.append(_number(members.pop("_row", None)) if members is not None else None)
-                if self._work.columns is None:
-                    lines.append(stretch.lines[at] if members is None else _line(members))
-                else:
-                    rows.append(_cells(members or {}, self._work.columns))
-                if members is None and at not in stretch.unreadable:
-                    stretch.unreadable[at] = issue("record_not_object", value=_text(stretch.lines[at]))
+            records = [self._members(stretch, at) for at in range(len(stretch))]
+            numbers = [_number(members.pop("_row", None)) if members is not None else None for members in records]
             wanted = [number for number in numbers if number is not None]
             before = self._store.rejected_among(self._work.merchant, self._work.batch, wanted)
+            lines: list[bytes] = []
+            rows: list[list[str]] = []
+            for at, (members, number) in enumerate(zip(records, numbers, strict=True)):
+                if self._work.columns is not None:
+                    rows.append(_cells(members or {}, self._work.columns))
+                elif members is None:
+                    lines.append(stretch.lines[at])
+                else:
+                    typed = members if self.header is None else _typed(members, before.get(number or 0))
+                    lines.append(_line(typed))
+                if members is None and at not in stretch.unreadable:
+                    stretch.unreadable[at] = issue("record_not_object", value=_text(stretch.lines[at]))
             yield msgspec.structs.replace(stretch, lines=lines, rows=rows, numbers=numbers, before=before)
 
     def _members(self, stretch: Stretch, at: int) -> dict[str, object] | None:
@@ -209,6 +214,24 @@ def _line(members: dict[str, object]) -> bytes:
     return msgspec.json.encode(own)
 
 
+def _typed(members: dict[str, object], before: Finding | None) -> dict[str, object]:
+    """Cells of a table that fixes a JSON record, with the types the record had: what was no text is read as JSON."""
+    try:
+        had = orjson.loads(before.raw or b"") if before is not None else {}
+    except orjson.JSONDecodeError:
+        had = {}
+    typed: dict[str, object] = {}
+    for name, cell in members.items():
+        was = had.get(name) if isinstance(had, dict) else None
+        if cell == "" and was != "":
+            continue
+        typed[name] = cell
+        if was is not None and not isinstance(was, str):
+            with contextlib.suppress(orjson.JSONDecodeError):
+                typed[name] = orjson.loads(str(cell))
+    return typed
+
+
 def _cells(members: dict[str, object], columns: list[str]) -> list[str]:
     return [_cell(members.get(column)) for column in columns]
 
@@ -225,4 +248,4 @@ def _text(line: bytes) -> str:
     return line[:200].decode("utf-8", "replace")
 
 
-assert READING_CODES <= CODES.keys()
+assert CODES.keys() >= READING_CODES

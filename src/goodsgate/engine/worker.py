@@ -168,7 +168,8 @@ class Worker:
             if not len(stretch):
                 raise
             fault = new_id()
-            log.exception("fault in a stretch", extra={"fault": fault, "batch": opened.work.batch, "records": len(stretch)})
+            told = {"fault": fault, "batch": opened.work.batch, "records": len(stretch)}
+            log.exception("fault in a stretch", extra=told)
         if len(stretch) == 1:
             stretch.unreadable[0] = issue("internal_fault", value=fault)
             lines = [b"{}"] if stretch.lines else []
@@ -291,18 +292,17 @@ class Worker:
 
     def _remove(self, claim: Claim, opened: Opened, *, confirmed: bool) -> None:
         """Delete what a full feed no longer holds, unless that is more than the policy lets pass unasked."""
-        state, told = opened.end() if not confirmed else (State.FINISHED, [])
-        if state is not State.FINISHED:
+        if not confirmed and opened.end()[0] is not State.FINISHED:
             self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
             return
         while True:
             work = opened.work
             held, missing, keys = self._store.missing(work, after=None, limit=MISSING_KEYS)
             if not keys:
-                self._settle(claim, opened.dress(portions.plain(work, ends=state)))
+                self._settle(claim, opened.dress(portions.plain(work, ends=State.FINISHED)))
                 return
             if not confirmed and (missing > held * work.policy.delete_share_max or self._keyless(work)):
-                portion = opened.dress(portions.plain(work, ends=state))
+                portion = opened.dress(portions.plain(work, ends=State.FINISHED))
                 self._settle(claim, msgspec.structs.replace(portion, withheld=Withheld(held=held, missing=missing)))
                 return
             shown: list[str | None] = [*keys]
