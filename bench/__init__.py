@@ -1,0 +1,1 @@
+"""What is measured and how; every figure in the docs has its command here."""

@@ -1,0 +1,122 @@
+"""A served gate in processes of its own, on loopback, with a store that goes away."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+PIECE = 1 << 20
+
+
+class Gate:
+    """`goodsgate serve` with one worker, and what its processes cost."""
+
+    def __init__(self, **settings: object) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="goodsgate-bench-")
+        store = Path(self._folder.name) / "store"
+        self._environ = {
+            **os.environ, "GOODSGATE_STORE": str(store),
+            **{f"GOODSGATE_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self.key = self.add_merchant("bench")
+        self._serve = subprocess.Popen(
+            [sys.executable, "-m", "goodsgate", "serve", "--port", "0"], env=self._environ, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True,
+        )
+        assert self._serve.stdout is not None
+        line = ""
+        while not (found := re.search(r"http://[0-9.:]+", line)):
+            line = self._serve.stdout.readline()
+            if not line:
+                raise RuntimeError("the gate did not start")
+        self.url = found.group()
+        threading.Thread(target=self._serve.stdout.read, daemon=True).start()
+        self.client = httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=600,
+            limits=httpx.Limits(max_keepalive_connections=4),
+        )
+        self.peaks: dict[str, float] = {}
+        self._watching = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def add_merchant(self, name: str) -> str:
+        """A new merchant's key."""
+        return str(json.loads(self._run("merchant", "add", name, "--json"))["key"])
+
+    def _run(self, *words: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "goodsgate", *words], env=self._environ, check=True, capture_output=True, text=True
+        ).stdout
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of API and worker."""
+        children = Path(f"/proc/{self._serve.pid}/task/{self._serve.pid}/children").read_text().split()
+        return {"api": self._serve.pid, **{"worker": int(child) for child in children[:1]}}
+
+    def _watch(self) -> None:
+        while not self._watching.wait(0.05):
+            for name, pid in self.pids().items():
+                try:
+                    status = Path(f"/proc/{pid}/status").read_text()
+                except OSError:
+                    continue
+                found = re.search(r"VmRSS:\s+(\d+)", status)
+                if found:
+                    self.peaks[name] = max(self.peaks.get(name, 0.0), int(found.group(1)) / 1024)
+
+    def submit(self, body: bytes | Iterator[bytes], *, media: str = "application/x-ndjson", packing: str | None = None,
+               **query: str) -> str:
+        """The id of the new batch."""
+        headers = {"Content-Type": media, **({"Content-Encoding": packing} if packing else {})}
+        content = pieces(body) if isinstance(body, bytes) else body
+        answer = self.client.post("/v1/batches", content=content, headers=headers, params=query)
+        if answer.status_code != 202:
+            raise RuntimeError(answer.text)
+        return str(answer.json()["id"])
+
+    def finish(self, batch: str, *, poll_seconds: float = 0.02) -> dict[str, object]:
+        """The batch's document once it has ended."""
+        while True:
+            document: dict[str, object] = self.client.get(f"/v1/batches/{batch}").json()
+            if document["state"] in ("finished", "cancelled", "broken"):
+                return document
+            time.sleep(poll_seconds)
+
+    def load(self, body: bytes, **query: str) -> tuple[float, dict[str, object]]:
+        """Seconds from the first byte sent to finished, and the document."""
+        begin = time.perf_counter()
+        document = self.finish(self.submit(body, **query))
+        return time.perf_counter() - begin, document
+
+    def close(self) -> None:
+        """Stop everything and remove the store."""
+        self._watching.set()
+        self.client.close()
+        self._serve.send_signal(signal.SIGTERM)
+        try:
+            self._serve.wait(30)
+        except subprocess.TimeoutExpired:
+            self._serve.kill()
+        self._folder.cleanup()
+
+    def __enter__(self) -> "Gate":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def pieces(body: bytes) -> Iterator[bytes]:
+    """A body as a client streams it."""
+    view = memoryview(body)
+    for low in range(0, len(body), PIECE):
+        yield bytes(view[low : low + PIECE])

@@ -1,0 +1,104 @@
+"""An engine on a temporary store, worked by hand."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import orjson
+
+from goodsgate.config import Config
+from goodsgate.engine import Engine, Worker
+from goodsgate.model.batch import Batch, Finding, Kind, Policy, RecordResult
+from goodsgate.model.catalogue import Entry, Merchant
+from goodsgate.store.contract import Store
+from goodsgate.store.sqlite import SqliteStore
+from goodsgate.store.strict import StrictStore
+from tests import make
+
+
+class Shop:
+    """Store, engine and one worker in this process; `work` runs the worker until nothing is left to do."""
+
+    def __init__(self, folder: Path, *merchants: str, **settings: object) -> None:
+        self.config = Config(store=str(folder / "store"), **settings)  # type: ignore[arg-type]
+        self.store: Store = StrictStore(open_store(self.config))
+        self.store.migrate()
+        for merchant in merchants or ("acme",):
+            self.store.add_merchant(Merchant(id=merchant, name=merchant, made_at=make.NOW))
+        self.engine = Engine(self.store, self.config)
+        self.worker = Worker(self.store, self.config, "worker-1")
+
+    def send(self, body: bytes | Iterable[object], *, merchant: str = "acme", kind: Kind = Kind.PRODUCT,
+             collection: str = "products", format: str = "ndjson", packing: str = "identity", key: str | None = None,
+             **policy: object) -> str:
+        """Submit bytes, or records as NDJSON; the batch's id."""
+        submission = self.engine.submit(
+            merchant=merchant, kind=kind, collection=collection, policy=Policy(**policy),  # type: ignore[arg-type]
+            format=format, packing=packing, idempotency_key=key, answer=lambda batch: batch.id.encode(),
+        )
+        submission.write(body if isinstance(body, bytes) else ndjson(body))
+        receipt = submission.finish()
+        return receipt.batch.id if receipt.batch is not None else str(receipt.replay and receipt.replay.batch)
+
+    def fix(self, batch: str, body: bytes, *, format: str, merchant: str = "acme") -> None:
+        """Send corrected records back."""
+        submission = self.engine.fix(merchant, batch, format=format)
+        submission.write(body)
+        submission.finish()
+
+    def work(self) -> None:
+        """Everything that is queued."""
+        while self.worker.step():
+            pass
+
+    def run(self, body: bytes | Iterable[object], **how: object) -> Batch:
+        """Send, work, and the batch as it ended."""
+        merchant = str(how.get("merchant", "acme"))
+        batch = self.send(body, **how)  # type: ignore[arg-type]
+        self.work()
+        return self.engine.batch(merchant, batch)
+
+    def reference(self, kind: str, *entries: Entry, merchant: str = "acme") -> None:
+        """Put reference data."""
+        self.store.put_reference(merchant, kind, entries)
+
+    def items(self, collection: str = "products", *, kind: Kind = Kind.PRODUCT, merchant: str = "acme") -> dict[str, object]:
+        """Key → record of everything held."""
+        held: dict[str, object] = {}
+        after = None
+        while True:
+            page = self.store.items(merchant, kind, collection, after=after, limit=500)
+            held.update({item.key: orjson.loads(item.document) for item in page.rows})
+            after = page.next
+            if after is None:
+                return held
+
+    def findings(self, batch: str, *, merchant: str = "acme") -> list[Finding]:
+        """All findings of a batch."""
+        return self.store.findings(merchant, batch, limit=1000)
+
+    def codes(self, batch: str, *, merchant: str = "acme") -> dict[int, list[str]]:
+        """Record number → codes."""
+        return {f.number: [issue.code for issue in f.issues] for f in self.findings(batch, merchant=merchant)}
+
+    def results(self, batch: str, *, merchant: str = "acme") -> list[RecordResult]:
+        """All results of a batch, in order of number."""
+        rows: list[RecordResult] = []
+        while page := self.store.results(merchant, batch, after=rows[-1].number if rows else 0, limit=1000):
+            rows.extend(page)
+        return rows
+
+    def report(self, batch: str, *, only: str = "rejected", format: str | None = None) -> bytes:
+        """A report's bytes."""
+        return b"".join(self.engine.report("acme", batch, only=only, format=format).pieces)
+
+
+def open_store(config: Config) -> SqliteStore:
+    """The embedded store, as the application opens it."""
+    return SqliteStore(
+        Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes
+    )
+
+
+def ndjson(records: Iterable[object]) -> bytes:
+    """Records as NDJSON."""
+    return b"".join(orjson.dumps(record) + b"\n" for record in records)
