@@ -1,0 +1,1 @@
+"""Real kills, and then a comparison with an undisturbed run."""

@@ -1,0 +1,63 @@
+"""What crash tests play: the same batches on two stores, one of them disturbed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from goodsgate.config import Config
+from goodsgate.model.batch import Treatment, Verb
+from goodsgate.model.catalogue import Entry
+from tests.make import product, products
+from tests.shop import Shop
+
+ROOT = Path(__file__).parent.parent.parent
+PORTION = {"block_records_max": 40, "lease_seconds": 1.0}
+
+
+def settings_of(folder: Path) -> Config:
+    """The settings both processes use."""
+    return Config(store=str(folder / "store"), **PORTION)  # type: ignore[arg-type]
+
+
+def stage(folder: Path) -> tuple[Shop, list[str]]:
+    """A store with batches of every sort queued, none worked."""
+    shop = Shop(folder, "acme", **PORTION)
+    shop.reference("brand", Entry(code="Acme"))
+    dirty = [product(n, title=None) if n % 7 == 0 else product(n, brand="Acme" if n % 2 else "Nova") for n in range(200)]
+    sent = [
+        shop.send(dirty),
+        shop.send([product(n, title="Second") for n in range(100, 250)], references=Treatment.OFF),
+        *[shop.send(products(n, n + 1)) for n in range(300, 320)],
+        shop.send([{"id": f"SKU-{n:04d}"} for n in range(0, 30)], verb=Verb.DELETE),
+        shop.send([*products(*range(190)), {"id": "x" * 300}], mode="full", delete_share_max=1.0),
+    ]
+    return shop, sent
+
+
+def hand(folder: Path, crash_at: str | None = None) -> int:
+    """Run a worker's process to its end; its exit status, negative for the signal that ended it."""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    if crash_at is not None:
+        environ["GOODSGATE_CRASH_AT"] = crash_at
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.crash.hand", str(folder)], env=environ, cwd=ROOT, check=False, timeout=60
+    )
+    return run.returncode
+
+
+def told(shop: Shop, sent: list[str]) -> list[object]:
+    """Everything that must be the same after a crash: catalogue, counts, results, issues, groups."""
+    return [
+        shop.items(),
+        [
+            (
+                batch.state, batch.counts, batch.total, batch.warned, batch.withheld,
+                [(row.number, row.key, row.result) for row in shop.results(one)],
+                [(f.number, f.place, f.result, f.issues) for f in shop.findings(one)],
+                sorted((g.code, g.field, g.count, sorted(g.top)) for g in shop.store.groups("acme", one)),
+                [f.raw for f in shop.store.rejected("acme", one)],
+            )
+            for one, batch in ((one, shop.engine.batch("acme", one)) for one in sent)
+        ],
+    ]

@@ -1,0 +1,35 @@
+"""kill -9 of a worker at every named step, several times each."""
+
+from pathlib import Path
+
+import pytest
+
+from goodsgate.model.crash import POINTS
+from tests.crash.scene import hand, stage, told
+
+WORKER_POINTS = [point for point in POINTS if point not in ("received", "sealed")]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    """The scene, worked in peace."""
+    shop, sent = stage(tmp_path_factory.mktemp("peace"))
+    shop.work()
+    expected = told(shop, sent)
+    shop.store.close()
+    return expected
+
+
+@pytest.mark.parametrize("occurrence", [1, 2, 5])
+@pytest.mark.parametrize("point", WORKER_POINTS)
+def test_kill_at_a_step(tmp_path: Path, undisturbed: list[object], point: str, occurrence: int) -> None:
+    """Killed there, taken over by the next worker: everything is as if nothing had happened."""
+    shop, sent = stage(tmp_path)
+    shop.store.close()
+    status = hand(tmp_path, f"{point}:{occurrence}")
+    assert status in (-9, 0), status
+    assert status == -9 or occurrence > 1, f"{point} was never reached"
+    assert hand(tmp_path) == 0
+    after = type(shop)(tmp_path, "acme")
+    assert told(after, sent) == undisturbed
+    after.store.close()

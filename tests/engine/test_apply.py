@@ -1,0 +1,175 @@
+"""What becomes of records: verbs, versions, duplicates, and the accounts."""
+
+import pytest
+
+from goodsgate.engine.apply import merge
+from goodsgate.model.batch import Kind, Outcome, Result, State, Treatment, Verb
+from goodsgate.model.catalogue import item_key
+from tests.make import product, products
+from tests.shop import Shop
+
+
+def test_a_feed_is_created_then_unchanged_then_updated(shop: Shop) -> None:
+    """The three ways of an upsert."""
+    first = shop.run(products(1, 2, 3))
+    assert first.state is State.FINISHED
+    assert first.outcome is Outcome.CLEAN
+    assert (first.counts.created, first.total) == (3, 3)
+    assert shop.run(products(1, 2, 3)).counts.unchanged == 3
+    third = shop.run([*products(1, 2), product(3, title="Another title")])
+    assert (third.counts.unchanged, third.counts.updated) == (2, 1)
+    assert shop.items()["SKU-0003"] == product(3, title="Another title")
+
+
+def test_unknown_members_come_back_byte_for_byte(shop: Shop) -> None:
+    """What is not ours is kept as it came, spelling of numbers included."""
+    line = b'{"id":"A","title":"Shirt","house":{"n": 1.10, "s":"\\u00e9"} }\n'
+    shop.run(line)
+    item = shop.engine.item("acme", Kind.PRODUCT, "products", "A")
+    assert item.document == line.strip()
+
+
+def test_renamed_members_keep_their_bytes(shop: Shop) -> None:
+    """An alias changes the name of a member, not its value."""
+    shop.run(b'{"sku":"A","name":"Shirt","n": 1.10}\n')
+    item = shop.engine.item("acme", Kind.PRODUCT, "products", "A")
+    assert item.document == b'{"id":"A","title":"Shirt","n":1.10}'
+
+
+def test_a_bad_record_harms_nobody_and_gets_every_issue(shop: Shop) -> None:
+    """Neighbours are applied; the record's issues are all there."""
+    batch = shop.run([product(1), {"id": "x" * 200, "price": "-1 EUR"}, product(3)])
+    assert batch.outcome is Outcome.PARTIAL
+    assert (batch.counts.created, batch.counts.rejected) == (2, 1)
+    assert len(shop.codes(batch.id)[2]) >= 3
+    assert [row.result for row in shop.results(batch.id)] == [Result.CREATED, Result.REJECTED, Result.CREATED]
+
+
+def test_lines_that_cannot_be_read_are_records(shop: Shop) -> None:
+    """Broken JSON, a number, a broken last line: each has a number, a result, an issue."""
+    batch = shop.run(b'{"id":"A","title":"T"}\n{"id":\n12\n{"id":"B","title":"T"}\n{"id":"C","ti')
+    assert [str(row.result) for row in shop.results(batch.id)] == [
+        "created", "rejected", "rejected", "created", "rejected",
+    ]
+    assert batch.counts.accounted == batch.total == 5
+    codes = shop.codes(batch.id)
+    assert codes[2] == ["line_unreadable"]
+    assert codes[3] == ["record_not_object"]
+    assert set(codes) == {2, 3, 5}
+
+
+def test_create_and_update_know_what_is_held(shop: Shop) -> None:
+    """Create refuses a held key, update an unknown one."""
+    shop.run(products(1))
+    create = shop.run(products(1, 2), verb=Verb.CREATE)
+    assert shop.codes(create.id) == {1: ["key_held"]}
+    update = shop.run([{"id": "SKU-0001", "title": "New"}, {"id": "SKU-0009", "title": "New"}], verb=Verb.UPDATE)
+    assert shop.codes(update.id) == {2: ["key_unknown"]}
+    assert shop.items()["SKU-0001"] == product(1, title="New")
+
+
+def test_an_update_is_checked_as_the_whole_it_makes(shop: Shop) -> None:
+    """A sale price above the held price is seen."""
+    shop.run([product(1, price="10.00 EUR")])
+    batch = shop.run([{"id": "SKU-0001", "sale_price": "12.00 EUR"}], verb=Verb.UPDATE)
+    assert batch.counts.rejected == 1
+    assert "sale_price" not in shop.items()["SKU-0001"]  # type: ignore[operator]
+
+
+def test_delete_needs_the_key_alone(shop: Shop) -> None:
+    """A held item goes; one that is not held is told."""
+    shop.run(products(1, 2))
+    batch = shop.run([{"id": "SKU-0001"}, {"id": "SKU-0007"}], verb=Verb.DELETE)
+    assert (batch.counts.deleted, batch.counts.unchanged) == (1, 1)
+    assert shop.codes(batch.id) == {2: ["key_not_held"]}
+    assert list(shop.items()) == ["SKU-0002"]
+
+
+def test_a_record_names_its_own_verb(shop: Shop) -> None:
+    """`_verb` wins over the batch's verb, and is no part of the record."""
+    shop.run(products(1, 2))
+    batch = shop.run([{"_verb": "delete", "id": "SKU-0001"}, product(3)])
+    assert (batch.counts.deleted, batch.counts.created) == (1, 1)
+    assert sorted(shop.items()) == ["SKU-0002", "SKU-0003"]
+
+
+def test_older_never_beats_newer(shop: Shop) -> None:
+    """A record with an older version is superseded, after a delete as well."""
+    shop.run([product(1, version_number=5)])
+    older = shop.run([product(1, version_number=4, title="Old")])
+    assert older.counts.superseded == 1
+    shop.run([{"id": "SKU-0001", "version_number": 9}], verb=Verb.DELETE)
+    assert shop.items() == {}
+    assert shop.run([product(1, version_number=8)]).counts.superseded == 1
+    assert shop.run([product(1, version_number=10)]).counts.created == 1
+
+
+def test_observed_at_is_a_version(shop: Shop) -> None:
+    """The time of observation orders records as well."""
+    shop.run([product(1, observed_at="2026-01-02T00:00:00Z")])
+    assert shop.run([product(1, observed_at="2026-01-01T23:59:59Z")]).counts.superseded == 1
+
+
+@pytest.mark.parametrize(
+    ("treatment", "results", "codes"),
+    [
+        (Treatment.OFF, ["created", "updated", "unchanged"], {}),
+        (Treatment.WARN, ["created", "updated", "unchanged"], {2: ["duplicate_in_batch"], 3: ["duplicate_in_batch"]}),
+        (Treatment.REFUSE, ["created", "rejected", "rejected"], {2: ["duplicate_in_batch"], 3: ["duplicate_in_batch"]}),
+    ],
+)
+def test_twice_in_a_batch(shop: Shop, treatment: Treatment, results: list[str], codes: dict[int, list[str]]) -> None:
+    """The policy says what a key that comes again means."""
+    batch = shop.run([product(1), product(1, title="Two"), product(1, title="Two")], duplicates=treatment)
+    assert [str(row.result) for row in shop.results(batch.id)] == results
+    assert shop.codes(batch.id) == codes
+
+
+def test_twice_in_a_batch_over_portions(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A key of an earlier portion is known, though its record was unchanged."""
+    shop = Shop(tmp_path_factory.mktemp("s"), block_records_max=2)
+    shop.run(products(1, 2, 3, 4, 5))
+    batch = shop.run([*products(1, 2, 3, 4), product(2, title="Again")], duplicates=Treatment.REFUSE)
+    assert (batch.counts.unchanged, batch.counts.rejected) == (4, 1)
+    assert shop.codes(batch.id) == {5: ["duplicate_in_batch"]}
+
+
+def test_case_twins_are_told(shop: Shop) -> None:
+    """A key that differs only by case from a held one, or from one before it in the file."""
+    shop.run([product(1, id="Abc")])
+    batch = shop.run([product(2, id="ABC"), product(3, id="x-1"), product(4, id="X-1")])
+    assert shop.codes(batch.id) == {1: ["sku_case_twin"], 3: ["sku_case_twin"]}
+    assert batch.counts.created == 3
+    assert batch.warned == 2
+
+
+def test_prices_and_stock_have_shelves_of_their_own(shop: Shop) -> None:
+    """By SKU and location, apart from the products."""
+    price = shop.run([{"id": "A", "price": "3.50 EUR"}], kind=Kind.PRICE)
+    stock = shop.run([{"id": "A", "location": "B1", "quantity": 3}, {"id": "A", "quantity": 9}], kind=Kind.STOCK)
+    assert price.counts.created == 1
+    assert stock.counts.created == 2
+    assert sorted(shop.items(kind=Kind.STOCK)) == ["A", item_key("A", "B1")]
+    assert shop.items() == {}
+
+
+def test_policy_currency_and_decimal_comma(shop: Shop) -> None:
+    """A feed that says so may write prices its own way."""
+    rows = b"id;title;price\nA;Shirt;12,50\n"
+    assert shop.run(rows, format="csv").counts.rejected == 1
+    assert shop.run(rows, format="csv", currency="EUR", decimal="comma").counts.created == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "patch", "merged"),
+    [
+        (b'{"a":1.10,"b":2}', b'{"b":3}', b'{"a":1.10,"b":3}'),
+        (b'{"a":1}', b'{"a":null}', b"{}"),
+        (b'{"a":{"x":1,"y":2}}', b'{"a":{"x":null,"z":3}}', b'{"a":{"y":2,"z":3}}'),
+        (b'{"a":[1]}', b'{"a":{"b":null,"c":1}}', b'{"a":{"c":1}}'),
+        (b'{"a":"b"}', b'{"a":["c"]}', b'{"a":["c"]}'),
+    ],
+)
+def test_merge_is_rfc_7396(document: bytes, patch: bytes, merged: bytes) -> None:
+    """Cases of the RFC's appendix, with bytes kept."""
+    assert merge(document, patch) == merged

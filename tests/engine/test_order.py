@@ -1,0 +1,109 @@
+"""Any interleaving of sending and working ends as working the batches one by one would."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from goodsgate.model.batch import Kind, Treatment, Verb
+from tests.shop import Shop, ndjson
+
+KEYS = st.sampled_from(["A", "a", "B", "C", "D"])
+RECORD = st.fixed_dictionaries(
+    {"id": KEYS},
+    optional={
+        "title": st.sampled_from(["one", "two", "three", ""]),
+        "version_number": st.integers(1, 4),
+        "color": st.sampled_from(["red", "blue"]),
+        "_verb": st.sampled_from(["upsert", "create", "update", "delete"]),
+    },
+)
+BATCH = st.tuples(
+    st.sampled_from(["acme", "other"]), st.sampled_from(list(Verb)), st.sampled_from(list(Treatment)),
+    st.lists(RECORD, min_size=1, max_size=7),
+)
+STEP = st.one_of(BATCH, st.just("work"))
+
+type_of = {"upsert": Verb.UPSERT, "create": Verb.CREATE, "update": Verb.UPDATE, "delete": Verb.DELETE}
+Held = dict[str, tuple[dict[str, object] | None, int | None]]
+
+
+def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict[str, object]]) -> list[str]:
+    """The contract in plain words: results of a batch, and what is held after it."""
+    results: list[str] = []
+    seen: set[str] = set()
+    for sent in records:
+        record = {name: value for name, value in sent.items() if name != "_verb"}
+        verb_now = type_of[str(sent["_verb"])] if "_verb" in sent else verb
+        key, version = str(record["id"]), record.get("version_number")
+        assert version is None or isinstance(version, int)
+        whole = verb_now in (Verb.UPSERT, Verb.CREATE)
+        if verb_now is not Verb.DELETE and (record.get("title", None if whole else "x") in ("", None)):
+            results.append("rejected")
+            continue
+        if duplicates is Treatment.REFUSE and key in seen:
+            results.append("rejected")
+            continue
+        seen.add(key)
+        document, had = held.get(key, (None, None))
+        if version is not None and had is not None and version < had:
+            results.append("superseded")
+        elif verb_now is Verb.DELETE:
+            results.append("deleted" if document is not None else "unchanged")
+            if document is not None or version is not None:
+                held[key] = (None, version if version is not None else (had if document is None else None))
+        elif (verb_now is Verb.CREATE and document is not None) or (verb_now is Verb.UPDATE and document is None):
+            results.append("rejected")
+        else:
+            merged = {**(document or {}), **record} if verb_now is Verb.UPDATE else record
+            results.append("created" if document is None else "unchanged" if merged == document else "updated")
+            held[key] = (merged, version if version is not None else had)
+    return results
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(steps=st.lists(STEP, min_size=1, max_size=10), portion=st.integers(1, 5), together=st.sampled_from([1, 64]))
+def test_lanes_end_as_one_by_one(steps: list[object], portion: int, together: int) -> None:
+    """Results of every record and the whole catalogue equal the plain model's, for every merchant."""
+    with tempfile.TemporaryDirectory() as folder:
+        shop = Shop(Path(folder), "acme", "other", block_records_max=portion, claim_works_max=together)
+        model: dict[str, Held] = {"acme": {}, "other": {}}
+        sent: list[tuple[str, str, list[str]]] = []
+        for step in steps:
+            if not isinstance(step, tuple):
+                shop.worker.step()
+                continue
+            merchant, verb, duplicates, records = step
+            batch = shop.send(ndjson(records), merchant=merchant, verb=verb, duplicates=duplicates)
+            sent.append((merchant, batch, one_by_one(model[merchant], verb, duplicates, records)))
+        shop.work()
+        for merchant, batch, results in sent:
+            assert [str(row.result) for row in shop.results(batch, merchant=merchant)] == results
+            ended = shop.engine.batch(merchant, batch)
+            assert ended.counts.accounted == ended.total == len(results)
+            rejected = {f.number for f in shop.findings(batch, merchant=merchant) if f.result == "rejected"}
+            assert rejected == {n for n, result in enumerate(results, 1) if result == "rejected"}
+        for merchant, held in model.items():
+            expected = {key: document for key, (document, _) in held.items() if document is not None}
+            assert shop.items(merchant=merchant) == expected
+        shop.store.close()
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@given(
+    quantities=st.lists(st.tuples(KEYS, st.sampled_from(["", "X", "Y"]), st.integers(0, 3)), max_size=20),
+    portion=st.integers(1, 6),
+)
+def test_the_last_stock_wins(quantities: list[tuple[str, str, int]], portion: int) -> None:
+    """By SKU and location, whatever the portions."""
+    with tempfile.TemporaryDirectory() as folder:
+        shop = Shop(Path(folder), block_records_max=portion)
+        last: dict[str, int] = {}
+        for sku, location, quantity in quantities:
+            last[f"{sku}\x1f{location}" if location else sku] = quantity
+        records = [{"id": s, "location": at, "quantity": q} if at else {"id": s, "quantity": q} for s, at, q in quantities]
+        shop.run(ndjson(records) or b"\n", kind=Kind.STOCK, duplicates=Treatment.OFF)
+        held = {key: record["quantity"] for key, record in shop.items(kind=Kind.STOCK).items()}  # type: ignore[index]
+        assert held == last
+        shop.store.close()

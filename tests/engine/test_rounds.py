@@ -1,0 +1,293 @@
+"""Fix, retry, cancel, full feeds: what happens to a batch after its submission."""
+
+import csv
+import io
+
+import orjson
+import pytest
+
+from goodsgate.engine import Refusal
+from goodsgate.model.batch import Kind, Outcome, Policy, State, Treatment
+from goodsgate.model.catalogue import Entry
+from goodsgate.store.contract import Batches
+from tests.make import product, products
+from tests.shop import Shop, ndjson
+
+FEED = b"sku,Title,house,price\nA,Shirt,1,1.00 EUR\nB,,2,2.00 EUR\nC,Coat,3,x\n"
+
+
+def rows_of(report: bytes) -> list[list[str]]:
+    """Cells of a CSV report."""
+    return list(csv.reader(io.StringIO(report.decode("utf-8-sig"))))
+
+
+def csv_of(rows: list[list[str]]) -> bytes:
+    """CSV of cells."""
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
+    return out.getvalue().encode()
+
+
+def test_a_report_is_the_submitters_own_file(shop: Shop) -> None:
+    """Own columns in own order and format, then ours."""
+    batch = shop.run(FEED, format="csv")
+    rows = rows_of(shop.report(batch.id))
+    assert rows[0] == ["sku", "Title", "house", "price", "_row", "_codes", "_messages"]
+    assert [row[:5] for row in rows[1:]] == [["B", "", "2", "2.00 EUR", "2"], ["C", "Coat", "3", "x", "3"]]
+    assert all(row[5] and row[6] for row in rows[1:])
+
+
+def test_a_corrected_report_ends_the_batch_clean(shop: Shop) -> None:
+    """Posted back, it runs just those records and merges into the same counts."""
+    batch = shop.run(FEED, format="csv")
+    assert (batch.counts.created, batch.counts.rejected) == (1, 2)
+    rows = rows_of(shop.report(batch.id))
+    rows[1][1], rows[2][3] = "Belt", "3.00 EUR"
+    shop.fix(batch.id, csv_of(rows), format="csv")
+    shop.work()
+    after = shop.engine.batch("acme", batch.id)
+    assert after.outcome is Outcome.CLEAN
+    assert (after.counts.created, after.counts.rejected, after.total, after.rounds) == (3, 0, 3, 2)
+    assert shop.findings(batch.id) == [] or all(finding.number == 0 for finding in shop.findings(batch.id))
+    assert shop.store.groups("acme", batch.id) == [] or all(g.count for g in shop.store.groups("acme", batch.id))
+    assert [str(row.result) for row in shop.results(batch.id)] == ["created"] * 3
+    assert sorted(shop.items()) == ["A", "B", "C"]
+
+
+def test_a_fix_may_be_wrong_again(shop: Shop) -> None:
+    """It stays rejected with the new issue and the new text in the report."""
+    batch = shop.run(FEED, format="csv")
+    rows = rows_of(shop.report(batch.id))
+    rows[1][1], rows[2][3] = "Belt", "y"
+    shop.fix(batch.id, csv_of(rows), format="csv")
+    shop.work()
+    after = shop.engine.batch("acme", batch.id)
+    assert (after.counts.created, after.counts.rejected) == (2, 1)
+    again = rows_of(shop.report(batch.id))
+    assert again[1][:5] == ["C", "Coat", "3", "y", "3"]
+    assert len(again) == 2
+
+
+def test_fix_rows_that_replace_nothing_are_records_of_their_own(shop: Shop) -> None:
+    """A row of an applied record, a number twice, and a new row without one."""
+    batch = shop.run(FEED, format="csv")
+    rows = [["sku", "Title", "price", "_row"], ["A", "X", "1.00 EUR", "1"], ["B", "Belt", "1.00 EUR", "2"],
+            ["B", "Belt", "1.00 EUR", "2"], ["N", "New", "1.00 EUR", ""]]
+    shop.fix(batch.id, csv_of(rows), format="csv")
+    shop.work()
+    after = shop.engine.batch("acme", batch.id)
+    assert after.total == 6
+    assert (after.counts.created, after.counts.rejected) == (3, 3)
+    codes = shop.codes(batch.id)
+    assert codes[4] == ["row_not_rejected"]
+    assert codes[5] == ["row_not_rejected"]
+    assert after.counts.accounted == after.total
+
+
+@pytest.mark.parametrize("format", ["ndjson", "json", "csv", "tsv", "xlsx"])
+@pytest.mark.parametrize("sent", ["csv", "ndjson"])
+def test_a_report_in_any_format_can_be_sent_back(shop: Shop, sent: str, format: str) -> None:
+    """A batch of tables fixed by JSON and the other way round."""
+    records = [product(1), product(2, title=None, custom={"a": 1}), product(3)]
+    body = ndjson(records) if sent == "ndjson" else FEED
+    batch = shop.run(body, format=sent, duplicates=Treatment.OFF)
+    assert batch.counts.rejected
+    report = shop.report(batch.id, format=format)
+    if format in ("ndjson", "json"):
+        lines = orjson.loads(report) if format == "json" else [orjson.loads(line) for line in report.splitlines()]
+        for line in lines:
+            line["Title" if sent == "csv" else "title"] = "Mended"
+            line["price"] = "1.00 EUR"
+        fixed = orjson.dumps(lines) if format == "json" else ndjson(lines)
+    else:
+        fixed = _mended_table(report, format)
+    shop.fix(batch.id, fixed, format=format)
+    shop.work()
+    after = shop.engine.batch("acme", batch.id)
+    assert after.outcome is Outcome.CLEAN, shop.findings(batch.id)
+    if sent == "ndjson":
+        assert shop.items()["SKU-0002"]["custom"] == {"a": 1}  # type: ignore[index]
+
+
+def _mended_table(report: bytes, format: str) -> bytes:
+    from goodsgate import formats
+
+    reader = formats.open_reader(iter([report]), format=format, packing="identity", limits=formats.Limits())
+    header = list(reader.header or [])
+    rows = [list(row) for block in reader.blocks() for row in block.rows]
+    title = next((name for name in header if name.casefold() == "title"), None)
+    if title is None:
+        title = "title"
+        header.append(title)
+        rows = [[*row, ""] for row in rows]
+    for row in rows:
+        row[header.index(title)] = "Mended"
+        row[header.index("price")] = "1.00 EUR"
+    return b"".join(formats.write(iter(rows), format=format, header=header))
+
+
+def test_retry_after_reference_data_was_mended(shop: Shop) -> None:
+    """What was rejected for an unknown brand passes once the brand is there."""
+    shop.reference("brand", Entry(code="Acme"))
+    batch = shop.run([product(1, brand="Nova"), product(2, brand="Acme"), product(3, title=None)],
+                     references=Treatment.REFUSE)
+    assert (batch.counts.created, batch.counts.rejected) == (1, 2)
+    shop.reference("brand", Entry(code="Nova"))
+    shop.engine.retry("acme", batch.id)
+    shop.work()
+    after = shop.engine.batch("acme", batch.id)
+    assert (after.counts.created, after.counts.rejected, after.total) == (2, 1, 3)
+    assert list(shop.codes(batch.id)) == [3]
+
+
+def test_retry_of_a_table_keeps_its_columns(shop: Shop) -> None:
+    """Cells are shaped as they were the first time."""
+    shop.reference("brand", Entry(code="Acme"))
+    body = b"StockCode,Description,Brand\nA,Shirt,Nova\n"
+    batch = shop.run(body, format="csv", references=Treatment.REFUSE)
+    assert batch.counts.rejected == 1
+    shop.reference("brand", Entry(code="Nova"))
+    shop.engine.retry("acme", batch.id)
+    shop.work()
+    assert shop.items() == {"A": {"id": "A", "title": "Shirt", "brand": "Nova"}}
+
+
+def test_a_clean_batch_has_nothing_to_retry(shop: Shop) -> None:
+    """Refused, with a code a face can word."""
+    batch = shop.run(products(1))
+    with pytest.raises(Refusal, match="no rejected") as refused:
+        shop.engine.retry("acme", batch.id)
+    assert refused.value.code == "nothing_rejected"
+
+
+def test_an_open_batch_takes_no_fix(shop: Shop) -> None:
+    """It has to end first."""
+    batch = shop.send(products(1))
+    with pytest.raises(Refusal) as refused:
+        shop.engine.fix("acme", batch, format="csv")
+    assert refused.value.code == "batch_open"
+
+
+def test_cancel_before_work_applies_nothing(shop: Shop) -> None:
+    """Every record is accounted for as cancelled."""
+    batch = shop.send(products(1, 2, 3))
+    shop.engine.cancel("acme", batch)
+    shop.work()
+    after = shop.engine.batch("acme", batch)
+    assert after.state is State.CANCELLED
+    assert (after.counts.cancelled, after.total) == (3, 3)
+    assert shop.items() == {}
+
+
+def test_cancel_in_the_middle_says_what_was_applied(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Portions before it stay; the rest is cancelled."""
+    shop = Shop(tmp_path_factory.mktemp("s"), "acme", "other", block_records_max=10)
+    batch = shop.send(products(*range(100)))
+    other = shop.send(products(1), merchant="other")
+    shop.worker.step()  # gives way after one portion, because the other merchant waits
+    assert shop.engine.batch("acme", batch).counts.created == 10
+    shop.engine.cancel("acme", batch)
+    shop.work()
+    after = shop.engine.batch("acme", batch)
+    assert after.state is State.CANCELLED
+    assert (after.counts.created, after.counts.cancelled) == (10, 90)
+    assert len(shop.items()) == 10
+    assert shop.engine.batch("other", other).outcome is Outcome.CLEAN
+
+
+def test_cancel_after_the_end_changes_nothing(shop: Shop) -> None:
+    """A finished batch stays finished."""
+    batch = shop.run(products(1))
+    assert shop.engine.cancel("acme", batch.id).state is State.FINISHED
+
+
+def test_a_full_feed_deletes_what_it_lacks(shop: Shop) -> None:
+    """Below the share, without being asked; the deletions are records of the batch."""
+    shop.run(products(*range(20)))
+    shop.run(products(*range(90, 95)), collection="elsewhere")
+    batch = shop.run(products(*range(19)), mode="full")
+    assert (batch.counts.unchanged, batch.counts.deleted, batch.total) == (19, 1, 20)
+    assert len(shop.items()) == 19
+    assert len(shop.items("elsewhere")) == 5
+
+
+def test_a_full_feed_that_lacks_much_waits_for_a_word(shop: Shop) -> None:
+    """Deletions above the share are withheld until confirmed by their number."""
+    shop.run(products(*range(20)))
+    batch = shop.run(products(1, 2), mode="full")
+    assert batch.state is State.FINISHED
+    assert batch.withheld is not None
+    assert (batch.withheld.held, batch.withheld.missing) == (20, 18)
+    assert len(shop.items()) == 20
+    with pytest.raises(Refusal) as refused:
+        shop.engine.confirm("acme", batch.id, 5)
+    assert refused.value.code == "confirmation_mismatch"
+    shop.run([product(99)])  # newer than the feed: must stay
+    shop.engine.confirm("acme", batch.id, 18)
+    shop.work()
+    after = shop.engine.batch("acme", batch.id)
+    assert (after.counts.deleted, after.withheld) == (18, None)
+    assert sorted(shop.items()) == ["SKU-0001", "SKU-0002", "SKU-0099"]
+
+
+def test_a_full_feed_keeps_what_it_holds_badly(shop: Shop) -> None:
+    """A rejected record is in the feed; its item is not deleted. An unreadable one makes the rest wait."""
+    shop.run(products(*range(20)))
+    sent = [product(n) if n else product(n, title=None) for n in range(20)]
+    assert shop.run(sent, mode="full").counts.deleted == 0
+    broken = ndjson(products(*range(19))) + b"{oops\n"
+    batch = shop.run(broken, mode="full", delete_share_max=1.0)
+    assert batch.counts.deleted == 0
+    assert batch.withheld is not None
+
+
+def test_a_full_feed_that_breaks_off_deletes_nothing(shop: Shop) -> None:
+    """A truncated file says nothing about what follows."""
+    import gzip
+
+    shop.run(products(*range(50)))
+    packed = gzip.compress(ndjson(products(*range(49))))
+    batch = shop.run(packed[:-30], packing="gzip", mode="full", delete_share_max=1.0)
+    assert batch.state is State.BROKEN
+    assert batch.counts.deleted == 0
+    assert len(shop.items()) == 50
+
+
+def test_report_of_everything(shop: Shop) -> None:
+    """Each record with its result."""
+    batch = shop.run(FEED, format="csv")
+    rows = rows_of(shop.report(batch.id, only="all"))
+    assert rows[0][4:] == ["_row", "_result", "_codes", "_messages"]
+    assert [row[5] for row in rows[1:]] == ["created", "rejected", "rejected"]
+
+
+def test_idempotency_answers_the_first_answer_again(shop: Shop) -> None:
+    """Same key and body: the batch of the first; other body: refused."""
+    first = shop.send(products(1), key="k-1")
+    assert shop.send(products(1), key="k-1") == first
+    with pytest.raises(Refusal) as refused:
+        shop.send(products(2), key="k-1")
+    assert refused.value.code == "key_reused"
+    assert shop.send(products(1), key="k-1", merchant="other") != first
+    shop.work()
+    assert len(shop.store.batches("acme", _no_filter()).rows) == 1
+
+
+def test_a_key_whose_body_is_on_its_way_is_in_use(shop: Shop) -> None:
+    """And free again once that submission was given up."""
+    policy = dict(merchant="acme", kind=Kind.PRODUCT, collection="c", policy=_policy(), format="ndjson")
+    one = shop.engine.submit(**policy, idempotency_key="k", answer=lambda b: b"")  # type: ignore[arg-type]
+    one.write(b"{}")
+    with pytest.raises(Refusal) as refused:
+        shop.engine.submit(**policy, idempotency_key="k", answer=lambda b: b"")  # type: ignore[arg-type]
+    assert refused.value.code == "key_in_use"
+    one.abort()
+    shop.send(products(1), key="k")
+
+
+def _policy() -> Policy:
+    return Policy()
+
+
+def _no_filter() -> Batches:
+    return Batches()
