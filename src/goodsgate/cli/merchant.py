@@ -1,0 +1,172 @@
+"""Merchants and their keys, straight in the store: for the operator, who has no key yet."""
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from goodsgate.cli.exits import Unusable
+from goodsgate.cli.settings import open_store, with_settings
+
+if TYPE_CHECKING:
+    from goodsgate.config import Config
+    from goodsgate.model.catalogue import Scope
+    from goodsgate.store.contract import Store
+
+SCOPES = ("submit", "read", "admin")
+MERCHANT_ID = re.compile(r"[a-z0-9_-]{1,64}")
+SCOPE_OPTION = click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), default=("submit", "read"), show_default=True,
+    help="What the key may do; may be given often. admin includes the others and acts for every merchant.",
+)
+
+
+@click.group()
+def merchant() -> None:
+    """Add merchants and make, list and revoke their keys.
+
+    Works on the store itself, with the gate running or not.
+    """
+
+
+@merchant.command()
+@click.argument("merchant_id", metavar="ID")
+@click.option("--name", default="", help="A name for people. Default: the id.")
+@SCOPE_OPTION
+@click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
+@with_settings
+def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...], quiet: bool) -> None:
+    """Add a merchant and print its first key, which is shown this once.
+
+    \b
+    Examples:
+      goodsgate merchant add brightware --name 'Brightware Ltd'
+      export GOODSGATE_KEY=$(goodsgate merchant add brightware --quiet)
+    """
+    store = open_store(config)
+    try:
+        make_merchant(store, merchant_id, name=name)
+        secret = make_key(store, merchant_id, scopes=scopes, label="first key")
+    finally:
+        store.close()
+    _say(secret, quiet=quiet)
+
+
+@merchant.command("list")
+@with_settings
+def list_merchants(*, config: "Config") -> None:
+    """List merchants, one a line: id and name.
+
+    \b
+    Example:
+      goodsgate merchant list
+    """
+    store = open_store(config)
+    try:
+        after: str | None = None
+        while True:
+            page = store.merchants(after=after, limit=1000)
+            for row in page.rows:
+                click.echo(f"{row.id}\t{row.name}")
+            after = page.next
+            if after is None:
+                return
+    finally:
+        store.close()
+
+
+@merchant.group()
+def key() -> None:
+    """Make, list and revoke the keys of a merchant."""
+
+
+@key.command("add")
+@click.argument("merchant_id", metavar="MERCHANT")
+@SCOPE_OPTION
+@click.option("--label", default="", help="What the key is for.")
+@click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
+@with_settings
+def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], label: str, quiet: bool) -> None:
+    """Make a key and print it, this once.
+
+    \b
+    Example:
+      goodsgate merchant key add brightware --scope read --label dashboard
+    """
+    store = open_store(config)
+    try:
+        secret = make_key(store, merchant_id, scopes=scopes, label=label)
+    finally:
+        store.close()
+    _say(secret, quiet=quiet)
+
+
+@key.command("list")
+@click.argument("merchant_id", metavar="MERCHANT")
+@with_settings
+def list_keys(*, config: "Config", merchant_id: str) -> None:
+    """List the keys of a merchant, one a line: id, scopes, valid or revoked, label.
+
+    \b
+    Example:
+      goodsgate merchant key list brightware
+    """
+    store = open_store(config)
+    try:
+        for row in store.keys(merchant_id):
+            state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "valid"
+            click.echo(f"{row.id}\t{','.join(sorted(row.scopes))}\t{state}\t{row.label}")
+    finally:
+        store.close()
+
+
+@key.command()
+@click.argument("merchant_id", metavar="MERCHANT")
+@click.argument("key_id", metavar="KEY-ID")
+@with_settings
+def revoke(*, config: "Config", merchant_id: str, key_id: str) -> None:
+    """Revoke a key; a running gate refuses it within a second.
+
+    \b
+    Example:
+      goodsgate merchant key revoke brightware 3f9a1c0b77de
+    """
+    store = open_store(config)
+    try:
+        if not store.revoke_key(merchant_id, key_id):
+            raise Unusable(f"{merchant_id} has no key {key_id}")
+    finally:
+        store.close()
+    click.echo(f"Revoked {key_id}.")
+
+
+def make_merchant(store: "Store", merchant_id: str, *, name: str) -> None:
+    """Add a merchant; raises Unusable if the id is not one or is taken."""
+    from goodsgate.model.batch import now
+    from goodsgate.model.catalogue import Merchant
+
+    if not MERCHANT_ID.fullmatch(merchant_id):
+        raise Unusable(f"{merchant_id!r} is not a merchant id: 1 to 64 of a-z, 0-9, - and _")
+    if not store.add_merchant(Merchant(id=merchant_id, name=name or merchant_id, made_at=now())):
+        raise Unusable(f"the merchant {merchant_id} is there already; make a key with: merchant key add {merchant_id}")
+
+
+def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]", label: str) -> str:
+    """Make a key and give back its secret; raises Unusable if there is no such merchant."""
+    from goodsgate.auth import new_key
+    from goodsgate.model.catalogue import Scope
+    from goodsgate.store.contract import StoreError
+
+    made, secret = new_key(merchant_id, [Scope(scope) for scope in scopes], label=label)
+    try:
+        store.add_key(made)
+    except StoreError as fault:
+        raise Unusable(f"there is no merchant {merchant_id}") from fault
+    return secret
+
+
+def _say(secret: str, *, quiet: bool) -> None:
+    click.echo(secret)
+    if not quiet:
+        click.echo("This key is shown once. Use it with: export GOODSGATE_KEY=…", err=True)
