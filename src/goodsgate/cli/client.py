@@ -41,14 +41,19 @@ def with_gate(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option("--url", envvar="GOODSGATE_URL", help=f"Address of the gate. Default: {DEFAULT_URL}.")
     @click.option("--key", envvar="GOODSGATE_KEY", help="Your key. Better: $GOODSGATE_KEY or the settings file.")
+    @click.option("--act-for", metavar="MERCHANT", help="With an admin key: the merchant to act for.")
     @click.option(
         "--patience", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="SECONDS",
         help="How long a lost connection is tried again.",
     )
     @functools.wraps(command)
-    def wrapped(*args: Any, url: str | None, key: str | None, patience: float, **options: Any) -> Any:
+    def wrapped(
+        *args: Any, url: str | None, key: str | None, act_for: str | None, patience: float, **options: Any,
+    ) -> Any:
         own = _read_settings()
-        gate = Gate(url or own.get("url", DEFAULT_URL), key or own.get("key"), patience_seconds=patience)
+        gate = Gate(
+            url or own.get("url", DEFAULT_URL), key or own.get("key"), act_for=act_for, patience_seconds=patience
+        )
         try:
             return command(*args, gate=gate, **options)
         finally:
@@ -92,7 +97,7 @@ class Patience:
 class Gate:
     """A running gate as one merchant's key sees it."""
 
-    def __init__(self, url: str, key: str | None, *, patience_seconds: float) -> None:
+    def __init__(self, url: str, key: str | None, *, act_for: str | None, patience_seconds: float) -> None:
         import httpx
 
         self.url = url.rstrip("/")
@@ -100,7 +105,9 @@ class Gate:
         self._reached = False
         self._faults = (httpx.TransportError, httpx.StreamError)
         self._unconnected = (httpx.ConnectError, httpx.ConnectTimeout)
-        headers = {"User-Agent": f"goodsgate/{__version__}"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        headers = {"User-Agent": f"goodsgate/{__version__}"}
+        headers |= {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= {"Goodsgate-Merchant": act_for} if act_for else {}
         try:
             self._http = httpx.Client(
                 base_url=self.url, headers=headers, trust_env=False,

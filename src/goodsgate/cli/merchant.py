@@ -1,5 +1,6 @@
 """Merchants and their keys, straight in the store: for the operator, who has no key yet."""
 
+import json
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -35,8 +36,10 @@ def merchant() -> None:
 @click.option("--name", default="", help="A name for people. Default: the id.")
 @SCOPE_OPTION
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON.")
 @with_settings
-def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...], quiet: bool) -> None:
+def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...], quiet: bool, as_json: bool,
+        ) -> None:
     """Add a merchant and print its first key, which is shown this once.
 
     \b
@@ -50,7 +53,7 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
         secret = make_key(store, merchant_id, scopes=scopes, label="first key")
     finally:
         store.close()
-    _say(secret, quiet=quiet)
+    _say(merchant_id, secret, quiet=quiet, as_json=as_json)
 
 
 @merchant.command("list")
@@ -86,8 +89,10 @@ def key() -> None:
 @SCOPE_OPTION
 @click.option("--label", default="", help="What the key is for.")
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON.")
 @with_settings
-def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], label: str, quiet: bool) -> None:
+def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], label: str, quiet: bool, as_json: bool,
+            ) -> None:
     """Make a key and print it, this once.
 
     \b
@@ -99,7 +104,7 @@ def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], labe
         secret = make_key(store, merchant_id, scopes=scopes, label=label)
     finally:
         store.close()
-    _say(secret, quiet=quiet)
+    _say(merchant_id, secret, quiet=quiet, as_json=as_json)
 
 
 @key.command("list")
@@ -166,7 +171,7 @@ def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]
     return secret
 
 
-def _say(secret: str, *, quiet: bool) -> None:
-    click.echo(secret)
-    if not quiet:
+def _say(merchant_id: str, secret: str, *, quiet: bool, as_json: bool) -> None:
+    click.echo(json.dumps({"merchant": merchant_id, "key": secret}) if as_json else secret)
+    if not quiet and not as_json:
         click.echo("This key is shown once. Use it with: export GOODSGATE_KEY=…", err=True)

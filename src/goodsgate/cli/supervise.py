@@ -32,12 +32,15 @@ class Workers:
         self._stopping = threading.Event()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._keep, args=(slot,), daemon=True) for slot in range(number)]
+        self._number = number
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start all of them."""
-        for thread in self._threads:
-            thread.start()
+        for slot in range(self._number):
+            process = self._launch(slot)
+            self._threads.append(threading.Thread(target=self._keep, args=(slot, process), daemon=True))
+            self._threads[-1].start()
 
     def ask_to_stop(self) -> None:
         """Tell every worker to finish the portion in hand; returns at once."""
@@ -59,13 +62,10 @@ class Workers:
         for thread in self._threads:
             thread.join()
 
-    def _keep(self, slot: int) -> None:
+    def _keep(self, slot: int, process: subprocess.Popen[bytes] | None) -> None:
         falls = 0
-        while not self._stopping.is_set():
+        while process is not None:
             started = time.monotonic()
-            process = self._launch(slot)
-            if process is None:
-                return
             code = process.wait()
             with self._lock:
                 del self._processes[slot]
@@ -74,10 +74,11 @@ class Workers:
             if self._stopping.is_set():
                 return
             falls = 0 if time.monotonic() - started > STEADY_SECONDS else falls + 1
-            pause = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2.0**falls) if falls else 0.0
+            pause = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2.0 ** (falls - 1)) if falls else 0.0
             told = "worker %d (pid %d) ended with code %d; starting again in %.1f s"
             log.warning(told, slot, process.pid, code, pause)
             self._stopping.wait(pause)
+            process = self._launch(slot)
 
     def _launch(self, slot: int) -> subprocess.Popen[bytes] | None:
         command = [sys.executable, "-m", "goodsgate", "work", "--with-parent"]

@@ -1,0 +1,88 @@
+"""Processes that fall, and processes that must not be left behind."""
+
+import os
+import signal
+from pathlib import Path
+
+from tests.cli.conftest import write_ndjson
+from tests.cli.gate import Gate, alive, within
+from tests.make import product
+
+SETTLE_SECONDS = 30
+
+
+def test_a_killed_worker_is_started_again_and_the_batch_finishes(tmp_path: Path):
+    """kill -9 in the middle of a batch: every record is accounted for once."""
+    gate = Gate(tmp_path, lease_seconds=1, poll_seconds=0.01, block_bytes=20_000)
+    try:
+        (worker,) = gate.worker_pids()
+        feed = write_ndjson(tmp_path / "feed.ndjson", [product(number) for number in range(20_000)])
+        batch = gate.document("submit", str(feed), "--no-wait", code=0)
+        os.kill(worker, signal.SIGKILL)
+        ended = gate.document("watch", batch["id"], code=0)
+        assert ended["counts"]["created"] == ended["counts"]["total"] == 20_000
+        assert len(gate.worker_pids()) == 2
+    finally:
+        assert gate.stop() == 0
+
+
+def test_a_worker_goes_with_its_gate(tmp_path: Path):
+    """kill -9 of the gate; nobody is left behind to work a store that nobody serves."""
+    gate = Gate(tmp_path)
+    (worker,) = gate.worker_pids()
+    gate.process.kill()
+    gate.stop()
+    assert within(SETTLE_SECONDS, lambda: not alive(worker))
+
+
+def test_a_gate_that_was_killed_opens_again_with_all_it_accepted(tmp_path: Path):
+    """What was acknowledged is worked by the next one."""
+    gate = Gate(tmp_path, "--workers", "0", lease_seconds=1)
+    feed = write_ndjson(tmp_path / "feed.ndjson", [product(number) for number in range(50)])
+    batch = gate.document("submit", str(feed), "--no-wait", code=0)
+    assert gate.worker_pids() == []
+    gate.process.kill()
+    gate.stop()
+    gate.start()
+    try:
+        assert gate.document("watch", batch["id"], code=0)["counts"]["created"] == 50
+    finally:
+        assert gate.stop() == 0
+
+
+def test_ctrl_c_and_sigterm_end_with_0_and_leave_nobody(tmp_path: Path):
+    """A stop that was asked for is no failure."""
+    for number, sent in enumerate((signal.SIGTERM, signal.SIGINT)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        gate = Gate(folder)
+        (worker,) = gate.worker_pids()
+        gate.process.send_signal(sent)
+        assert gate.process.wait(SETTLE_SECONDS) == 0
+        gate.stop()
+        assert not alive(worker)
+
+
+def test_a_taken_port_is_told_in_one_line(tmp_path: Path):
+    """Before the store is opened and a worker started."""
+    gate = Gate(tmp_path)
+    try:
+        done = gate.run("serve", "--port", gate.url.rpartition(":")[2])
+        assert done.returncode == 2
+        assert "cannot listen on 127.0.0.1" in done.stderr
+    finally:
+        gate.stop()
+
+
+def test_a_worker_alone_works_for_a_gate_without_one(tmp_path: Path):
+    """`serve --workers 0` and `work`, as two services."""
+    gate = Gate(tmp_path, "--workers", "0")
+    worker = gate.launch("work", "--name", "second")
+    try:
+        feed = write_ndjson(tmp_path / "feed.ndjson", [product(1)])
+        assert gate.run("submit", str(feed)).returncode == 0
+    finally:
+        worker.terminate()
+        assert worker.wait(SETTLE_SECONDS) == 0
+        worker.stdout.close()
+        gate.stop()
