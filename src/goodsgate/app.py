@@ -1,0 +1,143 @@
+"""The application: settings → store → engine → faces → ASGI. The only file that knows everyone."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import uvicorn
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import Message, Receive, Scope, Send
+
+from goodsgate.config import Config
+from goodsgate.engine import Engine
+from goodsgate.engine.refusal import Refusal
+from goodsgate.faces import open_faces
+from goodsgate.faces.docs import Docs, Reading
+from goodsgate.faces.door import Door
+from goodsgate.faces.refusals import problem, refuse
+from goodsgate.faces.routes import REQUEST_ID, Endpoint
+from goodsgate.faces.wire import guarded
+from goodsgate.observe import RequestIds, log_request, logger
+from goodsgate.store.contract import Store
+
+KEEP_ALIVE_SECONDS = 75
+GRACE_SECONDS = 10
+"""Requests under way when the gate is told to stop have this long; a submission cut off leaves nothing behind."""
+
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+PRIVATE_HEADERS = [(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")]
+"""For answers that are not pages and bring no policy of their own."""
+
+
+def create_app(store: Store, engine: Engine, config: Config, *,
+               workers_alive: Callable[[], int] | None = None) -> "Application":
+    """The gate as an ASGI application; `workers_alive` counts the worker processes that this process watches."""
+    assert engine.store is store
+    return Application(Door(engine, config, workers_alive=workers_alive))
+
+
+def server_config(application: "Application") -> uvicorn.Config:
+    """How uvicorn is to serve the application, with the bounds that keep slow and large headers out."""
+    return uvicorn.Config(
+        application, loop="uvloop", http=guarded(application.close_sessions), ws="none", lifespan="on",
+        log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS, backlog=2048,
+    )
+
+
+class Application:
+    """Gives every request an id, every answer its headers, every outcome its line and its count."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        faces = open_faces(door)
+        self._quick = [face.quick for face in faces if face.quick is not None]
+        routes = [Route("/", Reading(partial(RedirectResponse, "/docs"))), *Docs(faces).routes()]
+        for face in faces:
+            routes += face.routes(door)
+        self._router = Router(routes, redirect_slashes=False, default=_nothing_here)
+        self._ids = RequestIds()
+
+    def close_sessions(self) -> None:
+        """Answer long polls and end event streams now."""
+        self._door.pulse.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        began = time.perf_counter()
+        for quick in self._quick:
+            answer = quick(scope)
+            if answer is not None:
+                request_id = self._ids.of(_given_id(scope))
+                headers = [*answer.headers, *SECURITY_HEADERS, (b"x-request-id", request_id.encode())]
+                await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+                await send({"type": "http.response.body", "body": answer.body})
+                self._seen(scope, answer.route, answer.status, request_id, began)
+                return
+        await self._long_way(scope, receive, send, began)
+
+    async def _long_way(self, scope: Scope, receive: Receive, send: Send, began: float) -> None:
+        request_id = scope[REQUEST_ID] = self._ids.of(_given_id(scope))
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
+                own.append((b"x-request-id", request_id.encode()))
+                if not any(name == b"content-security-policy" for name, _ in own):
+                    own += PRIVATE_HEADERS
+            await send(message)
+
+        try:
+            await self._router(scope, receive, sending)
+        except Refusal as refusal:
+            await _problem(refusal, request_id)(scope, receive, sending)
+        except Exception as fault:
+            logger.error("fault at the door", exc_info=fault, extra={"request": request_id})
+            if status:
+                raise
+            await _problem(refuse("internal_fault"), request_id)(scope, receive, sending)
+        self._seen(scope, _route(scope), status or 499, request_id, began)
+
+    def _seen(self, scope: Scope, route: str, status: int, request_id: str, began: float) -> None:
+        seconds = time.perf_counter() - began
+        self._door.metrics.answered(route=route, method=scope["method"], status=status, seconds=seconds)
+        log_request(
+            request=request_id, method=scope["method"], route=route, path=scope["path"], status=status, seconds=seconds
+        )
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._door.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _given_id(scope: Scope) -> bytes | None:
+    return next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
+
+
+def _route(scope: Scope) -> str:
+    endpoint = scope.get("endpoint")
+    if isinstance(endpoint, Endpoint):
+        return endpoint.template
+    return "/docs" if scope["path"].startswith("/docs") else "none"
+
+
+def _problem(refusal: Refusal, request_id: str) -> Response:
+    status, headers, body = problem(refusal, request_id)
+    return Response(body, status_code=status, headers=headers)
+
+
+async def _nothing_here(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise refuse("not_found")

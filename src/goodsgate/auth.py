@@ -1,0 +1,92 @@
+"""Who is calling, for which merchant, with which scope.
+
+A key's secret is ``gg_<id>_<random>``; what is kept, compared and cached is its SHA-256 alone.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterable
+
+import msgspec
+
+from goodsgate.model.batch import now
+from goodsgate.model.catalogue import Key, Scope
+from goodsgate.store.contract import Store
+
+SECRET_BYTES = 32
+"""256 random bits of a secret."""
+SECRET_CHARACTERS_MAX = 200
+"""A longer text is no key; it is not even hashed."""
+CACHED_SECONDS = 1.0
+"""A revoked key works at most this long in other processes than the one that revoked it."""
+CACHED_KEYS_MAX = 4096
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody with a valid key."""
+
+    key_id: str
+    merchant: str
+    """The merchant of the key."""
+    scopes: frozenset[Scope]
+
+    def may(self, scope: str) -> bool:
+        """Whether the key has the scope; ``admin`` includes the others."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "") -> tuple[Key, str]:
+    """Make a key and its secret; the secret is nowhere else."""
+    key_id = secrets.token_hex(6)
+    secret = f"gg_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    digest = hashlib.sha256(secret.encode()).digest()
+    key = Key(id=key_id, digest=digest, merchant=merchant, scopes=frozenset(scopes), label=label, made_at=now())
+    return key, secret
+
+
+class Keyring:
+    """Callers by secret, cached for a second; safe to share between threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cached: dict[bytes, tuple[float, Caller]] = {}
+        self._merchants: set[str] = set()
+
+    def cached(self, secret: bytes) -> Caller | None:
+        """The caller if it was looked up within the last second; asks no store."""
+        found = self._cached.get(hashlib.sha256(secret).digest())
+        return found[1] if found is not None and found[0] > time.monotonic() else None
+
+    def caller(self, secret: bytes) -> Caller | None:
+        """The caller, from the store; None for a key that is unknown or revoked. Raises StoreError."""
+        if len(secret) > SECRET_CHARACTERS_MAX or not secret.startswith(b"gg_"):
+            return None
+        digest = hashlib.sha256(secret).digest()
+        until = time.monotonic() + CACHED_SECONDS
+        key = self._store.key(digest)
+        if key is None or key.revoked_at is not None:
+            self._cached.pop(digest, None)
+            return None
+        caller = Caller(key_id=key.id, merchant=key.merchant, scopes=key.scopes)
+        if len(self._cached) >= CACHED_KEYS_MAX:
+            self._cached.clear()
+        self._cached[digest] = (until, caller)
+        return caller
+
+    def revoke(self, merchant: str, key_id: str) -> bool:
+        """Revoke a key, with effect in this process at once; False if the merchant has no such key."""
+        revoked = self._store.revoke_key(merchant, key_id)
+        self._cached.clear()
+        return revoked
+
+    def knows(self, merchant: str) -> bool:
+        """Whether there is such a merchant. Merchants are never removed, so one that was seen is remembered."""
+        after: str | None = None
+        while merchant not in self._merchants:
+            page = self._store.merchants(after=after, limit=1000)
+            self._merchants.update(known.id for known in page.rows)
+            after = page.next
+            if after is None:
+                break
+        return merchant in self._merchants

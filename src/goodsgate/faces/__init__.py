@@ -1,0 +1,19 @@
+"""The faces of the gate: one wire protocol each, over one engine.
+
+A face is a folder with an ``openapi.yaml``, written first, and a function ``face(door)`` in its ``__init__.py``; its
+name is added to FACES. What faces share: `contract` (the YAML obeyed), `routes` (its operations answered), `door`
+(callers, threads, bodies), `watching` (documents and waiting), `refusals` (problem documents), `docs` (pages).
+"""
+
+from importlib import import_module
+
+from goodsgate.faces.door import Door
+from goodsgate.faces.routes import Face
+
+FACES = ("native",)
+"""Folders of this package, in the order in which the documentation shows them."""
+
+
+def open_faces(door: Door) -> list[Face]:
+    """Every face, ready to answer."""
+    return [import_module(f"goodsgate.faces.{name}").face(door) for name in FACES]

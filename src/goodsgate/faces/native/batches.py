@@ -1,0 +1,299 @@
+"""Submitting, following and correcting batches."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+
+from goodsgate.engine import Receipt, Submission
+from goodsgate.engine.refusal import Refusal
+from goodsgate.faces.door import Door
+from goodsgate.faces.native.answers import JSON, page
+from goodsgate.faces.native.detection import detect
+from goodsgate.faces.native.keyed import idempotency_key
+from goodsgate.faces.native.words import batch_bytes, batch_words, issue_words, path_of, result_words
+from goodsgate.faces.routes import Call, Handler
+from goodsgate.faces.watching import Document, Documents
+from goodsgate.model.batch import ENDED, Batch, Kind, Policy, Result, State, Treatment, Verb
+from goodsgate.store.contract import Batches as Filters
+
+HEARTBEAT_SECONDS = 15.0
+MAPPING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client says that it means to delete."""
+
+    missing: int
+
+
+class Batches:
+    """Handlers of everything under ``/v1/batches``."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._engine = door.engine
+        self._store = door.store
+        self.documents = Documents(door.pulse, self._make)
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {
+            "submit": self.submit, "batches": self.batches, "batch": self.batch, "events": self.events,
+            "issues": self.issues, "results": self.results, "report": self.report, "fix": self.fix,
+            "retry": self.retry, "cancel": self.cancel, "confirm": self.confirm,
+        }
+
+    async def _make(self, merchant: str, batch: str) -> tuple[bytes, bool]:
+        return await self._door.hop(self._word, merchant, batch)
+
+    def _word(self, merchant: str, batch: str) -> tuple[bytes, bool]:
+        found = self._engine.batch(merchant, batch)
+        return batch_bytes(found, self._engine.groups(merchant, batch)), found.state in ENDED
+
+    # -- submitting -------------------------------------------------------------------------------------------------
+    async def submit(self, call: Call) -> Response:
+        """POST /v1/batches."""
+        key = idempotency_key(call.request)
+        policy = await self._policy(call)
+
+        def begin(head: bytes) -> Submission:
+            format, packing = detect(call, head)
+            return self._engine.submit(
+                merchant=call.merchant, kind=Kind(call.query["kind"]), collection=call.query["collection"],
+                policy=policy, format=format, packing=packing, label=call.query["label"], face="native",
+                idempotency_key=key, fingerprint_of=_fingerprint(call, format, packing), answer=batch_bytes,
+            )
+
+        return await self._received(call, begin)
+
+    async def fix(self, call: Call) -> Response:
+        """POST /v1/batches/{batch}/fix."""
+        key = idempotency_key(call.request)
+
+        def begin(head: bytes) -> Submission:
+            format, packing = detect(call, head)
+            return self._engine.fix(
+                call.merchant, call.path["batch"], format=format, packing=packing, idempotency_key=key,
+                fingerprint_of=_fingerprint(call, format, packing), answer=batch_bytes,
+            )
+
+        return await self._received(call, begin)
+
+    async def _received(self, call: Call, begin: Callable[[bytes], Submission]) -> Response:
+        config = self._door.config
+        receipt = await self._door.pour(call.body(config.body_bytes_max, config.body_idle_seconds), begin)
+        return _accepted(receipt)
+
+    async def _policy(self, call: Call) -> Policy:
+        query = call.query
+        mapping: dict[str, list[str]] = {}
+        if query["map"] is not None:
+            mapping = inline_mapping(query["map"]) or await self._saved_mapping(call, query["map"])
+        if query["mode"] == "full" and query["verb"] != "upsert":
+            raise Refusal("parameter_invalid", "A full feed is upserted.", parameter="mode", expected="verb=upsert")
+        return Policy(
+            verb=Verb(query["verb"]), duplicates=Treatment(query["duplicates"]),
+            references=Treatment(query["references"]), mode=query["mode"],
+            delete_share_max=float(query["delete_share_max"]), currency=query["currency"], decimal=query["decimal"],
+            mapping=mapping,
+        )
+
+    async def _saved_mapping(self, call: Call, name: str) -> dict[str, list[str]]:
+        if not MAPPING_NAME.fullmatch(name):
+            raise Refusal(
+                "parameter_invalid", "map must be column:field pairs or the name of a saved mapping.", parameter="map"
+            )
+        saved = await self._door.hop(self._store.mapping, call.merchant, name)
+        if saved is None:
+            raise Refusal("mapping_unknown", mapping=name)
+        return saved
+
+    async def retry(self, call: Call) -> Response:
+        """POST /v1/batches/{batch}/retry."""
+        return await self._ordered(call, self._engine.retry, call.merchant, call.path["batch"])
+
+    async def cancel(self, call: Call) -> Response:
+        """POST /v1/batches/{batch}/cancel."""
+        return await self._ordered(call, self._engine.cancel, call.merchant, call.path["batch"])
+
+    async def confirm(self, call: Call) -> Response:
+        """POST /v1/batches/{batch}/confirm."""
+        confirmed: Confirmation = await call.document(Confirmation, self._door)
+        return await self._ordered(
+            call, self._engine.confirm, call.merchant, call.path["batch"], confirmed.missing
+        )
+
+    async def _ordered(self, call: Call, order: Callable[..., Batch], *what: object) -> Response:
+        def ordered() -> bytes:
+            batch = order(*what)
+            return batch_bytes(batch, self._engine.groups(call.merchant, batch.id))
+
+        return _accepted_bytes(await self._door.hop(ordered), call.path["batch"])
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+    async def batches(self, call: Call) -> Response:
+        """GET /v1/batches."""
+        query = call.query
+        filters = Filters(
+            kind=Kind(query["kind"]) if query["kind"] else None,
+            state=State(query["state"]) if query["state"] else None, outcome=query["outcome"],
+            collection=query["collection"], since=query["since"], until=query["until"], text=query["q"],
+        )
+        found = await self._door.hop(
+            self._store.batches, call.merchant, filters, after=query["after"], limit=self._limit(call)
+        )
+        return page(call, "batches", [batch_words(batch) for batch in found.rows], found.next)
+
+    async def batch(self, call: Call) -> Response:
+        """GET /v1/batches/{batch}."""
+        merchant, batch = call.merchant, call.path["batch"]
+        held = call.request.headers.get("if-none-match")
+        if not call.query["wait"]:
+            return _document(await self.documents.document(merchant, batch), held)
+        seconds = min(float(call.query["wait"]), self._door.config.wait_seconds_max)
+        self._door.pulse.admit()
+        with self._door.pulse.session():
+            changed = self.documents.changed(merchant, batch, since=held, seconds=seconds)
+            return _document(await _unless_gone(call.request, changed), held)
+
+    async def events(self, call: Call) -> Response:
+        """GET /v1/batches/{batch}/events."""
+        merchant, batch = call.merchant, call.path["batch"]
+        first = await self.documents.document(merchant, batch)
+        if first.ended and call.request.headers.get("last-event-id") == first.etag.strip('"'):
+            return Response(status_code=204)
+        self._door.pulse.admit()
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(
+            self._events(merchant, batch, first), media_type="text/event-stream", headers=headers
+        )
+
+    async def issues(self, call: Call) -> Response:
+        """GET /v1/batches/{batch}/issues."""
+        limit, code, severity = self._limit(call), call.query["code"], call.query["severity"]
+
+        def found() -> list[Any]:
+            self._engine.batch(call.merchant, call.path["batch"])
+            after = -1 if call.query["after"] is None else call.query["after"]
+            return self._store.findings(
+                call.merchant, call.path["batch"], after=after, limit=limit, code=code, severity=severity
+            )
+
+        findings = await self._door.hop(found)
+        rows = [
+            issue_words(finding, issue) for finding in findings for issue in finding.issues
+            if code in (None, issue.code) and severity in (None, issue.severity)
+        ]
+        return page(call, "issues", rows, findings[-1].number if len(findings) == limit else None)
+
+    async def results(self, call: Call) -> Response:
+        """GET /v1/batches/{batch}/results."""
+        limit, result = self._limit(call), call.query["result"]
+
+        def found() -> list[Any]:
+            self._engine.batch(call.merchant, call.path["batch"])
+            return self._store.results(
+                call.merchant, call.path["batch"], after=call.query["after"] or 0, limit=limit,
+                result=Result(result) if result else None,
+            )
+
+        rows = await self._door.hop(found)
+        after = rows[-1].number if len(rows) == limit else None
+        return page(call, "results", [result_words(row) for row in rows], after)
+
+    async def report(self, call: Call) -> Response:
+        """GET /v1/batches/{batch}/report."""
+        made = await self._door.hop(
+            self._engine.report, call.merchant, call.path["batch"], only=call.query["only"], format=call.query["format"]
+        )
+        headers = {"content-disposition": f'attachment; filename="{made.filename}"'}
+        return StreamingResponse(self._door.stream(made.pieces), media_type=made.media_type, headers=headers)
+
+    def _limit(self, call: Call) -> int:
+        return min(int(call.query["limit"]), self._door.config.page_rows_max)
+
+    async def _events(self, merchant: str, batch: str, document: Document) -> AsyncIterator[bytes]:
+        """The document as events until the batch has ended or the gate closes."""
+        with self._door.pulse.session():
+            yield _event(document)
+            while not document.ended and not self._door.pulse.closed:
+                changed = await self.documents.changed(
+                    merchant, batch, since=document.etag, seconds=HEARTBEAT_SECONDS
+                )
+                yield _event(changed) if changed.etag != document.etag else b": still here\n\n"
+                document = changed
+
+
+def _event(document: Document) -> bytes:
+    return b"event: batch\nid: %s\ndata: %s\n\n" % (document.etag.strip('"').encode(), document.body)
+
+
+def _document(document: Document, held: str | None) -> Response:
+    headers = {"etag": document.etag, "cache-control": "private, no-cache"}
+    if held is not None and matches(held, document.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(document.body, media_type=JSON, headers=headers)
+
+
+def matches(if_none_match: str, etag: str) -> bool:
+    """Whether one of the entity tags of a header is this one, compared weakly (RFC 9110, section 13.1.2)."""
+    if if_none_match.strip() == "*":
+        return True
+    return etag in (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
+
+
+def _accepted(receipt: Receipt) -> Response:
+    if receipt.replay is not None:
+        return _accepted_bytes(receipt.replay.body, receipt.replay.batch)
+    assert receipt.batch is not None
+    return _accepted_bytes(batch_bytes(receipt.batch), receipt.batch.id)
+
+
+def _accepted_bytes(body: bytes, batch: str) -> Response:
+    return Response(body, status_code=202, media_type=JSON, headers={"location": path_of(batch)})
+
+
+def _fingerprint(call: Call, format: str, packing: str) -> str:
+    """What besides the body makes two submissions the same: where they go and how they are to be treated."""
+    asked = sorted((name, str(value)) for name, value in call.query.items())
+    return repr((call.operation.id, call.path, asked, format, packing))
+
+
+def inline_mapping(text: str) -> dict[str, list[str]]:
+    """``column:field,column:field``; empty if the text holds no colon. Raises parameter_invalid."""
+    mapping: dict[str, list[str]] = {}
+    if ":" not in text:
+        return mapping
+    for pair in text.split(","):
+        column, colon, field = pair.rpartition(":")
+        column, field = column.strip(), field.strip()
+        if not colon or not column:
+            raise Refusal("parameter_invalid", f"{pair[:100]!r} is not column:field.", parameter="map")
+        fields = mapping.setdefault(column, [])
+        if field:
+            fields.append(field)
+    return mapping
+
+
+async def _unless_gone(request: Request, waiting: Coroutine[Any, Any, Document]) -> Document:
+    """The awaited document; raises ClientDisconnect as soon as nobody waits for it any more."""
+    found = asyncio.ensure_future(waiting)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((found, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not found.done():
+            raise ClientDisconnect
+        return found.result()
+    finally:
+        found.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

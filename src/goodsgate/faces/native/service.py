@@ -1,0 +1,72 @@
+"""For those who run the gate: is it alive, is it ready, what does it count, what does it promise."""
+
+import time
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from goodsgate import __version__
+from goodsgate.faces.contract import Contract
+from goodsgate.faces.door import Door
+from goodsgate.faces.native.answers import JSON, answer
+from goodsgate.faces.routes import Call, Handler
+from goodsgate.store.contract import StoreError
+
+READINESS_SECONDS = 1.0
+"""The store is asked at most this often, however many probes come."""
+
+
+class Service:
+    """Handlers of what needs no key."""
+
+    def __init__(self, door: Door, contract: Contract) -> None:
+        self._door = door
+        self._contract = contract
+        self._readiness: dict[str, Any] = {}
+        self._until = 0.0
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {
+            "health": self.health, "ready": self.ready, "metrics": self.metrics,
+            "openapi_yaml": self.openapi_yaml, "openapi_json": self.openapi_json,
+        }
+
+    async def health(self, _: Call) -> Response:
+        """GET /healthz."""
+        return answer({"status": "alive", "version": __version__})
+
+    async def ready(self, _: Call) -> Response:
+        """GET /readyz."""
+        if time.monotonic() >= self._until:
+            self._readiness = await self._door.hop(self._look)
+            self._until = time.monotonic() + READINESS_SECONDS
+        return answer(self._readiness, status=200 if self._readiness["ready"] else 503)
+
+    def _look(self) -> dict[str, Any]:
+        workers = self._door.workers_alive() if self._door.workers_alive is not None else None
+        queue: dict[str, float] = {}
+        try:
+            checks = self._door.store.check()
+            queue = self._door.figures.now()
+        except StoreError as fault:
+            checks = [("store", False, str(fault) or type(fault).__name__)]
+        return {
+            "ready": all(well for _, well, _ in checks),
+            "checks": [{"name": name, "well": well, "detail": detail} for name, well, detail in checks],
+            "queue": queue,
+            "workers": workers,
+        }
+
+    async def metrics(self, _: Call) -> Response:
+        """GET /metrics."""
+        return Response(await self._door.hop(self._door.metrics.text), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def openapi_yaml(self, _: Call) -> Response:
+        """GET /v1/openapi.yaml."""
+        return Response(self._contract.yaml, media_type="application/yaml")
+
+    async def openapi_json(self, _: Call) -> Response:
+        """GET /v1/openapi.json."""
+        return Response(self._contract.json, media_type=JSON)

@@ -1,0 +1,178 @@
+"""How this face words what the engine says: batches, issues, items, keys."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from goodsgate.model.batch import ENDED, Batch, Finding, Group, Policy
+from goodsgate.model.catalogue import Item, Key, Merchant, shown_key, split_key
+from goodsgate.model.issue import CODES, Issue
+from goodsgate.store.contract import RecordResult
+
+LINKS = ("events", "issues", "results", "report")
+UNKNOWN = "…"
+"""Stands in a group's message for what differs from issue to issue."""
+
+Words = dict[str, Any]
+
+
+def path_of(batch: str) -> str:
+    """Where a batch is."""
+    return f"/v1/batches/{batch}"
+
+
+def batch_words(batch: Batch, groups: Sequence[Group] | None = None) -> Words:
+    """The document of a batch; without groups, the summary of listings."""
+    path = path_of(batch.id)
+    counts = batch.counts
+    words: Words = {
+        "id": batch.id,
+        "kind": batch.kind,
+        "collection": batch.collection,
+        "label": batch.label,
+        "state": batch.state,
+        "outcome": batch.outcome,
+        "cancelling": batch.cancelling,
+        "counts": {
+            "total": batch.total, "accounted": counts.accounted, "warned": batch.warned,
+            **{name: getattr(counts, name) for name in counts.__struct_fields__},
+        },
+        "progress": {
+            "share": _share(batch), "records": counts.accounted, "bytes_done": batch.bytes_done,
+            "bytes_total": batch.bytes_total,
+        },
+        "position": batch.position,
+        "rounds": batch.rounds,
+        "format": batch.format,
+        "packing": batch.packing,
+        "policy": _policy_words(batch.policy),
+        "columns": batch.columns,
+        "withheld": None if batch.withheld is None else {
+            "held": batch.withheld.held, "missing": batch.withheld.missing, "share": batch.withheld.share,
+        },
+        "received_at": batch.received_at,
+        "started_at": batch.started_at,
+        "finished_at": batch.finished_at,
+        "records_per_second": _rate(batch),
+        "links": {"self": path, **{name: f"{path}/{name}" for name in LINKS}},
+    }
+    if groups is not None:
+        words["issues"] = [_group_words(group) for group in groups]
+    return words
+
+
+def batch_bytes(batch: Batch, groups: Sequence[Group] = ()) -> bytes:
+    """The document of a batch as JSON."""
+    return msgspec.json.encode(batch_words(batch, groups))
+
+
+def _share(batch: Batch) -> float:
+    if batch.state in ENDED:
+        return 1.0
+    return min(1.0, batch.bytes_done / batch.bytes_total) if batch.bytes_total else 0.0
+
+
+def _rate(batch: Batch) -> float | None:
+    """Only of what has ended: while a batch is worked, the document changes with the batch and not with the clock."""
+    if batch.started_at is None or batch.finished_at is None:
+        return None
+    seconds = (batch.finished_at - batch.started_at).total_seconds()
+    return round(batch.counts.accounted / seconds, 1) if seconds > 0 else None
+
+
+def _policy_words(policy: Policy) -> Words:
+    words: Words = msgspec.structs.asdict(policy)
+    words["map"] = words.pop("mapping")
+    return words
+
+
+def _group_words(group: Group) -> Words:
+    return {
+        "code": group.code,
+        "severity": group.severity,
+        "field": group.field,
+        "count": group.count,
+        "message": _group_message(group),
+        "top": [{"value": value, "count": count} for value, count in group.top],
+        "docs": _docs(group.code),
+    }
+
+
+def _group_message(group: Group) -> str:
+    """The code's message for all issues of the group: the value only if it is the same in all of them."""
+    template = CODES[group.code].template
+    value = group.top[0][0] if len(group.top) == 1 and group.top[0][1] == group.count else UNKNOWN
+    return template.replace("; expected {expected}", "").format(
+        value=value, expected=UNKNOWN, suggestion="", field=group.field.lstrip("/") or "record"
+    ).strip()
+
+
+def _docs(code: str) -> str:
+    return f"/docs/issues#{code}"
+
+
+def issue_words(finding: Finding, issue: Issue) -> Words:
+    """One issue with the record it is about."""
+    return {
+        "record": finding.number,
+        "place": finding.place,
+        "key": shown_key(finding.key),
+        "result": finding.result,
+        "code": issue.code,
+        "severity": issue.severity,
+        "path": issue.path,
+        "column": issue.column,
+        "value": issue.value,
+        "expected": issue.expected,
+        "suggestion": issue.suggestion,
+        "message": issue.message,
+        "docs": _docs(issue.code),
+    }
+
+
+def result_words(row: RecordResult) -> Words:
+    """What became of one record."""
+    return {"record": row.number, "key": shown_key(row.key), "result": row.result}
+
+
+def item_words(item: Item) -> Words:
+    """One item; its record goes in as the bytes that are held."""
+    sku, location = split_key(item.key)
+    return {
+        "key": shown_key(item.key),
+        "sku": sku,
+        "location": location,
+        "kind": item.kind,
+        "collection": item.collection,
+        "version": item.version,
+        "batch": item.batch,
+        "written_at": item.written_at,
+        "record": msgspec.Raw(item.document),
+    }
+
+
+def merchant_words(merchant: Merchant) -> Words:
+    """A merchant as it is listed."""
+    return msgspec.structs.asdict(merchant)
+
+
+def key_words(key: Key) -> Words:
+    """A key without its digest."""
+    return {
+        "id": key.id, "merchant": key.merchant, "scopes": sorted(key.scopes), "label": key.label,
+        "made_at": key.made_at, "revoked_at": key.revoked_at,
+    }
+
+
+def next_link(path: str, query: dict[str, Any], after: object | None) -> str | None:
+    """Path of the next page: the same question, after what was answered."""
+    if after is None:
+        return None
+    asked = {name: _text(value) for name, value in query.items() if value is not None} | {"after": str(after)}
+    return f"{quote(path)}?{urlencode(asked)}"
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

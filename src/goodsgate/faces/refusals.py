@@ -1,0 +1,99 @@
+"""What is refused at the door, before the engine is asked, and the problem documents that word every refusal."""
+
+import msgspec
+
+from goodsgate.engine.refusal import REFUSALS, Refusal
+
+DOOR_REFUSALS: dict[str, str] = {
+    "unauthorized": "A valid key is needed.",
+    "forbidden": "The key may not do this.",
+    "not_found": "There is nothing at this path.",
+    "method_not_allowed": "The method is not allowed at this path.",
+    "headers_too_large": "The headers of the request are larger than allowed.",
+    "body_invalid": "The body is not what is expected here.",
+    "body_incomplete": "The body is not as long as its Content-Length says; nothing of it was kept.",
+    "sessions_full": "As many long polls and event streams as may be are open; try again later.",
+    "merchant_unknown": "There is no such merchant.",
+    "merchant_taken": "The id belongs to another merchant.",
+    "key_unknown": "There is no such key.",
+    "internal_fault": "Goodsgate failed on this request; the fault is logged under its request id.",
+}
+"""Code → title, beside the engine's REFUSALS."""
+
+STATUSES: dict[str, int] = {
+    "payload_empty": 400,
+    "payload_too_large": 413,
+    "format_unknown": 415,
+    "packing_unknown": 415,
+    "parameter_invalid": 400,
+    "mapping_unknown": 404,
+    "batch_unknown": 404,
+    "item_unknown": 404,
+    "reference_kind_unknown": 404,
+    "reference_invalid": 422,
+    "reference_read_only": 409,
+    "batch_open": 409,
+    "nothing_rejected": 409,
+    "nothing_withheld": 409,
+    "confirmation_mismatch": 409,
+    "payload_gone": 410,
+    "key_in_use": 409,
+    "key_reused": 422,
+    "key_malformed": 400,
+    "queue_full": 429,
+    "store_full": 507,
+    "store_busy": 503,
+    "upload_stalled": 408,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "headers_too_large": 431,
+    "body_invalid": 400,
+    "body_incomplete": 400,
+    "sessions_full": 503,
+    "merchant_unknown": 404,
+    "merchant_taken": 409,
+    "key_unknown": 404,
+    "internal_fault": 500,
+}
+"""Code → HTTP status, of every refusal; a face may have others."""
+
+RETRY_AFTER_SECONDS = {"queue_full": 10, "store_full": 60, "store_busy": 1, "sessions_full": 5}
+
+CHALLENGE = 'Bearer realm="goodsgate"'
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+def refuse(code: str, detail: str = "", /, **facts: object) -> Refusal:
+    """Make a refusal of the door's own."""
+    return Refusal(code, detail or DOOR_REFUSALS[code], **facts)
+
+
+def title(code: str) -> str:
+    """What the code means, in one sentence."""
+    return DOOR_REFUSALS.get(code) or REFUSALS[code]
+
+
+def problem(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an RFC 9457 problem document; `type` leads into the documentation."""
+    status = STATUSES[refusal.code]
+    headers = {"content-type": PROBLEM_TYPE}
+    if refusal.code in RETRY_AFTER_SECONDS:
+        after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS[refusal.code])
+        headers["retry-after"] = str(after)
+    if status == 401:
+        headers["www-authenticate"] = CHALLENGE
+    if status == 405:
+        headers["allow"] = str(refusal.facts["allow"])
+    document = {
+        "type": f"/docs/problems#{refusal.code}",
+        "title": title(refusal.code),
+        "status": status,
+        "detail": refusal.detail,
+        "instance": request_id,
+        "code": refusal.code,
+        **refusal.facts,
+    }
+    return status, headers, msgspec.json.encode(document)

@@ -1,0 +1,184 @@
+"""The operations of a contract, answered: method, key, parameters, handler, refusal."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from goodsgate.auth import Caller
+from goodsgate.engine.refusal import Refusal
+from goodsgate.faces.contract import Contract, Operation, Path
+from goodsgate.faces.door import Body, Door
+from goodsgate.faces.refusals import problem, refuse
+from goodsgate.store.contract import StoreBusy, StoreFull
+
+REQUEST_ID = "goodsgate.request"
+"""Where a scope holds its request id."""
+LINGER_BYTES = 4 * 1024**2
+LINGER_SECONDS = 2.0
+"""What is still read of a refused body, so that the client gets to see the refusal."""
+
+log = logging.getLogger(__name__)
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request, checked against the contract."""
+
+    request: Request
+    operation: Operation
+    path: dict[str, str]
+    query: dict[str, Any]
+    caller: Caller | None
+    """None where no key is needed."""
+    merchant: str
+    """For whom the caller acts; empty where no key is needed."""
+
+    def body(self, bytes_max: int, idle_seconds: float) -> Body:
+        """The request's body; raises payload_too_large."""
+        return Body(self.request, bytes_max=bytes_max, idle_seconds=idle_seconds)
+
+    async def document(self, shape: Any, door: Door) -> Any:
+        """A small JSON body as `shape`; raises body_invalid."""
+        content = await self.body(door.config.document_bytes_max, door.config.body_idle_seconds).read(
+            door.config.document_bytes_max + 1
+        )
+        try:
+            return msgspec.json.decode(content, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+            raise refuse("body_invalid", f"The body is not what is expected here: {fault}.") from fault
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+Wording = Callable[[Refusal, str], tuple[int, dict[str, str], bytes]]
+"""Refusal and request id → status, headers, body."""
+
+
+class Face(msgspec.Struct, frozen=True, kw_only=True):
+    """One wire protocol."""
+
+    name: str
+    title: str
+    contract: Contract
+    handlers: Mapping[str, Handler]
+    """Operation id → what answers it; exactly the contract's operations."""
+    wording: Wording = problem
+    quick: Callable[[Scope], "Quick | None"] | None = None
+    """Answers from memory, ahead of everything else; None if it cannot."""
+
+    def routes(self, door: Door) -> list[Route]:
+        """For the router; raises KeyError if an operation has no handler."""
+        return [Route(path.pattern, Endpoint(self, path, door)) for path in self.contract.paths]
+
+
+class Quick(msgspec.Struct, frozen=True):
+    """An answer that needed no thread."""
+
+    route: str
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def read_contract(package: str) -> Contract:
+    """The ``openapi.yaml`` of a face's package."""
+    return Contract((files(package) / "openapi.yaml").read_bytes())
+
+
+class Endpoint:
+    """Answers one path of one face."""
+
+    def __init__(self, face: Face, path: Path, door: Door) -> None:
+        self.template = path.template
+        self._path = path
+        self._door = door
+        self._wording = face.wording
+        self._handlers = {operation.id: face.handlers[operation.id] for operation in path.operations.values()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; a client that hung up gets none."""
+        receiver = Receiver(receive, Headers(scope=scope))
+        try:
+            response = await self._answer(Request(scope, receiver))
+        except ClientDisconnect:
+            return
+        except Exception as fault:
+            response = self._refusal(fault, scope)
+            if not receiver.ended:
+                await linger(response, receiver, send)
+                return
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        method = request.method
+        operation = self._path.operations.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            if method == "OPTIONS":
+                return Response(status_code=204, headers={"allow": self._path.allow})
+            raise refuse("method_not_allowed", allow=self._path.allow)
+        caller = await self._door.caller(request, scope=operation.scope) if operation.scope else None
+        query = operation.query(request.scope["query_string"])
+        path = self._path.values(request.path_params)
+        merchant = await self._door.merchant(request, caller) if caller is not None else ""
+        call = Call(request=request, operation=operation, path=path, query=query, caller=caller, merchant=merchant)
+        response = await self._handlers[operation.id](call)
+        return _headers_only(response) if method == "HEAD" else response
+
+    def _refusal(self, fault: Exception, scope: Scope) -> Response:
+        match fault:
+            case Refusal():
+                refusal = fault
+            case StoreFull():
+                refusal = Refusal("store_full")
+            case StoreBusy():
+                refusal = Refusal("store_busy")
+            case _:
+                log.error("fault in %s", self.template, exc_info=fault, extra={"request": scope[REQUEST_ID]})
+                refusal = refuse("internal_fault")
+        status, headers, body = self._wording(refusal, scope[REQUEST_ID])
+        return Response(body, status_code=status, headers=headers)
+
+
+def _headers_only(response: Response) -> Response:
+    """What HEAD gets; a stream is not even begun."""
+    if not isinstance(response, StreamingResponse):
+        return response
+    return Response(headers={name: value for name, value in response.headers.items() if name != "content-length"})
+
+
+class Receiver:
+    """A request's `receive` that knows whether the body was read to its end."""
+
+    def __init__(self, receive: Receive, headers: Headers) -> None:
+        self._receive = receive
+        self.ended = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        message = await self._receive()
+        self.ended = not message.get("more_body", False)
+        return message
+
+
+async def linger(response: Response, receive: Receiver, send: Send) -> None:
+    """Send a refusal while the body of its request is still coming, and read on a little.
+
+    A connection that is closed on unread data is reset, and the client would lose the answer with it.
+    """
+    headers = [*response.raw_headers, (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": bytes(response.body), "more_body": True})
+    read = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while read < LINGER_BYTES and not receive.ended:
+                read += len((await receive()).get("body", b""))
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

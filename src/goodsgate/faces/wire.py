@@ -1,0 +1,77 @@
+"""The server's HTTP protocol with the bounds that it lacks: size of the headers, and time to send them."""
+
+import asyncio
+from collections.abc import Callable
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from goodsgate.faces.refusals import problem, refuse
+
+HEADERS_BYTES_MAX = 32 * 1024
+"""Past what came with the first read from the socket (at most 256 KiB)."""
+HEADERS_SECONDS_MAX = 20.0
+"""From the first byte of a request, or from connecting, to the end of its headers."""
+
+
+def guarded(on_shutdown: Callable[[], None]) -> type[HttpToolsProtocol]:
+    """The protocol class for one server; `on_shutdown` is called once for each connection when the server stops."""
+
+    class Guarded(HttpToolsProtocol):
+        """Gives up connections whose headers are too large or too slow."""
+
+        _deadline: asyncio.TimerHandle | None = None
+        _header_bytes = 0
+        _in_headers = True
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it too
+            super().connection_made(transport)
+            self._arm()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._disarm()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            self._header_bytes += len(data)
+            super().data_received(data)
+            if not self._in_headers or self.transport.is_closing():
+                return
+            # Only headers that did not come in one go are worth a timer; all others cost two assignments.
+            self._arm()
+            if self._header_bytes > HEADERS_BYTES_MAX:
+                self._give_up()
+
+        def on_message_begin(self) -> None:
+            self._in_headers = True
+            self._header_bytes = 0
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._in_headers = False
+            if self._deadline is not None:
+                self._disarm()
+            super().on_headers_complete()
+
+        def shutdown(self) -> None:
+            on_shutdown()
+            super().shutdown()
+
+        def _arm(self) -> None:
+            if self._deadline is None:
+                self._deadline = self.loop.call_later(HEADERS_SECONDS_MAX, self.transport.close)
+
+        def _disarm(self) -> None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+
+        def _give_up(self) -> None:
+            """Refuse in the middle of the headers; there is no request yet that could be answered."""
+            status, headers, body = problem(refuse("headers_too_large", limit_bytes=HEADERS_BYTES_MAX), "none")
+            lines = [f"HTTP/1.1 {status} Request Header Fields Too Large"]
+            lines += [f"{name}: {value}" for name, value in headers.items()]
+            lines += [f"content-length: {len(body)}", "connection: close", "", ""]
+            self.transport.write("\r\n".join(lines).encode() + body)
+            self.transport.close()
+
+    return Guarded
