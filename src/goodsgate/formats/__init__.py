@@ -2,65 +2,37 @@
 
 `open_reader` turns the bytes of a payload into blocks of records; `write` turns records back into a file.
 Nothing here knows what a product is: a record is a line of JSON or a list of cells.
+
+Reading is a pipe of generators, each one file: packing (gzip, zstd) → text (charsets) → lines, or json_array, or
+table → reading (blocks). An XLSX goes from packing straight to sheet.
 """
 
-from collections.abc import Iterator
-from typing import Protocol
+from goodsgate.formats.contract import (
+    FORMATS,
+    MEDIA_TYPES,
+    PACKINGS,
+    Block,
+    FormatOverflow,
+    FormatUnknown,
+    Limits,
+    PackingUnknown,
+    Reader,
+)
+from goodsgate.formats.detection import detect
+from goodsgate.formats.opening import open_reader
+from goodsgate.formats.writing import write
 
-import msgspec
-
-from goodsgate.model.issue import Issue
-
-FORMATS = ("ndjson", "json", "csv", "tsv", "xlsx")
-PACKINGS = ("identity", "gzip", "zstd")
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of reading; filled from the settings of the same names."""
-
-    block_bytes: int = 16 * 1024 * 1024
-    """A block ends after this many unpacked bytes."""
-    block_records_max: int = 32_768
-    line_bytes_max: int = 1024 * 1024
-    cell_bytes_max: int = 256 * 1024
-    columns_max: int = 2_000
-    records_max: int = 50_000_000
-    inflate_ratio_max: int = 500
-    """Unpacked over packed bytes, looked at from 16 MiB unpacked on."""
-    unpacked_bytes_max: int = 1024**4
-    xlsx_bytes_max: int = 64 * 1024 * 1024
-    """An XLSX is a random-access format: it is read whole."""
-    xlsx_unpacked_bytes_max: int = 512 * 1024 * 1024
-
-
-class Block(msgspec.Struct, kw_only=True):
-    """Some records in order; freed before the next is made."""
-
-    lines: list[bytes]
-    """NDJSON and JSON: the bytes of each record's JSON, without surrounding blanks. Empty for tables."""
-    rows: list[list[str]]
-    """Tables: the cells of each record, as received, not trimmed, padded or cut to the header. Empty for JSON."""
-    places: list[int]
-    """Line (NDJSON, CSV, TSV: of the record's first line) or row (XLSX, JSON array: position) in the file, from 1."""
-    unreadable: dict[int, Issue]
-    """Index in the block → why it is no record; `lines` or `rows` still hold what was received there, cut to the limit."""
-    bytes_done: int
-    """Packed payload bytes consumed so far."""
-
-
-class Reader(Protocol):
-    """An opened payload."""
-
-    header: list[str] | None
-    """Column names as received, trimmed; known once opened. None for JSON."""
-    notices: list[Issue]
-    """What is to be said of the file as a whole; grows while blocks are read."""
-    stopped: Issue | None
-    """Set (a file issue of severity error) if the payload could not be read to its end."""
-
-    def blocks(self, *, skip: int = 0) -> Iterator[Block]:
-        """Blocks from record `skip` + 1 on; the reader never raises for what a payload holds."""
-
-
-class FormatUnknown(ValueError):
-    """Neither media type, format name nor the bytes tell how to read it."""
+__all__ = [
+    "FORMATS",
+    "MEDIA_TYPES",
+    "PACKINGS",
+    "Block",
+    "FormatOverflow",
+    "FormatUnknown",
+    "Limits",
+    "PackingUnknown",
+    "Reader",
+    "detect",
+    "open_reader",
+    "write",
+]

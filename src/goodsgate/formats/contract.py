@@ -1,0 +1,82 @@
+"""What reading promises: limits going in, blocks of records coming out."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+
+from goodsgate.model.issue import Issue
+
+FORMATS = ("ndjson", "json", "csv", "tsv", "xlsx")
+PACKINGS = ("identity", "gzip", "zstd")
+
+MEDIA_TYPES = {
+    "ndjson": "application/x-ndjson",
+    "json": "application/json",
+    "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+"""Format → the media type under which it is answered."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of reading; filled from the settings of the same names."""
+
+    block_bytes: int = 16 * 1024 * 1024
+    """A block ends after this many unpacked bytes."""
+    block_records_max: int = 32_768
+    line_bytes_max: int = 1024 * 1024
+    cell_bytes_max: int = 256 * 1024
+    columns_max: int = 2_000
+    records_max: int = 50_000_000
+    inflate_ratio_max: int = 500
+    """Unpacked over packed bytes, looked at from 16 MiB unpacked on."""
+    unpacked_bytes_max: int = 1024**4
+    xlsx_bytes_max: int = 64 * 1024 * 1024
+    """An XLSX is a random-access format: it is read whole."""
+    xlsx_unpacked_bytes_max: int = 512 * 1024 * 1024
+
+
+class Block(msgspec.Struct, kw_only=True):
+    """Some records in order; freed before the next is made."""
+
+    lines: list[bytes]
+    """NDJSON and JSON: the bytes of each record's JSON, without surrounding blanks. Empty for tables."""
+    rows: list[list[str]]
+    """Tables: the cells of each record, not trimmed; a readable row has as many as the header. Empty for JSON."""
+    places: list[int]
+    """Line (NDJSON, CSV, TSV: of the record's first line) or row (XLSX, JSON array: position) in the file, from 1."""
+    unreadable: dict[int, Issue]
+    """Index in the block → why it is no record; `lines` or `rows` still hold the start of what was received there."""
+    bytes_done: int
+    """Packed payload bytes consumed so far."""
+
+
+class Reader(Protocol):
+    """An opened payload."""
+
+    header: list[str] | None
+    """Column names as received, trimmed; known once opened. None for JSON, empty if the table has no header row.
+
+    A column without a name is called ``column_N`` (from 1). A name that appears twice is there twice; the first counts.
+    """
+    notices: list[Issue]
+    """What is to be said of the file as a whole; grows while blocks are read, and is the same whatever was skipped."""
+    stopped: Issue | None
+    """Set (a file issue of severity error) if the payload could not be read to its end."""
+
+    def blocks(self, *, skip: int = 0) -> Iterator[Block]:
+        """Blocks from record `skip` + 1 on, once; never raises for what a payload holds."""
+
+
+class FormatUnknown(ValueError):
+    """Neither media type, format name nor the bytes tell how to read it."""
+
+
+class PackingUnknown(FormatUnknown):
+    """The content encoding is none that can be unpacked."""
+
+
+class FormatOverflow(ValueError):
+    """What is to be written does not fit into the format (the rows or the characters of a cell of an XLSX)."""

@@ -1,0 +1,37 @@
+"""A payload opened: the stages put one after the other."""
+
+from collections.abc import Iterator
+
+from goodsgate.formats.contract import FORMATS, PACKINGS, FormatUnknown, Limits, PackingUnknown, Reader
+from goodsgate.formats.json_array import json_records
+from goodsgate.formats.lines import ndjson
+from goodsgate.formats.packing import unpack
+from goodsgate.formats.reading import Reading
+from goodsgate.formats.sheet import Sheet
+from goodsgate.formats.table import Table
+from goodsgate.formats.text import utf8
+
+
+def open_reader(pieces: Iterator[bytes], *, format: str, packing: str, limits: Limits) -> Reader:
+    """The payload as blocks of records; a table is read as far as its header.
+
+    Raises FormatUnknown and PackingUnknown for names that are not in FORMATS and PACKINGS, and whatever `pieces`
+    raises; never for what the payload holds, that is told in `notices`, `stopped` and the blocks.
+    """
+    if format not in FORMATS:
+        raise FormatUnknown(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
+    if packing not in PACKINGS:
+        raise PackingUnknown(f"there is no packing {packing!r}; there are {', '.join(PACKINGS)}")
+    reading = Reading(limits)
+    unpacked = unpack(iter(pieces), reading, packing=packing)
+    if format == "xlsx":
+        reading.stretches = Sheet(unpacked, reading).stretches()
+        return reading
+    text = utf8(unpacked, reading)
+    if format == "ndjson":
+        reading.stretches = ndjson(text, reading)
+    elif format == "json":
+        reading.stretches = json_records(text, reading)
+    else:
+        reading.stretches = Table(text, reading, delimiter="\t" if format == "tsv" else None).stretches()
+    return reading

@@ -1,0 +1,110 @@
+"""Records back into a file, as a stream."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from io import StringIO
+from tempfile import TemporaryFile
+from typing import IO, cast
+
+import xlsxwriter  # type: ignore[import-untyped]  # it has no types
+
+from goodsgate.formats.contract import FORMATS, FormatOverflow, FormatUnknown
+from goodsgate.formats.table import DELIMITERS
+
+PIECE_CHARACTERS = 64 * 1024
+XLSX_ROWS_MAX = 1_048_576
+XLSX_COLUMNS_MAX = 16_384
+XLSX_CELL_CHARACTERS_MAX = 32_767
+
+_XLSX_OPTIONS = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_numbers": False,
+    "strings_to_urls": False,
+}
+
+
+def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: list[str] | None) -> Iterator[bytes]:
+    """The file of these records: lists of cells for csv, tsv and xlsx, the bytes of JSON values for ndjson and json.
+
+    UTF-8 without a byte-order mark. CSV is that of RFC 4180 (comma, CR LF); TSV is the same with tabs. A line break
+    inside a JSON value becomes a blank, which changes nothing in valid JSON; in `json` every value must be valid.
+    Cells are written byte for byte, also those that a spreadsheet takes for a formula (`=1+1`, `-5`): files go back to
+    who sent them and come back again. In an XLSX every cell is text, so it runs nothing and keeps leading zeros.
+
+    Raises FormatUnknown for other formats and FormatOverflow, before the first piece, for an XLSX that cannot hold it.
+    """
+    if format in ("csv", "tsv"):
+        return _delimited(cast(Iterable[list[str]], rows), header, "\t" if format == "tsv" else ",")
+    if format == "xlsx":
+        return _sheet(cast(Iterable[list[str]], rows), header)
+    if format == "ndjson":
+        return _joined(cast(Iterable[bytes], rows), b"", b"\n", b"\n")
+    if format == "json":
+        return _joined(cast(Iterable[bytes], rows), b"[\n", b",\n", b"\n]\n")
+    raise FormatUnknown(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
+
+
+def _joined(values: Iterable[bytes], start: bytes, between: bytes, end: bytes) -> Iterator[bytes]:
+    parts = [start]
+    size = count = 0
+    for count, value in enumerate(values, 1):
+        if b"\n" in value or b"\r" in value:
+            value = value.replace(b"\n", b" ").replace(b"\r", b" ")
+        parts += (between, value) if count > 1 else (value,)
+        size += len(value)
+        if size >= PIECE_CHARACTERS:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if count or start:
+        parts.append(end)
+    yield b"".join(parts)
+
+
+def _delimited(rows: Iterable[list[str]], header: list[str] | None, delimiter: str) -> Iterator[bytes]:
+    text = StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
+    if header is not None:
+        # unquoted, a header that holds another delimiter would be taken for one of that delimiter
+        doubtful = delimiter == "," and (any(mark in "".join(header) for mark in ("sep=", *DELIMITERS)))
+        quoting = csv.writer(text, delimiter=delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
+        (quoting if doubtful else writer).writerow(header)
+    for row in rows:
+        writer.writerow(row)
+        if text.tell() >= PIECE_CHARACTERS:
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode()
+
+
+def _sheet(rows: Iterable[list[str]], header: list[str] | None) -> Iterator[bytes]:
+    with TemporaryFile() as file:
+        _fill(file, rows, header)
+        file.seek(0)
+        while piece := file.read(PIECE_CHARACTERS):
+            yield piece
+
+
+def _fill(file: IO[bytes], rows: Iterable[list[str]], header: list[str] | None) -> None:
+    with xlsxwriter.Workbook(file, _XLSX_OPTIONS) as book:
+        sheet = book.add_worksheet()
+        number = 0
+        if header is not None:
+            _fill_row(sheet, number, header)
+            number += 1
+        for row in rows:
+            _fill_row(sheet, number, row)
+            number += 1
+
+
+def _fill_row(sheet: xlsxwriter.worksheet.Worksheet, number: int, row: list[str]) -> None:
+    if number >= XLSX_ROWS_MAX:
+        raise FormatOverflow(f"An XLSX holds at most {XLSX_ROWS_MAX:,} rows; ask for CSV.")
+    if len(row) > XLSX_COLUMNS_MAX:
+        raise FormatOverflow(f"An XLSX holds at most {XLSX_COLUMNS_MAX:,} columns; ask for CSV.")
+    for column, cell in enumerate(row):
+        if len(cell) > XLSX_CELL_CHARACTERS_MAX:
+            raise FormatOverflow(f"An XLSX cell holds at most {XLSX_CELL_CHARACTERS_MAX:,} characters; ask for CSV.")
+        if cell:
+            sheet.write_string(number, column, cell)
