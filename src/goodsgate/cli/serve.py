@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from goodsgate.config import Config
     from goodsgate.store.contract import Store
 
-DRAIN_SECONDS = 10
-"""Requests under way when the gate is told to stop have this long; a submission cut off leaves nothing behind."""
-
 
 @click.command()
 @click.option("--host", help="Address to listen on. Default: 127.0.0.1.")
@@ -122,7 +119,7 @@ def _answer(store: "Store", config: "Config", listening: socket.socket, workers:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            click.echo(f"Goodsgate is open at {address} (documentation: {address}/v1/docs)")
+            click.echo(f"Goodsgate is open at {address} (documentation: {address}/docs)")
             sys.stdout.flush()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -134,12 +131,8 @@ def _answer(store: "Store", config: "Config", listening: socket.socket, workers:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    door = Door(
-        uvicorn.Config(
-            app.create_app(store, Engine(store, config), config), loop="uvloop", http="httptools", ws="none",
-            log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
-    )
+    application = app.create_app(store, Engine(store, config), config, workers_alive=workers.alive)
+    door = Door(app.server_config(application))
     door.run(sockets=[listening])
     if not door.started:
         raise Unusable("the gate could not start; the reason is in the log above")

@@ -42,6 +42,10 @@ class Workers:
             self._threads.append(threading.Thread(target=self._keep, args=(slot, process), daemon=True))
             self._threads[-1].start()
 
+    def alive(self) -> int:
+        """How many run now."""
+        return len(self._processes)
+
     def ask_to_stop(self) -> None:
         """Tell every worker to finish the portion in hand; returns at once."""
         with self._lock:

@@ -1,0 +1,68 @@
+"""README and docs as the tests read them: pages, their console blocks, their links."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+TOP = Path(__file__).resolve().parents[2]
+PAGES = [TOP / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+PAGES += sorted((TOP / "docs").rglob("*.md"))
+
+BLOCK = re.compile(
+    r"(?:<!-- not run by the tests: (?P<reason>[^>]+) -->\n)?^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$", re.M | re.S
+)
+EXIT = re.compile(r"\s+# exits (\d+).*$")
+
+
+class Step(NamedTuple):
+    """One command of a page and the lines that the page says it prints."""
+
+    command: str
+    code: int
+    shown: list[str]
+
+
+def name_of(page: Path) -> str:
+    """A page's path below the top of the project."""
+    return page.relative_to(TOP).as_posix()
+
+
+def steps(page: Path) -> list[Step]:
+    """Commands of a page's console blocks, in order; blocks marked with a reason are left out.
+
+    `$ ` begins a command, `> ` continues it, `# exits N` after it says that it does not end with 0. Other lines are
+    what it prints; `…` stands for anything in a line, and a line of `…` alone for any lines.
+    """
+    found: list[Step] = []
+    for block in BLOCK.finditer(page.read_text("utf-8")):
+        if block["language"] != "console" or block["reason"]:
+            continue
+        for line in block["text"].splitlines():
+            if line.startswith("$ "):
+                code = EXIT.search(line)
+                found.append(Step(EXIT.sub("", line[2:]), int(code[1]) if code else 0, []))
+            elif line.startswith("> ") and found:
+                found[-1] = found[-1]._replace(command=f"{found[-1].command}\n{line[2:]}")
+            elif line.strip():
+                found[-1].shown.append(line)
+    return found
+
+
+def shell_blocks(page: Path) -> list[tuple[str, str | None]]:
+    """Language and reason of every block that looks like something to type."""
+    found = BLOCK.finditer(page.read_text("utf-8"))
+    return [(block["language"], block["reason"]) for block in found if block["language"] in ("console", "sh", "bash")]
+
+
+def links(page: Path) -> list[str]:
+    """Targets of a page's links that lead to files of the project."""
+    text = BLOCK.sub("", page.read_text("utf-8"))
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [target for target in targets if not re.match(r"[a-z]+:", target)]
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of a page: its headings, as they are linked to, and those set by hand."""
+    text = page.read_text("utf-8")
+    headings = (re.sub(r"[^\w\- ]", "", line.lower()).strip() for line in re.findall(r"^#+ (.*)$", text, re.M))
+    return {heading.replace(" ", "-") for heading in headings} | set(re.findall(r'<a id="([^"]+)">', text))

@@ -1,0 +1,77 @@
+"""Docs are run: every command of a page, in order, against a gate, with what the page says it prints."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.gate import Gate
+from tests.docs.pages import PAGES, TOP, anchors, links, name_of, shell_blocks, steps
+
+STEP_SECONDS_MAX = 60
+ANY = re.compile(r"…")
+SESSION = """set -a; . "{state}"
+{command}
+code=$?; export -p > "{state}"; echo "cd '$PWD'" >> "{state}"; exit $code"""
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """One gate for all pages; each page is a merchant of its own."""
+    served = Gate(tmp_path_factory.mktemp("docs"))
+    yield served
+    assert served.stop() == 0
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=name_of)
+def test_what_a_page_says_happens(gate: Gate, page: Path, tmp_path: Path):
+    """In a folder with the demo's files, as a merchant with a key, in one shell session per page."""
+    merchant = re.sub(r"[^a-z0-9]", "-", name_of(page).lower())[-64:]
+    scopes = [word for scope in ("submit", "read", "admin") for word in ("--scope", scope)]
+    key = gate.run("merchant", "add", merchant, "--quiet", *scopes).stdout.strip()
+    shutil.copytree(TOP / "demo", tmp_path / "demo")
+    environment = gate.environment | {
+        "GOODSGATE_URL": gate.url, "GOODSGATE_KEY": key, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    state = tmp_path / ".state"
+    state.write_text("")
+    for step in steps(page):
+        # Variables and the working folder live on from one command to the next, as in a terminal.
+        done = subprocess.run(
+            ["bash", "-c", SESSION.format(state=state, command=step.command)], cwd=tmp_path, env=environment,
+            capture_output=True, text=True, check=False, timeout=STEP_SECONDS_MAX,
+        )
+        told = f"$ {step.command}\n{done.stdout}{done.stderr}"
+        assert done.returncode == step.code, told
+        printed = iter((done.stdout + done.stderr).splitlines())
+        for line in step.shown:
+            known = line.strip() == "…" or any(_matches(line, actual) for actual in printed)
+            assert known, f"{told}\nnot printed: {line}"
+
+
+def _matches(shown: str, actual: str) -> bool:
+    """Whether a line is what the page shows, runs of blanks being one and `…` being anything."""
+    pattern = ".*".join(re.escape(" ".join(part.split())) for part in ANY.split(" ".join(shown.split())))
+    return re.fullmatch(pattern.replace(r".*\ ", r".*\s*"), " ".join(actual.split())) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_block_that_is_not_run_says_why(page: Path):
+    """What looks like a command is run, or carries its reason."""
+    assert [block for block in shell_blocks(page) if block[0] != "console" and not block[1]] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path):
+    """To a file that is there, and to a heading in it."""
+    for target in links(page):
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
