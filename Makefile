@@ -50,8 +50,8 @@ lint: $(STAMP) ## Check style and types
 bench: $(STAMP) ## Measure, as ratios to ceilings taken in the same run
 	@exec $(PY) -m bench
 
-crash: $(STAMP) ## The long form of the crash tests
-	@exec $(PY) -m pytest -m slow tests/crash
+crash: $(STAMP) ## The long form of the crash tests; KILLS=100
+	@GOODSGATE_KILLS=$${KILLS:-100} exec $(PY) -m pytest --timeout 3600 tests/crash
 
 fuzz: $(STAMP) ## The long form of the fuzz tests
 	@exec $(PY) -m pytest -m slow --ignore=tests/crash

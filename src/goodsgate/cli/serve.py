@@ -142,7 +142,7 @@ def _welcome(store: "Store", merchant: str) -> None:
     from goodsgate.cli.merchant import make_key, make_merchant
     from goodsgate.model.catalogue import Scope
 
-    if store.merchants():
+    if store.merchants(limit=1).rows:
         return
     make_merchant(store, merchant, name=merchant)
     secret = make_key(store, merchant, scopes=set(Scope), label="first key")

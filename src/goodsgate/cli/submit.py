@@ -139,6 +139,7 @@ def send(
     document: Document = gate.send(
         "POST", path, params=params, headers=headers, body=lambda: source.pieces(sent), on_loss=lost,
     ).json()
+    progress.note(f"{source.name}: accepted as {document['id']}")
     return document
 
 

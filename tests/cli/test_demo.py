@@ -1,0 +1,31 @@
+"""`make demo`, without the installing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.gate import RUN_SECONDS_MAX, clean_environment
+
+DEMO = Path(__file__).resolve().parents[2] / "demo"
+
+
+def test_the_demo_shows_what_it_promises_and_leaves_nothing_but_its_report(tmp_path: Path):
+    """From any folder; counts, grouped issues, a report that can be sent back, exit code 0."""
+    done = subprocess.run(
+        [sys.executable, str(DEMO / "run.py")], cwd=tmp_path, env=clean_environment() | {"TMPDIR": str(tmp_path)},
+        capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "products.csv: partial" in done.stdout
+    assert "most frequent values" in done.stdout
+    report = Path(done.stdout.rpartition(": ")[2].strip())
+    header, *lines = report.read_text("utf-8-sig").splitlines()
+    assert header.replace('"', "").endswith("_row,_codes,_messages")
+    assert lines
+    assert sorted(path.name for path in report.parent.iterdir()) == sorted([report.name, "gate.log"])
+
+
+def test_every_feed_has_its_licence_beside_it():
+    """What is not ours says whose it is."""
+    for folder in (DEMO / "feed").iterdir():
+        assert {"LICENSE", "NOTICE.md"} <= {path.name for path in folder.iterdir()}
