@@ -66,7 +66,11 @@ class Source(Protocol):
 
     header: list[str] | None
     notices: list[Issue]
-    stopped: Issue | None
+
+    @property
+    def stopped(self) -> Issue | None:
+        """Why the round could not be read to its end, if so."""
+        ...
 
     def stretches(self) -> Iterator[Stretch]:
         """Records from where the round stands to its end."""

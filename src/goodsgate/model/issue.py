@@ -82,7 +82,7 @@ CODES: dict[str, Code] = {
     # the file as a whole (record number 0)
     "encoding_guessed": Code("warning", "The file is not UTF-8; it was read as {value}.", "file"),
     "header_duplicate": Code("warning", "The column {value} appears more than once; only the first is used.", "file"),
-    "header_unknown": Code("warning", "The column {value} is not a field we know; it is kept as it is. {suggestion}", "file"),
+    "header_unknown": Code("warning", "The column {value} is not a field we know; it is kept as it is.", "file"),
     "header_key_missing": Code("error", "No column gives the records their key; expected {expected}.", "file"),
     "rows_empty": Code("warning", "{value} empty lines were passed over.", "file"),
     "sheets_ignored": Code("warning", "Only the first sheet was read; not read: {value}.", "file"),
