@@ -54,12 +54,12 @@ class Application:
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        faces = open_faces(door)
+        self.faces = faces = open_faces(door)
         self._quick = [face.quick for face in faces if face.quick is not None]
         routes = [Route("/", Reading(partial(RedirectResponse, "/docs"))), *Docs(faces).routes()]
         for face in faces:
             routes += face.routes(door)
-        self._router = Router(routes, redirect_slashes=False, default=_nothing_here)
+        self.router = Router(routes, redirect_slashes=False, default=_nothing_here)
         self._ids = RequestIds()
 
     def close_sessions(self) -> None:
@@ -98,7 +98,7 @@ class Application:
             await send(message)
 
         try:
-            await self._router(scope, receive, sending)
+            await self.router(scope, receive, sending)
         except Refusal as refusal:
             await _problem(refusal, request_id)(scope, receive, sending)
         except Exception as fault:

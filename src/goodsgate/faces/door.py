@@ -17,7 +17,7 @@ from goodsgate.faces.refusals import refuse
 from goodsgate.faces.watching import Pulse
 from goodsgate.observe import Figures, Metrics
 
-HEAD_BYTES = 1024
+HEAD_BYTES = 4096
 """What the format of a body is told from, at least, if there is as much."""
 PIECE_BYTES = 1024**2
 """Bytes gathered before a thread is troubled with them."""
@@ -80,14 +80,16 @@ class Door:
 
     # -- answers that are streams -----------------------------------------------------------------------------------
     async def stream(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """Draw blocking pieces through the pool, a quarter of a megabyte at a time."""
-        try:
-            while drawn := await self.hop(_draw, pieces):
-                yield drawn
-        finally:
-            close = getattr(pieces, "close", None)
-            if close is not None:
-                await self.hop(close)
+        """Blocking pieces drawn through the pool, a quarter of a megabyte at a time.
+
+        The first are drawn at once: what goes wrong there is raised before an answer has begun.
+        """
+        return self._rest(await self.hop(_draw, pieces), pieces)
+
+    async def _rest(self, drawn: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        while drawn:
+            yield drawn
+            drawn = await self.hop(_draw, pieces)
 
     # -- submissions ------------------------------------------------------------------------------------------------
     async def pour(self, body: "Body", begin: Callable[[bytes], Submission]) -> Receipt:

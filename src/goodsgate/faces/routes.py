@@ -101,7 +101,7 @@ class Endpoint:
         self._path = path
         self._door = door
         self._wording = face.wording
-        self._handlers = {operation.id: face.handlers[operation.id] for operation in path.operations.values()}
+        self.handlers = {operation.id: face.handlers[operation.id] for operation in path.operations.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; a client that hung up gets none."""
@@ -129,7 +129,7 @@ class Endpoint:
         path = self._path.values(request.path_params)
         merchant = await self._door.merchant(request, caller) if caller is not None else ""
         call = Call(request=request, operation=operation, path=path, query=query, caller=caller, merchant=merchant)
-        response = await self._handlers[operation.id](call)
+        response = await self.handlers[operation.id](call)
         return _headers_only(response) if method == "HEAD" else response
 
     def _refusal(self, fault: Exception, scope: Scope) -> Response:

@@ -18,6 +18,7 @@ from goodsgate.faces.native.keyed import idempotency_key
 from goodsgate.faces.native.words import batch_bytes, batch_words, issue_words, path_of, result_words
 from goodsgate.faces.routes import Call, Handler
 from goodsgate.faces.watching import Document, Documents
+from goodsgate.formats import FormatOverflow
 from goodsgate.model.batch import ENDED, Batch, Kind, Policy, Result, State, Treatment, Verb
 from goodsgate.store.contract import Batches as Filters
 
@@ -212,7 +213,11 @@ class Batches:
             self._engine.report, call.merchant, call.path["batch"], only=call.query["only"], format=call.query["format"]
         )
         headers = {"content-disposition": f'attachment; filename="{made.filename}"'}
-        return StreamingResponse(self._door.stream(made.pieces), media_type=made.media_type, headers=headers)
+        try:
+            pieces = await self._door.stream(made.pieces)
+        except FormatOverflow as fault:
+            raise Refusal("parameter_invalid", str(fault), parameter="format") from fault
+        return StreamingResponse(pieces, media_type=made.media_type, headers=headers)
 
     def _limit(self, call: Call) -> int:
         return min(int(call.query["limit"]), self._door.config.page_rows_max)

@@ -104,8 +104,6 @@ class Catalogue:
         body = call.body(config.reference_body_bytes_max, config.body_idle_seconds)
         head = piece = await body.read(HEAD_BYTES)
         format, packing = detect(call, head)
-        if not head:
-            raise Refusal("payload_empty")
         with tempfile.TemporaryFile() as file:
             while piece:
                 await self._door.hop(file.write, piece)

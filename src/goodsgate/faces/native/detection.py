@@ -4,19 +4,18 @@ from goodsgate import formats
 from goodsgate.engine.refusal import Refusal
 from goodsgate.faces.routes import Call
 
-PACKINGS = {"": "identity", "identity": "identity", "gzip": "gzip", "x-gzip": "gzip", "zstd": "zstd"}
-
 
 def detect(call: Call, head: bytes) -> tuple[str, str]:
-    """Format and packing of a body that begins with `head`; raises format_unknown and packing_unknown."""
+    """Format and packing of a body that begins with `head`; raises payload_empty, format_unknown, packing_unknown."""
+    if not head:
+        raise Refusal("payload_empty")
     headers = call.request.headers
-    encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding not in PACKINGS:
-        raise Refusal("packing_unknown", allowed=[*formats.PACKINGS])
     try:
         return formats.detect(
-            content_type=headers.get("content-type"), content_encoding=PACKINGS[encoding],
+            content_type=headers.get("content-type"), content_encoding=headers.get("content-encoding"),
             filename=call.query.get("label"), head=head, format=call.query["format"],
         )
+    except formats.PackingUnknown as fault:
+        raise Refusal("packing_unknown", str(fault), allowed=[*formats.PACKINGS]) from fault
     except formats.FormatUnknown as fault:
         raise Refusal("format_unknown", str(fault), allowed=[*formats.FORMATS]) from fault

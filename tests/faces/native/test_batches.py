@@ -1,0 +1,286 @@
+"""Batches: listed, read, waited for, followed, reported, corrected, cancelled."""
+
+import csv
+import io
+import json
+import threading
+import time
+
+import pytest
+
+from tests import make
+from tests.shop import ndjson
+
+UNKNOWN = "0" * 32
+
+
+def _dirty():
+    """Three records: the second is rejected."""
+    return ndjson([make.product(1), make.product(2, price="cheap"), make.product(3)])
+
+
+def test_a_finished_batch_answers_for_every_record(client):
+    """State, outcome, counts, progress, grouped issues."""
+    batch = client.submit(_dirty(), label="spring")
+    assert (batch["state"], batch["outcome"], batch["position"]) == ("finished", "partial", None)
+    counts = batch["counts"]
+    assert (counts["total"], counts["accounted"], counts["created"], counts["rejected"]) == (3, 3, 2, 1)
+    assert batch["progress"]["share"] == 1.0
+    (group,) = [group for group in batch["issues"] if group["severity"] == "error"]
+    assert group["count"] == 1
+    assert group["top"] == [{"value": "cheap", "count": 1}]
+    assert group["docs"] == f"/docs/issues#{group['code']}"
+    assert "{" not in group["message"]
+
+
+def test_issues_say_which_record_and_what_is_wrong(client):
+    """Page by page, by code and by severity."""
+    batch = client.submit(ndjson([make.product(number, price="cheap") for number in range(1, 8)]))
+    first = client.get(batch["links"]["issues"], params={"limit": 3}).json()
+    assert [issue["record"] for issue in first["issues"]] == [1, 2, 3]
+    issue = first["issues"][0]
+    assert (issue["place"], issue["key"], issue["value"], issue["result"]) == (1, "SKU-0001", "cheap", "rejected")
+    rest = client.get(client.get(first["next"]).json()["next"]).json()
+    assert ([issue["record"] for issue in rest["issues"]], rest["next"]) == ([7], None)
+    codes = client.get(batch["links"]["issues"], params={"code": issue["code"], "severity": "error"}).json()["issues"]
+    assert {issue["code"] for issue in codes} == {issue["code"]}
+    assert client.get(batch["links"]["issues"], params={"code": "no_such_code"}).json() == {"issues": [], "next": None}
+
+
+def test_results_say_what_became_of_each(client):
+    """By number, and only those with one result."""
+    batch = client.submit(_dirty())
+    rows = client.get(batch["links"]["results"]).json()["results"]
+    assert [(row["record"], row["key"], row["result"]) for row in rows] == [
+        (1, "SKU-0001", "created"), (2, "SKU-0002", "rejected"), (3, "SKU-0003", "created"),
+    ]
+    page = client.get(batch["links"]["results"], params={"result": "created", "limit": 1})
+    assert page.links["next"]["url"] == page.json()["next"]
+    assert [row["record"] for row in client.get(page.json()["next"]).json()["results"]] == [3]
+
+
+def test_a_report_comes_back_corrected_and_the_batch_ends_clean(client, gate):
+    """The submitter's own columns; `_row` says where each goes."""
+    body = b"Nummer,id,title,price,availability,condition,link,description\n"
+    body += b"x1,A-1,Cup,7.90 EUR,in_stock,new,https://shop.example/1,A cup\n"
+    body += b"x2,A-2,Jug,cheap,in_stock,new,https://shop.example/2,A jug\n"
+    batch = client.submit(body, format="csv")
+    assert batch["counts"]["rejected"] == 1, batch
+    report = client.get(batch["links"]["report"])
+    assert report.headers["content-type"].startswith("text/csv")
+    assert report.headers["content-disposition"] == f'attachment; filename="{batch["id"]}-rejected.csv"'
+    (row,) = csv.DictReader(io.StringIO(report.text))
+    assert (row["Nummer"], row["price"], row["_row"]) == ("x2", "cheap", "2")
+    fixed = client.post(
+        f"/v1/batches/{batch['id']}/fix", content=report.text.replace("cheap", "9.90 EUR"),
+        headers={"Content-Type": "text/csv"},
+    )
+    assert (fixed.status_code, fixed.headers["location"]) == (202, batch["links"]["self"])
+    assert fixed.json()["rounds"] == 2
+    gate.shop.work()
+    after = client.get(batch["links"]["self"]).json()
+    assert (after["outcome"], after["counts"]["created"], after["counts"]["rejected"]) == ("clean", 2, 0)
+
+
+@pytest.mark.parametrize("format", ["ndjson", "json", "csv", "tsv", "xlsx"])
+@pytest.mark.parametrize("only", ["rejected", "all"])
+def test_a_report_is_to_be_had_in_every_format(client, only, format):
+    """And its length can be asked for without it."""
+    batch = client.submit(_dirty())
+    report = client.get(batch["links"]["report"], params={"only": only, "format": format})
+    assert report.status_code == 200
+    assert report.content
+    head = client.head(batch["links"]["report"], params={"only": only, "format": format})
+    assert (head.status_code, head.content) == (200, b"")
+
+
+def test_the_list_is_newest_first_in_pages(client):
+    """Keyset pages: the link leads on until it is null."""
+    ids = [client.post("/v1/batches?format=ndjson", content=_dirty()).json()["id"] for _ in range(5)]
+    seen, path = [], "/v1/batches?limit=2"
+    while path:
+        page = client.get(path).json()
+        seen += [batch["id"] for batch in page["batches"]]
+        path = page["next"]
+    assert seen == ids[::-1]
+    assert "issues" not in page["batches"][0]
+
+
+def test_the_list_is_filtered(client):
+    """By kind, state, outcome, collection, time and text."""
+    clean = client.submit(ndjson(make.products(1)), label="Spring clean", collection="a")
+    partial = client.submit(_dirty(), label="autumn", collection="b")
+    stock = client.post("/v1/batches?format=ndjson&kind=stock", content=b'{"id": "A", "quantity": 1}').json()
+
+    def found(**filters):
+        return {batch["id"] for batch in client.get("/v1/batches", params=filters).json()["batches"]}
+
+    assert found(kind="stock") == {stock["id"]}
+    assert found(state="finished") == {clean["id"], partial["id"]}
+    assert found(outcome="partial") == {partial["id"]}
+    assert found(collection="a") == {clean["id"]}
+    assert found(q="spring") == found(q=clean["id"][:30]) - {partial["id"], stock["id"]} == {clean["id"]}
+    assert found(since=partial["received_at"]) == {partial["id"], stock["id"]}
+    assert found(until=partial["received_at"]) == {clean["id"]}
+    assert found(state="broken") == set()
+
+
+@pytest.mark.parametrize("after", ["x", "é", "9" * 500, "-1"])
+def test_a_page_that_was_made_up_is_refused_or_empty(client, after):
+    """Never a failure of ours."""
+    for path in ("/v1/batches", "/v1/collections/products/items", "/v1/reference/brand"):
+        assert client.get(path, params={"after": after}).status_code in (200, 400)
+
+
+def test_entity_tags_save_the_body(client):
+    """304 while nothing has changed, on the short way and on the long one."""
+    batch = client.submit(_dirty())
+    first = client.get(batch["links"]["self"])
+    tag = first.headers["etag"]
+    for held in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = client.get(batch["links"]["self"], headers={"If-None-Match": held})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert client.get(batch["links"]["self"], headers={"If-None-Match": '"other"'}).content == first.content
+
+
+def _later(work, seconds=0.15):
+    thread = threading.Timer(seconds, work)
+    thread.start()
+    return thread
+
+
+def test_waiting_ends_when_the_batch_ends(client, gate):
+    """And not before."""
+    batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
+    worker = _later(gate.shop.work)
+    answer = client.get(batch["links"]["self"], params={"wait": 20})
+    worker.join()
+    assert answer.json()["state"] == "finished"
+    assert answer.elapsed.total_seconds() < 15
+
+
+def test_waiting_ends_when_the_time_is_up(client, gate):
+    """With the batch as it is, or 304 for who holds that."""
+    batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
+    waited = client.get(batch["links"]["self"], params={"wait": 0.1})
+    assert waited.json()["state"] == "queued"
+    tag = {"If-None-Match": waited.headers["etag"]}
+    assert client.get(batch["links"]["self"], params={"wait": 0.1}, headers=tag).status_code == 304
+    canceller = _later(lambda: client.post(f"/v1/batches/{batch['id']}/cancel"))
+    changed = client.get(batch["links"]["self"], params={"wait": 20}, headers=tag)
+    canceller.join()
+    assert changed.json()["cancelling"] or changed.json()["state"] == "cancelled"
+    gate.shop.work()
+
+
+def _events(client, batch, **headers):
+    with client.stream("GET", batch["links"]["events"], headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for event in answer.read().decode().strip().split("\n\n"):
+            yield dict(line.partition(": ")[::2] for line in event.split("\n"))
+
+
+def test_events_follow_a_batch_to_its_end(client, gate):
+    """The same documents as polls give, the last one ended; then the stream ends."""
+    batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
+    worker = _later(gate.shop.work)
+    events = list(_events(client, batch))
+    worker.join()
+    assert {event["event"] for event in events} == {"batch"}
+    assert json.loads(events[0]["data"])["state"] == "queued"
+    last = client.get(batch["links"]["self"])
+    assert json.loads(events[-1]["data"]) == last.json()
+    assert f'"{events[-1]["id"]}"' == last.headers["etag"]
+
+
+def test_a_stream_asked_for_again_after_its_end_says_so(client):
+    """204 stops a browser from asking for ever; another Last-Event-ID does no harm."""
+    batch = client.submit(_dirty())
+    (event,) = _events(client, batch, **{"Last-Event-ID": "something-else"})
+    again = client.get(batch["links"]["events"], headers={"Last-Event-ID": event["id"]})
+    assert (again.status_code, again.content) == (204, b"")
+
+
+def test_sessions_are_bounded_and_given_back(client, gate):
+    """A stream above the limit is refused; one that hangs up makes room."""
+    batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
+    request = f"GET {batch['links']['events']} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.secret}\r\n\r\n"
+    open_streams = [gate.connect() for _ in range(gate.shop.config.sessions_max)]
+    for stream in open_streams:
+        stream.sendall(request.encode())
+        assert stream.recv(65536).startswith(b"HTTP/1.1 200")
+    refused = client.get(batch["links"]["self"], params={"wait": 5})
+    assert (refused.status_code, refused.json()["code"]) == (503, "sessions_full")
+    assert refused.headers["retry-after"] == "5"
+    for stream in open_streams:
+        stream.close()
+    until = time.monotonic() + 10
+    while client.get(batch["links"]["self"], params={"wait": 0.01}).status_code != 200:
+        assert time.monotonic() < until
+    gate.shop.work()
+
+
+def test_cancel_stops_what_has_not_begun(client, gate):
+    """Its records are cancelled; once ended, a cancel changes nothing."""
+    batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
+    assert client.post(f"/v1/batches/{batch['id']}/cancel").status_code == 202
+    gate.shop.work()
+    ended = client.get(batch["links"]["self"]).json()
+    assert (ended["state"], ended["outcome"], ended["counts"]["cancelled"]) == ("cancelled", None, 3)
+    again = client.post(f"/v1/batches/{batch['id']}/cancel")
+    assert (again.status_code, again.json()["state"]) == (202, "cancelled")
+
+
+def test_retry_runs_the_rejected_again(client, gate):
+    """After the reference data was mended."""
+    assert client.put("/v1/reference/brand", json=[{"code": "Hearth"}]).json() == {"kind": "brand", "entries": 1}
+    batch = client.submit(ndjson([make.product(1, brand="Brightware")]), references="refuse")
+    assert batch["outcome"] == "rejected", batch["issues"]
+    client.put("/v1/reference/brand", json=[{"code": "Brightware"}])
+    assert client.post(f"/v1/batches/{batch['id']}/retry").status_code == 202
+    gate.shop.work()
+    assert client.get(batch["links"]["self"]).json()["outcome"] == "clean"
+
+
+def test_withheld_deletions_are_confirmed_by_their_number(client, gate):
+    """A full feed that lacks too much deletes nothing unasked."""
+    client.submit(ndjson(make.products(1, 2, 3, 4)))
+    batch = client.submit(ndjson(make.products(1)), mode="full")
+    assert batch["withheld"] == {"held": 4, "missing": 3, "share": 0.75}
+    path = f"/v1/batches/{batch['id']}/confirm"
+    wrong = client.post(path, json={"missing": 2})
+    assert (wrong.status_code, wrong.json()["code"], wrong.json()["missing"]) == (409, "confirmation_mismatch", 3)
+    assert client.post(path, json={"missing": 3}).status_code == 202
+    gate.shop.work()
+    assert client.get(batch["links"]["self"]).json()["counts"]["deleted"] == 3
+    assert [item["key"] for item in client.get("/v1/collections/products/items").json()["items"]] == ["SKU-0001"]
+
+
+def test_orders_that_make_no_sense_are_refused(client):
+    """Each with its reason."""
+    queued = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
+    assert client.post(f"/v1/batches/{queued['id']}/retry").json()["code"] == "batch_open"
+    assert client.post(f"/v1/batches/{queued['id']}/fix?format=ndjson", content=b"{}").json()["code"] == "batch_open"
+    assert client.get(f"/v1/batches/{queued['id']}/report?only=all").json()["code"] == "batch_open"
+    clean = client.submit(ndjson(make.products(9)))
+    assert client.post(f"/v1/batches/{clean['id']}/retry").json()["code"] == "nothing_rejected"
+    nothing = client.post(f"/v1/batches/{clean['id']}/confirm", json={"missing": 1})
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_withheld")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"missing": "3"}', b'{"missing": 3, "sure": true}', b"\xff"])
+def test_a_confirmation_that_cannot_be_read_is_refused(client, body):
+    """Before the batch is even looked for."""
+    answer = client.post(f"/v1/batches/{UNKNOWN}/confirm", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "body_invalid")
+
+
+@pytest.mark.parametrize("batch", [UNKNOWN, "x", "0" * 31, "A" * 32])
+@pytest.mark.parametrize(("method", "end"), [
+    ("GET", ""), ("GET", "?wait=5"), ("GET", "/events"), ("GET", "/issues"), ("GET", "/results"), ("GET", "/report"),
+    ("POST", "/fix"), ("POST", "/retry"), ("POST", "/cancel"),
+])  # fmt: skip
+def test_an_unknown_batch_is_unknown_everywhere(client, batch, method, end):
+    """404, at once."""
+    answer = client.request(method, f"/v1/batches/{batch}{end}", content=b"{}" if end == "/fix" else None)
+    assert (answer.status_code, answer.json()["code"]) == (404, "batch_unknown")

@@ -1,0 +1,153 @@
+"""What is held: items, prices, stock; reference data; mappings."""
+
+import pytest
+
+from tests import make
+from tests.shop import ndjson
+
+
+def test_a_record_comes_back_byte_for_byte(client):
+    """Numbers as they were written, unknown members, odd blanks."""
+    record = b'{"id":"A/1 %C3","title":"Cup  \\u00e9","price":"7.90 EUR","weight_g":1e2,"x":{"b":1, "a":[1.50]}}'
+    client.submit(record)
+    answer = client.get("/v1/collections/products/items/A%2F1%20%25C3")
+    assert answer.status_code == 200, answer.text
+    assert b'"record":' + record + b"}" in answer.content
+    assert answer.json()["key"] == "A/1 %C3"
+    assert client.get("/v1/collections/products/items/A/1%20%25C3").json() == answer.json()
+
+
+def test_items_come_in_pages_by_key(client):
+    """With a prefix, if asked."""
+    batch = client.submit(ndjson(make.products(*range(1, 8))))
+    seen, path = [], "/v1/collections/products/items?limit=3"
+    while path:
+        page = client.get(path).json()
+        seen += page["items"]
+        path = page["next"]
+    assert [item["key"] for item in seen] == [f"SKU-000{number}" for number in range(1, 8)]
+    assert {item["batch"] for item in seen} == {batch["id"]}
+    found = client.get("/v1/collections/products/items", params={"prefix": "SKU-0007"}).json()["items"]
+    assert [item["key"] for item in found] == ["SKU-0007"]
+
+
+def test_collections_are_told_with_their_size(client):
+    """One line for each kind and name."""
+    client.submit(ndjson(make.products(1, 2)), collection="spring")
+    client.submit(b'{"id": "A", "quantity": 3}', kind="stock", collection="spring")
+    assert client.get("/v1/collections").json()["collections"] == [
+        {"kind": "product", "collection": "spring", "items": 2}, {"kind": "stock", "collection": "spring", "items": 1},
+    ]
+    assert client.get("/v1/collections/nothing/items").json() == {"items": [], "next": None}
+
+
+def test_stock_and_prices_are_told_by_location(client):
+    """The entry without a location first; each with the batch that last wrote it."""
+    stock = client.submit(
+        ndjson([
+            {"id": "A-1", "quantity": 1}, {"id": "A-1", "location": "Leipzig", "quantity": 2},
+            {"id": "A-1", "location": "Halle", "quantity": 3}, {"id": "A-10", "location": "Halle", "quantity": 4},
+        ]),
+        kind="stock",
+    )
+    assert stock["counts"]["created"] == 4, stock
+    answer = client.get("/v1/collections/products/stock/A-1").json()
+    assert (answer["sku"], answer["next"]) == ("A-1", None)
+    places = [(entry["location"], entry["record"]["quantity"]) for entry in answer["entries"]]
+    assert places == [(None, 1), ("Halle", 3), ("Leipzig", 2)]
+    assert {entry["batch"] for entry in answer["entries"]} == {stock["id"]}
+    one = client.get("/v1/collections/products/stock/A-1", params={"location": "Halle"}).json()
+    assert [entry["key"] for entry in one["entries"]] == ["A-1@Halle"]
+    first = client.get("/v1/collections/products/stock/A-1", params={"limit": 1}).json()
+    assert [entry["location"] for entry in client.get(first["next"]).json()["entries"]] == ["Leipzig"]
+    same = client.get("/v1/collections/products/items/A-1@Halle", params={"kind": "stock"})
+    assert same.json() == one["entries"][0]
+    prices = client.submit(b'{"id": "A-1", "price": "5.00 EUR"}', kind="price")
+    assert prices["counts"]["created"] == 1, prices
+    assert len(client.get("/v1/collections/products/prices/A-1").json()["entries"]) == 1
+
+
+@pytest.mark.parametrize("path", [
+    "items/none", "items/A%0A", "items/%FF", "prices/none", "stock/none", "stock/none?location=Halle", "items/",
+    "items/none?kind=stock",
+])  # fmt: skip
+def test_what_is_not_held_is_not_found(client, path):
+    """404, whatever the key looks like."""
+    assert client.get(f"/v1/collections/products/{path}").status_code == 404
+
+
+def test_a_collection_with_an_impossible_name_is_not_found(client):
+    """It cannot be one."""
+    answer = client.get("/v1/collections/a%20b/items")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+CATEGORIES = b"code,name,parent\nhome,Home,\nhome/cups,Cups & Mugs,home\nhome/jugs,Jugs,home\n"
+
+
+@pytest.mark.parametrize(("media_type", "body"), [
+    ("text/csv", CATEGORIES),
+    ("application/json", b'[{"code": "home"}, {"code": "home/cups", "name": "Cups & Mugs"}, {"code": "home/jugs"}]'),
+    ("application/x-ndjson", b'{"code": "home"}\n{"code": "home/cups", "name": "Cups & Mugs"}\n{"code": "home/jugs"}\n'),
+])  # fmt: skip
+def test_reference_data_goes_in_and_comes_out(client, media_type, body):
+    """In bulk, by search, in pages."""
+    loaded = client.put("/v1/reference/category", content=body, headers={"Content-Type": media_type})
+    assert (loaded.status_code, loaded.json()) == (200, {"kind": "category", "entries": 3})
+    found = client.get("/v1/reference/category", params={"q": "MUGS"}).json()["entries"]
+    assert [entry["code"] for entry in found] == ["home/cups"]
+    first = client.get("/v1/reference/category", params={"limit": 2}).json()
+    assert [entry["code"] for entry in client.get(first["next"]).json()["entries"]] == ["home/jugs"]
+
+
+def test_replace_takes_away_what_is_not_given(client):
+    """Without it, entries are added to."""
+    client.put("/v1/reference/brand", json=[{"code": "A"}, {"code": "B"}])
+    assert client.put("/v1/reference/brand", json=[{"code": "C"}]).json()["entries"] == 3
+    assert client.put("/v1/reference/brand?replace=true", json=[{"code": "C"}]).json()["entries"] == 1
+
+
+@pytest.mark.parametrize("kind", ["currency", "country", "unit"])
+def test_what_comes_with_the_gate_can_be_read_but_not_changed(client, kind):
+    """From maintained libraries."""
+    page = client.get(f"/v1/reference/{kind}", params={"limit": 3}).json()
+    assert len(page["entries"]) == 3
+    assert client.get(page["next"]).json()["entries"]
+    refused = client.put(f"/v1/reference/{kind}", json=[{"code": "X"}])
+    assert (refused.status_code, refused.json()["code"]) == (409, "reference_read_only")
+
+
+@pytest.mark.parametrize(("path", "body", "status", "code"), [
+    ("nonsense", b'[{"code": "A"}]', 404, "reference_kind_unknown"),
+    ("brand", b"", 400, "payload_empty"),
+    ("brand", b'[{"name": ""}]', 422, "reference_invalid"),
+    ("brand", b'[{"code": "A"}, 7]', 422, "reference_invalid"),
+    ("brand", b'[{"code": "A"}', 422, "reference_invalid"),
+    ("brand?format=xml", b"<a/>", 400, "parameter_invalid"),
+    ("brand?replace=1", b'[{"code": "A"}]', 400, "parameter_invalid"),
+])  # fmt: skip
+def test_reference_data_that_does_not_fit_is_refused_whole(client, path, body, status, code):
+    """All of it or nothing."""
+    answer = client.put(f"/v1/reference/{path}", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert client.get("/v1/reference/brand").json()["entries"] == []
+
+
+def test_mappings_are_saved_by_name(client):
+    """And told by name, and all together."""
+    mapping = {"Artikelnummer": ["id"], "Notiz": []}
+    assert client.put("/v1/mappings/werk-2", json=mapping).json() == mapping
+    assert client.get("/v1/mappings/werk-2").json() == mapping
+    assert client.get("/v1/mappings").json() == {"mappings": {"werk-2": mapping}}
+    assert client.get("/v1/mappings/other").json()["code"] == "mapping_unknown"
+    assert client.put("/v1/mappings/a%20b", json=mapping).json()["code"] == "mapping_unknown"
+
+
+@pytest.mark.parametrize("mapping", [
+    [], {"a": "b"}, {"a": [""]}, {"": ["a"]}, {"a": ["b"] * 21}, {"a" * 201: ["b"]},
+    {str(number): [] for number in range(2001)}, {"a": [1]}, None,
+])  # fmt: skip
+def test_a_mapping_that_does_not_fit_is_refused(client, mapping):
+    """By its shape and its bounds."""
+    answer = client.put("/v1/mappings/bad", json=mapping)
+    assert (answer.status_code, answer.json()["code"]) == (400, "body_invalid")

@@ -1,0 +1,75 @@
+"""The running face held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
+
+import os
+from urllib.parse import quote
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+
+from goodsgate.faces.native import __name__ as face_package
+from goodsgate.faces.routes import read_contract
+from tests import make
+from tests.shop import ndjson
+
+LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
+HOW = {
+    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
+    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+}
+
+CONFIG = schemathesis.Config.from_dict({
+    "checks": {
+        # mode=full refuses other verbs, and a saved mapping must be there: combinations that a schema cannot tell.
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "400", "404", "409", "415", "422"]},
+        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
+        # Content-Encoding and If-None-Match are HTTP's own; what is no known value of them is not ours to refuse.
+        "negative_data_rejection": {"enabled": False},
+    },
+})
+schema = schemathesis.openapi.from_dict(read_contract(face_package).document, config=CONFIG)
+
+
+def _as_text(context, value):
+    return {"data": value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")}
+
+
+for media_type in (
+    "application/x-ndjson", "text/csv", "text/tab-separated-values",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+):
+    schemathesis.serializer(media_type)(_as_text)
+
+
+@pytest.fixture(scope="module")
+def held(gate):
+    """A client with every scope, and the id of a batch that has something in it."""
+    client = gate.client(None, "submit", "read", "admin")
+    batch = client.submit(ndjson([make.product(1), make.product(2, price="cheap")]))
+    client.put("/v1/mappings/werk", json={"a": ["id"]})
+    return client, str(batch["id"])
+
+
+def _hold(gate, held, case):
+    client, batch = held
+    if "batch" in case.path_parameters and hash(str(case.query)) % 2:
+        case.path_parameters["batch"] = batch
+    headers = {"Authorization": f"Bearer {client.secret}"}
+    if case.query and "wait" in case.query:
+        case.query["wait"] = "0" if isinstance(case.query["wait"], int | float) else case.query["wait"]
+    case.call_and_validate(base_url=gate.url, headers=headers, timeout=10)
+
+
+@schema.parametrize()
+@settings(max_examples=200 if LONG else 10, **HOW)
+def test_the_face_keeps_its_contract(gate, held, case):
+    """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
+    _hold(gate, held, case)
+
+
+@pytest.mark.slow
+@schema.parametrize()
+@settings(max_examples=200, **{**HOW, "derandomize": False})
+def test_the_face_keeps_its_contract_for_long(gate, held, case):
+    """The same, with other examples every time."""
+    _hold(gate, held, case)

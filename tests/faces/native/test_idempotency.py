@@ -1,0 +1,107 @@
+"""Idempotency-Key, as draft-ietf-httpapi-idempotency-key-header-07 tables it."""
+
+import pytest
+
+from tests import make
+from tests.shop import ndjson
+
+BODY = ndjson(make.products(1, 2))
+OTHER = ndjson(make.products(3))
+
+
+def _send(client, key, body=BODY, path="/v1/batches?format=ndjson"):
+    return client.post(path, content=body, headers={"Idempotency-Key": key} if key is not None else {})
+
+
+def test_the_first_answer_is_given_again_byte_for_byte(client, gate):
+    """Section 2.6, retry of a completed request: also when the batch has long moved on."""
+    first = _send(client, '"8e03978e-40d5-43dd-bc93-6894a57f9324"')
+    gate.shop.work()
+    again = _send(client, '"8e03978e-40d5-43dd-bc93-6894a57f9324"')
+    assert (again.status_code, again.content) == (first.status_code, first.content) == (202, first.content)
+    assert again.headers["location"] == first.headers["location"]
+    assert len(client.get("/v1/batches").json()["batches"]) == 1
+
+
+@pytest.mark.parametrize("second", [
+    {"body": OTHER}, {"path": "/v1/batches?format=ndjson&collection=other"}, {"path": "/v1/batches?format=json"},
+    {"path": "/v1/batches?format=ndjson&label=other"},
+], ids=["body", "collection", "format", "label"])  # fmt: skip
+def test_a_key_with_another_request_is_refused(client, second):
+    """Section 2.7: 422 when it is reused with a different payload."""
+    _send(client, '"one"')
+    again = _send(client, '"one"', **second)
+    assert (again.status_code, again.json()["code"]) == (422, "key_reused")
+
+
+def test_a_key_still_in_use_is_refused(client, gate):
+    """Section 2.7: 409 while the original request is still being processed."""
+    head = (
+        f"POST /v1/batches?format=ndjson HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.secret}\r\n"
+        f'Idempotency-Key: "busy"\r\nContent-Length: {len(BODY) + 5000}\r\n\r\n'
+    )
+    with gate.connect() as connection:
+        connection.sendall(head.encode() + BODY + b" " * 4999)
+        for _ in range(100):
+            again = _send(client, '"busy"', OTHER)
+            if again.status_code == 409:
+                break
+        assert again.json()["code"] == "key_in_use"
+        assert int(again.headers["retry-after"]) >= 0
+        connection.sendall(b" ")
+        assert b" 202 " in connection.recv(65536)
+
+
+@pytest.mark.parametrize(("given", "status"), [
+    ('"a"', 202), ('"with blank"', 202), ('"a\\"b\\\\c"', 202), ('"' + "k" * 255 + '"', 202), ("bare-token-7", 202),
+    ("550e8400-e29b-41d4-a716-446655440000", 202), ("a/b+c=d:e", 202), (None, 202),
+    ('""', 400), ("", 400), ('"' + "k" * 256 + '"', 400), ("k" * 256, 400), ('"open', 400), ('a"b', 400),
+    ('"a";p=1', 400), ('"a", "b"', 400), ("two words", 400), ('"a\\b"', 400), ("a,b", 400), ("\x80", 400),
+])  # fmt: skip
+def test_what_is_a_key(client, given, status):
+    """A String of RFC 8941 in quotes; a bare token is taken as well."""
+    answer = client.post(
+        "/v1/batches?format=ndjson", content=BODY,
+        headers=[(b"Idempotency-Key", given.encode("latin-1"))] if given is not None else [],
+    )
+    assert answer.status_code == status, answer.text
+    assert status == 202 or answer.json()["code"] == "key_malformed"
+
+
+def test_two_keys_are_none(client):
+    """Which of them would it be?"""
+    headers = [(b"Idempotency-Key", b'"a"'), (b"Idempotency-Key", b'"b"')]
+    assert client.post("/v1/batches?format=ndjson", content=BODY, headers=headers).json()["code"] == "key_malformed"
+
+
+def test_quotes_do_not_make_another_key(client):
+    """A client that leaves them out means the same."""
+    assert _send(client, '"same"').content == _send(client, "same").content
+
+
+def test_without_a_key_every_request_is_a_new_one(client):
+    """Section 2.6, first time request, twice."""
+    assert _send(client, None).json()["id"] != _send(client, None).json()["id"]
+
+
+def test_keys_belong_to_their_merchant(gate):
+    """Strangers may choose the same one."""
+    assert _send(gate.client(), '"mine"').json()["id"] != _send(gate.client(), '"mine"', OTHER).json()["id"]
+
+
+def test_a_refused_submission_leaves_its_key_free(client):
+    """So that it can be sent again, mended."""
+    assert _send(client, '"mended"', b"", "/v1/batches?format=ndjson").status_code == 400
+    assert _send(client, '"mended"').status_code == 202
+
+
+def test_a_fix_has_keys_too(client, gate):
+    """The same rules; the fingerprint holds the batch."""
+    batch = client.submit(ndjson([make.product(1, price="cheap"), make.product(2)]))
+    path = f"/v1/batches/{batch['id']}/fix?format=ndjson"
+    fixed = ndjson([{**make.product(1), "_row": 1}])
+    first = _send(client, '"fix"', fixed, path)
+    gate.shop.work()
+    assert first.status_code == 202, first.text
+    assert _send(client, '"fix"', fixed, path).content == first.content
+    assert client.get(f"/v1/batches/{batch['id']}").json()["outcome"] == "clean"

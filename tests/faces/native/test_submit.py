@@ -1,0 +1,180 @@
+"""POST /v1/batches: formats, parameters, refusals, and bodies that break off."""
+
+import gzip
+import io
+import time
+
+import pytest
+import xlsxwriter
+import zstandard
+
+from tests import make
+from tests.shop import ndjson
+
+CSV = b"id,title,price\nA-1,Cup,7.90 EUR\nA-2,Jug,9.90 EUR\n"
+
+
+def _xlsx() -> bytes:
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        for row, cells in enumerate(line.split(",") for line in CSV.decode().splitlines()):
+            sheet.write_row(row, 0, cells)
+    return file.getvalue()
+
+
+BODIES = {
+    "ndjson": ("application/x-ndjson", ndjson(make.products(1, 2))),
+    "json": ("application/json", b'[{"id": "A-1", "title": "Cup"}, {"id": "A-2", "title": "Jug"}]'),
+    "csv": ("text/csv", CSV),
+    "tsv": ("text/tab-separated-values", CSV.replace(b",", b"\t")),
+    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _xlsx()),
+}
+PACKED = {"identity": bytes, "gzip": gzip.compress, "zstd": zstandard.compress}
+
+
+@pytest.mark.parametrize("packing", PACKED)
+@pytest.mark.parametrize("format", BODIES)
+def test_every_format_in_every_packing_is_told_by_its_media_type(client, gate, format, packing):
+    """And every record of it is accounted for."""
+    media_type, body = BODIES[format]
+    headers = {"Content-Type": media_type, "Content-Encoding": packing}
+    answer = client.post("/v1/batches", content=PACKED[packing](body), headers=headers)
+    assert answer.status_code == 202, answer.text
+    assert (answer.json()["format"], answer.json()["packing"]) == (format, packing)
+    gate.shop.work()
+    batch = client.get(answer.headers["location"]).json()
+    assert batch["state"] == "finished"
+    assert batch["counts"]["total"] == batch["counts"]["accounted"] == 2
+
+
+def test_the_format_parameter_stands_in_for_a_media_type(client):
+    """curl says application/x-www-form-urlencoded of everything."""
+    answer = client.post(
+        "/v1/batches?format=csv", content=CSV, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert answer.json()["format"] == "csv"
+
+
+def test_the_answer_is_the_batch_and_where_it_is(client):
+    """202, Location, and the document as it was at that moment."""
+    answer = client.post("/v1/batches?label=spring.csv&format=ndjson", content=ndjson(make.products(1)))
+    batch = answer.json()
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v1/batches/{batch['id']}" == batch["links"]["self"]
+    assert (batch["state"], batch["label"], batch["issues"], batch["outcome"]) == ("queued", "spring.csv", [], None)
+    assert batch["received_at"].endswith("Z")
+    assert batch["counts"]["total"] is None
+
+
+def test_all_parameters_end_up_in_the_policy(client):
+    """As the batch tells it."""
+    params = {
+        "kind": "product", "verb": "upsert", "collection": "spring", "duplicates": "refuse", "references": "off",
+        "mode": "full", "delete_share_max": "0.5", "currency": "EUR", "decimal": "comma", "format": "csv",
+        "map": "Artikelnummer:sku, g:title:title,Notiz:",
+    }
+    batch = client.post("/v1/batches", content=CSV, params=params).json()
+    assert batch["collection"] == "spring"
+    assert batch["policy"] == {
+        "verb": "upsert", "duplicates": "refuse", "references": "off", "mode": "full", "delete_share_max": 0.5,
+        "currency": "EUR", "decimal": "comma", "map": {"Artikelnummer": ["sku"], "g:title": ["title"], "Notiz": []},
+    }
+
+
+REFUSED = [
+    ("kind=banana", "kind"), ("verb=", "verb"), ("collection=a/b", "collection"), ("collection=" + "a" * 65, "collection"),
+    ("format=xml", "format"), ("duplicates=yes", "duplicates"), ("mode=half", "mode"), ("mode=full&verb=update", "mode"),
+    ("delete_share_max=1.01", "delete_share_max"), ("delete_share_max=-0.1", "delete_share_max"),
+    ("delete_share_max=nan", "delete_share_max"), ("currency=eur", "currency"), ("currency=EUR%0A", "currency"),
+    ("decimal=dot", "decimal"), ("map=a:b,,", "map"), ("map=two%20words", "map"), ("label=" + "a" * 201, "label"),
+    ("label=a%00", "label"), ("kind=product&kind=price", "kind"), ("colection=a", "colection"),
+]
+
+
+@pytest.mark.parametrize(("query", "parameter"), REFUSED)
+def test_a_parameter_that_does_not_fit_is_named(client, query, parameter):
+    """Unknown, given twice, or out of bounds: refused, never guessed."""
+    answer = client.post(f"/v1/batches?{query}", content=CSV, headers={"Content-Type": "text/csv"})
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (400, "parameter_invalid"), problem
+    assert problem["parameter"] == parameter
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["instance"] == answer.headers["x-request-id"]
+    assert problem["type"] == "/docs/problems#parameter_invalid"
+
+
+def test_a_query_that_is_not_utf8_is_refused(client):
+    """It would be another label than the one meant."""
+    assert client.post("/v1/batches?label=%FF", content=CSV).json()["code"] == "parameter_invalid"
+
+
+@pytest.mark.parametrize(("headers", "body", "status", "code"), [
+    ({"Content-Type": "text/csv"}, b"", 400, "payload_empty"),
+    ({}, b"", 400, "payload_empty"),
+    ({"Content-Type": "image/png"}, b"\x89PNG\r\n\x1a\n" + bytes(100), 415, "format_unknown"),
+    ({"Content-Type": "text/csv", "Content-Encoding": "br"}, CSV, 415, "packing_unknown"),
+])  # fmt: skip
+def test_a_body_that_cannot_be_a_feed_is_refused(client, headers, body, status, code):
+    """Before anything is stored."""
+    answer = client.post("/v1/batches", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert client.get("/v1/batches").json()["batches"] == []
+
+
+def test_a_saved_mapping_is_used_by_its_name(client, gate):
+    """And one that is not saved is told."""
+    body = b"Artikelnummer,Bezeichnung\nA-1,Tasse\n"
+    assert client.post("/v1/batches?format=csv&map=werk", content=body).json()["code"] == "mapping_unknown"
+    saved = {"Artikelnummer": ["id"], "Bezeichnung": ["title"]}
+    assert client.put("/v1/mappings/werk", json=saved).json() == saved
+    assert client.post("/v1/batches?format=csv&map=werk", content=body).json()["policy"]["map"] == saved
+
+
+
+def test_a_client_that_hangs_up_in_the_body_leaves_nothing(client, gate):
+    """No batch, and the idempotency key is free again."""
+    head = (
+        f"POST /v1/batches?format=csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.secret}\r\n"
+        f'Idempotency-Key: "hung-up"\r\nContent-Length: 3000000\r\n\r\n'
+    )
+    with gate.connect() as connection:
+        connection.sendall(head.encode() + CSV + b"B-1,Pot,1 EUR\n" * 150_000)
+    until = time.monotonic() + 10
+    while True:
+        again = client.post("/v1/batches?format=csv", content=CSV, headers={"Idempotency-Key": '"hung-up"'})
+        if again.status_code != 409 or time.monotonic() > until:
+            break
+        time.sleep(0.02)
+    assert again.status_code == 202, again.text
+    assert [batch["id"] for batch in client.get("/v1/batches").json()["batches"]] == [again.json()["id"]]
+
+
+def test_a_body_that_stands_still_is_given_up(client, gate):
+    """408 after the idle time of the settings; nothing remains."""
+    head = (
+        f"POST /v1/batches?format=csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.secret}\r\n"
+        "Content-Length: 1000\r\n\r\n"
+    )
+    answer = gate.ask(head.encode() + CSV)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"upload_stalled" in answer
+    assert client.get("/v1/batches").json()["batches"] == []
+
+
+def test_a_chunked_body_needs_no_length(client, gate):
+    """Of any length, as it comes."""
+    lines = ndjson(make.products(*range(3000)))
+    pieces = [lines[start : start + 10_000] for start in range(0, len(lines), 10_000)]
+    answer = client.post("/v1/batches?format=ndjson", content=iter(pieces))
+    assert answer.status_code == 202
+    gate.shop.work()
+    assert client.get(answer.headers["location"]).json()["counts"]["created"] == 3000
+
+
+def test_expect_100_continue_is_refused_before_the_body_is_sent(gate):
+    """A wrong key costs no upload."""
+    head = b"POST /v1/batches HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n"
+    with gate.connect() as connection:
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401")

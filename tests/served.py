@@ -1,0 +1,102 @@
+"""A gate that is served on a socket in this process, over a shop whose worker is stepped by hand."""
+
+import itertools
+import socket
+import threading
+from collections.abc import Iterable
+
+import httpx
+import uvicorn
+
+from goodsgate import app, auth
+from goodsgate.engine import Engine
+from goodsgate.model.catalogue import Merchant, Scope
+from tests import make
+from tests.shop import Shop
+
+_numbers = itertools.count(1)
+
+
+class Served:
+    """The shop's engine behind uvicorn on a free port; `close` stops it as a signal would."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.application = app.create_app(shop.store, Engine(shop.store, shop.config), shop.config)
+        self._server = uvicorn.Server(app.server_config(self.application))
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.address = listening.getsockname()[:2]
+        self.url = f"http://127.0.0.1:{self.address[1]}"
+        self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
+        self._thread.start()
+        self._clients: list[httpx.Client] = []
+
+    def merchant(self) -> str:
+        """A merchant of its own for a test."""
+        merchant = f"m{next(_numbers)}"
+        assert self.shop.store.add_merchant(Merchant(id=merchant, name=merchant, made_at=make.NOW))
+        return merchant
+
+    def secret(self, merchant: str, scopes: Iterable[str] = ("submit", "read")) -> str:
+        """A fresh key of a merchant."""
+        key, secret = auth.new_key(merchant, map(Scope, scopes))
+        self.shop.store.add_key(key)
+        return secret
+
+    def client(self, merchant: str | None = None, *scopes: str, secret: str | None = None) -> "Client":
+        """A client with a key; of a merchant of its own if none is named."""
+        merchant = merchant or self.merchant()
+        client = Client(self, merchant, secret or self.secret(merchant, scopes or ("submit", "read")))
+        self._clients.append(client)
+        return client
+
+    def anonymous(self) -> httpx.Client:
+        """A client without a key."""
+        client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self._clients.append(client)
+        return client
+
+    def connect(self) -> socket.socket:
+        """A bare connection."""
+        return socket.create_connection(self.address, timeout=10)
+
+    def ask(self, request: bytes) -> bytes:
+        """What comes back on a connection of its own until the gate closes it."""
+        with self.connect() as connection:
+            connection.sendall(request)
+            return read_all(connection)
+
+    def close(self) -> None:
+        """Stop serving; waits for requests under way."""
+        for client in self._clients:
+            client.close()
+        self._server.should_exit = True
+        self._thread.join()
+
+
+class Client(httpx.Client):
+    """One merchant's client, with shortcuts for what tests do most."""
+
+    def __init__(self, served: Served, merchant: str, secret: str) -> None:
+        super().__init__(
+            base_url=served.url, headers={"Authorization": f"Bearer {secret}"}, timeout=30, trust_env=False
+        )
+        self.merchant = merchant
+        self.secret = secret
+        self._shop = served.shop
+
+    def submit(self, body: bytes, **query: str | int | float) -> dict[str, object]:
+        """Submit and work: the batch as it ended."""
+        answered = self.post("/v1/batches", content=body, params={"format": "ndjson", **query})
+        assert answered.status_code == 202, answered.text
+        self._shop.work()
+        document: dict[str, object] = self.get(answered.headers["location"]).json()
+        return document
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    pieces = []
+    while piece := connection.recv(65536):
+        pieces.append(piece)
+    return b"".join(pieces)
