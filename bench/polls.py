@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -103,7 +103,8 @@ def measure(*, seconds: float = 3.0) -> tuple[float, str]:
         stack.callback(bare.close)
         for served in (gate, bare):
             served.poll_microseconds(0.3)
-        rounds = [(bare.poll_microseconds(seconds / ROUNDS), gate.poll_microseconds(seconds / ROUNDS)) for _ in range(ROUNDS)]
+        share = seconds / ROUNDS
+        rounds = [(bare.poll_microseconds(share), gate.poll_microseconds(share)) for _ in range(ROUNDS)]
     ratio = statistics.median(plain[0] / poll[0] for plain, poll in rounds)
     plain_us, poll_us = (statistics.median(pair[side][0] for pair in rounds) for side in (0, 1))
     rate = statistics.median(pair[1][1] for pair in rounds)
@@ -137,7 +138,7 @@ def _bare(_: Path) -> tuple[uvicorn.Config, bytes]:
     body = b"x" * 2000
     headers = [(b"content-type", b"application/json"), (b"content-length", b"2000")]
 
-    async def answer(scope, receive, send):  # type: ignore[no-untyped-def]  # as bare as it gets
+    async def answer(_scope: object, _receive: object, send: Callable[[dict[str, object]], Awaitable[None]]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -166,4 +167,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         _serve(sys.argv[1], Path(sys.argv[2]))
     else:
-        print("status poll against a bare ASGI answer: {0:.2f} ({1})".format(*measure()))
+        print("status poll against a bare ASGI answer: {:.2f} ({})".format(*measure()))

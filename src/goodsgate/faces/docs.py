@@ -123,10 +123,14 @@ def face_words(face: Face) -> dict[str, Any]:
         for tag in document["tags"]
     ]
     schemas = [
-        {"name": name, "node": node, "kind": kind_of(node), "rows": _properties(contract, node)}
+        {
+            "name": name, "kind": kind_of(node), "description": node.get("description"),
+            "rows": _properties(contract, node),
+        }
         for name, node in document["components"]["schemas"].items()
     ]
-    return {"face": face, "info": document["info"], "tags": tags, "schemas": schemas}
+    contracts = [path.template for path in contract.paths if "/openapi." in path.template]
+    return {"face": face, "info": document["info"], "tags": tags, "schemas": schemas, "contracts": contracts}
 
 
 def _operations(contract: Contract) -> Iterator[tuple[str, Shown]]:

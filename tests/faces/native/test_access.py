@@ -11,9 +11,7 @@ from tests import make
 from tests.shop import ndjson
 
 CONTRACT = read_contract(face_package)
-KEYED = [
-    (path, operation) for path in CONTRACT.paths for operation in path.operations.values() if operation.scope is not None
-]
+KEYED = [(path, operation) for path in CONTRACT.paths for operation in path.operations.values() if operation.scope]
 KEYED_IDS = [operation.id for _, operation in KEYED]
 
 
@@ -28,7 +26,7 @@ def _address(path, **values):
     {}, {"Authorization": "Bearer gg_nonsense_nonsense"}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"},
     {"Authorization": "Bearer gg_" + "x" * 5000}, {"X-API-Key": "gg_a_b"}, {"X-API-Key": ""},
     {"Authorization": "Bearer \x80\xff".encode("latin-1")},
-], ids=range(8))  # fmt: skip
+], ids=range(8))
 @pytest.mark.parametrize(("path", "operation"), KEYED, ids=KEYED_IDS)
 def test_without_a_valid_key_nothing_is_to_be_had(gate, anonymous, path, operation, headers):
     """401 with a challenge, on every route that needs one."""
@@ -83,7 +81,9 @@ def owned(gate):
 def _sent(operation):
     if operation.id in ("submit", "fix", "load_reference"):
         return {"content": b'{"id": "SKU-0001", "code": "X", "_row": 2}', "params": {"format": "ndjson"}}
-    bodies = {"confirm": {"missing": 1}, "put_mapping": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]}}
+    bodies = {
+        "confirm": {"missing": 1}, "put_mapping": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
+    }
     return {"json": bodies[operation.id]} if operation.id in bodies else {}
 
 
@@ -185,7 +185,7 @@ def test_a_key_revoked_elsewhere_stops_working_within_a_second(gate, client):
     ("/v1/merchants", {"id": "ok", "name": "x" * 201}),
     ("keys", {}), ("keys", {"scopes": []}), ("keys", {"scopes": ["all"]}), ("keys", {"scopes": ["read", "read"]}),
     ("keys", {"scopes": "read"}), ("keys", {"scopes": ["read"], "label": "\n"}),
-])  # fmt: skip
+])
 def test_what_cannot_be_a_merchant_or_a_key_is_refused(admin, path, body):
     """By shape."""
     path = f"/v1/merchants/{admin.merchant}/keys" if path == "keys" else path
@@ -197,7 +197,7 @@ def test_what_cannot_be_a_merchant_or_a_key_is_refused(admin, path, body):
     ("GET", "/v1/merchants/nobody/keys", "merchant_unknown"), ("POST", "/v1/merchants/nobody/keys", "merchant_unknown"),
     ("DELETE", "/v1/merchants/nobody/keys/abcd", "merchant_unknown"),
     ("GET", "/v1/merchants/NOBODY/keys", "merchant_unknown"),
-])  # fmt: skip
+])
 def test_an_unknown_merchant_is_not_found(admin, method, path, code):
     """Admins are told."""
     answer = admin.request(method, path, json={"scopes": ["read"]} if method == "POST" else None)

@@ -279,7 +279,7 @@ def test_a_confirmation_that_cannot_be_read_is_refused(client, body):
 @pytest.mark.parametrize(("method", "end"), [
     ("GET", ""), ("GET", "?wait=5"), ("GET", "/events"), ("GET", "/issues"), ("GET", "/results"), ("GET", "/report"),
     ("POST", "/fix"), ("POST", "/retry"), ("POST", "/cancel"),
-])  # fmt: skip
+])
 def test_an_unknown_batch_is_unknown_everywhere(client, batch, method, end):
     """404, at once."""
     answer = client.request(method, f"/v1/batches/{batch}{end}", content=b"{}" if end == "/fix" else None)

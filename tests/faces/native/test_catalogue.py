@@ -70,7 +70,7 @@ def test_stock_and_prices_are_told_by_location(client):
 @pytest.mark.parametrize("path", [
     "items/none", "items/A%0A", "items/%FF", "prices/none", "stock/none", "stock/none?location=Halle", "items/",
     "items/none?kind=stock",
-])  # fmt: skip
+])
 def test_what_is_not_held_is_not_found(client, path):
     """404, whatever the key looks like."""
     assert client.get(f"/v1/collections/products/{path}").status_code == 404
@@ -88,8 +88,8 @@ CATEGORIES = b"code,name,parent\nhome,Home,\nhome/cups,Cups & Mugs,home\nhome/ju
 @pytest.mark.parametrize(("media_type", "body"), [
     ("text/csv", CATEGORIES),
     ("application/json", b'[{"code": "home"}, {"code": "home/cups", "name": "Cups & Mugs"}, {"code": "home/jugs"}]'),
-    ("application/x-ndjson", b'{"code": "home"}\n{"code": "home/cups", "name": "Cups & Mugs"}\n{"code": "home/jugs"}\n'),
-])  # fmt: skip
+    ("application/x-ndjson", b'{"code": "home"}\n{"code": "home/cups", "name": "Cups & Mugs"}\n{"code": "home/jugs"}'),
+])
 def test_reference_data_goes_in_and_comes_out(client, media_type, body):
     """In bulk, by search, in pages."""
     loaded = client.put("/v1/reference/category", content=body, headers={"Content-Type": media_type})
@@ -125,7 +125,7 @@ def test_what_comes_with_the_gate_can_be_read_but_not_changed(client, kind):
     ("brand", b'[{"code": "A"}', 422, "reference_invalid"),
     ("brand?format=xml", b"<a/>", 400, "parameter_invalid"),
     ("brand?replace=1", b'[{"code": "A"}]', 400, "parameter_invalid"),
-])  # fmt: skip
+])
 def test_reference_data_that_does_not_fit_is_refused_whole(client, path, body, status, code):
     """All of it or nothing."""
     answer = client.put(f"/v1/reference/{path}", content=body, headers={"Content-Type": "application/json"})
@@ -146,7 +146,7 @@ def test_mappings_are_saved_by_name(client):
 @pytest.mark.parametrize("mapping", [
     [], {"a": "b"}, {"a": [""]}, {"": ["a"]}, {"a": ["b"] * 21}, {"a" * 201: ["b"]},
     {str(number): [] for number in range(2001)}, {"a": [1]}, None,
-])  # fmt: skip
+])
 def test_a_mapping_that_does_not_fit_is_refused(client, mapping):
     """By its shape and its bounds."""
     answer = client.put("/v1/mappings/bad", json=mapping)

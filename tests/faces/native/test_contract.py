@@ -28,7 +28,8 @@ def test_every_route_is_in_the_contract_and_every_operation_is_served(gate):
 def test_no_handler_is_left_over(gate):
     """A handler without an operation would never be asked."""
     for face in gate.application.faces:
-        assert set(face.handlers) == {operation.id for path in face.contract.paths for operation in path.operations.values()}
+        promised = {operation.id for path in face.contract.paths for operation in path.operations.values()}
+        assert set(face.handlers) == promised
 
 
 def _nodes(node, trail=()):
@@ -77,8 +78,9 @@ def test_schemas_are_sound_and_their_examples_obey_them(name):
 
 
 @pytest.mark.parametrize(("schema", "words"), [
-    ("Kind", Kind), ("Verb", Verb), ("State", State), ("Outcome", Outcome), ("Result", Result), ("Treatment", Treatment),
-])  # fmt: skip
+    ("Kind", Kind), ("Verb", Verb), ("State", State), ("Outcome", Outcome), ("Result", Result),
+    ("Treatment", Treatment),
+])
 def test_vocabularies_are_the_models(schema, words):
     """Word for word."""
     assert DOCUMENT["components"]["schemas"][schema]["enum"] == [str(word) for word in words]

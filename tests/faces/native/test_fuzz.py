@@ -1,7 +1,6 @@
 """The running face held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
 
 import os
-from urllib.parse import quote
 
 import pytest
 import schemathesis

@@ -26,7 +26,7 @@ def test_the_first_answer_is_given_again_byte_for_byte(client, gate):
 @pytest.mark.parametrize("second", [
     {"body": OTHER}, {"path": "/v1/batches?format=ndjson&collection=other"}, {"path": "/v1/batches?format=json"},
     {"path": "/v1/batches?format=ndjson&label=other"},
-], ids=["body", "collection", "format", "label"])  # fmt: skip
+], ids=["body", "collection", "format", "label"])
 def test_a_key_with_another_request_is_refused(client, second):
     """Section 2.7: 422 when it is reused with a different payload."""
     _send(client, '"one"')
@@ -57,7 +57,7 @@ def test_a_key_still_in_use_is_refused(client, gate):
     ("550e8400-e29b-41d4-a716-446655440000", 202), ("a/b+c=d:e", 202), (None, 202),
     ('""', 400), ("", 400), ('"' + "k" * 256 + '"', 400), ("k" * 256, 400), ('"open', 400), ('a"b', 400),
     ('"a";p=1', 400), ('"a", "b"', 400), ("two words", 400), ('"a\\b"', 400), ("a,b", 400), ("\x80", 400),
-])  # fmt: skip
+])
 def test_what_is_a_key(client, given, status):
     """A String of RFC 8941 in quotes; a bare token is taken as well."""
     answer = client.post(

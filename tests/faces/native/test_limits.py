@@ -13,8 +13,8 @@ LIMIT = 2_000
 def gate(tmp_path_factory):
     """A gate with narrow limits and a single thread."""
     shop = Shop(
-        tmp_path_factory.mktemp("narrow"), body_bytes_max=LIMIT, reference_body_bytes_max=LIMIT, document_bytes_max=LIMIT,
-        page_rows_max=3, open_rounds_max=2, threads=1, wait_seconds_max=0.05,
+        tmp_path_factory.mktemp("narrow"), body_bytes_max=LIMIT, reference_body_bytes_max=LIMIT,
+        document_bytes_max=LIMIT, page_rows_max=3, open_rounds_max=2, threads=1, wait_seconds_max=0.05,
     )
     served = Served(shop)
     yield served

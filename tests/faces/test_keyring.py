@@ -1,0 +1,89 @@
+"""Keys and whom they let in."""
+
+import hashlib
+import re
+
+import pytest
+
+from goodsgate import auth
+from goodsgate.auth import Keyring, new_key
+from goodsgate.model.catalogue import Merchant, Scope
+from tests import make
+from tests.shop import Shop
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A shop with two merchants."""
+    made = Shop(tmp_path, "acme", "other")
+    yield made
+    made.store.close()
+
+
+def test_a_secret_is_long_and_nowhere_but_in_the_answer():
+    """At least 192 random bits; the key holds its SHA-256."""
+    key, secret = new_key("acme", {Scope.READ}, label="x")
+    assert re.fullmatch(r"gg_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", secret)
+    assert key.digest == hashlib.sha256(secret.encode()).digest()
+    assert secret.rpartition("_")[2] not in repr(key)
+    assert new_key("acme", {Scope.READ})[1] != secret
+
+
+def test_a_caller_is_found_by_the_secret_alone(shop):
+    """And remembered for a second."""
+    ring = Keyring(shop.store)
+    key, secret = new_key("acme", {Scope.SUBMIT})
+    shop.store.add_key(key)
+    assert ring.cached(secret.encode()) is None
+    caller = ring.caller(secret.encode())
+    assert (caller.merchant, caller.key_id) == ("acme", key.id)
+    assert ring.cached(secret.encode()) == caller
+    assert (caller.may("submit"), caller.may("read"), caller.may("admin")) == (True, False, False)
+    for wrong in (b"", b"gg_", secret.encode()[:-1], secret.encode() + b"x", b"x" * 10_000):
+        assert ring.caller(wrong) is None
+        assert ring.cached(wrong) is None
+
+
+def test_admin_includes_the_other_scopes(shop):
+    """One scope for those who run the gate."""
+    key, secret = new_key("acme", {Scope.ADMIN})
+    shop.store.add_key(key)
+    caller = Keyring(shop.store).caller(secret.encode())
+    assert all(caller.may(scope) for scope in Scope)
+
+
+def test_a_revoked_key_is_forgotten_at_once_where_it_was_revoked(shop):
+    """And after a second elsewhere."""
+    here, there = Keyring(shop.store), Keyring(shop.store)
+    key, secret = new_key("acme", {Scope.READ})
+    shop.store.add_key(key)
+    assert here.caller(secret.encode())
+    assert there.caller(secret.encode())
+    assert not here.revoke("other", key.id)
+    assert here.revoke("acme", key.id)
+    assert here.cached(secret.encode()) is None
+    assert here.caller(secret.encode()) is None
+    assert there.caller(secret.encode()) is None
+    assert there.cached(secret.encode()) is None
+
+
+def test_what_is_remembered_is_bounded(shop, monkeypatch):
+    """Past the limit it begins anew."""
+    monkeypatch.setattr(auth, "CACHED_KEYS_MAX", 3)
+    ring = Keyring(shop.store)
+    secrets = []
+    for _ in range(5):
+        key, secret = new_key("acme", {Scope.READ})
+        shop.store.add_key(key)
+        ring.caller(secret.encode())
+        secrets.append(secret.encode())
+    assert [ring.cached(secret) is not None for secret in secrets] == [False, False, False, True, True]
+
+
+def test_merchants_are_known_once_they_are_made(shop):
+    """Also those made after the first question."""
+    ring = Keyring(shop.store)
+    assert ring.knows("acme")
+    assert not ring.knows("late")
+    shop.store.add_merchant(Merchant(id="late", name="", made_at=make.NOW))
+    assert ring.knows("late")
