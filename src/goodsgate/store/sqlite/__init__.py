@@ -1,0 +1,19 @@
+"""The embedded store: one folder, no server.
+
+``intake.db`` holds merchants, keys, reference data, batches, rounds, leases and small payloads; ``payloads/`` one file
+for each larger one; ``catalogue.db`` items, results, findings and the progress of rounds. Any number of processes may
+read and submit, one works: it holds ``worker.lock``, others wait for that. Only the one that works writes
+``catalogue.db``, and only its transactions are long; so a submission never waits for a bulk load.
+
+Each file of this package is one part of the contract and builds on the one before::
+
+    folder → merchants → documents → receiving → lanes → lookups → settling → asking → sweeping
+"""
+
+from goodsgate.store.sqlite.sweeping import Sweeping
+
+__all__ = ["SqliteStore"]
+
+
+class SqliteStore(Sweeping):
+    """See the contract for what each method keeps, and Folder for what a store is made with."""

@@ -1,0 +1,199 @@
+"""Who works which lane: claims, leases, cancels.
+
+The lease table is in the intake file. Fencing is in both: `attempt` in the intake file says whose the lane is, and a
+claim that takes over from a worker that did not give the lane back raises the fence in the catalogue file before it
+looks where the rounds stand. A stale worker's settle therefore comes before that look, or not at all.
+"""
+
+from contextlib import suppress
+
+import apsw
+import msgspec
+
+from goodsgate.model import crash
+from goodsgate.model.batch import Batch, Kind, RoundKind
+from goodsgate.store.contract import Claim, LeaseLost, Renewal, StoreBusy, StoreFull, Work
+from goodsgate.store.sqlite.ask import do, each, one, value
+from goodsgate.store.sqlite.documents import decode_columns, decode_policy
+from goodsgate.store.sqlite.folder import id_bytes, moment
+from goodsgate.store.sqlite.merchants import decode_mapping
+from goodsgate.store.sqlite.progress import Progress, progress_of
+from goodsgate.store.sqlite.receiving import Receiving, mirror_end
+
+
+class OpenRound(msgspec.Struct):
+    """One row of `open_rounds`, in its order."""
+
+    id: int
+    seq: int
+    batch: bytes
+    number: int
+    round_kind: str
+    collection: str
+    policy: bytes
+    format: str
+    packing: str
+    bytes: int
+    received_at: int
+    cancelling: int
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """A lane as it was found."""
+
+    number: int
+    merchant: str
+    kind: str
+    holder: str | None
+    """The worker that has not given it back, if its lease ran out."""
+    cancelling: bool
+
+
+class Lanes(Receiving):
+    """The part of the contract by which work is handed out."""
+
+    _served = 0
+
+    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+        """None also while another process has the worker's seat."""
+        if not self.seated():
+            return None
+        while True:
+            with self.intake.reading() as db:
+                lane = _find(db, self.now())
+            if lane is None:
+                return None
+            claim = self._take(lane, worker, lease_seconds, works_max, bytes_max)
+            if claim is not None:
+                return claim
+
+    def _take(self, lane: Lane, worker: str, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+        """None if somebody else was faster, or all its rounds proved to have ended."""
+        now = self.now()
+        until = now + int(lease_seconds * 1e6)
+        named = {"merchant": lane.number, "kind": lane.kind}
+        with self.intake.writing() as db:
+            if _find(db, now) != lane:
+                return None
+            taken = {**named, "worker": worker, "until": until, "served": self._next_served(db, now)}
+            attempt = value(db, "take_lane", taken)
+            asked = {**named, "cancelling": lane.cancelling, "limit": works_max}
+            rounds = [OpenRound(*row) for row in each(db, "open_rounds", asked)]
+            rounds = _together(rounds, bytes_max // works_max)
+            for found in rounds:
+                started = {"merchant": lane.number, "round": found.id, "seq": found.seq, "now": now}
+                do(db, "start_round", started)
+                do(db, "start_batch", started)
+        crash.point("claim-taken")
+        claim = Claim(
+            merchant=lane.merchant, kind=Kind(lane.kind), worker=worker, attempt=attempt, until=moment(until), works=[]
+        )
+        if lane.holder is not None:
+            with self.catalogue.writing() as db:
+                do(db, "raise_fence", {**named, "attempt": attempt})
+        works = self._works(lane, rounds)
+        if not works:
+            self.release(claim)
+            return None
+        return msgspec.structs.replace(claim, works=works)
+
+    def _works(self, lane: Lane, rounds: list[OpenRound]) -> list[Work]:
+        """Where the rounds stand. One that ended although the intake was not told, by a crash, is told of now."""
+        with self.catalogue.at_desk() as db:
+            standing = [(found, progress_of(db, lane.number, found.batch)) for found in rounds]
+        works: list[Work] = []
+        for found, progress in standing:
+            if progress is not None and progress.has_ended(found.number):
+                with self.intake.writing() as db:
+                    mirror_end(db, lane.number, lane.kind, found.batch, progress)
+                continue
+            work = _work(lane, found, progress)
+            if works and work.portions:
+                break
+            works.append(work)
+            if work.portions:
+                break
+        return works
+
+    def _next_served(self, db: apsw.Connection, now: int) -> int:
+        """Grows from claim to claim, whatever the clock does."""
+        if not self._served:
+            self._served = value(db, "last_served")
+        self._served = max(self._served + 1, now)
+        return self._served
+
+    def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+        """Raises LeaseLost. Another lane waits, or a round to be cancelled that the claim does not hold."""
+        now = self.now()
+        named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt, "now": now}
+        with self.intake.writing() as db:
+            if not do(db, "renew_lane", {**named, "until": now + int(lease_seconds * 1e6)}):
+                raise LeaseLost(f"{claim.merchant} {claim.kind}")
+            waiting = value(db, "other_lane_waits", named)
+            cancelling = frozenset(batch for (batch,) in each(db, "cancelling_rounds", named))
+        mine = cancelling & {work.batch for work in claim.works}
+        return Renewal(bool(waiting) or mine != cancelling, mine)
+
+    def release(self, claim: Claim) -> None:
+        """Never raises for want of room: the lease then ends by itself."""
+        named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
+        with suppress(StoreFull, StoreBusy), self.intake.writing() as db:
+            do(db, "give_lane_back", named)
+
+    def cancel(self, merchant: str, batch: str) -> Batch | None:
+        """Takes effect when the worker next looks; a batch that has ended stays as it is."""
+        found = self.batch(merchant, batch)
+        if found is None or found.position is None or found.cancelling:
+            return found
+        with self.intake.writing() as db:
+            do(db, "cancel_round", {"merchant": self.number(merchant), "id": id_bytes(batch)})
+        return self.batch(merchant, batch)
+
+    def check_lease(self, db: apsw.Connection, number: int, claim: Claim) -> None:
+        """Inside a transaction of the catalogue file: raises LeaseLost unless the lane is still the claim's."""
+        named = {"merchant": number, "kind": claim.kind}
+        fence = one(db, "fence", named)
+        with self.intake.reading() as intake:
+            lease = one(intake, "lease", named)
+        fenced = fence is not None and fence[0] > claim.attempt
+        if fenced or lease is None or lease[0] != claim.attempt or lease[1] is None:
+            raise LeaseLost(f"{claim.merchant} {claim.kind}")
+
+
+def _find(db: apsw.Connection, now: int) -> Lane | None:
+    """The lane to be worked next: one with a round to be cancelled, or that which was served longest ago."""
+    for statement, cancelling in (("cancelling_lane", True), ("ready_lane", False)):
+        row = one(db, statement, {"now": now})
+        if row is not None:
+            number, merchant, kind, holder = row
+            return Lane(number, merchant, kind, holder, cancelling)
+    return None
+
+
+def _together(rounds: list[OpenRound], bytes_max: int) -> list[OpenRound]:
+    """The first, and those behind it that are small submissions as it is."""
+    if not rounds or not _is_small(rounds[0], bytes_max):
+        return rounds[:1]
+    small: list[OpenRound] = []
+    for found in rounds:
+        if not _is_small(found, bytes_max):
+            break
+        small.append(found)
+    return small
+
+
+def _is_small(found: OpenRound, bytes_max: int) -> bool:
+    return found.round_kind == RoundKind.SUBMISSION and found.bytes <= bytes_max
+
+
+def _work(lane: Lane, found: OpenRound, progress: Progress | None) -> Work:
+    begun = progress is not None and progress.round == found.number
+    return Work(
+        merchant=lane.merchant, batch=found.batch.hex(), round=found.number, round_kind=RoundKind(found.round_kind),
+        kind=Kind(lane.kind), collection=found.collection, policy=decode_policy(found.policy), format=found.format,
+        packing=found.packing, bytes_total=found.bytes, received_at=moment(found.received_at),
+        cancelling=bool(found.cancelling), portions=progress.portions if begun and progress else 0,
+        records=progress.records if begun and progress else 0, total=progress.total if progress else 0,
+        columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,
+        mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,
+    )

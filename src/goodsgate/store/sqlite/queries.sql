@@ -1,0 +1,546 @@
+-- Every statement of the embedded store, by name. Each names the merchant it speaks of, or says on a line
+-- "-- Every merchant: …" why it speaks of all (tested). Statements of the intake file first, then the catalogue's.
+
+-- ============================================ intake: merchants, keys ===========================================
+
+-- name: merchant_number
+SELECT number FROM merchant WHERE id = :id
+
+-- name: add_merchant
+INSERT INTO merchant (id, name, made_at) VALUES (:id, :name, :made_at) ON CONFLICT (id) DO NOTHING
+
+-- name: merchants
+-- Every merchant: it is their list.
+SELECT id, name, made_at FROM merchant WHERE id > :after ORDER BY id LIMIT :limit
+
+-- name: add_key
+INSERT INTO credential (merchant, id, digest, scopes, label, made_at, revoked_at)
+VALUES (:merchant, :id, :digest, :scopes, :label, :made_at, :revoked_at)
+
+-- name: key_of_digest
+-- Every merchant: the key says which one it is.
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at
+FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.digest = :digest
+
+-- name: keys
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at
+FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.merchant = :merchant ORDER BY c.made_at, c.id
+
+-- name: revoke_key
+UPDATE credential SET revoked_at = :now WHERE merchant = :merchant AND id = :id AND revoked_at IS NULL
+
+-- ========================================= intake: reference, mappings ==========================================
+
+-- name: next_reference_version
+UPDATE merchant SET reference_version = reference_version + 1 WHERE number = :merchant RETURNING reference_version
+
+-- name: put_entry
+INSERT INTO entry (merchant, kind, code, name, parent, data, folded, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT (merchant, kind, code) DO UPDATE
+SET name = ?4, parent = ?5, data = ?6, folded = ?7, version = ?8
+
+-- name: drop_older_entries
+DELETE FROM entry WHERE merchant = :merchant AND kind = :kind AND version < :version
+
+-- name: count_entries
+SELECT count(*) FROM entry WHERE merchant = :merchant AND kind = :kind
+
+-- name: entries
+SELECT code, name, parent, data FROM entry
+WHERE merchant = :merchant AND kind = :kind AND code > :after AND (:search = '' OR instr(folded, :search) > 0)
+ORDER BY code LIMIT :limit
+
+-- name: reference_version
+SELECT reference_version FROM merchant WHERE number = :merchant
+
+-- name: put_mapping
+INSERT INTO mapping (merchant, name, mapping) VALUES (:merchant, :name, :mapping)
+ON CONFLICT (merchant, name) DO UPDATE SET mapping = :mapping
+
+-- name: mappings
+SELECT name, mapping FROM mapping WHERE merchant = :merchant ORDER BY name
+
+-- ============================================== intake: receiving ===============================================
+
+-- name: answer
+SELECT until, fingerprint, body, batch FROM answer WHERE merchant = :merchant AND key = :key
+
+-- name: reserve_answer
+INSERT INTO answer (merchant, key, until, made_at) VALUES (:merchant, :key, :until, :now)
+ON CONFLICT (merchant, key) DO UPDATE SET until = :until, made_at = :now
+
+-- name: reserve_answer_again
+UPDATE answer SET until = :until WHERE merchant = :merchant AND key = :key AND body IS NULL
+
+-- name: release_answer
+DELETE FROM answer WHERE merchant = :merchant AND key = :key AND body IS NULL
+
+-- name: keep_answer
+INSERT INTO answer (merchant, key, until, made_at, fingerprint, body, batch)
+VALUES (:merchant, :key, 0, :now, :fingerprint, :body, :batch)
+ON CONFLICT (merchant, key) DO UPDATE
+SET until = 0, made_at = :now, fingerprint = :fingerprint, body = :body, batch = :batch
+
+-- name: count_open_rounds
+SELECT coalesce(sum(open), 0) FROM lane WHERE merchant = :merchant
+
+-- name: add_batch
+INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, face, facts, bytes_total,
+                   received_at)
+VALUES (:merchant, :id, :kind, :collection, :policy, :format, :packing, :label, :folded, :face, :facts, :bytes, :now)
+
+-- name: add_round
+INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, file)
+SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :packing, :bytes, :file
+FROM batch WHERE merchant = :merchant AND id = :id
+
+-- name: add_payload
+INSERT INTO payload (round, merchant, bytes) VALUES (last_insert_rowid(), :merchant, :content)
+
+-- name: open_lane
+INSERT INTO lane (merchant, kind, open) VALUES (:merchant, :kind, 1)
+ON CONFLICT (merchant, kind) DO UPDATE SET open = open + 1
+
+-- name: reopen_batch
+UPDATE batch
+SET rounds = rounds + 1, bytes_total = bytes_total + :bytes, state = NULL, finished_at = NULL,
+    payload_kept = payload_kept OR :has_payload, report_kept = 1
+WHERE merchant = :merchant AND id = :id
+
+-- name: payload
+SELECT r.file, p.bytes
+FROM batch b JOIN round r ON r.batch = b.seq AND r.number = :round LEFT JOIN payload p ON p.round = r.id
+WHERE b.merchant = :merchant AND b.id = :id
+
+-- =========================================== intake: batch documents ============================================
+
+-- name: document
+SELECT * FROM document WHERE merchant = :merchant AND id = :id
+
+-- name: documents
+-- What is open is decided by its progress, in the catalogue file.
+SELECT * FROM document
+WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
+  AND (:kind IS NULL OR kind = :kind)
+  AND (:collection IS NULL OR collection = :collection)
+  AND (:since IS NULL OR received_at >= :since)
+  AND (:until IS NULL OR received_at < :until)
+  AND (:text IS NULL OR instr(folded, :text) > 0 OR instr(lower(hex(id)), :text) = 1)
+  AND (:state IS NULL OR open = 1 OR state = :state)
+  AND (:outcome IS NULL OR open = 1 OR (state = 'finished' AND :outcome = CASE
+       WHEN rejected = 0 THEN 'clean'
+       WHEN rejected = created + updated + unchanged + deleted + superseded + rejected + cancelled THEN 'rejected'
+       ELSE 'partial' END))
+ORDER BY seq DESC LIMIT :limit
+
+-- name: oldest_open_batch
+SELECT min(batch) FROM round WHERE merchant = :merchant AND open = 1
+
+-- ================================================ intake: lanes =================================================
+
+-- name: void_leases
+-- Every merchant: the worker that held them is dead.
+UPDATE lane SET until = 0, attempt = attempt + 1 WHERE holder IS NOT NULL
+
+-- name: last_served
+-- Every merchant: they are served in turn.
+SELECT coalesce(max(served), 0) FROM lane
+
+-- name: cancelling_lane
+-- Every merchant: the first round to be cancelled in a lane that nobody holds.
+SELECT r.merchant, m.id, r.kind, l.holder
+FROM round r CROSS JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
+CROSS JOIN merchant m ON m.number = r.merchant
+WHERE r.open = 1 AND r.cancelling = 1 AND l.until <= :now ORDER BY r.id LIMIT 1
+
+-- name: ready_lane
+-- Every merchant: they are served in turn.
+SELECT l.merchant, m.id, l.kind, l.holder FROM lane l CROSS JOIN merchant m ON m.number = l.merchant
+WHERE l.open > 0 AND l.until <= :now ORDER BY l.served LIMIT 1
+
+-- name: take_lane
+UPDATE lane SET holder = :worker, until = :until, served = :served, attempt = attempt + 1
+WHERE merchant = :merchant AND kind = :kind RETURNING attempt
+
+-- name: open_rounds
+SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.format, r.packing, r.bytes, b.received_at,
+       r.cancelling
+FROM round r CROSS JOIN batch b ON b.seq = r.batch
+WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling >= :cancelling
+ORDER BY r.id LIMIT :limit
+
+-- name: start_round
+UPDATE round SET started_at = :now WHERE id = :round AND merchant = :merchant AND started_at IS NULL
+
+-- name: start_batch
+UPDATE batch SET started_at = :now WHERE seq = :seq AND merchant = :merchant AND started_at IS NULL
+
+-- name: lease
+SELECT attempt, holder FROM lane WHERE merchant = :merchant AND kind = :kind
+
+-- name: renew_lane
+UPDATE lane SET until = :until
+WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
+
+-- name: give_lane_back
+UPDATE lane SET until = 0, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
+
+-- name: other_lane_waits
+-- Every merchant: somebody else's turn has come.
+SELECT EXISTS (SELECT 1 FROM lane WHERE open > 0 AND until <= :now AND NOT (merchant = :merchant AND kind = :kind))
+
+-- name: cancelling_rounds
+SELECT lower(hex(b.id)) FROM round r CROSS JOIN batch b ON b.seq = r.batch
+WHERE r.open = 1 AND r.cancelling = 1 AND r.merchant = :merchant AND r.kind = :kind
+
+-- name: cancel_round
+UPDATE round SET cancelling = 1
+WHERE open = 1 AND merchant = :merchant AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id)
+
+-- name: end_round
+UPDATE round SET open = 0
+WHERE open = 1 AND number = :round AND merchant = :merchant
+  AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id)
+
+-- name: end_batch
+UPDATE batch
+SET state = :state, finished_at = :finished_at, total = :total, bytes_done = :bytes_done, created = :created,
+    updated = :updated, unchanged = :unchanged, deleted = :deleted, superseded = :superseded, rejected = :rejected,
+    cancelled = :cancelled, warned = :warned, columns = :columns, withheld = :withheld
+WHERE merchant = :merchant AND id = :id
+
+-- name: close_lane
+UPDATE lane SET open = open - 1 WHERE merchant = :merchant AND kind = :kind
+
+-- name: queue_figures
+-- Every merchant: figures for metrics.
+SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(started_at), count(started_at),
+       min(CASE WHEN started_at IS NULL THEN (SELECT received_at FROM batch WHERE seq = round.batch) END)
+FROM round WHERE open = 1
+
+-- =============================================== intake: sweeping ===============================================
+
+-- name: payloads_due
+-- Every merchant: the sweep.
+SELECT merchant, seq FROM batch WHERE finished_at < :before AND payload_kept = 1 ORDER BY finished_at LIMIT :limit
+
+-- name: payload_files
+SELECT file FROM round WHERE merchant = :merchant AND batch = :seq AND file IS NOT NULL
+
+-- name: drop_payloads
+DELETE FROM payload WHERE merchant = :merchant AND round IN (SELECT id FROM round WHERE batch = :seq)
+
+-- name: forget_files
+UPDATE round SET file = NULL WHERE merchant = :merchant AND batch = :seq
+
+-- name: mark_payloads
+UPDATE batch SET payload_kept = 0 WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+
+-- name: reports_due
+-- Every merchant: the sweep.
+SELECT merchant, seq, id FROM batch WHERE finished_at < :before AND report_kept = 1 ORDER BY finished_at LIMIT :limit
+
+-- name: mark_report
+UPDATE batch SET report_kept = 0 WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+
+-- name: batches_due
+-- Every merchant: the sweep.
+SELECT merchant, seq, id FROM batch WHERE finished_at < :before ORDER BY finished_at LIMIT :limit
+
+-- name: mark_leaving
+UPDATE batch SET leaving = 1 WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+
+-- name: drop_rounds
+DELETE FROM round WHERE merchant = :merchant AND batch = :seq
+
+-- name: drop_batch
+DELETE FROM batch WHERE merchant = :merchant AND seq = :seq
+
+-- name: drop_answers
+-- Every merchant: the sweep.
+DELETE FROM answer WHERE rowid IN (
+    SELECT rowid FROM answer WHERE made_at < :before AND until < :now ORDER BY made_at LIMIT :limit
+)
+
+-- name: file_is_named
+-- Every merchant: the sweep asks of a file whose it is.
+SELECT EXISTS (SELECT 1 FROM round WHERE file = :file)
+
+-- ============================================== catalogue: shelves ==============================================
+
+-- name: shelf
+SELECT id, items FROM shelf WHERE merchant = :merchant AND kind = :kind AND collection = :collection
+
+-- name: add_shelf
+INSERT INTO shelf (merchant, kind, collection) VALUES (:merchant, :kind, :collection) RETURNING id
+
+-- name: count_items
+UPDATE shelf SET items = items + :change WHERE merchant = :merchant AND id = :shelf
+
+-- name: collections
+SELECT kind, collection, items FROM shelf WHERE merchant = :merchant AND items > 0 ORDER BY kind, collection
+
+-- =============================================== catalogue: items ===============================================
+
+-- name: held
+-- CROSS JOIN pins the order: the planner would otherwise read the whole shelf and run json_each inside.
+SELECT i.key, i.hash, i.version, NULL
+FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value
+
+-- name: held_documents
+SELECT i.key, i.hash, i.version, i.document
+FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value
+
+-- name: twins
+SELECT j.value, min(i.key)
+FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key <> j.value
+WHERE i.hash IS NOT NULL GROUP BY j.value
+
+-- name: items
+SELECT key, document, version, lower(hex(batch)), written_at FROM item INDEXED BY item_key
+WHERE merchant = :merchant AND shelf = :shelf AND (key COLLATE NOCASE, key) > (:from, :after) AND hash IS NOT NULL
+ORDER BY key COLLATE NOCASE, key LIMIT :limit
+
+-- name: items_of_prefix
+SELECT key, document, version, lower(hex(batch)), written_at FROM item INDEXED BY item_key
+WHERE merchant = :merchant AND shelf = :shelf AND (key COLLATE NOCASE, key) > (:from, :after)
+  AND key COLLATE NOCASE < :prefix || char(0x10FFFF) AND substr(key, 1, length(:prefix)) = :prefix
+  AND hash IS NOT NULL
+ORDER BY key COLLATE NOCASE, key LIMIT :limit
+
+-- name: item
+SELECT key, document, version, lower(hex(batch)), written_at FROM item
+WHERE merchant = :merchant AND shelf = :shelf AND key = :key COLLATE NOCASE AND key = :key AND hash IS NOT NULL
+
+-- name: last_item
+-- Every merchant: how far the table has grown, to tell made rows from changed ones.
+SELECT coalesce(max(id), 0) FROM item
+
+-- name: has_tombstones
+SELECT EXISTS (SELECT 1 FROM item WHERE merchant = :merchant AND shelf = :shelf AND hash IS NULL)
+
+-- name: count_tombstones_among
+SELECT count(*) FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value WHERE i.hash IS NULL
+
+-- name: count_live_among
+SELECT count(*) FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value WHERE i.hash IS NOT NULL
+
+-- name: write_item
+INSERT INTO item (merchant, shelf, key, hash, version, batch, written_at, document)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT (merchant, shelf, key COLLATE NOCASE, key) DO UPDATE
+SET hash = ?4, version = ?5, batch = ?6, written_at = ?7, document = ?8
+
+-- name: delete_item
+DELETE FROM item
+WHERE merchant = ?1 AND shelf = ?2 AND key = ?3 COLLATE NOCASE AND key = ?3 AND hash IS NOT NULL
+
+-- ============================================= catalogue: progress ==============================================
+
+-- name: progress
+SELECT seq, round, portions, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
+       superseded, rejected, cancelled, warned, columns, mapping, withheld, held, first_at, ended, ended_at
+FROM progress WHERE merchant = :merchant AND batch = :batch
+
+-- name: add_progress
+INSERT INTO progress (merchant, batch, round, portions, records, total, bytes_before, bytes_done, created, updated,
+                      unchanged, deleted, superseded, rejected, cancelled, warned, held, first_at)
+VALUES (:merchant, :batch, :round, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :held, :first_at)
+
+-- name: move_progress
+UPDATE progress
+SET round = :round, portions = :portions, records = :records, total = :total, bytes_before = :bytes_before,
+    bytes_done = :bytes_done, created = :created, updated = :updated, unchanged = :unchanged, deleted = :deleted,
+    superseded = :superseded, rejected = :rejected, cancelled = :cancelled, warned = :warned, columns = :columns,
+    mapping = :mapping, withheld = :withheld, ended = :ended, ended_at = :ended_at
+WHERE merchant = :merchant AND seq = :seq
+
+-- name: fence
+SELECT attempt FROM fence WHERE merchant = :merchant AND kind = :kind
+
+-- name: raise_fence
+INSERT INTO fence (merchant, kind, attempt) VALUES (:merchant, :kind, :attempt)
+ON CONFLICT (merchant, kind) DO UPDATE SET attempt = max(attempt, :attempt)
+
+-- name: clock
+-- Every merchant: one clock for all portions.
+SELECT written_at FROM clock
+
+-- name: set_clock
+-- Every merchant: one clock for all portions.
+UPDATE clock SET written_at = :written_at
+
+-- ============================================== catalogue: results ==============================================
+
+-- name: add_portion
+INSERT INTO portion (merchant, batch, first, results) VALUES (:merchant, :batch, :first, :results)
+
+-- name: add_portion_keys
+INSERT INTO portion_keys (merchant, batch, first, keys) VALUES (:merchant, :batch, :first, :keys)
+
+-- name: portion_of_record
+SELECT first, results FROM portion
+WHERE merchant = :merchant AND batch = :batch AND first <= :number ORDER BY first DESC LIMIT 1
+
+-- name: portions_from
+SELECT first, results FROM portion
+WHERE merchant = :merchant AND batch = :batch AND first >= coalesce(
+    (SELECT max(first) FROM portion WHERE merchant = :merchant AND batch = :batch AND first <= :number), 0
+) ORDER BY first
+
+-- name: portion_keys
+SELECT keys FROM portion_keys WHERE merchant = :merchant AND batch = :batch AND first = :first
+
+-- name: set_results
+UPDATE portion SET results = :results WHERE merchant = :merchant AND batch = :batch AND first = :first
+
+-- name: set_portion_keys
+UPDATE portion_keys SET keys = :keys WHERE merchant = :merchant AND batch = :batch AND first = :first
+
+-- ============================================= catalogue: findings ==============================================
+
+-- name: last_finding
+-- Every merchant: how far the table has grown.
+SELECT coalesce(max(id), 0) FROM finding
+
+-- name: add_finding
+INSERT INTO finding (id, merchant, batch, number, place, key, result, refused, severities, codes, issues)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+
+-- name: add_raw
+INSERT INTO raw (id, merchant, bytes) VALUES (?1, ?2, ?3)
+
+-- name: findings_among
+SELECT f.id, f.number, f.key, f.issues
+FROM json_each(:numbers) j CROSS JOIN finding f ON f.merchant = :merchant AND f.batch = :batch AND f.number = j.value
+
+-- name: drop_findings
+DELETE FROM finding WHERE merchant = :merchant AND id IN (SELECT value FROM json_each(:ids))
+
+-- name: drop_raws
+DELETE FROM raw WHERE merchant = :merchant AND id IN (SELECT value FROM json_each(:ids))
+
+-- name: rejected
+SELECT f.number, f.place, f.key, f.result, f.issues, r.bytes
+FROM finding f INDEXED BY finding_refused CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant
+WHERE f.merchant = :merchant AND f.batch = :batch AND f.number > :after AND f.refused = 1 AND f.result = :rejected
+ORDER BY f.number LIMIT :limit
+
+-- name: rejected_among
+SELECT f.number, f.place, f.key, f.result, f.issues, r.bytes
+FROM json_each(:numbers) j
+CROSS JOIN finding f ON f.merchant = :merchant AND f.batch = :batch AND f.number = j.value
+CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant
+WHERE f.result = :rejected
+
+-- name: findings
+SELECT number, place, key, result, issues FROM finding
+WHERE merchant = :merchant AND batch = :batch AND number > :after AND (:code IS NULL OR instr(codes, :code) > 0)
+  AND (:severity IS NULL OR instr(severities, :severity) > 0)
+ORDER BY number LIMIT :limit
+
+-- name: findings_refused
+SELECT number, place, key, result, issues FROM finding INDEXED BY finding_refused
+WHERE merchant = :merchant AND batch = :batch AND number > :after AND refused = 1
+  AND (:code IS NULL OR instr(codes, :code) > 0) AND instr(severities, :severity) > 0
+ORDER BY number LIMIT :limit
+
+-- name: group
+SELECT count, top FROM issue_group
+WHERE merchant = :merchant AND batch = :batch AND code = :code AND severity = :severity AND field = :field
+
+-- name: put_group
+INSERT INTO issue_group (merchant, batch, code, severity, field, count, top)
+VALUES (:merchant, :batch, :code, :severity, :field, :count, :top)
+ON CONFLICT (merchant, batch, code, severity, field) DO UPDATE SET count = :count, top = :top
+
+-- name: drop_group
+DELETE FROM issue_group
+WHERE merchant = :merchant AND batch = :batch AND code = :code AND severity = :severity AND field = :field
+
+-- name: groups
+SELECT g.code, g.severity, g.field, g.count, g.top
+FROM progress p CROSS JOIN issue_group g ON g.merchant = p.merchant AND g.batch = p.seq
+WHERE p.merchant = :merchant AND p.batch = :batch ORDER BY g.count DESC, g.code, g.severity, g.field LIMIT :limit
+
+-- ====================================== catalogue: keys of a batch, scratch =====================================
+
+-- name: make_scratch
+-- Every merchant: a table of this connection alone, by batch.
+CREATE TEMP TABLE IF NOT EXISTS scratch (batch INTEGER, key TEXT, PRIMARY KEY (batch, key)) WITHOUT ROWID
+
+-- name: last_portion
+SELECT max(first) FROM portion_keys WHERE merchant = :merchant AND batch = :batch
+
+-- name: fill_scratch
+INSERT OR IGNORE INTO temp.scratch (batch, key)
+SELECT p.batch, j.value FROM portion_keys p CROSS JOIN json_each(CAST(p.keys AS TEXT)) j
+WHERE p.merchant = :merchant AND p.batch = :batch AND p.first > :after AND j.value IS NOT NULL
+ORDER BY p.first, j.value
+
+-- name: drop_scratch
+-- Every merchant: a table of this connection alone, by batch.
+DELETE FROM temp.scratch WHERE batch = :batch
+
+-- name: seen
+-- Every merchant: a table of this connection alone, by batch, filled from that of one merchant.
+SELECT s.key FROM json_each(:keys) j CROSS JOIN temp.scratch s ON s.batch = :batch AND s.key = j.value
+
+-- name: count_missing
+-- The item's row is read last, behind the index and the scratch table: most keys of a full feed are in it.
+SELECT count(*)
+FROM item i INDEXED BY item_key CROSS JOIN item d ON d.id = i.id
+WHERE i.merchant = :merchant AND i.shelf = :shelf
+  AND NOT EXISTS (SELECT 1 FROM temp.scratch s WHERE s.batch = :batch AND s.key = i.key)
+  AND d.hash IS NOT NULL AND d.written_at < :first_at
+
+-- name: missing
+SELECT i.key
+FROM item i INDEXED BY item_key CROSS JOIN item d ON d.id = i.id
+WHERE i.merchant = :merchant AND i.shelf = :shelf AND (i.key COLLATE NOCASE, i.key) > (:after, :after)
+  AND NOT EXISTS (SELECT 1 FROM temp.scratch s WHERE s.batch = :batch AND s.key = i.key)
+  AND d.hash IS NOT NULL AND d.written_at < :first_at
+ORDER BY i.key COLLATE NOCASE, i.key LIMIT :limit
+
+-- ============================================= catalogue: sweeping ==============================================
+
+-- name: drop_some_findings
+DELETE FROM finding WHERE merchant = :merchant AND id IN (
+    SELECT id FROM finding WHERE merchant = :merchant AND batch = :batch ORDER BY number LIMIT :limit
+) RETURNING id
+
+-- name: drop_some_portions
+DELETE FROM portion WHERE merchant = :merchant AND batch = :batch AND first IN (
+    SELECT first FROM portion WHERE merchant = :merchant AND batch = :batch ORDER BY first LIMIT :limit
+)
+
+-- name: drop_some_portion_keys
+DELETE FROM portion_keys WHERE merchant = :merchant AND batch = :batch AND first IN (
+    SELECT first FROM portion_keys WHERE merchant = :merchant AND batch = :batch ORDER BY first LIMIT :limit
+)
+
+-- name: drop_some_groups
+DELETE FROM issue_group WHERE merchant = :merchant AND batch = :batch AND (code, severity, field) IN (
+    SELECT code, severity, field FROM issue_group WHERE merchant = :merchant AND batch = :batch LIMIT :limit
+)
+
+-- name: drop_progress
+DELETE FROM progress WHERE merchant = :merchant AND seq = :seq
+
+-- name: tombstones_due
+-- Every merchant: the sweep.
+SELECT s.merchant, s.id FROM shelf s WHERE EXISTS (
+    SELECT 1 FROM item i
+    WHERE i.merchant = s.merchant AND i.shelf = s.id AND i.hash IS NULL AND i.written_at < :before
+)
+
+-- name: drop_tombstones
+DELETE FROM item WHERE merchant = :merchant AND id IN (
+    SELECT id FROM item WHERE merchant = :merchant AND shelf = :shelf AND hash IS NULL AND written_at < :before
+    ORDER BY written_at LIMIT :limit
+)

@@ -1,0 +1,230 @@
+"""A portion's whole effect, in one transaction of the catalogue file; then the intake file is told.
+
+Between the two commits the catalogue file is right and the intake file behind; whoever asks looks there (documents),
+whoever claims sets it right (lanes).
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from operator import attrgetter
+
+import apsw
+import msgspec
+import orjson
+
+from goodsgate.model import crash
+from goodsgate.model.batch import RESULT_BYTE, RoundKind
+from goodsgate.model.catalogue import Delete, Write
+from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreBusy, StoreError, StoreFull
+from goodsgate.store.sqlite.ask import do, do_each, one, value
+from goodsgate.store.sqlite.findings import put_findings
+from goodsgate.store.sqlite.folder import CATALOGUE_WAL_BYTES_MAX, id_bytes
+from goodsgate.store.sqlite.lookups import Lookups, packed_keys, shelf_of
+from goodsgate.store.sqlite.progress import COUNTED, Progress, progress_of
+from goodsgate.store.sqlite.receiving import encode, mirror_end
+
+_by_key = attrgetter("key")
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What a portion did, for what this process keeps in mind."""
+
+    portion: Portion
+    batch: bytes
+    shelf: int
+    progress: Progress
+    removed: int
+    rekeyed: bool
+    """A key of a portion settled before was changed."""
+
+
+class Settling(Lookups):
+    """The part of the contract that changes the catalogue."""
+
+    def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
+        """A portion that is settled already changes nothing. Raises LeaseLost, StoreFull, StoreBusy."""
+        number = self.known(claim.merchant)
+        if not self.seated():
+            raise LeaseLost("another process works in this folder")
+        if self.catalogue.wal_bytes > CATALOGUE_WAL_BYTES_MAX:
+            self.checkpoints.copy_now(self.catalogue)
+        with self.catalogue.writing() as db:
+            self.check_lease(db, number, claim)
+            written_at = value(db, "clock")
+            settled = []
+            for portion in portions:
+                # Never the same twice and never backwards: it also says which of two portions came first.
+                written_at = max(written_at + 1, self.now())
+                one = _settle(db, number, portion, written_at)
+                if one is not None:
+                    settled.append(one)
+            do(db, "set_clock", {"written_at": written_at})
+            crash.point("settle-written")
+        crash.point("settle-committed")
+        self._note(number, settled)
+        crash.point("settle-mirrored")
+
+    def _note(self, number: int, settled: list[Settled]) -> None:
+        """What is committed is committed: a full or busy intake file is set right by the next claim."""
+        ended = [one for one in settled if one.progress.ended is not None]
+        if ended:
+            with suppress(StoreFull, StoreBusy), self.intake.writing() as db:
+                for one in ended:
+                    mirror_end(db, number, one.portion.work.kind, one.batch, one.progress)
+        with self.catalogue.at_desk() as db:
+            for one in settled:
+                only_deletes = one.portion.deletes and not one.portion.writes
+                nothing = not one.portion.deletes and not one.portion.writes and not one.rekeyed
+                removed = one.removed if only_deletes else 0 if nothing else None
+                self.note_missing(one.shelf, one.progress.seq, removed)
+                if one.rekeyed or one.progress.ended is not None:
+                    self.forget_scratch(db, number, one.progress.seq)
+
+
+def _settle(db: apsw.Connection, number: int, portion: Portion, written_at: int) -> Settled | None:
+    """None if it is a replay."""
+    work = portion.work
+    batch = id_bytes(work.batch)
+    if batch is None:
+        raise StoreError(f"not a batch's id: {work.batch}")
+    progress = progress_of(db, number, batch)
+    if progress is not None and (progress.round, progress.portions) > (work.round, portion.number):
+        return None
+    named = {"merchant": number, "kind": work.kind, "collection": work.collection}
+    shelf = shelf_of(db, number, work.kind, work.collection)
+    if shelf is None:
+        shelf = (value(db, "add_shelf", named), 0)
+    if progress is None:
+        begun = {"merchant": number, "batch": batch, "round": work.round, "held": shelf[1], "first_at": written_at}
+        do(db, "add_progress", begun)
+        progress = progress_of(db, number, batch)
+        assert progress is not None
+    _check_next(progress, portion)
+    change = _write_items(db, number, shelf[0], batch, portion, written_at)
+    if change:
+        do(db, "count_items", {"merchant": number, "shelf": shelf[0], "change": change})
+    _add_results(db, number, progress, portion)
+    rekeyed = _amend(db, number, progress.seq, portion)
+    put_findings(db, number, progress.seq, portion, total=progress.total)
+    _move(db, number, progress, portion, written_at)
+    return Settled(portion, batch, shelf[0], progress, -change, rekeyed)
+
+
+def _check_next(progress: Progress, portion: Portion) -> None:
+    """Raises StoreError if it is not the portion that is due."""
+    work = portion.work
+    if work.round > progress.round:
+        if progress.ended is None:
+            raise StoreError(f"round {progress.round} of {work.batch} has not ended")
+        progress.round, progress.portions, progress.records = work.round, 0, 0
+        progress.bytes_before, progress.bytes_done = progress.bytes_before + progress.bytes_done, 0
+        progress.ended = progress.ended_at = None
+        if work.round_kind is RoundKind.REMOVAL:
+            progress.withheld = None
+    if progress.ended is not None or portion.number != progress.portions:
+        raise StoreError(f"portion {portion.number} of {work.batch} is not due ({progress.portions} settled)")
+    if portion.results and portion.first != progress.total + 1:
+        raise StoreError(f"record {portion.first} of {work.batch} is not due ({progress.total} settled)")
+
+
+# -- items --------------------------------------------------------------------------------------------------------
+
+
+def _write_items(db: apsw.Connection, number: int, shelf: int, batch: bytes, portion: Portion, written_at: int) -> int:
+    """By how many the items of the shelf have grown."""
+    grown = 0
+    if portion.writes:
+        grown += _write(db, number, shelf, batch, portion.writes, written_at)
+    if portion.deletes:
+        grown -= _delete(db, number, shelf, batch, portion.deletes, written_at)
+    return grown
+
+
+def _write(db: apsw.Connection, number: int, shelf: int, batch: bytes, writes: Sequence[Write], written_at: int) -> int:
+    # In the order of the index: neighbours share pages, which is what speed at a million items hangs on.
+    ordered = sorted(writes, key=_by_key)
+    revived = 0
+    if value(db, "has_tombstones", {"merchant": number, "shelf": shelf}):
+        keys = packed_keys([write.key for write in ordered])
+        revived = value(db, "count_tombstones_among", (number, shelf, keys))
+    before = value(db, "last_item")
+    do_each(db, "write_item", (
+        (number, shelf, write.key, write.hash, write.version, batch, written_at, write.document) for write in ordered
+    ))
+    behind = value(db, "last_item")
+    # A made row gets the number behind the last, so the numbers have grown by as many as were made.
+    return int(behind - before + revived)
+
+
+def _delete(db: apsw.Connection, number: int, shelf: int, batch: bytes, deletes: Sequence[Delete],
+            written_at: int) -> int:
+    keys = packed_keys([delete.key for delete in deletes])
+    live = value(db, "count_live_among", (number, shelf, keys))
+    do_each(db, "write_item", (
+        (number, shelf, delete.key, None, delete.version, batch, written_at, None)
+        for delete in deletes if delete.version is not None
+    ))
+    do_each(db, "delete_item", (
+        (number, shelf, delete.key) for delete in deletes if delete.version is None
+    ))
+    return int(live)
+
+
+# -- results --------------------------------------------------------------------------------------------------------
+
+
+def _add_results(db: apsw.Connection, number: int, progress: Progress, portion: Portion) -> None:
+    if not portion.results:
+        return
+    named = {"merchant": number, "batch": progress.seq, "first": portion.first}
+    do(db, "add_portion", {**named, "results": portion.results})
+    do(db, "add_portion_keys", {**named, "keys": orjson.dumps(portion.keys)})
+
+
+def _amend(db: apsw.Connection, number: int, batch: int, portion: Portion) -> bool:
+    """New results and keys for records of portions settled before; whether a key was changed."""
+    rekeyed = False
+    left = sorted(portion.amended)
+    while left:
+        row = one(db, "portion_of_record", {"merchant": number, "batch": batch, "number": left[0]})
+        first, results = row if row is not None else (0, b"")
+        mine = [record for record in left if record < first + len(results)]
+        if not mine:
+            raise StoreError(f"record {left[0]} is not one of the batch")
+        left = left[len(mine) :]
+        named = {"merchant": number, "batch": batch, "first": first}
+        changed = bytearray(results)
+        for record in mine:
+            changed[record - first] = RESULT_BYTE[portion.amended[record][0]]
+        do(db, "set_results", {**named, "results": bytes(changed)})
+        packed = value(db, "portion_keys", named)
+        keys = orjson.loads(packed)
+        before = [keys[record - first] for record in mine]
+        for record in mine:
+            keys[record - first] = portion.amended[record][1]
+        if before != [keys[record - first] for record in mine]:
+            rekeyed = True
+            do(db, "set_portion_keys", {**named, "keys": orjson.dumps(keys)})
+    return rekeyed
+
+
+def _move(db: apsw.Connection, number: int, progress: Progress, portion: Portion, written_at: int) -> None:
+    """The progress as it is after the portion."""
+    progress.portions += 1
+    progress.records += portion.records
+    progress.total += len(portion.results)
+    progress.bytes_done = portion.bytes_done
+    progress.warned += portion.warned
+    for name in COUNTED:
+        setattr(progress, name, getattr(progress, name) + getattr(portion.counts, name))
+    if portion.columns is not None:
+        progress.columns = encode(portion.columns)
+    if portion.mapping is not None and progress.mapping is None:
+        progress.mapping = encode(portion.mapping)
+    if portion.withheld is not None:
+        progress.withheld = encode(portion.withheld)
+    if portion.ends is not None:
+        progress.ended, progress.ended_at = portion.ends, written_at
+    do(db, "move_progress", {**msgspec.structs.asdict(progress), "merchant": number})
+
+
