@@ -7,9 +7,9 @@ import orjson
 
 from goodsgate.config import Config
 from goodsgate.engine import Engine, Worker
-from goodsgate.model.batch import Batch, Finding, Kind, Policy, RecordResult
+from goodsgate.model.batch import Batch, Finding, Kind, Policy
 from goodsgate.model.catalogue import Entry, Merchant
-from goodsgate.store.contract import Store
+from goodsgate.store.contract import RecordResult, Store
 from goodsgate.store.sqlite import SqliteStore
 from goodsgate.store.strict import StrictStore
 from tests import make
