@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 from starlette.responses import RedirectResponse, Response
@@ -20,6 +21,7 @@ from goodsgate.faces.routes import REQUEST_ID, Endpoint
 from goodsgate.faces.wire import guarded
 from goodsgate.observe import RequestIds, log_request, logger
 from goodsgate.store.contract import Store
+from goodsgate.store.sqlite import SqliteStore
 
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 10
@@ -31,6 +33,13 @@ SECURITY_HEADERS = [
 ]
 PRIVATE_HEADERS = [(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")]
 """For answers that are not pages and bring no policy of their own."""
+
+
+def open_store(config: Config) -> Store:
+    """The store that the settings name, as it is; `migrate` brings its schema up to date. Raises StoreError."""
+    return SqliteStore(
+        Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes
+    )
 
 
 def create_app(store: Store, engine: Engine, config: Config, *,
