@@ -247,7 +247,8 @@ class Store(Protocol):
     def add_merchant(self, merchant: Merchant) -> bool:
         """False if the id is taken."""
 
-    def merchants(self, *, after: str | None = None, limit: int = 100) -> Page[Merchant]: ...
+    def merchants(self, *, after: str | None = None, limit: int = 100) -> Page[Merchant]:
+        """By id."""
 
     def add_key(self, key: Key) -> None:
         """Raises StoreError if the merchant is unknown."""
@@ -255,9 +256,11 @@ class Store(Protocol):
     def key(self, digest: bytes) -> Key | None:
         """The key of this SHA-256, revoked or not."""
 
-    def keys(self, merchant: str) -> list[Key]: ...
+    def keys(self, merchant: str) -> list[Key]:
+        """Of the merchant, revoked ones too, oldest first."""
 
-    def revoke_key(self, merchant: str, key_id: str) -> bool: ...
+    def revoke_key(self, merchant: str, key_id: str) -> bool:
+        """False if there is no such key, or it was revoked before."""
 
     def put_reference(self, merchant: str, kind: str, entries: Sequence[Entry], *, replace: bool = False) -> int:
         """Upsert by code; with `replace`, entries of the kind that are not given go. Returns entries now held."""
@@ -269,11 +272,14 @@ class Store(Protocol):
     def reference_version(self, merchant: str) -> int:
         """Grows whenever any reference entry of the merchant changes."""
 
-    def put_mapping(self, merchant: str, name: str, mapping: dict[str, list[str]]) -> None: ...
+    def put_mapping(self, merchant: str, name: str, mapping: dict[str, list[str]]) -> None:
+        """Save, or replace what was saved under the name."""
 
-    def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None: ...
+    def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None:
+        """What was saved under the name."""
 
-    def mappings(self, merchant: str) -> dict[str, dict[str, list[str]]]: ...
+    def mappings(self, merchant: str) -> dict[str, dict[str, list[str]]]:
+        """All of the merchant, by name."""
 
     # -- receiving --------------------------------------------------------------------------------------------------
     def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:
@@ -298,12 +304,16 @@ class Store(Protocol):
              open_rounds_max: int) -> Batch:
         """Make the upload durable and queue it as round 0 of a new batch. On return it survives a power cut.
 
-        Raises QueueFull, StoreFull, StoreBusy; then nothing of the batch remains, the upload is to be discarded.
+        Raises QueueFull, StoreFull, StoreBusy, and KeyInUse if the key's lease ended and another submission was
+        answered under it; then nothing of the batch remains, the upload is to be discarded.
         """
 
     def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
                open_rounds_max: int) -> Batch | None:
-        """Queue one more round. None if the merchant has no such batch. Raises RoundOpen, QueueFull, StoreFull, StoreBusy."""
+        """Queue one more round. None if the merchant has no such batch.
+
+        Raises RoundOpen, QueueFull, StoreFull, StoreBusy, and KeyInUse as seal does.
+        """
 
     def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
         """The bytes of a round as received, in pieces of at most 1 MiB; None if there is none or it was swept."""
@@ -338,7 +348,7 @@ class Store(Protocol):
         feed lacks, and the next keys of those after `after`. Items written by a later batch are not among them."""
 
     def rejected(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
-        """Rejected records with their raw, by number."""
+        """Rejected records with their raw, by number; where they are long, fewer than `limit` but at least one."""
 
     def rejected_among(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
         """Those of the numbers that are rejected records."""
@@ -350,7 +360,8 @@ class Store(Protocol):
     def cancel(self, merchant: str, batch: str) -> Batch | None:
         """Ask for a cancel; no effect on a batch that has ended. None if unknown."""
 
-    def batch(self, merchant: str, batch: str) -> Batch | None: ...
+    def batch(self, merchant: str, batch: str) -> Batch | None:
+        """Right at every instant. None if unknown, or another merchant's."""
 
     def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """Newest first."""
@@ -368,12 +379,13 @@ class Store(Protocol):
 
     def items(self, merchant: str, kind: Kind, collection: str, *, after: str | None = None, limit: int = 100,
               prefix: str | None = None) -> Page[Item]:
-        """By key; no tombstones."""
+        """By key without ASCII case, then as it is; no tombstones. `prefix` is of the key as it is."""
 
-    def item(self, merchant: str, kind: Kind, collection: str, key: str) -> Item | None: ...
+    def item(self, merchant: str, kind: Kind, collection: str, key: str) -> Item | None:
+        """None for a tombstone, too."""
 
     def collections(self, merchant: str) -> list[tuple[Kind, str, int]]:
-        """Kind, name and number of items of each collection."""
+        """Kind, name and number of items of each collection that holds any."""
 
     def figures(self) -> dict[str, float]:
         """For metrics, over all merchants: lanes, rounds queued and working, oldest queued seconds, bytes on disk."""
