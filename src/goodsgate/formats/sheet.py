@@ -7,6 +7,7 @@ durations `hours:minutes:seconds`, booleans TRUE and FALSE; an error (`#N/A`) is
 """
 
 import re
+import struct
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
@@ -24,6 +25,10 @@ WHOLE_NUMBER_MAX = 10**15
 STRETCH_ROWS = 1_000
 INFLATED_BYTES = 256 * 1024
 
+_ZIP_FAULTS: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile, OSError, ValueError, RuntimeError, struct.error,
+    igzip_lib.IsalError,  # type: ignore[assignment]  # its stubs name an instance
+)  # fmt: skip
 _PLACE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{0,3})([0-9]{1,7})["']""")
 _PLACE_BYTES_MAX = 64
 
@@ -100,10 +105,8 @@ def text_of(cell: object) -> str:
 
 
 def _text_of_number(number: float) -> str:
-    if number == int(number) and abs(number) < WHOLE_NUMBER_MAX:
-        return str(int(number))
-    short = f"{number:.15g}"
-    return short if "e" not in short else repr(float(short))
+    whole = float(number).is_integer() and abs(number) < WHOLE_NUMBER_MAX
+    return str(int(number)) if whole else f"{number:.15g}"
 
 
 def _whole(pieces: Iterator[bytes], reading: Reading) -> bytes | None:
@@ -131,22 +134,41 @@ def _harmless(data: bytes, reading: Reading) -> bool:
             return _too_large(sum(part.file_size for part in parts), reading)
         unpacked = 0
         for part in parts:
-            rows = columns = 0
-            tail = b""
+            grid = _Grid()
             for piece in _inflated(data, part):
                 unpacked += len(piece)
-                if found := _PLACE.findall(tail + piece):
-                    in_columns, in_rows = map(set, zip(*found, strict=True))
-                    rows = max(rows, *map(int, in_rows))
-                    columns = max(columns, *map(_column_number, in_columns))
-                tail = piece[-_PLACE_BYTES_MAX:]
-                if max(unpacked, rows * columns * CELL_BYTES) > limit:
-                    return _too_large(max(unpacked, rows * columns * CELL_BYTES), reading)
-    except (zipfile.BadZipFile, igzip_lib.IsalError, OSError, ValueError) as fault:  # type: ignore[misc]  # see packing
+                grid.look(piece)
+                if max(unpacked, grid.size) > limit:
+                    return _too_large(max(unpacked, grid.size), reading)
+    except _ZIP_FAULTS as fault:
         ended = data.startswith(b"PK") and b"PK\x05\x06" not in data[-65_600:]
         reading.stop("payload_truncated" if ended else "payload_corrupt", f"XLSX: {fault}")
         return False
     return True
+
+
+class _Grid:
+    """What lies between the first cell of a sheet and the last, as far as its XML was seen."""
+
+    def __init__(self) -> None:
+        self._rows = self._columns = 0
+        self._tail = b""
+        self._is_sheet = False
+
+    def look(self, piece: bytes) -> None:
+        """Note the places of cells in one more piece."""
+        seen = self._tail + piece
+        self._tail = piece[-_PLACE_BYTES_MAX:]
+        self._is_sheet = self._is_sheet or b"sheetData" in seen
+        if found := _PLACE.findall(seen):
+            columns, rows = map(set, zip(*found, strict=True))
+            self._rows = max(self._rows, *map(int, rows))
+            self._columns = max(self._columns, *map(_column_number, columns))
+
+    @property
+    def size(self) -> int:
+        """Bytes that the library would take for it; 0 for a part that is no sheet."""
+        return self._rows * self._columns * CELL_BYTES if self._is_sheet else 0
 
 
 def _too_large(size: int, reading: Reading) -> bool:

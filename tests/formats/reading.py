@@ -1,0 +1,106 @@
+"""Payloads opened in tests: bytes in, everything that was read out."""
+
+import gzip
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
+import zstandard
+from hypothesis import strategies as st
+
+from goodsgate.formats import Limits, Reader, open_reader
+from goodsgate.model.issue import CODES
+
+T = TypeVar("T")
+
+
+class Read(msgspec.Struct, kw_only=True):
+    """All that a reader said of a payload."""
+
+    reader: Reader
+    records: list
+    places: list[int]
+    unreadable: dict[int, str]
+    """Index → code."""
+    blocks: list[int]
+    """Records of each block."""
+    bytes_done: int
+
+    @property
+    def stopped(self) -> str | None:
+        """Code of what stopped the reader."""
+        return self.reader.stopped and self.reader.stopped.code
+
+    @property
+    def notices(self) -> list[tuple[str, str | None]]:
+        """Code and value of each notice."""
+        return [(notice.code, notice.value) for notice in self.reader.notices]
+
+    @property
+    def good(self) -> list:
+        """The readable records."""
+        return [record for index, record in enumerate(self.records) if index not in self.unreadable]
+
+
+def pieces(data: bytes, sizes: Sequence[int] = (1 << 20,)) -> Iterator[bytes]:
+    """The bytes in pieces of these sizes, over and over."""
+    at = number = 0
+    while at < len(data):
+        size = sizes[number % len(sizes)]
+        yield data[at : at + size]
+        at += size
+        number += 1
+
+
+def read(
+    data: bytes | Iterator[bytes], format: str = "ndjson", *, packing: str = "identity", skip: int = 0,
+    sizes: Sequence[int] = (1 << 20,), **limits: int,
+) -> Read:
+    """Read a payload to its end and hold the reader to what it promises of every block."""
+    given = pieces(data, sizes) if isinstance(data, bytes) else data
+    bounds = Limits(**limits)
+    reader = open_reader(given, format=format, packing=packing, limits=bounds)
+    found = Read(reader=reader, records=[], places=[], unreadable={}, blocks=[], bytes_done=0)
+    for block in reader.blocks(skip=skip):
+        records = block.lines if reader.header is None else block.rows
+        assert 0 < len(records) <= bounds.block_records_max
+        assert len(block.lines) + len(block.rows) == len(block.places) == len(records)
+        assert block.places == sorted(set(block.places))
+        assert block.bytes_done >= found.bytes_done
+        offset = len(found.records)
+        found.unreadable |= {offset + index: issue.code for index, issue in block.unreadable.items()}
+        for index, row in enumerate(block.rows):
+            assert index in block.unreadable or len(row) == len(reader.header or [])
+        assert all(issue.message and CODES[issue.code].about == "record" for issue in block.unreadable.values())
+        assert all(0 <= index < len(records) for index in block.unreadable)
+        found.records += records
+        found.places += block.places
+        found.blocks.append(len(records))
+        found.bytes_done = block.bytes_done
+    for issue in [*reader.notices, *([reader.stopped] if reader.stopped else [])]:
+        assert issue.message
+        assert CODES[issue.code].about == "file"
+    return found
+
+
+def packed(data: bytes, packing: str) -> bytes:
+    """The bytes packed."""
+    if packing == "gzip":
+        return gzip.compress(data, 6, mtime=0)
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data) if packing == "zstd" else data
+
+
+def peak(work: Callable[[], T]) -> tuple[T, int]:
+    """What the work returns, and the most bytes of Python objects that it held at once."""
+    tracemalloc.start()
+    try:
+        return work(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+PACKINGS = st.sampled_from(["identity", "gzip", "zstd"])
+SIZES = st.lists(st.integers(1, 400), min_size=1, max_size=5)
+"""Sizes of pieces."""
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)

@@ -1,0 +1,117 @@
+"""Which format and packing a payload has, by name, bytes, media type and file name."""
+
+import gzip
+
+import pytest
+import zstandard
+
+from goodsgate.formats import FORMATS, MEDIA_TYPES, FormatUnknown, Limits, PackingUnknown, detect, open_reader, write
+
+XLSX = b"".join(write(iter([["1"]]), format="xlsx", header=["sku"]))
+LINES = b'{"sku":"1"}\n{"sku":"2"}\n'
+ARRAY = b'[{"sku":"1"}]'
+CSV = b"sku,title\n1,x\n"
+TSV = b"sku\ttitle\n1\tx\n"
+
+
+def told(head, *, type=None, encoding=None, name=None, format=None):
+    """What is detected."""
+    return detect(content_type=type, content_encoding=encoding, filename=name, head=head, format=format)
+
+
+@pytest.mark.parametrize(
+    ("head", "claims", "found"),
+    [
+        (LINES, {"type": "application/x-ndjson"}, "ndjson"),
+        (LINES, {"type": "application/jsonl; charset=utf-8"}, "ndjson"),
+        (ARRAY, {"type": "application/json"}, "json"),
+        (LINES, {"type": "application/json"}, "ndjson"),
+        (b'{"sku":\n"1"}', {"type": "application/json"}, "json"),
+        (b'{"sku":"1"}\n', {"type": "application/json"}, "json"),
+        (ARRAY, {"type": "application/x-ndjson"}, "json"),
+        (b'{"sku":', {"type": "application/x-ndjson"}, "ndjson"),
+        (ARRAY, {"type": "application/merge-patch+json"}, "json"),
+        (CSV, {"type": "text/csv; header=present"}, "csv"),
+        (CSV, {"type": "application/vnd.ms-excel"}, "csv"),
+        (b"[sku],title", {"type": "text/csv"}, "csv"),
+        (TSV, {"type": "text/tab-separated-values"}, "tsv"),
+        (CSV, {"type": "application/octet-stream", "name": "feed.tsv"}, "tsv"),
+        (CSV, {"name": "C:\\feeds\\FEED.CSV.GZ"}, "csv"),
+        (LINES, {"name": "feed.jsonl.zst"}, "ndjson"),
+        (CSV, {"type": "application/x-www-form-urlencoded"}, "csv"),
+        (TSV, {}, "tsv"),
+        (b"sku;price\n1;2,50\n", {}, "csv"),
+        (LINES, {}, "ndjson"),
+        (ARRAY, {}, "json"),
+        (b"\xef\xbb\xbf \n[1]", {}, "json"),
+        ('{"a":1}\n{"a":2}'.encode("utf-16"), {}, "ndjson"),
+        (b"", {"type": "text/csv"}, "csv"),
+        (XLSX, {"type": "text/csv", "name": "feed.csv"}, "xlsx"),
+        (XLSX, {}, "xlsx"),
+        (CSV, {"format": "TSV", "type": "text/csv"}, "tsv"),
+        (b"PK\x03\x04" + bytes(26) + b"weird.xml", {"type": MEDIA_TYPES["xlsx"]}, "xlsx"),
+    ],
+)
+def test_formats_are_told(head, claims, found):
+    """And the same when packed."""
+    assert told(head, **claims) == (found, "identity")
+    if head:
+        assert told(gzip.compress(head), **claims) == (found, "gzip")
+        assert told(zstandard.compress(head), **claims, encoding="gzip") == (found, "zstd")
+
+
+@pytest.mark.parametrize(
+    ("head", "claims", "sentence"),
+    [
+        (b"", {}, "cannot be told"),
+        (b"hello", {}, "cannot be told"),
+        (b"hello", {"type": "image/png", "name": "x.png"}, "cannot be told"),
+        (CSV, {"format": "xml"}, "no format 'xml'"),
+        (b"PK\x03\x04" + bytes(26) + b"feed.csv", {"type": "text/csv"}, "ZIP archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), {"type": "text/csv"}, "XLS"),
+        (gzip.compress(gzip.compress(CSV)), {"type": "text/csv"}, "only once"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_sentence(head, claims, sentence):
+    """A sentence for whoever sent it."""
+    with pytest.raises(FormatUnknown, match=sentence):
+        told(head, **claims)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "head", "packing"),
+    [("gzip", CSV, "identity"), ("GZIP", b"", "gzip"), ("x-gzip, identity", b"", "gzip"), ("zstd", b"", "zstd"),
+     (None, gzip.compress(CSV), "gzip"), ("identity", zstandard.compress(CSV), "zstd"), ("", b"", "identity")],
+)  # fmt: skip
+def test_bytes_win_over_the_content_encoding(encoding, head, packing):
+    """Proxies unpack on the way, clients forget to say."""
+    assert told(head, encoding=encoding, type="text/csv") == ("csv", packing)
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd, gzip"])
+def test_other_content_encodings_are_refused(encoding):
+    """Named, with what is supported."""
+    with pytest.raises(PackingUnknown, match=r"not supported|only once"):
+        told(CSV, encoding=encoding, type="text/csv")
+
+
+def test_unknown_names_are_refused_at_opening():
+    """Before anything is read."""
+    with pytest.raises(FormatUnknown):
+        open_reader(iter(()), format="xml", packing="identity", limits=Limits())
+    with pytest.raises(PackingUnknown):
+        open_reader(iter(()), format="csv", packing="br", limits=Limits())
+    with pytest.raises(FormatUnknown):
+        write(iter(()), format="xml", header=None)
+    assert set(MEDIA_TYPES) == set(FORMATS)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_is_written_is_detected(format):
+    """By its bytes alone, and read again."""
+    table = format not in ("ndjson", "json")
+    rows = [["1", "x"], ["2", "y"]] if table else [b'{"sku":"1"}', b'{"sku":"2"}']
+    data = b"".join(write(iter(rows), format=format, header=["sku", "title"] if table else None))
+    assert told(data) == (format, "identity")
+    (block,) = open_reader(iter([data]), format=format, packing="identity", limits=Limits()).blocks()
+    assert (block.rows if table else block.lines) == rows

@@ -1,0 +1,149 @@
+"""Charsets: found, told, and every record gets its own characters."""
+
+import codecs
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.data import shared_bytes
+from tests.formats.reading import SIZES, TEXT, read
+
+LINES = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=3, max_size=20), min_size=4)
+CP1252 = "äöüÄÖÜßéèêçñ€–„“”’™®°½abcdefghij "
+
+
+def in_charset(text: str, charset: str) -> bytes:
+    """Encoded, with the byte-order mark where the name says so."""
+    marks = {"utf-8-sig": b"", "utf-16-le-sig": codecs.BOM_UTF16_LE, "utf-16-be-sig": codecs.BOM_UTF16_BE}
+    return marks.get(charset, b"") + text.encode(charset.removesuffix("-sig") if "16" in charset else charset)
+
+
+@settings(deadline=None)
+@given(LINES, st.sampled_from(["utf-8", "utf-8-sig", "utf-16-le-sig", "utf-16-be-sig"]), SIZES)
+def test_marked_files_are_read_as_what_they_are(lines, charset, sizes):
+    """Whatever the pieces; UTF-16 is told, UTF-8 is not."""
+    found = read(in_charset("\n".join(lines), charset), sizes=sizes)
+    assert [line.decode() for line in found.records] == lines
+    assert found.notices == ([("encoding_guessed", "UTF-16")] if "16" in charset else [])
+    assert not found.unreadable
+
+
+@settings(deadline=None)
+@given(st.lists(st.text('abcd1234:,{}"', min_size=8, max_size=20), min_size=2), SIZES, st.booleans(), st.booleans())
+def test_utf16_shows_without_a_mark(lines, sizes, big, non_latin):
+    """By the places of its zero bytes, as long as a good part of it is ASCII."""
+    lines = [*lines, "цена"] if non_latin else lines
+    found = read("\n".join(lines).encode("utf-16-be" if big else "utf-16-le"), sizes=sizes)
+    assert [line.decode() for line in found.records] == lines
+    assert found.notices == [("encoding_guessed", "UTF-16")]
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(CP1252, min_size=1).filter(str.strip), min_size=1), SIZES)
+def test_windows_1252_is_told_and_read(lines, sizes):
+    """Accents, quotation marks and the euro sign; what happens to be valid UTF-8 is UTF-8."""
+    text = "\n".join([*lines, "prix en € ou né"])
+    found = read(text.encode("cp1252"), sizes=sizes)
+    assert found.notices == [("encoding_guessed", "Windows-1252")]
+    assert [line.decode() for line in found.records] == [line.strip() for line in text.split("\n")]
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300), SIZES, SIZES)
+def test_pieces_do_not_change_what_is_read(data, sizes, other_sizes):
+    """Any bytes at all, cut any way."""
+    one, other = read(data, sizes=sizes), read(data, sizes=other_sizes)
+    assert (one.records, one.places, one.unreadable) == (other.records, other.places, other.unreadable)
+    assert (one.notices, one.stopped) == (other.notices, other.stopped)
+
+
+def test_ascii_is_undecided_until_something_else_comes():
+    """Two mebibytes of ASCII, then Windows-1252: still found."""
+    found = read(b'{"sku":"1"}\n' * 180_000 + '{"title":"Café"}\n'.encode("cp1252"))
+    assert found.notices == [("encoding_guessed", "Windows-1252")]
+    assert found.records[-1] == '{"title":"Café"}'.encode()
+    assert not found.unreadable
+
+
+@pytest.mark.parametrize("at", [0, 3, 40, 99])
+def test_a_broken_line_in_a_utf8_file_is_an_issue_of_its_record(at):
+    """The file stays UTF-8; the neighbours keep their accents."""
+    lines = ['{"title":"Crème brûlée"}'.encode()] * 100
+    lines[at] = '{"title":"Crème"}'.encode("cp1252")
+    found = read(b"\n".join(lines))
+    assert found.unreadable == {at: "encoding_broken"}
+    assert found.notices == []
+    assert found.records == lines
+    table = read(b"title,brand\n" + b"".join(line + b",b\n" for line in lines), "csv")
+    assert table.unreadable == {at: "encoding_broken"}
+    assert "\\xe8" in table.records[at][0]
+
+
+def test_a_broken_line_far_behind_is_found():
+    """Beyond the sample, too."""
+    good = '{"title":"Crème brûlée"}\n'.encode() * 60_000
+    found = read(good + b'{"title":"Cr\xe8me"}\n' + good)
+    assert found.unreadable == {60_000: "encoding_broken"}
+
+
+def test_bytes_that_windows_1252_does_not_have_are_told():
+    """0x81 is no character there."""
+    found = read("né à Évry\n".encode("cp1252") * 5 + b"x\x81y\xe9\n")
+    assert found.unreadable == {5: "encoding_broken"}
+    assert found.reader.notices[0].value == "Windows-1252"
+
+
+def test_broken_utf16_is_told():
+    """Half a pair, and half a character at the end."""
+    text = '{"title":"a good line"}\n'.encode("utf-16")
+    assert read(text + b"\x00\xd8" + "x\nyy\n".encode("utf-16-le")).unreadable == {1: "encoding_broken"}
+    assert read(text + "{}".encode("utf-16-le") + b"a").unreadable == {1: "encoding_broken"}
+
+
+def test_nul_bytes_are_told_per_record():
+    """In JSON and in tables."""
+    assert read(b'{"a":"x"}\n{"a":"y\0"}\n{"a":"z"}\n').unreadable == {1: "nul_bytes"}
+    assert read(b'[{"a":"x"},{"a":"y\0"},{"a":"z"}]', "json").unreadable == {1: "nul_bytes"}
+    table = read(b'a,b\nx,1\n"y\0",2\n"z\nz\0",3\nw,4\n', "csv")
+    assert table.unreadable == {1: "nul_bytes", 2: "nul_bytes"}
+    assert table.records == [["x", "1"], ["y\0", "2"], ["z\nz\0", "3"], ["w", "4"]]
+
+
+@pytest.mark.parametrize(
+    ("head", "word"),
+    [(b"PK\x03\x04rest", "ZIP"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "XLS"), (b"\x1f\x8b\x08", "gzip")],
+)
+@pytest.mark.parametrize("format", ["ndjson", "json", "csv", "tsv"])
+def test_what_is_no_text_is_not_read_as_text(head, word, format):
+    """Told by what it is."""
+    found = read(head, format)
+    assert (found.records, found.stopped) == ([], "payload_corrupt")
+    assert word in found.reader.stopped.value
+
+
+@pytest.mark.parametrize("charset", ["cp1252", "utf-16-le", "utf-16-be", "utf-8"])
+def test_a_real_file_in_another_charset_reads_the_same(charset):
+    """Open Food Facts rows, encoded again."""
+    text = shared_bytes("data/openfoodfacts/products-2020-spreadsheet.csv.gz").decode("utf-8-sig")
+    text = text.encode("cp1252", "ignore").decode("cp1252")
+    expected = read(text.encode(), "csv")
+    found = read(text.encode(charset), "csv")
+    assert len(found.records) == 1470
+    assert (found.reader.header, found.records, found.places) == (
+        expected.reader.header, expected.records, expected.places
+    )
+    name = {"cp1252": "Windows-1252", "utf-8": None}.get(charset, "UTF-16")
+    told = [("encoding_guessed", name)] if name else []
+    assert sorted(found.notices) == [*told, ("header_duplicate", "#NAME?")]  # a spreadsheet broke those names, too
+
+
+@settings(deadline=None)
+@given(st.lists(TEXT.filter(lambda text: text.strip() == text and text and "\n" not in text), min_size=1), SIZES)
+def test_utf8_is_never_guessed_to_be_something_else(lines, sizes):
+    """Valid UTF-8 without NUL is read as it is."""
+    data = "\n".join(lines).encode()
+    found = read(data, sizes=sizes)
+    if not data.startswith((b"\xff", b"\xfe", codecs.BOM_UTF8, b"PK", b"\x1f\x8b", b"(\xb5")):
+        assert not found.unreadable
+        assert not [code for code, _ in found.notices if code == "encoding_guessed"]
