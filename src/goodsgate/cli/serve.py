@@ -39,10 +39,9 @@ def serve(*, config: "Config", first_merchant: str | None) -> None:
       goodsgate serve --port 0 --store /var/lib/goodsgate
       goodsgate serve --first-merchant acme
     """
-    from goodsgate import observe
     from goodsgate.cli.supervise import Workers
 
-    observe.configure_logging(config.log_level)
+    _log(config)
     listening = _listen(config)
     store = open_store(config)
     if first_merchant:
@@ -69,7 +68,6 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     Example:
       goodsgate work --store /var/lib/goodsgate
     """
-    from goodsgate import observe
     from goodsgate.engine.worker import Worker
 
     stop = threading.Event()
@@ -81,12 +79,25 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     signal.signal(signal.SIGINT, on_signal)
     if with_parent:
         threading.Thread(target=_follow_parent, args=(stop,), daemon=True).start()
-    observe.configure_logging(config.log_level)
+    _log(config)
     store = open_store(config)
     try:
         Worker(store, config, name or f"{socket.gethostname()}-{os.getpid()}").run(stop)
     finally:
         store.close()
+
+
+def _log(config: "Config") -> None:
+    import logging
+
+    from goodsgate import observe
+
+    try:
+        observe.configure_logging(config.log_level)
+    except ValueError as fault:
+        raise Unusable(f"log_level: {fault}") from fault
+    # What uvicorn has to say of its own comings and goings, the gate says in one line of its own.
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def _follow_parent(stop: threading.Event) -> None:

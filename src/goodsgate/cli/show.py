@@ -149,7 +149,7 @@ def show_batch(batch: Document, *, as_json: bool) -> None:
     out.print("  results  " + (", ".join(f"{counts[name]:,} {name}" for name in results if counts[name]) or "none"))
     if counts["warned"]:
         out.print(f"  warned   {counts['warned']:,} more that were applied")
-    if batch.get("records_per_second"):
+    if batch.get("records_per_second") and batch["rounds"] == 1:
         out.print(f"  speed    {batch['records_per_second']:,.0f} records/s")
     if batch.get("issues"):
         _show_groups(out, batch["issues"])

@@ -1,8 +1,6 @@
 """For those who run the gate: migrate and doctor."""
 
-import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,8 +11,8 @@ from goodsgate.cli.settings import open_store, with_settings
 if TYPE_CHECKING:
     from goodsgate.config import Config
 
-FREE_BYTES_MIN = 1024**3
-"""Below this much free disk the doctor speaks up."""
+WAITED_SECONDS_MAX = 300.0
+"""A round that waits longer, while none is worked, says that there is no worker."""
 
 
 @click.command()
@@ -41,7 +39,7 @@ def migrate(*, config: "Config") -> None:
 @click.option("--settings", is_flag=True, help="Also print every setting that is in force.")
 @with_settings
 def doctor(*, config: "Config", settings: bool) -> None:
-    """Look at the store, the disk and the queue and say what is not well. Exits with 7 if something is not.
+    """Look at store, disk and queue and say what is not well. Exits with 7 if something is not.
 
     \b
     Examples:
@@ -50,8 +48,8 @@ def doctor(*, config: "Config", settings: bool) -> None:
     """
     store = open_store(config, migrate=False)
     try:
-        facts = [*store.check(), _disk(config)]
         figures = store.figures()
+        facts = [*store.check(), _queue(figures)]
     finally:
         store.close()
     for name, well, detail in facts:
@@ -64,6 +62,8 @@ def doctor(*, config: "Config", settings: bool) -> None:
     sys.exit(Exit.CLEAN if all(well for _, well, _ in facts) else Exit.UNSOUND)
 
 
-def _disk(config: "Config") -> tuple[str, bool, str]:
-    usage = shutil.disk_usage(Path(config.store))
-    return "disk", usage.free >= FREE_BYTES_MIN, f"{usage.free / 1e9:,.1f} GB free of {usage.total / 1e9:,.1f} GB"
+def _queue(figures: dict[str, float]) -> tuple[str, bool, str]:
+    waited, working = figures.get("oldest_queued_seconds", 0.0), figures.get("rounds.working", 0.0)
+    idle = not working and waited > WAITED_SECONDS_MAX
+    told = f"the oldest round has waited {waited:,.0f} s, {working:,.0f} are being worked"
+    return "queue", not idle, f"{told}; is a worker running?" if idle else told
