@@ -144,6 +144,16 @@ def test_an_endless_element_is_never_held(inside, count):
     assert most < 12 * 1024 * 1024
 
 
+def test_blanks_do_not_make_an_element_long():
+    """Megabytes of them before it, inside it and behind it, and none of them held."""
+    blanks = [b" \n" * 100_000] * 20
+    data = [b'[{"a":1}', *blanks, b",", *blanks, b'"x  ', b'y"', *blanks, b",", *blanks, b'{"b":', *blanks, b"2}]"]
+    found, most = peak(lambda: read(iter(data), "json", line_bytes_max=1000))
+    assert [json.loads(line) for line in found.records] == [{"a": 1}, "x  y", {"b": 2}]
+    assert not found.unreadable
+    assert most < 4 * 1024 * 1024
+
+
 def test_depth_is_no_trouble():
     """A hundred thousand brackets, in the fast way's reach."""
     deep = b'{"sku":' + b"[" * 100_000 + b"]" * 100_000 + b"}"

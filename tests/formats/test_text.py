@@ -10,7 +10,8 @@ from tests.data import shared_bytes
 from tests.formats.reading import SIZES, TEXT, read
 
 LINES = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=3, max_size=20), min_size=4)
-CP1252 = "äöüÄÖÜßéèêçñ€–„“”’™®°½abcdefghij "
+CP1252 = [letter + "a " for letter in "äöüÄÖÜßéèêçñ€–„“”’™®°½"]
+"""Never two in a row: that may happen to be valid UTF-8."""
 
 
 def in_charset(text: str, charset: str) -> bytes:
@@ -40,9 +41,9 @@ def test_utf16_shows_without_a_mark(lines, sizes, big, non_latin):
 
 
 @settings(deadline=None)
-@given(st.lists(st.text(CP1252, min_size=1).filter(str.strip), min_size=1), SIZES)
+@given(st.lists(st.lists(st.sampled_from(CP1252), min_size=1).map("".join), min_size=1), SIZES)
 def test_windows_1252_is_told_and_read(lines, sizes):
-    """Accents, quotation marks and the euro sign; what happens to be valid UTF-8 is UTF-8."""
+    """Accents, quotation marks and the euro sign."""
     text = "\n".join([*lines, "prix en € ou né"])
     found = read(text.encode("cp1252"), sizes=sizes)
     assert found.notices == [("encoding_guessed", "Windows-1252")]

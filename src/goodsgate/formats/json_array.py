@@ -97,10 +97,20 @@ class _Cutter:
                 break
         if self._closed and not self.dead:
             self._after_end()
+        if self._at - self._start > self._reading.limits.line_bytes_max and not self.dead:
+            self._shorten()
+
+    def _shorten(self) -> None:
+        """Keep no more of the element in hand than shows that it is too long; blanks around it do not count."""
         limit = self._reading.limits.line_bytes_max
-        if self._at - self._start > limit and not self.dead:
-            self._long = self._long or self._data[self._start : self._start + limit + 1]
+        seen = self._long or self._data[self._start : self._at].lstrip(BLANKS)
+        kept = seen if self._in_string or not seen.rstrip(BLANKS) else seen.rstrip(BLANKS) + b" "
+        if len(kept) > limit + 1:
+            self._long = kept[: limit + 1]
             self._start = self._at
+        else:
+            self._data = kept + self._data[self._at :]
+            self._start, self._at = 0, len(kept)
 
     def end(self) -> None:
         """The payload has ended: say so if it should not have."""
