@@ -39,13 +39,11 @@ def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict
         key, version = str(record["id"]), record.get("version_number")
         assert version is None or isinstance(version, int)
         whole = verb_now in (Verb.UPSERT, Verb.CREATE)
-        if verb_now is not Verb.DELETE and (record.get("title", None if whole else "x") in ("", None)):
-            results.append("rejected")
-            continue
-        if duplicates is Treatment.REFUSE and key in seen:
-            results.append("rejected")
-            continue
+        twice = key in seen and duplicates is Treatment.REFUSE
         seen.add(key)
+        if twice or (verb_now is not Verb.DELETE and record.get("title", None if whole else "x") in ("", None)):
+            results.append("rejected")
+            continue
         document, had = held.get(key, (None, None))
         if version is not None and had is not None and version < had:
             results.append("superseded")

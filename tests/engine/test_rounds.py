@@ -80,7 +80,7 @@ def test_fix_rows_that_replace_nothing_are_records_of_their_own(shop: Shop) -> N
     assert (after.counts.created, after.counts.rejected) == (3, 3)
     codes = shop.codes(batch.id)
     assert codes[4] == ["row_not_rejected"]
-    assert codes[5] == ["row_not_rejected"]
+    assert codes[5][0] == "row_not_rejected"
     assert after.counts.accounted == after.total
 
 
@@ -143,7 +143,7 @@ def test_retry_after_reference_data_was_mended(shop: Shop) -> None:
 def test_retry_of_a_table_keeps_its_columns(shop: Shop) -> None:
     """Cells are shaped as they were the first time."""
     shop.reference("brand", Entry(code="Acme"))
-    body = b"StockCode,Description,Brand\nA,Shirt,Nova\n"
+    body = b"StockCode,Name,Brand\nA,Shirt,Nova\n"
     batch = shop.run(body, format="csv", references=Treatment.REFUSE)
     assert batch.counts.rejected == 1
     shop.reference("brand", Entry(code="Nova"))

@@ -11,7 +11,7 @@ import msgspec
 from goodsgate.engine.check import Judged, digest_of
 from goodsgate.model.batch import RESULT_BYTE, Policy, Result, Treatment, Verb
 from goodsgate.model.catalogue import Delete, Held, Write, shown_key
-from goodsgate.model.issue import Issue, issue
+from goodsgate.model.issue import Issue, Severity, issue
 from goodsgate.rules import Checker
 
 CREATED = RESULT_BYTE[Result.CREATED]
@@ -54,14 +54,13 @@ def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker, earli
     mine: set[str] = set()
     upsert = policy.verb is Verb.UPSERT and verbs is None
     for at, (key, version, digest) in enumerate(zip(judged.keys, judged.versions, judged.hashes, strict=True)):
+        if track and key is not None:
+            if key in mine or key in earlier:
+                _twice(issues, at, key, policy)
+            mine.add(key)
         if key is None or (at in issues and judged.refuses(at)):
             results[at] = REJECTED
             continue
-        if track:
-            if (key in mine or key in earlier) and _twice(issues, at, key, policy):
-                results[at] = REJECTED
-                continue
-            mine.add(key)
         was = held.get(key)
         if upsert and version is None and (was is None or (was.version is None and was.hash is not None)):
             if was is not None and was.hash == digest:
@@ -128,12 +127,10 @@ def _reject(judged: Judged, at: int, told: Issue) -> int:
     return REJECTED
 
 
-def _twice(issues: dict[int, list[Issue]], at: int, key: str, policy: Policy) -> bool:
-    """Tell of a key that was there before in this batch; whether the record is refused for it."""
-    refuse = policy.duplicates is Treatment.REFUSE
-    told = issue("duplicate_in_batch", "/id", value=shown_key(key), severity="error" if refuse else "warning")
-    issues.setdefault(at, []).append(told)
-    return refuse
+def _twice(issues: dict[int, list[Issue]], at: int, key: str, policy: Policy) -> None:
+    """Tell of a key that was there before in this batch, be it with a record that was rejected."""
+    severity: Severity = "error" if policy.duplicates is Treatment.REFUSE else "warning"
+    issues.setdefault(at, []).append(issue("duplicate_in_batch", "/id", value=shown_key(key), severity=severity))
 
 
 def _twin(issues: dict[int, list[Issue]], at: int, key: str, shelf: Shelf) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from goodsgate.config import Config
-from goodsgate.engine.shape import Shape
+from goodsgate.engine.shape import Shape, without_verb
 from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
@@ -45,6 +45,11 @@ def judge(stretch: Stretch, shape: Shape, rules: Checker) -> Judged:
     trims: dict[int, list[Issue]] = {}
     documents = shape.documents(stretch.lines, stretch.rows, trims)
     checked = rules.check(documents)
+    if checked.verbs is not None:
+        documents = [
+            document if verb is None else without_verb(document)
+            for document, verb in zip(documents, checked.verbs, strict=True)
+        ]
     issues = checked.issues
     for at, told in trims.items():
         issues.setdefault(at, []).extend(told)

@@ -94,6 +94,8 @@ class Shape:
             targets = self.mapping.get(name)
             if targets is None:
                 record.setdefault(name, value)
+            elif name in RESERVED:
+                continue
             elif not targets:
                 record[set_aside(name, self.kind)] = value
             else:
@@ -136,8 +138,17 @@ def settle_shape(kind: Kind, policy: Policy, *, columns: list[str] | None, sampl
         if field is not None and field != name and field not in taken:
             mapping[name] = [field]
             taken.add(field)
+    if columns is None:
+        mapping |= {name: [] for name in names if name in RESERVED and name != "_verb"}
     notices = _header_notices(kind, resolved, taken) if columns is not None else []
     return Shape(kind, mapping, columns), notices
+
+
+def without_verb(document: bytes) -> bytes:
+    """The record itself: its verb speaks to the gate."""
+    members = decode_members(document)
+    members.pop("_verb", None)
+    return encode(members)
 
 
 def set_aside(name: str, kind: Kind) -> str:

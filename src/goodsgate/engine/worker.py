@@ -151,6 +151,7 @@ class Worker:
         opened = self._kept.pop(name, None)
         if opened is None or opened.work.records != work.records or opened.work.portions != work.portions:
             opened = Opened(self._store, self._config, work)
+        opened.work = msgspec.structs.replace(opened.work, cancelling=work.cancelling)
         self._kept[name] = opened
         if len(self._kept) > KEPT_OPEN_MAX:
             del self._kept[next(iter(self._kept))]
