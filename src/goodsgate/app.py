@@ -27,12 +27,11 @@ KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 10
 """Requests under way when the gate is told to stop have this long; a submission cut off leaves nothing behind."""
 
-SECURITY_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-]
-PRIVATE_HEADERS = [(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")]
-"""For answers that are not pages and bring no policy of their own."""
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+"""All that JSON needs; other answers could be opened in a browser."""
+REFERRER = (b"referrer-policy", b"no-referrer")
+NOTHING_ELSE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""For answers that bring no policy of their own."""
 
 
 def open_store(config: Config) -> Store:
@@ -85,7 +84,7 @@ class Application:
             answer = quick(scope)
             if answer is not None:
                 request_id = self._ids.of(_given_id(scope))
-                headers = [*answer.headers, *SECURITY_HEADERS, (b"x-request-id", request_id.encode())]
+                headers = [*answer.headers, NO_SNIFFING, (b"x-request-id", request_id.encode())]
                 await send({"type": "http.response.start", "status": answer.status, "headers": headers})
                 await send({"type": "http.response.body", "body": answer.body})
                 self._seen(scope, answer.route, answer.status, request_id, began)
@@ -100,10 +99,10 @@ class Application:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
-                own.append((b"x-request-id", request_id.encode()))
+                own = [*message["headers"], NO_SNIFFING, REFERRER, (b"x-request-id", request_id.encode())]
                 if not any(name == b"content-security-policy" for name, _ in own):
-                    own += PRIVATE_HEADERS
+                    own.append(NOTHING_ELSE)
+                message["headers"] = own
             await send(message)
 
         try:

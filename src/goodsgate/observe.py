@@ -124,12 +124,18 @@ class Metrics:
         )
         self.sessions = Gauge("goodsgate_sessions", "Long polls and event streams open.", registry=self.registry)
         self.registry.register(_FigureCollector(figures))
+        # Finding a child by its labels costs more than counting, so that children are kept at hand.
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        method = method if method in _METHODS else "other"
-        self.requests.labels(route, method, status).inc()
-        self.seconds.labels(route).observe(seconds)
+        children = self._children.get((route, method, status))
+        if children is None:
+            method = method if method in _METHODS else "other"
+            children = self.requests.labels(route, method, status), self.seconds.labels(route)
+            self._children[route, method, status] = children
+        children[0].inc()
+        children[1].observe(seconds)
 
     def text(self) -> bytes:
         """All of it in the text format of Prometheus; asks the store."""

@@ -150,9 +150,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
             try:
                 parameter.read(text)
             except ValueError as fault:
-                raise (
-                    refuse("not_found") if parameter.refusal == "not_found" else Refusal(parameter.refusal)
-                ) from fault
+                raise refuse(parameter.refusal) from fault
         return dict(given)
 
 

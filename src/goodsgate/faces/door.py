@@ -47,7 +47,10 @@ class Door:
     async def hop(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do blocking work in the pool; waits for a free thread."""
         call = functools.partial(work, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        finally:
+            self.pulse.forget()
 
     def close(self) -> None:
         """Wait for the threads that are busy and let go of the rest."""

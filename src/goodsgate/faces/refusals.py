@@ -67,8 +67,8 @@ PROBLEM_TYPE = "application/problem+json"
 
 
 def refuse(code: str, detail: str = "", /, **facts: object) -> Refusal:
-    """Make a refusal of the door's own."""
-    return Refusal(code, detail or DOOR_REFUSALS[code], **facts)
+    """Make a refusal, of the door's own codes or the engine's."""
+    return Refusal(code, detail or title(code), **facts)
 
 
 def title(code: str) -> str:
@@ -80,11 +80,13 @@ def problem(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], byt
     """Status, headers and body of an RFC 9457 problem document; `type` leads into the documentation."""
     status = STATUSES[refusal.code]
     headers = {"content-type": PROBLEM_TYPE}
-    if refusal.code in RETRY_AFTER_SECONDS:
-        after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS[refusal.code])
+    after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
+    if after is not None:
         headers["retry-after"] = str(after)
     if status == 401:
         headers["www-authenticate"] = CHALLENGE
+    if status == 408:
+        headers["connection"] = "close"
     if status == 405:
         headers["allow"] = str(refusal.facts["allow"])
     document = {

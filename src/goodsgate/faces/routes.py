@@ -112,7 +112,7 @@ class Endpoint:
             return
         except Exception as fault:
             response = self._refusal(fault, scope)
-            if not receiver.ended:
+            if not receiver.ended and response.status_code != 408:
                 await linger(response, receiver, send)
                 return
         await response(scope, receive, send)

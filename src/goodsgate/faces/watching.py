@@ -4,12 +4,15 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import msgspec
 from prometheus_client import Gauge
 
 from goodsgate.faces.refusals import refuse
 
+PULSE_SECONDS = 0.001
+"""Feeling the pulse costs as much as all the rest of a poll, so that polls by the thousand share it."""
 TICK_SECONDS = 0.02
 """How often the store's pulse is felt while somebody waits."""
 TICK_SECONDS_A_SESSION = 0.001
@@ -22,12 +25,25 @@ class Pulse:
     """Feels the store's pulse for those who wait for a change, and counts them."""
 
     def __init__(self, feel: Callable[[], object], *, sessions_max: int, gauge: Gauge) -> None:
-        self.feel = feel
-        """The store's pulse; a few microseconds."""
+        self._feel = feel
+        self._felt: object = None
+        self._until = 0.0
         self._sessions_max = sessions_max
         self._sessions = 0
         self._gauge = gauge
         self.closed = False
+
+    def now(self) -> object:
+        """The store's pulse, at most PULSE_SECONDS old; what this process itself has changed is always in it."""
+        moment = monotonic()
+        if moment >= self._until:
+            self._felt = self._feel()
+            self._until = moment + PULSE_SECONDS
+        return self._felt
+
+    def forget(self) -> None:
+        """Feel anew when next asked: this process may have changed something."""
+        self._until = 0.0
 
     def admit(self) -> None:
         """Raise sessions_full if nobody else may wait now."""
@@ -51,7 +67,7 @@ class Pulse:
         until = loop.time() + seconds
         while not self.closed and (left := until - loop.time()) > 0:
             await asyncio.sleep(min(left, TICK_SECONDS + TICK_SECONDS_A_SESSION * self._sessions))
-            if self.feel() != before:
+            if self.now() != before:
                 return
 
     def close(self) -> None:
@@ -101,14 +117,14 @@ class Documents:
     def fresh(self, merchant: str, batch: str) -> Document | None:
         """The document if nothing has changed since it was made; touches no thread."""
         kept = self._kept.get((merchant, batch))
-        return kept if kept is not None and kept.pulse == self._pulse.feel() else None
+        return kept if kept is not None and kept.pulse == self._pulse.now() else None
 
     async def document(self, merchant: str, batch: str) -> Document:
         """The document as it is now."""
         fresh = self.fresh(merchant, batch)
         if fresh is not None:
             return fresh
-        pulse = self._pulse.feel()
+        pulse = self._pulse.now()
         body, ended = await self._make(merchant, batch)
         made = make_document(body, ended=ended, pulse=pulse)
         self._keep((merchant, batch), made)

@@ -11,6 +11,7 @@ HEADERS_BYTES_MAX = 32 * 1024
 """Past what came with the first read from the socket (at most 256 KiB)."""
 HEADERS_SECONDS_MAX = 20.0
 """From the first byte of a request, or from connecting, to the end of its headers."""
+LINGER_SECONDS = 1.0
 
 
 def guarded(on_shutdown: Callable[[], None]) -> type[HttpToolsProtocol]:
@@ -22,6 +23,7 @@ def guarded(on_shutdown: Callable[[], None]) -> type[HttpToolsProtocol]:
         _deadline: asyncio.TimerHandle | None = None
         _header_bytes = 0
         _in_headers = True
+        _refused = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it too
             super().connection_made(transport)
@@ -32,6 +34,8 @@ def guarded(on_shutdown: Callable[[], None]) -> type[HttpToolsProtocol]:
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
+            if self._refused:
+                return
             self._header_bytes += len(data)
             super().data_received(data)
             if not self._in_headers or self.transport.is_closing():
@@ -72,6 +76,9 @@ def guarded(on_shutdown: Callable[[], None]) -> type[HttpToolsProtocol]:
             lines += [f"{name}: {value}" for name, value in headers.items()]
             lines += [f"content-length: {len(body)}", "connection: close", "", ""]
             self.transport.write("\r\n".join(lines).encode() + body)
-            self.transport.close()
+            # What still comes is read and dropped for a while: closing on unread data would take the answer away.
+            self._refused = True
+            self._disarm()
+            self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     return Guarded

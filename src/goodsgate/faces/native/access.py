@@ -15,7 +15,7 @@ from goodsgate.faces.routes import Call, Handler
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Merchant, Scope
 
-Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 
 
 class NewMerchant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

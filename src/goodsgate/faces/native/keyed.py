@@ -9,7 +9,7 @@ from goodsgate.engine.refusal import Refusal
 KEY_CHARACTERS_MAX = 255
 _STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 """A String of a structured field, RFC 8941 section 3.3.3. The draft defines no parameters, so none are taken."""
-_BARE = re.compile(r"[!#-+.-:<-\[\]-~]+")
+_BARE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 """What many clients send instead: visible characters without quotes, commas, semicolons and backslashes."""
 
 
