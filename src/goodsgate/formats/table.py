@@ -144,6 +144,9 @@ class Table:
             self._number = first = self._number + 1
             text = line.rstrip("\r") if line.endswith("\r") else line
             found = None
+            if not text:
+                self._empty += 1
+                continue
             if '"' not in text:
                 row = text.split(delimiter)
             else:
