@@ -20,7 +20,7 @@ class Engine:
         self.config = config
 
     def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
-               packing: str = "identity", label: str = "", face: str = "native", facts: dict[str, str] | None = None,
+               packing: str = "identity", label: str = "", face: str = "", facts: dict[str, str] | None = None,
                idempotency_key: str | None = None, fingerprint_of: str = "",
                answer: Callable[[Batch], bytes] | None = None) -> Submission:
         """A new batch on its way in.

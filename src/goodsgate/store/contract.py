@@ -57,7 +57,7 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     format: str
     packing: str
     label: str = ""
-    face: str = "native"
+    face: str = ""
     facts: dict[str, str] = {}
 
 
