@@ -83,7 +83,7 @@ class Documents(Merchants):
         if number is None:
             return Page([], None)
         asked = _asked(number, filters, limit)
-        place = int(after) if after is not None and after.isdecimal() else SEQ_MAX
+        place = min(int(after), SEQ_MAX) if after is not None and after.isdecimal() else SEQ_MAX
         found: list[tuple[int, Batch]] = []
         while len(found) <= limit:
             with self.intake.reading() as db:
