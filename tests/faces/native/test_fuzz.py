@@ -1,6 +1,7 @@
 """The running face held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
 
 import os
+import zlib
 
 import pytest
 import schemathesis
@@ -51,7 +52,7 @@ def held(gate):
 
 def _hold(gate, held, case):
     client, batch = held
-    if "batch" in case.path_parameters and hash(str(case.query)) % 2:
+    if "batch" in case.path_parameters and zlib.crc32(repr(case.query).encode()) % 2:
         case.path_parameters["batch"] = batch
     headers = {"Authorization": f"Bearer {client.secret}"}
     wait = case.query.get("wait")
