@@ -92,7 +92,7 @@ def load(short: bool) -> Iterator[Figure]:
             with Gate() as gate:
                 for name, sent, collection in (("fresh", body, "a"), ("again", body, "a"), ("bad", spoilt, "b")):
                     seconds, document = gate.load(sent, collection=collection)
-                    assert document["total"] == count, document
+                    assert document["counts"]["total"] == count, document
                     rates[name].append(count / seconds)
     fresh, again, bad, top = (statistics.median(rates[name]) for name in ("fresh", "again", "bad", "ceiling"))
     detail = f"{fresh:,.0f} products/s; ceiling {top:,.0f}"
@@ -111,7 +111,7 @@ def memory(short: bool) -> Iterator[Figure]:
                 document = gate.finish(
                     gate.submit(_packed(body) if packing else body, media=media, packing=packing), poll_seconds=0.2
                 )
-                detail = f"{document['total']:,} records, {document['state']}"
+                detail = f"{document['counts']['total']:,} records, {document['state']}"
                 for process, most in (("api", 120.0), ("worker", 400.0)):
                     what = f"{size_mb} MB {name}: peak RSS of {process}, MB"
                     yield Figure(what, gate.peaks[process], most, False, detail)

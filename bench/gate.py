@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -83,15 +84,15 @@ class Gate:
             raise RuntimeError(answer.text)
         return str(answer.json()["id"])
 
-    def finish(self, batch: str, *, poll_seconds: float = 0.02) -> dict[str, object]:
+    def finish(self, batch: str, *, poll_seconds: float = 0.02) -> dict[str, Any]:
         """The batch's document once it has ended."""
         while True:
-            document: dict[str, object] = self.client.get(f"/v1/batches/{batch}").json()
+            document: dict[str, Any] = self.client.get(f"/v1/batches/{batch}").json()
             if document["state"] in ("finished", "cancelled", "broken"):
                 return document
             time.sleep(poll_seconds)
 
-    def load(self, body: bytes, **query: str) -> tuple[float, dict[str, object]]:
+    def load(self, body: bytes, **query: str) -> tuple[float, dict[str, Any]]:
         """Seconds from the first byte sent to finished, and the document."""
         begin = time.perf_counter()
         document = self.finish(self.submit(body, **query))
