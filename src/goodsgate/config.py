@@ -64,7 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     inflate_ratio_max: Count = 500
     unpacked_bytes_max: Bytes = 1024**4
     xlsx_bytes_max: Bytes = 64 * 1024**2
-    xlsx_unpacked_bytes_max: Bytes = 512 * 1024**2
+    xlsx_unpacked_bytes_max: Bytes = 128 * 1024**2
     depth_max: Annotated[int, Meta(ge=2, le=100)] = 16
     """Nesting of a record."""
     issues_per_record_max: Count = 100

@@ -23,8 +23,10 @@ class Opened:
         self.exhausted = False
         """The stretch last taken was the last one."""
         self._shape: Shape | None = None
-        # What is known of the file before its first record was already told by the portion that is settled.
-        self._told = len(self._source.notices) if work.portions else 0
+        self._told = 0
+        """Of the source's notices, those in the store or on their way there."""
+        self._before = _notices(store, work) if work.portions else []
+        """A source that is read again says again what earlier portions told."""
         self._header_notices: list[Issue] = []
 
     def take(self) -> Stretch | None:
@@ -51,7 +53,8 @@ class Opened:
 
     def dress(self, portion: Portion) -> Portion:
         """The portion with what the batch keeps of the file: shape and notices, told once each."""
-        notices = [*self._header_notices, *self._source.notices[self._told :]]
+        fresh = [told for told in self._source.notices[self._told :] if told not in self._before]
+        notices = [*self._header_notices, *fresh]
         first = self.work.mapping is None and self._shape is not None and self.work.round_kind is RoundKind.SUBMISSION
         if not notices and not first:
             return portion
@@ -73,6 +76,12 @@ class Opened:
         if stopped is None:
             return State.FINISHED, []
         return (State.BROKEN if self.work.round_kind is RoundKind.SUBMISSION else State.FINISHED), [stopped]
+
+
+def _notices(store: Store, work: Work) -> list[Issue]:
+    """What was already said of the file as a whole."""
+    first = store.findings(work.merchant, work.batch, after=-1, limit=1)
+    return first[0].issues if first and first[0].number == 0 else []
 
 
 def after(work: Work, portion: Portion) -> Work:

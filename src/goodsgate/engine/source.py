@@ -104,11 +104,14 @@ class PayloadSource:
 
     def stretches(self) -> Iterator[Stretch]:
         """Blocks as the reader gives them."""
-        for block in self._reader.blocks(skip=self._skip):
-            yield Stretch(
-                lines=block.lines, rows=block.rows, places=block.places, unreadable=block.unreadable,
-                bytes_done=block.bytes_done,
-            )
+        return map(_stretch_of, self._reader.blocks(skip=self._skip))  # a loop would keep two blocks alive
+
+
+def _stretch_of(block: formats.Block) -> Stretch:
+    return Stretch(
+        lines=block.lines, rows=block.rows, places=block.places, unreadable=block.unreadable,
+        bytes_done=block.bytes_done,
+    )
 
 
 class FixSource(PayloadSource):

@@ -15,6 +15,7 @@ from goodsgate.config import Config
 from goodsgate.engine import portion as portions
 from goodsgate.engine.apply import CANCELLED, DELETED, Shelf, apply, find_twins
 from goodsgate.engine.check import Judged, Rules, judge
+from goodsgate.engine.lease import Heartbeat
 from goodsgate.engine.opened import Opened
 from goodsgate.engine.source import Stretch
 from goodsgate.model import crash
@@ -48,6 +49,7 @@ class Worker:
         self._faults: dict[tuple[str, str, int], int] = {}
         self._stop = threading.Event()
         self._swept = time.monotonic()
+        self._heartbeat = Heartbeat(store, lease_seconds=config.lease_seconds)
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; finishes the portion in hand."""
@@ -66,6 +68,7 @@ class Worker:
                 self._sweep()
             if not busy:
                 stop.wait(self._config.poll_seconds)
+        self._heartbeat.stop()
 
     def step(self) -> bool:
         """Claim and work once; False if there was nothing to do."""
@@ -78,7 +81,8 @@ class Worker:
             return False
         crash.point("claimed")
         try:
-            self._claimed(claim)
+            with self._heartbeat.keeping(claim):
+                self._claimed(claim)
         except LeaseLost:
             log.warning("lease lost", extra={"merchant": claim.merchant, "lane": claim.kind})
             for work in claim.works:
@@ -145,6 +149,7 @@ class Worker:
                 return True
             if renewal.waiting or self._stop.is_set():
                 return False
+            del stretch  # freed before the next is made
 
     def _open(self, work: Work) -> Opened:
         name = _name(work)

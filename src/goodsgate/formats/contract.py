@@ -35,7 +35,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     unpacked_bytes_max: int = 1024**4
     xlsx_bytes_max: int = 64 * 1024 * 1024
     """An XLSX is a random-access format: it is read whole."""
-    xlsx_unpacked_bytes_max: int = 512 * 1024 * 1024
+    xlsx_unpacked_bytes_max: int = 128 * 1024 * 1024
 
 
 class Block(msgspec.Struct, kw_only=True):

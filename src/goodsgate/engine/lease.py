@@ -1,0 +1,54 @@
+"""Keeps the lease in hand alive beside the work, however long one stretch takes to read."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from goodsgate.store.contract import Claim, LeaseLost, Store, StoreError
+
+log = logging.getLogger(__name__)
+
+BEATS = 3
+"""Renewals in the time of one lease."""
+
+
+class Heartbeat:
+    """One thread of a worker, which renews the claim that it is told to keep."""
+
+    def __init__(self, store: Store, *, lease_seconds: float) -> None:
+        self._store = store
+        self._lease_seconds = lease_seconds
+        self._claim: Claim | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def keeping(self, claim: Claim) -> Iterator[None]:
+        """Renew this claim while the block runs; a lease that is lost is found out by the next settle."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+            self._thread.start()
+        self._claim = claim
+        try:
+            yield
+        finally:
+            self._claim = None
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self._lease_seconds / BEATS):
+            claim = self._claim
+            if claim is None:
+                continue
+            try:
+                self._store.renew(claim, lease_seconds=self._lease_seconds)
+            except LeaseLost:
+                continue
+            except StoreError as fault:
+                log.warning("a lease could not be renewed, trying again", extra={"fault": repr(fault)})
