@@ -45,11 +45,11 @@ def test_what_a_page_says_happens(gate: Gate, page: Path, tmp_path: Path):
         # Variables and the working folder live on from one command to the next, as in a terminal.
         done = subprocess.run(
             ["bash", "-c", SESSION.format(state=state, command=step.command)], cwd=tmp_path, env=environment,
-            capture_output=True, text=True, check=False, timeout=STEP_SECONDS_MAX,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=STEP_SECONDS_MAX,
         )
-        told = f"$ {step.command}\n{done.stdout}{done.stderr}"
+        told = f"$ {step.command}\n{done.stdout}"
         assert done.returncode == step.code, told
-        printed = iter((done.stdout + done.stderr).splitlines())
+        printed = iter(done.stdout.splitlines())
         for line in step.shown:
             known = line.strip() == "…" or any(_matches(line, actual) for actual in printed)
             assert known, f"{told}\nnot printed: {line}"

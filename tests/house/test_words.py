@@ -40,11 +40,13 @@ def test_nothing_of_one_machine_or_half_a_thought_is_kept(forbidden):
 
 
 def test_a_silenced_rule_says_why():
-    """`# noqa: RULE - reason` and `# type: ignore[rule] - reason`; bare ones hide what they were not meant to."""
+    """`# noqa: RULE - reason` and `# type: ignore[rule]  # reason`; types are checked in the package alone."""
     found = []
     for name, text in _texts():
         for number, line in enumerate(text.splitlines(), 1):
             silenced = SILENCED.search(line) if name.endswith(".py") else None
+            if silenced and silenced[1] == "type: ignore" and not name.startswith("src/"):
+                continue
             if silenced and not REASON.match(silenced["rest"]):
                 found.append(f"{name}:{number}: {line.strip()}")
     assert not found

@@ -130,7 +130,11 @@ def settle_shape(kind: Kind, policy: Policy, *, columns: list[str] | None, sampl
                  ) -> tuple[Shape, list[Issue]]:
     """The shape of a new batch, and what is to be said of its header."""
     names = list(dict.fromkeys(columns)) if columns is not None else _member_names(sample)
-    mapping = {name: list(ours) for name, ours in policy.mapping.items() if name in set(names)}
+    known = set(names)
+    mapping = {
+        name: [fields.resolve(target, kind) or target for target in ours]
+        for name, ours in policy.mapping.items() if name in known
+    }
     taken = {target for targets in mapping.values() for target in targets}
     resolved = {name: fields.resolve(name, kind) for name in names if name not in mapping and name not in RESERVED}
     taken.update(name for name, field in resolved.items() if field == name)
