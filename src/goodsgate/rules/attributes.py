@@ -1,0 +1,173 @@
+"""The attributes of a product, and what its category asks of them.
+
+The category's demands are reference data of the merchant, inherited from the categories above. A demand is met by a
+member of ``attributes``, by the product's own field of that name (``color``, ``size`` …), or by every variant.
+"""
+
+import re
+
+from goodsgate.model.fields import ATTRIBUTE_CHARACTERS_MAX, Field
+from goodsgate.model.issue import issue
+from goodsgate.rules.reference import Demand, Demands
+from goodsgate.rules.terms import Found, Rule, Terms, pointer, wrong_type
+from goodsgate.rules.wording import CONTROL, damage
+
+_NUMBER_UNIT = re.compile(r"(-?\d{1,15}(?:\.\d{1,9})?)(?:\s*([^\d\s].{0,19}))?", re.ASCII)
+_BOOLEANS = frozenset({"true", "false", "yes", "no"})
+ALLOWED_SHOWN_MAX = 20
+NOTHING: dict[str, object] = {}
+TOO_LONG = f"at most {ATTRIBUTE_CHARACTERS_MAX} characters"
+_SPELLED_TYPES = {"text": "text", "number": "a number", "integer": "a whole number", "boolean": "yes or no"}
+
+
+def attributes(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
+    """An object; its texts are looked at as all wording is, at most 1,000 characters each."""
+
+    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+        if not isinstance(value, dict):
+            wrong_type(value, path, found, expected="an object")
+            return
+        for name, inner in value.items():
+            if isinstance(inner, str):
+                _wording(inner, (path, name, ""), terms, found)
+            elif isinstance(inner, list):
+                for at, entry in enumerate(inner):
+                    if isinstance(entry, str):
+                        _wording(entry, (path, name, f"/{at}"), terms, found)
+
+    return rule
+
+
+def _wording(text: str, place: tuple[str, str, str], terms: Terms, found: Found) -> None:
+    if terms.calm and text and text == text.strip() and len(text) <= ATTRIBUTE_CHARACTERS_MAX:
+        return
+    path = pointer(place[0], place[1]) + place[2]
+    if len(text) > ATTRIBUTE_CHARACTERS_MAX:
+        found.append(issue("text_too_long", path, value=text, expected=TOO_LONG))
+    damage(text, path, terms, found, control=CONTROL)
+
+
+def demanded(record: dict[str, object], demands: Demands, terms: Terms, found: Found, *, category: str | None,
+             whole: bool) -> None:
+    """Add where a product does not meet its category's demands; ``whole``: what is missing counts."""
+    if not demands or terms.doubt is None:
+        return
+    own = record.get("attributes")
+    given = own if isinstance(own, dict) else NOTHING
+    listed = record.get("variants")
+    variants = listed if isinstance(listed, list) else []
+    holding = [
+        (at, variant) for at, variant in enumerate(variants)
+        if isinstance(variant, dict) and ("attributes" in variant or not demands.keys().isdisjoint(variant))
+    ]
+    for name, demand in demands.items():
+        value = _given(given, record, name)
+        if value is not None and not _plainly_meets(value, demand):
+            _meets(value, _path(given, name), demand, terms, found)
+        told = 0
+        for at, variant in holding:
+            inner = variant.get("attributes")
+            below = inner if isinstance(inner, dict) else NOTHING
+            held = _given(below, variant, name)
+            if held is None:
+                continue
+            told += 1
+            if not _plainly_meets(held, demand):
+                _meets(held, f"/variants/{at}{_path(below, name)}", demand, terms, found)
+        if value is None and demand.required and whole and not (variants and told == len(variants)):
+            found.append(issue("attribute_missing", pointer("/attributes", name), severity=terms.doubt,
+                               expected=category or "of every product"))
+
+
+def _given(attributes: dict[str, object], record: dict[str, object], name: str) -> object:
+    """The attribute, or the record's own member of that name; an empty text is no value."""
+    value = attributes.get(name)
+    if value is None or value == "":
+        value = record.get(name)
+    return None if value == "" else value
+
+
+def _path(attributes: dict[str, object], name: str) -> str:
+    value = attributes.get(name)
+    return pointer("", name) if value is None or value == "" else pointer("/attributes", name)
+
+
+def _plainly_meets(value: object, demand: Demand) -> bool:
+    """The commonest case at once: a text, one of those allowed."""
+    return demand.expected == "text" and isinstance(value, str) and (not demand.allowed or value in demand.allowed)
+
+
+def meets(value: object, demand: Demand, terms: Terms) -> bool:
+    """Whether one value does what is demanded of it."""
+    found: Found = []
+    _meets(value, "", demand, terms, found)
+    return not found
+
+
+def _meets(value: object, path: str, demand: Demand, terms: Terms, found: Found) -> None:
+    if isinstance(value, list):
+        for at, entry in enumerate(value):
+            _meets_one(entry, f"{path}/{at}", demand, terms, found)
+    else:
+        _meets_one(value, path, demand, terms, found)
+
+
+def _meets_one(value: object, path: str, demand: Demand, terms: Terms, found: Found) -> None:
+    if demand.expected in ("number", "integer"):
+        _meets_number(value, path, demand, terms, found)
+        return
+    text, boolean = isinstance(value, str), isinstance(value, bool)
+    if (demand.expected == "text" and not text) or (
+        demand.expected == "boolean" and not boolean and not (text and value in _BOOLEANS)
+    ):
+        found.append(issue("attribute_type", path, value=value, expected=_SPELLED_TYPES[demand.expected],
+                           severity=terms.doubt))
+    elif demand.allowed and _spelled(value) not in demand.allowed:
+        _not_allowed(value, path, demand, terms, found)
+
+
+def _spelled(value: object) -> str:
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _not_allowed(value: object, path: str, demand: Demand, terms: Terms, found: Found) -> None:
+    shown = sorted(demand.allowed)
+    expected = ", ".join(shown[:ALLOWED_SHOWN_MAX]) + (", …" if len(shown) > ALLOWED_SHOWN_MAX else "")
+    found.append(issue("attribute_not_allowed", path, value=value, expected=expected,
+                       suggestion=demand.near.nearest(_spelled(value)), severity=terms.doubt))
+
+
+def _meets_number(value: object, path: str, demand: Demand, terms: Terms, found: Found) -> None:
+    number, unit = _number(value)
+    expected = _SPELLED_TYPES[demand.expected] + (f" of {demand.unit}" if demand.unit else "")
+    if number is None or (demand.expected == "integer" and not number.is_integer()):
+        suggestion = value.replace(",", ".") if isinstance(value, str) and value.count(",") == 1 else None
+        if suggestion is not None and _number(suggestion)[0] is None:
+            suggestion = None
+        found.append(issue("attribute_type", path, value=value, expected=expected, suggestion=suggestion,
+                           severity=terms.doubt))
+        return
+    if unit and unit != demand.unit:
+        known = unit.casefold() == demand.unit.casefold() and demand.unit
+        found.append(issue("attribute_unit", path, value=value, expected=demand.unit or "none",
+                           suggestion=f"{number:g} {demand.unit}" if known else None, severity=terms.doubt))
+        return
+    if demand.allowed and _spelled(value) not in demand.allowed:
+        _not_allowed(value, path, demand, terms, found)
+    low, high = demand.minimum, demand.maximum
+    if (low is not None and number < low) or (high is not None and number > high):
+        found.append(issue("attribute_out_of_range", path, value=value, severity=terms.doubt,
+                           expected=f"{'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'}"))
+
+
+def _number(value: object) -> tuple[float | None, str]:
+    """The number and unit of an attribute: a number, a text such as ``1400 W``, or an object of value and unit."""
+    if isinstance(value, dict):
+        unit = value.get("unit")
+        return _number(value.get("value"))[0], unit if isinstance(unit, str) else ""
+    if isinstance(value, str):
+        parts = _NUMBER_UNIT.fullmatch(value)
+        return (float(parts[1]), parts[2] or "") if parts else (None, "")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value), ""
+    return None, ""

@@ -1,0 +1,231 @@
+"""Documents in, keys, versions and issues out."""
+
+import json
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, NoReturn
+
+import msgspec
+import orjson
+
+from goodsgate.model.batch import Kind, Policy, Verb
+from goodsgate.model.catalogue import item_key
+from goodsgate.model.issue import Issue, issue
+from goodsgate.rules.forms import DEPTH, Form
+from goodsgate.rules.moments import EPOCH, MICROSECOND
+from goodsgate.rules.record import Record, judge, key_of, version_of
+from goodsgate.rules.reference import Reference
+from goodsgate.rules.spotless import Looks, PriceLooks, StockLooks, is_dirty
+from goodsgate.rules.spotless_product import ProductLooks
+from goodsgate.rules.terms import terms_of
+
+log = logging.getLogger(__name__)
+
+CLUSTER = 16
+"""Documents whose bytes are looked at together; few enough that one odd record makes little work for its neighbours."""
+
+_LOOKS: dict[Kind, type[Looks]] = {Kind.PRODUCT: ProductLooks, Kind.PRICE: PriceLooks, Kind.STOCK: StockLooks}
+
+
+class Unreadable(Exception):
+    """A document is no record; carries the issue that says why."""
+
+    def __init__(self, told: Issue) -> None:
+        super().__init__(told.code)
+        self.issue = told
+
+
+class Checked(msgspec.Struct):
+    """What is known of documents after the rules; the lists have an entry for each document, in their order."""
+
+    keys: list[str | None]
+    """None where the record has no key that could be held; its issues say why."""
+    versions: list[int | None]
+    verbs: list[Verb | None] | None
+    """What the records themselves ask for; None if none of them does."""
+    issues: dict[int, list[Issue]]
+    """Index → errors and warnings; an index that is absent is spotless."""
+
+
+class Checker:
+    """Compiled rules for one kind under one policy; keeps what it learns of a feed, is not for several threads."""
+
+    def __init__(
+        self, kind: Kind, policy: Policy, reference: Reference, *, issues_per_record_max: int, depth_max: int,
+    ) -> None:
+        self.kind = kind
+        self.verb = policy.verb
+        self._terms = terms_of(policy, reference)
+        self._calm = msgspec.structs.replace(self._terms, calm=True)
+        self._issues_max = issues_per_record_max
+        self._depth_max = depth_max
+        self._form = Form(kind)
+        self._looks = _LOOKS[kind](self._terms, policy.verb, self._form)
+        self._keyed = kind is Kind.PRODUCT
+        if depth_max < DEPTH:
+            self._form.refuse_all()
+
+    def check(self, documents: Sequence[bytes]) -> Checked:
+        """Look at documents (JSON objects in our field names); never raises for what they hold."""
+        checked = Checked([], [None] * len(documents), None, {})
+        for first, cluster in _clusters(documents):
+            self._check_cluster(cluster, first, checked)
+        return checked
+
+    def _check_cluster(self, cluster: Sequence[bytes], first: int, checked: Checked) -> None:
+        keys = checked.keys
+        dirty = is_dirty(b"".join(cluster))
+        looks, decode, spotless, keyed = self._looks, self._form.decode, self._looks.spotless, self._keyed
+        for at, document in enumerate(cluster, first):
+            try:
+                record = decode(document)
+                good = (not dirty or looks.acquits(document, record)) and spotless(record)
+            except msgspec.ValidationError as fault:
+                good = False
+                if "unknown field" in str(fault):
+                    self._learn(document)
+                    decode = self._form.decode
+            except Exception:  # whatever a form or a look trips over, the rules tell the truth
+                good = False
+            if not good:
+                self._examine(document, at, checked)
+                continue
+            keys.append(record.id if keyed else item_key(record.id, record.location))
+            if record.version_number is not None:
+                checked.versions[at] = record.version_number
+            elif record.observed_at is not None:
+                checked.versions[at] = (record.observed_at - EPOCH) // MICROSECOND
+            if record.verb is not None:
+                _note_verb(checked, at, record.verb)
+
+    def _learn(self, document: bytes) -> None:
+        """Take in the members of a record that has new ones, if it can be read."""
+        try:
+            record = orjson.loads(document)
+        except orjson.JSONDecodeError:
+            return
+        if self._form.learn(record):
+            self._looks.refit()
+
+    def _examine(self, document: bytes, at: int, checked: Checked) -> None:
+        """Apply every rule to one document; what goes wrong with it stays with it."""
+        key = None
+        try:
+            record = read(document, depth_max=self._depth_max)
+            told: list[Issue] = []
+            verb = self._verb_of(record, told, at, checked)
+            told += judge(record, self.kind, verb, self._terms if is_dirty(document) else self._calm)
+            key = key_of(record, self.kind)
+            checked.versions[at] = version_of(record)
+        except Unreadable as unreadable:
+            told = [unreadable.issue]
+        except Exception:
+            name = secrets.token_hex(4)
+            log.exception("fault %s in the rules for a %s of %d bytes", name, self.kind, len(document))
+            told = [issue("internal_fault", value=name)]
+        checked.keys.append(key)
+        if told:
+            checked.issues[at] = self._cut(told)
+
+    def _verb_of(self, record: Record, told: list[Issue], at: int, checked: Checked) -> Verb:
+        named = record.get("_verb")
+        if named is None:
+            return self.verb
+        if not isinstance(named, str) or named not in _VERBS:
+            told.append(issue("verb_unknown", "/_verb", value=named, expected=", ".join(_VERBS)))
+            return self.verb
+        _note_verb(checked, at, _VERBS[named])
+        return _VERBS[named]
+
+    def _cut(self, told: list[Issue]) -> list[Issue]:
+        most = self._issues_max
+        if len(told) <= most:
+            return told
+        kept = sorted(told, key=lambda one: one.severity)[: max(1, most - 1)]  # errors first, else in their order
+        return [*kept, issue("issues_cut", value=len(told), expected=f"at most {most}")][:most]
+
+
+def checker(
+    kind: Kind, policy: Policy, reference: Reference, *, issues_per_record_max: int = 100, depth_max: int = 16,
+) -> Checker:
+    """Compile the rules for records of a kind under a policy.
+
+    ``issues_per_record_max`` (from 1) bounds what is told of one record, ``depth_max`` (from 2) its nesting, the record
+    itself counted.
+    """
+    return Checker(kind, policy, reference, issues_per_record_max=issues_per_record_max, depth_max=depth_max)
+
+
+def read(document: bytes, *, depth_max: int) -> Record:
+    """Decode one document; raises Unreadable with the issue that says why it is no record.
+
+    Where a member comes twice the last one counts, as for every common reader (RFC 8259, section 4, leaves it open).
+    """
+    try:
+        record = orjson.loads(document)
+    except orjson.JSONDecodeError as fault:
+        record = _read_again(document, fault, depth_max)
+    if not isinstance(record, dict):
+        raise Unreadable(issue("record_not_object", value=_TYPE_NAMES.get(type(record), "something else")))
+    if document.count(b"{") + document.count(b"[") > depth_max and _deeper(record, depth_max):
+        raise Unreadable(issue("line_too_deep", expected=f"at most {depth_max} levels"))
+    return record
+
+
+def _read_again(document: bytes, fault: orjson.JSONDecodeError, depth_max: int) -> Any:
+    """Tell why a document cannot be read, or read it all the same: JSON bounds no number, orjson does."""
+    if "depth" in fault.msg or "recursion" in fault.msg.lower():
+        raise Unreadable(issue("line_too_deep", expected=f"at most {depth_max} levels"))
+    if "infinity" in fault.msg:
+        try:
+            record = json.loads(document, parse_int=float, parse_constant=_refuse_constant)
+            json.dumps(record, ensure_ascii=False).encode()  # lone surrogates do not encode
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return record
+    raise Unreadable(issue("line_unreadable", value=_placed(document, fault)))
+
+
+def _placed(document: bytes, fault: orjson.JSONDecodeError) -> str:
+    """What is wrong and where: the column from 1, in bytes of UTF-8 where the text itself is broken."""
+    try:
+        document.decode()
+    except UnicodeDecodeError as broken:
+        return f"not UTF-8 at byte {broken.start + 1}"
+    return f"{fault.msg.split(': line ')[0]} at character {fault.pos + 1}"
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects are nested more than so many levels."""
+    if isinstance(value, dict):
+        inner: Any = value.values()
+    elif isinstance(value, list):
+        inner = value
+    else:
+        return False
+    return levels == 0 or any(_deeper(entry, levels - 1) for entry in inner if type(entry) in (dict, list))
+
+
+def _clusters(documents: Sequence[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    following = iter(documents)
+    for first in range(0, len(documents), CLUSTER):
+        yield first, list(islice(following, CLUSTER))
+
+
+def _note_verb(checked: Checked, at: int, verb: Verb) -> None:
+    if checked.verbs is None:
+        checked.verbs = [None] * len(checked.versions)
+    checked.verbs[at] = verb
+
+
+_VERBS: dict[str, Verb] = {verb.value: verb for verb in Verb}
+_TYPE_NAMES: dict[type, str] = {
+    list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false", type(None): "null",
+}

@@ -1,0 +1,63 @@
+"""Values from a short list, and yes or no.
+
+Source: Google Merchant product data specification, the supported values of each field.
+"""
+
+import re
+
+from rapidfuzz import fuzz, process
+
+from goodsgate.model.fields import Field
+from goodsgate.model.issue import issue
+from goodsgate.rules.terms import Found, Rule, Terms, wrong_type
+from goodsgate.rules.wording import repeated
+
+NEAR_ENOUGH = 70
+_SPACING = re.compile(r"[\s_\-]+")
+YES_NO = ("yes", "no", "true", "false")
+
+
+def choice(field: Field) -> Rule:
+    """One of the field's choices; lists of them where the field is repeated."""
+    one = _one_of(field.choices)
+    return repeated(field, one) if field.repeated else one
+
+
+def yes_no(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
+    """True or false of JSON, or yes, no, true or false as text."""
+    spelled = _one_of(YES_NO)
+
+    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+        if not isinstance(value, bool):
+            spelled(value, path, terms, found)
+
+    return rule
+
+
+def _one_of(choices: tuple[str, ...]) -> Rule:
+    known = frozenset(choices)
+    folded = {_fold(choice): choice for choice in choices}
+    expected = ", ".join(choices)
+
+    def rule(value: object, path: str, terms: Terms, found: Found) -> None:  # noqa: ARG001 - all rules are called alike
+        if not isinstance(value, str):
+            wrong_type(value, path, found, expected="text")
+            return
+        if value in known:
+            return
+        if not value.strip():
+            found.append(issue("text_empty", path, value=value))
+            return
+        wrong = _fold(value[:100])
+        if wrong in folded and len(value) <= 100:
+            found.append(issue("value_spelling", path, value=value, suggestion=folded[wrong]))
+            return
+        near = process.extractOne(wrong, folded.keys(), scorer=fuzz.ratio, score_cutoff=NEAR_ENOUGH)
+        found.append(issue("value_not_allowed", path, value=value, expected=expected,
+                           suggestion=folded[near[0]] if near else None))
+
+    return rule
+
+
+def _fold(text: str) -> str:
+    return _SPACING.sub("", text.casefold())

@@ -1,0 +1,52 @@
+"""Currencies in use, their decimals, and the symbols that stand for them.
+
+Source: ISO 4217, by way of the Unicode CLDR that babel carries. Where CLDR leaves out the minor unit because nobody
+mints it (a shop in Belgrade still writes 199.99), ISO 4217's number of decimals counts.
+"""
+
+from babel import Locale
+from babel.core import get_global
+from babel.numbers import get_currency_precision
+
+ISO_DECIMALS = {
+    "AFN": 2, "ALL": 2, "IQD": 3, "IRR": 2, "KPW": 2, "LAK": 2, "LBP": 2, "MGA": 2, "MMK": 2, "RSD": 2, "SOS": 2,
+    "SYP": 2, "YER": 2,
+}
+
+
+def _in_use() -> list[str]:
+    histories = get_global("territory_currencies").values()
+    return sorted({code for history in histories for code, _, end, tender in history if tender and end is None})
+
+
+DECIMALS: dict[str, int] = {code: ISO_DECIMALS.get(code, get_currency_precision(code)) for code in _in_use()}
+"""Code of every currency that is legal tender somewhere → digits behind the decimal mark."""
+
+_ENGLISH = Locale("en")
+
+NAMES: dict[str, str] = {code: str(_ENGLISH.currencies[code]) for code in DECIMALS}
+
+SYMBOLS: dict[str, str] = {
+    **{symbol: code for code, symbol in _ENGLISH.currency_symbols.items() if code in DECIMALS and symbol != code},
+    "zł": "PLN", "Kč": "CZK", "Ft": "HUF", "lei": "RON", "₺": "TRY", "₴": "UAH", "₽": "RUB", "Fr.": "CHF", "US$": "USD",
+    "RM": "MYR", "฿": "THB", "R": "ZAR",
+}
+"""Symbol → the currency it means where nothing else is said."""
+
+SHARED_SYMBOLS: dict[str, frozenset[str]] = {
+    "$": frozenset({"USD", "AUD", "CAD", "NZD", "MXN", "HKD", "SGD", "ARS", "CLP", "COP", "TWD", "BMD", "XCD"}),
+    "¥": frozenset({"JPY", "CNY"}),
+    "£": frozenset({"GBP", "GIP", "FKP", "SHP", "EGP"}),
+    "kr": frozenset({"SEK", "NOK", "DKK", "ISK"}),
+    "kr.": frozenset({"SEK", "NOK", "DKK", "ISK"}),
+}
+"""Symbol → currencies that people who use one of them write so."""
+
+
+def meant_by(sign: str, currency: str | None) -> str | None:
+    """The currency that a symbol or a code in any case stands for, beside the one that is expected; None if unknown."""
+    if currency is not None and currency in SHARED_SYMBOLS.get(sign, ()):
+        return currency
+    if sign.upper() in DECIMALS:
+        return sign.upper()
+    return SYMBOLS.get(sign) or SYMBOLS.get(sign.replace("\u202f", " "))

@@ -1,0 +1,39 @@
+"""Check digits of GTINs, by table."""
+
+_WEIGHTED: dict[str, int] = {
+    f"{number:04d}": sum(int(digit) * weight for digit, weight in zip(f"{number:04d}", (3, 1, 3, 1), strict=True))
+    for number in range(10_000)
+}
+"""Four digits at a place where the first weighs three → their weighted sum."""
+
+GTIN_LENGTHS = (8, 12, 13, 14)
+
+
+def is_gtin(text: str) -> bool:
+    """Whether these are 8, 12, 13 or 14 ASCII digits of which the last is the check digit.
+
+    GS1 General Specifications, section 7.9 (standard check digit calculations): weights 3 and 1 in turn from the
+    right, starting with 3 on the digit left of the check digit; the sum with the check digit is a multiple of ten.
+    """
+    length = len(text)
+    if length == 13:
+        text = "0" + text
+        length = 14
+    try:
+        if length == 14:
+            return (
+                _WEIGHTED[text[:4]] + _WEIGHTED[text[4:8]] + _WEIGHTED[text[8:12]] + _WEIGHTED[text[12:] + "00"]
+            ) % 10 == 0
+        if length == 12:
+            return (_WEIGHTED[text[:4]] + _WEIGHTED[text[4:8]] + _WEIGHTED[text[8:]]) % 10 == 0
+        if length == 8:
+            return (_WEIGHTED[text[:4]] + _WEIGHTED[text[4:]]) % 10 == 0
+    except KeyError:
+        return False
+    return False
+
+
+def check_digit(body: str) -> str:
+    """The check digit that belongs behind these digits."""
+    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(body)))
+    return str(-total % 10)

@@ -1,0 +1,186 @@
+"""A merchant's reference data, compiled once for many records."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, Self
+
+import msgspec
+
+from goodsgate.model.catalogue import Entry
+from goodsgate.rules.lookups import Names
+
+PATH_SEPARATOR = " > "
+"""Between the names of a category's full path, as in Google's product taxonomy."""
+DEPTH_MAX = 50
+"""Generations of categories looked through; a parent that is its own ancestor ends there."""
+EVERY_CATEGORY = ""
+
+Expected = Literal["any", "text", "number", "integer", "boolean"]
+_EXPECTED: dict[str, Expected] = {
+    "text": "text", "string": "text", "str": "text", "enum": "text",
+    "number": "number", "decimal": "number", "float": "number",
+    "integer": "integer", "int": "integer", "boolean": "boolean", "bool": "boolean",
+}
+
+
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
+    """What a category asks of one attribute of its products."""
+
+    name: str
+    expected: Expected = "any"
+    required: bool = False
+    allowed: frozenset[str] = frozenset()
+    """Texts, or numbers as text; empty: any."""
+    unit: str = ""
+    """Of numbers; a number without a unit is in this one."""
+    minimum: float | None = None
+    maximum: float | None = None
+    near: Names
+
+
+Demands = Mapping[str, Demand]
+NO_DEMANDS: Demands = {}
+
+
+class Reference:
+    """Compiled look-ups. A kind with no entries is None and is not checked."""
+
+    def __init__(
+        self, *, brand: Names | None, category: Names | None, location: Names | None, tax_rule: Names | None,
+        hs_code: Names | None, parents: Mapping[str, str], demands: Mapping[str, dict[str, Demand]],
+    ) -> None:
+        self.brand = brand
+        self.category = category
+        self.location = location
+        self.tax_rule = tax_rule
+        self.hs_code = hs_code
+        self._parents = parents
+        self._own = demands
+        self._inherited: dict[str, Demands] = {}
+
+    @classmethod
+    def build(cls, entries: Mapping[str, Iterable[Entry]]) -> Self:
+        """Compile the entries of each kind; kinds that are absent or empty are not checked."""
+        listed = {kind: list(rows) for kind, rows in entries.items()}
+        categories = listed.get("category", [])
+        category = _categories(categories) if categories else None
+        return cls(
+            brand=_named(listed.get("brand", [])),
+            category=category,
+            location=_coded(listed.get("location", [])),
+            tax_rule=_coded(listed.get("tax_rule", [])),
+            hs_code=_coded(listed.get("hs_code", [])),
+            parents={entry.code: entry.parent for entry in categories if entry.parent},
+            demands=_demands(listed.get("attribute", []), category),
+        )
+
+    def demands(self, category: str | None) -> Demands:
+        """By attribute, what a category (by code or path) and its ancestors ask; the nearest generation wins."""
+        if not self._own:
+            return NO_DEMANDS
+        code = self.demanding(category)
+        known = self._inherited.get(code)
+        if known is None:
+            known = self._inherited[code] = self._inherit(code)
+        return known
+
+    def demanding(self, category: str | None) -> str:
+        """The code under which the demands on a category's products are known: its own, or that of every category."""
+        codes = self._own if self.category is None else self.category.codes
+        if not category or category not in codes:
+            return EVERY_CATEGORY
+        return category if self.category is None else self.category.codes[category]
+
+    def _inherit(self, category: str) -> Demands:
+        code: str | None = category
+        inherited: dict[str, Demand] = {}
+        for _ in range(DEPTH_MAX):
+            if not code:
+                break
+            inherited = {**self._own.get(code, {}), **inherited}
+            code = self._parents.get(code)
+        return {**self._own.get(EVERY_CATEGORY, {}), **inherited}
+
+
+def _named(entries: list[Entry]) -> Names | None:
+    """Looked up by code or by name."""
+    if not entries:
+        return None
+    codes = {entry.name: entry.code for entry in entries if entry.name}
+    codes.update({entry.code: entry.code for entry in entries})
+    return Names(codes)
+
+
+def _coded(entries: list[Entry]) -> Names | None:
+    """Looked up by code alone; a name says which code was meant."""
+    if not entries:
+        return None
+    return Names(
+        {entry.code: entry.code for entry in entries}, {entry.name: entry.code for entry in entries if entry.name}
+    )
+
+
+def _categories(entries: list[Entry]) -> Names:
+    """Looked up by code or full path; a name that only one category has says which was meant."""
+    rows = {entry.code: entry for entry in entries}
+    codes: dict[str, str] = {}
+    hints: dict[str, str] = {}
+    shared: set[str] = set()
+    for entry in entries:
+        path = PATH_SEPARATOR.join(_ancestry(entry, rows))
+        codes[path] = entry.code
+        leaf = entry.name or entry.code
+        if hints.setdefault(leaf, path) != path:
+            shared.add(leaf)
+    codes.update({code: code for code in rows})
+    return Names(codes, {leaf: path for leaf, path in hints.items() if leaf not in shared})
+
+
+def _ancestry(entry: Entry, rows: dict[str, Entry]) -> list[str]:
+    names: list[str] = []
+    at: Entry | None = entry
+    while at is not None and len(names) < DEPTH_MAX:
+        names.append(at.name or at.code)
+        at = rows.get(at.parent) if at.parent else None
+    return names[::-1]
+
+
+def _demands(entries: list[Entry], category: Names | None) -> dict[str, dict[str, Demand]]:
+    """By category code; an attribute whose code names no category is asked of every product."""
+    demands: dict[str, dict[str, Demand]] = {}
+    same: dict[tuple[str, bytes], Demand] = {}  # thousands of categories ask the same
+    for entry in entries:
+        below, _, name = entry.code.rpartition("/")
+        owner = entry.parent or below
+        code = category.codes.get(owner, owner) if category else owner
+        content = (name, msgspec.json.encode(entry.data))
+        if content not in same:
+            same[content] = _demand(name, entry.data)
+        demands.setdefault(code, {})[name] = same[content]
+    return demands
+
+
+def _demand(name: str, data: Mapping[str, object]) -> Demand:
+    allowed = data.get("allowed")
+    texts = allowed.split("|") if isinstance(allowed, str) else allowed if isinstance(allowed, list) else []
+    spelled = {_text(value) for value in texts}
+    return Demand(
+        name=name,
+        expected=_EXPECTED.get(str(data.get("type", "")).casefold(), "any"),
+        required=str(data.get("required", "")).casefold() in ("true", "yes", "1"),
+        allowed=frozenset(spelled - {""}),
+        unit=str(data.get("unit") or ""),
+        minimum=_number(data.get("minimum")),
+        maximum=_number(data.get("maximum")),
+        near=Names({text: text for text in sorted(spelled - {""})}),
+    )
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, int | float | str) and value != "" else None
+    except ValueError:
+        return None
