@@ -1,5 +1,6 @@
 """kill -9 of the API and of the worker at random moments while a client submits; nothing acknowledged is lost."""
 
+import json
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from goodsgate.model.batch import Batch
 from tests.crash.scene import ROOT
 from tests.make import product
 from tests.shop import Shop, ndjson
@@ -106,14 +108,22 @@ def test_random_kills(tmp_path: Path) -> None:
     sent = bodies()
     peace = Shop(tmp_path / "peace")
     expected = [peace.run(body) for body in sent]
-    shop = Shop(tmp_path, "acme")
-    shop.store.close()
     gate = Served(tmp_path)
+    try:
+        _disturb(gate, tmp_path, sent=sent, peace=peace, expected=expected)
+    finally:
+        gate.process.kill()
+        gate.process.wait()
+        peace.store.close()
+
+
+def _disturb(gate: Served, folder: Path, *, sent: list[bytes], peace: Shop, expected: list[Batch]) -> None:
+    """Send, kill, wait, compare."""
     added = subprocess.run(
-        [sys.executable, "-m", "goodsgate", "merchant", "key", "acme"], env=gate.environ, cwd=ROOT, check=True,
-        capture_output=True, text=True,
+        [sys.executable, "-m", "goodsgate", "merchant", "add", "acme", "--json"], env=gate.environ, cwd=ROOT,
+        check=True, capture_output=True, text=True,
     )
-    key = next(word for word in added.stdout.split() if word.startswith("gg_"))
+    key = json.loads(added.stdout)["key"]
     ids: list[str] = []
     sender = threading.Thread(
         target=lambda: ids.extend(submit(gate.url, key, number=n, body=body) for n, body in enumerate(sent))
@@ -125,7 +135,7 @@ def test_random_kills(tmp_path: Path) -> None:
         gate.kill("worker" if turn % 2 else "api")
     sender.join(60)
     assert len(ids) == len(sent)
-    after = type(shop)(tmp_path, "acme")
+    after = Shop(folder, "acme")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any(after.engine.batch("acme", one).outcome is None for one in ids):
         time.sleep(0.1)
@@ -136,4 +146,3 @@ def test_random_kills(tmp_path: Path) -> None:
         assert after.findings(one) == peace.findings(want.id)
     assert after.items() == peace.items()
     after.store.close()
-    peace.store.close()
