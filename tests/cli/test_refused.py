@@ -30,6 +30,13 @@ def test_a_wrong_key_is_3_and_says_how_to_give_one(gate: Gate, feed: Path):
     assert "unauthorized" in done.stderr
 
 
+def test_somebody_else_there_is_2(gate: Gate):
+    """A web page with status 200 is not a gate, and no traceback."""
+    done = gate.run("list", url=f"{gate.url}/docs/issues?")
+    assert done.returncode == 2
+    assert "is not a gate" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["watch", "report", "retry", "cancel"])
 def test_an_unknown_batch_is_3(gate: Gate, command: str):
     """With the code by which the gate calls it."""

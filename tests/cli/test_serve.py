@@ -1,7 +1,9 @@
 """Processes that fall, and processes that must not be left behind."""
 
 import os
+import re
 import signal
+import urllib.request
 from pathlib import Path
 
 from tests.cli.conftest import write_ndjson
@@ -61,6 +63,29 @@ def test_ctrl_c_and_sigterm_end_with_0_and_leave_nobody(tmp_path: Path):
         assert gate.process.wait(SETTLE_SECONDS) == 0
         gate.stop()
         assert not alive(worker)
+
+
+def test_ctrl_c_while_watching_leaves_the_batch_alone(tmp_path: Path):
+    """The code differs from that of a batch with rejected records, and says that nothing was stopped."""
+    gate = Gate(tmp_path, "--workers", "0")
+    try:
+        feed = write_ndjson(tmp_path / "feed.ndjson", [product(1)])
+        batch = gate.document("submit", str(feed), "--no-wait", code=0)
+        gate.environment |= {"GOODSGATE_URL": gate.url, "GOODSGATE_KEY": gate.key}
+        watching = gate.launch("watch", batch["id"])
+        assert within(SETTLE_SECONDS, lambda: _sessions(gate) == 1)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(SETTLE_SECONDS) == 130
+        watching.stdout.close()
+        assert gate.document("list", code=0)["state"] == "queued"
+    finally:
+        gate.stop()
+
+
+def _sessions(gate: Gate) -> int:
+    """Long polls and event streams that are open."""
+    with urllib.request.urlopen(f"{gate.url}/metrics") as answer:
+        return int(float(re.search(r"^goodsgate_sessions (\S+)", answer.read().decode(), re.M)[1]))
 
 
 def test_a_taken_port_is_told_in_one_line(tmp_path: Path):

@@ -3,6 +3,7 @@
 import functools
 import json
 import random
+import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from goodsgate import __version__
-from goodsgate.cli.exits import Refused, Unreachable, Unusable
+from goodsgate.cli.exits import Exit, Refused, Unreachable, Unusable
 
 if TYPE_CHECKING:
     import httpx
@@ -56,6 +57,9 @@ def with_gate(command: Callable[..., Any]) -> Callable[..., Any]:
         )
         try:
             return command(*args, gate=gate, **options)
+        except KeyboardInterrupt:
+            click.echo("Interrupted; what the gate has accepted goes on.", err=True)
+            sys.exit(Exit.INTERRUPTED)
         finally:
             gate.close()
 
@@ -123,9 +127,12 @@ class Gate:
         self._http.close()
 
     def ask(self, method: str, path: str, **sent: Any) -> Document:
-        """Ask and give back the JSON document; raises Refused and Unreachable."""
+        """Send a request as `send` does and give back the JSON document that answers it."""
         response = self.send(method, path, **sent)
-        document: Document = response.json() if response.content else {}
+        try:
+            document: Document = response.json()
+        except ValueError:
+            raise Unusable(f"what answers at {self.url} is not a gate") from None
         return document
 
     def send(

@@ -24,6 +24,8 @@ class Exit(IntEnum):
     """The deletions of a full feed are more than its share and wait to be confirmed."""
     UNSOUND = 7
     """`doctor` found something that has to be mended."""
+    INTERRUPTED = 130
+    """Ctrl-C; what the gate has accepted goes on."""
 
 
 class Unusable(click.ClickException):

@@ -40,10 +40,10 @@ def load(*, gate: Gate, kind: str, file: str, replace: bool, format: str | None)
     if format or source.format:
         params["format"] = format or source.format
     try:
-        loaded = gate.send(
+        loaded = gate.ask(
             "PUT", f"/v1/reference/{kind}", params=params, headers={"Content-Type": "application/octet-stream"},
             body=lambda: source.pieces(untold),
-        ).json()
+        )
     finally:
         source.close()
     click.echo(f"{loaded['entries']:,} entries of {loaded['kind']} are now held.")

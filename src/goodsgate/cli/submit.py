@@ -136,9 +136,9 @@ def send(
     headers = {"Idempotency-Key": f'"{key or uuid.uuid4()}"', "Content-Type": "application/octet-stream"}
     if source.bytes_total is not None:
         headers["Content-Length"] = str(source.bytes_total)
-    document: Document = gate.send(
+    document = gate.ask(
         "POST", path, params=params, headers=headers, body=lambda: source.pieces(sent), on_loss=lost,
-    ).json()
+    )
     progress.note(f"{source.name}: accepted as {document['id']}")
     return document
 
