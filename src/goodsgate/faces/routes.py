@@ -111,7 +111,7 @@ class Endpoint:
         except ClientDisconnect:
             return
         except Exception as fault:
-            response = self._refusal(fault, scope)
+            response = self.refusal(fault, scope)
             if not receiver.ended and response.status_code != 408:
                 await linger(response, receiver, send)
                 return
@@ -132,7 +132,8 @@ class Endpoint:
         response = await self.handlers[operation.id](call)
         return _headers_only(response) if method == "HEAD" else response
 
-    def _refusal(self, fault: Exception, scope: Scope) -> Response:
+    def refusal(self, fault: Exception, scope: Scope) -> Response:
+        """Word whatever was raised; what is no refusal is logged as a fault."""
         match fault:
             case Refusal():
                 refusal = fault
