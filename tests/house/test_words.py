@@ -9,7 +9,7 @@ from tests.house.source import TOP, kept_files
 
 MACHINE_PATHS = re.compile(r"(?<![\w.~$}/-])/(work|farm|root|home)/\w")
 REGISTRY_HOSTS = re.compile(r"https?://[^ ]*(pypi|pythonhosted|npmjs|debian)\.[a-z]+")
-UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b|NotImplementedError")
+UNFINISHED = re.compile(r"\b(TODO|FIXME)\b|# XXX|NotImplementedError")
 SILENCED = re.compile(r"# (noqa|type: ignore|pragma: no cover)(?P<rest>.*)$")
 REASON = re.compile(r"^(: ?[A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)*|\[[a-z-]+(, ?[a-z-]+)*\])\s+(–|-|#) ?\w.{5,}")
 OWN = "tests/house/test_words.py"

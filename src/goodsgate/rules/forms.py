@@ -32,7 +32,8 @@ DEPTH = 5
 """Nesting that a form can let pass: record, variants, variant, attributes, a list in them, and what is unknown."""
 
 _DATE = r"(?:20|19)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
-_MOMENT = rf"^{_DATE}T(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?(?:Z|[+-](?:0[0-9]|1[0-3]):?[0-5][0-9])\Z"
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
+_MOMENT = rf"{_DATE}T{_TIME}(?:Z|[+-](?:0[0-9]|1[0-3]):?[0-5][0-9])"
 
 Scalar = str | int | float | bool | None
 Inner = Scalar | list[Scalar] | dict[str, Scalar]
@@ -56,9 +57,9 @@ class Amount(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A price as an object."""
 
     value: Annotated[str, Meta(min_length=1, max_length=24)] | int | float | None = None
-    currency: Literal[tuple(DECIMALS)] | None = None  # type: ignore[valid-type]
+    currency: Literal[tuple(DECIMALS)] | None = None  # type: ignore[valid-type]  # made from a table
     amount: Annotated[str, Meta(min_length=1, max_length=24)] | int | float | None = None
-    currency_code: Literal[tuple(DECIMALS)] | None = None  # type: ignore[valid-type]
+    currency_code: Literal[tuple(DECIMALS)] | None = None  # type: ignore[valid-type]  # made from a table
 
 
 def _text(longest: int) -> Any:
@@ -87,18 +88,18 @@ def _one(field: Field) -> Any:
         units = "|".join(field.units)
         return Annotated[str, Meta(pattern=rf"^[1-3]?[0-9]?[0-9](?:\.[0-9]{{1,6}})? ?(?:{units})\Z")]
     if field.type == "moment":
-        return Annotated[str, Meta(pattern=_MOMENT)]
+        return Annotated[str, Meta(pattern=rf"^{_MOMENT}\Z")]
+    if field.type == "span":
+        return Annotated[str, Meta(pattern=rf"^{_MOMENT}/{_MOMENT}\Z")]
     if field.type == "attributes":
         text = _text(ATTRIBUTE_CHARACTERS_MAX)
-        return dict[str, text | int | float | bool | list[text] | None]  # type: ignore[valid-type]
-    if field.type == "any":
-        return Shallow
-    return None  # a span: its halves must be compared
+        return dict[str, text | int | float | bool | list[text] | None]  # type: ignore[valid-type]  # made from a table
+    return Shallow
 
 
 def _type(field: Field, variant: type) -> Any:
     if field.type == "variants":
-        return list[variant]  # type: ignore[valid-type]
+        return list[variant]  # type: ignore[valid-type]  # made from a table
     if field.name == "observed_at":
         return Annotated[datetime, Meta(tz=True)]
     if field.name == "version_number":
