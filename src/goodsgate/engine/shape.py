@@ -39,6 +39,8 @@ class Shape:
         for theirs, ours in mapping.items():
             for name in ours:
                 self._names.setdefault(name, theirs)
+        self._dug = [(theirs, theirs.split(".")) for theirs in mapping if "." in theirs] if columns is None else []
+        """JSON members that lie deeper: they are taken from there, and stay there."""
         self._plain, self._special = self._plan(columns) if columns is not None else ([], [])
 
     def _plan(self, columns: list[str]) -> tuple[list[str], list[tuple[str, list[tuple[str, ...]], bool]]]:
@@ -101,6 +103,11 @@ class Shape:
             else:
                 for target in targets:
                     _put(record, tuple(target.split(".")), value)
+        for name, path in self._dug:
+            found = None if name in members else _dig(members, path)
+            for target in self.mapping[name] if found is not None else ():
+                record.pop(target, None)  # what is named outright beats what has the name by chance
+                _put(record, tuple(target.split(".")), found)
         return encode(record)
 
     def column_of(self, path: str) -> str | None:
@@ -131,6 +138,8 @@ def settle_shape(kind: Kind, policy: Policy, *, columns: list[str] | None, sampl
     """The shape of a new batch, and what is to be said of its header."""
     names = list(dict.fromkeys(columns)) if columns is not None else _member_names(sample)
     known = set(names)
+    if columns is None:  # a dotted name reaches into a member; a column's dots are part of its name
+        known |= {name for name in policy.mapping if name.split(".", 1)[0] in known}
     mapping = {
         name: [fields.resolve(target, kind) or target for target in ours]
         for name, ours in policy.mapping.items() if name in known
@@ -205,6 +214,22 @@ def _convert(cell: str, path: tuple[str, ...], kind: Kind) -> object:
     if wanted == "list":
         return [part for part in (piece.strip() for piece in cell.split(",")) if part]
     return cell
+
+
+def _dig(members: Members, path: list[str]) -> object:
+    """The value below objects and lists, as the bytes it came in; None if there is none."""
+    value: object = members.get(path[0])
+    for step in path[1:]:
+        if not isinstance(value, msgspec.Raw):
+            return None
+        below = msgspec.json.decode(value, type=Members | list[msgspec.Raw] | str | float | bool | None)
+        if isinstance(below, dict):
+            value = below.get(step)
+        elif isinstance(below, list) and step.isdigit() and int(step) < len(below):
+            value = below[int(step)]
+        else:
+            return None
+    return value
 
 
 def _put(record: dict[str, object], path: tuple[str, ...], value: object) -> None:

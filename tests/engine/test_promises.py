@@ -1,0 +1,148 @@
+"""Fairness, faults of our own, and what happens when the store refuses."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goodsgate.engine import Worker
+from goodsgate.model.batch import Kind, Outcome, State
+from goodsgate.store.contract import Claim, Portion, StoreFull
+from tests.make import product, products
+from tests.shop import Shop
+
+
+class Failing:
+    """A store whose settle fails as told; everything else is the real one."""
+
+    def __init__(self, store: Any, *, poison: str = "", full_times: int = 0) -> None:
+        self._store = store
+        self._poison = poison
+        self._full_times = full_times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
+        """Fail on the poisonous key, as a bug of ours would."""
+        if self._full_times:
+            self._full_times -= 1
+            raise StoreFull("no room")
+        if any(write.key == self._poison for portion in portions for write in portion.writes):
+            raise RuntimeError("boom")
+        self._store.settle(claim, portions)
+
+
+def test_a_long_batch_delays_nobody_by_more_than_a_portion_or_two(tmp_path: Path) -> None:
+    """20 merchants with small batches are served between two portions of a long one."""
+    small = [f"m{n}" for n in range(20)]
+    shop = Shop(tmp_path, "acme", *small, block_records_max=10)
+    long = shop.send(products(*range(1000)))
+    shop.worker.step()
+    done = shop.engine.batch("acme", long).counts.accounted
+    sent = {merchant: shop.send(products(1, 2), merchant=merchant) for merchant in small}
+    for _ in range(2 * len(small) + 2):
+        shop.worker.step()
+    assert all(shop.engine.batch(merchant, batch).outcome is Outcome.CLEAN for merchant, batch in sent.items())
+    between = shop.engine.batch("acme", long).counts.accounted - done
+    assert between <= 10 * (len(small) + 2)
+    shop.work()
+    assert shop.engine.batch("acme", long).counts.created == 1000
+
+
+def test_content_price_and_stock_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """Each kind has a lane of its own."""
+    shop = Shop(tmp_path, block_records_max=10)
+    long = shop.send(products(*range(200)))
+    stock = shop.send([{"id": "A", "quantity": 1}], kind=Kind.STOCK)
+    for _ in range(2):
+        shop.worker.step()
+    assert shop.engine.batch("acme", stock).outcome is Outcome.CLEAN
+    assert shop.engine.batch("acme", long).state is State.WORKING
+
+
+def test_a_waiting_batch_knows_its_position(shop: Shop) -> None:
+    """Rounds of its lane before it."""
+    sent = [shop.send(products(n)) for n in range(3)]
+    assert [shop.engine.batch("acme", batch).position for batch in sent] == [0, 1, 2]
+    shop.work()
+    assert shop.engine.batch("acme", sent[2]).position is None
+
+
+def test_many_small_batches_are_settled_together(shop: Shop) -> None:
+    """One claim, one transaction, each batch with its own counts."""
+    sent = [shop.send(products(n, n + 1)) for n in range(30)]
+    shop.worker.step()
+    batches = [shop.engine.batch("acme", batch) for batch in sent]
+    assert all(batch.state is State.FINISHED for batch in batches)
+    assert [batch.counts.created for batch in batches] == [2] + [1] * 29
+    assert [batch.counts.unchanged for batch in batches] == [0] + [1] * 29
+
+
+@pytest.mark.parametrize("poison", [0, 7, 24])
+@pytest.mark.parametrize("together", [False, True])
+def test_a_record_that_makes_us_fail_is_found_and_rejected(tmp_path: Path, poison: int, together: bool) -> None:
+    """By bisection; its neighbours are applied and the batch ends."""
+    shop = Shop(tmp_path)
+    shop.worker = Worker(Failing(shop.store, poison=f"SKU-{poison:04d}"), shop.config, "worker-1")
+    batch = shop.send(products(*range(25)))
+    other = shop.send(products(50)) if together else None
+    shop.work()
+    ended = shop.engine.batch("acme", batch)
+    assert (ended.counts.created, ended.counts.rejected) == (24, 1)
+    assert shop.codes(batch) == {poison + 1: ["internal_fault"]}
+    assert shop.store.rejected("acme", batch)[0].raw
+    if other:
+        assert shop.engine.batch("acme", other).outcome is Outcome.CLEAN
+
+
+def test_a_full_store_stops_the_work_and_loses_nothing(tmp_path: Path) -> None:
+    """The batch stays where it was and goes on when there is room."""
+    shop = Shop(tmp_path, block_records_max=10)
+    shop.worker = Worker(Failing(shop.store, full_times=2), shop.config, "worker-1")
+    batch = shop.send(products(*range(30)))
+    for _ in range(2):
+        with pytest.raises(StoreFull):
+            shop.worker.step()
+    assert shop.engine.batch("acme", batch).counts.accounted == 0
+    shop.work()
+    assert shop.engine.batch("acme", batch).counts.created == 30
+
+
+def test_a_payload_that_cannot_be_opened_breaks_its_batch_alone(shop: Shop) -> None:
+    """Bytes that are no gzip, and the batch behind it."""
+    broken = shop.send(b"this is not gzip", packing="gzip")
+    fine = shop.send(products(1))
+    shop.work()
+    assert shop.engine.batch("acme", broken).state is State.BROKEN
+    assert shop.codes(broken)[0] == ["payload_corrupt"]
+    assert shop.engine.batch("acme", fine).outcome is Outcome.CLEAN
+
+
+def test_a_file_without_a_record_is_told(shop: Shop) -> None:
+    """A header alone."""
+    batch = shop.run(b"id,title\n", format="csv")
+    assert batch.total == 0
+    assert shop.codes(batch.id)[0] == ["payload_empty"]
+
+
+def test_wide_and_strange_records_do_not_stop_a_batch(shop: Shop) -> None:
+    """Lone surrogates, deep nesting, huge numbers, NUL: each is one rejected record."""
+    deep = b'{"id":"D","title":"T","x":' + b"[" * 60 + b"]" * 60 + b"}"
+    lines = [
+        b'{"id":"\\ud800","title":"T"}', deep, b'{"id":"N","title":"T","version_number":1e400}',
+        b'{"id":"Z","title":"a\x00b"}', b"[1,2]", b"null",
+    ]
+    batch = shop.run(b"\n".join([*lines, b'{"id":"OK","title":"T"}']))
+    assert (batch.counts.created, batch.counts.rejected) == (1, len(lines))
+    assert list(shop.items()) == ["OK"]
+    assert len(shop.report(batch.id).splitlines()) == len(lines)
+
+
+def test_no_issue_is_lost_when_a_product_is_bad_all_over(shop: Shop) -> None:
+    """All issues of one record, in one answer."""
+    bad = product(1, id="x" * 99, title="T" * 151, price="12,50", gtin="8.41E+12", link="shop", condition="old")
+    batch = shop.run([bad])
+    fields = {issue.path for finding in shop.findings(batch.id) for issue in finding.issues}
+    assert {"/id", "/title", "/price", "/gtin", "/link", "/condition"} <= fields
