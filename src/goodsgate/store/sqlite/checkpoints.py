@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import apsw
 
-from goodsgate.store.contract import StoreError
+from goodsgate.store.contract import StoreBusy, StoreError
 from goodsgate.store.sqlite.file import SqliteFile
 
 LOOK_SECONDS = 0.1
@@ -37,7 +37,8 @@ class Checkpoints:
 
     def copy_now(self, file: SqliteFile) -> None:
         """Copy in the caller's time, behind a copy that is under way."""
-        with self._copying, file.at_desk() as db:
+        # Busy: a reader of long ago still needs the log; it is tried again before the next portion.
+        with self._copying, suppress(StoreBusy), file.at_desk() as db:
             db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _run(self) -> None:

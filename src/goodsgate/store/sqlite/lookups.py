@@ -1,11 +1,13 @@
 """What a portion must know before it is settled; asked by the worker, through the connection with the large cache."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import apsw
+import msgspec
 import orjson
 
-from goodsgate.model.batch import Kind
+from goodsgate.model.batch import RESULT_BYTE, Kind, Result
 from goodsgate.model.catalogue import Held
 from goodsgate.store.contract import Work
 from goodsgate.store.sqlite.ask import do, each, every, one, value
@@ -15,13 +17,38 @@ from goodsgate.store.sqlite.progress import progress_of
 
 SCRATCHES_MAX = 8
 """Batches whose keys are kept in the scratch table at once; the one asked for longest ago goes."""
+WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
+"""Results of records whose batch the item itself names."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What the last look-up of held items came by, for the questions that follow about the same keys."""
+
+    shelf: int
+    keys: set[str]
+    rows: list[tuple[Any, ...]]
+    """As the statement gives them: the key asked for, the key held, …, the batch that wrote it, the document."""
+
+    def twins(self) -> dict[str, str]:
+        """Key → the first of the live items that differ from it by case."""
+        twins: dict[str, str] = {}
+        for wanted, key, hash, *_ in self.rows:
+            if key != wanted and hash is not None:
+                twins[wanted] = min(key, twins.get(wanted, key))
+        return twins
+
+    def written_by(self, batch: bytes) -> set[str]:
+        """Keys of the items that the batch wrote last."""
+        return {key for wanted, key, _, _, by, _ in self.rows if by == batch and key == wanted}
 
 
 class Lookups(Lanes):
     """Held items, case twins, and the keys that a batch has shown so far."""
 
-    _scratches: dict[tuple[int, int], int] | None = None
-    """(merchant, batch) → first record number of the last portion whose keys are in the scratch table."""
+    look: Look | None = None
+    """Good until the next settle."""
+    _scratches: dict[tuple[int, int], "Scratch"] | None = None
+    """By merchant and batch."""
     _counted: tuple[int, int, int] | None = None
     """Shelf, batch and number of its missing keys, kept while nothing else changes that shelf."""
 
@@ -29,32 +56,52 @@ class Lookups(Lanes):
              ) -> dict[str, Held]:
         """Tombstones included."""
         with self.catalogue.at_desk() as db:
-            found = shelf_of(db, self.number(merchant), kind, collection)
-            if found is None or not keys:
-                return {}
-            asked = (self.number(merchant), found[0], packed_keys(keys))
-            rows = each(db, "held_documents" if documents else "held", asked)
-            return {key: Held(hash, version, document) for key, hash, version, document in rows}
+            return self._look_up(db, merchant, kind, collection, keys, documents=documents)
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
-        """Tombstones left out."""
+        """Tombstones left out; of several twins the first."""
         with self.catalogue.at_desk() as db:
-            found = shelf_of(db, self.number(merchant), kind, collection)
-            if found is None or not keys:
-                return {}
-            return dict(every(db, "twins", (self.number(merchant), found[0], packed_keys(keys))))
+            look = self._looked(db, merchant, kind, collection, keys)
+        twins = look.twins()
+        return {key: twins[key] for key in keys if key in twins} if twins else twins
 
     def seen(self, work: Work, keys: Sequence[str]) -> set[str]:
-        """Memory stays bounded: the keys are in a temporary table on disk, filled as far as they are new to it."""
+        """Keys that the batch wrote are told from the items. The others, unchanged or rejected, are in a temporary
+        table on disk, so that memory stays bounded."""
         number, packed = self.known(work.merchant), id_bytes(work.batch)
         assert packed is not None
         with self.catalogue.at_desk() as db:
             progress = progress_of(db, number, packed)
             if progress is None:
                 return set()
-            self._fill_scratch(db, number, progress.seq)
-            asked = {"keys": orjson.dumps(keys).decode(), "batch": progress.seq}
-            return {key for (key,) in each(db, "seen", asked)}
+            look = self._looked(db, work.merchant, work.kind, work.collection, keys)
+            written = look.written_by(packed).intersection(keys)
+            if not self._fill_scratch(db, number, progress.seq):
+                return written
+            asked = {"keys": packed_keys(keys), "batch": progress.seq}
+            return written.union(key for (key,) in each(db, "seen", asked))
+
+    def _looked(self, db: apsw.Connection, merchant: str, kind: str, collection: str, keys: Sequence[str]) -> Look:
+        """The last look-up if it was for these keys, or another one."""
+        shelf = shelf_of(db, self.number(merchant), kind, collection)
+        look = self.look
+        if look is None or shelf is None or look.shelf != shelf[0] or not look.keys.issuperset(keys):
+            self._look_up(db, merchant, kind, collection, keys, documents=False)
+        assert self.look is not None
+        return self.look
+
+    def _look_up(self, db: apsw.Connection, merchant: str, kind: str, collection: str, keys: Sequence[str], *,
+                 documents: bool) -> dict[str, Held]:
+        number = self.number(merchant)
+        shelf = shelf_of(db, number, kind, collection)
+        if shelf is None or not keys:
+            self.look = Look(0, set(keys), [])
+            return {}
+        rows = every(db, "held_documents" if documents else "held", (number, shelf[0], packed_keys(keys)))
+        self.look = Look(shelf[0], set(keys), rows)
+        return {
+            key: Held(hash, version, document) for wanted, key, hash, version, _, document in rows if key == wanted
+        }
 
     def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """The count is taken once and kept up to date; only the keys are looked for at each call."""
@@ -80,21 +127,24 @@ class Lookups(Lanes):
 
     # -- the scratch table --------------------------------------------------------------------------------------------
 
-    def _fill_scratch(self, db: apsw.Connection, merchant: int, batch: int) -> None:
-        """Bring the keys of the batch's settled portions in, from where the table stands."""
+    def _fill_scratch(self, db: apsw.Connection, merchant: int, batch: int) -> bool:
+        """Bring in keys of the batch's settled portions, from where the table stands; whether any are there."""
         if self._scratches is None:
             db.execute(f"PRAGMA temp.cache_size=-{SCRATCH_CACHE_BYTES // 1024}")
-            db.execute("PRAGMA temp.journal_mode=MEMORY")
             do(db, "make_scratch")
             self._scratches = {}
         named = {"merchant": merchant, "batch": batch}
-        filled = self._scratches.pop((merchant, batch), 0)
-        last = value(db, "last_portion", named)
-        if last is not None and last > filled:
-            do(db, "fill_scratch", {**named, "after": filled})
-        self._scratches[merchant, batch] = last or 0
+        scratch = self._scratches.pop((merchant, batch), Scratch())
+        for first, results in every(db, "portions_after", {**named, "after": scratch.last}):
+            if results.translate(None, WRITTEN):
+                keys = orjson.loads(value(db, "portion_keys", {**named, "first": first}))
+                _fill(db, batch, keys, results)
+                scratch.filled = True
+            scratch.last = first
+        self._scratches[merchant, batch] = scratch
         if len(self._scratches) > SCRATCHES_MAX:
             self.forget_scratch(db, *next(iter(self._scratches)))
+        return scratch.filled
 
     def forget_scratch(self, db: apsw.Connection, merchant: int, batch: int) -> None:
         """The batch has ended, or a key of its settled portions was changed."""
@@ -107,6 +157,19 @@ class Lookups(Lanes):
             return
         same = self._counted[1] == batch and removed is not None
         self._counted = (shelf, batch, self._counted[2] - (removed or 0)) if same else None
+
+
+class Scratch(msgspec.Struct):
+    """How far the scratch table knows a batch."""
+
+    last: int = 0
+    """First record number of the last portion that was looked at."""
+    filled: bool = False
+
+
+def _fill(db: apsw.Connection, batch: int, keys: list[str | None], results: bytes) -> None:
+    others = [key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN]
+    do(db, "fill_scratch", {"batch": batch, "keys": packed_keys(others)})
 
 
 def shelf_of(db: apsw.Connection, merchant: int | None, kind: str, collection: str) -> tuple[int, int] | None:

@@ -283,21 +283,16 @@ SELECT kind, collection, items FROM shelf WHERE merchant = :merchant AND items >
 -- =============================================== catalogue: items ===============================================
 
 -- name: held
--- CROSS JOIN pins the order: the planner would otherwise read the whole shelf and run json_each inside.
-SELECT i.key, i.hash, i.version, NULL
+-- With the keys that differ from those asked for by case. CROSS JOIN pins the order: the planner would otherwise read
+-- the whole shelf and run json_each inside.
+SELECT j.value, i.key, i.hash, i.version, i.batch, NULL
 FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
-ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value
+ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE
 
 -- name: held_documents
-SELECT i.key, i.hash, i.version, i.document
+SELECT j.value, i.key, i.hash, i.version, i.batch, i.document
 FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
-ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value
-
--- name: twins
-SELECT j.value, min(i.key)
-FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
-ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key <> j.value
-WHERE i.hash IS NOT NULL GROUP BY j.value
+ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE
 
 -- name: items
 SELECT key, document, version, lower(hex(batch)), written_at FROM item INDEXED BY item_key
@@ -387,6 +382,10 @@ INSERT INTO portion_keys (merchant, batch, first, keys) VALUES (:merchant, :batc
 SELECT first, results FROM portion
 WHERE merchant = :merchant AND batch = :batch AND first <= :number ORDER BY first DESC LIMIT 1
 
+-- name: portions_after
+SELECT first, results FROM portion
+WHERE merchant = :merchant AND batch = :batch AND first > :after ORDER BY first
+
 -- name: portions_from
 SELECT first, results FROM portion
 WHERE merchant = :merchant AND batch = :batch AND first >= coalesce(
@@ -474,14 +473,9 @@ WHERE p.merchant = :merchant AND p.batch = :batch ORDER BY g.count DESC, g.code,
 -- Every merchant: a table of this connection alone, by batch.
 CREATE TEMP TABLE IF NOT EXISTS scratch (batch INTEGER, key TEXT, PRIMARY KEY (batch, key)) WITHOUT ROWID
 
--- name: last_portion
-SELECT max(first) FROM portion_keys WHERE merchant = :merchant AND batch = :batch
-
 -- name: fill_scratch
-INSERT OR IGNORE INTO temp.scratch (batch, key)
-SELECT p.batch, j.value FROM portion_keys p CROSS JOIN json_each(CAST(p.keys AS TEXT)) j
-WHERE p.merchant = :merchant AND p.batch = :batch AND p.first > :after AND j.value IS NOT NULL
-ORDER BY p.first, j.value
+-- Every merchant: a table of this connection alone, by batch.
+INSERT OR IGNORE INTO temp.scratch (batch, key) SELECT :batch, value FROM json_each(:keys)
 
 -- name: drop_scratch
 -- Every merchant: a table of this connection alone, by batch.

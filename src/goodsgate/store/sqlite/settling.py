@@ -48,6 +48,7 @@ class Settling(Lookups):
             raise LeaseLost("another process works in this folder")
         if self.catalogue.wal_bytes > CATALOGUE_WAL_BYTES_MAX:
             self.checkpoints.copy_now(self.catalogue)
+        self.look = None
         with self.catalogue.writing() as db:
             self.check_lease(db, number, claim)
             written_at = value(db, "clock")
