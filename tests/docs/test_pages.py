@@ -61,6 +61,18 @@ def _matches(shown: str, actual: str) -> bool:
     return re.fullmatch(pattern.replace(r".*\ ", r".*\s*"), " ".join(actual.split())) is not None
 
 
+@pytest.mark.parametrize("number", range(1, 13))
+def test_a_promise_names_a_test_that_is_there(number: int):
+    """A file below tests, and where one is named, a test in it."""
+    text = (TOP / "docs/why/promises.md").read_text("utf-8")
+    (row,) = re.findall(rf"^\| {number} \| .*$", text, re.M)
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row)
+    assert named
+    for path, function in named:
+        assert (TOP / path).exists(), path
+        assert not function or f"def {function}(" in (TOP / path).read_text("utf-8"), function
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_block_that_is_not_run_says_why(page: Path):
     """What looks like a command is run, or carries its reason."""
