@@ -25,7 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     block_bytes: int = 16 * 1024 * 1024
     """A block ends after this many unpacked bytes."""
-    block_records_max: int = 32_768
+    block_records_max: int = 16_384
     line_bytes_max: int = 1024 * 1024
     cell_bytes_max: int = 256 * 1024
     columns_max: int = 2_000

@@ -1,0 +1,125 @@
+"""A served gate that is killed and started again, and a client that does not give up."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.crash.scene import ROOT
+
+
+class Served:
+    """A served gate that can be killed and started again on the same port and store."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.environ = {
+            **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
+            "GOODSGATE_STORE": str(folder / "store"), "GOODSGATE_BLOCK_RECORDS_MAX": "40",
+            "GOODSGATE_LEASE_SECONDS": "1", "GOODSGATE_PORT": str(self.port),
+        }
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "goodsgate", "serve"], env=self.environ, cwd=ROOT, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(200):
+            try:
+                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise AssertionError("the gate did not come back")
+
+    def worker(self) -> int | None:
+        """Process id of its worker."""
+        try:
+            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        except OSError:
+            return None
+        return int(children[0]) if children else None
+
+    def kill(self, what: str) -> None:
+        """kill -9 of one of the two; a killed API is started again."""
+        pid = self.worker() if what == "worker" else self.process.pid
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        if what == "api":
+            self.process.wait()
+            self.start()
+
+    def watch(self) -> Callable[[], int]:
+        """Start the gate again whenever it dies; the function given back ends that and says how often it did."""
+        done = threading.Event()
+        times = 0
+
+        def run() -> None:
+            nonlocal times
+            while not done.wait(0.02):
+                if self.process.poll() is not None:
+                    times += 1
+                    self.start()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+
+        def end() -> int:
+            done.set()
+            thread.join()
+            return times
+
+        return end
+
+    def finished(self, key: str, batch: str) -> dict[str, Any]:
+        """The batch's document once it has ended."""
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = httpx.get(f"{self.url}/v1/batches/{batch}", params={"wait": "30"}, headers=headers, timeout=40)
+        document: dict[str, Any] = answer.json()
+        assert document["state"] == "finished", document
+        return document
+
+    def merchant_key(self) -> str:
+        """A new merchant's key."""
+        added = subprocess.run(
+            [sys.executable, "-m", "goodsgate", "merchant", "add", "acme", "--json"], env=self.environ, cwd=ROOT,
+            check=True, capture_output=True, text=True,
+        )
+        return str(json.loads(added.stdout)["key"])
+
+    def stop(self) -> None:
+        """Stop in peace."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+
+def submit(url: str, key: str, *, number: int, body: bytes) -> str:
+    """As a patient client does: the same idempotency key until there is an answer."""
+    headers = {
+        "Authorization": f"Bearer {key}", "Idempotency-Key": f'"turn-{number}"', "Content-Type": "application/x-ndjson",
+    }
+    for _ in range(300):
+        try:
+            answer = httpx.post(f"{url}/v1/batches", params={"collection": "products"}, content=body, headers=headers)
+        except httpx.TransportError:
+            time.sleep(0.05)
+            continue
+        if answer.status_code == 202:
+            return str(answer.json()["id"])
+        assert answer.status_code in (409, 503), answer.text
+        time.sleep(0.2)
+    raise AssertionError("never accepted")

@@ -1,0 +1,42 @@
+"""kill -9 of the API at every step of receiving: what was acknowledged is there, what was not leaves nothing twice."""
+
+from pathlib import Path
+
+import pytest
+
+from goodsgate.store.contract import Batches
+from tests.crash.served import Served, submit
+from tests.make import products
+from tests.shop import Shop, ndjson
+
+STEPS = ("received", "seal-synced", "seal-written", "sealed")
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["inline", "file"])
+@pytest.mark.parametrize("step", STEPS)
+def test_kill_at_a_step(tmp_path: Path, step: str, big: bool) -> None:
+    """A client that sends again with its idempotency key ends with one batch and one effect."""
+    body = ndjson(products(*range(1500 if big else 20)))
+    gate = Served(tmp_path)
+    try:
+        key = gate.merchant_key()
+        gate.process.kill()
+        gate.process.wait()
+        gate.environ["GOODSGATE_CRASH_AT"] = step
+        gate.start()
+        gate.environ.pop("GOODSGATE_CRASH_AT")
+        restarts = gate.watch()
+        try:
+            batch = submit(gate.url, key, number=1, body=body)
+            assert submit(gate.url, key, number=1, body=body) == batch
+        finally:
+            times = restarts()
+        assert times == 1, f"{step} was never reached"
+        shop = Shop(tmp_path, "acme")
+        rows = shop.store.batches("acme", Batches()).rows
+        assert [row.id for row in rows] == [batch]
+        shop.store.close()
+        assert gate.finished(key, batch)["counts"]["created"] == len(body.splitlines())
+    finally:
+        gate.process.kill()
+        gate.process.wait()
