@@ -1,0 +1,222 @@
+"""A store, a clock that is moved by hand, and short words for what the tests do to them."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from goodsgate.model.batch import (
+    RESULT_BYTE,
+    Batch,
+    Counts,
+    Finding,
+    Kind,
+    Policy,
+    Result,
+    RoundKind,
+    State,
+    new_id,
+)
+from goodsgate.model.catalogue import Delete, Merchant, Write
+from goodsgate.model.issue import Issue, issue
+from goodsgate.store.contract import Claim, Idempotency, NewBatch, NewRound, Portion, Store, Work
+from goodsgate.store.sqlite import SqliteStore
+from goodsgate.store.strict import StrictStore
+from tests.make import NOW
+
+SMALL_BYTES = 1_000
+"""Payloads up to this are kept inline."""
+
+Open = Callable[[Path, "Clock"], Store]
+
+
+class Clock:
+    """The time, standing still unless moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        """Move it."""
+        self.now += timedelta(seconds=seconds)
+
+
+def open_sqlite(folder: Path, clock: Clock) -> Store:
+    """An embedded store in the folder; a second one in the same folder is as good as a second process."""
+    return SqliteStore(folder / "store", cache_bytes=4 * 1024**2, small_payload_bytes=SMALL_BYTES, now=clock)
+
+
+STORES: dict[str, Open] = {"sqlite": open_sqlite}
+"""Every implementation; the whole suite runs for each."""
+
+
+class Scene:
+    """One place with a store in it."""
+
+    def __init__(self, folder: Path, opens: Open) -> None:
+        self.folder = folder
+        self.opens = opens
+        self.clock = Clock()
+        self.stores: list[Store] = []
+        self.store = self.open()
+        self.store.migrate()
+        for merchant in ("acme", "bolt"):
+            self.store.add_merchant(Merchant(id=merchant, name=merchant.title(), made_at=NOW))
+
+    def open(self) -> Store:
+        """One more store at the same place."""
+        store = StrictStore(self.opens(self.folder, self.clock))
+        self.stores.append(store)
+        return store
+
+    def reopen(self) -> None:
+        """As after a restart."""
+        self.close()
+        self.store = self.open()
+
+    def close(self) -> None:
+        """All of them."""
+        while self.stores:
+            self.stores.pop().close()
+
+    # -- submitting -------------------------------------------------------------------------------------------------
+
+    def upload(self, body: bytes = b"0123456789", merchant: str = "acme") -> str:
+        """An upload that is not sealed."""
+        name = new_id()
+        self.store.receive(merchant, name, body)
+        return name
+
+    def seal(self, merchant: str = "acme", kind: Kind = Kind.PRODUCT, *, body: bytes = b"0123456789",
+             collection: str = "products", open_rounds_max: int = 1_000, label: str = "",
+             idempotency: Idempotency | None = None, **policy: object) -> str:
+        """A new batch; its id."""
+        batch = NewBatch(
+            merchant=merchant, id=new_id(), kind=kind, collection=collection, format="ndjson", packing="identity",
+            policy=Policy(**policy), label=label, facts={"from": "test"},  # type: ignore[arg-type]
+        )
+        upload = self.upload(body, merchant)
+        self.store.seal(batch, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)
+        return batch.id
+
+    def again(self, batch: str, kind: RoundKind, *, merchant: str = "acme", body: bytes = b"01234") -> Batch | None:
+        """One more round; a fix carries the body."""
+        upload = self.upload(body, merchant) if kind is RoundKind.FIX else None
+        round = NewRound(merchant=merchant, batch=batch, kind=kind)
+        return self.store.reopen(round, upload=upload, open_rounds_max=1_000)
+
+    def batch(self, batch: str, merchant: str = "acme") -> Batch:
+        """The document, which there is."""
+        found = self.store.batch(merchant, batch)
+        assert found is not None
+        return found
+
+    # -- working ------------------------------------------------------------------------------------------------------
+
+    def claim(self, worker: str = "w1", *, seconds: float = 10, works: int = 1, bytes_max: int = 10_000,
+              store: Store | None = None) -> Claim | None:
+        """The next lane, if there is one."""
+        return (store or self.store).claim(worker, lease_seconds=seconds, works_max=works, bytes_max=bytes_max)
+
+    def claimed(self, **how: object) -> Claim:
+        """The next lane, which there is."""
+        claim = self.claim(**how)  # type: ignore[arg-type]
+        assert claim is not None
+        return claim
+
+    def run(self, *portions: Sequence["Record"], ends: State = State.FINISHED) -> Work:
+        """Claim the next round, settle it in these portions to its end, give the lane back."""
+        claim = self.claimed()
+        work = claim.works[0]
+        for at, records in enumerate(portions):
+            last = at == len(portions) - 1
+            settled = portion(work, *records, ends=ends if last else None)
+            self.store.settle(claim, [settled])
+            work = after(work, settled)
+        self.store.release(claim)
+        return work
+
+    def held(self, *, merchant: str = "acme", kind: Kind = Kind.PRODUCT, collection: str = "products") -> dict[str, bytes]:
+        """Key → document of the whole collection, page by page."""
+        found: dict[str, bytes] = {}
+        place = None
+        while True:
+            page = self.store.items(merchant, kind, collection, after=place, limit=7)
+            found.update({item.key: item.document for item in page.rows})
+            place = page.next
+            if place is None:
+                return found
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One record as a worker has judged it."""
+
+    key: str | None
+    result: Result = Result.CREATED
+    text: str = ""
+    """What tells two documents of one key apart."""
+    version: int | None = None
+    issues: list[Issue] = []
+
+    @property
+    def document(self) -> bytes:
+        """What is to be held."""
+        return msgspec.json.encode({"id": self.key, "text": self.text})
+
+
+def bad(key: str | None = None, value: str = "x", code: str = "line_unreadable") -> Record:
+    """A rejected record."""
+    return Record(key, Result.REJECTED, issues=[issue(code, "/price", value=value)])
+
+
+def digest(document: bytes) -> bytes:
+    """16 bytes."""
+    return hashlib.blake2b(document, digest_size=16).digest()
+
+
+def portion(work: Work, *records: Record, ends: State | None = None, amends: Sequence[int] = (),
+            **more: object) -> Portion:
+    """What the records change; `amends` are the record numbers that the first of them replace."""
+    amending, added = records[: len(amends)], records[len(amends) :]
+    numbers = [*amends, *range(work.total + 1, work.total + 1 + len(added))]
+    last: dict[str, Record] = {}
+    for record in records:
+        if record.key is not None and record.result in (Result.CREATED, Result.UPDATED, Result.DELETED):
+            last[record.key] = record
+    findings = [
+        Finding(
+            number=number, place=number, key=record.key, result=record.result, issues=record.issues,
+            raw=record.document if record.result is Result.REJECTED else None,
+        )
+        for number, record in zip(numbers, records, strict=True) if record.issues
+    ]
+    counts = Counter(record.result.value for record in records)
+    counts["rejected"] -= len(amending)
+    settled = Portion(
+        work=work, number=work.portions, records=len(records), first=work.total + 1 if added else None,
+        keys=[record.key for record in added], results=bytes(RESULT_BYTE[record.result] for record in added),
+        amended={number: (record.result, record.key) for number, record in zip(amends, amending, strict=True)},
+        writes=[
+            Write(key, digest(record.document), record.document, record.version)
+            for key, record in last.items() if record.result is not Result.DELETED
+        ],
+        deletes=[Delete(key, record.version) for key, record in last.items() if record.result is Result.DELETED],
+        findings=findings, counts=Counts(**counts),
+        warned=sum(1 for finding in findings if finding.result is not Result.REJECTED),
+        bytes_done=work.bytes_total if ends else min(work.records + len(records), work.bytes_total), ends=ends,
+    )
+    return msgspec.structs.replace(settled, **more)
+
+
+def after(work: Work, settled: Portion) -> Work:
+    """The work once the portion is settled."""
+    return msgspec.structs.replace(
+        work, portions=work.portions + 1, records=work.records + settled.records,
+        total=work.total + len(settled.results),
+    )

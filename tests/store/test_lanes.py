@@ -1,0 +1,215 @@
+"""Promises 4, 5 and 11 at the store: order, fairness, leases, cancels."""
+
+import pytest
+
+from goodsgate.model.batch import Kind, Result, RoundKind, State
+from goodsgate.store.contract import LeaseLost
+from tests.store.scene import Record, Scene, after, bad, portion
+
+
+def test_a_lane_is_worked_in_order_of_acceptance(scene: Scene) -> None:
+    """And by one claim at a time."""
+    first, second = scene.seal(), scene.seal()
+    assert (scene.batch(first).position, scene.batch(second).position) == (0, 1)
+    claim = scene.claimed()
+    assert [work.batch for work in claim.works] == [first]
+    assert (scene.batch(first).state, scene.batch(second).position) == (State.WORKING, 1)
+    assert scene.claim("w2") is None
+    scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+    assert (scene.batch(first).position, scene.batch(second).position) == (None, 0)
+    scene.store.release(claim)
+    assert scene.claimed().works[0].batch == second
+
+
+def test_lanes_are_served_in_turn(scene: Scene) -> None:
+    """The one served longest ago first, though its neighbour has more and older work."""
+    for _ in range(3):
+        scene.seal("acme")
+    scene.seal("bolt")
+    scene.seal("acme", Kind.STOCK)
+    lanes = []
+    while (claim := scene.claim()) is not None:
+        lanes.append((claim.merchant, claim.kind))
+        scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+        scene.store.release(claim)
+    acme, bolt, stock = ("acme", Kind.PRODUCT), ("bolt", Kind.PRODUCT), ("acme", Kind.STOCK)
+    assert sorted(lanes[:3]) == sorted([acme, bolt, stock])
+    assert lanes[3:] == [acme, acme]
+
+
+def test_a_worker_learns_that_somebody_waits(scene: Scene) -> None:
+    """Another lane, but not the rest of its own."""
+    scene.seal()
+    scene.seal()
+    claim = scene.claimed()
+    assert not scene.store.renew(claim, lease_seconds=10).waiting
+    scene.seal("bolt")
+    assert scene.store.renew(claim, lease_seconds=10).waiting
+    other = scene.claimed(worker="w2")
+    assert other.merchant == "bolt"
+    assert not scene.store.renew(claim, lease_seconds=10).waiting
+
+
+def test_a_round_goes_on_where_it_stood(scene: Scene) -> None:
+    """Given back after a portion, claimed again."""
+    scene.seal()
+    claim = scene.claimed()
+    work = claim.works[0]
+    settled = portion(work, Record("A"), bad(), columns=["a", "b"], mapping={"a": ["id"]})
+    scene.store.settle(claim, [settled])
+    scene.store.release(claim)
+    scene.reopen()
+    again = scene.claimed().works[0]
+    assert (again.portions, again.records, again.total) == (1, 2, 2)
+    assert (again.columns, again.mapping) == (["a", "b"], {"a": ["id"]})
+    assert again.round == 0
+
+
+def test_small_rounds_are_claimed_together(scene: Scene) -> None:
+    """As many as asked, in order, up to the first that is large; and settled in one transaction."""
+    batches = [scene.seal() for _ in range(4)]
+    large = scene.seal(body=b"x" * 200)
+    behind = scene.seal()
+    claim = scene.claimed(works=3, bytes_max=300)
+    assert [work.batch for work in claim.works] == batches[:3]
+    scene.store.settle(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.works[:2]])
+    scene.store.release(claim)
+    assert [scene.batch(batch).state for batch in batches[:3]] == [State.FINISHED, State.FINISHED, State.WORKING]
+    claim = scene.claimed(works=5, bytes_max=500)
+    assert [work.batch for work in claim.works] == batches[2:4]
+    scene.store.settle(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.works])
+    scene.store.release(claim)
+    for batch in (large, behind):
+        claim = scene.claimed(works=5, bytes_max=500)
+        assert [work.batch for work in claim.works] == [batch]
+        scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+        scene.store.release(claim)
+
+
+def test_a_round_that_has_begun_is_claimed_alone(scene: Scene) -> None:
+    """Its portions cannot be settled together with others'."""
+    first, second = scene.seal(), scene.seal()
+    claim = scene.claimed(works=1)
+    scene.store.settle(claim, [portion(claim.works[0], Record("A"))])
+    scene.store.release(claim)
+    claim = scene.claimed(works=5)
+    assert [work.batch for work in claim.works] == [first]
+    scene.store.settle(claim, [portion(claim.works[0], Record("B"), ends=State.FINISHED)])
+    scene.store.release(claim)
+    assert [work.batch for work in scene.claimed(works=5).works] == [second]
+
+
+# -- leases -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_lease_that_ran_out_is_taken_over(scene: Scene) -> None:
+    """What the first worker does later changes nothing, and its lane stays the second's."""
+    batch = scene.seal()
+    stale = scene.claimed()
+    scene.clock.forward(9)
+    assert scene.claim("w2") is None
+    scene.clock.forward(2)
+    claim = scene.claimed(worker="w2")
+    assert claim.attempt > stale.attempt
+    late = portion(stale.works[0], Record("LATE"), ends=State.FINISHED)
+    with pytest.raises(LeaseLost):
+        scene.store.settle(stale, [late])
+    with pytest.raises(LeaseLost):
+        scene.store.renew(stale, lease_seconds=10)
+    scene.store.release(stale)
+    assert scene.claim("w3") is None
+    scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+    scene.store.release(claim)
+    assert scene.held() == {"A": Record("A").document}
+    assert scene.batch(batch).counts.created == 1
+
+
+def test_a_stale_worker_stays_out_when_the_lane_was_given_back(scene: Scene) -> None:
+    """Also if the one that took over is done and gone."""
+    scene.seal()
+    stale = scene.claimed()
+    scene.clock.forward(11)
+    claim = scene.claimed(worker="w2")
+    settled = portion(claim.works[0], Record("A"))
+    scene.store.settle(claim, [settled])
+    scene.store.release(claim)
+    for work in (stale.works[0], after(claim.works[0], settled)):
+        with pytest.raises(LeaseLost):
+            scene.store.settle(stale, [portion(work, Record("LATE"))])
+    with pytest.raises(LeaseLost):
+        scene.store.settle(claim, [portion(after(claim.works[0], settled), Record("LATE"))])
+
+
+def test_renewing_keeps_the_lane(scene: Scene) -> None:
+    """As long as the worker shows life."""
+    scene.seal()
+    claim = scene.claimed()
+    for _ in range(3):
+        scene.clock.forward(9)
+        scene.store.renew(claim, lease_seconds=10)
+        assert scene.claim("w2") is None
+    scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+
+
+# -- cancels ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_round_to_be_cancelled_comes_first(scene: Scene) -> None:
+    """Before older rounds of its lane and before other lanes; and is told as such."""
+    scene.seal("bolt")
+    scene.seal()
+    batch = scene.seal()
+    asked = scene.store.cancel("acme", batch)
+    assert asked is not None
+    assert (asked.cancelling, asked.state) == (True, State.QUEUED)
+    claim = scene.claimed(works=5)
+    assert [(work.batch, work.cancelling) for work in claim.works] == [(batch, True)]
+    scene.store.settle(claim, [portion(claim.works[0], Record("A", Result.CANCELLED), ends=State.CANCELLED)])
+    ended = scene.batch(batch)
+    assert (ended.state, ended.cancelling, ended.counts.cancelled, ended.total) == (State.CANCELLED, False, 1, 1)
+
+
+def test_the_worker_of_a_batch_learns_of_its_cancel(scene: Scene) -> None:
+    """By renewing; and of one behind it that it is to make way for."""
+    first, second = scene.seal(), scene.seal()
+    claim = scene.claimed()
+    scene.store.cancel("acme", first)
+    renewal = scene.store.renew(claim, lease_seconds=10)
+    assert (renewal.cancelling, renewal.waiting) == (frozenset({first}), False)
+    scene.store.cancel("acme", second)
+    assert scene.store.renew(claim, lease_seconds=10).waiting
+
+
+def test_a_cancel_of_what_has_ended_changes_nothing(scene: Scene) -> None:
+    """Nor of what is unknown, or another merchant's."""
+    batch = scene.seal()
+    assert scene.store.cancel("bolt", batch) is None
+    assert not scene.batch(batch).cancelling
+    scene.run([Record("A")])
+    before = scene.batch(batch)
+    assert scene.store.cancel("acme", batch) == before
+    scene.again(batch, RoundKind.RETRY)
+    assert not scene.batch(batch).cancelling
+
+
+# -- one that works -----------------------------------------------------------------------------------------------------
+
+
+def test_a_second_worker_of_a_folder_stands_by(scene: Scene) -> None:
+    """It reads and submits, but gets work only when the first has left; then at once, whatever was leased."""
+    if "sqlite" not in scene.opens.__name__:
+        pytest.skip("of the embedded store")
+    batch = scene.seal()
+    second = scene.open()
+    stale = scene.claimed(seconds=1_000)
+    assert scene.claim("w2", store=second) is None
+    assert second.batch("acme", batch) == scene.batch(batch)
+    scene.stores.remove(scene.store)
+    scene.store.close()
+    claim = scene.claim("w2", store=second)
+    assert claim is not None
+    assert claim.works[0].batch == batch
+    with pytest.raises(LeaseLost):
+        second.settle(stale, [portion(stale.works[0], Record("LATE"))])
+    second.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+    assert second.batch("acme", batch) is not None

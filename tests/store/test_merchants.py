@@ -1,0 +1,102 @@
+"""Merchants, keys, reference data, mappings."""
+
+import hashlib
+
+import pytest
+
+from goodsgate.model.catalogue import Entry, Key, Merchant, Scope
+from goodsgate.store.contract import StoreError
+from tests.make import NOW
+from tests.store.scene import Scene
+
+
+def _key(merchant: str = "acme", name: str = "k1") -> Key:
+    digest = hashlib.sha256(f"{merchant}{name}".encode()).digest()
+    return Key(id=name, digest=digest, merchant=merchant, scopes=frozenset({Scope.SUBMIT, Scope.READ}), label="till", made_at=NOW)
+
+
+def test_a_merchants_id_is_taken_once(scene: Scene) -> None:
+    """The second gets False, the first keeps its name."""
+    assert not scene.store.add_merchant(Merchant(id="acme", name="Other", made_at=NOW))
+    assert [merchant.name for merchant in scene.store.merchants().rows] == ["Acme", "Bolt"]
+
+
+def test_merchants_are_paged(scene: Scene) -> None:
+    """By id."""
+    page = scene.store.merchants(limit=1)
+    assert [merchant.id for merchant in page.rows] == ["acme"]
+    page = scene.store.merchants(after=page.next, limit=1)
+    assert [merchant.id for merchant in page.rows] == ["bolt"]
+    assert page.next is None
+
+
+def test_a_key_is_found_by_its_digest(scene: Scene) -> None:
+    """As it was put, and revoked once."""
+    key = _key()
+    scene.store.add_key(key)
+    assert scene.store.key(key.digest) == key
+    assert scene.store.keys("acme") == [key]
+    assert scene.store.revoke_key("acme", "k1")
+    assert not scene.store.revoke_key("acme", "k1")
+    found = scene.store.key(key.digest)
+    assert found is not None
+    assert found.revoked_at == scene.clock()
+
+
+def test_a_key_is_of_one_merchant(scene: Scene) -> None:
+    """Another one neither lists nor revokes it."""
+    scene.store.add_key(_key())
+    assert scene.store.keys("bolt") == []
+    assert not scene.store.revoke_key("bolt", "k1")
+    with pytest.raises(StoreError):
+        scene.store.add_key(_key("nobody"))
+    with pytest.raises(StoreError):
+        scene.store.add_key(_key())
+
+
+def test_reference_is_upserted_and_replaced(scene: Scene) -> None:
+    """By code; what a replacing load does not give goes, of that kind and merchant alone."""
+    entries = [Entry(code=code, name=code.lower(), parent="top", data={"n": 1}) for code in ("B", "A", "C")]
+    assert scene.store.put_reference("acme", "brand", entries) == 3
+    scene.store.put_reference("acme", "category", entries[:1])
+    scene.store.put_reference("bolt", "brand", entries[:1])
+    version = scene.store.reference_version("acme")
+    assert scene.store.put_reference("acme", "brand", [Entry(code="A", name="new"), Entry(code="D")], replace=True) == 2
+    assert [entry.code for entry in scene.store.reference("acme", "brand").rows] == ["A", "D"]
+    assert scene.store.reference("acme", "brand").rows[0] == Entry(code="A", name="new")
+    assert scene.store.reference("acme", "category").rows == entries[:1]
+    assert scene.store.reference("bolt", "brand").rows == entries[:1]
+    assert scene.store.reference_version("acme") > version
+
+
+def test_reference_is_searched_whatever_the_case(scene: Scene) -> None:
+    """In code and name, also beyond ASCII."""
+    scene.store.put_reference("acme", "brand", [
+        Entry(code="b1", name="Große Äpfel"), Entry(code="b2", name="Plums"), Entry(code="ÄX", name="x"),
+    ])
+    assert [entry.code for entry in scene.store.reference("acme", "brand", search="ä").rows] == ["b1", "ÄX"]
+    assert [entry.code for entry in scene.store.reference("acme", "brand", search="B2").rows] == ["b2"]
+    assert scene.store.reference("acme", "brand", search="%").rows == []
+
+
+def test_reference_is_paged(scene: Scene) -> None:
+    """Every entry once."""
+    scene.store.put_reference("acme", "brand", [Entry(code=f"{number:03d}") for number in range(25)])
+    codes, after = [], None
+    while True:
+        page = scene.store.reference("acme", "brand", after=after, limit=10)
+        codes += [entry.code for entry in page.rows]
+        after = page.next
+        if after is None:
+            break
+    assert codes == [f"{number:03d}" for number in range(25)]
+
+
+def test_mappings_are_saved_by_name(scene: Scene) -> None:
+    """Replaced under the same name; a merchant's own."""
+    scene.store.put_mapping("acme", "erp", {"ArtNr": ["id"], "Notiz": []})
+    scene.store.put_mapping("acme", "erp", {"ArtNr": ["id", "mpn"]})
+    assert scene.store.mapping("acme", "erp") == {"ArtNr": ["id", "mpn"]}
+    assert scene.store.mappings("acme") == {"erp": {"ArtNr": ["id", "mpn"]}}
+    assert scene.store.mapping("bolt", "erp") is None
+    assert scene.store.mapping("acme", "other") is None

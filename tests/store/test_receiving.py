@@ -1,0 +1,169 @@
+"""Promise 1: acknowledged means durable; and idempotency keys."""
+
+from pathlib import Path
+
+import pytest
+
+from goodsgate.model.batch import Batch, Kind, Policy, RoundKind, State, new_id
+from goodsgate.store.contract import Answer, Idempotency, KeyInUse, NewBatch, QueueFull, RoundOpen, StoreError
+from tests.store.scene import SMALL_BYTES, Record, Scene
+
+SIZES = [1, SMALL_BYTES, SMALL_BYTES + 1, 3 * 1024**2]
+
+
+def _files(scene: Scene) -> list[Path]:
+    folder = scene.folder / "store" / "payloads"
+    return list(folder.iterdir()) if folder.exists() else []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_sealed_payload_comes_back_as_it_was(scene: Scene, size: int) -> None:
+    """In pieces, also after a restart, whether it is kept inline or as a file."""
+    body = bytes(number % 251 for number in range(size))
+    upload = new_id()
+    for start in range(0, size, 700_000):
+        scene.store.receive("acme", upload, body[start : start + 700_000])
+    batch = NewBatch(
+        merchant="acme", id=new_id(), kind=Kind.PRODUCT, collection="products", policy=Policy(currency="EUR"),
+        format="csv", packing="gzip", label="Sommer.csv", face="native", facts={"a": "b"},
+    )
+    sealed = scene.store.seal(batch, upload=upload, open_rounds_max=10)
+    assert (sealed.bytes_total, sealed.label, sealed.packing, sealed.facts) == (size, "Sommer.csv", "gzip", {"a": "b"})
+    assert sealed.policy == Policy(currency="EUR")
+    scene.reopen()
+    assert scene.store.batch("acme", batch.id) == sealed
+    assert b"".join(scene.store.payload("acme", batch.id, 0) or ()) == body
+    assert scene.store.payload("acme", batch.id, 1) is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_is_discarded_leaves_nothing(scene: Scene, size: int) -> None:
+    """No file, no batch, and sealing it afterwards is an error."""
+    upload = scene.upload(b"x" * size)
+    scene.store.discard("acme", upload)
+    scene.store.discard("acme", upload)
+    assert not _files(scene)
+    batch = NewBatch(
+        merchant="acme", id=new_id(), kind=Kind.PRODUCT, collection="products", policy=Policy(), format="json",
+        packing="identity",
+    )
+    with pytest.raises(StoreError):
+        scene.store.seal(batch, upload=upload, open_rounds_max=10)
+    assert scene.store.batch("acme", batch.id) is None
+
+
+def test_a_queue_has_an_end(scene: Scene) -> None:
+    """At the limit a merchant's next round is refused and nothing of it remains; others are not concerned."""
+    scene.seal(open_rounds_max=2)
+    scene.seal(kind=Kind.PRICE, open_rounds_max=2)
+    with pytest.raises(QueueFull):
+        scene.seal(kind=Kind.STOCK, open_rounds_max=2)
+    scene.seal("bolt", open_rounds_max=2)
+    assert scene.store.figures()["rounds.queued"] == 3
+    scene.run([Record("A")])
+    scene.seal(kind=Kind.STOCK, open_rounds_max=2)
+
+
+def test_an_id_is_used_once(scene: Scene) -> None:
+    """A second batch of the same id is an error of the caller."""
+    batch = NewBatch(
+        merchant="acme", id=new_id(), kind=Kind.PRODUCT, collection="products", policy=Policy(), format="json",
+        packing="identity",
+    )
+    scene.store.seal(batch, upload=scene.upload(), open_rounds_max=10)
+    with pytest.raises(StoreError):
+        scene.store.seal(batch, upload=scene.upload(), open_rounds_max=10)
+    assert scene.store.figures()["rounds.queued"] == 1
+
+
+def test_an_unknown_merchant_submits_nothing(scene: Scene) -> None:
+    """Whatever the door let pass."""
+    with pytest.raises(StoreError):
+        scene.seal("nobody")
+    with pytest.raises(StoreError):
+        scene.store.reserve("nobody", "k", lease_seconds=1)
+
+
+# -- idempotency keys -------------------------------------------------------------------------------------------------
+
+
+def _idempotency(key: str = "k") -> Idempotency:
+    return Idempotency(key=key, fingerprint=b"f" * 32, answer=lambda batch: batch.id.encode())
+
+
+def test_an_answered_key_gives_its_first_answer(scene: Scene) -> None:
+    """Worded inside the transaction, from the batch as it then was; for this merchant alone."""
+    assert scene.store.reserve("acme", "k", lease_seconds=5) is None
+    batch = scene.seal(idempotency=_idempotency())
+    expected = Answer(b"f" * 32, batch.encode(), batch)
+    assert scene.store.reserve("acme", "k", lease_seconds=5) == expected
+    scene.store.release_key("acme", "k")
+    scene.reopen()
+    assert scene.store.reserve("acme", "k", lease_seconds=5) == expected
+    assert scene.store.reserve("bolt", "k", lease_seconds=5) is None
+
+
+def test_a_reserved_key_is_in_use_until_its_lease_ends(scene: Scene) -> None:
+    """Showing life makes it longer, giving it back ends it."""
+    scene.store.reserve("acme", "k", lease_seconds=5)
+    scene.clock.forward(4)
+    with pytest.raises(KeyInUse):
+        scene.store.reserve("acme", "k", lease_seconds=5)
+    scene.store.reserve_again("acme", "k", lease_seconds=5)
+    scene.clock.forward(4)
+    with pytest.raises(KeyInUse):
+        scene.store.reserve("acme", "k", lease_seconds=5)
+    scene.store.release_key("acme", "k")
+    assert scene.store.reserve("acme", "k", lease_seconds=5) is None
+    scene.clock.forward(6)
+    assert scene.store.reserve("acme", "k", lease_seconds=5) is None
+
+
+def test_a_key_never_makes_two_batches(scene: Scene) -> None:
+    """Of two submissions that hold it, because the first one's lease ended, the later seal makes nothing."""
+    scene.store.reserve("acme", "k", lease_seconds=1)
+    scene.clock.forward(2)
+    scene.store.reserve("acme", "k", lease_seconds=1)
+    scene.seal(idempotency=_idempotency())
+    with pytest.raises(KeyInUse):
+        scene.seal(idempotency=_idempotency())
+    assert scene.store.figures()["rounds.queued"] == 1
+
+
+def test_an_answer_that_fails_undoes_the_seal(scene: Scene) -> None:
+    """It is part of the transaction."""
+    def fails(batch: Batch) -> bytes:
+        raise RuntimeError(batch.id)
+
+    with pytest.raises(RuntimeError):
+        scene.seal(idempotency=Idempotency(key="k", fingerprint=b"f", answer=fails))
+    assert scene.store.figures()["rounds.queued"] == 0
+    assert scene.store.reserve("acme", "k", lease_seconds=1) is None
+
+
+# -- rounds -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_has_one_open_round(scene: Scene) -> None:
+    """A fix comes when the batch has ended, and is queued behind what its lane holds."""
+    batch = scene.seal()
+    with pytest.raises(RoundOpen):
+        scene.again(batch, RoundKind.FIX)
+    scene.run([Record("A")])
+    scene.seal()
+    found = scene.again(batch, RoundKind.FIX)
+    assert found is not None
+    assert (found.state, found.position, found.rounds, found.total) == (State.QUEUED, 1, 2, 1)
+    assert (found.bytes_total, found.finished_at) == (15, None)
+    assert b"".join(scene.store.payload("acme", batch, 1) or ()) == b"01234"
+    with pytest.raises(RoundOpen):
+        scene.again(batch, RoundKind.RETRY)
+
+
+def test_only_the_merchants_own_batch_is_opened_again(scene: Scene) -> None:
+    """An id of another merchant is an unknown id."""
+    batch = scene.seal()
+    scene.run([Record("A")])
+    assert scene.again(batch, RoundKind.RETRY, merchant="bolt") is None
+    assert scene.again(new_id(), RoundKind.RETRY) is None
+    assert scene.again("not-an-id", RoundKind.RETRY) is None
