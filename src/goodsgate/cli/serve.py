@@ -14,6 +14,7 @@ from goodsgate.cli.exits import Unusable
 from goodsgate.cli.settings import open_store, with_settings
 
 if TYPE_CHECKING:
+    from goodsgate.cli.supervise import Workers
     from goodsgate.config import Config
     from goodsgate.store.contract import Store
 
@@ -159,7 +160,3 @@ def _welcome(store: "Store", merchant: str) -> None:
     secret = make_key(store, merchant, scopes=set(Scope), label="first key")
     click.echo(f"Made the merchant {merchant} with the key {secret}\nIt is shown this once. Use it like this:")
     click.echo(f"  export GOODSGATE_KEY={secret}")
-
-
-if TYPE_CHECKING:
-    from goodsgate.cli.supervise import Workers
