@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from io import FileIO
 from pathlib import Path
 
 from goodsgate.store.contract import StoreError, StoreFull
@@ -27,6 +26,29 @@ class Upload:
         self.bytes = 0
         self.content = bytearray()
         self.descriptor: int | None = None
+
+
+class Pieces(Iterator[bytes]):
+    """What is in an open file; closes it at the end, or when nobody wants it any more, read or not."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def __next__(self) -> bytes:
+        piece = os.read(self._descriptor, PIECE_BYTES) if self._descriptor is not None else b""
+        if not piece:
+            self.close()
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        """Harmless a second time."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class Uploads:
@@ -92,7 +114,7 @@ class Uploads:
             descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
-        return _pieces(FileIO(descriptor, "rb"))
+        return Pieces(descriptor)
 
     def remove(self, name: str) -> None:
         """A file that no round names any more."""
@@ -178,12 +200,6 @@ def _write(descriptor: int, piece: bytes) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-def _pieces(file: FileIO) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,203 @@
+"""Documents and lists: what pages show, in what order, and how it is filtered."""
+
+from datetime import timedelta
+
+import pytest
+
+from goodsgate.model.batch import Kind, Result, RoundKind, State
+from goodsgate.model.issue import issue
+from goodsgate.store.contract import Batches
+from goodsgate.store.demands import key_order
+from tests.make import NOW
+from tests.store.scene import Record, Scene, after, bad, portion
+
+
+def _ids(scene: Scene, merchant: str = "acme", *, limit: int = 2, **filters: object) -> list[str]:
+    """Of all pages."""
+    found: list[str] = []
+    place = None
+    while True:
+        page = scene.store.batches(merchant, Batches(**filters), after=place, limit=limit)  # type: ignore[arg-type]
+        found += [batch.id for batch in page.rows]
+        place = page.next
+        if place is None:
+            return found
+
+
+def test_a_batch_tells_its_life(scene: Scene) -> None:
+    """Received, started, finished; each document as the listing has it."""
+    batch = scene.seal(label="feed.csv")
+    scene.clock.forward(5)
+    claim = scene.claimed()
+    scene.clock.forward(5)
+    scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+    scene.clock.forward(5)
+    found = scene.batch(batch)
+    times = [found.received_at, found.started_at, found.finished_at]
+    assert times == [NOW, NOW + timedelta(seconds=5), NOW + timedelta(seconds=10)]
+    assert scene.store.batches("acme", Batches()).rows == [found]
+
+
+def test_batches_are_listed_newest_first(scene: Scene) -> None:
+    """Page by page, of one merchant."""
+    batches = [scene.seal() for _ in range(5)]
+    scene.seal("bolt")
+    assert _ids(scene) == batches[::-1]
+    assert _ids(scene, limit=5) == batches[::-1]
+    assert _ids(scene, "nobody") == []
+
+
+def test_batches_are_filtered(scene: Scene) -> None:
+    """By kind, collection, time, label and the start of the id."""
+    first = scene.seal(label="Größen.csv")
+    scene.clock.forward(60)
+    second = scene.seal(kind=Kind.STOCK, collection="depot")
+    assert _ids(scene, kind=Kind.STOCK) == [second]
+    assert _ids(scene, collection="products") == [first]
+    assert _ids(scene, since=NOW + timedelta(seconds=1)) == [second]
+    assert _ids(scene, until=NOW + timedelta(seconds=1)) == [first]
+    assert _ids(scene, text="GRÖSSEN") == [first]
+    assert _ids(scene, text=second[:31]) in ([second], [second, first])
+    assert _ids(scene, text=second) == [second]
+    assert _ids(scene, text="%") == []
+
+
+def test_batches_are_filtered_by_state_and_outcome(scene: Scene) -> None:
+    """As each is at this moment, with or without its end being known everywhere."""
+    ends = {
+        "clean": ([Record("A")], State.FINISHED), "partial": ([Record("A", Result.UNCHANGED), bad()], State.FINISHED),
+        "rejected": ([bad()], State.FINISHED), "broken": ([bad()], State.BROKEN), "cancelled": ([], State.CANCELLED),
+    }
+    made = {}
+    for name, (records, state) in ends.items():
+        made[name] = scene.seal()
+        scene.run(records, ends=state)
+    made["working"], made["queued"] = scene.seal(), scene.seal()
+    claim = scene.claimed()
+    scene.store.settle(claim, [portion(claim.works[0], Record("B"))])
+    for outcome in ("clean", "partial", "rejected"):
+        assert _ids(scene, outcome=outcome) == [made[outcome]]
+    for state in (State.BROKEN, State.CANCELLED, State.WORKING, State.QUEUED):
+        assert _ids(scene, state=state) == [made[state.value]]
+    assert _ids(scene, state=State.FINISHED, limit=1) == [made["rejected"], made["partial"], made["clean"]]
+    assert _ids(scene, state=State.RECEIVING) == []
+    scene.again(made["rejected"], RoundKind.RETRY)
+    assert _ids(scene, state=State.QUEUED) == [made["queued"], made["rejected"]]
+    assert _ids(scene, outcome="rejected") == []
+
+
+def test_findings_are_filtered_and_paged(scene: Scene) -> None:
+    """By code and severity, each record with all its issues."""
+    batch = scene.seal()
+    both = Record(None, Result.REJECTED, issues=[issue("line_too_long"), issue("sku_case_twin")])
+    warned = Record("A", issues=[issue("sku_case_twin")])
+    scene.run([bad(), both, Record("B"), warned])
+    store = scene.store
+    assert [finding.number for finding in store.findings("acme", batch)] == [1, 2, 4]
+    assert [finding.number for finding in store.findings("acme", batch, code="sku_case_twin")] == [2, 4]
+    assert [finding.number for finding in store.findings("acme", batch, code="sku")] == []
+    assert [finding.number for finding in store.findings("acme", batch, severity="error")] == [1, 2]
+    assert [finding.number for finding in store.findings("acme", batch, severity="warning")] == [2, 4]
+    assert [finding.number for finding in store.findings("acme", batch, severity="error", code="sku_case_twin")] == [2]
+    assert [finding.number for finding in store.findings("acme", batch, after=1, limit=1)] == [2]
+    assert store.findings("acme", batch, after=1, limit=1)[0].issues == both.issues
+    assert [group.code for group in store.groups("acme", batch, limit=1)] == ["sku_case_twin"]
+
+
+def test_rejected_records_are_paged(scene: Scene) -> None:
+    """With their raw; long ones in shorter pages."""
+    batch = scene.seal()
+    long = Record("L" * 3_000_000, Result.REJECTED, issues=[issue("line_too_long")])
+    scene.run([bad(), Record("A"), *[long] * 4], [bad()])
+    numbers: list[int] = []
+    while page := scene.store.rejected("acme", batch, after=numbers[-1] if numbers else 0):
+        numbers += [finding.number for finding in page]
+    assert numbers == [1, 3, 4, 5, 6, 7]
+    assert [finding.number for finding in scene.store.rejected("acme", batch, after=1, limit=2)] == [3, 4]
+
+
+def test_results_are_paged_over_portions(scene: Scene) -> None:
+    """And filtered by what became of the records."""
+    batch = scene.seal()
+    claim = scene.claimed()
+    work = claim.works[0]
+    for start in range(0, 30, 6):
+        records = [bad(f"K{number}") if number % 5 == 0 else Record(f"K{number}") for number in range(start, start + 6)]
+        settled = portion(work, *records, ends=State.FINISHED if start == 24 else None)
+        scene.store.settle(claim, [settled])
+        work = after(work, settled)
+    rows = scene.store.results("acme", batch, limit=100)
+    assert [row.key for row in rows] == [f"K{number}" for number in range(30)]
+    assert scene.store.results("acme", batch, after=4, limit=9) == rows[4:13]
+    rejected = [row for row in rows if row.result is Result.REJECTED]
+    assert scene.store.results("acme", batch, result=Result.REJECTED) == rejected
+    assert scene.store.results("acme", batch, result=Result.REJECTED, after=1, limit=3) == rejected[1:4]
+    assert scene.store.results("acme", batch, result=Result.DELETED) == []
+    assert scene.store.results("acme", batch, after=30) == []
+
+
+def test_items_are_in_the_order_of_their_keys(scene: Scene) -> None:
+    """Without ASCII case, then as they are; each once over all pages."""
+    keys = ["b", "A", "a", "B", "ab", "AB", "_", "Z", "0", "ä", "Ä", "ab\x1fx", "a b", "a-b", "🛒"]
+    scene.seal()
+    scene.run([Record(key) for key in keys])
+    for limit in (1, 4, 100):
+        found: list[str] = []
+        place = None
+        while True:
+            page = scene.store.items("acme", Kind.PRODUCT, "products", after=place, limit=limit)
+            found += [item.key for item in page.rows]
+            place = page.next
+            if place is None:
+                break
+        assert found == sorted(keys, key=key_order)
+
+
+@pytest.mark.parametrize("prefix", ["a", "A", "ab", "ä", "ab\x1f", "zz", "%", "_"])
+def test_items_are_found_by_prefix(scene: Scene, prefix: str) -> None:
+    """With its case, page by page."""
+    keys = ["b", "A", "a", "B", "ab", "AB", "aB", "_", "Z", "ä", "Ä", "ab\x1fx", "ac"]
+    scene.seal()
+    scene.run([Record(key) for key in keys])
+    found: list[str] = []
+    place = None
+    while True:
+        page = scene.store.items("acme", Kind.PRODUCT, "products", after=place, limit=2, prefix=prefix)
+        found += [item.key for item in page.rows]
+        place = page.next
+        if place is None:
+            break
+    assert found == sorted((key for key in keys if key.startswith(prefix)), key=key_order)
+
+
+def test_the_pulse_changes_with_what_is_shown(scene: Scene) -> None:
+    """By this process or another, and stays while nothing happens."""
+    other = scene.open()
+    seen = [other.pulse()]
+
+    def changed() -> bool:
+        seen.append(other.pulse())
+        return seen[-1] != seen[-2]
+
+    assert not changed()
+    scene.seal()
+    assert changed()
+    claim = scene.claimed()
+    assert changed()
+    scene.store.settle(claim, [portion(claim.works[0], Record("A"))])
+    assert changed()
+    other.batches("acme", Batches())
+    assert not changed()
+
+
+def test_a_store_tells_how_it_is(scene: Scene) -> None:
+    """To a doctor and to metrics."""
+    assert all(well for _, well, _ in scene.store.check())
+    scene.seal()
+    scene.clock.forward(3)
+    figures = scene.store.figures()
+    assert (figures["lanes"], figures["rounds.queued"], figures["oldest_queued_seconds"]) == (1, 1, 3)
+    scene.claimed()
+    figures = scene.store.figures()
+    assert (figures["rounds.queued"], figures["rounds.working"], figures["oldest_queued_seconds"]) == (0, 1, 0)
+    assert sum(value for name, value in figures.items() if name.startswith("bytes.")) > 0

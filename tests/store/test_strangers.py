@@ -1,0 +1,46 @@
+"""Promise 10: strangers see nothing."""
+
+from collections.abc import Callable
+
+import pytest
+
+from goodsgate.model.batch import Kind, new_id
+from goodsgate.model.catalogue import Entry
+from goodsgate.store.contract import Batches, Store
+from tests.store.scene import Record, Scene, bad
+
+ASKED: dict[str, Callable[[Store, str, str], object]] = {
+    "batch": lambda store, merchant, batch: store.batch(merchant, batch),
+    "batches": lambda store, merchant, batch: store.batches(merchant, Batches()).rows,
+    "payload": lambda store, merchant, batch: store.payload(merchant, batch, 0),
+    "results": lambda store, merchant, batch: store.results(merchant, batch),
+    "findings": lambda store, merchant, batch: store.findings(merchant, batch),
+    "groups": lambda store, merchant, batch: store.groups(merchant, batch),
+    "rejected": lambda store, merchant, batch: store.rejected(merchant, batch),
+    "rejected_among": lambda store, merchant, batch: store.rejected_among(merchant, batch, [1, 2]),
+    "cancel": lambda store, merchant, batch: store.cancel(merchant, batch),
+    "items": lambda store, merchant, batch: store.items(merchant, Kind.PRODUCT, "products").rows,
+    "item": lambda store, merchant, batch: store.item(merchant, Kind.PRODUCT, "products", "A"),
+    "held": lambda store, merchant, batch: store.held(merchant, Kind.PRODUCT, "products", ["A"]),
+    "twins": lambda store, merchant, batch: store.twins(merchant, Kind.PRODUCT, "products", ["a"]),
+    "collections": lambda store, merchant, batch: store.collections(merchant),
+    "reference": lambda store, merchant, batch: store.reference(merchant, "brand").rows,
+    "reference_version": lambda store, merchant, batch: store.reference_version(merchant),
+    "mappings": lambda store, merchant, batch: store.mappings(merchant),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_one_merchant_sees_no_other_does(scene: Scene, name: str) -> None:
+    """Neither another merchant, nor one that does not exist, nor under an id that is none."""
+    batch = scene.seal()
+    scene.run([Record("A"), bad()])
+    scene.store.put_reference("acme", "brand", [Entry(code="x")])
+    scene.store.put_mapping("acme", "erp", {"a": ["id"]})
+    ask = ASKED[name]
+    assert ask(scene.store, "acme", batch)
+    assert not ask(scene.store, "bolt", batch)
+    assert not ask(scene.store, "nobody", batch)
+    if name in ("batch", "payload", "results", "findings", "groups", "rejected", "rejected_among", "cancel"):
+        for unknown in (new_id(), batch.upper(), batch[:-1], "", "x", "'; --"):
+            assert not ask(scene.store, "acme", unknown)

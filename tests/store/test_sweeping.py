@@ -1,0 +1,160 @@
+"""Promise 12: nothing grows for ever, and nothing goes that is still needed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from goodsgate.model.batch import Kind, Result, RoundKind, State, new_id
+from goodsgate.model.catalogue import Held
+from goodsgate.store.contract import Answer, Batches, Idempotency, Retention, Swept
+from tests.store.scene import Record, Scene, bad, portion
+
+KEPT = Retention(payload_seconds=10, report_seconds=20, batch_seconds=30, answer_seconds=40, tombstone_seconds=50)
+
+
+def _sweep(scene: Scene, steps: int = 100) -> Swept:
+    return scene.store.sweep(KEPT, steps_max=steps)
+
+
+def _all_swept(scene: Scene) -> None:
+    while _sweep(scene) != Swept():
+        pass
+
+
+def _files(scene: Scene) -> list[Path]:
+    folder = scene.folder / "store" / "payloads"
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+@pytest.mark.parametrize("size", [10, 5_000])
+def test_things_go_when_their_time_has_come(scene: Scene, size: int) -> None:
+    """Payload, report, batch, answer, each at its own; items stay."""
+    idempotency = Idempotency(key="k", fingerprint=b"f", answer=lambda batch: b"answer")
+    batch = scene.seal(body=b"x" * size, idempotency=idempotency)
+    scene.run([Record("A"), bad()])
+    scene.clock.forward(9)
+    assert _sweep(scene) == Swept()
+    scene.clock.forward(2)
+    assert _sweep(scene) == Swept(payloads=1)
+    assert scene.store.payload("acme", batch, 0) is None
+    assert not _files(scene)
+    assert scene.store.results("acme", batch)
+    scene.clock.forward(10)
+    assert _sweep(scene) == Swept(reports=1)
+    ended = scene.batch(batch)
+    assert (ended.state, ended.counts.created, ended.counts.rejected) == (State.FINISHED, 1, 1)
+    assert scene.store.results("acme", batch) == scene.store.findings("acme", batch) == []
+    assert scene.store.groups("acme", batch) == scene.store.rejected("acme", batch) == []
+    scene.clock.forward(10)
+    assert _sweep(scene) == Swept(batches=1)
+    assert scene.store.batch("acme", batch) is None
+    assert scene.store.reserve("acme", "k", lease_seconds=1) == Answer(b"f", b"answer", batch)
+    scene.clock.forward(10)
+    assert _sweep(scene) == Swept(answers=1)
+    assert scene.store.reserve("acme", "k", lease_seconds=1) is None
+    item = scene.store.item("acme", Kind.PRODUCT, "products", "A")
+    assert item is not None
+    assert item.batch == batch
+
+
+def test_an_open_round_keeps_what_it_needs(scene: Scene) -> None:
+    """Queued or worked, first round or a fix, however old."""
+    fixed = scene.seal()
+    scene.run([bad()])
+    scene.again(fixed, RoundKind.FIX, body=b"y" * 5_000)
+    queued, worked = scene.seal(body=b"x" * 5_000), scene.seal(kind=Kind.PRICE)
+    claim = scene.claimed()
+    assert claim.works[0].batch == worked
+    scene.store.settle(claim, [portion(claim.works[0], bad())])
+    scene.clock.forward(1_000)
+    assert _sweep(scene) == Swept()
+    assert scene.store.payload("acme", fixed, 1) is not None
+    assert scene.store.payload("acme", queued, 0) is not None
+    assert scene.store.payload("acme", worked, 0) is not None
+    assert scene.store.rejected("acme", fixed)
+    assert scene.store.rejected("acme", worked)
+
+
+def test_a_fix_starts_the_time_again(scene: Scene) -> None:
+    """Counted from the end of the last round."""
+    batch = scene.seal()
+    scene.run([bad()])
+    scene.clock.forward(19)
+    scene.again(batch, RoundKind.RETRY)
+    claim = scene.claimed()
+    scene.store.settle(claim, [portion(claim.works[0], bad(), amends=[1], ends=State.FINISHED)])
+    scene.clock.forward(9)
+    assert _sweep(scene) == Swept()
+    assert scene.store.rejected("acme", batch)
+    scene.clock.forward(12)
+    assert _sweep(scene).reports == 1
+
+
+def test_a_sweep_takes_small_steps(scene: Scene) -> None:
+    """No more than asked for at a time, and all of it in the end."""
+    for number in range(7):
+        scene.seal(body=b"x" * 5_000)
+        scene.run([Record(f"K{number}"), *[bad() for _ in range(30)]])
+    scene.clock.forward(15)
+    assert [_sweep(scene, 3).payloads for _ in range(4)] == [3, 3, 1, 0]
+    scene.clock.forward(100)
+    swept = _sweep(scene, 2)
+    assert 0 < swept.reports <= 2
+    assert swept.batches <= 2
+    _all_swept(scene)
+    assert scene.store.batches("acme", Batches()).rows == []
+    assert not _files(scene)
+    assert len(scene.held()) == 7
+
+
+def test_tombstones_go(scene: Scene) -> None:
+    """Of every merchant; live items do not."""
+    for merchant in ("acme", "bolt"):
+        scene.seal(merchant)
+        scene.run([Record("A", version=1), Record("B", version=1)])
+        scene.seal(merchant)
+        scene.run([Record("A", Result.DELETED, version=2)])
+    scene.clock.forward(49)
+    assert _sweep(scene).tombstones == 0
+    assert scene.store.held("bolt", Kind.PRODUCT, "products", ["A"]) == {"A": Held(None, 2)}
+    scene.clock.forward(2)
+    assert _sweep(scene).tombstones == 2
+    for merchant in ("acme", "bolt"):
+        assert set(scene.store.held(merchant, Kind.PRODUCT, "products", ["A", "B"])) == {"B"}
+
+
+def test_a_reservation_that_nobody_took_back_goes(scene: Scene) -> None:
+    """Its process died; what is still being received stays."""
+    scene.store.reserve("acme", "dead", lease_seconds=1)
+    scene.store.reserve("acme", "alive", lease_seconds=1_000)
+    scene.clock.forward(41)
+    assert _sweep(scene).answers == 1
+
+
+def test_an_upload_of_a_dead_process_goes_and_of_a_living_one_stays(scene: Scene) -> None:
+    """Two stores on one folder are two processes to each other."""
+    if "sqlite" not in scene.opens.__name__:
+        pytest.skip("of the embedded store")
+    other = scene.open()
+    living, mine = new_id(), new_id()
+    other.receive("acme", living, b"x" * 5_000)
+    scene.store.receive("acme", mine, b"x" * 5_000)
+    (scene.folder / "store" / "payloads" / new_id()).write_bytes(b"x" * 5_000)
+    assert _sweep(scene) == Swept(orphans=1)
+    assert {file.name for file in _files(scene)} == {living, mine}
+    hour_ago = os.stat(_files(scene)[0]).st_mtime - 3_700
+    os.utime(scene.folder / "store" / "payloads" / living, (hour_ago, hour_ago))
+    assert _sweep(scene) == Swept(orphans=1)
+    assert [file.name for file in _files(scene)] == [mine]
+
+
+def test_who_does_not_work_does_not_sweep(scene: Scene) -> None:
+    """One process at a time writes what is swept."""
+    if "sqlite" not in scene.opens.__name__:
+        pytest.skip("of the embedded store")
+    scene.seal()
+    scene.run([Record("A")])
+    scene.clock.forward(1_000)
+    assert scene.open().sweep(KEPT, steps_max=10) == Swept()
+    assert _sweep(scene) != Swept()
