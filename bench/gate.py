@@ -60,7 +60,8 @@ class Gate:
 
     def pids(self) -> dict[str, int]:
         """Process ids of API and worker."""
-        children = Path(f"/proc/{self._serve.pid}/task/{self._serve.pid}/children").read_text().split()
+        tasks = Path(f"/proc/{self._serve.pid}/task").glob("*/children")
+        children = [child for task in tasks for child in task.read_text().split()]
         return {"api": self._serve.pid, **{"worker": int(child) for child in children[:1]}}
 
     def _watch(self) -> None:

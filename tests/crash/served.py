@@ -40,7 +40,7 @@ class Served:
         )
         for _ in range(200):
             try:
-                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                if httpx.get(f"{self.url}/healthz").status_code == 200:
                     return
             except httpx.TransportError:
                 time.sleep(0.05)
@@ -48,8 +48,9 @@ class Served:
 
     def worker(self) -> int | None:
         """Process id of its worker."""
-        try:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        try:  # a worker that was started again is a child of the thread that watches it
+            tasks = [*Path(f"/proc/{self.process.pid}/task").glob("*/children")]
+            children = [child for task in tasks for child in task.read_text().split()]
         except OSError:
             return None
         return int(children[0]) if children else None

@@ -1,6 +1,7 @@
 """A submission's bytes → a durable batch, or nothing at all."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -23,9 +24,9 @@ from goodsgate.store.contract import (
     StoreFull,
 )
 
-RESERVE_SECONDS = 30.0
-"""An idempotency key whose submission shows no life for this long may be taken again."""
-RESERVE_AGAIN_BYTES = 8 * 1024 * 1024
+RESERVE_SECONDS = 5.0
+"""An idempotency key whose submission shows no life for this long may be taken again: its process may be dead. Should
+it live, the first of the two to be sealed counts, and the other is refused."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ class Submission:
         self._upload = new_id()
         self._bytes = 0
         self._hash = hashlib.sha256(fingerprint_of.encode() + b"\0")
+        self._reserved = time.monotonic()
         self._before: Answer | None = None
         if key is not None:
             self._before = self._reserve(key)
@@ -62,7 +64,6 @@ class Submission:
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the body. Raises Refusal (payload_too_large, store_full); then abort."""
-        before = self._bytes
         self._bytes += len(chunk)
         limit = self._config.body_bytes_max
         if self._bytes > limit:
@@ -71,8 +72,9 @@ class Submission:
             self._hash.update(chunk)
             if self._before is not None:
                 return
-            if before // RESERVE_AGAIN_BYTES != self._bytes // RESERVE_AGAIN_BYTES:
+            if time.monotonic() - self._reserved > RESERVE_SECONDS / 3:
                 self._store.reserve_again(self._sent.merchant, self._key, lease_seconds=RESERVE_SECONDS)
+                self._reserved = time.monotonic()
         try:
             self._store.receive(self._sent.merchant, self._upload, chunk)
         except StoreFull:
