@@ -40,6 +40,7 @@ class Clock:
         self.now = NOW
 
     def __call__(self) -> datetime:
+        """What it shows."""
         return self.now
 
     def forward(self, seconds: float) -> None:
@@ -142,7 +143,8 @@ class Scene:
         self.store.release(claim)
         return work
 
-    def held(self, *, merchant: str = "acme", kind: Kind = Kind.PRODUCT, collection: str = "products") -> dict[str, bytes]:
+    def held(self, *, merchant: str = "acme", kind: Kind = Kind.PRODUCT, collection: str = "products",
+             ) -> dict[str, bytes]:
         """Key → document of the whole collection, page by page."""
         found: dict[str, bytes] = {}
         place = None

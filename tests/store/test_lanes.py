@@ -151,7 +151,7 @@ def test_renewing_keeps_the_lane(scene: Scene) -> None:
     scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
 
 
-# -- cancels ------------------------------------------------------------------------------------------------------------
+# -- cancels ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_round_to_be_cancelled_comes_first(scene: Scene) -> None:
@@ -192,7 +192,7 @@ def test_a_cancel_of_what_has_ended_changes_nothing(scene: Scene) -> None:
     assert not scene.batch(batch).cancelling
 
 
-# -- one that works -----------------------------------------------------------------------------------------------------
+# -- one that works ---------------------------------------------------------------------------------------------------
 
 
 def test_a_second_worker_of_a_folder_stands_by(scene: Scene) -> None:

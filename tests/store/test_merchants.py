@@ -12,7 +12,8 @@ from tests.store.scene import Scene
 
 def _key(merchant: str = "acme", name: str = "k1") -> Key:
     digest = hashlib.sha256(f"{merchant}{name}".encode()).digest()
-    return Key(id=name, digest=digest, merchant=merchant, scopes=frozenset({Scope.SUBMIT, Scope.READ}), label="till", made_at=NOW)
+    scopes = frozenset({Scope.SUBMIT, Scope.READ})
+    return Key(id=name, digest=digest, merchant=merchant, scopes=scopes, label="till", made_at=NOW)
 
 
 def test_a_merchants_id_is_taken_once(scene: Scene) -> None:

@@ -187,7 +187,7 @@ UPDATE lane SET until = 0, holder = NULL WHERE merchant = :merchant AND kind = :
 
 -- name: other_lane_waits
 -- Every merchant: somebody else's turn has come.
-SELECT EXISTS (SELECT 1 FROM lane WHERE open > 0 AND until <= :now AND NOT (merchant = :merchant AND kind = :kind))
+SELECT EXISTS (SELECT 1 FROM lane WHERE open > 0 AND until <= :now AND (merchant, kind) <> (:merchant, :kind))
 
 -- name: cancelling_rounds
 SELECT lower(hex(b.id)) FROM round r CROSS JOIN batch b ON b.seq = r.batch
@@ -332,8 +332,7 @@ ON CONFLICT (merchant, shelf, key COLLATE NOCASE, key) DO UPDATE
 SET hash = ?4, version = ?5, batch = ?6, written_at = ?7, document = ?8
 
 -- name: delete_item
-DELETE FROM item
-WHERE merchant = ?1 AND shelf = ?2 AND key = ?3 COLLATE NOCASE AND key = ?3 AND hash IS NOT NULL
+DELETE FROM item WHERE merchant = ?1 AND shelf = ?2 AND key = ?3 COLLATE NOCASE AND key = ?3
 
 -- ============================================= catalogue: progress ==============================================
 
