@@ -159,7 +159,7 @@ class StrictStore:
         must(bool(batch.collection) and open_rounds_max > 0, "a collection, and how long the queue may be", batch)
         sealed = self.store.seal(batch, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)
         must(sealed.state is State.QUEUED and sealed.rounds == 1, "a sealed batch is queued", sealed)
-        return self._watched(sealed, batch.merchant, batch.id)
+        return self._watched(sealed, batch.merchant, batch.id, None)
 
     def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
                open_rounds_max: int) -> Batch | None:
@@ -169,7 +169,7 @@ class StrictStore:
         if found is None:
             return None
         must(found.state is State.QUEUED and found.rounds > 1, "a batch that is open again is queued", found)
-        return self._watched(found, round.merchant, round.batch)
+        return self._watched(found, round.merchant, round.batch, None)
 
     def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
         must(round >= 0, "rounds are counted from 0", round)
@@ -265,17 +265,20 @@ class StrictStore:
     # -- asking -----------------------------------------------------------------------------------------------------
 
     def cancel(self, merchant: str, batch: str) -> Batch | None:
-        return self._watched_or_none(self.store.cancel(merchant, batch), merchant, batch)
+        before = self._seen.get(batch)
+        return self._watched_or_none(self.store.cancel(merchant, batch), merchant, batch, before)
 
     def batch(self, merchant: str, batch: str) -> Batch | None:
-        return self._watched_or_none(self.store.batch(merchant, batch), merchant, batch)
+        before = self._seen.get(batch)
+        return self._watched_or_none(self.store.batch(merchant, batch), merchant, batch, before)
 
     def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+        seen = self._seen.copy()
         page = self.store.batches(merchant, filters, after=after, limit=limit)
         must(len(page.rows) <= limit, "not more than asked for", len(page.rows))
         must(len({batch.id for batch in page.rows}) == len(page.rows), "each batch once")
         for batch in page.rows:
-            self._watched(batch, merchant, batch.id)
+            self._watched(batch, merchant, batch.id, seen.get(batch.id))
             for name in ("kind", "state", "outcome", "collection"):
                 wanted = getattr(filters, name)
                 must(wanted is None or getattr(batch, name) == wanted, "as filtered", name, wanted, batch)
@@ -348,14 +351,15 @@ class StrictStore:
 
     # -- a batch over time --------------------------------------------------------------------------------------------
 
-    def _watched_or_none(self, batch: Batch | None, merchant: str, asked: str) -> Batch | None:
-        return self._watched(batch, merchant, asked) if batch is not None else None
+    def _watched_or_none(self, batch: Batch | None, merchant: str, asked: str, before: Batch | None) -> Batch | None:
+        return self._watched(batch, merchant, asked, before) if batch is not None else None
 
-    def _watched(self, batch: Batch, merchant: str, asked: str) -> Batch:
+    def _watched(self, batch: Batch, merchant: str, asked: str, before: Batch | None) -> Batch:
+        """`before` is what was seen of it when the question began: other threads may have seen more by now."""
         must((batch.merchant, batch.id) == (merchant, asked), "a batch of the merchant that asks", batch)
         check_batch(batch)
-        before = self._seen.get(batch.id)
-        if before is not None and before.rounds <= batch.rounds:
+        if before is not None:
+            must(batch.rounds >= before.rounds, "rounds stay", before, batch)
             must(batch.counts.accounted >= before.counts.accounted, "records stay accounted for", before, batch)
             must(before.total is None or (batch.total or 0) >= before.total, "records do not go", before, batch)
         self._seen[batch.id] = batch

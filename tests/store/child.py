@@ -1,0 +1,135 @@
+"""A process of its own for tests of crashes, locks and limits: `python -m tests.store.child WHAT FOLDER`.
+
+It works by a fixed rule, so that what it leaves can be compared: a payload is a number of records, as text; every third
+record is rejected, every fifth warned of; portions are of three records.
+"""
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+from goodsgate.model.batch import Kind, Policy, Result, RoundKind, State, new_id
+from goodsgate.model.issue import issue
+from goodsgate.store.contract import Claim, NewBatch, Retention, Store, StoreFull, Swept, Work
+from goodsgate.store.sqlite import SqliteStore
+from goodsgate.store.strict import StrictStore
+from tests.store.scene import Record, bad, portion
+
+PORTION_RECORDS = 3
+KEPT = Retention(payload_seconds=0, report_seconds=0, batch_seconds=0, answer_seconds=0, tombstone_seconds=0)
+
+
+def open_store(folder: Path) -> Store:
+    """The embedded store there."""
+    return StrictStore(SqliteStore(folder, cache_bytes=2 * 1024**2, small_payload_bytes=100))
+
+
+def submit(store: Store, records: int, *, merchant: str = "acme", kind: Kind = Kind.PRODUCT, padding: int = 0,
+           open_rounds_max: int = 10_000) -> str:
+    """A batch of so many records."""
+    upload, batch = new_id(), new_id()
+    store.receive(merchant, upload, b"%d" % records + b" " * padding)
+    sent = NewBatch(
+        merchant=merchant, id=batch, kind=kind, collection="products", policy=Policy(), format="ndjson",
+        packing="identity",
+    )
+    try:
+        store.seal(sent, upload=upload, open_rounds_max=open_rounds_max)
+    except StoreFull:
+        store.discard(merchant, upload)
+        raise
+    return batch
+
+
+def work(store: Store) -> None:
+    """All that there is, a portion a claim, then leave."""
+    while (claim := store.claim("child", lease_seconds=60, works_max=1, bytes_max=100)) is not None:
+        at = claim.works[0]
+        settle = fix if at.round_kind is RoundKind.FIX else submission
+        settle(store, claim, at)
+        store.release(claim)
+
+
+def submission(store: Store, claim: Claim, at: Work) -> None:
+    """The next records."""
+    payload = store.payload(at.merchant, at.batch, at.round)
+    assert payload is not None
+    records = int(b"".join(payload))
+    numbers = range(at.records + 1, min(at.records + PORTION_RECORDS, records) + 1)
+    ends = at.records + len(numbers) >= records
+    store.settle(claim, [portion(at, *map(record, numbers), ends=State.FINISHED if ends else None)])
+
+
+def record(number: int) -> Record:
+    """Rejected, warned of, or just created."""
+    if number % 3 == 0:
+        return bad(f"K{number}", str(number % 2))
+    issues = [issue("sku_case_twin", "/id", value="w")] if number % 5 == 0 else []
+    return Record(f"K{number}", Result.CREATED, issues=issues)
+
+
+def fix(store: Store, claim: Claim, at: Work) -> None:
+    """The next rejected records are created after all."""
+    numbers = [finding.number for finding in store.rejected(at.merchant, at.batch, limit=PORTION_RECORDS)]
+    mended = [Record(f"K{number}", text="fixed") for number in numbers]
+    store.settle(claim, [portion(at, *mended, amends=numbers, ends=None if numbers else State.FINISHED)])
+
+
+def hold(store: Store) -> None:
+    """Claim, and wait to be killed."""
+    claim = store.claim("child", lease_seconds=3_600, works_max=1, bytes_max=100)
+    print("none" if claim is None else claim.works[0].batch, flush=True)
+    time.sleep(60)
+
+
+def sweep(store: Store) -> None:
+    """Everything that may go."""
+    while store.sweep(KEPT, steps_max=2) != Swept():
+        pass
+
+
+def full(store: Store, folder: Path) -> None:
+    """A disk that is full: no file may grow beyond what the largest is now. Prints what held."""
+    submit(store, 2_000, padding=200_000)
+    largest = max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    claim = store.claim("child", lease_seconds=60, works_max=1, bytes_max=100)
+    assert claim is not None
+    at = claim.works[0]
+    settled = portion(at, *(Record(f"K{n}", text="x" * 2_000) for n in range(2_000)), ends=State.FINISHED)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 50_000, resource.RLIM_INFINITY))
+    refused = 0
+    for attempt in (
+        lambda: store.settle(claim, [settled]),
+        lambda: submit(store, 1, padding=1_000_000),
+        lambda: [submit(store, 1, padding=90) for _ in range(5_000)],
+    ):
+        try:
+            attempt()
+        except StoreFull:
+            refused += 1
+    print(f"refused {refused}")
+    found = store.batch("acme", at.batch)
+    print(f"accounted {found.counts.accounted if found is not None else None}")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    store.settle(claim, [settled])
+    store.release(claim)
+    work(store)
+    found = store.batch("acme", at.batch)
+    print(f"then {found.counts.created if found is not None else None}")
+
+
+def main(what: str, folder: Path, *more: str) -> None:
+    """As the command line has it."""
+    store = open_store(folder)
+    if what == "submit":
+        print(submit(store, int(more[0]), padding=int(more[1])), flush=True)
+    elif what == "full":
+        full(store, folder)
+    else:
+        {"work": work, "hold": hold, "sweep": sweep}[what](store)
+    store.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -1,0 +1,294 @@
+"""Promises 1 and 3 with real processes that are killed at named steps; and a disk that is full."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from goodsgate.model import crash
+from goodsgate.model.batch import Counts, Kind, RoundKind, State
+from goodsgate.model.catalogue import Merchant
+from goodsgate.store.contract import Batches, NewRound, Store, StoreFull
+from tests.make import NOW
+from tests.store import child
+
+TOP = Path(__file__).resolve().parents[2]
+KILLED = -9
+
+
+def _run(what: str, folder: Path, *more: str, crash_at: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.store.child", what, str(folder), *more], cwd=TOP, text=True, capture_output=True,
+        env={**os.environ, "GOODSGATE_CRASH_AT": crash_at, "PYTHONPATH": f"{TOP / 'src'}{os.pathsep}{TOP}"},
+        timeout=60, check=False,
+    )
+
+
+def _start(what: str, folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.store.child", what, str(folder)], cwd=TOP, text=True, stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{TOP / 'src'}{os.pathsep}{TOP}"},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Of a store with a merchant."""
+    store = child.open_store(tmp_path)
+    store.migrate()
+    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    store.close()
+    return tmp_path
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[Store]:
+    """The same store as an API process sees it."""
+    opened = child.open_store(folder)
+    yield opened
+    opened.close()
+
+
+def _everything(store: Store, batches: list[str]) -> list[object]:
+    """What the catalogue and the reports hold, without times and ids."""
+    found: list[object] = []
+    for kind in (Kind.PRODUCT, Kind.STOCK):
+        items = store.items("acme", kind, "products", limit=1_000).rows
+        found.append([(item.key, item.document, batches.index(item.batch)) for item in items])
+    found.append(store.collections("acme"))
+    for batch in batches:
+        ended = store.batch("acme", batch)
+        assert ended is not None
+        found.append((ended.state, ended.counts, ended.warned, ended.total, ended.bytes_done, ended.position))
+        found.append(store.results("acme", batch))
+        found.append(store.findings("acme", batch))
+        found.append([finding.raw for finding in store.rejected("acme", batch)])
+        found.append(store.groups("acme", batch))
+    return found
+
+
+def _submitted(folder: Path) -> list[str]:
+    """Two lanes; one batch is fixed once it has ended."""
+    store = child.open_store(folder)
+    batches = [child.submit(store, 10), child.submit(store, 4), child.submit(store, 7, kind=Kind.STOCK, padding=200)]
+    store.close()
+    return batches
+
+
+def _fixed(store: Store, batch: str) -> None:
+    store.receive("acme", batch, b"fix")
+    round = NewRound(merchant="acme", batch=batch, kind=RoundKind.FIX)
+    assert store.reopen(round, upload=batch, open_rounds_max=10) is not None
+
+
+def _undisturbed(folder: Path) -> list[object]:
+    batches = _submitted(folder)
+    store = child.open_store(folder)
+    child.work(store)
+    _fixed(store, batches[0])
+    child.work(store)
+    everything = _everything(store, batches)
+    store.close()
+    return everything
+
+
+@pytest.mark.parametrize("point", ["claim-taken", "settle-written", "settle-committed", "settle-mirrored"])
+def test_kills_change_nothing_in_the_end(folder: Path, tmp_path_factory: pytest.TempPathFactory, point: str) -> None:
+    """Killed again and again at this step, then left alone: the same as never disturbed, and right all the way."""
+    batches = _submitted(folder)
+    store = child.open_store(folder)
+    for times in (1, 3, 2):
+        assert _run("work", folder, crash_at=f"{point}:{times}").returncode == KILLED
+        _check_open(store, batches)
+    assert _run("work", folder).returncode == 0
+    _fixed(store, batches[0])
+    assert _run("work", folder, crash_at=f"{point}:1").returncode == KILLED
+    _check_open(store, batches)
+    assert _run("work", folder).returncode == 0
+    undisturbed = tmp_path_factory.mktemp("undisturbed")
+    calm = child.open_store(undisturbed)
+    calm.migrate()
+    calm.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    calm.close()
+    assert _everything(store, batches) == _undisturbed(undisturbed)
+    assert store.figures()["lanes"] == 0
+    store.close()
+
+
+def _check_open(store: Store, batches: list[str]) -> None:
+    """What is shown while the worker is dead: each record that has a result is in the counts, and the other way."""
+    listed = {batch.id: batch for batch in store.batches("acme", Batches()).rows}
+    for batch in batches:
+        found = store.batch("acme", batch)
+        assert found is not None
+        assert listed[batch] == found
+        rows = store.results("acme", batch)
+        counted = found.counts
+        assert counted.accounted == len(rows)
+        assert counted.created == sum(row.result == "created" for row in rows)
+        assert len(store.rejected("acme", batch)) == counted.rejected
+        if found.total is not None:
+            assert found.total == len(rows)
+
+
+def test_an_end_is_known_between_the_two_commits(folder: Path, store: Store) -> None:
+    """The worker dies before the intake file is told: everybody sees the end, filters too, and it can be fixed."""
+    batch = child.submit(store, 3)
+    assert _run("work", folder, crash_at="settle-committed").returncode == KILLED
+    found = store.batch("acme", batch)
+    assert found is not None
+    assert (found.state, found.counts, found.position) == (State.FINISHED, Counts(created=2, rejected=1), None)
+    assert found.finished_at is not None
+    assert [one.id for one in store.batches("acme", Batches(outcome="partial", state=State.FINISHED)).rows] == [batch]
+    assert store.batches("acme", Batches(state=State.WORKING)).rows == []
+    assert store.cancel("acme", batch) == found
+    _fixed(store, batch)
+    assert _run("work", folder).returncode == 0
+    found = store.batch("acme", batch)
+    assert found is not None
+    assert (found.counts, found.rounds) == (Counts(created=3), 2)
+
+
+@pytest.mark.parametrize("padding", [0, 200], ids=["inline", "file"])
+@pytest.mark.parametrize("point", ["seal-synced", "seal-written"])
+def test_a_seal_that_was_cut_off_leaves_nothing(folder: Path, store: Store, point: str, padding: int) -> None:
+    """No batch, and in the end no file."""
+    assert _run("submit", folder, "3", str(padding), crash_at=point).returncode == KILLED
+    assert store.batches("acme", Batches()).rows == []
+    assert store.claim("w", lease_seconds=1, works_max=1, bytes_max=1) is None
+    child.sweep(store)
+    assert list((folder / "payloads").iterdir()) == []
+
+
+@pytest.mark.parametrize("padding", [0, 200], ids=["inline", "file"])
+def test_a_sealed_batch_survives_its_process(folder: Path, store: Store, padding: int) -> None:
+    """The id was printed, so the batch is there."""
+    batch = _run("submit", folder, "3", str(padding)).stdout.strip()
+    assert b"".join(store.payload("acme", batch, 0) or ()) == b"3" + b" " * padding
+    child.work(store)
+    found = store.batch("acme", batch)
+    assert found is not None
+    assert found.counts.accounted == 3
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 4])
+def test_a_sweep_that_was_cut_off_is_finished_by_the_next(folder: Path, store: Store, times: int) -> None:
+    """No half of a batch stays for ever."""
+    for number in (5, 2):
+        child.submit(store, number, padding=200)
+    assert _run("work", folder).returncode == 0
+    assert _run("sweep", folder, crash_at=f"sweep-halved:{times}").returncode == KILLED
+    assert _run("sweep", folder).returncode == 0
+    assert store.batches("acme", Batches()).rows == []
+    assert list((folder / "payloads").iterdir()) == []
+
+
+def test_takeover_after_a_kill_is_immediate(folder: Path, store: Store) -> None:
+    """While the worker lives nobody else works, however many ask; dead, its lease of an hour is worth nothing."""
+    batch = child.submit(store, 3)
+    worker = _start("hold", folder)
+    try:
+        assert worker.stdout is not None
+        assert worker.stdout.readline().strip() == batch
+        assert store.claim("w", lease_seconds=1, works_max=1, bytes_max=1) is None
+        found = store.batch("acme", batch)
+        assert found is not None
+        assert found.state is State.WORKING
+    finally:
+        worker.kill()
+        worker.communicate()
+    child.work(store)
+    found = store.batch("acme", batch)
+    assert found is not None
+    assert found.state is State.FINISHED
+
+
+def test_a_reader_beside_the_worker_sees_it_grow(folder: Path, store: Store) -> None:
+    """Another process works; every document on the way is whole and none goes back (StrictStore looks)."""
+    batch = child.submit(store, 300)
+    worker = _start("work", folder)
+    try:
+        seen = set()
+        pulses = set()
+        while worker.poll() is None:
+            found = store.batch("acme", batch)
+            assert found is not None
+            seen.add(found.counts.accounted)
+            pulses.add(store.pulse())
+            store.results("acme", batch, after=found.counts.accounted)
+    finally:
+        worker.kill()
+        worker.communicate()
+    found = store.batch("acme", batch)
+    assert found is not None
+    assert (found.state, found.counts.accounted) == (State.FINISHED, 300)
+    assert len(seen) > 2
+    assert len(pulses) > 2
+
+
+def test_a_full_disk_refuses_and_loses_nothing(folder: Path) -> None:
+    """A file-size limit stands for it: settle and seal are refused whole, and go on when there is room again."""
+    done = _run("full", folder)
+    assert done.stdout.split("\n")[:3] == ["refused 3", "accounted 0", "then 2000"], done.stderr
+    store = child.open_store(folder)
+    batches = store.batches("acme", Batches(), limit=10_000).rows
+    assert all(batch.state is State.FINISHED for batch in batches)
+    payloads = {file.name for file in (folder / "payloads").iterdir()}
+    assert len(payloads) == 1
+    store.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Of 4 MB; root alone may make one."""
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mounted)]
+    made = subprocess.run(command, capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no disk of our own: {made.stderr.decode().strip()}")
+    yield mounted
+    subprocess.run(["umount", "--lazy", str(mounted)], check=True)
+
+
+def _fill(store: Store, batches: list[str], padding: int) -> None:
+    while True:
+        batches.append(child.submit(store, 3, padding=padding, open_rounds_max=100_000))
+
+
+@pytest.mark.parametrize("padding", [90, 30_000], ids=["inline", "file"])
+def test_a_small_disk_fills_up(small_disk: Path, padding: int) -> None:
+    """Every batch that was acknowledged is there and is worked, once there is room; the one refused never was."""
+    store = child.open_store(small_disk)
+    store.migrate()
+    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    room = small_disk / "room"
+    room.write_bytes(b"x" * 1_500_000)
+    batches: list[str] = []
+    with pytest.raises(StoreFull):
+        _fill(store, batches, padding)
+    assert [batch.id for batch in store.batches("acme", Batches(), limit=100_000).rows] == batches[::-1]
+    room.unlink()
+    store.close()
+    store = child.open_store(small_disk)
+    for batch in batches:
+        assert b"".join(store.payload("acme", batch, 0) or ()) == b"3" + b" " * padding
+    for _ in range(5):
+        claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+        assert claim is not None
+        child.submission(store, claim, claim.works[0])
+        store.release(claim)
+    assert len(store.batches("acme", Batches(state=State.FINISHED)).rows) == 5
+    store.close()
+
+
+def test_crash_points_are_the_ones_in_the_code() -> None:
+    """Each name is used once, by `crash.point`, and no other is used."""
+    used: list[str] = []
+    for path in (TOP / "src" / "goodsgate").rglob("*.py"):
+        used += [line.split('crash.point("')[1].split('"')[0] for line in path.read_text("utf-8").splitlines()
+                 if 'crash.point("' in line]
+    assert set(used) == set(crash.POINTS)

@@ -1,0 +1,80 @@
+"""The contract enforced: what breaks it is told, by whichever side it is broken."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from goodsgate.model.batch import Batch, Counts, Result, State, Withheld
+from goodsgate.model.catalogue import Delete
+from goodsgate.store.contract import Portion
+from goodsgate.store.demands import ContractBroken, check_batch
+from tests.store.scene import Record, Scene, bad, portion
+
+replace = msgspec.structs.replace
+
+BROKEN: dict[str, Callable[[Portion], Portion]] = {
+    "counts that the results do not say": lambda one: replace(one, counts=Counts(created=5)),
+    "a key too few": lambda one: replace(one, keys=one.keys[1:]),
+    "a rejected record without an issue": lambda one: replace(one, findings=[]),
+    "a rejected record without its raw": lambda one: replace(one, findings=[replace(one.findings[0], raw=None)]),
+    "a finding of nobody": lambda one: replace(one, findings=[*one.findings, replace(one.findings[0], number=9)]),
+    "a key written and deleted": lambda one: replace(one, deletes=[Delete("A", None)]),
+    "a hash too short": lambda one: replace(one, writes=[replace(one.writes[0], hash=b"x")]),
+    "more bytes than there are": lambda one: replace(one, bytes_done=10**6),
+    "an end that is none": lambda one: replace(one, ends=State.WORKING),
+    "results without numbers": lambda one: replace(one, first=None),
+    "an amended record that is new": lambda one: replace(one, amended={3: (Result.CREATED, "C")}),
+    "more missing than held": lambda one: replace(one, withheld=Withheld(held=1, missing=2)),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_portion_that_contradicts_itself_is_not_settled(scene: Scene, name: str) -> None:
+    """Nothing reaches the store."""
+    batch = scene.seal()
+    claim = scene.claimed()
+    good = portion(claim.works[0], Record("A"), bad())
+    with pytest.raises(ContractBroken):
+        scene.store.settle(claim, [BROKEN[name](good)])
+    assert scene.batch(batch).counts == Counts()
+    scene.store.settle(claim, [good])
+
+
+def test_a_portion_of_another_claim_is_not_settled(scene: Scene) -> None:
+    """Each claim settles its own works."""
+    scene.seal()
+    scene.seal("bolt")
+    one, other = scene.claimed(), scene.claimed()
+    with pytest.raises(ContractBroken):
+        scene.store.settle(one, [portion(other.works[0], Record("A"))])
+
+
+def test_arguments_are_looked_at(scene: Scene) -> None:
+    """Before they do harm."""
+    for call in (
+        lambda: scene.store.receive("Acme!", "0" * 32, b""), lambda: scene.store.receive("acme", "../x", b""),
+        lambda: scene.store.claim("", lease_seconds=1, works_max=1, bytes_max=1),
+        lambda: scene.store.claim("w", lease_seconds=0, works_max=1, bytes_max=1),
+        lambda: scene.store.reserve("acme", "", lease_seconds=1),
+    ):
+        with pytest.raises(ContractBroken):
+            call()
+
+
+def _ended(scene: Scene) -> Batch:
+    batch = scene.seal()
+    scene.run([Record("A"), bad()])
+    return scene.batch(batch)
+
+
+@pytest.mark.parametrize("change", [
+    {"total": 3}, {"total": 1}, {"total": None}, {"position": 0}, {"finished_at": None}, {"cancelling": True},
+    {"warned": 2}, {"bytes_done": 11}, {"state": State.QUEUED}, {"counts": Counts(created=3, rejected=-1)},
+])
+def test_a_document_that_contradicts_itself_is_told(scene: Scene, change: dict[str, object]) -> None:
+    """Promise 2 above all."""
+    batch = _ended(scene)
+    check_batch(batch)
+    with pytest.raises(ContractBroken):
+        check_batch(replace(batch, **change))
