@@ -206,7 +206,8 @@ def _numbered(low: int, high: int) -> Iterator[bytes]:
     for first in range(low, high, len(lines)):
         count = min(len(lines), high - first)
         yield b"".join(
-            lines[at].replace(b"@@", b"SKU-%010d" % ((first + at) * 7_368_787 % 9_999_999_967), 1) for at in range(count)
+            line.replace(b"@@", b"SKU-%010d" % ((first + at) * 7_368_787 % 9_999_999_967), 1)
+            for at, line in enumerate(lines[:count])
         )
 
 

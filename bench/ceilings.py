@@ -81,7 +81,9 @@ def _insert(rows: list[tuple[object, ...]], folder: Path) -> None:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=FULL")
         database.execute("PRAGMA cache_size=-262144")
-        database.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, merchant INT, sku TEXT, slug TEXT, doc BLOB, hash BLOB)")
+        database.execute(
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, merchant INT, sku TEXT, slug TEXT, doc BLOB, hash BLOB)"
+        )
         database.execute("CREATE UNIQUE INDEX a ON t(merchant, sku)")
         database.execute("CREATE UNIQUE INDEX b ON t(merchant, slug)")
         for low in range(0, len(rows), TRANSACTION_ROWS):

@@ -62,7 +62,7 @@ class Gate:
         """Process ids of API and worker."""
         tasks = Path(f"/proc/{self._serve.pid}/task").glob("*/children")
         children = [child for task in tasks for child in task.read_text().split()]
-        return {"api": self._serve.pid, **{"worker": int(child) for child in children[:1]}}
+        return {"api": self._serve.pid} | ({"worker": int(children[0])} if children else {})
 
     def _watch(self) -> None:
         while not self._watching.wait(0.05):

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 
 import orjson
 
-WORDS = (
+_WORDS = (
     "soft cotton linen merino wool classic slim relaxed outdoor trail running everyday light warm "
     "breathable durable water repellent recycled organic premium handmade vintage modern compact "
     "stainless steel oak walnut glass ceramic leather canvas knitted woven brushed matte glossy"
-).split()
+)
+WORDS = _WORDS.split()
 COLORS = ("black", "white", "navy", "olive", "sand", "burgundy", "teal", "grey")
 COUNTRIES = ("DE", "FR", "PL", "NL", "IT", "ES", "SE", "DK", "AT", "BE")
 CONDITIONS = ("new", "used", "refurbished")
@@ -61,7 +62,10 @@ def product(number: int, source: random.Random, *, version: int = 0) -> Product:
         "country_of_origin": source.choice(COUNTRIES),
         "attributes": {"color": color, "material": words[30], "fit": words[31], "season": words[32]},
         "variants": [
-            {"id": f"{sku}-{size}", "size": size, "price": f"{euros}.{cents:02d} EUR", "quantity": source.randrange(500)}
+            {
+                "id": f"{sku}-{size}", "size": size, "price": f"{euros}.{cents:02d} EUR",
+                "quantity": source.randrange(500),
+            }
             for size in source.sample(SIZES, 3)
         ],
         "tags": words[33:],

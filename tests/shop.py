@@ -61,7 +61,8 @@ class Shop:
         """Put reference data."""
         self.store.put_reference(merchant, kind, entries)
 
-    def items(self, collection: str = "products", *, kind: Kind = Kind.PRODUCT, merchant: str = "acme") -> dict[str, object]:
+    def items(self, collection: str = "products", *, kind: Kind = Kind.PRODUCT, merchant: str = "acme",
+              ) -> dict[str, object]:
         """Key → record of everything held."""
         held: dict[str, object] = {}
         after = None

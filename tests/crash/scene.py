@@ -24,12 +24,14 @@ def stage(folder: Path) -> tuple[Shop, list[str]]:
     """A store with batches of every sort queued, none worked."""
     shop = Shop(folder, "acme", **PORTION)
     shop.reference("brand", Entry(code="Acme"))
-    dirty = [product(n, title=None) if n % 7 == 0 else product(n, brand="Acme" if n % 2 else "Nova") for n in range(200)]
+    dirty = [
+        product(n, title=None) if n % 7 == 0 else product(n, brand="Acme" if n % 2 else "Nova") for n in range(200)
+    ]
     sent = [
         shop.send(dirty),
         shop.send([product(n, title="Second") for n in range(100, 250)], references=Treatment.OFF),
         *[shop.send(products(n, n + 1)) for n in range(300, 320)],
-        shop.send([{"id": f"SKU-{n:04d}"} for n in range(0, 30)], verb=Verb.DELETE),
+        shop.send([{"id": f"SKU-{n:04d}"} for n in range(30)], verb=Verb.DELETE),
         shop.send([*products(*range(190)), {"id": "x" * 300}], mode="full", delete_share_max=1.0),
     ]
     return shop, sent

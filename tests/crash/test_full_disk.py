@@ -40,7 +40,8 @@ def test_a_full_disk_refuses_and_loses_nothing(disk: Path) -> None:
         accepted, refused = [], 0
         with httpx.Client(base_url=gate.url, headers=headers, timeout=30) as client:
             for turn in range(60):
-                body = ndjson([product(n, description="Long text. " * 60) for n in range(turn * 1000, turn * 1000 + 1000)])
+                numbers = range(turn * 1000, turn * 1000 + 1000)
+                body = ndjson([product(n, description="Long text. " * 60) for n in numbers])
                 answer = client.post("/v1/batches", content=body, params={"collection": "products"})
                 if answer.status_code == 202:
                     accepted.append(answer.json()["id"])

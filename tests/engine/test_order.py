@@ -100,7 +100,7 @@ def test_the_last_stock_wins(quantities: list[tuple[str, str, int]], portion: in
         last: dict[str, int] = {}
         for sku, location, quantity in quantities:
             last[f"{sku}\x1f{location}" if location else sku] = quantity
-        records = [{"id": s, "location": at, "quantity": q} if at else {"id": s, "quantity": q} for s, at, q in quantities]
+        records = [{"id": s, "quantity": q, **({"location": at} if at else {})} for s, at, q in quantities]
         shop.run(ndjson(records) or b"\n", kind=Kind.STOCK, duplicates=Treatment.OFF)
         held = {key: record["quantity"] for key, record in shop.items(kind=Kind.STOCK).items()}  # type: ignore[index]
         assert held == last

@@ -13,8 +13,11 @@ PRICE: dict[str, Any] = {"kind": Kind.PRICE, "currency": "GBP"}
 FEEDS: list[tuple[str, str, dict[str, Any], dict[str, int], dict[tuple[str, str], int]]] = [
     (
         "openfoodfacts/products-2020-spreadsheet.csv.gz", "csv", {"mapping": {"code": ["id", "gtin"]}},
-        {"total": 1470}, {("gtin_rounded", "/gtin"): 1253, ("duplicate_in_batch", "/id"): 1000, ("sku_missing", "/id"): 3,
-                          ("field_missing", "/title"): 6, ("gtin_check_digit", "/gtin"): 1},
+        {"total": 1470},
+        {
+            ("gtin_rounded", "/gtin"): 1253, ("duplicate_in_batch", "/id"): 1000, ("sku_missing", "/id"): 3,
+            ("field_missing", "/title"): 6, ("gtin_check_digit", "/gtin"): 1,
+        },
     ),
     (
         "openfoodfacts/products-2026-export.tsv.gz", "tsv", {"mapping": {"code": ["id", "gtin"]}},
@@ -26,7 +29,10 @@ FEEDS: list[tuple[str, str, dict[str, Any], dict[str, int], dict[tuple[str, str]
         "leipzig-offers/amazon.csv.gz", "csv", {"currency": "USD"},
         {"total": 1363}, {("price_zero", "/price"): 199},
     ),
-    ("leipzig-offers/google.csv.gz", "csv", {"currency": "USD"}, {"total": 3226}, {("price_currency_form", "/price"): 62}),
+    (
+        "leipzig-offers/google.csv.gz", "csv", {"currency": "USD"},
+        {"total": 3226}, {("price_currency_form", "/price"): 62},
+    ),
     (
         "luma-apparel/configurable-products.csv.gz", "csv", {"currency": "USD"},
         {"total": 1994, "created": 1994}, {("unit_missing", "/product_weight"): 1847},

@@ -270,12 +270,12 @@ def test_idempotency_answers_the_first_answer_again(shop: Shop) -> None:
     assert refused.value.code == "key_reused"
     assert shop.send(products(1), key="k-1", merchant="other") != first
     shop.work()
-    assert len(shop.store.batches("acme", _no_filter()).rows) == 1
+    assert len(shop.store.batches("acme", Batches()).rows) == 1
 
 
 def test_a_key_whose_body_is_on_its_way_is_in_use(shop: Shop) -> None:
     """And free again once that submission was given up."""
-    policy = dict(merchant="acme", kind=Kind.PRODUCT, collection="c", policy=_policy(), format="ndjson")
+    policy = {"merchant": "acme", "kind": Kind.PRODUCT, "collection": "c", "policy": Policy(), "format": "ndjson"}
     one = shop.engine.submit(**policy, idempotency_key="k", answer=lambda b: b"")  # type: ignore[arg-type]
     one.write(b"{}")
     with pytest.raises(Refusal) as refused:
@@ -283,11 +283,3 @@ def test_a_key_whose_body_is_on_its_way_is_in_use(shop: Shop) -> None:
     assert refused.value.code == "key_in_use"
     one.abort()
     shop.send(products(1), key="k")
-
-
-def _policy() -> Policy:
-    return Policy()
-
-
-def _no_filter() -> Batches:
-    return Batches()

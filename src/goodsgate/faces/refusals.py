@@ -15,7 +15,7 @@ DOOR_REFUSALS: dict[str, str] = {
     "sessions_full": "As many long polls and event streams as may be are open; try again later.",
     "merchant_unknown": "There is no such merchant.",
     "merchant_taken": "The id belongs to another merchant.",
-    "key_unknown": "There is no such key.",
+    "credential_unknown": "There is no such key.",
     "internal_fault": "Goodsgate failed on this request; the fault is logged under its request id.",
 }
 """Code → title, beside the engine's REFUSALS."""
@@ -54,7 +54,7 @@ STATUSES: dict[str, int] = {
     "sessions_full": 503,
     "merchant_unknown": 404,
     "merchant_taken": 409,
-    "key_unknown": 404,
+    "credential_unknown": 404,
     "internal_fault": 500,
 }
 """Code → HTTP status, of every refusal; a face may have others."""

@@ -72,7 +72,7 @@ ENDED = frozenset({State.FINISHED, State.CANCELLED, State.BROKEN})
 
 
 class RoundKind(StrEnum):
-    """Why the records of a batch are worked: sent first, sent again corrected, run again, or no longer in a full feed."""
+    """Why records of a batch are worked: sent first, sent back corrected, run again, or lacking in a full feed."""
 
     SUBMISSION = "submission"
     FIX = "fix"
@@ -201,7 +201,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """None for the file as a whole."""
     issues: list[Issue]
     raw: bytes | None = None
-    """The rejected record as received: the line of NDJSON or the JSON array of the row's cells; None if not rejected."""
+    """The rejected record as received: the line, or the JSON array of the row's cells; None if not rejected."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):

@@ -89,7 +89,9 @@ CODES: dict[str, Code] = {
     "payload_empty": Code("error", "There is no record in the file.", "file"),
     "payload_truncated": Code("error", "The file breaks off in the middle: {value}.", "file"),
     "payload_corrupt": Code("error", "The file cannot be read further: {value}.", "file"),
-    "payload_inflates": Code("error", "The file unpacks to far more than it should ({value}); expected {expected}.", "file"),
+    "payload_inflates": Code(
+        "error", "The file unpacks to far more than it should ({value}); expected {expected}.", "file"
+    ),
     "records_too_many": Code("error", "The file holds more records than allowed; expected {expected}.", "file"),
     "columns_too_many": Code("error", "The file has {value} columns; expected {expected}.", "file"),
     "round_fault": Code("error", "Goodsgate failed on this file; the fault is logged as {value}.", "file"),

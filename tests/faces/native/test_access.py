@@ -208,4 +208,4 @@ def test_an_unknown_merchant_is_not_found(admin, method, path, code):
 def test_an_unknown_key_is_not_found(admin, key):
     """As is one of an impossible name."""
     answer = admin.delete(f"/v1/merchants/{admin.merchant}/keys/{key}")
-    assert (answer.status_code, answer.json()["code"]) == (404, "key_unknown")
+    assert (answer.status_code, answer.json()["code"]) == (404, "credential_unknown")

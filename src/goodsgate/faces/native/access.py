@@ -80,7 +80,7 @@ class Access:
         """DELETE /v1/merchants/{merchant}/keys/{key}."""
         merchant = await self._known(call)
         if not await self._door.hop(self._door.keyring.revoke, merchant, call.path["key"]):
-            raise refuse("key_unknown")
+            raise refuse("credential_unknown")
         return Response(status_code=204)
 
     async def _known(self, call: Call) -> str:
