@@ -92,7 +92,7 @@ def _read_object(value: dict[str, object], path: str, terms: Terms, found: Found
     elif code is not None:
         check_currency(code, f"{path}/{name}", terms, found)
         currency = code if isinstance(code, str) else NO_CURRENCY
-    name = "value" if "value" in value else "amount"
+    name = "amount" if "amount" in value and "value" not in value else "value"
     path, inner = f"{path}/{name}", value.get(name)
     if inner is None:
         found.append(issue("field_missing", path))

@@ -101,13 +101,14 @@ class Checker:
                 _note_verb(checked, at, record.verb)
 
     def _learn(self, document: bytes) -> None:
-        """Take in the members of a record that has new ones, if it can be read."""
+        """Take in the members of a record that has new ones, if it can be read; it is judged all the same."""
         try:
-            record = orjson.loads(document)
+            if self._form.learn(orjson.loads(document)):
+                self._looks.refit()
         except orjson.JSONDecodeError:
             return
-        if self._form.learn(record):
-            self._looks.refit()
+        except Exception:
+            log.exception("the form of a %s of %d bytes cannot be learned", self.kind, len(document))
 
     def _examine(self, document: bytes, at: int, checked: Checked) -> None:
         """Apply every rule to one document; what goes wrong with it stays with it."""

@@ -64,7 +64,9 @@ def _gtin(value: object, path: str, terms: Terms, found: Found) -> None:  # noqa
     if is_gtin(value):
         return
     text = value.strip()
-    if ROUNDED_GTIN.fullmatch(text):
+    if not text:
+        found.append(issue("text_empty", path, value=value))
+    elif ROUNDED_GTIN.fullmatch(text):
         found.append(issue("gtin_rounded", path, value=value, expected=GTIN_EXPECTED))
     elif not (text.isascii() and text.isdigit()):
         digits = SEPARATORS.sub("", text)

@@ -54,7 +54,14 @@ def trimmed(text: str) -> bool:
     return text == text.strip()
 
 
-LOOKED_AT = ("text", "long_text", "url", "money")
+def ordered(span: str) -> bool:
+    """Whether two moments that are written alike are in order."""
+    begin, _, end = span.partition("/")
+    alike = begin[-1] == end[-1] == "Z" or begin[-6:] == end[-6:]
+    return alike and len(begin) == len(end) and begin <= end
+
+
+LOOKED_AT = ("text", "long_text", "url", "money", "span")
 """Types whose values a form cannot promise to be spotless, beside those that are looked at by name."""
 
 
@@ -89,7 +96,13 @@ class Looks(ABC):
     def _look(self, field: Field) -> Accept:
         if field.type in ("text", "long_text") and not field.repeated:
             return None
-        one: Any = {"url": self.address, "money": self.price}.get(field.type, trimmed)
+        one: Callable[[Any], bool] = trimmed
+        if field.type == "url":
+            one = self.address
+        elif field.type == "money":
+            one = self.price
+        elif field.type == "span":
+            one = ordered
         if not field.repeated:
             return one
         return lambda value: all(map(one, value)) if type(value) is list else one(value)
@@ -206,4 +219,5 @@ class PriceLooks(StockLooks):
                 return False
         elif not self.price(price, record.currency):
             return False
-        return sale is None or self.sale(sale, price, record.currency)
+        span = getattr(record, "sale_price_effective_date", None)
+        return (span is None or ordered(span)) and (sale is None or self.sale(sale, price, record.currency))

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from goodsgate.model.batch import Kind, Verb
+from goodsgate.model.fields import FIELDS
 from goodsgate.rules.attributes import meets
 from goodsgate.rules.forms import Form
 from goodsgate.rules.gtin import is_gtin
@@ -44,6 +45,7 @@ class ProductLooks(Looks):
         super().refit()
         self._plans.clear()
         self._same.clear()
+        self.other_money = any(FIELDS[Kind.PRODUCT][name].type == "money" for name, _ in self.warm)
         self.nested = self.form.has_seen_in_variants("attributes")
 
     def spotless(self, record: Any) -> bool:
@@ -81,6 +83,8 @@ class ProductLooks(Looks):
             return False
         if sale is not None and not self.sale(sale, price, record.currency):
             return False
+        if record.currency is not None and self.other_money:
+            return False  # the looks at cost and the like do not know of it
         if not self._exists(record):
             return False
         if record.variants is not None and not self._variants(record.variants, price, record.currency):

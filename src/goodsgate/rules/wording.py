@@ -26,6 +26,8 @@ MOJIBAKE = re.compile(rf"[ÂÃ][\u0080-\u00bf]|â€[\u0080-\u00bf{SPECIALS}]|ï
 MOJIBAKE_PERHAPS = re.compile(f"[ÂÃ][{SPECIALS}]")
 """The same, but also the end of a quotation in capitals; told only if the whole text can be repaired."""
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_CONTROLS = {special.encode("cp1252")[0]: special for special in SPECIALS}
+"""C1 control characters are nearly always Windows-1252 that was read as ISO 8859-1."""
 _BYTES = {ord(special): special.encode("cp1252").decode("latin-1") for special in SPECIALS}
 
 
@@ -98,7 +100,7 @@ def _suspect(value: str, path: str, found: Found, *, control: re.Pattern[str]) -
         found.append(issue("text_mojibake", path, value=value, suggestion=fitting(repaired)))
     elif control.search(value):
         found.append(issue("text_control_characters", path, value=value,
-                           suggestion=fitting(control.sub(" ", value).strip())))
+                           suggestion=fitting(control.sub(" ", value.translate(_CONTROLS)).strip())))
     if MARKUP.search(value):
         plain = " ".join(html.unescape(MARKUP.sub(" ", value)).split())
         found.append(issue("text_markup", path, value=value, suggestion=fitting(plain)))
@@ -122,6 +124,6 @@ def repair(value: str) -> str | None:
 
 def _reread(value: str) -> str | None:
     try:
-        return value.translate(_BYTES).encode("latin-1").decode("utf-8")
+        return value.translate(_BYTES).encode("latin-1").decode("utf-8").removeprefix("\ufeff")
     except UnicodeError:
         return None

@@ -1,0 +1,1 @@
+"""Rules: values and the issues they make."""

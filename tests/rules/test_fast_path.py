@@ -1,0 +1,159 @@
+"""The fast path lets pass only what the rules have nothing to say about, and knows the same keys and versions."""
+
+import copy
+import json
+
+import orjson
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from goodsgate.model.batch import Kind, Policy, Verb
+from goodsgate.model.fields import FIELDS, VARIANT_FIELDS
+from goodsgate.rules import Checker, Reference, checker
+from tests.rules.truth import EUROS, NOTHING, REFERENCE, truth
+from tests.rules.values import AMOUNTS, POLICIES, SAMPLES, SPECIALS, STOCK, TEXTS, VALUES
+
+texts = st.text(max_size=20) | st.sampled_from(TEXTS)
+amounts = (
+    st.integers(-10, 10**13) | st.floats(-1, 1e13, allow_nan=False) | st.decimals(0, 1000, places=3).map(str)
+    | st.sampled_from(AMOUNTS)
+)
+prices = amounts | st.fixed_dictionaries({}, optional={
+    "value": amounts, "amount": amounts, "currency": st.sampled_from(["EUR", "USD", "JPY", "eur", "XXX", None, 5]),
+    "currency_code": st.sampled_from(["EUR", "KWD"]), "list": amounts,
+})
+specials = st.sampled_from(SPECIALS)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 2**64) | st.floats(allow_nan=False, allow_infinity=False) | texts
+    | prices | specials,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=4,
+)
+
+members = {kind: st.sampled_from([*FIELDS[kind], "_verb", "unknown", "another"]) for kind in Kind}
+changes = {
+    kind: st.lists(st.tuples(
+        members[kind], st.none() | st.sampled_from([*VARIANT_FIELDS, "color", "washable", "fit"]), values,
+    ), min_size=1, max_size=3)
+    for kind in Kind
+}
+CALM = {"description": "plain", "availability_date": "2026-02-24T11:07:00Z"}
+"""Without a byte that would have a record looked at more closely."""
+KETTLE = {"id": "K-1", "title": "Kettle", "product_type": "c4"}
+WRITERS = [
+    orjson.dumps, lambda record: json.dumps(record).encode(),
+    lambda record: json.dumps(record, ensure_ascii=False, indent=1).encode(),
+]
+
+
+def changed(record: dict[str, object], steps: list[tuple[str, str | None, object]]) -> dict[str, object]:
+    """The record with some members replaced, or members of what they hold."""
+    record = copy.deepcopy(record)
+    for name, below, value in steps:
+        held = record.get(name)
+        if below is not None and isinstance(held, dict):
+            held[below] = value
+        elif below is not None and isinstance(held, list) and held and isinstance(held[-1], dict):
+            held[-1][below] = value
+        elif value is None:
+            record.pop(name, None)
+        else:
+            record[name] = value
+    return record
+
+
+def same_as_truth(rules: Checker, policy: Policy, reference: Reference, raws: list[bytes]) -> None:
+    """The checker tells of documents exactly what every rule tells."""
+    checked = rules.check(raws)
+    for at, raw in enumerate(raws):
+        key, version, issues = truth(raw, rules.kind, policy, reference)
+        assert checked.issues.get(at, []) == issues, raw
+        assert (checked.keys[at], checked.versions[at]) == (key, version), raw
+
+
+def learned(kind: Kind, policy: Policy, reference: Reference) -> Checker:
+    """A checker that knows the members of the samples."""
+    rules = checker(kind, policy, reference)
+    sample = orjson.dumps({**dict.fromkeys(FIELDS[kind]), **SAMPLES[kind]})
+    variants = orjson.dumps({**SAMPLES[kind], "variants": [dict.fromkeys(VARIANT_FIELDS)]})
+    for raw in (sample, sample, variants, *[sample] * 20):
+        rules.check([raw])
+    return rules
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("number", range(len(POLICIES)))
+def test_every_kind_of_value_in_every_member(kind, number):
+    """Each member takes each value in turn, and each member of variants, attributes and price as well."""
+    policy = POLICIES[number]
+    sample = SAMPLES[kind]
+    calm = {**sample, **CALM} if kind is Kind.PRODUCT else sample
+    reference = REFERENCE if number % 3 != 1 else NOTHING
+    rules = learned(kind, policy, reference)
+    spoiled = [{**calm, name: value} for name in FIELDS[kind] for value in VALUES]
+    spoiled += [{**sample, name: "é"} for name in FIELDS[kind]]
+    if kind is Kind.PRODUCT:
+        inside = [*(("variants", name) for name in VARIANT_FIELDS), ("attributes", "color"), ("attributes", "washable")]
+        spoiled += [changed(calm, [(name, below, value)]) for name, below in inside for value in VALUES]
+        spoiled += [{**KETTLE, "attributes": {name: value}} for name in ("wattage", "cups") for value in VALUES]
+        spoiled.append({**calm, "currency": "JPY", "cost_of_goods_sold": "15.99"})
+    same_as_truth(rules, policy, reference, [orjson.dumps(record) for record in spoiled])
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("writer", WRITERS)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_what_passes_is_spotless(kind, writer, data):
+    """Several changes to a good record at once, however the record is written."""
+    policy = data.draw(st.sampled_from(POLICIES))
+    reference = data.draw(st.sampled_from([NOTHING, REFERENCE]))
+    record = changed(SAMPLES[kind], data.draw(changes[kind]))
+    if record.get("_verb") is not None and record["_verb"] not in list(Verb):
+        del record["_verb"]
+    try:
+        raw = writer(record)
+        orjson.loads(raw)
+    except (TypeError, ValueError):
+        return  # lone surrogates and the like, which are tested with what cannot be read
+    rules = checker(kind, policy, reference)
+    rules.check([orjson.dumps(SAMPLES[kind])])
+    same_as_truth(rules, policy, reference, [raw])
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_good_do_pass(kind):
+    """The samples above take the fast path once their members are known; else the test above would test nothing."""
+    rules = checker(kind, EUROS, REFERENCE)
+    sample = orjson.dumps(SAMPLES[kind])
+    assert not rules.check([sample]).issues
+    record = rules._form.decode(sample)
+    assert rules._looks.acquits(sample, record)
+    assert rules._looks.spotless(record)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.text(max_size=8), values, max_size=5))
+@example({"": 1, "\"": 2, "\\": 3, "é": 4, "a b": 5, "verb": 6, "member_0": 7, "__init__": 8})
+def test_unknown_members_are_nobodys_business(extra):
+    """Members we do not know are learned, kept and never told of, and do not hide what we know."""
+    extra = {name: value for name, value in extra.items() if name not in FIELDS[Kind.STOCK] and name != "_verb"}
+    try:
+        raw = orjson.dumps({**extra, **STOCK})
+    except (TypeError, orjson.JSONEncodeError):
+        return
+    rules = checker(Kind.STOCK, EUROS, NOTHING)
+    for _ in range(3):
+        checked = rules.check([raw, orjson.dumps({**extra, **STOCK, "quantity": -1})])
+        assert [one.code for one in checked.issues.pop(1)] == ["number_negative"]
+        assert not checked.issues
+
+
+def test_a_feed_whose_every_record_has_a_new_member_is_still_checked():
+    """Learning stops where it would cost more than it gains."""
+    rules = checker(Kind.STOCK, EUROS, NOTHING)
+    raws = [orjson.dumps({**STOCK, f"member-{number}": number}) for number in range(700)]
+    checked = rules.check([*raws, orjson.dumps({**STOCK, "quantity": 1.5})])
+    assert {at: [one.code for one in issues] for at, issues in checked.issues.items()} == {700: ["number_not_whole"]}
+    assert rules._form._builds < 30

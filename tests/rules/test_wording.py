@@ -1,0 +1,175 @@
+"""Texts: lengths, and the damage they bring along."""
+
+import csv
+import gzip
+import html
+import io
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from goodsgate.rules.terms import SUGGESTION_CHARACTERS_MAX
+from goodsgate.rules.wording import repair
+from tests.data import shared, shared_bytes
+from tests.rules.truth import codes, document, product, rules, told
+
+TITLES = [
+    # Luma
+    ("Mars HeatTech&trade; Pullover-XS-Black", "text_entities", "Mars HeatTech™ Pullover-XS-Black"),
+    # Open Food Facts, 2020
+    ("Vinceremos Rose &quot;La Marouette&quot;", "text_entities", 'Vinceremos Rose "La Marouette"'),
+    # Amazon and Google of the Leipzig set: characters lost before they came here
+    ("logic express 7.2 upgrade from logic \ufffdexpress 6", "text_lost_characters", None),
+    # Best Buy: the trade mark sign of Windows-1252 as a control character
+    ("Insignia\u0099 - Leather Hip Case", "text_control_characters", "Insignia™ - Leather Hip Case"),
+    # Online Retail
+    ("POPPY'S PLAYHOUSE BEDROOM ", "text_edge_blanks", "POPPY'S PLAYHOUSE BEDROOM"),
+    ("????damages????", None, None), ("SET/3 & A < B", None, None), ("R&B; AT&T", None, None), ("&unknown;", None, None),
+    ("<p>Ideal</p> for <b>training</b>", "text_markup", "Ideal for training"), ("a <!-- x", "text_markup", None),
+    ("4 < 5 > 3", None, None), ("I <3 you", None, None), ("Gear\nBags", "text_control_characters", "Gear Bags"),
+    ("tab\there", "text_control_characters", "tab here"), ("\ufeffBOM", "text_control_characters", "BOM"),
+    ("NUL\x00", "nul_bytes", "NUL"),
+    # UTF-8 once read as Windows-1252
+    ("CafÃ© crÃ¨me", "text_mojibake", "Café crème"), ("donâ€™t", "text_mojibake", "don’t"),
+    ("StraÃŸe", "text_mojibake", "Straße"), ("Â£5 Â°C", "text_mojibake", "£5 °C"), ("ï»¿Title", "text_mojibake", "Title"),
+    ("ðŸ˜€", "text_mojibake", "😀"), ("Ã‰clair", "text_mojibake", "Éclair"), ("cafÃ© “x”", "text_mojibake", "café “x”"),
+    ("“AMANHÔ", None, None), ("SÃO PAULO", None, None), ("Straße für Äpfel", None, None), ("CAFÉ”", None, None),
+    ("x" * 150, None, None), ("x" * 151, "text_too_long", None), ("é" * 150, None, None),
+]
+
+
+@pytest.mark.parametrize(("value", "code", "suggestion"), TITLES)
+def test_a_title_is_told_what_is_wrong_with_it(value, code, suggestion):
+    """Damage is told, with the text as it should have been where that can be known."""
+    found = [one for one in told(product(title=value)) if one.code == code]
+    assert bool(found) == bool(code)
+    if code is None:
+        assert not told(product(title=value))
+    elif suggestion is not None:
+        assert found[0].suggestion == suggestion
+
+
+@pytest.mark.parametrize(("field", "longest"), [
+    ("title", 150), ("description", 5000), ("brand", 70), ("mpn", 70), ("color", 100), ("material", 200),
+    ("product_type", 750), ("custom_label_0", 100), ("item_group_id", 50),
+])
+def test_lengths_are_those_of_google(field, longest):
+    """At the bound nothing, above it an error."""
+    assert codes(product(**{field: "x" * longest})) == []
+    assert codes(product(**{field: "x" * (longest + 1)})) == [("text_too_long", f"/{field}")]
+
+
+def test_a_description_may_have_lines_and_other_texts_may_not():
+    """Line breaks and tabs are part of a long text."""
+    assert codes(product(description="one\n\ttwo")) == []
+    assert codes(product(description="one\x0btwo")) == [("text_control_characters", "/description")]
+    assert codes(product(color="one\ntwo")) == [("text_control_characters", "/color")]
+
+
+def test_every_issue_of_a_text_is_told():
+    """Not the first alone."""
+    found = codes(product(title=" <b>A&amp;B</b>\ufffd" + "x" * 150))
+    assert [code for code, _ in found] == [
+        "text_too_long", "text_edge_blanks", "text_lost_characters", "text_markup", "text_entities",
+    ]
+
+
+def test_empty_texts():
+    """A required one is missing, any other is told."""
+    assert codes(product(title="")) == [("field_missing", "/title")]
+    assert codes(product(title="  ")) == [("field_missing", "/title")]
+    assert codes({"id": "A-1"}) == [("field_missing", "/title")]
+    assert codes({"id": "A-1", "title": None}) == [("field_missing", "/title")]
+    assert codes(product(brand="", color=" ", mpn=None)) == [("text_empty", "/brand"), ("text_empty", "/color")]
+
+
+@pytest.mark.parametrize("value", [5, 1.5, True, ["x"], {"en": "x"}])
+def test_a_text_must_be_a_text(value):
+    """Of JSON."""
+    assert codes(product(title=value)) == [("field_type", "/title")]
+
+
+def test_attributes_are_worded_too():
+    """Under whatever name, also one that a pointer must escape."""
+    found = codes(product(attributes={"a/b~c": "x ", "list": ["<b>x</b>", 5], "n": 5, "deep": {"x": " "}, "e": ""}))
+    assert found == [
+        ("text_edge_blanks", "/attributes/a~1b~0c"), ("text_markup", "/attributes/list/0"), ("text_empty", "/attributes/e"),
+    ]
+    assert codes(product(attributes=[])) == [("field_type", "/attributes")]
+
+
+def test_long_suggestions_are_not_made():
+    """A million of them would outgrow the catalogue."""
+    long = "CafÃ© " * (SUGGESTION_CHARACTERS_MAX // 4)
+    assert [(one.code, one.suggestion) for one in told(product(description=long.strip()))] == [("text_mojibake", None)]
+
+
+@given(st.text("äöüßéèàçñ€–’“™œžÉÀ ÂÃabc", min_size=1, max_size=30))
+def test_what_was_misread_is_repaired(text):
+    """Read as Windows-1252, told, and given back as it was."""
+    misread = text.encode().decode("cp1252", errors="replace")
+    if "\ufffd" in misread or misread.isascii():
+        return
+    repaired = repair(misread)
+    assert repaired in (text, None)
+
+
+@given(st.text(max_size=40))
+def test_a_suggestion_has_nothing_wrong_that_it_was_made_for(text):
+    """Taking it ends the issue."""
+    for one in told(product(title=text)):
+        if one.suggestion and one.code in ("text_entities", "text_edge_blanks", "text_control_characters"):
+            again = [code for code, _ in codes(product(title=one.suggestion))]
+            assert one.code not in again or html.unescape(one.suggestion) != one.suggestion
+
+
+def table(path):
+    """The rows of a real CSV file."""
+    return csv.DictReader(io.StringIO(shared_bytes(path).decode("utf-8-sig"), newline=""))
+
+
+def counted(documents):
+    """Issues by code."""
+    issues = rules().check(list(documents)).issues
+    return Counter(one.code for found in issues.values() for one in found)
+
+
+@pytest.mark.parametrize(("file", "name", "lost"), [("abt", "name", 11), ("amazon", "title", 36), ("google", "name", 124)])
+def test_characters_lost_in_the_leipzig_offers(file, name, lost):
+    """11, 36 and 124 rows hold U+FFFD, some of them in both columns or in the manufacturer."""
+    rows = [row for row in table(f"data/leipzig-offers/{file}.csv.gz") if "\ufffd" in "".join(map(str, row.values()))]
+    assert len(rows) == lost
+    documents = [document(product(title=row[name], description=row["description"] or None)) for row in rows]
+    told_of = rules().check(documents).issues
+    assert all(any(one.code == "text_lost_characters" for one in told_of[at]) for at in range(lost))
+
+
+def test_descriptions_of_luma():
+    """Every one is HTML, nearly all with entities."""
+    found = counted(
+        document(product(id=row["sku"], title=row["name"], description=row["description"]))
+        for row in table("data/luma-apparel/configurable-products.csv.gz")
+    )
+    assert found == {"text_markup": 1994, "text_entities": 1914 + 186, "text_edge_blanks": 8}
+
+
+def test_texts_of_best_buy():
+    """378 descriptions and a name with entities, and the trade mark sign that became a control character."""
+    rows = json.loads(gzip.decompress(shared("data/bestbuy/products-sample.json.gz").read_bytes()))
+    found = counted(
+        document({"id": str(at), "title": row["name"], "description": row["description"], "brand": row["brand"]})
+        for at, row in enumerate(rows)
+    )
+    assert found == {"text_entities": 379, "text_control_characters": 4}
+
+
+def test_blanks_and_missing_names_of_online_retail():
+    """113,452 descriptions with blanks at an edge and 1,454 without a word, over every line of a year."""
+    found = counted(
+        document({"id": row["StockCode"], "title": row["Description"]})
+        for row in table("data/online-retail/lines.csv.gz")
+    )
+    assert found == {"text_edge_blanks": 113_452, "field_missing": 1_454}

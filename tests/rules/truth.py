@@ -1,0 +1,72 @@
+"""What the rules say without the fast path, and builders for their tests."""
+
+import orjson
+
+from goodsgate.model.batch import Kind, Policy, Treatment, Verb
+from goodsgate.model.catalogue import Entry
+from goodsgate.model.issue import Issue
+from goodsgate.rules import Checker, Reference, checker
+from goodsgate.rules.checker import read
+from goodsgate.rules.record import judge, key_of, version_of
+from goodsgate.rules.terms import terms_of
+
+EUROS = Policy(currency="EUR")
+STRICT = Policy(currency="EUR", references=Treatment.REFUSE)
+NOTHING = Reference.build({})
+
+COLORS = ["black", "white", "navy"]
+
+REFERENCE = Reference.build({
+    "brand": [Entry(code="Sony"), Entry(code="LINKSYS"), Entry(code="Best & Sons", name="Best and Sons")],
+    "category": [
+        Entry(code="c1", name="Apparel"), Entry(code="c2", name="Shirts", parent="c1"),
+        Entry(code="c3", name="Linen shirts", parent="c2"), Entry(code="c4", name="Kettles"),
+    ],
+    "attribute": [
+        Entry(code="c1/color", data={"type": "text", "required": True, "allowed": COLORS}),
+        Entry(code="c1/washable", data={"type": "boolean"}),
+        Entry(code="c3/weave", data={"type": "text"}),
+        Entry(code="c4/wattage", data={"type": "number", "unit": "W", "minimum": 500, "maximum": 3000}),
+        Entry(code="c4/cups", data={"type": "integer", "allowed": [4, 6, 8]}),
+    ],
+    "tax_rule": [Entry(code="standard", name="Standard rate")],
+    "hs_code": [Entry(code="6205", name="Shirts"), Entry(code="620520", name="of cotton")],
+    "location": [Entry(code="ALB", name="Albuquerque"), Entry(code="AUS", name="Austin")],
+})
+
+
+def rules(kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: Reference = NOTHING) -> Checker:
+    """A fresh checker that has learned nothing."""
+    return checker(kind, policy, reference)
+
+
+def document(record: object) -> bytes:
+    """A record as it is received."""
+    return orjson.dumps(record)
+
+
+def told(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: Reference = NOTHING,
+         ) -> list[Issue]:
+    """The issues of one record, by way of the checker."""
+    return rules(kind, policy, reference).check([document(record)]).issues.get(0, [])
+
+
+def codes(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: Reference = NOTHING,
+          ) -> list[tuple[str, str]]:
+    """Code and path of each issue."""
+    return [(one.code, one.path) for one in told(record, kind=kind, policy=policy, reference=reference)]
+
+
+def product(**members: object) -> dict[str, object]:
+    """A spotless product; members replace or, with None, remove."""
+    record: dict[str, object] = {"id": "A-1", "title": "Linen shirt", "price": "19.99 EUR", **members}
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def truth(raw: bytes, kind: Kind, policy: Policy, reference: Reference,
+          ) -> tuple[str | None, int | None, list[Issue]]:
+    """Key, version and issues of a readable document by every rule, the fast path left out."""
+    record = read(raw, depth_max=16)
+    named = record.get("_verb")
+    verb = Verb(named) if isinstance(named, str) else policy.verb
+    return key_of(record, kind), version_of(record), judge(record, kind, verb, terms_of(policy, reference))
