@@ -41,7 +41,7 @@ def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict
         whole = verb_now in (Verb.UPSERT, Verb.CREATE)
         twice = key in seen and duplicates is Treatment.REFUSE
         seen.add(key)
-        if twice or (verb_now is not Verb.DELETE and record.get("title", None if whole else "x") in ("", None)):
+        if twice or (whole and not record.get("title")):
             results.append("rejected")
             continue
         document, had = held.get(key, (None, None))
@@ -53,6 +53,8 @@ def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict
                 held[key] = (None, version if version is not None else (had if document is None else None))
         elif (verb_now is Verb.CREATE and document is not None) or (verb_now is Verb.UPDATE and document is None):
             results.append("rejected")
+        elif verb_now is Verb.UPDATE and record.get("title") == "":
+            results.append("rejected")  # a patch may leave the title out, but the whole it makes needs one
         else:
             merged = {**(document or {}), **record} if verb_now is Verb.UPDATE else record
             results.append("created" if document is None else "unchanged" if merged == document else "updated")
