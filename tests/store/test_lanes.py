@@ -213,3 +213,23 @@ def test_a_second_worker_of_a_folder_stands_by(scene: Scene) -> None:
         second.settle(stale, [portion(stale.works[0], Record("LATE"))])
     second.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
     assert second.batch("acme", batch) is not None
+
+
+def test_two_that_both_believe_to_be_the_worker_do_no_harm(scene: Scene) -> None:
+    """Somebody removed the lock file: the one that came first has lost its leases, whatever it settles."""
+    if "sqlite" not in scene.opens.__name__:
+        pytest.skip("of the embedded store")
+    batch = scene.seal()
+    stale = scene.claimed()
+    (scene.folder / "store" / "worker.lock").unlink()
+    second = scene.open()
+    claim = scene.claim("w2", store=second)
+    assert claim is not None
+    with pytest.raises(LeaseLost):
+        scene.store.settle(stale, [portion(stale.works[0], Record("LATE"))])
+    with pytest.raises(LeaseLost):
+        scene.store.renew(stale, lease_seconds=10)
+    second.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+    second.release(claim)
+    assert scene.batch(batch).counts.created == 1
+    assert set(scene.held()) == {"A"}

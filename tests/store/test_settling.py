@@ -347,6 +347,27 @@ def test_missing_are_held_items_that_a_full_feed_lacks(scene: Scene) -> None:
     assert (scene.batch(feed).withheld, scene.batch(feed).counts.deleted) == (None, 16)
 
 
+def test_a_key_that_a_fix_corrects_is_not_missing(scene: Scene) -> None:
+    """The feed is what it is after its fixes: the wrong key is missing now, the right one is not."""
+    scene.seal()
+    scene.run([Record("RIGHT"), Record("WRONG"), Record("GONE")])
+    feed = scene.seal(mode="full")
+    claim = scene.claimed()
+    work = claim.works[0]
+    first = portion(work, bad("WRONG"), Record("NEW"))
+    scene.store.settle(claim, [first])
+    assert scene.store.missing(after(work, first), after=None, limit=10) == (3, 2, ["GONE", "RIGHT"])
+    scene.store.settle(claim, [portion(after(work, first), ends=State.FINISHED)])
+    scene.store.release(claim)
+    scene.again(feed, RoundKind.FIX)
+    claim = scene.claimed()
+    work = claim.works[0]
+    assert scene.store.missing(work, after=None, limit=10) == (3, 2, ["GONE", "RIGHT"])
+    fixed = portion(work, Record("RIGHT", UNCHANGED), amends=[1])
+    scene.store.settle(claim, [fixed])
+    assert scene.store.missing(after(work, fixed), after=None, limit=10) == (3, 2, ["GONE", "WRONG"])
+
+
 def test_an_empty_full_feed_lacks_everything(scene: Scene) -> None:
     """Which is what the policy's share is there to stop."""
     scene.seal()

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import apsw
 import pytest
 
 from goodsgate.model.batch import Kind, Result, RoundKind, State, new_id
@@ -106,6 +107,26 @@ def test_a_sweep_takes_small_steps(scene: Scene) -> None:
     assert scene.store.batches("acme", Batches()).rows == []
     assert not _files(scene)
     assert len(scene.held()) == 7
+
+
+def test_a_large_batch_goes_slice_by_slice(scene: Scene) -> None:
+    """A call does little of it, the calls together all of it, though a batch is no longer seen from the first on."""
+    batch = scene.seal()
+    scene.run([bad() for _ in range(4_500)], [Record("A")])
+    scene.clock.forward(25)
+    assert _sweep(scene, 1) == Swept(payloads=1, reports=1)
+    assert 0 < len(scene.store.findings("acme", batch, limit=5_000)) < 4_500
+    scene.clock.forward(10)
+    calls = 0
+    while _sweep(scene, 1) != Swept():
+        assert scene.store.batch("acme", batch) is None
+        calls += 1
+    assert calls > 1
+    if "sqlite" in scene.opens.__name__:
+        db = apsw.Connection(str(scene.folder / "store" / "catalogue.db"))
+        for table in ("progress", "portion", "portion_keys", "finding", "raw", "issue_group"):
+            assert db.execute(f"SELECT count(*) FROM {table}").fetchall() == [(0,)]
+        db.close()
 
 
 def test_tombstones_go(scene: Scene) -> None:
