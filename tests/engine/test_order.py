@@ -57,7 +57,8 @@ def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict
             results.append("rejected")  # a patch may leave the title out, but the whole it makes needs one
         else:
             merged = {**(document or {}), **record} if verb_now is Verb.UPDATE else record
-            results.append("created" if document is None else "unchanged" if merged == document else "updated")
+            same = document is not None and [*merged.items()] == [*document.items()]  # another order is another text
+            results.append("created" if document is None else "unchanged" if same else "updated")
             held[key] = (merged, version if version is not None else had)
     return results
 
