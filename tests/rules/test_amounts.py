@@ -23,14 +23,16 @@ COMMA = Policy(currency="EUR", decimal="comma")
 
 PRICES = [
     # Google's form
-    ("15.99 EUR", NONE, {}), ("15 EUR", NONE, {}), ("15.9 EUR", NONE, {}), ("1500 JPY", NONE, {}), ("1.234 KWD", NONE, {}),
+    ("15.99 EUR", NONE, {}), ("15 EUR", NONE, {}), ("15.9 EUR", NONE, {}), ("1500 JPY", NONE, {}),
+    ("1.234 KWD", NONE, {}),
     # Abt and Buy of the Leipzig set
     ("$1,099.00", DOLLARS, {"price_currency_form": "1099.00 USD", "price_thousands": "1099.00 USD"}),
     ("$399.00", DOLLARS, {"price_currency_form": "399.00 USD"}),
     # Amazon: bare numbers, 0 for unknown
     ("0", DOLLARS, {"price_zero": None}), ("49.99", DOLLARS, {}), ("49.99", NONE, {"currency_missing": None}),
     # Google: pounds among dollars
-    ("10.25 gbp", DOLLARS, {"price_currency_form": "10.25 GBP"}), ("47.8 gbp", DOLLARS, {"price_currency_form": "47.8 GBP"}),
+    ("10.25 gbp", DOLLARS, {"price_currency_form": "10.25 GBP"}),
+    ("47.8 gbp", DOLLARS, {"price_currency_form": "47.8 GBP"}),
     # Online Retail
     ("2.55", POUNDS, {}), ("0.0", POUNDS, {"price_zero": None}), ("-11062.06", POUNDS, {"price_negative": None}),
     ("0.001", POUNDS, {"price_decimals": None}),
@@ -44,10 +46,12 @@ PRICES = [
     ("1,099", EUROS, {"price_ambiguous": None}), ("1,099 EUR", NONE, {"price_ambiguous": None}),
     ("1.099,00 EUR", NONE, {"price_thousands": "1099.00 EUR", "price_decimal_mark": "1099.00 EUR"}),
     ("1,234,567", EUROS, {"price_thousands": "1234567"}), ("1.234.567", EUROS, {"price_thousands": "1234567"}),
-    ("1 099.00 EUR", NONE, {"price_thousands": "1099.00 EUR"}), ("12'000.50 CHF", NONE, {"price_thousands": "12000.50 CHF"}),
+    ("1 099.00 EUR", NONE, {"price_thousands": "1099.00 EUR"}),
+    ("12'000.50 CHF", NONE, {"price_thousands": "12000.50 CHF"}),
     ("1,09,00", EUROS, {"price_unreadable": None}), ("1.2.3", EUROS, {"price_unreadable": None}),
     # where a comma was agreed
-    ("15,99 EUR", COMMA, {}), ("15,99", COMMA, {}), ("15", COMMA, {}), ("15.99", COMMA, {"price_decimal_mark": "15,99"}),
+    ("15,99 EUR", COMMA, {}), ("15,99", COMMA, {}), ("15", COMMA, {}),
+    ("15.99", COMMA, {"price_decimal_mark": "15,99"}),
     ("1.099", COMMA, {"price_ambiguous": None}), ("1.099,00", COMMA, {"price_thousands": "1099,00"}),
     (15.99, COMMA, {}),
     # currency in the cell
@@ -57,7 +61,8 @@ PRICES = [
                                                                       {"price_currency_form": "5 SEK"}),
     ("15.99 XXQ", NONE, {"currency_unknown": None}), ("15.99 Eurodollars", EUROS, {"price_unreadable": None}),
     # amounts
-    ("(5.00)", EUROS, {"price_negative": None}), ("-5 EUR", NONE, {"price_negative": None}), (-1, EUROS, {"price_negative": None}),
+    ("(5.00)", EUROS, {"price_negative": None}), ("-5 EUR", NONE, {"price_negative": None}),
+    (-1, EUROS, {"price_negative": None}),
     ("-0", EUROS, {"price_zero": None}), (0, EUROS, {"price_zero": None}),
     ("15.999 EUR", NONE, {"price_decimals": None}), ("15.990 EUR", NONE, {"price_decimals": "15.99 EUR"}),
     ("1500.00 JPY", NONE, {"price_decimals": "1500 JPY"}), (0.1 + 0.2, EUROS, {"price_decimals": None}),
@@ -119,7 +124,8 @@ def test_a_variant_without_a_price_has_that_of_the_product():
 def test_the_same_bad_price_is_told_for_every_variant():
     """What was said of the one before is said again."""
     variants = [{"id": "1", "price": "0 EUR"}, {"id": "2", "price": "0 EUR"}, {"id": "3", "price": "5 EUR"}]
-    assert codes(product(variants=variants)) == [("price_zero", "/variants/0/price"), ("price_zero", "/variants/1/price")]
+    assert codes(product(variants=variants)) == [("price_zero", "/variants/0/price"),
+        ("price_zero", "/variants/1/price")]
 
 
 def test_the_currency_of_a_record_goes_before_that_of_the_submission():
@@ -170,7 +176,7 @@ def test_a_suggested_price_is_good(text):
 
 
 def test_decimals_are_those_of_iso_4217():
-    """CLDR's, but for currencies whose minor unit is only no longer minted; the list beside the data has the last word."""
+    """CLDR's, but for currencies whose minor unit is no longer minted; the list beside the data has the last word."""
     assert all(get_currency_precision(code) == 0 for code in ISO_DECIMALS)
     rows = csv.DictReader(io.StringIO(shared("data/reference/currency-codes.csv").read_text("utf-8")))
     minor = {row["AlphabeticCode"]: row["MinorUnit"] for row in rows if not row["WithdrawalDate"]}
@@ -183,7 +189,8 @@ def test_decimals_are_those_of_iso_4217():
     ("data/leipzig-offers/buy.csv.gz", "price", "USD", {"price_currency_form": 590, "price_thousands": 77}),
     ("data/leipzig-offers/amazon.csv.gz", "price", "USD", {"price_zero": 199}),
     ("data/leipzig-offers/google.csv.gz", "price", "USD", {"price_currency_form": 62}),
-    ("data/online-retail/lines.csv.gz", "UnitPrice", "GBP", {"price_zero": 2_515, "price_decimals": 4, "price_negative": 2}),
+    ("data/online-retail/lines.csv.gz", "UnitPrice", "GBP",
+        {"price_zero": 2_515, "price_decimals": 4, "price_negative": 2}),
 ])
 def test_prices_of_whole_files(path, column, currency, expected):
     """Three dialects of the Leipzig offers, and a year of Online Retail (counts as measured beside the data)."""

@@ -40,7 +40,8 @@ GTINS = [
     # of the Kibo sandbox, in a field named upc
     ("CampStove_001", "gtin_characters", None), ("", "text_empty", None),
     # by length: GTIN-8, -12, -13, -14
-    ("96385074", None, None), ("614141007349", None, None), ("4006381333931", None, None), ("10614141007346", None, None),
+    ("96385074", None, None), ("614141007349", None, None), ("4006381333931", None, None),
+    ("10614141007346", None, None),
     ("4006381333932", "gtin_check_digit", "4006381333931"), ("1061414100734", "gtin_check_digit", "1061414100730"),
     ("4006381-333931", "gtin_characters", "4006381333931"), ("4 006381 333931", "gtin_characters", "4006381333931"),
     (" 4006381333931", "gtin_characters", "4006381333931"), ("400638133393X", "gtin_characters", None),
@@ -112,7 +113,8 @@ def test_barcodes_of_open_food_facts(path, delimiter, expected):
 
 def test_variants_are_identified_like_products():
     """A path says which; their ids are unique within the record."""
-    variants = [{"id": "A-1-S", "gtin": "96385074"}, {"id": "A-1-S"}, {"size": "M"}, {"id": 5}, 7, {"id": "x", "gtin": "1"}]
+    variants = [{"id": "A-1-S", "gtin": "96385074"}, {"id": "A-1-S"}, {"size": "M"}, {"id": 5}, 7,
+        {"id": "x", "gtin": "1"}]
     assert codes(product(variants=variants)) == [
         ("variant_repeated", "/variants/1/id"), ("sku_missing", "/variants/2/id"), ("field_type", "/variants/3/id"),
         ("field_type", "/variants/4"), ("gtin_length", "/variants/5/gtin"),

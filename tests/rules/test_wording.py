@@ -27,14 +27,16 @@ TITLES = [
     ("Insignia\u0099 - Leather Hip Case", "text_control_characters", "Insignia™ - Leather Hip Case"),
     # Online Retail
     ("POPPY'S PLAYHOUSE BEDROOM ", "text_edge_blanks", "POPPY'S PLAYHOUSE BEDROOM"),
-    ("????damages????", None, None), ("SET/3 & A < B", None, None), ("R&B; AT&T", None, None), ("&unknown;", None, None),
+    ("????damages????", None, None), ("SET/3 & A < B", None, None), ("R&B; AT&T", None, None),
+    ("&unknown;", None, None),
     ("<p>Ideal</p> for <b>training</b>", "text_markup", "Ideal for training"), ("a <!-- x", "text_markup", None),
     ("4 < 5 > 3", None, None), ("I <3 you", None, None), ("Gear\nBags", "text_control_characters", "Gear Bags"),
     ("tab\there", "text_control_characters", "tab here"), ("\ufeffBOM", "text_control_characters", "BOM"),
     ("NUL\x00", "nul_bytes", "NUL"),
     # UTF-8 once read as Windows-1252
     ("CafÃ© crÃ¨me", "text_mojibake", "Café crème"), ("donâ€™t", "text_mojibake", "don’t"),
-    ("StraÃŸe", "text_mojibake", "Straße"), ("Â£5 Â°C", "text_mojibake", "£5 °C"), ("ï»¿Title", "text_mojibake", "Title"),
+    ("StraÃŸe", "text_mojibake", "Straße"), ("Â£5 Â°C", "text_mojibake", "£5 °C"),
+    ("ï»¿Title", "text_mojibake", "Title"),
     ("ðŸ˜€", "text_mojibake", "😀"), ("Ã‰clair", "text_mojibake", "Éclair"), ("cafÃ© “x”", "text_mojibake", "café “x”"),
     ("“AMANHÔ", None, None), ("SÃO PAULO", None, None), ("Straße für Äpfel", None, None), ("CAFÉ”", None, None),
     ("x" * 150, None, None), ("x" * 151, "text_too_long", None), ("é" * 150, None, None),
@@ -96,7 +98,8 @@ def test_attributes_are_worded_too():
     """Under whatever name, also one that a pointer must escape."""
     found = codes(product(attributes={"a/b~c": "x ", "list": ["<b>x</b>", 5], "n": 5, "deep": {"x": " "}, "e": ""}))
     assert found == [
-        ("text_edge_blanks", "/attributes/a~1b~0c"), ("text_markup", "/attributes/list/0"), ("text_empty", "/attributes/e"),
+        ("text_edge_blanks", "/attributes/a~1b~0c"), ("text_markup", "/attributes/list/0"),
+        ("text_empty", "/attributes/e"),
     ]
     assert codes(product(attributes=[])) == [("field_type", "/attributes")]
 
@@ -137,7 +140,8 @@ def counted(documents):
     return Counter(one.code for found in issues.values() for one in found)
 
 
-@pytest.mark.parametrize(("file", "name", "lost"), [("abt", "name", 11), ("amazon", "title", 36), ("google", "name", 124)])
+@pytest.mark.parametrize(("file", "name", "lost"), [("abt", "name", 11), ("amazon", "title", 36),
+    ("google", "name", 124)])
 def test_characters_lost_in_the_leipzig_offers(file, name, lost):
     """11, 36 and 124 rows hold U+FFFD, some of them in both columns or in the manufacturer."""
     rows = [row for row in table(f"data/leipzig-offers/{file}.csv.gz") if "\ufffd" in "".join(map(str, row.values()))]

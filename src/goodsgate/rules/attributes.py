@@ -12,7 +12,7 @@ from goodsgate.rules.reference import Demand, Demands
 from goodsgate.rules.terms import Found, Rule, Terms, pointer, wrong_type
 from goodsgate.rules.wording import CONTROL, damage
 
-_NUMBER_UNIT = re.compile(r"(-?\d{1,15}(?:\.\d{1,9})?)(?:\s*([^\d\s].{0,19}))?", re.ASCII)
+_NUMBER_UNIT = re.compile(r"(-?\d{1,15}(?:\.\d{1,9})?)(?:\s*([^\d\s.,].{0,19}))?", re.ASCII)
 _BOOLEANS = frozenset({"true", "false", "yes", "no"})
 ALLOWED_SHOWN_MAX = 20
 NOTHING: dict[str, object] = {}

@@ -35,6 +35,12 @@ class Names:
         self._backward: list[str] = []
         self._remembered: dict[str, str | None] = {}
 
+    def same(self, text: str) -> str | None:
+        """The spelling that differs only by case, blanks or punctuation, or that is plainly meant; None if none is."""
+        if self._folded is None:
+            self._index()
+        return (self._folded or {}).get(fold(text[:200]))
+
     def nearest(self, text: str) -> str | None:
         """The spelling that was probably meant, or None; a search takes some ten microseconds at any size."""
         if text in self._remembered:

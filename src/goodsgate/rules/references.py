@@ -93,9 +93,14 @@ def country(field: Field) -> Rule:
             found.append(issue("text_empty", path, value=value))
         elif terms.doubt is not None and value not in COUNTRIES.codes:
             found.append(issue("country_unknown", path, value=value, expected="two letters, as in DE",
-                               suggestion=COUNTRIES.nearest(value), severity=terms.doubt))
+                               suggestion=_near_country(value), severity=terms.doubt))
 
     return repeated(field, one) if field.repeated else one
+
+
+def _near_country(text: str) -> str | None:
+    """By name, or by another code; codes that merely look alike are no help."""
+    return COUNTRIES.nearest(text) if len(text) > 3 else COUNTRIES.same(text)
 
 
 def hs_code(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike

@@ -1,0 +1,73 @@
+"""The table of codes: every one has a record that is told of it, and a message that says something."""
+
+import string
+
+import pytest
+
+from goodsgate.model.batch import Kind, Policy
+from goodsgate.model.issue import CODES, VALUE_CHARACTERS_MAX
+from tests.rules.truth import EUROS, REFERENCE, document, rules
+from tests.rules.values import SAMPLES, VALUES
+
+OTHERS_TELL = {code for code, entry in CODES.items() if entry.about == "file"} | {
+    "line_too_long", "line_incomplete", "cell_too_long", "row_ragged", "quotes_broken", "encoding_broken",
+    "duplicate_in_batch", "key_held", "key_unknown", "key_not_held", "sku_case_twin", "row_not_rejected",
+}
+"""Told by formats and engine."""
+TOLD_ELSEWHERE = {"internal_fault", "issues_cut", "line_unreadable", "line_too_deep", "record_not_object"}
+"""Of documents that are no records, tested with the checker."""
+
+
+def every_issue():
+    """Issues of good records with one member spoiled, under policies with and without a currency."""
+    for kind, sample in SAMPLES.items():
+        names = [*sample, "location", "google_product_category", "size_type", "currency",
+            "shopping_ads_excluded_country",
+                 "sale_price_effective_date", "_verb"]
+        documents = [document({**sample, name: value}) for name in names for value in VALUES]
+        documents.append(document({**sample, "product_type": "c4", "attributes": {"wattage": "9 hp", "cups": 1}}))
+        documents += [document({**sample, "product_type": "c4", "attributes": {"wattage": it}}) for it in (9, "hot")]
+        documents += [document({**sample, "price": price}) for price in ("1,099", "$1,099.00")]
+        documents.append(document({**sample, "product_type": "c3", "attributes": {}, "color": None, "variants": None}))
+        for policy in (EUROS, Policy()):
+            for found in rules(kind, policy, REFERENCE).check(documents).issues.values():
+                yield from found
+
+
+@pytest.fixture(scope="module")
+def issues():
+    """All of them, once."""
+    return list(every_issue())
+
+
+def test_every_code_of_the_rules_is_told_of_something(issues):
+    """No code is dead, and none is missing from the table."""
+    assert {one.code for one in issues} == set(CODES) - OTHERS_TELL - TOLD_ELSEWHERE
+
+
+def test_messages_name_only_what_is_there(issues):
+    """A placeholder of a template is always filled."""
+    for one in issues:
+        assert "None" not in one.message.replace(str(one.value), ""), one
+        assert len(one.value or "") <= VALUE_CHARACTERS_MAX
+        assert one.suggestion is None or one.suggestion != one.value or one.code == "field_type", one  # 5 → "5"
+
+
+def test_paths_are_pointers(issues):
+    """From the root, to a member that is there or should be."""
+    assert all(one.path.startswith("/") for one in issues)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_templates_name_known_parts(code):
+    """And are short."""
+    parts = {name for _, name, _, _ in string.Formatter().parse(CODES[code].template) if name}
+    assert parts <= {"value", "expected", "field", "suggestion"}
+    assert len(CODES[code].template) <= 120
+
+
+def test_kinds_tell_of_their_own_members_alone():
+    """A price record's title is nobody's business."""
+    raw = document({"id": "A", "price": 5, "quantity": "x", "title": 5, "gtin": "1"})
+    assert rules(Kind.PRICE).check([raw]).issues == {}
+    assert [one.path for one in rules(Kind.STOCK).check([raw]).issues[0]] == ["/quantity"]
