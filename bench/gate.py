@@ -1,5 +1,6 @@
 """A served gate in processes of its own, on loopback, with a store that goes away."""
 
+import http.client
 import json
 import os
 import re
@@ -12,10 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
-
-PIECE = 1 << 20
 
 
 class Gate:
@@ -78,12 +78,18 @@ class Gate:
     def submit(self, body: bytes | Iterator[bytes], *, media: str = "application/x-ndjson", packing: str | None = None,
                **query: str) -> str:
         """The id of the new batch."""
-        headers = {"Content-Type": media, **({"Content-Encoding": packing} if packing else {})}
-        content = pieces(body) if isinstance(body, bytes) else body
-        answer = self.client.post("/v1/batches", content=content, headers=headers, params=query)
-        if answer.status_code != 202:
-            raise RuntimeError(answer.text)
-        return str(answer.json()["id"])
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": media}
+        if packing:
+            headers["Content-Encoding"] = packing
+        # The standard library's client sends bytes as they are: a client that costs as much as the gate hides it.
+        client = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=600)
+        client.request("POST", f"/v1/batches?{urlencode(query)}", body=body, headers=headers)
+        answer = client.getresponse()
+        text = answer.read()
+        client.close()
+        if answer.status != 202:
+            raise RuntimeError(text.decode())
+        return str(json.loads(text)["id"])
 
     def finish(self, batch: str, *, poll_seconds: float = 0.02) -> dict[str, Any]:
         """The batch's document once it has ended."""
@@ -115,10 +121,3 @@ class Gate:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def pieces(body: bytes) -> Iterator[bytes]:
-    """A body as a client streams it."""
-    view = memoryview(body)
-    for low in range(0, len(body), PIECE):
-        yield bytes(view[low : low + PIECE])
