@@ -1,27 +1,33 @@
-"""Copies the write-ahead logs into their files beside the worker, so that it never waits for that."""
+"""Copies the write-ahead logs into their files beside the worker, so that nobody waits for that in a commit."""
 
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 
 import apsw
 
-from goodsgate.store.contract import StoreBusy, StoreError
+from goodsgate.store.contract import StoreError
 from goodsgate.store.sqlite.file import SqliteFile
 
 LOOK_SECONDS = 0.1
+INTAKE_SECONDS = 1.0
+"""Between copies of the intake's log: it is short, and API processes copy it in a commit where no worker does."""
+CATALOGUE_PAGES = 32 * 1024
+"""128 MB: the log is copied from here on. A page that several portions changed is copied once, so that a longer log
+is faster at a million items."""
+CATALOGUE_PAGES_MAX = 96 * 1024
+"""384 MB: from here on the worker waits for the copy."""
 IDLE_SECONDS = 10.0
-"""After this long without a checkpoint, what is left of the logs is copied and they are cut to nothing."""
+"""After this long without a commit the logs are cut to nothing."""
 
 
 class Checkpoints:
     """A thread of the working process with connections of its own."""
 
-    def __init__(self, files: Sequence[tuple[SqliteFile, int]]) -> None:
-        """Of each file, the bytes of log from which on it is copied."""
-        self._files = files
-        self._copying = threading.Lock()
+    def __init__(self, intake: SqliteFile, catalogue: SqliteFile) -> None:
+        self._intake = intake
+        self._catalogue = catalogue
         self._stop = threading.Event()
+        self._copying = threading.Lock()
         self._connections: dict[SqliteFile, apsw.Connection] = {}
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
 
@@ -35,30 +41,54 @@ class Checkpoints:
         if self._thread.is_alive():
             self._thread.join()
 
-    def copy_now(self, file: SqliteFile) -> None:
-        """Copy in the caller's time, behind a copy that is under way."""
-        # Busy: a reader of long ago still needs the log; it is tried again before the next portion.
-        with self._copying, suppress(StoreBusy), file.at_desk() as db:
-            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    def make_room(self) -> None:
+        """Wait for the copy of the catalogue's log, if it has become too long; called between two portions."""
+        if self._catalogue.log_pages >= CATALOGUE_PAGES_MAX:
+            self._copy_whole(self._catalogue, CATALOGUE_PAGES_MAX)
 
     def _run(self) -> None:
-        quiet = 0.0
+        since_intake = quiet = 0.0
+        state = self._state()
         while not self._stop.wait(LOOK_SECONDS):
+            since_intake += LOOK_SECONDS
             quiet += LOOK_SECONDS
-            for file, bytes_min in self._files:
-                if file.wal_bytes >= bytes_min:
+            if self._catalogue.log_pages >= CATALOGUE_PAGES:
+                self._copy_whole(self._catalogue, CATALOGUE_PAGES)
+            if since_intake >= INTAKE_SECONDS:
+                since_intake = 0.0
+                before, state = state, self._state()
+                if state[0] != before[0]:
+                    self._copy(self._intake, apsw.SQLITE_CHECKPOINT_PASSIVE)
+                if state != before:
                     quiet = 0.0
-                    self._copy(file, apsw.SQLITE_CHECKPOINT_PASSIVE)
             if quiet >= IDLE_SECONDS:
                 quiet = 0.0
-                for file, _ in self._files:
+                for file in (self._intake, self._catalogue):
                     if file.wal_bytes:
                         self._copy(file, apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
-    def _copy(self, file: SqliteFile, mode: int) -> None:
+    def _state(self) -> tuple[float, float]:
+        return self._intake.wal_changed, self._catalogue.wal_changed
+
+    def _copy_whole(self, file: SqliteFile, pages_min: int) -> None:
+        """Most of it while the worker goes on; then, in its way for a moment, what it has added in between.
+
+        Only a log that was copied to its end is begun anew: under a load that never pauses it would grow for ever.
+        """
+        with self._copying:
+            if file.log_pages < pages_min or self._copy(file, apsw.SQLITE_CHECKPOINT_PASSIVE):
+                return
+            with suppress(StoreError), file.at_desk():
+                self._copy(file, apsw.SQLITE_CHECKPOINT_PASSIVE)
+                file.log_pages = 0
+
+    def _copy(self, file: SqliteFile, mode: int) -> bool:
+        """Whether nothing is left to copy."""
         # Busy: readers still need the log. Full, or closed meanwhile: it is tried again, nothing is lost.
-        with self._copying, suppress(apsw.Error, StoreError):
+        with suppress(apsw.Error, StoreError):
             if file not in self._connections:
                 self._connections[file] = file.open()
                 self._connections[file].set_busy_timeout(0)
-            self._connections[file].wal_checkpoint(mode=mode)
+            pages, copied = self._connections[file].wal_checkpoint(mode=mode)
+            return pages == copied
+        return False

@@ -38,6 +38,8 @@ class SqliteFile:
         self._watch_lock = threading.Lock()
         self._watcher: apsw.Connection | None = None
         self._closed = False
+        self.log_pages = 0
+        """Pages in the log after the last commit of this process; the log is longer only on disk."""
 
     @property
     def wal_bytes(self) -> int:
@@ -46,6 +48,14 @@ class SqliteFile:
             return os.stat(f"{self.path}-wal").st_size
         except FileNotFoundError:
             return 0
+
+    @property
+    def wal_changed(self) -> float:
+        """When the write-ahead log was last written to."""
+        try:
+            return os.stat(f"{self.path}-wal").st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def bytes_on_disk(self) -> int:
         """The file and its log."""
@@ -101,6 +111,8 @@ class SqliteFile:
         with self._lock, self._translated():
             if self._writer is None:
                 self._writer = self.open(cache_bytes=self._writer_cache_bytes, writes=True)
+                if not self._wal_pages_max:
+                    self._writer.set_wal_hook(self._note_log)
             yield self._writer
 
     @contextmanager
@@ -116,6 +128,12 @@ class SqliteFile:
                     with suppress(apsw.Error):
                         db.execute("ROLLBACK")
                 raise
+
+    def _note_log(self, *told: object) -> int:
+        *_, pages = told
+        assert isinstance(pages, int)
+        self.log_pages = pages
+        return apsw.SQLITE_OK
 
     def version(self) -> int:
         """A number that is another one after any commit by anybody; only to be compared with itself."""

@@ -25,10 +25,6 @@ MICROSECOND = timedelta(microseconds=1)
 INTAKE_CACHE_BYTES = 8 * 1024**2
 INTAKE_WAL_PAGES_MAX = 4_096
 """16 MB: an API process copies the intake's log itself only if no worker does."""
-INTAKE_WAL_COPY_BYTES = 2 * 1024**2
-CATALOGUE_WAL_COPY_BYTES = 64 * 1024**2
-CATALOGUE_WAL_BYTES_MAX = 512 * 1024**2
-"""From here on the worker waits for the copy: the log does not grow for ever under a load that never pauses."""
 SCRATCH_CACHE_BYTES = 8 * 1024**2
 
 
@@ -51,9 +47,7 @@ class Folder:
             checkpoints_on_close=False,
         )
         self.uploads = Uploads(folder / "payloads", small_bytes=small_payload_bytes)
-        self.checkpoints = Checkpoints(
-            [(self.intake, INTAKE_WAL_COPY_BYTES), (self.catalogue, CATALOGUE_WAL_COPY_BYTES)]
-        )
+        self.checkpoints = Checkpoints(self.intake, self.catalogue)
         self._numbers: dict[str, int] = {}
         self._seat: int | None = None
         self._seat_lock = threading.Lock()

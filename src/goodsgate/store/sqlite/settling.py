@@ -18,7 +18,7 @@ from goodsgate.model.catalogue import Delete, Write
 from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreBusy, StoreError, StoreFull
 from goodsgate.store.sqlite.ask import do, do_each, one, value
 from goodsgate.store.sqlite.findings import put_findings
-from goodsgate.store.sqlite.folder import CATALOGUE_WAL_BYTES_MAX, id_bytes
+from goodsgate.store.sqlite.folder import id_bytes
 from goodsgate.store.sqlite.lookups import Lookups, packed_keys, shelf_of
 from goodsgate.store.sqlite.progress import COUNTED, Progress, progress_of
 from goodsgate.store.sqlite.receiving import encode, mirror_end
@@ -46,9 +46,8 @@ class Settling(Lookups):
         number = self.known(claim.merchant)
         if not self.seated():
             raise LeaseLost("another process works in this folder")
-        if self.catalogue.wal_bytes > CATALOGUE_WAL_BYTES_MAX:
-            self.checkpoints.copy_now(self.catalogue)
         self.look = None
+        self.checkpoints.make_room()
         with self.catalogue.writing() as db:
             self.check_lease(db, number, claim)
             written_at = value(db, "clock")
