@@ -241,6 +241,33 @@ def test_a_full_disk_refuses_and_loses_nothing(folder: Path) -> None:
     store.close()
 
 
+def test_an_intake_file_put_back_from_a_backup_is_set_right(folder: Path) -> None:
+    """It is copied before the catalogue file, so it knows less: what has ended has ended, nothing is worked twice."""
+    store = child.open_store(folder)
+    batch = child.submit(store, 3)
+    store.close()
+    backup = (folder / "intake.db").read_bytes()
+    store = child.open_store(folder)
+    child.work(store)
+    _fixed(store, batch)
+    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    assert claim is not None
+    child.fix(store, claim, claim.works[0])
+    store.close()
+    for log in folder.glob("intake.db-*"):
+        log.unlink()
+    (folder / "intake.db").write_bytes(backup)
+    store = child.open_store(folder)
+    for _ in range(2):
+        found = store.batch("acme", batch)
+        assert found is not None
+        assert (found.state, found.counts) == (State.FINISHED, Counts(created=3))
+        assert store.batches("acme", Batches(state=State.FINISHED)).rows == [found]
+        assert store.claim("w", lease_seconds=60, works_max=1, bytes_max=100) is None
+    assert store.figures()["lanes"] == 0
+    store.close()
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Of 4 MB; root alone may make one."""

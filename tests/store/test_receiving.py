@@ -2,10 +2,20 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from goodsgate.model.batch import Batch, Kind, Policy, RoundKind, State, new_id
-from goodsgate.store.contract import Answer, Idempotency, KeyInUse, NewBatch, QueueFull, RoundOpen, StoreError
+from goodsgate.store.contract import (
+    Answer,
+    Idempotency,
+    KeyInUse,
+    NewBatch,
+    QueueFull,
+    RoundOpen,
+    StoreBusy,
+    StoreError,
+)
 from tests.store.scene import SMALL_BYTES, Record, Scene
 
 SIZES = [1, SMALL_BYTES, SMALL_BYTES + 1, 3 * 1024**2]
@@ -167,3 +177,23 @@ def test_only_the_merchants_own_batch_is_opened_again(scene: Scene) -> None:
     assert scene.again(batch, RoundKind.RETRY, merchant="bolt") is None
     assert scene.again(new_id(), RoundKind.RETRY) is None
     assert scene.again("not-an-id", RoundKind.RETRY) is None
+
+
+def test_a_busy_store_keeps_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else writes for too long: refused whole, and calling again succeeds."""
+    if "sqlite" not in scene.opens.__name__:
+        pytest.skip("of the embedded store")
+    monkeypatch.setattr("goodsgate.store.sqlite.file.BUSY_MILLISECONDS", 20)
+    scene.reopen()
+    other = apsw.Connection(str(scene.folder / "store" / "intake.db"))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy):
+        scene.seal()
+    with pytest.raises(StoreBusy):
+        scene.store.reserve("acme", "k", lease_seconds=5)
+    scene.store.release_key("acme", "k")
+    assert scene.store.figures()["rounds.queued"] == 0
+    other.execute("ROLLBACK")
+    other.close()
+    scene.seal()
+    assert scene.store.figures()["rounds.queued"] == 1

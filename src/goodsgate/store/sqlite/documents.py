@@ -68,14 +68,16 @@ class Documents(Merchants):
         packed, number = id_bytes(batch), self.number(merchant)
         if packed is None or number is None:
             return None
+        before = None
         while True:
             with self.intake.reading() as db:
                 row = row_of(db, number, packed)
             if row is None:
                 return None
-            found = self.shown(row, merchant)
+            found = self.shown(row, merchant, again=row == before)
             if found is not None:
                 return found
+            before = row
 
     def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """In reverse order of acceptance; `after` is a place in that order."""
@@ -101,18 +103,19 @@ class Documents(Merchants):
         more = len(found) > limit
         return Page([batch for _, batch in found[:limit]], str(found[limit - 1][0]) if more else None)
 
-    def shown(self, row: Row, merchant: str) -> Batch | None:
-        """The document of a row; None if the row was outrun by another round since it was read."""
+    def shown(self, row: Row, merchant: str, *, again: bool = False) -> Batch | None:
+        """The document of a row; None if the row was outrun by another round since it was read. If it is read again
+        and still the same, the intake file was put back from a backup, and the round has ended."""
         if not row.open:
             return _document(row, merchant, _state(row.state), row)
         with self.catalogue.reading() as db:
             progress = progress_of(db, row.merchant, row.id)
         if progress is None:
             return _document(row, merchant, _unsettled(row), row)
-        if progress.round > row.rounds - 1:
+        if progress.round > row.rounds - 1 and not again:
             return None
         if progress.has_ended(row.rounds - 1):
-            return _document(row, merchant, _state(progress.ended), progress)
+            return _document(row, merchant, State(progress.ended or State.FINISHED), progress)
         return _document(row, merchant, _unsettled(row), progress)
 
 
@@ -140,9 +143,9 @@ def _document(row: Row, merchant: str, state: State, counted: Row | Progress) ->
     ended = state in ENDED
     bytes_done, total, finished_at = row.bytes_done, row.total, row.finished_at
     if isinstance(counted, Progress):
-        bytes_done = counted.bytes_before + counted.bytes_done
+        bytes_done = min(counted.bytes_before + counted.bytes_done, row.bytes_total)
         total = counted.total if counted.read else None
-        finished_at = counted.ended_at if ended else None
+        finished_at = (counted.ended_at or counted.first_at) if ended else None
     return Batch(
         merchant=merchant, id=row.id.hex(), kind=Kind(row.kind), collection=row.collection,
         policy=decode_policy(row.policy), format=row.format, packing=row.packing, label=row.label, face=row.face,

@@ -105,7 +105,7 @@ class Lanes(Receiving):
         for found, progress in standing:
             if progress is not None and progress.has_ended(found.number):
                 with self.intake.writing() as db:
-                    mirror_end(db, lane.number, lane.kind, found.batch, progress)
+                    mirror_end(db, lane.number, lane.kind, found.batch, found.number, progress)
                 continue
             work = _work(lane, found, progress)
             if works and work.portions:

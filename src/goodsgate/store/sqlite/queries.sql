@@ -204,9 +204,9 @@ WHERE open = 1 AND number = :round AND merchant = :merchant
 
 -- name: end_batch
 UPDATE batch
-SET state = :state, finished_at = :finished_at, total = :total, bytes_done = :bytes_done, created = :created,
-    updated = :updated, unchanged = :unchanged, deleted = :deleted, superseded = :superseded, rejected = :rejected,
-    cancelled = :cancelled, warned = :warned, columns = :columns, withheld = :withheld
+SET state = :state, finished_at = :finished_at, total = :total, bytes_done = min(:bytes_done, bytes_total),
+    created = :created, updated = :updated, unchanged = :unchanged, deleted = :deleted, superseded = :superseded,
+    rejected = :rejected, cancelled = :cancelled, warned = :warned, columns = :columns, withheld = :withheld
 WHERE merchant = :merchant AND id = :id
 
 -- name: close_lane

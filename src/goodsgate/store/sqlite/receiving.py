@@ -7,7 +7,7 @@ import apsw
 import msgspec
 
 from goodsgate.model import crash
-from goodsgate.model.batch import Batch, RoundKind
+from goodsgate.model.batch import Batch, RoundKind, State
 from goodsgate.store.contract import (
     Answer,
     Idempotency,
@@ -173,7 +173,7 @@ class Receiving(Documents):
             progress = progress_of(catalogue, row.merchant, row.id)
         if progress is None or not progress.has_ended(row.rounds - 1):
             raise RoundOpen(row.id.hex())
-        mirror_end(db, row.merchant, row.kind, row.id, progress)
+        mirror_end(db, row.merchant, row.kind, row.id, row.rounds - 1, progress)
 
 
 class _Sent(msgspec.Struct, kw_only=True):
@@ -187,14 +187,16 @@ class _Sent(msgspec.Struct, kw_only=True):
     file: str | None = None
 
 
-def mirror_end(db: apsw.Connection, merchant: int, kind: str, batch: bytes, progress: Progress) -> None:
+def mirror_end(db: apsw.Connection, merchant: int, kind: str, batch: bytes, round: int, progress: Progress) -> None:
     """Tell the intake file that a round has ended, once, whoever comes first."""
-    named = {"merchant": merchant, "kind": kind, "id": batch, "round": progress.round}
+    named = {"merchant": merchant, "kind": kind, "id": batch, "round": round}
     if not do(db, "end_round", named):
         return
     counts = {name: getattr(progress, name) for name in COUNTED}
     do(db, "end_batch", {
-        **named, **counts, "state": progress.ended, "finished_at": progress.ended_at, "total": progress.total,
+        **named, **counts, "total": progress.total,
+        # Without an end there is a later round, which the intake file, put back from a backup, knows nothing of.
+        "state": progress.ended or State.FINISHED, "finished_at": progress.ended_at or progress.first_at,
         "bytes_done": progress.bytes_before + progress.bytes_done, "warned": progress.warned,
         "columns": progress.columns, "withheld": progress.withheld,
     })

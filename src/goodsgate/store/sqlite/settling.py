@@ -70,7 +70,8 @@ class Settling(Lookups):
         if ended:
             with suppress(StoreFull, StoreBusy), self.intake.writing() as db:
                 for one in ended:
-                    mirror_end(db, number, one.portion.work.kind, one.batch, one.progress)
+                    work = one.portion.work
+                    mirror_end(db, number, work.kind, one.batch, work.round, one.progress)
         with self.catalogue.at_desk() as db:
             for one in settled:
                 only_deletes = one.portion.deletes and not one.portion.writes
