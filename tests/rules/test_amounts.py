@@ -170,7 +170,7 @@ def test_reading_a_number_never_invents_digits(text):
 def test_a_suggested_price_is_good(text):
     """Taking it leaves nothing to say about its form."""
     for one in told(product(price=text), policy=EUROS):
-        if one.suggestion:
+        if one.suggestion and one.code != "text_edge_blanks":
             again = {code for code, _ in codes(product(price=one.suggestion), policy=EUROS)}
             assert again <= {"price_zero", "price_decimals", "price_too_large"}
 

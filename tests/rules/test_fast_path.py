@@ -82,8 +82,10 @@ def learned(kind: Kind, policy: Policy, reference: Reference) -> Checker:
     return rules
 
 
-@pytest.mark.parametrize("kind", Kind)
-@pytest.mark.parametrize("number", range(len(POLICIES)))
+@pytest.mark.parametrize(("kind", "number"), [
+    *((Kind.PRODUCT, number) for number in (0, 1, 4)),  # the most members, and the policies that matter to them
+    *((kind, number) for kind in (Kind.PRICE, Kind.STOCK) for number in range(len(POLICIES))),
+])
 def test_every_kind_of_value_in_every_member(kind, number):
     """Each member takes each value in turn, and each member of variants, attributes and price as well."""
     policy = POLICIES[number]

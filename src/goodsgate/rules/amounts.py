@@ -239,8 +239,9 @@ def _judge(plain: str, value: object, path: str, found: Found, *, currency: str 
 
 def _tell_decimals(fraction: str, value: object, path: str, found: Found, *, decimals: int) -> None:
     suggestion = None
-    rewritten = bool(found) and found[-1].path == path and found[-1].suggestion is not None
-    if isinstance(value, str) and not rewritten and not fraction[decimals:].strip("0"):
+    told = found[-1] if found and found[-1].path == path else None
+    spoiled = told is not None and (told.suggestion is not None or told.code == "price_negative")
+    if isinstance(value, str) and not spoiled and not fraction[decimals:].strip("0"):
         shorter = fraction[:decimals]
         mark = "" if shorter else r"[.,]"
         suggestion = re.sub(rf"{mark}{fraction}(?!\d)", shorter, value, count=1)
