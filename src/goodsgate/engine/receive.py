@@ -57,10 +57,8 @@ class Submission:
     def _reserve(self, key: str) -> Answer | None:
         if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
             raise Refusal("key_malformed")
-        try:
+        with refusing(self._config.open_rounds_max):
             return self._store.reserve(self._sent.merchant, key, lease_seconds=RESERVE_SECONDS)
-        except KeyInUse:
-            raise Refusal("key_in_use", retry_after_seconds=1) from None
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the body. Raises Refusal (payload_too_large, store_full); then abort."""
@@ -72,13 +70,11 @@ class Submission:
             self._hash.update(chunk)
             if self._before is not None:
                 return
-            if time.monotonic() - self._reserved > RESERVE_SECONDS / 3:
+        with refusing(self._config.open_rounds_max):
+            if self._key is not None and time.monotonic() - self._reserved > RESERVE_SECONDS / 3:
                 self._store.reserve_again(self._sent.merchant, self._key, lease_seconds=RESERVE_SECONDS)
                 self._reserved = time.monotonic()
-        try:
             self._store.receive(self._sent.merchant, self._upload, chunk)
-        except StoreFull:
-            raise Refusal("store_full") from None
 
     def finish(self) -> Receipt:
         """Make it durable. Raises Refusal; then nothing of it remains once aborted."""

@@ -22,7 +22,7 @@ from goodsgate.model import crash
 from goodsgate.model.batch import Policy, Result, RoundKind, State, Treatment, Verb, Withheld, new_id
 from goodsgate.model.catalogue import Delete
 from goodsgate.model.issue import issue
-from goodsgate.store.contract import Claim, LeaseLost, Portion, Retention, Store, StoreError, Work
+from goodsgate.store.contract import Claim, LeaseLost, Portion, Retention, Store, StoreError, Swept, Work
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ FAULTS_MAX = 3
 MISSING_KEYS = 10_000
 """Deletions of a full feed settled at once."""
 SWEEP_STEPS = 20
+SWEEP_SECONDS_MAX = 0.2
+"""A sweep gives way to the work after this long, and goes on between two claims."""
 FULL_PAUSE_SECONDS = 1.0
 """Wait before trying again after the store was full or busy."""
 
@@ -293,7 +295,6 @@ class Worker:
             ))
             self._settle(claim, portion)
             opened.settled(portion)
-            self._store.renew(claim, lease_seconds=self._config.lease_seconds)
         self._settle(claim, opened.dress(portions.plain(opened.work, ends=State.CANCELLED)))
 
     def _remove(self, claim: Claim, opened: Opened, *, confirmed: bool) -> None:
@@ -301,9 +302,10 @@ class Worker:
         if not confirmed and opened.end()[0] is not State.FINISHED:
             self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
             return
+        last = None
         while True:
             work = opened.work
-            held, missing, keys = self._store.missing(work, after=None, limit=MISSING_KEYS)
+            held, missing, keys = self._store.missing(work, after=last, limit=MISSING_KEYS)
             if not keys:
                 self._settle(claim, opened.dress(portions.plain(work, ends=State.FINISHED)))
                 return
@@ -316,7 +318,7 @@ class Worker:
             portion = msgspec.structs.replace(portion, deletes=[Delete(key, None) for key in keys])
             self._settle(claim, portion)
             opened.settled(portion)
-            self._store.renew(claim, lease_seconds=self._config.lease_seconds)
+            last = keys[-1]
 
     def _keyless(self, work: Work) -> bool:
         """Whether a record of the feed has no readable key, so that it cannot be told what the feed lacks."""
@@ -329,9 +331,13 @@ class Worker:
 
     def _sweep(self) -> None:
         self._swept = time.monotonic()
-        swept = self._store.sweep(retention(self._config), steps_max=SWEEP_STEPS)
-        if any(msgspec.structs.astuple(swept)):
+        begun = time.monotonic()
+        kept = retention(self._config)
+        while (swept := self._store.sweep(kept, steps_max=SWEEP_STEPS)) != Swept():
             log.info("swept", extra=msgspec.structs.asdict(swept))
+            if time.monotonic() - begun > SWEEP_SECONDS_MAX:
+                self._swept = 0.0  # there is more: again after the next claim
+                return
 
 
 def retention(config: Config) -> Retention:
