@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import orjson
+
 from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS, Field
 from goodsgate.rules.addresses import ORIGIN
@@ -25,7 +27,7 @@ ORIGINS_MAX = 10_000
 FREQUENT_ORIGINS_MAX = 4
 
 _SUSPECT = re.compile(
-    rb'<[a-zA-Z/!?]|&[a-zA-Z#]|\\[^"\\/n]|\x7f'
+    rb'<[a-zA-Z/!?]|&[a-zA-Z#][a-zA-Z0-9]{1,31};|\\[^"\\/n]|\x7f'
     rb"|\xc2[\x80-\xa0]|\xc3[\x82\x83]|\xc3\xa2\xe2|\xc3\xaf\xc2|\xc3\xb0\xc5"
     rb"|\xe1\x9a\x80|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xaf]|\xe3\x80\x80|\xef\xbb\xbf|\xef\xbf\xbd"
 )
@@ -115,6 +117,8 @@ class Looks(ABC):
         """Whether the bytes of a record are clear of all that wording is told of."""
         if not is_dirty(document):
             return True
+        if b"\\u" in document:
+            document = orjson.dumps(orjson.loads(document))  # the same text with the characters in place of escapes
         if _SUSPECT.search(document):
             return False
         if b"\\n" in document:
