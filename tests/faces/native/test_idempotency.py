@@ -1,10 +1,10 @@
 """Idempotency-Key, as draft-ietf-httpapi-idempotency-key-header-07 tables it."""
 
 import contextlib
-import sqlite3
 import time
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests import make
@@ -40,8 +40,9 @@ def test_a_key_with_another_request_is_refused(client, second):
 
 
 def _until_reserved(gate, key):
-    """Look into the store: asking the gate would take the key."""
-    with contextlib.closing(sqlite3.connect(Path(gate.shop.config.store) / "intake.db")) as intake:
+    """Look into the store: asking the gate would take the key. Through the same library: two of them in one process
+    drop each other's locks."""
+    with contextlib.closing(apsw.Connection(str(Path(gate.shop.config.store) / "intake.db"))) as intake:
         for _ in range(500):
             if intake.execute("SELECT 1 FROM answer WHERE key = ?", (key,)).fetchone():
                 return
