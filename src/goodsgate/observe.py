@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 logger = logging.getLogger("goodsgate")
@@ -85,19 +85,24 @@ class Figures:
         return self._figures
 
 
+TOTALS = frozenset({"records", "rounds_ended"})
+"""Figures that only grow, from process to process."""
+
+
 class _FigureCollector(Collector):
-    """Words the store's figures as gauges; ``records.created`` becomes goodsgate_records{name="created"}."""
+    """Words the store's figures as gauges, totals as counters; ``rounds.queued`` is goodsgate_rounds{name="queued"}."""
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
-        families: dict[str, GaugeMetricFamily] = {}
+        families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
         for name, value in sorted(self._figures.now().items()):
             family, _, label = name.partition(".")
             labels = ["name"] if label else []
             if family not in families:
-                families[family] = GaugeMetricFamily(f"goodsgate_{family}", f"Store: {family}", labels=labels)
+                worded = CounterMetricFamily if family in TOTALS else GaugeMetricFamily
+                families[family] = worded(f"goodsgate_{family}", f"Store: {family}", labels=labels)
             families[family].add_metric([label] if label else [], value)
         return families.values()
 

@@ -140,6 +140,18 @@ def test_wide_and_strange_records_do_not_stop_a_batch(shop: Shop) -> None:
     assert len(shop.report(batch.id).splitlines()) == len(lines)
 
 
+def test_totals_only_grow(shop: Shop) -> None:
+    """Records by result and rounds by outcome, counted in the transaction that settles them, fixes included."""
+    batch = shop.run([product(1), product(2, title=None)])
+    shop.run(products(3))
+    shop.fix(batch.id, b"_row,id,title\n2,SKU-0002,Belt\n", format="csv")
+    shop.work()
+    figures = shop.store.figures()
+    assert {name: figures[name] for name in figures if name.startswith(("records.", "rounds_ended."))} == {
+        "records.created": 3, "records.rejected": 1, "rounds_ended.partial": 1, "rounds_ended.clean": 2,
+    }
+
+
 def test_no_issue_is_lost_when_a_product_is_bad_all_over(shop: Shop) -> None:
     """All issues of one record, in one answer."""
     bad = product(1, id="x" * 99, title="T" * 151, price="12,50", gtin="8.41E+12", link="shop", condition="old")

@@ -65,7 +65,7 @@ def test_figures_are_asked_for_once_a_second():
         text = metrics.text().decode()
     assert len(asked) == 1
     assert "goodsgate_lanes 2.0" in text
-    assert 'goodsgate_records{name="created"} 5.0' in text
+    assert 'goodsgate_records_total{name="created"} 5.0' in text
 
 
 def test_strange_methods_do_not_make_labels_without_end():

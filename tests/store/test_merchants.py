@@ -101,3 +101,7 @@ def test_mappings_are_saved_by_name(scene: Scene) -> None:
     assert scene.store.mappings("acme") == {"erp": {"ArtNr": ["id", "mpn"]}}
     assert scene.store.mapping("bolt", "erp") is None
     assert scene.store.mapping("acme", "other") is None
+    assert not scene.store.drop_mapping("bolt", "erp")
+    assert scene.store.drop_mapping("acme", "erp")
+    assert not scene.store.drop_mapping("acme", "erp")
+    assert scene.store.mappings("acme") == {}

@@ -68,7 +68,7 @@ def list_entries(*, gate: Gate, kind: str, q: str | None, limit: int) -> None:
 
 @click.group()
 def mapping() -> None:
-    """Save and list how your column names become ours."""
+    """Save, list and remove how your column names become ours."""
 
 
 @mapping.command()
@@ -88,6 +88,20 @@ def save(*, gate: Gate, name: str, maps: tuple[str, ...]) -> None:
         pairs.setdefault(column, []).extend([field] if field else [])
     gate.ask("PUT", f"/v1/mappings/{name}", json=pairs)
     click.echo(f"Saved. Use it with: goodsgate submit --mapping {name} FILE")
+
+
+@mapping.command()
+@click.argument("name", metavar="NAME")
+@with_gate
+def remove(*, gate: Gate, name: str) -> None:
+    """Remove a saved mapping; batches already submitted keep theirs.
+
+    \b
+    Example:
+      goodsgate mapping remove warehouse
+    """
+    gate.ask("DELETE", f"/v1/mappings/{name}")
+    click.echo("Removed.")
 
 
 @mapping.command("list")

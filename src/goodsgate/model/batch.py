@@ -128,6 +128,13 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
 
+def outcome_of(counts: Counts) -> Outcome:
+    """How a finished batch with these counts went."""
+    if not counts.rejected:
+        return Outcome.CLEAN
+    return Outcome.REJECTED if counts.rejected == counts.accounted else Outcome.PARTIAL
+
+
 class Withheld(msgspec.Struct, frozen=True, kw_only=True):
     """Deletions of a full feed that wait to be confirmed, because they are more than the policy's share."""
 
@@ -182,11 +189,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outcome(self) -> Outcome | None:
         """How it went, once finished."""
-        if self.state is not State.FINISHED:
-            return None
-        if not self.counts.rejected:
-            return Outcome.CLEAN
-        return Outcome.REJECTED if self.counts.rejected == self.counts.accounted else Outcome.PARTIAL
+        return outcome_of(self.counts) if self.state is State.FINISHED else None
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

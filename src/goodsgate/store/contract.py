@@ -275,6 +275,9 @@ class Store(Protocol):
     def put_mapping(self, merchant: str, name: str, mapping: dict[str, list[str]]) -> None:
         """Save, or replace what was saved under the name."""
 
+    def drop_mapping(self, merchant: str, name: str) -> bool:
+        """False if there is none. Batches already submitted keep theirs."""
+
     def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None:
         """What was saved under the name."""
 
@@ -388,7 +391,8 @@ class Store(Protocol):
         """Kind, name and number of items of each collection that holds any."""
 
     def figures(self) -> dict[str, float]:
-        """For metrics, over all merchants: lanes, rounds queued and working, oldest queued seconds, bytes on disk."""
+        """For metrics, over all merchants: lanes, rounds queued and working, oldest queued seconds, bytes on disk; and,
+        since the store was made, ``records.<result>`` and ``rounds_ended.<outcome, cancelled or broken>``."""
 
     # -- sweeping ---------------------------------------------------------------------------------------------------
     def sweep(self, retention: Retention, *, steps_max: int) -> Swept:

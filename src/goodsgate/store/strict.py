@@ -122,6 +122,11 @@ class StrictStore:
         must(bool(name), "a mapping has a name")
         self.store.put_mapping(merchant, name, mapping)
 
+    def drop_mapping(self, merchant: str, name: str) -> bool:
+        gone = self.store.drop_mapping(merchant, name)
+        must(self.store.mapping(merchant, name) is None, "a mapping that was dropped is gone")
+        return gone
+
     def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None:
         return self.store.mapping(merchant, name)
 

@@ -140,6 +140,9 @@ def test_mappings_are_saved_by_name(client):
     assert client.get("/v1/mappings/werk-2").json() == mapping
     assert client.get("/v1/mappings").json() == {"mappings": {"werk-2": mapping}}
     assert client.get("/v1/mappings/other").json()["code"] == "mapping_unknown"
+    assert client.delete("/v1/mappings/werk-2").status_code == 204
+    assert client.delete("/v1/mappings/werk-2").json()["code"] == "mapping_unknown"
+    assert client.get("/v1/mappings").json() == {"mappings": {}}
     assert client.put("/v1/mappings/a%20b", json=mapping).json()["code"] == "mapping_unknown"
 
 

@@ -36,6 +36,7 @@ class Catalogue:
             "collections": self.collections, "items": self.items, "item": self.item, "prices": self.prices,
             "stock": self.stock, "reference": self.reference, "load_reference": self.load_reference,
             "mappings": self.mappings, "mapping": self.mapping, "put_mapping": self.put_mapping,
+            "drop_mapping": self.drop_mapping,
         }
 
     # -- collections ------------------------------------------------------------------------------------------------
@@ -132,6 +133,12 @@ class Catalogue:
         _check_mapping(mapping)
         await self._door.hop(self._store.put_mapping, call.merchant, call.path["name"], mapping)
         return answer(mapping)
+
+    async def drop_mapping(self, call: Call) -> Response:
+        """DELETE /v1/mappings/{name}."""
+        if not await self._door.hop(self._store.drop_mapping, call.merchant, call.path["name"]):
+            raise Refusal("mapping_unknown")
+        return Response(status_code=204)
 
     def _limit(self, call: Call) -> int:
         return min(int(call.query["limit"]), self._door.config.page_rows_max)

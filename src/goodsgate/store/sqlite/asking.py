@@ -133,9 +133,11 @@ class Asking(Settling):
     # -- the store itself -------------------------------------------------------------------------------------------
 
     def figures(self) -> dict[str, float]:
-        """Lanes with work, rounds by state, age of the oldest that waits, bytes by file."""
+        """Lanes with work, rounds by state, age of the oldest that waits, bytes by file; totals of what became."""
         with self.intake.reading() as db:
             lanes, queued, working, oldest = every(db, "queue_figures")[0]
+        with self.catalogue.reading() as db:
+            tallies = dict(every(db, "tallies"))
         return {
             "lanes": lanes,
             "rounds.queued": queued,
@@ -144,6 +146,7 @@ class Asking(Settling):
             "bytes.intake": self.intake.bytes_on_disk(),
             "bytes.catalogue": self.catalogue.bytes_on_disk(),
             "bytes.payloads": self.uploads.bytes_on_disk(),
+            **tallies,
         }
 
     def check(self) -> list[tuple[str, bool, str]]:

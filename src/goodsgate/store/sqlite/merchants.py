@@ -105,6 +105,11 @@ class Merchants(Folder):
         with self.intake.writing() as db:
             do(db, "put_mapping", row)
 
+    def drop_mapping(self, merchant: str, name: str) -> bool:
+        """False if there is none."""
+        with self.intake.writing() as db:
+            return do(db, "drop_mapping", {"merchant": self.number(merchant), "name": name}) > 0
+
     def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None:
         """The mapping saved under the name."""
         return self.mappings(merchant).get(name)

@@ -57,6 +57,9 @@ SELECT reference_version FROM merchant WHERE number = :merchant
 INSERT INTO mapping (merchant, name, mapping) VALUES (:merchant, :name, :mapping)
 ON CONFLICT (merchant, name) DO UPDATE SET mapping = :mapping
 
+-- name: drop_mapping
+DELETE FROM mapping WHERE merchant = :merchant AND name = :name
+
 -- name: mappings
 SELECT name, mapping FROM mapping WHERE merchant = :merchant ORDER BY name
 
@@ -345,6 +348,14 @@ FROM progress WHERE merchant = :merchant AND batch = :batch
 INSERT INTO progress (merchant, batch, round, portions, records, total, bytes_before, bytes_done, created, updated,
                       unchanged, deleted, superseded, rejected, cancelled, warned, held, first_at)
 VALUES (:merchant, :batch, :round, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :held, :first_at)
+
+-- name: tally
+INSERT INTO tally (merchant, name, count) VALUES (:merchant, :name, :count)
+ON CONFLICT (merchant, name) DO UPDATE SET count = count + :count
+
+-- name: tallies
+-- Every merchant: figures for metrics.
+SELECT name, sum(count) FROM tally GROUP BY name
 
 -- name: move_progress
 UPDATE progress

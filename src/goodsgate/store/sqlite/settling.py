@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from goodsgate.model import crash
-from goodsgate.model.batch import RESULT_BYTE, RoundKind
+from goodsgate.model.batch import RESULT_BYTE, Counts, RoundKind, State, outcome_of
 from goodsgate.model.catalogue import Delete, Write
 from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreBusy, StoreError, StoreFull
 from goodsgate.store.sqlite.ask import do, do_each, one, value
@@ -108,6 +108,7 @@ def _settle(db: apsw.Connection, number: int, portion: Portion, written_at: int)
     rekeyed = _amend(db, number, progress.seq, portion)
     put_findings(db, number, progress.seq, portion, total=progress.total)
     _move(db, number, progress, portion, written_at)
+    _tally(db, number, progress, portion)
     return Settled(portion, batch, shelf[0], progress, -change, rekeyed)
 
 
@@ -229,3 +230,18 @@ def _move(db: apsw.Connection, number: int, progress: Progress, portion: Portion
     do(db, "move_progress", {**msgspec.structs.asdict(progress), "merchant": number})
 
 
+def _tally(db: apsw.Connection, number: int, progress: Progress, portion: Portion) -> None:
+    """Count for the metrics; what a fix takes from the rejected was counted when it was rejected."""
+    counted = {f"records.{name}": getattr(portion.counts, name) for name in COUNTED}
+    if progress.ended is not None:
+        counted[f"rounds_ended.{_outcome(progress)}"] = 1
+    for name, count in counted.items():
+        if count > 0:
+            do(db, "tally", {"merchant": number, "name": name, "count": count})
+
+
+def _outcome(progress: Progress) -> str:
+    if progress.ended != State.FINISHED:
+        return str(progress.ended)
+    counts = Counts(**{name: getattr(progress, name) for name in COUNTED})
+    return str(outcome_of(counts))

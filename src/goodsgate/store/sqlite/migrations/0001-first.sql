@@ -251,6 +251,14 @@ CREATE TABLE issue_group (
     PRIMARY KEY (merchant, batch, code, severity, field)
 ) STRICT, WITHOUT ROWID;
 
+-- Since the store was made: records by result, rounds by how they ended. Only grows; nothing of it is swept.
+CREATE TABLE tally (
+    merchant INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (merchant, name)
+) STRICT, WITHOUT ROWID;
+
 -- The newest attempt of a lane that took over from a worker that did not give it back; an older one may not commit.
 CREATE TABLE fence (
     merchant INTEGER NOT NULL,
