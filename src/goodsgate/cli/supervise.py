@@ -89,7 +89,10 @@ class Workers:
         with self._lock:
             if self._stopping.is_set():
                 return None
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, env=_environment(self._config))
+            # A group of its own: Ctrl-C on the terminal stops the gate, and the gate its workers.
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, env=_environment(self._config), process_group=0
+            )
             self._processes[slot] = process
         log.info("worker %d started (pid %d)", slot, process.pid)
         return process
