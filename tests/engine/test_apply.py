@@ -36,6 +36,18 @@ def test_renamed_members_keep_their_bytes(shop: Shop) -> None:
     assert item.document == b'{"id":"A","title":"Shirt","n":1.10}'
 
 
+def test_columns_may_swap_names(shop: Shop) -> None:
+    """A column mapped to a name that another column has, which goes elsewhere."""
+    mapping = {"price": ["sale_price", "custom_label_0"], "list": ["price"], "list.eur": ["mpn"], "note": []}
+    body = b"id,title,list,price,note,list.eur\nA,Shirt,20.00 EUR,15.00 EUR,x,M-1\n"
+    batch = shop.run(body, format="csv", mapping=mapping)
+    assert batch.outcome is Outcome.CLEAN, shop.findings(batch.id)
+    assert shop.items()["A"] == {
+        "id": "A", "title": "Shirt", "price": "20.00 EUR", "sale_price": "15.00 EUR", "custom_label_0": "15.00 EUR",
+        "mpn": "M-1", "note": "x",
+    }
+
+
 def test_a_bad_record_harms_nobody_and_gets_every_issue(shop: Shop) -> None:
     """Neighbours are applied; the record's issues are all there."""
     batch = shop.run([product(1), {"id": "x" * 200, "price": "-1 EUR"}, product(3)])

@@ -43,10 +43,10 @@ class Shape:
         """JSON members that lie deeper: they are taken from there, and stay there."""
         self._plain, self._special = self._plan(columns) if columns is not None else ([], [])
 
-    def _plan(self, columns: list[str]) -> tuple[list[str], list[tuple[str, list[tuple[str, ...]], bool]]]:
-        """Where each cell goes: its member, or (its column, paths, whether it is asked for a conversion)."""
+    def _plan(self, columns: list[str]) -> tuple[list[str], list[tuple[str, list[tuple[str, ...]]]]]:
+        """Where each cell goes: straight into a member, or aside under a name no member has, to paths."""
         plain: list[str] = []
-        special: list[tuple[str, list[tuple[str, ...]], bool]] = []
+        special: list[tuple[str, list[tuple[str, ...]]]] = []
         for at, column in enumerate(columns):
             name = column if columns.index(column) == at else ""
             if not name or (name in RESERVED and name != "_verb"):
@@ -56,8 +56,8 @@ class Shape:
             if len(targets) == 1 and "." not in targets[0] and not _converts(targets[0], self.kind):
                 plain.append(targets[0])
             else:
-                plain.append(name)
-                special.append((name, [tuple(t.split(".")) if _nests(t, self.kind) else (t,) for t in targets], True))
+                plain.append(f"\0{name}")
+                special.append((f"\0{name}", [tuple(t.split(".")) if _nests(t, self.kind) else (t,) for t in targets]))
         return plain, special
 
     def documents(self, lines: Sequence[bytes], rows: Sequence[list[str]], trims: dict[int, list[Issue]],
@@ -77,7 +77,7 @@ class Shape:
         """The document of one row of trimmed cells; empty cells are absent."""
         record: dict[str, object] = {name: cell for name, cell in zip(self._plain, cells, strict=False) if cell}
         record.pop("", None)
-        for name, paths, _ in self._special:
+        for name, paths in self._special:
             cell = record.pop(name, None)
             if cell is None:
                 continue
@@ -127,10 +127,16 @@ class Shape:
     def _trimmed(self, row: Sequence[str], cells: Sequence[str]) -> list[Issue]:
         columns = self.columns or []
         return [
-            issue("text_edge_blanks", f"/{self._plain[at]}" if self._plain[at] else "", value=was, suggestion=cell)
+            issue("text_edge_blanks", self._pointer(columns[at]), value=was, suggestion=cell)
             for at, (was, cell) in enumerate(zip(row, cells, strict=True))
             if was != cell and cell and at < len(columns)
         ]
+
+    def _pointer(self, column: str) -> str:
+        """The JSON Pointer (RFC 6901) of the member into which a column's cells go."""
+        target = (self.mapping.get(column) or [column])[0]
+        steps = target.split(".") if _nests(target, self.kind) else [target]
+        return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def settle_shape(kind: Kind, policy: Policy, *, columns: list[str] | None, sample: Iterable[bytes],
