@@ -21,10 +21,11 @@ GUESSES_MAX = 4
 """Places at which the fast way is tried before the slow one is taken."""
 SEPARATOR_BYTES_MAX = 200
 
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_IN_ELEMENT = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+', re.S).match
-_BETWEEN = re.compile(rb'[^"{}\[\],]*+(?:' + _STRING + rb'[^"{}\[\],]*+)*+', re.S).match
-_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.S).match
+# Possessive inside, greedy outside: a possessive group drops its last match in Python 3.11.2, which Debian 12 ships.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'
+_IN_ELEMENT = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*', re.S).match
+_BETWEEN = re.compile(rb'[^"{}\[\],]*+(?:' + _STRING + rb'[^"{}\[\],]*+)*', re.S).match
+_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*', re.S).match
 _SEPARATOR = re.compile(rb'\}[ \t\r\n]*,[ \t\r\n]*\{[ \t\r\n]*"[^"\\]*"').match
 
 _QUOTE, _BACKSLASH, _COMMA = b'"\\,'
