@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from goodsgate.engine import Worker
+from goodsgate.engine.worker import MISSING_KEYS
 from goodsgate.model.batch import Kind, Outcome, State
 from goodsgate.store.contract import Claim, Portion, StoreFull
 from tests.make import product, products
@@ -60,6 +61,25 @@ def test_content_price_and_stock_do_not_wait_for_each_other(tmp_path: Path) -> N
         shop.worker.step()
     assert shop.engine.batch("acme", stock).outcome is Outcome.CLEAN
     assert shop.engine.batch("acme", long).state is State.WORKING
+
+
+def test_the_deletions_of_a_full_feed_give_way_and_can_be_cancelled(tmp_path: Path) -> None:
+    """Page by page: another merchant is served between two, and a cancel leaves the rest held."""
+    shop = Shop(tmp_path, "acme", "other")
+    shop.run([{"id": f"S-{n}", "title": "T"} for n in range(MISSING_KEYS + 500)])
+    shop.run(products(2), merchant="other")  # so that the other was served last
+    full = shop.send([{"id": "S-0", "title": "T"}], mode="full", delete_share_max=1.0)
+    other = shop.send(products(1), merchant="other")
+    shop.worker.step()
+    assert shop.engine.batch("acme", full).counts.deleted == MISSING_KEYS
+    assert shop.engine.batch("acme", full).state is State.WORKING
+    shop.worker.step()
+    assert shop.engine.batch("other", other).outcome is Outcome.CLEAN
+    shop.engine.cancel("acme", full)
+    shop.work()
+    ended = shop.engine.batch("acme", full)
+    assert (ended.state, ended.counts.deleted, ended.total) == (State.CANCELLED, MISSING_KEYS, MISSING_KEYS + 1)
+    assert len(shop.items()) == 500
 
 
 def test_a_waiting_batch_knows_its_position(shop: Shop) -> None:

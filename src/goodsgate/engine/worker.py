@@ -131,8 +131,7 @@ class Worker:
             self._cancel(claim, opened)
             return True
         if work.round_kind is RoundKind.REMOVAL:
-            self._remove(claim, opened, confirmed=True)
-            return True
+            return self._remove(claim, opened, confirmed=True)
         while True:
             stretch = opened.take()
             ends = stretch is None or opened.exhausted
@@ -142,7 +141,7 @@ class Worker:
             elif not removes:
                 self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
             if removes:
-                self._remove(claim, opened, confirmed=False)
+                return self._remove(claim, opened, confirmed=False)
             if ends:
                 return True
             renewal = self._store.renew(claim, lease_seconds=self._config.lease_seconds)
@@ -297,28 +296,39 @@ class Worker:
             opened.settled(portion)
         self._settle(claim, opened.dress(portions.plain(opened.work, ends=State.CANCELLED)))
 
-    def _remove(self, claim: Claim, opened: Opened, *, confirmed: bool) -> None:
-        """Delete what a full feed no longer holds, unless that is more than the policy lets pass unasked."""
+    def _remove(self, claim: Claim, opened: Opened, *, confirmed: bool) -> bool:
+        """Delete what a full feed no longer holds, unless that is more than the policy lets pass unasked.
+
+        Page by page; False if somebody else's turn has come, and it goes on with what is then still missing.
+        """
         if not confirmed and opened.end()[0] is not State.FINISHED:
             self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
-            return
+            return True
+        asks = not confirmed
         last = None
         while True:
             work = opened.work
             held, missing, keys = self._store.missing(work, after=last, limit=MISSING_KEYS)
             if not keys:
                 self._settle(claim, opened.dress(portions.plain(work, ends=State.FINISHED)))
-                return
-            if not confirmed and (missing > held * work.policy.delete_share_max or self._keyless(work)):
+                return True
+            if asks and (missing > held * work.policy.delete_share_max or self._keyless(work)):
                 portion = opened.dress(portions.plain(work, ends=State.FINISHED))
                 self._settle(claim, msgspec.structs.replace(portion, withheld=Withheld(held=held, missing=missing)))
-                return
+                return True
+            asks = False  # answered by the first page
             shown: list[str | None] = [*keys]
             portion = opened.dress(portions.plain(work, results=bytes([DELETED]) * len(keys), keys=shown))
             portion = msgspec.structs.replace(portion, deletes=[Delete(key, None) for key in keys])
             self._settle(claim, portion)
             opened.settled(portion)
             last = keys[-1]
+            renewal = self._store.renew(claim, lease_seconds=self._config.lease_seconds)
+            if work.batch in renewal.cancelling:
+                self._cancel(claim, opened)
+                return True
+            if renewal.waiting or self._stop.is_set():
+                return False
 
     def _keyless(self, work: Work) -> bool:
         """Whether a record of the feed has no readable key, so that it cannot be told what the feed lacks."""
