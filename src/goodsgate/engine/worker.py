@@ -69,7 +69,7 @@ class Worker:
             if time.monotonic() - self._swept > self._config.sweep_seconds:
                 self._sweep()
             if not busy:
-                stop.wait(self._config.poll_seconds)
+                self._store.wait(self._config.poll_seconds)
         self._heartbeat.stop()
 
     def step(self) -> bool:

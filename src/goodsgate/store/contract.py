@@ -27,7 +27,11 @@ class StoreFull(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Another writer held the store too long; nothing of the call remains, calling again may succeed."""
+    """Another writer held the store too long, or its server cannot be reached; calling again may succeed.
+
+    Nothing of the call remains, unless the connection was lost while it was committed: then it may or may not have
+    taken effect, and only calling again tells. Nothing of that kind was acknowledged.
+    """
 
 
 class LeaseLost(StoreError):
@@ -237,8 +241,14 @@ class Store(Protocol):
     def check(self) -> list[tuple[str, bool, str]]:
         """Facts for a doctor: name, well or not, detail."""
 
+    def examine(self) -> list[tuple[str, bool, str]]:
+        """More of them, which may take a second to find out and say nothing of whether the store can be used now."""
+
     def pulse(self) -> object:
-        """A value that changes whenever anything a batch document shows may have changed; cheap (microseconds)."""
+        """A value that changes whenever anything a batch document shows may have changed; cheap (microseconds).
+
+        At once for what this process committed, and for others' commits as soon as the store learns of them.
+        """
 
     def close(self) -> None:
         """Let go of every connection of this process."""
@@ -329,6 +339,9 @@ class Store(Protocol):
         settled; at most `works_max` of them. Rounds whose cancel was asked for come first. No two live claims hold
         one lane.
         """
+
+    def wait(self, seconds: float) -> None:
+        """Until there may be something to claim; about so long, or longer where the store is told of new work."""
 
     def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         """Raises LeaseLost."""

@@ -60,6 +60,11 @@ class StrictStore:
         must(len({name for name, _, _ in facts}) == len(facts) > 0, "facts have names of their own", facts)
         return facts
 
+    def examine(self) -> list[tuple[str, bool, str]]:
+        facts = self.store.examine()
+        must(len({name for name, _, _ in facts}) == len(facts), "facts have names of their own", facts)
+        return facts
+
     def pulse(self) -> object:
         return self.store.pulse()
 
@@ -202,6 +207,10 @@ class StrictStore:
             small = all(work.bytes_total <= bytes_max // works_max and not work.portions for work in works)
             must(small, "only small rounds with nothing settled are claimed together", claim)
         return claim
+
+    def wait(self, seconds: float) -> None:
+        must(seconds > 0, "how long at most", seconds)
+        self.store.wait(seconds)
 
     def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         must(lease_seconds > 0, "for how long", lease_seconds)

@@ -1,16 +1,18 @@
 """What became of the records, and what the catalogue holds: for reports, pages and metrics."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, RESULTS, Finding, Group, Kind, Result
 from goodsgate.model.catalogue import Item
 from goodsgate.store.contract import Page, RecordResult
+from goodsgate.store.grouping import decode_issues, padded, ranked
+from goodsgate.store.moments import id_bytes, moment
+from goodsgate.store.results import places
 from goodsgate.store.sqlite.ask import each, every, one, value
-from goodsgate.store.sqlite.findings import decode_issues, padded, ranked
-from goodsgate.store.sqlite.folder import MIGRATIONS, id_bytes, moment
+from goodsgate.store.sqlite.folder import MIGRATIONS
 from goodsgate.store.sqlite.lookups import shelf_of
 from goodsgate.store.sqlite.progress import progress_of
 from goodsgate.store.sqlite.settling import Settling
@@ -80,13 +82,13 @@ class Asking(Settling):
         with self.catalogue.reading() as db:
             portions = each(db, "portions_from", {**named, "number": after + 1})
             for first, results in portions:
-                places = _places(results, max(after + 1 - first, 0), wanted, limit - len(found))
-                if not places:
+                where = places(results, max(after + 1 - first, 0), wanted, limit - len(found))
+                if not where:
                     continue
                 packed = value(db, "portion_keys", {**named, "first": first})
                 keys = orjson.loads(packed)
                 found.extend(
-                    RecordResult(number=first + at, key=keys[at], result=RESULTS[results[at]]) for at in places
+                    RecordResult(number=first + at, key=keys[at], result=RESULTS[results[at]]) for at in where
                 )
                 if len(found) >= limit:
                     break
@@ -163,6 +165,10 @@ class Asking(Settling):
         facts.append(("folder", writable, f"{self.folder} {'can' if writable else 'cannot'} be written"))
         return facts
 
+    def examine(self) -> list[tuple[str, bool, str]]:
+        """Nothing so far that check does not say."""
+        return []
+
     def _named(self, merchant: str, batch: str) -> dict[str, object]:
         return {"merchant": self.number(merchant), "batch": id_bytes(batch)}
 
@@ -174,21 +180,6 @@ class Asking(Settling):
         with self.catalogue.reading() as db:
             progress = progress_of(db, number, packed)
         return {"merchant": number, "batch": progress.seq if progress is not None else 0}
-
-
-def _places(results: bytes, start: int, wanted: int | None, most: int) -> list[int]:
-    """Where in a portion the records are that are asked for."""
-    if wanted is None:
-        return list(range(start, min(len(results), start + most)))
-    return list(_found(results, start, wanted, most))
-
-
-def _found(results: bytes, start: int, wanted: int, most: int) -> Iterator[int]:
-    at = results.find(wanted, start)
-    while at >= 0 and most > 0:
-        yield at
-        most -= 1
-        at = results.find(wanted, at + 1)
 
 
 def _finding(number: int, place: int, key: str | None, result: int | None, issues: bytes,

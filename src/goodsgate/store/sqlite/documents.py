@@ -5,16 +5,16 @@ from typing import Any
 import apsw
 import msgspec
 
-from goodsgate.model.batch import ENDED, Batch, Counts, Kind, Policy, State, Withheld
+from goodsgate.model.batch import ENDED, Batch, Counts, Kind, State, Withheld
 from goodsgate.store.contract import Batches, Page
+from goodsgate.store.moments import id_bytes, microseconds, moment, moment_or_none
+from goodsgate.store.progress import COUNTED, Progress
+from goodsgate.store.queue import decode_columns, decode_policy
 from goodsgate.store.sqlite.ask import every, one, value
-from goodsgate.store.sqlite.folder import id_bytes, microseconds, moment, moment_or_none
 from goodsgate.store.sqlite.merchants import Merchants
-from goodsgate.store.sqlite.progress import COUNTED, Progress, progress_of
+from goodsgate.store.sqlite.progress import progress_of
 
-decode_policy = msgspec.json.Decoder(Policy).decode
 decode_facts = msgspec.json.Decoder(dict[str, str]).decode
-decode_columns = msgspec.json.Decoder(list[str]).decode
 decode_withheld = msgspec.json.Decoder(Withheld).decode
 
 SEQ_MAX = 2**63 - 1

@@ -4,13 +4,14 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import apsw
 
 from goodsgate.model.batch import now as now_utc
 from goodsgate.store.contract import StoreError
+from goodsgate.store.moments import microseconds
 from goodsgate.store.sql import migrations
 from goodsgate.store.sqlite.ask import do, one
 from goodsgate.store.sqlite.checkpoints import Checkpoints
@@ -18,9 +19,6 @@ from goodsgate.store.sqlite.file import SqliteFile
 from goodsgate.store.sqlite.uploads import Uploads
 
 MIGRATIONS = migrations(Path(__file__).parent / "migrations")
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 INTAKE_CACHE_BYTES = 8 * 1024**2
 INTAKE_WAL_PAGES_MAX = 4_096
@@ -135,27 +133,3 @@ def number_of(db: apsw.Connection, merchant: str) -> int | None:
     """The merchant's number, from an intake connection."""
     row = one(db, "merchant_number", {"id": merchant})
     return int(row[0]) if row is not None else None
-
-
-def microseconds(moment: datetime) -> int:
-    """Since 1970; floating point would lose some of them."""
-    return (moment - EPOCH) // MICROSECOND
-
-
-def moment(count: int) -> datetime:
-    """The time of so many microseconds since 1970."""
-    return EPOCH + timedelta(microseconds=count)
-
-
-def moment_or_none(count: int | None) -> datetime | None:
-    """The time, where there is one."""
-    return None if count is None else moment(count)
-
-
-def id_bytes(batch: str) -> bytes | None:
-    """16 bytes of a batch's id; None for a text that is no id of ours."""
-    try:
-        packed = bytes.fromhex(batch)
-    except ValueError:
-        return None
-    return packed if len(packed) == 16 and packed.hex() == batch else None

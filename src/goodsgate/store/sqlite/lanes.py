@@ -5,37 +5,20 @@ claim that takes over from a worker that did not give the lane back raises the f
 looks where the rounds stand. A stale worker's settle therefore comes before that look, or not at all.
 """
 
+import time
 from contextlib import suppress
 
 import apsw
 import msgspec
 
 from goodsgate.model import crash
-from goodsgate.model.batch import Batch, Kind, RoundKind
+from goodsgate.model.batch import Batch, Kind
 from goodsgate.store.contract import Claim, LeaseLost, Renewal, StoreBusy, StoreFull, Work
+from goodsgate.store.moments import id_bytes, moment
+from goodsgate.store.queue import OpenRound, together, work_of
 from goodsgate.store.sqlite.ask import do, each, one, value
-from goodsgate.store.sqlite.documents import decode_columns, decode_policy
-from goodsgate.store.sqlite.folder import id_bytes, moment
-from goodsgate.store.sqlite.merchants import decode_mapping
-from goodsgate.store.sqlite.progress import Progress, progress_of
+from goodsgate.store.sqlite.progress import progress_of
 from goodsgate.store.sqlite.receiving import Receiving, mirror_end
-
-
-class OpenRound(msgspec.Struct):
-    """One row of `open_rounds`, in its order."""
-
-    id: int
-    seq: int
-    batch: bytes
-    number: int
-    round_kind: str
-    collection: str
-    policy: bytes
-    format: str
-    packing: str
-    bytes: int
-    received_at: int
-    cancelling: int
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -79,7 +62,7 @@ class Lanes(Receiving):
             attempt = value(db, "take_lane", taken)
             asked = {**named, "cancelling": lane.cancelling, "limit": works_max}
             rounds = [OpenRound(*row) for row in each(db, "open_rounds", asked)]
-            rounds = _together(rounds, bytes_max // works_max)
+            rounds = together(rounds, bytes_max // works_max)
             for found in rounds:
                 started = {"merchant": lane.number, "round": found.id, "seq": found.seq, "now": now}
                 do(db, "start_round", started)
@@ -107,7 +90,7 @@ class Lanes(Receiving):
                 with self.intake.writing() as db:
                     mirror_end(db, lane.number, lane.kind, found.batch, found.number, progress)
                 continue
-            work = _work(lane, found, progress)
+            work = work_of(lane.merchant, lane.kind, found, progress)
             if works and work.portions:
                 break
             works.append(work)
@@ -121,6 +104,10 @@ class Lanes(Receiving):
             self._served = value(db, "last_served")
         self._served = max(self._served + 1, now)
         return self._served
+
+    def wait(self, seconds: float) -> None:
+        """Nobody tells of new work: it is looked for again."""
+        time.sleep(seconds)
 
     def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         """Raises LeaseLost. Another lane waits, or a round to be cancelled that the claim does not hold."""
@@ -168,32 +155,3 @@ def _find(db: apsw.Connection, now: int) -> Lane | None:
             number, merchant, kind, holder = row
             return Lane(number, merchant, kind, holder, cancelling)
     return None
-
-
-def _together(rounds: list[OpenRound], bytes_max: int) -> list[OpenRound]:
-    """The first, and those behind it that are small submissions as it is."""
-    if not rounds or not _is_small(rounds[0], bytes_max):
-        return rounds[:1]
-    small: list[OpenRound] = []
-    for found in rounds:
-        if not _is_small(found, bytes_max):
-            break
-        small.append(found)
-    return small
-
-
-def _is_small(found: OpenRound, bytes_max: int) -> bool:
-    return found.round_kind == RoundKind.SUBMISSION and found.bytes <= bytes_max
-
-
-def _work(lane: Lane, found: OpenRound, progress: Progress | None) -> Work:
-    begun = progress is not None and progress.round == found.number
-    return Work(
-        merchant=lane.merchant, batch=found.batch.hex(), round=found.number, round_kind=RoundKind(found.round_kind),
-        kind=Kind(lane.kind), collection=found.collection, policy=decode_policy(found.policy), format=found.format,
-        packing=found.packing, bytes_total=found.bytes, received_at=moment(found.received_at),
-        cancelling=bool(found.cancelling), portions=progress.portions if begun and progress else 0,
-        records=progress.records if begun and progress else 0, total=progress.total if progress else 0,
-        columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,
-        mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,
-    )

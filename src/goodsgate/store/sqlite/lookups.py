@@ -1,7 +1,6 @@
 """What a portion must know before it is settled; asked by the worker, through the connection with the large cache."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import apsw
 import msgspec
@@ -10,8 +9,10 @@ import orjson
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
 from goodsgate.model.catalogue import Held
 from goodsgate.store.contract import Work
+from goodsgate.store.look import Look
+from goodsgate.store.moments import id_bytes
 from goodsgate.store.sqlite.ask import do, each, every, one, value
-from goodsgate.store.sqlite.folder import SCRATCH_CACHE_BYTES, id_bytes
+from goodsgate.store.sqlite.folder import SCRATCH_CACHE_BYTES
 from goodsgate.store.sqlite.lanes import Lanes
 from goodsgate.store.sqlite.progress import progress_of
 
@@ -19,27 +20,6 @@ SCRATCHES_MAX = 8
 """Batches whose keys are kept in the scratch table at once; the one asked for longest ago goes."""
 WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
 """Results of records whose batch the item itself names."""
-
-
-class Look(msgspec.Struct, frozen=True):
-    """What the last look-up of held items came by, for the questions that follow about the same keys."""
-
-    shelf: int
-    keys: set[str]
-    rows: list[tuple[Any, ...]]
-    """As the statement gives them: the key asked for, the key held, …, the batch that wrote it, the document."""
-
-    def twins(self) -> dict[str, str]:
-        """Key → the first of the live items that differ from it by case."""
-        twins: dict[str, str] = {}
-        for wanted, key, hash, *_ in self.rows:
-            if key != wanted and hash is not None:
-                twins[wanted] = min(key, twins.get(wanted, key))
-        return twins
-
-    def written_by(self, batch: bytes) -> set[str]:
-        """Keys of the items that the batch wrote last."""
-        return {key for wanted, key, _, _, by, _ in self.rows if by == batch and key == wanted}
 
 
 class Lookups(Lanes):
@@ -99,9 +79,7 @@ class Lookups(Lanes):
             return {}
         rows = every(db, "held_documents" if documents else "held", (number, shelf[0], packed_keys(keys)))
         self.look = Look(shelf[0], set(keys), rows)
-        return {
-            key: Held(hash, version, document) for wanted, key, hash, version, _, document in rows if key == wanted
-        }
+        return self.look.held()
 
     def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """The count is taken once and kept up to date; only the keys are looked for at each call."""

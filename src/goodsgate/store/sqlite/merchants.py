@@ -7,11 +7,12 @@ import msgspec
 
 from goodsgate.model.catalogue import Entry, Key, Merchant, Scope
 from goodsgate.store.contract import Page, StoreError
+from goodsgate.store.moments import microseconds, moment, moment_or_none
+from goodsgate.store.queue import decode_mapping
 from goodsgate.store.sqlite.ask import do, do_each, each, every, one, value
-from goodsgate.store.sqlite.folder import Folder, microseconds, moment, moment_or_none
+from goodsgate.store.sqlite.folder import Folder
 
 encode = msgspec.json.Encoder().encode
-decode_mapping = msgspec.json.Decoder(dict[str, list[str]]).decode
 decode_data = msgspec.json.Decoder(dict[str, object]).decode
 
 

@@ -20,10 +20,11 @@ from goodsgate.store.contract import (
     StoreError,
     StoreFull,
 )
+from goodsgate.store.moments import id_bytes
+from goodsgate.store.progress import COUNTED, Progress
 from goodsgate.store.sqlite.ask import do, one, value
 from goodsgate.store.sqlite.documents import Documents, Row, row_of
-from goodsgate.store.sqlite.folder import id_bytes
-from goodsgate.store.sqlite.progress import COUNTED, Progress, progress_of
+from goodsgate.store.sqlite.progress import progress_of
 from goodsgate.store.sqlite.uploads import PIECE_BYTES
 
 encode = msgspec.json.Encoder().encode

@@ -13,15 +13,16 @@ import msgspec
 import orjson
 
 from goodsgate.model import crash
-from goodsgate.model.batch import RESULT_BYTE, Counts, RoundKind, State, outcome_of
 from goodsgate.model.catalogue import Delete, Write
 from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreBusy, StoreError, StoreFull
+from goodsgate.store.moments import id_bytes
+from goodsgate.store.progress import Progress
+from goodsgate.store.results import amended
 from goodsgate.store.sqlite.ask import do, do_each, one, value
 from goodsgate.store.sqlite.findings import put_findings
-from goodsgate.store.sqlite.folder import id_bytes
 from goodsgate.store.sqlite.lookups import Lookups, packed_keys, shelf_of
-from goodsgate.store.sqlite.progress import COUNTED, Progress, progress_of
-from goodsgate.store.sqlite.receiving import encode, mirror_end
+from goodsgate.store.sqlite.progress import progress_of
+from goodsgate.store.sqlite.receiving import mirror_end
 
 _by_key = attrgetter("key")
 
@@ -100,33 +101,18 @@ def _settle(db: apsw.Connection, number: int, portion: Portion, written_at: int)
         do(db, "add_progress", begun)
         progress = progress_of(db, number, batch)
         assert progress is not None
-    _check_next(progress, portion)
+    progress.check_due(portion)
     change = _write_items(db, number, shelf[0], batch, portion, written_at)
     if change:
         do(db, "count_items", {"merchant": number, "shelf": shelf[0], "change": change})
     _add_results(db, number, progress, portion)
     rekeyed = _amend(db, number, progress.seq, portion)
     put_findings(db, number, progress.seq, portion, total=progress.total)
-    _move(db, number, progress, portion, written_at)
-    _tally(db, number, progress, portion)
+    progress.move(portion, written_at)
+    do(db, "move_progress", {**msgspec.structs.asdict(progress), "merchant": number})
+    for name, count in progress.tallied(portion).items():
+        do(db, "tally", {"merchant": number, "name": name, "count": count})
     return Settled(portion, batch, shelf[0], progress, -change, rekeyed)
-
-
-def _check_next(progress: Progress, portion: Portion) -> None:
-    """Raises StoreError if it is not the portion that is due."""
-    work = portion.work
-    if work.round > progress.round:
-        if progress.ended is None:
-            raise StoreError(f"round {progress.round} of {work.batch} has not ended")
-        progress.round, progress.portions, progress.records = work.round, 0, 0
-        progress.bytes_before, progress.bytes_done = progress.bytes_before + progress.bytes_done, 0
-        progress.ended = progress.ended_at = None
-        if work.round_kind is RoundKind.REMOVAL:
-            progress.withheld = None
-    if progress.ended is not None or portion.number != progress.portions:
-        raise StoreError(f"portion {portion.number} of {work.batch} is not due ({progress.portions} settled)")
-    if portion.results and portion.first != progress.total + 1:
-        raise StoreError(f"record {portion.first} of {work.batch} is not due ({progress.total} settled)")
 
 
 # -- items --------------------------------------------------------------------------------------------------------
@@ -195,53 +181,11 @@ def _amend(db: apsw.Connection, number: int, batch: int, portion: Portion) -> bo
             raise StoreError(f"record {left[0]} is not one of the batch")
         left = left[len(mine) :]
         named = {"merchant": number, "batch": batch, "first": first}
-        changed = bytearray(results)
-        for record in mine:
-            changed[record - first] = RESULT_BYTE[portion.amended[record][0]]
-        do(db, "set_results", {**named, "results": bytes(changed)})
-        packed = value(db, "portion_keys", named)
-        keys = orjson.loads(packed)
-        before = [keys[record - first] for record in mine]
-        for record in mine:
-            keys[record - first] = portion.amended[record][1]
-        if before != [keys[record - first] for record in mine]:
+        before = orjson.loads(value(db, "portion_keys", named))
+        changes = {record: portion.amended[record] for record in mine}
+        changed, keys = amended(first, results, before, changes)
+        do(db, "set_results", {**named, "results": changed})
+        if keys is not None:
             rekeyed = True
             do(db, "set_portion_keys", {**named, "keys": orjson.dumps(keys)})
     return rekeyed
-
-
-def _move(db: apsw.Connection, number: int, progress: Progress, portion: Portion, written_at: int) -> None:
-    """The progress as it is after the portion."""
-    progress.portions += 1
-    progress.records += portion.records
-    progress.total += len(portion.results)
-    progress.bytes_done = portion.bytes_done
-    progress.warned += portion.warned
-    for name in COUNTED:
-        setattr(progress, name, getattr(progress, name) + getattr(portion.counts, name))
-    if portion.columns is not None:
-        progress.columns = encode(portion.columns)
-    if portion.mapping is not None and progress.mapping is None:
-        progress.mapping = encode(portion.mapping)
-    if portion.withheld is not None:
-        progress.withheld = encode(portion.withheld)
-    if portion.ends is not None:
-        progress.ended, progress.ended_at = portion.ends, written_at
-    do(db, "move_progress", {**msgspec.structs.asdict(progress), "merchant": number})
-
-
-def _tally(db: apsw.Connection, number: int, progress: Progress, portion: Portion) -> None:
-    """Count for the metrics; what a fix takes from the rejected was counted when it was rejected."""
-    counted = {f"records.{name}": getattr(portion.counts, name) for name in COUNTED}
-    if progress.ended is not None:
-        counted[f"rounds_ended.{_outcome(progress)}"] = 1
-    for name, count in counted.items():
-        if count > 0:
-            do(db, "tally", {"merchant": number, "name": name, "count": count})
-
-
-def _outcome(progress: Progress) -> str:
-    if progress.ended != State.FINISHED:
-        return str(progress.ended)
-    counts = Counts(**{name: getattr(progress, name) for name in COUNTED})
-    return str(outcome_of(counts))

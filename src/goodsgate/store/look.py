@@ -1,0 +1,34 @@
+"""What was looked up of held items, for the questions that follow about the same keys."""
+
+from typing import Any
+
+import msgspec
+
+from goodsgate.model.catalogue import Held
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What one look-up came by; good until the next settle."""
+
+    shelf: int
+    keys: set[str]
+    rows: list[tuple[Any, ...]]
+    """As the statement gives them: the key asked for, the key held, …, the batch that wrote it, the document."""
+
+    def twins(self) -> dict[str, str]:
+        """Key → the first of the live items that differ from it by case."""
+        twins: dict[str, str] = {}
+        for wanted, key, hash, *_ in self.rows:
+            if key != wanted and hash is not None:
+                twins[wanted] = min(key, twins.get(wanted, key))
+        return twins
+
+    def written_by(self, batch: bytes) -> set[str]:
+        """Keys of the items that the batch wrote last."""
+        return {key for wanted, key, _, _, by, _ in self.rows if by == batch and key == wanted}
+
+    def held(self) -> dict[str, Held]:
+        """By key, tombstones included, without those that only differ by case."""
+        return {
+            key: Held(hash, version, document) for wanted, key, hash, version, _, document in self.rows if key == wanted
+        }

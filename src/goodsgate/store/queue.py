@@ -1,0 +1,59 @@
+"""Rounds that wait in a lane, and what of them a worker claims; the same in every store."""
+
+import msgspec
+
+from goodsgate.model.batch import Kind, Policy, RoundKind
+from goodsgate.store.contract import Work
+from goodsgate.store.moments import moment
+from goodsgate.store.progress import Progress
+
+decode_policy = msgspec.json.Decoder(Policy).decode
+decode_columns = msgspec.json.Decoder(list[str]).decode
+decode_mapping = msgspec.json.Decoder(dict[str, list[str]]).decode
+
+
+class OpenRound(msgspec.Struct):
+    """One row of `open_rounds`, in its order."""
+
+    id: int
+    seq: int
+    batch: bytes
+    number: int
+    round_kind: str
+    collection: str
+    policy: bytes
+    format: str
+    packing: str
+    bytes: int
+    received_at: int
+    cancelling: int
+
+
+def together(rounds: list[OpenRound], bytes_max: int) -> list[OpenRound]:
+    """The first, and those behind it that are small submissions as it is."""
+    if not rounds or not _is_small(rounds[0], bytes_max):
+        return rounds[:1]
+    small: list[OpenRound] = []
+    for found in rounds:
+        if not _is_small(found, bytes_max):
+            break
+        small.append(found)
+    return small
+
+
+def _is_small(found: OpenRound, bytes_max: int) -> bool:
+    return found.round_kind == RoundKind.SUBMISSION and found.bytes <= bytes_max
+
+
+def work_of(merchant: str, kind: str, found: OpenRound, progress: Progress | None) -> Work:
+    """A round as it is claimed."""
+    begun = progress is not None and progress.round == found.number
+    return Work(
+        merchant=merchant, batch=found.batch.hex(), round=found.number, round_kind=RoundKind(found.round_kind),
+        kind=Kind(kind), collection=found.collection, policy=decode_policy(found.policy), format=found.format,
+        packing=found.packing, bytes_total=found.bytes, received_at=moment(found.received_at),
+        cancelling=bool(found.cancelling), portions=progress.portions if begun and progress else 0,
+        records=progress.records if begun and progress else 0, total=progress.total if progress else 0,
+        columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,
+        mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,
+    )
