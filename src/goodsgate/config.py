@@ -5,9 +5,11 @@ Read from the TOML file named by ``GOODSGATE_CONFIG`` (or ``goodsgate.toml`` in 
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta
@@ -22,13 +24,18 @@ Bytes = Annotated[int, Meta(ge=1, le=1024**5)]
 Days = Annotated[float, Meta(gt=0, le=3650)]
 Count = Annotated[int, Meta(ge=1, le=10**9)]
 
+_PASSWORDS = re.compile(r"([?&](?:ssl)?password=)([^&]*)")
+"""Among what follows the ? of an address."""
+
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings. Each is documented in ``docs/reference/settings.md`` (tested)."""
 
     # where
     store: str = "goodsgate-data"
-    """A folder (embedded store), or later a postgresql:// address."""
+    """A folder (embedded store), or a postgresql:// address."""
+    connections_max: Annotated[int, Meta(ge=2, le=1000)] = 12
+    """Of one process to PostgreSQL."""
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8480
     """0 takes a free port."""
@@ -112,3 +119,27 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None, **give
         return msgspec.convert(values, Config, strict=False)
     except msgspec.ValidationError as fault:
         raise ConfigError(str(fault)) from fault
+
+
+def without_password(address: str) -> str:
+    """A store's address as it may be shown: a folder as it is, a server's address without its secrets.
+
+    Of an address that is put together wrongly it rather shows too little.
+    """
+    scheme, server, rest = address.partition("://")
+    if not server:
+        return address
+    login, at, place = _PASSWORDS.sub(r"\1***", rest).rpartition("@")
+    return f"{scheme}://{login.partition(':')[0]}{at}{place}"
+
+
+def without_secrets(text: str, *, address: str) -> str:
+    """A message about a store, in which its address and its passwords may stand, as it may be shown."""
+    text = text.replace(address, without_password(address))
+    _, server, rest = address.partition("://")
+    if not server:
+        return text
+    secrets = {rest.rpartition("@")[0].partition(":")[2], *(found[2] for found in _PASSWORDS.finditer(rest))}
+    for secret in secrets | {unquote(secret) for secret in secrets}:
+        text = text.replace(secret, "***") if secret else text
+    return text

@@ -10,7 +10,7 @@ from goodsgate.cli.merchant import merchant
 from goodsgate.cli.reference import mapping, reference
 from goodsgate.cli.serve import serve, work
 from goodsgate.cli.submit import fix, submit
-from goodsgate.cli.upkeep import doctor, migrate
+from goodsgate.cli.upkeep import backup, doctor, migrate
 
 
 class InOrder(click.Group):
@@ -38,6 +38,6 @@ def main() -> None:
 
 for _command in (
     submit, watch, report, fix, retry, confirm, cancel, list_batches, check, reference, mapping,
-    serve, work, merchant, migrate, doctor, completion,
+    serve, work, merchant, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

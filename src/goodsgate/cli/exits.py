@@ -23,7 +23,7 @@ class Exit(IntEnum):
     WITHHELD = 6
     """The deletions of a full feed are more than its share and wait to be confirmed."""
     UNSOUND = 7
-    """`doctor` found something that has to be mended."""
+    """`doctor` found something that has to be mended, or `backup` a payload that the store has lost."""
     INTERRUPTED = 130
     """Ctrl-C; what the gate has accepted goes on."""
 

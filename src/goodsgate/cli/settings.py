@@ -24,7 +24,11 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         "--config", "file", type=click.Path(path_type=Path, dir_okay=False),
         help="Settings file (TOML). Default: $GOODSGATE_CONFIG, else ./goodsgate.toml if it is there.",
     )
-    @click.option("--store", metavar="FOLDER", help="Where the gate keeps its data. Default: goodsgate-data.")
+    @click.option(
+        "--store", metavar="FOLDER",
+        help="Where the gate keeps its data: a folder, or a postgresql:// address (better in $GOODSGATE_STORE if it "
+        "holds a password). Default: goodsgate-data.",
+    )
     @functools.wraps(command)
     def wrapped(*args: Any, file: Path | None, store: str | None, **options: Any) -> Any:
         from goodsgate.config import Config, ConfigError, load
@@ -50,4 +54,12 @@ def open_store(config: "Config", *, migrate: bool = True) -> "Store":
             store.migrate()
         return store
     except (OSError, StoreError) as fault:
-        raise Unusable(f"the store {config.store} cannot be opened: {fault}") from fault
+        raise unusable(config, "cannot be opened", fault) from fault
+
+
+def unusable(config: "Config", what: str, fault: Exception) -> Unusable:
+    """One line about the store, without the password of its address."""
+    from goodsgate.config import without_password, without_secrets
+
+    told = without_secrets(str(fault), address=config.store)
+    return Unusable(f"the store {without_password(config.store)} {what}: {told}")

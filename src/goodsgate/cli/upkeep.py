@@ -1,18 +1,24 @@
-"""For those who run the gate: migrate and doctor."""
+"""For those who run the gate: migrate, doctor and backup."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from goodsgate.cli.exits import Exit
-from goodsgate.cli.settings import open_store, with_settings
+from goodsgate.cli.exits import Exit, Unusable
+from goodsgate.cli.settings import open_store, unusable, with_settings
 
 if TYPE_CHECKING:
     from goodsgate.config import Config
+    from goodsgate.store.contract import Store
 
 WAITED_SECONDS_MAX = 300.0
 """A round that waits longer, while none is worked, says that there is no worker."""
+
+Fact = tuple[str, bool, str]
 
 
 @click.command()
@@ -24,11 +30,8 @@ def migrate(*, config: "Config") -> None:
     Example:
       goodsgate migrate --store /var/lib/goodsgate
     """
-    store = open_store(config, migrate=False)
-    try:
+    with _opened(config, "cannot be brought up to date") as store:
         applied = store.migrate()
-    finally:
-        store.close()
     for title in applied:
         click.echo(f"applied {title}")
     if not applied:
@@ -46,24 +49,79 @@ def doctor(*, config: "Config", settings: bool) -> None:
       goodsgate doctor
       goodsgate doctor --settings --store /var/lib/goodsgate
     """
-    store = open_store(config, migrate=False)
-    try:
-        figures = store.figures()
-        facts = [*store.check(), _queue(figures)]
-    finally:
-        store.close()
+    from goodsgate.config import without_password
+
+    with _opened(config, "cannot be examined") as store:
+        facts, figures = _examined(store, config)
     for name, well, detail in facts:
         click.echo(f"{'ok  ' if well else 'BAD '} {name}: {detail}")
-    for name, value in sorted(figures.items()):
-        click.echo(f"     {name}: {value:g}")
+    for name, figure in sorted(figures.items()):
+        click.echo(f"     {name}: {figure:g}")
     if settings:
         for name in config.__struct_fields__:
-            click.echo(f"     {name} = {getattr(config, name)!r}")
+            value = without_password(config.store) if name == "store" else getattr(config, name)
+            click.echo(f"     {name} = {value!r}")
     sys.exit(Exit.CLEAN if all(well for _, well, _ in facts) else Exit.UNSOUND)
 
 
-def _queue(figures: dict[str, float]) -> tuple[str, bool, str]:
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@with_settings
+def backup(*, config: "Config", folder: Path) -> None:
+    """Copy the embedded store into FOLDER, while the gate runs. The copy is a store: `serve --store FOLDER`.
+
+    It holds every batch that was acknowledged before, and appears whole or not at all. FOLDER must be empty or not
+    there. A store on PostgreSQL is copied by PostgreSQL's own pg_dump.
+
+    \b
+    Example:
+      goodsgate backup /backup/goodsgate-2026-11-01 --store /var/lib/goodsgate
+    """
+    from goodsgate.store.contract import CopiesItself
+
+    with _opened(config, f"cannot be copied to {folder}") as store:
+        if not isinstance(store, CopiesItself):
+            raise Unusable("this store is backed up with pg_dump: see docs/how-to/back-up.md")
+        copied = store.back_up(folder)
+    click.echo(f"Copied {copied.bytes:,} bytes to {folder}, {copied.payloads:,} large payloads among them.")
+    if copied.payloads_lost:
+        click.echo(f"{copied.payloads_lost:,} large payloads are named in the store and not there.", err=True)
+        sys.exit(Exit.UNSOUND)
+
+
+@contextmanager
+def _opened(config: "Config", what: str) -> Iterator["Store"]:
+    """The store as it is, closed at the end; where it fails, one line that says at what."""
+    from goodsgate.store.contract import StoreError
+
+    store = open_store(config, migrate=False)
+    try:
+        yield store
+    except (OSError, StoreError) as fault:
+        raise unusable(config, what, fault) from fault
+    finally:
+        store.close()
+
+
+def _examined(store: "Store", config: "Config") -> tuple[list[Fact], dict[str, float]]:
+    """Facts and figures; of a store that is not well enough to be asked more, what could be found out."""
+    from goodsgate.config import without_password, without_secrets
+    from goodsgate.store.contract import StoreError
+
+    facts = [("store", True, without_password(config.store))]
+    try:
+        facts += store.check()
+        if not all(well for name, well, _ in facts if name.startswith("schema")):
+            return facts, {}
+        figures = store.figures()
+        return [*facts, *store.examine(), _queue(figures)], figures
+    except StoreError as fault:
+        return [*facts, ("answers", False, without_secrets(str(fault), address=config.store))], {}
+
+
+def _queue(figures: dict[str, float]) -> Fact:
     waited, working = figures.get("oldest_queued_seconds", 0.0), figures.get("rounds.working", 0.0)
     idle = not working and waited > WAITED_SECONDS_MAX
-    told = f"the oldest round has waited {waited:,.0f} s, {working:,.0f} are being worked"
+    lanes = figures.get("lanes", 0.0)
+    told = f"lanes with work {lanes:,.0f}, rounds being worked {working:,.0f}, the oldest has waited {waited:,.0f} s"
     return "queue", not idle, f"{told}; is a worker running?" if idle else told

@@ -9,12 +9,13 @@ Processes: any number may read and submit; see each implementation for how many 
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from goodsgate.model.batch import Batch, Counts, Finding, Group, Kind, Policy, Result, RoundKind, State, Withheld
-from goodsgate.model.catalogue import Delete, Entry, Held, Item, Key, Merchant, Write
+from goodsgate.model.catalogue import Delete, Entry, Held, Item, Key, Mark, Merchant, Token, Write
 from goodsgate.model.issue import Issue
 
 
@@ -217,6 +218,7 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
     batches: int = 0
     answers: int = 0
     tombstones: int = 0
+    tokens: int = 0
     orphans: int = 0
 
 
@@ -294,6 +296,12 @@ class Store(Protocol):
     def mappings(self, merchant: str) -> dict[str, dict[str, list[str]]]:
         """All of the merchant, by name."""
 
+    def add_token(self, token: Token) -> None:
+        """Raises StoreError if the merchant has no such key."""
+
+    def token(self, digest: bytes) -> tuple[Token, Key] | None:
+        """The token of this SHA-256 and its key, whatever has ended or was revoked; ended ones are swept."""
+
     # -- receiving --------------------------------------------------------------------------------------------------
     def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:
         """Take an idempotency key before the body is read. None: it is ours now. An Answer: it was answered before.
@@ -363,6 +371,14 @@ class Store(Protocol):
         """For a full feed whose round 0 was read to its end: items held when it was received, how many of them the
         feed lacks, and the next keys of those after `after`. Items written by a later batch are not among them."""
 
+    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
+        """Mark → keys of the items that have it, in order; marks that none has are left out."""
+
+    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *, holding: Mark | None = None,
+              backwards: bool = False, offset: int = 0, limit: int = 100) -> tuple[int, list[tuple[str, str]]]:
+        """How many marks of the name there are, and some of them, (value, key) by value and key. With `holding`, only
+        of items that have a mark of that other name whose value holds that text."""
+
     def rejected(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
         """Rejected records with their raw, by number; where they are long, fewer than `limit` but at least one."""
 
@@ -411,3 +427,24 @@ class Store(Protocol):
     def sweep(self, retention: Retention, *, steps_max: int) -> Swept:
         """Remove at most `steps_max` batches' worth of what is past its time; never what an open round needs."""
 
+
+class Copied(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backup holds."""
+
+    bytes: int
+    payloads: int
+    """Files of large payloads."""
+    payloads_lost: int
+    """Files that batches name and the store itself has lost."""
+
+
+@runtime_checkable
+class CopiesItself(Protocol):
+    """What a store of one folder can do beside the contract; a server has tools of its own for it."""
+
+    def back_up(self, to: Path) -> Copied:
+        """Copy the store, while it is used, into a folder that is empty or not there; it appears whole or not at all.
+
+        Holds every batch that was acknowledged before the call. Raises StoreError if the folder cannot be used,
+        StoreFull, StoreBusy.
+        """

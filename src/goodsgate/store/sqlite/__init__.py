@@ -7,13 +7,14 @@ read and submit, one works: it holds ``worker.lock``, others wait for that. Only
 
 Each file of this package is one part of the contract and builds on the one before::
 
-    folder → merchants → documents → receiving → lanes → lookups → settling → asking → sweeping
+    folder → merchants → documents → receiving → lanes → lookups → marks → settling → asking → sweeping →
+    copying → examining
 """
 
-from goodsgate.store.sqlite.sweeping import Sweeping
+from goodsgate.store.sqlite.examining import Examining
 
 __all__ = ["SqliteStore"]
 
 
-class SqliteStore(Sweeping):
+class SqliteStore(Examining):
     """See the contract for what each method keeps, and Folder for what a store is made with."""

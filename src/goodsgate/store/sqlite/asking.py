@@ -165,10 +165,6 @@ class Asking(Settling):
         facts.append(("folder", writable, f"{self.folder} {'can' if writable else 'cannot'} be written"))
         return facts
 
-    def examine(self) -> list[tuple[str, bool, str]]:
-        """Nothing so far that check does not say."""
-        return []
-
     def _named(self, merchant: str, batch: str) -> dict[str, object]:
         return {"merchant": self.number(merchant), "batch": id_bytes(batch)}
 

@@ -230,6 +230,11 @@ SELECT merchant, seq FROM batch WHERE finished_at < :before AND payload_kept = 1
 -- name: payload_files
 SELECT file FROM round WHERE merchant = :merchant AND batch = :seq AND file IS NOT NULL
 
+-- name: leases
+-- Every merchant: figures for a doctor.
+-- Differs because the lease of a worker that is known to be dead is set to 0.
+SELECT count(*), count(CASE WHEN until > 0 AND until < :before THEN 1 END) FROM lane WHERE holder IS NOT NULL
+
 -- name: drop_payloads
 DELETE FROM payload WHERE merchant = :merchant AND round IN (SELECT id FROM round WHERE batch = :seq)
 
@@ -273,6 +278,11 @@ SELECT EXISTS (SELECT 1 FROM round WHERE file = :file)
 
 -- name: shelf
 SELECT id, items FROM shelf WHERE merchant = :merchant AND kind = :kind AND collection = :collection
+
+-- name: payload_files_named
+-- Every merchant: a backup is of all of them.
+-- Differs because only this store has files beside it, which a backup copies.
+SELECT file FROM round WHERE file IS NOT NULL
 
 -- name: add_shelf
 INSERT INTO shelf (merchant, kind, collection) VALUES (:merchant, :kind, :collection) RETURNING id

@@ -6,6 +6,7 @@ dead, and may go; so may what a process holds locked without a byte for an hour.
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -97,7 +98,7 @@ class Uploads:
             raise StoreError("the upload stood still too long and was removed")
         try:
             os.fsync(upload.descriptor)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError as fault:
             raise _worded(fault) from fault
         return upload.bytes, None
@@ -115,6 +116,18 @@ class Uploads:
         except FileNotFoundError:
             return None
         return Pieces(descriptor)
+
+    def copy(self, name: str, to: Path) -> bool:
+        """Into a file of its own, synced; False if it is gone."""
+        try:
+            source = (self._folder / name).open("rb")
+        except FileNotFoundError:
+            return False
+        with source, to.open("xb") as target:
+            shutil.copyfileobj(source, target, PIECE_BYTES)
+            target.flush()
+            os.fsync(target.fileno())
+        return True
 
     def remove(self, name: str) -> None:
         """A file that no round names any more."""
@@ -202,7 +215,8 @@ def _write(descriptor: int, piece: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make what was made, named or removed in it durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
