@@ -1,0 +1,104 @@
+"""Who works which lane: claims, leases, cancels.
+
+A lane's row says whose it is; `attempt` is the fencing token. A claim takes the row, so that of several workers one
+gets it; a settle looks at the row once more as its last statement and holds it until it is committed, so that a worker
+whose lane was taken over commits before the takeover, or not at all.
+"""
+
+from contextlib import suppress
+
+from goodsgate.model import crash
+from goodsgate.model.batch import Batch, Kind
+from goodsgate.store.contract import Claim, LeaseLost, Renewal, StoreBusy, StoreFull, Work
+from goodsgate.store.moments import moment
+from goodsgate.store.postgres.ask import Cursor, do, every, one, value
+from goodsgate.store.postgres.receiving import Receiving
+from goodsgate.store.progress import Progress
+from goodsgate.store.queue import OpenRound, together, work_of
+
+
+class Lanes(Receiving):
+    """The part of the contract by which work is handed out."""
+
+    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+        """The lane is this worker's alone until its lease ends by the server's clock."""
+        now = self.now()
+        until = now + int(lease_seconds * 1e6)
+        with self.server.transaction(every=True) as db:
+            lane = _find(db, now)
+            if lane is None:
+                return None
+            number, merchant, kind, cancelling = lane
+            named = {"merchant": number, "kind": kind}
+            attempt = value(db, "take_lane", {**named, "worker": worker, "until": until, "served": now})
+            asked = {**named, "cancelling": cancelling, "limit": works_max}
+            rounds = together([OpenRound(*row) for row in every(db, "open_rounds", asked)], bytes_max // works_max)
+            started = {"merchant": number, "rounds": [found.id for found in rounds], "now": now}
+            do(db, "start_round", started)
+            do(db, "start_batch", {**started, "batches": [found.seq for found in rounds]})
+            standing = progress_of(db, number, [found.batch.hex() for found in rounds])
+        crash.point("claim-taken")
+        works: list[Work] = []
+        for found in rounds:
+            work = work_of(merchant, kind, found, standing.get(found.batch.hex()))
+            if works and work.portions:
+                break
+            works.append(work)
+            if work.portions:
+                break
+        return Claim(
+            merchant=merchant, kind=Kind(kind), worker=worker, attempt=attempt, until=moment(until), works=works
+        )
+
+    def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+        """Raises LeaseLost. Another lane waits, or a round to be cancelled that the claim does not hold."""
+        now = self.now()
+        named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt, "now": now}
+        with self.server.transaction(every=True) as db:
+            if not do(db, "renew_lane", {**named, "until": now + int(lease_seconds * 1e6)}):
+                raise LeaseLost(f"{claim.merchant} {claim.kind}")
+            waiting = value(db, "other_lane_waits", named)
+            cancelling = frozenset(batch.hex() for (batch,) in every(db, "cancelling_rounds", named))
+        mine = cancelling & {work.batch for work in claim.works}
+        return Renewal(bool(waiting) or mine != cancelling, mine)
+
+    def release(self, claim: Claim) -> None:
+        """Never raises for want of room or way: the lease then ends by itself."""
+        with suppress(StoreFull, StoreBusy):
+            number = self.number(claim.merchant)
+            named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
+            with self.server.transaction(number) as db:
+                do(db, "give_lane_back", named)
+            self.watch.tell()
+
+    def cancel(self, merchant: str, batch: str) -> Batch | None:
+        """Takes effect when the worker next looks; a batch that has ended stays as it is."""
+        found = self.batch(merchant, batch)
+        if found is None or found.position is None or found.cancelling:
+            return found
+        number = self.known(merchant)
+        with self.server.transaction(number) as db:
+            do(db, "cancel_round", {"merchant": number, "id": batch})
+        self.watch.tell()
+        return self.batch(merchant, batch)
+
+
+def _find(db: Cursor, now: int) -> tuple[int, str, str, bool] | None:
+    """The lane to be worked next, its row held: one with a round to be cancelled, or that which was served longest ago.
+
+    One that a submission is just entering is waited for only if there is no other.
+    """
+    for statement, cancelling in (("cancelling_lane", True), ("ready_lane", False), ("awaited_lane", False)):
+        row = one(db, statement, {"now": now})
+        if row is not None:
+            number, kind = row
+            return int(number), str(value(db, "merchant_of", {"merchant": number})), str(kind), cancelling
+    return None
+
+
+def progress_of(db: Cursor, merchant: int, batches: list[str]) -> dict[str, Progress]:
+    """Of those batches that have begun, by id."""
+    found = {}
+    for id, *row in every(db, "progress", {"merchant": merchant, "batches": batches}):
+        found[id.hex()] = Progress(**dict(zip(Progress.__struct_fields__, row, strict=True)))
+    return found

@@ -1,0 +1,188 @@
+"""What a portion must know before it is settled."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+import orjson
+
+from goodsgate.model.batch import RESULT_BYTE, Kind, Result
+from goodsgate.model.catalogue import Held
+from goodsgate.store.contract import Work
+from goodsgate.store.look import Look
+from goodsgate.store.moments import id_bytes
+from goodsgate.store.postgres.ask import Cursor, every, one, value
+from goodsgate.store.postgres.lanes import Lanes, progress_of
+from goodsgate.store.postgres.scratch import Scratch
+from goodsgate.store.progress import Progress
+
+SCRATCHES_MAX = 8
+"""Batches whose keys are kept beside at once; the one asked for longest ago goes."""
+WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
+"""Results of records whose batch the item itself names."""
+CANDIDATES_AT_ONCE = 20_000
+"""Items of a shelf that are compared with the keys of a full feed together."""
+NEVER = 2**63 - 1
+
+
+class Lookups(Lanes):
+    """Held items, case twins, and the keys that a batch has shown so far."""
+
+    look: Look | None = None
+    """Good until the next settle."""
+    _counted: tuple[int, str, int] | None = None
+    """Shelf, batch and number of its missing keys, kept while nothing else changes that shelf."""
+
+    def __init__(self, address: str, *, connections_max: int, small_payload_bytes: int,
+                 now: Callable[[], datetime] | None = None) -> None:
+        """See Database."""
+        super().__init__(address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now)
+        self._shelves: dict[tuple[str, str, str], int] = {}
+        self._scratches: dict[str, Scratch] = {}
+
+    def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
+             ) -> dict[str, Held]:
+        """Tombstones included."""
+        return self._look_up(merchant, kind, collection, keys, documents=documents).held()
+
+    def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+        """Tombstones left out; of several twins the first."""
+        twins = self._looked(merchant, kind, collection, keys).twins()
+        return {key: twins[key] for key in keys if key in twins} if twins else twins
+
+    def seen(self, work: Work, keys: Sequence[str]) -> set[str]:
+        """Keys that the batch wrote are told from the items. The others, unchanged or rejected, are in a file of this
+        process, so that memory stays bounded."""
+        number, packed = self.known(work.merchant), id_bytes(work.batch)
+        assert packed is not None
+        scratch = self._scratches.get(work.batch)
+        if scratch is None:
+            progress = self._progress(number, work.batch)
+            if progress is None:
+                return set()
+            scratch = self._filled(number, work.batch, progress.seq)
+        look = self._looked(work.merchant, work.kind, work.collection, keys)
+        written = look.written_by(packed).intersection(keys)
+        return written | scratch.among(keys) if scratch.filled else written
+
+    def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+        """Keys of the shelf come here in their order, to be compared with those of the feed; counted once."""
+        number = self.known(work.merchant)
+        with self.server.transaction(number) as db:
+            shelf = shelf_of(db, number, work.kind, work.collection)
+        if shelf is None:
+            return 0, 0, []
+        progress = self._progress(number, work.batch)
+        scratch = self._filled(number, work.batch, progress.seq if progress is not None else 0)
+        # Before its first portion nothing was written since: a feed without a record lacks everything.
+        first_at = progress.first_at if progress is not None else NEVER
+        if self._counted is None or self._counted[:2] != (shelf[0], work.batch):
+            count = sum(len(keys) for keys in self._lacking(number, shelf[0], scratch, first_at, after=""))
+            self._counted = (shelf[0], work.batch, count)
+        found: list[str] = []
+        if self._counted[2]:
+            for keys in self._lacking(number, shelf[0], scratch, first_at, after=after or ""):
+                found += keys
+                if len(found) >= limit:
+                    break
+        return progress.held if progress is not None else shelf[1], self._counted[2], found[:limit]
+
+    def _lacking(self, number: int, shelf: int, scratch: Scratch, first_at: int, *, after: str,
+                 ) -> Iterator[list[str]]:
+        """Stretch by stretch, keys of items from before the feed that the feed has not shown."""
+        while True:
+            asked = {
+                "merchant": number, "shelf": shelf, "after": after, "first_at": first_at, "limit": CANDIDATES_AT_ONCE
+            }
+            with self.server.transaction(number) as db:
+                keys = [key for (key,) in every(db, "missing", asked)]
+            shown = scratch.among(keys) if scratch.filled else set()
+            yield [key for key in keys if key not in shown]
+            if len(keys) < CANDIDATES_AT_ONCE:
+                return
+            after = keys[-1]
+
+    def note_missing(self, shelf: int, batch: str, removed: int | None) -> None:
+        """Keep the count of missing keys right: `removed` by a portion that did nothing else, None by any other."""
+        if self._counted is None or self._counted[0] != shelf:
+            return
+        same = self._counted[1] == batch and removed is not None
+        self._counted = (shelf, batch, self._counted[2] - (removed or 0)) if same else None
+
+    def forget_scratch(self, batch: str) -> None:
+        """The batch has ended, or a key of its settled portions was changed."""
+        scratch = self._scratches.pop(batch, None)
+        if scratch is not None:
+            scratch.close()
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _looked(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> Look:
+        """The last look-up if it was for these keys, or another one."""
+        look = self.look
+        shelf = self._shelves.get((merchant, kind, collection), 0)
+        if look is not None and look.shelf == shelf and look.keys.issuperset(keys):
+            return look
+        return self._look_up(merchant, kind, collection, keys, documents=False)
+
+    def _look_up(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
+        number = self.known(merchant)
+        with self.server.transaction(number) as db:
+            shelf = self._shelf(db, number, merchant, kind, collection)
+            asked = {"merchant": number, "shelf": shelf, "keys": packed_keys(keys)}
+            rows = every(db, "held_documents" if documents else "held", asked) if shelf and keys else []
+        self.look = Look(shelf, set(keys), rows)
+        return self.look
+
+    def _shelf(self, db: Cursor, number: int, merchant: str, kind: Kind, collection: str) -> int:
+        """Its number, kept for good; 0 if there is none."""
+        name = (merchant, kind, collection)
+        known = self._shelves.get(name)
+        if known is None:
+            shelf = shelf_of(db, number, kind, collection)
+            if shelf is None:
+                return 0
+            known = self._shelves[name] = shelf[0]
+        return known
+
+    def _progress(self, number: int, batch: str) -> Progress | None:
+        with self.server.transaction(number) as db:
+            return progress_of(db, number, [batch]).get(batch)
+
+    def _filled(self, number: int, batch: str, seq: int) -> Scratch:
+        """The batch's scratch: kept up to date by every settle, or made from the portions that somebody settled."""
+        scratch = self._scratches.get(batch)
+        if scratch is not None:
+            return scratch
+        scratch = self.new_scratch(batch)
+        named = {"merchant": number, "batch": seq}
+        with self.server.transaction(number) as db:
+            rows = every(db, "portions_after", {**named, "after": 0})
+        for first, results in rows:
+            if results.translate(None, WRITTEN):
+                with self.server.transaction(number) as db:
+                    keys = orjson.loads(value(db, "portion_keys", {**named, "first": first}))
+                scratch.fill(others(keys, results))
+        return scratch
+
+    def new_scratch(self, batch: str) -> Scratch:
+        """An empty one; that which was made longest ago goes if there are too many."""
+        scratch = self._scratches[batch] = Scratch()
+        if len(self._scratches) > SCRATCHES_MAX:
+            self.forget_scratch(next(iter(self._scratches)))
+        return scratch
+
+
+def others(keys: Sequence[str | None], results: bytes) -> list[str]:
+    """Keys of the records of a portion that no item tells of."""
+    return [key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN]
+
+
+def shelf_of(db: Cursor, merchant: int, kind: str, collection: str) -> tuple[int, int] | None:
+    """Number of the shelf, and how many items it holds."""
+    row = one(db, "shelf", {"merchant": merchant, "kind": kind, "collection": collection})
+    return (int(row[0]), int(row[1])) if row is not None else None
+
+
+def packed_keys(keys: Sequence[str]) -> str:
+    """A JSON array, in order, so that neighbours in the index are read together."""
+    return orjson.dumps(sorted(keys)).decode()

@@ -1,0 +1,660 @@
+-- Every statement of the PostgreSQL store, by name, in the order of the embedded store's. Each names the merchant it
+-- speaks of, or says on a line "-- Every merchant: …" why it speaks of all (tested). Where a statement or its name is
+-- another one than there, a comment begins "-- Differs because".
+
+-- ================================================ merchants, keys ===============================================
+
+-- name: merchant_number
+-- Every merchant: their ids are looked up among them.
+SELECT number FROM merchant WHERE id = :id
+
+-- name: add_merchant
+-- Every merchant: the new one is none of them yet.
+INSERT INTO merchant (id, name, made_at) VALUES (:id, :name, :made_at) ON CONFLICT (id) DO NOTHING
+
+-- name: merchants
+-- Every merchant: it is their list.
+SELECT id, name, made_at FROM merchant WHERE id > :after ORDER BY id LIMIT :limit
+
+-- name: add_key
+INSERT INTO credential (merchant, id, digest, scopes, label, made_at, revoked_at)
+VALUES (:merchant, :id, :digest, :scopes, :label, :made_at, :revoked_at)
+
+-- name: key_of_digest
+-- Every merchant: the key says which one it is.
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at
+FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.digest = :digest
+
+-- name: keys
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at
+FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.merchant = :merchant ORDER BY c.made_at, c.id
+
+-- name: revoke_key
+UPDATE credential SET revoked_at = :now WHERE merchant = :merchant AND id = :id AND revoked_at IS NULL
+
+-- ============================================== reference, mappings =============================================
+
+-- name: next_reference_version
+UPDATE merchant SET reference_version = reference_version + 1 WHERE number = :merchant RETURNING reference_version
+
+-- name: put_entry
+-- Differs because many entries go in one statement.
+INSERT INTO entry (merchant, kind, code, name, parent, data, folded, version)
+SELECT :merchant, :kind, e.code, e.name, e.parent, e.data::json, e.folded, :version
+FROM unnest(:codes::text[], :names::text[], :parents::text[], :datas::text[], :foldeds::text[])
+    AS e (code, name, parent, data, folded)
+ON CONFLICT (merchant, kind, code) DO UPDATE
+SET name = excluded.name, parent = excluded.parent, data = excluded.data, folded = excluded.folded,
+    version = excluded.version
+
+-- name: drop_older_entries
+DELETE FROM entry WHERE merchant = :merchant AND kind = :kind AND version < :version
+
+-- name: count_entries
+SELECT count(*) FROM entry WHERE merchant = :merchant AND kind = :kind
+
+-- name: entries
+SELECT code, name, parent, data FROM entry
+WHERE merchant = :merchant AND kind = :kind AND code > :after AND (:search = '' OR strpos(folded, :search) > 0)
+ORDER BY code LIMIT :limit
+
+-- name: reference_version
+SELECT reference_version FROM merchant WHERE number = :merchant
+
+-- name: put_mapping
+INSERT INTO mapping (merchant, name, mapping) VALUES (:merchant, :name, :mapping)
+ON CONFLICT (merchant, name) DO UPDATE SET mapping = :mapping
+
+-- name: drop_mapping
+DELETE FROM mapping WHERE merchant = :merchant AND name = :name
+
+-- name: mappings
+SELECT name, mapping FROM mapping WHERE merchant = :merchant ORDER BY name
+
+-- =================================================== receiving ==================================================
+
+-- name: answer
+SELECT until, fingerprint, body, batch FROM answer WHERE merchant = :merchant AND key = :key
+
+-- name: reserve_answer
+-- Differs because others write at the same time: whether it is ours is decided in the statement.
+INSERT INTO answer (merchant, key, until, made_at) VALUES (:merchant, :key, :until, :now)
+ON CONFLICT (merchant, key) DO UPDATE SET until = :until, made_at = :now
+WHERE answer.body IS NULL AND answer.until <= :now
+
+-- name: reserve_answer_again
+UPDATE answer SET until = :until WHERE merchant = :merchant AND key = :key AND body IS NULL
+
+-- name: release_answer
+DELETE FROM answer WHERE merchant = :merchant AND key = :key AND body IS NULL
+
+-- name: keep_answer
+INSERT INTO answer (merchant, key, until, made_at, fingerprint, body, batch)
+VALUES (:merchant, :key, 0, :now, :fingerprint, :body, :batch::uuid)
+ON CONFLICT (merchant, key) DO UPDATE
+SET until = 0, made_at = :now, fingerprint = :fingerprint, body = :body, batch = :batch::uuid
+WHERE answer.body IS NULL
+
+-- name: touch_upload
+-- Differs because payloads are rows; the embedded store locks their files.
+INSERT INTO upload (merchant, id, touched_at) VALUES (:merchant, :upload::uuid, :now)
+ON CONFLICT (merchant, id) DO UPDATE SET touched_at = :now
+
+-- name: seal_upload
+-- Differs because payloads are rows. One that the sweep has begun to remove is not sealed any more.
+DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid AND touched_at > 0
+
+-- name: drop_upload
+-- Differs because payloads are rows.
+DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid
+
+-- name: count_open_rounds
+SELECT coalesce(sum(open), 0)::bigint FROM lane WHERE merchant = :merchant
+
+-- name: add_batch
+INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, face, facts, bytes_total,
+                   received_at)
+VALUES (:merchant, :id::uuid, :kind, :collection, :policy, :format, :packing, :label, :folded, :face, :facts, :bytes,
+        :now)
+
+-- name: add_round
+INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces)
+SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :packing, :bytes, :upload::uuid, :pieces
+FROM batch WHERE merchant = :merchant AND id = :id::uuid
+
+-- name: add_payload
+INSERT INTO payload (merchant, upload, piece, packed, bytes)
+VALUES (:merchant, :upload::uuid, :piece, :packed, :bytes)
+
+-- name: open_lane
+-- Differs because others submit at the same time: the row is held until the commit, and gives the time of acceptance.
+INSERT INTO lane (merchant, kind, open, accepted_at) VALUES (:merchant, :kind, 1, :now)
+ON CONFLICT (merchant, kind) DO UPDATE SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now)
+RETURNING accepted_at
+
+-- name: reopen_batch
+UPDATE batch b
+SET rounds = rounds + 1, bytes_total = bytes_total + :bytes, finished_at = NULL,
+    payload_kept = payload_kept OR :has_payload, report_kept = true
+WHERE merchant = :merchant AND id = :id::uuid AND NOT leaving AND NOT EXISTS (
+    SELECT 1 FROM round r WHERE r.merchant = :merchant AND r.batch = b.seq AND r.open
+)
+
+-- name: payload
+SELECT r.upload, r.pieces
+FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.number = :round
+WHERE b.merchant = :merchant AND b.id = :id::uuid
+
+-- name: payload_pieces
+-- Differs because payloads are rows.
+SELECT packed, bytes FROM payload
+WHERE merchant = :merchant AND upload = :upload::uuid AND piece >= :first AND piece < :behind ORDER BY piece
+
+-- ================================================ batch documents ===============================================
+
+-- name: document
+SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.face, b.facts, b.rounds,
+       b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total, b.bytes_before + b.bytes_done,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.columns,
+       b.withheld, b.ended, r.open, r.cancelling, r.started_at,
+       CASE WHEN r.open AND r.started_at IS NULL THEN (
+           SELECT count(*) FROM round q
+           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
+       ) ELSE 0 END
+FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.number = b.rounds - 1
+WHERE b.merchant = :merchant AND b.id = :id::uuid AND NOT b.leaving
+
+-- name: documents
+SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.face, b.facts, b.rounds,
+       b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total, b.bytes_before + b.bytes_done,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.columns,
+       b.withheld, b.ended, r.open, r.cancelling, r.started_at,
+       CASE WHEN r.open AND r.started_at IS NULL THEN (
+           SELECT count(*) FROM round q
+           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
+       ) ELSE 0 END
+FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.number = b.rounds - 1
+WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.leaving
+  AND (:kind::text IS NULL OR b.kind = :kind)
+  AND (:collection::text IS NULL OR b.collection = :collection)
+  AND (:since::bigint IS NULL OR b.received_at >= :since)
+  AND (:until::bigint IS NULL OR b.received_at < :until)
+  AND (:text::text IS NULL OR strpos(b.folded, :text) > 0 OR starts_with(replace(b.id::text, '-', ''), :text))
+  AND (:state::text IS NULL OR :state = CASE
+       WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
+  AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
+       WHEN b.rejected = 0 THEN 'clean'
+       WHEN b.rejected = b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.rejected + b.cancelled
+           THEN 'rejected'
+       ELSE 'partial' END))
+ORDER BY b.seq DESC LIMIT :limit
+
+-- ===================================================== lanes ====================================================
+
+-- name: cancelling_lane
+-- Every merchant: the first round to be cancelled in a lane that nobody holds.
+-- Differs because others claim at the same time: the row is taken, and rows that others have taken are passed over.
+SELECT l.merchant, l.kind
+FROM round r JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
+WHERE r.open AND r.cancelling AND l.until <= :now ORDER BY r.id LIMIT 1 FOR UPDATE OF l SKIP LOCKED
+
+-- name: ready_lane
+-- Every merchant: they are served in turn.
+-- Differs because others claim at the same time.
+SELECT merchant, kind FROM lane WHERE open > 0 AND until <= :now ORDER BY served LIMIT 1 FOR UPDATE SKIP LOCKED
+
+-- name: awaited_lane
+-- Every merchant: they are served in turn.
+-- Differs because a submission may just be entering the only lane there is; that is soon over.
+SELECT merchant, kind FROM lane WHERE open > 0 AND until <= :now ORDER BY served LIMIT 1 FOR UPDATE
+
+-- name: merchant_of
+-- Differs because a row that is to be held cannot be joined in the same statement without holding the merchant too.
+SELECT id FROM merchant WHERE number = :merchant
+
+-- name: take_lane
+UPDATE lane SET holder = :worker, until = :until, served = :served, attempt = attempt + 1
+WHERE merchant = :merchant AND kind = :kind RETURNING attempt
+
+-- name: open_rounds
+SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.format, r.packing, r.bytes, b.received_at,
+       r.cancelling
+FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
+WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
+ORDER BY r.id LIMIT :limit
+
+-- name: start_round
+UPDATE round SET started_at = :now WHERE merchant = :merchant AND id = ANY (:rounds) AND started_at IS NULL
+
+-- name: start_batch
+UPDATE batch SET started_at = :now WHERE merchant = :merchant AND seq = ANY (:batches) AND started_at IS NULL
+
+-- name: lease
+SELECT written_at FROM lane
+WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
+
+-- name: keep_lane
+-- Differs because the fence and the rounds are in one database: this is the last statement of a settle.
+UPDATE lane SET written_at = :written_at, open = open - :closed
+WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
+
+-- name: renew_lane
+UPDATE lane SET until = :until
+WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
+
+-- name: give_lane_back
+UPDATE lane SET until = 0, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
+
+-- name: other_lane_waits
+-- Every merchant: somebody else's turn has come.
+SELECT EXISTS (SELECT 1 FROM lane WHERE open > 0 AND until <= :now AND (merchant, kind) <> (:merchant, :kind))
+
+-- name: cancelling_rounds
+SELECT b.id FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
+WHERE r.open AND r.cancelling AND r.merchant = :merchant AND r.kind = :kind
+
+-- name: cancel_round
+UPDATE round SET cancelling = true
+WHERE open AND merchant = :merchant
+  AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id::uuid)
+
+-- name: end_round
+-- Differs because the rounds of one settle end in one statement.
+UPDATE round r SET open = false
+FROM json_array_elements(:rounds::json) AS e (ended)
+WHERE r.merchant = :merchant AND r.batch = (e.ended ->> 0)::bigint AND r.number = (e.ended ->> 1)::integer AND r.open
+
+-- name: end_batch
+-- Differs because how it went is in the same row.
+UPDATE batch SET finished_at = ended_at WHERE merchant = :merchant AND seq = ANY (:batches)
+
+-- name: queue_figures
+-- Every merchant: figures for metrics.
+SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(r.started_at), count(r.started_at),
+       min(CASE WHEN r.started_at IS NULL THEN b.received_at END)
+FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch WHERE r.open
+
+-- name: leases
+-- Every merchant: figures for doctors.
+SELECT m.id, l.kind, l.holder, l.until, l.open
+FROM lane l JOIN merchant m ON m.number = l.merchant WHERE l.holder IS NOT NULL ORDER BY l.until LIMIT :limit
+
+-- name: put_host
+-- Every merchant: hosts belong to none.
+-- Differs because one host alone has no other clock to differ from.
+INSERT INTO host (name, seen_at, ahead) VALUES (:name, :now, :ahead)
+ON CONFLICT (name) DO UPDATE SET seen_at = :now, ahead = :ahead
+
+-- name: hosts
+-- Every merchant: hosts belong to none.
+-- Differs because one host alone has no other clock to differ from.
+SELECT name, ahead FROM host WHERE seen_at > :since ORDER BY name LIMIT :limit
+
+-- =================================================== sweeping ===================================================
+
+-- name: sweep_alone
+-- Every merchant: one process at a time sweeps.
+-- Differs because others may sweep at the same time.
+SELECT pg_try_advisory_xact_lock(:key)
+
+-- name: payloads_due
+-- Every merchant: the sweep.
+SELECT merchant, seq FROM batch WHERE finished_at < :before AND payload_kept ORDER BY finished_at LIMIT :limit
+
+-- name: payload_uploads
+-- Differs because payloads are rows.
+SELECT id, upload FROM round WHERE merchant = :merchant AND batch = :seq AND upload IS NOT NULL ORDER BY number
+
+-- name: drop_payload
+DELETE FROM payload WHERE merchant = :merchant AND upload = :upload::uuid
+
+-- name: drop_some_pieces
+-- Differs because payloads are rows, and go in steps.
+DELETE FROM payload WHERE merchant = :merchant AND upload = :upload::uuid AND piece IN (
+    SELECT piece FROM payload WHERE merchant = :merchant AND upload = :upload::uuid ORDER BY piece LIMIT :limit
+)
+
+-- name: forget_upload
+-- Differs because payloads are rows.
+UPDATE round SET upload = NULL WHERE merchant = :merchant AND id = :round
+
+-- name: mark_payloads
+UPDATE batch SET payload_kept = false WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+
+-- name: uploads_due
+-- Every merchant: the sweep. Those marked 0 come first: their pieces are on the way out.
+-- Differs because payloads are rows.
+SELECT merchant, id FROM upload WHERE touched_at < :before ORDER BY touched_at LIMIT :limit
+
+-- name: mark_upload
+-- Differs because payloads are rows.
+UPDATE upload SET touched_at = 0 WHERE merchant = :merchant AND id = :upload::uuid AND touched_at < :before
+
+-- name: reports_due
+-- Every merchant: the sweep.
+SELECT merchant, seq FROM batch WHERE finished_at < :before AND report_kept ORDER BY finished_at LIMIT :limit
+
+-- name: mark_report
+UPDATE batch SET report_kept = false WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+
+-- name: batches_due
+-- Every merchant: the sweep.
+SELECT merchant, seq FROM batch WHERE finished_at < :before ORDER BY finished_at LIMIT :limit
+
+-- name: mark_leaving
+UPDATE batch SET leaving = true WHERE merchant = :merchant AND seq = :seq AND finished_at < :before
+
+-- name: drop_rounds
+DELETE FROM round WHERE merchant = :merchant AND batch = :seq
+
+-- name: drop_batch
+DELETE FROM batch WHERE merchant = :merchant AND seq = :seq
+
+-- name: drop_answers
+-- Every merchant: the sweep.
+DELETE FROM answer WHERE (merchant, key) IN (
+    SELECT merchant, key FROM answer WHERE made_at < :before AND until < :now ORDER BY made_at LIMIT :limit
+    FOR UPDATE SKIP LOCKED
+)
+
+-- ==================================================== shelves ===================================================
+
+-- name: shelf
+SELECT id, items FROM shelf WHERE merchant = :merchant AND kind = :kind AND collection = :collection
+
+-- name: add_shelf
+INSERT INTO shelf (merchant, kind, collection) VALUES (:merchant, :kind, :collection) RETURNING id
+
+-- name: count_items
+UPDATE shelf SET items = items + :change, tombstone_at = least(tombstone_at, :tombstone_at::bigint)
+WHERE merchant = :merchant AND id = :shelf
+
+-- name: collections
+SELECT kind, collection, items FROM shelf WHERE merchant = :merchant AND items > 0 ORDER BY kind, collection
+
+-- ===================================================== items ====================================================
+
+-- name: held
+-- With the keys that differ from those asked for by case. OFFSET 0 keeps the planner from turning the look-ups around,
+-- which would read the whole shelf.
+SELECT j.value, i.key, i.hash, i.version, i.batch, NULL
+FROM json_array_elements_text(:keys::json) AS j (value) CROSS JOIN LATERAL (
+    SELECT key, hash, version, batch FROM item
+    WHERE merchant = :merchant AND shelf = :shelf AND lower(key) = lower(j.value COLLATE "C") OFFSET 0
+) i
+
+-- name: held_documents
+SELECT j.value, i.key, i.hash, i.version, i.batch, i.document
+FROM json_array_elements_text(:keys::json) AS j (value) CROSS JOIN LATERAL (
+    SELECT key, hash, version, batch, document FROM item
+    WHERE merchant = :merchant AND shelf = :shelf AND lower(key) = lower(j.value COLLATE "C") OFFSET 0
+) i
+
+-- name: live_among
+-- Differs because rows that are there are changed by other means than rows that are not.
+SELECT i.key, i.live
+FROM json_array_elements_text(:keys::json) AS j (value) CROSS JOIN LATERAL (
+    SELECT key, hash IS NOT NULL AS live FROM item
+    WHERE merchant = :merchant AND shelf = :shelf AND lower(key) = lower(j.value COLLATE "C")
+      AND key = j.value COLLATE "C" OFFSET 0
+) i
+
+-- name: items
+SELECT key, document, version, batch, written_at FROM item
+WHERE merchant = :merchant AND shelf = :shelf
+  AND (lower(key), key) > (lower(:from::text COLLATE "C"), :after::text COLLATE "C") AND hash IS NOT NULL
+ORDER BY lower(key), key LIMIT :limit
+
+-- name: items_of_prefix
+SELECT key, document, version, batch, written_at FROM item
+WHERE merchant = :merchant AND shelf = :shelf
+  AND (lower(key), key) > (lower(:from::text COLLATE "C"), :after::text COLLATE "C")
+  AND lower(key) < lower(:prefix::text COLLATE "C") || chr(1114111) AND starts_with(key, :prefix) AND hash IS NOT NULL
+ORDER BY lower(key), key LIMIT :limit
+
+-- name: item
+SELECT key, document, version, batch, written_at FROM item
+WHERE merchant = :merchant AND shelf = :shelf AND lower(key) = lower(:key::text COLLATE "C")
+  AND key = :key::text COLLATE "C" AND hash IS NOT NULL
+
+-- name: copy_items
+-- Differs because what is new goes in by COPY; its lines name the merchant.
+-- Every merchant: COPY says so of each row.
+COPY item (merchant, shelf, key, hash, version, batch, written_at, document) FROM STDIN
+
+-- name: make_staged
+-- Every merchant: a table of this transaction alone.
+-- Differs because what has changed comes by a temporary table.
+CREATE TEMPORARY TABLE IF NOT EXISTS staged (
+    merchant bigint, shelf bigint, key text COLLATE "C", hash uuid, version bigint, batch uuid, written_at bigint,
+    document json
+) ON COMMIT DELETE ROWS
+
+-- name: copy_staged
+-- Every merchant: COPY says so of each row.
+-- Differs because what has changed comes by a temporary table.
+COPY pg_temp.staged (merchant, shelf, key, hash, version, batch, written_at, document) FROM STDIN
+
+-- name: write_items
+-- Differs because what has changed comes by a temporary table.
+UPDATE item i
+SET hash = s.hash, version = s.version, batch = s.batch, written_at = s.written_at, document = s.document
+FROM pg_temp.staged s
+WHERE i.merchant = :merchant AND s.merchant = i.merchant AND i.shelf = s.shelf AND lower(i.key) = lower(s.key)
+  AND i.key = s.key
+
+-- name: clear_staged
+-- Every merchant: a table of this transaction alone.
+-- Differs because what has changed comes by a temporary table.
+TRUNCATE pg_temp.staged
+
+-- name: delete_items
+-- Differs because many go in one statement.
+DELETE FROM item i USING json_array_elements_text(:keys::json) AS j (value)
+WHERE i.merchant = :merchant AND i.shelf = :shelf AND lower(i.key) = lower(j.value COLLATE "C")
+  AND i.key = j.value COLLATE "C"
+
+-- =================================================== progress ===================================================
+
+-- name: hold_batches
+-- Differs because a worker that was cut off may still be writing: what follows waits for it.
+SELECT seq FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
+
+-- name: progress
+-- Differs because it is part of the batch's row, and several are asked for.
+SELECT id, seq, round, portions, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
+       superseded, rejected, cancelled, warned, columns, mapping, withheld, held, first_at, ended, ended_at
+FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) AND round IS NOT NULL
+
+-- name: add_progress
+-- Differs because it is part of the batch's row.
+UPDATE batch
+SET round = :round, first_at = :first_at,
+    held = (SELECT items FROM shelf WHERE merchant = :merchant AND id = :shelf)
+WHERE merchant = :merchant AND id = :batch::uuid
+
+-- name: tally
+INSERT INTO tally (merchant, name, count)
+SELECT :merchant, t.counted ->> 0, (t.counted ->> 1)::bigint FROM json_array_elements(:counts::json) AS t (counted)
+ON CONFLICT (merchant, name) DO UPDATE SET count = tally.count + excluded.count
+
+-- name: tallies
+-- Every merchant: figures for metrics.
+SELECT name, sum(count)::bigint FROM tally GROUP BY name
+
+-- name: move_progress
+-- Differs because the batches of one settle move in one statement.
+UPDATE batch b
+SET round = p.round, portions = p.portions, records = p.records, total = p.total, bytes_before = p.bytes_before,
+    bytes_done = p.bytes_done, created = p.created, updated = p.updated, unchanged = p.unchanged, deleted = p.deleted,
+    superseded = p.superseded, rejected = p.rejected, cancelled = p.cancelled, warned = p.warned,
+    columns = p.columns::json, mapping = p.mapping::json, withheld = p.withheld::json, ended = p.ended,
+    ended_at = p.ended_at
+FROM json_to_recordset(:rows::json) AS p (
+    seq bigint, round integer, portions integer, records bigint, total bigint, bytes_before bigint, bytes_done bigint,
+    created bigint, updated bigint, unchanged bigint, deleted bigint, superseded bigint, rejected bigint,
+    cancelled bigint, warned bigint, columns text, mapping text, withheld text, ended text, ended_at bigint
+)
+WHERE b.merchant = :merchant AND b.seq = p.seq
+
+-- ==================================================== results ===================================================
+
+-- name: add_portion
+-- Differs because several go in one statement, and TOAST keeps results and keys apart.
+INSERT INTO portion (merchant, batch, first, results, keys)
+SELECT :merchant, p.batch, p.first, p.results, p.keys
+FROM unnest(:batches::bigint[], :firsts::bigint[], :results::bytea[], :keys::bytea[])
+    AS p (batch, first, results, keys)
+
+-- name: portion_of_record
+SELECT first, results, keys FROM portion
+WHERE merchant = :merchant AND batch = :batch AND first <= :number ORDER BY first DESC LIMIT 1
+
+-- name: portions_after
+SELECT first, results FROM portion
+WHERE merchant = :merchant AND batch = :batch AND first > :after ORDER BY first
+
+-- name: portions_from
+-- Differs because the client reads all that the server sends: it asks for a few at a time.
+SELECT first, results FROM portion
+WHERE merchant = :merchant AND batch = :batch AND first >= coalesce(
+    (SELECT max(first) FROM portion WHERE merchant = :merchant AND batch = :batch AND first <= :number), 0
+) ORDER BY first LIMIT :limit
+
+-- name: portion_keys
+SELECT keys FROM portion WHERE merchant = :merchant AND batch = :batch AND first = :first
+
+-- name: set_results
+UPDATE portion SET results = :results WHERE merchant = :merchant AND batch = :batch AND first = :first
+
+-- name: set_portion_keys
+UPDATE portion SET keys = :keys WHERE merchant = :merchant AND batch = :batch AND first = :first
+
+-- =================================================== findings ===================================================
+
+-- name: copy_findings
+-- Every merchant: COPY says so of each row.
+-- Differs because they go in by COPY, and TOAST keeps long records apart.
+COPY finding (merchant, batch, number, place, key, result, refused, severities, codes, issues, raw) FROM STDIN
+
+-- name: findings_among
+SELECT number, issues FROM finding WHERE merchant = :merchant AND batch = :batch AND number = ANY (:numbers)
+
+-- name: drop_findings
+-- Differs because what goes is told by the same statement.
+DELETE FROM finding WHERE merchant = :merchant AND batch = :batch AND number = ANY (:numbers) RETURNING issues
+
+-- name: rejected
+-- Differs because the client reads all that the server sends: behind so many bytes there is no other record.
+SELECT number, place, key, result, issues, raw FROM (
+    SELECT number, place, key, result, issues, raw,
+           sum(length(raw)) OVER (ORDER BY number) - length(raw) AS bytes_before
+    FROM (
+        SELECT number, place, key, result, issues, raw FROM finding
+        WHERE merchant = :merchant AND batch = :batch AND number > :after AND refused AND result = :rejected
+        ORDER BY number LIMIT :limit
+    ) some
+) summed
+WHERE bytes_before < :bytes_max ORDER BY number
+
+-- name: rejected_among
+SELECT number, place, key, result, issues, raw FROM finding
+WHERE merchant = :merchant AND batch = :batch AND number = ANY (:numbers) AND result = :rejected
+
+-- name: findings
+SELECT number, place, key, result, issues FROM finding
+WHERE merchant = :merchant AND batch = :batch AND number > :after
+  AND (:code::text IS NULL OR strpos(codes, :code) > 0) AND (:severity::text IS NULL OR strpos(severities, :severity) > 0)
+ORDER BY number LIMIT :limit
+
+-- name: findings_refused
+SELECT number, place, key, result, issues FROM finding
+WHERE merchant = :merchant AND batch = :batch AND number > :after AND refused
+  AND (:code::text IS NULL OR strpos(codes, :code) > 0) AND strpos(severities, :severity) > 0
+ORDER BY number LIMIT :limit
+
+-- name: group
+SELECT g.batch, g.code, g.severity, g.field, g.count, g.top
+FROM json_array_elements(:names::json) AS n (name)
+JOIN issue_group g ON g.merchant = :merchant AND g.batch = (n.name ->> 0)::bigint AND g.code = n.name ->> 1
+    AND g.severity = n.name ->> 2 AND g.field = n.name ->> 3
+
+-- name: put_group
+INSERT INTO issue_group (merchant, batch, code, severity, field, count, top)
+SELECT :merchant, (n.told ->> 0)::bigint, n.told ->> 1, n.told ->> 2, n.told ->> 3, (n.told ->> 4)::bigint,
+       (n.told ->> 5)::json
+FROM json_array_elements(:groups::json) AS n (told)
+ON CONFLICT (merchant, batch, code, severity, field) DO UPDATE SET count = excluded.count, top = excluded.top
+
+-- name: drop_group
+DELETE FROM issue_group g USING json_array_elements(:names::json) AS n (name)
+WHERE g.merchant = :merchant AND g.batch = (n.name ->> 0)::bigint AND g.code = n.name ->> 1
+  AND g.severity = n.name ->> 2 AND g.field = n.name ->> 3
+
+-- name: groups
+SELECT g.code, g.severity, g.field, g.count, g.top
+FROM batch b JOIN issue_group g ON g.merchant = b.merchant AND g.batch = b.seq
+WHERE b.merchant = :merchant AND b.id = :batch::uuid AND NOT b.leaving
+ORDER BY g.count DESC, g.code, g.severity, g.field LIMIT :limit
+
+-- ============================================ keys of a batch, scratch ==========================================
+
+-- name: make_scratch
+-- Every merchant: a file of this process alone, of one batch.
+-- Differs because it is a database of its own, in SQLite: a pool between here and the server keeps no temporary table.
+CREATE TABLE scratch (key TEXT PRIMARY KEY) WITHOUT ROWID
+
+-- name: fill_scratch
+-- Every merchant: a file of this process alone, of one batch.
+-- Differs because it is a database of its own, in SQLite.
+INSERT OR IGNORE INTO scratch (key) SELECT value FROM json_each(:keys)
+
+-- name: seen
+-- Every merchant: a file of this process alone, of one batch.
+-- Differs because it is a database of its own, in SQLite.
+SELECT s.key FROM json_each(:keys) j CROSS JOIN scratch s ON s.key = j.value
+
+-- name: missing
+-- Differs because the keys of the feed are with the client: it compares.
+SELECT key FROM item
+WHERE merchant = :merchant AND shelf = :shelf
+  AND (lower(key), key) > (lower(:after::text COLLATE "C"), :after::text COLLATE "C")
+  AND hash IS NOT NULL AND written_at < :first_at
+ORDER BY lower(key), key LIMIT :limit
+
+-- ================================================ sweeping, reports =============================================
+
+-- name: drop_some_findings
+-- Differs because rows have no number of their own.
+DELETE FROM finding WHERE merchant = :merchant AND batch = :batch AND number IN (
+    SELECT number FROM finding WHERE merchant = :merchant AND batch = :batch ORDER BY number LIMIT :limit
+)
+
+-- name: drop_some_portions
+DELETE FROM portion WHERE merchant = :merchant AND batch = :batch AND first IN (
+    SELECT first FROM portion WHERE merchant = :merchant AND batch = :batch ORDER BY first LIMIT :limit
+)
+
+-- name: drop_some_groups
+DELETE FROM issue_group WHERE merchant = :merchant AND batch = :batch AND (code, severity, field) IN (
+    SELECT code, severity, field FROM issue_group WHERE merchant = :merchant AND batch = :batch LIMIT :limit
+)
+
+-- name: tombstones_due
+-- Every merchant: the sweep.
+-- Differs because items are never looked at without their merchant: the shelf says whether it has any.
+SELECT merchant, id FROM shelf WHERE tombstone_at < :before LIMIT :limit
+
+-- name: drop_tombstones
+-- Differs because rows have no number of their own.
+DELETE FROM item WHERE merchant = :merchant AND shelf = :shelf AND hash IS NULL AND (lower(key), key) IN (
+    SELECT lower(key), key FROM item
+    WHERE merchant = :merchant AND shelf = :shelf AND hash IS NULL AND written_at < :before
+    ORDER BY written_at LIMIT :limit
+)
+
+-- name: mark_tombstones
+-- Differs because the shelf says whether it has any.
+UPDATE shelf SET tombstone_at = (
+    SELECT min(written_at) FROM item WHERE merchant = :merchant AND shelf = shelf.id AND hash IS NULL
+) WHERE merchant = :merchant AND id = :shelf

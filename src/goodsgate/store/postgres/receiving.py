@@ -1,0 +1,189 @@
+"""Submissions: reserved, received, sealed; and one more round of a batch that has ended."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import msgspec
+from psycopg import errors
+
+from goodsgate.model import crash
+from goodsgate.model.batch import Batch, RoundKind
+from goodsgate.store.contract import (
+    Answer,
+    Idempotency,
+    KeyInUse,
+    NewBatch,
+    NewRound,
+    QueueFull,
+    RoundOpen,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+)
+from goodsgate.store.moments import id_bytes
+from goodsgate.store.postgres.ask import Cursor, do, one, value
+from goodsgate.store.postgres.documents import Documents, document, row_of
+from goodsgate.store.postgres.server import CommitLost
+
+encode = msgspec.json.Encoder().encode
+
+
+class Receiving(Documents):
+    """The part of the contract that API processes write by."""
+
+    # -- idempotency keys -----------------------------------------------------------------------------------------
+
+    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:
+        """None: it is ours now. Raises KeyInUse, StoreFull, StoreBusy."""
+        number = self.known(merchant)
+        now = self.now()
+        named = {"merchant": number, "key": key, "now": now, "until": now + int(lease_seconds * 1e6)}
+        with self.server.transaction(number) as db:
+            if do(db, "reserve_answer", named):
+                return None
+            row = one(db, "answer", named)
+        if row is None or row[2] is None:
+            raise KeyInUse(key)
+        _, fingerprint, body, batch = row
+        return Answer(fingerprint, body, batch.hex())
+
+    def reserve_again(self, merchant: str, key: str, *, lease_seconds: float) -> None:
+        """No effect on an answered key."""
+        number = self.number(merchant)
+        named = {"merchant": number, "key": key, "until": self.now() + int(lease_seconds * 1e6)}
+        with self.server.transaction(number) as db:
+            do(db, "reserve_answer_again", named)
+
+    def release_key(self, merchant: str, key: str) -> None:
+        """Never raises for want of room or way: the reservation then ends by itself."""
+        with suppress(StoreFull, StoreBusy):
+            number = self.number(merchant)
+            with self.server.transaction(number) as db:
+                do(db, "release_answer", {"merchant": number, "key": key})
+
+    # -- bodies -----------------------------------------------------------------------------------------------------
+
+    def receive(self, merchant: str, upload: str, piece: bytes) -> None:
+        """Raises StoreFull, StoreBusy."""
+        self.uploads.receive(merchant, self.known(merchant), upload, piece)
+
+    def discard(self, merchant: str, upload: str) -> None:
+        """Harmless if there is no such upload."""
+        with suppress(StoreBusy):
+            self.uploads.discard(merchant, self.number(merchant) or 0, upload)
+
+    def seal(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
+             open_rounds_max: int) -> Batch:
+        """Raises QueueFull, StoreFull, StoreBusy; KeyInUse if the key's lease ended and another submission took it."""
+        number = self.known(batch.merchant)
+        if id_bytes(batch.id) is None:
+            raise StoreError(f"not a batch's id: {batch.id}")
+        row = {
+            "merchant": number, "id": batch.id, "kind": batch.kind, "collection": batch.collection,
+            "policy": encode(batch.policy).decode(), "format": batch.format, "packing": batch.packing,
+            "label": batch.label, "folded": batch.label.casefold(), "face": batch.face,
+            "facts": encode(batch.facts).decode(),
+        }
+        try:
+            with self.server.transaction(number) as db:
+                crash.point("seal-synced")
+                size, pieces = self.uploads.last(db, batch.merchant, number, upload)
+                # The row of the lane is held to the end: rounds of a lane are numbered in the order of their commits.
+                row["now"] = self._open_lane(db, number, batch.kind, open_rounds_max)
+                do(db, "add_batch", {**row, "bytes": size})
+                sent = {"round_kind": RoundKind.SUBMISSION, "format": batch.format, "packing": batch.packing}
+                sealed = self._add_round(
+                    db, batch.merchant, number, batch.id, {**sent, "bytes": size, "upload": upload, "pieces": pieces},
+                    idempotency,
+                )
+        except errors.UniqueViolation as fault:
+            raise StoreError(f"the batch {batch.id} is there already") from fault
+        except CommitLost as fault:
+            self.uploads.keep(batch.merchant, upload)
+            sealed = self._looked_up(batch.merchant, batch.id, 1, fault)
+        self.uploads.keep(batch.merchant, upload)
+        self.watch.tell()
+        return sealed
+
+    def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
+               open_rounds_max: int) -> Batch | None:
+        """Raises RoundOpen, QueueFull, StoreFull, StoreBusy, KeyInUse as seal does."""
+        number = self.number(round.merchant)
+        if number is None or id_bytes(round.batch) is None:
+            return None
+        named = {"merchant": number, "id": round.batch}
+        rounds = 0
+        try:
+            with self.server.transaction(number) as db:
+                row = row_of(db, number, round.batch)
+                if row is None:
+                    return None
+                size, pieces = 0, 0
+                if upload is not None:
+                    size, pieces = self.uploads.last(db, round.merchant, number, upload)
+                    crash.point("seal-synced")
+                self._open_lane(db, number, row.kind, open_rounds_max)
+                if not do(db, "reopen_batch", {**named, "bytes": size, "has_payload": upload is not None}):
+                    raise RoundOpen(round.batch)
+                sent = {"round_kind": round.kind, "format": round.format, "packing": round.packing, "bytes": size}
+                sealed = self._add_round(
+                    db, round.merchant, number, round.batch, {**sent, "upload": upload, "pieces": pieces}, idempotency
+                )
+                rounds = sealed.rounds
+        except CommitLost as fault:
+            if upload is not None:
+                self.uploads.keep(round.merchant, upload)
+            sealed = self._looked_up(round.merchant, round.batch, rounds, fault)
+        if upload is not None:
+            self.uploads.keep(round.merchant, upload)
+        self.watch.tell()
+        return sealed
+
+    def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
+        """Pieces of at most 1 MiB; StoreError where the payload is swept while it is read."""
+        number = self.number(merchant)
+        if number is None or id_bytes(batch) is None:
+            return None
+        with self.server.transaction(number) as db:
+            row = one(db, "payload", {"merchant": number, "id": batch, "round": round})
+        if row is None or row[0] is None:
+            return None
+        return self.uploads.read(number, row[0].hex(), row[1])
+
+    # -- inside a transaction ---------------------------------------------------------------------------------------
+
+    def _open_lane(self, db: Cursor, number: int, kind: str, open_rounds_max: int) -> int:
+        """When the round is accepted: later than every other of its lane, whatever the clocks do."""
+        named = {"merchant": number, "kind": kind, "now": self.now()}
+        accepted_at = int(value(db, "open_lane", named))
+        there = value(db, "count_open_rounds", named) - 1
+        if there >= open_rounds_max:
+            raise QueueFull(f"{there} open rounds")
+        return accepted_at
+
+    def _add_round(self, db: Cursor, merchant: str, number: int, batch: str, sent: dict[str, object],
+                   idempotency: Idempotency | None) -> Batch:
+        do(db, "add_round", {"merchant": number, "id": batch, **sent})
+        row = row_of(db, number, batch)
+        assert row is not None
+        sealed = document(row, merchant)
+        if idempotency is not None:
+            self._keep_answer(db, number, batch, idempotency, sealed)
+        crash.point("seal-written")
+        return sealed
+
+    def _keep_answer(self, db: Cursor, number: int, batch: str, idempotency: Idempotency, sealed: Batch) -> None:
+        kept = do(db, "keep_answer", {
+            "merchant": number, "key": idempotency.key, "now": self.now(), "fingerprint": idempotency.fingerprint,
+            "body": idempotency.answer(sealed), "batch": batch,
+        })
+        if not kept:
+            raise KeyInUse(idempotency.key)
+
+    def _looked_up(self, merchant: str, batch: str, rounds: int, fault: CommitLost) -> Batch:
+        """The connection was lost with the commit: acknowledged only if it is there. What was sent of the upload stays,
+        it may belong to the batch; if not, the sweep removes it."""
+        found = self.batch(merchant, batch)
+        if found is None or found.rounds < rounds:
+            raise fault
+        return found

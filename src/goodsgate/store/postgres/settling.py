@@ -1,0 +1,313 @@
+"""The whole effect of a claim's portions, in one transaction, statement by statement for all of them together.
+
+New items go in by COPY, changed ones by a temporary table and one UPDATE, and unchanged ones do not travel. COPY does
+not go together with row-level security, so that for the time of the copies the transaction lays the role down.
+"""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+import msgspec
+import orjson
+import psycopg
+from psycopg import errors
+
+from goodsgate.model import crash
+from goodsgate.model.catalogue import Delete, Write
+from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreError
+from goodsgate.store.moments import id_bytes
+from goodsgate.store.postgres.ask import SQL, Cursor, do, every, one, value
+from goodsgate.store.postgres.findings import Findings
+from goodsgate.store.postgres.lanes import progress_of
+from goodsgate.store.postgres.lookups import Lookups, others, packed_keys
+from goodsgate.store.postgres.server import IDLE_SECONDS_MAX, ROLE, STATEMENT_SECONDS_MAX
+from goodsgate.store.progress import Progress
+from goodsgate.store.results import amended
+
+_by_key = attrgetter("key")
+
+NULL = "\\N"
+MARKS = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
+
+LIMITS = (
+    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS_MAX}s';"
+    f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS_MAX}s'"
+).encode()
+"""What a worker that was cut off leaves behind must not stand in the way of the one that takes over."""
+
+
+class Shelved(msgspec.Struct):
+    """What the portions of a settle do to one shelf; the last word on each key counts."""
+
+    number: int
+    writes: dict[str, tuple[Write, str, int]] = {}
+    """By key, with the batch and the time that it is written by."""
+    deletes: dict[str, tuple[Delete, str, int]] = {}
+
+    def put(self, portion: Portion, written_at: int) -> None:
+        """A portion's items, behind those of the portions before it."""
+        batch = portion.work.batch
+        for write in portion.writes:
+            self.deletes.pop(write.key, None)
+            self.writes[write.key] = (write, batch, written_at)
+        for delete in portion.deletes:
+            self.writes.pop(delete.key, None)
+            self.deletes[delete.key] = (delete, batch, written_at)
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What a portion did, for what this process keeps in mind."""
+
+    portion: Portion
+    shelf: int
+    progress: Progress
+    rekeyed: bool
+    """A key of a portion settled before was changed."""
+
+
+class Settling(Lookups):
+    """The part of the contract that changes the catalogue."""
+
+    def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
+        """A portion that is settled already changes nothing. Raises LeaseLost, StoreFull, StoreBusy."""
+        number = self.known(claim.merchant)
+        for portion in portions:
+            if id_bytes(portion.work.batch) is None:
+                raise StoreError(f"not a batch's id: {portion.work.batch}")
+        look, self.look = self.look, None
+        known = {row[1]: row[2] is not None for row in look.rows} if look is not None else {}
+        asked = (look.shelf, look.keys) if look is not None else (0, set())
+        try:
+            done = self._settle(number, claim, portions, known, asked)
+        except errors.UniqueViolation:
+            # Somebody else wrote since they were looked up: a lane that was lost, which the second try finds out.
+            done = self._settle(number, claim, portions, {}, (0, set()))
+        crash.point("settle-committed")
+        self._note(done)
+        self.watch.tell()
+        crash.point("settle-mirrored")
+
+    def _settle(self, number: int, claim: Claim, portions: Sequence[Portion], known: dict[str, bool],
+                asked: tuple[int, set[str]]) -> list[Settled]:
+        named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
+        with self.server.transaction(number) as db:
+            db.execute(LIMITS)
+            lease = one(db, "lease", named)
+            if lease is None:
+                raise LeaseLost(f"{claim.merchant} {claim.kind}")
+            told = _Told(db, number, lease[0], self.now())
+            told.stand(self, portions)
+            for portion in portions:
+                told.put(portion)
+            if told.settled:
+                told.write(known, asked)
+                told.move()
+            crash.point("settle-written")
+            # The last word: whoever took the lane over waits here for the commit, or came first.
+            if not do(db, "keep_lane", {**named, "written_at": told.written_at, "closed": len(told.ended)}):
+                raise LeaseLost(f"{claim.merchant} {claim.kind}")
+        return told.settled
+
+    def _note(self, settled: list[Settled]) -> None:
+        """What this process keeps in mind of the batches it works."""
+        for done in settled:
+            portion, batch = done.portion, done.portion.work.batch
+            deleted = len(portion.deletes) if portion.deletes and not portion.writes else None
+            nothing = not portion.deletes and not portion.writes and not done.rekeyed
+            self.note_missing(done.shelf, batch, 0 if nothing else deleted)
+            if done.rekeyed or done.progress.ended is not None:
+                self.forget_scratch(batch)
+            elif portion.first == 1:
+                self.new_scratch(batch).fill(others(portion.keys, portion.results))
+            elif portion.results and batch in self._scratches:
+                self._scratches[batch].fill(others(portion.keys, portion.results))
+
+    def shelf_made(self, db: Cursor, number: int, portion: Portion) -> int:
+        """The portion's shelf; made if it is not there."""
+        work = portion.work
+        shelf = self._shelf(db, number, work.merchant, work.kind, work.collection)
+        if shelf:
+            return shelf
+        return int(value(db, "add_shelf", {"merchant": number, "kind": work.kind, "collection": work.collection}))
+
+
+class _Told:
+    """The portions of one settle, told to the database in as few statements as there are kinds of rows."""
+
+    def __init__(self, db: Cursor, number: int, written_at: int, now: int) -> None:
+        self._db = db
+        self._number = number
+        self._now = now
+        self.written_at = written_at
+        """Of the last portion: never the same twice and never backwards, so that it says which of two came first."""
+        self.settled: list[Settled] = []
+        self.ended: list[Settled] = []
+        self._progress: dict[str, Progress] = {}
+        self._shelves: dict[tuple[str, str], Shelved] = {}
+        self._findings = Findings(number)
+        self._results: list[tuple[int, int, bytes, bytes]] = []
+        self._tallied: dict[str, int] = {}
+
+    def stand(self, store: Settling, portions: Sequence[Portion]) -> None:
+        """Find out where the batches stand, and hold them."""
+        batches = sorted({portion.work.batch for portion in portions})
+        do(self._db, "hold_batches", {"merchant": self._number, "batches": batches})
+        self._progress = progress_of(self._db, self._number, batches)
+        for portion in portions:
+            name = (portion.work.kind, portion.work.collection)
+            if name not in self._shelves:
+                self._shelves[name] = Shelved(store.shelf_made(self._db, self._number, portion))
+
+    def put(self, portion: Portion) -> None:
+        """Take a portion in; nothing if it is a replay."""
+        work = portion.work
+        shelved = self._shelves[work.kind, work.collection]
+        progress = self._progress.get(work.batch)
+        if progress is not None and (progress.round, progress.portions) > (work.round, portion.number):
+            return
+        self.written_at = max(self.written_at + 1, self._now)
+        if progress is None:
+            begun = {"merchant": self._number, "batch": work.batch, "round": work.round, "shelf": shelved.number}
+            do(self._db, "add_progress", {**begun, "first_at": self.written_at})
+            progress = progress_of(self._db, self._number, [work.batch]).get(work.batch)
+            if progress is None:
+                raise StoreError(f"no such batch: {work.batch}")
+            self._progress[work.batch] = progress
+        progress.check_due(portion)
+        shelved.put(portion, self.written_at)
+        rekeyed = self._amend(progress.seq, portion)
+        if portion.first is not None:
+            self._results.append((progress.seq, portion.first, portion.results, orjson.dumps(portion.keys)))
+        self._findings.put(self._db, progress.seq, portion, total=progress.total)
+        progress.move(portion, self.written_at)
+        for name, count in progress.tallied(portion).items():
+            self._tallied[name] = self._tallied.get(name, 0) + count
+        self.settled.append(Settled(portion, shelved.number, progress, rekeyed))
+        if portion.ends is not None:
+            self.ended.append(self.settled[-1])
+
+    def write(self, known: dict[str, bool], asked: tuple[int, set[str]]) -> None:
+        """Items, results and findings. `known` are keys of items that were looked up, and whether they live; it is all
+        there is of the keys and the shelf that were `asked` for."""
+        db = self._db
+        fresh: list[bytes] = []
+        changed: list[bytes] = []
+        for shelved in self._shelves.values():
+            keys = [*shelved.writes, *shelved.deletes]
+            if not keys:
+                continue
+            there = known
+            if asked[0] != shelved.number or not asked[1].issuperset(keys):
+                named = {"merchant": self._number, "shelf": shelved.number, "keys": packed_keys(keys)}
+                there = dict(every(db, "live_among", named))
+            self._change(shelved, there, fresh, changed)
+        copies = bool(fresh or changed or self._findings.rows)
+        if copies:
+            db.execute("SET LOCAL ROLE NONE")
+            if fresh:
+                _copy(db, "copy_items", fresh)
+            self._findings.copy(db)
+            db.execute(f"SET LOCAL ROLE {ROLE}")
+        if changed:
+            do(db, "make_staged")
+            _copy(db, "copy_staged", changed)
+            do(db, "write_items", {"merchant": self._number})
+            do(db, "clear_staged")
+        if self._results:
+            batches, firsts, results, keys_of = zip(*self._results, strict=True)
+            do(db, "add_portion", {
+                "merchant": self._number, "batches": list(batches), "firsts": list(firsts),
+                "results": [psycopg.Binary(one) for one in results], "keys": [psycopg.Binary(one) for one in keys_of],
+            })
+        self._findings.merge(db)
+
+    def _change(self, shelved: Shelved, there: dict[str, bool], fresh: list[bytes], changed: list[bytes]) -> None:
+        """Sort what is done to a shelf into made and changed rows, and note by how many items it grows."""
+        grown, tombstone_at = 0, None
+        # In the order of the index: neighbours share pages.
+        for key in sorted(shelved.writes):
+            write, batch, written_at = shelved.writes[key]
+            line = _line(
+                self._number, shelved.number, key, write.hash, write.version, batch, written_at, write.document
+            )
+            (changed if key in there else fresh).append(line)
+            grown += not there.get(key, False)
+        gone: list[str] = []
+        for key in sorted(shelved.deletes):
+            delete, batch, written_at = shelved.deletes[key]
+            grown -= there.get(key, False)
+            if delete.version is None:
+                gone.append(key)
+                continue
+            line = _line(self._number, shelved.number, key, None, delete.version, batch, written_at, None)
+            (changed if key in there else fresh).append(line)
+            tombstone_at = written_at if tombstone_at is None else min(tombstone_at, written_at)
+        named = {"merchant": self._number, "shelf": shelved.number}
+        if gone:
+            do(self._db, "delete_items", {**named, "keys": packed_keys(gone)})
+        if grown or tombstone_at is not None:
+            do(self._db, "count_items", {**named, "change": grown, "tombstone_at": tombstone_at})
+
+    def move(self) -> None:
+        """The batches to where they stand now, and what follows from that."""
+        db, number = self._db, self._number
+        moved = {one.progress.seq: one.progress for one in self.settled}
+        rows = [_progress_row(progress) for progress in moved.values()]
+        do(db, "move_progress", {"merchant": number, "rows": orjson.dumps(rows).decode()})
+        if self.ended:
+            rounds = [(one.progress.seq, one.portion.work.round) for one in self.ended]
+            do(db, "end_round", {"merchant": number, "rounds": orjson.dumps(rounds).decode()})
+            do(db, "end_batch", {"merchant": number, "batches": [batch for batch, _ in rounds]})
+        if self._tallied:
+            do(db, "tally", {"merchant": number, "counts": orjson.dumps(sorted(self._tallied.items())).decode()})
+
+    def _amend(self, batch: int, portion: Portion) -> bool:
+        """New results and keys for records of portions settled before; whether a key was changed."""
+        rekeyed = False
+        left = sorted(portion.amended)
+        while left:
+            row = one(self._db, "portion_of_record", {"merchant": self._number, "batch": batch, "number": left[0]})
+            first, results, packed = row if row is not None else (0, b"", b"[]")
+            mine = [record for record in left if record < first + len(results)]
+            if not mine:
+                raise StoreError(f"record {left[0]} is not one of the batch")
+            left = left[len(mine) :]
+            changes = {record: portion.amended[record] for record in mine}
+            changed, keys = amended(first, results, orjson.loads(packed), changes)
+            named = {"merchant": self._number, "batch": batch, "first": first, "results": psycopg.Binary(changed)}
+            do(self._db, "set_results", named)
+            if keys is not None:
+                rekeyed = True
+                do(self._db, "set_portion_keys", {**named, "keys": psycopg.Binary(orjson.dumps(keys))})
+        return rekeyed
+
+
+def _line(merchant: int, shelf: int, key: str, hash: bytes | None, version: int | None, batch: str, written_at: int,
+          document: bytes | None) -> bytes:
+    """An item as a line of COPY's text."""
+    named = key if key.isalnum() else _escaped(key.encode()).decode()
+    hashed = NULL if hash is None else hash.hex()
+    head = f"{merchant}\t{shelf}\t{named}\t{hashed}\t{NULL if version is None else version}\t{batch}\t{written_at}\t"
+    if document is None:
+        return head.encode() + b"\\N\n"
+    return b"%b%b\n" % (head.encode(), _escaped(document))
+
+
+def _escaped(text: bytes) -> bytes:
+    """With what COPY takes for its own marks escaped."""
+    for mark, escaped in MARKS:
+        if mark in text:
+            text = text.replace(mark, escaped)
+    return text
+
+
+def _copy(db: Cursor, name: str, lines: list[bytes]) -> None:
+    with db.copy(SQL[name]) as copy:
+        copy.write(b"".join(lines))
+
+
+def _progress_row(progress: Progress) -> dict[str, object]:
+    row = msgspec.structs.asdict(progress)
+    for name in ("columns", "mapping", "withheld"):
+        row[name] = row[name].decode() if row[name] is not None else None
+    return row

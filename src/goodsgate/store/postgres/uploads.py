@@ -1,0 +1,108 @@
+"""Bodies on their way in: small ones in memory, larger ones as rows, piece by piece.
+
+Pieces are committed without waiting for the disk; what seals the upload waits, and with it everything before it is on
+disk. Pieces are packed where that makes them smaller: they cross the network, the log and the table.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psycopg
+import zstandard
+
+from goodsgate.store.contract import StoreError
+from goodsgate.store.postgres.ask import Cursor, do, every
+from goodsgate.store.postgres.server import Server
+
+PIECE_BYTES = 512 * 1024
+PIECES_AT_ONCE = 4
+"""Pieces that are fetched together."""
+PACKED_SHARE_MAX = 0.9
+"""A piece that does not get smaller than this is kept as it is, and so are those behind it."""
+
+
+class Upload:
+    """One body: what is not sent yet, and how much was."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+        self.bytes = 0
+        self.pieces = 0
+        self.packs = True
+
+
+class Uploads:
+    """Those that this process receives."""
+
+    def __init__(self, server: Server, *, small_bytes: int) -> None:
+        self._server = server
+        self._small_bytes = small_bytes
+        self._open: dict[tuple[str, str], Upload] = {}
+
+    def receive(self, merchant: str, number: int, name: str, piece: bytes) -> None:
+        """Append; raises StoreFull, StoreBusy."""
+        upload = self._open.setdefault((merchant, name), Upload())
+        upload.content += piece
+        upload.bytes += len(piece)
+        if upload.bytes <= self._small_bytes:
+            return
+        while len(upload.content) >= PIECE_BYTES:
+            content = bytes(memoryview(upload.content)[:PIECE_BYTES])
+            row = self._row(number, name, upload, content)
+            with self._server.transaction(number, lazy=True) as db:
+                do(db, "touch_upload", {"merchant": number, "upload": name, "now": self._server.now()})
+                do(db, "add_payload", row)
+            del upload.content[:PIECE_BYTES]
+            upload.pieces += 1
+
+    def last(self, db: Cursor, merchant: str, number: int, name: str) -> tuple[int, int]:
+        """Inside the transaction that seals: add what was not sent yet. Bytes and pieces of the whole. Raises
+        StoreError if there is no such upload, or it stood still too long and was removed."""
+        upload = self._open.get((merchant, name))
+        if upload is None:
+            raise StoreError("there is no such upload")
+        if upload.pieces and not do(db, "seal_upload", {"merchant": number, "upload": name}):
+            raise StoreError("the upload stood still too long and was removed")
+        if not upload.content and upload.pieces:
+            return upload.bytes, upload.pieces
+        do(db, "add_payload", self._row(number, name, upload, bytes(upload.content)))
+        return upload.bytes, upload.pieces + 1
+
+    def keep(self, merchant: str, name: str) -> None:
+        """A round now names it."""
+        self._open.pop((merchant, name), None)
+
+    def discard(self, merchant: str, number: int, name: str) -> None:
+        """Forget it; harmless if there is none. What cannot be removed now, the sweep removes."""
+        upload = self._open.pop((merchant, name), None)
+        if upload is not None and upload.pieces:
+            gone = {"merchant": number, "upload": name}
+            with suppress(StoreError), self._server.transaction(number, lazy=True) as db:
+                if do(db, "drop_upload", gone):  # not once it is sealed
+                    do(db, "drop_payload", gone)
+
+    def read(self, number: int, upload: str, pieces: int) -> Iterator[bytes]:
+        """What was sent, in pieces of at most PIECE_BYTES; raises StoreError if it was swept meanwhile."""
+        for first in range(0, pieces, PIECES_AT_ONCE):
+            last = min(first + PIECES_AT_ONCE, pieces)
+            asked = {"merchant": number, "upload": upload, "first": first, "behind": last}
+            with self._server.transaction(number) as db:
+                rows = every(db, "payload_pieces", asked)
+            if len(rows) != last - first:
+                raise StoreError("the payload was removed while it was read")
+            for packed, content in rows:
+                yield zstandard.ZstdDecompressor().decompress(content) if packed else content
+
+    def close(self) -> None:
+        """Forget what is not sealed; the sweep removes what was sent of it."""
+        self._open.clear()
+
+    def _row(self, number: int, name: str, upload: Upload, content: bytes) -> dict[str, object]:
+        packed = zstandard.ZstdCompressor(level=1).compress(content) if upload.packs and len(content) > 512 else content
+        smaller = len(packed) < len(content) * PACKED_SHARE_MAX
+        if not smaller and len(content) == PIECE_BYTES:
+            upload.packs = False
+        return {
+            "merchant": number, "upload": name, "piece": upload.pieces, "packed": smaller,
+            "bytes": psycopg.Binary(packed if smaller else content),
+        }
