@@ -1,5 +1,6 @@
 """What the shop holds, who submits to it, and what rules look up."""
 
+import zlib
 from datetime import datetime
 from enum import StrEnum
 
@@ -27,6 +28,10 @@ def shown_key(key: str | None, /) -> str | None:
     return key.replace(KEY_SEPARATOR, "@") if key else key
 
 
+Mark = tuple[str, str]
+"""A name and a value by which items of a collection can be found: ``("slug", "trail-runner")``."""
+
+
 class Held(msgspec.Struct, frozen=True):
     """What apply must know of an item that is held."""
 
@@ -35,6 +40,8 @@ class Held(msgspec.Struct, frozen=True):
     version: int | None
     document: bytes | None = None
     """Filled in only where the documents were asked for."""
+    marks: tuple[Mark, ...] = ()
+    """Likewise; in order."""
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +56,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     batch: str
     """The batch that last wrote it."""
     written_at: datetime
+    marks: tuple[Mark, ...] = ()
+    """Filled in only where one item was asked for."""
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -58,6 +67,8 @@ class Write(msgspec.Struct, frozen=True):
     hash: bytes
     document: bytes
     version: int | None
+    marks: tuple[Mark, ...] = ()
+    """All that the item has from now on."""
 
 
 class Delete(msgspec.Struct, frozen=True):
@@ -95,6 +106,19 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     made_at: datetime
     revoked_at: datetime | None = None
+    facts: dict[str, str] = {}
+    """What faces want to know of whoever has the key, such as its ``location``; the engine never reads it."""
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret that stands for a key for a time; only its SHA-256 is kept."""
+
+    digest: bytes
+    merchant: str
+    key: str
+    """Id of the key."""
+    made_at: datetime
+    until: datetime
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -107,6 +131,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: dict[str, object] = {}
     """Kind's own: an attribute's ``type``, ``required``, ``allowed``, ``unit``, ``minimum``, ``maximum``."""
 
+    @property
+    def number(self) -> int:
+        """A number by which other systems may know it: the code, if it is one, else one made from the code."""
+        if self.code.isascii() and self.code.isdigit() and len(self.code) <= 15:
+            return int(self.code)
+        return zlib.crc32(self.code.encode()) + 10**10
 
-REFERENCE_KINDS = ("brand", "category", "attribute", "location", "tax_rule", "hs_code")
+
+REFERENCE_KINDS = ("brand", "category", "attribute", "location", "tax_rule", "hs_code", "department", "template")
 """Kinds a merchant loads. Currency, country and unit come from libraries and are read-only."""

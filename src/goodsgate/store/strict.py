@@ -7,7 +7,7 @@ All tests run through it.
 from collections.abc import Iterator, Sequence
 
 from goodsgate.model.batch import Batch, Finding, Group, Kind, Result, State
-from goodsgate.model.catalogue import Entry, Held, Item, Key, Merchant
+from goodsgate.model.catalogue import Entry, Held, Item, Key, Mark, Merchant, Token
 from goodsgate.store.contract import (
     Answer,
     Batches,
@@ -138,6 +138,19 @@ class StrictStore:
     def mappings(self, merchant: str) -> dict[str, dict[str, list[str]]]:
         return self.store.mappings(merchant)
 
+    def add_token(self, token: Token) -> None:
+        check_merchant(token.merchant)
+        must(len(token.digest) == 32 and token.until > token.made_at, "a hash, and an end that is ahead")
+        check_aware(token.until)
+        self.store.add_token(token)
+
+    def token(self, digest: bytes) -> tuple[Token, Key] | None:
+        found = self.store.token(digest)
+        if found is not None:
+            token, key = found
+            must((token.digest, token.merchant, token.key) == (digest, key.merchant, key.id), "a token of its key", key)
+        return found
+
     # -- receiving --------------------------------------------------------------------------------------------------
 
     def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:
@@ -241,6 +254,25 @@ class StrictStore:
         found = self.store.seen(work, keys)
         must(found <= set(keys), "some of these keys", found - set(keys))
         return found
+
+    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
+        found = self.store.marked(merchant, kind, collection, marks)
+        must(found.keys() <= set(marks), "some of these marks", found)
+        for keys in found.values():
+            must(bool(keys), "keys that have the mark", found)
+            check_order([key.encode() for key in keys], None)
+        return found
+
+    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *, holding: Mark | None = None,
+              backwards: bool = False, offset: int = 0, limit: int = 100) -> tuple[int, list[tuple[str, str]]]:
+        must(offset >= 0 and limit > 0, "a page", offset, limit)
+        total, rows = self.store.marks(
+            merchant, kind, collection, name, holding=holding, backwards=backwards, offset=offset, limit=limit
+        )
+        must(len(rows) == max(0, min(limit, total - offset)), "a page of so many", total, offset, limit, len(rows))
+        order = [(text.encode(), key.encode()) for text, key in rows]
+        check_order(order[::-1] if backwards else order, None)
+        return total, rows
 
     def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         held, missing, keys = self.store.missing(work, after=after, limit=limit)

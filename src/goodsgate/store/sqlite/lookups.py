@@ -7,7 +7,7 @@ import msgspec
 import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
-from goodsgate.model.catalogue import Held
+from goodsgate.model.catalogue import Held, Mark
 from goodsgate.store.contract import Work
 from goodsgate.store.look import Look
 from goodsgate.store.moments import id_bytes
@@ -15,6 +15,8 @@ from goodsgate.store.sqlite.ask import do, each, every, one, value
 from goodsgate.store.sqlite.folder import SCRATCH_CACHE_BYTES
 from goodsgate.store.sqlite.lanes import Lanes
 from goodsgate.store.sqlite.progress import progress_of
+
+decode_marks = msgspec.json.Decoder(tuple[Mark, ...]).decode
 
 SCRATCHES_MAX = 8
 """Batches whose keys are kept in the scratch table at once; the one asked for longest ago goes."""
@@ -79,7 +81,11 @@ class Lookups(Lanes):
             return {}
         rows = every(db, "held_documents" if documents else "held", (number, shelf[0], packed_keys(keys)))
         self.look = Look(shelf[0], set(keys), rows)
-        return self.look.held()
+        held = self.look.held()
+        if documents and shelf[2]:
+            for key, marks in marks_of(db, number, shelf[0], [*held]).items():
+                held[key] = msgspec.structs.replace(held[key], marks=marks)
+        return held
 
     def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """The count is taken once and kept up to date; only the keys are looked for at each call."""
@@ -150,10 +156,15 @@ def _fill(db: apsw.Connection, batch: int, keys: list[str | None], results: byte
     do(db, "fill_scratch", {"batch": batch, "keys": packed_keys(others)})
 
 
-def shelf_of(db: apsw.Connection, merchant: int | None, kind: str, collection: str) -> tuple[int, int] | None:
-    """Number of the shelf, and how many items it holds; from a catalogue connection."""
+def shelf_of(db: apsw.Connection, merchant: int | None, kind: str, collection: str) -> tuple[int, int, int] | None:
+    """Number of the shelf, how many items it holds, and whether it ever had marks; from a catalogue connection."""
     row = one(db, "shelf", {"merchant": merchant, "kind": kind, "collection": collection})
-    return (int(row[0]), int(row[1])) if row is not None else None
+    return (int(row[0]), int(row[1]), int(row[2])) if row is not None else None
+
+
+def marks_of(db: apsw.Connection, number: int | None, shelf: int, keys: Sequence[str]) -> dict[str, tuple[Mark, ...]]:
+    """Marks of those of the items that have any."""
+    return {key: decode_marks(marks) for key, marks in each(db, "marks_of", (number, shelf, packed_keys(keys)))}
 
 
 def packed_keys(keys: Sequence[str]) -> str:

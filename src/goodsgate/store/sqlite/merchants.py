@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import apsw
 import msgspec
 
-from goodsgate.model.catalogue import Entry, Key, Merchant, Scope
+from goodsgate.model.catalogue import Entry, Key, Merchant, Scope, Token
 from goodsgate.store.contract import Page, StoreError
 from goodsgate.store.moments import microseconds, moment, moment_or_none
 from goodsgate.store.queue import decode_mapping
@@ -14,6 +14,7 @@ from goodsgate.store.sqlite.folder import Folder
 
 encode = msgspec.json.Encoder().encode
 decode_data = msgspec.json.Decoder(dict[str, object]).decode
+decode_facts = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class Merchants(Folder):
@@ -40,6 +41,7 @@ class Merchants(Folder):
             "merchant": self.known(key.merchant), "id": key.id, "digest": key.digest,
             "scopes": " ".join(sorted(key.scopes)), "label": key.label, "made_at": microseconds(key.made_at),
             "revoked_at": None if key.revoked_at is None else microseconds(key.revoked_at),
+            "facts": encode(key.facts).decode(),
         }
         try:
             with self.intake.writing() as db:
@@ -63,6 +65,31 @@ class Merchants(Folder):
         with self.intake.writing() as db:
             asked = {"merchant": self.number(merchant), "id": key_id, "now": self.now()}
             return bool(do(db, "revoke_key", asked))
+
+    def add_token(self, token: Token) -> None:
+        """Raises StoreError if the merchant has no such key."""
+        row = {
+            "digest": token.digest, "merchant": self.known(token.merchant), "key": token.key,
+            "made_at": microseconds(token.made_at), "until": microseconds(token.until),
+        }
+        try:
+            with self.intake.writing() as db:
+                do(db, "add_token", row)
+        except apsw.ConstraintError as fault:
+            raise StoreError(f"there is no key {token.key}") from fault
+
+    def token(self, digest: bytes) -> tuple[Token, Key] | None:
+        """The token of this SHA-256 and its key, whatever has ended or was revoked."""
+        with self.intake.reading() as db:
+            row = one(db, "token_of_digest", {"digest": digest})
+        if row is None:
+            return None
+        key = _key(*row[:-2])
+        made_at, until = row[-2:]
+        token = Token(
+            digest=digest, merchant=key.merchant, key=key.id, made_at=moment(made_at), until=moment(until)
+        )
+        return token, key
 
     # -- reference data -------------------------------------------------------------------------------------------
 
@@ -128,9 +155,9 @@ def _entry_rows(number: int, kind: str, entries: Sequence[Entry], version: int) 
         yield number, kind, entry.code, entry.name, entry.parent, encode(entry.data), folded, version
 
 
-def _key(merchant: str, code: str, digest: bytes, scopes: str, label: str, made_at: int,
-         revoked_at: int | None) -> Key:
+def _key(merchant: str, code: str, digest: bytes, scopes: str, label: str, made_at: int, revoked_at: int | None,
+         facts: str) -> Key:
     return Key(
         id=code, digest=digest, merchant=merchant, scopes=frozenset(Scope(scope) for scope in scopes.split()),
-        label=label, made_at=moment(made_at), revoked_at=moment_or_none(revoked_at),
+        label=label, made_at=moment(made_at), revoked_at=moment_or_none(revoked_at), facts=decode_facts(facts),
     )

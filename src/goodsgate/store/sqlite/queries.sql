@@ -14,20 +14,29 @@ INSERT INTO merchant (id, name, made_at) VALUES (:id, :name, :made_at) ON CONFLI
 SELECT id, name, made_at FROM merchant WHERE id > :after ORDER BY id LIMIT :limit
 
 -- name: add_key
-INSERT INTO credential (merchant, id, digest, scopes, label, made_at, revoked_at)
-VALUES (:merchant, :id, :digest, :scopes, :label, :made_at, :revoked_at)
+INSERT INTO credential (merchant, id, digest, scopes, label, made_at, revoked_at, facts)
+VALUES (:merchant, :id, :digest, :scopes, :label, :made_at, :revoked_at, :facts)
 
 -- name: key_of_digest
 -- Every merchant: the key says which one it is.
-SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at, c.facts
 FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.digest = :digest
 
 -- name: keys
-SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at, c.facts
 FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.merchant = :merchant ORDER BY c.made_at, c.id
 
 -- name: revoke_key
 UPDATE credential SET revoked_at = :now WHERE merchant = :merchant AND id = :id AND revoked_at IS NULL
+
+-- name: add_token
+INSERT INTO token (digest, merchant, key, made_at, until) VALUES (:digest, :merchant, :key, :made_at, :until)
+
+-- name: token_of_digest
+-- Every merchant: the token says which one it is.
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at, c.facts, t.made_at, t.until
+FROM token t JOIN credential c ON c.merchant = t.merchant AND c.id = t.key JOIN merchant m ON m.number = t.merchant
+WHERE t.digest = :digest
 
 -- ========================================= intake: reference, mappings ==========================================
 
@@ -221,6 +230,11 @@ SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(started_at),
        min(CASE WHEN started_at IS NULL THEN (SELECT received_at FROM batch WHERE seq = round.batch) END)
 FROM round WHERE open = 1
 
+-- name: leases
+-- Every merchant: figures for a doctor.
+-- Differs because the lease of a worker that is known to be dead is set to 0.
+SELECT count(*), count(CASE WHEN until > 0 AND until < :before THEN 1 END) FROM lane WHERE holder IS NOT NULL
+
 -- =============================================== intake: sweeping ===============================================
 
 -- name: payloads_due
@@ -229,11 +243,6 @@ SELECT merchant, seq FROM batch WHERE finished_at < :before AND payload_kept = 1
 
 -- name: payload_files
 SELECT file FROM round WHERE merchant = :merchant AND batch = :seq AND file IS NOT NULL
-
--- name: leases
--- Every merchant: figures for a doctor.
--- Differs because the lease of a worker that is known to be dead is set to 0.
-SELECT count(*), count(CASE WHEN until > 0 AND until < :before THEN 1 END) FROM lane WHERE holder IS NOT NULL
 
 -- name: drop_payloads
 DELETE FROM payload WHERE merchant = :merchant AND round IN (SELECT id FROM round WHERE batch = :seq)
@@ -270,6 +279,15 @@ DELETE FROM answer WHERE rowid IN (
     SELECT rowid FROM answer WHERE made_at < :before AND until < :now ORDER BY made_at LIMIT :limit
 )
 
+-- name: payload_files_named
+-- Every merchant: a backup is of all of them.
+-- Differs because only this store has files beside it, which a backup copies.
+SELECT file FROM round WHERE file IS NOT NULL
+
+-- name: drop_tokens
+-- Every merchant: the sweep.
+DELETE FROM token WHERE digest IN (SELECT digest FROM token WHERE until < :now ORDER BY until LIMIT :limit)
+
 -- name: file_is_named
 -- Every merchant: the sweep asks of a file whose it is.
 SELECT EXISTS (SELECT 1 FROM round WHERE file = :file)
@@ -277,12 +295,7 @@ SELECT EXISTS (SELECT 1 FROM round WHERE file = :file)
 -- ============================================== catalogue: shelves ==============================================
 
 -- name: shelf
-SELECT id, items FROM shelf WHERE merchant = :merchant AND kind = :kind AND collection = :collection
-
--- name: payload_files_named
--- Every merchant: a backup is of all of them.
--- Differs because only this store has files beside it, which a backup copies.
-SELECT file FROM round WHERE file IS NOT NULL
+SELECT id, items, marked FROM shelf WHERE merchant = :merchant AND kind = :kind AND collection = :collection
 
 -- name: add_shelf
 INSERT INTO shelf (merchant, kind, collection) VALUES (:merchant, :kind, :collection) RETURNING id
@@ -292,6 +305,9 @@ UPDATE shelf SET items = items + :change WHERE merchant = :merchant AND id = :sh
 
 -- name: collections
 SELECT kind, collection, items FROM shelf WHERE merchant = :merchant AND items > 0 ORDER BY kind, collection
+
+-- name: mark_shelf
+UPDATE shelf SET marked = 1 WHERE merchant = :merchant AND id = :shelf
 
 -- =============================================== catalogue: items ===============================================
 
@@ -346,6 +362,52 @@ SET hash = ?4, version = ?5, batch = ?6, written_at = ?7, document = ?8
 
 -- name: delete_item
 DELETE FROM item WHERE merchant = ?1 AND shelf = ?2 AND key = ?3 COLLATE NOCASE AND key = ?3
+
+-- =============================================== catalogue: marks ===============================================
+
+-- name: marks_of
+SELECT i.key, i.marks FROM json_each(?3) j CROSS JOIN item_marks i ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value
+
+-- name: marked
+SELECT m.value, m.key FROM json_each(?4) j
+CROSS JOIN mark m ON m.merchant = ?1 AND m.shelf = ?2 AND m.name = ?3 AND m.value = j.value ORDER BY m.value, m.key
+
+-- name: count_marks
+-- IN, not EXISTS: the marks that hold the text are looked for once.
+SELECT count(*) FROM mark
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text = '' OR key IN (
+    SELECT key FROM mark
+    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND instr(value, :text) > 0
+))
+
+-- name: marks
+SELECT value, key FROM mark
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text = '' OR key IN (
+    SELECT key FROM mark
+    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND instr(value, :text) > 0
+))
+ORDER BY value, key LIMIT :limit OFFSET :offset
+
+-- name: marks_backwards
+SELECT value, key FROM mark
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text = '' OR key IN (
+    SELECT key FROM mark
+    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND instr(value, :text) > 0
+))
+ORDER BY value DESC, key DESC LIMIT :limit OFFSET :offset
+
+-- name: drop_mark
+DELETE FROM mark WHERE merchant = ?1 AND shelf = ?2 AND name = ?3 AND value = ?4 AND key = ?5
+
+-- name: add_mark
+INSERT INTO mark (merchant, shelf, name, value, key) VALUES (?1, ?2, ?3, ?4, ?5)
+
+-- name: put_item_marks
+INSERT INTO item_marks (merchant, shelf, key, marks) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (merchant, shelf, key) DO UPDATE SET marks = ?4
+
+-- name: drop_item_marks
+DELETE FROM item_marks WHERE merchant = ?1 AND shelf = ?2 AND key = ?3
 
 -- ============================================= catalogue: progress ==============================================
 

@@ -20,7 +20,8 @@ from goodsgate.store.progress import Progress
 from goodsgate.store.results import amended
 from goodsgate.store.sqlite.ask import do, do_each, one, value
 from goodsgate.store.sqlite.findings import put_findings
-from goodsgate.store.sqlite.lookups import Lookups, packed_keys, shelf_of
+from goodsgate.store.sqlite.lookups import packed_keys, shelf_of
+from goodsgate.store.sqlite.marks import Marks, put_marks
 from goodsgate.store.sqlite.progress import progress_of
 from goodsgate.store.sqlite.receiving import mirror_end
 
@@ -39,7 +40,7 @@ class Settled(msgspec.Struct, frozen=True):
     """A key of a portion settled before was changed."""
 
 
-class Settling(Lookups):
+class Settling(Marks):
     """The part of the contract that changes the catalogue."""
 
     def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
@@ -95,7 +96,7 @@ def _settle(db: apsw.Connection, number: int, portion: Portion, written_at: int)
     named = {"merchant": number, "kind": work.kind, "collection": work.collection}
     shelf = shelf_of(db, number, work.kind, work.collection)
     if shelf is None:
-        shelf = (value(db, "add_shelf", named), 0)
+        shelf = (value(db, "add_shelf", named), 0, 0)
     if progress is None:
         begun = {"merchant": number, "batch": batch, "round": work.round, "held": shelf[1], "first_at": written_at}
         do(db, "add_progress", begun)
@@ -103,6 +104,7 @@ def _settle(db: apsw.Connection, number: int, portion: Portion, written_at: int)
         assert progress is not None
     progress.check_due(portion)
     change = _write_items(db, number, shelf[0], batch, portion, written_at)
+    put_marks(db, number, shelf[0], portion, marked=bool(shelf[2]))
     if change:
         do(db, "count_items", {"merchant": number, "shelf": shelf[0], "change": change})
     _add_results(db, number, progress, portion)

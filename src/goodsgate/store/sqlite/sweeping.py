@@ -40,6 +40,7 @@ class Sweeping(Asking):
             batches=self._sweep_batches(before(retention.batch_seconds), steps_max),
             answers=self._sweep_answers(before(retention.answer_seconds), now, steps_max * ROWS_PER_STEP),
             tombstones=self._sweep_tombstones(before(retention.tombstone_seconds), steps_max * ROWS_PER_STEP),
+            tokens=self._sweep_tokens(now, steps_max * ROWS_PER_STEP),
             orphans=self.uploads.remove_orphans(self._is_named, most=steps_max),
         )
 
@@ -118,6 +119,10 @@ class Sweeping(Asking):
     def _sweep_answers(self, before: int, now: int, most: int) -> int:
         with self.intake.writing() as db:
             return do(db, "drop_answers", {"before": before, "now": now, "limit": most})
+
+    def _sweep_tokens(self, now: int, most: int) -> int:
+        with self.intake.writing() as db:
+            return do(db, "drop_tokens", {"now": now, "limit": most})
 
     def _sweep_tombstones(self, before: int, most: int) -> int:
         swept = 0

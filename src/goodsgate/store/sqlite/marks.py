@@ -1,0 +1,67 @@
+"""Marks: values by which items can be found, kept in step with the items in the transaction that writes them."""
+
+from collections.abc import Sequence
+
+import apsw
+import msgspec
+
+from goodsgate.model.batch import Kind
+from goodsgate.model.catalogue import Mark
+from goodsgate.store.contract import Portion
+from goodsgate.store.sqlite.ask import do, do_each, each, every, value
+from goodsgate.store.sqlite.lookups import Lookups, marks_of, packed_keys, shelf_of
+
+encode = msgspec.json.encode
+
+
+class Marks(Lookups):
+    """The part of the contract that finds items by their marks."""
+
+    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
+        """Keys in their order."""
+        number = self.number(merchant)
+        wanted: dict[str, set[str]] = {}
+        for name, text in marks:
+            wanted.setdefault(name, set()).add(text)
+        found: dict[Mark, list[str]] = {}
+        with self.catalogue.reading() as db:
+            shelf = shelf_of(db, number, kind, collection)
+            if shelf is None or not shelf[2]:
+                return {}
+            for name, texts in wanted.items():
+                for text, key in each(db, "marked", (number, shelf[0], name, packed_keys([*texts]))):
+                    found.setdefault((name, text), []).append(key)
+        return found
+
+    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *, holding: Mark | None = None,
+              backwards: bool = False, offset: int = 0, limit: int = 100) -> tuple[int, list[tuple[str, str]]]:
+        """By value and key, in the order of their UTF-8 bytes."""
+        number = self.number(merchant)
+        with self.catalogue.reading() as db:
+            shelf = shelf_of(db, number, kind, collection)
+            if shelf is None or not shelf[2]:
+                return 0, []
+            other, text = holding or ("", "")
+            asked = {"merchant": number, "shelf": shelf[0], "name": name, "other": other, "text": text}
+            total = int(value(db, "count_marks", asked))
+            page = {**asked, "offset": offset, "limit": limit}
+            return total, every(db, "marks_backwards" if backwards else "marks", page) if offset < total else []
+
+
+def put_marks(db: apsw.Connection, number: int, shelf: int, portion: Portion, *, marked: bool) -> None:
+    """Bring the marks of a portion's items up to date; a shelf that has none is left alone."""
+    now = {write.key: write.marks for write in portion.writes if write.marks}
+    if not marked:
+        if not now:
+            return
+        do(db, "mark_shelf", {"merchant": number, "shelf": shelf})
+    touched = [write.key for write in portion.writes] + [delete.key for delete in portion.deletes]
+    before = marks_of(db, number, shelf, touched) if marked else {}
+    gone = [(key, mark) for key, marks in before.items() for mark in set(marks) - set(now.get(key, ()))]
+    fresh = [(key, mark) for key, marks in now.items() for mark in set(marks) - set(before.get(key, ()))]
+    do_each(db, "drop_mark", ((number, shelf, *mark, key) for key, mark in gone))
+    do_each(db, "add_mark", sorted((number, shelf, *mark, key) for key, mark in fresh))
+    do_each(db, "put_item_marks", (
+        (number, shelf, key, encode(marks)) for key, marks in sorted(now.items()) if marks != before.get(key)
+    ))
+    do_each(db, "drop_item_marks", ((number, shelf, key) for key in before if key not in now))

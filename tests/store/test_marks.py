@@ -1,0 +1,181 @@
+"""Marks, by which items are found, in step with the items whatever becomes of them; and tokens, found by their hash."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goodsgate.model.batch import Kind, Result, State
+from goodsgate.model.catalogue import Key, Mark, Scope, Token
+from goodsgate.store.contract import LeaseLost, Portion, StoreError
+from tests.make import NOW
+from tests.place import KINDS
+from tests.store.scene import Record, Scene, portion
+
+SHELF = ("acme", Kind.PRODUCT, "products")
+
+
+def _marked(settled: Portion, marks: dict[str, tuple[Mark, ...]]) -> Portion:
+    """The portion with marks for its writes."""
+    writes = [msgspec.structs.replace(write, marks=marks.get(write.key, ())) for write in settled.writes]
+    return msgspec.structs.replace(settled, writes=writes)
+
+
+def _put(scene: Scene, marks: dict[str, tuple[Mark, ...]], *deleted: str, merchant: str = "acme") -> None:
+    scene.seal(merchant)
+    claim = scene.claimed()
+    records = [Record(key, text=repr(held)) for key, held in marks.items()]
+    records += [Record(key, Result.DELETED) for key in deleted]
+    scene.store.settle(claim, [_marked(portion(claim.works[0], *records, ends=State.FINISHED), marks)])
+    scene.store.release(claim)
+
+
+def _listed(scene: Scene, name: str, **how: object) -> tuple[int, list[tuple[str, str]]]:
+    return scene.store.marks(*SHELF, name, **how)  # type: ignore[arg-type]
+
+
+def test_items_are_found_by_what_they_are_marked_with(scene: Scene) -> None:
+    """Several marks an item, several items a mark; what nobody has is left out."""
+    _put(scene, {"a": (("sku", "1"), ("sku", "2"), ("slug", "x")), "b": (("slug", "x"),), "c": ()})
+    asked = [("sku", "1"), ("sku", "2"), ("sku", "x"), ("slug", "x"), ("other", "1")]
+    assert scene.store.marked(*SHELF, asked) == {("sku", "1"): ["a"], ("sku", "2"): ["a"], ("slug", "x"): ["a", "b"]}
+    assert scene.store.marked(*SHELF, []) == {}
+    held = scene.store.held(*SHELF, ["a", "c"], documents=True)
+    assert (held["a"].marks, held["c"].marks) == ((("sku", "1"), ("sku", "2"), ("slug", "x")), ())
+    item = scene.store.item(*SHELF, "b")
+    assert item is not None
+    assert item.marks == (("slug", "x"),)
+
+
+def test_marks_change_and_go_with_their_item(scene: Scene) -> None:
+    """A write has all of them; a write without any, as one that knows of none, leaves none; a delete takes them."""
+    _put(scene, {key: (("sku", key), ("same", "")) for key in "abcd"})
+    _put(scene, {"a": (("sku", "new"), ("same", "")), "b": ()}, "c")
+    everything = [("sku", text) for text in ("a", "b", "c", "d", "new")] + [("same", "")]
+    assert scene.store.marked(*SHELF, everything) == {
+        ("sku", "d"): ["d"], ("sku", "new"): ["a"], ("same", ""): ["a", "d"],
+    }
+    scene.reopen()
+    assert _listed(scene, "same") == (2, [("", "a"), ("", "d")])
+
+
+def test_marks_are_of_one_shelf_of_one_merchant(scene: Scene) -> None:
+    """Another merchant's, another kind's and another collection's are others."""
+    _put(scene, {"a": (("sku", "1"),)}, merchant="bolt")
+    assert scene.store.marked(*SHELF, [("sku", "1")]) == {}
+    assert scene.store.marked("bolt", Kind.PRICE, "products", [("sku", "1")]) == {}
+    assert scene.store.marked("bolt", Kind.PRODUCT, "others", [("sku", "1")]) == {}
+    assert _listed(scene, "sku") == (0, [])
+    assert scene.store.marked("bolt", Kind.PRODUCT, "products", [("sku", "1")]) == {("sku", "1"): ["a"]}
+
+
+def test_a_listing_is_by_value_forwards_or_backwards_and_in_pages(scene: Scene) -> None:
+    """With how many there are in all; past the end there is nothing."""
+    _put(scene, {key: (("made", made),) for key, made in zip("abcde", "31245", strict=True)})
+    assert _listed(scene, "made", limit=2) == (5, [("1", "b"), ("2", "c")])
+    assert _listed(scene, "made", offset=4, limit=2) == (5, [("5", "e")])
+    assert _listed(scene, "made", backwards=True, offset=1, limit=2) == (5, [("4", "d"), ("3", "a")])
+    assert _listed(scene, "made", offset=9) == (5, [])
+
+
+def test_a_listing_may_hold_only_items_with_a_text_in_another_mark(scene: Scene) -> None:
+    """As it is written, wildcards being letters like any other."""
+    names = {"a": "linen shirt", "b": "50% linen", "c": "wool_hat"}
+    _put(scene, {key: (("name", name), ("made", key)) for key, name in names.items()})
+    assert _listed(scene, "made", holding=("name", "linen")) == (2, [("a", "a"), ("b", "b")])
+    assert _listed(scene, "made", holding=("name", "%"), backwards=True) == (1, [("b", "b")])
+    assert _listed(scene, "made", holding=("name", "l_h")) == (1, [("c", "c")])
+    assert _listed(scene, "made", holding=("made", "z")) == (0, [])
+
+
+def test_a_replay_changes_no_mark(scene: Scene) -> None:
+    """A portion that is settled already is passed over whole."""
+    scene.seal()
+    claim = scene.claimed()
+    settled = _marked(portion(claim.works[0], Record("a"), ends=State.FINISHED), {"a": (("sku", "1"),)})
+    scene.store.settle(claim, [settled])
+    other = _marked(settled, {"a": (("sku", "2"),)})
+    scene.store.settle(claim, [other])
+    assert scene.store.marked(*SHELF, [("sku", "1"), ("sku", "2")]) == {("sku", "1"): ["a"]}
+    scene.store.release(claim)
+
+
+def test_a_worker_that_lost_its_lease_marks_nothing(scene: Scene) -> None:
+    """Marks are in the transaction that the fence guards."""
+    scene.seal()
+    claim = scene.claimed(seconds=1)
+    scene.clock.forward(5)
+    again = scene.claimed(worker="w2")
+    with pytest.raises(LeaseLost):
+        scene.store.settle(claim, [_marked(portion(claim.works[0], Record("a")), {"a": (("sku", "1"),)})])
+    assert scene.store.marked(*SHELF, [("sku", "1")]) == {}
+    scene.store.release(again)
+
+
+MARKS = st.dictionaries(
+    st.sampled_from("abcd"),
+    st.lists(st.tuples(st.sampled_from(["x", "y"]), st.text("äZ1", max_size=2)), unique=True, max_size=3).map(tuple),
+    min_size=1,
+)
+
+
+@pytest.mark.parametrize("kind_of_store", KINDS)
+@settings(deadline=None, max_examples=15)
+@given(steps=st.lists(st.tuples(MARKS, st.sets(st.sampled_from("abcd"))), max_size=4))
+def test_marks_are_what_the_last_writes_left(tmp_path_factory, kind_of_store, steps) -> None:
+    """Against a dictionary."""
+    held: dict[str, tuple[Mark, ...]] = {}
+    with Scene(tmp_path_factory.mktemp("marks"), kind_of_store) as scene:
+        for written, deleted in steps:
+            gone = sorted(deleted - written.keys())
+            _put(scene, written, *gone)
+            held = {key: marks for key, marks in {**held, **written}.items() if key not in gone}
+        wanted: dict[Mark, list[str]] = {}
+        for key in sorted(held):
+            for mark in held[key]:
+                wanted.setdefault(mark, []).append(key)
+        assert scene.store.marked(*SHELF, [*wanted, ("x", "none")]) == wanted
+        assert _listed(scene, "x")[0] == sum(len(keys) for mark, keys in wanted.items() if mark[0] == "x")
+
+
+# -- tokens -----------------------------------------------------------------------------------------------------------
+
+
+def _key(merchant: str = "acme", **more: object) -> Key:
+    return Key(  # type: ignore[arg-type]
+        **{"id": "k1", "digest": b"k" * 32, "merchant": merchant, "scopes": frozenset({Scope.READ}), "made_at": NOW,
+           **more}
+    )
+
+
+def test_a_token_leads_to_its_key_until_it_is_swept(scene: Scene) -> None:
+    """Also after a restart, and after its end, which whoever asks compares."""
+    scene.store.add_key(_key(facts={"location": "BLR-01"}))
+    token = Token(digest=b"t" * 32, merchant="acme", key="k1", made_at=NOW, until=NOW + timedelta(hours=1))
+    scene.store.add_token(token)
+    scene.reopen()
+    assert scene.store.token(b"t" * 32) == (token, _key(facts={"location": "BLR-01"}))
+    assert scene.store.token(b"u" * 32) is None
+    assert scene.store.keys("acme") == [_key(facts={"location": "BLR-01"})]
+
+
+def test_a_token_says_that_its_key_was_revoked(scene: Scene) -> None:
+    """The key is given as it is now."""
+    scene.store.add_key(_key())
+    scene.store.add_token(Token(digest=b"t" * 32, merchant="acme", key="k1", made_at=NOW, until=NOW + timedelta(1)))
+    assert scene.store.revoke_key("acme", "k1")
+    found = scene.store.token(b"t" * 32)
+    assert found is not None
+    assert found[1].revoked_at is not None
+
+
+@pytest.mark.parametrize(("merchant", "key"), [("acme", "k2"), ("bolt", "k1")])
+def test_a_token_is_of_a_key_of_its_merchant(scene: Scene, merchant: str, key: str) -> None:
+    """No other key can be meant."""
+    scene.store.add_key(_key())
+    token = Token(digest=b"t" * 32, merchant=merchant, key=key, made_at=NOW, until=NOW + timedelta(1))
+    with pytest.raises(StoreError):
+        scene.store.add_token(token)
+    assert scene.store.token(b"t" * 32) is None
