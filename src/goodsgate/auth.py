@@ -1,17 +1,19 @@
 """Who is calling, for which merchant, with which scope.
 
-A key's secret is ``gg_<id>_<random>``; what is kept, compared and cached is its SHA-256 alone.
+A key's secret is ``gg_<id>_<random>``; a token, ``gt_<random>``, stands for a key for a time. What is kept, compared
+and cached is the SHA-256 alone.
 """
 
 import hashlib
 import secrets
 import time
 from collections.abc import Iterable
+from datetime import timedelta
 
 import msgspec
 
 from goodsgate.model.batch import now
-from goodsgate.model.catalogue import Key, Scope
+from goodsgate.model.catalogue import Key, Scope, Token
 from goodsgate.store.contract import Store
 
 SECRET_BYTES = 32
@@ -30,18 +32,24 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     merchant: str
     """The merchant of the key."""
     scopes: frozenset[Scope]
+    facts: dict[str, str] = {}
+    """Of the key."""
 
     def may(self, scope: str) -> bool:
         """Whether the key has the scope; ``admin`` includes the others."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
-def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "") -> tuple[Key, str]:
+def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", facts: dict[str, str] | None = None,
+            ) -> tuple[Key, str]:
     """Make a key and its secret; the secret is nowhere else."""
     key_id = secrets.token_hex(6)
     secret = f"gg_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     digest = hashlib.sha256(secret.encode()).digest()
-    key = Key(id=key_id, digest=digest, merchant=merchant, scopes=frozenset(scopes), label=label, made_at=now())
+    key = Key(
+        id=key_id, digest=digest, merchant=merchant, scopes=frozenset(scopes), label=label, made_at=now(),
+        facts=facts or {},
+    )
     return key, secret
 
 
@@ -59,20 +67,37 @@ class Keyring:
         return found[1] if found is not None and found[0] > time.monotonic() else None
 
     def caller(self, secret: bytes) -> Caller | None:
-        """The caller, from the store; None for a key that is unknown or revoked. Raises StoreError."""
-        if len(secret) > SECRET_CHARACTERS_MAX or not secret.startswith(b"gg_"):
+        """The caller, from the store; None for a key or token that is unknown, revoked or past its end.
+
+        Raises StoreError.
+        """
+        if len(secret) > SECRET_CHARACTERS_MAX or secret[:3] not in (b"gg_", b"gt_"):
             return None
         digest = hashlib.sha256(secret).digest()
         until = time.monotonic() + CACHED_SECONDS
-        key = self._store.key(digest)
+        key = self._store.key(digest) if secret[:3] == b"gg_" else self._key_of_token(digest)
         if key is None or key.revoked_at is not None:
             self._cached.pop(digest, None)
             return None
-        caller = Caller(key_id=key.id, merchant=key.merchant, scopes=key.scopes)
+        caller = Caller(key_id=key.id, merchant=key.merchant, scopes=key.scopes, facts=key.facts)
         if len(self._cached) >= CACHED_KEYS_MAX:
             self._cached.clear()
         self._cached[digest] = (until, caller)
         return caller
+
+    def _key_of_token(self, digest: bytes) -> Key | None:
+        found = self._store.token(digest)
+        return found[1] if found is not None and found[0].until > now() else None
+
+    def token(self, caller: Caller, *, seconds: float) -> str:
+        """A fresh token of the caller's key, good for so long; others stay good. Raises StoreError."""
+        secret = f"gt_{secrets.token_urlsafe(SECRET_BYTES)}"
+        made_at = now()
+        self._store.add_token(Token(
+            digest=hashlib.sha256(secret.encode()).digest(), merchant=caller.merchant, key=caller.key_id,
+            made_at=made_at, until=made_at + timedelta(seconds=seconds),
+        ))
+        return secret
 
     def revoke(self, merchant: str, key_id: str) -> bool:
         """Revoke a key, with effect in this process at once; False if the merchant has no such key."""

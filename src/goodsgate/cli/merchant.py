@@ -22,6 +22,19 @@ SCOPE_OPTION = click.option(
     help="What the key may do; may be given often. admin includes the others and acts for every merchant.",
 )
 
+FACT_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+FACT_CHARACTERS_MAX = 255
+
+
+def _facts(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        if not equals or not FACT_NAME.fullmatch(name) or not 0 < len(text) <= FACT_CHARACTERS_MAX:
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE")
+        facts[name] = text
+    return facts
+
 
 @click.group()
 def merchant() -> None:
@@ -88,20 +101,25 @@ def key() -> None:
 @click.argument("merchant_id", metavar="MERCHANT")
 @SCOPE_OPTION
 @click.option("--label", default="", help="What the key is for.")
+@click.option(
+    "--fact", "facts", multiple=True, metavar="NAME=VALUE", callback=_facts,
+    help="What a protocol wants to know of whoever has the key, such as location=BLR-01; may be given often.",
+)
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON.")
 @with_settings
-def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], label: str, quiet: bool, as_json: bool,
-            ) -> None:
+def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], label: str, facts: dict[str, str],
+            quiet: bool, as_json: bool) -> None:
     """Make a key and print it, this once.
 
     \b
-    Example:
+    Examples:
       goodsgate merchant key add brightware --scope read --label dashboard
+      goodsgate merchant key add brightware --fact location=BLR-01
     """
     store = open_store(config)
     try:
-        secret = make_key(store, merchant_id, scopes=scopes, label=label)
+        secret = make_key(store, merchant_id, scopes=scopes, label=label, facts=facts)
     finally:
         store.close()
     _say(merchant_id, secret, quiet=quiet, as_json=as_json)
@@ -111,7 +129,7 @@ def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], labe
 @click.argument("merchant_id", metavar="MERCHANT")
 @with_settings
 def list_keys(*, config: "Config", merchant_id: str) -> None:
-    """List the keys of a merchant, one a line: id, scopes, valid or revoked, label.
+    """List the keys of a merchant, one a line: id, scopes, valid or revoked, label, facts.
 
     \b
     Example:
@@ -121,7 +139,8 @@ def list_keys(*, config: "Config", merchant_id: str) -> None:
     try:
         for row in store.keys(merchant_id):
             state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "valid"
-            click.echo(f"{row.id}\t{','.join(sorted(row.scopes))}\t{state}\t{row.label}")
+            facts = " ".join(f"{name}={text}" for name, text in sorted(row.facts.items()))
+            click.echo(f"{row.id}\t{','.join(sorted(row.scopes))}\t{state}\t{row.label}\t{facts}".rstrip("\t"))
     finally:
         store.close()
 
@@ -157,13 +176,14 @@ def make_merchant(store: "Store", merchant_id: str, *, name: str) -> None:
         raise Unusable(f"the merchant {merchant_id} is there already; make a key with: merchant key add {merchant_id}")
 
 
-def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]", label: str) -> str:
+def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]", label: str,
+             facts: dict[str, str] | None = None) -> str:
     """Make a key and give back its secret; raises Unusable if there is no such merchant."""
     from goodsgate.auth import new_key
     from goodsgate.model.catalogue import Scope
     from goodsgate.store.contract import StoreError
 
-    made, secret = new_key(merchant_id, [Scope(scope) for scope in scopes], label=label)
+    made, secret = new_key(merchant_id, [Scope(scope) for scope in scopes], label=label, facts=facts)
     try:
         store.add_key(made)
     except StoreError as fault:

@@ -125,7 +125,7 @@ class Asking(Settling):
                 return None
             row = one(db, "item", {"merchant": number, "shelf": shelf[0], "key": key})
             marks = marks_of(db, number, shelf[0], [key]).get(key, ()) if row is not None and shelf[2] else ()
-        return _item(kind, collection, *row, marks=marks) if row is not None else None
+        return _item(kind, collection, *(*row, marks)) if row is not None else None
 
     def collections(self, merchant: str) -> list[tuple[Kind, str, int]]:
         """Those that hold at least one item."""
