@@ -19,7 +19,7 @@ import apsw
 
 from goodsgate.store.contract import Copied, StoreBusy, StoreError, StoreFull
 from goodsgate.store.sqlite.ask import each
-from goodsgate.store.sqlite.file import is_full
+from goodsgate.store.sqlite.file import FULL_ERRNOS, is_full
 from goodsgate.store.sqlite.folder import MIGRATIONS
 from goodsgate.store.sqlite.sweeping import Sweeping
 from goodsgate.store.sqlite.uploads import sync_folder
@@ -146,7 +146,7 @@ def _snapshot(db: apsw.Connection) -> Iterator[None]:
 
 
 def _copy_pages(source: apsw.Connection, to: Path) -> None:
-    """One database as the snapshot of the connection shows it; synced."""
+    """One database as the snapshot of the connection shows it; synced. Raises StoreFull, StoreError."""
     target = apsw.Connection(str(to))
     try:
         # Nobody sees the copy before it is whole and synced, so it needs no journal of its own.
@@ -155,6 +155,9 @@ def _copy_pages(source: apsw.Connection, to: Path) -> None:
         with target.backup("main", source, "main") as pages:
             while not pages.done:
                 pages.step(PAGES_AT_ONCE)
+    except apsw.Error as fault:
+        full = isinstance(fault, apsw.FullError) or target.system_errno in FULL_ERRNOS
+        raise (StoreFull if full else StoreError)(f"backup of {to.name}: {fault}") from fault
     finally:
         with suppress(apsw.Error):
             target.close()

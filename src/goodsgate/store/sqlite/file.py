@@ -174,6 +174,9 @@ class SqliteFile:
             raise StoreBusy(f"{self.path.name}: {fault}") from fault
         except apsw.FullError as fault:
             raise StoreFull(f"{self.path.name}: {fault}") from fault
+        except (apsw.CorruptError, apsw.NotADBError) as fault:
+            # No record is to blame, and no batch.
+            raise StoreError(f"{self.path.name} is broken: {fault}") from fault
         except (apsw.IOError, apsw.CantOpenError) as fault:
             if not self._is_full(fault):
                 raise

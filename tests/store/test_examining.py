@@ -1,0 +1,91 @@
+"""What a doctor is told of the embedded store."""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from goodsgate.store.contract import StoreError
+from goodsgate.store.sqlite import examining
+from tests.store.scene import Scene
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """An embedded store; the other has facts of its own."""
+    with Scene(tmp_path, "sqlite") as made:
+        yield made
+
+
+def facts(scene: Scene) -> dict[str, tuple[bool, str]]:
+    """By name, as a second process is told."""
+    return {name: (well, told) for name, well, told in scene.open().examine()}
+
+
+def test_a_sound_store(scene: Scene) -> None:
+    """Everything is well, with a worker and without."""
+    assert all(well for well, _ in facts(scene).values())
+    assert "no worker" in facts(scene)["worker"][1]
+    scene.seal()
+    assert scene.claim() is not None
+    assert all(well for well, _ in facts(scene).values())
+    assert facts(scene)["worker"] == (True, "a worker holds the seat")
+    assert facts(scene)["leases"] == (True, "1 lanes are held, 0 by leases long run out")
+
+
+def test_pages_that_are_broken(scene: Scene) -> None:
+    """The file is named."""
+    for number in range(40):
+        scene.seal(body=b"%d" % number)
+        scene.run([])
+    scene.close()
+    path = scene.folder / "store" / "catalogue.db"
+    length = path.stat().st_size
+    with path.open("r+b") as file:
+        for page in range(length - 4096 * 3, length, 4096):
+            file.seek(page)
+            file.write(b"\x0d" + bytes(4095))
+    told = facts(scene)
+    assert not told["pages of catalogue.db"][0]
+    assert told["pages of intake.db"] == (True, "sound")
+    path.write_bytes(os.urandom(length))
+    with pytest.raises(StoreError, match=r"catalogue\.db is broken"):
+        scene.open().check()
+
+
+def test_a_large_file_is_looked_at_for_a_while(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And then it is said that it was not seen whole."""
+    monkeypatch.setattr(examining, "LOOK_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(examining, "LOOK_STEPS", 1)
+    well, told = facts(scene)["pages of catalogue.db"]
+    assert well
+    assert "as far as" in told
+
+
+def test_a_journal_that_is_none(scene: Scene) -> None:
+    """As on a file system without shared memory."""
+    store = scene.open().store
+    with store.intake.reading() as db:
+        db.execute("PRAGMA synchronous=NORMAL")
+    well, told = next((well, told) for name, well, told in store.examine() if name == "journal of intake.db")
+    assert (well, told) == (False, "wal, synchronous 1 of 2")
+
+
+def test_a_lease_that_nobody_sees_to(scene: Scene) -> None:
+    """Of a worker that is there and does nothing; without one there is nothing to be mended."""
+    scene.seal()
+    scene.claimed(seconds=10)
+    scene.clock.now += timedelta(seconds=100)
+    assert facts(scene)["leases"] == (False, "1 lanes are held, 1 by leases long run out")
+    scene.close()
+    assert facts(scene)["leases"] == (True, "1 lanes are held, 1 by leases long run out")
+
+
+def test_room_to_grow(scene: Scene) -> None:
+    """Less than a share of what is held is too little."""
+    scene.seal(body=b"x" * 10_000)
+    payload = next((scene.folder / "store" / "payloads").iterdir())
+    os.truncate(payload, 10**13)
+    assert not facts(scene)["room to grow"][0]
