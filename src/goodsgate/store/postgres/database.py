@@ -48,7 +48,7 @@ class Database:
                     raise StoreError(f"the database was made by a newer Goodsgate (schema {there}, known {known})")
                 if there >= migration.number:
                     continue
-                db.execute(migration.parts["database"].encode())
+                db.connection.execute(migration.parts["database"].encode())  # many statements: the simple protocol
                 db.execute("INSERT INTO migration (number, title) VALUES (%s, %s)", (migration.number, migration.title))
                 applied.append(f"{migration.number:04d} {migration.title}")
         return applied

@@ -11,8 +11,6 @@ from goodsgate.store.contract import Portion
 from goodsgate.store.grouping import Tally, decode_issues, encode_issues, filed, merged
 from goodsgate.store.postgres.ask import SQL, Cursor, do, every
 
-FINDING_TYPES = ("int8", "int8", "int8", "int8", "text", "int2", "bool", "text", "text", "json", "bytea")
-
 
 class Findings:
     """Gathers what the portions found, in their order; `rows` are to be copied in, the groups merged."""
@@ -41,7 +39,6 @@ class Findings:
         if not self.rows:
             return
         with db.copy(SQL["copy_findings"]) as copy:
-            copy.set_types(FINDING_TYPES)
             for row in self.rows:
                 copy.write_row(row)
         self.rows.clear()

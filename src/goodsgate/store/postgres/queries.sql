@@ -553,7 +553,7 @@ SELECT number, place, key, result, issues, raw FROM (
         SELECT number, place, key, result, issues, raw FROM finding
         WHERE merchant = :merchant AND batch = :batch AND number > :after AND refused AND result = :rejected
         ORDER BY number LIMIT :limit
-    ) some
+    ) page
 ) summed
 WHERE bytes_before < :bytes_max ORDER BY number
 

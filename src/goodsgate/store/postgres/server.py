@@ -106,11 +106,12 @@ class Server:
     # -- transactions -------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def transaction(self, merchant: int | None = None, *, every: bool = False, lazy: bool = False) -> Iterator[Cursor]:
+    def transaction(self, merchant: int | None = None, *, every: bool = False, lazy: bool = False,
+                    also: str = "") -> Iterator[Cursor]:
         """One transaction that sees the rows of this merchant, or with `every` those of the dispatching tables whole.
 
         Committed and on disk at the end, or with `lazy` on disk with the next one that is not; rolled back if
-        anything is raised. Raises StoreBusy, StoreFull, CommitLost.
+        anything is raised. `also` are statements that it begins with. Raises StoreBusy, StoreFull, CommitLost.
         """
         begin = (
             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = goodsgate, pg_temp; SET LOCAL jit = off;"
@@ -119,7 +120,7 @@ class Server:
         )
         if lazy:
             begin += "; SET LOCAL synchronous_commit = off"
-        with self.session(begin) as cursor:
+        with self.session(f"{begin}; {also}" if also else begin) as cursor:
             yield cursor
 
     @contextmanager

@@ -32,7 +32,7 @@ MARKS = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 LIMITS = (
     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS_MAX}s';"
     f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS_MAX}s'"
-).encode()
+)
 """What a worker that was cut off leaves behind must not stand in the way of the one that takes over."""
 
 
@@ -90,8 +90,7 @@ class Settling(Lookups):
     def _settle(self, number: int, claim: Claim, portions: Sequence[Portion], known: dict[str, bool],
                 asked: tuple[int, set[str]]) -> list[Settled]:
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
-        with self.server.transaction(number) as db:
-            db.execute(LIMITS)
+        with self.server.transaction(number, also=LIMITS) as db:
             lease = one(db, "lease", named)
             if lease is None:
                 raise LeaseLost(f"{claim.merchant} {claim.kind}")
