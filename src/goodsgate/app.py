@@ -27,6 +27,9 @@ KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 10
 """Requests under way when the gate is told to stop have this long; a submission cut off leaves nothing behind."""
 
+SERVERS = ("postgresql://", "postgres://")
+"""What the address of a store begins with that is no folder."""
+
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 """All that JSON needs; other answers could be opened in a browser."""
 REFERRER = (b"referrer-policy", b"no-referrer")
@@ -36,6 +39,12 @@ NOTHING_ELSE = (b"content-security-policy", b"default-src 'none'; frame-ancestor
 
 def open_store(config: Config) -> Store:
     """The store that the settings name, as it is; `migrate` brings its schema up to date. Raises StoreError."""
+    if config.store.startswith(SERVERS):
+        from goodsgate.store.postgres import PostgresStore  # the driver takes a while to load
+
+        return PostgresStore(
+            config.store, connections_max=config.connections_max, small_payload_bytes=config.small_payload_bytes
+        )
     return SqliteStore(
         Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes
     )

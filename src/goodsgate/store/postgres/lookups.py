@@ -125,7 +125,9 @@ class Lookups(Lanes):
         return self._look_up(merchant, kind, collection, keys, documents=False)
 
     def _look_up(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
-        number = self.known(merchant)
+        number = self.number(merchant)
+        if number is None:
+            return Look(0, set(keys), [])
         with self.server.transaction(number) as db:
             shelf = self._shelf(db, number, merchant, kind, collection)
             asked = {"merchant": number, "shelf": shelf, "keys": packed_keys(keys)}
