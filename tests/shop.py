@@ -10,22 +10,31 @@ from goodsgate.engine import Engine, Worker
 from goodsgate.model.batch import Batch, Finding, Kind, Policy
 from goodsgate.model.catalogue import Entry, Merchant
 from goodsgate.store.contract import RecordResult, Store
-from goodsgate.store.sqlite import SqliteStore
 from goodsgate.store.strict import StrictStore
-from tests import make
+from tests import make, place
 
 
 class Shop:
-    """Store, engine and one worker in this process; `work` runs the worker until nothing is left to do."""
+    """Store, engine and one worker in this process; `work` runs the worker until nothing is left to do.
 
-    def __init__(self, folder: Path, *merchants: str, **settings: object) -> None:
-        self.config = Config(store=str(folder / "store"), **settings)  # type: ignore[arg-type]
+    What kind of store the folder has is settled by the first who says so; a server's is to be closed.
+    """
+
+    def __init__(self, folder: Path, *merchants: str, kind: str | None = None, **settings: object) -> None:
+        address = place.address(folder) if kind is None else place.make(folder, kind)
+        self.config = Config(store=address, **settings)  # type: ignore[arg-type]
         self.store: Store = StrictStore(open_store(self.config))
         self.store.migrate()
         for merchant in merchants or ("acme",):
             self.store.add_merchant(Merchant(id=merchant, name=merchant, made_at=make.NOW))
         self.engine = Engine(self.store, self.config)
         self.worker = Worker(self.store, self.config, "worker-1")
+
+    def __enter__(self) -> "Shop":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
 
     def send(self, body: bytes | Iterable[object], *, merchant: str = "acme", kind: Kind = Kind.PRODUCT,
              collection: str = "products", format: str = "ndjson", packing: str = "identity", key: str | None = None,
@@ -93,10 +102,11 @@ class Shop:
         return b"".join(self.engine.report("acme", batch, only=only, format=format).pieces)
 
 
-def open_store(config: Config) -> SqliteStore:
-    """The embedded store, as the application opens it."""
-    return SqliteStore(
-        Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes
+def open_store(config: Config) -> Store:
+    """The store, as the application opens it."""
+    return place.open_at(
+        config.store, small_payload_bytes=config.small_payload_bytes, cache_bytes=config.catalogue_cache_bytes,
+        connections_max=config.connections_max,
     )
 
 

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.scene import STORES, Scene
+from tests.store.scene import Scene
 
 
-@pytest.fixture(params=STORES)
-def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
+@pytest.fixture
+def scene(kind: str, tmp_path: Path) -> Iterator[Scene]:
     """A fresh store with the merchants acme and bolt."""
-    made = Scene(tmp_path, STORES[request.param])
-    yield made
-    made.close()
+    with Scene(tmp_path, kind) as made:
+        yield made

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from goodsgate.model.batch import (
     RESULT_BYTE,
@@ -23,14 +24,12 @@ from goodsgate.model.batch import (
 from goodsgate.model.catalogue import Delete, Merchant, Write
 from goodsgate.model.issue import Issue, issue
 from goodsgate.store.contract import Claim, Idempotency, NewBatch, NewRound, Portion, Store, Work
-from goodsgate.store.sqlite import SqliteStore
 from goodsgate.store.strict import StrictStore
+from tests import place
 from tests.make import NOW
 
 SMALL_BYTES = 1_000
 """Payloads up to this are kept inline."""
-
-Open = Callable[[Path, "Clock"], Store]
 
 
 class Clock:
@@ -48,21 +47,13 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-def open_sqlite(folder: Path, clock: Clock) -> Store:
-    """An embedded store in the folder; a second one in the same folder is as good as a second process."""
-    return SqliteStore(folder / "store", cache_bytes=4 * 1024**2, small_payload_bytes=SMALL_BYTES, now=clock)
-
-
-STORES: dict[str, Open] = {"sqlite": open_sqlite}
-"""Every implementation; the whole suite runs for each."""
-
-
 class Scene:
-    """One place with a store in it."""
+    """One place with a store in it; to be used with `with`."""
 
-    def __init__(self, folder: Path, opens: Open) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
         self.folder = folder
-        self.opens = opens
+        self.kind = kind
+        self.address = place.make(folder, kind)
         self.clock = Clock()
         self.stores: list[Store] = []
         self.store = self.open()
@@ -70,9 +61,22 @@ class Scene:
         for merchant in ("acme", "bolt"):
             self.store.add_merchant(Merchant(id=merchant, name=merchant.title(), made_at=NOW))
 
+    def __enter__(self) -> "Scene":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        place.drop(self.folder)
+
+    def only(self, kind: str, why: str) -> None:
+        """Skip the test for every other kind of store."""
+        if self.kind != kind:
+            print(f"not for {self.kind}: {why}")
+            pytest.skip(why)
+
     def open(self) -> Store:
-        """One more store at the same place."""
-        store = StrictStore(self.opens(self.folder, self.clock))
+        """One more store at the same place, as good as a second process."""
+        store = StrictStore(place.open_at(self.address, small_payload_bytes=SMALL_BYTES, now=self.clock))
         self.stores.append(store)
         return store
 

@@ -1,15 +1,18 @@
 """Documents and lists: what pages show, in what order, and how it is filtered."""
 
+import time
 from datetime import timedelta
 
 import pytest
 
 from goodsgate.model.batch import Kind, Result, RoundKind, State
 from goodsgate.model.issue import issue
-from goodsgate.store.contract import Batches
+from goodsgate.store.contract import Batches, Claim, Store
 from goodsgate.store.demands import key_order
 from tests.make import NOW
 from tests.store.scene import Record, Scene, after, bad, portion
+
+WAIT_SECONDS = 20
 
 
 def _ids(scene: Scene, merchant: str = "acme", *, limit: int = 2, **filters: object) -> list[str]:
@@ -170,24 +173,41 @@ def test_items_are_found_by_prefix(scene: Scene, prefix: str) -> None:
     assert found == sorted((key for key in keys if key.startswith(prefix)), key=key_order)
 
 
+def _rests(store: Store) -> object:
+    """The pulse, once nothing that happened before is on its way any more."""
+    until = time.monotonic() + WAIT_SECONDS
+    seen = store.pulse()
+    while time.monotonic() < until:
+        time.sleep(0.25)
+        before, seen = seen, store.pulse()
+        if before == seen:
+            return seen
+    raise AssertionError("the pulse never rests")
+
+
+def _moves(store: Store, seen: object) -> None:
+    """The pulse becomes another one than was seen."""
+    until = time.monotonic() + WAIT_SECONDS
+    while store.pulse() == seen:
+        assert time.monotonic() < until, "nothing was noticed"
+        time.sleep(0.005)
+
+
 def test_the_pulse_changes_with_what_is_shown(scene: Scene) -> None:
     """By this process or another, and stays while nothing happens."""
     other = scene.open()
-    seen = [other.pulse()]
-
-    def changed() -> bool:
-        seen.append(other.pulse())
-        return seen[-1] != seen[-2]
-
-    assert not changed()
-    scene.seal()
-    assert changed()
-    claim = scene.claimed()
-    assert changed()
-    scene.store.settle(claim, [portion(claim.works[0], Record("A"))])
-    assert changed()
+    claims: list[Claim] = []
+    for happens in (
+        scene.seal,
+        lambda: claims.append(scene.claimed()),
+        lambda: scene.store.settle(claims[0], [portion(claims[0].works[0], Record("A"))]),
+    ):
+        seen, own = _rests(other), _rests(scene.store)
+        happens()
+        _moves(scene.store, own)
+        _moves(other, seen)
     other.batches("acme", Batches())
-    assert not changed()
+    _rests(other)
 
 
 def test_a_store_tells_how_it_is(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """Promises 4, 5 and 11 at the store: order, fairness, leases, cancels."""
 
+import msgspec
 import pytest
 
 from goodsgate.model.batch import Kind, Result, RoundKind, State
@@ -192,13 +193,33 @@ def test_a_cancel_of_what_has_ended_changes_nothing(scene: Scene) -> None:
     assert not scene.batch(batch).cancelling
 
 
-# -- one that works ---------------------------------------------------------------------------------------------------
+# -- several that work ------------------------------------------------------------------------------------------------
+
+
+def test_two_workers_hold_two_lanes(scene: Scene) -> None:
+    """Each through a store of its own; a lane that is held is nobody else's."""
+    scene.only("postgres", "of a folder's workers all but one stand by, as the test below has it")
+    sent = {scene.seal(), scene.seal("bolt")}
+    for merchant in ("acme", "bolt"):
+        scene.seal(merchant)
+    second = scene.open()
+    one, other = scene.claimed(), scene.claimed(worker="w2", store=second)
+    assert {one.works[0].batch, other.works[0].batch} == sent
+    assert scene.claim("w3") is scene.claim("w3", store=second) is None
+    with pytest.raises(LeaseLost):
+        second.settle(msgspec.structs.replace(one, attempt=one.attempt - 1), [portion(one.works[0], Record("LATE"))])
+    second.settle(other, [portion(other.works[0], Record(other.merchant), ends=State.FINISHED)])
+    scene.store.settle(one, [portion(one.works[0], Record(one.merchant), ends=State.FINISHED)])
+    scene.store.release(one)
+    again = scene.claimed(worker="w3", store=second)
+    assert (again.merchant, scene.claim("w4")) == (one.merchant, None)
+    for merchant in ("acme", "bolt"):
+        assert set(scene.held(merchant=merchant)) == {merchant}
 
 
 def test_a_second_worker_of_a_folder_stands_by(scene: Scene) -> None:
     """It reads and submits, but gets work only when the first has left; then at once, whatever was leased."""
-    if "sqlite" not in scene.opens.__name__:
-        pytest.skip("of the embedded store")
+    scene.only("sqlite", "any number of stores may work on one server")
     batch = scene.seal()
     second = scene.open()
     stale = scene.claimed(seconds=1_000)
@@ -217,8 +238,7 @@ def test_a_second_worker_of_a_folder_stands_by(scene: Scene) -> None:
 
 def test_two_that_both_believe_to_be_the_worker_do_no_harm(scene: Scene) -> None:
     """Somebody removed the lock file: the one that came first has lost its leases, whatever it settles."""
-    if "sqlite" not in scene.opens.__name__:
-        pytest.skip("of the embedded store")
+    scene.only("sqlite", "there is no lock file to remove: leases alone decide")
     batch = scene.seal()
     stale = scene.claimed()
     (scene.folder / "store" / "worker.lock").unlink()

@@ -7,7 +7,7 @@ import pytest
 
 from goodsgate.model.batch import State
 from goodsgate.store.sqlite import SqliteStore, checkpoints
-from tests.store.scene import Record, Scene, after, open_sqlite, portion
+from tests.store.scene import Record, Scene, after, portion
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setattr(checkpoints, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(checkpoints, "INTAKE_SECONDS", 0.02)
     monkeypatch.setattr(checkpoints, "IDLE_SECONDS", 0.1)
-    return Scene(tmp_path, open_sqlite)
+    return Scene(tmp_path, "sqlite")
 
 
 def test_a_load_that_never_pauses_reuses_its_log(scene: Scene) -> None:
@@ -58,7 +58,7 @@ def test_logs_are_cut_when_nothing_happens(scene: Scene) -> None:
 
 def test_the_last_reader_to_leave_is_not_held_up(tmp_path: Path) -> None:
     """It leaves the catalogue's log to the next worker."""
-    scene = Scene(tmp_path, open_sqlite)
+    scene = Scene(tmp_path, "sqlite")
     scene.seal()
     scene.run([Record("A")])
     reader = SqliteStore(tmp_path / "store", cache_bytes=1024**2, small_payload_bytes=10)

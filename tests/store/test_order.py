@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Counts, Kind, Result, State
 from goodsgate.store.contract import Claim, LeaseLost, Portion, Retention
 from goodsgate.store.demands import key_order
-from tests.store.scene import STORES, Record, Scene, bad, digest, portion
+from tests.place import KINDS
+from tests.store.scene import Record, Scene, bad, digest, portion
 
 KEYS = ["a", "A", "b", "ä", "c\x1fx"]
 LANES = [("acme", Kind.PRODUCT), ("acme", Kind.STOCK), ("bolt", Kind.PRODUCT)]
@@ -177,7 +178,7 @@ def _check(hand: Hand, accepted: list[tuple[int, str]], cancelled: set[str]) -> 
             assert was.hash == (digest(Record(key, text=live[key]).document) if key in live else None)
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", KINDS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, together=st.integers(1, 3))
 def test_any_interleaving_ends_as_one_by_one(store: str, steps: list[Sent | Step], together: int) -> None:
@@ -186,8 +187,7 @@ def test_any_interleaving_ends_as_one_by_one(store: str, steps: list[Sent | Step
     keep = Retention(
         payload_seconds=0, report_seconds=ages, batch_seconds=ages, answer_seconds=0, tombstone_seconds=ages
     )
-    with tempfile.TemporaryDirectory() as folder:
-        scene = Scene(Path(folder), STORES[store])
+    with tempfile.TemporaryDirectory() as folder, Scene(Path(folder), store) as scene:
         hand = Hand(scene, together)
         accepted: list[tuple[int, str]] = []
         cancelled: set[str] = set()
@@ -214,4 +214,3 @@ def test_any_interleaving_ends_as_one_by_one(store: str, steps: list[Sent | Step
         while hand.work(2):
             pass
         _check(hand, accepted, cancelled)
-        scene.close()

@@ -181,8 +181,7 @@ def test_only_the_merchants_own_batch_is_opened_again(scene: Scene) -> None:
 
 def test_a_busy_store_keeps_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else writes for too long: refused whole, and calling again succeeds."""
-    if "sqlite" not in scene.opens.__name__:
-        pytest.skip("of the embedded store")
+    scene.only("sqlite", "of the server: tests/store/test_postgres_away.py")
     monkeypatch.setattr("goodsgate.store.sqlite.file.BUSY_MILLISECONDS", 20)
     scene.reopen()
     other = apsw.Connection(str(scene.folder / "store" / "intake.db"))

@@ -12,30 +12,15 @@ from goodsgate.store.sqlite import SqliteStore, documents, progress
 from goodsgate.store.sqlite.ask import SQL
 from goodsgate.store.sqlite.file import SqliteFile
 from goodsgate.store.sqlite.folder import MIGRATIONS
+from tests.store.statements import TOLD, code, is_bound
 
 PACKAGE = Path(sql.__file__).parent
-MERCHANT = re.compile(r"\bmerchant\b|FROM merchant WHERE (id|number) =|UPDATE merchant .* WHERE number =", re.S)
-
-
-def _code(statement: str) -> str:
-    return "\n".join(line for line in statement.splitlines() if not line.startswith("--"))
-
-
-def _is_bound(statement: str) -> bool:
-    """Whether it is held to one merchant: compares the column with what is given, or inserts it."""
-    code = _code(statement)
-    if re.search(r"\bINSERT INTO \w+ \([^)]*\bmerchant\b", code):
-        return True
-    if re.search(r"(FROM|UPDATE) merchant\b", code):
-        return bool(re.search(r"\b(id|number) = :(id|merchant)\b", code))
-    return bool(re.search(r"\bmerchant = (:merchant|\?\d)", code))
 
 
 @pytest.mark.parametrize("name", [name for name in SQL if name not in ("merchant_number", "add_merchant")])
 def test_every_statement_names_its_merchant(name: str) -> None:
     """Or says why it speaks of all: promise 10, read from the file."""
-    told = re.search(r"^-- Every merchant: .{10,}$", SQL[name], re.M)
-    assert _is_bound(SQL[name]) != bool(told)
+    assert is_bound(SQL[name]) != bool(TOLD.search(SQL[name]))
 
 
 def test_every_statement_is_used() -> None:
@@ -54,7 +39,7 @@ def test_a_row_of_the_view_has_the_columns_that_are_read(tmp_path: Path) -> None
         columns = [column for column, *_ in db.execute("SELECT name FROM pragma_table_info('document')")]
     assert columns == list(documents.Row.__struct_fields__)
     store.close()
-    read = re.findall(r"\w+", _code(SQL["progress"]).split("FROM")[0])[1:]
+    read = re.findall(r"\w+", code(SQL["progress"]).split("FROM")[0])[1:]
     assert read == list(progress.Progress.__struct_fields__)
 
 

@@ -305,6 +305,7 @@ def test_seen_knows_the_keys_of_earlier_portions(scene: Scene) -> None:
     second = portion(after(work, first), Record("NEXT"), Record("BRIEF", DELETED))
     scene.store.settle(claim, [second])
     assert scene.store.seen(work, keys) == set(keys) - {"HELD"}
+    scene.store.release(claim)
     scene.reopen()
     work = scene.claimed().works[0]
     assert scene.store.seen(work, ["BRIEF", "HELD", "NEW"]) == {"BRIEF", "NEW"}

@@ -122,7 +122,7 @@ def test_a_large_batch_goes_slice_by_slice(scene: Scene) -> None:
         assert scene.store.batch("acme", batch) is None
         calls += 1
     assert calls > 1
-    if "sqlite" in scene.opens.__name__:
+    if scene.kind == "sqlite":
         db = apsw.Connection(str(scene.folder / "store" / "catalogue.db"))
         for table in ("progress", "portion", "portion_keys", "finding", "raw", "issue_group"):
             assert db.execute(f"SELECT count(*) FROM {table}").fetchall() == [(0,)]
@@ -155,8 +155,7 @@ def test_a_reservation_that_nobody_took_back_goes(scene: Scene) -> None:
 
 def test_an_upload_of_a_dead_process_goes_and_of_a_living_one_stays(scene: Scene) -> None:
     """Two stores on one folder are two processes to each other."""
-    if "sqlite" not in scene.opens.__name__:
-        pytest.skip("of the embedded store")
+    scene.only("sqlite", "payloads of the server are no files; the test after this one is its own")
     other = scene.open()
     living, mine = new_id(), new_id()
     other.receive("acme", living, b"x" * 5_000)
@@ -172,8 +171,7 @@ def test_an_upload_of_a_dead_process_goes_and_of_a_living_one_stays(scene: Scene
 
 def test_who_does_not_work_does_not_sweep(scene: Scene) -> None:
     """One process at a time writes what is swept."""
-    if "sqlite" not in scene.opens.__name__:
-        pytest.skip("of the embedded store")
+    scene.only("sqlite", "on a server whoever works may sweep")
     scene.seal()
     scene.run([Record("A")])
     scene.clock.forward(1_000)

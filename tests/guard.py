@@ -1,0 +1,61 @@
+"""Ends what runs in a folder, and removes it, once the tests that made it are gone: `python -m tests.guard FOLDER`.
+
+It reads its standard input, which the tests hold open and never write to: the end of that is the end of them, however
+they ended. A session of its own keeps Ctrl-C and a killed process group away from it.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[1]
+PATIENCE_SECONDS = 10
+
+
+def start(folder: Path) -> "subprocess.Popen[bytes]":
+    """A guard of the folder; closing its standard input sets it to work."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.guard", str(folder)], cwd=TOP, stdin=subprocess.PIPE, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Ids of the processes whose working folder this is, or is below it; oldest first."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended just now, or is none of ours
+            if Path(os.readlink(process / "cwd")).is_relative_to(folder):
+                found.append(int(process.name))
+    return sorted(found)
+
+
+def send(folder: Path, number: signal.Signals) -> list[int]:
+    """A signal to all of them; who they were."""
+    reached = processes_in(folder)
+    for process in reached:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+    return reached
+
+
+def _end(folder: Path) -> None:
+    """Asked first, so that a server gives its shared memory back; then killed."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    send(folder, signal.SIGQUIT)
+    send(folder, signal.SIGCONT)
+    while processes_in(folder):
+        if time.monotonic() > until:
+            send(folder, signal.SIGKILL)
+        time.sleep(0.05)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.stdin.buffer.read()
+    _end(Path(sys.argv[1]).resolve())

@@ -1,0 +1,180 @@
+"""Row-level security, the second lock: whatever a statement says, rows of another merchant are not there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+
+from goodsgate.model.batch import State, new_id
+from goodsgate.model.catalogue import Entry, Key
+from goodsgate.model.catalogue import Scope as KeyScope
+from goodsgate.store.contract import Idempotency
+from tests import place
+from tests.make import NOW
+from tests.store.scene import Record, Scene, bad, portion
+
+Database = psycopg.Connection[tuple[Any, ...]]
+
+OPEN_TO_ALL = {
+    "host": "machines, which belong to no merchant",
+    "migration": "what was done to the schema; the role may only read it",
+}
+"""Tables without a merchant, and why strangers may see them."""
+DISPATCHING = {"merchant", "credential", "answer", "batch", "round", "upload", "lane", "shelf", "tally"}
+"""What a transaction that asks for it sees whole: whose turn it is, what is past its time, who is calling."""
+
+
+def _fill(scene: Scene, merchant: str) -> None:
+    """Something in every table."""
+    store = scene.store
+    scopes = frozenset({KeyScope.READ})
+    store.add_key(Key(id="k", digest=merchant.encode() * 8, merchant=merchant, scopes=scopes, label="", made_at=NOW))
+    store.put_reference(merchant, "brand", [Entry(code="x")])
+    store.put_mapping(merchant, "erp", {"a": ["id"]})
+    answered = Idempotency(key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
+    scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
+    claim = scene.claimed()
+    store.settle(claim, [portion(claim.works[0], Record("A"), bad(), ends=State.FINISHED)])
+    store.release(claim)
+    store.receive(merchant, new_id(), bytes(range(256)) * 8_000)  # on its way in
+    scene.seal(merchant)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A database that holds rows of two merchants in every table."""
+    with Scene(tmp_path_factory.mktemp("rows"), "postgres") as scene:
+        for merchant in ("acme", "bolt"):
+            _fill(scene, merchant)
+        yield scene
+
+
+@pytest.fixture
+def db(filled: Scene) -> Iterator[Database]:
+    """A transaction of the gate's own login, which changes nothing in the end."""
+    with psycopg.connect(filled.address, options="-c search_path=goodsgate") as connection:
+        yield connection
+        connection.rollback()
+
+
+def _tables(db: Database) -> dict[str, str]:
+    """Name → column that says whose a row is, of every table that has one; from the catalogue of the database."""
+    return {name: column for name, column in _all_tables(db).items() if column is not None}
+
+
+def _all_tables(db: Database) -> dict[str, str | None]:
+    rows = db.execute(
+        "SELECT c.relname, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid"
+        " AND a.attname = CASE c.relname WHEN 'merchant' THEN 'number' ELSE 'merchant' END)"
+        " FROM pg_class c WHERE c.relnamespace = 'goodsgate'::regnamespace AND c.relkind IN ('r', 'p')"
+        " AND NOT c.relispartition"
+    ).fetchall()
+    return dict(rows)
+
+
+def _as(db: Database, merchant: int | None, *, every: bool = False) -> None:
+    """As the store begins a transaction."""
+    db.execute("SET LOCAL ROLE goodsgate_app")
+    db.execute("SELECT set_config('goodsgate.merchant', %s, true)", ("" if merchant is None else str(merchant),))
+    db.execute("SELECT set_config('goodsgate.every', %s, true)", ("on" if every else "off",))
+
+
+def _count(db: Database, statement: str, table: str, column: str, **given: object) -> int:
+    """Rows that a statement about the table gives or changes."""
+    text = sql.SQL(statement).format(table=sql.Identifier(table), whose=sql.Identifier(column))  # type: ignore[arg-type]
+    return db.execute(text, given).rowcount
+
+
+def _numbers(folder: Path) -> tuple[int, int]:
+    with place.raw(folder) as db:
+        rows = db.execute("SELECT number FROM merchant WHERE id IN ('acme', 'bolt') ORDER BY id").fetchall()
+    return int(rows[0][0]), int(rows[1][0])
+
+
+def test_every_table_says_whose_its_rows_are(filled: Scene, db: Database) -> None:
+    """Or is named here with a reason; and in every one there are rows of both merchants for the tests below."""
+    tables = _tables(db)
+    assert _all_tables(db).keys() - tables.keys() == OPEN_TO_ALL.keys()
+    acme, bolt = _numbers(filled.folder)
+    with place.raw(filled.folder) as raw:
+        for table, column in tables.items():
+            for number in (acme, bolt):
+                assert _count(raw, "SELECT 1 FROM {table} WHERE {whose} = %(n)s", table, column, n=number), table
+
+
+def test_a_stranger_sees_changes_and_deletes_nothing(filled: Scene, db: Database) -> None:
+    """By statements that forgot the merchant, or name another one."""
+    acme, bolt = _numbers(filled.folder)
+    tables = _tables(db)
+    _as(db, acme)
+    for table, column in tables.items():
+        mine = _count(db, "SELECT 1 FROM {table} WHERE {whose} = %(n)s", table, column, n=acme)
+        assert mine, table
+        assert _count(db, "SELECT 1 FROM {table}", table, column) == mine, table
+        assert _count(db, "SELECT 1 FROM {table} WHERE {whose} = %(n)s", table, column, n=bolt) == 0, table
+        if table != "merchant":  # whose number nobody may set
+            assert _count(db, "UPDATE {table} SET {whose} = {whose}", table, column) == mine, table
+        assert _count(db, "DELETE FROM {table} WHERE {whose} <> %(n)s", table, column, n=acme) == 0, table
+        with pytest.raises(errors.InsufficientPrivilege), db.transaction():
+            _count(db, "TRUNCATE {table}", table, column)
+
+
+def test_nothing_is_given_to_a_stranger(filled: Scene, db: Database) -> None:
+    """A row cannot be made another merchant's, nor put among its rows."""
+    acme, bolt = _numbers(filled.folder)
+    tables = _tables(db)
+    _as(db, acme)
+    for table, column in tables.items():
+        if table == "merchant":
+            continue
+        with pytest.raises(errors.InsufficientPrivilege, match="row-level security"), db.transaction():
+            _count(db, "UPDATE {table} SET {whose} = %(n)s", table, column, n=bolt)
+        with pytest.raises((errors.InsufficientPrivilege, errors.NotNullViolation)), db.transaction():
+            _count(db, "INSERT INTO {table} ({whose}) VALUES (%(n)s)", table, column, n=bolt)
+
+
+def test_who_names_no_merchant_sees_nothing(db: Database) -> None:
+    """Unset or empty."""
+    tables = _tables(db)
+    db.execute("SET LOCAL ROLE goodsgate_app")
+    for _ in range(2):
+        for table, column in tables.items():
+            assert _count(db, "SELECT 1 FROM {table}", table, column) == 0, table
+            assert _count(db, "DELETE FROM {table}", table, column) == 0, table
+        _as(db, None)
+
+
+def test_what_is_dispatched_can_be_seen_whole_and_nothing_else(filled: Scene, db: Database) -> None:
+    """By a transaction that says so: no item, no payload, no issue is among it."""
+    acme, bolt = _numbers(filled.folder)
+    tables = _tables(db)
+    _as(db, None, every=True)
+    for table, column in tables.items():
+        for number in (acme, bolt):
+            seen = _count(db, "SELECT 1 FROM {table} WHERE {whose} = %(n)s", table, column, n=number)
+            assert bool(seen) == (table in DISPATCHING), table
+
+
+def test_partitions_are_no_way_around(db: Database) -> None:
+    """The role has no right to any of them by its own name."""
+    parts = db.execute(
+        "SELECT relname FROM pg_class"
+        " WHERE relnamespace = 'goodsgate'::regnamespace AND relispartition AND relkind = 'r'"
+    ).fetchall()
+    assert parts
+    _as(db, None, every=True)
+    for (part,) in parts:
+        with pytest.raises(errors.InsufficientPrivilege), db.transaction():
+            db.execute(sql.SQL("SELECT 1 FROM {}").format(sql.Identifier(part)))
+
+
+def test_a_superuser_is_held_by_it_too(filled: Scene) -> None:
+    """Because every transaction takes the role."""
+    acme, _ = _numbers(filled.folder)
+    with place.raw(filled.folder) as raw, raw.transaction():
+        _as(raw, acme)
+        for table, column in _tables(raw).items():
+            assert _count(raw, "SELECT 1 FROM {table} WHERE {whose} <> %(n)s", table, column, n=acme) == 0, table
