@@ -1,6 +1,7 @@
-"""A worker's process for crash tests: works a store's folder until nothing is left; run with GOODSGATE_CRASH_AT."""
+"""A worker's process for crash tests: works a folder's store until nothing is left; run with GOODSGATE_CRASH_AT."""
 
 import sys
+import time
 from pathlib import Path
 
 from goodsgate.engine import Worker
@@ -9,13 +10,13 @@ from tests.shop import open_store
 
 
 def main() -> None:
-    """Work until idle."""
+    """Work until nothing is queued; a lane that a dead worker holds is waited for."""
     config = settings_of(Path(sys.argv[1]))
     store = open_store(config)
     store.migrate()
     worker = Worker(store, config, "hand")
-    while worker.step():
-        pass
+    while worker.step() or store.figures()["lanes"]:
+        time.sleep(0.001)
     store.close()
 
 

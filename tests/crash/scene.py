@@ -8,6 +8,7 @@ from pathlib import Path
 from goodsgate.config import Config
 from goodsgate.model.batch import Treatment, Verb
 from goodsgate.model.catalogue import Entry
+from tests import place
 from tests.make import product, products
 from tests.shop import Shop
 
@@ -17,12 +18,12 @@ PORTION = {"block_records_max": 40, "lease_seconds": 1.0}
 
 def settings_of(folder: Path) -> Config:
     """The settings both processes use."""
-    return Config(store=str(folder / "store"), **PORTION)  # type: ignore[arg-type]
+    return Config(store=place.address(folder), **PORTION)  # type: ignore[arg-type]
 
 
-def stage(folder: Path) -> tuple[Shop, list[str]]:
+def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
     """A store with batches of every sort queued, none worked."""
-    shop = Shop(folder, "acme", **PORTION)
+    shop = Shop(folder, "acme", kind=kind, **PORTION)
     shop.reference("brand", Entry(code="Acme"))
     dirty = [
         product(n, title=None) if n % 7 == 0 else product(n, brand="Acme" if n % 2 else "Nova") for n in range(200)

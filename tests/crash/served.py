@@ -14,19 +14,20 @@ from typing import Any
 
 import httpx
 
+from tests import place
 from tests.crash.scene import ROOT
 
 
 class Served:
     """A served gate that can be killed and started again on the same port and store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str = "sqlite") -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.environ = {
             **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-            "GOODSGATE_STORE": str(folder / "store"), "GOODSGATE_BLOCK_RECORDS_MAX": "40",
+            "GOODSGATE_STORE": place.make(folder, kind), "GOODSGATE_BLOCK_RECORDS_MAX": "40",
             "GOODSGATE_LEASE_SECONDS": "1", "GOODSGATE_PORT": str(self.port),
         }
         self.url = f"http://127.0.0.1:{self.port}"

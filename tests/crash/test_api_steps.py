@@ -15,10 +15,12 @@ STEPS = ("received", "seal-synced", "seal-written", "sealed")
 @pytest.mark.parametrize(
     ("step", "big"), [*((step, True) for step in STEPS), ("seal-written", False), ("sealed", False)],
 )
-def test_kill_at_a_step(tmp_path: Path, step: str, big: bool) -> None:
+def test_kill_at_a_step(tmp_path: Path, kind: str, step: str, big: bool) -> None:
     """A client that sends again with its idempotency key ends with one batch and one effect."""
+    if kind == "postgres" and (step, big) not in (("seal-written", True), ("sealed", True)):
+        pytest.skip("seconds each for the key's lease, and what comes before the seal is the engine's")
     body = ndjson(products(*range(1500 if big else 20)))
-    gate = Served(tmp_path)
+    gate = Served(tmp_path, kind)
     try:
         key = gate.merchant_key()
         gate.process.kill()
@@ -33,10 +35,8 @@ def test_kill_at_a_step(tmp_path: Path, step: str, big: bool) -> None:
         finally:
             times = restarts()
         assert times == 1, f"{step} was never reached"
-        shop = Shop(tmp_path, "acme")
-        rows = shop.store.batches("acme", Batches()).rows
-        assert [row.id for row in rows] == [batch]
-        shop.store.close()
+        with Shop(tmp_path, "acme") as shop:
+            assert [row.id for row in shop.store.batches("acme", Batches()).rows] == [batch]
         assert gate.finished(key, batch)["counts"]["created"] == len(body.splitlines())
     finally:
         gate.process.kill()

@@ -26,12 +26,12 @@ def bodies() -> list[bytes]:
     return sent
 
 
-def test_random_kills(tmp_path: Path) -> None:
+def test_random_kills(tmp_path: Path, kind: str) -> None:
     """The catalogue, and every batch's counts and issues, equal those of a run in peace."""
     sent = bodies()
     peace = Shop(tmp_path / "peace")
     expected = [peace.run(body) for body in sent]
-    gate = Served(tmp_path)
+    gate = Served(tmp_path, kind)
     try:
         _disturb(gate, tmp_path, sent=sent, peace=peace, expected=expected)
     finally:
@@ -54,7 +54,12 @@ def _disturb(gate: Served, folder: Path, *, sent: list[bytes], peace: Shop, expe
         gate.kill("worker" if turn % 2 else "api")
     sender.join(60)
     assert len(ids) == len(sent)
-    after = Shop(folder, "acme")
+    with Shop(folder, "acme") as after:
+        _compare(gate, after, ids=ids, peace=peace, expected=expected)
+
+
+def _compare(gate: Served, after: Shop, *, ids: list[str], peace: Shop, expected: list[Batch]) -> None:
+    """Once every batch has ended."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any(after.engine.batch("acme", one).outcome is None for one in ids):
         time.sleep(0.1)
@@ -64,4 +69,3 @@ def _disturb(gate: Served, folder: Path, *, sent: list[bytes], peace: Shop, expe
         assert (batch.counts, batch.total, batch.warned) == (want.counts, want.total, want.warned)
         assert after.findings(one) == peace.findings(want.id)
     assert after.items() == peace.items()
-    after.store.close()

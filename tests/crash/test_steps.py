@@ -6,6 +6,7 @@ import pytest
 
 from goodsgate.model.crash import POINTS
 from tests.crash.scene import hand, stage, told
+from tests.shop import Shop
 
 ELSEWHERE = ("received", "seal-synced", "seal-written", "sealed", "sweep-halved")
 """Steps of the API, and of the sweep, which the store's own tests kill."""
@@ -14,24 +15,24 @@ WORKER_POINTS = [point for point in POINTS if point not in ELSEWHERE]
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
-    """The scene, worked in peace."""
-    shop, sent = stage(tmp_path_factory.mktemp("peace"))
-    shop.work()
-    expected = told(shop, sent)
-    shop.store.close()
-    return expected
+    """The scene, worked in peace; the same on every store."""
+    shop, sent = stage(tmp_path_factory.mktemp("peace"), "sqlite")
+    with shop:
+        shop.work()
+        return told(shop, sent)
 
 
 @pytest.mark.parametrize("occurrence", [1, 2, 5])
 @pytest.mark.parametrize("point", WORKER_POINTS)
-def test_kill_at_a_step(tmp_path: Path, undisturbed: list[object], point: str, occurrence: int) -> None:
+def test_kill_at_a_step(tmp_path: Path, kind: str, undisturbed: list[object], point: str, occurrence: int) -> None:
     """Killed there, taken over by the next worker: everything is as if nothing had happened."""
-    shop, sent = stage(tmp_path)
+    if kind == "postgres" and (occurrence != 2 or point == "settle-mirrored"):
+        pytest.skip("each waits a second for a dead worker's lease, and nothing mirrors; the store's own tests do more")
+    shop, sent = stage(tmp_path, kind)
     shop.store.close()
     status = hand(tmp_path, f"{point}:{occurrence}")
     assert status in (-9, 0), status
     assert status == -9 or occurrence > 1, f"{point} was never reached"
     assert hand(tmp_path) == 0
-    after = type(shop)(tmp_path, "acme")
-    assert told(after, sent) == undisturbed
-    after.store.close()
+    with Shop(tmp_path, "acme") as after:
+        assert told(after, sent) == undisturbed

@@ -1,16 +1,24 @@
-"""A shop for every test."""
+"""A shop for every test; the test runs for each kind of store."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.shop import Shop
 
+Opens = Callable[..., Shop]
+
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def opens(kind: str, tmp_path: Path) -> Iterator[Opens]:
+    """Makes the test's shop with merchants and settings of its choice; closed at the end."""
+    with ExitStack() as made:
+        yield lambda *merchants, **settings: made.enter_context(Shop(tmp_path, *merchants, kind=kind, **settings))
+
+
+@pytest.fixture
+def shop(opens: Opens) -> Shop:
     """An engine on a fresh store."""
-    made = Shop(tmp_path, "acme", "other")
-    yield made
-    made.store.close()
+    return opens("acme", "other")

@@ -5,6 +5,7 @@ import pytest
 from goodsgate.engine.apply import merge
 from goodsgate.model.batch import Kind, Outcome, Result, State, Treatment, Verb
 from goodsgate.model.catalogue import item_key
+from tests.engine.conftest import Opens
 from tests.make import product, products
 from tests.shop import Shop
 
@@ -137,9 +138,9 @@ def test_twice_in_a_batch(shop: Shop, treatment: Treatment, results: list[str], 
     assert shop.codes(batch.id) == codes
 
 
-def test_twice_in_a_batch_over_portions(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_twice_in_a_batch_over_portions(opens: Opens) -> None:
     """A key of an earlier portion is known, though its record was unchanged."""
-    shop = Shop(tmp_path_factory.mktemp("s"), block_records_max=2)
+    shop = opens("acme", block_records_max=2)
     shop.run(products(1, 2, 3, 4, 5))
     batch = shop.run([*products(1, 2, 3, 4), product(2, title="Again")], duplicates=Treatment.REFUSE)
     assert (batch.counts.unchanged, batch.counts.rejected) == (4, 1)

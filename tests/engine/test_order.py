@@ -1,12 +1,17 @@
 """Any interleaving of sending and working ends as working the batches one by one would."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Treatment, Verb
+from tests import place
+from tests.place import KINDS
 from tests.shop import Shop, ndjson
 
 KEYS = st.sampled_from(["A", "a", "B", "C", "D"])
@@ -27,6 +32,15 @@ STEP = st.one_of(BATCH, st.just("work"))
 
 type_of = {"upsert": Verb.UPSERT, "create": Verb.CREATE, "update": Verb.UPDATE, "delete": Verb.DELETE}
 Held = dict[str, tuple[dict[str, object] | None, int | None]]
+
+
+@contextmanager
+def opened(kind: str, *merchants: str, **how: object) -> Iterator[Shop]:
+    """A shop on a fresh store, which goes with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        with Shop(Path(folder), *merchants, kind=kind, **how) as shop:
+            yield shop
+        place.drop(Path(folder))
 
 
 def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict[str, object]]) -> list[str]:
@@ -63,12 +77,12 @@ def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict
     return results
 
 
+@pytest.mark.parametrize("store", KINDS)
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(STEP, min_size=1, max_size=10), portion=st.integers(1, 5), together=st.sampled_from([1, 64]))
-def test_lanes_end_as_one_by_one(steps: list[object], portion: int, together: int) -> None:
+def test_lanes_end_as_one_by_one(store: str, steps: list[object], portion: int, together: int) -> None:
     """Results of every record and the whole catalogue equal the plain model's, for every merchant."""
-    with tempfile.TemporaryDirectory() as folder:
-        shop = Shop(Path(folder), "acme", "other", block_records_max=portion, claim_works_max=together)
+    with opened(store, "acme", "other", block_records_max=portion, claim_works_max=together) as shop:
         model: dict[str, Held] = {"acme": {}, "other": {}}
         sent: list[tuple[str, str, list[str]]] = []
         for step in steps:
@@ -88,18 +102,17 @@ def test_lanes_end_as_one_by_one(steps: list[object], portion: int, together: in
         for merchant, held in model.items():
             expected = {key: document for key, (document, _) in held.items() if document is not None}
             assert shop.items(merchant=merchant) == expected
-        shop.store.close()
 
 
+@pytest.mark.parametrize("store", KINDS)
 @settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
 @given(
     quantities=st.lists(st.tuples(KEYS, st.sampled_from(["", "X", "Y"]), st.integers(0, 3)), max_size=20),
     portion=st.integers(1, 6),
 )
-def test_the_last_stock_wins(quantities: list[tuple[str, str, int]], portion: int) -> None:
+def test_the_last_stock_wins(store: str, quantities: list[tuple[str, str, int]], portion: int) -> None:
     """By SKU and location, whatever the portions."""
-    with tempfile.TemporaryDirectory() as folder:
-        shop = Shop(Path(folder), block_records_max=portion)
+    with opened(store, "acme", block_records_max=portion) as shop:
         last: dict[str, int] = {}
         for sku, location, quantity in quantities:
             last[f"{sku}\x1f{location}" if location else sku] = quantity
@@ -107,4 +120,3 @@ def test_the_last_stock_wins(quantities: list[tuple[str, str, int]], portion: in
         shop.run(ndjson(records) or b"\n", kind=Kind.STOCK, duplicates=Treatment.OFF)
         held = {key: record["quantity"] for key, record in shop.items(kind=Kind.STOCK).items()}  # type: ignore[index]
         assert held == last
-        shop.store.close()

@@ -1,7 +1,6 @@
 """Fairness, faults of our own, and what happens when the store refuses."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from goodsgate.engine import Worker
 from goodsgate.engine.worker import MISSING_KEYS
 from goodsgate.model.batch import Kind, Outcome, State
 from goodsgate.store.contract import Claim, Portion, StoreFull
+from tests.engine.conftest import Opens
 from tests.make import product, products
 from tests.shop import Shop
 
@@ -35,10 +35,10 @@ class Failing:
         self._store.settle(claim, portions)
 
 
-def test_a_long_batch_delays_nobody_by_more_than_a_portion_or_two(tmp_path: Path) -> None:
+def test_a_long_batch_delays_nobody_by_more_than_a_portion_or_two(opens: Opens) -> None:
     """20 merchants with small batches are served between two portions of a long one."""
     small = [f"m{n}" for n in range(20)]
-    shop = Shop(tmp_path, "acme", *small, block_records_max=10)
+    shop = opens("acme", *small, block_records_max=10)
     long = shop.send(products(*range(1000)))
     shop.worker.step()
     done = shop.engine.batch("acme", long).counts.accounted
@@ -52,9 +52,9 @@ def test_a_long_batch_delays_nobody_by_more_than_a_portion_or_two(tmp_path: Path
     assert shop.engine.batch("acme", long).counts.created == 1000
 
 
-def test_content_price_and_stock_do_not_wait_for_each_other(tmp_path: Path) -> None:
+def test_content_price_and_stock_do_not_wait_for_each_other(opens: Opens) -> None:
     """Each kind has a lane of its own."""
-    shop = Shop(tmp_path, block_records_max=10)
+    shop = opens("acme", block_records_max=10)
     long = shop.send(products(*range(200)))
     stock = shop.send([{"id": "A", "quantity": 1}], kind=Kind.STOCK)
     for _ in range(2):
@@ -63,9 +63,9 @@ def test_content_price_and_stock_do_not_wait_for_each_other(tmp_path: Path) -> N
     assert shop.engine.batch("acme", long).state is State.WORKING
 
 
-def test_the_deletions_of_a_full_feed_give_way_and_can_be_cancelled(tmp_path: Path) -> None:
+def test_the_deletions_of_a_full_feed_give_way_and_can_be_cancelled(opens: Opens) -> None:
     """Page by page: another merchant is served between two, and a cancel leaves the rest held."""
-    shop = Shop(tmp_path, "acme", "other")
+    shop = opens("acme", "other")
     shop.run([{"id": f"S-{n}", "title": "T"} for n in range(MISSING_KEYS + 500)])
     shop.run(products(2), merchant="other")  # so that the other was served last
     full = shop.send([{"id": "S-0", "title": "T"}], mode="full", delete_share_max=1.0)
@@ -102,9 +102,9 @@ def test_many_small_batches_are_settled_together(shop: Shop) -> None:
 
 @pytest.mark.parametrize("poison", [0, 7, 24])
 @pytest.mark.parametrize("together", [False, True])
-def test_a_record_that_makes_us_fail_is_found_and_rejected(tmp_path: Path, poison: int, together: bool) -> None:
+def test_a_record_that_makes_us_fail_is_found_and_rejected(opens: Opens, poison: int, together: bool) -> None:
     """By bisection; its neighbours are applied and the batch ends."""
-    shop = Shop(tmp_path)
+    shop = opens("acme")
     shop.worker = Worker(Failing(shop.store, poison=f"SKU-{poison:04d}"), shop.config, "worker-1")
     batch = shop.send(products(*range(25)))
     other = shop.send(products(50)) if together else None
@@ -117,9 +117,9 @@ def test_a_record_that_makes_us_fail_is_found_and_rejected(tmp_path: Path, poiso
         assert shop.engine.batch("acme", other).outcome is Outcome.CLEAN
 
 
-def test_a_full_store_stops_the_work_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_full_store_stops_the_work_and_loses_nothing(opens: Opens) -> None:
     """The batch stays where it was and goes on when there is room."""
-    shop = Shop(tmp_path, block_records_max=10)
+    shop = opens("acme", block_records_max=10)
     shop.worker = Worker(Failing(shop.store, full_times=2), shop.config, "worker-1")
     batch = shop.send(products(*range(30)))
     for _ in range(2):

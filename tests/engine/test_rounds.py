@@ -10,6 +10,7 @@ from goodsgate.engine import Refusal
 from goodsgate.model.batch import Kind, Outcome, Policy, State, Treatment
 from goodsgate.model.catalogue import Entry
 from goodsgate.store.contract import Batches
+from tests.engine.conftest import Opens
 from tests.make import product, products
 from tests.shop import Shop, ndjson
 
@@ -179,9 +180,9 @@ def test_cancel_before_work_applies_nothing(shop: Shop) -> None:
     assert shop.items() == {}
 
 
-def test_cancel_in_the_middle_says_what_was_applied(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_cancel_in_the_middle_says_what_was_applied(opens: Opens) -> None:
     """Portions before it stay; the rest is cancelled."""
-    shop = Shop(tmp_path_factory.mktemp("s"), "acme", "other", block_records_max=10)
+    shop = opens("acme", "other", block_records_max=10)
     batch = shop.send(products(*range(100)))
     other = shop.send(products(1), merchant="other")
     shop.worker.step()  # gives way after one portion, because the other merchant waits
