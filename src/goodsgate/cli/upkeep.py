@@ -111,7 +111,7 @@ def _examined(store: "Store", config: "Config") -> tuple[list[Fact], dict[str, f
     facts = [("store", True, without_password(config.store))]
     try:
         facts += store.check()
-        if not all(well for name, well, _ in facts if name.startswith("schema")):
+        if not all(well for name, well, _ in facts if name.startswith(("schema", "server"))):
             return facts, {}
         figures = store.figures()
         return [*facts, *store.examine(), _queue(figures)], figures
