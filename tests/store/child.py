@@ -12,7 +12,17 @@ from pathlib import Path
 
 from goodsgate.model.batch import Kind, Policy, Result, RoundKind, State, new_id
 from goodsgate.model.issue import issue
-from goodsgate.store.contract import Claim, LeaseLost, NewBatch, Retention, Store, StoreFull, Swept, Work
+from goodsgate.store.contract import (
+    Claim,
+    Idempotency,
+    LeaseLost,
+    NewBatch,
+    Retention,
+    Store,
+    StoreFull,
+    Swept,
+    Work,
+)
 from goodsgate.store.strict import StrictStore
 from tests import place
 from tests.store.scene import Record, bad, portion
@@ -32,7 +42,7 @@ def lease_seconds(folder: Path) -> float:
 
 
 def submit(store: Store, records: int, *, merchant: str = "acme", kind: Kind = Kind.PRODUCT, padding: int = 0,
-           open_rounds_max: int = 10_000) -> str:
+           open_rounds_max: int = 10_000, idempotency: Idempotency | None = None) -> str:
     """A batch of so many records."""
     upload, batch = new_id(), new_id()
     store.receive(merchant, upload, b"%d" % records + b" " * padding)
@@ -41,7 +51,7 @@ def submit(store: Store, records: int, *, merchant: str = "acme", kind: Kind = K
         packing="identity",
     )
     try:
-        store.seal(sent, upload=upload, open_rounds_max=open_rounds_max)
+        store.seal(sent, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)
     except StoreFull:
         store.discard(merchant, upload)
         raise
