@@ -3,8 +3,6 @@
 from collections import defaultdict
 from typing import Any
 
-import orjson
-
 from goodsgate.model.batch import RESULT_BYTE, Finding
 from goodsgate.model.issue import Issue
 from goodsgate.store.contract import Portion
@@ -48,21 +46,24 @@ class Findings:
         names = [(batch, *name) for batch, tally in self._tallies.items() for name in tally.groups]
         if not names:
             return
-        asked: dict[str, Any] = {"merchant": self.merchant, "names": orjson.dumps(names).decode()}
-        stored = {(batch, *name): (count, top) for batch, *name, count, top in every(db, "group", asked)}
+        stored = {(batch, *name): (count, top) for batch, *name, count, top in every(db, "group", self._named(names))}
         kept, gone = [], []
-        for name in names:
-            batch, *group = name
+        for batch, *group in names:
             (count,), values = self._tallies[batch].groups[group[0], group[1], group[2]]
-            before, top = stored.get(name, (0, None))
+            before, top = stored.get((batch, *group), (0, None))
             if before + count <= 0:
-                gone.append(name)
+                gone.append((batch, *group))
             else:
-                kept.append((*name, before + count, merged(top, values).decode()))
+                kept.append((batch, *group, before + count, merged(top, values).decode()))
         if gone:
-            do(db, "drop_group", {**asked, "names": orjson.dumps(gone).decode()})
+            do(db, "drop_group", self._named(gone))
         if kept:
-            do(db, "put_group", {**asked, "groups": orjson.dumps(kept).decode()})
+            do(db, "put_group", self._named(kept))
+
+    def _named(self, rows: list[tuple[Any, ...]]) -> dict[str, Any]:
+        """Rows of groups as columns, as many as they have."""
+        names = ("batches", "codes", "severities", "fields", "counts", "tops")
+        return {"merchant": self.merchant, **dict(zip(names, map(list, zip(*rows, strict=True)), strict=False))}
 
     def _whole_file(self, db: Cursor, batch: int, portion: Portion) -> Finding:
         """Record number 0: what was said before, and the notices behind it."""

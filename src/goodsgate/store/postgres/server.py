@@ -25,6 +25,11 @@ SCHEMA = "goodsgate"
 ROLE = "goodsgate_app"
 """Every transaction takes this role: row-level security holds for it, even where the login is a superuser."""
 
+PLANNERS = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+PLANS = "; ".join(f"SET LOCAL {name} = off" for name in PLANNERS)
+"""Every statement on the way of a record looks rows up by an index. Without statistics, as after a first load, the
+planner may think otherwise, and then reads whole tables for each key: minutes for what takes a moment."""
+
 CONNECT_SECONDS = 5
 """A server that does not answer for this long is away."""
 POOL_SECONDS = 10.0
@@ -114,7 +119,7 @@ class Server:
         anything is raised. `also` are statements that it begins with. Raises StoreBusy, StoreFull, CommitLost.
         """
         begin = (
-            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = goodsgate, pg_temp; SET LOCAL jit = off;"
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = goodsgate, pg_temp; {PLANS};"
             f"SET LOCAL ROLE {ROLE}; SET LOCAL goodsgate.merchant = '{'' if merchant is None else int(merchant)}';"
             f"SET LOCAL goodsgate.every = '{'on' if every else 'off'}'"
         )

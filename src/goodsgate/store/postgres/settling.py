@@ -254,9 +254,10 @@ class _Told:
         rows = [_progress_row(progress) for progress in moved.values()]
         do(db, "move_progress", {"merchant": number, "rows": orjson.dumps(rows).decode()})
         if self.ended:
-            rounds = [(one.progress.seq, one.portion.work.round) for one in self.ended]
-            do(db, "end_round", {"merchant": number, "rounds": orjson.dumps(rounds).decode()})
-            do(db, "end_batch", {"merchant": number, "batches": [batch for batch, _ in rounds]})
+            batches = [one.progress.seq for one in self.ended]
+            rounds = {"merchant": number, "batches": batches, "numbers": [one.portion.work.round for one in self.ended]}
+            do(db, "end_round", rounds)
+            do(db, "end_batch", rounds)
         if self._tallied:
             do(db, "tally", {"merchant": number, "counts": orjson.dumps(sorted(self._tallied.items())).decode()})
 

@@ -179,10 +179,11 @@ CREATE TABLE item (
     version bigint,
     batch uuid NOT NULL,
     written_at bigint NOT NULL,                     -- of the portion
-    document json
+    document json,
+    folded text COLLATE "C" GENERATED ALWAYS AS (lower(key)) STORED     -- without ASCII case
 ) PARTITION BY HASH (merchant);
 -- One index for look-ups by the exact key, for keys that differ by case, and for the order of listings.
-CREATE UNIQUE INDEX item_key ON item (merchant, shelf, lower(key), key);
+CREATE UNIQUE INDEX item_key ON item (merchant, shelf, folded, key);
 CREATE INDEX item_tombstone ON item (merchant, shelf, written_at) WHERE hash IS NULL;
 
 -- Of the records that one portion added: a byte a record (index into RESULTS), and a JSON array of the keys.
