@@ -54,7 +54,7 @@ crash: $(STAMP) ## The long form of the crash tests; KILLS=100
 	@GOODSGATE_KILLS=$${KILLS:-100} exec $(PY) -m pytest --timeout 3600 tests/crash
 
 fuzz: $(STAMP) ## The long form of the fuzz tests
-	@GOODSGATE_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/faces/native/test_fuzz.py
+	@GOODSGATE_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/faces -k fuzz
 
 clean: ## Remove what make and the tools have made; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

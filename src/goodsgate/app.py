@@ -11,13 +11,13 @@ from starlette.routing import Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from goodsgate.config import Config
-from goodsgate.engine import Engine
+from goodsgate.engine import Engine, Worker
 from goodsgate.engine.refusal import Refusal
-from goodsgate.faces import open_faces
+from goodsgate.faces import open_faces, open_schemas
 from goodsgate.faces.docs import Docs, Reading
 from goodsgate.faces.door import Door
-from goodsgate.faces.refusals import problem, refuse
-from goodsgate.faces.routes import REQUEST_ID, Endpoint
+from goodsgate.faces.refusals import refuse
+from goodsgate.faces.routes import REQUEST_ID, Endpoint, Wording, worded
 from goodsgate.faces.wire import guarded
 from goodsgate.observe import RequestIds, log_request, logger
 from goodsgate.store.contract import Store
@@ -48,6 +48,11 @@ def open_store(config: Config) -> Store:
     return SqliteStore(
         Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes
     )
+
+
+def create_worker(store: Store, config: Config, name: str | None = None) -> Worker:
+    """A worker that knows the schemas of every face."""
+    return Worker(store, config, name, schemas=open_schemas())
 
 
 def create_app(store: Store, engine: Engine, config: Config, *,
@@ -89,6 +94,8 @@ class Application:
             await self._live(receive, send)
             return
         began = time.perf_counter()
+        if scope["path"].startswith("//"):
+            scope = self._collapsed(scope)
         for quick in self._quick:
             answer = quick(scope)
             if answer is not None:
@@ -99,6 +106,12 @@ class Application:
                 self._seen(scope, answer.route, answer.status, request_id, began)
                 return
         await self._long_way(scope, receive, send, began)
+
+    def _collapsed(self, scope: Scope) -> Scope:
+        """A base URL that ends with a slash, put before a path: some protocols publish it so."""
+        path = f"/{scope['path'].lstrip('/')}"
+        mine = any(face.prefixes and path.startswith(face.prefixes) for face in self.faces)
+        return {**scope, "path": path} if mine else scope
 
     async def _long_way(self, scope: Scope, receive: Receive, send: Send, began: float) -> None:
         request_id = scope[REQUEST_ID] = self._ids.of(_given_id(scope))
@@ -117,13 +130,21 @@ class Application:
         try:
             await self.router(scope, receive, sending)
         except Refusal as refusal:
-            await _problem(refusal, request_id)(scope, receive, sending)
+            await self._refusal(refusal, scope)(scope, receive, sending)
         except Exception as fault:
             logger.error("fault at the door", exc_info=fault, extra={"request": request_id})
             if status:
                 raise
-            await _problem(refuse("internal_fault"), request_id)(scope, receive, sending)
+            await self._refusal(refuse("internal_fault"), scope)(scope, receive, sending)
         self._seen(scope, _route(scope), status or 499, request_id, began)
+
+    def _refusal(self, refusal: Refusal, scope: Scope) -> Response:
+        """As the face words it whose path it would be."""
+        wording: Wording = next(
+            (face.wording for face in self.faces if face.prefixes and scope["path"].startswith(face.prefixes)), worded
+        )
+        status, headers, body = wording(refusal, scope)
+        return Response(body, status_code=status, headers=headers)
 
     def _seen(self, scope: Scope, route: str, status: int, request_id: str, began: float) -> None:
         seconds = time.perf_counter() - began
@@ -149,11 +170,6 @@ def _route(scope: Scope) -> str:
     if isinstance(endpoint, Endpoint):
         return endpoint.template
     return "/docs" if scope["path"].startswith("/docs") else "none"
-
-
-def _problem(refusal: Refusal, request_id: str) -> Response:
-    status, headers, body = problem(refusal, request_id)
-    return Response(body, status_code=status, headers=headers)
 
 
 async def _nothing_here(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -1,15 +1,18 @@
 """Reference data and saved mappings, through the gate."""
 
 import json
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import click
 
 from goodsgate.cli.client import Gate, with_gate
+from goodsgate.cli.exits import Unusable
 from goodsgate.cli.source import Source, untold
 from goodsgate.cli.submit import FORMATS, map_pairs
 
-KINDS = ("brand", "category", "attribute", "location", "tax_rule", "hs_code")
+KINDS = ("department", "category", "brand", "template", "attribute", "hs_code", "tax_rule", "location")
 ALL_KINDS = (*KINDS, "currency", "country", "unit")
 
 
@@ -35,6 +38,33 @@ def load(*, gate: Gate, kind: str, file: str, replace: bool, format: str | None)
       goodsgate reference load brand brands.csv
       goodsgate reference load category categories.csv --replace
     """
+    _load(gate, kind, file, replace=replace, format=format)
+
+
+@reference.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--replace", is_flag=True, help="Remove entries of these kinds that the set does not hold.")
+@with_gate
+def starter(*, gate: Gate, folder: Path | None, replace: bool) -> None:
+    """Load a whole set in one go: departments, categories, brands, templates, attributes, codes, rules, locations.
+
+    Without FOLDER, a small set that comes with Goodsgate. A folder holds one file a kind, named after it: brand.csv,
+    category.ndjson …
+
+    \b
+    Examples:
+      goodsgate reference starter
+      goodsgate reference starter ./my-reference --replace
+    """
+    held = folder or Path(str(files("goodsgate.cli") / "starter"))
+    found = [(kind, path) for kind in KINDS for path in sorted(held.glob(f"{kind}.*")) if path.suffix != ".md"]
+    if not found:
+        raise Unusable(f"{folder} holds no file named after a kind: {', '.join(KINDS)}")
+    for kind, path in found:
+        _load(gate, kind, str(path), replace=replace, format=None)
+
+
+def _load(gate: Gate, kind: str, file: str, *, replace: bool, format: str | None) -> None:
     source = Source(file)
     params: dict[str, Any] = {"replace": "true"} if replace else {}
     if format or source.format:

@@ -69,7 +69,7 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     Example:
       goodsgate work --store /var/lib/goodsgate
     """
-    from goodsgate.engine.worker import Worker
+    from goodsgate import app
 
     stop = threading.Event()
 
@@ -83,7 +83,7 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     _log(config)
     store = open_store(config)
     try:
-        Worker(store, config, name or f"{socket.gethostname()}-{os.getpid()}").run(stop)
+        app.create_worker(store, config, name or f"{socket.gethostname()}-{os.getpid()}").run(stop)
     finally:
         store.close()
 

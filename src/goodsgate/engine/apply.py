@@ -12,7 +12,7 @@ from goodsgate.engine.check import Judged, digest_of
 from goodsgate.model.batch import RESULT_BYTE, Policy, Result, Treatment, Verb
 from goodsgate.model.catalogue import Delete, Held, Write, shown_key
 from goodsgate.model.issue import Issue, Severity, issue
-from goodsgate.rules import Checker
+from goodsgate.rules import Checker, SchemaChecker
 
 CREATED = RESULT_BYTE[Result.CREATED]
 UPDATED = RESULT_BYTE[Result.UPDATED]
@@ -41,7 +41,7 @@ class Shelf:
         return writes, deletes
 
 
-def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker, earlier: set[str]) -> bytearray:
+def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | SchemaChecker, earlier: set[str]) -> bytearray:
     """One result byte a record; issues found on the way join `judged.issues`.
 
     `whole` are the rules of a whole record, for what an update has merged; `earlier` are keys that portions of this
@@ -78,7 +78,7 @@ def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker, earli
     return results
 
 
-def _one(judged: Judged, at: int, key: str, *, verb: Verb, shelf: Shelf, whole: Checker) -> int:
+def _one(judged: Judged, at: int, key: str, *, verb: Verb, shelf: Shelf, whole: Checker | SchemaChecker) -> int:
     """A record whose verb or version needs a closer look."""
     version, was = judged.versions[at], shelf.held.get(key)
     exists = was is not None and was.hash is not None

@@ -1,6 +1,7 @@
 """Records of a stretch → documents, keys, hashes and issues."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 import xxhash
@@ -11,7 +12,7 @@ from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
 from goodsgate.model.issue import Issue
-from goodsgate.rules import Checker, Reference, checker
+from goodsgate.rules import Checker, Reference, Schema, SchemaChecker, Ties, checker
 from goodsgate.store.contract import Store
 
 REFERENCE_PAGE = 5_000
@@ -29,6 +30,8 @@ class Judged(msgspec.Struct, kw_only=True):
     hashes: list[bytes]
     issues: dict[int, list[Issue]]
     """Index → issues, errors or warnings."""
+    ties: list[Ties | None] | None = None
+    """What ties each record to items, where they are of a schema."""
 
     def refuses(self, at: int) -> bool:
         """Whether the record has an error."""
@@ -40,7 +43,7 @@ def digest_of(document: bytes) -> bytes:
     return xxhash.xxh3_128_digest(document)
 
 
-def judge(stretch: Stretch, shape: Shape, rules: Checker) -> Judged:
+def judge(stretch: Stretch, shape: Shape, rules: Checker | SchemaChecker) -> Judged:
     """Check every record of a stretch."""
     trims: dict[int, list[Issue]] = {}
     documents = shape.documents(stretch.lines, stretch.rows, trims)
@@ -60,7 +63,7 @@ def judge(stretch: Stretch, shape: Shape, rules: Checker) -> Judged:
             issues[at] = [_named(one, shape) for one in told]
     return Judged(
         documents=documents, keys=checked.keys, versions=checked.versions, verbs=checked.verbs,
-        hashes=[*map(digest_of, documents)], issues=issues,
+        hashes=[*map(digest_of, documents)], issues=issues, ties=checked.ties,
     )
 
 
@@ -72,32 +75,42 @@ def _named(one: Issue, shape: Shape) -> Issue:
 class Rules:
     """Compiled rules for each merchant, kind and policy, made again when the reference data changes."""
 
-    def __init__(self, store: Store, config: Config) -> None:
+    def __init__(self, store: Store, config: Config, schemas: Mapping[str, Schema]) -> None:
         self._store = store
         self._config = config
+        self._schemas = schemas
         self._references: dict[str, tuple[int, Reference]] = {}
-        self._checkers: dict[tuple[str, Kind, bytes], tuple[int, Checker]] = {}
+        self._checkers: dict[tuple[str, Kind, bytes], tuple[int, Checker | SchemaChecker]] = {}
 
-    def checker(self, merchant: str, kind: Kind, policy: Policy) -> Checker:
-        """The rules as the merchant's reference data now has them."""
+    def schema(self, policy: Policy) -> Schema:
+        """The schema that a policy names."""
+        return self._schemas[policy.schema]
+
+    def checker(self, merchant: str, kind: Kind, policy: Policy) -> Checker | SchemaChecker:
+        """The rules as the merchant's reference data now has them; raises KeyError for a schema nobody gave."""
         version = self._store.reference_version(merchant)
         name = (merchant, kind, msgspec.json.encode(policy))
         known = self._checkers.pop(name, None)
         if known is None or known[0] != version:
-            config = self._config
-            known = (version, checker(
-                kind, policy, self._reference(merchant, version), issues_per_record_max=config.issues_per_record_max,
-                depth_max=config.depth_max,
-            ))
+            known = (version, self._made(kind, policy, self._reference(merchant, version)))
         self._checkers[name] = known  # last in, so that the first is the one used longest ago
         if len(self._checkers) > CHECKERS_MAX:
             del self._checkers[next(iter(self._checkers))]
         return known[1]
 
+    def _made(self, kind: Kind, policy: Policy, reference: Reference) -> Checker | SchemaChecker:
+        most, depth = self._config.issues_per_record_max, self._config.depth_max
+        if policy.schema:
+            schema = self._schemas[policy.schema]
+            return SchemaChecker(schema, policy, reference, issues_per_record_max=most, depth_max=depth)
+        return checker(kind, policy, reference, issues_per_record_max=most, depth_max=depth)
+
     def _reference(self, merchant: str, version: int) -> Reference:
         known = self._references.pop(merchant, None)
         if known is None or known[0] != version:
-            known = (version, Reference.build({kind: self._entries(merchant, kind) for kind in REFERENCE_KINDS}))
+            known = (version, Reference.build(
+                {kind: self._entries(merchant, kind) for kind in REFERENCE_KINDS}, ask=partial(self._entries, merchant)
+            ))
         self._references[merchant] = known
         if len(self._references) > CHECKERS_MAX:
             del self._references[next(iter(self._references))]

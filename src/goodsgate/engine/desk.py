@@ -22,14 +22,14 @@ class Engine:
     def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
                packing: str = "identity", label: str = "", face: str = "", facts: dict[str, str] | None = None,
                idempotency_key: str | None = None, fingerprint_of: str = "",
-               answer: Callable[[Batch], bytes] | None = None) -> Submission:
-        """A new batch on its way in.
+               answer: Callable[[Batch], bytes] | None = None, id: str | None = None) -> Submission:
+        """A new batch on its way in; `id` is one like `new_id` makes, where somebody else must be able to derive it.
 
         `fingerprint_of` is what besides the body makes two submissions with one idempotency key the same; `answer`
         words the first answer, which is kept to be given again. Raises Refusal: key_malformed, key_in_use.
         """
         sent = NewBatch(
-            merchant=merchant, id=new_id(), kind=kind, collection=collection, policy=policy, format=format,
+            merchant=merchant, id=id or new_id(), kind=kind, collection=collection, policy=policy, format=format,
             packing=packing, label=label, face=face, facts=facts or {},
         )
         return Submission(

@@ -141,7 +141,9 @@ class Shape:
 
 def settle_shape(kind: Kind, policy: Policy, *, columns: list[str] | None, sample: Iterable[bytes],
                  ) -> tuple[Shape, list[Issue]]:
-    """The shape of a new batch, and what is to be said of its header."""
+    """The shape of a new batch, and what is to be said of its header; records of a schema keep their own names."""
+    if policy.schema:
+        return Shape(kind, {}, columns), []
     names = list(dict.fromkeys(columns)) if columns is not None else _member_names(sample)
     known = set(names)
     if columns is None:  # a dotted name reaches into a member; a column's dots are part of its name

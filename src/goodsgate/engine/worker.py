@@ -8,6 +8,7 @@ import gc
 import logging
 import threading
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -18,10 +19,12 @@ from goodsgate.engine.check import Judged, Rules, judge
 from goodsgate.engine.lease import Heartbeat
 from goodsgate.engine.opened import Opened
 from goodsgate.engine.source import Stretch
+from goodsgate.engine.tied import Moments, TiedShelf, apply_tied, load_shelf
 from goodsgate.model import crash
 from goodsgate.model.batch import Policy, Result, RoundKind, State, Treatment, Verb, Withheld, new_id
 from goodsgate.model.catalogue import Delete
 from goodsgate.model.issue import issue
+from goodsgate.rules import Schema
 from goodsgate.store.contract import Claim, LeaseLost, Portion, Retention, Store, StoreError, Swept, Work
 
 log = logging.getLogger(__name__)
@@ -42,11 +45,14 @@ FULL_PAUSE_SECONDS = 1.0
 class Worker:
     """One sequential worker over a store."""
 
-    def __init__(self, store: Store, config: Config, name: str | None = None) -> None:
+    def __init__(self, store: Store, config: Config, name: str | None = None, *,
+                 schemas: Mapping[str, Schema] | None = None) -> None:
+        """`schemas` are those that policies may name."""
         self._store = store
         self._config = config
         self.name = name or f"worker-{new_id()[:12]}"
-        self._rules = Rules(store, config)
+        self._rules = Rules(store, config, schemas or {})
+        self._moments = Moments()
         self._kept: dict[tuple[str, str, int], Opened] = {}
         self._faults: dict[tuple[str, str, int], int] = {}
         self._stop = threading.Event()
@@ -193,7 +199,7 @@ class Worker:
         judged = self._judge(opened, stretch)
         numbers = portions.claim_numbers(stretch, judged, work)
         keys = list(dict.fromkeys(key for key in judged.keys if key is not None))
-        shelf = self._shelf(work, keys, documents=_updates(work.policy, judged))
+        shelf = self._shelf(work, keys, [judged], documents=_updates(work.policy, judged))
         earlier: set[str] = set()
         if work.portions and work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Treatment.OFF:
             earlier = self._store.seen(work, keys)
@@ -206,11 +212,21 @@ class Worker:
 
     def _applied(self, work: Work, stretch: Stretch, judged: Judged, *, numbers: list[int], shelf: Shelf,
                  earlier: set[str]) -> Portion:
-        whole = self._rules.checker(work.merchant, work.kind, msgspec.structs.replace(work.policy, verb=Verb.UPSERT))
-        results = apply(judged, shelf, work.policy, whole=whole, earlier=earlier)
+        policy = msgspec.structs.replace(work.policy, verb=Verb.UPSERT)
+        if isinstance(shelf, TiedShelf):
+            schema = self._rules.schema(work.policy)
+            if schema.whole:
+                policy = msgspec.structs.replace(policy, schema=schema.whole)
+            whole = self._rules.checker(work.merchant, work.kind, policy)
+            results = apply_tied(judged, shelf, work.policy.verb, tied=schema.tied, whole=whole, moments=self._moments)
+        else:
+            whole = self._rules.checker(work.merchant, work.kind, policy)
+            results = apply(judged, shelf, work.policy, whole=whole, earlier=earlier)
         return portions.build(work, stretch, judged, results, numbers=numbers, shelf=shelf)
 
-    def _shelf(self, work: Work, keys: list[str], *, documents: bool) -> Shelf:
+    def _shelf(self, work: Work, keys: list[str], judged: list[Judged], *, documents: bool) -> Shelf:
+        if work.policy.schema:
+            return load_shelf(self._store, work, keys, judged)
         held = self._store.held(work.merchant, work.kind, work.collection, keys, documents=documents)
         fresh = [key for key in keys if key not in held]
         twins = self._store.twins(work.merchant, work.kind, work.collection, fresh) if fresh else {}
@@ -252,6 +268,8 @@ class Worker:
         for work in claim.works:
             if work.cancelling or work.policy.mode == "full" or work.round_kind is not RoundKind.SUBMISSION:
                 break
+            if bool(work.policy.schema) != bool(claim.works[0].policy.schema):
+                break  # the two know other things of what is held
             opened = Opened(self._store, self._config, work)
             stretch = opened.take()
             if stretch is None or not opened.exhausted:
@@ -265,7 +283,8 @@ class Worker:
             mine = [one for one in ready if one[0].work.collection == collection]
             keys = list(dict.fromkeys(key for _, _, judged in mine for key in judged.keys if key is not None))
             documents = any(_updates(opened.work.policy, judged) for opened, _, judged in mine)
-            shelves[collection] = self._shelf(mine[0][0].work, keys, documents=documents)
+            judgements = [judged for _, _, judged in mine]
+            shelves[collection] = self._shelf(mine[0][0].work, keys, judgements, documents=documents)
         grouped = []
         for opened, stretch, judged in ready:
             work = opened.work

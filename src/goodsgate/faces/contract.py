@@ -33,6 +33,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """A path parameter that takes the rest of the path."""
     refusal: str = "not_found"
     """How a path is answered whose parameter does not fit."""
+    required: bool = False
+    """Of a query."""
 
     def read(self, text: str) -> object:
         """Turn the text of a request into a value; raises ValueError with what is expected."""
@@ -46,8 +48,19 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
                 return text == "true"
             case "integer" | "number" as kind:
                 return _number(text, schema, whole=kind == "integer")
+            case "array":
+                return self._entries(text)
             case _:
                 return _text(text, schema)
+
+
+    def _entries(self, text: str) -> list[object]:
+        """Values with commas between them; those that are empty are passed over."""
+        parts = [part for part in (piece.strip() for piece in text.split(",")) if part]
+        if len(parts) > self.schema["maxItems"]:
+            raise ValueError(f"at most {self.schema['maxItems']} values")
+        one = Parameter(name=self.name, schema=self.schema["items"])
+        return [one.read(part) for part in parts]
 
 
 def _number(text: str, schema: dict[str, Any], *, whole: bool) -> int | float:
@@ -86,24 +99,33 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """What a key must have; None for everyone."""
     parameters: dict[str, Parameter]
     """Those of the query."""
+    ignores: bool = False
+    """Whether parameters that the contract does not know are passed over."""
 
     def query(self, query_string: bytes) -> dict[str, Any]:
         """Values of all parameters, defaults filled in; None for those that have none. Raises parameter_invalid."""
         values: dict[str, Any] = {name: parameter.schema.get("default") for name, parameter in self.parameters.items()}
-        if not query_string:
-            return values
         try:
             given = parse_qsl(
                 query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX
             )
         except ValueError as fault:
             raise Refusal("parameter_invalid", "The query cannot be read; is it UTF-8, percent-encoded?") from fault
-        seen = set()
+        texts: dict[str, str] = {}
         for name, text in given:
-            if name in seen:
+            parameter = self.parameters.get(name)
+            if parameter is None and self.ignores:
+                continue
+            if name not in texts:
+                texts[name] = text
+            elif parameter is not None and parameter.schema["type"] == "array":
+                texts[name] = f"{texts[name]},{text}"
+            else:
                 raise Refusal("parameter_invalid", f"The parameter {name} is given twice.", parameter=name)
-            seen.add(name)
-            values[name] = self._value(name, text)
+        values.update((name, self._value(name, text)) for name, text in texts.items())
+        for name, parameter in self.parameters.items():
+            if parameter.required and name not in texts:
+                raise Refusal("parameter_invalid", f"The parameter {name} is missing.", parameter=name)
         return values
 
     def _value(self, name: str, text: str) -> object:
@@ -176,10 +198,30 @@ class Contract:
             node = found
         return node
 
+    def _whole(self, node: Any) -> Any:
+        """The node with all references in it resolved; it must not refer to itself."""
+        found = self.resolved(node)
+        if isinstance(found, dict):
+            return {name: self._whole(inner) for name, inner in found.items()}
+        return [self._whole(inner) for inner in found] if isinstance(found, list) else found
+
+    def records(self, face: str) -> dict[str, dict[str, Any]]:
+        """``face/Component`` → schema of the records that are held to it while they are worked."""
+        schemas: dict[str, dict[str, Any]] = self.document.get("components", {}).get("schemas", {})
+        return {f"{face}/{name}": self._record(face, node) for name, node in schemas.items() if "x-record" in node}
+
+    def _record(self, face: str, node: dict[str, Any]) -> dict[str, Any]:
+        """Where its ties refer to another schema, they name it."""
+        ties = {
+            word: f"{face}/{told['$ref'].rpartition('/')[2]}" if isinstance(told, dict) and "$ref" in told else told
+            for word, told in node["x-record"].items()
+        }
+        return {**self._whole({name: inner for name, inner in node.items() if name != "x-record"}), "x-record": ties}
+
     def _parameter(self, node: dict[str, Any]) -> Parameter:
         return Parameter(
-            name=node["name"], schema=self.resolved(node["schema"]), slashes=node.get("x-slashes", False),
-            refusal=node.get("x-refusal", "not_found"),
+            name=node["name"], schema=self._whole(node["schema"]), slashes=node.get("x-slashes", False),
+            refusal=node.get("x-refusal", "not_found"), required=node["in"] == "query" and node.get("required", False),
         )
 
     def _path(self, template: str, node: dict[str, Any]) -> Path:
@@ -198,4 +240,5 @@ class Contract:
         return Operation(
             id=node["operationId"], method=method.upper(), scope=scopes[0] if scopes else None,
             parameters={each["name"]: self._parameter(each) for each in own if each["in"] == "query"},
+            ignores=self.document.get("x-unknown-parameters") == "ignored",
         )

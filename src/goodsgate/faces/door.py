@@ -58,9 +58,8 @@ class Door:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     # -- who is calling ---------------------------------------------------------------------------------------------
-    async def caller(self, request: Request, *, scope: str) -> Caller:
-        """Whoever's key the request carries, if it has the scope; raises unauthorized or forbidden."""
-        secret = secret_of(dict(request.scope["headers"]))
+    async def caller(self, secret: bytes | None, *, scope: str) -> Caller:
+        """Whoever's secret it is, if the key has the scope; raises unauthorized or forbidden."""
         if secret is None:
             raise refuse("unauthorized")
         caller = self.keyring.cached(secret) or await self.hop(self.keyring.caller, secret)

@@ -17,12 +17,14 @@ from starlette.types import Message, Receive, Scope, Send
 from goodsgate.auth import Caller
 from goodsgate.engine.refusal import Refusal
 from goodsgate.faces.contract import Contract, Operation, Path
-from goodsgate.faces.door import Body, Door
+from goodsgate.faces.door import Body, Door, secret_of
 from goodsgate.faces.refusals import problem, refuse
 from goodsgate.store.contract import StoreBusy, StoreFull
 
 REQUEST_ID = "goodsgate.request"
 """Where a scope holds its request id."""
+CALLER = "goodsgate.caller"
+"""Where a scope holds who is calling, once that is known."""
 LINGER_BYTES = 4 * 1024**2
 LINGER_SECONDS = 2.0
 """What is still read of a refused body, so that the client gets to see the refusal."""
@@ -58,8 +60,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Handler = Callable[[Call], Awaitable[Response]]
-Wording = Callable[[Refusal, str], tuple[int, dict[str, str], bytes]]
-"""Refusal and request id → status, headers, body."""
+Wording = Callable[[Refusal, Scope], tuple[int, dict[str, str], bytes]]
+"""Refusal and request → status, headers, body."""
+
+
+def worded(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str], bytes]:
+    """As a problem document."""
+    return problem(refusal, scope[REQUEST_ID])
 
 
 class Face(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +77,11 @@ class Face(msgspec.Struct, frozen=True, kw_only=True):
     contract: Contract
     handlers: Mapping[str, Handler]
     """Operation id → what answers it; exactly the contract's operations."""
-    wording: Wording = problem
+    wording: Wording = worded
+    secret_of: Callable[[Mapping[bytes, bytes]], bytes | None] = secret_of
+    """Where a request's headers carry who is calling."""
+    prefixes: tuple[str, ...] = ()
+    """Paths of which nobody else knows; what is not found below them is this face's to say."""
     quick: Callable[[Scope], "Quick | None"] | None = None
     """Answers from memory, ahead of everything else; None if it cannot."""
 
@@ -100,7 +111,9 @@ class Endpoint:
         self.template = path.template
         self._path = path
         self._door = door
+        self.face = face.name
         self._wording = face.wording
+        self._secret_of = face.secret_of
         self.handlers = {operation.id: face.handlers[operation.id] for operation in path.operations.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,7 +137,9 @@ class Endpoint:
             if method == "OPTIONS":
                 return Response(status_code=204, headers={"allow": self._path.allow})
             raise refuse("method_not_allowed", allow=self._path.allow)
-        caller = await self._door.caller(request, scope=operation.scope) if operation.scope else None
+        secret = self._secret_of(dict(request.scope["headers"])) if operation.scope else None
+        caller = await self._door.caller(secret, scope=operation.scope) if operation.scope else None
+        request.scope[CALLER] = caller
         query = operation.query(request.scope["query_string"])
         path = self._path.values(request.path_params)
         merchant = await self._door.merchant(request, caller) if caller is not None else ""
@@ -144,7 +159,7 @@ class Endpoint:
             case _:
                 log.error("fault in %s", self.template, exc_info=fault, extra={"request": scope[REQUEST_ID]})
                 refusal = refuse("internal_fault")
-        status, headers, body = self._wording(refusal, scope[REQUEST_ID])
+        status, headers, body = self._wording(refusal, scope)
         return Response(body, status_code=status, headers=headers)
 
 

@@ -100,6 +100,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str | None = None
     """ISO 4217 code of prices that name none."""
     decimal: Literal["point", "comma"] = "point"
+    schema: str = ""
+    """Name of the schema that records are held to; empty where they are in our own field names."""
+    location: str | None = None
+    """The only location that records of a schema may speak of."""
     mapping: dict[str, list[str]] = {}
     """Submitter's column or member → our fields; an empty list leaves the column out of checks (it is still kept)."""
 

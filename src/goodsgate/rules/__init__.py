@@ -2,10 +2,17 @@
 
 Start with `record`, which applies every rule to one decoded record. `checker` is what the engine calls: it lets
 spotless records pass by a typed decode (`forms`) and a few cheap looks (`spotless`), and sends all others to `record`.
+Records in another vocabulary are held to a `schema`, which a face gives as data; `ties` tie them to items.
 """
 
 from goodsgate.rules.checker import Checked, Checker, checker
 from goodsgate.rules.library import LIBRARY_KINDS, library_entries
 from goodsgate.rules.reference import Reference
+from goodsgate.rules.schema import Schema
+from goodsgate.rules.schema_checker import SchemaChecker
+from goodsgate.rules.ties import Placed, Tied, Ties
 
-__all__ = ["LIBRARY_KINDS", "Checked", "Checker", "Reference", "checker", "library_entries"]
+__all__ = [
+    "LIBRARY_KINDS", "Checked", "Checker", "Placed", "Reference", "Schema", "SchemaChecker", "Tied", "Ties", "checker",
+    "library_entries",
+]

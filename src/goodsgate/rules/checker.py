@@ -20,6 +20,7 @@ from goodsgate.rules.reference import Reference
 from goodsgate.rules.spotless import Looks, PriceLooks, StockLooks, is_dirty
 from goodsgate.rules.spotless_product import ProductLooks
 from goodsgate.rules.terms import terms_of
+from goodsgate.rules.ties import Ties
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class Checked(msgspec.Struct):
     """What the records themselves ask for; None if none of them does."""
     issues: dict[int, list[Issue]]
     """Index → errors and warnings; an index that is absent is spotless."""
+    ties: list[Ties | None] | None = None
+    """What ties each record to items, where they are of a schema; None for one that cannot be read."""
 
 
 class Checker:
@@ -128,7 +131,7 @@ class Checker:
             told = [issue("internal_fault", value=name)]
         checked.keys.append(key)
         if told:
-            checked.issues[at] = self._cut(told)
+            checked.issues[at] = cut_issues(told, self._issues_max)
 
     def _verb_of(self, record: Record, told: list[Issue], at: int, checked: Checked) -> Verb:
         named = record.get("_verb")
@@ -140,12 +143,13 @@ class Checker:
         _note_verb(checked, at, _VERBS[named])
         return _VERBS[named]
 
-    def _cut(self, told: list[Issue]) -> list[Issue]:
-        most = self._issues_max
-        if len(told) <= most:
-            return told
-        kept = sorted(told, key=lambda one: one.severity)[: max(1, most - 1)]  # errors first, else in their order
-        return [*kept, issue("issues_cut", value=len(told), expected=f"at most {most}")][:most]
+
+def cut_issues(told: list[Issue], most: int) -> list[Issue]:
+    """At most so many, errors before warnings, the last saying that there were more."""
+    if len(told) <= most:
+        return told
+    kept = sorted(told, key=lambda one: one.severity)[: max(1, most - 1)]  # errors first, else in their order
+    return [*kept, issue("issues_cut", value=len(told), expected=f"at most {most}")][:most]
 
 
 def checker(

@@ -1,6 +1,6 @@
 """A merchant's reference data, compiled once for many records."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, Self
 
 import msgspec
@@ -38,6 +38,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Demands = Mapping[str, Demand]
+Ask = Callable[[str], Iterable[Entry]]
 NO_DEMANDS: Demands = {}
 
 
@@ -47,6 +48,7 @@ class Reference:
     def __init__(
         self, *, brand: Names | None, category: Names | None, location: Names | None, tax_rule: Names | None,
         hs_code: Names | None, parents: Mapping[str, str], demands: Mapping[str, dict[str, Demand]],
+        ask: Ask,
     ) -> None:
         self.brand = brand
         self.category = category
@@ -56,10 +58,16 @@ class Reference:
         self._parents = parents
         self._own = demands
         self._inherited: dict[str, Demands] = {}
+        self._ask = ask
+        self._entries: dict[str, dict[str, Entry]] = {}
+        self._listed: dict[tuple[str, tuple[str, ...], int | None], Names | None] = {}
 
     @classmethod
-    def build(cls, entries: Mapping[str, Iterable[Entry]]) -> Self:
-        """Compile the entries of each kind; kinds that are absent or empty are not checked."""
+    def build(cls, entries: Mapping[str, Iterable[Entry]], *, ask: Ask | None = None) -> Self:
+        """Compile the entries of each kind; kinds that are absent or empty are not checked.
+
+        `ask` gives the entries of a kind once more, for `listed`.
+        """
         listed = {kind: list(rows) for kind, rows in entries.items()}
         categories = listed.get("category", [])
         category = _categories(categories) if categories else None
@@ -71,7 +79,25 @@ class Reference:
             hs_code=_coded(listed.get("hs_code", [])),
             parents={entry.code: entry.parent for entry in categories if entry.parent},
             demands=_demands(listed.get("attribute", []), category),
+            ask=ask or (lambda kind: listed.get(kind, [])),
         )
+
+    def listed(self, kind: str, *, by: tuple[str, ...], level: int | None = None) -> Names | None:
+        """Entries of a kind by these of ``code``, ``name`` and ``number``; of a tree only those of a level, from 1.
+
+        None if there are none. Compiled when first asked for.
+        """
+        asked = (kind, by, level)
+        if asked not in self._listed:
+            self._listed[asked] = _listed([*self._ask(kind)], by, level)
+        return self._listed[asked]
+
+    def entry(self, kind: str, text: str) -> Entry | None:
+        """The entry of a kind that has this name, or this code."""
+        if kind not in self._entries:
+            named = {entry.code: entry for entry in self._ask(kind)}
+            self._entries[kind] = named | {entry.name: entry for entry in named.values() if entry.name}
+        return self._entries[kind].get(text)
 
     def demands(self, category: str | None) -> Demands:
         """By attribute, what a category (by code or path) and its ancestors ask; the nearest generation wins."""
@@ -99,6 +125,31 @@ class Reference:
             inherited = {**self._own.get(code, {}), **inherited}
             code = self._parents.get(code)
         return {**self._own.get(EVERY_CATEGORY, {}), **inherited}
+
+
+def _listed(entries: list[Entry], by: tuple[str, ...], level: int | None) -> Names | None:
+    if not entries:
+        return None
+    if level is not None:
+        parents = {entry.code: entry.parent for entry in entries}
+        entries = [entry for entry in entries if level_of(entry, parents) == level]
+    codes: dict[str, str] = {}
+    for entry in entries:
+        spellings = {"code": entry.code, "name": entry.name or entry.code, "number": str(entry.number)}
+        for way in by:
+            codes.setdefault(spellings[way], entry.code)
+    return Names(codes)
+
+
+def level_of(entry: Entry, parents: Mapping[str, str | None]) -> int:
+    """Of a tree's entry, from 1: what it says itself, or else how many are above it, and one."""
+    told = entry.data.get("level")
+    if isinstance(told, int) or (isinstance(told, str) and told.isdecimal()):
+        return int(told)
+    level, above = 1, entry.parent
+    while above is not None and level < DEPTH_MAX:
+        level, above = level + 1, parents.get(above)
+    return level
 
 
 def _named(entries: list[Entry]) -> Names | None:

@@ -20,6 +20,8 @@ class Terms(msgspec.Struct, frozen=True):
     """Severity of what a look-up does not find; None: do not look."""
     currency: str | None = None
     """Of prices that name none."""
+    location: str | None = None
+    """The only one that records may speak of."""
     comma: bool = False
     """Whether prices write their decimals behind a comma."""
     calm: bool = False
@@ -34,7 +36,9 @@ Rule = Callable[[object, str, Terms, Found], None]
 def terms_of(policy: Policy, reference: Reference) -> Terms:
     """The terms of one submission."""
     doubt: dict[Treatment, Severity] = {Treatment.REFUSE: "error", Treatment.WARN: "warning"}
-    return Terms(reference, doubt.get(policy.references), policy.currency, policy.decimal == "comma")
+    return Terms(
+        reference, doubt.get(policy.references), policy.currency, policy.location, comma=policy.decimal == "comma"
+    )
 
 
 def pointer(path: str, member: str) -> str:

@@ -1,0 +1,305 @@
+"""Records of a schema against what is held: found by marks, merged, kept unique; one after the other, as in `apply`.
+
+A portion's marks are looked up once. From then on the shelf knows who has which, and keeps count while records are
+applied, so that each record sees what those before it did.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from goodsgate.engine.apply import CREATED, DELETED, REJECTED, UNCHANGED, UPDATED, Shelf
+from goodsgate.engine.check import Judged, digest_of
+from goodsgate.engine.merging import decode_members, merge_tied, plain, without_entries
+from goodsgate.model.batch import Kind, Verb
+from goodsgate.model.catalogue import Delete, Entry, Held, Mark, Write, shown_key
+from goodsgate.model.issue import Issue, issue
+from goodsgate.rules import Checker, Placed, SchemaChecker, Tied, Ties
+from goodsgate.store.contract import Store, Work
+
+MADE, CHANGED = "made", "changed"
+"""Marks of dated items: 16 digits, microseconds since 1970, no two alike."""
+
+
+class Moments:
+    """Times that grow from record to record."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self) -> str:
+        """The time in microseconds, or one more than last time."""
+        self._last = max(self._last + 1, time.time_ns() // 1000)
+        return f"{self._last:016d}"
+
+
+class TiedShelf(Shelf):
+    """What is held, by key and by mark."""
+
+    def __init__(self, held: dict[str, Held], owners: dict[Mark, set[str]], known: set[tuple[Kind, Mark]]) -> None:
+        super().__init__(held, {})
+        self._owners = owners
+        self.known = known
+        """Of the marks that records need elsewhere, those that somebody has."""
+
+    def owners(self, mark: Mark) -> set[str]:
+        """Keys of the items that have it now."""
+        return self._owners.get(mark, set())
+
+    def live(self, key: str) -> Held | None:
+        """What is held under the key, if it is no tombstone."""
+        was = self.held.get(key)
+        return was if was is not None and was.hash is not None else None
+
+    def members(self, key: str) -> dict[str, object]:
+        """The document, decoded."""
+        was = self.held[key]
+        return plain(was.document or b"{}")
+
+    def put(self, key: str, document: bytes, digest: bytes, marks: Iterable[Mark]) -> None:
+        """Hold a document from now on."""
+        was = self.held.get(key)
+        version = was.version if was is not None else None
+        kept = tuple(dict.fromkeys(marks))
+        self._remark(key, kept)
+        self.held[key] = Held(digest, version, document, kept)
+        self.writes[key] = Write(key, digest, document, version, kept)
+        self.deletes.pop(key, None)
+
+    def drop(self, key: str) -> None:
+        """Hold nothing under the key any more."""
+        self._remark(key, ())
+        self.held[key] = Held(None, None)
+        self.writes.pop(key, None)
+        self.deletes[key] = Delete(key, None)
+
+    def _remark(self, key: str, marks: tuple[Mark, ...]) -> None:
+        was = self.held.get(key)
+        for mark in was.marks if was is not None else ():
+            self._owners.get(mark, set()).discard(key)
+        for mark in marks:
+            self._owners.setdefault(mark, set()).add(key)
+
+
+def load_shelf(store: Store, work: Work, keys: Sequence[str], judged: Sequence[Judged]) -> TiedShelf:
+    """All that the records of some stretches could touch."""
+    ties = [one for told in judged for one in told.ties or () if one is not None]
+    asked = {mark for one in ties for mark, _ in one.marks}
+    asked.update(mark for one in ties for finds in one.finds for mark, _ in finds)
+    found = store.marked(work.merchant, work.kind, work.collection, [*asked]) if asked else {}
+    wanted = dict.fromkeys([*keys, *(key for owners in found.values() for key in owners)])
+    held = store.held(work.merchant, work.kind, work.collection, [*wanted], documents=True)
+    needs: dict[Kind, set[Mark]] = {}
+    for one in ties:
+        for kind, mark, _ in one.needs:
+            needs.setdefault(kind, set()).add(mark)
+    known = {
+        (kind, mark) for kind, marks in needs.items()
+        for mark in store.marked(work.merchant, kind, work.collection, [*marks])
+    }
+    return TiedShelf(held, {mark: set(owners) for mark, owners in found.items()}, known)
+
+
+def apply_tied(judged: Judged, shelf: TiedShelf, verb: Verb, *, tied: Tied, whole: Checker | SchemaChecker,
+               moments: Moments) -> bytearray:
+    """One result byte a record; issues found on the way join `judged.issues`, keys that were found `judged.keys`.
+
+    `whole` are the rules of what an update has merged.
+    """
+    one = _One(judged, shelf, tied=tied, whole=whole, moments=moments)
+    work = {Verb.CREATE: one.create, Verb.UPDATE: one.update, Verb.DELETE: one.delete, Verb.UPSERT: one.upsert}[verb]
+    results = bytearray(len(judged.documents))
+    for at, ties in enumerate(judged.ties or ()):
+        results[at] = REJECTED if ties is None else work(at, ties)
+    return results
+
+
+class _One:
+    """One record after the other of a stretch."""
+
+    def __init__(self, judged: Judged, shelf: TiedShelf, *, tied: Tied, whole: Checker | SchemaChecker,
+                 moments: Moments) -> None:
+        self._judged = judged
+        self._shelf = shelf
+        self._tied = tied
+        self._whole = whole
+        self._moments = moments
+
+    def upsert(self, at: int, ties: Ties) -> int:
+        """Replace or make; what it needs must be held."""
+        key = self._judged.keys[at]
+        told = [
+            issue("item_missing", path, value=mark[1]) for kind, mark, path in ties.needs
+            if (kind, mark) not in self._shelf.known
+        ]
+        if key is None or self._refused(at, told):
+            return REJECTED
+        return self._put(at, key, self._judged.documents[at], ties.marks)
+
+    def create(self, at: int, ties: Ties) -> int:
+        """Make what is not held; every mark that must be unique and is not gets an issue."""
+        key = self._judged.keys[at]
+        told: list[Issue] = []
+        if key is not None and self._shelf.live(key) is not None:
+            told.append(issue("key_held", self._tied.path, value=shown_key(key)))
+        told += self._collisions(ties.marks, plain_or_empty(self._judged.documents[at], ties), own=None)
+        if key is None or self._refused(at, told):
+            return REJECTED
+        return self._put(at, key, self._judged.documents[at], ties.marks)
+
+    def update(self, at: int, ties: Ties) -> int:
+        """Merge into what is found; the whole must obey the rules."""
+        found = self._found(at, ties)
+        if found is None:
+            return REJECTED
+        was = self._shelf.held[found]
+        document = merge_tied(was.document or b"{}", self._judged.documents[at], self._tied)
+        told = self._whole.check([document])
+        marks = self._tied.marks(plain(document))
+        issues = [*told.issues.get(0, ()), *self._collisions(marks, plain(document), own=found)]
+        if self._refused(at, issues):
+            return REJECTED
+        return self._put(at, found, document, marks)
+
+    def delete(self, at: int, ties: Ties) -> int:
+        """The item, or entries of one of its lists; the last entry takes the item with it."""
+        found = self._found(at, ties)
+        if found is None:
+            return REJECTED
+        member = self._tied.removes
+        patch = decode_members(self._judged.documents[at])
+        if member is None or bytes(patch.get(member, b"null")) == b"null":
+            self._shelf.drop(found)
+            return DELETED
+        document, unknown = without_entries(
+            self._shelf.held[found].document or b"{}", patch[member], member, self._tied.entries[member]
+        )
+        if self._refused(at, [issue("entry_unknown", path, value=value) for path, value in unknown]):
+            return REJECTED
+        if document is None:
+            self._shelf.drop(found)
+            return DELETED
+        return self._put(at, found, document, self._tied.marks(plain(document)))
+
+    # -- what all of them do ------------------------------------------------------------------------------------------
+
+    def _put(self, at: int, key: str, document: bytes, marks: Iterable[Placed]) -> int:
+        was = self._shelf.live(key)
+        untouched = was is not None and document is self._judged.documents[at]
+        digest = self._judged.hashes[at] if untouched or was is None else digest_of(document)
+        if was is not None and was.hash == digest:
+            return UNCHANGED
+        held = [mark for mark, _ in marks]
+        if self._tied.dated:
+            now = self._moments.next()
+            made = next((mark for mark in was.marks if mark[0] == MADE), None) if was is not None else None
+            held += [made or (MADE, now), (CHANGED, now)]
+        self._shelf.put(key, document, digest, held)
+        return CREATED if was is None else UPDATED
+
+    def _refused(self, at: int, told: list[Issue]) -> bool:
+        """Note issues; whether the record has an error."""
+        if told:
+            self._judged.issues.setdefault(at, []).extend(told)
+        return at in self._judged.issues and self._judged.refuses(at)
+
+    def _collisions(self, marks: Iterable[Placed], record: dict[str, object], *, own: str | None) -> list[Issue]:
+        """An issue for each unique mark that another item has."""
+        told = []
+        for mark, path in marks:
+            within = self._tied.unique(mark[0])
+            if within is None:
+                continue
+            others = self._shelf.owners(mark) - {own}
+            if any(self._agree(other, record, within) for other in others):
+                told.append(issue("value_held", path, value=mark[1]))
+        return told
+
+    def _agree(self, key: str, record: dict[str, object], within: Sequence[str]) -> bool:
+        """Whether an item has what the record has in these members."""
+        return not within or all(self._shelf.members(key).get(name) == record.get(name) for name in within)
+
+    def _found(self, at: int, ties: Ties) -> str | None:
+        """Key of the one item that the record means, if nothing is wrong with what it says of it."""
+        record = plain_or_empty(self._judged.documents[at], ties)
+        key = self._judged.keys[at]
+        told: list[Issue] = []
+        if key is None or self._shelf.live(key) is None:
+            key = self._found_by_marks(ties, record, key, told)
+        if key is not None:
+            self._judged.keys[at] = key
+            told += self._fixed(record, self._shelf.members(key))
+        return None if self._refused(at, told) else key
+
+    def _found_by_marks(self, ties: Ties, record: dict[str, object], key: str | None, told: list[Issue]) -> str | None:
+        first: Placed | None = None if key is None else (("", shown_key(key) or ""), self._tied.path)
+        for finds in ties.finds:
+            owners = {
+                owner for mark, _ in finds for owner in self._shelf.owners(mark)
+                if self._agree(owner, record, [name for name in self._tied.unique(mark[0]) or () if record.get(name)])
+            }
+            first = first or (finds[0] if finds else None)
+            if len(owners) == 1:
+                return owners.pop()
+            if owners:
+                told.append(issue("item_ambiguous", finds[0][1], value=finds[0][0][1]))
+                return None
+        if first is None:
+            names = [*self._tied.key, *(maker.steps[-1] for makers in self._tied.finds for maker in makers)]
+            told.append(issue("item_unnamed", self._tied.path, expected=" or ".join(dict.fromkeys(names))))
+        else:
+            told.append(issue("item_missing", first[1], value=first[0][1]))
+        return None
+
+    def _fixed(self, record: dict[str, object], held: dict[str, object]) -> list[Issue]:
+        """An issue for each member that is not what the item has and cannot be another."""
+        told = []
+        for name in self._tied.fixed:
+            value = record.get(name)
+            wanted = self._wanted(name, held)
+            if value is not None and wanted and _text(value) not in wanted:
+                told.append(issue("field_fixed", f"/{name}", value=value, expected=wanted[0]))
+        for member, entries in self._tied.entries.items():
+            told += self._kept(member, entries.keeps, record, held)
+        return told
+
+    def _wanted(self, name: str, held: dict[str, object]) -> list[str]:
+        """What a fixed member may say; nothing if it cannot be known."""
+        numbered = self._tied.numbers.get(name)
+        if numbered is None or not isinstance(self._whole, SchemaChecker):
+            return [_text(held[name])] if held.get(name) is not None else []
+        entry: Entry | None = self._whole.reference.entry(numbered["kind"], _text(held.get(numbered["of"])))
+        return [str(entry.number), entry.code] if entry is not None else []
+
+    def _kept(self, member: str, keeps: Sequence[str], record: dict[str, object], held: dict[str, object],
+              ) -> list[Issue]:
+        """An issue for each entry whose marks are not those that the held entry has."""
+        told = []
+        entries = self._tied.entries[member]
+        by_name = {entries.name_of(entry): entry for entry in _list(held.get(member))}
+        for at, entry in enumerate(_list(record.get(member))):
+            before = by_name.get(entries.name_of(entry))
+            for name in keeps if before is not None else ():
+                maker = self._tied.makers[name]
+                was = [mark[1] for mark, _ in maker.of({member: [before]})]
+                now = [(mark[1], path) for mark, path in maker.of({member: [entry]})]
+                for value, path in now:
+                    if was and value not in was:
+                        own = path.replace(f"/{member}/0", f"/{member}/{at}", 1)
+                        told.append(issue("field_fixed", own, value=value, expected=was[0]))
+        return told
+
+
+def plain_or_empty(document: bytes, ties: Ties) -> dict[str, object]:
+    """The record, decoded, where anything but its key matters."""
+    return plain(document) if ties.marks or ties.finds else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+

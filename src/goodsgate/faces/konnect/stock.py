@@ -1,0 +1,107 @@
+"""Prices and stock: through the same lanes as everything, and answered when they have been worked."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from goodsgate.faces.door import Door
+from goodsgate.faces.konnect.answers import answer, meta
+from goodsgate.faces.konnect.bodies import hand_in, parts, read_body
+from goodsgate.faces.konnect.failures import Failure, failures, message_of
+from goodsgate.faces.konnect.guesses import COLLECTION, SYNCHRONOUS_SECONDS_MAX, location_of
+from goodsgate.faces.konnect.traces import new_batch, object_id
+from goodsgate.faces.refusals import refuse
+from goodsgate.faces.routes import Call, Handler
+from goodsgate.faces.watching import Documents
+from goodsgate.model.batch import ENDED, Batch, Kind, Policy, State, Treatment
+
+RECORDS_MAX = 500
+CREDIT_NOTE = "credit notes are taken by POST /oms/v3/shipment/invoiceUpdate"
+
+
+class Worked(msgspec.Struct, frozen=True):
+    """What became of a batch, for the answer."""
+
+    errors: list[dict[str, Any]]
+    failed: int
+    ended: bool
+
+
+class Stock:
+    """Handlers of PUT price and PUT inventory."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._documents = Documents(door.pulse, self._make)
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {"update_prices": self.prices, "update_inventory": self.inventory}
+
+    async def prices(self, call: Call) -> Response:
+        """PUT /ims/v3/price."""
+        return await self._update(call, Kind.PRICE, "konnect/PriceRecord")
+
+    async def inventory(self, call: Call) -> Response:
+        """PUT /ims/v3/inventory."""
+        return await self._update(call, Kind.STOCK, "konnect/StockRecord")
+
+    async def _update(self, call: Call, kind: Kind, schema: str) -> Response:
+        records = parts(await read_body(call, self._door), member="request body")
+        if not records:
+            raise refuse("body_invalid", "The request body must be a non-empty array.")
+        if len(records) > RECORDS_MAX:
+            raise refuse("body_invalid", f"The request body may hold at most {RECORDS_MAX} records.")
+        policy = Policy(
+            schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE, location=location_of(call.caller)
+        )
+        self._door.pulse.admit()
+        with self._door.pulse.session():
+            batch = await self._door.hop(self._hand_in, call.merchant, kind, records, policy)
+            seconds = min(SYNCHRONOUS_SECONDS_MAX, self._door.config.wait_seconds_max)
+            document = await self._documents.changed(call.merchant, batch.id, since=None, seconds=seconds)
+        worked = msgspec.json.decode(document.body, type=Worked)
+        return _answered(call, batch, worked, len(records))
+
+    def _hand_in(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy) -> Batch:
+        submission = self._door.engine.submit(
+            merchant=merchant, kind=kind, collection=COLLECTION, policy=policy, format="json",
+            label=f"{kind} {len(records)}", face="konnect", facts={"total": str(len(records))}, id=new_batch(),
+        )
+        return hand_in(submission, b"[%s]" % b",".join(map(bytes, records)), self._door)
+
+    async def _make(self, merchant: str, batch: str) -> tuple[bytes, bool]:
+        return await self._door.hop(self._look, merchant, batch)
+
+    def _look(self, merchant: str, batch: str) -> tuple[bytes, bool]:
+        found = self._door.engine.batch(merchant, batch)
+        ended = found.state in ENDED
+        failed = list(failures(self._door.store, found)) if ended and found.counts.rejected else []
+        lost = int(found.facts["total"]) - found.counts.accounted if found.state is State.BROKEN else 0
+        told = [_error(failure) for failure in failed]
+        return msgspec.json.encode(Worked(told, len(failed) + lost + found.counts.cancelled, ended)), ended
+
+
+def _error(failure: Failure) -> dict[str, Any]:
+    errors = failure.errors
+    credit_note = failure.record.get("invoiceType") == "return" and "orderId" in failure.record
+    return {
+        "location_id": failure.text("location_id"), "sku": failure.text("sku"), "code": errors[0]["code"],
+        "message": CREDIT_NOTE if credit_note else message_of(errors), "index": failure.index, "errors": errors,
+    }
+
+
+def _answered(call: Call, batch: Batch, worked: Worked, total: int) -> Response:
+    failed = worked.failed
+    status = "PENDING" if not worked.ended else "SUCCESS" if not failed else "FAILED" if failed == total else "PARTIAL"
+    words: dict[str, Any] = {
+        "data": {
+            "payload_count": total, "success_count": total - failed if worked.ended else 0, "failed_count": failed,
+            "errors": worked.errors,
+        },
+        "meta": meta(call.caller, status, ack_id=object_id(batch.id)),
+    }
+    if not worked.ended:
+        words["message"] = "Accepted; earlier records of this seller are still being worked, these follow in order."
+    return answer(words, status=200 if worked.ended else 202)

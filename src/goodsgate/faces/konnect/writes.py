@@ -1,0 +1,100 @@
+"""Products on their way in: taken apart, made durable, acknowledged."""
+
+import msgspec
+from starlette.responses import Response
+
+from goodsgate.auth import Caller
+from goodsgate.faces.door import Door
+from goodsgate.faces.konnect.answers import answer
+from goodsgate.faces.konnect.bodies import hand_in, parts, read_body
+from goodsgate.faces.konnect.guesses import COLLECTION, company_of, is_strict
+from goodsgate.faces.konnect.traces import new_batch, trace_of
+from goodsgate.faces.refusals import refuse
+from goodsgate.faces.routes import Call, Handler
+from goodsgate.model.batch import Kind, Policy, Treatment, Verb
+
+PRODUCTS_MAX = 100
+"""Published for create, taken for update and delete as well."""
+TEMPLATE_CHARACTERS_MAX = 200
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Writes:
+    """Handlers of POST, PUT and DELETE."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {
+            "create_products": self.create, "update_products": self.update, "delete_products": self.delete,
+        }
+
+    async def create(self, call: Call) -> Response:
+        """POST /v3/catalog/product."""
+        return await self._write(call, Verb.CREATE, "konnect/NewProduct")
+
+    async def update(self, call: Call) -> Response:
+        """PUT /v3/catalog/product."""
+        schema = "konnect/StrictProductChange" if is_strict(call.caller) else "konnect/ProductChange"
+        return await self._write(call, Verb.UPDATE, schema)
+
+    async def delete(self, call: Call) -> Response:
+        """DELETE /v3/catalog/product."""
+        return await self._write(call, Verb.DELETE, "konnect/ProductRemoval")
+
+    async def _write(self, call: Call, verb: Verb, schema: str) -> Response:
+        content = await read_body(call, self._door)
+        return answer(await self._door.hop(self._accepted, call.caller, call.merchant, content, verb, schema))
+
+    def _accepted(self, caller: Caller | None, merchant: str, content: bytes, verb: Verb, schema: str) -> dict[str, object]:
+        records = taken_apart(content)
+        policy = Policy(verb=verb, schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE)
+        batch = hand_in(
+            self._door.engine.submit(
+                merchant=merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format="json",
+                label=f"{verb} {len(records)}", face="konnect", facts={"total": str(len(records))}, id=new_batch(),
+            ),
+            b"[%s]" % b",".join(records), self._door,
+        )
+        return {
+            "trace_id": trace_of(batch.id), "total": len(records), "success": len(records), "failed": 0,
+            "status": "SUCCESS", "errors": {}, "stage": "RUNNING", "company_id": company_of(caller),
+        }
+
+
+def taken_apart(content: bytes) -> list[bytes]:
+    """Each product as it is written, with the template of the request behind it; raises body_invalid."""
+    try:
+        members = _decode_members(content)
+    except msgspec.ValidationError as fault:
+        raise refuse("body_invalid", "The body must be an object.") from fault
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise refuse("body_invalid", f"The body is not valid JSON: {fault}.") from fault
+    template = _template(members.get("template"))
+    products = parts(bytes(members.get("products", b"null")), member="products")
+    if not products:
+        raise refuse("body_invalid", "products must be a non-empty array.", member="products")
+    if len(products) > PRODUCTS_MAX:
+        raise refuse("body_invalid", f"products may hold at most {PRODUCTS_MAX}.", member="products")
+    return [_with_template(bytes(product), template) for product in products]
+
+
+def _template(raw: msgspec.Raw | None) -> bytes:
+    try:
+        template = msgspec.json.decode(raw, type=str) if raw is not None else ""
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        template = ""
+    if not 0 < len(template) <= TEMPLATE_CHARACTERS_MAX:
+        raise refuse("body_invalid", "template must be the slug of a template.", member="template")
+    return msgspec.json.encode(template)
+
+
+def _with_template(product: bytes, template: bytes) -> bytes:
+    """The last of two members of one name counts, so that the request's template does."""
+    if product[:1] != b"{":
+        raise refuse("body_invalid", "products must hold objects.", member="products")
+    own = product[:-1].rstrip()
+    return own + (b"" if own == b"{" else b",") + b'"template":' + template + b"}"

@@ -1,0 +1,306 @@
+"""Records in a vocabulary of their own, held to a schema that is given as data.
+
+A schema is a node of JSON Schema (2020-12). Obeyed are: ``type``, ``properties``, ``required``, ``items``,
+``minItems``, ``minLength``, ``maxLength``, ``pattern``, ``enum``, ``minimum``; and these words of ours:
+
+``x-form``            ``identity`` (a part of a key), ``hs_code``, ``url``, ``moment``, ``yes_no`` (true, "Yes" …)
+``x-reference``       ``kind`` of reference data that must hold it, ``by`` code, name or number; a tree's ``level``
+``x-attributes-of``   the member that names the category whose attributes are demanded
+``x-at-most``         the member of the same object that a number may not exceed
+``x-own-location``    the value must be the location of the policy, if that has one
+``x-expected``        a pattern in words
+``x-record``          what ties the record to items; see `ties`
+
+A required text that is empty is missing; a member that is null is absent. Members that are not named are not looked at.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from goodsgate.model.fields import Field
+from goodsgate.model.issue import issue
+from goodsgate.rules import addresses, identity, references
+from goodsgate.rules.attributes import demanded
+from goodsgate.rules.moments import parse as parse_moment
+from goodsgate.rules.terms import Found, Rule, Terms, pointer, wrong_type
+from goodsgate.rules.ties import KEY_CHARACTERS_MAX, Tied
+
+Node = Mapping[str, Any]
+Record = dict[str, object]
+Check = Callable[[Any, str, Terms, Found], None]
+
+YES_NO = frozenset({"yes", "no", "true", "false"})
+CATEGORY_BY = ("name",)
+CATEGORY_LEVEL = 3
+
+_SPELLED = {
+    "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list",
+    "object": "an object",
+}
+_OF_TYPE: dict[str, Callable[[object], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "integer": lambda value: type(value) is int or (isinstance(value, float) and value.is_integer()),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "boolean": lambda value: isinstance(value, bool),
+    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, dict),
+}
+
+
+class Schema:
+    """One kind of record: its rules, and what ties it to items."""
+
+    def __init__(self, node: Node) -> None:
+        self.judge = _rule(node)
+        """Adds what is wrong with a decoded record."""
+        told = node["x-record"]
+        self.tied = Tied(told)
+        self.whole: str | None = told.get("whole")
+        """Name of the schema that what an update has merged must obey."""
+
+
+def _rule(node: Node) -> Rule:
+    kinds = node.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    form = node.get("x-form")
+    if form is not None:
+        return _with_more(FORMS[form](node), node)
+    return _typed(kinds, [make(node) for word, make in CHECKS.items() if word in node])
+
+
+def _with_more(form: Check, node: Node) -> Rule:
+    """A form, and behind it what else is said of the value."""
+    more = [make(node) for word, make in AFTER_FORMS.items() if word in node]
+    if not more:
+        return form
+
+    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+        before = len(found)
+        form(value, path, terms, found)
+        if len(found) == before:
+            for check in more:
+                check(value, path, terms, found)
+
+    return rule
+
+
+def _typed(kinds: list[str], checks: list[Check]) -> Rule:
+    """The checks of a value that is of one of the types."""
+    expected = " or ".join(_SPELLED[kind] for kind in kinds)
+    tests = [_OF_TYPE[kind] for kind in kinds]
+    if tests == [_OF_TYPE["string"]]:
+        return _text(checks, expected)
+
+    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+        if tests and not any(test(value) for test in tests):
+            wrong_type(value, path, found, expected=expected)
+            return
+        for check in checks:
+            check(value, path, terms, found)
+
+    return rule
+
+
+def _text(checks: list[Check], expected: str) -> Rule:
+    """The commonest of all."""
+
+    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+        if not isinstance(value, str):
+            wrong_type(value, path, found, expected=expected)
+            return
+        for check in checks:
+            check(value, path, terms, found)
+
+    return rule
+
+
+# -- objects and lists ------------------------------------------------------------------------------------------------
+
+
+def _properties(node: Node) -> Check:
+    rules = {name: _rule(inner) for name, inner in node["properties"].items()}
+    paths = {name: pointer("", name) for name in rules}
+    required = tuple(node.get("required", ()))
+    pairs = [(name, inner["x-at-most"]) for name, inner in node["properties"].items() if "x-at-most" in inner]
+    categories = [
+        (name, inner["x-attributes-of"]) for name, inner in node["properties"].items() if "x-attributes-of" in inner
+    ]
+    rule_of = rules.get
+
+    def check(value: Record, path: str, terms: Terms, found: Found) -> None:
+        for name in required:
+            if value.get(name) in (None, ""):
+                found.append(issue("field_missing", pointer(path, name), value=value.get(name)))
+        for name, inner in value.items():
+            rule = rule_of(name)
+            if rule is None or inner is None or (inner == "" and name in required):
+                continue
+            rule(inner, path + paths[name] if path else paths[name], terms, found)
+        for name, other in pairs:
+            _at_most(value, name, other, path, found)
+        for name, category in categories:
+            _demanded(value, value.get(category), terms, found, whole=name in required)
+
+    return check
+
+
+def _at_most(members: Record, name: str, other: str, path: str, found: Found) -> None:
+    value, bound = members.get(name), members.get(other)
+    if _OF_TYPE["number"](value) and _OF_TYPE["number"](bound) and value > bound:  # type: ignore[operator]  # numbers
+        found.append(issue("sale_price_above_price", pointer(path, name), value=value, expected=str(bound)))
+
+
+def _demanded(record: Record, category: object, terms: Terms, found: Found, *, whole: bool) -> None:
+    names = terms.reference.listed("category", by=CATEGORY_BY, level=CATEGORY_LEVEL)
+    code = names.codes.get(category) if names is not None and isinstance(category, str) else None
+    demands = terms.reference.demands(code)
+    if demands:
+        demanded(record, demands, terms, found, category=str(category) if code else None, whole=whole)
+
+
+def _items(node: Node) -> Check:
+    rule = _rule(node["items"])
+
+    def check(value: list[object], path: str, terms: Terms, found: Found) -> None:
+        for at, entry in enumerate(value):
+            rule(entry, f"{path}/{at}", terms, found)
+
+    return check
+
+
+def _min_items(node: Node) -> Check:
+    least = node["minItems"]
+
+    def check(value: list[object], path: str, _terms: Terms, found: Found) -> None:
+        if len(value) < least:
+            found.append(issue("list_too_short", path, value=value, expected=f"at least {least}"))
+
+    return check
+
+
+# -- texts and numbers ------------------------------------------------------------------------------------------------
+
+
+def _min_length(node: Node) -> Check:
+    least = node["minLength"]
+
+    def check(value: str, path: str, _terms: Terms, found: Found) -> None:
+        if len(value) < least:
+            found.append(issue("text_too_short", path, value=value, expected=f"at least {least} characters"))
+
+    return check
+
+
+def _max_length(node: Node) -> Check:
+    most = node["maxLength"]
+
+    def check(value: str, path: str, _terms: Terms, found: Found) -> None:
+        if len(value) > most:
+            found.append(issue("text_too_long", path, value=value, expected=f"at most {most} characters"))
+
+    return check
+
+
+def _pattern(node: Node) -> Check:
+    pattern = node["pattern"]
+    fits = re.compile(pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern).search
+    expected = node.get("x-expected", node["pattern"])
+
+    def check(value: str, path: str, _terms: Terms, found: Found) -> None:
+        if not fits(value):
+            found.append(issue("text_form", path, value=value, expected=expected))
+
+    return check
+
+
+def _enum(node: Node) -> Check:
+    allowed = frozenset(node["enum"])
+    expected = ", ".join(map(str, node["enum"]))
+
+    def check(value: object, path: str, _terms: Terms, found: Found) -> None:
+        if value not in allowed:
+            found.append(issue("value_not_allowed", path, value=value, expected=expected))
+
+    return check
+
+
+def _minimum(node: Node) -> Check:
+    least = node["minimum"]
+
+    def check(value: float, path: str, _terms: Terms, found: Found) -> None:
+        if value < least:
+            if least == 0:
+                found.append(issue("number_negative", path, value=value))
+            else:
+                found.append(issue("number_out_of_range", path, value=value, expected=f"at least {least}"))
+
+    return check
+
+
+# -- what must exist --------------------------------------------------------------------------------------------------
+
+
+def _reference(node: Node) -> Check:
+    told = node["x-reference"]
+    kind, by, level = told["kind"], tuple(told["by"]), told.get("level")
+    code = f"{kind}_unknown"
+
+    def check(value: object, path: str, terms: Terms, found: Found) -> None:
+        names = terms.reference.listed(kind, by=by, level=level) if terms.doubt is not None else None
+        text = value if isinstance(value, str) else str(value)
+        if names is not None and text not in names.codes:
+            found.append(issue(code, path, value=value, suggestion=names.nearest(text), severity=terms.doubt))
+
+    return check
+
+
+def _own_location(_node: Node) -> Check:
+    def check(value: object, path: str, terms: Terms, found: Found) -> None:
+        if terms.location is not None and value != terms.location:
+            found.append(issue("location_foreign", path, value=value, expected=terms.location))
+
+    return check
+
+
+# -- forms ------------------------------------------------------------------------------------------------------------
+
+
+def _identity(_node: Node) -> Rule:
+    return identity.sku(Field(name="key", type="sku", characters_max=KEY_CHARACTERS_MAX))
+
+
+def _hs_code(_node: Node) -> Rule:
+    return references.hs_code(Field(name="hs_code", type="hs_code"))
+
+
+def _url(_node: Node) -> Rule:
+    return addresses.url(Field(name="url", type="url"))
+
+
+def _moment(_node: Node) -> Rule:
+    def rule(value: object, path: str, _terms: Terms, found: Found) -> None:
+        if not isinstance(value, str) or parse_moment(value) is None:
+            found.append(issue("date_unreadable", path, value=value, expected="a time like 2026-01-31T08:15:00Z"))
+
+    return rule
+
+
+def _yes_no(_node: Node) -> Rule:
+    def rule(value: object, path: str, _terms: Terms, found: Found) -> None:
+        if isinstance(value, bool) or (isinstance(value, str) and value.lower() in YES_NO):
+            return
+        found.append(issue("value_not_allowed", path, value=value, expected="true, false, Yes or No"))
+
+    return rule
+
+
+FORMS: dict[str, Callable[[Node], Rule]] = {
+    "identity": _identity, "hs_code": _hs_code, "url": _url, "moment": _moment, "yes_no": _yes_no,
+}
+AFTER_FORMS: dict[str, Callable[[Node], Check]] = {"x-own-location": _own_location, "x-reference": _reference}
+CHECKS: dict[str, Callable[[Node], Check]] = {
+    "minLength": _min_length, "maxLength": _max_length, "pattern": _pattern, "enum": _enum, "minimum": _minimum,
+    "minItems": _min_items, **AFTER_FORMS, "properties": _properties, "items": _items,
+}
+"""Word → what makes its check, in the order in which a value is looked at."""

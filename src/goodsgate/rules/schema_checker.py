@@ -1,0 +1,51 @@
+"""Documents of a schema in, keys, ties and issues out."""
+
+import logging
+import secrets
+from collections.abc import Sequence
+
+from goodsgate.model.batch import Policy
+from goodsgate.model.issue import Issue, issue
+from goodsgate.rules.checker import Checked, Unreadable, cut_issues, read
+from goodsgate.rules.reference import Reference
+from goodsgate.rules.schema import Schema
+from goodsgate.rules.terms import terms_of
+from goodsgate.rules.ties import Ties
+
+log = logging.getLogger(__name__)
+
+
+class SchemaChecker:
+    """The rules of one schema under one policy."""
+
+    def __init__(self, schema: Schema, policy: Policy, reference: Reference, *, issues_per_record_max: int,
+                 depth_max: int) -> None:
+        self.schema = schema
+        self.reference = reference
+        self._terms = terms_of(policy, reference)
+        self._issues_max = issues_per_record_max
+        self._depth_max = depth_max
+
+    def check(self, documents: Sequence[bytes]) -> Checked:
+        """Look at documents (JSON objects); never raises for what they hold."""
+        ties: list[Ties | None] = []
+        checked = Checked([], [None] * len(documents), None, {}, ties)
+        for at, document in enumerate(documents):
+            told: list[Issue] = []
+            key, tied = None, None
+            try:
+                record = read(document, depth_max=self._depth_max)
+                self.schema.judge(record, "", self._terms, told)
+                key = self.schema.tied.key_of(record)
+                tied = self.schema.tied.ties(record, told)
+            except Unreadable as unreadable:
+                told = [unreadable.issue]
+            except Exception:
+                name = secrets.token_hex(4)
+                log.exception("fault %s in a schema's rules for %d bytes", name, len(document))
+                told, tied = [issue("internal_fault", value=name)], None
+            checked.keys.append(key)
+            ties.append(tied)
+            if told:
+                checked.issues[at] = cut_issues(told, self._issues_max)
+        return checked
