@@ -21,12 +21,15 @@ _MARK = "postgresql-address"
 
 def make(folder: Path, kind: str) -> str:
     """Settle that the folder's store is of this kind; its address, the same each time."""
-    mark = folder / _MARK
-    if kind == "postgres" and not mark.exists():
-        made = server().database()
-        folder.mkdir(parents=True, exist_ok=True)
-        mark.write_text(made)
+    if kind == "postgres" and not (folder / _MARK).exists():
+        settle(folder, server().database())
     return address(folder)
+
+
+def settle(folder: Path, database: str) -> None:
+    """That the folder's store is the database of this address."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARK).write_text(database)
 
 
 def address(folder: Path) -> str:
@@ -50,7 +53,7 @@ def raw(folder: Path) -> "psycopg.Connection[tuple[Any, ...]]":
 def drop(below: Path) -> None:
     """The databases of this folder and of those in it."""
     for mark in below.rglob(_MARK):
-        server().drop(mark.read_text())
+        server().retire(mark.read_text())
         mark.unlink()
 
 

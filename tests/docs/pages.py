@@ -9,7 +9,10 @@ PAGES = [TOP / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", 
 PAGES += sorted((TOP / "docs").rglob("*.md"))
 
 BLOCK = re.compile(
-    r"(?:<!-- not run by the tests: (?P<reason>[^>]+) -->\n)?^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$", re.M | re.S
+    r"(?:<!-- (?:not run by the tests: (?P<reason>[^>]+)"
+    r"|run on (?P<store>PostgreSQL)(?P<stays> until the end of the page)?) -->\n)?"
+    r"^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$",
+    re.M | re.S,
 )
 EXIT = re.compile(r"\s+# exits (\d+).*$")
 
@@ -20,6 +23,8 @@ class Step(NamedTuple):
     command: str
     code: int
     shown: list[str]
+    stays: bool = False
+    """Runs until the end of the page."""
 
 
 def name_of(page: Path) -> str:
@@ -27,20 +32,21 @@ def name_of(page: Path) -> str:
     return page.relative_to(TOP).as_posix()
 
 
-def steps(page: Path) -> list[Step]:
-    """Commands of a page's console blocks, in order; blocks marked with a reason are left out.
+def steps(page: Path, *, store: str | None = None) -> list[Step]:
+    """Commands of a page's console blocks, in order; blocks marked with a reason are left out, and those that are to
+    run on another store.
 
     `$ ` begins a command, `> ` continues it, `# exits N` after it says that it does not end with 0. Other lines are
     what it prints; `…` stands for anything in a line, and a line of `…` alone for any lines.
     """
     found: list[Step] = []
     for block in BLOCK.finditer(page.read_text("utf-8")):
-        if block["language"] != "console" or block["reason"]:
+        if block["language"] != "console" or block["reason"] or block["store"] != store:
             continue
         for line in block["text"].splitlines():
             if line.startswith("$ "):
                 code = EXIT.search(line)
-                found.append(Step(EXIT.sub("", line[2:]), int(code[1]) if code else 0, []))
+                found.append(Step(EXIT.sub("", line[2:]), int(code[1]) if code else 0, [], bool(block["stays"])))
             elif line.startswith("> ") and found:
                 found[-1] = found[-1]._replace(command=f"{found[-1].command}\n{line[2:]}")
             elif line.strip():

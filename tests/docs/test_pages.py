@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +11,7 @@ import pytest
 
 from tests.cli.gate import Gate
 from tests.docs.pages import PAGES, TOP, anchors, links, name_of, shell_blocks, steps
-
-STEP_SECONDS_MAX = 60
-ANY = re.compile(r"…")
-SESSION = """set -a; . "{state}"
-{command}
-code=$?; export -p > "{state}"; echo "cd '$PWD'" >> "{state}"; exit $code"""
+from tests.docs.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -39,26 +33,9 @@ def test_what_a_page_says_happens(gate: Gate, page: Path, tmp_path: Path):
         "GOODSGATE_URL": gate.url, "GOODSGATE_KEY": key, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    state = tmp_path / ".state"
-    state.write_text("")
+    session = Session(tmp_path, environment)
     for step in steps(page):
-        # Variables and the working folder live on from one command to the next, as in a terminal.
-        done = subprocess.run(
-            ["bash", "-c", SESSION.format(state=state, command=step.command)], cwd=tmp_path, env=environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=STEP_SECONDS_MAX,
-        )
-        told = f"$ {step.command}\n{done.stdout}"
-        assert done.returncode == step.code, told
-        printed = iter(done.stdout.splitlines())
-        for line in step.shown:
-            known = line.strip() == "…" or any(_matches(line, actual) for actual in printed)
-            assert known, f"{told}\nnot printed: {line}"
-
-
-def _matches(shown: str, actual: str) -> bool:
-    """Whether a line is what the page shows, runs of blanks being one and `…` being anything."""
-    pattern = ".*".join(re.escape(" ".join(part.split())) for part in ANY.split(" ".join(shown.split())))
-    return re.fullmatch(pattern.replace(r".*\ ", r".*\s*"), " ".join(actual.split())) is not None
+        session.run(step)
 
 
 @pytest.mark.parametrize("number", range(1, 13))

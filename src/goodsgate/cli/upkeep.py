@@ -108,7 +108,7 @@ def _examined(store: "Store", config: "Config") -> tuple[list[Fact], dict[str, f
     from goodsgate.config import without_password, without_secrets
     from goodsgate.store.contract import StoreError
 
-    facts = [("store", True, without_password(config.store))]
+    facts: list[Fact] = []
     try:
         facts += store.check()
         if not all(well for name, well, _ in facts if name.startswith(("schema", "server"))):
@@ -116,7 +116,8 @@ def _examined(store: "Store", config: "Config") -> tuple[list[Fact], dict[str, f
         figures = store.figures()
         return [*facts, *store.examine(), _queue(figures)], figures
     except StoreError as fault:
-        return [*facts, ("answers", False, without_secrets(str(fault), address=config.store))], {}
+        told = without_secrets(str(fault), address=config.store)
+        return [*facts, ("answers", False, f"{without_password(config.store)}: {told}")], {}
 
 
 def _queue(figures: dict[str, float]) -> Fact:
