@@ -39,6 +39,7 @@ TEMPLATE = "gate_template"
 PASSWORD = "p@ss/w:rd %25 " + secrets.token_hex(4)
 """Holds what an address has to escape."""
 WAIT_SECONDS = 30
+RETIRED_MAX = 8
 MEMORY_BYTES_MIN = 2 * 1024**3
 SETTINGS = {
     # Tests kill processes, never the machine, and what a killed process wrote the system still has; so nothing is
@@ -114,6 +115,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._desk: psycopg.Connection[tuple[object, ...]] | None = None
         self._template = False
+        self._retired: list[str] = []
         if self.account:
             os.chown(self.folder, *self.account)
         self._make()
@@ -193,6 +195,12 @@ class Server:
     def drop(self, address: str) -> None:
         """With whoever is connected to it."""
         self._do(f"DROP DATABASE IF EXISTS {urlsplit(address).path[1:]} WITH (FORCE)")
+
+    def retire(self, address: str) -> None:
+        """Drop it after some others: now a session may just be ending, which is waited for a tenth of a second."""
+        self._retired.append(address)
+        if len(self._retired) > RETIRED_MAX:
+            self.drop(self._retired.pop(0))
 
     def address(self, database: str, *, role: str = ROLE, port: int | None = None) -> str:
         """As GOODSGATE_STORE has it."""
