@@ -1,10 +1,13 @@
 """A round in a worker's hands: its source, its settled shape, and where it stands."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 
 import msgspec
 
 from goodsgate.config import Config
+from goodsgate.engine.check import Judged
 from goodsgate.engine.shape import SAMPLE_RECORDS, Shape, settle_shape
 from goodsgate.engine.source import Stretch, open_source
 from goodsgate.model.batch import RoundKind, State
@@ -19,25 +22,45 @@ class Opened:
         self.work = work
         self._source = open_source(store, work, config)
         self._stretches = self._source.stretches()
-        self._ahead: Stretch | None = None
+        self._ahead: tuple[Stretch | None, Judged | None] | None = None
+        """The stretch behind the last taken, where it was read already, and what was judged of it."""
+        self.judged: Judged | None = None
+        """Of the stretch last taken, where that was judged already."""
         self.exhausted = False
         """The stretch last taken was the last one."""
         self._shape: Shape | None = None
         self._told = 0
-        """Of the source's notices, those in the store or on their way there."""
+        """Of the source's notices, those in the store."""
+        self._telling = 0
+        """The same with those of the portion dressed last."""
         self._before = _notices(store, work) if work.portions else []
         """A source that is read again says again what earlier portions told."""
         self._header_notices: list[Issue] = []
 
     def take(self) -> Stretch | None:
         """The next records; None at the end."""
-        stretch = self._ahead if self._ahead is not None else next(self._stretches, None)
+        stretch, self.judged = self._ahead or (next(self._stretches, None), None)
         self._ahead = None
-        if stretch is None or stretch.bytes_done >= self.work.bytes_total or stretch.passed is not None:
+        if stretch is None:
+            self.exhausted = True
+        elif stretch.bytes_done >= self.work.bytes_total or stretch.passed is not None:
             # Only here is a look ahead cheap or likely to find the end; elsewhere it would hold two blocks.
-            self._ahead = next(self._stretches, None) if stretch is not None else None
-            self.exhausted = self._ahead is None
+            self._ahead = (next(self._stretches, None), None)
+            self.exhausted = self._ahead[0] is None
         return stretch
+
+    def look_ahead(self, judge: Callable[[Stretch], Judged]) -> None:
+        """Read and judge the next stretch while the last one is settled elsewhere.
+
+        Not of a fix or a retry: which records these replace is told by what is settled.
+        """
+        if self.work.round_kind is not RoundKind.SUBMISSION:
+            return
+        stretch, judged = self._ahead or (next(self._stretches, None), None)
+        self._ahead = (stretch, judged)
+        if stretch is not None and judged is None:
+            with suppress(Exception):  # it fails again when it is its turn, and is then dealt with
+                self._ahead = (stretch, judge(stretch))
 
     def shape(self, stretch: Stretch) -> Shape:
         """How names are read; settled with the batch's first stretch."""
@@ -53,6 +76,7 @@ class Opened:
 
     def dress(self, portion: Portion) -> Portion:
         """The portion with what the batch keeps of the file: shape and notices, told once each."""
+        self._telling = len(self._source.notices)
         fresh = [told for told in self._source.notices[self._told :] if told not in self._before]
         notices = [*self._header_notices, *fresh]
         first = self.work.mapping is None and self._shape is not None and self.work.round_kind is RoundKind.SUBMISSION
@@ -67,7 +91,7 @@ class Opened:
     def settled(self, portion: Portion) -> None:
         """Note that the portion is in the store."""
         self._header_notices = []
-        self._told = max(self._told, len(self._source.notices))
+        self._told = max(self._told, self._telling)
         self.work = after(self.work, portion)
 
     def end(self) -> tuple[State, list[Issue]]:

@@ -1,7 +1,8 @@
 """Drives check and apply: claims the head of a lane, works it stretch by stretch, settles each, gives way.
 
-A worker is sequential. It stops, and gives the lease back, between two portions; a kill at any point leaves either
-the portion's whole effect or nothing, and the lease runs out.
+A worker settles one portion after the other; where settling is another machine's work, it reads and judges the next
+stretch meanwhile. It stops, and gives the lease back, between two portions; a kill at any point leaves either the
+portion's whole effect or nothing, and the lease runs out.
 """
 
 import gc
@@ -9,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -43,7 +45,7 @@ FULL_PAUSE_SECONDS = 1.0
 
 
 class Worker:
-    """One sequential worker over a store."""
+    """One worker over a store."""
 
     def __init__(self, store: Store, config: Config, name: str | None = None, *,
                  schemas: Mapping[str, Schema] | None = None) -> None:
@@ -58,6 +60,7 @@ class Worker:
         self._stop = threading.Event()
         self._swept = time.monotonic()
         self._heartbeat = Heartbeat(store, lease_seconds=config.lease_seconds)
+        self._beside = ThreadPoolExecutor(1, "settling")
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; finishes the portion in hand."""
@@ -77,6 +80,7 @@ class Worker:
             if not busy:
                 self._store.wait(self._config.poll_seconds)
         self._heartbeat.stop()
+        self._beside.shutdown()
 
     def step(self) -> bool:
         """Claim and work once; False if there was nothing to do."""
@@ -196,7 +200,8 @@ class Worker:
 
     def _portion(self, opened: Opened, stretch: Stretch) -> Portion:
         work = opened.work
-        judged = self._judge(opened, stretch)
+        judged = opened.judged if opened.judged is not None else self._judge(opened, stretch)
+        opened.judged = None
         numbers = portions.claim_numbers(stretch, judged, work)
         keys = list(dict.fromkeys(key for key in judged.keys if key is not None))
         shelf = self._shelf(work, keys, [judged], documents=_updates(work.policy, judged))
@@ -239,12 +244,20 @@ class Worker:
             portion = msgspec.structs.replace(
                 portion, ends=state, notices=[*portion.notices, *told], bytes_done=opened.work.bytes_total
             )
-        self._settle(claim, portion)
+        self._settle(claim, portion, reads=None if ends else opened)
         opened.settled(portion)
 
-    def _settle(self, claim: Claim, *settled: Portion) -> None:
+    def _settle(self, claim: Claim, *settled: Portion, reads: Opened | None = None) -> None:
+        """Commit the portions; where that is another machine's work, read on in `reads` meanwhile."""
         crash.point("applied")
-        self._store.settle(claim, settled)
+        if reads is None or not self._store.elsewhere:
+            self._store.settle(claim, settled)
+        else:
+            settling = self._beside.submit(self._store.settle, claim, settled)
+            try:
+                reads.look_ahead(lambda stretch: self._judge(reads, stretch))
+            finally:
+                settling.result()
         crash.point("settled")
 
     # -- several small rounds of a lane ---------------------------------------------------------------------------

@@ -236,6 +236,9 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
 class Store(Protocol):
     """The contract."""
 
+    elsewhere: bool
+    """Settling is another process's work, so that this one may go on with its own meanwhile."""
+
     # -- life -----------------------------------------------------------------------------------------------------
     def migrate(self) -> list[str]:
         """Bring the schema up to date; the titles of the migrations applied. Forward only."""

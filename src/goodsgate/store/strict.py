@@ -44,6 +44,7 @@ class StrictStore:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.elsewhere = store.elsewhere
         self._seen: dict[str, Batch] = {}
         self._attempts: dict[tuple[str, Kind], int] = {}
 

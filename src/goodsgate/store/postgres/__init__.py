@@ -16,3 +16,5 @@ __all__ = ["PostgresStore"]
 
 class PostgresStore(Examining):
     """See the contract for what each method keeps, and Database for what a store is made with."""
+
+    elsewhere = True

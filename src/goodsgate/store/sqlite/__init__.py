@@ -18,3 +18,5 @@ __all__ = ["SqliteStore"]
 
 class SqliteStore(Examining):
     """See the contract for what each method keeps, and Folder for what a store is made with."""
+
+    elsewhere = False
