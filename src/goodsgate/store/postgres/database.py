@@ -19,6 +19,8 @@ VERSION_MIN = 140000
 """PostgreSQL 14."""
 MIGRATION_LOCK = 0x600D5_6A7E
 """Key of the advisory lock that one process at a time migrates under."""
+MIGRATION_SECONDS_MAX = 3_600.0
+"""For one of them, and for those of another process that are waited for."""
 
 
 class Database:
@@ -56,9 +58,10 @@ class Database:
     @contextmanager
     def _migrating(self) -> Iterator[Cursor]:
         """A transaction of the login itself, alone among all that migrate."""
-        begin = f"BEGIN; SELECT pg_advisory_xact_lock({MIGRATION_LOCK}); SET LOCAL search_path = {SCHEMA}, pg_temp"
         try:
-            with self.server.session(begin) as db:
+            begin = f"BEGIN; SET LOCAL search_path = {SCHEMA}, pg_temp"
+            with self.server.session(begin, seconds=MIGRATION_SECONDS_MAX) as db:
+                db.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
                 yield db
         except errors.InsufficientPrivilege as fault:
             said = f"{self.server.shown}: {fault.diag.message_primary}; see docs/how-to/run-on-postgresql.md"

@@ -13,6 +13,7 @@ from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, every, one, value
 from goodsgate.store.postgres.lanes import Lanes, progress_of
 from goodsgate.store.postgres.scratch import Scratch
+from goodsgate.store.postgres.server import WORK_SECONDS_MAX
 from goodsgate.store.progress import Progress
 
 SCRATCHES_MAX = 8
@@ -93,7 +94,7 @@ class Lookups(Lanes):
             asked = {
                 "merchant": number, "shelf": shelf, "after": after, "first_at": first_at, "limit": CANDIDATES_AT_ONCE
             }
-            with self.server.transaction(number) as db:
+            with self.server.transaction(number, seconds=WORK_SECONDS_MAX) as db:
                 keys = [key for (key,) in every(db, "missing", asked)]
             shown = scratch.among(keys) if scratch.filled else set()
             yield [key for key in keys if key not in shown]
@@ -128,7 +129,7 @@ class Lookups(Lanes):
         number = self.number(merchant)
         if number is None:
             return Look(0, set(keys), [])
-        with self.server.transaction(number) as db:
+        with self.server.transaction(number, seconds=WORK_SECONDS_MAX) as db:
             shelf = self._shelf(db, number, merchant, kind, collection)
             asked = {"merchant": number, "shelf": shelf, "keys": packed_keys(keys)}
             rows = every(db, "held_documents" if documents else "held", asked) if shelf and keys else []

@@ -12,14 +12,13 @@ from datetime import datetime
 
 import psycopg
 from psycopg import errors
-from psycopg.adapt import Buffer, Loader
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import Format, TransactionStatus
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+from psycopg.pq import TransactionStatus
 
 from goodsgate.store.contract import StoreBusy, StoreError, StoreFull
 from goodsgate.store.moments import microseconds
 from goodsgate.store.postgres.ask import Cursor
+from goodsgate.store.postgres.connections import CONNECT_SECONDS, SILENCE_SECONDS, Connection, Connections, Silent
 
 SCHEMA = "goodsgate"
 ROLE = "goodsgate_app"
@@ -30,36 +29,31 @@ PLANS = "; ".join(f"SET LOCAL {name} = off" for name in PLANNERS)
 """Every statement on the way of a record looks rows up by an index. Without statistics, as after a first load, the
 planner may think otherwise, and then reads whole tables for each key: minutes for what takes a moment."""
 
-CONNECT_SECONDS = 5
-"""A server that does not answer for this long is away."""
 POOL_SECONDS = 10.0
 """A free connection is waited for this long."""
 ANSWER_MILLISECONDS = 10_000
 """Data that the server's host does not acknowledge for this long: the connection is lost."""
 CLOCK_SECONDS = 30.0
 """The server's clock is asked for anew after this long."""
-IDLE_SECONDS_MAX = 60.0
-STATEMENT_SECONDS_MAX = 120.0
-"""What a cut-off client leaves behind in the server ends after these."""
+CLOCK_ASKED_SECONDS_MAX = 0.1
+"""An answer about the clock that took longer says too little."""
+STATEMENT_SECONDS_MAX = 20.0
+"""A statement that takes longer ends: somebody waits for it at the door."""
+WORK_SECONDS_MAX = 120.0
+"""The same for those of a worker that concern thousands of records."""
+IDLE_SECONDS_MAX = 15.0
+"""A transaction whose client says nothing for this long ends: one that was cut off in the middle must not stand in the
+way of others, and his lanes have to be taken over."""
 
 BUSY = (
-    psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, errors.DeadlockDetected, errors.SerializationFailure,
-    errors.ReadOnlySqlTransaction,
+    psycopg.OperationalError, psycopg.InterfaceError, errors.DeadlockDetected, errors.SerializationFailure,
+    errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout,
 )
 FULL = (errors.DiskFull, errors.OutOfMemory)
 
 
 class CommitLost(StoreBusy):
     """The connection was lost while the transaction was committed: it took effect, or it did not."""
-
-
-class _Bytes(Loader):
-    """uuid and json as the bytes they travel in."""
-
-    format = Format.BINARY
-
-    def load(self, data: Buffer) -> bytes:
-        return bytes(data)
 
 
 class Server:
@@ -83,41 +77,32 @@ class Server:
         self._clock_lock = threading.Lock()
         self._offset: float | None = None
         self._asked = 0.0
-        self._pool = ConnectionPool(
-            kwargs={**self._settings, "autocommit": True, "prepare_threshold": None},
-            min_size=1, max_size=connections_max, open=False, timeout=POOL_SECONDS, max_idle=60.0,
-            reconnect_timeout=1.0, configure=_configure, name="goodsgate",
+        self._connections = Connections(
+            self._settings, connections_max=connections_max, wait_seconds=POOL_SECONDS
         )
-        self._tries = connections_max + 1
-        self._pool_lock = threading.Lock()
-        self._opened = False
 
     def close(self) -> None:
         """Let go of all connections; for good."""
-        with self._pool_lock:
-            self._opened = True
-            self._pool.close()
+        self._connections.close()
 
-    def connect(self) -> psycopg.Connection:
+    def connect(self) -> Connection:
         """A connection of its own, in autocommit; raises StoreBusy."""
         with self._translated():
-            settings: dict[str, object] = dict(self._settings)
-            connection = psycopg.Connection[tuple[object, ...]].connect(
-                "", autocommit=True, prepare_threshold=None, **settings,  # type: ignore[arg-type]
-            )
-        _configure(connection)
-        return connection
+            return self._connections.connect()
 
     # -- transactions -------------------------------------------------------------------------------------------------
 
     @contextmanager
     def transaction(self, merchant: int | None = None, *, every: bool = False, lazy: bool = False,
-                    also: str = "") -> Iterator[Cursor]:
+                    also: str = "", seconds: float = STATEMENT_SECONDS_MAX) -> Iterator[Cursor]:
         """One transaction that sees the rows of this merchant, or with `every` those of the dispatching tables whole.
 
         Committed and on disk at the end, or with `lazy` on disk with the next one that is not; rolled back if
-        anything is raised. `also` are statements that it begins with. Raises StoreBusy, StoreFull, CommitLost.
+        anything is raised. `also` are statements that it begins with; none may take longer than `seconds`. Raises
+        StoreBusy, StoreFull, CommitLost.
         """
+        if self._clock is None and time.monotonic() - self._asked > CLOCK_SECONDS / 2:
+            self._set_clock()  # so that nobody has to ask, and for that needs a second connection, who holds one
         begin = (
             f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = goodsgate, pg_temp; {PLANS};"
             f"SET LOCAL ROLE {ROLE}; SET LOCAL goodsgate.merchant = '{'' if merchant is None else int(merchant)}';"
@@ -125,47 +110,35 @@ class Server:
         )
         if lazy:
             begin += "; SET LOCAL synchronous_commit = off"
-        with self.session(f"{begin}; {also}" if also else begin) as cursor:
+        with self.session(begin, also=also, seconds=seconds) as cursor:
             yield cursor
 
     @contextmanager
-    def session(self, begin: str) -> Iterator[Cursor]:
-        """A transaction that begins so."""
+    def session(self, begin: str, *, also: str = "", seconds: float = STATEMENT_SECONDS_MAX) -> Iterator[Cursor]:
+        """A transaction that begins so; none of its statements may take longer than `seconds`."""
+        limits = (
+            f"SET LOCAL statement_timeout = '{int(seconds * 1000)}ms';"
+            f"SET LOCAL idle_in_transaction_session_timeout = '{int(IDLE_SECONDS_MAX * 1000)}ms'"
+        )
         with self._translated():
-            connection = self._begun(begin)
+            connection = self._connections.begun("; ".join(filter(None, (begin, limits, also))))
             try:
+                connection.patience = seconds + SILENCE_SECONDS
                 yield connection.cursor(binary=True)
                 self._commit(connection)
-            except BaseException:
-                if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
-                    with suppress(psycopg.Error):
-                        connection.execute("ROLLBACK")
+            except BaseException as fault:
+                if isinstance(fault, Silent) or isinstance(fault.__cause__, Silent):
+                    self._connections.silent()
+                _roll_back(connection)
                 raise
             finally:
-                self._pool.putconn(connection)
-
-    def _begun(self, begin: str) -> psycopg.Connection:
-        """A connection on which the transaction has begun; those that died in the pool are thrown away."""
-        with self._pool_lock:
-            if not self._opened:
-                self._opened = True
-                self._pool.open()
-        for left in range(self._tries, 0, -1):
-            connection = self._pool.getconn()
-            try:
-                connection.execute(begin)
-            except BaseException as fault:
-                self._pool.putconn(connection)  # which closes it if it is broken, or rolls it back
-                if not isinstance(fault, psycopg.OperationalError) or left == 1:
-                    raise
-            else:
-                return connection
-        raise AssertionError("not reached")
+                self._connections.give_back(connection)
 
     @staticmethod
-    def _commit(connection: psycopg.Connection) -> None:
+    def _commit(connection: Connection) -> None:
+        """Without a limit in the server: what waits for a second server to have it too would be told that it has."""
         try:
-            connection.execute("COMMIT")
+            connection.execute("SET LOCAL statement_timeout = 0; COMMIT")
         except (psycopg.OperationalError, psycopg.InterfaceError) as fault:
             raise CommitLost(_worded(fault)) from fault
 
@@ -175,8 +148,6 @@ class Server:
             yield
         except FULL as fault:
             raise StoreFull(_worded(fault)) from fault
-        except PoolClosed as fault:
-            raise StoreError("the store is closed") from fault
         except BUSY as fault:
             raise StoreBusy(_worded(fault)) from fault
 
@@ -186,28 +157,38 @@ class Server:
         """Microseconds since 1970 on the server's clock, whatever this host's shows. Raises StoreBusy."""
         if self._clock is not None:
             return microseconds(self._clock())
-        with self._clock_lock:
-            if self._offset is None or time.monotonic() - self._asked > CLOCK_SECONDS:
-                self._offset, self._asked = self._ask_offset(), time.monotonic()
-            return int((time.monotonic() + self._offset) * 1e6)
+        if self._offset is None or time.monotonic() - self._asked > CLOCK_SECONDS:
+            self._set_clock()
+        assert self._offset is not None
+        return int((time.monotonic() + self._offset) * 1e6)
 
     def ahead(self) -> float:
         """Seconds by which this host's clock is ahead of the server's."""
         return time.time() - self.now() / 1e6
 
+    def _set_clock(self) -> None:
+        with self._clock_lock:
+            if self._offset is None or time.monotonic() - self._asked > CLOCK_SECONDS / 2:
+                self._offset, self._asked = self._ask_offset(), time.monotonic()
+
     def _ask_offset(self) -> float:
         """Seconds to be added to this host's monotonic clock; wrong by half the way there and back at most."""
         with self.session("BEGIN READ ONLY") as db:
-            before = time.monotonic()
-            row = db.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
-            after = time.monotonic()
+            for _ in range(3):
+                before = time.monotonic()
+                row = db.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
+                after = time.monotonic()
+                if after - before < CLOCK_ASKED_SECONDS_MAX:
+                    break
         assert row is not None
         return float(row[0]) / 1e6 - (before + after) / 2
 
 
-def _configure(connection: psycopg.Connection) -> None:
-    for name in ("uuid", "json"):
-        connection.adapters.register_loader(name, _Bytes)
+def _roll_back(connection: Connection) -> None:
+    if not connection.closed and connection.pgconn.transaction_status != TransactionStatus.IDLE:
+        connection.patience = SILENCE_SECONDS
+        with suppress(psycopg.Error):
+            connection.execute("ROLLBACK")
 
 
 def _worded(fault: Exception) -> str:

@@ -20,7 +20,7 @@ from goodsgate.store.postgres.ask import SQL, Cursor, do, every, one, value
 from goodsgate.store.postgres.findings import Findings
 from goodsgate.store.postgres.lanes import progress_of
 from goodsgate.store.postgres.lookups import Lookups, others, packed_keys
-from goodsgate.store.postgres.server import IDLE_SECONDS_MAX, ROLE, STATEMENT_SECONDS_MAX
+from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
 from goodsgate.store.progress import Progress
 from goodsgate.store.results import amended
 
@@ -29,11 +29,9 @@ _by_key = attrgetter("key")
 NULL = "\\N"
 MARKS = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 
-LIMITS = (
-    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS_MAX}s';"
-    f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS_MAX}s'"
-)
-"""What a worker that was cut off leaves behind must not stand in the way of the one that takes over."""
+FEELS = "SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 2"
+"""A worker that was cut off in the middle of a COPY must not stand in the way of the one that takes over: the server
+feels for it, and gives it up after 15 seconds. Between two statements it does so anyhow."""
 
 
 class Shelved(msgspec.Struct):
@@ -90,7 +88,7 @@ class Settling(Lookups):
     def _settle(self, number: int, claim: Claim, portions: Sequence[Portion], known: dict[str, bool],
                 asked: tuple[int, set[str]]) -> list[Settled]:
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
-        with self.server.transaction(number, also=LIMITS) as db:
+        with self.server.transaction(number, also=FEELS, seconds=WORK_SECONDS_MAX) as db:
             lease = one(db, "lease", named)
             if lease is None:
                 raise LeaseLost(f"{claim.merchant} {claim.kind}")

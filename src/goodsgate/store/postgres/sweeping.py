@@ -13,6 +13,8 @@ from goodsgate.store.postgres.asking import Asking
 
 SWEEP_LOCK = 0x600D5_5EE9
 """Key of the advisory lock that a step of the sweep holds."""
+UNHURRIED = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
+"""Who holds the lock says nothing for as long as a sweep takes."""
 FINDINGS_AT_ONCE = 2_000
 PORTIONS_AT_ONCE = 50
 GROUPS_AT_ONCE = 500
@@ -33,21 +35,22 @@ class Sweeping(Asking):
         def before(seconds: float) -> int:
             return now - int(seconds * 1e6)
 
-        with self.server.transaction(every=True) as db:
+        with self.server.transaction(every=True, also=UNHURRIED) as db:
             if not value(db, "sweep_alone", {"key": SWEEP_LOCK}):
                 return Swept()
-            answers = do(db, "drop_answers", {
-                "before": before(retention.answer_seconds), "now": now, "limit": steps_max * ROWS_PER_STEP
-            })
-            # The lock is held while the steps are taken, by connections of their own.
+            # The lock is held, and nothing else, while the steps are taken by connections of their own.
             return Swept(
+                answers=self._sweep_answers(before(retention.answer_seconds), now, steps_max * ROWS_PER_STEP),
                 payloads=self._sweep_payloads(before(retention.payload_seconds), steps_max),
                 reports=self._sweep_reports(before(retention.report_seconds), steps_max),
                 batches=self._sweep_batches(before(retention.batch_seconds), steps_max),
-                answers=answers,
                 tombstones=self._sweep_tombstones(before(retention.tombstone_seconds), steps_max),
                 orphans=self._sweep_uploads(before(UPLOAD_IDLE_SECONDS), steps_max),
             )
+
+    def _sweep_answers(self, before: int, now: int, most: int) -> int:
+        with self.server.transaction(every=True) as db:
+            return do(db, "drop_answers", {"before": before, "now": now, "limit": most})
 
     # -- payloads -----------------------------------------------------------------------------------------------------
 
