@@ -39,10 +39,10 @@ def without_entries(document: bytes, named: msgspec.Raw, member: str, entries: E
     """The document without the named entries of a list, None if none is left; and what was named and is not there."""
     members = decode_members(document)
     held = decode_list(members.get(member, msgspec.Raw(b"[]")))
-    plains = [orjson.loads(entry) for entry in held]
+    plains = [_plain(entry) for entry in held]
     gone: set[int] = set()
     unknown: list[tuple[str, str]] = []
-    for at, wanted in enumerate(orjson.loads(named)):
+    for at, wanted in enumerate(_list(named)):
         name = entries.name_of(wanted)
         places = [place for place, entry in enumerate(plains) if name and _is(entry, name)]
         if not places:
@@ -53,6 +53,15 @@ def without_entries(document: bytes, named: msgspec.Raw, member: str, entries: E
         return None, unknown
     members[member] = msgspec.Raw(encode(left))
     return encode(members), unknown
+
+
+def _plain(raw: msgspec.Raw) -> object:
+    return orjson.loads(bytes(raw))
+
+
+def _list(raw: msgspec.Raw) -> list[object]:
+    found = _plain(raw)
+    return found if isinstance(found, list) else []
 
 
 def _is(entry: object, name: tuple[str, str]) -> bool:
@@ -73,13 +82,13 @@ def _overlaid(held: bytes, patch: bytes) -> bytes:
 def _merged_list(held: bytes, patch: bytes, entries: Entries) -> bytes:
     """Entries that are known are overlaid, others added behind them."""
     merged = decode_list(held)
-    plains = [orjson.loads(entry) for entry in merged]
+    plains = [_plain(entry) for entry in merged]
     for entry in decode_list(patch):
-        name = entries.name_of(orjson.loads(entry))
+        name = entries.name_of(_plain(entry))
         place = next((at for at, known in enumerate(plains) if name and _is(known, name)), None)
         if place is None:
             merged.append(entry)
-            plains.append(orjson.loads(entry))
+            plains.append(_plain(entry))
         else:
             merged[place] = msgspec.Raw(_overlaid(bytes(merged[place]), bytes(entry)))
     return encode(merged)

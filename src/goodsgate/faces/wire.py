@@ -27,6 +27,7 @@ class Guarded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it too
         """A connection that says nothing is not kept either."""
         super().connection_made(transport)
+        self.access_log = False  # whoever listens to uvicorn's log: its lines hold query strings, and those passwords
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,0 +1,215 @@
+"""Records held to a schema that is given as data: tables of values, and what ties them to items."""
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goodsgate.model.batch import Kind, Policy, Treatment
+from goodsgate.model.catalogue import Entry, item_key
+from goodsgate.rules import Reference, Schema, SchemaChecker
+from goodsgate.rules.reference import level_of
+
+NODE = {
+    "type": "object",
+    "x-record": {
+        "key": ["code"],
+        "marks": {
+            "sku": {"at": "sizes/*/sku", "unique": []},
+            "ean": {"at": "sizes/*/eans/*/value", "where": "main"},
+            "slug": {"at": "slug", "unique": ["brand"]},
+            "name": {"at": "name", "folded": True},
+        },
+        "finds": [["slug"], ["sku", "ean"]],
+        "needs": {"parent": {"kind": "product", "mark": "sku"}},
+    },
+    "required": ["code", "name"],
+    "properties": {
+        "code": {"type": "string", "x-form": "identity"},
+        "name": {"type": "string", "minLength": 2, "maxLength": 5},
+        "slug": {"type": "string", "pattern": "^[a-z]+$", "x-expected": "small letters"},
+        "kind": {"type": "string", "enum": ["a", "b"]},
+        "count": {"type": "integer", "minimum": 0},
+        "low": {"type": "number", "x-at-most": "high"},
+        "high": {"type": "number", "minimum": 1},
+        "flag": {"type": ["boolean", "string"], "x-form": "yes_no"},
+        "at": {"type": "string", "x-form": "moment"},
+        "link": {"type": "string", "x-form": "url"},
+        "tags": {"type": "array", "minItems": 1, "items": {"type": ["string", "integer"]}},
+        "brand": {"type": "string", "x-reference": {"kind": "brand", "by": ["name"]}},
+        "rooms": {"type": "array", "items": {"type": ["string", "integer"],
+                  "x-reference": {"kind": "department", "by": ["code", "number"]}}},
+        "template": {"type": "string", "x-reference": {"kind": "template", "by": ["code"]}},
+        "category": {"type": "string", "x-reference": {"kind": "category", "by": ["name"], "level": 3}},
+        "attributes": {"type": "object", "x-attributes-of": "category"},
+        "hs": {"type": "string", "x-form": "hs_code"},
+        "place": {"type": "string", "x-form": "identity", "x-own-location": True,
+                  "x-reference": {"kind": "location", "by": ["code"]}},
+        "sizes": {"type": "array", "items": {"type": "object", "required": ["sku"],
+                  "properties": {"sku": {"type": "string", "x-form": "identity"}}}},
+    },
+}
+SCHEMA = Schema(NODE)
+REFERENCE = Reference.build({
+    "brand": [Entry(code="13", name="Acme")],
+    "department": [Entry(code="5956", name="Shoes"), Entry(code="kids", name="Kids")],
+    "template": [Entry(code="plain", name="Plain")],
+    "category": [
+        Entry(code="1", name="A"), Entry(code="2", name="B", parent="1"), Entry(code="3", name="C", parent="2"),
+        Entry(code="9", name="Flat", data={"level": "3"}),
+    ],
+    "attribute": [Entry(code="1/fit", data={"type": "text", "required": True, "allowed": ["slim"]})],
+    "hs_code": [Entry(code="6404")],
+    "location": [Entry(code="L1"), Entry(code="L2")],
+})
+GOOD = {"code": "x1", "name": "Name"}
+
+
+def _checker(reference=REFERENCE, **policy):
+    return SchemaChecker(
+        SCHEMA, Policy(references=Treatment.REFUSE, **policy), reference, issues_per_record_max=10, depth_max=8
+    )
+
+
+def _told(record, **how):
+    checked = _checker(**how).check([orjson.dumps(record)])
+    return [(one.path, one.code) for one in checked.issues.get(0, ())]
+
+
+@pytest.mark.parametrize("members", [
+    {}, {"count": 0}, {"count": 3.0}, {"kind": "b"}, {"low": 1, "high": 1.5}, {"low": 9}, {"flag": True},
+    {"flag": "no"}, {"flag": "YES"}, {"at": "2026-01-31T08:15:00Z"}, {"at": "2026-01-31"},
+    {"link": "https://shop.example/a.jpg"}, {"tags": ["a", 1]}, {"brand": "Acme"}, {"rooms": ["5956", 5956, "kids"]},
+    {"template": "plain"}, {"category": "C", "attributes": {"fit": "slim"}}, {"category": "Flat"}, {"hs": "6404"},
+    {"place": "L1"}, {"unknown": {"a": [1]}}, {"kind": None, "sizes": None}, {"sizes": [{"sku": "s"}, {"sku": "t"}]},
+])
+def test_a_good_record_is_told_nothing(members):
+    """Null is absent, unknown members are nobody's business."""
+    assert _told({**GOOD, **members}) == []
+
+
+@pytest.mark.parametrize(("members", "path", "code"), [
+    ({"name": None}, "/name", "field_missing"), ({"name": ""}, "/name", "field_missing"),
+    ({"name": "x"}, "/name", "text_too_short"), ({"name": "xxxxxx"}, "/name", "text_too_long"),
+    ({"name": 5}, "/name", "field_type"), ({"slug": "A b"}, "/slug", "text_form"),
+    ({"slug": "ab\n"}, "/slug", "text_form"), ({"kind": "c"}, "/kind", "value_not_allowed"),
+    ({"count": -1}, "/count", "number_negative"), ({"count": 1.5}, "/count", "field_type"),
+    ({"count": True}, "/count", "field_type"), ({"high": 0}, "/high", "number_out_of_range"),
+    ({"low": 3, "high": 2}, "/low", "sale_price_above_price"), ({"flag": "maybe"}, "/flag", "value_not_allowed"),
+    ({"flag": 1}, "/flag", "value_not_allowed"), ({"at": "soon"}, "/at", "date_unreadable"),
+    ({"at": 5}, "/at", "date_unreadable"), ({"link": "/a.jpg"}, "/link", "url_not_absolute"),
+    ({"tags": []}, "/tags", "list_too_short"), ({"tags": [{}]}, "/tags/0", "field_type"),
+    ({"tags": "a"}, "/tags", "field_type"), ({"brand": "Acmee"}, "/brand", "brand_unknown"),
+    ({"rooms": [7]}, "/rooms/0", "department_unknown"), ({"template": "x"}, "/template", "template_unknown"),
+    ({"category": "B"}, "/category", "category_unknown"), ({"hs": "64"}, "/hs", "hs_code_form"),
+    ({"hs": "9999"}, "/hs", "hs_code_unknown"), ({"place": "L9"}, "/place", "location_unknown"),
+    ({"category": "C", "attributes": {"fit": "wide"}}, "/attributes/fit", "attribute_not_allowed"),
+    ({"code": "a\u200bb"}, "/code", "sku_characters"), ({"sizes": [{}]}, "/sizes/0/sku", "field_missing"),
+    ({"sizes": [5]}, "/sizes/0", "field_type"),
+    ({"sizes": [{"sku": "s"}, {"sku": "s"}]}, "/sizes/1/sku", "variant_repeated"),
+])
+def test_what_is_wrong_is_named_with_its_place(members, path, code):
+    """One issue for one thing that is wrong."""
+    assert _told({**GOOD, **members}) == [(path, code)]
+
+
+def test_a_record_gets_all_its_issues():
+    """Not only the first."""
+    told = _told({"name": 5, "count": -1, "brand": "B", "sizes": [{}]})
+    assert {code for _, code in told} == {"field_missing", "field_type", "number_negative", "brand_unknown"}
+    assert len(told) == 5
+
+
+def test_attributes_are_demanded_where_attributes_are_required():
+    """A correction need not name them all."""
+    whole = Schema({**NODE, "required": ["attributes"]})
+    checker = SchemaChecker(
+        whole, Policy(references=Treatment.REFUSE), REFERENCE, issues_per_record_max=10, depth_max=8
+    )
+    record = {**GOOD, "category": "C", "attributes": {"other": 1}}
+    assert [(one.path, one.code) for one in checker.check([orjson.dumps(record)]).issues[0]] == [
+        ("/attributes/fit", "attribute_missing"),
+    ]
+    assert _told(record) == []
+
+
+def test_a_suggestion_is_made_where_something_comes_near():
+    """As for every reference."""
+    (one,) = _checker().check([orjson.dumps({**GOOD, "brand": "acme"})]).issues[0]
+    assert one.suggestion == "Acme"
+
+
+def test_a_kind_without_entries_is_not_checked():
+    """As everywhere in the house."""
+    members = {"brand": "Any", "category": "Any", "rooms": [1], "template": "x", "hs": "9999", "place": "any"}
+    assert _told({**GOOD, **members}, reference=Reference.build({})) == []
+
+
+def test_a_policy_may_be_of_one_location():
+    """Others are foreign, known or not."""
+    assert _told({**GOOD, "place": "L1"}, location="L1") == []
+    assert _told({**GOOD, "place": "L2"}, location="L1") == [("/place", "location_foreign")]
+
+
+@pytest.mark.parametrize(("document", "code"), [
+    (b"[1]", "record_not_object"), (b"{", "line_unreadable"),
+    (b'{"code":' + b"[" * 20 + b"]" * 20 + b"}", "line_too_deep"),
+])
+def test_what_is_no_record_is_told_so(document, code):
+    """And ties nothing."""
+    checked = _checker().check([document])
+    assert [one.code for one in checked.issues[0]] == [code]
+    assert (checked.keys, checked.ties) == ([None], [None])
+
+
+def test_a_record_is_tied_by_key_and_marks():
+    """Marks have the paths of what they were made from; those of entries that do not qualify are left out."""
+    record = {
+        **GOOD, "name": "ÄB", "slug": "s", "parent": "p",
+        "sizes": [{"sku": "1", "eans": [{"value": "e1", "main": True}, {"value": "e2"}]}, {"sku": 2}, {}, "x"],
+    }
+    checked = _checker().check([orjson.dumps(record)])
+    assert checked.keys == ["x1"]
+    (ties,) = checked.ties
+    assert ties.marks == [
+        (("sku", "1"), "/sizes/0/sku"), (("sku", "2"), "/sizes/1/sku"), (("ean", "e1"), "/sizes/0/eans/0/value"),
+        (("slug", "s"), "/slug"), (("name", "äb"), "/name"),
+    ]
+    assert [[mark for mark, _ in finds] for finds in ties.finds] == [
+        [("slug", "s")], [("sku", "1"), ("sku", "2"), ("ean", "e1")],
+    ]
+    assert ties.needs == [(Kind.PRODUCT, ("sku", "p"), "/parent")]
+
+
+@pytest.mark.parametrize("code", [None, 5, "", " ", "a\x1fb", "x" * 256])
+def test_what_cannot_be_a_key_is_none(code):
+    """Missing, no text, blank, with control characters, too long."""
+    assert _checker().check([orjson.dumps({**GOOD, "code": code})]).keys == [None]
+
+
+def test_a_key_may_have_several_parts():
+    """As a SKU at a location."""
+    schema = Schema({**NODE, "x-record": {"key": ["code", "place"]}})
+    assert schema.tied.key_of({"code": "a", "place": "L1"}) == item_key("a", "L1")
+    assert schema.tied.key_of({"code": "a"}) is None
+
+
+def test_a_level_is_told_or_counted():
+    """A parent that is its own ancestor does not go on for ever."""
+    parents = {"a": "b", "b": "a"}
+    assert level_of(Entry(code="x"), {}) == 1
+    assert level_of(Entry(code="x", data={"level": 2}), {}) == 2
+    assert level_of(Entry(code="a", parent="b"), parents) > 3
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.dictionaries(st.sampled_from(sorted(NODE["properties"])), JSON))
+def test_no_record_at_all_is_a_failure(record):
+    """Whatever the members hold: issues, never a fault."""
+    assert "internal_fault" not in {code for _, code in _told(record)}
