@@ -95,14 +95,18 @@ ON CONFLICT (merchant, key) DO UPDATE
 SET until = 0, made_at = :now, fingerprint = :fingerprint, body = :body, batch = :batch::uuid
 WHERE answer.body IS NULL
 
--- name: touch_upload
+-- name: add_upload
 -- Differs because payloads are rows; the embedded store locks their files.
 INSERT INTO upload (merchant, id, touched_at) VALUES (:merchant, :upload::uuid, :now)
-ON CONFLICT (merchant, id) DO UPDATE SET touched_at = :now
+
+-- name: touch_upload
+-- Differs because payloads are rows. Each piece knows the one before, which may have been lost with the server.
+UPDATE upload SET touched_at = :now WHERE merchant = :merchant AND id = :upload::uuid AND touched_at = :before
 
 -- name: seal_upload
--- Differs because payloads are rows. One that the sweep has begun to remove is not sealed any more.
-DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid AND touched_at > 0
+-- Differs because payloads are rows. One that the sweep has begun to remove is not sealed any more, nor one whose last
+-- piece was lost with the server.
+DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid AND touched_at = :touched_at
 
 -- name: drop_upload
 -- Differs because payloads are rows.

@@ -1,7 +1,8 @@
 """Bodies on their way in: small ones in memory, larger ones as rows, piece by piece.
 
 Pieces are committed without waiting for the disk; what seals the upload waits, and with it everything before it is on
-disk. Pieces are packed where that makes them smaller: they cross the network, the log and the table.
+disk. A server that falls in between may lose the last ones, which whatever comes next finds out. Pieces are packed where
+that makes them smaller: they cross the network, the log and the table.
 """
 
 from collections.abc import Iterator
@@ -10,11 +11,12 @@ from contextlib import suppress
 import psycopg
 import zstandard
 
-from goodsgate.store.contract import StoreError
+from goodsgate.store.contract import StoreBusy, StoreError
 from goodsgate.store.postgres.ask import Cursor, do, every
 from goodsgate.store.postgres.server import Server
 
 PIECE_BYTES = 512 * 1024
+GONE = "the upload stood still too long and was removed, or the server fell and lost a part of it"
 PIECES_AT_ONCE = 4
 """Pieces that are fetched together."""
 PACKED_SHARE_MAX = 0.9
@@ -28,6 +30,8 @@ class Upload:
         self.content = bytearray()
         self.bytes = 0
         self.pieces = 0
+        self.touched_at = 0
+        """When the last piece was sent; another time for each."""
         self.packs = True
 
 
@@ -49,20 +53,25 @@ class Uploads:
         while len(upload.content) >= PIECE_BYTES:
             content = bytes(memoryview(upload.content)[:PIECE_BYTES])
             row = self._row(number, name, upload, content)
+            touched_at = max(self._server.now(), upload.touched_at + 1)
+            sent = {"merchant": number, "upload": name, "before": upload.touched_at, "now": touched_at}
             with self._server.transaction(number, lazy=True) as db:
-                do(db, "touch_upload", {"merchant": number, "upload": name, "now": self._server.now()})
+                if not do(db, "touch_upload" if upload.pieces else "add_upload", sent):
+                    raise StoreBusy(GONE)
                 do(db, "add_payload", row)
+            upload.touched_at = touched_at
             del upload.content[:PIECE_BYTES]
             upload.pieces += 1
 
     def last(self, db: Cursor, merchant: str, number: int, name: str) -> tuple[int, int]:
         """Inside the transaction that seals: add what was not sent yet. Bytes and pieces of the whole. Raises
-        StoreError if there is no such upload, or it stood still too long and was removed."""
+        StoreError if there is no such upload, StoreBusy if not all of it is there any more and it must be sent again."""
         upload = self._open.get((merchant, name))
         if upload is None:
             raise StoreError("there is no such upload")
-        if upload.pieces and not do(db, "seal_upload", {"merchant": number, "upload": name}):
-            raise StoreError("the upload stood still too long and was removed")
+        sealed = {"merchant": number, "upload": name, "touched_at": upload.touched_at}
+        if upload.pieces and not do(db, "seal_upload", sealed):
+            raise StoreBusy(GONE)
         if not upload.content and upload.pieces:
             return upload.bytes, upload.pieces
         do(db, "add_payload", self._row(number, name, upload, bytes(upload.content)))
