@@ -1,4 +1,4 @@
-"""Pieces of a body are committed without waiting for the disk; a server that falls may lose them, and nobody is fooled."""
+"""Pieces of a body are committed without waiting for the disk: a server that falls may lose them, unnoticed by nobody."""
 
 from collections.abc import Iterator
 
@@ -34,6 +34,12 @@ def store(lazy: Server, address: str) -> Iterator[Store]:
     opened.close()
 
 
+def _finish(store: Store, upload: str, pieces: int) -> str:
+    for _ in range(pieces):
+        store.receive("acme", upload, PIECE)
+    return _seal(store, upload)
+
+
 def _seal(store: Store, upload: str) -> str:
     sent = NewBatch(
         merchant="acme", id=new_id(), kind=Kind.PRODUCT, collection="products", policy=Policy(), format="ndjson",
@@ -55,13 +61,8 @@ def test_lost_pieces_are_not_acknowledged(lazy: Server, store: Store, kept: int,
     lazy.stop("immediate")
     lazy.start()
     with pytest.raises(StoreBusy):
-        for _ in range(after):
-            store.receive("acme", upload, PIECE)
-        _seal(store, upload)
+        _finish(store, upload, after)
     store.discard("acme", upload)
     assert store.batches("acme", Batches()).rows == []
-    again = new_id()
-    for _ in range(3):
-        store.receive("acme", again, PIECE)
-    batch = _seal(store, again)
+    batch = _finish(store, new_id(), 3)
     assert b"".join(store.payload("acme", batch, 0) or ()) == PIECE * 3

@@ -1,8 +1,8 @@
 """Bodies on their way in: small ones in memory, larger ones as rows, piece by piece.
 
 Pieces are committed without waiting for the disk; what seals the upload waits, and with it everything before it is on
-disk. A server that falls in between may lose the last ones, which whatever comes next finds out. Pieces are packed where
-that makes them smaller: they cross the network, the log and the table.
+disk. A server that falls in between may lose the last ones, which whatever comes next finds out. Pieces are packed
+where that makes them smaller: they cross the network, the log and the table.
 """
 
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ class Uploads:
 
     def last(self, db: Cursor, merchant: str, number: int, name: str) -> tuple[int, int]:
         """Inside the transaction that seals: add what was not sent yet. Bytes and pieces of the whole. Raises
-        StoreError if there is no such upload, StoreBusy if not all of it is there any more and it must be sent again."""
+        StoreError if there is no such upload, StoreBusy if not all of it is there any more."""
         upload = self._open.get((merchant, name))
         if upload is None:
             raise StoreError("there is no such upload")
