@@ -1,4 +1,4 @@
-"""Pieces of a body are committed without waiting for the disk: a server that falls may lose them, unnoticed by nobody."""
+"""Pieces of a body are committed without waiting for the disk: a server that falls may lose them, but not unnoticed."""
 
 from collections.abc import Iterator
 

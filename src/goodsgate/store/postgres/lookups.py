@@ -7,7 +7,7 @@ import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
 from goodsgate.model.catalogue import Held
-from goodsgate.store.contract import Work
+from goodsgate.store.contract import Portion, Work
 from goodsgate.store.look import Look
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, every, one, value
@@ -30,15 +30,16 @@ class Lookups(Lanes):
 
     look: Look | None = None
     """Good until the next settle."""
-    _counted: tuple[int, str, int] | None = None
-    """Shelf, batch and number of its missing keys, kept while nothing else changes that shelf."""
+    _counted: tuple[tuple[int, str, int, int], int] | None = None
+    """Shelf, batch, round, portions settled, and the number of missing keys then."""
 
     def __init__(self, address: str, *, connections_max: int, small_payload_bytes: int,
                  now: Callable[[], datetime] | None = None) -> None:
         """See Database."""
         super().__init__(address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now)
         self._shelves: dict[tuple[str, str, str], int] = {}
-        self._scratches: dict[str, Scratch] = {}
+        self._scratches: dict[tuple[str, int], Scratch] = {}
+        """By batch and round: what another worker's fix has changed, the next round finds."""
 
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
              ) -> dict[str, Held]:
@@ -55,12 +56,12 @@ class Lookups(Lanes):
         process, so that memory stays bounded."""
         number, packed = self.known(work.merchant), id_bytes(work.batch)
         assert packed is not None
-        scratch = self._scratches.get(work.batch)
-        if scratch is None:
+        scratch = self._scratches.get((work.batch, work.round))
+        if scratch is None or scratch.records < work.total:
             progress = self._progress(number, work.batch)
             if progress is None:
                 return set()
-            scratch = self._filled(number, work.batch, progress.seq)
+            scratch = self._filled(number, work, progress.seq)
         look = self._looked(work.merchant, work.kind, work.collection, keys)
         written = look.written_by(packed).intersection(keys)
         return written | scratch.among(keys) if scratch.filled else written
@@ -73,19 +74,20 @@ class Lookups(Lanes):
         if shelf is None:
             return 0, 0, []
         progress = self._progress(number, work.batch)
-        scratch = self._filled(number, work.batch, progress.seq if progress is not None else 0)
+        scratch = self._filled(number, work, progress.seq if progress is not None else 0)
         # Before its first portion nothing was written since: a feed without a record lacks everything.
         first_at = progress.first_at if progress is not None else NEVER
-        if self._counted is None or self._counted[:2] != (shelf[0], work.batch):
+        stand = (shelf[0], work.batch, work.round, work.portions)
+        if self._counted is None or self._counted[0] != stand:
             count = sum(len(keys) for keys in self._lacking(number, shelf[0], scratch, first_at, after=""))
-            self._counted = (shelf[0], work.batch, count)
+            self._counted = (stand, count)
         found: list[str] = []
-        if self._counted[2]:
+        if self._counted[1]:
             for keys in self._lacking(number, shelf[0], scratch, first_at, after=after or ""):
                 found += keys
                 if len(found) >= limit:
                     break
-        return progress.held if progress is not None else shelf[1], self._counted[2], found[:limit]
+        return progress.held if progress is not None else shelf[1], self._counted[1], found[:limit]
 
     def _lacking(self, number: int, shelf: int, scratch: Scratch, first_at: int, *, after: str,
                  ) -> Iterator[list[str]]:
@@ -102,16 +104,15 @@ class Lookups(Lanes):
                 return
             after = keys[-1]
 
-    def note_missing(self, shelf: int, batch: str, removed: int | None) -> None:
+    def note_missing(self, shelf: int, portion: Portion, removed: int | None) -> None:
         """Keep the count of missing keys right: `removed` by a portion that did nothing else, None by any other."""
-        if self._counted is None or self._counted[0] != shelf:
-            return
-        same = self._counted[1] == batch and removed is not None
-        self._counted = (shelf, batch, self._counted[2] - (removed or 0)) if same else None
+        stand = (shelf, portion.work.batch, portion.work.round, portion.number)
+        if self._counted is not None and self._counted[0] == stand and removed is not None:
+            self._counted = ((*stand[:3], portion.number + 1), self._counted[1] - removed)
 
-    def forget_scratch(self, batch: str) -> None:
-        """The batch has ended, or a key of its settled portions was changed."""
-        scratch = self._scratches.pop(batch, None)
+    def forget_scratch(self, round: tuple[str, int]) -> None:
+        """The round has ended, or a key of its batch's settled portions was changed."""
+        scratch = self._scratches.pop(round, None)
         if scratch is not None:
             scratch.close()
 
@@ -151,25 +152,23 @@ class Lookups(Lanes):
         with self.server.transaction(number) as db:
             return progress_of(db, number, [batch]).get(batch)
 
-    def _filled(self, number: int, batch: str, seq: int) -> Scratch:
-        """The batch's scratch: kept up to date by every settle, or made from the portions that somebody settled."""
-        scratch = self._scratches.get(batch)
-        if scratch is not None:
-            return scratch
-        scratch = self.new_scratch(batch)
+    def _filled(self, number: int, work: Work, seq: int) -> Scratch:
+        """The round's scratch, with the portions that other workers settled, or this one while it did not look."""
+        scratch = self._scratches.get((work.batch, work.round)) or self.new_scratch((work.batch, work.round))
         named = {"merchant": number, "batch": seq}
         with self.server.transaction(number) as db:
-            rows = every(db, "portions_after", {**named, "after": 0})
+            rows = every(db, "portions_after", {**named, "after": scratch.records})
         for first, results in rows:
+            keys: list[str] = []
             if results.translate(None, WRITTEN):
                 with self.server.transaction(number) as db:
-                    keys = orjson.loads(value(db, "portion_keys", {**named, "first": first}))
-                scratch.fill(others(keys, results))
+                    keys = others(orjson.loads(value(db, "portion_keys", {**named, "first": first})), results)
+            scratch.fill(keys, first + len(results) - 1)
         return scratch
 
-    def new_scratch(self, batch: str) -> Scratch:
+    def new_scratch(self, round: tuple[str, int]) -> Scratch:
         """An empty one; that which was made longest ago goes if there are too many."""
-        scratch = self._scratches[batch] = Scratch()
+        scratch = self._scratches[round] = Scratch()
         if len(self._scratches) > SCRATCHES_MAX:
             self.forget_scratch(next(iter(self._scratches)))
         return scratch

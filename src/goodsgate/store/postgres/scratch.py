@@ -17,6 +17,8 @@ class Scratch:
     """The keys of one batch that its items do not tell."""
 
     def __init__(self) -> None:
+        self.records = 0
+        """Of the batch, those whose keys are here."""
         self._db: apsw.Connection | None = None
 
     @property
@@ -24,8 +26,9 @@ class Scratch:
         """Whether there is any."""
         return self._db is not None
 
-    def fill(self, keys: Sequence[str]) -> None:
-        """Keys of one more portion."""
+    def fill(self, keys: Sequence[str], records: int) -> None:
+        """Keys of one more portion, with which the batch has so many records."""
+        self.records = records
         if not keys:
             return
         if self._db is None:

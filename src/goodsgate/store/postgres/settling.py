@@ -111,13 +111,14 @@ class Settling(Lookups):
             portion, batch = done.portion, done.portion.work.batch
             deleted = len(portion.deletes) if portion.deletes and not portion.writes else None
             nothing = not portion.deletes and not portion.writes and not done.rekeyed
-            self.note_missing(done.shelf, batch, 0 if nothing else deleted)
+            self.note_missing(done.shelf, portion, 0 if nothing else deleted)
+            round = (batch, portion.work.round)
             if done.rekeyed or done.progress.ended is not None:
-                self.forget_scratch(batch)
-            elif portion.first == 1:
-                self.new_scratch(batch).fill(others(portion.keys, portion.results))
-            elif portion.results and batch in self._scratches:
-                self._scratches[batch].fill(others(portion.keys, portion.results))
+                self.forget_scratch(round)
+            elif portion.first is not None:
+                scratch = self._scratches.get(round) or (self.new_scratch(round) if portion.first == 1 else None)
+                if scratch is not None and scratch.records == portion.first - 1:
+                    scratch.fill(others(portion.keys, portion.results), scratch.records + len(portion.results))
 
     def shelf_made(self, db: Cursor, number: int, portion: Portion) -> int:
         """The portion's shelf; made if it is not there."""

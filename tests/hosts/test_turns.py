@@ -1,0 +1,61 @@
+"""Workers that take turns at one batch: each goes on with what the others did, not with what it knew before."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from goodsgate.model.batch import Result, RoundKind, State
+from goodsgate.store.contract import Store
+from tests.store.scene import Record, Scene, bad, portion
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """On a server; the embedded store is worked by one process."""
+    with Scene(tmp_path, "postgres") as made:
+        yield made
+
+
+def _one(scene: Scene, store: Store, *records: Record, ends: State | None = None) -> None:
+    """One portion, from claim to release."""
+    claim = scene.claimed(store=store)
+    store.settle(claim, [portion(claim.works[0], *records, ends=ends)])
+    store.release(claim)
+
+
+def test_keys_that_others_settled_are_seen(scene: Scene) -> None:
+    """By the worker that began the batch, after others have gone on with it."""
+    first, second = scene.store, scene.open()
+    scene.seal()
+    _one(scene, first, Record("A", Result.UNCHANGED))
+    _one(scene, second, bad("B"), Record("C"))
+    _one(scene, second, Record("D", Result.UNCHANGED))
+    claim = scene.claimed(store=first)
+    assert first.seen(claim.works[0], ["A", "B", "C", "D", "E"]) == {"A", "B", "C", "D"}
+    first.settle(claim, [portion(claim.works[0], bad("E"))])
+    first.release(claim)
+    claim = scene.claimed(store=second)
+    assert second.seen(claim.works[0], ["A", "B", "C", "D", "E"]) == {"A", "B", "C", "D", "E"}
+
+
+def test_what_others_saw_of_a_full_feed_is_not_missing(scene: Scene) -> None:
+    """Nor what another worker's fix has corrected, however long this one has not looked."""
+    first, second = scene.store, scene.open()
+    scene.seal()
+    scene.run([Record("A"), Record("B"), Record("C"), Record("GONE")])
+    feed = scene.seal(mode="full")
+    _one(scene, first, Record("A", Result.UNCHANGED))
+    _one(scene, second, Record("B", Result.UNCHANGED), bad("c"))
+    claim = scene.claimed(store=first)
+    assert first.missing(claim.works[0], after=None, limit=10) == (4, 2, ["C", "GONE"])
+    first.settle(claim, [portion(claim.works[0], ends=State.FINISHED)])
+    first.release(claim)
+    scene.again(feed, RoundKind.FIX)
+    claim = scene.claimed(store=second)
+    fixed = portion(claim.works[0], Record("C", Result.UNCHANGED), amends=[3], ends=State.FINISHED)
+    second.settle(claim, [fixed])
+    second.release(claim)
+    scene.again(feed, RoundKind.REMOVAL)
+    claim = scene.claimed(store=first)
+    assert first.missing(claim.works[0], after=None, limit=10) == (4, 1, ["GONE"])
