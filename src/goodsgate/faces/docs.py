@@ -145,6 +145,8 @@ def _operations(contract: Contract) -> Iterator[tuple[str, Shown]]:
 
 def _shown(contract: Contract, path: str, method: str, node: dict[str, Any], parameters: list[dict[str, Any]]) -> Shown:
     scopes = [scope for way in node["security"] for needed in way.values() for scope in needed]
+    schemes = contract.document["components"]["securitySchemes"]
+    scheme = next((schemes[name] for way in node["security"] for name in way), {})
     bodies = _bodies(contract.resolved(node.get("requestBody", {})))
     return Shown(
         id=node["operationId"], method=method.upper(), path=path, summary=node["summary"],
@@ -153,7 +155,7 @@ def _shown(contract: Contract, path: str, method: str, node: dict[str, Any], par
         responses=[
             _response(status, contract.resolved(each)) for status, each in sorted(node["responses"].items())
         ],
-        command=_command(path, method, parameters, bodies, keyed=bool(scopes)),
+        command=_command(path, method, parameters, bodies, scheme=scheme),
     )
 
 
@@ -186,14 +188,15 @@ def _example(example: object) -> str:
 
 
 def _command(path: str, method: str, parameters: list[dict[str, Any]], bodies: list[dict[str, Any]], *,
-             keyed: bool) -> str:
+             scheme: dict[str, Any]) -> str:
     """How to ask it with curl; paths take the examples of their parameters."""
     for parameter in parameters:
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", str(parameter.get("example", f"<{parameter['name']}>")))
     words = ["curl"] + ([f"-X {method.upper()}"] if method != "get" else [])
-    if keyed:
-        words.append('-H "Authorization: Bearer $GOODSGATE_KEY"')
+    if scheme:
+        own = scheme["type"] == "apiKey"
+        words.append(f'-H "{scheme["name"]}: $TOKEN"' if own else '-H "Authorization: Bearer $GOODSGATE_KEY"')
     if bodies:
         words.append(f'-H "Content-Type: {bodies[0]["media_type"]}"')
         small = bodies[0]["example"] and bodies[0]["media_type"] == "application/json"

@@ -20,7 +20,8 @@ TAX_RULE = "66f0c0ffee0000000000aa01"
 class Konnect(httpx.Client):
     """One credential's client; takes its token when it is made."""
 
-    def __init__(self, gate: Served, merchant: str, *, scopes: Iterable[str] = ("submit", "read"), **facts: str) -> None:
+    def __init__(self, gate: Served, merchant: str, *, scopes: Iterable[str] = ("submit", "read"),
+                 **facts: str) -> None:
         super().__init__(base_url=gate.url, timeout=30, trust_env=False)
         self.merchant = merchant
         self.gate = gate

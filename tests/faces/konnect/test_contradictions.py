@@ -177,7 +177,9 @@ def test_x17_an_update_is_merged_unless_the_credential_is_strict(seller: Konnect
     change = {"item_code": "TR-001", "name": "Another"}
     assert seller.outcome(seller.update(change))["stage"] == "COMPLETED"
     missing = [field for field, code in reference_seller.failed(reference_seller.update(change))]
-    assert missing == ["item_type", "departments", "category", "country_of_origin", "tax_identifier", "hs_code", "sizes"]
+    assert missing == [
+        "item_type", "departments", "category", "country_of_origin", "tax_identifier", "hs_code", "sizes",
+    ]
 
 
 @pytest.mark.parametrize(("code", "wrong"), [

@@ -37,7 +37,9 @@ def test_wrong_credentials_are_answered_alike(seller: Konnect, stranger: Konnect
         bodies.add(answered.text)
     assert len(bodies) == 1
     assert seller.get(TOKEN, params={"username": seller.merchant}).status_code == 400
-    assert seller.get(TOKEN).json() == {"status": "FAILED", "message": "The parameter username is missing.", "errors": []}
+    assert seller.get(TOKEN).json() == {
+        "status": "FAILED", "message": "The parameter username is missing.", "errors": [],
+    }
 
 
 def test_earlier_tokens_stay_good_and_nobody_keeps_them(seller: Konnect) -> None:

@@ -129,7 +129,8 @@ def test_13_sizes_and_products_are_deleted(seller: Konnect) -> None:
     """First one of two sizes, then the product with its SKUs."""
     seller.made(product(1, sizes=[size(1, "42"), size(1, "43")]), product(2))
     one = {"item_code": "TR-001", "slug": "trail-runner-1", "brand": "Acme"}
-    assert seller.outcome(seller.remove({**one, "sizes": [{"primary_identifier": "TR-001-42"}]}))["stage"] == "COMPLETED"
+    removed = seller.remove({**one, "sizes": [{"primary_identifier": "TR-001-42"}]})
+    assert seller.outcome(removed)["stage"] == "COMPLETED"
     (left,) = seller.listed(item_code="TR-001")
     assert [entry["primary_identifier"] for entry in left["sizes"]] == ["TR-001-43"]
     assert seller.outcome(seller.remove(one))["stage"] == "COMPLETED"

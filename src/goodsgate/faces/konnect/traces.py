@@ -33,7 +33,7 @@ def batch_of(trace: str) -> str | None:
 
 def object_id(batch: str) -> str:
     """24 hex digits, the first eight being seconds, as the document store behind Konnect makes them."""
-    return f"{int(batch[:12], 16) // 1000:08x}{batch[12:28]}"
+    return f"{int(batch[:12], 16) // 1000 & 0xFFFFFFFF:08x}{batch[12:28]}"
 
 
 def nanoseconds(moment: datetime) -> str:

@@ -49,7 +49,8 @@ class Writes:
         content = await read_body(call, self._door)
         return answer(await self._door.hop(self._accepted, call.caller, call.merchant, content, verb, schema))
 
-    def _accepted(self, caller: Caller | None, merchant: str, content: bytes, verb: Verb, schema: str) -> dict[str, object]:
+    def _accepted(self, caller: Caller | None, merchant: str, content: bytes, verb: Verb, schema: str,
+                  ) -> dict[str, object]:
         records = taken_apart(content)
         policy = Policy(verb=verb, schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE)
         batch = hand_in(

@@ -1,0 +1,87 @@
+"""openapi.yaml against the running face: the same routes, sound schemas, and codes that are all worded."""
+
+import jsonschema_rs
+import pytest
+
+from goodsgate.faces import open_schemas
+from goodsgate.faces.konnect import __name__ as face_package
+from goodsgate.faces.konnect.guesses import CODES as WORDED
+from goodsgate.faces.routes import Endpoint, read_contract
+from goodsgate.model.issue import CODES
+from tests.faces.konnect.client import product
+from tests.served import Served
+
+CONTRACT = read_contract(face_package)
+DOCUMENT = CONTRACT.document
+
+
+def _check(schema, value):
+    jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
+
+
+def _nodes(node):
+    yield node
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nodes(inner)
+
+
+def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
+    """By this face."""
+    served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
+    mine = {(endpoint.template, name) for endpoint in served if endpoint.face == "konnect" for name in endpoint.handlers}
+    promised = {(path.template, operation.id) for path in CONTRACT.paths for operation in path.operations.values()}
+    assert mine == promised
+
+
+def test_every_component_is_used_and_none_is_missing() -> None:
+    """No dead schema."""
+    used = {node["$ref"] for node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
+    assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
+    held = {
+        f"#/components/{kind}/{name}" for kind, each in DOCUMENT["components"].items() if kind != "securitySchemes"
+        for name in each
+    }
+    assert held == used
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_schemas_are_sound(name: str) -> None:
+    """JSON Schema 2020-12."""
+    schema = DOCUMENT["components"]["schemas"][name]
+    jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
+
+
+@pytest.mark.parametrize("node", [
+    pytest.param(node, id=str(at)) for at, node in enumerate(_nodes(DOCUMENT))
+    if isinstance(node, dict) and "schema" in node and "example" in node
+])
+def test_examples_obey_their_schemas(node) -> None:
+    """Of parameters and bodies."""
+    _check(node["schema"], node["example"])
+
+
+def test_the_minimal_product_of_the_dossier_obeys_the_schema() -> None:
+    """As the tests build it."""
+    _check({"$ref": "#/components/schemas/Creation"}, {"template": "footwear", "products": [product(1)]})
+
+
+def test_every_schema_of_records_is_compiled() -> None:
+    """And those that they name are there."""
+    schemas = open_schemas()
+    mine = {f"konnect/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
+    assert mine <= set(schemas)
+    assert {schema.whole for schema in schemas.values()} - {None} <= set(schemas)
+
+
+def test_words_for_errors_are_of_codes_that_there_are() -> None:
+    """And those that the contract promises."""
+    assert set(WORDED) <= set(CODES)
+    assert {*WORDED.values(), "FORMAT_ERROR"} == set(DOCUMENT["components"]["schemas"]["ErrorCode"]["enum"])
+
+
+def test_the_page_of_the_face_is_shown(gate: Served) -> None:
+    """With the header that carries the token."""
+    page = gate.anonymous().get("/docs/konnect")
+    assert page.status_code == 200
+    assert "x-access-token" in page.text
+    assert "trace_id" in page.text

@@ -1,0 +1,49 @@
+"""The running face held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
+
+import os
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from goodsgate.faces.konnect import __name__ as face_package
+from goodsgate.faces.routes import read_contract
+
+LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
+HOW = {
+    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
+    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+}
+
+CONFIG = schemathesis.Config.from_dict({
+    "checks": {
+        # Wrong credentials are well-formed; a trace that nobody has is, too.
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "404", "413"]},
+        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
+    },
+})
+schema = schemathesis.openapi.from_dict(read_contract(face_package).document, config=CONFIG)
+
+
+def _hold(seller, case):
+    headers = {"x-access-token": seller.headers["x-access-token"]}
+    # What is wrong with a record is said of the record, not of the request.
+    records = case.operation.method.upper() in ("POST", "PUT", "DELETE")
+    excluded = [negative_data_rejection] if records else None
+    case.call_and_validate(base_url=seller.gate.url, headers=headers, timeout=10, excluded_checks=excluded)
+
+
+@schema.parametrize()
+@settings(max_examples=500 if LONG else 10, **HOW)
+def test_the_face_keeps_its_contract(seller, case):
+    """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
+    _hold(seller, case)
+
+
+@pytest.mark.slow
+@schema.parametrize()
+@settings(max_examples=500, **{**HOW, "derandomize": False})
+def test_the_face_keeps_its_contract_for_long(seller, case):
+    """The same, with other examples every time: 10,000 cases over all operations."""
+    _hold(seller, case)
