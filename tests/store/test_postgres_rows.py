@@ -1,15 +1,17 @@
 """Row-level security, the second lock: whatever a statement says, rows of another merchant are not there."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from psycopg import errors, sql
 
 from goodsgate.model.batch import State, new_id
-from goodsgate.model.catalogue import Entry, Key
+from goodsgate.model.catalogue import Entry, Key, Token
 from goodsgate.model.catalogue import Scope as KeyScope
 from goodsgate.store.contract import Idempotency
 from tests import place
@@ -23,7 +25,7 @@ OPEN_TO_ALL = {
     "migration": "what was done to the schema; the role may only read it",
 }
 """Tables without a merchant, and why strangers may see them."""
-DISPATCHING = {"merchant", "credential", "answer", "batch", "round", "upload", "lane", "shelf", "tally"}
+DISPATCHING = {"merchant", "credential", "answer", "batch", "round", "upload", "lane", "shelf", "tally", "token"}
 """What a transaction that asks for it sees whole: whose turn it is, what is past its time, who is calling."""
 
 
@@ -32,12 +34,16 @@ def _fill(scene: Scene, merchant: str) -> None:
     store = scene.store
     scopes = frozenset({KeyScope.READ})
     store.add_key(Key(id="k", digest=merchant.encode() * 8, merchant=merchant, scopes=scopes, label="", made_at=NOW))
+    ahead = NOW + timedelta(days=1)
+    store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", made_at=NOW, until=ahead))
     store.put_reference(merchant, "brand", [Entry(code="x")])
     store.put_mapping(merchant, "erp", {"a": ["id"]})
     answered = Idempotency(key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()
-    store.settle(claim, [portion(claim.works[0], Record("A"), bad(), ends=State.FINISHED)])
+    settled = portion(claim.works[0], Record("A"), bad(), ends=State.FINISHED)
+    marked = [msgspec.structs.replace(write, marks=(("slug", "a"),)) for write in settled.writes]
+    store.settle(claim, [msgspec.structs.replace(settled, writes=marked)])
     store.release(claim)
     store.receive(merchant, new_id(), bytes(range(256)) * 8_000)  # on its way in
     scene.seal(merchant)

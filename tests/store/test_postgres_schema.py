@@ -26,11 +26,12 @@ PACKAGE = Path(database.__file__).parent
 UNBOUND_KEYS = {
     ("merchant", "id"): "a caller's merchant is looked up among all",
     ("credential", "digest"): "so is a caller's key",
+    ("token", "digest"): "so is what stands for it",
     ("host", "name"): "machines belong to no merchant",
     ("migration", "number"): "steps of the schema belong to no merchant",
 }
 """Table and first column of unique keys that do not lead with the merchant, and why."""
-LARGE = {"item", "finding", "portion", "payload"}
+LARGE = {"item", "finding", "portion", "payload", "mark", "item_marks"}
 """What grows with the records that are submitted."""
 
 

@@ -77,7 +77,7 @@ def backup(*, config: "Config", folder: Path) -> None:
     Example:
       goodsgate backup /backup/goodsgate-2026-11-01 --store /var/lib/goodsgate
     """
-    from goodsgate.store.contract import CopiesItself
+    from goodsgate.store.backup import CopiesItself
 
     with _opened(config, f"cannot be copied to {folder}") as store:
         if not isinstance(store, CopiesItself):

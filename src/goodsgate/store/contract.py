@@ -9,8 +9,7 @@ Processes: any number may read and submit; see each implementation for how many 
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -429,25 +428,3 @@ class Store(Protocol):
     # -- sweeping ---------------------------------------------------------------------------------------------------
     def sweep(self, retention: Retention, *, steps_max: int) -> Swept:
         """Remove at most `steps_max` batches' worth of what is past its time; never what an open round needs."""
-
-
-class Copied(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backup holds."""
-
-    bytes: int
-    payloads: int
-    """Files of large payloads."""
-    payloads_lost: int
-    """Files that batches name and the store itself has lost."""
-
-
-@runtime_checkable
-class CopiesItself(Protocol):
-    """What a store of one folder can do beside the contract; a server has tools of its own for it."""
-
-    def back_up(self, to: Path) -> Copied:
-        """Copy the store, while it is used, into a folder that is empty or not there; it appears whole or not at all.
-
-        Holds every batch that was acknowledged before the call. Raises StoreError if the folder cannot be used,
-        StoreFull, StoreBusy.
-        """

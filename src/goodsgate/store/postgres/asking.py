@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, RESULTS, Finding, Group, Kind, Result
-from goodsgate.model.catalogue import Item
+from goodsgate.model.catalogue import Item, Mark
 from goodsgate.store.contract import Page, RecordResult
 from goodsgate.store.grouping import decode_issues, padded, ranked
 from goodsgate.store.moments import id_bytes, moment
 from goodsgate.store.postgres.ask import Cursor, every, one, value
 from goodsgate.store.postgres.documents import row_of
-from goodsgate.store.postgres.lookups import shelf_of
+from goodsgate.store.postgres.lookups import marks_of, shelf_of
 from goodsgate.store.postgres.settling import Settling
 from goodsgate.store.results import places
 
@@ -126,7 +126,8 @@ class Asking(Settling):
             if shelf is None:
                 return None
             row = one(db, "item", {"merchant": number, "shelf": shelf[0], "key": key})
-        return _item(kind, collection, *row) if row is not None else None
+            marks = marks_of(db, number, shelf[0], [key]).get(key, ()) if row is not None and shelf[2] else ()
+        return _item(kind, collection, *(*row, marks)) if row is not None else None
 
     def collections(self, merchant: str) -> list[tuple[Kind, str, int]]:
         """Those that hold at least one item."""
@@ -168,8 +169,8 @@ def _finding(number: int, place: int, key: str | None, result: int | None, issue
 
 
 def _item(kind: Kind, collection: str, key: str, document: bytes, version: int | None, batch: bytes,
-          written_at: int) -> Item:
+          written_at: int, marks: tuple[Mark, ...] = ()) -> Item:
     return Item(
         kind=kind, collection=collection, key=key, document=document, version=version, batch=batch.hex(),
-        written_at=moment(written_at),
+        written_at=moment(written_at), marks=marks,
     )

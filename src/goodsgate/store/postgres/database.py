@@ -40,20 +40,17 @@ class Database:
 
     def migrate(self) -> list[str]:
         """Titles of the migrations that were applied. Raises StoreError if the login may not do what is needed."""
-        applied = []
+        known = MIGRATIONS[-1].number
         self._make_role()
-        for migration in MIGRATIONS:
-            with self._migrating() as db:
-                there = _schema_number(db)
-                if there > MIGRATIONS[-1].number:
-                    known = MIGRATIONS[-1].number
-                    raise StoreError(f"the database was made by a newer Goodsgate (schema {there}, known {known})")
-                if there >= migration.number:
-                    continue
-                db.connection.execute(migration.parts["database"].encode())  # many statements: the simple protocol
-                db.execute("INSERT INTO migration (number, title) VALUES (%s, %s)", (migration.number, migration.title))
-                applied.append(f"{migration.number:04d} {migration.title}")
-        return applied
+        with self._migrating() as db:
+            there = _schema_number(db)
+            if there > known:
+                raise StoreError(f"the database was made by a newer Goodsgate (schema {there}, known {known})")
+            missing = MIGRATIONS[there:]
+            for one in missing:
+                db.connection.execute(one.parts["database"].encode())  # many statements: the simple protocol
+                db.execute("INSERT INTO migration (number, title) VALUES (%s, %s)", (one.number, one.title))
+        return [f"{one.number:04d} {one.title}" for one in missing]
 
     @contextmanager
     def _migrating(self) -> Iterator[Cursor]:
@@ -77,9 +74,9 @@ class Database:
                 raise StoreError("the database's encoding has to be UTF8")
             if db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,)).fetchone() is None:
                 db.execute(f"CREATE ROLE {ROLE} NOLOGIN")
-            db.execute("SELECT current_user::text, pg_has_role(current_user, %s, 'member')", (ROLE,))
-            login, member = db.fetchone() or ("", False)
-            if not member:
+            db.execute("SELECT current_user::text, pg_has_role(current_user, %s, %s)", (ROLE, taking(db)))
+            login, may_take = db.fetchone() or ("", False)
+            if not may_take:
                 db.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(ROLE), sql.Identifier(login)))
             if db.execute("SELECT to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):
                 db.execute(f"CREATE SCHEMA {SCHEMA}")
@@ -132,6 +129,11 @@ class Database:
         if number is None:
             raise StoreError(f"no such merchant: {merchant}")
         return number
+
+
+def taking(db: Cursor) -> str:
+    """What a login needs of a role to take it: a member may, from 16 on only one that is said to."""
+    return "set" if db.connection.info.server_version >= 160000 else "member"
 
 
 def _is_made(db: Cursor) -> bool:

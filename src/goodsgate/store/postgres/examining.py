@@ -2,7 +2,7 @@
 
 from goodsgate.store.contract import StoreBusy
 from goodsgate.store.postgres.ask import Cursor, every
-from goodsgate.store.postgres.database import MIGRATIONS, VERSION_MIN
+from goodsgate.store.postgres.database import MIGRATIONS, VERSION_MIN, taking
 from goodsgate.store.postgres.server import ROLE, SCHEMA
 from goodsgate.store.postgres.sweeping import Sweeping
 
@@ -84,7 +84,7 @@ def _login(db: Cursor) -> tuple[str, bool, str]:
     """The login has to own the tables, so that it can migrate and copy."""
     row = db.execute(
         "SELECT current_user::text, pg_has_role(current_user, c.relowner, 'usage'),"
-        " pg_has_role(current_user, %s, 'member') FROM pg_class c WHERE c.oid = 'item'::regclass", (ROLE,),
+        " pg_has_role(current_user, %s, %s) FROM pg_class c WHERE c.oid = 'item'::regclass", (ROLE, taking(db)),
     ).fetchone()
     assert row is not None
     login, owns, member = row

@@ -5,7 +5,10 @@ gets it; a settle looks at the row once more as its last statement and holds it 
 whose lane was taken over commits before the takeover, or not at all.
 """
 
+import time
 from contextlib import suppress
+
+from psycopg import errors
 
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Kind
@@ -17,19 +20,37 @@ from goodsgate.store.progress import Progress
 from goodsgate.store.queue import OpenRound, together, work_of
 
 
+IMPATIENT = "SET LOCAL lock_timeout = '1s'"
+"""A lane that somebody holds who was cut off in the middle of a transaction is not waited for: there are others."""
+
+
 class Lanes(Receiving):
     """The part of the contract by which work is handed out."""
 
+    _lease_ends: float | None = None
+    """When the first of others' leases ends, on the monotonic clock; as it stood when there was nothing to claim."""
+
     def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
         """The lane is this worker's alone until its lease ends by the server's clock."""
-        now = self.now()
-        until = now + int(lease_seconds * 1e6)
-        with self.server.transaction(every=True) as db:
+        try:
+            return self._claim(worker, lease_seconds, works_max=works_max, bytes_max=bytes_max)
+        except StoreBusy as fault:
+            if isinstance(fault.__cause__, errors.LockNotAvailable):
+                return None
+            raise
+
+    def _claim(self, worker: str, lease_seconds: float, *, works_max: int, bytes_max: int) -> Claim | None:
+        with self.server.transaction(every=True, also=IMPATIENT) as db:
+            now = self.now()
             lane = _find(db, now)
             if lane is None:
+                ends = value(db, "next_lease", {"now": now})
+                self._lease_ends = time.monotonic() + (ends - now) / 1e6 if ends is not None else None
                 return None
             number, merchant, kind, cancelling = lane
             named = {"merchant": number, "kind": kind}
+            now = self.now()
+            until = now + int(lease_seconds * 1e6)
             attempt = value(db, "take_lane", {**named, "worker": worker, "until": until, "served": now})
             asked = {**named, "cancelling": cancelling, "limit": works_max}
             rounds = together([OpenRound(*row) for row in every(db, "open_rounds", asked)], bytes_max // works_max)
@@ -49,6 +70,11 @@ class Lanes(Receiving):
         return Claim(
             merchant=merchant, kind=Kind(kind), worker=worker, attempt=attempt, until=moment(until), works=works
         )
+
+    def wait(self, seconds: float) -> None:
+        """Until somebody tells of new work, or the next lease ends, which nobody tells of."""
+        left = self._lease_ends - time.monotonic() if self._lease_ends is not None else None
+        self.watch.wait(seconds, left=left)
 
     def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         """Raises LeaseLost. Another lane waits, or a round to be cancelled that the claim does not hold."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
+import msgspec
 import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
-from goodsgate.model.catalogue import Held
+from goodsgate.model.catalogue import Held, Mark
 from goodsgate.store.contract import Portion, Work
 from goodsgate.store.look import Look
 from goodsgate.store.moments import id_bytes
@@ -16,6 +18,10 @@ from goodsgate.store.postgres.scratch import Scratch
 from goodsgate.store.postgres.server import WORK_SECONDS_MAX
 from goodsgate.store.progress import Progress
 
+decode_marks = msgspec.json.Decoder(tuple[Mark, ...]).decode
+
+FOLDING = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
+"""To keys without ASCII case."""
 SCRATCHES_MAX = 8
 """Batches whose keys are kept beside at once; the one asked for longest ago goes."""
 WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
@@ -44,7 +50,14 @@ class Lookups(Lanes):
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
              ) -> dict[str, Held]:
         """Tombstones included."""
-        return self._look_up(merchant, kind, collection, keys, documents=documents).held()
+        held = self._look_up(merchant, kind, collection, keys, documents=documents).held()
+        number = self.number(merchant)
+        if documents and held and number is not None:
+            with self.server.transaction(number) as db:
+                shelf = shelf_of(db, number, kind, collection)
+                for key, marks in (marks_of(db, number, shelf[0], [*held]) if shelf and shelf[2] else {}).items():
+                    held[key] = msgspec.structs.replace(held[key], marks=marks)
+        return held
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Tombstones left out; of several twins the first."""
@@ -134,7 +147,7 @@ class Lookups(Lanes):
             shelf = self._shelf(db, number, merchant, kind, collection)
             asked = {"merchant": number, "shelf": shelf, "keys": packed_keys(keys)}
             rows = every(db, "held_documents" if documents else "held", asked) if shelf and keys else []
-        self.look = Look(shelf, set(keys), rows)
+        self.look = Look(shelf, set(keys), _matched(rows, keys))
         return self.look
 
     def _shelf(self, db: Cursor, number: int, merchant: str, kind: Kind, collection: str) -> int:
@@ -179,10 +192,30 @@ def others(keys: Sequence[str | None], results: bytes) -> list[str]:
     return [key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN]
 
 
-def shelf_of(db: Cursor, merchant: int, kind: str, collection: str) -> tuple[int, int] | None:
-    """Number of the shelf, and how many items it holds."""
+def _matched(rows: list[tuple[Any, ...]], keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Rows of items with the key that was asked for before each: its own, or those that differ from it by case."""
+    asked = set(keys)
+    matched = [(row[0], *row) for row in rows if row[0] in asked]
+    others = [row for row in rows if row[0] not in asked]
+    if others or len(matched) > len({row[0].translate(FOLDING) for row in matched}):
+        folded: dict[str, list[str]] = {}
+        for key in asked:
+            folded.setdefault(key.translate(FOLDING), []).append(key)
+        for row in rows:
+            matched += [(key, *row) for key in folded[row[0].translate(FOLDING)] if key != row[0]]
+    return matched
+
+
+def shelf_of(db: Cursor, merchant: int, kind: str, collection: str) -> tuple[int, int, bool] | None:
+    """Number of the shelf, how many items it holds, and whether any has had a mark."""
     row = one(db, "shelf", {"merchant": merchant, "kind": kind, "collection": collection})
-    return (int(row[0]), int(row[1])) if row is not None else None
+    return (int(row[0]), int(row[1]), bool(row[2])) if row is not None else None
+
+
+def marks_of(db: Cursor, number: int, shelf: int, keys: Sequence[str]) -> dict[str, tuple[Mark, ...]]:
+    """Marks of those of the items that have any."""
+    asked = {"merchant": number, "shelf": shelf, "keys": packed_keys(keys)}
+    return {key: decode_marks(marks) for key, marks in every(db, "marks_of", asked)}
 
 
 def packed_keys(keys: Sequence[str]) -> str:

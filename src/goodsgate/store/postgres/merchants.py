@@ -6,7 +6,7 @@ import msgspec
 import orjson
 from psycopg import errors
 
-from goodsgate.model.catalogue import Entry, Key, Merchant, Scope
+from goodsgate.model.catalogue import Entry, Key, Merchant, Scope, Token
 from goodsgate.store.contract import Page, StoreError
 from goodsgate.store.moments import microseconds, moment, moment_or_none
 from goodsgate.store.postgres.ask import do, every, one, value
@@ -15,6 +15,7 @@ from goodsgate.store.queue import decode_mapping
 
 ENTRIES_AT_ONCE = 10_000
 
+decode_facts = msgspec.json.Decoder(dict[str, str]).decode
 decode_data = msgspec.json.Decoder(dict[str, object]).decode
 
 
@@ -43,6 +44,7 @@ class Merchants(Database):
             "merchant": number, "id": key.id, "digest": key.digest, "scopes": " ".join(sorted(key.scopes)),
             "label": key.label, "made_at": microseconds(key.made_at),
             "revoked_at": None if key.revoked_at is None else microseconds(key.revoked_at),
+            "facts": orjson.dumps(key.facts).decode(),
         }
         try:
             with self.server.transaction(number) as db:
@@ -67,6 +69,32 @@ class Merchants(Database):
         number = self.number(merchant)
         with self.server.transaction(number) as db:
             return bool(do(db, "revoke_key", {"merchant": number, "id": key_id, "now": self.now()}))
+
+    def add_token(self, token: Token) -> None:
+        """Raises StoreError if the merchant has no such key."""
+        number = self.known(token.merchant)
+        row = {
+            "digest": token.digest, "merchant": number, "key": token.key, "made_at": microseconds(token.made_at),
+            "until": microseconds(token.until),
+        }
+        try:
+            with self.server.transaction(number) as db:
+                do(db, "add_token", row)
+        except errors.IntegrityError as fault:
+            raise StoreError(f"there is no key {token.key}") from fault
+
+    def token(self, digest: bytes) -> tuple[Token, Key] | None:
+        """The token of this SHA-256 and its key, whatever has ended or was revoked."""
+        with self.server.transaction(every=True) as db:
+            row = one(db, "token_of_digest", {"digest": digest})
+        if row is None:
+            return None
+        key = _key(*row[:-2])
+        made_at, until = row[-2:]
+        token = Token(
+            digest=digest, merchant=key.merchant, key=key.id, made_at=moment(made_at), until=moment(until)
+        )
+        return token, key
 
     # -- reference data -------------------------------------------------------------------------------------------
 
@@ -145,9 +173,9 @@ def _columns(entries: Sequence[Entry]) -> dict[str, object]:
     }
 
 
-def _key(merchant: str, code: str, digest: bytes, scopes: str, label: str, made_at: int,
-         revoked_at: int | None) -> Key:
+def _key(merchant: str, code: str, digest: bytes, scopes: str, label: str, made_at: int, revoked_at: int | None,
+         facts: bytes) -> Key:
     return Key(
         id=code, digest=digest, merchant=merchant, scopes=frozenset(Scope(scope) for scope in scopes.split()),
-        label=label, made_at=moment(made_at), revoked_at=moment_or_none(revoked_at),
+        label=label, made_at=moment(made_at), revoked_at=moment_or_none(revoked_at), facts=decode_facts(facts),
     )

@@ -17,20 +17,29 @@ INSERT INTO merchant (id, name, made_at) VALUES (:id, :name, :made_at) ON CONFLI
 SELECT id, name, made_at FROM merchant WHERE id > :after ORDER BY id LIMIT :limit
 
 -- name: add_key
-INSERT INTO credential (merchant, id, digest, scopes, label, made_at, revoked_at)
-VALUES (:merchant, :id, :digest, :scopes, :label, :made_at, :revoked_at)
+INSERT INTO credential (merchant, id, digest, scopes, label, made_at, revoked_at, facts)
+VALUES (:merchant, :id, :digest, :scopes, :label, :made_at, :revoked_at, :facts)
 
 -- name: key_of_digest
 -- Every merchant: the key says which one it is.
-SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at, c.facts
 FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.digest = :digest
 
 -- name: keys
-SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at, c.facts
 FROM credential c JOIN merchant m ON m.number = c.merchant WHERE c.merchant = :merchant ORDER BY c.made_at, c.id
 
 -- name: revoke_key
 UPDATE credential SET revoked_at = :now WHERE merchant = :merchant AND id = :id AND revoked_at IS NULL
+
+-- name: add_token
+INSERT INTO token (digest, merchant, key, made_at, until) VALUES (:digest, :merchant, :key, :made_at, :until)
+
+-- name: token_of_digest
+-- Every merchant: the token says which one it is.
+SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at, c.facts, t.made_at, t.until
+FROM token t JOIN credential c ON c.merchant = t.merchant AND c.id = t.key JOIN merchant m ON m.number = t.merchant
+WHERE t.digest = :digest
 
 -- ============================================== reference, mappings =============================================
 
@@ -212,6 +221,11 @@ SELECT merchant, kind FROM lane WHERE open > 0 AND until <= :now ORDER BY served
 -- Differs because a submission may just be entering the only lane there is; that is soon over.
 SELECT merchant, kind FROM lane WHERE open > 0 AND until <= :now ORDER BY served LIMIT 1 FOR UPDATE
 
+-- name: next_lease
+-- Every merchant: somebody's turn comes when it ends.
+-- Differs because workers of the embedded store ask all the time.
+SELECT min(until) FROM lane WHERE open > 0 AND until > :now
+
 -- name: merchant_of
 -- Differs because a row that is to be held cannot be joined in the same statement without holding the merchant too.
 SELECT id FROM merchant WHERE number = :merchant
@@ -310,6 +324,7 @@ SELECT merchant, seq FROM batch WHERE finished_at < :before AND payload_kept ORD
 SELECT id, upload FROM round WHERE merchant = :merchant AND batch = :seq AND upload IS NOT NULL ORDER BY number
 
 -- name: drop_payload
+-- Differs because payloads are rows.
 DELETE FROM payload WHERE merchant = :merchant AND upload = :upload::uuid
 
 -- name: drop_some_pieces
@@ -361,10 +376,17 @@ DELETE FROM answer WHERE (merchant, key) IN (
     FOR UPDATE SKIP LOCKED
 )
 
+-- name: drop_tokens
+-- Every merchant: the sweep.
+-- Differs because rows have no number of their own.
+DELETE FROM token WHERE (merchant, digest) IN (
+    SELECT merchant, digest FROM token WHERE until < :now ORDER BY until LIMIT :limit
+)
+
 -- ==================================================== shelves ===================================================
 
 -- name: shelf
-SELECT id, items FROM shelf WHERE merchant = :merchant AND kind = :kind AND collection = :collection
+SELECT id, items, marked FROM shelf WHERE merchant = :merchant AND kind = :kind AND collection = :collection
 
 -- name: add_shelf
 INSERT INTO shelf (merchant, kind, collection) VALUES (:merchant, :kind, :collection) RETURNING id
@@ -376,35 +398,32 @@ WHERE merchant = :merchant AND id = :shelf
 -- name: collections
 SELECT kind, collection, items FROM shelf WHERE merchant = :merchant AND items > 0 ORDER BY kind, collection
 
+-- name: is_marked
+-- Differs because the number of a shelf is known for good, and whether it has marks is not.
+SELECT marked FROM shelf WHERE merchant = :merchant AND id = :shelf
+
+-- name: mark_shelf
+UPDATE shelf SET marked = true WHERE merchant = :merchant AND id = :shelf
+
 -- ===================================================== items ====================================================
 
 -- name: held
--- With the keys that differ from those asked for by case. OFFSET 0 keeps the planner from turning the look-ups around,
--- which would read the whole shelf. And it makes `folded` a plain column: behind row-level security an index is used
--- only where no function sees a row before the policy has, and lower() would.
-SELECT j.value, i.key, i.hash, i.version, i.batch, NULL
-FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) j
-CROSS JOIN LATERAL (
-    SELECT key, hash, version, batch FROM item
-    WHERE merchant = :merchant AND shelf = :shelf AND folded = j.folded OFFSET 0
-) i
+-- With the keys that differ from those asked for by case; which is which, the client tells. Behind row-level security
+-- an index is used only where no function sees a row before the policy has, so that `folded` is a column of its own.
+SELECT key, hash, version, batch, NULL FROM item
+WHERE merchant = :merchant AND shelf = :shelf
+  AND folded = ANY (ARRAY (SELECT lower(value COLLATE "C") FROM json_array_elements_text(:keys::json)))
 
 -- name: held_documents
-SELECT j.value, i.key, i.hash, i.version, i.batch, i.document
-FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) j
-CROSS JOIN LATERAL (
-    SELECT key, hash, version, batch, document FROM item
-    WHERE merchant = :merchant AND shelf = :shelf AND folded = j.folded OFFSET 0
-) i
+SELECT key, hash, version, batch, document FROM item
+WHERE merchant = :merchant AND shelf = :shelf
+  AND folded = ANY (ARRAY (SELECT lower(value COLLATE "C") FROM json_array_elements_text(:keys::json)))
 
 -- name: live_among
 -- Differs because rows that are there are changed by other means than rows that are not.
-SELECT i.key, i.live
-FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) j
-CROSS JOIN LATERAL (
-    SELECT key, hash IS NOT NULL AS live FROM item
-    WHERE merchant = :merchant AND shelf = :shelf AND folded = j.folded AND key = j.value COLLATE "C" OFFSET 0
-) i
+SELECT key, hash IS NOT NULL FROM item
+WHERE merchant = :merchant AND shelf = :shelf
+  AND folded = ANY (ARRAY (SELECT lower(value COLLATE "C") FROM json_array_elements_text(:keys::json)))
 
 -- name: items
 SELECT key, document, version, batch, written_at FROM item
@@ -460,6 +479,63 @@ TRUNCATE pg_temp.staged
 DELETE FROM item i
 USING (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) j
 WHERE i.merchant = :merchant AND i.shelf = :shelf AND i.folded = j.folded AND i.key = j.value COLLATE "C"
+
+-- ===================================================== marks ====================================================
+
+-- name: marks_of
+SELECT key, marks FROM item_marks
+WHERE merchant = :merchant AND shelf = :shelf
+  AND key = ANY (ARRAY (SELECT value COLLATE "C" FROM json_array_elements_text(:keys::json)))
+
+-- name: marked
+SELECT m.name, m.value, m.key FROM unnest(:names::text[], :texts::text[]) AS w (name, value)
+JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name AND m.value = w.value
+ORDER BY m.name, m.value, m.key
+
+-- name: count_marks
+-- IN, not EXISTS: the marks that hold the text are looked for once.
+SELECT count(*) FROM mark
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text::text = '' OR key IN (
+    SELECT key FROM mark
+    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND strpos(value, :text) > 0
+))
+
+-- name: marks
+SELECT value, key FROM mark
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text::text = '' OR key IN (
+    SELECT key FROM mark
+    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND strpos(value, :text) > 0
+))
+ORDER BY value, key LIMIT :limit OFFSET :offset
+
+-- name: marks_backwards
+SELECT value, key FROM mark
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text::text = '' OR key IN (
+    SELECT key FROM mark
+    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND strpos(value, :text) > 0
+))
+ORDER BY value DESC, key DESC LIMIT :limit OFFSET :offset
+
+-- name: drop_mark
+-- Differs because many go in one statement.
+DELETE FROM mark m USING unnest(:names::text[], :texts::text[], :keys::text[]) AS g (name, value, key)
+WHERE m.merchant = :merchant AND m.shelf = :shelf AND m.name = g.name AND m.value = g.value AND m.key = g.key
+
+-- name: add_mark
+-- Differs because many go in one statement.
+INSERT INTO mark (merchant, shelf, name, value, key)
+SELECT :merchant, :shelf, g.name, g.value, g.key
+FROM unnest(:names::text[], :texts::text[], :keys::text[]) AS g (name, value, key)
+
+-- name: put_item_marks
+-- Differs because many go in one statement.
+INSERT INTO item_marks (merchant, shelf, key, marks)
+SELECT :merchant, :shelf, g.key, g.marks::json FROM unnest(:keys::text[], :marks::text[]) AS g (key, marks)
+ON CONFLICT (merchant, shelf, key) DO UPDATE SET marks = excluded.marks
+
+-- name: drop_item_marks
+-- Differs because many go in one statement.
+DELETE FROM item_marks WHERE merchant = :merchant AND shelf = :shelf AND key = ANY (:keys::text[])
 
 -- =================================================== progress ===================================================
 

@@ -19,7 +19,8 @@ from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import SQL, Cursor, do, every, one, value
 from goodsgate.store.postgres.findings import Findings
 from goodsgate.store.postgres.lanes import progress_of
-from goodsgate.store.postgres.lookups import Lookups, others, packed_keys
+from goodsgate.store.postgres.lookups import others, packed_keys
+from goodsgate.store.postgres.marks import Marks, put_marks
 from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
 from goodsgate.store.progress import Progress
 from goodsgate.store.results import amended
@@ -63,7 +64,7 @@ class Settled(msgspec.Struct, frozen=True):
     """A key of a portion settled before was changed."""
 
 
-class Settling(Lookups):
+class Settling(Marks):
     """The part of the contract that changes the catalogue."""
 
     def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
@@ -243,6 +244,10 @@ class _Told:
         named = {"merchant": self._number, "shelf": shelved.number}
         if gone:
             do(self._db, "delete_items", {**named, "keys": packed_keys(gone)})
+        put_marks(
+            self._db, self._number, shelved.number, {key: put[0].marks for key, put in shelved.writes.items()},
+            shelved.deletes,
+        )
         if grown or tombstone_at is not None:
             do(self._db, "count_items", {**named, "change": grown, "tombstone_at": tombstone_at})
 

@@ -41,6 +41,7 @@ class Sweeping(Asking):
             # The lock is held, and nothing else, while the steps are taken by connections of their own.
             return Swept(
                 answers=self._sweep_answers(before(retention.answer_seconds), now, steps_max * ROWS_PER_STEP),
+                tokens=self._sweep_tokens(now, steps_max * ROWS_PER_STEP),
                 payloads=self._sweep_payloads(before(retention.payload_seconds), steps_max),
                 reports=self._sweep_reports(before(retention.report_seconds), steps_max),
                 batches=self._sweep_batches(before(retention.batch_seconds), steps_max),
@@ -51,6 +52,10 @@ class Sweeping(Asking):
     def _sweep_answers(self, before: int, now: int, most: int) -> int:
         with self.server.transaction(every=True) as db:
             return do(db, "drop_answers", {"before": before, "now": now, "limit": most})
+
+    def _sweep_tokens(self, now: int, most: int) -> int:
+        with self.server.transaction(every=True) as db:
+            return do(db, "drop_tokens", {"now": now, "limit": most})
 
     # -- payloads -----------------------------------------------------------------------------------------------------
 

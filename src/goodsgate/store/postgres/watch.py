@@ -61,10 +61,12 @@ class Watch:
         self._asked_at = moment
         return (self._heard, self._mine) if moment - self._seen_at < FRESH_SECONDS else object()
 
-    def wait(self, seconds: float) -> None:
-        """Until somebody hints, at most so long, or WAIT_SECONDS where there are hints."""
+    def wait(self, seconds: float, *, left: float | None = None) -> None:
+        """Until somebody hints, at most so long, or WAIT_SECONDS where there are hints; of what happens when nothing
+        is `left`, there are none."""
         self._start()
-        if self._hint.wait(max(seconds, WAIT_SECONDS) if self._listening else seconds):
+        longest = WAIT_SECONDS if left is None else min(WAIT_SECONDS, left)
+        if self._hint.wait(max(seconds, longest) if self._listening else seconds):
             self._hint.clear()
 
     def tell(self) -> None:

@@ -17,7 +17,8 @@ from tempfile import mkdtemp
 
 import apsw
 
-from goodsgate.store.contract import Copied, StoreBusy, StoreError, StoreFull
+from goodsgate.store.backup import Copied
+from goodsgate.store.contract import StoreBusy, StoreError, StoreFull
 from goodsgate.store.sqlite.ask import each
 from goodsgate.store.sqlite.file import FULL_ERRNOS, is_full
 from goodsgate.store.sqlite.folder import MIGRATIONS

@@ -146,15 +146,18 @@ WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
 ORDER BY seq DESC LIMIT :limit
 
 -- name: oldest_open_batch
+-- Differs because how an open batch stands is in the other file, so that lists have to be told how far back to look.
 SELECT min(batch) FROM round WHERE merchant = :merchant AND open = 1
 
 -- ================================================ intake: lanes =================================================
 
 -- name: void_leases
+-- Differs because only one process works, and its lock says that the last one is dead.
 -- Every merchant: the worker that held them is dead.
 UPDATE lane SET until = 0, attempt = attempt + 1 WHERE holder IS NOT NULL
 
 -- name: last_served
+-- Differs because one process serves all lanes, and keeps count.
 -- Every merchant: they are served in turn.
 SELECT coalesce(max(served), 0) FROM lane
 
@@ -222,6 +225,7 @@ SET state = :state, finished_at = :finished_at, total = :total, bytes_done = min
 WHERE merchant = :merchant AND id = :id
 
 -- name: close_lane
+-- Differs because the lane is in the other file than what ended.
 UPDATE lane SET open = open - 1 WHERE merchant = :merchant AND kind = :kind
 
 -- name: queue_figures
@@ -242,12 +246,15 @@ SELECT count(*), count(CASE WHEN until > 0 AND until < :before THEN 1 END) FROM 
 SELECT merchant, seq FROM batch WHERE finished_at < :before AND payload_kept = 1 ORDER BY finished_at LIMIT :limit
 
 -- name: payload_files
+-- Differs because large payloads are files.
 SELECT file FROM round WHERE merchant = :merchant AND batch = :seq AND file IS NOT NULL
 
 -- name: drop_payloads
+-- Differs because small payloads are rows, and go whole.
 DELETE FROM payload WHERE merchant = :merchant AND round IN (SELECT id FROM round WHERE batch = :seq)
 
 -- name: forget_files
+-- Differs because large payloads are files.
 UPDATE round SET file = NULL WHERE merchant = :merchant AND batch = :seq
 
 -- name: mark_payloads
@@ -289,6 +296,7 @@ SELECT file FROM round WHERE file IS NOT NULL
 DELETE FROM token WHERE digest IN (SELECT digest FROM token WHERE until < :now ORDER BY until LIMIT :limit)
 
 -- name: file_is_named
+-- Differs because a file without a row belonged to a process that is dead.
 -- Every merchant: the sweep asks of a file whose it is.
 SELECT EXISTS (SELECT 1 FROM round WHERE file = :file)
 
@@ -340,27 +348,33 @@ SELECT key, document, version, lower(hex(batch)), written_at FROM item
 WHERE merchant = :merchant AND shelf = :shelf AND key = :key COLLATE NOCASE AND key = :key AND hash IS NOT NULL
 
 -- name: last_item
+-- Differs because rows that were made are counted by their numbers.
 -- Every merchant: how far the table has grown, to tell made rows from changed ones.
 SELECT coalesce(max(id), 0) FROM item
 
 -- name: has_tombstones
+-- Differs because one statement writes rows, whether they are there or not, so that tombstones are counted apart.
 SELECT EXISTS (SELECT 1 FROM item WHERE merchant = :merchant AND shelf = :shelf AND hash IS NULL)
 
 -- name: count_tombstones_among
+-- Differs because one statement writes rows, whether they are there or not.
 SELECT count(*) FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value WHERE i.hash IS NULL
 
 -- name: count_live_among
+-- Differs because one statement writes rows, whether they are there or not.
 SELECT count(*) FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value WHERE i.hash IS NOT NULL
 
 -- name: write_item
+-- Differs because one statement writes rows, whether they are there or not; nothing has to travel.
 INSERT INTO item (merchant, shelf, key, hash, version, batch, written_at, document)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 ON CONFLICT (merchant, shelf, key COLLATE NOCASE, key) DO UPDATE
 SET hash = ?4, version = ?5, batch = ?6, written_at = ?7, document = ?8
 
 -- name: delete_item
+-- Differs because a statement is run for each; nothing has to travel.
 DELETE FROM item WHERE merchant = ?1 AND shelf = ?2 AND key = ?3 COLLATE NOCASE AND key = ?3
 
 -- =============================================== catalogue: marks ===============================================
@@ -438,17 +452,21 @@ SET round = :round, portions = :portions, records = :records, total = :total, by
 WHERE merchant = :merchant AND seq = :seq
 
 -- name: fence
+-- Differs because the lease is in the other file than what it guards.
 SELECT attempt FROM fence WHERE merchant = :merchant AND kind = :kind
 
 -- name: raise_fence
+-- Differs because the lease is in the other file than what it guards.
 INSERT INTO fence (merchant, kind, attempt) VALUES (:merchant, :kind, :attempt)
 ON CONFLICT (merchant, kind) DO UPDATE SET attempt = max(attempt, :attempt)
 
 -- name: clock
+-- Differs because one process settles, for all lanes.
 -- Every merchant: one clock for all portions.
 SELECT written_at FROM clock
 
 -- name: set_clock
+-- Differs because one process settles, for all lanes.
 -- Every merchant: one clock for all portions.
 UPDATE clock SET written_at = :written_at
 
@@ -458,6 +476,7 @@ UPDATE clock SET written_at = :written_at
 INSERT INTO portion (merchant, batch, first, results) VALUES (:merchant, :batch, :first, :results)
 
 -- name: add_portion_keys
+-- Differs because nothing keeps long values apart from short ones unasked.
 INSERT INTO portion_keys (merchant, batch, first, keys) VALUES (:merchant, :batch, :first, :keys)
 
 -- name: portion_of_record
@@ -486,14 +505,17 @@ UPDATE portion_keys SET keys = :keys WHERE merchant = :merchant AND batch = :bat
 -- ============================================= catalogue: findings ==============================================
 
 -- name: last_finding
+-- Differs because rows are numbered, to tie raw records to them.
 -- Every merchant: how far the table has grown.
 SELECT coalesce(max(id), 0) FROM finding
 
 -- name: add_finding
+-- Differs because a statement is run for each; nothing has to travel.
 INSERT INTO finding (id, merchant, batch, number, place, key, result, refused, severities, codes, issues)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 
 -- name: add_raw
+-- Differs because nothing keeps long values apart from short ones unasked.
 INSERT INTO raw (id, merchant, bytes) VALUES (?1, ?2, ?3)
 
 -- name: findings_among
@@ -504,6 +526,7 @@ FROM json_each(:numbers) j CROSS JOIN finding f ON f.merchant = :merchant AND f.
 DELETE FROM finding WHERE merchant = :merchant AND id IN (SELECT value FROM json_each(:ids))
 
 -- name: drop_raws
+-- Differs because nothing keeps long values apart from short ones unasked.
 DELETE FROM raw WHERE merchant = :merchant AND id IN (SELECT value FROM json_each(:ids))
 
 -- name: rejected
@@ -560,6 +583,7 @@ CREATE TEMP TABLE IF NOT EXISTS scratch (batch INTEGER, key TEXT, PRIMARY KEY (b
 INSERT OR IGNORE INTO temp.scratch (batch, key) SELECT :batch, value FROM json_each(:keys)
 
 -- name: drop_scratch
+-- Differs because one table is for all batches.
 -- Every merchant: a table of this connection alone, by batch.
 DELETE FROM temp.scratch WHERE batch = :batch
 
@@ -568,6 +592,7 @@ DELETE FROM temp.scratch WHERE batch = :batch
 SELECT s.key FROM json_each(:keys) j CROSS JOIN temp.scratch s ON s.batch = :batch AND s.key = j.value
 
 -- name: count_missing
+-- Differs because the keys of the feed are in the same process as the items.
 -- The item's row is read last, behind the index and the scratch table: most keys of a full feed are in it.
 SELECT count(*)
 FROM item i INDEXED BY item_key CROSS JOIN item d ON d.id = i.id
@@ -596,6 +621,7 @@ DELETE FROM portion WHERE merchant = :merchant AND batch = :batch AND first IN (
 )
 
 -- name: drop_some_portion_keys
+-- Differs because nothing keeps long values apart from short ones unasked.
 DELETE FROM portion_keys WHERE merchant = :merchant AND batch = :batch AND first IN (
     SELECT first FROM portion_keys WHERE merchant = :merchant AND batch = :batch ORDER BY first LIMIT :limit
 )
@@ -606,6 +632,7 @@ DELETE FROM issue_group WHERE merchant = :merchant AND batch = :batch AND (code,
 )
 
 -- name: drop_progress
+-- Differs because it is in the other file than the batch.
 DELETE FROM progress WHERE merchant = :merchant AND seq = :seq
 
 -- name: tombstones_due

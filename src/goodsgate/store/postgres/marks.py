@@ -1,0 +1,73 @@
+"""Marks: values by which items can be found, kept in step with the items in the transaction that writes them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import orjson
+
+from goodsgate.model.batch import Kind
+from goodsgate.model.catalogue import Mark
+from goodsgate.store.postgres.ask import Cursor, do, every, value
+from goodsgate.store.postgres.lookups import Lookups, marks_of, shelf_of
+
+
+class Marks(Lookups):
+    """The part of the contract that finds items by their marks."""
+
+    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
+        """Keys in their order."""
+        number = self.number(merchant)
+        if number is None or not marks:
+            return {}
+        found: dict[Mark, list[str]] = {}
+        with self.server.transaction(number) as db:
+            shelf = shelf_of(db, number, kind, collection)
+            if shelf is None or not shelf[2]:
+                return {}
+            names, texts = zip(*sorted(set(marks)), strict=True)
+            asked = {"merchant": number, "shelf": shelf[0], "names": list(names), "texts": list(texts)}
+            for name, text, key in every(db, "marked", asked):
+                found.setdefault((name, text), []).append(key)
+        return found
+
+    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *, holding: Mark | None = None,
+              backwards: bool = False, offset: int = 0, limit: int = 100) -> tuple[int, list[tuple[str, str]]]:
+        """By value and key, in the order of their UTF-8 bytes."""
+        number = self.number(merchant)
+        if number is None:
+            return 0, []
+        with self.server.transaction(number) as db:
+            shelf = shelf_of(db, number, kind, collection)
+            if shelf is None or not shelf[2]:
+                return 0, []
+            other, text = holding or ("", "")
+            asked = {"merchant": number, "shelf": shelf[0], "name": name, "other": other, "text": text}
+            total = int(value(db, "count_marks", asked))
+            page = {**asked, "offset": offset, "limit": limit}
+            return total, every(db, "marks_backwards" if backwards else "marks", page) if offset < total else []
+
+
+def put_marks(db: Cursor, number: int, shelf: int, marks: Mapping[str, tuple[Mark, ...]], gone: Iterable[str]) -> None:
+    """Bring the marks of written items up to date, and those of items that go; a shelf that has none is left alone."""
+    named = {"merchant": number, "shelf": shelf}
+    now = {key: held for key, held in marks.items() if held}
+    marked = value(db, "is_marked", named)
+    if not marked:
+        if not now:
+            return
+        do(db, "mark_shelf", named)
+    before = marks_of(db, number, shelf, [*marks, *gone]) if marked else {}
+    dropped = [(*mark, key) for key, held in before.items() for mark in set(held) - set(now.get(key, ()))]
+    fresh = [(*mark, key) for key, held in now.items() for mark in set(held) - set(before.get(key, ()))]
+    changed = [(key, orjson.dumps(held).decode()) for key, held in sorted(now.items()) if held != before.get(key)]
+    if dropped:
+        do(db, "drop_mark", {**named, **_columns(("names", "texts", "keys"), dropped)})
+    if fresh:
+        do(db, "add_mark", {**named, **_columns(("names", "texts", "keys"), sorted(fresh))})
+    if changed:
+        do(db, "put_item_marks", {**named, **_columns(("keys", "marks"), changed)})
+    if lost := [key for key in before if key not in now]:
+        do(db, "drop_item_marks", {**named, "keys": lost})
+
+
+def _columns(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> dict[str, list[str]]:
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
