@@ -19,7 +19,6 @@ from goodsgate.store.postgres.receiving import Receiving
 from goodsgate.store.progress import Progress
 from goodsgate.store.queue import OpenRound, together, work_of
 
-
 IMPATIENT = "SET LOCAL lock_timeout = '1s'"
 """A lane that somebody holds who was cut off in the middle of a transaction is not waited for: there are others."""
 

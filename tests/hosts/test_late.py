@@ -1,0 +1,68 @@
+"""A worker stands still in the middle of its work; another takes over; the first wakes up, and is too late."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import place
+from tests.crash.scene import ROOT, stage, told
+
+SECONDS_MAX = 30
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    """The scene, worked in peace."""
+    shop, sent = stage(tmp_path_factory.mktemp("peace"), "sqlite")
+    with shop:
+        shop.work()
+        return told(shop, sent)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Of a store on a server; the embedded store has one worker."""
+    yield tmp_path
+    place.drop(tmp_path)
+
+
+def _state(process: "subprocess.Popen[str]") -> str:
+    """One letter; T is stopped."""
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize(("point", "times"), [
+    ("claimed", 1), ("applied", 1), ("applied", 3), ("settle-written", 2), ("settle-committed", 2), ("settled", 4),
+])
+def test_a_late_worker_changes_nothing(folder: Path, undisturbed: list[object], point: str, times: int) -> None:
+    """Wherever it stood: what it brings is refused by the fence, and no record is applied twice."""
+    shop, sent = stage(folder, "postgres")
+    slow = subprocess.Popen(
+        [sys.executable, "-m", "tests.hosts.hand", str(folder), point, str(times)], cwd=ROOT, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}, stdout=subprocess.PIPE,
+    )
+    try:
+        until = time.monotonic() + SECONDS_MAX
+        while _state(slow) != "T":
+            assert time.monotonic() < until, "it never came there"
+            assert slow.poll() is None
+            time.sleep(0.01)
+        while shop.worker.step() or shop.store.figures()["lanes"]:
+            assert time.monotonic() < until, "nobody took over"
+            time.sleep(0.01)
+        assert told(shop, sent) == undisturbed
+        slow.send_signal(signal.SIGCONT)
+        losses, _ = slow.communicate(timeout=SECONDS_MAX)
+        assert slow.returncode == 0
+        assert int(losses) == (0 if point == "settle-written" else 1)  # there the server has ended the transaction
+        assert told(shop, sent) == undisturbed
+    finally:
+        slow.kill()
+        slow.communicate()
+        shop.store.close()
