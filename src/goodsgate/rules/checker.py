@@ -207,15 +207,17 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _deeper(value: object, levels: int) -> bool:
+def _deeper(value: dict[str, Any], levels: int) -> bool:
     """Whether lists and objects are nested more than so many levels."""
-    if isinstance(value, dict):
-        inner: Any = value.values()
-    elif isinstance(value, list):
-        inner = value
-    else:
-        return False
-    return levels == 0 or any(_deeper(entry, levels - 1) for entry in inner if type(entry) in (dict, list))
+    level: list[Any] = [value]
+    for _ in range(levels):
+        level = [
+            inner for entry in level for inner in (entry.values() if type(entry) is dict else entry)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _clusters(documents: Sequence[bytes]) -> Iterator[tuple[int, list[bytes]]]:

@@ -38,14 +38,12 @@ _SPELLED = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list",
     "object": "an object",
 }
-_OF_TYPE: dict[str, Callable[[object], bool]] = {
-    "string": lambda value: isinstance(value, str),
-    "integer": lambda value: type(value) is int or (isinstance(value, float) and value.is_integer()),
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-    "boolean": lambda value: isinstance(value, bool),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "array": (list,),
+    "object": (dict,),
 }
+"""What a decoder makes of each."""
+_NUMBERS = frozenset({int, float})
 
 
 class Schema:
@@ -88,25 +86,11 @@ def _with_more(form: Check, node: Node) -> Rule:
 def _typed(kinds: list[str], checks: list[Check]) -> Rule:
     """The checks of a value that is of one of the types."""
     expected = " or ".join(_SPELLED[kind] for kind in kinds)
-    tests = [_OF_TYPE[kind] for kind in kinds]
-    if tests == [_OF_TYPE["string"]]:
-        return _text(checks, expected)
+    types = frozenset(made for kind in kinds for made in _TYPES[kind])
+    whole = "integer" in kinds
 
     def rule(value: object, path: str, terms: Terms, found: Found) -> None:
-        if tests and not any(test(value) for test in tests):
-            wrong_type(value, path, found, expected=expected)
-            return
-        for check in checks:
-            check(value, path, terms, found)
-
-    return rule
-
-
-def _text(checks: list[Check], expected: str) -> Rule:
-    """The commonest of all."""
-
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
-        if not isinstance(value, str):
+        if type(value) not in types and not (whole and isinstance(value, float) and value.is_integer()):
             wrong_type(value, path, found, expected=expected)
             return
         for check in checks:
@@ -121,7 +105,8 @@ def _text(checks: list[Check], expected: str) -> Rule:
 def _properties(node: Node) -> Check:
     rules = {name: _rule(inner) for name, inner in node["properties"].items()}
     paths = {name: pointer("", name) for name in rules}
-    required = tuple(node.get("required", ()))
+    required = frozenset(node.get("required", ()))
+    in_order = tuple(node.get("required", ()))
     pairs = [(name, inner["x-at-most"]) for name, inner in node["properties"].items() if "x-at-most" in inner]
     categories = [
         (name, inner["x-attributes-of"]) for name, inner in node["properties"].items() if "x-attributes-of" in inner
@@ -129,14 +114,16 @@ def _properties(node: Node) -> Check:
     rule_of = rules.get
 
     def check(value: Record, path: str, terms: Terms, found: Found) -> None:
-        for name in required:
-            if value.get(name) in (None, ""):
-                found.append(issue("field_missing", pointer(path, name), value=value.get(name)))
+        if not required <= value.keys():
+            missing = [name for name in in_order if name not in value]
+            found += [issue("field_missing", pointer(path, name)) for name in missing]
         for name, inner in value.items():
-            rule = rule_of(name)
-            if rule is None or inner is None or (inner == "" and name in required):
+            if (inner is None or inner == "") and name in required:
+                found.append(issue("field_missing", pointer(path, name), value=inner))
                 continue
-            rule(inner, path + paths[name] if path else paths[name], terms, found)
+            rule = rule_of(name)
+            if rule is not None and inner is not None:
+                rule(inner, path + paths[name], terms, found)
         for name, other in pairs:
             _at_most(value, name, other, path, found)
         for name, category in categories:
@@ -147,7 +134,7 @@ def _properties(node: Node) -> Check:
 
 def _at_most(members: Record, name: str, other: str, path: str, found: Found) -> None:
     value, bound = members.get(name), members.get(other)
-    if _OF_TYPE["number"](value) and _OF_TYPE["number"](bound) and value > bound:  # type: ignore[operator]  # numbers
+    if type(value) in _NUMBERS and type(bound) in _NUMBERS and value > bound:  # type: ignore[operator]  # numbers
         found.append(issue("sale_price_above_price", pointer(path, name), value=value, expected=str(bound)))
 
 

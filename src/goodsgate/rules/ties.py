@@ -16,7 +16,7 @@ Words of ``x-record``:
 ``needs``    member → ``kind`` and ``mark``: an item that must be held
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -56,21 +56,25 @@ class MarkMaker(msgspec.Struct, frozen=True, kw_only=True):
     """None: any number of items may have it."""
     folded: bool = False
 
-    def of(self, record: Record) -> Iterator[Placed]:
+    def of(self, record: Record) -> list[Placed]:
         """Every mark of this name."""
-        for value, path in self._values(record, self.steps, ""):
-            if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+        *above, last = self.steps
+        level: list[tuple[Any, str]] = [(record, "")]
+        for step in above:
+            if step == "*":
+                level = [
+                    (entry, f"{path}/{place}") for at, path in level if type(at) is list
+                    for place, entry in enumerate(at)
+                ]
+            else:
+                level = [(at[step], f"{path}/{step}") for at, path in level if type(at) is dict and step in at]
+        found = []
+        for at, path in level:
+            value = at.get(last) if type(at) is dict and (self.where is None or at.get(self.where) is True) else None
+            if value and (type(value) is str or type(value) is int):
                 text = str(value)[:MARK_CHARACTERS_MAX]
-                yield (self.name, text.casefold() if self.folded else text), path
-
-    def _values(self, at: object, steps: tuple[str, ...], path: str) -> Iterator[tuple[object, str]]:
-        if not steps:
-            yield at, path
-        elif steps[0] == "*":
-            for place, entry in enumerate(at) if isinstance(at, list) else ():
-                yield from self._values(entry, steps[1:], f"{path}/{place}")
-        elif isinstance(at, dict) and (len(steps) > 1 or self.where is None or at.get(self.where) is True):
-            yield from self._values(at.get(steps[0]), steps[1:], pointer(path, steps[0]))
+                found.append(((self.name, text.casefold() if self.folded else text), f"{path}/{last}"))
+        return found
 
 
 class Entries(msgspec.Struct, frozen=True):
@@ -112,7 +116,6 @@ class Tied:
             for member, how in told.get("entries", {}).items()
         }
         self._needs = [(name, Kind(how["kind"]), how["mark"]) for name, how in told.get("needs", {}).items()]
-        self._unique = [maker for maker in self.makers.values() if maker.unique is not None]
 
     @property
     def path(self) -> str:
@@ -146,9 +149,12 @@ class Tied:
         return maker.unique if maker is not None else None
 
     def _told_twice(self, marks: Iterable[Placed], found: Found) -> None:
+        unique = [placed for placed in marks if self.unique(placed[0][0]) is not None]
+        if len({mark for mark, _ in unique}) == len(unique):
+            return
         seen: set[Mark] = set()
-        for mark, path in marks:
-            if mark in seen and self.unique(mark[0]) is not None:
+        for mark, path in unique:
+            if mark in seen:
                 found.append(issue("variant_repeated", path, value=mark[1]))
             seen.add(mark)
 

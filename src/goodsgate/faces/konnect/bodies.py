@@ -35,6 +35,14 @@ def parts(content: bytes, *, member: str) -> list[msgspec.Raw]:
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
+def joined(records: list[bytes]) -> tuple[str, bytes]:
+    """Format and body of a batch: a record a line, which is read fastest, unless one is written over several lines."""
+    lines = b"\n".join(records)
+    if lines.count(b"\n") == len(records) - 1 and b"\r" not in lines:
+        return "ndjson", lines
+    return "json", b"[%s]" % b",".join(records)
+
+
 def hand_in(submission: Submission, content: bytes, door: Door) -> Batch:
     """Make a body durable as a batch; nothing remains of one that is refused."""
     try:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from goodsgate.faces.door import Door
 from goodsgate.faces.konnect.answers import answer, meta
-from goodsgate.faces.konnect.bodies import hand_in, parts, read_body
+from goodsgate.faces.konnect.bodies import hand_in, joined, parts, read_body
 from goodsgate.faces.konnect.failures import Failure, failures, message_of
 from goodsgate.faces.konnect.guesses import COLLECTION, SYNCHRONOUS_SECONDS_MAX, location_of
 from goodsgate.faces.konnect.traces import new_batch, object_id
@@ -65,11 +65,12 @@ class Stock:
         return _answered(call, batch, worked, len(records))
 
     def _hand_in(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy) -> Batch:
+        format, body = joined([bytes(record) for record in records])
         submission = self._door.engine.submit(
-            merchant=merchant, kind=kind, collection=COLLECTION, policy=policy, format="json",
+            merchant=merchant, kind=kind, collection=COLLECTION, policy=policy, format=format,
             label=f"{kind} {len(records)}", face="konnect", facts={"total": str(len(records))}, id=new_batch(),
         )
-        return hand_in(submission, b"[%s]" % b",".join(map(bytes, records)), self._door)
+        return hand_in(submission, body, self._door)
 
     async def _make(self, merchant: str, batch: str) -> tuple[bytes, bool]:
         return await self._door.hop(self._look, merchant, batch)

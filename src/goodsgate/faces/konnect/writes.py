@@ -6,7 +6,7 @@ from starlette.responses import Response
 from goodsgate.auth import Caller
 from goodsgate.faces.door import Door
 from goodsgate.faces.konnect.answers import answer
-from goodsgate.faces.konnect.bodies import hand_in, parts, read_body
+from goodsgate.faces.konnect.bodies import hand_in, joined, parts, read_body
 from goodsgate.faces.konnect.guesses import COLLECTION, company_of, is_strict
 from goodsgate.faces.konnect.traces import new_batch, trace_of
 from goodsgate.faces.refusals import refuse
@@ -53,13 +53,12 @@ class Writes:
                   ) -> dict[str, object]:
         records = taken_apart(content)
         policy = Policy(verb=verb, schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE)
-        batch = hand_in(
-            self._door.engine.submit(
-                merchant=merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format="json",
-                label=f"{verb} {len(records)}", face="konnect", facts={"total": str(len(records))}, id=new_batch(),
-            ),
-            b"[%s]" % b",".join(records), self._door,
+        format, body = joined(records)
+        submission = self._door.engine.submit(
+            merchant=merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,
+            label=f"{verb} {len(records)}", face="konnect", facts={"total": str(len(records))}, id=new_batch(),
         )
+        batch = hand_in(submission, body, self._door)
         return {
             "trace_id": trace_of(batch.id), "total": len(records), "success": len(records), "failed": 0,
             "status": "SUCCESS", "errors": {}, "stage": "RUNNING", "company_id": company_of(caller),
