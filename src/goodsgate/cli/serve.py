@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from goodsgate.store.contract import Store
 
 
+AWAY_SECONDS = 1.0
+"""A worker looks this often whether a store that is away has come back."""
+
+
 @click.command()
 @click.option("--host", help="Address to listen on. Default: 127.0.0.1.")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one. Default: 8480.")
@@ -81,11 +85,33 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     if with_parent:
         threading.Thread(target=_follow_parent, args=(stop,), daemon=True).start()
     _log(config)
-    store = open_store(config)
+    store = _opened(config, stop if with_parent else None)
+    if store is None:
+        return
     try:
         app.create_worker(store, config, name or f"{socket.gethostname()}-{os.getpid()}").run(stop)
     finally:
         store.close()
+
+
+def _opened(config: "Config", stop: threading.Event | None) -> "Store | None":
+    """The store; with `stop`, one that is away just now is waited for. None if told to stop meanwhile.
+
+    Who started this process has had the store open, so that nothing is wrong with its address.
+    """
+    import logging
+
+    from goodsgate.store.contract import StoreBusy
+
+    while stop is None or not stop.is_set():
+        try:
+            return open_store(config)
+        except Unusable as fault:
+            if stop is None or not isinstance(fault.__cause__, StoreBusy):
+                raise
+            logging.getLogger(__name__).warning("%s; trying again", fault.message)
+            stop.wait(AWAY_SECONDS)
+    return None
 
 
 def _log(config: "Config") -> None:

@@ -71,12 +71,12 @@ class Worker:
         while not stop.is_set():
             try:
                 busy = self.step()
+                if time.monotonic() - self._swept > self._config.sweep_seconds:
+                    self._sweep()
             except StoreError as fault:
                 log.warning("the store refuses, trying again", extra={"fault": repr(fault)})
                 stop.wait(FULL_PAUSE_SECONDS)
                 continue
-            if time.monotonic() - self._swept > self._config.sweep_seconds:
-                self._sweep()
             if not busy:
                 self._store.wait(self._config.poll_seconds)
         self._heartbeat.stop()
