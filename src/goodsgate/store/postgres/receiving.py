@@ -131,9 +131,14 @@ class Receiving(Documents):
                 )
                 rounds = sealed.rounds
         except CommitLost as fault:
-            if upload is not None:
-                self.uploads.keep(round.merchant, upload)
+            if upload is None:
+                raise  # nothing tells our round from one that somebody else has queued meanwhile
+            self.uploads.keep(round.merchant, upload)
             sealed = self._looked_up(round.merchant, round.batch, rounds, fault)
+            with self.server.transaction(number) as db:
+                kept = one(db, "payload", {**named, "round": rounds - 1})
+            if kept is None or kept[0] is None or kept[0].hex() != upload:
+                raise
         if upload is not None:
             self.uploads.keep(round.merchant, upload)
         self.watch.tell()

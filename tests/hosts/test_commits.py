@@ -1,0 +1,112 @@
+"""A connection that is lost with a commit: nothing is acknowledged that is not there, and nothing is done twice."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from goodsgate.model.batch import Kind, RoundKind, State, new_id
+from goodsgate.store.contract import Claim, NewRound, Store, StoreBusy
+from goodsgate.store.strict import StrictStore
+from tests import place
+from tests.postgres import Server
+from tests.store import child
+from tests.store.scene import Record, bad, portion
+from tests.store.wire import Wire
+
+
+@pytest.fixture
+def wire(own: Server) -> Iterator[Wire]:
+    """Between the store and the server."""
+    made = Wire(own.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def wired(own: Server, address: str, wire: Wire) -> Iterator[Store]:
+    """A store at the other end of the wire."""
+    yield from _opened(own.address(urlsplit(address).path[1:], port=wire.port))
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[Store]:
+    """The same store by another way."""
+    yield from _opened(address)
+
+
+def _opened(address: str) -> Iterator[Store]:
+    opened = StrictStore(place.open_at(address, small_payload_bytes=1_000, connections_max=4))
+    yield opened
+    opened.close()
+
+
+def _rejected(store: Store) -> str:
+    """A batch that has ended with one record rejected."""
+    batch = child.submit(store, 1)
+    claim = _claim(store)
+    store.settle(claim, [portion(claim.works[0], bad("A"), ends=State.FINISHED)])
+    store.release(claim)
+    return batch
+
+
+def _claim(store: Store) -> Claim:
+    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    assert claim is not None
+    return claim
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["done", "undone"])
+@pytest.mark.parametrize("kind", [RoundKind.FIX, RoundKind.RETRY])
+def test_one_more_round_is_acknowledged_if_it_is_there(wired: Store, wire: Wire, store: Store, kind: RoundKind,
+                                                       sent: bool) -> None:
+    """A fix is looked up; of an order without a payload nothing tells whose it is, so that it is asked for again."""
+    batch = _rejected(wired)
+    upload = new_id() if kind is RoundKind.FIX else None
+    if upload is not None:
+        wired.receive("acme", upload, b"0123")
+    round = NewRound(merchant="acme", batch=batch, kind=kind)
+    wire.break_at_commit(b"UPDATE batch b", sent=sent)
+    acknowledged = False
+    with suppress(StoreBusy):
+        acknowledged = wired.reopen(round, upload=upload, open_rounds_max=10) is not None
+    assert wire.broken == 1
+    found = store.batch("acme", batch)
+    assert found is not None
+    assert found.rounds == (2 if sent else 1)
+    assert acknowledged == (sent and kind is RoundKind.FIX)
+    if sent:
+        claim = _claim(store)
+        settled = portion(claim.works[0], Record("A"), amends=[1], ends=State.FINISHED)
+        store.settle(claim, [settled])
+        found = store.batch("acme", batch)
+        assert found is not None
+        assert found.counts.created == 1
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["done", "undone"])
+def test_a_claim_that_was_lost_is_free_when_its_lease_ends(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
+    """Nobody holds it, or somebody who does not know; the next one works it once."""
+    batch = child.submit(wired, 3)
+    wire.break_at_commit(b"UPDATE lane SET holder", sent=sent)
+    with pytest.raises(StoreBusy):
+        wired.claim("w", lease_seconds=0.3, works_max=1, bytes_max=100)
+    child.work(store, lease_seconds=5)
+    found = store.batch("acme", batch)
+    assert found is not None
+    assert (found.state, found.counts.accounted) == (State.FINISHED, 3)
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["done", "undone"])
+def test_a_piece_that_was_lost_is_missed(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
+    """The submission is refused, whatever became of the piece, and another one is not disturbed by its remains."""
+    upload, piece = new_id(), b" " * 512 * 1024
+    wired.receive("acme", upload, piece)
+    wire.break_at_commit(b"INSERT INTO payload", sent=sent)
+    with pytest.raises(StoreBusy):
+        wired.receive("acme", upload, piece)
+    wired.discard("acme", upload)
+    assert store.figures()["rounds.queued"] == 0
+    batch = child.submit(wired, 2, padding=2 * len(piece), kind=Kind.STOCK)
+    assert sum(map(len, store.payload("acme", batch, 0) or ())) == 2 * len(piece) + 1
