@@ -28,7 +28,9 @@ def _nodes(node):
 def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
     """By this face."""
     served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
-    mine = {(endpoint.template, name) for endpoint in served if endpoint.face == "konnect" for name in endpoint.handlers}
+    mine = {
+        (endpoint.template, name) for endpoint in served if endpoint.face == "konnect" for name in endpoint.handlers
+    }
     promised = {(path.template, operation.id) for path in CONTRACT.paths for operation in path.operations.values()}
     assert mine == promised
 

@@ -15,7 +15,8 @@ def _size(**members):
     ({"name": "x" * 301}, "name", "FORMAT_ERROR"), ({"name": 5}, "name", "FORMAT_ERROR"),
     ({"slug": "Upper"}, "slug", "FORMAT_ERROR"), ({"slug": "a--b"}, "slug", "FORMAT_ERROR"),
     ({"slug": "-a"}, "slug", "FORMAT_ERROR"), ({"departments": []}, "departments", "MISSING_FIELD"),
-    ({"departments": ["1"]}, "departments[0]", "REFERENCE_ERROR"), ({"category": "Shoes"}, "category", "REFERENCE_ERROR"),
+    ({"departments": ["1"]}, "departments[0]", "REFERENCE_ERROR"),
+    ({"category": "Shoes"}, "category", "REFERENCE_ERROR"),
     ({"brand": "Nobody"}, "brand", "REFERENCE_ERROR"), ({"item_code": ""}, "item_code", "MISSING_FIELD"),
     ({"net_quantity": {"unit": "kg", "value": "1"}}, "net_quantity.value", "FORMAT_ERROR"),
     ({"tax_identifier": {}}, "tax_identifier.tax_rule_id", "MISSING_FIELD"),
@@ -53,7 +54,8 @@ def test_everything_that_may_be_sent_is_taken(seller: Konnect) -> None:
     """And given back as it was."""
     full = product(
         1, item_type="standard", net_quantity={"unit": "kg", "value": 0.8}, no_of_boxes=0, short_description="x" * 50,
-        description="y" * 5000, highlights=["light"], tags=["new"], media=[{"url": "https://a.example/b", "type": "video"}],
+        description="y" * 5000, highlights=["light"], tags=["new"],
+        media=[{"url": "https://a.example/b", "type": "video"}],
         sizes=[size(1, price=0, price_effective=0, item_length=1, item_width=2.5, item_height=3, item_weight=400,
                     track_inventory=True, identifiers=[{"gtin_value": "8901", "gtin_type": "EAN", "primary": True}])],
         product_publish={"product_online_date": "2026-01-31T08:15:00Z", "is_set": "Yes"},
@@ -181,11 +183,14 @@ def test_an_update_changes_what_it_names(seller: Konnect) -> None:
     ({"sizes": [{"price": 1}]}, ("sizes[0].primary_identifier", "MISSING_FIELD")),
     ({"sizes": [{"primary_identifier": "new"}]}, ("sizes[1].size", "MISSING_FIELD")),
     ({"sizes": [size(2)]}, ("sizes[1].primary_identifier", "DUPLICATE_IDENTIFIER")),
-    ({"hs_code": None}, ("hs_code", "MISSING_FIELD")), ({"category": "Hiking Boots"}, ("attributes.closure", "MISSING_FIELD")),
+    ({"hs_code": None}, ("hs_code", "MISSING_FIELD")),
+    ({"category": "Hiking Boots"}, ("attributes.closure", "MISSING_FIELD")),
     ({"sizes": [{"primary_identifier": "TR-001-42", "identifiers": [{"gtin_value": "2", "primary": True}]}]},
      ("sizes[0].identifiers[0].gtin_value", "IMMUTABLE_FIELD")),
 ])
-def test_an_update_that_breaks_something_fails(seller: Konnect, change: dict[str, object], told: tuple[str, str]) -> None:
+def test_an_update_that_breaks_something_fails(
+    seller: Konnect, change: dict[str, object], told: tuple[str, str],
+) -> None:
     """And changes nothing."""
     gtin = [{"gtin_value": "1", "gtin_type": "EAN", "primary": True}]
     seller.made(product(1, sizes=[size(1, identifiers=gtin)]), product(2))

@@ -21,8 +21,11 @@ from goodsgate.faces.watching import Document, Documents
 from goodsgate.formats import FormatOverflow
 from goodsgate.model.batch import ENDED, Batch, Kind, Policy, Result, State, Treatment, Verb
 from goodsgate.store.contract import Batches as Filters
+from goodsgate.store.contract import StoreBusy
 
 HEARTBEAT_SECONDS = 15.0
+AWAY_SECONDS = 1.0
+"""A stream looks this often whether a store that is away has come back."""
 MAPPING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -227,9 +230,14 @@ class Batches:
         with self._door.pulse.session():
             yield _event(document)
             while not document.ended and not self._door.pulse.closed:
-                changed = await self.documents.changed(
-                    merchant, batch, since=document.etag, seconds=HEARTBEAT_SECONDS
-                )
+                try:
+                    changed = await self.documents.changed(
+                        merchant, batch, since=document.etag, seconds=HEARTBEAT_SECONDS
+                    )
+                except StoreBusy:  # no reason to send everybody away, who would all come again at once
+                    yield b": the store is away\n\n"
+                    await asyncio.sleep(AWAY_SECONDS)
+                    continue
                 yield _event(changed) if changed.etag != document.etag else b": still here\n\n"
                 document = changed
 

@@ -1,0 +1,82 @@
+"""Make a large set of reference data for `goodsgate reference starter FOLDER` from public data beside the checkout.
+
+    python demo/starter.py SHARED FOLDER
+
+SHARED is the folder of real data (with data/bestbuy and data/reference). Categories are Best Buy's (CC0 1.0), cut to
+three levels; brands are those of its product sample (Apache-2.0); HS codes are datasets/harmonized-system's (PDDL 1.0).
+Their licences and notices are copied along. Templates, attributes, tax rules and locations are those made up by hand
+that come with Goodsgate.
+"""
+
+import csv
+import gzip
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+OURS = Path(__file__).resolve().parents[1] / "src/goodsgate/cli/starter"
+LEVELS = 3
+LICENCES = {
+    "bestbuy": ("LICENSE-CC0", "LICENSE-sample-Apache-2.0", "NOTICE.md"), "reference": ("NOTICE.md",),
+}
+
+
+def categories(data: Path) -> list[dict[str, object]]:
+    """Three levels; what lies deeper is left out. Each top category is also a department."""
+    with gzip.open(data / "bestbuy/categories.json.gz", "rt", encoding="utf-8") as file:
+        held = json.load(file)
+    rows = []
+    for category in held:
+        path = [step["id"] for step in category["path"]]
+        if len(path) <= LEVELS:
+            row = {"code": category["id"], "name": category["name"], "level": len(path)}
+            rows.append(row | ({"parent": path[-2]} if len(path) > 1 else {"department": category["id"]}))
+    return rows
+
+
+def brands(data: Path) -> list[dict[str, object]]:
+    """Of the products, each once, in their order; the number is the place."""
+    with gzip.open(data / "bestbuy/products-sample.json.gz", "rt", encoding="utf-8") as file:
+        names = dict.fromkeys(product["brand"] for product in json.load(file) if product.get("brand"))
+    return [{"code": str(number), "name": name} for number, name in enumerate(names, 1)]
+
+
+def hs_codes(data: Path) -> list[dict[str, object]]:
+    """Headings and subheadings."""
+    with gzip.open(data / "reference/harmonized-system.csv.gz", "rt", encoding="utf-8") as file:
+        return [
+            {"code": row["hscode"], "name": row["description"], "type": "HS"} for row in csv.DictReader(file)
+            if len(row["hscode"]) in (4, 6)
+        ]
+
+
+def write(folder: Path, kind: str, rows: Iterable[dict[str, object]]) -> None:
+    """One entry a line."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (folder / f"{kind}.ndjson").write_text("\n".join(lines) + "\n", "utf-8")
+    print(f"{len(lines):,} entries of {kind}")
+
+
+def main(shared: Path, folder: Path) -> None:
+    """Everything."""
+    data = shared / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    tree = categories(data)
+    write(folder, "category", tree)
+    write(folder, "department", ({"code": row["code"], "name": row["name"]} for row in tree if row["level"] == 1))
+    write(folder, "brand", brands(data))
+    write(folder, "hs_code", hs_codes(data))
+    for kind in ("template.csv", "tax_rule.ndjson", "location.csv"):
+        shutil.copy(OURS / kind, folder / kind)
+    for source, names in LICENCES.items():
+        (folder / "licences" / source).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            shutil.copy(data / source / name, folder / "licences" / source / name)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
