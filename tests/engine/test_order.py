@@ -1,80 +1,15 @@
 """Any interleaving of sending and working ends as working the batches one by one would."""
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from goodsgate.model.batch import Kind, Treatment, Verb
-from tests import place
+from goodsgate.model.batch import Kind, Treatment
+from tests.engine.model import BATCH, KEYS, Expected, opened
 from tests.place import KINDS
-from tests.shop import Shop, ndjson
+from tests.shop import ndjson
 
-KEYS = st.sampled_from(["A", "a", "B", "C", "D"])
-RECORD = st.fixed_dictionaries(
-    {"id": KEYS},
-    optional={
-        "title": st.sampled_from(["one", "two", "three", ""]),
-        "version_number": st.integers(1, 4),
-        "color": st.sampled_from(["red", "blue"]),
-        "_verb": st.sampled_from(["upsert", "create", "update", "delete"]),
-    },
-)
-BATCH = st.tuples(
-    st.sampled_from(["acme", "other"]), st.sampled_from(list(Verb)), st.sampled_from(list(Treatment)),
-    st.lists(RECORD, min_size=1, max_size=7),
-)
 STEP = st.one_of(BATCH, st.just("work"))
-
-type_of = {"upsert": Verb.UPSERT, "create": Verb.CREATE, "update": Verb.UPDATE, "delete": Verb.DELETE}
-Held = dict[str, tuple[dict[str, object] | None, int | None]]
-
-
-@contextmanager
-def opened(kind: str, *merchants: str, **how: object) -> Iterator[Shop]:
-    """A shop on a fresh store, which goes with it."""
-    with tempfile.TemporaryDirectory() as folder:
-        with Shop(Path(folder), *merchants, kind=kind, **how) as shop:
-            yield shop
-        place.drop(Path(folder))
-
-
-def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict[str, object]]) -> list[str]:
-    """The contract in plain words: results of a batch, and what is held after it."""
-    results: list[str] = []
-    seen: set[str] = set()
-    for sent in records:
-        record = {name: value for name, value in sent.items() if name != "_verb"}
-        verb_now = type_of[str(sent["_verb"])] if "_verb" in sent else verb
-        key, version = str(record["id"]), record.get("version_number")
-        assert version is None or isinstance(version, int)
-        whole = verb_now in (Verb.UPSERT, Verb.CREATE)
-        twice = key in seen and duplicates is Treatment.REFUSE
-        seen.add(key)
-        if twice or (whole and not record.get("title")):
-            results.append("rejected")
-            continue
-        document, had = held.get(key, (None, None))
-        if version is not None and had is not None and version < had:
-            results.append("superseded")
-        elif verb_now is Verb.DELETE:
-            results.append("deleted" if document is not None else "unchanged")
-            if document is not None or version is not None:
-                held[key] = (None, version if version is not None else (had if document is None else None))
-        elif (verb_now is Verb.CREATE and document is not None) or (verb_now is Verb.UPDATE and document is None):
-            results.append("rejected")
-        elif verb_now is Verb.UPDATE and record.get("title") == "":
-            results.append("rejected")  # a patch may leave the title out, but the whole it makes needs one
-        else:
-            merged = {**(document or {}), **record} if verb_now is Verb.UPDATE else record
-            same = document is not None and [*merged.items()] == [*document.items()]  # another order is another text
-            results.append("created" if document is None else "unchanged" if same else "updated")
-            held[key] = (merged, version if version is not None else had)
-    return results
 
 
 @pytest.mark.parametrize("store", KINDS)
@@ -83,25 +18,14 @@ def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict
 def test_lanes_end_as_one_by_one(store: str, steps: list[object], portion: int, together: int) -> None:
     """Results of every record and the whole catalogue equal the plain model's, for every merchant."""
     with opened(store, "acme", "other", block_records_max=portion, claim_works_max=together) as shop:
-        model: dict[str, Held] = {"acme": {}, "other": {}}
-        sent: list[tuple[str, str, list[str]]] = []
+        expected = Expected({"acme": {}, "other": {}})
         for step in steps:
-            if not isinstance(step, tuple):
+            if isinstance(step, tuple):
+                expected.send(shop, step)
+            else:
                 shop.worker.step()
-                continue
-            merchant, verb, duplicates, records = step
-            batch = shop.send(ndjson(records), merchant=merchant, verb=verb, duplicates=duplicates)
-            sent.append((merchant, batch, one_by_one(model[merchant], verb, duplicates, records)))
         shop.work()
-        for merchant, batch, results in sent:
-            assert [str(row.result) for row in shop.results(batch, merchant=merchant)] == results
-            ended = shop.engine.batch(merchant, batch)
-            assert ended.counts.accounted == ended.total == len(results)
-            rejected = {f.number for f in shop.findings(batch, merchant=merchant) if f.result == "rejected"}
-            assert rejected == {n for n, result in enumerate(results, 1) if result == "rejected"}
-        for merchant, held in model.items():
-            expected = {key: document for key, (document, _) in held.items() if document is not None}
-            assert shop.items(merchant=merchant) == expected
+        expected.check(shop)
 
 
 @pytest.mark.parametrize("store", KINDS)

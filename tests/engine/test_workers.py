@@ -1,0 +1,68 @@
+"""Several workers at once: a lane ends as its batches worked one by one would, however many there are."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from goodsgate.engine import Worker
+from goodsgate.store.contract import Store, StoreError
+from goodsgate.store.strict import StrictStore
+from tests.engine.model import BATCH, Expected, opened
+from tests.place import KINDS
+from tests.shop import Shop, open_store
+
+
+@contextmanager
+def _at_work(shop: Shop, workers: int) -> Iterator[None]:
+    """So many workers, until everything that was sent is done."""
+    # Of a folder only one store may work; on a server each worker has a store of its own, as processes have.
+    alone = not shop.config.store.startswith("postgresql:")
+    stores: list[Store] = [shop.store if alone else StrictStore(open_store(shop.config)) for _ in range(workers)]
+    stop = threading.Event()
+
+    def run(worker: Worker) -> None:
+        while True:
+            try:
+                busy = worker.step() or bool(shop.store.figures()["lanes"])
+            except StoreError:
+                continue
+            if stop.is_set() and not busy:
+                return
+
+    threads = [
+        threading.Thread(target=run, args=(Worker(store, shop.config, f"worker-{number}"),))
+        for number, store in enumerate(stores)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        for store in stores:
+            if store is not shop.store:
+                store.close()
+
+
+@pytest.mark.parametrize("store", KINDS)
+@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+@given(
+    batches=st.lists(BATCH, min_size=4, max_size=12), workers=st.integers(2, 4), portion=st.integers(1, 3),
+    together=st.sampled_from([1, 64]), lease_seconds=st.sampled_from([0.1, 15.0]),
+)
+def test_a_lane_ends_as_one_by_one(store: str, batches: list[object], workers: int, portion: int, together: int,
+                                   lease_seconds: float) -> None:
+    """Two lanes, worked while they are filled, by leases that some of the time run out in the middle."""
+    how = {"block_records_max": portion, "claim_works_max": together, "lease_seconds": lease_seconds}
+    with opened(store, "acme", "other", **how) as shop:
+        expected = Expected({"acme": {}, "other": {}})
+        with _at_work(shop, workers):
+            for batch in batches:
+                expected.send(shop, batch)  # type: ignore[arg-type]
+        expected.check(shop)

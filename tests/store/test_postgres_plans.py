@@ -1,0 +1,112 @@
+"""How the server goes about what a settle asks of it: by the index, whether it has statistics or not.
+
+Just after a first load it has none. A plan that then compares every row with every key takes minutes at thirty thousand
+records; it passes every other test.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goodsgate.model.batch import State
+from goodsgate.model.catalogue import Merchant
+from goodsgate.store.postgres import PostgresStore
+from goodsgate.store.postgres.ask import SQL, Cursor
+from goodsgate.store.strict import StrictStore
+from tests import place
+from tests.make import NOW
+from tests.store import child
+from tests.store.scene import Record, portion
+
+HELD = 32_000
+ASKED = 16_000
+WASTED_MAX = 3 * HELD
+"""Rows that may be looked at in vain: a pass over the shelf or two, not one for each key."""
+BY_KEY = ("held", "held_documents", "live_among", "delete_items")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A database that was filled by one settle and has never been looked through for statistics."""
+    folder = tmp_path_factory.mktemp("plans")
+    made = place.make(folder, "postgres")
+    with place.raw(folder) as db:
+        for (part,) in db.execute("SELECT relname FROM pg_class WHERE relname ~ '^item_[0-9]+$'").fetchall():
+            db.execute(f"ALTER TABLE {part} SET (autovacuum_enabled = off)")
+    store = StrictStore(_open(made))
+    store.migrate()
+    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    child.submit(store, HELD)
+    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    assert claim is not None
+    records = [Record(f"K{number}") for number in range(HELD)]
+    store.settle(claim, [portion(claim.works[0], *records, ends=State.FINISHED)])
+    store.close()
+    yield made, folder
+    place.drop(folder)
+
+
+def _open(address: str) -> PostgresStore:
+    return PostgresStore(address, connections_max=3, small_payload_bytes=1_000)
+
+
+@pytest.fixture(params=["without statistics", "with statistics"])
+def db(request: pytest.FixtureRequest, address: tuple[str, Path]) -> Iterator[Cursor]:
+    """A transaction as a settle has it, which leaves nothing."""
+    made, folder = address
+    if request.param == "with statistics":
+        with place.raw(folder) as raw:
+            raw.execute("ANALYZE item")
+    store = _open(made)
+    with suppress(_Undone), store.server.transaction(store.number("acme")) as cursor:
+        yield cursor
+        raise _Undone
+    store.close()
+
+
+class _Undone(Exception):
+    """Ends a transaction without a trace."""
+
+
+def _wasted(db: Cursor, name: str, given: dict[str, Any]) -> int:
+    """Rows that a statement compared in vain."""
+    row = db.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + SQL[name], given).fetchone()
+    assert row is not None
+    told = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    return _removed(told[0]["Plan"])
+
+
+def _removed(plan: dict[str, Any]) -> int:
+    removed = sum(int(count) for name, count in plan.items() if name.startswith("Rows Removed by"))
+    if "= ANY" in plan.get("Filter", ""):  # which goes through the keys for each row
+        removed = (removed + int(plan["Actual Rows"])) * ASKED
+    return removed * int(plan["Actual Loops"]) + sum(_removed(below) for below in plan.get("Plans", []))
+
+
+def _named(db: Cursor) -> dict[str, Any]:
+    row = db.execute("SELECT merchant, id FROM shelf").fetchone()
+    assert row is not None
+    keys = [f"K{number}" for number in range(0, HELD, HELD // ASKED)]
+    return {"merchant": row[0], "shelf": row[1], "keys": json.dumps(keys)}
+
+
+@pytest.mark.parametrize("name", BY_KEY)
+def test_keys_are_looked_up_by_the_index(db: Cursor, name: str) -> None:
+    """Thousands in one statement."""
+    assert _wasted(db, name, _named(db)) <= WASTED_MAX
+
+
+def test_changed_rows_are_found_by_the_index(db: Cursor) -> None:
+    """However many come by the temporary table."""
+    named = _named(db)
+    db.execute(SQL["make_staged"])
+    db.execute(
+        "INSERT INTO pg_temp.staged (merchant, shelf, key, hash, version, batch, written_at, document)"
+        " SELECT merchant, shelf, key, hash, version, batch, written_at, document FROM item ORDER BY key LIMIT %s",
+        (ASKED,),
+    )
+    assert _wasted(db, "write_items", named) <= WASTED_MAX
