@@ -1,51 +1,25 @@
 """Every demand on speed and memory, as a ratio to a ceiling of the same run: `python -m bench [part …] [--short]`.
 
-Parts: check load memory small growth polls. Prints a Markdown table and exits 1 if a demand is not reached.
+Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL). Prints a Markdown table and exits
+1 if a demand is not reached.
 """
 
 import argparse
 import statistics
 import sys
 import tempfile
-import threading
 import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-import msgspec
 import orjson
 
-from bench import ceilings, polls
+from bench import ceilings, polls, scaled
+from bench.figures import PRODUCTS, Figure, growth, lines_of, small
 from bench.gate import Gate
-from bench.products import products
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.catalogue import Entry
-
-PRODUCTS = 96_966
-"""100 MB of NDJSON."""
-
-
-class Figure(msgspec.Struct, frozen=True):
-    """One line of the table."""
-
-    what: str
-    measured: float
-    demand: float
-    least: bool
-    """Whether the demand is the least allowed (else the most)."""
-    detail: str = ""
-
-    @property
-    def reached(self) -> bool:
-        """Whether the demand holds."""
-        return self.measured >= self.demand if self.least else self.measured <= self.demand
-
-
-def lines_of(count: int, *, bad: float = 0.0, start: int = 0, version: int = 0) -> list[bytes]:
-    """NDJSON lines of generated products."""
-    return [orjson.dumps(product) for product in products(count, bad=bad, start=start, version=version)]
 
 
 def check(short: bool) -> Iterator[Figure]:
@@ -117,60 +91,6 @@ def memory(short: bool) -> Iterator[Figure]:
                     yield Figure(what, gate.peaks[process], most, False, detail)
 
 
-def small(short: bool) -> Iterator[Figure]:
-    """Submissions of 100 records while a bulk load runs."""
-    body = b"\n".join(lines_of(PRODUCTS // (2 if short else 1)))
-    accepted: list[float] = []
-    finished: list[float] = []
-    with Gate() as gate:
-        gate.load(b"\n".join(lines_of(100)), collection="warm")
-        stop = threading.Event()
-
-        def bulk() -> None:
-            turn = 0
-            while not stop.is_set():
-                gate.load(body, collection=f"bulk-{turn}")
-                turn += 1
-
-        loader = threading.Thread(target=bulk)
-        loader.start()
-        time.sleep(0.5)
-        other = gate.add_merchant("other")
-        with httpx.Client(base_url=gate.url, headers={"Authorization": f"Bearer {other}"}, timeout=60) as client:
-            for turn in range(60 if short else 300):
-                sent = b"\n".join(lines_of(100, start=turn * 100))
-                begin = time.perf_counter()
-                answer = client.post("/v1/batches", content=sent, headers={"Content-Type": "application/x-ndjson"})
-                accepted.append(time.perf_counter() - begin)
-                batch = answer.json()["id"]
-                while client.get(f"/v1/batches/{batch}").json()["state"] != "finished":
-                    time.sleep(0.01)
-                finished.append(time.perf_counter() - begin)
-                time.sleep(0.02)
-        stop.set()
-        loader.join()
-    for what, times, most in (("accepted", accepted, 60.0), ("finished", finished, 1000.0)):
-        times.sort()
-        detail = f"p50 {statistics.median(times) * 1000:.0f} ms, {len(times)} submissions"
-        p99 = times[int(len(times) * 0.99)] * 1000
-        yield Figure(f"100 records beside a bulk load, {what} p99, ms", p99, most, False, detail)
-
-
-def growth(short: bool) -> Iterator[Figure]:
-    """Speed of loading items 1 M to 2 M, in random key order, against the first 200 k."""
-    steps = (20_000, 100_000, 200_000) if short else (200_000, 1_000_000, 2_000_000)
-    rates = []
-    with Gate() as gate:
-        low = 0
-        for high in steps:
-            begin = time.perf_counter()
-            gate.finish(gate.submit(_numbered(low, high), collection="grown"), poll_seconds=0.1)
-            rates.append((high - low) / (time.perf_counter() - begin))
-            low = high
-    detail = ", ".join(f"to {high:,}: {rate:,.0f}/s" for high, rate in zip(steps, rates, strict=True))
-    yield Figure("store speed from 1 M to 2 M items, against the first 200 k", rates[-1] / rates[0], 0.4, True, detail)
-
-
 def poll(short: bool) -> Iterator[Figure]:
     """Status polls against a bare ASGI answer, by CPU of the server."""
     ratio, detail = polls.measure(seconds=1.0 if short else 3.0)
@@ -200,17 +120,6 @@ def _stream(size_mb: int, media: str) -> Iterator[bytes]:
         yield piece
 
 
-def _numbered(low: int, high: int) -> Iterator[bytes]:
-    """Products in random key order: the key is a permutation of the number."""
-    lines = [line.replace(orjson.loads(line)["id"].encode(), b"@@", 1) + b"\n" for line in lines_of(2_000)]
-    for first in range(low, high, len(lines)):
-        count = min(len(lines), high - first)
-        yield b"".join(
-            line.replace(b"@@", b"SKU-%010d" % ((first + at) * 7_368_787 % 9_999_999_967), 1)
-            for at, line in enumerate(lines[:count])
-        )
-
-
 def _packed(body: Iterator[bytes]) -> Iterator[bytes]:
     packer = zlib.compressobj(1, wbits=31)
     for piece in body:
@@ -219,7 +128,10 @@ def _packed(body: Iterator[bytes]) -> Iterator[bytes]:
     yield packer.flush()
 
 
-PARTS = {"check": check, "load": load, "memory": memory, "small": small, "growth": growth, "polls": poll}
+PARTS = {
+    "check": check, "load": load, "memory": memory, "small": small, "growth": growth, "polls": poll,
+    "scaled": scaled.parts,
+}
 
 
 def main() -> int:

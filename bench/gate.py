@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
@@ -28,6 +28,8 @@ class Gate:
             **os.environ, "GOODSGATE_STORE": str(store),
             **{f"GOODSGATE_{name.upper()}": str(value) for name, value in settings.items()},
         }
+        self.database = urlsplit(self._environ["GOODSGATE_STORE"]).path[1:]
+        """Name of the store's database, if it is one."""
         self.key = self.add_merchant("bench")
         self._serve = subprocess.Popen(
             [sys.executable, "-m", "goodsgate", "serve", "--port", "0"], env=self._environ, stdout=subprocess.PIPE,

@@ -102,9 +102,12 @@ def server() -> "Server":
 class Server:
     """One PostgreSQL with a folder, a port and a superuser of its own; runs from the beginning until `close`."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, *, place: Path | None = None, **settings: str) -> None:
+        """In a folder below `place`, which has to be open to the server's account; with settings instead of SETTINGS'."""
         self.account = _account()
-        self.folder = Path(tempfile.mkdtemp(prefix="goodsgate-postgres-", dir=_place(self.account))).resolve()
+        place = place or _place(self.account)
+        self.folder = Path(tempfile.mkdtemp(prefix="goodsgate-postgres-", dir=place)).resolve()
+        self._settings = {**SETTINGS, **settings}
         self._guard = guard.start(self.folder)
         atexit.register(self.close)
         self.binaries = self._reachable(binaries)
@@ -130,7 +133,7 @@ class Server:
 
     def start(self) -> None:
         """Start, or start again, on the same port; returns when it answers."""
-        settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": self._sockets()}
+        settings = {**self._settings, "port": str(self.port), "unix_socket_directories": self._sockets()}
         given = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -408,22 +408,33 @@ UPDATE shelf SET marked = true WHERE merchant = :merchant AND id = :shelf
 -- ===================================================== items ====================================================
 
 -- name: held
--- With the keys that differ from those asked for by case; which is which, the client tells. Behind row-level security
--- an index is used only where no function sees a row before the policy has, so that `folded` is a column of its own.
-SELECT key, hash, version, batch, NULL FROM item
-WHERE merchant = :merchant AND shelf = :shelf
-  AND folded = ANY (ARRAY (SELECT lower(value COLLATE "C") FROM json_array_elements_text(:keys::json)))
+-- With the keys that differ from those asked for by case; which is which, the client tells. OFFSET 0 keeps the planner
+-- from turning the look-ups around: without statistics, as after a first load, it would read the whole shelf for each.
+-- Behind row-level security an index is used only where no function sees a row before the policy has, so that `folded`
+-- is a column of its own.
+SELECT i.key, i.hash, i.version, i.batch, NULL
+FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
+CROSS JOIN LATERAL (
+    SELECT key, hash, version, batch FROM item
+    WHERE merchant = :merchant AND shelf = :shelf AND folded = w.folded OFFSET 0
+) i
 
 -- name: held_documents
-SELECT key, hash, version, batch, document FROM item
-WHERE merchant = :merchant AND shelf = :shelf
-  AND folded = ANY (ARRAY (SELECT lower(value COLLATE "C") FROM json_array_elements_text(:keys::json)))
+SELECT i.key, i.hash, i.version, i.batch, i.document
+FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
+CROSS JOIN LATERAL (
+    SELECT key, hash, version, batch, document FROM item
+    WHERE merchant = :merchant AND shelf = :shelf AND folded = w.folded OFFSET 0
+) i
 
 -- name: live_among
 -- Differs because rows that are there are changed by other means than rows that are not.
-SELECT key, hash IS NOT NULL FROM item
-WHERE merchant = :merchant AND shelf = :shelf
-  AND folded = ANY (ARRAY (SELECT lower(value COLLATE "C") FROM json_array_elements_text(:keys::json)))
+SELECT i.key, i.live
+FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
+CROSS JOIN LATERAL (
+    SELECT key, hash IS NOT NULL AS live FROM item
+    WHERE merchant = :merchant AND shelf = :shelf AND folded = w.folded AND key = w.value COLLATE "C" OFFSET 0
+) i
 
 -- name: items
 SELECT key, document, version, batch, written_at FROM item
@@ -453,7 +464,7 @@ COPY item (merchant, shelf, key, hash, version, batch, written_at, document) FRO
 -- Differs because what has changed comes by a temporary table.
 CREATE TEMPORARY TABLE IF NOT EXISTS staged (
     merchant bigint, shelf bigint, key text COLLATE "C", hash uuid, version bigint, batch uuid, written_at bigint,
-    document json, folded text COLLATE "C" GENERATED ALWAYS AS (lower(key)) STORED
+    document json
 ) ON COMMIT DELETE ROWS
 
 -- name: copy_staged
@@ -462,12 +473,12 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged (
 COPY pg_temp.staged (merchant, shelf, key, hash, version, batch, written_at, document) FROM STDIN
 
 -- name: write_items
--- Differs because what has changed comes by a temporary table.
-UPDATE item i
-SET hash = s.hash, version = s.version, batch = s.batch, written_at = s.written_at, document = s.document
-FROM pg_temp.staged s
-WHERE i.merchant = :merchant AND s.merchant = i.merchant AND i.shelf = s.shelf AND i.folded = s.folded
-  AND i.key = s.key
+-- Differs because what has changed comes by a temporary table. Whichever row it is, the index says and not a plan.
+INSERT INTO item (merchant, shelf, key, hash, version, batch, written_at, document)
+SELECT merchant, shelf, key, hash, version, batch, written_at, document FROM pg_temp.staged WHERE merchant = :merchant
+ON CONFLICT (merchant, shelf, folded, key) DO UPDATE
+SET hash = excluded.hash, version = excluded.version, batch = excluded.batch, written_at = excluded.written_at,
+    document = excluded.document
 
 -- name: clear_staged
 -- Every merchant: a table of this transaction alone.
@@ -475,22 +486,32 @@ WHERE i.merchant = :merchant AND s.merchant = i.merchant AND i.shelf = s.shelf A
 TRUNCATE pg_temp.staged
 
 -- name: delete_items
--- Differs because many go in one statement.
-DELETE FROM item i
-USING (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) j
-WHERE i.merchant = :merchant AND i.shelf = :shelf AND i.folded = j.folded AND i.key = j.value COLLATE "C"
+-- Differs because many go in one statement. They are looked up one by one, see `held`; nobody else writes them.
+DELETE FROM item WHERE merchant = :merchant AND ctid = ANY (ARRAY (
+    SELECT i.ctid
+    FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM item
+        WHERE merchant = :merchant AND shelf = :shelf AND folded = w.folded AND key = w.value COLLATE "C" OFFSET 0
+    ) i
+))
 
 -- ===================================================== marks ====================================================
 
 -- name: marks_of
-SELECT key, marks FROM item_marks
-WHERE merchant = :merchant AND shelf = :shelf
-  AND key = ANY (ARRAY (SELECT value COLLATE "C" FROM json_array_elements_text(:keys::json)))
+SELECT m.key, m.marks
+FROM (SELECT value FROM json_array_elements_text(:keys::json) OFFSET 0) w
+CROSS JOIN LATERAL (
+    SELECT key, marks FROM item_marks
+    WHERE merchant = :merchant AND shelf = :shelf AND key = w.value COLLATE "C" OFFSET 0
+) m
 
 -- name: marked
-SELECT m.name, m.value, m.key FROM unnest(:names::text[], :texts::text[]) AS w (name, value)
-JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name AND m.value = w.value
-ORDER BY m.name, m.value, m.key
+SELECT w.name, w.value, m.key FROM unnest(:names::text[], :texts::text[]) AS w (name, value)
+CROSS JOIN LATERAL (
+    SELECT key FROM mark
+    WHERE merchant = :merchant AND shelf = :shelf AND name = w.name AND value = w.value OFFSET 0
+) m ORDER BY w.name, w.value, m.key
 
 -- name: count_marks
 -- IN, not EXISTS: the marks that hold the text are looked for once.
@@ -518,8 +539,13 @@ ORDER BY value DESC, key DESC LIMIT :limit OFFSET :offset
 
 -- name: drop_mark
 -- Differs because many go in one statement.
-DELETE FROM mark m USING unnest(:names::text[], :texts::text[], :keys::text[]) AS g (name, value, key)
-WHERE m.merchant = :merchant AND m.shelf = :shelf AND m.name = g.name AND m.value = g.value AND m.key = g.key
+DELETE FROM mark WHERE merchant = :merchant AND ctid = ANY (ARRAY (
+    SELECT m.ctid FROM unnest(:names::text[], :texts::text[], :keys::text[]) AS w (name, value, key)
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM mark
+        WHERE merchant = :merchant AND shelf = :shelf AND name = w.name AND value = w.value AND key = w.key OFFSET 0
+    ) m
+))
 
 -- name: add_mark
 -- Differs because many go in one statement.
@@ -535,7 +561,11 @@ ON CONFLICT (merchant, shelf, key) DO UPDATE SET marks = excluded.marks
 
 -- name: drop_item_marks
 -- Differs because many go in one statement.
-DELETE FROM item_marks WHERE merchant = :merchant AND shelf = :shelf AND key = ANY (:keys::text[])
+DELETE FROM item_marks WHERE merchant = :merchant AND ctid = ANY (ARRAY (
+    SELECT m.ctid FROM unnest(:keys::text[]) AS w (key) CROSS JOIN LATERAL (
+        SELECT ctid FROM item_marks WHERE merchant = :merchant AND shelf = :shelf AND key = w.key OFFSET 0
+    ) m
+))
 
 -- =================================================== progress ===================================================
 
@@ -621,11 +651,17 @@ UPDATE portion SET keys = :keys WHERE merchant = :merchant AND batch = :batch AN
 COPY finding (merchant, batch, number, place, key, result, refused, severities, codes, issues, raw) FROM STDIN
 
 -- name: findings_among
-SELECT number, issues FROM finding WHERE merchant = :merchant AND batch = :batch AND number = ANY (:numbers)
+SELECT f.number, f.issues FROM unnest(:numbers::bigint[]) AS w (number) CROSS JOIN LATERAL (
+    SELECT number, issues FROM finding WHERE merchant = :merchant AND batch = :batch AND number = w.number OFFSET 0
+) f
 
 -- name: drop_findings
 -- Differs because what goes is told by the same statement.
-DELETE FROM finding WHERE merchant = :merchant AND batch = :batch AND number = ANY (:numbers) RETURNING issues
+DELETE FROM finding WHERE merchant = :merchant AND ctid = ANY (ARRAY (
+    SELECT f.ctid FROM unnest(:numbers::bigint[]) AS w (number) CROSS JOIN LATERAL (
+        SELECT ctid FROM finding WHERE merchant = :merchant AND batch = :batch AND number = w.number OFFSET 0
+    ) f
+)) RETURNING issues
 
 -- name: rejected
 -- Differs because the client reads all that the server sends: behind so many bytes there is no other record.
@@ -641,13 +677,17 @@ SELECT number, place, key, result, issues, raw FROM (
 WHERE bytes_before < :bytes_max ORDER BY number
 
 -- name: rejected_among
-SELECT number, place, key, result, issues, raw FROM finding
-WHERE merchant = :merchant AND batch = :batch AND number = ANY (:numbers) AND result = :rejected
+SELECT f.number, f.place, f.key, f.result, f.issues, f.raw
+FROM unnest(:numbers::bigint[]) AS w (number) CROSS JOIN LATERAL (
+    SELECT number, place, key, result, issues, raw FROM finding
+    WHERE merchant = :merchant AND batch = :batch AND number = w.number AND result = :rejected OFFSET 0
+) f
 
 -- name: findings
 SELECT number, place, key, result, issues FROM finding
 WHERE merchant = :merchant AND batch = :batch AND number > :after
-  AND (:code::text IS NULL OR strpos(codes, :code) > 0) AND (:severity::text IS NULL OR strpos(severities, :severity) > 0)
+  AND (:code::text IS NULL OR strpos(codes, :code) > 0)
+  AND (:severity::text IS NULL OR strpos(severities, :severity) > 0)
 ORDER BY number LIMIT :limit
 
 -- name: findings_refused

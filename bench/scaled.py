@@ -1,0 +1,222 @@
+"""Figures of a gate on PostgreSQL: a server of the run's own, with the settings of one that is meant to last."""
+
+import os
+import signal
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+import xxhash
+
+from bench.figures import PRODUCTS, Figure, growth, lines_of, numbered, small
+from bench.gate import Gate
+from tests import postgres
+
+SETTINGS = {
+    "fsync": "on", "full_page_writes": "on", "shared_buffers": "2GB", "max_wal_size": "8GB", "wal_compression": "on",
+}
+CEILING_ROWS = 50_000
+CLIENTS = 8
+REQUEST_RECORDS = 500
+LEASE_SECONDS = 2.0
+
+
+class Scaled:
+    """A server, and gates on fresh databases of it."""
+
+    def __init__(self) -> None:
+        binaries = postgres.first(postgres.machine()) or postgres.first(postgres.wheel())
+        if binaries is None:
+            raise SystemExit("no PostgreSQL on this machine, and no wheel of it")
+        self.server = postgres.Server(binaries, place=Path(tempfile.gettempdir()), **SETTINGS)
+
+    def gate(self, **settings: object) -> Gate:
+        """A gate on a database of its own."""
+        return Gate(store=self.server.database(), **settings)
+
+    def ceiling(self, lines: list[bytes]) -> float:
+        """Rows a second of plain COPY into the table of items with its indexes, one transaction, on disk at its end."""
+        text = b"".join(
+            b"1\t1\t%b\t%b\t\\N\t%032d\t1\t%b\n" % (
+                orjson.loads(line)["id"].encode(), xxhash.xxh3_128(line).hexdigest().encode(), 1,
+                line.replace(b"\\", b"\\\\"),
+            )
+            for line in lines[:CEILING_ROWS]
+        )
+        with self.server.admin(urlsplit(self.server.database()).path[1:]) as db:
+            begin = time.perf_counter()
+            with db.cursor().copy(
+                "COPY goodsgate.item (merchant, shelf, key, hash, version, batch, written_at, document) FROM STDIN"
+            ) as copy:
+                copy.write(text)
+            return min(len(lines), CEILING_ROWS) / (time.perf_counter() - begin)
+
+
+@contextmanager
+def scaled() -> Iterator[Scaled]:
+    """A server for as long as it is needed."""
+    made = Scaled()
+    try:
+        yield made
+    finally:
+        made.server.close()
+
+
+def parts(short: bool) -> Iterator[Figure]:
+    """All of them, on one server."""
+    with scaled() as made:
+        yield from load(made, short)
+        yield from kinds(made, short)
+        yield from small(short, made.gate, accepted_ms_max=25.0)
+        yield takeover(made, short)
+        yield fairness(made, short)
+        yield from growth(short, made.gate)
+
+
+def load(made: Scaled, short: bool) -> Iterator[Figure]:
+    """POST of 100 MB to finished, fresh and again, with one worker and with two."""
+    count = PRODUCTS // 5 if short else PRODUCTS
+    lines = lines_of(count)
+    body = b"\n".join(lines)
+    rates: dict[str, list[float]] = {"ceiling": [], "fresh": [], "again": [], "two": []}
+    for _ in range(1 if short else 3):
+        rates["ceiling"].append(made.ceiling(lines))
+        for workers, names in ((1, ("fresh", "again")), (2, ("two",))):
+            with made.gate(workers=workers) as gate:
+                gate.load(b"\n".join(lines[:100]), collection="warm")
+                for name in names:
+                    seconds, document = gate.load(body, collection="a")
+                    assert document["counts"]["total"] == count, document
+                    rates[name].append(count / seconds)
+    top, fresh, again, two = (statistics.median(rates[name]) for name in rates)
+    detail = f"{fresh:,.0f} products/s; ceiling {top:,.0f}"
+    ratio = statistics.median(f / c for f, c in zip(rates["fresh"], rates["ceiling"], strict=True))
+    yield Figure("POST of 100 MB to finished, 1 worker, against COPY", ratio, 0.45, True, detail)
+    yield Figure("the same with 2 workers, against 1", two / fresh, 1.15, True, f"{two:,.0f} products/s")
+    yield Figure("identical feed again, against fresh", again / fresh, 1.7, True, f"{again:,.0f} products/s")
+
+
+def kinds(made: Scaled, short: bool) -> Iterator[Figure]:
+    """Requests of 500 records by 8 clients at once: prices and stock against products."""
+    requests = 20 if short else 100
+    with made.gate(workers=2) as gate:
+        many(gate, "product", _bodies(2, _product))
+        rates = {kind: many(gate, kind, _bodies(requests, make)) for kind, make in KINDS.items()}
+    for kind in ("price", "stock"):
+        detail = f"{rates[kind]:,.0f} records/s; products {rates['product']:,.0f}"
+        what = f"{kind} records, 500 a request, 8 clients, against products"
+        yield Figure(what, rates[kind] / rates["product"], 1.5, True, detail)
+
+
+def takeover(made: Scaled, short: bool) -> Figure:
+    """Kill -9 of the worker in the middle of a bulk load, until another one settles the next portion."""
+    over = []
+    for _ in range(1 if short else 3):
+        with made.gate(workers=2, lease_seconds=LEASE_SECONDS) as gate:
+            over.append(_takeover_seconds(made, gate, b"\n".join(lines_of(PRODUCTS))) - LEASE_SECONDS)
+    detail = f"lease {LEASE_SECONDS:g} s; " + ", ".join(f"{seconds:+.2f}" for seconds in over)
+    return Figure("takeover after kill -9, seconds beyond lease and poll, worst", max(over), 0.5, False, detail)
+
+
+def fairness(made: Scaled, short: bool) -> Figure:
+    """50 merchants with 20 records each while 1 M records of another are worked."""
+    with made.gate(workers=2) as gate:
+        times = _fair_seconds(gate, 200_000 if short else 1_000_000, 10 if short else 50)
+    detail = f"p50 {times[len(times) // 2] * 1000:.0f} ms, {len(times)} merchants"
+    worst = times[min(int(len(times) * 0.99), len(times) - 1)] * 1000
+    what = "20 records of each of 50 merchants beside 1 M of another, finished p99, ms"
+    return Figure(what, worst, 2000.0, False, detail)
+
+
+def many(gate: Gate, kind: str, bodies: list[bytes]) -> float:
+    """Records a second of requests by CLIENTS clients at once, from the first byte sent to the last batch's end."""
+    waiting = list(reversed(bodies))
+    ids: list[str] = []
+
+    def send() -> None:
+        while waiting:
+            ids.append(gate.submit(waiting.pop(), kind=kind, collection="many"))
+
+    begin = time.perf_counter()
+    clients = [threading.Thread(target=send) for _ in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    for batch in sorted(ids):
+        gate.finish(batch)
+    return len(bodies) * REQUEST_RECORDS / (time.perf_counter() - begin)
+
+
+def _takeover_seconds(made: Scaled, gate: Gate, body: bytes) -> float:
+    batch = gate.submit(body, collection="taken")
+    while not (before := gate.client.get(f"/v1/batches/{batch}").json()["counts"]["accounted"]):
+        time.sleep(0.005)
+    with made.server.admin(gate.database) as db:
+        row = db.execute("SELECT holder FROM goodsgate.lane WHERE holder IS NOT NULL").fetchone()
+    assert row is not None
+    os.kill(int(str(row[0]).rpartition("-")[2]), signal.SIGKILL)  # a worker is named by its host and process
+    begin = time.perf_counter()
+    before = gate.client.get(f"/v1/batches/{batch}").json()["counts"]["accounted"]
+    while gate.client.get(f"/v1/batches/{batch}").json()["counts"]["accounted"] == before:
+        time.sleep(0.005)
+    return time.perf_counter() - begin
+
+
+def _fair_seconds(gate: Gate, large: int, merchants: int) -> list[float]:
+    """From accepted to finished, sorted, of the small batches; all are over before the large one is."""
+    keys = [gate.add_merchant(f"small-{number}") for number in range(merchants)]
+    bulk = gate.submit(numbered(0, large), collection="large")
+    while not gate.client.get(f"/v1/batches/{bulk}").json()["counts"]["accounted"]:
+        time.sleep(0.01)
+    times: list[float] = []
+
+    def one(number: int) -> None:
+        headers = {"Authorization": f"Bearer {keys[number]}"}
+        body = b"\n".join(lines_of(20, start=number * 20))
+        with httpx.Client(base_url=gate.url, headers=headers, timeout=60) as client:
+            media = {"Content-Type": "application/x-ndjson"}
+            batch = client.post("/v1/batches", content=body, headers=media).json()["id"]
+            accepted = time.perf_counter()
+            while client.get(f"/v1/batches/{batch}").json()["state"] != "finished":
+                time.sleep(0.01)
+            times.append(time.perf_counter() - accepted)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(merchants)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if gate.client.get(f"/v1/batches/{bulk}").json()["state"] == "finished":
+        raise RuntimeError("the large batch was over before the small ones")
+    gate.client.post(f"/v1/batches/{bulk}/cancel")
+    gate.finish(bulk)
+    return sorted(times)
+
+
+def _product(number: int) -> bytes:
+    return lines_of(1, start=number)[0]
+
+
+def _price(number: int) -> bytes:
+    return b'{"id":"SKU-%08d","price":"%d.99 EUR"}' % (number, 1 + number % 900)
+
+
+def _stock(number: int) -> bytes:
+    return b'{"id":"SKU-%08d","location":"L%d","quantity":%d}' % (number, number % 7, number % 1_000)
+
+
+KINDS: dict[str, Callable[[int], bytes]] = {"product": _product, "price": _price, "stock": _stock}
+
+
+def _bodies(requests: int, make: Callable[[int], bytes]) -> list[bytes]:
+    return [
+        b"\n".join(make(request * REQUEST_RECORDS + at) for at in range(REQUEST_RECORDS)) for request in range(requests)
+    ]
