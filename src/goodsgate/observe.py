@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from goodsgate.store.contract import StoreError
+
 logger = logging.getLogger("goodsgate")
 
 SLOW_SECONDS = 1.0
@@ -96,8 +98,13 @@ class _FigureCollector(Collector):
         self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
+        """None of them while the store is away: what the process itself counts is wanted then more than ever."""
+        try:
+            figures = self._figures.now()
+        except StoreError:
+            return []
         families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
-        for name, value in sorted(self._figures.now().items()):
+        for name, value in sorted(figures.items()):
             family, _, label = name.partition(".")
             labels = ["name"] if label else []
             if family not in families:

@@ -1,0 +1,122 @@
+"""A server that says nothing: how long it is waited for, and who has to wait."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from goodsgate.store.contract import Batches, StoreBusy, StoreError
+from goodsgate.store.postgres import PostgresStore
+from goodsgate.store.postgres.connections import Silent
+from tests.postgres import Server
+
+FAR_SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the tests' sake: a server that stands still is known to after a moment."""
+    for module in ("connections", "server"):
+        monkeypatch.setattr(f"goodsgate.store.postgres.{module}.SILENCE_SECONDS", 0.3)
+        monkeypatch.setattr(f"goodsgate.store.postgres.{module}.CONNECT_SECONDS", 2)
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[PostgresStore]:
+    """With two connections."""
+    opened = PostgresStore(address, connections_max=2, small_payload_bytes=1_000)
+    opened.number("acme")
+    yield opened
+    opened.close()
+
+
+def _run(store: PostgresStore, *statements: str, seconds: float = FAR_SECONDS,
+         meanwhile: Callable[[], object] | None = None) -> Any:
+    """What the last statement of a transaction gives; `meanwhile` comes before the first, and between each."""
+    row = None
+    with store.server.transaction(seconds=seconds) as db:
+        for statement in statements:
+            if meanwhile is not None:
+                meanwhile()
+            row = db.execute(statement.encode()).fetchone()
+        if meanwhile is not None and not statements:
+            meanwhile()
+    return row and row[0]
+
+
+def test_a_slow_statement_ends_and_nobody_else_is_refused(store: PostgresStore) -> None:
+    """The server says so itself, on a connection that is still good."""
+    before = _run(store, "SELECT pg_backend_pid()")
+    with pytest.raises(StoreBusy, match="statement timeout"):
+        _run(store, "SELECT pg_sleep(60)", seconds=0.1)
+    assert _run(store, "SELECT pg_backend_pid()") == before
+
+
+def test_a_statement_waits_only_so_long_for_a_server_that_stands_still(own: Server, store: PostgresStore) -> None:
+    """In the middle of a transaction, at its begin, and for a new connection; then everybody is refused at once."""
+    for statements in (["SELECT 1"], []):  # of the second the commit is the first that meets silence
+        own.resume()
+        _soon_answers(store)
+        with pytest.raises(StoreBusy) as raised:
+            _run(store, *statements, seconds=0.1, meanwhile=own.pause)
+        assert isinstance(raised.value.__cause__, Silent)
+    own.resume()
+    _soon_answers(store)
+    own.pause()
+    try:
+        faults = []
+        for _ in range(20):
+            with pytest.raises(StoreBusy) as raised:
+                store.batches("acme", Batches())
+            faults.append(str(raised.value))
+        assert faults.count("the server does not answer") >= 18, faults
+    finally:
+        own.resume()
+    _soon_answers(store)
+
+
+def _soon_answers(store: PostgresStore) -> None:
+    until = time.monotonic() + FAR_SECONDS
+    while True:
+        try:
+            assert _run(store, "SELECT 1") == 1
+        except StoreBusy:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        else:
+            return
+
+
+def test_what_is_left_open_in_the_middle_ends(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that was cut off holds nobody up: the server ends its transaction, and a late client is told."""
+    monkeypatch.setattr("goodsgate.store.postgres.server.IDLE_SECONDS_MAX", 0.1)
+    for statements in (["SELECT 1", "SELECT 1"], []):
+        with pytest.raises(StoreBusy):
+            _run(store, *statements, meanwhile=lambda: time.sleep(0.3))
+    assert _run(store, "SELECT 1") == 1
+
+
+def test_no_more_connections_than_allowed(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who gets none within the time is refused; what is given back is used again."""
+    monkeypatch.setattr(store.server._connections, "_wait_seconds", 0.1)
+    with store.server.transaction() as one, store.server.transaction() as other:
+        assert one.connection is not other.connection
+        with pytest.raises(StoreBusy, match="no free connection"):
+            _run(store, "SELECT 1")
+    assert _run(store, "SELECT 1") == 1
+
+
+def test_connections_nobody_needs_are_closed(own: Server, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And all of them with the store, for good."""
+    monkeypatch.setattr("goodsgate.store.postgres.connections.IDLE_SECONDS_MAX", 0.0)
+    store = PostgresStore(address, connections_max=4, small_payload_bytes=1_000)
+    with store.server.transaction(), store.server.transaction(), store.server.transaction():
+        pass
+    time.sleep(0.01)
+    _run(store, "SELECT 1")
+    there = _run(store, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+    assert there <= 2
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        _run(store, "SELECT 1")
