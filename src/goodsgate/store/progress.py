@@ -15,26 +15,26 @@ class Progress(msgspec.Struct, kw_only=True):
     seq: int
     """Number by which the store keeps what belongs to the batch."""
     round: int
-    portions: int
-    records: int
-    total: int
-    bytes_before: int
-    bytes_done: int
-    created: int
-    updated: int
-    unchanged: int
-    deleted: int
-    superseded: int
-    rejected: int
-    cancelled: int
-    warned: int
-    columns: bytes | None
-    mapping: bytes | None
-    withheld: bytes | None
+    portions: int = 0
+    records: int = 0
+    total: int = 0
+    bytes_before: int = 0
+    bytes_done: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    cancelled: int = 0
+    warned: int = 0
+    columns: bytes | None = None
+    mapping: bytes | None = None
+    withheld: bytes | None = None
     held: int
     first_at: int
-    ended: str | None
-    ended_at: int | None
+    ended: str | None = None
+    ended_at: int | None = None
 
     @property
     def read(self) -> bool:

@@ -571,20 +571,13 @@ DELETE FROM item_marks WHERE merchant = :merchant AND ctid = ANY (ARRAY (
 
 -- name: hold_batches
 -- Differs because a worker that was cut off may still be writing: what follows waits for it.
-SELECT seq FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
+SELECT id, seq FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
 
 -- name: progress
 -- Differs because it is part of the batch's row, and several are asked for.
 SELECT id, seq, round, portions, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
        superseded, rejected, cancelled, warned, columns, mapping, withheld, held, first_at, ended, ended_at
 FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) AND round IS NOT NULL
-
--- name: add_progress
--- Differs because it is part of the batch's row.
-UPDATE batch
-SET round = :round, first_at = :first_at,
-    held = (SELECT items FROM shelf WHERE merchant = :merchant AND id = :shelf)
-WHERE merchant = :merchant AND id = :batch::uuid
 
 -- name: tally
 INSERT INTO tally (merchant, name, count)
@@ -601,12 +594,13 @@ UPDATE batch b
 SET round = p.round, portions = p.portions, records = p.records, total = p.total, bytes_before = p.bytes_before,
     bytes_done = p.bytes_done, created = p.created, updated = p.updated, unchanged = p.unchanged, deleted = p.deleted,
     superseded = p.superseded, rejected = p.rejected, cancelled = p.cancelled, warned = p.warned,
-    columns = p.columns::json, mapping = p.mapping::json, withheld = p.withheld::json, ended = p.ended,
-    ended_at = p.ended_at
+    columns = p.columns::json, mapping = p.mapping::json, withheld = p.withheld::json, held = p.held,
+    first_at = p.first_at, ended = p.ended, ended_at = p.ended_at
 FROM json_to_recordset(:rows::json) AS p (
     seq bigint, round integer, portions integer, records bigint, total bigint, bytes_before bigint, bytes_done bigint,
     created bigint, updated bigint, unchanged bigint, deleted bigint, superseded bigint, rejected bigint,
-    cancelled bigint, warned bigint, columns text, mapping text, withheld text, ended text, ended_at bigint
+    cancelled bigint, warned bigint, columns text, mapping text, withheld text, held bigint, first_at bigint,
+    ended text, ended_at bigint
 )
 WHERE b.merchant = :merchant AND b.seq = p.seq
 

@@ -14,12 +14,12 @@ from psycopg import errors
 
 from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write
-from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreError
+from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreError, Work
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import SQL, Cursor, do, every, one, value
 from goodsgate.store.postgres.findings import Findings
 from goodsgate.store.postgres.lanes import progress_of
-from goodsgate.store.postgres.lookups import others, packed_keys
+from goodsgate.store.postgres.lookups import others, packed_keys, shelf_of
 from goodsgate.store.postgres.marks import Marks, put_marks
 from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
 from goodsgate.store.progress import Progress
@@ -142,6 +142,7 @@ class _Told:
         self.settled: list[Settled] = []
         self.ended: list[Settled] = []
         self._progress: dict[str, Progress] = {}
+        self._seqs: dict[str, int] = {}
         self._shelves: dict[tuple[str, str], Shelved] = {}
         self._findings = Findings(number)
         self._results: list[tuple[int, int, bytes, bytes]] = []
@@ -150,7 +151,9 @@ class _Told:
     def stand(self, store: Settling, portions: Sequence[Portion]) -> None:
         """Find out where the batches stand, and hold them."""
         batches = sorted({portion.work.batch for portion in portions})
-        do(self._db, "hold_batches", {"merchant": self._number, "batches": batches})
+        self._seqs = {
+            id.hex(): seq for id, seq in every(self._db, "hold_batches", {"merchant": self._number, "batches": batches})
+        }
         self._progress = progress_of(self._db, self._number, batches)
         for portion in portions:
             name = (portion.work.kind, portion.work.collection)
@@ -166,12 +169,7 @@ class _Told:
             return
         self.written_at = max(self.written_at + 1, self._now)
         if progress is None:
-            begun = {"merchant": self._number, "batch": work.batch, "round": work.round, "shelf": shelved.number}
-            do(self._db, "add_progress", {**begun, "first_at": self.written_at})
-            progress = progress_of(self._db, self._number, [work.batch]).get(work.batch)
-            if progress is None:
-                raise StoreError(f"no such batch: {work.batch}")
-            self._progress[work.batch] = progress
+            progress = self._progress[work.batch] = self._begun(work)
         progress.check_due(portion)
         shelved.put(portion, self.written_at)
         rekeyed = self._amend(progress.seq, portion)
@@ -184,6 +182,15 @@ class _Told:
         self.settled.append(Settled(portion, shelved.number, progress, rekeyed))
         if portion.ends is not None:
             self.ended.append(self.settled[-1])
+
+    def _begun(self, work: Work) -> Progress:
+        """A batch before its first portion."""
+        if work.batch not in self._seqs:
+            raise StoreError(f"no such batch: {work.batch}")
+        shelf = shelf_of(self._db, self._number, work.kind, work.collection)
+        return Progress(
+            seq=self._seqs[work.batch], round=work.round, held=shelf[1] if shelf else 0, first_at=self.written_at
+        )
 
     def write(self, known: dict[str, bool], asked: tuple[int, set[str]]) -> None:
         """Items, results and findings. `known` are keys of items that were looked up, and whether they live; it is all
@@ -223,14 +230,17 @@ class _Told:
     def _change(self, shelved: Shelved, there: dict[str, bool], fresh: list[bytes], changed: list[bytes]) -> None:
         """Sort what is done to a shelf into made and changed rows, and note by how many items it grows."""
         grown, tombstone_at = 0, None
+        head = f"{self._number}\t{shelved.number}\t"
         # In the order of the index: neighbours share pages.
         for key in sorted(shelved.writes):
             write, batch, written_at = shelved.writes[key]
-            line = _line(
-                self._number, shelved.number, key, write.hash, write.version, batch, written_at, write.document
-            )
-            (changed if key in there else fresh).append(line)
-            grown += not there.get(key, False)
+            line = _line(head, key, write.hash, write.version, batch, written_at, write.document)
+            if key in there:
+                changed.append(line)
+                grown += not there[key]
+            else:
+                fresh.append(line)
+                grown += 1
         gone: list[str] = []
         for key in sorted(shelved.deletes):
             delete, batch, written_at = shelved.deletes[key]
@@ -238,7 +248,7 @@ class _Told:
             if delete.version is None:
                 gone.append(key)
                 continue
-            line = _line(self._number, shelved.number, key, None, delete.version, batch, written_at, None)
+            line = _line(head, key, None, delete.version, batch, written_at, None)
             (changed if key in there else fresh).append(line)
             tombstone_at = written_at if tombstone_at is None else min(tombstone_at, written_at)
         named = {"merchant": self._number, "shelf": shelved.number}
@@ -286,15 +296,18 @@ class _Told:
         return rekeyed
 
 
-def _line(merchant: int, shelf: int, key: str, hash: bytes | None, version: int | None, batch: str, written_at: int,
+def _line(head: str, key: str, hash: bytes | None, version: int | None, batch: str, written_at: int,
           document: bytes | None) -> bytes:
-    """An item as a line of COPY's text."""
-    named = key if key.isalnum() else _escaped(key.encode()).decode()
+    """An item as a line of COPY's text; `head` are its merchant and shelf."""
+    if "\\" in key or not key.isprintable():
+        key = _escaped(key.encode()).decode()
     hashed = NULL if hash is None else hash.hex()
-    head = f"{merchant}\t{shelf}\t{named}\t{hashed}\t{NULL if version is None else version}\t{batch}\t{written_at}\t"
+    fields = f"{head}{key}\t{hashed}\t{NULL if version is None else version}\t{batch}\t{written_at}\t".encode()
     if document is None:
-        return head.encode() + b"\\N\n"
-    return b"%b%b\n" % (head.encode(), _escaped(document))
+        return fields + b"\\N\n"
+    if b"\\" in document or b"\t" in document or b"\n" in document or b"\r" in document:
+        document = _escaped(document)
+    return b"%b%b\n" % (fields, document)
 
 
 def _escaped(text: bytes) -> bytes:

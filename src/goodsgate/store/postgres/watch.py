@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.02
 """How often the server is asked for what has changed, where it cannot be listened to."""
 LISTENING_LOOK_SECONDS = 0.1
 """The same where it can: a hint may be lost with the process that owed it."""
-WAIT_SECONDS = 0.5
+WAIT_SECONDS = 0.2
 """How long a worker waits for a hint before it looks for work itself."""
 ASKED_SECONDS = 2.0
 """Nobody has asked for this long: there is no need to look."""

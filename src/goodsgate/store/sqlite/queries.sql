@@ -431,6 +431,7 @@ SELECT seq, round, portions, records, total, bytes_before, bytes_done, created, 
 FROM progress WHERE merchant = :merchant AND batch = :batch
 
 -- name: add_progress
+-- Differs because it is in the other file than the batch.
 INSERT INTO progress (merchant, batch, round, portions, records, total, bytes_before, bytes_done, created, updated,
                       unchanged, deleted, superseded, rejected, cancelled, warned, held, first_at)
 VALUES (:merchant, :batch, :round, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :held, :first_at)
