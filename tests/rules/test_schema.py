@@ -214,3 +214,38 @@ JSON = st.recursive(
 def test_no_record_at_all_is_a_failure(record):
     """Whatever the members hold: issues, never a fault."""
     assert "internal_fault" not in {code for _, code in _told(record)}
+
+
+GOODS = {
+    "code": ["x1", "a b", "+1", ""], "name": ["ab", "x", "abcdef"], "slug": ["a", "A", "a\n"], "kind": ["a", "c"],
+    "count": [0, -1, 1.0, 1.5, True], "low": [0.5, 3], "high": [1, 2, 0], "flag": [True, "yes", "Maybe", 0],
+    "at": ["2026-01-28T08:15:00Z", "2026-01-31", "soon"],
+    "link": ["https://a.example/b.jpg", "https://a.example/?a&b", "a"],
+    "tags": [["a", 1], [], [None], [True]], "brand": ["Acme", "acme"], "rooms": [["5956", 5956], [7]],
+    "template": ["plain", "x"], "category": ["C", "Flat", "B"], "attributes": [{}, {"fit": "slim"}, {"fit": [1]}, []],
+    "hs": ["6404", "640411", "9999", "64"], "place": ["L1", "L2", "L3"],
+    "sizes": [[{"sku": "s"}], [{"sku": ""}], [{}], [{"sku": "s", "more": 1}]], "other": [1, {"deep": [[[[[[[1]]]]]]]}],
+}
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.fixed_dictionaries({}, optional={
+    name: st.sampled_from([*values, None]) for name, values in GOODS.items()
+}), st.sampled_from([None, "L1"]))
+def test_the_fast_way_lets_only_good_records_pass(record, location):
+    """What it acquits has no issue."""
+    checker = _checker(location=location)
+    document = orjson.dumps(record)
+    told = []
+    SCHEMA.judge(record, "", checker._terms, told)
+    assert not (SCHEMA.form.acquits(document, record, checker._terms) and told)
+
+
+@pytest.mark.parametrize("members", [
+    {}, {"count": 3, "kind": "a", "tags": ["a", 1], "flag": "No"}, {"sizes": [{"sku": "s"}], "brand": "Acme"},
+    {"category": "C", "attributes": {"fit": "slim"}}, {"link": "https://shop.example/a/b.jpg", "hs": "6404"},
+])
+def test_good_records_take_the_fast_way(members):
+    """Or it would be none."""
+    record = {**GOOD, **members}
+    assert SCHEMA.form.acquits(orjson.dumps(record), record, _checker()._terms)

@@ -143,7 +143,7 @@ class _One:
         told: list[Issue] = []
         if key is not None and self._shelf.live(key) is not None:
             told.append(issue("key_held", self._tied.path, value=shown_key(key)))
-        told += self._collisions(ties.marks, plain_or_empty(self._judged.documents[at], ties), own=None)
+        told += self._collisions(ties.marks, self._judged.documents[at], own=None)
         if key is None or self._refused(at, told):
             return REJECTED
         return self._put(at, key, self._judged.documents[at], ties.marks)
@@ -157,7 +157,7 @@ class _One:
         document = merge_tied(was.document or b"{}", self._judged.documents[at], self._tied)
         told = self._whole.check([document])
         marks = self._tied.marks(plain(document))
-        issues = [*told.issues.get(0, ()), *self._collisions(marks, plain(document), own=found)]
+        issues = [*told.issues.get(0, ()), *self._collisions(marks, document, own=found)]
         if self._refused(at, issues):
             return REJECTED
         return self._put(at, found, document, marks)
@@ -204,15 +204,16 @@ class _One:
             self._judged.issues.setdefault(at, []).extend(told)
         return at in self._judged.issues and self._judged.refuses(at)
 
-    def _collisions(self, marks: Iterable[Placed], record: dict[str, object], *, own: str | None) -> list[Issue]:
+    def _collisions(self, marks: Iterable[Placed], document: bytes, *, own: str | None) -> list[Issue]:
         """An issue for each unique mark that another item has."""
         told = []
         for mark, path in marks:
-            within = self._tied.unique(mark[0])
+            owners = self._shelf.owners(mark)
+            within = self._tied.unique(mark[0]) if owners else None
             if within is None:
                 continue
-            others = self._shelf.owners(mark) - {own}
-            if any(self._agree(other, record, within) for other in others):
+            record = plain(document) if within else {}
+            if any(other != own and self._agree(other, record, within) for other in owners):
                 told.append(issue("value_held", path, value=mark[1]))
         return told
 

@@ -146,7 +146,7 @@ def _operations(contract: Contract) -> Iterator[tuple[str, Shown]]:
 def _shown(contract: Contract, path: str, method: str, node: dict[str, Any], parameters: list[dict[str, Any]]) -> Shown:
     scopes = [scope for way in node["security"] for needed in way.values() for scope in needed]
     schemes = contract.document["components"]["securitySchemes"]
-    scheme = next((schemes[name] for way in node["security"] for name in way), {})
+    scheme: dict[str, Any] = next((schemes[name] for way in node["security"] for name in way), {})
     bodies = _bodies(contract.resolved(node.get("requestBody", {})))
     return Shown(
         id=node["operationId"], method=method.upper(), path=path, summary=node["summary"],

@@ -15,6 +15,8 @@ from goodsgate.rules.wording import CONTROL, damage
 _NUMBER_UNIT = re.compile(r"(-?\d{1,15}(?:\.\d{1,9})?)(?:\s*([^\d\s.,].{0,19}))?", re.ASCII)
 _BOOLEANS = frozenset({"true", "false", "yes", "no"})
 ALLOWED_SHOWN_MAX = 20
+LEAF_BY = ("name",)
+LEAF_LEVEL = 3
 NOTHING: dict[str, object] = {}
 TOO_LONG = f"at most {ATTRIBUTE_CHARACTERS_MAX} characters"
 _SPELLED_TYPES = {"text": "text", "number": "a number", "integer": "a whole number", "boolean": "yes or no"}
@@ -77,6 +79,15 @@ def demanded(record: dict[str, object], demands: Demands, terms: Terms, found: F
         if value is None and demand.required and whole and not (variants and told == len(variants)):
             found.append(issue("attribute_missing", pointer("/attributes", name), severity=terms.doubt,
                                expected=category or "of every product"))
+
+
+def add_demanded(record: dict[str, object], category: object, terms: Terms, found: Found, *, whole: bool) -> None:
+    """The same for a product whose category is told by the name of its leaf, at the third level of the tree."""
+    names = terms.reference.listed("category", by=LEAF_BY, level=LEAF_LEVEL)
+    code = names.codes.get(category) if names is not None and isinstance(category, str) else None
+    demands = terms.reference.demands(code)
+    if demands:
+        demanded(record, demands, terms, found, category=str(category) if code else None, whole=whole)
 
 
 def _given(attributes: dict[str, object], record: dict[str, object], name: str) -> object:

@@ -33,7 +33,7 @@ DEPTH = 5
 
 _DATE = r"(?:20|19)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
-_MOMENT = rf"{_DATE}T{_TIME}(?:Z|[+-](?:0[0-9]|1[0-3]):?[0-5][0-9])"
+MOMENT = rf"{_DATE}T{_TIME}(?:Z|[+-](?:0[0-9]|1[0-3]):?[0-5][0-9])"
 
 Scalar = str | int | float | bool | None
 Inner = Scalar | list[Scalar] | dict[str, Scalar]
@@ -88,9 +88,9 @@ def _one(field: Field) -> Any:
         units = "|".join(field.units)
         return Annotated[str, Meta(pattern=rf"^[1-3]?[0-9]?[0-9](?:\.[0-9]{{1,6}})? ?(?:{units})\Z")]
     if field.type == "moment":
-        return Annotated[str, Meta(pattern=rf"^{_MOMENT}\Z")]
+        return Annotated[str, Meta(pattern=rf"^{MOMENT}\Z")]
     if field.type == "span":
-        return Annotated[str, Meta(pattern=rf"^{_MOMENT}/{_MOMENT}\Z")]
+        return Annotated[str, Meta(pattern=rf"^{MOMENT}/{MOMENT}\Z")]
     if field.type == "attributes":
         text = _text(ATTRIBUTE_CHARACTERS_MAX)
         return dict[str, text | int | float | bool | list[text] | None]  # type: ignore[valid-type]  # made from a table

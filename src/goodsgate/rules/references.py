@@ -116,12 +116,19 @@ def hs_code(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
         if not _HS_FORM.fullmatch(value):
             found.append(issue("hs_code_form", path, value=value, expected=HS_EXPECTED, suggestion=_hs_digits(value)))
             return
-        names = terms.reference.hs_code
-        if names is None or terms.doubt is None or value in names.codes or value[:6] in names.codes:
+        if hs_known(value, terms):
             return
-        found.append(issue("hs_code_unknown", path, value=value, suggestion=names.nearest(value), severity=terms.doubt))
+        names = terms.reference.hs_code
+        near = names.nearest(value) if names is not None else None
+        found.append(issue("hs_code_unknown", path, value=value, suggestion=near, severity=terms.doubt))
 
     return rule
+
+
+def hs_known(code: str, terms: Terms) -> bool:
+    """Whether a code, or the subheading it belongs to, is held; yes where none are held, or nobody asks."""
+    names = terms.reference.hs_code
+    return names is None or terms.doubt is None or code in names.codes or code[:6] in names.codes
 
 
 def hs_form(code: str) -> bool:

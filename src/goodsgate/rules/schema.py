@@ -21,8 +21,9 @@ from typing import Any
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
 from goodsgate.rules import addresses, identity, references
-from goodsgate.rules.attributes import demanded
+from goodsgate.rules.attributes import add_demanded
 from goodsgate.rules.moments import parse as parse_moment
+from goodsgate.rules.schema_form import SchemaForm
 from goodsgate.rules.terms import Found, Rule, Terms, pointer, wrong_type
 from goodsgate.rules.ties import KEY_CHARACTERS_MAX, Tied
 
@@ -31,8 +32,6 @@ Record = dict[str, object]
 Check = Callable[[Any, str, Terms, Found], None]
 
 YES_NO = frozenset({"yes", "no", "true", "false"})
-CATEGORY_BY = ("name",)
-CATEGORY_LEVEL = 3
 
 _SPELLED = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list",
@@ -54,6 +53,7 @@ class Schema:
         """Adds what is wrong with a decoded record."""
         told = node["x-record"]
         self.tied = Tied(told)
+        self.form = SchemaForm(node)
         self.whole: str | None = told.get("whole")
         """Name of the schema that what an update has merged must obey."""
 
@@ -127,7 +127,7 @@ def _properties(node: Node) -> Check:
         for name, other in pairs:
             _at_most(value, name, other, path, found)
         for name, category in categories:
-            _demanded(value, value.get(category), terms, found, whole=name in required)
+            add_demanded(value, value.get(category), terms, found, whole=name in required)
 
     return check
 
@@ -136,14 +136,6 @@ def _at_most(members: Record, name: str, other: str, path: str, found: Found) ->
     value, bound = members.get(name), members.get(other)
     if type(value) in _NUMBERS and type(bound) in _NUMBERS and value > bound:  # type: ignore[operator]  # numbers
         found.append(issue("sale_price_above_price", pointer(path, name), value=value, expected=str(bound)))
-
-
-def _demanded(record: Record, category: object, terms: Terms, found: Found, *, whole: bool) -> None:
-    names = terms.reference.listed("category", by=CATEGORY_BY, level=CATEGORY_LEVEL)
-    code = names.codes.get(category) if names is not None and isinstance(category, str) else None
-    demands = terms.reference.demands(code)
-    if demands:
-        demanded(record, demands, terms, found, category=str(category) if code else None, whole=whole)
 
 
 def _items(node: Node) -> Check:

@@ -1,0 +1,164 @@
+"""A typed decode that lets good records of a schema pass; all others go to the rules, which know the truth.
+
+The types are narrower than the schema: what they take is good, what they do not take is only doubtful. What types
+cannot tell (references, and what one member says of another) is looked at afterwards.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from goodsgate.rules.attributes import add_demanded
+from goodsgate.rules.forms import MOMENT, Shallow
+from goodsgate.rules.references import hs_known
+from goodsgate.rules.terms import Found, Terms
+
+Node = Mapping[str, Any]
+Look = Callable[[Any, Terms], bool]
+
+FORMS: dict[str, Any] = {
+    # visible ASCII without blanks, and without the plus sign of a number that a spreadsheet has rounded
+    "identity": Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-*,-~]+\Z")],
+    "hs_code": Annotated[str, Meta(pattern=r"^(?:[0-9]{4}|[0-9]{6}|[0-9]{8})\Z")],
+    "url": Annotated[str, Meta(max_length=2000, pattern=r"^https?://[a-z0-9][a-z0-9.-]*[a-z0-9]/[A-Za-z0-9/._~-]*\Z")],
+    "moment": Annotated[str, Meta(pattern=rf"^{MOMENT}\Z")],
+    "yes_no": bool | Literal["Yes", "No", "yes", "no", "true", "false"],
+}
+
+
+DEPTH = 10
+"""Nesting that the types let pass, at most: no schema has more than six levels, and no free member more than four."""
+
+
+class SchemaForm:
+    """The types of one schema, and the looks behind them."""
+
+    def __init__(self, node: Node) -> None:
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_struct(node)).decode
+        self._looks = [*_looks(node, ())]
+
+    def acquits(self, document: bytes, record: Mapping[str, Any], terms: Terms) -> bool:
+        """Whether nothing is wrong with a record, which is given as it came and decoded."""
+        try:
+            self._decode(document)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        for steps, look in self._looks:
+            for value in _values(record, steps):
+                if not look(value, terms):
+                    return False
+        return True
+
+
+def _values(at: Any, steps: tuple[str, ...]) -> list[Any]:
+    """What lies at a path; nothing where a member on the way is absent."""
+    level = [at]
+    for step in steps:
+        if step == "*":
+            level = [entry for inner in level for entry in inner]
+        else:
+            level = [inner[step] for inner in level if inner.get(step) is not None]
+    return level
+
+
+def _struct(node: Node) -> type:
+    """Exactly these members: a record with others is looked at by the rules."""
+    required = node.get("required", ())
+    members: list[tuple[str, Any, Any]] = []
+    renamed = {}
+    for number, (name, inner) in enumerate(node["properties"].items()):
+        renamed[attribute := f"member_{number}"] = name
+        if name in required:
+            members.append((attribute, _type(inner, required=True), msgspec.NODEFAULT))
+        else:
+            members.append((attribute, _type(inner, required=False) | None, None))
+    return msgspec.defstruct("Record", members, rename=renamed, kw_only=True, gc=False, forbid_unknown_fields=True)
+
+
+def _type(node: Node, *, required: bool) -> Any:
+    if "x-form" in node:
+        return FORMS[node["x-form"]]
+    if "enum" in node:
+        return Literal[tuple(node["enum"])]
+    kinds = [node["type"]] if isinstance(node["type"], str) else node["type"]
+    found: Any = None
+    for kind in kinds:
+        one = _one(kind, node, required=required)
+        found = one if found is None else found | one
+    return found
+
+
+def _one(kind: str, node: Node, *, required: bool) -> Any:
+    match kind:
+        case "object":
+            return _struct(node) if "properties" in node else dict[str, Shallow]
+        case "array":
+            entries: Any = _type(node["items"], required=True)
+            least = node.get("minItems", 0)
+            return Annotated[list[entries], Meta(min_length=least)]
+        case "boolean":
+            return bool
+        case "integer" | "number":
+            number: Any = int if kind == "integer" else float
+            return Annotated[number, Meta(ge=node["minimum"])] if "minimum" in node else number
+        case _:
+            shortest = max(node.get("minLength", 0), int(required))
+            return Annotated[str, Meta(min_length=shortest, max_length=node.get("maxLength"), pattern=_pattern(node))]
+
+
+def _pattern(node: Node) -> str | None:
+    """As a whole: `$` would let a line break pass."""
+    pattern: str | None = node.get("pattern")
+    return pattern[:-1] + r"\Z" if pattern is not None and pattern.endswith("$") else pattern
+
+
+def _looks(node: Node, steps: tuple[str, ...]) -> list[tuple[tuple[str, ...], Look]]:
+    """Path and look of everything in a node that its type does not tell."""
+    found: list[tuple[tuple[str, ...], Look]] = []
+    if "x-reference" in node:
+        found.append((steps, _held(node["x-reference"])))
+    if node.get("x-form") == "hs_code":
+        found.append((steps, hs_known))
+    if "x-own-location" in node:
+        found.append((steps, lambda value, terms: terms.location in (None, value)))
+    for name, inner in node.get("properties", {}).items():
+        if "x-at-most" in inner:
+            found.append((steps, _at_most(name, inner["x-at-most"])))
+        if "x-attributes-of" in inner:
+            found.append((steps, _undemanding(inner["x-attributes-of"])))
+        found += _looks(inner, (*steps, name))
+    if "items" in node:
+        found += _looks(node["items"], (*steps, "*"))
+    return found
+
+
+def _held(told: Node) -> Look:
+    kind, by, level = told["kind"], tuple(told["by"]), told.get("level")
+
+    def look(value: Any, terms: Terms) -> bool:
+        names = terms.reference.listed(kind, by=by, level=level) if terms.doubt is not None else None
+        return names is None or (value if type(value) is str else str(value)) in names.codes
+
+    return look
+
+
+def _undemanding(category: str) -> Look:
+    def look(record: Any, terms: Terms) -> bool:
+        """Nothing is demanded in this category, or what is there does it; the rules look where something is missing."""
+        found: Found = []
+        add_demanded(record, record.get(category), terms, found, whole=True)
+        return not found
+
+    return look
+
+
+def _at_most(name: str, other: str) -> Look:
+    def look(members: Any, _terms: Terms) -> bool:
+        value, bound = members.get(name), members.get(other)
+        return value is None or bound is None or bool(value <= bound)
+
+    return look
+
+
