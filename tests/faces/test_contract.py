@@ -46,6 +46,8 @@ def _read(text, **schema):
     ("0.25", {"type": "number", "minimum": 0, "maximum": 1}, 0.25),
     ("1e-3", {"type": "number", "minimum": 0, "maximum": 1}, 0.001),
     ("a", {"type": "string", "enum": ["a", "b"]}, "a"),
+    ("1, 2", {"type": "array", "maxItems": 2, "items": {"type": "integer", "minimum": 0, "maximum": 9}}, [1, 2]),
+    ("a,,b", {"type": "array", "maxItems": 3, "items": {"type": "string"}}, ["a", "", "b"]),
     ("abc", {"type": "string", "minLength": 3, "maxLength": 3, "pattern": "^[a-c]+$"}, "abc"),
     ("2026-01-31T08:15:00Z", {"type": "string", "format": "date-time"}, datetime(2026, 1, 31, 8, 15, tzinfo=UTC)),
     ("2026-01-31T10:15:00+02:00", {"type": "string", "format": "date-time"}, datetime(2026, 1, 31, 8, 15, tzinfo=UTC)),
@@ -64,6 +66,8 @@ def test_a_text_that_fits_becomes_a_value(text, schema, value):
     ("", {"type": "integer", "minimum": 0, "maximum": 9}),
     ("nan", {"type": "number", "minimum": 0, "maximum": 1}), ("inf", {"type": "number", "minimum": 0, "maximum": 1}),
     ("1e999", {"type": "number", "minimum": 0, "maximum": 1}), ("0x1", {"type": "number", "minimum": 0, "maximum": 1}),
+    ("1,,2", {"type": "array", "maxItems": 3, "items": {"type": "integer", "minimum": 0, "maximum": 9}}),
+    ("1,2", {"type": "array", "maxItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": 9}}),
     ("c", {"type": "string", "enum": ["a", "b"]}), ("", {"type": "string", "minLength": 1}),
     ("abcd", {"type": "string", "maxLength": 3}), ("abc\n", {"type": "string", "pattern": "^abc$"}),
     ("2026-01-31", {"type": "string", "format": "date-time"}), ("now", {"type": "string", "format": "date-time"}),
@@ -123,3 +127,21 @@ def test_a_path_that_does_not_fit_is_answered_as_the_contract_has_it(values, cod
     with pytest.raises(Refusal) as refused:
         PATH.values(values)
     assert refused.value.code == code
+
+
+LENIENT = Contract(YAML.replace(b"paths:", b"x-unknown-parameters: ignored\npaths:").replace(
+    b"- {name: q, in: query, schema: {type: string, maxLength: 3}}",
+    b"- {name: q, in: query, required: true, schema: {type: array, maxItems: 3, items: {type: string}}}",
+)).paths[0].operations["GET"]
+
+
+def test_a_contract_may_pass_over_what_it_does_not_know():
+    """Twice, too; a list may be given again."""
+    assert LENIENT.query(b"other=1&other=2&q=a&q=b,c") == {"limit": 5, "q": ["a", "b", "c"]}
+
+
+def test_a_parameter_may_be_required():
+    """What is missing is named."""
+    with pytest.raises(Refusal) as refused:
+        LENIENT.query(b"limit=1")
+    assert refused.value.facts["parameter"] == "q"

@@ -55,8 +55,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 
 
     def _entries(self, text: str) -> list[object]:
-        """Values with commas between them; those that are empty are passed over."""
-        parts = [part for part in (piece.strip() for piece in text.split(",")) if part]
+        """Values with commas, and blanks that do not count, between them."""
+        parts = [part.strip() for part in text.split(",")]
         if len(parts) > self.schema["maxItems"]:
             raise ValueError(f"at most {self.schema['maxItems']} values")
         one = Parameter(name=self.name, schema=self.schema["items"])

@@ -52,7 +52,7 @@ class Listings:
         if skus is None:
             _, found = self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=offset, limit=size)
         else:
-            marks = [("sku", sku) for sku in dict.fromkeys(skus)]
+            marks = [("sku", sku) for sku in dict.fromkeys(skus) if sku]
             owners = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, marks)
             found = [(sku, key) for (_, sku), keys in sorted(owners.items()) for key in keys][offset : offset + size]
         return list(self._worded(merchant, found, location))

@@ -59,7 +59,7 @@ class Products:
 
     def _chosen(self, merchant: str, query: dict[str, Any]) -> list[str]:
         """Keys of the products that have the slug and one of the item codes."""
-        keys = None if query["item_code"] is None else list(dict.fromkeys(query["item_code"]))
+        keys = None if query["item_code"] is None else [code for code in dict.fromkeys(query["item_code"]) if code]
         if query["slug"] is not None:
             mark = ("slug", query["slug"])
             having = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
