@@ -51,7 +51,7 @@ bench: $(STAMP) ## Measure, as ratios to ceilings taken in the same run
 	@exec $(PY) -m bench
 
 crash: $(STAMP) ## The long form of the crash tests; KILLS=100
-	@GOODSGATE_KILLS=$${KILLS:-100} exec $(PY) -m pytest --timeout 3600 tests/crash
+	@GOODSGATE_KILLS=$${KILLS:-100} exec $(PY) -m pytest --timeout 3600 tests/crash tests/hosts
 
 fuzz: $(STAMP) ## The long form of the fuzz tests
 	@GOODSGATE_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/faces -k fuzz
