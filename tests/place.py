@@ -32,12 +32,6 @@ def settle(folder: Path, database: str) -> None:
     (folder / _MARK).write_text(database)
 
 
-def take(folder: Path, made: str) -> None:
-    """Settle that the folder's store is a database that somebody else has made, and drops."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MARK).write_text(made)
-
-
 def address(folder: Path) -> str:
     """What GOODSGATE_STORE is to be."""
     mark = folder / _MARK

@@ -103,7 +103,7 @@ class Server:
     """One PostgreSQL with a folder, a port and a superuser of its own; runs from the beginning until `close`."""
 
     def __init__(self, binaries: Path, *, place: Path | None = None, **settings: str) -> None:
-        """In a folder below `place`, which has to be open to the server's account; with settings instead of SETTINGS'."""
+        """In a folder below `place`, which has to be open to the account; `settings` win over SETTINGS."""
         self.account = _account()
         place = place or _place(self.account)
         self.folder = Path(tempfile.mkdtemp(prefix="goodsgate-postgres-", dir=place)).resolve()

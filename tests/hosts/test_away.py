@@ -36,7 +36,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def gate(own: Server, address: str, tmp_path: Path) -> Iterator[Served]:
     """Served over the server that nobody else uses; with fewer connections than threads."""
-    place.take(tmp_path, address)
+    place.settle(tmp_path, address)
     with Shop(
         tmp_path, connections_max=CONNECTIONS_MAX, small_payload_bytes=2_000, block_records_max=50, lease_seconds=1.0,
         sweep_seconds=0.01,
