@@ -41,7 +41,8 @@ class Shelf:
         return writes, deletes
 
 
-def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | SchemaChecker, earlier: set[str]) -> bytearray:
+def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | SchemaChecker,
+          earlier: set[str]) -> bytearray:
     """One result byte a record; issues found on the way join `judged.issues`.
 
     `whole` are the rules of a whole record, for what an update has merged; `earlier` are keys that portions of this

@@ -12,7 +12,7 @@ from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
 from goodsgate.model.issue import Issue
-from goodsgate.rules import Checker, Reference, Schema, SchemaChecker, Ties, checker
+from goodsgate.rules import Checker, Memory, Reference, Schema, SchemaChecker, Ties, checker
 from goodsgate.store.contract import Store
 
 REFERENCE_PAGE = 5_000
@@ -47,12 +47,14 @@ def judge(stretch: Stretch, shape: Shape, rules: Checker | SchemaChecker) -> Jud
     """Check every record of a stretch."""
     trims: dict[int, list[Issue]] = {}
     documents = shape.documents(stretch.lines, stretch.rows, trims)
-    checked = rules.check(documents)
+    hashes = [*map(digest_of, documents)]
+    checked = rules.check(documents, hashes) if isinstance(rules, Checker) else rules.check(documents)
     if checked.verbs is not None:
         documents = [
             document if verb is None else without_verb(document)
             for document, verb in zip(documents, checked.verbs, strict=True)
         ]
+        hashes = [*map(digest_of, documents)]
     issues = checked.issues
     for at, told in trims.items():
         issues.setdefault(at, []).extend(told)
@@ -63,7 +65,7 @@ def judge(stretch: Stretch, shape: Shape, rules: Checker | SchemaChecker) -> Jud
             issues[at] = [_named(one, shape) for one in told]
     return Judged(
         documents=documents, keys=checked.keys, versions=checked.versions, verbs=checked.verbs,
-        hashes=[*map(digest_of, documents)], issues=issues, ties=checked.ties,
+        hashes=hashes, issues=issues, ties=checked.ties,
     )
 
 
@@ -79,6 +81,7 @@ class Rules:
         self._store = store
         self._config = config
         self._schemas = schemas
+        self._memory = Memory(config.spotless_records)
         self._references: dict[str, tuple[int, Reference]] = {}
         self._checkers: dict[tuple[str, Kind, bytes], tuple[int, Checker | SchemaChecker]] = {}
 
@@ -103,7 +106,9 @@ class Rules:
         if policy.schema:
             schema = self._schemas[policy.schema]
             return SchemaChecker(schema, policy, reference, issues_per_record_max=most, depth_max=depth)
-        return checker(kind, policy, reference, issues_per_record_max=most, depth_max=depth)
+        return checker(
+            kind, policy, reference, issues_per_record_max=most, depth_max=depth, memory=self._memory
+        )
 
     def _reference(self, merchant: str, version: int) -> Reference:
         known = self._references.pop(merchant, None)

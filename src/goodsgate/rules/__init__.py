@@ -7,12 +7,13 @@ Records in another vocabulary are held to a `schema`, which a face gives as data
 
 from goodsgate.rules.checker import Checked, Checker, checker
 from goodsgate.rules.library import LIBRARY_KINDS, library_entries
+from goodsgate.rules.memory import Memory
 from goodsgate.rules.reference import Reference
 from goodsgate.rules.schema import Schema
 from goodsgate.rules.schema_checker import SchemaChecker
 from goodsgate.rules.ties import Placed, Tied, Ties
 
 __all__ = [
-    "LIBRARY_KINDS", "Checked", "Checker", "Placed", "Reference", "Schema", "SchemaChecker", "Tied", "Ties", "checker",
-    "library_entries",
+    "LIBRARY_KINDS", "Checked", "Checker", "Memory", "Placed", "Reference", "Schema", "SchemaChecker", "Tied", "Ties",
+    "checker", "library_entries",
 ]

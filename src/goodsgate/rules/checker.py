@@ -3,8 +3,8 @@
 import json
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NoReturn
 
 import msgspec
@@ -14,6 +14,7 @@ from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import item_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules.forms import DEPTH, Form
+from goodsgate.rules.memory import Memory, new_salt
 from goodsgate.rules.moments import EPOCH, MICROSECOND
 from goodsgate.rules.record import Record, judge, key_of, version_of
 from goodsgate.rules.reference import Reference
@@ -52,11 +53,27 @@ class Checked(msgspec.Struct):
     """What ties each record to items, where they are of a schema; None for one that cannot be read."""
 
 
+class Brief(msgspec.Struct, gc=False, rename={"verb": "_verb"}):
+    """What must be known of a record that was found spotless before."""
+
+    id: str
+    version_number: int | None = None
+    observed_at: datetime | None = None
+    verb: Verb | None = None
+
+
+class Placed(Brief, gc=False, rename={"verb": "_verb"}):
+    """The same of a price or stock."""
+
+    location: str | None = None
+
+
 class Checker:
     """Compiled rules for one kind under one policy; keeps what it learns of a feed, is not for several threads."""
 
     def __init__(
         self, kind: Kind, policy: Policy, reference: Reference, *, issues_per_record_max: int, depth_max: int,
+        memory: Memory | None = None,
     ) -> None:
         self.kind = kind
         self.verb = policy.verb
@@ -67,21 +84,54 @@ class Checker:
         self._form = Form(kind)
         self._looks = _LOOKS[kind](self._terms, policy.verb, self._form)
         self._keyed = kind is Kind.PRODUCT
+        self._memory = memory
+        self._salt = new_salt()
+        self._brief = msgspec.json.Decoder(Brief if self._keyed else Placed).decode
         if depth_max < DEPTH:
             self._form.refuse_all()
 
-    def check(self, documents: Sequence[bytes]) -> Checked:
-        """Look at documents (JSON objects in our field names); never raises for what they hold."""
-        checked = Checked([], [None] * len(documents), None, {})
-        for first, cluster in _clusters(documents):
-            self._check_cluster(cluster, first, checked)
+    def check(self, documents: Sequence[bytes], hashes: Sequence[bytes] | None = None) -> Checked:
+        """Look at documents (JSON objects in our field names); never raises for what they hold.
+
+        With `hashes` of their bytes (at least 8 bytes each), those found spotless before are not looked at again.
+        """
+        checked = Checked([None] * len(documents), [None] * len(documents), None, {})
+        marks: list[int] = []
+        fresh: Sequence[int] = range(len(documents))
+        if hashes is not None and self._memory is not None:
+            marks = [int.from_bytes(digest[:8], "little") ^ self._salt for digest in hashes]
+            fresh = self._recall(documents, marks, checked)
+        for first in range(0, len(fresh), CLUSTER):
+            self._check_cluster(documents, fresh[first : first + CLUSTER], marks, checked)
         return checked
 
-    def _check_cluster(self, cluster: Sequence[bytes], first: int, checked: Checked) -> None:
-        keys = checked.keys
-        dirty = is_dirty(b"".join(cluster))
-        looks, decode, spotless, keyed = self._looks, self._form.decode, self._looks.spotless, self._keyed
-        for at, document in enumerate(cluster, first):
+    def _recall(self, documents: Sequence[bytes], marks: Sequence[int], checked: Checked) -> list[int]:
+        """Note what is to be known of documents found spotless before; the others are given back."""
+        assert self._memory is not None
+        known, lowest, brief = self._memory.marks, self._memory.lowest, self._brief
+        fresh = []
+        for at, mark in enumerate(marks):
+            if known[mark & lowest] == mark:
+                self._note(at, brief(documents[at]), checked)
+            else:
+                fresh.append(at)
+        return fresh
+
+    def _note(self, at: int, record: Any, checked: Checked) -> None:
+        checked.keys[at] = record.id if self._keyed else item_key(record.id, record.location)
+        if record.version_number is not None:
+            checked.versions[at] = record.version_number
+        elif record.observed_at is not None:
+            checked.versions[at] = (record.observed_at - EPOCH) // MICROSECOND
+        if record.verb is not None:
+            _note_verb(checked, at, record.verb)
+
+    def _check_cluster(self, documents: Sequence[bytes], cluster: Sequence[int], marks: Sequence[int],
+                       checked: Checked) -> None:
+        dirty = is_dirty(b"".join([documents[at] for at in cluster]))
+        looks, decode, spotless = self._looks, self._form.decode, self._looks.spotless
+        for at in cluster:
+            document = documents[at]
             try:
                 record = decode(document)
                 good = (not dirty or looks.acquits(document, record)) and spotless(record)
@@ -95,13 +145,9 @@ class Checker:
             if not good:
                 self._examine(document, at, checked)
                 continue
-            keys.append(record.id if keyed else item_key(record.id, record.location))
-            if record.version_number is not None:
-                checked.versions[at] = record.version_number
-            elif record.observed_at is not None:
-                checked.versions[at] = (record.observed_at - EPOCH) // MICROSECOND
-            if record.verb is not None:
-                _note_verb(checked, at, record.verb)
+            self._note(at, record, checked)
+            if marks and self._memory is not None:
+                self._memory.marks[marks[at] & self._memory.lowest] = marks[at]
 
     def _learn(self, document: bytes) -> None:
         """Take in the members of a record that has new ones, if it can be read; it is judged all the same."""
@@ -129,7 +175,7 @@ class Checker:
             name = secrets.token_hex(4)
             log.exception("fault %s in the rules for a %s of %d bytes", name, self.kind, len(document))
             told = [issue("internal_fault", value=name)]
-        checked.keys.append(key)
+        checked.keys[at] = key
         if told:
             checked.issues[at] = cut_issues(told, self._issues_max)
 
@@ -154,13 +200,16 @@ def cut_issues(told: list[Issue], most: int) -> list[Issue]:
 
 def checker(
     kind: Kind, policy: Policy, reference: Reference, *, issues_per_record_max: int = 100, depth_max: int = 16,
+    memory: Memory | None = None,
 ) -> Checker:
     """Compile the rules for records of a kind under a policy.
 
     ``issues_per_record_max`` (from 1) bounds what is told of one record, ``depth_max`` (from 2) its nesting, the record
-    itself counted.
+    itself counted. ``memory`` keeps what was found spotless.
     """
-    return Checker(kind, policy, reference, issues_per_record_max=issues_per_record_max, depth_max=depth_max)
+    return Checker(
+        kind, policy, reference, issues_per_record_max=issues_per_record_max, depth_max=depth_max, memory=memory
+    )
 
 
 def read(document: bytes, *, depth_max: int) -> Record:
@@ -218,12 +267,6 @@ def _deeper(value: dict[str, Any], levels: int) -> bool:
         if not level:
             return False
     return True
-
-
-def _clusters(documents: Sequence[bytes]) -> Iterator[tuple[int, list[bytes]]]:
-    following = iter(documents)
-    for first in range(0, len(documents), CLUSTER):
-        yield first, list(islice(following, CLUSTER))
 
 
 def _note_verb(checked: Checked, at: int, verb: Verb) -> None:
