@@ -128,7 +128,8 @@ def takeover(made: Scaled, short: bool) -> Figure:
         with made.gate(workers=2, lease_seconds=LEASE_SECONDS) as gate:
             seconds = _takeover_seconds(made, gate, b"\n".join(lines_of(PRODUCTS)))
             over.append(seconds - LEASE_SECONDS - WAIT_SECONDS)
-    detail = f"lease {LEASE_SECONDS:g} s, looked for every {WAIT_SECONDS:g} s; " + ", ".join(f"{seconds:+.2f}" for seconds in over)
+    told = ", ".join(f"{seconds:+.2f}" for seconds in over)
+    detail = f"lease {LEASE_SECONDS:g} s, looked for every {WAIT_SECONDS:g} s; {told}"
     return Figure("takeover after kill -9, seconds beyond lease and poll, worst", max(over), 0.5, False, detail)
 
 
