@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Result, State
 from goodsgate.model.catalogue import Key, Mark, Scope, Token
-from goodsgate.store.contract import LeaseLost, Portion, StoreError
+from goodsgate.store.contract import LeaseLost, Portion, Retention, StoreError
 from tests.make import NOW
 from tests.place import KINDS
 from tests.store.scene import Record, Scene, portion
@@ -179,3 +179,19 @@ def test_a_token_is_of_a_key_of_its_merchant(scene: Scene, merchant: str, key: s
     with pytest.raises(StoreError):
         scene.store.add_token(token)
     assert scene.store.token(b"t" * 32) is None
+
+
+def test_ended_tokens_are_swept(scene: Scene) -> None:
+    """Others stay."""
+    scene.store.add_key(_key())
+    for digest, hours in ((b"s" * 32, 1), (b"t" * 32, 3)):
+        token = Token(digest=digest, merchant="acme", key="k1", made_at=NOW, until=NOW + timedelta(hours=hours))
+        scene.store.add_token(token)
+    scene.seal()
+    scene.run([Record("a")])  # who works is who sweeps
+    scene.clock.forward(2 * 3600)
+    kept = Retention(
+        payload_seconds=10**9, report_seconds=10**9, batch_seconds=10**9, answer_seconds=10**9, tombstone_seconds=10**9
+    )
+    assert scene.store.sweep(kept, steps_max=10).tokens == 1
+    assert (scene.store.token(b"s" * 32), scene.store.token(b"t" * 32) is None) == (None, False)

@@ -7,7 +7,7 @@ from importlib.resources import files
 import httpx
 import pytest
 
-from tests.faces.konnect.client import Konnect, product, size
+from tests.faces.konnect.client import ONE_STORE, Konnect, product, size
 from tests.served import Served
 
 
@@ -86,6 +86,7 @@ REQUIRED = (
 )
 
 
+@ONE_STORE
 @pytest.mark.parametrize("name", REQUIRED)
 def test_x7_a_create_needs_what_the_reference_lists(seller: Konnect, name: str) -> None:
     """`item_type` is not among it: it is `standard`."""
@@ -106,6 +107,7 @@ def test_x8_stages_are_those_of_the_table(seller: Konnect) -> None:
     assert len(told["meta"]["failed_records"]) == 1
 
 
+@ONE_STORE
 @pytest.mark.parametrize("content_type", [None, "application/json", "text/plain"])
 def test_x9_a_read_may_have_any_content_type(seller: Konnect, content_type: str | None) -> None:
     """Or none."""
@@ -182,6 +184,7 @@ def test_x17_an_update_is_merged_unless_the_credential_is_strict(seller: Konnect
     ]
 
 
+@ONE_STORE
 @pytest.mark.parametrize(("code", "wrong"), [
     ("6404", None), ("640411", None), ("62034200", None), ("64041", "FORMAT_ERROR"), ("6404.11", "FORMAT_ERROR"),
     ("999999", "REFERENCE_ERROR"), ("998713", None),
@@ -194,6 +197,7 @@ def test_x18_hs_codes_have_four_six_or_eight_digits(seller: Konnect, code: str, 
     assert seller.failed(changed) == ([("hs_code", wrong)] if wrong else [])
 
 
+@ONE_STORE
 @pytest.mark.parametrize(("query", "status"), [
     ({"skus": ",".join(f"s{number}" for number in range(10))}, 200),
     ({"skus": ",".join(f"s{number}" for number in range(11))}, 400),

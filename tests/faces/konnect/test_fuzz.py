@@ -25,20 +25,25 @@ CONFIG = schemathesis.Config.from_dict({
 })
 CONTRACT = read_contract(face_package)
 schema = schemathesis.openapi.from_dict(CONTRACT.document, config=CONFIG)
-KNOWN = {name for path in CONTRACT.paths for operation in path.operations.values() for name in operation.parameters}
+OPERATIONS = [operation for path in CONTRACT.paths for operation in path.operations.values()]
+PLAIN = {
+    name for operation in OPERATIONS for name, parameter in operation.parameters.items()
+    if parameter.schema["type"] != "array"
+}
 
 
 def _hold(seller, case):
     headers = {"x-access-token": seller.headers["x-access-token"]}
-    # What is wrong with a record is said of the record, not of the request; parameters nobody knows are passed over.
+    # What is wrong with a record is said of the record, not of the request; parameters nobody knows are passed over;
+    # and a single value is as good as a list of one.
     records = case.operation.method.upper() in ("POST", "PUT", "DELETE")
-    unknown = set(case.query or {}) - KNOWN
-    excluded = [negative_data_rejection] if records or unknown else None
+    lenient = any(name not in PLAIN for name in case.query or {})
+    excluded = [negative_data_rejection] if records or lenient else None
     case.call_and_validate(base_url=seller.gate.url, headers=headers, timeout=10, excluded_checks=excluded)
 
 
 @schema.parametrize()
-@settings(max_examples=500 if LONG else 10, **HOW)
+@settings(max_examples=500 if LONG else 4, **HOW)
 def test_the_face_keeps_its_contract(seller, case):
     """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
     _hold(seller, case)

@@ -3,7 +3,7 @@
 import pytest
 
 from goodsgate.model.catalogue import Entry
-from tests.faces.konnect.client import Konnect, product, size
+from tests.faces.konnect.client import ONE_STORE, Konnect, product, size
 
 
 @pytest.mark.parametrize(("query", "names"), [
@@ -161,6 +161,7 @@ def test_stock_is_a_level(seller: Konnect) -> None:
     ]
 
 
+@ONE_STORE
 @pytest.mark.parametrize(("members", "field", "code"), [
     ({"sku": "none"}, "sku", "NOT_FOUND"), ({"sku": None}, "sku", "MISSING_FIELD"),
     ({"location_id": "X"}, "location_id", "REFERENCE_ERROR"), ({"location_id": None}, "location_id", "MISSING_FIELD"),
@@ -190,6 +191,7 @@ def test_of_two_prices_for_one_pair_the_last_counts(seller: Konnect) -> None:
     assert [price["esp"] for price in row["prices"]] == [2]
 
 
+@ONE_STORE
 @pytest.mark.parametrize("body", [b"", b"{}", b"[", b"5", b"[]", b"\xff"])
 @pytest.mark.parametrize("path", ["/ims/v3/price", "/ims/v3/inventory"])
 def test_what_is_no_array_is_refused(seller: Konnect, path: str, body: bytes) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from goodsgate.store.contract import Batches as Filters
-from tests.faces.konnect.client import Konnect, product, size
+from tests.faces.konnect.client import ONE_STORE, Konnect, product, size
 
 LISTS = ("departments", "category", "company-brand", "product/template", "taxes/hscodes", "taxes/rules", "product")
 
@@ -20,6 +20,7 @@ def test_1_a_token_is_had_and_works(seller: Konnect) -> None:
     assert seller.get("/v3/catalog/departments", headers={"x-access-token": body["token"]}).status_code == 200
 
 
+@ONE_STORE
 @pytest.mark.parametrize(("method", "path"), [
     *(("GET", f"/v3/catalog/{name}") for name in (*LISTS, "product-attributes", "status")),
     ("POST", "/v3/catalog/product"), ("PUT", "/v3/catalog/product"), ("DELETE", "/v3/catalog/product"),
@@ -43,6 +44,7 @@ def test_3_lists_have_their_envelope(seller: Konnect, name: str) -> None:
     assert len(body["items"]) == min(body["total"], 10)
 
 
+@ONE_STORE
 @pytest.mark.parametrize("name", LISTS)
 def test_4_pages_have_bounds(seller: Konnect, name: str) -> None:
     """1 to 200 items, pages from 1; behind the last there is nothing, but the total."""

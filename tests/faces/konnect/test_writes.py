@@ -3,13 +3,14 @@
 import orjson
 import pytest
 
-from tests.faces.konnect.client import Konnect, product, size
+from tests.faces.konnect.client import ONE_STORE, Konnect, product, size
 
 
 def _size(**members):
     return {"sizes": [size(1, **members)]}
 
 
+@ONE_STORE
 @pytest.mark.parametrize(("members", "field", "code"), [
     ({"item_type": "thing"}, "item_type", "INVALID_ENUM"), ({"name": ""}, "name", "MISSING_FIELD"),
     ({"name": "x" * 301}, "name", "FORMAT_ERROR"), ({"name": 5}, "name", "FORMAT_ERROR"),
@@ -93,6 +94,7 @@ def test_the_template_is_of_all_products(seller: Konnect) -> None:
     assert [item["template"] for item in seller.listed()] == ["footwear"]
 
 
+@ONE_STORE
 @pytest.mark.parametrize("body", [
     b"", b"[", b"[]", b"5", b"{}", b'{"template": "footwear"}', b'{"products": [{}]}',
     b'{"template": "", "products": [{}]}', b'{"template": 5, "products": [{}]}', b'{"template": "a", "products": {}}',
