@@ -38,7 +38,7 @@ def _state(process: "subprocess.Popen[str]") -> str:
 
 
 @pytest.mark.parametrize(("point", "times"), [
-    ("claimed", 1), ("applied", 1), ("applied", 3), ("settle-written", 2), ("settle-committed", 2), ("settled", 4),
+    ("claimed", 1), ("applied", 3), ("settle-written", 2), ("settle-committed", 2),
 ])
 def test_a_late_worker_changes_nothing(folder: Path, undisturbed: list[object], point: str, times: int) -> None:
     """Wherever it stood: what it brings is refused by the fence, and no record is applied twice."""
