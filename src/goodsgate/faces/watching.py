@@ -84,6 +84,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool
     pulse: object
     """The store's pulse from before the document was made."""
+    made: float
+    """When, by the monotonic clock."""
     tag: bytes
     """The entity tag as it stands in headers."""
     tag_headers: list[tuple[bytes, bytes]]
@@ -97,7 +99,8 @@ def make_document(body: bytes, *, ended: bool, pulse: object) -> Document:
     tag_headers = [(b"etag", tag), (b"cache-control", b"private, no-cache")]
     sizes = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     return Document(
-        body=body, etag=etag, ended=ended, pulse=pulse, tag=tag, tag_headers=tag_headers, headers=sizes + tag_headers
+        body=body, etag=etag, ended=ended, pulse=pulse, made=monotonic(), tag=tag, tag_headers=tag_headers,
+        headers=sizes + tag_headers,
     )
 
 
@@ -108,7 +111,9 @@ Make = Callable[[str, str], Awaitable[tuple[bytes, bool]]]
 class Documents:
     """The documents of one face, each valid as long as the store's pulse is the same."""
 
-    def __init__(self, pulse: Pulse, make: Make) -> None:
+    def __init__(self, pulse: Pulse, make: Make, *, ended_seconds: float = 0.0) -> None:
+        """`ended_seconds`: that of a batch that has ended is good for so long, though it may be opened again."""
+        self._ended_seconds = ended_seconds
         self._pulse = pulse
         self._make = make
         self._kept: dict[tuple[str, str], Document] = {}
@@ -117,6 +122,8 @@ class Documents:
     def fresh(self, merchant: str, batch: str) -> Document | None:
         """The document if nothing has changed since it was made; touches no thread."""
         kept = self._kept.get((merchant, batch))
+        if kept is not None and kept.ended and self._ended_seconds and monotonic() < kept.made + self._ended_seconds:
+            return kept
         return kept if kept is not None and kept.pulse == self._pulse.now() else None
 
     async def document(self, merchant: str, batch: str) -> Document:

@@ -22,6 +22,8 @@ from goodsgate.model.batch import ENDED, Batch, Kind, State
 
 PATH = "/v3/catalog/status"
 QUERY = b"trace_id="
+ENDED_SECONDS = 2.0
+"""A terminal stage is final to clients; should the operator open the batch again, they see it this much later."""
 STATUS_OF_STAGE = {"RUNNING": "pending", "COMPLETED": "completed", "PARTIAL": "completed", "FAILED": "failed"}
 """``status`` of the profile `reference`."""
 
@@ -32,7 +34,7 @@ class Statuses:
     def __init__(self, door: Door) -> None:
         self._door = door
         self._store = door.store
-        self._documents = Documents(door.pulse, self._make)
+        self._documents = Documents(door.pulse, self._make, ended_seconds=ENDED_SECONDS)
 
     def handlers(self) -> dict[str, Handler]:
         """By operation id."""
