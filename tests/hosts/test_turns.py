@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from goodsgate.model.batch import Result, RoundKind, State
-from goodsgate.store.contract import Store
+from goodsgate.store.contract import Store, StoreBusy
+from tests import place
 from tests.store.scene import Record, Scene, bad, portion
 
 
@@ -59,3 +60,23 @@ def test_what_others_saw_of_a_full_feed_is_not_missing(scene: Scene) -> None:
     scene.again(feed, RoundKind.REMOVAL)
     claim = scene.claimed(store=first)
     assert first.missing(claim.works[0], after=None, limit=10) == (4, 1, ["GONE"])
+
+
+def test_a_lane_that_a_dead_host_holds_keeps_nobody_from_others(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its transaction is open, cut off in the middle of a seal or a settle: others are served, and in the end it is."""
+    monkeypatch.setattr("goodsgate.store.postgres.receiving.PATIENT", "SET LOCAL lock_timeout = '0.2s'")
+    monkeypatch.setattr("goodsgate.store.postgres.lanes.IMPATIENT", "SET LOCAL lock_timeout = '0.1s'")
+    stuck = scene.seal()
+    with place.raw(scene.folder) as held:
+        held.execute("BEGIN")
+        held.execute("SELECT FROM lane FOR UPDATE")
+        assert scene.claim() is None
+        other = scene.seal("bolt")
+        claim = scene.claimed()
+        assert [work.batch for work in claim.works] == [other]
+        scene.store.release(claim)
+        with pytest.raises(StoreBusy):
+            scene.seal()
+        held.execute("ROLLBACK")
+    claims = [scene.claimed(), scene.claimed()]
+    assert {claim.works[0].batch for claim in claims} == {stuck, other}

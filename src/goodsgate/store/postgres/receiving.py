@@ -27,6 +27,9 @@ from goodsgate.store.postgres.server import CommitLost
 
 encode = msgspec.json.Encoder().encode
 
+PATIENT = "SET LOCAL lock_timeout = '5s'"
+"""A lane that is held by somebody who was cut off in the middle of a transaction does not hold up the door."""
+
 
 class Receiving(Documents):
     """The part of the contract that API processes write by."""
@@ -85,7 +88,7 @@ class Receiving(Documents):
             "facts": encode(batch.facts).decode(),
         }
         try:
-            with self.server.transaction(number) as db:
+            with self.server.transaction(number, also=PATIENT) as db:
                 crash.point("seal-synced")
                 size, pieces = self.uploads.last(db, batch.merchant, number, upload)
                 # The row of the lane is held to the end: rounds of a lane are numbered in the order of their commits.
@@ -114,7 +117,7 @@ class Receiving(Documents):
         named = {"merchant": number, "id": round.batch}
         rounds = 0
         try:
-            with self.server.transaction(number) as db:
+            with self.server.transaction(number, also=PATIENT) as db:
                 row = row_of(db, number, round.batch)
                 if row is None:
                     return None
