@@ -64,7 +64,8 @@ def test_no_table_is_read_without_comparing_its_merchant(name: str) -> None:
     if not TOLD.search(TEXTS[name]) and not re.search(r"\bINSERT INTO \w+ \([^)]*\bmerchant\b", text):
         assert _compares(text, *first) or re.search(r"(?<![.\w])(merchant|number) = :merchant\b", text), first
     for table, alias in joined:
-        assert _compares(text, table, alias), (table, alias)
+        written = f"INSERT INTO {table} (merchant," in text
+        assert written or _compares(text, table, alias), (table, alias)
 
 
 def _compares(text: str, table: str, alias: str) -> bool:

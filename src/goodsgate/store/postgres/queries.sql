@@ -121,14 +121,17 @@ DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid AND touched
 -- Differs because payloads are rows.
 DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid
 
--- name: count_open_rounds
-SELECT coalesce(sum(open), 0)::bigint FROM lane WHERE merchant = :merchant
-
 -- name: add_batch
-INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, face, facts, bytes_total,
-                   received_at)
-VALUES (:merchant, :id::uuid, :kind, :collection, :policy, :format, :packing, :label, :folded, :face, :facts, :bytes,
-        :now)
+-- Differs because a batch and its first round go in one statement: each costs a way to the server and back.
+WITH made AS (
+    INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, face, facts,
+                       bytes_total, received_at)
+    VALUES (:merchant, :id::uuid, :kind, :collection, :policy, :format, :packing, :label, :folded, :face, :facts,
+            :bytes, :now)
+    RETURNING seq
+)
+INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces)
+SELECT :merchant, :kind, seq, 0, :round_kind, :format, :packing, :bytes, :upload::uuid, :pieces FROM made
 
 -- name: add_round
 INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces)
@@ -140,10 +143,13 @@ INSERT INTO payload (merchant, upload, piece, packed, bytes)
 VALUES (:merchant, :upload::uuid, :piece, :packed, :bytes)
 
 -- name: open_lane
--- Differs because others submit at the same time: the row is held until the commit, and gives the time of acceptance.
+-- Differs because others submit at the same time: the row is held until the commit, and gives the time of acceptance,
+-- the place in the lane, and how many rounds wait in the other lanes.
 INSERT INTO lane (merchant, kind, open, accepted_at) VALUES (:merchant, :kind, 1, :now)
 ON CONFLICT (merchant, kind) DO UPDATE SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now)
-RETURNING accepted_at
+RETURNING accepted_at, open - 1, (
+    SELECT coalesce(sum(o.open), 0)::bigint FROM lane o WHERE o.merchant = :merchant AND o.kind <> :kind
+)
 
 -- name: reopen_batch
 UPDATE batch b

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 
 import msgspec
 from psycopg import errors
 
 from goodsgate.model import crash
-from goodsgate.model.batch import Batch, RoundKind
+from goodsgate.model.batch import Batch, Counts, RoundKind, State
 from goodsgate.store.contract import (
     Answer,
     Idempotency,
@@ -20,8 +21,8 @@ from goodsgate.store.contract import (
     StoreError,
     StoreFull,
 )
-from goodsgate.store.moments import id_bytes
-from goodsgate.store.postgres.ask import Cursor, do, one, value
+from goodsgate.store.moments import id_bytes, moment
+from goodsgate.store.postgres.ask import Cursor, do, one
 from goodsgate.store.postgres.documents import Documents, document, row_of
 from goodsgate.store.postgres.server import CommitLost
 
@@ -92,13 +93,13 @@ class Receiving(Documents):
                 crash.point("seal-synced")
                 size, pieces = self.uploads.last(db, batch.merchant, number, upload)
                 # The row of the lane is held to the end: rounds of a lane are numbered in the order of their commits.
-                row["now"] = self._open_lane(db, number, batch.kind, open_rounds_max)
-                do(db, "add_batch", {**row, "bytes": size})
-                sent = {"round_kind": RoundKind.SUBMISSION, "format": batch.format, "packing": batch.packing}
-                sealed = self._add_round(
-                    db, batch.merchant, number, batch.id, {**sent, "bytes": size, "upload": upload, "pieces": pieces},
-                    idempotency,
-                )
+                now, position = self._open_lane(db, number, batch.kind, open_rounds_max)
+                sent = {"round_kind": RoundKind.SUBMISSION, "upload": upload, "pieces": pieces}
+                do(db, "add_batch", {**row, **sent, "bytes": size, "now": now})
+                sealed = _new(batch, size, received_at=moment(now), position=position)
+                if idempotency is not None:
+                    self._keep_answer(db, number, batch.id, idempotency, sealed)
+                crash.point("seal-written")
         except errors.UniqueViolation as fault:
             raise StoreError(f"the batch {batch.id} is there already") from fault
         except CommitLost as fault:
@@ -160,14 +161,14 @@ class Receiving(Documents):
 
     # -- inside a transaction ---------------------------------------------------------------------------------------
 
-    def _open_lane(self, db: Cursor, number: int, kind: str, open_rounds_max: int) -> int:
-        """When the round is accepted: later than every other of its lane, whatever the clocks do."""
-        named = {"merchant": number, "kind": kind, "now": self.now()}
-        accepted_at = int(value(db, "open_lane", named))
-        there = value(db, "count_open_rounds", named) - 1
-        if there >= open_rounds_max:
-            raise QueueFull(f"{there} open rounds")
-        return accepted_at
+    def _open_lane(self, db: Cursor, number: int, kind: str, open_rounds_max: int) -> tuple[int, int]:
+        """When the round is accepted, later than all others of its lane whatever the clocks do; and its place there."""
+        row = one(db, "open_lane", {"merchant": number, "kind": kind, "now": self.now()})
+        assert row is not None
+        accepted_at, position, others = row
+        if position + others >= open_rounds_max:
+            raise QueueFull(f"{position + others} open rounds")
+        return accepted_at, position
 
     def _add_round(self, db: Cursor, merchant: str, number: int, batch: str, sent: dict[str, object],
                    idempotency: Idempotency | None) -> Batch:
@@ -195,3 +196,14 @@ class Receiving(Documents):
         if found is None or found.rounds < rounds:
             raise fault
         return found
+
+
+def _new(batch: NewBatch, size: int, *, received_at: datetime, position: int) -> Batch:
+    """A batch as it is when it was just sealed."""
+    return Batch(
+        merchant=batch.merchant, id=batch.id, kind=batch.kind, collection=batch.collection, policy=batch.policy,
+        format=batch.format, packing=batch.packing, label=batch.label, face=batch.face, state=State.QUEUED,
+        cancelling=False, counts=Counts(), warned=0, total=None, bytes_total=size, bytes_done=0, position=position,
+        rounds=1, columns=None, withheld=None, received_at=received_at, started_at=None, finished_at=None,
+        facts=batch.facts,
+    )

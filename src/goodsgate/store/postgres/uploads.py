@@ -15,9 +15,9 @@ from goodsgate.store.contract import StoreBusy, StoreError
 from goodsgate.store.postgres.ask import Cursor, do, every
 from goodsgate.store.postgres.server import Server
 
-PIECE_BYTES = 512 * 1024
+PIECE_BYTES = 1024 * 1024
 GONE = "the upload stood still too long and was removed, or the server fell and lost a part of it"
-PIECES_AT_ONCE = 4
+PIECES_AT_ONCE = 2
 """Pieces that are fetched together."""
 PACKED_SHARE_MAX = 0.9
 """A piece that does not get smaller than this is kept as it is, and so are those behind it."""

@@ -94,6 +94,7 @@ ON CONFLICT (merchant, key) DO UPDATE
 SET until = 0, made_at = :now, fingerprint = :fingerprint, body = :body, batch = :batch
 
 -- name: count_open_rounds
+-- Differs because a statement costs no way there and back.
 SELECT coalesce(sum(open), 0) FROM lane WHERE merchant = :merchant
 
 -- name: add_batch
