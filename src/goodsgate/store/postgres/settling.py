@@ -35,6 +35,13 @@ FEELS = "SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 
 feels for it, and gives it up after 15 seconds. Between two statements it does so anyhow."""
 
 
+LINES_AT_ONCE = 256
+"""Of COPY, sent together."""
+
+Row = tuple[str, str, bytes | None, int | None, str, int, bytes | None]
+"""What `_line` takes."""
+
+
 class Shelved(msgspec.Struct):
     """What the portions of a settle do to one shelf; the last word on each key counts."""
 
@@ -196,8 +203,8 @@ class _Told:
         """Items, results and findings. `known` are keys of items that were looked up, and whether they live; it is all
         there is of the keys and the shelf that were `asked` for."""
         db = self._db
-        fresh: list[bytes] = []
-        changed: list[bytes] = []
+        fresh: list[Row] = []
+        changed: list[Row] = []
         for shelved in self._shelves.values():
             keys = [*shelved.writes, *shelved.deletes]
             if not keys:
@@ -227,19 +234,19 @@ class _Told:
             })
         self._findings.merge(db)
 
-    def _change(self, shelved: Shelved, there: dict[str, bool], fresh: list[bytes], changed: list[bytes]) -> None:
+    def _change(self, shelved: Shelved, there: dict[str, bool], fresh: list[Row], changed: list[Row]) -> None:
         """Sort what is done to a shelf into made and changed rows, and note by how many items it grows."""
         grown, tombstone_at = 0, None
         head = f"{self._number}\t{shelved.number}\t"
         # In the order of the index: neighbours share pages.
         for key in sorted(shelved.writes):
             write, batch, written_at = shelved.writes[key]
-            line = _line(head, key, write.hash, write.version, batch, written_at, write.document)
+            row = (head, key, write.hash, write.version, batch, written_at, write.document)
             if key in there:
-                changed.append(line)
+                changed.append(row)
                 grown += not there[key]
             else:
-                fresh.append(line)
+                fresh.append(row)
                 grown += 1
         gone: list[str] = []
         for key in sorted(shelved.deletes):
@@ -248,8 +255,7 @@ class _Told:
             if delete.version is None:
                 gone.append(key)
                 continue
-            line = _line(head, key, None, delete.version, batch, written_at, None)
-            (changed if key in there else fresh).append(line)
+            (changed if key in there else fresh).append((head, key, None, delete.version, batch, written_at, None))
             tombstone_at = written_at if tombstone_at is None else min(tombstone_at, written_at)
         named = {"merchant": self._number, "shelf": shelved.number}
         if gone:
@@ -318,9 +324,11 @@ def _escaped(text: bytes) -> bytes:
     return text
 
 
-def _copy(db: Cursor, name: str, lines: list[bytes]) -> None:
+def _copy(db: Cursor, name: str, rows: list[Row]) -> None:
+    """Slice by slice, so that the server is at work while the next lines are made."""
     with db.copy(SQL[name]) as copy:
-        copy.write(b"".join(lines))
+        for first in range(0, len(rows), LINES_AT_ONCE):
+            copy.write(b"".join([_line(*row) for row in rows[first : first + LINES_AT_ONCE]]))
 
 
 def _progress_row(progress: Progress) -> dict[str, object]:
