@@ -3,6 +3,7 @@
 import json
 import logging
 import secrets
+from array import array
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NoReturn
@@ -93,13 +94,14 @@ class Checker:
     def check(self, documents: Sequence[bytes], hashes: Sequence[bytes] | None = None) -> Checked:
         """Look at documents (JSON objects in our field names); never raises for what they hold.
 
-        With `hashes` of their bytes (at least 8 bytes each), those found spotless before are not looked at again.
+        With `hashes` of their bytes (16 bytes each), those found spotless before are not looked at again.
         """
         checked = Checked([None] * len(documents), [None] * len(documents), None, {})
         marks: list[int] = []
         fresh: Sequence[int] = range(len(documents))
         if hashes is not None and self._memory is not None:
-            marks = [int.from_bytes(digest[:8], "little") ^ self._salt for digest in hashes]
+            salt = self._salt
+            marks = [half ^ salt for half in array("Q", b"".join(hashes))[::2]]
             fresh = self._recall(documents, marks, checked)
         for first in range(0, len(fresh), CLUSTER):
             self._check_cluster(documents, fresh[first : first + CLUSTER], marks, checked)
@@ -109,12 +111,10 @@ class Checker:
         """Note what is to be known of documents found spotless before; the others are given back."""
         assert self._memory is not None
         known, lowest, brief = self._memory.marks, self._memory.lowest, self._brief
-        fresh = []
-        for at, mark in enumerate(marks):
-            if known[mark & lowest] == mark:
+        fresh = [at for at, mark in enumerate(marks) if known[mark & lowest] != mark]
+        if len(fresh) < len(marks):
+            for at in set(range(len(marks))).difference(fresh):
                 self._note(at, brief(documents[at]), checked)
-            else:
-                fresh.append(at)
         return fresh
 
     def _note(self, at: int, record: Any, checked: Checked) -> None:
@@ -129,7 +129,10 @@ class Checker:
     def _check_cluster(self, documents: Sequence[bytes], cluster: Sequence[int], marks: Sequence[int],
                        checked: Checked) -> None:
         dirty = is_dirty(b"".join([documents[at] for at in cluster]))
-        looks, decode, spotless = self._looks, self._form.decode, self._looks.spotless
+        looks, decode, spotless, keyed, keys = (
+            self._looks, self._form.decode, self._looks.spotless, self._keyed, checked.keys
+        )
+        known, lowest = (self._memory.marks, self._memory.lowest) if marks and self._memory is not None else (None, 0)
         for at in cluster:
             document = documents[at]
             try:
@@ -145,9 +148,12 @@ class Checker:
             if not good:
                 self._examine(document, at, checked)
                 continue
-            self._note(at, record, checked)
-            if marks and self._memory is not None:
-                self._memory.marks[marks[at] & self._memory.lowest] = marks[at]
+            if record.version_number is None and record.observed_at is None and record.verb is None:
+                keys[at] = record.id if keyed else item_key(record.id, record.location)  # nearly all, and cheaper so
+            else:
+                self._note(at, record, checked)
+            if known is not None:
+                known[marks[at] & lowest] = marks[at]
 
     def _learn(self, document: bytes) -> None:
         """Take in the members of a record that has new ones, if it can be read; it is judged all the same."""
