@@ -22,7 +22,7 @@ REFUSALS: dict[str, str] = {
     "key_malformed": "The idempotency key is not a string of 1 to 255 visible characters.",
     "queue_full": "The merchant has as many open batches as it may have; try again later.",
     "store_full": "There is no room to store the submission; nothing of it was kept.",
-    "store_busy": "The store is busy; nothing of the submission was kept, try again.",
+    "store_busy": "The store is busy or away; the submission was not accepted, try again.",
     "upload_stalled": "The body stood still too long; nothing of it was kept.",
 }
 """Code → title. A face gives each its own status."""
