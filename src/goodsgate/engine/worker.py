@@ -255,10 +255,17 @@ class Worker:
         else:
             settling = self._beside.submit(self._store.settle, claim, settled)
             try:
-                reads.look_ahead(lambda stretch: self._judge(reads, stretch))
+                reads.look_ahead(lambda stretch: self._foreseen(reads, stretch))
             finally:
                 settling.result()
         crash.point("settled")
+
+    def _foreseen(self, opened: Opened, stretch: Stretch) -> Judged:
+        """Judge a stretch before its turn, and let the store look up what is held under its keys."""
+        judged, work = self._judge(opened, stretch), opened.work
+        if not work.policy.schema and not _updates(work.policy, judged):
+            self._store.foresee(work, list(dict.fromkeys(key for key in judged.keys if key is not None)))
+        return judged
 
     # -- several small rounds of a lane ---------------------------------------------------------------------------
 

@@ -363,6 +363,10 @@ class Store(Protocol):
              ) -> dict[str, Held]:
         """What is held under these keys, tombstones included."""
 
+    def foresee(self, work: Work, keys: Sequence[str]) -> None:
+        """The next portion of this work will ask what is held under these keys: a hint, which may come while another
+        thread settles the portion before it."""
+
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Key → a held key that differs from it only by ASCII case."""
 

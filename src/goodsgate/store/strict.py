@@ -244,6 +244,10 @@ class StrictStore:
             must((held.document is not None) == (documents and held.hash is not None), "documents as asked", key)
         return found
 
+    def foresee(self, work: Work, keys: Sequence[str]) -> None:
+        must(len(set(keys)) == len(keys), "each key once")
+        self.store.foresee(work, keys)
+
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         found = self.store.twins(merchant, kind, collection, keys)
         must(found.keys() <= set(keys), "twins of these keys", found)

@@ -1,6 +1,6 @@
 """What a portion must know before it is settled."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
 from goodsgate.model.catalogue import Held, Mark
-from goodsgate.store.contract import Portion, Work
+from goodsgate.store.contract import Claim, Portion, Work
 from goodsgate.store.look import Look
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, every, one, value
@@ -36,6 +36,7 @@ class Lookups(Lanes):
 
     look: Look | None = None
     """Good until the next settle."""
+    _foreseen: tuple[tuple[str, str, str], Look] | None = None
     _counted: tuple[tuple[int, str, int, int], int] | None = None
     """Shelf, batch, round, portions settled, and the number of missing keys then."""
 
@@ -44,12 +45,18 @@ class Lookups(Lanes):
         """See Database."""
         super().__init__(address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now)
         self._shelves: dict[tuple[str, str, str], int] = {}
+        self.changed: set[str] = set()
+        """Keys without their case that were settled since something was foreseen; replaced, never changed."""
         self._scratches: dict[tuple[str, int], Scratch] = {}
         """By batch and round: what another worker's fix has changed, the next round finds."""
 
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
              ) -> dict[str, Held]:
         """Tombstones included."""
+        foreseen = self._taken_foreseen((merchant, kind, collection), keys)
+        if foreseen is not None and not documents:
+            self.look = foreseen
+            return foreseen.held()
         held = self._look_up(merchant, kind, collection, keys, documents=documents).held()
         number = self.number(merchant)
         if documents and held and number is not None:
@@ -58,6 +65,26 @@ class Lookups(Lanes):
                 for key, marks in (marks_of(db, number, shelf[0], [*held]) if shelf and shelf[2] else {}).items():
                     held[key] = msgspec.structs.replace(held[key], marks=marks)
         return held
+
+    def foresee(self, work: Work, keys: Sequence[str]) -> None:
+        """Asked on a connection of its own, and good if what is settled meanwhile touches none of the keys."""
+        name = (work.merchant, work.kind, work.collection)
+        self._foreseen = (name, self._ask(*name, keys, documents=False))
+
+    def _taken_foreseen(self, name: tuple[str, str, str], keys: Sequence[str]) -> Look | None:
+        """What was foreseen for these keys, if it is still so; once."""
+        foreseen, self._foreseen = self._foreseen, None
+        changed, self.changed = self.changed, set()
+        if foreseen is None or foreseen[0] != name:
+            return None
+        look = foreseen[1]
+        good = look.shelf and look.keys.issuperset(keys) and changed.isdisjoint(folded(look.keys))
+        return look if good else None
+
+    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+        """What was foreseen under another claim may have changed since."""
+        self._foreseen = None
+        return super().claim(worker, lease_seconds=lease_seconds, works_max=works_max, bytes_max=bytes_max)
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Tombstones left out; of several twins the first."""
@@ -139,7 +166,11 @@ class Lookups(Lanes):
             return look
         return self._look_up(merchant, kind, collection, keys, documents=False)
 
-    def _look_up(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
+    def _look_up(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
+        self.look = self._ask(merchant, kind, collection, keys, documents=documents)
+        return self.look
+
+    def _ask(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
         number = self.number(merchant)
         if number is None:
             return Look(0, set(keys), [])
@@ -147,10 +178,9 @@ class Lookups(Lanes):
             shelf = self._shelf(db, number, merchant, kind, collection)
             asked = {"merchant": number, "shelf": shelf, "keys": packed_keys(keys)}
             rows = every(db, "held_documents" if documents else "held", asked) if shelf and keys else []
-        self.look = Look(shelf, set(keys), _matched(rows, keys))
-        return self.look
+        return Look(shelf, set(keys), _matched(rows, keys))
 
-    def _shelf(self, db: Cursor, number: int, merchant: str, kind: Kind, collection: str) -> int:
+    def _shelf(self, db: Cursor, number: int, merchant: str, kind: str, collection: str) -> int:
         """Its number, kept for good; 0 if there is none."""
         name = (merchant, kind, collection)
         known = self._shelves.get(name)
@@ -190,6 +220,11 @@ class Lookups(Lanes):
 def others(keys: Sequence[str | None], results: bytes) -> list[str]:
     """Keys of the records of a portion that no item tells of."""
     return [key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN]
+
+
+def folded(keys: Iterable[str]) -> set[str]:
+    """Without their ASCII case."""
+    return {key.lower() if key.isascii() else key.translate(FOLDING) for key in keys}
 
 
 def _matched(rows: list[tuple[Any, ...]], keys: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -19,7 +19,7 @@ from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import SQL, Cursor, do, every, one, value
 from goodsgate.store.postgres.findings import Findings
 from goodsgate.store.postgres.lanes import progress_of
-from goodsgate.store.postgres.lookups import others, packed_keys, shelf_of
+from goodsgate.store.postgres.lookups import folded, others, packed_keys, shelf_of
 from goodsgate.store.postgres.marks import Marks, put_marks
 from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
 from goodsgate.store.progress import Progress
@@ -118,6 +118,9 @@ class Settling(Marks):
         for done in settled:
             portion, batch = done.portion, done.portion.work.batch
             deleted = len(portion.deletes) if portion.deletes and not portion.writes else None
+            self.changed = self.changed | folded(one.key for one in portion.writes) | folded(
+                one.key for one in portion.deletes
+            )
             nothing = not portion.deletes and not portion.writes and not done.rekeyed
             self.note_missing(done.shelf, portion, 0 if nothing else deleted)
             round = (batch, portion.work.round)

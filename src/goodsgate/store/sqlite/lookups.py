@@ -40,6 +40,9 @@ class Lookups(Lanes):
         with self.catalogue.at_desk() as db:
             return self._look_up(db, merchant, kind, collection, keys, documents=documents)
 
+    def foresee(self, work: Work, keys: Sequence[str]) -> None:
+        """Nothing to be gained: the look-up would wait for the settle."""
+
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Tombstones left out; of several twins the first."""
         with self.catalogue.at_desk() as db:
