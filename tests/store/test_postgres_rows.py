@@ -25,7 +25,8 @@ OPEN_TO_ALL = {
     "migration": "what was done to the schema; the role may only read it",
 }
 """Tables without a merchant, and why strangers may see them."""
-DISPATCHING = {"merchant", "credential", "answer", "batch", "round", "upload", "lane", "shelf", "tally", "token"}
+DISPATCHING = {"merchant", "credential", "answer", "batch", "round", "upload", "lane", "shelf", "tally", "token",
+               "resource"}
 """What a transaction that asks for it sees whole: whose turn it is, what is past its time, who is calling."""
 
 
@@ -38,6 +39,7 @@ def _fill(scene: Scene, merchant: str) -> None:
     store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", made_at=NOW, until=ahead))
     store.put_reference(merchant, "brand", [Entry(code="x")])
     store.put_mapping(merchant, "erp", {"a": ["id"]})
+    store.add_resource(merchant, "tested/stream", name="a", body=b"{}", resources_max=9)
     answered = Idempotency(key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()

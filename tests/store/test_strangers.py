@@ -26,6 +26,8 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "collections": lambda store, merchant, batch: store.collections(merchant),
     "reference": lambda store, merchant, batch: store.reference(merchant, "brand").rows,
     "reference_version": lambda store, merchant, batch: store.reference_version(merchant),
+    "resource": lambda store, merchant, batch: store.resource(merchant, "tested/stream", 1),
+    "resources": lambda store, merchant, batch: store.resources(merchant, "tested/stream"),
     "mappings": lambda store, merchant, batch: store.mappings(merchant),
 }
 
@@ -37,6 +39,7 @@ def test_what_one_merchant_sees_no_other_does(scene: Scene, name: str) -> None:
     scene.run([Record("A"), bad()])
     scene.store.put_reference("acme", "brand", [Entry(code="x")])
     scene.store.put_mapping("acme", "erp", {"a": ["id"]})
+    scene.store.add_resource("acme", "tested/stream", name="a", body=b"{}", resources_max=9)
     ask = ASKED[name]
     assert ask(scene.store, "acme", batch)
     assert not ask(scene.store, "bolt", batch)

@@ -121,6 +121,24 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
 
 
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that only one face has, such as a stream."""
+
+    merchant: str
+    sort: str
+    """The face's own: ``face/word``."""
+    number: int
+    """Counted by merchant and sort from 1; never given twice."""
+    version: int
+    """Grows with each change, from 1."""
+    name: str
+    """Unique in its sort while it is held."""
+    body: bytes
+    """JSON that only the face reads."""
+    ends_at: datetime | None = None
+    """When it is forgotten; until then its name stays taken. None: never."""
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of reference data."""
 

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from goodsgate.model.batch import Batch, Counts, Finding, Group, Kind, Policy, Result, RoundKind, State, Withheld
-from goodsgate.model.catalogue import Delete, Entry, Held, Item, Key, Mark, Merchant, Token, Write
+from goodsgate.model.catalogue import Delete, Entry, Held, Item, Key, Mark, Merchant, Resource, Token, Write
 from goodsgate.model.issue import Issue
 
 
@@ -48,6 +48,18 @@ class QueueFull(StoreError):
 
 class RoundOpen(StoreError):
     """The batch has a round that has not ended; another one cannot be queued."""
+
+
+class NameTaken(StoreError):
+    """Another resource of the sort has the name; nothing of the call remains."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"the name is taken by number {number}")
+        self.number = number
+
+
+class ResourcesFull(StoreError):
+    """The merchant has as many resources of the sort as it may have."""
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,6 +230,7 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
     answers: int = 0
     tombstones: int = 0
     tokens: int = 0
+    resources: int = 0
     orphans: int = 0
 
 
@@ -303,6 +316,22 @@ class Store(Protocol):
 
     def token(self, digest: bytes) -> tuple[Token, Key] | None:
         """The token of this SHA-256 and its key, whatever has ended or was revoked; ended ones are swept."""
+
+    # -- resources: what only one face has -------------------------------------------------------------------------
+    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int) -> Resource:
+        """One more, with the next number. Raises NameTaken, ResourcesFull (of those without an end)."""
+
+    def put_resource(self, resource: Resource) -> Resource | None:
+        """Its name, body and end from now on, and its next version, if the one held is of this version; else None.
+
+        Raises NameTaken.
+        """
+
+    def resource(self, merchant: str, sort: str, number: int) -> Resource | None:
+        """None once it is past its end."""
+
+    def resources(self, merchant: str, sort: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
+        """By number, without those that have an end."""
 
     # -- receiving --------------------------------------------------------------------------------------------------
     def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:

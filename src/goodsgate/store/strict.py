@@ -6,8 +6,10 @@ All tests run through it.
 # ruff: noqa: D102 – the contract says what each method does.
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from goodsgate.model.batch import Batch, Finding, Group, Kind, Result, State
-from goodsgate.model.catalogue import Entry, Held, Item, Key, Mark, Merchant, Token
+from goodsgate.model.catalogue import Entry, Held, Item, Key, Mark, Merchant, Resource, Token
 from goodsgate.store.contract import (
     Answer,
     Batches,
@@ -150,6 +152,38 @@ class StrictStore:
         if found is not None:
             token, key = found
             must((token.digest, token.merchant, token.key) == (digest, key.merchant, key.id), "a token of its key", key)
+        return found
+
+    # -- resources ------------------------------------------------------------------------------------------------
+
+    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int) -> Resource:
+        check_merchant(merchant)
+        must(bool(sort and name and body) and resources_max > 0, "a sort, a name, a body", sort, name)
+        made = self.store.add_resource(merchant, sort, name=name, body=body, resources_max=resources_max)
+        told = (made.merchant, made.sort, made.name, made.body, made.version, made.ends_at)
+        must(told == (merchant, sort, name, body, 1, None) and made.number > 0, "the resource as it was given", made)
+        return made
+
+    def put_resource(self, resource: Resource) -> Resource | None:
+        check_merchant(resource.merchant)
+        must(bool(resource.name and resource.body), "a name, a body", resource)
+        check_aware(resource.ends_at)
+        now = self.store.put_resource(resource)
+        told = msgspec.structs.replace(resource, version=resource.version + 1)
+        must(now is None or now == told, "the resource as it was given", now)
+        return now
+
+    def resource(self, merchant: str, sort: str, number: int) -> Resource | None:
+        found = self.store.resource(merchant, sort, number)
+        told = found is None or (found.merchant, found.sort, found.number) == (merchant, sort, number)
+        must(told, "the resource that was asked for", found)
+        return found
+
+    def resources(self, merchant: str, sort: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
+        found = self.store.resources(merchant, sort, after=after, limit=limit)
+        numbers = [resource.number for resource in found]
+        must(numbers == sorted(set(numbers)) and min(numbers, default=after + 1) > after, "by number", numbers)
+        must(len(found) <= limit and all(resource.ends_at is None for resource in found), "without an end", found)
         return found
 
     # -- receiving --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from goodsgate.model.batch import ENDED, Batch, Counts, Kind, State, Withheld
 from goodsgate.store.contract import Batches, Page
 from goodsgate.store.moments import id_bytes, microseconds, moment, moment_or_none
 from goodsgate.store.postgres.ask import Cursor, every, one
-from goodsgate.store.postgres.merchants import Merchants
+from goodsgate.store.postgres.resources import Resources
 from goodsgate.store.progress import COUNTED
 from goodsgate.store.queue import decode_columns, decode_policy
 
@@ -69,7 +69,7 @@ class Row(msgspec.Struct):
         return self.ended is not None or (self.round or 0) > 0
 
 
-class Documents(Merchants):
+class Documents(Resources):
     """Batch by id, and lists of them."""
 
     def batch(self, merchant: str, batch: str) -> Batch | None:

@@ -80,6 +80,41 @@ DELETE FROM mapping WHERE merchant = :merchant AND name = :name
 -- name: mappings
 SELECT name, mapping FROM mapping WHERE merchant = :merchant ORDER BY name
 
+-- =================================================== resources ==================================================
+
+-- name: next_number
+INSERT INTO numbering (merchant, sort, last) VALUES (:merchant, :sort, 1)
+ON CONFLICT (merchant, sort) DO UPDATE SET last = numbering.last + 1 RETURNING last
+
+-- name: last_number
+-- Differs because others write at the same time: they wait.
+SELECT last FROM numbering WHERE merchant = :merchant AND sort = :sort FOR UPDATE
+
+-- name: drop_ended_resources
+DELETE FROM resource WHERE merchant = :merchant AND sort = :sort AND ends_at <= :now
+
+-- name: resource_named
+SELECT number FROM resource WHERE merchant = :merchant AND sort = :sort AND name = :name
+
+-- name: count_resources
+SELECT count(*) FROM resource WHERE merchant = :merchant AND sort = :sort AND ends_at IS NULL
+
+-- name: add_resource
+INSERT INTO resource (merchant, sort, number, version, name, body)
+VALUES (:merchant, :sort, :number, 1, :name, :body)
+
+-- name: put_resource
+UPDATE resource SET version = version + 1, name = :name, body = :body, ends_at = :ends_at
+WHERE merchant = :merchant AND sort = :sort AND number = :number AND version = :version
+
+-- name: resource
+SELECT number, version, name, body, ends_at FROM resource
+WHERE merchant = :merchant AND sort = :sort AND number = :number AND (ends_at IS NULL OR ends_at > :now)
+
+-- name: resources
+SELECT number, version, name, body, ends_at FROM resource
+WHERE merchant = :merchant AND sort = :sort AND number > :after AND ends_at IS NULL ORDER BY number LIMIT :limit
+
 -- =================================================== receiving ==================================================
 
 -- name: answer
@@ -387,6 +422,12 @@ DELETE FROM answer WHERE (merchant, key) IN (
 -- Differs because rows have no number of their own.
 DELETE FROM token WHERE (merchant, digest) IN (
     SELECT merchant, digest FROM token WHERE until < :now ORDER BY until LIMIT :limit
+)
+
+-- name: sweep_resources
+-- Every merchant: the sweep.
+DELETE FROM resource WHERE (merchant, sort, number) IN (
+    SELECT merchant, sort, number FROM resource WHERE ends_at <= :now ORDER BY ends_at LIMIT :limit
 )
 
 -- ==================================================== shelves ===================================================

@@ -20,7 +20,7 @@ PORTIONS_AT_ONCE = 50
 GROUPS_AT_ONCE = 500
 PIECES_AT_ONCE = 100
 ROWS_PER_STEP = 100
-"""Answers and tombstones that count as one step."""
+"""Answers, tokens and the like that count as one step."""
 UPLOAD_IDLE_SECONDS = 3_600.0
 """Longer than any server waits for a body that stands still."""
 
@@ -42,6 +42,7 @@ class Sweeping(Asking):
             return Swept(
                 answers=self._sweep_answers(before(retention.answer_seconds), now, steps_max * ROWS_PER_STEP),
                 tokens=self._sweep_tokens(now, steps_max * ROWS_PER_STEP),
+                resources=self._sweep_resources(now, steps_max * ROWS_PER_STEP),
                 payloads=self._sweep_payloads(before(retention.payload_seconds), steps_max),
                 reports=self._sweep_reports(before(retention.report_seconds), steps_max),
                 batches=self._sweep_batches(before(retention.batch_seconds), steps_max),
@@ -56,6 +57,10 @@ class Sweeping(Asking):
     def _sweep_tokens(self, now: int, most: int) -> int:
         with self.server.transaction(every=True) as db:
             return do(db, "drop_tokens", {"now": now, "limit": most})
+
+    def _sweep_resources(self, now: int, most: int) -> int:
+        with self.server.transaction(every=True) as db:
+            return do(db, "sweep_resources", {"now": now, "limit": most})
 
     # -- payloads -----------------------------------------------------------------------------------------------------
 

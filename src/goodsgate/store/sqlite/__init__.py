@@ -7,8 +7,8 @@ read and submit, one works: it holds ``worker.lock``, others wait for that. Only
 
 Each file of this package is one part of the contract and builds on the one before::
 
-    folder → merchants → documents → receiving → lanes → lookups → marks → settling → asking → sweeping →
-    copying → examining
+    folder → merchants → resources → documents → receiving → lanes → lookups → marks → settling → asking →
+    sweeping → copying → examining
 """
 
 from goodsgate.store.sqlite.examining import Examining

@@ -11,8 +11,8 @@ from goodsgate.store.moments import id_bytes, microseconds, moment, moment_or_no
 from goodsgate.store.progress import COUNTED, Progress
 from goodsgate.store.queue import decode_columns, decode_policy
 from goodsgate.store.sqlite.ask import every, one, value
-from goodsgate.store.sqlite.merchants import Merchants
 from goodsgate.store.sqlite.progress import progress_of
+from goodsgate.store.sqlite.resources import Resources
 
 decode_facts = msgspec.json.Decoder(dict[str, str]).decode
 decode_withheld = msgspec.json.Decoder(Withheld).decode
@@ -60,7 +60,7 @@ class Row(msgspec.Struct):
     position: int
 
 
-class Documents(Merchants):
+class Documents(Resources):
     """Batch by id, and lists of them."""
 
     def batch(self, merchant: str, batch: str) -> Batch | None:

@@ -72,6 +72,40 @@ DELETE FROM mapping WHERE merchant = :merchant AND name = :name
 -- name: mappings
 SELECT name, mapping FROM mapping WHERE merchant = :merchant ORDER BY name
 
+-- =============================================== intake: resources ==============================================
+
+-- name: next_number
+INSERT INTO numbering (merchant, sort, last) VALUES (:merchant, :sort, 1)
+ON CONFLICT (merchant, sort) DO UPDATE SET last = numbering.last + 1 RETURNING last
+
+-- name: last_number
+SELECT last FROM numbering WHERE merchant = :merchant AND sort = :sort
+
+-- name: drop_ended_resources
+DELETE FROM resource WHERE merchant = :merchant AND sort = :sort AND ends_at <= :now
+
+-- name: resource_named
+SELECT number FROM resource WHERE merchant = :merchant AND sort = :sort AND name = :name
+
+-- name: count_resources
+SELECT count(*) FROM resource WHERE merchant = :merchant AND sort = :sort AND ends_at IS NULL
+
+-- name: add_resource
+INSERT INTO resource (merchant, sort, number, version, name, body)
+VALUES (:merchant, :sort, :number, 1, :name, :body)
+
+-- name: put_resource
+UPDATE resource SET version = version + 1, name = :name, body = :body, ends_at = :ends_at
+WHERE merchant = :merchant AND sort = :sort AND number = :number AND version = :version
+
+-- name: resource
+SELECT number, version, name, body, ends_at FROM resource
+WHERE merchant = :merchant AND sort = :sort AND number = :number AND (ends_at IS NULL OR ends_at > :now)
+
+-- name: resources
+SELECT number, version, name, body, ends_at FROM resource
+WHERE merchant = :merchant AND sort = :sort AND number > :after AND ends_at IS NULL ORDER BY number LIMIT :limit
+
 -- ============================================== intake: receiving ===============================================
 
 -- name: answer
@@ -295,6 +329,12 @@ SELECT file FROM round WHERE file IS NOT NULL
 -- name: drop_tokens
 -- Every merchant: the sweep.
 DELETE FROM token WHERE digest IN (SELECT digest FROM token WHERE until < :now ORDER BY until LIMIT :limit)
+
+-- name: sweep_resources
+-- Every merchant: the sweep.
+DELETE FROM resource WHERE (merchant, sort, number) IN (
+    SELECT merchant, sort, number FROM resource WHERE ends_at <= :now ORDER BY ends_at LIMIT :limit
+)
 
 -- name: file_is_named
 -- Differs because a file without a row belonged to a process that is dead.

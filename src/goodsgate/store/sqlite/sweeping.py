@@ -19,7 +19,7 @@ FINDINGS_AT_ONCE = 2_000
 PORTIONS_AT_ONCE = 50
 GROUPS_AT_ONCE = 500
 ROWS_PER_STEP = 100
-"""Answers and tombstones that count as one step."""
+"""Answers, tokens and the like that count as one step."""
 
 
 class Sweeping(Asking):
@@ -41,6 +41,7 @@ class Sweeping(Asking):
             answers=self._sweep_answers(before(retention.answer_seconds), now, steps_max * ROWS_PER_STEP),
             tombstones=self._sweep_tombstones(before(retention.tombstone_seconds), steps_max * ROWS_PER_STEP),
             tokens=self._sweep_tokens(now, steps_max * ROWS_PER_STEP),
+            resources=self._sweep_resources(now, steps_max * ROWS_PER_STEP),
             orphans=self.uploads.remove_orphans(self._is_named, most=steps_max),
         )
 
@@ -123,6 +124,10 @@ class Sweeping(Asking):
     def _sweep_tokens(self, now: int, most: int) -> int:
         with self.intake.writing() as db:
             return do(db, "drop_tokens", {"now": now, "limit": most})
+
+    def _sweep_resources(self, now: int, most: int) -> int:
+        with self.intake.writing() as db:
+            return do(db, "sweep_resources", {"now": now, "limit": most})
 
     def _sweep_tombstones(self, before: int, most: int) -> int:
         swept = 0

@@ -1,0 +1,73 @@
+"""What only one face has: numbered, named, and otherwise the face's own; in the intake file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import apsw
+import msgspec
+
+from goodsgate.model.catalogue import Resource
+from goodsgate.store.contract import NameTaken, ResourcesFull
+from goodsgate.store.moments import microseconds, moment_or_none
+from goodsgate.store.sqlite.ask import do, every, one, value
+from goodsgate.store.sqlite.merchants import Merchants
+
+
+class Resources(Merchants):
+    """The part of the contract that keeps resources."""
+
+    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int) -> Resource:
+        """One more, with the next number. Raises NameTaken, ResourcesFull."""
+        whose = {"merchant": self.known(merchant), "sort": sort}
+        with self.intake.writing() as db:
+            number = int(value(db, "next_number", whose))
+            _free(db, {**whose, "name": name, "now": self.now()})
+            if value(db, "count_resources", whose) >= resources_max:
+                raise ResourcesFull
+            do(db, "add_resource", {**whose, "number": number, "name": name, "body": body.decode()})
+        return Resource(merchant=merchant, sort=sort, number=number, version=1, name=name, body=body)
+
+    def put_resource(self, resource: Resource) -> Resource | None:
+        """None where it was changed meanwhile, or forgotten. Raises NameTaken."""
+        number = self.number(resource.merchant)
+        whose = {"merchant": number, "sort": resource.sort}
+        row = {
+            **whose, "number": resource.number, "version": resource.version, "name": resource.name,
+            "body": resource.body.decode(),
+            "ends_at": None if resource.ends_at is None else microseconds(resource.ends_at),
+        }
+        with self.intake.writing() as db:
+            if one(db, "last_number", whose) is None:
+                return None
+            _free(db, {**whose, "name": resource.name, "now": self.now()}, own=resource.number)
+            changed = do(db, "put_resource", row)
+        return msgspec.structs.replace(resource, version=resource.version + 1) if changed else None
+
+    def resource(self, merchant: str, sort: str, number: int) -> Resource | None:
+        """None once it is past its end."""
+        asked = {"merchant": self.number(merchant), "sort": sort, "number": number, "now": self.now()}
+        with self.intake.reading() as db:
+            row = one(db, "resource", asked)
+        return None if row is None else _resource(merchant, sort, row)
+
+    def resources(self, merchant: str, sort: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
+        """By number, without those that have an end."""
+        asked = {"merchant": self.number(merchant), "sort": sort, "after": after, "limit": limit}
+        with self.intake.reading() as db:
+            return [_resource(merchant, sort, row) for row in every(db, "resources", asked)]
+
+
+def _free(db: apsw.Connection, wanted: Mapping[str, object], *, own: int | None = None) -> None:
+    """Raise NameTaken if another one holds the name; what is past its end holds none."""
+    do(db, "drop_ended_resources", wanted)
+    holder = one(db, "resource_named", wanted)
+    if holder is not None and holder[0] != own:
+        raise NameTaken(int(holder[0]))
+
+
+def _resource(merchant: str, sort: str, row: tuple[Any, ...]) -> Resource:
+    number, version, name, body, ends_at = row
+    return Resource(
+        merchant=merchant, sort=sort, number=number, version=version, name=name, body=body.encode(),
+        ends_at=moment_or_none(ends_at),
+    )

@@ -1,0 +1,98 @@
+"""What only one face has: counted, named once, changed only by who knows the last version, forgotten at its end."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from goodsgate.model.catalogue import Resource
+from goodsgate.store.contract import NameTaken, ResourcesFull, Retention, StoreError
+from tests.store.scene import Record, Scene
+
+SORT = "tested/stream"
+KEPT = Retention(
+    payload_seconds=10**9, report_seconds=10**9, batch_seconds=10**9, answer_seconds=10**9, tombstone_seconds=10**9
+)
+
+
+def _add(scene: Scene, name: str, *, merchant: str = "acme", sort: str = SORT, most: int = 100) -> Resource:
+    return scene.store.add_resource(merchant, sort, name=name, body=b'{"n":1}', resources_max=most)
+
+
+def _end(scene: Scene, resource: Resource, seconds: float) -> Resource | None:
+    ends_at = scene.clock() + timedelta(seconds=seconds)
+    return scene.store.put_resource(msgspec.structs.replace(resource, ends_at=ends_at))
+
+
+def test_resources_are_counted_by_merchant_and_sort(scene: Scene) -> None:
+    """From 1; and are found again after a restart."""
+    made = [_add(scene, name) for name in ("a", "b")]
+    assert [one.number for one in made] == [1, 2]
+    assert _add(scene, "a", merchant="bolt").number == _add(scene, "a", sort="tested/site").number == 1
+    scene.reopen()
+    assert scene.store.resource("acme", SORT, 2) == made[1]
+    assert scene.store.resources("acme", SORT) == made
+    assert scene.store.resources("acme", SORT, after=1, limit=1) == made[1:]
+    assert scene.store.resource("acme", SORT, 3) is None
+    assert (scene.store.resource("nobody", SORT, 1), scene.store.resources("nobody", SORT)) == (None, [])
+    with pytest.raises(StoreError):
+        _add(scene, "a", merchant="nobody")
+
+
+def test_a_name_is_taken_once(scene: Scene) -> None:
+    """Whoever comes second is told by which; a renamed one gives its name free. No number is lost to the refusal."""
+    first, second = _add(scene, "a"), _add(scene, "b")
+    with pytest.raises(NameTaken) as taken:
+        _add(scene, "a")
+    assert taken.value.number == first.number
+    with pytest.raises(NameTaken) as taken:
+        scene.store.put_resource(msgspec.structs.replace(second, name="a"))
+    assert taken.value.number == first.number
+    assert scene.store.put_resource(msgspec.structs.replace(first, name="A")) is not None
+    assert _add(scene, "a").number == 3
+
+
+def test_only_who_knows_the_last_version_changes_it(scene: Scene) -> None:
+    """Nobody else's change is lost."""
+    made = _add(scene, "a")
+    now = scene.store.put_resource(msgspec.structs.replace(made, body=b'{"n":2}'))
+    assert now is not None
+    assert (now.version, now.body) == (2, b'{"n":2}')
+    assert scene.store.put_resource(msgspec.structs.replace(made, body=b'{"n":3}')) is None
+    assert scene.store.resource("acme", SORT, made.number) == now
+    assert scene.store.put_resource(msgspec.structs.replace(made, number=9)) is None
+    assert scene.store.put_resource(msgspec.structs.replace(made, merchant="bolt")) is None
+
+
+def test_there_are_only_so_many(scene: Scene) -> None:
+    """Those that have an end do not count."""
+    made = _add(scene, "a", most=1)
+    with pytest.raises(ResourcesFull):
+        _add(scene, "b", most=1)
+    assert _end(scene, made, 60) is not None
+    assert _add(scene, "b", most=1).number == 2
+
+
+def test_a_name_stays_taken_until_the_end(scene: Scene) -> None:
+    """It is listed no more, still found, and then forgotten; its number is not given again."""
+    ending = _end(scene, _add(scene, "a"), 60)
+    assert ending is not None
+    assert scene.store.resources("acme", SORT) == []
+    assert scene.store.resource("acme", SORT, 1) == ending
+    with pytest.raises(NameTaken):
+        _add(scene, "a")
+    scene.clock.forward(61)
+    assert scene.store.resource("acme", SORT, 1) is None
+    assert _add(scene, "a").number == 2
+
+
+def test_what_is_past_its_end_is_swept(scene: Scene) -> None:
+    """Others stay."""
+    for name, seconds in (("a", 60), ("b", 600)):
+        _end(scene, _add(scene, name), seconds)
+    _add(scene, "c")
+    scene.seal()
+    scene.run([Record("a")])  # who works is who sweeps
+    scene.clock.forward(61)
+    assert scene.store.sweep(KEPT, steps_max=10).resources == 1
+    assert [scene.store.resource("acme", SORT, number) is None for number in (1, 2, 3)] == [True, False, False]
