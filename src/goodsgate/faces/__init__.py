@@ -13,7 +13,7 @@ from goodsgate.faces.door import Door
 from goodsgate.faces.routes import Face, read_contract
 from goodsgate.rules import Schema
 
-FACES = ("native", "konnect")
+FACES = ("native", "konnect", "productsup")
 """Folders of this package, in the order in which the documentation shows them."""
 
 

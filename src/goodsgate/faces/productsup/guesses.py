@@ -1,0 +1,18 @@
+"""What nobody has published and had to be decided, in code; the table in ``README.md`` says the same in words."""
+
+import zlib
+
+PREFIXES = ("/streams",)
+STREAMS_MAX = 100
+"""Published; whether deleted ones count is not: they do not."""
+RESERVED_DAYS = 7
+"""Published: how long the name of a deleted stream stays taken."""
+ID_MAX = 2**31 - 1
+"""The vendor's client reads ids as 32-bit numbers."""
+
+
+def account_of(merchant: str) -> str:
+    """The number of an account: the merchant's id if it is one, else one made from it."""
+    if merchant.isascii() and merchant.isdigit() and 0 < int(merchant) <= ID_MAX:
+        return str(int(merchant))
+    return str(zlib.crc32(merchant.encode()) % ID_MAX + 1)

@@ -1,0 +1,178 @@
+"""Streams: made, listed, read, renamed, deleted."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from goodsgate.engine.refusal import Refusal
+from goodsgate.faces.contract import Contract
+from goodsgate.faces.door import Door
+from goodsgate.faces.productsup.answers import VALIDATION, VALIDATION_CODE, answer, errors
+from goodsgate.faces.productsup.guesses import STREAMS_MAX
+from goodsgate.faces.productsup.inbox import STREAM_TYPES, Streams, number_of, path_of
+from goodsgate.faces.productsup.names import why_not
+from goodsgate.faces.refusals import refuse
+from goodsgate.faces.routes import Call, Handler
+from goodsgate.store.contract import NameTaken, ResourcesFull
+
+ID_GIVEN = "A stream ID should not be specified when creating a stream"
+
+
+class Management:
+    """Handlers of streams, and of the contract."""
+
+    def __init__(self, door: Door, contract: Contract) -> None:
+        self._door = door
+        self._contract = contract
+        self._streams = Streams(door.store)
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {
+            "streams": self.list, "create_stream": self.create, "stream": self.read, "rename_stream": self.rename,
+            "delete_stream": self.delete, "openapi_yaml": self.openapi_yaml, "openapi_json": self.openapi_json,
+        }
+
+    async def create(self, call: Call) -> Response:
+        """POST /streams."""
+        data, beside = _taken_apart(await read_document(call, self._door))
+        if data.get("id") is not None:
+            return answer(errors(403, ID_GIVEN), status=403)
+        attributes = _object(data.get("attributes"))
+        name, type = attributes.get("name"), attributes.get("type")
+        wrong = _wrong_data(data) or why_not(name) or _wrong_type(type)
+        wrong = wrong or _wrong_account(data) or _wrong_account(beside)
+        if wrong:
+            return invalid(wrong)
+        try:
+            made = await self._door.hop(self._streams.add, call.merchant, str(name), type)
+        except NameTaken as fault:
+            return duplicate(fault.number)
+        except ResourcesFull:
+            return invalid(f"The account has {STREAMS_MAX} streams, which is as many as it may have.")
+        return answer({"data": made.words}, status=201, headers={"location": made.path})
+
+    async def list(self, call: Call) -> Response:
+        """GET /streams."""
+        limit, offset = int(call.query["page[limit]"]), int(call.query["page[offset]"])
+        found = await self._door.hop(self._streams.all, call.merchant)
+        total = len(found)
+        last = (total - 1) // limit * limit if total else 0
+        return answer({
+            "meta": {"total": total},
+            "data": [stream.words for stream in found[offset : offset + limit]],
+            "links": {
+                "self": _page(limit, offset), "first": _page(limit, 0), "last": _page(limit, last),
+                "prev": _page(limit, max(0, min(offset - limit, last))) if offset else None,
+                "next": _page(limit, offset + limit) if offset + limit < total else None,
+            },
+        })
+
+    async def read(self, call: Call) -> Response:
+        """GET /streams/{stream}."""
+        found = await self._door.hop(self._streams.one, call.merchant, number_of(call.path["stream"]))
+        return answer({"data": found.words})
+
+    async def rename(self, call: Call) -> Response:
+        """PATCH /streams/{stream}."""
+        number = number_of(call.path["stream"])
+        found = await self._door.hop(self._streams.one, call.merchant, number)
+        data, _ = _taken_apart(await read_document(call, self._door))
+        attributes = _object(data.get("attributes"))
+        name, type, own = attributes.get("name"), attributes.get("type"), data.get("id")
+        if own is not None and (isinstance(own, bool) or str(own) != str(number)):
+            return invalid("The id of the body is not that of the path.")
+        if type is not None and type != found.kept.type:
+            return invalid("The type of a stream cannot be changed.")
+        wrong = _wrong_data(data) or why_not(name)
+        if wrong:
+            return invalid(wrong)
+        try:
+            renamed = await self._door.hop(self._streams.rename, call.merchant, number, str(name))
+        except NameTaken as fault:
+            return duplicate(fault.number)
+        return answer({"data": renamed.words})
+
+    async def delete(self, call: Call) -> Response:
+        """DELETE /streams/{stream}."""
+        await self._door.hop(self._streams.delete, call.merchant, number_of(call.path["stream"]))
+        return Response(status_code=204)
+
+    async def openapi_yaml(self, _: Call) -> Response:
+        """GET /streams/openapi.yaml."""
+        return Response(self._contract.yaml, media_type="application/yaml")
+
+    async def openapi_json(self, _: Call) -> Response:
+        """GET /streams/openapi.json."""
+        return Response(self._contract.json, media_type="application/json")
+
+
+async def read_document(call: Call, door: Door) -> dict[str, Any]:
+    """The body, a JSON object; raises format_unknown, body_invalid, payload_too_large."""
+    media_type = call.request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise Refusal("format_unknown", "The Content-Type must be application/vnd.api+json.")
+    try:
+        document = await call.document(dict[str, Any], door)
+    except RecursionError as fault:
+        raise refuse("body_invalid", "The body is nested too deeply.") from fault
+    assert isinstance(document, dict)
+    return document
+
+
+def invalid(detail: str, **more: Any) -> Response:
+    """A stream that cannot be as it was asked for."""
+    return answer(errors(409, VALIDATION, detail, **more), status=409)
+
+
+def duplicate(number: int) -> Response:
+    """The name is another stream's, be it a deleted one."""
+    held = {"type": "stream", "id": str(number), "links": {"self": path_of(number)}}
+    return invalid("", code=VALIDATION_CODE, meta={"duplicate": held})
+
+
+def _taken_apart(document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is inside `data` and what is beside it."""
+    return _object(document.get("data")), document
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _wrong_data(data: dict[str, Any]) -> str | None:
+    if data.get("type") != "stream":
+        return "The type of data must be stream."
+    return None if isinstance(data.get("attributes"), dict) else "The attributes are missing."
+
+
+def _wrong_type(type: object) -> str | None:
+    return None if type in STREAM_TYPES else f"The attribute type must be {' or '.join(STREAM_TYPES)}."
+
+
+def _wrong_account(holder: dict[str, Any]) -> str | None:
+    """What is wrong with an account, where one is named; which one it is does not matter: a token has but one."""
+    if holder.get("relationships") is None:
+        return None
+    try:
+        msgspec.convert(holder["relationships"], _Relationships)
+    except msgspec.ValidationError as fault:
+        return f"The relationships are not what is expected here: {fault}."
+    return None
+
+
+class _Linkage(msgspec.Struct, tag_field="type", tag="account"):
+    id: int | str
+
+
+class _Account(msgspec.Struct):
+    data: _Linkage
+
+
+class _Relationships(msgspec.Struct):
+    account: _Account | None = None
+
+
+def _page(limit: int, offset: int) -> str:
+    return f"/streams?page[limit]={limit}&page[offset]={offset}"

@@ -1,0 +1,57 @@
+"""openapi.yaml against the running face: the same routes, and sound schemas that answers obey."""
+
+import jsonschema_rs
+import pytest
+
+from goodsgate.faces.productsup import __name__ as face_package
+from goodsgate.faces.routes import Endpoint, read_contract
+from tests.faces.productsup.client import ONE_STORE, Productsup
+from tests.served import Served
+
+CONTRACT = read_contract(face_package)
+DOCUMENT = CONTRACT.document
+
+pytestmark = ONE_STORE
+
+
+def _nodes(node):
+    yield node
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nodes(inner)
+
+
+def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
+    """By this face."""
+    served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
+    mine = {
+        (endpoint.template, name) for endpoint in served if endpoint.face == "productsup" for name in endpoint.handlers
+    }
+    assert mine == {(path.template, operation.id) for path in CONTRACT.paths for operation in path.operations.values()}
+
+
+def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
+    """No dead schema."""
+    used = {node["$ref"] for node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
+    assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
+    held = {
+        f"#/components/{kind}/{name}" for kind, each in DOCUMENT["components"].items() if kind != "securitySchemes"
+        for name in each
+    }
+    assert held == used
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_schemas_are_sound(gate: Served, name: str) -> None:
+    """JSON Schema 2020-12."""
+    schema = DOCUMENT["components"]["schemas"][name]
+    jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
+
+
+def test_the_contract_and_its_page_are_shown(sender: Productsup) -> None:
+    """To everybody."""
+    anonymous = sender.gate.anonymous()
+    assert anonymous.get("/streams/openapi.yaml").content == CONTRACT.yaml
+    assert anonymous.get("/streams/openapi.json").json() == DOCUMENT
+    page = anonymous.get("/docs/productsup")
+    assert page.status_code == 200
+    assert "/streams/{stream}" in page.text

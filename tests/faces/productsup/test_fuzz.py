@@ -1,0 +1,44 @@
+"""The running face held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
+
+import os
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+
+from goodsgate.faces.productsup import __name__ as face_package
+from goodsgate.faces.routes import read_contract
+
+LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
+HOW = {
+    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
+    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+}
+CONFIG = schemathesis.Config.from_dict({
+    "checks": {
+        # A name may be taken or hold what no name may; a stream may not be there; an id may be given.
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "403", "404", "409", "413"]},
+        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
+    },
+})
+schema = schemathesis.openapi.from_dict(read_contract(face_package).document, config=CONFIG)
+
+
+def _hold(sender, case):
+    headers = {"authorization": sender.headers["authorization"]}
+    case.call_and_validate(base_url=sender.gate.url, headers=headers, timeout=10)
+
+
+@schema.parametrize()
+@settings(max_examples=500 if LONG else 8, **HOW)
+def test_the_face_keeps_its_contract(sender, case):
+    """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
+    _hold(sender, case)
+
+
+@pytest.mark.slow
+@schema.parametrize()
+@settings(max_examples=500, **{**HOW, "derandomize": False})
+def test_the_face_keeps_its_contract_for_long(sender, case):
+    """The same, with other examples every time."""
+    _hold(sender, case)
