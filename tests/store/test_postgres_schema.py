@@ -72,7 +72,7 @@ def _compares(text: str, table: str, alias: str) -> bool:
     """Whether the merchant of the rows of this table is held to something."""
     column = "number" if table == "merchant" else "merchant"
     if not alias:
-        return bool(re.search(rf"(?<![.\w]){column} = :|\b{table}\.{column} = |\({column}, \w+\) IN", text))
+        return bool(re.search(rf"(?<![.\w]){column} = :|\b{table}\.{column} = |\({column}(, \w+)+\) IN", text))
     return bool(re.search(rf"\b{alias}\.{column} = |= {alias}\.{column}\b", text))
 
 

@@ -16,50 +16,15 @@ import msgspec
 from goodsgate.model.batch import Batch, Counts, Finding, Group, Kind, Policy, Result, RoundKind, State, Withheld
 from goodsgate.model.catalogue import Delete, Entry, Held, Item, Key, Mark, Merchant, Resource, Token, Write
 from goodsgate.model.issue import Issue
-
-
-class StoreError(Exception):
-    """Root of what a store raises on purpose."""
-
-
-class StoreFull(StoreError):
-    """The disk or the quota is full; nothing of the call remains."""
-
-
-class StoreBusy(StoreError):
-    """Another writer held the store too long, or its server cannot be reached; calling again may succeed.
-
-    Nothing of the call remains, unless the connection was lost while it was committed: then it may or may not have
-    taken effect, and only calling again tells. Nothing of that kind was acknowledged.
-    """
-
-
-class LeaseLost(StoreError):
-    """The claim's lease was taken by somebody else; nothing of the call remains."""
-
-
-class KeyInUse(StoreError):
-    """The idempotency key belongs to a submission that is still being received."""
-
-
-class QueueFull(StoreError):
-    """The merchant has as many open rounds as it may have."""
-
-
-class RoundOpen(StoreError):
-    """The batch has a round that has not ended; another one cannot be queued."""
-
-
-class NameTaken(StoreError):
-    """Another resource of the sort has the name; nothing of the call remains."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"the name is taken by number {number}")
-        self.number = number
-
-
-class ResourcesFull(StoreError):
-    """The merchant has as many resources of the sort as it may have."""
+from goodsgate.store.errors import KeyInUse as KeyInUse
+from goodsgate.store.errors import LeaseLost as LeaseLost
+from goodsgate.store.errors import NameTaken as NameTaken
+from goodsgate.store.errors import QueueFull as QueueFull
+from goodsgate.store.errors import ResourcesFull as ResourcesFull
+from goodsgate.store.errors import RoundOpen as RoundOpen
+from goodsgate.store.errors import StoreBusy as StoreBusy
+from goodsgate.store.errors import StoreError as StoreError
+from goodsgate.store.errors import StoreFull as StoreFull
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -322,7 +287,7 @@ class Store(Protocol):
         """One more, with the next number. Raises NameTaken, ResourcesFull (of those without an end)."""
 
     def put_resource(self, resource: Resource) -> Resource | None:
-        """Its name, body and end from now on, and its next version, if the one held is of this version; else None.
+        """Its name, body and end from now on, with the next version; None where another version is held.
 
         Raises NameTaken.
         """

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ STREAM_TYPES = ("chunked", "referenced")
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """What of a stream is in the body of its resource."""
 
-    type: Literal["chunked", "referenced"]
+    type: str
     created_at: datetime
     updated_at: datetime
 
@@ -73,7 +73,7 @@ class Streams:
             raise Refusal("item_unknown")
         return _stream(found)
 
-    def add(self, merchant: str, name: str, type: Literal["chunked", "referenced"]) -> Stream:
+    def add(self, merchant: str, name: str, type: str) -> Stream:
         """Raises NameTaken, ResourcesFull."""
         made_at = now()
         body = msgspec.json.encode(Kept(type=type, created_at=made_at, updated_at=made_at))

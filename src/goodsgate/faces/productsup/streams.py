@@ -1,6 +1,6 @@
 """Streams: made, listed, read, renamed, deleted."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from starlette.responses import Response
@@ -46,7 +46,7 @@ class Management:
         if wrong:
             return invalid(wrong)
         try:
-            made = await self._door.hop(self._streams.add, call.merchant, str(name), type)
+            made = await self._door.hop(self._streams.add, call.merchant, str(name), str(type))
         except NameTaken as fault:
             return duplicate(fault.number)
         except ResourcesFull:
@@ -153,7 +153,7 @@ def _wrong_type(type: object) -> str | None:
 
 def _wrong_account(holder: dict[str, Any]) -> str | None:
     """What is wrong with an account, where one is named; which one it is does not matter: a token has but one."""
-    if holder.get("relationships") is None:
+    if "relationships" not in holder:
         return None
     try:
         msgspec.convert(holder["relationships"], _Relationships)
@@ -162,7 +162,8 @@ def _wrong_account(holder: dict[str, Any]) -> str | None:
     return None
 
 
-class _Linkage(msgspec.Struct, tag_field="type", tag="account"):
+class _Linkage(msgspec.Struct):
+    type: Literal["account"]
     id: int | str
 
 
@@ -171,7 +172,7 @@ class _Account(msgspec.Struct):
 
 
 class _Relationships(msgspec.Struct):
-    account: _Account | None = None
+    account: _Account | msgspec.UnsetType = msgspec.UNSET
 
 
 def _page(limit: int, offset: int) -> str:
