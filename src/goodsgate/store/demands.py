@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from goodsgate.model.batch import ENDED, RESULTS, Batch, Counts, Finding, Result, State
-from goodsgate.model.catalogue import Entry, Item, Merchant
+from goodsgate.model.catalogue import Entry, Item, Merchant, Resource
 from goodsgate.store.contract import Page, Portion
 
 ID = re.compile(r"[0-9a-f]{32}")
@@ -122,3 +122,10 @@ def check_id(text: str) -> None:
 def check_aware(moment: datetime | None) -> None:
     """A time, if there is one, in UTC."""
     must(moment is None or moment.utcoffset() == timedelta(0), "times are aware and in UTC", moment)
+
+
+def check_resources(resources: Sequence[Resource], *, after: int, limit: int) -> None:
+    """By number, and without those that have an end."""
+    numbers = [after, *(resource.number for resource in resources)]
+    must(numbers == sorted(set(numbers)) and len(resources) <= limit, "by number, not more than asked for", numbers)
+    must(all(resource.ends_at is None for resource in resources), "without an end", resources)

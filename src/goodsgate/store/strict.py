@@ -35,6 +35,7 @@ from goodsgate.store.demands import (
     check_page,
     check_portion,
     check_rejected,
+    check_resources,
     checked_pieces,
     key_order,
     must,
@@ -181,9 +182,7 @@ class StrictStore:
 
     def resources(self, merchant: str, sort: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
         found = self.store.resources(merchant, sort, after=after, limit=limit)
-        numbers = [resource.number for resource in found]
-        must(numbers == sorted(set(numbers)) and min(numbers, default=after + 1) > after, "by number", numbers)
-        must(len(found) <= limit and all(resource.ends_at is None for resource in found), "without an end", found)
+        check_resources(found, after=after, limit=limit)
         return found
 
     # -- receiving --------------------------------------------------------------------------------------------------
