@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.model.batch import Kind, Result
+from goodsgate.model.batch import Kind, Result, State
 from tests.store.scene import Record, Scene, after, portion
 
 KEYS = ["a", "A", "b", "B", "c", "ä", "Ä"]
@@ -16,8 +16,8 @@ SHELF = ("acme", Kind.PRODUCT, "products")
 
 keys = st.lists(st.sampled_from(KEYS), unique=True, max_size=5)
 steps = st.lists(st.tuples(
-    st.sampled_from(["foresee", "settle", "delete", "ask", "documents", "other"]), keys
-), min_size=3, max_size=12)
+    st.sampled_from(["foresee", "settle", "delete", "ask", "foresee", "settle", "ask", "documents", "other"]), keys
+), min_size=4, max_size=20)
 
 
 
@@ -26,34 +26,38 @@ def test_what_is_held_is_told_right_whatever_was_foreseen(kind: str) -> None:
     """Against a second store at the same place, which foresees nothing."""
     numbers = itertools.count()
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=80, deadline=None)
     @given(steps)
     def walk(taken: list[tuple[str, list[str]]]) -> None:
         collection = f"c{next(numbers)}"
         scene.seal(collection=collection)
         claim = scene.claimed()
-        work = claim.works[0]
+        work, foreseen = claim.works[0], KEYS
         shelf = ("acme", Kind.PRODUCT, collection)
-        for turn, (what, named) in enumerate(taken):
-            if what == "foresee":
-                scene.store.foresee(work, named)
-            elif what in ("settle", "delete"):
-                result = Result.CREATED if what == "settle" else Result.DELETED
-                settled = portion(work, *(Record(key, result, f"{turn}") for key in named))
-                scene.store.settle(claim, [settled])
-                work = after(work, settled)
-            elif what == "other":
-                scene.store.held("acme", Kind.PRODUCT, "elsewhere", named)
-            else:
-                documents = what == "documents"
-                assert scene.store.held(*shelf, named, documents=documents) == plain.held(
-                    *shelf, named, documents=documents
-                )
-                assert scene.store.twins(*shelf, named) == plain.twins(*shelf, named)
-                assert scene.store.seen(work, named) == plain.seen(work, named)
-        ends = portion(work, ends="finished")  # type: ignore[arg-type]
-        scene.store.settle(claim, [ends])
-        scene.store.release(claim)
+        settled = portion(work, Record("b"))
+        scene.store.settle(claim, [settled])
+        try:
+            for turn, (what, named) in enumerate(taken):
+                work = after(work, settled) if work.portions < settled.number + 1 else work
+                if what == "foresee":
+                    foreseen = [*named, *(key for key in ["c"] if key not in named)]
+                    scene.store.foresee(work, foreseen)
+                elif what in ("settle", "delete"):
+                    result = Result.CREATED if what == "settle" else Result.DELETED
+                    settled = portion(work, *(Record(key, result, f"{turn}") for key in named))
+                    scene.store.settle(claim, [settled])
+                elif what == "other":
+                    scene.store.held("acme", Kind.PRODUCT, "elsewhere", named)
+                else:
+                    asked, documents = foreseen, what == "documents"
+                    held = scene.store.held(*shelf, asked, documents=documents)
+                    assert held == plain.held(*shelf, asked, documents=documents)
+                    assert scene.store.twins(*shelf, asked) == plain.twins(*shelf, asked)
+                    assert scene.store.seen(work, asked) == plain.seen(work, asked)
+        finally:
+            work = after(work, settled) if work.portions < settled.number + 1 else work
+            scene.store.settle(claim, [portion(work, ends=State.FINISHED)])
+            scene.store.release(claim)
 
     with tempfile.TemporaryDirectory() as folder, Scene(Path(folder), kind) as scene:
         plain = scene.open()

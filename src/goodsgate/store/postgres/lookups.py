@@ -78,7 +78,7 @@ class Lookups(Lanes):
         if foreseen is None or foreseen[0] != name:
             return None
         look = foreseen[1]
-        good = look.shelf and look.keys.issuperset(keys) and changed.isdisjoint(folded(look.keys))
+        good = look.shelf and look.keys == set(keys) and changed.isdisjoint(folded(look.keys))
         return look if good else None
 
     def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
