@@ -64,7 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # reading
     block_bytes: Bytes = 16 * 1024**2
     block_records_max: Count = 16_384
-    line_bytes_max: Bytes = 1024**2
+    line_bytes_max: Bytes = 2 * 1024**2
     cell_bytes_max: Bytes = 256 * 1024
     columns_max: Count = 2_000
     records_max: Count = 50_000_000

@@ -187,6 +187,23 @@ def test_what_cannot_be_a_key_is_none(code):
     assert _checker().check([orjson.dumps({**GOOD, "code": code})]).keys == [None]
 
 
+@pytest.mark.parametrize(("code", "key", "issues"), [
+    ("a b.c", "a b.c", []), (" a ", " a ", []), (5, "5", []), (0, "0", []), (4.5, "4.5", []), ("1E+5", "1E+5", []),
+    (" ", None, ["sku_missing"]), ("x" * 256, None, ["sku_too_long"]), ("a\x1fb", None, ["sku_characters"]),
+    (True, None, ["field_type"]), ([1], None, ["field_type"]), (None, None, ["field_missing"]),
+    ("", None, ["field_missing"]),
+])
+def test_a_key_may_be_a_number_where_a_schema_says_so(code, key, issues):
+    """And freer than an SKU; what can be no key is told."""
+    node = {
+        "type": "object", "x-record": {"key": ["code"], "numeric": True}, "required": ["code"],
+        "properties": {"code": {"x-form": "name"}},
+    }
+    checker = SchemaChecker(Schema(node), Policy(), Reference.build({}), issues_per_record_max=9, depth_max=16)
+    checked = checker.check([orjson.dumps({"code": code, "other": 1})])
+    assert (checked.keys, [told.code for told in checked.issues.get(0, [])]) == ([key], issues)
+
+
 def test_a_key_may_have_several_parts():
     """As a SKU at a location."""
     schema = Schema({**NODE, "x-record": {"key": ["code", "place"]}})

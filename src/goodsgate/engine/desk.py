@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from goodsgate.config import Config
 from goodsgate.engine import reference as references
 from goodsgate.engine import report as reports
-from goodsgate.engine.receive import Submission, refusing
+from goodsgate.engine.receive import Submission, Watcher, refusing
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import ENDED, Batch, Group, Kind, Policy, RoundKind, new_id
 from goodsgate.model.catalogue import Entry, Item
@@ -22,7 +22,8 @@ class Engine:
     def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
                packing: str = "identity", label: str = "", face: str = "", facts: dict[str, str] | None = None,
                idempotency_key: str | None = None, fingerprint_of: str = "",
-               answer: Callable[[Batch], bytes] | None = None, id: str | None = None) -> Submission:
+               answer: Callable[[Batch], bytes] | None = None, id: str | None = None,
+               watcher: Watcher | None = None) -> Submission:
         """A new batch on its way in; `id` is one like `new_id` makes, where somebody else must be able to derive it.
 
         `fingerprint_of` is what besides the body makes two submissions with one idempotency key the same; `answer`
@@ -33,7 +34,8 @@ class Engine:
             packing=packing, label=label, face=face, facts=facts or {},
         )
         return Submission(
-            self.store, self.config, sent, key=idempotency_key, fingerprint_of=fingerprint_of, answer=answer
+            self.store, self.config, sent, key=idempotency_key, fingerprint_of=fingerprint_of, answer=answer,
+            watcher=watcher,
         )
 
     def fix(self, merchant: str, batch: str, *, format: str, packing: str = "identity",

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import msgspec
 
@@ -36,11 +37,23 @@ class Receipt(msgspec.Struct, frozen=True):
     replay: Answer | None
 
 
+class Watcher(Protocol):
+    """Looks at a body while it comes."""
+
+    def write(self, chunk: bytes) -> None:
+        """The next bytes of it. What it raises ends the submission."""
+
+    def facts(self) -> dict[str, str]:
+        """What of it is to be kept with the batch, now that all has come."""
+
+
 class Submission:
     """One body on its way in; `write` it, then `finish` or `abort` it. Not for use from two threads at once."""
 
     def __init__(self, store: Store, config: Config, sent: NewBatch | NewRound, *, key: str | None = None,
-                 fingerprint_of: str = "", answer: Callable[[Batch], bytes] | None = None) -> None:
+                 fingerprint_of: str = "", answer: Callable[[Batch], bytes] | None = None,
+                 watcher: Watcher | None = None) -> None:
+        self._watcher = watcher
         self._store = store
         self._config = config
         self._sent = sent
@@ -66,6 +79,8 @@ class Submission:
         limit = self._config.body_bytes_max
         if self._bytes > limit:
             raise Refusal("payload_too_large", f"The body is larger than {limit} bytes.", limit=limit)
+        if self._watcher is not None:
+            self._watcher.write(chunk)
         if self._key is not None:
             self._hash.update(chunk)
             if self._before is not None:
@@ -97,8 +112,10 @@ class Submission:
         limit = self._config.open_rounds_max
         with refusing(limit):
             if isinstance(self._sent, NewBatch):
+                found = self._watcher.facts() if self._watcher is not None else {}
+                sent = msgspec.structs.replace(self._sent, facts={**self._sent.facts, **found})
                 return self._store.seal(
-                    self._sent, upload=self._upload, idempotency=idempotency, open_rounds_max=limit
+                    sent, upload=self._upload, idempotency=idempotency, open_rounds_max=limit
                 )
             batch = self._store.reopen(
                 self._sent, upload=self._upload, idempotency=idempotency, open_rounds_max=limit

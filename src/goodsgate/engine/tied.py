@@ -12,7 +12,7 @@ import msgspec
 from goodsgate.engine.apply import CREATED, DELETED, REJECTED, UNCHANGED, UPDATED, Shelf
 from goodsgate.engine.check import Judged, digest_of
 from goodsgate.engine.merging import decode_members, merge_tied, plain, without_entries
-from goodsgate.model.batch import Kind, Verb
+from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import Delete, Entry, Held, Mark, Write, shown_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import Checker, Placed, SchemaChecker, Tied, Ties
@@ -101,14 +101,16 @@ def load_shelf(store: Store, work: Work, keys: Sequence[str], judged: Sequence[J
     return TiedShelf(held, {mark: set(owners) for mark, owners in found.items()}, known)
 
 
-def apply_tied(judged: Judged, shelf: TiedShelf, verb: Verb, *, tied: Tied, whole: Checker | SchemaChecker,
+def apply_tied(judged: Judged, shelf: TiedShelf, policy: Policy, *, tied: Tied, whole: Checker | SchemaChecker,
                moments: Moments) -> bytearray:
     """One result byte a record; issues found on the way join `judged.issues`, keys that were found `judged.keys`.
 
     `whole` are the rules of what an update has merged.
     """
     one = _One(judged, shelf, tied=tied, whole=whole, moments=moments)
-    work = {Verb.CREATE: one.create, Verb.UPDATE: one.update, Verb.DELETE: one.delete, Verb.UPSERT: one.upsert}[verb]
+    update = one.update_or_make if policy.makes else one.update
+    works = {Verb.CREATE: one.create, Verb.UPDATE: update, Verb.DELETE: one.delete, Verb.UPSERT: one.upsert}
+    work = works[policy.verb]
     results = bytearray(len(judged.documents))
     for at, ties in enumerate(judged.ties or ()):
         results[at] = REJECTED if ties is None else work(at, ties)
@@ -162,6 +164,17 @@ class _One:
             return REJECTED
         return self._put(at, found, document, marks)
 
+    def update_or_make(self, at: int, ties: Ties) -> int:
+        """Merge into what is held under the key; what is not is made, without the members that are null."""
+        key = self._judged.keys[at]
+        if self._refused(at, []):
+            return REJECTED
+        if key is None or self._shelf.live(key) is not None:
+            return self.update(at, ties)
+        document = self._judged.documents[at]
+        made = merge_tied(b"{}", document, self._tied) if b"null" in document else document
+        return self._put(at, key, made, ties.marks)
+
     def delete(self, at: int, ties: Ties) -> int:
         """The item, or entries of one of its lists; the last entry takes the item with it."""
         found = self._found(at, ties)
@@ -186,8 +199,8 @@ class _One:
 
     def _put(self, at: int, key: str, document: bytes, marks: Iterable[Placed]) -> int:
         was = self._shelf.live(key)
-        untouched = was is not None and document is self._judged.documents[at]
-        digest = self._judged.hashes[at] if untouched or was is None else digest_of(document)
+        untouched = document is self._judged.documents[at]
+        digest = self._judged.hashes[at] if untouched else digest_of(document)
         if was is not None and was.hash == digest:
             return UNCHANGED
         held = [mark for mark, _ in marks]

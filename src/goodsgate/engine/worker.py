@@ -223,7 +223,7 @@ class Worker:
             if schema.whole:
                 policy = msgspec.structs.replace(policy, schema=schema.whole)
             whole = self._rules.checker(work.merchant, work.kind, policy)
-            results = apply_tied(judged, shelf, work.policy.verb, tied=schema.tied, whole=whole, moments=self._moments)
+            results = apply_tied(judged, shelf, work.policy, tied=schema.tied, whole=whole, moments=self._moments)
         else:
             whole = self._rules.checker(work.merchant, work.kind, policy)
             results = apply(judged, shelf, work.policy, whole=whole, earlier=earlier)

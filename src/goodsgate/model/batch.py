@@ -102,6 +102,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decimal: Literal["point", "comma"] = "point"
     schema: str = ""
     """Name of the schema that records are held to; empty where they are in our own field names."""
+    makes: bool = False
+    """An update of records of a schema makes what is not held."""
     location: str | None = None
     """The only location that records of a schema may speak of."""
     mapping: dict[str, list[str]] = {}

@@ -3,7 +3,8 @@
 A schema is a node of JSON Schema (2020-12). Obeyed are: ``type``, ``properties``, ``required``, ``items``,
 ``minItems``, ``minLength``, ``maxLength``, ``pattern``, ``enum``, ``minimum``; and these words of ours:
 
-``x-form``            ``identity`` (a part of a key), ``hs_code``, ``url``, ``moment``, ``yes_no`` (true, "Yes" …)
+``x-form``            ``identity`` (a part of a key), ``name`` (the same, freer, or a number), ``hs_code``, ``url``,
+                      ``moment``, ``yes_no`` (true, "Yes" …)
 ``x-reference``       ``kind`` of reference data that must hold it, ``by`` code, name or number; a tree's ``level``
 ``x-attributes-of``   the member that names the category whose attributes are demanded
 ``x-at-most``         the member of the same object that a number may not exceed
@@ -249,6 +250,20 @@ def _identity(_node: Node) -> Rule:
     return identity.sku(Field(name="key", type="sku", characters_max=KEY_CHARACTERS_MAX))
 
 
+def _name(_node: Node) -> Rule:
+    def rule(value: object, path: str, _terms: Terms, found: Found) -> None:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            wrong_type(value, path, found, expected="text or a number")
+        elif isinstance(value, str) and not value.strip():
+            found.append(issue("sku_missing", path, value=value))
+        elif isinstance(value, str) and len(value) > KEY_CHARACTERS_MAX:
+            found.append(issue("sku_too_long", path, value=value, expected=f"at most {KEY_CHARACTERS_MAX} characters"))
+        elif isinstance(value, str) and identity.INVISIBLE.search(value):
+            found.append(issue("sku_characters", path, value=value))
+
+    return rule
+
+
 def _hs_code(_node: Node) -> Rule:
     return references.hs_code(Field(name="hs_code", type="hs_code"))
 
@@ -275,7 +290,7 @@ def _yes_no(_node: Node) -> Rule:
 
 
 FORMS: dict[str, Callable[[Node], Rule]] = {
-    "identity": _identity, "hs_code": _hs_code, "url": _url, "moment": _moment, "yes_no": _yes_no,
+    "identity": _identity, "name": _name, "hs_code": _hs_code, "url": _url, "moment": _moment, "yes_no": _yes_no,
 }
 AFTER_FORMS: dict[str, Callable[[Node], Check]] = {"x-own-location": _own_location, "x-reference": _reference}
 CHECKS: dict[str, Callable[[Node], Check]] = {

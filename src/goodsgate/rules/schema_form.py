@@ -21,6 +21,7 @@ Look = Callable[[Any, Terms], bool]
 FORMS: dict[str, Any] = {
     # visible ASCII without blanks, and without the plus sign of a number that a spreadsheet has rounded
     "identity": Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-*,-~]+\Z")],
+    "name": Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-~]+\Z")] | int,
     "hs_code": Annotated[str, Meta(pattern=r"^(?:[0-9]{4}|[0-9]{6}|[0-9]{8})\Z")],
     "url": Annotated[str, Meta(max_length=2000, pattern=r"^https?://[a-z0-9][a-z0-9.-]*[a-z0-9]/[A-Za-z0-9/._~-]*\Z")],
     "moment": Annotated[str, Meta(pattern=rf"^{MOMENT}\Z")],

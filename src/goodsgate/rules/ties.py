@@ -3,6 +3,7 @@
 Words of ``x-record``:
 
 ``key``      members that make the item's key
+``numeric``  these may be numbers, which are kept as they are written in texts
 ``marks``    name → ``at`` (members with ``/`` between them, ``*`` for every entry), ``where`` (a member of the same
              entry that must be true), ``unique`` (no two items have it, of those that agree in these members),
              ``folded`` (kept without its case, to be searched)
@@ -98,6 +99,7 @@ class Tied:
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self.key: tuple[str, ...] = tuple(told["key"])
+        self.numeric: bool = told.get("numeric", False)
         self.dated: bool = told.get("dated", False)
         self.fixed: tuple[str, ...] = tuple(told.get("fixed", ()))
         self.numbers: Mapping[str, Mapping[str, str]] = told.get("numbers", {})
@@ -125,6 +127,8 @@ class Tied:
     def key_of(self, record: Record) -> str | None:
         """The item's key; None where a part of it is missing or could not be one."""
         parts = [record.get(member) for member in self.key]
+        if self.numeric:
+            parts = [str(part) if type(part) in (int, float) else part for part in parts]
         clean = [part for part in parts if isinstance(part, str) and _is_part(part)]
         return item_key(*clean) if len(clean) == len(parts) else None
 

@@ -1,7 +1,10 @@
-"""The contradictions of the dossier, section 12, that are of streams; the README has the table of all."""
+"""The contradictions of the dossier, section 12, that are of what is here; the README has the table of all."""
 
 import re
 from importlib.resources import files
+from typing import Any
+
+import httpx
 
 from tests.faces.productsup.client import Productsup, error
 
@@ -16,6 +19,54 @@ def _readme() -> list[str]:
     return (files("goodsgate.faces.productsup") / "README.md").read_text("utf-8").splitlines()
 
 
+def _upload(sender: Productsup, body: bytes) -> httpx.Response:
+    path = f"/streams/{sender.made(f'Stream {len(body)}')}/products"
+    return sender.post(path, content=body, headers={"content-type": "application/x-ndjson"})
+
+
+def _upload_stage(answered: httpx.Response) -> dict[str, Any]:
+    stage: dict[str, Any] = answered.json()["data"]["attributes"]["stages"]["upload"]
+    return stage
+
+
+def test_c1_c3_c4_an_empty_upload(sender: Productsup) -> None:
+    """422 with a batch document; the line is 1; the text is that of the wire."""
+    answered = _upload(sender, b"")
+    assert (answered.status_code, answered.json()["data"]["type"]) == (422, "batch")
+    (told,) = _upload_stage(answered)["errors"]
+    assert (told["message"], told["example"]) == ("Empty payload", {"lineNumber": 1, "value": ""})
+
+
+def test_c2_the_size_of_a_product(sender: Productsup) -> None:
+    """A line of 2,097,152 bytes is held, one of a byte more is not."""
+    line = b'{"id":"1","a":"%s"}' % (b"x" * (2_097_152 - 17))
+    assert len(line) == 2_097_152
+    assert _upload(sender, line).status_code == 202
+    sender.gate.shop.work()
+    assert list(sender.gate.shop.items("productsup-1", merchant=sender.merchant)) == ["1"]
+    answered = _upload(sender, line + b" ")
+    assert (answered.status_code, _upload_stage(answered)["errors"][0]["message"]) == (
+        422, "Product payload is too large"
+    )
+
+
+def test_c8_processing_is_always_there(sender: Productsup) -> None:
+    """Null until it was worked."""
+    answered = _upload(sender, b'{"id":"1"}')
+    assert answered.json()["data"]["attributes"]["stages"]["processing"] is None
+    sender.gate.shop.work()
+    fetched = sender.get(answered.headers["content-location"]).json()
+    assert fetched["data"]["attributes"]["stages"]["processing"]["status"] == "success"
+
+
+def test_c11_c12_values_may_be_anything(sender: Productsup) -> None:
+    """Numbers, booleans, nested ones; null clears."""
+    assert _upload_stage(_upload(sender, b'{"id":1,"a":{"b":[1]},"c":2.5,"d":true,"e":null}'))["successCount"] == 1
+    sender.gate.shop.work()
+    held = sender.gate.shop.items("productsup-1", merchant=sender.merchant)
+    assert held == {"1": {"id": 1, "a": {"b": [1]}, "c": 2.5, "d": True}}
+
+
 def test_c5_ids_are_texts_and_are_taken_as_either(sender: Productsup) -> None:
     """Of streams and accounts."""
     for number, account in enumerate((123, "123")):
@@ -28,7 +79,7 @@ def test_c5_ids_are_texts_and_are_taken_as_either(sender: Productsup) -> None:
 
 
 def test_c6_relationships_may_be_inside_data_or_beside_it(sender: Productsup) -> None:
-    """They are sent inside."""
+    """They are sent inside of streams, and both on batches."""
     relationships = {"account": {"data": {"type": "account", "id": 123}}}
     stream = {"type": "stream", "attributes": {"name": "Beside", "type": "chunked"}}
     beside = sender.post("/streams", json={"data": stream, "relationships": relationships})
@@ -37,6 +88,8 @@ def test_c6_relationships_may_be_inside_data_or_beside_it(sender: Productsup) ->
         assert answered.status_code == 201
         assert list(answered.json()) == ["data"]
         assert "relationships" in answered.json()["data"]
+    batch = _upload(sender, b'{"id":"1"}').json()
+    assert batch["relationships"] == batch["data"]["relationships"]
 
 
 def test_c7_status_and_code_are_texts(sender: Productsup) -> None:

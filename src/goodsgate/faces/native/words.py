@@ -84,7 +84,8 @@ def _rate(batch: Batch) -> float | None:
 
 def _policy_words(policy: Policy) -> Words:
     words: Words = msgspec.structs.asdict(policy)
-    del words["schema"], words["location"]  # of records in another vocabulary, which are not submitted here
+    for name in ("schema", "makes", "location"):
+        del words[name]  # of records in another vocabulary, which are not submitted here
     words["map"] = words.pop("mapping")
     return words
 

@@ -7,6 +7,8 @@ STREAMS_MAX = 100
 """Published; whether deleted ones count is not: they do not."""
 RESERVED_DAYS = 7
 """Published: how long the name of a deleted stream stays taken."""
+POLL_SECONDS = 5
+"""When to look again at a batch that is not processed; published as an example of 300, for imports by schedule."""
 ID_MAX = 2**31 - 1
 """The vendor's client reads ids as 32-bit numbers."""
 

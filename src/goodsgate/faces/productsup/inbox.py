@@ -56,6 +56,11 @@ def path_of(number: int) -> str:
     return f"/streams/{number}"
 
 
+def collection_of(number: int) -> str:
+    """Where the products of a stream are."""
+    return f"productsup-{number}"
+
+
 class Streams:
     """The streams of every merchant, in the store."""
 

@@ -1,5 +1,6 @@
 """Streams: made, listed, read, renamed, deleted."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -10,7 +11,7 @@ from goodsgate.faces.contract import Contract
 from goodsgate.faces.door import Door
 from goodsgate.faces.productsup.answers import VALIDATION, VALIDATION_CODE, answer, errors
 from goodsgate.faces.productsup.guesses import STREAMS_MAX
-from goodsgate.faces.productsup.inbox import STREAM_TYPES, Streams, number_of, path_of
+from goodsgate.faces.productsup.inbox import STREAM_TYPES, Stream, Streams, number_of, path_of
 from goodsgate.faces.productsup.names import why_not
 from goodsgate.faces.refusals import refuse
 from goodsgate.faces.routes import Call, Handler
@@ -22,7 +23,8 @@ ID_GIVEN = "A stream ID should not be specified when creating a stream"
 class Management:
     """Handlers of streams, and of the contract."""
 
-    def __init__(self, door: Door, contract: Contract) -> None:
+    def __init__(self, door: Door, contract: Contract, *, clear: Callable[[Stream], None]) -> None:
+        self._clear = clear
         self._door = door
         self._contract = contract
         self._streams = Streams(door.store)
@@ -96,8 +98,13 @@ class Management:
 
     async def delete(self, call: Call) -> Response:
         """DELETE /streams/{stream}."""
-        await self._door.hop(self._streams.delete, call.merchant, number_of(call.path["stream"]))
+        await self._door.hop(self._delete, call.merchant, number_of(call.path["stream"]))
         return Response(status_code=204)
+
+    def _delete(self, merchant: str, number: int) -> None:
+        """The products first: should it end in between, the stream is still there to be deleted."""
+        self._clear(self._streams.one(merchant, number))
+        self._streams.delete(merchant, number)
 
     async def openapi_yaml(self, _: Call) -> Response:
         """GET /streams/openapi.yaml."""

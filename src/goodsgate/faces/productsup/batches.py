@@ -1,0 +1,155 @@
+"""Uploads as batches, and batches with their two stages."""
+
+import secrets
+import uuid
+from email.utils import format_datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from goodsgate.engine import Submission
+from goodsgate.engine.refusal import Refusal
+from goodsgate.faces.door import Door
+from goodsgate.faces.productsup.answers import answer
+from goodsgate.faces.productsup.guesses import POLL_SECONDS
+from goodsgate.faces.productsup.inbox import Stream, Streams, collection_of, number_of
+from goodsgate.faces.productsup.intake import PAYLOAD_BYTES_MAX, UPLOAD, Intake, stage_of
+from goodsgate.faces.productsup.processing import processing_of
+from goodsgate.faces.productsup.verdict import Stage
+from goodsgate.faces.routes import Call, Handler
+from goodsgate.model.batch import Batch, Kind, Policy, State, Treatment, Verb, new_id
+
+FACE = "productsup"
+UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", makes=True, duplicates=Treatment.OFF)
+"""Members are added and changed; what is not held is made; the last of two with one id wins."""
+CLEAR = Policy(mode="full", delete_share_max=1.0, schema="productsup/Product")
+NOTHING = b"\n"
+"""A payload without a record."""
+
+
+class Batches:
+    """Handlers of uploads and of batches."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._streams = Streams(door.store)
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {
+            "upload_products": self.upload, "upload_products_put": self.upload, "upload_products_patch": self.upload,
+            "batch": self.batch,
+        }
+
+    async def upload(self, call: Call) -> Response:
+        """POST, PUT and PATCH /streams/{stream}/products, which do the same."""
+        stream = await self._door.hop(self._streams.one, call.merchant, number_of(call.path["stream"]))
+        packing = call.request.headers.get("content-encoding", "identity").strip().lower()
+        if packing not in ("identity", "gzip"):
+            raise Refusal("packing_unknown", "The Content-Encoding must be gzip, or none.")
+        if stream.kept.type != "chunked":
+            raise Refusal("format_unknown", "Uploads to referenced streams are not taken yet.")
+
+        def begin(head: bytes) -> Submission:
+            if not head:
+                raise Refusal("payload_empty")
+            _demand_format(call)
+            return self._submission(stream, packing, watcher=Intake(packing))
+
+        try:
+            body = call.body(PAYLOAD_BYTES_MAX, self._door.config.body_idle_seconds)
+            made = (await self._door.pour(body, begin)).batch
+        except Refusal as refusal:
+            if refusal.code != "payload_empty":
+                raise
+            made = await self._door.hop(self._empty, stream)
+        assert made is not None
+        upload = stage_of(made.facts)
+        words = batch_words(made, stream, upload, None)
+        accepted = upload.status != "failure"
+        where = {"content-location": f"{stream.path}/batches/{words['data']['id']}"}
+        return answer(words, status=202 if accepted else 422, headers=where)
+
+    def _submission(self, stream: Stream, packing: str, *, policy: Policy = UPDATE, watcher: Intake | None = None,
+                    facts: dict[str, str] | None = None) -> Submission:
+        return self._door.engine.submit(
+            merchant=stream.resource.merchant, kind=Kind.PRODUCT, collection=collection_of(stream.resource.number),
+            policy=policy, format="ndjson", packing=packing, label=stream.resource.name, face=FACE, id=_new_batch(),
+            watcher=watcher, facts=facts,
+        )
+
+    def clear(self, stream: Stream) -> None:
+        """Let all products of a stream go: what is held and not in a full feed that is empty."""
+        self._sealed(self._submission(stream, "identity", policy=CLEAR))
+
+    def _empty(self, stream: Stream) -> Batch | None:
+        """A batch without records, whose upload stage says why."""
+        return self._sealed(self._submission(stream, "identity", facts=Intake("identity").facts()))
+
+    def _sealed(self, submission: Submission) -> Batch | None:
+        """Without a record."""
+        try:
+            submission.write(NOTHING)
+            return submission.finish().batch
+        except BaseException:
+            submission.abort()
+            raise
+
+    async def batch(self, call: Call) -> Response:
+        """GET /streams/{stream}/batches/{batch}."""
+        number = number_of(call.path["stream"])
+        words, headers = await self._door.hop(self._batch, call.merchant, number, call.path["batch"])
+        return answer(words, headers=headers)
+
+    def _batch(self, merchant: str, number: int, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+        stream = self._streams.one(merchant, number)
+        found = self._door.store.batch(merchant, name.lower().replace("-", ""))
+        mine = found is not None and (found.face, found.collection) == (FACE, collection_of(number))
+        if found is None or not mine or UPLOAD not in found.facts:
+            raise Refusal("batch_unknown")
+        upload = stage_of(found.facts)
+        processing = processing_of(self._door.store, found, upload)
+        headers = {"last-modified": format_datetime((found.finished_at or found.received_at), usegmt=True)}
+        if processing is None and upload.status != "failure":
+            headers["retry-after"] = str(POLL_SECONDS)
+        return batch_words(found, stream, upload, processing), headers
+
+
+def batch_words(batch: Batch, stream: Stream, upload: Stage, processing: Stage | None) -> dict[str, Any]:
+    """The document; relationships stand inside `data` and beside it."""
+    relationships = {"stream": {"data": {"type": "stream", "id": str(stream.resource.number)}}}
+    return {
+        "data": {
+            "type": "batch", "id": str(uuid.UUID(batch.id)),
+            "attributes": {
+                "status": _status(batch, upload, processing),
+                "errorCount": upload.failures + (processing.failures if processing is not None else 0),
+                "stages": {
+                    "upload": upload.words, "processing": processing.words if processing is not None else None,
+                },
+            },
+            "relationships": relationships,
+        },
+        "relationships": relationships,
+    }
+
+
+def _status(batch: Batch, upload: Stage, processing: Stage | None) -> str:
+    if upload.status == "failure" or batch.state in (State.BROKEN, State.CANCELLED):
+        return "failed"
+    if processing is None:
+        return "uploaded"
+    return "failed" if processing.status == "failure" else "processed"
+
+
+def _demand_format(call: Call) -> None:
+    """Of a request with a body; raises format_unknown."""
+    media_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/x-ndjson":
+        raise Refusal("format_unknown", "The Content-Type must be application/x-ndjson.")
+
+
+def _new_batch() -> str:
+    """An id that sorts by time of making, as all do, and is a UUID of version 4 by its form."""
+    made = new_id()
+    return f"{made[:12]}4{made[13:16]}{secrets.choice('89ab')}{made[17:]}"

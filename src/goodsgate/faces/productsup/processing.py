@@ -1,0 +1,40 @@
+"""The processing stage: what became of the products of an upload when they were worked."""
+
+from goodsgate.faces.productsup.verdict import BLANK_LINE, NOTHING, Example, Stage, Told, shown
+from goodsgate.model.batch import ENDED, Batch
+from goodsgate.store.contract import Store
+
+UPLOAD_CODES = frozenset({
+    "line_too_long", "line_unreadable", "encoding_broken", "nul_bytes", "record_not_object", "field_missing",
+    "field_type",
+})
+"""Issues of lines that the upload stage has told of, in its own words."""
+MESSAGES = {"line_too_deep": "Maximum stack depth exceeded"}
+"""Code → message, where another than the issue's own is known."""
+GROUPS_MAX = 100
+
+
+def processing_of(store: Store, batch: Batch, upload: Stage) -> Stage | None:
+    """None until the batch has ended, and for one of which nothing was accepted."""
+    if upload.status == "failure" or batch.state not in ENDED or batch.finished_at is None:
+        return None
+    lines = sum(one.occurrences for one in upload.told if one.message not in (BLANK_LINE, NOTHING))
+    failures = max(0, batch.counts.rejected - lines)
+    return Stage(
+        completed_at=batch.finished_at, successes=max(0, upload.successes - failures - batch.counts.cancelled),
+        failures=failures, told=_told(store, batch) if failures else [],
+    )
+
+
+def _told(store: Store, batch: Batch) -> list[Told]:
+    """Distinct messages, most frequent first, each with its first record."""
+    told = []
+    for group in store.groups(batch.merchant, batch.id, limit=GROUPS_MAX):
+        if group.severity != "error" or group.code in UPLOAD_CODES:
+            continue
+        first = store.findings(batch.merchant, batch.id, after=0, limit=1, code=group.code)[0]
+        raw = store.rejected_among(batch.merchant, batch.id, [first.number]).get(first.number)
+        text = next(issue.message for issue in first.issues if issue.code == group.code)
+        example = Example(first.place, shown(raw.raw or b"") if raw is not None else "")
+        told.append(Told(MESSAGES.get(group.code, text), group.count, example))
+    return told
