@@ -104,3 +104,15 @@ def test_c7_status_and_code_are_texts(sender: Productsup) -> None:
 def test_c13_a_stream_is_not_a_list(sender: Productsup) -> None:
     """`GET /streams/{id}` is one."""
     assert isinstance(sender.get(f"/streams/{sender.made()}").json()["data"], dict)
+
+
+def test_c15_c18_deletions_have_a_body_or_none(sender: Productsup) -> None:
+    """It is read where products are named, and may be left out where all go."""
+    _upload(sender, b'{"id":"1"}\n{"id":"2"}')
+    path, named = "/streams/1/products", {"content-type": "application/x-ndjson"}
+    assert sender.request("DELETE", path, content=b'{"id":"1"}', headers=named).status_code == 202
+    sender.gate.shop.work()
+    assert list(sender.gate.shop.items("productsup-1", merchant=sender.merchant)) == ["2"]
+    assert sender.delete(f"{path}?all=true").status_code == 202
+    sender.gate.shop.work()
+    assert sender.gate.shop.items("productsup-1", merchant=sender.merchant) == {}

@@ -23,7 +23,7 @@ CONFIG = schemathesis.Config.from_dict({
     },
 })
 FEED = "application/x-ndjson"
-KNOWN = ("page[limit]", "page[offset]")
+KNOWN = ("page[limit]", "page[offset]", "all")
 schema = schemathesis.openapi.from_dict(read_contract(face_package).document, config=CONFIG)
 
 

@@ -5,6 +5,7 @@ import uuid
 from email.utils import format_datetime
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 
 from goodsgate.engine import Submission
@@ -13,15 +14,16 @@ from goodsgate.faces.door import Door
 from goodsgate.faces.productsup.answers import answer
 from goodsgate.faces.productsup.guesses import POLL_SECONDS
 from goodsgate.faces.productsup.inbox import Stream, Streams, collection_of, number_of
-from goodsgate.faces.productsup.intake import PAYLOAD_BYTES_MAX, UPLOAD, Intake, stage_of
+from goodsgate.faces.productsup.intake import PAYLOAD_BYTES_MAX, UPLOAD, Intake, facts_of, stage_of
 from goodsgate.faces.productsup.processing import processing_of
 from goodsgate.faces.productsup.verdict import Stage
 from goodsgate.faces.routes import Call, Handler
-from goodsgate.model.batch import Batch, Kind, Policy, State, Treatment, Verb, new_id
+from goodsgate.model.batch import Batch, Kind, Policy, State, Treatment, Verb, new_id, now
 
 FACE = "productsup"
 UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", makes=True, duplicates=Treatment.OFF)
 """Members are added and changed; what is not held is made; the last of two with one id wins."""
+DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Treatment.OFF)
 CLEAR = Policy(mode="full", delete_share_max=1.0, schema="productsup/Product")
 NOTHING = b"\n"
 """A payload without a record."""
@@ -38,11 +40,27 @@ class Batches:
         """By operation id."""
         return {
             "upload_products": self.upload, "upload_products_put": self.upload, "upload_products_patch": self.upload,
-            "batch": self.batch,
+            "remove_products": self.remove, "remove_product": self.remove_one, "batch": self.batch,
         }
 
     async def upload(self, call: Call) -> Response:
         """POST, PUT and PATCH /streams/{stream}/products, which do the same."""
+        return await self._received(call, UPDATE)
+
+    async def remove(self, call: Call) -> Response:
+        """DELETE /streams/{stream}/products: those that the lines name, or all."""
+        if call.query["all"] != "true":
+            return await self._received(call, DELETE)
+        stream = await self._door.hop(self._streams.one, call.merchant, number_of(call.path["stream"]))
+        return _acknowledged(await self._door.hop(self._clear_told, stream), stream)
+
+    async def remove_one(self, call: Call) -> Response:
+        """DELETE /streams/{stream}/products/{product}."""
+        stream = await self._door.hop(self._streams.one, call.merchant, number_of(call.path["stream"]))
+        line = msgspec.json.encode({"id": call.path["product"]})
+        return _acknowledged(await self._door.hop(self._one, stream, line), stream)
+
+    async def _received(self, call: Call, policy: Policy) -> Response:
         stream = await self._door.hop(self._streams.one, call.merchant, number_of(call.path["stream"]))
         packing = call.request.headers.get("content-encoding", "identity").strip().lower()
         if packing not in ("identity", "gzip"):
@@ -54,7 +72,7 @@ class Batches:
             if not head:
                 raise Refusal("payload_empty")
             _demand_format(call)
-            return self._submission(stream, packing, watcher=Intake(packing))
+            return self._submission(stream, packing, policy=policy, watcher=Intake(packing))
 
         try:
             body = call.body(PAYLOAD_BYTES_MAX, self._door.config.body_idle_seconds)
@@ -63,12 +81,7 @@ class Batches:
             if refusal.code != "payload_empty":
                 raise
             made = await self._door.hop(self._empty, stream)
-        assert made is not None
-        upload = stage_of(made.facts)
-        words = batch_words(made, stream, upload, None)
-        accepted = upload.status != "failure"
-        where = {"content-location": f"{stream.path}/batches/{words['data']['id']}"}
-        return answer(words, status=202 if accepted else 422, headers=where)
+        return _acknowledged(made, stream)
 
     def _submission(self, stream: Stream, packing: str, *, policy: Policy = UPDATE, watcher: Intake | None = None,
                     facts: dict[str, str] | None = None) -> Submission:
@@ -80,16 +93,26 @@ class Batches:
 
     def clear(self, stream: Stream) -> None:
         """Let all products of a stream go: what is held and not in a full feed that is empty."""
-        self._sealed(self._submission(stream, "identity", policy=CLEAR))
+        self._sealed(self._submission(stream, "identity", policy=CLEAR), NOTHING)
+
+    def _clear_told(self, stream: Stream) -> Batch | None:
+        """The same as a batch whose upload stage counts what there is now."""
+        name = collection_of(stream.resource.number)
+        held = next((count for _, of, count in self._door.store.collections(stream.resource.merchant) if of == name), 0)
+        facts = facts_of(Stage(completed_at=now(), successes=held, failures=0, told=[]))
+        return self._sealed(self._submission(stream, "identity", policy=CLEAR, facts=facts), NOTHING)
+
+    def _one(self, stream: Stream, line: bytes) -> Batch | None:
+        """The deletion of what one line names."""
+        return self._sealed(self._submission(stream, "identity", policy=DELETE, watcher=Intake("identity")), line)
 
     def _empty(self, stream: Stream) -> Batch | None:
         """A batch without records, whose upload stage says why."""
-        return self._sealed(self._submission(stream, "identity", facts=Intake("identity").facts()))
+        return self._sealed(self._submission(stream, "identity", facts=Intake("identity").facts()), NOTHING)
 
-    def _sealed(self, submission: Submission) -> Batch | None:
-        """Without a record."""
+    def _sealed(self, submission: Submission, payload: bytes) -> Batch | None:
         try:
-            submission.write(NOTHING)
+            submission.write(payload)
             return submission.finish().batch
         except BaseException:
             submission.abort()
@@ -113,6 +136,15 @@ class Batches:
         if processing is None and upload.status != "failure":
             headers["retry-after"] = str(POLL_SECONDS)
         return batch_words(found, stream, upload, processing), headers
+
+
+def _acknowledged(made: Batch | None, stream: Stream) -> Response:
+    """202, or 422 where nothing was accepted; the batch document either way."""
+    assert made is not None
+    upload = stage_of(made.facts)
+    words = batch_words(made, stream, upload, None)
+    where = {"content-location": f"{stream.path}/batches/{words['data']['id']}"}
+    return answer(words, status=422 if upload.status == "failure" else 202, headers=where)
 
 
 def batch_words(batch: Batch, stream: Stream, upload: Stage, processing: Stage | None) -> dict[str, Any]:

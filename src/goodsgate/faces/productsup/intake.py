@@ -49,13 +49,18 @@ class Intake:
         """The verdict, once all has come; raises body_invalid where gzip broke off."""
         if self._inside:
             raise refuse("body_invalid", "The body is gzip that broke off.")
-        return {UPLOAD: msgspec.json.encode(self._lines.end(now())).decode()}
+        return facts_of(self._lines.end(now()))
 
     def _take(self, piece: bytes) -> None:
         self._bytes += len(piece)
         if self._bytes > PAYLOAD_BYTES_MAX:
             raise Refusal("payload_too_large", f"The payload is larger than {PAYLOAD_BYTES_MAX} bytes.")
         self._lines.write(piece)
+
+
+def facts_of(upload: Stage) -> dict[str, str]:
+    """An upload stage as it is kept."""
+    return {UPLOAD: msgspec.json.encode(upload).decode()}
 
 
 def stage_of(facts: dict[str, str]) -> Stage:

@@ -9,7 +9,7 @@ UPLOAD_CODES = frozenset({
     "field_type",
 })
 """Issues of lines that the upload stage has told of, in its own words."""
-MESSAGES = {"line_too_deep": "Maximum stack depth exceeded"}
+MESSAGES = {"line_too_deep": "Maximum stack depth exceeded", "item_missing": "Product not found"}
 """Code → message, where another than the issue's own is known."""
 GROUPS_MAX = 100
 
