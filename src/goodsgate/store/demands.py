@@ -1,4 +1,4 @@
-"""What the contract demands of the values that pass through it; see strict.py."""
+"""What the contract demands of the values that pass through it; see `strict`."""
 
 import re
 from collections import Counter

@@ -1,0 +1,125 @@
+"""What a worker does, watched."""
+
+# ruff: noqa: D102 – the contract says what each method does.
+from collections.abc import Sequence
+
+from goodsgate.model.batch import Finding, Kind
+from goodsgate.model.catalogue import Held, Mark
+from goodsgate.store.contract import Claim, Portion, Renewal, Work
+from goodsgate.store.demands import check_aware, check_order, check_portion, check_rejected, key_order, must
+from goodsgate.store.strict.asking import Asking
+
+
+class Working(Asking):
+    """From claim to settle."""
+
+    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+        must(bool(worker) and lease_seconds > 0 and 0 < works_max <= bytes_max, "who, for how long, how much")
+        claim = self.store.claim(worker, lease_seconds=lease_seconds, works_max=works_max, bytes_max=bytes_max)
+        if claim is None:
+            return None
+        works, lane = claim.works, (claim.merchant, claim.kind)
+        must(claim.worker == worker and 0 < len(works) <= works_max, "a claim with works, of this worker", claim)
+        must(claim.attempt > self._attempts.get(lane, 0), "attempts of a lane grow", claim)
+        self._attempts[lane] = claim.attempt
+        check_aware(claim.until)
+        for work in works:
+            must((work.merchant, work.kind) == lane, "works of one lane", work)
+            must(work.portions >= 0 <= work.records and work.total >= 0, "a work stands somewhere", work)
+        order = [work.received_at for work in works]
+        must(order == sorted(order), "in order of acceptance", claim)
+        if len(works) > 1:
+            small = all(work.bytes_total <= bytes_max // works_max and not work.portions for work in works)
+            must(small, "only small rounds with nothing settled are claimed together", claim)
+        return claim
+
+    def wait(self, seconds: float) -> None:
+        must(seconds > 0, "how long at most", seconds)
+        self.store.wait(seconds)
+
+    def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+        must(lease_seconds > 0, "for how long", lease_seconds)
+        renewal = self.store.renew(claim, lease_seconds=lease_seconds)
+        must(renewal.cancelling <= {work.batch for work in claim.works}, "batches of the claim", renewal)
+        return renewal
+
+    def release(self, claim: Claim) -> None:
+        self.store.release(claim)
+
+    def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
+             ) -> dict[str, Held]:
+        found = self.store.held(merchant, kind, collection, keys, documents=documents)
+        must(found.keys() <= set(keys), "held under these keys", found.keys() - set(keys))
+        for key, held in found.items():
+            must(held.hash is None or len(held.hash) == 16, "a hash of 16 bytes", key, held)
+            must((held.document is not None) == (documents and held.hash is not None), "documents as asked", key)
+        return found
+
+    def foresee(self, work: Work, keys: Sequence[str]) -> None:
+        must(len(set(keys)) == len(keys), "each key once")
+        self.store.foresee(work, keys)
+
+    def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+        found = self.store.twins(merchant, kind, collection, keys)
+        must(found.keys() <= set(keys), "twins of these keys", found)
+        for key, twin in found.items():
+            must(key != twin and key_order(key)[0] == key_order(twin)[0], "twins differ by case alone", key, twin)
+        return found
+
+    def seen(self, work: Work, keys: Sequence[str]) -> set[str]:
+        found = self.store.seen(work, keys)
+        must(found <= set(keys), "some of these keys", found - set(keys))
+        return found
+
+    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
+        found = self.store.marked(merchant, kind, collection, marks)
+        must(found.keys() <= set(marks), "some of these marks", found)
+        for keys in found.values():
+            must(bool(keys), "keys that have the mark", found)
+            check_order([key.encode() for key in keys], None)
+        return found
+
+    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *, holding: Mark | None = None,
+              backwards: bool = False, offset: int = 0, limit: int = 100) -> tuple[int, list[tuple[str, str]]]:
+        must(offset >= 0 and limit > 0, "a page", offset, limit)
+        total, rows = self.store.marks(
+            merchant, kind, collection, name, holding=holding, backwards=backwards, offset=offset, limit=limit
+        )
+        must(len(rows) == max(0, min(limit, total - offset)), "a page of so many", total, offset, limit, len(rows))
+        order = [(text.encode(), key.encode()) for text, key in rows]
+        check_order(order[::-1] if backwards else order, None)
+        return total, rows
+
+    def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+        held, missing, keys = self.store.missing(work, after=after, limit=limit)
+        must(0 <= missing <= held, "what is missing was held", held, missing)
+        must(len(keys) <= min(limit, missing) if after is None else len(keys) <= limit, "not more keys", keys)
+        check_order([key_order(key) for key in keys], key_order(after) if after else None)
+        return held, missing, keys
+
+    def rejected(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
+        found = self.store.rejected(merchant, batch, after=after, limit=limit)
+        must(len(found) <= limit, "not more than asked for", len(found))
+        check_order([finding.number for finding in found], after)
+        for finding in found:
+            check_rejected(finding)
+        return found
+
+    def rejected_among(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
+        found = self.store.rejected_among(merchant, batch, numbers)
+        must(found.keys() <= set(numbers), "some of these numbers", found)
+        for number, finding in found.items():
+            must(finding.number == number, "under its number", number, finding)
+            check_rejected(finding)
+        return found
+
+    def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
+        must(bool(portions), "something to settle")
+        claimed = {(work.merchant, work.batch, work.round) for work in claim.works}
+        for portion in portions:
+            work = portion.work
+            must((work.merchant, work.batch, work.round) in claimed, "a portion of the claim", work)
+            check_portion(portion)
+        self.store.settle(claim, portions)
+        for batch in {portion.work.batch for portion in portions}:
+            must(self.batch(claim.merchant, batch) is not None, "a settled batch is there", batch)

@@ -1,0 +1,194 @@
+"""What the contract's methods take and give; see contract.py, which speaks of them and gives them on."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from goodsgate.model.batch import Batch, Counts, Finding, Kind, Policy, Result, RoundKind, State, Withheld
+from goodsgate.model.catalogue import Delete, Write
+from goodsgate.model.issue import Issue
+
+
+class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch about to be received."""
+
+    merchant: str
+    id: str
+    kind: Kind
+    collection: str
+    policy: Policy
+    format: str
+    packing: str
+    label: str = ""
+    face: str = ""
+    facts: dict[str, str] = {}
+
+
+class NewRound(msgspec.Struct, frozen=True, kw_only=True):
+    """One more pass over records of a batch that has ended; a fix carries a payload, the others none."""
+
+    merchant: str
+    batch: str
+    kind: RoundKind
+    format: str = "ndjson"
+    packing: str = "identity"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What an idempotency key remembers of a submission that was answered."""
+
+    fingerprint: bytes
+    body: bytes
+    """The first answer, to be given again as it was."""
+    batch: str
+
+
+class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
+    """A reserved idempotency key, to be answered in the transaction that seals its submission."""
+
+    key: str
+    fingerprint: bytes
+    answer: Callable[[Batch], bytes]
+    """Words the first answer; called inside the transaction with the batch as it now is."""
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """One claimed round of one batch, with where it stands."""
+
+    merchant: str
+    batch: str
+    round: int
+    """0 for the submission, then 1, 2, …"""
+    round_kind: RoundKind
+    kind: Kind
+    collection: str
+    policy: Policy
+    format: str
+    packing: str
+    bytes_total: int
+    received_at: datetime
+    cancelling: bool
+    portions: int
+    """Portions of this round already settled; the next one has this number (from 0)."""
+    records: int
+    """Records of this round already settled, so the next record of the round's source has this number + 1."""
+    total: int
+    """Records of the whole batch that have a number, over all rounds."""
+    columns: list[str] | None
+    """The submission's header; None before its first portion and for JSON."""
+    mapping: dict[str, list[str]] | None
+    """The shape of the submission as its first portion settled it (see Portion.mapping)."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's time-limited right to work the head of one lane."""
+
+    merchant: str
+    kind: Kind
+    worker: str
+    attempt: int
+    """Fencing token: settle and renew with an older one raise LeaseLost."""
+    until: datetime
+    works: list[Work]
+    """In order of acceptance: one, or several small ones that are to be settled together."""
+
+
+class Portion(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one portion of one round changes; committed at once or not at all."""
+
+    work: Work
+    number: int
+    """Portion number within the round; settling a number below the stored one is a no-op (a replay)."""
+    records: int
+    """Records of the round's source that this portion took."""
+    first: int | None
+    """Record number of the first of `keys`; None if the portion adds no records (fix, retry)."""
+    keys: list[str | None]
+    """Keys of the added records in order; None where it could not be read."""
+    results: bytes
+    """One byte an added record: index into RESULTS."""
+    amended: dict[int, tuple[Result, str | None]] = {}
+    """Record number → new result and key, of records that an earlier round rejected."""
+    writes: list[Write] = []
+    deletes: list[Delete] = []
+    findings: list[Finding] = []
+    """Replaces what was found for the same record number; for an amended record without issues the finding goes."""
+    notices: list[Issue] = []
+    """Issues of the file as a whole, appended to those of record number 0."""
+    counts: Counts
+    """To be added to the batch's counts; negative where a record moved."""
+    warned: int = 0
+    bytes_done: int
+    columns: list[str] | None = None
+    mapping: dict[str, list[str]] | None = None
+    """Kept with the batch when first given: how the submitter's names became ours."""
+    ends: State | None = None
+    """FINISHED, CANCELLED or BROKEN if the round ends with this portion."""
+    withheld: Withheld | None = None
+
+
+class Renewal(msgspec.Struct, frozen=True):
+    """What a worker learns when it renews."""
+
+    waiting: bool
+    """Some other lane has work: give way after the portion in hand."""
+    cancelling: frozenset[str]
+    """Batches of the claim whose cancel was asked for."""
+
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A page of a keyset listing."""
+
+    rows: list[T]
+    next: str | None
+    """Opaque text to hand in as `after`; None at the end."""
+
+
+class Batches(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters of a listing of batches; None does not filter."""
+
+    kind: Kind | None = None
+    state: State | None = None
+    outcome: str | None = None
+    collection: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    """In the label or the start of the id."""
+
+
+class RecordResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one record."""
+
+    number: int
+    key: str | None
+    result: Result
+
+
+class Swept(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step of the sweep removed; all zero when nothing is past its time."""
+
+    payloads: int = 0
+    reports: int = 0
+    batches: int = 0
+    answers: int = 0
+    tombstones: int = 0
+    tokens: int = 0
+    resources: int = 0
+    orphans: int = 0
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things are kept after their batch ended, in seconds."""
+
+    payload_seconds: int
+    report_seconds: int
+    """Results, issues, rejected records."""
+    batch_seconds: int
+    answer_seconds: int
+    tombstone_seconds: int
