@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import place
+
+if TYPE_CHECKING:
+    from tests.aws import Aws
 
 
 @pytest.fixture(params=place.KINDS)
@@ -13,3 +17,13 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Of the store; the test runs for each, and the databases of its folder go with it."""
     yield request.param
     place.drop(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def aws() -> "Iterator[Aws]":
+    """A local S3 and SQS."""
+    from tests.aws import Aws  # takes a second to load, and few tests ask for it
+
+    server = Aws()
+    yield server
+    server.close()
