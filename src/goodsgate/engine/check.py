@@ -12,7 +12,7 @@ from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
 from goodsgate.model.issue import Issue
-from goodsgate.rules import Checker, Memory, Reference, Schema, SchemaChecker, Ties, checker
+from goodsgate.rules import Bylaws, Checker, Memory, Reference, Schema, SchemaChecker, Ties, checker
 from goodsgate.store.contract import Store
 
 REFERENCE_PAGE = 5_000
@@ -32,6 +32,8 @@ class Judged(msgspec.Struct, kw_only=True):
     """Index → issues, errors or warnings."""
     ties: list[Ties | None] | None = None
     """What ties each record to items, where they are of a schema."""
+    bylaws: Bylaws | None = None
+    """What the merchant may have settled for such records."""
 
     def refuses(self, at: int) -> bool:
         """Whether the record has an error."""
@@ -66,6 +68,7 @@ def judge(stretch: Stretch, shape: Shape, rules: Checker | SchemaChecker) -> Jud
     return Judged(
         documents=documents, keys=checked.keys, versions=checked.versions, verbs=checked.verbs,
         hashes=hashes, issues=issues, ties=checked.ties,
+        bylaws=rules.schema.bylaws if isinstance(rules, SchemaChecker) else None,
     )
 
 

@@ -11,11 +11,11 @@ import msgspec
 
 from goodsgate.engine.apply import CREATED, DELETED, REJECTED, UNCHANGED, UPDATED, Shelf
 from goodsgate.engine.check import Judged, digest_of
-from goodsgate.engine.merging import decode_members, merge_tied, plain, without_entries
+from goodsgate.engine.merging import decode_members, encode, merge_tied, plain, without_entries
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import Delete, Entry, Held, Mark, Write, shown_key
 from goodsgate.model.issue import Issue, issue
-from goodsgate.rules import Checker, Placed, SchemaChecker, Tied, Ties
+from goodsgate.rules import Checker, Law, Placed, SchemaChecker, Tied, Ties
 from goodsgate.store.contract import Store, Work
 
 MADE, CHANGED = "made", "changed"
@@ -37,11 +37,14 @@ class Moments:
 class TiedShelf(Shelf):
     """What is held, by key and by mark."""
 
-    def __init__(self, held: dict[str, Held], owners: dict[Mark, set[str]], known: set[tuple[Kind, Mark]]) -> None:
+    def __init__(self, held: dict[str, Held], owners: dict[Mark, set[str]], known: set[tuple[Kind, Mark]], *,
+                 laws: dict[str, Law]) -> None:
         super().__init__(held, {})
         self._owners = owners
         self.known = known
         """Of the marks that records need elsewhere, those that somebody has."""
+        self.laws = laws
+        """By the sort of the resource that holds them."""
 
     def owners(self, mark: Mark) -> set[str]:
         """Keys of the items that have it now."""
@@ -56,6 +59,11 @@ class TiedShelf(Shelf):
         """The document, decoded."""
         was = self.held[key]
         return plain(was.document or b"{}")
+
+    def document(self, key: str) -> dict[str, object] | None:
+        """The document, decoded, if one is held."""
+        was = self.live(key)
+        return plain(was.document or b"{}") if was is not None else None
 
     def put(self, key: str, document: bytes, digest: bytes, marks: Iterable[Mark]) -> None:
         """Hold a document from now on."""
@@ -98,7 +106,36 @@ def load_shelf(store: Store, work: Work, keys: Sequence[str], judged: Sequence[J
         (kind, mark) for kind, marks in needs.items()
         for mark in store.marked(work.merchant, kind, work.collection, [*marks])
     }
-    return TiedShelf(held, {mark: set(owners) for mark, owners in found.items()}, known)
+    laws = _look_around(store, work, judged, held=held, found=found)
+    return TiedShelf(held, {mark: set(owners) for mark, owners in found.items()}, known, laws=laws)
+
+
+def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: dict[str, Held],
+                 found: dict[Mark, list[str]]) -> dict[str, Law]:
+    """The bylaws of the records, after adding to what is held and found what they ask for."""
+    laws: dict[str, Law] = {}
+    keys: dict[str, None] = {}
+    marks: set[Mark] = set()
+    for told in judged:
+        if told.bylaws is None:
+            continue
+        sort = told.bylaws.sort
+        if sort not in laws:
+            settled = store.resources(work.merchant, sort, limit=1)
+            laws[sort] = told.bylaws.read(work.merchant, settled[0] if settled else None)
+        for key, document, ties in zip(told.keys, told.documents, told.ties or (), strict=True):
+            if key is not None and ties is not None:
+                was = held.get(key)
+                asked = laws[sort].asks(key, plain(document), plain(was.document) if was and was.document else None)
+                keys.update(dict.fromkeys(asked.keys))
+                marks.update(asked.marks)
+    more = [key for key in keys if key not in held]
+    if more:
+        held.update(store.held(work.merchant, work.kind, work.collection, more, documents=True))
+    unknown = [mark for mark in marks if mark not in found]
+    if unknown:
+        found.update(store.marked(work.merchant, work.kind, work.collection, unknown))
+    return laws
 
 
 def apply_tied(judged: Judged, shelf: TiedShelf, policy: Policy, *, tied: Tied, whole: Checker | SchemaChecker,
@@ -127,6 +164,7 @@ class _One:
         self._tied = tied
         self._whole = whole
         self._moments = moments
+        self._law = shelf.laws[judged.bylaws.sort] if judged.bylaws is not None else None
 
     def upsert(self, at: int, ties: Ties) -> int:
         """Replace or make; what it needs must be held."""
@@ -137,7 +175,7 @@ class _One:
         ]
         if key is None or self._refused(at, told):
             return REJECTED
-        return self._put(at, key, self._judged.documents[at], ties.marks)
+        return self._put_lawful(at, key, self._judged.documents[at], ties.marks)
 
     def create(self, at: int, ties: Ties) -> int:
         """Make what is not held; every mark that must be unique and is not gets an issue."""
@@ -148,7 +186,7 @@ class _One:
         told += self._collisions(ties.marks, self._judged.documents[at], own=None)
         if key is None or self._refused(at, told):
             return REJECTED
-        return self._put(at, key, self._judged.documents[at], ties.marks)
+        return self._put_lawful(at, key, self._judged.documents[at], ties.marks)
 
     def update(self, at: int, ties: Ties) -> int:
         """Merge into what is found; the whole must obey the rules."""
@@ -162,7 +200,7 @@ class _One:
         issues = [*told.issues.get(0, ()), *self._collisions(marks, document, own=found)]
         if self._refused(at, issues):
             return REJECTED
-        return self._put(at, found, document, marks)
+        return self._put_lawful(at, found, document, marks)
 
     def update_or_make(self, at: int, ties: Ties) -> int:
         """Merge into what is held under the key; what is not is made, without the members that are null."""
@@ -173,12 +211,12 @@ class _One:
             return self.update(at, ties)
         document = self._judged.documents[at]
         made = merge_tied(b"{}", document, self._tied) if b"null" in document else document
-        return self._put(at, key, made, ties.marks)
+        return self._put_lawful(at, key, made, ties.marks)
 
     def delete(self, at: int, ties: Ties) -> int:
         """The item, or entries of one of its lists; the last entry takes the item with it."""
         found = self._found(at, ties)
-        if found is None:
+        if found is None or (self._law is not None and self._refused(at, self._law.part(found, self._shelf))):
             return REJECTED
         member = self._tied.removes
         patch = decode_members(self._judged.documents[at])
@@ -196,6 +234,16 @@ class _One:
         return self._put(at, found, document, self._tied.marks(plain(document)))
 
     # -- what all of them do ------------------------------------------------------------------------------------------
+
+    def _put_lawful(self, at: int, key: str, document: bytes, marks: Iterable[Placed]) -> int:
+        """Put what the bylaws, if there are any, let pass, as they say."""
+        if self._law is None:
+            return self._put(at, key, document, marks)
+        verdict = self._law.judge(key, plain(document), self._shelf)
+        if self._refused(at, verdict.issues):
+            return REJECTED
+        lawful = document if verdict.record is None else encode(verdict.record)
+        return self._put(at, key, lawful, [*marks, *((mark, "") for mark in verdict.marks)])
 
     def _put(self, at: int, key: str, document: bytes, marks: Iterable[Placed]) -> int:
         was = self._shelf.live(key)

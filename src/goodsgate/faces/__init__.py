@@ -1,8 +1,9 @@
 """The faces of the gate: one wire protocol each, over one engine.
 
 A face is a folder with an ``openapi.yaml``, written first, and a function ``face(door)`` in its ``__init__.py``; its
-name is added to FACES. What faces share: `contract` (the YAML obeyed), `routes` (its operations answered), `door`
-(callers, threads, bodies), `watching` (documents and waiting), `refusals` (problem documents), `docs` (pages).
+name is added to FACES. BYLAWS there, if it has any, are those of its records, by ``face/Component``. What faces share:
+`contract` (the YAML obeyed), `routes` (its operations answered), `door` (callers, threads, bodies), `watching`
+(documents and waiting), `refusals` (problem documents), `docs` (pages).
 """
 
 import functools
@@ -11,7 +12,7 @@ from importlib import import_module
 
 from goodsgate.faces.door import Door
 from goodsgate.faces.routes import Face, read_contract
-from goodsgate.rules import Schema
+from goodsgate.rules import Bylaws, Schema
 
 FACES = ("native", "konnect", "productsup")
 """Folders of this package, in the order in which the documentation shows them."""
@@ -27,6 +28,8 @@ def open_schemas() -> Mapping[str, Schema]:
     """The schemas that policies of the faces name, for workers."""
     found: dict[str, Schema] = {}
     for name in FACES:
-        records = read_contract(f"{__name__}.{name}").records(name)
-        found.update((record, Schema(node)) for record, node in records.items())
+        package = f"{__name__}.{name}"
+        bylaws: Mapping[str, Bylaws] = getattr(import_module(package), "BYLAWS", {})
+        for record, node in read_contract(package).records(name).items():
+            found[record] = Schema(node, bylaws=bylaws.get(record))
     return found

@@ -191,6 +191,7 @@ CODES: dict[str, Code] = {
     "value_held": _error("The {field} {value} belongs to another item."),
     "field_fixed": _error("{field} is {value}, but the item has {expected}, which cannot be changed."),
     "entry_unknown": _error("The item has no {field} {value}."),
+    "bylaw_broken": _error("{field} is against what the merchant has settled: {expected}"),
     "key_not_held": _warning("No item with the key {value} is held; there was nothing to delete."),
     "sku_case_twin": _warning("{value} differs only by case from {expected}, which is another item."),
     "row_not_rejected": _error("_row {value} does not name a rejected record of this batch."),
