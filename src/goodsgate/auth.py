@@ -99,6 +99,12 @@ class Keyring:
         ))
         return secret
 
+    def end(self, token: str) -> None:
+        """Make a token good for nothing, with effect in this process at once. Raises StoreError."""
+        digest = hashlib.sha256(token.encode()).digest()
+        self._store.drop_token(digest)
+        self._cached.pop(digest, None)
+
     def revoke(self, merchant: str, key_id: str) -> bool:
         """Revoke a key, with effect in this process at once; False if the merchant has no such key."""
         revoked = self._store.revoke_key(merchant, key_id)

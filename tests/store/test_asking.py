@@ -50,6 +50,46 @@ def test_batches_are_listed_newest_first(scene: Scene) -> None:
     assert _ids(scene, "nobody") == []
 
 
+def test_batches_of_all_merchants_are_listed_newest_first(scene: Scene) -> None:
+    """As each merchant's own list has them, page by page, and filtered alike."""
+    first, second = scene.seal(face="one", label="feed.csv"), scene.seal("bolt", face="two")
+    third = scene.seal(face="two", kind=Kind.STOCK)
+    store = scene.store
+    rows = store.batches_of_all(Batches()).rows
+    assert [(batch.merchant, batch.id) for batch in rows] == [("acme", third), ("bolt", second), ("acme", first)]
+    assert rows[0] == scene.batch(third)
+    assert [batch.id for batch in store.batches_of_all(Batches(face="two")).rows] == [third, second]
+    assert _ids(scene, face="two") == [third]
+    scene.run([Record("A"), bad()])
+    (finished,) = store.batches_of_all(Batches(state=State.FINISHED)).rows
+    assert finished == scene.batch(finished.id, finished.merchant)
+    assert store.batches_of_all(Batches(outcome="partial")).rows == [finished]
+    assert len(store.batches_of_all(Batches(state=State.QUEUED)).rows) == 2
+    page = store.batches_of_all(Batches(), limit=2)
+    assert [batch.id for batch in page.rows + store.batches_of_all(Batches(), after=page.next, limit=2).rows] == [
+        third, second, first,
+    ]
+
+
+def test_lanes_tell_who_works_them_and_since_when_they_wait(scene: Scene) -> None:
+    """Those with work; a lease that ran out is nobody's."""
+    assert scene.store.lanes() == []
+    scene.seal()
+    claim = scene.claimed(seconds=10)
+    scene.clock.forward(5)
+    scene.seal()
+    scene.seal("bolt", kind=Kind.STOCK)
+    lanes = {(lane.merchant, lane.kind): lane for lane in scene.store.lanes()}
+    assert lanes.keys() == {("acme", Kind.PRODUCT), ("bolt", Kind.STOCK)}
+    held, waiting = lanes["acme", Kind.PRODUCT], lanes["bolt", Kind.STOCK]
+    assert (held.worker, held.until, held.rounds) == (claim.worker, claim.until, 2)
+    assert held.waiting_since == NOW + timedelta(seconds=5)
+    assert (waiting.worker, waiting.rounds, waiting.waiting_since) == (None, 1, NOW + timedelta(seconds=5))
+    scene.clock.forward(20)
+    assert {lane.worker for lane in scene.store.lanes()} == {None}
+    assert len(scene.store.lanes(limit=1)) == 1
+
+
 def test_batches_are_filtered(scene: Scene) -> None:
     """By kind, collection, time, label and the start of the id."""
     first = scene.seal(label="Größen.csv")

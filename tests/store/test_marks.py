@@ -181,6 +181,16 @@ def test_a_token_is_of_a_key_of_its_merchant(scene: Scene, merchant: str, key: s
     assert scene.store.token(b"t" * 32) is None
 
 
+def test_a_token_is_dropped(scene: Scene) -> None:
+    """At once, and no other one."""
+    scene.store.add_key(_key())
+    for digest in (b"s" * 32, b"t" * 32):
+        scene.store.add_token(Token(digest=digest, merchant="acme", key="k1", made_at=NOW, until=NOW + timedelta(1)))
+    scene.store.drop_token(b"s" * 32)
+    scene.store.drop_token(b"u" * 32)
+    assert (scene.store.token(b"s" * 32), scene.store.token(b"t" * 32) is None) == (None, False)
+
+
 def test_ended_tokens_are_swept(scene: Scene) -> None:
     """Others stay."""
     scene.store.add_key(_key())

@@ -25,6 +25,7 @@ from goodsgate.store.terms import Answer as Answer
 from goodsgate.store.terms import Batches as Batches
 from goodsgate.store.terms import Claim as Claim
 from goodsgate.store.terms import Idempotency as Idempotency
+from goodsgate.store.terms import Lane as Lane
 from goodsgate.store.terms import NewBatch as NewBatch
 from goodsgate.store.terms import NewRound as NewRound
 from goodsgate.store.terms import Page as Page
@@ -107,6 +108,9 @@ class Store(Protocol):
 
     def token(self, digest: bytes) -> tuple[Token, Key] | None:
         """The token of this SHA-256 and its key, whatever has ended or was revoked; ended ones are swept."""
+
+    def drop_token(self, digest: bytes) -> None:
+        """It is good for nothing from now on; no effect if there is none."""
 
     # -- resources: what only one face has -------------------------------------------------------------------------
     def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int) -> Resource:
@@ -223,6 +227,12 @@ class Store(Protocol):
 
     def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """Newest first."""
+
+    def batches_of_all(self, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+        """The same over all merchants: for those who run the gate, and for nobody else."""
+
+    def lanes(self, *, limit: int = 100) -> list[Lane]:
+        """Of all merchants: those that have work, the one first that is served next."""
 
     def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[Group]:
         """Most frequent first."""

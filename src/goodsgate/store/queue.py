@@ -3,8 +3,8 @@
 import msgspec
 
 from goodsgate.model.batch import Kind, Policy, RoundKind
-from goodsgate.store.contract import Work
-from goodsgate.store.moments import moment
+from goodsgate.store.contract import Lane, Work
+from goodsgate.store.moments import moment, moment_or_none
 from goodsgate.store.progress import Progress
 
 decode_policy = msgspec.json.Decoder(Policy).decode
@@ -56,4 +56,14 @@ def work_of(merchant: str, kind: str, found: OpenRound, progress: Progress | Non
         records=progress.records if begun and progress else 0, total=progress.total if progress else 0,
         columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,
         mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,
+    )
+
+
+def lane(merchant: str, kind: str, rounds: int, holder: str | None, until: int, waiting_since: int | None, *, now: int,
+         ) -> Lane:
+    """A lane as it is shown; whose lease ran out holds nothing."""
+    held = holder is not None and until > now
+    return Lane(
+        merchant=merchant, kind=Kind(kind), rounds=rounds, waiting_since=moment_or_none(waiting_since),
+        worker=holder if held else None, until=moment(until) if held else None,
     )

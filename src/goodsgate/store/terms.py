@@ -160,6 +160,22 @@ class Batches(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     text: str | None = None
     """In the label or the start of the id."""
+    face: str | None = None
+
+
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
+    """How a lane stands that has work."""
+
+    merchant: str
+    kind: Kind
+    rounds: int
+    """Queued or worked."""
+    waiting_since: datetime | None
+    """When the batch was received that is next; None if all are being worked."""
+    worker: str | None
+    """Whoever holds the lease."""
+    until: datetime | None
+    """When the lease ends unless it is renewed."""
 
 
 class RecordResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,13 +6,14 @@ import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, RESULTS, Finding, Group, Kind, Result
 from goodsgate.model.catalogue import Item, Mark
-from goodsgate.store.contract import Page, RecordResult
+from goodsgate.store.contract import Lane, Page, RecordResult
 from goodsgate.store.grouping import decode_issues, padded, ranked
 from goodsgate.store.moments import id_bytes, moment
 from goodsgate.store.postgres.ask import Cursor, every, one, value
 from goodsgate.store.postgres.documents import row_of
 from goodsgate.store.postgres.lookups import marks_of, shelf_of
 from goodsgate.store.postgres.settling import Settling
+from goodsgate.store.queue import lane
 from goodsgate.store.results import places
 
 TOP_SHOWN = 10
@@ -137,6 +138,12 @@ class Asking(Settling):
         return [(Kind(kind), collection, items) for kind, collection, items in rows]
 
     # -- the store itself -------------------------------------------------------------------------------------------
+
+    def lanes(self, *, limit: int = 100) -> list[Lane]:
+        """Those that have work, by when they were served."""
+        with self.server.transaction(every=True) as db:
+            rows = every(db, "lanes", {"limit": limit})
+        return [lane(*row, now=self.now()) for row in rows]
 
     def figures(self) -> dict[str, float]:
         """Lanes with work, rounds by state, age of the oldest that waits, bytes; totals of what became."""

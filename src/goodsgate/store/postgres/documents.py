@@ -86,11 +86,23 @@ class Documents(Resources):
     def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """In reverse order of acceptance; `after` is a place in that order."""
         number = self.number(merchant)
-        place = min(int(after), SEQ_MAX) if after is not None and after.isdecimal() else SEQ_MAX
+        asked = {**_asked(filters, limit), "merchant": number, "after": _place(after)}
         with self.server.transaction(number) as db:
-            rows = [Row(*row) for row in every(db, "documents", {**_asked(number, filters, limit), "after": place})]
+            rows = [Row(*row) for row in every(db, "documents", asked)]
         more = len(rows) > limit
         return Page([document(row, merchant) for row in rows[:limit]], str(rows[limit - 1].seq) if more else None)
+
+    def batches_of_all(self, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+        """In the order of the numbers they were given, which is that of acceptance in each lane."""
+        with self.server.transaction(every=True) as db:
+            rows = every(db, "documents_of_all", {**_asked(filters, limit), "after": _place(after)})
+        found = [(Row(*values), merchant) for *values, merchant in rows]
+        more = str(found[limit - 1][0].seq) if len(found) > limit else None
+        return Page([document(row, merchant) for row, merchant in found[:limit]], more)
+
+
+def _place(after: str | None) -> int:
+    return min(int(after), SEQ_MAX) if after is not None and after.isdecimal() else SEQ_MAX
 
 
 def row_of(db: Cursor, merchant: int, batch: str) -> Row | None:
@@ -117,9 +129,9 @@ def document(row: Row, merchant: str) -> Batch:
     )
 
 
-def _asked(number: int | None, filters: Batches, limit: int) -> dict[str, object]:
+def _asked(filters: Batches, limit: int) -> dict[str, object]:
     return {
-        "merchant": number, "kind": filters.kind, "collection": filters.collection,
+        "face": filters.face, "kind": filters.kind, "collection": filters.collection,
         "state": filters.state, "outcome": filters.outcome, "limit": limit + 1,
         "since": None if filters.since is None else microseconds(filters.since),
         "until": None if filters.until is None else microseconds(filters.until),

@@ -96,6 +96,11 @@ class Merchants(Database):
         )
         return token, key
 
+    def drop_token(self, digest: bytes) -> None:
+        """No effect if there is none."""
+        with self.server.transaction(every=True) as db:
+            do(db, "drop_token", {"digest": digest})
+
     # -- reference data -------------------------------------------------------------------------------------------
 
     def put_reference(self, merchant: str, kind: str, entries: Sequence[Entry], *, replace: bool = False) -> int:

@@ -41,6 +41,10 @@ SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at, c.facts
 FROM token t JOIN credential c ON c.merchant = t.merchant AND c.id = t.key JOIN merchant m ON m.number = t.merchant
 WHERE t.digest = :digest
 
+-- name: drop_token
+-- Every merchant: the token says which one it is.
+DELETE FROM token WHERE digest = :digest
+
 -- ============================================== reference, mappings =============================================
 
 -- name: next_reference_version
@@ -234,6 +238,7 @@ WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.leaving
   AND (:since::bigint IS NULL OR b.received_at >= :since)
   AND (:until::bigint IS NULL OR b.received_at < :until)
   AND (:text::text IS NULL OR strpos(b.folded, :text) > 0 OR starts_with(replace(b.id::text, '-', ''), :text))
+  AND (:face::text IS NULL OR b.face = :face)
   AND (:state::text IS NULL OR :state = CASE
        WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
   AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
@@ -241,6 +246,39 @@ WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.leaving
        WHEN b.rejected = b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.rejected + b.cancelled
            THEN 'rejected'
        ELSE 'partial' END))
+ORDER BY b.seq DESC LIMIT :limit
+
+-- name: documents_of_all
+-- Every merchant: for those who run the gate.
+-- Differs because every index leads with the merchant: the newest are asked of each.
+SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.face, b.facts, b.rounds,
+       b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total, b.bytes_before + b.bytes_done,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.columns,
+       b.withheld, b.ended, b.open, b.cancelling, b.round_started_at,
+       CASE WHEN b.open AND b.round_started_at IS NULL THEN (
+           SELECT count(*) FROM round q
+           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < b.round_id
+       ) ELSE 0 END,
+       m.id
+FROM merchant m CROSS JOIN LATERAL (
+    SELECT b.*, r.open, r.cancelling, r.started_at AS round_started_at, r.id AS round_id
+    FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.number = b.rounds - 1
+    WHERE b.merchant = m.number AND b.seq < :after AND NOT b.leaving
+      AND (:kind::text IS NULL OR b.kind = :kind)
+      AND (:collection::text IS NULL OR b.collection = :collection)
+      AND (:since::bigint IS NULL OR b.received_at >= :since)
+      AND (:until::bigint IS NULL OR b.received_at < :until)
+      AND (:text::text IS NULL OR strpos(b.folded, :text) > 0 OR starts_with(replace(b.id::text, '-', ''), :text))
+      AND (:face::text IS NULL OR b.face = :face)
+      AND (:state::text IS NULL OR :state = CASE
+           WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
+      AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
+           WHEN b.rejected = 0 THEN 'clean'
+           WHEN b.rejected = b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.rejected + b.cancelled
+               THEN 'rejected'
+           ELSE 'partial' END))
+    ORDER BY b.seq DESC LIMIT :limit
+) b
 ORDER BY b.seq DESC LIMIT :limit
 
 -- ===================================================== lanes ====================================================
@@ -332,6 +370,14 @@ UPDATE batch SET finished_at = ended_at WHERE merchant = :merchant AND seq = ANY
 SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(r.started_at), count(r.started_at),
        min(CASE WHEN r.started_at IS NULL THEN b.received_at END)
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch WHERE r.open
+
+-- name: lanes
+-- Every merchant: for those who run the gate.
+SELECT m.id, l.kind, l.open, l.holder, l.until, (
+    SELECT b.received_at FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
+    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.started_at IS NULL ORDER BY r.id LIMIT 1
+)
+FROM lane l JOIN merchant m ON m.number = l.merchant WHERE l.open > 0 ORDER BY l.served LIMIT :limit
 
 -- name: leases
 -- Every merchant: figures for doctors.
@@ -502,9 +548,9 @@ WHERE merchant = :merchant AND shelf = :shelf AND folded = lower(:key::text COLL
   AND key = :key::text COLLATE "C" AND hash IS NOT NULL
 
 -- name: copy_items
--- Differs because what is new goes in by COPY; its lines name the merchant.
+-- Differs because what is new goes in by COPY; its rows name the merchant.
 -- Every merchant: COPY says so of each row.
-COPY item (merchant, shelf, key, hash, version, batch, written_at, document) FROM STDIN
+COPY item (merchant, shelf, key, hash, version, batch, written_at, document) FROM STDIN (FORMAT binary)
 
 -- name: make_staged
 -- Every merchant: a table of this transaction alone.
@@ -517,7 +563,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged (
 -- name: copy_staged
 -- Every merchant: COPY says so of each row.
 -- Differs because what has changed comes by a temporary table.
-COPY pg_temp.staged (merchant, shelf, key, hash, version, batch, written_at, document) FROM STDIN
+COPY pg_temp.staged (merchant, shelf, key, hash, version, batch, written_at, document) FROM STDIN (FORMAT binary)
 
 -- name: write_items
 -- Differs because what has changed comes by a temporary table. Whichever row it is, the index says and not a plan.

@@ -7,9 +7,10 @@ import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, RESULTS, Finding, Group, Kind, Result
 from goodsgate.model.catalogue import Item, Mark
-from goodsgate.store.contract import Page, RecordResult
+from goodsgate.store.contract import Lane, Page, RecordResult
 from goodsgate.store.grouping import decode_issues, padded, ranked
 from goodsgate.store.moments import id_bytes, moment
+from goodsgate.store.queue import lane
 from goodsgate.store.results import places
 from goodsgate.store.sqlite.ask import each, every, one, value
 from goodsgate.store.sqlite.folder import MIGRATIONS
@@ -151,6 +152,12 @@ class Asking(Settling):
             "bytes.payloads": self.uploads.bytes_on_disk(),
             **tallies,
         }
+
+    def lanes(self, *, limit: int = 100) -> list[Lane]:
+        """Those that have work, by when they were served."""
+        with self.intake.reading() as db:
+            rows = every(db, "lanes", {"limit": limit})
+        return [lane(*row, now=self.now()) for row in rows]
 
     def check(self) -> list[tuple[str, bool, str]]:
         """Cheap enough to be asked every second: schema, room, rights."""

@@ -1,6 +1,6 @@
 """Batches as they are shown, from both files: right at every instant, also between their two commits."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import apsw
 import msgspec
@@ -60,6 +60,13 @@ class Row(msgspec.Struct):
     position: int
 
 
+class RowsOf(Protocol):
+    """Asks for a page of rows, each with its merchant, behind a place."""
+
+    def __call__(self, db: apsw.Connection, place: int, *, open: bool) -> list[tuple[Any, ...]]:
+        """`open`: only what is not older than the oldest open batch."""
+
+
 class Documents(Resources):
     """Batch by id, and lists of them."""
 
@@ -84,16 +91,33 @@ class Documents(Resources):
         number = self.number(merchant)
         if number is None:
             return Page([], None)
-        asked = _asked(number, filters, limit)
+        asked = {**_asked(filters, limit), "merchant": number}
+
+        def rows(db: apsw.Connection, place: int, *, open: bool) -> list[tuple[Any, ...]]:
+            oldest = (value(db, "oldest_open_batch", asked) or SEQ_MAX) if open else 0
+            return [(*row, merchant) for row in every(db, "documents", {**asked, "after": place, "oldest": oldest})]
+
+        return self._listed(rows, filters, after=after, limit=limit)
+
+    def batches_of_all(self, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+        """In reverse order of acceptance, too."""
+        asked = _asked(filters, limit)
+
+        def rows(db: apsw.Connection, place: int, *, open: bool) -> list[tuple[Any, ...]]:
+            oldest = (value(db, "oldest_open_of_all") or SEQ_MAX) if open else 0
+            return every(db, "documents_of_all", {**asked, "after": place, "oldest": oldest})
+
+        return self._listed(rows, filters, after=after, limit=limit)
+
+    def _listed(self, rows_of: RowsOf, filters: Batches, *, after: str | None, limit: int) -> Page[Batch]:
         place = min(int(after), SEQ_MAX) if after is not None and after.isdecimal() else SEQ_MAX
+        open = filters.state is not None and filters.state not in ENDED
         found: list[tuple[int, Batch]] = []
         while len(found) <= limit:
             with self.intake.reading() as db:
-                oldest = 0
-                if filters.state is not None and filters.state not in ENDED:
-                    oldest = value(db, "oldest_open_batch", asked) or SEQ_MAX
-                rows = every(db, "documents", {**asked, "after": place, "oldest": oldest})
-            for row in map(_row, rows):
+                rows = rows_of(db, place, open=open)
+            for *values, merchant in rows:
+                row = Row(*values)
                 place = row.seq
                 batch = self.shown(row, merchant) or self.batch(merchant, row.id.hex())
                 if batch is not None and _passes(batch, filters):
@@ -122,11 +146,7 @@ class Documents(Resources):
 def row_of(db: apsw.Connection, merchant: int, batch: bytes) -> Row | None:
     """From an intake connection."""
     row = one(db, "document", {"merchant": merchant, "id": batch})
-    return _row(row) if row is not None else None
-
-
-def _row(values: tuple[Any, ...]) -> Row:
-    return Row(*values)
+    return Row(*row) if row is not None else None
 
 
 def _state(ended: str | None) -> State:
@@ -164,9 +184,9 @@ def counts_of(counted: Row | Progress) -> Counts:
     return Counts(**{name: getattr(counted, name) for name in COUNTED})
 
 
-def _asked(number: int, filters: Batches, limit: int) -> dict[str, object]:
+def _asked(filters: Batches, limit: int) -> dict[str, object]:
     return {
-        "merchant": number, "kind": filters.kind, "collection": filters.collection, "state": filters.state,
+        "face": filters.face, "kind": filters.kind, "collection": filters.collection, "state": filters.state,
         "outcome": filters.outcome, "limit": limit + 1,
         "since": None if filters.since is None else microseconds(filters.since),
         "until": None if filters.until is None else microseconds(filters.until),

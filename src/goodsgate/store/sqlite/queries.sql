@@ -38,6 +38,10 @@ SELECT m.id, c.id, c.digest, c.scopes, c.label, c.made_at, c.revoked_at, c.facts
 FROM token t JOIN credential c ON c.merchant = t.merchant AND c.id = t.key JOIN merchant m ON m.number = t.merchant
 WHERE t.digest = :digest
 
+-- name: drop_token
+-- Every merchant: the token says which one it is.
+DELETE FROM token WHERE digest = :digest
+
 -- ========================================= intake: reference, mappings ==========================================
 
 -- name: next_reference_version
@@ -173,6 +177,7 @@ WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
   AND (:since IS NULL OR received_at >= :since)
   AND (:until IS NULL OR received_at < :until)
   AND (:text IS NULL OR instr(folded, :text) > 0 OR instr(lower(hex(id)), :text) = 1)
+  AND (:face IS NULL OR face = :face)
   AND (:state IS NULL OR open = 1 OR state = :state)
   AND (:outcome IS NULL OR open = 1 OR (state = 'finished' AND :outcome = CASE
        WHEN rejected = 0 THEN 'clean'
@@ -180,9 +185,33 @@ WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
        ELSE 'partial' END))
 ORDER BY seq DESC LIMIT :limit
 
+-- name: documents_of_all
+-- Every merchant: for those who run the gate.
+-- What is open is decided by its progress, in the catalogue file.
+SELECT d.*, m.id FROM document d CROSS JOIN merchant m ON m.number = d.merchant
+WHERE d.seq < :after AND d.seq >= :oldest
+  AND (:kind IS NULL OR d.kind = :kind)
+  AND (:collection IS NULL OR d.collection = :collection)
+  AND (:since IS NULL OR d.received_at >= :since)
+  AND (:until IS NULL OR d.received_at < :until)
+  AND (:text IS NULL OR instr(d.folded, :text) > 0 OR instr(lower(hex(d.id)), :text) = 1)
+  AND (:face IS NULL OR d.face = :face)
+  AND (:state IS NULL OR d.open = 1 OR d.state = :state)
+  AND (:outcome IS NULL OR d.open = 1 OR (d.state = 'finished' AND :outcome = CASE
+       WHEN d.rejected = 0 THEN 'clean'
+       WHEN d.rejected = d.created + d.updated + d.unchanged + d.deleted + d.superseded + d.rejected + d.cancelled
+           THEN 'rejected'
+       ELSE 'partial' END))
+ORDER BY d.seq DESC LIMIT :limit
+
 -- name: oldest_open_batch
 -- Differs because how an open batch stands is in the other file, so that lists have to be told how far back to look.
 SELECT min(batch) FROM round WHERE merchant = :merchant AND open = 1
+
+-- name: oldest_open_of_all
+-- Differs because how an open batch stands is in the other file, so that lists have to be told how far back to look.
+-- Every merchant: for those who run the gate.
+SELECT min(batch) FROM round WHERE open = 1
 
 -- ================================================ intake: lanes =================================================
 
@@ -268,6 +297,14 @@ UPDATE lane SET open = open - 1 WHERE merchant = :merchant AND kind = :kind
 SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(started_at), count(started_at),
        min(CASE WHEN started_at IS NULL THEN (SELECT received_at FROM batch WHERE seq = round.batch) END)
 FROM round WHERE open = 1
+
+-- name: lanes
+-- Every merchant: for those who run the gate.
+SELECT m.id, l.kind, l.open, l.holder, l.until, (
+    SELECT b.received_at FROM round r JOIN batch b ON b.seq = r.batch
+    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.started_at IS NULL ORDER BY r.id LIMIT 1
+)
+FROM lane l JOIN merchant m ON m.number = l.merchant WHERE l.open > 0 ORDER BY l.served LIMIT :limit
 
 -- name: leases
 -- Every merchant: figures for a doctor.

@@ -3,7 +3,7 @@
 # ruff: noqa: D102 – the contract says what each method does.
 from goodsgate.model.batch import Batch, Finding, Group, Kind, Result
 from goodsgate.model.catalogue import Item
-from goodsgate.store.contract import Batches, Page, RecordResult, Retention, Swept
+from goodsgate.store.contract import Batches, Lane, Page, RecordResult, Retention, Swept
 from goodsgate.store.demands import check_order, check_page, key_order, must
 from goodsgate.store.strict.receiving import Receiving
 
@@ -23,13 +23,32 @@ class Asking(Receiving):
         seen = self._seen.copy()
         page = self.store.batches(merchant, filters, after=after, limit=limit)
         must(len(page.rows) <= limit, "not more than asked for", len(page.rows))
-        must(len({batch.id for batch in page.rows}) == len(page.rows), "each batch once")
         for batch in page.rows:
             self._watched(batch, merchant, batch.id, seen.get(batch.id))
-            for name in ("kind", "state", "outcome", "collection"):
+        return self._as_filtered(page, filters)
+
+    def batches_of_all(self, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+        seen = self._seen.copy()
+        page = self.store.batches_of_all(filters, after=after, limit=limit)
+        must(len(page.rows) <= limit, "not more than asked for", len(page.rows))
+        for batch in page.rows:
+            self._watched(batch, batch.merchant, batch.id, seen.get(batch.id))
+        return self._as_filtered(page, filters)
+
+    def _as_filtered(self, page: Page[Batch], filters: Batches) -> Page[Batch]:
+        must(len({batch.id for batch in page.rows}) == len(page.rows), "each batch once")
+        for batch in page.rows:
+            for name in ("kind", "state", "outcome", "collection", "face"):
                 wanted = getattr(filters, name)
                 must(wanted is None or getattr(batch, name) == wanted, "as filtered", name, wanted, batch)
         return page
+
+    def lanes(self, *, limit: int = 100) -> list[Lane]:
+        found = self.store.lanes(limit=limit)
+        must(len({(lane.merchant, lane.kind) for lane in found}) == len(found) <= limit, "each lane once", found)
+        for lane in found:
+            must(lane.rounds > 0 and (lane.worker is None) == (lane.until is None), "a lane with work", lane)
+        return found
 
     def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[Group]:
         groups = self.store.groups(merchant, batch, limit=limit)

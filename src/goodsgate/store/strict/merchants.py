@@ -92,6 +92,10 @@ class Merchants(Opened):
             must((token.digest, token.merchant, token.key) == (digest, key.merchant, key.id), "a token of its key", key)
         return found
 
+    def drop_token(self, digest: bytes) -> None:
+        self.store.drop_token(digest)
+        must(self.store.token(digest) is None, "the token is gone")
+
     # -- resources ------------------------------------------------------------------------------------------------
 
     def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int) -> Resource:
