@@ -88,7 +88,8 @@ class PayloadSource:
     def __init__(self, store: Store, work: Work, bounds: formats.Limits) -> None:
         pieces = store.payload(work.merchant, work.batch, work.round)
         self._reader = formats.open_reader(
-            pieces if pieces is not None else iter(()), format=work.format, packing=work.packing, limits=bounds
+            pieces if pieces is not None else iter(()), format=work.format, packing=work.packing, limits=bounds,
+            exact=work.policy.exact and work.round_kind is RoundKind.SUBMISSION,
         )
         self._skip = work.records
         self.header = self._reader.header

@@ -72,7 +72,8 @@ def broken_off(line: bytes) -> Issue:
 
 
 def ndjson(pieces: Iterator[bytes], reading: Reading) -> Iterator[Stretch]:
-    """One record a line; blank lines are counted, passed over and told once."""
+    """One record a line; blank lines are counted, passed over and told once. One that is too long is never blank."""
+    blanks = b" \t\r" if reading.exact else None
     number = 1
     empty = 0
     for run, broken in whole_lines(pieces, reading):
@@ -85,7 +86,10 @@ def ndjson(pieces: Iterator[bytes], reading: Reading) -> Iterator[Stretch]:
                     raw[index] = cut(line) if found.code == "line_too_long" else line
         if broken:
             flaws.setdefault(len(raw) - 1, broken_off(raw[-1]))
-        lines = list(map(bytes.strip, raw))
+        lines = list(map(bytes.strip, raw)) if blanks is None else [line.strip(blanks) for line in raw]
+        for index, found in flaws.items():
+            if found.code == "line_too_long":
+                lines[index] = lines[index] or b" "
         if all(lines):
             places = list(range(number, number + len(raw)))
         else:

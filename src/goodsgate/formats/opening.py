@@ -12,8 +12,11 @@ from goodsgate.formats.table import Table
 from goodsgate.formats.text import utf8
 
 
-def open_reader(pieces: Iterator[bytes], *, format: str, packing: str, limits: Limits) -> Reader:
+def open_reader(pieces: Iterator[bytes], *, format: str, packing: str, limits: Limits, exact: bool = False) -> Reader:
     """The payload as blocks of records; a table is read as far as its header.
+
+    With `exact` JSON is UTF-8 without a mark whatever it looks like, only spaces and tabs make a line blank, and how
+    far it inflates is limited by its size alone.
 
     Raises FormatUnknown and PackingUnknown for names that are not in FORMATS and PACKINGS, and whatever `pieces`
     raises; never for what the payload holds, that is told in `notices`, `stopped` and the blocks.
@@ -22,12 +25,12 @@ def open_reader(pieces: Iterator[bytes], *, format: str, packing: str, limits: L
         raise FormatUnknown(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
     if packing not in PACKINGS:
         raise PackingUnknown(f"there is no packing {packing!r}; there are {', '.join(PACKINGS)}")
-    reading = Reading(limits)
+    reading = Reading(limits, exact=exact)
     unpacked = unpack(iter(pieces), reading, packing=packing)
     if format == "xlsx":
         reading.stretches = Sheet(unpacked, reading).stretches()
         return reading
-    text = utf8(unpacked, reading)
+    text = unpacked if exact else utf8(unpacked, reading)
     if format == "ndjson":
         reading.stretches = ndjson(text, reading)
     elif format == "json":

@@ -64,10 +64,11 @@ def unpack(pieces: Iterator[bytes], reading: Reading, *, packing: str) -> Iterat
 
 def _inflates(unpacked: int, reading: Reading) -> bool:
     limits = reading.limits
+    ratio = unpacked > RATIO_FROM_BYTES and unpacked > reading.bytes_done * limits.inflate_ratio_max
     expected = ""
     if unpacked > limits.unpacked_bytes_max:
         expected = f"at most {limits.unpacked_bytes_max:,} bytes"
-    elif unpacked > RATIO_FROM_BYTES and unpacked > reading.bytes_done * limits.inflate_ratio_max:
+    elif ratio and not reading.exact:
         expected = f"at most {limits.inflate_ratio_max:,} times its size"
     if expected:
         reading.stop("payload_inflates", f"{unpacked:,} bytes from {reading.bytes_done:,}", expected=expected)

@@ -30,8 +30,10 @@ class Stretch(msgspec.Struct):
 class Reading:
     """A payload being read; the stages say here what they find, and it is the Reader that comes out."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, exact: bool = False) -> None:
         self.limits = limits
+        self.exact = exact
+        """Nothing is guessed of the text (see open_reader)."""
         self.header: list[str] | None = None
         self.notices: list[Issue] = []
         self.stopped: Issue | None = None

@@ -104,6 +104,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the schema that records are held to; empty where they are in our own field names."""
     makes: bool = False
     """An update of records of a schema makes what is not held."""
+    exact: bool = False
+    """Text is read as it is: nothing is guessed of charsets, and only spaces and tabs make a line blank."""
     location: str | None = None
     """The only location that records of a schema may speak of."""
     mapping: dict[str, list[str]] = {}

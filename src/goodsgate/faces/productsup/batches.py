@@ -21,9 +21,9 @@ from goodsgate.faces.routes import Call, Handler
 from goodsgate.model.batch import Batch, Kind, Policy, State, Treatment, Verb, new_id, now
 
 FACE = "productsup"
-UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", makes=True, duplicates=Treatment.OFF)
+UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", makes=True, duplicates=Treatment.OFF, exact=True)
 """Members are added and changed; what is not held is made; the last of two with one id wins."""
-DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Treatment.OFF)
+DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Treatment.OFF, exact=True)
 CLEAR = Policy(mode="full", delete_share_max=1.0, schema="productsup/Product")
 NOTHING = b"\n"
 """A payload without a record."""
