@@ -24,6 +24,9 @@ Bytes = Annotated[int, Meta(ge=1, le=1024**5)]
 Days = Annotated[float, Meta(gt=0, le=3650)]
 Count = Annotated[int, Meta(ge=1, le=10**9)]
 
+_SECRET = r"[a-z][a-z0-9-]{0,31}:(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+_SECRETS = rf"^(?:{_SECRET}(?:,{_SECRET})*)?$"
+"""Of 24 bytes at least, each."""
 _PASSWORDS = re.compile(r"([?&](?:ssl)?password=)([^&]*)")
 """Among what follows the ? of an address."""
 
@@ -42,6 +45,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     workers: Annotated[int, Meta(ge=0, le=64)] = 1
     """Worker processes that serve starts; the embedded store works with one."""
     log_level: str = "info"
+    secrets: Annotated[str, Meta(pattern=_SECRETS)] = ""
+    """Master secrets, ``name:base64`` one after the other with commas between; the first makes new ones."""
 
     # at the door
     body_bytes_max: Bytes = 64 * 1024**3
@@ -58,6 +63,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Bodies of small administrative requests."""
     open_rounds_max: Count = 10_000
     """Rounds of one merchant that are queued or worked at once."""
+    call_aliases: Annotated[str, Meta(pattern=r"^([A-Za-z]\w*/\w+=[A-Za-z]\w*/\w+(, ?|$))*$")] = ""
+    """Other names of methods that clients call: ``Class/method=Class/method``, the known one behind."""
     small_payload_bytes: Bytes = 256 * 1024
     """Payloads up to this are kept in the intake file itself."""
 

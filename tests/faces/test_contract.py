@@ -145,3 +145,24 @@ def test_a_parameter_may_be_required():
     with pytest.raises(Refusal) as refused:
         LENIENT.query(b"limit=1")
     assert refused.value.facts["parameter"] == "q"
+
+
+PART = b"""
+tags: [{name: more}]
+paths:
+  /things/{thing}/more:
+    parameters: [{name: thing, in: path, required: true, schema: {$ref: "#/components/schemas/Name"}}]
+    get: {operationId: more, security: []}
+components:
+  schemas:
+    More: {type: object}
+"""
+
+
+def test_a_part_of_a_contract_stands_before_the_whole():
+    """Its components join; what is served is one document that reads like any other."""
+    whole = Contract(YAML, [PART])
+    assert [path.operations["GET"].id for path in whole.paths] == ["more", "thing"]
+    assert whole.paths[0].values({"thing": "cup"}) == {"thing": "cup"}
+    assert {*whole.document["components"]["schemas"]} == {"Name", "More"}
+    assert Contract(whole.yaml).document == whole.document

@@ -14,7 +14,7 @@ from goodsgate.faces.door import Door
 from goodsgate.faces.routes import Face, read_contract
 from goodsgate.rules import Bylaws, Schema
 
-FACES = ("native", "konnect", "productsup")
+FACES = ("native", "konnect", "productsup", "mircate")
 """Folders of this package, in the order in which the documentation shows them."""
 
 

@@ -5,7 +5,7 @@ What a parameter may be is written once, in the YAML; handlers get values that w
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -176,13 +176,36 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
         return dict(given)
 
 
+class _Plain(yaml.SafeDumper):
+    """Without anchors, which only those understand who wrote them."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        """Of nothing."""
+        return True
+
+
+def _loaded(text: bytes) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 – both are safe loaders
+    return document
+
+
 class Contract:
     """An OpenAPI document and what a face needs of it."""
 
-    def __init__(self, text: bytes) -> None:
-        self.yaml = text
-        self.document: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 – both are safe loaders
+    def __init__(self, text: bytes, parts: Sequence[bytes] = ()) -> None:
+        """`parts` are documents whose paths stand before those of the whole, and whose tags and components join its."""
+        self.document: dict[str, Any] = _loaded(text)
+        for part in parts:
+            self._join(_loaded(part))
+        self.yaml = text if not parts else yaml.dump(self.document, Dumper=_Plain, sort_keys=False).encode()
         self.paths = [self._path(template, self.resolved(node)) for template, node in self.document["paths"].items()]
+
+    def _join(self, part: dict[str, Any]) -> None:
+        whole = self.document
+        whole["paths"] = {**part["paths"], **whole["paths"]}
+        whole["tags"] = [*whole.get("tags", ()), *part.get("tags", ())]
+        for kind, named in part.get("components", {}).items():
+            whole.setdefault("components", {}).setdefault(kind, {}).update(named)
 
     @cached_property
     def json(self) -> bytes:

@@ -100,8 +100,11 @@ class Quick(msgspec.Struct, frozen=True):
 
 
 def read_contract(package: str) -> Contract:
-    """The ``openapi.yaml`` of a face's package."""
-    return Contract((files(package) / "openapi.yaml").read_bytes())
+    """The ``openapi.yaml`` of a face's package, with those of the folders below it that have one."""
+    folder = files(package)
+    parts = [below / "openapi.yaml" for below in folder.iterdir() if below.is_dir()]
+    texts = [part.read_bytes() for part in sorted(parts, key=str) if part.is_file()]
+    return Contract((folder / "openapi.yaml").read_bytes(), texts)
 
 
 class Endpoint:

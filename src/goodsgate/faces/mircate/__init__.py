@@ -1,0 +1,45 @@
+"""Mircate as its clients expect it; see ``README.md`` and ``openapi.yaml`` beside this file.
+
+Everything is a call: ``/{project}/CALL/{Class}/{method}/{instance}``, by POST with a JSON body, or by GET with the same
+object in the query. `transport` finds the arguments, holds them to the schema of the contract's request body, looks
+whether the instance is the caller's project, and calls the method in a thread. A class of the protocol is a class with
+
+    def methods(self) -> dict[str, Method]      # operation id of the POST → what answers it
+
+and paths in an ``openapi.yaml``: of this folder, or of one below it, which joins it (its paths stand before these, its
+components may refer to these). Each path has a ``post`` (``operationId: receive_stock``) and a ``get`` of the same with
+``_get`` behind its id, the parameters `Data` and `IsBase64`, and no body; write the GET first, as an anchor, and merge
+it into the POST. Both need ``security: [{key: [submit]}]`` or ``[read]``.
+
+A method is blocking code, ``work(asked: Asked) -> Response``: ``asked.merchant``, ``asked.instance``,
+``asked.arguments`` (decoded and valid), ``asked.content`` (as it came). It returns ``answer(words)``, ``answer()`` for
+204, or any other response, and raises ``bad(message)`` (400), ``missing(message)`` (404) or ``busy()`` (570), which are
+in `answers`. What must not run twice at once for a project goes inside ``with transport.exclusive(merchant, "what"):``,
+which is 570 to others. Names that are called otherwise are in ``guesses.ALIASES``.
+"""
+
+from collections.abc import Mapping
+
+from goodsgate.faces.door import Door
+from goodsgate.faces.mircate.guesses import PREFIXES, aliases_of
+from goodsgate.faces.mircate.service import Service
+from goodsgate.faces.mircate.transport import Transport, aliased
+from goodsgate.faces.mircate.wording import worded
+from goodsgate.faces.routes import Face, read_contract
+
+
+def key_of(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """What ``x-api-key`` holds; nothing where it is empty."""
+    return headers.get(b"x-api-key") or None
+
+
+def face(door: Door) -> Face:
+    """The face, ready to answer."""
+    contract = read_contract(__name__)
+    transport = Transport(door, contract)
+    contract.paths = aliased(contract.paths, aliases_of(door.config.call_aliases))
+    return Face(
+        name="mircate", title="Mircate", contract=contract,
+        handlers={**Service(contract).handlers(), **transport.handlers({})},
+        wording=worded, secret_of=key_of, prefixes=PREFIXES,
+    )

@@ -1,0 +1,42 @@
+"""Everything that Mircate has not published and that this face had to decide; later evidence changes this file alone.
+
+Each entry names its row in the README's table. Shapes of requests and answers that are guessed stand in the
+``openapi.yaml`` files, marked there; class and method names may be given others in the settings (``call_aliases``).
+"""
+
+PREFIXES = ("/5p1hp1d2t/", "/mircate/")
+"""What is not found below these is answered in this protocol's words; the first is the published project id."""
+COLLECTION = "mircate"
+"""Where prices and stock of this face are held."""
+FACE = "mircate"
+
+DENIED = {"code": "ACCESS_DENIED", "message": "Access Denied"}
+"""Body of 403."""
+NOT_FOUND = "Record Not Found"
+TOO_MANY = "Too Many Requests"
+INVALID = {"code": "VALIDATION", "message": "Model validation has been failed."}
+"""Body of 400 where a request is not of its schema; ``issues`` are added. The words are the platform's."""
+BUSY_STATUS = 570
+"""Published for the platform, not for Mircate."""
+BUSY_SECONDS_MAX = 25.0
+"""How long an instance stays busy with a method whose process died: the platform's own limit of a method."""
+
+PROJECT_FACT = "project"
+"""The fact of a key that names, with commas between them, projects beside its merchant's id for which it is good."""
+
+ARGUMENTS_BYTES_MAX = 1024**2
+"""Of a method's arguments where it has no limit of its own."""
+ISSUES_MAX = 100
+
+ALIASES: dict[str, str] = {
+    "PIMAPI/upsertAttributeSelectOptions": "PIMAPI/upsertAttributeOptions",
+    "PIMAPI/upsertSelectOption": "PIMAPI/upsertAttributeOption",
+    "PIMAPI/deleteSelectOption": "PIMAPI/deleteAttributeOption",
+}
+"""Class and method as the ancestor of this interface called them → as they are called now."""
+
+
+def aliases_of(setting: str) -> dict[str, str]:
+    """The built-in ones and those of the setting: ``Class/method=Class/method``, with commas between."""
+    given = dict(pair.split("=") for pair in setting.replace(" ", "").split(",") if pair)
+    return {**ALIASES, **given}

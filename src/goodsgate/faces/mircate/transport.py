@@ -1,0 +1,177 @@
+"""Methods called over HTTP: where their arguments are, for whom they are called, how they are answered."""
+
+import base64
+import binascii
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import orjson
+from starlette.responses import Response
+
+from goodsgate.auth import Caller
+from goodsgate.engine.receive import refusing
+from goodsgate.faces.contract import Contract, Path
+from goodsgate.faces.door import Door
+from goodsgate.faces.mircate.answers import bad
+from goodsgate.faces.mircate.guesses import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_FACT
+from goodsgate.faces.mircate.validation import issues_of
+from goodsgate.faces.refusals import refuse
+from goodsgate.faces.routes import Call, Handler
+
+BY_GET = "_get"
+"""What the operation id of a method's GET has behind that of its POST."""
+PLACE = "/CALL/"
+EXCLUSIVE = "\x1f"
+"""Begins the names of what is exclusive among idempotency keys, which clients name without such characters."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a method, its arguments decoded and of the schema that the contract gives them."""
+
+    call: Call
+    merchant: str
+    instance: str
+    """The last part of the path."""
+    content: bytes
+    """The arguments as JSON text, as they came."""
+    arguments: Any
+    """The same, decoded: an object, or whatever else the schema allows."""
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """What answers one method, in a thread of the door."""
+
+    work: Callable[[Asked], Response]
+    """Raises `answers.bad`, `missing`, `busy`, or any other refusal."""
+    bytes_max: int = ARGUMENTS_BYTES_MAX
+    tenant: bool = True
+    """The instance is the caller's project; else the method looks for itself whose it is."""
+
+
+class Transport:
+    """Makes handlers of methods."""
+
+    def __init__(self, door: Door, contract: Contract) -> None:
+        self.door = door
+        self._contract = contract
+        self._schemas = dict(_schemas(contract))
+
+    def handlers(self, methods: Mapping[str, Method]) -> dict[str, Handler]:
+        """By operation id, of both verbs; `methods` are by that of the POST."""
+        made: dict[str, Handler] = {}
+        for id, method in methods.items():
+            made[id] = made[id + BY_GET] = self._handler(method, self._schemas.get(id, {}))
+        return made
+
+    def _handler(self, method: Method, schema: dict[str, Any]) -> Handler:
+        async def handle(call: Call) -> Response:
+            if call.request.method == "HEAD":
+                raise refuse("method_not_allowed", allow="GET, OPTIONS, POST")
+            instance = call.path["instance"]
+            if method.tenant and not _is_own(instance, call.merchant, call.caller):
+                raise refuse("forbidden")
+            content = await self._content(call, method.bytes_max)
+            return await self.door.hop(self._called, method, schema, call, content)
+
+        return handle
+
+    async def _content(self, call: Call, bytes_max: int) -> bytes | None:
+        """The body; None where the arguments are in the query."""
+        if call.request.method == "GET":
+            return None
+        return await call.body(bytes_max, self.door.config.body_idle_seconds).read(bytes_max + 1)
+
+    def _called(self, method: Method, schema: dict[str, Any], call: Call, content: bytes | None) -> Response:
+        if content is None:
+            content = _from_query(call.request.query_params.multi_items(), schema, self._contract)
+        arguments = _decoded(content)
+        if schema:
+            issues = [*itertools.islice(issues_of(arguments, schema, self._contract), ISSUES_MAX)]
+            if issues:
+                raise refuse("body_invalid", issues=issues)
+        return method.work(Asked(
+            call=call, merchant=call.merchant, instance=call.path["instance"], content=content, arguments=arguments
+        ))
+
+    @contextmanager
+    def exclusive(self, merchant: str, what: str) -> Iterator[None]:
+        """Inside, nobody else is inside for the same merchant and thing, in no process; raises what becomes 570."""
+        name = f"{EXCLUSIVE}{what}"
+        with refusing(self.door.config.open_rounds_max):
+            self.door.store.reserve(merchant, name, lease_seconds=BUSY_SECONDS_MAX)
+        try:
+            yield
+        finally:
+            self.door.store.release_key(merchant, name)
+
+
+def _schemas(contract: Contract) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in contract.document["paths"].values():
+        body = path.get("post", {}).get("requestBody")
+        if body is not None:
+            yield path["post"]["operationId"], body["content"]["application/json"]["schema"]
+
+
+def _is_own(instance: str, merchant: str, caller: Caller | None) -> bool:
+    projects = caller.facts.get(PROJECT_FACT, "") if caller is not None else ""
+    return instance == merchant or instance in [project.strip() for project in projects.split(",")]
+
+
+def _decoded(content: bytes) -> Any:
+    if not content.strip():
+        return {}
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as fault:
+        raise bad(f"The body is not valid JSON: {fault}.") from fault
+
+
+# -- arguments of a GET -----------------------------------------------------------------------------------------------
+
+
+def _from_query(given: list[tuple[str, str]], schema: dict[str, Any], contract: Contract) -> bytes:
+    """The object that ``data`` holds in base64, or the parameters themselves but for those with ``__`` in front."""
+    values = dict(given)
+    if "data" in values and values.get("__isbase64") == "true":
+        return _unpacked(values["data"])
+    properties = contract.resolved(schema).get("properties", {})
+    return orjson.dumps({
+        name: _read(text, contract.resolved(properties.get(name, {})))
+        for name, text in values.items() if not name.startswith("__")
+    })
+
+
+def _unpacked(data: str) -> bytes:
+    """Either alphabet, with or without its padding, blanks where a plus was not escaped."""
+    text = re.sub(r"[=\s]+\Z", "", data).replace(" ", "+").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as fault:
+        raise bad("The parameter data is not base64.") from fault
+
+
+def _read(text: str, node: dict[str, Any]) -> object:
+    """A parameter as what the schema wants, if it is JSON of that."""
+    if node.get("type", "string") in ("string", ["string"]):
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+# -- aliases ----------------------------------------------------------------------------------------------------------
+
+
+def aliased(paths: list[Path], aliases: Mapping[str, str]) -> list[Path]:
+    """The paths with, before them, those of classes and methods that are called otherwise."""
+    by_call = {path.template.partition(PLACE)[2].rpartition("/")[0]: path for path in paths}
+    more = [
+        msgspec.structs.replace(by_call[call], template=by_call[call].template.replace(call, name, 1))
+        for name, call in aliases.items() if call in by_call
+    ]
+    return [*more, *paths]

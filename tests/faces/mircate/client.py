@@ -1,0 +1,46 @@
+"""A client as somebody would write it for Mircate: a base URL, a project and a key."""
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from tests.served import Served
+
+ONE_STORE = pytest.mark.parametrize("gate", ["sqlite"], indirect=True, scope="module")
+"""For tables in which the store has no part: once is enough."""
+ROOT = "/5p1hp1d2t/CALL"
+
+
+class Mircate(httpx.Client):
+    """One key's client; its merchant's id is its project."""
+
+    def __init__(self, gate: Served, merchant: str, *, scopes: Iterable[str] = ("submit", "read")) -> None:
+        super().__init__(base_url=gate.url, timeout=30, trust_env=False)
+        self.gate = gate
+        self.merchant = merchant
+        self.headers["x-api-key"] = gate.secret(merchant, scopes)
+
+    def call(self, name: str, words: Any = None, *, instance: str | None = None, **more: Any) -> httpx.Response:
+        """POST of ``Class/method`` with the words as its body."""
+        return self.post(self.path(name, instance), json={} if words is None else words, **more)
+
+    def ask(self, name: str, words: Any = None, *, instance: str | None = None) -> httpx.Response:
+        """GET of the same, as the platform's own client does it."""
+        data = base64.b64encode(orjson.dumps(words or {}, option=orjson.OPT_SORT_KEYS)).decode()
+        query = {"data": data, "__isbase64": "true", "__culture": "en-us", "__platform": "WEB"}
+        return self.get(self.path(name, instance), params=query)
+
+    def path(self, name: str, instance: str | None = None) -> str:
+        """Where a method is called."""
+        return f"{ROOT}/{name}/{self.merchant if instance is None else instance}"
+
+
+def message(answered: httpx.Response, status: int) -> str:
+    """Of a refusal with this status."""
+    assert answered.status_code == status, answered.text
+    assert int(answered.headers["x-srv-time"]) > 0
+    return str(answered.json()["message"])
