@@ -33,7 +33,7 @@ class Database:
         used. Raises StoreError if `address` is none."""
         self.server = Server(address, connections_max=connections_max, now=now)
         self.watch = Watch(self.server)
-        self.uploads = Uploads(self.server, small_bytes=small_payload_bytes)
+        self.uploads = Uploads(self.server, small_bytes=small_payload_bytes, sending_max=connections_max)
         self._numbers: dict[str, int] = {}
 
     # -- life -----------------------------------------------------------------------------------------------------

@@ -97,6 +97,9 @@ class Lookups(Lanes):
         number, packed = self.known(work.merchant), id_bytes(work.batch)
         assert packed is not None
         scratch = self._scratches.get((work.batch, work.round))
+        if scratch is not None and scratch.records > work.total:
+            self.forget_scratch((work.batch, work.round))  # the server fell, and took along what was settled last
+            scratch = None
         if scratch is None or scratch.records < work.total:
             progress = self._progress(number, work.batch)
             if progress is None:
@@ -231,13 +234,13 @@ def _matched(rows: list[tuple[Any, ...]], keys: Sequence[str]) -> list[tuple[Any
     """Rows of items with the key that was asked for before each: its own, or those that differ from it by case."""
     asked = set(keys)
     matched = [(row[0], *row) for row in rows if row[0] in asked]
-    others = [row for row in rows if row[0] not in asked]
-    if others or len(matched) > len({row[0].translate(FOLDING) for row in matched}):
-        folded: dict[str, list[str]] = {}
+    others = [row for row in rows if row[0] not in asked] if len(matched) < len(rows) else []
+    if others or len(matched) > len(folded(row[0] for row in matched)):
+        alike: dict[str, list[str]] = {}
         for key in asked:
-            folded.setdefault(key.translate(FOLDING), []).append(key)
+            alike.setdefault(key.translate(FOLDING), []).append(key)
         for row in rows:
-            matched += [(key, *row) for key in folded[row[0].translate(FOLDING)] if key != row[0]]
+            matched += [(key, *row) for key in alike[row[0].translate(FOLDING)] if key != row[0]]
     return matched
 
 

@@ -88,6 +88,7 @@ class Receiving(Documents):
             "label": batch.label, "folded": batch.label.casefold(), "face": batch.face,
             "facts": encode(batch.facts).decode(),
         }
+        self.uploads.sent(batch.merchant, upload)
         try:
             with self.server.transaction(number, also=PATIENT) as db:
                 crash.point("seal-synced")
@@ -117,6 +118,8 @@ class Receiving(Documents):
             return None
         named = {"merchant": number, "id": round.batch}
         rounds = 0
+        if upload is not None:
+            self.uploads.sent(round.merchant, upload)
         try:
             with self.server.transaction(number, also=PATIENT) as db:
                 row = row_of(db, number, round.batch)

@@ -16,8 +16,10 @@ from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write
 from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreError, Work
 from goodsgate.store.moments import id_bytes
-from goodsgate.store.postgres.ask import SQL, Cursor, do, every, one, value
+from goodsgate.store.postgres.ask import Cursor, do, every, one, value
 from goodsgate.store.postgres.findings import Findings
+from goodsgate.store.postgres.item_rows import Row, copy_rows
+from goodsgate.store.postgres.item_rows import head as row_head
 from goodsgate.store.postgres.lanes import progress_of
 from goodsgate.store.postgres.lookups import folded, others, packed_keys, shelf_of
 from goodsgate.store.postgres.marks import Marks, put_marks
@@ -27,19 +29,9 @@ from goodsgate.store.results import amended
 
 _by_key = attrgetter("key")
 
-NULL = "\\N"
-MARKS = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
-
 FEELS = "SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 2"
 """A worker that was cut off in the middle of a COPY must not stand in the way of the one that takes over: the server
 feels for it, and gives it up after 15 seconds. Between two statements it does so anyhow."""
-
-
-LINES_AT_ONCE = 256
-"""Of COPY, sent together."""
-
-Row = tuple[str, str, bytes | None, int | None, str, int, bytes | None]
-"""What `_line` takes."""
 
 
 class Shelved(msgspec.Struct):
@@ -96,7 +88,9 @@ class Settling(Marks):
     def _settle(self, number: int, claim: Claim, portions: Sequence[Portion], known: dict[str, bool],
                 asked: tuple[int, set[str]]) -> list[Settled]:
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
-        with self.server.transaction(number, also=FEELS, seconds=WORK_SECONDS_MAX) as db:
+        # What a falling server takes along of a round that goes on, its progress included, is worked again.
+        lazy = not any(portion.ends for portion in portions)
+        with self.server.transaction(number, lazy=lazy, also=FEELS, seconds=WORK_SECONDS_MAX) as db:
             lease = one(db, "lease", named)
             if lease is None:
                 raise LeaseLost(f"{claim.merchant} {claim.kind}")
@@ -221,12 +215,12 @@ class _Told:
         if copies:
             db.execute("SET LOCAL ROLE NONE")
             if fresh:
-                _copy(db, "copy_items", fresh)
+                copy_rows(db, "copy_items", fresh)
             self._findings.copy(db)
             db.execute(f"SET LOCAL ROLE {ROLE}")
         if changed:
             do(db, "make_staged")
-            _copy(db, "copy_staged", changed)
+            copy_rows(db, "copy_staged", changed)
             do(db, "write_items", {"merchant": self._number})
             do(db, "clear_staged")
         if self._results:
@@ -240,11 +234,12 @@ class _Told:
     def _change(self, shelved: Shelved, there: dict[str, bool], fresh: list[Row], changed: list[Row]) -> None:
         """Sort what is done to a shelf into made and changed rows, and note by how many items it grows."""
         grown, tombstone_at = 0, None
-        head = f"{self._number}\t{shelved.number}\t"
+        head = row_head(self._number, shelved.number)
+        ids = {batch: bytes.fromhex(batch) for batch in self._progress}
         # In the order of the index: neighbours share pages.
         for key in sorted(shelved.writes):
             write, batch, written_at = shelved.writes[key]
-            row = (head, key, write.hash, write.version, batch, written_at, write.document)
+            row = (head, key, write.hash, write.version, ids[batch], written_at, write.document)
             if key in there:
                 changed.append(row)
                 grown += not there[key]
@@ -258,7 +253,7 @@ class _Told:
             if delete.version is None:
                 gone.append(key)
                 continue
-            (changed if key in there else fresh).append((head, key, None, delete.version, batch, written_at, None))
+            (changed if key in there else fresh).append((head, key, None, delete.version, ids[batch], written_at, None))
             tombstone_at = written_at if tombstone_at is None else min(tombstone_at, written_at)
         named = {"merchant": self._number, "shelf": shelved.number}
         if gone:
@@ -303,35 +298,6 @@ class _Told:
                 rekeyed = True
                 do(self._db, "set_portion_keys", {**named, "keys": psycopg.Binary(orjson.dumps(keys))})
         return rekeyed
-
-
-def _line(head: str, key: str, hash: bytes | None, version: int | None, batch: str, written_at: int,
-          document: bytes | None) -> bytes:
-    """An item as a line of COPY's text; `head` are its merchant and shelf."""
-    if "\\" in key or not key.isprintable():
-        key = _escaped(key.encode()).decode()
-    hashed = NULL if hash is None else hash.hex()
-    fields = f"{head}{key}\t{hashed}\t{NULL if version is None else version}\t{batch}\t{written_at}\t".encode()
-    if document is None:
-        return fields + b"\\N\n"
-    if b"\\" in document or b"\t" in document or b"\n" in document or b"\r" in document:
-        document = _escaped(document)
-    return b"%b%b\n" % (fields, document)
-
-
-def _escaped(text: bytes) -> bytes:
-    """With what COPY takes for its own marks escaped."""
-    for mark, escaped in MARKS:
-        if mark in text:
-            text = text.replace(mark, escaped)
-    return text
-
-
-def _copy(db: Cursor, name: str, rows: list[Row]) -> None:
-    """Slice by slice, so that the server is at work while the next lines are made."""
-    with db.copy(SQL[name]) as copy:
-        for first in range(0, len(rows), LINES_AT_ONCE):
-            copy.write(b"".join([_line(*row) for row in rows[first : first + LINES_AT_ONCE]]))
 
 
 def _progress_row(progress: Progress) -> dict[str, object]:

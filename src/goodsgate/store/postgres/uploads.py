@@ -1,11 +1,13 @@
 """Bodies on their way in: small ones in memory, larger ones as rows, piece by piece.
 
-Pieces are committed without waiting for the disk; what seals the upload waits, and with it everything before it is on
-disk. A server that falls in between may lose the last ones, which whatever comes next finds out. Pieces are packed
-where that makes them smaller: they cross the network, the log and the table.
+A piece is sent while the next one comes and is packed; what went wrong with it, whatever comes next finds out. Pieces
+are committed without waiting for the disk; what seals the upload waits, and with it everything before it is on disk. A
+server that falls in between may lose the last ones, which is found out in the same way. Pieces are packed where that
+makes them smaller: they cross the network, the log and the table.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 import psycopg
@@ -33,35 +35,54 @@ class Upload:
         self.touched_at = 0
         """When the last piece was sent; another time for each."""
         self.packs = True
+        self.sending: Future[None] | None = None
+        """The last piece on its way; the next one waits for it."""
+
+    def sent(self) -> None:
+        """Wait until all pieces but those in memory are there. Raises what went wrong, once."""
+        sending, self.sending = self.sending, None
+        if sending is not None:
+            sending.result()
 
 
 class Uploads:
     """Those that this process receives."""
 
-    def __init__(self, server: Server, *, small_bytes: int) -> None:
+    def __init__(self, server: Server, *, small_bytes: int, sending_max: int) -> None:
+        """At most `sending_max` pieces are on their way at once, each on a connection of its own."""
         self._server = server
         self._small_bytes = small_bytes
+        self._senders = ThreadPoolExecutor(sending_max, "sending")
         self._open: dict[tuple[str, str], Upload] = {}
 
     def receive(self, merchant: str, number: int, name: str, piece: bytes) -> None:
-        """Append; raises StoreFull, StoreBusy."""
+        """Append; raises StoreFull, StoreBusy, of this piece or one before it."""
         upload = self._open.setdefault((merchant, name), Upload())
         upload.content += piece
         upload.bytes += len(piece)
         if upload.bytes <= self._small_bytes:
             return
         while len(upload.content) >= PIECE_BYTES:
-            content = bytes(memoryview(upload.content)[:PIECE_BYTES])
-            row = self._row(number, name, upload, content)
+            row = self._row(number, name, upload, bytes(memoryview(upload.content)[:PIECE_BYTES]))
+            upload.sent()
             touched_at = max(self._server.now(), upload.touched_at + 1)
-            sent = {"merchant": number, "upload": name, "before": upload.touched_at, "now": touched_at}
-            with self._server.transaction(number, lazy=True) as db:
-                if not do(db, "touch_upload" if upload.pieces else "add_upload", sent):
-                    raise StoreBusy(GONE)
-                do(db, "add_payload", row)
+            moved = {"merchant": number, "upload": name, "before": upload.touched_at, "now": touched_at}
+            upload.sending = self._senders.submit(self._send, number, moved, row)
             upload.touched_at = touched_at
             del upload.content[:PIECE_BYTES]
             upload.pieces += 1
+
+    def _send(self, number: int, moved: dict[str, object], row: dict[str, object]) -> None:
+        with self._server.transaction(number, lazy=True) as db:
+            if not do(db, "touch_upload" if row["piece"] else "add_upload", moved):
+                raise StoreBusy(GONE)
+            do(db, "add_payload", row)
+
+    def sent(self, merchant: str, name: str) -> None:
+        """Wait for the pieces that are on their way, before the transaction that seals; raises as `receive` does."""
+        upload = self._open.get((merchant, name))
+        if upload is not None:
+            upload.sent()
 
     def last(self, db: Cursor, merchant: str, number: int, name: str) -> tuple[int, int]:
         """Inside the transaction that seals: add what was not sent yet. Bytes and pieces of the whole. Raises
@@ -85,6 +106,8 @@ class Uploads:
         """Forget it; harmless if there is none. What cannot be removed now, the sweep removes."""
         upload = self._open.pop((merchant, name), None)
         if upload is not None and upload.pieces:
+            with suppress(StoreError):
+                upload.sent()
             gone = {"merchant": number, "upload": name}
             with suppress(StoreError), self._server.transaction(number, lazy=True) as db:
                 if do(db, "drop_upload", gone):  # not once it is sealed
@@ -104,6 +127,7 @@ class Uploads:
 
     def close(self) -> None:
         """Forget what is not sealed; the sweep removes what was sent of it."""
+        self._senders.shutdown()
         self._open.clear()
 
     def _row(self, number: int, name: str, upload: Upload, content: bytes) -> dict[str, object]:
