@@ -24,8 +24,8 @@ Bytes = Annotated[int, Meta(ge=1, le=1024**5)]
 Days = Annotated[float, Meta(gt=0, le=3650)]
 Count = Annotated[int, Meta(ge=1, le=10**9)]
 
-_SECRET = r"[a-z][a-z0-9-]{0,31}:(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
-_SECRETS = rf"^(?:{_SECRET}(?:,{_SECRET})*)?$"
+_MASTER = r"[a-z][a-z0-9-]{0,31}:(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+_MASTERS = rf"^(?:{_MASTER}(?:,{_MASTER})*)?$"
 """Of 24 bytes at least, each."""
 _PASSWORDS = re.compile(r"([?&](?:ssl)?password=)([^&]*)")
 """Among what follows the ? of an address."""
@@ -45,7 +45,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     workers: Annotated[int, Meta(ge=0, le=64)] = 1
     """Worker processes that serve starts; the embedded store works with one."""
     log_level: str = "info"
-    secrets: Annotated[str, Meta(pattern=_SECRETS)] = ""
+    secrets: Annotated[str, Meta(pattern=_MASTERS)] = ""
     """Master secrets, ``name:base64`` one after the other with commas between; the first makes new ones."""
 
     # at the door

@@ -23,10 +23,11 @@ Database = psycopg.Connection[tuple[Any, ...]]
 OPEN_TO_ALL = {
     "host": "machines, which belong to no merchant",
     "migration": "what was done to the schema; the role may only read it",
+    "secret": "the gate's own",
 }
 """Tables without a merchant, and why strangers may see them."""
 DISPATCHING = {"merchant", "credential", "answer", "batch", "round", "upload", "lane", "shelf", "tally", "token",
-               "resource"}
+               "resource", "message", "stock_order"}
 """What a transaction that asks for it sees whole: whose turn it is, what is past its time, who is calling."""
 
 
@@ -57,6 +58,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with Scene(tmp_path_factory.mktemp("rows"), "postgres") as scene:
         for merchant in ("acme", "bolt"):
             _fill(scene, merchant)
+        with place.raw(scene.folder) as raw:
+            for number in _numbers(scene.folder):
+                raw.execute("INSERT INTO message (merchant, number, topic, subject, body, made_at)"
+                            " VALUES (%s, 1, 'tested/word', '', '{}', 0)", (number,))
+                raw.execute("INSERT INTO reserved (merchant, shelf, key, amount) VALUES (%s, 1, 'A', 1)", (number,))
+                raw.execute("INSERT INTO stock_order (merchant, shelf, name) VALUES (%s, 1, 'A')", (number,))
         yield scene
 
 

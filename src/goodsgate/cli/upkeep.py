@@ -50,6 +50,7 @@ def doctor(*, config: "Config", settings: bool) -> None:
       goodsgate doctor --settings --store /var/lib/goodsgate
     """
     from goodsgate.config import without_password
+    from goodsgate.engine.secrets import masters_of
 
     with _opened(config, "cannot be examined") as store:
         facts, figures = _examined(store, config)
@@ -58,8 +59,9 @@ def doctor(*, config: "Config", settings: bool) -> None:
     for name, figure in sorted(figures.items()):
         click.echo(f"     {name}: {figure:g}")
     if settings:
+        shown = {"store": without_password(config.store), "secrets": ", ".join(masters_of(config.secrets))}
         for name in config.__struct_fields__:
-            value = without_password(config.store) if name == "store" else getattr(config, name)
+            value = shown.get(name, getattr(config, name))
             click.echo(f"     {name} = {value!r}")
     sys.exit(Exit.CLEAN if all(well for _, well, _ in facts) else Exit.UNSOUND)
 
@@ -114,10 +116,19 @@ def _examined(store: "Store", config: "Config") -> tuple[list[Fact], dict[str, f
         if not all(well for name, well, _ in facts if name.startswith(("schema", "server"))):
             return facts, {}
         figures = store.figures()
-        return [*facts, *store.examine(), _queue(figures)], figures
+        return [*facts, *store.examine(), _queue(figures), _secrets(config)], figures
     except StoreError as fault:
         told = without_secrets(str(fault), address=config.store)
         return [*facts, ("answers", False, f"{without_password(config.store)}: {told}")], {}
+
+
+def _secrets(config: "Config") -> Fact:
+    from goodsgate.engine.secrets import masters_of
+
+    names = [*masters_of(config.secrets)]
+    if not names:
+        return "secrets", True, "the settings name none: derived from one in the store, as good as who may read that"
+    return "secrets", True, f"new ones by {names[0]}" + (f", still good {', '.join(names[1:])}" if names[1:] else "")
 
 
 def _queue(figures: dict[str, float]) -> Fact:

@@ -7,6 +7,7 @@ from goodsgate.engine import reference as references
 from goodsgate.engine import report as reports
 from goodsgate.engine.receive import Submission, Watcher, refusing
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.secrets import Secrets
 from goodsgate.model.batch import ENDED, Batch, Group, Kind, Policy, RoundKind, new_id
 from goodsgate.model.catalogue import Entry, Item
 from goodsgate.store.contract import NewBatch, NewRound, Page, Store
@@ -18,6 +19,7 @@ class Engine:
     def __init__(self, store: Store, config: Config) -> None:
         self.store = store
         self.config = config
+        self.secrets = Secrets(store, config)
 
     def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
                packing: str = "identity", label: str = "", face: str = "", facts: dict[str, str] | None = None,

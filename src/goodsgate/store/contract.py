@@ -112,6 +112,9 @@ class Store(Protocol):
     def drop_token(self, digest: bytes) -> None:
         """It is good for nothing from now on; no effect if there is none."""
 
+    def secret(self, name: str, made: bytes | None) -> bytes | None:
+        """What the gate keeps for itself under the name; `made`, from now on, if there is nothing yet."""
+
     # -- resources: what only one face has -------------------------------------------------------------------------
     def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int) -> Resource:
         """One more, with the next number. Raises NameTaken, ResourcesFull (of those without an end)."""

@@ -45,6 +45,14 @@ WHERE t.digest = :digest
 -- Every merchant: the token says which one it is.
 DELETE FROM token WHERE digest = :digest
 
+-- name: keep_secret
+-- Every merchant: it is the gate's own.
+INSERT INTO secret (name, bytes) VALUES (:name, :made) ON CONFLICT (name) DO NOTHING
+
+-- name: secret
+-- Every merchant: it is the gate's own.
+SELECT bytes FROM secret WHERE name = :name
+
 -- ============================================== reference, mappings =============================================
 
 -- name: next_reference_version

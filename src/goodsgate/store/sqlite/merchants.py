@@ -96,6 +96,14 @@ class Merchants(Folder):
         with self.intake.writing() as db:
             do(db, "drop_token", {"digest": digest})
 
+    def secret(self, name: str, made: bytes | None) -> bytes | None:
+        """Made once, whoever comes first."""
+        with self.intake.writing() as db:
+            if made is not None:
+                do(db, "keep_secret", {"name": name, "made": made})
+            row = one(db, "secret", {"name": name})
+        return bytes(row[0]) if row is not None else None
+
     # -- reference data -------------------------------------------------------------------------------------------
 
     def put_reference(self, merchant: str, kind: str, entries: Sequence[Entry], *, replace: bool = False) -> int:

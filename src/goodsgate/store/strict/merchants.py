@@ -96,6 +96,12 @@ class Merchants(Opened):
         self.store.drop_token(digest)
         must(self.store.token(digest) is None, "the token is gone")
 
+    def secret(self, name: str, made: bytes | None) -> bytes | None:
+        must(bool(name) and made != b"", "a name, and something to keep", name)
+        kept = self.store.secret(name, made)
+        must(kept is not None or made is None, "what was made is kept, or something was before", name)
+        return kept
+
     # -- resources ------------------------------------------------------------------------------------------------
 
     def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int) -> Resource:
