@@ -40,7 +40,7 @@ def _fill(scene: Scene, merchant: str) -> None:
     store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", made_at=NOW, until=ahead))
     store.put_reference(merchant, "brand", [Entry(code="x")])
     store.put_mapping(merchant, "erp", {"a": ["id"]})
-    store.add_resource(merchant, "tested/stream", name="a", body=b"{}", resources_max=9)
+    store.add_resource(merchant, "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)])
     answered = Idempotency(key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()

@@ -96,3 +96,45 @@ def test_what_is_past_its_end_is_swept(scene: Scene) -> None:
     scene.clock.forward(61)
     assert scene.store.sweep(KEPT, steps_max=10).resources == 1
     assert [scene.store.resource("acme", SORT, number) is None for number in (1, 2, 3)] == [True, False, False]
+
+
+def test_labels_list_resources_by_place(scene: Scene) -> None:
+    """Under a word, between places, a page at a time; those with an end too, until then."""
+    def add(name: str, *labels: tuple[str, int]) -> Resource:
+        return scene.store.add_resource(
+            "acme", SORT, name=name, body=b'{"n":1}', resources_max=100, labels=labels,
+            ends_at=scene.clock() + timedelta(seconds=60) if name == "c" else None,
+        )
+
+    a, b, c = add("a", ("open", 30), ("red", 1)), add("b", ("open", 10)), add("c", ("open", 20), ("red", 1))
+    add("d")
+
+    def found(word: str, **asked: int) -> list[Resource]:
+        return scene.store.labelled("acme", SORT, word, **asked)
+
+    assert found("open") == [b, c, a]
+    assert (found("red"), found("blue")) == ([a, c], [])
+    assert found("open", since=20, until=30) == [c, a]
+    assert (found("open", limit=1), found("open", offset=1, limit=1)) == ([b], [c])
+    assert scene.store.labelled("acme", "tested/site", "open") == []
+    scene.clock.forward(61)
+    assert found("open") == [b, a]
+    add("e", ("open", 5))
+    assert [one.name for one in found("open")] == ["e", "b", "a"]
+
+
+def test_labels_change_with_their_resource(scene: Scene) -> None:
+    """Or stay, if nothing is said of them; a change that comes too late changes none. What is swept has none."""
+    made = scene.store.add_resource("acme", SORT, name="a", body=b"{}", resources_max=9, labels=[("open", 1)])
+    kept = scene.store.put_resource(made)
+    assert kept is not None
+    assert scene.store.labelled("acme", SORT, "open") == [kept]
+    assert scene.store.put_resource(made, labels=[("late", 1)]) is None
+    closed = scene.store.put_resource(kept, labels=[("closed", 2), ("all", 1)])
+    assert scene.store.labelled("acme", SORT, "open") == scene.store.labelled("acme", SORT, "late") == []
+    assert scene.store.labelled("acme", SORT, "closed") == scene.store.labelled("acme", SORT, "all") == [closed]
+    assert closed is not None
+    ended = scene.store.put_resource(msgspec.structs.replace(closed, ends_at=scene.clock()))
+    assert ended is not None
+    assert scene.store.sweep(KEPT, steps_max=10).resources == 1
+    assert scene.store.labelled("acme", SORT, "closed") == []

@@ -28,6 +28,7 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "reference_version": lambda store, merchant, batch: store.reference_version(merchant),
     "resource": lambda store, merchant, batch: store.resource(merchant, "tested/stream", 1),
     "resources": lambda store, merchant, batch: store.resources(merchant, "tested/stream"),
+    "labelled": lambda store, merchant, batch: store.labelled(merchant, "tested/stream", "open"),
     "mappings": lambda store, merchant, batch: store.mappings(merchant),
 }
 
@@ -39,7 +40,7 @@ def test_what_one_merchant_sees_no_other_does(scene: Scene, name: str) -> None:
     scene.run([Record("A"), bad()])
     scene.store.put_reference("acme", "brand", [Entry(code="x")])
     scene.store.put_mapping("acme", "erp", {"a": ["id"]})
-    scene.store.add_resource("acme", "tested/stream", name="a", body=b"{}", resources_max=9)
+    scene.store.add_resource("acme", "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)])
     ask = ASKED[name]
     assert ask(scene.store, "acme", batch)
     assert not ask(scene.store, "bolt", batch)

@@ -139,6 +139,10 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """When it is forgotten; until then its name stays taken. None: never."""
 
 
+Label = tuple[str, int]
+"""A word under which a resource is listed, and its place there: ``("CREATED/BLR-01", microseconds)``."""
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of reference data."""
 

@@ -8,10 +8,11 @@ Processes: any number may read and submit; see each implementation for how many 
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from goodsgate.model.batch import Batch, Finding, Group, Kind, Result
-from goodsgate.model.catalogue import Entry, Held, Item, Key, Mark, Merchant, Resource, Token
+from goodsgate.model.catalogue import Entry, Held, Item, Key, Label, Mark, Merchant, Resource, Token
 from goodsgate.store.errors import KeyInUse as KeyInUse
 from goodsgate.store.errors import LeaseLost as LeaseLost
 from goodsgate.store.errors import NameTaken as NameTaken
@@ -116,13 +117,14 @@ class Store(Protocol):
         """What the gate keeps for itself under the name; `made`, from now on, if there is nothing yet."""
 
     # -- resources: what only one face has -------------------------------------------------------------------------
-    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int) -> Resource:
+    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
+                     labels: Sequence[Label] = (), ends_at: datetime | None = None) -> Resource:
         """One more, with the next number. Raises NameTaken, ResourcesFull (of those without an end)."""
 
-    def put_resource(self, resource: Resource) -> Resource | None:
+    def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None) -> Resource | None:
         """Its name, body and end from now on, with the next version; None where another version is held.
 
-        Raises NameTaken.
+        Its labels are these from now on; None leaves them as they are. Raises NameTaken.
         """
 
     def resource(self, merchant: str, sort: str, number: int) -> Resource | None:
@@ -130,6 +132,13 @@ class Store(Protocol):
 
     def resources(self, merchant: str, sort: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
         """By number, without those that have an end."""
+
+    def labelled(self, merchant: str, sort: str, word: str, *, since: int | None = None, until: int | None = None,
+                 offset: int = 0, limit: int = 100) -> list[Resource]:
+        """Those that are listed under a word, by place (from `since` to `until`, both included) and number.
+
+        Also those that have an end, until then.
+        """
 
     # -- receiving --------------------------------------------------------------------------------------------------
     def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:

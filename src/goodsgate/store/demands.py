@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from goodsgate.model.batch import ENDED, RESULTS, Batch, Counts, Finding, Result, State
-from goodsgate.model.catalogue import Entry, Item, Merchant, Resource
+from goodsgate.model.catalogue import Entry, Item, Label, Merchant, Resource
 from goodsgate.store.contract import Page, Portion
 
 ID = re.compile(r"[0-9a-f]{32}")
@@ -122,6 +122,12 @@ def check_id(text: str) -> None:
 def check_aware(moment: datetime | None) -> None:
     """A time, if there is one, in UTC."""
     must(moment is None or moment.utcoffset() == timedelta(0), "times are aware and in UTC", moment)
+
+
+def check_labels(labels: Sequence[Label]) -> None:
+    """Words, each once."""
+    words = [word for word, _ in labels]
+    must(all(words) and len(words) == len(set(words)), "labels: words, each once", labels)
 
 
 def check_resources(resources: Sequence[Resource], *, after: int, limit: int) -> None:

@@ -103,8 +103,8 @@ SELECT number FROM resource WHERE merchant = :merchant AND sort = :sort AND name
 SELECT count(*) FROM resource WHERE merchant = :merchant AND sort = :sort AND ends_at IS NULL
 
 -- name: add_resource
-INSERT INTO resource (merchant, sort, number, version, name, body)
-VALUES (:merchant, :sort, :number, 1, :name, :body)
+INSERT INTO resource (merchant, sort, number, version, name, body, ends_at)
+VALUES (:merchant, :sort, :number, 1, :name, :body, :ends_at)
 
 -- name: put_resource
 UPDATE resource SET version = version + 1, name = :name, body = :body, ends_at = :ends_at
@@ -117,6 +117,19 @@ WHERE merchant = :merchant AND sort = :sort AND number = :number AND (ends_at IS
 -- name: resources
 SELECT number, version, name, body, ends_at FROM resource
 WHERE merchant = :merchant AND sort = :sort AND number > :after AND ends_at IS NULL ORDER BY number LIMIT :limit
+
+-- name: drop_labels
+DELETE FROM label WHERE merchant = :merchant AND sort = :sort AND number = :number
+
+-- name: add_label
+INSERT INTO label (merchant, sort, word, place, number) VALUES (:merchant, :sort, :word, :place, :number)
+
+-- name: labelled
+SELECT r.number, r.version, r.name, r.body, r.ends_at FROM label AS l
+JOIN resource AS r ON r.merchant = l.merchant AND r.sort = l.sort AND r.number = l.number
+WHERE l.merchant = :merchant AND l.sort = :sort AND l.word = :word AND l.place BETWEEN :since AND :until
+    AND (r.ends_at IS NULL OR r.ends_at > :now)
+ORDER BY l.place, l.number LIMIT :limit OFFSET :offset
 
 -- ============================================== intake: receiving ===============================================
 

@@ -1,22 +1,27 @@
 """What only one face has: numbered, named, and otherwise the face's own; in the intake file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import apsw
 import msgspec
 
-from goodsgate.model.catalogue import Resource
+from goodsgate.model.catalogue import Label, Resource
 from goodsgate.store.contract import NameTaken, ResourcesFull
 from goodsgate.store.moments import microseconds, moment_or_none
 from goodsgate.store.sqlite.ask import do, every, one, value
 from goodsgate.store.sqlite.merchants import Merchants
 
+FIRST, LAST = -(2**63), 2**63 - 1
+"""Places that nothing stands before or behind."""
+
 
 class Resources(Merchants):
     """The part of the contract that keeps resources."""
 
-    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int) -> Resource:
+    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
+                     labels: Sequence[Label] = (), ends_at: datetime | None = None) -> Resource:
         """One more, with the next number. Raises NameTaken, ResourcesFull."""
         whose = {"merchant": self.known(merchant), "sort": sort}
         with self.intake.writing() as db:
@@ -24,10 +29,15 @@ class Resources(Merchants):
             _free(db, {**whose, "name": name, "now": self.now()})
             if value(db, "count_resources", whose) >= resources_max:
                 raise ResourcesFull
-            do(db, "add_resource", {**whose, "number": number, "name": name, "body": body.decode()})
-        return Resource(merchant=merchant, sort=sort, number=number, version=1, name=name, body=body)
+            end = None if ends_at is None else microseconds(ends_at)
+            row = {**whose, "number": number, "name": name, "body": body.decode(), "ends_at": end}
+            do(db, "add_resource", row)
+            _add_labels(db, {**whose, "number": number}, labels)
+        return Resource(
+            merchant=merchant, sort=sort, number=number, version=1, name=name, body=body, ends_at=ends_at
+        )
 
-    def put_resource(self, resource: Resource) -> Resource | None:
+    def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None) -> Resource | None:
         """None where it was changed meanwhile, or forgotten. Raises NameTaken."""
         number = self.number(resource.merchant)
         whose = {"merchant": number, "sort": resource.sort}
@@ -41,6 +51,9 @@ class Resources(Merchants):
                 return None
             _free(db, {**whose, "name": resource.name, "now": self.now()}, own=resource.number)
             changed = do(db, "put_resource", row)
+            if changed and labels is not None:
+                do(db, "drop_labels", row)
+                _add_labels(db, row, labels)
         return msgspec.structs.replace(resource, version=resource.version + 1) if changed else None
 
     def resource(self, merchant: str, sort: str, number: int) -> Resource | None:
@@ -56,6 +69,16 @@ class Resources(Merchants):
         with self.intake.reading() as db:
             return [_resource(merchant, sort, row) for row in every(db, "resources", asked)]
 
+    def labelled(self, merchant: str, sort: str, word: str, *, since: int | None = None, until: int | None = None,
+                 offset: int = 0, limit: int = 100) -> list[Resource]:
+        """By place and number."""
+        asked = {
+            "merchant": self.number(merchant), "sort": sort, "word": word, "since": FIRST if since is None else since,
+            "until": LAST if until is None else until, "now": self.now(), "offset": offset, "limit": limit,
+        }
+        with self.intake.reading() as db:
+            return [_resource(merchant, sort, row) for row in every(db, "labelled", asked)]
+
 
 def _free(db: apsw.Connection, wanted: Mapping[str, object], *, own: int | None = None) -> None:
     """Raise NameTaken if another one holds the name; what is past its end holds none."""
@@ -63,6 +86,11 @@ def _free(db: apsw.Connection, wanted: Mapping[str, object], *, own: int | None 
     holder = one(db, "resource_named", wanted)
     if holder is not None and holder[0] != own:
         raise NameTaken(int(holder[0]))
+
+
+def _add_labels(db: apsw.Connection, whose: Mapping[str, object], labels: Sequence[Label]) -> None:
+    for word, place in labels:
+        do(db, "add_label", {**whose, "word": word, "place": place})
 
 
 def _resource(merchant: str, sort: str, row: tuple[Any, ...]) -> Resource:

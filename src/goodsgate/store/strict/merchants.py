@@ -2,12 +2,13 @@
 
 # ruff: noqa: D102 – the contract says what each method does.
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
-from goodsgate.model.catalogue import Entry, Key, Merchant, Resource, Token
+from goodsgate.model.catalogue import Entry, Key, Label, Merchant, Resource, Token
 from goodsgate.store.contract import Page
-from goodsgate.store.demands import check_aware, check_merchant, check_page, check_resources, must
+from goodsgate.store.demands import check_aware, check_labels, check_merchant, check_page, check_resources, must
 from goodsgate.store.strict.opened import Opened
 
 
@@ -104,19 +105,25 @@ class Merchants(Opened):
 
     # -- resources ------------------------------------------------------------------------------------------------
 
-    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int) -> Resource:
+    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
+                     labels: Sequence[Label] = (), ends_at: datetime | None = None) -> Resource:
         check_merchant(merchant)
+        check_aware(ends_at)
         must(bool(sort and name and body) and resources_max > 0, "a sort, a name, a body", sort, name)
-        made = self.store.add_resource(merchant, sort, name=name, body=body, resources_max=resources_max)
+        check_labels(labels)
+        made = self.store.add_resource(
+            merchant, sort, name=name, body=body, resources_max=resources_max, labels=labels, ends_at=ends_at
+        )
         told = (made.merchant, made.sort, made.name, made.body, made.version, made.ends_at)
-        must(told == (merchant, sort, name, body, 1, None) and made.number > 0, "the resource as it was given", made)
+        must(told == (merchant, sort, name, body, 1, ends_at) and made.number > 0, "the resource as it was given", made)
         return made
 
-    def put_resource(self, resource: Resource) -> Resource | None:
+    def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None) -> Resource | None:
         check_merchant(resource.merchant)
         must(bool(resource.name and resource.body), "a name, a body", resource)
         check_aware(resource.ends_at)
-        now = self.store.put_resource(resource)
+        check_labels(labels or ())
+        now = self.store.put_resource(resource, labels=labels)
         told = msgspec.structs.replace(resource, version=resource.version + 1)
         must(now is None or now == told, "the resource as it was given", now)
         return now
@@ -130,4 +137,14 @@ class Merchants(Opened):
     def resources(self, merchant: str, sort: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
         found = self.store.resources(merchant, sort, after=after, limit=limit)
         check_resources(found, after=after, limit=limit)
+        return found
+
+    def labelled(self, merchant: str, sort: str, word: str, *, since: int | None = None, until: int | None = None,
+                 offset: int = 0, limit: int = 100) -> list[Resource]:
+        must(bool(word) and offset >= 0 and limit > 0, "a word, an offset, a limit", word, offset, limit)
+        found = self.store.labelled(
+            merchant, sort, word, since=since, until=until, offset=offset, limit=limit
+        )
+        must(len(found) <= limit, "not more than asked for", len(found))
+        must(len({one.number for one in found}) == len(found), "each once", found)
         return found
