@@ -1,14 +1,12 @@
-"""Bodies read whole, taken apart without being decoded, and handed in as one batch."""
+"""Bodies read whole and taken apart without being decoded."""
 
 import msgspec
 
-from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.faces.door import Door
 from goodsgate.faces.konnect.guesses import BODY_BYTES_MAX
 from goodsgate.faces.refusals import refuse
 from goodsgate.faces.routes import Call
-from goodsgate.model.batch import Batch
 
 
 async def read_body(call: Call, door: Door) -> bytes:
@@ -33,26 +31,3 @@ def parts(content: bytes, *, member: str) -> list[msgspec.Raw]:
 
 
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-
-
-def joined(records: list[bytes]) -> tuple[str, bytes]:
-    """Format and body of a batch: a record a line, which is read fastest, unless one is written over several lines."""
-    lines = b"\n".join(records)
-    if lines.count(b"\n") == len(records) - 1 and b"\r" not in lines:
-        return "ndjson", lines
-    return "json", b"[%s]" % b",".join(records)
-
-
-def hand_in(submission: Submission, content: bytes, door: Door) -> Batch:
-    """Make a body durable as a batch; nothing remains of one that is refused."""
-    try:
-        submission.write(content)
-        batch = submission.finish().batch
-    except BaseException:
-        submission.abort()
-        door.metrics.submissions.labels("refused").inc()
-        raise
-    assert batch is not None
-    door.metrics.body_bytes.inc(len(content))
-    door.metrics.submissions.labels("accepted").inc()
-    return batch

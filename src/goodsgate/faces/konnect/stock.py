@@ -6,8 +6,9 @@ import msgspec
 from starlette.responses import Response
 
 from goodsgate.faces.door import Door
+from goodsgate.faces.handing import hand_in, joined
 from goodsgate.faces.konnect.answers import answer, meta
-from goodsgate.faces.konnect.bodies import hand_in, joined, parts, read_body
+from goodsgate.faces.konnect.bodies import parts, read_body
 from goodsgate.faces.konnect.failures import Failure, failures, message_of
 from goodsgate.faces.konnect.guesses import COLLECTION, SYNCHRONOUS_SECONDS_MAX, location_of
 from goodsgate.faces.konnect.traces import new_batch, object_id

@@ -5,8 +5,9 @@ from starlette.responses import Response
 
 from goodsgate.auth import Caller
 from goodsgate.faces.door import Door
+from goodsgate.faces.handing import hand_in, joined
 from goodsgate.faces.konnect.answers import answer
-from goodsgate.faces.konnect.bodies import hand_in, joined, parts, read_body
+from goodsgate.faces.konnect.bodies import parts, read_body
 from goodsgate.faces.konnect.guesses import COLLECTION, company_of, is_strict
 from goodsgate.faces.konnect.traces import new_batch, trace_of
 from goodsgate.faces.refusals import refuse
