@@ -152,18 +152,22 @@ class Endpoint:
 
     def refusal(self, fault: Exception, scope: Scope) -> Response:
         """Word whatever was raised; what is no refusal is logged as a fault."""
-        match fault:
-            case Refusal():
-                refusal = fault
-            case StoreFull():
-                refusal = Refusal("store_full")
-            case StoreBusy():
-                refusal = Refusal("store_busy")
-            case _:
-                log.error("fault in %s", self.template, exc_info=fault, extra={"request": scope[REQUEST_ID]})
-                refusal = refuse("internal_fault")
+        refusal = refusal_of(fault, self.template, scope)
         status, headers, body = self._wording(refusal, scope)
         return Response(body, status_code=status, headers=headers)
+
+
+def refusal_of(fault: Exception, template: str, scope: Scope) -> Refusal:
+    """Whatever was raised on the path of the template; what is no refusal is logged as a fault."""
+    match fault:
+        case Refusal():
+            return fault
+        case StoreFull():
+            return Refusal("store_full")
+        case StoreBusy():
+            return Refusal("store_busy")
+    log.error("fault in %s", template, exc_info=fault, extra={"request": scope[REQUEST_ID]})
+    return refuse("internal_fault")
 
 
 def _headers_only(response: Response) -> Response:

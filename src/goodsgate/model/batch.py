@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from goodsgate.model.issue import Issue
+from goodsgate.model.issue import CODES, Issue
 
 
 class Kind(StrEnum):
@@ -67,6 +67,9 @@ RESULTS: tuple[Result, ...] = tuple(Result)
 """A result is stored as one byte: its place in this tuple. The order never changes; new ones go at the end."""
 
 RESULT_BYTE: dict[Result, int] = {result: byte for byte, result in enumerate(RESULTS)}
+
+DIFFERENT = "…"
+"""Stands in a group's message for what differs from issue to issue."""
 
 ENDED = frozenset({State.FINISHED, State.CANCELLED, State.BROKEN})
 
@@ -226,6 +229,15 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Issues, not records."""
     top: list[tuple[str, int]]
     """Most frequent values (as received, cut) with their counts; counts are lower bounds past 64 distinct values."""
+
+    @property
+    def message(self) -> str:
+        """The code's message for all issues of the group: the value only if it is the same in all of them."""
+        template = CODES[self.code].template
+        value = self.top[0][0] if len(self.top) == 1 and self.top[0][1] == self.count else DIFFERENT
+        return template.replace("; expected {expected}", "").format(
+            value=value, expected=DIFFERENT, suggestion="", field=self.field.lstrip("/") or "record"
+        ).strip()
 
 
 def new_id() -> str:

@@ -8,12 +8,10 @@ import msgspec
 
 from goodsgate.model.batch import ENDED, Batch, Finding, Group, Policy
 from goodsgate.model.catalogue import Item, Key, Merchant, shown_key, split_key
-from goodsgate.model.issue import CODES, Issue
+from goodsgate.model.issue import Issue
 from goodsgate.store.contract import RecordResult
 
 LINKS = ("events", "issues", "results", "report")
-UNKNOWN = "…"
-"""Stands in a group's message for what differs from issue to issue."""
 
 Words = dict[str, Any]
 
@@ -96,19 +94,10 @@ def _group_words(group: Group) -> Words:
         "severity": group.severity,
         "field": group.field,
         "count": group.count,
-        "message": _group_message(group),
+        "message": group.message,
         "top": [{"value": value, "count": count} for value, count in group.top],
         "docs": _docs(group.code),
     }
-
-
-def _group_message(group: Group) -> str:
-    """The code's message for all issues of the group: the value only if it is the same in all of them."""
-    template = CODES[group.code].template
-    value = group.top[0][0] if len(group.top) == 1 and group.top[0][1] == group.count else UNKNOWN
-    return template.replace("; expected {expected}", "").format(
-        value=value, expected=UNKNOWN, suggestion="", field=group.field.lstrip("/") or "record"
-    ).strip()
 
 
 def _docs(code: str) -> str:
