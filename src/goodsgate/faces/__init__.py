@@ -3,7 +3,8 @@
 A face is a folder with an ``openapi.yaml``, written first, and a function ``face(door)`` in its ``__init__.py``; its
 name is added to FACES. BYLAWS there, if it has any, are those of its records, by ``face/Component``. What faces share:
 `contract` (the YAML obeyed), `routes` (its operations answered), `door` (callers, threads, bodies), `watching`
-(documents and waiting), `handing` (records made a batch), `refusals` (problem documents), `docs` (pages).
+(documents and waiting), `handing` (records made a batch), `refusals` (problem documents), `pace` (requests a second),
+`docs` (pages).
 """
 
 import functools

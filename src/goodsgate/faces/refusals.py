@@ -13,6 +13,7 @@ DOOR_REFUSALS: dict[str, str] = {
     "body_invalid": "The body is not what is expected here.",
     "body_incomplete": "The body is not as long as its Content-Length says; nothing of it was kept.",
     "sessions_full": "As many long polls and event streams as may be are open; try again later.",
+    "too_many_requests": "More requests a second than allowed; try again later.",
     "merchant_unknown": "There is no such merchant.",
     "merchant_taken": "The id belongs to another merchant.",
     "credential_unknown": "There is no such key.",
@@ -52,6 +53,7 @@ STATUSES: dict[str, int] = {
     "body_invalid": 400,
     "body_incomplete": 400,
     "sessions_full": 503,
+    "too_many_requests": 429,
     "merchant_unknown": 404,
     "merchant_taken": 409,
     "credential_unknown": 404,
@@ -59,7 +61,7 @@ STATUSES: dict[str, int] = {
 }
 """Code → HTTP status, of every refusal; a face may have others."""
 
-RETRY_AFTER_SECONDS = {"queue_full": 10, "store_full": 60, "store_busy": 1, "sessions_full": 5}
+RETRY_AFTER_SECONDS = {"queue_full": 10, "store_full": 60, "store_busy": 1, "sessions_full": 5, "too_many_requests": 1}
 
 CHALLENGE = 'Bearer realm="goodsgate"'
 
