@@ -104,8 +104,10 @@ def test_a_piece_that_was_lost_is_missed(wired: Store, wire: Wire, store: Store,
     upload, piece = new_id(), b" " * 512 * 1024
     wired.receive("acme", upload, piece)
     wire.break_at_commit(b"INSERT INTO payload", sent=sent)
+    wired.receive("acme", upload, piece)
     with pytest.raises(StoreBusy):
-        wired.receive("acme", upload, piece)
+        wired.seal(child.new_batch("acme"), upload=upload, open_rounds_max=10)
+    assert wire.broken == 1
     wired.discard("acme", upload)
     assert store.figures()["rounds.queued"] == 0
     batch = child.submit(wired, 2, padding=2 * len(piece), kind=Kind.STOCK)

@@ -44,18 +44,23 @@ def lease_seconds(folder: Path) -> float:
 def submit(store: Store, records: int, *, merchant: str = "acme", kind: Kind = Kind.PRODUCT, padding: int = 0,
            open_rounds_max: int = 10_000, idempotency: Idempotency | None = None) -> str:
     """A batch of so many records."""
-    upload, batch = new_id(), new_id()
+    upload = new_id()
     store.receive(merchant, upload, b"%d" % records + b" " * padding)
-    sent = NewBatch(
-        merchant=merchant, id=batch, kind=kind, collection="products", policy=Policy(), format="ndjson",
-        packing="identity",
-    )
+    sent = new_batch(merchant, kind=kind)
     try:
         store.seal(sent, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)
     except StoreFull:
         store.discard(merchant, upload)
         raise
-    return batch
+    return sent.id
+
+
+def new_batch(merchant: str, *, kind: Kind = Kind.PRODUCT) -> NewBatch:
+    """As plain as they come."""
+    return NewBatch(
+        merchant=merchant, id=new_id(), kind=kind, collection="products", policy=Policy(), format="ndjson",
+        packing="identity",
+    )
 
 
 def work(store: Store, *, lease_seconds: float = 60) -> None:

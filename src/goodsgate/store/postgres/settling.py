@@ -32,6 +32,8 @@ _by_key = attrgetter("key")
 FEELS = "SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 2"
 """A worker that was cut off in the middle of a COPY must not stand in the way of the one that takes over: the server
 feels for it, and gives it up after 15 seconds. Between two statements it does so anyhow."""
+WAITS = "SET LOCAL synchronous_commit = on"
+"""Processes remember the number of a shelf for good; no fall may take it along."""
 
 
 class Shelved(msgspec.Struct):
@@ -131,6 +133,7 @@ class Settling(Marks):
         shelf = self._shelf(db, number, work.merchant, work.kind, work.collection)
         if shelf:
             return shelf
+        db.execute(WAITS)
         return int(value(db, "add_shelf", {"merchant": number, "kind": work.kind, "collection": work.collection}))
 
 

@@ -1,0 +1,100 @@
+"""What is committed without waiting for the disk: a server that falls may lose it, but not unnoticed."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from goodsgate.model.batch import Kind, Result, State, new_id
+from goodsgate.model.catalogue import Merchant
+from goodsgate.store.contract import Batches, Store, StoreBusy, StoreError
+from tests import place
+from tests.make import NOW
+from tests.postgres import Server
+from tests.store import child
+from tests.store.scene import Record, after, portion
+
+PIECE = b" " * 1024 * 1024
+"""As large as what is sent at once; packed it is next to nothing, so that the log is not written before its time."""
+
+
+@pytest.fixture(scope="module")
+def lazy(own: Server) -> Server:
+    """It writes its log only when somebody waits for it."""
+    with own.admin() as db:
+        db.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        db.execute("ALTER SYSTEM SET wal_writer_flush_after = '1GB'")
+    own.stop()
+    own.start()
+    return own
+
+
+@pytest.fixture
+def store(lazy: Server, address: str) -> Iterator[Store]:
+    """On a fresh database."""
+    opened = place.open_at(address, small_payload_bytes=1_000)
+    yield opened
+    opened.close()
+
+
+def _finish(store: Store, upload: str, pieces: int) -> str:
+    for _ in range(pieces):
+        store.receive("acme", upload, PIECE)
+    return _seal(store, upload)
+
+
+def _seal(store: Store, upload: str) -> str:
+    return store.seal(child.new_batch("acme"), upload=upload, open_rounds_max=10).id
+
+
+@pytest.mark.parametrize("after", [0, 1], ids=["then sealed", "then goes on"])
+@pytest.mark.parametrize("kept", [0, 2])
+def test_lost_pieces_are_not_acknowledged(lazy: Server, store: Store, kept: int, after: int) -> None:
+    """Whether the fall took all pieces or the last ones, the submission is refused, and sent again it is whole."""
+    upload = new_id()
+    for _ in range(kept):
+        store.receive("acme", upload, PIECE)
+    store.add_merchant(Merchant(id=f"other{kept}{after}", name="", made_at=NOW))  # waits for the disk, with all before
+    for _ in range(2):
+        store.receive("acme", upload, PIECE)
+    lazy.stop("immediate")
+    lazy.start()
+    with pytest.raises(StoreBusy):
+        _finish(store, upload, after)
+    store.discard("acme", upload)
+    assert store.batches("acme", Batches()).rows == []
+    batch = _finish(store, new_id(), 3)
+    assert b"".join(store.payload("acme", batch, 0) or ()) == PIECE * 3
+
+
+def test_portions_that_a_fall_took_are_worked_again(lazy: Server, store: Store) -> None:
+    """With the same effect: a worker that goes on remembers nothing of what is not there any more."""
+    child.submit(store, 1)
+    child.work(store)
+    batch = child.submit(store, 3)
+    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    assert claim is not None
+    work = claim.works[0]
+    first = portion(work, Record("A"), Record("B", Result.UNCHANGED))
+    store.settle(claim, [first])
+    assert store.seen(after(work, first), ["A", "B", "C"]) == {"A", "B"}
+    lazy.stop("immediate")
+    lazy.start()
+    assert [item.key for item in store.items("acme", Kind.PRODUCT, "products").rows if item.key != "K1"] == []
+    with pytest.raises(StoreError):
+        store.settle(claim, [portion(after(work, first), Record("C"), ends=State.FINISHED)])
+    store.release(claim)
+    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    assert claim is not None
+    work = claim.works[0]
+    assert (work.portions, store.seen(work, ["A", "B", "C"])) == (0, set())
+    first = portion(work, Record("A"), Record("B"))
+    store.settle(claim, [first])
+    work = after(work, first)
+    assert store.seen(work, ["A", "B", "C"]) == {"A", "B"}
+    store.settle(claim, [portion(work, Record("C"), ends=State.FINISHED)])
+    lazy.stop("immediate")
+    lazy.start()
+    found = store.batch("acme", batch)
+    assert found is not None
+    assert (found.state, found.counts.created) == (State.FINISHED, 3)
+    assert [item.key for item in store.items("acme", Kind.PRODUCT, "products").rows] == ["A", "B", "C", "K1"]
