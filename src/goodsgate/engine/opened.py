@@ -1,6 +1,6 @@
 """A round in a worker's hands: its source, its settled shape, and where it stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 
@@ -14,6 +14,9 @@ from goodsgate.model.batch import RoundKind, State
 from goodsgate.model.issue import Issue
 from goodsgate.store.contract import Portion, Store, Work
 
+OPENING_RECORDS = 4_096
+"""Where settling is another machine's work, the first records of a large round: so that it has some soon."""
+
 
 class Opened:
     """One round, opened at its first record that is not settled; kept open between claims while memory allows."""
@@ -21,7 +24,8 @@ class Opened:
     def __init__(self, store: Store, config: Config, work: Work) -> None:
         self.work = work
         self._source = open_source(store, work, config)
-        self._stretches = self._source.stretches()
+        stretches = self._source.stretches()
+        self._stretches = _opening(stretches) if store.elsewhere and not work.portions else stretches
         self._ahead: tuple[Stretch | None, Judged | None] | None = None
         """The stretch behind the last taken, where it was read already, and what was judged of it."""
         self.judged: Judged | None = None
@@ -100,6 +104,20 @@ class Opened:
         if stopped is None:
             return State.FINISHED, []
         return (State.BROKEN if self.work.round_kind is RoundKind.SUBMISSION else State.FINISHED), [stopped]
+
+
+def _opening(stretches: Iterator[Stretch]) -> Iterator[Stretch]:
+    """The same, the first one in two if it is large."""
+    first = next(stretches, None)
+    if first is None:
+        return
+    if len(first) < 2 * OPENING_RECORDS or first.numbers is not None:
+        yield first
+    else:
+        yield first.part(0, OPENING_RECORDS)
+        yield first.part(OPENING_RECORDS, len(first))
+    del first  # freed before the next is made
+    yield from stretches
 
 
 def _notices(store: Store, work: Work) -> list[Issue]:
