@@ -37,9 +37,10 @@ class Served:
         assert self.shop.store.add_merchant(Merchant(id=merchant, name=merchant, made_at=make.NOW))
         return merchant
 
-    def secret(self, merchant: str, scopes: Iterable[str] = ("submit", "read")) -> str:
+    def secret(self, merchant: str, scopes: Iterable[str] = ("submit", "read"), *,
+               facts: dict[str, str] | None = None) -> str:
         """A fresh key of a merchant."""
-        key, secret = auth.new_key(merchant, map(Scope, scopes))
+        key, secret = auth.new_key(merchant, map(Scope, scopes), facts=facts)
         self.shop.store.add_key(key)
         return secret
 

@@ -1,6 +1,7 @@
 """A client as somebody would write it for Mircate: a base URL, a project and a key."""
 
 import base64
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,6 +34,18 @@ class Mircate(httpx.Client):
         data = base64.b64encode(orjson.dumps(words or {}, option=orjson.OPT_SORT_KEYS)).decode()
         query = {"data": data, "__isbase64": "true", "__culture": "en-us", "__platform": "WEB"}
         return self.get(self.path(name, instance), params=query)
+
+    def ended(self, batch: str) -> dict[str, Any]:
+        """The status of a batch once it has ended."""
+        until = time.monotonic() + 60
+        while True:
+            answered = self.get(self.path("MerchantImportJob/checkBatchStatus", batch))
+            assert answered.status_code == 200, answered.text
+            told: dict[str, Any] = answered.json()
+            if told["batchStatus"] in ("DONE", "FAILED"):
+                return told
+            assert time.monotonic() < until, told
+            time.sleep(0.01)
 
     def path(self, name: str, instance: str | None = None) -> str:
         """Where a method is called."""

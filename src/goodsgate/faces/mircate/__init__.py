@@ -22,7 +22,9 @@ from collections.abc import Mapping
 
 from goodsgate.faces.door import Door
 from goodsgate.faces.mircate.guesses import PREFIXES, aliases_of
+from goodsgate.faces.mircate.jobs import Jobs
 from goodsgate.faces.mircate.service import Service
+from goodsgate.faces.mircate.supplier import Supplier
 from goodsgate.faces.mircate.transport import Transport, aliased
 from goodsgate.faces.mircate.wording import worded
 from goodsgate.faces.routes import Face, read_contract
@@ -37,9 +39,10 @@ def face(door: Door) -> Face:
     """The face, ready to answer."""
     contract = read_contract(__name__)
     transport = Transport(door, contract)
+    methods = {**Supplier(door).methods(), **Jobs(door).methods()}
     contract.paths = aliased(contract.paths, aliases_of(door.config.call_aliases))
     return Face(
         name="mircate", title="Mircate", contract=contract,
-        handlers={**Service(contract).handlers(), **transport.handlers({})},
+        handlers={**Service(contract).handlers(), **transport.handlers(methods)},
         wording=worded, secret_of=key_of, prefixes=PREFIXES,
     )

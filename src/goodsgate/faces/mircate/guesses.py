@@ -28,6 +28,15 @@ ARGUMENTS_BYTES_MAX = 1024**2
 """Of a method's arguments where it has no limit of its own."""
 ISSUES_MAX = 100
 
+UNITS_BYTES_MAX = 32 * 1024**2
+"""Of a request that brings stock or prices."""
+CHANNEL = "default"
+"""Of units that name none."""
+WAITING, RUNNING, DONE, FAILED = "WAITING", "RUNNING", "DONE", "FAILED"
+"""States of a batch and of an export."""
+MESSAGES = {"location_unknown": "Channel not found"}
+"""The gate's code of an issue → what is said of a unit in place of the issue's own message."""
+
 ALIASES: dict[str, str] = {
     "PIMAPI/upsertAttributeSelectOptions": "PIMAPI/upsertAttributeOptions",
     "PIMAPI/upsertSelectOption": "PIMAPI/upsertAttributeOption",

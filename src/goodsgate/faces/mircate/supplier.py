@@ -1,0 +1,54 @@
+"""What a merchant sends in: stock and prices, taken apart, made durable, acknowledged."""
+
+import uuid
+
+from starlette.responses import Response
+
+from goodsgate.faces.door import Door
+from goodsgate.faces.handing import hand_in, joined
+from goodsgate.faces.mircate.answers import answer
+from goodsgate.faces.mircate.guesses import COLLECTION, FACE, UNITS_BYTES_MAX
+from goodsgate.faces.mircate.jobs import BULK, FREQUENCY, TOTAL, ids_of
+from goodsgate.faces.mircate.transport import Asked, Method
+from goodsgate.faces.mircate.units import units_of
+from goodsgate.model.batch import Kind, Policy, Treatment
+
+SCHEMAS = {Kind.STOCK: "mircate/StockUnit", Kind.PRICE: "mircate/PriceUnit"}
+
+
+class Supplier:
+    """Receive Stock and Receive Price."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def methods(self) -> dict[str, Method]:
+        """By operation id."""
+        return {
+            "receive_stock": Method(work=self.receive_stock, bytes_max=UNITS_BYTES_MAX),
+            "receive_price": Method(work=self.receive_price, bytes_max=UNITS_BYTES_MAX),
+        }
+
+    def receive_stock(self, asked: Asked) -> Response:
+        """Stock numbers, absolute."""
+        return self._received(asked, Kind.STOCK)
+
+    def receive_price(self, asked: Asked) -> Response:
+        """Prices."""
+        return self._received(asked, Kind.PRICE)
+
+    def _received(self, asked: Asked, kind: Kind) -> Response:
+        units = units_of(asked.content)
+        bulk = asked.arguments.get("bulkOperationId") or str(uuid.uuid4())
+        frequency = int(asked.arguments.get("frequency", 0))
+        format, body = joined(units)
+        submission = self._door.engine.submit(
+            merchant=asked.merchant, kind=kind, collection=COLLECTION, policy=_policy(kind), format=format,
+            label=bulk, face=FACE, facts={TOTAL: str(len(units)), FREQUENCY: str(frequency), BULK: bulk},
+        )
+        ids = ids_of(hand_in(submission, body, self._door))
+        return answer({"batchId": ids[0], "batchIds": ids, "bulkOperationId": bulk})
+
+
+def _policy(kind: Kind) -> Policy:
+    return Policy(schema=SCHEMAS[kind], duplicates=Treatment.OFF, references=Treatment.REFUSE)
