@@ -70,11 +70,11 @@ def test_no_table_is_read_without_comparing_its_merchant(name: str) -> None:
 
 
 def _compares(text: str, table: str, alias: str) -> bool:
-    """Whether the merchant of the rows of this table is held to something."""
+    """Whether the merchant of the rows of this table is held to something, or gone through in its order."""
     column = "number" if table == "merchant" else "merchant"
     if not alias:
         return bool(re.search(rf"(?<![.\w]){column} = :|\b{table}\.{column} = |\({column}(, \w+)+\) IN", text))
-    return bool(re.search(rf"\b{alias}\.{column} = |= {alias}\.{column}\b", text))
+    return bool(re.search(rf"\b{alias}\.{column} [=>] |= {alias}\.{column}\b", text))
 
 
 def _referenced(text: str) -> list[tuple[str, str]]:

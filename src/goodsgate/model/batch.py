@@ -111,6 +111,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Text is read as it is: nothing is guessed of charsets, and only spaces and tabs make a line blank."""
     location: str | None = None
     """The only location that records of a schema may speak of."""
+    notify: str | None = None
+    """Topic of a message (``face/word``) that is kept whenever the batch ends; its subject is the batch's id."""
     mapping: dict[str, list[str]] = {}
     """Submitter's column or member → our fields; an empty list leaves the column out of checks (it is still kept)."""
 

@@ -7,12 +7,13 @@ Threads: a store may be used from several threads at once; an implementation kee
 Processes: any number may read and submit; see each implementation for how many may work.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from goodsgate.model.batch import Batch, Finding, Group, Kind, Result
 from goodsgate.model.catalogue import Entry, Held, Item, Key, Label, Mark, Merchant, Resource, Token
+from goodsgate.model.message import Message, NewMessage, Told
 from goodsgate.store.errors import KeyInUse as KeyInUse
 from goodsgate.store.errors import LeaseLost as LeaseLost
 from goodsgate.store.errors import NameTaken as NameTaken
@@ -118,10 +119,12 @@ class Store(Protocol):
 
     # -- resources: what only one face has -------------------------------------------------------------------------
     def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
-                     labels: Sequence[Label] = (), ends_at: datetime | None = None) -> Resource:
+                     labels: Sequence[Label] = (), ends_at: datetime | None = None,
+                     messages: Sequence[NewMessage] = ()) -> Resource:
         """One more, with the next number. Raises NameTaken, ResourcesFull (of those without an end)."""
 
-    def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None) -> Resource | None:
+    def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
+                     messages: Sequence[NewMessage] = ()) -> Resource | None:
         """Its name, body and end from now on, with the next version; None where another version is held.
 
         Its labels are these from now on; None leaves them as they are. Raises NameTaken.
@@ -139,6 +142,29 @@ class Store(Protocol):
 
         Also those that have an end, until then.
         """
+
+    # -- messages ---------------------------------------------------------------------------------------------------
+    def claim_messages(self, *, lease_seconds: float, limit: int, without: Iterable[str] = ()) -> list[Message]:
+        """Messages that are due, at most one a merchant, for nobody else until the lease ends.
+
+        Merchants come in turn, but for those `without`. An attempt is counted with each.
+        """
+
+    def sent(self, message: Message) -> None:
+        """It has arrived, whoever carried it; no effect if that is known."""
+
+    def defer(self, message: Message, *, seconds: float, trouble: str) -> bool:
+        """It has not arrived, and is due again after so long. False if it has, or somebody else is at it."""
+
+    def give_up(self, message: Message, *, trouble: str) -> bool:
+        """It is not carried again by itself. False if it has arrived, or somebody else is at it."""
+
+    def messages(self, merchant: str, *, topic: str | None = None, told: Told | None = None, after: int = 0,
+                 limit: int = 100) -> list[Message]:
+        """By number; those of the topic, and those that have come so far, where that is asked for."""
+
+    def replay(self, merchant: str, numbers: Sequence[int]) -> int:
+        """Have these messages carried, sent or not, as if they had just been made; how many there are of them."""
 
     # -- receiving --------------------------------------------------------------------------------------------------
     def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:

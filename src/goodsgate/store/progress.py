@@ -2,7 +2,8 @@
 
 import msgspec
 
-from goodsgate.model.batch import Counts, RoundKind, State, outcome_of
+from goodsgate.model.batch import Counts, Policy, RoundKind, State, outcome_of
+from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Portion, StoreError
 
 COUNTED = Counts.__struct_fields__
@@ -93,3 +94,11 @@ class Progress(msgspec.Struct, kw_only=True):
         if self.ended is not None:
             counted[f"rounds_ended.{self.outcome}"] = 1
         return {name: count for name, count in counted.items() if count > 0}
+
+
+def ended(policy: Policy, batch: str, round: int, state: str | None) -> list[NewMessage]:
+    """What the submitter wants told of the end of a round, if anything."""
+    if policy.notify is None:
+        return []
+    body = encode({"round": round, "state": state or State.FINISHED})
+    return [NewMessage(topic=policy.notify, subject=batch, body=body)]

@@ -196,6 +196,7 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
     tombstones: int = 0
     tokens: int = 0
     resources: int = 0
+    messages: int = 0
     orphans: int = 0
 
 
@@ -208,3 +209,5 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     batch_seconds: int
     answer_seconds: int
     tombstone_seconds: int
+    message_seconds: int = 30 * 86_400
+    """After a message was sent, or given up."""

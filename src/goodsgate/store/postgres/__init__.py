@@ -6,7 +6,7 @@ database. Nothing is kept in a session, so that a pool may stand between.
 
 Each file of this package is one part of the contract and builds on the one before::
 
-    database → merchants → resources → documents → receiving → lanes → lookups → marks → settling → asking →
+    database → merchants → messages → resources → documents → receiving → lanes → lookups → marks → settling → asking →
     sweeping → examining
 """
 

@@ -149,6 +149,8 @@ class Asking(Settling):
         """Lanes with work, rounds by state, age of the oldest that waits, bytes; totals of what became."""
         with self.server.transaction(every=True) as db:
             lanes, queued, working, oldest = every(db, "queue_figures")[0]
+            untold, first = every(db, "message_figures")[0]
+            given_up = value(db, "given_up_messages")
             tallies = {name: float(count) for name, count in every(db, "tallies")}
             row = db.execute("SELECT pg_database_size(current_database())").fetchone()
         return {
@@ -156,6 +158,9 @@ class Asking(Settling):
             "rounds.queued": queued,
             "rounds.working": working,
             "oldest_queued_seconds": max(self.now() - oldest, 0) / 1e6 if oldest is not None else 0.0,
+            "messages.waiting": untold,
+            "messages.given_up": given_up,
+            "oldest_message_seconds": max(self.now() - first, 0) / 1e6 if first is not None else 0.0,
             "bytes.database": float(row[0]) if row is not None else 0.0,
             **tallies,
         }

@@ -7,20 +7,22 @@ from typing import Any
 import msgspec
 
 from goodsgate.model.catalogue import Label, Resource
+from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import NameTaken, ResourcesFull
 from goodsgate.store.moments import microseconds, moment_or_none
 from goodsgate.store.postgres.ask import Cursor, do, every, one, value
-from goodsgate.store.postgres.merchants import Merchants
+from goodsgate.store.postgres.messages import Messages, put_messages
 
 FIRST, LAST = -(2**63), 2**63 - 1
 """Places that nothing stands before or behind."""
 
 
-class Resources(Merchants):
+class Resources(Messages):
     """The part of the contract that keeps resources."""
 
     def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
-                     labels: Sequence[Label] = (), ends_at: datetime | None = None) -> Resource:
+                     labels: Sequence[Label] = (), ends_at: datetime | None = None,
+                     messages: Sequence[NewMessage] = ()) -> Resource:
         """One more, with the next number. Raises NameTaken, ResourcesFull."""
         owner = self.known(merchant)
         whose = {"merchant": owner, "sort": sort}
@@ -33,13 +35,17 @@ class Resources(Merchants):
             row = {**whose, "number": number, "name": name, "body": body.decode(), "ends_at": end}
             do(db, "add_resource", row)
             _add_labels(db, {**whose, "number": number}, labels)
+            put_messages(db, owner, self.now(), messages)
         return Resource(
             merchant=merchant, sort=sort, number=number, version=1, name=name, body=body, ends_at=ends_at
         )
 
-    def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None) -> Resource | None:
+    def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
+                     messages: Sequence[NewMessage] = ()) -> Resource | None:
         """None where it was changed meanwhile, or forgotten. Raises NameTaken."""
         owner = self.number(resource.merchant)
+        if owner is None:
+            return None
         whose = {"merchant": owner, "sort": resource.sort}
         row = {
             **whose, "number": resource.number, "version": resource.version, "name": resource.name,
@@ -54,6 +60,8 @@ class Resources(Merchants):
             if changed and labels is not None:
                 do(db, "drop_labels", row)
                 _add_labels(db, row, labels)
+            if changed:
+                put_messages(db, owner, self.now(), messages)
         return msgspec.structs.replace(resource, version=resource.version + 1) if changed else None
 
     def resource(self, merchant: str, sort: str, number: int) -> Resource | None:

@@ -14,6 +14,7 @@ from psycopg import errors
 
 from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write
+from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreError, Work
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, do, every, one, value
@@ -23,8 +24,9 @@ from goodsgate.store.postgres.item_rows import head as row_head
 from goodsgate.store.postgres.lanes import progress_of
 from goodsgate.store.postgres.lookups import folded, others, packed_keys, shelf_of
 from goodsgate.store.postgres.marks import Marks, put_marks
+from goodsgate.store.postgres.messages import put_messages
 from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
-from goodsgate.store.progress import Progress
+from goodsgate.store.progress import Progress, ended
 from goodsgate.store.results import amended
 
 _by_key = attrgetter("key")
@@ -279,6 +281,7 @@ class _Told:
             rounds = {"merchant": number, "batches": batches, "numbers": [one.portion.work.round for one in self.ended]}
             do(db, "end_round", rounds)
             do(db, "end_batch", rounds)
+            put_messages(db, number, self._now, [told for one in self.ended for told in _ending(one)])
         if self._tallied:
             do(db, "tally", {"merchant": number, "counts": orjson.dumps(sorted(self._tallied.items())).decode()})
 
@@ -301,6 +304,11 @@ class _Told:
                 rekeyed = True
                 do(self._db, "set_portion_keys", {**named, "keys": psycopg.Binary(orjson.dumps(keys))})
         return rekeyed
+
+
+def _ending(done: Settled) -> list[NewMessage]:
+    work = done.portion.work
+    return ended(work.policy, work.batch, work.round, done.progress.ended)
 
 
 def _progress_row(progress: Progress) -> dict[str, object]:

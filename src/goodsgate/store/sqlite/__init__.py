@@ -7,7 +7,7 @@ read and submit, one works: it holds ``worker.lock``, others wait for that. Only
 
 Each file of this package is one part of the contract and builds on the one before::
 
-    folder → merchants → resources → documents → receiving → lanes → lookups → marks → settling → asking →
+    folder → merchants → messages → resources → documents → receiving → lanes → lookups → marks → settling → asking →
     sweeping → copying → examining
 """
 

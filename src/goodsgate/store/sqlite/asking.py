@@ -140,6 +140,8 @@ class Asking(Settling):
         """Lanes with work, rounds by state, age of the oldest that waits, bytes by file; totals of what became."""
         with self.intake.reading() as db:
             lanes, queued, working, oldest = every(db, "queue_figures")[0]
+            untold, first = every(db, "message_figures")[0]
+            given_up = value(db, "given_up_messages")
         with self.catalogue.reading() as db:
             tallies = dict(every(db, "tallies"))
         return {
@@ -147,6 +149,9 @@ class Asking(Settling):
             "rounds.queued": queued,
             "rounds.working": working,
             "oldest_queued_seconds": max(self.now() - oldest, 0) / 1e6 if oldest is not None else 0.0,
+            "messages.waiting": untold,
+            "messages.given_up": given_up,
+            "oldest_message_seconds": max(self.now() - first, 0) / 1e6 if first is not None else 0.0,
             "bytes.intake": self.intake.bytes_on_disk(),
             "bytes.catalogue": self.catalogue.bytes_on_disk(),
             "bytes.payloads": self.uploads.bytes_on_disk(),

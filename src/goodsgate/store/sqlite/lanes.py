@@ -15,7 +15,7 @@ from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Kind
 from goodsgate.store.contract import Claim, LeaseLost, Renewal, StoreBusy, StoreFull, Work
 from goodsgate.store.moments import id_bytes, moment
-from goodsgate.store.queue import OpenRound, together, work_of
+from goodsgate.store.queue import OpenRound, decode_policy, together, work_of
 from goodsgate.store.sqlite.ask import do, each, one, value
 from goodsgate.store.sqlite.progress import progress_of
 from goodsgate.store.sqlite.receiving import Receiving, mirror_end
@@ -88,7 +88,10 @@ class Lanes(Receiving):
         for found, progress in standing:
             if progress is not None and progress.has_ended(found.number):
                 with self.intake.writing() as db:
-                    mirror_end(db, lane.number, lane.kind, found.batch, found.number, progress)
+                    mirror_end(
+                        db, lane.number, lane.kind, found.batch, found.number, progress,
+                        policy=decode_policy(found.policy), now=self.now(),
+                    )
                 continue
             work = work_of(lane.merchant, lane.kind, found, progress)
             if works and work.portions:

@@ -131,6 +131,66 @@ WHERE l.merchant = :merchant AND l.sort = :sort AND l.word = :word AND l.place B
     AND (r.ends_at IS NULL OR r.ends_at > :now)
 ORDER BY l.place, l.number LIMIT :limit OFFSET :offset
 
+-- =============================================== intake: messages ===============================================
+
+-- name: add_message
+-- Differs because a statement is run for each; nothing has to travel.
+INSERT INTO message (merchant, number, topic, subject, body, made_at, due_at)
+VALUES (:merchant, :number, :topic, :subject, :body, :now, :now)
+
+-- name: due_merchants
+-- Every merchant: they are served in turn. From one to the next in the index, however much each has waiting.
+WITH RECURSIVE w (merchant) AS (
+    SELECT min(merchant) FROM message WHERE due_at IS NOT NULL AND merchant > :after
+    UNION ALL
+    SELECT (SELECT min(m.merchant) FROM message m WHERE m.due_at IS NOT NULL AND m.merchant > w.merchant)
+    FROM w WHERE w.merchant IS NOT NULL
+)
+SELECT o.number, o.id FROM w CROSS JOIN merchant o
+WHERE o.number = w.merchant AND w.merchant NOT IN (SELECT value FROM json_each(:without)) AND EXISTS (
+    SELECT 1 FROM message d WHERE d.merchant = w.merchant AND d.due_at <= :now
+)
+ORDER BY o.number LIMIT :limit
+
+-- name: take_message
+UPDATE message SET due_at = :until, attempts = attempts + 1
+WHERE merchant = :merchant AND number = (
+    SELECT number FROM message WHERE merchant = :merchant AND due_at <= :now ORDER BY due_at, number LIMIT 1
+)
+RETURNING number, topic, subject, body, made_at, attempts, due_at, sent_at, given_up_at, trouble
+
+-- name: message_sent
+UPDATE message SET sent_at = :now, given_up_at = NULL, due_at = NULL, trouble = ''
+WHERE merchant = :merchant AND number = :number AND sent_at IS NULL
+
+-- name: defer_message
+UPDATE message SET due_at = :due_at, trouble = :trouble
+WHERE merchant = :merchant AND number = :number AND attempts = :attempts AND due_at IS NOT NULL
+
+-- name: give_message_up
+UPDATE message SET given_up_at = :now, due_at = NULL, trouble = :trouble
+WHERE merchant = :merchant AND number = :number AND attempts = :attempts AND due_at IS NOT NULL
+
+-- name: replay_messages
+UPDATE message SET due_at = :now, attempts = 0, sent_at = NULL, given_up_at = NULL
+WHERE merchant = :merchant AND number IN (SELECT value FROM json_each(:numbers))
+
+-- name: messages
+SELECT number, topic, subject, body, made_at, attempts, due_at, sent_at, given_up_at, trouble
+FROM message
+WHERE merchant = :merchant AND number > :after AND (:topic IS NULL OR topic = :topic)
+  AND (:told IS NULL OR :told = CASE
+       WHEN sent_at IS NOT NULL THEN 'sent' WHEN given_up_at IS NULL THEN 'waiting' ELSE 'given_up' END)
+ORDER BY number LIMIT :limit
+
+-- name: message_figures
+-- Every merchant: figures for metrics.
+SELECT count(*), min(made_at) FROM message WHERE due_at IS NOT NULL
+
+-- name: given_up_messages
+-- Every merchant: figures for metrics.
+SELECT count(*) FROM message WHERE given_up_at IS NOT NULL
+
 -- ============================================== intake: receiving ===============================================
 
 -- name: answer
@@ -392,6 +452,14 @@ DELETE FROM token WHERE digest IN (SELECT digest FROM token WHERE until < :now O
 -- Every merchant: the sweep.
 DELETE FROM resource WHERE (merchant, sort, number) IN (
     SELECT merchant, sort, number FROM resource WHERE ends_at <= :now ORDER BY ends_at LIMIT :limit
+)
+
+-- name: drop_messages
+-- Every merchant: the sweep.
+DELETE FROM message WHERE (merchant, number) IN (
+    SELECT merchant, number FROM message
+    WHERE due_at IS NULL AND coalesce(sent_at, given_up_at) < :before
+    ORDER BY coalesce(sent_at, given_up_at) LIMIT :limit
 )
 
 -- name: file_is_named

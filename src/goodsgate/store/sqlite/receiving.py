@@ -7,7 +7,7 @@ import apsw
 import msgspec
 
 from goodsgate.model import crash
-from goodsgate.model.batch import Batch, RoundKind, State
+from goodsgate.model.batch import Batch, Policy, RoundKind, State
 from goodsgate.store.contract import (
     Answer,
     Idempotency,
@@ -21,9 +21,11 @@ from goodsgate.store.contract import (
     StoreFull,
 )
 from goodsgate.store.moments import id_bytes
-from goodsgate.store.progress import COUNTED, Progress
+from goodsgate.store.progress import COUNTED, Progress, ended
+from goodsgate.store.queue import decode_policy
 from goodsgate.store.sqlite.ask import do, one, value
 from goodsgate.store.sqlite.documents import Documents, Row, row_of
+from goodsgate.store.sqlite.messages import put_messages
 from goodsgate.store.sqlite.progress import progress_of
 from goodsgate.store.sqlite.uploads import PIECE_BYTES
 
@@ -174,7 +176,8 @@ class Receiving(Documents):
             progress = progress_of(catalogue, row.merchant, row.id)
         if progress is None or not progress.has_ended(row.rounds - 1):
             raise RoundOpen(row.id.hex())
-        mirror_end(db, row.merchant, row.kind, row.id, row.rounds - 1, progress)
+        policy = decode_policy(row.policy)
+        mirror_end(db, row.merchant, row.kind, row.id, row.rounds - 1, progress, policy=policy, now=self.now())
 
 
 class _Sent(msgspec.Struct, kw_only=True):
@@ -188,8 +191,9 @@ class _Sent(msgspec.Struct, kw_only=True):
     file: str | None = None
 
 
-def mirror_end(db: apsw.Connection, merchant: int, kind: str, batch: bytes, round: int, progress: Progress) -> None:
-    """Tell the intake file that a round has ended, once, whoever comes first."""
+def mirror_end(db: apsw.Connection, merchant: int, kind: str, batch: bytes, round: int, progress: Progress, *,
+               policy: Policy, now: int) -> None:
+    """Tell the intake file that a round has ended, once, whoever comes first; and whoever is to be told, with it."""
     named = {"merchant": merchant, "kind": kind, "id": batch, "round": round}
     if not do(db, "end_round", named):
         return
@@ -202,6 +206,7 @@ def mirror_end(db: apsw.Connection, merchant: int, kind: str, batch: bytes, roun
         "columns": progress.columns, "withheld": progress.withheld,
     })
     do(db, "close_lane", named)
+    put_messages(db, merchant, now, ended(policy, batch.hex(), round, progress.ended))
 
 
 def _check_queue(db: apsw.Connection, number: int, open_rounds_max: int) -> None:

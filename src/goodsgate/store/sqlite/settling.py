@@ -73,7 +73,9 @@ class Settling(Marks):
             with suppress(StoreFull, StoreBusy), self.intake.writing() as db:
                 for one in ended:
                     work = one.portion.work
-                    mirror_end(db, number, work.kind, one.batch, work.round, one.progress)
+                    mirror_end(
+                        db, number, work.kind, one.batch, work.round, one.progress, policy=work.policy, now=self.now()
+                    )
         with self.catalogue.at_desk() as db:
             for one in settled:
                 only_deletes = one.portion.deletes and not one.portion.writes

@@ -42,6 +42,7 @@ class Sweeping(Asking):
             tombstones=self._sweep_tombstones(before(retention.tombstone_seconds), steps_max * ROWS_PER_STEP),
             tokens=self._sweep_tokens(now, steps_max * ROWS_PER_STEP),
             resources=self._sweep_resources(now, steps_max * ROWS_PER_STEP),
+            messages=self._sweep_messages(before(retention.message_seconds), steps_max * ROWS_PER_STEP),
             orphans=self.uploads.remove_orphans(self._is_named, most=steps_max),
         )
 
@@ -128,6 +129,10 @@ class Sweeping(Asking):
     def _sweep_resources(self, now: int, most: int) -> int:
         with self.intake.writing() as db:
             return do(db, "sweep_resources", {"now": now, "limit": most})
+
+    def _sweep_messages(self, before: int, most: int) -> int:
+        with self.intake.writing() as db:
+            return do(db, "drop_messages", {"before": before, "limit": most})
 
     def _sweep_tombstones(self, before: int, most: int) -> int:
         swept = 0

@@ -2,7 +2,7 @@
 
 All tests run through it. Each file of this package is one part of the contract and builds on the one before::
 
-    opened → merchants → receiving → asking → working
+    opened → merchants → messages → receiving → asking → working
 
 What is demanded of the values themselves is in `demands.py`.
 """

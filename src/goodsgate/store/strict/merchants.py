@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from goodsgate.model.catalogue import Entry, Key, Label, Merchant, Resource, Token
+from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Page
 from goodsgate.store.demands import check_aware, check_labels, check_merchant, check_page, check_resources, must
 from goodsgate.store.strict.opened import Opened
@@ -106,24 +107,27 @@ class Merchants(Opened):
     # -- resources ------------------------------------------------------------------------------------------------
 
     def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
-                     labels: Sequence[Label] = (), ends_at: datetime | None = None) -> Resource:
+                     labels: Sequence[Label] = (), ends_at: datetime | None = None,
+                     messages: Sequence[NewMessage] = ()) -> Resource:
         check_merchant(merchant)
         check_aware(ends_at)
         must(bool(sort and name and body) and resources_max > 0, "a sort, a name, a body", sort, name)
         check_labels(labels)
         made = self.store.add_resource(
-            merchant, sort, name=name, body=body, resources_max=resources_max, labels=labels, ends_at=ends_at
+            merchant, sort, name=name, body=body, resources_max=resources_max, labels=labels, ends_at=ends_at,
+            messages=messages,
         )
         told = (made.merchant, made.sort, made.name, made.body, made.version, made.ends_at)
         must(told == (merchant, sort, name, body, 1, ends_at) and made.number > 0, "the resource as it was given", made)
         return made
 
-    def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None) -> Resource | None:
+    def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
+                     messages: Sequence[NewMessage] = ()) -> Resource | None:
         check_merchant(resource.merchant)
         must(bool(resource.name and resource.body), "a name, a body", resource)
         check_aware(resource.ends_at)
         check_labels(labels or ())
-        now = self.store.put_resource(resource, labels=labels)
+        now = self.store.put_resource(resource, labels=labels, messages=messages)
         told = msgspec.structs.replace(resource, version=resource.version + 1)
         must(now is None or now == told, "the resource as it was given", now)
         return now

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from goodsgate.model.batch import Batch, State
 from goodsgate.store.contract import Answer, Idempotency, NewBatch, NewRound
 from goodsgate.store.demands import check_id, check_merchant, checked_pieces, must
-from goodsgate.store.strict.merchants import Merchants
+from goodsgate.store.strict.messages import Messages
 
 
-class Receiving(Merchants):
+class Receiving(Messages):
     """From a reserved key to a sealed batch, and rounds after it."""
 
     def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:

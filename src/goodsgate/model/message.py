@@ -1,0 +1,52 @@
+"""What is to be told to somebody else, and how far that has come."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Told(StrEnum):
+    """Where a message is."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    GIVEN_UP = "given_up"
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message about to be kept, in the transaction of what it tells."""
+
+    topic: str
+    """``face/word``: who words and carries it."""
+    subject: str
+    """What it is about: a batch's id, a shipment's name."""
+    body: bytes = b"{}"
+    """JSON that only the courier reads."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of the outbox."""
+
+    merchant: str
+    number: int
+    """Counted by merchant from 1; never given twice."""
+    topic: str
+    subject: str
+    body: bytes
+    made_at: datetime
+    attempts: int
+    """Begun, with the one that is under way."""
+    due_at: datetime | None
+    """When it is carried next; while it is carried, when somebody else may. None once it is sent or given up."""
+    sent_at: datetime | None = None
+    given_up_at: datetime | None = None
+    trouble: str = ""
+    """Why the last attempt failed."""
+
+    @property
+    def told(self) -> Told:
+        """Where it is."""
+        if self.sent_at is not None:
+            return Told.SENT
+        return Told.WAITING if self.given_up_at is None else Told.GIVEN_UP

@@ -1,0 +1,198 @@
+"""The outbox: a message is there with what it tells, is handed out in turn, to one at a time, and goes in the end."""
+
+import threading
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from goodsgate.model.batch import RoundKind, State
+from goodsgate.model.catalogue import Resource
+from goodsgate.model.message import Message, NewMessage, Told
+from goodsgate.store.contract import NameTaken, Retention
+from tests.make import NOW
+from tests.store.scene import Record, Scene, bad, portion
+
+SORT, TOPIC = "tested/shipment", "tested/moved"
+KEPT = Retention(
+    payload_seconds=10**9, report_seconds=10**9, batch_seconds=10**9, answer_seconds=10**9, tombstone_seconds=10**9,
+    message_seconds=60,
+)
+
+
+def _add(scene: Scene, name: str, *subjects: str, merchant: str = "acme") -> Resource:
+    told = [NewMessage(topic=TOPIC, subject=subject, body=b'{"n":  1}') for subject in subjects or (name,)]
+    return scene.store.add_resource(merchant, SORT, name=name, body=b"{}", resources_max=100, messages=told)
+
+
+def _take(scene: Scene, limit: int = 10, *without: str, seconds: float = 60) -> list[Message]:
+    return scene.store.claim_messages(lease_seconds=seconds, limit=limit, without=without)
+
+
+def _subjects(scene: Scene, merchant: str = "acme", **how: object) -> list[str]:
+    return [message.subject for message in scene.store.messages(merchant, **how)]  # type: ignore[arg-type]
+
+
+def test_a_message_is_there_with_what_it_tells(scene: Scene) -> None:
+    """Or not at all: a change that is refused tells nothing; they are counted by merchant from 1."""
+    made = _add(scene, "a", "one", "two")
+    _add(scene, "b", merchant="bolt")
+    with pytest.raises(NameTaken):
+        _add(scene, "a", "three")
+    told = [NewMessage(topic=TOPIC, subject="four")]
+    assert scene.store.put_resource(msgspec.structs.replace(made, body=b"[]"), messages=told) is not None
+    assert scene.store.put_resource(msgspec.structs.replace(made, body=b"0"), messages=told) is None
+    scene.reopen()
+    found = scene.store.messages("acme")
+    assert [(one.number, one.subject) for one in found] == [(1, "one"), (2, "two"), (3, "four")]
+    assert found[0] == Message(
+        merchant="acme", number=1, topic=TOPIC, subject="one", body=b'{"n":  1}', made_at=NOW, attempts=0, due_at=NOW
+    )
+    assert _subjects(scene, "bolt") == ["b"]
+    assert (_subjects(scene, after=1, limit=1), _subjects(scene, topic="x/y"), _subjects(scene, "nobody")) == (
+        ["two"], [], []
+    )
+
+
+@pytest.mark.parametrize("ends", [State.FINISHED, State.CANCELLED, State.BROKEN])
+def test_the_end_of_a_batch_is_told(scene: Scene, ends: State) -> None:
+    """Once for each end, however it came; not to who did not ask."""
+    told = scene.seal(notify="tested/ended")
+    scene.run([bad("A")] if ends is State.FINISHED else [], ends=ends)
+    scene.seal()
+    scene.run([Record("B")])
+    found = scene.store.messages("acme")
+    assert [(one.topic, one.subject, one.number) for one in found] == [("tested/ended", told, 1)]
+    assert msgspec.json.decode(found[0].body) == {"round": 0, "state": ends}
+    scene.again(told, RoundKind.FIX)
+    assert len(scene.store.messages("acme")) == 1
+    scene.run([], ends=State.FINISHED)
+    assert [msgspec.json.decode(one.body)["round"] for one in scene.store.messages("acme")] == [0, 1]
+
+
+def test_a_replay_of_the_end_tells_nothing(scene: Scene) -> None:
+    """A portion that is settled already changes nothing."""
+    scene.seal(notify="tested/ended")
+    claim = scene.claimed()
+    settled = portion(claim.works[0], Record("A"), ends=State.FINISHED)
+    for _ in range(3):
+        scene.store.settle(claim, [settled])
+    assert len(scene.store.messages("acme")) == 1
+
+
+def test_several_batches_that_end_together_are_told_of(scene: Scene) -> None:
+    """In their order, each once."""
+    sealed = [scene.seal(body=b"x", notify="tested/ended") for _ in range(5)]
+    claim = scene.claimed(works=64)
+    scene.store.settle(claim, [portion(work, Record(work.batch), ends=State.FINISHED) for work in claim.works])
+    assert _subjects(scene) == sealed
+
+
+def test_merchants_come_in_turn(scene: Scene) -> None:
+    """One message of each, whoever has how many; one that is left out keeps nobody waiting."""
+    _add(scene, "a", *(f"a{n}" for n in range(5)))
+    _add(scene, "b", "b0", "b1", merchant="bolt")
+    taken = [[one.subject for one in _take(scene, 1)] for _ in range(7)]
+    assert sorted(taken[:4]) == [["a0"], ["a1"], ["b0"], ["b1"]]
+    assert {one[0][0] for one in taken[:2]} == {"a", "b"}
+    assert taken[4:] == [["a2"], ["a3"], ["a4"]]
+    assert _take(scene) == []
+    scene.clock.forward(61)
+    assert [one.subject for one in _take(scene, 10, "acme")] == ["b0"]
+    assert {one.subject for one in _take(scene, 10)} == {"a0", "b1"}
+    assert _take(scene, 10, "acme", "bolt") == []
+
+
+def test_a_message_is_one_carriers_until_its_lease_ends(scene: Scene) -> None:
+    """Whoever took it before has no say any more, but for that it has arrived."""
+    _add(scene, "a")
+    (first,) = _take(scene, seconds=60)
+    assert (first.attempts, first.due_at) == (1, NOW + timedelta(seconds=60))
+    assert _take(scene) == []
+    scene.clock.forward(60)
+    (second,) = _take(scene)
+    assert second.attempts == 2
+    assert not scene.store.defer(first, seconds=0, trouble="late")
+    assert not scene.store.give_up(first, trouble="late")
+    scene.store.sent(first)
+    assert not scene.store.defer(second, seconds=0, trouble="no answer")
+    (found,) = scene.store.messages("acme")
+    assert (found.told, found.sent_at, found.trouble) == (Told.SENT, scene.clock(), "")
+
+
+def test_what_has_not_arrived_comes_again_or_is_given_up(scene: Scene) -> None:
+    """When it is due, with what went wrong; others of the merchant go before."""
+    _add(scene, "a", "one", "two")
+    (one,) = _take(scene, seconds=5)
+    assert scene.store.defer(one, seconds=300, trouble="no route")
+    (two,) = _take(scene)
+    assert (two.subject, scene.store.messages("acme")[0].trouble) == ("two", "no route")
+    assert scene.store.give_up(two, trouble="gone")
+    assert _take(scene) == []
+    assert (_subjects(scene, told=Told.WAITING), _subjects(scene, told=Told.GIVEN_UP)) == (["one"], ["two"])
+    scene.clock.forward(300)
+    assert [again.attempts for again in _take(scene)] == [2]
+
+
+def test_messages_are_replayed(scene: Scene) -> None:
+    """Sent ones, and those given up, as if just made; strangers' are not."""
+    _add(scene, "a", "one", "two", "three")
+    for end in (scene.store.sent, lambda message: scene.store.give_up(message, trouble="gone")):
+        end(_take(scene)[0])
+    assert scene.store.replay("bolt", [1, 2]) == 0
+    assert scene.store.replay("acme", [1, 2, 9]) == 2
+    assert [(one.told, one.attempts) for one in scene.store.messages("acme")] == [(Told.WAITING, 0)] * 3
+    taken = [_take(scene)[0].subject for _ in range(3)]
+    assert sorted(taken) == ["one", "three", "two"]
+
+
+def test_what_has_ended_is_swept(scene: Scene) -> None:
+    """After its time, and never what waits; numbers are not given again."""
+    _add(scene, "a", "one", "two", "three")
+    scene.store.sent(_take(scene)[0])
+    scene.store.give_up(_take(scene)[0], trouble="gone")
+    scene.seal()
+    scene.run([Record("a")])  # who works is who sweeps
+    assert scene.store.sweep(KEPT, steps_max=10).messages == 0
+    scene.clock.forward(61)
+    assert scene.store.sweep(KEPT, steps_max=10).messages == 2
+    assert _subjects(scene) == ["three"]
+    _add(scene, "b")
+    assert [one.number for one in scene.store.messages("acme")] == [3, 4]
+
+
+def test_figures_tell_what_waits(scene: Scene) -> None:
+    """How many, for how long, and how many were given up."""
+    names = ("messages.waiting", "messages.given_up", "oldest_message_seconds")
+    assert [scene.store.figures()[name] for name in names] == [0, 0, 0]
+    _add(scene, "a", "one", "two")
+    _add(scene, "b", merchant="bolt")
+    scene.clock.forward(5)
+    scene.store.give_up(_take(scene)[0], trouble="gone")
+    assert [scene.store.figures()[name] for name in names] == [2, 1, 5]
+
+
+def test_many_carriers_take_each_message_once(scene: Scene) -> None:
+    """From several stores at the same time, as from several processes."""
+    for number in range(20):
+        _add(scene, f"a{number}")
+        _add(scene, f"b{number}", merchant="bolt")
+    stores = [scene.open() for _ in range(4)]
+    taken: list[tuple[str, int]] = []
+
+    def carry(at: int) -> None:
+        empty = 0
+        while empty < 3:  # a message may be held by a claim that is not committed yet
+            found = stores[at].claim_messages(lease_seconds=60, limit=2)
+            empty = 0 if found else empty + 1
+            for message in found:
+                taken.append((message.merchant, message.number))
+                stores[at].sent(message)
+
+    threads = [threading.Thread(target=carry, args=(at,)) for at in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == sorted((merchant, n) for merchant in ("acme", "bolt") for n in range(1, 21))
+    assert _subjects(scene, told=Told.WAITING) == []
