@@ -1,0 +1,1 @@
+"""Product information: what a merchant has settled, products held to it, images."""
