@@ -11,13 +11,14 @@ from starlette.routing import Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from goodsgate.config import Config
+from goodsgate.console import Console
 from goodsgate.engine import Engine, Worker
 from goodsgate.engine.refusal import Refusal
 from goodsgate.faces import open_faces, open_schemas
 from goodsgate.faces.docs import Docs, Reading
 from goodsgate.faces.door import Door
 from goodsgate.faces.refusals import refuse
-from goodsgate.faces.routes import REQUEST_ID, Endpoint, Wording, worded
+from goodsgate.faces.routes import REQUEST_ID, Wording, worded
 from goodsgate.faces.wire import guarded
 from goodsgate.observe import RequestIds, log_request, logger
 from goodsgate.store.contract import Store
@@ -81,6 +82,7 @@ class Application:
         routes = [Route("/", Reading(partial(RedirectResponse, "/docs"))), *Docs(faces).routes()]
         for face in faces:
             routes += face.routes(door)
+        routes += Console(door, [(face.name, face.title) for face in faces]).routes()
         self.router = Router(routes, redirect_slashes=False, default=_nothing_here)
         self._ids = RequestIds()
 
@@ -166,9 +168,9 @@ def _given_id(scope: Scope) -> bytes | None:
 
 
 def _route(scope: Scope) -> str:
-    endpoint = scope.get("endpoint")
-    if isinstance(endpoint, Endpoint):
-        return endpoint.template
+    template: str | None = getattr(scope.get("endpoint"), "template", None)
+    if template is not None:
+        return template
     return "/docs" if scope["path"].startswith("/docs") else "none"
 
 

@@ -103,6 +103,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How long an idempotency key is remembered."""
     token_hours: Annotated[float, Meta(gt=0, le=8760)] = 24.0
     """How long a token is good that a credential was exchanged for."""
+    session_hours: Annotated[float, Meta(gt=0, le=720)] = 12.0
+    """How long somebody stays signed in to the console."""
     tombstone_days: Days = 30.0
     sweep_seconds: Seconds = 60.0
 

@@ -19,7 +19,7 @@ MAY: dict[str, set[str]] = {
     "observe": {"store", "model", "config"},
     "engine": BELOW_ENGINE | {"config"},
     "faces": AT_THE_DOOR,
-    "console": AT_THE_DOOR,
+    "console": AT_THE_DOOR | {"faces"},
     "cli": AT_THE_DOOR | {"app"},
     "app": AT_THE_DOOR | {"faces", "console"},
     "__main__": {"cli"},
@@ -64,6 +64,14 @@ def test_no_face_imports_another(path):
     for other, parts in _ours(modules()[path], path):
         if other == "faces" and len(parts) > 2 and (PACKAGE / "faces" / parts[2]).is_dir():
             assert own in (parts[2], "__init__.py"), f"{path} imports {'.'.join(parts)}"
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if path.startswith("console/")])
+def test_the_console_imports_no_face(path):
+    """What it takes from there is what faces share: the door, waiting, refusals."""
+    for other, parts in _ours(modules()[path], path):
+        is_face = other == "faces" and len(parts) > 2 and (PACKAGE / "faces" / parts[2]).is_dir()
+        assert not is_face, f"{path} imports {'.'.join(parts)}"
 
 
 @pytest.mark.parametrize("path", modules())
