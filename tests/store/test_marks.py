@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Result, State
 from goodsgate.model.catalogue import Key, Mark, Scope, Token
-from goodsgate.store.contract import LeaseLost, Portion, Retention, StoreError
+from goodsgate.store.contract import LeaseLost, Marked, Portion, Retention, StoreError
 from tests.make import NOW
 from tests.place import KINDS
 from tests.store.scene import Record, Scene, portion
@@ -84,10 +84,24 @@ def test_a_listing_may_hold_only_items_with_a_text_in_another_mark(scene: Scene)
     """As it is written, wildcards being letters like any other."""
     names = {"a": "linen shirt", "b": "50% linen", "c": "wool_hat"}
     _put(scene, {key: (("name", name), ("made", key)) for key, name in names.items()})
-    assert _listed(scene, "made", holding=("name", "linen")) == (2, [("a", "a"), ("b", "b")])
-    assert _listed(scene, "made", holding=("name", "%"), backwards=True) == (1, [("b", "b")])
-    assert _listed(scene, "made", holding=("name", "l_h")) == (1, [("c", "c")])
-    assert _listed(scene, "made", holding=("made", "z")) == (0, [])
+    assert _listed(scene, "made", among=[[Marked(name="name", text="linen")]]) == (2, [("a", "a"), ("b", "b")])
+    assert _listed(scene, "made", among=[[Marked(name="name", text="%")]], backwards=True) == (1, [("b", "b")])
+    assert _listed(scene, "made", among=[[Marked(name="name", text="l_h")]]) == (1, [("c", "c")])
+    assert _listed(scene, "made", among=[[Marked(name="made", text="z")]]) == (0, [])
+
+
+def test_a_listing_may_hold_only_items_that_fulfil_several_demands(scene: Scene) -> None:
+    """Each by one of its ways; an item counts once, however many of its marks do."""
+    _put(scene, {key: (("id", key), ("group", group), ("group", "all"), ("made", made)) for key, group, made in (
+        ("a", "x", "1"), ("b", "y", "2"), ("c", "z", "3"), ("d", "", "4"),
+    )})
+    some = [Marked(name="group", least=group, most=group) for group in ("x", "y", "all")]
+    late = Marked(name="made", least="2")
+    assert _listed(scene, "id", among=[some]) == (4, [(key, key) for key in "abcd"])
+    assert _listed(scene, "id", among=[some[:2], [late]]) == (1, [("b", "b")])
+    assert _listed(scene, "id", among=[[late], [Marked(name="made", most="3")]], limit=1) == (2, [("b", "b")])
+    assert _listed(scene, "id", among=[[Marked(name="group", least="", most="")]]) == (1, [("d", "d")])
+    assert _listed(scene, "id", among=[[late], []]) == (0, [])
 
 
 def test_a_replay_changes_no_mark(scene: Scene) -> None:

@@ -28,6 +28,7 @@ from goodsgate.store.terms import Batches as Batches
 from goodsgate.store.terms import Claim as Claim
 from goodsgate.store.terms import Idempotency as Idempotency
 from goodsgate.store.terms import Lane as Lane
+from goodsgate.store.terms import Marked as Marked
 from goodsgate.store.terms import NewBatch as NewBatch
 from goodsgate.store.terms import NewRound as NewRound
 from goodsgate.store.terms import Page as Page
@@ -242,10 +243,11 @@ class Store(Protocol):
     def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
         """Mark → keys of the items that have it, in order; marks that none has are left out."""
 
-    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *, holding: Mark | None = None,
-              backwards: bool = False, offset: int = 0, limit: int = 100) -> tuple[int, list[tuple[str, str]]]:
-        """How many marks of the name there are, and some of them, (value, key) by value and key. With `holding`, only
-        of items that have a mark of that other name whose value holds that text."""
+    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
+              among: Sequence[Sequence[Marked]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
+              ) -> tuple[int, list[tuple[str, str]]]:
+        """How many marks of the name there are, and some of them, (value, key) by value and key: only of items that
+        for each list in `among` have a mark of one of its kinds."""
 
     def rejected(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
         """Rejected records with their raw, by number; where they are long, fewer than `limit` but at least one."""

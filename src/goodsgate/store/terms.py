@@ -186,6 +186,20 @@ class RecordResult(msgspec.Struct, frozen=True, kw_only=True):
     result: Result
 
 
+LAST = "\U0010ffff"
+"""No mark comes after it."""
+
+
+class Marked(msgspec.Struct, frozen=True, kw_only=True):
+    """One way in which an item may be among those of a listing: by a mark whose value is between two texts."""
+
+    name: str
+    least: str = ""
+    most: str = LAST
+    text: str = ""
+    """What the value holds, besides."""
+
+
 class Swept(msgspec.Struct, frozen=True, kw_only=True):
     """What a step of the sweep removed; all zero when nothing is past its time."""
 

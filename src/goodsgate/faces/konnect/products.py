@@ -13,7 +13,7 @@ from goodsgate.faces.konnect.guesses import COLLECTION, CURRENCY, company_of
 from goodsgate.faces.routes import Call, Handler
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
-from goodsgate.store.contract import Store
+from goodsgate.store.contract import Marked, Store
 
 CHOSEN_MAX = 1_000
 """Products that one slug or a list of item codes may lead to."""
@@ -45,9 +45,9 @@ class Products:
         order, offset = "changed" if latest else "made", (number - 1) * size
         name = query["name"].casefold() if query["name"] else ""
         if query["slug"] is None and query["item_code"] is None:
-            holding = ("name", name) if name else None
+            among = [[Marked(name="name", text=name)]] if name else []
             total, rows = self._store.marks(
-                merchant, Kind.PRODUCT, COLLECTION, order, holding=holding, backwards=latest, offset=offset, limit=size
+                merchant, Kind.PRODUCT, COLLECTION, order, among=among, backwards=latest, offset=offset, limit=size
             )
             return total, _items(self._store, merchant, [key for _, key in rows])
         chosen = [

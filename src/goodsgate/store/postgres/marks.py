@@ -6,6 +6,7 @@ import orjson
 
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Mark
+from goodsgate.store.contract import Marked
 from goodsgate.store.postgres.ask import Cursor, do, every, value
 from goodsgate.store.postgres.lookups import Lookups, marks_of, shelf_of
 
@@ -29,8 +30,9 @@ class Marks(Lookups):
                 found.setdefault((name, text), []).append(key)
         return found
 
-    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *, holding: Mark | None = None,
-              backwards: bool = False, offset: int = 0, limit: int = 100) -> tuple[int, list[tuple[str, str]]]:
+    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
+              among: Sequence[Sequence[Marked]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
+              ) -> tuple[int, list[tuple[str, str]]]:
         """By value and key, in the order of their UTF-8 bytes."""
         number = self.number(merchant)
         if number is None:
@@ -39,11 +41,17 @@ class Marks(Lookups):
             shelf = shelf_of(db, number, kind, collection)
             if shelf is None or not shelf[2]:
                 return 0, []
-            other, text = holding or ("", "")
-            asked = {"merchant": number, "shelf": shelf[0], "name": name, "other": other, "text": text}
+            asked = {"merchant": number, "shelf": shelf[0], "name": name, "demands": len(among), **_ways(among)}
             total = int(value(db, "count_marks", asked))
             page = {**asked, "offset": offset, "limit": limit}
             return total, every(db, "marks_backwards" if backwards else "marks", page) if offset < total else []
+
+
+def _ways(among: Sequence[Sequence[Marked]]) -> dict[str, list[object]]:
+    """A column for each member, and one for which demand it may fulfil."""
+    ways = [(at, one) for at, some in enumerate(among) for one in some]
+    names = Marked.__struct_fields__
+    return {"at": [at for at, _ in ways], **{f"{name}s": [getattr(one, name) for _, one in ways] for name in names}}
 
 
 def put_marks(db: Cursor, number: int, shelf: int, marks: Mapping[str, tuple[Mark, ...]], gone: Iterable[str]) -> None:

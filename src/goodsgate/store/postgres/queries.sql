@@ -703,26 +703,35 @@ CROSS JOIN LATERAL (
 ) m ORDER BY w.name, w.value, m.key
 
 -- name: count_marks
--- IN, not EXISTS: the marks that hold the text are looked for once.
+-- IN, not EXISTS: the items that are among those asked for are looked for once.
 SELECT count(*) FROM mark
-WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text::text = '' OR key IN (
-    SELECT key FROM mark
-    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND strpos(value, :text) > 0
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0 OR key IN (
+    SELECT m.key FROM unnest(:at::int[], :names::text[], :leasts::text[], :mosts::text[], :texts::text[])
+        AS w (at, name, least, most, text)
+    JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name
+        AND m.value BETWEEN w.least AND w.most AND strpos(m.value, w.text) > 0
+    GROUP BY m.key HAVING count(DISTINCT w.at) = :demands
 ))
 
 -- name: marks
 SELECT value, key FROM mark
-WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text::text = '' OR key IN (
-    SELECT key FROM mark
-    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND strpos(value, :text) > 0
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0 OR key IN (
+    SELECT m.key FROM unnest(:at::int[], :names::text[], :leasts::text[], :mosts::text[], :texts::text[])
+        AS w (at, name, least, most, text)
+    JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name
+        AND m.value BETWEEN w.least AND w.most AND strpos(m.value, w.text) > 0
+    GROUP BY m.key HAVING count(DISTINCT w.at) = :demands
 ))
 ORDER BY value, key LIMIT :limit OFFSET :offset
 
 -- name: marks_backwards
 SELECT value, key FROM mark
-WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text::text = '' OR key IN (
-    SELECT key FROM mark
-    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND strpos(value, :text) > 0
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0 OR key IN (
+    SELECT m.key FROM unnest(:at::int[], :names::text[], :leasts::text[], :mosts::text[], :texts::text[])
+        AS w (at, name, least, most, text)
+    JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name
+        AND m.value BETWEEN w.least AND w.most AND strpos(m.value, w.text) > 0
+    GROUP BY m.key HAVING count(DISTINCT w.at) = :demands
 ))
 ORDER BY value DESC, key DESC LIMIT :limit OFFSET :offset
 

@@ -7,7 +7,7 @@ import msgspec
 
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Mark
-from goodsgate.store.contract import Portion
+from goodsgate.store.contract import Marked, Portion
 from goodsgate.store.sqlite.ask import do, do_each, each, every, value
 from goodsgate.store.sqlite.lookups import Lookups, marks_of, packed_keys, shelf_of
 
@@ -33,16 +33,20 @@ class Marks(Lookups):
                     found.setdefault((name, text), []).append(key)
         return found
 
-    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *, holding: Mark | None = None,
-              backwards: bool = False, offset: int = 0, limit: int = 100) -> tuple[int, list[tuple[str, str]]]:
+    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
+              among: Sequence[Sequence[Marked]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
+              ) -> tuple[int, list[tuple[str, str]]]:
         """By value and key, in the order of their UTF-8 bytes."""
         number = self.number(merchant)
         with self.catalogue.reading() as db:
             shelf = shelf_of(db, number, kind, collection)
             if shelf is None or not shelf[2]:
                 return 0, []
-            other, text = holding or ("", "")
-            asked = {"merchant": number, "shelf": shelf[0], "name": name, "other": other, "text": text}
+            ways = [(at, one.name, one.least, one.most, one.text) for at, some in enumerate(among) for one in some]
+            asked = {
+                "merchant": number, "shelf": shelf[0], "name": name, "demands": len(among),
+                "ways": encode(ways).decode(),
+            }
             total = int(value(db, "count_marks", asked))
             page = {**asked, "offset": offset, "limit": limit}
             return total, every(db, "marks_backwards" if backwards else "marks", page) if offset < total else []

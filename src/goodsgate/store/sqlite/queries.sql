@@ -554,26 +554,38 @@ SELECT m.value, m.key FROM json_each(?4) j
 CROSS JOIN mark m ON m.merchant = ?1 AND m.shelf = ?2 AND m.name = ?3 AND m.value = j.value ORDER BY m.value, m.key
 
 -- name: count_marks
--- IN, not EXISTS: the marks that hold the text are looked for once.
+-- IN, not EXISTS: the items that are among those asked for are looked for once.
 SELECT count(*) FROM mark
-WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text = '' OR key IN (
-    SELECT key FROM mark
-    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND instr(value, :text) > 0
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0 OR key IN (
+    SELECT m.key FROM (
+        SELECT value ->> 0 AS at, value ->> 1 AS name, value ->> 2 AS least, value ->> 3 AS most, value ->> 4 AS text
+        FROM json_each(:ways)
+    ) w CROSS JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name
+        AND m.value BETWEEN w.least AND w.most AND instr(m.value, w.text) > 0
+    GROUP BY m.key HAVING count(DISTINCT w.at) = :demands
 ))
 
 -- name: marks
 SELECT value, key FROM mark
-WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text = '' OR key IN (
-    SELECT key FROM mark
-    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND instr(value, :text) > 0
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0 OR key IN (
+    SELECT m.key FROM (
+        SELECT value ->> 0 AS at, value ->> 1 AS name, value ->> 2 AS least, value ->> 3 AS most, value ->> 4 AS text
+        FROM json_each(:ways)
+    ) w CROSS JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name
+        AND m.value BETWEEN w.least AND w.most AND instr(m.value, w.text) > 0
+    GROUP BY m.key HAVING count(DISTINCT w.at) = :demands
 ))
 ORDER BY value, key LIMIT :limit OFFSET :offset
 
 -- name: marks_backwards
 SELECT value, key FROM mark
-WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:text = '' OR key IN (
-    SELECT key FROM mark
-    WHERE merchant = :merchant AND shelf = :shelf AND name = :other AND instr(value, :text) > 0
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0 OR key IN (
+    SELECT m.key FROM (
+        SELECT value ->> 0 AS at, value ->> 1 AS name, value ->> 2 AS least, value ->> 3 AS most, value ->> 4 AS text
+        FROM json_each(:ways)
+    ) w CROSS JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name
+        AND m.value BETWEEN w.least AND w.most AND instr(m.value, w.text) > 0
+    GROUP BY m.key HAVING count(DISTINCT w.at) = :demands
 ))
 ORDER BY value DESC, key DESC LIMIT :limit OFFSET :offset
 

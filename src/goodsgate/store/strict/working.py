@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from goodsgate.model.batch import Finding, Kind
 from goodsgate.model.catalogue import Held, Mark
-from goodsgate.store.contract import Claim, Portion, Renewal, Work
+from goodsgate.store.contract import Claim, Marked, Portion, Renewal, Work
 from goodsgate.store.demands import check_aware, check_order, check_portion, check_rejected, key_order, must
 from goodsgate.store.strict.asking import Asking
 
@@ -79,11 +79,12 @@ class Working(Asking):
             check_order([key.encode() for key in keys], None)
         return found
 
-    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *, holding: Mark | None = None,
-              backwards: bool = False, offset: int = 0, limit: int = 100) -> tuple[int, list[tuple[str, str]]]:
+    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
+              among: Sequence[Sequence[Marked]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
+              ) -> tuple[int, list[tuple[str, str]]]:
         must(offset >= 0 and limit > 0, "a page", offset, limit)
         total, rows = self.store.marks(
-            merchant, kind, collection, name, holding=holding, backwards=backwards, offset=offset, limit=limit
+            merchant, kind, collection, name, among=among, backwards=backwards, offset=offset, limit=limit
         )
         must(len(rows) == max(0, min(limit, total - offset)), "a page of so many", total, offset, limit, len(rows))
         order = [(text.encode(), key.encode()) for text, key in rows]

@@ -155,7 +155,8 @@ def test_a_variant_says_what_its_model_leaves_to_it(shelf: Shelf) -> None:
         {"code": code, "data": [{"value": "x"}]} for code in ("serial", "colour", "title")
     ]
     assert shelf.put(LAW, record)[:2] == [
-        "You can not edit an axe in the attributes! (colour)", "You can not edit common attributes in a variant! (title)",
+        "You can not edit an axe in the attributes! (colour)",
+        "You can not edit common attributes in a variant! (title)",
     ]
     record["data"]["attributes"] = record["data"]["attributes"][:1]
     assert shelf.put(LAW, record) == []
