@@ -9,6 +9,8 @@ import httpx
 import orjson
 import pytest
 
+from goodsgate.model.batch import State
+from goodsgate.store.contract import Batches
 from tests.served import Served
 
 ONE_STORE = pytest.mark.parametrize("gate", ["sqlite"], indirect=True, scope="module")
@@ -45,6 +47,14 @@ class Mircate(httpx.Client):
             if told["batchStatus"] in ("DONE", "FAILED"):
                 return told
             assert time.monotonic() < until, told
+            time.sleep(0.01)
+
+    def idle(self) -> None:
+        """Wait until nothing of the merchant is queued or worked."""
+        until = time.monotonic() + 60
+        store = self.gate.shop.store
+        while any(store.batches(self.merchant, Batches(state=state)).rows for state in (State.QUEUED, State.WORKING)):
+            assert time.monotonic() < until
             time.sleep(0.01)
 
     def path(self, name: str, instance: str | None = None) -> str:

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from goodsgate.faces.door import Door
 from goodsgate.faces.mircate.guesses import PREFIXES, aliases_of
 from goodsgate.faces.mircate.jobs import Jobs
+from goodsgate.faces.mircate.removals import Removals
 from goodsgate.faces.mircate.service import Service
 from goodsgate.faces.mircate.supplier import Supplier
 from goodsgate.faces.mircate.transport import Transport, aliased
@@ -39,7 +40,8 @@ def face(door: Door) -> Face:
     """The face, ready to answer."""
     contract = read_contract(__name__)
     transport = Transport(door, contract)
-    methods = {**Supplier(door).methods(), **Jobs(door).methods()}
+    classes = (Supplier(door), Removals(transport), Jobs(door))
+    methods = {id: method for each in classes for id, method in each.methods().items()}
     contract.paths = aliased(contract.paths, aliases_of(door.config.call_aliases))
     return Face(
         name="mircate", title="Mircate", contract=contract,

@@ -13,14 +13,14 @@ import orjson
 from starlette.responses import Response
 
 from goodsgate.auth import Caller
-from goodsgate.engine.receive import refusing
 from goodsgate.faces.contract import Contract, Path
 from goodsgate.faces.door import Door
-from goodsgate.faces.mircate.answers import bad
+from goodsgate.faces.mircate.answers import bad, busy
 from goodsgate.faces.mircate.guesses import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_FACT
 from goodsgate.faces.mircate.validation import issues_of
 from goodsgate.faces.refusals import refuse
 from goodsgate.faces.routes import Call, Handler
+from goodsgate.store.contract import KeyInUse
 
 BY_GET = "_get"
 """What the operation id of a method's GET has behind that of its POST."""
@@ -101,8 +101,10 @@ class Transport:
     def exclusive(self, merchant: str, what: str) -> Iterator[None]:
         """Inside, nobody else is inside for the same merchant and thing, in no process; raises what becomes 570."""
         name = f"{EXCLUSIVE}{what}"
-        with refusing(self.door.config.open_rounds_max):
+        try:
             self.door.store.reserve(merchant, name, lease_seconds=BUSY_SECONDS_MAX)
+        except KeyInUse as fault:
+            raise busy() from fault
         try:
             yield
         finally:

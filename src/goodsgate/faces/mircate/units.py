@@ -1,7 +1,6 @@
 """Units of stock and prices, as they come and as they are worked: each with its SKU and its channel."""
 
 import re
-from collections.abc import Sequence
 
 import msgspec
 
@@ -54,11 +53,6 @@ def filled(unit: bytes) -> bytes:
         return unit
     own = unit[:-1].rstrip()
     return b"".join([own, b"" if own == b"{" else b",", b",".join(more), b"}"])
-
-
-def member_list(names: Sequence[tuple[str, str]]) -> list[bytes]:
-    """Records that name units and nothing else, (SKU, channel) each."""
-    return [msgspec.json.encode({"sku": sku, "channel": channel}) for sku, channel in names]
 
 
 def _raw(value: msgspec.Raw | msgspec.UnsetType) -> bytes:
