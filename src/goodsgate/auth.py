@@ -1,9 +1,11 @@
 """Who is calling, for which merchant, with which scope.
 
 A key's secret is ``gg_<id>_<random>``; a token, ``gt_<random>``, stands for a key for a time. What is kept, compared
-and cached is the SHA-256 alone.
+and cached is the SHA-256 alone. An access key signs requests instead of being sent with them: its secret has to be
+known here, so it is derived from a master secret and not kept at all.
 """
 
+import base64
 import hashlib
 import secrets
 import time
@@ -12,6 +14,7 @@ from datetime import timedelta
 
 import msgspec
 
+from goodsgate.engine.secrets import MasterUnknown, Secrets
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Key, Scope, Token
 from goodsgate.store.contract import Store
@@ -23,6 +26,8 @@ SECRET_CHARACTERS_MAX = 200
 CACHED_SECONDS = 1.0
 """A revoked key works at most this long in other processes than the one that revoked it."""
 CACHED_KEYS_MAX = 4096
+ACCESS_KEY, MASTER, SESSION = "access_key", "master", "session"
+"""Facts of a key that signs: its public id, the master secret it was derived by, and whether a token goes with it."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +56,52 @@ def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", facts: d
         facts=facts or {},
     )
     return key, secret
+
+
+class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that signs, in clear."""
+
+    id: str
+    """Public; begins with ``AKGG``."""
+    secret: str
+    token: str | None
+    """To be sent with every request, as with temporary credentials; None: there must be none."""
+
+
+def new_access_key(merchant: str, scopes: Iterable[Scope], secrets_of: Secrets, *, label: str = "",
+                   facts: dict[str, str] | None = None, session: bool = False) -> tuple[Key, AccessKey]:
+    """Make a key that signs. Raises StoreError where the master secret is the store's."""
+    name = f"AKGG{base64.b32encode(secrets.token_bytes(10)).decode()}"
+    _, master = secrets_of.derived("access key", name)
+    told = {**(facts or {}), ACCESS_KEY: name, MASTER: master, **({SESSION: "yes"} if session else {})}
+    key = Key(
+        id=secrets.token_hex(6), digest=digest_of_access_key(name), merchant=merchant, scopes=frozenset(scopes),
+        label=label, made_at=now(), facts=told,
+    )
+    made = access_key(key, secrets_of)
+    assert made is not None
+    return key, made
+
+
+def access_key(key: Key, secrets_of: Secrets) -> AccessKey | None:
+    """The key in clear; None for one that does not sign, or whose master secret is gone. Raises StoreError."""
+    name, master = key.facts.get(ACCESS_KEY), key.facts.get(MASTER)
+    if name is None or master is None:
+        return None
+    try:
+        secret, _ = secrets_of.derived("access key", name, by=master)
+        token, _ = secrets_of.derived("session", name, by=master)
+    except MasterUnknown:
+        return None
+    return AccessKey(
+        id=name, secret=base64.b64encode(secret[:30]).decode(),
+        token=base64.b64encode(token).decode() if SESSION in key.facts else None,
+    )
+
+
+def digest_of_access_key(name: str) -> bytes:
+    """What the key is found by; no secret has it, as none begins like an access key."""
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 
 class Keyring:

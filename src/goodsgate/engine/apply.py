@@ -57,7 +57,7 @@ def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | Sche
     for at, (key, version, digest) in enumerate(zip(judged.keys, judged.versions, judged.hashes, strict=True)):
         if track and key is not None:
             if key in mine or key in earlier:
-                _twice(issues, at, key, policy)
+                tell_twice(issues, at, key, policy)
             mine.add(key)
         if key is None or (at in issues and judged.refuses(at)):
             results[at] = REJECTED
@@ -128,10 +128,10 @@ def _reject(judged: Judged, at: int, told: Issue) -> int:
     return REJECTED
 
 
-def _twice(issues: dict[int, list[Issue]], at: int, key: str, policy: Policy) -> None:
+def tell_twice(issues: dict[int, list[Issue]], at: int, key: str, policy: Policy, *, path: str = "/id") -> None:
     """Tell of a key that was there before in this batch, be it with a record that was rejected."""
     severity: Severity = "error" if policy.duplicates is Treatment.REFUSE else "warning"
-    issues.setdefault(at, []).append(issue("duplicate_in_batch", "/id", value=shown_key(key), severity=severity))
+    issues.setdefault(at, []).append(issue("duplicate_in_batch", path, value=shown_key(key), severity=severity))
 
 
 def _twin(issues: dict[int, list[Issue]], at: int, key: str, shelf: Shelf) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from goodsgate.engine.apply import CREATED, DELETED, REJECTED, UNCHANGED, UPDATED, Shelf
+from goodsgate.engine.apply import CREATED, DELETED, REJECTED, UNCHANGED, UPDATED, Shelf, tell_twice
 from goodsgate.engine.check import Judged, digest_of
 from goodsgate.engine.merging import decode_members, encode, merge_tied, plain, without_entries
-from goodsgate.model.batch import Kind, Policy, Verb
+from goodsgate.model.batch import Kind, Policy, Treatment, Verb
 from goodsgate.model.catalogue import Delete, Entry, Held, Mark, Write, shown_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import Checker, Law, Placed, SchemaChecker, Tied, Ties
@@ -139,17 +139,25 @@ def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: di
 
 
 def apply_tied(judged: Judged, shelf: TiedShelf, policy: Policy, *, tied: Tied, whole: Checker | SchemaChecker,
-               moments: Moments) -> bytearray:
+               moments: Moments, earlier: set[str]) -> bytearray:
     """One result byte a record; issues found on the way join `judged.issues`, keys that were found `judged.keys`.
 
-    `whole` are the rules of what an update has merged.
+    `whole` are the rules of what an update has merged; `earlier` are keys that portions of this batch before this one
+    held.
     """
     one = _One(judged, shelf, tied=tied, whole=whole, moments=moments)
     update = one.update_or_make if policy.makes else one.update
     works = {Verb.CREATE: one.create, Verb.UPDATE: update, Verb.DELETE: one.delete, Verb.UPSERT: one.upsert}
     work = works[policy.verb]
     results = bytearray(len(judged.documents))
+    track = policy.duplicates is not Treatment.OFF
+    mine: set[str] = set()
     for at, ties in enumerate(judged.ties or ()):
+        key = judged.keys[at]
+        if track and key is not None:
+            if key in mine or key in earlier:
+                tell_twice(judged.issues, at, key, policy, path=tied.path)
+            mine.add(key)
         results[at] = REJECTED if ties is None else work(at, ties)
     return results
 
@@ -190,6 +198,8 @@ class _One:
 
     def update(self, at: int, ties: Ties) -> int:
         """Merge into what is found; the whole must obey the rules."""
+        if self._tied.every:
+            return self._update_every(at, ties)
         found = self._found(at, ties)
         if found is None:
             return REJECTED
@@ -201,6 +211,23 @@ class _One:
         if self._refused(at, issues):
             return REJECTED
         return self._put_lawful(at, found, document, marks)
+
+    def _update_every(self, at: int, ties: Ties) -> int:
+        """Merge into all that is found, if nothing is wrong with any of it."""
+        asked = [placed for finds in ties.finds for placed in finds]
+        owners = sorted({owner for mark, _ in asked for owner in self._shelf.owners(mark)})
+        told = [issue("item_missing", path, value=mark[1]) for mark, path in asked[:1] if not owners]
+        if self._refused(at, told):
+            return REJECTED
+        changed: list[tuple[str, bytes, list[Placed]]] = []
+        for owner in owners:
+            document = merge_tied(self._shelf.held[owner].document or b"{}", self._judged.documents[at], self._tied)
+            lawful = self._lawful(at, owner, document, self._tied.marks(plain(document)))
+            if lawful is None:
+                return REJECTED
+            changed.append((owner, *lawful))
+        results = {self._put(at, owner, document, marks) for owner, document, marks in changed}
+        return UPDATED if UPDATED in results else UNCHANGED
 
     def update_or_make(self, at: int, ties: Ties) -> int:
         """Merge into what is held under the key; what is not is made, without the members that are null."""
@@ -237,13 +264,19 @@ class _One:
 
     def _put_lawful(self, at: int, key: str, document: bytes, marks: Iterable[Placed]) -> int:
         """Put what the bylaws, if there are any, let pass, as they say."""
+        lawful = self._lawful(at, key, document, marks)
+        return REJECTED if lawful is None else self._put(at, key, *lawful)
+
+    def _lawful(self, at: int, key: str, document: bytes, marks: Iterable[Placed],
+                ) -> tuple[bytes, list[Placed]] | None:
+        """Document and marks as the bylaws will have them; None for what they do not let pass."""
         if self._law is None:
-            return self._put(at, key, document, marks)
+            return document, [*marks]
         verdict = self._law.judge(key, plain(document), self._shelf)
         if self._refused(at, verdict.issues):
-            return REJECTED
+            return None
         lawful = document if verdict.record is None else encode(verdict.record)
-        return self._put(at, key, lawful, [*marks, *((mark, "") for mark in verdict.marks)])
+        return lawful, [*marks, *((mark, "") for mark in verdict.marks)]
 
     def _put(self, at: int, key: str, document: bytes, marks: Iterable[Placed]) -> int:
         was = self._shelf.live(key)

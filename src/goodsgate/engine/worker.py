@@ -223,7 +223,9 @@ class Worker:
             if schema.whole:
                 policy = msgspec.structs.replace(policy, schema=schema.whole)
             whole = self._rules.checker(work.merchant, work.kind, policy)
-            results = apply_tied(judged, shelf, work.policy, tied=schema.tied, whole=whole, moments=self._moments)
+            results = apply_tied(
+                judged, shelf, work.policy, tied=schema.tied, whole=whole, moments=self._moments, earlier=earlier
+            )
         else:
             whole = self._rules.checker(work.merchant, work.kind, policy)
             results = apply(judged, shelf, work.policy, whole=whole, earlier=earlier)
@@ -395,7 +397,7 @@ def retention(config: Config) -> Retention:
     return Retention(
         payload_seconds=int(config.payload_days * day), report_seconds=int(config.report_days * day),
         batch_seconds=int(config.batch_days * day), answer_seconds=int(config.answer_hours * 3_600),
-        tombstone_seconds=int(config.tombstone_days * day),
+        tombstone_seconds=int(config.tombstone_days * day), message_seconds=int(config.message_days * day),
     )
 
 

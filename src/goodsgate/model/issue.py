@@ -119,6 +119,7 @@ CODES: dict[str, Code] = {
     "gtin_check_digit": _error("The check digit of the GTIN {value} is wrong; the digits before it give {suggestion}."),
     "gtin_characters": _error("The GTIN {value} holds more than digits; expected {expected}."),
     "gtin_length": _error("The GTIN {value} has the wrong length; expected {expected}."),
+    "barcode_form": _error("The barcode {value} is not of its type; expected {expected}."),
     "variant_repeated": _error("Two variants have the id {value}."),
     # wording
     "field_missing": _error("{field} is missing."),
@@ -190,6 +191,7 @@ CODES: dict[str, Code] = {
     "item_missing": _error("No item with the {field} {value} is held."),
     "value_held": _error("The {field} {value} belongs to another item."),
     "field_fixed": _error("{field} is {value}, but the item has {expected}, which cannot be changed."),
+    "item_on_planogram": _error("The item {value} is still on a planogram."),
     "entry_unknown": _error("The item has no {field} {value}."),
     "bylaw_broken": _error("{field} is against what the merchant has settled: {expected}"),
     "key_not_held": _warning("No item with the key {value} is held; there was nothing to delete."),

@@ -9,6 +9,7 @@ Words of ``x-record``:
              ``folded`` (kept without its case, to be searched)
 ``dated``    items are marked with when they were made and changed
 ``finds``    lists of marks by which an update or a delete finds its item where its key finds none, in this order
+``every``    an update changes all items that these find, or none; without it there must be one
 ``fixed``    members that must be what the item found has
 ``numbers``  members that must be the number or code of the reference entry that a member of the item found names
 ``merged``   objects of which an update replaces only the members it names
@@ -101,6 +102,7 @@ class Tied:
         self.key: tuple[str, ...] = tuple(told["key"])
         self.numeric: bool = told.get("numeric", False)
         self.dated: bool = told.get("dated", False)
+        self.every: bool = told.get("every", False)
         self.fixed: tuple[str, ...] = tuple(told.get("fixed", ()))
         self.numbers: Mapping[str, Mapping[str, str]] = told.get("numbers", {})
         self.merged: frozenset[str] = frozenset(told.get("merged", ()))
