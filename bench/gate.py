@@ -42,6 +42,7 @@ class Gate:
             if not line:
                 raise RuntimeError("the gate did not start")
         self.url = found.group()
+        self._environ |= {"GOODSGATE_URL": self.url, "GOODSGATE_KEY": self.key}
         threading.Thread(target=self._serve.stdout.read, daemon=True).start()
         self.client = httpx.Client(
             base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=600,
@@ -53,9 +54,10 @@ class Gate:
 
     def add_merchant(self, name: str) -> str:
         """A new merchant's key."""
-        return str(json.loads(self._run("merchant", "add", name, "--json"))["key"])
+        return str(json.loads(self.run("merchant", "add", name, "--json"))["key"])
 
-    def _run(self, *words: str) -> str:
+    def run(self, *words: str) -> str:
+        """What `goodsgate` with these words prints, with the gate's address and key once it is up."""
         return subprocess.run(
             [sys.executable, "-m", "goodsgate", *words], env=self._environ, check=True, capture_output=True, text=True
         ).stdout
