@@ -8,7 +8,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import unquote
 
 import msgspec
@@ -63,6 +63,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Bodies of small administrative requests."""
     open_rounds_max: Count = 10_000
     """Rounds of one merchant that are queued or worked at once."""
+    public_url: Annotated[str, Meta(pattern=r"^(https?://[^/?# ]+[^?# ]*)?$")] = ""
+    """Where clients reach the gate, for links that it makes; empty: where a request came to."""
+    signatures: Literal["verify", "accept"] = "verify"
+    """What becomes of signatures of requests; ``accept`` takes any, for trials on one's own machine."""
     call_aliases: Annotated[str, Meta(pattern=r"^([A-Za-z]\w*/\w+=[A-Za-z]\w*/\w+(, ?|$))*$")] = ""
     """Other names of methods that clients call: ``Class/method=Class/method``, the known one behind."""
     small_payload_bytes: Bytes = 256 * 1024
@@ -95,7 +99,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Records found spotless that a worker knows again without looking; 8 bytes each."""
     catalogue_cache_bytes: Bytes = 128 * 1024**2
 
+    # carrying
+    carry_threads: Annotated[int, Meta(ge=1, le=256)] = 8
+    """Messages of one worker process that are on their way at once."""
+    carry_seconds: Seconds = 15.0
+    """A message that has not arrived after this long has failed."""
+    carry_again_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$")] = (
+        "5,300,1800,7200,18000,36000,50400,72000,86400"
+    )
+    """Pauses before a message that failed is carried again; after the last it is given up."""
+
     # keeping
+    reports: Annotated[str, Meta(pattern=r"^(s3://[^ ]+)?$")] = ""
+    """``s3://bucket/prefix`` for reports that are downloaded by signed links; empty: the gate serves them itself."""
     payload_days: Days = 7.0
     report_days: Days = 30.0
     batch_days: Days = 400.0
@@ -106,6 +122,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     session_hours: Annotated[float, Meta(gt=0, le=720)] = 12.0
     """How long somebody stays signed in to the console."""
     tombstone_days: Days = 30.0
+    message_days: Days = 30.0
+    """Messages, after they were sent or given up."""
     sweep_seconds: Seconds = 60.0
 
 

@@ -116,10 +116,15 @@ def _examined(store: "Store", config: "Config") -> tuple[list[Fact], dict[str, f
         if not all(well for name, well, _ in facts if name.startswith(("schema", "server"))):
             return facts, {}
         figures = store.figures()
-        return [*facts, *store.examine(), _queue(figures), _secrets(config)], figures
+        return [*facts, *store.examine(), _queue(figures), _secrets(config), _signatures(config)], figures
     except StoreError as fault:
         told = without_secrets(str(fault), address=config.store)
         return [*facts, ("answers", False, f"{without_password(config.store)}: {told}")], {}
+
+
+def _signatures(config: "Config") -> Fact:
+    verified = config.signatures == "verify"
+    return "signatures", verified, "verified" if verified else "ANY IS ACCEPTED: set signatures to verify"
 
 
 def _secrets(config: "Config") -> Fact:
