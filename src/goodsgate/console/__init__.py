@@ -11,11 +11,16 @@ from starlette.routing import Route
 
 from goodsgate.console.access import HOME, SignIn, SignOut
 from goodsgate.console.assets import Assets
+from goodsgate.console.batch import BatchPage
 from goodsgate.console.changes import Changes
 from goodsgate.console.endpoint import SIGN_IN, Endpoint, Handler
 from goodsgate.console.listing import Listing
 from goodsgate.console.pages import Pages
+from goodsgate.console.records import Records
 from goodsgate.faces.door import Door
+
+OF = "/console/of/{merchant}"
+BATCH = f"{OF}/batches/{{batch}}"
 
 
 class Console:
@@ -26,7 +31,7 @@ class Console:
         self._door = door
         self._assets = Assets()
         self._pages = Pages(self._assets.address)
-        self._faces = [*faces]
+        self._faces = dict(faces)
 
     def routes(self) -> list[Route]:
         """For the router."""
@@ -43,10 +48,20 @@ class Console:
     def _paths(self) -> dict[str, tuple[Handler | None, ...]]:
         """Path → what answers GET, and what answers POST."""
         door, pages = self._door, self._pages
+        batch, records = BatchPage(door, pages, self._faces), Records(door, pages)
         return {
             "/console/sign-out": (None, SignOut(door).post),
             "/console/changes": (Changes(door).get,),
             "/console/batches": (Listing(door, pages, self._faces).get,),
+            BATCH: (batch.get,),
+            f"{BATCH}/report": (batch.report,),
+            f"{BATCH}/retry": (None, batch.retry),
+            f"{BATCH}/cancel": (None, batch.cancel),
+            f"{BATCH}/confirm": (None, batch.confirm),
+            f"{BATCH}/take": (None, batch.take),
+            f"{BATCH}/fix": (None, batch.fix),
+            f"{BATCH}/records": (records.get,),
+            f"{BATCH}/records/{{number}}": (None, records.mend),
         }
 
 

@@ -18,7 +18,7 @@ FILTERS = ("merchant", "face", "kind", "state", "outcome", "since", "until", "q"
 class Listing:
     """GET /console/batches."""
 
-    def __init__(self, door: Door, pages: Pages, faces: list[tuple[str, str]]) -> None:
+    def __init__(self, door: Door, pages: Pages, faces: dict[str, str]) -> None:
         self._door = door
         self._pages = pages
         self._faces = faces
@@ -36,7 +36,7 @@ class Listing:
         after = visit.query.get("after") or None
         page = self._page(merchant, filters, after)
         words: dict[str, Any] = {
-            "batches": page.rows, "place": "batches", "after": after, "faces": dict(self._faces),
+            "batches": page.rows, "place": "batches", "after": after, "faces": self._faces,
             "asked": {name: visit.query.get(name) for name in FILTERS}, "kinds": [*Kind], "states": [*State][1:],
             "outcomes": [*Outcome], "everybody": merchant is None,
             "newest": visit.link(after=None), "older": visit.link(after=page.next) if page.next else None,

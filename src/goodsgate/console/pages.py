@@ -29,9 +29,11 @@ SECONDS_OF = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 SIGNS = {
     "clean": ("✓", "clean"), "partial": ("◐", "partial"), "rejected": ("✕", "rejected"), "queued": ("⋯", "queued"),
     "receiving": ("⋯", "receiving"), "working": ("▶", "working"), "cancelled": ("⊘", "cancelled"),
-    "broken": ("⚠", "broken"),
+    "broken": ("⚠", "broken"), "error": ("✕", "error"), "warning": ("!", "warning"), "created": ("+", "created"),
+    "updated": ("±", "updated"), "unchanged": ("=", "unchanged"), "deleted": ("−", "deleted"),
+    "superseded": ("↷", "superseded"),
 }
-"""State or outcome → a sign beside the word, so that nothing is told by colour alone."""
+"""State, outcome, result or severity → a sign beside the word, so that nothing is told by colour alone."""
 
 
 class Pages:

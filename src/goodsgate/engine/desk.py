@@ -1,10 +1,11 @@
 """The engine as faces see it: every question and every order, in the engine's words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from goodsgate.config import Config
 from goodsgate.engine import reference as references
 from goodsgate.engine import report as reports
+from goodsgate.engine.mending import alike
 from goodsgate.engine.receive import Submission, Watcher, refusing
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.secrets import Secrets
@@ -49,6 +50,28 @@ class Engine:
         return Submission(
             self.store, self.config, sent, key=idempotency_key, fingerprint_of=fingerprint_of, answer=answer
         )
+
+    def amend(self, merchant: str, batch: str, lines: Iterable[bytes]) -> Batch:
+        """A fix that was made here, as lines of JSON; see `engine.mending`. Raises Refusal as fix and its submission
+        do: payload_empty if there is no line."""
+        submission = self.fix(merchant, batch, format="ndjson")
+        try:
+            for line in lines:
+                submission.write(line)
+            receipt = submission.finish()
+        except BaseException:
+            submission.abort()
+            raise
+        assert receipt.batch is not None
+        return receipt.batch
+
+    def take(self, merchant: str, batch: str, *, code: str, field: str) -> Batch:
+        """Send back every rejected record of a group of issues with its suggestion taken. Raises Refusal: batch_open,
+        nothing_suggested, …"""
+        try:
+            return self.amend(merchant, batch, alike(self.store, self.batch(merchant, batch), code=code, field=field))
+        except Refusal as refusal:
+            raise Refusal("nothing_suggested") if refusal.code == "payload_empty" else refusal from None
 
     def retry(self, merchant: str, batch: str) -> Batch:
         """Run the rejected records again as they are. Raises Refusal: batch_unknown, batch_open, nothing_rejected."""

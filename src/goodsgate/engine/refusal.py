@@ -14,6 +14,7 @@ REFUSALS: dict[str, str] = {
     "reference_read_only": "This kind of reference data comes with Goodsgate and cannot be changed.",
     "batch_open": "The batch has not ended yet.",
     "nothing_rejected": "The batch holds no rejected record.",
+    "nothing_suggested": "No rejected record has a suggestion that could be taken.",
     "nothing_withheld": "The batch has no deletions that wait to be confirmed.",
     "confirmation_mismatch": "The confirmation names another number of deletions than now wait.",
     "payload_gone": "The payload is past its retention and was removed.",

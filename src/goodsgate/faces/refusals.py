@@ -35,6 +35,7 @@ STATUSES: dict[str, int] = {
     "reference_read_only": 409,
     "batch_open": 409,
     "nothing_rejected": 409,
+    "nothing_suggested": 409,
     "nothing_withheld": 409,
     "confirmation_mismatch": 409,
     "payload_gone": 410,

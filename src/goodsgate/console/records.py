@@ -1,0 +1,189 @@
+"""Single records of a batch: as they were sent, with the fields marked that are wrong, and mended in place."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from starlette.responses import RedirectResponse, Response
+
+from goodsgate.console.batch import path_of
+from goodsgate.console.pages import HEADERS, Pages
+from goodsgate.console.visit import Form, Visit
+from goodsgate.engine.mending import Members, fix_line, members_of, mended, place_of
+from goodsgate.engine.refusal import Refusal
+from goodsgate.faces.door import Door
+from goodsgate.faces.refusals import refuse
+from goodsgate.model.batch import ENDED, Batch, Finding
+from goodsgate.model.issue import CODES, Issue
+
+ROWS = 20
+LOOKED_AT = 200
+"""Records of a code that are read at once while those of one field are looked for."""
+LOOKS_MAX = 25
+TEXT_CHARACTERS_MAX = 4_000
+"""Of one value, or of a line that is no record; the report has the rest."""
+CELL = "cell:"
+"""Before the name of a column in the form of a record."""
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of a record as it was sent."""
+
+    name: str
+    text: str
+    issues: list[Issue]
+    cut: bool = False
+
+    @property
+    def marking(self) -> str:
+        """How it is marked."""
+        if not self.issues:
+            return ""
+        return "marked" if any(told.severity == "error" for told in self.issues) else "marked only-warned"
+
+
+class Records:
+    """Everything under ``/console/of/{merchant}/batches/{batch}/records``."""
+
+    def __init__(self, door: Door, pages: Pages) -> None:
+        self._door = door
+        self._engine = door.engine
+        self._pages = pages
+
+    async def get(self, visit: Visit) -> Response:
+        """Those of a group of issues, or all that have any."""
+        code = visit.query.get("code") or None
+        if code is not None and code not in CODES:
+            raise refuse("parameter_invalid", "There is no such code.", parameter="code")
+        return await self._door.hop(self._made, visit, await visit.merchant(), visit.param("batch"), code)
+
+    def _made(self, visit: Visit, merchant: str, id: str, code: str | None) -> Response:
+        batch = self._engine.batch(merchant, id)
+        field = visit.query.kept("field") if code is not None and "field" in dict(visit.query.pairs) else None
+        after = visit.query.get("after")
+        place = int(after) if after.isdecimal() and len(after) < 19 else 0
+        findings, behind = self._found(batch, code, field, place)
+        raws = self._door.store.rejected_among(merchant, id, [finding.number for finding in findings])
+        records = [_shown(batch, raws.get(finding.number, finding), code, field) for finding in findings]
+        groups = self._engine.groups(merchant, id)
+        words: dict[str, Any] = {
+            "batch": batch, "records": records, "code": code, "field": field, "path": path_of(batch),
+            "group": next((one for one in groups if (one.code, one.field) == (code, field)), None), "place": "batches",
+            "older": visit.link(after=behind) if behind else None, "first": visit.link(after=None) if place else None,
+            "may_mend": visit.caller.may("submit") and batch.state in ENDED, "merchant": merchant,
+            "suggests": any(record["mended"] for record in records) and code is not None,
+        }
+        return self._pages.answer(visit, "records.html", words)
+
+    def _found(self, batch: Batch, code: str | None, field: str | None, after: int) -> tuple[list[Finding], int | None]:
+        """Some records, and the number behind which to look for more."""
+        found: list[Finding] = []
+        limit = ROWS if field is None else LOOKED_AT
+        for _ in range(LOOKS_MAX):
+            page = self._door.store.findings(batch.merchant, batch.id, after=after, limit=limit, code=code)
+            for finding in page:
+                if field is None or any((told.code, told.field) == (code, field) for told in finding.issues):
+                    found.append(finding)
+                if len(found) == ROWS:
+                    return found, finding.number
+            if len(page) < limit:
+                return found, None
+            after = page[-1].number
+        return found, after
+
+    async def mend(self, visit: Visit) -> Response:
+        """One record, edited or with its suggestions taken, and run."""
+        visit.allow("submit")
+        form = await visit.form()
+        merchant, id, number = await visit.merchant(), visit.param("batch"), visit.param("number")
+        if not number.isdecimal() or len(number) > 18:
+            raise refuse("not_found")
+
+        def mend() -> Batch:
+            batch = self._engine.batch(merchant, id)
+            finding = self._door.store.rejected_among(merchant, id, [int(number)]).get(int(number))
+            if finding is None:
+                raise Refusal("nothing_rejected", "This record is not rejected any more.")
+            members = _taken(finding, batch) if form.get("take") else _edited(form, finding, batch)
+            return self._engine.amend(merchant, id, [fix_line(finding.number, members)])
+
+        return RedirectResponse(path_of(await self._door.hop(mend)), 303, headers=HEADERS)
+
+
+def _taken(finding: Finding, batch: Batch) -> Members:
+    members = members_of(finding.raw or b"", batch.columns)
+    found = mended(members, finding.issues) if members is not None else None
+    if found is None:
+        raise Refusal("nothing_suggested")
+    return found
+
+
+def _edited(form: Form, finding: Finding, batch: Batch) -> Members:
+    """The record as the form has it: cells by column, or the text of a JSON object."""
+    if batch.columns is not None:
+        before = members_of(finding.raw or b"", batch.columns) or {}
+        given = {name[len(CELL):]: value for name, value in form.pairs if name.startswith(CELL)}
+        # A browser sends line breaks its own way; a cell that nobody touched stays as it was.
+        return {
+            column: before[column] if column in before and _lines(given.get(column)) in (None, _lines(before[column]))
+            else given.get(column, "") for column in batch.columns
+        }
+    members = members_of(form.kept("record").encode(), None)
+    if members is None:
+        raise Refusal("parameter_invalid", "The record is not a JSON object.", parameter="record")
+    return members
+
+
+def _lines(value: object) -> str | None:
+    return str(value).replace("\r\n", "\n") if value is not None else None
+
+
+def _shown(batch: Batch, finding: Finding, code: str | None, field: str | None) -> dict[str, Any]:
+    """What the page shows of one record."""
+    rejected = finding.raw is not None
+    members = members_of(finding.raw, batch.columns) if finding.raw is not None else None
+    fields = [*_fields(members, finding, code, field)] if members is not None else []
+    named = {id(told) for shown in fields for told in shown.issues}
+    return {
+        "finding": finding, "rejected": rejected, "fields": fields, "is_table": batch.columns is not None,
+        "unplaced": [told for told in finding.issues if id(told) not in named],
+        "raw": "" if finding.raw is None else finding.raw.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX],
+        "text": _pretty(finding.raw), "wide": any(shown.cut for shown in fields),
+        "mended": rejected and members is not None and mended(members, finding.issues) is not None,
+    }
+
+
+def _fields(members: Members, finding: Finding, code: str | None, field: str | None) -> Iterator[Shown]:
+    """Those with issues first; of those that lead to this page, first of all."""
+    places: dict[str, list[Issue]] = {}
+    for told in finding.issues:
+        name = place_of(told, members)
+        if name is not None:
+            places.setdefault(name, []).append(told)
+
+    def rank(name: str) -> int:
+        told = places.get(name, [])
+        return 0 if any((one.code, one.field) == (code, field) for one in told) else 1 if told else 2
+
+    for name in sorted(members, key=rank):
+        value = members[name]
+        text = _text(value)
+        yield Shown(
+            name=name, text=text[:TEXT_CHARACTERS_MAX], issues=places.get(name, []), cut=len(text) > TEXT_CHARACTERS_MAX
+        )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, msgspec.Raw):
+        value = bytes(value).decode("utf-8", "replace") if bytes(value)[:1] != b'"' else msgspec.json.decode(value)
+    return str(value)
+
+
+def _pretty(raw: bytes | None) -> str:
+    """JSON a line a member; what is none as it is."""
+    if raw is None:
+        return ""
+    try:
+        return msgspec.json.format(raw, indent=1).decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return raw.decode("utf-8", "replace")
