@@ -1,6 +1,7 @@
 """Bytes ↔ records, as streams with bounded memory.
 
-`open_reader` turns the bytes of a payload into blocks of records; `write` turns records back into a file.
+`open_reader` turns the bytes of a payload into blocks of records; `write` turns records back into a file. `Cutter` cuts
+a JSON array that is handed over piece by piece.
 Nothing here knows what a product is: a record is a line of JSON or a list of cells.
 
 Reading is a pipe of generators, each one file: packing (gzip, zstd) → text (charsets) → lines, or json_array, or
@@ -19,7 +20,9 @@ from goodsgate.formats.contract import (
     Reader,
 )
 from goodsgate.formats.detection import detect
+from goodsgate.formats.json_array import Cutter
 from goodsgate.formats.opening import open_reader
+from goodsgate.formats.reading import Reading
 from goodsgate.formats.writing import write
 
 __all__ = [
@@ -27,11 +30,13 @@ __all__ = [
     "MEDIA_TYPES",
     "PACKINGS",
     "Block",
+    "Cutter",
     "FormatOverflow",
     "FormatUnknown",
     "Limits",
     "PackingUnknown",
     "Reader",
+    "Reading",
     "detect",
     "open_reader",
     "write",

@@ -39,7 +39,7 @@ _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
 def json_records(pieces: Iterator[bytes], reading: Reading) -> Iterator[Stretch]:
     """One record an element; their places are their positions in the array."""
-    cutter = _Cutter(reading)
+    cutter = Cutter(reading)
     for piece in pieces:
         cutter.take(piece)
         yield cutter.stretch(len(piece))
@@ -49,12 +49,14 @@ def json_records(pieces: Iterator[bytes], reading: Reading) -> Iterator[Stretch]
     yield cutter.stretch(0)
 
 
-class _Cutter:
+class Cutter:
     """Where in the array the bytes taken so far end, and the elements they completed."""
 
     def __init__(self, reading: Reading) -> None:
         self.dead = False
         """The structure is broken: nothing that follows can be told apart."""
+        self.gaps = 0
+        """Places where an element could stand and none does: one in an empty array, else there is a comma too many."""
         self._reading = reading
         self._data = b""
         self._start = 0
@@ -75,6 +77,11 @@ class _Cutter:
         self._position = 1
         self._lines: list[bytes] = []
         self._flaws: dict[int, Issue] = {}
+
+    @property
+    def array(self) -> bool:
+        """Whether it is one, as far as it is known; else objects stand after each other."""
+        return bool(self._array)
 
     def stretch(self, size: int) -> Stretch:
         """The elements completed since the last stretch."""
@@ -203,6 +210,8 @@ class _Cutter:
         line = self._long or self._data[self._start : last].strip(BLANKS)
         if line:
             self._add(line)
+        else:
+            self.gaps += 1
         if token == _COMMA and line.endswith(b"}"):
             bracket = self._data.rfind(b"}", self._start, last)
             found = _SEPARATOR(self._data, bracket, bracket + SEPARATOR_BYTES_MAX)

@@ -225,10 +225,3 @@ def test_a_deleted_stream_takes_its_products_along(sender: Productsup) -> None:
     assert _held(sender, stream) == {}
     for late in (_upload(sender, stream, GOOD), sender.get(answered.headers["content-location"])):
         assert error(late)["title"] == "Stream ID not found"
-
-
-@ONE_STORE
-def test_an_upload_to_a_referenced_stream_is_not_taken_yet(sender: Productsup) -> None:
-    """415, which says so."""
-    answered = _upload(sender, sender.made("Referenced", "referenced"), GOOD)
-    assert (answered.status_code, "referenced" in error(answered)["detail"]) == (415, True)

@@ -3,7 +3,7 @@
 import secrets
 import uuid
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from starlette.responses import Response
@@ -11,10 +11,12 @@ from starlette.responses import Response
 from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.faces.door import Door
+from goodsgate.faces.handing import hand_in
 from goodsgate.faces.productsup.answers import answer
+from goodsgate.faces.productsup.blob import Blob, Undecodable
 from goodsgate.faces.productsup.guesses import POLL_SECONDS
 from goodsgate.faces.productsup.inbox import Stream, Streams, collection_of, number_of
-from goodsgate.faces.productsup.intake import PAYLOAD_BYTES_MAX, UPLOAD, Intake, facts_of, stage_of
+from goodsgate.faces.productsup.intake import FORESEEN, PAYLOAD_BYTES_MAX, Intake, facts_of, stage_of
 from goodsgate.faces.productsup.processing import processing_of
 from goodsgate.faces.productsup.verdict import Stage
 from goodsgate.faces.routes import Call, Handler
@@ -65,18 +67,20 @@ class Batches:
         packing = call.request.headers.get("content-encoding", "identity").strip().lower()
         if packing not in ("identity", "gzip"):
             raise Refusal("packing_unknown", "The Content-Encoding must be gzip, or none.")
-        if stream.kept.type != "chunked":
-            raise Refusal("format_unknown", "Uploads to referenced streams are not taken yet.")
 
         def begin(head: bytes) -> Submission:
             if not head:
                 raise Refusal("payload_empty")
-            _demand_format(call)
-            return self._submission(stream, packing, policy=policy, watcher=Intake(packing))
+            format = _format(call, stream)
+            watcher = Intake(packing, blob=Blob(format) if stream.kept.type == "referenced" else None)
+            return self._submission(stream, packing, policy=policy, watcher=watcher, format=format)
 
         try:
             body = call.body(PAYLOAD_BYTES_MAX, self._door.config.body_idle_seconds)
             made = (await self._door.pour(body, begin)).batch
+            assert made is not None
+        except Undecodable as fault:
+            made = await self._door.hop(self._undecodable, stream, fault, policy)
         except Refusal as refusal:
             if refusal.code != "payload_empty":
                 raise
@@ -84,39 +88,40 @@ class Batches:
         return _acknowledged(made, stream)
 
     def _submission(self, stream: Stream, packing: str, *, policy: Policy = UPDATE, watcher: Intake | None = None,
-                    facts: dict[str, str] | None = None) -> Submission:
+                    facts: dict[str, str] | None = None, format: str = "ndjson") -> Submission:
         return self._door.engine.submit(
             merchant=stream.resource.merchant, kind=Kind.PRODUCT, collection=collection_of(stream.resource.number),
-            policy=policy, format="ndjson", packing=packing, label=stream.resource.name, face=FACE, id=_new_batch(),
+            policy=policy, format=format, packing=packing, label=stream.resource.name, face=FACE, id=_new_batch(),
             watcher=watcher, facts=facts,
         )
 
     def clear(self, stream: Stream) -> None:
         """Let all products of a stream go: what is held and not in a full feed that is empty."""
-        self._sealed(self._submission(stream, "identity", policy=CLEAR), NOTHING)
+        hand_in(self._submission(stream, "identity", policy=CLEAR), NOTHING, self._door)
 
-    def _clear_told(self, stream: Stream) -> Batch | None:
+    def _clear_told(self, stream: Stream) -> Batch:
         """The same as a batch whose upload stage counts what there is now."""
         name = collection_of(stream.resource.number)
         held = next((count for _, of, count in self._door.store.collections(stream.resource.merchant) if of == name), 0)
         facts = facts_of(Stage(completed_at=now(), successes=held, failures=0, told=[]))
-        return self._sealed(self._submission(stream, "identity", policy=CLEAR, facts=facts), NOTHING)
+        return hand_in(self._submission(stream, "identity", policy=CLEAR, facts=facts), NOTHING, self._door)
 
-    def _one(self, stream: Stream, line: bytes) -> Batch | None:
+    def _one(self, stream: Stream, line: bytes) -> Batch:
         """The deletion of what one line names."""
-        return self._sealed(self._submission(stream, "identity", policy=DELETE, watcher=Intake("identity")), line)
+        submission = self._submission(stream, "identity", policy=DELETE, watcher=Intake("identity"))
+        return hand_in(submission, line, self._door)
 
-    def _empty(self, stream: Stream) -> Batch | None:
+    def _empty(self, stream: Stream) -> Batch:
         """A batch without records, whose upload stage says why."""
-        return self._sealed(self._submission(stream, "identity", facts=Intake("identity").facts()), NOTHING)
+        submission = self._submission(stream, "identity", facts=Intake("identity").facts())
+        return hand_in(submission, NOTHING, self._door)
 
-    def _sealed(self, submission: Submission, payload: bytes) -> Batch | None:
-        try:
-            submission.write(payload)
-            return submission.finish().batch
-        except BaseException:
-            submission.abort()
-            raise
+    def _undecodable(self, stream: Stream, fault: Undecodable, policy: Policy) -> Batch:
+        """An array of which nothing counts: one record that cannot be read, its beginning behind an open bracket."""
+        upload = msgspec.structs.replace(fault.foreseen, successes=0, failures=0, told=[])
+        line = b"[" + b" ".join(fault.start.splitlines())
+        submission = self._submission(stream, "identity", policy=policy, facts=facts_of(upload, fault.foreseen))
+        return hand_in(submission, line, self._door)
 
     async def batch(self, call: Call) -> Response:
         """GET /streams/{stream}/batches/{batch}."""
@@ -128,20 +133,20 @@ class Batches:
         stream = self._streams.one(merchant, number)
         found = self._door.store.batch(merchant, name.lower().replace("-", ""))
         mine = found is not None and (found.face, found.collection) == (FACE, collection_of(number))
-        if found is None or not mine or UPLOAD not in found.facts:
+        upload = stage_of(found.facts) if found is not None and mine else None
+        if found is None or upload is None:
             raise Refusal("batch_unknown")
-        upload = stage_of(found.facts)
-        processing = processing_of(self._door.store, found, upload)
+        processing = processing_of(self._door.store, found, upload, stage_of(found.facts, FORESEEN))
         headers = {"last-modified": format_datetime((found.finished_at or found.received_at), usegmt=True)}
         if processing is None and upload.status != "failure":
             headers["retry-after"] = str(POLL_SECONDS)
         return batch_words(found, stream, upload, processing), headers
 
 
-def _acknowledged(made: Batch | None, stream: Stream) -> Response:
+def _acknowledged(made: Batch, stream: Stream) -> Response:
     """202, or 422 where nothing was accepted; the batch document either way."""
-    assert made is not None
     upload = stage_of(made.facts)
+    assert upload is not None
     words = batch_words(made, stream, upload, None)
     where = {"content-location": f"{stream.path}/batches/{words['data']['id']}"}
     return answer(words, status=422 if upload.status == "failure" else 202, headers=where)
@@ -174,11 +179,16 @@ def _status(batch: Batch, upload: Stage, processing: Stage | None) -> str:
     return "failed" if processing.status == "failure" else "processed"
 
 
-def _demand_format(call: Call) -> None:
-    """Of a request with a body; raises format_unknown."""
+def _format(call: Call, stream: Stream) -> Literal["ndjson", "json"]:
+    """That a request with a body names, if the stream takes it; raises format_unknown."""
     media_type = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/x-ndjson":
-        raise Refusal("format_unknown", "The Content-Type must be application/x-ndjson.")
+    if media_type == "application/x-ndjson":
+        return "ndjson"
+    if stream.kept.type == "referenced":
+        if media_type == "application/json":
+            return "json"
+        raise Refusal("format_unknown", "The Content-Type must be application/x-ndjson or application/json.")
+    raise Refusal("format_unknown", "The Content-Type must be application/x-ndjson; the stream is chunked.")
 
 
 def _new_batch() -> str:

@@ -1,10 +1,11 @@
-"""An upload on its way in: unpacked, its lines looked at, the verdict kept with the batch."""
+"""An upload on its way in: unpacked, looked at, the verdict kept with the batch."""
 
 import zlib
 
 import msgspec
 
 from goodsgate.engine.refusal import Refusal
+from goodsgate.faces.productsup.blob import Blob
 from goodsgate.faces.productsup.verdict import Lines, Stage
 from goodsgate.faces.refusals import refuse
 from goodsgate.model.batch import now
@@ -15,13 +16,16 @@ PIECE_BYTES = 1024**2
 """Unpacked at once."""
 UPLOAD = "upload"
 """The fact of a batch that holds its upload stage."""
+FORESEEN = "foreseen"
+"""That which holds what processing will say of records that the upload stage did not judge."""
 
 
 class Intake:
     """What watches the submission of one upload."""
 
-    def __init__(self, packing: str) -> None:
+    def __init__(self, packing: str, *, blob: Blob | None = None) -> None:
         self._lines = Lines()
+        self._blob = blob
         self._bytes = 0
         self._packed = packing == "gzip"
         self._inflate = zlib.decompressobj(31)
@@ -46,23 +50,24 @@ class Intake:
             raise refuse("body_invalid", f"The body is not gzip: {fault}.") from fault
 
     def facts(self) -> dict[str, str]:
-        """The verdict, once all has come; raises body_invalid where gzip broke off."""
+        """The verdict, once all has come; raises body_invalid where gzip broke off, and Undecodable."""
         if self._inside:
             raise refuse("body_invalid", "The body is gzip that broke off.")
-        return facts_of(self._lines.end(now()))
+        return facts_of(self._lines.end(now())) if self._blob is None else facts_of(*self._blob.end(now()))
 
     def _take(self, piece: bytes) -> None:
         self._bytes += len(piece)
         if self._bytes > PAYLOAD_BYTES_MAX:
             raise Refusal("payload_too_large", f"The payload is larger than {PAYLOAD_BYTES_MAX} bytes.")
-        self._lines.write(piece)
+        (self._blob or self._lines).write(piece)
 
 
-def facts_of(upload: Stage) -> dict[str, str]:
-    """An upload stage as it is kept."""
-    return {UPLOAD: msgspec.json.encode(upload).decode()}
+def facts_of(upload: Stage, foreseen: Stage | None = None) -> dict[str, str]:
+    """An upload stage as it is kept, and what is foreseen of processing."""
+    kept = {UPLOAD: upload} if foreseen is None else {UPLOAD: upload, FORESEEN: foreseen}
+    return {name: msgspec.json.encode(stage).decode() for name, stage in kept.items()}
 
 
-def stage_of(facts: dict[str, str]) -> Stage:
-    """The upload stage that was kept."""
-    return msgspec.json.decode(facts[UPLOAD], type=Stage)
+def stage_of(facts: dict[str, str], name: str = UPLOAD) -> Stage | None:
+    """The stage that was kept under the name."""
+    return msgspec.json.decode(facts[name], type=Stage) if name in facts else None

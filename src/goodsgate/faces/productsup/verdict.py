@@ -61,15 +61,62 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+class Tally:
+    """Records looked at so far, and what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        """Of the record looked at last."""
+        self.hollow = 0
+        """Records that are objects without members."""
+        self._good = 0
+        self._told: dict[str, Told] = {}
+
+    @property
+    def blanks(self) -> int:
+        """Lines in which nothing stands."""
+        told = self._told.get(BLANK_LINE)
+        return told.occurrences if told is not None else 0
+
+    def take(self, line: bytes) -> None:
+        """The next record."""
+        self.count(wrong_with(line), line)
+
+    def count(self, message: str | None, line: bytes) -> None:
+        """The next record, which was looked at."""
+        self.number += 1
+        if message is None:
+            self._good += 1
+            return
+        if message == EMPTY_PRODUCT and line.translate(None, b" \t\r\n") == b"{}":
+            self.hollow += 1
+        known = self._told.get(message)
+        if known is None:
+            self._told[message] = Told(message, 1, Example(self.number, shown(line)))
+        else:
+            known.occurrences += 1
+
+    def stage(self, completed_at: datetime) -> Stage:
+        """The verdict."""
+        told = [*self._told.values()]
+        return Stage(
+            completed_at=completed_at, successes=self._good, failures=sum(one.occurrences for one in told), told=told
+        )
+
+
+def nothing(completed_at: datetime, start: bytes = b"") -> Stage:
+    """The verdict on an upload that holds nothing: one error on line 1."""
+    told = [Told(NOTHING, 1, Example(1, shown(start)))]
+    return Stage(completed_at=completed_at, successes=0, failures=1, told=told)
+
+
 class Lines:
     """Lines of an upload, each looked at as soon as it is whole; memory is that of one line."""
 
     def __init__(self) -> None:
+        self.tally = Tally()
         self._held: list[bytes] = []
         self._size = 0
-        self._number = 0
-        self._good = 0
-        self._told: dict[str, Told] = {}
 
     def write(self, piece: bytes) -> None:
         """The next bytes, unpacked."""
@@ -79,21 +126,16 @@ class Lines:
             return
         first, *rest = piece[:last].split(b"\n")
         self._hold(first)
-        self._take(self._whole())
+        self.tally.take(self._whole())
         for line in rest:
-            self._take(line)
+            self.tally.take(line)
         self._hold(piece[last + 1 :])
 
     def end(self, completed_at: datetime) -> Stage:
         """The verdict; an upload without a byte is one error on line 1."""
         if self._size:
-            self._take(self._whole())
-        if not self._number:
-            self._tell(NOTHING, b"", number=1)
-        told = [*self._told.values()]
-        return Stage(
-            completed_at=completed_at, successes=self._good, failures=sum(one.occurrences for one in told), told=told
-        )
+            self.tally.take(self._whole())
+        return self.tally.stage(completed_at) if self.tally.number else nothing(completed_at)
 
     def _hold(self, piece: bytes) -> None:
         """Of a line that is too long, no more than shows it."""
@@ -105,21 +147,6 @@ class Lines:
         line = b"".join(self._held)
         self._held, self._size = [], 0
         return line
-
-    def _take(self, line: bytes) -> None:
-        self._number += 1
-        message = wrong_with(line)
-        if message is None:
-            self._good += 1
-        else:
-            self._tell(message, line, number=self._number)
-
-    def _tell(self, message: str, line: bytes, *, number: int) -> None:
-        known = self._told.get(message)
-        if known is None:
-            self._told[message] = Told(message, 1, Example(number, shown(line)))
-        else:
-            known.occurrences += 1
 
 
 def wrong_with(line: bytes) -> str | None:
