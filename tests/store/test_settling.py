@@ -55,6 +55,17 @@ def test_a_replay_changes_nothing(scene: Scene) -> None:
     assert scene.store.groups("acme", batch)[0].count == 1
 
 
+def test_what_is_held_of_many_keys_is_told_whole(scene: Scene) -> None:
+    """However the store asks for them: each once, with the twins that differ by case."""
+    held, asked = [f"K{number}" for number in range(6_000)], [f"k{number}" for number in range(3_000, 9_000)]
+    scene.seal()
+    scene.run([Record(key) for key in held])
+    shelf = ("acme", Kind.PRODUCT, "products")
+    found = scene.store.held(*shelf, [*held, *asked])
+    assert found == {key: Held(digest(Record(key).document), None) for key in held}
+    assert scene.store.twins(*shelf, asked) == {key: key.upper() for key in asked[:3_000]}
+
+
 def test_a_portion_that_is_not_due_is_an_error(scene: Scene) -> None:
     """A gap in portions or in record numbers would lose records; nothing of the call remains."""
     batch = scene.seal()
