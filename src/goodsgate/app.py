@@ -13,8 +13,9 @@ from starlette.types import Message, Receive, Scope, Send
 from goodsgate.config import Config
 from goodsgate.console import Console
 from goodsgate.engine import Engine, Worker
+from goodsgate.engine.outbox import Outbox
 from goodsgate.engine.refusal import Refusal
-from goodsgate.faces import open_faces, open_schemas
+from goodsgate.faces import open_couriers, open_faces, open_schemas
 from goodsgate.faces.docs import Docs, Reading
 from goodsgate.faces.door import Door
 from goodsgate.faces.refusals import refuse
@@ -54,6 +55,11 @@ def open_store(config: Config) -> Store:
 def create_worker(store: Store, config: Config, name: str | None = None) -> Worker:
     """A worker that knows the schemas of every face."""
     return Worker(store, config, name, schemas=open_schemas())
+
+
+def create_outbox(store: Store, config: Config) -> Outbox:
+    """Carries what the faces have to tell; to be started beside a worker, and stopped after it."""
+    return Outbox(store, open_couriers(config, store), config)
 
 
 def create_app(store: Store, engine: Engine, config: Config, *,

@@ -13,7 +13,8 @@ from tests.make import product, products
 from tests.shop import Shop
 
 ROOT = Path(__file__).parent.parent.parent
-PORTION = {"block_records_max": 40, "lease_seconds": 1.0}
+TOPIC = "tested/ended"
+PORTION = {"block_records_max": 40, "lease_seconds": 1.0, "carry_seconds": 0.5}
 
 
 def settings_of(folder: Path) -> Config:
@@ -29,11 +30,11 @@ def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
         product(n, title=None) if n % 7 == 0 else product(n, brand="Acme" if n % 2 else "Nova") for n in range(200)
     ]
     sent = [
-        shop.send(dirty),
-        shop.send([product(n, title="Second") for n in range(100, 250)], references=Treatment.OFF),
-        *[shop.send(products(n, n + 1)) for n in range(300, 320)],
+        shop.send(dirty, notify=TOPIC),
+        shop.send([product(n, title="Second") for n in range(100, 250)], references=Treatment.OFF, notify=TOPIC),
+        *[shop.send(products(n, n + 1), notify=TOPIC) for n in range(300, 320)],
         shop.send([{"id": f"SKU-{n:04d}"} for n in range(30)], verb=Verb.DELETE),
-        shop.send([*products(*range(190)), {"id": "x" * 300}], mode="full", delete_share_max=1.0),
+        shop.send([*products(*range(190)), {"id": "x" * 300}], mode="full", delete_share_max=1.0, notify=TOPIC),
     ]
     return shop, sent
 
@@ -50,9 +51,11 @@ def hand(folder: Path, crash_at: str | None = None) -> int:
 
 
 def told(shop: Shop, sent: list[str]) -> list[object]:
-    """Everything that must be the same after a crash: catalogue, counts, results, issues, groups."""
+    """Everything that must be the same after a crash: catalogue, counts, results, issues, groups, and messages of those
+    batches whose end is to be told, once each."""
     return [
         shop.items(),
+        sorted(sent.index(message.subject) for message in shop.store.messages("acme", topic=TOPIC, limit=1_000)),
         [
             (
                 batch.state, batch.counts, batch.total, batch.warned, batch.withheld,

@@ -19,7 +19,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     shop, sent = stage(tmp_path_factory.mktemp("peace"), "sqlite")
     with shop:
         shop.work()
-        return told(shop, sent)
+        found = told(shop, sent)
+        assert found[1] == [at for at in range(len(sent)) if at != len(sent) - 2]  # one did not ask to be told of
+        return found
 
 
 @pytest.mark.parametrize("occurrence", [1, 2, 5])

@@ -65,7 +65,7 @@ def serve(*, config: "Config", first_merchant: str | None) -> None:
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input ends.")
 @with_settings
 def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
-    """Run a worker alone, for gates started with --workers 0.
+    """Run a worker alone, for gates started with --workers 0. It carries messages, too.
 
     SIGTERM or Ctrl-C finishes the portion in hand and gives the lease back.
 
@@ -88,9 +88,12 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     store = _opened(config, stop if with_parent else None)
     if store is None:
         return
+    outbox = app.create_outbox(store, config)
+    outbox.start()
     try:
         app.create_worker(store, config, name or f"{socket.gethostname()}-{os.getpid()}").run(stop)
     finally:
+        outbox.stop()
         store.close()
 
 

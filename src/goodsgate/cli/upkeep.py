@@ -116,7 +116,8 @@ def _examined(store: "Store", config: "Config") -> tuple[list[Fact], dict[str, f
         if not all(well for name, well, _ in facts if name.startswith(("schema", "server"))):
             return facts, {}
         figures = store.figures()
-        return [*facts, *store.examine(), _queue(figures), _secrets(config), _signatures(config)], figures
+        facts += [*store.examine(), _queue(figures), _outbox(figures), _secrets(config), _signatures(config)]
+        return facts, figures
     except StoreError as fault:
         told = without_secrets(str(fault), address=config.store)
         return [*facts, ("answers", False, f"{without_password(config.store)}: {told}")], {}
@@ -125,6 +126,13 @@ def _examined(store: "Store", config: "Config") -> tuple[list[Fact], dict[str, f
 def _signatures(config: "Config") -> Fact:
     verified = config.signatures == "verify"
     return "signatures", verified, "verified" if verified else "ANY IS ACCEPTED: set signatures to verify"
+
+
+def _outbox(figures: dict[str, float]) -> Fact:
+    """Well either way: whose address is dead is not the gate's to mend."""
+    waiting, given_up = figures.get("messages.waiting", 0.0), figures.get("messages.given_up", 0.0)
+    told = f"messages waiting {waiting:,.0f}, given up {given_up:,.0f}"
+    return "outbox", True, f"{told}; see `goodsgate outbox list`" if given_up else told
 
 
 def _secrets(config: "Config") -> Fact:

@@ -11,9 +11,12 @@ import functools
 from collections.abc import Mapping
 from importlib import import_module
 
+from goodsgate.config import Config
+from goodsgate.engine.outbox import Courier
 from goodsgate.faces.door import Door
 from goodsgate.faces.routes import Face, read_contract
 from goodsgate.rules import Bylaws, Schema
+from goodsgate.store.contract import Store
 
 FACES = ("native", "konnect", "productsup", "mircate")
 """Folders of this package, in the order in which the documentation shows them."""
@@ -22,6 +25,16 @@ FACES = ("native", "konnect", "productsup", "mircate")
 def open_faces(door: Door) -> list[Face]:
     """Every face, ready to answer."""
     return [import_module(f"goodsgate.faces.{name}").face(door) for name in FACES]
+
+
+def open_couriers(config: Config, store: Store) -> Mapping[str, Courier]:
+    """Who carries messages of which topic (``face/word``); a face has them if it has a function `couriers`."""
+    found: dict[str, Courier] = {}
+    for name in FACES:
+        offers = getattr(import_module(f"{__name__}.{name}"), "couriers", None)
+        if offers is not None:
+            found.update(offers(config, store))
+    return found
 
 
 @functools.cache

@@ -1,0 +1,54 @@
+"""Messages that did not arrive are seen and sent again from the command line."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from goodsgate.cli import main
+from goodsgate.model.message import NewMessage
+from tests import place
+from tests.shop import Shop
+
+
+def _run(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["outbox", *words, "--store", place.address(folder)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, kind: str) -> Path:
+    """With a message that was sent, one given up, and one that waits."""
+    with Shop(tmp_path, "acme", kind=kind) as shop:
+        told = [NewMessage(topic="tested/word", subject=name) for name in ("one", "two")]
+        told.append(NewMessage(topic="tested/other", subject="three"))
+        shop.store.add_resource("acme", "tested/thing", name="a", body=b"{}", resources_max=9, messages=told)
+        (first,) = shop.store.claim_messages(lease_seconds=60, limit=9)
+        shop.store.sent(first)
+        (second,) = shop.store.claim_messages(lease_seconds=60, limit=9)
+        shop.store.give_up(second, trouble="answered 410")
+    return tmp_path
+
+
+def test_messages_are_listed(folder: Path) -> None:
+    """One a line, with what went wrong."""
+    lines = [line.split("\t") for line in _run(folder, "list", "acme").stdout.splitlines()]
+    assert [line[:3] for line in lines] == [
+        ["1", "tested/word", "one"], ["2", "tested/word", "two"], ["3", "tested/other", "three"]
+    ]
+    assert [line[3].split(" 2")[0] for line in lines] == ["sent", "given up", "due"]
+    assert lines[1][4:] == ["1", "answered 410"]
+    for only, number in (("sent", "1"), ("given-up", "2"), ("waiting", "3")):
+        assert _run(folder, "list", "acme", "--only", only).stdout.split("\t")[0] == number
+    assert _run(folder, "list", "acme", "--topic", "tested/other").stdout.startswith("3\t")
+    assert _run(folder, "list", "nobody").stdout == ""
+
+
+def test_messages_are_sent_again(folder: Path) -> None:
+    """By number, or all that were given up; what is not there is told."""
+    assert "1 messages" in _run(folder, "replay", "acme", "--given-up").stdout
+    assert "1 messages" in _run(folder, "replay", "acme", "1").stdout
+    assert len(_run(folder, "list", "acme", "--only", "waiting").stdout.splitlines()) == 3
+    unknown = _run(folder, "replay", "acme", "2", "9")
+    assert unknown.exit_code == 2
+    assert "acme has 1 of these 2 messages" in unknown.output
+    assert _run(folder, "replay", "acme").exit_code == _run(folder, "replay", "acme", "1", "--given-up").exit_code == 2

@@ -1,0 +1,27 @@
+"""A process that carries messages for crash tests: until it is killed, or none waits."""
+
+import sys
+import time
+from pathlib import Path
+
+from goodsgate.engine.outbox import Outbox
+from goodsgate.model.message import Told
+from tests.crash.scene import TOPIC, settings_of
+from tests.engine.courier import Runner
+from tests.shop import open_store
+
+
+def main() -> None:
+    """Folder, and the port where messages are taken."""
+    config = settings_of(Path(sys.argv[1]))
+    store = open_store(config)
+    outbox = Outbox(store, {TOPIC: Runner(int(sys.argv[2]), config.carry_seconds)}, config)
+    outbox.start()
+    while store.messages("acme", told=Told.WAITING, limit=1):
+        time.sleep(0.01)
+    outbox.stop()
+    store.close()
+
+
+if __name__ == "__main__":
+    main()
