@@ -219,6 +219,9 @@ class Store(Protocol):
     def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         """Raises LeaseLost."""
 
+    def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
+        """Once the lane is given back, the round is not claimed again before so long, and those behind it go on."""
+
     def release(self, claim: Claim) -> None:
         """Give the lane back; never raises LeaseLost."""
 

@@ -27,6 +27,7 @@ class OpenRound(msgspec.Struct):
     bytes: int
     received_at: int
     cancelling: int
+    overtakes: int
 
 
 def together(rounds: list[OpenRound], bytes_max: int) -> list[OpenRound]:
@@ -52,7 +53,8 @@ def work_of(merchant: str, kind: str, found: OpenRound, progress: Progress | Non
         merchant=merchant, batch=found.batch.hex(), round=found.number, round_kind=RoundKind(found.round_kind),
         kind=Kind(kind), collection=found.collection, policy=decode_policy(found.policy), format=found.format,
         packing=found.packing, bytes_total=found.bytes, received_at=moment(found.received_at),
-        cancelling=bool(found.cancelling), portions=progress.portions if begun and progress else 0,
+        cancelling=bool(found.cancelling), overtakes=bool(found.overtakes),
+        portions=progress.portions if begun and progress else 0,
         records=progress.records if begun and progress else 0, total=progress.total if progress else 0,
         columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,
         mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,

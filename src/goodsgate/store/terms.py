@@ -70,6 +70,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     bytes_total: int
     received_at: datetime
     cancelling: bool
+    overtakes: bool = False
+    """A round of the same collection that was accepted before it rests, or has rested, and has not ended."""
     portions: int
     """Portions of this round already settled; the next one has this number (from 0)."""
     records: int

@@ -51,7 +51,7 @@ class Lanes(Receiving):
             now = self.now()
             until = now + int(lease_seconds * 1e6)
             attempt = value(db, "take_lane", {**named, "worker": worker, "until": until, "served": now})
-            asked = {**named, "cancelling": cancelling, "limit": works_max}
+            asked = {**named, "cancelling": cancelling, "limit": works_max, "now": now}
             rounds = together([OpenRound(*row) for row in every(db, "open_rounds", asked)], bytes_max // works_max)
             started = {"merchant": number, "rounds": [found.id for found in rounds], "now": now}
             do(db, "start_round", started)
@@ -86,6 +86,14 @@ class Lanes(Receiving):
             cancelling = frozenset(batch.hex() for (batch,) in every(db, "cancelling_rounds", named))
         mine = cancelling & {work.batch for work in claim.works}
         return Renewal(bool(waiting) or mine != cancelling, mine)
+
+    def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
+        """No effect if the lane is somebody else's by now."""
+        number = self.number(claim.merchant)
+        named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
+        resting = {"id": work.batch, "round": work.round, "until": self.now() + int(seconds * 1e6)}
+        with self.server.transaction(number) as db:
+            do(db, "rest_round", {**named, **resting})
 
     def release(self, claim: Claim) -> None:
         """Never raises for want of room or way: the lease then ends by itself."""

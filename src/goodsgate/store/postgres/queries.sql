@@ -381,17 +381,26 @@ WHERE r.open AND r.cancelling AND l.until <= :now ORDER BY r.id LIMIT 1 FOR UPDA
 -- name: ready_lane
 -- Every merchant: they are served in turn.
 -- Differs because others claim at the same time.
-SELECT merchant, kind FROM lane WHERE open > 0 AND until <= :now ORDER BY served LIMIT 1 FOR UPDATE SKIP LOCKED
+SELECT merchant, kind FROM lane l WHERE l.open > 0 AND l.until <= :now AND l.open > (
+    SELECT count(*) FROM round r
+    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
+) ORDER BY served LIMIT 1 FOR UPDATE SKIP LOCKED
 
 -- name: awaited_lane
 -- Every merchant: they are served in turn.
 -- Differs because a submission may just be entering the only lane there is; that is soon over.
-SELECT merchant, kind FROM lane WHERE open > 0 AND until <= :now ORDER BY served LIMIT 1 FOR UPDATE
+SELECT merchant, kind FROM lane l WHERE l.open > 0 AND l.until <= :now AND l.open > (
+    SELECT count(*) FROM round r
+    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
+) ORDER BY served LIMIT 1 FOR UPDATE
 
 -- name: next_lease
--- Every merchant: somebody's turn comes when it ends.
+-- Every merchant: somebody's turn comes when it ends, or when a round has rested.
 -- Differs because workers of the embedded store ask all the time.
-SELECT min(until) FROM lane WHERE open > 0 AND until > :now
+SELECT least(min(l.until) FILTER (WHERE l.until > :now), min(r.starts_at))
+FROM lane l LEFT JOIN round r
+  ON r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
+WHERE l.open > 0
 
 -- name: merchant_of
 -- Differs because a row that is to be held cannot be joined in the same statement without holding the merchant too.
@@ -403,9 +412,14 @@ WHERE merchant = :merchant AND kind = :kind RETURNING attempt
 
 -- name: open_rounds
 SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.format, r.packing, r.bytes, b.received_at,
-       r.cancelling
+       r.cancelling, EXISTS (
+           SELECT 1 FROM round q JOIN batch p ON p.merchant = q.merchant AND p.seq = q.batch
+           WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open AND q.starts_at > 0 AND q.id < r.id
+             AND p.collection = b.collection
+       )
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
+  AND (r.starts_at <= :now OR r.cancelling)
 ORDER BY r.id LIMIT :limit
 
 -- name: start_round
@@ -427,12 +441,24 @@ WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS
 UPDATE lane SET until = :until
 WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
 
+-- name: rest_round
+UPDATE round SET starts_at = :until
+WHERE merchant = :merchant AND open AND number = :round
+  AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id::uuid)
+  AND EXISTS (SELECT 1 FROM lane WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt)
+
 -- name: give_lane_back
 UPDATE lane SET until = 0, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
 
 -- name: other_lane_waits
 -- Every merchant: somebody else's turn has come.
-SELECT EXISTS (SELECT 1 FROM lane WHERE open > 0 AND until <= :now AND (merchant, kind) <> (:merchant, :kind))
+SELECT EXISTS (
+    SELECT 1 FROM lane l
+    WHERE l.open > 0 AND l.until <= :now AND (l.merchant, l.kind) <> (:merchant, :kind) AND l.open > (
+        SELECT count(*) FROM round r
+        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
+    )
+)
 
 -- name: cancelling_rounds
 SELECT b.id FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch

@@ -60,7 +60,7 @@ class Lanes(Receiving):
                 return None
             taken = {**named, "worker": worker, "until": until, "served": self._next_served(db, now)}
             attempt = value(db, "take_lane", taken)
-            asked = {**named, "cancelling": lane.cancelling, "limit": works_max}
+            asked = {**named, "cancelling": lane.cancelling, "limit": works_max, "now": now}
             rounds = [OpenRound(*row) for row in each(db, "open_rounds", asked)]
             rounds = together(rounds, bytes_max // works_max)
             for found in rounds:
@@ -123,6 +123,13 @@ class Lanes(Receiving):
             cancelling = frozenset(batch for (batch,) in each(db, "cancelling_rounds", named))
         mine = cancelling & {work.batch for work in claim.works}
         return Renewal(bool(waiting) or mine != cancelling, mine)
+
+    def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
+        """No effect if the lane is somebody else's by now."""
+        named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
+        resting = {"id": id_bytes(work.batch), "round": work.round, "until": self.now() + int(seconds * 1e6)}
+        with self.intake.writing() as db:
+            do(db, "rest_round", {**named, **resting})
 
     def release(self, claim: Claim) -> None:
         """Never raises for want of room: the lease then ends by itself."""

@@ -316,7 +316,10 @@ WHERE r.open = 1 AND r.cancelling = 1 AND l.until <= :now ORDER BY r.id LIMIT 1
 -- name: ready_lane
 -- Every merchant: they are served in turn.
 SELECT l.merchant, m.id, l.kind, l.holder FROM lane l CROSS JOIN merchant m ON m.number = l.merchant
-WHERE l.open > 0 AND l.until <= :now ORDER BY l.served LIMIT 1
+WHERE l.open > 0 AND l.until <= :now AND l.open > (
+    SELECT count(*) FROM round r
+    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.starts_at > 0 AND r.starts_at > :now
+) ORDER BY l.served LIMIT 1
 
 -- name: take_lane
 UPDATE lane SET holder = :worker, until = :until, served = :served, attempt = attempt + 1
@@ -324,9 +327,14 @@ WHERE merchant = :merchant AND kind = :kind RETURNING attempt
 
 -- name: open_rounds
 SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.format, r.packing, r.bytes, b.received_at,
-       r.cancelling
+       r.cancelling, EXISTS (
+           SELECT 1 FROM round q CROSS JOIN batch p ON p.seq = q.batch
+           WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open = 1 AND q.starts_at > 0 AND q.id < r.id
+             AND p.collection = b.collection
+       )
 FROM round r CROSS JOIN batch b ON b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling >= :cancelling
+  AND (r.starts_at <= :now OR r.cancelling = 1)
 ORDER BY r.id LIMIT :limit
 
 -- name: start_round
@@ -342,12 +350,24 @@ SELECT attempt, holder FROM lane WHERE merchant = :merchant AND kind = :kind
 UPDATE lane SET until = :until
 WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
 
+-- name: rest_round
+UPDATE round SET starts_at = :until
+WHERE merchant = :merchant AND open = 1 AND number = :round
+  AND batch = (SELECT seq FROM batch WHERE merchant = :merchant AND id = :id)
+  AND EXISTS (SELECT 1 FROM lane WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt)
+
 -- name: give_lane_back
 UPDATE lane SET until = 0, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
 
 -- name: other_lane_waits
 -- Every merchant: somebody else's turn has come.
-SELECT EXISTS (SELECT 1 FROM lane WHERE open > 0 AND until <= :now AND (merchant, kind) <> (:merchant, :kind))
+SELECT EXISTS (
+    SELECT 1 FROM lane l
+    WHERE l.open > 0 AND l.until <= :now AND (l.merchant, l.kind) <> (:merchant, :kind) AND l.open > (
+        SELECT count(*) FROM round r
+        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.starts_at > 0 AND r.starts_at > :now
+    )
+)
 
 -- name: cancelling_rounds
 SELECT lower(hex(b.id)) FROM round r CROSS JOIN batch b ON b.seq = r.batch

@@ -43,6 +43,12 @@ class Working(Asking):
         must(renewal.cancelling <= {work.batch for work in claim.works}, "batches of the claim", renewal)
         return renewal
 
+    def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
+        must(seconds > 0, "for how long", seconds)
+        mine = [(one.batch, one.round) for one in claim.works]
+        must((work.batch, work.round) in mine, "a round of the claim", work)
+        self.store.rest(claim, work, seconds=seconds)
+
     def release(self, claim: Claim) -> None:
         self.store.release(claim)
 

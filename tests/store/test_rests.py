@@ -1,0 +1,69 @@
+"""Rounds that rest: not claimed before their time, and in nobody's way meanwhile."""
+
+from goodsgate.model.batch import Kind, State
+from goodsgate.store.contract import Claim, Work
+from tests.store.scene import Record, Scene, portion
+
+
+def _rest(scene: Scene, claim: Claim, seconds: float) -> Work:
+    """The first round of a claim rests after a portion."""
+    work = claim.works[0]
+    scene.store.settle(claim, [portion(work, Record("A"))])
+    scene.store.rest(claim, work, seconds=seconds)
+    scene.store.release(claim)
+    return work
+
+
+def test_a_round_that_rests_is_claimed_when_its_time_has_come(scene: Scene) -> None:
+    """And not before; it goes on where it stood."""
+    batch = scene.seal()
+    _rest(scene, scene.claimed(), 5)
+    scene.clock.forward(4.9)
+    assert scene.claim() is None
+    assert scene.batch(batch).state is State.WORKING
+    scene.reopen()
+    scene.clock.forward(0.1)
+    claim = scene.claimed()
+    assert (claim.works[0].batch, claim.works[0].portions, claim.works[0].overtakes) == (batch, 1, False)
+
+
+def test_those_behind_it_go_on_and_know_that_they_overtake(scene: Scene) -> None:
+    """Those of its own collection do; others are told nothing."""
+    resting = scene.seal()
+    _rest(scene, scene.claimed(), 600)
+    behind, other = scene.seal(), scene.seal(collection="other")
+    claim = scene.claimed(works=2)
+    assert [(work.batch, work.overtakes) for work in claim.works] == [(behind, True), (other, False)]
+    scene.store.settle(claim, [portion(work, Record("B"), ends=State.FINISHED) for work in claim.works])
+    scene.store.release(claim)
+    assert scene.claim() is None
+    assert scene.batch(resting).state is State.WORKING
+
+
+def test_a_lane_that_rests_keeps_nobody_waiting(scene: Scene) -> None:
+    """Workers of other lanes do not give way to it; the figures still count it."""
+    scene.seal()
+    _rest(scene, scene.claimed(), 600)
+    scene.seal("bolt", Kind.STOCK)
+    claim = scene.claimed()
+    assert not scene.store.renew(claim, lease_seconds=10).waiting
+
+
+def test_a_round_that_rests_can_be_cancelled(scene: Scene) -> None:
+    """At once."""
+    batch = scene.seal()
+    _rest(scene, scene.claimed(), 600)
+    scene.store.cancel("acme", batch)
+    claim = scene.claimed()
+    assert [(work.batch, work.cancelling) for work in claim.works] == [(batch, True)]
+
+
+def test_a_worker_whose_lane_was_taken_over_rests_nothing(scene: Scene) -> None:
+    """The one that has it goes on."""
+    batch = scene.seal()
+    stale = scene.claimed(seconds=5)
+    scene.clock.forward(6)
+    claim = scene.claimed(worker="w2")
+    scene.store.rest(stale, stale.works[0], seconds=600)
+    scene.store.release(claim)
+    assert scene.claimed().works[0].batch == batch
