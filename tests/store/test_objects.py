@@ -29,7 +29,9 @@ def _bucket(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Objects:
 def test_what_is_put_is_got(objects):
     """Empty, small, and longer than a piece."""
     for path, content in {"empty": b"", "a/b c.json": b"{}", "a/long": os.urandom(3 * PIECE_BYTES + 7)}.items():
+        assert not objects.has(path)
         objects.put(path, content)
+        assert objects.has(path)
         assert b"".join(objects.get(path)) == content
 
 

@@ -18,7 +18,7 @@ from goodsgate.faces.routes import Face, read_contract
 from goodsgate.rules import Bylaws, Schema
 from goodsgate.store.contract import Store
 
-FACES = ("native", "konnect", "productsup", "mircate")
+FACES = ("native", "konnect", "productsup", "justwalkout", "mircate")
 """Folders of this package, in the order in which the documentation shows them."""
 
 

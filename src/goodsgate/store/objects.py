@@ -61,6 +61,15 @@ class Objects:
                 return None
         return _pieces(path, found)
 
+    def has(self, path: str) -> bool:
+        """Whether anything is kept under the path. Raises StoreBusy, StoreError."""
+        with _worded(path):
+            try:
+                obstore.head(self._store, path)
+            except FileNotFoundError:
+                return False
+        return True
+
     def delete(self, path: str) -> None:
         """Keep nothing under the path any more; no matter if there was nothing. Raises StoreBusy, StoreError."""
         with _worded(path):
