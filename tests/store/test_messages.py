@@ -54,6 +54,18 @@ def test_a_message_is_there_with_what_it_tells(scene: Scene) -> None:
     )
 
 
+def test_a_message_may_wait_for_its_moment(scene: Scene) -> None:
+    """Nobody carries it before; others do not wait for it."""
+    later = NewMessage(topic=TOPIC, subject="later", due_at=scene.clock() + timedelta(seconds=60))
+    told = [later, NewMessage(topic=TOPIC, subject="now")]
+    scene.store.add_resource("acme", SORT, name="a", body=b"{}", resources_max=9, messages=told)
+    assert [one.subject for one in _take(scene)] == ["now"]
+    scene.clock.forward(59)
+    assert [one.subject for one in _take(scene)] == []
+    scene.clock.forward(1)
+    assert "later" in [one.subject for one in _take(scene)]
+
+
 @pytest.mark.parametrize("ends", [State.FINISHED, State.CANCELLED, State.BROKEN])
 def test_the_end_of_a_batch_is_told(scene: Scene, ends: State) -> None:
     """Once for each end, however it came; not to who did not ask."""

@@ -23,6 +23,8 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What it is about: a batch's id, a shipment's name."""
     body: bytes = b"{}"
     """JSON that only the courier reads."""
+    due_at: datetime | None = None
+    """Not to be carried before; None: at once."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

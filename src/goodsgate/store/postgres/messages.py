@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from goodsgate.model.message import Message, NewMessage, Told
-from goodsgate.store.moments import moment, moment_or_none
+from goodsgate.store.moments import microseconds, moment, moment_or_none
 from goodsgate.store.postgres.ask import Cursor, do, every, one
 from goodsgate.store.postgres.merchants import Merchants
 
@@ -82,6 +82,7 @@ def put_messages(db: Cursor, merchant: int, now: int, messages: Sequence[NewMess
             "merchant": merchant, "now": now, "sort": NUMBERED, "count": len(messages),
             "topics": [made.topic for made in messages], "subjects": [made.subject for made in messages],
             "bodies": [made.body.decode() for made in messages],
+            "dues": [now if made.due_at is None else microseconds(made.due_at) for made in messages],
         })
 
 

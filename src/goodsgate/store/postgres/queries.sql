@@ -149,9 +149,9 @@ WITH numbered AS (
     ON CONFLICT (merchant, sort) DO UPDATE SET last = numbering.last + :count RETURNING last
 )
 INSERT INTO message (merchant, number, topic, subject, body, made_at, due_at)
-SELECT :merchant, n.last - :count + m.place, m.topic, m.subject, m.body::json, :now, :now
-FROM numbered n CROSS JOIN unnest(:topics::text[], :subjects::text[], :bodies::text[])
-    WITH ORDINALITY AS m (topic, subject, body, place)
+SELECT :merchant, n.last - :count + m.place, m.topic, m.subject, m.body::json, :now, m.due_at
+FROM numbered n CROSS JOIN unnest(:topics::text[], :subjects::text[], :bodies::text[], :dues::bigint[])
+    WITH ORDINALITY AS m (topic, subject, body, due_at, place)
 
 -- name: due_merchants
 -- Every merchant: they are served in turn. From one to the next in the index, however much each has waiting.

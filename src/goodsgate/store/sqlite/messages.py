@@ -7,7 +7,7 @@ import apsw
 import msgspec
 
 from goodsgate.model.message import Message, NewMessage, Told
-from goodsgate.store.moments import moment, moment_or_none
+from goodsgate.store.moments import microseconds, moment, moment_or_none
 from goodsgate.store.sqlite.ask import do, every, one, value
 from goodsgate.store.sqlite.merchants import Merchants
 
@@ -84,6 +84,7 @@ def put_messages(db: apsw.Connection, merchant: int, now: int, messages: Sequenc
         do(db, "add_message", {
             "merchant": merchant, "number": number, "topic": made.topic, "subject": made.subject,
             "body": made.body.decode(), "now": now,
+            "due_at": now if made.due_at is None else microseconds(made.due_at),
         })
 
 

@@ -136,7 +136,7 @@ ORDER BY l.place, l.number LIMIT :limit OFFSET :offset
 -- name: add_message
 -- Differs because a statement is run for each; nothing has to travel.
 INSERT INTO message (merchant, number, topic, subject, body, made_at, due_at)
-VALUES (:merchant, :number, :topic, :subject, :body, :now, :now)
+VALUES (:merchant, :number, :topic, :subject, :body, :now, :due_at)
 
 -- name: due_merchants
 -- Every merchant: they are served in turn. From one to the next in the index, however much each has waiting.
