@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import Match, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from goodsgate.config import Config
@@ -78,6 +78,15 @@ def server_config(application: "Application") -> uvicorn.Config:
     )
 
 
+class Page(Route):
+    """For who asks for a page, as browsers do: what stands at the same path for others is a face's."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Not unless HTML is asked for."""
+        wanted = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+        return super().matches(scope) if b"text/html" in wanted else (Match.NONE, {})
+
+
 class Application:
     """Gives every request an id, every answer its headers, every outcome its line and its count."""
 
@@ -85,10 +94,10 @@ class Application:
         self._door = door
         self.faces = faces = open_faces(door)
         self._quick = [face.quick for face in faces if face.quick is not None]
-        routes = [Route("/", Reading(partial(RedirectResponse, "/docs"))), *Docs(faces).routes()]
+        routes = [Page("/", Reading(partial(RedirectResponse, "/docs"))), *Docs(faces).routes()]
         for face in faces:
             routes += face.routes(door)
-        routes += Console(door, [(face.name, face.title) for face in faces]).routes()
+        routes += Console(door, [(face.name, face.title) for face in faces], open_store=open_store).routes()
         self.router = Router(routes, redirect_slashes=False, default=_nothing_here)
         self._ids = RequestIds()
 

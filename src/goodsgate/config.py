@@ -54,6 +54,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A body that stands still this long is given up."""
     threads: Annotated[int, Meta(ge=1, le=256)] = 8
     """Threads behind the door of one API process."""
+    rate_limits: Literal["kept", "off"] = "kept"
+    """Protocols that publish how often somebody may ask are kept to it."""
     sessions_max: Count = 500
     """Long polls and event streams open at once."""
     wait_seconds_max: Seconds = 60.0

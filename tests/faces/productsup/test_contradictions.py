@@ -59,6 +59,14 @@ def test_c8_processing_is_always_there(sender: Productsup) -> None:
     assert fetched["data"]["attributes"]["stages"]["processing"]["status"] == "success"
 
 
+def test_c10_the_upload_stage_of_a_referenced_stream_never_warns(sender: Productsup) -> None:
+    """Whatever is wrong with some of the records."""
+    path, json = f"/streams/{sender.made(type='referenced')}/products", {"content-type": "application/json"}
+    told = {b'[{"id":"1"},{},5]': "success", b"[5]": "success", b'[{"id":': "success", b"[]": "failure"}
+    for body, status in told.items():
+        assert _upload_stage(sender.post(path, content=body, headers=json))["status"] == status
+
+
 def test_c11_c12_values_may_be_anything(sender: Productsup) -> None:
     """Numbers, booleans, nested ones; null clears."""
     assert _upload_stage(_upload(sender, b'{"id":1,"a":{"b":[1]},"c":2.5,"d":true,"e":null}'))["successCount"] == 1

@@ -2,7 +2,11 @@
 
 import zlib
 
-PREFIXES = ("/streams",)
+PLATFORM = "/platform/v2"
+"""The base path of the companion API that is published with another host."""
+PREFIXES = ("/streams", PLATFORM)
+WELCOME = "Goodsgate, as Productsup Stream API"
+"""What `GET /` says; that it says something is published."""
 STREAMS_MAX = 100
 """Published; whether deleted ones count is not: they do not."""
 RESERVED_DAYS = 7

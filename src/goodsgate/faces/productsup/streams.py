@@ -10,7 +10,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.faces.contract import Contract
 from goodsgate.faces.door import Door
 from goodsgate.faces.productsup.answers import VALIDATION, VALIDATION_CODE, answer, errors
-from goodsgate.faces.productsup.guesses import STREAMS_MAX
+from goodsgate.faces.productsup.guesses import STREAMS_MAX, WELCOME
 from goodsgate.faces.productsup.inbox import STREAM_TYPES, Stream, Streams, number_of, path_of
 from goodsgate.faces.productsup.names import why_not
 from goodsgate.faces.refusals import refuse
@@ -33,7 +33,8 @@ class Management:
         """By operation id."""
         return {
             "streams": self.list, "create_stream": self.create, "stream": self.read, "rename_stream": self.rename,
-            "delete_stream": self.delete, "openapi_yaml": self.openapi_yaml, "openapi_json": self.openapi_json,
+            "delete_stream": self.delete, "root": self.root,
+            "openapi_yaml": self.openapi_yaml, "openapi_json": self.openapi_json,
         }
 
     async def create(self, call: Call) -> Response:
@@ -105,6 +106,10 @@ class Management:
         """The products first: should it end in between, the stream is still there to be deleted."""
         self._clear(self._streams.one(merchant, number))
         self._streams.delete(merchant, number)
+
+    async def root(self, _: Call) -> Response:
+        """GET /."""
+        return Response(msgspec.json.encode({"message": WELCOME}), media_type="application/json")
 
     async def openapi_yaml(self, _: Call) -> Response:
         """GET /streams/openapi.yaml."""

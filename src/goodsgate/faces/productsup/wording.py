@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from goodsgate.engine.refusal import Refusal
 from goodsgate.faces.productsup.answers import JSON_API, errors
+from goodsgate.faces.productsup.rates import Rates
 from goodsgate.faces.refusals import RETRY_AFTER_SECONDS, STATUSES
 
 TITLES = {"unauthorized": "Access Denied", "item_unknown": "Stream ID not found", "batch_unknown": "Batch ID not found"}
@@ -17,10 +18,14 @@ PHRASES = {413: "Payload Too Large", 429: "Too Many Requests"}
 """Where the interpreter's own differ from version to version."""
 
 
-def worded(refusal: Refusal, _scope: Scope) -> tuple[int, dict[str, str], bytes]:
+RATED = msgspec.json.encode({"errors": [{"status": "429", "title": "Too Many Requests"}]})
+"""Published as it is."""
+
+
+def worded(refusal: Refusal, scope: Scope, *, rates: Rates) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body."""
     status = STATUSES[refusal.code]
-    headers = {"content-type": JSON_API, "cache-control": "no-store"}
+    headers = {"content-type": JSON_API, "cache-control": "no-store", **rates.headers(scope)}
     after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
     if after is not None:
         headers["retry-after"] = str(after)
@@ -30,6 +35,8 @@ def worded(refusal: Refusal, _scope: Scope) -> tuple[int, dict[str, str], bytes]
         headers["allow"] = str(refusal.facts["allow"])
     if status == 408:
         headers["connection"] = "close"
+    if refusal.code == "too_many_requests":
+        return status, headers, RATED
     title = TITLES.get(refusal.code) or PHRASES.get(status) or HTTPStatus(status).phrase
     number = {"code": NUMBERS[refusal.code]} if refusal.code in NUMBERS else {}
     detail = "" if refusal.code in TITLES else refusal.detail
