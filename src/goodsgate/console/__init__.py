@@ -4,11 +4,12 @@ Made on the gate from templates, with a few vendored files and nothing from anot
 file. It asks the engine as the faces do. Reading works without JavaScript.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
+from goodsgate.config import Config
 from goodsgate.console.access import HOME, SignIn, SignOut
 from goodsgate.console.assets import Assets
 from goodsgate.console.batch import BatchPage
@@ -17,7 +18,9 @@ from goodsgate.console.endpoint import SIGN_IN, Endpoint, Handler
 from goodsgate.console.listing import Listing
 from goodsgate.console.pages import Pages
 from goodsgate.console.records import Records
+from goodsgate.console.submit import Submit
 from goodsgate.faces.door import Door
+from goodsgate.store.contract import Store
 
 OF = "/console/of/{merchant}"
 BATCH = f"{OF}/batches/{{batch}}"
@@ -26,12 +29,13 @@ BATCH = f"{OF}/batches/{{batch}}"
 class Console:
     """Its routes, over the same door as the faces."""
 
-    def __init__(self, door: Door, faces: Sequence[tuple[str, str]]) -> None:
-        """`faces`: name and title of each."""
+    def __init__(self, door: Door, faces: Sequence[tuple[str, str]], *, open_store: Callable[[Config], Store]) -> None:
+        """`faces`: name and title of each. `open_store` opens one that is thrown away, for checks."""
+        self._open_store = open_store
         self._door = door
         self._assets = Assets()
         self._pages = Pages(self._assets.address)
-        self._faces = dict(faces)
+        self._faces = {**dict(faces), "console": "Console"}
 
     def routes(self) -> list[Route]:
         """For the router."""
@@ -49,6 +53,7 @@ class Console:
         """Path → what answers GET, and what answers POST."""
         door, pages = self._door, self._pages
         batch, records = BatchPage(door, pages, self._faces), Records(door, pages)
+        submit = Submit(door, pages, open_store=self._open_store)
         return {
             "/console/sign-out": (None, SignOut(door).post),
             "/console/changes": (Changes(door).get,),
@@ -62,6 +67,10 @@ class Console:
             f"{BATCH}/fix": (None, batch.fix),
             f"{BATCH}/records": (records.get,),
             f"{BATCH}/records/{{number}}": (None, records.mend),
+            f"{OF}/submit": (submit.get,),
+            f"{OF}/submit/look": (None, submit.look),
+            f"{OF}/submit/check": (None, submit.check),
+            f"{OF}/submit/send": (None, submit.send),
         }
 
 

@@ -59,12 +59,12 @@ class Records:
 
     def _made(self, visit: Visit, merchant: str, id: str, code: str | None) -> Response:
         batch = self._engine.batch(merchant, id)
-        field = visit.query.kept("field") if code is not None and "field" in dict(visit.query.pairs) else None
+        field = dict(visit.query.pairs).get("field") if code is not None else None
         after = visit.query.get("after")
         place = int(after) if after.isdecimal() and len(after) < 19 else 0
         findings, behind = self._found(batch, code, field, place)
         raws = self._door.store.rejected_among(merchant, id, [finding.number for finding in findings])
-        records = [_shown(batch, raws.get(finding.number, finding), code, field) for finding in findings]
+        records = [shown(batch, raws.get(finding.number, finding), code, field) for finding in findings]
         groups = self._engine.groups(merchant, id)
         words: dict[str, Any] = {
             "batch": batch, "records": records, "code": code, "field": field, "path": path_of(batch),
@@ -138,17 +138,17 @@ def _lines(value: object) -> str | None:
     return str(value).replace("\r\n", "\n") if value is not None else None
 
 
-def _shown(batch: Batch, finding: Finding, code: str | None, field: str | None) -> dict[str, Any]:
+def shown(batch: Batch, finding: Finding, code: str | None, field: str | None) -> dict[str, Any]:
     """What the page shows of one record."""
     rejected = finding.raw is not None
     members = members_of(finding.raw, batch.columns) if finding.raw is not None else None
     fields = [*_fields(members, finding, code, field)] if members is not None else []
-    named = {id(told) for shown in fields for told in shown.issues}
+    named = {id(told) for each in fields for told in each.issues}
     return {
         "finding": finding, "rejected": rejected, "fields": fields, "is_table": batch.columns is not None,
         "unplaced": [told for told in finding.issues if id(told) not in named],
         "raw": "" if finding.raw is None else finding.raw.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX],
-        "text": _pretty(finding.raw), "wide": any(shown.cut for shown in fields),
+        "text": _pretty(finding.raw), "wide": any(each.cut for each in fields),
         "mended": rejected and members is not None and mended(members, finding.issues) is not None,
     }
 

@@ -49,7 +49,7 @@ class Visit:
         self.door = door
         self.caller = caller
         self.secret = secret
-        self.query = Form(parse_qsl(request.scope["query_string"].decode("latin-1"), max_num_fields=FORM_FIELDS_MAX))
+        self.query = _form(request.scope["query_string"].decode("latin-1"))
 
     @property
     def csrf(self) -> str:
@@ -85,9 +85,9 @@ class Visit:
         return wanted
 
     def link(self, **changed: object) -> str:
-        """The same question with other answers; those that are empty or None are left out."""
+        """The same question with other answers; those that are None are left out."""
         asked = {**dict(self.query.pairs), **changed}
-        told = urlencode({name: str(value) for name, value in asked.items() if value not in (None, "")})
+        told = urlencode({name: str(value) for name, value in asked.items() if value is not None})
         return f"{self.request.url.path}?{told}" if told else self.request.url.path
 
     def body(self, bytes_max: int) -> Body:
@@ -111,11 +111,14 @@ async def read_form(request: Request, door: Door) -> Form:
     """A small body of fields; raises body_invalid."""
     limit = door.config.document_bytes_max
     body = Body(request, bytes_max=limit, idle_seconds=door.config.body_idle_seconds)
-    text = (await body.read(limit + 1)).decode("utf-8", "replace")
+    return _form((await body.read(limit + 1)).decode("utf-8", "replace"))
+
+
+def _form(text: str) -> Form:
     try:
         return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX))
     except ValueError as fault:
-        raise refuse("body_invalid", "The form has too many fields.") from fault
+        raise refuse("body_invalid", "The form is none, or has too many fields.") from fault
 
 
 def csrf_of(secret: str) -> str:

@@ -61,6 +61,8 @@ class Reader(Protocol):
 
     A column without a name is called ``column_N`` (from 1). A name that appears twice is there twice; the first counts.
     """
+    charset: str
+    """How its text is encoded, as far as it was read: UTF-8, UTF-16 or Windows-1252."""
     notices: list[Issue]
     """What is to be said of the file as a whole; grows while blocks are read, and is the same whatever was skipped."""
     stopped: Issue | None
