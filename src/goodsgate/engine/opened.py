@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 
 import msgspec
 
@@ -52,6 +52,13 @@ class Opened:
             self._ahead = (next(self._stretches, None), None)
             self.exhausted = self._ahead[0] is None
         return stretch
+
+    def give_back(self, stretch: Stretch) -> None:
+        """What is left of the stretch last taken comes next."""
+        ahead, _ = self._ahead or (None, None)
+        self._stretches = chain([stretch] if ahead is None else [stretch, ahead], self._stretches)
+        self._ahead = None
+        self.exhausted = False
 
     def look_ahead(self, judge: Callable[[Stretch], Judged]) -> None:
         """Read and judge the next stretch while the last one is settled elsewhere.

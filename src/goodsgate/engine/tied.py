@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from goodsgate.engine.apply import CREATED, DELETED, REJECTED, UNCHANGED, UPDATED, Shelf, tell_twice
+from goodsgate.engine.apply import CREATED, DELETED, REJECTED, SUPERSEDED, UNCHANGED, UPDATED, Shelf, tell_twice
 from goodsgate.engine.check import Judged, digest_of
 from goodsgate.engine.merging import decode_members, encode, merge_tied, plain, without_entries
+from goodsgate.engine.origin import Origin
 from goodsgate.model.batch import Kind, Policy, Treatment, Verb
 from goodsgate.model.catalogue import Delete, Entry, Held, Mark, Write, shown_key
 from goodsgate.model.issue import Issue, issue
@@ -65,22 +66,24 @@ class TiedShelf(Shelf):
         was = self.live(key)
         return plain(was.document or b"{}") if was is not None else None
 
-    def put(self, key: str, document: bytes, digest: bytes, marks: Iterable[Mark]) -> None:
-        """Hold a document from now on."""
+    def put(self, key: str, document: bytes, digest: bytes, marks: Iterable[Mark], *, version: int | None = None,
+            ) -> None:
+        """Hold a document from now on; it keeps the version that is held where it has none."""
         was = self.held.get(key)
-        version = was.version if was is not None else None
+        if version is None and was is not None:
+            version = was.version
         kept = tuple(dict.fromkeys(marks))
         self._remark(key, kept)
         self.held[key] = Held(digest, version, document, kept)
         self.writes[key] = Write(key, digest, document, version, kept)
         self.deletes.pop(key, None)
 
-    def drop(self, key: str) -> None:
-        """Hold nothing under the key any more."""
+    def drop(self, key: str, *, version: int | None = None) -> None:
+        """Hold nothing under the key any more; with a version, nothing older comes after."""
         self._remark(key, ())
-        self.held[key] = Held(None, None)
+        self.held[key] = Held(None, version)
         self.writes.pop(key, None)
-        self.deletes[key] = Delete(key, None)
+        self.deletes[key] = Delete(key, version)
 
     def _remark(self, key: str, marks: tuple[Mark, ...]) -> None:
         was = self.held.get(key)
@@ -139,13 +142,13 @@ def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: di
 
 
 def apply_tied(judged: Judged, shelf: TiedShelf, policy: Policy, *, tied: Tied, whole: Checker | SchemaChecker,
-               moments: Moments, earlier: set[str]) -> bytearray:
+               moments: Moments, earlier: set[str], origin: Origin) -> bytearray:
     """One result byte a record; issues found on the way join `judged.issues`, keys that were found `judged.keys`.
 
     `whole` are the rules of what an update has merged; `earlier` are keys that portions of this batch before this one
-    held.
+    held; `origin` is that of all records.
     """
-    one = _One(judged, shelf, tied=tied, whole=whole, moments=moments)
+    one = _One(judged, shelf, tied=tied, whole=whole, moments=moments, origin=origin)
     update = one.update_or_make if policy.makes else one.update
     works = {Verb.CREATE: one.create, Verb.UPDATE: update, Verb.DELETE: one.delete, Verb.UPSERT: one.upsert}
     work = works[policy.verb]
@@ -158,7 +161,7 @@ def apply_tied(judged: Judged, shelf: TiedShelf, policy: Policy, *, tied: Tied, 
             if key in mine or key in earlier:
                 tell_twice(judged.issues, at, key, policy, path=tied.path)
             mine.add(key)
-        results[at] = REJECTED if ties is None else work(at, ties)
+        results[at] = REJECTED if ties is None else SUPERSEDED if one.superseded(at) else work(at, ties)
     return results
 
 
@@ -166,13 +169,20 @@ class _One:
     """One record after the other of a stretch."""
 
     def __init__(self, judged: Judged, shelf: TiedShelf, *, tied: Tied, whole: Checker | SchemaChecker,
-                 moments: Moments) -> None:
+                 moments: Moments, origin: Origin) -> None:
         self._judged = judged
+        self._origin = origin
         self._shelf = shelf
         self._tied = tied
         self._whole = whole
         self._moments = moments
         self._law = shelf.laws[judged.bylaws.sort] if judged.bylaws is not None else None
+
+    def superseded(self, at: int) -> bool:
+        """Whether what is held under the record's key is newer, and nothing is wrong with the record."""
+        key = self._judged.keys[at]
+        was = self._shelf.held.get(key) if key is not None else None
+        return was is not None and self._origin.older_than(was.version) and not self._refused(at, [])
 
     def upsert(self, at: int, ties: Ties) -> int:
         """Replace or make; what it needs must be held."""
@@ -248,7 +258,7 @@ class _One:
         member = self._tied.removes
         patch = decode_members(self._judged.documents[at])
         if member is None or bytes(patch.get(member, b"null")) == b"null":
-            self._shelf.drop(found)
+            self._shelf.drop(found, version=self._origin.version)
             return DELETED
         document, unknown = without_entries(
             self._shelf.held[found].document or b"{}", patch[member], member, self._tied.entries[member]
@@ -256,7 +266,7 @@ class _One:
         if self._refused(at, [issue("entry_unknown", path, value=value) for path, value in unknown]):
             return REJECTED
         if document is None:
-            self._shelf.drop(found)
+            self._shelf.drop(found, version=self._origin.version)
             return DELETED
         return self._put(at, found, document, self._tied.marks(plain(document)))
 
@@ -282,14 +292,19 @@ class _One:
         was = self._shelf.live(key)
         untouched = document is self._judged.documents[at]
         digest = self._judged.hashes[at] if untouched else digest_of(document)
+        version = self._origin.version
         if was is not None and was.hash == digest:
+            if version not in (None, was.version):  # or what is older and comes later would take this for older still
+                self._shelf.put(key, was.document or b"", digest, was.marks, version=version)
             return UNCHANGED
         held = [mark for mark, _ in marks]
         if self._tied.dated:
             now = self._moments.next()
             made = next((mark for mark in was.marks if mark[0] == MADE), None) if was is not None else None
             held += [made or (MADE, now), (CHANGED, now)]
-        self._shelf.put(key, document, digest, held)
+        if self._tied.trail is not None:
+            document = self._origin.with_trail(document, was.document if was is not None else None, self._tied.trail)
+        self._shelf.put(key, document, digest, held, version=version)
         return CREATED if was is None else UPDATED
 
     def _refused(self, at: int, told: list[Issue]) -> bool:

@@ -20,6 +20,7 @@ from goodsgate.engine.apply import CANCELLED, DELETED, Shelf, apply, find_twins
 from goodsgate.engine.check import Judged, Rules, judge
 from goodsgate.engine.lease import Heartbeat
 from goodsgate.engine.opened import Opened
+from goodsgate.engine.origin import origin_of
 from goodsgate.engine.source import Stretch
 from goodsgate.engine.tied import Moments, TiedShelf, apply_tied, load_shelf
 from goodsgate.model import crash
@@ -79,6 +80,10 @@ class Worker:
                 continue
             if not busy:
                 self._store.wait(self._config.poll_seconds)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the threads beside it; it steps no more."""
         self._heartbeat.stop()
         self._beside.shutdown()
 
@@ -142,6 +147,8 @@ class Worker:
             return True
         if work.round_kind is RoundKind.REMOVAL:
             return self._remove(claim, opened, confirmed=True)
+        if work.policy.pace_seconds and work.round_kind is RoundKind.SUBMISSION:
+            return self._push(claim, opened)
         while True:
             stretch = opened.take()
             ends = stretch is None or opened.exhausted
@@ -162,12 +169,28 @@ class Worker:
                 return False
             del stretch  # freed before the next is made
 
+    def _push(self, claim: Claim, opened: Opened) -> bool:
+        """One record; then the round rests, and whoever waits has its turn."""
+        stretch = opened.take()
+        if stretch is None:
+            self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
+            return True
+        opened.judged = None
+        ends = opened.exhausted and len(stretch) <= 1
+        self._stretch(claim, opened, stretch.part(0, 1), ends=ends)
+        if ends:
+            return True
+        if len(stretch) > 1:
+            opened.give_back(stretch.part(1, len(stretch)))
+        self._store.rest(claim, opened.work, seconds=opened.work.policy.pace_seconds)
+        return False
+
     def _open(self, work: Work) -> Opened:
         name = _name(work)
         opened = self._kept.pop(name, None)
         if opened is None or opened.work.records != work.records or opened.work.portions != work.portions:
             opened = Opened(self._store, self._config, work)
-        opened.work = msgspec.structs.replace(opened.work, cancelling=work.cancelling)
+        opened.work = msgspec.structs.replace(opened.work, cancelling=work.cancelling, overtakes=work.overtakes)
         self._kept[name] = opened
         if len(self._kept) > KEPT_OPEN_MAX:
             del self._kept[next(iter(self._kept))]
@@ -224,7 +247,8 @@ class Worker:
                 policy = msgspec.structs.replace(policy, schema=schema.whole)
             whole = self._rules.checker(work.merchant, work.kind, policy)
             results = apply_tied(
-                judged, shelf, work.policy, tied=schema.tied, whole=whole, moments=self._moments, earlier=earlier
+                judged, shelf, work.policy, tied=schema.tied, whole=whole, moments=self._moments, earlier=earlier,
+                origin=origin_of(work),
             )
         else:
             whole = self._rules.checker(work.merchant, work.kind, policy)
@@ -288,7 +312,8 @@ class Worker:
     def _ready(self, claim: Claim) -> list[tuple[Opened, Stretch, Judged]]:
         ready = []
         for work in claim.works:
-            if work.cancelling or work.policy.mode == "full" or work.round_kind is not RoundKind.SUBMISSION:
+            alone = work.policy.mode == "full" or work.policy.pace_seconds
+            if work.cancelling or alone or work.round_kind is not RoundKind.SUBMISSION:
                 break
             if bool(work.policy.schema) != bool(claim.works[0].policy.schema):
                 break  # the two know other things of what is held

@@ -107,8 +107,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the schema that records are held to; empty where they are in our own field names."""
     makes: bool = False
     """An update of records of a schema makes what is not held."""
+    start: Literal["now", "held"] = "now"
+    """When work begins: as soon as it is its turn, or not before somebody starts what is held of its collection."""
     exact: bool = False
     """Text is read as it is: nothing is guessed of charsets, and only spaces and tabs make a line blank."""
+    pace_seconds: float = 0.0
+    """Between two records, which are then applied one by one; other rounds of the lane go on meanwhile, and what they
+    write is not overwritten."""
     location: str | None = None
     """The only location that records of a schema may speak of."""
     notify: str | None = None

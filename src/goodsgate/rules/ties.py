@@ -10,6 +10,8 @@ Words of ``x-record``:
 ``dated``    items are marked with when they were made and changed
 ``finds``    lists of marks by which an update or a delete finds its item where its key finds none, in this order
 ``every``    an update changes all items that these find, or none; without it there must be one
+``trail``    ``member`` of the item in which it keeps what members (``of``) were and are, newest first, and how often
+             (``kept``)
 ``fixed``    members that must be what the item found has
 ``numbers``  members that must be the number or code of the reference entry that a member of the item found names
 ``merged``   objects of which an update replaces only the members it names
@@ -95,6 +97,14 @@ class Entries(msgspec.Struct, frozen=True):
         return None
 
 
+class Trail(msgspec.Struct, frozen=True, kw_only=True):
+    """What an item keeps of its past."""
+
+    member: str
+    of: tuple[str, ...]
+    kept: int
+
+
 class Tied:
     """The words of ``x-record``, compiled."""
 
@@ -102,6 +112,7 @@ class Tied:
         self.key: tuple[str, ...] = tuple(told["key"])
         self.numeric: bool = told.get("numeric", False)
         self.dated: bool = told.get("dated", False)
+        self.trail = msgspec.convert(told["trail"], Trail) if "trail" in told else None
         self.every: bool = told.get("every", False)
         self.fixed: tuple[str, ...] = tuple(told.get("fixed", ()))
         self.numbers: Mapping[str, Mapping[str, str]] = told.get("numbers", {})
