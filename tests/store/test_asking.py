@@ -90,6 +90,22 @@ def test_lanes_tell_who_works_them_and_since_when_they_wait(scene: Scene) -> Non
     assert len(scene.store.lanes(limit=1)) == 1
 
 
+def test_what_was_ever_wrong_with_an_item(scene: Scene) -> None:
+    """Over all batches, the newest first; keys that begin alike are told apart, however long they are."""
+    long = "k" * 5_000
+    for _ in range(2):
+        scene.seal()
+        scene.run([bad("A"), Record("B"), bad(long), bad(long + "x")])
+    second, first = (batch.id for batch in scene.store.batches("acme", Batches()).rows)
+    found = scene.store.findings_of("acme", "A")
+    assert [(batch, finding.number, finding.key) for batch, finding in found] == [(second, 1, "A"), (first, 1, "A")]
+    assert found[1][1] == scene.store.findings("acme", first, limit=1)[0]
+    assert [finding.number for _, finding in scene.store.findings_of("acme", long)] == [3, 3]
+    assert len(scene.store.findings_of("acme", "A", limit=1)) == 1
+    assert scene.store.findings_of("acme", "B") == scene.store.findings_of("bolt", "A") == []
+    assert scene.store.findings_of("nobody", "A") == []
+
+
 def test_batches_are_filtered(scene: Scene) -> None:
     """By kind, collection, time, label and the start of the id."""
     first = scene.seal(label="Größen.csv")

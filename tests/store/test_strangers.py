@@ -15,6 +15,7 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "payload": lambda store, merchant, batch: store.payload(merchant, batch, 0),
     "results": lambda store, merchant, batch: store.results(merchant, batch),
     "findings": lambda store, merchant, batch: store.findings(merchant, batch),
+    "findings_of": lambda store, merchant, batch: store.findings_of(merchant, "sought"),
     "groups": lambda store, merchant, batch: store.groups(merchant, batch),
     "rejected": lambda store, merchant, batch: store.rejected(merchant, batch),
     "rejected_among": lambda store, merchant, batch: store.rejected_among(merchant, batch, [1, 2]),
@@ -37,7 +38,7 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
 def test_what_one_merchant_sees_no_other_does(scene: Scene, name: str) -> None:
     """Neither another merchant, nor one that does not exist, nor under an id that is none."""
     batch = scene.seal()
-    scene.run([Record("A"), bad()])
+    scene.run([Record("A"), bad("sought")])
     scene.store.put_reference("acme", "brand", [Entry(code="x")])
     scene.store.put_mapping("acme", "erp", {"a": ["id"]})
     scene.store.add_resource("acme", "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)])

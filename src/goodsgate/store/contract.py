@@ -284,6 +284,10 @@ class Store(Protocol):
                  severity: str | None = None) -> list[Finding]:
         """Records with issues by number (0, the file, first); without `raw`. `limit` is of records."""
 
+    def findings_of(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
+        """Records with this key that have issues, with their batch, newest batch first; without `raw`. Batches of every
+        kind and collection are among them."""
+
     def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
                 result: Result | None = None) -> list[RecordResult]:
         """By record number."""

@@ -71,6 +71,13 @@ class Asking(Settling):
             rows = every(db, "rejected_among", {**asked, **_seq(db, number, batch)})
         return {row[0]: _finding(*row) for row in rows}
 
+    def findings_of(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
+        """In the order of acceptance, backwards."""
+        number = self.number(merchant)
+        with self.server.transaction(number) as db:
+            rows = every(db, "findings_of_key", {"merchant": number, "key": key, "limit": limit})
+        return [(batch.hex(), _finding(*row)) for batch, *row in rows]
+
     def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
                 result: Result | None = None) -> list[RecordResult]:
         """By record number."""

@@ -914,6 +914,12 @@ WHERE merchant = :merchant AND batch = :batch AND number > :after AND refused
   AND (:code::text IS NULL OR strpos(codes, :code) > 0) AND strpos(severities, :severity) > 0
 ORDER BY number LIMIT :limit
 
+-- name: findings_of_key
+SELECT b.id, f.number, f.place, f.key, f.result, f.issues
+FROM finding f JOIN batch b ON b.merchant = f.merchant AND b.seq = f.batch
+WHERE f.merchant = :merchant AND left(f.key, 64) = left(:key, 64) AND f.key = :key
+ORDER BY f.batch DESC, f.number LIMIT :limit
+
 -- name: group
 SELECT g.batch, g.code, g.severity, g.field, g.count, g.top
 FROM unnest(:batches::bigint[], :codes::text[], :severities::text[], :fields::text[])

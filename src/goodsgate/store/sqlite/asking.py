@@ -74,6 +74,12 @@ class Asking(Settling):
             rows = every(db, "rejected_among", {**asked, **self._seq(merchant, batch)})
         return {row[0]: _finding(*row) for row in rows}
 
+    def findings_of(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
+        """In the order in which the batches began to be worked, backwards."""
+        with self.catalogue.reading() as db:
+            rows = every(db, "findings_of_key", {"merchant": self.number(merchant), "key": key, "limit": limit})
+        return [(batch.hex(), _finding(*row)) for batch, *row in rows]
+
     def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
                 result: Result | None = None) -> list[RecordResult]:
         """By record number."""

@@ -754,6 +754,12 @@ WHERE merchant = :merchant AND batch = :batch AND number > :after AND refused = 
   AND (:code IS NULL OR instr(codes, :code) > 0) AND instr(severities, :severity) > 0
 ORDER BY number LIMIT :limit
 
+-- name: findings_of_key
+SELECT p.batch, f.number, f.place, f.key, f.result, f.issues
+FROM finding f INDEXED BY finding_key CROSS JOIN progress p ON p.seq = f.batch AND p.merchant = f.merchant
+WHERE f.merchant = :merchant AND substr(f.key, 1, 64) = substr(:key, 1, 64) AND f.key = :key
+ORDER BY f.batch DESC, f.number LIMIT :limit
+
 -- name: group
 SELECT count, top FROM issue_group
 WHERE merchant = :merchant AND batch = :batch AND code = :code AND severity = :severity AND field = :field

@@ -74,6 +74,13 @@ class Asking(Receiving):
             must(severity is None or severity in told, "as filtered", severity, finding)
         return found
 
+    def findings_of(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
+        found = self.store.findings_of(merchant, key, limit=limit)
+        must(len({(batch, finding.number) for batch, finding in found}) == len(found) <= limit, "each record once")
+        for _, finding in found:
+            must(finding.key == key and bool(finding.issues) and finding.raw is None, "of this key", key, finding)
+        return found
+
     def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
                 result: Result | None = None) -> list[RecordResult]:
         rows = self.store.results(merchant, batch, after=after, limit=limit, result=result)
