@@ -114,6 +114,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # keeping
     reports: Annotated[str, Meta(pattern=r"^(s3://[^ ]+)?$")] = ""
     """``s3://bucket/prefix`` for reports that are downloaded by signed links; empty: the gate serves them itself."""
+    images: Annotated[str, Meta(max_length=1000)] = ""
+    """A folder or ``s3://bucket/prefix`` for images of products; empty: ``images`` in the folder of an embedded store."""
     payload_days: Days = 7.0
     report_days: Days = 30.0
     batch_days: Days = 400.0

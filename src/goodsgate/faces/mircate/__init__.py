@@ -23,6 +23,8 @@ from collections.abc import Mapping
 from goodsgate.faces.door import Door
 from goodsgate.faces.mircate.guesses import PREFIXES, aliases_of
 from goodsgate.faces.mircate.jobs import Jobs
+from goodsgate.faces.mircate.pim.classes import BYLAWS as BYLAWS
+from goodsgate.faces.mircate.pim.classes import pim_methods
 from goodsgate.faces.mircate.removals import Removals
 from goodsgate.faces.mircate.service import Service
 from goodsgate.faces.mircate.supplier import Supplier
@@ -42,6 +44,7 @@ def face(door: Door) -> Face:
     transport = Transport(door, contract)
     classes = (Supplier(door), Removals(transport), Jobs(door))
     methods = {id: method for each in classes for id, method in each.methods().items()}
+    methods.update(pim_methods(transport, contract))
     contract.paths = aliased(contract.paths, aliases_of(door.config.call_aliases))
     return Face(
         name="mircate", title="Mircate", contract=contract,

@@ -14,8 +14,9 @@ from starlette.responses import Response
 from goodsgate.faces.door import Door
 from goodsgate.faces.mircate.answers import answer, missing
 from goodsgate.faces.mircate.guesses import DONE, FACE, FAILED, MESSAGES, RUNNING, WAITING
+from goodsgate.faces.mircate.pim.records import failed_product
 from goodsgate.faces.mircate.transport import Asked, Method
-from goodsgate.model.batch import ENDED, Batch, Finding, Result, State
+from goodsgate.model.batch import ENDED, Batch, Finding, Kind, Result, State
 
 UNITS = 500
 """Of one batch, published."""
@@ -51,9 +52,10 @@ class Jobs:
         units = min(UNITS, int(batch.facts[TOTAL]) - first)
         if units <= 0:
             raise missing()
-        return answer(self._words(batch, first, units))
+        return answer(self.words(batch, first, units))
 
-    def _words(self, batch: Batch, first: int, units: int) -> dict[str, Any]:
+    def words(self, batch: Batch, first: int, units: int) -> dict[str, Any]:
+        """The seven members, of so many units behind the first."""
         results = self._store.results(batch.merchant, batch.id, after=first, limit=units)
         failed = sum(1 for row in results if row.result is Result.REJECTED)
         cancelled = sum(1 for row in results if row.result is Result.CANCELLED)
@@ -72,7 +74,7 @@ class Jobs:
             for finding in page:
                 if finding.number > last:
                     return
-                yield _failed_product(finding)
+                yield failed_product(finding) if batch.kind is Kind.PRODUCT else _failed_unit(finding)
             after = page[-1].number
 
 
@@ -84,7 +86,7 @@ def _status(batch: Batch, *, begun: bool, whole: bool) -> str:
     return RUNNING if begun and (batch.state is State.WORKING or batch.counts.accounted) else WAITING
 
 
-def _failed_product(finding: Finding) -> dict[str, str]:
+def _failed_unit(finding: Finding) -> dict[str, str]:
     try:
         unit = orjson.loads(finding.raw or b"{}")
     except orjson.JSONDecodeError:

@@ -4,7 +4,7 @@ import base64
 import binascii
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,8 +45,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Method(msgspec.Struct, frozen=True, kw_only=True):
     """What answers one method, in a thread of the door."""
 
-    work: Callable[[Asked], Response]
-    """Raises `answers.bad`, `missing`, `busy`, or any other refusal."""
+    work: Callable[[Asked], Response | Awaitable[Response]]
+    """Raises `answers.bad`, `missing`, `busy`, or any other refusal. An answer that has to be waited for it gives to be
+    awaited."""
     bytes_max: int = ARGUMENTS_BYTES_MAX
     tenant: bool = True
     """The instance is the caller's project; else the method looks for itself whose it is."""
@@ -72,10 +73,11 @@ class Transport:
             if call.request.method == "HEAD":
                 raise refuse("method_not_allowed", allow="GET, OPTIONS, POST")
             instance = call.path["instance"]
-            if method.tenant and not _is_own(instance, call.merchant, call.caller):
+            if method.tenant and not is_own(instance, call.merchant, call.caller):
                 raise refuse("forbidden")
             content = await self._content(call, method.bytes_max)
-            return await self.door.hop(self._called, method, schema, call, content)
+            answered = await self.door.hop(self._called, method, schema, call, content)
+            return answered if isinstance(answered, Response) else await answered
 
         return handle
 
@@ -85,7 +87,8 @@ class Transport:
             return None
         return await call.body(bytes_max, self.door.config.body_idle_seconds).read(bytes_max + 1)
 
-    def _called(self, method: Method, schema: dict[str, Any], call: Call, content: bytes | None) -> Response:
+    def _called(self, method: Method, schema: dict[str, Any], call: Call, content: bytes | None,
+                ) -> Response | Awaitable[Response]:
         if content is None:
             content = _from_query(call.request.query_params.multi_items(), schema, self._contract)
         arguments = _decoded(content)
@@ -118,7 +121,8 @@ def _schemas(contract: Contract) -> Iterator[tuple[str, dict[str, Any]]]:
             yield path["post"]["operationId"], body["content"]["application/json"]["schema"]
 
 
-def _is_own(instance: str, merchant: str, caller: Caller | None) -> bool:
+def is_own(instance: str, merchant: str, caller: Caller | None) -> bool:
+    """Whether an instance is a project of the caller's."""
     projects = caller.facts.get(PROJECT_FACT, "") if caller is not None else ""
     return instance == merchant or instance in [project.strip() for project in projects.split(",")]
 

@@ -34,6 +34,8 @@ def _words(refusal: Refusal, status: int) -> dict[str, object]:
         return {"message": TOO_MANY}
     if status == 404 and refusal.code != "item_unknown":
         return {"message": NOT_FOUND}
+    if "error" in refusal.facts:
+        return {"message": refusal.detail, "error": refusal.facts["error"]}
     if "issues" in refusal.facts:
         return {**INVALID, "issues": refusal.facts["issues"]}
     return {"message": refusal.detail}

@@ -13,3 +13,26 @@ NO_DATE = "{} is not a date!"
 NO_EXPRESSION = "{} has a validation regexp that cannot be used!"
 NO_PARENT = "Parent product not found!"
 TYPE_FIXED = "Data type can not be changed!"
+
+# -- shapes ------------------------------------------------------------------------------------------------------------
+PREFIX = "Error: "
+"""Before the text of a product that is refused: there, an exception was turned into a text."""
+VALIDATION = "Model validation error!"
+TREE_INVALID = "Model validation failed!"
+FAMILY_INVALID = "Model validation fail!"
+SYNCHRONOUS_SECONDS_MAX = 10.0
+"""How long an upsert or a deletion waits for its turn before it is answered with 202."""
+PRODUCTS_MAX = 500
+PRODUCT_BYTES_MAX = 2 * 1024**2
+PRODUCTS_BYTES_MAX = 16 * 1024**2
+"""Of one request."""
+SORTED_MAX = 50_000
+"""Products that are sorted by several members; more of them only by the first."""
+DEPTH_MAX = 12
+"""Levels of categories."""
+
+# -- global products and datasets, of which the names alone are published ----------------------------------------------
+GLOBAL_COLLECTION = "mircate-global"
+DATASET_SORT = "mircate/dataset"
+DATASETS_MAX = 1_000
+DATASET_BYTES_MAX = 5 * 1024**2

@@ -3,6 +3,7 @@
 Names and defaults are those of the ancestor of this interface; members that it does not know are left out, as there.
 """
 
+from collections import Counter
 from functools import cached_property
 from typing import Any, Literal
 
@@ -201,20 +202,21 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=Tr
         return frozenset(group.code for group in self.groups)
 
     @cached_property
+    def category_paths(self) -> tuple[str, ...]:
+        """Of all categories, codes with ``#`` between them."""
+        found: list[str] = []
+        waiting = [(category, category.code) for category in self.categories]
+        while waiting:
+            category, path = waiting.pop()
+            found.append(path)
+            waiting += [(below, f"{path}{PATH}{below.code}") for below in category.sub_categories]
+        return tuple(found)
+
+    @cached_property
     def category_names(self) -> frozenset[str]:
         """By which a product may name its categories: paths, and codes that only one category has."""
-        paths: list[tuple[str, str]] = []
-        waiting = [(category, "") for category in self.categories]
-        while waiting:
-            category, above = waiting.pop()
-            path = f"{above}{PATH}{category.code}" if above else category.code
-            paths.append((category.code, path))
-            waiting += [(below, path) for below in category.sub_categories]
-        codes = [code for code, _ in paths]
-        counts: dict[str, int] = {}
-        for code in codes:
-            counts[code] = counts.get(code, 0) + 1
-        return frozenset(path for _, path in paths) | {code for code in codes if counts[code] == 1}
+        counts = Counter(path.rpartition(PATH)[2] for path in self.category_paths)
+        return frozenset(self.category_paths) | {code for code, count in counts.items() if count == 1}
 
     @property
     def axes(self) -> set[str]:
