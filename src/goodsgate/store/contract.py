@@ -222,6 +222,9 @@ class Store(Protocol):
     def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
         """Once the lane is given back, the round is not claimed again before so long, and those behind it go on."""
 
+    def start(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+        """Let the held rounds of a collection be claimed, or those that were received before a time; how many."""
+
     def release(self, claim: Claim) -> None:
         """Give the lane back; never raises LeaseLost."""
 

@@ -7,6 +7,9 @@ from goodsgate.store.contract import Lane, Work
 from goodsgate.store.moments import moment, moment_or_none
 from goodsgate.store.progress import Progress
 
+HELD = 2**62
+"""When a round is due that waits until somebody starts it; microseconds, as all times."""
+
 decode_policy = msgspec.json.Decoder(Policy).decode
 decode_columns = msgspec.json.Decoder(list[str]).decode
 decode_mapping = msgspec.json.Decoder(dict[str, list[str]]).decode
@@ -28,6 +31,11 @@ class OpenRound(msgspec.Struct):
     received_at: int
     cancelling: int
     overtakes: int
+
+
+def due_at(policy: Policy) -> int:
+    """When a new round may be claimed."""
+    return HELD if policy.start == "held" else 0
 
 
 def together(rounds: list[OpenRound], bytes_max: int) -> list[OpenRound]:

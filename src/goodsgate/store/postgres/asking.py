@@ -13,7 +13,7 @@ from goodsgate.store.postgres.ask import Cursor, every, one, value
 from goodsgate.store.postgres.documents import row_of
 from goodsgate.store.postgres.lookups import marks_of, shelf_of
 from goodsgate.store.postgres.settling import Settling
-from goodsgate.store.queue import lane
+from goodsgate.store.queue import HELD, lane
 from goodsgate.store.results import places
 
 TOP_SHOWN = 10
@@ -155,7 +155,7 @@ class Asking(Settling):
     def figures(self) -> dict[str, float]:
         """Lanes with work, rounds by state, age of the oldest that waits, bytes; totals of what became."""
         with self.server.transaction(every=True) as db:
-            lanes, queued, working, oldest = every(db, "queue_figures")[0]
+            lanes, queued, working, oldest = every(db, "queue_figures", {"held": HELD})[0]
             untold, first = every(db, "message_figures")[0]
             given_up = value(db, "given_up_messages")
             tallies = {name: float(count) for name, count in every(db, "tallies")}

@@ -7,17 +7,18 @@ whose lane was taken over commits before the takeover, or not at all.
 
 import time
 from contextlib import suppress
+from datetime import datetime
 
 from psycopg import errors
 
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Kind
 from goodsgate.store.contract import Claim, LeaseLost, Renewal, StoreBusy, StoreFull, Work
-from goodsgate.store.moments import moment
+from goodsgate.store.moments import microseconds, moment
 from goodsgate.store.postgres.ask import Cursor, do, every, one, value
 from goodsgate.store.postgres.receiving import Receiving
 from goodsgate.store.progress import Progress
-from goodsgate.store.queue import OpenRound, together, work_of
+from goodsgate.store.queue import HELD, OpenRound, together, work_of
 
 IMPATIENT = "SET LOCAL lock_timeout = '1s'"
 """A lane that somebody holds who was cut off in the middle of a transaction is not waited for: there are others."""
@@ -51,7 +52,7 @@ class Lanes(Receiving):
             now = self.now()
             until = now + int(lease_seconds * 1e6)
             attempt = value(db, "take_lane", {**named, "worker": worker, "until": until, "served": now})
-            asked = {**named, "cancelling": cancelling, "limit": works_max, "now": now}
+            asked = {**named, "cancelling": cancelling, "limit": works_max, "now": now, "held": HELD}
             rounds = together([OpenRound(*row) for row in every(db, "open_rounds", asked)], bytes_max // works_max)
             started = {"merchant": number, "rounds": [found.id for found in rounds], "now": now}
             do(db, "start_round", started)
@@ -86,6 +87,15 @@ class Lanes(Receiving):
             cancelling = frozenset(batch.hex() for (batch,) in every(db, "cancelling_rounds", named))
         mine = cancelling & {work.batch for work in claim.works}
         return Renewal(bool(waiting) or mine != cancelling, mine)
+
+    def start(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+        """Each in its old place in the lane."""
+        number = self.number(merchant)
+        named = {"merchant": number, "kind": kind, "collection": collection, "held": HELD}
+        with self.server.transaction(number) as db:
+            started = do(db, "start_held", {**named, "before": None if before is None else microseconds(before)})
+        self.watch.tell()
+        return started
 
     def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
         """No effect if the lane is somebody else's by now."""

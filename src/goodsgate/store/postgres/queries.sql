@@ -257,8 +257,8 @@ WITH made AS (
             :bytes, :now)
     RETURNING seq
 )
-INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces)
-SELECT :merchant, :kind, seq, 0, :round_kind, :format, :packing, :bytes, :upload::uuid, :pieces FROM made
+INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces, starts_at)
+SELECT :merchant, :kind, seq, 0, :round_kind, :format, :packing, :bytes, :upload::uuid, :pieces, :starts_at FROM made
 
 -- name: add_round
 INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces)
@@ -415,7 +415,7 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
        r.cancelling, EXISTS (
            SELECT 1 FROM round q JOIN batch p ON p.merchant = q.merchant AND p.seq = q.batch
            WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open AND q.starts_at > 0 AND q.id < r.id
-             AND p.collection = b.collection
+             AND q.starts_at < :held AND p.collection = b.collection
        )
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
@@ -460,6 +460,12 @@ SELECT EXISTS (
     )
 )
 
+-- name: start_held
+UPDATE round r SET starts_at = 0 FROM batch b
+WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND r.starts_at > 0 AND r.starts_at = :held
+  AND b.merchant = r.merchant AND b.seq = r.batch AND b.collection = :collection
+  AND (:before::bigint IS NULL OR b.received_at < :before)
+
 -- name: cancelling_rounds
 SELECT b.id FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
 WHERE r.open AND r.cancelling AND r.merchant = :merchant AND r.kind = :kind
@@ -482,7 +488,7 @@ UPDATE batch SET finished_at = ended_at WHERE merchant = :merchant AND seq = ANY
 -- name: queue_figures
 -- Every merchant: figures for metrics.
 SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(r.started_at), count(r.started_at),
-       min(CASE WHEN r.started_at IS NULL THEN b.received_at END)
+       min(CASE WHEN r.started_at IS NULL AND r.starts_at < :held THEN b.received_at END)
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch WHERE r.open
 
 -- name: lanes

@@ -25,6 +25,7 @@ from goodsgate.store.moments import id_bytes, moment
 from goodsgate.store.postgres.ask import Cursor, do, one
 from goodsgate.store.postgres.documents import Documents, document, row_of
 from goodsgate.store.postgres.server import CommitLost
+from goodsgate.store.queue import due_at
 
 encode = msgspec.json.Encoder().encode
 
@@ -96,6 +97,7 @@ class Receiving(Documents):
                 # The row of the lane is held to the end: rounds of a lane are numbered in the order of their commits.
                 now, position = self._open_lane(db, number, batch.kind, open_rounds_max)
                 sent = {"round_kind": RoundKind.SUBMISSION, "upload": upload, "pieces": pieces}
+                row["starts_at"] = due_at(batch.policy)
                 do(db, "add_batch", {**row, **sent, "bytes": size, "now": now})
                 sealed = _new(batch, size, received_at=moment(now), position=position)
                 if idempotency is not None:

@@ -10,7 +10,7 @@ from goodsgate.model.catalogue import Item, Mark
 from goodsgate.store.contract import Lane, Page, RecordResult
 from goodsgate.store.grouping import decode_issues, padded, ranked
 from goodsgate.store.moments import id_bytes, moment
-from goodsgate.store.queue import lane
+from goodsgate.store.queue import HELD, lane
 from goodsgate.store.results import places
 from goodsgate.store.sqlite.ask import each, every, one, value
 from goodsgate.store.sqlite.folder import MIGRATIONS
@@ -145,7 +145,7 @@ class Asking(Settling):
     def figures(self) -> dict[str, float]:
         """Lanes with work, rounds by state, age of the oldest that waits, bytes by file; totals of what became."""
         with self.intake.reading() as db:
-            lanes, queued, working, oldest = every(db, "queue_figures")[0]
+            lanes, queued, working, oldest = every(db, "queue_figures", {"held": HELD})[0]
             untold, first = every(db, "message_figures")[0]
             given_up = value(db, "given_up_messages")
         with self.catalogue.reading() as db:

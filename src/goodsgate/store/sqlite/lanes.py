@@ -7,6 +7,7 @@ looks where the rounds stand. A stale worker's settle therefore comes before tha
 
 import time
 from contextlib import suppress
+from datetime import datetime
 
 import apsw
 import msgspec
@@ -14,8 +15,8 @@ import msgspec
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Kind
 from goodsgate.store.contract import Claim, LeaseLost, Renewal, StoreBusy, StoreFull, Work
-from goodsgate.store.moments import id_bytes, moment
-from goodsgate.store.queue import OpenRound, decode_policy, together, work_of
+from goodsgate.store.moments import id_bytes, microseconds, moment
+from goodsgate.store.queue import HELD, OpenRound, decode_policy, together, work_of
 from goodsgate.store.sqlite.ask import do, each, one, value
 from goodsgate.store.sqlite.progress import progress_of
 from goodsgate.store.sqlite.receiving import Receiving, mirror_end
@@ -60,7 +61,7 @@ class Lanes(Receiving):
                 return None
             taken = {**named, "worker": worker, "until": until, "served": self._next_served(db, now)}
             attempt = value(db, "take_lane", taken)
-            asked = {**named, "cancelling": lane.cancelling, "limit": works_max, "now": now}
+            asked = {**named, "cancelling": lane.cancelling, "limit": works_max, "now": now, "held": HELD}
             rounds = [OpenRound(*row) for row in each(db, "open_rounds", asked)]
             rounds = together(rounds, bytes_max // works_max)
             for found in rounds:
@@ -123,6 +124,12 @@ class Lanes(Receiving):
             cancelling = frozenset(batch for (batch,) in each(db, "cancelling_rounds", named))
         mine = cancelling & {work.batch for work in claim.works}
         return Renewal(bool(waiting) or mine != cancelling, mine)
+
+    def start(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+        """Each in its old place in the lane."""
+        named = {"merchant": self.number(merchant), "kind": kind, "collection": collection, "held": HELD}
+        with self.intake.writing() as db:
+            return do(db, "start_held", {**named, "before": None if before is None else microseconds(before)})
 
     def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
         """No effect if the lane is somebody else's by now."""

@@ -222,8 +222,8 @@ INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, labe
 VALUES (:merchant, :id, :kind, :collection, :policy, :format, :packing, :label, :folded, :face, :facts, :bytes, :now)
 
 -- name: add_round
-INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, file)
-SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :packing, :bytes, :file
+INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, file, starts_at)
+SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :packing, :bytes, :file, :starts_at
 FROM batch WHERE merchant = :merchant AND id = :id
 
 -- name: add_payload
@@ -330,7 +330,7 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
        r.cancelling, EXISTS (
            SELECT 1 FROM round q CROSS JOIN batch p ON p.seq = q.batch
            WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open = 1 AND q.starts_at > 0 AND q.id < r.id
-             AND p.collection = b.collection
+             AND q.starts_at < :held AND p.collection = b.collection
        )
 FROM round r CROSS JOIN batch b ON b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling >= :cancelling
@@ -369,6 +369,13 @@ SELECT EXISTS (
     )
 )
 
+-- name: start_held
+UPDATE round SET starts_at = 0
+WHERE merchant = :merchant AND kind = :kind AND open = 1 AND starts_at > 0 AND starts_at = :held AND EXISTS (
+    SELECT 1 FROM batch b
+    WHERE b.seq = round.batch AND b.collection = :collection AND (:before IS NULL OR b.received_at < :before)
+)
+
 -- name: cancelling_rounds
 SELECT lower(hex(b.id)) FROM round r CROSS JOIN batch b ON b.seq = r.batch
 WHERE r.open = 1 AND r.cancelling = 1 AND r.merchant = :merchant AND r.kind = :kind
@@ -396,7 +403,8 @@ UPDATE lane SET open = open - 1 WHERE merchant = :merchant AND kind = :kind
 -- name: queue_figures
 -- Every merchant: figures for metrics.
 SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(started_at), count(started_at),
-       min(CASE WHEN started_at IS NULL THEN (SELECT received_at FROM batch WHERE seq = round.batch) END)
+       min(CASE WHEN started_at IS NULL AND starts_at < :held
+           THEN (SELECT received_at FROM batch WHERE seq = round.batch) END)
 FROM round WHERE open = 1
 
 -- name: lanes

@@ -22,7 +22,7 @@ from goodsgate.store.contract import (
 )
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.progress import COUNTED, Progress, ended
-from goodsgate.store.queue import decode_policy
+from goodsgate.store.queue import decode_policy, due_at
 from goodsgate.store.sqlite.ask import do, one, value
 from goodsgate.store.sqlite.documents import Documents, Row, row_of
 from goodsgate.store.sqlite.messages import put_messages
@@ -89,7 +89,7 @@ class Receiving(Documents):
         }
         sent = _Sent(
             kind=RoundKind.SUBMISSION, format=batch.format, packing=batch.packing, size=size, content=content,
-            file=upload if content is None else None,
+            file=upload if content is None else None, starts_at=due_at(batch.policy),
         )
         with self.intake.writing() as db:
             _check_queue(db, number, open_rounds_max)
@@ -144,7 +144,7 @@ class Receiving(Documents):
         named = {"merchant": number, "id": packed}
         do(db, "add_round", {
             **named, "round_kind": sent.kind, "format": sent.format, "packing": sent.packing, "bytes": sent.size,
-            "file": sent.file,
+            "file": sent.file, "starts_at": sent.starts_at,
         })
         if sent.content is not None:
             do(db, "add_payload", {"merchant": number, "content": sent.content})
@@ -188,6 +188,7 @@ class _Sent(msgspec.Struct, kw_only=True):
     packing: str
     size: int = 0
     content: bytes | None = None
+    starts_at: int = 0
     file: str | None = None
 
 
