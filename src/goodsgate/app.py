@@ -97,7 +97,8 @@ class Application:
         routes = [Page("/", Reading(partial(RedirectResponse, "/docs"))), *Docs(faces).routes()]
         for face in faces:
             routes += face.routes(door)
-        routes += Console(door, [(face.name, face.title) for face in faces], open_store=open_store).routes()
+        self._console = Console(door, [(face.name, face.title) for face in faces], open_store=open_store)
+        routes += self._console.routes()
         self.router = Router(routes, redirect_slashes=False, default=_nothing_here)
         self._ids = RequestIds()
 
@@ -172,8 +173,10 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        self._console.history.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await self._console.history.stop()
         self._door.close()
         await send({"type": "lifespan.shutdown.complete"})
 

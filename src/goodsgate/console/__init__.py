@@ -13,11 +13,16 @@ from goodsgate.config import Config
 from goodsgate.console.access import HOME, SignIn, SignOut
 from goodsgate.console.assets import Assets
 from goodsgate.console.batch import BatchPage
+from goodsgate.console.catalogue import Catalogue
 from goodsgate.console.changes import Changes
 from goodsgate.console.endpoint import SIGN_IN, Endpoint, Handler
+from goodsgate.console.health import Health
+from goodsgate.console.history import History
 from goodsgate.console.listing import Listing
+from goodsgate.console.merchants import Merchants
 from goodsgate.console.pages import Pages
 from goodsgate.console.records import Records
+from goodsgate.console.reference import Reference
 from goodsgate.console.submit import Submit
 from goodsgate.faces.door import Door
 from goodsgate.store.contract import Store
@@ -33,6 +38,7 @@ class Console:
         """`faces`: name and title of each. `open_store` opens one that is thrown away, for checks."""
         self._open_store = open_store
         self._door = door
+        self.history = History(door)
         self._assets = Assets()
         self._pages = Pages(self._assets.address)
         self._faces = {**dict(faces), "console": "Console"}
@@ -53,6 +59,8 @@ class Console:
         """Path → what answers GET, and what answers POST."""
         door, pages = self._door, self._pages
         batch, records = BatchPage(door, pages, self._faces), Records(door, pages)
+        catalogue, reference, merchants = Catalogue(door, pages), Reference(door, pages), Merchants(door, pages)
+        health = Health(door, pages, self.history)
         submit = Submit(door, pages, open_store=self._open_store)
         return {
             "/console/sign-out": (None, SignOut(door).post),
@@ -71,6 +79,18 @@ class Console:
             f"{OF}/submit/look": (None, submit.look),
             f"{OF}/submit/check": (None, submit.check),
             f"{OF}/submit/send": (None, submit.send),
+            f"{OF}/catalogue": (catalogue.get,),
+            f"{OF}/catalogue/{{kind}}/{{collection}}": (catalogue.items,),
+            f"{OF}/catalogue/{{kind}}/{{collection}}/item": (catalogue.item,),
+            f"{OF}/reference": (reference.get,),
+            f"{OF}/reference/{{kind}}": (reference.entries, reference.load),
+            f"{OF}/reference/{{kind}}/used": (reference.used,),
+            "/console/merchants": (merchants.get, merchants.add),
+            "/console/merchants/{merchant}": (merchants.keys,),
+            "/console/merchants/{merchant}/keys": (None, merchants.add_key),
+            "/console/merchants/{merchant}/keys/{key}/revoke": (None, merchants.revoke),
+            "/console/health": (health.get,),
+            "/console/health/figures": (health.figures,),
         }
 
 

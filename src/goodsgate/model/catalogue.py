@@ -3,10 +3,16 @@
 import zlib
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from goodsgate.model.batch import Kind
+
+MerchantId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}\Z")]
+OneLine = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+"""What people call a merchant or a key: one line."""
 
 KEY_SEPARATOR = "\x1f"
 """Between SKU and location in the key of a price or stock item; SKUs hold no control characters."""

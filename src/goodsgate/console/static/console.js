@@ -2,7 +2,12 @@
 // Everything a page can do beyond reading. Pages are made on the gate; nothing here makes markup out of data.
 (() => {
   const csrf = () => document.body.dataset.csrf || "";
-  const said = (text) => { document.getElementById("said").textContent = text; };
+  let saying = 0;
+  const said = (text) => {
+    document.getElementById("said").textContent = text;
+    clearTimeout(saying);
+    if (text) saying = setTimeout(() => said(""), 5000);
+  };
 
   // Live parts rest while nobody looks, and while somebody types in them.
   document.addEventListener("htmx:beforeRequest", (event) => {

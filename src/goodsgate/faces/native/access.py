@@ -13,23 +13,21 @@ from goodsgate.faces.native.words import key_words, merchant_words
 from goodsgate.faces.refusals import refuse
 from goodsgate.faces.routes import Call, Handler
 from goodsgate.model.batch import now
-from goodsgate.model.catalogue import Merchant, Scope
-
-Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+from goodsgate.model.catalogue import Merchant, MerchantId, OneLine, Scope
 
 
 class NewMerchant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of POST /v1/merchants."""
 
-    id: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}\Z")]
-    name: Label = ""
+    id: MerchantId
+    name: OneLine = ""
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of POST /v1/merchants/{merchant}/keys."""
 
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
-    label: Label = ""
+    label: OneLine = ""
 
 
 class Access:
