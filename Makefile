@@ -40,8 +40,8 @@ run: $(STAMP) ## Start the gate on 127.0.0.1:8480 with its data in ./goodsgate-d
 demo: $(STAMP) ## Submit a real dirty feed to a gate of its own and show what it says
 	@exec $(PY) demo/run.py
 
-test: $(STAMP) ## Run all tests
-	@exec $(PY) -m pytest -m "not slow"
+test: $(STAMP) ## Run all tests, in a process for each core
+	@exec $(PY) -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP) ## Check style and types
 	@$(PY) -m ruff check .
