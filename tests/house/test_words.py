@@ -13,7 +13,7 @@ UNFINISHED = re.compile(r"\b(TODO|FIXME)\b|# XXX|NotImplementedError")
 SILENCED = re.compile(r"# (noqa|type: ignore|pragma: no cover)(?P<rest>.*)$")
 REASON = re.compile(r"^(: ?[A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)*|\[[a-z-]+(, ?[a-z-]+)*\])\s+(–|-|#) ?\w.{5,}")
 OWN = "tests/house/test_words.py"
-VENDORED = ("demo/feed/", "LICENSE", "src/goodsgate/faces/native/static/")
+VENDORED = ("demo/feed/", "LICENSE", "src/goodsgate/console/static/", "tests/browser/vendored/")
 
 
 def _texts():

@@ -124,6 +124,7 @@
   if (charts && window.uPlot) {
     const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
     const plots = [];
+    const widthOf = (place) => { const { paddingLeft, paddingRight } = getComputedStyle(place); return place.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight); };
     const draw = async () => {
       if (document.hidden) return;
       const answer = await fetch(charts.dataset.history, { headers: { "X-CSRF": csrf() } });
@@ -134,16 +135,17 @@
         const data = [history.at, ...names.map((name) => history.series[name] || history.at.map(() => null))];
         if (plots[at]) { plots[at].setData(data); return; }
         const axis = { stroke: style("--quiet"), grid: { stroke: style("--line"), width: 1 }, ticks: { stroke: style("--line") } };
+        const clock = (ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
         plots[at] = new uPlot({
-          width: place.clientWidth, height: 200, legend: { live: true },
+          width: widthOf(place), height: 200, legend: { live: true },
           series: [{ label: "Time" }, ...names.map((_, index) => ({ label: labels[index], stroke: style(colours[index]), width: 2, points: { show: history.at.length < 3 } }))],
-          axes: [axis, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) }],
+          axes: [{ ...axis, values: (_, ticks) => clock(ticks) }, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) }],
           scales: { y: { range: (_, low, high) => [Math.min(0, low || 0), Math.max(1, (high || 0) * 1.05)] } },
         }, data, place);
       });
     };
     draw();
     setInterval(draw, 15000);
-    new ResizeObserver(() => plots.forEach((plot) => plot.setSize({ width: plot.root.parentElement.clientWidth, height: 200 }))).observe(charts);
+    new ResizeObserver(() => plots.forEach((plot) => plot.setSize({ width: widthOf(plot.root.parentElement), height: 200 }))).observe(charts);
   }
 })();
