@@ -116,6 +116,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """``s3://bucket/prefix`` for reports that are downloaded by signed links; empty: the gate serves them itself."""
     images: Annotated[str, Meta(max_length=1000)] = ""
     """A folder or ``s3://bucket/prefix`` for images of products; empty: ``images`` in the folder of an embedded store."""
+    exports: Annotated[str, Meta(max_length=1000)] = ""
+    """A folder or ``s3://bucket/prefix`` for exported files; empty: ``exports`` in the folder of an embedded store."""
     payload_days: Days = 7.0
     report_days: Days = 30.0
     batch_days: Days = 400.0
@@ -126,6 +128,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     session_hours: Annotated[float, Meta(gt=0, le=720)] = 12.0
     """How long somebody stays signed in to the console."""
     tombstone_days: Days = 30.0
+    stock_order_days: Days = 400.0
+    """What is remembered of an order that moved stock, after its last movement; not while it has any reserved."""
     message_days: Days = 30.0
     """Messages, after they were sent or given up."""
     sweep_seconds: Seconds = 60.0

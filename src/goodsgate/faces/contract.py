@@ -205,7 +205,9 @@ class Contract:
         whole["paths"] = {**part["paths"], **whole["paths"]}
         whole["tags"] = [*whole.get("tags", ()), *part.get("tags", ())]
         for kind, named in part.get("components", {}).items():
-            whole.setdefault("components", {}).setdefault(kind, {}).update(named)
+            held = whole.setdefault("components", {}).setdefault(kind, {})
+            assert not held.keys() & named, f"two of these: {kind} {held.keys() & named}"
+            held.update(named)
 
     @cached_property
     def json(self) -> bytes:

@@ -16,7 +16,9 @@ from tests.shop import Shop
 def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One gate for all tests of a module; each takes merchants of its own."""
     folder = tmp_path_factory.mktemp("mircate")
-    with Shop(folder, kind=request.param, body_idle_seconds=1.0, wait_seconds_max=3.0, poll_seconds=0.005) as shop:
+    settings = {"body_idle_seconds": 1.0, "wait_seconds_max": 3.0, "poll_seconds": 0.005}
+    places = {name: str(folder / name) for name in ("images", "exports")}
+    with Shop(folder, kind=request.param, **places, **settings) as shop:
         served = Served(shop)
         stop = threading.Event()
         working = threading.Thread(target=shop.worker.run, args=(stop,))

@@ -20,8 +20,13 @@ which is 570 to others. Names that are called otherwise are in ``guesses.ALIASES
 
 from collections.abc import Mapping
 
+from goodsgate.config import Config
+from goodsgate.engine.outbox import Courier
 from goodsgate.faces.door import Door
+from goodsgate.faces.mircate import exporting
+from goodsgate.faces.mircate.exports import Exports
 from goodsgate.faces.mircate.guesses import PREFIXES, aliases_of
+from goodsgate.faces.mircate.history import History
 from goodsgate.faces.mircate.jobs import Jobs
 from goodsgate.faces.mircate.pim.classes import BYLAWS as BYLAWS
 from goodsgate.faces.mircate.pim.classes import pim_methods
@@ -31,6 +36,7 @@ from goodsgate.faces.mircate.supplier import Supplier
 from goodsgate.faces.mircate.transport import Transport, aliased
 from goodsgate.faces.mircate.wording import worded
 from goodsgate.faces.routes import Face, read_contract
+from goodsgate.store.contract import Store
 
 
 def key_of(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -42,12 +48,18 @@ def face(door: Door) -> Face:
     """The face, ready to answer."""
     contract = read_contract(__name__)
     transport = Transport(door, contract)
-    classes = (Supplier(door), Removals(transport), Jobs(door))
+    exports = Exports(door)
+    classes = (Supplier(door), History(door), exports, Removals(transport), Jobs(door))
     methods = {id: method for each in classes for id, method in each.methods().items()}
     methods.update(pim_methods(transport, contract))
     contract.paths = aliased(contract.paths, aliases_of(door.config.call_aliases))
     return Face(
         name="mircate", title="Mircate", contract=contract,
-        handlers={**Service(contract).handlers(), **transport.handlers(methods)},
+        handlers={**Service(contract).handlers(), **exports.handlers(), **transport.handlers(methods)},
         wording=worded, secret_of=key_of, prefixes=PREFIXES,
     )
+
+
+def couriers(config: Config, store: Store) -> Mapping[str, Courier]:
+    """Who makes the files of exports."""
+    return {exporting.TOPIC: exporting.Courier(config, store)}

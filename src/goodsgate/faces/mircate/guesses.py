@@ -37,6 +37,19 @@ WAITING, RUNNING, DONE, FAILED = "WAITING", "RUNNING", "DONE", "FAILED"
 MESSAGES = {"location_unknown": "Channel not found"}
 """The gate's code of an issue → what is said of a unit in place of the issue's own message."""
 
+EXPORTS_MAX = 100
+"""Of one project, at once."""
+EXPORT_DAYS = 7
+"""How long an export and its files are kept."""
+EXPORT_PART_ROWS = 100_000
+"""Items of one file; what is more goes into another."""
+EXPORT_COLUMNS: dict[str, tuple[str, ...]] = {
+    "stock": ("sku", "channel", "stock", "updatedAt"),
+    "price": ("sku", "channel", "price", "discountedPrice", "currency", "updatedAt"),
+}
+LINK_SECONDS = 3600
+"""How long a link to a file is good."""
+
 ALIASES: dict[str, str] = {
     "PIMAPI/upsertAttributeSelectOptions": "PIMAPI/upsertAttributeOptions",
     "PIMAPI/upsertSelectOption": "PIMAPI/upsertAttributeOption",

@@ -43,12 +43,14 @@ class Supplier:
         frequency = int(asked.arguments.get("frequency", 0))
         format, body = joined(units)
         submission = self._door.engine.submit(
-            merchant=asked.merchant, kind=kind, collection=COLLECTION, policy=_policy(kind), format=format,
+            merchant=asked.merchant, kind=kind, collection=COLLECTION, policy=_policy(kind, frequency), format=format,
             label=bulk, face=FACE, facts={TOTAL: str(len(units)), FREQUENCY: str(frequency), BULK: bulk},
         )
         ids = ids_of(hand_in(submission, body, self._door))
         return answer({"batchId": ids[0], "batchIds": ids, "bulkOperationId": bulk})
 
 
-def _policy(kind: Kind) -> Policy:
-    return Policy(schema=SCHEMAS[kind], duplicates=Treatment.OFF, references=Treatment.REFUSE)
+def _policy(kind: Kind, frequency: int) -> Policy:
+    return Policy(
+        schema=SCHEMAS[kind], duplicates=Treatment.OFF, references=Treatment.REFUSE, pace_seconds=float(frequency)
+    )
