@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpx
@@ -39,14 +39,18 @@ class Mircate(httpx.Client):
 
     def ended(self, batch: str) -> dict[str, Any]:
         """The status of a batch once it has ended."""
-        until = time.monotonic() + 60
+        return self.status(batch, until=lambda told: told["batchStatus"] in ("DONE", "FAILED"))
+
+    def status(self, batch: str, *, until: Callable[[dict[str, Any]], bool] = bool) -> dict[str, Any]:
+        """The status of a batch once it is so."""
+        end = time.monotonic() + 60
         while True:
             answered = self.get(self.path("MerchantImportJob/checkBatchStatus", batch))
             assert answered.status_code == 200, answered.text
             told: dict[str, Any] = answered.json()
-            if told["batchStatus"] in ("DONE", "FAILED"):
+            if until(told):
                 return told
-            assert time.monotonic() < until, told
+            assert time.monotonic() < end, told
             time.sleep(0.01)
 
     def idle(self) -> None:

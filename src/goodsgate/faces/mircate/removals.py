@@ -11,8 +11,9 @@ from goodsgate.faces.mircate.answers import answer, bad
 from goodsgate.faces.mircate.guesses import COLLECTION, FACE, UNITS_BYTES_MAX
 from goodsgate.faces.mircate.supplier import SCHEMAS
 from goodsgate.faces.mircate.transport import Asked, Method, Transport
-from goodsgate.model.batch import Kind, Policy, Treatment, Verb
+from goodsgate.model.batch import Kind, Policy, State, Treatment, Verb
 from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, split_key
+from goodsgate.store.contract import Batches
 
 PAGE = 1_000
 KINDS = (Kind.STOCK, Kind.PRICE)
@@ -52,6 +53,7 @@ class Removals:
         with self._transport.exclusive(asked.merchant, "clean"):
             for kind in KINDS:
                 if channel is None:
+                    self._cancel_paced(asked.merchant, kind)
                     self._clear(asked.merchant, kind)
                 else:
                     keys = self._keys(asked.merchant, kind)
@@ -98,6 +100,20 @@ class Removals:
         except BaseException:
             submission.abort()
             raise
+
+    def _cancel_paced(self, merchant: str, kind: Kind) -> None:
+        """What is accepted and waits for its moment would be held again afterwards."""
+        for state in (State.QUEUED, State.WORKING):
+            open_ones = Batches(kind=kind, state=state, collection=COLLECTION)
+            after = None
+            while True:
+                page = self._store.batches(merchant, open_ones, after=after, limit=PAGE)
+                for batch in page.rows:
+                    if batch.policy.pace_seconds:
+                        self._door.engine.cancel(merchant, batch.id)
+                after = page.next
+                if after is None:
+                    break
 
     def _clear(self, merchant: str, kind: Kind) -> None:
         policy = Policy(mode="full", delete_share_max=1.0, schema=SCHEMAS[kind])
