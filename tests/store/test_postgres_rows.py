@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-from goodsgate.model.batch import State, new_id
+from goodsgate.model.batch import Kind, State, new_id
 from goodsgate.model.catalogue import Entry, Key, Token
 from goodsgate.model.catalogue import Scope as KeyScope
-from goodsgate.store.contract import Idempotency
+from goodsgate.model.message import NewMessage
+from goodsgate.store.contract import Idempotency, Moving
 from tests import place
 from tests.make import NOW
 from tests.store.scene import Record, Scene, bad, portion
@@ -40,7 +41,10 @@ def _fill(scene: Scene, merchant: str) -> None:
     store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", made_at=NOW, until=ahead))
     store.put_reference(merchant, "brand", [Entry(code="x")])
     store.put_mapping(merchant, "erp", {"a": ["id"]})
-    store.add_resource(merchant, "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)])
+    told = [NewMessage(topic="tested/word", subject="a")]
+    store.add_resource(
+        merchant, "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)], messages=told
+    )
     answered = Idempotency(key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()
@@ -48,6 +52,10 @@ def _fill(scene: Scene, merchant: str) -> None:
     marked = [msgspec.structs.replace(write, marks=(("slug", "a"),)) for write in settled.writes]
     store.settle(claim, [msgspec.structs.replace(settled, writes=marked)])
     store.release(claim)
+    scene.seal(merchant, Kind.STOCK)
+    scene.run([Record("A")])
+    reserved = Moving(reserved={"A": 1}, memory=b"{}", ends=False)
+    store.move(merchant, "products", order="o", keys=["A"], change=lambda _: reserved)
     store.receive(merchant, new_id(), bytes(range(256)) * 8_000)  # on its way in
     scene.seal(merchant)
 
@@ -58,12 +66,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with Scene(tmp_path_factory.mktemp("rows"), "postgres") as scene:
         for merchant in ("acme", "bolt"):
             _fill(scene, merchant)
-        with place.raw(scene.folder) as raw:
-            for number in _numbers(scene.folder):
-                raw.execute("INSERT INTO message (merchant, number, topic, subject, body, made_at)"
-                            " VALUES (%s, 1, 'tested/word', '', '{}', 0)", (number,))
-                raw.execute("INSERT INTO reserved (merchant, shelf, key, amount) VALUES (%s, 1, 'A', 1)", (number,))
-                raw.execute("INSERT INTO stock_order (merchant, shelf, name) VALUES (%s, 1, 'A')", (number,))
         yield scene
 
 

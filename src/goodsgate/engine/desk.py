@@ -9,6 +9,7 @@ from goodsgate.engine.mending import alike
 from goodsgate.engine.receive import Submission, Watcher, refusing
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.secrets import Secrets
+from goodsgate.engine.stock import Stock
 from goodsgate.model.batch import ENDED, Batch, Group, Kind, Policy, RoundKind, new_id
 from goodsgate.model.catalogue import Entry, Item
 from goodsgate.store.contract import NewBatch, NewRound, Page, Store
@@ -21,6 +22,7 @@ class Engine:
         self.store = store
         self.config = config
         self.secrets = Secrets(store, config)
+        self.stock = Stock(store)
 
     def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
                packing: str = "identity", label: str = "", face: str = "", facts: dict[str, str] | None = None,

@@ -85,8 +85,17 @@ class Opened:
                 )
         return self._shape
 
-    def dress(self, portion: Portion) -> Portion:
-        """The portion with what the batch keeps of the file: shape and notices, told once each."""
+    def dress(self, portion: Portion, *, ends: bool = False) -> Portion:
+        """The portion with what the batch keeps of the file: shape and notices, told once each; and its end."""
+        portion = self._dressed(portion)
+        if not ends:
+            return portion
+        state, told = self.end()
+        return msgspec.structs.replace(
+            portion, ends=state, notices=[*portion.notices, *told], bytes_done=self.work.bytes_total
+        )
+
+    def _dressed(self, portion: Portion) -> Portion:
         self._telling = len(self._source.notices)
         fresh = [told for told in self._source.notices[self._told :] if told not in self._before]
         notices = [*self._header_notices, *fresh]

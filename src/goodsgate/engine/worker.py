@@ -9,8 +9,8 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 
@@ -21,6 +21,7 @@ from goodsgate.engine.check import Judged, Rules, judge
 from goodsgate.engine.lease import Heartbeat
 from goodsgate.engine.opened import Opened
 from goodsgate.engine.origin import origin_of
+from goodsgate.engine.settling import Settling
 from goodsgate.engine.source import Stretch
 from goodsgate.engine.tied import Moments, TiedShelf, apply_tied, load_shelf
 from goodsgate.model import crash
@@ -56,12 +57,14 @@ class Worker:
         self.name = name or f"worker-{new_id()[:12]}"
         self._rules = Rules(store, config, schemas or {})
         self._moments = Moments()
+        self._earlier: set[str] = set()
+        """Of the keys of the portion made last, those that portions of its batch before it held."""
         self._kept: dict[tuple[str, str, int], Opened] = {}
         self._faults: dict[tuple[str, str, int], int] = {}
         self._stop = threading.Event()
         self._swept = time.monotonic()
         self._heartbeat = Heartbeat(store, lease_seconds=config.lease_seconds)
-        self._beside = ThreadPoolExecutor(1, "settling")
+        self._settling = Settling(store)
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; finishes the portion in hand."""
@@ -85,7 +88,7 @@ class Worker:
     def close(self) -> None:
         """Let go of the threads beside it; it steps no more."""
         self._heartbeat.stop()
-        self._beside.shutdown()
+        self._settling.close()
 
     def step(self) -> bool:
         """Claim and work once; False if there was nothing to do."""
@@ -130,7 +133,7 @@ class Worker:
             del self._faults[name]
             told = [issue("round_fault", value=fault)]
             portion = portions.plain(opened.work if opened is not None else work, ends=State.BROKEN)
-            self._settle(claim, msgspec.structs.replace(portion, notices=told))
+            self._settling.settle(claim, msgspec.structs.replace(portion, notices=told))
 
     # -- one round ------------------------------------------------------------------------------------------------
 
@@ -200,7 +203,8 @@ class Worker:
         """Work and settle a stretch; what fails is halved until the record at fault stands alone."""
         try:
             portion = self._portion(opened, stretch)
-            self._settle_dressed(claim, opened, portion, ends=ends)
+            anew = partial(self._portion, opened, stretch, anew=True)
+            self._settle_dressed(claim, opened, portion, ends=ends, anew=anew)
             return
         except StoreError:
             raise
@@ -221,17 +225,18 @@ class Worker:
         self._stretch(claim, opened, stretch.part(0, middle), ends=False)
         self._stretch(claim, opened, stretch.part(middle, len(stretch)), ends=ends)
 
-    def _portion(self, opened: Opened, stretch: Stretch) -> Portion:
+    def _portion(self, opened: Opened, stretch: Stretch, *, anew: bool = False) -> Portion:
+        """What a stretch changes; `anew` is the same once more, by what is held now."""
         work = opened.work
         judged = opened.judged if opened.judged is not None else self._judge(opened, stretch)
         opened.judged = None
         numbers = portions.claim_numbers(stretch, judged, work)
         keys = list(dict.fromkeys(key for key in judged.keys if key is not None))
         shelf = self._shelf(work, keys, [judged], documents=_updates(work.policy, judged))
-        earlier: set[str] = set()
-        if work.portions and work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Treatment.OFF:
-            earlier = self._store.seen(work, keys)
-        return self._applied(work, stretch, judged, numbers=numbers, shelf=shelf, earlier=earlier)
+        if not anew:
+            asks = work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Treatment.OFF
+            self._earlier = self._store.seen(work, keys) if work.portions and asks else set()
+        return self._applied(work, stretch, judged, numbers=numbers, shelf=shelf, earlier=self._earlier)
 
     def _judge(self, opened: Opened, stretch: Stretch) -> Judged:
         work = opened.work
@@ -263,28 +268,14 @@ class Worker:
         twins = self._store.twins(work.merchant, work.kind, work.collection, fresh) if fresh else {}
         return Shelf(held, find_twins(keys, twins))
 
-    def _settle_dressed(self, claim: Claim, opened: Opened, portion: Portion, *, ends: bool) -> None:
-        portion = opened.dress(portion)
-        if ends:
-            state, told = opened.end()
-            portion = msgspec.structs.replace(
-                portion, ends=state, notices=[*portion.notices, *told], bytes_done=opened.work.bytes_total
-            )
-        self._settle(claim, portion, reads=None if ends else opened)
-        opened.settled(portion)
-
-    def _settle(self, claim: Claim, *settled: Portion, reads: Opened | None = None) -> None:
-        """Commit the portions; where that is another machine's work, read on in `reads` meanwhile."""
-        crash.point("applied")
-        if reads is None or not self._store.elsewhere:
-            self._store.settle(claim, settled)
-        else:
-            settling = self._beside.submit(self._store.settle, claim, settled)
-            try:
-                reads.look_ahead(lambda stretch: self._foreseen(reads, stretch))
-            finally:
-                settling.result()
-        crash.point("settled")
+    def _settle_dressed(self, claim: Claim, opened: Opened, portion: Portion, *, ends: bool,
+                        anew: Callable[[], Portion] | None = None) -> None:
+        """Commit the portion; `anew` makes it once more, by what is held then."""
+        ahead = None if ends else partial(opened.look_ahead, partial(self._foreseen, opened))
+        again = (lambda: [opened.dress(anew(), ends=ends)]) if anew is not None else None
+        dressed = opened.dress(portion, ends=ends)
+        (settled,) = self._settling.settle(claim, dressed, ahead=ahead, again=again)
+        opened.settled(settled)
 
     def _foreseen(self, opened: Opened, stretch: Stretch) -> Judged:
         """Judge a stretch before its turn, and let the store look up what is held under its keys."""
@@ -301,7 +292,7 @@ class Worker:
             ready = self._ready(claim)
             if len(ready) < 2:
                 return False
-            self._settle(claim, *self._grouped(ready))
+            self._settling.settle(claim, *self._grouped(ready), again=lambda: self._grouped(self._judged(ready)))
         except StoreError:
             raise
         except Exception:
@@ -324,6 +315,10 @@ class Worker:
             ready.append((opened, stretch, self._judge(opened, stretch)))
         return ready
 
+    def _judged(self, ready: list[tuple[Opened, Stretch, Judged]]) -> list[tuple[Opened, Stretch, Judged]]:
+        """Once more: applying leaves its traces in what was judged."""
+        return [(opened, stretch, self._judge(opened, stretch)) for opened, stretch, _ in ready]
+
     def _grouped(self, ready: list[tuple[Opened, Stretch, Judged]]) -> list[Portion]:
         shelves: dict[str, Shelf] = {}
         for collection in {opened.work.collection for opened, _, _ in ready}:
@@ -336,13 +331,10 @@ class Worker:
         for opened, stretch, judged in ready:
             work = opened.work
             numbers = portions.claim_numbers(stretch, judged, work)
-            portion = opened.dress(self._applied(
+            portion = self._applied(
                 work, stretch, judged, numbers=numbers, shelf=shelves[work.collection], earlier=set()
-            ))
-            state, told = opened.end()
-            grouped.append(msgspec.structs.replace(
-                portion, ends=state, notices=[*portion.notices, *told], bytes_done=work.bytes_total
-            ))
+            )
+            grouped.append(opened.dress(portion, ends=True))
         return grouped
 
     # -- cancel and removal -----------------------------------------------------------------------------------------
@@ -350,7 +342,7 @@ class Worker:
     def _cancel(self, claim: Claim, opened: Opened) -> None:
         """Count what is left as cancelled; the records of a fix or a retry stay rejected."""
         if opened.work.round_kind is not RoundKind.SUBMISSION:
-            self._settle(claim, portions.plain(opened.work, ends=State.FINISHED))
+            self._settling.settle(claim, portions.plain(opened.work, ends=State.FINISHED))
             return
         while (stretch := opened.take()) is not None:
             opened.shape(stretch)
@@ -358,9 +350,9 @@ class Worker:
                 opened.work, results=bytes([CANCELLED]) * len(stretch), records=stretch.taken,
                 bytes_done=stretch.bytes_done,
             ))
-            self._settle(claim, portion)
+            self._settling.settle(claim, portion)
             opened.settled(portion)
-        self._settle(claim, opened.dress(portions.plain(opened.work, ends=State.CANCELLED)))
+        self._settling.settle(claim, opened.dress(portions.plain(opened.work, ends=State.CANCELLED)))
 
     def _remove(self, claim: Claim, opened: Opened, *, confirmed: bool) -> bool:
         """Delete what a full feed no longer holds, unless that is more than the policy lets pass unasked.
@@ -376,17 +368,18 @@ class Worker:
             work = opened.work
             held, missing, keys = self._store.missing(work, after=last, limit=MISSING_KEYS)
             if not keys:
-                self._settle(claim, opened.dress(portions.plain(work, ends=State.FINISHED)))
+                self._settling.settle(claim, opened.dress(portions.plain(work, ends=State.FINISHED)))
                 return True
             if asks and (missing > held * work.policy.delete_share_max or self._keyless(work)):
                 portion = opened.dress(portions.plain(work, ends=State.FINISHED))
-                self._settle(claim, msgspec.structs.replace(portion, withheld=Withheld(held=held, missing=missing)))
+                withheld = Withheld(held=held, missing=missing)
+                self._settling.settle(claim, msgspec.structs.replace(portion, withheld=withheld))
                 return True
             asks = False  # answered by the first page
             shown: list[str | None] = [*keys]
             portion = opened.dress(portions.plain(work, results=bytes([DELETED]) * len(keys), keys=shown))
             portion = msgspec.structs.replace(portion, deletes=[Delete(key, None) for key in keys])
-            self._settle(claim, portion)
+            self._settling.settle(claim, portion)
             opened.settled(portion)
             last = keys[-1]
             renewal = self._store.renew(claim, lease_seconds=self._config.lease_seconds)
@@ -423,6 +416,7 @@ def retention(config: Config) -> Retention:
         payload_seconds=int(config.payload_days * day), report_seconds=int(config.report_days * day),
         batch_seconds=int(config.batch_days * day), answer_seconds=int(config.answer_hours * 3_600),
         tombstone_seconds=int(config.tombstone_days * day), message_seconds=int(config.message_days * day),
+        stock_order_seconds=int(config.stock_order_days * day),
     )
 
 

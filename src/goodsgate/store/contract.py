@@ -7,13 +7,14 @@ Threads: a store may be used from several threads at once; an implementation kee
 Processes: any number may read and submit; see each implementation for how many may work.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from goodsgate.model.batch import Batch, Finding, Group, Kind, Result
 from goodsgate.model.catalogue import Entry, Held, Item, Key, Label, Mark, Merchant, Resource, Token
 from goodsgate.model.message import Message, NewMessage, Told
+from goodsgate.store.errors import ItemsMoved as ItemsMoved
 from goodsgate.store.errors import KeyInUse as KeyInUse
 from goodsgate.store.errors import LeaseLost as LeaseLost
 from goodsgate.store.errors import NameTaken as NameTaken
@@ -29,6 +30,7 @@ from goodsgate.store.terms import Claim as Claim
 from goodsgate.store.terms import Idempotency as Idempotency
 from goodsgate.store.terms import Lane as Lane
 from goodsgate.store.terms import Marked as Marked
+from goodsgate.store.terms import Moving as Moving
 from goodsgate.store.terms import NewBatch as NewBatch
 from goodsgate.store.terms import NewRound as NewRound
 from goodsgate.store.terms import Page as Page
@@ -36,6 +38,7 @@ from goodsgate.store.terms import Portion as Portion
 from goodsgate.store.terms import RecordResult as RecordResult
 from goodsgate.store.terms import Renewal as Renewal
 from goodsgate.store.terms import Retention as Retention
+from goodsgate.store.terms import Standing as Standing
 from goodsgate.store.terms import Swept as Swept
 from goodsgate.store.terms import Work as Work
 
@@ -219,11 +222,11 @@ class Store(Protocol):
     def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         """Raises LeaseLost."""
 
-    def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
-        """Once the lane is given back, the round is not claimed again before so long, and those behind it go on."""
-
     def start(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
         """Let the held rounds of a collection be claimed, or those that were received before a time; how many."""
+
+    def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
+        """Once the lane is given back, the round is not claimed again before so long, and those behind it go on."""
 
     def release(self, claim: Claim) -> None:
         """Give the lane back; never raises LeaseLost."""
@@ -261,8 +264,27 @@ class Store(Protocol):
     def rejected_among(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
         """Those of the numbers that are rejected records."""
 
-    def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
-        """Commit what the portions change, with their progress, in one transaction. Raises LeaseLost, StoreFull."""
+    def settle(self, claim: Claim, portions: Sequence[Portion], *,
+               again: Callable[[], Sequence[Portion]] | None = None) -> None:
+        """Commit what the portions change, with their progress, in one transaction. Raises LeaseLost, StoreFull.
+
+        Where stock items that were looked up since the last settle have been moved meanwhile, it raises ItemsMoved; or,
+        with `again`, holds them and commits what that answers instead: the same portions made anew. That may look up
+        items and marks, not `seen`.
+        """
+
+    # -- stock: moved by orders, beside the feeds -------------------------------------------------------------------
+    def move(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
+             change: Callable[[Standing], Moving]) -> None:
+        """Show `change` the stock items of these keys, what is reserved of them, and what is kept of the order; commit
+        what it answers, in one transaction in which nobody else changes any of that.
+
+        Raises what `change` raises, which it does where nothing is held in the collection; then nothing changes.
+        Raises StoreBusy after some seconds, StoreFull.
+        """
+
+    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> Standing:
+        """The stock items of these keys and what is reserved of them, at one moment."""
 
     # -- asking -----------------------------------------------------------------------------------------------------
     def cancel(self, merchant: str, batch: str) -> Batch | None:

@@ -21,6 +21,10 @@ class LeaseLost(StoreError):
     """The claim's lease was taken by somebody else; nothing of the call remains."""
 
 
+class ItemsMoved(StoreError):
+    """Stock that was looked up for a portion has been moved since; nothing of the call remains."""
+
+
 class KeyInUse(StoreError):
     """The idempotency key belongs to a submission that is still being received."""
 

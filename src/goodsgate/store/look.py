@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Held
 
 
@@ -32,3 +33,14 @@ class Look(msgspec.Struct, frozen=True):
         return {
             key: Held(hash, version, document) for wanted, key, hash, version, _, document in self.rows if key == wanted
         }
+
+
+class Looked(dict[int, dict[str, bytes | None]]):
+    """Hashes of stock items as they were looked up first since the last settle, by shelf and key."""
+
+    def note(self, kind: str, look: Look) -> None:
+        """Items of the other kinds are changed by nobody but who works their lane."""
+        if kind == Kind.STOCK and look.rows:
+            seen = self.setdefault(look.shelf, {})
+            for row in look.rows:
+                seen.setdefault(row[1], row[2])

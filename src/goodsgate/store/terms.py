@@ -202,6 +202,30 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True):
     """What the value holds, besides."""
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a movement of stock finds; nobody changes it until the movement is over."""
+
+    documents: dict[str, bytes] = {}
+    """Key → document, of the keys under which an item is held."""
+    reserved: dict[str, int] = {}
+    """Key → what all orders together have reserved, where any has; the item may be gone."""
+    memory: bytes | None = None
+    """What the last movement of the order left to be kept."""
+
+
+class Moving(msgspec.Struct, frozen=True, kw_only=True):
+    """What a movement of stock changes."""
+
+    documents: dict[str, tuple[bytes, bytes]] = {}
+    """Key → document and its hash, of items that are held and change."""
+    reserved: dict[str, int] = {}
+    """Key → what all orders together have reserved from now on, where that changes."""
+    memory: bytes
+    """JSON to be kept of the order."""
+    ends: bool
+    """Nothing of the order is reserved: what is kept of it may go after its time."""
+
+
 class Swept(msgspec.Struct, frozen=True, kw_only=True):
     """What a step of the sweep removed; all zero when nothing is past its time."""
 
@@ -213,6 +237,7 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int = 0
     resources: int = 0
     messages: int = 0
+    stock_orders: int = 0
     orphans: int = 0
 
 
@@ -227,3 +252,5 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     tombstone_seconds: int
     message_seconds: int = 30 * 86_400
     """After a message was sent, or given up."""
+    stock_order_seconds: int = 400 * 86_400
+    """After the last movement of an order that has nothing reserved."""

@@ -6,8 +6,8 @@ database. Nothing is kept in a session, so that a pool may stand between.
 
 Each file of this package is one part of the contract and builds on the one before::
 
-    database → merchants → messages → resources → documents → receiving → lanes → lookups → marks → settling → asking →
-    sweeping → examining
+    database → merchants → messages → resources → documents → receiving → lanes → lookups → marks → stock → settling →
+    asking → sweeping → examining
 """
 
 from goodsgate.store.postgres.examining import Examining

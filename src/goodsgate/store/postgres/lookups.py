@@ -11,7 +11,7 @@ import orjson
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
 from goodsgate.model.catalogue import Held, Mark
 from goodsgate.store.contract import Claim, Portion, Work
-from goodsgate.store.look import Look
+from goodsgate.store.look import Look, Looked
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, every, one, value
 from goodsgate.store.postgres.lanes import Lanes, progress_of
@@ -51,6 +51,8 @@ class Lookups(Lanes):
         self._shelves: dict[tuple[str, str, str], int] = {}
         self.changed: set[str] = set()
         """Keys without their case that were settled since something was foreseen; replaced, never changed."""
+        self.looked = Looked()
+        """Compared once more by the next settle."""
         self._scratches: dict[tuple[str, int], Scratch] = {}
         """By batch and round: what another worker's fix has changed, the next round finds."""
 
@@ -65,6 +67,7 @@ class Lookups(Lanes):
         foreseen = self._taken_foreseen((merchant, kind, collection), keys)
         if foreseen is not None and not documents:
             self.look = foreseen
+            self.looked.note(kind, foreseen)
             return foreseen.held()
         held = self._look_up(merchant, kind, collection, keys, documents=documents).held()
         number = self.number(merchant)
@@ -91,8 +94,9 @@ class Lookups(Lanes):
         return look if good else None
 
     def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
-        """What was foreseen under another claim may have changed since."""
+        """What was foreseen or looked up under another claim may have changed since."""
         self._foreseen = None
+        self.looked = Looked()
         return super().claim(worker, lease_seconds=lease_seconds, works_max=works_max, bytes_max=bytes_max)
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
@@ -180,6 +184,7 @@ class Lookups(Lanes):
 
     def _look_up(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
         self.look = self._ask(merchant, kind, collection, keys, documents=documents)
+        self.looked.note(kind, self.look)
         return self.look
 
     def _ask(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
@@ -192,7 +197,8 @@ class Lookups(Lanes):
                 return Look(shelf, set(keys), [])
             name, ordered = "held_documents" if documents else "held", sorted(keys)
             half = len(keys) // 2 if len(keys) >= KEYS_IN_TWO else 0
-            # Nobody else writes items of a lane that is held, so that two transactions see what one would.
+            # Nobody else writes items of a lane that is held, so that two transactions see what one would; of stock
+            # settle looks.
             beside = self._beside.submit(self._rows, number, shelf, name, ordered[:half]) if half else None
             try:
                 rows = self._among(db, number, shelf, name, ordered[half:])

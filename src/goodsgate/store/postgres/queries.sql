@@ -797,6 +797,74 @@ DELETE FROM item_marks WHERE merchant = :merchant AND ctid = ANY (ARRAY (
     ) m
 ))
 
+-- ==================================================== stock =====================================================
+
+-- name: move_shelf
+UPDATE shelf SET moved = true WHERE merchant = :merchant AND id = :shelf AND NOT moved
+
+-- name: is_moved
+-- A first movement waits until what asked for it is committed.
+SELECT moved FROM shelf WHERE merchant = :merchant AND id = :shelf FOR SHARE
+
+-- name: hold_items
+-- Differs because others write at the same time: the rows are held, in the order of the keys. See `held`.
+SELECT i.key, i.hash
+FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
+CROSS JOIN LATERAL (
+    SELECT key, hash FROM item
+    WHERE merchant = :merchant AND shelf = :shelf AND folded = w.folded AND key = w.value COLLATE "C" OFFSET 0
+    FOR UPDATE
+) i
+
+-- name: hold_reserved
+-- Differs because others write at the same time: what is reserved of an item that is gone is held by its own row.
+SELECT r.key
+FROM (SELECT value FROM json_array_elements_text(:keys::json) OFFSET 0) w
+CROSS JOIN LATERAL (
+    SELECT key FROM reserved WHERE merchant = :merchant AND shelf = :shelf AND key = w.value COLLATE "C" OFFSET 0
+    FOR UPDATE
+) r
+
+-- name: stock
+SELECT w.value, i.document, r.amount
+FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
+LEFT JOIN LATERAL (
+    SELECT document FROM item
+    WHERE merchant = :merchant AND shelf = :shelf AND folded = w.folded AND key = w.value COLLATE "C" OFFSET 0
+) i ON true
+LEFT JOIN LATERAL (
+    SELECT amount FROM reserved WHERE merchant = :merchant AND shelf = :shelf AND key = w.value COLLATE "C" OFFSET 0
+) r ON true
+
+-- name: hold_stock_order
+-- Differs because others write at the same time: two movements of one order wait for each other, the first one too.
+INSERT INTO stock_order (merchant, shelf, name) VALUES (:merchant, :shelf, :name)
+ON CONFLICT (merchant, shelf, name) DO UPDATE SET name = excluded.name RETURNING memory
+
+-- name: put_stock_order
+UPDATE stock_order SET memory = :memory, ended_at = :ended_at
+WHERE merchant = :merchant AND shelf = :shelf AND name = :name
+
+-- name: move_items
+-- Differs because several go in one statement.
+UPDATE item i SET hash = m.hash, document = m.document::json
+FROM (
+    SELECT key, lower(key COLLATE "C") AS folded, hash, document
+    FROM unnest(:keys::text[], :hashes::uuid[], :documents::text[]) AS u (key, hash, document) OFFSET 0
+) m
+WHERE i.merchant = :merchant AND i.shelf = :shelf AND i.folded = m.folded AND i.key = m.key COLLATE "C"
+  AND i.hash IS NOT NULL
+
+-- name: put_reserved
+-- Differs because several go in one statement.
+INSERT INTO reserved (merchant, shelf, key, amount)
+SELECT :merchant, :shelf, u.key, u.amount FROM unnest(:keys::text[], :amounts::bigint[]) AS u (key, amount)
+ON CONFLICT (merchant, shelf, key) DO UPDATE SET amount = excluded.amount
+
+-- name: drop_reserved
+-- Differs because several go in one statement.
+DELETE FROM reserved WHERE merchant = :merchant AND shelf = :shelf AND key = ANY (:keys::text[])
+
 -- =================================================== progress ===================================================
 
 -- name: hold_batches
@@ -923,7 +991,7 @@ ORDER BY number LIMIT :limit
 -- name: findings_of_key
 SELECT b.id, f.number, f.place, f.key, f.result, f.issues
 FROM finding f JOIN batch b ON b.merchant = f.merchant AND b.seq = f.batch
-WHERE f.merchant = :merchant AND left(f.key, 64) = left(:key, 64) AND f.key = :key
+WHERE f.merchant = :merchant AND left(f.key, 64) COLLATE "C" = left(:key, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
 
 -- name: group
@@ -994,6 +1062,12 @@ DELETE FROM portion WHERE merchant = :merchant AND batch = :batch AND first IN (
 -- name: drop_some_groups
 DELETE FROM issue_group WHERE merchant = :merchant AND batch = :batch AND (code, severity, field) IN (
     SELECT code, severity, field FROM issue_group WHERE merchant = :merchant AND batch = :batch LIMIT :limit
+)
+
+-- name: drop_stock_orders
+-- Every merchant: the sweep.
+DELETE FROM stock_order WHERE ended_at < :before AND (merchant, shelf, name) IN (
+    SELECT merchant, shelf, name FROM stock_order WHERE ended_at < :before ORDER BY ended_at LIMIT :limit
 )
 
 -- name: tombstones_due

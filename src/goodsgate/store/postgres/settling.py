@@ -4,7 +4,7 @@ New items go in by COPY, changed ones by a temporary table and one UPDATE, and u
 not go together with row-level security, so that for the time of the copies the transaction lays the role down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 import msgspec
@@ -15,7 +15,8 @@ from psycopg import errors
 from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write
 from goodsgate.model.message import NewMessage
-from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreError, Work
+from goodsgate.store.contract import Claim, ItemsMoved, LeaseLost, Portion, StoreError, Work
+from goodsgate.store.look import Look, Looked
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, do, every, one, value
 from goodsgate.store.postgres.findings import Findings
@@ -23,9 +24,10 @@ from goodsgate.store.postgres.item_rows import Row, copy_rows
 from goodsgate.store.postgres.item_rows import head as row_head
 from goodsgate.store.postgres.lanes import progress_of
 from goodsgate.store.postgres.lookups import folded, others, packed_keys, shelf_of
-from goodsgate.store.postgres.marks import Marks, put_marks
+from goodsgate.store.postgres.marks import put_marks
 from goodsgate.store.postgres.messages import put_messages
 from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
+from goodsgate.store.postgres.stock import Stock
 from goodsgate.store.progress import Progress, ended
 from goodsgate.store.results import amended
 
@@ -67,43 +69,48 @@ class Settled(msgspec.Struct, frozen=True):
     """A key of a portion settled before was changed."""
 
 
-class Settling(Marks):
+class Settling(Stock):
     """The part of the contract that changes the catalogue."""
 
-    def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
-        """A portion that is settled already changes nothing. Raises LeaseLost, StoreFull, StoreBusy."""
+    def settle(self, claim: Claim, portions: Sequence[Portion], *,
+               again: Callable[[], Sequence[Portion]] | None = None) -> None:
+        """A portion that is settled already changes nothing. Raises LeaseLost, StoreFull, StoreBusy, ItemsMoved."""
         number = self.known(claim.merchant)
         for portion in portions:
             if id_bytes(portion.work.batch) is None:
                 raise StoreError(f"not a batch's id: {portion.work.batch}")
-        look, self.look = self.look, None
-        known = {row[1]: row[2] is not None for row in look.rows} if look is not None else {}
-        asked = (look.shelf, look.keys) if look is not None else (0, set())
         try:
-            done = self._settle(number, claim, portions, known, asked)
+            done = self._settle(number, claim, portions, again)
         except errors.UniqueViolation:
             # Somebody else wrote since they were looked up: a lane that was lost, which the second try finds out.
-            done = self._settle(number, claim, portions, {}, (0, set()))
+            done = self._settle(number, claim, portions, again)
+        self.looked = Looked()
         crash.point("settle-committed")
         self._note(done)
         self.watch.tell()
         crash.point("settle-mirrored")
 
-    def _settle(self, number: int, claim: Claim, portions: Sequence[Portion], known: dict[str, bool],
-                asked: tuple[int, set[str]]) -> list[Settled]:
+    def _settle(self, number: int, claim: Claim, portions: Sequence[Portion],
+                again: Callable[[], Sequence[Portion]] | None) -> list[Settled]:
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
         # What a falling server takes along of a round that goes on, its progress included, is worked again.
         lazy = not any(portion.ends for portion in portions)
+        look, self.look = self.look, None
         with self.server.transaction(number, lazy=lazy, also=FEELS, seconds=WORK_SECONDS_MAX) as db:
             lease = one(db, "lease", named)
             if lease is None:
                 raise LeaseLost(f"{claim.merchant} {claim.kind}")
+            if self.was_moved(db, number):
+                if again is None:
+                    raise ItemsMoved
+                portions = again()
+                look, self.look = self.look, None
             told = _Told(db, number, lease[0], self.now())
             told.stand(self, portions)
             for portion in portions:
                 told.put(portion)
             if told.settled:
-                told.write(known, asked)
+                told.write(look)
                 told.move()
             crash.point("settle-written")
             # The last word: whoever took the lane over waits here for the commit, or came first.
@@ -201,9 +208,10 @@ class _Told:
             seq=self._seqs[work.batch], round=work.round, held=shelf[1] if shelf else 0, first_at=self.written_at
         )
 
-    def write(self, known: dict[str, bool], asked: tuple[int, set[str]]) -> None:
-        """Items, results and findings. `known` are keys of items that were looked up, and whether they live; it is all
-        there is of the keys and the shelf that were `asked` for."""
+    def write(self, look: Look | None) -> None:
+        """Items, results and findings. What was looked up is all there is of those keys of that shelf."""
+        known = {row[1]: row[2] is not None for row in look.rows} if look is not None else {}
+        asked = (look.shelf, look.keys) if look is not None else (0, set())
         db = self._db
         fresh: list[Row] = []
         changed: list[Row] = []

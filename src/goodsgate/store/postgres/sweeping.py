@@ -44,6 +44,7 @@ class Sweeping(Asking):
                 tokens=self._sweep_tokens(now, steps_max * ROWS_PER_STEP),
                 resources=self._sweep_resources(now, steps_max * ROWS_PER_STEP),
                 messages=self._sweep_messages(before(retention.message_seconds), steps_max * ROWS_PER_STEP),
+                stock_orders=self._sweep_stock_orders(before(retention.stock_order_seconds), steps_max * ROWS_PER_STEP),
                 payloads=self._sweep_payloads(before(retention.payload_seconds), steps_max),
                 reports=self._sweep_reports(before(retention.report_seconds), steps_max),
                 batches=self._sweep_batches(before(retention.batch_seconds), steps_max),
@@ -66,6 +67,10 @@ class Sweeping(Asking):
     def _sweep_messages(self, before: int, most: int) -> int:
         with self.server.transaction(every=True) as db:
             return do(db, "drop_messages", {"before": before, "limit": most})
+
+    def _sweep_stock_orders(self, before: int, most: int) -> int:
+        with self.server.transaction(every=True) as db:
+            return do(db, "drop_stock_orders", {"before": before, "limit": most})
 
     # -- payloads -----------------------------------------------------------------------------------------------------
 

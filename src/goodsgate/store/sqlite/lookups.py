@@ -1,15 +1,18 @@
 """What a portion must know before it is settled; asked by the worker, through the connection with the large cache."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
 
 import apsw
 import msgspec
 import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
+from goodsgate.model.batch import now as now_utc
 from goodsgate.model.catalogue import Held, Mark
-from goodsgate.store.contract import Work
-from goodsgate.store.look import Look
+from goodsgate.store.contract import Claim, Work
+from goodsgate.store.look import Look, Looked
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.sqlite.ask import do, each, every, one, value
 from goodsgate.store.sqlite.folder import SCRATCH_CACHE_BYTES
@@ -33,6 +36,18 @@ class Lookups(Lanes):
     """By merchant and batch."""
     _counted: tuple[int, int, int] | None = None
     """Shelf, batch and number of its missing keys, kept while nothing else changes that shelf."""
+
+    def __init__(self, folder: Path, *, cache_bytes: int, small_payload_bytes: int,
+                 now: Callable[[], datetime] = now_utc) -> None:
+        """See Folder."""
+        super().__init__(folder, cache_bytes=cache_bytes, small_payload_bytes=small_payload_bytes, now=now)
+        self.looked = Looked()
+        """Compared once more by the next settle."""
+
+    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+        """What was looked up before, nothing is made from any more."""
+        self.looked = Looked()
+        return super().claim(worker, lease_seconds=lease_seconds, works_max=works_max, bytes_max=bytes_max)
 
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
              ) -> dict[str, Held]:
@@ -84,6 +99,7 @@ class Lookups(Lanes):
             return {}
         rows = every(db, "held_documents" if documents else "held", (number, shelf[0], packed_keys(keys)))
         self.look = Look(shelf[0], set(keys), rows)
+        self.looked.note(kind, self.look)
         held = self.look.held()
         if documents and shelf[2]:
             for key, marks in marks_of(db, number, shelf[0], [*held]).items():

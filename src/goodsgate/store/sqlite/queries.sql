@@ -630,6 +630,45 @@ ON CONFLICT (merchant, shelf, key) DO UPDATE SET marks = ?4
 -- name: drop_item_marks
 DELETE FROM item_marks WHERE merchant = ?1 AND shelf = ?2 AND key = ?3
 
+-- =============================================== catalogue: stock ===============================================
+
+-- name: move_shelf
+UPDATE shelf SET moved = 1 WHERE merchant = :merchant AND id = :shelf AND moved = 0
+
+-- name: is_moved
+SELECT moved FROM shelf WHERE merchant = :merchant AND id = :shelf
+
+-- name: hashes
+-- Differs because nobody else writes meanwhile: the rows need not be held.
+SELECT i.key, i.hash FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value
+
+-- name: stock
+SELECT j.value, i.document, r.amount FROM json_each(?3) j
+LEFT JOIN item i INDEXED BY item_key
+ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value
+LEFT JOIN reserved r ON r.merchant = ?1 AND r.shelf = ?2 AND r.key = j.value
+
+-- name: stock_order
+-- Differs because nobody else writes meanwhile: the row need not be held.
+SELECT memory FROM stock_order WHERE merchant = :merchant AND shelf = :shelf AND name = :name
+
+-- name: put_stock_order
+INSERT INTO stock_order (merchant, shelf, name, memory, ended_at) VALUES (:merchant, :shelf, :name, :memory, :ended_at)
+ON CONFLICT (merchant, shelf, name) DO UPDATE SET memory = :memory, ended_at = :ended_at
+
+-- name: move_item
+-- Differs because a statement is run for each; nothing has to travel.
+UPDATE item SET hash = ?4, document = ?5
+WHERE merchant = ?1 AND shelf = ?2 AND key = ?3 COLLATE NOCASE AND key = ?3 AND hash IS NOT NULL
+
+-- name: put_reserved
+INSERT INTO reserved (merchant, shelf, key, amount) VALUES (:merchant, :shelf, :key, :amount)
+ON CONFLICT (merchant, shelf, key) DO UPDATE SET amount = :amount
+
+-- name: drop_reserved
+DELETE FROM reserved WHERE merchant = :merchant AND shelf = :shelf AND key = :key
+
 -- ============================================= catalogue: progress ==============================================
 
 -- name: progress
@@ -848,6 +887,12 @@ DELETE FROM issue_group WHERE merchant = :merchant AND batch = :batch AND (code,
 -- name: drop_progress
 -- Differs because it is in the other file than the batch.
 DELETE FROM progress WHERE merchant = :merchant AND seq = :seq
+
+-- name: drop_stock_orders
+-- Every merchant: the sweep.
+DELETE FROM stock_order WHERE ended_at < :before AND (merchant, shelf, name) IN (
+    SELECT merchant, shelf, name FROM stock_order WHERE ended_at < :before ORDER BY ended_at LIMIT :limit
+)
 
 -- name: tombstones_due
 -- Every merchant: the sweep.

@@ -4,7 +4,7 @@ Between the two commits the catalogue file is right and the intake file behind; 
 whoever claims sets it right (lanes).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from operator import attrgetter
 
@@ -14,16 +14,18 @@ import orjson
 
 from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write
-from goodsgate.store.contract import Claim, LeaseLost, Portion, StoreBusy, StoreError, StoreFull
+from goodsgate.store.contract import Claim, ItemsMoved, LeaseLost, Portion, StoreBusy, StoreError, StoreFull
+from goodsgate.store.look import Looked
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.progress import Progress
 from goodsgate.store.results import amended
 from goodsgate.store.sqlite.ask import do, do_each, one, value
 from goodsgate.store.sqlite.findings import put_findings
 from goodsgate.store.sqlite.lookups import packed_keys, shelf_of
-from goodsgate.store.sqlite.marks import Marks, put_marks
+from goodsgate.store.sqlite.marks import put_marks
 from goodsgate.store.sqlite.progress import progress_of
 from goodsgate.store.sqlite.receiving import mirror_end
+from goodsgate.store.sqlite.stock import Stock
 
 _by_key = attrgetter("key")
 
@@ -40,11 +42,12 @@ class Settled(msgspec.Struct, frozen=True):
     """A key of a portion settled before was changed."""
 
 
-class Settling(Marks):
+class Settling(Stock):
     """The part of the contract that changes the catalogue."""
 
-    def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
-        """A portion that is settled already changes nothing. Raises LeaseLost, StoreFull, StoreBusy."""
+    def settle(self, claim: Claim, portions: Sequence[Portion], *,
+               again: Callable[[], Sequence[Portion]] | None = None) -> None:
+        """A portion that is settled already changes nothing. Raises LeaseLost, StoreFull, StoreBusy, ItemsMoved."""
         number = self.known(claim.merchant)
         if not self.seated():
             raise LeaseLost("another process works in this folder")
@@ -52,6 +55,11 @@ class Settling(Marks):
         self.checkpoints.make_room()
         with self.catalogue.writing() as db:
             self.check_lease(db, number, claim)
+            if self.was_moved(db, number):
+                if again is None:
+                    raise ItemsMoved
+                portions = again()
+                self.look = None
             written_at = value(db, "clock")
             settled = []
             for portion in portions:
@@ -62,6 +70,7 @@ class Settling(Marks):
                     settled.append(one)
             do(db, "set_clock", {"written_at": written_at})
             crash.point("settle-written")
+        self.looked = Looked()
         crash.point("settle-committed")
         self._note(number, settled)
         crash.point("settle-mirrored")

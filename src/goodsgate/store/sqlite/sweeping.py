@@ -43,6 +43,7 @@ class Sweeping(Asking):
             tokens=self._sweep_tokens(now, steps_max * ROWS_PER_STEP),
             resources=self._sweep_resources(now, steps_max * ROWS_PER_STEP),
             messages=self._sweep_messages(before(retention.message_seconds), steps_max * ROWS_PER_STEP),
+            stock_orders=self._sweep_stock_orders(before(retention.stock_order_seconds), steps_max * ROWS_PER_STEP),
             orphans=self.uploads.remove_orphans(self._is_named, most=steps_max),
         )
 
@@ -133,6 +134,10 @@ class Sweeping(Asking):
     def _sweep_messages(self, before: int, most: int) -> int:
         with self.intake.writing() as db:
             return do(db, "drop_messages", {"before": before, "limit": most})
+
+    def _sweep_stock_orders(self, before: int, most: int) -> int:
+        with self.catalogue.writing() as db:
+            return do(db, "drop_stock_orders", {"before": before, "limit": most})
 
     def _sweep_tombstones(self, before: int, most: int) -> int:
         swept = 0

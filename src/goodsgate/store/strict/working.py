@@ -1,12 +1,21 @@
 """What a worker does, watched."""
 
 # ruff: noqa: D102 – the contract says what each method does.
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from goodsgate.model.batch import Finding, Kind
 from goodsgate.model.catalogue import Held, Mark
-from goodsgate.store.contract import Claim, Marked, Portion, Renewal, Work
-from goodsgate.store.demands import check_aware, check_order, check_portion, check_rejected, key_order, must
+from goodsgate.store.contract import Claim, Marked, Moving, Portion, Renewal, Standing, Work
+from goodsgate.store.demands import (
+    check_aware,
+    check_merchant,
+    check_order,
+    check_portion,
+    check_rejected,
+    key_order,
+    must,
+)
 from goodsgate.store.strict.asking import Asking
 
 
@@ -42,6 +51,14 @@ class Working(Asking):
         renewal = self.store.renew(claim, lease_seconds=lease_seconds)
         must(renewal.cancelling <= {work.batch for work in claim.works}, "batches of the claim", renewal)
         return renewal
+
+    def start(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+        check_merchant(merchant)
+        check_aware(before)
+        must(bool(collection), "of which collection")
+        started = self.store.start(merchant, kind, collection, before=before)
+        must(started >= 0, "how many", started)
+        return started
 
     def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
         must(seconds > 0, "for how long", seconds)
@@ -120,13 +137,54 @@ class Working(Asking):
             check_rejected(finding)
         return found
 
-    def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
-        must(bool(portions), "something to settle")
-        claimed = {(work.merchant, work.batch, work.round) for work in claim.works}
-        for portion in portions:
-            work = portion.work
-            must((work.merchant, work.batch, work.round) in claimed, "a portion of the claim", work)
-            check_portion(portion)
-        self.store.settle(claim, portions)
+    def settle(self, claim: Claim, portions: Sequence[Portion], *,
+               again: Callable[[], Sequence[Portion]] | None = None) -> None:
+        _check_portions(claim, portions)
+
+        def checked() -> Sequence[Portion]:
+            assert again is not None
+            anew = again()
+            _check_portions(claim, anew)
+            same = [(portion.work, portion.number, portion.records, portion.first) for portion in portions]
+            told = [(portion.work, portion.number, portion.records, portion.first) for portion in anew]
+            must(told == same, "the same portions made anew", told, same)
+            return anew
+
+        self.store.settle(claim, portions, again=None if again is None else checked)
         for batch in {portion.work.batch for portion in portions}:
             must(self.batch(claim.merchant, batch) is not None, "a settled batch is there", batch)
+
+    def move(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
+             change: Callable[[Standing], Moving]) -> None:
+        check_merchant(merchant)
+        must(bool(order and keys) and len({*keys}) == len(keys), "an order, and each key once", order, keys)
+
+        def checked(standing: Standing) -> Moving:
+            _check_standing(standing, keys)
+            moving = change(standing)
+            must(moving.documents.keys() <= standing.documents.keys(), "items that are held", moving)
+            must(moving.reserved.keys() <= {*keys} and min(moving.reserved.values(), default=0) >= 0, "of these keys")
+            must(all(document and len(hash) == 16 for document, hash in moving.documents.values()), "with their hashes")
+            return moving
+
+        self.store.move(merchant, collection, order=order, keys=keys, change=checked)
+
+    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> Standing:
+        standing = self.store.standing(merchant, collection, keys)
+        _check_standing(standing, keys)
+        must(standing.memory is None, "of no order", standing)
+        return standing
+
+
+def _check_portions(claim: Claim, portions: Sequence[Portion]) -> None:
+    must(bool(portions), "something to settle")
+    claimed = {(work.merchant, work.batch, work.round) for work in claim.works}
+    for portion in portions:
+        work = portion.work
+        must((work.merchant, work.batch, work.round) in claimed, "a portion of the claim", work)
+        check_portion(portion)
+
+
+def _check_standing(standing: Standing, keys: Sequence[str]) -> None:
+    must(standing.documents.keys() | standing.reserved.keys() <= {*keys}, "of these keys", standing)
+    must(all(amount > 0 for amount in standing.reserved.values()), "what is reserved is something", standing)

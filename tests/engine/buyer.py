@@ -1,0 +1,53 @@
+"""A process with ten clients for tests of stock: each tries to order one A and one B, four times."""
+
+import sys
+import threading
+from pathlib import Path
+
+from goodsgate.config import Config
+from goodsgate.engine import Refusal
+from goodsgate.engine.stock import Movement, Step, Stock
+from goodsgate.store.contract import StoreBusy
+from tests import place
+from tests.shop import open_store
+
+CLIENTS, ORDERS = 10, 4
+
+
+def main() -> None:
+    """Folder, and which process this is; prints how many orders came through."""
+    store = open_store(Config(store=place.address(Path(sys.argv[1]))))
+    stock, came = Stock(store), []
+
+    def buy(client: int) -> None:
+        for turn in range(ORDERS):
+            order = f"{sys.argv[2]}-{client}-{turn}"
+            try:
+                for verb in (Step.RESERVE, Step.COMMIT):
+                    _move(stock, Movement(order=order, verb=verb, lines={"B": 1, "A": 1}))
+                came.append(order)
+            except Refusal as refusal:
+                if refusal.code != "stock_short":
+                    raise
+
+    threads = [threading.Thread(target=buy, args=(client,)) for client in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store.close()
+    print(len(came))
+
+
+def _move(stock: Stock, movement: Movement) -> None:
+    """As a client would: a store that is busy is asked again."""
+    while True:
+        try:
+            stock.move("acme", "stock", movement)
+            return
+        except StoreBusy:
+            continue
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Movements of stock as the store keeps them: shown, written and remembered in one transaction, beside any settle."""
+
+import threading
+
+import pytest
+
+from goodsgate.model.batch import Kind, Result, State
+from goodsgate.store.contract import ItemsMoved, Moving, Retention, Standing, StoreError
+from tests.store.scene import Record, Scene, after, digest, portion
+
+KEPT = Retention(
+    payload_seconds=10**9, report_seconds=10**9, batch_seconds=10**9, answer_seconds=10**9, tombstone_seconds=10**9,
+    stock_order_seconds=60,
+)
+
+
+def _held(scene: Scene, *keys: str, merchant: str = "acme") -> None:
+    scene.seal(merchant, Kind.STOCK)
+    scene.run([Record(key) for key in keys])
+
+
+def _move(scene: Scene, order: str = "o", merchant: str = "acme", *, text: str = "moved", amount: int = 1,
+          ends: bool = False, keys: tuple[str, ...] = ("A",)) -> Standing:
+    """Give each item another text and another amount; what was shown."""
+    shown: list[Standing] = []
+
+    def change(standing: Standing) -> Moving:
+        shown.append(standing)
+        documents = {key: Record(key, text=text).document for key in standing.documents}
+        return Moving(
+            documents={key: (document, digest(document)) for key, document in documents.items()},
+            reserved=dict.fromkeys(keys, amount), memory=b'{"text":  "%b"}' % text.encode(), ends=ends,
+        )
+
+    scene.store.move(merchant, "products", order=order, keys=keys, change=change)
+    return shown[0]
+
+
+def test_a_movement_is_shown_what_there_is(scene: Scene) -> None:
+    """Items that are held, what is reserved of them by all, and what is kept of the order alone."""
+    _held(scene, "A", "B")
+    assert _move(scene, keys=("A", "X")) == Standing(documents={"A": Record("A").document})
+    moved = Record("A", text="moved").document
+    assert _move(scene, "p", amount=3) == Standing(documents={"A": moved}, reserved={"A": 1})
+    scene.reopen()
+    assert _move(scene, amount=0, keys=("A", "X")) == Standing(
+        documents={"A": moved}, reserved={"A": 3, "X": 1}, memory=b'{"text":  "moved"}'
+    )
+    assert scene.store.standing("acme", "products", ["A", "B", "X"]) == Standing(
+        documents={"A": moved, "B": Record("B").document}
+    )
+    assert scene.store.standing("bolt", "products", ["A"]) == Standing()
+    assert scene.store.standing("nobody", "products", ["A"]) == Standing()
+
+
+def test_a_movement_that_is_refused_leaves_nothing(scene: Scene) -> None:
+    """Of the order, too; and where nothing is held nothing can be moved."""
+    _held(scene, "A")
+
+    def refuse(standing: Standing) -> Moving:
+        raise KeyError(len(standing.documents))
+
+    for collection, shown in (("products", 1), ("others", 0)):
+        with pytest.raises(KeyError) as refused:
+            scene.store.move("acme", collection, order="o", keys=["A"], change=refuse)
+        assert refused.value.args == (shown,)
+    with pytest.raises(StoreError):
+        scene.store.move("acme", "others", order="o", keys=["A"], change=lambda _: Moving(memory=b"{}", ends=True))
+    assert _move(scene).memory is None
+
+
+def test_a_portion_that_was_outrun_is_made_anew(scene: Scene) -> None:
+    """Of what was looked up, that which it writes and that which it found unchanged; nothing of the first is there."""
+    _held(scene, "A", "B")
+    scene.seal(kind=Kind.STOCK)
+    claim = scene.claimed()
+    work = claim.works[0]
+    scene.store.held("acme", Kind.STOCK, "products", ["A", "B"])
+    _move(scene)
+    first = portion(work, Record("B", Result.UPDATED, text="fed"), Record("A", Result.UNCHANGED), ends=State.FINISHED)
+    with pytest.raises(ItemsMoved):
+        scene.store.settle(claim, [first])
+    assert scene.batch(work.batch).state is State.WORKING
+    shown = []
+
+    def again() -> list[object]:
+        shown.append(scene.store.held("acme", Kind.STOCK, "products", ["A", "B"], documents=True)["A"].document)
+        records = (Record("B", Result.UPDATED, text="fed"), Record("A", Result.UPDATED, text="set"))
+        return [portion(work, *records, ends=State.FINISHED)]
+
+    scene.store.settle(claim, [first], again=again)  # type: ignore[arg-type]
+    assert shown == [Record("A", text="moved").document]
+    assert scene.held(kind=Kind.STOCK) == {
+        "A": Record("A", text="set").document, "B": Record("B", text="fed").document
+    }
+
+
+def test_only_what_was_looked_up_matters(scene: Scene) -> None:
+    """Other items may move, and what was looked up for an earlier settle, or under an earlier claim."""
+    _held(scene, "A", "B")
+    scene.seal(kind=Kind.STOCK)
+    claim = scene.claimed()
+    work = claim.works[0]
+    scene.store.held("acme", Kind.STOCK, "products", ["B"])
+    _move(scene, "one")
+    settled = portion(work, Record("B", Result.UNCHANGED))
+    scene.store.settle(claim, [settled])
+    scene.store.held("acme", Kind.STOCK, "products", ["A"])
+    _move(scene, "two", text="again")
+    scene.store.release(claim)
+    claim = scene.claimed()
+    scene.store.settle(claim, [portion(after(work, settled), Record("A", Result.UPDATED), ends=State.FINISHED)])
+    assert scene.held(kind=Kind.STOCK)["A"] == Record("A").document
+
+
+def test_an_order_is_remembered_for_its_time(scene: Scene) -> None:
+    """From its last movement; while it has anything reserved, for ever."""
+    _held(scene, "A")
+    _move(scene, "open", ends=False)
+    _move(scene, "done", ends=True)
+    scene.clock.forward(50)
+    _move(scene, "late", ends=True)
+    scene.clock.forward(11)
+    assert scene.store.sweep(KEPT, steps_max=10).stock_orders == 1
+    assert [_move(scene, order).memory is None for order in ("open", "done", "late")] == [False, True, False]
+
+
+def test_movements_of_one_item_wait_for_each_other(scene: Scene) -> None:
+    """From several stores, as from several processes: each sees what those before it did."""
+    _held(scene, "A")
+    stores = [scene.open() for _ in range(4)]
+    faults: list[BaseException] = []
+
+    def count(at: int) -> None:
+        def one_more(standing: Standing) -> Moving:
+            return Moving(reserved={"A": standing.reserved.get("A", 0) + 1}, memory=b"{}", ends=True)
+
+        try:
+            for turn in range(10):
+                stores[at].move("acme", "products", order=f"{at}-{turn}", keys=["A"], change=one_more)
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=count, args=(at,)) for at in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert scene.store.standing("acme", "products", ["A"]).reserved == {"A": 40}
