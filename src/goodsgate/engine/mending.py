@@ -6,7 +6,6 @@ What comes out is a fix: members under the submitter's own names, and the number
 from collections.abc import Iterator, Sequence
 
 import msgspec
-import orjson
 
 from goodsgate.model.batch import Batch, Finding
 from goodsgate.model.issue import Issue
@@ -50,7 +49,7 @@ def mended(members: Members, issues: Sequence[Issue]) -> Members | None:
         if told.suggestion is None or name is None:
             continue
         before = found[name]
-        value = orjson.loads(before) if isinstance(before, msgspec.Raw) else before
+        value = msgspec.json.decode(before) if isinstance(before, msgspec.Raw) else before
         after = _replaced(value, told)
         taken = taken or after != value
         found[name] = after

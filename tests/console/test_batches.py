@@ -1,0 +1,261 @@
+"""The list of batches, one batch, and its records mended in place."""
+
+import re
+from html.parser import HTMLParser
+
+import orjson
+import pytest
+
+from goodsgate.model.batch import Kind
+from goodsgate.model.catalogue import Entry
+from tests.console.conftest import Person, csrf, text_of
+from tests.served import Served
+
+DIRTY = (
+    b'sku,title,price,ean\nA1,Shoe,"12,50 EUR",4006381333931\nA2,Tent,9.99 EUR,4006381333932\n'
+    b"A3,Lamp,5.00 EUR,4006381333932\nA4,,1.00 EUR,\nA5,Rope,2.00 EUR,\n"
+)
+SCRIPT = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
+
+
+def test_a_batch_is_listed_with_its_results(clerk: Person) -> None:
+    """As a picture with words for those who do not see it."""
+    path = clerk.submit(DIRTY, filename="spring.csv")
+    page = clerk.get("/console/batches").text
+    assert path in page
+    assert 'aria-label="1 created, 4 rejected"' in page
+    assert "spring.csv" in page
+    assert re.search(r'class="badge partial"><span aria-hidden="true">◐</span> partial', page)
+
+
+@pytest.mark.parametrize(("asked", "found"), [
+    ({"q": "spring"}, True), ({"q": "autumn"}, False), ({"kind": "product"}, True), ({"kind": "stock"}, False),
+    ({"state": "finished"}, True), ({"state": "queued"}, False), ({"outcome": "partial"}, True),
+    ({"outcome": "clean"}, False), ({"face": "console"}, True), ({"face": "konnect"}, False),
+    ({"since": "2020-01-01"}, True), ({"since": "2999-01-01"}, False), ({"until": "2020-01-01"}, False),
+])
+def test_batches_are_filtered(clerk: Person, asked: dict[str, str], found: bool) -> None:
+    """By each of the fields, whatever else is left empty."""
+    path = clerk.submit(DIRTY, filename="spring.csv")
+    empty = dict.fromkeys(("q", "merchant", "face", "kind", "state", "outcome", "since", "until"), "")
+    page = clerk.get("/console/batches", params={**empty, **asked}).text
+    assert (path in page) is found
+
+
+@pytest.mark.parametrize("asked", [{"kind": "x"}, {"state": "x"}, {"outcome": "x"}, {"since": "x"}])
+def test_a_filter_that_is_none_is_refused(clerk: Person, asked: dict[str, str]) -> None:
+    """With a page that says so."""
+    answer = clerk.get("/console/batches", params=asked)
+    assert (answer.status_code, "parameter_invalid" in answer.text) == (400, True)
+
+
+def test_lists_are_paged_and_their_rows_can_be_had_alone(clerk: Person) -> None:
+    """Every batch once; the live part is the table without the page around it."""
+    for number in range(55):
+        clerk.gate.shop.send([{"id": f"A{number}", "title": "x"}], merchant=clerk.merchant)
+    clerk.gate.shop.work()
+    first = clerk.get("/console/batches").text
+    older = re.search(r'<a href="([^"]*)" rel="next">Older', first)
+    assert older is not None
+    second = clerk.get(older[1].replace("&amp;", "&")).text
+    links = [re.findall(r'id="b-([0-9a-f]{32})"', page) for page in (first, second)]
+    assert [len(page) for page in links] == [50, 5]
+    assert not set(links[0]) & set(links[1])
+    part = clerk.get("/console/batches", headers={"hx-request": "true"}).text
+    assert "<table" in part
+    assert "<html" not in part
+
+
+def test_issues_come_grouped_first(clerk: Person) -> None:
+    """How often, what, and the most frequent values; each group leads to its records."""
+    path = clerk.submit(DIRTY)
+    page = clerk.get(path).text
+    assert "2 × The check digit of the GTIN 4006381333932 is wrong" in text_of(page)
+    assert f"{path}/records?code=gtin_check_digit&amp;field=%2Fgtin" in page
+    records = clerk.get(f"{path}/records", params={"code": "gtin_check_digit", "field": "/gtin"}).text
+    assert "Record 2" in records
+    assert "Record 3" in records
+    assert "Record 1 " not in text_of(records)
+    assert "Take the suggestion for all alike" in records
+
+
+def test_the_field_is_marked_in_the_record_as_it_was_sent(clerk: Person) -> None:
+    """Under the submitter's own name for it, whether a table or JSON."""
+    for content, name in ((DIRTY, "feed.csv"), (b'{"sku":"J1","name":"Tent","ean":"4006381333932"}\n', "feed.ndjson")):
+        path = clerk.submit(content, filename=name)
+        page = clerk.get(f"{path}/records", params={"code": "gtin_check_digit"}).text
+        marked = re.search(r'<div class="field marked"><span class="name">ean.*?class="value">([^<]*)<', page, re.S)
+        assert marked is not None
+        assert marked[1] == "4006381333932"
+
+
+def test_a_suggestion_is_taken_for_all_alike(clerk: Person) -> None:
+    """One round of the same batch mends every record of the group, and no other."""
+    path = clerk.submit(DIRTY)
+    told = {"code": "gtin_check_digit", "field": "/gtin"}
+    answer = clerk.fill(f"{path}/take", path, **told)
+    assert answer.url.path == path
+    clerk.gate.shop.work()
+    page = text_of(clerk.get(path).text)
+    assert "3 created" in page
+    assert "2 rejected" in page
+    assert "Rounds 2" in page
+    item = clerk.gate.shop.store.item(clerk.merchant, Kind.PRODUCT, "products", "A2")
+    assert item is not None
+    assert orjson.loads(item.document)["gtin"] == "4006381333931"
+    again = clerk.fill(f"{path}/take", path, **told)
+    assert (again.status_code, "nothing_suggested" in again.text) == (409, True)
+
+
+def test_the_suggestions_of_one_record_are_taken(clerk: Person) -> None:
+    """And of no other."""
+    path = clerk.submit(DIRTY)
+    clerk.fill(f"{path}/records/1", path, take="1")
+    clerk.gate.shop.work()
+    assert "3 rejected" in text_of(clerk.get(path).text)
+    gone = clerk.fill(f"{path}/records/1", path, take="1")
+    assert (gone.status_code, "not rejected any more" in gone.text) == (409, True)
+    none = clerk.fill(f"{path}/records/4", path, take="1")
+    assert (none.status_code, "nothing_suggested" in none.text) == (409, True)
+
+
+def test_a_rejected_record_is_edited_and_run(clerk: Person) -> None:
+    """A table's by its cells, of which those that are not sent stay; JSON's as JSON, byte for byte elsewhere."""
+    path = clerk.submit(DIRTY)
+    clerk.fill(f"{path}/records/4", path, **{"cell:title": "Peg", "cell:sku": "A4"})
+    clerk.gate.shop.work()
+    item = clerk.gate.shop.store.item(clerk.merchant, Kind.PRODUCT, "products", "A4")
+    assert item is not None
+    assert orjson.loads(item.document) == {"id": "A4", "title": "Peg", "price": "1.00 EUR"}
+    path = clerk.submit(b'{"sku":"J1","title":"","x":1.50}\n', filename="feed.ndjson")
+    bad = clerk.fill(f"{path}/records/1", path, record="{")
+    assert (bad.status_code, "not a JSON object" in bad.text) == (400, True)
+    clerk.fill(f"{path}/records/1", path, record='{"sku":"J1","title":"Tarp","x":1.50}')
+    clerk.gate.shop.work()
+    item = clerk.gate.shop.store.item(clerk.merchant, Kind.PRODUCT, "products", "J1")
+    assert item is not None
+    assert b'"x":1.50' in item.document
+
+
+def test_a_corrected_report_is_sent_back_until_the_batch_is_clean(clerk: Person) -> None:
+    """Downloaded, corrected, dropped on the page."""
+    path = clerk.submit(DIRTY)
+    report = clerk.get(f"{path}/report")
+    assert "attachment" in report.headers["content-disposition"]
+    mended = report.text.replace("4006381333932", "4006381333931").replace("12,50", "12.50")
+    mended = mended.replace("A4,,", "A4,Peg,")
+    answer = clerk.drop(f"{path}/fix", mended.encode(), filename="report.csv")
+    assert (answer.status_code, answer.headers["x-location"]) == (202, path)
+    clerk.gate.shop.work()
+    page = text_of(clerk.get(path).text)
+    assert "✓ clean" in page
+    assert "Nothing is wrong" in page
+    for format in ("ndjson", "json", "csv", "tsv", "xlsx"):
+        assert clerk.get(f"{path}/report", params={"only": "all", "format": format}).is_success
+    assert clerk.get(f"{path}/report", params={"format": "pdf"}).status_code == 400
+
+
+def test_retry_and_cancel(clerk: Person) -> None:
+    """After a brand was loaded the same records pass; a batch that waits can be stopped."""
+    store = clerk.gate.shop.store
+    store.put_reference(clerk.merchant, "brand", [Entry(code="Other")])
+    path = clerk.submit(b"sku,title,brand\nB1,Tent,Acme\n", references="refuse")
+    assert "1 rejected" in text_of(clerk.get(path).text)
+    store.put_reference(clerk.merchant, "brand", [Entry(code="Acme")])
+    clerk.fill(f"{path}/retry", path)
+    clerk.gate.shop.work()
+    assert "✓ clean" in text_of(clerk.get(path).text)
+    waiting = clerk.drop(f"{clerk.of}/submit/send", DIRTY, filename="x.csv").headers["x-location"]
+    behind = clerk.drop(f"{clerk.of}/submit/send", DIRTY, filename="y.csv").headers["x-location"]
+    assert "1 before it" in text_of(clerk.get(behind).text)
+    clerk.fill(f"{waiting}/cancel", waiting)
+    clerk.gate.shop.work()
+    assert "⊘ cancelled" in text_of(clerk.get(waiting).text)
+
+
+def test_withheld_deletions_are_confirmed(clerk: Person) -> None:
+    """As many as the page has said, and no other number."""
+    clerk.submit(b"sku,title\n" + b"".join(b"K%d,Tent\n" % number for number in range(10)))
+    path = clerk.submit(b"sku,title\nK0,Tent\n", mode="full")
+    page = clerk.get(path).text
+    assert "9 deletions wait" in text_of(page)
+    wrong = clerk.fill(f"{path}/confirm", path, missing="8")
+    assert (wrong.status_code, "confirmation_mismatch" in wrong.text) == (409, True)
+    clerk.fill(f"{path}/confirm", path, missing="9")
+    clerk.gate.shop.work()
+    assert "9 deleted" in text_of(clerk.get(path).text)
+
+
+def test_a_feed_full_of_script_is_shown_as_text(clerk: Person, operator: Person) -> None:
+    """In names, columns, values, keys and messages, on every page that shows them."""
+    column = f"x {SCRIPT}".replace('"', '""')
+    content = f'sku,title,ean,"{column}"\n"{SCRIPT.replace(chr(34), chr(34) * 2)}",,x,"y"\nS1,"{column}",,"{column}"\n'
+    path = clerk.submit(content.encode(), filename=f"{SCRIPT}.csv")
+    looked = clerk.drop(f"{clerk.of}/submit/look", content.encode(), filename=f"{SCRIPT}.csv", whole="true")
+    checked = clerk.drop(f"{clerk.of}/submit/check", content.encode(), filename=f"{SCRIPT}.csv")
+    clerk.gate.shop.store.put_reference(clerk.merchant, "brand", [Entry(code=SCRIPT, name=SCRIPT, parent=SCRIPT)])
+    pages = [looked, checked, *(clerk.get(address, params=asked) for address, asked in (
+        ("/console/batches", {}), ("/console/batches", {"q": SCRIPT}), (path, {}), (f"{path}/records", {}),
+        (f"{clerk.of}/catalogue/product/products", {}), (f"{clerk.of}/catalogue/product/products", {"q": SCRIPT}),
+        (f"{clerk.of}/catalogue/product/products/item", {"key": "S1"}), (f"{clerk.of}/reference", {}),
+        (f"{clerk.of}/reference/brand", {"q": "script"}), (f"{clerk.of}/reference/brand/used", {"code": SCRIPT}),
+        (f"{clerk.of}/catalogue/product/products/item", {"key": SCRIPT}), ("/console/sign-in", {"next": SCRIPT}),
+    )), operator.get("/console/batches"), operator.get("/console/health")]
+    for page in pages:
+        tags = _tags(page.text)
+        assert "img" not in {name for name, _ in tags}, page.url
+        assert all(attributes.get("src", "").startswith("/console/static/") for name, attributes in tags
+                   if name == "script"), page.url
+        assert not [name for _, attributes in tags for name in attributes if name.startswith("on")], page.url
+    assert "&lt;script&gt;" in pages[4].text
+
+
+def _tags(page: str) -> list[tuple[str, dict[str, str]]]:
+    """As a browser reads them."""
+    found: list[tuple[str, dict[str, str]]] = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.append((tag, {name: value or "" for name, value in attrs}))
+
+    Tags().feed(page)
+    return found
+
+
+def test_events_tell_that_something_has_changed(clerk: Person) -> None:
+    """And nothing else; the page asks for its part itself."""
+    with clerk.stream("GET", "/console/changes") as events:
+        assert events.headers["content-type"].startswith("text/event-stream")
+        lines = events.iter_lines()
+        assert next(lines) == "retry: 3000"
+        clerk.gate.shop.send([{"id": "A", "title": "x"}], merchant=clerk.merchant)
+        told = [line for line in (next(lines) for _ in range(3)) if line]
+    assert told == ["event: change", "data: -"]
+
+
+@pytest.mark.parametrize("path", ["batches/0", "batches/x/records", "batches/0/report", "catalogue/x/y"])
+def test_what_is_not_there_is_a_page_that_says_so(clerk: Person, path: str) -> None:
+    """With its code and the request's id."""
+    answer = clerk.get(f"{clerk.of}/{path}")
+    assert answer.status_code == 404
+    assert "<h1>" in answer.text
+    assert answer.headers["x-request-id"] in answer.text
+
+
+def test_who_asks_otherwise_is_told(clerk: Person) -> None:
+    """A path that takes forms alone, and one that takes none."""
+    assert clerk.get("/console/sign-out").status_code == 405
+    assert clerk.post("/console/batches", data={"csrf": csrf(clerk.get("/console/batches").text)}).status_code == 405
+    assert clerk.get("/console/static/nothing.js").status_code == 404
+    assert clerk.get("/console/static/../__init__.py").status_code == 404
+
+
+def test_static_files_are_kept_for_good(gate: Served, clerk: Person) -> None:
+    """Under an address that changes with them, and nothing comes from another host."""
+    page = clerk.get("/console/health").text
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert not [address for address in addresses if not address.startswith(("/", "#"))]
+    for address in (address for address in addresses if "/static/" in address):
+        answer = gate.anonymous().get(address)
+        assert answer.is_success
+        assert "immutable" in answer.headers["cache-control"]

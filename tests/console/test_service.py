@@ -1,0 +1,97 @@
+"""Merchants, keys, and how the gate is."""
+
+import re
+
+import pytest
+
+from goodsgate.console.health import stand
+from goodsgate.console.history import History
+from goodsgate.store.contract import Batches
+from tests.console.conftest import Person, text_of
+
+
+def test_a_merchant_is_made_with_a_key_that_is_shown_once(operator: Person) -> None:
+    """Scoped, and good for signing in."""
+    made = operator.fill("/console/merchants", "/console/merchants", id="new-one", name="New One")
+    assert made.url.path == "/console/merchants/new-one"
+    assert "new-one" in operator.get("/console/merchants").text
+    answer = operator.fill("/console/merchants/new-one/keys", "/console/merchants/new-one", label="clerk", scope="read")
+    (secret,) = re.findall(r"gg_[0-9a-f]{12}_[\w-]{20,}", answer.text)
+    with Person(operator.gate, "new-one") as person:
+        person.key = secret
+        person.sign_in()
+        assert person.get("/console/of/new-one/submit").status_code == 403
+    page = operator.get("/console/merchants/new-one").text
+    assert secret not in page
+    assert "clerk read" in text_of(page)
+
+
+def test_a_key_is_revoked(operator: Person) -> None:
+    """By whoever runs the gate; a second time there is nothing to revoke."""
+    merchant = operator.gate.merchant()
+    with Person(operator.gate, merchant) as person:
+        person.sign_in()
+        (key,) = operator.gate.shop.store.keys(merchant)
+        path = f"/console/merchants/{merchant}"
+        assert "revoked" in operator.fill(f"{path}/keys/{key.id}/revoke", path).text
+        assert person.get("/console/batches", follow_redirects=False).status_code == 303
+        assert operator.fill(f"{path}/keys/{key.id}/revoke", path).status_code == 404
+
+
+@pytest.mark.parametrize("wrong", [{"id": "No"}, {"id": ""}, {"id": "a" * 65}, {"id": "ok", "name": "x" * 201}])
+def test_a_merchant_that_cannot_be_is_refused(operator: Person, wrong: dict[str, str]) -> None:
+    """By its id or its name."""
+    assert operator.fill("/console/merchants", "/console/merchants", **wrong).status_code == 400
+
+
+def test_nobody_takes_another_merchants_id_and_no_key_is_without_scope(operator: Person) -> None:
+    """Refused in words."""
+    taken = operator.fill("/console/merchants", "/console/merchants", id=operator.merchant)
+    assert (taken.status_code, "merchant_taken" in taken.text) == (409, True)
+    path = f"/console/merchants/{operator.merchant}"
+    assert operator.fill(f"{path}/keys", path, label="x").status_code == 400
+    assert operator.fill(f"{path}/keys", path, scope="everything").status_code == 400
+    assert operator.get("/console/merchants/nobody").status_code == 404
+
+
+def test_health_shows_lanes_and_who_is_slow_and_red(operator: Person, clerk: Person) -> None:
+    """All of them to whoever runs the gate, its own to a merchant."""
+    path = clerk.submit(b"sku,title\nA,\nB,Tent\n")
+    with Person(operator.gate, operator.gate.merchant()) as other:
+        other.sign_in()
+        other.drop(f"{other.of}/submit/send", b"sku,title\nA,x\n", filename="x.csv")
+        page = text_of(operator.get("/console/health").text)
+        assert f"{other.merchant} · product 1" in page
+        assert f"{clerk.merchant} 50.0 % 1 of 2" in page
+        own = text_of(clerk.get("/console/health").text)
+        assert other.merchant not in own.split()
+        assert "50.0 %" in own
+        assert "Workers" not in own
+        operator.gate.shop.work()
+    assert clerk.get(path).is_success
+
+
+def test_the_charts_are_of_the_figures_that_metrics_has(operator: Person) -> None:
+    """Levels as they are, totals as rates; nothing is drawn of what was not seen."""
+    door = operator.gate.application._door
+    history = History(door)
+    assert (history.moments(), history.series()["records"]) == ([], [])
+    history.note({"rounds.queued": 3, "records.created": 10, "records.rejected": 1, "bytes.intake": 1024**2})
+    history.note({"rounds.queued": 1, "records.created": 20, "records.rejected": 1, "bytes.intake": 2 * 1024**2})
+    series = history.series()
+    assert series["queued"] == [3, 1]
+    assert series["megabytes"] == [1.0, 2.0]
+    assert series["records"][0] is None
+    assert (series["records"][1] or 0) > 0
+    assert series["rejected"] == [None, 0.0]
+    served = operator.get("/console/health/figures").json()
+    assert len(served["at"]) == len(served["series"]["queued"]) >= 1
+
+
+def test_standings_are_of_batches_that_ended(clerk: Person) -> None:
+    """One a merchant."""
+    clerk.submit(b"sku,title\nA,\nB,Tent\n")
+    clerk.drop(f"{clerk.of}/submit/send", b"sku,title\nA,x\n", filename="x.csv")
+    (standing,) = stand(clerk.gate.shop.store.batches(clerk.merchant, Batches()).rows)
+    assert (standing.batches, standing.records, standing.rejected, standing.share) == (1, 2, 1, 0.5)
+    clerk.gate.shop.work()
