@@ -31,6 +31,7 @@ from goodsgate.faces.mircate.jobs import Jobs
 from goodsgate.faces.mircate.pim.classes import BYLAWS as BYLAWS
 from goodsgate.faces.mircate.pim.classes import pim_methods
 from goodsgate.faces.mircate.removals import Removals
+from goodsgate.faces.mircate.sales import Sales
 from goodsgate.faces.mircate.service import Service
 from goodsgate.faces.mircate.supplier import Supplier
 from goodsgate.faces.mircate.transport import Transport, aliased
@@ -49,7 +50,7 @@ def face(door: Door) -> Face:
     contract = read_contract(__name__)
     transport = Transport(door, contract)
     exports = Exports(door)
-    classes = (Supplier(door), History(door), exports, Removals(transport), Jobs(door))
+    classes = (Supplier(door), History(door), exports, Removals(transport), Sales(door), Jobs(door))
     methods = {id: method for each in classes for id, method in each.methods().items()}
     methods.update(pim_methods(transport, contract))
     contract.paths = aliased(contract.paths, aliases_of(door.config.call_aliases))

@@ -13,6 +13,7 @@ import orjson
 from goodsgate import formats
 from goodsgate.config import Config
 from goodsgate.engine.outbox import Undelivered
+from goodsgate.engine.stock import Level, Stock
 from goodsgate.faces.mircate.guesses import (
     COLLECTION,
     DONE,
@@ -21,6 +22,7 @@ from goodsgate.faces.mircate.guesses import (
     EXPORT_PART_ROWS,
     FAILED,
     RUNNING,
+    STOCK_FIELD,
     WAITING,
 )
 from goodsgate.model.batch import Kind, now
@@ -150,13 +152,19 @@ class _Part:
             page = self._store.items(
                 self._merchant, self.kind, COLLECTION, after=self._after, limit=min(PAGE, left)
             )
-            for item in page.rows:
-                if self._channel is None or split_key(item.key)[1] == self._channel:
-                    yield _row(item, columns)
+            rows = [item for item in page.rows if self._channel in (None, split_key(item.key)[1])]
+            levels = self._levels([item.key for item in rows])
+            for item in rows:
+                yield _row(item, columns, levels.get(item.key))
             left -= len(page.rows)
             self._after = page.next
             if self._after is None:
                 return
+
+    def _levels(self, keys: list[str]) -> dict[str, Level]:
+        if self.kind is not Kind.STOCK or not keys:
+            return {}
+        return Stock(self._store).levels(self._merchant, COLLECTION, keys, field=STOCK_FIELD)
 
     def next_step(self, *, files: int, kinds: int) -> Step | None:
         """What comes once the rows are drawn."""
@@ -166,8 +174,10 @@ class _Part:
         return Step(file=files, kind=step.kind + 1) if step.kind + 1 < kinds else None
 
 
-def _row(item: Item, columns: tuple[str, ...]) -> list[str]:
+def _row(item: Item, columns: tuple[str, ...], level: Level | None) -> list[str]:
     unit = {**orjson.loads(item.document), "updatedAt": f"{item.written_at:%Y-%m-%dT%H:%M:%S.%f}Z"}
+    if level is not None:
+        unit.update(stock=level.stock, reserved=level.reserved, available=level.available)
     return [_cell(unit.get(column)) for column in columns]
 
 

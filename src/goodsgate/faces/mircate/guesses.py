@@ -37,6 +37,11 @@ WAITING, RUNNING, DONE, FAILED = "WAITING", "RUNNING", "DONE", "FAILED"
 MESSAGES = {"location_unknown": "Channel not found"}
 """The gate's code of an issue → what is said of a unit in place of the issue's own message."""
 
+STOCK_FIELD = "stock"
+"""The member of a unit that orders move."""
+SHORT, UNKNOWN_PRODUCT, UNRESERVED = "Insufficient stock!", "Product not found!", "Quantity was not reserved!"
+"""Messages of 400 where stock cannot be moved; the SKUs follow in brackets."""
+
 EXPORTS_MAX = 100
 """Of one project, at once."""
 EXPORT_DAYS = 7
@@ -44,7 +49,7 @@ EXPORT_DAYS = 7
 EXPORT_PART_ROWS = 100_000
 """Items of one file; what is more goes into another."""
 EXPORT_COLUMNS: dict[str, tuple[str, ...]] = {
-    "stock": ("sku", "channel", "stock", "updatedAt"),
+    "stock": ("sku", "channel", "stock", "reserved", "available", "updatedAt"),
     "price": ("sku", "channel", "price", "discountedPrice", "currency", "updatedAt"),
 }
 LINK_SECONDS = 3600

@@ -36,6 +36,8 @@ def _words(refusal: Refusal, status: int) -> dict[str, object]:
         return {"message": NOT_FOUND}
     if "error" in refusal.facts:
         return {"message": refusal.detail, "error": refusal.facts["error"]}
+    if "products" in refusal.facts:
+        return {"message": refusal.detail, "products": refusal.facts["products"]}
     if "issues" in refusal.facts:
         return {**INVALID, "issues": refusal.facts["issues"]}
     return {"message": refusal.detail}
