@@ -88,18 +88,18 @@ class Settings:
 
     def attributes(self, arguments: dict[str, Any]) -> Change:
         """Upsert Attributes."""
-        given = [self._attribute(definition) for definition in arguments["attributes"]]
+        given = [(self._attribute(definition), definition) for definition in arguments["attributes"]]
 
         def change(settled: Settled) -> Settled:
             groups = {group.code for group in settled.attribute_groups}
             held = dict(settled.attribute)
-            for one in given:
+            for one, definition in given:
                 if one.group not in groups:
                     raise missing("Attribute group not found!")
                 before = held.get(one.code)
                 if before is None and one.type == "IDENTIFIER":
                     raise bad("An identifier attribute already exists!")
-                held[one.code] = one if before is None else _redefined(before, one)
+                held[one.code] = one if before is None else _redefined(before, definition)
             return msgspec.structs.replace(settled, attributes=[*held.values()])
 
         return change
@@ -280,9 +280,9 @@ def _replaced(held: list[T], given: list[T]) -> list[T]:
     return list({**{one.code: one for one in held}, **{one.code: one for one in given}}.values())
 
 
-def _redefined(before: Attribute, given: Attribute) -> Attribute:
+def _redefined(before: Attribute, definition: dict[str, Any]) -> Attribute:
     """A later definition, with what of the first one stays."""
-    again = attribute_of({**msgspec.to_builtins(given), "type": before.type})
+    again = attribute_of({**definition, "type": before.type})
     return msgspec.structs.replace(again, **{name: getattr(before, name) for name in STAYS})
 
 

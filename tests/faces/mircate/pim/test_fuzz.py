@@ -1,0 +1,55 @@
+"""Product information held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
+
+import os
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from goodsgate.faces.mircate import __name__ as face_package
+from goodsgate.faces.routes import read_contract
+from tests.faces.mircate.client import ONE_STORE
+from tests.faces.mircate.pim.client import Manager
+
+LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
+HOW = {
+    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
+    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+}
+CONFIG = schemathesis.Config.from_dict({
+    "checks": {
+        # What nobody has is well-formed, and so is what something is wrong with.
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "403", "404", "413"]},
+        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
+    },
+})
+CONTRACT = read_contract(face_package)
+TAGS = {"products", "settings", "images", "shared"}
+schema = schemathesis.openapi.from_dict(CONTRACT.document, config=CONFIG)
+schema = schema.include(lambda context: bool(TAGS & set(context.operation.definition.raw.get("tags", ()))))
+
+
+def _hold(manager: Manager, case: schemathesis.Case) -> None:
+    case.path_parameters = {**(case.path_parameters or {}), "instance": manager.merchant}
+    # What is wrong with a record is told of the record, and most members of a query are passed over.
+    case.call_and_validate(
+        base_url=manager.gate.url, headers={"x-api-key": manager.headers["x-api-key"]}, timeout=20,
+        excluded_checks=[negative_data_rejection],
+    )
+
+
+@ONE_STORE
+@schema.parametrize()
+@settings(max_examples=300 if LONG else 2, **HOW)
+def test_the_operations_keep_their_contract(manager: Manager, case: schemathesis.Case) -> None:
+    """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
+    _hold(manager, case)
+
+
+@pytest.mark.slow
+@schema.parametrize()
+@settings(max_examples=300, **{**HOW, "derandomize": False})
+def test_the_operations_keep_their_contract_for_long(manager: Manager, case: schemathesis.Case) -> None:
+    """The same, with other examples every time."""
+    _hold(manager, case)
