@@ -27,7 +27,7 @@ def why_not(barcode: str, named: str | None, path: str) -> Issue | None:
     spelled = "3 to 6 digits" if kind == "PLU" else f"{' or '.join(map(str, lengths))} digits, the last a check digit"
     digits = barcode.isascii() and barcode.isdigit()
     if not digits or len(barcode) not in lengths:
-        lacking = digits and kind != "PLU" and len(barcode) + 1 in lengths
+        lacking = digits and kind != "PLU" and len(barcode) + 1 in lengths and not is_gtin(barcode)
         suggestion = barcode + check_digit(barcode) if lacking else None
         return issue("barcode_form", path, value=barcode, expected=f"{kind}: {spelled}", suggestion=suggestion)
     if kind == "PLU" or is_gtin(barcode) or (kind == "UPC" and len(barcode) == 8 and is_gtin(_expanded(barcode))):

@@ -1,0 +1,91 @@
+"""openapi.yaml against the running face: the same routes, sound schemas, and words that are all there."""
+
+import jsonschema_rs
+import pytest
+
+from goodsgate.faces import open_schemas
+from goodsgate.faces.justwalkout import BYLAWS, guesses
+from goodsgate.faces.justwalkout import __name__ as face_package
+from goodsgate.faces.routes import Endpoint, read_contract
+from goodsgate.model.issue import CODES
+from tests.faces.justwalkout.client import ONE_STORE, JustWalkOut, item
+from tests.served import Served
+
+CONTRACT = read_contract(face_package)
+DOCUMENT = CONTRACT.document
+
+pytestmark = ONE_STORE
+
+
+def _check(schema, value):
+    jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
+
+
+def _nodes(node):
+    yield node
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nodes(inner)
+
+
+def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
+    """By this face."""
+    served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
+    mine = {
+        (endpoint.template, name) for endpoint in served if endpoint.face == "justwalkout" for name in endpoint.handlers
+    }
+    assert mine == {(path.template, operation.id) for path in CONTRACT.paths for operation in path.operations.values()}
+
+
+def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
+    """No dead schema, but for the record that nobody sends."""
+    used = {node["$ref"] for node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
+    assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
+    held = {
+        f"#/components/{kind}/{name}" for kind, each in DOCUMENT["components"].items() if kind != "securitySchemes"
+        for name in each
+    }
+    assert held == used | {"#/components/schemas/Archival"}
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_schemas_are_sound(gate: Served, name: str) -> None:
+    """JSON Schema 2020-12."""
+    schema = DOCUMENT["components"]["schemas"][name]
+    jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
+
+
+def test_every_schema_of_records_is_compiled(gate: Served) -> None:
+    """With the bylaws of its own."""
+    schemas = open_schemas()
+    mine = {f"justwalkout/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
+    assert mine == set(BYLAWS)
+    assert all(schemas[name].bylaws is BYLAWS[name] for name in mine)
+
+
+def test_every_code_has_a_word_of_the_report(gate: Served) -> None:
+    """Wherever it is found."""
+    words = set(DOCUMENT["components"]["schemas"]["ReportCode"]["enum"])
+    paths = ("", "/item_sku", "/item_name", "/standard_price", "/external_product_id", "/brand_name")
+    made = {guesses.report_code(code, path) for code in CODES for path in paths}
+    assert made | {"ALREADY_ARCHIVED"} == words
+
+
+def test_reports_obey_their_schema(retailer: JustWalkOut) -> None:
+    """Of an upload with everything wrong, and of an archive."""
+    schema = {"$ref": "#/components/schemas/Report"}
+    uploaded = retailer.upload(
+        item(1), item(1), item(2, item_name="\u00e9", standard_price="x", external_product_id="1"),
+        item(3, " STORE-1".strip(), item_sku=" "),
+    )
+    _check(schema, retailer.report(uploaded))
+    _check(schema, retailer.report(retailer.archive("SKU-1", "SKU-9")))
+
+
+def test_the_contract_and_its_page_are_shown(gate: Served) -> None:
+    """To everybody."""
+    anonymous = gate.anonymous()
+    assert anonymous.get("/v1/catalog/openapi.yaml").content == CONTRACT.yaml
+    assert anonymous.get("/v1/catalog/openapi.json").json() == DOCUMENT
+    page = anonymous.get("/docs/justwalkout")
+    assert page.status_code == 200
+    assert "/v1/catalog/getCatalogUploadStatus" in page.text
