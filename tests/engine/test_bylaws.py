@@ -84,6 +84,14 @@ def test_a_record_is_judged_by_those_before_it(shop: Shop) -> None:
     assert _run(shop, {"id": "b", "place": "1"}) == ["place taken"]
 
 
+def test_what_an_earlier_record_brings_is_looked_around_for(shop: Shop) -> None:
+    """A later one of the same key says only what changes."""
+    _run(shop, {"id": "a"}, {"id": "c", "parent": "a", "place": "2"})
+    assert _run(shop, {"id": "b", "parent": "a", "place": "1"}, {"id": "b", "place": "2"}) == [
+        Result.CREATED, "place taken",
+    ]
+
+
 def test_an_item_goes_when_nothing_holds_it(shop: Shop) -> None:
     """Children that went before it in the portion hold it no more."""
     _run(shop, {"id": "a"}, {"id": "b", "parent": "a"})

@@ -5,6 +5,7 @@ applied, so that each record sees what those before it did.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -117,6 +118,8 @@ def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: di
                  found: dict[Mark, list[str]]) -> dict[str, Law]:
     """The bylaws of the records, after adding to what is held and found what they ask for."""
     laws: dict[str, Law] = {}
+    times = Counter(key for told in judged for key in told.keys)
+    coming: dict[str, dict[str, object]] = {}  # what may be held by then under keys that come several times
     keys: dict[str, None] = {}
     marks: set[Mark] = set()
     for told in judged:
@@ -129,9 +132,13 @@ def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: di
         for key, document, ties in zip(told.keys, told.documents, told.ties or (), strict=True):
             if key is not None and ties is not None:
                 was = held.get(key)
-                asked = laws[sort].asks(key, plain(document), plain(was.document) if was and was.document else None)
+                before = coming.get(key) or (plain(was.document) if was and was.document else None)
+                record = plain(document)
+                asked = laws[sort].asks(key, record, before)
                 keys.update(dict.fromkeys(asked.keys))
                 marks.update(asked.marks)
+                if times[key] > 1:
+                    coming[key] = {**(before or {}), **record}
     more = [key for key in keys if key not in held]
     if more:
         held.update(store.held(work.merchant, work.kind, work.collection, more, documents=True))

@@ -45,7 +45,7 @@ class Law(Protocol):
     """The bylaws of one merchant as they are settled now."""
 
     def asks(self, key: str, record: Record, held: Record | None) -> Asked:
-        """For a record, which may be a part of what it will be, and what is held under its key."""
+        """For a record, which may be a part of what it will be, and what is, or may be by then, held under its key."""
 
     def judge(self, key: str, record: Record, neighbours: Neighbours) -> Verdict:
         """A whole record, before it is held under the key."""
