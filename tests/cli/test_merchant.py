@@ -49,3 +49,31 @@ def test_the_doctor_finds_a_sound_store(gate: Gate):
 def test_a_second_migration_has_nothing_to_do(gate: Gate):
     """`serve` has done it."""
     assert "up to date" in gate.run("migrate").stdout
+
+
+def test_what_protocols_want_to_know_is_kept_with_the_merchant(gate: Gate):
+    """When it is added, and changed later; an empty text removes."""
+    account = "account=123456789012"
+    added = gate.run("merchant", "add", "retailer", "--fact", account, "--location", "STORE-1", "--quiet")
+    assert added.returncode == 0, added.stderr
+    assert gate.run("merchant", "set", "retailer").stdout == f"{account}\n"
+    assert gate.run("merchant", "set", "retailer", "queue=q", "account=").stdout == "queue=q\n"
+    assert "STORE-1" in gate.run("reference", "list", "location", key=added.stdout.strip()).stdout
+    assert gate.run("merchant", "set", "retailer", "nonsense").returncode == 2
+    assert gate.run("merchant", "add", "other", "--fact", "account=").returncode == 2
+    assert gate.run("merchant", "set", "nobody", "queue=q").returncode == 2
+
+
+def test_an_access_key_is_made_for_clients_that_sign(gate: Gate):
+    """As variables they take it from, and as JSON; listed like other keys, without the secret."""
+    gate.run("merchant", "add", "signer", "--quiet")
+    made = gate.run("merchant", "key", "add", "signer", "--signing", "--label", "gate")
+    first, second = made.stdout.splitlines()
+    assert first.startswith("export AWS_ACCESS_KEY_ID=AKGG")
+    assert second.startswith("export AWS_SECRET_ACCESS_KEY=")
+    listed = gate.run("merchant", "key", "list", "signer").stdout
+    assert first.partition("=")[2] in listed
+    assert second.partition("=")[2] not in listed
+    session = gate.run("merchant", "key", "add", "signer", "--session", "--json")
+    assert '"AWS_SESSION_TOKEN": "' in session.stdout
+    assert gate.run("merchant", "key", "add", "nobody", "--signing").returncode == 2

@@ -11,6 +11,7 @@ from goodsgate.cli.exits import Unusable
 from goodsgate.cli.settings import open_store, with_settings
 
 if TYPE_CHECKING:
+    from goodsgate.auth import AccessKey
     from goodsgate.config import Config
     from goodsgate.model.catalogue import Scope
     from goodsgate.store.contract import Store
@@ -26,11 +27,13 @@ FACT_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 FACT_CHARACTERS_MAX = 255
 
 
-def _facts(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+def _facts(_context: click.Context, of: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """An empty value, which removes a fact, is one only where facts are changed, which is an argument."""
     facts: dict[str, str] = {}
+    least = 0 if isinstance(of, click.Argument) else 1
     for pair in given:
         name, equals, text = pair.partition("=")
-        if not equals or not FACT_NAME.fullmatch(name) or not 0 < len(text) <= FACT_CHARACTERS_MAX:
+        if not equals or not FACT_NAME.fullmatch(name) or not least <= len(text) <= FACT_CHARACTERS_MAX:
             raise click.BadParameter(f"{pair!r} is not NAME=VALUE")
         facts[name] = text
     return facts
@@ -48,25 +51,67 @@ def merchant() -> None:
 @click.argument("merchant_id", metavar="ID")
 @click.option("--name", default="", help="A name for people. Default: the id.")
 @SCOPE_OPTION
+@click.option(
+    "--fact", "facts", multiple=True, metavar="NAME=VALUE", callback=_facts,
+    help="What a protocol wants to know of the merchant, such as account=123456789012; may be given often.",
+)
+@click.option(
+    "--location", "locations", multiple=True, metavar="CODE",
+    help="A shop or warehouse, kept as reference data; may be given often.",
+)
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON.")
 @with_settings
-def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...], quiet: bool, as_json: bool,
-        ) -> None:
+def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...], facts: dict[str, str],
+        locations: tuple[str, ...], quiet: bool, as_json: bool) -> None:
     """Add a merchant and print its first key, which is shown this once.
 
     \b
     Examples:
       goodsgate merchant add brightware --name 'Brightware Ltd'
+      goodsgate merchant add brightware --fact account=123456789012 --location STORE-1
       export GOODSGATE_KEY=$(goodsgate merchant add brightware --quiet)
     """
+    from goodsgate.engine.settled import put_facts
+    from goodsgate.model.catalogue import Entry
+
     store = open_store(config)
     try:
         make_merchant(store, merchant_id, name=name)
+        if facts:
+            put_facts(store, merchant_id, facts)
+        if locations:
+            store.put_reference(merchant_id, "location", [Entry(code=code) for code in locations])
         secret = make_key(store, merchant_id, scopes=scopes, label="first key")
     finally:
         store.close()
     _say(merchant_id, secret, quiet=quiet, as_json=as_json)
+
+
+@merchant.command("set")
+@click.argument("merchant_id", metavar="ID")
+@click.argument("facts", metavar="NAME=VALUE...", nargs=-1, callback=_facts)
+@with_settings
+def set_facts(*, config: "Config", merchant_id: str, facts: dict[str, str]) -> None:
+    """Change what protocols want to know of a merchant, and print all of it; NAME= removes one.
+
+    \b
+    Examples:
+      goodsgate merchant set brightware queue=arn:aws:sqs:eu-west-1:123456789012:catalog
+      goodsgate merchant set brightware queue=
+    """
+    from goodsgate.engine.settled import facts_of, put_facts
+    from goodsgate.store.contract import StoreError
+
+    store = open_store(config)
+    try:
+        told = put_facts(store, merchant_id, facts) if facts else facts_of(store, merchant_id)
+    except StoreError as fault:
+        raise Unusable(f"there is no merchant {merchant_id}") from fault
+    finally:
+        store.close()
+    for name, text in sorted(told.items()):
+        click.echo(f"{name}={text}")
 
 
 @merchant.command("list")
@@ -105,20 +150,31 @@ def key() -> None:
     "--fact", "facts", multiple=True, metavar="NAME=VALUE", callback=_facts,
     help="What a protocol wants to know of whoever has the key, such as location=BLR-01; may be given often.",
 )
+@click.option("--signing", is_flag=True, help="An access key that signs requests: its id and its secret.")
+@click.option("--session", is_flag=True, help="The same with a session token, as temporary credentials have.")
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON.")
 @with_settings
 def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], label: str, facts: dict[str, str],
-            quiet: bool, as_json: bool) -> None:
+            signing: bool, session: bool, quiet: bool, as_json: bool) -> None:
     """Make a key and print it, this once.
+
+    An access key is printed as the variables that clients of AWS take it from.
 
     \b
     Examples:
       goodsgate merchant key add brightware --scope read --label dashboard
       goodsgate merchant key add brightware --fact location=BLR-01
+      eval "$(goodsgate merchant key add brightware --signing --quiet)"
     """
     store = open_store(config)
     try:
+        if signing or session:
+            made = make_access_key(
+                store, config, merchant_id, scopes=scopes, label=label, facts=facts, session=session
+            )
+            _say_access_key(merchant_id, made, as_json=as_json)
+            return
         secret = make_key(store, merchant_id, scopes=scopes, label=label, facts=facts)
     finally:
         store.close()
@@ -189,6 +245,36 @@ def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]
     except StoreError as fault:
         raise Unusable(f"there is no merchant {merchant_id}") from fault
     return secret
+
+
+def make_access_key(store: "Store", config: "Config", merchant_id: str, *, scopes: "Iterable[str]", label: str,
+                    facts: dict[str, str], session: bool) -> "AccessKey":
+    """Make a key that signs; raises Unusable if there is no such merchant."""
+    from goodsgate.auth import new_access_key
+    from goodsgate.engine.secrets import Secrets
+    from goodsgate.model.catalogue import Scope
+    from goodsgate.store.contract import StoreError
+
+    wanted = [Scope(scope) for scope in scopes]
+    key, made = new_access_key(
+        merchant_id, wanted, Secrets(store, config), label=label, facts=facts, session=session
+    )
+    try:
+        store.add_key(key)
+    except StoreError as fault:
+        raise Unusable(f"there is no merchant {merchant_id}") from fault
+    return made
+
+
+def _say_access_key(merchant_id: str, made: "AccessKey", *, as_json: bool) -> None:
+    parts = {"AWS_ACCESS_KEY_ID": made.id, "AWS_SECRET_ACCESS_KEY": made.secret}
+    if made.token is not None:
+        parts["AWS_SESSION_TOKEN"] = made.token
+    if as_json:
+        click.echo(json.dumps({"merchant": merchant_id, **parts}))
+        return
+    for name, text in parts.items():
+        click.echo(f"export {name}={text}")
 
 
 def _say(merchant_id: str, secret: str, *, quiet: bool, as_json: bool) -> None:
