@@ -13,6 +13,7 @@ from goodsgate.store.contract import StoreBusy
 REST_SECONDS = 1.0
 """Between two events of one page, however much happens: people read no faster."""
 HEARTBEAT_SECONDS = 15.0
+CHANGE = b"event: change\ndata: -\n\n"
 
 
 class Changes:
@@ -30,12 +31,12 @@ class Changes:
     async def _events(self, visit: Visit) -> AsyncIterator[bytes]:
         pulse = self._door.pulse
         with pulse.session():
-            yield b"retry: 3000\n\n"
             felt = await self._felt(None)
+            yield b"retry: 3000\n\n" + CHANGE  # what has changed since the page was made, or the line was lost
             while not pulse.closed and await self._is_valid(visit):
                 await pulse.change(felt, HEARTBEAT_SECONDS)
                 now = await self._felt(felt)
-                yield b"event: change\ndata: -\n\n" if now != felt else b": still here\n\n"
+                yield CHANGE if now != felt else b": still here\n\n"
                 felt = now
                 await asyncio.sleep(REST_SECONDS)
             yield b"event: end\ndata: -\n\n"

@@ -123,7 +123,7 @@ def look(head: bytes, config: Config, *, format: str, packing: str, whole: bool,
         )
         for name in names if name not in RESERVED
     ]
-    notices = [*([] if block is None and not whole else reader.notices), *(t for t in told if t.severity == "error")]
+    notices = [*([] if block is None and not whole else reader.notices)]
     if reader.stopped is not None and (whole or not found):
         notices.append(reader.stopped)
     return Looked(

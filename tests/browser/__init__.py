@@ -1,0 +1,1 @@
+"""The console in the machine's own Chromium."""

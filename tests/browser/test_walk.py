@@ -1,0 +1,124 @@
+"""The long walk: from a dirty file to a clean batch."""
+
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from tests.browser.world import DIRTY, World, drop
+
+
+def test_from_a_dirty_file_to_a_clean_batch(world: World, tmp_path: Path) -> None:
+    """Sign in, drop, map, check, submit, watch, open the group, take the suggestion for all, correct the rest."""
+    merchant = world.gate.merchant()
+    with world.context(accept_downloads=True) as context:
+        page = context.new_page()
+        world.sign_in(page, merchant)
+        _submitted(page)
+        page.wait_for_url(f"**/console/of/{merchant}/batches/*")
+        assert page.get_by_text("Next in its lane; waits for a worker.").is_visible()
+        path = page.url
+        world.shop.work()
+        page.locator(".badge.partial").wait_for()
+        assert page.url == path, "it was told, and did not have to ask"
+        page.get_by_role("link", name="The check digit of the GTIN").click()
+        assert page.locator(".field.marked .value").first.inner_text() == "4006381333932"
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Take the suggestion for all alike").click()
+        page.wait_for_url(path)
+        world.shop.work()
+        page.get_by_role("listitem").filter(has_text="2 rejected").wait_for()
+        _sent_back(page, tmp_path)
+        page.get_by_text("3 (corrections and retries included)").wait_for()
+        world.shop.work()
+        page.get_by_text("Nothing is wrong").wait_for()
+        assert page.locator(".heading .badge.clean").is_visible()
+        assert page.locator(".legend").inner_text().split() == ["44", "created", "0", "updated", "0", "unchanged", "0",
+                                                                "rejected"]
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/console/sign-in")
+
+
+def _submitted(page: Page) -> None:
+    page.get_by_role("link", name="Submit", exact=True).click()
+    drop(page, ".drop", "summer.csv", DIRTY)
+    page.get_by_text("No column gives the records their key").wait_for()
+    page.get_by_label("What ArtNr becomes").select_option("id")
+    page.get_by_text("No column gives the records their key").wait_for(state="detached")
+    page.get_by_label("What Preis becomes").select_option("price")
+    page.locator("tr", has_text="Preis").get_by_text("find it yourself").wait_for(state="attached")
+    page.get_by_role("button", name="Check without applying").click()
+    page.get_by_role("heading", name="If it were submitted now").wait_for()
+    assert page.locator("#told .legend").inner_text().split() == ["40", "created", "4", "rejected"]
+    page.get_by_role("button", name="Submit", exact=True).click()
+
+
+def _sent_back(page: Page, folder: Path) -> None:
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download rejected").click()
+    download.value.save_as(folder / "report.csv")
+    report = (folder / "report.csv").read_text("utf-8")
+    corrected = report.replace("249,00 EUR", "249.00 EUR").replace("S-103,,", "S-103,Peg,")
+    assert corrected != report
+    (folder / "corrected.csv").write_text(corrected, "utf-8")
+    page.set_input_files("[data-upload] input[type=file]", folder / "corrected.csv")
+
+
+def test_everything_can_be_reached_by_keyboard(world: World) -> None:
+    """The first stop skips to the content; what has the focus is seen; Enter opens a batch."""
+    merchant = world.gate.merchant()
+    paths = world.furnished(merchant)
+    with world.context() as context:
+        page = context.new_page()
+        world.sign_in(page, merchant)
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.keyboard.press("Enter")
+        seen: list[str] = []
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            told = page.evaluate(
+                "(() => { const one = document.activeElement; const style = getComputedStyle(one);"
+                " return [one.id, style.outlineStyle, parseFloat(style.outlineWidth), one.outerHTML.slice(0, 90)]; })()"
+            )
+            assert told[1] != "none", told
+            assert told[2] >= 1, told
+            seen.append(told[0])
+            if told[0] == f"b-{paths['batch'].rpartition('/')[2]}":
+                break
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**{paths['batch']}")
+
+
+def test_reading_needs_no_javascript(world: World) -> None:
+    """Nor do forms without files."""
+    merchant = world.gate.merchant()
+    paths = world.furnished(merchant)
+    with world.context(java_script_enabled=False) as context:
+        page = context.new_page()
+        world.sign_in(page, merchant, "read", "submit", "admin")
+        for name, path in paths.items():
+            answer = page.goto(world.gate.url + path)
+            assert answer is not None
+            assert answer.ok, name
+            assert page.locator("main h1").inner_text()
+        page.goto(world.gate.url + paths["batches"])
+        page.get_by_label("Outcome").select_option("partial")
+        page.get_by_role("button", name="Filter").click()
+        assert page.locator("tbody tr").count() == 2
+        page.goto(world.gate.url + paths["records"])
+        page.get_by_role("button", name="Take the suggestion for all alike").click()
+        page.wait_for_url(f"**{paths['batch']}")
+
+
+def test_lists_are_live(world: World) -> None:
+    """What comes in is there without asking, and what has the focus keeps it."""
+    merchant = world.gate.merchant()
+    with world.context() as context:
+        page = context.new_page()
+        world.sign_in(page, merchant)
+        page.get_by_text("Nothing has come in yet").wait_for()
+        batch = world.shop.send([{"id": "A", "title": "x"}], merchant=merchant)
+        page.locator(f"#b-{batch}").focus()
+        world.shop.work()
+        page.locator(".badge.clean").wait_for()
+        assert page.evaluate("document.activeElement.id") == f"b-{batch}"

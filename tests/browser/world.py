@@ -1,0 +1,133 @@
+"""A gate with people's data in it, and a browser that tells what it should not have seen."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from goodsgate.model.batch import Kind
+from goodsgate.model.catalogue import Entry
+from tests.served import Served
+from tests.shop import Shop
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+AXE = Path(__file__).parent / "vendored" / "axe-core-4.14.1.min.js"
+WAIT_MILLISECONDS = 20_000
+
+DIRTY = (
+    'ArtNr,Name,Preis,EAN,Farbe\nS-100,Trail shoe,89.00 EUR,4006381333932,red\n'
+    'S-101,Road shoe,79.00 EUR,4006381333933,blue\nS-102,Tent for two,"249,00 EUR",,green\nS-103,,12.00 EUR,,grey\n'
+    + "".join(f"S-{number},Rope {number} m,{number}.50 EUR,,white\n" for number in range(200, 240))
+)
+SCRIPT = "<script>alert('x')</script>"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The machine's; skips the test, with the reason, where there is none."""
+    path = next((found for name in CHROMIUMS if (found := shutil.which(name))), None)
+    if path is None:
+        reason = f"this machine has none of {', '.join(CHROMIUMS)}"
+        print(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+class World:
+    """A shop behind a gate, worked by hand, and a browser."""
+
+    def __init__(self, shop: Shop, gate: Served, browser: Browser) -> None:
+        self.shop = shop
+        self.gate = gate
+        self.browser = browser
+        self.trouble: list[str] = []
+        """What the browser complained of, what it asked other hosts for, and dialogs that no page of ours has."""
+
+    def context(self, **how: Any) -> BrowserContext:
+        """A browser of its own, as far as cookies go."""
+        context = self.browser.new_context(**{"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce", **how})
+        context.set_default_timeout(WAIT_MILLISECONDS)
+        context.on("request", self._asked)
+        context.on("page", self._watch)
+        return context
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.gate.url, "data:", "blob:")):
+            self.trouble.append(f"asked {request.url}")
+
+    def _watch(self, page: Page) -> None:
+        page.on("pageerror", lambda fault: self.trouble.append(f"fault {fault}"))
+        page.on("console", lambda told: self.trouble.append(told.text) if told.type == "error" else None)
+
+    def sign_in(self, page: Page, merchant: str, *scopes: str) -> None:
+        """With a fresh key."""
+        page.goto(f"{self.gate.url}/console")
+        page.fill("#key", self.gate.secret(merchant, scopes or ("submit", "read")))
+        page.click("button.primary")
+        page.wait_for_url("**/console/batches")
+
+    def furnished(self, merchant: str) -> dict[str, str]:
+        """Catalogue, reference data and batches of all sorts; name → path of every page."""
+        shop, of = self.shop, f"/console/of/{merchant}"
+        store = shop.store
+        store.put_reference(merchant, "brand", [Entry(code=name, name=name) for name in ("Acme", "Bolt", "Größe")])
+        store.put_reference(merchant, "category", [
+            Entry(code="outdoor", name="Outdoor"), Entry(code="tents", name="Tents", parent="outdoor"),
+            Entry(code="ropes", name="Ropes", parent="outdoor"), Entry(code="home", name="Home"),
+        ])
+        good = [{"id": f"K-{n}", "title": f"Tent {n}", "gtin": "4006381333931", "brand": "Acme"} for n in range(60)]
+        shop.send(good, merchant=merchant)
+        shop.send([{"id": "K-1", "price": "9.99 EUR", "location": place} for place in ("berlin", "lyon")],
+                  merchant=merchant, kind=Kind.PRICE)
+        shop.send([{"id": "K-1", "quantity": 5, "location": "berlin"}], merchant=merchant, kind=Kind.STOCK)
+        scripts = [{"id": f"X-{n}", "title": SCRIPT, "brand": SCRIPT, SCRIPT: SCRIPT} for n in range(3)]
+        scripts.append({"id": "X-9", "title": "", SCRIPT: SCRIPT})
+        script = shop.send(scripts, merchant=merchant)
+        dirty = shop.send(DIRTY.encode(), merchant=merchant, format="csv",
+                          mapping={"ArtNr": ["id"], "Name": ["title"], "Preis": ["price"]})
+        shop.work()
+        shop.send([{"id": "W-1", "title": "Waits"}], merchant=merchant)
+        return {
+            "batches": "/console/batches", "batch": f"{of}/batches/{dirty}",
+            "records": f"{of}/batches/{dirty}/records?code=gtin_check_digit&field=/gtin",
+            "scripts": f"{of}/batches/{script}/records", "submit": f"{of}/submit", "catalogue": f"{of}/catalogue",
+            "items": f"{of}/catalogue/product/products?q=tent", "item": f"{of}/catalogue/product/products/item?key=K-1",
+            "reference": f"{of}/reference", "categories": f"{of}/reference/category", "brands": f"{of}/reference/brand",
+            "used": f"{of}/reference/brand/used?code=Acme", "merchants": "/console/merchants",
+            "keys": f"/console/merchants/{merchant}", "health": "/console/health",
+        }
+
+
+
+
+
+
+def drop(page: Page, selector: str, name: str, content: str) -> None:
+    """A file, let go over an element as by a mouse."""
+    data = page.evaluate_handle(
+        "([name, content]) => { const data = new DataTransfer();"
+        " data.items.add(new File([content], name)); return data; }", [name, content],
+    )
+    page.dispatch_event(selector, "drop", {"dataTransfer": data})
+
+
+def violations(page: Page, rules: tuple[str, ...] = ()) -> list[str]:
+    """What axe finds that is serious, with where; of all rules unless some are named."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text("utf-8"))
+    found = orjson.loads(page.evaluate(
+        "async (rules) => JSON.stringify((await axe.run({resultTypes: ['violations'],"
+        " ...(rules.length ? {runOnly: rules} : {})})).violations)", list(rules),
+    ))
+    return [
+        f"{each['id']}: {node['html'][:160]} {node['any'][:1] and node['any'][0]['message']}"
+        for each in found if each["impact"] in ("serious", "critical") for node in each["nodes"]
+    ]
