@@ -32,6 +32,13 @@ class Figure(msgspec.Struct, frozen=True):
         return self.measured >= self.demand if self.least else self.measured <= self.demand
 
 
+def late(what: str, seconds: list[float], most_ms: float) -> Figure:
+    """The 99th percentile, in milliseconds."""
+    seconds.sort()
+    detail = f"p50 {statistics.median(seconds) * 1000:.1f} ms, {len(seconds)} times"
+    return Figure(f"{what}, p99, ms", seconds[int(len(seconds) * 0.99)] * 1000, most_ms, False, detail)
+
+
 def lines_of(count: int, *, bad: float = 0.0, start: int = 0, version: int = 0) -> list[bytes]:
     """NDJSON lines of generated products."""
     return [orjson.dumps(product) for product in products(count, bad=bad, start=start, version=version)]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 
-from bench.figures import PRODUCTS, Figure, lines_of
+from bench.figures import PRODUCTS, Figure, late, lines_of
 from bench.gate import Gate
 from tests.faces.konnect.client import product, size
 
@@ -74,9 +74,9 @@ def _idle(turns: int) -> Iterator[Figure]:
             answer = client.put("/ims/v3/price", json=prices)
             priced.append(time.perf_counter() - begin)
             assert answer.status_code == 200, answer.text
-    yield _late("create of 100 products, acknowledged", acknowledged, 20.0)
-    yield _late("create of 100 products, COMPLETED", completed, 300.0)
-    yield _late("500 prices, answered", priced, 150.0)
+    yield late("create of 100 products, acknowledged", acknowledged, 20.0)
+    yield late("create of 100 products, COMPLETED", completed, 300.0)
+    yield late("500 prices, answered", priced, 150.0)
 
 
 def _complete(client: httpx.Client, trace: str) -> None:
@@ -86,12 +86,6 @@ def _complete(client: httpx.Client, trace: str) -> None:
             assert told["stage"] == "COMPLETED", told
             return
         time.sleep(0.005)
-
-
-def _late(what: str, seconds: list[float], most_ms: float) -> Figure:
-    seconds.sort()
-    detail = f"p50 {statistics.median(seconds) * 1000:.1f} ms, {len(seconds)} times"
-    return Figure(f"{what}, p99, ms", seconds[int(len(seconds) * 0.99)] * 1000, most_ms, False, detail)
 
 
 def _polls(seconds: float) -> Iterator[Figure]:
