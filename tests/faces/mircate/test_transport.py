@@ -92,7 +92,7 @@ def test_arguments_come_in_the_query_as_well(seller: Mircate) -> None:
 
 
 @pytest.mark.parametrize(("data", "told"), [
-    ("%%%", "base64"), ("e30", "VALIDATION"), ("Ww==", "JSON"), ("W10=", "VALIDATION"), ("A", "base64"),
+    ("%%%", "data"), ("e30", "VALIDATION"), ("Ww==", "JSON"), ("W10=", "VALIDATION"), ("A", "base64"),
 ])
 def test_what_is_no_base64_or_no_json_is_400(seller: Mircate, data: str, told: str) -> None:
     """Told apart."""

@@ -16,7 +16,7 @@ from goodsgate.faces.door import Door
 from goodsgate.faces.mircate.answers import answer, missing
 from goodsgate.faces.mircate.exporting import SORT, Export, Step, export_of, named, path_of
 from goodsgate.faces.mircate.guesses import EXPORTS_MAX, FAILED, LINK_SECONDS
-from goodsgate.faces.mircate.transport import Asked, Method
+from goodsgate.faces.mircate.transport import Asked, Method, page_of
 from goodsgate.faces.refusals import refuse
 from goodsgate.faces.routes import Call, Handler
 from goodsgate.model.batch import Kind, now
@@ -74,8 +74,8 @@ class Exports:
     def list_exports(self, asked: Asked) -> Response:
         """Newest first."""
         found = [(resource, export_of(resource)) for resource in self._all(asked.merchant)][::-1]
-        first = asked.arguments.get("pageFrom", 0)
-        rows = found[first : first + asked.arguments.get("pageSize", 50)]
+        first, size = page_of(asked.arguments)
+        rows = found[first : first + size]
         return answer({"exports": [_words(resource, export) for resource, export in rows], "total": len(found)})
 
     def get_exported_files(self, asked: Asked) -> Response:

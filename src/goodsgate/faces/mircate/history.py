@@ -10,7 +10,7 @@ from starlette.responses import Response
 from goodsgate.faces.door import Door
 from goodsgate.faces.mircate.answers import answer, bad
 from goodsgate.faces.mircate.guesses import COLLECTION
-from goodsgate.faces.mircate.transport import Asked, Method
+from goodsgate.faces.mircate.transport import Asked, Method, page_of
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, item_key, split_key
 
@@ -42,8 +42,8 @@ class History:
             if (since is None or since <= entry[0]) and (until is None or entry[0] <= until)
         ]
         found.sort(key=lambda entry: entry[0], reverse=True)
-        first = told.get("pageFrom", 0)
-        rows = [words for _, words in found[first : first + told.get("pageSize", 50)]]
+        first, size = page_of(told)
+        rows = [words for _, words in found[first : first + size]]
         return answer({"history": rows, "total": len(found)})
 
     def _items(self, merchant: str, kind: Kind, sku: str, channel: str | None) -> Iterator[Item]:

@@ -127,6 +127,11 @@ def is_own(instance: str, merchant: str, caller: Caller | None) -> bool:
     return instance == merchant or instance in [project.strip() for project in projects.split(",")]
 
 
+def page_of(arguments: dict[str, Any]) -> tuple[int, int]:
+    """Rows to pass over and rows wanted, which a client may have written as 1.0."""
+    return int(arguments.get("pageFrom", 0)), int(arguments.get("pageSize", 50))
+
+
 def _decoded(content: bytes) -> Any:
     if not content.strip():
         return {}
