@@ -46,6 +46,8 @@ def _submitted(page: Page) -> None:
     page.get_by_text("No column gives the records their key").wait_for(state="detached")
     page.get_by_label("What Preis becomes").select_option("price")
     page.locator("tr", has_text="Preis").get_by_text("find it yourself").wait_for(state="attached")
+    page.get_by_label("What Farbe becomes").select_option("color")
+    page.locator("tr", has_text="Farbe").get_by_text("find it yourself").wait_for(state="attached")
     page.get_by_role("button", name="Check without applying").click()
     page.get_by_role("heading", name="If it were submitted now").wait_for()
     assert page.locator("#told .legend").inner_text().split() == ["40", "created", "4", "rejected"]

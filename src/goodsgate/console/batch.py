@@ -36,7 +36,9 @@ class BatchPage:
         notices = self._door.store.findings(merchant, id, limit=1)
         words: dict[str, Any] = {
             "batch": batch, "groups": self._engine.groups(merchant, id, limit=GROUPS), "ended": batch.state in ENDED,
-            "notices": notices[0].issues if notices and notices[0].number == 0 else [], "place": "batches",
+            # Warnings of the file as a whole are among the groups; what broke it off stands by itself.
+            "notices": [told for found in notices if found.number == 0 for told in found.issues
+                        if told.severity == "error"], "place": "batches",
             "merchant": merchant, "path": path_of(batch), "formats": formats.FORMATS, "faces": self._faces,
             **_pace(batch),
         }
