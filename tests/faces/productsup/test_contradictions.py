@@ -1,10 +1,13 @@
 """The contradictions of the dossier, section 12, that are of what is here; the README has the table of all."""
 
 import re
+import secrets
 from importlib.resources import files
 from typing import Any
 
 import httpx
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.faces.productsup.client import Productsup, error
 
@@ -124,3 +127,25 @@ def test_c15_c18_deletions_have_a_body_or_none(sender: Productsup) -> None:
     assert sender.delete(f"{path}?all=true").status_code == 202
     sender.gate.shop.work()
     assert sender.gate.shop.items("productsup-1", merchant=sender.merchant) == {}
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from([b'{"id":"1"}', b"{}", b"", b"x", b'{"id":" "}']), max_size=6), st.booleans())
+def test_c17_no_answer_is_one_that_cannot_be(sender: Productsup, lines: list[bytes], referenced: bool) -> None:
+    """The status is that of the stages, and they are what their counts say; sums are sums."""
+    stream = sender.made(f"Any {secrets.token_hex(8)}", "referenced" if referenced else "chunked")
+    named = {"content-type": "application/x-ndjson"}
+    answered = sender.post(f"/streams/{stream}/products", content=b"\n".join(lines), headers=named)
+    sender.gate.shop.work()
+    fetched = sender.get(answered.headers["content-location"])
+    for status, document in ((answered.status_code, answered.json()), (0, fetched.json())):
+        attributes = document["data"]["attributes"]
+        stages = [stage for stage in attributes["stages"].values() if stage is not None]
+        for stage in stages:
+            assert stage["errorCount"] == sum(told["occurrences"] for told in stage["errors"])
+            failed = "warning" if stage["successCount"] else "failure"
+            assert stage["status"] == (failed if stage["errorCount"] else "success")
+        assert attributes["errorCount"] == sum(stage["errorCount"] for stage in stages)
+        ends = {1: "uploaded", 2: "processed"}[len(stages)]
+        assert attributes["status"] == ("failed" if any(one["status"] == "failure" for one in stages) else ends)
+        assert status in (0, 422 if attributes["status"] == "failed" else 202)

@@ -53,17 +53,20 @@ class Batches:
         """DELETE /streams/{stream}/products: those that the lines name, or all."""
         if call.query["all"] != "true":
             return await self._received(call, DELETE)
-        stream = await self._door.hop(self._streams.one, call.merchant, number_of(call.path["stream"]))
-        return _acknowledged(await self._door.hop(self._clear_told, stream), stream)
+        stream = await self._stream(call)
+        return await self._acknowledged(await self._door.hop(self._clear_told, stream), stream)
 
     async def remove_one(self, call: Call) -> Response:
         """DELETE /streams/{stream}/products/{product}."""
-        stream = await self._door.hop(self._streams.one, call.merchant, number_of(call.path["stream"]))
+        stream = await self._stream(call)
         line = msgspec.json.encode({"id": call.path["product"]})
-        return _acknowledged(await self._door.hop(self._one, stream, line), stream)
+        return await self._acknowledged(await self._door.hop(self._one, stream, line), stream)
+
+    async def _stream(self, call: Call) -> Stream:
+        return await self._door.hop(self._streams.one, call.merchant, number_of(call.path["stream"]))
 
     async def _received(self, call: Call, policy: Policy) -> Response:
-        stream = await self._door.hop(self._streams.one, call.merchant, number_of(call.path["stream"]))
+        stream = await self._stream(call)
         packing = call.request.headers.get("content-encoding", "identity").strip().lower()
         if packing not in ("identity", "gzip"):
             raise Refusal("packing_unknown", "The Content-Encoding must be gzip, or none.")
@@ -85,10 +88,32 @@ class Batches:
             if refusal.code != "payload_empty":
                 raise
             made = await self._door.hop(self._empty, stream)
-        return _acknowledged(made, stream)
+        return await self._acknowledged(made, stream)
+
+    async def _acknowledged(self, made: Batch, stream: Stream) -> Response:
+        """202, or 422 where nothing was accepted; the batch document either way."""
+        await self._door.hop(self._look_again, made, stream)
+        upload = stage_of(made.facts)
+        assert upload is not None
+        words = batch_words(made, stream, upload, None)
+        where = {"content-location": f"{stream.path}/batches/{words['data']['id']}"}
+        return answer(words, status=422 if upload.status == "failure" else 202, headers=where)
+
+    def _look_again(self, made: Batch, stream: Stream) -> None:
+        """What happened to the stream while the upload came: a deleted one keeps nothing, one at once holds nothing."""
+        resource = stream.resource
+        try:
+            found = self._streams.one(resource.merchant, resource.number)
+        except Refusal:
+            self.clear(stream)
+            raise
+        if made.policy.start != found.kept.start == "now":
+            self._door.store.start(resource.merchant, made.kind, made.collection)
 
     def _submission(self, stream: Stream, packing: str, *, policy: Policy = UPDATE, watcher: Intake | None = None,
-                    facts: dict[str, str] | None = None, format: str = "ndjson") -> Submission:
+                    facts: dict[str, str] | None = None, format: str = "ndjson",
+                    start: Literal["now", "held"] | None = None) -> Submission:
+        policy = msgspec.structs.replace(policy, start=start or stream.kept.start)
         return self._door.engine.submit(
             merchant=stream.resource.merchant, kind=Kind.PRODUCT, collection=collection_of(stream.resource.number),
             policy=policy, format=format, packing=packing, label=stream.resource.name, face=FACE, id=_new_batch(),
@@ -96,8 +121,10 @@ class Batches:
         )
 
     def clear(self, stream: Stream) -> None:
-        """Let all products of a stream go: what is held and not in a full feed that is empty."""
-        hand_in(self._submission(stream, "identity", policy=CLEAR), NOTHING, self._door)
+        """Let all products of a stream go, now: what is held and not in a full feed that is empty."""
+        resource = stream.resource
+        self._door.store.start(resource.merchant, Kind.PRODUCT, collection_of(resource.number))
+        hand_in(self._submission(stream, "identity", policy=CLEAR, start="now"), NOTHING, self._door)
 
     def _clear_told(self, stream: Stream) -> Batch:
         """The same as a batch whose upload stage counts what there is now."""
@@ -141,15 +168,6 @@ class Batches:
         if processing is None and upload.status != "failure":
             headers["retry-after"] = str(POLL_SECONDS)
         return batch_words(found, stream, upload, processing), headers
-
-
-def _acknowledged(made: Batch, stream: Stream) -> Response:
-    """202, or 422 where nothing was accepted; the batch document either way."""
-    upload = stage_of(made.facts)
-    assert upload is not None
-    words = batch_words(made, stream, upload, None)
-    where = {"content-location": f"{stream.path}/batches/{words['data']['id']}"}
-    return answer(words, status=422 if upload.status == "failure" else 202, headers=where)
 
 
 def batch_words(batch: Batch, stream: Stream, upload: Stage, processing: Stage | None) -> dict[str, Any]:

@@ -4,7 +4,18 @@ import zlib
 
 PLATFORM = "/platform/v2"
 """The base path of the companion API that is published with another host."""
-PREFIXES = ("/streams", PLATFORM)
+READING = "/product/v2"
+"""That of its reading part."""
+PREFIXES = ("/streams", PLATFORM, READING)
+IMPORT = "productsup/import"
+"""The topic under which the outbox brings back the sites that import by the clock."""
+SITES_MAX = 100
+SOURCES_MAX = 100
+"""Of a site."""
+RUN_DAYS = 30
+"""How long it is remembered how an import went."""
+PROCESSES_MAX = 2
+"""Of a site that have not ended; published as one that runs and one that waits."""
 WELCOME = "Goodsgate, as Productsup Stream API"
 """What `GET /` says; that it says something is published."""
 STREAMS_MAX = 100

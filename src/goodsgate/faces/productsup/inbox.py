@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -24,6 +24,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     created_at: datetime
     updated_at: datetime
+    start: Literal["now", "held"] = "now"
+    """Whether uploads wait until a site imports."""
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +98,20 @@ class Streams:
             return msgspec.structs.replace(stream.resource, name=name, body=body)
 
         return self._changed(merchant, number, renamed)
+
+    def set_start(self, merchant: str, number: int, start: Literal["now", "held"]) -> bool:
+        """False where the stream is gone."""
+
+        def started(stream: Stream) -> Resource:
+            body = msgspec.json.encode(msgspec.structs.replace(stream.kept, start=start))
+            return msgspec.structs.replace(stream.resource, body=body)
+
+        try:
+            if self.one(merchant, number).kept.start != start:
+                self._changed(merchant, number, started)
+        except Refusal:
+            return False
+        return True
 
     def delete(self, merchant: str, number: int) -> None:
         """From now on it is unknown; its name stays taken for a while. Raises item_unknown."""

@@ -13,7 +13,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Scope
 
-from goodsgate.faces.productsup.guesses import PLATFORM
+from goodsgate.faces.productsup.guesses import PLATFORM, READING
 from goodsgate.faces.refusals import refuse
 from goodsgate.faces.routes import CALLER, Call, Handler
 
@@ -72,7 +72,7 @@ class Rates:
 
     def headers(self, scope: Scope) -> dict[str, str]:
         """Those of an error; none where no rate is published."""
-        return {} if scope["path"].startswith(PLATFORM) else self.of(scope).headers
+        return {} if scope["path"].startswith((PLATFORM, READING)) else self.of(scope).headers
 
     def of(self, scope: Scope) -> Rate:
         """What was counted for a request; it is counted once."""

@@ -103,9 +103,12 @@ class Management:
         return Response(status_code=204)
 
     def _delete(self, merchant: str, number: int) -> None:
-        """The products first: should it end in between, the stream is still there to be deleted."""
-        self._clear(self._streams.one(merchant, number))
+        """The products first: should it end in between, the stream is still there to be deleted. And what was sealed
+        meanwhile, too; what is sealed later finds no stream (see `Batches`)."""
+        stream = self._streams.one(merchant, number)
+        self._clear(stream)
         self._streams.delete(merchant, number)
+        self._clear(stream)
 
     async def root(self, _: Call) -> Response:
         """GET /."""

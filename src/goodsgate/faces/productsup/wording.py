@@ -7,6 +7,8 @@ from starlette.types import Scope
 
 from goodsgate.engine.refusal import Refusal
 from goodsgate.faces.productsup.answers import JSON_API, errors
+from goodsgate.faces.productsup.guesses import PLATFORM, READING
+from goodsgate.faces.productsup.platform import failure
 from goodsgate.faces.productsup.rates import Rates
 from goodsgate.faces.refusals import RETRY_AFTER_SECONDS, STATUSES
 
@@ -35,6 +37,9 @@ def worded(refusal: Refusal, scope: Scope, *, rates: Rates) -> tuple[int, dict[s
         headers["allow"] = str(refusal.facts["allow"])
     if status == 408:
         headers["connection"] = "close"
+    if scope["path"].startswith((PLATFORM, READING)):
+        headers["content-type"] = "application/json"
+        return status, headers, failure(refusal, status)
     if refusal.code == "too_many_requests":
         return status, headers, RATED
     title = TITLES.get(refusal.code) or PHRASES.get(status) or HTTPStatus(status).phrase
