@@ -43,12 +43,17 @@ class Mircate(httpx.Client):
 
     def status(self, batch: str, *, until: Callable[[dict[str, Any]], bool] = bool) -> dict[str, Any]:
         """The status of a batch once it is so."""
+        return self.until("MerchantImportJob/checkBatchStatus", {}, until, instance=batch)
+
+    def until(self, name: str, words: Any, so: Callable[[dict[str, Any]], bool], *, instance: str | None = None,
+              ) -> dict[str, Any]:
+        """What a method answers once it is so."""
         end = time.monotonic() + 60
         while True:
-            answered = self.get(self.path("MerchantImportJob/checkBatchStatus", batch))
+            answered = self.call(name, words, instance=instance)
             assert answered.status_code == 200, answered.text
             told: dict[str, Any] = answered.json()
-            if until(told):
+            if so(told):
                 return told
             assert time.monotonic() < end, told
             time.sleep(0.01)

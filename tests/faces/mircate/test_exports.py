@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,13 +43,7 @@ def _fill(seller: Mircate, count: int) -> None:
 def _done(seller: Mircate, **words: Any) -> dict[str, Any]:
     answered = seller.call(EXPORT, words)
     assert answered.status_code == 200, answered.text
-    until = time.monotonic() + 30
-    while True:
-        told: dict[str, Any] = seller.call(FILES, answered.json()).json()
-        if told["status"] in ("DONE", "FAILED"):
-            return told
-        assert time.monotonic() < until, told
-        time.sleep(0.02)
+    return seller.until(FILES, answered.json(), lambda told: told["status"] in ("DONE", "FAILED"))
 
 
 def _rows(seller: Mircate, file: dict[str, str]) -> list[dict[str, str]]:
