@@ -16,10 +16,10 @@ ifneq ($(shell cat .venv/made-in 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help setup run demo test lint bench crash fuzz clean
+.PHONY: help setup run demo test lint bench crash fuzz pictures clean
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP) ## Make .venv and install everything, versions pinned
 
@@ -55,6 +55,9 @@ crash: $(STAMP) ## The long form of the crash tests; KILLS=100
 
 fuzz: $(STAMP) ## The long form of the fuzz tests
 	@GOODSGATE_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/faces -k fuzz
+
+pictures: $(STAMP) ## Take the pictures of the console in docs/ anew; needs Chromium
+	@exec $(PY) -m tests.browser.pictures
 
 clean: ## Remove what make and the tools have made; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -10,10 +10,10 @@ import orjson
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from goodsgate.model.batch import Kind
+from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.catalogue import Entry
 from tests.served import Served
-from tests.shop import Shop
+from tests.shop import Shop, ndjson
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 AXE = Path(__file__).parent / "vendored" / "axe-core-4.14.1.min.js"
@@ -53,7 +53,8 @@ class World:
 
     def context(self, **how: Any) -> BrowserContext:
         """A browser of its own, as far as cookies go."""
-        context = self.browser.new_context(**{"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce", **how})
+        given = {"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce", **how}
+        context = self.browser.new_context(**given)
         context.set_default_timeout(WAIT_MILLISECONDS)
         context.on("request", self._asked)
         context.on("page", self._watch)
@@ -74,8 +75,20 @@ class World:
         page.click("button.primary")
         page.wait_for_url("**/console/batches")
 
-    def furnished(self, merchant: str) -> dict[str, str]:
-        """Catalogue, reference data and batches of all sorts; name → path of every page."""
+    def send(self, label: str, records: bytes | list[dict[str, Any]], *, merchant: str, kind: Kind = Kind.PRODUCT,
+             mapping: dict[str, list[str]] | None = None) -> str:
+        """As somebody's program would; the batch's id."""
+        submission = self.shop.engine.submit(
+            merchant=merchant, kind=kind, collection="products", policy=Policy(mapping=mapping or {}), face="native",
+            format="csv" if label.endswith(".csv") else "ndjson", label=label,
+        )
+        submission.write(records if isinstance(records, bytes) else ndjson(records))
+        receipt = submission.finish()
+        assert receipt.batch is not None
+        return receipt.batch.id
+
+    def furnished(self, merchant: str, *, script: str = SCRIPT) -> dict[str, str]:
+        """Catalogue, reference data and batches of all sorts, one full of script; name → path of every page."""
         shop, of = self.shop, f"/console/of/{merchant}"
         store = shop.store
         store.put_reference(merchant, "brand", [Entry(code=name, name=name) for name in ("Acme", "Bolt", "Größe")])
@@ -83,22 +96,23 @@ class World:
             Entry(code="outdoor", name="Outdoor"), Entry(code="tents", name="Tents", parent="outdoor"),
             Entry(code="ropes", name="Ropes", parent="outdoor"), Entry(code="home", name="Home"),
         ])
+        prices = [{"id": "K-1", "price": "9.99 EUR", "location": place} for place in ("berlin", "lyon")]
+        self.send("prices.ndjson", prices, merchant=merchant, kind=Kind.PRICE)
+        self.send("stock.ndjson", [{"id": "K-1", "quantity": 5, "location": "berlin"}], merchant=merchant,
+                  kind=Kind.STOCK)
         good = [{"id": f"K-{n}", "title": f"Tent {n}", "gtin": "4006381333931", "brand": "Acme"} for n in range(60)]
-        shop.send(good, merchant=merchant)
-        shop.send([{"id": "K-1", "price": "9.99 EUR", "location": place} for place in ("berlin", "lyon")],
-                  merchant=merchant, kind=Kind.PRICE)
-        shop.send([{"id": "K-1", "quantity": 5, "location": "berlin"}], merchant=merchant, kind=Kind.STOCK)
-        scripts = [{"id": f"X-{n}", "title": SCRIPT, "brand": SCRIPT, SCRIPT: SCRIPT} for n in range(3)]
-        scripts.append({"id": "X-9", "title": "", SCRIPT: SCRIPT})
-        script = shop.send(scripts, merchant=merchant)
-        dirty = shop.send(DIRTY.encode(), merchant=merchant, format="csv",
-                          mapping={"ArtNr": ["id"], "Name": ["title"], "Preis": ["price"]})
+        self.send("tents.ndjson", good, merchant=merchant)
+        scripts = [{"id": f"X-{n}", "title": script, "brand": script, script: script} for n in range(3)]
+        scripts.append({"id": "X-9", "title": "", script: script})
+        full = self.send(f"{script}.ndjson", scripts, merchant=merchant)
+        mapping = {"ArtNr": ["id"], "Name": ["title"], "Preis": ["price"], "Farbe": ["color"]}
+        dirty = self.send("summer.csv", DIRTY.encode(), merchant=merchant, mapping=mapping)
         shop.work()
-        shop.send([{"id": "W-1", "title": "Waits"}], merchant=merchant)
+        self.send("autumn.ndjson", [{"id": "W-1", "title": "Waits"}], merchant=merchant)
         return {
             "batches": "/console/batches", "batch": f"{of}/batches/{dirty}",
             "records": f"{of}/batches/{dirty}/records?code=gtin_check_digit&field=/gtin",
-            "scripts": f"{of}/batches/{script}/records", "submit": f"{of}/submit", "catalogue": f"{of}/catalogue",
+            "scripts": f"{of}/batches/{full}/records", "submit": f"{of}/submit", "catalogue": f"{of}/catalogue",
             "items": f"{of}/catalogue/product/products?q=tent", "item": f"{of}/catalogue/product/products/item?key=K-1",
             "reference": f"{of}/reference", "categories": f"{of}/reference/category", "brands": f"{of}/reference/brand",
             "used": f"{of}/reference/brand/used?code=Acme", "merchants": "/console/merchants",

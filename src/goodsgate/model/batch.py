@@ -244,7 +244,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
         value = self.top[0][0] if len(self.top) == 1 and self.top[0][1] == self.count else DIFFERENT
         return template.replace("; expected {expected}", "").format(
             value=value, expected=DIFFERENT, suggestion=DIFFERENT, field=self.field.lstrip("/") or "record"
-        ).strip()
+        ).strip().replace(f"{DIFFERENT}.", DIFFERENT)
 
 
 def new_id() -> str:

@@ -1,0 +1,83 @@
+"""Takes the pictures of the console that the docs show: `make pictures`."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from goodsgate.model.batch import Kind
+from goodsgate.model.catalogue import Merchant
+from tests import make
+from tests.browser.world import DIRTY, World, chromium, drop
+from tests.served import Served
+from tests.shop import Shop
+
+TOP = Path(__file__).resolve().parents[2]
+PICTURES = TOP / "docs" / "pictures"
+SIZE = {"width": 1120, "height": 720}
+MERCHANT = "acme"
+SHOWN = ("batches", "batch", "records", "items", "item", "categories", "merchants", "keys", "health")
+
+
+def main() -> None:
+    """Over a store that is thrown away."""
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser, Shop(Path(folder), MERCHANT) as shop:
+        gate = Served(shop)
+        try:
+            world = World(shop, gate, browser)
+            _take(world)
+            if world.trouble:
+                sys.exit("\n".join(world.trouble))
+        finally:
+            gate.close()
+
+
+def _take(world: World) -> None:
+    paths = _furnish(world)
+    with world.context(viewport=SIZE, color_scheme="light") as context:
+        page = context.new_page()
+        world.sign_in(page, MERCHANT, "read", "submit", "admin")
+        for name in SHOWN:
+            page.goto(world.gate.url + paths[name])
+            if name == "health":
+                page.locator(".u-legend").first.wait_for()
+            _keep(page, name)
+        page.goto(world.gate.url + paths["submit"])
+        drop(page, ".drop", "summer.csv", DIRTY)
+        page.get_by_label("What ArtNr becomes").select_option("id")
+        page.locator("tr", has_text="ArtNr").get_by_text("find it yourself").wait_for(state="attached")
+        page.locator("#said:empty").wait_for(state="attached")
+        _keep(page, "submit")
+    with world.context(viewport={"width": 360, "height": 720}, color_scheme="dark") as context:
+        page = context.new_page()
+        world.sign_in(page, MERCHANT, "read", "submit")
+        page.goto(world.gate.url + paths["batch"])
+        _keep(page, "phone-dark")
+
+
+def _furnish(world: World) -> dict[str, str]:
+    """Beside what every test sees, a real feed with its dirt, and others who send."""
+    shop = world.shop
+    for merchant in ("bolt", "nordic-home"):
+        shop.store.add_merchant(Merchant(id=merchant, name=merchant.title(), made_at=make.NOW))
+    feed = (TOP / "demo/feed/spree-home/products.csv").read_bytes()
+    world.send("products.csv", feed, merchant="nordic-home")
+    for round in range(3):
+        items = [{"id": f"B-{n}", "title": f"Lamp {n}", "price": f"{n + round}.00 EUR"} for n in range(400)]
+        world.send(f"lamps-{round}.ndjson", items, merchant="bolt")
+        stock = [{"id": f"B-{n}", "quantity": n - round} for n in range(50)]
+        world.send(f"stock-{round}.ndjson", stock, merchant="bolt", kind=Kind.STOCK)
+    shop.work()
+    return world.furnished(MERCHANT, script="winter")
+
+
+def _keep(page: Page, name: str) -> None:
+    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement?.blur?.(); scrollTo(0, 0)")
+    page.screenshot(path=PICTURES / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
