@@ -28,6 +28,7 @@ class Gate:
             **os.environ, "GOODSGATE_STORE": str(store),
             **{f"GOODSGATE_{name.upper()}": str(value) for name, value in settings.items()},
         }
+        self.store = self._environ["GOODSGATE_STORE"]
         self.database = urlsplit(self._environ["GOODSGATE_STORE"]).path[1:]
         """Name of the store's database, if it is one."""
         self.key = self.add_merchant("bench")
@@ -70,14 +71,17 @@ class Gate:
 
     def _watch(self) -> None:
         while not self._watching.wait(0.05):
-            for name, pid in self.pids().items():
-                try:
-                    status = Path(f"/proc/{pid}/status").read_text()
-                except OSError:
-                    continue
-                found = re.search(r"VmRSS:\s+(\d+)", status)
-                if found:
-                    self.peaks[name] = max(self.peaks.get(name, 0.0), int(found.group(1)) / 1024)
+            for name in self.pids():
+                self.peaks[name] = max(self.peaks.get(name, 0.0), self.resident(name))
+
+    def resident(self, name: str) -> float:
+        """Memory of a process now, in MB; 0 if it is gone."""
+        try:
+            status = Path(f"/proc/{self.pids()[name]}/status").read_text()
+        except (OSError, KeyError):
+            return 0.0
+        found = re.search(r"VmRSS:\s+(\d+)", status)
+        return int(found.group(1)) / 1024 if found else 0.0
 
     def submit(self, body: bytes | Iterator[bytes], *, media: str = "application/x-ndjson", packing: str | None = None,
                key: str | None = None, **query: str) -> str:
