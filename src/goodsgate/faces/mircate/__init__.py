@@ -28,6 +28,7 @@ from goodsgate.faces.mircate.exports import Exports
 from goodsgate.faces.mircate.guesses import PREFIXES, aliases_of
 from goodsgate.faces.mircate.history import History
 from goodsgate.faces.mircate.jobs import Jobs
+from goodsgate.faces.mircate.pim import unused
 from goodsgate.faces.mircate.pim.classes import BYLAWS as BYLAWS
 from goodsgate.faces.mircate.pim.classes import pim_methods
 from goodsgate.faces.mircate.removals import Removals
@@ -62,5 +63,5 @@ def face(door: Door) -> Face:
 
 
 def couriers(config: Config, store: Store) -> Mapping[str, Courier]:
-    """Who makes the files of exports."""
-    return {exporting.TOPIC: exporting.Courier(config, store)}
+    """Who makes the files of exports, and who lets go of images that no product has any more."""
+    return {exporting.TOPIC: exporting.Courier(config, store), unused.TOPIC: unused.Courier(config, store)}

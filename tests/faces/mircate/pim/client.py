@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from goodsgate.faces.mircate import couriers
 from goodsgate.faces.mircate.pim.guesses import SORT
 from goodsgate.faces.mircate.pim.settled import Settled, encode
 from tests.faces.mircate.client import Mircate
@@ -67,6 +68,14 @@ class Manager(Mircate):
         """Read one, without a key."""
         path = self.path("PIMAPI/getImage", filename.partition("-")[0])
         return httpx.get(self.gate.url + path, params={"filename": filename}, trust_env=False)
+
+    def carried(self) -> None:
+        """Everything that waits to be carried, as a worker process does it beside the work."""
+        store, carrying = self.gate.shop.store, couriers(self.gate.shop.config, self.gate.shop.store)
+        while messages := store.claim_messages(lease_seconds=30, limit=10):
+            for message in messages:
+                carrying[message.topic].carry(message)
+                store.sent(message)
 
     def settled(self) -> dict[str, Any]:
         """What is settled, as it is kept."""

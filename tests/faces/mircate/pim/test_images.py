@@ -1,6 +1,7 @@
 """Images: looked at, kept, attached to products and categories, handed out, and gone when nothing has them."""
 
 import base64
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,17 @@ from tests.faces.mircate.pim.shirts import product, variant
 MEGABYTE = 1024**2
 
 
-def _kept(manager: Manager) -> set[str]:
-    """Names of the objects that are the merchant's."""
+def _kept(manager: Manager, *names: str) -> bool:
+    """Whether these are the merchant's objects, once everything is carried; messages come a little later."""
     folder = Path(manager.gate.shop.config.images) / manager.merchant
-    return {f"{manager.merchant}-{path.name}" for path in folder.iterdir()} if folder.exists() else set()
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        manager.carried()
+        found = {f"{manager.merchant}-{path.name}" for path in folder.iterdir()} if folder.exists() else set()
+        if found == set(names):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _values(manager: Manager, id: str, attribute: str) -> list[dict[str, Any]]:
@@ -50,20 +58,25 @@ def test_an_image_takes_the_place_of_the_one_before(manager: Manager) -> None:
     first = manager.attach("s1").json()["filename"]
     second = manager.attach("s1", JPEG, extension="jpg").json()["filename"]
     assert [datum["value"] for datum in _values(manager, "s1", "photo")] == [second]
+    assert _kept(manager, second)
     assert manager.image(first).status_code == 404
     listed = [manager.attach("s1", attribute="photos").json()["filename"] for _ in range(2)]
     assert _values(manager, "s1", "photos")[0]["value"] == listed
-    assert _kept(manager) == {second, *listed}
+    assert _kept(manager, second, *listed)
 
 
 def test_images_go_with_what_has_them(manager: Manager) -> None:
-    """The product, or what it says of the attribute."""
-    manager.held(product("s1"), product("s2"))
-    kept = [manager.attach(id).json()["filename"] for id in ("s1", "s2")]
+    """The product, or what it says of the attribute, be it in bulk."""
+    manager.held(*(product(id) for id in ("s1", "s2", "s3")))
+    kept = [manager.attach(id).json()["filename"] for id in ("s1", "s2", "s3")]
     manager.held(product("s2", title="no image"))
-    assert _kept(manager) == {kept[0]}
+    assert _kept(manager, kept[0], kept[2])
+    refused = product("s1", photo="other.png", title="much too long")
+    manager.pim("bulkProductUpsert", [product("s3", title="none"), refused])
+    manager.idle()
+    assert _kept(manager, kept[0])
     assert manager.pim("deleteProduct", {"id": "s1"}).status_code == 204
-    assert _kept(manager) == set()
+    assert _kept(manager)
 
 
 @pytest.mark.parametrize(("words", "status", "text"), [
@@ -88,7 +101,7 @@ def test_what_is_no_image_is_refused(manager: Manager, words: dict[str, Any], st
     }
     sent = {name: value for name, value in {**good, **words}.items() if value is not None}
     assert message(manager.pim("attachProductAttributeImage", sent), status) == text
-    assert _kept(manager) == set()
+    assert _kept(manager)
 
 
 def test_a_data_url_is_an_image_too(manager: Manager) -> None:
@@ -109,7 +122,7 @@ def test_a_variant_has_no_image_of_its_model(manager: Manager) -> None:
     manager.held(model, variant("v1", "m1"))
     text = "Error: You can not edit common attributes in a variant! (photo)"
     assert message(manager.attach("v1"), 400) == text
-    assert _kept(manager) == set()
+    assert _kept(manager)
 
 
 def test_a_category_has_an_image(manager: Manager) -> None:
@@ -120,12 +133,12 @@ def test_a_category_has_an_image(manager: Manager) -> None:
     assert outlet["subCategories"][0]["image"] == first
     assert manager.get(outlet["subCategories"][0]["meta"]["url"]).content == PNG
     second = manager.pim("attachCategoryImage", words).json()["filename"]
-    assert _kept(manager) == {second}
+    assert _kept(manager, second)
     for code, status, text in (("sale", 404, "Category not found!"), ("", 400, "Invalid body!")):
         assert message(manager.pim("attachCategoryImage", {**words, "categoryCode": code}), status) == text
     large = {**words, "image": base64.b64encode(PNG + b"x" * (3 * MEGABYTE + 10_000)).decode()}
     assert message(manager.pim("attachCategoryImage", large), 400) == "Max image size should be 3 MB"
-    assert _kept(manager) == {second}
+    assert _kept(manager, second)
 
 
 def test_images_are_of_one_project(manager: Manager, beginner: Manager) -> None:
@@ -150,6 +163,7 @@ def test_nobody_drops_anothers_image(manager: Manager, gate: Any) -> None:
     with Manager(gate, gate.merchant()) as thief:
         thief.held(product("t1", photo=filename))
         assert thief.pim("deleteProduct", {"id": "t1"}).status_code == 204
+        thief.carried()
     assert manager.image(filename).content == PNG
 
 

@@ -1,4 +1,4 @@
-"""Images that are attached to products: kept, written into the product through its lane, and dropped if it refuses."""
+"""Images that are attached to products: kept, and written into the product through its lane."""
 
 from collections.abc import Awaitable
 from contextlib import ExitStack
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from goodsgate.faces.door import Door
 from goodsgate.faces.mircate.answers import answer, bad, missing
 from goodsgate.faces.mircate.pim.guesses import COLLECTION
-from goodsgate.faces.mircate.pim.images import EXTENSIONS, IMAGE_BODY_BYTES_MAX, IMAGE_MB_MAX, Images, attached, of_item
+from goodsgate.faces.mircate.pim.images import EXTENSIONS, IMAGE_BODY_BYTES_MAX, IMAGE_MB_MAX, Images, attached
 from goodsgate.faces.mircate.pim.keeping import Keeping
 from goodsgate.faces.mircate.pim.products import UPSERT, Products
 from goodsgate.faces.mircate.pim.settled import IMAGES, Attribute, Settled
@@ -39,11 +39,11 @@ class Attaching:
             raise bad("Invalid body!")
         with ExitStack() as stack:
             stack.enter_context(self._transport.exclusive(asked.merchant, f"image/{asked.arguments['productId']}"))
-            kept, batch, before = self._handed_in(asked)
-            return self._answered(asked, kept, batch, before, stack.pop_all())
+            kept, batch = self._handed_in(asked)
+            return self._answered(asked, kept, batch, stack.pop_all())
 
-    def _handed_in(self, asked: Asked) -> tuple[dict[str, str], str, set[str]]:
-        """The image, the batch that writes it into the product, and the images it had."""
+    def _handed_in(self, asked: Asked) -> tuple[dict[str, str], str]:
+        """The image, and the batch that writes it into the product."""
         id, code = asked.arguments["productId"], asked.arguments["attributeCode"]
         item = self._door.store.item(asked.merchant, Kind.PRODUCT, COLLECTION, id)
         if item is None:
@@ -61,26 +61,20 @@ class Attaching:
             record["data"].get("attributes", []), code, place, kept["filename"], many=attribute.type == "IMAGE_LIST"
         )
         try:
-            batch = self._products.hand_in(asked.merchant, [orjson.dumps(record)], UPSERT)
+            batch = self._products.hand_in(asked, [orjson.dumps(record)], UPSERT, image=kept["filename"])
         except BaseException:
             self._images.drop(asked, {kept["filename"]})
             raise
-        return kept, batch, of_item(item, settled)
+        return kept, batch
 
-    async def _answered(self, asked: Asked, kept: dict[str, str], batch: str, before: set[str], stack: ExitStack,
-                        ) -> Response:
+    async def _answered(self, asked: Asked, kept: dict[str, str], batch: str, stack: ExitStack) -> Response:
         try:
             outcome = await self._products.outcome(asked.merchant, batch)
-            if not outcome.ended:
-                return answer({**kept, "batchId": batch}, status=202)
-            if outcome.refused is not None:
-                await self._door.hop(self._images.drop, asked, {kept["filename"]})
-                return answer(outcome.refused, status=400)
-            now = await self._door.hop(self._images.of_product, asked, asked.arguments["productId"])
-            await self._door.hop(self._images.drop, asked, before - now)
-            return answer(kept)
         finally:
             await self._door.hop(stack.close)
+        if not outcome.ended:
+            return answer({**kept, "batchId": batch}, status=202)
+        return answer(kept) if outcome.refused is None else answer(outcome.refused, status=400)
 
 
 def _of_images(settled: Settled, code: str, family: str) -> Attribute:

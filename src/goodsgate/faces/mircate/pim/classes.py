@@ -21,7 +21,7 @@ def pim_methods(transport: Transport, contract: Contract) -> dict[str, Method]:
     door = transport.door
     keeping = Keeping(door.store)
     images = Images(door, keeping)
-    products = Products(door, images)
+    products = Products(door)
     return {
         **products.methods(), **Listing(door, keeping).methods(), **Settings(keeping, contract).methods(),
         **images.methods(), **Attaching(door, transport, keeping, images, products).methods(),

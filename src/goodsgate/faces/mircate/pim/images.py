@@ -13,18 +13,15 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-import orjson
 from starlette.responses import Response
 
+from goodsgate.config import Config
 from goodsgate.engine.refusal import Refusal
 from goodsgate.faces.door import Door
 from goodsgate.faces.mircate.answers import answer, bad, headers, missing
-from goodsgate.faces.mircate.pim.guesses import COLLECTION
 from goodsgate.faces.mircate.pim.keeping import Keeping
-from goodsgate.faces.mircate.pim.settled import IMAGES, PATH, Category, Settled
+from goodsgate.faces.mircate.pim.settled import PATH, Category, Settled
 from goodsgate.faces.mircate.transport import Asked, Method, is_own
-from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Item
 from goodsgate.store.contract import StoreError
 from goodsgate.store.objects import Objects, open_objects
 
@@ -65,8 +62,7 @@ class Images:
     @cached_property
     def _objects(self) -> Objects:
         try:
-            config = self._door.config
-            return open_objects(config.images, store=config.store, name="images", setting="images")
+            return open_images(self._door.config)
         except StoreError as fault:
             raise Refusal("store_busy", f"No image can be kept: {fault}.") from fault
 
@@ -86,7 +82,7 @@ class Images:
         filename = f"{project}-{id}.{extension}"
         if NAME.fullmatch(filename) is None:
             raise bad("The project cannot have images: its name holds more than letters, digits, - and _.")
-        self._objects.put(_path(filename), content, media_type=MEDIA_TYPES[extension])
+        self._objects.put(path_of(filename), content, media_type=MEDIA_TYPES[extension])
         return {"imageId": id, "extension": extension, "filename": filename}
 
     def attach_category(self, asked: Asked) -> Response:
@@ -128,38 +124,23 @@ class Images:
             raise missing()
         if named[1] != asked.instance:
             raise bad("Permission denied!")
-        found = self._objects.get(_path(named[0]))
+        found = self._objects.get(path_of(named[0]))
         if found is None:
             raise missing()
         more = {"cache-control": "max-age=86400", "content-disposition": "inline"}
         return Response(b"".join(found), media_type=MEDIA_TYPES[named[3]], headers={**headers(), **more})
-
-    # -- what products have -------------------------------------------------------------------------------------------
-
-    def of_product(self, asked: Asked, key: object) -> set[str]:
-        """Names of the images, kept here for the caller, that a product has."""
-        item = self._door.store.item(asked.merchant, Kind.PRODUCT, COLLECTION, key) if isinstance(key, str) else None
-        return of_item(item, self._keeping.read(asked.merchant)) if item is not None else set()
 
     def drop(self, asked: Asked, filenames: Iterable[str]) -> None:
         """Keep these no more, as far as they are the caller's."""
         for filename in filenames:
             named = NAME.fullmatch(filename)
             if named is not None and is_own(named[1], asked.merchant, asked.call.caller):
-                self._objects.delete(_path(filename))
+                self._objects.delete(path_of(filename))
 
 
-def of_item(item: Item, settled: Settled) -> set[str]:
-    """Names of images in a product."""
-    found: set[str] = set()
-    for entry in orjson.loads(item.document)["data"].get("attributes", ()):
-        attribute = settled.attribute.get(entry["code"])
-        if attribute is None or attribute.type not in IMAGES:
-            continue
-        for datum in entry.get("data") or ():
-            value = datum.get("value") if isinstance(datum, dict) else None
-            found.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
-    return {name for name in found if NAME.fullmatch(name)}
+def open_images(config: Config) -> Objects:
+    """Where images are kept; raises StoreError."""
+    return open_objects(config.images, store=config.store, name="images", setting="images")
 
 
 def kind_of(content: bytes) -> str | None:
@@ -184,7 +165,8 @@ def _decoded(image: object) -> bytes:
         raise bad("Invalid image data!") from fault
 
 
-def _path(filename: str) -> str:
+def path_of(filename: str) -> str:
+    """Of the object."""
     project, _, rest = filename.rpartition("-")
     return f"{project}/{rest}"
 

@@ -18,9 +18,9 @@ from goodsgate.faces.mircate.pim.guesses import (
     PRODUCTS_BYTES_MAX,
     SYNCHRONOUS_SECONDS_MAX,
 )
-from goodsgate.faces.mircate.pim.images import Images
 from goodsgate.faces.mircate.pim.listing import times_of, token_of
-from goodsgate.faces.mircate.pim.records import id_of, refusal, taken_apart, with_id
+from goodsgate.faces.mircate.pim.records import id_of, key_of, refusal, taken_apart, with_id
+from goodsgate.faces.mircate.pim.unused import HAD, TOPIC, own_images
 from goodsgate.faces.mircate.transport import Asked, Method
 from goodsgate.faces.watching import Documents
 from goodsgate.model.batch import ENDED, Kind, Policy, State, Treatment, Verb
@@ -46,9 +46,8 @@ class Outcome(msgspec.Struct, frozen=True):
 class Products:
     """Upsert Product, Bulk Product Upsert, Check Batch Status, Delete Product."""
 
-    def __init__(self, door: Door, images: Images) -> None:
+    def __init__(self, door: Door) -> None:
         self._door = door
-        self._images = images
         self._jobs = Jobs(door)
         self._documents = Documents(door.pulse, self._make)
 
@@ -62,37 +61,40 @@ class Products:
 
     def upsert(self, asked: Asked) -> Awaitable[Response]:
         """One product; answered when it is held, or not."""
-        before = self._images.of_product(asked, id_of(asked.arguments))
-        batch = self.hand_in(asked.merchant, [with_id(asked.content)], UPSERT)
-        return self._upserted(asked, batch, before)
+        batch = self.hand_in(asked, [with_id(asked.content)], UPSERT)
+        return self._upserted(asked, batch)
 
-    async def _upserted(self, asked: Asked, batch: str, before: set[str]) -> Response:
+    async def _upserted(self, asked: Asked, batch: str) -> Response:
         outcome = await self.outcome(asked.merchant, batch)
         if not outcome.ended:
             return answer({"batchId": batch}, status=202)
         if outcome.refused is not None:
             return answer(outcome.refused, status=400)
-        return await self._door.hop(self._held, asked, before)
+        return await self._door.hop(self._held, asked)
 
-    def _held(self, asked: Asked, before: set[str]) -> Response:
+    def _held(self, asked: Asked) -> Response:
         key = id_of(asked.arguments)
         item = self._door.store.item(asked.merchant, Kind.PRODUCT, COLLECTION, key) if key is not None else None
         if item is None:  # somebody deleted it since
             raise missing()
-        self._images.drop(asked, before - self._images.of_product(asked, key))
         return answer({"meta": {**times_of(dict(item.marks)), "updateToken": token_of(item.document)}})
 
     def bulk(self, asked: Asked) -> Response:
         """Many products, acknowledged."""
         records = [with_id(product) for product in taken_apart(asked.content)]
-        return answer({"batchId": self.hand_in(asked.merchant, records, UPSERT)})
+        return answer({"batchId": self.hand_in(asked, records, UPSERT)})
 
-    def hand_in(self, merchant: str, records: list[bytes], policy: Policy) -> str:
-        """Make records durable as one batch; its id."""
+    def hand_in(self, asked: Asked, records: list[bytes], policy: Policy, *, image: str = "") -> str:
+        """Make records with ids durable as one batch, of which one may bring an image; its id."""
         format, body = joined(records)
+        facts = {TOTAL: str(len(records)), FREQUENCY: "0"}
+        images = own_images(asked, self._door.store, [key for record in records if (key := key_of(record))], image)
+        if images:
+            facts[HAD] = ",".join(images)
+            policy = msgspec.structs.replace(policy, notify=TOPIC)
         submission = self._door.engine.submit(
-            merchant=merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,
-            label=f"{policy.verb} {len(records)}", face=FACE, facts={TOTAL: str(len(records)), FREQUENCY: "0"},
+            merchant=asked.merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,
+            label=f"{policy.verb} {len(records)}", face=FACE, facts=facts,
         )
         return hand_in(submission, body, self._door).id
 
@@ -110,11 +112,10 @@ class Products:
         id = asked.arguments.get("id") or asked.arguments.get("sku")
         if not id:
             raise bad("'id' required!")
-        images = self._images.of_product(asked, id)
-        batch = self.hand_in(asked.merchant, [msgspec.json.encode({"id": id})], REMOVAL)
-        return self._deleted(asked, batch, images)
+        batch = self.hand_in(asked, [msgspec.json.encode({"id": id})], REMOVAL)
+        return self._deleted(asked, batch)
 
-    async def _deleted(self, asked: Asked, batch: str, images: set[str]) -> Response:
+    async def _deleted(self, asked: Asked, batch: str) -> Response:
         outcome = await self.outcome(asked.merchant, batch)
         if not outcome.ended:
             return answer({"batchId": batch}, status=202)
@@ -122,7 +123,6 @@ class Products:
             raise missing()
         if outcome.refused is not None:
             return answer({"message": outcome.refused["message"].removeprefix(PREFIX)}, status=400)
-        await self._door.hop(self._images.drop, asked, images)
         return answer()
 
     async def outcome(self, merchant: str, batch: str) -> Outcome:

@@ -35,6 +35,13 @@ def with_id(product: bytes) -> bytes:
     return body + (b"" if body == b"{" else b",") + b'"id":' + orjson.dumps(id_of(orjson.loads(own))) + b"}"
 
 
+def key_of(record: bytes) -> str | None:
+    """What a record that has its id is held under."""
+    told = orjson.loads(record) if record[:1] == b"{" else {}
+    key = told.get("id")
+    return key if isinstance(key, str) else None
+
+
 def id_of(product: dict[str, Any]) -> str | None:
     """What a product is known by, if it says so."""
     data = product.get("data")
