@@ -260,7 +260,10 @@ class _One:
     def delete(self, at: int, ties: Ties) -> int:
         """The item, or entries of one of its lists; the last entry takes the item with it."""
         found = self._found(at, ties)
-        if found is None or (self._law is not None and self._refused(at, self._law.part(found, self._shelf))):
+        if found is None:
+            self._forbid_older(self._judged.keys[at])
+            return REJECTED
+        if self._law is not None and self._refused(at, self._law.part(found, self._shelf)):
             return REJECTED
         member = self._tied.removes
         patch = decode_members(self._judged.documents[at])
@@ -276,6 +279,12 @@ class _One:
             self._shelf.drop(found, version=self._origin.version)
             return DELETED
         return self._put(at, found, document, self._tied.marks(plain(document)))
+
+    def _forbid_older(self, key: str | None) -> None:
+        """There was nothing to delete, but what was received before may still be on its way."""
+        version = self._origin.version
+        if key is not None and version is not None and self._shelf.live(key) is None:
+            self._shelf.drop(key, version=version)
 
     # -- what all of them do ------------------------------------------------------------------------------------------
 
