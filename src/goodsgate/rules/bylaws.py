@@ -58,7 +58,7 @@ class Bylaws(Protocol):
     """How a face's bylaws are read."""
 
     sort: str
-    """Of the one resource of a merchant that holds them."""
+    """Of the one resource of a merchant that holds them; what has other laws has another sort."""
 
     def read(self, merchant: str, settled: Resource | None) -> Law:
         """What the resource says; None: the merchant has settled nothing yet."""

@@ -66,9 +66,10 @@ class _Archived:
 
 
 class ItemLaws:
-    """The same for every merchant."""
+    """The same for every merchant; the sort, of which there is no resource, is its own all the same: laws are told apart
+    by it."""
 
-    sort = guesses.PLANOGRAM
+    sort = "justwalkout/items"
 
     def read(self, _merchant: str, _settled: Resource | None) -> Law:
         """Nothing is settled that uploads depend on."""
