@@ -63,6 +63,18 @@ def test_a_project_that_is_cleaned_is_pushed_no_more(seller: Mircate) -> None:
     assert _stock(seller) == {}
 
 
+def test_what_is_removed_is_not_pushed_later(seller: Mircate) -> None:
+    """In a channel that is named; it was accepted before."""
+    (paced,) = _send(seller, _units(1, 2, 3), frequency=1)
+    seller.status(paced, until=lambda told: told["successCount"] >= 1)
+    named = [{"sku": "A-2", "channel": "web"}]
+    seller.call("MerchantAPI/removeMyProducts", {"products": named})
+    told = seller.ended(paced)
+    assert (told["batchStatus"], told["ratio"]) == ("DONE", "3/3")
+    seller.idle()
+    assert _stock(seller) == {"A-0": 1, "A-1": 2}
+
+
 def test_a_frequency_is_from_0_to_10(seller: Mircate) -> None:
     """Whole seconds."""
     for frequency in (-1, 11, 0.5, "1"):

@@ -11,7 +11,7 @@ from goodsgate.faces.mircate.answers import answer, bad
 from goodsgate.faces.mircate.guesses import COLLECTION, FACE, UNITS_BYTES_MAX
 from goodsgate.faces.mircate.supplier import SCHEMAS
 from goodsgate.faces.mircate.transport import Asked, Method, Transport
-from goodsgate.model.batch import Kind, Policy, State, Treatment, Verb
+from goodsgate.model.batch import Batch, Kind, Policy, State, Treatment, Verb
 from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, split_key
 from goodsgate.store.contract import Batches
 
@@ -42,9 +42,15 @@ class Removals:
         named = [_named(at, entry) for at, entry in enumerate(asked.arguments["products"])]
         found: set[tuple[str, str | None]] = set()
         for kind in KINDS:
-            held = [(name, key) for name in dict.fromkeys(named) for key in self._held(asked.merchant, kind, name)]
-            found.update(name for name, _ in held)
-            self._remove(asked.merchant, kind, (key for _, key in held))
+            keys: list[str] = []
+            waits = next(self._paced(asked.merchant, kind), None) is not None
+            for name in dict.fromkeys(named):
+                held = [*self._held(asked.merchant, kind, name)]
+                if held:
+                    found.add(name)
+                # What waits to be pushed must not be held again afterwards.
+                keys += held or ([item_key(*name)] if waits and name[1] is not None else [])
+            self._remove(asked.merchant, kind, iter(keys))
         return answer({"removedCount": len(found)})
 
     def clean_my_products(self, asked: Asked) -> Response:
@@ -53,7 +59,8 @@ class Removals:
         with self._transport.exclusive(asked.merchant, "clean"):
             for kind in KINDS:
                 if channel is None:
-                    self._cancel_paced(asked.merchant, kind)
+                    for batch in [*self._paced(asked.merchant, kind)]:
+                        self._door.engine.cancel(asked.merchant, batch.id)
                     self._clear(asked.merchant, kind)
                 else:
                     keys = self._keys(asked.merchant, kind)
@@ -101,16 +108,14 @@ class Removals:
             submission.abort()
             raise
 
-    def _cancel_paced(self, merchant: str, kind: Kind) -> None:
-        """What is accepted and waits for its moment would be held again afterwards."""
+    def _paced(self, merchant: str, kind: Kind) -> Iterator[Batch]:
+        """What is accepted and waits for its moments."""
         for state in (State.QUEUED, State.WORKING):
-            open_ones = Batches(kind=kind, state=state, collection=COLLECTION)
             after = None
             while True:
+                open_ones = Batches(kind=kind, state=state, collection=COLLECTION)
                 page = self._store.batches(merchant, open_ones, after=after, limit=PAGE)
-                for batch in page.rows:
-                    if batch.policy.pace_seconds:
-                        self._door.engine.cancel(merchant, batch.id)
+                yield from (batch for batch in page.rows if batch.policy.pace_seconds)
                 after = page.next
                 if after is None:
                     break
