@@ -8,8 +8,8 @@ from goodsgate.engine.outbox import Courier
 from goodsgate.faces.door import Door
 from goodsgate.faces.door import secret_of as bearer_of
 from goodsgate.faces.productsup.batches import Batches
-from goodsgate.faces.productsup.guesses import IMPORT, PREFIXES
-from goodsgate.faces.productsup.imports import Clock
+from goodsgate.faces.productsup.guesses import IMPORT, PREFIXES, SETTLE
+from goodsgate.faces.productsup.imports import Clock, Settler
 from goodsgate.faces.productsup.platform import Platform
 from goodsgate.faces.productsup.rates import Rates
 from goodsgate.faces.productsup.streams import Management
@@ -22,8 +22,8 @@ UNRATED = ("openapi_yaml", "openapi_json")
 
 
 def couriers(_: Config, store: Store) -> Mapping[str, Courier]:
-    """Who imports sites when their time has come."""
-    return {IMPORT: Clock(store)}
+    """Who imports sites when their time has come, and settles what their changes mean for streams."""
+    return {IMPORT: Clock(store), SETTLE: Settler(store)}
 
 
 def face(door: Door) -> Face:

@@ -9,6 +9,8 @@ READING = "/product/v2"
 PREFIXES = ("/streams", PLATFORM, READING)
 IMPORT = "productsup/import"
 """The topic under which the outbox brings back the sites that import by the clock."""
+SETTLE = "productsup/settle"
+"""That under which it brings back streams whose sites have changed."""
 SITES_MAX = 100
 SOURCES_MAX = 100
 """Of a site."""

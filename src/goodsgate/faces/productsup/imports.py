@@ -222,5 +222,16 @@ class Clock:
         self._sites.again(message.merchant, number, epoch)
 
 
+class Settler:
+    """The courier of streams whose sites have changed."""
+
+    def __init__(self, store: Store) -> None:
+        self._sites = Sites(store)
+
+    def carry(self, message: Message) -> None:
+        """Settle how their uploads start, which is mostly done."""
+        self._sites.settle_starts(message.merchant, msgspec.json.decode(message.body, type=set[int]))
+
+
 def _process(resource: Resource) -> Process:
     return Process(resource=resource, run=msgspec.json.decode(resource.body, type=Run))

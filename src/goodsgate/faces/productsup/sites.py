@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.faces.productsup.guesses import IMPORT, SITES_MAX, SOURCES_MAX
+from goodsgate.faces.productsup.guesses import IMPORT, SETTLE, SITES_MAX, SOURCES_MAX
 from goodsgate.faces.productsup.inbox import Streams, collection_of
 from goodsgate.faces.productsup.schedule import ALWAYS, Schedule
 from goodsgate.model.batch import Kind, now
@@ -94,13 +94,13 @@ class Sites:
         while True:
             before = self.one(merchant, number)
             site = change(before.site)
-            messages: list[NewMessage] = []
+            touched = {one.stream for one in [*before.site.sources, *site.sources]}
+            messages = _to_settle(touched)
             if site.schedule != before.site.schedule:
                 site = msgspec.structs.replace(site, epoch=before.site.epoch + 1)
-                messages = due(number, site, after=now())
+                messages += due(number, site, after=now())
             kept = self._put(before, site, messages)
             if kept is not None:
-                touched = {one.stream for one in [*before.site.sources, *site.sources]}
                 self.settle_starts(merchant, touched)
                 return kept
 
@@ -121,25 +121,38 @@ class Sites:
         """Its streams are imported by the other sites, or at once. Raises item_unknown."""
         while True:
             before = self.one(merchant, number)
-            if self._store.put_resource(msgspec.structs.replace(before.resource, ends_at=now())) is not None:
+            touched = {one.stream for one in before.site.sources}
+            ended = msgspec.structs.replace(before.resource, ends_at=now())
+            if self._store.put_resource(ended, messages=_to_settle(touched)) is not None:
                 break
-        self.settle_starts(merchant, {one.stream for one in before.site.sources})
+        self.settle_starts(merchant, touched)
 
     def settle_starts(self, merchant: str, streams: set[int]) -> None:
         """Uploads wait where sites have the stream of which none imports at once; what need not wait is started."""
-        sites = [placed.site for placed in self.all(merchant)]
         for number in sorted(streams):
-            holders = [site for site in sites if any(one.stream == number for one in site.sources)]
-            held = holders and not any(
-                site.schedule == ALWAYS and any(one.stream == number for one in site.active()) for site in holders
-            )
-            if self._streams.set_start(merchant, number, "held" if held else "now") and not held:
-                self._store.start(merchant, Kind.PRODUCT, collection_of(number))
+            start = None
+            while start != (wanted := self._start(merchant, number)):  # a site may change meanwhile
+                start = wanted
+                if self._streams.set_start(merchant, number, start) and start == "now":
+                    self._store.start(merchant, Kind.PRODUCT, collection_of(number))
+
+    def _start(self, merchant: str, stream: int) -> Literal["now", "held"]:
+        sites = [placed.site for placed in self.all(merchant)]
+        holders = [site for site in sites if any(one.stream == stream for one in site.sources)]
+        if any(site.schedule == ALWAYS and any(one.stream == stream for one in site.active()) for site in holders):
+            return "now"
+        return "held" if holders else "now"
 
     def _put(self, before: Placed, site: Site, messages: list[NewMessage]) -> Placed | None:
         resource = msgspec.structs.replace(before.resource, name=site.title, body=msgspec.json.encode(site))
         kept = self._store.put_resource(resource, messages=messages)
         return _placed(kept) if kept is not None else None
+
+
+def _to_settle(streams: set[int]) -> list[NewMessage]:
+    """What the outbox brings back at once, should this process end before it has settled how uploads start."""
+    body = msgspec.json.encode(sorted(streams))
+    return [NewMessage(topic=SETTLE, subject="starts", body=body)] if streams else []
 
 
 def due(number: int, site: Site, *, after: datetime) -> list[NewMessage]:
