@@ -14,7 +14,7 @@ from goodsgate.faces.door import Door
 from goodsgate.model.batch import Batch, now
 from goodsgate.store.contract import Batches, Lane, StoreError
 
-RECENT = 500
+RECENT = 200
 """Batches from which it is told who is slow and who is red."""
 LANES = 200
 SHOWN = 10

@@ -1,10 +1,11 @@
 """Single records of a batch: as they were sent, with the fields marked that are wrong, and mended in place."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
-from starlette.responses import RedirectResponse, Response
+from markupsafe import Markup
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from goodsgate.console.batch import path_of
 from goodsgate.console.pages import HEADERS, Pages
@@ -17,6 +18,7 @@ from goodsgate.model.batch import ENDED, Batch, Finding
 from goodsgate.model.issue import CODES, Issue
 
 ROWS = 20
+RECORDS_HERE = "<!-- the records come here -->"
 LOOKED_AT = 200
 """Records of a code that are read at once while those of one field are looked for."""
 LOOKS_MAX = 25
@@ -55,25 +57,39 @@ class Records:
         code = visit.query.get("code") or None
         if code is not None and code not in CODES:
             raise refuse("parameter_invalid", "There is no such code.", parameter="code")
-        return await self._door.hop(self._made, visit, await visit.merchant(), visit.param("batch"), code)
+        words, around = await self._door.hop(self._around, visit, await visit.merchant(), visit.param("batch"), code)
+        return StreamingResponse(self._pieces(visit, words, around), media_type="text/html", headers=HEADERS)
 
-    def _made(self, visit: Visit, merchant: str, id: str, code: str | None) -> Response:
+    async def _pieces(self, visit: Visit, words: dict[str, Any], around: str) -> AsyncIterator[str]:
+        """What is around the records at once: among a million issues, rare ones take a moment to be found."""
+        head, tail = around.split(RECORDS_HERE)
+        yield head
+        yield await self._door.hop(self._found_text, visit, words)
+        yield tail
+
+    def _around(self, visit: Visit, merchant: str, id: str, code: str | None) -> tuple[dict[str, Any], str]:
         batch = self._engine.batch(merchant, id)
         field = dict(visit.query.pairs).get("field") if code is not None else None
-        after = visit.query.get("after")
-        place = int(after) if after.isdecimal() and len(after) < 19 else 0
-        findings, behind = self._found(batch, code, field, place)
-        raws = self._door.store.rejected_among(merchant, id, [finding.number for finding in findings])
-        records = [shown(batch, raws.get(finding.number, finding), code, field) for finding in findings]
         groups = self._engine.groups(merchant, id)
         words: dict[str, Any] = {
-            "batch": batch, "records": records, "code": code, "field": field, "path": path_of(batch),
-            "group": next((one for one in groups if (one.code, one.field) == (code, field)), None), "place": "batches",
-            "older": visit.link(after=behind) if behind else None, "first": visit.link(after=None) if place else None,
-            "may_mend": visit.caller.may("submit") and batch.state in ENDED, "merchant": merchant,
-            "suggests": any(record["mended"] for record in records) and code is not None,
+            "batch": batch, "code": code, "field": field, "path": path_of(batch), "place": "batches",
+            "group": next((one for one in groups if (one.code, one.field) == (code, field)), None),
+            "may_mend": visit.caller.may("submit") and batch.state in ENDED, "merchant": merchant, "visit": visit,
+            "records_here": Markup(RECORDS_HERE),  # noqa: S704 – a mark of ours, replaced before it is sent
         }
-        return self._pages.answer(visit, "records.html", words)
+        return words, self._pages.text("records.html", words)
+
+    def _found_text(self, visit: Visit, words: dict[str, Any]) -> str:
+        batch, code, field, after = words["batch"], words["code"], words["field"], visit.query.get("after")
+        place = int(after) if after.isdecimal() and len(after) < 19 else 0
+        findings, behind = self._found(batch, code, field, place)
+        raws = self._door.store.rejected_among(batch.merchant, batch.id, [finding.number for finding in findings])
+        records = [shown(batch, raws.get(finding.number, finding), code, field) for finding in findings]
+        return self._pages.text("records_part.html", {
+            **words, "records": records, "older": visit.link(after=behind) if behind else None,
+            "first": visit.link(after=None) if place else None,
+            "suggests": any(record["mended"] for record in records) and code is not None,
+        })
 
     def _found(self, batch: Batch, code: str | None, field: str | None, after: int) -> tuple[list[Finding], int | None]:
         """Some records, and the number behind which to look for more."""
