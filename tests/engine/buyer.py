@@ -1,4 +1,4 @@
-"""A process with ten clients for tests of stock: each tries to order one A and one B, four times."""
+"""A process with clients for tests of stock: each tries to order one A and one B, a few times."""
 
 import sys
 import threading
@@ -11,16 +11,15 @@ from goodsgate.store.contract import StoreBusy
 from tests import place
 from tests.shop import open_store
 
-CLIENTS, ORDERS = 10, 4
-
 
 def main() -> None:
-    """Folder, and which process this is; prints how many orders came through."""
+    """Folder, which process this is, its clients, and how often each orders; prints how many orders came through."""
+    clients, orders = int(sys.argv[3]), int(sys.argv[4])
     store = open_store(Config(store=place.address(Path(sys.argv[1]))))
     stock, came = Stock(store), []
 
     def buy(client: int) -> None:
-        for turn in range(ORDERS):
+        for turn in range(orders):
             order = f"{sys.argv[2]}-{client}-{turn}"
             try:
                 for verb in (Step.RESERVE, Step.COMMIT):
@@ -30,7 +29,7 @@ def main() -> None:
                 if refusal.code != "stock_short":
                     raise
 
-    threads = [threading.Thread(target=buy, args=(client,)) for client in range(CLIENTS)]
+    threads = [threading.Thread(target=buy, args=(client,)) for client in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -86,6 +86,16 @@ def test_a_movement_has_bounds(shop: Shop, lines: dict[str, int]) -> None:
     assert _refused(shop, RESERVE, **lines) == ("parameter_invalid", None)
 
 
+def test_an_order_has_so_many_movements(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that it had are still answered."""
+    monkeypatch.setattr("goodsgate.engine.stock.MOVEMENTS_MAX", 2)
+    _feed(shop, A=10)
+    for id in ("1", "2"):
+        _move(shop, RESERVE, id=id, A=1)
+    assert _refused(shop, RESERVE, id="3", A=1) == ("parameter_invalid", None)
+    assert _move(shop, RESERVE, id="1", A=1) == {"A": Level(10, 1)}
+
+
 def test_a_movement_that_is_repeated_changes_nothing(shop: Shop) -> None:
     """It is answered as it was, whatever has happened since; under its id it can be no other."""
     _feed(shop, A=10)
@@ -174,16 +184,31 @@ def test_what_is_kept_of_an_order_survives(shop: Shop, opens: Opens) -> None:
 
 
 def test_fifty_clients_never_sell_more_than_there_is(shop: Shop, tmp_path: Path) -> None:
-    """From five processes with ten threads each: of 200 orders of an A and a B, 40 get both and 160 nothing."""
+    """From two processes with 25 threads each: of 100 orders of an A and a B, 40 get both and 60 nothing."""
     _feed(shop, A=60, B=40)
     command = [sys.executable, "-m", "tests.engine.buyer", str(tmp_path)]
     buyers = [
-        subprocess.Popen([*command, str(at)], cwd=ROOT, stdout=subprocess.PIPE, text=True) for at in range(5)
+        subprocess.Popen([*command, str(at), "25", "2"], cwd=ROOT, stdout=subprocess.PIPE, text=True) for at in range(2)
     ]
     told = [buyer.communicate(timeout=120)[0] for buyer in buyers]
-    assert [buyer.returncode for buyer in buyers] == [0] * 5
+    assert [buyer.returncode for buyer in buyers] == [0, 0]
     assert sum(int(one) for one in told) == 40
     assert (_level(shop, "A"), _level(shop, "B")) == ((20, 0, 20), (0, 0, 0))
+
+
+@pytest.mark.parametrize("taken_before", [1, 20])
+def test_a_client_that_was_killed_says_it_again(shop: Shop, tmp_path: Path, taken_before: int) -> None:
+    """All of it, not knowing how far it came: every order takes its pieces once."""
+    _feed(shop, A=60, B=60)
+    command = [sys.executable, "-m", "tests.engine.buyer", str(tmp_path), "0", "10", "4"]
+    killed = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    while (_level(shop, "A")[0] or 0) > 60 - taken_before:
+        assert killed.poll() is None
+    killed.kill()
+    killed.wait()
+    told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
+    assert int(told) == 40
+    assert (_level(shop, "A"), _level(shop, "B")) == ((20, 0, 20), (20, 0, 20))
 
 
 def test_movements_in_both_directions_never_wait_for_ever(shop: Shop) -> None:

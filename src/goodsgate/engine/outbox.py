@@ -153,7 +153,7 @@ class Outbox:
         return True
 
     def _failed(self, message: Message, reason: str, *, final: bool) -> None:
-        trouble = reason[:TROUBLE_CHARACTERS_MAX] or "no reason was given"
+        trouble = " ".join(reason.split())[:TROUBLE_CHARACTERS_MAX] or "no reason was given"
         told = {**_named(message), "attempts": message.attempts, "trouble": trouble}
         if final or message.attempts > len(self._pauses):
             if self._store.give_up(message, trouble=trouble):

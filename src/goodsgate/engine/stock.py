@@ -22,6 +22,8 @@ FIELD = "quantity"
 """Where our own stock documents have the number."""
 LINES_MAX = 1_000
 QUANTITY_MAX = 10**9
+MOVEMENTS_MAX = 1_000
+"""Of one order: each is kept, to be answered again."""
 
 
 class Step(StrEnum):
@@ -129,6 +131,8 @@ def _moved(movement: Movement, standing: Standing, memory: Memory) -> tuple[Movi
             raise _refusal("stock_conflict", [{"key": shown_key(key)} for key in movement.lines])
         assert standing.memory is not None
         return Moving(memory=standing.memory, ends=_ends(memory)), done.levels
+    if len(memory.done) >= MOVEMENTS_MAX:
+        raise Refusal("parameter_invalid", f"An order has at most {MOVEMENTS_MAX} movements.")
     before = {key: _level(standing, key, movement.field) for key in movement.lines}
     _check_levels(movement, before, memory)
     after = {key: _after(movement.verb, level, movement.lines[key]) for key, level in before.items()}

@@ -42,7 +42,7 @@ class Folder:
         )
         self.catalogue = SqliteFile(
             folder / "catalogue.db", part="catalogue", writer_cache_bytes=cache_bytes, wal_pages_max=0,
-            checkpoints_on_close=False,
+            checkpoints_on_close=False, asks_often=True,
         )
         self.uploads = Uploads(folder / "payloads", small_bytes=small_payload_bytes)
         self.checkpoints = Checkpoints(self.intake, self.catalogue)
