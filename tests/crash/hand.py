@@ -14,7 +14,12 @@ def main() -> None:
     config = settings_of(Path(sys.argv[1]))
     store = open_store(config)
     store.migrate()
-    worker = Worker(store, config, "hand")
+    if "faces" in sys.argv[2:]:
+        from goodsgate.app import create_worker  # takes a second to load, and few tests ask for it
+
+        worker = create_worker(store, config, "hand")
+    else:
+        worker = Worker(store, config, "hand")
     while worker.step() or store.figures()["lanes"]:
         time.sleep(0.001)
     store.close()

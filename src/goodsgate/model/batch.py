@@ -112,8 +112,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exact: bool = False
     """Text is read as it is: nothing is guessed of charsets, and only spaces and tabs make a line blank."""
     pace_seconds: float = 0.0
-    """Between two records, which are then applied one by one; other rounds of the lane go on meanwhile, and what they
-    write is not overwritten."""
+    """Between two records of a schema, which are then applied one by one; other rounds of the lane go on meanwhile, and
+    what they write is not overwritten."""
     location: str | None = None
     """The only location that records of a schema may speak of."""
     notify: str | None = None
