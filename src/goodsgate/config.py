@@ -111,6 +111,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     )
     """Pauses before a message that failed is carried again; after the last it is given up."""
 
+    webhook_hosts: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*:_-]+(, ?|$))*$")] = ""
+    """Hosts to which events of orders may be sent, commas between; ``*.host`` is all below one, ``*`` any."""
+    webhook_private: Literal["refuse", "allow"] = "refuse"
+    """What becomes of a host that leads to a private address."""
+    courier_seconds: Annotated[float, Meta(ge=0, le=86400)] = 5.0
+    """From the invoice of an order to the courier that the gate makes up for it."""
+
     # keeping
     reports: Annotated[str, Meta(pattern=r"^(s3://[^ ]+)?$")] = ""
     """``s3://bucket/prefix`` for reports that are downloaded by signed links; empty: the gate serves them itself."""
@@ -127,6 +134,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How long a token is good that a credential was exchanged for."""
     session_hours: Annotated[float, Meta(gt=0, le=720)] = 12.0
     """How long somebody stays signed in to the console."""
+    order_days: Days = 400.0
+    """Orders and numbers of invoices, after the last that happened."""
     tombstone_days: Days = 30.0
     stock_order_days: Days = 400.0
     """What is remembered of an order that moved stock, after its last movement; not while it has any reserved."""

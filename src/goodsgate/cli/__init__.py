@@ -7,6 +7,7 @@ from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, 
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
 from goodsgate.cli.merchant import merchant
+from goodsgate.cli.orders import orders
 from goodsgate.cli.outbox import outbox
 from goodsgate.cli.reference import mapping, reference
 from goodsgate.cli.serve import serve, work
@@ -39,6 +40,6 @@ def main() -> None:
 
 for _command in (
     submit, watch, report, fix, retry, confirm, cancel, list_batches, check, reference, mapping,
-    serve, work, merchant, outbox, migrate, doctor, backup, completion,
+    serve, work, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

@@ -8,6 +8,7 @@ import pytest
 
 from tests import place
 from tests.faces.konnect.client import Konnect, load_starter
+from tests.faces.konnect.orders import Operator, Seller, stocked
 from tests.served import Served
 from tests.shop import Shop
 
@@ -42,3 +43,17 @@ def stranger(gate: Served) -> Iterator[Konnect]:
     """Another merchant, without reference data."""
     with closing(Konnect(gate, gate.merchant())) as client:
         yield client
+
+
+@pytest.fixture
+def operator(seller: Konnect) -> Iterator[Operator]:
+    """Who places orders for the seller, over a stock of one SKU."""
+    stocked(seller)
+    with closing(Operator(seller)) as client:
+        yield client
+
+
+@pytest.fixture
+def orders(seller: Konnect, operator: Operator) -> Seller:
+    """The seller's side of them."""
+    return Seller(seller)

@@ -1,4 +1,7 @@
-"""The 25 contradictions of the dossier, section 10, each resolved as its table says; the README has the same table."""
+"""The contradictions of the dossier, section 10, each resolved as its table says; the README has the same table.
+
+Those of orders, X12 to X14 and X21 to X24, are in `test_order_contradictions.py`.
+"""
 
 import re
 from contextlib import closing
@@ -131,20 +134,6 @@ def test_x11_ids_are_numbers_or_texts(seller: Konnect) -> None:
     assert {type(item["uid"]) for item in seller.listed("/v3/catalog/company-brand")} == {int}
 
 
-def test_x12_a_credit_note_is_shown_the_way(seller: Konnect) -> None:
-    """Orders are not here yet: the record fails and its message says where credit notes go."""
-    body = seller.put("/ims/v3/inventory", json=[{"orderId": "1", "invoiceType": "return"}]).json()
-    assert body["meta"]["status"] == "FAILED"
-    assert "invoiceUpdate" in body["data"]["errors"][0]["message"]
-
-
-@pytest.mark.parametrize("number", [13, 14, 21, 22, 23])
-def test_what_is_of_orders_alone_waits_for_orders(seller: Konnect, number: int) -> None:
-    """X13, X14, X21, X22 and X23 speak of paths that are not here yet."""
-    assert f"| X{number} |" in (files("goodsgate.faces.konnect") / "README.md").read_text("utf-8")
-    assert seller.get("/oms/v3/shipment").status_code == 404
-
-
 @pytest.mark.parametrize("named", [
     {"item_code": "TR-001"}, {"slug": "trail-runner-1"}, {"slug": "trail-runner-1", "brand": "Acme"},
     {"sizes": [{"primary_identifier": "TR-001-42"}]},
@@ -214,11 +203,6 @@ def test_x20_a_request_holds_a_hundred_products(seller: Konnect, method: str) ->
     for number, status in ((100, 200), (101, 400)):
         body = {"template": "footwear", "products": [{"item_code": "x"}] * number}
         assert seller.request(method, "/v3/catalog/product", json=body).status_code == status
-
-
-def test_x24_other_paths_of_orders_are_not_there(seller: Konnect) -> None:
-    """Nor will they be."""
-    assert seller.post("/oms/v3/order/confirm", json=[]).status_code == 404
 
 
 def test_x25_a_client_of_another_making(seller: Konnect) -> None:

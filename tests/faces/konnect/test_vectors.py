@@ -1,4 +1,4 @@
-"""The test vectors of the dossier, section 11, each as a transcript. 17 to 21 are of orders, which are not here yet."""
+"""The test vectors of the dossier, section 11, each as a transcript."""
 
 import re
 
@@ -6,6 +6,7 @@ import pytest
 
 from goodsgate.store.contract import Batches as Filters
 from tests.faces.konnect.client import ONE_STORE, Konnect, product, size
+from tests.faces.konnect.orders import LOCATION, OMS, Operator, Seller, invoice
 
 LISTS = ("departments", "category", "company-brand", "product/template", "taxes/hscodes", "taxes/rules", "product")
 
@@ -180,7 +181,59 @@ def test_16_the_count_is_of_skus(seller: Konnect) -> None:
         assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", body["meta"]["ack_id"])
 
 
-def test_17_to_21_orders_are_not_known_here(seller: Konnect) -> None:
-    """404 in the words of the order family's errors, until they are."""
-    answered = seller.get("/oms/v3/shipment", params={"orderStatus": "CREATED"})
-    assert (answered.status_code, answered.json()["status"]) == (404, "FAILED")
+def test_17_a_company_token_lists_by_location(seller: Konnect, operator: Operator) -> None:
+    """Without `locationCode` 400; with it a bare array."""
+    id = operator.place()
+    assert seller.get(OMS, params={"orderStatus": "CREATED"}).status_code == 400
+    listed = seller.get(OMS, params={"orderStatus": "CREATED", "locationCode": LOCATION}).json()
+    assert [shipment["id"] for shipment in listed] == [id]
+
+
+def test_18_an_order_is_worked(operator: Operator, orders: Seller) -> None:
+    """Each acknowledgement has no failure; what comes twice or too early has its code."""
+    id = operator.place()
+    assert orders.errors("invoiceUpdate", invoice(id)) == ["IN403"]
+    for operation, entry in (("confirm", id), ("invoiceUpdate", invoice(id)), ("pack", id)):
+        assert orders.post(operation, entry).json()["failedCount"] == 0
+    assert orders.errors("invoiceUpdate", invoice(id)) == ["IN453"]
+    assert orders.errors("pack", id) == ["CR400"]
+    assert orders.post("labels", id).content.startswith(b"%PDF-")
+    assert orders.post("dispatch", id).json()["failedCount"] == 0
+
+
+@ONE_STORE
+@pytest.mark.parametrize("operation", [
+    "confirm", "cancel", "invoiceUpdate", "pack", "dispatch", "return", "awb", "status",
+])
+def test_19_twenty_one_are_too_many(orders: Seller, operation: str) -> None:
+    """For every mutation."""
+    assert orders.post(operation, *["1" * 20] * 20).status_code == 200
+    assert orders.post(operation, *["1" * 20] * 21).status_code == 400
+
+
+def test_20_a_seller_ships_himself(operator: Operator, orders: Seller) -> None:
+    """From PROCESSING to TRANSIT by the airway bill, to DELIVERED by the status; nobody else may."""
+    own, other = operator.place(isSelfShip=True), operator.place()
+    orders.done("confirm", own, other)
+    orders.invoice(own, other)
+    assert orders.one(own)["orderStatus"] == "PROCESSING"
+    orders.done("awb", {"orderId": own, "awbNumber": "A1", "courierName": "Vans", "autoDispatch": True})
+    assert orders.one(own)["orderStatus"] == "TRANSIT"
+    told = [{"orderId": id, "orderStatus": "delivery_done"} for id in (own, other)]
+    body = orders.post("status", *told).json()
+    assert (body["data"]["success_count"], body["data"]["failed_count"]) == (1, 1)
+    assert (body["data"]["errors"][0]["index"], orders.one(own)["orderStatus"]) == (1, "DELIVERED")
+
+
+def test_21_a_return_is_looked_at_and_credited(operator: Operator, orders: Seller) -> None:
+    """In this order alone; both words for an accepted one are understood."""
+    id = operator.place()
+    orders.dispatched(id)
+    operator.happened(id, "delivery_done")
+    back = operator.happened(id, "return")["id"]
+    operator.happened(back, "return_bag_in_transit", "return_bag_delivered")
+    assert orders.errors("invoiceUpdate", invoice(back, type="return")) == ["IN403"]
+    orders.done("return", back)
+    assert orders.listed("RETURN_ACCEPTED") == orders.listed("RETURN_COMPLETED") == [back]
+    orders.invoice(back, type="return")
+    assert orders.one(back)["orderStatus"] == "CREDIT_NOTE_GENERATED"

@@ -18,6 +18,14 @@ BODY_BYTES_MAX = 16 * 1024**2
 """Of one request; 100 products with descriptions of 5,000 characters are a fraction of it."""
 SYNCHRONOUS_SECONDS_MAX = 10.0
 """How long prices and stock wait to be worked before they are answered with 202 and PENDING."""
+SHIPMENTS_OPEN_MAX = 100_000
+"""Of one merchant, that are not at their end."""
+SLA_HOURS = 24
+"""After which an order should have been worked."""
+CANCEL_REASONS = ("6", "7", "8", "9", "NA")
+"""Out of stock, not as described, price mismatch, damaged, store permanently closed."""
+CHANNELS = ("FYND", "ECOMM", "AMAZON_MLF", "MYNTRA_IN", "FLIPKART", "AJIO_VMS", "NYKAA", "TATACLIQ_IN", "JIOMART")
+"""From which the orders of a stream come; any text is taken."""
 POLL_SECONDS = 5
 """``Retry-After`` of what may be tried again, where the gate has no better advice."""
 

@@ -1,5 +1,6 @@
 """Prices and stock: through the same lanes as everything, and answered when they have been worked."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from goodsgate.faces.konnect.answers import answer, meta
 from goodsgate.faces.konnect.bodies import parts, read_body
 from goodsgate.faces.konnect.failures import Failure, failures, message_of
 from goodsgate.faces.konnect.guesses import COLLECTION, SYNCHRONOUS_SECONDS_MAX, location_of
+from goodsgate.faces.konnect.orders.asked import each
+from goodsgate.faces.konnect.orders.changes import Changes
 from goodsgate.faces.konnect.traces import new_batch, object_id
 from goodsgate.faces.refusals import refuse
 from goodsgate.faces.routes import Call, Handler
@@ -18,7 +21,6 @@ from goodsgate.faces.watching import Documents
 from goodsgate.model.batch import ENDED, Batch, Kind, Policy, State, Treatment
 
 RECORDS_MAX = 500
-CREDIT_NOTE = "credit notes are taken by POST /oms/v3/shipment/invoiceUpdate"
 
 
 class Worked(msgspec.Struct, frozen=True):
@@ -32,8 +34,9 @@ class Worked(msgspec.Struct, frozen=True):
 class Stock:
     """Handlers of PUT price and PUT inventory."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, changes: Changes) -> None:
         self._door = door
+        self._changes = changes
         self._documents = Documents(door.pulse, self._make)
 
     def handlers(self) -> dict[str, Handler]:
@@ -45,7 +48,7 @@ class Stock:
         return await self._update(call, Kind.PRICE, "konnect/PriceRecord")
 
     async def inventory(self, call: Call) -> Response:
-        """PUT /ims/v3/inventory."""
+        """PUT /ims/v3/inventory; credit notes among the records, which one document sends here, are taken too (X12)."""
         return await self._update(call, Kind.STOCK, "konnect/StockRecord")
 
     async def _update(self, call: Call, kind: Kind, schema: str) -> Response:
@@ -57,13 +60,28 @@ class Stock:
         policy = Policy(
             schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE, location=location_of(call.caller)
         )
+        notes = [at for at, raw in enumerate(records) if kind is Kind.STOCK and _is_credit_note(raw)]
+        if not notes:
+            return _answered(call, *await self._worked(call.merchant, kind, records, policy), len(records))
+        rest = [at for at in range(len(records)) if at not in notes]
+        credit = partial(self._changes.invoice, call.merchant, location_of(call.caller))
+        errors = _placed(await self._door.hop(each, [records[at] for at in notes], credit), notes)
+        ack, told = "", Worked([], 0, True)
+        if rest:
+            ack, told = await self._worked(call.merchant, kind, [records[at] for at in rest], policy)
+        errors = sorted(errors + _placed(told.errors, rest), key=lambda error: int(error["index"]))
+        failed = told.failed - len(told.errors) + len(errors)
+        return _answered(call, ack, Worked(errors, failed, told.ended), len(records))
+
+    async def _worked(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy,
+                      ) -> tuple[str, Worked]:
+        """What became of records, and the batch that they were."""
         self._door.pulse.admit()
         with self._door.pulse.session():
-            batch = await self._door.hop(self._hand_in, call.merchant, kind, records, policy)
+            batch = await self._door.hop(self._hand_in, merchant, kind, records, policy)
             seconds = min(SYNCHRONOUS_SECONDS_MAX, self._door.config.wait_seconds_max)
-            document = await self._documents.changed(call.merchant, batch.id, since=None, seconds=seconds)
-        worked = msgspec.json.decode(document.body, type=Worked)
-        return _answered(call, batch, worked, len(records))
+            document = await self._documents.changed(merchant, batch.id, since=None, seconds=seconds)
+        return batch.id, msgspec.json.decode(document.body, type=Worked)
 
     def _hand_in(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy) -> Batch:
         format, body = joined([bytes(record) for record in records])
@@ -87,14 +105,28 @@ class Stock:
 
 def _error(failure: Failure) -> dict[str, Any]:
     errors = failure.errors
-    credit_note = failure.record.get("invoiceType") == "return" and "orderId" in failure.record
     return {
         "location_id": failure.text("location_id"), "sku": failure.text("sku"), "code": errors[0]["code"],
-        "message": CREDIT_NOTE if credit_note else message_of(errors), "index": failure.index, "errors": errors,
+        "message": message_of(errors), "index": failure.index, "errors": errors,
     }
 
 
-def _answered(call: Call, batch: Batch, worked: Worked, total: int) -> Response:
+def _is_credit_note(raw: msgspec.Raw) -> bool:
+    if b"invoiceType" not in bytes(raw):
+        return False
+    try:
+        record = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(record, dict) and record.get("invoiceType") == "return" and "orderId" in record
+
+
+def _placed(errors: list[dict[str, Any]], places: list[int]) -> list[dict[str, Any]]:
+    """With their places in the request, of which only some records were sent on."""
+    return [{**error, "index": places[error["index"]]} for error in errors]
+
+
+def _answered(call: Call, batch: str, worked: Worked, total: int) -> Response:
     failed = worked.failed
     status = "PENDING" if not worked.ended else "SUCCESS" if not failed else "FAILED" if failed == total else "PARTIAL"
     words: dict[str, Any] = {
@@ -102,7 +134,7 @@ def _answered(call: Call, batch: Batch, worked: Worked, total: int) -> Response:
             "payload_count": total, "success_count": total - failed if worked.ended else 0, "failed_count": failed,
             "errors": worked.errors,
         },
-        "meta": meta(call.caller, status, ack_id=object_id(batch.id)),
+        "meta": meta(call.caller, status, ack_id=object_id(batch) if batch else None),
     }
     if not worked.ended:
         words["message"] = "Accepted; earlier records of this seller are still being worked, these follow in order."

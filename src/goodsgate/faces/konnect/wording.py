@@ -8,16 +8,20 @@ from starlette.types import Scope
 from goodsgate.engine.refusal import Refusal
 from goodsgate.faces.konnect.answers import meta
 from goodsgate.faces.konnect.guesses import company_of
-from goodsgate.faces.refusals import RETRY_AFTER_SECONDS, STATUSES
-from goodsgate.faces.routes import CALLER
+from goodsgate.faces.refusals import RETRY_AFTER_SECONDS, STATUSES, problem
+from goodsgate.faces.routes import CALLER, REQUEST_ID
 
+OPERATOR = "/oms/admin/"
 WRITES = ("POST", "PUT", "DELETE")
+ENVELOPED = ("/ims/", "/oms/v3/shipment/awb", "/oms/v3/shipment/status")
 BODY_STATUSES = (400, 408, 413, 415)
 """Of what is wrong with a request itself; worded with the family's own members."""
 
 
 def worded(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body."""
+    """Status, headers and body; of the operator's routes as a problem document, of which his tools read the code."""
+    if scope["path"].startswith(OPERATOR):
+        return problem(refusal, scope[REQUEST_ID])
     status = STATUSES[refusal.code]
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
@@ -35,7 +39,7 @@ def _words(refusal: Refusal, status: int, scope: Scope) -> dict[str, Any]:
     name = str(refusal.facts.get("parameter") or refusal.facts.get("member") or "body")
     if status not in BODY_STATUSES or path.startswith("/aggregator/"):
         return {"status": "FAILED", "message": refusal.detail, "errors": []}
-    if path.startswith("/ims/"):
+    if path.startswith(ENVELOPED):
         told = [{"code": str(status), "message": refusal.detail}]
         data = {"payload_count": 0, "success_count": 0, "failed_count": 0, "errors": told}
         return {"data": data, "meta": meta(scope.get(CALLER), "FAILED"), "message": refusal.detail}

@@ -1,0 +1,49 @@
+"""Numbers of invoices and credit notes: each is one shipment's, whoever else sends it at the same moment."""
+
+from datetime import timedelta
+
+import msgspec
+
+from goodsgate.config import Config
+from goodsgate.model.batch import now
+from goodsgate.model.catalogue import Resource
+from goodsgate.store.contract import NameTaken, Store
+
+SORT = "konnect/invoice"
+
+
+class NumberTaken(Exception):
+    """The number is another shipment's, or another type's."""
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Whose a number is."""
+
+    shipment: str
+    type: str
+
+
+class Invoices:
+    """Claims; kept as long as the shipments are."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self._store = store
+        self._kept = timedelta(days=config.order_days)
+
+    def claim(self, merchant: str, number: str, shipment: str, type: str) -> Resource | None:
+        """Make it this shipment's; None if it is so already. Raises NumberTaken."""
+        owner = Owner(shipment, type)
+        try:
+            return self._store.add_resource(
+                merchant, SORT, name=number, body=msgspec.json.encode(owner), resources_max=1,
+                ends_at=now() + self._kept,
+            )
+        except NameTaken as taken:
+            held = self._store.resource(merchant, SORT, taken.number)
+            if held is None or msgspec.json.decode(held.body, type=Owner) != owner:
+                raise NumberTaken(number) from taken
+            return None
+
+    def let_go(self, claimed: Resource) -> None:
+        """Give a number back that was claimed for a shipment which does not bear it after all."""
+        self._store.put_resource(msgspec.structs.replace(claimed, ends_at=now()))

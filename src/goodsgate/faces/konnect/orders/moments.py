@@ -1,0 +1,41 @@
+"""Moments as orders tell and ask for them: answers in UTC, questions in Indian time, in three formats (X13)."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+from goodsgate.engine.refusal import Refusal
+
+INDIA = timezone(timedelta(hours=5, minutes=30), "IST")
+_DATES = (
+    (re.compile(r"\d{2}-\d{2}-\d{4}"), "%d-%m-%Y"), (re.compile(r"\d{4}-\d{2}-\d{2}"), "%Y-%m-%d"),
+)
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
+_INSTANT = timedelta(microseconds=1)
+
+
+def told(moment: datetime) -> str:
+    """``2025-01-25T12:19:38+00:00``."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}+00:00"
+
+
+def asked(text: str | None, *, parameter: str, last: bool = False) -> datetime | None:
+    """The first moment that a date or a time in India means, or its last; raises parameter_invalid."""
+    if text is None:
+        return None
+    try:
+        for form, pattern in _DATES:
+            if form.fullmatch(text):
+                day = datetime.strptime(text, pattern).replace(tzinfo=INDIA)
+                return _utc(day + timedelta(days=1) - _INSTANT if last else day)
+        if _TIME.fullmatch(text):
+            second = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=INDIA)
+            return _utc(second + timedelta(seconds=1) - _INSTANT if last else second)
+    except (ValueError, OverflowError):
+        pass
+    expected = "31-01-2026, 2026-01-31 or 2026-01-31T08:15:00"
+    detail = f"The parameter {parameter} must be a date like {expected}."
+    raise Refusal("parameter_invalid", detail, parameter=parameter, value=text[:100], expected=expected)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)

@@ -1,0 +1,92 @@
+"""Lines of an order from the merchant's own catalogue: what a SKU is called, costs and is taxed at a location."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+
+from goodsgate.faces.konnect.entries import Entries
+from goodsgate.faces.konnect.guesses import COLLECTION
+from goodsgate.faces.konnect.lookup_words import tax_rule_words
+from goodsgate.faces.konnect.orders.shipment import Line
+from goodsgate.model.batch import Kind
+from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, split_key
+from goodsgate.store.contract import Store
+
+LOCATIONS_MAX = 100
+"""Of one SKU, that a customer may be served from."""
+
+
+class SkuUnknown(LookupError):
+    """The catalogue has no such SKU."""
+
+
+class Pricing:
+    """Reads the catalogue."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._entries = Entries(store)
+
+    def line(self, merchant: str, location: str, sku: str, *, id: str, quantity: int) -> Line:
+        """Raises SkuUnknown."""
+        mark = ("sku", sku)
+        keys = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
+        item = self._store.item(merchant, Kind.PRODUCT, COLLECTION, keys[0]) if keys else None
+        if item is None:
+            raise SkuUnknown(sku)
+        product: dict[str, Any] = orjson.loads(item.document)
+        sizes: list[dict[str, Any]] = product["sizes"]
+        size = next(one for one in sizes if one.get("primary_identifier") == sku)
+        own = self._store.item(merchant, Kind.PRICE, COLLECTION, item_key(sku, location))
+        price: Mapping[str, Any] = orjson.loads(own.document) if own is not None else {}
+        esp = _amount(price.get("esp", size.get("price_effective")))
+        return Line(
+            id=id, sku=sku, name=str(product.get("name", "")), size=str(size.get("size", "")), quantity=quantity,
+            hsn=str(product.get("hs_code", "")), mrp=_amount(price.get("mrp", size.get("price"))), esp=esp,
+            tax_rate=self._rate(merchant, product, esp),
+        )
+
+    def _rate(self, merchant: str, product: Mapping[str, Any], price: Decimal) -> Decimal:
+        """In percent, of the slab of the product's tax rule that a price falls into; none where nothing is known."""
+        code = (product.get("tax_identifier") or {}).get("tax_rule_id")
+        rules = self._entries.all(merchant, "tax_rule")
+        entry = next((rule for rule in rules if rule.code == code), None)
+        if entry is None:
+            return Decimal()
+        versions = tax_rule_words(entry, 0)["versions"]
+        current = [one for one in versions if one["version_status"] == "CURRENT"][:1]
+        components = [component for version in current for component in version["components"]]
+        return sum((_slab_rate(component.get("slabs") or (), price) for component in components), Decimal())
+
+    def count(self, merchant: str) -> int:
+        """SKUs."""
+        return self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", limit=1)[0]
+
+    def sku(self, merchant: str, place: int) -> str:
+        """The SKU at a place among all, from 0."""
+        return self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=place, limit=1)[1][0][0]
+
+    def locations(self, merchant: str, sku: str) -> Iterator[str]:
+        """Where there is stock of a SKU, by code."""
+        page = self._store.items(merchant, Kind.STOCK, COLLECTION, prefix=sku + KEY_SEPARATOR, limit=LOCATIONS_MAX)
+        for item in page.rows:
+            location = split_key(item.key)[1]
+            if location is not None and orjson.loads(item.document).get("quantity", 0) > 0:
+                yield location
+
+
+def _slab_rate(slabs: Any, price: Decimal) -> Decimal:
+    """Of the highest slab that begins at or below the price; rates up to 1 are shares."""
+    below = [slab for slab in slabs if _amount(slab.get("value")) <= price]
+    rate = _amount(max(below, key=lambda slab: _amount(slab.get("value"))).get("rate")) if below else Decimal()
+    return rate * 100 if rate <= 1 else rate
+
+
+def _amount(value: object) -> Decimal:
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return Decimal()
+    return amount if amount.is_finite() else Decimal()

@@ -1,0 +1,142 @@
+"""What sellers read of orders: lists, one by id, the light view, couriers, tracking."""
+
+from functools import partial
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from goodsgate.faces.door import Door
+from goodsgate.faces.konnect.answers import answer
+from goodsgate.faces.konnect.guesses import location_of
+from goodsgate.faces.konnect.orders import codes
+from goodsgate.faces.konnect.orders.asked import Order, entries, read
+from goodsgate.faces.konnect.orders.book import Book, ShipmentUnknown
+from goodsgate.faces.konnect.orders.codes import Codes, Failed, foreign
+from goodsgate.faces.konnect.orders.events import encode
+from goodsgate.faces.konnect.orders.moments import asked
+from goodsgate.faces.konnect.orders.shipment import Shipment
+from goodsgate.faces.konnect.orders.words import courier_words, info_words, shipment_words, tracking_words
+from goodsgate.faces.refusals import refuse
+from goodsgate.faces.routes import Call, Handler
+
+INFO_MAX = 100
+"""Entries of the light view by status, which has no pages."""
+
+
+class Tracked(msgspec.Struct, frozen=True):
+    """What is to be tracked."""
+
+    shipment_id: str | None = None
+    awb_number: str | None = None
+
+
+class Reads:
+    """Handlers of the reads that are not documents."""
+
+    def __init__(self, door: Door, book: Book) -> None:
+        self._door = door
+        self._book = book
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {
+            "orders": self.orders, "order_info": self.info, "courier_details": self.couriers, "track": self.track,
+        }
+
+    async def orders(self, call: Call) -> Response:
+        """GET /oms/v3/shipment."""
+        query, own = call.query, location_of(call.caller)
+        status = query["orderStatus"]
+        if query["orderId"] is not None:
+            found = await self._door.hop(self._by_id, call.merchant, query["orderId"], own)
+            return answer(encode([shipment_words(one, asked=status) for one in found]))
+        if status is None:
+            raise refuse("parameter_invalid", "One of orderStatus and orderId is needed.", parameter="orderStatus")
+        size = int(query["pageSize"])
+        list_ = partial(
+            self._book.listed, call.merchant, _word(query, own, needed=True), limit=size,
+            offset=(max(int(query["pageNumber"]), 1) - 1) * size,
+            since=asked(query["orderDateFrom"], parameter="orderDateFrom"),
+            until=asked(query["orderDateTo"], parameter="orderDateTo", last=True),
+        )
+        return answer(encode([shipment_words(one, asked=status) for one in await self._door.hop(list_)]))
+
+    async def info(self, call: Call) -> Response:
+        """GET /oms/v3/shipment/info."""
+        query, own = call.query, location_of(call.caller)
+        if query["orderId"] is not None:
+            found = await self._door.hop(self._by_id, call.merchant, query["orderId"], own)
+        elif query["orderStatus"] is not None:
+            word = _word(query, own, needed=False)
+            found = await self._door.hop(partial(self._book.listed, call.merchant, word, limit=INFO_MAX))
+        else:
+            raise refuse("parameter_invalid", "One of orderStatus and orderId is needed.", parameter="orderStatus")
+        return answer(encode({"orders": [info_words(one) for one in found]}))
+
+    async def couriers(self, call: Call) -> Response:
+        """POST /oms/v3/shipment/courierDetails: an array, whatever the schema says (X21)."""
+        raws = await entries(call, self._door)
+        look = partial(self._couriers, call.merchant, location_of(call.caller), raws)
+        return answer(encode(await self._door.hop(look)))
+
+    def _couriers(self, merchant: str, own: str | None, raws: list[msgspec.Raw]) -> list[dict[str, Any]]:
+        found = []
+        for index, raw in enumerate(raws):
+            try:
+                shipment = named(self._book, merchant, own, raw, codes.COURIER)
+                if shipment.courier is None:
+                    told = "No courier is assigned yet."
+                    raise Failed(codes.COURIER.early, "Too early", told, order=shipment.id)
+                found.append(courier_words(shipment))
+            except Failed as failed:
+                found.append(failed.words(index))
+        return found
+
+    async def track(self, call: Call) -> Response:
+        """POST /oms/v3/shipment/track."""
+        wanted: Tracked = await call.document(Tracked, self._door)
+        if wanted.shipment_id is None and wanted.awb_number is None:
+            raise refuse("body_invalid", "One of shipment_id and awb_number is needed.", member="shipment_id")
+        shipment = await self._door.hop(self._tracked, call.merchant, wanted, location_of(call.caller))
+        if shipment is None:
+            return answer({"status": "error", "message": "There is no such shipment.", "data": None}, status=404)
+        return answer(encode({"status": "success", "data": tracking_words(shipment)}))
+
+    def _tracked(self, merchant: str, wanted: Tracked, own: str | None) -> Shipment | None:
+        if wanted.shipment_id is not None:
+            found = self._by_id(merchant, wanted.shipment_id, own)
+        else:
+            found = self._book.listed(merchant, f"awb/{wanted.awb_number}")
+        mine = [one for one in found if own in (None, one.location)]
+        return mine[-1] if mine else None
+
+    def _by_id(self, merchant: str, id: str, own: str | None) -> list[Shipment]:
+        """It alone, if the caller may see it."""
+        try:
+            shipment = self._book.find(merchant, id)
+        except ShipmentUnknown:
+            return []
+        return [shipment] if own in (None, shipment.location) else []
+
+
+def named(book: Book, merchant: str, own: str | None, raw: msgspec.Raw, codes: Codes) -> Shipment:
+    """The shipment that an entry names; raises Failed."""
+    entry = read(raw, Order, codes)
+    try:
+        shipment = book.find(merchant, entry.orderId)
+    except ShipmentUnknown as fault:
+        raise foreign(codes, entry.orderId) from fault
+    if own not in (None, shipment.location):
+        raise foreign(codes, entry.orderId)
+    return shipment
+
+
+def _word(query: dict[str, Any], own: str | None, *, needed: bool) -> str:
+    """The label under which what is asked for is listed; raises parameter_invalid and forbidden."""
+    location, channel = query["locationCode"] or own, query.get("orderingChannel")
+    if own not in (None, location):
+        raise refuse("forbidden", "The token is of another location.")
+    if location is None and needed:
+        raise refuse("parameter_invalid", "A company-level token needs locationCode.", parameter="locationCode")
+    return "/".join(part for part in (query["orderStatus"], location, channel) if part is not None)
