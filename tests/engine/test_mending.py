@@ -1,0 +1,99 @@
+"""Suggestions taken in a record as it was received."""
+
+import msgspec
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goodsgate.engine.mending import Members, fix_line, members_of, mended, place_of
+from goodsgate.engine.refusal import Refusal
+from goodsgate.model.issue import Issue, issue
+from tests.shop import Shop
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+def told(path: str, value: str | None, suggestion: str | None, *, column: str | None = None) -> Issue:
+    """A suggestion in place of a value."""
+    return msgspec.structs.replace(issue("gtin_check_digit", path, value=value, suggestion=suggestion), column=column)
+
+
+def taken(record: object, *issues: Issue, columns: list[str] | None = None) -> object:
+    """The record as it is sent back, without its number; None if nothing of it can be mended."""
+    members = members_of(orjson.dumps(record), columns)
+    assert members is not None
+    found = mended(members, issues)
+    if found is None:
+        return None
+    line = orjson.loads(fix_line(7, found))
+    assert line.pop("_row") == 7
+    return line
+
+
+@pytest.mark.parametrize(("record", "one", "expected"), [
+    ({"gtin": "1"}, told("/gtin", "1", "2"), {"gtin": "2"}),
+    ({"ean": "1", "x": 1.50}, told("/gtin", "1", "2", column="ean"), {"ean": "2", "x": 1.5}),
+    ({"price": {"value": "1,5", "currency": "EUR"}}, told("/price", "1,5", "1.5"),
+     {"price": {"value": "1.5", "currency": "EUR"}}),
+    ({"variants": [{"gtin": "1"}, {"gtin": "9"}]}, told("/variants/0/gtin", "1", "2"),
+     {"variants": [{"gtin": "2"}, {"gtin": "9"}]}),
+    ({"sizes": ["S", "m"]}, told("/sizes/1", "m", "M"), {"sizes": ["S", "M"]}),
+    ({"gtin": 1}, told("/gtin", "1", "0001"), {"gtin": "0001"}),
+    ({"title": "x"}, told("/gtin", None, "2"), None),
+    ({"gtin": "1"}, told("", "1", "2"), None),
+    ({"gtin": "1"}, told("/gtin", "1", None), None),
+    ({"gtin": "2"}, told("/gtin", "1", "2"), None),
+    ({"a/b": "1"}, told("/a~1b", "1", "2"), {"a/b": "2"}),
+])
+def test_a_suggestion_goes_where_the_value_stood(record: object, one: Issue, expected: object) -> None:
+    """In objects and lists, under other names; where there is nothing to put it, nothing is changed."""
+    assert taken(record, one) == expected
+
+
+def test_in_a_cell_that_holds_more_the_rest_stays() -> None:
+    """A list of values in one cell of a table."""
+    columns = ["sku", "size"]
+    assert taken(["A", "S, m, L"], told("/size/1", "m", "M"), columns=columns) == {"sku": "A", "size": "S, M, L"}
+    assert taken(["A", "mm"], told("/size", "mm", "M"), columns=columns) == {"sku": "A", "size": "M"}
+
+
+def test_what_is_no_record_has_no_members() -> None:
+    """Lines that are broken, and values that are none."""
+    for raw in (b"{", b"[1]", b"\xff", b"", b"1"):
+        assert members_of(raw, None) is None
+    assert members_of(b"{}", ["a"]) is None
+    assert members_of(b'["1","2","3"]', ["a", "a"]) == {"a": "1"}
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=5), TEXTS, st.data())
+def test_only_what_was_refused_is_changed(record: dict[str, str], suggestion: str, data: st.DataObject) -> None:
+    """Whatever the names and values are."""
+    name = data.draw(st.sampled_from(sorted(record)))
+    one = told("/" + name.replace("~", "~0").replace("/", "~1"), record[name], suggestion)
+    members: Members | None = members_of(orjson.dumps(record), None)
+    assert members is not None
+    if place_of(one, members) != name:
+        return
+    found = mended(members, [one])
+    expected = {**record, name: suggestion}
+    assert (found is None) == (expected == record)
+    if found is not None:
+        assert orjson.loads(msgspec.json.encode(found)) == expected
+
+
+def test_every_record_of_a_group_is_mended_and_no_other(shop: Shop) -> None:
+    """More of them than are read at once; a second time nothing is left to be taken."""
+    good, bad = "4006381333931", "4006381333932"
+    records = [{"id": f"A{n}", "title": "x", "gtin": bad} for n in range(2_500)]
+    records += [{"id": "B1", "title": "", "gtin": good}, {"id": "B2", "title": "x", "gtin": good}]
+    batch = shop.run(records)
+    assert batch.counts.rejected == 2_501
+    shop.engine.take("acme", batch.id, code="gtin_check_digit", field="/gtin")
+    shop.work()
+    counts = shop.engine.batch("acme", batch.id).counts
+    assert (counts.created, counts.rejected) == (2_501, 1)
+    with pytest.raises(Refusal) as refused:
+        shop.engine.take("acme", batch.id, code="gtin_check_digit", field="/gtin")
+    assert refused.value.code == "nothing_suggested"
