@@ -1,4 +1,4 @@
-"""The published documents and the smoke test of the dossier, section 17, as transcripts; its 15 is in ``test_rates``."""
+"""Published documents and the smoke test of the dossier, section 17, as transcripts; its 15 is in ``test_rates``."""
 
 import gzip
 import re
