@@ -66,10 +66,10 @@ class _Archived:
 
 
 class ItemLaws:
-    """The same for every merchant; the sort, of which there is no resource, is its own all the same: laws are told apart
-    by it."""
+    """The same for every merchant."""
 
     sort = "justwalkout/items"
+    """Of a resource that nobody has; laws are told apart by it."""
 
     def read(self, _merchant: str, _settled: Resource | None) -> Law:
         """Nothing is settled that uploads depend on."""

@@ -67,7 +67,8 @@ class Courier:
         }
 
     def _send(self, queue: str, content: str) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError  # takes a while to load, and few gates need it
+        # Loaded late: it takes a while, and few gates need it.
+        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # it has no types
 
         _, _, _, region, account, name = queue.split(":")
         try:
@@ -77,8 +78,8 @@ class Courier:
             raise Undelivered(f"the queue {queue}: {fault}") from fault
 
     def _client(self, region: str) -> Any:
-        from botocore.config import Config as Terms
-        from botocore.session import Session
+        from botocore.config import Config as Terms  # type: ignore[import-untyped]  # it has no types
+        from botocore.session import Session  # type: ignore[import-untyped]  # it has no types
 
         with self._lock:
             if region not in self._clients:
