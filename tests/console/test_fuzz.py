@@ -1,0 +1,85 @@
+"""Whatever is asked, filled in or dropped, the console answers with a page and never fails."""
+
+import os
+from urllib.parse import quote
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.console.conftest import Person, csrf
+
+EXAMPLES = 2_000 if os.environ.get("GOODSGATE_FUZZ") == "long" else 60
+TEXT = st.text(max_size=30)
+GETS = (
+    "/console/batches", "{of}/batches/{x}", "{of}/batches/{x}/records", "{of}/batches/{x}/report", "{of}/catalogue",
+    "{of}/catalogue/product/{x}", "{of}/catalogue/{x}/products", "{of}/catalogue/stock/products/item",
+    "{of}/catalogue/product/products", "{of}/reference/{x}", "{of}/reference/brand", "{of}/reference/brand/used",
+    "/console/merchants", "/console/merchants/{x}", "/console/health", "{of}/submit", "/console/of/{x}/catalogue",
+    "{batch}/records", "{batch}/report", "{batch}",
+)
+NAMES = st.sampled_from(
+    ("q", "merchant", "face", "kind", "state", "outcome", "since", "until", "after", "code", "field", "key", "in",
+     "only", "format", "next")
+)
+POSTS = (
+    "{batch}/take", "{batch}/confirm", "{batch}/records/1", "{batch}/records/{x}", "{batch}/retry", "{batch}/cancel",
+    "/console/merchants", "/console/merchants/{x}/keys", "/console/merchants/{x}/keys/{x}/revoke",
+)
+FIELDS = st.sampled_from(
+    ("code", "field", "missing", "take", "record", "cell:sku", "cell:", "id", "name", "label", "scope")
+)
+DROPS = ("{of}/submit/look", "{of}/submit/check", "{of}/submit/send", "{batch}/fix", "{of}/reference/brand")
+TOLD = st.dictionaries(
+    st.sampled_from(
+        ("filename", "kind", "collection", "verb", "mode", "decimal", "currency", "duplicates", "references", "format",
+         "mapping", "mapped_with", "save_as", "label", "whole", "bytes", "replace", "map:a", "map:", "map:sku")
+    ), TEXT | st.sampled_from(("product", "stock", "csv", "xlsx", "id", "-", "true")), max_size=6,
+)
+FILES = st.binary(max_size=200) | st.sampled_from(
+    (b"sku,title\nA,x\n", b'{"id":"A"}\n', b"[]", b"PK\x03\x04", b"\x1f\x8b\x08", b"\xff\xfes\x00", b"a,a,\n,,\n")
+)
+
+
+def _quiet(how: int) -> settings:
+    return settings(deadline=None, max_examples=how, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@_quiet(EXAMPLES)
+@given(path=st.sampled_from(GETS), x=TEXT, query=st.lists(st.tuples(NAMES, TEXT), max_size=4), part=st.booleans())
+def test_no_question_makes_it_fail(operator: Person, path: str, x: str, query: list[tuple[str, str]], part: bool,
+                                   ) -> None:
+    """Any path, any filters, the page or its part."""
+
+
+    address = path.format(of=operator.of, x=quote(x, safe=""), batch=_batch(operator))
+    answer = operator.get(address, params=query, headers={"hx-request": "true"} if part else {})
+    assert answer.status_code < 500, answer.text
+
+
+@_quiet(EXAMPLES // 2)
+@given(path=st.sampled_from(POSTS), x=TEXT, fields=st.dictionaries(FIELDS, TEXT, max_size=4))
+def test_no_form_makes_it_fail(operator: Person, path: str, x: str, fields: dict[str, str]) -> None:
+    """Any fields, of any batch or merchant."""
+
+
+    address = path.format(of=operator.of, x=quote(x, safe=""), batch=_batch(operator))
+    token = csrf(operator.get("/console/batches").text)
+    answer = operator.post(address, data={**fields, "csrf": token}, follow_redirects=False)
+    assert answer.status_code < 500, answer.text
+
+
+@_quiet(EXAMPLES)
+@given(path=st.sampled_from(DROPS), told=TOLD, content=FILES)
+def test_no_file_makes_it_fail(operator: Person, path: str, told: dict[str, str], content: bytes) -> None:
+    """Whatever it holds, and whatever is said of it."""
+    address = path.format(of=operator.of, batch=_batch(operator))
+    answer = operator.drop(address, content, **told)
+    assert answer.status_code < 500, answer.text
+    operator.gate.shop.work()
+
+
+def _batch(operator: Person) -> str:
+    """One with rejected records, the same for all questions of a test."""
+    if not hasattr(operator, "batch"):
+        operator.batch = operator.submit(b"sku,title\nA,\nB,x\n")  # type: ignore[attr-defined]
+    return str(operator.batch)  # type: ignore[attr-defined]
