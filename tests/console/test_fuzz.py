@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.console.conftest import Person, csrf
 
 EXAMPLES = 2_000 if os.environ.get("GOODSGATE_FUZZ") == "long" else 60
-TEXT = st.text(max_size=30)
+TEXT = st.text(max_size=30) | st.just("a\0b")
 GETS = (
     "/console/batches", "{of}/batches/{x}", "{of}/batches/{x}/records", "{of}/batches/{x}/report", "{of}/catalogue",
     "{of}/catalogue/product/{x}", "{of}/catalogue/{x}/products", "{of}/catalogue/stock/products/item",

@@ -32,7 +32,7 @@ class Framed(Body):
             fields = msgspec.json.decode(line, type=Fields)
         except (msgspec.DecodeError, UnicodeDecodeError):
             fields = None
-        if fields is None or not newline:
+        if fields is None or not newline or b"\\u0000" in line:
             raise refuse("body_invalid", "What the form says did not come before the file.")
         framed = cls(body, rest)
         framed.fields = fields

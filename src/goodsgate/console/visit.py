@@ -17,6 +17,8 @@ COOKIE = "goodsgate_session"
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf"
 FORM_FIELDS_MAX = 5_000
+NUL = "\0"
+"""Not every store can hold it in a text."""
 OWN_SITE = frozenset({"same-origin", "none"})
 """What `Sec-Fetch-Site` says of a request that no other site has sent."""
 
@@ -67,8 +69,11 @@ class Visit:
         return "hx-request" in self.request.headers and "hx-history-restore-request" not in self.request.headers
 
     def param(self, name: str) -> str:
-        """A part of the path."""
-        return str(self.request.path_params[name])
+        """A part of the path; raises not_found for one with a character that nothing is called by."""
+        value = str(self.request.path_params[name])
+        if NUL in value:
+            raise refuse("not_found")
+        return value
 
     def allow(self, scope: str) -> None:
         """Raises forbidden if the key lacks the scope."""
@@ -116,9 +121,12 @@ async def read_form(request: Request, door: Door) -> Form:
 
 def _form(text: str) -> Form:
     try:
-        return Form(parse_qsl(text, keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX))
+        form = Form(parse_qsl(text, keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX))
     except ValueError as fault:
         raise refuse("body_invalid", "The form is none, or has too many fields.") from fault
+    if any(NUL in name or NUL in value for name, value in form.pairs):
+        raise refuse("parameter_invalid", "No value holds a NUL character.", parameter="form")
+    return form
 
 
 def csrf_of(secret: str) -> str:
