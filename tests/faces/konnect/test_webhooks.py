@@ -1,23 +1,31 @@
 """Events of orders as others receive them: signed, in order to allowed addresses alone, again until they arrive."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from goodsgate import app
 from goodsgate.cli import main
 from goodsgate.engine.outbox import Undelivered
+from goodsgate.faces.konnect.orders import webhooks
 from goodsgate.faces.konnect.orders.webhooks import AddressRefused, is_public, resolved, split_address
 from goodsgate.model.message import Told
 from tests.faces.konnect.client import Konnect
@@ -71,7 +79,7 @@ def receiver() -> Iterator[Receiver]:
     opened.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _carrying(operator: Operator, **settings: Any) -> Iterator[None]:
     """As a worker process carries messages."""
     shop = operator.gate.shop
@@ -171,6 +179,54 @@ def test_the_operator_says_which_hosts(operator: Operator) -> None:
         "orders", "webhook", "add", "https://erp.example", "--url", operator.gate.url, "--key", operator.password
     ])
     assert (done.exit_code, "webhook_hosts" in done.output) == (3, True)
+
+
+def _certificate(folder: Path) -> Path:
+    """Self-signed, for erp.example, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "erp.example")])
+    today = datetime.now(UTC)
+    made = x509.CertificateBuilder(
+        issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1,
+        not_valid_before=today - timedelta(days=1), not_valid_after=today + timedelta(days=1),
+    ).sign(key, hashes.SHA256())
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = folder / "erp.pem"
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*form))
+    return file
+
+
+def test_a_certificate_must_be_the_host_s(operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call goes to the address that was looked at, but asks for the host, and one who only says so gets nothing."""
+    asked: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_certificate(tmp_path))
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def shake() -> None:
+        connection, _ = listening.accept()
+        with contextlib.suppress(ssl.SSLError, OSError):
+            context.wrap_socket(connection, server_side=True).close()
+        connection.close()
+
+    thread = threading.Thread(target=shake)
+    thread.start()
+    port = listening.getsockname()[1]
+    monkeypatch.setattr(webhooks, "resolved", lambda address, **_: "127.0.0.1")
+    shop = operator.gate.shop
+    made = shop.store.add_resource(
+        operator.merchant, "konnect/webhook", name=f"https://erp.example:{port}/", body=b"{}", resources_max=9
+    )
+    operator.place()
+    (message,) = shop.store.messages(operator.merchant)
+    config = msgspec.structs.replace(shop.config, webhook_hosts="erp.example")
+    courier = webhooks.WebhookCourier(shop.store, shop.engine.secrets, config)
+    with pytest.raises(Undelivered, match="CERTIFICATE_VERIFY_FAILED"):
+        courier.carry(message)
+    thread.join()
+    listening.close()
+    assert (made.number, asked) == (1, ["erp.example"])
 
 
 HOSTS = frozenset({"erp.example", "*.partner.example", "10.0.0.5"})

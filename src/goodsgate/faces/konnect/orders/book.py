@@ -89,7 +89,9 @@ class Book:
                 return shipment
             kept = self._keep(resource, shipment, changed)
             if kept is not None:
-                return self._brought(kept[0])[1]
+                with contextlib.suppress(StoreBusy):  # it is done; what goes with it, the next one does who comes by
+                    return self._brought(kept[0])[1]
+                return kept[1]
         raise StoreBusy("a shipment that too many change at once")
 
     def place(self, merchant: str, shipment: Shipment) -> Shipment:
@@ -108,6 +110,8 @@ class Book:
             )
         except NameTaken as taken:
             resource = self._store.resource(merchant, SORT, taken.number)
+            if resource is not None and not _opened(resource).history:
+                self._finish(resource)
             raise OrderPlaced("" if resource is None else _opened(resource).id) from taken
 
     def _begin(self, resource: Resource) -> Shipment:

@@ -16,6 +16,9 @@ MISSING = frozenset({
 })
 """Reasons of a return's check that say: it is not there. It does not go back into the stock (dossier 9.2)."""
 
+HISTORY_MAX = 500
+"""Lines of a shipment's history, after which no more pieces of it are cancelled one by one."""
+
 replace = msgspec.structs.replace
 
 
@@ -73,7 +76,7 @@ def cancel_lines(shipment: Shipment, pieces: Mapping[str, int], event: str, *, t
     left = {line.id: line.open - pieces.get(line.id, 0) for line in shipment.lines}
     if not any(left.values()):
         return take(shipment, event, at=told.at, told=told)
-    if shipment.invoice is not None:
+    if shipment.invoice is not None or len(shipment.history) >= HISTORY_MAX:
         raise NotNow(shipment, event, Verdict.LATE)
     step(shipment, event)
     lines = tuple(replace(line, cancelled=line.quantity - left[line.id]) for line in shipment.lines)
