@@ -34,6 +34,14 @@ def test_a_site_is_made_read_changed_and_deleted(sender: Productsup) -> None:
     assert sender.get(f"{PLATFORM}/sites").json()["Sites"] == []
 
 
+@pytest.mark.parametrize("title", ["\0", " ", '"', "\\", "Größe \U0001f600", "x" * 255])
+def test_a_title_may_be_anything(sender: Productsup, title: str) -> None:
+    """Kept as it is, and unique."""
+    site = Site(sender, title=title)
+    assert sender.get(site.path).json()["Sites"][0]["title"] == title
+    assert sender.post(f"{PLATFORM}/sites", json={"title": title}).status_code == 409
+
+
 def test_data_sources(sender: Productsup) -> None:
     """Added, listed as published, changed, removed; a stream once."""
     stream, site = sender.made(), Site(sender)

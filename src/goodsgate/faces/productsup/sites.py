@@ -44,6 +44,11 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     """Grows with every change of the schedule: what was due by an older one is not."""
 
+    @property
+    def name(self) -> str:
+        """By which it is unique: the title as JSON, which may hold anything."""
+        return msgspec.json.encode(self.title).decode()
+
     def active(self, *types: int) -> list[Source]:
         """Sources that are imported, in order."""
         return [one for one in self.sources if one.status == "active" and one.import_type in (types or (1, 2))]
@@ -83,7 +88,7 @@ class Sites:
         """Raises NameTaken, ResourcesFull."""
         body = msgspec.json.encode(msgspec.structs.replace(site, schedule=""))
         made = _placed(
-            self._store.add_resource(merchant, SORT, name=site.title, body=body, resources_max=SITES_MAX)
+            self._store.add_resource(merchant, SORT, name=site.name, body=body, resources_max=SITES_MAX)
         )
         if not site.schedule:
             return made
@@ -144,7 +149,7 @@ class Sites:
         return "held" if holders else "now"
 
     def _put(self, before: Placed, site: Site, messages: list[NewMessage]) -> Placed | None:
-        resource = msgspec.structs.replace(before.resource, name=site.title, body=msgspec.json.encode(site))
+        resource = msgspec.structs.replace(before.resource, name=site.name, body=msgspec.json.encode(site))
         kept = self._store.put_resource(resource, messages=messages)
         return _placed(kept) if kept is not None else None
 
