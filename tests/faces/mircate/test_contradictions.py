@@ -7,10 +7,12 @@ from importlib.resources import files
 
 import pytest
 
-from tests.faces.mircate.client import ROOT, Mircate, message
+from tests.faces.mircate.client import ONE_STORE, ROOT, Mircate, message
 from tests.faces.mircate.pim.client import Manager
 from tests.faces.mircate.pim.shirts import product
 from tests.served import Served
+
+pytestmark = ONE_STORE
 
 UNIT = {"sku": "A-1", "channel": "web", "stock": 5, "price": 2}
 
@@ -22,7 +24,7 @@ def manager(gate: Served) -> Iterator[Manager]:
         yield client
 
 
-def test_the_table_names_all_fifteen() -> None:
+def test_the_table_names_all_fifteen(gate: Served) -> None:
     """In order, once each."""
     lines = (files("goodsgate.faces.mircate") / "README.md").read_text("utf-8").splitlines()
     rows = [line.split("|")[1].strip() for line in lines if re.match(r"\| C\d", line)]

@@ -9,7 +9,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from goodsgate.faces.mircate import __name__ as face_package
 from goodsgate.faces.routes import read_contract
-from tests.faces.mircate.client import Mircate
+from tests.faces.mircate.client import ONE_STORE, Mircate
 
 LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
 HOW = {
@@ -25,7 +25,17 @@ CONFIG = schemathesis.Config.from_dict({
 })
 TAGS = {"supplier", "sales", "service"}
 schema = schemathesis.openapi.from_dict(read_contract(face_package).document, config=CONFIG)
-schema = schema.include(lambda context: bool(TAGS & set(context.operation.definition.raw.get("tags", ()))))
+
+
+def _mine(method: str) -> schemathesis.schemas.BaseSchema:
+    """Operations of this half of the face, by one verb."""
+    return schema.include(lambda context: (
+        context.operation.method.upper() == method
+        and bool(TAGS & set(context.operation.definition.raw.get("tags", ())))
+    ))
+
+
+posts, gets = _mine("POST"), _mine("GET")
 
 
 def _hold(seller: Mircate, case: schemathesis.Case) -> None:
@@ -38,15 +48,23 @@ def _hold(seller: Mircate, case: schemathesis.Case) -> None:
     )
 
 
-@schema.parametrize()
+@posts.parametrize()
 @settings(max_examples=300 if LONG else 2, **HOW)
 def test_the_face_keeps_its_contract(seller: Mircate, case: schemathesis.Case) -> None:
     """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
     _hold(seller, case)
 
 
+@ONE_STORE
+@gets.parametrize()
+@settings(max_examples=300 if LONG else 2, **HOW)
+def test_the_face_keeps_its_contract_by_get(seller: Mircate, case: schemathesis.Case) -> None:
+    """The same of the other verb, in which stores have no part."""
+    _hold(seller, case)
+
+
 @pytest.mark.slow
-@schema.parametrize()
+@posts.parametrize()
 @settings(max_examples=300, **{**HOW, "derandomize": False})
 def test_the_face_keeps_its_contract_for_long(seller: Mircate, case: schemathesis.Case) -> None:
     """The same, with other examples every time."""

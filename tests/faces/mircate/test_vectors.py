@@ -2,7 +2,9 @@
 
 import httpx
 
-from tests.faces.mircate.client import Mircate
+from tests.faces.mircate.client import ONE_STORE, Mircate
+
+pytestmark = ONE_STORE
 
 
 def _units(first: int, count: int) -> list[dict[str, object]]:
