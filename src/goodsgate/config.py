@@ -37,7 +37,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # where
     store: str = "goodsgate-data"
     """A folder (embedded store), or a postgresql:// address."""
-    connections_max: Annotated[int, Meta(ge=2, le=1000)] = 12
+    connections_max: Annotated[int, Meta(ge=4, le=1000)] = 12
     """Of one process to PostgreSQL."""
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8480

@@ -20,12 +20,14 @@ from goodsgate.store.strict import StrictStore
 from tests import place
 from tests.make import NOW
 from tests.store import child
-from tests.store.scene import Record, portion
+from tests.store.scene import Record, bad, portion
 
 HELD = 32_000
 ASKED = 16_000
 WASTED_MAX = 3 * HELD
 """Rows that may be looked at in vain: a pass over the shelf or two, not one for each key."""
+REJECTED = 10
+"""One in so many records."""
 BY_KEY = ("held", "held_documents", "live_among", "delete_items")
 
 
@@ -43,7 +45,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     child.submit(store, HELD)
     claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
     assert claim is not None
-    records = [Record(f"K{number}") for number in range(HELD)]
+    records = [bad(f"K{number}") if number % REJECTED == 0 else Record(f"K{number}") for number in range(HELD)]
     store.settle(claim, [portion(claim.works[0], *records, ends=State.FINISHED)])
     store.close()
     yield made, folder
@@ -110,3 +112,9 @@ def test_changed_rows_are_found_by_the_index(db: Cursor) -> None:
         (ASKED,),
     )
     assert _wasted(db, "write_items", named) <= WASTED_MAX
+
+
+def test_what_was_found_of_a_key_is_found_by_the_index(db: Cursor) -> None:
+    """Among all that was ever found of the merchant's records."""
+    merchant = _named(db)["merchant"]
+    assert _wasted(db, "findings_of_key", {"merchant": merchant, "key": "K320", "limit": 10}) <= 10

@@ -991,7 +991,7 @@ ORDER BY number LIMIT :limit
 -- name: findings_of_key
 SELECT b.id, f.number, f.place, f.key, f.result, f.issues
 FROM finding f JOIN batch b ON b.merchant = f.merchant AND b.seq = f.batch
-WHERE f.merchant = :merchant AND left(f.key, 64) COLLATE "C" = left(:key, 64) AND f.key = :key
+WHERE f.merchant = :merchant AND f.stem = left(:key, 64) AND f.key = :key
 ORDER BY f.batch DESC, f.number LIMIT :limit
 
 -- name: group
