@@ -17,7 +17,10 @@ TOP = Path(__file__).resolve().parents[2]
 PICTURES = TOP / "docs" / "pictures"
 SIZE = {"width": 1120, "height": 720}
 MERCHANT = "acme"
-SHOWN = ("batches", "batch", "records", "items", "item", "categories", "merchants", "keys", "health")
+SHOWN = (
+    "batches", "batch", "records", "catalogue", "items", "item", "reference", "categories", "used", "merchants", "keys",
+    "health",
+)
 
 
 def main() -> None:
@@ -38,6 +41,8 @@ def _take(world: World) -> None:
     paths = _furnish(world)
     with world.context(viewport=SIZE, color_scheme="light") as context:
         page = context.new_page()
+        page.goto(f"{world.gate.url}/console/sign-in")
+        _keep(page, "sign-in")
         world.sign_in(page, MERCHANT, "read", "submit", "admin")
         for name in SHOWN:
             page.goto(world.gate.url + paths[name])
@@ -50,6 +55,10 @@ def _take(world: World) -> None:
         page.locator("tr", has_text="ArtNr").get_by_text("find it yourself").wait_for(state="attached")
         page.locator("#said:empty").wait_for(state="attached")
         _keep(page, "submit")
+        page.get_by_role("button", name="Check without applying").click()
+        page.get_by_role("heading", name="If it were submitted now").wait_for()
+        page.get_by_role("heading", name="If it were submitted now").scroll_into_view_if_needed()
+        page.screenshot(path=PICTURES / "check.png")
     with world.context(viewport={"width": 360, "height": 720}, color_scheme="dark") as context:
         page = context.new_page()
         world.sign_in(page, MERCHANT, "read", "submit")
