@@ -27,6 +27,8 @@ Count = Annotated[int, Meta(ge=1, le=10**9)]
 _MASTER = r"[a-z][a-z0-9-]{0,31}:(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 _MASTERS = rf"^(?:{_MASTER}(?:,{_MASTER})*)?$"
 """Of 24 bytes at least, each."""
+_ALIASES = r"^(([A-Za-z]\w*/\w+=[A-Za-z]\w*/\w+|[A-Za-z]\w*=[A-Za-z]\w*)(, ?|$))*$"
+
 _PASSWORDS = re.compile(r"([?&](?:ssl)?password=)([^&]*)")
 """Among what follows the ? of an address."""
 
@@ -69,8 +71,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Where clients reach the gate, for links that it makes; empty: where a request came to."""
     signatures: Literal["verify", "accept"] = "verify"
     """What becomes of signatures of requests; ``accept`` takes any, for trials on one's own machine."""
-    call_aliases: Annotated[str, Meta(pattern=r"^([A-Za-z]\w*/\w+=[A-Za-z]\w*/\w+(, ?|$))*$")] = ""
-    """Other names of methods that clients call: ``Class/method=Class/method``, the known one behind."""
+    call_aliases: Annotated[str, Meta(pattern=_ALIASES)] = ""
+    """Other names of what clients call, the known one behind: ``Class/method=Class/method``, or ``Class=Class``."""
     small_payload_bytes: Bytes = 256 * 1024
     """Payloads up to this are kept in the intake file itself."""
 
@@ -122,7 +124,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reports: Annotated[str, Meta(pattern=r"^(s3://[^ ]+)?$")] = ""
     """``s3://bucket/prefix`` for reports that are downloaded by signed links; empty: the gate serves them itself."""
     images: Annotated[str, Meta(max_length=1000)] = ""
-    """A folder or ``s3://bucket/prefix`` for images of products; empty: ``images`` in the folder of an embedded store."""
+    """A folder or ``s3://bucket/prefix`` for images; empty: ``images`` in the folder of an embedded store."""
     exports: Annotated[str, Meta(max_length=1000)] = ""
     """A folder or ``s3://bucket/prefix`` for exported files; empty: ``exports`` in the folder of an embedded store."""
     payload_days: Days = 7.0

@@ -16,12 +16,12 @@ UNIT = {"sku": "A-1", "channel": "web", "stock": 5}
 
 def test_a_method_may_have_another_name(tmp_path: Path) -> None:
     """By a setting, class and all; the published name stays."""
-    aliases = "StockAPI/receive=MerchantAPI/receiveStock, MerchantAPI/pushPrice=MerchantAPI/receivePrice"
+    aliases = "StockAPI/receive=MerchantAPI/receiveStock, MerchantAPI/pushPrice=MerchantAPI/receivePrice,Shop=MerchantAPI"
     with Shop(tmp_path, kind="sqlite", call_aliases=aliases) as shop:
         served = Served(shop)
         try:
             with closing(Mircate(served, served.merchant())) as seller:
-                for name in ("StockAPI/receive", "MerchantAPI/pushPrice", STOCK):
+                for name in ("StockAPI/receive", "MerchantAPI/pushPrice", "Shop/receivePrice", STOCK):
                     unit = {**UNIT, "price": 1}
                     assert seller.call(name, {"products": [unit]}).status_code == 200
                     assert seller.ask(name, {"products": [unit]}).status_code == 200
@@ -30,7 +30,7 @@ def test_a_method_may_have_another_name(tmp_path: Path) -> None:
             served.close()
 
 
-@pytest.mark.parametrize("setting", ["a", "a=b", "A/b=C", "A/b=C/d;E/f=G/h", "A/b==C/d"])
+@pytest.mark.parametrize("setting", ["a", "a/b=c", "A/b=C", "A/b=C/d;E/f=G/h", "A/b==C/d"])
 def test_aliases_that_make_no_sense_are_refused_at_the_start(setting: str) -> None:
     """With the name of the setting."""
     with pytest.raises(ConfigError, match="call_aliases"):

@@ -64,6 +64,6 @@ ALIASES: dict[str, str] = {
 
 
 def aliases_of(setting: str) -> dict[str, str]:
-    """The built-in ones and those of the setting: ``Class/method=Class/method``, with commas between."""
+    """The built-in ones and those of the setting: ``Class/method=Class/method`` or ``Class=Class``, commas between."""
     given = dict(pair.split("=") for pair in setting.replace(" ", "").split(",") if pair)
     return {**ALIASES, **given}

@@ -180,9 +180,11 @@ def _read(text: str, node: dict[str, Any]) -> object:
 
 def aliased(paths: list[Path], aliases: Mapping[str, str]) -> list[Path]:
     """The paths with, before them, those of classes and methods that are called otherwise."""
-    by_call = {path.template.partition(PLACE)[2].rpartition("/")[0]: path for path in paths}
-    more = [
-        msgspec.structs.replace(by_call[call], template=by_call[call].template.replace(call, name, 1))
-        for name, call in aliases.items() if call in by_call
-    ]
+    more = []
+    for name, call in aliases.items():
+        for path in paths:
+            known = path.template.partition(PLACE)[2].rpartition("/")[0]
+            if call in (known, known.partition("/")[0]):
+                template = path.template.replace(f"{PLACE}{call}/", f"{PLACE}{name}/")
+                more.append(msgspec.structs.replace(path, template=template))
     return [*more, *paths]
