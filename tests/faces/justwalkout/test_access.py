@@ -9,7 +9,9 @@ from contextlib import closing
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from goodsgate.cli import main
 from goodsgate.config import ConfigError, load
 from goodsgate.engine.settled import put_facts
 from goodsgate.faces.justwalkout import access
@@ -185,12 +187,26 @@ def test_the_switch_has_two_positions(tmp_path):
         load(environ={"GOODSGATE_SIGNATURES": "off"})
 
 
-def test_keys_outlive_a_new_master_secret(tmp_path):
+def test_the_doctor_finds_it_unsound(tmp_path):
+    """As long as any signature is accepted."""
+    with Shop(tmp_path, kind="sqlite") as shop:
+        address = shop.config.store
+    for position, code in (("verify", 0), ("accept", 7)):
+        environ = {"GOODSGATE_SIGNATURES": position}
+        told = CliRunner().invoke(main, ["doctor", "--store", address], env=environ)
+        assert told.exit_code == code, told.output
+        assert ("ANY IS ACCEPTED" in told.output) == (code == 7)
+
+
+def test_keys_and_links_outlive_a_new_master_secret(tmp_path):
     """Rotation: the first makes new ones, the others are still good, until they are taken away."""
     old, new = "old:" + "b2xk" * 12, "new:" + "bmV3" * 12
     with Shop(tmp_path, kind="sqlite", secrets=old) as shop:
         gate = Served(shop)
         with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:
+            ingestion = client.upload(item(1)).json()["ingestionId"]
+            shop.work()
+            link = client.status(ingestion)["reportDownloadLink"].removeprefix(gate.url)
             for secrets, status in ((old, 201), (f"{new},{old}", 201), (new, 403)):
                 config = load(environ={}, store=shop.config.store, secrets=secrets)
                 shop.config = config
@@ -200,5 +216,7 @@ def test_keys_outlive_a_new_master_secret(tmp_path):
                     headers={**client.signed(UPLOAD, BODY), "host": gate.url.removeprefix("http://")},
                 )
                 assert answered.status_code == status, answered.text
+                read = httpx.get(f"{other.url}{link}", trust_env=False)
+                assert read.status_code == (200 if status == 201 else 403)
                 other.close()
         gate.close()

@@ -120,6 +120,17 @@ def test_a_queue_that_is_away_holds_nothing_up(retailer, cloud, monkeypatch):
         _carry(retailer)
 
 
+def test_what_is_no_queue_is_sent_nowhere(retailer, cloud):
+    """An address in its place, a host in its region: the command line takes any text."""
+    for text in ("https://sqs.example.com/1/q", "arn:aws:sqs:evil.example.com/:123456789012:q", "q"):
+        put_facts(retailer.gate.shop.store, retailer.merchant, {"queue": text})
+        if not _messages(retailer):
+            retailer.upload(item(1))
+            retailer.gate.shop.work()
+        with pytest.raises(Undelivered, match="is not the ARN of a queue"):
+            _carry(retailer)
+
+
 def test_the_outbox_carries_them(kind, tmp_path, queue):
     """As a worker process has it running, and the set-up page says so."""
     with Shop(tmp_path, kind=kind) as shop:

@@ -16,6 +16,9 @@ TOPIC = "justwalkout/status"
 PLANOGRAM = "justwalkout/planogram"
 """Sort of the resource that holds the SKUs on shelves."""
 
+QUEUE = r"arn:aws[a-z-]*:sqs:[a-z0-9-]{1,32}:[0-9]{12}:[A-Za-z0-9_-]{1,80}"
+"""How a queue is named: its region becomes part of a host's name, so nothing else may be in it."""
+
 BODY_BYTES_MAX = 10 * 1024**2
 """The platform's ceiling."""
 ITEMS_MAX = 10_000

@@ -4,6 +4,7 @@ The queue is named by its ARN alone; where SQS is, and as whom the gate speaks t
 ``AWS_…`` variables that every client of SQS obeys. Nobody can make the gate send elsewhere.
 """
 
+import re
 import threading
 import uuid
 from typing import Any
@@ -45,6 +46,8 @@ class Courier:
         batch = self._store.batch(message.merchant, message.subject)
         if not queue or batch is None or msgspec.json.decode(message.body, type=_Told).round != 0:
             return
+        if not re.fullmatch(guesses.QUEUE, queue):
+            raise Undelivered(f"{queue} is not the ARN of a queue")
         try:
             content = msgspec.json.encode(self._envelope(message, batch, queue)).decode()
         except StoreError as fault:

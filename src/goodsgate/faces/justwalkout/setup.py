@@ -31,9 +31,9 @@ class NewSetup(msgspec.Struct, forbid_unknown_fields=True):
     account: Annotated[str, Meta(pattern=r"^([0-9]{12})?\Z")] | UnsetType = msgspec.field(
         name="awsAccountId", default=UNSET
     )
-    queue: Annotated[str, Meta(pattern=r"^(arn:aws[a-z-]*:sqs:[a-z0-9-]{1,32}:[0-9]{12}:[A-Za-z0-9_-]{1,80})?\Z")] | (
-        UnsetType
-    ) = msgspec.field(name="sqsQueueArn", default=UNSET)
+    queue: Annotated[str, Meta(pattern=rf"^({guesses.QUEUE})?\Z")] | UnsetType = msgspec.field(
+        name="sqsQueueArn", default=UNSET
+    )
     stores: Annotated[list[StoreId], Meta(max_length=10_000)] | UnsetType = UNSET
 
 
@@ -93,7 +93,7 @@ class Setups:
             "merchant": merchant, "awsAccountId": facts.get(ACCOUNT, ""), "sqsQueueArn": facts.get(QUEUE, ""),
             "stores": stores_of(self._store, merchant), "accessKeys": keys,
             "connectivityStatus": "Success" if called else "Unknown",
-            "sqsSubscriptionStatus": self._subscription(merchant),
+            "sqsSubscriptionStatus": self._subscription(merchant) if QUEUE in facts else "Unknown",
         }
 
     def _subscription(self, merchant: str) -> str:
