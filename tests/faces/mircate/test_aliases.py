@@ -16,12 +16,12 @@ UNIT = {"sku": "A-1", "channel": "web", "stock": 5}
 
 def test_a_method_may_have_another_name(tmp_path: Path) -> None:
     """By a setting, class and all; the published name stays."""
-    aliases = "StockAPI/receive=MerchantAPI/receiveStock, MerchantAPI/pushPrice=MerchantAPI/receivePrice,Shop=MerchantAPI"
+    aliases = "StockAPI/receive=MerchantAPI/receiveStock, MerchantAPI/push=MerchantAPI/receivePrice, Shop=MerchantAPI"
     with Shop(tmp_path, kind="sqlite", call_aliases=aliases) as shop:
         served = Served(shop)
         try:
             with closing(Mircate(served, served.merchant())) as seller:
-                for name in ("StockAPI/receive", "MerchantAPI/pushPrice", "Shop/receivePrice", STOCK):
+                for name in ("StockAPI/receive", "MerchantAPI/push", "Shop/receivePrice", STOCK):
                     unit = {**UNIT, "price": 1}
                     assert seller.call(name, {"products": [unit]}).status_code == 200
                     assert seller.ask(name, {"products": [unit]}).status_code == 200
