@@ -1,13 +1,13 @@
 """Imports of sites: what was uploaded to their streams before a moment is let into its lane, and how it went is told.
 
-A run is a resource, forgotten after `RUN_DAYS`. It holds no batches: those that it started are those of its streams
-that were received before its moment and not before that of the run before it.
+A run is a resource, forgotten after `RUN_DAYS`. It holds no batches: its own are those of its streams that were
+received before its moment and not before that of the run before it.
 """
 
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -34,9 +34,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What of an import is in the body of its resource."""
 
     site: int
-    since: datetime
+    at: datetime
+    """When it was started."""
     moment: datetime
-    streams: list[int]
+    """What was received before it is imported; on the clock of the store."""
+    streams: dict[int, datetime]
+    """And what was received since then is this run's."""
     refused: str = ""
     """Why nothing was imported."""
     products: int | None = None
@@ -79,22 +82,30 @@ class Imports:
         before = self.history(merchant, number, limit=PROCESSES_MAX)
         if len(before) == PROCESSES_MAX and all(self.status(one) in ("queued", "running") for one in before):
             raise Refusal("batch_open", "A process of the site runs and another one waits.")
-        moment = now()
-        since = before[0].run.moment if before else datetime(1970, 1, 1, tzinfo=UTC)
         streams = [one.stream for one in placed.site.active() if self._held(merchant, one.stream)]
+        at = now()
+        moment = self._moment(merchant, streams) or at
         refused = self._refused(merchant, streams, moment)
-        run = Run(site=number, since=since, moment=moment, streams=streams, refused=refused, failed=bool(refused))
-        if refused:
-            run = msgspec.structs.replace(run, products=self._rows(placed))
+        run = Run(
+            site=number, at=at, moment=moment, refused=refused, failed=bool(refused),
+            streams={stream: _since(stream, placed, before[0].run if before else None) for stream in streams},
+            products=self._rows(placed) if refused else None,
+        )
         pid = str(uuid.uuid4())
         made = self._store.add_resource(
             merchant, SORT, name=pid, body=msgspec.json.encode(run), resources_max=1,
-            labels=[(f"site/{number}", -int(moment.timestamp() * 1e6)), (f"pid/{number}/{pid}", 0)],
-            ends_at=moment + timedelta(days=RUN_DAYS),
+            labels=[(f"site/{number}", -int(at.timestamp() * 1e6)), (f"pid/{number}/{pid}", 0)],
+            ends_at=at + timedelta(days=RUN_DAYS),
         )
         for stream in streams if not refused else ():
             self._store.start(merchant, Kind.PRODUCT, collection_of(stream), before=moment)
         return Process(resource=made, run=run)
+
+    def _moment(self, merchant: str, streams: list[int]) -> datetime | None:
+        """Behind the newest upload; the clock of a store may be another machine's."""
+        pages = [self._store.batches(merchant, Batches(collection=collection_of(one)), limit=1) for one in streams]
+        newest = [page.rows[0].received_at for page in pages if page.rows]
+        return max(newest) + timedelta(microseconds=1) if newest else None
 
     def history(self, merchant: str, site: int, *, offset: int = 0, limit: int = 50) -> list[Process]:
         """Newest first."""
@@ -120,9 +131,10 @@ class Imports:
         """What went wrong, by stream and then newest upload first."""
         run, merchant = process.run, process.resource.merchant
         if run.refused:
-            yield Problem(message=run.refused, severe=True, at=run.moment)
-        for stream in run.streams:
-            for batch in self._batches(merchant, stream, run):
+            yield Problem(message=run.refused, severe=True, at=run.at)
+            return
+        for stream, since in run.streams.items():
+            for batch in self._batches(merchant, stream, run.moment, since=since):
                 yield from self._of(batch, stream)
 
     def _of(self, batch: Batch, stream: int) -> Iterator[Problem]:
@@ -179,9 +191,8 @@ class Imports:
 
     def _empties(self, merchant: str, stream: int, moment: datetime, counts: dict[str, int]) -> bool:
         """Whether a stream would hold nothing: the last upload that counts, or what it holds, says so."""
-        run = Run(site=0, since=datetime(1970, 1, 1, tzinfo=UTC), moment=moment, streams=[])
         for state in (State.QUEUED, State.WORKING):
-            for batch in self._batches(merchant, stream, run, state=state):
+            for batch in self._batches(merchant, stream, moment, state=state):
                 upload = stage_of(batch.facts)
                 if batch.policy.mode == "full":
                     return True
@@ -193,9 +204,10 @@ class Imports:
         filters = Batches(collection=collection_of(stream), state=state, until=run.moment)
         return bool(self._store.batches(merchant, filters, limit=1).rows)
 
-    def _batches(self, merchant: str, stream: int, run: Run, *, state: State | None = None) -> Iterator[Batch]:
+    def _batches(self, merchant: str, stream: int, until: datetime, *, since: datetime | None = None,
+                 state: State | None = None) -> Iterator[Batch]:
         """Newest first."""
-        filters = Batches(collection=collection_of(stream), state=state, since=run.since, until=run.moment)
+        filters = Batches(collection=collection_of(stream), state=state, since=since, until=until)
         after = None
         while True:
             page = self._store.batches(merchant, filters, after=after, limit=PAGE_BATCHES)
@@ -231,6 +243,13 @@ class Settler:
     def carry(self, message: Message) -> None:
         """Settle how their uploads start, which is mostly done."""
         self._sites.settle_starts(message.merchant, msgspec.json.decode(message.body, type=set[int]))
+
+
+def _since(stream: int, placed: Placed, before: Run | None) -> datetime:
+    """From when on uploads to a stream are a run's: the run before has had, or refused, what is older."""
+    if before is None or stream not in before.streams:
+        return placed.site.made_at
+    return before.streams[stream] if before.refused else before.moment
 
 
 def _process(resource: Resource) -> Process:

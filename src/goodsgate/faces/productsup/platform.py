@@ -215,7 +215,7 @@ class Platform:
                 continue
             kept = self._imports.one(call.merchant, number, process.pid) or process
             words.append({
-                "id": str(process.resource.number), "site_id": number, "import_time": moment(process.run.moment),
+                "id": str(process.resource.number), "site_id": number, "import_time": moment(process.run.at),
                 "product_count": str(self._imports.products(kept)), "pid": process.pid,
                 "links": [{"self": _link(call.request, f"/sites/{number}/status/{process.pid}")}],
             })
