@@ -160,7 +160,7 @@ def _answer(store: "Store", config: "Config", listening: socket.socket, workers:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            click.echo(f"Goodsgate is open at {address} (documentation: {address}/docs)")
+            click.echo(f"Goodsgate is open at {address} (console: {address}/console, documentation: {address}/docs)")
             sys.stdout.flush()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
