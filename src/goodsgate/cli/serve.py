@@ -126,8 +126,10 @@ def _log(config: "Config") -> None:
         observe.configure_logging(config.log_level)
     except ValueError as fault:
         raise Unusable(f"log_level: {fault}") from fault
-    # What uvicorn has to say of its own comings and goings, the gate says in one line of its own.
-    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
+    # What uvicorn has to say of its own comings and goings, the gate says in one line of its own; and what is called by
+    # httpx are others' addresses, which may hold what is nobody else's to know.
+    for name in ("uvicorn", "httpx"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def _follow_parent(stop: threading.Event) -> None:

@@ -1,9 +1,11 @@
 """Orders from placing to credit notes, over HTTP; every published code where it belongs, and nowhere else."""
 
+import json
+
 import pytest
 
 from tests.faces.konnect.client import ONE_STORE, Konnect
-from tests.faces.konnect.orders import LOCATION, OMS, Operator, Seller, invoice, stock
+from tests.faces.konnect.orders import ADMIN, LOCATION, OMS, Operator, Seller, invoice, stock
 
 UNKNOWN = "17328629784861446350"
 
@@ -87,6 +89,28 @@ def test_an_invoice_tells_of_packages_and_serial_numbers(operator: Operator, ord
     assert (shipment["packages"], shipment["marketplaceInvoiceNumber"]) == ([package], "INV-1")
     assert shipment["orderItems"][0]["imeiSerialNumber"] == ["356938035643809"]
     assert shipment["sellerInvoiced"] is True
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\x1f", "\ud800", "'; --", "%", "é"])
+def test_strange_texts_are_told_like_any_other(operator: Operator, orders: Seller, text: str) -> None:
+    """In every member and parameter that is looked up or kept."""
+    id = operator.place(isSelfShip=True)
+    orders.done("confirm", id)
+    bodies: list[tuple[str, object]] = [
+        ("confirm", [{"orderId": text}]), ("courierDetails", [{"orderId": text}]), ("track", {"awb_number": text}),
+        ("track", {"shipment_id": text}),
+        ("invoiceUpdate", [{"orderId": id, "invoiceNumber": text, "invoiceType": "sale"}]),
+    ]
+    for operation, body in bodies:
+        answered = orders.client.post(f"{OMS}/{operation}", content=json.dumps(body))
+        assert answered.status_code in (200, 400, 404), answered.text
+    for name in ("orderId", "locationCode", "orderingChannel", "orderDateFrom"):
+        query = {"orderStatus": "CREATED", "locationCode": LOCATION, name: text.encode("utf-8", "surrogatepass")}
+        assert orders.client.get(OMS, params=query).status_code in (200, 400)
+    wanted = {"items": [{"sku": "TR-001-42"}], **dict.fromkeys(("locationCode", "marketplaceOrderId"), text)}
+    placed = operator.post(f"{ADMIN}/orders", content=json.dumps({"orders": [wanted]}))
+    assert placed.status_code in (200, 400), placed.text
+    assert operator.post(f"{ADMIN}/webhooks", content=json.dumps({"url": text})).status_code == 400
 
 
 # -- codes ------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from goodsgate.faces.refusals import refuse
 from goodsgate.faces.routes import Call
 
 ENTRIES_MAX = 20
-Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Text = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""Of ids and names: without control characters."""
 Pieces = Annotated[int, Meta(ge=1, le=10**9)]
 Measure = Annotated[float, Meta(ge=0, le=10**9)]
 
@@ -158,8 +159,8 @@ def check_number(entry: Invoicing) -> None:
     """Raises Failed."""
     if entry.invoiceType not in ("sale", "return"):
         raise Failed(NUMBER_WRONG, "Invalid invoice", "invoiceType must be sale or return.", order=entry.orderId)
-    if not 0 < len(entry.invoiceNumber.strip()) <= 100:
-        told = "invoiceNumber must be of 1 to 100 characters."
+    if not 0 < len(entry.invoiceNumber.strip()) <= 100 or not entry.invoiceNumber.isprintable():
+        told = "invoiceNumber must be of 1 to 100 printable characters."
         raise Failed(NUMBER_WRONG, "Invalid invoice", told, order=entry.orderId)
 
 

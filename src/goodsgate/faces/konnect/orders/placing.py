@@ -9,12 +9,12 @@ from msgspec import Meta
 
 from goodsgate.config import Config
 from goodsgate.faces.konnect.guesses import CHANNELS
+from goodsgate.faces.konnect.orders.asked import Text
 from goodsgate.faces.konnect.orders.book import Book
-from goodsgate.faces.konnect.orders.pricing import Pricing, SkuUnknown
+from goodsgate.faces.konnect.orders.pricing import PriceUnusable, Pricing, SkuUnknown
 from goodsgate.faces.konnect.orders.shipment import Shipment
 from goodsgate.model.batch import now
 
-Text = Annotated[str, Meta(min_length=1, max_length=255)]
 Seconds = Annotated[float, Meta(ge=0, le=10**7)]
 TRIES_MAX = 25
 """Draws of a SKU that may turn out to be nowhere in stock."""
@@ -99,6 +99,8 @@ class Places:
             )
         except SkuUnknown as fault:
             raise Unplaceable(f"there is no SKU {fault}") from fault
+        except PriceUnusable as fault:
+            raise Unplaceable(str(fault)) from fault
         shipping = {**_address(random.Random(order)), **placing.shippingAddress}  # noqa: S311 - an address, not a secret
         return self._book.place(merchant, Shipment(
             order=order, placed_at=at, location=placing.locationCode, channel=placing.orderingChannel,
@@ -131,8 +133,8 @@ class Stream:
         count = self._pricing.count(merchant)
         for _ in range(TRIES_MAX if count else 0):
             sku = self._pricing.sku(merchant, chance.randrange(count))
-            locations = [*self._pricing.locations(merchant, sku)]
-            if locations:
+            locations = [*self._pricing.locations(merchant, sku)] if sku is not None else []
+            if sku is not None and locations:
                 items = [Wanted(sku, chance.choices((1, 2, 3), (80, 15, 5))[0])]
                 return Placing(
                     items=items + self._more(merchant, chance, sku, location := chance.choice(locations), count),
@@ -145,7 +147,7 @@ class Stream:
     def _more(self, merchant: str, chance: random.Random, sku: str, location: str, count: int) -> list[Wanted]:
         """Sometimes something else from the same place."""
         other = self._pricing.sku(merchant, chance.randrange(count))
-        if chance.random() < 0.7 or other == sku or location not in self._pricing.locations(merchant, other):
+        if chance.random() < 0.7 or other in (None, sku) or location not in self._pricing.locations(merchant, other):
             return []
         return [Wanted(other)]
 

@@ -14,12 +14,20 @@ from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, split_key
 from goodsgate.store.contract import Store
 
+AMOUNT_MAX = 10**12
+"""Rupees of one piece."""
+RATE_MAX = 1_000
+"""Percent; a rate beyond it, or below nothing, is none."""
 LOCATIONS_MAX = 100
 """Of one SKU, that a customer may be served from."""
 
 
 class SkuUnknown(LookupError):
     """The catalogue has no such SKU."""
+
+
+class PriceUnusable(ValueError):
+    """It cannot be reckoned with; the message says of what."""
 
 
 class Pricing:
@@ -30,7 +38,7 @@ class Pricing:
         self._entries = Entries(store)
 
     def line(self, merchant: str, location: str, sku: str, *, id: str, quantity: int) -> Line:
-        """Raises SkuUnknown."""
+        """Raises SkuUnknown, PriceUnusable."""
         mark = ("sku", sku)
         keys = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
         item = self._store.item(merchant, Kind.PRODUCT, COLLECTION, keys[0]) if keys else None
@@ -38,13 +46,18 @@ class Pricing:
             raise SkuUnknown(sku)
         product: dict[str, Any] = orjson.loads(item.document)
         sizes: list[dict[str, Any]] = product["sizes"]
-        size = next(one for one in sizes if one.get("primary_identifier") == sku)
+        size = next((one for one in sizes if one.get("primary_identifier") == sku), None)
+        if size is None:
+            raise SkuUnknown(sku)
         own = self._store.item(merchant, Kind.PRICE, COLLECTION, item_key(sku, location))
         price: Mapping[str, Any] = orjson.loads(own.document) if own is not None else {}
         esp = _amount(price.get("esp", size.get("price_effective")))
+        mrp = _amount(price.get("mrp", size.get("price")))
+        if max(esp, mrp) > AMOUNT_MAX:
+            raise PriceUnusable(f"the price of {sku} is more than anybody pays")
         return Line(
             id=id, sku=sku, name=str(product.get("name", "")), size=str(size.get("size", "")), quantity=quantity,
-            hsn=str(product.get("hs_code", "")), mrp=_amount(price.get("mrp", size.get("price"))), esp=esp,
+            hsn=str(product.get("hs_code", "")), mrp=mrp, esp=esp,
             tax_rate=self._rate(merchant, product, esp),
         )
 
@@ -64,9 +77,10 @@ class Pricing:
         """SKUs."""
         return self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", limit=1)[0]
 
-    def sku(self, merchant: str, place: int) -> str:
-        """The SKU at a place among all, from 0."""
-        return self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=place, limit=1)[1][0][0]
+    def sku(self, merchant: str, place: int) -> str | None:
+        """The SKU at a place among all, from 0; None behind the last."""
+        found = self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=place, limit=1)[1]
+        return found[0][0] if found else None
 
     def locations(self, merchant: str, sku: str) -> Iterator[str]:
         """Where there is stock of a SKU, by code."""
@@ -81,7 +95,8 @@ def _slab_rate(slabs: Any, price: Decimal) -> Decimal:
     """Of the highest slab that begins at or below the price; rates up to 1 are shares."""
     below = [slab for slab in slabs if _amount(slab.get("value")) <= price]
     rate = _amount(max(below, key=lambda slab: _amount(slab.get("value"))).get("rate")) if below else Decimal()
-    return rate * 100 if rate <= 1 else rate
+    percent = rate * 100 if rate <= 1 else rate
+    return percent if 0 <= percent <= RATE_MAX else Decimal()
 
 
 def _amount(value: object) -> Decimal:

@@ -106,6 +106,8 @@ class Reads:
     def _tracked(self, merchant: str, wanted: Tracked, own: str | None) -> Shipment | None:
         if wanted.shipment_id is not None:
             found = self._by_id(merchant, wanted.shipment_id, own)
+        elif not str(wanted.awb_number).isprintable():
+            return None
         else:
             found = self._book.listed(merchant, f"awb/{wanted.awb_number}")
         mine = [one for one in found if own in (None, one.location)]
