@@ -177,3 +177,26 @@ def test_never_below_nothing_under_fifty_clients(seller: Mircate) -> None:
     reserved, committed = (sum(numbers) for numbers in zip(*done, strict=True))
     assert _level(seller, "A") == (60 - committed, reserved, 60 - committed - reserved)
     assert committed + reserved <= 60
+
+
+def test_orders_and_a_feed_of_the_same_product(seller: Mircate) -> None:
+    """Whatever the feed sets while orders reserve and commit, no reservation is lost and none is there twice."""
+    _feed(seller, A=40)
+
+    def order(number: int) -> int:
+        """Reserved by one client, in pieces of A."""
+        with closing(Mircate(seller.gate, seller.merchant)) as client:
+            words = _words(f"o{number}", A=1)
+            if _patient(client, "reserveStock", words) != 200:
+                return 0
+            if number % 2:
+                assert _patient(client, "commitStock", words) == 200
+            return 1 - number % 2
+
+    with ThreadPoolExecutor(11) as pool:
+        feeding = pool.submit(lambda: [_feed(seller, A=stock) for stock in (30, 50, 10, 40)])
+        reserved = sum(pool.map(order, range(40)))
+        feeding.result()
+    assert _level(seller, "A")[1] == reserved
+    _feed(seller, A=100)
+    assert _level(seller, "A") == (100, reserved, 100 - reserved)
