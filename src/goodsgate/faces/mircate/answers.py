@@ -10,6 +10,7 @@ from goodsgate.faces.mircate.guesses import NOT_FOUND
 from goodsgate.faces.refusals import refuse
 
 JSON = "application/json"
+TOO_DEEP = "The body is nested too deeply."
 
 
 def headers() -> dict[str, str]:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from goodsgate.auth import Caller
 from goodsgate.faces.contract import Contract, Path
 from goodsgate.faces.door import Door
-from goodsgate.faces.mircate.answers import bad, busy
+from goodsgate.faces.mircate.answers import TOO_DEEP, bad, busy
 from goodsgate.faces.mircate.guesses import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_FACT
 from goodsgate.faces.mircate.validation import issues_of
 from goodsgate.faces.refusals import refuse
@@ -96,9 +96,13 @@ class Transport:
             issues = [*itertools.islice(issues_of(arguments, schema, self._contract), ISSUES_MAX)]
             if issues:
                 raise refuse("body_invalid", issues=issues)
-        return method.work(Asked(
+        asked = Asked(
             call=call, merchant=call.merchant, instance=call.path["instance"], content=content, arguments=arguments
-        ))
+        )
+        try:
+            return method.work(asked)
+        except RecursionError as fault:
+            raise bad(TOO_DEEP) from fault
 
     @contextmanager
     def exclusive(self, merchant: str, what: str) -> Iterator[None]:

@@ -37,6 +37,7 @@ class Attaching:
         """One image; nobody else attaches one to the same product meanwhile."""
         if not all(asked.arguments.get(name) for name in REQUIRED):
             raise bad("Invalid body!")
+        self._door.pulse.admit()
         with ExitStack() as stack:
             stack.enter_context(self._transport.exclusive(asked.merchant, f"image/{asked.arguments['productId']}"))
             kept, batch = self._handed_in(asked)

@@ -30,6 +30,8 @@ SORTED_MAX = 50_000
 """Products that are sorted by several members; more of them only by the first."""
 DEPTH_MAX = 12
 """Levels of categories."""
+DEPTH_KEPT_MAX = 64
+"""Nesting of what is settled, and of a dataset's values."""
 
 # -- global products and datasets, of which the names alone are published ----------------------------------------------
 GLOBAL_COLLECTION = "mircate-global"

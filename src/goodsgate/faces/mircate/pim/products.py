@@ -61,6 +61,7 @@ class Products:
 
     def upsert(self, asked: Asked) -> Awaitable[Response]:
         """One product; answered when it is held, or not."""
+        self._door.pulse.admit()
         batch = self.hand_in(asked, [with_id(asked.content)], UPSERT)
         return self._upserted(asked, batch)
 
@@ -112,6 +113,7 @@ class Products:
         id = asked.arguments.get("id") or asked.arguments.get("sku")
         if not id:
             raise bad("'id' required!")
+        self._door.pulse.admit()
         batch = self.hand_in(asked, [msgspec.json.encode({"id": id})], REMOVAL)
         return self._deleted(asked, batch)
 
@@ -127,7 +129,6 @@ class Products:
 
     async def outcome(self, merchant: str, batch: str) -> Outcome:
         """What became of a batch of one, as far as is known after a few seconds."""
-        self._door.pulse.admit()
         with self._door.pulse.session():
             seconds = min(SYNCHRONOUS_SECONDS_MAX, self._door.config.wait_seconds_max)
             document = await self._documents.changed(merchant, batch, since=None, seconds=seconds)

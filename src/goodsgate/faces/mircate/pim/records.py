@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from goodsgate.faces.mircate.answers import bad
-from goodsgate.faces.mircate.pim.guesses import PREFIX, VALIDATION
+from goodsgate.faces.mircate.answers import TOO_DEEP, bad
+from goodsgate.faces.mircate.pim.guesses import DEPTH_KEPT_MAX, PREFIX, VALIDATION
 from goodsgate.faces.mircate.pim.law import CODE, MODEL
 from goodsgate.model.batch import Finding
 from goodsgate.model.issue import Issue
@@ -107,6 +107,19 @@ def _zod(told: Issue) -> dict[str, Any]:
             return {"code": code, "path": path, "message": told.message.removesuffix(".")}
         case _:
             return {"code": "custom", "path": path, "message": told.message.removesuffix(".")}
+
+
+def check_depth(value: object) -> None:
+    """What is kept as a whole is read as a whole, by decoders that follow so far; raises what becomes 400."""
+    level = [value]
+    for _ in range(DEPTH_KEPT_MAX):
+        level = [
+            inner for outer in level if isinstance(outer, list | dict)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise bad(TOO_DEEP)
 
 
 def shape_refused(message: str, issues: list[dict[str, Any]]) -> Exception:

@@ -11,7 +11,7 @@ from goodsgate.faces.mircate.pim.expressions import matcher
 from goodsgate.faces.mircate.pim.guesses import DEPTH_MAX, FAMILY_INVALID, NO_EXPRESSION, TREE_INVALID, VALIDATION
 from goodsgate.faces.mircate.pim.keeping import Change, Keeping
 from goodsgate.faces.mircate.pim.listing import image_meta, images_at, token_of
-from goodsgate.faces.mircate.pim.records import shape_refused
+from goodsgate.faces.mircate.pim.records import check_depth, shape_refused
 from goodsgate.faces.mircate.pim.settled import (
     IDENTIFIER,
     SELECTS,
@@ -65,6 +65,7 @@ class Settings:
 
     def _changing(self, make: Any) -> Any:
         def work(asked: Asked) -> Response:
+            check_depth(asked.arguments)
             held = self._keeping.change(asked.merchant, make(asked.arguments))
             return answer({"meta": {"updateToken": token_of(held)}})
 

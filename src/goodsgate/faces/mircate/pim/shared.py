@@ -22,8 +22,7 @@ from goodsgate.faces.mircate.pim.guesses import (
     GLOBAL_COLLECTION,
     PRODUCTS_BYTES_MAX,
 )
-from goodsgate.faces.mircate.pim.keeping import TRIES
-from goodsgate.faces.mircate.pim.records import taken_apart
+from goodsgate.faces.mircate.pim.records import check_depth, taken_apart
 from goodsgate.faces.mircate.transport import Asked, Method
 from goodsgate.model.batch import Kind, Policy, Treatment, Verb, now
 from goodsgate.model.catalogue import Resource
@@ -33,6 +32,8 @@ UPSERT = Policy(schema="mircate/GlobalProduct", duplicates=Treatment.OFF, refere
 REMOVAL = msgspec.structs.replace(UPSERT, verb=Verb.DELETE)
 MARK = "sku"
 UNKNOWN = "Dataset not found!"
+TRIES = 5
+"""After which somebody else is quicker for too long."""
 
 
 class GlobalProducts:
@@ -117,6 +118,7 @@ class Datasets:
 
     def put_values(self, asked: Asked) -> Response:
         """Values by their keys."""
+        check_depth(asked.arguments)
         given = {one["key"]: one["value"] for one in asked.arguments["values"]}
         self._change(asked, lambda held: {**held, **given})
         return answer()
