@@ -42,8 +42,10 @@ def _submitted(page: Page) -> None:
     page.get_by_role("link", name="Submit", exact=True).click()
     drop(page, ".drop", "summer.csv", DIRTY)
     page.get_by_text("No column gives the records their key").wait_for()
+    page.get_by_label("What ArtNr becomes").focus()
     page.get_by_label("What ArtNr becomes").select_option("id")
     page.get_by_text("No column gives the records their key").wait_for(state="detached")
+    assert page.evaluate("document.activeElement.name") == "map:ArtNr", "what had the focus keeps it"
     page.get_by_label("What Preis becomes").select_option("price")
     page.locator("tr", has_text="Preis").get_by_text("find it yourself").wait_for(state="attached")
     page.get_by_label("What Farbe becomes").select_option("color")

@@ -42,8 +42,14 @@
     });
   }
   function show(part, html) {
+    // What had the focus keeps it, and what was open stays open.
+    const focused = part.contains(document.activeElement) ? document.activeElement.name : "";
+    const open = part.querySelector("details[data-keep]")?.open;
     part.innerHTML = html;  // made on the gate, where every value is escaped
     htmx.process(part);
+    const kept = part.querySelector("details[data-keep]");
+    if (kept && open) kept.open = true;
+    if (focused) part.querySelector(`[name="${CSS.escape(focused)}"]`)?.focus();
   }
   const fieldsOf = (form) => {
     const fields = {};
