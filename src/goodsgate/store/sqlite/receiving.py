@@ -85,7 +85,6 @@ class Receiving(Documents):
             "merchant": number, "id": packed, "kind": batch.kind, "collection": batch.collection,
             "policy": encode(batch.policy), "format": batch.format, "packing": batch.packing, "label": batch.label,
             "folded": batch.label.casefold(), "face": batch.face, "facts": encode(batch.facts), "bytes": size,
-            "now": self.now(),
         }
         sent = _Sent(
             kind=RoundKind.SUBMISSION, format=batch.format, packing=batch.packing, size=size, content=content,
@@ -94,7 +93,8 @@ class Receiving(Documents):
         with self.intake.writing() as db:
             _check_queue(db, number, open_rounds_max)
             try:
-                do(db, "add_batch", row)
+                # Only who has the file to itself knows when: others may have come first meanwhile.
+                do(db, "add_batch", {**row, "now": self.now()})
             except apsw.ConstraintError as fault:
                 raise StoreError(f"the batch {batch.id} is there already") from fault
             sealed = self._add_round(db, batch.merchant, number, packed, sent, idempotency)
