@@ -1,13 +1,18 @@
 """Imports of sites: at once, on trigger, by the clock; what they take in, how they went."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from goodsgate.engine.outbox import Outbox
+from goodsgate.faces import open_couriers
 from goodsgate.faces.productsup.guesses import IMPORT, SETTLE
 from goodsgate.faces.productsup.imports import Clock, Settler
 from goodsgate.faces.productsup.inbox import Streams
+from goodsgate.faces.productsup.sites import Sites
+from goodsgate.model.message import NewMessage
 from tests.faces.productsup.client import NDJSON, ONE_STORE, PLATFORM, Productsup, Site, batch_status, error, upload
 
 
@@ -102,6 +107,25 @@ def test_a_site_imports_by_the_clock(sender: Productsup) -> None:
     sender.delete(site.path)
     clock.carry(newest)
     assert len(store.messages(sender.merchant, topic=IMPORT)) == 3
+
+
+def test_the_outbox_brings_a_site_back(sender: Productsup) -> None:
+    """A message that is due is carried by a thread of the worker's process."""
+    store, config, stream = sender.gate.shop.store, sender.gate.shop.config, sender.made()
+    site = Site(sender, schedule="0 6 * * *")
+    site.source(stream)
+    upload(sender, stream, b'{"id":"1"}')
+    placed = Sites(store).one(sender.merchant, site.id)
+    body = b'{"epoch":%d}' % placed.site.epoch
+    assert store.put_resource(placed.resource, messages=[NewMessage(topic=IMPORT, subject=str(site.id), body=body)])
+    outbox = Outbox(store, open_couriers(config, store), config)
+    outbox.start()
+    try:
+        while not _held(sender, stream):
+            time.sleep(0.02)
+    finally:
+        outbox.stop()
+    assert len(sender.get(f"{site.path}/importhistory").json()["Importhistory"]) == 1
 
 
 def test_what_a_change_of_a_site_means_is_settled_even_after_a_crash(sender: Productsup) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -225,3 +226,16 @@ def test_a_deleted_stream_takes_its_products_along(sender: Productsup) -> None:
     assert _held(sender, stream) == {}
     for late in (_upload(sender, stream, GOOD), sender.get(answered.headers["content-location"])):
         assert error(late)["title"] == "Stream ID not found"
+
+
+def test_twenty_uploads_at_once(sender: Productsup) -> None:
+    """As the vendor's connector sends them: each is taken, and all are held."""
+    stream = sender.made()
+
+    def upload(number: int) -> int:
+        lines = b"".join(b'{"id":"%d-%d"}\r\n' % (number, line) for line in range(50))
+        return _upload(sender, stream, lines).status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(upload, range(60))) == {202}
+    assert len(_held(sender, stream)) == 3_000
