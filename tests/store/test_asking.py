@@ -88,6 +88,8 @@ def test_lanes_tell_who_works_them_and_since_when_they_wait(scene: Scene) -> Non
     scene.clock.forward(20)
     assert {lane.worker for lane in scene.store.lanes()} == {None}
     assert len(scene.store.lanes(limit=1)) == 1
+    assert [lane.merchant for lane in scene.store.lanes(merchant="bolt")] == ["bolt"]
+    assert scene.store.lanes(merchant="nobody") == []
 
 
 def test_what_was_ever_wrong_with_an_item(scene: Scene) -> None:

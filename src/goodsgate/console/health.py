@@ -50,11 +50,10 @@ class Health:
 
     def _made(self, visit: Visit) -> Response:
         store, own = self._door.store, visit.caller.merchant
-        lanes = store.lanes(limit=LANES if visit.runs_the_gate else 10_000)
+        lanes = store.lanes(merchant=None if visit.runs_the_gate else own, limit=LANES)
         if visit.runs_the_gate:
             recent = store.batches_of_all(Batches(), limit=RECENT).rows
         else:
-            lanes = [lane for lane in lanes if lane.merchant == own]
             recent = store.batches(own, Batches(), limit=RECENT).rows
         standings = stand(recent)
         words: dict[str, Any] = {

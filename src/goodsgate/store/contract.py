@@ -299,8 +299,9 @@ class Store(Protocol):
     def batches_of_all(self, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """The same over all merchants: for those who run the gate, and for nobody else."""
 
-    def lanes(self, *, limit: int = 100) -> list[Lane]:
-        """Of all merchants: those that have work, the one first that is served next."""
+    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[Lane]:
+        """Those that have work, the one first that is served next: of one merchant, or of all for those who run the
+        gate."""
 
     def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[Group]:
         """Most frequent first."""

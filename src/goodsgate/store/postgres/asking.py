@@ -146,10 +146,10 @@ class Asking(Settling):
 
     # -- the store itself -------------------------------------------------------------------------------------------
 
-    def lanes(self, *, limit: int = 100) -> list[Lane]:
+    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[Lane]:
         """Those that have work, by when they were served."""
         with self.server.transaction(every=True) as db:
-            rows = every(db, "lanes", {"limit": limit})
+            rows = every(db, "lanes", {"id": merchant, "limit": limit})
         return [lane(*row, now=self.now()) for row in rows]
 
     def figures(self) -> dict[str, float]:

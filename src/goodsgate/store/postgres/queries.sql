@@ -497,7 +497,8 @@ SELECT m.id, l.kind, l.open, l.holder, l.until, (
     SELECT b.received_at FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
     WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.started_at IS NULL ORDER BY r.id LIMIT 1
 )
-FROM lane l JOIN merchant m ON m.number = l.merchant WHERE l.open > 0 ORDER BY l.served LIMIT :limit
+FROM lane l JOIN merchant m ON m.number = l.merchant
+WHERE l.open > 0 AND (:id::text IS NULL OR m.id = :id) ORDER BY l.served LIMIT :limit
 
 -- name: leases
 -- Every merchant: figures for doctors.

@@ -43,8 +43,9 @@ class Asking(Receiving):
                 must(wanted is None or getattr(batch, name) == wanted, "as filtered", name, wanted, batch)
         return page
 
-    def lanes(self, *, limit: int = 100) -> list[Lane]:
-        found = self.store.lanes(limit=limit)
+    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[Lane]:
+        found = self.store.lanes(merchant=merchant, limit=limit)
+        must(merchant is None or {lane.merchant for lane in found} <= {merchant}, "of the merchant that asks", found)
         must(len({(lane.merchant, lane.kind) for lane in found}) == len(found) <= limit, "each lane once", found)
         for lane in found:
             must(lane.rounds > 0 and (lane.worker is None) == (lane.until is None), "a lane with work", lane)
