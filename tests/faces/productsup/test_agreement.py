@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.faces.productsup.batches import UPDATE
+from goodsgate.faces.productsup.blob import Blob, Undecodable
+from goodsgate.faces.productsup.decoding import message_of
 from goodsgate.faces.productsup.processing import UPLOAD_CODES
 from goodsgate.faces.productsup.verdict import BLANK_LINE, LINE_BYTES_MAX, NOTHING, Lines, Stage
 from goodsgate.model.batch import State
@@ -50,10 +52,13 @@ def _told(body: bytes, sizes: list[int]) -> Stage:
 
 
 def _agree(shop: Shop, body: bytes, sizes: list[int], *, packing: str = "identity") -> None:
-    verdict = _told(body, sizes)
     sent = gzip.compress(body) if packing == "gzip" else body
+    _compare(shop, sent, _told(body, sizes), format="ndjson", packing=packing)
+
+
+def _compare(shop: Shop, sent: bytes, verdict: Stage, *, format: str, packing: str = "identity") -> None:
     policy = {name: getattr(UPDATE, name) for name in UPDATE.__struct_fields__}
-    batch = shop.send(sent, collection=f"c{id(sent)}", packing=packing, **policy)
+    batch = shop.send(sent, collection=f"c{id(sent)}", format=format, packing=packing, **policy)
     shop.work()
     found = shop.store.batch("acme", batch)
     assert found is not None
@@ -98,3 +103,20 @@ def test_both_stages_agree_on_any_bytes(shop: Shop, lines: list[bytes], mark: by
     body = mark + b"\n".join(lines)
     if body:
         _agree(shop, body, sizes)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(LINES.filter(lambda line: message_of(line) is None) | VALUES.map(_json), max_size=30))
+def test_what_processing_will_say_of_an_array_is_what_it_says(shop: Shop, elements: list[bytes]) -> None:
+    """Of those that decode as a whole and are not empty."""
+    body = b"[" + b" ,\n".join(elements) + b"]"
+    blob = Blob("json")
+    blob.write(body)
+    try:
+        upload, foreseen = blob.end(NOW)
+    except Undecodable:
+        return
+    if upload.failures:
+        return
+    assert upload.successes == len(elements) == foreseen.successes + foreseen.failures
+    _compare(shop, body, foreseen, format="json")

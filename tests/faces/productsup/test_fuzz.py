@@ -37,8 +37,8 @@ def _site(sender):
     """One that has something to import, and things to be wrong with it."""
     sites = sender.get(f"{PLATFORM}/sites").json()["Sites"]
     if not sites:
-        site = Site(sender)
-        stream = sender.made(f"Fuzzed {site.id}")
+        site, streams = Site(sender), sender.get("/streams").json()["data"]
+        stream = streams[0]["id"] if streams else sender.made("Fuzzed")
         site.source(stream)
         upload(sender, stream, b'{"id":"1"}\n{"id":" "}')
         site.start()
