@@ -10,6 +10,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from goodsgate.faces.justwalkout import __name__ as face_package
 from goodsgate.faces.routes import read_contract
+from tests.faces.justwalkout.client import ONE_STORE
 
 LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
 HOW = {
@@ -70,6 +71,7 @@ def fuzzed(retailer):
     return retailer
 
 
+@ONE_STORE
 @schema.parametrize()
 @settings(max_examples=500 if LONG else 4, **HOW)
 def test_the_face_keeps_its_contract(fuzzed, case):

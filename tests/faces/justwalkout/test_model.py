@@ -63,7 +63,7 @@ def test_any_sequence_leaves_what_one_by_one_leaves(kind, tmp_path, together):
     """Batches settled together or each alone; results, items and their marks."""
     number = 0
     with Shop(tmp_path, kind=kind) as shop:
-        @settings(deadline=None, max_examples=60 if kind == "sqlite" else 15)
+        @settings(deadline=None, max_examples=40 if kind == "sqlite" else 10)
         @given(STEPS)
         def hold(steps):
             nonlocal number
