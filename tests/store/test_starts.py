@@ -81,5 +81,6 @@ def test_what_is_held_is_not_late(scene: Scene) -> None:
     scene.seal(start="held")
     scene.clock.forward(100)
     assert scene.store.figures()["oldest_queued_seconds"] == 0
+    assert [lane.waiting_since for lane in scene.store.lanes()] == [None]
     scene.store.start("acme", Kind.PRODUCT, "products")
     assert scene.store.figures()["oldest_queued_seconds"] >= 100

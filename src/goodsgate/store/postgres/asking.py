@@ -149,7 +149,7 @@ class Asking(Settling):
     def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[Lane]:
         """Those that have work, by when they were served."""
         with self.server.transaction(every=True) as db:
-            rows = every(db, "lanes", {"id": merchant, "limit": limit})
+            rows = every(db, "lanes", {"id": merchant, "limit": limit, "held": HELD})
         return [lane(*row, now=self.now()) for row in rows]
 
     def figures(self) -> dict[str, float]:

@@ -411,7 +411,8 @@ FROM round WHERE open = 1
 -- Every merchant: for those who run the gate.
 SELECT m.id, l.kind, l.open, l.holder, l.until, (
     SELECT b.received_at FROM round r JOIN batch b ON b.seq = r.batch
-    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.started_at IS NULL ORDER BY r.id LIMIT 1
+    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.started_at IS NULL AND r.starts_at < :held
+    ORDER BY r.id LIMIT 1
 )
 FROM lane l JOIN merchant m ON m.number = l.merchant
 WHERE l.open > 0 AND (:id IS NULL OR m.id = :id) ORDER BY l.served LIMIT :limit
