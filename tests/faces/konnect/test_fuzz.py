@@ -1,6 +1,7 @@
 """The running face held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
 
 import os
+from contextlib import closing
 
 import pytest
 import schemathesis
@@ -9,6 +10,8 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from goodsgate.faces.konnect import __name__ as face_package
 from goodsgate.faces.routes import read_contract
+from tests.faces.konnect.client import Konnect, load_starter
+from tests.faces.konnect.orders import Operator, stocked
 
 LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
 HOW = {
@@ -32,12 +35,16 @@ PLAIN = {
 }
 
 
-@pytest.fixture
-def asker(seller, operator):
-    """With every scope, and some orders that may be hit."""
-    for _ in range(3):
-        operator.place()
-    return operator
+@pytest.fixture(scope="module")
+def asker(gate):
+    """One merchant's client with every scope, over a product in stock and some orders."""
+    merchant = gate.merchant()
+    load_starter(gate, merchant)
+    with closing(Konnect(gate, merchant)) as seller, closing(Operator(seller)) as operator:
+        stocked(seller)
+        for _ in range(3):
+            operator.place()
+        yield operator
 
 
 def _hold(asker, case):
