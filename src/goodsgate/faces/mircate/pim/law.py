@@ -30,19 +30,19 @@ CODE = "bylaw_broken"
 
 
 class Bylaws:
-    """Reads what a merchant has settled; remembers it by its version."""
+    """Reads what a merchant has settled; remembers it as long as it stays the same."""
 
     sort = SORT
 
     def __init__(self) -> None:
-        self._laws: dict[str, tuple[int, ProductLaw]] = {}
+        self._laws: dict[str, tuple[bytes, ProductLaw]] = {}
 
     def read(self, merchant: str, settled: Resource | None) -> "ProductLaw":
         """The merchant's law."""
-        version = settled.version if settled is not None else 0
+        body = settled.body if settled is not None else b"{}"
         known = self._laws.pop(merchant, None)
-        if known is None or known[0] != version:
-            known = (version, ProductLaw(decode(settled.body) if settled is not None else Settled()))
+        if known is None or known[0] != body:
+            known = (body, ProductLaw(decode(body)))
         self._laws[merchant] = known
         if len(self._laws) > LAWS_MAX:
             del self._laws[next(iter(self._laws))]
