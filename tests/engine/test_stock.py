@@ -96,6 +96,19 @@ def test_an_order_has_so_many_movements(shop: Shop, monkeypatch: pytest.MonkeyPa
     assert _move(shop, RESERVE, id="1", A=1) == {"A": Level(10, 1)}
 
 
+def test_what_was_given_back_is_not_promised_again(shop: Shop) -> None:
+    """Reserving the same once more is refused, not answered as it was: nothing would stand behind it."""
+    _feed(shop, A=10)
+    for back in ((CANCEL,), (COMMIT, REFUND)):
+        order = f"o-{back[0]}"
+        for verb in (RESERVE, *back):
+            _move(shop, verb, order, A=2)
+        assert _refused(shop, RESERVE, order, A=2) == ("stock_conflict", [{"key": "A", "reserved": 0}])
+        assert _level(shop, "A") == (10, 0, 10)
+        assert _move(shop, RESERVE, order, "once more", A=2) == {"A": Level(10, 2)}
+        _move(shop, CANCEL, order, "that, too", A=2)
+
+
 def test_a_movement_that_is_repeated_changes_nothing(shop: Shop) -> None:
     """It is answered as it was, whatever has happened since; under its id it can be no other."""
     _feed(shop, A=10)

@@ -5,7 +5,7 @@ that no feed touches it. What can be reserved is what is there and not reserved 
 and one that is repeated is answered as before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -47,7 +47,8 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     lines: dict[str, int]
     """Item key → quantity, 1 to QUANTITY_MAX; at most LINES_MAX."""
     id: str | None = None
-    """Tells two movements of an order apart; without it, two that say the same are the same one."""
+    """Tells two movements of an order apart; without it, two that say the same are the same one. To reserve the same once
+    more after all was given back needs one, or another order."""
     field: str = FIELD
     """Members that lead to the number in the item's document, with slashes between."""
 
@@ -129,6 +130,9 @@ def _moved(movement: Movement, standing: Standing, memory: Memory) -> tuple[Movi
     if done is not None:
         if (done.verb, done.lines) != (movement.verb, movement.lines):
             raise _refusal("stock_conflict", [{"key": shown_key(key)} for key in movement.lines])
+        if movement.id is None and movement.verb is Step.RESERVE and _is_over(memory, movement.lines):
+            # "As before" would be a promise that nothing stands behind any more.
+            raise _refusal("stock_conflict", [{"key": shown_key(key), "reserved": 0} for key in movement.lines])
         assert standing.memory is not None
         return Moving(memory=standing.memory, ends=_ends(memory)), done.levels
     if len(memory.done) >= MOVEMENTS_MAX:
@@ -193,6 +197,11 @@ def _remember(line: Line, verb: Step, quantity: int) -> None:
         line.committed += quantity
     else:
         line.committed -= quantity
+
+
+def _is_over(memory: Memory, keys: Iterable[str]) -> bool:
+    """Whether all that the order had of some of the items was given back."""
+    return any((memory.lines[key].reserved, memory.lines[key].committed) == (0, 0) for key in keys)
 
 
 def _ends(memory: Memory) -> bool:
