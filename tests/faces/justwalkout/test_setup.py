@@ -33,12 +33,15 @@ def test_a_merchant_is_set_up_by_an_admin(admin, gate):
     assert settled.json() == {**empty, **wanted, "stores": ["S-1", "S-2"]}
     made = admin.post(KEYS, json={"label": "gate", "session": True})
     assert made.status_code == 201
-    assert set(made.json()) == {"accessKeyId", "secretAccessKey", "sessionToken"}
+    assert set(made.json()) == {"keyId", "accessKeyId", "secretAccessKey", "sessionToken"}
     assert admin.get(SETUP).json()["accessKeys"] == [made.json()["accessKeyId"]]
     with closing(JustWalkOut(gate, admin.acts_for, "S-1", account="123456789012")) as client:
         client.key = _made(made.json())
         assert client.upload(item(1, "S-1")).status_code == 201
     assert admin.get(SETUP).json()["connectivityStatus"] == "Success"
+    revoked = admin.delete(f"/v1/merchants/{admin.acts_for}/keys/{made.json()['keyId']}")
+    assert revoked.status_code == 204
+    assert len(admin.get(SETUP).json()["accessKeys"]) == 1
 
 
 def _made(told):

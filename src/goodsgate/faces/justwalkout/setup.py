@@ -113,7 +113,7 @@ class Setups:
         key, made = new_access_key(merchant, SCOPES, secrets, label=wanted.label, session=wanted.session)
         self._store.add_key(key)
         token = {"sessionToken": made.token} if made.token is not None else {}
-        return {"accessKeyId": made.id, "secretAccessKey": made.secret, **token}
+        return {"keyId": key.id, "accessKeyId": made.id, "secretAccessKey": made.secret, **token}
 
     async def planogram(self, call: Call) -> Response:
         """GET /v1/catalog/planogram."""
