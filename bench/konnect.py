@@ -114,8 +114,8 @@ def _polls(seconds: float) -> Iterator[Figure]:
     assert told["failed"] == 0, told
     what = f"{POLLERS} clients poll every {POLLERS_PAUSE_SECONDS:g} s while {SUBMITTERS} submit every " \
            f"{SUBMITTERS_PAUSE_SECONDS:g} s"
-    yield Figure(f"{what}, poll p99, ms", told["p99"], 100.0, False, f"p50 {told['p50']:.1f} ms, {told['polls']} polls, "
-                 f"{len(sent) * CREATE_PRODUCTS} products, no error")
+    detail = f"p50 {told['p50']:.1f} ms, {told['polls']} polls, {len(sent) * CREATE_PRODUCTS} products, no error"
+    yield Figure(f"{what}, poll p99, ms", told["p99"], 100.0, False, detail)
 
 
 def _submit(url: str, token: str, body: bytes, stop: float, sent: list[int]) -> None:
@@ -199,7 +199,8 @@ async def _poll(url: str, token: str, traces: list[str], seconds: float) -> dict
     for number in range(POLLERS):
         request = f"GET /v3/catalog/status?trace_id={traces[number % len(traces)]} HTTP/1.1\r\nHost: bench\r\n" \
                   f"x-access-token: {token}\r\n\r\n"
-        opened.append(await loop.create_connection(lambda sent=request.encode(): Poller(sent, taken, failed), host, port))
+        asked = request.encode()
+        opened.append(await loop.create_connection(lambda sent=asked: Poller(sent, taken, failed), host, port))
     await asyncio.sleep(seconds)
     for transport, _ in opened:
         transport.close()
