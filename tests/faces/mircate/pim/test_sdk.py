@@ -49,7 +49,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     version = _run("node", "--version", folder=folder)
     if version is None or int(version.stdout.strip().lstrip("v").partition(".")[0] or 0) < NODE_MIN:
         _skip(f"node is older than {NODE_MIN}")
-    packed = _run("npm", "pack", "--silent", PACKAGE, folder=folder)
+    patience = ("--fetch-retries=0", "--fetch-timeout=15000")
+    packed = _run("npm", "pack", "--silent", *patience, PACKAGE, folder=folder)
     archives = [*folder.glob("*.tgz")]
     if packed is None or packed.returncode or not archives:
         _skip(f"the package {PACKAGE} cannot be had here")
