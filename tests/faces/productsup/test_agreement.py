@@ -94,7 +94,7 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(LINES, max_size=40), st.sampled_from([b"", MARK, b"\xff\xfe"]), st.lists(st.integers(0, 60), max_size=4)
 )
@@ -105,7 +105,7 @@ def test_both_stages_agree_on_any_bytes(shop: Shop, lines: list[bytes], mark: by
         _agree(shop, body, sizes)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINES.filter(lambda line: message_of(line) is None) | VALUES.map(_json), max_size=30))
 def test_what_processing_will_say_of_an_array_is_what_it_says(shop: Shop, elements: list[bytes]) -> None:
     """Of those that decode as a whole and are not empty."""

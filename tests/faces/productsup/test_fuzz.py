@@ -63,7 +63,7 @@ def _hold(sender, case):
 
 
 @schema.parametrize()
-@settings(max_examples=500 if LONG else 8, **HOW)
+@settings(max_examples=500 if LONG else 5, **HOW)
 def test_the_face_keeps_its_contract(sender, case):
     """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
     _hold(sender, case)
