@@ -16,6 +16,9 @@ from goodsgate.model.batch import Batch, Finding, Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, split_key
 
 ROWS = 50
+FIRST_SECONDS = 0.06
+ONWARD_SECONDS = 0.25
+"""For a page to be there at once, and for what is then looked for behind it."""
 PLACES = 500
 """Prices or stock of one item that are shown."""
 TITLE_CHARACTERS = 160
@@ -53,7 +56,8 @@ class Catalogue:
     def _listed(self, visit: Visit, merchant: str, kind: Kind) -> Response:
         collection, text, after = visit.param("collection"), visit.query.get("q"), visit.query.kept("after") or None
         if text:
-            found = self._sought(merchant, kind, collection, text, after)
+            seconds = ONWARD_SECONDS if visit.is_part else FIRST_SECONDS
+            found = self._sought(merchant, kind, collection, text, after=after, seconds=seconds)
         else:
             page = self._store.items(merchant, kind, collection, after=after, limit=ROWS)
             found = Found(items=page.rows, looked_at=0, next=page.next)
@@ -64,9 +68,10 @@ class Catalogue:
         }
         return self._pages.answer(visit, "items_part.html" if visit.is_part else "items.html", words)
 
-    def _sought(self, merchant: str, kind: Kind, collection: str, text: str, after: str | None) -> Found:
+    def _sought(self, merchant: str, kind: Kind, collection: str, text: str, *, after: str | None, seconds: float,
+                ) -> Found:
         """What has the key is found at once, whatever else there is."""
-        found = search(self._store, merchant, kind, collection, holding(text, kind), after=after)
+        found = search(self._store, merchant, kind, collection, holding(text, kind), after=after, seconds=seconds)
         exact = self._store.item(merchant, kind, collection, text) if after is None else None
         if exact is None or any(item.key == exact.key for item in found.items):
             return found

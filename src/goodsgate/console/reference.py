@@ -6,6 +6,7 @@ from typing import IO, Any
 
 from starlette.responses import Response
 
+from goodsgate.console.catalogue import FIRST_SECONDS
 from goodsgate.console.framed import Framed, detected
 from goodsgate.console.pages import HEADERS, Pages, segment
 from goodsgate.console.visit import Visit
@@ -72,7 +73,10 @@ class Reference:
             raise refuse("parameter_invalid", "There is no such collection.", parameter="in")
         found = Found(items=[], looked_at=0, next=None)
         if shelf:
-            found = search(self._door.store, merchant, Kind(item_kind), collection, naming(code), after=after)
+            found = search(
+                self._door.store, merchant, Kind(item_kind), collection, naming(code), after=after,
+                seconds=FIRST_SECONDS,
+            )
         words: dict[str, Any] = {
             "kind": kind, "code": code, "shelves": [f"{each}/{name}" for each, name in shelves], "shelf": shelf,
             "found": found, "merchant": merchant, "place": "reference", "item_kind": item_kind, "after": after,

@@ -34,7 +34,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def search(store: Store, merchant: str, kind: Kind, collection: str, wanted: Wanted, *, after: str | None = None,
-           seconds: float = 0.06) -> Found:
+           seconds: float) -> Found:
     """Items that are wanted, of those behind `after`: as many as are found in the time, at most FOUND_MAX."""
     ends = time.monotonic() + seconds
     found: list[Item] = []
