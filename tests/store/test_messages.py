@@ -60,6 +60,7 @@ def test_a_message_may_wait_for_its_moment(scene: Scene) -> None:
     told = [later, NewMessage(topic=TOPIC, subject="now")]
     scene.store.add_resource("acme", SORT, name="a", body=b"{}", resources_max=9, messages=told)
     assert [one.subject for one in _take(scene)] == ["now"]
+    assert scene.store.figures()["messages.waiting"] == 1
     scene.clock.forward(59)
     assert [one.subject for one in _take(scene)] == []
     scene.clock.forward(1)

@@ -29,7 +29,7 @@ def outbox() -> None:
 @outbox.command("list")
 @click.argument("merchant_id", metavar="MERCHANT")
 @click.option("--only", type=ONLY, help="Those that wait, were sent, or were given up.")
-@click.option("--topic", help="Those of this topic, such as konnect/shipment.")
+@click.option("--topic", help="Those of this topic, such as konnect/webhook.")
 @with_settings
 def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic: str | None) -> None:
     """List the messages of a merchant, one a line: number, topic, subject, where it is, attempts, last trouble.

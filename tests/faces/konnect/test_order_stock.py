@@ -108,6 +108,23 @@ def test_a_step_is_taken_once_however_many_try(operator: Operator, orders: Selle
     assert all(len(_history(seller, id)) == 2 for id in ids)
 
 
+def test_a_number_is_one_order_s_however_many_want_it(operator: Operator, orders: Seller, seller: Konnect) -> None:
+    """At the same moment: one invoice has it, the others are told so and may have another."""
+    ids = [operator.place() for _ in range(4)]
+    orders.done("confirm", *ids)
+    told: list[dict[str, Any]] = []
+
+    def bill(id: str) -> None:
+        with closing(Konnect(seller.gate, seller.merchant)) as own:
+            told.append(Seller(own).post("invoiceUpdate", invoice(id, number="INV-1")).json())
+
+    _at_once([lambda id=id: bill(id) for id in ids])  # type: ignore[misc]
+    assert sum(answer["successCount"] for answer in told) == 1
+    assert [error["code"] for answer in told for error in answer["errors"]] == ["IN422"] * 3
+    left = [id for id in ids if orders.state(id) == "bag_confirmed"]
+    orders.invoice(*left)
+
+
 def _at_once(works: list[Any]) -> None:
     threads = [threading.Thread(target=work) for work in works]
     for thread in threads:

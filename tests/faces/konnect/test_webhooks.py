@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from goodsgate import app
 from goodsgate.cli import main
 from goodsgate.engine.outbox import Undelivered
+from goodsgate.engine.secrets import Secrets
 from goodsgate.faces.konnect.orders import webhooks
 from goodsgate.faces.konnect.orders.webhooks import AddressRefused, is_public, resolved, split_address
 from goodsgate.model.message import Told
@@ -120,6 +121,24 @@ def test_events_arrive_signed(operator: Operator, orders: Seller, receiver: Rece
     assert (event["data"]["orderStatus"], event["data"]["bagStatus"]) == ("CONFIRMED", "bag_confirmed")
     assert set(orders.one(id)) == set(event["data"])
     assert len({headers["webhook-id"] for headers, _ in receiver.arrived}) == 4
+
+
+def test_a_new_master_secret_does_not_leave_receivers_behind(operator: Operator) -> None:
+    """Both sign until the old one goes; shown is what the new one makes."""
+    shop = operator.gate.shop
+    names = [base64.b64encode(letter * 32).decode() for letter in (b"n", b"o")]
+    config = msgspec.structs.replace(shop.config, secrets=f"new:{names[0]},old:{names[1]}", webhook_hosts="erp.example")
+    old = Secrets(shop.store, msgspec.structs.replace(config, secrets=f"old:{names[1]}"))
+    both, url = Secrets(shop.store, config), "https://erp.example"
+    shown = [webhooks.Webhooks(shop.store, one, config).add(operator.merchant, url) for one in (old, both)]
+    assert shown[0]["webhook"] == shown[1]["webhook"]
+    operator.place()
+    (message,) = shop.store.messages(operator.merchant)
+    headers = webhooks.WebhookCourier(shop.store, both, config).signed(message, 1, b"{}")
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{{}}".encode()
+    keys = [base64.b64decode(str(one["secret"]).removeprefix("whsec_")) for one in reversed(shown)]
+    mine = [base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
+    assert headers["webhook-signature"].split(" ")[:2] == [f"v1,{signature}" for signature in mine]
 
 
 def test_what_does_not_arrive_comes_again(operator: Operator, orders: Seller, receiver: Receiver) -> None:

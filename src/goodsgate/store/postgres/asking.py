@@ -156,7 +156,7 @@ class Asking(Settling):
         """Lanes with work, rounds by state, age of the oldest that waits, bytes; totals of what became."""
         with self.server.transaction(every=True) as db:
             lanes, queued, working, oldest = every(db, "queue_figures", {"held": HELD})[0]
-            untold, first = every(db, "message_figures")[0]
+            untold, first = every(db, "message_figures", {"now": self.now()})[0]
             given_up = value(db, "given_up_messages")
             tallies = {name: float(count) for name, count in every(db, "tallies")}
             row = db.execute("SELECT pg_database_size(current_database())").fetchone()

@@ -200,8 +200,8 @@ WHERE merchant = :merchant AND number > :after AND (:topic::text IS NULL OR topi
 ORDER BY number LIMIT :limit
 
 -- name: message_figures
--- Every merchant: figures for metrics.
-SELECT count(*), min(made_at) FROM message WHERE due_at IS NOT NULL
+-- Every merchant: figures for metrics. What is not due before some moment, and was never tried, does not wait yet.
+SELECT count(*), min(made_at) FROM message WHERE due_at IS NOT NULL AND (due_at <= :now OR attempts > 0)
 
 -- name: given_up_messages
 -- Every merchant: figures for metrics.

@@ -146,7 +146,7 @@ class Asking(Settling):
         """Lanes with work, rounds by state, age of the oldest that waits, bytes by file; totals of what became."""
         with self.intake.reading() as db:
             lanes, queued, working, oldest = every(db, "queue_figures", {"held": HELD})[0]
-            untold, first = every(db, "message_figures")[0]
+            untold, first = every(db, "message_figures", {"now": self.now()})[0]
             given_up = value(db, "given_up_messages")
         with self.catalogue.reading() as db:
             tallies = dict(every(db, "tallies"))

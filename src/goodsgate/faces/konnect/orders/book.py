@@ -21,7 +21,7 @@ from goodsgate.faces.konnect.orders.shipment import DUE, SORT, Shipment, microse
 from goodsgate.faces.konnect.orders.states import FINAL, Verdict
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
-from goodsgate.store.contract import NameTaken, Store, StoreBusy
+from goodsgate.store.contract import NameTaken, ResourcesFull, Store, StoreBusy
 
 DUE_AT_ONCE = 100
 """Shipments brought up to date before a list is read; what is still behind is so for the next."""
@@ -202,7 +202,7 @@ class Book:
         waiting = msgspec.structs.replace(shipment, due=None)
         if shipment.due.event == RETURN:
             everything = {line.id: line.open for line in shipment.lines}
-            with contextlib.suppress(OrderPlaced):  # it was done, and not yet said here
+            with contextlib.suppress(OrderPlaced, ResourcesFull):  # it was done, and not yet said here; or cannot be
                 back = returned(shipment, everything, at=shipment.due.at)
                 self._begin(self._add(merchant, f"{shipment.order}/{shipment.id}/1", back))
             return waiting

@@ -149,6 +149,8 @@ class Operator:
             raise refuse("state_conflict", f"The order is {state}.", state=state) from fault
         except ValueError as fault:
             raise refuse("body_invalid", f"{fault}.") from fault
+        except ResourcesFull as fault:
+            raise refuse("state_conflict", "As many orders as may be are open.") from fault
 
     async def webhooks(self, call: Call) -> Response:
         """GET /oms/admin/webhooks."""
