@@ -55,6 +55,18 @@ def test_look_ups_never_scan_the_shelf(tmp_path: Path, name: str) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("name", ["drop_ended_resources", "count_resources", "labelled"])
+def test_a_change_of_one_resource_reads_no_others(tmp_path: Path, name: str) -> None:
+    """Nor does a page of a list: a shop has a hundred thousand open orders."""
+    store = SqliteStore(tmp_path, cache_bytes=1024**2, small_payload_bytes=10)
+    store.migrate()
+    asked = dict.fromkeys(("merchant", "sort", "now", "word", "since", "until", "limit", "offset"), 1)
+    with store.intake.reading() as db:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", asked)]
+    assert re.search(r"merchant=\? AND sort=\? AND (ends_at[<=]|word=\? AND place>)", plan[0])
+    store.close()
+
+
 # -- migrations -------------------------------------------------------------------------------------------------------
 
 
