@@ -47,8 +47,8 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     lines: dict[str, int]
     """Item key → quantity, 1 to QUANTITY_MAX; at most LINES_MAX."""
     id: str | None = None
-    """Tells two movements of an order apart; without it, two that say the same are the same one. To reserve the same once
-    more after all was given back needs one, or another order."""
+    """Tells two movements of an order apart; without it, two that say the same are the same one, and reserving the same
+    once more after all was given back is refused."""
     field: str = FIELD
     """Members that lead to the number in the item's document, with slashes between."""
 
