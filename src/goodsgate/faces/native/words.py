@@ -72,6 +72,10 @@ def _share(batch: Batch) -> float:
     return min(1.0, batch.bytes_done / batch.bytes_total) if batch.bytes_total else 0.0
 
 
+POLICY = ("verb", "duplicates", "references", "mode", "delete_share_max", "currency", "decimal")
+"""What of a policy is submitted here; the rest is other faces'."""
+
+
 def _rate(batch: Batch) -> float | None:
     """Only of what has ended: while a batch is worked, the document changes with the batch and not with the clock."""
     if batch.started_at is None or batch.finished_at is None:
@@ -81,11 +85,7 @@ def _rate(batch: Batch) -> float | None:
 
 
 def _policy_words(policy: Policy) -> Words:
-    words: Words = msgspec.structs.asdict(policy)
-    for name in ("schema", "makes", "location"):
-        del words[name]  # of records in another vocabulary, which are not submitted here
-    words["map"] = words.pop("mapping")
-    return words
+    return {**{name: getattr(policy, name) for name in POLICY}, "map": policy.mapping}
 
 
 def _group_words(group: Group) -> Words:
