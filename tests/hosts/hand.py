@@ -20,6 +20,9 @@ from tests.shop import open_store
 IDLE_SECONDS_MAX = 0.5
 """For the tests' sake the server waits no longer for a transaction that stands still."""
 
+STOPPING_SECONDS = 0.2
+"""Any thread of the process may take the signal; the one that sent it must not go on meanwhile."""
+
 
 class Losses(logging.Handler):
     """Counts the warnings of a lost lease."""
@@ -40,6 +43,7 @@ def stop_at(point: str, times: int) -> None:
         left -= name == point
         if name == point and left == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(STOPPING_SECONDS)
 
     crash.point = pass_by
 

@@ -271,11 +271,11 @@ def test_what_was_acknowledged_survives_restarts(own: Server, address: str, stor
 
 @pytest.fixture
 def small(own: Server) -> Iterator[tuple[str, Path]]:
-    """A database whose tables are on a disk of 48 MB; root alone may make one."""
+    """A database whose tables are on a disk of 80 MB; root alone may make one."""
     disk = own.folder / "small"
     disk.mkdir()
     uid, gid = own.account or (os.getuid(), os.getgid())
-    mount = ["mount", "-t", "tmpfs", "-o", f"size=48m,mode=0700,uid={uid},gid={gid}", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size=80m,mode=0700,uid={uid},gid={gid}", "tmpfs", str(disk)]
     made = subprocess.run(mount, capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip(f"no disk of our own: {made.stderr.strip()}")
@@ -284,6 +284,7 @@ def small(own: Server) -> Iterator[tuple[str, Path]]:
         with own.admin() as db:
             db.execute(f"CREATE TABLESPACE small LOCATION '{disk}'")
             db.execute(f"CREATE DATABASE small OWNER {postgres.ROLE} TEMPLATE {postgres.TEMPLATE} TABLESPACE small")
+            db.execute("CHECKPOINT")  # or the server finds out later that its own tables have no room
         yield own.address("small"), disk
         with own.admin() as db:
             db.execute("DROP DATABASE small WITH (FORCE)")
@@ -317,6 +318,6 @@ def test_a_full_disk_refuses_and_loses_nothing(small: tuple[str, Path]) -> None:
     assert [one.id for one in store.batches("acme", Batches(), limit=10_000).rows] == batches[::-1]
     for number, batch in enumerate(batches):
         assert b"".join(store.payload("acme", batch, 0) or ()) == random.Random(number).randbytes(600_000)
-    subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=240m", str(disk)], check=True)
     assert store.batch("acme", child.submit(store, 3, padding=600_000)) is not None
     store.close()

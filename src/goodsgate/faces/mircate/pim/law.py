@@ -93,7 +93,7 @@ class ProductLaw:
         for entry in attributes:
             attribute = self._settled.attribute.get(str(entry.get("code")))
             if attribute is not None and attribute.is_unique:
-                value, _ = unique_value(_list(entry.get("data")))
+                value, _ = unique_value([datum for datum in _list(entry.get("data")) if isinstance(datum, dict)])
                 if value is not None:
                     marks.append(unique_mark(attribute.code, value))
         return marks
