@@ -35,6 +35,21 @@ class Judged(msgspec.Struct, kw_only=True):
     bylaws: Bylaws | None = None
     """What the merchant may have settled for such records."""
 
+    def joined(self, behind: "Judged") -> "Judged":
+        """These records and those behind them, judged by the same rules."""
+        here = len(self.keys)
+        verbs = ties = None
+        if self.verbs is not None or behind.verbs is not None:
+            verbs = [*(self.verbs or [None] * here), *(behind.verbs or [None] * len(behind.keys))]
+        if self.ties is not None and behind.ties is not None:
+            ties = [*self.ties, *behind.ties]
+        return Judged(
+            documents=[*self.documents, *behind.documents], keys=[*self.keys, *behind.keys],
+            versions=[*self.versions, *behind.versions], verbs=verbs, hashes=[*self.hashes, *behind.hashes],
+            issues={**self.issues, **{here + at: told for at, told in behind.issues.items()}}, ties=ties,
+            bylaws=self.bylaws,
+        )
+
     def refuses(self, at: int) -> bool:
         """Whether the record has an error."""
         return any(told.severity == "error" for told in self.issues.get(at, ()))

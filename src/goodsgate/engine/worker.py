@@ -37,6 +37,8 @@ KEPT_OPEN_MAX = 4
 """Rounds kept open between claims, so that giving way costs no reading again."""
 FAULTS_MAX = 3
 """Times a round may fail outside its records before it is broken."""
+HALF_RECORDS = 1_024
+"""Stretches twice as long are judged in two halves where the store can look up beside."""
 MISSING_KEYS = 10_000
 """Deletions of a full feed settled at once."""
 SWEEP_STEPS = 20
@@ -279,6 +281,13 @@ class Worker:
 
     def _foreseen(self, opened: Opened, stretch: Stretch) -> Judged:
         """Judge a stretch before its turn, and let the store look up what is held under its keys."""
+        half = len(stretch) // 2
+        if opened.work.policy.schema or half < HALF_RECORDS:
+            return self._hinted(opened, stretch)
+        first = self._hinted(opened, stretch.part(0, half))  # looked up while the others are judged
+        return first.joined(self._hinted(opened, stretch.part(half, len(stretch))))
+
+    def _hinted(self, opened: Opened, stretch: Stretch) -> Judged:
         judged, work = self._judge(opened, stretch), opened.work
         if not work.policy.schema and not _updates(work.policy, judged):
             self._store.foresee(work, list(dict.fromkeys(key for key in judged.keys if key is not None)))

@@ -236,8 +236,8 @@ class Store(Protocol):
         """What is held under these keys, tombstones included."""
 
     def foresee(self, work: Work, keys: Sequence[str]) -> None:
-        """The next portion of this work will ask what is held under these keys: a hint, which may come while another
-        thread settles the portion before it."""
+        """The next portion of this work will ask what is held under these keys, and those of hints before this one: a
+        hint, which may come while another thread settles the portion before it. Waits for nothing."""
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Key → a held key that differs from it only by ASCII case."""

@@ -1,5 +1,6 @@
 """What was looked up of held items, for the questions that follow about the same keys."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -33,6 +34,15 @@ class Look(msgspec.Struct, frozen=True):
         return {
             key: Held(hash, version, document) for wanted, key, hash, version, _, document in self.rows if key == wanted
         }
+
+
+def joined(looks: Sequence[Look]) -> Look:
+    """Several look-ups of one shelf as one; of different ones, as before and after one was made, nothing is known."""
+    if len({look.shelf for look in looks}) != 1:
+        return Look(0, set(), [])
+    return Look(
+        looks[0].shelf, set().union(*(look.keys for look in looks)), [row for look in looks for row in look.rows]
+    )
 
 
 class Looked(dict[int, dict[str, bytes | None]]):

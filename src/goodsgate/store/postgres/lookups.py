@@ -1,7 +1,7 @@
 """What a portion must know before it is settled."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,8 @@ import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
 from goodsgate.model.catalogue import Held, Mark
-from goodsgate.store.contract import Claim, Portion, Work
-from goodsgate.store.look import Look, Looked
+from goodsgate.store.contract import Claim, Portion, StoreError, Work
+from goodsgate.store.look import Look, Looked, joined
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, every, one, value
 from goodsgate.store.postgres.lanes import Lanes, progress_of
@@ -39,7 +39,8 @@ class Lookups(Lanes):
 
     look: Look | None = None
     """Good until the next settle."""
-    _foreseen: tuple[tuple[str, str, str], Look] | None = None
+    _foreseen: tuple[tuple[str, str, str, str, int], list[Future[Look]]] | None = None
+    """For a portion, its merchant, kind, collection, batch and number, what is being looked up."""
     _counted: tuple[tuple[int, str, int, int], int] | None = None
     """Shelf, batch, round, portions settled, and the number of missing keys then."""
 
@@ -47,7 +48,7 @@ class Lookups(Lanes):
                  now: Callable[[], datetime] | None = None) -> None:
         """See Database."""
         super().__init__(address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now)
-        self._beside = ThreadPoolExecutor(1, "looking up")
+        self._beside = ThreadPoolExecutor(2, "looking up")
         self._shelves: dict[tuple[str, str, str], int] = {}
         self.changed: set[str] = set()
         """Keys without their case that were settled since something was foreseen; replaced, never changed."""
@@ -79,17 +80,22 @@ class Lookups(Lanes):
         return held
 
     def foresee(self, work: Work, keys: Sequence[str]) -> None:
-        """Asked on a connection of its own, and good if what is settled meanwhile touches none of the keys."""
-        name = (work.merchant, work.kind, work.collection)
-        self._foreseen = (name, self._ask(*name, keys, documents=False))
+        """Asked on connections of their own, and good if what is settled meanwhile touches none of the keys."""
+        portion = (work.merchant, work.kind, work.collection, work.batch, work.portions)
+        before = self._foreseen[1] if self._foreseen is not None and self._foreseen[0] == portion else []
+        asked = self._beside.submit(self._ask, *portion[:3], keys, documents=False)
+        self._foreseen = (portion, [*before, asked])
 
     def _taken_foreseen(self, name: tuple[str, str, str], keys: Sequence[str]) -> Look | None:
         """What was foreseen for these keys, if it is still so; once."""
         foreseen, self._foreseen = self._foreseen, None
         changed, self.changed = self.changed, set()
-        if foreseen is None or foreseen[0] != name:
+        if foreseen is None or foreseen[0][:3] != name:
             return None
-        look = foreseen[1]
+        try:
+            look = joined([asked.result() for asked in foreseen[1]])
+        except StoreError:  # if it still is away, whoever asks now is told
+            return None
         good = look.shelf and look.keys == set(keys) and changed.isdisjoint(folded(look.keys))
         return look if good else None
 
@@ -183,7 +189,19 @@ class Lookups(Lanes):
         return self._look_up(merchant, kind, collection, keys, documents=False)
 
     def _look_up(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
-        self.look = self._ask(merchant, kind, collection, keys, documents=documents)
+        name = (merchant, kind, collection)
+        if len(keys) < KEYS_IN_TWO or name not in self._shelves:
+            self.look = self._ask(*name, keys, documents=documents)
+        else:
+            # Nobody else writes items of a lane that is held, so that two transactions see what one would; of stock
+            # settle looks.
+            ordered, half = sorted(keys), len(keys) // 2
+            beside = self._beside.submit(self._ask, *name, ordered[:half], documents=documents)
+            try:
+                rest = self._ask(*name, ordered[half:], documents=documents)
+            finally:
+                first = beside.result()
+            self.look = joined([first, rest])
         self.looked.note(kind, self.look)
         return self.look
 
@@ -193,26 +211,9 @@ class Lookups(Lanes):
             return Look(0, set(keys), [])
         with self.server.transaction(number, seconds=WORK_SECONDS_MAX) as db:
             shelf = self._shelf(db, number, merchant, kind, collection)
-            if not shelf or not keys:
-                return Look(shelf, set(keys), [])
-            name, ordered = "held_documents" if documents else "held", sorted(keys)
-            half = len(keys) // 2 if len(keys) >= KEYS_IN_TWO else 0
-            # Nobody else writes items of a lane that is held, so that two transactions see what one would; of stock
-            # settle looks.
-            beside = self._beside.submit(self._rows, number, shelf, name, ordered[:half]) if half else None
-            try:
-                rows = self._among(db, number, shelf, name, ordered[half:])
-            finally:
-                first = beside.result() if beside is not None else []
-        return Look(shelf, set(keys), _matched([*first, *rows], keys))
-
-    def _rows(self, number: int, shelf: int, name: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:
-        with self.server.transaction(number, seconds=WORK_SECONDS_MAX) as db:
-            return self._among(db, number, shelf, name, keys)
-
-    @staticmethod
-    def _among(db: Cursor, number: int, shelf: int, name: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:
-        return every(db, name, {"merchant": number, "shelf": shelf, "keys": orjson.dumps(keys).decode()})
+            asked = {"merchant": number, "shelf": shelf, "keys": packed_keys(keys)}
+            rows = every(db, "held_documents" if documents else "held", asked) if shelf and keys else []
+        return Look(shelf, set(keys), _matched(rows, keys))
 
     def _shelf(self, db: Cursor, number: int, merchant: str, kind: str, collection: str) -> int:
         """Its number, kept for good; 0 if there is none."""
