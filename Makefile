@@ -41,7 +41,7 @@ demo: $(STAMP) ## Submit a real dirty feed to a gate of its own and show what it
 	@exec $(PY) demo/run.py
 
 test: $(STAMP) ## Run all tests, in a process for each core
-	@exec $(PY) -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
+	@exec $(PY) -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## Check style and types
 	@$(PY) -m ruff check .
