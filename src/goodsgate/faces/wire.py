@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from goodsgate.faces.refusals import problem, refuse
@@ -12,6 +13,11 @@ HEADERS_BYTES_MAX = 32 * 1024
 HEADERS_SECONDS_MAX = 20.0
 """From the first byte of a request, or from connecting, to the end of its headers."""
 LINGER_SECONDS = 1.0
+BODY_BYTES_AHEAD = 1024**2
+"""Of a body, read from the socket before somebody asks for it. The server has no setting for it; with its own 64 KiB it
+stops and goes on with nearly every read, and a body of 100 MB takes a sixth longer."""
+
+httptools_impl.HIGH_WATER_LIMIT = BODY_BYTES_AHEAD  # type: ignore[attr-defined] # imported there, and used
 
 
 class Guarded(HttpToolsProtocol):
