@@ -151,7 +151,10 @@ def _many(count: int, native: int) -> Figure:
         for trace in traces[-CLIENTS:]:
             _complete(client, trace)
         rate = count / (time.perf_counter() - begin)
-        seconds, _ = gate.load(b"\n".join(lines_of(native)), collection="native")
+        bulk, body = gate.add_merchant("bulk"), b"\n".join(lines_of(native))  # held to no reference data
+        begin = time.perf_counter()
+        gate.finish(gate.submit(body, key=bulk), key=bulk)
+        seconds = time.perf_counter() - begin
     what = f"{count:,} products in creates of 100 by {CLIENTS} clients, against the native bulk path"
     return Figure(what, rate / (native / seconds), 0.3, True, f"{rate:,.0f} against {native / seconds:,.0f} products/s")
 
