@@ -6,8 +6,9 @@ import pytest
 from goodsgate.faces import open_schemas
 from goodsgate.faces.justwalkout import BYLAWS, guesses
 from goodsgate.faces.justwalkout import __name__ as face_package
-from goodsgate.faces.routes import Endpoint, read_contract
+from goodsgate.faces.routes import read_contract
 from goodsgate.model.issue import CODES
+from tests.faces.contracts import held, named, promised, served
 from tests.faces.justwalkout.client import ONE_STORE, JustWalkOut, item
 from tests.served import Served
 
@@ -21,30 +22,16 @@ def _check(schema, value):
     jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
 
 
-def _nodes(node):
-    yield node
-    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from _nodes(inner)
-
-
 def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
     """By this face."""
-    served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
-    mine = {
-        (endpoint.template, name) for endpoint in served if endpoint.face == "justwalkout" for name in endpoint.handlers
-    }
-    assert mine == {(path.template, operation.id) for path in CONTRACT.paths for operation in path.operations.values()}
+    assert served(gate, "justwalkout") == promised(CONTRACT)
 
 
 def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
     """No dead schema, but for the record that nobody sends."""
-    used = {node["$ref"] for node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
+    used = named(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
-    held = {
-        f"#/components/{kind}/{name}" for kind, each in DOCUMENT["components"].items() if kind != "securitySchemes"
-        for name in each
-    }
-    assert held == used | {"#/components/schemas/Archival"}
+    assert held(CONTRACT) == used | {"#/components/schemas/Archival"}
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])

@@ -6,8 +6,9 @@ import pytest
 from goodsgate.faces import open_schemas
 from goodsgate.faces.konnect import __name__ as face_package
 from goodsgate.faces.konnect.guesses import CODES as WORDED
-from goodsgate.faces.routes import Endpoint, read_contract
+from goodsgate.faces.routes import read_contract
 from goodsgate.model.issue import CODES
+from tests.faces.contracts import held, named, nodes, promised, served
 from tests.faces.konnect.client import product
 from tests.served import Served
 
@@ -19,31 +20,16 @@ def _check(schema, value):
     jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
 
 
-def _nodes(node):
-    yield node
-    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from _nodes(inner)
-
-
 def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
     """By this face."""
-    served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
-    mine = {
-        (endpoint.template, name) for endpoint in served if endpoint.face == "konnect" for name in endpoint.handlers
-    }
-    promised = {(path.template, operation.id) for path in CONTRACT.paths for operation in path.operations.values()}
-    assert mine == promised
+    assert served(gate, "konnect") == promised(CONTRACT)
 
 
 def test_every_component_is_used_and_none_is_missing() -> None:
     """No dead schema."""
-    used = {node["$ref"] for node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
+    used = named(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
-    held = {
-        f"#/components/{kind}/{name}" for kind, each in DOCUMENT["components"].items() if kind != "securitySchemes"
-        for name in each
-    }
-    assert held == used
+    assert held(CONTRACT) == used
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
@@ -54,7 +40,7 @@ def test_schemas_are_sound(name: str) -> None:
 
 
 @pytest.mark.parametrize("node", [
-    pytest.param(node, id=str(at)) for at, node in enumerate(_nodes(DOCUMENT))
+    pytest.param(node, id=str(at)) for at, node in enumerate(nodes(DOCUMENT))
     if isinstance(node, dict) and "schema" in node and "example" in node
 ])
 def test_examples_obey_their_schemas(node) -> None:

@@ -8,6 +8,7 @@ from goodsgate.faces.mircate import __name__ as face_package
 from goodsgate.faces.mircate.guesses import ALIASES, MESSAGES
 from goodsgate.faces.routes import Endpoint, read_contract
 from goodsgate.model.issue import CODES
+from tests.faces.contracts import held, named
 from tests.faces.mircate.client import ONE_STORE, Mircate
 from tests.served import Served
 
@@ -16,12 +17,6 @@ DOCUMENT = CONTRACT.document
 CALLS = {template: node for template, node in DOCUMENT["paths"].items() if "/CALL/" in template}
 
 pytestmark = ONE_STORE
-
-
-def _nodes(node):
-    yield node
-    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from _nodes(inner)
 
 
 def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
@@ -47,17 +42,14 @@ def test_a_call_is_made_by_either_verb(gate: Served, template: str) -> None:
 
 def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
     """No dead schema."""
-    used = {node["$ref"] for node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
+    used = named(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
-    held = {
-        f"#/components/{kind}/{name}" for kind, each in DOCUMENT["components"].items() if kind != "securitySchemes"
-        for name in each
-    }
     # Records of this face's own vocabulary that no request holds as they are.
     records = {
         f"#/components/schemas/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node
     }
-    assert held - records <= used <= held
+    there = held(CONTRACT)
+    assert there - records <= used <= there
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])

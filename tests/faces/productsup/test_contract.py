@@ -4,7 +4,8 @@ import jsonschema_rs
 import pytest
 
 from goodsgate.faces.productsup import __name__ as face_package
-from goodsgate.faces.routes import Endpoint, read_contract
+from goodsgate.faces.routes import read_contract
+from tests.faces.contracts import held, named, promised, served
 from tests.faces.productsup.client import ONE_STORE, Productsup
 from tests.served import Served
 
@@ -14,30 +15,16 @@ DOCUMENT = CONTRACT.document
 pytestmark = ONE_STORE
 
 
-def _nodes(node):
-    yield node
-    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from _nodes(inner)
-
-
 def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
     """By this face."""
-    served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
-    mine = {
-        (endpoint.template, name) for endpoint in served if endpoint.face == "productsup" for name in endpoint.handlers
-    }
-    assert mine == {(path.template, operation.id) for path in CONTRACT.paths for operation in path.operations.values()}
+    assert served(gate, "productsup") == promised(CONTRACT)
 
 
 def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
     """No dead schema."""
-    used = {node["$ref"] for node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
+    used = named(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
-    held = {
-        f"#/components/{kind}/{name}" for kind, each in DOCUMENT["components"].items() if kind != "securitySchemes"
-        for name in each
-    }
-    assert held == used
+    assert held(CONTRACT) == used
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
