@@ -1,24 +1,22 @@
 """Records of a schema against what is held: found by marks, merged, kept unique; one after the other, as in `apply`.
 
-A portion's marks are looked up once. From then on the shelf knows who has which, and keeps count while records are
-applied, so that each record sees what those before it did.
+The shelf knows who has which mark, and keeps count, so that each record sees what those before it did.
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from goodsgate.engine.apply import CREATED, DELETED, REJECTED, SUPERSEDED, UNCHANGED, UPDATED, Shelf, tell_twice
+from goodsgate.engine.apply import CREATED, DELETED, REJECTED, SUPERSEDED, UNCHANGED, UPDATED, tell_twice
 from goodsgate.engine.check import Judged, digest_of
 from goodsgate.engine.merging import decode_members, encode, merge_tied, plain, without_entries
 from goodsgate.engine.origin import Origin
-from goodsgate.model.batch import Kind, Policy, Treatment, Verb
-from goodsgate.model.catalogue import Delete, Entry, Held, Mark, Write, shown_key
+from goodsgate.engine.shelf import TiedShelf
+from goodsgate.model.batch import Policy, Treatment, Verb
+from goodsgate.model.catalogue import Entry, shown_key
 from goodsgate.model.issue import Issue, issue
-from goodsgate.rules import Checker, Law, Placed, SchemaChecker, Tied, Ties
-from goodsgate.store.contract import Store, Work
+from goodsgate.rules import Checker, Placed, SchemaChecker, Tied, Ties
 
 MADE, CHANGED = "made", "changed"
 """Marks of dated items: 16 digits, microseconds since 1970, no two alike."""
@@ -34,118 +32,6 @@ class Moments:
         """The time in microseconds, or one more than last time."""
         self._last = max(self._last + 1, time.time_ns() // 1000)
         return f"{self._last:016d}"
-
-
-class TiedShelf(Shelf):
-    """What is held, by key and by mark."""
-
-    def __init__(self, held: dict[str, Held], owners: dict[Mark, set[str]], known: set[tuple[Kind, Mark]], *,
-                 laws: dict[str, Law]) -> None:
-        super().__init__(held, {})
-        self._owners = owners
-        self.known = known
-        """Of the marks that records need elsewhere, those that somebody has."""
-        self.laws = laws
-        """By the sort of the resource that holds them."""
-
-    def owners(self, mark: Mark) -> set[str]:
-        """Keys of the items that have it now."""
-        return self._owners.get(mark, set())
-
-    def live(self, key: str) -> Held | None:
-        """What is held under the key, if it is no tombstone."""
-        was = self.held.get(key)
-        return was if was is not None and was.hash is not None else None
-
-    def members(self, key: str) -> dict[str, object]:
-        """The document, decoded."""
-        was = self.held[key]
-        return plain(was.document or b"{}")
-
-    def document(self, key: str) -> dict[str, object] | None:
-        """The document, decoded, if one is held."""
-        was = self.live(key)
-        return plain(was.document or b"{}") if was is not None else None
-
-    def put(self, key: str, document: bytes, digest: bytes, marks: Iterable[Mark], *, version: int | None = None,
-            ) -> None:
-        """Hold a document from now on; it keeps the version that is held where it has none."""
-        was = self.held.get(key)
-        if version is None and was is not None:
-            version = was.version
-        kept = tuple(dict.fromkeys(marks))
-        self._remark(key, kept)
-        self.held[key] = Held(digest, version, document, kept)
-        self.writes[key] = Write(key, digest, document, version, kept)
-        self.deletes.pop(key, None)
-
-    def drop(self, key: str, *, version: int | None = None) -> None:
-        """Hold nothing under the key any more; with a version, nothing older comes after."""
-        self._remark(key, ())
-        self.held[key] = Held(None, version)
-        self.writes.pop(key, None)
-        self.deletes[key] = Delete(key, version)
-
-    def _remark(self, key: str, marks: tuple[Mark, ...]) -> None:
-        was = self.held.get(key)
-        for mark in was.marks if was is not None else ():
-            self._owners.get(mark, set()).discard(key)
-        for mark in marks:
-            self._owners.setdefault(mark, set()).add(key)
-
-
-def load_shelf(store: Store, work: Work, keys: Sequence[str], judged: Sequence[Judged]) -> TiedShelf:
-    """All that the records of some stretches could touch."""
-    ties = [one for told in judged for one in told.ties or () if one is not None]
-    asked = {mark for one in ties for mark, _ in one.marks}
-    asked.update(mark for one in ties for finds in one.finds for mark, _ in finds)
-    found = store.marked(work.merchant, work.kind, work.collection, [*asked]) if asked else {}
-    wanted = dict.fromkeys([*keys, *(key for owners in found.values() for key in owners)])
-    held = store.held(work.merchant, work.kind, work.collection, [*wanted], documents=True)
-    needs: dict[Kind, set[Mark]] = {}
-    for one in ties:
-        for kind, mark, _ in one.needs:
-            needs.setdefault(kind, set()).add(mark)
-    known = {
-        (kind, mark) for kind, marks in needs.items()
-        for mark in store.marked(work.merchant, kind, work.collection, [*marks])
-    }
-    laws = _look_around(store, work, judged, held=held, found=found)
-    return TiedShelf(held, {mark: set(owners) for mark, owners in found.items()}, known, laws=laws)
-
-
-def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: dict[str, Held],
-                 found: dict[Mark, list[str]]) -> dict[str, Law]:
-    """The bylaws of the records, after adding to what is held and found what they ask for."""
-    laws: dict[str, Law] = {}
-    times = Counter(key for told in judged for key in told.keys)
-    coming: dict[str, dict[str, object]] = {}  # what may be held by then under keys that come several times
-    keys: dict[str, None] = {}
-    marks: set[Mark] = set()
-    for told in judged:
-        if told.bylaws is None:
-            continue
-        sort = told.bylaws.sort
-        if sort not in laws:
-            settled = store.resources(work.merchant, sort, limit=1)
-            laws[sort] = told.bylaws.read(work.merchant, settled[0] if settled else None)
-        for key, document, ties in zip(told.keys, told.documents, told.ties or (), strict=True):
-            if key is not None and ties is not None:
-                was = held.get(key)
-                before = coming.get(key) or (plain(was.document) if was and was.document else None)
-                record = plain(document)
-                asked = laws[sort].asks(key, record, before)
-                keys.update(dict.fromkeys(asked.keys))
-                marks.update(asked.marks)
-                if times[key] > 1:
-                    coming[key] = {**(before or {}), **record}
-    more = [key for key in keys if key not in held]
-    if more:
-        held.update(store.held(work.merchant, work.kind, work.collection, more, documents=True))
-    unknown = [mark for mark in marks if mark not in found]
-    if unknown:
-        found.update(store.marked(work.merchant, work.kind, work.collection, unknown))
-    return laws
 
 
 def apply_tied(judged: Judged, shelf: TiedShelf, policy: Policy, *, tied: Tied, whole: Checker | SchemaChecker,
@@ -208,7 +94,7 @@ class _One:
         told: list[Issue] = []
         if key is not None and self._shelf.live(key) is not None:
             told.append(issue("key_held", self._tied.path, value=shown_key(key)))
-        told += self._collisions(ties.marks, self._judged.documents[at], own=None)
+        told += self._collisions(ties.unique, self._judged.documents[at], own=None)
         if key is None or self._refused(at, told):
             return REJECTED
         return self._put_lawful(at, key, self._judged.documents[at], ties.marks)
@@ -224,7 +110,7 @@ class _One:
         document = merge_tied(was.document or b"{}", self._judged.documents[at], self._tied)
         told = self._whole.check([document])
         marks = self._tied.marks(plain(document))
-        issues = [*told.issues.get(0, ()), *self._collisions(marks, document, own=found)]
+        issues = [*told.issues.get(0, ()), *self._collisions(self._tied.unique_of(marks), document, own=found)]
         if self._refused(at, issues):
             return REJECTED
         return self._put_lawful(at, found, document, marks)
@@ -329,14 +215,14 @@ class _One:
             self._judged.issues.setdefault(at, []).extend(told)
         return at in self._judged.issues and self._judged.refuses(at)
 
-    def _collisions(self, marks: Iterable[Placed], document: bytes, *, own: str | None) -> list[Issue]:
+    def _collisions(self, unique: Iterable[Placed], document: bytes, *, own: str | None) -> list[Issue]:
         """An issue for each unique mark that another item has."""
         told = []
-        for mark, path in marks:
+        for mark, path in unique:
             owners = self._shelf.owners(mark)
-            within = self._tied.unique(mark[0]) if owners else None
-            if within is None:
+            if not owners:
                 continue
+            within = self._tied.unique(mark[0]) or ()
             record = plain(document) if within else {}
             if any(other != own and self._agree(other, record, within) for other in owners):
                 told.append(issue("value_held", path, value=mark[1]))
@@ -372,7 +258,7 @@ class _One:
                 told.append(issue("item_ambiguous", finds[0][1], value=finds[0][0][1]))
                 return None
         if first is None:
-            names = [*self._tied.key, *(maker.steps[-1] for makers in self._tied.finds for maker in makers)]
+            names = [*self._tied.key, *(maker.last for makers in self._tied.finds for maker in makers)]
             told.append(issue("item_unnamed", self._tied.path, expected=" or ".join(dict.fromkeys(names))))
         else:
             told.append(issue("item_missing", first[1], value=first[0][1]))

@@ -22,8 +22,9 @@ from goodsgate.engine.lease import Heartbeat
 from goodsgate.engine.opened import Opened
 from goodsgate.engine.origin import origin_of
 from goodsgate.engine.settling import Settling
+from goodsgate.engine.shelf import TiedShelf, load_shelf
 from goodsgate.engine.source import Stretch
-from goodsgate.engine.tied import Moments, TiedShelf, apply_tied, load_shelf
+from goodsgate.engine.tied import Moments, apply_tied
 from goodsgate.model import crash
 from goodsgate.model.batch import Policy, Result, RoundKind, State, Treatment, Verb, Withheld, new_id
 from goodsgate.model.catalogue import Delete
@@ -73,7 +74,7 @@ class Worker:
         self._stop = stop
         # Decoded records are freed block by block; the collector finds nothing in them and costs 5 to 10 %.
         gc.freeze()
-        gc.set_threshold(100_000, 50, 100)
+        gc.set_threshold(500_000, 50, 100)
         while not stop.is_set():
             try:
                 busy = self.step()

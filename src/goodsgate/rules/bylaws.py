@@ -4,6 +4,7 @@ A face gives them beside a schema: what `read` makes of the resource in which it
 They are as pure as other rules: what they may look at is named first (`asks`), and handed to them (`Neighbours`).
 """
 
+from collections.abc import Set
 from typing import Any, Protocol
 
 import msgspec
@@ -37,7 +38,7 @@ class Neighbours(Protocol):
     def document(self, key: str) -> Record | None:
         """Of the item under the key, if there is one."""
 
-    def owners(self, mark: Mark) -> set[str]:
+    def owners(self, mark: Mark) -> Set[str]:
         """Keys of the items that have it."""
 
 

@@ -16,7 +16,12 @@ from goodsgate.rules.references import hs_known
 from goodsgate.rules.terms import Found, Terms
 
 Node = Mapping[str, Any]
-Look = Callable[[Any, Terms], bool]
+Record = Mapping[str, Any]
+Acquit = Callable[[bytes, Record], bool]
+Look = Callable[[Any], bool]
+"""Whether nothing is wrong with a value."""
+Make = Callable[[Terms], Look | None]
+"""The look under some terms; None where there is nothing to look for."""
 
 FORMS: dict[str, Any] = {
     # visible ASCII without blanks, and without the plus sign of a number that a spreadsheet has rounded
@@ -40,28 +45,41 @@ class SchemaForm:
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_struct(node)).decode
         self._looks = [*_looks(node, ())]
 
-    def acquits(self, document: bytes, record: Mapping[str, Any], terms: Terms) -> bool:
-        """Whether nothing is wrong with a record, which is given as it came and decoded."""
-        try:
-            self._decode(document)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return False
-        for steps, look in self._looks:
-            for value in _values(record, steps):
-                if not look(value, terms):
+    def under(self, terms: Terms) -> Acquit:
+        """Tells, under these terms, whether nothing is wrong with a record: given as it came, and decoded."""
+        decode = self._decode
+        looks = [_along(steps, look) for steps, made in self._looks if (look := made(terms)) is not None]
+
+        def acquit(document: bytes, record: Record) -> bool:
+            try:
+                decode(document)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                return False
+            for look in looks:  # noqa: SIM110 - a generator would cost as much as the looks
+                if not look(record):
                     return False
+            return True
+
+        return acquit
+
+
+def _along(steps: tuple[str, ...], look: Look) -> Look:
+    """The look at all that lies at a path; there is nothing to see where a member on the way is absent."""
+    if not steps:
+        return look
+    step, inner = steps[0], _along(steps[1:], look)
+
+    def entries(listed: Any) -> bool:
+        for entry in listed:  # noqa: SIM110 - as above
+            if not inner(entry):
+                return False
         return True
 
+    def member(members: Any) -> bool:
+        value = members.get(step)
+        return value is None or inner(value)
 
-def _values(at: Any, steps: tuple[str, ...]) -> list[Any]:
-    """What lies at a path; nothing where a member on the way is absent."""
-    level = [at]
-    for step in steps:
-        if step == "*":
-            level = [entry for inner in level for entry in inner]
-        else:
-            level = [inner[step] for inner in level if inner.get(step) is not None]
-    return level
+    return entries if step == "*" else member
 
 
 def _struct(node: Node) -> type:
@@ -115,15 +133,15 @@ def _pattern(node: Node) -> str | None:
     return pattern[:-1] + r"\Z" if pattern is not None and pattern.endswith("$") else pattern
 
 
-def _looks(node: Node, steps: tuple[str, ...]) -> list[tuple[tuple[str, ...], Look]]:
+def _looks(node: Node, steps: tuple[str, ...]) -> list[tuple[tuple[str, ...], Make]]:
     """Path and look of everything in a node that its type does not tell."""
-    found: list[tuple[tuple[str, ...], Look]] = []
+    found: list[tuple[tuple[str, ...], Make]] = []
     if "x-reference" in node:
         found.append((steps, _held(node["x-reference"])))
     if node.get("x-form") == "hs_code":
-        found.append((steps, hs_known))
+        found.append((steps, _hs_known))
     if "x-own-location" in node:
-        found.append((steps, lambda value, terms: terms.location in (None, value)))
+        found.append((steps, _own_location))
     for name, inner in node.get("properties", {}).items():
         if "x-at-most" in inner:
             found.append((steps, _at_most(name, inner["x-at-most"])))
@@ -135,31 +153,45 @@ def _looks(node: Node, steps: tuple[str, ...]) -> list[tuple[tuple[str, ...], Lo
     return found
 
 
-def _held(told: Node) -> Look:
+def _held(told: Node) -> Make:
     kind, by, level = told["kind"], tuple(told["by"]), told.get("level")
 
-    def look(value: Any, terms: Terms) -> bool:
+    def made(terms: Terms) -> Look | None:
         names = terms.reference.listed(kind, by=by, level=level) if terms.doubt is not None else None
-        return names is None or (value if type(value) is str else str(value)) in names.codes
+        if names is None:
+            return None
+        codes = names.codes
+        return lambda value: (value if type(value) is str else str(value)) in codes
 
-    return look
-
-
-def _undemanding(category: str) -> Look:
-    def look(record: Any, terms: Terms) -> bool:
-        """Nothing is demanded in this category, or what is there does it; the rules look where something is missing."""
-        found: Found = []
-        add_demanded(record, record.get(category), terms, found, whole=True)
-        return not found
-
-    return look
+    return made
 
 
-def _at_most(name: str, other: str) -> Look:
-    def look(members: Any, _terms: Terms) -> bool:
+def _hs_known(terms: Terms) -> Look:
+    return lambda code: hs_known(code, terms)
+
+
+def _own_location(terms: Terms) -> Look | None:
+    location = terms.location
+    return None if location is None else lambda value: bool(value == location)
+
+
+def _undemanding(category: str) -> Make:
+    """Nothing is demanded in this category, or what is there does it; the rules look where something is missing."""
+
+    def made(terms: Terms) -> Look:
+        def look(record: Any) -> bool:
+            found: Found = []
+            add_demanded(record, record.get(category), terms, found, whole=True)
+            return not found
+
+        return look
+
+    return made
+
+
+def _at_most(name: str, other: str) -> Make:
+    def look(members: Any) -> bool:
         value, bound = members.get(name), members.get(other)
         return value is None or bound is None or bool(value <= bound)
 
-    return look
-
-
+    return lambda _terms: look

@@ -20,7 +20,7 @@ Words of ``x-record``:
 ``needs``    member → ``kind`` and ``mark``: an item that must be held
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,6 +34,7 @@ from goodsgate.rules.terms import Found, pointer
 Record = Mapping[str, Any]
 Placed = tuple[Mark, str]
 """A mark and the path of the value it was made from."""
+Add = Callable[[Record, str, list[Placed]], None]
 
 KEY_CHARACTERS_MAX = 255
 """Of each member of a key."""
@@ -45,40 +46,69 @@ class Ties(msgspec.Struct, frozen=True):
     """What ties one record."""
 
     marks: list[Placed]
+    unique: list[Placed]
+    """Of the marks, those that no two items have, all of them or some."""
     finds: list[list[Placed]]
     """In order; each list may be empty."""
     needs: list[tuple[Kind, Mark, str]]
 
 
-class MarkMaker(msgspec.Struct, frozen=True, kw_only=True):
+class MarkMaker:
     """How a mark is made from a record."""
 
-    name: str
-    steps: tuple[str, ...]
-    where: str | None = None
-    unique: tuple[str, ...] | None = None
-    """None: any number of items may have it."""
-    folded: bool = False
+    def __init__(self, name: str, told: Mapping[str, Any]) -> None:
+        self.name = name
+        *above, self.last = told["at"].split("/")
+        self.unique: tuple[str, ...] | None = tuple(told["unique"]) if "unique" in told else None
+        """None: any number of items may have it."""
+        self.add = _leaf(name, self.last, where=told.get("where"), folded=told.get("folded", False))
+        """Every mark of this name in a record, given with its path, joins a list."""
+        while above:
+            step = above.pop()
+            self.add = _entries(above.pop(), self.add) if step == "*" else _member(step, self.add)
 
     def of(self, record: Record) -> list[Placed]:
         """Every mark of this name."""
-        *above, last = self.steps
-        level: list[tuple[Any, str]] = [(record, "")]
-        for step in above:
-            if step == "*":
-                level = [
-                    (entry, f"{path}/{place}") for at, path in level if type(at) is list
-                    for place, entry in enumerate(at)
-                ]
-            else:
-                level = [(at[step], f"{path}/{step}") for at, path in level if type(at) is dict and step in at]
-        found = []
-        for at, path in level:
-            value = at.get(last) if type(at) is dict and (self.where is None or at.get(self.where) is True) else None
-            if value and (type(value) is str or type(value) is int):
-                text = str(value)[:MARK_CHARACTERS_MAX]
-                found.append(((self.name, text.casefold() if self.folded else text), f"{path}/{last}"))
+        found: list[Placed] = []
+        self.add(record, "", found)
         return found
+
+
+def _leaf(name: str, last: str, *, where: str | None, folded: bool) -> Add:
+    """The mark of an object's member, if it has it and `where` does not forbid."""
+    tail = f"/{last}"
+
+    def add(at: Record, path: str, found: list[Placed]) -> None:
+        value = at.get(last)
+        if value and (type(value) is str or type(value) is int) and (where is None or at.get(where) is True):
+            text = str(value)[:MARK_CHARACTERS_MAX]
+            found.append(((name, text.casefold() if folded else text), path + tail))
+
+    return add
+
+
+def _member(step: str, inner: Add) -> Add:
+    """The marks of the object that a member is."""
+
+    def add(at: Record, path: str, found: list[Placed]) -> None:
+        below = at.get(step)
+        if type(below) is dict:
+            inner(below, f"{path}/{step}", found)
+
+    return add
+
+
+def _entries(step: str, inner: Add) -> Add:
+    """The marks of the objects in the list that a member is."""
+
+    def add(at: Record, path: str, found: list[Placed]) -> None:
+        entries = at.get(step)
+        if type(entries) is list:
+            for place, entry in enumerate(entries):
+                if type(entry) is dict:
+                    inner(entry, f"{path}/{step}/{place}", found)
+
+    return add
 
 
 class Entries(msgspec.Struct, frozen=True):
@@ -118,13 +148,9 @@ class Tied:
         self.numbers: Mapping[str, Mapping[str, str]] = told.get("numbers", {})
         self.merged: frozenset[str] = frozenset(told.get("merged", ()))
         self.removes: str | None = told.get("removes")
-        self.makers = {
-            name: MarkMaker(
-                name=name, steps=tuple(how["at"].split("/")), where=how.get("where"),
-                unique=tuple(how["unique"]) if "unique" in how else None, folded=how.get("folded", False),
-            )
-            for name, how in told.get("marks", {}).items()
-        }
+        self.makers = {name: MarkMaker(name, how) for name, how in told.get("marks", {}).items()}
+        self._adds = [maker.add for maker in self.makers.values()]
+        self._unique = {name: maker.unique for name, maker in self.makers.items() if maker.unique is not None}
         self.finds = [[self.makers[name] for name in names] for names in told.get("finds", ())]
         self.entries = {
             member: Entries(tuple(how["known_by"]), tuple(how.get("keeps", ())))
@@ -139,41 +165,52 @@ class Tied:
 
     def key_of(self, record: Record) -> str | None:
         """The item's key; None where a part of it is missing or could not be one."""
-        parts = [record.get(member) for member in self.key]
-        if self.numeric:
-            parts = [str(part) if type(part) in (int, float) else part for part in parts]
-        clean = [part for part in parts if isinstance(part, str) and _is_part(part)]
-        return item_key(*clean) if len(clean) == len(parts) else None
+        parts = []
+        for member in self.key:
+            part = record.get(member)
+            if self.numeric and type(part) in (int, float):
+                part = str(part)
+            if not isinstance(part, str) or not _is_part(part):
+                return None
+            parts.append(part)
+        return item_key(*parts)
 
     def ties(self, record: Record, found: Found) -> Ties:
         """What ties the record; adds an issue for each unique mark that it brings twice."""
         marks = self.marks(record)
-        self._told_twice(marks, found)
+        unique = self.unique_of(marks)
+        if len({mark for mark, _ in unique}) < len(unique):
+            _tell_twice(unique, found)
         needs = [
             (kind, (mark, str(record[name])), pointer("", name))
             for name, kind, mark in self._needs if isinstance(record.get(name), str)
         ]
         finds = [[placed for maker in makers for placed in maker.of(record)] for makers in self.finds]
-        return Ties(marks, finds, needs)
+        return Ties(marks, unique, finds, needs)
 
     def marks(self, record: Record) -> list[Placed]:
         """All marks of a record."""
-        return [placed for maker in self.makers.values() for placed in maker.of(record)]
+        found: list[Placed] = []
+        for add in self._adds:
+            add(record, "", found)
+        return found
+
+    def unique_of(self, marks: Sequence[Placed]) -> list[Placed]:
+        """Of some marks those that must be unique, within all items or some."""
+        unique = self._unique
+        return [placed for placed in marks if placed[0][0] in unique] if unique else []
 
     def unique(self, name: str) -> tuple[str, ...] | None:
         """Within which members a mark is unique; None if it need not be."""
-        maker = self.makers.get(name)
-        return maker.unique if maker is not None else None
+        return self._unique.get(name)
 
-    def _told_twice(self, marks: Iterable[Placed], found: Found) -> None:
-        unique = [placed for placed in marks if self.unique(placed[0][0]) is not None]
-        if len({mark for mark, _ in unique}) == len(unique):
-            return
-        seen: set[Mark] = set()
-        for mark, path in unique:
-            if mark in seen:
-                found.append(issue("variant_repeated", path, value=mark[1]))
-            seen.add(mark)
+
+def _tell_twice(unique: Sequence[Placed], found: Found) -> None:
+    seen: set[Mark] = set()
+    for mark, path in unique:
+        if mark in seen:
+            found.append(issue("variant_repeated", path, value=mark[1]))
+        seen.add(mark)
 
 
 def _is_part(text: str) -> bool:

@@ -7,6 +7,7 @@ import orjson
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Mark
 from goodsgate.store.contract import Marked
+from goodsgate.store.marking import marking
 from goodsgate.store.postgres.ask import Cursor, do, every, value
 from goodsgate.store.postgres.lookups import Lookups, marks_of, shelf_of
 
@@ -64,17 +65,16 @@ def put_marks(db: Cursor, number: int, shelf: int, marks: Mapping[str, tuple[Mar
             return
         do(db, "mark_shelf", named)
     before = marks_of(db, number, shelf, [*marks, *gone]) if marked else {}
-    dropped = [(*mark, key) for key, held in before.items() for mark in set(held) - set(now.get(key, ()))]
-    fresh = [(*mark, key) for key, held in now.items() for mark in set(held) - set(before.get(key, ()))]
-    changed = [(key, orjson.dumps(held).decode()) for key, held in sorted(now.items()) if held != before.get(key)]
-    if dropped:
-        do(db, "drop_mark", {**named, **_columns(("names", "texts", "keys"), dropped)})
-    if fresh:
-        do(db, "add_mark", {**named, **_columns(("names", "texts", "keys"), sorted(fresh))})
-    if changed:
+    moved = marking(before, now)
+    if moved.dropped:
+        do(db, "drop_mark", {**named, **_columns(("names", "texts", "keys"), moved.dropped)})
+    if moved.added:
+        do(db, "add_mark", {**named, **_columns(("names", "texts", "keys"), moved.added)})
+    if moved.changed:
+        changed = [(key, orjson.dumps(held).decode()) for key, held in moved.changed]
         do(db, "put_item_marks", {**named, **_columns(("keys", "marks"), changed)})
-    if lost := [key for key in before if key not in now]:
-        do(db, "drop_item_marks", {**named, "keys": lost})
+    if moved.unmarked:
+        do(db, "drop_item_marks", {**named, "keys": moved.unmarked})
 
 
 def _columns(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ import msgspec
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Mark
 from goodsgate.store.contract import Marked, Portion
+from goodsgate.store.marking import marking
 from goodsgate.store.sqlite.ask import do, do_each, each, every, value
 from goodsgate.store.sqlite.lookups import Lookups, marks_of, packed_keys, shelf_of
 
@@ -61,11 +62,8 @@ def put_marks(db: apsw.Connection, number: int, shelf: int, portion: Portion, *,
         do(db, "mark_shelf", {"merchant": number, "shelf": shelf})
     touched = [write.key for write in portion.writes] + [delete.key for delete in portion.deletes]
     before = marks_of(db, number, shelf, touched) if marked else {}
-    gone = [(key, mark) for key, marks in before.items() for mark in set(marks) - set(now.get(key, ()))]
-    fresh = [(key, mark) for key, marks in now.items() for mark in set(marks) - set(before.get(key, ()))]
-    do_each(db, "drop_mark", ((number, shelf, *mark, key) for key, mark in gone))
-    do_each(db, "add_mark", sorted((number, shelf, *mark, key) for key, mark in fresh))
-    do_each(db, "put_item_marks", (
-        (number, shelf, key, encode(marks)) for key, marks in sorted(now.items()) if marks != before.get(key)
-    ))
-    do_each(db, "drop_item_marks", ((number, shelf, key) for key in before if key not in now))
+    moved = marking(before, now)
+    do_each(db, "drop_mark", ((number, shelf, *mark) for mark in moved.dropped))
+    do_each(db, "add_mark", ((number, shelf, *mark) for mark in moved.added))
+    do_each(db, "put_item_marks", ((number, shelf, key, encode(marks)) for key, marks in moved.changed))
+    do_each(db, "drop_item_marks", ((number, shelf, key) for key in moved.unmarked))

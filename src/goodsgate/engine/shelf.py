@@ -1,0 +1,129 @@
+"""What is held of a schema's items, by key and by mark: looked up once a portion, kept up while it is applied."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
+
+from goodsgate.engine.apply import Shelf
+from goodsgate.engine.check import Judged
+from goodsgate.engine.merging import plain
+from goodsgate.model.batch import Kind
+from goodsgate.model.catalogue import Delete, Held, Mark, Write
+from goodsgate.rules import Law
+from goodsgate.store.contract import Store, Work
+
+NOBODY: Set[str] = frozenset()
+
+
+class TiedShelf(Shelf):
+    """What is held, by key and by mark."""
+
+    def __init__(self, held: dict[str, Held], owners: dict[Mark, set[str]], known: set[tuple[Kind, Mark]], *,
+                 laws: dict[str, Law]) -> None:
+        super().__init__(held, {})
+        self._owners = owners
+        self.known = known
+        """Of the marks that records need elsewhere, those that somebody has."""
+        self.laws = laws
+        """By the sort of the resource that holds them."""
+
+    def owners(self, mark: Mark) -> Set[str]:
+        """Keys of the items that have it now."""
+        return self._owners.get(mark, NOBODY)
+
+    def live(self, key: str) -> Held | None:
+        """What is held under the key, if it is no tombstone."""
+        was = self.held.get(key)
+        return was if was is not None and was.hash is not None else None
+
+    def members(self, key: str) -> dict[str, object]:
+        """The document, decoded."""
+        was = self.held[key]
+        return plain(was.document or b"{}")
+
+    def document(self, key: str) -> dict[str, object] | None:
+        """The document, decoded, if one is held."""
+        was = self.live(key)
+        return plain(was.document or b"{}") if was is not None else None
+
+    def put(self, key: str, document: bytes, digest: bytes, marks: Iterable[Mark], *, version: int | None = None,
+            ) -> None:
+        """Hold a document from now on; it keeps the version that is held where it has none."""
+        was = self.held.get(key)
+        if version is None and was is not None:
+            version = was.version
+        kept = tuple(dict.fromkeys(marks))
+        self._remark(key, was, kept)
+        self.held[key] = Held(digest, version, document, kept)
+        self.writes[key] = Write(key, digest, document, version, kept)
+        self.deletes.pop(key, None)
+
+    def drop(self, key: str, *, version: int | None = None) -> None:
+        """Hold nothing under the key any more; with a version, nothing older comes after."""
+        self._remark(key, self.held.get(key), ())
+        self.held[key] = Held(None, version)
+        self.writes.pop(key, None)
+        self.deletes[key] = Delete(key, version)
+
+    def _remark(self, key: str, was: Held | None, marks: tuple[Mark, ...]) -> None:
+        for mark in was.marks if was is not None else ():
+            self._owners.get(mark, set()).discard(key)
+        for mark in marks:
+            owners = self._owners.get(mark)
+            if owners is None:
+                self._owners[mark] = {key}
+            else:
+                owners.add(key)
+
+
+def load_shelf(store: Store, work: Work, keys: Sequence[str], judged: Sequence[Judged]) -> TiedShelf:
+    """All that the records of some stretches could touch."""
+    ties = [one for told in judged for one in told.ties or () if one is not None]
+    asked = {mark for one in ties for mark, _ in one.unique}
+    asked.update(mark for one in ties for finds in one.finds for mark, _ in finds)
+    found = store.marked(work.merchant, work.kind, work.collection, [*asked]) if asked else {}
+    wanted = dict.fromkeys([*keys, *(key for owners in found.values() for key in owners)])
+    held = store.held(work.merchant, work.kind, work.collection, [*wanted], documents=True)
+    needs: dict[Kind, set[Mark]] = {}
+    for one in ties:
+        for kind, mark, _ in one.needs:
+            needs.setdefault(kind, set()).add(mark)
+    known = {
+        (kind, mark) for kind, marks in needs.items()
+        for mark in store.marked(work.merchant, kind, work.collection, [*marks])
+    }
+    laws = _look_around(store, work, judged, held=held, found=found)
+    return TiedShelf(held, {mark: set(owners) for mark, owners in found.items()}, known, laws=laws)
+
+
+def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: dict[str, Held],
+                 found: dict[Mark, list[str]]) -> dict[str, Law]:
+    """The bylaws of the records, after adding to what is held and found what they ask for."""
+    laws: dict[str, Law] = {}
+    times = Counter(key for told in judged for key in told.keys)
+    coming: dict[str, dict[str, object]] = {}  # what may be held by then under keys that come several times
+    keys: dict[str, None] = {}
+    marks: set[Mark] = set()
+    for told in judged:
+        if told.bylaws is None:
+            continue
+        sort = told.bylaws.sort
+        if sort not in laws:
+            settled = store.resources(work.merchant, sort, limit=1)
+            laws[sort] = told.bylaws.read(work.merchant, settled[0] if settled else None)
+        for key, document, ties in zip(told.keys, told.documents, told.ties or (), strict=True):
+            if key is not None and ties is not None:
+                was = held.get(key)
+                before = coming.get(key) or (plain(was.document) if was and was.document else None)
+                record = plain(document)
+                asked = laws[sort].asks(key, record, before)
+                keys.update(dict.fromkeys(asked.keys))
+                marks.update(asked.marks)
+                if times[key] > 1:
+                    coming[key] = {**(before or {}), **record}
+    more = [key for key in keys if key not in held]
+    if more:
+        held.update(store.held(work.merchant, work.kind, work.collection, more, documents=True))
+    unknown = [mark for mark in marks if mark not in found]
+    if unknown:
+        found.update(store.marked(work.merchant, work.kind, work.collection, unknown))
+    return laws
