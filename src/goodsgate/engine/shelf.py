@@ -45,17 +45,22 @@ class TiedShelf(Shelf):
         was = self.live(key)
         return plain(was.document or b"{}") if was is not None else None
 
-    def put(self, key: str, document: bytes, digest: bytes, marks: Iterable[Mark], *, version: int | None = None,
-            ) -> None:
-        """Hold a document from now on; it keeps the version that is held where it has none."""
+    def put(self, key: str, document: bytes, digest: bytes, marks: Iterable[Mark], dates: tuple[Mark, ...] = (), *,
+            version: int | None = None) -> None:
+        """Hold a document from now on; it keeps the version that is held where it has none.
+
+        `dates` are marks by which nobody looks for an owner.
+        """
         was = self.held.get(key)
         if version is None and was is not None:
             version = was.version
         kept = tuple(dict.fromkeys(marks))
         self._remark(key, was, kept)
+        kept += dates
         self.held[key] = Held(digest, version, document, kept)
         self.writes[key] = Write(key, digest, document, version, kept)
-        self.deletes.pop(key, None)
+        if self.deletes:
+            self.deletes.pop(key, None)
 
     def drop(self, key: str, *, version: int | None = None) -> None:
         """Hold nothing under the key any more; with a version, nothing older comes after."""
@@ -66,7 +71,8 @@ class TiedShelf(Shelf):
 
     def _remark(self, key: str, was: Held | None, marks: tuple[Mark, ...]) -> None:
         for mark in was.marks if was is not None else ():
-            self._owners.get(mark, set()).discard(key)
+            if had := self._owners.get(mark):
+                had.discard(key)
         for mark in marks:
             owners = self._owners.get(mark)
             if owners is None:
@@ -78,8 +84,9 @@ class TiedShelf(Shelf):
 def load_shelf(store: Store, work: Work, keys: Sequence[str], judged: Sequence[Judged]) -> TiedShelf:
     """All that the records of some stretches could touch."""
     ties = [one for told in judged for one in told.ties or () if one is not None]
-    asked = {mark for one in ties for mark, _ in one.unique}
-    asked.update(mark for one in ties for finds in one.finds for mark, _ in finds)
+    # In the order of the records, which is often nearly that of the index.
+    asked = dict.fromkeys(mark for one in ties for mark, _ in one.unique)
+    asked.update(dict.fromkeys(mark for one in ties for finds in one.finds for mark, _ in finds))
     found = store.marked(work.merchant, work.kind, work.collection, [*asked]) if asked else {}
     wanted = dict.fromkeys([*keys, *(key for owners in found.values() for key in owners)])
     held = store.held(work.merchant, work.kind, work.collection, [*wanted], documents=True)

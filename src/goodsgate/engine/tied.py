@@ -14,7 +14,7 @@ from goodsgate.engine.merging import decode_members, encode, merge_tied, plain, 
 from goodsgate.engine.origin import Origin
 from goodsgate.engine.shelf import TiedShelf
 from goodsgate.model.batch import Policy, Treatment, Verb
-from goodsgate.model.catalogue import Entry, shown_key
+from goodsgate.model.catalogue import Entry, Mark, shown_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import Checker, Placed, SchemaChecker, Tied, Ties
 
@@ -90,14 +90,15 @@ class _One:
 
     def create(self, at: int, ties: Ties) -> int:
         """Make what is not held; every mark that must be unique and is not gets an issue."""
-        key = self._judged.keys[at]
+        key, document = self._judged.keys[at], self._judged.documents[at]
         told: list[Issue] = []
         if key is not None and self._shelf.live(key) is not None:
             told.append(issue("key_held", self._tied.path, value=shown_key(key)))
-        told += self._collisions(ties.unique, self._judged.documents[at], own=None)
+        if ties.unique:
+            told += self._collisions(ties.unique, document, own=None)
         if key is None or self._refused(at, told):
             return REJECTED
-        return self._put_lawful(at, key, self._judged.documents[at], ties.marks)
+        return self._put_lawful(at, key, document, ties.marks)
 
     def update(self, at: int, ties: Ties) -> int:
         """Merge into what is found; the whole must obey the rules."""
@@ -176,6 +177,8 @@ class _One:
 
     def _put_lawful(self, at: int, key: str, document: bytes, marks: Iterable[Placed]) -> int:
         """Put what the bylaws, if there are any, let pass, as they say."""
+        if self._law is None:
+            return self._put(at, key, document, marks)
         lawful = self._lawful(at, key, document, marks)
         return REJECTED if lawful is None else self._put(at, key, *lawful)
 
@@ -200,13 +203,14 @@ class _One:
                 self._shelf.put(key, was.document or b"", digest, was.marks, version=version)
             return UNCHANGED
         held = [mark for mark, _ in marks]
+        dates: tuple[Mark, ...] = ()
         if self._tied.dated:
             now = self._moments.next()
             made = next((mark for mark in was.marks if mark[0] == MADE), None) if was is not None else None
-            held += [made or (MADE, now), (CHANGED, now)]
+            dates = (made or (MADE, now), (CHANGED, now))
         if self._tied.trail is not None:
             document = self._origin.with_trail(document, was.document if was is not None else None, self._tied.trail)
-        self._shelf.put(key, document, digest, held, version=version)
+        self._shelf.put(key, document, digest, held, dates, version=version)
         return CREATED if was is None else UPDATED
 
     def _refused(self, at: int, told: list[Issue]) -> bool:

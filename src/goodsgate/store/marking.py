@@ -24,12 +24,16 @@ class Marking(NamedTuple):
 
 def marking(before: Marks, now: Marks) -> Marking:
     """From the marks that the touched items had to those that they have now; items without marks are left out."""
-    added: list[MarkRow] = []
+    added: dict[str, list[MarkRow]] = {}
     changed = []
     for key, marks in now.items():
         had = before.get(key)
         if marks != had:
             changed.append((key, marks))
-            added += [(*mark, key) for mark in marks if had is None or mark not in had]
+            for name, value in marks:
+                if had is None or (name, value) not in had:
+                    added.setdefault(name, []).append((name, value, key))
     dropped = [(*mark, key) for key, marks in before.items() for mark in marks if mark not in now.get(key, ())]
-    return Marking(sorted(dropped), sorted(added), sorted(changed), sorted(key for key in before if key not in now))
+    # Name by name: values of one name come nearly in order, so that sorting them costs little.
+    in_order = [row for name in sorted(added) for row in sorted(added[name])]
+    return Marking(sorted(dropped), in_order, sorted(changed), sorted(key for key in before if key not in now))

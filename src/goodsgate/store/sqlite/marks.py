@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import apsw
 import msgspec
+import orjson
 
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Mark
 from goodsgate.store.contract import Marked, Portion
 from goodsgate.store.marking import marking
-from goodsgate.store.sqlite.ask import do, do_each, each, every, value
+from goodsgate.store.sqlite.ask import do, do_rows, each, every, value
 from goodsgate.store.sqlite.lookups import Lookups, marks_of, packed_keys, shelf_of
 
 encode = msgspec.json.encode
@@ -21,9 +22,9 @@ class Marks(Lookups):
     def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
         """Keys in their order."""
         number = self.number(merchant)
-        wanted: dict[str, set[str]] = {}
+        wanted: dict[str, dict[str, None]] = {}
         for name, text in marks:
-            wanted.setdefault(name, set()).add(text)
+            wanted.setdefault(name, {})[text] = None
         found: dict[Mark, list[str]] = {}
         with self.catalogue.reading() as db:
             shelf = shelf_of(db, number, kind, collection)
@@ -63,7 +64,9 @@ def put_marks(db: apsw.Connection, number: int, shelf: int, portion: Portion, *,
     touched = [write.key for write in portion.writes] + [delete.key for delete in portion.deletes]
     before = marks_of(db, number, shelf, touched) if marked else {}
     moved = marking(before, now)
-    do_each(db, "drop_mark", ((number, shelf, *mark) for mark in moved.dropped))
-    do_each(db, "add_mark", ((number, shelf, *mark) for mark in moved.added))
-    do_each(db, "put_item_marks", ((number, shelf, key, encode(marks)) for key, marks in moved.changed))
-    do_each(db, "drop_item_marks", ((number, shelf, key) for key in moved.unmarked))
+    if moved.dropped:
+        do(db, "drop_marks", (number, shelf, orjson.dumps(moved.dropped).decode()))
+    do_rows(db, "add_marks", (number, shelf), moved.added)
+    do_rows(db, "put_item_marks", (number, shelf), [(key, encode(marks)) for key, marks in moved.changed])
+    if moved.unmarked:
+        do(db, "drop_item_marks", (number, shelf, orjson.dumps(moved.unmarked).decode()))

@@ -563,12 +563,14 @@ ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key
 SELECT count(*) FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value WHERE i.hash IS NOT NULL
 
--- name: write_item
--- Differs because one statement writes rows, whether they are there or not; nothing has to travel.
-INSERT INTO item (merchant, shelf, key, hash, version, batch, written_at, document)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-ON CONFLICT (merchant, shelf, key COLLATE NOCASE, key) DO UPDATE
-SET hash = ?4, version = ?5, batch = ?6, written_at = ?7, document = ?8
+-- name: write_items
+-- Differs because one statement writes rows, whether they are there or not; nothing has to travel. A row's are its key,
+-- hash, version and document.
+INSERT INTO item (merchant, shelf, batch, written_at, key, hash, version, document)
+VALUES (?1, ?2, ?3, ?4, :row)
+ON CONFLICT (merchant, shelf, key COLLATE NOCASE, key) DO UPDATE SET
+    batch = excluded.batch, written_at = excluded.written_at, hash = excluded.hash, version = excluded.version,
+    document = excluded.document
 
 -- name: delete_item
 -- Differs because a statement is run for each; nothing has to travel.
@@ -619,18 +621,20 @@ WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0
 ))
 ORDER BY value DESC, key DESC LIMIT :limit OFFSET :offset
 
--- name: drop_mark
-DELETE FROM mark WHERE merchant = ?1 AND shelf = ?2 AND name = ?3 AND value = ?4 AND key = ?5
+-- name: drop_marks
+DELETE FROM mark WHERE merchant = ?1 AND shelf = ?2 AND (name, value, key) IN (
+    SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2 FROM json_each(?3) j
+)
 
--- name: add_mark
-INSERT INTO mark (merchant, shelf, name, value, key) VALUES (?1, ?2, ?3, ?4, ?5)
+-- name: add_marks
+INSERT INTO mark (merchant, shelf, name, value, key) VALUES (?1, ?2, :row)
 
 -- name: put_item_marks
-INSERT INTO item_marks (merchant, shelf, key, marks) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (merchant, shelf, key) DO UPDATE SET marks = ?4
+INSERT INTO item_marks (merchant, shelf, key, marks) VALUES (?1, ?2, :row)
+ON CONFLICT (merchant, shelf, key) DO UPDATE SET marks = excluded.marks
 
 -- name: drop_item_marks
-DELETE FROM item_marks WHERE merchant = ?1 AND shelf = ?2 AND key = ?3
+DELETE FROM item_marks WHERE merchant = ?1 AND shelf = ?2 AND key IN (SELECT value FROM json_each(?3))
 
 -- =============================================== catalogue: stock ===============================================
 

@@ -19,7 +19,7 @@ from goodsgate.store.look import Looked
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.progress import Progress
 from goodsgate.store.results import amended
-from goodsgate.store.sqlite.ask import do, do_each, one, value
+from goodsgate.store.sqlite.ask import do, do_each, do_rows, one, value
 from goodsgate.store.sqlite.findings import put_findings
 from goodsgate.store.sqlite.lookups import packed_keys, shelf_of
 from goodsgate.store.sqlite.marks import put_marks
@@ -149,9 +149,8 @@ def _write(db: apsw.Connection, number: int, shelf: int, batch: bytes, writes: S
         keys = packed_keys([write.key for write in ordered])
         revived = value(db, "count_tombstones_among", (number, shelf, keys))
     before = value(db, "last_item")
-    do_each(db, "write_item", (
-        (number, shelf, write.key, write.hash, write.version, batch, written_at, write.document) for write in ordered
-    ))
+    rows = [(write.key, write.hash, write.version, write.document) for write in ordered]
+    do_rows(db, "write_items", (number, shelf, batch, written_at), rows)
     behind = value(db, "last_item")
     # A made row gets the number behind the last, so the numbers have grown by as many as were made.
     return int(behind - before + revived)
@@ -161,10 +160,8 @@ def _delete(db: apsw.Connection, number: int, shelf: int, batch: bytes, deletes:
             written_at: int) -> int:
     keys = packed_keys([delete.key for delete in deletes])
     live = value(db, "count_live_among", (number, shelf, keys))
-    do_each(db, "write_item", (
-        (number, shelf, delete.key, None, delete.version, batch, written_at, None)
-        for delete in deletes if delete.version is not None
-    ))
+    tombstones = [(delete.key, None, delete.version, None) for delete in deletes if delete.version is not None]
+    do_rows(db, "write_items", (number, shelf, batch, written_at), tombstones)
     do_each(db, "delete_item", (
         (number, shelf, delete.key) for delete in deletes if delete.version is None
     ))
