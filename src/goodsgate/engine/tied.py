@@ -262,7 +262,7 @@ class _One:
                 told.append(issue("item_ambiguous", finds[0][1], value=finds[0][0][1]))
                 return None
         if first is None:
-            names = [*self._tied.key, *(maker.last for makers in self._tied.finds for maker in makers)]
+            names = [*self._tied.key, *(maker.steps[-1] for makers in self._tied.finds for maker in makers)]
             told.append(issue("item_unnamed", self._tied.path, expected=" or ".join(dict.fromkeys(names))))
         else:
             told.append(issue("item_missing", first[1], value=first[0][1]))

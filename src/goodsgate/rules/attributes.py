@@ -8,6 +8,7 @@ import re
 
 from goodsgate.model.fields import ATTRIBUTE_CHARACTERS_MAX, Field
 from goodsgate.model.issue import issue
+from goodsgate.rules.members import Typed
 from goodsgate.rules.reference import Demand, Demands
 from goodsgate.rules.terms import Found, Rule, Terms, pointer, wrong_type
 from goodsgate.rules.wording import CONTROL, damage
@@ -18,6 +19,7 @@ ALLOWED_SHOWN_MAX = 20
 LEAF_BY = ("name",)
 LEAF_LEVEL = 3
 NOTHING: dict[str, object] = {}
+Members = dict[str, object] | Typed
 TOO_LONG = f"at most {ATTRIBUTE_CHARACTERS_MAX} characters"
 _SPELLED_TYPES = {"text": "text", "number": "a number", "integer": "a whole number", "boolean": "yes or no"}
 
@@ -49,7 +51,7 @@ def _wording(text: str, place: tuple[str, str, str], terms: Terms, found: Found)
     damage(text, path, terms, found, control=CONTROL)
 
 
-def demanded(record: dict[str, object], demands: Demands, terms: Terms, found: Found, *, category: str | None,
+def demanded(record: Members, demands: Demands, terms: Terms, found: Found, *, category: str | None,
              whole: bool) -> None:
     """Add where a product does not meet its category's demands; ``whole``: what is missing counts."""
     if not demands or terms.doubt is None:
@@ -81,16 +83,17 @@ def demanded(record: dict[str, object], demands: Demands, terms: Terms, found: F
                                expected=category or "of every product"))
 
 
-def add_demanded(record: dict[str, object], category: object, terms: Terms, found: Found, *, whole: bool) -> None:
+def add_demanded(record: Members, category: object, terms: Terms, found: Found, *, whole: bool) -> Demands:
     """The same for a product whose category is told by the name of its leaf, at the third level of the tree."""
     names = terms.reference.listed("category", by=LEAF_BY, level=LEAF_LEVEL)
     code = names.codes.get(category) if names is not None and isinstance(category, str) else None
     demands = terms.reference.demands(code)
     if demands:
         demanded(record, demands, terms, found, category=str(category) if code else None, whole=whole)
+    return demands
 
 
-def _given(attributes: dict[str, object], record: dict[str, object], name: str) -> object:
+def _given(attributes: Members, record: Members, name: str) -> object:
     """The attribute, or the record's own member of that name; an empty text is no value."""
     value = attributes.get(name)
     if value is None or value == "":
@@ -98,7 +101,7 @@ def _given(attributes: dict[str, object], record: dict[str, object], name: str) 
     return None if value == "" else value
 
 
-def _path(attributes: dict[str, object], name: str) -> str:
+def _path(attributes: Members, name: str) -> str:
     value = attributes.get(name)
     return pointer("", name) if value is None or value == "" else pointer("/attributes", name)
 

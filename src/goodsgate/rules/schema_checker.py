@@ -4,16 +4,13 @@ import logging
 import secrets
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
-
-import orjson
 
 from goodsgate.model.batch import Policy
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules.checker import Checked, Unreadable, cut_issues, read
 from goodsgate.rules.reference import Reference
 from goodsgate.rules.schema import Schema
-from goodsgate.rules.schema_form import DEPTH, Acquit
+from goodsgate.rules.schema_form import DEPTH, Acquit, Record
 from goodsgate.rules.terms import terms_of
 from goodsgate.rules.ties import Ties
 
@@ -41,8 +38,8 @@ class SchemaChecker:
             try:
                 record = self._acquitted(document)
                 if record is None:
-                    record = read(document, depth_max=self._depth_max)
-                    self.schema.judge(record, "", self._terms, told)
+                    record = plain = read(document, depth_max=self._depth_max)
+                    self.schema.judge(plain, "", self._terms, told)
                 key = self.schema.tied.key_of(record)
                 tied = self.schema.tied.ties(record, told)
             except Unreadable as unreadable:
@@ -57,14 +54,12 @@ class SchemaChecker:
                 checked.issues[at] = cut_issues(told, self._issues_max)
         return checked
 
-    def _acquitted(self, document: bytes) -> dict[str, Any] | None:
+    def _acquitted(self, document: bytes) -> Record | None:
         """The record, if nothing can be wrong with it."""
         try:
-            record = orjson.loads(document)
-            good = isinstance(record, dict) and self._acquit(document, record)
+            return self._acquit(document) if self._depth_max >= DEPTH else None
         except Exception:  # whatever the fast way trips over, the rules tell the truth
             return None
-        return record if good and self._depth_max >= DEPTH else None
 
     @cached_property
     def _acquit(self) -> Acquit:

@@ -8,16 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
+import orjson
 from msgspec import Meta
 
 from goodsgate.rules.attributes import add_demanded
 from goodsgate.rules.forms import MOMENT, Shallow
+from goodsgate.rules.members import TYPED, Typed, attribute_of
 from goodsgate.rules.references import hs_known
 from goodsgate.rules.terms import Found, Terms
 
 Node = Mapping[str, Any]
-Record = Mapping[str, Any]
-Acquit = Callable[[bytes, Record], bool]
+Record = dict[str, Any] | Typed
+Acquit = Callable[[bytes], Record | None]
+decode_members: Callable[[bytes], dict[str, Any]] = orjson.loads
 Look = Callable[[Any], bool]
 """Whether nothing is wrong with a value."""
 Make = Callable[[Terms], Look | None]
@@ -44,56 +47,73 @@ class SchemaForm:
     def __init__(self, node: Node) -> None:
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_struct(node)).decode
         self._looks = [*_looks(node, ())]
+        self._ties = _ties_on_texts(node)
 
     def under(self, terms: Terms) -> Acquit:
-        """Tells, under these terms, whether nothing is wrong with a record: given as it came, and decoded."""
-        decode = self._decode
+        """Gives, under these terms, a record of which nothing is wrong; None for one that the rules must look at."""
+        decode, ties = self._decode, self._ties
         looks = [_along(steps, look) for steps, made in self._looks if (look := made(terms)) is not None]
 
-        def acquit(document: bytes, record: Record) -> bool:
+        def acquit(document: bytes) -> Record | None:
             try:
-                decode(document)
+                record: Typed = decode(document)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                return False
-            for look in looks:  # noqa: SIM110 - a generator would cost as much as the looks
+                return None
+            for look in looks:
                 if not look(record):
-                    return False
-            return True
+                    return None
+            return record if ties else decode_members(document)
 
         return acquit
+
+
+def _ties_on_texts(node: Node) -> bool:
+    """Whether all that ties a record is text that the schema names: numbers are not written as they came."""
+    told = node["x-record"]
+    marks = told.get("marks", {}).values()
+    named = [*told["key"], *told.get("needs", ()), *(how["at"] for how in marks)]
+    flags = [how["at"].rpartition("/")[0] + f"/{how['where']}" for how in marks if "where" in how]
+    return all(_kind(node, path.strip("/")) == "string" for path in named) and all(
+        _kind(node, path.strip("/")) == "boolean" for path in flags
+    )
+
+
+def _kind(node: Node, path: str) -> object:
+    """The type of what lies at a path; None for what the schema does not name, or is a form that may be a number."""
+    for step in path.split("/"):
+        node = node.get("items", {}) if step == "*" else node.get("properties", {}).get(step, {})
+    return node.get("type") if node.get("x-form") != "name" else None
 
 
 def _along(steps: tuple[str, ...], look: Look) -> Look:
     """The look at all that lies at a path; there is nothing to see where a member on the way is absent."""
     if not steps:
         return look
-    step, inner = steps[0], _along(steps[1:], look)
+    inner = _along(steps[1:], look)
+    if steps[0] == "*":
+        return lambda listed: all(map(inner, listed))
+    read = TYPED.read(steps[0])
 
-    def entries(listed: Any) -> bool:
-        for entry in listed:  # noqa: SIM110 - as above
-            if not inner(entry):
-                return False
-        return True
-
-    def member(members: Any) -> bool:
-        value = members.get(step)
+    def member(members: Typed) -> bool:
+        value = read(members)
         return value is None or inner(value)
 
-    return entries if step == "*" else member
+    return member
 
 
 def _struct(node: Node) -> type:
     """Exactly these members: a record with others is looked at by the rules."""
     required = node.get("required", ())
     members: list[tuple[str, Any, Any]] = []
-    renamed = {}
-    for number, (name, inner) in enumerate(node["properties"].items()):
-        renamed[attribute := f"member_{number}"] = name
+    for name, inner in node["properties"].items():
         if name in required:
-            members.append((attribute, _type(inner, required=True), msgspec.NODEFAULT))
+            members.append((attribute_of(name), _type(inner, required=True), msgspec.NODEFAULT))
         else:
-            members.append((attribute, _type(inner, required=False) | None, None))
-    return msgspec.defstruct("Record", members, rename=renamed, kw_only=True, gc=False, forbid_unknown_fields=True)
+            members.append((attribute_of(name), _type(inner, required=False) | None, None))
+    renamed = {attribute_of(name): name for name in node["properties"]}
+    return msgspec.defstruct(
+        "Record", members, bases=(Typed,), rename=renamed, kw_only=True, gc=False, forbid_unknown_fields=True
+    )
 
 
 def _type(node: Node, *, required: bool) -> Any:
@@ -179,10 +199,10 @@ def _undemanding(category: str) -> Make:
     """Nothing is demanded in this category, or what is there does it; the rules look where something is missing."""
 
     def made(terms: Terms) -> Look:
-        def look(record: Any) -> bool:
+        def look(record: Typed) -> bool:
             found: Found = []
-            add_demanded(record, record.get(category), terms, found, whole=True)
-            return not found
+            demands = add_demanded(record, record.get(category), terms, found, whole=True)
+            return not found and not (demands and record.get("variants"))  # which are looked into as plain ones only
 
         return look
 
@@ -190,7 +210,7 @@ def _undemanding(category: str) -> Make:
 
 
 def _at_most(name: str, other: str) -> Make:
-    def look(members: Any) -> bool:
+    def look(members: Typed) -> bool:
         value, bound = members.get(name), members.get(other)
         return value is None or bound is None or bool(value <= bound)
 

@@ -20,7 +20,7 @@ Words of ``x-record``:
 ``needs``    member → ``kind`` and ``mark``: an item that must be held
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,9 +29,10 @@ from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Mark, item_key
 from goodsgate.model.issue import issue
 from goodsgate.rules.identity import INVISIBLE
+from goodsgate.rules.members import PLAIN, TYPED, Form, Typed
 from goodsgate.rules.terms import Found, pointer
 
-Record = Mapping[str, Any]
+Record = Mapping[str, Any] | Typed
 Placed = tuple[Mark, str]
 """A mark and the path of the value it was made from."""
 Add = Callable[[Record, str, list[Placed]], None]
@@ -53,62 +54,98 @@ class Ties(msgspec.Struct, frozen=True):
     needs: list[tuple[Kind, Mark, str]]
 
 
-class MarkMaker:
+class MarkMaker(msgspec.Struct, frozen=True, kw_only=True):
     """How a mark is made from a record."""
 
-    def __init__(self, name: str, told: Mapping[str, Any]) -> None:
-        self.name = name
-        *above, self.last = told["at"].split("/")
-        self.unique: tuple[str, ...] | None = tuple(told["unique"]) if "unique" in told else None
-        """None: any number of items may have it."""
-        self.add = _leaf(name, self.last, where=told.get("where"), folded=told.get("folded", False))
-        """Every mark of this name in a record, given with its path, joins a list."""
-        while above:
-            step = above.pop()
-            self.add = _entries(above.pop(), self.add) if step == "*" else _member(step, self.add)
+    name: str
+    steps: tuple[str, ...]
+    where: str | None = None
+    unique: tuple[str, ...] | None = None
+    """None: any number of items may have it."""
+    folded: bool = False
 
     def of(self, record: Record) -> list[Placed]:
-        """Every mark of this name."""
-        found: list[Placed] = []
-        self.add(record, "", found)
-        return found
+        """Every mark of this name in decoded JSON."""
+        return _placed(record, _adds([(self.steps, self)], PLAIN))
 
 
-def _leaf(name: str, last: str, *, where: str | None, folded: bool) -> Add:
+def _placed(record: Record, adds: Sequence[Add]) -> list[Placed]:
+    found: list[Placed] = []
+    for add in adds:
+        add(record, "", found)
+    return found
+
+
+def _adds(parts: Iterable[tuple[tuple[str, ...], MarkMaker]], form: Form) -> list[Add]:
+    """What adds the marks of some makers, each at its steps; objects on the way are entered once for all of them."""
+    adds: list[Add] = []
+    inner: dict[tuple[str, ...], list[Add]] = {}
+    below: dict[tuple[str, ...], list[tuple[tuple[str, ...], MarkMaker]]] = {}
+    for steps, maker in parts:
+        if len(steps) == 1:
+            adds.append(_leaf(maker, steps[0], form))
+            continue
+        step = steps[: 2 if steps[1] == "*" else 1]
+        if step not in below:
+            inner[step] = []
+            adds.append((_entries if len(step) > 1 else _member)(step[0], inner[step], form))
+        below.setdefault(step, []).append((steps[len(step) :], maker))
+    for step, rest in below.items():
+        inner[step] += _adds(rest, form)
+    return adds
+
+
+def _leaf(maker: MarkMaker, last: str, form: Form) -> Add:
     """The mark of an object's member, if it has it and `where` does not forbid."""
-    tail = f"/{last}"
+    name, folded, tail, read = maker.name, maker.folded, f"/{last}", form.read(last)
+    allowed = form.read(maker.where) if maker.where is not None else None
 
     def add(at: Record, path: str, found: list[Placed]) -> None:
-        value = at.get(last)
-        if value and (type(value) is str or type(value) is int) and (where is None or at.get(where) is True):
+        value = read(at)
+        if value and (type(value) is str or type(value) is int) and (allowed is None or allowed(at) is True):
             text = str(value)[:MARK_CHARACTERS_MAX]
             found.append(((name, text.casefold() if folded else text), path + tail))
 
     return add
 
 
-def _member(step: str, inner: Add) -> Add:
+def _member(step: str, inner: list[Add], form: Form) -> Add:
     """The marks of the object that a member is."""
+    read, made = form.read(step), form.made
 
     def add(at: Record, path: str, found: list[Placed]) -> None:
-        below = at.get(step)
-        if type(below) is dict:
-            inner(below, f"{path}/{step}", found)
+        below = read(at)
+        if isinstance(below, made):
+            for each in inner:
+                each(below, f"{path}/{step}", found)
 
     return add
 
 
-def _entries(step: str, inner: Add) -> Add:
+def _entries(step: str, inner: list[Add], form: Form) -> Add:
     """The marks of the objects in the list that a member is."""
+    read, made = form.read(step), form.made
 
     def add(at: Record, path: str, found: list[Placed]) -> None:
-        entries = at.get(step)
+        entries = read(at)
         if type(entries) is list:
             for place, entry in enumerate(entries):
-                if type(entry) is dict:
-                    inner(entry, f"{path}/{step}/{place}", found)
+                if isinstance(entry, made):
+                    here = f"{path}/{step}/{place}"
+                    for each in inner:
+                        each(entry, here, found)
 
     return add
+
+
+class Reading:
+    """What ties records of one form."""
+
+    def __init__(self, tied: "Tied", form: Form) -> None:
+        self.key = [form.read(member) for member in tied.key]
+        self.marks = _adds([(maker.steps, maker) for maker in tied.makers.values()], form)
+        self.finds = [_adds([(maker.steps, maker) for maker in makers], form) for makers in tied.finds]
+        self.needs = [(form.read(name), kind, mark, pointer("", name)) for name, kind, mark in tied.needs]
 
 
 class Entries(msgspec.Struct, frozen=True):
@@ -148,15 +185,21 @@ class Tied:
         self.numbers: Mapping[str, Mapping[str, str]] = told.get("numbers", {})
         self.merged: frozenset[str] = frozenset(told.get("merged", ()))
         self.removes: str | None = told.get("removes")
-        self.makers = {name: MarkMaker(name, how) for name, how in told.get("marks", {}).items()}
-        self._adds = [maker.add for maker in self.makers.values()]
+        self.makers = {
+            name: MarkMaker(
+                name=name, steps=tuple(how["at"].split("/")), where=how.get("where"),
+                unique=tuple(how["unique"]) if "unique" in how else None, folded=how.get("folded", False),
+            )
+            for name, how in told.get("marks", {}).items()
+        }
         self._unique = {name: maker.unique for name, maker in self.makers.items() if maker.unique is not None}
         self.finds = [[self.makers[name] for name in names] for names in told.get("finds", ())]
         self.entries = {
             member: Entries(tuple(how["known_by"]), tuple(how.get("keeps", ())))
             for member, how in told.get("entries", {}).items()
         }
-        self._needs = [(name, Kind(how["kind"]), how["mark"]) for name, how in told.get("needs", {}).items()]
+        self.needs = [(name, Kind(how["kind"]), how["mark"]) for name, how in told.get("needs", {}).items()]
+        self._plain, self._typed = Reading(self, PLAIN), Reading(self, TYPED)
 
     @property
     def path(self) -> str:
@@ -166,8 +209,8 @@ class Tied:
     def key_of(self, record: Record) -> str | None:
         """The item's key; None where a part of it is missing or could not be one."""
         parts = []
-        for member in self.key:
-            part = record.get(member)
+        for read in self._reading(record).key:
+            part = read(record)
             if self.numeric and type(part) in (int, float):
                 part = str(part)
             if not isinstance(part, str) or not _is_part(part):
@@ -177,23 +220,23 @@ class Tied:
 
     def ties(self, record: Record, found: Found) -> Ties:
         """What ties the record; adds an issue for each unique mark that it brings twice."""
-        marks = self.marks(record)
+        reading = self._reading(record)
+        marks = _placed(record, reading.marks)
         unique = self.unique_of(marks)
         if len({mark for mark, _ in unique}) < len(unique):
             _tell_twice(unique, found)
         needs = [
-            (kind, (mark, str(record[name])), pointer("", name))
-            for name, kind, mark in self._needs if isinstance(record.get(name), str)
+            (kind, (mark, value), path) for read, kind, mark, path in reading.needs
+            if isinstance(value := read(record), str)
         ]
-        finds = [[placed for maker in makers for placed in maker.of(record)] for makers in self.finds]
-        return Ties(marks, unique, finds, needs)
+        return Ties(marks, unique, [_placed(record, adds) for adds in reading.finds], needs)
 
     def marks(self, record: Record) -> list[Placed]:
         """All marks of a record."""
-        found: list[Placed] = []
-        for add in self._adds:
-            add(record, "", found)
-        return found
+        return _placed(record, self._reading(record).marks)
+
+    def _reading(self, record: Record) -> Reading:
+        return self._typed if isinstance(record, Typed) else self._plain
 
     def unique_of(self, marks: Sequence[Placed]) -> list[Placed]:
         """Of some marks those that must be unique, within all items or some."""
