@@ -40,7 +40,7 @@ def test_a_row_of_the_view_has_the_columns_that_are_read(tmp_path: Path) -> None
     assert columns == list(documents.Row.__struct_fields__)
     store.close()
     read = re.findall(r"\w+", code(SQL["progress"]).split("FROM")[0])[1:]
-    assert read == list(progress.Progress.__struct_fields__)
+    assert read == ["batch", *progress.Progress.__struct_fields__]
 
 
 @pytest.mark.parametrize("name", ["held", "held_documents", "count_tombstones_among", "count_live_among"])

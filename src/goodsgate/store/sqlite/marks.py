@@ -1,6 +1,6 @@
 """Marks: values by which items can be found, kept in step with the items in the transaction that writes them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import apsw
 import msgspec
@@ -8,7 +8,7 @@ import orjson
 
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Mark
-from goodsgate.store.contract import Marked, Portion
+from goodsgate.store.contract import Marked
 from goodsgate.store.marking import marking
 from goodsgate.store.sqlite.ask import do, do_rows, each, every, value
 from goodsgate.store.sqlite.lookups import Lookups, marks_of, packed_keys, shelf_of
@@ -54,19 +54,19 @@ class Marks(Lookups):
             return total, every(db, "marks_backwards" if backwards else "marks", page) if offset < total else []
 
 
-def put_marks(db: apsw.Connection, number: int, shelf: int, portion: Portion, *, marked: bool) -> None:
-    """Bring the marks of a portion's items up to date; a shelf that has none is left alone."""
-    now = {write.key: write.marks for write in portion.writes if write.marks}
+def put_marks(db: apsw.Connection, number: int, shelf: int, marks: Mapping[str, tuple[Mark, ...]],
+              gone: Iterable[str], *, marked: bool) -> None:
+    """Bring the marks of written items up to date, and those of items that go; a shelf that has none is left alone."""
+    now = {key: held for key, held in marks.items() if held}
     if not marked:
         if not now:
             return
         do(db, "mark_shelf", {"merchant": number, "shelf": shelf})
-    touched = [write.key for write in portion.writes] + [delete.key for delete in portion.deletes]
-    before = marks_of(db, number, shelf, touched) if marked else {}
+    before = marks_of(db, number, shelf, [*marks, *gone]) if marked else {}
     moved = marking(before, now)
     if moved.dropped:
-        do(db, "drop_marks", (number, shelf, orjson.dumps(moved.dropped).decode()))
-    do_rows(db, "add_marks", (number, shelf), moved.added)
+        do(db, "drop_mark", (number, shelf, orjson.dumps(moved.dropped).decode()))
+    do_rows(db, "add_mark", (number, shelf), moved.added)
     do_rows(db, "put_item_marks", (number, shelf), [(key, encode(marks)) for key, marks in moved.changed])
     if moved.unmarked:
         do(db, "drop_item_marks", (number, shelf, orjson.dumps(moved.unmarked).decode()))

@@ -551,7 +551,7 @@ SELECT coalesce(max(id), 0) FROM item
 
 -- name: has_tombstones
 -- Differs because one statement writes rows, whether they are there or not, so that tombstones are counted apart.
-SELECT EXISTS (SELECT 1 FROM item WHERE merchant = :merchant AND shelf = :shelf AND hash IS NULL)
+SELECT EXISTS (SELECT 1 FROM item WHERE merchant = ?1 AND shelf = ?2 AND hash IS NULL)
 
 -- name: count_tombstones_among
 -- Differs because one statement writes rows, whether they are there or not.
@@ -564,13 +564,11 @@ SELECT count(*) FROM json_each(?3) j CROSS JOIN item i INDEXED BY item_key
 ON i.merchant = ?1 AND i.shelf = ?2 AND i.key = j.value COLLATE NOCASE AND i.key = j.value WHERE i.hash IS NOT NULL
 
 -- name: write_items
--- Differs because one statement writes rows, whether they are there or not; nothing has to travel. A row's are its key,
--- hash, version and document.
-INSERT INTO item (merchant, shelf, batch, written_at, key, hash, version, document)
-VALUES (?1, ?2, ?3, ?4, :row)
+-- Differs because one statement writes rows, whether they are there or not; nothing has to travel.
+INSERT INTO item (merchant, shelf, key, hash, version, document, batch, written_at) VALUES (?1, ?2, :row)
 ON CONFLICT (merchant, shelf, key COLLATE NOCASE, key) DO UPDATE SET
-    batch = excluded.batch, written_at = excluded.written_at, hash = excluded.hash, version = excluded.version,
-    document = excluded.document
+    hash = excluded.hash, version = excluded.version, document = excluded.document, batch = excluded.batch,
+    written_at = excluded.written_at
 
 -- name: delete_item
 -- Differs because a statement is run for each; nothing has to travel.
@@ -621,12 +619,12 @@ WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0
 ))
 ORDER BY value DESC, key DESC LIMIT :limit OFFSET :offset
 
--- name: drop_marks
+-- name: drop_mark
 DELETE FROM mark WHERE merchant = ?1 AND shelf = ?2 AND (name, value, key) IN (
     SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2 FROM json_each(?3) j
 )
 
--- name: add_marks
+-- name: add_mark
 INSERT INTO mark (merchant, shelf, name, value, key) VALUES (?1, ?2, :row)
 
 -- name: put_item_marks
@@ -678,31 +676,37 @@ DELETE FROM reserved WHERE merchant = :merchant AND shelf = :shelf AND key = :ke
 -- ============================================= catalogue: progress ==============================================
 
 -- name: progress
-SELECT seq, round, portions, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
+SELECT batch, seq, round, portions, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
        superseded, rejected, cancelled, warned, columns, mapping, withheld, held, first_at, ended, ended_at
-FROM progress WHERE merchant = :merchant AND batch = :batch
+FROM progress WHERE merchant = ?1 AND batch IN (SELECT unhex(value) FROM json_each(?2))
 
 -- name: add_progress
 -- Differs because it is in the other file than the batch.
-INSERT INTO progress (merchant, batch, round, portions, records, total, bytes_before, bytes_done, created, updated,
-                      unchanged, deleted, superseded, rejected, cancelled, warned, held, first_at)
-VALUES (:merchant, :batch, :round, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :held, :first_at)
+INSERT INTO progress (merchant, portions, records, total, bytes_before, bytes_done, created, updated, unchanged,
+                      deleted, superseded, rejected, cancelled, warned, batch, round, held, first_at)
+VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :row)
 
 -- name: tally
-INSERT INTO tally (merchant, name, count) VALUES (:merchant, :name, :count)
-ON CONFLICT (merchant, name) DO UPDATE SET count = count + :count
+INSERT INTO tally (merchant, name, count) VALUES (?1, :row)
+ON CONFLICT (merchant, name) DO UPDATE SET count = count + excluded.count
 
 -- name: tallies
 -- Every merchant: figures for metrics.
 SELECT name, sum(count) FROM tally GROUP BY name
 
 -- name: move_progress
-UPDATE progress
-SET round = :round, portions = :portions, records = :records, total = :total, bytes_before = :bytes_before,
-    bytes_done = :bytes_done, created = :created, updated = :updated, unchanged = :unchanged, deleted = :deleted,
-    superseded = :superseded, rejected = :rejected, cancelled = :cancelled, warned = :warned, columns = :columns,
-    mapping = :mapping, withheld = :withheld, ended = :ended, ended_at = :ended_at
-WHERE merchant = :merchant AND seq = :seq
+-- Differs because rows are given one by one; none is made.
+INSERT INTO progress (merchant, batch, seq, round, portions, records, total, bytes_before, bytes_done, created, updated,
+                      unchanged, deleted, superseded, rejected, cancelled, warned, columns, mapping, withheld, held,
+                      first_at, ended, ended_at)
+VALUES (?1, :row)
+ON CONFLICT (merchant, batch) DO UPDATE SET
+    round = excluded.round, portions = excluded.portions, records = excluded.records, total = excluded.total,
+    bytes_before = excluded.bytes_before, bytes_done = excluded.bytes_done, created = excluded.created,
+    updated = excluded.updated, unchanged = excluded.unchanged, deleted = excluded.deleted,
+    superseded = excluded.superseded, rejected = excluded.rejected, cancelled = excluded.cancelled,
+    warned = excluded.warned, columns = excluded.columns, mapping = excluded.mapping, withheld = excluded.withheld,
+    ended = excluded.ended, ended_at = excluded.ended_at
 
 -- name: fence
 -- Differs because the lease is in the other file than what it guards.
@@ -726,11 +730,11 @@ UPDATE clock SET written_at = :written_at
 -- ============================================== catalogue: results ==============================================
 
 -- name: add_portion
-INSERT INTO portion (merchant, batch, first, results) VALUES (:merchant, :batch, :first, :results)
+INSERT INTO portion (merchant, batch, first, results) VALUES (?1, :row)
 
 -- name: add_portion_keys
 -- Differs because nothing keeps long values apart from short ones unasked.
-INSERT INTO portion_keys (merchant, batch, first, keys) VALUES (:merchant, :batch, :first, :keys)
+INSERT INTO portion_keys (merchant, batch, first, keys) VALUES (?1, :row)
 
 -- name: portion_of_record
 SELECT first, results FROM portion

@@ -1,12 +1,11 @@
-"""A portion's whole effect, in one transaction of the catalogue file; then the intake file is told.
+"""The whole effect of a claim's portions, in one transaction of the catalogue file; then the intake file is told.
 
 Between the two commits the catalogue file is right and the intake file behind; whoever asks looks there (documents),
-whoever claims sets it right (lanes).
+whoever claims sets it right (lanes). Rows of one kind are written for all portions together, by few statements.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from operator import attrgetter
 
 import apsw
 import msgspec
@@ -23,11 +22,30 @@ from goodsgate.store.sqlite.ask import do, do_each, do_rows, one, value
 from goodsgate.store.sqlite.findings import put_findings
 from goodsgate.store.sqlite.lookups import packed_keys, shelf_of
 from goodsgate.store.sqlite.marks import put_marks
-from goodsgate.store.sqlite.progress import progress_of
+from goodsgate.store.sqlite.progress import progress_among
 from goodsgate.store.sqlite.receiving import mirror_end
 from goodsgate.store.sqlite.stock import Stock
 
-_by_key = attrgetter("key")
+
+class Shelved(msgspec.Struct):
+    """What the portions of a settle do to one shelf; the last word on each key counts."""
+
+    number: int
+    items: int
+    """Held before them."""
+    marked: bool
+    writes: dict[str, tuple[Write, bytes, int]] = {}
+    """By key, with the batch and the time that it is written by."""
+    deletes: dict[str, tuple[Delete, bytes, int]] = {}
+
+    def put(self, portion: Portion, batch: bytes, written_at: int) -> None:
+        """A portion's items, behind those of the portions before it."""
+        for write in portion.writes:
+            self.deletes.pop(write.key, None)
+            self.writes[write.key] = (write, batch, written_at)
+        for delete in portion.deletes:
+            self.writes.pop(delete.key, None)
+            self.deletes[delete.key] = (delete, batch, written_at)
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -37,7 +55,6 @@ class Settled(msgspec.Struct, frozen=True):
     batch: bytes
     shelf: int
     progress: Progress
-    removed: int
     rekeyed: bool
     """A key of a portion settled before was changed."""
 
@@ -60,19 +77,16 @@ class Settling(Stock):
                     raise ItemsMoved
                 portions = again()
                 self.look = None
-            written_at = value(db, "clock")
-            settled = []
+            told = _Told(db, number, value(db, "clock"), self.now())
+            told.stand(portions)
             for portion in portions:
-                # Never the same twice and never backwards: it also says which of two portions came first.
-                written_at = max(written_at + 1, self.now())
-                one = _settle(db, number, portion, written_at)
-                if one is not None:
-                    settled.append(one)
-            do(db, "set_clock", {"written_at": written_at})
+                told.put(portion)
+            told.write()
+            told.move()
             crash.point("settle-written")
         self.looked = Looked()
         crash.point("settle-committed")
-        self._note(number, settled)
+        self._note(number, told.settled)
         crash.point("settle-mirrored")
 
     def _note(self, number: int, settled: list[Settled]) -> None:
@@ -89,94 +103,127 @@ class Settling(Stock):
             for one in settled:
                 only_deletes = one.portion.deletes and not one.portion.writes
                 nothing = not one.portion.deletes and not one.portion.writes and not one.rekeyed
-                removed = one.removed if only_deletes else 0 if nothing else None
+                removed = len(one.portion.deletes) if only_deletes else 0 if nothing else None
                 self.note_missing(one.shelf, one.progress.seq, removed)
                 if one.rekeyed or one.progress.ended is not None:
                     self.forget_scratch(db, number, one.progress.seq)
 
 
-def _settle(db: apsw.Connection, number: int, portion: Portion, written_at: int) -> Settled | None:
-    """None if it is a replay."""
-    work = portion.work
-    batch = id_bytes(work.batch)
+class _Told:
+    """The portions of one settle, told to the catalogue file in as few statements as there are kinds of rows."""
+
+    def __init__(self, db: apsw.Connection, number: int, written_at: int, now: int) -> None:
+        self._db = db
+        self._number = number
+        self._now = now
+        self._written_at = written_at
+        """Of the last portion: never the same twice and never backwards, so that it says which of two came first."""
+        self.settled: list[Settled] = []
+        self._progress: dict[bytes, Progress] = {}
+        self._shelves: dict[tuple[str, str], Shelved] = {}
+        self._results: list[tuple[int, int | None, bytes]] = []
+        self._keys: list[tuple[int, int | None, bytes]] = []
+        self._tallied: dict[str, int] = {}
+
+    def stand(self, portions: Sequence[Portion]) -> None:
+        """Find out where the batches stand; those that have not begun begin."""
+        batches = {_packed(portion): portion for portion in reversed(portions)}
+        self._progress = progress_among(self._db, self._number, [*batches])
+        begun, first_at = [], max(self._written_at + 1, self._now)
+        for batch, portion in batches.items():
+            shelved = self._shelved(portion)
+            if batch not in self._progress:
+                begun.append((batch, portion.work.round, shelved.items, first_at))
+        if begun:
+            do_rows(self._db, "add_progress", (self._number,), begun)
+            self._progress |= progress_among(self._db, self._number, [batch for batch, *_ in begun])
+
+    def _shelved(self, portion: Portion) -> Shelved:
+        work = portion.work
+        name = (work.kind, work.collection)
+        if name not in self._shelves:
+            row = shelf_of(self._db, self._number, *name)
+            if row is None:
+                named = {"merchant": self._number, "kind": work.kind, "collection": work.collection}
+                row = (value(self._db, "add_shelf", named), 0, 0)
+            self._shelves[name] = Shelved(row[0], row[1], bool(row[2]))
+        return self._shelves[name]
+
+    def put(self, portion: Portion) -> None:
+        """Take a portion in; nothing if it is a replay."""
+        work, batch = portion.work, _packed(portion)
+        shelved, progress = self._shelved(portion), self._progress[batch]
+        if (progress.round, progress.portions) > (work.round, portion.number):
+            return
+        self._written_at = max(self._written_at + 1, self._now)
+        progress.check_due(portion)
+        shelved.put(portion, batch, self._written_at)
+        if portion.results:
+            self._results.append((progress.seq, portion.first, portion.results))
+            self._keys.append((progress.seq, portion.first, orjson.dumps(portion.keys)))
+        rekeyed = _amend(self._db, self._number, progress.seq, portion)
+        put_findings(self._db, self._number, progress.seq, portion, total=progress.total)
+        progress.move(portion, self._written_at)
+        for name, count in progress.tallied(portion).items():
+            self._tallied[name] = self._tallied.get(name, 0) + count
+        self.settled.append(Settled(portion, batch, shelved.number, progress, rekeyed))
+
+    def write(self) -> None:
+        """Items, marks and results."""
+        for shelved in self._shelves.values():
+            change = self._change(shelved)
+            put_marks(
+                self._db, self._number, shelved.number, {key: put[0].marks for key, put in shelved.writes.items()},
+                shelved.deletes, marked=shelved.marked,
+            )
+            if change:
+                do(self._db, "count_items", {"merchant": self._number, "shelf": shelved.number, "change": change})
+        do_rows(self._db, "add_portion", (self._number,), self._results)
+        do_rows(self._db, "add_portion_keys", (self._number,), self._keys)
+
+    def _change(self, shelved: Shelved) -> int:
+        """By how many the items of the shelf have grown."""
+        db, named = self._db, (self._number, shelved.number)
+        # In the order of the index: neighbours share pages, which is what speed at a million items hangs on.
+        rows = [
+            (key, write.hash, write.version, write.document, batch, written_at)
+            for key, (write, batch, written_at) in sorted(shelved.writes.items())
+        ]
+        revived = 0
+        if rows and value(db, "has_tombstones", named):
+            revived = value(db, "count_tombstones_among", (*named, packed_keys([*shelved.writes])))
+        gone = value(db, "count_live_among", (*named, packed_keys([*shelved.deletes]))) if shelved.deletes else 0
+        before = value(db, "last_item") if rows else 0
+        do_rows(db, "write_items", named, rows)
+        # A made row gets the number behind the last, so the numbers have grown by as many as were made.
+        made = value(db, "last_item") - before if rows else 0
+        do_rows(db, "write_items", named, [
+            (key, None, delete.version, None, batch, written_at)
+            for key, (delete, batch, written_at) in shelved.deletes.items() if delete.version is not None
+        ])
+        do_each(db, "delete_item", (
+            (*named, key) for key, (delete, *_) in shelved.deletes.items() if delete.version is None
+        ))
+        return int(made + revived - gone)
+
+    def move(self) -> None:
+        """The batches to where they stand now, the totals, and the clock."""
+        moved = {one.batch: one.progress for one in self.settled}
+        do_rows(self._db, "move_progress", (self._number,), [
+            (batch, *msgspec.structs.astuple(progress)) for batch, progress in moved.items()
+        ])
+        do_rows(self._db, "tally", (self._number,), [*self._tallied.items()])
+        do(self._db, "set_clock", {"written_at": self._written_at})
+
+
+def _packed(portion: Portion) -> bytes:
+    batch = id_bytes(portion.work.batch)
     if batch is None:
-        raise StoreError(f"not a batch's id: {work.batch}")
-    progress = progress_of(db, number, batch)
-    if progress is not None and (progress.round, progress.portions) > (work.round, portion.number):
-        return None
-    named = {"merchant": number, "kind": work.kind, "collection": work.collection}
-    shelf = shelf_of(db, number, work.kind, work.collection)
-    if shelf is None:
-        shelf = (value(db, "add_shelf", named), 0, 0)
-    if progress is None:
-        begun = {"merchant": number, "batch": batch, "round": work.round, "held": shelf[1], "first_at": written_at}
-        do(db, "add_progress", begun)
-        progress = progress_of(db, number, batch)
-        assert progress is not None
-    progress.check_due(portion)
-    change = _write_items(db, number, shelf[0], batch, portion, written_at)
-    put_marks(db, number, shelf[0], portion, marked=bool(shelf[2]))
-    if change:
-        do(db, "count_items", {"merchant": number, "shelf": shelf[0], "change": change})
-    _add_results(db, number, progress, portion)
-    rekeyed = _amend(db, number, progress.seq, portion)
-    put_findings(db, number, progress.seq, portion, total=progress.total)
-    progress.move(portion, written_at)
-    do(db, "move_progress", {**msgspec.structs.asdict(progress), "merchant": number})
-    for name, count in progress.tallied(portion).items():
-        do(db, "tally", {"merchant": number, "name": name, "count": count})
-    return Settled(portion, batch, shelf[0], progress, -change, rekeyed)
-
-
-# -- items --------------------------------------------------------------------------------------------------------
-
-
-def _write_items(db: apsw.Connection, number: int, shelf: int, batch: bytes, portion: Portion, written_at: int) -> int:
-    """By how many the items of the shelf have grown."""
-    grown = 0
-    if portion.writes:
-        grown += _write(db, number, shelf, batch, portion.writes, written_at)
-    if portion.deletes:
-        grown -= _delete(db, number, shelf, batch, portion.deletes, written_at)
-    return grown
-
-
-def _write(db: apsw.Connection, number: int, shelf: int, batch: bytes, writes: Sequence[Write], written_at: int) -> int:
-    # In the order of the index: neighbours share pages, which is what speed at a million items hangs on.
-    ordered = sorted(writes, key=_by_key)
-    revived = 0
-    if value(db, "has_tombstones", {"merchant": number, "shelf": shelf}):
-        keys = packed_keys([write.key for write in ordered])
-        revived = value(db, "count_tombstones_among", (number, shelf, keys))
-    before = value(db, "last_item")
-    rows = [(write.key, write.hash, write.version, write.document) for write in ordered]
-    do_rows(db, "write_items", (number, shelf, batch, written_at), rows)
-    behind = value(db, "last_item")
-    # A made row gets the number behind the last, so the numbers have grown by as many as were made.
-    return int(behind - before + revived)
-
-
-def _delete(db: apsw.Connection, number: int, shelf: int, batch: bytes, deletes: Sequence[Delete],
-            written_at: int) -> int:
-    keys = packed_keys([delete.key for delete in deletes])
-    live = value(db, "count_live_among", (number, shelf, keys))
-    tombstones = [(delete.key, None, delete.version, None) for delete in deletes if delete.version is not None]
-    do_rows(db, "write_items", (number, shelf, batch, written_at), tombstones)
-    do_each(db, "delete_item", (
-        (number, shelf, delete.key) for delete in deletes if delete.version is None
-    ))
-    return int(live)
+        raise StoreError(f"not a batch's id: {portion.work.batch}")
+    return batch
 
 
 # -- results --------------------------------------------------------------------------------------------------------
-
-
-def _add_results(db: apsw.Connection, number: int, progress: Progress, portion: Portion) -> None:
-    if not portion.results:
-        return
-    named = {"merchant": number, "batch": progress.seq, "first": portion.first}
-    do(db, "add_portion", {**named, "results": portion.results})
-    do(db, "add_portion_keys", {**named, "keys": orjson.dumps(portion.keys)})
 
 
 def _amend(db: apsw.Connection, number: int, batch: int, portion: Portion) -> bool:
