@@ -5,11 +5,12 @@ member of ``attributes``, by the product's own field of that name (``color``, ``
 """
 
 import re
+from collections.abc import Callable
 
 from goodsgate.model.fields import ATTRIBUTE_CHARACTERS_MAX, Field
 from goodsgate.model.issue import issue
 from goodsgate.rules.members import Typed
-from goodsgate.rules.reference import Demand, Demands
+from goodsgate.rules.reference import Demand, Demands, Reference
 from goodsgate.rules.terms import Found, Rule, Terms, pointer, wrong_type
 from goodsgate.rules.wording import CONTROL, damage
 
@@ -18,6 +19,8 @@ _BOOLEANS = frozenset({"true", "false", "yes", "no"})
 ALLOWED_SHOWN_MAX = 20
 LEAF_BY = ("name",)
 LEAF_LEVEL = 3
+KNOWN_MAX = 10_000
+"""Names of categories whose demands are remembered at once."""
 NOTHING: dict[str, object] = {}
 Members = dict[str, object] | Typed
 TOO_LONG = f"at most {ATTRIBUTE_CHARACTERS_MAX} characters"
@@ -83,13 +86,31 @@ def demanded(record: Members, demands: Demands, terms: Terms, found: Found, *, c
                                expected=category or "of every product"))
 
 
-def add_demanded(record: Members, category: object, terms: Terms, found: Found, *, whole: bool) -> Demands:
+def add_demanded(record: Members, category: object, terms: Terms, found: Found, *, whole: bool) -> None:
     """The same for a product whose category is told by the name of its leaf, at the third level of the tree."""
-    names = terms.reference.listed("category", by=LEAF_BY, level=LEAF_LEVEL)
-    code = names.codes.get(category) if names is not None and isinstance(category, str) else None
+    code = _leaf_code(terms.reference, category)
     demands = terms.reference.demands(code)
     if demands:
         demanded(record, demands, terms, found, category=str(category) if code else None, whole=whole)
+
+
+def _leaf_code(reference: Reference, category: object) -> str | None:
+    names = reference.listed("category", by=LEAF_BY, level=LEAF_LEVEL)
+    return names.codes.get(category) if names is not None and isinstance(category, str) else None
+
+
+def demands_by_name(reference: Reference) -> Callable[[object], Demands]:
+    """What is demanded in the category of a name, each found out once."""
+    known: dict[object, Demands] = {}
+
+    def demands(category: object) -> Demands:
+        found = known.get(category)
+        if found is None:
+            if len(known) >= KNOWN_MAX:
+                known.clear()
+            found = known[category] = reference.demands(_leaf_code(reference, category))
+        return found
+
     return demands
 
 

@@ -11,7 +11,7 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from goodsgate.rules.attributes import add_demanded
+from goodsgate.rules.attributes import demanded, demands_by_name
 from goodsgate.rules.forms import MOMENT, Shallow
 from goodsgate.rules.members import TYPED, Typed, attribute_of
 from goodsgate.rules.references import hs_known
@@ -195,14 +195,21 @@ def _own_location(terms: Terms) -> Look | None:
     return None if location is None else lambda value: bool(value == location)
 
 
-def _undemanding(category: str) -> Make:
+def _undemanding(member: str) -> Make:
     """Nothing is demanded in this category, or what is there does it; the rules look where something is missing."""
 
-    def made(terms: Terms) -> Look:
+    def made(terms: Terms) -> Look | None:
+        if terms.doubt is None:
+            return None
+        read, demands_of = TYPED.read(member), demands_by_name(terms.reference)
+
         def look(record: Typed) -> bool:
+            demands = demands_of(read(record))
+            if not demands:
+                return True
             found: Found = []
-            demands = add_demanded(record, record.get(category), terms, found, whole=True)
-            return not found and not (demands and record.get("variants"))  # which are looked into as plain ones only
+            demanded(record, demands, terms, found, category=None, whole=True)
+            return not found and not record.get("variants")  # which are looked into as plain ones only
 
         return look
 
