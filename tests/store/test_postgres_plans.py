@@ -102,6 +102,14 @@ def test_keys_are_looked_up_by_the_index(db: Cursor, name: str) -> None:
     assert _wasted(db, name, _named(db)) <= WASTED_MAX
 
 
+def test_that_there_is_nothing_between_two_keys_is_told_by_the_index(db: Cursor) -> None:
+    """Without a look at what is before and behind."""
+    named = {**_named(db), "least": "k2zz", "most": "k2zzz"}
+    assert _wasted(db, "held_between", named) == 0
+    assert db.execute(SQL["held_between"], named).fetchone() == (False,)
+    assert db.execute(SQL["held_between"], {**named, "least": "k2"}).fetchone() == (True,)
+
+
 def test_changed_rows_are_found_by_the_index(db: Cursor) -> None:
     """However many come by the temporary table."""
     named = _named(db)

@@ -642,6 +642,11 @@ CROSS JOIN LATERAL (
     WHERE merchant = :merchant AND shelf = :shelf AND folded = w.folded OFFSET 0
 ) i
 
+-- name: held_between
+SELECT EXISTS (
+    SELECT 1 FROM item WHERE merchant = :merchant AND shelf = :shelf AND folded BETWEEN :least AND :most
+)
+
 -- name: held_documents
 SELECT i.key, i.hash, i.version, i.batch, i.document
 FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
