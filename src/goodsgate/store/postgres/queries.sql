@@ -643,6 +643,7 @@ CROSS JOIN LATERAL (
 ) i
 
 -- name: held_between
+-- Differs because a question to a server that finds nothing costs more than one to a file.
 SELECT EXISTS (
     SELECT 1 FROM item WHERE merchant = :merchant AND shelf = :shelf AND folded BETWEEN :least AND :most
 )
