@@ -106,8 +106,8 @@ def test_that_there_is_nothing_between_two_keys_is_told_by_the_index(db: Cursor)
     """Without a look at what is before and behind."""
     named = {**_named(db), "least": "k2zz", "most": "k2zzz"}
     assert _wasted(db, "held_between", named) == 0
-    assert db.execute(SQL["held_between"], named).fetchone() == (False,)
-    assert db.execute(SQL["held_between"], {**named, "least": "k2"}).fetchone() == (True,)
+    assert db.execute(SQL["held_between"], named).fetchone() is None
+    assert db.execute(SQL["held_between"], {**named, "least": "k2"}).fetchone() == ("K2",)
 
 
 def test_changed_rows_are_found_by_the_index(db: Cursor) -> None:

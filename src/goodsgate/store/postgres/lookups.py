@@ -218,7 +218,7 @@ class Lookups(Lanes):
             if shelf and keys:
                 # A feed in the order of its keys that brings new items finds nothing between its first and its last.
                 named = {"merchant": number, "shelf": shelf}
-                if value(db, "held_between", {**named, "least": min(shades), "most": max(shades)}):
+                if one(db, "held_between", {**named, "least": min(shades), "most": max(shades)}) is not None:
                     asked = {**named, "keys": packed_keys(keys)}
                     rows = every(db, "held_documents" if documents else "held", asked)
         return Look(shelf, set(keys), _matched(rows, keys) if rows else rows, shades)
