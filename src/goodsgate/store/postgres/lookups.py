@@ -213,14 +213,10 @@ class Lookups(Lanes):
             return Look(0, set(keys), [], folded(keys))
         with self.server.transaction(number, seconds=WORK_SECONDS_MAX) as db:
             shelf = self._shelf(db, number, merchant, kind, collection)
-            rows: list[tuple[Any, ...]] = []
             shades = folded(keys)
+            rows: list[tuple[Any, ...]] = []
             if shelf and keys:
-                # A feed in the order of its keys that brings new items finds nothing between its first and its last.
-                named = {"merchant": number, "shelf": shelf}
-                if one(db, "held_between", {**named, "least": min(shades), "most": max(shades)}) is not None:
-                    asked = {**named, "keys": packed_keys(keys)}
-                    rows = every(db, "held_documents" if documents else "held", asked)
+                rows = _rows_of(db, {"merchant": number, "shelf": shelf}, keys, shades, documents=documents)
         return Look(shelf, set(keys), _matched(rows, keys) if rows else rows, shades)
 
     def _shelf(self, db: Cursor, number: int, merchant: str, kind: str, collection: str) -> int:
@@ -265,6 +261,22 @@ def others(keys: Sequence[str | None], results: bytes) -> list[str]:
     if not results.translate(None, WRITTEN):
         return []
     return [key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN]
+
+
+def _rows_of(db: Cursor, named: dict[str, Any], keys: Sequence[str], shades: set[str], *, documents: bool,
+             ) -> list[tuple[Any, ...]]:
+    """Rows of items that have one of the keys, be it in another case; once for each of the keys.
+
+    Many a feed is in the order of its keys; where hardly anything else lies between its first and its last, these are
+    read in one go.
+    """
+    stretch = {**named, "least": min(shades), "most": max(shades)}
+    alone = not documents and len(shades) == len(keys)
+    if not alone or one(db, "held_behind", {**stretch, "keys": len(keys) + len(keys) // 4}) is not None:
+        return every(db, "held_documents" if documents else "held", {**named, "keys": packed_keys(keys)})
+    asked = set(keys)
+    rows = every(db, "held_between", stretch)
+    return [row for row in rows if row[0] in asked or row[0].translate(FOLDING) in shades]
 
 
 def _matched(rows: list[tuple[Any, ...]], keys: Sequence[str]) -> list[tuple[Any, ...]]:
