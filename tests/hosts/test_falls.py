@@ -1,15 +1,21 @@
 """What is committed without waiting for the disk: a server that falls may lose it, but not unnoticed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
-from goodsgate.model.batch import Kind, Result, State, new_id
+from goodsgate.app import create_worker
+from goodsgate.config import Config
+from goodsgate.engine import Engine
+from goodsgate.model.batch import Kind, Policy, Result, State, new_id
 from goodsgate.model.catalogue import Merchant
-from goodsgate.store.contract import Batches, Store, StoreBusy, StoreError
+from goodsgate.store.contract import Batches, Claim, Portion, Store, StoreBusy, StoreError
 from tests import place
 from tests.make import NOW
 from tests.postgres import Server
+from tests.shop import ndjson
 from tests.store import child
 from tests.store.scene import Record, after, portion
 
@@ -98,3 +104,50 @@ def test_portions_that_a_fall_took_are_worked_again(lazy: Server, store: Store) 
     assert found is not None
     assert (found.state, found.counts.created) == (State.FINISHED, 3)
     assert [item.key for item in store.items("acme", Kind.PRODUCT, "products").rows] == ["A", "B", "C", "K1"]
+
+
+class _Falling:
+    """A store whose server falls once, behind so many settles; what it takes along, a strict one would not forgive."""
+
+    def __init__(self, store: Store, server: Server, settles: int) -> None:
+        self._store = store
+        self._server = server
+        self._left = settles
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def settle(self, claim: Claim, portions: Sequence[Portion], *,
+               again: Callable[[], Sequence[Portion]] | None = None) -> None:
+        """While the next portion is made."""
+        self._store.settle(claim, portions, again=again)
+        self._left -= 1
+        if not self._left:
+            self._server.stop("immediate")
+            self._server.start()
+
+
+@pytest.mark.parametrize("settles", [2, 4, 7])
+def test_what_was_made_for_a_portion_that_a_fall_took_is_made_again(lazy: Server, store: Store, address: str,
+                                                                    settles: int) -> None:
+    """Portions that have no key in common, of which two come twice at the end."""
+    config = Config(store=address, block_records_max=2, poll_seconds=0.1)
+    worker = create_worker(_Falling(store, lazy, settles), config, "w")  # type: ignore[arg-type]
+    records = [{"id": f"K{number}", "title": "one" if number % 3 else ""} for number in (*range(18), 0, 1)]
+    submission = Engine(store, config).submit(
+        merchant="acme", kind=Kind.PRODUCT, collection="products", policy=Policy(), format="ndjson",
+        packing="identity", idempotency_key=None, answer=lambda batch: b"",
+    )
+    submission.write(ndjson(records))
+    receipt = submission.finish()
+    assert receipt.batch is not None
+    while store.batches("acme", Batches()).rows[0].state is not State.FINISHED:
+        with suppress(StoreError):
+            worker.step()
+    worker.close()
+    found = store.findings("acme", receipt.batch.id)
+    codes = {one.number: sorted(told.code for told in one.issues) for one in found if one.number > 18}
+    assert codes == {19: ["duplicate_in_batch", "field_missing"], 20: ["duplicate_in_batch"]}
+    assert len(store.items("acme", Kind.PRODUCT, "products", limit=100).rows) == 12
+    counts = store.batches("acme", Batches()).rows[0].counts
+    assert (counts.created, counts.unchanged, counts.rejected) == (12, 1, 7)

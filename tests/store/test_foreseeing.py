@@ -1,7 +1,9 @@
-"""A hint about what will be asked changes nothing of the answers, whatever happens in between."""
+"""A hint about what will be asked changes nothing of the answers, whatever happens in between; nor does asking while
+something else is settled."""
 
 import itertools
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,8 @@ SHELF = ("acme", Kind.PRODUCT, "products")
 
 keys = st.lists(st.sampled_from(KEYS), unique=True, max_size=5)
 steps = st.lists(st.tuples(
-    st.sampled_from(["foresee", "settle", "delete", "ask", "foresee", "settle", "ask", "documents", "other"]), keys
+    st.sampled_from(["foresee", "settle", "delete", "ask", "foresee", "beside", "ask", "documents", "other"]), keys
 ), min_size=4, max_size=20)
-
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -47,6 +48,19 @@ def test_what_is_held_is_told_right_whatever_was_foreseen(kind: str) -> None:
                     result = Result.CREATED if what == "settle" else Result.DELETED
                     settled = portion(work, *(Record(key, result, f"{turn}") for key in named))
                     scene.store.settle(claim, [settled])
+                elif what == "beside":
+                    shades = {key.lower() for key in named}
+                    asked = [key for key in foreseen if key.lower() not in shades]
+                    settled = portion(work, *(Record(key, Result.CREATED, f"{turn}") for key in named))
+                    told = settling.submit(scene.store.settle, claim, [settled])
+                    if not scene.store.elsewhere:
+                        told.result()
+                    held = scene.store.held(*shelf, asked)
+                    twins, seen = scene.store.twins(*shelf, asked), scene.store.seen(work, asked)
+                    told.result()
+                    assert held == plain.held(*shelf, asked)
+                    assert twins == plain.twins(*shelf, asked)
+                    assert seen == plain.seen(after(work, settled), asked)
                 elif what == "other":
                     scene.store.held("acme", Kind.PRODUCT, "elsewhere", named)
                 else:
@@ -60,7 +74,9 @@ def test_what_is_held_is_told_right_whatever_was_foreseen(kind: str) -> None:
             scene.store.settle(claim, [portion(work, ends=State.FINISHED)])
             scene.store.release(claim)
 
-    with tempfile.TemporaryDirectory() as folder, Scene(Path(folder), kind) as scene:
+    with (
+        tempfile.TemporaryDirectory() as folder, Scene(Path(folder), kind) as scene, ThreadPoolExecutor(1) as settling,
+    ):
         plain = scene.open()
         walk()
 

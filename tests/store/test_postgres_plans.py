@@ -102,6 +102,19 @@ def test_keys_are_looked_up_by_the_index(db: Cursor, name: str) -> None:
     assert _wasted(db, name, _named(db)) <= WASTED_MAX
 
 
+@pytest.mark.parametrize("name", ["held_behind", "held_between"])
+def test_what_lies_between_two_keys_is_told_by_the_index(db: Cursor, name: str) -> None:
+    """Without a look at what is before and behind."""
+    named = {**_named(db), "least": "k2zz", "most": "k2zzz", "keys": 3}
+    assert _wasted(db, name, named) == 0
+    assert db.execute(SQL[name], named).fetchone() is None
+    named = {**named, "least": "k31991", "most": "k31994"}
+    assert _wasted(db, name, named) == 0
+    keys = [row[0] for row in db.execute(SQL[name], named).fetchall()]
+    assert keys == ["K31991", "K31992", "K31993", "K31994"][3 if name == "held_behind" else 0 :]
+    assert name == "held_between" or not db.execute(SQL[name], {**named, "keys": 4}).fetchall()
+
+
 def test_changed_rows_are_found_by_the_index(db: Cursor) -> None:
     """However many come by the temporary table."""
     named = _named(db)

@@ -7,6 +7,7 @@ from itertools import chain, islice
 import msgspec
 
 from goodsgate.config import Config
+from goodsgate.engine.ahead import Ahead, Made
 from goodsgate.engine.check import Judged
 from goodsgate.engine.shape import SAMPLE_RECORDS, Shape, settle_shape
 from goodsgate.engine.source import Stretch, open_source
@@ -15,7 +16,8 @@ from goodsgate.model.issue import Issue
 from goodsgate.store.contract import Portion, Store, Work
 
 OPENING_RECORDS = 4_096
-"""Where settling is another machine's work, the first records of a large round: so that it has some soon."""
+"""Where settling is another machine's work, the first records of a large round: so that it has some soon. Stretches at
+least twice as long are parted for that."""
 
 
 class Opened:
@@ -25,11 +27,15 @@ class Opened:
         self.work = work
         self._source = open_source(store, work, config)
         stretches = self._source.stretches()
-        self._stretches = _opening(stretches) if store.elsewhere and not work.portions else stretches
-        self._ahead: tuple[Stretch | None, Judged | None] | None = None
-        """The stretch behind the last taken, where it was read already, and what was judged of it."""
+        self._stretches = _parted(stretches, work) if store.elsewhere else stretches
+        self._ahead: Ahead | None = None
+        """What is behind the stretch last taken, where it was read already."""
         self.judged: Judged | None = None
         """Of the stretch last taken, where that was judged already."""
+        self.made: Made | None = None
+        """Of the same, where it was made already."""
+        self.alone = False
+        """Nobody waited for its turn when that was last asked, so that it goes on after the portion in hand."""
         self.exhausted = False
         """The stretch last taken was the last one."""
         self._shape: Shape | None = None
@@ -43,35 +49,48 @@ class Opened:
 
     def take(self) -> Stretch | None:
         """The next records; None at the end."""
-        stretch, self.judged = self._ahead or (next(self._stretches, None), None)
-        self._ahead = None
+        ahead = self._ahead or Ahead(next(self._stretches, None))
+        stretch, self.judged, self._ahead = ahead.stretch, ahead.judged, None
+        self.made = ahead.made if ahead.is_made(self.work) else None
         if stretch is None:
             self.exhausted = True
         elif stretch.bytes_done >= self.work.bytes_total or stretch.passed is not None:
             # Only here is a look ahead cheap or likely to find the end; elsewhere it would hold two blocks.
-            self._ahead = (next(self._stretches, None), None)
-            self.exhausted = self._ahead[0] is None
+            self._ahead = Ahead(next(self._stretches, None))
+            self.exhausted = self._ahead.stretch is None
         return stretch
 
     def give_back(self, stretch: Stretch) -> None:
         """What is left of the stretch last taken comes next."""
-        ahead, _ = self._ahead or (None, None)
+        ahead = self._ahead.stretch if self._ahead is not None else None
         self._stretches = chain([stretch] if ahead is None else [stretch, ahead], self._stretches)
         self._ahead = None
         self.exhausted = False
 
-    def look_ahead(self, judge: Callable[[Stretch], Judged]) -> None:
-        """Read and judge the next stretch while the last one is settled elsewhere.
+    def look_ahead(self, settling: Portion, judge: Callable[[Stretch], Judged],
+                   make: Callable[[Work, Stretch, Judged, Portion], Made | None]) -> None:
+        """Read and judge the next stretch while the last one is settled elsewhere, and make it too if it may be.
 
         Not of a fix or a retry: which records these replace is told by what is settled.
         """
         if self.work.round_kind is not RoundKind.SUBMISSION:
             return
-        stretch, judged = self._ahead or (next(self._stretches, None), None)
-        self._ahead = (stretch, judged)
-        if stretch is not None and judged is None:
-            with suppress(Exception):  # it fails again when it is its turn, and is then dealt with
-                self._ahead = (stretch, judge(stretch))
+        ahead = self._ahead = self._ahead or Ahead(next(self._stretches, None))
+        stretch, work = ahead.stretch, after(self.work, settling)
+        if stretch is None:
+            return
+        with suppress(Exception):  # it fails again when it is its turn, and is then dealt with
+            judged = ahead.judged = ahead.judged or judge(stretch)
+            if self.alone and not ahead.is_made(work):
+                ahead.made = None
+                ahead.made = make(work, stretch, judged, settling)
+
+    def claimed(self, work: Work) -> None:
+        """It goes on under another claim: what was made under the last one no longer counts."""
+        self.work = msgspec.structs.replace(self.work, cancelling=work.cancelling, overtakes=work.overtakes)
+        self.alone = False
+        if self._ahead is not None:
+            self._ahead.made = None
 
     def shape(self, stretch: Stretch) -> Shape:
         """How names are read; settled with the batch's first stretch."""
@@ -122,18 +141,22 @@ class Opened:
         return (State.BROKEN if self.work.round_kind is RoundKind.SUBMISSION else State.FINISHED), [stopped]
 
 
-def _opening(stretches: Iterator[Stretch]) -> Iterator[Stretch]:
-    """The same, the first one in two if it is large."""
-    first = next(stretches, None)
-    if first is None:
-        return
-    if len(first) < 2 * OPENING_RECORDS or first.numbers is not None:
-        yield first
-    else:
-        yield first.part(0, OPENING_RECORDS)
-        yield first.part(OPENING_RECORDS, len(first))
-    del first  # freed before the next is made
-    yield from stretches
+def _parted(stretches: Iterator[Stretch], work: Work) -> Iterator[Stretch]:
+    """The same, the first one in two if it is large, and the last: nothing is done while its last part is settled."""
+    opens = not work.portions
+    while parts := _parts(next(stretches, None), opens=opens, end=work.bytes_total):
+        opens = False
+        while parts:
+            yield parts.pop(0)  # freed before the next is made
+
+
+def _parts(stretch: Stretch | None, *, opens: bool, end: int) -> list[Stretch]:
+    if stretch is None:
+        return []
+    if len(stretch) < 2 * OPENING_RECORDS or stretch.numbers is not None or not (opens or stretch.bytes_done >= end):
+        return [stretch]
+    first = OPENING_RECORDS if opens else len(stretch) // 2
+    return [stretch.part(0, first), stretch.part(first, len(stretch))]
 
 
 def _notices(store: Store, work: Work) -> list[Issue]:

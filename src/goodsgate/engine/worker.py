@@ -16,6 +16,7 @@ import msgspec
 
 from goodsgate.config import Config
 from goodsgate.engine import portion as portions
+from goodsgate.engine.ahead import Made, is_apart, own_issues
 from goodsgate.engine.apply import CANCELLED, DELETED, Shelf, apply, find_twins
 from goodsgate.engine.check import Judged, Rules, judge
 from goodsgate.engine.lease import Heartbeat
@@ -60,8 +61,6 @@ class Worker:
         self.name = name or f"worker-{new_id()[:12]}"
         self._rules = Rules(store, config, schemas or {})
         self._moments = Moments()
-        self._earlier: set[str] = set()
-        """Of the keys of the portion made last, those that portions of its batch before it held."""
         self._kept: dict[tuple[str, str, int], Opened] = {}
         self._faults: dict[tuple[str, str, int], int] = {}
         self._stop = threading.Event()
@@ -173,6 +172,7 @@ class Worker:
                 return True
             if renewal.waiting or self._stop.is_set():
                 return False
+            opened.alone = True
             del stretch  # freed before the next is made
 
     def _push(self, claim: Claim, opened: Opened) -> bool:
@@ -181,7 +181,7 @@ class Worker:
         if stretch is None:
             self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
             return True
-        opened.judged = None
+        opened.judged = opened.made = None
         ends = opened.exhausted and len(stretch) <= 1
         self._stretch(claim, opened, stretch.part(0, 1), ends=ends)
         if ends:
@@ -196,7 +196,7 @@ class Worker:
         opened = self._kept.pop(name, None)
         if opened is None or opened.work.records != work.records or opened.work.portions != work.portions:
             opened = Opened(self._store, self._config, work)
-        opened.work = msgspec.structs.replace(opened.work, cancelling=work.cancelling, overtakes=work.overtakes)
+        opened.claimed(work)
         self._kept[name] = opened
         if len(self._kept) > KEPT_OPEN_MAX:
             del self._kept[next(iter(self._kept))]
@@ -205,9 +205,9 @@ class Worker:
     def _stretch(self, claim: Claim, opened: Opened, stretch: Stretch, *, ends: bool) -> None:
         """Work and settle a stretch; what fails is halved until the record at fault stands alone."""
         try:
-            portion = self._portion(opened, stretch)
-            anew = partial(self._portion, opened, stretch, anew=True)
-            self._settle_dressed(claim, opened, portion, ends=ends, anew=anew)
+            made = self._portion(opened, stretch)
+            anew = partial(self._portion, opened, stretch, earlier=made.earlier)
+            self._settle_dressed(claim, opened, made.portion, ends=ends, anew=anew)
             return
         except StoreError:
             raise
@@ -222,24 +222,35 @@ class Worker:
             lines = [b"{}"] if stretch.lines else []
             rows: list[list[str]] = [[]] if stretch.rows else []
             stripped = msgspec.structs.replace(stretch, lines=lines, rows=rows)
-            self._settle_dressed(claim, opened, self._portion(opened, stripped), ends=ends)
+            self._settle_dressed(claim, opened, self._portion(opened, stripped).portion, ends=ends)
             return
         middle = len(stretch) // 2
         self._stretch(claim, opened, stretch.part(0, middle), ends=False)
         self._stretch(claim, opened, stretch.part(middle, len(stretch)), ends=ends)
 
-    def _portion(self, opened: Opened, stretch: Stretch, *, anew: bool = False) -> Portion:
-        """What a stretch changes; `anew` is the same once more, by what is held now."""
+    def _portion(self, opened: Opened, stretch: Stretch, *, earlier: set[str] | None = None) -> Made:
+        """What a stretch changes; with what is known of `earlier`, the same once more, by what is held now."""
+        made, judged = opened.made, opened.judged
+        opened.made = opened.judged = None
         work = opened.work
-        judged = opened.judged if opened.judged is not None else self._judge(opened, stretch)
-        opened.judged = None
+        return made or self._made(work, stretch, judged or self._judge(opened, stretch), stands=work, earlier=earlier)
+
+    def _make_ahead(self, opened: Opened, work: Work, stretch: Stretch, judged: Judged, settling: Portion,
+                    ) -> Made | None:
+        apart = is_apart(settling, judged)
+        return self._made(work, stretch, own_issues(judged), stands=opened.work) if apart else None
+
+    def _made(self, work: Work, stretch: Stretch, judged: Judged, *, stands: Work,
+              earlier: set[str] | None = None) -> Made:
+        """`stands` is the work as it is in the store, whatever is being settled."""
         numbers = portions.claim_numbers(stretch, judged, work)
         keys = list(dict.fromkeys(key for key in judged.keys if key is not None))
         shelf = self._shelf(work, keys, [judged], documents=_updates(work.policy, judged))
-        if not anew:
+        if earlier is None:
             asks = work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Treatment.OFF
-            self._earlier = self._store.seen(work, keys) if work.portions and asks else set()
-        return self._applied(work, stretch, judged, numbers=numbers, shelf=shelf, earlier=self._earlier)
+            earlier = self._store.seen(stands, keys) if stands.portions and asks else set()
+        portion = self._applied(work, stretch, judged, numbers=numbers, shelf=shelf, earlier=earlier)
+        return Made(portion, earlier)
 
     def _judge(self, opened: Opened, stretch: Stretch) -> Judged:
         work = opened.work
@@ -272,11 +283,13 @@ class Worker:
         return Shelf(held, find_twins(keys, twins))
 
     def _settle_dressed(self, claim: Claim, opened: Opened, portion: Portion, *, ends: bool,
-                        anew: Callable[[], Portion] | None = None) -> None:
+                        anew: Callable[[], Made] | None = None) -> None:
         """Commit the portion; `anew` makes it once more, by what is held then."""
-        ahead = None if ends else partial(opened.look_ahead, partial(self._foreseen, opened))
-        again = (lambda: [opened.dress(anew(), ends=ends)]) if anew is not None else None
+        again = (lambda: [opened.dress(anew().portion, ends=ends)]) if anew is not None else None
         dressed = opened.dress(portion, ends=ends)
+        ahead = None if ends else partial(
+            opened.look_ahead, dressed, partial(self._foreseen, opened), partial(self._make_ahead, opened)
+        )
         (settled,) = self._settling.settle(claim, dressed, ahead=ahead, again=again)
         opened.settled(settled)
 

@@ -5,6 +5,8 @@ _WEIGHTED: dict[str, int] = {
     for number in range(10_000)
 }
 """Four digits at a place where the first weighs three → their weighted sum."""
+_ONCE: dict[str, int] = {str(digit): digit for digit in range(10)}
+"""A digit that weighs one."""
 
 GTIN_LENGTHS = (8, 12, 13, 14)
 
@@ -16,10 +18,9 @@ def is_gtin(text: str) -> bool:
     right, starting with 3 on the digit left of the check digit; the sum with the check digit is a multiple of ten.
     """
     length = len(text)
-    if length == 13:
-        text = "0" + text
-        length = 14
     try:
+        if length == 13:  # nearly all
+            return (_ONCE[text[0]] + _WEIGHTED[text[1:5]] + _WEIGHTED[text[5:9]] + _WEIGHTED[text[9:]]) % 10 == 0
         if length == 14:
             return (
                 _WEIGHTED[text[:4]] + _WEIGHTED[text[4:8]] + _WEIGHTED[text[8:12]] + _WEIGHTED[text[12:] + "00"]

@@ -98,10 +98,10 @@ class ProductLooks(Looks):
     def _exists(self, record: Any) -> bool:
         """Whether brand, tax rule and HS code are known."""
         text = record.brand
-        if text is not None and not (trimmed(text) if self.brands is None else text in self.brands):
+        if text is not None and not (text == text.strip() if self.brands is None else text in self.brands):
             return False
         text = record.tax_rule
-        if text is not None and not (trimmed(text) if self.tax_rules is None else text in self.tax_rules):
+        if text is not None and not (text == text.strip() if self.tax_rules is None else text in self.tax_rules):
             return False
         text = record.hs_code
         return text is None or (hs_form(text) and (self.hs_codes is None or text in self.hs_codes))
@@ -126,9 +126,10 @@ class ProductLooks(Looks):
             return False
         plan = self._plans.get(category)
         if plan is None:
-            if category and not (trimmed(category) if self.categories is None else category in self.categories):
+            known = category == category.strip() if self.categories is None else category in self.categories
+            if category and not known:
                 return False
-            plan = self._make_plan(category)
+            plan = self._make_plan(category) if self.terms.doubt else NO_PLAN
         return plan is NO_PLAN or self._answers(plan, attributes, record)
 
     def _make_plan(self, category: str) -> Plan:

@@ -271,6 +271,10 @@ class Store(Protocol):
         Where stock items that were looked up since the last settle have been moved meanwhile, it raises ItemsMoved; or,
         with `again`, holds them and commits what that answers instead: the same portions made anew. That may look up
         items and marks, not `seen`.
+
+        Where this is `elsewhere`, another thread may meanwhile ask `held`, `twins` and `seen` for the portion behind,
+        if it is not of stock and none of its keys is, but for its case, one of those that are being settled: nothing
+        changes under them, so that the answers are good before and after. `seen` is given the work as it was before.
         """
 
     # -- stock: moved by orders, beside the feeds -------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What was looked up of held items, for the questions that follow about the same keys."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -8,14 +9,24 @@ import msgspec
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Held
 
+FOLDING = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
+"""To keys without ASCII case."""
+LOOKS_MAX = 2
+"""Of the portion that is being settled, and of the one behind it."""
+
+Name = tuple[str, str, str]
+"""Of a shelf: merchant, kind and collection."""
+
 
 class Look(msgspec.Struct, frozen=True):
-    """What one look-up came by; good until the next settle."""
+    """What one look-up came by; good until something of it is settled."""
 
     shelf: int
     keys: set[str]
     rows: list[tuple[Any, ...]]
     """As the statement gives them: the key asked for, the key held, …, the batch that wrote it, the document."""
+    shades: set[str] = set()
+    """The keys without their case, for `Looks`."""
 
     def twins(self) -> dict[str, str]:
         """Key → the first of the live items that differ from it by case."""
@@ -41,7 +52,8 @@ def joined(looks: Sequence[Look]) -> Look:
     if len({look.shelf for look in looks}) != 1:
         return Look(0, set(), [])
     return Look(
-        looks[0].shelf, set().union(*(look.keys for look in looks)), [row for look in looks for row in look.rows]
+        looks[0].shelf, set().union(*(look.keys for look in looks)), [row for look in looks for row in look.rows],
+        set().union(*(look.shades for look in looks)),
     )
 
 
@@ -54,3 +66,63 @@ class Looked(dict[int, dict[str, bytes | None]]):
             seen = self.setdefault(look.shelf, {})
             for row in look.rows:
                 seen.setdefault(row[1], row[2])
+
+
+class Looks:
+    """Those that are still good: a thread may look up what the next portion needs while another settles the last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: list[tuple[Name, Look]] = []
+        """The newest last."""
+        self._changed: set[str] = set()
+        """Keys without their case that were settled since a look-up began; never changed, but replaced."""
+
+    def begin(self) -> None:
+        """Something is looked up from now on that is kept later."""
+        with self._lock:
+            self._changed = set()
+
+    def keep(self, name: Name, look: Look) -> None:
+        """It was made after everything that was settled."""
+        with self._lock:
+            self._kept = [*self._kept[1 - LOOKS_MAX :], (name, look)]
+
+    def keep_begun(self, name: Name, look: Look) -> bool:
+        """It was begun a while ago; False, and it is not kept, if something of it was settled since."""
+        with self._lock:
+            if self._changed and not self._changed.isdisjoint(look.shades):
+                return False
+            self._kept = [*self._kept[1 - LOOKS_MAX :], (name, look)]
+            return True
+
+    def over(self, name: Name, keys: Iterable[str]) -> Look | None:
+        """The newest that has all these keys of the shelf."""
+        for named, look in reversed(self._kept):
+            if named == name and look.keys.issuperset(keys):
+                return look
+        return None
+
+    def settled(self, keys: set[str]) -> None:
+        """Items of these keys were written or deleted."""
+        if not keys:
+            return
+        changed = folded(keys)
+        with self._lock:
+            self._changed = self._changed | changed
+            # Most are of these very keys, which is soon seen.
+            kept = [(name, look) for name, look in self._kept if look.keys.isdisjoint(keys)]
+            self._kept = [(name, look) for name, look in kept if changed.isdisjoint(look.shades)]
+
+    def clear(self) -> None:
+        """Somebody else may have changed anything."""
+        with self._lock:
+            self._kept = []
+
+
+def folded(keys: Iterable[str]) -> set[str]:
+    """Without their ASCII case."""
+    known = [*keys]
+    if "".join(known).isascii():
+        return set(map(str.lower, known))
+    return {key.translate(FOLDING) for key in known}

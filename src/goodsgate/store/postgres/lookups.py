@@ -1,6 +1,7 @@
-"""What a portion must know before it is settled."""
+"""What a portion must know before it is settled; for the next one another thread may ask while it is."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ import orjson
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
 from goodsgate.model.catalogue import Held, Mark
 from goodsgate.store.contract import Claim, Portion, StoreError, Work
-from goodsgate.store.look import Look, Looked, joined
+from goodsgate.store.look import FOLDING, Look, Looked, Looks, Name, folded, joined
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, every, one, value
 from goodsgate.store.postgres.lanes import Lanes, progress_of
@@ -21,8 +22,6 @@ from goodsgate.store.progress import Progress
 
 decode_marks = msgspec.json.Decoder(tuple[Mark, ...]).decode
 
-FOLDING = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
-"""To keys without ASCII case."""
 SCRATCHES_MAX = 8
 """Batches whose keys are kept beside at once; the one asked for longest ago goes."""
 WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
@@ -37,8 +36,6 @@ NEVER = 2**63 - 1
 class Lookups(Lanes):
     """Held items, case twins, and the keys that a batch has shown so far."""
 
-    look: Look | None = None
-    """Good until the next settle."""
     _foreseen: tuple[tuple[str, str, str, str, int], list[Future[Look]]] | None = None
     """For a portion, its merchant, kind, collection, batch and number, what is being looked up."""
     _counted: tuple[tuple[int, str, int, int], int] | None = None
@@ -50,10 +47,11 @@ class Lookups(Lanes):
         super().__init__(address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now)
         self._beside = ThreadPoolExecutor(2, "looking up")
         self._shelves: dict[tuple[str, str, str], int] = {}
-        self.changed: set[str] = set()
-        """Keys without their case that were settled since something was foreseen; replaced, never changed."""
+        self.looks = Looks()
         self.looked = Looked()
         """Compared once more by the next settle."""
+        self.scratch_lock = threading.RLock()
+        """Around the next."""
         self._scratches: dict[tuple[str, int], Scratch] = {}
         """By batch and round: what another worker's fix has changed, the next round finds."""
 
@@ -65,9 +63,8 @@ class Lookups(Lanes):
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
              ) -> dict[str, Held]:
         """Tombstones included."""
-        foreseen = self._taken_foreseen((merchant, kind, collection), keys)
-        if foreseen is not None and not documents:
-            self.look = foreseen
+        foreseen = self._taken_foreseen((merchant, kind, collection), keys, documents=documents)
+        if foreseen is not None:
             self.looked.note(kind, foreseen)
             return foreseen.held()
         held = self._look_up(merchant, kind, collection, keys, documents=documents).held()
@@ -83,27 +80,35 @@ class Lookups(Lanes):
         """Asked on connections of their own, and good if what is settled meanwhile touches none of the keys."""
         portion = (work.merchant, work.kind, work.collection, work.batch, work.portions)
         before = self._foreseen[1] if self._foreseen is not None and self._foreseen[0] == portion else []
+        if not before:
+            self.looks.begin()
         asked = self._beside.submit(self._ask, *portion[:3], keys, documents=False)
         self._foreseen = (portion, [*before, asked])
 
-    def _taken_foreseen(self, name: tuple[str, str, str], keys: Sequence[str]) -> Look | None:
+    def _taken_foreseen(self, name: Name, keys: Sequence[str], *, documents: bool) -> Look | None:
         """What was foreseen for these keys, if it is still so; once."""
         foreseen, self._foreseen = self._foreseen, None
-        changed, self.changed = self.changed, set()
-        if foreseen is None or foreseen[0][:3] != name:
+        if foreseen is None or foreseen[0][:3] != name or documents:
             return None
         try:
             look = joined([asked.result() for asked in foreseen[1]])
         except StoreError:  # if it still is away, whoever asks now is told
             return None
-        good = look.shelf and look.keys == set(keys) and changed.isdisjoint(folded(look.keys))
-        return look if good else None
+        return look if look.keys == set(keys) and self.looks.keep_begun(name, look) else None
 
     def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
         """What was foreseen or looked up under another claim may have changed since."""
         self._foreseen = None
+        self.looks.clear()
         self.looked = Looked()
-        return super().claim(worker, lease_seconds=lease_seconds, works_max=works_max, bytes_max=bytes_max)
+        claim = super().claim(worker, lease_seconds=lease_seconds, works_max=works_max, bytes_max=bytes_max)
+        with self.scratch_lock:
+            for work in claim.works if claim is not None else ():
+                scratch = self._scratches.get((work.batch, work.round))
+                if scratch is not None and scratch.records > work.total:
+                    # The server fell, and took along what was settled last.
+                    self.forget_scratch((work.batch, work.round))
+        return claim
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Tombstones left out; of several twins the first."""
@@ -112,21 +117,19 @@ class Lookups(Lanes):
 
     def seen(self, work: Work, keys: Sequence[str]) -> set[str]:
         """Keys that the batch wrote are told from the items. The others, unchanged or rejected, are in a file of this
-        process, so that memory stays bounded."""
+        process, so that memory stays bounded; those of a portion that is settled meanwhile may be there already."""
         number, packed = self.known(work.merchant), id_bytes(work.batch)
         assert packed is not None
-        scratch = self._scratches.get((work.batch, work.round))
-        if scratch is not None and scratch.records > work.total:
-            self.forget_scratch((work.batch, work.round))  # the server fell, and took along what was settled last
-            scratch = None
-        if scratch is None or scratch.records < work.total:
-            progress = self._progress(number, work.batch)
-            if progress is None:
-                return set()
-            scratch = self._filled(number, work, progress.seq)
+        with self.scratch_lock:
+            scratch = self._scratches.get((work.batch, work.round))
+            if scratch is None or scratch.records < work.total:
+                progress = self._progress(number, work.batch)
+                if progress is None:
+                    return set()
+                scratch = self._filled(number, work, progress.seq)
+            shown = scratch.among(keys) if scratch.filled else set()
         look = self._looked(work.merchant, work.kind, work.collection, keys)
-        written = look.written_by(packed).intersection(keys)
-        return written | scratch.among(keys) if scratch.filled else written
+        return look.written_by(packed).intersection(keys) | shown
 
     def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """Keys of the shelf come here in their order, to be compared with those of the feed; counted once."""
@@ -136,7 +139,8 @@ class Lookups(Lanes):
         if shelf is None:
             return 0, 0, []
         progress = self._progress(number, work.batch)
-        scratch = self._filled(number, work, progress.seq if progress is not None else 0)
+        with self.scratch_lock:
+            scratch = self._filled(number, work, progress.seq if progress is not None else 0)
         # Before its first portion nothing was written since: a feed without a record lacks everything.
         first_at = progress.first_at if progress is not None else NEVER
         stand = (shelf[0], work.batch, work.round, work.portions)
@@ -182,16 +186,13 @@ class Lookups(Lanes):
 
     def _looked(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> Look:
         """The last look-up if it was for these keys, or another one."""
-        look = self.look
-        shelf = self._shelves.get((merchant, kind, collection), 0)
-        if look is not None and look.shelf == shelf and look.keys.issuperset(keys):
-            return look
-        return self._look_up(merchant, kind, collection, keys, documents=False)
+        look = self.looks.over((merchant, kind, collection), keys)
+        return look if look is not None else self._look_up(merchant, kind, collection, keys, documents=False)
 
     def _look_up(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
         name = (merchant, kind, collection)
         if len(keys) < KEYS_IN_TWO or name not in self._shelves:
-            self.look = self._ask(*name, keys, documents=documents)
+            look = self._ask(*name, keys, documents=documents)
         else:
             # Nobody else writes items of a lane that is held, so that two transactions see what one would; of stock
             # settle looks.
@@ -201,19 +202,22 @@ class Lookups(Lanes):
                 rest = self._ask(*name, ordered[half:], documents=documents)
             finally:
                 first = beside.result()
-            self.look = joined([first, rest])
-        self.looked.note(kind, self.look)
-        return self.look
+            look = joined([first, rest])
+        self.looks.keep(name, look)
+        self.looked.note(kind, look)
+        return look
 
     def _ask(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
         number = self.number(merchant)
         if number is None:
-            return Look(0, set(keys), [])
+            return Look(0, set(keys), [], folded(keys))
         with self.server.transaction(number, seconds=WORK_SECONDS_MAX) as db:
             shelf = self._shelf(db, number, merchant, kind, collection)
-            asked = {"merchant": number, "shelf": shelf, "keys": packed_keys(keys)}
-            rows = every(db, "held_documents" if documents else "held", asked) if shelf and keys else []
-        return Look(shelf, set(keys), _matched(rows, keys))
+            shades = folded(keys)
+            rows: list[tuple[Any, ...]] = []
+            if shelf and keys:
+                rows = _rows_of(db, {"merchant": number, "shelf": shelf}, keys, shades, documents=documents)
+        return Look(shelf, set(keys), _matched(rows, keys) if rows else rows, shades)
 
     def _shelf(self, db: Cursor, number: int, merchant: str, kind: str, collection: str) -> int:
         """Its number, kept for good; 0 if there is none."""
@@ -254,12 +258,25 @@ class Lookups(Lanes):
 
 def others(keys: Sequence[str | None], results: bytes) -> list[str]:
     """Keys of the records of a portion that no item tells of."""
+    if not results.translate(None, WRITTEN):
+        return []
     return [key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN]
 
 
-def folded(keys: Iterable[str]) -> set[str]:
-    """Without their ASCII case."""
-    return {key.lower() if key.isascii() else key.translate(FOLDING) for key in keys}
+def _rows_of(db: Cursor, named: dict[str, Any], keys: Sequence[str], shades: set[str], *, documents: bool,
+             ) -> list[tuple[Any, ...]]:
+    """Rows of items that have one of the keys, be it in another case; once for each of the keys.
+
+    Many a feed is in the order of its keys; where hardly anything else lies between its first and its last, these are
+    read in one go.
+    """
+    stretch = {**named, "least": min(shades), "most": max(shades)}
+    alone = not documents and len(shades) == len(keys)
+    if not alone or one(db, "held_behind", {**stretch, "keys": len(keys) + len(keys) // 4}) is not None:
+        return every(db, "held_documents" if documents else "held", {**named, "keys": packed_keys(keys)})
+    asked = set(keys)
+    rows = every(db, "held_between", stretch)
+    return [row for row in rows if row[0] in asked or row[0].translate(FOLDING) in shades]
 
 
 def _matched(rows: list[tuple[Any, ...]], keys: Sequence[str]) -> list[tuple[Any, ...]]:

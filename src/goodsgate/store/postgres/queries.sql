@@ -642,6 +642,17 @@ CROSS JOIN LATERAL (
     WHERE merchant = :merchant AND shelf = :shelf AND folded = w.folded OFFSET 0
 ) i
 
+-- name: held_behind
+-- Differs because a server looks up thousands of neighbours in one go for much less than one by one; this tells whether
+-- there are more of them than `keys`. ORDER BY keeps the planner from gathering the whole stretch of the index first.
+SELECT key FROM item WHERE merchant = :merchant AND shelf = :shelf AND folded BETWEEN :least AND :most
+ORDER BY folded OFFSET :keys LIMIT 1
+
+-- name: held_between
+-- Differs because a server looks up thousands of neighbours in one go for much less than one by one.
+SELECT key, hash, version, batch, NULL FROM item
+WHERE merchant = :merchant AND shelf = :shelf AND folded BETWEEN :least AND :most ORDER BY folded
+
 -- name: held_documents
 SELECT i.key, i.hash, i.version, i.batch, i.document
 FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w

@@ -16,14 +16,14 @@ from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Claim, ItemsMoved, LeaseLost, Portion, StoreError, Work
-from goodsgate.store.look import Look, Looked
+from goodsgate.store.look import Looked, Looks
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, do, every, one, value
 from goodsgate.store.postgres.findings import Findings
-from goodsgate.store.postgres.item_rows import Row, copy_rows
+from goodsgate.store.postgres.item_rows import Rows, copy_rows, stamp
 from goodsgate.store.postgres.item_rows import head as row_head
 from goodsgate.store.postgres.lanes import progress_of
-from goodsgate.store.postgres.lookups import folded, others, packed_keys, shelf_of
+from goodsgate.store.postgres.lookups import others, packed_keys, shelf_of
 from goodsgate.store.postgres.marks import put_marks
 from goodsgate.store.postgres.messages import put_messages
 from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
@@ -44,19 +44,28 @@ class Shelved(msgspec.Struct):
     """What the portions of a settle do to one shelf; the last word on each key counts."""
 
     number: int
-    writes: dict[str, tuple[Write, str, int]] = {}
-    """By key, with the batch and the time that it is written by."""
-    deletes: dict[str, tuple[Delete, str, int]] = {}
+    writes: dict[str, Write] = {}
+    deletes: dict[str, Delete] = {}
+    stamps: dict[str, bytes] = {}
+    """By key, by which batch it is written and when."""
+    tombstone_at: int | None = None
+    """When the first of those was written that may leave one."""
 
     def put(self, portion: Portion, written_at: int) -> None:
         """A portion's items, behind those of the portions before it."""
-        batch = portion.work.batch
-        for write in portion.writes:
-            self.deletes.pop(write.key, None)
-            self.writes[write.key] = (write, batch, written_at)
+        stamped = stamp(portion.work.batch, written_at)
+        if portion.writes:
+            writes = {write.key: write for write in portion.writes}
+            for key in self.deletes.keys() & writes.keys():
+                del self.deletes[key]
+            self.writes.update(writes)
+            self.stamps.update(dict.fromkeys(writes, stamped))
         for delete in portion.deletes:
             self.writes.pop(delete.key, None)
-            self.deletes[delete.key] = (delete, batch, written_at)
+            self.deletes[delete.key] = delete
+            self.stamps[delete.key] = stamped
+            if delete.version is not None and self.tombstone_at is None:
+                self.tombstone_at = written_at
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -80,10 +89,15 @@ class Settling(Stock):
             if id_bytes(portion.work.batch) is None:
                 raise StoreError(f"not a batch's id: {portion.work.batch}")
         try:
-            done = self._settle(number, claim, portions, again)
-        except errors.UniqueViolation:
-            # Somebody else wrote since they were looked up: a lane that was lost, which the second try finds out.
-            done = self._settle(number, claim, portions, again)
+            try:
+                done = self._settle(number, claim, portions, again)
+            except errors.UniqueViolation:
+                # Somebody else wrote since they were looked up: a lane that was lost, which the second try finds out.
+                self.looks.clear()
+                done = self._settle(number, claim, portions, again)
+        except BaseException:
+            self.looks.clear()
+            raise
         self.looked = Looked()
         crash.point("settle-committed")
         self._note(done)
@@ -95,7 +109,6 @@ class Settling(Stock):
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
         # What a falling server takes along of a round that goes on, its progress included, is worked again.
         lazy = not any(portion.ends for portion in portions)
-        look, self.look = self.look, None
         with self.server.transaction(number, lazy=lazy, also=FEELS, seconds=WORK_SECONDS_MAX) as db:
             lease = one(db, "lease", named)
             if lease is None:
@@ -104,13 +117,12 @@ class Settling(Stock):
                 if again is None:
                     raise ItemsMoved
                 portions = again()
-                look, self.look = self.look, None
-            told = _Told(db, number, lease[0], self.now())
+            told = _Told(db, claim.merchant, number, lease[0], self.now())
             told.stand(self, portions)
             for portion in portions:
                 told.put(portion)
             if told.settled:
-                told.write(look)
+                told.write(self.looks)
                 told.move()
             crash.point("settle-written")
             # The last word: whoever took the lane over waits here for the commit, or came first.
@@ -121,20 +133,24 @@ class Settling(Stock):
     def _note(self, settled: list[Settled]) -> None:
         """What this process keeps in mind of the batches it works."""
         for done in settled:
-            portion, batch = done.portion, done.portion.work.batch
+            portion = done.portion
             deleted = len(portion.deletes) if portion.deletes and not portion.writes else None
-            self.changed = self.changed | folded(one.key for one in portion.writes) | folded(
-                one.key for one in portion.deletes
-            )
+            self.looks.settled({one.key for one in portion.writes}.union(one.key for one in portion.deletes))
             nothing = not portion.deletes and not portion.writes and not done.rekeyed
             self.note_missing(done.shelf, portion, 0 if nothing else deleted)
-            round = (batch, portion.work.round)
-            if done.rekeyed or done.progress.ended is not None:
-                self.forget_scratch(round)
-            elif portion.first is not None:
-                scratch = self._scratches.get(round) or (self.new_scratch(round) if portion.first == 1 else None)
-                if scratch is not None and scratch.records == portion.first - 1:
-                    scratch.fill(others(portion.keys, portion.results), scratch.records + len(portion.results))
+            with self.scratch_lock:
+                self._note_shown(done)
+
+    def _note_shown(self, done: Settled) -> None:
+        """The keys of a portion that no item tells of."""
+        portion = done.portion
+        round = (portion.work.batch, portion.work.round)
+        if done.rekeyed or done.progress.ended is not None:
+            self.forget_scratch(round)
+        elif portion.first is not None:
+            scratch = self._scratches.get(round) or (self.new_scratch(round) if portion.first == 1 else None)
+            if scratch is not None and scratch.records == portion.first - 1:
+                scratch.fill(others(portion.keys, portion.results), scratch.records + len(portion.results))
 
     def shelf_made(self, db: Cursor, number: int, portion: Portion) -> int:
         """The portion's shelf; made if it is not there."""
@@ -149,8 +165,9 @@ class Settling(Stock):
 class _Told:
     """The portions of one settle, told to the database in as few statements as there are kinds of rows."""
 
-    def __init__(self, db: Cursor, number: int, written_at: int, now: int) -> None:
+    def __init__(self, db: Cursor, merchant: str, number: int, written_at: int, now: int) -> None:
         self._db = db
+        self._merchant = merchant
         self._number = number
         self._now = now
         self.written_at = written_at
@@ -208,19 +225,19 @@ class _Told:
             seq=self._seqs[work.batch], round=work.round, held=shelf[1] if shelf else 0, first_at=self.written_at
         )
 
-    def write(self, look: Look | None) -> None:
+    def write(self, looks: Looks) -> None:
         """Items, results and findings. What was looked up is all there is of those keys of that shelf."""
-        known = {row[1]: row[2] is not None for row in look.rows} if look is not None else {}
-        asked = (look.shelf, look.keys) if look is not None else (0, set())
         db = self._db
-        fresh: list[Row] = []
-        changed: list[Row] = []
-        for shelved in self._shelves.values():
+        fresh: list[Rows] = []
+        changed: list[Rows] = []
+        for name, shelved in self._shelves.items():
             keys = [*shelved.writes, *shelved.deletes]
             if not keys:
                 continue
-            there = known
-            if asked[0] != shelved.number or not asked[1].issuperset(keys):
+            look = looks.over((self._merchant, *name), keys)
+            if look is not None:
+                there = {row[1]: row[2] is not None for row in look.rows}
+            else:
                 named = {"merchant": self._number, "shelf": shelved.number, "keys": packed_keys(keys)}
                 there = dict(every(db, "live_among", named))
             self._change(shelved, there, fresh, changed)
@@ -244,35 +261,28 @@ class _Told:
             })
         self._findings.merge(db)
 
-    def _change(self, shelved: Shelved, there: dict[str, bool], fresh: list[Row], changed: list[Row]) -> None:
+    def _change(self, shelved: Shelved, there: dict[str, bool], fresh: list[Rows], changed: list[Rows]) -> None:
         """Sort what is done to a shelf into made and changed rows, and note by how many items it grows."""
-        grown, tombstone_at = 0, None
         head = row_head(self._number, shelved.number)
-        ids = {batch: bytes.fromhex(batch) for batch in self._progress}
+        written: dict[str, Write | Delete] = {**shelved.writes}
+        written.update((key, delete) for key, delete in shelved.deletes.items() if delete.version is not None)
+        gone = [key for key, delete in shelved.deletes.items() if delete.version is None]
+        lost = sum(there.get(key, False) for key in shelved.deletes)
+        grown = len(shelved.writes) - sum(live and key in shelved.writes for key, live in there.items()) - lost
         # In the order of the index: neighbours share pages.
-        for key in sorted(shelved.writes):
-            write, batch, written_at = shelved.writes[key]
-            row = (head, key, write.hash, write.version, ids[batch], written_at, write.document)
-            if key in there:
-                changed.append(row)
-                grown += not there[key]
-            else:
-                fresh.append(row)
-                grown += 1
-        gone: list[str] = []
-        for key in sorted(shelved.deletes):
-            delete, batch, written_at = shelved.deletes[key]
-            grown -= there.get(key, False)
-            if delete.version is None:
-                gone.append(key)
-                continue
-            (changed if key in there else fresh).append((head, key, None, delete.version, ids[batch], written_at, None))
-            tombstone_at = written_at if tombstone_at is None else min(tombstone_at, written_at)
+        keys = sorted(written)
+        for rows, mine in (
+            (fresh, [key for key in keys if key not in there] if there else keys),
+            (changed, [key for key in keys if key in there] if there else []),
+        ):
+            if mine:
+                rows.append(Rows(head, [written[key] for key in mine], [shelved.stamps[key] for key in mine]))
+        tombstone_at = shelved.tombstone_at if len(written) > len(shelved.writes) else None
         named = {"merchant": self._number, "shelf": shelved.number}
         if gone:
             do(self._db, "delete_items", {**named, "keys": packed_keys(gone)})
         put_marks(
-            self._db, self._number, shelved.number, {key: put[0].marks for key, put in shelved.writes.items()},
+            self._db, self._number, shelved.number, {key: write.marks for key, write in shelved.writes.items()},
             shelved.deletes,
         )
         if grown or tombstone_at is not None:

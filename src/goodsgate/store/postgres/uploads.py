@@ -6,6 +6,7 @@ server that falls in between may lose the last ones, which is found out in the s
 makes them smaller: they cross the network, the log and the table.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +22,8 @@ PIECE_BYTES = 1024 * 1024
 GONE = "the upload stood still too long and was removed, or the server fell and lost a part of it"
 PIECES_AT_ONCE = 2
 """Pieces that are fetched together."""
+FETCHES_AHEAD = 4
+"""Whoever reads has so many times that many pieces fetched and unpacked while he is at work with the last."""
 PACKED_SHARE_MAX = 0.9
 """A piece that does not get smaller than this is kept as it is, and so are those behind it."""
 
@@ -53,6 +56,7 @@ class Uploads:
         self._server = server
         self._small_bytes = small_bytes
         self._senders = ThreadPoolExecutor(sending_max, "sending")
+        self._fetchers = ThreadPoolExecutor(1, "fetching")
         self._open: dict[tuple[str, str], Upload] = {}
 
     def receive(self, merchant: str, number: int, name: str, piece: bytes) -> None:
@@ -115,19 +119,31 @@ class Uploads:
 
     def read(self, number: int, upload: str, pieces: int) -> Iterator[bytes]:
         """What was sent, in pieces of at most PIECE_BYTES; raises StoreError if it was swept meanwhile."""
-        for first in range(0, pieces, PIECES_AT_ONCE):
-            last = min(first + PIECES_AT_ONCE, pieces)
-            asked = {"merchant": number, "upload": upload, "first": first, "behind": last}
-            with self._server.transaction(number) as db:
-                rows = every(db, "payload_pieces", asked)
-            if len(rows) != last - first:
-                raise StoreError("the payload was removed while it was read")
-            for packed, content in rows:
-                yield zstandard.ZstdDecompressor().decompress(content) if packed else content
+        fetching: deque[Future[list[bytes]]] = deque()
+        try:
+            for first in range(0, pieces, PIECES_AT_ONCE):
+                last = min(first + PIECES_AT_ONCE, pieces)
+                fetching.append(self._fetchers.submit(self._fetch, number, upload, first, last))
+                if len(fetching) > FETCHES_AHEAD:
+                    yield from fetching.popleft().result()
+            while fetching:
+                yield from fetching.popleft().result()
+        finally:
+            for unread in fetching:
+                unread.cancel()
+
+    def _fetch(self, number: int, upload: str, first: int, last: int) -> list[bytes]:
+        asked = {"merchant": number, "upload": upload, "first": first, "behind": last}
+        with self._server.transaction(number) as db:
+            rows = every(db, "payload_pieces", asked)
+        if len(rows) != last - first:
+            raise StoreError("the payload was removed while it was read")
+        return [zstandard.ZstdDecompressor().decompress(content) if packed else content for packed, content in rows]
 
     def close(self) -> None:
         """Forget what is not sealed; the sweep removes what was sent of it."""
         self._senders.shutdown()
+        self._fetchers.shutdown(cancel_futures=True)
         self._open.clear()
 
     def _row(self, number: int, name: str, upload: Upload, content: bytes) -> dict[str, object]:

@@ -14,6 +14,8 @@ class Opened:
         self.elsewhere = store.elsewhere
         self._seen: dict[str, Batch] = {}
         self._attempts: dict[tuple[str, Kind], int] = {}
+        self._settling: dict[str, set[bytes]] = {}
+        """Of batches of which a portion is being settled, its keys without their case."""
 
     def migrate(self) -> list[str]:
         applied = self.store.migrate()

@@ -90,6 +90,9 @@ class Working(Asking):
         return found
 
     def seen(self, work: Work, keys: Sequence[str]) -> set[str]:
+        if self.elsewhere:
+            shades = {key_order(key)[0] for key in keys}
+            must(shades.isdisjoint(self._settling.get(work.batch, ())), "none of what is being settled", work)
         found = self.store.seen(work, keys)
         must(found <= set(keys), "some of these keys", found - set(keys))
         return found
@@ -150,7 +153,13 @@ class Working(Asking):
             must(told == same, "the same portions made anew", told, same)
             return anew
 
-        self.store.settle(claim, portions, again=None if again is None else checked)
+        for portion in portions:
+            self._settling[portion.work.batch] = {key_order(key)[0] for key in portion.keys if key is not None}
+        try:
+            self.store.settle(claim, portions, again=None if again is None else checked)
+        finally:
+            for portion in portions:
+                self._settling.pop(portion.work.batch, None)
         for batch in {portion.work.batch for portion in portions}:
             must(self.batch(claim.merchant, batch) is not None, "a settled batch is there", batch)
 

@@ -1,0 +1,140 @@
+"""A portion that is made while the one before it is settled is the one that would be made after it."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from goodsgate.app import create_worker
+from goodsgate.engine import Worker, apply, worker
+from goodsgate.engine.ahead import Made
+from goodsgate.model.batch import Kind, Treatment, Verb
+from goodsgate.store.contract import Claim, LeaseLost, Portion, Store, StoreBusy, StoreError
+from tests.engine.model import opened
+from tests.shop import Shop, ndjson
+
+KEYS = ["A", "a", "B", "b", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N"]
+RECORD = st.fixed_dictionaries(
+    {"id": st.sampled_from(KEYS), "title": st.sampled_from(["one", "two", "one", "two", "", "boom"])},
+    optional={"version_number": st.integers(1, 3)},
+)
+ASUNDER = [{"id": key, "title": "one"} for key in KEYS if key.isupper()]
+TWINS = [{"id": key, "title": "one"} for key in ("A", "B", "C", "D", "a", "D", "b", "E", "F", "G", "f", "F")]
+BATCH = st.tuples(st.sampled_from(list(Treatment)), st.one_of(
+    st.lists(RECORD, min_size=1, max_size=16),
+    st.permutations(ASUNDER), st.permutations(TWINS),  # in the first every portion stands alone
+))
+TROUBLES = st.dictionaries(st.integers(0, 12), st.sampled_from(["refused", "unheard", "lost"]), max_size=3)
+
+Told = list[list[tuple[int, str | None, str, list[str]]]]
+
+
+class Rough:
+    """A store of which some settles fail, by their number: before they begin, after the commit, or for the lease."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.troubles: Iterator[str | None] = iter(())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def settle(self, claim: Claim, portions: Sequence[Portion], *,
+               again: Callable[[], Sequence[Portion]] | None = None) -> None:
+        """Or not."""
+        trouble = next(self.troubles, None)
+        if trouble == "refused":
+            raise StoreBusy("no")
+        if trouble == "lost":
+            raise LeaseLost("taken")
+        self._store.settle(claim, portions, again=again)
+        if trouble == "unheard":
+            raise StoreBusy("the way back was cut")
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Made]:
+    """Portions that were made ahead; a record whose title is boom is none that can be applied."""
+    seen: list[Made] = []
+    make = Worker._make_ahead
+
+    def noted(self: Worker, *given: Any) -> Made | None:
+        one = make(self, *given)
+        if one is not None:
+            seen.append(one)
+        return one
+
+    def faulty(judged: Any, *given: Any, **named: Any) -> bytearray:
+        if any(b"boom" in document for document in judged.documents):
+            raise ZeroDivisionError
+        return apply.apply(judged, *given, **named)
+
+    monkeypatch.setattr(Worker, "_make_ahead", noted)
+    monkeypatch.setattr(worker, "apply", faulty)
+    return seen
+
+
+@contextmanager
+def _shops(portion: int) -> Iterator[list[Shop]]:
+    """One that settles elsewhere, and one that does one thing after the other."""
+    how = {"block_records_max": portion, "claim_works_max": 1}
+    with opened("postgres", "acme", **how) as elsewhere, opened("sqlite", "acme", **how) as here:
+        yield [elsewhere, here]
+
+
+def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Treatment, list[dict[str, object]]]], *,
+          collection: str, troubles: Mapping[int, str]) -> tuple[Told, dict[str, object]]:
+    told: Told = []
+    number = itertools.count()
+    rough.troubles = iter(lambda: troubles.get(next(number)), "never")
+    for duplicates, records in batches:
+        batch = shop.send(ndjson(records), collection=collection, duplicates=duplicates, verb=Verb.UPSERT)
+        while True:
+            try:
+                if not shop.worker.step():
+                    break
+            except StoreError:
+                continue
+        codes = shop.codes(batch)
+        told.append([(row.number, row.key, str(row.result), codes.get(row.number, [])) for row in shop.results(batch)])
+    return told, shop.items(collection, kind=Kind.PRODUCT)
+
+
+@pytest.mark.parametrize("portion", [1, 2, 3])
+def test_nobody_can_tell(portion: int, made: list[Made]) -> None:
+    """Results, issues and items, whatever fails on the way."""
+    collections = itertools.count()
+
+    @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+    @given(batches=st.lists(BATCH, min_size=1, max_size=2), troubles=TROUBLES)
+    @example(batches=[(Treatment.WARN, [*ASUNDER, *TWINS])], troubles={4: "unheard", 9: "refused", 15: "lost"})
+    def walk(batches: list[tuple[Treatment, list[dict[str, object]]]], troubles: dict[int, str]) -> None:
+        collection = f"c{next(collections)}"
+        ends = [
+            _told(shop, store, batches, collection=collection, troubles=troubles if at == 0 else {})
+            for at, (shop, store) in enumerate(zip(shops, rough, strict=True))
+        ]
+        assert ends[0] == ends[1]
+
+    with _shops(portion) as shops:
+        rough = [Rough(shop.store) for shop in shops]
+        for shop, store in zip(shops, rough, strict=True):
+            shop.worker = create_worker(store, shop.config, "rough")  # type: ignore[arg-type]
+        walk()
+    assert len(made) > 10
+
+
+@pytest.mark.parametrize(("kind", "policy"), [(Kind.STOCK, {}), (Kind.PRODUCT, {"verb": Verb.UPDATE})])
+def test_what_others_may_move_is_made_in_its_turn(kind: Kind, policy: dict[str, Any], made: list[Made]) -> None:
+    """Stock, and what is merged with what is held."""
+    with opened("postgres", "acme", block_records_max=2) as shop:
+        shop.run(ASUNDER)
+        before = len(made)
+        values = {"quantity": 3} if kind is Kind.STOCK else {"title": "new"}
+        shop.run([{"id": record["id"], **values} for record in ASUNDER], kind=kind, **policy)
+        assert before == len(made)
+        assert before > 0
