@@ -15,15 +15,16 @@ class Settling:
         self._beside = ThreadPoolExecutor(1, "settling")
 
     def settle(self, claim: Claim, *portions: Portion, ahead: Callable[[], None] | None = None,
-               again: Callable[[], Sequence[Portion]] | None = None) -> Sequence[Portion]:
+               again: Callable[[], Sequence[Portion]] | None = None, beside: bool = False) -> Sequence[Portion]:
         """Commit the portions; what was committed. Raises what the store's settle does.
 
-        `ahead` is done meanwhile, if there is time. `again` makes the portions once more, where orders have moved stock
-        since: the first try holds nobody up, the second comes to an end whatever is moved.
+        `ahead` is done meanwhile where settling is another machine's work, or if `beside`. `again` makes the portions
+        once more, where orders have moved stock since: the first try holds nobody up, the second comes to an end
+        whatever is moved.
         """
         crash.point("applied")
         try:
-            if ahead is None or not self._store.elsewhere:
+            if ahead is None or not (beside or self._store.elsewhere):
                 self._store.settle(claim, portions)
             else:
                 settling = self._beside.submit(self._store.settle, claim, portions)

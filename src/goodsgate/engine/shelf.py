@@ -8,7 +8,7 @@ from goodsgate.engine.check import Judged
 from goodsgate.engine.merging import plain
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Delete, Held, Mark, Write
-from goodsgate.rules import Law
+from goodsgate.rules import Law, Placed
 from goodsgate.store.contract import Store, Work
 
 NOBODY: Set[str] = frozenset()
@@ -29,6 +29,14 @@ class TiedShelf(Shelf):
     def owners(self, mark: Mark) -> Set[str]:
         """Keys of the items that have it now."""
         return self._owners.get(mark, NOBODY)
+
+    def are_owned(self, placed: Iterable[Placed]) -> bool:
+        """Whether somebody has one of these marks, or had it before; mostly nobody."""
+        owned = self._owners
+        for mark, _ in placed:  # noqa: SIM110 - a generator would cost more than the look-ups
+            if mark in owned:
+                return True
+        return False
 
     def live(self, key: str) -> Held | None:
         """What is held under the key, if it is no tombstone."""
@@ -106,6 +114,8 @@ def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: di
                  found: dict[Mark, list[str]]) -> dict[str, Law]:
     """The bylaws of the records, after adding to what is held and found what they ask for."""
     laws: dict[str, Law] = {}
+    if not any(told.bylaws for told in judged):
+        return laws
     times = Counter(key for told in judged for key in told.keys)
     coming: dict[str, dict[str, object]] = {}  # what may be held by then under keys that come several times
     keys: dict[str, None] = {}

@@ -48,13 +48,17 @@ def apply_tied(judged: Judged, shelf: TiedShelf, policy: Policy, *, tied: Tied, 
     results = bytearray(len(judged.documents))
     track = policy.duplicates is not Treatment.OFF
     mine: set[str] = set()
+    versioned = origin.version is not None
     for at, ties in enumerate(judged.ties or ()):
         key = judged.keys[at]
         if track and key is not None:
             if key in mine or key in earlier:
                 tell_twice(judged.issues, at, key, policy, path=tied.path)
             mine.add(key)
-        results[at] = REJECTED if ties is None else SUPERSEDED if one.superseded(at) else work(at, ties)
+        if ties is None:
+            results[at] = REJECTED
+        else:
+            results[at] = SUPERSEDED if versioned and one.superseded(at) else work(at, ties)
     return results
 
 
@@ -94,7 +98,7 @@ class _One:
         told: list[Issue] = []
         if key is not None and self._shelf.live(key) is not None:
             told.append(issue("key_held", self._tied.path, value=shown_key(key)))
-        if ties.unique:
+        if self._shelf.are_owned(ties.unique):
             told += self._collisions(ties.unique, document, own=None)
         if key is None or self._refused(at, told):
             return REJECTED

@@ -7,6 +7,7 @@ portion's whole effect or nothing, and the lease runs out.
 
 import gc
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,18 +17,16 @@ import msgspec
 
 from goodsgate.config import Config
 from goodsgate.engine import portion as portions
-from goodsgate.engine.ahead import Made, is_apart, own_issues
-from goodsgate.engine.apply import CANCELLED, DELETED, Shelf, apply, find_twins
-from goodsgate.engine.check import Judged, Rules, judge
+from goodsgate.engine.ahead import Made
+from goodsgate.engine.apply import CANCELLED, DELETED
 from goodsgate.engine.lease import Heartbeat
+from goodsgate.engine.making import Making
 from goodsgate.engine.opened import Opened
-from goodsgate.engine.origin import origin_of
 from goodsgate.engine.settling import Settling
-from goodsgate.engine.shelf import TiedShelf, load_shelf
 from goodsgate.engine.source import Stretch
-from goodsgate.engine.tied import Moments, apply_tied
+from goodsgate.engine.together import GROUPS_CLAIMED, Together
 from goodsgate.model import crash
-from goodsgate.model.batch import Policy, Result, RoundKind, State, Treatment, Verb, Withheld, new_id
+from goodsgate.model.batch import Result, RoundKind, State, Withheld, new_id
 from goodsgate.model.catalogue import Delete
 from goodsgate.model.issue import issue
 from goodsgate.rules import Schema
@@ -39,8 +38,7 @@ KEPT_OPEN_MAX = 4
 """Rounds kept open between claims, so that giving way costs no reading again."""
 FAULTS_MAX = 3
 """Times a round may fail outside its records before it is broken."""
-HALF_RECORDS = 1_024
-"""Stretches twice as long are judged in two halves where the store can look up beside."""
+SWITCH_SECONDS = 0.0001
 MISSING_KEYS = 10_000
 """Deletions of a full feed settled at once."""
 SWEEP_STEPS = 20
@@ -59,14 +57,14 @@ class Worker:
         self._store = store
         self._config = config
         self.name = name or f"worker-{new_id()[:12]}"
-        self._rules = Rules(store, config, schemas or {})
-        self._moments = Moments()
+        self._making = Making(store, config, schemas or {})
         self._kept: dict[tuple[str, str, int], Opened] = {}
         self._faults: dict[tuple[str, str, int], int] = {}
         self._stop = threading.Event()
         self._swept = time.monotonic()
         self._heartbeat = Heartbeat(store, lease_seconds=config.lease_seconds)
         self._settling = Settling(store)
+        self._together = Together(store, config, self._settling, self._making)
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; finishes the portion in hand."""
@@ -74,6 +72,9 @@ class Worker:
         # Decoded records are freed block by block; the collector finds nothing in them and costs 5 to 10 %.
         gc.freeze()
         gc.set_threshold(500_000, 50, 100)
+        if not self._store.elsewhere:
+            # The thread that settles asks for the interpreter between statements of a tenth of a millisecond or more.
+            sys.setswitchinterval(SWITCH_SECONDS)
         while not stop.is_set():
             try:
                 busy = self.step()
@@ -96,8 +97,8 @@ class Worker:
         """Claim and work once; False if there was nothing to do."""
         config = self._config
         claim = self._store.claim(
-            self.name, lease_seconds=config.lease_seconds, works_max=config.claim_works_max,
-            bytes_max=config.claim_bytes_max,
+            self.name, lease_seconds=config.lease_seconds, works_max=config.claim_works_max * GROUPS_CLAIMED,
+            bytes_max=config.claim_bytes_max * GROUPS_CLAIMED,
         )
         if claim is None:
             return False
@@ -114,7 +115,7 @@ class Worker:
         return True
 
     def _claimed(self, claim: Claim) -> None:
-        if len(claim.works) > 1 and self._together(claim):
+        if len(claim.works) > 1 and self._together.work(claim, self._stop):
             return
         work = claim.works[0]
         try:
@@ -205,8 +206,8 @@ class Worker:
     def _stretch(self, claim: Claim, opened: Opened, stretch: Stretch, *, ends: bool) -> None:
         """Work and settle a stretch; what fails is halved until the record at fault stands alone."""
         try:
-            made = self._portion(opened, stretch)
-            anew = partial(self._portion, opened, stretch, earlier=made.earlier)
+            made = self._making.portion(opened, stretch)
+            anew = partial(self._making.portion, opened, stretch, earlier=made.earlier)
             self._settle_dressed(claim, opened, made.portion, ends=ends, anew=anew)
             return
         except StoreError:
@@ -222,65 +223,11 @@ class Worker:
             lines = [b"{}"] if stretch.lines else []
             rows: list[list[str]] = [[]] if stretch.rows else []
             stripped = msgspec.structs.replace(stretch, lines=lines, rows=rows)
-            self._settle_dressed(claim, opened, self._portion(opened, stripped).portion, ends=ends)
+            self._settle_dressed(claim, opened, self._making.portion(opened, stripped).portion, ends=ends)
             return
         middle = len(stretch) // 2
         self._stretch(claim, opened, stretch.part(0, middle), ends=False)
         self._stretch(claim, opened, stretch.part(middle, len(stretch)), ends=ends)
-
-    def _portion(self, opened: Opened, stretch: Stretch, *, earlier: set[str] | None = None) -> Made:
-        """What a stretch changes; with what is known of `earlier`, the same once more, by what is held now."""
-        made, judged = opened.made, opened.judged
-        opened.made = opened.judged = None
-        work = opened.work
-        return made or self._made(work, stretch, judged or self._judge(opened, stretch), stands=work, earlier=earlier)
-
-    def _make_ahead(self, opened: Opened, work: Work, stretch: Stretch, judged: Judged, settling: Portion,
-                    ) -> Made | None:
-        apart = is_apart(settling, judged)
-        return self._made(work, stretch, own_issues(judged), stands=opened.work) if apart else None
-
-    def _made(self, work: Work, stretch: Stretch, judged: Judged, *, stands: Work,
-              earlier: set[str] | None = None) -> Made:
-        """`stands` is the work as it is in the store, whatever is being settled."""
-        numbers = portions.claim_numbers(stretch, judged, work)
-        keys = list(dict.fromkeys(key for key in judged.keys if key is not None))
-        shelf = self._shelf(work, keys, [judged], documents=_updates(work.policy, judged))
-        if earlier is None:
-            asks = work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Treatment.OFF
-            earlier = self._store.seen(stands, keys) if stands.portions and asks else set()
-        portion = self._applied(work, stretch, judged, numbers=numbers, shelf=shelf, earlier=earlier)
-        return Made(portion, earlier)
-
-    def _judge(self, opened: Opened, stretch: Stretch) -> Judged:
-        work = opened.work
-        rules = self._rules.checker(work.merchant, work.kind, work.policy)
-        return judge(stretch, opened.shape(stretch), rules)
-
-    def _applied(self, work: Work, stretch: Stretch, judged: Judged, *, numbers: list[int], shelf: Shelf,
-                 earlier: set[str]) -> Portion:
-        policy = msgspec.structs.replace(work.policy, verb=Verb.UPSERT)
-        if isinstance(shelf, TiedShelf):
-            schema = self._rules.schema(work.policy)
-            if schema.whole:
-                policy = msgspec.structs.replace(policy, schema=schema.whole)
-            whole = self._rules.checker(work.merchant, work.kind, policy)
-            results = apply_tied(
-                judged, shelf, work.policy, tied=schema.tied, whole=whole, moments=self._moments, earlier=earlier,
-                origin=origin_of(work),
-            )
-        else:
-            whole = self._rules.checker(work.merchant, work.kind, policy)
-            results = apply(judged, shelf, work.policy, whole=whole, earlier=earlier)
-        return portions.build(work, stretch, judged, results, numbers=numbers, shelf=shelf)
-
-    def _shelf(self, work: Work, keys: list[str], judged: list[Judged], *, documents: bool) -> Shelf:
-        if work.policy.schema:
-            return load_shelf(self._store, work, keys, judged)
-        held = self._store.held(work.merchant, work.kind, work.collection, keys, documents=documents)
-        fresh = [key for key in keys if key not in held]
-        twins = self._store.twins(work.merchant, work.kind, work.collection, fresh) if fresh else {}
-        return Shelf(held, find_twins(keys, twins))
 
     def _settle_dressed(self, claim: Claim, opened: Opened, portion: Portion, *, ends: bool,
                         anew: Callable[[], Made] | None = None) -> None:
@@ -288,77 +235,10 @@ class Worker:
         again = (lambda: [opened.dress(anew().portion, ends=ends)]) if anew is not None else None
         dressed = opened.dress(portion, ends=ends)
         ahead = None if ends else partial(
-            opened.look_ahead, dressed, partial(self._foreseen, opened), partial(self._make_ahead, opened)
+            opened.look_ahead, dressed, partial(self._making.foreseen, opened), partial(self._making.ahead, opened)
         )
         (settled,) = self._settling.settle(claim, dressed, ahead=ahead, again=again)
         opened.settled(settled)
-
-    def _foreseen(self, opened: Opened, stretch: Stretch) -> Judged:
-        """Judge a stretch before its turn, and let the store look up what is held under its keys."""
-        half = len(stretch) // 2
-        if opened.work.policy.schema or half < HALF_RECORDS:
-            return self._hinted(opened, stretch)
-        first = self._hinted(opened, stretch.part(0, half))  # looked up while the others are judged
-        return first.joined(self._hinted(opened, stretch.part(half, len(stretch))))
-
-    def _hinted(self, opened: Opened, stretch: Stretch) -> Judged:
-        judged, work = self._judge(opened, stretch), opened.work
-        if not work.policy.schema and not _updates(work.policy, judged):
-            self._store.foresee(work, list(dict.fromkeys(key for key in judged.keys if key is not None)))
-        return judged
-
-    # -- several small rounds of a lane ---------------------------------------------------------------------------
-
-    def _together(self, claim: Claim) -> bool:
-        """Settle the small rounds at the head of the lane in one transaction; False if they are better worked alone."""
-        try:
-            ready = self._ready(claim)
-            if len(ready) < 2:
-                return False
-            self._settling.settle(claim, *self._grouped(ready), again=lambda: self._grouped(self._judged(ready)))
-        except StoreError:
-            raise
-        except Exception:
-            log.exception("fault in a group of batches; they are worked one by one")
-            return False
-        return True
-
-    def _ready(self, claim: Claim) -> list[tuple[Opened, Stretch, Judged]]:
-        ready = []
-        for work in claim.works:
-            alone = work.policy.mode == "full" or work.policy.pace_seconds
-            if work.cancelling or alone or work.round_kind is not RoundKind.SUBMISSION:
-                break
-            if bool(work.policy.schema) != bool(claim.works[0].policy.schema):
-                break  # the two know other things of what is held
-            opened = Opened(self._store, self._config, work)
-            stretch = opened.take()
-            if stretch is None or not opened.exhausted:
-                break
-            ready.append((opened, stretch, self._judge(opened, stretch)))
-        return ready
-
-    def _judged(self, ready: list[tuple[Opened, Stretch, Judged]]) -> list[tuple[Opened, Stretch, Judged]]:
-        """Once more: applying leaves its traces in what was judged."""
-        return [(opened, stretch, self._judge(opened, stretch)) for opened, stretch, _ in ready]
-
-    def _grouped(self, ready: list[tuple[Opened, Stretch, Judged]]) -> list[Portion]:
-        shelves: dict[str, Shelf] = {}
-        for collection in {opened.work.collection for opened, _, _ in ready}:
-            mine = [one for one in ready if one[0].work.collection == collection]
-            keys = list(dict.fromkeys(key for _, _, judged in mine for key in judged.keys if key is not None))
-            documents = any(_updates(opened.work.policy, judged) for opened, _, judged in mine)
-            judgements = [judged for _, _, judged in mine]
-            shelves[collection] = self._shelf(mine[0][0].work, keys, judgements, documents=documents)
-        grouped = []
-        for opened, stretch, judged in ready:
-            work = opened.work
-            numbers = portions.claim_numbers(stretch, judged, work)
-            portion = self._applied(
-                work, stretch, judged, numbers=numbers, shelf=shelves[work.collection], earlier=set()
-            )
-            grouped.append(opened.dress(portion, ends=True))
-        return grouped
 
     # -- cancel and removal -----------------------------------------------------------------------------------------
 
@@ -445,7 +325,3 @@ def retention(config: Config) -> Retention:
 
 def _name(work: Work) -> tuple[str, str, int]:
     return work.merchant, work.batch, work.round
-
-
-def _updates(policy: Policy, judged: Judged) -> bool:
-    return policy.verb is Verb.UPDATE or (judged.verbs is not None and Verb.UPDATE in judged.verbs)

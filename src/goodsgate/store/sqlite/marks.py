@@ -10,7 +10,7 @@ from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Mark
 from goodsgate.store.contract import Marked
 from goodsgate.store.marking import marking
-from goodsgate.store.sqlite.ask import do, do_rows, each, every, value
+from goodsgate.store.sqlite.ask import do, each, every, value
 from goodsgate.store.sqlite.lookups import Lookups, marks_of, packed_keys, shelf_of
 
 encode = msgspec.json.encode
@@ -66,7 +66,7 @@ def put_marks(db: apsw.Connection, number: int, shelf: int, marks: Mapping[str, 
     moved = marking(before, now)
     if moved.dropped:
         do(db, "drop_mark", (number, shelf, orjson.dumps(moved.dropped).decode()))
-    do_rows(db, "add_mark", (number, shelf), moved.added)
-    do_rows(db, "put_item_marks", (number, shelf), [(key, encode(marks)) for key, marks in moved.changed])
+    do(db, "add_mark", (number, shelf, orjson.dumps(moved.added).decode()))
+    do(db, "put_item_marks", (number, shelf, orjson.dumps(moved.changed).decode()))
     if moved.unmarked:
         do(db, "drop_item_marks", (number, shelf, orjson.dumps(moved.unmarked).decode()))

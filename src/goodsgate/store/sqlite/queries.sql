@@ -625,10 +625,12 @@ DELETE FROM mark WHERE merchant = ?1 AND shelf = ?2 AND (name, value, key) IN (
 )
 
 -- name: add_mark
-INSERT INTO mark (merchant, shelf, name, value, key) VALUES (?1, ?2, :row)
+INSERT INTO mark (merchant, shelf, name, value, key)
+SELECT ?1, ?2, j.value ->> 0, j.value ->> 1, j.value ->> 2 FROM json_each(?3) j
 
 -- name: put_item_marks
-INSERT INTO item_marks (merchant, shelf, key, marks) VALUES (?1, ?2, :row)
+INSERT INTO item_marks (merchant, shelf, key, marks)
+SELECT ?1, ?2, j.value ->> 0, CAST(j.value ->> 1 AS BLOB) FROM json_each(?3) j WHERE true
 ON CONFLICT (merchant, shelf, key) DO UPDATE SET marks = excluded.marks
 
 -- name: drop_item_marks

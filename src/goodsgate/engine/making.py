@@ -1,0 +1,108 @@
+"""Makes portions: judges stretches, looks up what they could touch, applies them."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from goodsgate.config import Config
+from goodsgate.engine import portion as portions
+from goodsgate.engine.ahead import Made, is_apart, own_issues
+from goodsgate.engine.apply import Shelf, apply, find_twins
+from goodsgate.engine.check import Judged, Rules, judge
+from goodsgate.engine.opened import Opened
+from goodsgate.engine.origin import origin_of
+from goodsgate.engine.shelf import TiedShelf, load_shelf
+from goodsgate.engine.source import Stretch
+from goodsgate.engine.tied import Moments, apply_tied
+from goodsgate.model.batch import Policy, RoundKind, Treatment, Verb
+from goodsgate.rules import Schema
+from goodsgate.store.contract import Portion, Store, Work
+
+HALF_RECORDS = 1_024
+"""Stretches twice as long are judged in two halves where the store can look up beside."""
+
+
+class Making:
+    """One worker's rules, and what it makes by them."""
+
+    def __init__(self, store: Store, config: Config, schemas: Mapping[str, Schema]) -> None:
+        self._store = store
+        self._rules = Rules(store, config, schemas)
+        self._moments = Moments()
+
+    def portion(self, opened: Opened, stretch: Stretch, *, earlier: set[str] | None = None) -> Made:
+        """What a stretch changes; with what is known of `earlier`, the same once more, by what is held now."""
+        made, judged = opened.made, opened.judged
+        opened.made = opened.judged = None
+        work = opened.work
+        return made or self._made(work, stretch, judged or self.judge(opened, stretch), stands=work, earlier=earlier)
+
+    def ahead(self, opened: Opened, work: Work, stretch: Stretch, judged: Judged, settling: Portion,
+              ) -> Made | None:
+        """What the stretch behind the one being settled changes, if that is the same already now."""
+        apart = is_apart(settling, judged)
+        return self._made(work, stretch, own_issues(judged), stands=opened.work) if apart else None
+
+    def _made(self, work: Work, stretch: Stretch, judged: Judged, *, stands: Work,
+              earlier: set[str] | None = None) -> Made:
+        """`stands` is the work as it is in the store, whatever is being settled."""
+        numbers = portions.claim_numbers(stretch, judged, work)
+        keys = list(dict.fromkeys(key for key in judged.keys if key is not None))
+        shelf = self.shelf(work, keys, [judged], documents=updates(work.policy, judged))
+        if earlier is None:
+            asks = work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Treatment.OFF
+            earlier = self._store.seen(stands, keys) if stands.portions and asks else set()
+        portion = self.applied(work, stretch, judged, numbers=numbers, shelf=shelf, earlier=earlier)
+        return Made(portion, earlier)
+
+    def judge(self, opened: Opened, stretch: Stretch) -> Judged:
+        """Every record of a stretch with what is known of it before the catalogue is asked."""
+        work = opened.work
+        rules = self._rules.checker(work.merchant, work.kind, work.policy)
+        return judge(stretch, opened.shape(stretch), rules)
+
+    def applied(self, work: Work, stretch: Stretch, judged: Judged, *, numbers: list[int], shelf: Shelf,
+                earlier: set[str]) -> Portion:
+        """What the records change, with `earlier` among their keys."""
+        policy = msgspec.structs.replace(work.policy, verb=Verb.UPSERT)
+        if isinstance(shelf, TiedShelf):
+            schema = self._rules.schema(work.policy)
+            if schema.whole:
+                policy = msgspec.structs.replace(policy, schema=schema.whole)
+            whole = self._rules.checker(work.merchant, work.kind, policy)
+            results = apply_tied(
+                judged, shelf, work.policy, tied=schema.tied, whole=whole, moments=self._moments, earlier=earlier,
+                origin=origin_of(work),
+            )
+        else:
+            whole = self._rules.checker(work.merchant, work.kind, policy)
+            results = apply(judged, shelf, work.policy, whole=whole, earlier=earlier)
+        return portions.build(work, stretch, judged, results, numbers=numbers, shelf=shelf)
+
+    def shelf(self, work: Work, keys: list[str], judged: list[Judged], *, documents: bool) -> Shelf:
+        """What is held that the records could touch."""
+        if work.policy.schema:
+            return load_shelf(self._store, work, keys, judged)
+        held = self._store.held(work.merchant, work.kind, work.collection, keys, documents=documents)
+        fresh = [key for key in keys if key not in held]
+        twins = self._store.twins(work.merchant, work.kind, work.collection, fresh) if fresh else {}
+        return Shelf(held, find_twins(keys, twins))
+
+    def foreseen(self, opened: Opened, stretch: Stretch) -> Judged:
+        """Judge a stretch before its turn, and let the store look up what is held under its keys."""
+        half = len(stretch) // 2
+        if opened.work.policy.schema or half < HALF_RECORDS:
+            return self._hinted(opened, stretch)
+        first = self._hinted(opened, stretch.part(0, half))  # looked up while the others are judged
+        return first.joined(self._hinted(opened, stretch.part(half, len(stretch))))
+
+    def _hinted(self, opened: Opened, stretch: Stretch) -> Judged:
+        judged, work = self.judge(opened, stretch), opened.work
+        if not work.policy.schema and not updates(work.policy, judged):
+            self._store.foresee(work, list(dict.fromkeys(key for key in judged.keys if key is not None)))
+        return judged
+
+
+def updates(policy: Policy, judged: Judged) -> bool:
+    """Whether records are merged into what is held, so that its documents are needed."""
+    return policy.verb is Verb.UPDATE or (judged.verbs is not None and Verb.UPDATE in judged.verbs)
