@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 GROUPS_CLAIMED = 8
 """Groups whose rounds are claimed at once, each of as many rounds and bytes as the settings have it."""
 
+FIRST_PART = 3
+"""Of a claim's groups the first is so many times smaller, so that there is something to settle soon."""
+
 Ready = list[tuple[Opened, Stretch, Judged]]
 """A group: rounds with all their records, judged."""
 
@@ -73,12 +76,13 @@ class Together:
         """Rounds that can be settled together, as far as there are any."""
         ready: Ready = []
         size = 0
+        most = max(2, self._config.claim_works_max // FIRST_PART)
         for work in claim.works:
             if not _goes_with(work, claim.works[0]):
                 break
-            if len(ready) == self._config.claim_works_max or size + work.bytes_total > self._config.claim_bytes_max:
+            if len(ready) >= most or size + work.bytes_total > self._config.claim_bytes_max:
                 yield ready
-                ready, size = [], 0
+                ready, size, most = [], 0, self._config.claim_works_max
             opened = Opened(self._store, self._config, work)
             stretch = opened.take()
             if stretch is None or not opened.exhausted:

@@ -11,7 +11,7 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from goodsgate.rules.attributes import demanded, demands_by_name
+from goodsgate.rules.attributes import KNOWN_MAX, demanded, demands_by_name
 from goodsgate.rules.forms import MOMENT, Shallow
 from goodsgate.rules.members import TYPED, Typed, attribute_of
 from goodsgate.rules.references import hs_known
@@ -166,7 +166,7 @@ def _looks(node: Node, steps: tuple[str, ...]) -> list[tuple[tuple[str, ...], Ma
         if "x-at-most" in inner:
             found.append((steps, _at_most(name, inner["x-at-most"])))
         if "x-attributes-of" in inner:
-            found.append((steps, _undemanding(inner["x-attributes-of"])))
+            found.append((steps, _undemanding(inner["x-attributes-of"], attributes=name, fields=node["properties"])))
         found += _looks(inner, (*steps, name))
     if "items" in node:
         found += _looks(node["items"], (*steps, "*"))
@@ -195,16 +195,23 @@ def _own_location(terms: Terms) -> Look | None:
     return None if location is None else lambda value: bool(value == location)
 
 
-def _undemanding(member: str) -> Make:
+def _undemanding(category: str, *, attributes: str, fields: Node) -> Make:
     """Nothing is demanded in this category, or what is there does it; the rules look where something is missing."""
 
     def made(terms: Terms) -> Look | None:
         if terms.doubt is None:
             return None
-        read, demands_of = TYPED.read(member), demands_by_name(terms.reference)
+        read, given = TYPED.read(category), TYPED.read(attributes)
+        demands_of = demands_by_name(terms.reference)
+        content: dict[object, bool] = {}  # by category: whether records without attributes do what is demanded
 
         def look(record: Typed) -> bool:
-            demands = demands_of(read(record))
+            named = read(record)
+            if content.get(named) and not given(record):
+                return True
+            demands = demands_of(named)
+            if named not in content and len(content) < KNOWN_MAX:
+                content[named] = not any(one.required or name in fields for name, one in demands.items())
             if not demands:
                 return True
             found: Found = []

@@ -102,8 +102,12 @@ def _leaf(maker: MarkMaker, last: str, form: Form) -> Add:
 
     def add(at: Record, path: str, found: list[Placed]) -> None:
         value = read(at)
-        if value and (type(value) is str or type(value) is int) and (allowed is None or allowed(at) is True):
-            text = str(value)[:MARK_CHARACTERS_MAX]
+        if not value or (allowed is not None and allowed(at) is not True):
+            return
+        if type(value) is int:
+            value = str(value)
+        if type(value) is str:
+            text = value if len(value) <= MARK_CHARACTERS_MAX else value[:MARK_CHARACTERS_MAX]
             found.append(((name, text.casefold() if folded else text), path + tail))
 
     return add
@@ -223,7 +227,7 @@ class Tied:
         reading = self._reading(record)
         marks = _placed(record, reading.marks)
         unique = self.unique_of(marks)
-        if len({mark for mark, _ in unique}) < len(unique):
+        if len(unique) > 1 and len(dict(unique)) < len(unique):
             _tell_twice(unique, found)
         needs = [
             (kind, (mark, value), path) for read, kind, mark, path in reading.needs

@@ -15,7 +15,7 @@ from goodsgate.store.sql import Migration
 
 BUSY_MILLISECONDS = 10_000
 """Another process's transaction is waited for this long."""
-ASKING_SECONDS = 0.001
+ASKING_SECONDS = 0.0001
 READER_CACHE_BYTES = 2 * 1024**2
 STATEMENTS_KEPT = 200
 ROOM_BYTES_MIN = 256 * 1024

@@ -63,10 +63,18 @@ def put_marks(db: apsw.Connection, number: int, shelf: int, marks: Mapping[str, 
             return
         do(db, "mark_shelf", {"merchant": number, "shelf": shelf})
     before = marks_of(db, number, shelf, [*marks, *gone]) if marked else {}
-    moved = marking(before, now)
-    if moved.dropped:
-        do(db, "drop_mark", (number, shelf, orjson.dumps(moved.dropped).decode()))
-    do(db, "add_mark", (number, shelf, orjson.dumps(moved.added).decode()))
-    do(db, "put_item_marks", (number, shelf, orjson.dumps(moved.changed).decode()))
-    if moved.unmarked:
-        do(db, "drop_item_marks", (number, shelf, orjson.dumps(moved.unmarked).decode()))
+    named = (number, shelf)
+    if fresh := sorted((key, held) for key, held in now.items() if key not in before):
+        do(db, "add_marks_of", (*named, told := _json(fresh)))
+        do(db, "put_item_marks", (*named, told))
+    moved = marking(before, {key: now[key] for key in before if key in now})
+    for name, rows in (
+        ("drop_mark", moved.dropped), ("add_mark", moved.added), ("put_item_marks", moved.changed),
+        ("drop_item_marks", moved.unmarked),
+    ):
+        if rows:
+            do(db, name, (*named, _json(rows)))
+
+
+def _json(rows: Sequence[object]) -> str:
+    return orjson.dumps(rows).decode()

@@ -628,6 +628,12 @@ DELETE FROM mark WHERE merchant = ?1 AND shelf = ?2 AND (name, value, key) IN (
 INSERT INTO mark (merchant, shelf, name, value, key)
 SELECT ?1, ?2, j.value ->> 0, j.value ->> 1, j.value ->> 2 FROM json_each(?3) j
 
+-- name: add_marks_of
+-- Differs because the rows are made here, of items that had no marks: no other thread is held up by that.
+WITH item AS MATERIALIZED (SELECT j.value ->> 0 AS key, j.value -> 1 AS marks FROM json_each(?3) j)
+INSERT INTO mark (merchant, shelf, name, value, key)
+SELECT ?1, ?2, m.value ->> 0, m.value ->> 1, item.key FROM item CROSS JOIN json_each(item.marks) m
+
 -- name: put_item_marks
 INSERT INTO item_marks (merchant, shelf, key, marks)
 SELECT ?1, ?2, j.value ->> 0, CAST(j.value ->> 1 AS BLOB) FROM json_each(?3) j WHERE true
