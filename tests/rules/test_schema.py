@@ -172,7 +172,7 @@ def test_what_is_no_record_is_told_so(document, code):
 
 
 def test_a_record_is_tied_by_key_and_marks():
-    """Marks have the paths of what they were made from; those of entries that do not qualify are left out."""
+    """The path of a mark is found again; marks of entries that do not qualify are left out."""
     record = {
         **GOOD, "name": "ÄB", "slug": "s", "parent": "p",
         "sizes": [{"sku": "1", "eans": [{"value": "e1", "main": True}, {"value": "e2"}]}, {"sku": 2}, {}, "x"],
@@ -180,13 +180,12 @@ def test_a_record_is_tied_by_key_and_marks():
     checked = _checker().check([orjson.dumps(record)])
     assert checked.keys == ["x1"]
     (ties,) = checked.ties
-    assert ties.marks == [
-        (("sku", "1"), "/sizes/0/sku"), (("ean", "e1"), "/sizes/0/eans/0/value"), (("sku", "2"), "/sizes/1/sku"),
-        (("slug", "s"), "/slug"), (("name", "äb"), "/name"),
+    assert ties.marks == [("sku", "1"), ("ean", "e1"), ("sku", "2"), ("slug", "s"), ("name", "äb")]
+    assert ties.unique == [("sku", "1"), ("sku", "2"), ("slug", "s")]
+    assert [SCHEMA.tied.path_of(record, mark) for mark in ties.marks] == [
+        "/sizes/0/sku", "/sizes/0/eans/0/value", "/sizes/1/sku", "/slug", "/name",
     ]
-    assert [[mark for mark, _ in finds] for finds in ties.finds] == [
-        [("slug", "s")], [("sku", "1"), ("ean", "e1"), ("sku", "2")],
-    ]
+    assert ties.finds == [[("slug", "s")], [("sku", "1"), ("ean", "e1"), ("sku", "2")]]
     assert ties.needs == [(Kind.PRODUCT, ("sku", "p"), "/parent")]
 
 

@@ -16,7 +16,7 @@ from goodsgate.engine.shelf import TiedShelf
 from goodsgate.model.batch import Policy, Treatment, Verb
 from goodsgate.model.catalogue import Entry, Mark, shown_key
 from goodsgate.model.issue import Issue, issue
-from goodsgate.rules import Checker, Placed, SchemaChecker, Tied, Ties
+from goodsgate.rules import Checker, SchemaChecker, Tied, Ties
 
 MADE, CHANGED = "made", "changed"
 """Marks of dated items: 16 digits, microseconds since 1970, no two alike."""
@@ -122,12 +122,12 @@ class _One:
 
     def _update_every(self, at: int, ties: Ties) -> int:
         """Merge into all that is found, if nothing is wrong with any of it."""
-        asked = [placed for finds in ties.finds for placed in finds]
-        owners = sorted({owner for mark, _ in asked for owner in self._shelf.owners(mark)})
-        told = [issue("item_missing", path, value=mark[1]) for mark, path in asked[:1] if not owners]
+        asked = [mark for finds in ties.finds for mark in finds]
+        owners = sorted({owner for mark in asked for owner in self._shelf.owners(mark)})
+        told = [self._missing(plain(self._judged.documents[at]), mark) for mark in asked[:1] if not owners]
         if self._refused(at, told):
             return REJECTED
-        changed: list[tuple[str, bytes, list[Placed]]] = []
+        changed: list[tuple[str, bytes, list[Mark]]] = []
         for owner in owners:
             document = merge_tied(self._shelf.held[owner].document or b"{}", self._judged.documents[at], self._tied)
             lawful = self._lawful(at, owner, document, self._tied.marks(plain(document)))
@@ -179,15 +179,15 @@ class _One:
 
     # -- what all of them do ------------------------------------------------------------------------------------------
 
-    def _put_lawful(self, at: int, key: str, document: bytes, marks: Iterable[Placed]) -> int:
+    def _put_lawful(self, at: int, key: str, document: bytes, marks: Iterable[Mark]) -> int:
         """Put what the bylaws, if there are any, let pass, as they say."""
         if self._law is None:
             return self._put(at, key, document, marks)
         lawful = self._lawful(at, key, document, marks)
         return REJECTED if lawful is None else self._put(at, key, *lawful)
 
-    def _lawful(self, at: int, key: str, document: bytes, marks: Iterable[Placed],
-                ) -> tuple[bytes, list[Placed]] | None:
+    def _lawful(self, at: int, key: str, document: bytes, marks: Iterable[Mark],
+                ) -> tuple[bytes, list[Mark]] | None:
         """Document and marks as the bylaws will have them; None for what they do not let pass."""
         if self._law is None:
             return document, [*marks]
@@ -195,9 +195,9 @@ class _One:
         if self._refused(at, verdict.issues):
             return None
         lawful = document if verdict.record is None else encode(verdict.record)
-        return lawful, [*marks, *((mark, "") for mark in verdict.marks)]
+        return lawful, [*marks, *verdict.marks]
 
-    def _put(self, at: int, key: str, document: bytes, marks: Iterable[Placed]) -> int:
+    def _put(self, at: int, key: str, document: bytes, marks: Iterable[Mark]) -> int:
         was = self._shelf.live(key)
         untouched = document is self._judged.documents[at]
         digest = self._judged.hashes[at] if untouched else digest_of(document)
@@ -206,7 +206,6 @@ class _One:
             if version not in (None, was.version):  # or what is older and comes later would take this for older still
                 self._shelf.put(key, was.document or b"", digest, was.marks, version=version)
             return UNCHANGED
-        held = [mark for mark, _ in marks]
         dates: tuple[Mark, ...] = ()
         if self._tied.dated:
             now = self._moments.next()
@@ -214,7 +213,7 @@ class _One:
             dates = (made or (MADE, now), (CHANGED, now))
         if self._tied.trail is not None:
             document = self._origin.with_trail(document, was.document if was is not None else None, self._tied.trail)
-        self._shelf.put(key, document, digest, held, dates, version=version)
+        self._shelf.put(key, document, digest, marks, dates, version=version)
         return CREATED if was is None else UPDATED
 
     def _refused(self, at: int, told: list[Issue]) -> bool:
@@ -223,17 +222,16 @@ class _One:
             self._judged.issues.setdefault(at, []).extend(told)
         return at in self._judged.issues and self._judged.refuses(at)
 
-    def _collisions(self, unique: Iterable[Placed], document: bytes, *, own: str | None) -> list[Issue]:
+    def _collisions(self, unique: Iterable[Mark], document: bytes, *, own: str | None) -> list[Issue]:
         """An issue for each unique mark that another item has."""
         told = []
-        for mark, path in unique:
+        for mark in unique:
             owners = self._shelf.owners(mark)
             if not owners:
                 continue
-            within = self._tied.unique(mark[0]) or ()
-            record = plain(document) if within else {}
+            within, record = self._tied.unique(mark[0]) or (), plain(document)
             if any(other != own and self._agree(other, record, within) for other in owners):
-                told.append(issue("value_held", path, value=mark[1]))
+                told.append(issue("value_held", self._tied.path_of(record, mark), value=mark[1]))
         return told
 
     def _agree(self, key: str, record: dict[str, object], within: Sequence[str]) -> bool:
@@ -253,24 +251,28 @@ class _One:
         return None if self._refused(at, told) else key
 
     def _found_by_marks(self, ties: Ties, record: dict[str, object], key: str | None, told: list[Issue]) -> str | None:
-        first: Placed | None = None if key is None else (("", shown_key(key) or ""), self._tied.path)
+        first: Issue | None = None
+        if key is not None:
+            first = issue("item_missing", self._tied.path, value=shown_key(key) or "")
         for finds in ties.finds:
             owners = {
-                owner for mark, _ in finds for owner in self._shelf.owners(mark)
+                owner for mark in finds for owner in self._shelf.owners(mark)
                 if self._agree(owner, record, [name for name in self._tied.unique(mark[0]) or () if record.get(name)])
             }
-            first = first or (finds[0] if finds else None)
+            first = first or (self._missing(record, finds[0]) if finds and not owners else None)
             if len(owners) == 1:
                 return owners.pop()
             if owners:
-                told.append(issue("item_ambiguous", finds[0][1], value=finds[0][0][1]))
+                told.append(issue("item_ambiguous", self._tied.path_of(record, finds[0]), value=finds[0][1]))
                 return None
         if first is None:
             names = [*self._tied.key, *(maker.steps[-1] for makers in self._tied.finds for maker in makers)]
-            told.append(issue("item_unnamed", self._tied.path, expected=" or ".join(dict.fromkeys(names))))
-        else:
-            told.append(issue("item_missing", first[1], value=first[0][1]))
+            first = issue("item_unnamed", self._tied.path, expected=" or ".join(dict.fromkeys(names)))
+        told.append(first)
         return None
+
+    def _missing(self, record: dict[str, object], mark: Mark) -> Issue:
+        return issue("item_missing", self._tied.path_of(record, mark), value=mark[1])
 
     def _fixed(self, record: dict[str, object], held: dict[str, object]) -> list[Issue]:
         """An issue for each member that is not what the item has and cannot be another."""

@@ -46,7 +46,6 @@ class ProductLooks(Looks):
         self._plans.clear()
         self._same.clear()
         self.other_money = any(FIELDS[Kind.PRODUCT][name].type == "money" for name, _ in self.warm)
-        self.nested = self.form.has_seen_in_variants("attributes")
 
     def spotless(self, record: Any) -> bool:
         """Whether there is nothing to say about a decoded record."""
@@ -168,7 +167,7 @@ class ProductLooks(Looks):
                     return False  # unless every variant has it
             elif type(value) is not str if accept is None else not accept(value):
                 return False
-        if record.variants and (plan.of_variants or self.nested):
+        if record.variants and (plan.of_variants or any(variant.attributes for variant in record.variants)):
             return all(self._variant_answers(plan, variant) for variant in record.variants)
         return True
 

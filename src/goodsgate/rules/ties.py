@@ -35,7 +35,7 @@ from goodsgate.rules.terms import Found, pointer
 Record = Mapping[str, Any] | Typed
 Placed = tuple[Mark, str]
 """A mark and the path of the value it was made from."""
-Add = Callable[[Record, str, list[Placed]], None]
+Add = Callable[[Record, list[Mark]], None]
 
 KEY_CHARACTERS_MAX = 255
 """Of each member of a key."""
@@ -46,10 +46,10 @@ MARK_CHARACTERS_MAX = 500
 class Ties(msgspec.Struct, frozen=True):
     """What ties one record."""
 
-    marks: list[Placed]
-    unique: list[Placed]
+    marks: list[Mark]
+    unique: list[Mark]
     """Of the marks, those that no two items have, all of them or some."""
-    finds: list[list[Placed]]
+    finds: list[list[Mark]]
     """In order; each list may be empty."""
     needs: list[tuple[Kind, Mark, str]]
 
@@ -65,14 +65,32 @@ class MarkMaker(msgspec.Struct, frozen=True, kw_only=True):
     folded: bool = False
 
     def of(self, record: Record) -> list[Placed]:
-        """Every mark of this name in decoded JSON."""
-        return _placed(record, _adds([(self.steps, self)], PLAIN))
+        """Every mark of this name, with its path."""
+        form = _form_of(record)
+        level: list[tuple[Any, str]] = [(record, "")]
+        for step in self.steps[:-1]:
+            if step == "*":
+                level = [
+                    (entry, f"{path}/{place}") for at, path in level if type(at) is list
+                    for place, entry in enumerate(at)
+                ]
+            else:
+                level = [(form.read(step)(at), f"{path}/{step}") for at, path in level if isinstance(at, form.made)]
+        last = self.steps[-1]
+        add = _leaf(self, last, form)
+        return [
+            (mark, f"{path}/{last}") for at, path in level if isinstance(at, form.made) for mark in _marks(at, [add])
+        ]
 
 
-def _placed(record: Record, adds: Sequence[Add]) -> list[Placed]:
-    found: list[Placed] = []
+def _form_of(record: Record) -> Form:
+    return TYPED if isinstance(record, Typed) else PLAIN
+
+
+def _marks(record: Record, adds: Sequence[Add]) -> list[Mark]:
+    found: list[Mark] = []
     for add in adds:
-        add(record, "", found)
+        add(record, found)
     return found
 
 
@@ -97,10 +115,10 @@ def _adds(parts: Iterable[tuple[tuple[str, ...], MarkMaker]], form: Form) -> lis
 
 def _leaf(maker: MarkMaker, last: str, form: Form) -> Add:
     """The mark of an object's member, if it has it and `where` does not forbid."""
-    name, folded, tail, read = maker.name, maker.folded, f"/{last}", form.read(last)
+    name, folded, read = maker.name, maker.folded, form.read(last)
     allowed = form.read(maker.where) if maker.where is not None else None
 
-    def add(at: Record, path: str, found: list[Placed]) -> None:
+    def add(at: Record, found: list[Mark]) -> None:
         value = read(at)
         if not value or (allowed is not None and allowed(at) is not True):
             return
@@ -108,7 +126,7 @@ def _leaf(maker: MarkMaker, last: str, form: Form) -> Add:
             value = str(value)
         if type(value) is str:
             text = value if len(value) <= MARK_CHARACTERS_MAX else value[:MARK_CHARACTERS_MAX]
-            found.append(((name, text.casefold() if folded else text), path + tail))
+            found.append((name, text.casefold() if folded else text))
 
     return add
 
@@ -117,11 +135,11 @@ def _member(step: str, inner: list[Add], form: Form) -> Add:
     """The marks of the object that a member is."""
     read, made = form.read(step), form.made
 
-    def add(at: Record, path: str, found: list[Placed]) -> None:
+    def add(at: Record, found: list[Mark]) -> None:
         below = read(at)
         if isinstance(below, made):
             for each in inner:
-                each(below, f"{path}/{step}", found)
+                each(below, found)
 
     return add
 
@@ -130,14 +148,13 @@ def _entries(step: str, inner: list[Add], form: Form) -> Add:
     """The marks of the objects in the list that a member is."""
     read, made = form.read(step), form.made
 
-    def add(at: Record, path: str, found: list[Placed]) -> None:
+    def add(at: Record, found: list[Mark]) -> None:
         entries = read(at)
         if type(entries) is list:
-            for place, entry in enumerate(entries):
+            for entry in entries:
                 if isinstance(entry, made):
-                    here = f"{path}/{step}/{place}"
                     for each in inner:
-                        each(entry, here, found)
+                        each(entry, found)
 
     return add
 
@@ -225,39 +242,44 @@ class Tied:
     def ties(self, record: Record, found: Found) -> Ties:
         """What ties the record; adds an issue for each unique mark that it brings twice."""
         reading = self._reading(record)
-        marks = _placed(record, reading.marks)
+        marks = _marks(record, reading.marks)
         unique = self.unique_of(marks)
-        if len(unique) > 1 and len(dict(unique)) < len(unique):
-            _tell_twice(unique, found)
+        if len(unique) > 1 and len(set(unique)) < len(unique):
+            self._tell_twice(record, found)
         needs = [
             (kind, (mark, value), path) for read, kind, mark, path in reading.needs
             if isinstance(value := read(record), str)
         ]
-        return Ties(marks, unique, [_placed(record, adds) for adds in reading.finds], needs)
+        return Ties(marks, unique, [_marks(record, adds) for adds in reading.finds], needs)
 
-    def marks(self, record: Record) -> list[Placed]:
+    def marks(self, record: Record) -> list[Mark]:
         """All marks of a record."""
-        return _placed(record, self._reading(record).marks)
+        return _marks(record, self._reading(record).marks)
 
-    def _reading(self, record: Record) -> Reading:
-        return self._typed if isinstance(record, Typed) else self._plain
+    def path_of(self, record: Record, mark: Mark) -> str:
+        """Where in the record a mark is from; looked for only where it has to be told."""
+        maker = self.makers.get(mark[0])
+        return next((path for one, path in maker.of(record) if one == mark), "") if maker is not None else ""
 
-    def unique_of(self, marks: Sequence[Placed]) -> list[Placed]:
+    def unique_of(self, marks: Sequence[Mark]) -> list[Mark]:
         """Of some marks those that must be unique, within all items or some."""
         unique = self._unique
-        return [placed for placed in marks if placed[0][0] in unique] if unique else []
+        return [mark for mark in marks if mark[0] in unique] if unique else []
 
     def unique(self, name: str) -> tuple[str, ...] | None:
         """Within which members a mark is unique; None if it need not be."""
         return self._unique.get(name)
 
+    def _tell_twice(self, record: Record, found: Found) -> None:
+        seen: set[Mark] = set()
+        for name in self._unique:
+            for mark, path in self.makers[name].of(record):
+                if mark in seen:
+                    found.append(issue("variant_repeated", path, value=mark[1]))
+                seen.add(mark)
 
-def _tell_twice(unique: Sequence[Placed], found: Found) -> None:
-    seen: set[Mark] = set()
-    for mark, path in unique:
-        if mark in seen:
-            found.append(issue("variant_repeated", path, value=mark[1]))
-        seen.add(mark)
+    def _reading(self, record: Record) -> Reading:
+        return self._typed if isinstance(record, Typed) else self._plain
 
 
 def _is_part(text: str) -> bool:
