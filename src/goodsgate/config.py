@@ -96,9 +96,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # working
     lease_seconds: Seconds = 15.0
     poll_seconds: Annotated[float, Meta(ge=0.001, le=60)] = 0.02
-    claim_works_max: Count = 24
+    claim_works_max: Count = 40
     claim_bytes_max: Bytes = 8 * 1024**2
-    """Small batches of a lane are claimed together up to these."""
+    """Small batches of a lane are settled together up to these."""
     spotless_records: Annotated[int, Meta(ge=1, le=2**28)] = 2**21
     """Records found spotless that a worker knows again without looking; 8 bytes each."""
     catalogue_cache_bytes: Bytes = 128 * 1024**2

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.app import create_worker
-from goodsgate.engine import Worker, apply, worker
+from goodsgate.engine import apply, making
 from goodsgate.engine.ahead import Made
+from goodsgate.engine.making import Making
 from goodsgate.model.batch import Kind, Treatment, Verb
 from goodsgate.store.contract import Claim, LeaseLost, Portion, Store, StoreBusy, StoreError
 from tests.engine.model import opened
@@ -60,9 +61,9 @@ class Rough:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Made]:
     """Portions that were made ahead; a record whose title is boom is none that can be applied."""
     seen: list[Made] = []
-    make = Worker._make_ahead
+    make = Making.ahead
 
-    def noted(self: Worker, *given: Any) -> Made | None:
+    def noted(self: Making, *given: Any) -> Made | None:
         one = make(self, *given)
         if one is not None:
             seen.append(one)
@@ -73,8 +74,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Made]:
             raise ZeroDivisionError
         return apply.apply(judged, *given, **named)
 
-    monkeypatch.setattr(Worker, "_make_ahead", noted)
-    monkeypatch.setattr(worker, "apply", faulty)
+    monkeypatch.setattr(Making, "ahead", noted)
+    monkeypatch.setattr(making, "apply", faulty)
     return seen
 
 

@@ -18,7 +18,9 @@ def test_lanes_end_as_one_by_one(store: str, examples: int) -> None:
     """Results of every record and the whole catalogue equal the plain model's, for every merchant."""
 
     @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
-    @given(steps=st.lists(STEP, min_size=1, max_size=10), portion=st.integers(1, 5), together=st.sampled_from([1, 64]))
+    @given(
+        steps=st.lists(STEP, min_size=1, max_size=10), portion=st.integers(1, 5), together=st.sampled_from([1, 4, 64]),
+    )
     def interleave(steps: list[object], portion: int, together: int) -> None:
         with opened(store, "acme", "other", block_records_max=portion, claim_works_max=together) as shop:
             expected = Expected({"acme": {}, "other": {}})

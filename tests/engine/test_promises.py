@@ -100,6 +100,47 @@ def test_many_small_batches_are_settled_together(shop: Shop) -> None:
     assert [batch.counts.unchanged for batch in batches] == [0] + [1] * 29
 
 
+def test_between_two_groups_others_have_their_turn(opens: Opens) -> None:
+    """The first two rounds of the lane, then the other merchant's, then all the others at once."""
+    shop = opens("acme", "other", claim_works_max=2)
+    mine = [shop.send(products(n)) for n in range(7)]
+    theirs = shop.send(products(1), merchant="other")
+    ended = []
+    for _ in range(3):
+        shop.worker.step()
+        states = [shop.engine.batch("acme", batch).state for batch in mine]
+        ended.append((states.count(State.FINISHED), shop.engine.batch("other", theirs).state is State.FINISHED))
+    assert ended == [(2, False), (2, True), (7, True)]
+
+
+def test_a_batch_is_cancelled_between_two_groups(opens: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for while the first is settled."""
+    shop = opens("acme", claim_works_max=2)
+    sent = [shop.send(products(n)) for n in range(6)]
+    settle = shop.worker._settling.settle
+
+    def asked(*given: Any, **how: Any) -> Any:
+        shop.store.cancel("acme", sent[4])
+        return settle(*given, **how)
+
+    monkeypatch.setattr(shop.worker._settling, "settle", asked)
+    shop.work()
+    states = [shop.engine.batch("acme", batch).state for batch in sent]
+    assert states == [State.FINISHED] * 4 + [State.CANCELLED] + [State.FINISHED]
+
+
+@pytest.mark.parametrize("poison", [0, 1, 2, 5, 6])
+def test_a_group_at_fault_does_not_hold_up_others(opens: Opens, poison: int) -> None:
+    """Whether it is the first of a claim or one behind; its other batches are worked one by one."""
+    shop = opens("acme", claim_works_max=2)
+    shop.worker = Worker(Failing(shop.store, poison=f"SKU-{poison:04d}"), shop.config, "worker-1")
+    sent = [shop.send(products(n)) for n in range(7)]
+    shop.work()
+    found = [shop.codes(batch) for batch in sent]
+    assert found == [{1: ["internal_fault"]} if n == poison else {} for n in range(7)]
+    assert len(shop.items()) == 6
+
+
 @pytest.mark.parametrize("poison", [0, 7, 24])
 @pytest.mark.parametrize("together", [False, True])
 def test_a_record_that_makes_us_fail_is_found_and_rejected(opens: Opens, poison: int, together: bool) -> None:

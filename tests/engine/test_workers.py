@@ -54,7 +54,7 @@ def _at_work(shop: Shop, workers: int) -> Iterator[None]:
 @settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 @given(
     batches=st.lists(BATCH, min_size=4, max_size=12), workers=st.integers(2, 4), portion=st.integers(1, 3),
-    together=st.sampled_from([1, 64]), lease_seconds=st.sampled_from([0.1, 15.0]),
+    together=st.sampled_from([1, 4, 64]), lease_seconds=st.sampled_from([0.1, 15.0]),
 )
 def test_a_lane_ends_as_one_by_one(store: str, batches: list[object], workers: int, portion: int, together: int,
                                    lease_seconds: float) -> None:

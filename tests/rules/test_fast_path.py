@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Policy, Verb
+from goodsgate.model.catalogue import Entry
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS
 from goodsgate.rules import Checker, Reference, checker
 from tests.rules.truth import EUROS, NOTHING, REFERENCE, truth
@@ -160,3 +161,19 @@ def test_a_feed_whose_every_record_has_a_new_member_is_still_checked():
     checked = rules.check([*raws, orjson.dumps({**STOCK, "quantity": 1.5})])
     assert {at: [one.code for one in issues] for at, issues in checked.issues.items()} == {700: ["number_not_whole"]}
     assert rules._form._builds < 30
+
+
+def test_attributes_of_variants_are_held_to_the_category():
+    """Also where no member of a variant was ever new to the form."""
+    reference = Reference.build({
+        "category": [Entry(code="c", name="Shoes")],
+        "attribute": [Entry(code="c/fit", data={"type": "text", "allowed": ["slim"]})],
+    })
+    fast = checker(Kind.PRODUCT, Policy(), reference, issues_per_record_max=10, depth_max=20)
+    records = [
+        {"id": fit, "title": "T", "product_type": "c", "variants": [{"id": "v", "attributes": {"fit": fit}}]}
+        for fit in ("slim", "wide", "slim")
+    ]
+    checked = fast.check([orjson.dumps(record) for record in records], [bytes([at]) * 16 for at in range(3)])
+    told = {at: [(one.code, one.path) for one in issues] for at, issues in checked.issues.items()}
+    assert told == {1: [("attribute_not_allowed", "/variants/0/attributes/fit")]}

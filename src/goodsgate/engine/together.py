@@ -41,17 +41,19 @@ class Together:
     def work(self, claim: Claim, stop: threading.Event) -> bool:
         """Group by group until somebody else's turn has come; False if the first rounds are better worked alone."""
         groups = self._groups(claim)
+        begun = False
         try:
             ready = next(groups, [])
             if len(ready) < 2:
                 return False
             while ready:
                 ready = self._settle(claim, ready, groups, stop)
+                begun = True
         except StoreError:
             raise
         except Exception:
             log.exception("fault in a group of batches; they are worked one by one")
-            return False
+            return begun  # the next claim begins with the group at fault
         return True
 
     def _settle(self, claim: Claim, ready: Ready, groups: Iterator[Ready], stop: threading.Event) -> Ready:

@@ -131,10 +131,6 @@ class Form:
         """Members of a variant of the built form."""
         return self._names(self._seen_in_variants, HOT_OF_VARIANT)
 
-    def has_seen_in_variants(self, name: str) -> bool:
-        """Whether variants of this feed hold a member."""
-        return name in self._seen_in_variants
-
     def learn(self, record: dict[str, object]) -> bool:
         """Take in the members of a record that the form refused; true if the form is another now.
 
