@@ -11,6 +11,7 @@ from datetime import datetime
 
 import apsw
 import msgspec
+import orjson
 
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Kind
@@ -18,7 +19,7 @@ from goodsgate.store.contract import Claim, LeaseLost, Renewal, StoreBusy, Store
 from goodsgate.store.moments import id_bytes, microseconds, moment
 from goodsgate.store.queue import HELD, OpenRound, decode_policy, together, work_of
 from goodsgate.store.sqlite.ask import do, each, one, value
-from goodsgate.store.sqlite.progress import progress_of
+from goodsgate.store.sqlite.progress import progress_among
 from goodsgate.store.sqlite.receiving import Receiving, mirror_end
 
 
@@ -64,10 +65,9 @@ class Lanes(Receiving):
             asked = {**named, "cancelling": lane.cancelling, "limit": works_max, "now": now, "held": HELD}
             rounds = [OpenRound(*row) for row in each(db, "open_rounds", asked)]
             rounds = together(rounds, bytes_max // works_max)
-            for found in rounds:
-                started = {"merchant": lane.number, "round": found.id, "seq": found.seq, "now": now}
-                do(db, "start_round", started)
-                do(db, "start_batch", started)
+            started = {"merchant": lane.number, "now": now}
+            do(db, "start_round", {**started, "rounds": _json([found.id for found in rounds])})
+            do(db, "start_batch", {**started, "batches": _json([found.seq for found in rounds])})
         crash.point("claim-taken")
         claim = Claim(
             merchant=lane.merchant, kind=Kind(lane.kind), worker=worker, attempt=attempt, until=moment(until), works=[]
@@ -84,9 +84,10 @@ class Lanes(Receiving):
     def _works(self, lane: Lane, rounds: list[OpenRound]) -> list[Work]:
         """Where the rounds stand. One that ended although the intake was not told, by a crash, is told of now."""
         with self.catalogue.at_desk() as db:
-            standing = [(found, progress_of(db, lane.number, found.batch)) for found in rounds]
+            standing = progress_among(db, lane.number, [found.batch for found in rounds])
         works: list[Work] = []
-        for found, progress in standing:
+        for found in rounds:
+            progress = standing.get(found.batch)
             if progress is not None and progress.has_ended(found.number):
                 with self.intake.writing() as db:
                     mirror_end(
@@ -172,3 +173,7 @@ def _find(db: apsw.Connection, now: int) -> Lane | None:
             number, merchant, kind, holder = row
             return Lane(number, merchant, kind, holder, cancelling)
     return None
+
+
+def _json(numbers: list[int]) -> str:
+    return orjson.dumps(numbers).decode()

@@ -338,10 +338,12 @@ WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling 
 ORDER BY r.id LIMIT :limit
 
 -- name: start_round
-UPDATE round SET started_at = :now WHERE id = :round AND merchant = :merchant AND started_at IS NULL
+UPDATE round SET started_at = :now
+WHERE id IN (SELECT value FROM json_each(:rounds)) AND merchant = :merchant AND started_at IS NULL
 
 -- name: start_batch
-UPDATE batch SET started_at = :now WHERE seq = :seq AND merchant = :merchant AND started_at IS NULL
+UPDATE batch SET started_at = :now
+WHERE seq IN (SELECT value FROM json_each(:batches)) AND merchant = :merchant AND started_at IS NULL
 
 -- name: lease
 SELECT attempt, holder FROM lane WHERE merchant = :merchant AND kind = :kind
