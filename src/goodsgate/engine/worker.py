@@ -39,7 +39,7 @@ KEPT_OPEN_MAX = 4
 FAULTS_MAX = 3
 """Times a round may fail outside its records before it is broken."""
 SWITCH_SECONDS = 0.0001
-"""A thread that is kept waiting for the interpreter gets it after this long, where the store settles in this process."""
+"""A thread that waits for the interpreter gets it after this long, where the store settles in this process."""
 MISSING_KEYS = 10_000
 """Deletions of a full feed settled at once."""
 SWEEP_STEPS = 20
