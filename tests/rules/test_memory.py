@@ -55,6 +55,20 @@ def test_rule_sets_that_share_a_memory_do_not_mix_it_up():
                 assert bool(_check(rules, documents)[3]) is not clean
 
 
+@pytest.mark.parametrize("key", ["A-1", "\u00e4\u20ac", 'a"b', "a\\b", "x" * 100, "title", "I" * 255])
+@pytest.mark.parametrize("shape", ["first", "last", "spaced"])
+def test_a_key_is_found_again_wherever_it_stands(key, shape):
+    """As it is, escaped, far behind, or looking like a member's name."""
+    record = product(id=key, description="long " * 80 + "end")
+    if shape == "last":
+        record["id"] = record.pop("id")
+    written = json.dumps(record, ensure_ascii=shape == "first", separators=None if shape == "spaced" else (",", ":"))
+    rules = checker(Kind.PRODUCT, PLAIN, NOTHING, memory=Memory(64))
+    first = _check(rules, [written.encode()])
+    assert _check(rules, [written.encode()]) == first
+    assert first[0] == [key] or first[3]
+
+
 @pytest.mark.parametrize("room", [1, 2, 16, 1_000])
 def test_a_memory_that_is_full_forgets(room):
     """It stays as large as it is, and right."""

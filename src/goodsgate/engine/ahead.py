@@ -1,10 +1,8 @@
 """The stretch behind the one that is being settled elsewhere, as far as it is worked meanwhile."""
 
-from collections.abc import Iterable
-
 import msgspec
 
-from goodsgate.engine.check import Judged
+from goodsgate.engine.check import Judged, Shown
 from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, RoundKind, Verb
 from goodsgate.store.contract import Portion, Work
@@ -14,6 +12,7 @@ class Made(msgspec.Struct, frozen=True):
     """A portion, and what must be known to make it once more."""
 
     portion: Portion
+    shown: Shown
     earlier: set[str]
     """Of its keys, those that portions of its batch before it held."""
 
@@ -31,25 +30,21 @@ class Ahead(msgspec.Struct):
         return self.made is not None and self.made.portion.work == work
 
 
-def is_apart(settling: Portion, judged: Judged) -> bool:
+def is_apart(settling: Made, judged: Judged) -> bool:
     """Whether records change and are told the same whether the portion before them is in the store yet or not.
 
     So it is if they have no key in common, even without its case: what is held under a key, its twins, and whether the
     batch has shown it are all that a plain record asks for. Stock is moved by others, too.
     """
-    work = settling.work
+    work = settling.portion.work
     policy = work.policy
     if work.round_kind is not RoundKind.SUBMISSION or work.kind is Kind.STOCK or policy.schema:
         return False
     if policy.verb is not Verb.UPSERT or judged.verbs is not None:
         return False
-    return _shades(settling.keys).isdisjoint(_shades(judged.keys))
+    return settling.shown.shades.isdisjoint(judged.shown.shades)
 
 
 def own_issues(judged: Judged) -> Judged:
     """The same, so that applying it leaves no trace in what was judged."""
     return msgspec.structs.replace(judged, issues={at: [*told] for at, told in judged.issues.items()})
-
-
-def _shades(keys: Iterable[str | None]) -> set[str]:
-    return set(map(str.lower, [key for key in keys if key is not None]))

@@ -5,6 +5,7 @@ last; several small batches of a lane share one `Shelf`, so that each sees what 
 """
 
 from collections.abc import Iterable
+from itertools import repeat
 
 import msgspec
 
@@ -48,6 +49,9 @@ def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | Sche
     `whole` are the rules of a whole record, for what an update has merged; `earlier` are keys that portions of this
     batch before this one held.
     """
+    plain = _plain(judged, shelf, policy, earlier)
+    if plain is not None:
+        return plain
     results = bytearray(len(judged.documents))
     issues, verbs = judged.issues, judged.verbs
     held, writes = shelf.held, shelf.writes
@@ -77,6 +81,30 @@ def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | Sche
         verb = (verbs[at] if verbs is not None else None) or policy.verb
         results[at] = _one(judged, at, key, verb=verb, shelf=shelf, whole=whole)
     return results
+
+
+def _plain(judged: Judged, shelf: Shelf, policy: Policy, earlier: set[str]) -> bytearray | None:
+    """Results of whole records with nothing to be said of them, all new or all held as they are: all at once.
+
+    None if there is anything else among them; then nothing was changed.
+    """
+    keys, hashes, documents, count = judged.shown.keys, judged.hashes, judged.documents, len(judged.keys)
+    if policy.verb is not Verb.UPSERT or judged.verbs is not None or judged.issues or len(keys) != count:
+        return None
+    if judged.versions.count(None) != count or not earlier.isdisjoint(keys):
+        return None
+    held = shelf.held
+    if held.keys().isdisjoint(keys):
+        if not shelf.twins.keys().isdisjoint(keys):
+            return None
+        held.update(zip(keys, map(Held, hashes, repeat(None), documents), strict=False))
+        shelf.writes.update(zip(keys, map(Write, keys, hashes, documents, repeat(None)), strict=False))
+        return bytearray([CREATED]) * count
+    try:
+        same = [held[key].hash for key in keys] == hashes
+    except KeyError:
+        return None
+    return bytearray([UNCHANGED]) * count if same else None
 
 
 def _one(judged: Judged, at: int, key: str, *, verb: Verb, shelf: Shelf, whole: Checker | SchemaChecker) -> int:

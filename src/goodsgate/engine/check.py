@@ -1,7 +1,7 @@
 """Records of a stretch → documents, keys, hashes and issues."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, partial
 
 import msgspec
 import xxhash
@@ -20,11 +20,31 @@ CHECKERS_MAX = 32
 """Compiled rule sets a worker keeps, one for each merchant, kind and policy."""
 
 
+class Shown:
+    """The keys of some records, each once, in order."""
+
+    def __init__(self, keys: Iterable[str | None]) -> None:
+        known = dict.fromkeys(keys)
+        known.pop(None, None)
+        self.keys: list[str] = [*known]  # type: ignore[list-item]  # None was taken out
+
+    @cached_property
+    def shades(self) -> set[str]:
+        """The same without their case."""
+        return set(map(str.lower, self.keys))
+
+    @property
+    def differ(self) -> bool:
+        """Whether no two of them are alike but for their case."""
+        return len(self.shades) == len(self.keys)
+
+
 class Judged(msgspec.Struct, kw_only=True):
     """Every record of a stretch with what is known of it before the catalogue is asked."""
 
     documents: Sequence[bytes]
     keys: list[str | None]
+    shown: Shown
     versions: list[int | None]
     verbs: list[Verb | None] | None
     hashes: list[bytes]
@@ -45,6 +65,7 @@ class Judged(msgspec.Struct, kw_only=True):
             ties = [*self.ties, *behind.ties]
         return Judged(
             documents=[*self.documents, *behind.documents], keys=[*self.keys, *behind.keys],
+            shown=Shown([*self.shown.keys, *behind.shown.keys]),
             versions=[*self.versions, *behind.versions], verbs=verbs, hashes=[*self.hashes, *behind.hashes],
             issues={**self.issues, **{here + at: told for at, told in behind.issues.items()}}, ties=ties,
             bylaws=self.bylaws,
@@ -81,8 +102,8 @@ def judge(stretch: Stretch, shape: Shape, rules: Checker | SchemaChecker) -> Jud
         for at, told in issues.items():
             issues[at] = [_named(one, shape) for one in told]
     return Judged(
-        documents=documents, keys=checked.keys, versions=checked.versions, verbs=checked.verbs,
-        hashes=hashes, issues=issues, ties=checked.ties,
+        documents=documents, keys=checked.keys, shown=Shown(checked.keys), versions=checked.versions,
+        verbs=checked.verbs, hashes=hashes, issues=issues, ties=checked.ties,
         bylaws=rules.schema.bylaws if isinstance(rules, SchemaChecker) else None,
     )
 
@@ -102,14 +123,22 @@ class Rules:
         self._memory = Memory(config.spotless_records)
         self._references: dict[str, tuple[int, Reference]] = {}
         self._checkers: dict[tuple[str, Kind, bytes], tuple[int, Checker | SchemaChecker]] = {}
+        self._versions: dict[str, int] = {}
+        """Of the merchants' reference data, as asked since `anew`."""
+
+    def anew(self) -> None:
+        """Ask for the reference data once more, whoever's is needed next."""
+        self._versions.clear()
 
     def schema(self, policy: Policy) -> Schema:
         """The schema that a policy names."""
         return self._schemas[policy.schema]
 
     def checker(self, merchant: str, kind: Kind, policy: Policy) -> Checker | SchemaChecker:
-        """The rules as the merchant's reference data now has them; raises KeyError for a schema nobody gave."""
-        version = self._store.reference_version(merchant)
+        """The rules as the merchant's reference data has them since `anew`; KeyError for a schema nobody gave."""
+        version = self._versions.get(merchant)
+        if version is None:
+            version = self._versions[merchant] = self._store.reference_version(merchant)
         name = (merchant, kind, msgspec.json.encode(policy))
         known = self._checkers.pop(name, None)
         if known is None or known[0] != version:

@@ -8,7 +8,7 @@ from goodsgate.config import Config
 from goodsgate.engine import portion as portions
 from goodsgate.engine.ahead import Made, is_apart, own_issues
 from goodsgate.engine.apply import Shelf, apply, find_twins
-from goodsgate.engine.check import Judged, Rules, judge
+from goodsgate.engine.check import Judged, Rules, Shown, judge
 from goodsgate.engine.opened import Opened
 from goodsgate.engine.origin import origin_of
 from goodsgate.engine.shelf import TiedShelf, load_shelf
@@ -37,8 +37,11 @@ class Making:
         work = opened.work
         return made or self._made(work, stretch, judged or self.judge(opened, stretch), stands=work, earlier=earlier)
 
-    def ahead(self, opened: Opened, work: Work, stretch: Stretch, judged: Judged, settling: Portion,
-              ) -> Made | None:
+    def anew(self) -> None:
+        """From now on by the reference data as it is now; to be said for every claim and portion."""
+        self._rules.anew()
+
+    def ahead(self, opened: Opened, settling: Made, work: Work, stretch: Stretch, judged: Judged) -> Made | None:
         """What the stretch behind the one being settled changes, if that is the same already now."""
         apart = is_apart(settling, judged)
         return self._made(work, stretch, own_issues(judged), stands=opened.work) if apart else None
@@ -47,13 +50,13 @@ class Making:
               earlier: set[str] | None = None) -> Made:
         """`stands` is the work as it is in the store, whatever is being settled."""
         numbers = portions.claim_numbers(stretch, judged, work)
-        keys = list(dict.fromkeys(key for key in judged.keys if key is not None))
-        shelf = self.shelf(work, keys, [judged], documents=updates(work.policy, judged))
+        keys = judged.shown.keys
+        shelf = self.shelf(work, judged.shown, [judged], documents=updates(work.policy, judged))
         if earlier is None:
             asks = work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Treatment.OFF
             earlier = self._store.seen(stands, keys) if stands.portions and asks else set()
         portion = self.applied(work, stretch, judged, numbers=numbers, shelf=shelf, earlier=earlier)
-        return Made(portion, earlier)
+        return Made(portion, judged.shown, earlier)
 
     def judge(self, opened: Opened, stretch: Stretch) -> Judged:
         """Every record of a stretch with what is known of it before the catalogue is asked."""
@@ -79,14 +82,15 @@ class Making:
             results = apply(judged, shelf, work.policy, whole=whole, earlier=earlier)
         return portions.build(work, stretch, judged, results, numbers=numbers, shelf=shelf)
 
-    def shelf(self, work: Work, keys: list[str], judged: list[Judged], *, documents: bool) -> Shelf:
+    def shelf(self, work: Work, shown: Shown, judged: list[Judged], *, documents: bool) -> Shelf:
         """What is held that the records could touch."""
+        keys = shown.keys
         if work.policy.schema:
             return load_shelf(self._store, work, keys, judged)
         held = self._store.held(work.merchant, work.kind, work.collection, keys, documents=documents)
-        fresh = [key for key in keys if key not in held]
+        fresh = [key for key in keys if key not in held] if held else keys
         twins = self._store.twins(work.merchant, work.kind, work.collection, fresh) if fresh else {}
-        return Shelf(held, find_twins(keys, twins))
+        return Shelf(held, twins if shown.differ else find_twins(keys, twins))
 
     def foreseen(self, opened: Opened, stretch: Stretch) -> Judged:
         """Judge a stretch before its turn, and let the store look up what is held under its keys."""
@@ -99,7 +103,7 @@ class Making:
     def _hinted(self, opened: Opened, stretch: Stretch) -> Judged:
         judged, work = self.judge(opened, stretch), opened.work
         if not work.policy.schema and not updates(work.policy, judged):
-            self._store.foresee(work, list(dict.fromkeys(key for key in judged.keys if key is not None)))
+            self._store.foresee(work, judged.shown.keys)
         return judged
 
 

@@ -68,7 +68,7 @@ class Opened:
         self.exhausted = False
 
     def look_ahead(self, settling: Portion, judge: Callable[[Stretch], Judged],
-                   make: Callable[[Work, Stretch, Judged, Portion], Made | None]) -> None:
+                   make: Callable[[Work, Stretch, Judged], Made | None]) -> None:
         """Read and judge the next stretch while the last one is settled elsewhere, and make it too if it may be.
 
         Not of a fix or a retry: which records these replace is told by what is settled.
@@ -83,7 +83,7 @@ class Opened:
             judged = ahead.judged = ahead.judged or judge(stretch)
             if self.alone and not ahead.is_made(work):
                 ahead.made = None
-                ahead.made = make(work, stretch, judged, settling)
+                ahead.made = make(work, stretch, judged)
 
     def claimed(self, work: Work) -> None:
         """It goes on under another claim: what was made under the last one no longer counts."""

@@ -9,7 +9,7 @@ from functools import partial
 from goodsgate.config import Config
 from goodsgate.engine import portion as portions
 from goodsgate.engine.apply import Shelf
-from goodsgate.engine.check import Judged
+from goodsgate.engine.check import Judged, Shown
 from goodsgate.engine.making import Making, updates
 from goodsgate.engine.opened import Opened
 from goodsgate.engine.settling import Settling
@@ -72,6 +72,7 @@ class Together:
 
     def _gives_way(self, claim: Claim, stop: threading.Event) -> bool:
         renewal = self._store.renew(claim, lease_seconds=self._config.lease_seconds)
+        self._making.anew()
         return renewal.waiting or bool(renewal.cancelling) or stop.is_set()
 
     def _groups(self, claim: Claim) -> Iterator[Ready]:
@@ -102,10 +103,10 @@ class Together:
         shelves: dict[str, Shelf] = {}
         for collection in {opened.work.collection for opened, _, _ in ready}:
             mine = [one for one in ready if one[0].work.collection == collection]
-            keys = list(dict.fromkeys(key for _, _, judged in mine for key in judged.keys if key is not None))
+            shown = Shown([key for _, _, judged in mine for key in judged.shown.keys])
             documents = any(updates(opened.work.policy, judged) for opened, _, judged in mine)
             judgements = [judged for _, _, judged in mine]
-            shelves[collection] = self._making.shelf(mine[0][0].work, keys, judgements, documents=documents)
+            shelves[collection] = self._making.shelf(mine[0][0].work, shown, judgements, documents=documents)
         made = []
         for opened, stretch, judged in ready:
             work = opened.work

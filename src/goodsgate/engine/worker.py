@@ -10,7 +10,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -104,6 +104,7 @@ class Worker:
         if claim is None:
             return False
         crash.point("claimed")
+        self._making.anew()
         try:
             with self._heartbeat.keeping(claim):
                 self._claimed(claim)
@@ -163,7 +164,7 @@ class Worker:
             if stretch is not None:
                 self._stretch(claim, opened, stretch, ends=ends and not removes)
             elif not removes:
-                self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
+                self._settle_end(claim, opened)
             if removes:
                 return self._remove(claim, opened, confirmed=False)
             if ends:
@@ -174,6 +175,7 @@ class Worker:
                 return True
             if renewal.waiting or self._stop.is_set():
                 return False
+            self._making.anew()
             opened.alone = True
             del stretch  # freed before the next is made
 
@@ -181,7 +183,7 @@ class Worker:
         """One record; then the round rests, and whoever waits has its turn."""
         stretch = opened.take()
         if stretch is None:
-            self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
+            self._settle_end(claim, opened)
             return True
         opened.judged = opened.made = None
         ends = opened.exhausted and len(stretch) <= 1
@@ -208,8 +210,7 @@ class Worker:
         """Work and settle a stretch; what fails is halved until the record at fault stands alone."""
         try:
             made = self._making.portion(opened, stretch)
-            anew = partial(self._making.portion, opened, stretch, earlier=made.earlier)
-            self._settle_dressed(claim, opened, made.portion, ends=ends, anew=anew)
+            self._settle_made(claim, opened, stretch, made, ends=ends)
             return
         except StoreError:
             raise
@@ -224,22 +225,30 @@ class Worker:
             lines = [b"{}"] if stretch.lines else []
             rows: list[list[str]] = [[]] if stretch.rows else []
             stripped = msgspec.structs.replace(stretch, lines=lines, rows=rows)
-            self._settle_dressed(claim, opened, self._making.portion(opened, stripped).portion, ends=ends)
+            self._settle_made(claim, opened, stripped, self._making.portion(opened, stripped), ends=ends)
             return
         middle = len(stretch) // 2
         self._stretch(claim, opened, stretch.part(0, middle), ends=False)
         self._stretch(claim, opened, stretch.part(middle, len(stretch)), ends=ends)
 
-    def _settle_dressed(self, claim: Claim, opened: Opened, portion: Portion, *, ends: bool,
-                        anew: Callable[[], Made] | None = None) -> None:
-        """Commit the portion; `anew` makes it once more, by what is held then."""
-        again = (lambda: [opened.dress(anew().portion, ends=ends)]) if anew is not None else None
-        dressed = opened.dress(portion, ends=ends)
+    def _settle_made(self, claim: Claim, opened: Opened, stretch: Stretch, made: Made, *, ends: bool) -> None:
+        """Commit what a stretch changes, made once more by what is held then if that has to be."""
+        def again() -> list[Portion]:
+            return [opened.dress(self._making.portion(opened, stretch, earlier=made.earlier).portion, ends=ends)]
+
+        dressed = opened.dress(made.portion, ends=ends)
         ahead = None if ends else partial(
-            opened.look_ahead, dressed, partial(self._making.foreseen, opened), partial(self._making.ahead, opened)
+            opened.look_ahead, dressed, partial(self._making.foreseen, opened),
+            partial(self._making.ahead, opened, made),
         )
         (settled,) = self._settling.settle(claim, dressed, ahead=ahead, again=again)
         opened.settled(settled)
+
+    def _settle_end(self, claim: Claim, opened: Opened) -> None:
+        """Commit the end of a round behind which nothing is left."""
+        portion = opened.dress(portions.plain(opened.work), ends=True)
+        self._settling.settle(claim, portion)
+        opened.settled(portion)
 
     # -- cancel and removal -----------------------------------------------------------------------------------------
 
@@ -264,7 +273,7 @@ class Worker:
         Page by page; False if somebody else's turn has come, and it goes on with what is then still missing.
         """
         if not confirmed and opened.end()[0] is not State.FINISHED:
-            self._settle_dressed(claim, opened, portions.plain(opened.work), ends=True)
+            self._settle_end(claim, opened)
             return True
         asks = not confirmed
         last = None

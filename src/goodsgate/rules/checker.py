@@ -15,7 +15,7 @@ from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import item_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules.forms import DEPTH, Form
-from goodsgate.rules.memory import Memory, new_salt
+from goodsgate.rules.memory import Memory, at_spot, new_salt, spot_of
 from goodsgate.rules.moments import EPOCH, MICROSECOND
 from goodsgate.rules.record import Record, judge, key_of, version_of
 from goodsgate.rules.reference import Reference
@@ -110,11 +110,16 @@ class Checker:
     def _recall(self, documents: Sequence[bytes], marks: Sequence[int], checked: Checked) -> list[int]:
         """Note what is to be known of documents found spotless before; the others are given back."""
         assert self._memory is not None
-        known, lowest, brief = self._memory.marks, self._memory.lowest, self._brief
+        known, spots, lowest, keys = self._memory.marks, self._memory.spots, self._memory.lowest, checked.keys
         fresh = [at for at, mark in enumerate(marks) if known[mark & lowest] != mark]
-        if len(fresh) < len(marks):
-            for at in set(range(len(marks))).difference(fresh):
-                self._note(at, brief(documents[at]), checked)
+        if len(fresh) == len(marks):
+            return fresh
+        for at in set(range(len(marks))).difference(fresh):
+            spot = spots[marks[at] & lowest]
+            if spot:
+                keys[at] = at_spot(documents[at], spot)
+            else:
+                self._note(at, self._brief(documents[at]), checked)
         return fresh
 
     def _note(self, at: int, record: Any, checked: Checked) -> None:
@@ -132,7 +137,8 @@ class Checker:
         looks, decode, spotless, keyed, keys = (
             self._looks, self._form.decode, self._looks.spotless, self._keyed, checked.keys
         )
-        known, lowest = (self._memory.marks, self._memory.lowest) if marks and self._memory is not None else (None, 0)
+        memory = self._memory if marks else None
+        known, spots, lowest = (memory.marks, memory.spots, memory.lowest) if memory is not None else (None, None, 0)
         for at in cluster:
             document = documents[at]
             try:
@@ -148,12 +154,16 @@ class Checker:
             if not good:
                 self._examine(document, at, checked)
                 continue
+            spot = 0
             if record.version_number is None and record.observed_at is None and record.verb is None:
                 keys[at] = record.id if keyed else item_key(record.id, record.location)  # nearly all, and cheaper so
+                if keyed and known is not None:
+                    spot = spot_of(document, record.id.encode())
             else:
                 self._note(at, record, checked)
-            if known is not None:
-                known[marks[at] & lowest] = marks[at]
+            if known is not None and spots is not None:
+                place = marks[at] & lowest
+                known[place], spots[place] = marks[at], spot
 
     def _learn(self, document: bytes) -> None:
         """Take in the members of a record that has new ones, if it can be read; it is judged all the same."""

@@ -8,10 +8,15 @@ import secrets
 from array import array
 
 
+SPOT_BITS = 8
+SPOT_MAX = (1 << SPOT_BITS) - 1
+"""A key is not looked for behind so many bytes, which is also the longest that is found."""
+
+
 class Memory:
     """A bounded memory of spotless documents, shared by the rule sets of one process; not for several threads.
 
-    Eight bytes a document, at a place that its hash says; a newer one takes the place of an older. That two documents
+    Ten bytes a document, at a place that its hash says; a newer one takes the place of an older. That two documents
     are taken for one another is as likely as that 64 random bits are equal.
     """
 
@@ -19,6 +24,7 @@ class Memory:
         """Room for about so many, a power of two of which is made when the first is kept."""
         self._places = 1 << max(documents_max - 1, 0).bit_length()
         self._marks: array[int] | None = None
+        self._spots: array[int] | None = None
 
     @property
     def marks(self) -> "array[int]":
@@ -26,6 +32,13 @@ class Memory:
         if self._marks is None:
             self._marks = array("Q", bytes(8 * self._places))
         return self._marks
+
+    @property
+    def spots(self) -> "array[int]":
+        """By place, where in its document the key stands; see `spot_of`."""
+        if self._spots is None:
+            self._spots = array("H", bytes(2 * self._places))
+        return self._spots
 
     @property
     def lowest(self) -> int:
@@ -36,3 +49,18 @@ class Memory:
 def new_salt() -> int:
     """What makes the marks of one rule set other ones than those of another."""
     return secrets.randbits(64)
+
+
+def spot_of(document: bytes, key: bytes) -> int:
+    """Where a key stands among the first bytes of a document, and how long it is; 0 if it does not stand there as it is.
+
+    Documents of the same bytes have the same there, whatever else they hold.
+    """
+    start = document.find(key, 0, SPOT_MAX)
+    return start << SPOT_BITS | len(key) if start > 0 else 0
+
+
+def at_spot(document: bytes, spot: int) -> str:
+    """The key that stands there."""
+    start = spot >> SPOT_BITS
+    return document[start : start + (spot & SPOT_MAX)].decode()
