@@ -67,7 +67,7 @@ def _open(address: str) -> Store:
 def _asked(store: Store) -> dict[str, Callable[[], object]]:
     """Something of every part of the contract."""
     return {
-        "seal": lambda: child.submit(store, 3), "receive": lambda: store.receive("acme", "0" * 32, b"x" * 3_000_000),
+        "seal": lambda: child.submit(store, 3), "receive": lambda: store.receive("acme", "0" * 32, b"x" * 5_000_000),
         "claim": lambda: store.claim("w", lease_seconds=5, works_max=1, bytes_max=1),
         "batches": lambda: store.batches("acme", Batches()),
         "items": lambda: store.items("acme", Kind.PRODUCT, "products"),

@@ -15,9 +15,8 @@ from goodsgate.model.batch import RoundKind, State
 from goodsgate.model.issue import Issue
 from goodsgate.store.contract import Portion, Store, Work
 
-OPENING_RECORDS = 4_096
-"""Where settling is another machine's work, the first records of a large round: so that it has some soon. Stretches at
-least twice as long are parted for that."""
+PARTED_RECORDS = 8_192
+"""Where settling is another machine's work, the last stretch of a round is parted if it is as long as this."""
 
 
 class Opened:
@@ -27,7 +26,7 @@ class Opened:
         self.work = work
         self._source = open_source(store, work, config)
         stretches = self._source.stretches()
-        self._stretches = _parted(stretches, work) if store.elsewhere else stretches
+        self._stretches = _parted(stretches, work.bytes_total) if store.elsewhere else stretches
         self._ahead: Ahead | None = None
         """What is behind the stretch last taken, where it was read already."""
         self.judged: Judged | None = None
@@ -141,22 +140,20 @@ class Opened:
         return (State.BROKEN if self.work.round_kind is RoundKind.SUBMISSION else State.FINISHED), [stopped]
 
 
-def _parted(stretches: Iterator[Stretch], work: Work) -> Iterator[Stretch]:
-    """The same, the first one in two if it is large, and the last: nothing is done while its last part is settled."""
-    opens = not work.portions
-    while parts := _parts(next(stretches, None), opens=opens, end=work.bytes_total):
-        opens = False
+def _parted(stretches: Iterator[Stretch], end: int) -> Iterator[Stretch]:
+    """The same, the last one in two if it is large: nothing is done while its last part is settled."""
+    while parts := _parts(next(stretches, None), end):
         while parts:
             yield parts.pop(0)  # freed before the next is made
 
 
-def _parts(stretch: Stretch | None, *, opens: bool, end: int) -> list[Stretch]:
+def _parts(stretch: Stretch | None, end: int) -> list[Stretch]:
     if stretch is None:
         return []
-    if len(stretch) < 2 * OPENING_RECORDS or stretch.numbers is not None or not (opens or stretch.bytes_done >= end):
+    if len(stretch) < PARTED_RECORDS or stretch.numbers is not None or stretch.bytes_done < end:
         return [stretch]
-    first = OPENING_RECORDS if opens else len(stretch) // 2
-    return [stretch.part(0, first), stretch.part(first, len(stretch))]
+    half = len(stretch) // 2
+    return [stretch.part(0, half), stretch.part(half, len(stretch))]
 
 
 def _notices(store: Store, work: Work) -> list[Issue]:

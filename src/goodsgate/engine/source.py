@@ -16,6 +16,11 @@ from goodsgate.store.contract import Store, Work
 RETRY_RECORDS = 2_000
 """Rejected records read at once by a retry."""
 
+OPENING_RECORDS = 4_096
+"""Where settling is another machine's work, the first records of a large round: so that it has some soon."""
+OPENING_BYTES = 8 * 1024**2
+"""What is large."""
+
 READING_CODES = frozenset(
     {"line_too_long", "cell_too_long", "row_ragged", "nul_bytes", "encoding_broken", "duplicate_in_batch"}
 )
@@ -92,6 +97,8 @@ class PayloadSource:
             exact=work.policy.exact and work.round_kind is RoundKind.SUBMISSION,
         )
         self._skip = work.records
+        first = store.elsewhere and not work.portions and work.bytes_total >= OPENING_BYTES
+        self._opening = OPENING_RECORDS if first else None
         self.header = self._reader.header
         self.notices = self._reader.notices
         self._gone = pieces is None
@@ -105,7 +112,9 @@ class PayloadSource:
 
     def stretches(self) -> Iterator[Stretch]:
         """Blocks as the reader gives them."""
-        return map(_stretch_of, self._reader.blocks(skip=self._skip))  # a loop would keep two blocks alive
+        return map(  # a loop would keep two blocks alive
+            _stretch_of, self._reader.blocks(skip=self._skip, opening=self._opening)
+        )
 
 
 def _stretch_of(block: formats.Block) -> Stretch:

@@ -68,8 +68,9 @@ class Reader(Protocol):
     stopped: Issue | None
     """Set (a file issue of severity error) if the payload could not be read to its end."""
 
-    def blocks(self, *, skip: int = 0) -> Iterator[Block]:
-        """Blocks from record `skip` + 1 on, once; never raises for what a payload holds."""
+    def blocks(self, *, skip: int = 0, opening: int | None = None) -> Iterator[Block]:
+        """Blocks from record `skip` + 1 on, once, the first with at most `opening` records; never raises for what a
+        payload holds."""
 
 
 class FormatUnknown(ValueError):

@@ -56,17 +56,19 @@ class Reading:
         """Say something of the file as a whole."""
         self.notices.append(issue(code, value=value))
 
-    def blocks(self, *, skip: int = 0) -> Iterator[Block]:
+    def blocks(self, *, skip: int = 0, opening: int | None = None) -> Iterator[Block]:
         """See Reader.blocks."""
         limits = self.limits
+        most = min(opening or limits.block_records_max, limits.block_records_max)
         seen = 0
         for stretch in self.stretches:
             room = limits.records_max - seen
             seen += min(len(stretch.records), room)
             self._hold(stretch, skip, room)
             skip = max(0, skip - len(stretch.records))
-            while len(self._held.records) >= limits.block_records_max:
-                yield self._take(limits.block_records_max)
+            while len(self._held.records) >= most:
+                yield self._take(most)
+                most = limits.block_records_max
             if self._held.size >= limits.block_bytes and self._held.records:
                 yield self._take(len(self._held.records))
             if len(stretch.records) > room:

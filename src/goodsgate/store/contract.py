@@ -205,7 +205,7 @@ class Store(Protocol):
         """
 
     def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
-        """The bytes of a round as received, in pieces of at most 1 MiB; None if there is none or it was swept."""
+        """The bytes of a round as received, in pieces of at most 2 MiB; None if there is none or it was swept."""
 
     # -- working ----------------------------------------------------------------------------------------------------
     def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:

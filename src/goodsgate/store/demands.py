@@ -13,7 +13,7 @@ from goodsgate.store.contract import Page, Portion
 
 ID = re.compile(r"[0-9a-f]{32}")
 MERCHANT = re.compile(r"[a-z0-9_-]{1,64}")
-PIECE_BYTES_MAX = 1024 * 1024
+PIECE_BYTES_MAX = 2 * 1024 * 1024
 FOLDING = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
 
 
@@ -91,7 +91,7 @@ def check_rejected(finding: Finding) -> None:
 def checked_pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Pieces of a payload, not one too large."""
     for piece in pieces:
-        must(0 < len(piece) <= PIECE_BYTES_MAX, "pieces of at most 1 MiB", len(piece))
+        must(0 < len(piece) <= PIECE_BYTES_MAX, "pieces of at most 2 MiB", len(piece))
         yield piece
 
 

@@ -42,9 +42,11 @@ class Look(msgspec.Struct, frozen=True):
 
     def held(self) -> dict[str, Held]:
         """By key, tombstones included, without those that only differ by case."""
-        return {
-            key: Held(hash, version, document) for wanted, key, hash, version, _, document in self.rows if key == wanted
-        }
+        rows = [row for row in self.rows if row[0] == row[1]]
+        if not rows:
+            return {}
+        keys, _, hashes, versions, _, documents = zip(*rows, strict=True)
+        return dict(zip(keys, map(Held, hashes, versions, documents), strict=True))
 
 
 def joined(looks: Sequence[Look]) -> Look:

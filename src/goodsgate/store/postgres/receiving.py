@@ -154,7 +154,7 @@ class Receiving(Documents):
         return sealed
 
     def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
-        """Pieces of at most 1 MiB; StoreError where the payload is swept while it is read."""
+        """Pieces of at most 2 MiB; StoreError where the payload is swept while it is read."""
         number = self.number(merchant)
         if number is None or id_bytes(batch) is None:
             return None

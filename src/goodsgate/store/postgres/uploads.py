@@ -1,14 +1,15 @@
 """Bodies on their way in: small ones in memory, larger ones as rows, piece by piece.
 
-A piece is sent while the next one comes and is packed; what went wrong with it, whatever comes next finds out. Pieces
+Pieces are packed and sent while the next ones come; what went wrong with one, whatever comes next finds out. Pieces
 are committed without waiting for the disk; what seals the upload waits, and with it everything before it is on disk. A
 server that falls in between may lose the last ones, which is found out in the same way. Pieces are packed where that
 makes them smaller: they cross the network, the log and the table.
 """
 
+import threading
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 
 import psycopg
@@ -19,11 +20,16 @@ from goodsgate.store.postgres.ask import Cursor, do, every
 from goodsgate.store.postgres.server import Server
 
 PIECE_BYTES = 1024 * 1024
+PIECE_BYTES_MAX = 2 * PIECE_BYTES
+"""What comes in pieces between the two is kept in these, without being gathered."""
+UNDERWAY_MAX = 2
+"""Pieces of one upload that are packed or sent at once."""
 GONE = "the upload stood still too long and was removed, or the server fell and lost a part of it"
 PIECES_AT_ONCE = 2
 """Pieces that are fetched together."""
-FETCHES_AHEAD = 4
+FETCHES_AHEAD = 8
 """Whoever reads has so many times that many pieces fetched and unpacked while he is at work with the last."""
+PACKED_BYTES_MIN = 512
 PACKED_SHARE_MAX = 0.9
 """A piece that does not get smaller than this is kept as it is, and so are those behind it."""
 
@@ -38,14 +44,13 @@ class Upload:
         self.touched_at = 0
         """When the last piece was sent; another time for each."""
         self.packs = True
-        self.sending: Future[None] | None = None
-        """The last piece on its way; the next one waits for it."""
+        self.underway: deque[Future[None]] = deque()
+        """The last pieces, each of which waits for the one before it."""
 
-    def sent(self) -> None:
-        """Wait until all pieces but those in memory are there. Raises what went wrong, once."""
-        sending, self.sending = self.sending, None
-        if sending is not None:
-            sending.result()
+    def sent(self, *, but: int = 0) -> None:
+        """Wait until all pieces but so many, and those in memory, are there. Raises what went wrong, once."""
+        while len(self.underway) > but:
+            self.underway.popleft().result()
 
 
 class Uploads:
@@ -57,30 +62,41 @@ class Uploads:
         self._small_bytes = small_bytes
         self._senders = ThreadPoolExecutor(sending_max, "sending")
         self._fetchers = ThreadPoolExecutor(1, "fetching")
+        self._packers = threading.local()
         self._open: dict[tuple[str, str], Upload] = {}
 
     def receive(self, merchant: str, number: int, name: str, piece: bytes) -> None:
         """Append; raises StoreFull, StoreBusy, of this piece or one before it."""
         upload = self._open.setdefault((merchant, name), Upload())
-        upload.content += piece
         upload.bytes += len(piece)
-        if upload.bytes <= self._small_bytes:
+        if not upload.content and upload.bytes > self._small_bytes and PIECE_BYTES <= len(piece) <= PIECE_BYTES_MAX:
+            self._put(number, name, upload, piece)
             return
-        while len(upload.content) >= PIECE_BYTES:
-            row = self._row(number, name, upload, bytes(memoryview(upload.content)[:PIECE_BYTES]))
-            upload.sent()
-            touched_at = max(self._server.now(), upload.touched_at + 1)
-            moved = {"merchant": number, "upload": name, "before": upload.touched_at, "now": touched_at}
-            upload.sending = self._senders.submit(self._send, number, moved, row)
-            upload.touched_at = touched_at
+        upload.content += piece
+        while upload.bytes > self._small_bytes and len(upload.content) >= PIECE_BYTES:
+            content = bytes(memoryview(upload.content)[:PIECE_BYTES])
             del upload.content[:PIECE_BYTES]
-            upload.pieces += 1
+            self._put(number, name, upload, content)
 
-    def _send(self, number: int, moved: dict[str, object], row: dict[str, object]) -> None:
+    def _put(self, number: int, name: str, upload: Upload, content: bytes) -> None:
+        upload.sent(but=UNDERWAY_MAX - 1)
+        before = upload.underway[-1] if upload.underway else None
+        touched_at = max(self._server.now(), upload.touched_at + 1)
+        at = {"merchant": number, "upload": name, "piece": upload.pieces}
+        moved = {**at, "before": upload.touched_at, "now": touched_at}
+        upload.underway.append(self._senders.submit(self._send, number, upload, before, moved, content))
+        upload.touched_at = touched_at
+        upload.pieces += 1
+
+    def _send(self, number: int, upload: Upload, before: Future[None] | None, moved: dict[str, object], content: bytes,
+              ) -> None:
+        packed = self._packed(upload, content)
+        if before is not None:
+            before.result()  # it was begun earlier, so that a thread is at work on it
         with self._server.transaction(number, lazy=True) as db:
-            if not do(db, "touch_upload" if row["piece"] else "add_upload", moved):
+            if not do(db, "touch_upload" if moved["piece"] else "add_upload", moved):
                 raise StoreBusy(GONE)
-            do(db, "add_payload", row)
+            do(db, "add_payload", {**moved, **packed})
 
     def sent(self, merchant: str, name: str) -> None:
         """Wait for the pieces that are on their way, before the transaction that seals; raises as `receive` does."""
@@ -99,7 +115,8 @@ class Uploads:
             raise StoreBusy(GONE)
         if not upload.content and upload.pieces:
             return upload.bytes, upload.pieces
-        do(db, "add_payload", self._row(number, name, upload, bytes(upload.content)))
+        rest = {"merchant": number, "upload": name, "piece": upload.pieces}
+        do(db, "add_payload", {**rest, **self._packed(upload, bytes(upload.content))})
         return upload.bytes, upload.pieces + 1
 
     def keep(self, merchant: str, name: str) -> None:
@@ -110,15 +127,14 @@ class Uploads:
         """Forget it; harmless if there is none. What cannot be removed now, the sweep removes."""
         upload = self._open.pop((merchant, name), None)
         if upload is not None and upload.pieces:
-            with suppress(StoreError):
-                upload.sent()
+            wait(upload.underway)
             gone = {"merchant": number, "upload": name}
             with suppress(StoreError), self._server.transaction(number, lazy=True) as db:
                 if do(db, "drop_upload", gone):  # not once it is sealed
                     do(db, "drop_payload", gone)
 
     def read(self, number: int, upload: str, pieces: int) -> Iterator[bytes]:
-        """What was sent, in pieces of at most PIECE_BYTES; raises StoreError if it was swept meanwhile."""
+        """What was sent, in pieces of at most PIECE_BYTES_MAX; raises StoreError if it was swept meanwhile."""
         fetching: deque[Future[list[bytes]]] = deque()
         try:
             for first in range(0, pieces, PIECES_AT_ONCE):
@@ -146,12 +162,14 @@ class Uploads:
         self._fetchers.shutdown(cancel_futures=True)
         self._open.clear()
 
-    def _row(self, number: int, name: str, upload: Upload, content: bytes) -> dict[str, object]:
-        packed = zstandard.ZstdCompressor(level=1).compress(content) if upload.packs and len(content) > 512 else content
+    def _packed(self, upload: Upload, content: bytes) -> dict[str, object]:
+        packed = content
+        if upload.packs and len(content) > PACKED_BYTES_MIN:
+            packer = getattr(self._packers, "packer", None)
+            if packer is None:
+                packer = self._packers.packer = zstandard.ZstdCompressor(level=1)
+            packed = packer.compress(content)
         smaller = len(packed) < len(content) * PACKED_SHARE_MAX
-        if not smaller and len(content) == PIECE_BYTES:
+        if not smaller and len(content) >= PIECE_BYTES:
             upload.packs = False
-        return {
-            "merchant": number, "upload": name, "piece": upload.pieces, "packed": smaller,
-            "bytes": psycopg.Binary(packed if smaller else content),
-        }
+        return {"packed": smaller, "bytes": psycopg.Binary(packed if smaller else content)}
