@@ -30,7 +30,8 @@ class Shelf:
     """What a collection holds under the keys of a portion, and how it changes while records are applied."""
 
     def __init__(self, held: dict[str, Held], twins: dict[str, str]) -> None:
-        self.held = held
+        self.held: dict[str, Held | Write] = {**held}
+        """What was written meanwhile, too."""
         self.twins = twins
         self.writes: dict[str, Write] = {}
         self.deletes: dict[str, Delete] = {}
@@ -75,8 +76,7 @@ def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | Sche
             if was is None and key in shelf.twins:
                 _twin(issues, at, key, shelf)
             document = judged.documents[at]
-            held[key] = Held(digest, None, document)
-            writes[key] = Write(key, digest, document, None)
+            held[key] = writes[key] = Write(key, digest, document, None)
             continue
         verb = (verbs[at] if verbs is not None else None) or policy.verb
         results[at] = _one(judged, at, key, verb=verb, shelf=shelf, whole=whole)
@@ -97,8 +97,9 @@ def _plain(judged: Judged, shelf: Shelf, policy: Policy, earlier: set[str]) -> b
     if held.keys().isdisjoint(keys):
         if not shelf.twins.keys().isdisjoint(keys):
             return None
-        held.update(zip(keys, map(Held, hashes, repeat(None), documents), strict=False))
-        shelf.writes.update(zip(keys, map(Write, keys, hashes, documents, repeat(None)), strict=False))
+        writes = dict(zip(keys, map(Write, keys, hashes, documents, repeat(None)), strict=False))
+        held.update(writes)
+        shelf.writes.update(writes)
         return bytearray([CREATED]) * count
     try:
         same = [held[key].hash for key in keys] == hashes
@@ -133,8 +134,7 @@ def _one(judged: Judged, at: int, key: str, *, verb: Verb, shelf: Shelf, whole: 
         return UNCHANGED
     if not exists and key in shelf.twins:
         _twin(judged.issues, at, key, shelf)
-    shelf.held[key] = Held(digest, kept, document)
-    shelf.writes[key] = Write(key, digest, document, kept)
+    shelf.held[key] = shelf.writes[key] = Write(key, digest, document, kept)
     shelf.deletes.pop(key, None)
     return UPDATED if exists else CREATED
 

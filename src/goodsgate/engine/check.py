@@ -1,6 +1,6 @@
 """Records of a stretch → documents, keys, hashes and issues."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 
 import msgspec
@@ -76,9 +76,8 @@ class Judged(msgspec.Struct, kw_only=True):
         return any(told.severity == "error" for told in self.issues.get(at, ()))
 
 
-def digest_of(document: bytes) -> bytes:
-    """16 bytes by which a document is known to be the one held; not a defence, a merchant can deceive but itself."""
-    return xxhash.xxh3_128_digest(document)
+digest_of: Callable[[bytes], bytes] = xxhash.xxh3_128_digest
+"""16 bytes by which a document is known to be the one held; not a defence, a merchant can deceive but itself."""
 
 
 def judge(stretch: Stretch, shape: Shape, rules: Checker | SchemaChecker) -> Judged:

@@ -34,7 +34,7 @@ class TiedShelf(Shelf):
         """Whether somebody has one of these, or had it before; mostly nobody."""
         return not self._owners.keys().isdisjoint(marks)
 
-    def live(self, key: str) -> Held | None:
+    def live(self, key: str) -> Held | Write | None:
         """What is held under the key, if it is no tombstone."""
         was = self.held.get(key)
         return was if was is not None and was.hash is not None else None
@@ -61,8 +61,7 @@ class TiedShelf(Shelf):
         kept = tuple(dict.fromkeys(marks))
         self._remark(key, was, kept)
         kept += dates
-        self.held[key] = Held(digest, version, document, kept)
-        self.writes[key] = Write(key, digest, document, version, kept)
+        self.held[key] = self.writes[key] = Write(key, digest, document, version, kept)
         if self.deletes:
             self.deletes.pop(key, None)
 
@@ -73,7 +72,7 @@ class TiedShelf(Shelf):
         self.writes.pop(key, None)
         self.deletes[key] = Delete(key, version)
 
-    def _remark(self, key: str, was: Held | None, marks: tuple[Mark, ...]) -> None:
+    def _remark(self, key: str, was: Held | Write | None, marks: tuple[Mark, ...]) -> None:
         for mark in was.marks if was is not None else ():
             if had := self._owners.get(mark):
                 had.discard(key)

@@ -40,6 +40,8 @@ FAULTS_MAX = 3
 """Times a round may fail outside its records before it is broken."""
 SWITCH_SECONDS = 0.0001
 """A thread that waits for the interpreter gets it after this long, where the store settles in this process."""
+SWITCH_SECONDS_ELSEWHERE = 0.0005
+"""The same where it is settled elsewhere: what settles hands over a megabyte at a time, and has more to wait for."""
 MISSING_KEYS = 10_000
 """Deletions of a full feed settled at once."""
 SWEEP_STEPS = 20
@@ -73,9 +75,8 @@ class Worker:
         # Decoded records are freed block by block; the collector finds nothing in them and costs 5 to 10 %.
         gc.freeze()
         gc.set_threshold(500_000, 50, 100)
-        if not self._store.elsewhere:
-            # The thread that settles asks for the interpreter between statements of a tenth of a millisecond or more.
-            sys.setswitchinterval(SWITCH_SECONDS)
+        # The thread that settles asks for the interpreter between statements of a tenth of a millisecond or more.
+        sys.setswitchinterval(SWITCH_SECONDS_ELSEWHERE if self._store.elsewhere else SWITCH_SECONDS)
         while not stop.is_set():
             try:
                 busy = self.step()

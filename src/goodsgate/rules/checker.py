@@ -15,7 +15,7 @@ from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import item_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules.forms import DEPTH, Form
-from goodsgate.rules.memory import Memory, at_spot, new_salt, spot_of
+from goodsgate.rules.memory import SPOT_BITS, SPOT_MAX, Memory, new_salt
 from goodsgate.rules.moments import EPOCH, MICROSECOND
 from goodsgate.rules.record import Record, judge, key_of, version_of
 from goodsgate.rules.reference import Reference
@@ -117,7 +117,8 @@ class Checker:
         for at in set(range(len(marks))).difference(fresh):
             spot = spots[marks[at] & lowest]
             if spot:
-                keys[at] = at_spot(documents[at], spot)
+                start = spot >> SPOT_BITS
+                keys[at] = documents[at][start : start + (spot & SPOT_MAX)].decode()
             else:
                 self._note(at, self._brief(documents[at]), checked)
         return fresh
@@ -158,12 +159,15 @@ class Checker:
             if record.version_number is None and record.observed_at is None and record.verb is None:
                 keys[at] = record.id if keyed else item_key(record.id, record.location)  # nearly all, and cheaper so
                 if keyed and known is not None:
-                    spot = spot_of(document, record.id.encode())
+                    name = record.id.encode()
+                    start = document.find(name, 0, SPOT_MAX)
+                    spot = start << SPOT_BITS | len(name) if start > 0 else 0
             else:
                 self._note(at, record, checked)
             if known is not None and spots is not None:
-                place = marks[at] & lowest
-                known[place], spots[place] = marks[at], spot
+                mark = marks[at]
+                known[mark & lowest] = mark
+                spots[mark & lowest] = spot
 
     def _learn(self, document: bytes) -> None:
         """Take in the members of a record that has new ones, if it can be read; it is judged all the same."""

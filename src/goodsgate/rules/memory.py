@@ -7,10 +7,9 @@ mostly what it held before, and that need not be looked at twice.
 import secrets
 from array import array
 
-
 SPOT_BITS = 8
 SPOT_MAX = (1 << SPOT_BITS) - 1
-"""A key is not looked for behind so many bytes, which is also the longest that is found."""
+"""A key is not looked for behind so many bytes of its document, which is also the longest that is found."""
 
 
 class Memory:
@@ -35,7 +34,9 @@ class Memory:
 
     @property
     def spots(self) -> "array[int]":
-        """By place, where in its document the key stands; see `spot_of`."""
+        """By place, where in its document the key stands as it is, and in the last SPOT_BITS bits how long it is; 0 if
+        it does not stand near its beginning. Documents of the same bytes have the same there, whatever else they hold.
+        """
         if self._spots is None:
             self._spots = array("H", bytes(2 * self._places))
         return self._spots
@@ -49,18 +50,3 @@ class Memory:
 def new_salt() -> int:
     """What makes the marks of one rule set other ones than those of another."""
     return secrets.randbits(64)
-
-
-def spot_of(document: bytes, key: bytes) -> int:
-    """Where a key stands among the first bytes of a document, and how long it is; 0 if it does not stand there as it is.
-
-    Documents of the same bytes have the same there, whatever else they hold.
-    """
-    start = document.find(key, 0, SPOT_MAX)
-    return start << SPOT_BITS | len(key) if start > 0 else 0
-
-
-def at_spot(document: bytes, spot: int) -> str:
-    """The key that stands there."""
-    start = spot >> SPOT_BITS
-    return document[start : start + (spot & SPOT_MAX)].decode()

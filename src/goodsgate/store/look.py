@@ -109,7 +109,8 @@ class Looks:
         """Items of these keys were written or deleted."""
         if not keys:
             return
-        changed = folded(keys)
+        known = next((look.shades for _, look in self._kept if look.keys == keys), None)
+        changed = known or folded(keys)
         with self._lock:
             self._changed = self._changed | changed
             # Most are of these very keys, which is soon seen.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import orjson
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Mark
+from goodsgate.model.catalogue import Mark, Write
 from goodsgate.store.contract import Marked
 from goodsgate.store.marking import marking
 from goodsgate.store.postgres.ask import Cursor, do, every, value
@@ -55,16 +55,16 @@ def _ways(among: Sequence[Sequence[Marked]]) -> dict[str, list[object]]:
     return {"at": [at for at, _ in ways], **{f"{name}s": [getattr(one, name) for _, one in ways] for name in names}}
 
 
-def put_marks(db: Cursor, number: int, shelf: int, marks: Mapping[str, tuple[Mark, ...]], gone: Iterable[str]) -> None:
+def put_marks(db: Cursor, number: int, shelf: int, writes: Mapping[str, Write], gone: Iterable[str]) -> None:
     """Bring the marks of written items up to date, and those of items that go; a shelf that has none is left alone."""
     named = {"merchant": number, "shelf": shelf}
-    now = {key: held for key, held in marks.items() if held}
+    now = {key: write.marks for key, write in writes.items() if write.marks}
     marked = value(db, "is_marked", named)
     if not marked:
         if not now:
             return
         do(db, "mark_shelf", named)
-    before = marks_of(db, number, shelf, [*marks, *gone]) if marked else {}
+    before = marks_of(db, number, shelf, [*writes, *gone]) if marked else {}
     moved = marking(before, now)
     if moved.dropped:
         do(db, "drop_mark", {**named, **_columns(("names", "texts", "keys"), moved.dropped)})

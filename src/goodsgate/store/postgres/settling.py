@@ -282,8 +282,7 @@ class _Told:
         if gone:
             do(self._db, "delete_items", {**named, "keys": packed_keys(gone)})
         put_marks(
-            self._db, self._number, shelved.number, {key: write.marks for key, write in shelved.writes.items()},
-            shelved.deletes,
+            self._db, self._number, shelved.number, shelved.writes, shelved.deletes,
         )
         if grown or tombstone_at is not None:
             do(self._db, "count_items", {**named, "change": grown, "tombstone_at": tombstone_at})
