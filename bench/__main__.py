@@ -82,9 +82,7 @@ def memory(short: bool) -> Iterator[Figure]:
         for name, media, packing in (("NDJSON", "application/x-ndjson", None), ("CSV, gzip", "text/csv", "gzip")):
             with Gate() as gate:
                 body = _stream(size_mb, media)
-                document = gate.finish(
-                    gate.submit(_packed(body) if packing else body, media=media, packing=packing), poll_seconds=0.2
-                )
+                document = gate.finish(gate.submit(_packed(body) if packing else body, media=media, packing=packing))
                 detail = f"{document['counts']['total']:,} records, {document['state']}"
                 for process, most in (("api", 120.0), ("worker", 400.0)):
                     what = f"{size_mb} MB {name}: peak RSS of {process}, MB"

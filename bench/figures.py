@@ -91,7 +91,7 @@ def growth(short: bool, make: Callable[[], Gate] = Gate) -> Iterator[Figure]:
         low = 0
         for high in steps:
             begin = time.perf_counter()
-            gate.finish(gate.submit(numbered(low, high), collection="grown"), poll_seconds=0.1)
+            gate.finish(gate.submit(numbered(low, high), collection="grown"))
             rates.append((high - low) / (time.perf_counter() - begin))
             low = high
     detail = ", ".join(f"to {high:,}: {rate:,.0f}/s" for high, rate in zip(steps, rates, strict=True))

@@ -99,14 +99,14 @@ class Gate:
             raise RuntimeError(text.decode())
         return str(json.loads(text)["id"])
 
-    def finish(self, batch: str, *, poll_seconds: float = 0.02, key: str | None = None) -> dict[str, Any]:
-        """The batch's document once it has ended."""
+    def finish(self, batch: str, *, key: str | None = None) -> dict[str, Any]:
+        """The batch's document once it has ended; waited for, as the API has it and the command line does."""
         headers = {"Authorization": f"Bearer {key or self.key}"}
         while True:
-            document: dict[str, Any] = self.client.get(f"/v1/batches/{batch}", headers=headers).json()
+            asked = self.client.get(f"/v1/batches/{batch}", params={"wait": 30}, headers=headers)
+            document: dict[str, Any] = asked.json()
             if document["state"] in ("finished", "cancelled", "broken"):
                 return document
-            time.sleep(poll_seconds)
 
     def load(self, body: bytes, **query: str) -> tuple[float, dict[str, Any]]:
         """Seconds from the first byte sent to finished, and the document."""

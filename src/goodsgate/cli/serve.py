@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goodsgate.cli.exits import Unusable
+from goodsgate.cli.heap import keep_freed
 from goodsgate.cli.settings import open_store, with_settings
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def serve(*, config: "Config", first_merchant: str | None) -> None:
     """
     from goodsgate.cli.supervise import Workers
 
+    keep_freed()
     _log(config)
     listening = _listen(config)
     store = open_store(config)
@@ -84,6 +86,7 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     signal.signal(signal.SIGINT, on_signal)
     if with_parent:
         threading.Thread(target=_follow_parent, args=(stop,), daemon=True).start()
+    keep_freed()
     _log(config)
     store = _opened(config, stop if with_parent else None)
     if store is None:

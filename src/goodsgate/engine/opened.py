@@ -17,6 +17,8 @@ from goodsgate.store.contract import Portion, Store, Work
 
 PARTED_RECORDS = 8_192
 """Where settling is another machine's work, the last stretch of a round is parted if it is as long as this."""
+LAST_PART = 4
+"""The part behind is so many times shorter than the whole."""
 
 
 class Opened:
@@ -141,7 +143,7 @@ class Opened:
 
 
 def _parted(stretches: Iterator[Stretch], end: int) -> Iterator[Stretch]:
-    """The same, the last one in two if it is large: nothing is done while its last part is settled."""
+    """The same, the last one parted if it is large: nothing is done while its last part is settled."""
     while parts := _parts(next(stretches, None), end):
         while parts:
             yield parts.pop(0)  # freed before the next is made
@@ -150,10 +152,11 @@ def _parted(stretches: Iterator[Stretch], end: int) -> Iterator[Stretch]:
 def _parts(stretch: Stretch | None, end: int) -> list[Stretch]:
     if stretch is None:
         return []
-    if len(stretch) < PARTED_RECORDS or stretch.numbers is not None or stretch.bytes_done < end:
+    count = len(stretch)
+    if count < PARTED_RECORDS or stretch.numbers is not None or stretch.bytes_done < end:
         return [stretch]
-    half = len(stretch) // 2
-    return [stretch.part(0, half), stretch.part(half, len(stretch))]
+    last = count - count // LAST_PART
+    return [stretch.part(0, last), stretch.part(last, count)]
 
 
 def _notices(store: Store, work: Work) -> list[Issue]:

@@ -95,11 +95,19 @@ class Door:
 
     # -- submissions ------------------------------------------------------------------------------------------------
     async def pour(self, body: "Body", begin: Callable[[bytes], Submission]) -> Receipt:
-        """Stream a body into the submission that `begin` makes from its first bytes; nothing remains of a failed one.
+        """Stream a body into the submission that `begin` makes from its first bytes; nothing is left of a failed one."""
+        try:
+            piece = await body.read(HEAD_BYTES)
+            receipt = await (self.hop(_whole, begin, piece) if body.ended else self._poured(body, begin, piece))
+        except BaseException as fault:
+            self.metrics.submissions.labels("broken_off" if isinstance(fault, ClientDisconnect) else "refused").inc()
+            raise
+        self.metrics.body_bytes.inc(body.bytes_read)
+        self.metrics.submissions.labels("accepted" if receipt.batch is not None else "replayed").inc()
+        return receipt
 
-        The next piece is read while the last one is written.
-        """
-        piece = await body.read(HEAD_BYTES)
+    async def _poured(self, body: "Body", begin: Callable[[bytes], Submission], piece: bytes) -> Receipt:
+        """The next piece is read while the last one is written."""
         submission = await self.hop(begin, piece)
         writing: asyncio.Future[None] | None = None
         try:
@@ -107,16 +115,12 @@ class Door:
                 writing = asyncio.ensure_future(self.hop(submission.write, piece))
                 piece = await body.read(PIECE_BYTES)
                 await writing
-            receipt = await self.hop(_finish, submission, piece)
-        except BaseException as fault:
+            return await self.hop(_finish, submission, piece)
+        except BaseException:
             if writing is not None:
                 await asyncio.wait([writing])
             await self.hop(submission.abort)
-            self.metrics.submissions.labels("broken_off" if isinstance(fault, ClientDisconnect) else "refused").inc()
             raise
-        self.metrics.body_bytes.inc(body.bytes_read)
-        self.metrics.submissions.labels("accepted" if receipt.batch is not None else "replayed").inc()
-        return receipt
 
 
 def secret_of(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -134,6 +138,16 @@ def _draw(pieces: Iterator[bytes]) -> bytes:
         drawn.append(piece)
         size += len(piece)
     return b"".join(drawn)
+
+
+def _whole(begin: Callable[[bytes], Submission], piece: bytes) -> Receipt:
+    """A body that has come whole, in one go."""
+    submission = begin(piece)
+    try:
+        return _finish(submission, piece)
+    except BaseException:
+        submission.abort()
+        raise
 
 
 def _finish(submission: Submission, piece: bytes) -> Receipt:

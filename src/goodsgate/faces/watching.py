@@ -13,7 +13,7 @@ from goodsgate.faces.refusals import refuse
 
 PULSE_SECONDS = 0.001
 """Feeling the pulse costs as much as all the rest of a poll, so that polls by the thousand share it."""
-TICK_SECONDS = 0.02
+TICK_SECONDS = 0.005
 """How often the store's pulse is felt while somebody waits."""
 TICK_SECONDS_A_SESSION = 0.001
 """The more wait, the less often each looks, so that looking for them all never takes the whole process."""
