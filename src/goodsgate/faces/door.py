@@ -95,7 +95,7 @@ class Door:
 
     # -- submissions ------------------------------------------------------------------------------------------------
     async def pour(self, body: "Body", begin: Callable[[bytes], Submission]) -> Receipt:
-        """Stream a body into the submission that `begin` makes from its first bytes; nothing is left of a failed one."""
+        """Stream a body into the submission that `begin` makes of its first bytes; of a failed one nothing is left."""
         try:
             piece = await body.read(HEAD_BYTES)
             receipt = await (self.hop(_whole, begin, piece) if body.ended else self._poured(body, begin, piece))
