@@ -46,26 +46,35 @@ class Shelved(msgspec.Struct):
     number: int
     writes: dict[str, Write] = {}
     deletes: dict[str, Delete] = {}
+    stamp: bytes = b""
+    """By which batch it is written and when; the first portion's."""
     stamps: dict[str, bytes] = {}
-    """By key, by which batch it is written and when."""
+    """The same, by key, of what others wrote."""
     tombstone_at: int | None = None
     """When the first of those was written that may leave one."""
 
     def put(self, portion: Portion, written_at: int) -> None:
         """A portion's items, behind those of the portions before it."""
         stamped = stamp(portion.work.batch, written_at)
-        if portion.writes:
-            writes = {write.key: write for write in portion.writes}
+        self.stamp = self.stamp or stamped
+        writes = {write.key: write for write in portion.writes}
+        if self.deletes:
             for key in self.deletes.keys() & writes.keys():
                 del self.deletes[key]
-            self.writes.update(writes)
-            self.stamps.update(dict.fromkeys(writes, stamped))
+        self.writes.update(writes)
+        if stamped != self.stamp:
+            self.stamps.update(dict.fromkeys([*writes, *(delete.key for delete in portion.deletes)], stamped))
         for delete in portion.deletes:
             self.writes.pop(delete.key, None)
             self.deletes[delete.key] = delete
-            self.stamps[delete.key] = stamped
             if delete.version is not None and self.tombstone_at is None:
                 self.tombstone_at = written_at
+
+    def stamps_of(self, keys: Sequence[str]) -> list[bytes]:
+        """By which batch each is written and when."""
+        if not self.stamps:
+            return [self.stamp] * len(keys)
+        return [self.stamps.get(key, self.stamp) for key in keys]
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -276,7 +285,7 @@ class _Told:
             (changed, [key for key in keys if key in there] if there else []),
         ):
             if mine:
-                rows.append(Rows(head, [written[key] for key in mine], [shelved.stamps[key] for key in mine]))
+                rows.append(Rows(head, [written[key] for key in mine], shelved.stamps_of(mine)))
         tombstone_at = shelved.tombstone_at if len(written) > len(shelved.writes) else None
         named = {"merchant": self._number, "shelf": shelved.number}
         if gone:
