@@ -58,7 +58,7 @@ def copy_rows(db: Cursor, name: str, shelves: Iterable[Rows]) -> None:
 
 
 def _joined(head: bytes, items: Sequence[Write | Delete], stamps: Sequence[bytes]) -> bytes:
-    """Column by column, which is four times as quick as row by row."""
+    """Column by column, which is far quicker than row by row."""
     count = len(items)
     names = [item.key.encode() for item in items]
     versions = [item.version for item in items]
