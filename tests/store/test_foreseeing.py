@@ -42,8 +42,10 @@ def test_what_is_held_is_told_right_whatever_was_foreseen(kind: str) -> None:
                 work = after(work, settled) if work.portions < settled.number + 1 else work
                 if what == "foresee":
                     foreseen = [*named, *(key for key in ["c"] if key not in named)]
+                    held = plain.held(*shelf, foreseen)
                     for hint in (foreseen[:turn % 3], foreseen[turn % 3 :]):
-                        scene.store.foresee(work, hint)
+                        hashes = [(held[key].hash if key in held else None) or b"x" * 16 for key in hint]
+                        scene.store.foresee(work, hint, hashes=hashes if turn % 4 else None)
                 elif what in ("settle", "delete"):
                     result = Result.CREATED if what == "settle" else Result.DELETED
                     settled = portion(work, *(Record(key, result, f"{turn}") for key in named))

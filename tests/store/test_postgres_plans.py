@@ -102,17 +102,34 @@ def test_keys_are_looked_up_by_the_index(db: Cursor, name: str) -> None:
     assert _wasted(db, name, _named(db)) <= WASTED_MAX
 
 
-@pytest.mark.parametrize("name", ["held_behind", "held_between"])
+@pytest.mark.parametrize("name", ["count_between", "held_between"])
 def test_what_lies_between_two_keys_is_told_by_the_index(db: Cursor, name: str) -> None:
     """Without a look at what is before and behind."""
-    named = {**_named(db), "least": "k2zz", "most": "k2zzz", "keys": 3}
+    counts = name == "count_between"
+    named = {**_named(db), "least": "k2zz", "most": "k2zzz", "limit": 3}
     assert _wasted(db, name, named) == 0
-    assert db.execute(SQL[name], named).fetchone() is None
+    assert db.execute(SQL[name], named).fetchall() == ([(0,)] if counts else [])
     named = {**named, "least": "k31991", "most": "k31994"}
     assert _wasted(db, name, named) == 0
-    keys = [row[0] for row in db.execute(SQL[name], named).fetchall()]
-    assert keys == ["K31991", "K31992", "K31993", "K31994"][3 if name == "held_behind" else 0 :]
-    assert name == "held_between" or not db.execute(SQL[name], {**named, "keys": 4}).fetchall()
+    found = [row[0] for row in db.execute(SQL[name], named).fetchall()]
+    assert found == ([3] if counts else ["K31991", "K31992", "K31993", "K31994"])
+
+
+@pytest.mark.parametrize("plans", ["auto", "force_generic_plan"])
+@pytest.mark.parametrize("share", ["same", "other", "new"])
+def test_neighbours_are_compared_all_at_once(db: Cursor, share: str, plans: str) -> None:
+    """Not each with every other, whatever comes of it."""
+    db.execute(f"SET LOCAL plan_cache_mode = {plans}")
+    rows = db.execute("SELECT key, hash FROM item WHERE folded BETWEEN 'k1' AND 'k2' ORDER BY folded").fetchall()
+    keys = [key + "n" if share == "new" else key for key, _ in rows]
+    named = {
+        **_named(db), "keys": json.dumps(keys), "least": "k1", "most": "k2", "batch": "0" * 32,
+        "hashes": b"".join(b"x" * 16 if share == "other" else hash for _, hash in rows),
+    }
+    assert len(keys) > HELD // 4
+    assert _wasted(db, "held_otherwise", named) <= len(keys)
+    told = db.execute(SQL["held_otherwise"], named).fetchall()
+    assert len(told) == {"same": 0, "other": 1, "new": 2}[share] * len(keys)
 
 
 def test_changed_rows_are_found_by_the_index(db: Cursor) -> None:

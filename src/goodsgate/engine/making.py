@@ -103,7 +103,9 @@ class Making:
     def _hinted(self, opened: Opened, stretch: Stretch) -> Judged:
         judged, work = self.judge(opened, stretch), opened.work
         if not work.policy.schema and not updates(work.policy, judged):
-            self._store.foresee(work, judged.shown.keys)
+            # Where each record has a key of its own, the store may compare.
+            apart = len(judged.shown.keys) == len(judged.keys)
+            self._store.foresee(work, judged.shown.keys, hashes=judged.hashes if apart else None)
         return judged
 
 

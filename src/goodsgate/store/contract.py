@@ -235,9 +235,13 @@ class Store(Protocol):
              ) -> dict[str, Held]:
         """What is held under these keys, tombstones included."""
 
-    def foresee(self, work: Work, keys: Sequence[str]) -> None:
+    def foresee(self, work: Work, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """The next portion of this work will ask what is held under these keys, and those of hints before this one: a
-        hint, which may come while another thread settles the portion before it. Waits for nothing."""
+        hint, which may come while another thread settles the portion before it. Waits for nothing.
+
+        `hashes`, 16 bytes for each key, are of what will come under them: so the store may compare where the items are.
+        What is told of them later is the same with and without.
+        """
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Key → a held key that differs from it only by ASCII case."""

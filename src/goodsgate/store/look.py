@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -19,7 +20,13 @@ Name = tuple[str, str, str]
 
 
 class Look(msgspec.Struct, frozen=True):
-    """What one look-up came by; good until something of it is settled."""
+    """What one look-up came by; good until something of it is settled.
+
+    Of items that are alike only that is known: held under a key asked for, live, without a version, with the hash that
+    was given with the key, and last written by another batch than the one that asked. So `twins` and `written_by` need
+    nothing of them: their keys are those asked for, and this batch did not write them. What differs from such a key by
+    case has its row, as ever.
+    """
 
     shelf: int
     keys: set[str]
@@ -27,6 +34,10 @@ class Look(msgspec.Struct, frozen=True):
     """As the statement gives them: the key asked for, the key held, …, the batch that wrote it, the document."""
     shades: set[str] = set()
     """The keys without their case, for `Looks`."""
+    alike: dict[str, bytes] = {}
+    """Key → hash of items that have no row."""
+    batch: bytes = b""
+    """For which they were compared; see `tells_of`."""
 
     def twins(self) -> dict[str, str]:
         """Key → the first of the live items that differ from it by case."""
@@ -37,25 +48,38 @@ class Look(msgspec.Struct, frozen=True):
         return twins
 
     def written_by(self, batch: bytes) -> set[str]:
-        """Keys of the items that the batch wrote last."""
+        """Keys of the items that the batch wrote last; to be asked only where `tells_of` it."""
         return {key for wanted, key, _, _, by, _ in self.rows if by == batch and key == wanted}
+
+    def tells_of(self, batch: bytes) -> bool:
+        """Whether all items that this batch wrote have a row."""
+        return not self.alike or self.batch == batch
 
     def held(self) -> dict[str, Held]:
         """By key, tombstones included, without those that only differ by case."""
+        held = dict(zip(self.alike, map(Held, self.alike.values(), repeat(None)), strict=False))
         rows = [row for row in self.rows if row[0] == row[1]]
-        if not rows:
-            return {}
-        keys, _, hashes, versions, _, documents = zip(*rows, strict=True)
-        return dict(zip(keys, map(Held, hashes, versions, documents), strict=True))
+        if rows:
+            keys, _, hashes, versions, _, documents = zip(*rows, strict=True)
+            held.update(zip(keys, map(Held, hashes, versions, documents), strict=True))
+        return held
+
+    def live(self) -> dict[str, bool]:
+        """Held key, be it one in another case → whether it is no tombstone."""
+        live = {row[1]: row[2] is not None for row in self.rows}
+        live.update(dict.fromkeys(self.alike, True))
+        return live
 
 
 def joined(looks: Sequence[Look]) -> Look:
-    """Several look-ups of one shelf as one; of different ones, as before and after one was made, nothing is known."""
+    """Several look-ups of one shelf as one, all for the same batch where anything is alike; of different shelves, as
+    before and after one was made, nothing is known."""
     if len({look.shelf for look in looks}) != 1:
         return Look(0, set(), [])
     return Look(
         looks[0].shelf, set().union(*(look.keys for look in looks)), [row for look in looks for row in look.rows],
         set().union(*(look.shades for look in looks)),
+        dict(chain.from_iterable(look.alike.items() for look in looks)), max(look.batch for look in looks),
     )
 
 
@@ -63,7 +87,8 @@ class Looked(dict[int, dict[str, bytes | None]]):
     """Hashes of stock items as they were looked up first since the last settle, by shelf and key."""
 
     def note(self, kind: str, look: Look) -> None:
-        """Items of the other kinds are changed by nobody but who works their lane."""
+        """Items of the other kinds are changed by nobody but who works their lane. Of stock none are alike: each has
+        its row."""
         if kind == Kind.STOCK and look.rows:
             seen = self.setdefault(look.shelf, {})
             for row in look.rows:
@@ -98,10 +123,10 @@ class Looks:
             self._kept = [*self._kept[1 - LOOKS_MAX :], (name, look)]
             return True
 
-    def over(self, name: Name, keys: Iterable[str]) -> Look | None:
-        """The newest that has all these keys of the shelf."""
+    def over(self, name: Name, keys: Iterable[str], *, batch: bytes | None = None) -> Look | None:
+        """The newest that has all these keys of the shelf, and tells which of their items this batch wrote."""
         for named, look in reversed(self._kept):
-            if named == name and look.keys.issuperset(keys):
+            if named == name and look.keys.issuperset(keys) and (batch is None or look.tells_of(batch)):
                 return look
         return None
 

@@ -38,6 +38,8 @@ class Lookups(Lanes):
 
     _foreseen: tuple[tuple[str, str, str, str, int], list[Future[Look]]] | None = None
     """For a portion, its merchant, kind, collection, batch and number, what is being looked up."""
+    _unlike: str = ""
+    """A batch most of whose items were compared in vain."""
     _counted: tuple[tuple[int, str, int, int], int] | None = None
     """Shelf, batch, round, portions settled, and the number of missing keys then."""
 
@@ -76,13 +78,13 @@ class Lookups(Lanes):
                     held[key] = msgspec.structs.replace(held[key], marks=marks)
         return held
 
-    def foresee(self, work: Work, keys: Sequence[str]) -> None:
+    def foresee(self, work: Work, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """Asked on connections of their own, and good if what is settled meanwhile touches none of the keys."""
         portion = (work.merchant, work.kind, work.collection, work.batch, work.portions)
         before = self._foreseen[1] if self._foreseen is not None and self._foreseen[0] == portion else []
         if not before:
             self.looks.begin()
-        asked = self._beside.submit(self._ask, *portion[:3], keys, documents=False)
+        asked = self._beside.submit(self._ask, *portion[:3], keys, documents=False, batch=work.batch, hashes=hashes)
         self._foreseen = (portion, [*before, asked])
 
     def _taken_foreseen(self, name: Name, keys: Sequence[str], *, documents: bool) -> Look | None:
@@ -128,7 +130,7 @@ class Lookups(Lanes):
                     return set()
                 scratch = self._filled(number, work, progress.seq)
             shown = scratch.among(keys) if scratch.filled else set()
-        look = self._looked(work.merchant, work.kind, work.collection, keys)
+        look = self._looked(work.merchant, work.kind, work.collection, keys, batch=packed)
         return look.written_by(packed).intersection(keys) | shown
 
     def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
@@ -184,9 +186,10 @@ class Lookups(Lanes):
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _looked(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> Look:
-        """The last look-up if it was for these keys, or another one."""
-        look = self.looks.over((merchant, kind, collection), keys)
+    def _looked(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *,
+                batch: bytes | None = None) -> Look:
+        """The last look-up if it was for these keys, and with a batch tells what that wrote; or another one."""
+        look = self.looks.over((merchant, kind, collection), keys, batch=batch)
         return look if look is not None else self._look_up(merchant, kind, collection, keys, documents=False)
 
     def _look_up(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
@@ -207,7 +210,10 @@ class Lookups(Lanes):
         self.looked.note(kind, look)
         return look
 
-    def _ask(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
+    def _ask(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool,
+             batch: str = "", hashes: Sequence[bytes] | None = None) -> Look:
+        """With the hashes of what this batch brings under the keys, items that are held so are told as alike. Not of
+        stock, of which every hash is compared again when it is settled, nor once most of the batch was not alike."""
         number = self.number(merchant)
         if number is None:
             return Look(0, set(keys), [], folded(keys))
@@ -215,9 +221,14 @@ class Lookups(Lanes):
             shelf = self._shelf(db, number, merchant, kind, collection)
             shades = folded(keys)
             rows: list[tuple[Any, ...]] = []
+            alike: dict[str, bytes] | None = None
             if shelf and keys:
-                rows = _rows_of(db, {"merchant": number, "shelf": shelf}, keys, shades, documents=documents)
-        return Look(shelf, set(keys), _matched(rows, keys) if rows else rows, shades)
+                named = {"merchant": number, "shelf": shelf, "batch": batch}
+                hashes = None if kind == Kind.STOCK or batch == self._unlike else hashes
+                rows, alike = _found(db, named, keys, shades=shades, documents=documents, hashes=hashes)
+                if alike is not None and len(rows) > len(keys) // 2:
+                    self._unlike = batch
+        return Look(shelf, set(keys), rows, shades, alike or {}, id_bytes(batch) or b"" if alike else b"")
 
     def _shelf(self, db: Cursor, number: int, merchant: str, kind: str, collection: str) -> int:
         """Its number, kept for good; 0 if there is none."""
@@ -263,33 +274,54 @@ def others(keys: Sequence[str | None], results: bytes) -> list[str]:
     return [key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN]
 
 
-def _rows_of(db: Cursor, named: dict[str, Any], keys: Sequence[str], shades: set[str], *, documents: bool,
-             ) -> list[tuple[Any, ...]]:
-    """Rows of items that have one of the keys, be it in another case; once for each of the keys.
+def _found(db: Cursor, named: dict[str, Any], keys: Sequence[str], *, shades: set[str], documents: bool,
+           hashes: Sequence[bytes] | None) -> tuple[list[tuple[Any, ...]], dict[str, bytes] | None]:
+    """Rows of items that have one of the keys, be it in another case, behind the key asked for; and those that need no
+    row, see `Look`, or None if they were not compared.
 
     Many a feed is in the order of its keys; where hardly anything else lies between its first and its last, these are
-    read in one go.
+    read in one go. Where most of them are held, and their hashes are known, they are compared by the server.
     """
     stretch = {**named, "least": min(shades), "most": max(shades)}
-    alone = not documents and len(shades) == len(keys)
-    if not alone or one(db, "held_behind", {**stretch, "keys": len(keys) + len(keys) // 4}) is not None:
-        return every(db, "held_documents" if documents else "held", {**named, "keys": packed_keys(keys)})
+    alone, most = not documents and len(shades) == len(keys), len(keys) + len(keys) // 4
+    between = value(db, "count_between", {**stretch, "limit": most + 1}) if alone else 0
+    if not alone or between > most:
+        rows = every(db, "held_documents" if documents else "held", {**named, "keys": packed_keys(keys)})
+        return _matched(rows, keys), None
+    if not between:
+        return [], None
+    if hashes is not None and between > len(keys) // 2:
+        return _otherwise(db, stretch, keys, shades=shades, hashes=hashes)
     asked = set(keys)
     rows = every(db, "held_between", stretch)
-    return [row for row in rows if row[0] in asked or row[0].translate(FOLDING) in shades]
+    return _matched([row for row in rows if row[0] in asked or row[0].translate(FOLDING) in shades], keys), None
+
+
+def _otherwise(db: Cursor, stretch: dict[str, Any], keys: Sequence[str], *, shades: set[str],
+               hashes: Sequence[bytes]) -> tuple[list[tuple[Any, ...]], dict[str, bytes]]:
+    """The same of a stretch that is compared by the server, which gives None as the key that was asked for with those
+    that lie between, and as the key held with those under which nothing is."""
+    rows = every(db, "held_otherwise", {**stretch, "keys": orjson.dumps(keys).decode(), "hashes": b"".join(hashes)})
+    alike = dict(zip(keys, hashes, strict=True))
+    for row in rows:
+        alike.pop(row[0], None)
+    others = [row[1:] for row in rows if row[0] is None and row[1].translate(FOLDING) in shades]
+    return [row for row in rows if row[0] == row[1]] + _matched(others, keys), alike
 
 
 def _matched(rows: list[tuple[Any, ...]], keys: Sequence[str]) -> list[tuple[Any, ...]]:
     """Rows of items with the key that was asked for before each: its own, or those that differ from it by case."""
+    if not rows:
+        return []
     asked = set(keys)
     matched = [(row[0], *row) for row in rows if row[0] in asked]
     others = [row for row in rows if row[0] not in asked] if len(matched) < len(rows) else []
     if others or len(matched) > len(folded(row[0] for row in matched)):
-        alike: dict[str, list[str]] = {}
+        shaded: dict[str, list[str]] = {}
         for key in asked:
-            alike.setdefault(key.translate(FOLDING), []).append(key)
+            shaded.setdefault(key.translate(FOLDING), []).append(key)
         for row in rows:
-            matched += [(key, *row) for key in alike[row[0].translate(FOLDING)] if key != row[0]]
+            matched += [(key, *row) for key in shaded[row[0].translate(FOLDING)] if key != row[0]]
     return matched
 
 

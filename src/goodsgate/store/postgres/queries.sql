@@ -642,16 +642,32 @@ CROSS JOIN LATERAL (
     WHERE merchant = :merchant AND shelf = :shelf AND folded = w.folded OFFSET 0
 ) i
 
--- name: held_behind
--- Differs because a server looks up thousands of neighbours in one go for much less than one by one; this tells whether
--- there are more of them than `keys`. ORDER BY keeps the planner from gathering the whole stretch of the index first.
-SELECT key FROM item WHERE merchant = :merchant AND shelf = :shelf AND folded BETWEEN :least AND :most
-ORDER BY folded OFFSET :keys LIMIT 1
+-- name: count_between
+-- Differs because a server looks up thousands of neighbours in one go for much less than one by one; this tells how many
+-- there are, up to a limit. ORDER BY keeps the planner from gathering the whole stretch of the index first.
+SELECT count(*) FROM (
+    SELECT FROM item WHERE merchant = :merchant AND shelf = :shelf AND folded BETWEEN :least AND :most
+    ORDER BY folded LIMIT :limit
+) i
 
 -- name: held_between
 -- Differs because a server looks up thousands of neighbours in one go for much less than one by one.
 SELECT key, hash, version, batch, NULL FROM item
 WHERE merchant = :merchant AND shelf = :shelf AND folded BETWEEN :least AND :most ORDER BY folded
+
+-- name: held_otherwise
+-- Differs because items that are held as they come do not travel from the server; all other neighbours do, and each key
+-- under which nothing is held. A FULL JOIN is never done key by key, with or without statistics. The hashes lie one
+-- behind the other: to send an array of them costs the client more than to read the rows.
+SELECT w.value, i.key, i.hash, i.version, i.batch, NULL
+FROM (
+    SELECT key, hash, version, batch FROM item
+    WHERE merchant = :merchant AND shelf = :shelf AND folded BETWEEN :least AND :most OFFSET 0
+) i FULL JOIN (
+    SELECT value, substring(:hashes::bytea, 16 * ordinality::integer - 15, 16) AS hash
+    FROM json_array_elements_text(:keys::json) WITH ORDINALITY
+) w ON i.key = w.value COLLATE "C"
+WHERE (uuid_send(i.hash) = w.hash AND i.version IS NULL AND i.batch <> :batch::uuid) IS NOT TRUE
 
 -- name: held_documents
 SELECT i.key, i.hash, i.version, i.batch, i.document

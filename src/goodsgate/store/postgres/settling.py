@@ -245,7 +245,7 @@ class _Told:
                 continue
             look = looks.over((self._merchant, *name), keys)
             if look is not None:
-                there = {row[1]: row[2] is not None for row in look.rows}
+                there = look.live()
             else:
                 named = {"merchant": self._number, "shelf": shelved.number, "keys": packed_keys(keys)}
                 there = dict(every(db, "live_among", named))
@@ -277,7 +277,7 @@ class _Told:
         written.update((key, delete) for key, delete in shelved.deletes.items() if delete.version is not None)
         gone = [key for key, delete in shelved.deletes.items() if delete.version is None]
         lost = sum(there.get(key, False) for key in shelved.deletes)
-        grown = len(shelved.writes) - sum(live and key in shelved.writes for key, live in there.items()) - lost
+        grown = len(shelved.writes) - sum(map(there.__getitem__, there.keys() & shelved.writes.keys())) - lost
         # In the order of the index: neighbours share pages.
         keys = sorted(written)
         for rows, mine in (

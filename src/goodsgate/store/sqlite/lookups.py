@@ -55,7 +55,7 @@ class Lookups(Lanes):
         with self.catalogue.at_desk() as db:
             return self._look_up(db, merchant, kind, collection, keys, documents=documents)
 
-    def foresee(self, work: Work, keys: Sequence[str]) -> None:
+    def foresee(self, work: Work, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """Nothing to be gained: the look-up would wait for the settle."""
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:

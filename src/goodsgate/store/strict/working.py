@@ -78,9 +78,10 @@ class Working(Asking):
             must((held.document is not None) == (documents and held.hash is not None), "documents as asked", key)
         return found
 
-    def foresee(self, work: Work, keys: Sequence[str]) -> None:
+    def foresee(self, work: Work, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         must(len(set(keys)) == len(keys), "each key once")
-        self.store.foresee(work, keys)
+        must(hashes is None or [*map(len, hashes)] == [16] * len(keys), "a hash of 16 bytes for each key")
+        self.store.foresee(work, keys, hashes=hashes)
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         found = self.store.twins(merchant, kind, collection, keys)

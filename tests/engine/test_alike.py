@@ -1,0 +1,107 @@
+"""A feed that is sent again ends the same, whether its items are compared where they are held or with the worker."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import msgspec
+import pytest
+
+from goodsgate.app import create_worker
+from goodsgate.engine.making import HALF_RECORDS
+from goodsgate.model.batch import Kind, Result, Treatment, Verb
+from goodsgate.store.contract import Store, Work
+from goodsgate.store.postgres import PostgresStore
+from goodsgate.store.strict import StrictStore
+from tests.engine.model import opened
+from tests.make import products
+from tests.shop import Shop
+
+COUNT = 4_000
+STRETCH = 2 * HALF_RECORDS
+"""With so many it is judged in two halves."""
+Sent = tuple[list[dict[str, object]], dict[str, Any]]
+
+
+class Watched:
+    """A store that notes how many items were told to be alike, or is given no hashes."""
+
+    def __init__(self, store: Store, *, hashes: bool) -> None:
+        self._store = store
+        self._hashes = hashes
+        self.alike = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def foresee(self, work: Work, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+        """With them or without."""
+        self._store.foresee(work, keys, hashes=hashes if self._hashes else None)
+
+    def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False) -> Any:
+        """And what is known of them."""
+        held = self._store.held(merchant, kind, collection, keys, documents=documents)
+        assert isinstance(self._store, StrictStore)
+        inner = self._store.store
+        look = inner.looks.over((merchant, kind, collection), keys) if isinstance(inner, PostgresStore) else None
+        self.alike += len(look.alike) if look is not None else 0
+        return held
+
+
+@pytest.fixture
+def shops() -> Iterator[dict[str, tuple[Shop, Watched]]]:
+    """One that compares, one that does not, and one whose items are here."""
+    with ExitStack() as stack:
+        made = {}
+        for name in ("compares", "reads", "here"):
+            kind = "sqlite" if name == "here" else "postgres"
+            shop = stack.enter_context(opened(kind, "acme", claim_works_max=1, block_records_max=STRETCH))
+            watched = Watched(shop.store, hashes=name != "reads")
+            shop.worker = create_worker(watched, shop.config, "watched")  # type: ignore[arg-type]
+            made[name] = shop, watched
+        yield made
+
+
+def _sent() -> Iterator[Sent]:
+    """One feed after the other."""
+    first = products(*range(COUNT), title="one")
+    yield first, {}
+    yield first, {"mode": "full"}
+    changed = [{**record, "title": "two"} if at % 100 == 0 else record for at, record in enumerate(first)]
+    yield changed, {"mode": "full"}
+    shouted = [{**record, "id": str(record["id"]).lower()} if at % 90 == 5 else record
+               for at, record in enumerate(changed)]
+    yield shouted, {"duplicates": Treatment.REFUSE}
+    twice = [*shouted[:2000], *shouted[1500:1600], *changed[5:400:90], *shouted[2000:]]
+    yield twice, {}
+    yield twice[::-1], {}
+    again = [{**record, "title": "three"} for record in changed[:STRETCH]]
+    yield [*again, *products(*range(COUNT, COUNT + STRETCH)), *again], {"duplicates": Treatment.REFUSE}
+    for version in (7, 7, 6):
+        numbered = {"version_number": version}
+        yield [record if at % 5 else {**record, **numbered} for at, record in enumerate(shouted)], {}
+    yield [record for at, record in enumerate(shouted) if at % 40], {"mode": "full"}
+    yield changed, {"mode": "full"}
+    gone = [{**record, "_verb": "delete"} if at % 7 == 0 else record for at, record in enumerate(changed)]
+    yield gone, {}
+    yield gone, {}
+    yield changed, {"verb": Verb.CREATE}
+
+
+def test_feeds_that_come_again_end_the_same(shops: dict[str, tuple[Shop, Watched]]) -> None:
+    """Results, findings, counts and the whole catalogue."""
+    told: dict[str, list[object]] = {name: [] for name in shops}
+    for records, policy in _sent():
+        for name, (shop, _) in shops.items():
+            batch = shop.run(records, **policy)
+            results = [(row.number, row.key, row.result) for row in shop.results(batch.id)]
+            told[name].append((
+                msgspec.to_builtins(batch.counts), batch.outcome, results, shop.codes(batch.id), shop.items(),
+                shop.store.collections("acme"),
+            ))
+        for name in ("reads", "here"):
+            assert told[name][-1] == told["compares"][-1], (name, len(told[name]), policy)
+    assert shops["reads"][1].alike == shops["here"][1].alike == 0
+    assert shops["compares"][1].alike > 5 * COUNT // 2
+    results = {result for entry in told["here"] for _, _, result in entry[2]}  # type: ignore[index]
+    assert results >= {*Result} - {Result.CANCELLED}
