@@ -100,7 +100,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     claim_bytes_max: Bytes = 8 * 1024**2
     """Small batches of a lane are settled together up to these."""
     spotless_records: Annotated[int, Meta(ge=1, le=2**28)] = 2**21
-    """Records found spotless that a worker knows again without looking; 10 bytes each."""
+    """Records found spotless that a worker knows again without looking; 8 bytes each."""
     catalogue_cache_bytes: Bytes = 128 * 1024**2
 
     # carrying

@@ -77,7 +77,7 @@ def test_a_memory_that_is_full_forgets(room):
     documents = [document(product(id=f"A-{number}")) for number in range(100)]
     for _ in range(3):
         assert _check(rules, documents) == _check(checker(Kind.PRODUCT, PLAIN, NOTHING), documents)
-    assert len(memory.marks) == memory.lowest + 1 == 1 << (room - 1).bit_length()
+    assert len(memory.kept) == memory.lowest + 1 == 1 << (room - 1).bit_length()
 
 
 def test_what_is_remembered_is_not_looked_at(monkeypatch):

@@ -4,8 +4,9 @@ The effect is that of working the records one by one in order. Several records w
 last; several small batches of a lane share one `Shelf`, so that each sees what those before it did.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import repeat
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,6 +44,14 @@ class Shelf:
         return writes, deletes
 
 
+class Merged(NamedTuple):
+    """An update, merged into what is held."""
+
+    was: Held | Write
+    document: bytes
+    issues: list[Issue] | None
+
+
 def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | SchemaChecker,
           earlier: set[str]) -> bytearray:
     """One result byte a record; issues found on the way join `judged.issues`.
@@ -59,6 +68,7 @@ def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | Sche
     track = policy.duplicates is not Treatment.OFF
     mine: set[str] = set()
     upsert = policy.verb is Verb.UPSERT and verbs is None
+    merges = {} if upsert else _merges(judged, shelf, policy, whole)
     for at, (key, version, digest) in enumerate(zip(judged.keys, judged.versions, judged.hashes, strict=True)):
         if track and key is not None:
             if key in mine or key in earlier:
@@ -79,7 +89,7 @@ def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | Sche
             held[key] = writes[key] = Write(key, digest, document, None)
             continue
         verb = (verbs[at] if verbs is not None else None) or policy.verb
-        results[at] = _one(judged, at, key, verb=verb, shelf=shelf, whole=whole)
+        results[at] = _one(judged, at, key, verb=verb, shelf=shelf, whole=whole, merged=merges.get(at))
     return results
 
 
@@ -108,7 +118,29 @@ def _plain(judged: Judged, shelf: Shelf, policy: Policy, earlier: set[str]) -> b
     return bytearray([UNCHANGED]) * count if same else None
 
 
-def _one(judged: Judged, at: int, key: str, *, verb: Verb, shelf: Shelf, whole: Checker | SchemaChecker) -> int:
+def _merges(judged: Judged, shelf: Shelf, policy: Policy, whole: Checker | SchemaChecker) -> dict[int, Merged]:
+    """Updates of what is held before the first record, merged and checked all at once."""
+    verbs = judged.verbs or repeat(None)
+    updates = [
+        (at, was) for at, (key, verb) in enumerate(zip(judged.keys, verbs, strict=False))
+        if (verb or policy.verb) is Verb.UPDATE and (was := shelf.held.get(key or "")) is not None
+        and was.hash is not None and not judged.refuses(at)
+    ]
+    merged = _merged([(was, judged.documents[at]) for at, was in updates], whole)
+    return {at: one for (at, _), one in zip(updates, merged, strict=True)}
+
+
+def _merged(updates: Sequence[tuple[Held | Write, bytes]], whole: Checker | SchemaChecker) -> list[Merged]:
+    documents = [merge(was.document or b"{}", patch) for was, patch in updates]
+    issues = whole.check(documents).issues if documents else {}
+    return [
+        Merged(was, document, issues.get(at))
+        for at, ((was, _), document) in enumerate(zip(updates, documents, strict=True))
+    ]
+
+
+def _one(judged: Judged, at: int, key: str, *, verb: Verb, shelf: Shelf, whole: Checker | SchemaChecker,
+         merged: Merged | None) -> int:
     """A record whose verb or version needs a closer look."""
     version, was = judged.versions[at], shelf.held.get(key)
     exists = was is not None and was.hash is not None
@@ -122,10 +154,11 @@ def _one(judged: Judged, at: int, key: str, *, verb: Verb, shelf: Shelf, whole: 
         return _reject(judged, at, issue("key_unknown", "/id", value=shown_key(key)))
     document, digest = judged.documents[at], judged.hashes[at]
     if verb is Verb.UPDATE and was is not None:
-        document = merge(was.document or b"{}", document)
-        told = whole.check([document]).issues.get(0)
-        if told:
-            judged.issues[at] = told  # of the merged record, so they hold what the patch's own issues said
+        if merged is None or merged.was is not was:  # a record before it has changed the item
+            (merged,) = _merged([(was, document)], whole)
+        document = merged.document
+        if merged.issues:
+            judged.issues[at] = merged.issues  # of the merged record, so they hold what the patch's own issues said
             if judged.refuses(at):
                 return REJECTED
         digest = digest_of(document)

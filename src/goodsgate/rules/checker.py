@@ -4,8 +4,9 @@ import json
 import logging
 import secrets
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import compress, repeat
 from typing import Any, NoReturn
 
 import msgspec
@@ -15,7 +16,7 @@ from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import item_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules.forms import DEPTH, Form
-from goodsgate.rules.memory import SPOT_BITS, SPOT_MAX, Memory, new_salt
+from goodsgate.rules.memory import Memory, key_at, new_salt, spots_of
 from goodsgate.rules.moments import EPOCH, MICROSECOND
 from goodsgate.rules.record import Record, judge, key_of, version_of
 from goodsgate.rules.reference import Reference
@@ -26,8 +27,8 @@ from goodsgate.rules.ties import Ties
 
 log = logging.getLogger(__name__)
 
-CLUSTER = 16
-"""Documents whose bytes are looked at together; few enough that one odd record makes little work for its neighbours."""
+CLUSTER = 128
+"""Documents that are looked at together; few enough that one odd record makes little work for its neighbours."""
 
 _LOOKS: dict[Kind, type[Looks]] = {Kind.PRODUCT: ProductLooks, Kind.PRICE: PriceLooks, Kind.STOCK: StockLooks}
 
@@ -97,8 +98,8 @@ class Checker:
         With `hashes` of their bytes (16 bytes each), those found spotless before are not looked at again.
         """
         checked = Checked([None] * len(documents), [None] * len(documents), None, {})
-        marks: list[int] = []
         fresh: Sequence[int] = range(len(documents))
+        marks: list[int] = []
         if hashes is not None and self._memory is not None:
             salt = self._salt
             marks = [half ^ salt for half in array("Q", b"".join(hashes))[::2]]
@@ -110,16 +111,15 @@ class Checker:
     def _recall(self, documents: Sequence[bytes], marks: Sequence[int], checked: Checked) -> list[int]:
         """Note what is to be known of documents found spotless before; the others are given back."""
         assert self._memory is not None
-        known, spots, lowest, keys = self._memory.marks, self._memory.spots, self._memory.lowest, checked.keys
-        fresh = [at for at, mark in enumerate(marks) if known[mark & lowest] != mark]
-        if len(fresh) == len(marks):
+        keys, lowest = checked.keys, self._memory.lowest
+        spots = self._memory.recall(marks)
+        fresh = [at for at, spot in enumerate(spots) if spot > lowest]
+        if len(fresh) == len(spots):
             return fresh
-        for at in set(range(len(marks))).difference(fresh):
-            spot = spots[marks[at] & lowest]
-            if spot:
-                start = spot >> SPOT_BITS
-                keys[at] = documents[at][start : start + (spot & SPOT_MAX)].decode()
-            else:
+        for at, spot in enumerate(spots):
+            if 0 < spot <= lowest:
+                keys[at] = key_at(documents[at], spot)
+            elif not spot:
                 self._note(at, self._brief(documents[at]), checked)
         return fresh
 
@@ -134,40 +134,65 @@ class Checker:
 
     def _check_cluster(self, documents: Sequence[bytes], cluster: Sequence[int], marks: Sequence[int],
                        checked: Checked) -> None:
-        dirty = is_dirty(b"".join([documents[at] for at in cluster]))
-        looks, decode, spotless, keyed, keys = (
-            self._looks, self._form.decode, self._looks.spotless, self._keyed, checked.keys
-        )
-        memory = self._memory if marks else None
-        known, spots, lowest = (memory.marks, memory.spots, memory.lowest) if memory is not None else (None, None, 0)
+        decode = self._form.decode
+        places: list[int] = []
+        records: list[Any] = []
         for at in cluster:
             document = documents[at]
             try:
-                record = decode(document)
-                good = (not dirty or looks.acquits(document, record)) and spotless(record)
+                records.append(decode(document))
+                places.append(at)
+                continue
             except msgspec.ValidationError as fault:
-                good = False
                 if "unknown field" in str(fault):
+                    self._look(documents, places, records, marks, checked)  # by the form they are of
+                    places, records = [], []
                     self._learn(document)
                     decode = self._form.decode
-            except Exception:  # whatever a form or a look trips over, the rules tell the truth
-                good = False
-            if not good:
                 self._examine(document, at, checked)
-                continue
-            spot = 0
-            if record.version_number is None and record.observed_at is None and record.verb is None:
-                keys[at] = record.id if keyed else item_key(record.id, record.location)  # nearly all, and cheaper so
-                if keyed and known is not None:
-                    name = record.id.encode()
-                    start = document.find(name, 0, SPOT_MAX)
-                    spot = start << SPOT_BITS | len(name) if start > 0 else 0
-            else:
+            except Exception:  # whatever a form trips over, the rules tell the truth
+                self._examine(document, at, checked)
+        self._look(documents, places, records, marks, checked)
+
+    def _look(self, documents: Sequence[bytes], places: list[int], records: list[Any], marks: Sequence[int],
+              checked: Checked) -> None:
+        """Note the spotless among the decoded records; about the others the rules have the word."""
+        if not records:
+            return
+        mine = [documents[at] for at in places]
+        doubtful = self._doubtful(mine, records)
+        for at in sorted(doubtful):
+            self._examine(mine[at], places[at], checked)
+        if doubtful:
+            clear = [at not in doubtful for at in range(len(mine))]
+            mine, places, records = [*compress(mine, clear)], [*compress(places, clear)], [*compress(records, clear)]
+        spots: Iterable[int] = repeat(0)
+        if all(record.version_number is record.observed_at is record.verb is None for record in records):
+            ids = [record.id for record in records]  # nearly all are like this
+            if not self._keyed:
+                ids = [*map(item_key, ids, [record.location for record in records])]
+            elif marks:
+                spots = spots_of(mine, ids)
+            for at, key in zip(places, ids, strict=True):
+                checked.keys[at] = key
+        else:
+            for at, record in zip(places, records, strict=True):
                 self._note(at, record, checked)
-            if known is not None and spots is not None:
-                mark = marks[at]
-                known[mark & lowest] = mark
-                spots[mark & lowest] = spot
+        if marks and self._memory is not None:
+            self._memory.keep([marks[at] for at in places], spots)
+
+    def _doubtful(self, documents: Sequence[bytes], records: Sequence[Any]) -> set[int]:
+        """Places of the records about which there may be something to say."""
+        looks = self._looks
+        try:
+            doubtful = looks.doubtful(records)
+            if is_dirty(b"".join(documents)):
+                for at, document in enumerate(documents):
+                    if at not in doubtful and not looks.acquits(document, records[at]):
+                        doubtful.add(at)
+        except Exception:  # whatever a look trips over, the rules tell the truth
+            return set(range(len(records)))
+        return doubtful
 
     def _learn(self, document: bytes) -> None:
         """Take in the members of a record that has new ones, if it can be read; it is judged all the same."""

@@ -99,6 +99,11 @@ class Reference:
             self._entries[kind] = named | {entry.name: entry for entry in named.values() if entry.name}
         return self._entries[kind].get(text)
 
+    @property
+    def is_demanding(self) -> bool:
+        """Whether any category asks for attributes."""
+        return bool(self._own)
+
     def demands(self, category: str | None) -> Demands:
         """By attribute, what a category (by code or path) and its ancestors ask; the nearest generation wins."""
         if not self._own:

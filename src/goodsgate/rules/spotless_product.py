@@ -1,16 +1,37 @@
 """The looks at products: the hottest loop of the house, so every look is as cheap as it can be made."""
 
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.fields import FIELDS
 from goodsgate.rules.attributes import meets
+from goodsgate.rules.columns import (
+    TRIMMED,
+    Look,
+    among,
+    are_trimmed,
+    columns_of,
+    doubtful,
+    flat,
+    is_clear,
+    present,
+    repeated,
+    trimmed,
+)
 from goodsgate.rules.forms import Form
-from goodsgate.rules.gtin import is_gtin
+from goodsgate.rules.gtin import are_gtins, is_gtin
 from goodsgate.rules.reference import Demand
 from goodsgate.rules.references import hs_form
-from goodsgate.rules.spotless import MAKING, Accept, Looks, trimmed
+from goodsgate.rules.spotless import Columns, Looks
 from goodsgate.rules.terms import Terms
+
+Accept = Callable[[Any], bool] | None
+"""A look at one value; None: any text will do."""
+
+GTIN = Look(are_gtins, is_gtin)
 
 
 class Plan(NamedTuple):
@@ -25,17 +46,30 @@ class Plan(NamedTuple):
 NO_PLAN = Plan((), False)
 
 
+def _are_attributes(attributes: list[dict[str, Any]]) -> bool:
+    """Whether no text of these objects has a blank at an edge."""
+    values = [*chain.from_iterable(map(dict.values, attributes))]
+    if {*map(type, values)} == {str}:
+        return are_trimmed(values)
+    return are_trimmed([text for text in flat(values) if type(text) is str])
+
+
+def _has_twins(variants: Sequence[Any]) -> bool:
+    return len({variant.id for variant in variants}) < len(variants)
+
+
+ATTRIBUTES = Look(_are_attributes, lambda attributes: _are_attributes([attributes]))
+
+
 class ProductLooks(Looks):
     """Looks at products and their variants."""
 
     hot_kind = Kind.PRODUCT
 
     def __init__(self, terms: Terms, verb: Verb, form: Form) -> None:
-        known = terms.reference if terms.doubt else None
-        self.brands = known.brand.codes if known and known.brand else None
-        self.categories = known.category.codes if known and known.category else None
-        self.tax_rules = known.tax_rule.codes if known and known.tax_rule else None
-        self.hs_codes = known.hs_code.codes if known and known.hs_code else None
+        reference = terms.reference if terms.doubt else None
+        self.categories = reference.category.codes if reference and reference.category else None
+        self.demands = reference is not None and reference.is_demanding
         self._plans: dict[str, Plan] = {}
         self._same: dict[tuple[Demand, ...], Plan] = {}
         super().__init__(terms, verb, form)
@@ -45,94 +79,67 @@ class ProductLooks(Looks):
         super().refit()
         self._plans.clear()
         self._same.clear()
-        self.other_money = any(FIELDS[Kind.PRODUCT][name].type == "money" for name, _ in self.warm)
+        self.other_money = any(FIELDS[Kind.PRODUCT][name].type == "money" for name in self.looks)
 
-    def spotless(self, record: Any) -> bool:
-        """Whether there is nothing to say about a decoded record."""
-        if " " in record.id and not trimmed(record.id):
-            return False
-        text = record.title
-        if text is None:
-            if (record.verb or self.verb) in MAKING:
-                return False
-        elif text != text.strip():
-            return False
-        text = record.description
-        if text is not None and text != text.strip():
-            return False
-        text = record.mpn
-        if text is not None and " " in text and not trimmed(text):
-            return False
-        text = record.gtin
-        if text is not None and not is_gtin(text):
-            return False
-        text = record.link
-        if text is not None and not (text.startswith(self.origins) and " " not in text) and not self.address(text):
-            return False
-        text = record.image_link
-        if text is not None and not (text.startswith(self.origins) and " " not in text) and not self.address(text):
-            return False
-        links = record.additional_image_link
-        if links is not None:
-            for text in (links,) if type(links) is str else links:
-                if not (text.startswith(self.origins) and " " not in text) and not self.address(text):
-                    return False
-        price, sale = record.price, record.sale_price
-        if price is not None and not self.price(price, record.currency):
-            return False
-        if sale is not None and not self.sale(sale, price, record.currency):
-            return False
-        if record.currency is not None and self.other_money:
-            return False  # the looks at cost and the like do not know of it
-        if not self._exists(record):
-            return False
-        if record.variants is not None and not self._variants(record.variants, price, record.currency):
-            return False
-        for name, accept in self.warm:
-            value = getattr(record, name)
-            if value is not None and (value != value.strip() if accept is None else not accept(value)):
-                return False
-        return self._classified(record)
+    def _named(self) -> dict[str, Look]:
+        known = self.terms.reference if self.terms.doubt else None
+        codes = known.hs_code.codes if known and known.hs_code else None
 
-    def _exists(self, record: Any) -> bool:
-        """Whether brand, tax rule and HS code are known."""
-        text = record.brand
-        if text is not None and not (text == text.strip() if self.brands is None else text in self.brands):
-            return False
-        text = record.tax_rule
-        if text is not None and not (text == text.strip() if self.tax_rules is None else text in self.tax_rules):
-            return False
-        text = record.hs_code
-        return text is None or (hs_form(text) and (self.hs_codes is None or text in self.hs_codes))
+        def is_hs_code(text: str) -> bool:
+            return hs_form(text) and (codes is None or text in codes)
 
-    def _classified(self, record: Any) -> bool:
-        """Whether the category is known and the attributes are what it asks for."""
-        attributes = record.attributes
-        if attributes is not None:
-            for value in attributes.values():
-                if type(value) is str:
-                    if " " in value and value != value.strip():
-                        return False
-                elif type(value) is list and not all(trimmed(entry) for entry in value):
-                    return False
-        category = record.product_type
-        text = record.google_product_category
+        return {
+            "id": TRIMMED, "title": TRIMMED, "description": TRIMMED, "mpn": TRIMMED, "gtin": GTIN,
+            "link": self.addresses, "image_link": self.addresses,
+            "additional_image_link": repeated(self.addresses), "attributes": ATTRIBUTES,
+            "brand": among(known.brand.codes) if known and known.brand else TRIMMED,
+            "tax_rule": among(known.tax_rule.codes) if known and known.tax_rule else TRIMMED,
+            "hs_code": Look(lambda texts: all(map(is_hs_code, texts)), is_hs_code),
+        }
+
+    def _doubtful(self, columns: Columns) -> Iterable[int]:
+        yield from self._made_without(columns["title"], columns)
+        yield from self._doubtful_prices(columns)
+        if self.other_money:  # the looks at cost and the like do not know of a record's own currency
+            yield from (at for at, currency in enumerate(columns["currency"]) if currency is not None)
+        yield from self._doubtful_categories(columns)
+        yield from self._doubtful_variants(columns)
+
+    # -- categories ---------------------------------------------------------------------------------------------------
+
+    def _doubtful_categories(self, columns: Columns) -> Iterable[int]:
+        """Places by category, and by whether what the category asks for is there."""
+        categories = columns["product_type"]
+        for at, text in enumerate(columns["google_product_category"]):
+            # Without a product type it stands in for it.
+            if text is not None and (categories[at] is None or not is_clear(trimmed, text)):
+                yield at
+        if not self.demands and is_clear(self._are_categories, present(categories)):
+            return
+        is_answered = partial(self._is_answered, columns)
+        yield from (at for at in range(len(categories)) if not is_clear(is_answered, at))
+
+    def _are_categories(self, categories: list[Any]) -> bool:
+        if self.categories is None:
+            return are_trimmed(categories)
+        return all(map(self.categories.__contains__, categories))
+
+    def _is_answered(self, columns: Columns, at: int) -> bool:
+        """Whether the category of the record there is known and the attributes are what it asks for."""
+        category = columns["product_type"][at]
         if category is None:
-            if text is not None:
-                return False  # it stands in for the product type
             category = ""
-        elif type(category) is not str or (text is not None and not trimmed(text)):
+        elif type(category) is not str:
             return False
         plan = self._plans.get(category)
         if plan is None:
-            known = category == category.strip() if self.categories is None else category in self.categories
-            if category and not known:
+            if category and not self._are_categories([category]):
                 return False
-            plan = self._make_plan(category) if self.terms.doubt else NO_PLAN
-        return plan is NO_PLAN or self._answers(plan, attributes, record)
+            plan = self._make_plan(category)
+        return plan is NO_PLAN or self._answers(plan, columns, at)
 
     def _make_plan(self, category: str) -> Plan:
-        if not self.terms.doubt:
+        if not self.demands:
             return NO_PLAN
         reference = self.terms.reference
         code = reference.demanding(category)
@@ -156,19 +163,20 @@ class ProductLooks(Looks):
             return demand.allowed.__contains__ if demand.allowed else None
         return lambda value: meets(value, demand, self.terms)
 
-    def _answers(self, plan: Plan, attributes: Any, record: Any) -> bool:
+    def _answers(self, plan: Plan, columns: Columns, at: int) -> bool:
         """Whether the attributes, or the product's own members of these names, answer the demands."""
+        attributes, variants = columns["attributes"][at], columns["variants"][at]
         for name, accept, required in plan.asks:
             value = attributes.get(name) if attributes else None
-            if value is None:
-                value = getattr(record, name, None)
+            if value is None and name in columns:
+                value = columns[name][at]
             if value is None:
                 if required:
                     return False  # unless every variant has it
             elif type(value) is not str if accept is None else not accept(value):
                 return False
-        if record.variants and (plan.of_variants or any(variant.attributes for variant in record.variants)):
-            return all(self._variant_answers(plan, variant) for variant in record.variants)
+        if variants and (plan.of_variants or any(variant.attributes for variant in variants)):
+            return all(self._variant_answers(plan, variant) for variant in variants)
         return True
 
     def _variant_answers(self, plan: Plan, variant: Any) -> bool:
@@ -181,35 +189,33 @@ class ProductLooks(Looks):
                 return False
         return True
 
-    def _variants(self, variants: Any, price: Any, currency: str | None) -> bool:
-        ids = set()
-        last = None
-        for variant in variants:
-            sku = variant.id
-            if " " in sku and not trimmed(sku):
-                return False
-            ids.add(sku)
-            own = variant.price
-            if own is not None and own != last:
-                if not self.price(own, currency):
-                    return False
-                last = own
-            if variant.sale_price is not None and not self.sale(
-                variant.sale_price, price if own is None else own, currency
-            ):
-                return False
-            if variant.gtin is not None and not is_gtin(variant.gtin):
-                return False
-            if variant.attributes is not None and not all(map(_trimmed_attribute, variant.attributes.values())):
-                return False
-            for name, accept in self.warm_of_variants:
-                value = getattr(variant, name)
-                if value is not None and (value != value.strip() if accept is None else not accept(value)):
-                    return False
-        return len(ids) == len(variants)
+    # -- variants -----------------------------------------------------------------------------------------------------
 
+    def _doubtful_variants(self, columns: Columns) -> Iterable[int]:
+        """Places of records of whose variants there may be something to say."""
+        currencies = columns["currency"]
+        places = [at for at, variants in enumerate(columns["variants"]) if variants]
+        for currency in {*currencies} if places else ():
+            alike = places if len({*currencies}) == 1 else [at for at in places if currencies[at] == currency]
+            if alike:
+                yield from self._doubtful_alike(columns, alike, currency)
 
-def _trimmed_attribute(value: object) -> bool:
-    if type(value) is str:
-        return trimmed(value)
-    return type(value) is not list or all(map(trimmed, value))
+    def _doubtful_alike(self, columns: Columns, places: list[int], currency: str | None) -> Iterable[int]:
+        """Those of the places, all of records with this currency, of whose variants there may be something to say."""
+        listed = [columns["variants"][at] for at in places]
+        variants = [*chain.from_iterable(listed)]
+        own = columns_of(variants)
+        ids = own["id"]
+        if len({*ids}) < len(ids):  # two of one record, or records that hold the same
+            yield from (at for at in places if _has_twins(columns["variants"][at]))
+        looks = {"id": TRIMMED, "price": self.prices(currency), "gtin": GTIN, "attributes": ATTRIBUTES}
+        doubts = {at for name, look in {**looks, **self.looks_at_variants}.items() for at in doubtful(own[name], look)}
+        reduced = present(own["sale_price"])
+        if not doubts and not reduced:
+            return
+        owners = [at for at, some in zip(places, listed, strict=True) for _ in some]
+        yield from (owners[at] for at in doubts)
+        for owner, price, sale in zip(owners, own["price"], own["sale_price"], strict=True):
+            price = columns["price"][owner] if price is None else price
+            if sale is not None and not is_clear(partial(self.is_sale, price=price, currency=currency), sale):
+                yield owner
