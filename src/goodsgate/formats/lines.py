@@ -20,7 +20,7 @@ def whole_lines(pieces: Iterator[bytes], reading: Reading, *, end: bytes = b"\n"
     A line over the limit is dropped as it comes; what is handed on of it is just long enough to show.
     """
     enough = reading.limits.line_bytes_max + 1
-    held: list[bytes] = []
+    held: list[bytes | memoryview] = []
     size = 0
     for piece in pieces:
         last = piece.rfind(end)
@@ -33,7 +33,7 @@ def whole_lines(pieces: Iterator[bytes], reading: Reading, *, end: bytes = b"\n"
             first = piece.index(end)
             yield b"".join(held)[:enough] + piece[first:last], False
         else:
-            held.append(piece[:last])
+            held.append(memoryview(piece)[:last])
             yield b"".join(held), False
         held = [piece[last + 1 :]]
         size = len(held[0])

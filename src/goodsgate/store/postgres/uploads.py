@@ -25,9 +25,9 @@ PIECE_BYTES_MAX = 2 * PIECE_BYTES
 UNDERWAY_MAX = 2
 """Pieces of one upload that are packed or sent at once."""
 GONE = "the upload stood still too long and was removed, or the server fell and lost a part of it"
-PIECES_AT_ONCE = 2
+PIECES_AT_ONCE = 4
 """Pieces that are fetched together."""
-FETCHES_AHEAD = 8
+FETCHES_AHEAD = 4
 """Whoever reads has so many times that many pieces fetched and unpacked while he is at work with the last."""
 PACKED_BYTES_MIN = 512
 PACKED_SHARE_MAX = 0.9
