@@ -12,6 +12,7 @@ from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import Entry
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS
 from goodsgate.rules import Checker, Reference, checker
+from goodsgate.rules.columns import Columns
 from tests.rules.truth import EUROS, NOTHING, REFERENCE, truth
 from tests.rules.values import AMOUNTS, POLICIES, SAMPLES, SPECIALS, STOCK, TEXTS, VALUES
 
@@ -136,7 +137,7 @@ def test_the_good_do_pass(kind):
     assert not rules.check([sample]).issues
     record = rules._form.decode(sample)
     assert rules._looks.acquits(sample, record)
-    assert not rules._looks.doubtful([record])
+    assert not rules._looks.doubtful(Columns([record]))
 
 
 @settings(max_examples=300, deadline=None)

@@ -6,7 +6,8 @@ import secrets
 from array import array
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
+from operator import attrgetter
 from typing import Any, NoReturn
 
 import msgspec
@@ -15,6 +16,7 @@ import orjson
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import item_key
 from goodsgate.model.issue import Issue, issue
+from goodsgate.rules.columns import Columns
 from goodsgate.rules.forms import DEPTH, Form
 from goodsgate.rules.memory import Memory, key_at, new_salt, spots_of
 from goodsgate.rules.moments import EPOCH, MICROSECOND
@@ -59,15 +61,20 @@ class Brief(msgspec.Struct, gc=False, rename={"verb": "_verb"}):
     """What must be known of a record that was found spotless before."""
 
     id: str
+    location: str | None = None
     version_number: int | None = None
     observed_at: datetime | None = None
     verb: Verb | None = None
 
 
-class Placed(Brief, gc=False, rename={"verb": "_verb"}):
-    """The same of a price or stock."""
+class BriefProduct(Brief, gc=False, rename={"verb": "_verb"}):
+    """The same of a product, where a location is nobody's business."""
 
-    location: str | None = None
+    location: Any = None
+
+
+NOTED = Brief.__struct_fields__
+facts_of = attrgetter(*NOTED)
 
 
 class Checker:
@@ -88,7 +95,7 @@ class Checker:
         self._keyed = kind is Kind.PRODUCT
         self._memory = memory
         self._salt = new_salt()
-        self._brief = msgspec.json.Decoder(Brief if self._keyed else Placed).decode
+        self._brief = msgspec.json.Decoder(BriefProduct if self._keyed else Brief).decode
         if depth_max < DEPTH:
             self._form.refuse_all()
 
@@ -120,17 +127,18 @@ class Checker:
             if 0 < spot <= lowest:
                 keys[at] = key_at(documents[at], spot)
             elif not spot:
-                self._note(at, self._brief(documents[at]), checked)
+                self._note(at, checked, *facts_of(self._brief(documents[at])))
         return fresh
 
-    def _note(self, at: int, record: Any, checked: Checked) -> None:
-        checked.keys[at] = record.id if self._keyed else item_key(record.id, record.location)
-        if record.version_number is not None:
-            checked.versions[at] = record.version_number
-        elif record.observed_at is not None:
-            checked.versions[at] = (record.observed_at - EPOCH) // MICROSECOND
-        if record.verb is not None:
-            _note_verb(checked, at, record.verb)
+    def _note(self, at: int, checked: Checked, id: str, location: str | None, number: int | None,
+              observed_at: datetime | None, verb: Verb | None) -> None:
+        checked.keys[at] = id if self._keyed else item_key(id, location)
+        if number is not None:
+            checked.versions[at] = number
+        elif observed_at is not None:
+            checked.versions[at] = (observed_at - EPOCH) // MICROSECOND
+        if verb is not None:
+            _note_verb(checked, at, verb)
 
     def _check_cluster(self, documents: Sequence[bytes], cluster: Sequence[int], marks: Sequence[int],
                        checked: Checked) -> None:
@@ -160,32 +168,34 @@ class Checker:
         if not records:
             return
         mine = [documents[at] for at in places]
-        doubtful = self._doubtful(mine, records)
+        columns = Columns(records)
+        doubtful = self._doubtful(mine, records, columns)
         for at in sorted(doubtful):
             self._examine(mine[at], places[at], checked)
+        noted = [columns[name] for name in NOTED]
         if doubtful:
             clear = [at not in doubtful for at in range(len(mine))]
-            mine, places, records = [*compress(mine, clear)], [*compress(places, clear)], [*compress(records, clear)]
+            mine, places = [*compress(mine, clear)], [*compress(places, clear)]
+            noted = [tuple(compress(column, clear)) for column in noted]
+        ids, locations, *others = noted
         spots: Iterable[int] = repeat(0)
-        if all(record.version_number is record.observed_at is record.verb is None for record in records):
-            ids = [record.id for record in records]  # nearly all are like this
-            if not self._keyed:
-                ids = [*map(item_key, ids, [record.location for record in records])]
-            elif marks:
-                spots = spots_of(mine, ids)
-            for at, key in zip(places, ids, strict=True):
+        if {*chain.from_iterable(others)} <= {None}:  # nearly always
+            keys = ids if self._keyed else [*map(item_key, ids, locations)]
+            for at, key in zip(places, keys, strict=True):
                 checked.keys[at] = key
+            if marks and self._keyed:
+                spots = spots_of(mine, ids)
         else:
-            for at, record in zip(places, records, strict=True):
-                self._note(at, record, checked)
+            for at, *facts in zip(places, *noted, strict=True):
+                self._note(at, checked, *facts)
         if marks and self._memory is not None:
             self._memory.keep([marks[at] for at in places], spots)
 
-    def _doubtful(self, documents: Sequence[bytes], records: Sequence[Any]) -> set[int]:
+    def _doubtful(self, documents: Sequence[bytes], records: Sequence[Any], columns: Columns) -> set[int]:
         """Places of the records about which there may be something to say."""
         looks = self._looks
         try:
-            doubtful = looks.doubtful(records)
+            doubtful = looks.doubtful(columns)
             if is_dirty(b"".join(documents)):
                 for at, document in enumerate(documents):
                     if at not in doubtful and not looks.acquits(document, records[at]):

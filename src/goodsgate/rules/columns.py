@@ -20,10 +20,19 @@ class Look(NamedTuple):
     """Whether there is nothing to say about this one."""
 
 
-def columns_of(records: Sequence[Any]) -> dict[str, tuple[Any, ...]]:
-    """The members of Structs of one type, at least one of them, by their names."""
-    columns = zip(*map(astuple, records), strict=True)
-    return dict(zip(records[0].__struct_fields__, columns, strict=True))
+Column = tuple[Any, ...]
+
+
+class Columns(dict[str, Column]):
+    """The members of Structs of one type, at least one of them, by their names; None of what the type does not have."""
+
+    def __init__(self, records: Sequence[Any]) -> None:
+        columns = zip(*map(astuple, records), strict=True)
+        super().__init__(zip(records[0].__struct_fields__, columns, strict=True))
+        self._none = (None,) * len(records)
+
+    def __missing__(self, name: str) -> Column:
+        return self._none
 
 
 def doubtful(column: Sequence[Any], look: Look) -> Iterable[int]:

@@ -49,7 +49,7 @@ HOT: dict[Kind, tuple[str, ...]] = {
     Kind.PRICE: ("id", "location", "price", "sale_price", "currency", "version_number", "observed_at"),
     Kind.STOCK: ("id", "location", "quantity", "version_number", "observed_at"),
 }
-"""Members that the looks after decoding read; every form has them."""
+"""Members that the looks after decoding read by name; those of the first form."""
 HOT_OF_VARIANT = ("id", "price", "sale_price", "gtin", "attributes")
 
 
@@ -167,7 +167,8 @@ class Form:
 
     @staticmethod
     def _names(seen: dict[str, None], hot: tuple[str, ...]) -> list[str]:
-        return list(dict.fromkeys((*seen, *hot)))
+        """What was seen; before anything was, what most feeds have, so that many a feed needs no other form."""
+        return list(dict.fromkeys(("id", *(seen or hot))))
 
 
 def _refuse(_document: bytes) -> Any:

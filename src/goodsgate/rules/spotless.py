@@ -18,12 +18,10 @@ import orjson
 from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS, Field
 from goodsgate.rules.addresses import ORIGIN
-from goodsgate.rules.columns import TRIMMED, Look, among, columns_of, doubtful, is_clear, repeated
+from goodsgate.rules.columns import TRIMMED, Columns, Look, among, doubtful, is_clear, repeated
 from goodsgate.rules.currencies import DECIMALS
 from goodsgate.rules.forms import HOT, HOT_OF_VARIANT, Amount, Form
 from goodsgate.rules.terms import Terms
-
-Columns = dict[str, tuple[Any, ...]]
 
 MAKING = frozenset({Verb.UPSERT, Verb.CREATE})
 ORIGINS_MAX = 10_000
@@ -93,12 +91,14 @@ class Looks(ABC):
 
     def refit(self) -> None:
         """Follow the form: which members there are decides which looks are needed."""
-        self.looks = {**self._named(), **self._looks(self.form.seen, FIELDS[self.hot_kind], HOT[self.hot_kind])}
+        seen, named = [*self.form.seen], self._named()
+        self.looks = {name: named[name] for name in seen if name in named}
+        self.looks.update(self._looks(seen, FIELDS[self.hot_kind], HOT[self.hot_kind]))
         self.looks_at_variants = self._looks(self.form.seen_in_variants, VARIANT_FIELDS, HOT_OF_VARIANT)
 
     @abstractmethod
     def _named(self) -> dict[str, Look]:
-        """Looks at members that every form has."""
+        """Looks at members by their names, where a look at the type is not enough."""
 
     def _looks(self, names: Iterable[str], fields: Mapping[str, Field], hot: Sequence[str]) -> dict[str, Look]:
         """The looks at other members."""
@@ -115,9 +115,8 @@ class Looks(ABC):
             look = ORDERED
         return repeated(look) if field.repeated else look
 
-    def doubtful(self, records: Sequence[Any]) -> set[int]:
-        """Places of the decoded records, of one form and at least one, about which there may be something to say."""
-        columns = columns_of(records)
+    def doubtful(self, columns: Columns) -> set[int]:
+        """Places of the decoded records, all of the form as it is, about which there may be something to say."""
         places = {*self._doubtful(columns)}
         for name, look in self.looks.items():
             places.update(doubtful(columns[name], look))

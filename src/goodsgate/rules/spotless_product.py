@@ -10,10 +10,10 @@ from goodsgate.model.fields import FIELDS
 from goodsgate.rules.attributes import meets
 from goodsgate.rules.columns import (
     TRIMMED,
+    Columns,
     Look,
     among,
     are_trimmed,
-    columns_of,
     doubtful,
     flat,
     is_clear,
@@ -25,7 +25,7 @@ from goodsgate.rules.forms import Form
 from goodsgate.rules.gtin import are_gtins, is_gtin
 from goodsgate.rules.reference import Demand
 from goodsgate.rules.references import hs_form
-from goodsgate.rules.spotless import Columns, Looks
+from goodsgate.rules.spotless import Looks
 from goodsgate.rules.terms import Terms
 
 Accept = Callable[[Any], bool] | None
@@ -168,19 +168,19 @@ class ProductLooks(Looks):
         attributes, variants = columns["attributes"][at], columns["variants"][at]
         for name, accept, required in plan.asks:
             value = attributes.get(name) if attributes else None
-            if value is None and name in columns:
+            if value is None:
                 value = columns[name][at]
             if value is None:
                 if required:
                     return False  # unless every variant has it
             elif type(value) is not str if accept is None else not accept(value):
                 return False
-        if variants and (plan.of_variants or any(variant.attributes for variant in variants)):
+        if variants and (plan.of_variants or any(getattr(variant, "attributes", None) for variant in variants)):
             return all(self._variant_answers(plan, variant) for variant in variants)
         return True
 
     def _variant_answers(self, plan: Plan, variant: Any) -> bool:
-        attributes = variant.attributes or {}
+        attributes = getattr(variant, "attributes", None) or {}
         for name, accept, _ in plan.asks:
             value = attributes.get(name)
             if value is None:
@@ -204,12 +204,13 @@ class ProductLooks(Looks):
         """Those of the places, all of records with this currency, of whose variants there may be something to say."""
         listed = [columns["variants"][at] for at in places]
         variants = [*chain.from_iterable(listed)]
-        own = columns_of(variants)
+        own = Columns(variants)
         ids = own["id"]
         if len({*ids}) < len(ids):  # two of one record, or records that hold the same
             yield from (at for at in places if _has_twins(columns["variants"][at]))
         looks = {"id": TRIMMED, "price": self.prices(currency), "gtin": GTIN, "attributes": ATTRIBUTES}
-        doubts = {at for name, look in {**looks, **self.looks_at_variants}.items() for at in doubtful(own[name], look)}
+        looks.update(self.looks_at_variants)
+        doubts = {at for name in own if name in looks for at in doubtful(own[name], looks[name])}
         reduced = present(own["sale_price"])
         if not doubts and not reduced:
             return

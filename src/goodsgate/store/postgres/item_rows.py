@@ -9,7 +9,7 @@ from goodsgate.model.catalogue import Delete, Write
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import SQL, Cursor
 
-ROWS_AT_ONCE = 1_024
+ROWS_AT_ONCE = 4_096
 """Sent together, so that the server is at work while the next ones are made."""
 
 START = b"PGCOPY\n\xff\r\n\0" + bytes(8)
