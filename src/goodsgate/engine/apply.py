@@ -12,7 +12,7 @@ import msgspec
 
 from goodsgate.engine.check import Judged, digest_of
 from goodsgate.model.batch import RESULT_BYTE, Policy, Result, Treatment, Verb
-from goodsgate.model.catalogue import Delete, Held, Write, shown_key
+from goodsgate.model.catalogue import Delete, Held, Write, Writes, shown_key
 from goodsgate.model.issue import Issue, Severity, issue
 from goodsgate.rules import Checker, SchemaChecker
 
@@ -36,9 +36,29 @@ class Shelf:
         self.twins = twins
         self.writes: dict[str, Write] = {}
         self.deletes: dict[str, Delete] = {}
+        self._made: Writes | None = None
+        """What was made last, as long as nobody has to find it in `held`; mostly that is for good."""
+        self._is_taken = False
+        """Whether the store has it already."""
 
-    def taken(self) -> tuple[list[Write], list[Delete]]:
+    def make(self, writes: Writes) -> None:
+        """Hold these, of which nothing was held; the only change since the last was taken."""
+        self._made, self._is_taken = writes, False
+
+    def remember(self) -> None:
+        """To be said before anything is looked for in `held` again."""
+        made, self._made = self._made, None
+        if made is not None:
+            mine = dict(zip(made.keys, made, strict=True))
+            self.held.update(mine)
+            if not self._is_taken:
+                self.writes.update(mine)
+
+    def taken(self) -> tuple[Sequence[Write], list[Delete]]:
         """The changes since last asked, for the store."""
+        if self._made is not None and not self._is_taken:
+            self._is_taken = True
+            return self._made, []
         writes, deletes = list(self.writes.values()), list(self.deletes.values())
         self.writes, self.deletes = {}, {}
         return writes, deletes
@@ -59,6 +79,7 @@ def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | Sche
     `whole` are the rules of a whole record, for what an update has merged; `earlier` are keys that portions of this
     batch before this one held.
     """
+    shelf.remember()
     plain = _plain(judged, shelf, policy, earlier)
     if plain is not None:
         return plain
@@ -98,18 +119,16 @@ def _plain(judged: Judged, shelf: Shelf, policy: Policy, earlier: set[str]) -> b
 
     None if there is anything else among them; then nothing was changed.
     """
-    keys, hashes, documents, count = judged.shown.keys, judged.hashes, judged.documents, len(judged.keys)
+    keys, hashes, count = judged.shown.keys, judged.hashes, len(judged.keys)
     if policy.verb is not Verb.UPSERT or judged.verbs is not None or judged.issues or len(keys) != count:
         return None
     if judged.versions.count(None) != count or not earlier.isdisjoint(keys):
         return None
     held = shelf.held
     if held.keys().isdisjoint(keys):
-        if not shelf.twins.keys().isdisjoint(keys):
+        if not shelf.twins.keys().isdisjoint(keys) or shelf.writes or shelf.deletes:
             return None
-        writes = dict(zip(keys, map(Write, keys, hashes, documents, repeat(None)), strict=False))
-        held.update(writes)
-        shelf.writes.update(writes)
+        shelf.make(Writes(keys, hashes, judged.documents))
         return bytearray([CREATED]) * count
     try:
         same = [held[key].hash for key in keys] == hashes

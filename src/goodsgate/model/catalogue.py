@@ -1,9 +1,11 @@
 """What the shop holds, who submits to it, and what rules look up."""
 
 import zlib
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from itertools import repeat
+from typing import Annotated, overload
 
 import msgspec
 from msgspec import Meta
@@ -75,6 +77,42 @@ class Write(msgspec.Struct, frozen=True):
     version: int | None
     marks: tuple[Mark, ...] = ()
     """All that the item has from now on."""
+
+
+class Writes(Sequence[Write]):
+    """Items as they are to be held from now on, each under a key of its own, without versions and marks: column by
+    column, so that thousands come and go without an object for each."""
+
+    def __init__(self, keys: Sequence[str], hashes: Sequence[bytes], documents: Sequence[bytes]) -> None:
+        """As many of each."""
+        self.keys = keys
+        self.hashes = hashes
+        self.documents = documents
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[Write]:
+        return map(Write, self.keys, self.hashes, self.documents, repeat(None))
+
+    @overload
+    def __getitem__(self, at: int) -> Write: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> "Writes": ...
+
+    def __getitem__(self, at: int | slice) -> "Write | Writes":
+        if isinstance(at, slice):
+            return Writes(self.keys[at], self.hashes[at], self.documents[at])
+        return Write(self.keys[at], self.hashes[at], self.documents[at], None)
+
+    def in_order(self) -> "Writes":
+        """The same in the order of their keys."""
+        ordered = sorted(self.keys)
+        if ordered == self.keys:
+            return self
+        places = sorted(range(len(self)), key=self.keys.__getitem__)
+        return Writes(ordered, [self.hashes[at] for at in places], [self.documents[at] for at in places])
 
 
 class Delete(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """What the contract's methods take and give; see contract.py, which speaks of them and gives them on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -113,7 +113,7 @@ class Portion(msgspec.Struct, frozen=True, kw_only=True):
     """One byte an added record: index into RESULTS."""
     amended: dict[int, tuple[Result, str | None]] = {}
     """Record number → new result and key, of records that an earlier round rejected."""
-    writes: list[Write] = []
+    writes: Sequence[Write] = []
     deletes: list[Delete] = []
     findings: list[Finding] = []
     """Replaces what was found for the same record number; for an amended record without issues the finding goes."""

@@ -2,8 +2,7 @@
 
 import struct
 from collections.abc import Iterable, Sequence
-
-import msgspec
+from typing import NamedTuple
 
 from goodsgate.model.catalogue import Delete, Write
 from goodsgate.store.moments import id_bytes
@@ -25,15 +24,34 @@ LENGTHS = tuple(length.to_bytes(4, "big") for length in range(4_096))
 """The commonest, which are looked up sooner than made."""
 
 
-class Rows(msgspec.Struct):
-    """Rows of one shelf."""
+class Rows(NamedTuple):
+    """Rows of one shelf, column by column."""
 
     head: bytes
     """See `head`."""
-    items: list[Write | Delete]
+    keys: Sequence[str]
+    hashes: Sequence[bytes | None]
     """A tombstone is a row without hash and document."""
-    stamps: list[bytes]
-    """Of each; see `stamp`."""
+    versions: Sequence[int | None] | None
+    """None if none has one."""
+    documents: Sequence[bytes | None]
+    stamps: Sequence[bytes]
+    """See `stamp`."""
+
+    def part(self, low: int, high: int) -> "Rows":
+        """Rows `low` to `high` (not included) alone."""
+        versions = self.versions[low:high] if self.versions is not None else None
+        keys, hashes = self.keys[low:high], self.hashes[low:high]
+        return Rows(self.head, keys, hashes, versions, self.documents[low:high], self.stamps[low:high])
+
+
+def rows_of(head: bytes, items: Sequence[Write | Delete], stamps: Sequence[bytes]) -> Rows:
+    """Rows of what is written, and of what leaves a tombstone."""
+    writes = [item if type(item) is Write else None for item in items]
+    return Rows(
+        head, [item.key for item in items], [write.hash if write is not None else None for write in writes],
+        [item.version for item in items], [write.document if write is not None else None for write in writes], stamps,
+    )
 
 
 def head(merchant: int, shelf: int) -> bytes:
@@ -51,40 +69,27 @@ def copy_rows(db: Cursor, name: str, shelves: Iterable[Rows]) -> None:
     with db.copy(SQL[name]) as copy:
         copy.write(START)
         for rows in shelves:
-            for first in range(0, len(rows.items), ROWS_AT_ONCE):
-                last = first + ROWS_AT_ONCE
-                copy.write(_joined(rows.head, rows.items[first:last], rows.stamps[first:last]))
+            for first in range(0, len(rows.keys), ROWS_AT_ONCE):
+                copy.write(_joined(rows.part(first, first + ROWS_AT_ONCE)))
         copy.write(END)
 
 
-def _joined(head: bytes, items: Sequence[Write | Delete], stamps: Sequence[bytes]) -> bytes:
+def _joined(rows: Rows) -> bytes:
     """Column by column, which is far quicker than row by row."""
-    count = len(items)
-    names = [item.key.encode() for item in items]
-    versions = [item.version for item in items]
-    hashes, documents = _contents(items)
+    count = len(rows.keys)
+    names = [*map(str.encode, rows.keys)]
     parts = [b""] * (PARTS * count)
-    parts[0::PARTS] = [head] * count
+    parts[0::PARTS] = [rows.head] * count
     parts[1::PARTS] = _lengths(names)
     parts[2::PARTS] = names
-    parts[3::PARTS] = hashes
-    parts[4::PARTS] = [NULL] * count if versions.count(None) == count else [
-        NULL if version is None else EIGHT + version.to_bytes(8, "big", signed=True) for version in versions
+    parts[3::PARTS] = [NULL if hash is None else SIXTEEN + hash for hash in rows.hashes]
+    parts[4::PARTS] = [NULL] * count if rows.versions is None else [
+        NULL if version is None else EIGHT + version.to_bytes(8, "big", signed=True) for version in rows.versions
     ]
-    parts[5::PARTS] = stamps
-    parts[6::PARTS] = _lengths(documents)
-    parts[7::PARTS] = [document or b"" for document in documents]
+    parts[5::PARTS] = rows.stamps
+    parts[6::PARTS] = _lengths(rows.documents)
+    parts[7::PARTS] = [document or b"" for document in rows.documents]
     return b"".join(parts)
-
-
-def _contents(items: Sequence[Write | Delete]) -> tuple[list[bytes], list[bytes | None]]:
-    writes = [item for item in items if type(item) is Write]
-    if len(writes) == len(items):
-        return [SIXTEEN + write.hash for write in writes], [write.document for write in writes]
-    return (
-        [SIXTEEN + item.hash if type(item) is Write else NULL for item in items],
-        [item.document if type(item) is Write else None for item in items],
-    )
 
 
 def _lengths(values: Sequence[bytes | None]) -> list[bytes]:

@@ -13,14 +13,14 @@ import psycopg
 from psycopg import errors
 
 from goodsgate.model import crash
-from goodsgate.model.catalogue import Delete, Write
+from goodsgate.model.catalogue import Delete, Write, Writes
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Claim, ItemsMoved, LeaseLost, Portion, StoreError, Work
 from goodsgate.store.look import Looked, Looks
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, do, every, one, value
 from goodsgate.store.postgres.findings import Findings
-from goodsgate.store.postgres.item_rows import Rows, copy_rows, stamp
+from goodsgate.store.postgres.item_rows import Rows, copy_rows, rows_of, stamp
 from goodsgate.store.postgres.item_rows import head as row_head
 from goodsgate.store.postgres.lanes import progress_of
 from goodsgate.store.postgres.lookups import others, packed_keys, shelf_of
@@ -44,6 +44,8 @@ class Shelved(msgspec.Struct):
     """What the portions of a settle do to one shelf; the last word on each key counts."""
 
     number: int
+    made: Writes | None = None
+    """All there is to write, as it came, as long as that is all."""
     writes: dict[str, Write] = {}
     deletes: dict[str, Delete] = {}
     stamp: bytes = b""
@@ -56,7 +58,11 @@ class Shelved(msgspec.Struct):
     def put(self, portion: Portion, written_at: int) -> None:
         """A portion's items, behind those of the portions before it."""
         stamped = stamp(portion.work.batch, written_at)
+        if not self.stamp and isinstance(portion.writes, Writes) and not portion.deletes:
+            self.stamp, self.made = stamped, portion.writes
+            return
         self.stamp = self.stamp or stamped
+        self.spread()
         writes = {write.key: write for write in portion.writes}
         if self.deletes:
             for key in self.deletes.keys() & writes.keys():
@@ -69,6 +75,17 @@ class Shelved(msgspec.Struct):
             self.deletes[delete.key] = delete
             if delete.version is not None and self.tombstone_at is None:
                 self.tombstone_at = written_at
+
+    def spread(self) -> None:
+        """From now on by key, so that there can be more."""
+        made, self.made = self.made, None
+        if made is not None:
+            self.writes = {write.key: write for write in made}
+
+    @property
+    def keys(self) -> list[str]:
+        """All that are written or deleted."""
+        return [*(self.made.keys if self.made is not None else ()), *self.writes, *self.deletes]
 
     def stamps_of(self, keys: Sequence[str]) -> list[bytes]:
         """By which batch each is written and when."""
@@ -144,7 +161,7 @@ class Settling(Stock):
         for done in settled:
             portion = done.portion
             deleted = len(portion.deletes) if portion.deletes and not portion.writes else None
-            self.looks.settled({one.key for one in portion.writes}.union(one.key for one in portion.deletes))
+            self.looks.settled(_keys_of(portion.writes) | {one.key for one in portion.deletes})
             nothing = not portion.deletes and not portion.writes and not done.rekeyed
             self.note_missing(done.shelf, portion, 0 if nothing else deleted)
             with self.scratch_lock:
@@ -169,6 +186,10 @@ class Settling(Stock):
             return shelf
         db.execute(WAITS)
         return int(value(db, "add_shelf", {"merchant": number, "kind": work.kind, "collection": work.collection}))
+
+
+def _keys_of(writes: Sequence[Write]) -> set[str]:
+    return {*writes.keys} if isinstance(writes, Writes) else {write.key for write in writes}
 
 
 class _Told:
@@ -240,7 +261,7 @@ class _Told:
         fresh: list[Rows] = []
         changed: list[Rows] = []
         for name, shelved in self._shelves.items():
-            keys = [*shelved.writes, *shelved.deletes]
+            keys = shelved.keys
             if not keys:
                 continue
             look = looks.over((self._merchant, *name), keys)
@@ -273,6 +294,13 @@ class _Told:
     def _change(self, shelved: Shelved, there: dict[str, bool], fresh: list[Rows], changed: list[Rows]) -> None:
         """Sort what is done to a shelf into made and changed rows, and note by how many items it grows."""
         head = row_head(self._number, shelved.number)
+        named = {"merchant": self._number, "shelf": shelved.number}
+        if shelved.made is not None and not there:
+            made = shelved.made.in_order()
+            fresh.append(Rows(head, made.keys, made.hashes, None, made.documents, [shelved.stamp] * len(made)))
+            do(self._db, "count_items", {**named, "change": len(made), "tombstone_at": None})
+            return
+        shelved.spread()
         written: dict[str, Write | Delete] = {**shelved.writes}
         written.update((key, delete) for key, delete in shelved.deletes.items() if delete.version is not None)
         gone = [key for key, delete in shelved.deletes.items() if delete.version is None]
@@ -285,9 +313,8 @@ class _Told:
             (changed, [key for key in keys if key in there] if there else []),
         ):
             if mine:
-                rows.append(Rows(head, [written[key] for key in mine], shelved.stamps_of(mine)))
+                rows.append(rows_of(head, [written[key] for key in mine], shelved.stamps_of(mine)))
         tombstone_at = shelved.tombstone_at if len(written) > len(shelved.writes) else None
-        named = {"merchant": self._number, "shelf": shelved.number}
         if gone:
             do(self._db, "delete_items", {**named, "keys": packed_keys(gone)})
         put_marks(
