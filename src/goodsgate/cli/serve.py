@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goodsgate.cli.exits import Unusable
-from goodsgate.cli.heap import keep_freed
+from goodsgate.cli.process import give_way, keep_freed
 from goodsgate.cli.settings import open_store, with_settings
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     store = _opened(config, stop if with_parent else None)
     if store is None:
         return
+    if store.elsewhere:
+        give_way()  # in the embedded store whoever answers may wait for what this process writes
     outbox = app.create_outbox(store, config)
     outbox.start()
     try:

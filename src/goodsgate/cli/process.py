@@ -1,6 +1,7 @@
-"""Memory of the processes that carry blocks of megabytes all day."""
+"""What long-running processes ask of the system."""
 
 import ctypes
+import os
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
@@ -8,6 +9,8 @@ M_MMAP_THRESHOLD = -3
 KEPT_BYTES = 32 * 1024**2
 """Freed memory that each of the allocator's heaps keeps, and the largest block that comes from one: 32 MiB is the most
 that glibc takes for the latter."""
+NICENESS = 5
+"""Of a worker: a third of the processor's time of who answers, where both want all of it."""
 
 
 def keep_freed() -> None:
@@ -20,3 +23,9 @@ def keep_freed() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
         mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+
+
+def give_way() -> None:
+    """Let others go first where there is not enough of the processor for all: for good, and for this whole process."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
