@@ -3,11 +3,16 @@
 import os
 import re
 import signal
+import subprocess
 import urllib.request
 from pathlib import Path
 
+import pytest
+
+from goodsgate.cli.process import NICENESS
+from tests import postgres
 from tests.cli.conftest import write_ndjson
-from tests.cli.gate import Gate, alive, within
+from tests.cli.gate import COMMAND, Gate, alive, clean_environment, within
 from tests.make import product
 
 SETTLE_SECONDS = 30
@@ -111,3 +116,25 @@ def test_a_worker_alone_works_for_a_gate_without_one(tmp_path: Path):
         assert worker.wait(SETTLE_SECONDS) == 0
         worker.stdout.close()
         gate.stop()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_worker_on_postgresql_gives_way_to_whoever_answers(tmp_path: Path, kind: str):
+    """In the embedded store it does not: whoever answers may wait for what it writes."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    store = str(tmp_path / "other") if kind == "sqlite" else postgres.server().database()
+    wanted = min(own + NICENESS, 19) if kind == "postgres" else own
+    worker = subprocess.Popen(
+        [*COMMAND, "work", "--store", store], env=clean_environment(), cwd=tmp_path, stdin=subprocess.DEVNULL
+    )
+    try:
+        assert within(SETTLE_SECONDS, lambda: _looks_for_work(worker.pid, wanted))
+    finally:
+        worker.terminate()
+        assert worker.wait(SETTLE_SECONDS) == 0
+
+
+def _looks_for_work(pid: int, niceness: int) -> bool:
+    """Whether it has this niceness, seen once it has the threads of a worker."""
+    working = len(os.listdir(f"/proc/{pid}/task")) > 1
+    return working and os.getpriority(os.PRIO_PROCESS, pid) == niceness
