@@ -21,8 +21,10 @@ from tests import postgres
 
 SETTINGS = {
     "fsync": "on", "full_page_writes": "on", "shared_buffers": "2GB", "max_wal_size": "8GB", "wal_compression": "on",
-    "wal_writer_delay": "10ms",
+    "wal_writer_delay": "10ms", "min_wal_size": "4GB",
 }
+LOG_FILES = 256
+"""As many as `min_wal_size` keeps, of 16 MB."""
 CEILING_ROWS = 50_000
 WARM_RECORDS = 10_000
 """Others, submitted first: a gate that has run for a while."""
@@ -49,9 +51,11 @@ class Scaled:
         return Gate(store=self.server.database(), **settings)
 
     def settle(self) -> None:
-        """From now on the server writes its old log files anew, as one does that has run for a while; a new one fills
-        each of them with zeros first, and every commit waits for it."""
+        """From now on the server writes its old log files anew, as one does that has run for a while. A new one has none:
+        it makes each when it is first needed, fills it with zeros, and every commit waits for that."""
         with self.server.admin("postgres") as db:
+            while db.execute("SELECT count(*) FROM pg_ls_waldir()").fetchone() < (LOG_FILES,):
+                db.execute("SELECT pg_logical_emit_message(false, 'bench', 'fill'), pg_switch_wal()")
             db.execute("CHECKPOINT")
 
     def ceiling(self, lines: list[bytes]) -> float:

@@ -249,16 +249,29 @@ DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid AND touched
 DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid
 
 -- name: add_batch
--- Differs because a batch and its first round go in one statement: each costs a way to the server and back.
-WITH made AS (
+-- Differs because all of a submission but what was sent of it before goes in one statement: each costs a way to the
+-- server and back. The lane's row comes before what is numbered by it, and gives what open_lane gives.
+WITH rest AS (
+    INSERT INTO payload (merchant, upload, piece, packed, bytes)
+    SELECT :merchant, :upload::uuid, :piece, :packed, :content WHERE :content::bytea IS NOT NULL
+), place AS (
+    INSERT INTO lane (merchant, kind, open, accepted_at) VALUES (:merchant, :kind, 1, :now)
+    ON CONFLICT (merchant, kind) DO UPDATE SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now)
+    RETURNING accepted_at, open - 1 AS position, (
+        SELECT coalesce(sum(o.open), 0)::bigint FROM lane o WHERE o.merchant = :merchant AND o.kind <> :kind
+    ) AS others
+), made AS (
     INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, face, facts,
                        bytes_total, received_at)
-    VALUES (:merchant, :id::uuid, :kind, :collection, :policy, :format, :packing, :label, :folded, :face, :facts,
-            :bytes, :now)
+    SELECT :merchant, :id::uuid, :kind, :collection, :policy, :format, :packing, :label, :folded, :face, :facts,
+           :bytes, accepted_at
+    FROM place
     RETURNING seq
+), first AS (
+    INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces, starts_at)
+    SELECT :merchant, :kind, seq, 0, :round_kind, :format, :packing, :bytes, :upload::uuid, :pieces, :starts_at FROM made
 )
-INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces, starts_at)
-SELECT :merchant, :kind, seq, 0, :round_kind, :format, :packing, :bytes, :upload::uuid, :pieces, :starts_at FROM made
+SELECT accepted_at, position, others FROM place
 
 -- name: add_round
 INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces)
@@ -267,7 +280,7 @@ FROM batch WHERE merchant = :merchant AND id = :id::uuid
 
 -- name: add_payload
 INSERT INTO payload (merchant, upload, piece, packed, bytes)
-VALUES (:merchant, :upload::uuid, :piece, :packed, :bytes)
+VALUES (:merchant, :upload::uuid, :piece, :packed, :content)
 
 -- name: open_lane
 -- Differs because others submit at the same time: the row is held until the commit, and gives the time of acceptance,

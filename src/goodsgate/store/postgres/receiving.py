@@ -25,6 +25,7 @@ from goodsgate.store.moments import id_bytes, moment
 from goodsgate.store.postgres.ask import Cursor, do, one
 from goodsgate.store.postgres.documents import Documents, document, row_of
 from goodsgate.store.postgres.server import CommitLost
+from goodsgate.store.postgres.uploads import NO_REST
 from goodsgate.store.queue import due_at
 
 encode = msgspec.json.Encoder().encode
@@ -87,19 +88,17 @@ class Receiving(Documents):
             "merchant": number, "id": batch.id, "kind": batch.kind, "collection": batch.collection,
             "policy": encode(batch.policy).decode(), "format": batch.format, "packing": batch.packing,
             "label": batch.label, "folded": batch.label.casefold(), "face": batch.face,
-            "facts": encode(batch.facts).decode(),
+            "facts": encode(batch.facts).decode(), "round_kind": RoundKind.SUBMISSION,
         }
-        self.uploads.sent(batch.merchant, upload)
+        rest = self.uploads.rest(batch.merchant, upload)
         try:
             with self.server.transaction(number, also=PATIENT) as db:
                 crash.point("seal-synced")
-                size, pieces = self.uploads.last(db, batch.merchant, number, upload)
+                self.uploads.seal(db, number, rest)
                 # The row of the lane is held to the end: rounds of a lane are numbered in the order of their commits.
-                now, position = self._open_lane(db, number, batch.kind, open_rounds_max)
-                sent = {"round_kind": RoundKind.SUBMISSION, "upload": upload, "pieces": pieces}
-                row["starts_at"] = due_at(batch.policy)
-                do(db, "add_batch", {**row, **sent, "bytes": size, "now": now})
-                sealed = _new(batch, size, received_at=moment(now), position=position)
+                row |= {**rest.piece, "pieces": rest.pieces, "bytes": rest.bytes, "starts_at": due_at(batch.policy)}
+                now, position = self._place(db, "add_batch", row, open_rounds_max)
+                sealed = _new(batch, rest.bytes, received_at=moment(now), position=position)
                 if idempotency is not None:
                     self._keep_answer(db, number, batch.id, idempotency, sealed)
                 crash.point("seal-written")
@@ -120,24 +119,25 @@ class Receiving(Documents):
             return None
         named = {"merchant": number, "id": round.batch}
         rounds = 0
-        if upload is not None:
-            self.uploads.sent(round.merchant, upload)
+        rest = self.uploads.rest(round.merchant, upload) if upload is not None else NO_REST
         try:
             with self.server.transaction(number, also=PATIENT) as db:
                 row = row_of(db, number, round.batch)
                 if row is None:
                     return None
-                size, pieces = 0, 0
                 if upload is not None:
-                    size, pieces = self.uploads.last(db, round.merchant, number, upload)
+                    self.uploads.seal(db, number, rest)
+                    if rest.piece["content"] is not None:
+                        do(db, "add_payload", {"merchant": number, **rest.piece})
                     crash.point("seal-synced")
-                self._open_lane(db, number, row.kind, open_rounds_max)
-                if not do(db, "reopen_batch", {**named, "bytes": size, "has_payload": upload is not None}):
+                self._place(db, "open_lane", {"merchant": number, "kind": row.kind}, open_rounds_max)
+                if not do(db, "reopen_batch", {**named, "bytes": rest.bytes, "has_payload": upload is not None}):
                     raise RoundOpen(round.batch)
-                sent = {"round_kind": round.kind, "format": round.format, "packing": round.packing, "bytes": size}
-                sealed = self._add_round(
-                    db, round.merchant, number, round.batch, {**sent, "upload": upload, "pieces": pieces}, idempotency
-                )
+                sent = {
+                    "round_kind": round.kind, "format": round.format, "packing": round.packing, "bytes": rest.bytes,
+                    "upload": upload, "pieces": rest.pieces,
+                }
+                sealed = self._add_round(db, round.merchant, number, round.batch, sent, idempotency)
                 rounds = sealed.rounds
         except CommitLost as fault:
             if upload is None:
@@ -166,9 +166,9 @@ class Receiving(Documents):
 
     # -- inside a transaction ---------------------------------------------------------------------------------------
 
-    def _open_lane(self, db: Cursor, number: int, kind: str, open_rounds_max: int) -> tuple[int, int]:
+    def _place(self, db: Cursor, name: str, given: dict[str, object], open_rounds_max: int) -> tuple[int, int]:
         """When the round is accepted, later than all others of its lane whatever the clocks do; and its place there."""
-        row = one(db, "open_lane", {"merchant": number, "kind": kind, "now": self.now()})
+        row = one(db, name, {**given, "now": self.now()})
         assert row is not None
         accepted_at, position, others = row
         if position + others >= open_rounds_max:

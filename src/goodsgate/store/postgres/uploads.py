@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 
+import msgspec
 import psycopg
 import zstandard
 
@@ -51,6 +52,23 @@ class Upload:
         """Wait until all pieces but so many, and those in memory, are there. Raises what went wrong, once."""
         while len(self.underway) > but:
             self.underway.popleft().result()
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """What a submission's last transaction has to know of its payload."""
+
+    bytes: int
+    """Of the whole."""
+    pieces: int
+    """Of the whole, the last one too."""
+    touched_at: int
+    """When the last piece was sent before; 0 if none was."""
+    piece: dict[str, object]
+    """The last one, as statements take it; its content is None if all was sent before."""
+
+
+NO_REST = Rest(0, 0, 0, {})
+"""Of a round without a payload of its own."""
 
 
 class Uploads:
@@ -98,26 +116,26 @@ class Uploads:
                 raise StoreBusy(GONE)
             do(db, "add_payload", {**moved, **packed})
 
-    def sent(self, merchant: str, name: str) -> None:
-        """Wait for the pieces that are on their way, before the transaction that seals; raises as `receive` does."""
-        upload = self._open.get((merchant, name))
-        if upload is not None:
-            upload.sent()
-
-    def last(self, db: Cursor, merchant: str, number: int, name: str) -> tuple[int, int]:
-        """Inside the transaction that seals: add what was not sent yet. Bytes and pieces of the whole. Raises
-        StoreError if there is no such upload, StoreBusy if not all of it is there any more."""
+    def rest(self, merchant: str, name: str) -> "Rest":
+        """Before the transaction that seals: wait for the pieces that are on their way, and pack what is left. Raises
+        as `receive` does, and StoreError if there is no such upload."""
         upload = self._open.get((merchant, name))
         if upload is None:
             raise StoreError("there is no such upload")
-        sealed = {"merchant": number, "upload": name, "touched_at": upload.touched_at}
-        if upload.pieces and not do(db, "seal_upload", sealed):
-            raise StoreBusy(GONE)
+        upload.sent()
+        named = {"upload": name, "piece": upload.pieces}
         if not upload.content and upload.pieces:
-            return upload.bytes, upload.pieces
-        rest = {"merchant": number, "upload": name, "piece": upload.pieces}
-        do(db, "add_payload", {**rest, **self._packed(upload, bytes(upload.content))})
-        return upload.bytes, upload.pieces + 1
+            return Rest(upload.bytes, upload.pieces, upload.touched_at, {**named, "packed": False, "content": None})
+        packed = self._packed(upload, bytes(upload.content))
+        return Rest(upload.bytes, upload.pieces + 1, upload.touched_at, {**named, **packed})
+
+    @staticmethod
+    def seal(db: Cursor, number: int, rest: "Rest") -> None:
+        """Inside the transaction that seals. Raises StoreBusy if not all that was sent is there any more."""
+        if rest.touched_at:
+            sealed = {"merchant": number, "upload": rest.piece["upload"], "touched_at": rest.touched_at}
+            if not do(db, "seal_upload", sealed):
+                raise StoreBusy(GONE)
 
     def keep(self, merchant: str, name: str) -> None:
         """A round now names it."""
@@ -172,4 +190,4 @@ class Uploads:
         smaller = len(packed) < len(content) * PACKED_SHARE_MAX
         if not smaller and len(content) >= PIECE_BYTES:
             upload.packs = False
-        return {"packed": smaller, "bytes": psycopg.Binary(packed if smaller else content)}
+        return {"packed": smaller, "content": psycopg.Binary(packed if smaller else content)}
