@@ -116,12 +116,8 @@ class Server:
     @contextmanager
     def session(self, begin: str, *, also: str = "", seconds: float = STATEMENT_SECONDS_MAX) -> Iterator[Cursor]:
         """A transaction that begins so; none of its statements may take longer than `seconds`."""
-        limits = (
-            f"SET LOCAL statement_timeout = '{int(seconds * 1000)}ms';"
-            f"SET LOCAL idle_in_transaction_session_timeout = '{int(IDLE_SECONDS_MAX * 1000)}ms'"
-        )
         with self._translated():
-            connection = self._connections.begun("; ".join(filter(None, (begin, limits, also))))
+            connection = self._connections.begun("; ".join(filter(None, (begin, _limits(seconds), also))))
             try:
                 connection.patience = seconds + SILENCE_SECONDS
                 yield connection.cursor(binary=True)
@@ -133,6 +129,12 @@ class Server:
                 raise
             finally:
                 self._connections.give_back(connection)
+
+    def tell(self, channel: str) -> None:
+        """Notify whoever listens: a transaction on one way to the server and back, on disk with the next one."""
+        begin = f"BEGIN; SET LOCAL synchronous_commit = off; {_limits(STATEMENT_SECONDS_MAX)}"
+        with self._translated():
+            self._connections.give_back(self._connections.begun(f"{begin}; NOTIFY {channel}; COMMIT"))
 
     @staticmethod
     def _commit(connection: Connection) -> None:
@@ -182,6 +184,13 @@ class Server:
                     break
         assert row is not None
         return float(row[0]) / 1e6 - (before + after) / 2
+
+
+def _limits(seconds: float) -> str:
+    return (
+        f"SET LOCAL statement_timeout = '{int(seconds * 1000)}ms';"
+        f"SET LOCAL idle_in_transaction_session_timeout = '{int(IDLE_SECONDS_MAX * 1000)}ms'"
+    )
 
 
 def _roll_back(connection: Connection) -> None:

@@ -18,7 +18,6 @@ from goodsgate.store.postgres.ask import do
 from goodsgate.store.postgres.server import Server
 
 CHANNEL = "goodsgate"
-LAZY = "BEGIN; SET LOCAL synchronous_commit = off"
 LOOK_SECONDS = 0.02
 """How often the server is asked for what has changed, where it cannot be listened to."""
 LISTENING_LOOK_SECONDS = 0.1
@@ -105,8 +104,8 @@ class Watch:
             self._owed.clear()
             if self._stop.is_set():
                 return
-            with contextlib.suppress(StoreError), self._server.session(LAZY) as db:
-                db.execute(f"NOTIFY {CHANNEL}")
+            with contextlib.suppress(StoreError):
+                self._server.tell(CHANNEL)
 
     # -- listening ----------------------------------------------------------------------------------------------------
 
