@@ -14,8 +14,8 @@ from bench.products import products
 
 PRODUCTS = 96_966
 """100 MB of NDJSON."""
-SUBMISSIONS = 900
-"""Of small ones: of 300 the 99th percentile is the third slowest, which says more about one moment of the disk."""
+SUBMISSIONS = 300
+"""Of small ones."""
 
 
 class Figure(msgspec.Struct, frozen=True):

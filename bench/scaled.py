@@ -21,11 +21,10 @@ from tests import postgres
 
 SETTINGS = {
     "fsync": "on", "full_page_writes": "on", "shared_buffers": "2GB", "max_wal_size": "8GB", "wal_compression": "on",
-    "wal_writer_delay": "10ms", "min_wal_size": "4GB", "backend_flush_after": "1MB", "bgwriter_delay": "20ms",
-    "bgwriter_lru_maxpages": "1000",
+    "wal_writer_delay": "10ms", "min_wal_size": "8GB", "backend_flush_after": "1MB",
 }
 """As docs/how-to/run-on-postgresql.md recommends."""
-LOG_FILES = 256
+LOG_FILES = 512
 """As many as `min_wal_size` keeps, of 16 MB."""
 CEILING_ROWS = 50_000
 WARM_RECORDS = 10_000
