@@ -52,8 +52,8 @@ class Scaled:
         return Gate(store=self.server.database(), **settings)
 
     def settle(self) -> None:
-        """From now on the server writes its old log files anew, as one does that has run for a while. A new one has none:
-        it makes each when it is first needed, fills it with zeros, and every commit waits for that."""
+        """From now on the server writes its old log files anew, as one does that has run for a while. A new one has
+        none: it makes each when it is first needed, fills it with zeros, and every commit waits for that."""
         with self.server.admin("postgres") as db:
             while db.execute("SELECT count(*) FROM pg_ls_waldir()").fetchone() < (LOG_FILES,):
                 db.execute("SELECT pg_logical_emit_message(false, 'bench', 'fill'), pg_switch_wal()")
