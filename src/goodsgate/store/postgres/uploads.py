@@ -116,7 +116,7 @@ class Uploads:
                 raise StoreBusy(GONE)
             do(db, "add_payload", {**moved, **packed})
 
-    def rest(self, merchant: str, name: str) -> "Rest":
+    def rest(self, merchant: str, name: str) -> Rest:
         """Before the transaction that seals: wait for the pieces that are on their way, and pack what is left. Raises
         as `receive` does, and StoreError if there is no such upload."""
         upload = self._open.get((merchant, name))
@@ -130,7 +130,7 @@ class Uploads:
         return Rest(upload.bytes, upload.pieces + 1, upload.touched_at, {**named, **packed})
 
     @staticmethod
-    def seal(db: Cursor, number: int, rest: "Rest") -> None:
+    def seal(db: Cursor, number: int, rest: Rest) -> None:
         """Inside the transaction that seals. Raises StoreBusy if not all that was sent is there any more."""
         if rest.touched_at:
             sealed = {"merchant": number, "upload": rest.piece["upload"], "touched_at": rest.touched_at}
