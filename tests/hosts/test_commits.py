@@ -89,7 +89,7 @@ def test_one_more_round_is_acknowledged_if_it_is_there(wired: Store, wire: Wire,
 def test_a_claim_that_was_lost_is_free_when_its_lease_ends(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
     """Nobody holds it, or somebody who does not know; the next one works it once."""
     batch = child.submit(wired, 3)
-    wire.break_at_commit(b"UPDATE lane SET holder", sent=sent)
+    wire.break_at_commit(b"SET holder = ", sent=sent)
     with pytest.raises(StoreBusy):
         wired.claim("w", lease_seconds=0.3, works_max=1, bytes_max=100)
     child.work(store, lease_seconds=5)

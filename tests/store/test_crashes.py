@@ -183,6 +183,8 @@ def test_an_end_is_known_between_the_two_commits(folder: Path, store: Store) -> 
 @pytest.mark.parametrize("point", ["seal-synced", "seal-written"])
 def test_a_seal_that_was_cut_off_leaves_nothing(folder: Path, store: Store, point: str, padding: int) -> None:
     """No batch, and in the end no file."""
+    if (point, padding < 1_000_000) == ("seal-written", True):
+        _only(folder, "sqlite", "one statement there, begun and committed with it: tests/store/test_postgres_away.py")
     assert _run("submit", folder, "3", str(padding), crash_at=point).returncode == KILLED
     assert store.batches("acme", Batches()).rows == []
     assert store.claim("w", lease_seconds=1, works_max=1, bytes_max=1) is None

@@ -18,6 +18,8 @@ from goodsgate.store.contract import Store
 REFERENCE_PAGE = 5_000
 CHECKERS_MAX = 32
 """Compiled rule sets a worker keeps, one for each merchant, kind and policy."""
+NOBODY = ""
+"""Stands for every merchant without reference data."""
 
 
 class Shown:
@@ -138,10 +140,11 @@ class Rules:
         version = self._versions.get(merchant)
         if version is None:
             version = self._versions[merchant] = self._store.reference_version(merchant)
-        name = (merchant, kind, msgspec.json.encode(policy))
+        owner = merchant if version else NOBODY  # whoever has no reference data has the same rules as the others
+        name = (owner, kind, msgspec.json.encode(policy))
         known = self._checkers.pop(name, None)
         if known is None or known[0] != version:
-            known = (version, self._made(kind, policy, self._reference(merchant, version)))
+            known = (version, self._made(kind, policy, self._reference(owner, version)))
         self._checkers[name] = known  # last in, so that the first is the one used longest ago
         if len(self._checkers) > CHECKERS_MAX:
             del self._checkers[next(iter(self._checkers))]
@@ -161,7 +164,7 @@ class Rules:
         if known is None or known[0] != version:
             known = (version, Reference.build(
                 {kind: self._entries(merchant, kind) for kind in REFERENCE_KINDS}, ask=partial(self._entries, merchant)
-            ))
+            ) if version else Reference.build({}))
         self._references[merchant] = known
         if len(self._references) > CHECKERS_MAX:
             del self._references[next(iter(self._references))]

@@ -95,7 +95,7 @@ class Store(Protocol):
         """By code; `search` matches code and name anywhere, whatever the case."""
 
     def reference_version(self, merchant: str) -> int:
-        """Grows whenever any reference entry of the merchant changes."""
+        """Grows whenever any reference entry of the merchant changes; 0 as long as there never was one."""
 
     def put_mapping(self, merchant: str, name: str, mapping: dict[str, list[str]]) -> None:
         """Save, or replace what was saved under the name."""

@@ -57,7 +57,9 @@ class Batches:
 
     def _word(self, merchant: str, batch: str) -> tuple[bytes, bool]:
         found = self._engine.batch(merchant, batch)
-        return batch_bytes(found, self._engine.groups(merchant, batch)), found.state in ENDED
+        untouched = found.state is State.QUEUED and found.rounds == 1  # nobody has said anything of it yet
+        groups = [] if untouched else self._engine.groups(merchant, batch)
+        return batch_bytes(found, groups), found.state in ENDED
 
     # -- submitting -------------------------------------------------------------------------------------------------
     async def submit(self, call: Call) -> Response:

@@ -11,10 +11,14 @@ from goodsgate.store.sql import statements
 
 TEXTS = statements(Path(__file__).parent / "queries.sql")
 """As they are written."""
+_COMMENT = re.compile(r"^--.*\n?", re.M)
 _BYTES = re.compile(r"(?<!:):([a-z_]+)(?=::bytea\[\])")
 _VALUE = re.compile(r"(?<!:):([a-z_]+)")
-SQL = {name: _VALUE.sub(r"%(\1)s", _BYTES.sub(r"%(\1)b", text)).encode() for name, text in TEXTS.items()}
-"""As they are sent: arrays of bytes in their binary form, which nothing has to be escaped for."""
+SQL = {
+    name: _VALUE.sub(r"%(\1)s", _BYTES.sub(r"%(\1)b", _COMMENT.sub("", text))).strip().encode()
+    for name, text in TEXTS.items()
+}
+"""As they are sent: without comments, arrays of bytes in their binary form, which nothing has to be escaped for."""
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 Values = Mapping[str, Any]

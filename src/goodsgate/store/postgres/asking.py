@@ -33,11 +33,10 @@ class Asking(Settling):
         number = self.number(merchant)
         if id_bytes(batch) is None:
             return []
-        with self.server.transaction(number) as db:
-            rows = every(db, "groups", {"merchant": number, "batch": batch, "limit": limit})
+        asked = {"merchant": number, "batch": batch, "limit": limit}
         return [
             Group(code=code, severity=severity, field=field, count=count, top=ranked(orjson.loads(top), TOP_SHOWN))
-            for code, severity, field, count, top in rows
+            for code, severity, field, count, top in self.server.at_once("groups", asked, merchant=number).rows
         ]
 
     def findings(self, merchant: str, batch: str, *, after: int = -1, limit: int = 100, code: str | None = None,

@@ -5,9 +5,11 @@ its connections open and says nothing: who waits for it gives up after a time, a
 again all others are refused at once, so that the threads at the door do not all stand and wait.
 """
 
+import select
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -38,14 +40,28 @@ class _Bytes(Loader):
         return bytes(data)
 
 
+class _Text(_Bytes):
+    """json, where it travels as text."""
+
+    format = Format.TEXT
+
+
+class _Digits(_Text):
+    """uuid, where it travels as text."""
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes.fromhex(bytes(data).replace(b"-", b"").decode())
+
+
 class _Context:
     """How values travel."""
 
     def __init__(self) -> None:
         self.connection = None
         self.adapters = AdaptersMap(psycopg.adapters)
-        for name in ("uuid", "json"):
+        for name, text in (("uuid", _Digits), ("json", _Text)):
             self.adapters.register_loader(name, _Bytes)
+            self.adapters.register_loader(name, text)
 
 
 _CONTEXT = _Context()
@@ -92,10 +108,7 @@ class Connections:
 
         Those that have died meanwhile are thrown away. Raises psycopg.OperationalError, StoreBusy.
         """
-        if not self._room.acquire(timeout=self._wait_seconds):
-            raise StoreBusy(f"no free connection for {self._wait_seconds:.0f} s")
-        try:
-            self._ask()
+        with self._roomy():
             while (connection := self._take()) is not None:
                 try:
                     return self._begin(connection, begin)
@@ -104,6 +117,28 @@ class Connections:
                 except psycopg.OperationalError:
                     continue
             return self._begin(self.connect(), begin)
+
+    def idle(self) -> Connection:
+        """A connection on which nothing is under way, for what may not be said twice; it is to be given back.
+
+        One that the server has said anything on since is thrown away: mostly that was good-bye. Raises
+        psycopg.OperationalError, StoreBusy.
+        """
+        with self._roomy():
+            while (connection := self._take()) is not None:
+                if not _is_heard(connection):
+                    return connection
+                connection.close()
+            return self.connect()
+
+    @contextmanager
+    def _roomy(self) -> Iterator[None]:
+        """One more is in use, unless something goes wrong. Raises StoreBusy: there is no room, or nobody to talk to."""
+        if not self._room.acquire(timeout=self._wait_seconds):
+            raise StoreBusy(f"no free connection for {self._wait_seconds:.0f} s")
+        try:
+            self._ask()
+            yield
         except BaseException:
             self._room.release()
             raise
@@ -132,8 +167,12 @@ class Connections:
             if time.monotonic() - began > SLOW_SECONDS:
                 self.silent()
             else:
-                self._ask_at = None  # refused at once: whoever asks next loses no time by it
+                self.heard()
             raise
+
+    def heard(self) -> None:
+        """The server is there: it has answered, or refused at once, so that whoever asks next loses no time by it."""
+        self._ask_at = None
 
     def silent(self) -> None:
         """The server is away. Connections from before are of no more use: where the way there has changed, they would
@@ -158,7 +197,7 @@ class Connections:
             if isinstance(fault, Silent):
                 self.silent()
             raise
-        self._ask_at = None
+        self.heard()
         return connection
 
     def _ask(self) -> None:
@@ -180,3 +219,12 @@ class Connections:
     def _drop_free(self) -> None:
         while (connection := self._take()) is not None:
             connection.close()
+
+
+def _is_heard(connection: Connection) -> bool:
+    """Whether the server has said something unasked, or is gone."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -8,7 +8,7 @@ from pathlib import Path
 from psycopg import errors, sql
 
 from goodsgate.store.contract import StoreError
-from goodsgate.store.postgres.ask import Cursor, one
+from goodsgate.store.postgres.ask import Cursor
 from goodsgate.store.postgres.server import ROLE, SCHEMA, Server
 from goodsgate.store.postgres.uploads import Uploads
 from goodsgate.store.postgres.watch import Watch
@@ -116,12 +116,11 @@ class Database:
         number = self._numbers.get(merchant)
         if number is not None:
             return number
-        with self.server.transaction(every=True) as db:
-            row = one(db, "merchant_number", {"id": merchant})
-        if row is None:
+        rows = self.server.at_once("merchant_number", {"id": merchant}, every=True).rows
+        if not rows:
             return None
-        self._numbers[merchant] = int(row[0])  # for good: merchants do not go, and numbers are not used twice
-        return int(row[0])
+        self._numbers[merchant] = int(rows[0][0])  # for good: merchants do not go, and numbers are not used twice
+        return int(rows[0][0])
 
     def known(self, merchant: str) -> int:
         """The number; raises StoreError if there is no such merchant."""

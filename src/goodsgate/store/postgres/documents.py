@@ -79,9 +79,8 @@ class Documents(Resources):
         number = self.number(merchant)
         if number is None:
             return None
-        with self.server.transaction(number) as db:
-            row = row_of(db, number, batch)
-        return document(row, merchant) if row is not None else None
+        rows = self.server.at_once("document", {"merchant": number, "id": batch}, merchant=number).rows
+        return document(Row(*rows[0]), merchant) if rows else None
 
     def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """In reverse order of acceptance; `after` is a place in that order."""

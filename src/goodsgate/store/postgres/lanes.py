@@ -6,8 +6,10 @@ whose lane was taken over commits before the takeover, or not at all.
 """
 
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from psycopg import errors
 
@@ -15,13 +17,15 @@ from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Kind
 from goodsgate.store.contract import Claim, LeaseLost, Renewal, StoreBusy, StoreFull, Work
 from goodsgate.store.moments import microseconds, moment
-from goodsgate.store.postgres.ask import Cursor, do, every, one, value
+from goodsgate.store.postgres.ask import Cursor, every
 from goodsgate.store.postgres.receiving import Receiving
 from goodsgate.store.progress import Progress
 from goodsgate.store.queue import HELD, OpenRound, together, work_of
 
 IMPATIENT = "SET LOCAL lock_timeout = '1s'"
 """A lane that somebody holds who was cut off in the middle of a transaction is not waited for: there are others."""
+ROUND = len(OpenRound.__struct_fields__)
+"""What follows in a row: whether it has started, and where its batch stands."""
 
 
 class Lanes(Receiving):
@@ -40,36 +44,59 @@ class Lanes(Receiving):
             raise
 
     def _claim(self, worker: str, lease_seconds: float, *, works_max: int, bytes_max: int) -> Claim | None:
-        with self.server.transaction(every=True, also=IMPATIENT) as db:
-            now = self.now()
-            lane = _find(db, now)
-            if lane is None:
-                ends = value(db, "next_lease", {"now": now})
-                self._lease_ends = time.monotonic() + (ends - now) / 1e6 if ends is not None else None
-                return None
-            number, merchant, kind, cancelling = lane
-            named = {"merchant": number, "kind": kind}
+        lane = self._lane(worker, lease_seconds)
+        if lane is None:
+            return None
+        claim, asked = lane
+        crash.point("claim-taken")
+        try:
+            claim.works.extend(self._works(claim, asked, works_max=works_max, bytes_max=bytes_max // works_max))
+        except BaseException:
+            self.release(claim)
+            raise
+        if not claim.works:
+            self.release(claim)
+            return None
+        return claim
+
+    def _lane(self, worker: str, lease_seconds: float) -> tuple[Claim, dict[str, object]] | None:
+        """The lane to be worked next, taken: one with a round to be cancelled, or that which was served longest ago.
+
+        One that a submission is just entering is waited for only if there is no other. With it comes what its rounds
+        are asked for by.
+        """
+        for name in ("claim_lane", "claim_awaited_lane"):
             now = self.now()
             until = now + int(lease_seconds * 1e6)
-            attempt = value(db, "take_lane", {**named, "worker": worker, "until": until, "served": now})
-            asked = {**named, "cancelling": cancelling, "limit": works_max, "now": now, "held": HELD}
-            rounds = together([OpenRound(*row) for row in every(db, "open_rounds", asked)], bytes_max // works_max)
-            started = {"merchant": number, "rounds": [found.id for found in rounds], "now": now}
-            do(db, "start_round", started)
-            do(db, "start_batch", {**started, "batches": [found.seq for found in rounds]})
-            standing = progress_of(db, number, [found.batch.hex() for found in rounds])
-        crash.point("claim-taken")
-        works: list[Work] = []
-        for found in rounds:
-            work = work_of(merchant, kind, found, standing.get(found.batch.hex()))
-            if works and work.portions:
-                break
-            works.append(work)
+            taken = {"worker": worker, "until": until, "now": now}
+            rows = self.server.at_once(name, taken, every=True, also=IMPATIENT).rows
+            if rows:
+                number, merchant, kind, cancelling, attempt = rows[0]
+                self._numbers[merchant] = number
+                claim = Claim(
+                    merchant=merchant, kind=Kind(kind), worker=worker, attempt=attempt, until=moment(until), works=[]
+                )
+                return claim, {"merchant": number, "kind": kind, "cancelling": cancelling, "now": now, "held": HELD}
+        ends = self.server.at_once("next_lease", {"now": now}, every=True).rows[0][0]
+        self._lease_ends = time.monotonic() + (ends - now) / 1e6 if ends is not None else None
+        return None
+
+    def _works(self, claim: Claim, asked: dict[str, object], *, works_max: int, bytes_max: int) -> Iterator[Work]:
+        """The rounds that a claim takes, and where they stand."""
+        number = self.known(claim.merchant)
+        rows = self.server.at_once("open_rounds", {**asked, "limit": works_max}, merchant=number).rows
+        rounds = together([OpenRound(*row[:ROUND]) for row in rows], bytes_max)
+        rows = rows[: len(rounds)]
+        if not all(row[ROUND] for row in rows):
+            started = {"rounds": [found.id for found in rounds], "batches": [found.seq for found in rounds], **asked}
+            self.server.at_once("start_round", started, merchant=number, lazy=True)
+        for found, row in zip(rounds, rows, strict=True):
+            work = work_of(claim.merchant, claim.kind, found, progress_of(row[ROUND + 1 :]))
+            if claim.works and work.portions:
+                return
+            yield work
             if work.portions:
-                break
-        return Claim(
-            merchant=merchant, kind=Kind(kind), worker=worker, attempt=attempt, until=moment(until), works=works
-        )
+                return
 
     def wait(self, seconds: float) -> None:
         """Until somebody tells of new work, or the next lease ends, which nobody tells of."""
@@ -79,22 +106,25 @@ class Lanes(Receiving):
     def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         """Raises LeaseLost. Another lane waits, or a round to be cancelled that the claim does not hold."""
         now = self.now()
-        named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt, "now": now}
+        number = self.number(claim.merchant)
+        named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt, "now": now}
+        renewed = {**named, "until": now + int(lease_seconds * 1e6)}
         # A fall that takes it along lets the lease end sooner; to wait for the disk is to wait for the last portion.
-        with self.server.transaction(every=True, lazy=True) as db:
-            if not do(db, "renew_lane", {**named, "until": now + int(lease_seconds * 1e6)}):
-                raise LeaseLost(f"{claim.merchant} {claim.kind}")
-            waiting = value(db, "other_lane_waits", named)
-            cancelling = frozenset(batch.hex() for (batch,) in every(db, "cancelling_rounds", named))
+        held = self.server.at_once("renew_lane", renewed, merchant=number, lazy=True).rows
+        if not held:
+            raise LeaseLost(f"{claim.merchant} {claim.kind}")
+        ((batches,),) = held
+        ((waiting,),) = self.server.at_once("other_lane_waits", named, every=True).rows
+        cancelling = frozenset(batch.replace("-", "") for batch in batches)
         mine = cancelling & {work.batch for work in claim.works}
-        return Renewal(bool(waiting) or mine != cancelling, mine)
+        return Renewal(waiting or mine != cancelling, mine)
 
     def start(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
         """Each in its old place in the lane."""
         number = self.number(merchant)
         named = {"merchant": number, "kind": kind, "collection": collection, "held": HELD}
-        with self.server.transaction(number) as db:
-            started = do(db, "start_held", {**named, "before": None if before is None else microseconds(before)})
+        given = {**named, "before": None if before is None else microseconds(before)}
+        started = self.server.at_once("start_held", given, merchant=number).changed
         self.watch.tell()
         return started
 
@@ -103,16 +133,15 @@ class Lanes(Receiving):
         number = self.number(claim.merchant)
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
         resting = {"id": work.batch, "round": work.round, "until": self.now() + int(seconds * 1e6)}
-        with self.server.transaction(number) as db:
-            do(db, "rest_round", {**named, **resting})
+        self.server.at_once("rest_round", {**named, **resting}, merchant=number)
 
     def release(self, claim: Claim) -> None:
         """Never raises for want of room or way: the lease then ends by itself."""
         with suppress(StoreFull, StoreBusy):
             number = self.number(claim.merchant)
             named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
-            with self.server.transaction(number) as db:
-                do(db, "give_lane_back", named)
+            # A server that falls just now may forget it: then, too, the lease ends by itself.
+            self.server.at_once("give_lane_back", named, merchant=number, lazy=True)
             self.watch.tell()
 
     def cancel(self, merchant: str, batch: str) -> Batch | None:
@@ -121,28 +150,18 @@ class Lanes(Receiving):
         if found is None or found.position is None or found.cancelling:
             return found
         number = self.known(merchant)
-        with self.server.transaction(number) as db:
-            do(db, "cancel_round", {"merchant": number, "id": batch})
+        self.server.at_once("cancel_round", {"merchant": number, "id": batch}, merchant=number)
         self.watch.tell()
         return self.batch(merchant, batch)
 
 
-def _find(db: Cursor, now: int) -> tuple[int, str, str, bool] | None:
-    """The lane to be worked next, its row held: one with a round to be cancelled, or that which was served longest ago.
-
-    One that a submission is just entering is waited for only if there is no other.
-    """
-    for statement, cancelling in (("cancelling_lane", True), ("ready_lane", False), ("awaited_lane", False)):
-        row = one(db, statement, {"now": now})
-        if row is not None:
-            number, kind = row
-            return int(number), str(value(db, "merchant_of", {"merchant": number})), str(kind), cancelling
-    return None
+def progress_of(row: Sequence[Any]) -> Progress | None:
+    """None of a batch that has not begun."""
+    return None if row[1] is None else Progress(**dict(zip(Progress.__struct_fields__, row, strict=True)))
 
 
-def progress_of(db: Cursor, merchant: int, batches: list[str]) -> dict[str, Progress]:
-    """Of those batches that have begun, by id."""
-    found = {}
-    for id, *row in every(db, "progress", {"merchant": merchant, "batches": batches}):
-        found[id.hex()] = Progress(**dict(zip(Progress.__struct_fields__, row, strict=True)))
-    return found
+def progress_held(db: Cursor, merchant: int, batches: list[str]) -> tuple[dict[str, int], dict[str, Progress]]:
+    """The numbers of those batches, which are held from now on, and where those stand that have begun; by id."""
+    rows = every(db, "hold_batches", {"merchant": merchant, "batches": batches})
+    standing = {id.hex(): progress for id, *row in rows if (progress := progress_of(row)) is not None}
+    return {row[0].hex(): row[1] for row in rows}, standing

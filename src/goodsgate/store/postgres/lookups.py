@@ -242,8 +242,8 @@ class Lookups(Lanes):
         return known
 
     def _progress(self, number: int, batch: str) -> Progress | None:
-        with self.server.transaction(number) as db:
-            return progress_of(db, number, [batch]).get(batch)
+        rows = self.server.at_once("progress", {"merchant": number, "id": batch}, merchant=number).rows
+        return progress_of(rows[0]) if rows else None
 
     def _filled(self, number: int, work: Work, seq: int) -> Scratch:
         """The round's scratch, with the portions that other workers settled, or this one while it did not look."""

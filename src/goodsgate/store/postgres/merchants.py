@@ -54,9 +54,8 @@ class Merchants(Database):
 
     def key(self, digest: bytes) -> Key | None:
         """The key of this SHA-256, revoked or not."""
-        with self.server.transaction(every=True) as db:
-            row = one(db, "key_of_digest", {"digest": digest})
-        return _key(*row) if row is not None else None
+        rows = self.server.at_once("key_of_digest", {"digest": digest}, every=True).rows
+        return _key(*rows[0]) if rows else None
 
     def keys(self, merchant: str) -> list[Key]:
         """Oldest first."""
@@ -146,9 +145,8 @@ class Merchants(Database):
     def reference_version(self, merchant: str) -> int:
         """Grows whenever any reference entry of the merchant changes; 0 before the first."""
         number = self.number(merchant)
-        with self.server.transaction(number) as db:
-            row = one(db, "reference_version", {"merchant": number})
-        return int(row[0]) if row is not None else 0
+        rows = self.server.at_once("reference_version", {"merchant": number}, merchant=number).rows
+        return int(rows[0][0]) if rows else 0
 
     # -- mappings ---------------------------------------------------------------------------------------------------
 

@@ -251,15 +251,17 @@ DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid
 -- name: add_batch
 -- Differs because all of a submission but what was sent of it before goes in one statement: each costs a way to the
 -- server and back. The lane's row comes before what is numbered by it, and gives what open_lane gives.
-WITH rest AS (
-    INSERT INTO payload (merchant, upload, piece, packed, bytes)
-    SELECT :merchant, :upload::uuid, :piece, :packed, :content WHERE :content::bytea IS NOT NULL
+WITH waiting AS (
+    SELECT coalesce(sum(o.open), 0)::bigint AS others FROM lane o WHERE o.merchant = :merchant AND o.kind <> :kind
 ), place AS (
-    INSERT INTO lane (merchant, kind, open, accepted_at) VALUES (:merchant, :kind, 1, :now)
+    INSERT INTO lane (merchant, kind, open, accepted_at)
+    SELECT :merchant, :kind, 1, :now FROM waiting WHERE others < :most
     ON CONFLICT (merchant, kind) DO UPDATE SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now)
-    RETURNING accepted_at, open - 1 AS position, (
-        SELECT coalesce(sum(o.open), 0)::bigint FROM lane o WHERE o.merchant = :merchant AND o.kind <> :kind
-    ) AS others
+    WHERE lane.open + (SELECT others FROM waiting) < :most
+    RETURNING accepted_at, open - 1 AS position
+), rest AS (
+    INSERT INTO payload (merchant, upload, piece, packed, bytes)
+    SELECT :merchant, :upload::uuid, :piece, :packed, :content FROM place WHERE :content::bytea IS NOT NULL
 ), made AS (
     INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, face, facts,
                        bytes_total, received_at)
@@ -271,7 +273,7 @@ WITH rest AS (
     INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces, starts_at)
     SELECT :merchant, :kind, seq, 0, :round_kind, :format, :packing, :bytes, :upload::uuid, :pieces, :starts_at FROM made
 )
-SELECT accepted_at, position, others FROM place
+SELECT accepted_at, position FROM place
 
 -- name: add_round
 INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, upload, pieces)
@@ -283,13 +285,16 @@ INSERT INTO payload (merchant, upload, piece, packed, bytes)
 VALUES (:merchant, :upload::uuid, :piece, :packed, :content)
 
 -- name: open_lane
--- Differs because others submit at the same time: the row is held until the commit, and gives the time of acceptance,
--- the place in the lane, and how many rounds wait in the other lanes.
-INSERT INTO lane (merchant, kind, open, accepted_at) VALUES (:merchant, :kind, 1, :now)
-ON CONFLICT (merchant, kind) DO UPDATE SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now)
-RETURNING accepted_at, open - 1, (
-    SELECT coalesce(sum(o.open), 0)::bigint FROM lane o WHERE o.merchant = :merchant AND o.kind <> :kind
+-- Differs because others submit at the same time: the row is held until the commit, and gives the time of acceptance
+-- and the place in the lane; nothing where as many rounds are open as may be.
+WITH waiting AS (
+    SELECT coalesce(sum(o.open), 0)::bigint AS others FROM lane o WHERE o.merchant = :merchant AND o.kind <> :kind
 )
+INSERT INTO lane (merchant, kind, open, accepted_at)
+SELECT :merchant, :kind, 1, :now FROM waiting WHERE others < :most
+ON CONFLICT (merchant, kind) DO UPDATE SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now)
+WHERE lane.open + (SELECT others FROM waiting) < :most
+RETURNING accepted_at, open - 1
 
 -- name: reopen_batch
 UPDATE batch b
@@ -384,28 +389,42 @@ ORDER BY b.seq DESC LIMIT :limit
 
 -- ===================================================== lanes ====================================================
 
--- name: cancelling_lane
--- Every merchant: the first round to be cancelled in a lane that nobody holds.
+-- name: claim_lane
+-- Every merchant: the one with the first round to be cancelled in a lane that nobody holds; or else they are served in
+-- turn.
 -- Differs because others claim at the same time: the row is taken, and rows that others have taken are passed over.
-SELECT l.merchant, l.kind
-FROM round r JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
-WHERE r.open AND r.cancelling AND l.until <= :now ORDER BY r.id LIMIT 1 FOR UPDATE OF l SKIP LOCKED
+WITH cancelling AS MATERIALIZED (
+    SELECT l.merchant, l.kind
+    FROM round r JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
+    WHERE r.open AND r.cancelling AND l.until <= :now ORDER BY r.id LIMIT 1 FOR UPDATE OF l SKIP LOCKED
+), ready AS MATERIALIZED (
+    SELECT merchant, kind FROM lane l WHERE NOT EXISTS (SELECT 1 FROM cancelling) AND l.open > 0 AND l.until <= :now AND l.open > (
+        SELECT count(*) FROM round r
+        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
+    )
+    ORDER BY served LIMIT 1 FOR UPDATE SKIP LOCKED
+), found AS (
+    SELECT merchant, kind, true AS cancelling FROM cancelling UNION ALL SELECT merchant, kind, false FROM ready
+), taken AS (
+    UPDATE lane l SET holder = :worker, until = :until, served = :now, attempt = attempt + 1
+    FROM found f WHERE l.merchant = f.merchant AND l.kind = f.kind RETURNING l.merchant, l.kind, f.cancelling, l.attempt
+)
+SELECT t.merchant, m.id, t.kind, t.cancelling, t.attempt FROM taken t JOIN merchant m ON m.number = t.merchant
 
--- name: ready_lane
--- Every merchant: they are served in turn.
--- Differs because others claim at the same time.
-SELECT merchant, kind FROM lane l WHERE l.open > 0 AND l.until <= :now AND l.open > (
-    SELECT count(*) FROM round r
-    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
-) ORDER BY served LIMIT 1 FOR UPDATE SKIP LOCKED
-
--- name: awaited_lane
+-- name: claim_awaited_lane
 -- Every merchant: they are served in turn.
 -- Differs because a submission may just be entering the only lane there is; that is soon over.
-SELECT merchant, kind FROM lane l WHERE l.open > 0 AND l.until <= :now AND l.open > (
-    SELECT count(*) FROM round r
-    WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
-) ORDER BY served LIMIT 1 FOR UPDATE
+WITH ready AS MATERIALIZED (
+    SELECT merchant, kind FROM lane l WHERE l.open > 0 AND l.until <= :now AND l.open > (
+        SELECT count(*) FROM round r
+        WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
+    )
+    ORDER BY served LIMIT 1 FOR UPDATE
+), taken AS (
+    UPDATE lane l SET holder = :worker, until = :until, served = :now, attempt = attempt + 1
+    FROM ready f WHERE l.merchant = f.merchant AND l.kind = f.kind RETURNING l.merchant, l.kind, l.attempt
+)
+SELECT t.merchant, m.id, t.kind, false, t.attempt FROM taken t JOIN merchant m ON m.number = t.merchant
 
 -- name: next_lease
 -- Every merchant: somebody's turn comes when it ends, or when a round has rested.
@@ -415,31 +434,31 @@ FROM lane l LEFT JOIN round r
   ON r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
 WHERE l.open > 0
 
--- name: merchant_of
--- Differs because a row that is to be held cannot be joined in the same statement without holding the merchant too.
-SELECT id FROM merchant WHERE number = :merchant
-
--- name: take_lane
-UPDATE lane SET holder = :worker, until = :until, served = :served, attempt = attempt + 1
-WHERE merchant = :merchant AND kind = :kind RETURNING attempt
-
 -- name: open_rounds
+-- Differs because where the batch stands is in the same row.
 SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.format, r.packing, r.bytes, b.received_at,
        r.cancelling, EXISTS (
            SELECT 1 FROM round q JOIN batch p ON p.merchant = q.merchant AND p.seq = q.batch
            WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open AND q.starts_at > 0 AND q.id < r.id
              AND q.starts_at < :held AND p.collection = b.collection
-       )
+       ),
+       r.started_at IS NOT NULL AND b.started_at IS NOT NULL,
+       b.seq, b.round, b.portions, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
+       b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.columns, b.mapping, b.withheld, b.held, b.first_at,
+       b.ended, b.ended_at
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
   AND (r.starts_at <= :now OR r.cancelling)
 ORDER BY r.id LIMIT :limit
 
 -- name: start_round
-UPDATE round SET started_at = :now WHERE merchant = :merchant AND id = ANY (:rounds) AND started_at IS NULL
-
--- name: start_batch
-UPDATE batch SET started_at = :now WHERE merchant = :merchant AND seq = ANY (:batches) AND started_at IS NULL
+-- Differs because the batches start with their rounds.
+WITH started AS (
+    UPDATE batch SET started_at = :now
+    WHERE merchant = :merchant AND seq = ANY (:batches::bigint[]) AND started_at IS NULL
+)
+UPDATE round SET started_at = :now
+WHERE merchant = :merchant AND id = ANY (:rounds::bigint[]) AND started_at IS NULL
 
 -- name: lease
 SELECT written_at FROM lane
@@ -451,8 +470,13 @@ UPDATE lane SET written_at = :written_at, open = open - :closed
 WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
 
 -- name: renew_lane
+-- Differs because it gives the batches to be cancelled, too: each statement is a way to the server and back.
 UPDATE lane SET until = :until
 WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt AND holder IS NOT NULL
+RETURNING ARRAY(
+    SELECT b.id::text FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
+    WHERE r.open AND r.cancelling AND r.merchant = :merchant AND r.kind = :kind
+)
 
 -- name: rest_round
 UPDATE round SET starts_at = :until
@@ -478,10 +502,6 @@ UPDATE round r SET starts_at = 0 FROM batch b
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND r.starts_at > 0 AND r.starts_at = :held
   AND b.merchant = r.merchant AND b.seq = r.batch AND b.collection = :collection
   AND (:before::bigint IS NULL OR b.received_at < :before)
-
--- name: cancelling_rounds
-SELECT b.id FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
-WHERE r.open AND r.cancelling AND r.merchant = :merchant AND r.kind = :kind
 
 -- name: cancel_round
 UPDATE round SET cancelling = true
@@ -911,13 +931,15 @@ DELETE FROM reserved WHERE merchant = :merchant AND shelf = :shelf AND key = ANY
 
 -- name: hold_batches
 -- Differs because a worker that was cut off may still be writing: what follows waits for it.
-SELECT id, seq FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
-
--- name: progress
--- Differs because it is part of the batch's row, and several are asked for.
 SELECT id, seq, round, portions, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
        superseded, rejected, cancelled, warned, columns, mapping, withheld, held, first_at, ended, ended_at
-FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) AND round IS NOT NULL
+FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
+
+-- name: progress
+-- Differs because it is part of the batch's row.
+SELECT seq, round, portions, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
+       superseded, rejected, cancelled, warned, columns, mapping, withheld, held, first_at, ended, ended_at
+FROM batch WHERE merchant = :merchant AND id = :id::uuid AND round IS NOT NULL
 
 -- name: tally
 INSERT INTO tally (merchant, name, count)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from typing import Any
 
 import msgspec
 from psycopg import errors
@@ -22,10 +22,10 @@ from goodsgate.store.contract import (
     StoreFull,
 )
 from goodsgate.store.moments import id_bytes, moment
-from goodsgate.store.postgres.ask import Cursor, do, one
+from goodsgate.store.postgres.ask import Cursor, do, every
 from goodsgate.store.postgres.documents import Documents, document, row_of
 from goodsgate.store.postgres.server import CommitLost
-from goodsgate.store.postgres.uploads import NO_REST
+from goodsgate.store.postgres.uploads import NO_REST, Rest
 from goodsgate.store.queue import due_at
 
 encode = msgspec.json.Encoder().encode
@@ -44,28 +44,25 @@ class Receiving(Documents):
         number = self.known(merchant)
         now = self.now()
         named = {"merchant": number, "key": key, "now": now, "until": now + int(lease_seconds * 1e6)}
-        with self.server.transaction(number) as db:
-            if do(db, "reserve_answer", named):
-                return None
-            row = one(db, "answer", named)
-        if row is None or row[2] is None:
+        if self.server.at_once("reserve_answer", named, merchant=number).changed:
+            return None
+        rows = self.server.at_once("answer", named, merchant=number).rows
+        if not rows or rows[0][2] is None:
             raise KeyInUse(key)
-        _, fingerprint, body, batch = row
+        ((_, fingerprint, body, batch),) = rows
         return Answer(fingerprint, body, batch.hex())
 
     def reserve_again(self, merchant: str, key: str, *, lease_seconds: float) -> None:
         """No effect on an answered key."""
         number = self.number(merchant)
         named = {"merchant": number, "key": key, "until": self.now() + int(lease_seconds * 1e6)}
-        with self.server.transaction(number) as db:
-            do(db, "reserve_answer_again", named)
+        self.server.at_once("reserve_answer_again", named, merchant=number)
 
     def release_key(self, merchant: str, key: str) -> None:
         """Never raises for want of room or way: the reservation then ends by itself."""
         with suppress(StoreFull, StoreBusy):
             number = self.number(merchant)
-            with self.server.transaction(number) as db:
-                do(db, "release_answer", {"merchant": number, "key": key})
+            self.server.at_once("release_answer", {"merchant": number, "key": key}, merchant=number)
 
     # -- bodies -----------------------------------------------------------------------------------------------------
 
@@ -91,17 +88,20 @@ class Receiving(Documents):
             "facts": encode(batch.facts).decode(), "round_kind": RoundKind.SUBMISSION,
         }
         rest = self.uploads.rest(batch.merchant, upload)
+        crash.point("seal-synced")
+        row |= {**rest.piece, "pieces": rest.pieces, "bytes": rest.bytes, "starts_at": due_at(batch.policy)}
+        row |= {"now": self.now(), "most": open_rounds_max}
         try:
-            with self.server.transaction(number, also=PATIENT) as db:
-                crash.point("seal-synced")
-                self.uploads.seal(db, number, rest)
-                # The row of the lane is held to the end: rounds of a lane are numbered in the order of their commits.
-                row |= {**rest.piece, "pieces": rest.pieces, "bytes": rest.bytes, "starts_at": due_at(batch.policy)}
-                now, position = self._place(db, "add_batch", row, open_rounds_max)
-                sealed = _new(batch, rest.bytes, received_at=moment(now), position=position)
-                if idempotency is not None:
-                    self._keep_answer(db, number, batch.id, idempotency, sealed)
-                crash.point("seal-written")
+            if idempotency is None and not rest.touched_at:
+                sealed = _new(batch, rest, self.server.at_once("add_batch", row, merchant=number, also=PATIENT).rows)
+            else:
+                with self.server.transaction(number, also=PATIENT) as db:
+                    self.uploads.seal(db, number, rest)
+                    # The row of the lane is held to the end: rounds are numbered in the order of their commits.
+                    sealed = _new(batch, rest, every(db, "add_batch", row))
+                    if idempotency is not None:
+                        self._keep_answer(db, number, batch.id, idempotency, sealed)
+                    crash.point("seal-written")
         except errors.UniqueViolation as fault:
             raise StoreError(f"the batch {batch.id} is there already") from fault
         except CommitLost as fault:
@@ -130,7 +130,9 @@ class Receiving(Documents):
                     if rest.piece["content"] is not None:
                         do(db, "add_payload", {"merchant": number, **rest.piece})
                     crash.point("seal-synced")
-                self._place(db, "open_lane", {"merchant": number, "kind": row.kind}, open_rounds_max)
+                lane = {"merchant": number, "kind": row.kind, "now": self.now(), "most": open_rounds_max}
+                if not every(db, "open_lane", lane):
+                    raise QueueFull(round.merchant)
                 if not do(db, "reopen_batch", {**named, "bytes": rest.bytes, "has_payload": upload is not None}):
                     raise RoundOpen(round.batch)
                 sent = {
@@ -144,9 +146,8 @@ class Receiving(Documents):
                 raise  # nothing tells our round from one that somebody else has queued meanwhile
             self.uploads.keep(round.merchant, upload)
             sealed = self._looked_up(round.merchant, round.batch, rounds, fault)
-            with self.server.transaction(number) as db:
-                kept = one(db, "payload", {**named, "round": rounds - 1})
-            if kept is None or kept[0] is None or kept[0].hex() != upload:
+            kept = self.server.at_once("payload", {**named, "round": rounds - 1}, merchant=number).rows
+            if not kept or kept[0][0] is None or kept[0][0].hex() != upload:
                 raise
         if upload is not None:
             self.uploads.keep(round.merchant, upload)
@@ -158,22 +159,12 @@ class Receiving(Documents):
         number = self.number(merchant)
         if number is None or id_bytes(batch) is None:
             return None
-        with self.server.transaction(number) as db:
-            row = one(db, "payload", {"merchant": number, "id": batch, "round": round})
-        if row is None or row[0] is None:
+        rows = self.server.at_once("payload", {"merchant": number, "id": batch, "round": round}, merchant=number).rows
+        if not rows or rows[0][0] is None:
             return None
-        return self.uploads.read(number, row[0].hex(), row[1])
+        return self.uploads.read(number, rows[0][0].hex(), rows[0][1])
 
     # -- inside a transaction ---------------------------------------------------------------------------------------
-
-    def _place(self, db: Cursor, name: str, given: dict[str, object], open_rounds_max: int) -> tuple[int, int]:
-        """When the round is accepted, later than all others of its lane whatever the clocks do; and its place there."""
-        row = one(db, name, {**given, "now": self.now()})
-        assert row is not None
-        accepted_at, position, others = row
-        if position + others >= open_rounds_max:
-            raise QueueFull(f"{position + others} open rounds")
-        return accepted_at, position
 
     def _add_round(self, db: Cursor, merchant: str, number: int, batch: str, sent: dict[str, object],
                    idempotency: Idempotency | None) -> Batch:
@@ -203,12 +194,15 @@ class Receiving(Documents):
         return found
 
 
-def _new(batch: NewBatch, size: int, *, received_at: datetime, position: int) -> Batch:
-    """A batch as it is when it was just sealed."""
+def _new(batch: NewBatch, rest: Rest, placed: list[tuple[Any, ...]]) -> Batch:
+    """A batch as it is when it was just sealed, by when it was accepted and its place in the lane. Raises QueueFull."""
+    if not placed:
+        raise QueueFull(batch.merchant)
+    ((accepted_at, position),) = placed
     return Batch(
         merchant=batch.merchant, id=batch.id, kind=batch.kind, collection=batch.collection, policy=batch.policy,
         format=batch.format, packing=batch.packing, label=batch.label, face=batch.face, state=State.QUEUED,
-        cancelling=False, counts=Counts(), warned=0, total=None, bytes_total=size, bytes_done=0, position=position,
-        rounds=1, columns=None, withheld=None, received_at=received_at, started_at=None, finished_at=None,
-        facts=batch.facts,
+        cancelling=False, counts=Counts(), warned=0, total=None, bytes_total=rest.bytes, bytes_done=0,
+        position=position, rounds=1, columns=None, withheld=None, received_at=moment(accepted_at), started_at=None,
+        finished_at=None, facts=batch.facts,
     )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import errors
@@ -17,7 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from goodsgate.store.contract import StoreBusy, StoreError, StoreFull
 from goodsgate.store.moments import microseconds
-from goodsgate.store.postgres.ask import Cursor
+from goodsgate.store.postgres.ask import SQL, Cursor, Values
 from goodsgate.store.postgres.connections import CONNECT_SECONDS, SILENCE_SECONDS, Connection, Connections, Silent
 
 SCHEMA = "goodsgate"
@@ -45,6 +46,9 @@ IDLE_SECONDS_MAX = 15.0
 """A transaction whose client says nothing for this long ends: one that was cut off in the middle must not stand in the
 way of others, and his lanes have to be taken over."""
 
+COMMIT = "SET LOCAL statement_timeout = 0; COMMIT"
+"""Without a limit in the server: what waits for a second server to have it too would be told that it has."""
+
 BUSY = (
     psycopg.OperationalError, psycopg.InterfaceError, errors.DeadlockDetected, errors.SerializationFailure,
     errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout,
@@ -54,6 +58,14 @@ FULL = (errors.DiskFull, errors.OutOfMemory)
 
 class CommitLost(StoreBusy):
     """The connection was lost while the transaction was committed: it took effect, or it did not."""
+
+
+class Told(NamedTuple):
+    """The answer to one statement."""
+
+    rows: list[tuple[Any, ...]]
+    changed: int
+    """Rows that were written, of a statement that gives none."""
 
 
 class Server:
@@ -103,15 +115,38 @@ class Server:
         """
         if self._clock is None and time.monotonic() - self._asked > CLOCK_SECONDS / 2:
             self._set_clock()  # so that nobody has to ask, and for that needs a second connection, who holds one
-        begin = (
-            f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = goodsgate, pg_temp; {PLANS};"
-            f"SET LOCAL ROLE {ROLE}; SET LOCAL goodsgate.merchant = '{'' if merchant is None else int(merchant)}';"
-            f"SET LOCAL goodsgate.every = '{'on' if every else 'off'}'"
-        )
-        if lazy:
-            begin += "; SET LOCAL synchronous_commit = off"
-        with self.session(begin, also=also, seconds=seconds) as cursor:
+        with self.session(_begin(merchant, every=every, lazy=lazy), also=also, seconds=seconds) as cursor:
             yield cursor
+
+    def at_once(self, name: str, given: Values | None = None, *, merchant: int | None = None, every: bool = False,
+                lazy: bool = False, also: str = "", seconds: float = STATEMENT_SECONDS_MAX) -> Told:
+        """A transaction like `transaction`, of one statement, on one way to the server and back.
+
+        Begin, statement and commit go together, values written out among them, so not for those of many kilobytes.
+        Raises as `transaction` does; CommitLost wherever the connection is lost, for nobody knows how far it came.
+        """
+        begin = "; ".join(filter(None, (_begin(merchant, every=every, lazy=lazy), _limits(seconds), also)))
+        with self._translated():
+            connection = self._connections.idle()
+            try:
+                asked = psycopg.ClientCursor(connection).mogrify(SQL[name], given)
+                connection.patience = seconds + SILENCE_SECONDS
+                told = _told(connection.execute(f"{begin}; {asked}; {COMMIT}".encode()))
+                if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+                    raise StoreError(f"{name} was not committed")
+                self._connections.heard()
+                return told
+            except BaseException as fault:
+                if isinstance(fault, Silent):
+                    self._connections.silent()
+                else:
+                    self._connections.heard()
+                _roll_back(connection)
+                if connection.closed and isinstance(fault, psycopg.OperationalError):
+                    raise CommitLost(_worded(fault)) from fault
+                raise
+            finally:
+                self._connections.give_back(connection)
 
     @contextmanager
     def session(self, begin: str, *, also: str = "", seconds: float = STATEMENT_SECONDS_MAX) -> Iterator[Cursor]:
@@ -138,9 +173,8 @@ class Server:
 
     @staticmethod
     def _commit(connection: Connection) -> None:
-        """Without a limit in the server: what waits for a second server to have it too would be told that it has."""
         try:
-            connection.execute("SET LOCAL statement_timeout = 0; COMMIT")
+            connection.execute(COMMIT)
         except (psycopg.OperationalError, psycopg.InterfaceError) as fault:
             raise CommitLost(_worded(fault)) from fault
 
@@ -184,6 +218,27 @@ class Server:
                     break
         assert row is not None
         return float(row[0]) / 1e6 - (before + after) / 2
+
+
+def _begin(merchant: int | None, *, every: bool, lazy: bool) -> str:
+    begin = (
+        f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = goodsgate, pg_temp; {PLANS};"
+        f"SET LOCAL ROLE {ROLE}; SET LOCAL goodsgate.merchant = '{'' if merchant is None else int(merchant)}';"
+        f"SET LOCAL goodsgate.every = '{'on' if every else 'off'}'"
+    )
+    return f"{begin}; SET LOCAL synchronous_commit = off" if lazy else begin
+
+
+def _told(cursor: Cursor) -> Told:
+    """What the one statement among several gave; the others give nothing and change no rows."""
+    told = Told([], 0)
+    while True:
+        if cursor.description is not None:
+            told = Told(cursor.fetchall(), cursor.rowcount)
+        elif cursor.rowcount > 0:
+            told = Told([], cursor.rowcount)
+        if not cursor.nextset():
+            return told
 
 
 def _limits(seconds: float) -> str:

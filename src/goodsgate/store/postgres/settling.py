@@ -22,7 +22,7 @@ from goodsgate.store.postgres.ask import Cursor, do, every, one, value
 from goodsgate.store.postgres.findings import Findings
 from goodsgate.store.postgres.item_rows import Rows, copy_rows, rows_of, stamp
 from goodsgate.store.postgres.item_rows import head as row_head
-from goodsgate.store.postgres.lanes import progress_of
+from goodsgate.store.postgres.lanes import progress_held
 from goodsgate.store.postgres.lookups import others, packed_keys, shelf_of
 from goodsgate.store.postgres.marks import put_marks
 from goodsgate.store.postgres.messages import put_messages
@@ -214,10 +214,7 @@ class _Told:
     def stand(self, store: Settling, portions: Sequence[Portion]) -> None:
         """Find out where the batches stand, and hold them."""
         batches = sorted({portion.work.batch for portion in portions})
-        self._seqs = {
-            id.hex(): seq for id, seq in every(self._db, "hold_batches", {"merchant": self._number, "batches": batches})
-        }
-        self._progress = progress_of(self._db, self._number, batches)
+        self._seqs, self._progress = progress_held(self._db, self._number, batches)
         for portion in portions:
             name = (portion.work.kind, portion.work.collection)
             if name not in self._shelves:

@@ -308,6 +308,7 @@ SELECT coalesce(max(served), 0) FROM lane
 
 -- name: cancelling_lane
 -- Every merchant: the first round to be cancelled in a lane that nobody holds.
+-- Differs because the lane is taken in a transaction of its own.
 SELECT r.merchant, m.id, r.kind, l.holder
 FROM round r CROSS JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
 CROSS JOIN merchant m ON m.number = r.merchant
@@ -315,6 +316,7 @@ WHERE r.open = 1 AND r.cancelling = 1 AND l.until <= :now ORDER BY r.id LIMIT 1
 
 -- name: ready_lane
 -- Every merchant: they are served in turn.
+-- Differs because the lane is taken in a transaction of its own.
 SELECT l.merchant, m.id, l.kind, l.holder FROM lane l CROSS JOIN merchant m ON m.number = l.merchant
 WHERE l.open > 0 AND l.until <= :now AND l.open > (
     SELECT count(*) FROM round r
@@ -322,6 +324,7 @@ WHERE l.open > 0 AND l.until <= :now AND l.open > (
 ) ORDER BY l.served LIMIT 1
 
 -- name: take_lane
+-- Differs because the lane was looked for before.
 UPDATE lane SET holder = :worker, until = :until, served = :served, attempt = attempt + 1
 WHERE merchant = :merchant AND kind = :kind RETURNING attempt
 
@@ -342,6 +345,7 @@ UPDATE round SET started_at = :now
 WHERE id IN (SELECT value FROM json_each(:rounds)) AND merchant = :merchant AND started_at IS NULL
 
 -- name: start_batch
+-- Differs because a statement more costs nothing.
 UPDATE batch SET started_at = :now
 WHERE seq IN (SELECT value FROM json_each(:batches)) AND merchant = :merchant AND started_at IS NULL
 
@@ -379,6 +383,7 @@ WHERE merchant = :merchant AND kind = :kind AND open = 1 AND starts_at > 0 AND s
 )
 
 -- name: cancelling_rounds
+-- Differs because a statement more costs nothing.
 SELECT lower(hex(b.id)) FROM round r CROSS JOIN batch b ON b.seq = r.batch
 WHERE r.open = 1 AND r.cancelling = 1 AND r.merchant = :merchant AND r.kind = :kind
 
