@@ -26,6 +26,8 @@ SETTINGS = {
 """As docs/how-to/run-on-postgresql.md recommends."""
 LOG_FILES = 512
 """As many as `min_wal_size` keeps, of 16 MB."""
+AGAIN_FILES = 32
+"""So many in a row without a new one: the server has what it needs."""
 CEILING_ROWS = 50_000
 WARM_RECORDS = 10_000
 """Others, submitted first: a gate that has run for a while."""
@@ -55,8 +57,12 @@ class Scaled:
         """From now on the server writes its old log files anew, as one does that has run for a while. A new one has
         none: it makes each when it is first needed, fills it with zeros, and every commit waits for that."""
         with self.server.admin("postgres") as db:
-            while db.execute("SELECT count(*) FROM pg_ls_waldir()").fetchone() < (LOG_FILES,):
+            made = again = 0
+            while made < LOG_FILES and again < AGAIN_FILES:
                 db.execute("SELECT pg_logical_emit_message(false, 'bench', 'fill'), pg_switch_wal()")
+                (there,) = db.execute("SELECT count(*) FROM pg_ls_waldir()").fetchone() or (0,)
+                again = 0 if there > made else again + 1
+                made = max(made, there)
             db.execute("CHECKPOINT")
 
     def ceiling(self, lines: list[bytes]) -> float:
@@ -93,6 +99,7 @@ def scaled() -> Iterator[Scaled]:
 def parts(short: bool) -> Iterator[Figure]:
     """All of them, on one server."""
     with scaled() as made:
+        made.settle()
         yield from load(made, short)
         yield from kinds(made, short)
         yield takeover(made, short)

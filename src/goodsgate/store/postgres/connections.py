@@ -27,6 +27,8 @@ AWAY_SECONDS = 0.5
 """So long after it was found away nobody asks it."""
 SLOW_SECONDS = 1.0
 """A connection that fails after more than this failed for want of an answer."""
+TRUSTED_SECONDS = 1.0
+"""A connection that was used less than this ago is taken to be one still."""
 IDLE_SECONDS_MAX = 60.0
 """A connection that nobody needs for this long is closed."""
 
@@ -109,9 +111,9 @@ class Connections:
         Those that have died meanwhile are thrown away. Raises psycopg.OperationalError, StoreBusy.
         """
         with self._roomy():
-            while (connection := self._take()) is not None:
+            while (free := self._take()) is not None:
                 try:
-                    return self._begin(connection, begin)
+                    return self._begin(free[0], begin)
                 except Silent:
                     raise
                 except psycopg.OperationalError:
@@ -121,14 +123,24 @@ class Connections:
     def idle(self) -> Connection:
         """A connection on which nothing is under way, for what may not be said twice; it is to be given back.
 
-        One that the server has said anything on since is thrown away: mostly that was good-bye. Raises
-        psycopg.OperationalError, StoreBusy.
+        One that the server has said anything on since is thrown away: mostly that was good-bye. One that was not used
+        for a while is tried first, with less patience than a statement may need. Raises psycopg.OperationalError,
+        StoreBusy.
         """
         with self._roomy():
-            while (connection := self._take()) is not None:
-                if not _is_heard(connection):
+            while (free := self._take()) is not None:
+                connection, used = free
+                if _is_heard(connection):
+                    connection.close()
+                    continue
+                if time.monotonic() - used < TRUSTED_SECONDS:
                     return connection
-                connection.close()
+                try:
+                    return self._begin(connection, "SELECT 1")
+                except Silent:
+                    raise
+                except psycopg.OperationalError:
+                    continue
             return self.connect()
 
     @contextmanager
@@ -212,13 +224,14 @@ class Connections:
                 raise StoreBusy("the server does not answer")
             self._ask_at = moment + CONNECT_SECONDS + SILENCE_SECONDS
 
-    def _take(self) -> Connection | None:
+    def _take(self) -> tuple[Connection, float] | None:
+        """And when it was used last."""
         with self._lock:
-            return self._free.pop()[0] if self._free else None
+            return self._free.pop() if self._free else None
 
     def _drop_free(self) -> None:
-        while (connection := self._take()) is not None:
-            connection.close()
+        while (free := self._take()) is not None:
+            free[0].close()
 
 
 def _is_heard(connection: Connection) -> bool:

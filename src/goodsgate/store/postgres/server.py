@@ -131,7 +131,7 @@ class Server:
             try:
                 asked = psycopg.ClientCursor(connection).mogrify(SQL[name], given)
                 connection.patience = seconds + SILENCE_SECONDS
-                told = _told(connection.execute(f"{begin}; {asked}; {COMMIT}".encode()))
+                told = _told(connection.execute(f"{begin}; {asked}; {COMMIT}".encode(connection.info.encoding)))
                 if connection.pgconn.transaction_status != TransactionStatus.IDLE:
                     raise StoreError(f"{name} was not committed")
                 self._connections.heard()

@@ -1,0 +1,169 @@
+"""Transactions of one statement: on one way to the server and back, whole or not at all, whatever is in them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from goodsgate.model.batch import Kind, new_id
+from goodsgate.store.contract import Batches, Idempotency, KeyInUse, Store, StoreBusy, StoreError
+from goodsgate.store.postgres import PostgresStore
+from goodsgate.store.postgres.connections import Connection
+from tests import place
+from tests.postgres import Server
+from tests.store import child
+from tests.store.wire import Wire
+
+TEXTS = st.one_of(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30),
+    st.sampled_from([
+        "'; DROP TABLE batch; --", "\\'", "%s %(merchant)s %%", "$1 $$ :kind", "/* ", "-- ;COMMIT", "\\x00",
+    ]),
+)
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[PostgresStore]:
+    """As bare as it is."""
+    opened = place.open_at(address, small_payload_bytes=100_000)
+    assert isinstance(opened, PostgresStore)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def wire(own: Server) -> Iterator[Wire]:
+    """Between the store and the server."""
+    made = Wire(own.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def wired(own: Server, address: str, wire: Wire) -> Iterator[Store]:
+    """A store at the other end of the wire."""
+    opened = place.open_at(own.address(urlsplit(address).path[1:], port=wire.port), small_payload_bytes=1_000)
+    yield opened
+    opened.close()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(label=TEXTS, collection=TEXTS, facts=st.dictionaries(TEXTS, TEXTS, max_size=3), body=st.binary(max_size=2_000))
+def test_what_is_written_out_is_read_as_it_was(store: PostgresStore, label: str, collection: str, facts: dict[str, str],
+                                               body: bytes) -> None:
+    """Texts and bytes stand among statements, and are none."""
+    upload = new_id()
+    store.receive("acme", upload, body)
+    sent = msgspec.structs.replace(child.new_batch("acme"), label=label, collection=collection, facts=facts)
+    sealed = store.seal(sent, upload=upload, open_rounds_max=10_000)
+    assert store.batch("acme", sent.id) == sealed
+    assert (sealed.label, sealed.collection, sealed.facts) == (label, collection, facts)
+    assert b"".join(store.payload("acme", sent.id, 0) or ()) == body
+
+
+@given(text=TEXTS.filter(bool), answer=st.binary(max_size=200))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_key_is_reserved_once_whatever_it_is(store: PostgresStore, text: str, answer: bytes) -> None:
+    """And its answer comes back byte for byte."""
+    with suppress(KeyInUse):
+        if store.reserve("acme", text, lease_seconds=60) is None:
+            with pytest.raises(KeyInUse):
+                store.reserve("acme", text, lease_seconds=60)
+            asked = Idempotency(key=text, fingerprint=b"\0'\\" * 8, answer=lambda _: answer)
+            batch = child.submit(store, 1, idempotency=asked)
+            found = store.reserve("acme", text, lease_seconds=60)
+            assert found is not None
+            assert (found.batch, found.fingerprint, found.body) == (batch, b"\0'\\" * 8, answer)
+
+
+def test_a_submission_goes_one_way(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that came whole, and giving a lane back; to claim it takes three at most."""
+    ways: list[int] = []
+    mine = threading.get_ident()
+    waited = Connection.wait
+
+    def counted(connection: Connection, *args: object, **kwargs: object) -> object:
+        if threading.get_ident() == mine:
+            ways[-1] += 1
+        return waited(connection, *args, **kwargs)  # type: ignore[arg-type]
+
+    child.submit(store, 1)
+    monkeypatch.setattr("goodsgate.store.postgres.connections.TRUSTED_SECONDS", 600.0)
+    monkeypatch.setattr(Connection, "wait", counted)
+    ways.append(0)
+    child.submit(store, 2)
+    ways.append(0)
+    claim = store.claim("w", lease_seconds=60, works_max=10, bytes_max=1_000)
+    assert claim is not None
+    ways.append(0)
+    store.release(claim)
+    monkeypatch.undo()
+    assert ways == [1, 3, 1]
+
+
+def test_what_was_not_committed_is_told(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the last word missing, nobody would be told that it was done; and nothing is."""
+    monkeypatch.setattr("goodsgate.store.postgres.server.COMMIT", "SELECT 1")
+    with pytest.raises(StoreError):
+        child.submit(store, 1)
+    monkeypatch.undo()
+    assert store.batches("acme", Batches()).rows == []
+    child.submit(store, 1)
+    assert store.figures()["rounds.queued"] == 1
+
+
+@pytest.mark.parametrize("padding", [0, 1_500_000], ids=["whole", "pieces"])
+@pytest.mark.parametrize("sent", [True, False], ids=["done", "undone"])
+def test_a_submission_is_acknowledged_if_it_is_there(wired: Store, wire: Wire, store: PostgresStore, sent: bool,
+                                                     padding: int) -> None:
+    """The wire breaks on the way there, or on the way back; without an idempotency key."""
+    batch = None
+    wire.break_at_commit(b"INSERT INTO batch", sent=sent)
+    with suppress(StoreBusy):
+        batch = child.submit(wired, 3, padding=padding)
+    assert wire.broken == 1
+    assert (batch is not None) == sent
+    assert [one.id for one in store.batches("acme", Batches()).rows] == ([batch] if sent else [])
+
+
+@pytest.mark.parametrize("seconds", [0.0, 600.0], ids=["tried", "trusted"])
+def test_a_connection_that_was_closed_is_not_used(own: Server, address: str, store: PostgresStore, seconds: float,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has said good-bye: the next submission takes another one, and is not refused."""
+    monkeypatch.setattr("goodsgate.store.postgres.connections.TRUSTED_SECONDS", seconds)
+    child.submit(store, 1)
+    with own.admin(urlsplit(address).path[1:]) as db:
+        db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'goodsgate'")
+        while db.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = 'goodsgate'").fetchone():
+            pass
+    child.submit(store, 1)
+    assert len(store.batches("acme", Batches()).rows) == 2
+
+
+def test_a_lane_whose_rounds_cannot_be_read_is_given_back(wired: Store, wire: Wire, store: PostgresStore) -> None:
+    """Nobody waits for its lease to end."""
+    batch = child.submit(store, 1)
+    wire.break_at_commit(b"FROM round r JOIN batch b", sent=False)
+    with pytest.raises(StoreBusy):
+        wired.claim("w", lease_seconds=600, works_max=1, bytes_max=100)
+    assert wire.broken == 1
+    claim = store.claim("other", lease_seconds=60, works_max=1, bytes_max=100)
+    assert claim is not None
+    assert [work.batch for work in claim.works] == [batch]
+
+
+def test_a_full_queue_takes_nothing(store: PostgresStore) -> None:
+    """Counted over all kinds, and in the statement itself."""
+    child.submit(store, 1, open_rounds_max=2)
+    child.submit(store, 1, kind=Kind.STOCK, open_rounds_max=2)
+    for kind in (Kind.PRODUCT, Kind.STOCK, Kind.PRICE):
+        with pytest.raises(StoreError, match="acme"):
+            child.submit(store, 1, kind=kind, open_rounds_max=2)
+    with store.server.transaction(1) as db:
+        assert db.execute("SELECT sum(open), count(*) FROM lane").fetchone() == (2, 2)
+        assert db.execute("SELECT count(*) FROM payload").fetchone() == (2,)
