@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-import httpx
 import msgspec
 import orjson
 
@@ -65,14 +64,13 @@ def small(short: bool, make: Callable[[], Gate] = Gate, *, accepted_ms_max: floa
         loader.start()
         time.sleep(0.5)
         other = gate.add_merchant("other")
-        with httpx.Client(base_url=gate.url, headers={"Authorization": f"Bearer {other}"}, timeout=60) as client:
+        with gate.visit(other) as ask:
             for turn in range(60 if short else SUBMISSIONS):
                 sent = b"\n".join(lines_of(100, start=turn * 100))
                 begin = time.perf_counter()
-                answer = client.post("/v1/batches", content=sent, headers={"Content-Type": "application/x-ndjson"})
+                batch = ask("POST", "/v1/batches", sent)["id"]
                 accepted.append(time.perf_counter() - begin)
-                batch = answer.json()["id"]
-                while client.get(f"/v1/batches/{batch}").json()["state"] != "finished":
+                while ask("GET", f"/v1/batches/{batch}")["state"] != "finished":
                     time.sleep(0.01)
                 finished.append(time.perf_counter() - begin)
                 time.sleep(0.02)

@@ -10,7 +10,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -98,6 +99,27 @@ class Gate:
         if answer.status != 202:
             raise RuntimeError(text.decode())
         return str(json.loads(text)["id"])
+
+    @contextmanager
+    def visit(self, key: str) -> Iterator[Callable[..., dict[str, Any]]]:
+        """A merchant's client that stays connected: method, path and maybe NDJSON, to the answer's document. The standard
+        library's, as for `submit`."""
+        client = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
+
+        def ask(method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+            client.request(method, path, body, headers)
+            answer = client.getresponse()
+            text = answer.read()
+            if answer.status >= 300:
+                raise RuntimeError(text.decode())
+            document: dict[str, Any] = json.loads(text)
+            return document
+
+        try:
+            yield ask
+        finally:
+            client.close()
 
     def finish(self, batch: str, *, key: str | None = None) -> dict[str, Any]:
         """The batch's document once it has ended; waited for, as the API has it and the command line does."""
