@@ -102,8 +102,8 @@ class Gate:
 
     @contextmanager
     def visit(self, key: str) -> Iterator[Callable[..., dict[str, Any]]]:
-        """A merchant's client that stays connected: method, path and maybe NDJSON, to the answer's document. The standard
-        library's, as for `submit`."""
+        """A merchant's client that stays connected: method, path and maybe NDJSON, to the answer's document. The
+        standard library's, as for `submit`."""
         client = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
 
