@@ -9,6 +9,7 @@ from goodsgate.model.catalogue import Merchant
 from tests import place, postgres
 from tests.make import NOW
 from tests.postgres import Server
+from tests.store.wire import Wire
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +33,11 @@ def address(own: Server) -> Iterator[str]:
     store.close()
     yield made
     own.drop(made)
+
+
+@pytest.fixture
+def wire(own: Server) -> Iterator[Wire]:
+    """Between the store and the server."""
+    made = Wire(own.port)
+    yield made
+    made.close()

@@ -17,14 +17,6 @@ from tests.store.wire import Wire
 
 
 @pytest.fixture
-def wire(own: Server) -> Iterator[Wire]:
-    """Between the store and the server."""
-    made = Wire(own.port)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def wired(own: Server, address: str, wire: Wire) -> Iterator[Store]:
     """A store at the other end of the wire."""
     yield from _opened(own.address(urlsplit(address).path[1:], port=wire.port))

@@ -37,14 +37,6 @@ def store(address: str) -> Iterator[PostgresStore]:
 
 
 @pytest.fixture
-def wire(own: Server) -> Iterator[Wire]:
-    """Between the store and the server."""
-    made = Wire(own.port)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def wired(own: Server, address: str, wire: Wire) -> Iterator[Store]:
     """A store at the other end of the wire."""
     opened = place.open_at(own.address(urlsplit(address).path[1:], port=wire.port), small_payload_bytes=1_000)
