@@ -54,7 +54,7 @@ crash: $(STAMP) ## The long form of the crash tests; KILLS=100
 	@GOODSGATE_KILLS=$${KILLS:-100} exec $(PY) -m pytest --timeout 3600 tests/crash tests/hosts
 
 fuzz: $(STAMP) ## The long form of the fuzz tests
-	@GOODSGATE_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/faces tests/console -k fuzz
+	@GOODSGATE_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/protocols tests/console -k fuzz
 
 pictures: $(STAMP) ## Take the pictures of the console in docs/ anew; needs Chromium
 	@exec $(PY) -m tests.browser.pictures

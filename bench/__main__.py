@@ -1,7 +1,7 @@
 """Every demand on speed and memory, as a ratio to a ceiling of the same run: `python -m bench [part …] [--short]`.
 
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
-and productsup (the faces), console (its pages). Prints a Markdown table and exits 1 if a demand is not reached.
+and productsup (the protocols), console (its pages). Prints a Markdown table and exits 1 if a demand is not reached.
 """
 
 import argparse

@@ -22,11 +22,11 @@ MOST_MS = 300.0
 TIMES = 40
 COPIES = """
 WITH RECURSIVE turn (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM turn WHERE n < :copies)
-INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, face, facts, rounds,
+INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, protocol, facts, rounds,
                    bytes_total, received_at, started_at, payload_kept, report_kept, state, finished_at, total,
                    bytes_done, created, rejected, warned)
 SELECT merchant, randomblob(16), kind, collection, policy, format, packing, 'feed-' || n || '.csv',
-       'feed-' || n || '.csv', face, facts, 1, bytes_total, received_at + n, started_at + n, 0, 1, state,
+       'feed-' || n || '.csv', protocol, facts, 1, bytes_total, received_at + n, started_at + n, 0, 1, state,
        finished_at + n, total, bytes_done, created, n % 3, n % 5
 FROM batch CROSS JOIN turn WHERE seq = (SELECT min(seq) FROM batch)
 """

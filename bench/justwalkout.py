@@ -1,4 +1,4 @@
-"""The bars of the Just Walk Out face: uploads of 10,000 items, accepted and done, while nobody else is there."""
+"""The bars of the Just Walk Out protocol: uploads of 10,000 items, accepted and done, while nobody else is there."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from botocore.credentials import Credentials
 
 from bench.figures import Figure, late
 from bench.gate import Gate
-from tests.faces.justwalkout.client import item
+from tests.protocols.justwalkout.client import item
 
 ITEMS = 10_000
 STORES = ("STORE-1", "STORE-2")

@@ -1,4 +1,4 @@
-"""The bars of the Konnect face: creates, prices, polls by the hundred, and a catalogue in requests of a hundred."""
+"""The bars of the Konnect protocol: creates, prices, polls by the hundred, and a catalogue in requests of a hundred."""
 
 import asyncio
 import http.client
@@ -18,7 +18,7 @@ import orjson
 
 from bench.figures import PRODUCTS, Figure, late, lines_of
 from bench.gate import Gate
-from tests.faces.konnect.client import product, size
+from tests.protocols.konnect.client import product, size
 
 CREATE_PRODUCTS = 100
 CLIENTS = 8
@@ -141,7 +141,7 @@ def _many(count: int, native: int, *, times: int) -> Figure:
 
 
 def _rates(count: int, native: int) -> tuple[float, float]:
-    """Products a second through this face, and through the native bulk path of the same gate."""
+    """Products a second through this protocol, and through the native bulk path of the same gate."""
     waiting = [_body(first) for first in range(0, count, CREATE_PRODUCTS)]
     with Gate() as gate, closing(_seller(gate)) as client:
         token = client.headers["x-access-token"]

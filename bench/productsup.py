@@ -1,4 +1,5 @@
-"""The bars of the Productsup face: 200 MB to a chunked stream, against the native bulk path on a gate of its own."""
+"""The bars of the Productsup protocol: 200 MB to a chunked stream, against the native bulk path on a gate of its
+own."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""The application: settings → store → engine → faces → ASGI. The only file that knows everyone."""
+"""The application: settings → store → engine → protocols → ASGI. The only file that knows everyone."""
 
 import time
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from goodsgate.console import Console
 from goodsgate.engine import Engine, Worker
 from goodsgate.engine.outbox import Outbox
 from goodsgate.engine.refusal import Refusal
-from goodsgate.faces import open_couriers, open_faces, open_schemas
-from goodsgate.faces.docs import Docs, Reading
-from goodsgate.faces.door import Door
-from goodsgate.faces.refusals import refuse
-from goodsgate.faces.routes import REQUEST_ID, Wording, worded
-from goodsgate.faces.wire import guarded
+from goodsgate.http.context import ServerContext
+from goodsgate.http.docs import Docs, Reading
+from goodsgate.http.endpoints import REQUEST_ID, RefusalSerializer, problem_response
+from goodsgate.http.problems import refuse
+from goodsgate.http.server_limits import bounded_http
 from goodsgate.observe import RequestIds, log_request, logger
+from goodsgate.protocols import load_couriers, load_protocols, load_schemas
 from goodsgate.store.contract import Store
 from goodsgate.store.sqlite import SqliteStore
 
@@ -53,33 +53,33 @@ def open_store(config: Config) -> Store:
 
 
 def create_worker(store: Store, config: Config, name: str | None = None) -> Worker:
-    """A worker that knows the schemas of every face."""
-    return Worker(store, config, name, schemas=open_schemas())
+    """A worker that knows the schemas of every protocol."""
+    return Worker(store, config, name, schemas=load_schemas())
 
 
 def create_outbox(store: Store, config: Config) -> Outbox:
-    """Carries what the faces have to tell; to be started beside a worker, and stopped after it."""
-    return Outbox(store, open_couriers(config, store), config)
+    """Carries what the protocols have to tell; to be started beside a worker, and stopped after it."""
+    return Outbox(store, load_couriers(config, store), config)
 
 
 def create_app(store: Store, engine: Engine, config: Config, *,
                workers_alive: Callable[[], int] | None = None) -> "Application":
     """The gate as an ASGI application; `workers_alive` counts the worker processes that this process watches."""
     assert engine.store is store
-    return Application(Door(engine, config, workers_alive=workers_alive))
+    return Application(ServerContext(engine, config, workers_alive=workers_alive))
 
 
 def server_config(application: "Application") -> uvicorn.Config:
     """How uvicorn is to serve the application, with the bounds that keep slow and large headers out."""
     return uvicorn.Config(
-        application, loop="uvloop", http=guarded(application.close_sessions), ws="none", lifespan="on",
+        application, loop="uvloop", http=bounded_http(application.close_sessions), ws="none", lifespan="on",
         log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS, backlog=2048,
     )
 
 
 class Page(Route):
-    """For who asks for a page, as browsers do: what stands at the same path for others is a face's."""
+    """For who asks for a page, as browsers do: what stands at the same path for others is a protocol's."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Not unless HTML is asked for."""
@@ -90,21 +90,22 @@ class Page(Route):
 class Application:
     """Gives every request an id, every answer its headers, every outcome its line and its count."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self.faces = faces = open_faces(door)
-        self._quick = [face.quick for face in faces if face.quick is not None]
-        routes = [Page("/", Reading(partial(RedirectResponse, "/docs"))), *Docs(faces).routes()]
-        for face in faces:
-            routes += face.routes(door)
-        self._console = Console(door, [(face.name, face.title) for face in faces], open_store=open_store)
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+        self.protocols = protocols = load_protocols(context)
+        self._cached_responses = [each.cached_response for each in protocols if each.cached_response is not None]
+        routes = [Page("/", Reading(partial(RedirectResponse, "/docs"))), *Docs(protocols).routes()]
+        for protocol in protocols:
+            routes += protocol.routes(context)
+        self._console = Console(context, [(protocol.name, protocol.title) for protocol in protocols],
+            open_store=open_store)
         routes += self._console.routes()
         self.router = Router(routes, redirect_slashes=False, default=_nothing_here)
         self._ids = RequestIds()
 
     def close_sessions(self) -> None:
         """Answer long polls and end event streams now."""
-        self._door.pulse.close()
+        self._context.change_signal.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -114,8 +115,8 @@ class Application:
         began = time.perf_counter()
         if scope["path"].startswith("//"):
             scope = self._collapsed(scope)
-        for quick in self._quick:
-            answer = quick(scope)
+        for cached_response in self._cached_responses:
+            answer = cached_response(scope)
             if answer is not None:
                 request_id = self._ids.of(_given_id(scope))
                 headers = [*answer.headers, NO_SNIFFING, (b"x-request-id", request_id.encode())]
@@ -128,7 +129,7 @@ class Application:
     def _collapsed(self, scope: Scope) -> Scope:
         """A base URL that ends with a slash, put before a path: some protocols publish it so."""
         path = f"/{scope['path'].lstrip('/')}"
-        mine = any(face.prefixes and path.startswith(face.prefixes) for face in self.faces)
+        mine = any(protocol.prefixes and path.startswith(protocol.prefixes) for protocol in self.protocols)
         return {**scope, "path": path} if mine else scope
 
     async def _long_way(self, scope: Scope, receive: Receive, send: Send, began: float) -> None:
@@ -157,16 +158,16 @@ class Application:
         self._seen(scope, _route(scope), status or 499, request_id, began)
 
     def _refusal(self, refusal: Refusal, scope: Scope) -> Response:
-        """As the face words it whose path it would be."""
-        wording: Wording = next(
-            (face.wording for face in self.faces if face.prefixes and scope["path"].startswith(face.prefixes)), worded
-        )
-        status, headers, body = wording(refusal, scope)
+        """Return the refusal in the format of the protocol that owns the path, else as a problem document."""
+        owners = (each for each in self.protocols if each.prefixes and scope["path"].startswith(each.prefixes))
+        owner = next(owners, None)
+        serialize: RefusalSerializer = owner.serialize_refusal if owner is not None else problem_response
+        status, headers, body = serialize(refusal, scope)
         return Response(body, status_code=status, headers=headers)
 
     def _seen(self, scope: Scope, route: str, status: int, request_id: str, began: float) -> None:
         seconds = time.perf_counter() - began
-        self._door.metrics.answered(route=route, method=scope["method"], status=status, seconds=seconds)
+        self._context.metrics.answered(route=route, method=scope["method"], status=status, seconds=seconds)
         log_request(
             request=request_id, method=scope["method"], route=route, path=scope["path"], status=status, seconds=seconds
         )
@@ -177,7 +178,7 @@ class Application:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._console.history.stop()
-        self._door.close()
+        self._context.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -79,7 +79,8 @@ class World:
              mapping: dict[str, list[str]] | None = None) -> str:
         """As somebody's program would; the batch's id."""
         submission = self.shop.engine.submit(
-            merchant=merchant, kind=kind, collection="products", policy=Policy(mapping=mapping or {}), face="native",
+            merchant=merchant, kind=kind, collection="products", policy=Policy(mapping=mapping or {}),
+            protocol="native",
             format="csv" if label.endswith(".csv") else "ndjson", label=label,
         )
         submission.write(records if isinstance(records, bytes) else ndjson(records))

@@ -88,7 +88,7 @@ def test_a_revoked_key_ends_its_sessions(gate: Served, clerk: Person) -> None:
     store = gate.shop.store
     (key,) = store.keys(clerk.merchant)
     store.revoke_key(clerk.merchant, key.id)
-    gate.application._door.keyring._cached.clear()
+    gate.application._context.keyring._cached.clear()
     assert clerk.get("/console/batches", follow_redirects=False).status_code == 303
 
 

@@ -31,13 +31,13 @@ def test_a_batch_is_listed_with_its_results(clerk: Person) -> None:
 @pytest.mark.parametrize(("asked", "found"), [
     ({"q": "spring"}, True), ({"q": "autumn"}, False), ({"kind": "product"}, True), ({"kind": "stock"}, False),
     ({"state": "finished"}, True), ({"state": "queued"}, False), ({"outcome": "partial"}, True),
-    ({"outcome": "clean"}, False), ({"face": "console"}, True), ({"face": "konnect"}, False),
+    ({"outcome": "clean"}, False), ({"protocol": "console"}, True), ({"protocol": "konnect"}, False),
     ({"since": "2020-01-01"}, True), ({"since": "2999-01-01"}, False), ({"until": "2020-01-01"}, False),
 ])
 def test_batches_are_filtered(clerk: Person, asked: dict[str, str], found: bool) -> None:
     """By each of the fields, whatever else is left empty."""
     path = clerk.submit(DIRTY, filename="spring.csv")
-    empty = dict.fromkeys(("q", "merchant", "face", "kind", "state", "outcome", "since", "until"), "")
+    empty = dict.fromkeys(("q", "merchant", "protocol", "kind", "state", "outcome", "since", "until"), "")
     page = clerk.get("/console/batches", params={**empty, **asked}).text
     assert (path in page) is found
 

@@ -18,7 +18,7 @@ GETS = (
     "{batch}/records", "{batch}/report", "{batch}",
 )
 NAMES = st.sampled_from(
-    ("q", "merchant", "face", "kind", "state", "outcome", "since", "until", "after", "code", "field", "key", "in",
+    ("q", "merchant", "protocol", "kind", "state", "outcome", "since", "until", "after", "code", "field", "key", "in",
      "only", "format", "next")
 )
 POSTS = (

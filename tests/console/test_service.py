@@ -73,8 +73,8 @@ def test_health_shows_lanes_and_who_is_slow_and_red(operator: Person, clerk: Per
 
 def test_the_charts_are_of_the_figures_that_metrics_has(operator: Person) -> None:
     """Levels as they are, totals as rates; nothing is drawn of what was not seen."""
-    door = operator.gate.application._door
-    history = History(door)
+    context = operator.gate.application._context
+    history = History(context)
     assert (history.moments(), history.series()["records"]) == ([], [])
     history.note({"rounds.queued": 3, "records.created": 10, "records.rejected": 1, "bytes.intake": 1024**2})
     history.note({"rounds.queued": 1, "records.created": 20, "records.rejected": 1, "bytes.intake": 2 * 1024**2})

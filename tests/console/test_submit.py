@@ -115,7 +115,8 @@ def test_every_setting_reaches_the_batch(clerk: Person) -> None:
     path = clerk.submit(b"sku;price\nA;12,50\n", **told)
     batch = clerk.gate.shop.store.batch(clerk.merchant, path.rpartition("/")[2])
     assert batch is not None
-    assert (batch.kind, batch.collection, batch.label, batch.face) == ("price", "summer", "prices of june", "console")
+    assert (batch.kind, batch.collection, batch.label, batch.protocol) == ("price", "summer", "prices of june",
+        "console")
     policy = msgspec.to_builtins(batch.policy)
     assert policy.pop("mapping", {}) == {}
     assert policy == {name: value for name, value in told.items() if name not in ("kind", "collection", "label")}

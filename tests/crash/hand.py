@@ -14,7 +14,7 @@ def main() -> None:
     config = settings_of(Path(sys.argv[1]))
     store = open_store(config)
     store.migrate()
-    if "faces" in sys.argv[2:]:
+    if "protocols" in sys.argv[2:]:
         from goodsgate.app import create_worker  # takes a second to load, and few tests ask for it
 
         worker = create_worker(store, config, "hand")

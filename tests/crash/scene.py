@@ -39,16 +39,17 @@ def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
     return shop, sent
 
 
-def hand(folder: Path, crash_at: str | None = None, *, faces: bool = False) -> int:
+def hand(folder: Path, crash_at: str | None = None, *, protocols: bool = False) -> int:
     """Run a worker's process to its end; its exit status, negative for the signal that ended it.
 
-    One that knows the schemas of the faces takes longer to start.
+    One that knows the schemas of the protocols takes longer to start.
     """
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
     if crash_at is not None:
         environ["GOODSGATE_CRASH_AT"] = crash_at
     run = subprocess.run(
-        [sys.executable, "-m", "tests.crash.hand", str(folder), *(["faces"] if faces else [])], env=environ, cwd=ROOT,
+        [sys.executable, "-m", "tests.crash.hand", str(folder), *(["protocols"] if protocols else [])], env=environ,
+        cwd=ROOT,
         check=False, timeout=60,
     )
     return run.returncode

@@ -26,7 +26,7 @@ def test_a_paced_round_survives_its_worker(tmp_path: Path, kind: str, point: str
         paced = shop.send(_units(1, 2, 3, 4, 5, 6), pace_seconds=A_MOMENT, **STOCK)
         shop.worker.step()
         newer = shop.send(_units(10, 20)[1:], **STOCK)
-    assert hand(tmp_path, f"{point}:3", faces=True) == -9
+    assert hand(tmp_path, f"{point}:3", protocols=True) == -9
     with Shop(tmp_path, "acme", **PORTION) as after:
         until = time.monotonic() + 30
         while any(after.engine.batch("acme", id).finished_at is None for id in (paced, newer)):
@@ -36,5 +36,6 @@ def test_a_paced_round_survives_its_worker(tmp_path: Path, kind: str, point: str
         found = after.engine.batch("acme", paced)
         assert (found.state, found.counts.accounted, found.counts.rejected) == (State.FINISHED, 6, 0)
         assert [row.number for row in after.results(paced)] == [1, 2, 3, 4, 5, 6]
-        held = {unit["sku"]: unit["stock"] for unit in after.items("c", kind=Kind.STOCK).values()}  # type: ignore[index]
+        held = {unit["sku"]: unit["stock"] for unit in after.items("c",
+            kind=Kind.STOCK).values()}  # type: ignore[index]
         assert held == {"A0": 1, "A1": 20, "A2": 3, "A3": 4, "A4": 5, "A5": 6}

@@ -57,5 +57,5 @@ def seconds(text: str) -> float:
 
 def routes() -> set[str]:
     """Paths that the gate answers."""
-    contract = TOP / "src/goodsgate/faces/native/openapi.yaml"
+    contract = TOP / "src/goodsgate/protocols/native/openapi.yaml"
     return set(yaml.safe_load(contract.read_text("utf-8"))["paths"])

@@ -114,7 +114,7 @@ def test_dead_addresses_hold_up_nobody_else(opens: Opens, receiver: Receiver) ->
 
 
 def test_a_message_that_nobody_carries_waits(opens: Opens, receiver: Receiver) -> None:
-    """It may be one of a face that comes back; others go on."""
+    """It may be one of a protocol that comes back; others go on."""
     shop = opens("acme", carry_again_seconds="500")
     _tell(shop, 1, topic="lost/word")
     _tell(shop, 1)

@@ -31,7 +31,8 @@ def _send(shop: Shop, *units: tuple[str, int], pace: float = 0.0, **policy: obje
 
 
 def _stock(shop: Shop) -> dict[str, object]:
-    return {str(key).split("\x1f")[0]: unit["stock"] for key, unit in shop.items("c", kind=Kind.STOCK).items()}  # type: ignore[index]
+    return {str(key).split("\x1f")[0]: unit["stock"] for key, unit in shop.items("c",
+        kind=Kind.STOCK).items()}  # type: ignore[index]
 
 
 def _ended(shop: Shop, batch: str) -> State:

@@ -64,7 +64,8 @@ def test_the_end_is_that_of_the_order_of_acceptance(shop: Shop, sent: list[Any])
         assert time.monotonic() < until
         shop.work()
         shop.store.wait(0.002)
-    held = {unit["sku"]: unit["stock"] for unit in shop.items(collection, kind=Kind.STOCK).values()}  # type: ignore[index]
+    held = {unit["sku"]: unit["stock"] for unit in shop.items(collection,
+        kind=Kind.STOCK).values()}  # type: ignore[index]
     assert held == {sku: stock for sku, stock in wanted.items() if stock is not None}
     for id, (records, _, _) in zip(ids, sent, strict=True):
         assert shop.engine.batch("acme", id).counts.accounted == len(records)

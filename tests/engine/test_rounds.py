@@ -154,7 +154,7 @@ def test_retry_of_a_table_keeps_its_columns(shop: Shop) -> None:
 
 
 def test_a_clean_batch_has_nothing_to_retry(shop: Shop) -> None:
-    """Refused, with a code a face can word."""
+    """Refused, with a code a protocol can word."""
     batch = shop.run(products(1))
     with pytest.raises(Refusal, match="no rejected") as refused:
         shop.engine.retry("acme", batch.id)

@@ -30,7 +30,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"goodsgate.store.postgres.{module}.SILENCE_SECONDS", 0.5)
         monkeypatch.setattr(f"goodsgate.store.postgres.{module}.CONNECT_SECONDS", 2)
     monkeypatch.setattr("goodsgate.engine.receive.RESERVE_SECONDS", 0.5)
-    monkeypatch.setattr("goodsgate.faces.native.service.READINESS_SECONDS", 0.0)
+    monkeypatch.setattr("goodsgate.protocols.native.service.READINESS_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_who_waits_is_told_or_goes_on(own: Server, gate: Served, client: Client)
 def test_the_pulse_is_felt_again(own: Server, gate: Served, away: str) -> None:
     """While nobody knows what has changed, everything may have; afterwards polls are cheap again."""
     def still() -> bool:
-        return gate.shop.store.pulse() == gate.shop.store.pulse()
+        return gate.shop.store.change_token() == gate.shop.store.change_token()
 
     _soon(still)
     own.stop("immediate") if away == "stopped" else own.pause()

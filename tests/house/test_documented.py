@@ -13,7 +13,7 @@ from goodsgate.cli import main
 from goodsgate.cli.exits import Exit
 from goodsgate.config import Config
 from goodsgate.engine.refusal import REFUSALS
-from goodsgate.faces.refusals import DOOR_REFUSALS, STATUSES
+from goodsgate.http.problems import HTTP_REFUSALS, STATUSES
 from goodsgate.model.fields import FIELDS
 from goodsgate.model.issue import CODES
 from tests.house.source import PACKAGE, TOP
@@ -67,18 +67,18 @@ def test_a_code_is_documented_with_its_severity_and_message(code):
     assert f'<a id="{code}">' in (DOCS / "reference/codes.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("code", REFUSALS | DOOR_REFUSALS)
+@pytest.mark.parametrize("code", REFUSALS | HTTP_REFUSALS)
 def test_a_refusal_is_documented_with_its_status(code):
     """The title is the code's own."""
     status, title = _rows("reference/refusals.md")[code]
     assert status == str(STATUSES[code])
-    assert title == (REFUSALS | DOOR_REFUSALS)[code]
+    assert title == (REFUSALS | HTTP_REFUSALS)[code]
 
 
 def test_no_code_is_documented_that_is_not_there():
     """A code that went leaves no trace."""
     assert set(_rows("reference/codes.md")) - {"code", "---"} == set(CODES)
-    assert set(_rows("reference/refusals.md")) - {"code", "---"} == set(REFUSALS) | set(DOOR_REFUSALS)
+    assert set(_rows("reference/refusals.md")) - {"code", "---"} == set(REFUSALS) | set(HTTP_REFUSALS)
 
 
 @pytest.mark.parametrize("kind", FIELDS)
@@ -110,7 +110,7 @@ def test_every_exit_code_is_documented():
 
 def test_every_route_is_documented():
     """The overview holds what the contract holds."""
-    contract = yaml.safe_load((PACKAGE / "faces/native/openapi.yaml").read_text("utf-8"))
+    contract = yaml.safe_load((PACKAGE / "protocols/native/openapi.yaml").read_text("utf-8"))
     verbs = ("get", "post", "put", "delete", "patch")
     routes = {f"{verb.upper()} {path}" for path, item in contract["paths"].items() for verb in verbs if verb in item}
     assert {row for row in _rows("reference/http.md") if re.match(r"[A-Z]+ /", row)} == routes

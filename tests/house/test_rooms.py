@@ -8,7 +8,7 @@ from tests.house.source import PACKAGE, imported, modules, room, texts
 
 MODEL = {"model"}
 BELOW_ENGINE = {"rules", "formats", "store", "model"}
-AT_THE_DOOR = BELOW_ENGINE | {"engine", "config", "auth", "observe"}
+ABOVE_ENGINE = BELOW_ENGINE | {"engine", "config", "auth", "observe"}
 MAY: dict[str, set[str]] = {
     "model": set(),
     "formats": MODEL,
@@ -18,10 +18,11 @@ MAY: dict[str, set[str]] = {
     "auth": {"store", "model", "engine", "config"},
     "observe": {"store", "model", "config"},
     "engine": BELOW_ENGINE | {"config"},
-    "faces": AT_THE_DOOR,
-    "console": AT_THE_DOOR | {"faces"},
-    "cli": AT_THE_DOOR | {"app"},
-    "app": AT_THE_DOOR | {"faces", "console"},
+    "http": ABOVE_ENGINE,
+    "protocols": ABOVE_ENGINE | {"http"},
+    "console": ABOVE_ENGINE | {"http"},
+    "cli": ABOVE_ENGINE | {"app"},
+    "app": ABOVE_ENGINE | {"http", "protocols", "console"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -30,7 +31,7 @@ MAY: dict[str, set[str]] = {
 SQL_WORDS = re.compile(r"\b(SELECT .+ FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|CREATE (TABLE|INDEX)|PRAGMA \w+)\b")
 HTTP_MODULES = {"starlette", "uvicorn", "httpx", "h11", "http"}
 HTTP_WORDS = re.compile(r"^(status_code|x-request-id|retry-after|content-disposition|text/html)$|^HTTP/", re.I)
-SPEAK_HTTP = {"app", "faces", "console", "cli"}
+SPEAK_HTTP = {"app", "http", "protocols", "console", "cli"}
 
 
 def _ours(tree, path):
@@ -57,21 +58,13 @@ def test_a_module_imports_only_what_its_room_may(path):
             assert len(parts) == 2 or parts[2] in {"contract", "backup", "objects"}, told
 
 
-@pytest.mark.parametrize("path", [path for path in modules() if path.startswith("faces/")])
-def test_no_face_imports_another(path):
-    """Faces differ by data; what two of them need is the engine's."""
+@pytest.mark.parametrize("path", [path for path in modules() if path.startswith("protocols/")])
+def test_no_protocol_imports_another(path):
+    """Protocols differ by data; what two of them need is the engine's."""
     own = path.split("/")[1]
     for other, parts in _ours(modules()[path], path):
-        if other == "faces" and len(parts) > 2 and (PACKAGE / "faces" / parts[2]).is_dir():
+        if other == "protocols" and len(parts) > 2 and (PACKAGE / "protocols" / parts[2]).is_dir():
             assert own in (parts[2], "__init__.py"), f"{path} imports {'.'.join(parts)}"
-
-
-@pytest.mark.parametrize("path", [path for path in modules() if path.startswith("console/")])
-def test_the_console_imports_no_face(path):
-    """What it takes from there is what faces share: the door, waiting, refusals."""
-    for other, parts in _ours(modules()[path], path):
-        is_face = other == "faces" and len(parts) > 2 and (PACKAGE / "faces" / parts[2]).is_dir()
-        assert not is_face, f"{path} imports {'.'.join(parts)}"
 
 
 @pytest.mark.parametrize("path", modules())
@@ -92,16 +85,16 @@ def test_http_is_spoken_at_the_door_alone(path):
     assert not [text for text in texts(tree) if HTTP_WORDS.search(text)]
 
 
-def test_a_face_is_named_in_its_folder_and_the_list_alone():
+def test_a_protocol_is_named_in_its_folder_and_the_list_alone():
     """Its name in the engine would be a branch in the engine."""
-    faces = [folder.name for folder in (PACKAGE / "faces").iterdir() if (folder / "__init__.py").exists()]
-    assert faces
+    protocols = [folder.name for folder in (PACKAGE / "protocols").iterdir() if (folder / "__init__.py").exists()]
+    assert protocols
     strangers = []
     for path, tree in modules().items():
-        for face in faces:
-            at_home = path.startswith(f"faces/{face}/") or path in ("faces/__init__.py", "app.py")
-            if not at_home and any(text.lower() == face for text in texts(tree)):
-                strangers.append((path, face))
+        for protocol in protocols:
+            at_home = path.startswith(f"protocols/{protocol}/") or path in ("protocols/__init__.py", "app.py")
+            if not at_home and any(text.lower() == protocol for text in texts(tree)):
+                strangers.append((path, protocol))
     assert not strangers
 
 

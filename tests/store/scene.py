@@ -99,12 +99,12 @@ class Scene:
         return name
 
     def seal(self, merchant: str = "acme", kind: Kind = Kind.PRODUCT, *, body: bytes = b"0123456789",
-             collection: str = "products", open_rounds_max: int = 1_000, label: str = "", face: str = "",
+             collection: str = "products", open_rounds_max: int = 1_000, label: str = "", protocol: str = "",
              idempotency: Idempotency | None = None, **policy: object) -> str:
         """A new batch; its id."""
         batch = NewBatch(
             merchant=merchant, id=new_id(), kind=kind, collection=collection, format="ndjson", packing="identity",
-            policy=Policy(**policy), label=label, face=face, facts={"from": "test"},  # type: ignore[arg-type]
+            policy=Policy(**policy), label=label, protocol=protocol, facts={"from": "test"},  # type: ignore[arg-type]
         )
         upload = self.upload(body, merchant)
         self.store.seal(batch, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)

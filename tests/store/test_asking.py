@@ -52,14 +52,14 @@ def test_batches_are_listed_newest_first(scene: Scene) -> None:
 
 def test_batches_of_all_merchants_are_listed_newest_first(scene: Scene) -> None:
     """As each merchant's own list has them, page by page, and filtered alike."""
-    first, second = scene.seal(face="one", label="feed.csv"), scene.seal("bolt", face="two")
-    third = scene.seal(face="two", kind=Kind.STOCK)
+    first, second = scene.seal(protocol="one", label="feed.csv"), scene.seal("bolt", protocol="two")
+    third = scene.seal(protocol="two", kind=Kind.STOCK)
     store = scene.store
     rows = store.batches_of_all(Batches()).rows
     assert [(batch.merchant, batch.id) for batch in rows] == [("acme", third), ("bolt", second), ("acme", first)]
     assert rows[0] == scene.batch(third)
-    assert [batch.id for batch in store.batches_of_all(Batches(face="two")).rows] == [third, second]
-    assert _ids(scene, face="two") == [third]
+    assert [batch.id for batch in store.batches_of_all(Batches(protocol="two")).rows] == [third, second]
+    assert _ids(scene, protocol="two") == [third]
     scene.run([Record("A"), bad()])
     (finished,) = store.batches_of_all(Batches(state=State.FINISHED)).rows
     assert finished == scene.batch(finished.id, finished.merchant)
@@ -232,21 +232,21 @@ def test_items_are_found_by_prefix(scene: Scene, prefix: str) -> None:
 
 
 def _rests(store: Store) -> object:
-    """The pulse, once nothing that happened before is on its way any more."""
+    """The change token, once nothing that happened before is on its way any more."""
     until = time.monotonic() + WAIT_SECONDS
-    seen = store.pulse()
+    seen = store.change_token()
     while time.monotonic() < until:
         time.sleep(0.25)
-        before, seen = seen, store.pulse()
+        before, seen = seen, store.change_token()
         if before == seen:
             return seen
-    raise AssertionError("the pulse never rests")
+    raise AssertionError("the change token never settles")
 
 
 def _moves(store: Store, seen: object) -> None:
-    """The pulse becomes another one than was seen."""
+    """The change token becomes another one than was seen."""
     until = time.monotonic() + WAIT_SECONDS
-    while store.pulse() == seen:
+    while store.change_token() == seen:
         assert time.monotonic() < until, "nothing was noticed"
         time.sleep(0.005)
 

@@ -242,12 +242,12 @@ def test_a_reader_beside_the_worker_sees_it_grow(folder: Path, store: Store) -> 
     worker = _start("work", folder)
     try:
         seen = set()
-        pulses = set()
+        tokens = set()
         while worker.poll() is None:
             found = store.batch("acme", batch)
             assert found is not None
             seen.add(found.counts.accounted)
-            pulses.add(store.pulse())
+            tokens.add(store.change_token())
             store.results("acme", batch, after=found.counts.accounted)
     finally:
         worker.kill()
@@ -256,7 +256,7 @@ def test_a_reader_beside_the_worker_sees_it_grow(folder: Path, store: Store) -> 
     assert found is not None
     assert (found.state, found.counts.accounted) == (State.FINISHED, 300)
     assert len(seen) > 2
-    assert len(pulses) > 2
+    assert len(tokens) > 2
 
 
 def test_a_full_disk_refuses_and_loses_nothing(folder: Path) -> None:

@@ -128,16 +128,16 @@ def test_many_threads_share_its_few_sessions(store: Store, address: str) -> None
 
 
 def test_changes_are_noticed_without_listening(store: Store, address: str) -> None:
-    """By looking: the pulse moves, and who waits for work does not wait for long."""
+    """By looking: the change token moves, and who waits for work does not wait for long."""
     other = _open(address)
     seen = None
     until = time.monotonic() + WAIT_SECONDS
-    while seen is None or seen != other.pulse():  # until nothing is on its way any more
+    while seen is None or seen != other.change_token():  # until nothing is on its way any more
         assert time.monotonic() < until
-        seen = other.pulse()
+        seen = other.change_token()
         time.sleep(0.25)
     child.submit(store, 3)
-    while other.pulse() == seen:
+    while other.change_token() == seen:
         assert time.monotonic() < until, "nothing was noticed"
         time.sleep(0.01)
     other.wait(0.05)

@@ -101,7 +101,8 @@ def _as(db: Database, merchant: int | None, *, every: bool = False) -> None:
 
 def _count(db: Database, statement: str, table: str, column: str, **given: object) -> int:
     """Rows that a statement about the table gives or changes."""
-    text = sql.SQL(statement).format(table=sql.Identifier(table), whose=sql.Identifier(column))  # type: ignore[arg-type]
+    text = sql.SQL(statement).format(table=sql.Identifier(table),
+        whose=sql.Identifier(column))  # type: ignore[arg-type]
     return db.execute(text, given).rowcount
 
 

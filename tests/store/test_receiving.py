@@ -35,7 +35,7 @@ def test_a_sealed_payload_comes_back_as_it_was(scene: Scene, size: int) -> None:
         scene.store.receive("acme", upload, body[start : start + 700_000])
     batch = NewBatch(
         merchant="acme", id=new_id(), kind=Kind.PRODUCT, collection="products", policy=Policy(currency="EUR"),
-        format="csv", packing="gzip", label="Sommer.csv", face="native", facts={"a": "b"},
+        format="csv", packing="gzip", label="Sommer.csv", protocol="native", facts={"a": "b"},
     )
     sealed = scene.store.seal(batch, upload=upload, open_rounds_max=10)
     assert (sealed.bytes_total, sealed.label, sealed.packing, sealed.facts) == (size, "Sommer.csv", "gzip", {"a": "b"})

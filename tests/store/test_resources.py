@@ -1,4 +1,4 @@
-"""What only one face has: counted, named once, changed only by who knows the last version, forgotten at its end."""
+"""What only one protocol has: counted, named once, changed only by who knows the last version, forgotten at its end."""
 
 from datetime import timedelta
 

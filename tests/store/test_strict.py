@@ -52,14 +52,14 @@ def test_a_portion_of_another_claim_is_not_settled(scene: Scene) -> None:
 
 def test_arguments_are_looked_at(scene: Scene) -> None:
     """Before they do harm."""
-    for call in (
+    for request in (
         lambda: scene.store.receive("Acme!", "0" * 32, b""), lambda: scene.store.receive("acme", "../x", b""),
         lambda: scene.store.claim("", lease_seconds=1, works_max=1, bytes_max=1),
         lambda: scene.store.claim("w", lease_seconds=0, works_max=1, bytes_max=1),
         lambda: scene.store.reserve("acme", "", lease_seconds=1),
     ):
         with pytest.raises(ContractBroken):
-            call()
+            request()
 
 
 def _ended(scene: Scene) -> Batch:

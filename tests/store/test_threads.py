@@ -60,7 +60,7 @@ def test_submitters_workers_and_readers_do_not_disturb_each_other(scene: Scene) 
 
     def read() -> None:
         while not stop.is_set():
-            scene.store.pulse()
+            scene.store.change_token()
             for batch in scene.store.batches("acme", Batches(), limit=5).rows:
                 scene.batch(batch.id)
                 scene.store.findings("acme", batch.id)
@@ -116,7 +116,7 @@ def test_what_runs_when_the_store_closes_ends_with_an_error(scene: Scene) -> Non
         while not stop.is_set():
             try:
                 scene.store.batches("acme", Batches())
-                scene.store.pulse()
+                scene.store.change_token()
             except Exception:
                 return
 

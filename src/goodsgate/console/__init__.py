@@ -1,7 +1,7 @@
 """The console: pages at ``/console`` for the people who ask where a feed is and why it is red.
 
 Made on the gate from templates, with a few vendored files and nothing from another host; see README.md beside this
-file. It asks the engine as the faces do. Reading works without JavaScript.
+file. It asks the engine as the protocols do. Reading works without JavaScript.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from goodsgate.console.pages import Pages
 from goodsgate.console.records import Records
 from goodsgate.console.reference import Reference
 from goodsgate.console.submit import Submit
-from goodsgate.faces.door import Door
+from goodsgate.http.context import ServerContext
 from goodsgate.store.contract import Store
 
 OF = "/console/of/{merchant}"
@@ -32,40 +32,42 @@ BATCH = f"{OF}/batches/{{batch}}"
 
 
 class Console:
-    """Its routes, over the same door as the faces."""
+    """Its routes, over the same door as the protocols."""
 
-    def __init__(self, door: Door, faces: Sequence[tuple[str, str]], *, open_store: Callable[[Config], Store]) -> None:
-        """`faces`: name and title of each. `open_store` opens one that is thrown away, for checks."""
+    def __init__(self, context: ServerContext, protocols: Sequence[tuple[str, str]], *, open_store: Callable[[Config],
+                 Store]) -> None:
+        """`protocols`: name and title of each. `open_store` opens one that is thrown away, for checks."""
         self._open_store = open_store
-        self._door = door
-        self.history = History(door)
+        self._context = context
+        self.history = History(context)
         self._assets = Assets()
         self._pages = Pages(self._assets.address)
-        self._faces = {**dict(faces), "console": "Console"}
+        self._protocols = {**dict(protocols), "console": "Console"}
 
     def routes(self) -> list[Route]:
         """For the router."""
         pages = self._paths()
         return [
             Route("/console", RedirectResponse(HOME)), Route("/console/", RedirectResponse(HOME)),
-            Route(SIGN_IN, SignIn(self._door, self._pages)), Route(Assets.template, self._assets),
+            Route(SIGN_IN, SignIn(self._context, self._pages)), Route(Assets.template, self._assets),
             *(Route(path, self._endpoint(path, *handlers)) for path, handlers in pages.items()),
         ]
 
     def _endpoint(self, path: str, get: Handler | None = None, post: Handler | None = None) -> Endpoint:
-        return Endpoint(path, self._door, self._pages, get=get, post=post)
+        return Endpoint(path, self._context, self._pages, get=get, post=post)
 
     def _paths(self) -> dict[str, tuple[Handler | None, ...]]:
         """Path → what answers GET, and what answers POST."""
-        door, pages = self._door, self._pages
-        batch, records = BatchPage(door, pages, self._faces), Records(door, pages)
-        catalogue, reference, merchants = Catalogue(door, pages), Reference(door, pages), Merchants(door, pages)
-        health = Health(door, pages, self.history)
-        submit = Submit(door, pages, open_store=self._open_store)
+        context, pages = self._context, self._pages
+        batch, records = BatchPage(context, pages, self._protocols), Records(context, pages)
+        catalogue, reference, merchants = Catalogue(context, pages), Reference(context, pages), Merchants(context,
+            pages)
+        health = Health(context, pages, self.history)
+        submit = Submit(context, pages, open_store=self._open_store)
         return {
-            "/console/sign-out": (None, SignOut(door).post),
-            "/console/changes": (Changes(door).get,),
-            "/console/batches": (Listing(door, pages, self._faces).get,),
+            "/console/sign-out": (None, SignOut(context).post),
+            "/console/changes": (Changes(context).get,),
+            "/console/batches": (Listing(context, pages, self._protocols).get,),
             BATCH: (batch.get,),
             f"{BATCH}/report": (batch.report,),
             f"{BATCH}/retry": (None, batch.retry),

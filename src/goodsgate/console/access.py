@@ -11,8 +11,8 @@ from goodsgate.console.endpoint import SIGN_IN
 from goodsgate.console.pages import HEADERS, Pages
 from goodsgate.console.visit import COOKIE, CSRF_FIELD, Visit, csrf_of, from_own_site, is_safe, read_form
 from goodsgate.engine.refusal import Refusal
-from goodsgate.faces.door import Door
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.context import ServerContext
+from goodsgate.http.problems import refuse
 from goodsgate.store.contract import StoreError
 
 HOME = "/console/batches"
@@ -25,8 +25,8 @@ class SignIn:
 
     template = SIGN_IN
 
-    def __init__(self, door: Door, pages: Pages) -> None:
-        self._door = door
+    def __init__(self, context: ServerContext, pages: Pages) -> None:
+        self._context = context
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +50,7 @@ class SignIn:
 
     async def _signed_in(self, request: Request) -> Response:
         try:
-            form = await read_form(request, self._door)
+            form = await read_form(request, self._context)
         except Refusal as refusal:
             return self._form(request, refusal.detail, status=400)
         onward = form.get("next")
@@ -59,13 +59,13 @@ class SignIn:
         if not ours or not from_own_site(request):
             return self._form(request, "The form was too old. Please try again.", status=403, onward=onward)
         try:
-            caller = await self._door.hop(self._door.keyring.caller, form.get("key").encode())
+            caller = await self._context.run_in_thread(self._context.keyring.caller, form.get("key").encode())
             if caller is None:
                 return self._form(request, "This key is not valid.", status=401, onward=onward)
             if not caller.may("read"):
                 return self._form(request, "This key may not read; it needs the scope read.", status=403, onward=onward)
-            hours = self._door.config.session_hours
-            token = await self._door.hop(self._door.keyring.token, caller, seconds=hours * 3600)
+            hours = self._context.config.session_hours
+            token = await self._context.run_in_thread(self._context.keyring.token, caller, seconds=hours * 3600)
         except StoreError:
             return self._form(request, "The store is away just now. Please try again.", status=503, onward=onward)
         answer = RedirectResponse(_own_path(onward), 303, headers=HEADERS)
@@ -77,13 +77,13 @@ class SignIn:
 class SignOut:
     """Ends a session for good."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
 
     async def post(self, visit: Visit) -> Response:
         """POST /console/sign-out."""
         await visit.form()
-        await self._door.hop(self._door.keyring.end, visit.secret)
+        await self._context.run_in_thread(self._context.keyring.end, visit.secret)
         answer = RedirectResponse(SIGN_IN, 303, headers={**HEADERS, "clear-site-data": '"cache", "storage"'})
         answer.delete_cookie(COOKIE, path="/console")
         return answer

@@ -6,7 +6,7 @@ from importlib.resources import files
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.problems import refuse
 
 FOLDER = files(__package__) / "static"
 MEDIA_TYPES = {

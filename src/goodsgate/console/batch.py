@@ -10,7 +10,7 @@ from goodsgate.console.pages import HEADERS, Pages, segment
 from goodsgate.console.visit import Form, Visit
 from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
-from goodsgate.faces.door import Door
+from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import ENDED, Batch, State, now
 
 GROUPS = 100
@@ -21,37 +21,37 @@ SURE_SHARE = 0.02
 class BatchPage:
     """Everything under ``/console/of/{merchant}/batches/{batch}`` but its single records."""
 
-    def __init__(self, door: Door, pages: Pages, faces: dict[str, str]) -> None:
-        self._door = door
-        self._engine = door.engine
+    def __init__(self, context: ServerContext, pages: Pages, protocols: dict[str, str]) -> None:
+        self._context = context
+        self._engine = context.engine
         self._pages = pages
-        self._faces = faces
+        self._protocols = protocols
 
     async def get(self, visit: Visit) -> Response:
         """The page, or its live part alone."""
-        return await self._door.hop(self._made, visit, await visit.merchant(), visit.param("batch"))
+        return await self._context.run_in_thread(self._made, visit, await visit.merchant(), visit.param("batch"))
 
     def _made(self, visit: Visit, merchant: str, id: str) -> Response:
         batch = self._engine.batch(merchant, id)
-        notices = self._door.store.findings(merchant, id, limit=1)
+        notices = self._context.store.findings(merchant, id, limit=1)
         words: dict[str, Any] = {
             "batch": batch, "groups": self._engine.groups(merchant, id, limit=GROUPS), "ended": batch.state in ENDED,
             # Warnings of the file as a whole are among the groups; what broke it off stands by itself.
             "notices": [told for found in notices if found.number == 0 for told in found.issues
                         if told.severity == "error"], "place": "batches",
-            "merchant": merchant, "path": path_of(batch), "formats": formats.FORMATS, "faces": self._faces,
+            "merchant": merchant, "path": path_of(batch), "formats": formats.FORMATS, "protocols": self._protocols,
             **_pace(batch),
         }
         return self._pages.answer(visit, "batch_part.html" if visit.is_part else "batch.html", words)
 
     async def report(self, visit: Visit) -> Response:
         """The records as a file; for rejected ones, one that can be corrected and sent back."""
-        made = await self._door.hop(
+        made = await self._context.run_in_thread(
             self._engine.report, await visit.merchant(), visit.param("batch"),
             only=visit.query.get("only", "rejected"), format=visit.query.get("format") or None,
         )
         try:
-            pieces = await self._door.stream(made.pieces)
+            pieces = await self._context.stream(made.pieces)
         except formats.FormatOverflow as fault:
             raise Refusal("parameter_invalid", str(fault), parameter="format") from fault
         headers = {**HEADERS, "content-disposition": f'attachment; filename="{made.filename}"'}
@@ -62,12 +62,12 @@ class BatchPage:
     async def retry(self, visit: Visit) -> Response:
         """Run the rejected records again as they are."""
         _, merchant, batch = await self._ordered(visit)
-        return _back(await self._door.hop(self._engine.retry, merchant, batch))
+        return _back(await self._context.run_in_thread(self._engine.retry, merchant, batch))
 
     async def cancel(self, visit: Visit) -> Response:
         """Stop it between two records."""
         _, merchant, batch = await self._ordered(visit)
-        return _back(await self._door.hop(self._engine.cancel, merchant, batch))
+        return _back(await self._context.run_in_thread(self._engine.cancel, merchant, batch))
 
     async def confirm(self, visit: Visit) -> Response:
         """Let the withheld deletions of a full feed happen: of as many as the page has said."""
@@ -75,27 +75,27 @@ class BatchPage:
         missing = form.get("missing")
         if not missing.isdecimal():
             raise Refusal("parameter_invalid", "missing must be a number.", parameter="missing")
-        return _back(await self._door.hop(self._engine.confirm, merchant, batch, int(missing)))
+        return _back(await self._context.run_in_thread(self._engine.confirm, merchant, batch, int(missing)))
 
     async def take(self, visit: Visit) -> Response:
         """Take the suggestions of a whole group, and run what that mends."""
         form, merchant, batch = await self._ordered(visit)
         order = {"code": form.get("code"), "field": form.get("field")}
-        return _back(await self._door.hop(self._engine.take, merchant, batch, **order))
+        return _back(await self._context.run_in_thread(self._engine.take, merchant, batch, **order))
 
     async def fix(self, visit: Visit) -> Response:
         """A corrected report, dropped on the page."""
         visit.allow("submit")
         visit.check()
         merchant, id = await visit.merchant(), visit.param("batch")
-        config = self._door.config
+        config = self._context.config
         body = await Framed.opened(visit.body(config.body_bytes_max), bytes_max=config.document_bytes_max)
 
         def begin(head: bytes) -> Submission:
             format, packing = detected(head, body.fields)
             return self._engine.fix(merchant, id, format=format, packing=packing)
 
-        receipt = await self._door.pour(body, begin)
+        receipt = await self._context.stream_body(body, begin)
         assert receipt.batch is not None
         return Response(status_code=202, headers={**HEADERS, "x-location": path_of(receipt.batch)})
 

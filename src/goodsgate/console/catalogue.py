@@ -9,8 +9,8 @@ from starlette.responses import Response
 from goodsgate.console.pages import Pages
 from goodsgate.console.visit import Visit
 from goodsgate.engine.search import Found, holding, search
-from goodsgate.faces.door import Door
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.context import ServerContext
+from goodsgate.http.problems import refuse
 from goodsgate.model import fields
 from goodsgate.model.batch import Batch, Finding, Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, split_key
@@ -37,21 +37,21 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Catalogue:
     """Everything under ``/console/of/{merchant}/catalogue``."""
 
-    def __init__(self, door: Door, pages: Pages) -> None:
-        self._door = door
-        self._store = door.store
+    def __init__(self, context: ServerContext, pages: Pages) -> None:
+        self._context = context
+        self._store = context.store
         self._pages = pages
 
     async def get(self, visit: Visit) -> Response:
         """The collections."""
         merchant = await visit.merchant()
-        rows = await self._door.hop(self._store.collections, merchant)
+        rows = await self._context.run_in_thread(self._store.collections, merchant)
         words = {"collections": rows, "merchant": merchant, "place": "catalogue"}
         return self._pages.answer(visit, "collections.html", words)
 
     async def items(self, visit: Visit) -> Response:
         """Of one collection, by key, or those that hold the words asked for."""
-        return await self._door.hop(self._listed, visit, await visit.merchant(), kind_in_path(visit))
+        return await self._context.run_in_thread(self._listed, visit, await visit.merchant(), kind_in_path(visit))
 
     def _listed(self, visit: Visit, merchant: str, kind: Kind) -> Response:
         collection, text, after = visit.param("collection"), visit.query.get("q"), visit.query.kept("after") or None
@@ -79,7 +79,7 @@ class Catalogue:
 
     async def item(self, visit: Visit) -> Response:
         """One, with its price and stock, and the batches that wrote each."""
-        return await self._door.hop(self._shown, visit, await visit.merchant(), kind_in_path(visit))
+        return await self._context.run_in_thread(self._shown, visit, await visit.merchant(), kind_in_path(visit))
 
     def _shown(self, visit: Visit, merchant: str, kind: Kind) -> Response:
         collection, key = visit.param("collection"), visit.query.kept("key")

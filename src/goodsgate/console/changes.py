@@ -7,7 +7,7 @@ from starlette.responses import Response, StreamingResponse
 
 from goodsgate.console.pages import HEADERS
 from goodsgate.console.visit import Visit
-from goodsgate.faces.door import Door
+from goodsgate.http.context import ServerContext
 from goodsgate.store.contract import StoreBusy
 
 REST_SECONDS = 1.0
@@ -19,40 +19,40 @@ CHANGE = b"event: change\ndata: -\n\n"
 class Changes:
     """GET /console/changes: Server-Sent Events."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
 
     async def get(self, visit: Visit) -> Response:
         """Until the session ends, the gate closes or the page goes; raises sessions_full."""
-        self._door.pulse.admit()
+        self._context.change_signal.admit()
         headers = {**HEADERS, "x-accel-buffering": "no"}
         return StreamingResponse(self._events(visit), media_type="text/event-stream", headers=headers)
 
     async def _events(self, visit: Visit) -> AsyncIterator[bytes]:
-        pulse = self._door.pulse
-        with pulse.session():
-            felt = await self._felt(None)
+        signal = self._context.change_signal
+        with signal.session():
+            token = await self._token(None)
             yield b"retry: 3000\n\n" + CHANGE  # what has changed since the page was made, or the line was lost
-            while not pulse.closed and await self._is_valid(visit):
-                await pulse.change(felt, HEARTBEAT_SECONDS)
-                now = await self._felt(felt)
-                yield CHANGE if now != felt else b": still here\n\n"
-                felt = now
+            while not signal.closed and await self._is_valid(visit):
+                await signal.wait_for_change(token, HEARTBEAT_SECONDS)
+                now = await self._token(token)
+                yield CHANGE if now != token else b": still here\n\n"
+                token = now
                 await asyncio.sleep(REST_SECONDS)
             yield b"event: end\ndata: -\n\n"
 
-    async def _felt(self, before: object) -> object:
-        """The pulse; as it was while the store is away."""
+    async def _token(self, before: object) -> object:
+        """Return the change token, or `before` while the store is unavailable."""
         try:
-            return self._door.pulse.now()
+            return self._context.change_signal.now()
         except StoreBusy:
             return before
 
     async def _is_valid(self, visit: Visit) -> bool:
         """Whether the session has not ended: a page that stays open is not let in for ever."""
         secret = visit.secret.encode()
-        keyring = self._door.keyring
+        keyring = self._context.keyring
         try:
-            return (keyring.cached(secret) or await self._door.hop(keyring.caller, secret)) is not None
+            return (keyring.cached(secret) or await self._context.run_in_thread(keyring.caller, secret)) is not None
         except StoreBusy:
             return True

@@ -10,9 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from goodsgate.console.pages import HEADERS, Pages
 from goodsgate.console.visit import COOKIE, Visit
-from goodsgate.faces.door import Door
-from goodsgate.faces.refusals import problem, refuse, title
-from goodsgate.faces.routes import CALLER, REQUEST_ID, Receiver, linger, refusal_of
+from goodsgate.http.context import ServerContext
+from goodsgate.http.endpoints import CALLER, REQUEST_ID, Receiver, drain_body, refusal_of
+from goodsgate.http.problems import problem, refuse, title
 
 Handler = Callable[[Visit], Awaitable[Response]]
 SIGN_IN = "/console/sign-in"
@@ -21,10 +21,10 @@ SIGN_IN = "/console/sign-in"
 class Endpoint:
     """Answers GET and POST of one path for those who are signed in."""
 
-    def __init__(self, template: str, door: Door, pages: Pages, *, get: Handler | None = None,
+    def __init__(self, template: str, context: ServerContext, pages: Pages, *, get: Handler | None = None,
                  post: Handler | None = None) -> None:
         self.template = template
-        self._door = door
+        self._context = context
         self._pages = pages
         self._handlers = {name: handler for name, handler in (("GET", get), ("POST", post)) if handler is not None}
 
@@ -35,14 +35,14 @@ class Endpoint:
         visit: Visit | None = None
         try:
             handler = self._handler(request.method)
-            visit = await visit_of(request, self._door)
+            visit = await visit_of(request, self._context)
             response = await handler(visit) if visit is not None else _sign_in(request)
         except ClientDisconnect:
             return
         except Exception as fault:
             response = self._refused(fault, visit, scope)
             if not receiver.ended:
-                await linger(response, receiver, send)
+                await drain_body(response, receiver, send)
                 return
         await response(scope, receive, send)
 
@@ -64,17 +64,18 @@ class Endpoint:
         return answer
 
 
-async def visit_of(request: Request, door: Door) -> Visit | None:
+async def visit_of(request: Request, context: ServerContext) -> Visit | None:
     """Whoever the session is of; None if there is none, or it has ended. Raises forbidden for a key that may not read.
     """
     secret = request.cookies.get(COOKIE, "")
     if not secret.startswith("gt_"):
         return None
-    found = door.keyring.cached(secret.encode()) or await door.hop(door.keyring.caller, secret.encode())
+    found = context.keyring.cached(secret.encode()) or await context.run_in_thread(context.keyring.caller,
+        secret.encode())
     if found is None:
         return None
     request.scope[CALLER] = found
-    visit = Visit(request, door, caller=found, secret=secret)
+    visit = Visit(request, context, caller=found, secret=secret)
     visit.allow("read")
     return visit
 

@@ -4,8 +4,8 @@ import msgspec
 
 from goodsgate import formats
 from goodsgate.engine.refusal import Refusal
-from goodsgate.faces.door import HEAD_BYTES, Body
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.context import HEAD_BYTES, Body
+from goodsgate.http.problems import refuse
 
 Fields = dict[str, str]
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from goodsgate.console.history import History, stored
 from goodsgate.console.pages import HEADERS, Pages
 from goodsgate.console.visit import Visit
-from goodsgate.faces.door import Door
+from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Batch, now
 from goodsgate.store.contract import Batches, Lane, StoreError
 
@@ -39,17 +39,17 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class Health:
     """Everything under ``/console/health``; those who do not run the gate see their own lanes and batches alone."""
 
-    def __init__(self, door: Door, pages: Pages, history: History) -> None:
-        self._door = door
+    def __init__(self, context: ServerContext, pages: Pages, history: History) -> None:
+        self._context = context
         self._pages = pages
         self._history = history
 
     async def get(self, visit: Visit) -> Response:
         """The page, or its live part."""
-        return await self._door.hop(self._made, visit)
+        return await self._context.run_in_thread(self._made, visit)
 
     def _made(self, visit: Visit) -> Response:
-        store, own = self._door.store, visit.caller.merchant
+        store, own = self._context.store, visit.caller.merchant
         lanes = store.lanes(merchant=None if visit.runs_the_gate else own, limit=LANES)
         if visit.runs_the_gate:
             recent = store.batches_of_all(Batches(), limit=RECENT).rows
@@ -69,13 +69,13 @@ class Health:
         if not visit.runs_the_gate:
             return {"figures": {}, "checks": [], "alive": None, "storage": [], "stored": 0.0, "rate": None}
         try:
-            figures, checks = self._door.figures.now(), self._door.store.check()
+            figures, checks = self._context.figures.now(), self._context.store.check()
         except StoreError as fault:
             figures, checks = {}, [("store", False, str(fault))]
         rates = [rate for rate in self._history.series()["records"][-4:] if rate is not None]
         return {
             "figures": figures, "checks": checks, "stored": stored(figures),
-            "alive": self._door.workers_alive() if self._door.workers_alive is not None else None,
+            "alive": self._context.workers_alive() if self._context.workers_alive is not None else None,
             "storage": [(name[6:], value) for name, value in figures.items() if name.startswith("bytes.")],
             "rate": sum(rates) / len(rates) if rates else None,
         }

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from goodsgate.faces.door import Door
+from goodsgate.http.context import ServerContext
 from goodsgate.store.contract import StoreError
 
 STEP_SECONDS = 15.0
@@ -28,8 +28,8 @@ class Sample(msgspec.Struct, frozen=True):
 class History:
     """Looks every STEP_SECONDS while the gate runs; what was before it started nobody has kept."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_MAX)
         self._task: asyncio.Task[None] | None = None
 
@@ -46,7 +46,7 @@ class History:
     async def _look(self) -> None:
         while True:
             with contextlib.suppress(StoreError):  # a gap in the charts is what there is to say of it
-                self.note(await self._door.hop(self._door.figures.now))
+                self.note(await self._context.run_in_thread(self._context.figures.now))
             await asyncio.sleep(STEP_SECONDS)
 
     def note(self, figures: dict[str, float]) -> None:

@@ -6,22 +6,22 @@ from starlette.responses import Response
 
 from goodsgate.console.pages import Pages
 from goodsgate.console.visit import Visit, moment_of
-from goodsgate.faces.door import Door
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.context import ServerContext
+from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Batch, Kind, Outcome, State
 from goodsgate.store.contract import Batches, Page
 
 ROWS = 50
-FILTERS = ("merchant", "face", "kind", "state", "outcome", "since", "until", "q")
+FILTERS = ("merchant", "protocol", "kind", "state", "outcome", "since", "until", "q")
 
 
 class Listing:
     """GET /console/batches."""
 
-    def __init__(self, door: Door, pages: Pages, faces: dict[str, str]) -> None:
-        self._door = door
+    def __init__(self, context: ServerContext, pages: Pages, protocols: dict[str, str]) -> None:
+        self._context = context
         self._pages = pages
-        self._faces = faces
+        self._protocols = protocols
 
     async def get(self, visit: Visit) -> Response:
         """The page, or its rows alone."""
@@ -30,13 +30,14 @@ class Listing:
         if wanted and not visit.runs_the_gate and wanted != visit.caller.merchant:
             raise refuse("merchant_unknown")
         everybody = visit.runs_the_gate and not wanted
-        return await self._door.hop(self._made, visit, filters, None if everybody else wanted or visit.caller.merchant)
+        return await self._context.run_in_thread(self._made, visit, filters,
+            None if everybody else wanted or visit.caller.merchant)
 
     def _made(self, visit: Visit, filters: Batches, merchant: str | None) -> Response:
         after = visit.query.get("after") or None
         page = self._page(merchant, filters, after)
         words: dict[str, Any] = {
-            "batches": page.rows, "place": "batches", "after": after, "faces": self._faces,
+            "batches": page.rows, "place": "batches", "after": after, "protocols": self._protocols,
             "asked": {name: visit.query.get(name) for name in FILTERS}, "kinds": [*Kind], "states": [*State][1:],
             "outcomes": [*Outcome], "everybody": merchant is None,
             "newest": visit.link(after=None), "older": visit.link(after=page.next) if page.next else None,
@@ -46,8 +47,8 @@ class Listing:
 
     def _page(self, merchant: str | None, filters: Batches, after: str | None) -> Page[Batch]:
         if merchant is None:
-            return self._door.store.batches_of_all(filters, after=after, limit=ROWS)
-        return self._door.store.batches(merchant, filters, after=after, limit=ROWS)
+            return self._context.store.batches_of_all(filters, after=after, limit=ROWS)
+        return self._context.store.batches(merchant, filters, after=after, limit=ROWS)
 
 
 def filters_of(visit: Visit) -> Batches:
@@ -59,7 +60,7 @@ def filters_of(visit: Visit) -> Batches:
             state=State(query.get("state")) if query.get("state") else None,
             outcome=Outcome(query.get("outcome")) if query.get("outcome") else None,
             since=moment_of(query.get("since")), until=moment_of(query.get("until")), text=query.get("q") or None,
-            face=query.get("face") or None,
+            protocol=query.get("protocol") or None,
         )
     except ValueError as fault:
         raise refuse("parameter_invalid", f"{fault}.", parameter="filter") from fault

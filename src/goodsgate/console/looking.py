@@ -13,7 +13,7 @@ from goodsgate.console.framed import Fields
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.shape import RESERVED, settle_shape
 from goodsgate.engine.source import limits
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.problems import refuse
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.issue import Issue

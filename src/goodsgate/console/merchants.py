@@ -8,8 +8,8 @@ from starlette.responses import RedirectResponse, Response
 from goodsgate.auth import new_key
 from goodsgate.console.pages import HEADERS, Pages, segment
 from goodsgate.console.visit import Visit
-from goodsgate.faces.door import Door
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.context import ServerContext
+from goodsgate.http.problems import refuse
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Merchant, MerchantId, OneLine, Scope
 
@@ -19,15 +19,16 @@ ROWS = 100
 class Merchants:
     """Everything under ``/console/merchants``, for keys with the scope admin."""
 
-    def __init__(self, door: Door, pages: Pages) -> None:
-        self._door = door
-        self._store = door.store
+    def __init__(self, context: ServerContext, pages: Pages) -> None:
+        self._context = context
+        self._store = context.store
         self._pages = pages
 
     async def get(self, visit: Visit) -> Response:
         """All of them."""
         visit.allow("admin")
-        page = await self._door.hop(self._store.merchants, after=visit.query.get("after") or None, limit=ROWS)
+        page = await self._context.run_in_thread(self._store.merchants, after=visit.query.get("after") or None,
+            limit=ROWS)
         words = {
             "merchants": page.rows, "place": "merchants", "first": visit.link(after=None),
             "after": visit.query.get("after"), "older": visit.link(after=page.next) if page.next else None,
@@ -41,7 +42,7 @@ class Merchants:
         id, name = form.get("id"), form.get("name")
         _hold(id, MerchantId, "An id is 1 to 64 of a-z, 0-9, - and _.")
         _hold(name, OneLine, "A name is at most 200 characters in one line.")
-        if not await self._door.hop(self._store.add_merchant, Merchant(id=id, name=name, made_at=now())):
+        if not await self._context.run_in_thread(self._store.add_merchant, Merchant(id=id, name=name, made_at=now())):
             raise refuse("merchant_taken", merchant=id)
         return RedirectResponse(f"/console/merchants/{segment(id)}", 303, headers=HEADERS)
 
@@ -62,7 +63,7 @@ class Merchants:
         if not scopes:
             raise refuse("body_invalid", "A key needs at least one scope.")
         key, secret = new_key(merchant, scopes, label=form.get("label"))
-        await self._door.hop(self._store.add_key, key)
+        await self._context.run_in_thread(self._store.add_key, key)
         return await self._shown(visit, merchant, secret=secret)
 
     async def revoke(self, visit: Visit) -> Response:
@@ -70,12 +71,12 @@ class Merchants:
         visit.allow("admin")
         await visit.form()
         merchant = await visit.merchant()
-        if not await self._door.hop(self._door.keyring.revoke, merchant, visit.param("key")):
+        if not await self._context.run_in_thread(self._context.keyring.revoke, merchant, visit.param("key")):
             raise refuse("credential_unknown")
         return RedirectResponse(f"/console/merchants/{segment(merchant)}", 303, headers=HEADERS)
 
     async def _shown(self, visit: Visit, merchant: str, *, secret: str = "") -> Response:
-        keys = await self._door.hop(self._store.keys, merchant)
+        keys = await self._context.run_in_thread(self._store.keys, merchant)
         words: dict[str, Any] = {
             "merchant": merchant, "keys": keys[::-1], "secret": secret, "scopes": [*Scope], "place": "merchants",
         }

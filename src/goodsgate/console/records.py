@@ -12,8 +12,8 @@ from goodsgate.console.pages import HEADERS, Pages
 from goodsgate.console.visit import Form, Visit
 from goodsgate.engine.mending import Members, fix_line, members_of, mended, place_of
 from goodsgate.engine.refusal import Refusal
-from goodsgate.faces.door import Door
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.context import ServerContext
+from goodsgate.http.problems import refuse
 from goodsgate.model.batch import ENDED, Batch, Finding
 from goodsgate.model.issue import CODES, Issue
 
@@ -47,9 +47,9 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 class Records:
     """Everything under ``/console/of/{merchant}/batches/{batch}/records``."""
 
-    def __init__(self, door: Door, pages: Pages) -> None:
-        self._door = door
-        self._engine = door.engine
+    def __init__(self, context: ServerContext, pages: Pages) -> None:
+        self._context = context
+        self._engine = context.engine
         self._pages = pages
 
     async def get(self, visit: Visit) -> Response:
@@ -57,14 +57,15 @@ class Records:
         code = visit.query.get("code") or None
         if code is not None and code not in CODES:
             raise refuse("parameter_invalid", "There is no such code.", parameter="code")
-        words, around = await self._door.hop(self._around, visit, await visit.merchant(), visit.param("batch"), code)
+        words, around = await self._context.run_in_thread(self._around, visit, await visit.merchant(),
+            visit.param("batch"), code)
         return StreamingResponse(self._pieces(visit, words, around), media_type="text/html", headers=HEADERS)
 
     async def _pieces(self, visit: Visit, words: dict[str, Any], around: str) -> AsyncIterator[str]:
         """What is around the records at once: among a million issues, rare ones take a moment to be found."""
         head, tail = around.split(RECORDS_HERE)
         yield head
-        yield await self._door.hop(self._found_text, visit, words)
+        yield await self._context.run_in_thread(self._found_text, visit, words)
         yield tail
 
     def _around(self, visit: Visit, merchant: str, id: str, code: str | None) -> tuple[dict[str, Any], str]:
@@ -83,7 +84,7 @@ class Records:
         batch, code, field, after = words["batch"], words["code"], words["field"], visit.query.get("after")
         place = int(after) if after.isdecimal() and len(after) < 19 else 0
         findings, behind = self._found(batch, code, field, place)
-        raws = self._door.store.rejected_among(batch.merchant, batch.id, [finding.number for finding in findings])
+        raws = self._context.store.rejected_among(batch.merchant, batch.id, [finding.number for finding in findings])
         records = [shown(batch, raws.get(finding.number, finding), code, field) for finding in findings]
         return self._pages.text("records_part.html", {
             **words, "records": records, "older": visit.link(after=behind) if behind else None,
@@ -96,7 +97,7 @@ class Records:
         found: list[Finding] = []
         limit = ROWS if field is None else LOOKED_AT
         for _ in range(LOOKS_MAX):
-            page = self._door.store.findings(batch.merchant, batch.id, after=after, limit=limit, code=code)
+            page = self._context.store.findings(batch.merchant, batch.id, after=after, limit=limit, code=code)
             for finding in page:
                 if field is None or any((told.code, told.field) == (code, field) for told in finding.issues):
                     found.append(finding)
@@ -117,13 +118,13 @@ class Records:
 
         def mend() -> Batch:
             batch = self._engine.batch(merchant, id)
-            finding = self._door.store.rejected_among(merchant, id, [int(number)]).get(int(number))
+            finding = self._context.store.rejected_among(merchant, id, [int(number)]).get(int(number))
             if finding is None:
                 raise Refusal("nothing_rejected", "This record is not rejected any more.")
             members = _taken(finding, batch) if form.get("take") else _edited(form, finding, batch)
             return self._engine.amend(merchant, id, [fix_line(finding.number, members)])
 
-        return RedirectResponse(path_of(await self._door.hop(mend)), 303, headers=HEADERS)
+        return RedirectResponse(path_of(await self._context.run_in_thread(mend)), 303, headers=HEADERS)
 
 
 def _taken(finding: Finding, batch: Batch) -> Members:

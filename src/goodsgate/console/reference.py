@@ -12,8 +12,8 @@ from goodsgate.console.pages import HEADERS, Pages, segment
 from goodsgate.console.visit import Visit
 from goodsgate.engine.reference import READ_ONLY_KINDS
 from goodsgate.engine.search import Found, naming, search
-from goodsgate.faces.door import PIECE_BYTES, Door
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.context import PIECE_BYTES, ServerContext
+from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
 
@@ -25,14 +25,14 @@ TREE_ENTRIES_MAX = 2_000
 class Reference:
     """Everything under ``/console/of/{merchant}/reference``."""
 
-    def __init__(self, door: Door, pages: Pages) -> None:
-        self._door = door
-        self._engine = door.engine
+    def __init__(self, context: ServerContext, pages: Pages) -> None:
+        self._context = context
+        self._engine = context.engine
         self._pages = pages
 
     async def get(self, visit: Visit) -> Response:
         """The kinds, with a first glance at each."""
-        return await self._door.hop(self._kinds, visit, await visit.merchant())
+        return await self._context.run_in_thread(self._kinds, visit, await visit.merchant())
 
     def _kinds(self, visit: Visit, merchant: str) -> Response:
         kinds = [
@@ -44,7 +44,7 @@ class Reference:
 
     async def entries(self, visit: Visit) -> Response:
         """Of one kind: a tree where they have parents and are not too many, else a list."""
-        return await self._door.hop(self._listed, visit, await visit.merchant())
+        return await self._context.run_in_thread(self._listed, visit, await visit.merchant())
 
     def _listed(self, visit: Visit, merchant: str) -> Response:
         kind, text, after = visit.param("kind"), visit.query.get("q"), visit.query.kept("after") or None
@@ -62,11 +62,11 @@ class Reference:
 
     async def used(self, visit: Visit) -> Response:
         """Items that have the entry's code as a value, a stretch at a time."""
-        return await self._door.hop(self._used, visit, await visit.merchant())
+        return await self._context.run_in_thread(self._used, visit, await visit.merchant())
 
     def _used(self, visit: Visit, merchant: str) -> Response:
         kind, code, after = visit.param("kind"), visit.query.kept("code"), visit.query.kept("after") or None
-        shelves = [(each, name) for each, name, _ in self._door.store.collections(merchant)]
+        shelves = [(each, name) for each, name, _ in self._context.store.collections(merchant)]
         shelf = visit.query.get("in") or (f"{shelves[0][0]}/{shelves[0][1]}" if shelves else "")
         item_kind, _, collection = shelf.partition("/")
         if shelf and item_kind not in [*Kind]:
@@ -74,7 +74,7 @@ class Reference:
         found = Found(items=[], looked_at=0, next=None)
         if shelf:
             found = search(
-                self._door.store, merchant, Kind(item_kind), collection, naming(code), after=after,
+                self._context.store, merchant, Kind(item_kind), collection, naming(code), after=after,
                 seconds=FIRST_SECONDS,
             )
         words: dict[str, Any] = {
@@ -88,7 +88,7 @@ class Reference:
         """A file of entries: all of it or nothing."""
         visit.allow("submit")
         visit.check()
-        merchant, kind, config = await visit.merchant(), visit.param("kind"), self._door.config
+        merchant, kind, config = await visit.merchant(), visit.param("kind"), self._context.config
         body = await Framed.opened(
             visit.body(config.reference_body_bytes_max), bytes_max=config.document_bytes_max
         )
@@ -96,9 +96,9 @@ class Reference:
         format, packing = detected(piece, body.fields)
         with tempfile.TemporaryFile() as file:
             while piece:
-                await self._door.hop(file.write, piece)
+                await self._context.run_in_thread(file.write, piece)
                 piece = b"" if body.ended else await body.read(PIECE_BYTES)
-            await self._door.hop(
+            await self._context.run_in_thread(
                 self._engine.load_reference, merchant, kind, _pieces(file), format=format, packing=packing,
                 replace=body.fields.get("replace") == "yes",
             )

@@ -20,8 +20,8 @@ from goodsgate.console.visit import Visit
 from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.trial import SPOTLESS_RECORDS, Foretold, foretell
-from goodsgate.faces.door import Door
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.context import ServerContext
+from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, Treatment, Verb
 from goodsgate.model.fields import FIELDS
 from goodsgate.store.contract import Store
@@ -37,9 +37,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class Submit:
     """Everything under ``/console/of/{merchant}/submit``."""
 
-    def __init__(self, door: Door, pages: Pages, *, open_store: Callable[[Config], Store]) -> None:
-        self._door = door
-        self._store = door.store
+    def __init__(self, context: ServerContext, pages: Pages, *, open_store: Callable[[Config], Store]) -> None:
+        self._context = context
+        self._store = context.store
         self._pages = pages
         self._open_store = open_store
         self._checking = asyncio.Lock()
@@ -52,9 +52,9 @@ class Submit:
 
     async def look(self, visit: Visit) -> Response:
         """What the head of the file shows, with a form that says how the rest is to be treated."""
-        merchant, body = await self._opened(visit, self._door.config.xlsx_bytes_max)
-        head = await body.read(self._door.config.xlsx_bytes_max)
-        return await self._door.hop(self._looked, visit, merchant, body.fields, head)
+        merchant, body = await self._opened(visit, self._context.config.xlsx_bytes_max)
+        head = await body.read(self._context.config.xlsx_bytes_max)
+        return await self._context.run_in_thread(self._looked, visit, merchant, body.fields, head)
 
     def _looked(self, visit: Visit, merchant: str, told: Fields, head: bytes) -> Response:
         format, packing = detected(head, told)
@@ -64,7 +64,7 @@ class Submit:
         saved = self._store.mappings(merchant)
         kind, mapping = kind_of(told), mapping_of(told, saved)
         looked = look(
-            head, self._door.config, format=format, packing=packing, whole=whole, kind=kind, mapping=mapping
+            head, self._context.config, format=format, packing=packing, whole=whole, kind=kind, mapping=mapping
         )
         bytes_total = int(told["bytes"]) if told.get("bytes", "").isdecimal() else 0
         words: dict[str, Any] = {
@@ -78,12 +78,12 @@ class Submit:
 
     async def check(self, visit: Visit) -> Response:
         """What would become of the file, without any effect; one check at a time in a process."""
-        merchant, body = await self._opened(visit, CHECKED_BYTES_MAX + self._door.config.document_bytes_max)
+        merchant, body = await self._opened(visit, CHECKED_BYTES_MAX + self._context.config.document_bytes_max)
         sent = await body.read(CHECKED_BYTES_MAX + 1)
         if len(sent) > CHECKED_BYTES_MAX:
             raise Refusal("payload_too_large", f"A file of more than {CHECKED_BYTES_MAX} bytes is not checked here.")
         async with self._checking:
-            return await self._door.hop(self._checked, visit, merchant, body.fields, sent)
+            return await self._context.run_in_thread(self._checked, visit, merchant, body.fields, sent)
 
     def _checked(self, visit: Visit, merchant: str, told: Fields, sent: bytes) -> Response:
         format, packing = detected(sent, told)
@@ -91,7 +91,7 @@ class Submit:
         policy = msgspec.structs.replace(policy, mode="delta")
         with tempfile.TemporaryDirectory(prefix="goodsgate-check-") as folder:
             config = msgspec.structs.replace(
-                self._door.config, store=folder, spotless_records=SPOTLESS_RECORDS, catalogue_cache_bytes=8 * 1024**2
+                self._context.config, store=folder, spotless_records=SPOTLESS_RECORDS, catalogue_cache_bytes=8 * 1024**2
             )
             scratch = self._open_store(config)
             try:
@@ -106,33 +106,33 @@ class Submit:
 
     async def send(self, visit: Visit) -> Response:
         """The file, as a new batch; the mapping is saved first, if it is to be."""
-        config = self._door.config
+        config = self._context.config
         merchant, body = await self._opened(visit, config.body_bytes_max)
         told = body.fields
-        saved = await self._door.hop(self._store.mappings, merchant)
+        saved = await self._context.run_in_thread(self._store.mappings, merchant)
         mapping, kind, collection = mapping_of(told, saved), kind_of(told), collection_of(told)
         policy = policy_of(told, mapping)
         if name := told.get("save_as", "").strip():
             if not NAME.fullmatch(name):
                 raise refuse("parameter_invalid", "A mapping's name is letters, digits, dots and dashes.")
-            await self._door.hop(self._store.put_mapping, merchant, name, mapping)
+            await self._context.run_in_thread(self._store.put_mapping, merchant, name, mapping)
 
         def begin(head: bytes) -> Submission:
             format, packing = detected(head, told)
-            return self._door.engine.submit(
+            return self._context.engine.submit(
                 merchant=merchant, kind=kind, collection=collection, policy=policy, format=format, packing=packing,
-                label=_label(told), face="console",
+                label=_label(told), protocol="console",
             )
 
-        receipt = await self._door.pour(body, begin)
+        receipt = await self._context.stream_body(body, begin)
         assert receipt.batch is not None
         return Response(status_code=202, headers={**HEADERS, "x-location": path_of(receipt.batch)})
 
     async def _opened(self, visit: Visit, bytes_max: int) -> tuple[str, Framed]:
         visit.allow("submit")
         visit.check()
-        limit = self._door.config.document_bytes_max
-        body = visit.body(min(bytes_max + limit, self._door.config.body_bytes_max))
+        limit = self._context.config.document_bytes_max
+        body = visit.body(min(bytes_max + limit, self._context.config.body_bytes_max))
         return await visit.merchant(), await Framed.opened(body, bytes_max=limit)
 
 

@@ -10,8 +10,8 @@ import msgspec
 from starlette.requests import Request
 
 from goodsgate.auth import Caller
-from goodsgate.faces.door import Body, Door
-from goodsgate.faces.refusals import refuse
+from goodsgate.http.context import Body, ServerContext
+from goodsgate.http.problems import refuse
 
 COOKIE = "goodsgate_session"
 CSRF_FIELD = "csrf"
@@ -46,9 +46,9 @@ class Form:
 class Visit:
     """A request of somebody who is signed in."""
 
-    def __init__(self, request: Request, door: Door, *, caller: Caller, secret: str) -> None:
+    def __init__(self, request: Request, context: ServerContext, *, caller: Caller, secret: str) -> None:
         self.request = request
-        self.door = door
+        self.context = context
         self.caller = caller
         self.secret = secret
         self.query = _form(request.scope["query_string"].decode("latin-1"))
@@ -85,7 +85,7 @@ class Visit:
         wanted = self.param("merchant")
         if wanted == self.caller.merchant:
             return wanted
-        if not self.runs_the_gate or not await self.door.hop(self.door.keyring.knows, wanted):
+        if not self.runs_the_gate or not await self.context.run_in_thread(self.context.keyring.knows, wanted):
             raise refuse("merchant_unknown")
         return wanted
 
@@ -97,11 +97,11 @@ class Visit:
 
     def body(self, bytes_max: int) -> Body:
         """What was sent; raises payload_too_large."""
-        return Body(self.request, bytes_max=bytes_max, idle_seconds=self.door.config.body_idle_seconds)
+        return Body(self.request, bytes_max=bytes_max, idle_seconds=self.context.config.body_idle_seconds)
 
     async def form(self) -> Form:
         """A form that was filled in on a page of this session; raises forbidden for any other."""
-        form = await read_form(self.request, self.door)
+        form = await read_form(self.request, self.context)
         self.check(form.get(CSRF_FIELD))
         return form
 
@@ -112,10 +112,10 @@ class Visit:
             raise refuse("forbidden", "This form is not of your session; reload the page and try again.")
 
 
-async def read_form(request: Request, door: Door) -> Form:
+async def read_form(request: Request, context: ServerContext) -> Form:
     """A small body of fields; raises body_invalid."""
-    limit = door.config.document_bytes_max
-    body = Body(request, bytes_max=limit, idle_seconds=door.config.body_idle_seconds)
+    limit = context.config.document_bytes_max
+    body = Body(request, bytes_max=limit, idle_seconds=context.config.body_idle_seconds)
     return _form((await body.read(limit + 1)).decode("utf-8", "replace"))
 
 

@@ -1,7 +1,7 @@
 """What happens to a record. Start reading here.
 
-A **submission** comes in through a face. `receive` writes its bytes to the store as they arrive and seals them: from
-then on there is a **batch**, durable, queued in the **lane** of its merchant and kind, and its id is answered.
+A **submission** comes in through a protocol. `receive` writes its bytes to the store as they arrive and seals them:
+from then on there is a **batch**, durable, queued in the **lane** of its merchant and kind, and its id is answered.
 
 A `worker` claims the head of a lane. It opens the batch's `source` (a payload, a fix that was sent back, or what an
 earlier round rejected) and takes one stretch of records after the other. `shape` turns the submitter's names into

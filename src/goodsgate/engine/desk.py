@@ -1,4 +1,4 @@
-"""The engine as faces see it: every question and every order, in the engine's words."""
+"""The engine as protocols see it: every question and every order, in the engine's words."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -16,7 +16,7 @@ from goodsgate.store.contract import NewBatch, NewRound, Page, Store
 
 
 class Engine:
-    """Faces ask here; what needs no judgement they read from `store` directly."""
+    """Protocols ask here; what needs no judgement they read from `store` directly."""
 
     def __init__(self, store: Store, config: Config) -> None:
         self.store = store
@@ -25,7 +25,7 @@ class Engine:
         self.stock = Stock(store)
 
     def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
-               packing: str = "identity", label: str = "", face: str = "", facts: dict[str, str] | None = None,
+               packing: str = "identity", label: str = "", protocol: str = "", facts: dict[str, str] | None = None,
                idempotency_key: str | None = None, fingerprint_of: str = "",
                answer: Callable[[Batch], bytes] | None = None, id: str | None = None,
                watcher: Watcher | None = None) -> Submission:
@@ -36,7 +36,7 @@ class Engine:
         """
         sent = NewBatch(
             merchant=merchant, id=id or new_id(), kind=kind, collection=collection, policy=policy, format=format,
-            packing=packing, label=label, face=face, facts=facts or {},
+            packing=packing, label=label, protocol=protocol, facts=facts or {},
         )
         return Submission(
             self.store, self.config, sent, key=idempotency_key, fingerprint_of=fingerprint_of, answer=answer,

@@ -1,4 +1,4 @@
-"""Why a submission, or a question, as a whole was not accepted; worded by a face."""
+"""Why a submission, or a question, as a whole was not accepted; worded by a protocol."""
 
 REFUSALS: dict[str, str] = {
     "payload_empty": "The body is empty.",
@@ -29,7 +29,7 @@ REFUSALS: dict[str, str] = {
     "store_busy": "The store is busy or away; the submission was not accepted, try again.",
     "upload_stalled": "The body stood still too long; nothing of it was kept.",
 }
-"""Code → title. A face gives each its own status."""
+"""Code → title. A protocol gives each its own status."""
 
 
 class Refusal(Exception):

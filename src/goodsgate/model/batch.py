@@ -117,7 +117,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     location: str | None = None
     """The only location that records of a schema may speak of."""
     notify: str | None = None
-    """Topic of a message (``face/word``) that is kept whenever the batch ends; its subject is the batch's id."""
+    """Topic of a message (``protocol/word``) that is kept whenever the batch ends; its subject is the batch's id."""
     mapping: dict[str, list[str]] = {}
     """Submitter's column or member → our fields; an empty list leaves the column out of checks (it is still kept)."""
 
@@ -179,7 +179,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """identity, gzip or zstd."""
     label: str
     """What the submitter calls it, usually a file name; may be empty."""
-    face: str
+    protocol: str
     state: State
     cancelling: bool = False
     """A cancel was asked for and has not taken effect yet."""
@@ -202,7 +202,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     facts: dict[str, str] = {}
-    """What a face wants kept with the batch and given back; the engine never reads it."""
+    """What a protocol wants kept with the batch and given back; the engine never reads it."""
 
     @property
     def outcome(self) -> Outcome | None:

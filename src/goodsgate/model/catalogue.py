@@ -151,7 +151,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
     revoked_at: datetime | None = None
     facts: dict[str, str] = {}
-    """What faces want to know of whoever has the key, such as its ``location``; the engine never reads it."""
+    """What protocols want to know of whoever has the key, such as its ``location``; the engine never reads it."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,11 +166,11 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that only one face has, such as a stream."""
+    """Something that only one protocol has, such as a stream."""
 
     merchant: str
     sort: str
-    """The face's own: ``face/word``."""
+    """The protocol's own: ``protocol/word``."""
     number: int
     """Counted by merchant and sort from 1; never given twice."""
     version: int
@@ -178,7 +178,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Unique in its sort while it is held."""
     body: bytes
-    """JSON that only the face reads."""
+    """JSON that only the protocol reads."""
     ends_at: datetime | None = None
     """When it is forgotten; until then its name stays taken. None: never."""
 

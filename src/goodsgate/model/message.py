@@ -18,7 +18,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message about to be kept, in the transaction of what it tells."""
 
     topic: str
-    """``face/word``: who words and carries it."""
+    """``protocol/word``: who words and carries it."""
     subject: str
     """What it is about: a batch's id, a shipment's name."""
     body: bytes = b"{}"

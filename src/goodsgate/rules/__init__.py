@@ -2,7 +2,7 @@
 
 Start with `record`, which applies every rule to one decoded record. `checker` is what the engine calls: it lets
 spotless records pass by a typed decode (`forms`) and a few cheap looks (`spotless`), and sends all others to `record`.
-Records in another vocabulary are held to a `schema`, which a face gives as data; `ties` tie them to items, and
+Records in another vocabulary are held to a `schema`, which a protocol gives as data; `ties` tie them to items, and
 `bylaws` are what a merchant has settled for itself.
 """
 

@@ -1,7 +1,8 @@
 """Rules that a merchant has settled for its own records, and that look at other items than the record's.
 
-A face gives them beside a schema: what `read` makes of the resource in which it keeps what the merchant has settled.
-They are as pure as other rules: what they may look at is named first (`asks`), and handed to them (`Neighbours`).
+A protocol gives them beside a schema: what `read` makes of the resource in which it keeps what the merchant has
+settled. They are as pure as other rules: what they may look at is named first (`asks`), and handed to them
+(`Neighbours`).
 """
 
 from collections.abc import Set
@@ -56,7 +57,7 @@ class Law(Protocol):
 
 
 class Bylaws(Protocol):
-    """How a face's bylaws are read."""
+    """How a protocol's bylaws are read."""
 
     sort: str
     """Of the one resource of a merchant that holds them; what has other laws has another sort."""

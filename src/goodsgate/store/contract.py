@@ -1,7 +1,7 @@
 """The store's contract, in the engine's words; each method is one transaction.
 
 Every implementation keeps what is said here, `strict` checks it on every call in the tests, and one conformance
-suite over all implementations (`tests/store/`) is the definition of done. Nothing here knows SQL, HTTP or a face.
+suite over all implementations (`tests/store/`) is the definition of done. Nothing here knows SQL, HTTP or a protocol.
 
 Threads: a store may be used from several threads at once; an implementation keeps one connection a thread.
 Processes: any number may read and submit; see each implementation for how many may work.
@@ -59,7 +59,7 @@ class Store(Protocol):
     def examine(self) -> list[tuple[str, bool, str]]:
         """More of them, which may take a second to find out and say nothing of whether the store can be used now."""
 
-    def pulse(self) -> object:
+    def change_token(self) -> object:
         """A value that changes whenever anything a batch document shows may have changed; cheap (microseconds).
 
         At once for what this process committed, and for others' commits as soon as the store learns of them.
@@ -121,7 +121,7 @@ class Store(Protocol):
     def secret(self, name: str, made: bytes | None) -> bytes | None:
         """What the gate keeps for itself under the name; `made`, from now on, if there is nothing yet."""
 
-    # -- resources: what only one face has -------------------------------------------------------------------------
+    # -- resources: what only one protocol has -------------------------------------------------------------------------
     def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), ends_at: datetime | None = None,
                      messages: Sequence[NewMessage] = ()) -> Resource:

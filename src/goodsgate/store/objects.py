@@ -1,8 +1,8 @@
 """Objects: bytes under a path, in a folder of this machine or in S3-compatible storage.
 
-What a face keeps beside the store (reports, exports, images) and nobody asks questions of. ``s3://bucket/prefix`` takes
-its credentials, region and endpoint from the usual places (``AWS_ACCESS_KEY_ID``, ``AWS_REGION``, ``AWS_ENDPOINT_URL``,
-instance roles …). Any number of threads may use one `Objects`.
+What a protocol keeps beside the store (reports, exports, images) and nobody asks questions of. ``s3://bucket/prefix``
+takes its credentials, region and endpoint from the usual places (``AWS_ACCESS_KEY_ID``, ``AWS_REGION``,
+``AWS_ENDPOINT_URL``, instance roles …). Any number of threads may use one `Objects`.
 """
 
 import os

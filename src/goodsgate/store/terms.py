@@ -22,7 +22,7 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     format: str
     packing: str
     label: str = ""
-    face: str = ""
+    protocol: str = ""
     facts: dict[str, str] = {}
 
 
@@ -162,7 +162,7 @@ class Batches(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     text: str | None = None
     """In the label or the start of the id."""
-    face: str | None = None
+    protocol: str | None = None
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):

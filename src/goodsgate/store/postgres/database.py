@@ -91,9 +91,9 @@ class Database:
         with self.server.session(f"BEGIN READ ONLY; SET LOCAL search_path = {SCHEMA}") as db:
             return _schema_number(db) if _is_made(db) else 0
 
-    def pulse(self) -> object:
+    def change_token(self) -> object:
         """Changes with every commit of this process, and within a fraction of a second with those of others."""
-        return self.watch.pulse()
+        return self.watch.change_token()
 
     def wait(self, seconds: float) -> None:
         """About so long, or until somebody tells of new work."""

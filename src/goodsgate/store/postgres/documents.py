@@ -29,7 +29,7 @@ class Row(msgspec.Struct):
     format: str
     packing: str
     label: str
-    face: str
+    protocol: str
     facts: bytes
     rounds: int
     bytes_total: int
@@ -117,7 +117,8 @@ def document(row: Row, merchant: str) -> Batch:
     counts: dict[str, Any] = {name: getattr(row, name) for name in COUNTED}
     return Batch(
         merchant=merchant, id=row.id.hex(), kind=Kind(row.kind), collection=row.collection,
-        policy=decode_policy(row.policy), format=row.format, packing=row.packing, label=row.label, face=row.face,
+        policy=decode_policy(row.policy), format=row.format, packing=row.packing, label=row.label,
+        protocol=row.protocol,
         state=state, cancelling=row.cancelling and not ended, counts=Counts(**counts), warned=row.warned,
         total=row.total if row.read else None, bytes_total=row.bytes_total,
         bytes_done=min(row.bytes_done, row.bytes_total), position=None if ended else row.position, rounds=row.rounds,
@@ -130,7 +131,7 @@ def document(row: Row, merchant: str) -> Batch:
 
 def _asked(filters: Batches, limit: int) -> dict[str, object]:
     return {
-        "face": filters.face, "kind": filters.kind, "collection": filters.collection,
+        "protocol": filters.protocol, "kind": filters.kind, "collection": filters.collection,
         "state": filters.state, "outcome": filters.outcome, "limit": limit + 1,
         "since": None if filters.since is None else microseconds(filters.since),
         "until": None if filters.until is None else microseconds(filters.until),

@@ -263,9 +263,9 @@ WITH waiting AS (
     INSERT INTO payload (merchant, upload, piece, packed, bytes)
     SELECT :merchant, :upload::uuid, :piece, :packed, :content FROM place WHERE :content::bytea IS NOT NULL
 ), made AS (
-    INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, face, facts,
+    INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, protocol, facts,
                        bytes_total, received_at)
-    SELECT :merchant, :id::uuid, :kind, :collection, :policy, :format, :packing, :label, :folded, :face, :facts,
+    SELECT :merchant, :id::uuid, :kind, :collection, :policy, :format, :packing, :label, :folded, :protocol, :facts,
            :bytes, accepted_at
     FROM place
     RETURNING seq
@@ -317,7 +317,7 @@ WHERE merchant = :merchant AND upload = :upload::uuid AND piece >= :first AND pi
 -- ================================================ batch documents ===============================================
 
 -- name: document
-SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.face, b.facts, b.rounds,
+SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.protocol, b.facts, b.rounds,
        b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total, b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.columns,
        b.withheld, b.ended, r.open, r.cancelling, r.started_at,
@@ -329,7 +329,7 @@ FROM batch b JOIN round r ON r.merchant = b.merchant AND r.batch = b.seq AND r.n
 WHERE b.merchant = :merchant AND b.id = :id::uuid AND NOT b.leaving
 
 -- name: documents
-SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.face, b.facts, b.rounds,
+SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.protocol, b.facts, b.rounds,
        b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total, b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.columns,
        b.withheld, b.ended, r.open, r.cancelling, r.started_at,
@@ -344,7 +344,7 @@ WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.leaving
   AND (:since::bigint IS NULL OR b.received_at >= :since)
   AND (:until::bigint IS NULL OR b.received_at < :until)
   AND (:text::text IS NULL OR strpos(b.folded, :text) > 0 OR starts_with(replace(b.id::text, '-', ''), :text))
-  AND (:face::text IS NULL OR b.face = :face)
+  AND (:protocol::text IS NULL OR b.protocol = :protocol)
   AND (:state::text IS NULL OR :state = CASE
        WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
   AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
@@ -357,7 +357,7 @@ ORDER BY b.seq DESC LIMIT :limit
 -- name: documents_of_all
 -- Every merchant: for those who run the gate.
 -- Differs because every index leads with the merchant: the newest are asked of each.
-SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.face, b.facts, b.rounds,
+SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.protocol, b.facts, b.rounds,
        b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total, b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.columns,
        b.withheld, b.ended, b.open, b.cancelling, b.round_started_at,
@@ -375,7 +375,7 @@ FROM merchant m CROSS JOIN LATERAL (
       AND (:since::bigint IS NULL OR b.received_at >= :since)
       AND (:until::bigint IS NULL OR b.received_at < :until)
       AND (:text::text IS NULL OR strpos(b.folded, :text) > 0 OR starts_with(replace(b.id::text, '-', ''), :text))
-      AND (:face::text IS NULL OR b.face = :face)
+      AND (:protocol::text IS NULL OR b.protocol = :protocol)
       AND (:state::text IS NULL OR :state = CASE
            WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
       AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE

@@ -84,7 +84,7 @@ class Receiving(Documents):
         row = {
             "merchant": number, "id": batch.id, "kind": batch.kind, "collection": batch.collection,
             "policy": encode(batch.policy).decode(), "format": batch.format, "packing": batch.packing,
-            "label": batch.label, "folded": batch.label.casefold(), "face": batch.face,
+            "label": batch.label, "folded": batch.label.casefold(), "protocol": batch.protocol,
             "facts": encode(batch.facts).decode(), "round_kind": RoundKind.SUBMISSION,
         }
         rest = self.uploads.rest(batch.merchant, upload)
@@ -201,7 +201,7 @@ def _new(batch: NewBatch, rest: Rest, placed: list[tuple[Any, ...]]) -> Batch:
     ((accepted_at, position),) = placed
     return Batch(
         merchant=batch.merchant, id=batch.id, kind=batch.kind, collection=batch.collection, policy=batch.policy,
-        format=batch.format, packing=batch.packing, label=batch.label, face=batch.face, state=State.QUEUED,
+        format=batch.format, packing=batch.packing, label=batch.label, protocol=batch.protocol, state=State.QUEUED,
         cancelling=False, counts=Counts(), warned=0, total=None, bytes_total=rest.bytes, bytes_done=0,
         position=position, rounds=1, columns=None, withheld=None, received_at=moment(accepted_at), started_at=None,
         finished_at=None, facts=batch.facts,

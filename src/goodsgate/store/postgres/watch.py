@@ -53,7 +53,7 @@ class Watch:
         self._seen_at = 0.0
         self._asked_at = 0.0
 
-    def pulse(self) -> object:
+    def change_token(self) -> object:
         """Another value after every change; one that is like no other while nothing is known."""
         self._start()
         moment = time.monotonic()

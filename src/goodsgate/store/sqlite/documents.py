@@ -33,7 +33,7 @@ class Row(msgspec.Struct):
     packing: str
     label: str
     folded: str
-    face: str
+    protocol: str
     facts: bytes
     rounds: int
     bytes_total: int
@@ -168,7 +168,8 @@ def _document(row: Row, merchant: str, state: State, counted: Row | Progress) ->
         finished_at = (counted.ended_at or counted.first_at) if ended else None
     return Batch(
         merchant=merchant, id=row.id.hex(), kind=Kind(row.kind), collection=row.collection,
-        policy=decode_policy(row.policy), format=row.format, packing=row.packing, label=row.label, face=row.face,
+        policy=decode_policy(row.policy), format=row.format, packing=row.packing, label=row.label,
+        protocol=row.protocol,
         state=state, cancelling=bool(row.cancelling) and not ended, counts=counts_of(counted),
         warned=counted.warned, total=total, bytes_total=row.bytes_total, bytes_done=bytes_done,
         position=None if ended else row.position, rounds=row.rounds,
@@ -186,7 +187,7 @@ def counts_of(counted: Row | Progress) -> Counts:
 
 def _asked(filters: Batches, limit: int) -> dict[str, object]:
     return {
-        "face": filters.face, "kind": filters.kind, "collection": filters.collection, "state": filters.state,
+        "protocol": filters.protocol, "kind": filters.kind, "collection": filters.collection, "state": filters.state,
         "outcome": filters.outcome, "limit": limit + 1,
         "since": None if filters.since is None else microseconds(filters.since),
         "until": None if filters.until is None else microseconds(filters.until),

@@ -57,7 +57,7 @@ class Folder:
         applied = self.intake.migrate(MIGRATIONS) | self.catalogue.migrate(MIGRATIONS)
         return [f"{one.number:04d} {one.title}" for one in MIGRATIONS if one.number in applied]
 
-    def pulse(self) -> tuple[int, int]:
+    def change_token(self) -> tuple[int, int]:
         """Changes with every commit to either file, by whatever process."""
         return self.intake.version(), self.catalogue.version()
 

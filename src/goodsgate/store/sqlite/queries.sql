@@ -217,9 +217,9 @@ SET until = 0, made_at = :now, fingerprint = :fingerprint, body = :body, batch =
 SELECT coalesce(sum(open), 0) FROM lane WHERE merchant = :merchant
 
 -- name: add_batch
-INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, face, facts, bytes_total,
+INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, protocol, facts, bytes_total,
                    received_at)
-VALUES (:merchant, :id, :kind, :collection, :policy, :format, :packing, :label, :folded, :face, :facts, :bytes, :now)
+VALUES (:merchant, :id, :kind, :collection, :policy, :format, :packing, :label, :folded, :protocol, :facts, :bytes, :now)
 
 -- name: add_round
 INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, file, starts_at)
@@ -258,7 +258,7 @@ WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
   AND (:since IS NULL OR received_at >= :since)
   AND (:until IS NULL OR received_at < :until)
   AND (:text IS NULL OR instr(folded, :text) > 0 OR instr(lower(hex(id)), :text) = 1)
-  AND (:face IS NULL OR face = :face)
+  AND (:protocol IS NULL OR protocol = :protocol)
   AND (:state IS NULL OR open = 1 OR state = :state)
   AND (:outcome IS NULL OR open = 1 OR (state = 'finished' AND :outcome = CASE
        WHEN rejected = 0 THEN 'clean'
@@ -276,7 +276,7 @@ WHERE d.seq < :after AND d.seq >= :oldest
   AND (:since IS NULL OR d.received_at >= :since)
   AND (:until IS NULL OR d.received_at < :until)
   AND (:text IS NULL OR instr(d.folded, :text) > 0 OR instr(lower(hex(d.id)), :text) = 1)
-  AND (:face IS NULL OR d.face = :face)
+  AND (:protocol IS NULL OR d.protocol = :protocol)
   AND (:state IS NULL OR d.open = 1 OR d.state = :state)
   AND (:outcome IS NULL OR d.open = 1 OR (d.state = 'finished' AND :outcome = CASE
        WHEN d.rejected = 0 THEN 'clean'

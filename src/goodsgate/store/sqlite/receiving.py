@@ -84,7 +84,7 @@ class Receiving(Documents):
         row = {
             "merchant": number, "id": packed, "kind": batch.kind, "collection": batch.collection,
             "policy": encode(batch.policy), "format": batch.format, "packing": batch.packing, "label": batch.label,
-            "folded": batch.label.casefold(), "face": batch.face, "facts": encode(batch.facts), "bytes": size,
+            "folded": batch.label.casefold(), "protocol": batch.protocol, "facts": encode(batch.facts), "bytes": size,
         }
         sent = _Sent(
             kind=RoundKind.SUBMISSION, format=batch.format, packing=batch.packing, size=size, content=content,

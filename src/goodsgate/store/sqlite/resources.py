@@ -1,4 +1,4 @@
-"""What only one face has: numbered, named, and otherwise the face's own; in the intake file."""
+"""What only one protocol has: numbered, named, and otherwise the protocol's own; in the intake file."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

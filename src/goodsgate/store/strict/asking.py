@@ -38,7 +38,7 @@ class Asking(Receiving):
     def _as_filtered(self, page: Page[Batch], filters: Batches) -> Page[Batch]:
         must(len({batch.id for batch in page.rows}) == len(page.rows), "each batch once")
         for batch in page.rows:
-            for name in ("kind", "state", "outcome", "collection", "face"):
+            for name in ("kind", "state", "outcome", "collection", "protocol"):
                 wanted = getattr(filters, name)
                 must(wanted is None or getattr(batch, name) == wanted, "as filtered", name, wanted, batch)
         return page

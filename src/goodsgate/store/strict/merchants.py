@@ -1,4 +1,4 @@
-"""Who submits, with what only a merchant or a face keeps, watched."""
+"""Who submits, with what only a merchant or a protocol keeps, watched."""
 
 # ruff: noqa: D102 – the contract says what each method does.
 from collections.abc import Sequence

@@ -33,8 +33,8 @@ class Opened:
         must(len({name for name, _, _ in facts}) == len(facts), "facts have names of their own", facts)
         return facts
 
-    def pulse(self) -> object:
-        return self.store.pulse()
+    def change_token(self) -> object:
+        return self.store.change_token()
 
     def close(self) -> None:
         self.store.close()

@@ -68,7 +68,7 @@ CREATE TABLE batch (
     packing text NOT NULL,
     label text NOT NULL,
     folded text NOT NULL,                           -- label without case, for search
-    face text NOT NULL,
+    protocol text NOT NULL,
     facts json NOT NULL,
     rounds integer NOT NULL DEFAULT 1,
     bytes_total bigint NOT NULL,

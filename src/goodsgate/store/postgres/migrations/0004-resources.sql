@@ -1,12 +1,12 @@
 -- part: database
--- What only one face has, such as its streams.
+-- What only one protocol has, such as its streams.
 CREATE TABLE resource (
     merchant bigint NOT NULL REFERENCES merchant (number),
-    sort text COLLATE "C" NOT NULL,             -- the face's own: face/word
+    sort text COLLATE "C" NOT NULL,             -- the protocol's own: protocol/word
     number bigint NOT NULL,
     version bigint NOT NULL,
     name text COLLATE "C" NOT NULL,
-    body json NOT NULL,                         -- only the face reads it
+    body json NOT NULL,                         -- only the protocol reads it
     ends_at bigint,                             -- when it is forgotten and its name is free; NULL: never
     PRIMARY KEY (merchant, sort, number),
     UNIQUE (merchant, sort, name)

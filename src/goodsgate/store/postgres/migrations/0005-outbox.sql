@@ -3,7 +3,7 @@
 CREATE TABLE message (
     merchant bigint NOT NULL REFERENCES merchant (number),
     number bigint NOT NULL,
-    topic text COLLATE "C" NOT NULL,            -- face/word: who words and carries it
+    topic text COLLATE "C" NOT NULL,            -- protocol/word: who words and carries it
     subject text NOT NULL,
     body json NOT NULL,                         -- only the courier reads it
     made_at bigint NOT NULL,

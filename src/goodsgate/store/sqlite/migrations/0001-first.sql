@@ -64,7 +64,7 @@ CREATE TABLE batch (
     packing TEXT NOT NULL,
     label TEXT NOT NULL,
     folded TEXT NOT NULL,                     -- label without case, for search
-    face TEXT NOT NULL,
+    protocol TEXT NOT NULL,
     facts BLOB NOT NULL,
     rounds INTEGER NOT NULL DEFAULT 1,
     bytes_total INTEGER NOT NULL,
@@ -117,7 +117,7 @@ CREATE INDEX round_file ON round (file) WHERE file IS NOT NULL;
 
 -- A batch with its latest round, and how many rounds of the lane are worked before that.
 CREATE VIEW document AS
-SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.folded, b.face, b.facts,
+SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.packing, b.label, b.folded, b.protocol, b.facts,
        b.rounds, b.bytes_total, b.received_at, b.started_at, b.state, b.finished_at, b.total, b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned,
        b.columns, b.withheld, r.open, r.cancelling, r.started_at AS round_started_at,

@@ -1,12 +1,12 @@
 -- part: intake
--- What only one face has, such as its streams.
+-- What only one protocol has, such as its streams.
 CREATE TABLE resource (
     merchant INTEGER NOT NULL REFERENCES merchant (number),
-    sort TEXT NOT NULL,                       -- the face's own: face/word
+    sort TEXT NOT NULL,                       -- the protocol's own: protocol/word
     number INTEGER NOT NULL,
     version INTEGER NOT NULL,
     name TEXT NOT NULL,
-    body TEXT NOT NULL,                       -- JSON that only the face reads
+    body TEXT NOT NULL,                       -- JSON that only the protocol reads
     ends_at INTEGER,                          -- when it is forgotten and its name is free; NULL: never
     PRIMARY KEY (merchant, sort, number),
     UNIQUE (merchant, sort, name)

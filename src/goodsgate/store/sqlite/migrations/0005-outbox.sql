@@ -3,7 +3,7 @@
 CREATE TABLE message (
     merchant INTEGER NOT NULL REFERENCES merchant (number),
     number INTEGER NOT NULL,
-    topic TEXT NOT NULL,                      -- face/word: who words and carries it
+    topic TEXT NOT NULL,                      -- protocol/word: who words and carries it
     subject TEXT NOT NULL,
     body TEXT NOT NULL,                       -- JSON that only the courier reads
     made_at INTEGER NOT NULL,

@@ -1,0 +1,240 @@
+"""The documentation pages: made on the gate from the contracts, with no script and nothing from another host."""
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from goodsgate import __version__
+from goodsgate.engine.refusal import REFUSALS
+from goodsgate.http.endpoints import WireProtocol
+from goodsgate.http.openapi import METHODS, Contract
+from goodsgate.http.problems import HTTP_REFUSALS, STATUSES, refuse
+from goodsgate.model.issue import CODES
+
+PAGES = files(__package__) / "pages"
+POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation as the page shows it."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    scope: str
+    parameters: list[dict[str, Any]]
+    bodies: list[dict[str, Any]]
+    responses: list[dict[str, Any]]
+    command: str
+
+
+class Docs:
+    """Pages under ``/docs``, each made when it is first asked for."""
+
+    def __init__(self, protocols: Sequence[WireProtocol]) -> None:
+        self._protocols = protocols
+        self._made: dict[str, bytes] = {}
+        self._templates = Environment(
+            loader=FileSystemLoader(str(PAGES)), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters["prose"] = prose
+        self._templates.globals.update(version=__version__, protocols=protocols)
+
+    def routes(self) -> list[Route]:
+        """For the router."""
+        return [
+            Route("/docs", Reading(self._page)), Route("/docs/style.css", Reading(self._style)),
+            Route("/docs/{page}", Reading(self._page)),
+        ]
+
+    def _page(self, page: str = "start") -> Response:
+        if page not in self._made:
+            self._made[page] = self._render(page)
+        return Response(self._made[page], media_type="text/html", headers={"content-security-policy": POLICY})
+
+    def _style(self) -> Response:
+        return Response((PAGES / "style.css").read_bytes(), media_type="text/css")
+
+    def _render(self, page: str) -> bytes:
+        protocol = next((protocol for protocol in self._protocols if protocol.name == page), None)
+        if protocol is not None:
+            text = self._templates.get_template("protocol.html").render(page=page, **protocol_page(protocol))
+        elif page == "start":
+            text = self._templates.get_template("start.html").render(page=page)
+        elif page == "problems":
+            text = self._templates.get_template("problems.html").render(page=page, problems=problem_rows())
+        elif page == "issues":
+            text = self._templates.get_template("issues.html").render(page=page, codes=CODES)
+        else:
+            raise refuse("not_found")
+        return text.encode()
+
+
+class Reading:
+    """Answers GET and HEAD of one path."""
+
+    def __init__(self, page: Callable[..., Response]) -> None:
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; raises method_not_allowed and not_found."""
+        if scope["method"] not in ("GET", "HEAD"):
+            raise refuse("method_not_allowed", allow="GET, HEAD")
+        await self._page(**scope["path_params"])(scope, receive, send)
+
+
+def problem_rows() -> list[tuple[str, int, str]]:
+    """Code, status and title of every refusal, by status."""
+    titles = REFUSALS | HTTP_REFUSALS
+    return sorted(((code, STATUSES[code], title) for code, title in titles.items()), key=lambda row: (row[1], row[0]))
+
+
+def prose(text: str | None) -> Markup:
+    """The little Markdown that contracts use: paragraphs, `code`, **strong**."""
+    paragraphs = []
+    for paragraph in re.split(r"\n\s*\n", (text or "").strip()):
+        words = html.escape(paragraph)
+        words = re.sub(r"`([^`]+)`", r"<code>\1</code>", words)
+        words = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", words)
+        paragraphs.append(f"<p>{words}</p>")
+    return Markup("".join(paragraphs))  # noqa: S704 – escaped above
+
+
+def protocol_page(protocol: WireProtocol) -> dict[str, Any]:
+    """What the page of one protocol shows."""
+    contract = protocol.contract
+    document = contract.document
+    operations = [*_operations(contract)]
+    tags = [
+        {**tag, "operations": [shown for name, shown in operations if name == tag["name"]]}
+        for tag in document["tags"]
+    ]
+    schemas = [
+        {
+            "name": name, "kind": kind_of(node), "description": node.get("description"),
+            "rows": _properties(contract, node),
+        }
+        for name, node in document["components"]["schemas"].items()
+    ]
+    contracts = [path.template for path in contract.paths if "/openapi." in path.template]
+    return {"protocol": protocol, "info": document["info"], "tags": tags, "schemas": schemas, "contracts": contracts}
+
+
+def _operations(contract: Contract) -> Iterator[tuple[str, Shown]]:
+    for path, item in contract.document["paths"].items():
+        shared = item.get("parameters", [])
+        for method in METHODS:
+            if method in item:
+                node = item[method]
+                parameters = [contract.resolved(each) for each in (*shared, *node.get("parameters", []))]
+                yield node["tags"][0], _shown(contract, path, method, node, parameters)
+
+
+def _shown(contract: Contract, path: str, method: str, node: dict[str, Any], parameters: list[dict[str, Any]]) -> Shown:
+    scopes = [scope for way in node["security"] for needed in way.values() for scope in needed]
+    schemes = contract.document["components"]["securitySchemes"]
+    scheme: dict[str, Any] = next((schemes[name] for way in node["security"] for name in way), {})
+    bodies = _bodies(contract.resolved(node.get("requestBody", {})))
+    return Shown(
+        id=node["operationId"], method=method.upper(), path=path, summary=node["summary"],
+        description=node.get("description", ""), scope=scopes[0] if scopes else "",
+        parameters=[_parameter(contract, each) for each in parameters], bodies=bodies,
+        responses=[
+            _response(status, contract.resolved(each)) for status, each in sorted(node["responses"].items())
+        ],
+        command=_command(path, method, parameters, bodies, scheme=scheme),
+    )
+
+
+def _parameter(contract: Contract, node: dict[str, Any]) -> dict[str, Any]:
+    schema = contract.resolved(node["schema"])
+    return {
+        "name": node["name"], "where": node["in"], "kind": kind_of(schema), "default": schema.get("default"),
+        "description": node.get("description") or schema.get("description", ""),
+    }
+
+
+def _bodies(body: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"media_type": media_type, "kind": kind_of(content["schema"]), "example": _example(content.get("example"))}
+        for media_type, content in body.get("content", {}).items()
+    ]
+
+
+def _response(status: str, node: dict[str, Any]) -> dict[str, Any]:
+    content = node.get("content", {})
+    kinds = [(media_type, kind_of(each["schema"])) for media_type, each in content.items()]
+    headers = sorted(node.get("headers", {}))
+    return {"status": status, "description": node["description"], "kinds": kinds, "headers": headers}
+
+
+def _example(example: object) -> str:
+    if example is None:
+        return ""
+    return example if isinstance(example, str) else json.dumps(example, ensure_ascii=False, indent=1)
+
+
+def _command(path: str, method: str, parameters: list[dict[str, Any]], bodies: list[dict[str, Any]], *,
+             scheme: dict[str, Any]) -> str:
+    """How to ask it with curl; paths take the examples of their parameters."""
+    for parameter in parameters:
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", str(parameter.get("example", f"<{parameter['name']}>")))
+    words = ["curl"] + ([f"-X {method.upper()}"] if method != "get" else [])
+    if scheme:
+        own = scheme["type"] == "apiKey"
+        words.append(f'-H "{scheme["name"]}: $TOKEN"' if own else '-H "Authorization: Bearer $GOODSGATE_KEY"')
+    if bodies:
+        words.append(f'-H "Content-Type: {bodies[0]["media_type"]}"')
+        small = bodies[0]["example"] and bodies[0]["media_type"] == "application/json"
+        words.append(f"--data-binary '{' '.join(bodies[0]['example'].split())}'" if small else "--data-binary @file")
+    return " ".join([*words, f'"$GOODSGATE_URL{path}"'])
+
+
+def kind_of(schema: dict[str, Any]) -> Markup:
+    """What values a schema takes, in a few words, with links to named schemas."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return Markup('<a href="#schema-{0}">{0}</a>').format(name)
+    if "allOf" in schema or "oneOf" in schema:
+        parts = [kind_of(each) for each in schema.get("allOf", schema.get("oneOf", []))]
+        return (Markup(" and ") if "allOf" in schema else Markup(" or ")).join(parts)
+    if "enum" in schema:
+        values = ["null" if each is None else each for each in schema["enum"]]
+        return Markup(" ").join(Markup("<code>{}</code>").format(value) for value in values)
+    if "const" in schema:
+        return Markup("<code>{}</code>").format(schema["const"])
+    kind = schema.get("type", "any")
+    kind = kind if isinstance(kind, str) else " or ".join(kind)
+    if kind.startswith("array"):
+        return Markup("{} of {}").format(kind, kind_of(schema.get("items", {})))
+    bounds = [f"{word} {schema[name]}" for name, word in BOUNDS.items() if name in schema]
+    return Markup("{}").format(", ".join([schema.get("format", kind) if kind == "string" else kind, *bounds]))
+
+
+BOUNDS = {"minimum": "≥", "maximum": "≤", "minLength": "characters ≥", "maxLength": "characters ≤", "pattern": "like"}
+
+
+def _properties(contract: Contract, node: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for part in node.get("allOf", [node]):
+        required = part.get("required", [])
+        for name, schema in part.get("properties", {}).items():
+            rows.append({
+                "name": name, "kind": kind_of(schema), "required": name in required,
+                "description": schema.get("description") or contract.resolved(schema).get("description", ""),
+            })
+    return rows

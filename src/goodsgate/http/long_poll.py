@@ -1,0 +1,159 @@
+"""Batch documents, built once per change however many clients poll, and requests that wait for the next change."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import msgspec
+from prometheus_client import Gauge
+
+from goodsgate.http.problems import refuse
+
+CHANGE_TOKEN_SECONDS = 0.001
+"""Reading the change token costs as much as the rest of a poll, so concurrent polls share one read."""
+TICK_SECONDS = 0.005
+"""Interval at which the store's change token is read while a request waits."""
+TICK_SECONDS_A_SESSION = 0.001
+"""Added to the interval for each waiting request, so that polling never takes the whole process."""
+DOCUMENTS_BYTES_MAX = 32 * 1024**2
+"""Total size of cached documents; beyond it the oldest are dropped."""
+
+
+class ChangeSignal:
+    """The store's change token, shared by all requests that wait for a change; counts those requests."""
+
+    def __init__(self, read_token: Callable[[], object], *, sessions_max: int, gauge: Gauge) -> None:
+        self._read_token = read_token
+        self._token: object = None
+        self._until = 0.0
+        self._sessions_max = sessions_max
+        self._sessions = 0
+        self._gauge = gauge
+        self.closed = False
+
+    def now(self) -> object:
+        """Return the change token, at most CHANGE_TOKEN_SECONDS old; it always reflects this process's own changes."""
+        moment = monotonic()
+        if moment >= self._until:
+            self._token = self._read_token()
+            self._until = moment + CHANGE_TOKEN_SECONDS
+        return self._token
+
+    def forget(self) -> None:
+        """Read the token again at the next call: this process may have changed something."""
+        self._until = 0.0
+
+    def admit(self) -> None:
+        """Raise sessions_full if no further request may wait now."""
+        if self._sessions >= self._sessions_max:
+            raise refuse("sessions_full", limit=self._sessions_max)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Count a waiting request for the duration of the context."""
+        self._sessions += 1
+        self._gauge.set(self._sessions)
+        try:
+            yield
+        finally:
+            self._sessions -= 1
+            self._gauge.set(self._sessions)
+
+    async def wait_for_change(self, before: object, seconds: float) -> None:
+        """Wait until the token differs from `before`, for at most `seconds`."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not self.closed and (left := until - loop.time()) > 0:
+            await asyncio.sleep(min(left, TICK_SECONDS + TICK_SECONDS_A_SESSION * self._sessions))
+            if self.now() != before:
+                return
+
+    def close(self) -> None:
+        """End all waits permanently."""
+        self.closed = True
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch as a protocol represents it, ready to send."""
+
+    body: bytes
+    etag: str
+    """A strong entity tag, quotes included."""
+    ended: bool
+    change_token: object
+    """The store's change token from before the document was built."""
+    built_at: float
+    """Monotonic clock."""
+    tag: bytes
+    """The entity tag as it stands in headers."""
+    tag_headers: list[tuple[bytes, bytes]]
+    headers: list[tuple[bytes, bytes]]
+
+
+def make_document(body: bytes, *, ended: bool, change_token: object) -> Document:
+    """Return the document of a JSON body with its response headers."""
+    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    tag = etag.encode()
+    tag_headers = [(b"etag", tag), (b"cache-control", b"private, no-cache")]
+    sizes = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    return Document(
+        body=body, etag=etag, ended=ended, change_token=change_token, built_at=monotonic(), tag=tag,
+        tag_headers=tag_headers,
+        headers=sizes + tag_headers,
+    )
+
+
+Make = Callable[[str, str], Awaitable[tuple[bytes, bool]]]
+"""Merchant and batch → body, and whether the batch has ended; raises batch_unknown."""
+
+
+class Documents:
+    """Cache of one protocol's batch documents; an entry is valid while the change token stays the same."""
+
+    def __init__(self, signal: ChangeSignal, make: Make, *, ended_seconds: float = 0.0) -> None:
+        """`ended_seconds`: that of a batch that has ended is good for so long, though it may be opened again."""
+        self._ended_seconds = ended_seconds
+        self._signal = signal
+        self._make = make
+        self._kept: dict[tuple[str, str], Document] = {}
+        self._kept_bytes = 0
+
+    def fresh(self, merchant: str, batch: str) -> Document | None:
+        """Return the document if nothing has changed since it was built; never blocks."""
+        kept = self._kept.get((merchant, batch))
+        if kept is None:
+            return None
+        if kept.ended and self._ended_seconds and monotonic() < kept.built_at + self._ended_seconds:
+            return kept
+        return kept if kept.change_token == self._signal.now() else None
+
+    async def document(self, merchant: str, batch: str) -> Document:
+        """The document as it is now."""
+        fresh = self.fresh(merchant, batch)
+        if fresh is not None:
+            return fresh
+        change_token = self._signal.now()
+        body, ended = await self._make(merchant, batch)
+        document = make_document(body, ended=ended, change_token=change_token)
+        self._keep((merchant, batch), document)
+        return document
+
+    def _keep(self, key: tuple[str, str], document: Document) -> None:
+        replaced = self._kept.pop(key, None)
+        self._kept_bytes += len(document.body) - (len(replaced.body) if replaced else 0)
+        self._kept[key] = document
+        while self._kept_bytes > DOCUMENTS_BYTES_MAX and len(self._kept) > 1:
+            self._kept_bytes -= len(self._kept.pop(next(iter(self._kept))).body)
+
+    async def wait_for_change(self, merchant: str, batch: str, *, since: str | None, seconds: float) -> Document:
+        """The document once the batch has ended, or it is not the one of the entity tag `since`, or time is up."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while True:
+            document = await self.document(merchant, batch)
+            left = until - loop.time()
+            if document.ended or left <= 0 or self._signal.closed or (since is not None and document.etag != since):
+                return document
+            await self._signal.wait_for_change(document.change_token, left)

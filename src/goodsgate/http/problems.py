@@ -1,0 +1,109 @@
+"""What is refused at the door, before the engine is asked, and the problem documents that word every refusal."""
+
+import msgspec
+
+from goodsgate.engine.refusal import REFUSALS, Refusal
+
+HTTP_REFUSALS: dict[str, str] = {
+    "unauthorized": "A valid key is needed.",
+    "forbidden": "The key may not do this.",
+    "not_found": "There is nothing at this path.",
+    "method_not_allowed": "The method is not allowed at this path.",
+    "headers_too_large": "The headers of the request are larger than allowed.",
+    "body_invalid": "The body is not what is expected here.",
+    "body_incomplete": "The body is not as long as its Content-Length says; nothing of it was kept.",
+    "sessions_full": "As many long polls and event streams as may be are open; try again later.",
+    "too_many_requests": "More requests a second than allowed; try again later.",
+    "state_conflict": "It is not in a state in which this can be done.",
+    "merchant_unknown": "There is no such merchant.",
+    "merchant_taken": "The id belongs to another merchant.",
+    "credential_unknown": "There is no such key.",
+    "internal_fault": "Goodsgate failed on this request; the fault is logged under its request id.",
+}
+"""Code → title, beside the engine's REFUSALS."""
+
+STATUSES: dict[str, int] = {
+    "payload_empty": 400,
+    "payload_too_large": 413,
+    "format_unknown": 415,
+    "packing_unknown": 415,
+    "parameter_invalid": 400,
+    "mapping_unknown": 404,
+    "batch_unknown": 404,
+    "item_unknown": 404,
+    "reference_kind_unknown": 404,
+    "reference_invalid": 422,
+    "reference_read_only": 409,
+    "batch_open": 409,
+    "nothing_rejected": 409,
+    "nothing_suggested": 409,
+    "nothing_withheld": 409,
+    "confirmation_mismatch": 409,
+    "stock_unknown": 404,
+    "stock_conflict": 409,
+    "stock_short": 409,
+    "payload_gone": 410,
+    "key_in_use": 409,
+    "key_reused": 422,
+    "key_malformed": 400,
+    "queue_full": 429,
+    "store_full": 507,
+    "store_busy": 503,
+    "upload_stalled": 408,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "headers_too_large": 431,
+    "body_invalid": 400,
+    "body_incomplete": 400,
+    "sessions_full": 503,
+    "too_many_requests": 429,
+    "state_conflict": 409,
+    "merchant_unknown": 404,
+    "merchant_taken": 409,
+    "credential_unknown": 404,
+    "internal_fault": 500,
+}
+"""Code → HTTP status, of every refusal; a protocol may have others."""
+
+RETRY_AFTER_SECONDS = {"queue_full": 10, "store_full": 60, "store_busy": 1, "sessions_full": 5, "too_many_requests": 1}
+
+CHALLENGE = 'Bearer realm="goodsgate"'
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+def refuse(code: str, detail: str = "", /, **facts: object) -> Refusal:
+    """Make a refusal, of the door's own codes or the engine's."""
+    return Refusal(code, detail or title(code), **facts)
+
+
+def title(code: str) -> str:
+    """What the code means, in one sentence."""
+    return HTTP_REFUSALS.get(code) or REFUSALS[code]
+
+
+def problem(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an RFC 9457 problem document; `type` leads into the documentation."""
+    status = STATUSES[refusal.code]
+    headers = {"content-type": PROBLEM_TYPE}
+    after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
+    if after is not None:
+        headers["retry-after"] = str(after)
+    if status == 401:
+        headers["www-authenticate"] = CHALLENGE
+    if status == 408:
+        headers["connection"] = "close"
+    if status == 405:
+        headers["allow"] = str(refusal.facts["allow"])
+    document = {
+        "type": f"/docs/problems#{refusal.code}",
+        "title": title(refusal.code),
+        "status": status,
+        "detail": refusal.detail,
+        "instance": request_id,
+        "code": refusal.code,
+        **refusal.facts,
+    }
+    return status, headers, msgspec.json.encode(document)

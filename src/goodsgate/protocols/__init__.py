@@ -1,0 +1,49 @@
+"""The protocols of the gate: one wire protocol each, over one engine.
+
+A protocol is a folder with an ``openapi.yaml``, written first, and a function ``protocol(door)`` in its
+``__init__.py``; its name is added to PROTOCOLS. BYLAWS there, if it has any, are those of its records, by
+``protocol/Component``. What protocols share: `contract` (the YAML obeyed), `routes` (its operations answered), `door`
+(callers, threads, bodies), `watching` (documents and waiting), `handing` (records made a batch), `refusals` (problem
+documents), `pace` (requests a second), `docs` (pages).
+"""
+
+import functools
+from collections.abc import Mapping
+from importlib import import_module
+
+from goodsgate.config import Config
+from goodsgate.engine.outbox import Courier
+from goodsgate.http.context import ServerContext
+from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.rules import Bylaws, Schema
+from goodsgate.store.contract import Store
+
+PROTOCOLS = ("native", "konnect", "productsup", "justwalkout", "mircate")
+"""Folders of this package, in the order in which the documentation shows them."""
+
+
+def load_protocols(context: ServerContext) -> list[WireProtocol]:
+    """Every protocol, ready to answer."""
+    return [import_module(f"goodsgate.protocols.{name}").protocol(context) for name in PROTOCOLS]
+
+
+def load_couriers(config: Config, store: Store) -> Mapping[str, Courier]:
+    """Who carries messages of which topic (``protocol/word``); a protocol has them if it has a function `couriers`."""
+    found: dict[str, Courier] = {}
+    for name in PROTOCOLS:
+        offers = getattr(import_module(f"{__name__}.{name}"), "couriers", None)
+        if offers is not None:
+            found.update(offers(config, store))
+    return found
+
+
+@functools.cache
+def load_schemas() -> Mapping[str, Schema]:
+    """The schemas that policies of the protocols name, for workers."""
+    found: dict[str, Schema] = {}
+    for name in PROTOCOLS:
+        package = f"{__name__}.{name}"
+        bylaws: Mapping[str, Bylaws] = getattr(import_module(package), "BYLAWS", {})
+        for record, node in read_contract(package).records(name).items():
+            found[record] = Schema(node, bylaws=bylaws.get(record))
+    return found

@@ -1,0 +1,28 @@
+"""Answers as this protocol sends them."""
+
+import secrets
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from goodsgate.auth import Caller
+from goodsgate.model.batch import now
+from goodsgate.protocols.konnect.guesses import integration_of
+from goodsgate.protocols.konnect.traces import milliseconds
+
+JSON = "application/json"
+
+
+def answer(words: object, *, status: int = 200) -> Response:
+    """Words as JSON that nobody keeps."""
+    content = words if isinstance(words, bytes) else msgspec.json.encode(words)
+    return Response(content, status_code=status, media_type=JSON, headers={"cache-control": "no-store"})
+
+
+def meta(caller: Caller | None, status: str, *, ack_id: str | None = None) -> dict[str, Any]:
+    """The second half of an envelope of the listings, price and inventory family."""
+    return {
+        "ack_id": ack_id or secrets.token_hex(12), "integrationId": integration_of(caller),
+        "time": milliseconds(now()), "status": status,
+    }

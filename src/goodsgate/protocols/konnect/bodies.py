@@ -1,0 +1,33 @@
+"""Bodies read whole and taken apart without being decoded."""
+
+import msgspec
+
+from goodsgate.engine.refusal import Refusal
+from goodsgate.http.context import ServerContext
+from goodsgate.http.endpoints import ApiRequest
+from goodsgate.http.problems import refuse
+from goodsgate.protocols.konnect.guesses import BODY_BYTES_MAX
+
+
+async def read_body(request: ApiRequest, context: ServerContext) -> bytes:
+    """All of it; raises format_unknown, payload_too_large, payload_empty and what `Body.read` raises."""
+    media_type = request.http.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise Refusal("format_unknown", "The Content-Type must be application/json.")
+    content = await request.body(BODY_BYTES_MAX, context.config.body_idle_seconds).read(BODY_BYTES_MAX + 1)
+    if not content:
+        raise Refusal("payload_empty")
+    return content
+
+
+def parts(content: bytes, *, member: str) -> list[msgspec.Raw]:
+    """The elements of a JSON array as they are written; raises body_invalid naming the member."""
+    try:
+        return _decode_list(content)
+    except msgspec.ValidationError as fault:
+        raise refuse("body_invalid", f"{member} must be an array.", member=member) from fault
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise refuse("body_invalid", f"The body is not valid JSON: {fault}.", member=member) from fault
+
+
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode

@@ -1,0 +1,94 @@
+"""SKUs with their prices and stock, page by page: one row a size."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from starlette.responses import Response
+
+from goodsgate.http.context import ServerContext
+from goodsgate.http.endpoints import ApiRequest, Handler
+from goodsgate.model.batch import Kind
+from goodsgate.model.catalogue import KEY_SEPARATOR, Item, item_key
+from goodsgate.protocols.konnect.answers import answer, meta
+from goodsgate.protocols.konnect.guesses import COLLECTION, CURRENCY, location_of
+
+LOCATIONS_SHOWN_MAX = 100
+"""Of one SKU; a page of 500 rows stays bounded."""
+Words = dict[str, Any]
+
+
+class Listings:
+    """Handlers of the two listings."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+        self._store = context.store
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {"listings": self.listings, "count_listings": self.count}
+
+    async def listings(self, request: ApiRequest) -> Response:
+        """GET /ims/v3/listings."""
+        query = request.query
+        rows = await self._context.run_in_thread(
+            self._rows, request.merchant, query["skus"], int(query["page_no"]), int(query["page_size"]),
+            location_of(request.caller),
+        )
+        return answer({"data": rows, "meta": meta(request.caller, "SUCCESS", ack_id=str(uuid4()))})
+
+    async def count(self, request: ApiRequest) -> Response:
+        """GET /ims/v3/listings/count."""
+        total, _ = await self._context.run_in_thread(
+            self._store.marks, request.merchant, Kind.PRODUCT, COLLECTION, "sku", limit=1
+        )
+        words = {"listing_count": total}
+        return answer({"data": words, "meta": meta(request.caller, "SUCCESS", ack_id=str(uuid4()))})
+
+    def _rows(self, merchant: str, skus: list[str] | None, page: int, size: int, location: str | None) -> list[Words]:
+        offset = (page - 1) * size
+        if skus is None:
+            _, found = self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=offset, limit=size)
+        else:
+            marks = [("sku", sku) for sku in dict.fromkeys(skus) if sku]
+            owners = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, marks)
+            found = [(sku, key) for (_, sku), keys in sorted(owners.items()) for key in keys][offset : offset + size]
+        return list(self._worded(merchant, found, location))
+
+    def _worded(self, merchant: str, found: list[tuple[str, str]], location: str | None) -> Iterator[Words]:
+        products: dict[str, Item | None] = {}
+        for sku, key in found:
+            if key not in products:
+                products[key] = self._store.item(merchant, Kind.PRODUCT, COLLECTION, key)
+            item = products[key]
+            if item is not None:
+                yield self._row(merchant, sku, orjson.loads(item.document), location)
+
+    def _row(self, merchant: str, sku: str, product: Words, location: str | None) -> Words:
+        size: Words = next((size for size in product["sizes"] if size.get("primary_identifier") == sku), {})
+        prices = [_of_location(item) for item in self._entries(merchant, Kind.PRICE, sku, location)]
+        stock = [_of_location(item) for item in self._entries(merchant, Kind.STOCK, sku, location)]
+        own = prices[0] if location is not None and prices else {}
+        return {
+            "sku": sku, "item_code": product.get("item_code", ""), "name": product.get("name", ""),
+            "size": size.get("size", ""), "brand": product.get("brand", ""), "category": product.get("category", ""),
+            "mrp": own.get("mrp", size.get("price", 0)), "esp": own.get("esp", size.get("price_effective", 0)),
+            "currency": own.get("currency", CURRENCY), "is_active": True,
+            "identifiers": size.get("identifiers") or [{"gtin_type": "SKU", "gtin_value": sku, "primary": True}],
+            "quantity": sum(int(entry.get("quantity", 0)) for entry in stock), "prices": prices, "inventory": stock,
+        }
+
+    def _entries(self, merchant: str, kind: Kind, sku: str, location: str | None) -> list[Item]:
+        """Of one location, or of the first hundred."""
+        if location is not None:
+            item = self._store.item(merchant, kind, COLLECTION, item_key(sku, location))
+            return [item] if item is not None else []
+        prefix = sku + KEY_SEPARATOR
+        return self._store.items(merchant, kind, COLLECTION, prefix=prefix, limit=LOCATIONS_SHOWN_MAX).rows
+
+
+def _of_location(item: Item) -> Words:
+    record: Words = orjson.loads(item.document)
+    return {name: value for name, value in record.items() if name != "sku"}

@@ -1,0 +1,141 @@
+"""The reads of reference data: the merchant's entries, filtered, counted and worded, a page at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.responses import Response
+
+from goodsgate.http.context import ServerContext
+from goodsgate.http.endpoints import ApiRequest, Handler
+from goodsgate.model.catalogue import Entry
+from goodsgate.protocols.konnect.answers import answer
+from goodsgate.protocols.konnect.entries import Entries, Tree
+from goodsgate.protocols.konnect.guesses import company_of
+from goodsgate.protocols.konnect.lookup_words import (
+    attribute_words,
+    brand_words,
+    category_words,
+    department_words,
+    flag,
+    hs_code_words,
+    slug_of,
+    tax_rule_words,
+    template_words,
+    texts,
+)
+
+Passes = Callable[[Entry], bool]
+Word = Callable[[Entry], dict[str, Any]]
+
+
+class Lookups:
+    """Handlers of the seven reads that reference data answers."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+        self._entries = Entries(context.store)
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {
+            "departments": self.departments, "category": self.category, "company_brand": self.company_brand,
+            "template": self.template, "product_attributes": self.product_attributes, "hscodes": self.hscodes,
+            "tax_rules": self.tax_rules,
+        }
+
+    async def departments(self, request: ApiRequest) -> Response:
+        """GET /v3/catalog/departments."""
+        name, slug, active = _folded(request.query["name"]), request.query["slug"], request.query["is_active"]
+
+        def passes(entry: Entry) -> bool:
+            return (
+                name in entry.name.casefold() and slug in (None, slug_of(entry))
+                and active in (None, flag(entry.data.get("is_active"), missing=True))
+            )
+
+        return await self._listed(request, "department", passes, department_words)
+
+    async def category(self, request: ApiRequest) -> Response:
+        """GET /v3/catalog/category."""
+        tree = await self._tree(request.merchant)
+        query = request.query
+
+        def passes(entry: Entry) -> bool:
+            return (
+                query["slug"] in (None, slug_of(entry)) and query["level"] in (None, tree.level(entry))
+                and (query["department"] is None or query["department"] in tree.departments(entry))
+                and (query["cat3_id"] is None or (entry.number in query["cat3_id"] and tree.level(entry) == 3))
+            )
+
+        return await self._listed(request, "category", passes, lambda entry: category_words(entry, tree))
+
+    async def company_brand(self, request: ApiRequest) -> Response:
+        """GET /v3/catalog/company-brand."""
+        name = _folded(request.query["brand_name"])
+        return await self._listed(
+            request, "brand", lambda entry: name in (entry.name or entry.code).casefold(), brand_words
+        )
+
+    async def template(self, request: ApiRequest) -> Response:
+        """GET /v3/catalog/product/template."""
+        department = request.query["department"]
+        return await self._listed(
+            request, "template",
+            lambda entry: department is None or department in texts(entry.data.get("departments")), template_words,
+        )
+
+    async def product_attributes(self, request: ApiRequest) -> Response:
+        """GET /v3/catalog/product-attributes."""
+        tree = await self._tree(request.merchant)
+        attributes = await self._context.run_in_thread(self._entries.all, request.merchant, "attribute")
+        found = tree.attributes(request.query["category"], attributes)
+        return answer({"items": [attribute_words(name, entry) for name, entry in found.items()]})
+
+    async def hscodes(self, request: ApiRequest) -> Response:
+        """GET /v3/catalog/taxes/hscodes."""
+        search, kind = _folded(request.query["search"]), request.query["type"]
+
+        def passes(entry: Entry) -> bool:
+            return search in f"{entry.code}\n{entry.name}".casefold() and kind in (
+                None, str(entry.data.get("type", "HS"))
+            )
+
+        company = company_of(request.caller)
+        return await self._listed(request, "hs_code", passes, lambda entry: hs_code_words(entry, company))
+
+    async def tax_rules(self, request: ApiRequest) -> Response:
+        """GET /v3/catalog/taxes/rules."""
+        name = _folded(request.query["rule_name"])
+        status, version = request.query["status"], request.query["version_status"]
+        company = company_of(request.caller)
+
+        def passes(entry: Entry) -> bool:
+            words = tax_rule_words(entry, company)
+            return (
+                name in words["rule"]["name"].casefold() and status in (None, words["rule"]["status"])
+                and (version is None or any(each["version_status"] == version for each in words["versions"]))
+            )
+
+        return await self._listed(request, "tax_rule", passes, lambda entry: tax_rule_words(entry, company))
+
+    async def _tree(self, merchant: str) -> Tree:
+        categories = await self._context.run_in_thread(self._entries.all, merchant, "category")
+        departments = await self._context.run_in_thread(self._entries.all, merchant, "department")
+        return Tree(categories, departments)
+
+    async def _listed(self, request: ApiRequest, kind: str, passes: Passes, word: Word) -> Response:
+        number, size = int(request.query["page_number"]), int(request.query["page_size"])
+
+        def page() -> dict[str, Any]:
+            found = [entry for entry in self._entries.all(request.merchant, kind) if passes(entry)]
+            rows = found[(number - 1) * size : number * size]
+            return {
+                "items": [word(entry) for entry in rows], "page_number": number, "page_size": size,
+                "total": len(found),
+            }
+
+        return answer(await self._context.run_in_thread(page))
+
+
+def _folded(text: str | None) -> str:
+    return text.casefold() if text else ""

@@ -1,0 +1,54 @@
+"""Refusals in the words of each family of paths; a client that parses before it looks at the status gets along."""
+
+from typing import Any
+
+import msgspec
+from starlette.types import Scope
+
+from goodsgate.engine.refusal import Refusal
+from goodsgate.http.endpoints import CALLER, REQUEST_ID
+from goodsgate.http.problems import RETRY_AFTER_SECONDS, STATUSES, problem
+from goodsgate.protocols.konnect.answers import meta
+from goodsgate.protocols.konnect.guesses import company_of
+
+OPERATOR = "/oms/admin/"
+WRITES = ("POST", "PUT", "DELETE")
+ENVELOPED = ("/ims/", "/oms/v3/shipment/awb", "/oms/v3/shipment/status")
+BODY_STATUSES = (400, 408, 413, 415)
+"""Of what is wrong with a request itself; worded with the family's own members."""
+
+
+def problem_response(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body; of the operator's routes as a problem document, of which his tools read the code."""
+    if scope["path"].startswith(OPERATOR):
+        return problem(refusal, scope[REQUEST_ID])
+    status = STATUSES[refusal.code]
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
+    if after is not None:
+        headers["retry-after"] = str(after)
+    if status == 405:
+        headers["allow"] = str(refusal.facts["allow"])
+    if status == 408:
+        headers["connection"] = "close"
+    return status, headers, msgspec.json.encode(_words(refusal, status, scope))
+
+
+def _words(refusal: Refusal, status: int, scope: Scope) -> dict[str, Any]:
+    path: str = scope["path"]
+    name = str(refusal.facts.get("parameter") or refusal.facts.get("member") or "body")
+    if status not in BODY_STATUSES or path.startswith("/aggregator/"):
+        return {"status": "FAILED", "message": refusal.detail, "errors": []}
+    if path.startswith(ENVELOPED):
+        told = [{"code": str(status), "message": refusal.detail}]
+        data = {"payload_count": 0, "success_count": 0, "failed_count": 0, "errors": told}
+        return {"data": data, "meta": meta(scope.get(CALLER), "FAILED"), "message": refusal.detail}
+    if path.startswith("/oms/"):
+        told = [{"code": str(status), "message": refusal.detail}]
+        return {"payloadCount": 0, "successCount": 0, "failedCount": 0, "status": "FAILED", "errors": told}
+    if scope["method"] in WRITES:
+        return {
+            "trace_id": "", "total": 0, "success": 0, "failed": 0, "status": "FAILED", "errors": {name: refusal.detail},
+            "stage": "FAILED", "company_id": company_of(scope.get(CALLER)), "message": refusal.detail,
+        }
+    return {"status": "FAILED", "message": refusal.detail, "errors": {name: refusal.detail}}

@@ -1,0 +1,102 @@
+"""Products on their way in: taken apart, made durable, acknowledged."""
+
+import msgspec
+from starlette.responses import Response
+
+from goodsgate.auth import Caller
+from goodsgate.http.context import ServerContext
+from goodsgate.http.endpoints import ApiRequest, Handler
+from goodsgate.http.json_batches import joined, submit_body
+from goodsgate.http.problems import refuse
+from goodsgate.model.batch import Kind, Policy, Treatment, Verb
+from goodsgate.protocols.konnect.answers import answer
+from goodsgate.protocols.konnect.bodies import parts, read_body
+from goodsgate.protocols.konnect.guesses import COLLECTION, company_of, is_strict
+from goodsgate.protocols.konnect.traces import new_batch, trace_of
+
+PRODUCTS_MAX = 100
+"""Published for create, taken for update and delete as well."""
+TEMPLATE_CHARACTERS_MAX = 200
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Writes:
+    """Handlers of POST, PUT and DELETE."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {
+            "create_products": self.create, "update_products": self.update, "delete_products": self.delete,
+        }
+
+    async def create(self, request: ApiRequest) -> Response:
+        """POST /v3/catalog/product."""
+        return await self._write(request, Verb.CREATE, "konnect/NewProduct")
+
+    async def update(self, request: ApiRequest) -> Response:
+        """PUT /v3/catalog/product."""
+        schema = "konnect/StrictProductChange" if is_strict(request.caller) else "konnect/ProductChange"
+        return await self._write(request, Verb.UPDATE, schema)
+
+    async def delete(self, request: ApiRequest) -> Response:
+        """DELETE /v3/catalog/product."""
+        return await self._write(request, Verb.DELETE, "konnect/ProductRemoval")
+
+    async def _write(self, request: ApiRequest, verb: Verb, schema: str) -> Response:
+        content = await read_body(request, self._context)
+        return answer(await self._context.run_in_thread(self._accepted, request.caller, request.merchant, content,
+            verb, schema))
+
+    def _accepted(self, caller: Caller | None, merchant: str, content: bytes, verb: Verb, schema: str,
+                  ) -> dict[str, object]:
+        records = taken_apart(content)
+        policy = Policy(verb=verb, schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE)
+        format, body = joined(records)
+        submission = self._context.engine.submit(
+            merchant=merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,
+            label=f"{verb} {len(records)}", protocol="konnect", facts={"total": str(len(records))}, id=new_batch(),
+        )
+        batch = submit_body(submission, body, self._context)
+        return {
+            "trace_id": trace_of(batch.id), "total": len(records), "success": len(records), "failed": 0,
+            "status": "SUCCESS", "errors": {}, "stage": "RUNNING", "company_id": company_of(caller),
+        }
+
+
+def taken_apart(content: bytes) -> list[bytes]:
+    """Each product as it is written, with the template of the request behind it; raises body_invalid."""
+    try:
+        members = _decode_members(content)
+    except msgspec.ValidationError as fault:
+        raise refuse("body_invalid", "The body must be an object.") from fault
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise refuse("body_invalid", f"The body is not valid JSON: {fault}.") from fault
+    template = _template(members.get("template"))
+    products = parts(bytes(members.get("products", b"null")), member="products")
+    if not products:
+        raise refuse("body_invalid", "products must be a non-empty array.", member="products")
+    if len(products) > PRODUCTS_MAX:
+        raise refuse("body_invalid", f"products may hold at most {PRODUCTS_MAX}.", member="products")
+    return [_with_template(bytes(product), template) for product in products]
+
+
+def _template(raw: msgspec.Raw | None) -> bytes:
+    try:
+        template = msgspec.json.decode(raw, type=str) if raw is not None else ""
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        template = ""
+    if not 0 < len(template) <= TEMPLATE_CHARACTERS_MAX:
+        raise refuse("body_invalid", "template must be the slug of a template.", member="template")
+    return msgspec.json.encode(template)
+
+
+def _with_template(product: bytes, template: bytes) -> bytes:
+    """The last of two members of one name counts, so that the request's template does."""
+    if product[:1] != b"{":
+        raise refuse("body_invalid", "products must hold objects.", member="products")
+    own = product[:-1].rstrip()
+    return own + (b"" if own == b"{" else b",") + b'"template":' + template + b"}"

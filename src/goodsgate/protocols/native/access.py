@@ -1,0 +1,88 @@
+"""Merchants and their keys."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from starlette.responses import Response
+
+from goodsgate.auth import new_key
+from goodsgate.http.context import ServerContext
+from goodsgate.http.endpoints import ApiRequest, Handler
+from goodsgate.http.problems import refuse
+from goodsgate.model.batch import now
+from goodsgate.model.catalogue import Merchant, MerchantId, OneLine, Scope
+from goodsgate.protocols.native.answers import answer, page
+from goodsgate.protocols.native.words import key_words, merchant_words
+
+
+class NewMerchant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /v1/merchants."""
+
+    id: MerchantId
+    name: OneLine = ""
+
+
+class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /v1/merchants/{merchant}/keys."""
+
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
+    label: OneLine = ""
+
+
+class Access:
+    """Handlers of everything under ``/v1/merchants``."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+        self._store = context.store
+
+    def handlers(self) -> dict[str, Handler]:
+        """By operation id."""
+        return {
+            "merchants": self.merchants, "add_merchant": self.add_merchant, "keys": self.keys,
+            "add_key": self.add_key, "revoke_key": self.revoke_key,
+        }
+
+    async def merchants(self, request: ApiRequest) -> Response:
+        """GET /v1/merchants."""
+        limit = min(int(request.query["limit"]), self._context.config.page_rows_max)
+        found = await self._context.run_in_thread(self._store.merchants, after=request.query["after"], limit=limit)
+        return page(request, "merchants", [merchant_words(merchant) for merchant in found.rows], found.next)
+
+    async def add_merchant(self, request: ApiRequest) -> Response:
+        """POST /v1/merchants."""
+        wanted: NewMerchant = await request.document(NewMerchant, self._context)
+        merchant = Merchant(id=wanted.id, name=wanted.name, made_at=now())
+        if not await self._context.run_in_thread(self._store.add_merchant, merchant):
+            raise refuse("merchant_taken", merchant=wanted.id)
+        location = {"location": f"/v1/merchants/{merchant.id}/keys"}
+        return answer(merchant_words(merchant), status=201, headers=location)
+
+    async def keys(self, request: ApiRequest) -> Response:
+        """GET /v1/merchants/{merchant}/keys."""
+        merchant = await self._known(request)
+        keys = await self._context.run_in_thread(self._store.keys, merchant)
+        return answer({"keys": [key_words(key) for key in keys]})
+
+    async def add_key(self, request: ApiRequest) -> Response:
+        """POST /v1/merchants/{merchant}/keys."""
+        wanted: NewKey = await request.document(NewKey, self._context)
+        if len(set(wanted.scopes)) < len(wanted.scopes):
+            raise refuse("body_invalid", "A scope is named twice.")
+        key, secret = new_key(await self._known(request), wanted.scopes, label=wanted.label)
+        await self._context.run_in_thread(self._store.add_key, key)
+        return answer({**key_words(key), "secret": secret}, status=201)
+
+    async def revoke_key(self, request: ApiRequest) -> Response:
+        """DELETE /v1/merchants/{merchant}/keys/{key}."""
+        merchant = await self._known(request)
+        if not await self._context.run_in_thread(self._context.keyring.revoke, merchant, request.path["key"]):
+            raise refuse("credential_unknown")
+        return Response(status_code=204)
+
+    async def _known(self, request: ApiRequest) -> str:
+        merchant = request.path["merchant"]
+        if not await self._context.run_in_thread(self._context.keyring.knows, merchant):
+            raise refuse("merchant_unknown")
+        return merchant

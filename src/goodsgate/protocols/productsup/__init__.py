@@ -1,0 +1,49 @@
+"""The Productsup Stream API as its clients expect it; see ``README.md`` and ``openapi.yaml`` beside this file."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from goodsgate.config import Config
+from goodsgate.engine.outbox import Courier
+from goodsgate.http.context import ServerContext
+from goodsgate.http.context import secret_of as bearer_of
+from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.protocols.productsup.batches import Batches
+from goodsgate.protocols.productsup.guesses import IMPORT, PREFIXES, SETTLE
+from goodsgate.protocols.productsup.imports import Clock, Settler
+from goodsgate.protocols.productsup.platform import Platform
+from goodsgate.protocols.productsup.rates import Rates
+from goodsgate.protocols.productsup.refusals import problem_response
+from goodsgate.protocols.productsup.streams import Management
+from goodsgate.store.contract import Store
+
+UNRATED = ("openapi_yaml", "openapi_json")
+"""This gate's own."""
+
+
+def couriers(_: Config, store: Store) -> Mapping[str, Courier]:
+    """Who imports sites when their time has come, and settles what their changes mean for streams."""
+    return {IMPORT: Clock(store), SETTLE: Settler(store)}
+
+
+def protocol(context: ServerContext) -> WireProtocol:
+    """The protocol, ready to answer."""
+    contract = read_contract(__name__)
+    batches = Batches(context)
+    rates = Rates(refusing=context.config.rate_limits == "kept")
+    handlers = {**Management(context, contract, clear=batches.clear).handlers(), **batches.handlers()}
+    rated = {name: handler if name in UNRATED else rates.held(handler) for name, handler in handlers.items()}
+    return WireProtocol(
+        name="productsup", title="Productsup Stream", contract=contract,
+        handlers={**rated, **Platform(context).handlers()}, serialize_refusal=partial(problem_response, rates=rates),
+        prefixes=PREFIXES,
+        secret_of=secret_of,
+    )
+
+
+def secret_of(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """Of either API: ``Authorization: Bearer`` or ``X-Auth-Token: client:secret``, where the client does not matter."""
+    token = headers.get(b"x-auth-token")
+    if token is not None and b"authorization" not in headers:
+        return token.rpartition(b":")[2].strip()
+    return bearer_of(headers)

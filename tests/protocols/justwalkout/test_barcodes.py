@@ -1,0 +1,63 @@
+"""Barcodes of every type, right and wrong, against python-stdnum where it knows them."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stdnum import ean, isbn
+
+from goodsgate.protocols.justwalkout.barcodes import LENGTHS, why_not
+
+DIGITS = "0123456789"
+
+
+@pytest.mark.parametrize(("barcode", "kind"), [
+    ("036000291452", "UPC"), ("04252614", "UPC"), ("01234565", "UPC"), ("96385074", "UPC"), ("96385074", "EAN8"),
+    ("4006381333931", "EAN"), ("080442957X", "ISBN"), ("0306406152", "ISBN"), ("10614141000415", "GTIN"),
+    ("4011", "PLU"), ("4131", "PLU"), ("94011", "PLU"), ("123", "PLU"), ("123456", "PLU"), ("036000291452", None),
+    ("96385074", None), ("0306406152", ""), ("4006381333931", "ASIN"), ("10614141000415", None), ("4011", None),
+    ("036000291452", "upc"),
+])
+def test_what_is_right(barcode, kind):
+    """Of its type; without one that is known, of the type that its length tells."""
+    assert why_not(barcode, kind, "/x") is None
+
+
+@pytest.mark.parametrize(("barcode", "kind", "code", "suggestion"), [
+    ("036000291453", "UPC", "gtin_check_digit", "036000291452"), ("03600029145", "UPC", "barcode_form", "036000291452"),
+    ("400638133393", "EAN", "barcode_form", "4006381333931"), ("96385075", "EAN8", "gtin_check_digit", "96385074"),
+    ("04252614", "EAN8", "gtin_check_digit", "04252610"), ("0306406153", "ISBN", "gtin_check_digit", "0306406152"),
+    ("978030640615", "ISBN", "barcode_form", None), ("X306406152", "ISBN", "barcode_form", None),
+    ("10614141000416", None, "gtin_check_digit", "10614141000415"), ("12", "PLU", "barcode_form", None),
+    ("1234567", "PLU", "barcode_form", None), ("40a1", "PLU", "barcode_form", None), ("x", None, "barcode_form", None),
+    ("123456789", None, "barcode_form", None), ("\u0661" * 12, "UPC", "barcode_form", None),
+    ("036000291452", "EAN", "barcode_form", None), (" 036000291452", "UPC", "barcode_form", None),
+])
+def test_what_is_wrong(barcode, kind, code, suggestion):
+    """And what a machine could put in its place."""
+    told = why_not(barcode, kind, "/external_product_id")
+    assert (told.code, told.suggestion, told.path) == (code, suggestion, "/external_product_id")
+    if code == "gtin_check_digit":
+        assert why_not(suggestion, kind, "/x") is None
+
+
+@settings(deadline=None)
+@given(st.text(DIGITS, min_size=8, max_size=14), st.sampled_from(["EAN8", "EAN", "GTIN"]))
+def test_eans_are_judged_as_the_library_judges_them(barcode, kind):
+    """Lengths and check digits."""
+    fits = len(barcode) in LENGTHS[kind] and ean.is_valid(barcode)
+    assert (why_not(barcode, kind, "/x") is None) == fits
+
+
+@settings(deadline=None)
+@given(st.text(DIGITS + "X", min_size=9, max_size=11))
+def test_isbns_are_judged_as_the_library_judges_them(barcode):
+    """Ten characters, of which the last may be X."""
+    assert (why_not(barcode, "ISBN", "/x") is None) == (len(barcode) == 10 and isbn.is_valid(barcode))
+
+
+@settings(deadline=None)
+@given(st.text(max_size=20), st.none() | st.text(max_size=6) | st.sampled_from([*LENGTHS]))
+def test_no_text_makes_it_stumble(barcode, kind):
+    """It is right, or an issue."""
+    told = why_not(barcode, kind, "/x")
+    assert told is None or told.severity == "error"

@@ -1,0 +1,78 @@
+"""openapi.yaml against the running protocol: the same routes, sound schemas, and words that are all there."""
+
+import jsonschema_rs
+import pytest
+
+from goodsgate.http.endpoints import read_contract
+from goodsgate.model.issue import CODES
+from goodsgate.protocols import load_schemas
+from goodsgate.protocols.justwalkout import BYLAWS, guesses
+from goodsgate.protocols.justwalkout import __name__ as protocol_package
+from tests.protocols.contracts import held, named, promised, served
+from tests.protocols.justwalkout.client import ONE_STORE, JustWalkOut, item
+from tests.served import Served
+
+CONTRACT = read_contract(protocol_package)
+DOCUMENT = CONTRACT.document
+
+pytestmark = ONE_STORE
+
+
+def _check(schema, value):
+    jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
+
+
+def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
+    """By this protocol."""
+    assert served(gate, "justwalkout") == promised(CONTRACT)
+
+
+def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
+    """No dead schema, but for the record that nobody sends."""
+    used = named(CONTRACT)
+    assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
+    assert held(CONTRACT) == used | {"#/components/schemas/Archival"}
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_schemas_are_sound(gate: Served, name: str) -> None:
+    """JSON Schema 2020-12."""
+    schema = DOCUMENT["components"]["schemas"][name]
+    jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
+
+
+def test_every_schema_of_records_is_compiled(gate: Served) -> None:
+    """With the bylaws of its own."""
+    schemas = load_schemas()
+    mine = {f"justwalkout/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
+    assert mine == set(BYLAWS)
+    assert all(schemas[name].bylaws is BYLAWS[name] for name in mine)
+
+
+def test_every_code_has_a_word_of_the_report(gate: Served) -> None:
+    """Wherever it is found."""
+    words = set(DOCUMENT["components"]["schemas"]["ReportCode"]["enum"])
+    paths = ("", "/item_sku", "/item_name", "/standard_price", "/external_product_id", "/brand_name")
+    made = {guesses.report_code(code, path) for code in CODES for path in paths}
+    assert made | {"ALREADY_ARCHIVED"} == words
+
+
+def test_reports_obey_their_schema(retailer: JustWalkOut) -> None:
+    """Of an upload with everything wrong, and of an archive."""
+    schema = {"$ref": "#/components/schemas/Report"}
+    uploaded = retailer.upload(
+        item(1), item(1), item(2, item_name="\u00e9", standard_price="x", external_product_id="1"),
+        item(3, " STORE-1".strip(), item_sku=" "),
+    )
+    _check(schema, retailer.report(uploaded))
+    _check(schema, retailer.report(retailer.archive("SKU-1", "SKU-9")))
+
+
+def test_the_contract_and_its_page_are_shown(gate: Served) -> None:
+    """To everybody."""
+    anonymous = gate.anonymous()
+    assert anonymous.get("/v1/catalog/openapi.yaml").content == CONTRACT.yaml
+    assert anonymous.get("/v1/catalog/openapi.json").json() == DOCUMENT
+    page = anonymous.get("/docs/justwalkout")
+    assert page.status_code == 200
+    assert "/v1/catalog/getCatalogUploadStatus" in page.text

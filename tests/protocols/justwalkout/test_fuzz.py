@@ -1,0 +1,87 @@
+"""The running protocol held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
+
+import os
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from requests.auth import AuthBase
+from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from goodsgate.http.endpoints import read_contract
+from goodsgate.protocols.justwalkout import __name__ as protocol_package
+from tests.protocols.justwalkout.client import ONE_STORE
+
+LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
+HOW = {
+    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
+    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+}
+
+CONFIG = schemathesis.Config.from_dict({
+    "checks": {
+        # An ingestion that nobody has, a store that is not the merchant's, a link that is not signed: all well-formed.
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "403", "404", "429"]},
+        "negative_data_rejection": {"expected-statuses": ["400", "401", "403", "404", "408", "413", "429"]},
+        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
+        # There is no 401 and no 405: the platform says 403 to both.
+        "missing_required_header": {"enabled": False},
+        "unsupported_method": {"enabled": False},
+        "ignored_auth": {"enabled": False},
+    },
+})
+CONTRACT = read_contract(protocol_package)
+schema = schemathesis.openapi.from_dict(CONTRACT.document, config=CONFIG)
+SIGNED = ("upload", "upload_cart", "archive", "upload_status")
+
+
+class Signer(AuthBase):
+    """Signs what is sent, as it is sent."""
+
+    def __init__(self, retailer):
+        self._retailer = retailer
+
+    def __call__(self, request):
+        """The request with its signature."""
+        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        media_type = request.headers.get("content-type", "application/json")
+        request.headers.update(self._retailer.signed(request.path_url, body, **{"content-type": media_type}))
+        return request
+
+
+def _hold(retailer, case):
+    """Signed as the platform wants it; the set-up with a key of the gate."""
+    name = case.operation.definition.raw["operationId"]
+    unsigned = getattr(case.meta.phase.data, "parameter", None) == "Authorization"
+    how = {"auth": Signer(retailer)} if name in SIGNED else {"headers": {"authorization": f"Bearer {retailer.admin}"}}
+    how = {} if unsigned else how
+    # Links and parameters that nobody knows are answered like any other; so is whatever a method may not be.
+    lenient = name == "report" or bool(case.query)
+    excluded = [negative_data_rejection] if lenient else None
+    case.call_and_validate(base_url=retailer.gate.url, timeout=10, excluded_checks=excluded, **how)
+
+
+@pytest.fixture
+def fuzzed(retailer):
+    """A retailer who is an admin, too, and may ask as fast as it can."""
+    (protocol,) = (protocol for protocol in retailer.gate.application.protocols if protocol.name == "justwalkout")
+    pace = protocol.handlers["upload"].__self__._gateway._pace
+    pace._burst = pace._per_second = 10**9
+    retailer.admin = retailer.gate.secret(retailer.merchant, ("admin",))
+    return retailer
+
+
+@ONE_STORE
+@schema.parametrize()
+@settings(max_examples=500 if LONG else 4, **HOW)
+def test_the_protocol_keeps_its_contract(fuzzed, case):
+    """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
+    _hold(fuzzed, case)
+
+
+@pytest.mark.slow
+@schema.parametrize()
+@settings(max_examples=500, **{**HOW, "derandomize": False})
+def test_the_protocol_keeps_its_contract_for_long(fuzzed, case):
+    """The same, with other examples every time: 500 an operation."""
+    _hold(fuzzed, case)

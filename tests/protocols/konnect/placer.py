@@ -1,0 +1,46 @@
+"""A process that places orders and moves them on for crash tests, until it is killed: folder, name."""
+
+import itertools
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from goodsgate.config import Config
+from goodsgate.model.batch import now
+from goodsgate.protocols.konnect.orders import shipment as shipments
+from goodsgate.protocols.konnect.orders.life import take
+from goodsgate.protocols.konnect.orders.opened import open_book
+from goodsgate.protocols.konnect.orders.shipment import Line, Shipment
+from tests import place
+from tests.shop import open_store
+
+SKU, LOCATION, PIECES = "A", "BLR-01", 3
+WALKS = ((), ("cancel",), ("confirm", "sale"), ("confirm", "sale", "cancel", "accept"))
+
+
+def order(name: str) -> Shipment:
+    """About to be placed."""
+    line = Line(id="1", sku=SKU, quantity=PIECES, mrp=Decimal(10), esp=Decimal(9), tax_rate=Decimal(5))
+    return Shipment(
+        order=name, placed_at=now(), location=LOCATION, channel="ECOMM", state="new", lines=(line,), shipping={},
+        billing={},
+    )
+
+
+def main() -> None:
+    """Says the id of each order that it has done with."""
+    shipments.BEGINNING_SECONDS = 0  # so that what one leaves the other finishes at once
+    config = Config(store=place.address(Path(sys.argv[1])))
+    store = open_store(config)
+    book = open_book(store, config)
+    for number in itertools.count():
+        id = book.place("acme", order(f"{sys.argv[2]}-{number}")).id
+        for event in WALKS[number % len(WALKS)]:
+            book.change("acme", id, lambda shipment, event=event: take(shipment, event, at=now()))  # type: ignore[misc]
+        if number % 5 == 4:
+            book.bring_up("acme")
+        print(id, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,295 @@
+"""Events of orders as others receive them: signed, in order to allowed addresses alone, again until they arrive."""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from goodsgate import app
+from goodsgate.cli import main
+from goodsgate.engine.outbox import Undelivered
+from goodsgate.engine.secrets import Secrets
+from goodsgate.model.message import Told
+from goodsgate.protocols.konnect.orders import webhooks
+from goodsgate.protocols.konnect.orders.webhooks import AddressRefused, is_public, resolved, split_address
+from tests.protocols.konnect.client import Konnect
+from tests.protocols.konnect.orders import ADMIN, Operator, Seller, within
+
+LOCAL = {"webhook_hosts": "127.0.0.1,localhost", "webhook_private": "allow", "carry_again_seconds": "0,0"}
+
+
+class Receiver:
+    """Somebody's endpoint; keeps what arrives and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.arrived: list[tuple[dict[str, str], bytes]] = []
+        self.statuses: list[int] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.arrived.append(({name.lower(): text for name, text in self.headers.items()}, body))
+                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
+                self.send_header("location", "http://127.0.0.1:1/elsewhere")
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/orders?from=gate"
+
+    def close(self) -> None:
+        """Stop."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def types(self, order: str) -> list[str]:
+        """Types of the events of an order that have come."""
+        events = [json.loads(body) for _, body in self.arrived]
+        return [event["type"] for event in events if event["data"]["id"] == order]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Listens on this machine."""
+    opened = Receiver()
+    yield opened
+    opened.close()
+
+
+@contextlib.contextmanager
+def _carrying(operator: Operator, **settings: Any) -> Iterator[None]:
+    """As a worker process carries messages."""
+    shop = operator.gate.shop
+    outbox = app.create_outbox(shop.store, msgspec.structs.replace(shop.config, **LOCAL, **settings))
+    outbox.start()
+    try:
+        yield
+    finally:
+        outbox.stop()
+
+
+def _subscribed(operator: Operator, receiver: Receiver) -> dict[str, Any]:
+    """As the gate would with the setting, which the served one has not."""
+    store = operator.gate.shop.store
+    made = store.add_resource(operator.merchant, "konnect/webhook", name=receiver.url, body=b"{}", resources_max=9)
+    (told,) = operator.get(f"{ADMIN}/webhooks").json()["webhooks"]
+    assert (told["webhook"], told["url"]) == (made.number, receiver.url)
+    found: dict[str, Any] = told
+    return found
+
+
+def test_events_arrive_signed(operator: Operator, orders: Seller, receiver: Receiver) -> None:
+    """Each state by its own, after Standard Webhooks; time brings some of them."""
+    webhook = _subscribed(operator, receiver)
+    with _carrying(operator):
+        id = operator.place(courierSeconds=0.3)
+        orders.done("confirm", id)
+        orders.invoice(id)
+        wanted = ["shipment.placed", "shipment.bag_confirmed", "shipment.bag_invoiced", "shipment.dp_assigned"]
+        within(lambda: len(receiver.types(id)) == 4)
+    assert receiver.types(id) == wanted
+    headers, body = receiver.arrived[1]
+    key = base64.b64decode(webhook["secret"].removeprefix("whsec_"))
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    mine = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    assert f"v1,{mine}" in headers["webhook-signature"].split(" ")
+    event = json.loads(body)
+    assert (event["data"]["orderStatus"], event["data"]["bagStatus"]) == ("CONFIRMED", "bag_confirmed")
+    assert set(orders.one(id)) == set(event["data"])
+    assert len({headers["webhook-id"] for headers, _ in receiver.arrived}) == 4
+
+
+def test_a_new_master_secret_does_not_leave_receivers_behind(operator: Operator) -> None:
+    """Both sign until the old one goes; shown is what the new one makes."""
+    shop = operator.gate.shop
+    names = [base64.b64encode(letter * 32).decode() for letter in (b"n", b"o")]
+    config = msgspec.structs.replace(shop.config, secrets=f"new:{names[0]},old:{names[1]}", webhook_hosts="erp.example")
+    old = Secrets(shop.store, msgspec.structs.replace(config, secrets=f"old:{names[1]}"))
+    both, url = Secrets(shop.store, config), "https://erp.example"
+    shown = [webhooks.Webhooks(shop.store, one, config).add(operator.merchant, url) for one in (old, both)]
+    assert shown[0]["webhook"] == shown[1]["webhook"]
+    operator.place()
+    (message,) = shop.store.messages(operator.merchant)
+    headers = webhooks.WebhookCourier(shop.store, both, config).signed(message, 1, b"{}")
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{{}}".encode()
+    keys = [base64.b64decode(str(one["secret"]).removeprefix("whsec_")) for one in reversed(shown)]
+    mine = [base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
+    assert headers["webhook-signature"].split(" ")[:2] == [f"v1,{signature}" for signature in mine]
+
+
+def test_what_does_not_arrive_comes_again(operator: Operator, orders: Seller, receiver: Receiver) -> None:
+    """With the same id; a redirect is not followed, and 410 is final. What was given up is sent again by command."""
+    _subscribed(operator, receiver)
+    receiver.statuses = [500, 302, 200]
+    store = operator.gate.shop.store
+    with _carrying(operator):
+        operator.place()
+        within(lambda: store.messages(operator.merchant, told=Told.SENT))
+        assert len({headers["webhook-id"] for headers, _ in receiver.arrived}) == 1
+        assert len(receiver.arrived) == 3
+        receiver.statuses = [410]
+        operator.place()
+        (lost,) = within(lambda: store.messages(operator.merchant, told=Told.GIVEN_UP))
+        assert lost.trouble == "answered 410"
+        again = CliRunner().invoke(main, [
+            "outbox", "replay", operator.merchant, "--given-up", "--store", operator.gate.shop.config.store
+        ])
+        assert again.exit_code == 0, again.output
+        within(lambda: len(store.messages(operator.merchant, told=Told.SENT)) == 2)
+
+
+def test_nobody_gets_what_nobody_wants(operator: Operator, receiver: Receiver, seller: Konnect) -> None:
+    """Once the address is removed; another merchant's address gets nothing at all."""
+    webhook = _subscribed(operator, receiver)
+    operator.place()
+    assert operator.delete(f"{ADMIN}/webhooks/{webhook['webhook']}").status_code == 200
+    assert operator.delete(f"{ADMIN}/webhooks/{webhook['webhook']}").status_code == 404
+    with _carrying(operator):
+        (lost,) = within(lambda: operator.gate.shop.store.messages(operator.merchant, told=Told.GIVEN_UP))
+    assert (lost.trouble, receiver.arrived) == ("nobody wants it any more", [])
+
+
+def test_private_addresses_are_refused(operator: Operator, receiver: Receiver) -> None:
+    """Unless they are allowed: the host is looked up when the event is sent."""
+    _subscribed(operator, receiver)
+    operator.place()
+    shop = operator.gate.shop
+    settings = {**LOCAL, "webhook_private": "refuse"}
+    outbox = app.create_outbox(shop.store, msgspec.structs.replace(shop.config, **settings))
+    outbox.start()
+    try:
+        (lost,) = within(lambda: shop.store.messages(operator.merchant, told=Told.GIVEN_UP))
+    finally:
+        outbox.stop()
+    assert "leads to the private address 127.0.0.1" in lost.trouble
+    assert receiver.arrived == []
+
+
+def test_the_operator_says_which_hosts(operator: Operator) -> None:
+    """None, unless the setting names some; whoever asks is told so."""
+    answered = operator.post(f"{ADMIN}/webhooks", json={"url": "https://erp.example/orders"})
+    assert (answered.status_code, answered.json()["code"]) == (400, "body_invalid")
+    assert "webhook_hosts" in answered.json()["detail"]
+    done = CliRunner().invoke(main, [
+        "orders", "webhook", "add", "https://erp.example", "--url", operator.gate.url, "--key", operator.password
+    ])
+    assert (done.exit_code, "webhook_hosts" in done.output) == (3, True)
+
+
+def _certificate(folder: Path) -> Path:
+    """Self-signed, for erp.example, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "erp.example")])
+    today = datetime.now(UTC)
+    made = x509.CertificateBuilder(
+        issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1,
+        not_valid_before=today - timedelta(days=1), not_valid_after=today + timedelta(days=1),
+    ).sign(key, hashes.SHA256())
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = folder / "erp.pem"
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*form))
+    return file
+
+
+def test_a_certificate_must_be_the_host_s(operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call goes to the address that was looked at, but asks for the host, and one who only says so gets nothing."""
+    asked: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_certificate(tmp_path))
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def shake() -> None:
+        connection, _ = listening.accept()
+        with contextlib.suppress(ssl.SSLError, OSError):
+            context.wrap_socket(connection, server_side=True).close()
+        connection.close()
+
+    thread = threading.Thread(target=shake)
+    thread.start()
+    port = listening.getsockname()[1]
+    monkeypatch.setattr(webhooks, "resolved", lambda address, **_: "127.0.0.1")
+    shop = operator.gate.shop
+    made = shop.store.add_resource(
+        operator.merchant, "konnect/webhook", name=f"https://erp.example:{port}/", body=b"{}", resources_max=9
+    )
+    operator.place()
+    (message,) = shop.store.messages(operator.merchant)
+    config = msgspec.structs.replace(shop.config, webhook_hosts="erp.example")
+    courier = webhooks.WebhookCourier(shop.store, shop.engine.secrets, config)
+    with pytest.raises(Undelivered, match="CERTIFICATE_VERIFY_FAILED"):
+        courier.carry(message)
+    thread.join()
+    listening.close()
+    assert (made.number, asked) == (1, ["erp.example"])
+
+
+HOSTS = frozenset({"erp.example", "*.partner.example", "10.0.0.5"})
+
+
+@pytest.mark.parametrize("url", [
+    "https://erp.example/a?b=c", "http://ERP.example:8080", "https://a.b.partner.example/", "https://10.0.0.5/x",
+])
+def test_allowed_addresses(url: str, gate: object) -> None:
+    """By the host, whatever its case, or what is below one."""
+    assert split_address(url, HOSTS).hostname
+
+
+@pytest.mark.parametrize("url", [
+    "https://partner.example/", "https://erp.example.evil.test/", "https://erp.example@evil.test/",
+    "ftp://erp.example/",
+    "https://user:pass@erp.example/", "https:///x", "erp.example", "https://erp.example:99999/", "https://[::1/",
+    "https://erp.example/a b", "https://evil.test#erp.example", "https://erp.example\n.evil.test/", "",
+])
+def test_other_addresses_are_refused(url: str, gate: object) -> None:
+    """Tricks with names and passwords included."""
+    with pytest.raises(AddressRefused):
+        split_address(url, HOSTS)
+
+
+@pytest.mark.parametrize(("place", "public"), [
+    ("93.184.216.34", True), ("2606:2800:220:1:248:1893:25c8:1946", True), ("127.0.0.1", False), ("10.1.2.3", False),
+    ("192.168.0.1", False), ("172.16.5.4", False), ("169.254.169.254", False), ("100.64.0.1", False),
+    ("0.0.0.0", False), ("224.0.0.1", False), ("::1", False), ("fe80::1", False), ("fd00::1", False),
+    ("::ffff:127.0.0.1", False),
+    ("2002:7f00:1::", False), ("64:ff9b::a00:1", False), ("64:ff9b::5db8:d822", True), ("255.255.255.255", False),
+])
+def test_which_addresses_are_the_world_s(place: str, public: bool, gate: object) -> None:
+    """Also those that stand for others."""
+    assert is_public(place) is public
+
+
+def test_every_address_of_a_host_is_looked_at(monkeypatch: pytest.MonkeyPatch, gate: object) -> None:
+    """One private among them is enough; without a name there is no call."""
+    def places(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        return [(0, 0, 0, "", (place, 443)) for place in ("93.184.216.34", "10.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", places)
+    address = split_address("https://erp.example", HOSTS)
+    with pytest.raises(Undelivered, match=r"10\.0\.0\.1"):
+        resolved(address, private=False)
+    assert resolved(address, private=True) == "93.184.216.34"

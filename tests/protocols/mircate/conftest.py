@@ -1,0 +1,44 @@
+"""A served gate with a worker behind it, for the tests of this protocol, over each kind of store."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests import place
+from tests.protocols.mircate.client import Mircate
+from tests.served import Served
+from tests.shop import Shop
+
+
+@pytest.fixture(scope="module", params=place.KINDS)
+def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One gate for all tests of a module; each takes merchants of its own."""
+    folder = tmp_path_factory.mktemp("mircate")
+    settings = {"body_idle_seconds": 1.0, "wait_seconds_max": 3.0, "poll_seconds": 0.005}
+    places = {name: str(folder / name) for name in ("images", "exports")}
+    with Shop(folder, kind=request.param, **places, **settings) as shop:
+        served = Served(shop)
+        stop = threading.Event()
+        working = threading.Thread(target=shop.worker.run, args=(stop,))
+        working.start()
+        yield served
+        served.close()
+        stop.set()
+        working.join()
+    place.drop(folder)
+
+
+@pytest.fixture
+def seller(gate: Served) -> Iterator[Mircate]:
+    """A merchant's client."""
+    with closing(Mircate(gate, gate.merchant())) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(gate: Served) -> Iterator[Mircate]:
+    """Another merchant's."""
+    with closing(Mircate(gate, gate.merchant())) as client:
+        yield client

@@ -1,0 +1,174 @@
+"""Products sent, one by one and in bulk, deleted, and what is told of them."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.protocols.mircate.client import message
+from tests.protocols.mircate.pim.client import Manager
+from tests.protocols.mircate.pim.shirts import model, product, variant
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def test_a_product_is_made_and_changed(manager: Manager) -> None:
+    """The members of its data that are given replace those that are held; a list of attributes all of it."""
+    answered = manager.put(product("s1", title="Shirt", serial="A", categories=["shirts"]))
+    assert answered.status_code == 200, answered.text
+    made = answered.json()["meta"]
+    assert TIME.fullmatch(made["createdAt"])
+    assert re.fullmatch(r"[A-Za-z0-9]{10}", made["updateToken"])
+    changed = manager.put(product("s1", status="ACTIVE", title="Better")).json()["meta"]
+    assert changed["createdAt"] == made["createdAt"]
+    assert changed["updatedAt"] > made["updatedAt"]
+    assert changed["updateToken"] != made["updateToken"]
+    source = manager.source("s1")
+    assert source["attributeAsLabel"] == "Better"
+    assert source["meta"] == {name: changed[name] for name in ("createdAt", "updatedAt")}
+    data = source["data"]
+    assert (data["status"], data["categories"], data["enabled"]) == ("ACTIVE", ["shirts"], False)
+    assert [entry["code"] for entry in data["attributes"]] == ["title", "washable"]
+    assert "id" not in source
+
+
+@pytest.mark.parametrize(("words", "text"), [
+    ({"dataType": "PRODUCT", "data": {"status": "DRAFT"}}, "Error: Product sku is not defined!"),
+    ({"dataType": "PRODUCT", "data": {"sku": "", "status": "DRAFT"}}, "Error: Product sku is not defined!"),
+    ({"dataType": "PRODUCT_MODEL", "data": {"sku": "x"}}, "Error: Product model code is not defined!"),
+    ({"dataType": "PRODUCT", "data": {"sku": "a-b", "status": "DRAFT"}}, "Error: Invalid product sku or code!"),
+    ({"dataType": "PRODUCT", "data": {"sku": "a" * 101, "status": "DRAFT"}}, "Error: Invalid product sku or code!"),
+    ({"dataType": "PRODUCT", "data": {"sku": "x", "status": "DRAFT"}}, "Error: Product family not found!"),
+    ({"dataType": "PRODUCT", "data": {"sku": "x", "family": "none", "status": "DRAFT"}},
+     "Error: Product family not found!"),
+    ({"dataType": "PRODUCT", "parent": "none", "data": {"sku": "x", "status": "DRAFT"}},
+     "Error: Parent product not found!"),
+])
+def test_what_a_product_is_refused_for(manager: Manager, words: dict[str, Any], text: str) -> None:
+    """In the ancestor's words, and nothing is held."""
+    assert message(manager.pim("upsertProduct", words), 400) == text
+    assert manager.ids() == []
+
+
+@pytest.mark.parametrize(("words", "issue"), [
+    ({"dataType": "BUNDLE", "data": {"sku": "x", "family": "shirts", "status": "DRAFT"}},
+     {"code": "invalid_enum_value", "path": ["dataType"], "options": ["PRODUCT", "PRODUCT_MODEL"]}),
+    ({"dataType": "PRODUCT", "data": {"sku": "x", "family": "shirts"}},
+     {"code": "invalid_type", "path": ["data", "status"], "message": "Required"}),
+    ({"dataType": "PRODUCT", "data": {"sku": "x", "family": "shirts", "status": "GONE"}},
+     {"code": "invalid_enum_value", "path": ["data", "status"]}),
+    ({"dataType": "PRODUCT", "data": {"sku": "x", "family": 5, "status": "DRAFT"}},
+     {"code": "invalid_type", "path": ["data", "family"], "expected": "string"}),
+    ({"dataType": "PRODUCT", "data": {"sku": "x", "family": "a b", "status": "DRAFT"}},
+     {"code": "invalid_string", "path": ["data", "family"], "validation": "regex"}),
+    ({"dataType": "PRODUCT", "data": {"sku": "x", "family": "shirts", "status": "DRAFT"}, "products": [
+        {"sku": "y", "quantity": 0}]}, {"code": "too_small", "path": ["products", 0, "quantity"]}),
+])
+def test_what_a_product_must_be(manager: Manager, words: dict[str, Any], issue: dict[str, Any]) -> None:
+    """Model errors have the shape that the ancestor's have."""
+    answered = manager.pim("upsertProduct", words)
+    assert message(answered, 400) == "Model validation error!"
+    assert answered.json()["error"]["name"] == "ZodError"
+    told = answered.json()["error"]["issues"][0]
+    assert issue.items() <= told.items()
+
+
+def test_a_request_that_is_none_is_refused_at_once(manager: Manager) -> None:
+    """In the words of the platform."""
+    answered = manager.pim("upsertProduct", {"dataType": "PRODUCT"})
+    assert message(answered, 400) == "Model validation has been failed."
+    assert answered.json()["code"] == "VALIDATION"
+    assert answered.json()["issues"][0]["params"] == {"missingProperty": "data"}
+
+
+def test_many_products_are_worked_in_order(manager: Manager) -> None:
+    """Each for itself: a model before its variants, what is wrong told by its id."""
+    good = [model("m1"), variant("v1", "m1"), product("s1", title="x")]
+    products = [*good[:2], variant("v2", "m1"), good[2], {"dataType": "PRODUCT"}]
+    accepted = manager.pim("bulkProductUpsert", {"products": products}).json()
+    manager.idle()
+    told = manager.pim("checkBatchStatus", accepted).json()
+    assert told == {
+        "batchStatus": "DONE", "failCount": 2, "successCount": 3, "ratio": "5/5", "pushPriceFrequency": 0,
+        "bulkOperationType": "PRODUCT", "failedProducts": [
+            {"sku": "v2", "channel": "", "message": "These axes are already in use!"},
+            {"sku": "", "channel": "", "message": "data is missing; Product sku is not defined!"},
+        ],
+    }
+    assert manager.ids() == ["m1", "s1", "v1"]
+    assert manager.ended(accepted["batchId"]) == told  # the same by the other class
+
+
+def test_an_array_is_a_bulk_request_too(manager: Manager) -> None:
+    """At most 500 of them."""
+    assert manager.pim("bulkProductUpsert", [product("s1")]).status_code == 200
+    manager.idle()
+    assert manager.ids() == ["s1"]
+    for words in ([product("s")] * 501, [], {"products": []}, {}):
+        assert manager.pim("bulkProductUpsert", words).json()["code"] == "VALIDATION"
+
+
+def test_a_batch_is_somebodys(manager: Manager, beginner: Manager) -> None:
+    """A stranger's is an unknown one, and so are those of stock."""
+    accepted = manager.pim("bulkProductUpsert", [product("s1")]).json()
+    assert message(beginner.pim("checkBatchStatus", accepted), 404) == "Record Not Found"
+    assert beginner.pim("checkBatchStatus", {"batchId": "none"}).status_code == 404
+    stock = manager.request("MerchantAPI/receiveStock", {"products": [{"sku": "s1", "channel": "web", "stock": 1}]})
+    assert manager.pim("checkBatchStatus", {"batchId": stock.json()["batchId"]}).status_code == 404
+
+
+def test_a_product_is_deleted(manager: Manager) -> None:
+    """By its id; what only it could have is free again."""
+    manager.held(product("s1", serial="A"), model("m1"), variant("v1", "m1"))
+    assert message(manager.put(product("s2", serial="A")), 400) == (
+        "Error: This unique attribute value already taken!"
+    )
+    assert manager.pim("deleteProduct", {"id": "s1"}).status_code == 204
+    manager.held(product("s2", serial="A"))
+    text = "You can not delete! This product model have a product(s)."
+    assert message(manager.pim("deleteProduct", {"id": "m1"}), 400) == text
+    assert manager.pim("deleteProduct", {"sku": "v1"}).status_code == 204
+    assert manager.pim("deleteProduct", {"id": "m1"}).status_code == 204
+    assert manager.pim("deleteProduct", {"id": "m1"}).status_code == 404
+    assert message(manager.pim("deleteProduct", {"id": ""}), 400) == "'id' required!"
+    assert manager.ids() == ["s2"]
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    (before, after) for before in ("DRAFT", "ACTIVE", "ARCHIVED") for after in ("DRAFT", "ACTIVE", "ARCHIVED")
+])
+def test_every_status_may_follow_every_status(manager: Manager, before: str, after: str) -> None:
+    """It is what the last upsert says, whether the product is enabled or not."""
+    manager.held(product("s1", status=before), product("s1", status=after))
+    assert manager.source("s1")["data"]["status"] == after
+
+
+def test_what_a_product_is_made_of_is_kept(manager: Manager) -> None:
+    """Bundles, wishes, and members that nobody has published."""
+    record = {
+        **product("s1"), "bundles": ["b1"], "products": [{"sku": "s2", "quantity": 2}], "translateWithAI": True,
+        "other": {"x": [1, 2.50, "é"]},
+    }
+    manager.held(record)
+    source = manager.source("s1")
+    assert {name: source[name] for name in ("bundles", "products", "translateWithAI", "other")} == {
+        name: record[name] for name in ("bundles", "products", "translateWithAI", "other")
+    }
+
+
+def test_a_product_is_worked_when_its_turn_comes(manager: Manager) -> None:
+    """What was accepted before it is held before it."""
+    for at in range(3):
+        manager.pim("bulkProductUpsert", [product(f"s{at}{number}") for number in range(50)])
+    manager.held(product("last"))
+    assert manager.pim("getProducts", {"pageSize": 0}).json()["totalProducts"] == 151
+
+
+def test_a_key_may_do_what_its_scopes_say(manager: Manager) -> None:
+    """Who may only read sends nothing, and nobody acts for another project."""
+    with Manager(manager.gate, manager.merchant, settled=None, scopes=("read",)) as reader:
+        assert reader.ids() == []
+        assert message(reader.put(product("s1")), 403) == "Access Denied"
+        assert reader.request("PIMAPI/getProducts", instance="another").status_code == 403
+        del reader.headers["x-api-key"]
+        assert reader.pim("getProducts").status_code == 403

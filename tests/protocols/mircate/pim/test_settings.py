@@ -1,0 +1,224 @@
+"""What a merchant settles: attributes and options, families, groups, categories, channels; and who may not."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from tests.protocols.mircate.client import message
+from tests.protocols.mircate.pim.client import Manager
+from tests.protocols.mircate.pim.shirts import CATEGORIES, family, product
+
+COLOUR = {"code": "colour", "type": "SIMPLESELECT", "group": "other"}
+
+
+def test_a_beginner_has_what_everybody_has(beginner: Manager) -> None:
+    """The defaults of the ancestor, and nothing else."""
+    told = beginner.pim("getProductSettings").json()["productSettings"]
+    assert [one["code"] for one in told["attributes"]] == ["sku"]
+    assert told["attributes"][0] == {
+        "code": "sku", "type": "IDENTIFIER", "group": "other", "localizable": False, "scopable": False, "label": [],
+        "isLocaleSpecific": False, "availableLocales": [], "isUnique": True, "maxCharacters": 255,
+        "validationRule": "REGEXP", "validationRegexp": "^([A-Za-z0-9_])*$",
+    }
+    assert [one["code"] for one in told["attributeGroups"]] == ["other"]
+    assert (told["families"], told["groups"], told["groupTypes"], told["attributeOptions"]) == ([], [], [], [])
+    assert beginner.ask("PIMAPI/getCatalogSettings").json() == {"catalogSettings": {
+        "categories": [{"code": "masterCatalog", "subCategories": []}], "enabledCurrencies": ["USD"],
+        "enabledLocales": ["en_US"], "channels": [{
+            "code": "eCommerce", "currencies": ["USD"], "locales": ["en_US"], "categoryTree": "masterCatalog",
+        }],
+    }}
+
+
+def test_a_shop_is_settled_from_nothing(beginner: Manager) -> None:
+    """By calls alone, up to a product."""
+    for name, words in (
+        ("PIMAPI/upsertAttributes", {"attributes": [{"code": "title", "type": "TEXT", "group": "other"}, COLOUR]}),
+        ("PIMAPI/upsertAttributeOption", {"attributeCode": "colour", "option": {"code": "red"}}),
+        ("ProductSettings/upsertAttributeGroups", {"attributeGroups": [{"code": "looks"}]}),
+        ("ProductSettings/upsertGroupTypes", {"groupTypes": [{"code": "season"}]}),
+        ("ProductSettings/upsertGroups", {"groups": [{"code": "summer", "type": "season"}]}),
+        ("ProductSettings/upsertFamilies", {"families": [
+            {"code": "shirts", "attributes": [{"attribute": "title"}, {"attribute": "colour"}]}]}),
+        ("ProductSettings/upsertFamilyVariants", {"code": "shirts", "variants": [{"code": "w", "axes": ["colour"]}]}),
+        ("PIMAPI/upsertCategory", {"category": CATEGORIES[0]}),
+        ("CatalogSettings/upsertChannel", {"channel": {
+            "code": "web", "currencies": ["EUR"], "locales": ["tr_TR"], "categoryTree": "masterCatalog"}}),
+    ):
+        answered = beginner.request(name, words)
+        assert answered.status_code == 200, (name, answered.text)
+        assert len(answered.json()["meta"]["updateToken"]) == 10
+    beginner.held(product("s1", title="x", colour="red", groups=["summer"], categories=["shirts"]))
+    told = beginner.pim("getCatalogSettings").json()["catalogSettings"]
+    assert (told["enabledCurrencies"], told["enabledLocales"]) == (["USD", "EUR"], ["en_US", "tr_TR"])
+    (shirts,) = beginner.pim("getProductSettings").json()["productSettings"]["families"]
+    assert [one["attribute"] for one in shirts["attributes"]] == ["sku", "title", "colour"]
+    assert shirts["attributeAsLabel"] == "sku"
+    assert shirts["variants"] == [{"code": "w", "label": [], "axes": ["colour"], "attributes": []}]
+
+
+REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
+    ("PIMAPI/upsertAttributes", {"attributes": [{"code": "a", "type": "TEXT"}]}, 400, "Model validation error!"),
+    ("PIMAPI/upsertAttributes", {"attributes": [{**COLOUR, "code": "sku"}]}, 400, "This is reserved attribute!"),
+    ("PIMAPI/upsertAttributes", {"attributes": [{**COLOUR, "isUnique": True}]}, 400, "Attribute can not be unique!"),
+    ("PIMAPI/upsertAttributes", {"attributes": [{**COLOUR, "group": "none"}]}, 404, "Attribute group not found!"),
+    ("PIMAPI/upsertAttributes", {"attributes": [{**COLOUR, "code": "b", "type": "IDENTIFIER"}]}, 400,
+     "An identifier attribute already exists!"),
+    ("PIMAPI/upsertAttributes", {"attributes": [
+        {"code": "b", "type": "TEXT", "group": "other", "validationRule": "REGEXP", "validationRegexp": "(a+)+$"}]},
+     400, "b has a validation regexp that cannot be used!"),
+    ("PIMAPI/deleteAttribute", {"attributeCode": "none"}, 404, "Attribute not found!"),
+    ("PIMAPI/deleteAttribute", {"attributeCode": ""}, 400, "Invalid attribute code!"),
+    ("PIMAPI/deleteAttribute", {"attributeCode": "sku"}, 400, "This is reserved attribute!"),
+    ("PIMAPI/deleteAttribute", {"attributeCode": "colour"}, 400,
+     "This attribute used as a variant axis in a family variant!"),
+    ("PIMAPI/deleteAttribute", {"attributeCode": "title"}, 400, "This attribute used as label!"),
+    ("PIMAPI/upsertAttributeOption", {"attributeCode": "title", "option": {"code": "x"}}, 400,
+     "Invalid attribute type!"),
+    ("PIMAPI/upsertAttributeOption", {"attributeCode": "none", "option": {"code": "x"}}, 400, "Attribute not found!"),
+    ("PIMAPI/upsertAttributeOption", {"attributeCode": "colour", "option": {}}, 400, "Model validation error!"),
+    ("PIMAPI/deleteAttributeOption", {"attributeCode": "colour", "attributeOptionCode": "x"}, 404,
+     "Attribute option not found!"),
+    ("PIMAPI/deleteAttributeOption", {"attributeCode": "title", "attributeOptionCode": "x"}, 400,
+     "Invalid attribute type!"),
+    ("PIMAPI/upsertCategory", {"category": {"label": []}}, 400, "Model validation failed!"),
+    ("PIMAPI/upsertCategory", {"category": {"code": "a", "subCategories": [{"code": "a b"}]}}, 400,
+     "Model validation failed!"),
+    ("ProductSettings/upsertFamilies", {"families": [{}]}, 400, "Model validation fail!"),
+    ("ProductSettings/upsertFamilies", {"families": [{"code": "f", "attributes": [{"attribute": "none"}]}]}, 400,
+     "Attribute not found! (none)"),
+    ("ProductSettings/upsertFamilies", {"families": [{"code": "f", "attributeAsLabel": "title"}]}, 400,
+     "Attribute as label not found in family attributes! Attribute: (title) Family: f"),
+    ("ProductSettings/upsertFamilies", {"families": [{"code": "f", "attributes": [
+        {"attribute": "title", "requiredChannels": ["eCommerce"]}]}]}, 400,
+     "Only scopable attributes can be required per channel!"),
+    ("ProductSettings/upsertFamilyVariants", {"code": "none", "variants": []}, 404, "Family not found!"),
+    ("ProductSettings/upsertFamilyVariants", {"code": "shirts", "variants": [{"code": "w", "axes": ["odd"]}]}, 400,
+     "Attribute is not member of this family! (odd)"),
+    ("ProductSettings/upsertGroups", {"groups": [{"code": "g", "type": "none"}]}, 404,
+     "Group type not found! (none)"),
+]
+
+
+def test_what_cannot_be_settled(manager: Manager) -> None:
+    """In the ancestor's words; nothing is changed."""
+    before = manager.settled()
+    for name, words, status, text in REFUSED:
+        assert message(manager.request(name, words), status) == text, name
+    assert manager.settled() == before
+
+
+def test_a_model_error_has_the_shape_of_the_ancestors(manager: Manager) -> None:
+    """Paths lead into the definition."""
+    definition = {**COLOUR, "type": "PAINT", "label": [{"locale": 5}], "maxCharacters": -1}
+    told = manager.pim("upsertAttributes", {"attributes": [definition]}).json()["error"]
+    assert told["name"] == "ZodError"
+    assert [(one["code"], one["path"]) for one in told["issues"]] == [
+        ("invalid_enum_value", ["type"]), ("invalid_type", ["label", 0, "value"]),
+        ("invalid_type", ["label", 0, "locale"]), ("too_small", ["maxCharacters"]),
+    ]
+
+
+def test_an_attribute_keeps_what_products_rely_on(manager: Manager) -> None:
+    """Its type, its scopes and locales, and whether it is unique; the rest is replaced."""
+    again = {
+        "code": "serial", "type": "NUMBER", "group": "other", "localizable": True, "scopable": True, "isUnique": False,
+        "maxCharacters": 5, "minNumber": 3, "label": [{"locale": "en_US", "value": "Serial"}],
+    }
+    assert manager.pim("upsertAttributes", {"attributes": [again]}).status_code == 200
+    held = next(one for one in manager.settled()["attributes"] if one["code"] == "serial")
+    assert (held["type"], held["localizable"], held["scopable"], held["isUnique"]) == ("TEXT", False, False, True)
+    assert (held["maxCharacters"], held["label"][0]["value"]) == (5, "Serial")
+    assert "minNumber" not in held
+    assert message(manager.put(product("s1", serial="123456")), 400) == "Error: serial maximum length should be 5"
+
+
+def test_options_are_merged_and_go_one_by_one(manager: Manager) -> None:
+    """By both names of each operation."""
+    label = [{"locale": "en_US", "value": "Pink"}]
+    words = {"attributeOptions": [{"code": "colour", "options": [{"code": "pink"}, {"code": "red", "label": label}]}]}
+    assert manager.pim("upsertAttributeSelectOptions", words).status_code == 200
+    words = {"attributeCode": "colour", "option": {"code": "pink", "label": label}}
+    assert manager.pim("upsertSelectOption", words).status_code == 200
+    words = {"attributeCode": "colour", "attributeOptionCode": "blue"}
+    assert manager.pim("deleteSelectOption", words).status_code == 200
+    (told,) = manager.pim("getProductSettings").json()["productSettings"]["attributeOptions"]
+    assert told == {"code": "colour", "options": [
+        {"code": "red", "label": label}, {"code": "pink", "label": label},
+    ]}
+    manager.held(product("s1", colour="pink"))
+    assert message(manager.put(product("s2", colour="blue")), 400) == (
+        "Error: Illegal option! (code: colour, option: blue)"
+    )
+
+
+def test_an_attribute_goes_from_its_families(manager: Manager) -> None:
+    """Products keep what they say of it until they are changed."""
+    manager.held(product("s1", size="L"))
+    assert manager.pim("deleteAttribute", {"attributeCode": "washable"}).status_code == 200
+    assert "washable" not in str(manager.settled()["families"])
+    assert "washable" in str(manager.source("s1"))
+    assert message(manager.put(product("s2", washable=True)), 400) == "Error: Attribute property not found! (washable)"
+    manager.held(product("s1", size="XL"))
+    assert "washable" not in str(manager.source("s1"))
+
+
+def test_a_family_keeps_the_ways_in_which_it_varies(manager: Manager) -> None:
+    """They have a method of their own."""
+    words = {"families": [{**family(), "label": [{"locale": "en_US", "value": "Shirts"}], "variants": []}]}
+    assert manager.request("ProductSettings/upsertFamilies", words).status_code == 200
+    (held,) = manager.settled()["families"]
+    assert held["label"][0]["value"] == "Shirts"
+    assert [one["code"] for one in held["variants"]] == ["by_colour"]
+
+
+def test_a_tree_of_categories_is_replaced_whole(manager: Manager) -> None:
+    """Another one stays; what is published of a node is kept."""
+    tree = {
+        "code": "outlet", "image": "https://shop.example/x.png", "label": [{"locale": "en_US", "value": "Outlet"}],
+        "description": [{"locale": "en_US", "value": "Cheap"}], "subCategories": [{"code": "last"}],
+    }
+    assert manager.pim("upsertCategory", {"category": tree}).status_code == 200
+    master, outlet = manager.pim("getCatalogSettings").json()["catalogSettings"]["categories"]
+    assert [one["code"] for one in master["subCategories"]] == ["shirts", "sale"]
+    assert outlet == {**tree, "subCategories": [{"code": "last", "subCategories": []}]}
+    assert message(manager.put(product("s1", categories=["outlet#sale"])), 400) == (
+        "Error: Category not found! (outlet#sale)"
+    )
+    manager.held(product("s1", categories=["last", "sale"]))
+
+
+def test_categories_have_twelve_levels(manager: Manager) -> None:
+    """Not more."""
+    tree: dict[str, Any] = {"code": "leaf"}
+    for _ in range(11):
+        tree = {"code": "deep", "subCategories": [tree]}
+    assert manager.pim("upsertCategory", {"category": tree}).status_code == 200
+    deeper = {"category": {"code": "deeper", "subCategories": [tree]}}
+    assert message(manager.pim("upsertCategory", deeper), 400) == "Model validation failed!"
+
+
+def test_no_change_is_lost(manager: Manager) -> None:
+    """Whoever is too slow makes it again."""
+    def settle(number: int) -> None:
+        with Manager(manager.gate, manager.merchant, settled=None) as another:
+            for at in range(5):
+                words = {"attributeCode": "colour", "option": {"code": f"c{number}_{at}"}}
+                assert another.pim("upsertAttributeOption", words).status_code == 200
+
+    threads = [threading.Thread(target=settle, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (options,) = manager.settled()["attributeOptions"]
+    assert len(options["options"]) == 2 + 20
+
+
+@pytest.mark.parametrize("name", ["PIMAPI/upsertAttributes", "CatalogSettings/upsertChannel"])
+def test_who_may_only_read_settles_nothing(manager: Manager, name: str) -> None:
+    """Reading needs no more than that."""
+    with Manager(manager.gate, manager.merchant, settled=None, scopes=("read",)) as reader:
+        assert reader.request(name, {}).status_code == 403
+        assert reader.pim("getProductSettings").status_code == 200

@@ -1,0 +1,195 @@
+"""Values of attributes against their definitions: what is told, in the published words, and what passes."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goodsgate.protocols.mircate.pim.expressions import is_safe, matcher
+from goodsgate.protocols.mircate.pim.settled import SPECIFIC, Attribute, attribute_of
+from goodsgate.protocols.mircate.pim.values import (
+    illegal_options,
+    moment_of,
+    required_in,
+    shown,
+    unique_value,
+    wrong_with,
+)
+
+
+def attribute(type: str = "TEXT", **members: Any) -> Attribute:
+    """A definition called ``a``."""
+    return attribute_of({"code": "a", "type": type, "group": "other", **members})
+
+
+def told(definition: Attribute, *values: Any) -> list[str]:
+    """The texts about values without scope and locale."""
+    return [text for _, text in wrong_with(definition, [{"value": value} for value in values])]
+
+
+WORDS = [
+    ("TEXT", {"maxCharacters": 3}, "abcd", "a maximum length should be 3"),
+    ("TEXT", {"validationRule": "REGEXP", "validationRegexp": "^[A-Z]+$", "maxCharacters": 9}, "x",
+     "a, invalid regex format, 9"),
+    ("TEXT", {"validationRule": "REGEXP", "validationRegexp": "^[A-Z]+$"}, "x", "a, invalid regex format, undefined"),
+    ("TEXT", {"validationRule": "EMAIL"}, "nobody", "a, invalid regex format, undefined"),
+    ("TEXT", {"validationRule": "URL"}, "ftp://x.example", "a, invalid regex format, undefined"),
+    ("TEXT", {"validationRule": "REGEXP"}, "x", "Validation regexp is null!"),
+    ("TEXT", {}, 5, "a has an invalid value!"),
+    ("TEXTAREA", {"maxCharacters": 0}, "x", "a maximum length should be 0"),
+    ("IDENTIFIER", {"validationRule": "REGEXP", "validationRegexp": "^([A-Za-z0-9_])*$"}, "a-b",
+     "a, invalid regex format, undefined"),
+    ("NUMBER", {}, -1, "a should not be negative!"),
+    ("NUMBER", {}, 1.5, "a should not be decimal!"),
+    ("NUMBER", {"maxNumber": 5}, 6, "a should not be greater than 5!"),
+    ("NUMBER", {"minNumber": 2.5, "decimalsAllowed": True}, 2, "a should not be less than 2.5!"),
+    ("NUMBER", {}, "5", "a has an invalid value!"),
+    ("NUMBER", {}, True, "a has an invalid value!"),
+    ("PRICE", {"decimalsAllowed": False}, 1.5, "a should not be decimal!"),
+    ("PRICE", {"minNumber": 1}, 0, "a should not be less than 1!"),
+    ("IMAGE", {"allowedExtensions": ["png"]}, "x.jpg", "a extension is invalid!"),
+    ("IMAGE_LIST", {}, "x.png", "Image list value must be array! (attribute: a)"),
+    ("IMAGE_LIST", {"allowedExtensions": ["png"]}, ["x.png", "y.gif"], "a extension is invalid!"),
+    ("DATE", {"minDate": "2026-01-02"}, "2026-01-01", "a should not be less than 2026-01-02!"),
+    ("DATE", {"maxDate": "2026-01-02"}, "2026-01-02T00:00:01Z", "a should not be greater than 2026-01-02!"),
+    ("DATE", {}, "tomorrow", "a is not a date!"),
+    ("BOOLEAN", {}, "yes", "a has an invalid value!"),
+]
+
+
+@pytest.mark.parametrize(("type", "members", "value", "text"), WORDS)
+def test_what_is_wrong_is_told_in_the_published_words(type: str, members: dict, value: object, text: str) -> None:
+    """One text a fault."""
+    assert told(attribute(type, **members), value) == [text]
+
+
+GOOD = [
+    ("TEXT", {"maxCharacters": 3}, "abc"), ("TEXT", {"validationRule": "EMAIL"}, "a.b@x.shop"),
+    ("TEXT", {"validationRule": "URL"}, "https://x.shop/x?y=1"), ("NUMBER", {"negativeAllowed": True}, -3),
+    ("NUMBER", {"decimalsAllowed": True}, 0.5), ("NUMBER", {}, 5.0), ("PRICE", {}, 9.99), ("BOOLEAN", {}, False),
+    ("IMAGE", {}, "x.tiff"), ("IMAGE_LIST", {"allowedExtensions": ["png"]}, ["x.png"]),
+    ("DATE", {"minDate": "2026-01-02", "maxDate": "2026-01-02"}, "2026-01-02"), ("SIMPLESELECT", {}, "red"),
+]
+
+
+@pytest.mark.parametrize(("type", "members", "value"), GOOD)
+def test_what_keeps_its_definition_passes(type: str, members: dict, value: object) -> None:
+    """Bounds included."""
+    assert told(attribute(type, **members), value) == []
+
+
+@pytest.mark.parametrize(("scopable", "localizable", "datum", "texts"), [
+    (False, False, {"scope": "web"}, ["a is not scopable!"]),
+    (True, False, {}, ["a is scopable!"]),
+    (False, False, {"locale": "en_US"}, ["a is not localizable!"]),
+    (False, True, {}, ["a is localizable!"]),
+    (True, True, {"scope": "web", "locale": "en_US"}, []),
+])
+def test_scopes_and_locales(scopable: bool, localizable: bool, datum: dict, texts: list[str]) -> None:
+    """A value has them exactly if its attribute has."""
+    definition = attribute(scopable=scopable, localizable=localizable)
+    assert [text for _, text in wrong_with(definition, [{**datum, "value": "x"}])] == texts
+
+
+def test_a_locale_may_be_asked_for() -> None:
+    """By attributes that have some of their own."""
+    definition = attribute(localizable=True, isLocaleSpecific=True, availableLocales=["tr_TR"])
+    assert [text for _, text in wrong_with(definition, [{"locale": "en_US", "value": "x"}])] == [
+        "a has invalid locale, en_US"
+    ]
+
+
+def test_a_channel_may_ask_for_a_value() -> None:
+    """An empty one is none."""
+    data = [{"scope": "web", "value": ""}, {"scope": "app", "value": "x"}]
+    assert [*required_in("a", ["web", "app", "shop"], data)] == [
+        "a is required in this channel! (web)", "a is required in this channel! (shop)",
+    ]
+
+
+@pytest.mark.parametrize(("data", "text"), [
+    ([{"value": "x"}, {"value": "y"}], "Unique attribute data should only have one value!"),
+    ([{"value": "x", "scope": "web"}], "Unique attribute should not be scopable or localizable!"),
+    ([{"value": 5}], "Unique attribute should be string!"), ([{"value": ""}], None), ([], None),
+])
+def test_unique_values(data: list, text: str | None) -> None:
+    """One text, for everybody."""
+    assert unique_value(data) == (None, text)
+
+
+def test_options() -> None:
+    """Those that there are."""
+    options = frozenset({"red", "blue"})
+    assert [*illegal_options(attribute("SIMPLESELECT"), "red", options)] == []
+    assert [*illegal_options(attribute("MULTISELECT"), ["red", "pink", 5], options)] == [
+        "Illegal option! (code: a, option: pink)", "Illegal option! (code: a, option: 5)",
+    ]
+    assert [*illegal_options(attribute("MULTISELECT"), "red", options)] == ["a has an invalid value!"]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(sorted(SPECIFIC)), ANYTHING)
+def test_no_value_is_too_strange(type: str, value: object) -> None:
+    """Whatever comes is judged."""
+    for text in told(attribute(type), value):
+        assert text
+    assert isinstance(shown(value), str)
+    assert moment_of(value) is None or isinstance(value, str)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.integers(-20, 20), st.none() | st.integers(-10, 10), st.none() | st.integers(-10, 10), st.booleans(),
+    st.booleans(),
+)
+def test_numbers_against_arithmetic(tenths: int, least: int | None, most: int | None, negative: bool,
+                                    decimals: bool) -> None:
+    """A number passes exactly if it keeps all that is asked of it."""
+    bounds = {name: bound for name, bound in (("minNumber", least), ("maxNumber", most)) if bound is not None}
+    definition = attribute("NUMBER", negativeAllowed=negative, decimalsAllowed=decimals, **bounds)
+    value = tenths / 2
+    good = (negative or value >= 0) and (decimals or value == int(value))
+    good = good and (least is None or value >= least) and (most is None or value <= most)
+    assert (told(definition, value) == []) is good
+
+
+# -- expressions ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("expression", [
+    "^([A-Za-z0-9_])*$", "^[A-Z]{2}-[0-9]{4,6}$", "^\\d+$", "a|b|^$", "^(foo|bar)[0-9]?$", "^\\w+\\.\\w+$", "",
+    "^(?:ab)+$", "(foo|)?",
+])
+def test_ordinary_expressions_are_taken(expression: str) -> None:
+    """They mean what they mean everywhere."""
+    fits = matcher(expression)
+    assert fits is not None
+    for text in ("", "a", "AB-1234", "foo1", "x.y", "abab", "ü"):
+        assert fits(text) == bool(re.search(expression, text, re.ASCII))
+
+
+@pytest.mark.parametrize("expression", [
+    "(a+)+$", "(a|a)*$", "((a+))+$", "(a*)*", "([a-z]+[0-9])*$", "a*a*a*a*a*$", "(", "[", "a{5,2}", "(?=a)b", "(a)\\1",
+    "(?P<n>a)", "x" * 501, "a**", "[a&&b]", "[[a]", "(?i)a", "a{0,400}a{0,400}a{0,400}$",
+])
+def test_others_are_not(expression: str) -> None:
+    """What could take for ever, what is none, and what means another thing elsewhere."""
+    assert matcher(expression) is None
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text("a|*+?(){}[]^$\\d1,b.", max_size=12), st.sampled_from(["a" * 500 + "!", "b" * 500, "ab" * 250 + "!"]))
+def test_no_expression_takes_for_ever(expression: str, text: str) -> None:
+    """Whatever is taken answers: one that took for ever would keep this test."""
+    fits = matcher(expression)
+    assert fits is None or is_safe(expression)
+    if fits is not None:
+        fits(text)

@@ -1,0 +1,37 @@
+"""Classes and methods under other names than the published ones."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from goodsgate.config import ConfigError, load
+from tests.protocols.mircate.client import Mircate
+from tests.served import Served
+from tests.shop import Shop
+
+STOCK = "MerchantAPI/receiveStock"
+UNIT = {"sku": "A-1", "channel": "web", "stock": 5}
+
+
+def test_a_method_may_have_another_name(tmp_path: Path) -> None:
+    """By a setting, class and all; the published name stays."""
+    aliases = "StockAPI/receive=MerchantAPI/receiveStock, MerchantAPI/push=MerchantAPI/receivePrice, Shop=MerchantAPI"
+    with Shop(tmp_path, kind="sqlite", call_aliases=aliases) as shop:
+        served = Served(shop)
+        try:
+            with closing(Mircate(served, served.merchant())) as seller:
+                for name in ("StockAPI/receive", "MerchantAPI/push", "Shop/receivePrice", STOCK):
+                    unit = {**UNIT, "price": 1}
+                    assert seller.request(name, {"products": [unit]}).status_code == 200
+                    assert seller.ask(name, {"products": [unit]}).status_code == 200
+                assert seller.request("StockAPI/receiveStock").status_code == 404
+        finally:
+            served.close()
+
+
+@pytest.mark.parametrize("setting", ["a", "a/b=c", "A/b=C", "A/b=C/d;E/f=G/h", "A/b==C/d"])
+def test_aliases_that_make_no_sense_are_refused_at_the_start(setting: str) -> None:
+    """With the name of the setting."""
+    with pytest.raises(ConfigError, match="call_aliases"):
+        load(environ={"GOODSGATE_CALL_ALIASES": setting})

@@ -1,0 +1,162 @@
+"""Files of what is held: asked for, made beside the work, fetched by links."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from goodsgate.app import create_outbox
+from goodsgate.engine.outbox import Undelivered
+from goodsgate.model.batch import Kind, now
+from goodsgate.model.message import Message
+from goodsgate.protocols.mircate import exporting
+from goodsgate.protocols.mircate.exporting import SORT, Courier, Export, Step, named, path_of
+from goodsgate.store.objects import Objects
+from tests.protocols.mircate.client import Mircate, message
+
+EXPORT, FILES = "MerchantAPI/exportStockPrice", "MerchantAPI/getExportedFiles"
+
+
+@pytest.fixture(autouse=True)
+def outbox(seller: Mircate) -> Iterator[None]:
+    """Carries messages, as every worker process does."""
+    shop = seller.gate.shop
+    carrying = create_outbox(shop.store, shop.config)
+    carrying.start()
+    yield
+    carrying.stop()
+
+
+def _fill(seller: Mircate, count: int) -> None:
+    units = [
+        {"sku": f"A-{at:03}", "channel": "web" if at % 2 else "app", "stock": at, "price": at + 0.5, "currency": "TRY"}
+        for at in range(count)
+    ]
+    for method in ("receiveStock", "receivePrice"):
+        seller.ended(seller.request(f"MerchantAPI/{method}", {"products": units}).json()["batchId"])
+
+
+def _done(seller: Mircate, **words: Any) -> dict[str, Any]:
+    answered = seller.request(EXPORT, words)
+    assert answered.status_code == 200, answered.text
+    return seller.until(FILES, answered.json(), lambda told: told["status"] in ("DONE", "FAILED"))
+
+
+def _rows(seller: Mircate, file: dict[str, str]) -> list[dict[str, str]]:
+    fetched = seller.gate.anonymous().get(file["url"])
+    assert (fetched.status_code, fetched.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    return list(csv.DictReader(io.StringIO(fetched.text)))
+
+
+def test_stock_and_prices_are_files(seller: Mircate) -> None:
+    """One of each, by links that need no key."""
+    _fill(seller, 10)
+    told = _done(seller)
+    assert [file["filename"] for file in told["files"]] == ["stock-1.csv", "price-1.csv"]
+    stock, prices = [_rows(seller, file) for file in told["files"]]
+    assert [(row["sku"], row["channel"], row["stock"]) for row in stock[:2]] == [
+        ("A-000", "app", "0"), ("A-001", "web", "1")
+    ]
+    assert [(row["sku"], row["price"], row["discountedPrice"], row["currency"]) for row in prices[-1:]] == [
+        ("A-009", "9.5", "", "TRY")
+    ]
+    assert (len(stock), len(prices)) == (10, 10)
+
+
+def test_one_type_and_one_channel(seller: Mircate) -> None:
+    """As asked; nothing held is a file all the same."""
+    _fill(seller, 10)
+    told = _done(seller, type="PRICE", channel="web")
+    (file,) = told["files"]
+    assert (told["types"], told["channel"]) == (["PRICE"], "web")
+    assert {row["channel"] for row in _rows(seller, file)} == {"web"}
+    (file,) = _done(seller, type="STOCK", channel="fax")["files"]
+    assert _rows(seller, file) == []
+
+
+def test_what_is_much_is_several_files(seller: Mircate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by a step of its own; together they hold everything once."""
+    monkeypatch.setattr(exporting, "EXPORT_PART_ROWS", 4)
+    _fill(seller, 10)
+    told = _done(seller)
+    names = [f"{kind}-{part}.csv" for kind in ("stock", "price") for part in (1, 2, 3)]
+    assert [file["filename"] for file in told["files"]] == names
+    rows = [row["sku"] for file in told["files"][:3] for row in _rows(seller, file)]
+    assert rows == [f"A-{at:03}" for at in range(10)]
+
+
+def test_exports_are_listed(seller: Mircate, stranger: Mircate) -> None:
+    """Newest first, page by page, and nobody else's."""
+    ids = [_done(seller)["exportId"] for _ in range(3)]
+    told = seller.request("MerchantAPI/listExports").json()
+    assert ([one["exportId"] for one in told["exports"]], told["total"]) == (ids[::-1], 3)
+    page = seller.ask("MerchantAPI/listExports", {"pageFrom": 1, "pageSize": 1}).json()
+    assert [one["exportId"] for one in page["exports"]] == [ids[1]]
+    assert stranger.request("MerchantAPI/listExports").json() == {"exports": [], "total": 0}
+    assert message(stranger.request(FILES, {"exportId": ids[0]}), 404) == "Record Not Found"
+    assert message(seller.request(FILES, {"exportId": "nothing"}), 404) == "Record Not Found"
+
+
+def test_a_link_is_good_for_what_it_was_made_for(seller: Mircate) -> None:
+    """Not for another file, another time, or in another hand."""
+    first, second = _done(seller), _done(seller)
+    anonymous = seller.gate.anonymous()
+    url = first["files"][0]["url"]
+    for wrong in (
+        url.replace(first["exportId"], second["exportId"]), url.replace("stock-1", "price-1"),
+        url.replace("until=", "until=9"), url[:-1] + ("0" if url[-1] != "0" else "1"), url.replace("by=0", "by=other"),
+    ):
+        assert anonymous.get(wrong).json()["code"] == "ACCESS_DENIED"
+    assert anonymous.get(url.partition("?")[0]).status_code == 400
+
+
+def test_a_step_that_is_carried_twice_changes_nothing(seller: Mircate) -> None:
+    """Its message may come again."""
+    told = _done(seller)
+    shop = seller.gate.shop
+    courier = Courier(shop.config, shop.store)
+    for sent in shop.store.messages(seller.merchant, topic=SORT):
+        if sent.sent_at is not None:
+            courier.carry(sent)
+    assert [file["filename"] for file in seller.request(FILES, told).json()["files"]] == ["stock-1.csv", "price-1.csv"]
+    assert len(shop.store.messages(seller.merchant, topic=SORT)) == 3
+
+
+def test_what_is_past_its_time_goes(seller: Mircate) -> None:
+    """By the last message of an export, which is due seven days later."""
+    told = _done(seller)
+    shop = seller.gate.shop
+    *_, last = shop.store.messages(seller.merchant, topic=SORT)
+    assert last.due_at is not None
+    assert 6.9 < (last.due_at - last.made_at).total_seconds() / 86_400 < 7.1
+    resource = named(shop.store, seller.merchant, told["exportId"])
+    assert resource is not None
+    objects = Objects(shop.config.exports)
+    assert objects.get(path_of(resource, "stock-1.csv")) is not None
+    Courier(shop.config, shop.store).carry(last)
+    assert objects.get(path_of(resource, "stock-1.csv")) is None
+    assert seller.request("MerchantAPI/listExports").json()["total"] == 0
+    assert seller.gate.anonymous().get(told["files"][0]["url"]).status_code == 404
+
+
+def test_a_place_that_takes_nothing_fails_the_export(seller: Mircate, tmp_path: Path) -> None:
+    """In the end, with the reason; until then it is tried again."""
+    store = seller.gate.shop.store
+    (tmp_path / "file").write_text("no folder")
+    config = msgspec.structs.replace(seller.gate.shop.config, exports=str(tmp_path / "file"))
+    name = "ab" * 16
+    body = msgspec.json.encode(Export(kinds=(Kind.STOCK,), channel=None, asked_at=now()))
+    store.add_resource(seller.merchant, SORT, name=name, body=body, labels=[(name, 0)], resources_max=1)
+    for attempts, status in ((1, "WAITING"), (99, "FAILED")):
+        sent = Message(
+            merchant=seller.merchant, number=1, topic=SORT, subject=name, body=msgspec.json.encode(Step()),
+            made_at=now(), attempts=attempts, due_at=None,
+        )
+        with pytest.raises(Undelivered, match="cannot keep objects"):
+            Courier(config, store).carry(sent)
+        assert seller.request(FILES, {"exportId": name}).json()["status"] == status
+    assert "cannot keep objects" in seller.request(FILES, {"exportId": name}).json()["message"]

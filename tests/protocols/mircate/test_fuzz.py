@@ -1,0 +1,71 @@
+"""The running protocol held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
+
+import os
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from goodsgate.http.endpoints import read_contract
+from goodsgate.protocols.mircate import __name__ as protocol_package
+from tests.protocols.mircate.client import ONE_STORE, Mircate
+
+LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
+HOW = {
+    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
+    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+}
+CONFIG = schemathesis.Config.from_dict({
+    "checks": {
+        # Batches, exports and links that nobody has are well-formed, and so is an order for what is not in stock.
+        "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "403", "404", "413", "429"]},
+        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
+    },
+})
+TAGS = {"supplier", "sales", "service"}
+schema = schemathesis.openapi.from_dict(read_contract(protocol_package).document, config=CONFIG)
+
+
+def _mine(method: str) -> schemathesis.schemas.BaseSchema:
+    """Operations of this half of the protocol, by one verb."""
+    return schema.include(lambda context: (
+        context.operation.method.upper() == method
+        and bool(TAGS & set(context.operation.definition.raw.get("tags", ())))
+    ))
+
+
+posts, gets = _mine("POST"), _mine("GET")
+
+
+def _hold(seller: Mircate, case: schemathesis.Case) -> None:
+    if "MerchantAPI" in case.path:
+        case.path_parameters = {**(case.path_parameters or {}), "instance": seller.merchant}
+    # What is wrong with a unit is told of the unit, and most members of a query are passed over.
+    case.call_and_validate(
+        base_url=seller.gate.url, headers={"x-api-key": seller.headers["x-api-key"]}, timeout=20,
+        excluded_checks=[negative_data_rejection],
+    )
+
+
+@posts.parametrize()
+@settings(max_examples=300 if LONG else 2, **HOW)
+def test_the_protocol_keeps_its_contract(seller: Mircate, case: schemathesis.Case) -> None:
+    """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
+    _hold(seller, case)
+
+
+@ONE_STORE
+@gets.parametrize()
+@settings(max_examples=300 if LONG else 2, **HOW)
+def test_the_protocol_keeps_its_contract_by_get(seller: Mircate, case: schemathesis.Case) -> None:
+    """The same of the other verb, in which stores have no part."""
+    _hold(seller, case)
+
+
+@pytest.mark.slow
+@posts.parametrize()
+@settings(max_examples=300, **{**HOW, "derandomize": False})
+def test_the_protocol_keeps_its_contract_for_long(seller: Mircate, case: schemathesis.Case) -> None:
+    """The same, with other examples every time."""
+    _hold(seller, case)

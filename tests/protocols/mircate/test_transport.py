@@ -1,0 +1,138 @@
+"""How methods are called and refused: verbs, arguments, keys, projects, names."""
+
+import base64
+from contextlib import closing
+
+import orjson
+import pytest
+
+from tests.protocols.mircate.client import ONE_STORE, ROOT, Mircate, message
+from tests.served import Served
+
+STOCK = "MerchantAPI/receiveStock"
+UNIT = {"sku": "A-1", "channel": "web", "stock": 5}
+DENIED = {"code": "ACCESS_DENIED", "message": "Access Denied"}
+
+pytestmark = ONE_STORE
+
+
+@pytest.mark.parametrize("headers", [{"x-api-key": ""}, {"x-api-key": "0123456789abcdef0123456789abcdef"}])
+def test_a_key_that_is_empty_or_wrong_is_403(gate: Served, headers: dict[str, str]) -> None:
+    """As a client's sample command sends it, without a value."""
+    answered = gate.anonymous().post(f"{ROOT}/{STOCK}/any", json={"products": [UNIT]}, headers=headers)
+    assert (answered.status_code, answered.json()) == (403, DENIED)
+
+
+def test_a_key_that_is_missing_is_403(gate: Served) -> None:
+    """Optional by one table of the documentation, needed all the same; other headers do not count."""
+    secret = gate.secret(gate.merchant())
+    headers = {"authorization": f"Bearer {secret}"}
+    for answered in (
+        gate.anonymous().post(f"{ROOT}/{STOCK}/any", json={}),
+        gate.anonymous().post(f"{ROOT}/{STOCK}/any", json={}, headers=headers),
+    ):
+        assert (answered.status_code, answered.json()) == (403, DENIED)
+
+
+def test_a_key_without_the_scope_is_403(gate: Served) -> None:
+    """Reading is not sending."""
+    with closing(Mircate(gate, gate.merchant(), scopes=["read"])) as reader:
+        assert reader.request(STOCK, {"products": [UNIT]}).json() == DENIED
+
+
+def test_a_project_of_somebody_else_is_403(seller: Mircate, stranger: Mircate) -> None:
+    """Whether it is there or not."""
+    for instance in (stranger.merchant, "nobody"):
+        assert seller.request(STOCK, {"products": [UNIT]}, instance=instance).json() == DENIED
+
+
+def test_a_key_may_name_more_projects(gate: Served) -> None:
+    """By its fact."""
+    merchant = gate.merchant()
+    with closing(Mircate(gate, merchant)) as seller:
+        seller.headers["x-api-key"] = gate.secret(merchant, facts={"project": "PRJ-1, PRJ-2"})
+        for instance in ("PRJ-1", "PRJ-2", merchant):
+            assert seller.request(STOCK, {"products": [UNIT]}, instance=instance).status_code == 200
+        assert seller.request(STOCK, {"products": [UNIT]}, instance="PRJ-3").status_code == 403
+
+
+@pytest.mark.parametrize("name", [
+    "Promotion/calculate", "LoyaltyAPI/calculate", "WalletAPI/spend", "TalkingProductAPI/list", "MerchantAPI/reserve",
+    "MerchantAPI/RECEIVESTOCK", "merchantapi/receiveStock", "Nothing", "MerchantAPI/receiveStock/a/b",
+])
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+def test_what_is_not_there_is_404(seller: Mircate, name: str, verb: str) -> None:
+    """Classes that are not catalogue intake are as unknown as any; names are told apart by their case."""
+    answered = seller.request(verb, seller.path(name))
+    assert (answered.status_code, answered.json()) == (404, {"message": "Record Not Found"})
+
+
+def test_what_is_no_call_is_404_in_the_same_words(seller: Mircate) -> None:
+    """The platform's other roots are not there."""
+    assert message(seller.get("/5p1hp1d2t/LIST/PIMAPI"), 404) == "Record Not Found"
+
+
+def test_the_project_of_the_platform_may_be_any(seller: Mircate) -> None:
+    """It is the same for everybody, so that it says nothing."""
+    answered = seller.post(f"/another1/CALL/{STOCK}/{seller.merchant}", json={"products": [UNIT]})
+    assert answered.status_code == 200
+
+
+def test_arguments_come_in_the_query_as_well(seller: Mircate) -> None:
+    """All in base64, as the platform's client sends them, or one by one; names with two underscores are passed over."""
+    assert seller.ask(STOCK, {"products": [UNIT], "frequency": 0}).status_code == 200
+    text = orjson.dumps({"products": [{**UNIT, "name": "Süß ÿþ?"}], "bulkOperationId": "b"})
+    for data in (base64.b64encode(text), base64.urlsafe_b64encode(text), base64.b64encode(text).rstrip(b"=")):
+        answered = seller.get(seller.path(STOCK), params={"data": data.decode(), "__isbase64": "true"})
+        assert answered.json()["bulkOperationId"] == "b"
+    answered = seller.get(seller.path(STOCK), params={
+        "products": orjson.dumps([UNIT]).decode(), "frequency": "2", "bulkOperationId": "7", "__culture": "tr-tr",
+    })
+    assert answered.json()["bulkOperationId"] == "7"
+
+
+@pytest.mark.parametrize(("data", "told"), [
+    ("%%%", "data"), ("e30", "VALIDATION"), ("Ww==", "JSON"), ("W10=", "VALIDATION"), ("A", "base64"),
+])
+def test_what_is_no_base64_or_no_json_is_400(seller: Mircate, data: str, told: str) -> None:
+    """Told apart."""
+    answered = seller.get(seller.path(STOCK), params={"data": data, "__isbase64": "true"})
+    assert answered.status_code == 400
+    assert told in answered.text
+
+
+def test_a_request_that_is_not_of_its_schema_gets_every_issue(seller: Mircate) -> None:
+    """As the platform's validation words them."""
+    answered = seller.request(STOCK, {"frequency": 11, "bulkOperationId": "", "products": "A-1"})
+    assert answered.status_code == 400
+    told = answered.json()
+    assert (told["code"], told["message"]) == ("VALIDATION", "Model validation has been failed.")
+    assert told["issues"] == [
+        {"instancePath": "/frequency", "schemaPath": "#/properties/frequency/maximum", "keyword": "maximum",
+         "params": {"comparison": "<=", "limit": 10}, "message": "must be <= 10"},
+        {"instancePath": "/bulkOperationId", "schemaPath": "#/properties/bulkOperationId/minLength",
+         "keyword": "minLength", "params": {"limit": 1}, "message": "must NOT have fewer than 1 characters"},
+        {"instancePath": "/products", "schemaPath": "#/properties/products/type", "keyword": "type",
+         "params": {"type": "array"}, "message": "must be array"},
+    ]
+    (missing,) = seller.request(STOCK, {}).json()["issues"]
+    assert missing["message"] == "must have required property 'products'"
+
+
+@pytest.mark.parametrize(("body", "status"), [
+    (b"", 400), (b"[]", 400), (b"null", 400), (b"{", 400), (b"\xff", 400), (b'{"products": []}', 400),
+    (b"[" * 100_000, 400), (b'{"products": [' + b"[" * 100_000, 400),
+])
+def test_a_body_that_is_none_is_400(seller: Mircate, body: bytes, status: int) -> None:
+    """Whatever the Content-Type."""
+    for kind in ("application/json", "text/plain"):
+        answered = seller.post(seller.path(STOCK), content=body, headers={"content-type": kind})
+        assert answered.status_code == status, answered.text
+
+
+def test_other_verbs_are_405(seller: Mircate) -> None:
+    """And HEAD, which would do what GET does."""
+    for verb in ("PUT", "PATCH", "DELETE", "HEAD"):
+        answered = seller.request(verb, seller.path(STOCK))
+        assert answered.status_code == 405
+        assert "POST" in answered.headers["allow"]

@@ -1,0 +1,70 @@
+"""The examples of the dossier, each as a transcript."""
+
+import httpx
+
+from tests.protocols.mircate.client import ONE_STORE, Mircate
+
+pytestmark = ONE_STORE
+
+
+def _units(first: int, count: int) -> list[dict[str, object]]:
+    return [{"sku": f"A{at}", "channel": "web", "price": at + 1} for at in range(first, first + count)]
+
+
+def test_a_sample_command_without_a_key(seller: Mircate) -> None:
+    """Section 2: ``--header 'x-api-key;'`` sends an empty header."""
+    answered = httpx.get(
+        f"{seller.gate.url}/5p1hp1d2t/CALL/MerchantImportJob/checkBatchStatus/b1", headers={"x-api-key": ""},
+        trust_env=False,
+    )
+    assert (answered.status_code, answered.json()) == (403, {"code": "ACCESS_DENIED", "message": "Access Denied"})
+
+
+def test_a_status_as_in_the_example(seller: Mircate) -> None:
+    """Section 6.3: 500 products of which one fails."""
+    units = _units(1, 500)
+    units[0]["price"] = "free"
+    batch = seller.request("MerchantAPI/receivePrice", {"products": units}).json()["batchId"]
+    told = seller.ended(batch)
+    (failed,) = told.pop("failedProducts")
+    assert told == {
+        "batchStatus": "DONE", "failCount": 1, "successCount": 499, "ratio": "500/500", "pushPriceFrequency": 0,
+        "bulkOperationType": "PRICE",
+    }
+    assert (failed["sku"], failed["channel"]) == ("A1", "web")
+    assert "price" in failed["message"]
+
+
+def test_five_thousand_products_are_ten_requests(seller: Mircate) -> None:
+    """Section 6.1: with one bulkOperationId and ten batch ids."""
+    bulk = "night-7"
+    requests = [
+        seller.request("MerchantAPI/receivePrice", {"bulkOperationId": bulk, "products": _units(at, 500)}).json()
+        for at in range(0, 5_000, 500)
+    ]
+    assert {told["bulkOperationId"] for told in requests} == {bulk}
+    ids = {id for told in requests for id in told["batchIds"]}
+    assert len(ids) == 10
+    assert {seller.ended(id)["ratio"] for id in ids} == {"500/500"}
+
+
+def test_a_status_read_as_the_platforms_client_reads_it(seller: Mircate) -> None:
+    """Section 1.1: by GET, an empty object in base64, with the keys that are always added."""
+    batch = seller.request("MerchantAPI/receivePrice", {"products": _units(0, 1)}).json()["batchId"]
+    seller.ended(batch)
+    query = {"data": "e30=", "__isbase64": "true", "__culture": "en-us", "__platform": "WEB"}
+    answered = seller.get(seller.path("MerchantImportJob/checkBatchStatus", batch), params=query)
+    assert (answered.status_code, answered.json()["batchStatus"]) == (200, "DONE")
+
+
+def test_an_order_as_suggested(seller: Mircate) -> None:
+    """Section 7: available is stock less reserved; more than that is 400, and nothing has changed."""
+    stock = [{"sku": "A1", "channel": "web", "stock": 3}]
+    seller.ended(seller.request("MerchantAPI/receiveStock", {"products": stock}).json()["batchId"])
+    line = {"merchantId": seller.merchant, "sku": "A1"}
+    for quantity, status, available in ((2, 200, 1), (2, 200, 1), (4, 400, 1)):
+        words = {"orderId": "o1", "channel": "web", "products": [{**line, "quantity": quantity}]}
+        assert seller.request("MerchantAPI/reserveStock", words).status_code == status
+        (row,) = seller.request("MerchantAPI/getCurrentStock", {"channel": "web",
+            "products": [line]}).json()["products"]
+        assert (row["stock"], row["reserved"], row["available"]) == (3, 2, available)

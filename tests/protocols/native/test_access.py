@@ -1,0 +1,213 @@
+"""Keys, scopes, merchants; and strangers, who see nothing."""
+
+import hashlib
+import time
+
+import pytest
+
+from goodsgate.http.endpoints import read_contract
+from goodsgate.protocols.native import __name__ as protocol_package
+from tests import make
+from tests.shop import ndjson
+
+CONTRACT = read_contract(protocol_package)
+KEYED = [(path, operation) for path in CONTRACT.paths for operation in path.operations.values() if operation.scope]
+KEYED_IDS = [operation.id for _, operation in KEYED]
+
+
+def _address(path, **values):
+    """A path of the contract with something in every place."""
+    known = {"batch": "0" * 32, "collection": "products", "key": "SKU-0001", "sku": "SKU-0001", "kind": "brand",
+             "name": "werk", "merchant": "nobody"} | values
+    return path.template.format(**known)
+
+
+@pytest.mark.parametrize("headers", [
+    {}, {"Authorization": "Bearer gg_nonsense_nonsense"}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"},
+    {"Authorization": "Bearer gg_" + "x" * 5000}, {"X-API-Key": "gg_a_b"}, {"X-API-Key": ""},
+    {"Authorization": "Bearer \x80\xff".encode("latin-1")},
+], ids=range(8))
+@pytest.mark.parametrize(("path", "operation"), KEYED, ids=KEYED_IDS)
+def test_without_a_valid_key_nothing_is_to_be_had(gate, anonymous, path, operation, headers):
+    """401 with a challenge, on every route that needs one."""
+    answer = anonymous.request(operation.method, _address(path), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.fixture(scope="module")
+def anonymous(gate):
+    """Somebody without a key."""
+    return gate.anonymous()
+
+
+@pytest.fixture(scope="module")
+def scoped(gate):
+    """Scope → a client that has it alone."""
+    return {scope: gate.client(None, scope) for scope in ("submit", "read")}
+
+
+@pytest.mark.parametrize(("path", "operation"), KEYED, ids=KEYED_IDS)
+def test_a_key_without_the_scope_is_refused(scoped, path, operation):
+    """403, on every route."""
+    for scope, client in scoped.items():
+        answer = client.request(operation.method, _address(path))
+        if scope == operation.scope:
+            assert answer.status_code not in (401, 403)
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+            assert answer.json()["scope"] == operation.scope
+
+
+def test_a_key_may_be_sent_either_way(gate, client):
+    """As a bearer token or as X-API-Key."""
+    stranger = gate.anonymous()
+    assert stranger.get("/v1/batches", headers={"X-API-Key": client.secret}).status_code == 200
+    assert stranger.get("/v1/batches", headers={"Authorization": f"bearer  {client.secret}"}).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def owned(gate):
+    """A merchant with something of everything, and a stranger with all scopes but admin."""
+    owner, stranger = gate.client(), gate.client()
+    owner.put("/v1/reference/brand", json=[{"code": "Hearth"}])
+    owner.put("/v1/mappings/werk", json={"a": ["id"]})
+    for kind in ("stock", "price"):
+        owner.submit(b'{"id": "SKU-0001", "quantity": 1, "price": "1.00 EUR"}', kind=kind)
+    batch = owner.submit(ndjson([make.product(1), make.product(2, price="cheap")]))
+    return owner, stranger, str(batch["id"])
+
+
+def _sent(operation):
+    if operation.id in ("submit", "fix", "load_reference"):
+        return {"content": b'{"id": "SKU-0001", "code": "X", "_row": 2}', "params": {"format": "ndjson"}}
+    bodies = {
+        "confirm": {"missing": 1}, "put_mapping": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
+    }
+    return {"json": bodies[operation.id]} if operation.id in bodies else {}
+
+
+def _alike(answer):
+    document = answer.json()
+    document.pop("instance", None)
+    return answer.status_code, document
+
+
+OWN = ("submit", "batches", "collections", "items", "reference", "load_reference", "mappings", "put_mapping")
+"""Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
+
+
+@pytest.mark.parametrize(("path", "operation"), KEYED, ids=KEYED_IDS)
+def test_strangers_see_nothing_on_any_route(gate, owned, path, operation):
+    """What is another merchant's answers exactly as what does not exist."""
+    owner, stranger, batch = owned
+    for name in ("werk", "none"):  # the stranger's own, where an earlier turn saved one
+        stranger.delete(f"/v1/mappings/{name}")
+    before = owner.get(f"/v1/batches/{batch}").json(), owner.get("/v1/mappings").json()
+    seen = stranger.request(
+        operation.method, _address(path, batch=batch, merchant=owner.merchant), **_sent(operation)
+    )
+    missing = stranger.request(
+        operation.method,
+        _address(path, batch="f" * 32, key="none", sku="none", name="none", merchant="none"), **_sent(operation),
+    )
+    if operation.id in OWN:
+        assert seen.status_code in (200, 202)
+        assert "SKU-0002" not in seen.text
+        assert "Hearth" not in seen.text
+        assert batch not in seen.text
+    else:
+        assert seen.status_code in (403, 404)
+        assert _alike(seen) == _alike(missing)
+    assert (owner.get(f"/v1/batches/{batch}").json(), owner.get("/v1/mappings").json()) == before
+
+
+def test_a_stranger_may_not_act_for_another(owned):
+    """403, whether there is such a merchant or not."""
+    owner, stranger, batch = owned
+    for merchant in (owner.merchant, "nobody-at-all"):
+        answer = stranger.get(f"/v1/batches/{batch}", headers={"Goodsgate-Merchant": merchant})
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    own = stranger.get("/v1/batches", headers={"Goodsgate-Merchant": stranger.merchant})
+    assert own.status_code == 200
+
+
+def test_an_admin_acts_for_every_merchant(admin, owned):
+    """By the header; for an unknown one there is nothing to act for."""
+    owner, _, batch = owned
+    assert admin.get(f"/v1/batches/{batch}").status_code == 404
+    acting = admin.get(f"/v1/batches/{batch}", headers={"Goodsgate-Merchant": owner.merchant})
+    assert acting.content == owner.get(f"/v1/batches/{batch}").content
+    unknown = admin.get("/v1/batches", headers={"Goodsgate-Merchant": "nobody"})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "merchant_unknown")
+
+
+def test_merchants_and_keys_are_made_and_revoked(gate, admin):
+    """The secret is told once; only its hash is kept."""
+    made = admin.post("/v1/merchants", json={"id": "brightware", "name": "Brightware Ltd"})
+    assert (made.status_code, made.headers["location"]) == (201, "/v1/merchants/brightware/keys")
+    taken = admin.post("/v1/merchants", json={"id": "brightware"})
+    assert (taken.status_code, taken.json()["code"]) == (409, "merchant_taken")
+    assert "brightware" in [merchant["id"] for merchant in admin.get("/v1/merchants").json()["merchants"]]
+    first = admin.get("/v1/merchants?limit=1").json()
+    assert admin.get(first["next"]).json()["merchants"][0]["id"] > first["merchants"][0]["id"]
+
+    key = admin.post("/v1/merchants/brightware/keys", json={"scopes": ["read"], "label": "nightly"})
+    assert key.status_code == 201
+    secret = key.json()["secret"]
+    assert secret.startswith(f"gg_{key.json()['id']}_")
+    listed = admin.get("/v1/merchants/brightware/keys")
+    assert [(one["id"], one["scopes"], one["revoked_at"]) for one in listed.json()["keys"]] == [
+        (key.json()["id"], ["read"], None)
+    ]
+    assert secret not in listed.text
+    assert hashlib.sha256(secret.encode()).hexdigest() not in listed.text
+
+    user = gate.client("brightware", secret=secret)
+    assert user.get("/v1/batches").status_code == 200
+    gone = admin.delete(f"/v1/merchants/brightware/keys/{key.json()['id']}")
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert user.get("/v1/batches").status_code == 401
+    assert admin.get("/v1/merchants/brightware/keys").json()["keys"][0]["revoked_at"] is not None
+
+
+def test_a_key_revoked_elsewhere_stops_working_within_a_second(gate, client):
+    """The cache forgets by itself; polls from memory too."""
+    batch = client.submit(ndjson(make.products(1)))
+    assert client.get(batch["links"]["self"]).status_code == 200
+    (key,) = gate.shop.store.keys(client.merchant)
+    assert gate.shop.store.revoke_key(client.merchant, key.id)
+    time.sleep(1.05)
+    assert client.get(batch["links"]["self"]).status_code == 401
+
+
+@pytest.mark.parametrize(("path", "body"), [
+    ("/v1/merchants", {}), ("/v1/merchants", {"id": "UPPER"}), ("/v1/merchants", {"id": "a" * 65}),
+    ("/v1/merchants", {"id": "ok", "extra": 1}), ("/v1/merchants", {"id": "ok\n"}), ("/v1/merchants", []),
+    ("/v1/merchants", {"id": "ok", "name": "x" * 201}),
+    ("keys", {}), ("keys", {"scopes": []}), ("keys", {"scopes": ["all"]}), ("keys", {"scopes": ["read", "read"]}),
+    ("keys", {"scopes": "read"}), ("keys", {"scopes": ["read"], "label": "\n"}),
+])
+def test_what_cannot_be_a_merchant_or_a_key_is_refused(admin, path, body):
+    """By shape."""
+    path = f"/v1/merchants/{admin.merchant}/keys" if path == "keys" else path
+    answer = admin.post(path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "body_invalid")
+
+
+@pytest.mark.parametrize(("method", "path", "code"), [
+    ("GET", "/v1/merchants/nobody/keys", "merchant_unknown"), ("POST", "/v1/merchants/nobody/keys", "merchant_unknown"),
+    ("DELETE", "/v1/merchants/nobody/keys/abcd", "merchant_unknown"),
+    ("GET", "/v1/merchants/NOBODY/keys", "merchant_unknown"),
+])
+def test_an_unknown_merchant_is_not_found(admin, method, path, code):
+    """Admins are told."""
+    answer = admin.request(method, path, json={"scopes": ["read"]} if method == "POST" else None)
+    assert (answer.status_code, answer.json()["code"]) == (404, code)
+
+
+@pytest.mark.parametrize("key", ["abcd1234", "ABC", "a"])
+def test_an_unknown_key_is_not_found(admin, key):
+    """As is one of an impossible name."""
+    answer = admin.delete(f"/v1/merchants/{admin.merchant}/keys/{key}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "credential_unknown")

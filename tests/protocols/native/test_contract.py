@@ -1,0 +1,124 @@
+"""openapi.yaml against the running protocol: the same routes, and examples that obey their own schemas."""
+
+import re
+
+import jsonschema_rs
+import pytest
+
+from goodsgate.engine.refusal import REFUSALS
+from goodsgate.http.endpoints import Endpoint, read_contract
+from goodsgate.http.problems import HTTP_REFUSALS, STATUSES
+from goodsgate.model.batch import Kind, Outcome, Result, State, Treatment, Verb
+from goodsgate.model.catalogue import REFERENCE_KINDS, Scope
+from goodsgate.protocols.native import __name__ as protocol_package
+
+CONTRACT = read_contract(protocol_package)
+DOCUMENT = CONTRACT.document
+OPERATIONS = {operation.id: (path, operation) for path in CONTRACT.paths for operation in path.operations.values()}
+
+
+def test_every_route_is_in_the_contract_and_every_operation_is_served(gate):
+    """Neither has more than the other."""
+    served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
+    routes = [endpoint for endpoint in served if endpoint.protocol == "native"]
+    served = {(route.template, operation) for route in routes for operation in route.handlers}
+    assert served == {(path.template, operation.id) for path, operation in OPERATIONS.values()}
+    assert len(OPERATIONS) == sum(len(path.operations) for path in CONTRACT.paths)
+
+
+def test_no_handler_is_left_over(gate):
+    """A handler without an operation would never be asked."""
+    for protocol in gate.application.protocols:
+        promised = {operation.id for path in protocol.contract.paths for operation in path.operations.values()}
+        assert set(protocol.handlers) == promised
+
+
+def _nodes(node, trail=()):
+    yield trail, node
+    for name, inner in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield from _nodes(inner, (*trail, str(name)))
+
+
+def test_every_reference_leads_somewhere_and_everything_is_used():
+    """No component is dead, none is missing."""
+    used = {node["$ref"] for _, node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
+    for reference in used:
+        assert CONTRACT.resolved({"$ref": reference}) is not None
+    held = {
+        f"#/components/{kind}/{name}" for kind, each in DOCUMENT["components"].items()
+        if kind != "securitySchemes" for name in each
+    }
+    assert held == used
+
+
+def _check(schema, value):
+    jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
+
+
+EXAMPLES = [
+    ("/".join(trail), node) for trail, node in _nodes(DOCUMENT)
+    if isinstance(node, dict) and "schema" in node and ("example" in node or "examples" in node)
+]
+
+
+@pytest.mark.parametrize(("where", "node"), EXAMPLES, ids=[where for where, _ in EXAMPLES])
+def test_examples_obey_their_schemas(where, node):
+    """Of parameters and of bodies."""
+    values = [each["value"] for each in node.get("examples", {}).values()] or [node["example"]]
+    for value in values:
+        _check(node["schema"], value)
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_schemas_are_sound_and_their_examples_obey_them(name):
+    """JSON Schema 2020-12."""
+    schema = DOCUMENT["components"]["schemas"][name]
+    jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
+    for example in schema.get("examples", []):
+        _check(schema, example)
+
+
+@pytest.mark.parametrize(("schema", "words"), [
+    ("Kind", Kind), ("Verb", Verb), ("State", State), ("Outcome", Outcome), ("Result", Result),
+    ("Treatment", Treatment),
+])
+def test_vocabularies_are_the_models(schema, words):
+    """Word for word."""
+    assert DOCUMENT["components"]["schemas"][schema]["enum"] == [str(word) for word in words]
+
+
+def test_scopes_and_reference_kinds_are_the_models():
+    """So are these."""
+    assert DOCUMENT["components"]["schemas"]["Scopes"]["items"]["enum"] == [str(scope) for scope in Scope]
+    kinds = OPERATIONS["reference"][0].parameters["kind"].schema["enum"]
+    assert kinds == [*REFERENCE_KINDS, "currency", "country", "unit"]
+
+
+def test_every_problem_code_stands_under_its_status():
+    """And no other is named; some are refusals of other protocols and of the console alone."""
+    statuses = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "404": "NotFound", "408": "Stalled",
+                "409": "Conflict", "410": "Gone", "413": "TooLarge", "415": "UnknownFormat", "422": "Unprocessable",
+                "429": "QueueFull", "500": "Fault", "503": "Busy", "507": "StoreFull"}
+    told = {}
+    for status, name in statuses.items():
+        for code in re.findall(r"`([a-z_]+)`", DOCUMENT["components"]["responses"][name]["description"]):
+            if code in STATUSES:
+                told[code] = int(status)
+    beside = {"method_not_allowed", "headers_too_large"}
+    elsewhere = {
+        "nothing_suggested", "stock_unknown", "stock_conflict", "stock_short", "too_many_requests", "state_conflict",
+    }
+    assert told == {code: status for code, status in STATUSES.items() if code not in beside | elsewhere}
+    assert set(STATUSES) == set(REFUSALS) | set(HTTP_REFUSALS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_operation_tells_its_refusals(operation):
+    """What any request of its kind can run into."""
+    path, found = OPERATIONS[operation]
+    node = DOCUMENT["paths"][path.template][found.method.lower()]
+    expected = {"400", "500"} | ({"401", "403", "503"} if found.scope else set())
+    expected |= {"404"} if path.parameters else set()
+    assert expected <= set(node["responses"]), expected - set(node["responses"])
+    assert node["summary"]
+    assert node["tags"][0] in {tag["name"] for tag in DOCUMENT["tags"]}

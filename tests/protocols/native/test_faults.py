@@ -1,0 +1,73 @@
+"""What is answered when the fault is ours, and what is gone."""
+
+import logging
+
+import apsw
+import pytest
+
+from goodsgate.http.endpoints import REQUEST_ID, Endpoint
+from goodsgate.http.problems import STATUSES, problem, refuse
+from goodsgate.store.contract import Retention, StoreBusy, StoreFull
+from tests import make
+from tests.served import Served
+from tests.shop import Shop, ndjson
+
+
+def test_a_fault_of_ours_tells_its_id_and_nothing_else(tmp_path, caplog):
+    """500 as a problem document; the trace is in the log, under the same id."""
+    shop = Shop(tmp_path)
+    served = Served(shop)
+    client = served.client()
+    assert client.get("/v1/collections").status_code == 200
+    file = apsw.Connection(str(next((tmp_path / "store").glob("catalogue.db"))))
+    tables = "select name from sqlite_master where type = 'table' and name not like 'sqlite%'"
+    for name in [row[0] for row in file.execute(tables).fetchall()]:
+        file.execute(f'alter table "{name}" rename to "gone_{name}"')
+    with caplog.at_level(logging.ERROR):
+        answer = client.get("/v1/collections")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_fault")
+    assert "SQL" not in answer.text
+    assert "gone" not in answer.text
+    told = [record for record in caplog.records if getattr(record, "request", None) == answer.json()["instance"]]
+    assert any(record.exc_info for record in told)
+    assert client.get("/healthz").status_code == 200
+    file.close()
+    served.close()
+    shop.store.close()
+
+
+def test_a_payload_past_its_retention_is_gone(gate, client):
+    """410 for the whole report; the rejected records are still there."""
+    batch = client.submit(ndjson([make.product(1), make.product(2, price="cheap")]))
+    past = Retention(
+        payload_seconds=0, report_seconds=10**6, batch_seconds=10**7, answer_seconds=10**6, tombstone_seconds=10**6
+    )
+    while gate.shop.store.sweep(past, steps_max=100).payloads:
+        pass
+    gone = client.get(batch["links"]["report"], params={"only": "all"})
+    assert (gone.status_code, gone.json()["code"]) == (410, "payload_gone")
+    assert client.get(batch["links"]["report"]).status_code == 200
+
+
+@pytest.mark.parametrize(("fault", "status", "code", "after"), [
+    (StoreFull(), 507, "store_full", "60"), (StoreBusy(), 503, "store_busy", "1"),
+    (ValueError("secret"), 500, "internal_fault", None),
+])
+def test_what_a_store_raises_is_worded(gate, fault, status, code, after):
+    """Full and busy can be tried again; everything else is a fault."""
+    endpoint = next(route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint))
+    response = endpoint.refusal(fault, {REQUEST_ID: "r-1"})
+    assert response.status_code == status
+    assert f'"code":"{code}"'.encode() in response.body
+    assert b"secret" not in response.body
+    assert response.headers.get("retry-after") == after
+
+
+@pytest.mark.parametrize("code", STATUSES)
+def test_every_refusal_can_be_worded(code):
+    """With all members of RFC 9457, and a status that HTTP knows."""
+    status, headers, body = problem(refuse(code, allow="GET"), "r-1")
+    assert 400 <= status < 600
+    assert headers["content-type"] == "application/problem+json"
+    for member in ("type", "title", "status", "detail", "instance"):
+        assert f'"{member}":'.encode() in body

@@ -1,0 +1,113 @@
+"""What is said on the wire itself: large and slow headers, early refusals, pipelines, shutdown."""
+
+import asyncio
+import json
+
+import pytest
+
+from goodsgate.http import server_limits
+from tests import make
+from tests.served import Served, read_all
+from tests.shop import Shop, ndjson
+
+
+def test_headers_that_never_end_are_refused(gate):
+    """431, and the connection is closed."""
+    with gate.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        try:
+            for number in range(400):
+                connection.sendall(b"X-%d: %s\r\n" % (number, b"x" * 2000))
+        except OSError:
+            return
+        assert b" 431 " in read_all(connection)
+
+
+def test_headers_that_come_too_slowly_are_given_up(tmp_path, monkeypatch):
+    """A connection that says nothing is closed as well."""
+    monkeypatch.setattr(server_limits, "HEADERS_SECONDS_MAX", 0.2)
+    shop = Shop(tmp_path)
+    served = Served(shop)
+    for started in (b"", b"GET /healthz HTTP/1.1\r\nHost:"):
+        with served.connect() as connection:
+            connection.sendall(started)
+            assert read_all(connection) == b""
+    assert served.anonymous().get("/healthz").status_code == 200
+    served.close()
+    shop.store.close()
+
+
+def test_a_refusal_reaches_a_client_that_is_still_sending(gate, client):
+    """The body is read on a little, then the connection closes."""
+    head = (
+        "POST /v1/batches?format=nonsense HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n"
+        f"Authorization: Bearer {client.secret}\r\n\r\n"
+    )
+    with gate.connect() as connection:
+        connection.sendall(head.encode() + b"x" * 1_000_000)
+        connection.sendall(b"x" * 2_000_000)
+        answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["parameter"] == "format"
+    assert b"connection: close" in answer
+
+
+def test_a_connection_is_kept_for_the_next_request(gate, client):
+    """After a refusal without a body too."""
+    with gate.connect() as connection:
+        for path in (b"/nothing", b"/healthz", b"/v1/batches"):
+            connection.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 ")
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert read_all(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_pipelined_polls_are_answered_in_order(gate, client):
+    """From memory or not."""
+    batches = [client.submit(ndjson(make.products(number))) for number in (1, 2)]
+    requests = b"".join(
+        f"GET {batch['links']['self']} HTTP/1.1\r\nHost: x\r\nX-API-Key: {client.secret}\r\n\r\n".encode()
+        for batch in batches * 3
+    )
+    last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answers = gate.ask(requests + last).split(b"HTTP/1.1 200")[1:]
+    bodies = [json.loads(answer.partition(b"\r\n\r\n")[2]) for answer in answers]
+    assert [body.get("id") for body in bodies] == [batch["id"] for batch in batches] * 3 + [None]
+
+
+@pytest.mark.parametrize("sent", [90, 110])
+def test_a_body_of_another_length_than_declared_is_refused(gate, client, sent):
+    """Servers see to it; behind one that does not, we do."""
+    body = ndjson(make.products(1)).ljust(sent)[:sent]
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    answers = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        answers.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/batches", "query_string": b"format=ndjson", "root_path": "",
+        "headers": [(b"x-api-key", client.secret.encode()), (b"content-length", b"100")],
+    }
+    asyncio.run(gate.application(scope, receive, send))
+    assert answers[0]["status"] == 400
+    assert json.loads(answers[1]["body"])["code"] == "body_incomplete"
+    assert client.get("/v1/batches").json()["batches"] == []
+
+
+def test_closing_ends_streams_and_waits(tmp_path):
+    """So that stopping takes no longer than it must."""
+    shop = Shop(tmp_path)
+    served = Served(shop)
+    client = served.client()
+    batch = client.post("/v1/batches?format=ndjson", content=ndjson(make.products(1))).json()
+    request = f"GET {batch['links']['events']} HTTP/1.1\r\nHost: x\r\nX-API-Key: {client.secret}\r\n\r\n"
+    with served.connect() as stream:
+        stream.sendall(request.encode())
+        assert stream.recv(65536).startswith(b"HTTP/1.1 200")
+        served.close()
+        assert read_all(stream).endswith(b"0\r\n\r\n")
+    shop.store.close()

@@ -1,0 +1,122 @@
+"""Both stages call the same lines bad, whatever the bytes: the upload stage as they come, the worker afterwards."""
+
+import gzip
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from goodsgate.model.batch import State
+from goodsgate.protocols.productsup.batches import UPDATE
+from goodsgate.protocols.productsup.blob import Blob, Undecodable
+from goodsgate.protocols.productsup.decoding import message_of
+from goodsgate.protocols.productsup.processing import UPLOAD_CODES
+from goodsgate.protocols.productsup.verdict import BLANK_LINE, LINE_BYTES_MAX, NOTHING, Lines, Stage
+from tests.make import NOW
+from tests.protocols.productsup.test_lines import VECTORS
+from tests.shop import Shop
+
+SHORT = [line for line, _ in VECTORS if len(line) < 10_000 and b"[[" not in line]
+MARK, WIDE = b"\xef\xbb\xbf", '{"id":"1","n":"é"}\n{"id":"2"}'
+BODIES = [
+    MARK + b'{"id":"1"}\n{"id":"2"}', b'{"id":"1","n":"caf\xe9"}\n{"id":"2","n":"\xe9\xe9\xe9"}\n{"id":"3"}',
+    WIDE.encode("utf-16"), WIDE.encode("utf-16-le"), WIDE.encode("utf-16-be"), b'PK\x03\x04\n{"id":"1"}',
+    b'\x1f\x8b\n{"id":"1"}', b'\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\n{"id":"1"}', b'\x0b\n\x0c\n{"id":"1"}\n\xa0',
+    b'{"id":"1","n":"a\x00b"}\n\x00\n{"id":"2"}', b"\n" + b" " * (LINE_BYTES_MAX + 1) + b'\n{"id":"1"}\n',
+    b"\xff" * (LINE_BYTES_MAX + 1) + b'\n{"id":"1"}', b'{"id":"1"}\n' + b" " * (LINE_BYTES_MAX + 9) + b'{"id":"2"}',
+    b'{"id":null,"id":"1"}\n{"id":"1","id":null,"a":1}',
+    b'{"id":1e400}\n{"id":"2","a":-1e999}\n{"id":"3"}',
+    b'{"id":123456789012345678901234567890}\n{"id":"\\ud800"}\n{"id":"2","\\udc00":1}',
+    b'{"id":true}\n{"id":[1]}\n{"id":{}}',
+    b'{"id":NaN}\n{"id":"1","a":Infinity}\n{"id":"2"}', b'{"id":"_","_verb":"delete"}\n{"id":"2","_row":7}',
+    b'{"id":"1"}\r\n\r\n \t\r\n{"id":"2"}\r', b'{"id":-0}\n{"id":0.0}\n{"id":1.0}\n{"id":1e2}',
+]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory):
+    """One for all bodies; each goes into a collection of its own."""
+    with Shop(tmp_path_factory.mktemp("agreement")) as opened:
+        yield opened
+
+
+def _told(body: bytes, sizes: list[int]) -> Stage:
+    """The verdict on a body that comes in pieces of these sizes, and then whole."""
+    lines = Lines()
+    for size in sizes:
+        lines.write(body[:size])
+        body = body[size:]
+    lines.write(body)
+    return lines.end(NOW)
+
+
+def _agree(shop: Shop, body: bytes, sizes: list[int], *, packing: str = "identity") -> None:
+    sent = gzip.compress(body) if packing == "gzip" else body
+    _compare(shop, sent, _told(body, sizes), format="ndjson", packing=packing)
+
+
+def _compare(shop: Shop, sent: bytes, verdict: Stage, *, format: str, packing: str = "identity") -> None:
+    policy = {name: getattr(UPDATE, name) for name in UPDATE.__struct_fields__}
+    batch = shop.send(sent, collection=f"c{id(sent)}", format=format, packing=packing, **policy)
+    shop.work()
+    found = shop.store.batch("acme", batch)
+    assert found is not None
+    assert found.state is State.FINISHED, shop.store.findings("acme", batch, limit=5)
+    blank = sum(one.occurrences for one in verdict.told if one.message in (BLANK_LINE, NOTHING))
+    own = late = 0
+    for finding in shop.store.findings("acme", batch, after=0, limit=1000):
+        refusing = [told for told in finding.issues if told.severity == "error"]
+        own += any(told.code in UPLOAD_CODES for told in refusing)
+        late += bool(refusing) and not any(told.code in UPLOAD_CODES for told in refusing)
+    assert (own, found.counts.accounted - own) == (verdict.failures - blank, verdict.successes)
+    assert found.counts.rejected == own + late
+
+
+@pytest.mark.parametrize("packing", ["identity", "gzip"])
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body)[:30])
+def test_both_stages_agree_where_charsets_could_be_guessed(shop: Shop, body: bytes, packing: str) -> None:
+    """Marks, Latin-1, UTF-16, files of other kinds, blanks of other kinds, and what two decoders might take unlike."""
+    _agree(shop, body, [], packing=packing)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=5,
+)
+LINES = st.sampled_from(SHORT) | st.binary(max_size=12) | st.builds(
+    lambda id, name, value: b'{"id":%s,%s:%s}' % tuple(_json(one) for one in (id, name, value)), VALUES,
+    st.text(max_size=4), VALUES,
+)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(LINES, max_size=40), st.sampled_from([b"", MARK, b"\xff\xfe"]), st.lists(st.integers(0, 60), max_size=4)
+)
+def test_both_stages_agree_on_any_bytes(shop: Shop, lines: list[bytes], mark: bytes, sizes: list[int]) -> None:
+    """However they are cut into pieces."""
+    body = mark + b"\n".join(lines)
+    if body:
+        _agree(shop, body, sizes)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(LINES.filter(lambda line: message_of(line) is None) | VALUES.map(_json), max_size=30))
+def test_what_processing_will_say_of_an_array_is_what_it_says(shop: Shop, elements: list[bytes]) -> None:
+    """Of those that decode as a whole and are not empty."""
+    body = b"[" + b" ,\n".join(elements) + b"]"
+    blob = Blob("json")
+    blob.write(body)
+    try:
+        upload, foreseen = blob.end(NOW)
+    except Undecodable:
+        return
+    if upload.failures:
+        return
+    assert upload.successes == len(elements) == foreseen.successes + foreseen.failures
+    _compare(shop, body, foreseen, format="json")

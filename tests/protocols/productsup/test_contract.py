@@ -1,0 +1,44 @@
+"""openapi.yaml against the running protocol: the same routes, and sound schemas that answers obey."""
+
+import jsonschema_rs
+import pytest
+
+from goodsgate.http.endpoints import read_contract
+from goodsgate.protocols.productsup import __name__ as protocol_package
+from tests.protocols.contracts import held, named, promised, served
+from tests.protocols.productsup.client import ONE_STORE, Productsup
+from tests.served import Served
+
+CONTRACT = read_contract(protocol_package)
+DOCUMENT = CONTRACT.document
+
+pytestmark = ONE_STORE
+
+
+def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
+    """By this protocol."""
+    assert served(gate, "productsup") == promised(CONTRACT)
+
+
+def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
+    """No dead schema."""
+    used = named(CONTRACT)
+    assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
+    assert held(CONTRACT) == used
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_schemas_are_sound(gate: Served, name: str) -> None:
+    """JSON Schema 2020-12."""
+    schema = DOCUMENT["components"]["schemas"][name]
+    jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
+
+
+def test_the_contract_and_its_page_are_shown(sender: Productsup) -> None:
+    """To everybody."""
+    anonymous = sender.gate.anonymous()
+    assert anonymous.get("/streams/openapi.yaml").content == CONTRACT.yaml
+    assert anonymous.get("/streams/openapi.json").json() == DOCUMENT
+    page = anonymous.get("/docs/productsup")
+    assert page.status_code == 200
+    assert "/streams/{stream}" in page.text
