@@ -8,11 +8,11 @@ import json
 from collections import Counter
 
 import pytest
-from goodsgate.rules.serialize_refusal import repair
 from hypothesis import given
 from hypothesis import strategies as st
 
 from goodsgate.rules.terms import SUGGESTION_CHARACTERS_MAX
+from goodsgate.rules.wording import repair
 from tests.data import shared, shared_bytes
 from tests.rules.truth import codes, document, product, rules, told
 
