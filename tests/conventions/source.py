@@ -1,4 +1,4 @@
-"""The project's own source, as the house tests read it."""
+"""The project's own files, parsed once for the tests of conventions."""
 
 import ast
 import functools
@@ -11,41 +11,41 @@ PACKAGE = TOP / "src" / "goodsgate"
 
 
 @functools.cache
-def kept_files() -> list[Path]:
-    """Files of the project: tracked, or new and not ignored."""
+def project_files() -> list[Path]:
+    """Return the files of the project: tracked, or new and not ignored."""
     command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=TOP, capture_output=True, check=True).stdout
-    paths = (TOP / name for name in listed.decode().split("\0") if name)
+    listing = subprocess.run(command, cwd=TOP, capture_output=True, check=True).stdout
+    paths = (TOP / name for name in listing.decode().split("\0") if name)
     return sorted({path for path in paths if path.is_file()})
 
 
 @functools.cache
 def modules() -> dict[str, ast.Module]:
-    """Path below the package → syntax tree, of every module."""
-    found = sorted(PACKAGE.rglob("*.py"))
-    return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in found}
+    """Return the syntax tree of every module, by its path below the package."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in paths}
 
 
-def room(path: str) -> str:
-    """First folder, or the module's own name, of a path below the package."""
+def package_of(path: str) -> str:
+    """Return the top-level package or module of a path below ``goodsgate``."""
     return path.split("/")[0].removesuffix(".py")
 
 
-def imported(tree: ast.Module, path: str) -> Iterator[str]:
-    """Dotted names of all modules a module imports, wherever in it; relative ones are made absolute."""
+def imported_names(tree: ast.Module, path: str) -> Iterator[str]:
+    """Yield the dotted names that a module imports, anywhere in it; relative names are made absolute."""
     package = ["goodsgate", *path.split("/")[:-1]]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*above, *([node.module] if node.module else [])])
+            parents = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*parents, *([node.module] if node.module else [])])
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def texts(tree: ast.Module) -> Iterator[str]:
-    """String constants, docstrings left out."""
+def string_constants(tree: ast.Module) -> Iterator[str]:
+    """Yield the string constants of a module without its docstrings."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {
         id(inner.value)

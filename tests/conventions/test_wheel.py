@@ -4,7 +4,7 @@ import subprocess
 import sys
 import zipfile
 
-from tests.house.source import PACKAGE, TOP
+from tests.conventions.source import PACKAGE, TOP
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
