@@ -12,7 +12,7 @@ from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
 from goodsgate.model.issue import Issue
-from goodsgate.rules import Bylaws, Checker, Memory, Reference, Schema, SchemaChecker, Ties, checker
+from goodsgate.rules import Checker, Memory, MerchantRules, Reference, Schema, SchemaChecker, Ties, checker
 from goodsgate.store.contract import Store
 
 REFERENCE_PAGE = 5_000
@@ -54,8 +54,8 @@ class Judged(msgspec.Struct, kw_only=True):
     """Index → issues, errors or warnings."""
     ties: list[Ties | None] | None = None
     """What ties each record to items, where they are of a schema."""
-    bylaws: Bylaws | None = None
-    """What the merchant may have settled for such records."""
+    merchant_rules: MerchantRules | None = None
+    """The merchant's own rules for such records, if the protocol has any."""
 
     def joined(self, behind: "Judged") -> "Judged":
         """These records and those behind them, judged by the same rules."""
@@ -70,7 +70,7 @@ class Judged(msgspec.Struct, kw_only=True):
             shown=Shown([*self.shown.keys, *behind.shown.keys]),
             versions=[*self.versions, *behind.versions], verbs=verbs, hashes=[*self.hashes, *behind.hashes],
             issues={**self.issues, **{here + at: told for at, told in behind.issues.items()}}, ties=ties,
-            bylaws=self.bylaws,
+            merchant_rules=self.merchant_rules,
         )
 
     def refuses(self, at: int) -> bool:
@@ -105,7 +105,7 @@ def judge(stretch: Stretch, shape: Shape, rules: Checker | SchemaChecker) -> Jud
     return Judged(
         documents=documents, keys=checked.keys, shown=Shown(checked.keys), versions=checked.versions,
         verbs=checked.verbs, hashes=hashes, issues=issues, ties=checked.ties,
-        bylaws=rules.schema.bylaws if isinstance(rules, SchemaChecker) else None,
+        merchant_rules=rules.schema.merchant_rules if isinstance(rules, SchemaChecker) else None,
     )
 
 

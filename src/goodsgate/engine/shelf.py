@@ -8,7 +8,7 @@ from goodsgate.engine.check import Judged
 from goodsgate.engine.merging import plain
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Delete, Held, Mark, Write
-from goodsgate.rules import Law
+from goodsgate.rules import CompiledRules
 from goodsgate.store.contract import Store, Work
 
 NOBODY: Set[str] = frozenset()
@@ -18,13 +18,13 @@ class TiedShelf(Shelf):
     """What is held, by key and by mark."""
 
     def __init__(self, held: dict[str, Held], owners: dict[Mark, set[str]], known: set[tuple[Kind, Mark]], *,
-                 laws: dict[str, Law]) -> None:
+                 rules: dict[str, CompiledRules]) -> None:
         super().__init__(held, {})
         self._owners = owners
         self.known = known
         """Of the marks that records need elsewhere, those that somebody has."""
-        self.laws = laws
-        """By the sort of the resource that holds them."""
+        self.rules = rules
+        """By the type of the resource that holds their configuration."""
 
     def owners(self, mark: Mark) -> Set[str]:
         """Keys of the items that have it now."""
@@ -101,35 +101,35 @@ def load_shelf(store: Store, work: Work, keys: Sequence[str], judged: Sequence[J
         (kind, mark) for kind, marks in needs.items()
         for mark in store.marked(work.merchant, kind, work.collection, [*marks])
     }
-    laws = _look_around(store, work, judged, held=held, found=found)
-    return TiedShelf(held, {mark: set(owners) for mark, owners in found.items()}, known, laws=laws)
+    rules = _look_around(store, work, judged, held=held, found=found)
+    return TiedShelf(held, {mark: set(owners) for mark, owners in found.items()}, known, rules=rules)
 
 
 def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: dict[str, Held],
-                 found: dict[Mark, list[str]]) -> dict[str, Law]:
-    """The bylaws of the records, after adding to what is held and found what they ask for."""
-    laws: dict[str, Law] = {}
-    if not any(told.bylaws for told in judged):
-        return laws
+                 found: dict[Mark, list[str]]) -> dict[str, CompiledRules]:
+    """Return the merchant rules of the records, after looking up the catalogue entries that they need."""
+    rules: dict[str, CompiledRules] = {}
+    if not any(told.merchant_rules for told in judged):
+        return rules
     times = Counter(key for told in judged for key in told.keys)
     coming: dict[str, dict[str, object]] = {}  # what may be held by then under keys that come several times
     keys: dict[str, None] = {}
     marks: set[Mark] = set()
     for told in judged:
-        if told.bylaws is None:
+        if told.merchant_rules is None:
             continue
-        sort = told.bylaws.sort
-        if sort not in laws:
+        sort = told.merchant_rules.resource_type
+        if sort not in rules:
             settled = store.resources(work.merchant, sort, limit=1)
-            laws[sort] = told.bylaws.read(work.merchant, settled[0] if settled else None)
+            rules[sort] = told.merchant_rules.compile(work.merchant, settled[0] if settled else None)
         for key, document, ties in zip(told.keys, told.documents, told.ties or (), strict=True):
             if key is not None and ties is not None:
                 was = held.get(key)
                 before = coming.get(key) or (plain(was.document) if was and was.document else None)
                 record = plain(document)
-                asked = laws[sort].asks(key, record, before)
+                asked = rules[sort].inputs_for(key, record, before)
                 keys.update(dict.fromkeys(asked.keys))
-                marks.update(asked.marks)
+                marks.update(asked.index_entries)
                 if times[key] > 1:
                     coming[key] = {**(before or {}), **record}
     more = [key for key in keys if key not in held]
@@ -138,4 +138,4 @@ def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: di
     unknown = [mark for mark in marks if mark not in found]
     if unknown:
         found.update(store.marked(work.merchant, work.kind, work.collection, unknown))
-    return laws
+    return rules

@@ -73,7 +73,7 @@ class _One:
         self._tied = tied
         self._whole = whole
         self._moments = moments
-        self._law = shelf.laws[judged.bylaws.sort] if judged.bylaws is not None else None
+        self._rules = shelf.rules[judged.merchant_rules.resource_type] if judged.merchant_rules is not None else None
 
     def superseded(self, at: int) -> bool:
         """Whether what is held under the record's key is newer, and nothing is wrong with the record."""
@@ -90,7 +90,7 @@ class _One:
         ]
         if key is None or self._refused(at, told):
             return REJECTED
-        return self._put_lawful(at, key, self._judged.documents[at], ties.marks)
+        return self._put_checked(at, key, self._judged.documents[at], ties.marks)
 
     def create(self, at: int, ties: Ties) -> int:
         """Make what is not held; every mark that must be unique and is not gets an issue."""
@@ -102,7 +102,7 @@ class _One:
             told += self._collisions(ties.unique, document, own=None)
         if key is None or self._refused(at, told):
             return REJECTED
-        return self._put_lawful(at, key, document, ties.marks)
+        return self._put_checked(at, key, document, ties.marks)
 
     def update(self, at: int, ties: Ties) -> int:
         """Merge into what is found; the whole must obey the rules."""
@@ -118,7 +118,7 @@ class _One:
         issues = [*told.issues.get(0, ()), *self._collisions(self._tied.unique_of(marks), document, own=found)]
         if self._refused(at, issues):
             return REJECTED
-        return self._put_lawful(at, found, document, marks)
+        return self._put_checked(at, found, document, marks)
 
     def _update_every(self, at: int, ties: Ties) -> int:
         """Merge into all that is found, if nothing is wrong with any of it."""
@@ -130,10 +130,10 @@ class _One:
         changed: list[tuple[str, bytes, list[Mark]]] = []
         for owner in owners:
             document = merge_tied(self._shelf.held[owner].document or b"{}", self._judged.documents[at], self._tied)
-            lawful = self._lawful(at, owner, document, self._tied.marks(plain(document)))
-            if lawful is None:
+            checked = self._checked_document(at, owner, document, self._tied.marks(plain(document)))
+            if checked is None:
                 return REJECTED
-            changed.append((owner, *lawful))
+            changed.append((owner, *checked))
         results = {self._put(at, owner, document, marks) for owner, document, marks in changed}
         return UPDATED if UPDATED in results else UNCHANGED
 
@@ -146,7 +146,7 @@ class _One:
             return self.update(at, ties)
         document = self._judged.documents[at]
         made = merge_tied(b"{}", document, self._tied) if b"null" in document else document
-        return self._put_lawful(at, key, made, ties.marks)
+        return self._put_checked(at, key, made, ties.marks)
 
     def delete(self, at: int, ties: Ties) -> int:
         """The item, or entries of one of its lists; the last entry takes the item with it."""
@@ -154,7 +154,7 @@ class _One:
         if found is None:
             self._forbid_older(self._judged.keys[at])
             return REJECTED
-        if self._law is not None and self._refused(at, self._law.part(found, self._shelf)):
+        if self._rules is not None and self._refused(at, self._rules.check_deletion(found, self._shelf)):
             return REJECTED
         member = self._tied.removes
         patch = decode_members(self._judged.documents[at])
@@ -179,23 +179,23 @@ class _One:
 
     # -- what all of them do ------------------------------------------------------------------------------------------
 
-    def _put_lawful(self, at: int, key: str, document: bytes, marks: Iterable[Mark]) -> int:
-        """Put what the bylaws, if there are any, let pass, as they say."""
-        if self._law is None:
+    def _put_checked(self, at: int, key: str, document: bytes, marks: Iterable[Mark]) -> int:
+        """Put a document if the merchant's rules accept it, as they return it."""
+        if self._rules is None:
             return self._put(at, key, document, marks)
-        lawful = self._lawful(at, key, document, marks)
-        return REJECTED if lawful is None else self._put(at, key, *lawful)
+        checked = self._checked_document(at, key, document, marks)
+        return REJECTED if checked is None else self._put(at, key, *checked)
 
-    def _lawful(self, at: int, key: str, document: bytes, marks: Iterable[Mark],
+    def _checked_document(self, at: int, key: str, document: bytes, marks: Iterable[Mark],
                 ) -> tuple[bytes, list[Mark]] | None:
-        """Document and marks as the bylaws will have them; None for what they do not let pass."""
-        if self._law is None:
+        """Return document and marks as the merchant's rules want them; None if they reject the document."""
+        if self._rules is None:
             return document, [*marks]
-        verdict = self._law.judge(key, plain(document), self._shelf)
-        if self._refused(at, verdict.issues):
+        result = self._rules.check(key, plain(document), self._shelf)
+        if self._refused(at, result.issues):
             return None
-        lawful = document if verdict.record is None else encode(verdict.record)
-        return lawful, [*marks, *verdict.marks]
+        checked = document if result.record is None else encode(result.record)
+        return checked, [*marks, *result.index_entries]
 
     def _put(self, at: int, key: str, document: bytes, marks: Iterable[Mark]) -> int:
         was = self._shelf.live(key)

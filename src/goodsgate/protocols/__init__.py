@@ -1,7 +1,7 @@
 """The protocols of the gate: one wire protocol each, over one engine.
 
 A protocol is a folder with an ``openapi.yaml``, written first, and a function ``protocol(door)`` in its
-``__init__.py``; its name is added to PROTOCOLS. BYLAWS there, if it has any, are those of its records, by
+``__init__.py``; its name is added to PROTOCOLS. MERCHANT_RULES there, if it has any, are those of its records, by
 ``protocol/Component``. What protocols share: `contract` (the YAML obeyed), `routes` (its operations answered), `door`
 (callers, threads, bodies), `watching` (documents and waiting), `handing` (records made a batch), `refusals` (problem
 documents), `pace` (requests a second), `docs` (pages).
@@ -15,7 +15,7 @@ from goodsgate.config import Config
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, read_contract
-from goodsgate.rules import Bylaws, Schema
+from goodsgate.rules import MerchantRules, Schema
 from goodsgate.store.contract import Store
 
 PROTOCOLS = ("native", "konnect", "productsup", "justwalkout", "mircate")
@@ -43,7 +43,7 @@ def load_schemas() -> Mapping[str, Schema]:
     found: dict[str, Schema] = {}
     for name in PROTOCOLS:
         package = f"{__name__}.{name}"
-        bylaws: Mapping[str, Bylaws] = getattr(import_module(package), "BYLAWS", {})
+        merchant_rules: Mapping[str, MerchantRules] = getattr(import_module(package), "MERCHANT_RULES", {})
         for record, node in read_contract(package).records(name).items():
-            found[record] = Schema(node, bylaws=bylaws.get(record))
+            found[record] = Schema(node, merchant_rules=merchant_rules.get(record))
     return found

@@ -23,7 +23,7 @@ from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
 from goodsgate.rules import addresses, identity, references
 from goodsgate.rules.attributes import add_demanded
-from goodsgate.rules.bylaws import Bylaws
+from goodsgate.rules.merchant_rules import MerchantRules
 from goodsgate.rules.moments import parse as parse_moment
 from goodsgate.rules.schema_form import SchemaForm
 from goodsgate.rules.terms import Found, Rule, Terms, pointer, wrong_type
@@ -50,8 +50,8 @@ _NUMBERS = frozenset({int, float})
 class Schema:
     """One kind of record: its rules, and what ties it to items."""
 
-    def __init__(self, node: Node, *, bylaws: Bylaws | None = None) -> None:
-        self.bylaws = bylaws
+    def __init__(self, node: Node, *, merchant_rules: MerchantRules | None = None) -> None:
+        self.merchant_rules = merchant_rules
         self.judge = _rule(node)
         """Adds what is wrong with a decoded record."""
         told = node["x-record"]

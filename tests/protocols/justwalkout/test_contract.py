@@ -6,7 +6,7 @@ import pytest
 from goodsgate.http.endpoints import read_contract
 from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
-from goodsgate.protocols.justwalkout import BYLAWS, guesses
+from goodsgate.protocols.justwalkout import MERCHANT_RULES, guesses
 from goodsgate.protocols.justwalkout import __name__ as protocol_package
 from tests.protocols.contracts import held, named, promised, served
 from tests.protocols.justwalkout.client import ONE_STORE, JustWalkOut, item
@@ -42,11 +42,11 @@ def test_schemas_are_sound(gate: Served, name: str) -> None:
 
 
 def test_every_schema_of_records_is_compiled(gate: Served) -> None:
-    """With the bylaws of its own."""
+    """With the merchant rules of the protocol."""
     schemas = load_schemas()
     mine = {f"justwalkout/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
-    assert mine == set(BYLAWS)
-    assert all(schemas[name].bylaws is BYLAWS[name] for name in mine)
+    assert mine == set(MERCHANT_RULES)
+    assert all(schemas[name].merchant_rules is MERCHANT_RULES[name] for name in mine)
 
 
 def test_every_code_has_a_word_of_the_report(gate: Served) -> None:

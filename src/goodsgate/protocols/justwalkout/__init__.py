@@ -9,16 +9,17 @@ from goodsgate.http.endpoints import WireProtocol, read_contract
 from goodsgate.protocols.justwalkout import notification
 from goodsgate.protocols.justwalkout.access import Gateway
 from goodsgate.protocols.justwalkout.catalog import Catalog
+from goodsgate.protocols.justwalkout.catalogue_rules import ArchivalRules, ItemRules
 from goodsgate.protocols.justwalkout.guesses import PREFIX, TOPIC
-from goodsgate.protocols.justwalkout.laws import ArchivalLaws, ItemLaws
 from goodsgate.protocols.justwalkout.refusals import problem_response
 from goodsgate.protocols.justwalkout.report import Reports
 from goodsgate.protocols.justwalkout.setup import Setups
 from goodsgate.protocols.justwalkout.status import Statuses
-from goodsgate.rules import Bylaws
+from goodsgate.rules import MerchantRules
 from goodsgate.store.contract import Store
 
-BYLAWS: Mapping[str, Bylaws] = {"justwalkout/CatalogItem": ItemLaws(), "justwalkout/Archival": ArchivalLaws()}
+MERCHANT_RULES: Mapping[str, MerchantRules] = {"justwalkout/CatalogItem": ItemRules(),
+    "justwalkout/Archival": ArchivalRules()}
 
 
 def protocol(context: ServerContext) -> WireProtocol:

@@ -30,7 +30,7 @@ from goodsgate.protocols.mircate.guesses import PREFIXES, aliases_of
 from goodsgate.protocols.mircate.history import History
 from goodsgate.protocols.mircate.jobs import Jobs
 from goodsgate.protocols.mircate.pim import unused
-from goodsgate.protocols.mircate.pim.classes import BYLAWS as BYLAWS
+from goodsgate.protocols.mircate.pim.classes import MERCHANT_RULES as MERCHANT_RULES
 from goodsgate.protocols.mircate.pim.classes import pim_methods
 from goodsgate.protocols.mircate.refusals import problem_response
 from goodsgate.protocols.mircate.removals import Removals

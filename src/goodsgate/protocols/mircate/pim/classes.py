@@ -4,15 +4,15 @@ from goodsgate.http.openapi import Contract
 from goodsgate.protocols.mircate.pim.attaching import Attaching
 from goodsgate.protocols.mircate.pim.images import Images
 from goodsgate.protocols.mircate.pim.keeping import Keeping
-from goodsgate.protocols.mircate.pim.law import Bylaws
 from goodsgate.protocols.mircate.pim.listing import Listing
+from goodsgate.protocols.mircate.pim.product_rules import PimRules
 from goodsgate.protocols.mircate.pim.products import Products
 from goodsgate.protocols.mircate.pim.settings import Settings
 from goodsgate.protocols.mircate.pim.shared import Datasets, GlobalProducts
 from goodsgate.protocols.mircate.transport import Method, Transport
 
-_BYLAWS = Bylaws()
-BYLAWS = {"mircate/ProductRecord": _BYLAWS, "mircate/ProductRemoval": _BYLAWS}
+_MERCHANT_RULES = PimRules()
+MERCHANT_RULES = {"mircate/ProductRecord": _MERCHANT_RULES, "mircate/ProductRemoval": _MERCHANT_RULES}
 """Of the records of products, for workers."""
 
 

@@ -15,7 +15,7 @@ from goodsgate.model.catalogue import Item
 from goodsgate.protocols.mircate.answers import answer, bad
 from goodsgate.protocols.mircate.pim.guesses import COLLECTION, SORTED_MAX
 from goodsgate.protocols.mircate.pim.keeping import Keeping
-from goodsgate.protocols.mircate.pim.law import label_of
+from goodsgate.protocols.mircate.pim.product_rules import label_of
 from goodsgate.protocols.mircate.pim.settled import IMAGES, Settled
 from goodsgate.protocols.mircate.pim.values import moment_of
 from goodsgate.protocols.mircate.transport import Asked, Method

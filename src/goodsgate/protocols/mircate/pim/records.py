@@ -9,7 +9,7 @@ from goodsgate.model.batch import Finding
 from goodsgate.model.issue import Issue
 from goodsgate.protocols.mircate.answers import TOO_DEEP, bad
 from goodsgate.protocols.mircate.pim.guesses import DEPTH_KEPT_MAX, PREFIX, VALIDATION
-from goodsgate.protocols.mircate.pim.law import CODE, MODEL
+from goodsgate.protocols.mircate.pim.product_rules import CODE, MODEL
 
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])

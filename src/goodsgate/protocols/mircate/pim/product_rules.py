@@ -20,73 +20,73 @@ from goodsgate.protocols.mircate.pim.values import (
     unique_value,
     wrong_with,
 )
-from goodsgate.rules.bylaws import Asked, Neighbours, Record, Verdict
+from goodsgate.rules.merchant_rules import CatalogueLookup, Record, RuleInputs, RuleResult
 
 MODEL, PRODUCT = "PRODUCT_MODEL", "PRODUCT"
-LAWS_MAX = 256
-"""Merchants whose law is kept compiled."""
+COMPILED_MAX = 256
+"""Merchants whose rules are kept compiled."""
 MARK_CHARACTERS_MAX = 200
 CODE = "bylaw_broken"
 
 
-class Bylaws:
-    """Reads what a merchant has settled; remembers it as long as it stays the same."""
+class PimRules:
+    """Compiler of a merchant's configuration; keeps the result while the configuration stays the same."""
 
-    sort = SORT
+    resource_type = SORT
 
     def __init__(self) -> None:
-        self._laws: dict[str, tuple[bytes, ProductLaw]] = {}
+        self._compiled: dict[str, tuple[bytes, ProductRules]] = {}
 
-    def read(self, merchant: str, settled: Resource | None) -> "ProductLaw":
-        """The merchant's law."""
-        body = settled.body if settled is not None else b"{}"
-        known = self._laws.pop(merchant, None)
+    def compile(self, merchant: str, resource: Resource | None) -> "ProductRules":
+        """Return the merchant's compiled rules."""
+        body = resource.body if resource is not None else b"{}"
+        known = self._compiled.pop(merchant, None)
         if known is None or known[0] != body:
-            known = (body, ProductLaw(decode(body)))
-        self._laws[merchant] = known
-        if len(self._laws) > LAWS_MAX:
-            del self._laws[next(iter(self._laws))]
+            known = (body, ProductRules(decode(body)))
+        self._compiled[merchant] = known
+        if len(self._compiled) > COMPILED_MAX:
+            del self._compiled[next(iter(self._compiled))]
         return known[1]
 
 
-class ProductLaw:
-    """What one merchant's products are held to."""
+class ProductRules:
+    """Rules for the products of one merchant."""
 
     def __init__(self, settled: Settled) -> None:
         self._settled = settled
 
-    def asks(self, key: str, record: Record, held: Record | None) -> Asked:
+    def inputs_for(self, key: str, record: Record, current: Record | None) -> RuleInputs:
         """Its model, its children, and whoever has its unique values and its place among the variants."""
-        whole = {**(held or {}), **record}
+        whole = {**(current or {}), **record}
         parent = whole.get("parent")
         marks = [("parent", key), *self._unique_marks(_attributes(_data(record)))]
         if isinstance(parent, str):
             marks.append(axes_mark(parent, whole.get("axesValues")))
-        return Asked([parent] if isinstance(parent, str) else [], marks)
+        return RuleInputs([parent] if isinstance(parent, str) else [], marks)
 
-    def part(self, key: str, neighbours: Neighbours) -> list[Issue]:
+    def check_deletion(self, key: str, lookup: CatalogueLookup) -> list[Issue]:
         """A model stays while it has variants."""
-        if not neighbours.owners(("parent", key)):
+        if not lookup.owners(("parent", key)):
             return []
         return [_broken("/id", "You can not delete! This product model have a product(s).")]
 
-    def judge(self, key: str, record: Record, neighbours: Neighbours) -> Verdict:
+    def check(self, key: str, record: Record, lookup: CatalogueLookup) -> RuleResult:
         """The record is one that keeps its schema."""
-        held = neighbours.document(key)
+        held = lookup.document(key)
         whole = {name: value for name, value in record.items() if value is not None}
         data = {name: value for name, value in whole["data"].items() if value is not None}
         whole["data"] = data
         if held is not None and held["dataType"] != whole["dataType"]:
-            return Verdict([_broken("/dataType", TYPE_FIXED)], [])
+            return RuleResult([_broken("/dataType", TYPE_FIXED)], [])
         if whole["dataType"] == MODEL:
             whole.pop("parent", None)
             whole.pop("axesValues", None)
-        judging = _Judging(self._settled, neighbours, key, whole)
+        judging = _Judging(self._settled, lookup, key, whole)
         issues = [*judging.issues()]
         if issues:
-            return Verdict(issues, [])
+            return RuleResult(issues, [])
         completed(data, self._settled.family[data["family"]], self._settled, variant=judging.variant)
-        return Verdict([], self._marks(key, whole), whole)
+        return RuleResult([], self._marks(key, whole), whole)
 
     def _unique_marks(self, attributes: list[dict[str, Any]]) -> list[Mark]:
         marks = []
@@ -119,9 +119,9 @@ class ProductLaw:
 class _Judging:
     """One product."""
 
-    def __init__(self, settled: Settled, neighbours: Neighbours, key: str, record: Record) -> None:
+    def __init__(self, settled: Settled, lookup: CatalogueLookup, key: str, record: Record) -> None:
         self._settled = settled
-        self._neighbours = neighbours
+        self._lookup = lookup
         self._key = key
         self._record = record
         self._data: Record = record["data"]
@@ -159,7 +159,7 @@ class _Judging:
         return family
 
     def _inherited(self) -> Generator[Issue, None, Family | None]:
-        model = self._neighbours.document(self._record["parent"]) if self._record["parent"] != self._key else None
+        model = self._lookup.document(self._record["parent"]) if self._record["parent"] != self._key else None
         if model is None or model["dataType"] != MODEL:
             yield _broken("/parent", NO_PARENT)
             return None
@@ -224,7 +224,7 @@ class _Judging:
                 yield _broken(f"/data/attributes/{at}", f"Attribute property not found! ({code})")
             elif attribute.is_unique:
                 value, text = unique_value(_list(entry.get("data")))
-                if value is not None and self._neighbours.owners(unique_mark(code, value)) - {self._key}:
+                if value is not None and self._lookup.owners(unique_mark(code, value)) - {self._key}:
                     text = "This unique attribute value already taken!"
                 if text is not None:
                     yield _broken(f"/data/attributes/{at}/data/0/value", text)
@@ -243,7 +243,7 @@ class _Judging:
                 yield _broken(f"/axesValues/{at}/axe", "Axe attribute property not found!")
             elif attribute.type == "SIMPLESELECT" and told[axe] not in self._settled.options.get(axe, ()):
                 yield _broken(f"/axesValues/{at}/value", "Invalid axe value!")
-        if self._neighbours.owners(axes_mark(self._record["parent"], self._record.get("axesValues"))) - {self._key}:
+        if self._lookup.owners(axes_mark(self._record["parent"], self._record.get("axesValues"))) - {self._key}:
             yield _broken("/axesValues", "These axes are already in use!")
 
 

@@ -1,4 +1,4 @@
-"""What an item must be beyond its form, and what keeps one from being archived; for workers."""
+"""Rules for items beyond their schema, and the reasons that keep an item from being archived."""
 
 from typing import Any
 
@@ -8,21 +8,21 @@ from goodsgate.model.catalogue import Mark, Resource, split_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.protocols.justwalkout import guesses
 from goodsgate.protocols.justwalkout.barcodes import LENGTHS, why_not
-from goodsgate.rules.bylaws import Asked, Law, Neighbours, Record, Verdict
+from goodsgate.rules.merchant_rules import CatalogueLookup, CompiledRules, Record, RuleInputs, RuleResult
 
 BARCODE = "barcode"
 """Name of the mark by which items are found that have it; archived ones have none."""
-NOTHING = Asked([], [])
+NOTHING = RuleInputs([], [])
 
 
 class _Items:
     """Items of a store: barcodes, characters, price."""
 
-    def asks(self, _key: str, record: Record, _held: Record | None) -> Asked:
+    def inputs_for(self, _key: str, record: Record, _current: Record | None) -> RuleInputs:
         """Who has its barcodes."""
-        return Asked([], [(BARCODE, barcode) for barcode, _, _ in _barcodes(record)])
+        return RuleInputs([], [(BARCODE, barcode) for barcode, _, _ in _barcodes(record)])
 
-    def judge(self, key: str, record: Record, neighbours: Neighbours) -> Verdict:
+    def check(self, key: str, record: Record, lookup: CatalogueLookup) -> RuleResult:
         """Everything that is wrong with it; one SKU may have a barcode in many stores, two SKUs never."""
         barcodes = _barcodes(record)
         sku, _ = split_key(key)
@@ -31,15 +31,15 @@ class _Items:
             wrong = why_not(barcode, named, path)
             if wrong is not None:
                 found.append(wrong)
-            elif any(split_key(owner)[0] != sku for owner in neighbours.owners((BARCODE, barcode))):
+            elif any(split_key(owner)[0] != sku for owner in lookup.owners((BARCODE, barcode))):
                 found.append(issue("value_held", path, value=barcode))
             if named and named.strip().upper() not in LENGTHS:
                 told, known = f"{path}_type", ", ".join(LENGTHS)
                 found.append(issue("value_not_allowed", told, value=named, expected=known, severity="warning"))
-        marks: list[Mark] = [*dict.fromkeys((BARCODE, barcode) for barcode, _, _ in barcodes)]
-        return Verdict(found, marks)
+        entries: list[Mark] = [*dict.fromkeys((BARCODE, barcode) for barcode, _, _ in barcodes)]
+        return RuleResult(found, entries)
 
-    def part(self, _key: str, _neighbours: Neighbours) -> list[Issue]:
+    def check_deletion(self, _key: str, _lookup: CatalogueLookup) -> list[Issue]:
         """Nothing of this protocol deletes."""
         return []
 
@@ -50,45 +50,45 @@ class _Archived:
     def __init__(self, planogram: frozenset[str]) -> None:
         self._planogram = planogram
 
-    def asks(self, _key: str, _record: Record, _held: Record | None) -> Asked:
+    def inputs_for(self, _key: str, _record: Record, _current: Record | None) -> RuleInputs:
         """Nothing: they were found by their SKU."""
         return NOTHING
 
-    def judge(self, key: str, _record: Record, _neighbours: Neighbours) -> Verdict:
+    def check(self, key: str, _record: Record, _lookup: CatalogueLookup) -> RuleResult:
         """Whether the SKU is still on a shelf somewhere."""
         sku, _ = split_key(key)
         on_shelf = sku in self._planogram
-        return Verdict([issue("item_on_planogram", "/item_sku", value=sku)] if on_shelf else [], [])
+        return RuleResult([issue("item_on_planogram", "/item_sku", value=sku)] if on_shelf else [], [])
 
-    def part(self, _key: str, _neighbours: Neighbours) -> list[Issue]:
+    def check_deletion(self, _key: str, _lookup: CatalogueLookup) -> list[Issue]:
         """Nothing of this protocol deletes."""
         return []
 
 
-class ItemLaws:
-    """The same for every merchant."""
+class ItemRules:
+    """Rules for items, the same for every merchant."""
 
-    sort = "justwalkout/items"
-    """Of a resource that nobody has; laws are told apart by it."""
+    resource_type = "justwalkout/items"
+    """Nobody has a resource of this type; it only names these rules."""
 
-    def read(self, _merchant: str, _settled: Resource | None) -> Law:
-        """Nothing is settled that uploads depend on."""
+    def compile(self, _merchant: str, _resource: Resource | None) -> CompiledRules:
+        """Return the rules, which depend on no configuration."""
         return _Items()
 
 
-class ArchivalLaws:
-    """What is on the planogram, read once a change."""
+class ArchivalRules:
+    """Rules for archivals, which depend on the planogram; compiled once per version of it."""
 
-    sort = guesses.PLANOGRAM
+    resource_type = guesses.PLANOGRAM
 
     def __init__(self) -> None:
         self._read: tuple[str, int, _Archived] = ("", 0, _Archived(frozenset()))
 
-    def read(self, merchant: str, settled: Resource | None) -> Law:
-        """By the merchant's planogram."""
-        version = settled.version if settled is not None else 0
+    def compile(self, merchant: str, resource: Resource | None) -> CompiledRules:
+        """Compile the merchant's planogram."""
+        version = resource.version if resource is not None else 0
         if self._read[:2] != (merchant, version):
-            skus = msgspec.json.decode(settled.body, type=list[str]) if settled is not None else []
+            skus = msgspec.json.decode(resource.body, type=list[str]) if resource is not None else []
             self._read = (merchant, version, _Archived(frozenset(skus)))
         return self._read[2]
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.catalogue import Mark, Resource
-from goodsgate.protocols.mircate.pim.law import Bylaws, ProductLaw
+from goodsgate.protocols.mircate.pim.product_rules import PimRules, ProductRules
 from goodsgate.protocols.mircate.pim.settled import Settled, encode
-from goodsgate.rules.bylaws import Record
+from goodsgate.rules.merchant_rules import Record
 from tests.protocols.mircate.pim.shirts import SHIRTS, model, product, settled, variant
 
 
@@ -30,11 +30,11 @@ class Shelf:
         """By looking at all of them."""
         return {key for key, marks in self.marks.items() if mark in marks}
 
-    def put(self, law: ProductLaw, record: Record) -> list[str]:
+    def put(self, rules: ProductRules, record: Record) -> list[str]:
         """Judge, and hold what passes; the texts."""
         key = record["id"]
-        asked = law.asks(key, record, self.held.get(key))
-        verdict = law.judge(key, copy.deepcopy(record), self)
+        asked = rules.inputs_for(key, record, self.held.get(key))
+        verdict = rules.check(key, copy.deepcopy(record), self)
         if not verdict.issues:
             assert verdict.record is not None
             self.held[key], self.marks[key] = verdict.record, verdict.marks
@@ -43,7 +43,7 @@ class Shelf:
         return [str(told.expected) for told in verdict.issues]
 
 
-LAW = ProductLaw(SHIRTS)
+RULES = ProductRules(SHIRTS)
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def shelf() -> Shelf:
 
 def test_a_product_keeps_its_family(shelf: Shelf) -> None:
     """And is held with what goes without saying."""
-    assert shelf.put(LAW, product("s1", title="Shirt", odd="x", groups=["summer"], categories=["shirts"])) == []
+    assert shelf.put(RULES, product("s1", title="Shirt", odd="x", groups=["summer"], categories=["shirts"])) == []
     held = shelf.held["s1"]["data"]
     assert held["enabled"] is False
     assert [entry["code"] for entry in held["attributes"]] == ["title", "washable"]
     assert held["attributes"][1]["data"] == [{"value": True}]
-    assert shelf.put(LAW, product("s2", family="none")) == ["Product family not found!"]
+    assert shelf.put(RULES, product("s2", family="none")) == ["Product family not found!"]
 
 
 @pytest.mark.parametrize(("members", "texts"), [
@@ -76,7 +76,7 @@ def test_a_product_keeps_its_family(shelf: Shelf) -> None:
 ])
 def test_all_that_is_wrong_is_told(shelf: Shelf, members: dict[str, Any], texts: list[str]) -> None:
     """In the ancestor's order, and nothing is held."""
-    assert shelf.put(LAW, product("s1", **members)) == texts
+    assert shelf.put(RULES, product("s1", **members)) == texts
     assert shelf.held == {}
 
 
@@ -84,33 +84,33 @@ def test_an_attribute_is_said_once(shelf: Shelf) -> None:
     """Twice is told once."""
     record = product("s1", title="x")
     record["data"]["attributes"] *= 3
-    assert shelf.put(LAW, record) == ["Duplicated attribute detected! (title)"]
+    assert shelf.put(RULES, record) == ["Duplicated attribute detected! (title)"]
 
 
 def test_a_channel_wants_a_value(shelf: Shelf) -> None:
     """Of products that say anything of their attributes."""
-    law = ProductLaw(settled(required={"blurb": ["eCommerce"]}))
-    assert shelf.put(law, product("s1")) == []
-    assert shelf.put(law, product("s1", title="x")) == ["blurb is required in this channel! (eCommerce)"]
+    rules = ProductRules(settled(required={"blurb": ["eCommerce"]}))
+    assert shelf.put(rules, product("s1")) == []
+    assert shelf.put(rules, product("s1", title="x")) == ["blurb is required in this channel! (eCommerce)"]
     record = product("s1")
     record["data"]["attributes"] = [{"code": "blurb", "data": [{"scope": "eCommerce", "value": "x"}]}]
-    assert shelf.put(law, record) == []
+    assert shelf.put(rules, record) == []
 
 
 def test_unique_values_are_somebodys(shelf: Shelf) -> None:
     """They may be said again by whoever has them, and taken once they are given up."""
-    assert shelf.put(LAW, product("s1", serial="A")) == []
-    assert shelf.put(LAW, product("s1", serial="A")) == []
-    assert shelf.put(LAW, product("s2", serial="A")) == ["This unique attribute value already taken!"]
-    assert shelf.put(LAW, product("s1", serial="B")) == []
-    assert shelf.put(LAW, product("s2", serial="A")) == []
+    assert shelf.put(RULES, product("s1", serial="A")) == []
+    assert shelf.put(RULES, product("s1", serial="A")) == []
+    assert shelf.put(RULES, product("s2", serial="A")) == ["This unique attribute value already taken!"]
+    assert shelf.put(RULES, product("s1", serial="B")) == []
+    assert shelf.put(RULES, product("s2", serial="A")) == []
 
 
 def test_categories_are_paths_or_codes_that_only_one_has(shelf: Shelf) -> None:
     """Two trees have sales."""
     good = ["masterCatalog#shirts", "shirts", "masterCatalog#sale", "outlet#sale"]
-    assert shelf.put(LAW, product("s1", categories=good)) == []
-    assert shelf.put(LAW, product("s1", categories=["sale"])) == ["Category not found! (sale)"]
+    assert shelf.put(RULES, product("s1", categories=good)) == []
+    assert shelf.put(RULES, product("s1", categories=["sale"])) == ["Category not found! (sale)"]
 
 
 # -- variants ---------------------------------------------------------------------------------------------------------
@@ -118,16 +118,16 @@ def test_categories_are_paths_or_codes_that_only_one_has(shelf: Shelf) -> None:
 
 def test_a_variant_has_its_models_family(shelf: Shelf) -> None:
     """Whatever it says itself."""
-    assert shelf.put(LAW, variant("v1", "m1", colour="red")) == ["Parent product not found!"]
-    assert shelf.put(LAW, model("m1")) == []
-    assert shelf.put(LAW, variant("v1", "m1", colour="red", family="hats")) == []
+    assert shelf.put(RULES, variant("v1", "m1", colour="red")) == ["Parent product not found!"]
+    assert shelf.put(RULES, model("m1")) == []
+    assert shelf.put(RULES, variant("v1", "m1", colour="red", family="hats")) == []
     assert shelf.held["v1"]["data"]["family"] == "shirts"
-    assert shelf.put(LAW, variant("v2", "v1", colour="red")) == ["Parent product not found!"]
+    assert shelf.put(RULES, variant("v2", "v1", colour="red")) == ["Parent product not found!"]
 
 
 def test_a_model_varies_in_a_way_of_its_family(shelf: Shelf) -> None:
     """One that there is."""
-    assert shelf.put(LAW, model("m1", way="by_taste")) == ["Product family variant not found!"]
+    assert shelf.put(RULES, model("m1", way="by_taste")) == ["Product family variant not found!"]
 
 
 @pytest.mark.parametrize(("axes", "texts"), [
@@ -139,49 +139,49 @@ def test_a_model_varies_in_a_way_of_its_family(shelf: Shelf) -> None:
 ])
 def test_variants_differ_by_their_axes(shelf: Shelf, axes: dict[str, str], texts: list[str]) -> None:
     """All of them, and only those."""
-    shelf.put(LAW, model("m1"))
-    assert shelf.put(LAW, variant("v1", "m1", colour="red", size="M")) == []
+    shelf.put(RULES, model("m1"))
+    assert shelf.put(RULES, variant("v1", "m1", colour="red", size="M")) == []
     record = variant("v2", "m1")
     record["axesValues"] = [{"axe": axe, "value": value} for axe, value in axes.items()]
-    assert shelf.put(LAW, record) == texts
-    assert shelf.put(LAW, variant("v1", "m1", colour="red", size="M")) == []
+    assert shelf.put(RULES, record) == texts
+    assert shelf.put(RULES, variant("v1", "m1", colour="red", size="M")) == []
 
 
 def test_a_variant_says_what_its_model_leaves_to_it(shelf: Shelf) -> None:
     """Neither an axis nor what they have in common."""
-    shelf.put(LAW, model("m1"))
+    shelf.put(RULES, model("m1"))
     record = variant("v1", "m1", colour="red")
     record["data"]["attributes"] = [
         {"code": code, "data": [{"value": "x"}]} for code in ("serial", "colour", "title")
     ]
-    assert shelf.put(LAW, record)[:2] == [
+    assert shelf.put(RULES, record)[:2] == [
         "You can not edit an axe in the attributes! (colour)",
         "You can not edit common attributes in a variant! (title)",
     ]
     record["data"]["attributes"] = record["data"]["attributes"][:1]
-    assert shelf.put(LAW, record) == []
+    assert shelf.put(RULES, record) == []
 
 
 def test_a_model_stays_while_it_has_variants(shelf: Shelf) -> None:
     """In the words that are published."""
-    shelf.put(LAW, model("m1"))
-    assert LAW.part("m1", shelf) == []
-    shelf.put(LAW, variant("v1", "m1", colour="red"))
-    assert [told.expected for told in LAW.part("m1", shelf)] == [
+    shelf.put(RULES, model("m1"))
+    assert RULES.check_deletion("m1", shelf) == []
+    shelf.put(RULES, variant("v1", "m1", colour="red"))
+    assert [told.expected for told in RULES.check_deletion("m1", shelf)] == [
         "You can not delete! This product model have a product(s)."
     ]
 
 
 def test_what_a_product_is_stays(shelf: Shelf) -> None:
     """A product is no model from one day to the next."""
-    shelf.put(LAW, product("x"))
-    assert shelf.put(LAW, model("x")) == ["Data type can not be changed!"]
+    shelf.put(RULES, product("x"))
+    assert shelf.put(RULES, model("x")) == ["Data type can not be changed!"]
 
 
 def test_marks_find_a_product(shelf: Shelf) -> None:
     """By all that it may be asked for."""
-    shelf.put(LAW, model("m1"))
-    shelf.put(LAW, variant("V1", "m1", colour="red"))
+    shelf.put(RULES, model("m1"))
+    shelf.put(RULES, variant("V1", "m1", colour="red"))
     marks = dict(shelf.marks["V1"])
     assert {name: marks[name] for name in ("id", "text", "type", "family", "parent", "is_variant", "label")} == {
         "id": "V1", "text": "v1", "type": "PRODUCT", "family": "shirts", "parent": "m1", "is_variant": "true",
@@ -191,12 +191,12 @@ def test_marks_find_a_product(shelf: Shelf) -> None:
 
 def test_a_law_is_read_once() -> None:
     """And anew when it changes."""
-    bylaws = Bylaws()
+    merchant_rules = PimRules()
     kept = Resource(merchant="m", sort="s", number=1, version=1, name="n", body=encode(Settled()))
-    first = bylaws.read("m", kept)
-    assert bylaws.read("m", msgspec.structs.replace(kept, version=2)) is first
-    assert bylaws.read("m", msgspec.structs.replace(kept, body=encode(SHIRTS))) is not first
-    assert bylaws.read("n", None) is not first
+    first = merchant_rules.compile("m", kept)
+    assert merchant_rules.compile("m", msgspec.structs.replace(kept, version=2)) is first
+    assert merchant_rules.compile("m", msgspec.structs.replace(kept, body=encode(SHIRTS))) is not first
+    assert merchant_rules.compile("n", None) is not first
 
 
 # -- against a plain model --------------------------------------------------------------------------------------------
@@ -212,8 +212,8 @@ STEPS = st.lists(st.tuples(
 def test_no_two_have_one_place_or_one_serial(steps: list[tuple[str, str, str, str, str | None]]) -> None:
     """Whatever is sent in whatever order."""
     shelf = Shelf()
-    shelf.put(LAW, model("m1"))
-    shelf.put(LAW, model("m2"))
+    shelf.put(RULES, model("m1"))
+    shelf.put(RULES, model("m2"))
     places: dict[str, tuple[str, str, str]] = {}
     serials: dict[str, str | None] = {}
     for key, parent, colour, size, serial in steps:
@@ -223,6 +223,6 @@ def test_no_two_have_one_place_or_one_serial(steps: list[tuple[str, str, str, st
         place = (parent, colour, size)
         taken = any(other != key and held == place for other, held in places.items())
         taken |= serial is not None and any(other != key and held == serial for other, held in serials.items())
-        assert (shelf.put(LAW, record) == []) is not taken
+        assert (shelf.put(RULES, record) == []) is not taken
         if not taken:
             places[key], serials[key] = place, serial
