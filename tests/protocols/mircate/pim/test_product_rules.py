@@ -33,14 +33,14 @@ class Shelf:
     def put(self, rules: ProductRules, record: Record) -> list[str]:
         """Judge, and hold what passes; the texts."""
         key = record["id"]
-        asked = rules.inputs_for(key, record, self.held.get(key))
-        verdict = rules.check(key, copy.deepcopy(record), self)
-        if not verdict.issues:
-            assert verdict.record is not None
-            self.held[key], self.marks[key] = verdict.record, verdict.marks
-            mine = {mark for mark in verdict.marks if mark[0] in ("unique", "axes")}
-            assert mine <= set(asked.marks)  # what is looked at was asked for
-        return [str(told.expected) for told in verdict.issues]
+        inputs = rules.inputs_for(key, record, self.held.get(key))
+        result = rules.check(key, copy.deepcopy(record), self)
+        if not result.issues:
+            assert result.record is not None
+            self.held[key], self.marks[key] = result.record, result.index_entries
+            mine = {mark for mark in result.index_entries if mark[0] in ("unique", "axes")}
+            assert mine <= set(inputs.index_entries)  # what is looked at was asked for
+        return [str(told.expected) for told in result.issues]
 
 
 RULES = ProductRules(SHIRTS)
