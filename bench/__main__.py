@@ -1,7 +1,8 @@
 """Every demand on speed and memory, as a ratio to a ceiling of the same run: `python -m bench [part …] [--short]`.
 
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
-and productsup (the protocols), console (its pages). Prints a Markdown table and exits 1 if a demand is not reached.
+and productsup (the protocols), console (its pages), path (code that a batch passes). Prints a Markdown table and
+exits 1 if a demand is not reached.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import orjson
 
-from bench import ceilings, console, justwalkout, konnect, polls, productsup, scaled
+from bench import ceilings, console, justwalkout, konnect, path, polls, productsup, scaled
 from bench.figures import PRODUCTS, Figure, growth, lines_of, small
 from bench.gate import Gate
 from goodsgate.model.batch import Kind, Policy
@@ -129,7 +130,7 @@ def _packed(body: Iterator[bytes]) -> Iterator[bytes]:
 PARTS = {
     "check": check, "load": load, "memory": memory, "small": small, "growth": growth, "polls": poll,
     "scaled": scaled.parts, "konnect": konnect.parts, "justwalkout": justwalkout.parts,
-    "productsup": productsup.parts, "console": console.parts,
+    "productsup": productsup.parts, "console": console.parts, "path": path.parts,
 }
 
 
