@@ -117,7 +117,6 @@ def measure(*, seconds: float = 3.0) -> tuple[float, str]:
 def _gate(folder: Path) -> tuple[uvicorn.Config, bytes]:
     """The gate with one finished batch that has issues, and the poll for it."""
     from goodsgate import app, auth
-    from goodsgate.engine import Engine
     from goodsgate.model.catalogue import Scope
     from tests import make
     from tests.shop import Shop, open_store
@@ -128,7 +127,7 @@ def _gate(folder: Path) -> tuple[uvicorn.Config, bytes]:
     shop.store.add_key(key)
     shop.store.close()
     store = open_store(shop.config)
-    application = app.create_app(store, Engine(store, shop.config), shop.config)
+    application = app.create_app(store, shop.config)
     request = f"GET /v1/batches/{batch.id} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {secret}\r\n\r\n"
     return app.server_config(application), request.encode()
 

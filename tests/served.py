@@ -9,7 +9,6 @@ import httpx
 import uvicorn
 
 from goodsgate import app, auth
-from goodsgate.engine import Engine
 from goodsgate.model.catalogue import Merchant, Scope
 from tests import make
 from tests.shop import Shop
@@ -22,7 +21,7 @@ class Served:
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
-        self.application = app.create_app(shop.store, Engine(shop.store, shop.config), shop.config)
+        self.application = app.create_app(shop.store, shop.config)
         self._server = uvicorn.Server(app.server_config(self.application))
         listening = socket.create_server(("127.0.0.1", 0))
         self.address = listening.getsockname()[:2]

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import orjson
 
-from goodsgate.app import create_worker
+from goodsgate.app import create_engine, create_worker
 from goodsgate.config import Config
-from goodsgate.engine import Engine
 from goodsgate.model.batch import Batch, Finding, Kind, Policy
 from goodsgate.model.catalogue import Entry, Merchant
 from goodsgate.store.contract import RecordResult, Store
@@ -28,7 +27,7 @@ class Shop:
         self.store.migrate()
         for merchant in merchants or ("acme",):
             self.store.add_merchant(Merchant(id=merchant, name=merchant, made_at=make.NOW))
-        self.engine = Engine(self.store, self.config)
+        self.engine = create_engine(self.store, self.config)
         self.worker = create_worker(self.store, self.config, "worker-1")
 
     def __enter__(self) -> "Shop":

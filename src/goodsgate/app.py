@@ -1,7 +1,7 @@
 """The application: settings → store → engine → protocols → ASGI. The only file that knows everyone."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +15,19 @@ from goodsgate.console import Console
 from goodsgate.engine import Engine, Worker
 from goodsgate.engine.outbox import Outbox
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.secrets import Secrets
+from goodsgate.engine.stock import Stock
 from goodsgate.http.context import ServerContext
 from goodsgate.http.docs import Docs, Reading
 from goodsgate.http.endpoints import REQUEST_ID, RefusalSerializer, problem_response
 from goodsgate.http.problems import refuse
 from goodsgate.http.server_limits import bounded_http
+from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings, WebhookSettings
 from goodsgate.observe import RequestIds, log_request, logger
 from goodsgate.protocols import load_couriers, load_protocols, load_schemas
+from goodsgate.rules import Schema
 from goodsgate.store.contract import Store
+from goodsgate.store.objects import Objects, open_objects
 from goodsgate.store.sqlite import SqliteStore
 
 KEEP_ALIVE_SECONDS = 75
@@ -52,21 +57,66 @@ def open_store(config: Config) -> Store:
     )
 
 
-def create_worker(store: Store, config: Config, name: str | None = None) -> Worker:
-    """A worker that knows the schemas of every protocol."""
-    return Worker(store, config, name, schemas=load_schemas())
+def create_secrets(store: Store, config: Config) -> Secrets:
+    """Return the secrets that are derived from the master secrets of the settings, or else of the store."""
+    return Secrets(store, config)
+
+
+def create_engine(store: Store, config: Config) -> Engine:
+    """Return the engine over a store, for requests."""
+    return Engine(store, config, secrets=create_secrets(store, config), stock=Stock(store))
+
+
+def create_worker(store: Store, config: Config, name: str | None = None, *,
+                  schemas: Mapping[str, Schema] | None = None) -> Worker:
+    """Return a worker that knows the given schemas, by default those of every protocol."""
+    return Worker(store, config, name, schemas=load_schemas() if schemas is None else schemas)
 
 
 def create_outbox(store: Store, config: Config) -> Outbox:
-    """Carries what the protocols have to tell; to be started beside a worker, and stopped after it."""
-    return Outbox(store, load_couriers(config, store), config)
+    """Return the outbox with the couriers of every protocol; start it beside a worker and stop it after the worker."""
+    return Outbox(store, load_couriers(create_services(store, config)), config)
 
 
-def create_app(store: Store, engine: Engine, config: Config, *,
-               workers_alive: Callable[[], int] | None = None) -> "Application":
-    """The gate as an ASGI application; `workers_alive` counts the worker processes that this process watches."""
-    assert engine.store is store
-    return Application(ServerContext(engine, config, workers_alive=workers_alive))
+def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int] | None = None) -> "Application":
+    """Return the gate as an ASGI application; `workers_alive` counts the worker processes that this process watches."""
+    engine = create_engine(store, config)
+    services = create_services(store, config, secrets=engine.secrets, stock=engine.stock)
+    return Application(ServerContext(engine, services, http_limits(config), config, workers_alive=workers_alive))
+
+
+def create_services(store: Store, config: Config, *, secrets: Secrets | None = None,
+                    stock: Stock | None = None) -> ProtocolServices:
+    """Return what the protocols share in one process. Raises StoreError if `reports` names no usable bucket."""
+    return ProtocolServices(
+        store=store, secrets=secrets or create_secrets(store, config), stock=stock or Stock(store),
+        settings=protocol_settings(config),
+        open_images=partial(open_objects, config.images, store=config.store, name="images", setting="images"),
+        open_exports=partial(open_objects, config.exports, store=config.store, name="exports", setting="exports"),
+        reports=Objects(config.reports) if config.reports else None,
+        config=config,
+    )
+
+
+def http_limits(config: Config) -> HttpLimits:
+    """Return the bounds of requests."""
+    return HttpLimits(**{name: getattr(config, name) for name in HttpLimits.__struct_fields__})
+
+
+def protocol_settings(config: Config) -> ProtocolSettings:
+    """Return what protocols read of the settings."""
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return ProtocolSettings(
+        public_url=config.public_url.rstrip("/"), local_url=f"http://{host}:{config.port}",
+        rate_limits=config.rate_limits == "kept", verify_signatures=config.signatures == "verify",
+        call_aliases=config.call_aliases, token_seconds=config.token_hours * 3600, order_days=config.order_days,
+        courier_seconds=config.courier_seconds, delivery_seconds=config.carry_seconds,
+        delivery_retries_max=len(config.carry_again_seconds.split(",")),
+        webhooks=WebhookSettings(
+            hosts=frozenset(host.strip().lower() for host in config.webhook_hosts.split(",") if host.strip()),
+            allow_private=config.webhook_private == "allow",
+        ),
+    )
 
 
 def server_config(application: "Application") -> uvicorn.Config:

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from goodsgate.app import create_worker
+from goodsgate.app import create_engine, create_worker
 from goodsgate.config import Config
-from goodsgate.engine import Engine
 from goodsgate.model.batch import Kind, Policy, Result, State, new_id
 from goodsgate.model.catalogue import Merchant
 from goodsgate.store.contract import Batches, Claim, Portion, Store, StoreBusy, StoreError
@@ -134,7 +133,7 @@ def test_what_was_made_for_a_portion_that_a_fall_took_is_made_again(lazy: Server
     config = Config(store=address, block_records_max=2, poll_seconds=0.1)
     worker = create_worker(_Falling(store, lazy, settles), config, "w")  # type: ignore[arg-type]
     records = [{"id": f"K{number}", "title": "one" if number % 3 else ""} for number in (*range(18), 0, 1)]
-    submission = Engine(store, config).submit(
+    submission = create_engine(store, config).submit(
         merchant="acme", kind=Kind.PRODUCT, collection="products", policy=Policy(), format="ndjson",
         packing="identity", idempotency_key=None, answer=lambda batch: b"",
     )

@@ -47,7 +47,7 @@ def check(
     """
     from goodsgate import app
     from goodsgate.config import Config
-    from goodsgate.engine import Engine, Refusal
+    from goodsgate.engine import Refusal
     from goodsgate.formats import FormatUnknown
     from goodsgate.model.batch import now
     from goodsgate.model.catalogue import Merchant
@@ -59,7 +59,7 @@ def check(
         try:
             store.migrate()
             store.add_merchant(Merchant(id=NOBODY, name=NOBODY, made_at=now()))
-            engine = Engine(store, config)
+            engine = app.create_engine(store, config)
             for pair in references_from:
                 _load(engine, pair)
             policy = _policy(maps, options)
@@ -107,7 +107,7 @@ def _run(
     engine: "Engine", source: Source, *, kind: str, policy: "Policy", format: str | None, progress: Progress,
 ) -> "Batch":
     """Submit and work the feed here and now."""
-    from goodsgate.engine import Worker
+    from goodsgate import app
     from goodsgate.formats import detect
     from goodsgate.model.batch import ENDED, Kind
 
@@ -126,7 +126,7 @@ def _run(
     batch = submission.finish().batch
     if batch is None:
         raise AssertionError("a submission without an idempotency key makes a batch")
-    worker = Worker(engine.store, engine.config)
+    worker = app.create_worker(engine.store, engine.config, schemas={})
     while batch.state not in ENDED:
         worker.step()
         batch = engine.batch(NOBODY, batch.id)

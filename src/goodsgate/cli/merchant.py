@@ -250,14 +250,14 @@ def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]
 def make_access_key(store: "Store", config: "Config", merchant_id: str, *, scopes: "Iterable[str]", label: str,
                     facts: dict[str, str], session: bool) -> "AccessKey":
     """Make a key that signs; raises Unusable if there is no such merchant."""
+    from goodsgate import app
     from goodsgate.auth import new_access_key
-    from goodsgate.engine.secrets import Secrets
     from goodsgate.model.catalogue import Scope
     from goodsgate.store.contract import StoreError
 
     wanted = [Scope(scope) for scope in scopes]
     key, made = new_access_key(
-        merchant_id, wanted, Secrets(store, config), label=label, facts=facts, session=session
+        merchant_id, wanted, app.create_secrets(store, config), label=label, facts=facts, session=session
     )
     try:
         store.add_key(key)

@@ -157,7 +157,6 @@ def _answer(store: "Store", config: "Config", listening: socket.socket, workers:
     import uvicorn
 
     from goodsgate import app
-    from goodsgate.engine import Engine
 
     host, port = listening.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -179,7 +178,7 @@ def _answer(store: "Store", config: "Config", listening: socket.socket, workers:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    application = app.create_app(store, Engine(store, config), config, workers_alive=workers.alive)
+    application = app.create_app(store, config, workers_alive=workers.alive)
     door = Door(app.server_config(application))
     door.run(sockets=[listening])
     if not door.started:

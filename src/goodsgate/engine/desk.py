@@ -18,11 +18,11 @@ from goodsgate.store.contract import NewBatch, NewRound, Page, Store
 class Engine:
     """Protocols ask here; what needs no judgement they read from `store` directly."""
 
-    def __init__(self, store: Store, config: Config) -> None:
+    def __init__(self, store: Store, config: Config, *, secrets: Secrets, stock: Stock) -> None:
         self.store = store
         self.config = config
-        self.secrets = Secrets(store, config)
-        self.stock = Stock(store)
+        self.secrets = secrets
+        self.stock = stock
 
     def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
                packing: str = "identity", label: str = "", protocol: str = "", facts: dict[str, str] | None = None,

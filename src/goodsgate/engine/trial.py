@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from goodsgate.config import Config
 from goodsgate.engine.desk import Engine
+from goodsgate.engine.secrets import Secrets
+from goodsgate.engine.stock import Stock
 from goodsgate.engine.worker import Worker
 from goodsgate.model.batch import ENDED, Batch, Finding, Group, Kind, Policy, now
 from goodsgate.model.catalogue import Entry, Held, Merchant
@@ -63,7 +65,8 @@ def foretell(real: Store, scratch: Store, config: Config, pieces: Iterable[bytes
     Raises Refusal as a submission does. The deletions of a full feed are not among what is foretold.
     """
     scratch.add_merchant(Merchant(id=merchant, name=merchant, made_at=now()))
-    engine = Engine(cast(Store, Overlay(scratch, real)), config)
+    store = cast(Store, Overlay(scratch, real))
+    engine = Engine(store, config, secrets=Secrets(store, config), stock=Stock(store))
     submission = engine.submit(
         merchant=merchant, kind=kind, collection=collection, policy=policy, format=format, packing=packing
     )

@@ -16,6 +16,7 @@ from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.long_poll import ChangeSignal
 from goodsgate.http.problems import refuse
+from goodsgate.http.services import HttpLimits, ProtocolServices
 from goodsgate.observe import Figures, Metrics
 
 HEAD_BYTES = 4096
@@ -34,17 +35,20 @@ T = TypeVar("T")
 class ServerContext:
     """Shared by all protocols of one process."""
 
-    def __init__(self, engine: Engine, config: Config, *, workers_alive: Callable[[], int] | None = None) -> None:
+    def __init__(self, engine: Engine, services: ProtocolServices, limits: HttpLimits, config: Config, *,
+                 workers_alive: Callable[[], int] | None = None) -> None:
         self.engine = engine
         self.store = engine.store
+        self.services = services
+        self.limits = limits
         self.config = config
         self.keyring = Keyring(engine.store)
         self.figures = Figures(engine.store.figures)
         self.metrics = Metrics(self.figures)
-        self.change_signal = ChangeSignal(engine.store.change_token, sessions_max=config.sessions_max,
+        self.change_signal = ChangeSignal(engine.store.change_token, sessions_max=limits.sessions_max,
             gauge=self.metrics.sessions)
         self.workers_alive = workers_alive
-        self._threads = ThreadPoolExecutor(config.threads, thread_name_prefix="request")
+        self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="request")
 
     async def run_in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do blocking work in the pool; waits for a free thread."""

@@ -11,12 +11,11 @@ import functools
 from collections.abc import Mapping
 from importlib import import_module
 
-from goodsgate.config import Config
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.services import ProtocolServices
 from goodsgate.rules import MerchantRules, Schema
-from goodsgate.store.contract import Store
 
 PROTOCOLS = ("native", "konnect", "productsup", "justwalkout", "mircate")
 """Folders of this package, in the order in which the documentation shows them."""
@@ -27,13 +26,13 @@ def load_protocols(context: ServerContext) -> list[WireProtocol]:
     return [import_module(f"goodsgate.protocols.{name}").protocol(context) for name in PROTOCOLS]
 
 
-def load_couriers(config: Config, store: Store) -> Mapping[str, Courier]:
-    """Who carries messages of which topic (``protocol/word``); a protocol has them if it has a function `couriers`."""
+def load_couriers(services: ProtocolServices) -> Mapping[str, Courier]:
+    """Return who delivers messages of which topic (``protocol/word``): what `couriers` of each protocol returns."""
     found: dict[str, Courier] = {}
     for name in PROTOCOLS:
         offers = getattr(import_module(f"{__name__}.{name}"), "couriers", None)
         if offers is not None:
-            found.update(offers(config, store))
+            found.update(offers(services))
     return found
 
 

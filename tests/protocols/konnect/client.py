@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from goodsgate import auth
-from goodsgate.engine import Engine
+from goodsgate.app import create_engine
 from goodsgate.model.catalogue import Entry, Scope
 from tests.served import Served
 
@@ -112,7 +112,7 @@ def load_starter(gate: Served, merchant: str) -> None:
     """The set that `goodsgate reference starter` loads; read once, as the engine reads it."""
     store = gate.shop.store
     if not _STARTER:
-        engine = Engine(store, gate.shop.config)
+        engine = create_engine(store, gate.shop.config)
         for path in sorted(Path(str(files("goodsgate.cli") / "starter")).iterdir()):
             if path.suffix in FORMATS:
                 engine.load_reference(merchant, path.stem, iter([path.read_bytes()]), format=FORMATS[path.suffix])

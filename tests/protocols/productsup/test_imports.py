@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from goodsgate.engine.outbox import Outbox
+from goodsgate.app import create_outbox
 from goodsgate.model.message import NewMessage
-from goodsgate.protocols import load_couriers
 from goodsgate.protocols.productsup.guesses import IMPORT, SETTLE
 from goodsgate.protocols.productsup.imports import Clock, Settler
 from goodsgate.protocols.productsup.inbox import Streams
@@ -118,7 +117,7 @@ def test_the_outbox_brings_a_site_back(sender: Productsup) -> None:
     placed = Sites(store).one(sender.merchant, site.id)
     body = b'{"epoch":%d}' % placed.site.epoch
     assert store.put_resource(placed.resource, messages=[NewMessage(topic=IMPORT, subject=str(site.id), body=body)])
-    outbox = Outbox(store, load_couriers(config, store), config)
+    outbox = create_outbox(store, config)
     outbox.start()
     try:
         while not _held(sender, stream):

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from goodsgate.config import Config
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.services import ProtocolServices
 from goodsgate.protocols.justwalkout import notification
 from goodsgate.protocols.justwalkout.access import Gateway
 from goodsgate.protocols.justwalkout.catalog import Catalog
@@ -16,7 +16,6 @@ from goodsgate.protocols.justwalkout.report import Reports
 from goodsgate.protocols.justwalkout.setup import Setups
 from goodsgate.protocols.justwalkout.status import Statuses
 from goodsgate.rules import MerchantRules
-from goodsgate.store.contract import Store
 
 MERCHANT_RULES: Mapping[str, MerchantRules] = {"justwalkout/CatalogItem": ItemRules(),
     "justwalkout/Archival": ArchivalRules()}
@@ -37,6 +36,6 @@ def protocol(context: ServerContext) -> WireProtocol:
     )
 
 
-def couriers(config: Config, store: Store) -> Mapping[str, Courier]:
+def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
     """Who tells the queues of merchants."""
-    return {TOPIC: notification.Courier(config, store)}
+    return {TOPIC: notification.Courier(services.config, services.store)}

@@ -20,10 +20,10 @@ which is 570 to others. Names that are called otherwise are in ``guesses.ALIASES
 
 from collections.abc import Mapping
 
-from goodsgate.config import Config
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.services import ProtocolServices
 from goodsgate.protocols.mircate import exporting
 from goodsgate.protocols.mircate.exports import Exports
 from goodsgate.protocols.mircate.guesses import PREFIXES, aliases_of
@@ -38,7 +38,6 @@ from goodsgate.protocols.mircate.sales import Sales
 from goodsgate.protocols.mircate.service import Service
 from goodsgate.protocols.mircate.supplier import Supplier
 from goodsgate.protocols.mircate.transport import Transport, aliased
-from goodsgate.store.contract import Store
 
 
 def key_of(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -62,6 +61,9 @@ def protocol(context: ServerContext) -> WireProtocol:
     )
 
 
-def couriers(config: Config, store: Store) -> Mapping[str, Courier]:
+def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
     """Who makes the files of exports, and who lets go of images that no product has any more."""
-    return {exporting.TOPIC: exporting.Courier(config, store), unused.TOPIC: unused.Courier(config, store)}
+    return {
+        exporting.TOPIC: exporting.Courier(services.config, services.store),
+        unused.TOPIC: unused.Courier(services.config, services.store),
+    }

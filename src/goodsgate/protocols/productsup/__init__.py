@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from functools import partial
 
-from goodsgate.config import Config
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
 from goodsgate.http.context import secret_of as bearer_of
 from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.services import ProtocolServices
 from goodsgate.protocols.productsup.batches import Batches
 from goodsgate.protocols.productsup.guesses import IMPORT, PREFIXES, SETTLE
 from goodsgate.protocols.productsup.imports import Clock, Settler
@@ -15,15 +15,14 @@ from goodsgate.protocols.productsup.platform import Platform
 from goodsgate.protocols.productsup.rates import Rates
 from goodsgate.protocols.productsup.refusals import problem_response
 from goodsgate.protocols.productsup.streams import Management
-from goodsgate.store.contract import Store
 
 UNRATED = ("openapi_yaml", "openapi_json")
 """This gate's own."""
 
 
-def couriers(_: Config, store: Store) -> Mapping[str, Courier]:
+def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
     """Who imports sites when their time has come, and settles what their changes mean for streams."""
-    return {IMPORT: Clock(store), SETTLE: Settler(store)}
+    return {IMPORT: Clock(services.store), SETTLE: Settler(services.store)}
 
 
 def protocol(context: ServerContext) -> WireProtocol:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from goodsgate.config import Config
 from goodsgate.engine.outbox import Courier
-from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.stock import Stock
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import Handler
+from goodsgate.http.services import ProtocolServices
 from goodsgate.protocols.konnect.orders.book import Book
 from goodsgate.protocols.konnect.orders.changes import Changes
 from goodsgate.protocols.konnect.orders.documents import Documents
@@ -43,8 +43,9 @@ def order_changes(context: ServerContext, book: Book) -> Changes:
     return Changes(context, book, Invoices(context.store, context.config))
 
 
-def couriers(config: Config, store: Store) -> Mapping[str, Courier]:
+def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
     """By topic."""
     return {
-        WEBHOOK: WebhookCourier(store, Secrets(store, config), config), CLOCK: ClockCourier(open_book(store, config)),
+        WEBHOOK: WebhookCourier(services.store, services.secrets, services.config),
+        CLOCK: ClockCourier(open_book(services.store, services.config)),
     }

@@ -1,0 +1,75 @@
+"""What `app.py` builds for the protocols: the store, secrets, stock, object stores, and their settings."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from goodsgate.config import Config
+from goodsgate.engine.secrets import Secrets
+from goodsgate.engine.stock import Stock
+from goodsgate.store.contract import Store
+from goodsgate.store.objects import Objects
+
+
+class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of requests to one API process; see the settings of the same names."""
+
+    threads: int
+    sessions_max: int
+    body_bytes_max: int
+    body_idle_seconds: float
+    document_bytes_max: int
+    reference_body_bytes_max: int
+    wait_seconds_max: float
+    page_rows_max: int
+
+
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Addresses to which webhooks may be sent."""
+
+    hosts: frozenset[str]
+    """Host names in lower case; ``*.host`` stands for all below one, ``*`` for any."""
+    allow_private: bool
+    """Whether a host may resolve to a private address."""
+
+
+class ProtocolSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that protocols read, in an API process as in a worker."""
+
+    public_url: str
+    """URL at which clients reach the gate, without a slash at the end; empty: the one of each request."""
+    local_url: str
+    """URL at which the gate listens, for links in messages when there is no public URL."""
+    rate_limits: bool
+    """Whether published rate limits are enforced."""
+    verify_signatures: bool
+    call_aliases: str
+    """Other names of calls: ``Class/method=Class/method``, or ``Class=Class``, separated by commas."""
+    token_seconds: float
+    """Lifetime of a token."""
+    order_days: float
+    """Retention of orders after their last change."""
+    courier_seconds: float
+    """Delay between an order's invoice and the simulated parcel courier."""
+    delivery_seconds: float
+    """Time limit of one delivery attempt."""
+    delivery_retries_max: int
+    """Attempts after the first one."""
+    webhooks: WebhookSettings
+
+
+class ProtocolServices(msgspec.Struct, frozen=True, kw_only=True):
+    """Shared parts of one process, for handlers of requests and for couriers of messages alike."""
+
+    store: Store
+    secrets: Secrets
+    stock: Stock
+    settings: ProtocolSettings
+    open_images: Callable[[], Objects]
+    """Return the storage of images; raises StoreError if the settings name none that can be used."""
+    open_exports: Callable[[], Objects]
+    """Return the storage of exported files; raises StoreError if the settings name none that can be used."""
+    reports: Objects | None
+    """Storage of downloadable reports; None: the gate serves them itself."""
+    config: Config
+    """All settings; going away once every protocol reads `settings`."""
