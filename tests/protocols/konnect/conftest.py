@@ -8,7 +8,7 @@ import pytest
 
 from tests import place
 from tests.protocols.konnect.client import Konnect, load_starter
-from tests.protocols.konnect.orders import Operator, Seller, stocked
+from tests.protocols.konnect.order_clients import Operator, Seller, stocked
 from tests.served import Served
 from tests.shop import Shop
 

@@ -7,7 +7,7 @@ from goodsgate.http.endpoints import read_contract
 from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.konnect import __name__ as protocol_package
-from goodsgate.protocols.konnect.guesses import CODES as WORDED
+from goodsgate.protocols.konnect.unpublished import CODES as WORDED
 from tests.protocols.contracts import held, named, nodes, promised, served
 from tests.protocols.konnect.client import product
 from tests.served import Served

@@ -11,7 +11,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from goodsgate.http.endpoints import read_contract
 from goodsgate.protocols.konnect import __name__ as protocol_package
 from tests.protocols.konnect.client import Konnect, load_starter
-from tests.protocols.konnect.orders import Operator, stocked
+from tests.protocols.konnect.order_clients import Operator, stocked
 
 LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
 HOW = {

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from goodsgate.protocols.konnect.orders.moments import INDIA
+from goodsgate.protocols.konnect.orders.timestamps import INDIA
 from tests.protocols.konnect.client import Konnect
-from tests.protocols.konnect.orders import LOCATION, OMS, Operator, Seller, invoice
+from tests.protocols.konnect.order_clients import LOCATION, OMS, Operator, Seller, invoice
 
 
 def _back(operator: Operator, orders: Seller) -> str:

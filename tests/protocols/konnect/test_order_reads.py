@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.protocols.konnect.orders.moments import INDIA, asked
+from goodsgate.protocols.konnect.orders.timestamps import INDIA, parse_timestamp
 from tests.protocols.konnect.client import Konnect
-from tests.protocols.konnect.orders import LOCATION, OMS, Operator, Seller, stock
+from tests.protocols.konnect.order_clients import LOCATION, OMS, Operator, Seller, stock
 
 
 @pytest.fixture
@@ -78,15 +78,15 @@ def test_lists_have_pages_and_channels(operator: Operator, orders: Seller) -> No
 ])
 def test_dates_are_india_s(text: str, first: str, last: str) -> None:
     """In three formats; a day is the whole day."""
-    assert asked(text, parameter="orderDateFrom") == datetime.fromisoformat(first).replace(tzinfo=UTC)
-    assert asked(text, parameter="orderDateTo", last=True) == datetime.fromisoformat(last).replace(tzinfo=UTC)
+    assert parse_timestamp(text, parameter="orderDateFrom") == datetime.fromisoformat(first).replace(tzinfo=UTC)
+    assert parse_timestamp(text, parameter="orderDateTo", last=True) == datetime.fromisoformat(last).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["2026-02-30", "31/01/2026", "2026-01-31T08:15", "", "01-31-2026", "0001-01-01", "x"])
 def test_other_dates_are_refused(text: str) -> None:
     """With the formats that there are."""
     with pytest.raises(Refusal) as refused:
-        asked(text, parameter="orderDateFrom")
+        parse_timestamp(text, parameter="orderDateFrom")
     assert refused.value.code == "parameter_invalid"
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from goodsgate.engine.stock import Level, Stock
 from goodsgate.model.catalogue import item_key
-from goodsgate.protocols.konnect.orders.states import STATE, Step, step_from
+from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME, Transition, find_transition
 from tests.protocols.konnect.client import Konnect
-from tests.protocols.konnect.orders import LOCATION, Operator, Seller, invoice, stock
+from tests.protocols.konnect.order_clients import LOCATION, Operator, Seller, invoice, stock
 
 SKU = "TR-001-42"
 
@@ -142,14 +142,14 @@ EVENTS = {
     "confirm": "confirm", "sale": "invoiceUpdate", "pack": "pack", "dispatch": "dispatch", "cancel": "cancel",
     "accept": "return", "credit": "invoiceUpdate",
 }
-HAPPENINGS = (
+EXTERNAL_EVENTS = (
     "delivery_done", "cancelled_customer", "rto_initiated", "rto_bag_delivered", "bag_not_picked", "dp_assigned",
 )
 
 
 def _try(operator: Operator, orders: Seller, id: str, event: str) -> bool:
     """Whether it was done."""
-    if event in HAPPENINGS:
+    if event in EXTERNAL_EVENTS:
         return operator.happen(id, event).status_code == 200
     types = {"sale": "sale", "credit": "return"}
     entry = invoice(id, type=types[event]) if event in types else id
@@ -158,7 +158,8 @@ def _try(operator: Operator, orders: Seller, id: str, event: str) -> bool:
 
 @settings(max_examples=8, deadline=None, database=None, phases=[Phase.explicit, Phase.generate],
           suppress_health_check=[*HealthCheck], derandomize=True)
-@given(st.lists(st.lists(st.sampled_from([*EVENTS, *HAPPENINGS]), min_size=6, max_size=14), min_size=2, max_size=3))
+@given(st.lists(st.lists(st.sampled_from([*EVENTS, *EXTERNAL_EVENTS]), min_size=6, max_size=14), min_size=2,
+    max_size=3))
 def test_walks_of_several_clients_stay_on_the_table(operator: Operator, orders: Seller, walks: list[list[str]]) -> None:
     """On one order at the same time: its history is a way through the table, each step that was granted is in it, and
     its stock has been moved just as often."""
@@ -175,11 +176,11 @@ def test_walks_of_several_clients_stay_on_the_table(operator: Operator, orders: 
     _at_once([lambda events=events: walk(events) for events in walks])  # type: ignore[misc]
     history = _history(orders.client, id)
     for state, following in itertools.pairwise(history):
-        leads = [step_from(state, event, self_ship=False) for event in _all_events()]
-        assert following in [step.target for step in leads if isinstance(step, Step)], history
+        leads = [find_transition(state, event, self_ship=False) for event in _all_events()]
+        assert following in [step.target for step in leads if isinstance(step, Transition)], history
     assert len(granted) == len([state for state in history[1:] if state != "dp_assigned"]), (granted, history)
     invoiced = "bag_invoiced" in history
-    cancelled = STATE[history[-1]].status == "CANCELLED" and not invoiced
+    cancelled = STATE_BY_NAME[history[-1]].status == "CANCELLED" and not invoiced
     accepted = "rto_bag_accepted" in history
     assert before.stock is not None
     taken = 3 if invoiced and not accepted else 0
@@ -188,7 +189,7 @@ def test_walks_of_several_clients_stay_on_the_table(operator: Operator, orders: 
 
 
 def _all_events() -> list[str]:
-    return [*EVENTS, *(f"happens/{word}" for word in HAPPENINGS)]
+    return [*EVENTS, *(f"external/{word}" for word in EXTERNAL_EVENTS)]
 
 
 @pytest.mark.parametrize("event", ["placed", "new", "bag_picked", ""])

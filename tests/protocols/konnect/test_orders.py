@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.protocols.konnect.client import ONE_STORE, Konnect
-from tests.protocols.konnect.orders import ADMIN, LOCATION, OMS, Operator, Seller, invoice, stock
+from tests.protocols.konnect.order_clients import ADMIN, LOCATION, OMS, Operator, Seller, invoice, stock
 
 UNKNOWN = "17328629784861446350"
 

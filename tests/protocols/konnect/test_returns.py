@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.konnect.orders import Operator, Seller, invoice
+from tests.protocols.konnect.order_clients import Operator, Seller, invoice
 
 
 def _back(operator: Operator, orders: Seller, quantity: int = 1, **more: Any) -> tuple[str, str]:

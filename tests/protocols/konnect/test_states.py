@@ -1,27 +1,27 @@
-"""The state machine of shipments: what docs show is what the code obeys, and nothing leads where the table does not."""
+"""The state machine of shipments: the documentation shows it as it is, and no shipment leaves the table."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.protocols.konnect.orders.states import (
-    FINAL,
-    HAPPENINGS,
+    EXTERNAL_EVENTS,
+    FINAL_STATES,
     MILESTONES,
     NEW,
-    STATE,
+    ORDER_STATUSES,
+    STATE_BY_NAME,
     STATES,
-    STATUSES,
-    STEPS,
-    Step,
-    Verdict,
-    Way,
-    step_from,
+    TRANSITIONS,
+    Direction,
+    Transition,
+    TransitionRefusal,
+    find_transition,
 )
-from tests.protocols.konnect.drawing import BEGIN, END, PAGE, drawn
+from tests.protocols.konnect.states_page import BEGIN, END, PAGE, generated_text
 
-EVENTS = sorted({step.event for step in STEPS})
-WORDS = {
+EVENTS = sorted({transition.event for transition in TRANSITIONS})
+STATES_BY_STATUS = {
     "CREATED": {"placed", "store_reassigned", "new"}, "CONFIRMED": {"bag_confirmed"},
     "PROCESSING": {"bag_invoiced", "dp_assigned"}, "COMPLETED": {"bag_packed", "bag_not_picked"},
     "TRANSIT": {"bag_picked"}, "HANDED_OVER_TO_CUSTOMER": {"handed_over_to_customer"}, "DELIVERED": {"delivery_done"},
@@ -32,98 +32,104 @@ WORDS = {
     "RETURN_COMPLETED": {"return_bag_accepted", "rto_bag_accepted"},
     "CREDIT_NOTE_GENERATED": {"credit_note_generated"},
 }
-"""The dossier's table 8.1, and 9.1 for what was cancelled after its invoice."""
+"""The dossier's table 8.1, and 9.1 for cancellations after the invoice."""
 
 
 def test_the_page_shows_the_table() -> None:
-    """`python -m tests.protocols.konnect.drawing` writes it anew."""
+    """`python -m tests.protocols.konnect.states_page` regenerates the page."""
     text = PAGE.read_text("utf-8")
-    assert text.partition(BEGIN)[2].partition(END)[0] == drawn()
+    assert text.partition(BEGIN)[2].partition(END)[0] == generated_text()
 
 
-def test_every_status_means_the_states_of_the_dossier() -> None:
-    """No word more, none less."""
-    told = {
-        word: {state.name for state in STATES if word in (state.status, *state.also)} for word in STATUSES
-    }
-    assert told == WORDS
-
-
-def test_every_step_joins_states_that_there_are() -> None:
-    """Every state but the first is reached; an event means one step for a state and a carrier."""
-    assert {name for step in STEPS for name in (*step.sources, step.target)} == set(STATE)
-    assert {step.target for step in STEPS} == set(STATE) - {NEW}
-    for own in (True, False):
-        taken = [
-            (step.event, source) for step in STEPS if step.self_ship in (None, own) for source in step.sources
-        ]
-        assert len(taken) == len(set(taken))
-
-
-def test_what_ends_ends() -> None:
-    """Credit notes, deliveries, and cancellations before there was an invoice."""
+def test_every_status_covers_the_states_of_the_dossier() -> None:
+    """No status is missing and none is added."""
     assert {
-        "credit_note_generated", "delivery_done", "cancelled_customer", "cancelled_fynd", "cancelled_seller",
-    } == FINAL
+        status: {state.name for state in STATES if status in (state.status, *state.aliases)}
+        for status in ORDER_STATUSES
+    } == STATES_BY_STATUS
 
 
-@pytest.mark.parametrize(("own", "chain"), [
-    (False, "happens/placed confirm sale happens/dp_assigned pack dispatch happens/delivery_done"),
-    (False, "happens/store_reassigned confirm sale happens/dp_assigned pack happens/bag_not_picked dispatch "
-            "happens/handed_over_to_customer happens/delivery_done"),
-    (False, "happens/placed confirm sale happens/dp_assigned pack dispatch happens/rto_initiated "
-            "happens/rto_bag_delivered accept credit"),
-    (False, "happens/placed confirm sale cancel accept credit"),
-    (False, "happens/return_initiated happens/return_dp_assigned happens/return_bag_in_transit "
-            "happens/return_bag_delivered accept credit"),
-    (True, "happens/placed confirm sale happens/dp_assigned awb awb/dispatch status/delivery_done"),
-    (True, "happens/placed confirm sale happens/dp_assigned awb status/bag_picked status/rto_bag_delivered accept"),
-    (True, "happens/return_initiated happens/return_dp_assigned awb status/return_bag_in_transit "
+def test_every_transition_connects_known_states() -> None:
+    """Every state but the first is a target; an event has one transition for each state and carrier."""
+    assert {name for each in TRANSITIONS for name in (*each.sources, each.target)} == set(STATE_BY_NAME)
+    assert {each.target for each in TRANSITIONS} == set(STATE_BY_NAME) - {NEW}
+    for self_ship in (True, False):
+        pairs = [
+            (each.event, source) for each in TRANSITIONS if each.self_ship in (None, self_ship)
+            for source in each.sources
+        ]
+        assert len(pairs) == len(set(pairs))
+
+
+@pytest.mark.parametrize(("self_ship", "chain"), [
+    (False, "external/placed confirm sale external/dp_assigned pack dispatch external/delivery_done"),
+    (False, "external/store_reassigned confirm sale external/dp_assigned pack external/bag_not_picked dispatch "
+            "external/handed_over_to_customer external/delivery_done"),
+    (False, "external/placed confirm sale external/dp_assigned pack dispatch external/rto_initiated "
+            "external/rto_bag_delivered accept credit"),
+    (False, "external/placed confirm sale cancel accept credit"),
+    (False, "external/return_initiated external/return_dp_assigned external/return_bag_in_transit "
+            "external/return_bag_delivered accept credit"),
+    (True, "external/placed confirm sale external/dp_assigned awb awb/dispatch status/delivery_done"),
+    (True, "external/placed confirm sale external/dp_assigned awb status/bag_picked status/rto_bag_delivered accept"),
+    (True, "external/return_initiated external/return_dp_assigned awb status/return_bag_in_transit "
            "status/return_bag_delivered accept credit"),
 ])
-def test_the_chains_of_the_dossier_can_be_walked(own: bool, chain: str) -> None:
-    """Sections 8.2, 8.11 and 9, from the first state on."""
+def test_the_published_chains_of_events_are_possible(self_ship: bool, chain: str) -> None:
+    """Sections 8.2, 8.11 and 9 of the dossier, from the first state on."""
     state = NEW
     for event in chain.split():
-        step = step_from(state, event, self_ship=own)
-        assert isinstance(step, Step), (state, event, step)
-        state = step.target
+        transition = find_transition(state, event, self_ship=self_ship)
+        assert isinstance(transition, Transition), (state, event, transition)
+        state = transition.target
 
 
-@pytest.mark.parametrize(("state", "event", "own", "verdict"), [
-    ("cancelled_customer", "confirm", False, Verdict.CANCELLED), ("bag_confirmed", "confirm", False, Verdict.LATE),
-    ("placed", "sale", False, Verdict.EARLY), ("dp_assigned", "sale", False, Verdict.LATE),
-    ("rto_initiated", "sale", False, Verdict.LATE), ("return_initiated", "sale", False, Verdict.OTHER),
-    ("bag_invoiced", "pack", False, Verdict.EARLY), ("bag_packed", "pack", False, Verdict.LATE),
-    ("cancelled_invoiced", "pack", False, Verdict.CANCELLED), ("cancelled_invoiced", "credit", False, Verdict.EARLY),
-    ("return_bag_delivered", "credit", False, Verdict.EARLY), ("delivery_done", "credit", False, Verdict.OTHER),
-    ("credit_note_generated", "credit", False, Verdict.LATE), ("bag_picked", "cancel", False, Verdict.LATE),
-    ("dp_assigned", "awb", False, Verdict.CARRIER), ("dp_assigned", "status/bag_picked", False, Verdict.CARRIER),
-    ("bag_picked", "happens/delivery_done", True, Verdict.CARRIER), ("placed", "awb", True, Verdict.EARLY),
+@pytest.mark.parametrize(("state", "event", "self_ship", "reason"), [
+    ("cancelled_customer", "confirm", False, TransitionRefusal.CANCELLED),
+    ("bag_confirmed", "confirm", False, TransitionRefusal.LATE),
+    ("placed", "sale", False, TransitionRefusal.EARLY),
+    ("dp_assigned", "sale", False, TransitionRefusal.LATE),
+    ("rto_initiated", "sale", False, TransitionRefusal.LATE),
+    ("return_initiated", "sale", False, TransitionRefusal.OTHER),
+    ("bag_invoiced", "pack", False, TransitionRefusal.EARLY),
+    ("bag_packed", "pack", False, TransitionRefusal.LATE),
+    ("cancelled_invoiced", "pack", False, TransitionRefusal.CANCELLED),
+    ("cancelled_invoiced", "credit", False, TransitionRefusal.EARLY),
+    ("return_bag_delivered", "credit", False, TransitionRefusal.EARLY),
+    ("delivery_done", "credit", False, TransitionRefusal.OTHER),
+    ("credit_note_generated", "credit", False, TransitionRefusal.LATE),
+    ("bag_picked", "cancel", False, TransitionRefusal.LATE),
+    ("dp_assigned", "awb", False, TransitionRefusal.CARRIER),
+    ("dp_assigned", "status/bag_picked", False, TransitionRefusal.CARRIER),
+    ("bag_picked", "external/delivery_done", True, TransitionRefusal.CARRIER),
+    ("placed", "awb", True, TransitionRefusal.EARLY),
 ])
-def test_other_steps_are_refused_for_a_reason(state: str, event: str, own: bool, verdict: Verdict) -> None:
-    """The reason chooses the code."""
-    assert step_from(state, event, self_ship=own) is verdict
+def test_an_impossible_event_has_a_reason(state: str, event: str, self_ship: bool, reason: TransitionRefusal) -> None:
+    """The reason selects the error code."""
+    assert find_transition(state, event, self_ship=self_ship) is reason
 
 
 @settings(deadline=None)
 @given(st.booleans(), st.lists(st.sampled_from(EVENTS), max_size=60))
-def test_a_walk_never_leaves_the_table(own: bool, events: list[str]) -> None:
-    """Whatever is tried, in whatever order; what has ended stays, and no way is walked back."""
+def test_no_sequence_of_events_leaves_the_table(self_ship: bool, events: list[str]) -> None:
+    """Final states stay final, and a return never becomes a forward shipment again."""
     state = NEW
     for event in events:
-        step = step_from(state, event, self_ship=own)
-        if not isinstance(step, Step):
+        transition = find_transition(state, event, self_ship=self_ship)
+        if not isinstance(transition, Transition):
             continue
-        assert state in step.sources
-        assert state not in FINAL
-        assert not (STATE[state].way is Way.RETURN and STATE[step.target].way in (Way.FORWARD, Way.ORIGIN))
-        state = step.target
+        assert state in transition.sources
+        assert state not in FINAL_STATES
+        target = STATE_BY_NAME[transition.target].direction
+        assert STATE_BY_NAME[state].direction is not Direction.RETURN or target not in (
+            Direction.FORWARD, Direction.ORIGIN
+        )
+        state = transition.target
 
 
-def test_words_for_operators_and_for_sellers_who_ship() -> None:
-    """The five milestones are the published ones."""
+def test_milestones_and_external_events_are_the_published_ones() -> None:
+    """Five milestones for self-shipping sellers; the admin API can simulate couriers and customers."""
     assert MILESTONES == (
         "bag_picked", "delivery_done", "rto_bag_delivered", "return_bag_in_transit", "return_bag_delivered"
     )
-    assert {"dp_assigned", "delivery_done", "cancelled_customer", "rto_initiated"} <= set(HAPPENINGS)
+    assert {"dp_assigned", "delivery_done", "cancelled_customer", "rto_initiated"} <= set(EXTERNAL_EVENTS)

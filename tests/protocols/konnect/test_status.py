@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind
-from goodsgate.protocols.konnect.traces import batch_of, new_batch, object_id, trace_of
+from goodsgate.protocols.konnect.trace_ids import new_batch_id, to_batch_id, to_object_id, to_trace_id
 from tests.protocols.konnect.client import Konnect, product
 from tests.served import Served
 from tests.shop import Shop, ndjson
@@ -80,19 +80,19 @@ def test_only_writes_of_products_have_a_status(idle: Konnect) -> None:
     shop = idle.gate.shop
     submission = shop.engine.submit(
         merchant="acme", kind=Kind.PRODUCT, collection="konnect", policy=shop.engine.batch(
-            "acme", str(batch_of(idle.create(product(1)).json()["trace_id"]))
-        ).policy, format="ndjson", id=new_batch(),
+            "acme", str(to_batch_id(idle.create(product(1)).json()["trace_id"]))
+        ).policy, format="ndjson", id=new_batch_id(),
     )
     submission.write(ndjson([product(2)]))
     batch = submission.finish().batch
     assert batch is not None
-    assert idle.get(STATUS, params={"trace_id": trace_of(batch.id)}).status_code == 404
+    assert idle.get(STATUS, params={"trace_id": to_trace_id(batch.id)}).status_code == 404
 
 
 def test_what_the_operator_cancels_is_failed(idle: Konnect) -> None:
     """With its counts."""
     acknowledged = idle.create(product(1), product(2))
-    idle.gate.shop.engine.cancel("acme", str(batch_of(acknowledged.json()["trace_id"])))
+    idle.gate.shop.engine.cancel("acme", str(to_batch_id(acknowledged.json()["trace_id"])))
     idle.gate.shop.work()
     told = idle.outcome(acknowledged)
     assert (told["stage"], told["meta"]["stage"], told["meta"]["cancelled"]) == ("FAILED", "failed", 2)
@@ -127,23 +127,23 @@ def test_many_may_poll_at_once(seller: Konnect) -> None:
 def test_a_trace_id_is_its_batch_in_other_clothes(milliseconds: int, digits: bytes) -> None:
     """There and back, for every batch that was made for it."""
     trace = f"{digits.hex()}-{milliseconds % 10**13:013d}"
-    batch = batch_of(trace)
+    batch = to_batch_id(trace)
     assert batch is not None
-    assert trace_of(batch) == trace
-    assert len(object_id(batch)) == 24
+    assert to_trace_id(batch) == trace
+    assert len(to_object_id(batch)) == 24
 
 
 def test_ids_of_batches_still_sort_by_time() -> None:
     """As those that the engine makes."""
-    made = [new_batch() for _ in range(5)]
-    assert [batch_of(trace_of(batch)) for batch in made] == made
+    made = [new_batch_id() for _ in range(5)]
+    assert [to_batch_id(to_trace_id(batch)) for batch in made] == made
     assert [batch[:12] for batch in made] == sorted(batch[:12] for batch in made)
 
 
 @given(st.text())
 def test_no_text_at_all_is_a_failure(text: str) -> None:
     """A batch or none."""
-    assert batch_of(text) is None or trace_of(str(batch_of(text))) == text
+    assert to_batch_id(text) is None or to_trace_id(str(to_batch_id(text))) == text
 
 
 def test_a_served_gate_is_needed_for_nothing_else(gate: Served) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from goodsgate.store.contract import Batches as Filters
 from tests.protocols.konnect.client import ONE_STORE, Konnect, product, size
-from tests.protocols.konnect.orders import LOCATION, OMS, Operator, Seller, invoice
+from tests.protocols.konnect.order_clients import LOCATION, OMS, Operator, Seller, invoice
 
 LISTS = ("departments", "category", "company-brand", "product/template", "taxes/hscodes", "taxes/rules", "product")
 

@@ -28,9 +28,9 @@ from goodsgate.engine.outbox import Undelivered
 from goodsgate.engine.secrets import Secrets
 from goodsgate.model.message import Told
 from goodsgate.protocols.konnect.orders import webhooks
-from goodsgate.protocols.konnect.orders.webhooks import AddressRefused, is_public, resolved, split_address
+from goodsgate.protocols.konnect.orders.webhooks import AddressRefusedError, is_public, parse_webhook_url, resolve_host
 from tests.protocols.konnect.client import Konnect
-from tests.protocols.konnect.orders import ADMIN, Operator, Seller, within
+from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, within
 
 LOCAL = {"webhook_hosts": "127.0.0.1,localhost", "webhook_private": "allow", "carry_again_seconds": "0,0"}
 
@@ -130,11 +130,11 @@ def test_a_new_master_secret_does_not_leave_receivers_behind(operator: Operator)
     config = msgspec.structs.replace(shop.config, secrets=f"new:{names[0]},old:{names[1]}", webhook_hosts="erp.example")
     old = Secrets(shop.store, msgspec.structs.replace(config, secrets=f"old:{names[1]}"))
     both, url = Secrets(shop.store, config), "https://erp.example"
-    shown = [webhooks.Webhooks(shop.store, one, config).add(operator.merchant, url) for one in (old, both)]
+    shown = [webhooks.WebhookRegistry(shop.store, one, config).add(operator.merchant, url) for one in (old, both)]
     assert shown[0]["webhook"] == shown[1]["webhook"]
     operator.place()
     (message,) = shop.store.messages(operator.merchant)
-    headers = webhooks.WebhookCourier(shop.store, both, config).signed(message, 1, b"{}")
+    headers = webhooks.WebhookSender(shop.store, both, config).sign(message, 1, b"{}")
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{{}}".encode()
     keys = [base64.b64decode(str(one["secret"]).removeprefix("whsec_")) for one in reversed(shown)]
     mine = [base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
@@ -232,7 +232,7 @@ def test_a_certificate_must_be_the_host_s(operator: Operator, tmp_path: Path, mo
     thread = threading.Thread(target=shake)
     thread.start()
     port = listening.getsockname()[1]
-    monkeypatch.setattr(webhooks, "resolved", lambda address, **_: "127.0.0.1")
+    monkeypatch.setattr(webhooks, "resolve_host", lambda address, **_: "127.0.0.1")
     shop = operator.gate.shop
     made = shop.store.add_resource(
         operator.merchant, "konnect/webhook", name=f"https://erp.example:{port}/", body=b"{}", resources_max=9
@@ -240,7 +240,7 @@ def test_a_certificate_must_be_the_host_s(operator: Operator, tmp_path: Path, mo
     operator.place()
     (message,) = shop.store.messages(operator.merchant)
     config = msgspec.structs.replace(shop.config, webhook_hosts="erp.example")
-    courier = webhooks.WebhookCourier(shop.store, shop.engine.secrets, config)
+    courier = webhooks.WebhookSender(shop.store, shop.engine.secrets, config)
     with pytest.raises(Undelivered, match="CERTIFICATE_VERIFY_FAILED"):
         courier.carry(message)
     thread.join()
@@ -256,7 +256,7 @@ HOSTS = frozenset({"erp.example", "*.partner.example", "10.0.0.5"})
 ])
 def test_allowed_addresses(url: str, gate: object) -> None:
     """By the host, whatever its case, or what is below one."""
-    assert split_address(url, HOSTS).hostname
+    assert parse_webhook_url(url, HOSTS).hostname
 
 
 @pytest.mark.parametrize("url", [
@@ -267,8 +267,8 @@ def test_allowed_addresses(url: str, gate: object) -> None:
 ])
 def test_other_addresses_are_refused(url: str, gate: object) -> None:
     """Tricks with names and passwords included."""
-    with pytest.raises(AddressRefused):
-        split_address(url, HOSTS)
+    with pytest.raises(AddressRefusedError):
+        parse_webhook_url(url, HOSTS)
 
 
 @pytest.mark.parametrize(("place", "public"), [
@@ -289,7 +289,7 @@ def test_every_address_of_a_host_is_looked_at(monkeypatch: pytest.MonkeyPatch, g
         return [(0, 0, 0, "", (place, 443)) for place in ("93.184.216.34", "10.0.0.1")]
 
     monkeypatch.setattr(socket, "getaddrinfo", places)
-    address = split_address("https://erp.example", HOSTS)
+    address = parse_webhook_url("https://erp.example", HOSTS)
     with pytest.raises(Undelivered, match=r"10\.0\.0\.1"):
-        resolved(address, private=False)
-    assert resolved(address, private=True) == "93.184.216.34"
+        resolve_host(address, private=False)
+    assert resolve_host(address, private=True) == "93.184.216.34"

@@ -2,36 +2,37 @@
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, read_contract
-from goodsgate.protocols.konnect.access import Access, token_of
-from goodsgate.protocols.konnect.guesses import PREFIXES
-from goodsgate.protocols.konnect.listings import Listings
-from goodsgate.protocols.konnect.lookups import Lookups
-from goodsgate.protocols.konnect.orders.opened import couriers as couriers
-from goodsgate.protocols.konnect.orders.opened import open_book, order_changes, order_handlers
-from goodsgate.protocols.konnect.products import Products
-from goodsgate.protocols.konnect.refusals import problem_response
-from goodsgate.protocols.konnect.status import Statuses
-from goodsgate.protocols.konnect.stock import Stock
-from goodsgate.protocols.konnect.writes import Writes
+from goodsgate.protocols.konnect.listings import ListingHandlers
+from goodsgate.protocols.konnect.orders.wiring import couriers as couriers
+from goodsgate.protocols.konnect.orders.wiring import open_repository, order_handlers, order_update_handlers
+from goodsgate.protocols.konnect.prices_and_stock import PriceStockHandlers
+from goodsgate.protocols.konnect.products import ProductListHandlers
+from goodsgate.protocols.konnect.reference_lists import ReferenceListHandlers
+from goodsgate.protocols.konnect.refusals import serialize_refusal
+from goodsgate.protocols.konnect.status import StatusHandlers
+from goodsgate.protocols.konnect.tokens import TokenHandlers, token_of
+from goodsgate.protocols.konnect.unpublished import PREFIXES
+from goodsgate.protocols.konnect.writes import ProductWriteHandlers
 
 
 def protocol(context: ServerContext) -> WireProtocol:
     """The protocol, ready to answer."""
     contract = read_contract(__name__)
-    statuses = Statuses(context)
-    book = open_book(context.store, context.config)
-    changes = order_changes(context, book)
+    statuses = StatusHandlers(context)
+    book = open_repository(context.store, context.config)
+    changes = order_update_handlers(context, book)
     return WireProtocol(
         name="konnect",
         title="Fynd Konnect",
         contract=contract,
         handlers={
-            **Access(context, contract).handlers(), **Lookups(context).handlers(), **Products(context).handlers(),
-            **Writes(context).handlers(), **statuses.handlers(), **Listings(context).handlers(),
-            **Stock(context, changes).handlers(),
+            **TokenHandlers(context, contract).handlers(), **ReferenceListHandlers(context).handlers(),
+            **ProductListHandlers(context).handlers(),
+            **ProductWriteHandlers(context).handlers(), **statuses.handlers(), **ListingHandlers(context).handlers(),
+            **PriceStockHandlers(context, changes).handlers(),
             **order_handlers(context, changes, book),
         },
-        serialize_refusal=problem_response,
+        serialize_refusal=serialize_refusal,
         secret_of=token_of,
         prefixes=PREFIXES,
         cached_response=statuses.cached_response,

@@ -6,7 +6,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest
 from goodsgate.http.problems import refuse
-from goodsgate.protocols.konnect.guesses import BODY_BYTES_MAX
+from goodsgate.protocols.konnect.unpublished import BODY_BYTES_MAX
 
 
 async def read_body(request: ApiRequest, context: ServerContext) -> bytes:
@@ -20,7 +20,7 @@ async def read_body(request: ApiRequest, context: ServerContext) -> bytes:
     return content
 
 
-def parts(content: bytes, *, member: str) -> list[msgspec.Raw]:
+def split_array(content: bytes, *, member: str) -> list[msgspec.Raw]:
     """The elements of a JSON array as they are written; raises body_invalid naming the member."""
     try:
         return _decode_list(content)

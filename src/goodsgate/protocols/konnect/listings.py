@@ -11,15 +11,15 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, item_key
-from goodsgate.protocols.konnect.answers import answer, meta
-from goodsgate.protocols.konnect.guesses import COLLECTION, CURRENCY, location_of
+from goodsgate.protocols.konnect.responses import json_response, serialize_meta
+from goodsgate.protocols.konnect.unpublished import COLLECTION, CURRENCY, token_location
 
 LOCATIONS_SHOWN_MAX = 100
 """Of one SKU; a page of 500 rows stays bounded."""
 Words = dict[str, Any]
 
 
-class Listings:
+class ListingHandlers:
     """Handlers of the two listings."""
 
     def __init__(self, context: ServerContext) -> None:
@@ -35,9 +35,9 @@ class Listings:
         query = request.query
         rows = await self._context.run_in_thread(
             self._rows, request.merchant, query["skus"], int(query["page_no"]), int(query["page_size"]),
-            location_of(request.caller),
+            token_location(request.caller),
         )
-        return answer({"data": rows, "meta": meta(request.caller, "SUCCESS", ack_id=str(uuid4()))})
+        return json_response({"data": rows, "meta": serialize_meta(request.caller, "SUCCESS", ack_id=str(uuid4()))})
 
     async def count(self, request: ApiRequest) -> Response:
         """GET /ims/v3/listings/count."""
@@ -45,7 +45,7 @@ class Listings:
             self._store.marks, request.merchant, Kind.PRODUCT, COLLECTION, "sku", limit=1
         )
         words = {"listing_count": total}
-        return answer({"data": words, "meta": meta(request.caller, "SUCCESS", ack_id=str(uuid4()))})
+        return json_response({"data": words, "meta": serialize_meta(request.caller, "SUCCESS", ack_id=str(uuid4()))})
 
     def _rows(self, merchant: str, skus: list[str] | None, page: int, size: int, location: str | None) -> list[Words]:
         offset = (page - 1) * size

@@ -11,8 +11,8 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
-from goodsgate.protocols.konnect.answers import answer
-from goodsgate.protocols.konnect.guesses import COLLECTION, CURRENCY, company_of
+from goodsgate.protocols.konnect.responses import json_response
+from goodsgate.protocols.konnect.unpublished import COLLECTION, CURRENCY, company_id
 from goodsgate.store.contract import Marked, Store
 
 CHOSEN_MAX = 1_000
@@ -21,7 +21,7 @@ YES = frozenset({"yes", "true"})
 Words = dict[str, Any]
 
 
-class Products:
+class ProductListHandlers:
     """Handler of GET /v3/catalog/product."""
 
     def __init__(self, context: ServerContext) -> None:
@@ -36,9 +36,9 @@ class Products:
         """GET /v3/catalog/product."""
         number, size = int(request.query["page_number"]), int(request.query["page_size"])
         total, items = await self._context.run_in_thread(self._page, request.merchant, request.query, number, size)
-        company = company_of(request.caller)
-        words = [product_words(item, company) for item in items]
-        return answer({"items": words, "page_number": number, "page_size": size, "total": total})
+        company = company_id(request.caller)
+        words = [serialize_product(item, company) for item in items]
+        return json_response({"items": words, "page_number": number, "page_size": size, "total": total})
 
     def _page(self, merchant: str, query: dict[str, Any], number: int, size: int) -> tuple[int, list[Item]]:
         latest = query["sort_on"] == "modified_on"
@@ -72,17 +72,17 @@ def _items(store: Store, merchant: str, keys: list[str]) -> list[Item]:
     return [item for item in found if item is not None]
 
 
-def number_of(item: Item) -> int:
+def product_uid(item: Item) -> int:
     """``uid``: the same for a product as long as it has its item code."""
     return zlib.crc32(item.key.encode()) + 10**9
 
 
-def product_words(item: Item, company: int) -> Words:
+def serialize_product(item: Item, company: int) -> Words:
     """A product as it is read."""
     record: Words = orjson.loads(item.document)
     marks = dict(item.marks)
     sizes = record.get("sizes") or []
-    uid = number_of(item)
+    uid = product_uid(item)
     brand = record.get("brand", "")
     words = {
         **record,

@@ -8,8 +8,8 @@ from starlette.types import Scope
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.endpoints import CALLER, REQUEST_ID
 from goodsgate.http.problems import RETRY_AFTER_SECONDS, STATUSES, problem
-from goodsgate.protocols.konnect.answers import meta
-from goodsgate.protocols.konnect.guesses import company_of
+from goodsgate.protocols.konnect.responses import serialize_meta
+from goodsgate.protocols.konnect.unpublished import company_id
 
 OPERATOR = "/oms/admin/"
 WRITES = ("POST", "PUT", "DELETE")
@@ -18,7 +18,7 @@ BODY_STATUSES = (400, 408, 413, 415)
 """Of what is wrong with a request itself; worded with the family's own members."""
 
 
-def problem_response(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str], bytes]:
+def serialize_refusal(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body; of the operator's routes as a problem document, of which his tools read the code."""
     if scope["path"].startswith(OPERATOR):
         return problem(refusal, scope[REQUEST_ID])
@@ -42,13 +42,13 @@ def _words(refusal: Refusal, status: int, scope: Scope) -> dict[str, Any]:
     if path.startswith(ENVELOPED):
         told = [{"code": str(status), "message": refusal.detail}]
         data = {"payload_count": 0, "success_count": 0, "failed_count": 0, "errors": told}
-        return {"data": data, "meta": meta(scope.get(CALLER), "FAILED"), "message": refusal.detail}
+        return {"data": data, "meta": serialize_meta(scope.get(CALLER), "FAILED"), "message": refusal.detail}
     if path.startswith("/oms/"):
         told = [{"code": str(status), "message": refusal.detail}]
         return {"payloadCount": 0, "successCount": 0, "failedCount": 0, "status": "FAILED", "errors": told}
     if scope["method"] in WRITES:
         return {
             "trace_id": "", "total": 0, "success": 0, "failed": 0, "status": "FAILED", "errors": {name: refusal.detail},
-            "stage": "FAILED", "company_id": company_of(scope.get(CALLER)), "message": refusal.detail,
+            "stage": "FAILED", "company_id": company_id(scope.get(CALLER)), "message": refusal.detail,
         }
     return {"status": "FAILED", "message": refusal.detail, "errors": {name: refusal.detail}}

@@ -14,11 +14,11 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
 from goodsgate.http.long_poll import Documents
 from goodsgate.model.batch import ENDED, Batch, Kind, State
-from goodsgate.protocols.konnect.access import token_of
-from goodsgate.protocols.konnect.answers import answer
-from goodsgate.protocols.konnect.failures import Failure, failed_record, failures
-from goodsgate.protocols.konnect.guesses import company_of, profile_of
-from goodsgate.protocols.konnect.traces import batch_of, nanoseconds, object_id, trace_of
+from goodsgate.protocols.konnect.failed_records import FailedRecord, read_failed_records, serialize_failed_record
+from goodsgate.protocols.konnect.responses import json_response
+from goodsgate.protocols.konnect.tokens import token_of
+from goodsgate.protocols.konnect.trace_ids import format_nanoseconds, to_batch_id, to_object_id, to_trace_id
+from goodsgate.protocols.konnect.unpublished import company_id, status_profile
 
 PATH = "/v3/catalog/status"
 QUERY = b"trace_id="
@@ -28,7 +28,7 @@ STATUS_OF_STAGE = {"RUNNING": "pending", "COMPLETED": "completed", "PARTIAL": "c
 """``status`` of the profile `reference`."""
 
 
-class Statuses:
+class StatusHandlers:
     """Handlers of the status; documents are kept as long as nothing changes."""
 
     def __init__(self, context: ServerContext) -> None:
@@ -43,11 +43,11 @@ class Statuses:
     async def status(self, request: ApiRequest) -> Response:
         """GET /v3/catalog/status."""
         assert request.caller is not None
-        batch = batch_of(str(request.query["trace_id"]))
+        batch = to_batch_id(str(request.query["trace_id"]))
         if batch is None:
             raise Refusal("batch_unknown", "There is no such trace_id.")
         document = await self._documents.document(request.merchant, _name(batch, request.caller))
-        return answer(document.body)
+        return json_response(document.body)
 
     def cached_response(self, scope: Scope) -> CachedResponse | None:
         """The commonest request there is, ahead of routing and threads; None where the long way has to be taken."""
@@ -57,7 +57,7 @@ class Statuses:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         secret = token_of(headers)
         caller = self._context.keyring.cached(secret) if secret is not None else None
-        batch = batch_of(unquote_plus(query[len(QUERY) :].decode("latin-1")))
+        batch = to_batch_id(unquote_plus(query[len(QUERY) :].decode("latin-1")))
         if caller is None or batch is None or not caller.may("read") or b"goodsgate-merchant" in headers:
             return None
         document = self._documents.fresh(caller.merchant, _name(batch, caller))
@@ -75,19 +75,19 @@ class Statuses:
         if found is None or found.protocol != "konnect" or found.kind is not Kind.PRODUCT:
             raise Refusal("batch_unknown", "There is no such trace_id.")
         failed = list(self._failures(found))
-        words = status_words(found, failed, reference=profile == "reference", company=int(company))
+        words = serialize_status(found, failed, reference=profile == "reference", company=int(company))
         return msgspec.json.encode(words), found.state in ENDED
 
-    def _failures(self, batch: Batch) -> Iterator[Failure]:
-        return failures(self._store, batch) if batch.counts.rejected else iter(())
+    def _failures(self, batch: Batch) -> Iterator[FailedRecord]:
+        return read_failed_records(self._store, batch) if batch.counts.rejected else iter(())
 
 
 def _name(batch: str, caller: Caller) -> str:
     """All that the words depend on."""
-    return f"{batch}/{profile_of(caller)}/{company_of(caller)}"
+    return f"{batch}/{status_profile(caller)}/{company_id(caller)}"
 
 
-def stage_of(batch: Batch) -> str:
+def batch_stage(batch: Batch) -> str:
     """``RUNNING`` until it has ended; then by what became of the records."""
     if batch.state not in ENDED:
         return "RUNNING"
@@ -98,26 +98,26 @@ def stage_of(batch: Batch) -> str:
     return "FAILED" if batch.counts.rejected == batch.counts.accounted else "PARTIAL"
 
 
-def status_words(batch: Batch, failed: list[Failure], *, reference: bool, company: int) -> dict[str, Any]:
+def serialize_status(batch: Batch, failed: list[FailedRecord], *, reference: bool, company: int) -> dict[str, Any]:
     """The union of both published forms; `reference` decides where they contradict each other."""
-    stage, counts = stage_of(batch), batch.counts
+    stage, counts = batch_stage(batch), batch.counts
     total = int(batch.facts.get("total", batch.total or 0))
     ended = stage != "RUNNING"
     cancelled = counts.cancelled
     rejected = counts.rejected if batch.state is not State.BROKEN else total - counts.accounted + counts.rejected
     succeed = counts.accounted - counts.rejected - cancelled
-    records = [failed_record(one) for one in failed]
+    records = [serialize_failed_record(one) for one in failed]
     outcome = reference and ended
     return {
-        "trace_id": trace_of(batch.id), "total": total, "success": succeed if outcome else total,
+        "trace_id": to_trace_id(batch.id), "total": total, "success": succeed if outcome else total,
         "failed": rejected if outcome else 0, "status": STATUS_OF_STAGE[stage] if reference else "SUCCESS",
         "errors": _errors(records) if outcome else {}, "stage": stage, "company_id": company,
-        "batch_id": object_id(batch.id) if batch.state is not State.QUEUED else "",
+        "batch_id": to_object_id(batch.id) if batch.state is not State.QUEUED else "",
         "meta": {
             "cancelled": cancelled, "cancelled_records": [], "failed": rejected, "failed_records": records,
             "stage": stage.lower() if ended else "pending", "succeed": succeed,
         },
-        "last_updated_on": nanoseconds(batch.finished_at or batch.started_at or batch.received_at),
+        "last_updated_on": format_nanoseconds(batch.finished_at or batch.started_at or batch.received_at),
         "message": _message(stage, succeed, total),
     }
 

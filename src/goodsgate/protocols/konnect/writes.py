@@ -9,10 +9,10 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import joined, submit_body
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, Policy, Treatment, Verb
-from goodsgate.protocols.konnect.answers import answer
-from goodsgate.protocols.konnect.bodies import parts, read_body
-from goodsgate.protocols.konnect.guesses import COLLECTION, company_of, is_strict
-from goodsgate.protocols.konnect.traces import new_batch, trace_of
+from goodsgate.protocols.konnect.bodies import read_body, split_array
+from goodsgate.protocols.konnect.responses import json_response
+from goodsgate.protocols.konnect.trace_ids import new_batch_id, to_trace_id
+from goodsgate.protocols.konnect.unpublished import COLLECTION, company_id, is_strict
 
 PRODUCTS_MAX = 100
 """Published for create, taken for update and delete as well."""
@@ -21,7 +21,7 @@ TEMPLATE_CHARACTERS_MAX = 200
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class Writes:
+class ProductWriteHandlers:
     """Handlers of POST, PUT and DELETE."""
 
     def __init__(self, context: ServerContext) -> None:
@@ -48,26 +48,28 @@ class Writes:
 
     async def _write(self, request: ApiRequest, verb: Verb, schema: str) -> Response:
         content = await read_body(request, self._context)
-        return answer(await self._context.run_in_thread(self._accepted, request.caller, request.merchant, content,
-            verb, schema))
+        acknowledgement = await self._context.run_in_thread(
+            self._accepted, request.caller, request.merchant, content, verb, schema
+        )
+        return json_response(acknowledgement)
 
     def _accepted(self, caller: Caller | None, merchant: str, content: bytes, verb: Verb, schema: str,
                   ) -> dict[str, object]:
-        records = taken_apart(content)
+        records = split_products(content)
         policy = Policy(verb=verb, schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE)
         format, body = joined(records)
         submission = self._context.engine.submit(
             merchant=merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,
-            label=f"{verb} {len(records)}", protocol="konnect", facts={"total": str(len(records))}, id=new_batch(),
+            label=f"{verb} {len(records)}", protocol="konnect", facts={"total": str(len(records))}, id=new_batch_id(),
         )
         batch = submit_body(submission, body, self._context)
         return {
-            "trace_id": trace_of(batch.id), "total": len(records), "success": len(records), "failed": 0,
-            "status": "SUCCESS", "errors": {}, "stage": "RUNNING", "company_id": company_of(caller),
+            "trace_id": to_trace_id(batch.id), "total": len(records), "success": len(records), "failed": 0,
+            "status": "SUCCESS", "errors": {}, "stage": "RUNNING", "company_id": company_id(caller),
         }
 
 
-def taken_apart(content: bytes) -> list[bytes]:
+def split_products(content: bytes) -> list[bytes]:
     """Each product as it is written, with the template of the request behind it; raises body_invalid."""
     try:
         members = _decode_members(content)
@@ -76,7 +78,7 @@ def taken_apart(content: bytes) -> list[bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise refuse("body_invalid", f"The body is not valid JSON: {fault}.") from fault
     template = _template(members.get("template"))
-    products = parts(bytes(members.get("products", b"null")), member="products")
+    products = split_array(bytes(members.get("products", b"null")), member="products")
     if not products:
         raise refuse("body_invalid", "products must be a non-empty array.", member="products")
     if len(products) > PRODUCTS_MAX:

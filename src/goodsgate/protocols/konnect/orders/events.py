@@ -6,10 +6,10 @@ import msgspec
 
 from goodsgate.model.batch import now
 from goodsgate.model.message import NewMessage
-from goodsgate.protocols.konnect.orders.moments import told
+from goodsgate.protocols.konnect.orders.serializers import serialize_shipment
 from goodsgate.protocols.konnect.orders.shipment import Shipment
-from goodsgate.protocols.konnect.orders.states import STATE
-from goodsgate.protocols.konnect.orders.words import shipment_words
+from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME
+from goodsgate.protocols.konnect.orders.timestamps import format_timestamp
 from goodsgate.store.contract import Store
 
 WEBHOOK, CLOCK = "konnect/webhook", "konnect/clock"
@@ -20,7 +20,7 @@ WEBHOOKS_MAX = 10
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class Parting(msgspec.Struct, frozen=True):
+class WebhookMessage(msgspec.Struct, frozen=True):
     """The body of a message of the first topic."""
 
     webhook: int
@@ -29,7 +29,7 @@ class Parting(msgspec.Struct, frozen=True):
     """As it is signed and sent."""
 
 
-class Events:
+class ShipmentMessages:
     """Messages for what becomes of shipments."""
 
     def __init__(self, store: Store) -> None:
@@ -43,7 +43,7 @@ class Events:
         for event in new:
             payload = _payload(shipment, event.state, event.at).decode() if webhooks else ""
             found.extend(
-                NewMessage(topic=WEBHOOK, subject=shipment.id, body=encode(Parting(webhook.number, payload)))
+                NewMessage(topic=WEBHOOK, subject=shipment.id, body=encode(WebhookMessage(webhook.number, payload)))
                 for webhook in webhooks
             )
         if shipment.due is not None and shipment.due != before.due and shipment.due.at > now():
@@ -53,5 +53,5 @@ class Events:
 
 def _payload(shipment: Shipment, state: str, at: datetime) -> bytes:
     seen = msgspec.structs.replace(shipment, state=state)
-    data = {**shipment_words(seen), "orderStatus": STATE[state].status}
-    return encode({"type": f"shipment.{state}", "timestamp": told(at), "data": data})
+    data = {**serialize_shipment(seen), "orderStatus": STATE_BY_NAME[state].status}
+    return encode({"type": f"shipment.{state}", "timestamp": format_timestamp(at), "data": data})

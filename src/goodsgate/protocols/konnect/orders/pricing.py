@@ -8,10 +8,10 @@ import orjson
 
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, split_key
-from goodsgate.protocols.konnect.entries import Entries
-from goodsgate.protocols.konnect.guesses import COLLECTION
-from goodsgate.protocols.konnect.lookup_words import tax_rule_words
-from goodsgate.protocols.konnect.orders.shipment import Line
+from goodsgate.protocols.konnect.orders.shipment import ShipmentLine
+from goodsgate.protocols.konnect.reference_data import ReferenceCache
+from goodsgate.protocols.konnect.reference_serializers import serialize_tax_rule
+from goodsgate.protocols.konnect.unpublished import COLLECTION
 from goodsgate.store.contract import Store
 
 AMOUNT_MAX = 10**12
@@ -22,40 +22,40 @@ LOCATIONS_MAX = 100
 """Of one SKU, that a customer may be served from."""
 
 
-class SkuUnknown(LookupError):
+class UnknownSkuError(LookupError):
     """The catalogue has no such SKU."""
 
 
-class PriceUnusable(ValueError):
+class UnusablePriceError(ValueError):
     """It cannot be reckoned with; the message says of what."""
 
 
-class Pricing:
+class CataloguePricing:
     """Reads the catalogue."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._entries = Entries(store)
+        self._entries = ReferenceCache(store)
 
-    def line(self, merchant: str, location: str, sku: str, *, id: str, quantity: int) -> Line:
+    def line(self, merchant: str, location: str, sku: str, *, id: str, quantity: int) -> ShipmentLine:
         """Raises SkuUnknown, PriceUnusable."""
         mark = ("sku", sku)
         keys = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
         item = self._store.item(merchant, Kind.PRODUCT, COLLECTION, keys[0]) if keys else None
         if item is None:
-            raise SkuUnknown(sku)
+            raise UnknownSkuError(sku)
         product: dict[str, Any] = orjson.loads(item.document)
         sizes: list[dict[str, Any]] = product["sizes"]
         size = next((one for one in sizes if one.get("primary_identifier") == sku), None)
         if size is None:
-            raise SkuUnknown(sku)
+            raise UnknownSkuError(sku)
         own = self._store.item(merchant, Kind.PRICE, COLLECTION, item_key(sku, location))
         price: Mapping[str, Any] = orjson.loads(own.document) if own is not None else {}
         esp = _amount(price.get("esp", size.get("price_effective")))
         mrp = _amount(price.get("mrp", size.get("price")))
         if max(esp, mrp) > AMOUNT_MAX:
-            raise PriceUnusable(f"the price of {sku} is more than anybody pays")
-        return Line(
+            raise UnusablePriceError(f"the price of {sku} is more than anybody pays")
+        return ShipmentLine(
             id=id, sku=sku, name=str(product.get("name", "")), size=str(size.get("size", "")), quantity=quantity,
             hsn=str(product.get("hs_code", "")), mrp=mrp, esp=esp,
             tax_rate=self._rate(merchant, product, esp),
@@ -68,7 +68,7 @@ class Pricing:
         entry = next((rule for rule in rules if rule.code == code), None)
         if entry is None:
             return Decimal()
-        versions = tax_rule_words(entry, 0)["versions"]
+        versions = serialize_tax_rule(entry, 0)["versions"]
         current = [one for one in versions if one["version_status"] == "CURRENT"][:1]
         components = [component for version in current for component in version["components"]]
         return sum((_slab_rate(component.get("slabs") or (), price) for component in components), Decimal())

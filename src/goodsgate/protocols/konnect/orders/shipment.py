@@ -7,20 +7,20 @@ import msgspec
 
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Label, item_key
-from goodsgate.protocols.konnect.orders.states import STATE
+from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME
 
-SORT = "konnect/shipment"
+RESOURCE_TYPE = "konnect/shipment"
 """Of the resources that shipments are."""
-DUE = "due"
+DUE_LABEL = "due"
 """The label of what time has something to do with."""
-BEGINNING_SECONDS = 30
+PLACEMENT_SECONDS_MAX = 30
 """After which whoever comes by finishes what somebody began to place."""
 NUMBER_MAX = 10**7 - 1
 """Shipments of one merchant: an id ends with its number."""
 _EPOCH = datetime.fromtimestamp(0, now().tzinfo)
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ShipmentLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One SKU of a shipment; amounts are of one piece, in rupees, taxes included."""
 
     id: str
@@ -45,7 +45,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.quantity - self.cancelled
 
 
-class Invoice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class InvoiceDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the seller told of an invoice or a credit note."""
 
     number: str
@@ -67,7 +67,7 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     weight: float = 0
 
 
-class Courier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CourierDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who carries it."""
 
     name: str
@@ -76,7 +76,7 @@ class Courier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     info: str = ""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ShipmentEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a shipment's history."""
 
     state: str
@@ -88,14 +88,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     estimated: str = ""
 
 
-class Due(msgspec.Struct, frozen=True):
+class DueEvent(msgspec.Struct, frozen=True):
     """What happens by itself, and when."""
 
     at: datetime
     event: str
 
 
-class Movement(msgspec.Struct, frozen=True):
+class PendingMovement(msgspec.Struct, frozen=True):
     """Stock that is still to be moved for something that has happened; moving it twice is moving it once."""
 
     id: str
@@ -118,65 +118,65 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     channel: str
     self_ship: bool = False
     state: str
-    begins: str = "placed"
+    first_state: str = "placed"
     """What it becomes first."""
-    lines: tuple[Line, ...]
+    lines: tuple[ShipmentLine, ...]
     shipping: dict[str, str]
     billing: dict[str, str]
     payment: str = "PREPAID"
-    invoice: Invoice | None = None
-    credit: Invoice | None = None
+    invoice: InvoiceDetails | None = None
+    credit: InvoiceDetails | None = None
     parcels: tuple[Parcel, ...] = ()
-    courier: Courier | None = None
-    history: tuple[Event, ...] = ()
+    courier: CourierDetails | None = None
+    history: tuple[ShipmentEvent, ...] = ()
     plan: dict[str, tuple[str, float]] = {}
     """State → what happens by itself after so many seconds in it."""
-    due: Due | None = None
-    moves: tuple[Movement, ...] = ()
+    due: DueEvent | None = None
+    moves: tuple[PendingMovement, ...] = ()
 
     @property
     def id(self) -> str:
         """20 digits: milliseconds of its placing, and its number."""
-        return f"{microseconds(self.placed_at) // 1000:013d}{self.number:07d}"
+        return f"{to_microseconds(self.placed_at) // 1000:013d}{self.number:07d}"
 
     @property
     def forward_id(self) -> str:
         """Its own, or of the shipment that it brings back; under it its stock is moved, too."""
         return self.forward or self.id
 
-    def met(self, *states: str) -> bool:
+    def has_reached(self, *states: str) -> bool:
         """Whether it is, or has been, in one of these states."""
         return any(event.state in states for event in self.history)
 
-    def line(self, id: str) -> Line | None:
+    def line(self, id: str) -> ShipmentLine | None:
         """The line of an ``orderItemId``."""
         return next((line for line in self.lines if line.id == id), None)
 
-    def stock_key(self, line: Line) -> str:
+    def stock_key(self, line: ShipmentLine) -> str:
         """Under which the stock of a line is held."""
         return item_key(line.sku, self.location)
 
     def labels(self) -> list[Label]:
         """Under which it is listed; none as long as it is nobody's."""
-        place, state = microseconds(self.placed_at), STATE[self.state]
+        place, state = to_microseconds(self.placed_at), STATE_BY_NAME[self.state]
         found = {f"of/{self.forward}": place} if self.forward else {}
         if not self.history:
-            return [*found.items(), (DUE, place + BEGINNING_SECONDS * 10**6)]
-        for status in (state.status, *state.also):
+            return [*found.items(), (DUE_LABEL, place + PLACEMENT_SECONDS_MAX * 10**6)]
+        for status in (state.status, *state.aliases):
             for word in (status, f"{status}/{self.location}", f"{status}/{self.location}/{self.channel}"):
                 found[word] = place
         for awb in self.courier.awb if self.courier is not None else ():
             found[f"awb/{awb}"] = place
         if self.moves or self.due is not None:
-            found[DUE] = 0 if self.moves or self.due is None else microseconds(self.due.at)
+            found[DUE_LABEL] = 0 if self.moves or self.due is None else to_microseconds(self.due.at)
         return [*found.items()]
 
 
-def number_of(id: str) -> int | None:
+def resource_number(id: str) -> int | None:
     """The number in an id, if it could be one."""
     return int(id[13:]) if len(id) == 20 and id.isascii() and id.isdigit() and int(id[13:]) > 0 else None
 
 
-def microseconds(moment: datetime) -> int:
+def to_microseconds(moment: datetime) -> int:
     """Since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -1,7 +1,7 @@
-"""The one table of a shipment's states and steps; ``docs/states.md`` is drawn from it.
+"""The table of shipment states and transitions; the diagrams in ``docs/states.md`` are generated from it.
 
-States bear the platform's bag words (dossier 8.1, 8.2, 8.11, 9); what is inferred is marked in the README of the
-protocol.
+State names are the platform's bag states (dossier 8.1, 8.2, 8.11, 9). The README of the protocol lists the inferred
+ones.
 """
 
 from enum import StrEnum
@@ -9,166 +9,171 @@ from enum import StrEnum
 import msgspec
 
 
-class Way(StrEnum):
+class Direction(StrEnum):
     """Where a shipment is going."""
 
     FORWARD = "forward"
     CANCELLED = "cancelled"
     ORIGIN = "return to origin"
     RETURN = "return"
-    SETTLED = "settled"
+    CREDITED = "credited"
 
 
-class State(msgspec.Struct, frozen=True):
+class ShipmentState(msgspec.Struct, frozen=True):
     """A bag state and the ``orderStatus`` that clients see."""
 
     name: str
     status: str
-    way: Way
-    also: tuple[str, ...] = ()
-    """Other values of ``orderStatus`` under which it is found, and shown to whoever asked by them."""
+    direction: Direction
+    aliases: tuple[str, ...] = ()
+    """Further values of ``orderStatus`` that list the shipment; a client that filters by one gets it back."""
 
 
-class Step(msgspec.Struct, frozen=True):
-    """What moves a shipment from one of some states into another."""
+class Transition(msgspec.Struct, frozen=True):
+    """An event that moves a shipment from one of several states to another."""
 
     event: str
-    """An operation of the seller, ``status/…`` of a seller who ships himself, or ``happens/…``: nobody asked him."""
+    """A seller's operation, ``status/…`` for a milestone of a self-shipping seller, or ``external/…`` for an event
+    outside the seller's control."""
     sources: tuple[str, ...]
     target: str
     self_ship: bool | None = None
-    """For shipments that the seller ships himself, for the others, or None: for both."""
+    """True: self-shipped shipments only; False: all others only; None: both."""
 
 
-class Verdict(StrEnum):
-    """Why a step cannot be taken."""
+class TransitionRefusal(StrEnum):
+    """Reasons why an event is not possible in the current state."""
 
     CANCELLED = "cancelled"
     EARLY = "early"
     LATE = "late"
     OTHER = "other"
-    """It is for shipments going another way."""
+    """The event belongs to shipments with another direction."""
     CARRIER = "carrier"
-    """It is for those that the seller ships himself, or for the others."""
+    """The event belongs to self-shipped shipments, or only to the others."""
 
 
 NEW = "new"
-"""Not yet anybody's: its stock is being reserved."""
+"""Not visible to anybody yet: the stock is still being reserved."""
 
-STATES: tuple[State, ...] = (
-    State(NEW, "CREATED", Way.FORWARD),
-    State("placed", "CREATED", Way.FORWARD),
-    State("store_reassigned", "CREATED", Way.FORWARD),
-    State("bag_confirmed", "CONFIRMED", Way.FORWARD),
-    State("bag_invoiced", "PROCESSING", Way.FORWARD),
-    State("dp_assigned", "PROCESSING", Way.FORWARD),
-    State("bag_packed", "COMPLETED", Way.FORWARD),
-    State("bag_not_picked", "COMPLETED", Way.FORWARD),
-    State("bag_picked", "TRANSIT", Way.FORWARD),
-    State("handed_over_to_customer", "HANDED_OVER_TO_CUSTOMER", Way.FORWARD),
-    State("delivery_done", "DELIVERED", Way.FORWARD),
-    State("cancelled_customer", "CANCELLED", Way.CANCELLED),
-    State("cancelled_fynd", "CANCELLED", Way.CANCELLED),
-    State("cancelled_seller", "CANCELLED", Way.CANCELLED),
-    State("cancelled_invoiced", "CANCELLED", Way.CANCELLED, ("RETURN_DELIVERED",)),
-    State("rto_initiated", "RETURN_PROCESSING", Way.ORIGIN),
-    State("rto_bag_delivered", "RETURN_DELIVERED", Way.ORIGIN),
-    State("rto_bag_accepted", "RETURN_ACCEPTED", Way.ORIGIN, ("RETURN_COMPLETED",)),
-    State("return_initiated", "RETURN_PROCESSING", Way.RETURN),
-    State("return_dp_assigned", "RETURN_PROCESSING", Way.RETURN),
-    State("return_bag_in_transit", "RETURN_PROCESSING", Way.RETURN),
-    State("return_bag_delivered", "RETURN_DELIVERED", Way.RETURN),
-    State("return_bag_accepted", "RETURN_ACCEPTED", Way.RETURN, ("RETURN_COMPLETED",)),
-    State("credit_note_generated", "CREDIT_NOTE_GENERATED", Way.SETTLED),
+STATES: tuple[ShipmentState, ...] = (
+    ShipmentState(NEW, "CREATED", Direction.FORWARD),
+    ShipmentState("placed", "CREATED", Direction.FORWARD),
+    ShipmentState("store_reassigned", "CREATED", Direction.FORWARD),
+    ShipmentState("bag_confirmed", "CONFIRMED", Direction.FORWARD),
+    ShipmentState("bag_invoiced", "PROCESSING", Direction.FORWARD),
+    ShipmentState("dp_assigned", "PROCESSING", Direction.FORWARD),
+    ShipmentState("bag_packed", "COMPLETED", Direction.FORWARD),
+    ShipmentState("bag_not_picked", "COMPLETED", Direction.FORWARD),
+    ShipmentState("bag_picked", "TRANSIT", Direction.FORWARD),
+    ShipmentState("handed_over_to_customer", "HANDED_OVER_TO_CUSTOMER", Direction.FORWARD),
+    ShipmentState("delivery_done", "DELIVERED", Direction.FORWARD),
+    ShipmentState("cancelled_customer", "CANCELLED", Direction.CANCELLED),
+    ShipmentState("cancelled_fynd", "CANCELLED", Direction.CANCELLED),
+    ShipmentState("cancelled_seller", "CANCELLED", Direction.CANCELLED),
+    ShipmentState("cancelled_invoiced", "CANCELLED", Direction.CANCELLED, ("RETURN_DELIVERED",)),
+    ShipmentState("rto_initiated", "RETURN_PROCESSING", Direction.ORIGIN),
+    ShipmentState("rto_bag_delivered", "RETURN_DELIVERED", Direction.ORIGIN),
+    ShipmentState("rto_bag_accepted", "RETURN_ACCEPTED", Direction.ORIGIN, ("RETURN_COMPLETED",)),
+    ShipmentState("return_initiated", "RETURN_PROCESSING", Direction.RETURN),
+    ShipmentState("return_dp_assigned", "RETURN_PROCESSING", Direction.RETURN),
+    ShipmentState("return_bag_in_transit", "RETURN_PROCESSING", Direction.RETURN),
+    ShipmentState("return_bag_delivered", "RETURN_DELIVERED", Direction.RETURN),
+    ShipmentState("return_bag_accepted", "RETURN_ACCEPTED", Direction.RETURN, ("RETURN_COMPLETED",)),
+    ShipmentState("credit_note_generated", "CREDIT_NOTE_GENERATED", Direction.CREDITED),
 )
-"""In the order in which a shipment can meet them."""
+"""In the order in which a shipment can reach them."""
 
 _OPEN = ("placed", "store_reassigned", "bag_confirmed")
 _INVOICED = ("bag_invoiced", "dp_assigned", "bag_packed", "bag_not_picked")
 
-STEPS: tuple[Step, ...] = (
-    Step("happens/placed", (NEW,), "placed"),
-    Step("happens/store_reassigned", (NEW,), "store_reassigned"),
-    Step("confirm", ("placed", "store_reassigned"), "bag_confirmed"),
-    Step("sale", ("bag_confirmed",), "bag_invoiced"),
-    Step("happens/dp_assigned", ("bag_invoiced",), "dp_assigned"),
-    Step("pack", ("dp_assigned",), "bag_packed"),
-    Step("happens/bag_not_picked", ("bag_packed",), "bag_not_picked", self_ship=False),
-    Step("dispatch", ("bag_packed", "bag_not_picked"), "bag_picked"),
-    Step("happens/handed_over_to_customer", ("bag_picked",), "handed_over_to_customer", self_ship=False),
-    Step("happens/delivery_done", ("bag_picked", "handed_over_to_customer"), "delivery_done", self_ship=False),
-    # cancelled before there is an invoice, or after: then goods and invoice have to be taken back
-    Step("cancel", _OPEN, "cancelled_seller"),
-    Step("cancel", _INVOICED, "cancelled_invoiced"),
-    Step("happens/cancelled_customer", _OPEN, "cancelled_customer"),
-    Step("happens/cancelled_customer", _INVOICED, "cancelled_invoiced"),
-    Step("happens/cancelled_fynd", _OPEN, "cancelled_fynd"),
-    Step("happens/cancelled_fynd", _INVOICED, "cancelled_invoiced"),
-    # return to origin, on the same shipment
-    Step("happens/rto_initiated", ("bag_picked",), "rto_initiated", self_ship=False),
-    Step("happens/rto_bag_delivered", ("rto_initiated",), "rto_bag_delivered", self_ship=False),
-    # a customer's return, a shipment of its own
-    Step("happens/return_initiated", (NEW,), "return_initiated"),
-    Step("happens/return_dp_assigned", ("return_initiated",), "return_dp_assigned"),
-    Step("happens/return_bag_in_transit", ("return_dp_assigned",), "return_bag_in_transit", self_ship=False),
-    Step("happens/return_bag_delivered", ("return_bag_in_transit",), "return_bag_delivered", self_ship=False),
-    # what came back is looked at, and credited
-    Step("accept", ("return_bag_delivered",), "return_bag_accepted"),
-    Step("accept", ("rto_bag_delivered", "cancelled_invoiced"), "rto_bag_accepted"),
-    Step("credit", ("return_bag_accepted", "rto_bag_accepted"), "credit_note_generated"),
-    # the seller ships himself
-    Step("awb", ("dp_assigned",), "dp_assigned", self_ship=True),
-    Step("awb", ("return_dp_assigned",), "return_dp_assigned", self_ship=True),
-    Step("awb/dispatch", ("dp_assigned",), "bag_picked", self_ship=True),
-    Step("status/bag_picked", ("dp_assigned",), "bag_picked", self_ship=True),
-    Step("status/delivery_done", ("bag_picked",), "delivery_done", self_ship=True),
-    Step("status/rto_bag_delivered", ("bag_picked",), "rto_bag_delivered", self_ship=True),
-    Step("status/return_bag_in_transit", ("return_dp_assigned",), "return_bag_in_transit", self_ship=True),
-    Step("status/return_bag_delivered", ("return_bag_in_transit",), "return_bag_delivered", self_ship=True),
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition("external/placed", (NEW,), "placed"),
+    Transition("external/store_reassigned", (NEW,), "store_reassigned"),
+    Transition("confirm", ("placed", "store_reassigned"), "bag_confirmed"),
+    Transition("sale", ("bag_confirmed",), "bag_invoiced"),
+    Transition("external/dp_assigned", ("bag_invoiced",), "dp_assigned"),
+    Transition("pack", ("dp_assigned",), "bag_packed"),
+    Transition("external/bag_not_picked", ("bag_packed",), "bag_not_picked", self_ship=False),
+    Transition("dispatch", ("bag_packed", "bag_not_picked"), "bag_picked"),
+    Transition("external/handed_over_to_customer", ("bag_picked",), "handed_over_to_customer", self_ship=False),
+    Transition("external/delivery_done", ("bag_picked", "handed_over_to_customer"), "delivery_done", self_ship=False),
+    # A cancellation after the invoice takes goods and invoice back, so it leads to a state of its own.
+    Transition("cancel", _OPEN, "cancelled_seller"),
+    Transition("cancel", _INVOICED, "cancelled_invoiced"),
+    Transition("external/cancelled_customer", _OPEN, "cancelled_customer"),
+    Transition("external/cancelled_customer", _INVOICED, "cancelled_invoiced"),
+    Transition("external/cancelled_fynd", _OPEN, "cancelled_fynd"),
+    Transition("external/cancelled_fynd", _INVOICED, "cancelled_invoiced"),
+    # Return to origin, on the same shipment.
+    Transition("external/rto_initiated", ("bag_picked",), "rto_initiated", self_ship=False),
+    Transition("external/rto_bag_delivered", ("rto_initiated",), "rto_bag_delivered", self_ship=False),
+    # A customer's return, a shipment of its own.
+    Transition("external/return_initiated", (NEW,), "return_initiated"),
+    Transition("external/return_dp_assigned", ("return_initiated",), "return_dp_assigned"),
+    Transition("external/return_bag_in_transit", ("return_dp_assigned",), "return_bag_in_transit", self_ship=False),
+    Transition("external/return_bag_delivered", ("return_bag_in_transit",), "return_bag_delivered", self_ship=False),
+    # Quality check and credit note of what came back.
+    Transition("accept", ("return_bag_delivered",), "return_bag_accepted"),
+    Transition("accept", ("rto_bag_delivered", "cancelled_invoiced"), "rto_bag_accepted"),
+    Transition("credit", ("return_bag_accepted", "rto_bag_accepted"), "credit_note_generated"),
+    # Self-shipping sellers.
+    Transition("awb", ("dp_assigned",), "dp_assigned", self_ship=True),
+    Transition("awb", ("return_dp_assigned",), "return_dp_assigned", self_ship=True),
+    Transition("awb/dispatch", ("dp_assigned",), "bag_picked", self_ship=True),
+    Transition("status/bag_picked", ("dp_assigned",), "bag_picked", self_ship=True),
+    Transition("status/delivery_done", ("bag_picked",), "delivery_done", self_ship=True),
+    Transition("status/rto_bag_delivered", ("bag_picked",), "rto_bag_delivered", self_ship=True),
+    Transition("status/return_bag_in_transit", ("return_dp_assigned",), "return_bag_in_transit", self_ship=True),
+    Transition("status/return_bag_delivered", ("return_bag_in_transit",), "return_bag_delivered", self_ship=True),
 )
 
-STATE: dict[str, State] = {state.name: state for state in STATES}
-STATUSES: tuple[str, ...] = tuple(dict.fromkeys(word for state in STATES for word in (state.status, *state.also)))
-"""Every value that ``orderStatus`` can have."""
-HAPPENINGS: tuple[str, ...] = tuple(dict.fromkeys(
-    step.event.removeprefix("happens/") for step in STEPS
-    if step.event.startswith("happens/") and NEW not in step.sources
+STATE_BY_NAME: dict[str, ShipmentState] = {state.name: state for state in STATES}
+ORDER_STATUSES: tuple[str, ...] = tuple(
+    dict.fromkeys(status for state in STATES for status in (state.status, *state.aliases))
+)
+"""Every value of ``orderStatus``."""
+EXTERNAL_EVENTS: tuple[str, ...] = tuple(dict.fromkeys(
+    transition.event.removeprefix("external/") for transition in TRANSITIONS
+    if transition.event.startswith("external/") and NEW not in transition.sources
 ))
-"""What the operator can let happen to a shipment."""
+"""Events that the admin API can simulate."""
 MILESTONES: tuple[str, ...] = tuple(
-    step.event.removeprefix("status/") for step in STEPS if step.event.startswith("status/")
+    transition.event.removeprefix("status/") for transition in TRANSITIONS if transition.event.startswith("status/")
 )
-FINAL: frozenset[str] = frozenset(STATE) - {source for step in STEPS for source in step.sources}
-"""States that nothing leads out of."""
-_STEPS: dict[str, list[Step]] = {}
-for _step in STEPS:
-    _STEPS.setdefault(_step.event, []).append(_step)
+FINAL_STATES: frozenset[str] = frozenset(STATE_BY_NAME) - {
+    source for transition in TRANSITIONS for source in transition.sources
+}
+_BY_EVENT: dict[str, list[Transition]] = {}
+for _transition in TRANSITIONS:
+    _BY_EVENT.setdefault(_transition.event, []).append(_transition)
 
 
-def _ahead(state: str) -> frozenset[str]:
-    """Every state that can still come after one."""
-    found: set[str] = set()
+def _reachable_from(state: str) -> frozenset[str]:
+    reached: set[str] = set()
     front = {state}
     while front:
-        front = {step.target for step in STEPS if front & {*step.sources}} - found
-        found |= front
-    return frozenset(found)
+        front = {transition.target for transition in TRANSITIONS if front & {*transition.sources}} - reached
+        reached |= front
+    return frozenset(reached)
 
 
-_AHEAD = {state.name: _ahead(state.name) for state in STATES}
+_REACHABLE = {state.name: _reachable_from(state.name) for state in STATES}
 
 
-def step_from(state: str, event: str, *, self_ship: bool) -> Step | Verdict:
-    """The step that an event is for a shipment in this state, or why it is none; raises KeyError for no event."""
-    mine = [step for step in _STEPS[event] if step.self_ship in (None, self_ship)]
-    for step in mine:
-        if state in step.sources:
-            return step
-    if not mine:
-        return Verdict.CARRIER
-    sources = {source for step in mine for source in step.sources}
-    if sources & _AHEAD[state]:
-        return Verdict.EARLY
-    if STATE[state].way is Way.CANCELLED:
-        return Verdict.CANCELLED
-    return Verdict.LATE if any(state in _AHEAD[source] for source in sources) else Verdict.OTHER
+def find_transition(state: str, event: str, *, self_ship: bool) -> Transition | TransitionRefusal:
+    """Return the transition of an event from this state, or why there is none; raise KeyError for an unknown event."""
+    candidates = [each for each in _BY_EVENT[event] if each.self_ship in (None, self_ship)]
+    for transition in candidates:
+        if state in transition.sources:
+            return transition
+    if not candidates:
+        return TransitionRefusal.CARRIER
+    sources = {source for transition in candidates for source in transition.sources}
+    if sources & _REACHABLE[state]:
+        return TransitionRefusal.EARLY
+    if STATE_BY_NAME[state].direction is Direction.CANCELLED:
+        return TransitionRefusal.CANCELLED
+    if any(state in _REACHABLE[source] for source in sources):
+        return TransitionRefusal.LATE
+    return TransitionRefusal.OTHER

@@ -1,6 +1,6 @@
 """Events of orders on their way to whoever subscribed: signed after Standard Webhooks, to allowed addresses alone.
 
-A host is resolved once for each attempt, every address that it has is looked at, and the connection goes to one of
+A host is resolve_host once for each attempt, every address that it has is looked at, and the connection goes to one of
 those: a name that changes its mind between the look and the call leads nowhere else. Redirects are not followed.
 """
 
@@ -20,8 +20,8 @@ from goodsgate.engine.secrets import Secrets
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
 from goodsgate.model.message import Message
-from goodsgate.protocols.konnect.orders.book import Book
-from goodsgate.protocols.konnect.orders.events import WEBHOOK, WEBHOOKS_MAX, Parting
+from goodsgate.protocols.konnect.orders.events import WEBHOOK, WEBHOOKS_MAX, WebhookMessage
+from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
 from goodsgate.store.contract import NameTaken, Store
 
 PORTS = {"http": 80, "https": 443}
@@ -29,11 +29,11 @@ GONE = 410
 """Whoever answers so wants no more (Standard Webhooks)."""
 
 
-class AddressRefused(Exception):
+class AddressRefusedError(Exception):
     """The address is none, or not one that the operator allows; the message says why."""
 
 
-class Webhooks:
+class WebhookRegistry:
     """Where events of a merchant's orders go."""
 
     def __init__(self, store: Store, secrets: Secrets, config: Config) -> None:
@@ -43,7 +43,7 @@ class Webhooks:
 
     def add(self, merchant: str, url: str) -> dict[str, object]:
         """One more, or the one that there is; raises AddressRefused, ResourcesFull."""
-        split_address(url, self._hosts)
+        parse_webhook_url(url, self._hosts)
         try:
             made = self._store.add_resource(merchant, WEBHOOK, name=url, body=b"{}", resources_max=WEBHOOKS_MAX)
         except NameTaken as taken:
@@ -69,7 +69,7 @@ class Webhooks:
         return {"webhook": webhook.number, "url": webhook.name, "secret": f"whsec_{_text(secret)}"}
 
 
-class WebhookCourier:
+class WebhookSender:
     """Carries events."""
 
     def __init__(self, store: Store, secrets: Secrets, config: Config) -> None:
@@ -81,17 +81,17 @@ class WebhookCourier:
 
     def carry(self, message: Message) -> None:
         """Raises Undelivered."""
-        parting = msgspec.json.decode(message.body, type=Parting)
+        parting = msgspec.json.decode(message.body, type=WebhookMessage)
         webhook = self._store.resource(message.merchant, WEBHOOK, parting.webhook)
         if webhook is None:
             raise Undelivered("nobody wants it any more", final=True)
         try:
-            address = split_address(webhook.name, self._hosts)
-        except AddressRefused as fault:
+            address = parse_webhook_url(webhook.name, self._hosts)
+        except AddressRefusedError as fault:
             raise Undelivered(str(fault)) from fault
-        place = resolved(address, private=self._private)
+        place = resolve_host(address, private=self._private)
         content = parting.payload.encode()
-        headers = self.signed(message, parting.webhook, content)
+        headers = self.sign(message, parting.webhook, content)
         try:
             status = self._post(address, place, headers, content)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
@@ -99,7 +99,7 @@ class WebhookCourier:
         if not 200 <= status < 300:
             raise Undelivered(f"answered {status}", final=status == GONE)
 
-    def signed(self, message: Message, webhook: int, content: bytes) -> dict[str, str]:
+    def sign(self, message: Message, webhook: int, content: bytes) -> dict[str, str]:
         """Headers of Standard Webhooks: one signature for each master secret that is good."""
         id, at = f"msg_{message.merchant}_{message.number}", int(time.time())
         name = _name(message.merchant, webhook)
@@ -128,35 +128,35 @@ class WebhookCourier:
             return answered.status_code
 
 
-class ClockCourier:
+class DueEventRunner:
     """Lets happen what is due of a shipment, when the moment has come."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: ShipmentRepository) -> None:
         self._book = book
 
     def carry(self, message: Message) -> None:
         """Whatever became of it meanwhile; what is due later has a message of its own."""
-        self._book.bring(message.merchant, message.subject)
+        self._book.apply_due_event(message.merchant, message.subject)
 
 
-def split_address(url: str, hosts: frozenset[str]) -> SplitResult:
+def parse_webhook_url(url: str, hosts: frozenset[str]) -> SplitResult:
     """An address whose host is among these, or below one of ``*.host``; raises AddressRefused."""
     try:
         address = urlsplit(url)
         port = address.port or 0
     except ValueError as fault:
-        raise AddressRefused(f"the address is none: {fault}") from fault
+        raise AddressRefusedError(f"the address is none: {fault}") from fault
     host = (address.hostname or "").rstrip(".").lower()
     plain = url.isascii() and url.isprintable() and " " not in url and "@" not in address.netloc
     if address.scheme not in PORTS or not host or not plain or port > 65535:
-        raise AddressRefused("the address must be like https://host/path, without a password")
+        raise AddressRefusedError("the address must be like https://host/path, without a password")
     above = {f"*.{host[at + 1:]}" for at, letter in enumerate(host) if letter == "."}
     if not hosts & {host, "*", *above}:
-        raise AddressRefused(f"the operator does not allow the host {host} (setting webhook_hosts)")
+        raise AddressRefusedError(f"the operator does not allow the host {host} (setting webhook_hosts)")
     return address
 
 
-def resolved(address: SplitResult, *, private: bool) -> str:
+def resolve_host(address: SplitResult, *, private: bool) -> str:
     """One of a host's addresses, if all of them may be called; raises Undelivered."""
     host, port = address.hostname or "", address.port or PORTS[address.scheme]
     try:

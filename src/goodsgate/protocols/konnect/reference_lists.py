@@ -8,32 +8,32 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.model.catalogue import Entry
-from goodsgate.protocols.konnect.answers import answer
-from goodsgate.protocols.konnect.entries import Entries, Tree
-from goodsgate.protocols.konnect.guesses import company_of
-from goodsgate.protocols.konnect.lookup_words import (
-    attribute_words,
-    brand_words,
-    category_words,
-    department_words,
-    flag,
-    hs_code_words,
-    slug_of,
-    tax_rule_words,
-    template_words,
-    texts,
+from goodsgate.protocols.konnect.reference_data import CategoryTree, ReferenceCache
+from goodsgate.protocols.konnect.reference_serializers import (
+    entry_slug,
+    parse_flag,
+    parse_list,
+    serialize_attribute,
+    serialize_brand,
+    serialize_category,
+    serialize_department,
+    serialize_hs_code,
+    serialize_tax_rule,
+    serialize_template,
 )
+from goodsgate.protocols.konnect.responses import json_response
+from goodsgate.protocols.konnect.unpublished import company_id
 
 Passes = Callable[[Entry], bool]
 Word = Callable[[Entry], dict[str, Any]]
 
 
-class Lookups:
+class ReferenceListHandlers:
     """Handlers of the seven reads that reference data answers."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
-        self._entries = Entries(context.store)
+        self._entries = ReferenceCache(context.store)
 
     def handlers(self) -> dict[str, Handler]:
         """By operation id."""
@@ -49,11 +49,11 @@ class Lookups:
 
         def passes(entry: Entry) -> bool:
             return (
-                name in entry.name.casefold() and slug in (None, slug_of(entry))
-                and active in (None, flag(entry.data.get("is_active"), missing=True))
+                name in entry.name.casefold() and slug in (None, entry_slug(entry))
+                and active in (None, parse_flag(entry.data.get("is_active"), missing=True))
             )
 
-        return await self._listed(request, "department", passes, department_words)
+        return await self._listed(request, "department", passes, serialize_department)
 
     async def category(self, request: ApiRequest) -> Response:
         """GET /v3/catalog/category."""
@@ -62,18 +62,18 @@ class Lookups:
 
         def passes(entry: Entry) -> bool:
             return (
-                query["slug"] in (None, slug_of(entry)) and query["level"] in (None, tree.level(entry))
+                query["slug"] in (None, entry_slug(entry)) and query["level"] in (None, tree.level(entry))
                 and (query["department"] is None or query["department"] in tree.departments(entry))
                 and (query["cat3_id"] is None or (entry.number in query["cat3_id"] and tree.level(entry) == 3))
             )
 
-        return await self._listed(request, "category", passes, lambda entry: category_words(entry, tree))
+        return await self._listed(request, "category", passes, lambda entry: serialize_category(entry, tree))
 
     async def company_brand(self, request: ApiRequest) -> Response:
         """GET /v3/catalog/company-brand."""
         name = _folded(request.query["brand_name"])
         return await self._listed(
-            request, "brand", lambda entry: name in (entry.name or entry.code).casefold(), brand_words
+            request, "brand", lambda entry: name in (entry.name or entry.code).casefold(), serialize_brand
         )
 
     async def template(self, request: ApiRequest) -> Response:
@@ -81,7 +81,8 @@ class Lookups:
         department = request.query["department"]
         return await self._listed(
             request, "template",
-            lambda entry: department is None or department in texts(entry.data.get("departments")), template_words,
+            lambda entry: department is None or department in parse_list(entry.data.get("departments")),
+            serialize_template,
         )
 
     async def product_attributes(self, request: ApiRequest) -> Response:
@@ -89,7 +90,7 @@ class Lookups:
         tree = await self._tree(request.merchant)
         attributes = await self._context.run_in_thread(self._entries.all, request.merchant, "attribute")
         found = tree.attributes(request.query["category"], attributes)
-        return answer({"items": [attribute_words(name, entry) for name, entry in found.items()]})
+        return json_response({"items": [serialize_attribute(name, entry) for name, entry in found.items()]})
 
     async def hscodes(self, request: ApiRequest) -> Response:
         """GET /v3/catalog/taxes/hscodes."""
@@ -100,28 +101,28 @@ class Lookups:
                 None, str(entry.data.get("type", "HS"))
             )
 
-        company = company_of(request.caller)
-        return await self._listed(request, "hs_code", passes, lambda entry: hs_code_words(entry, company))
+        company = company_id(request.caller)
+        return await self._listed(request, "hs_code", passes, lambda entry: serialize_hs_code(entry, company))
 
     async def tax_rules(self, request: ApiRequest) -> Response:
         """GET /v3/catalog/taxes/rules."""
         name = _folded(request.query["rule_name"])
         status, version = request.query["status"], request.query["version_status"]
-        company = company_of(request.caller)
+        company = company_id(request.caller)
 
         def passes(entry: Entry) -> bool:
-            words = tax_rule_words(entry, company)
+            words = serialize_tax_rule(entry, company)
             return (
                 name in words["rule"]["name"].casefold() and status in (None, words["rule"]["status"])
                 and (version is None or any(each["version_status"] == version for each in words["versions"]))
             )
 
-        return await self._listed(request, "tax_rule", passes, lambda entry: tax_rule_words(entry, company))
+        return await self._listed(request, "tax_rule", passes, lambda entry: serialize_tax_rule(entry, company))
 
-    async def _tree(self, merchant: str) -> Tree:
+    async def _tree(self, merchant: str) -> CategoryTree:
         categories = await self._context.run_in_thread(self._entries.all, merchant, "category")
         departments = await self._context.run_in_thread(self._entries.all, merchant, "department")
-        return Tree(categories, departments)
+        return CategoryTree(categories, departments)
 
     async def _listed(self, request: ApiRequest, kind: str, passes: Passes, word: Word) -> Response:
         number, size = int(request.query["page_number"]), int(request.query["page_size"])
@@ -134,7 +135,7 @@ class Lookups:
                 "total": len(found),
             }
 
-        return answer(await self._context.run_in_thread(page))
+        return json_response(await self._context.run_in_thread(page))
 
 
 def _folded(text: str | None) -> str:

@@ -15,12 +15,18 @@ from goodsgate.config import Config
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
-from goodsgate.protocols.konnect.guesses import SHIPMENTS_OPEN_MAX
-from goodsgate.protocols.konnect.orders.events import Events
-from goodsgate.protocols.konnect.orders.life import RETURN, NotNow, returned, take
-from goodsgate.protocols.konnect.orders.shelf import Shelf
-from goodsgate.protocols.konnect.orders.shipment import DUE, SORT, Shipment, microseconds, number_of
-from goodsgate.protocols.konnect.orders.states import FINAL, Verdict
+from goodsgate.protocols.konnect.orders.events import ShipmentMessages
+from goodsgate.protocols.konnect.orders.shipment import (
+    DUE_LABEL,
+    RESOURCE_TYPE,
+    Shipment,
+    resource_number,
+    to_microseconds,
+)
+from goodsgate.protocols.konnect.orders.states import FINAL_STATES, TransitionRefusal
+from goodsgate.protocols.konnect.orders.stock_sync import StockSync
+from goodsgate.protocols.konnect.orders.transitions import RETURN, TransitionError, apply_event, create_return
+from goodsgate.protocols.konnect.unpublished import SHIPMENTS_OPEN_MAX
 from goodsgate.store.contract import NameTaken, ResourcesFull, Store, StoreBusy
 
 DUE_AT_ONCE = 100
@@ -33,11 +39,11 @@ _decode = msgspec.json.Decoder(Shipment).decode
 _encode = msgspec.json.encode
 
 
-class ShipmentUnknown(LookupError):
+class UnknownShipmentError(LookupError):
     """The merchant has no such shipment."""
 
 
-class OrderPlaced(Exception):
+class DuplicateOrderError(Exception):
     """An order of this name was placed before."""
 
     def __init__(self, id: str) -> None:
@@ -45,13 +51,13 @@ class OrderPlaced(Exception):
         self.id = id
 
 
-class Book:
+class ShipmentRepository:
     """For any number of threads and processes."""
 
-    def __init__(self, store: Store, shelf: Shelf, config: Config) -> None:
+    def __init__(self, store: Store, shelf: StockSync, config: Config) -> None:
         self._store = store
         self._shelf = shelf
-        self._events = Events(store)
+        self._events = ShipmentMessages(store)
         self._kept = timedelta(days=config.order_days)
 
     # -- reading ----------------------------------------------------------------------------------------------------
@@ -62,19 +68,19 @@ class Book:
     def listed(self, merchant: str, word: str, *, since: datetime | None = None, until: datetime | None = None,
                offset: int = 0, limit: int = 100) -> list[Shipment]:
         """Under a word, by the moment of their placing, `until` included."""
-        self.bring_up(merchant)
+        self.apply_due_events(merchant)
         rows = self._store.labelled(
-            merchant, SORT, word, since=None if since is None else microseconds(since),
-            until=None if until is None else microseconds(until), offset=offset, limit=limit,
+            merchant, RESOURCE_TYPE, word, since=None if since is None else to_microseconds(since),
+            until=None if until is None else to_microseconds(until), offset=offset, limit=limit,
         )
         return [_opened(row) for row in rows]
 
-    def returns_of(self, merchant: str, id: str) -> list[Shipment]:
+    def list_returns(self, merchant: str, id: str) -> list[Shipment]:
         """What comes, or came, back of a shipment; what is about to, too."""
         return self._under(merchant, f"of/{id}")
 
     def _under(self, merchant: str, word: str) -> list[Shipment]:
-        return [_opened(row) for row in self._store.labelled(merchant, SORT, word, limit=1_000)]
+        return [_opened(row) for row in self._store.labelled(merchant, RESOURCE_TYPE, word, limit=1_000)]
 
     # -- changing ---------------------------------------------------------------------------------------------------
     def change(self, merchant: str, id: str, change: Change) -> Shipment:
@@ -105,14 +111,14 @@ class Book:
     def _add(self, merchant: str, name: str, shipment: Shipment) -> Resource:
         try:
             return self._store.add_resource(
-                merchant, SORT, name=name, body=_encode(shipment), resources_max=SHIPMENTS_OPEN_MAX,
+                merchant, RESOURCE_TYPE, name=name, body=_encode(shipment), resources_max=SHIPMENTS_OPEN_MAX,
                 labels=shipment.labels(),
             )
         except NameTaken as taken:
-            resource = self._store.resource(merchant, SORT, taken.number)
+            resource = self._store.resource(merchant, RESOURCE_TYPE, taken.number)
             if resource is not None and not _opened(resource).history:
                 self._finish(resource)
-            raise OrderPlaced("" if resource is None else _opened(resource).id) from taken
+            raise DuplicateOrderError("" if resource is None else _opened(resource).id) from taken
 
     def _begin(self, resource: Resource) -> Shipment:
         """Reserve, and show; what cannot be reserved is forgotten."""
@@ -123,11 +129,11 @@ class Book:
         except Refusal:
             self._store.put_resource(msgspec.structs.replace(resource, ends_at=now()), labels=[])
             raise
-        begun = take(shipment, f"happens/{shipment.begins}", at=shipment.placed_at)
+        begun = apply_event(shipment, f"external/{shipment.first_state}", at=shipment.placed_at)
         kept = self._keep(resource, shipment, begun)
         return kept[1] if kept is not None else self.find(resource.merchant, shipment.id)
 
-    def give_back(self, merchant: str, id: str, pieces: Mapping[str, int]) -> Shipment:
+    def begin_return(self, merchant: str, id: str, pieces: Mapping[str, int]) -> Shipment:
         """Begin the return of pieces of a delivered shipment (``orderItemId`` → how many; empty: all that are left).
 
         Raises ShipmentUnknown, NotNow where it was not delivered, and ValueError where there is not so much.
@@ -135,50 +141,50 @@ class Book:
         for _ in range(ATTEMPTS_MAX):
             shipment = self.find(merchant, id)
             if shipment.state != "delivery_done":
-                raise NotNow(shipment, RETURN, Verdict.EARLY)
-            earlier = self.returns_of(merchant, id)
+                raise TransitionError(shipment, RETURN, TransitionRefusal.EARLY)
+            earlier = self.list_returns(merchant, id)
             left = {line.id: line.open - sum(_pieces(one, line.id) for one in earlier) for line in shipment.lines}
             wanted = pieces or left
             short = [line for line, most in wanted.items() if not 0 <= most <= left.get(line, 0)]
             if short or not any(wanted.values()):
                 raise ValueError(f"of {', '.join(short) or id} so much is not left to come back")
-            back = returned(shipment, wanted, at=now())
+            back = create_return(shipment, wanted, at=now())
             try:
                 return self._begin(self._add(merchant, f"{shipment.order}/{id}/{len(earlier) + 1}", back))
-            except OrderPlaced:
+            except DuplicateOrderError:
                 continue  # somebody else's return of the same shipment: what is left is counted again
         raise StoreBusy("a shipment that too many send back at once")
 
     # -- time and stock ---------------------------------------------------------------------------------------------
-    def bring_up(self, merchant: str) -> None:
+    def apply_due_events(self, merchant: str) -> None:
         """Let happen what is due, of as many shipments as may be done at once."""
-        until = microseconds(now())
-        for row in self._store.labelled(merchant, SORT, DUE, until=until, limit=DUE_AT_ONCE):
+        until = to_microseconds(now())
+        for row in self._store.labelled(merchant, RESOURCE_TYPE, DUE_LABEL, until=until, limit=DUE_AT_ONCE):
             self._brought(row)
 
-    def bring(self, merchant: str, id: str) -> datetime | None:
+    def apply_due_event(self, merchant: str, id: str) -> datetime | None:
         """The same of one shipment; when something is due of it next."""
         try:
             due = self.find(merchant, id).due
-        except ShipmentUnknown:
+        except UnknownShipmentError:
             return None
         return due.at if due is not None else None
 
     def _current(self, merchant: str, id: str) -> tuple[Resource, Shipment]:
-        number = number_of(id)
-        resource = self._store.resource(merchant, SORT, number) if number is not None else None
+        number = resource_number(id)
+        resource = self._store.resource(merchant, RESOURCE_TYPE, number) if number is not None else None
         if resource is None or _opened(resource).id != id:
-            raise ShipmentUnknown(id)
+            raise UnknownShipmentError(id)
         resource, shipment = self._brought(resource)
         if not shipment.history:
-            raise ShipmentUnknown(id)
+            raise UnknownShipmentError(id)
         return resource, shipment
 
     def _brought(self, resource: Resource) -> tuple[Resource, Shipment]:
         """What is due of it is done; if somebody else did it meanwhile, that is as good."""
         shipment = _opened(resource)
         if not shipment.history:
-            if any(word == DUE and place <= microseconds(now()) for word, place in shipment.labels()):
+            if any(word == DUE_LABEL and place <= to_microseconds(now()) for word, place in shipment.labels()):
                 self._finish(resource)
             return resource, shipment
         if shipment.moves:
@@ -202,13 +208,13 @@ class Book:
         waiting = msgspec.structs.replace(shipment, due=None)
         if shipment.due.event == RETURN:
             everything = {line.id: line.open for line in shipment.lines}
-            with contextlib.suppress(OrderPlaced, ResourcesFull):  # it was done, and not yet said here; or cannot be
-                back = returned(shipment, everything, at=shipment.due.at)
+            with contextlib.suppress(DuplicateOrderError, ResourcesFull):  # done before, or cannot be done
+                back = create_return(shipment, everything, at=shipment.due.at)
                 self._begin(self._add(merchant, f"{shipment.order}/{shipment.id}/1", back))
             return waiting
         try:
-            return take(waiting, shipment.due.event, at=shipment.due.at)
-        except NotNow:
+            return apply_event(waiting, shipment.due.event, at=shipment.due.at)
+        except TransitionError:
             return waiting
 
     def _moved(self, resource: Resource, shipment: Shipment) -> tuple[Resource, Shipment]:
@@ -222,7 +228,8 @@ class Book:
 
     def _keep(self, resource: Resource, before: Shipment, shipment: Shipment) -> tuple[Resource, Shipment] | None:
         """Write it, with what is to be told of it; None if somebody else changed it meanwhile."""
-        ends_at = now() + self._kept if shipment.state in FINAL and not (shipment.due or shipment.moves) else None
+        ended = shipment.state in FINAL_STATES and not (shipment.due or shipment.moves)
+        ends_at = now() + self._kept if ended else None
         kept = self._store.put_resource(
             msgspec.structs.replace(resource, body=_encode(shipment), ends_at=ends_at), labels=shipment.labels(),
             messages=self._events.of(resource.merchant, before, shipment),

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from goodsgate.model.catalogue import Entry
-from goodsgate.protocols.konnect.entries import LEVELS, Tree
+from goodsgate.protocols.konnect.reference_data import CATEGORY_LEVELS, CategoryTree
 
 Words = dict[str, Any]
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
@@ -12,20 +12,20 @@ TYPES = {"integer": "int", "int": "int", "number": "float", "boolean": "bool"}
 """Of attributes; any other is ``str``."""
 
 
-def slug_of(entry: Entry) -> str:
+def entry_slug(entry: Entry) -> str:
     """What the entry says, or one made from its name."""
     told = entry.data.get("slug")
     return str(told) if told else _NOT_SLUG.sub("-", (entry.name or entry.code).lower()).strip("-")
 
 
-def flag(value: object, *, missing: bool) -> bool:
+def parse_flag(value: object, *, missing: bool) -> bool:
     """A truth, also from the cell of a table."""
     if value is None or value == "":
         return missing
     return value if isinstance(value, bool) else str(value).strip().casefold() in ("true", "yes", "1", "y")
 
 
-def texts(value: object) -> list[str]:
+def parse_list(value: object) -> list[str]:
     """A list, also from a cell with bars between its values."""
     if isinstance(value, list):
         return [str(one) for one in value]
@@ -37,77 +37,78 @@ def _more(entry: Entry, *known: str) -> Words:
     return {name: value for name, value in entry.data.items() if name not in known}
 
 
-def department_words(entry: Entry) -> Words:
+def serialize_department(entry: Entry) -> Words:
     """A department."""
     return {
         **_more(entry), "id": entry.number, "uid": entry.number, "name": entry.name or entry.code,
-        "slug": slug_of(entry), "is_active": flag(entry.data.get("is_active"), missing=True),
+        "slug": entry_slug(entry), "is_active": parse_flag(entry.data.get("is_active"), missing=True),
         "description": str(entry.data.get("description", "")), "logo": str(entry.data.get("logo", "")),
-        "synonyms": texts(entry.data.get("synonyms")),
+        "synonyms": parse_list(entry.data.get("synonyms")),
     }
 
 
-def category_words(entry: Entry, tree: Tree) -> Words:
+def serialize_category(entry: Entry, tree: CategoryTree) -> Words:
     """A category of any level."""
     level, ancestry, departments = tree.level(entry), tree.ancestry(entry), tree.departments(entry)
     hierarchy = []
-    if level == LEVELS and len(ancestry) >= LEVELS:
+    if level == CATEGORY_LEVELS and len(ancestry) >= CATEGORY_LEVELS:
         l1, l2 = ancestry[-3].number, ancestry[-2].number
         hierarchy = [{"department": department, "l1": l1, "l2": l2} for department in departments]
     return {
         **_more(entry, "department"), "uid": entry.number, "id": str(entry.number), "name": entry.name or entry.code,
-        "slug": slug_of(entry), "level": level, "departments": departments, "hierarchy": hierarchy,
-        "is_active": flag(entry.data.get("is_active"), missing=True), "media": entry.data.get("media", {}),
-        "priority": entry.data.get("priority", 0), "synonyms": texts(entry.data.get("synonyms")),
-        "tryouts": texts(entry.data.get("tryouts")), "marketplaces": entry.data.get("marketplaces", {}),
+        "slug": entry_slug(entry), "level": level, "departments": departments, "hierarchy": hierarchy,
+        "is_active": parse_flag(entry.data.get("is_active"), missing=True), "media": entry.data.get("media", {}),
+        "priority": entry.data.get("priority", 0), "synonyms": parse_list(entry.data.get("synonyms")),
+        "tryouts": parse_list(entry.data.get("tryouts")), "marketplaces": entry.data.get("marketplaces", {}),
     }
 
 
-def brand_words(entry: Entry) -> Words:
+def serialize_brand(entry: Entry) -> Words:
     """A brand, its number under every name that somebody may look for."""
     name = entry.name or entry.code
     return {
         **_more(entry), "uid": entry.number, "brand_uid": entry.number, "id": entry.number, "name": name,
-        "brand_name": name, "slug": slug_of(entry), "logo": str(entry.data.get("logo", "")),
-        "is_active": flag(entry.data.get("is_active"), missing=True),
+        "brand_name": name, "slug": entry_slug(entry), "logo": str(entry.data.get("logo", "")),
+        "is_active": parse_flag(entry.data.get("is_active"), missing=True),
     }
 
 
-def template_words(entry: Entry) -> Words:
+def serialize_template(entry: Entry) -> Words:
     """A template; its slug is the ``template`` of writes."""
     data = entry.data
     return {
         **_more(entry), "id": str(entry.number), "slug": entry.code, "name": entry.name or entry.code,
         "tag": str(data.get("tag", "")), "description": str(data.get("description", "")),
-        "departments": texts(data.get("departments")), "categories": texts(data.get("categories")),
-        "attributes": texts(data.get("attributes")), "is_active": flag(data.get("is_active"), missing=True),
-        "is_archived": flag(data.get("is_archived"), missing=False),
-        "is_expirable": flag(data.get("is_expirable"), missing=False),
-        "is_physical": flag(data.get("is_physical"), missing=True), "logo": str(data.get("logo", "")),
+        "departments": parse_list(data.get("departments")), "categories": parse_list(data.get("categories")),
+        "attributes": parse_list(data.get("attributes")), "is_active": parse_flag(data.get("is_active"), missing=True),
+        "is_archived": parse_flag(data.get("is_archived"), missing=False),
+        "is_expirable": parse_flag(data.get("is_expirable"), missing=False),
+        "is_physical": parse_flag(data.get("is_physical"), missing=True), "logo": str(data.get("logo", "")),
     }
 
 
-def attribute_words(slug: str, entry: Entry) -> Words:
+def serialize_attribute(slug: str, entry: Entry) -> Words:
     """An attribute as its category asks for it."""
     data = entry.data
     bounds = {"min": data.get("minimum"), "max": data.get("maximum")}
     schema = {
         "type": TYPES.get(str(data.get("type", "")).casefold(), "str"),
-        "mandatory": flag(data.get("required"), missing=False), "multi": flag(data.get("multi"), missing=False),
-        "allowed_values": texts(data.get("allowed")), "format": str(data.get("format", "")),
+        "mandatory": parse_flag(data.get("required"), missing=False), "multi": parse_flag(data.get("multi"),
+        missing=False),
+        "allowed_values": parse_list(data.get("allowed")), "format": str(data.get("format", "")),
         "range": {name: bound for name, bound in bounds.items() if bound is not None},
     }
     return {
         "name": entry.name or slug, "slug": slug, "description": str(data.get("description", "")),
-        "departments": texts(data.get("departments")), "unit": str(data.get("unit", "")),
-        "variant": flag(data.get("variant"), missing=False), "is_nested": False,
-        "enabled_for_end_consumer": flag(data.get("enabled_for_end_consumer"), missing=True),
-        "details": {"display_type": "text"}, "filters": {"indexing": flag(data.get("indexing"), missing=False)},
+        "departments": parse_list(data.get("departments")), "unit": str(data.get("unit", "")),
+        "variant": parse_flag(data.get("variant"), missing=False), "is_nested": False,
+        "enabled_for_end_consumer": parse_flag(data.get("enabled_for_end_consumer"), missing=True),
+        "details": {"display_type": "text"}, "filters": {"indexing": parse_flag(data.get("indexing"), missing=False)},
         "schema": schema,
     }
 
 
-def hs_code_words(entry: Entry, company: int) -> Words:
+def serialize_hs_code(entry: Entry, company: int) -> Words:
     """An HS or SAC code."""
     return {
         **_more(entry), "_id": entry.code, "hs_code": entry.code, "description": entry.name,
@@ -116,12 +117,12 @@ def hs_code_words(entry: Entry, company: int) -> Words:
     }
 
 
-def tax_rule_words(entry: Entry, company: int) -> Words:
+def serialize_tax_rule(entry: Entry, company: int) -> Words:
     """A tax rule with its versions; one that says only its rate has one version, of one slab."""
     data = entry.data
     rule = {
         "_id": entry.code, "name": entry.name or entry.code, "description": str(data.get("description", "")),
-        "is_default": flag(data.get("is_default"), missing=False), "company_id": company,
+        "is_default": parse_flag(data.get("is_default"), missing=False), "company_id": company,
         "status": str(data.get("status", "ACTIVE")),
     }
     told = data.get("versions")

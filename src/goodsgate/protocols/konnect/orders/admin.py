@@ -12,22 +12,27 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import now
-from goodsgate.protocols.konnect.answers import answer
-from goodsgate.protocols.konnect.orders.book import Book, OrderPlaced, ShipmentUnknown
 from goodsgate.protocols.konnect.orders.events import encode
-from goodsgate.protocols.konnect.orders.life import RETURN, NotNow, cancel_lines, take
-from goodsgate.protocols.konnect.orders.placing import Places, Placing, Stream, Unplaceable
-from goodsgate.protocols.konnect.orders.shipment import Event, Shipment
-from goodsgate.protocols.konnect.orders.states import HAPPENINGS
-from goodsgate.protocols.konnect.orders.webhooks import AddressRefused, Webhooks
-from goodsgate.protocols.konnect.orders.words import shipment_words
+from goodsgate.protocols.konnect.orders.placement import (
+    OrderGenerator,
+    OrderPlacer,
+    OrderRequest,
+    UnplaceableOrderError,
+)
+from goodsgate.protocols.konnect.orders.repository import DuplicateOrderError, ShipmentRepository, UnknownShipmentError
+from goodsgate.protocols.konnect.orders.serializers import serialize_shipment
+from goodsgate.protocols.konnect.orders.shipment import Shipment, ShipmentEvent
+from goodsgate.protocols.konnect.orders.states import EXTERNAL_EVENTS
+from goodsgate.protocols.konnect.orders.transitions import RETURN, TransitionError, apply_event, cancel_pieces
+from goodsgate.protocols.konnect.orders.webhooks import AddressRefusedError, WebhookRegistry
+from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.store.contract import ResourcesFull
 
 Number = Annotated[int, Meta(ge=1, le=10**9)]
 Many = Annotated[int, Meta(ge=1, le=100)]
 
 
-class Drawn(msgspec.Struct, frozen=True):
+class GeneratedOrdersRequest(msgspec.Struct, frozen=True):
     """Orders of a seed."""
 
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)]
@@ -37,38 +42,39 @@ class Drawn(msgspec.Struct, frozen=True):
     isSelfShip: bool = False
 
 
-class Placings(msgspec.Struct, frozen=True):
+class PlaceOrdersRequest(msgspec.Struct, frozen=True):
     """What is to be placed."""
 
-    orders: Annotated[list[Placing], Meta(min_length=1, max_length=100)] | None = None
-    random: Drawn | None = None
+    orders: Annotated[list[OrderRequest], Meta(min_length=1, max_length=100)] | None = None
+    random: GeneratedOrdersRequest | None = None
 
 
-class Of(msgspec.Struct, frozen=True):
+class LineReference(msgspec.Struct, frozen=True):
     """A line that something happens to."""
 
     orderItemId: str
     quantity: Number | None = None
 
 
-class Happening(msgspec.Struct, frozen=True):
+class SimulatedEvent(msgspec.Struct, frozen=True):
     """What is to happen."""
 
     event: str
     remark: Annotated[str, Meta(max_length=1_000)] = ""
-    items: Annotated[list[Of], Meta(max_length=100)] = []
+    items: Annotated[list[LineReference], Meta(max_length=100)] = []
 
 
-class Subscription(msgspec.Struct, frozen=True):
+class WebhookRequest(msgspec.Struct, frozen=True):
     """Where events are to go."""
 
     url: Annotated[str, Meta(min_length=1, max_length=2_000)]
 
 
-class Operator:
+class OrderAdminHandlers:
     """Handlers of the admin routes."""
 
-    def __init__(self, context: ServerContext, book: Book, places: Places, stream: Stream, webhooks: Webhooks) -> None:
+    def __init__(self, context: ServerContext, book: ShipmentRepository, places: OrderPlacer, stream: OrderGenerator,
+                 webhooks: WebhookRegistry) -> None:
         self._context = context
         self._book = book
         self._places = places
@@ -84,13 +90,13 @@ class Operator:
 
     async def place(self, request: ApiRequest) -> Response:
         """POST /oms/admin/orders."""
-        wanted: Placings = await request.document(Placings, self._context)
+        wanted: PlaceOrdersRequest = await request.document(PlaceOrdersRequest, self._context)
         if (wanted.orders is None) == (wanted.random is None):
             raise refuse("body_invalid", "One of orders and random is needed.")
         placed = await self._context.run_in_thread(lambda: list(self._placed(request.merchant, wanted)))
-        return answer(encode({"orders": placed}))
+        return json_response(encode({"orders": placed}))
 
-    def _placed(self, merchant: str, wanted: Placings) -> Iterator[dict[str, Any]]:
+    def _placed(self, merchant: str, wanted: PlaceOrdersRequest) -> Iterator[dict[str, Any]]:
         for placing in wanted.orders or ():
             yield self._place(merchant, placing)
         drawn = wanted.random
@@ -101,18 +107,18 @@ class Operator:
                     merchant, seed=drawn.seed, number=number, step_seconds=drawn.stepSeconds,
                     self_ship=drawn.isSelfShip,
                 )
-            except Unplaceable as fault:
+            except UnplaceableOrderError as fault:
                 yield {"marketplaceOrderId": None, "code": "unplaceable", "message": f"{fault}."}
                 continue
             yield self._place(merchant, placing)
 
-    def _place(self, merchant: str, placing: Placing) -> dict[str, Any]:
+    def _place(self, merchant: str, placing: OrderRequest) -> dict[str, Any]:
         told: dict[str, Any] = {"marketplaceOrderId": placing.marketplaceOrderId, "fate": placing.fate}
         try:
             shipment = self._places.place(merchant, placing)
-        except Unplaceable as fault:
+        except UnplaceableOrderError as fault:
             return {**told, "code": "unplaceable", "message": f"{fault}."}
-        except OrderPlaced as fault:
+        except DuplicateOrderError as fault:
             return {**told, "orderId": fault.id, "code": "placed_before", "message": "This order was placed before."}
         except Refusal as refusal:
             return {**told, "code": refusal.code, "message": refusal.detail}
@@ -122,29 +128,29 @@ class Operator:
 
     async def happen(self, request: ApiRequest) -> Response:
         """POST /oms/admin/orders/{order}/events."""
-        happening: Happening = await request.document(Happening, self._context)
-        if happening.event not in (*HAPPENINGS, RETURN):
-            raise refuse("body_invalid", f"event must be one of {', '.join((*HAPPENINGS, RETURN))}.")
+        happening: SimulatedEvent = await request.document(SimulatedEvent, self._context)
+        if happening.event not in (*EXTERNAL_EVENTS, RETURN):
+            raise refuse("body_invalid", f"event must be one of {', '.join((*EXTERNAL_EVENTS, RETURN))}.")
         shipment = await self._context.run_in_thread(self._happened, request.merchant, request.path["order"], happening)
-        return answer(encode(shipment_words(shipment)))
+        return json_response(encode(serialize_shipment(shipment)))
 
-    def _happened(self, merchant: str, order: str, happening: Happening) -> Shipment:
+    def _happened(self, merchant: str, order: str, happening: SimulatedEvent) -> Shipment:
         def change(shipment: Shipment) -> Shipment:
-            told = Event(state=shipment.state, at=now(), remark=happening.remark)
-            event = f"happens/{happening.event}"
+            told = ShipmentEvent(state=shipment.state, at=now(), remark=happening.remark)
+            event = f"external/{happening.event}"
             if not happening.items:
-                return take(shipment, event, at=told.at, told=told)
+                return apply_event(shipment, event, at=told.at, told=told)
             if not happening.event.startswith("cancelled_"):
                 raise refuse("body_invalid", "items are for cancellations and returns.")
-            return cancel_lines(shipment, _pieces(shipment, happening), event, told=told)
+            return cancel_pieces(shipment, _pieces(shipment, happening), event, told=told)
 
         try:
             if happening.event != RETURN:
                 return self._book.change(merchant, order, change)
-            return self._book.give_back(merchant, order, _pieces(self._book.find(merchant, order), happening))
-        except ShipmentUnknown as fault:
+            return self._book.begin_return(merchant, order, _pieces(self._book.find(merchant, order), happening))
+        except UnknownShipmentError as fault:
             raise refuse("not_found", "There is no such order.") from fault
-        except NotNow as fault:
+        except TransitionError as fault:
             state = fault.shipment.state
             raise refuse("state_conflict", f"The order is {state}.", state=state) from fault
         except ValueError as fault:
@@ -154,14 +160,14 @@ class Operator:
 
     async def webhooks(self, request: ApiRequest) -> Response:
         """GET /oms/admin/webhooks."""
-        return answer({"webhooks": await self._context.run_in_thread(self._webhooks.all, request.merchant)})
+        return json_response({"webhooks": await self._context.run_in_thread(self._webhooks.all, request.merchant)})
 
     async def add_webhook(self, request: ApiRequest) -> Response:
         """POST /oms/admin/webhooks."""
-        wanted: Subscription = await request.document(Subscription, self._context)
+        wanted: WebhookRequest = await request.document(WebhookRequest, self._context)
         try:
-            return answer(await self._context.run_in_thread(self._webhooks.add, request.merchant, wanted.url))
-        except AddressRefused as fault:
+            return json_response(await self._context.run_in_thread(self._webhooks.add, request.merchant, wanted.url))
+        except AddressRefusedError as fault:
             raise refuse("body_invalid", f"{fault}.") from fault
         except ResourcesFull as fault:
             raise refuse("body_invalid", "There are as many webhooks as may be.") from fault
@@ -172,10 +178,10 @@ class Operator:
             int(request.path["webhook"]))
         if removed is None:
             raise refuse("not_found", "There is no such webhook.")
-        return answer(removed)
+        return json_response(removed)
 
 
-def _pieces(shipment: Shipment, happening: Happening) -> dict[str, int]:
+def _pieces(shipment: Shipment, happening: SimulatedEvent) -> dict[str, int]:
     """``orderItemId`` → how many; raises ValueError where there is not so much."""
     found: dict[str, int] = {}
     for item in happening.items:

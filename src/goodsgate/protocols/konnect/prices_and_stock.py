@@ -12,18 +12,18 @@ from goodsgate.http.json_batches import joined, submit_body
 from goodsgate.http.long_poll import Documents
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import ENDED, Batch, Kind, Policy, State, Treatment
-from goodsgate.protocols.konnect.answers import answer, meta
-from goodsgate.protocols.konnect.bodies import parts, read_body
-from goodsgate.protocols.konnect.failures import Failure, failures, message_of
-from goodsgate.protocols.konnect.guesses import COLLECTION, SYNCHRONOUS_SECONDS_MAX, location_of
-from goodsgate.protocols.konnect.orders.asked import each
-from goodsgate.protocols.konnect.orders.changes import Changes
-from goodsgate.protocols.konnect.traces import new_batch, object_id
+from goodsgate.protocols.konnect.bodies import read_body, split_array
+from goodsgate.protocols.konnect.failed_records import FailedRecord, join_messages, read_failed_records
+from goodsgate.protocols.konnect.orders.request_bodies import collect_errors
+from goodsgate.protocols.konnect.orders.updates import OrderUpdateHandlers
+from goodsgate.protocols.konnect.responses import json_response, serialize_meta
+from goodsgate.protocols.konnect.trace_ids import new_batch_id, to_object_id
+from goodsgate.protocols.konnect.unpublished import COLLECTION, SYNCHRONOUS_SECONDS_MAX, token_location
 
 RECORDS_MAX = 500
 
 
-class Worked(msgspec.Struct, frozen=True):
+class WriteOutcome(msgspec.Struct, frozen=True):
     """What became of a batch, for the answer."""
 
     errors: list[dict[str, Any]]
@@ -31,10 +31,10 @@ class Worked(msgspec.Struct, frozen=True):
     ended: bool
 
 
-class Stock:
+class PriceStockHandlers:
     """Handlers of PUT price and PUT inventory."""
 
-    def __init__(self, context: ServerContext, changes: Changes) -> None:
+    def __init__(self, context: ServerContext, changes: OrderUpdateHandlers) -> None:
         self._context = context
         self._changes = changes
         self._documents = Documents(context.change_signal, self._make)
@@ -52,42 +52,44 @@ class Stock:
         return await self._update(request, Kind.STOCK, "konnect/StockRecord")
 
     async def _update(self, request: ApiRequest, kind: Kind, schema: str) -> Response:
-        records = parts(await read_body(request, self._context), member="request body")
+        records = split_array(await read_body(request, self._context), member="request body")
         if not records:
             raise refuse("body_invalid", "The request body must be a non-empty array.")
         if len(records) > RECORDS_MAX:
             raise refuse("body_invalid", f"The request body may hold at most {RECORDS_MAX} records.")
         policy = Policy(
-            schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE, location=location_of(request.caller)
+            schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE,
+            location=token_location(request.caller)
         )
         notes = [at for at, raw in enumerate(records) if kind is Kind.STOCK and _is_credit_note(raw)]
         if not notes:
             return _answered(request, *await self._worked(request.merchant, kind, records, policy), len(records))
         rest = [at for at in range(len(records)) if at not in notes]
-        credit = partial(self._changes.invoice, request.merchant, location_of(request.caller))
-        errors = _placed(await self._context.run_in_thread(each, [records[at] for at in notes], credit), notes)
-        ack, told = "", Worked([], 0, True)
+        credit = partial(self._changes.invoice, request.merchant, token_location(request.caller))
+        failed_notes = await self._context.run_in_thread(collect_errors, [records[at] for at in notes], credit)
+        errors = _placed(failed_notes, notes)
+        ack, told = "", WriteOutcome([], 0, True)
         if rest:
             ack, told = await self._worked(request.merchant, kind, [records[at] for at in rest], policy)
         errors = sorted(errors + _placed(told.errors, rest), key=lambda error: int(error["index"]))
         failed = told.failed - len(told.errors) + len(errors)
-        return _answered(request, ack, Worked(errors, failed, told.ended), len(records))
+        return _answered(request, ack, WriteOutcome(errors, failed, told.ended), len(records))
 
     async def _worked(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy,
-                      ) -> tuple[str, Worked]:
+                      ) -> tuple[str, WriteOutcome]:
         """What became of records, and the batch that they were."""
         self._context.change_signal.admit()
         with self._context.change_signal.session():
             batch = await self._context.run_in_thread(self._hand_in, merchant, kind, records, policy)
             seconds = min(SYNCHRONOUS_SECONDS_MAX, self._context.config.wait_seconds_max)
             document = await self._documents.wait_for_change(merchant, batch.id, since=None, seconds=seconds)
-        return batch.id, msgspec.json.decode(document.body, type=Worked)
+        return batch.id, msgspec.json.decode(document.body, type=WriteOutcome)
 
     def _hand_in(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy) -> Batch:
         format, body = joined([bytes(record) for record in records])
         submission = self._context.engine.submit(
             merchant=merchant, kind=kind, collection=COLLECTION, policy=policy, format=format,
-            label=f"{kind} {len(records)}", protocol="konnect", facts={"total": str(len(records))}, id=new_batch(),
+            label=f"{kind} {len(records)}", protocol="konnect", facts={"total": str(len(records))}, id=new_batch_id(),
         )
         return submit_body(submission, body, self._context)
 
@@ -97,17 +99,17 @@ class Stock:
     def _look(self, merchant: str, batch: str) -> tuple[bytes, bool]:
         found = self._context.engine.batch(merchant, batch)
         ended = found.state in ENDED
-        failed = list(failures(self._context.store, found)) if ended and found.counts.rejected else []
+        failed = list(read_failed_records(self._context.store, found)) if ended and found.counts.rejected else []
         lost = int(found.facts["total"]) - found.counts.accounted if found.state is State.BROKEN else 0
         told = [_error(failure) for failure in failed]
-        return msgspec.json.encode(Worked(told, len(failed) + lost + found.counts.cancelled, ended)), ended
+        return msgspec.json.encode(WriteOutcome(told, len(failed) + lost + found.counts.cancelled, ended)), ended
 
 
-def _error(failure: Failure) -> dict[str, Any]:
+def _error(failure: FailedRecord) -> dict[str, Any]:
     errors = failure.errors
     return {
         "location_id": failure.text("location_id"), "sku": failure.text("sku"), "code": errors[0]["code"],
-        "message": message_of(errors), "index": failure.index, "errors": errors,
+        "message": join_messages(errors), "index": failure.index, "errors": errors,
     }
 
 
@@ -126,7 +128,7 @@ def _placed(errors: list[dict[str, Any]], places: list[int]) -> list[dict[str, A
     return [{**error, "index": places[error["index"]]} for error in errors]
 
 
-def _answered(request: ApiRequest, batch: str, worked: Worked, total: int) -> Response:
+def _answered(request: ApiRequest, batch: str, worked: WriteOutcome, total: int) -> Response:
     failed = worked.failed
     status = "PENDING" if not worked.ended else "SUCCESS" if not failed else "FAILED" if failed == total else "PARTIAL"
     words: dict[str, Any] = {
@@ -134,8 +136,8 @@ def _answered(request: ApiRequest, batch: str, worked: Worked, total: int) -> Re
             "payload_count": total, "success_count": total - failed if worked.ended else 0, "failed_count": failed,
             "errors": worked.errors,
         },
-        "meta": meta(request.caller, status, ack_id=object_id(batch) if batch else None),
+        "meta": serialize_meta(request.caller, status, ack_id=to_object_id(batch) if batch else None),
     }
     if not worked.ended:
         words["message"] = "Accepted; earlier records of this seller are still being worked, these follow in order."
-    return answer(words, status=200 if worked.ended else 202)
+    return json_response(words, status=200 if worked.ended else 202)

@@ -13,12 +13,12 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
 _INSTANT = timedelta(microseconds=1)
 
 
-def told(moment: datetime) -> str:
+def format_timestamp(moment: datetime) -> str:
     """``2025-01-25T12:19:38+00:00``."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}+00:00"
 
 
-def asked(text: str | None, *, parameter: str, last: bool = False) -> datetime | None:
+def parse_timestamp(text: str | None, *, parameter: str, last: bool = False) -> datetime | None:
     """The first moment that a date or a time in India means, or its last; raises parameter_invalid."""
     if text is None:
         return None

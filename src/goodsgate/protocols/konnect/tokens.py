@@ -8,7 +8,7 @@ from goodsgate.http.context import ServerContext, secret_of
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import Contract
 from goodsgate.http.problems import refuse
-from goodsgate.protocols.konnect.answers import JSON, answer
+from goodsgate.protocols.konnect.responses import JSON, json_response
 
 
 def token_of(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -16,7 +16,7 @@ def token_of(headers: Mapping[bytes, bytes]) -> bytes | None:
     return headers.get(b"x-access-token") or secret_of(headers)
 
 
-class Access:
+class TokenHandlers:
     """Handlers of the token and of the contract."""
 
     def __init__(self, context: ServerContext, contract: Contract) -> None:
@@ -31,7 +31,7 @@ class Access:
         """GET /aggregator/v1/token."""
         token = await self._context.run_in_thread(self._exchange, str(request.query["username"]),
             str(request.query["password"]))
-        return answer({"access_token": token, "token": token, "status": "SUCCESS"})
+        return json_response({"access_token": token, "token": token, "status": "SUCCESS"})
 
     def _exchange(self, username: str, password: str) -> str:
         caller = self._context.keyring.caller(password.encode()) if password.startswith("gg_") else None

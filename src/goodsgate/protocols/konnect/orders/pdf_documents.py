@@ -5,10 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from goodsgate.protocols.konnect.guesses import CURRENCY
-from goodsgate.protocols.konnect.orders.moments import INDIA
-from goodsgate.protocols.konnect.orders.shipment import Invoice, Line, Shipment
-from goodsgate.protocols.konnect.orders.words import tax_of, tax_total_of, total_of
+from goodsgate.protocols.konnect.orders.serializers import line_tax, shipment_tax_total, shipment_total
+from goodsgate.protocols.konnect.orders.shipment import InvoiceDetails, Shipment, ShipmentLine
+from goodsgate.protocols.konnect.orders.timestamps import INDIA
+from goodsgate.protocols.konnect.unpublished import CURRENCY
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -23,7 +23,7 @@ COLUMNS = (("Item", 40), ("HSN", 12), ("Qty", 8), ("Price", 13), ("Tax %", 10), 
 SHARES = sum(share for _, share in COLUMNS)
 
 
-def labels_paper(shipments: list[Shipment], size: str) -> bytes:
+def render_labels(shipments: list[Shipment], size: str) -> bytes:
     """A page for each."""
     pdf = _paper(size)
     for shipment in shipments:
@@ -32,7 +32,7 @@ def labels_paper(shipments: list[Shipment], size: str) -> bytes:
     return bytes(pdf.output())
 
 
-def invoices_paper(shipments: list[Shipment], size: str) -> bytes:
+def render_invoices(shipments: list[Shipment], size: str) -> bytes:
     """A page for each, or more where it has many lines: the invoice, or the credit note of a return."""
     pdf = _paper(size)
     for shipment in shipments:
@@ -66,7 +66,7 @@ def _label(pdf: "FPDF", shipment: Shipment, points: float) -> None:
         _line(pdf, text, points * 1.2)
     _rule(pdf)
     _line(pdf, f"{'Return to' if shipment.forward else 'If undelivered, return to'} {shipment.location}", points)
-    _line(pdf, f"{shipment.payment}   {CURRENCY} {total_of(shipment):.2f}", points * 1.2, bold=True)
+    _line(pdf, f"{shipment.payment}   {CURRENCY} {shipment_total(shipment):.2f}", points * 1.2, bold=True)
     for line in shipment.lines:
         if line.open:
             _line(pdf, f"{line.open} x {line.sku}  {line.name} {line.size}", points)
@@ -101,21 +101,21 @@ def _invoice(pdf: "FPDF", shipment: Shipment, points: float) -> None:
         if line.open:
             _row(pdf, _cells(line), points)
     _rule(pdf)
-    _line(pdf, f"Taxes included {CURRENCY} {tax_total_of(shipment):.2f}", points)
-    _line(pdf, f"Total {CURRENCY} {total_of(shipment):.2f}", points * 1.4, bold=True)
+    _line(pdf, f"Taxes included {CURRENCY} {shipment_tax_total(shipment):.2f}", points)
+    _line(pdf, f"Total {CURRENCY} {shipment_total(shipment):.2f}", points * 1.4, bold=True)
 
 
-def _electronic(pdf: "FPDF", paper: Invoice, points: float) -> None:
+def _electronic(pdf: "FPDF", paper: InvoiceDetails, points: float) -> None:
     for name, text in (("IRN", paper.irn), ("Acknowledged", f"{paper.ack_number} {paper.ack_date}".strip())):
         if text:
             _line(pdf, f"{name} {text}", points)
 
 
-def _cells(line: Line) -> list[str]:
+def _cells(line: ShipmentLine) -> list[str]:
     name = f"{line.name} {line.size}".strip() or line.sku
     return [
         f"{name} ({line.sku})", line.hsn, str(line.open), _money(line.esp), f"{line.tax_rate.normalize():f}",
-        _money(tax_of(line) * line.open), _money(line.esp * line.open),
+        _money(line_tax(line) * line.open), _money(line.esp * line.open),
     ]
 
 

@@ -8,21 +8,21 @@ from starlette.responses import Response
 
 from goodsgate.auth import Caller
 from goodsgate.model.batch import now
-from goodsgate.protocols.konnect.guesses import integration_of
-from goodsgate.protocols.konnect.traces import milliseconds
+from goodsgate.protocols.konnect.trace_ids import format_milliseconds
+from goodsgate.protocols.konnect.unpublished import integration_id
 
 JSON = "application/json"
 
 
-def answer(words: object, *, status: int = 200) -> Response:
+def json_response(words: object, *, status: int = 200) -> Response:
     """Words as JSON that nobody keeps."""
     content = words if isinstance(words, bytes) else msgspec.json.encode(words)
     return Response(content, status_code=status, media_type=JSON, headers={"cache-control": "no-store"})
 
 
-def meta(caller: Caller | None, status: str, *, ack_id: str | None = None) -> dict[str, Any]:
+def serialize_meta(caller: Caller | None, status: str, *, ack_id: str | None = None) -> dict[str, Any]:
     """The second half of an envelope of the listings, price and inventory family."""
     return {
-        "ack_id": ack_id or secrets.token_hex(12), "integrationId": integration_of(caller),
-        "time": milliseconds(now()), "status": status,
+        "ack_id": ack_id or secrets.token_hex(12), "integrationId": integration_id(caller),
+        "time": format_milliseconds(now()), "status": status,
     }

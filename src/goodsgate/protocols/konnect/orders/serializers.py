@@ -4,48 +4,51 @@ from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from goodsgate.protocols.konnect.guesses import CURRENCY, SLA_HOURS
-from goodsgate.protocols.konnect.orders.moments import told
-from goodsgate.protocols.konnect.orders.shipment import Event, Line, Parcel, Shipment
-from goodsgate.protocols.konnect.orders.states import STATE
+from goodsgate.protocols.konnect.orders.shipment import Parcel, Shipment, ShipmentEvent, ShipmentLine
+from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME
+from goodsgate.protocols.konnect.orders.timestamps import format_timestamp
+from goodsgate.protocols.konnect.unpublished import CURRENCY, SLA_HOURS
 
 Words = dict[str, Any]
 PAISA = Decimal("0.01")
 
 
-def shipment_words(shipment: Shipment, *, asked: str | None = None) -> Words:
+def serialize_shipment(shipment: Shipment, *, asked: str | None = None) -> Words:
     """An element of the list of orders; its status is the word by which it was asked for, if that is one of its own."""
-    state, courier = STATE[shipment.state], shipment.courier
+    state, courier = STATE_BY_NAME[shipment.state], shipment.courier
     return {
         "id": shipment.id, "forwardId": shipment.forward_id, "marketplaceOrderId": shipment.order,
         "marketplaceReturnId": f"R{shipment.id}" if shipment.forward else None,
         "marketplaceInvoiceNumber": shipment.invoice.number if shipment.invoice is not None else None,
         "shippingAddress": shipment.shipping, "billingAddress": shipment.billing,
-        "multiPackShipment": len(shipment.parcels) > 1, "packages": [_parcel_words(one) for one in shipment.parcels],
+        "multiPackShipment": len(shipment.parcels) > 1,
+        "packages": [_serialize_parcel(one) for one in shipment.parcels],
         "fulfillmentType": "sellerFulfilled" if shipment.self_ship else "marketplaceFulfilled",
         "sellerInvoiced": shipment.invoice is not None,
         "courierName": courier.name if courier is not None else "",
         "courierCode": courier.code if courier is not None else "",
         "awbNumber": list(courier.awb) if courier is not None else [],
         "additionalInfo": courier.info if courier is not None else "",
-        "orderPrice": _price_words(shipment), "orderItems": [_line_words(shipment, line) for line in shipment.lines],
-        "orderStatus": asked if asked in state.also else state.status, "orderDate": told(shipment.placed_at),
+        "orderPrice": _serialize_price(shipment),
+        "orderItems": [_serialize_line(shipment, line) for line in shipment.lines],
+        "orderStatus": asked if asked in state.aliases else state.status,
+        "orderDate": format_timestamp(shipment.placed_at),
         "orderingChannel": shipment.channel, "is_self_ship": shipment.self_ship, "locationCode": shipment.location,
         "bagStatus": shipment.state,
     }
 
 
-def info_words(shipment: Shipment) -> Words:
+def serialize_info(shipment: Shipment) -> Words:
     """An element of the light view."""
-    due = told(shipment.placed_at + timedelta(hours=SLA_HOURS))
+    due = format_timestamp(shipment.placed_at + timedelta(hours=SLA_HOURS))
     return {
-        "id": shipment.id, "orderStatus": STATE[shipment.state].status,
+        "id": shipment.id, "orderStatus": STATE_BY_NAME[shipment.state].status,
         "orderType": "return" if shipment.forward else "forward", "sla": due, "lockStatus": False,
         "processingDueTime": due, "bagStatus": shipment.state,
     }
 
 
-def courier_words(shipment: Shipment) -> Words:
+def serialize_courier(shipment: Shipment) -> Words:
     """An element of courier details."""
     courier = shipment.courier
     assert courier is not None
@@ -55,52 +58,52 @@ def courier_words(shipment: Shipment) -> Words:
     }
 
 
-def tracking_words(shipment: Shipment) -> Words:
+def serialize_tracking(shipment: Shipment) -> Words:
     """What tracking tells, its events the newest first."""
     courier, last = shipment.courier, shipment.history[-1]
     way = "reverse" if shipment.forward else "forward"
-    events = [_event_words(shipment, event, way) for event in reversed(shipment.history)]
+    events = [_serialize_event(shipment, event, way) for event in reversed(shipment.history)]
     return {
-        "courier": courier.name if courier is not None else "", "current_status": STATE[shipment.state].status,
-        "last_updated": told(last.at), "eta": last.estimated or last.promised or None, "tracking_url": None,
+        "courier": courier.name if courier is not None else "", "current_status": STATE_BY_NAME[shipment.state].status,
+        "last_updated": format_timestamp(last.at), "eta": last.estimated or last.promised or None, "tracking_url": None,
         "location": "{}", "operational_status": shipment.state, "journey": way, "events": events,
     }
 
 
-def tax_of(line: Line) -> Decimal:
+def line_tax(line: ShipmentLine) -> Decimal:
     """Of one piece; prices include it."""
     return (line.esp * line.tax_rate / (100 + line.tax_rate)).quantize(PAISA, ROUND_HALF_UP)
 
 
-def total_of(shipment: Shipment) -> Decimal:
+def shipment_total(shipment: Shipment) -> Decimal:
     """Of all pieces that are not cancelled."""
     return sum((line.esp * line.open for line in shipment.lines), Decimal())
 
 
-def tax_total_of(shipment: Shipment) -> Decimal:
+def shipment_tax_total(shipment: Shipment) -> Decimal:
     """In that total."""
-    return sum((tax_of(line) * line.open for line in shipment.lines), Decimal())
+    return sum((line_tax(line) * line.open for line in shipment.lines), Decimal())
 
 
-def _event_words(shipment: Shipment, event: Event, way: str) -> Words:
+def _serialize_event(shipment: Shipment, event: ShipmentEvent, way: str) -> Words:
     courier = shipment.courier
     return {
         "awb": courier.awb[0] if courier is not None and courier.awb else "", "dp_location": event.place,
         "dp_name": courier.name if courier is not None else "", "dp_status": event.state,
-        "dp_status_updated_at": told(event.at), "estimated_delivery_date": event.estimated,
+        "dp_status_updated_at": format_timestamp(event.at), "estimated_delivery_date": event.estimated,
         "journey": way, "operational_status": event.state, "promised_delivery_date": event.promised,
         "remark": event.remark, "shipment_id": shipment.id,
     }
 
 
-def _parcel_words(parcel: Parcel) -> Words:
+def _serialize_parcel(parcel: Parcel) -> Words:
     return {
         "packageId": parcel.id, "packageLengthCm": parcel.length, "packageWidthCm": parcel.width,
         "packageHeightCm": parcel.height, "packageWeightGms": parcel.weight,
     }
 
 
-def _line_words(shipment: Shipment, line: Line) -> Words:
+def _serialize_line(shipment: Shipment, line: ShipmentLine) -> Words:
     cancelled = not line.open and not shipment.forward
     return {
         "orderItemId": line.id, "sku": line.sku, "itemName": line.name, "size": line.size, "quantity": line.quantity,
@@ -109,14 +112,14 @@ def _line_words(shipment: Shipment, line: Line) -> Words:
         "imeiSerialNumber": list(line.serials), "reasonCode": line.reason,
         "price": {
             "mrp": line.mrp, "esp": line.esp, "discount": max(line.mrp - line.esp, Decimal()), "amountPaid": line.esp,
-            "taxRate": line.tax_rate, "taxAmount": tax_of(line),
+            "taxRate": line.tax_rate, "taxAmount": line_tax(line),
         },
     }
 
 
-def _price_words(shipment: Shipment) -> Words:
+def _serialize_price(shipment: Shipment) -> Words:
     discount = sum((max(line.mrp - line.esp, Decimal()) * line.open for line in shipment.lines), Decimal())
     return {
-        "currency": CURRENCY, "totalPrice": total_of(shipment), "totalTax": tax_total_of(shipment),
+        "currency": CURRENCY, "totalPrice": shipment_total(shipment), "totalTax": shipment_tax_total(shipment),
         "totalDiscount": discount, "shippingCharges": 0, "codCharges": 0, "paymentMode": shipment.payment,
     }

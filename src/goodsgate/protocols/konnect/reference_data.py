@@ -9,10 +9,10 @@ from goodsgate.store.contract import Store
 PAGE = 5_000
 KEPT_ENTRIES_MAX = 200_000
 """Over all merchants; kinds that were asked for longest ago go first, and larger ones are read each time."""
-LEVELS = 3
+CATEGORY_LEVELS = 3
 
 
-class Entries:
+class ReferenceCache:
     """Every entry of a kind, by code."""
 
     def __init__(self, store: Store) -> None:
@@ -46,7 +46,7 @@ class Entries:
                 return found
 
 
-class Tree:
+class CategoryTree:
     """Categories with what is above them."""
 
     def __init__(self, categories: Iterable[Entry], departments: Iterable[Entry]) -> None:
@@ -83,7 +83,8 @@ class Tree:
 
     def attributes(self, name: str, attributes: Iterable[Entry]) -> Mapping[str, Entry]:
         """Attribute → entry, of the third-level category of this name and of those above it; the nearest counts."""
-        category = next((row for row in self._rows.values() if row.name == name and self.level(row) == LEVELS), None)
+        named = (row for row in self._rows.values() if row.name == name and self.level(row) == CATEGORY_LEVELS)
+        category = next(named, None)
         if category is None:
             return {}
         owners = ["", "*", *(at.code for at in self.ancestry(category))]

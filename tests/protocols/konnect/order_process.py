@@ -8,9 +8,9 @@ from pathlib import Path
 from goodsgate.config import Config
 from goodsgate.model.batch import now
 from goodsgate.protocols.konnect.orders import shipment as shipments
-from goodsgate.protocols.konnect.orders.life import take
-from goodsgate.protocols.konnect.orders.opened import open_book
-from goodsgate.protocols.konnect.orders.shipment import Line, Shipment
+from goodsgate.protocols.konnect.orders.shipment import Shipment, ShipmentLine
+from goodsgate.protocols.konnect.orders.transitions import apply_event
+from goodsgate.protocols.konnect.orders.wiring import open_repository
 from tests import place
 from tests.shop import open_store
 
@@ -20,7 +20,7 @@ WALKS = ((), ("cancel",), ("confirm", "sale"), ("confirm", "sale", "cancel", "ac
 
 def order(name: str) -> Shipment:
     """About to be placed."""
-    line = Line(id="1", sku=SKU, quantity=PIECES, mrp=Decimal(10), esp=Decimal(9), tax_rate=Decimal(5))
+    line = ShipmentLine(id="1", sku=SKU, quantity=PIECES, mrp=Decimal(10), esp=Decimal(9), tax_rate=Decimal(5))
     return Shipment(
         order=name, placed_at=now(), location=LOCATION, channel="ECOMM", state="new", lines=(line,), shipping={},
         billing={},
@@ -29,16 +29,16 @@ def order(name: str) -> Shipment:
 
 def main() -> None:
     """Says the id of each order that it has done with."""
-    shipments.BEGINNING_SECONDS = 0  # so that what one leaves the other finishes at once
+    shipments.PLACEMENT_SECONDS_MAX = 0  # so that what one leaves the other finishes at once
     config = Config(store=place.address(Path(sys.argv[1])))
     store = open_store(config)
-    book = open_book(store, config)
+    book = open_repository(store, config)
     for number in itertools.count():
         id = book.place("acme", order(f"{sys.argv[2]}-{number}")).id
         for event in WALKS[number % len(WALKS)]:
-            book.change("acme", id, lambda shipment, event=event: take(shipment, event, at=now()))  # type: ignore[misc]
+            book.change("acme", id, lambda shipment, event=event: apply_event(shipment, event, at=now()))  # type: ignore[misc]
         if number % 5 == 4:
-            book.bring_up("acme")
+            book.apply_due_events("acme")
         print(id, flush=True)
 
 

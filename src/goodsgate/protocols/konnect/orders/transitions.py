@@ -5,8 +5,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from goodsgate.protocols.konnect.orders.shipment import Courier, Due, Event, Movement, Shipment
-from goodsgate.protocols.konnect.orders.states import Step, Verdict, step_from
+from goodsgate.protocols.konnect.orders.shipment import (
+    CourierDetails,
+    DueEvent,
+    PendingMovement,
+    Shipment,
+    ShipmentEvent,
+)
+from goodsgate.protocols.konnect.orders.states import Transition, TransitionRefusal, find_transition
 
 RETURN = "return"
 """What may be due of a delivered shipment: its customer sends it back, as a shipment of its own."""
@@ -22,32 +28,32 @@ HISTORY_MAX = 500
 replace = msgspec.structs.replace
 
 
-class NotNow(Exception):
+class TransitionError(Exception):
     """A step that the state machine does not allow."""
 
-    def __init__(self, shipment: Shipment, event: str, verdict: Verdict) -> None:
+    def __init__(self, shipment: Shipment, event: str, verdict: TransitionRefusal) -> None:
         super().__init__(f"{event} is not for a shipment that is {shipment.state}")
         self.shipment = shipment
         self.verdict = verdict
 
 
-def step(shipment: Shipment, event: str) -> Step:
+def find_step(shipment: Shipment, event: str) -> Transition:
     """The step that an event is for it; raises NotNow."""
-    found = step_from(shipment.state, event, self_ship=shipment.self_ship)
-    if isinstance(found, Verdict):
-        raise NotNow(shipment, event, found)
+    found = find_transition(shipment.state, event, self_ship=shipment.self_ship)
+    if isinstance(found, TransitionRefusal):
+        raise TransitionError(shipment, event, found)
     return found
 
 
-def take(shipment: Shipment, event: str, *, at: datetime, told: Event | None = None) -> Shipment:
+def apply_event(shipment: Shipment, event: str, *, at: datetime, told: ShipmentEvent | None = None) -> Shipment:
     """Move on: state, history, what is due next, stock that moves with it. Raises NotNow."""
-    target = step(shipment, event).target
-    line = msgspec.structs.replace(told, state=target) if told is not None else Event(state=target, at=at)
+    target = find_step(shipment, event).target
+    line = msgspec.structs.replace(told, state=target) if told is not None else ShipmentEvent(state=target, at=at)
     planned = shipment.plan.get(target)
-    due = None if planned is None else Due(at + timedelta(seconds=planned[1]), planned[0])
+    due = None if planned is None else DueEvent(at + timedelta(seconds=planned[1]), planned[0])
     moved = replace(shipment, state=target, history=(*shipment.history, line), due=due)
     if target in ("dp_assigned", "return_dp_assigned") and moved.courier is None and not moved.self_ship:
-        moved = replace(moved, courier=Courier(
+        moved = replace(moved, courier=CourierDetails(
             name=TEST_COURIER, code=TEST_COURIER.lower(), awb=(f"FYT{moved.id[-12:]}",), info="Assigned by the gate.",
         ))
     return _with_stock(moved, before=shipment)
@@ -68,17 +74,17 @@ def _with_stock(moved: Shipment, *, before: Shipment) -> Shipment:
             return moved
 
 
-def cancel_lines(shipment: Shipment, pieces: Mapping[str, int], event: str, *, told: Event) -> Shipment:
+def cancel_pieces(shipment: Shipment, pieces: Mapping[str, int], event: str, *, told: ShipmentEvent) -> Shipment:
     """Cancel pieces of lines (``orderItemId`` → how many) before there is an invoice; all that is left: the whole.
 
     Raises NotNow. The pieces must be there.
     """
     left = {line.id: line.open - pieces.get(line.id, 0) for line in shipment.lines}
     if not any(left.values()):
-        return take(shipment, event, at=told.at, told=told)
+        return apply_event(shipment, event, at=told.at, told=told)
     if shipment.invoice is not None or len(shipment.history) >= HISTORY_MAX:
-        raise NotNow(shipment, event, Verdict.LATE)
-    step(shipment, event)
+        raise TransitionError(shipment, event, TransitionRefusal.LATE)
+    find_step(shipment, event)
     lines = tuple(replace(line, cancelled=line.quantity - left[line.id]) for line in shipment.lines)
     changed = replace(shipment, lines=lines, history=(*shipment.history, replace(told, state=shipment.state)))
     return move_stock(changed, "cancel", pieces)
@@ -93,18 +99,18 @@ def move_stock(shipment: Shipment, verb: str, pieces: Mapping[str, int]) -> Ship
             amounts[key] = amounts.get(key, 0) + pieces[line.id]
     if not amounts:
         return shipment
-    movement = Movement(f"{shipment.id}/{len(shipment.history)}/{verb}", verb, amounts)
+    movement = PendingMovement(f"{shipment.id}/{len(shipment.history)}/{verb}", verb, amounts)
     return replace(shipment, moves=(*shipment.moves, movement))
 
 
-def returned(shipment: Shipment, pieces: Mapping[str, int], *, at: datetime) -> Shipment:
+def create_return(shipment: Shipment, pieces: Mapping[str, int], *, at: datetime) -> Shipment:
     """The shipment in which pieces of a delivered one come back; it is not yet under way."""
     lines = tuple(
         replace(line, quantity=pieces[line.id], cancelled=0) for line in shipment.lines if pieces.get(line.id)
     )
     return Shipment(
         order=shipment.order, forward=shipment.id, placed_at=at, location=shipment.location, channel=shipment.channel,
-        self_ship=shipment.self_ship, state="new", begins="return_initiated", lines=lines,
+        self_ship=shipment.self_ship, state="new", first_state="return_initiated", lines=lines,
         shipping=shipment.shipping, billing=shipment.billing,
         payment=shipment.payment, invoice=shipment.invoice, plan=shipment.plan, parcels=shipment.parcels,
     )

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from goodsgate.cli import main
 from tests.protocols.konnect.client import Konnect
-from tests.protocols.konnect.orders import ADMIN, LOCATION, OMS, Operator, Seller, stocked, within
+from tests.protocols.konnect.order_clients import ADMIN, LOCATION, OMS, Operator, Seller, stocked, within
 
 
 def _run(operator: Operator, *words: str) -> Result:

@@ -10,10 +10,10 @@ from msgspec import Meta
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest
 from goodsgate.http.problems import refuse
-from goodsgate.protocols.konnect.bodies import parts, read_body
-from goodsgate.protocols.konnect.guesses import CANCEL_REASONS
-from goodsgate.protocols.konnect.orders.codes import NUMBER_WRONG, Codes, Failed, invalid
-from goodsgate.protocols.konnect.orders.shipment import Invoice, Parcel, Shipment
+from goodsgate.protocols.konnect.bodies import read_body, split_array
+from goodsgate.protocols.konnect.orders.codes import NUMBER_WRONG, EntryError, ErrorCodes, invalid_entry
+from goodsgate.protocols.konnect.orders.shipment import InvoiceDetails, Parcel, Shipment
+from goodsgate.protocols.konnect.unpublished import CANCEL_REASONS
 
 ENTRIES_MAX = 20
 Text = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -22,7 +22,7 @@ Pieces = Annotated[int, Meta(ge=1, le=10**9)]
 Measure = Annotated[float, Meta(ge=0, le=10**9)]
 
 
-class Item(msgspec.Struct, frozen=True):
+class LineEntry(msgspec.Struct, frozen=True):
     """A line that an entry speaks of."""
 
     orderItemId: Text
@@ -31,14 +31,14 @@ class Item(msgspec.Struct, frozen=True):
     imeiSerialNumber: Annotated[list[Text], Meta(max_length=1_000)] = []
 
 
-class Order(msgspec.Struct, frozen=True):
+class OrderEntry(msgspec.Struct, frozen=True):
     """An entry that names a shipment, and perhaps lines of it."""
 
     orderId: Text
-    orderItems: Annotated[list[Item], Meta(max_length=1_000)] | None = None
+    orderItems: Annotated[list[LineEntry], Meta(max_length=1_000)] | None = None
 
 
-class Package(msgspec.Struct, frozen=True):
+class PackageEntry(msgspec.Struct, frozen=True):
     """A package of an invoice."""
 
     packageId: Text
@@ -55,7 +55,7 @@ class Package(msgspec.Struct, frozen=True):
         )
 
 
-class Invoicing(Order, frozen=True, kw_only=True):
+class InvoiceEntry(OrderEntry, frozen=True, kw_only=True):
     """An entry of invoiceUpdate."""
 
     invoiceNumber: str
@@ -65,17 +65,17 @@ class Invoicing(Order, frozen=True, kw_only=True):
     signedInvoice: str | None = None
     ackNumber: str | None = None
     ackDate: str | None = None
-    packages: Annotated[list[Package], Meta(max_length=100)] | None = None
+    packages: Annotated[list[PackageEntry], Meta(max_length=100)] | None = None
 
-    def invoice(self, at: datetime) -> Invoice:
+    def invoice(self, at: datetime) -> InvoiceDetails:
         """As it is kept."""
-        return Invoice(
+        return InvoiceDetails(
             number=self.invoiceNumber, at=at, irn=self.irnNumber or "", qr_code=self.invoiceQrCode or "",
             signed=self.signedInvoice or "", ack_number=self.ackNumber or "", ack_date=self.ackDate or "",
         )
 
 
-class Airway(msgspec.Struct, frozen=True):
+class AwbEntry(msgspec.Struct, frozen=True):
     """An entry of awb; `autoDispatch` is a boolean, or one in words (X22)."""
 
     orderId: Text
@@ -84,7 +84,7 @@ class Airway(msgspec.Struct, frozen=True):
     autoDispatch: bool | str
 
 
-class Remarks(msgspec.Struct, frozen=True):
+class StatusRemarks(msgspec.Struct, frozen=True):
     """What a seller adds to a milestone."""
 
     remark: Annotated[str, Meta(max_length=1_000)] | None = None
@@ -94,26 +94,26 @@ class Remarks(msgspec.Struct, frozen=True):
     estimated_delivery_date: Annotated[str, Meta(max_length=100)] | None = None
 
 
-class Milestone(msgspec.Struct, frozen=True):
+class StatusEntry(msgspec.Struct, frozen=True):
     """An entry of status."""
 
     orderId: Text
     orderStatus: str
-    meta: Remarks | None = None
+    meta: StatusRemarks | None = None
 
 
-E = TypeVar("E", Order, Invoicing, Airway, Milestone)
+E = TypeVar("E", OrderEntry, InvoiceEntry, AwbEntry, StatusEntry)
 
 
-async def entries(request: ApiRequest, context: ServerContext) -> list[msgspec.Raw]:
+async def read_entries(request: ApiRequest, context: ServerContext) -> list[msgspec.Raw]:
     """The elements of a request's array, 1 to 20 of them; raises body_invalid and what `read_body` raises."""
-    found = parts(await read_body(request, context), member="request body")
+    found = split_array(await read_body(request, context), member="request body")
     if not 0 < len(found) <= ENTRIES_MAX:
         raise refuse("body_invalid", f"The request body must be an array of 1 to {ENTRIES_MAX} records.")
     return found
 
 
-def read(raw: msgspec.Raw, shape: type[E], codes: Codes) -> E:
+def decode_entry(raw: msgspec.Raw, shape: type[E], codes: ErrorCodes) -> E:
     """One entry; raises Failed, naming its order if it has one."""
     try:
         return msgspec.json.decode(raw, type=shape)
@@ -122,54 +122,54 @@ def read(raw: msgspec.Raw, shape: type[E], codes: Codes) -> E:
             order = str(msgspec.json.decode(raw, type=_Named).orderId)[:255]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             order = ""
-        raise invalid(codes, f"{fault}.", order=order) from fault
+        raise invalid_entry(codes, f"{fault}.", order=order) from fault
 
 
 class _Named(msgspec.Struct):
     orderId: str | int = ""
 
 
-def lines_of(shipment: Shipment, entry: Order, codes: Codes) -> dict[str, int]:
+def pieces_by_line(shipment: Shipment, entry: OrderEntry, codes: ErrorCodes) -> dict[str, int]:
     """``orderItemId`` → pieces that an entry speaks of, all that are open where it does not say; raises Failed."""
     found: dict[str, int] = {}
     for item in entry.orderItems or ():
         line = shipment.line(item.orderItemId)
         if line is None:
-            raise invalid(codes, "The order has no such item.", order=shipment.id, item=item.orderItemId)
+            raise invalid_entry(codes, "The order has no such item.", order=shipment.id, item=item.orderItemId)
         pieces = line.open if item.quantity is None else item.quantity
         if not line.open:
             told = "The item is cancelled."
-            raise Failed(codes.cancelled, "Order or item is cancelled", told, order=shipment.id, item=line.id)
+            raise EntryError(codes.cancelled, "Order or item is cancelled", told, order=shipment.id, item=line.id)
         if pieces + found.get(line.id, 0) > line.open:
             told = f"Of the item there are {line.open}, not {pieces + found.get(line.id, 0)}."
-            raise invalid(codes, told, order=shipment.id, item=line.id)
+            raise invalid_entry(codes, told, order=shipment.id, item=line.id)
         found[line.id] = pieces + found.get(line.id, 0)
     return found
 
 
-def check_reasons(entry: Order, codes: Codes) -> None:
+def check_cancel_reasons(entry: OrderEntry, codes: ErrorCodes) -> None:
     """Each line that is to be cancelled says why; raises Failed."""
     for item in entry.orderItems or ():
         if str(item.reasonCode) not in CANCEL_REASONS:
             told = f"reasonCode must be one of {', '.join(CANCEL_REASONS)}."
-            raise invalid(codes, told, order=entry.orderId, item=item.orderItemId)
+            raise invalid_entry(codes, told, order=entry.orderId, item=item.orderItemId)
 
 
-def check_number(entry: Invoicing) -> None:
+def check_invoice_number(entry: InvoiceEntry) -> None:
     """Raises Failed."""
     if entry.invoiceType not in ("sale", "return"):
-        raise Failed(NUMBER_WRONG, "Invalid invoice", "invoiceType must be sale or return.", order=entry.orderId)
+        raise EntryError(NUMBER_WRONG, "Invalid invoice", "invoiceType must be sale or return.", order=entry.orderId)
     if not 0 < len(entry.invoiceNumber.strip()) <= 100 or not entry.invoiceNumber.isprintable():
         told = "invoiceNumber must be of 1 to 100 printable characters."
-        raise Failed(NUMBER_WRONG, "Invalid invoice", told, order=entry.orderId)
+        raise EntryError(NUMBER_WRONG, "Invalid invoice", told, order=entry.orderId)
 
 
-def each(raws: Sequence[msgspec.Raw], work: Callable[[msgspec.Raw], object]) -> list[dict[str, Any]]:
+def collect_errors(raws: Sequence[msgspec.Raw], work: Callable[[msgspec.Raw], object]) -> list[dict[str, Any]]:
     """Do something for each entry; what failed, worded."""
     errors = []
     for index, raw in enumerate(raws):
         try:
             work(raw)
-        except Failed as failed:
+        except EntryError as failed:
             errors.append(failed.words(index))
     return errors

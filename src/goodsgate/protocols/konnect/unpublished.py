@@ -55,7 +55,7 @@ def error_code(code: str) -> str:
     return CODES.get(code, "FORMAT_ERROR")
 
 
-def company_of(caller: Caller | None) -> int:
+def company_id(caller: Caller | None) -> int:
     """``company_id``: the key's fact of that name, or the merchant's id if it is a number, or one made from it."""
     if caller is None:
         return 0
@@ -65,13 +65,13 @@ def company_of(caller: Caller | None) -> int:
     return zlib.crc32(caller.merchant.encode()) % 10**6 + 10**6
 
 
-def integration_of(caller: Caller | None) -> str:
+def integration_id(caller: Caller | None) -> str:
     """``integrationId``: 24 characters, the same for everything one key does."""
     name = f"{caller.merchant}/{caller.key_id}" if caller is not None else ""
     return hashlib.blake2b(name.encode(), digest_size=12).hexdigest()
 
 
-def profile_of(caller: Caller | None) -> str:
+def status_profile(caller: Caller | None) -> str:
     """Which of the two documents the status is worded after: the key's fact ``profile``, else ``guide``."""
     return "reference" if caller is not None and caller.facts.get("profile") == "reference" else "guide"
 
@@ -81,6 +81,6 @@ def is_strict(caller: Caller | None) -> bool:
     return caller is not None and caller.facts.get("strict") in ("yes", "true")
 
 
-def location_of(caller: Caller | None) -> str | None:
+def token_location(caller: Caller | None) -> str | None:
     """The location of a location-level credential: the key's fact ``location``."""
     return caller.facts.get("location") if caller is not None else None

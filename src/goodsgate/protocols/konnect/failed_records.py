@@ -9,14 +9,14 @@ import orjson
 
 from goodsgate.model.batch import Batch, Finding
 from goodsgate.model.issue import Issue
-from goodsgate.protocols.konnect.guesses import error_code
+from goodsgate.protocols.konnect.unpublished import error_code
 from goodsgate.store.contract import Store
 
 RECORDS_AT_ONCE = 1_000
 _PLACE = re.compile(r"/(\d+)(?=/|\Z)")
 
 
-class Failure(msgspec.Struct, frozen=True):
+class FailedRecord(msgspec.Struct, frozen=True):
     """One rejected record."""
 
     finding: Finding
@@ -32,7 +32,7 @@ class Failure(msgspec.Struct, frozen=True):
     def errors(self) -> list[dict[str, str]]:
         """Every error with field, code and text."""
         return [
-            {"field": field_of(one), "code": error_code(one.code), "message": one.message}
+            {"field": field_path(one), "code": error_code(one.code), "message": one.message}
             for one in self.finding.issues if one.severity == "error"
         ]
 
@@ -42,12 +42,12 @@ class Failure(msgspec.Struct, frozen=True):
         return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
-def failures(store: Store, batch: Batch) -> Iterator[Failure]:
+def read_failed_records(store: Store, batch: Batch) -> Iterator[FailedRecord]:
     """In the order of the request."""
     after = 0
     while page := store.rejected(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
         for finding in page:
-            yield Failure(finding, _record(finding.raw))
+            yield FailedRecord(finding, _record(finding.raw))
         after = page[-1].number
 
 
@@ -59,18 +59,18 @@ def _record(raw: bytes | None) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def field_of(one: Issue) -> str:
+def field_path(one: Issue) -> str:
     """``sizes[0].price`` for the pointer ``/sizes/0/price``."""
     dotted = _PLACE.sub(r"[\1]", one.path.removeprefix("/") if not one.path[1:2].isdigit() else one.path)
     return dotted.replace("/", ".").replace("~1", "/").replace("~0", "~") or "record"
 
 
-def message_of(errors: list[dict[str, str]]) -> str:
+def join_messages(errors: list[dict[str, str]]) -> str:
     """All of it in one text that needs nothing beside it."""
     return "; ".join(f"{one['field']}: {one['message'].removesuffix('.')}" for one in errors)
 
 
-def failed_record(failure: Failure) -> dict[str, Any]:
+def serialize_failed_record(failure: FailedRecord) -> dict[str, Any]:
     """An entry of ``failed_records``: an object with members for each way in which clients read such lists."""
     errors = failure.errors
     sizes = failure.record.get("sizes")
@@ -80,5 +80,5 @@ def failed_record(failure: Failure) -> dict[str, Any]:
     ]
     return {
         "index": failure.index, "item_code": failure.text("item_code"), "slug": failure.text("slug"),
-        "identifiers": ",".join(skus), "message": message_of(errors), "errors": errors,
+        "identifiers": ",".join(skus), "message": join_messages(errors), "errors": errors,
     }

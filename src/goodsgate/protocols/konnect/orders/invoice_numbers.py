@@ -9,21 +9,21 @@ from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
 from goodsgate.store.contract import NameTaken, Store
 
-SORT = "konnect/invoice"
+RESOURCE_TYPE = "konnect/invoice"
 
 
-class NumberTaken(Exception):
+class InvoiceNumberTakenError(Exception):
     """The number is another shipment's, or another type's."""
 
 
-class Owner(msgspec.Struct, frozen=True):
+class InvoiceOwner(msgspec.Struct, frozen=True):
     """Whose a number is."""
 
     shipment: str
     type: str
 
 
-class Invoices:
+class InvoiceNumbers:
     """Claims; kept as long as the shipments are."""
 
     def __init__(self, store: Store, config: Config) -> None:
@@ -32,16 +32,16 @@ class Invoices:
 
     def claim(self, merchant: str, number: str, shipment: str, type: str) -> Resource | None:
         """Make it this shipment's; None if it is so already. Raises NumberTaken."""
-        owner = Owner(shipment, type)
+        owner = InvoiceOwner(shipment, type)
         try:
             return self._store.add_resource(
-                merchant, SORT, name=number, body=msgspec.json.encode(owner), resources_max=1,
+                merchant, RESOURCE_TYPE, name=number, body=msgspec.json.encode(owner), resources_max=1,
                 ends_at=now() + self._kept,
             )
         except NameTaken as taken:
-            held = self._store.resource(merchant, SORT, taken.number)
-            if held is None or msgspec.json.decode(held.body, type=Owner) != owner:
-                raise NumberTaken(number) from taken
+            held = self._store.resource(merchant, RESOURCE_TYPE, taken.number)
+            if held is None or msgspec.json.decode(held.body, type=InvoiceOwner) != owner:
+                raise InvoiceNumberTakenError(number) from taken
             return None
 
     def let_go(self, claimed: Resource) -> None:
