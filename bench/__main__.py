@@ -20,7 +20,7 @@ from bench import ceilings, console, justwalkout, konnect, path, polls, products
 from bench.figures import PRODUCTS, Figure, growth, lines_of, small
 from bench.gate import Gate
 from goodsgate.model.batch import Kind, Policy
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 
 
 def check(short: bool) -> Iterator[Figure]:
@@ -34,7 +34,7 @@ def check(short: bool) -> Iterator[Figure]:
     lines = lines_of(count)
     shape, _ = settle_shape(Kind.PRODUCT, Policy(), columns=None, sample=lines[:1000])
     brands = {orjson.loads(line)["brand"] for line in lines}
-    reference = Reference.build({"brand": [Entry(code=brand) for brand in sorted(brands)]})
+    reference = Reference.build({"brand": [ReferenceEntry(code=brand) for brand in sorted(brands)]})
     rules = checker(Kind.PRODUCT, Policy(), reference, issues_per_record_max=100, depth_max=16)
     ratios, loads_us = [], []
     for _ in range(5):

@@ -8,7 +8,7 @@ import orjson
 from goodsgate.app import create_engine, create_worker
 from goodsgate.config import Config
 from goodsgate.model.batch import Batch, Finding, Kind, Policy
-from goodsgate.model.catalogue import Entry, Merchant
+from goodsgate.model.catalogue import Merchant, ReferenceEntry
 from goodsgate.store.contract import RecordResult, Store
 from goodsgate.store.strict import StrictStore
 from tests import make, place
@@ -66,7 +66,7 @@ class Shop:
         self.work()
         return self.engine.batch(merchant, batch)
 
-    def reference(self, kind: str, *entries: Entry, merchant: str = "acme") -> None:
+    def reference(self, kind: str, *entries: ReferenceEntry, merchant: str = "acme") -> None:
         """Put reference data."""
         self.store.put_reference(merchant, kind, entries)
 

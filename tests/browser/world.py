@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from goodsgate.model.batch import Kind, Policy
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 from tests.served import Served
 from tests.shop import Shop, ndjson
 
@@ -92,10 +92,12 @@ class World:
         """Catalogue, reference data and batches of all sorts, one full of script; name → path of every page."""
         shop, of = self.shop, f"/console/of/{merchant}"
         store = shop.store
-        store.put_reference(merchant, "brand", [Entry(code=name, name=name) for name in ("Acme", "Bolt", "Größe")])
+        store.put_reference(merchant, "brand", [ReferenceEntry(code=name, name=name) for name in ("Acme", "Bolt",
+            "Größe")])
         store.put_reference(merchant, "category", [
-            Entry(code="outdoor", name="Outdoor"), Entry(code="tents", name="Tents", parent="outdoor"),
-            Entry(code="ropes", name="Ropes", parent="outdoor"), Entry(code="home", name="Home"),
+            ReferenceEntry(code="outdoor", name="Outdoor"),
+            ReferenceEntry(code="tents", name="Tents", parent="outdoor"),
+            ReferenceEntry(code="ropes", name="Ropes", parent="outdoor"), ReferenceEntry(code="home", name="Home"),
         ])
         prices = [{"id": "K-1", "price": "9.99 EUR", "location": place} for place in ("berlin", "lyon")]
         self.send("prices.ndjson", prices, merchant=merchant, kind=Kind.PRICE)

@@ -14,7 +14,7 @@ from goodsgate.cli import main
 from goodsgate.cli.settings import unusable
 from goodsgate.config import Config, without_password, without_secrets
 from goodsgate.model.catalogue import Merchant
-from goodsgate.store.contract import StoreBusy
+from goodsgate.store.contract import StoreBusyError
 from goodsgate.store.sqlite import SqliteStore
 from tests import postgres
 from tests.cli.conftest import write_ndjson
@@ -158,7 +158,7 @@ def test_no_command_shows_a_password(secret: str, escaped: bool, port: str, in_q
     place = f"host{port}/db"
     address = f"postgresql://{place}?password={quote(secret, safe='')}" if in_query \
         else f"postgresql://user:{word}@{place}"
-    fault = StoreBusy(f'server says: "{address}", {secret} and {word}')
+    fault = StoreBusyError(f'server says: "{address}", {secret} and {word}')
     told = unusable(Config(store=address), "cannot be opened", fault).message
     assert secret not in told
     assert word not in told

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 from tests.console.conftest import Person, csrf, text_of
 from tests.served import Served
 
@@ -158,10 +158,10 @@ def test_a_corrected_report_is_sent_back_until_the_batch_is_clean(clerk: Person)
 def test_retry_and_cancel(clerk: Person) -> None:
     """After a brand was loaded the same records pass; a batch that waits can be stopped."""
     store = clerk.gate.shop.store
-    store.put_reference(clerk.merchant, "brand", [Entry(code="Other")])
+    store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code="Other")])
     path = clerk.submit(b"sku,title,brand\nB1,Tent,Acme\n", references="refuse")
     assert "1 rejected" in text_of(clerk.get(path).text)
-    store.put_reference(clerk.merchant, "brand", [Entry(code="Acme")])
+    store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code="Acme")])
     clerk.fill(f"{path}/retry", path)
     clerk.gate.shop.work()
     assert "✓ clean" in text_of(clerk.get(path).text)
@@ -193,7 +193,8 @@ def test_a_feed_full_of_script_is_shown_as_text(clerk: Person, operator: Person)
     path = clerk.submit(content.encode(), filename=f"{SCRIPT}.csv")
     looked = clerk.drop(f"{clerk.of}/submit/look", content.encode(), filename=f"{SCRIPT}.csv", whole="true")
     checked = clerk.drop(f"{clerk.of}/submit/check", content.encode(), filename=f"{SCRIPT}.csv")
-    clerk.gate.shop.store.put_reference(clerk.merchant, "brand", [Entry(code=SCRIPT, name=SCRIPT, parent=SCRIPT)])
+    clerk.gate.shop.store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code=SCRIPT, name=SCRIPT,
+        parent=SCRIPT)])
     pages = [looked, checked, *(clerk.get(address, params=asked) for address, asked in (
         ("/console/batches", {}), ("/console/batches", {"q": SCRIPT}), (path, {}), (f"{path}/records", {}),
         (f"{clerk.of}/catalogue/product/products", {}), (f"{clerk.of}/catalogue/product/products", {"q": SCRIPT}),

@@ -6,7 +6,7 @@ import pytest
 
 from goodsgate.console.health import stand
 from goodsgate.console.history import History
-from goodsgate.store.contract import Batches
+from goodsgate.store.contract import BatchFilter
 from tests.console.conftest import Person, text_of
 
 
@@ -92,6 +92,6 @@ def test_standings_are_of_batches_that_ended(clerk: Person) -> None:
     """One a merchant."""
     clerk.submit(b"sku,title\nA,\nB,Tent\n")
     clerk.drop(f"{clerk.of}/submit/send", b"sku,title\nA,x\n", filename="x.csv")
-    (standing,) = stand(clerk.gate.shop.store.batches(clerk.merchant, Batches()).rows)
+    (standing,) = stand(clerk.gate.shop.store.batches(clerk.merchant, BatchFilter()).rows)
     assert (standing.batches, standing.records, standing.rejected, standing.share) == (1, 2, 1, 0.5)
     clerk.gate.shop.work()

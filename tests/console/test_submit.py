@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Entry
-from goodsgate.store.contract import Batches
+from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.store.contract import BatchFilter
 from tests.console.conftest import Person, text_of
 
 FEED = b"ArtNr,Name,Preis,Farbe\nA1,Shoe,12.50,red\nA2,Tent,9.99,green\n"
@@ -45,7 +45,7 @@ def test_a_file_is_recognised(clerk: Person, content: bytes, name: str, format: 
     assert f"Format {format}" in page
     assert f"Encoding {charset}" in page
     assert ("packed by gzip" in page) is name.endswith(".gz")
-    assert clerk.gate.shop.store.batches(clerk.merchant, Batches()).rows == []
+    assert clerk.gate.shop.store.batches(clerk.merchant, BatchFilter()).rows == []
 
 
 def test_a_head_is_enough(clerk: Person) -> None:
@@ -95,14 +95,14 @@ def test_a_check_says_what_would_become_of_the_file(clerk: Person) -> None:
     """Against what is held and the reference data as they are now, and changes neither."""
     store = clerk.gate.shop.store
     clerk.submit(b"sku,title\nA1,Shoe\nA2,Tent\n")
-    store.put_reference(clerk.merchant, "brand", [Entry(code="Acme")])
+    store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code="Acme")])
     feed = b"sku,title,brand\nA1,Shoe,\nA2,Tarp,\nA3,Lamp,Other\nA3,Lamp,Acme\nA4,,\n"
-    before = store.batches(clerk.merchant, Batches()).rows
+    before = store.batches(clerk.merchant, BatchFilter()).rows
     answer = clerk.drop(f"{clerk.of}/submit/check", feed, filename="a.csv", references="refuse")
     page = text_of(answer.text)
     for told in ("1 created", "1 updated", "1 unchanged", "2 rejected", "brand Other is not known", "title is missing"):
         assert told in page
-    assert store.batches(clerk.merchant, Batches()).rows == before
+    assert store.batches(clerk.merchant, BatchFilter()).rows == before
     assert store.item(clerk.merchant, Kind.PRODUCT, "products", "A3") is None
 
 
@@ -131,7 +131,7 @@ def test_what_cannot_be_meant_is_refused(clerk: Person, wrong: dict[str, str]) -
     answer = clerk.drop(f"{clerk.of}/submit/send", FEED, **{"filename": "a.csv", **wrong})
     assert answer.status_code in (400, 404, 415)
     assert "<html" not in answer.text
-    assert clerk.gate.shop.store.batches(clerk.merchant, Batches()).rows == []
+    assert clerk.gate.shop.store.batches(clerk.merchant, BatchFilter()).rows == []
 
 
 @pytest.mark.parametrize("body", [b"", b"no line", b"[]\nx", b'{"a":1}\nx', b"{}\n"])

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from goodsgate.engine.outbox import Outbox
-from goodsgate.model.message import Told
+from goodsgate.model.message import DeliveryState
 from tests.crash.scene import TOPIC, settings_of
 from tests.engine.courier import Runner
 from tests.shop import open_store
@@ -17,7 +17,7 @@ def main() -> None:
     store = open_store(config)
     outbox = Outbox(store, {TOPIC: Runner(int(sys.argv[2]), config.carry_seconds)}, config)
     outbox.start()
-    while store.messages("acme", told=Told.WAITING, limit=1):
+    while store.messages("acme", told=DeliveryState.WAITING, limit=1):
         time.sleep(0.01)
     outbox.stop()
     store.close()

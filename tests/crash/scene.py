@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from goodsgate.config import Config
-from goodsgate.model.batch import Treatment, Verb
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.batch import Strictness, Verb
+from goodsgate.model.catalogue import ReferenceEntry
 from tests import place
 from tests.make import product, products
 from tests.shop import Shop
@@ -25,13 +25,13 @@ def settings_of(folder: Path) -> Config:
 def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
     """A store with batches of every sort queued, none worked."""
     shop = Shop(folder, "acme", kind=kind, **PORTION)
-    shop.reference("brand", Entry(code="Acme"))
+    shop.reference("brand", ReferenceEntry(code="Acme"))
     dirty = [
         product(n, title=None) if n % 7 == 0 else product(n, brand="Acme" if n % 2 else "Nova") for n in range(200)
     ]
     sent = [
         shop.send(dirty, notify=TOPIC),
-        shop.send([product(n, title="Second") for n in range(100, 250)], references=Treatment.OFF, notify=TOPIC),
+        shop.send([product(n, title="Second") for n in range(100, 250)], references=Strictness.OFF, notify=TOPIC),
         *[shop.send(products(n, n + 1), notify=TOPIC) for n in range(300, 320)],
         shop.send([{"id": f"SKU-{n:04d}"} for n in range(30)], verb=Verb.DELETE),
         shop.send([*products(*range(190)), {"id": "x" * 300}], mode="full", delete_share_max=1.0, notify=TOPIC),

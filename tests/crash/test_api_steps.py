@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from goodsgate.store.contract import Batches
+from goodsgate.store.contract import BatchFilter
 from tests.crash.served import Served, submit
 from tests.make import products
 from tests.shop import Shop, ndjson
@@ -36,7 +36,7 @@ def test_kill_at_a_step(tmp_path: Path, kind: str, step: str, big: bool) -> None
             times = restarts()
         assert times == 1, f"{step} was never reached"
         with Shop(tmp_path, "acme") as shop:
-            assert [row.id for row in shop.store.batches("acme", Batches()).rows] == [batch]
+            assert [row.id for row in shop.store.batches("acme", BatchFilter()).rows] == [batch]
         assert gate.finished(key, batch)["counts"]["created"] == len(body.splitlines())
     finally:
         gate.process.kill()

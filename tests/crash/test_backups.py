@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from goodsgate.model.batch import Batch
-from goodsgate.store.contract import Batches
+from goodsgate.store.contract import BatchFilter
 from goodsgate.store.sqlite import SqliteStore
 from tests import place
 from tests.crash.served import Served, submit
@@ -23,7 +23,7 @@ SWEPT_AT_ONCE = {
 
 
 def bodies() -> list[bytes]:
-    """Batches that overwrite each other, every other one a payload of its own file; dirt included."""
+    """BatchFilter that overwrite each other, every other one a payload of its own file; dirt included."""
     sent = []
     for turn in range(60):
         numbers = range(turn * 3, turn * 3 + (500 if turn % 2 else 10))
@@ -111,7 +111,7 @@ def test_every_backup_answers_for_what_was_acknowledged(tmp_path: Path, kind: st
 
 def _compare(copy: Shop, truth: Truth, *, ids: list[str], acknowledged: int) -> None:
     """A copy with the truth, once it was worked to the end."""
-    held = [batch.id for batch in copy.store.batches("acme", Batches(), limit=500).rows][::-1]
+    held = [batch.id for batch in copy.store.batches("acme", BatchFilter(), limit=500).rows][::-1]
     assert held == ids[: len(held)]
     assert len(held) >= acknowledged
     while copy.store.figures()["lanes"]:  # a lease of the worker that was at it may have to end first

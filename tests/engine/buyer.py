@@ -7,7 +7,7 @@ from pathlib import Path
 from goodsgate.config import Config
 from goodsgate.engine import Refusal
 from goodsgate.engine.stock import Movement, Step, Stock
-from goodsgate.store.contract import StoreBusy
+from goodsgate.store.contract import StoreBusyError
 from tests import place
 from tests.shop import open_store
 
@@ -44,7 +44,7 @@ def _move(stock: Stock, movement: Movement) -> None:
         try:
             stock.move("acme", "stock", movement)
             return
-        except StoreBusy:
+        except StoreBusyError:
             continue
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from hypothesis import strategies as st
 
-from goodsgate.model.batch import Treatment, Verb
+from goodsgate.model.batch import Strictness, Verb
 from tests import place
 from tests.shop import Shop, ndjson
 
@@ -23,7 +23,7 @@ RECORD = st.fixed_dictionaries(
     },
 )
 BATCH = st.tuples(
-    st.sampled_from(["acme", "other"]), st.sampled_from(list(Verb)), st.sampled_from(list(Treatment)),
+    st.sampled_from(["acme", "other"]), st.sampled_from(list(Verb)), st.sampled_from(list(Strictness)),
     st.lists(RECORD, min_size=1, max_size=7),
 )
 type_of = {"upsert": Verb.UPSERT, "create": Verb.CREATE, "update": Verb.UPDATE, "delete": Verb.DELETE}
@@ -39,7 +39,7 @@ def opened(kind: str, *merchants: str, **how: object) -> Iterator[Shop]:
         place.drop(Path(folder))
 
 
-def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict[str, object]]) -> list[str]:
+def one_by_one(held: Held, verb: Verb, duplicates: Strictness, records: list[dict[str, object]]) -> list[str]:
     """The contract in plain words: results of a batch, and what is held after it."""
     results: list[str] = []
     seen: set[str] = set()
@@ -49,7 +49,7 @@ def one_by_one(held: Held, verb: Verb, duplicates: Treatment, records: list[dict
         key, version = str(record["id"]), record.get("version_number")
         assert version is None or isinstance(version, int)
         whole = verb_now in (Verb.UPSERT, Verb.CREATE)
-        twice = key in seen and duplicates is Treatment.REFUSE
+        twice = key in seen and duplicates is Strictness.REFUSE
         seen.add(key)
         if twice or (whole and not record.get("title")):
             results.append("rejected")
@@ -80,7 +80,7 @@ class Expected(msgspec.Struct):
     sent: list[tuple[str, str, list[str]]] = []
     """Merchant, batch, result of each record."""
 
-    def send(self, shop: Shop, batch: tuple[str, Verb, Treatment, list[dict[str, object]]]) -> None:
+    def send(self, shop: Shop, batch: tuple[str, Verb, Strictness, list[dict[str, object]]]) -> None:
         """To the shop, and to the model."""
         merchant, verb, duplicates, records = batch
         id = shop.send(ndjson(records), merchant=merchant, verb=verb, duplicates=duplicates)

@@ -13,8 +13,8 @@ from goodsgate.app import create_worker
 from goodsgate.engine import apply, making
 from goodsgate.engine.ahead import Made
 from goodsgate.engine.making import Making
-from goodsgate.model.batch import Kind, Treatment, Verb
-from goodsgate.store.contract import Claim, LeaseLost, Portion, Store, StoreBusy, StoreError
+from goodsgate.model.batch import Kind, Strictness, Verb
+from goodsgate.store.contract import ChunkCommit, Claim, LeaseLostError, Store, StoreBusyError, StoreError
 from tests.engine.model import opened
 from tests.shop import Shop, ndjson
 
@@ -25,7 +25,7 @@ RECORD = st.fixed_dictionaries(
 )
 ASUNDER = [{"id": key, "title": "one"} for key in KEYS if key.isupper()]
 TWINS = [{"id": key, "title": "one"} for key in ("A", "B", "C", "D", "a", "D", "b", "E", "F", "G", "f", "F")]
-BATCH = st.tuples(st.sampled_from(list(Treatment)), st.one_of(
+BATCH = st.tuples(st.sampled_from(list(Strictness)), st.one_of(
     st.lists(RECORD, min_size=1, max_size=16),
     st.permutations(ASUNDER), st.permutations(TWINS),  # in the first every portion stands alone
 ))
@@ -44,17 +44,17 @@ class Rough:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def settle(self, claim: Claim, portions: Sequence[Portion], *,
-               again: Callable[[], Sequence[Portion]] | None = None) -> None:
+    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
+               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
         """Or not."""
         trouble = next(self.troubles, None)
         if trouble == "refused":
-            raise StoreBusy("no")
+            raise StoreBusyError("no")
         if trouble == "lost":
-            raise LeaseLost("taken")
+            raise LeaseLostError("taken")
         self._store.settle(claim, portions, again=again)
         if trouble == "unheard":
-            raise StoreBusy("the way back was cut")
+            raise StoreBusyError("the way back was cut")
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def _shops(portion: int) -> Iterator[list[Shop]]:
         yield [elsewhere, here]
 
 
-def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Treatment, list[dict[str, object]]]], *,
+def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Strictness, list[dict[str, object]]]], *,
           collection: str, troubles: Mapping[int, str]) -> tuple[Told, dict[str, object]]:
     told: Told = []
     number = itertools.count()
@@ -112,8 +112,8 @@ def test_nobody_can_tell(portion: int, made: list[Made]) -> None:
 
     @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
     @given(batches=st.lists(BATCH, min_size=1, max_size=2), troubles=TROUBLES)
-    @example(batches=[(Treatment.WARN, [*ASUNDER, *TWINS])], troubles={4: "unheard", 9: "refused", 15: "lost"})
-    def walk(batches: list[tuple[Treatment, list[dict[str, object]]]], troubles: dict[int, str]) -> None:
+    @example(batches=[(Strictness.WARN, [*ASUNDER, *TWINS])], troubles={4: "unheard", 9: "refused", 15: "lost"})
+    def walk(batches: list[tuple[Strictness, list[dict[str, object]]]], troubles: dict[int, str]) -> None:
         collection = f"c{next(collections)}"
         ends = [
             _told(shop, store, batches, collection=collection, troubles=troubles if at == 0 else {})

@@ -9,8 +9,8 @@ import pytest
 
 from goodsgate.app import create_worker
 from goodsgate.engine.making import HALF_RECORDS
-from goodsgate.model.batch import Kind, Result, Treatment, Verb
-from goodsgate.store.contract import Store, Work
+from goodsgate.model.batch import Kind, Result, Strictness, Verb
+from goodsgate.store.contract import ClaimedRound, Store
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.strict import StrictStore
 from tests.engine.model import opened
@@ -34,7 +34,7 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def foresee(self, work: Work, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+    def foresee(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """With them or without."""
         self._store.foresee(work, keys, hashes=hashes if self._hashes else None)
 
@@ -71,12 +71,12 @@ def _sent() -> Iterator[Sent]:
     yield changed, {"mode": "full"}
     shouted = [{**record, "id": str(record["id"]).lower()} if at % 90 == 5 else record
                for at, record in enumerate(changed)]
-    yield shouted, {"duplicates": Treatment.REFUSE}
+    yield shouted, {"duplicates": Strictness.REFUSE}
     twice = [*shouted[:2000], *shouted[1500:1600], *changed[5:400:90], *shouted[2000:]]
     yield twice, {}
     yield twice[::-1], {}
     again = [{**record, "title": "three"} for record in changed[:STRETCH]]
-    yield [*again, *products(*range(COUNT, COUNT + STRETCH)), *again], {"duplicates": Treatment.REFUSE}
+    yield [*again, *products(*range(COUNT, COUNT + STRETCH)), *again], {"duplicates": Strictness.REFUSE}
     for version in (7, 7, 6):
         numbered = {"version_number": version}
         yield [record if at % 5 else {**record, **numbered} for at, record in enumerate(shouted)], {}

@@ -3,7 +3,7 @@
 import pytest
 
 from goodsgate.engine.apply import merge
-from goodsgate.model.batch import Kind, Outcome, Result, State, Treatment, Verb
+from goodsgate.model.batch import Kind, Outcome, Result, State, Strictness, Verb
 from goodsgate.model.catalogue import item_key
 from tests.engine.conftest import Opens
 from tests.make import product, products
@@ -126,12 +126,13 @@ def test_observed_at_is_a_version(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("treatment", "results", "codes"),
     [
-        (Treatment.OFF, ["created", "updated", "unchanged"], {}),
-        (Treatment.WARN, ["created", "updated", "unchanged"], {2: ["duplicate_in_batch"], 3: ["duplicate_in_batch"]}),
-        (Treatment.REFUSE, ["created", "rejected", "rejected"], {2: ["duplicate_in_batch"], 3: ["duplicate_in_batch"]}),
+        (Strictness.OFF, ["created", "updated", "unchanged"], {}),
+        (Strictness.WARN, ["created", "updated", "unchanged"], {2: ["duplicate_in_batch"], 3: ["duplicate_in_batch"]}),
+        (Strictness.REFUSE, ["created", "rejected", "rejected"], {2: ["duplicate_in_batch"],
+            3: ["duplicate_in_batch"]}),
     ],
 )
-def test_twice_in_a_batch(shop: Shop, treatment: Treatment, results: list[str], codes: dict[int, list[str]]) -> None:
+def test_twice_in_a_batch(shop: Shop, treatment: Strictness, results: list[str], codes: dict[int, list[str]]) -> None:
     """The policy says what a key that comes again means."""
     batch = shop.run([product(1), product(1, title="Two"), product(1, title="Two")], duplicates=treatment)
     assert [str(row.result) for row in shop.results(batch.id)] == results
@@ -142,7 +143,7 @@ def test_twice_in_a_batch_over_portions(opens: Opens) -> None:
     """A key of an earlier portion is known, though its record was unchanged."""
     shop = opens("acme", block_records_max=2)
     shop.run(products(1, 2, 3, 4, 5))
-    batch = shop.run([*products(1, 2, 3, 4), product(2, title="Again")], duplicates=Treatment.REFUSE)
+    batch = shop.run([*products(1, 2, 3, 4), product(2, title="Again")], duplicates=Strictness.REFUSE)
     assert (batch.counts.unchanged, batch.counts.rejected) == (4, 1)
     assert shop.codes(batch.id) == {5: ["duplicate_in_batch"]}
 

@@ -9,7 +9,7 @@ from goodsgate.engine.check import Rules, judge
 from goodsgate.engine.shape import settle_shape
 from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, Policy
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.issue import issue
 from goodsgate.rules import Reference, checker
 from goodsgate.store.contract import Page
@@ -51,11 +51,11 @@ class Asked:
         """0 of who has none."""
         return len(self.brands.get(merchant, ()))
 
-    def reference(self, merchant: str, kind: str, *, after: str | None, limit: int) -> Page[Entry]:
+    def reference(self, merchant: str, kind: str, *, after: str | None, limit: int) -> Page[ReferenceEntry]:
         """Of brands."""
         self.reads += 1
         assert (after, limit > 1) == (None, True)
-        return Page([Entry(code=code) for code in self.brands.get(merchant, ()) if kind == "brand"], None)
+        return Page([ReferenceEntry(code=code) for code in self.brands.get(merchant, ()) if kind == "brand"], None)
 
 
 def test_who_has_no_reference_data_shares_the_rules_of_the_others() -> None:

@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.model.batch import Batch, Kind, Policy, Treatment, Verb
-from goodsgate.store.contract import Batches
+from goodsgate.model.batch import Batch, Kind, Policy, Strictness, Verb
+from goodsgate.store.contract import BatchFilter
 from tests.shop import Shop, ndjson
 
-MAKING = Policy(verb=Verb.UPDATE, schema="productsup/Product", makes=True, duplicates=Treatment.OFF)
+MAKING = Policy(verb=Verb.UPDATE, schema="productsup/Product", makes=True, duplicates=Strictness.OFF)
 RECORDS = st.builds(
     lambda id, members: {"id": id, **members}, st.sampled_from(["a", "b", 7]),
     st.dictionaries(st.sampled_from("xyz"), st.sampled_from([None, 1, "", "t", [1], {"n": None}]), max_size=3),
@@ -83,4 +83,4 @@ def test_a_watcher_may_end_a_submission(tmp_path: Path) -> None:
     with Shop(tmp_path) as shop:
         with pytest.raises(Refusal):
             _send(shop, b'{"id":"1"}\n', b'{"id":"2"}\n', watcher=Watching(15))
-        assert shop.store.batches("acme", Batches()).rows == []
+        assert shop.store.batches("acme", BatchFilter()).rows == []

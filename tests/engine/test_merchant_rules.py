@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from goodsgate.engine import Worker
-from goodsgate.model.batch import Kind, Policy, Result, Treatment, Verb
-from goodsgate.model.catalogue import Mark, Resource
+from goodsgate.model.batch import Kind, Policy, Result, Strictness, Verb
+from goodsgate.model.catalogue import IndexEntry, Resource
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import Schema
 from goodsgate.rules.merchant_rules import CatalogueLookup, Record, RuleInputs, RuleResult
@@ -34,7 +34,7 @@ class Household:
     def __init__(self, place: str) -> None:
         self._place = place
 
-    def _marks(self, record: Record) -> list[Mark]:
+    def _marks(self, record: Record) -> list[IndexEntry]:
         parent = record.get("parent")
         return [("parent", parent), ("seat", f"{parent}/{record.get('place', self._place)}")] if parent else []
 
@@ -69,7 +69,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 def _run(shop: Shop, *records: object, verb: Verb = Verb.UPDATE) -> list[str]:
-    policy = {"verb": verb, "schema": "test/One", "makes": True, "duplicates": Treatment.OFF}
+    policy = {"verb": verb, "schema": "test/One", "makes": True, "duplicates": Strictness.OFF}
     batch = shop.run(records, kind=Kind.PRODUCT, collection="homes", **policy)
     told = {finding.number: finding.issues[-1].expected for finding in shop.findings(batch.id)}
     return [told.get(row.number) or row.result for row in shop.results(batch.id)]

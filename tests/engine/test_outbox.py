@@ -9,7 +9,7 @@ import pytest
 
 from goodsgate.engine.outbox import Outbox
 from goodsgate.model.catalogue import Merchant
-from goodsgate.model.message import Message, NewMessage, Told
+from goodsgate.model.message import DeliveryState, Message, NewMessage
 from tests.engine.conftest import Opens
 from tests.engine.courier import Receiver, Runner
 from tests.make import NOW
@@ -41,7 +41,7 @@ def _carrying(shop: Shop, courier: object) -> Iterator[None]:
         outbox.stop()
 
 
-def _until(shop: Shop, told: Told, count: int, merchant: str = "acme") -> list[Message]:
+def _until(shop: Shop, told: DeliveryState, count: int, merchant: str = "acme") -> list[Message]:
     """Messages that have come so far, once there are so many."""
     until = time.monotonic() + SECONDS_MAX
     while len(found := shop.store.messages(merchant, told=told)) < count:
@@ -55,8 +55,8 @@ def test_messages_arrive(shop: Shop, receiver: Receiver) -> None:
     _tell(shop, 5)
     _tell(shop, 2, "other")
     with _carrying(shop, Runner(receiver.port, 5)):
-        _until(shop, Told.SENT, 5)
-        _until(shop, Told.SENT, 2, "other")
+        _until(shop, DeliveryState.SENT, 5)
+        _until(shop, DeliveryState.SENT, 2, "other")
     assert [one for one in receiver.arrived if one[0] == "acme"] == [("acme", n + 1, b'{"n":%d}' % n) for n in range(5)]
     assert sorted(one[1] for one in receiver.arrived if one[0] == "other") == [1, 2]
 
@@ -67,11 +67,11 @@ def test_what_fails_comes_again_and_is_given_up_in_the_end(opens: Opens, receive
     receiver.status["acme"] = 500
     _tell(shop, 1)
     with _carrying(shop, Runner(receiver.port, 5)):
-        (found,) = _until(shop, Told.GIVEN_UP, 1)
+        (found,) = _until(shop, DeliveryState.GIVEN_UP, 1)
         assert (found.attempts, found.trouble, len(receiver.arrived)) == (3, "answered 500", 3)
         receiver.status.clear()
         assert shop.store.replay("acme", [1]) == 1
-        (found,) = _until(shop, Told.SENT, 1)
+        (found,) = _until(shop, DeliveryState.SENT, 1)
     assert (found.attempts, found.trouble) == (1, "")
 
 
@@ -95,7 +95,7 @@ def test_what_can_never_arrive_is_given_up_at_once(shop: Shop, receiver: Receive
     receiver.status["acme"] = 410
     _tell(shop, 1)
     with _carrying(shop, Runner(receiver.port, 5)):
-        (found,) = _until(shop, Told.GIVEN_UP, 1)
+        (found,) = _until(shop, DeliveryState.GIVEN_UP, 1)
     assert (found.attempts, found.trouble) == (1, "answered 410")
 
 
@@ -109,8 +109,8 @@ def test_dead_addresses_hold_up_nobody_else(opens: Opens, receiver: Receiver) ->
     with _carrying(shop, Runner(receiver.port, 0.2)):
         receiver.something.wait(SECONDS_MAX)
         _tell(shop, 10)
-        _until(shop, Told.SENT, 10)
-        assert not any(shop.store.messages(merchant, told=Told.SENT) for merchant in dead)
+        _until(shop, DeliveryState.SENT, 10)
+        assert not any(shop.store.messages(merchant, told=DeliveryState.SENT) for merchant in dead)
 
 
 def test_a_message_that_nobody_carries_waits(opens: Opens, receiver: Receiver) -> None:
@@ -119,8 +119,8 @@ def test_a_message_that_nobody_carries_waits(opens: Opens, receiver: Receiver) -
     _tell(shop, 1, topic="lost/word")
     _tell(shop, 1)
     with _carrying(shop, Runner(receiver.port, 5)):
-        _until(shop, Told.SENT, 1)
-    (lost,) = shop.store.messages("acme", told=Told.WAITING)
+        _until(shop, DeliveryState.SENT, 1)
+    (lost,) = shop.store.messages("acme", told=DeliveryState.WAITING)
     assert lost.trouble == "nobody carries lost/word"
 
 
@@ -135,8 +135,8 @@ def test_a_fault_of_a_courier_is_a_failed_attempt(opens: Opens) -> None:
     shop = opens("acme", carry_again_seconds="500")
     _tell(shop, 2)
     with _carrying(shop, Broken()):
-        _until(shop, Told.SENT, 1)
-    (failed,) = shop.store.messages("acme", told=Told.WAITING)
+        _until(shop, DeliveryState.SENT, 1)
+    (failed,) = shop.store.messages("acme", told=DeliveryState.WAITING)
     assert failed.trouble.startswith("internal fault ")
 
 
@@ -157,7 +157,7 @@ def test_who_stops_waits_for_what_is_on_its_way(shop: Shop) -> None:
     stopping.start()
     may_end.set()
     stopping.join()
-    assert [message.told for message in shop.store.messages("acme")] == [Told.SENT, Told.WAITING]
+    assert [message.told for message in shop.store.messages("acme")] == [DeliveryState.SENT, DeliveryState.WAITING]
 
 
 def test_without_couriers_nothing_is_touched(shop: Shop) -> None:
@@ -174,4 +174,4 @@ def test_merchants_made_later_are_served_too(shop: Shop, receiver: Receiver) -> 
     with _carrying(shop, Runner(receiver.port, 5)):
         shop.store.add_merchant(Merchant(id="later", name="later", made_at=NOW))
         _tell(shop, 1, "later")
-        _until(shop, Told.SENT, 1, "later")
+        _until(shop, DeliveryState.SENT, 1, "later")

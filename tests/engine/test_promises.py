@@ -8,7 +8,7 @@ import pytest
 from goodsgate.engine import Worker
 from goodsgate.engine.worker import MISSING_KEYS
 from goodsgate.model.batch import Kind, Outcome, State
-from goodsgate.store.contract import Claim, Portion, StoreFull
+from goodsgate.store.contract import ChunkCommit, Claim, StoreFullError
 from tests.engine.conftest import Opens
 from tests.make import product, products
 from tests.shop import Shop
@@ -25,11 +25,11 @@ class Failing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def settle(self, claim: Claim, portions: Sequence[Portion]) -> None:
+    def settle(self, claim: Claim, portions: Sequence[ChunkCommit]) -> None:
         """Fail on the poisonous key, as a bug of ours would."""
         if self._full_times:
             self._full_times -= 1
-            raise StoreFull("no room")
+            raise StoreFullError("no room")
         if any(write.key == self._poison for portion in portions for write in portion.writes):
             raise RuntimeError("boom")
         self._store.settle(claim, portions)
@@ -164,7 +164,7 @@ def test_a_full_store_stops_the_work_and_loses_nothing(opens: Opens) -> None:
     shop.worker = Worker(Failing(shop.store, full_times=2), shop.config, "worker-1")
     batch = shop.send(products(*range(30)))
     for _ in range(2):
-        with pytest.raises(StoreFull):
+        with pytest.raises(StoreFullError):
             shop.worker.step()
     assert shop.engine.batch("acme", batch).counts.accounted == 0
     shop.work()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from goodsgate.model.batch import Kind, State, Treatment
+from goodsgate.model.batch import Kind, State, Strictness
 from tests.data import shared
 from tests.shop import Shop
 
@@ -38,7 +38,7 @@ FEEDS: list[tuple[str, str, dict[str, Any], dict[str, int], dict[tuple[str, str]
         {"total": 1994, "created": 1994}, {("unit_missing", "/product_weight"): 1847},
     ),
     (
-        "spree-home/products.csv", "csv", {"duplicates": Treatment.OFF},
+        "spree-home/products.csv", "csv", {"duplicates": Strictness.OFF},
         {"total": 211, "rejected": 174}, {("field_missing", "/title"): 174},
     ),
     ("sunrise-fashion/inventory.csv.gz", "csv", STOCK, {"total": 26137, "created": 26137}, {}),
@@ -83,19 +83,19 @@ def test_a_year_of_sales_lines_as_prices_and_stock(shop: Shop, kind: str) -> Non
     if kind != "sqlite":
         pytest.skip("it is about the rules, and takes long; the smaller feeds run on every store")
     body = shared("data/online-retail/lines.csv.gz").read_bytes()
-    price = shop.run(body, format="csv", packing="gzip", duplicates=Treatment.OFF, **PRICE)
+    price = shop.run(body, format="csv", packing="gzip", duplicates=Strictness.OFF, **PRICE)
     assert (price.total, price.counts.created, price.counts.rejected) == (541_909, 4_070, 6)
     groups = {(g.code, g.field): g.count for g in shop.store.groups("acme", price.id)}
     assert groups["price_negative", "/price"] == 2
     assert groups["price_decimals", "/price"] == 4
     assert groups["price_zero", "/price"] == 2_515
     assert groups["sku_case_twin", "/id"] == 112
-    stock = shop.run(body, format="csv", packing="gzip", duplicates=Treatment.OFF, **STOCK)
+    stock = shop.run(body, format="csv", packing="gzip", duplicates=Strictness.OFF, **STOCK)
     assert stock.counts.rejected == 10_624
 
 
 def test_spree_names_its_continuation_rows(shop: Shop) -> None:
     """A row without a name continues the product above: it is named as what is missing, not dropped."""
     body = shared("data/spree-home/products.csv").read_bytes()
-    batch = shop.run(body, format="csv", duplicates=Treatment.OFF)
+    batch = shop.run(body, format="csv", duplicates=Strictness.OFF)
     assert batch.counts.created + batch.counts.updated + batch.counts.unchanged == 37

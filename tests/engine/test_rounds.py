@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from goodsgate.engine import Refusal
-from goodsgate.model.batch import Kind, Outcome, Policy, State, Treatment
-from goodsgate.model.catalogue import Entry
-from goodsgate.store.contract import Batches
+from goodsgate.model.batch import Kind, Outcome, Policy, State, Strictness
+from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.store.contract import BatchFilter
 from tests.engine.conftest import Opens
 from tests.make import product, products
 from tests.shop import Shop, ndjson
@@ -91,7 +91,7 @@ def test_a_report_in_any_format_can_be_sent_back(shop: Shop, sent: str, format: 
     """A batch of tables fixed by JSON and the other way round."""
     records = [product(1), product(2, title=None, custom={"a": 1}), product(3)]
     body = ndjson(records) if sent == "ndjson" else FEED
-    batch = shop.run(body, format=sent, duplicates=Treatment.OFF)
+    batch = shop.run(body, format=sent, duplicates=Strictness.OFF)
     assert batch.counts.rejected
     report = shop.report(batch.id, format=format)
     if format in ("ndjson", "json"):
@@ -129,11 +129,11 @@ def _mended_table(report: bytes, format: str) -> bytes:
 
 def test_retry_after_reference_data_was_mended(shop: Shop) -> None:
     """What was rejected for an unknown brand passes once the brand is there."""
-    shop.reference("brand", Entry(code="Acme"))
+    shop.reference("brand", ReferenceEntry(code="Acme"))
     batch = shop.run([product(1, brand="Nova"), product(2, brand="Acme"), product(3, title=None)],
-                     references=Treatment.REFUSE)
+                     references=Strictness.REFUSE)
     assert (batch.counts.created, batch.counts.rejected) == (1, 2)
-    shop.reference("brand", Entry(code="Nova"))
+    shop.reference("brand", ReferenceEntry(code="Nova"))
     shop.engine.retry("acme", batch.id)
     shop.work()
     after = shop.engine.batch("acme", batch.id)
@@ -143,11 +143,11 @@ def test_retry_after_reference_data_was_mended(shop: Shop) -> None:
 
 def test_retry_of_a_table_keeps_its_columns(shop: Shop) -> None:
     """Cells are shaped as they were the first time."""
-    shop.reference("brand", Entry(code="Acme"))
+    shop.reference("brand", ReferenceEntry(code="Acme"))
     body = b"StockCode,Name,Brand\nA,Shirt,Nova\n"
-    batch = shop.run(body, format="csv", references=Treatment.REFUSE)
+    batch = shop.run(body, format="csv", references=Strictness.REFUSE)
     assert batch.counts.rejected == 1
-    shop.reference("brand", Entry(code="Nova"))
+    shop.reference("brand", ReferenceEntry(code="Nova"))
     shop.engine.retry("acme", batch.id)
     shop.work()
     assert shop.items() == {"A": {"id": "A", "title": "Shirt", "brand": "Nova"}}
@@ -271,7 +271,7 @@ def test_idempotency_answers_the_first_answer_again(shop: Shop) -> None:
     assert refused.value.code == "key_reused"
     assert shop.send(products(1), key="k-1", merchant="other") != first
     shop.work()
-    assert len(shop.store.batches("acme", Batches()).rows) == 1
+    assert len(shop.store.batches("acme", BatchFilter()).rows) == 1
 
 
 def test_a_key_whose_body_is_on_its_way_is_in_use(shop: Shop) -> None:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from goodsgate.engine import Refusal
 from goodsgate.engine.stock import Movement, Step, Stock
-from goodsgate.model.batch import Kind, Treatment, Verb
-from goodsgate.store.contract import Claim, ItemsMoved, Portion
+from goodsgate.model.batch import Kind, Strictness, Verb
+from goodsgate.store.contract import ChunkCommit, Claim, StockChangedError
 from goodsgate.store.strict import StrictStore
 from tests.engine.conftest import Opens
 from tests.shop import Shop, open_store
@@ -95,14 +95,14 @@ class Between:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def settle(self, claim: Claim, portions: Sequence[Portion], *,
-               again: Callable[[], Sequence[Portion]] | None = None) -> None:
+    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
+               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
         """With something before it, if it is the first try."""
         if again is None and self.before:
             self.before.pop(0)()
         try:
             self._store.settle(claim, portions, again=again)
-        except ItemsMoved:
+        except StockChangedError:
             self.anew += 1
             raise
 
@@ -165,7 +165,7 @@ def test_whatever_comes_between(scene: tuple[Shop, Between, Stock], turns: list[
                 model.record(record, verb)
 
         between.before = [lambda at=at, before=before: before(at) for at in range(len(portions))]  # type: ignore[misc]
-        shop.run(records, kind=Kind.STOCK, collection=collection, verb=verb, duplicates=Treatment.OFF)
+        shop.run(records, kind=Kind.STOCK, collection=collection, verb=verb, duplicates=Strictness.OFF)
         assert between.before == []
         assert shop.items(collection, kind=Kind.STOCK) == model.items
         for key, level in stock.levels("acme", collection, KEYS).items():

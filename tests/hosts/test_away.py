@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from goodsgate.model.batch import State
-from goodsgate.store.contract import Batches
+from goodsgate.store.contract import BatchFilter
 from tests import place
 from tests.make import product
 from tests.postgres import Server
@@ -123,7 +123,7 @@ def test_what_cannot_be_accepted_is_refused(own: Server, gate: Served, client: C
     after = [_patiently(client, number) for number in range(22)]
     assert after[:3] == before
     _soon(lambda: _ready(gate) == 200)
-    assert {batch.id for batch in gate.shop.store.batches("acme", Batches(), limit=100).rows} == set(after)
+    assert {batch.id for batch in gate.shop.store.batches("acme", BatchFilter(), limit=100).rows} == set(after)
     gate.shop.work()
     assert len(gate.shop.items()) == 22 * 5
 
@@ -158,11 +158,11 @@ def test_in_the_middle_of_a_body(own: Server, address: str, gate: Served, client
     status = answer.split(b" ", 2)[1]
     assert status == b"503" or away != "stopped", answer
     assert status == b"202" or (status == b"503" and b"retry-after: " in answer.lower()), answer
-    listed = gate.shop.store.batches("acme", Batches()).rows
+    listed = gate.shop.store.batches("acme", BatchFilter()).rows
     assert len(listed) == (status == b"202")
     headers = {"Idempotency-Key": '"cut"'}
     _soon(lambda: client.post("/v1/batches?format=ndjson", content=body, headers=headers).status_code == 202)
-    (batch,) = gate.shop.store.batches("acme", Batches()).rows
+    (batch,) = gate.shop.store.batches("acme", BatchFilter()).rows
     gate.shop.work()
     assert gate.shop.engine.batch("acme", batch.id).counts.created == 2_500
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from goodsgate.model.batch import Kind, RoundKind, State, new_id
-from goodsgate.store.contract import Claim, NewRound, Store, StoreBusy
+from goodsgate.store.contract import Claim, NewRound, Store, StoreBusyError
 from goodsgate.store.strict import StrictStore
 from tests import place
 from tests.postgres import Server
@@ -61,7 +61,7 @@ def test_one_more_round_is_acknowledged_if_it_is_there(wired: Store, wire: Wire,
     round = NewRound(merchant="acme", batch=batch, kind=kind)
     wire.break_at_commit(b"UPDATE batch b", sent=sent)
     acknowledged = False
-    with suppress(StoreBusy):
+    with suppress(StoreBusyError):
         acknowledged = wired.reopen(round, upload=upload, open_rounds_max=10) is not None
     assert wire.broken == 1
     found = store.batch("acme", batch)
@@ -82,7 +82,7 @@ def test_a_claim_that_was_lost_is_free_when_its_lease_ends(wired: Store, wire: W
     """Nobody holds it, or somebody who does not know; the next one works it once."""
     batch = child.submit(wired, 3)
     wire.break_at_commit(b"SET holder = ", sent=sent)
-    with pytest.raises(StoreBusy):
+    with pytest.raises(StoreBusyError):
         wired.claim("w", lease_seconds=0.3, works_max=1, bytes_max=100)
     child.work(store, lease_seconds=5)
     found = store.batch("acme", batch)
@@ -97,7 +97,7 @@ def test_a_piece_that_was_lost_is_missed(wired: Store, wire: Wire, store: Store,
     wired.receive("acme", upload, piece)
     wire.break_at_commit(b"INSERT INTO payload", sent=sent)
     wired.receive("acme", upload, piece)
-    with pytest.raises(StoreBusy):
+    with pytest.raises(StoreBusyError):
         wired.seal(child.new_batch("acme"), upload=upload, open_rounds_max=10)
     assert wire.broken == 1
     wired.discard("acme", upload)

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from goodsgate.model.batch import Batch, State, Treatment
+from goodsgate.model.batch import Batch, State, Strictness
 from tests import place
 from tests.hosts.workers import Workers, wait_until
 from tests.make import product, products
@@ -45,7 +45,7 @@ def test_small_ones_do_not_wait(shop: Shop) -> None:
     try:
         for name in ("one", "two"):
             workers.start(name)
-        large = shop.send(_large(), merchant="large", duplicates=Treatment.OFF)
+        large = shop.send(_large(), merchant="large", duplicates=Strictness.OFF)
         wait_until(lambda: shop.engine.batch("large", large).counts.accounted > 0, "nobody works")
         small = {
             merchant: shop.send(products(*range(20)), merchant=merchant) for merchant in MERCHANTS

@@ -10,7 +10,7 @@ from goodsgate.app import create_engine, create_worker
 from goodsgate.config import Config
 from goodsgate.model.batch import Kind, Policy, Result, State, new_id
 from goodsgate.model.catalogue import Merchant
-from goodsgate.store.contract import Batches, Claim, Portion, Store, StoreBusy, StoreError
+from goodsgate.store.contract import BatchFilter, ChunkCommit, Claim, Store, StoreBusyError, StoreError
 from tests import place
 from tests.make import NOW
 from tests.postgres import Server
@@ -63,10 +63,10 @@ def test_lost_pieces_are_not_acknowledged(lazy: Server, store: Store, kept: int,
         store.receive("acme", upload, PIECE)
     lazy.stop("immediate")
     lazy.start()
-    with pytest.raises(StoreBusy):
+    with pytest.raises(StoreBusyError):
         _finish(store, upload, after)
     store.discard("acme", upload)
-    assert store.batches("acme", Batches()).rows == []
+    assert store.batches("acme", BatchFilter()).rows == []
     batch = _finish(store, new_id(), 3)
     assert b"".join(store.payload("acme", batch, 0) or ()) == PIECE * 3
 
@@ -116,8 +116,8 @@ class _Falling:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def settle(self, claim: Claim, portions: Sequence[Portion], *,
-               again: Callable[[], Sequence[Portion]] | None = None) -> None:
+    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
+               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
         """While the next portion is made."""
         self._store.settle(claim, portions, again=again)
         self._left -= 1
@@ -140,7 +140,7 @@ def test_what_was_made_for_a_portion_that_a_fall_took_is_made_again(lazy: Server
     submission.write(ndjson(records))
     receipt = submission.finish()
     assert receipt.batch is not None
-    while store.batches("acme", Batches()).rows[0].state is not State.FINISHED:
+    while store.batches("acme", BatchFilter()).rows[0].state is not State.FINISHED:
         with suppress(StoreError):
             worker.step()
     worker.close()
@@ -148,5 +148,5 @@ def test_what_was_made_for_a_portion_that_a_fall_took_is_made_again(lazy: Server
     codes = {one.number: sorted(told.code for told in one.issues) for one in found if one.number > 18}
     assert codes == {19: ["duplicate_in_batch", "field_missing"], 20: ["duplicate_in_batch"]}
     assert len(store.items("acme", Kind.PRODUCT, "products", limit=100).rows) == 12
-    counts = store.batches("acme", Batches()).rows[0].counts
+    counts = store.batches("acme", BatchFilter()).rows[0].counts
     assert (counts.created, counts.unchanged, counts.rejected) == (12, 1, 7)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, new_id
-from goodsgate.store.contract import Batches, Idempotency, KeyInUse, Store, StoreBusy, StoreError
+from goodsgate.store.contract import BatchFilter, Idempotency, KeyInUseError, Store, StoreBusyError, StoreError
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.postgres.connections import Connection
 from tests import place
@@ -62,9 +62,9 @@ def test_what_is_written_out_is_read_as_it_was(store: PostgresStore, label: str,
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_key_is_reserved_once_whatever_it_is(store: PostgresStore, text: str, answer: bytes) -> None:
     """And its answer comes back byte for byte."""
-    with suppress(KeyInUse):
+    with suppress(KeyInUseError):
         if store.reserve("acme", text, lease_seconds=60) is None:
-            with pytest.raises(KeyInUse):
+            with pytest.raises(KeyInUseError):
                 store.reserve("acme", text, lease_seconds=60)
             asked = Idempotency(key=text, fingerprint=b"\0'\\" * 8, answer=lambda _: answer)
             batch = child.submit(store, 1, idempotency=asked)
@@ -104,7 +104,7 @@ def test_what_was_not_committed_is_told(store: PostgresStore, monkeypatch: pytes
     with pytest.raises(StoreError):
         child.submit(store, 1)
     monkeypatch.undo()
-    assert store.batches("acme", Batches()).rows == []
+    assert store.batches("acme", BatchFilter()).rows == []
     child.submit(store, 1)
     assert store.figures()["rounds.queued"] == 1
 
@@ -116,11 +116,11 @@ def test_a_submission_is_acknowledged_if_it_is_there(wired: Store, wire: Wire, s
     """The wire breaks on the way there, or on the way back; without an idempotency key."""
     batch = None
     wire.break_at_commit(b"INSERT INTO batch", sent=sent)
-    with suppress(StoreBusy):
+    with suppress(StoreBusyError):
         batch = child.submit(wired, 3, padding=padding)
     assert wire.broken == 1
     assert (batch is not None) == sent
-    assert [one.id for one in store.batches("acme", Batches()).rows] == ([batch] if sent else [])
+    assert [one.id for one in store.batches("acme", BatchFilter()).rows] == ([batch] if sent else [])
 
 
 @pytest.mark.parametrize("seconds", [0.0, 600.0], ids=["tried", "trusted"])
@@ -134,14 +134,14 @@ def test_a_connection_that_was_closed_is_not_used(own: Server, address: str, sto
         while db.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = 'goodsgate'").fetchone():
             pass
     child.submit(store, 1)
-    assert len(store.batches("acme", Batches()).rows) == 2
+    assert len(store.batches("acme", BatchFilter()).rows) == 2
 
 
 def test_a_lane_whose_rounds_cannot_be_read_is_given_back(wired: Store, wire: Wire, store: PostgresStore) -> None:
     """Nobody waits for its lease to end."""
     batch = child.submit(store, 1)
     wire.break_at_commit(b"FROM round r JOIN batch b", sent=False)
-    with pytest.raises(StoreBusy):
+    with pytest.raises(StoreBusyError):
         wired.claim("w", lease_seconds=600, works_max=1, bytes_max=100)
     assert wire.broken == 1
     claim = store.claim("other", lease_seconds=60, works_max=1, bytes_max=100)

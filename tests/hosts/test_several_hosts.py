@@ -18,7 +18,7 @@ import pytest
 from goodsgate import auth
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Merchant, Scope
-from goodsgate.store.contract import Batches, Store
+from goodsgate.store.contract import BatchFilter, Store
 from tests import place, postgres
 from tests.crash.scene import ROOT
 from tests.hosts.traffic import Clients
@@ -232,7 +232,7 @@ def _accepted(store: Store, merchant: str, clients: Clients) -> list[tuple[str, 
     found: list[tuple[str, str]] = []
     after = None
     while True:
-        page = store.batches(merchant, Batches(), after=after, limit=500)
+        page = store.batches(merchant, BatchFilter(), after=after, limit=500)
         found += [(batch.id, batch.label) for batch in page.rows]
         after = page.next
         if after is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from goodsgate.store.contract import Batches, StoreBusy, StoreError
+from goodsgate.store.contract import BatchFilter, StoreBusyError, StoreError
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.postgres.connections import Silent
 from tests.postgres import Server
@@ -48,7 +48,7 @@ def _run(store: PostgresStore, *statements: str, seconds: float = FAR_SECONDS,
 def test_a_slow_statement_ends_and_nobody_else_is_refused(store: PostgresStore) -> None:
     """The server says so itself, on a connection that is still good."""
     before = _run(store, "SELECT pg_backend_pid()")
-    with pytest.raises(StoreBusy, match="statement timeout"):
+    with pytest.raises(StoreBusyError, match="statement timeout"):
         _run(store, "SELECT pg_sleep(60)", seconds=0.1)
     assert _run(store, "SELECT pg_backend_pid()") == before
 
@@ -58,7 +58,7 @@ def test_a_statement_waits_only_so_long_for_a_server_that_stands_still(own: Serv
     for statements in (["SELECT 1"], []):  # of the second the commit is the first that meets silence
         own.resume()
         _soon_answers(store)
-        with pytest.raises(StoreBusy) as raised:
+        with pytest.raises(StoreBusyError) as raised:
             _run(store, *statements, seconds=0.1, meanwhile=own.pause)
         assert isinstance(raised.value.__cause__, Silent)
     own.resume()
@@ -67,8 +67,8 @@ def test_a_statement_waits_only_so_long_for_a_server_that_stands_still(own: Serv
     try:
         faults = []
         for _ in range(20):
-            with pytest.raises(StoreBusy) as raised:
-                store.batches("acme", Batches())
+            with pytest.raises(StoreBusyError) as raised:
+                store.batches("acme", BatchFilter())
             faults.append(str(raised.value))
         assert faults.count("the server does not answer") >= 18, faults
     finally:
@@ -81,7 +81,7 @@ def _soon_answers(store: PostgresStore) -> None:
     while True:
         try:
             assert _run(store, "SELECT 1") == 1
-        except StoreBusy:
+        except StoreBusyError:
             assert time.monotonic() < until
             time.sleep(0.05)
         else:
@@ -92,7 +92,7 @@ def test_what_is_left_open_in_the_middle_ends(store: PostgresStore, monkeypatch:
     """A client that was cut off holds nobody up: the server ends its transaction, and a late client is told."""
     monkeypatch.setattr("goodsgate.store.postgres.server.IDLE_SECONDS_MAX", 0.1)
     for statements in (["SELECT 1", "SELECT 1"], []):
-        with pytest.raises(StoreBusy):
+        with pytest.raises(StoreBusyError):
             _run(store, *statements, meanwhile=lambda: time.sleep(0.3))
     assert _run(store, "SELECT 1") == 1
 
@@ -102,7 +102,7 @@ def test_no_more_connections_than_allowed(store: PostgresStore, monkeypatch: pyt
     monkeypatch.setattr(store.server._connections, "_wait_seconds", 0.1)
     with store.server.transaction() as one, store.server.transaction() as other:
         assert one.connection is not other.connection
-        with pytest.raises(StoreBusy, match="no free connection"):
+        with pytest.raises(StoreBusyError, match="no free connection"):
             _run(store, "SELECT 1")
     assert _run(store, "SELECT 1") == 1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from goodsgate.model.batch import Result, RoundKind, State
-from goodsgate.store.contract import Store, StoreBusy
+from goodsgate.store.contract import Store, StoreBusyError
 from tests import place
 from tests.store.scene import Record, Scene, bad, portion
 
@@ -75,7 +75,7 @@ def test_a_lane_that_a_dead_host_holds_keeps_nobody_from_others(scene: Scene, mo
         claim = scene.claimed()
         assert [work.batch for work in claim.works] == [other]
         scene.store.release(claim)
-        with pytest.raises(StoreBusy):
+        with pytest.raises(StoreBusyError):
             scene.seal()
         held.execute("ROLLBACK")
     claims = [scene.claimed(), scene.claimed()]

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Policy, Verb
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS
 from goodsgate.rules import Checker, Reference, checker
 from goodsgate.rules.columns import Columns
@@ -169,8 +169,8 @@ def test_a_feed_whose_every_record_has_a_new_member_is_still_checked():
 def test_attributes_of_variants_are_held_to_the_category():
     """Also where no member of a variant was ever new to the form."""
     reference = Reference.build({
-        "category": [Entry(code="c", name="Shoes")],
-        "attribute": [Entry(code="c/fit", data={"type": "text", "allowed": ["slim"]})],
+        "category": [ReferenceEntry(code="c", name="Shoes")],
+        "attribute": [ReferenceEntry(code="c/fit", data={"type": "text", "allowed": ["slim"]})],
     })
     fast = checker(Kind.PRODUCT, Policy(), reference, issues_per_record_max=10, depth_max=20)
     records = [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from goodsgate.engine.check import digest_of
 from goodsgate.model.batch import Kind, Policy
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.rules import Memory, Reference, checker
 from tests.rules.truth import NOTHING, document, product
 from tests.rules.values import SAMPLES
@@ -46,8 +46,8 @@ def test_rule_sets_that_share_a_memory_do_not_mix_it_up():
     """What is spotless under one policy or reference is not under another."""
     memory = Memory(1_000)
     documents = [document(product(id=f"A-{number}", brand="Acme")) for number in range(50)]
-    known = Reference.build({"brand": [Entry(code="Acme")]})
-    other = Reference.build({"brand": [Entry(code="Bolt")]})
+    known = Reference.build({"brand": [ReferenceEntry(code="Acme")]})
+    other = Reference.build({"brand": [ReferenceEntry(code="Bolt")]})
     for _ in range(2):
         for reference, clean in ((known, True), (other, False), (known, True)):
             rules = checker(Kind.PRODUCT, PLAIN, reference, memory=memory)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodsgate.model.batch import Kind, Policy, Treatment
+from goodsgate.model.batch import Kind, Policy, Strictness
 from goodsgate.rules.moments import microseconds
 from tests.data import shared_bytes
 from tests.rules.truth import EUROS, document, product, rules, told
@@ -181,9 +181,9 @@ def test_a_moment_reads_as_python_writes_it(at):
 
 def test_references_off_means_no_unit_is_unknown():
     """A unit is looked up like a brand."""
-    off = Policy(currency="EUR", references=Treatment.OFF)
+    off = Policy(currency="EUR", references=Strictness.OFF)
     assert only(product(product_weight="3 stone"), policy=off) == (None, None)
-    refuse = Policy(currency="EUR", references=Treatment.REFUSE)
+    refuse = Policy(currency="EUR", references=Strictness.REFUSE)
     assert told(product(product_weight="3 stone"), policy=refuse)[0].severity == "error"
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodsgate.model.batch import Kind, Policy, Treatment
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.batch import Kind, Policy, Strictness
+from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.rules import LIBRARY_KINDS, Reference, library_entries
 from goodsgate.rules.lookups import SEARCHED_NAMES_MAX, Names, fold
 from tests.data import shared, shared_bytes
@@ -107,23 +107,23 @@ def test_a_category_asks_for_attributes(members, expected):
 def test_the_policy_says_how_severe_it_is(members):
     """Refuse, warn, or do not look."""
     severities = {}
-    for treatment in Treatment:
+    for treatment in Strictness:
         found = told(product(**members), policy=Policy(currency="EUR", references=treatment), reference=REFERENCE)
         severities[treatment] = [one.severity for one in found]
-    assert severities == {Treatment.REFUSE: ["error"], Treatment.WARN: ["warning"], Treatment.OFF: []}
+    assert severities == {Strictness.REFUSE: ["error"], Strictness.WARN: ["warning"], Strictness.OFF: []}
 
 
 def test_a_kind_without_entries_is_not_checked():
     """A merchant who loaded brands alone hears of brands alone."""
     members = {"brand": "x", "product_type": "y", "tax_rule": "z", "hs_code": "999999"}
     assert codes(product(**members), reference=NOTHING, policy=STRICT) == []
-    brands = Reference.build({"brand": [Entry(code="Sony")], "category": []})
+    brands = Reference.build({"brand": [ReferenceEntry(code="Sony")], "category": []})
     assert codes(product(**members), reference=brands) == [("brand_unknown", "/brand")]
 
 
 def test_attributes_of_every_product():
     """An attribute whose code names no category."""
-    reference = Reference.build({"attribute": [Entry(code="season",
+    reference = Reference.build({"attribute": [ReferenceEntry(code="season",
         data={"required": "yes", "allowed": "winter|summer"})]})
     assert codes(product(), reference=reference) == [("attribute_missing", "/attributes/season")]
     assert codes(product(product_type="any", attributes={"season": "winter"}), reference=reference) == []
@@ -159,8 +159,9 @@ def test_locations_are_part_of_the_key():
 
 def test_a_category_may_be_its_own_ancestor():
     """Reference data is somebody's, too."""
-    reference = Reference.build({"category": [Entry(code="a", parent="b"), Entry(code="b", parent="a")],
-                                 "attribute": [Entry(code="b/x", data={"required": True})]})
+    reference = Reference.build({"category": [ReferenceEntry(code="a", parent="b"), ReferenceEntry(code="b",
+        parent="a")],
+                                 "attribute": [ReferenceEntry(code="b/x", data={"required": True})]})
     assert codes(product(product_type="a"), reference=reference) == [("attribute_missing", "/attributes/x")]
 
 
@@ -170,7 +171,7 @@ def test_a_category_may_be_its_own_ancestor():
 ])
 def test_demands_that_make_no_sense_do_no_harm(data):
     """They ask for nothing that could not be met."""
-    reference = Reference.build({"attribute": [Entry(code="x", data=data)]})
+    reference = Reference.build({"attribute": [ReferenceEntry(code="x", data=data)]})
     assert {code for code, _ in codes(product(attributes={"x": 1}), reference=reference)} <= {"attribute_not_allowed"}
 
 
@@ -210,7 +211,9 @@ def test_categories_of_best_buy():
     entries = {}
     for row in rows:  # some ancestors appear in paths alone
         for above, step in zip([None, *row["path"]], row["path"], strict=False):
-            entries[step["id"]] = Entry(code=step["id"], name=step["name"], parent=above["id"] if above else None)
+            entries[step["id"]] = ReferenceEntry(
+                code=step["id"], name=step["name"], parent=above["id"] if above else None
+            )
     reference = Reference.build({"category": entries.values()})
     paths = [" > ".join(step["name"] for step in row["path"]) for row in rows]
     documents = [document(product(id=str(at), product_type=path)) for at, path in enumerate(paths)]
@@ -225,7 +228,7 @@ def test_the_harmonized_system():
     """6,940 codes: each is known, headings and subheadings alike, and so are the tariff lines below."""
     rows = csv.DictReader(io.StringIO(shared_bytes("data/reference/harmonized-system.csv.gz").decode()))
     codes_known = [row["hscode"] for row in rows if row["hscode"].isdigit() and len(row["hscode"]) >= 4]
-    reference = Reference.build({"hs_code": [Entry(code=code) for code in codes_known]})
+    reference = Reference.build({"hs_code": [ReferenceEntry(code=code) for code in codes_known]})
     documents = [document(product(id=code, hs_code=code)) for code in codes_known]
     documents += [document(product(id=code, hs_code=f"{code}90")) for code in codes_known if len(code) == 6]
     assert rules(reference=reference).check(documents).issues == {}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.model.batch import Kind, Policy, Treatment
-from goodsgate.model.catalogue import Entry, item_key
+from goodsgate.model.batch import Kind, Policy, Strictness
+from goodsgate.model.catalogue import ReferenceEntry, item_key
 from goodsgate.rules import Reference, Schema, SchemaChecker
 from goodsgate.rules.members import Typed
 from goodsgate.rules.reference import level_of
@@ -55,23 +55,24 @@ NODE = {
 }
 SCHEMA = Schema(NODE)
 REFERENCE = Reference.build({
-    "brand": [Entry(code="13", name="Acme")],
-    "department": [Entry(code="5956", name="Shoes"), Entry(code="kids", name="Kids")],
-    "template": [Entry(code="plain", name="Plain")],
+    "brand": [ReferenceEntry(code="13", name="Acme")],
+    "department": [ReferenceEntry(code="5956", name="Shoes"), ReferenceEntry(code="kids", name="Kids")],
+    "template": [ReferenceEntry(code="plain", name="Plain")],
     "category": [
-        Entry(code="1", name="A"), Entry(code="2", name="B", parent="1"), Entry(code="3", name="C", parent="2"),
-        Entry(code="9", name="Flat", data={"level": "3"}),
+        ReferenceEntry(code="1", name="A"), ReferenceEntry(code="2", name="B", parent="1"), ReferenceEntry(code="3",
+            name="C", parent="2"),
+        ReferenceEntry(code="9", name="Flat", data={"level": "3"}),
     ],
-    "attribute": [Entry(code="1/fit", data={"type": "text", "required": True, "allowed": ["slim"]})],
-    "hs_code": [Entry(code="6404")],
-    "location": [Entry(code="L1"), Entry(code="L2")],
+    "attribute": [ReferenceEntry(code="1/fit", data={"type": "text", "required": True, "allowed": ["slim"]})],
+    "hs_code": [ReferenceEntry(code="6404")],
+    "location": [ReferenceEntry(code="L1"), ReferenceEntry(code="L2")],
 })
 GOOD = {"code": "x1", "name": "Name"}
 
 
 def _checker(reference=REFERENCE, **policy):
     return SchemaChecker(
-        SCHEMA, Policy(references=Treatment.REFUSE, **policy), reference, issues_per_record_max=10, depth_max=8
+        SCHEMA, Policy(references=Strictness.REFUSE, **policy), reference, issues_per_record_max=10, depth_max=8
     )
 
 
@@ -133,7 +134,7 @@ def test_attributes_are_demanded_where_attributes_are_required():
     """A correction need not name them all."""
     whole = Schema({**NODE, "required": ["attributes"]})
     checker = SchemaChecker(
-        whole, Policy(references=Treatment.REFUSE), REFERENCE, issues_per_record_max=10, depth_max=8
+        whole, Policy(references=Strictness.REFUSE), REFERENCE, issues_per_record_max=10, depth_max=8
     )
     record = {**GOOD, "category": "C", "attributes": {"other": 1}}
     assert [(one.path, one.code) for one in checker.check([orjson.dumps(record)]).issues[0]] == [
@@ -222,9 +223,9 @@ def test_a_key_may_have_several_parts():
 def test_a_level_is_told_or_counted():
     """A parent that is its own ancestor does not go on for ever."""
     parents = {"a": "b", "b": "a"}
-    assert level_of(Entry(code="x"), {}) == 1
-    assert level_of(Entry(code="x", data={"level": 2}), {}) == 2
-    assert level_of(Entry(code="a", parent="b"), parents) > 3
+    assert level_of(ReferenceEntry(code="x"), {}) == 1
+    assert level_of(ReferenceEntry(code="x", data={"level": 2}), {}) == 2
+    assert level_of(ReferenceEntry(code="a", parent="b"), parents) > 3
 
 
 JSON = st.recursive(

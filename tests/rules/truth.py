@@ -2,8 +2,8 @@
 
 import orjson
 
-from goodsgate.model.batch import Kind, Policy, Treatment, Verb
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.batch import Kind, Policy, Strictness, Verb
+from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.issue import Issue
 from goodsgate.rules import Checker, Reference, checker
 from goodsgate.rules.checker import read
@@ -11,27 +11,28 @@ from goodsgate.rules.record import judge, key_of, version_of
 from goodsgate.rules.terms import terms_of
 
 EUROS = Policy(currency="EUR")
-STRICT = Policy(currency="EUR", references=Treatment.REFUSE)
+STRICT = Policy(currency="EUR", references=Strictness.REFUSE)
 NOTHING = Reference.build({})
 
 COLORS = ["black", "white", "navy"]
 
 REFERENCE = Reference.build({
-    "brand": [Entry(code="Sony"), Entry(code="LINKSYS"), Entry(code="Best & Sons", name="Best and Sons")],
+    "brand": [ReferenceEntry(code="Sony"), ReferenceEntry(code="LINKSYS"), ReferenceEntry(code="Best & Sons",
+    name="Best and Sons")],
     "category": [
-        Entry(code="c1", name="Apparel"), Entry(code="c2", name="Shirts", parent="c1"),
-        Entry(code="c3", name="Linen shirts", parent="c2"), Entry(code="c4", name="Kettles"),
+        ReferenceEntry(code="c1", name="Apparel"), ReferenceEntry(code="c2", name="Shirts", parent="c1"),
+        ReferenceEntry(code="c3", name="Linen shirts", parent="c2"), ReferenceEntry(code="c4", name="Kettles"),
     ],
     "attribute": [
-        Entry(code="c1/color", data={"type": "text", "required": True, "allowed": COLORS}),
-        Entry(code="c1/washable", data={"type": "boolean"}),
-        Entry(code="c3/weave", data={"type": "text"}),
-        Entry(code="c4/wattage", data={"type": "number", "unit": "W", "minimum": 500, "maximum": 3000}),
-        Entry(code="c4/cups", data={"type": "integer", "allowed": [4, 6, 8]}),
+        ReferenceEntry(code="c1/color", data={"type": "text", "required": True, "allowed": COLORS}),
+        ReferenceEntry(code="c1/washable", data={"type": "boolean"}),
+        ReferenceEntry(code="c3/weave", data={"type": "text"}),
+        ReferenceEntry(code="c4/wattage", data={"type": "number", "unit": "W", "minimum": 500, "maximum": 3000}),
+        ReferenceEntry(code="c4/cups", data={"type": "integer", "allowed": [4, 6, 8]}),
     ],
-    "tax_rule": [Entry(code="standard", name="Standard rate")],
-    "hs_code": [Entry(code="6205", name="Shirts"), Entry(code="620520", name="of cotton")],
-    "location": [Entry(code="ALB", name="Albuquerque"), Entry(code="AUS", name="Austin")],
+    "tax_rule": [ReferenceEntry(code="standard", name="Standard rate")],
+    "hs_code": [ReferenceEntry(code="6205", name="Shirts"), ReferenceEntry(code="620520", name="of cotton")],
+    "location": [ReferenceEntry(code="ALB", name="Albuquerque"), ReferenceEntry(code="AUS", name="Austin")],
 })
 
 

@@ -1,6 +1,6 @@
 """Good records, and values of every kind to spoil them with."""
 
-from goodsgate.model.batch import Kind, Policy, Treatment, Verb
+from goodsgate.model.batch import Kind, Policy, Strictness, Verb
 from tests.rules.truth import EUROS
 
 RICH: dict[str, object] = {
@@ -25,7 +25,7 @@ PRICE: dict[str, object] = {
 SAMPLES = {Kind.PRODUCT: RICH, Kind.STOCK: STOCK, Kind.PRICE: PRICE}
 
 POLICIES = [
-    EUROS, Policy(), Policy(currency="EUR", references=Treatment.OFF), Policy(currency="JPY"),
+    EUROS, Policy(), Policy(currency="EUR", references=Strictness.OFF), Policy(currency="JPY"),
     Policy(currency="EUR", decimal="comma"), Policy(verb=Verb.UPDATE, currency="EUR"), Policy(verb=Verb.DELETE),
 ]
 

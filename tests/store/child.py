@@ -14,14 +14,14 @@ from goodsgate.model.batch import Kind, Policy, Result, RoundKind, State, new_id
 from goodsgate.model.issue import issue
 from goodsgate.store.contract import (
     Claim,
+    ClaimedRound,
     Idempotency,
-    LeaseLost,
+    LeaseLostError,
     NewBatch,
     Retention,
     Store,
-    StoreFull,
-    Swept,
-    Work,
+    StoreFullError,
+    SweepCounts,
 )
 from goodsgate.store.strict import StrictStore
 from tests import place
@@ -49,7 +49,7 @@ def submit(store: Store, records: int, *, merchant: str = "acme", kind: Kind = K
     sent = new_batch(merchant, kind=kind)
     try:
         store.seal(sent, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)
-    except StoreFull:
+    except StoreFullError:
         store.discard(merchant, upload)
         raise
     return sent.id
@@ -72,12 +72,12 @@ def work(store: Store, *, lease_seconds: float = 60) -> None:
             continue
         at = claim.works[0]
         settle = fix if at.round_kind is RoundKind.FIX else submission
-        with suppress(LeaseLost):  # a short one, on a machine that is busy
+        with suppress(LeaseLostError):  # a short one, on a machine that is busy
             settle(store, claim, at)
         store.release(claim)
 
 
-def submission(store: Store, claim: Claim, at: Work) -> None:
+def submission(store: Store, claim: Claim, at: ClaimedRound) -> None:
     """The next records."""
     payload = store.payload(at.merchant, at.batch, at.round)
     assert payload is not None
@@ -95,7 +95,7 @@ def record(number: int) -> Record:
     return Record(f"K{number}", Result.CREATED, issues=issues)
 
 
-def fix(store: Store, claim: Claim, at: Work) -> None:
+def fix(store: Store, claim: Claim, at: ClaimedRound) -> None:
     """The next rejected records are created after all."""
     numbers = [finding.number for finding in store.rejected(at.merchant, at.batch, limit=PORTION_RECORDS)]
     mended = [Record(f"K{number}", text="fixed") for number in numbers]
@@ -111,7 +111,7 @@ def hold(store: Store, *, lease_seconds: float) -> None:
 
 def sweep(store: Store) -> None:
     """Everything that may go."""
-    while store.sweep(KEPT, steps_max=2) != Swept():
+    while store.sweep(KEPT, steps_max=2) != SweepCounts():
         pass
 
 
@@ -132,7 +132,7 @@ def full(store: Store, folder: Path) -> None:
     ):
         try:
             attempt()
-        except StoreFull:
+        except StoreFullError:
             refused += 1
     print(f"refused {refused}")
     found = store.batch("acme", at.batch)

@@ -23,7 +23,7 @@ from goodsgate.model.batch import (
 )
 from goodsgate.model.catalogue import Delete, Merchant, Write
 from goodsgate.model.issue import Issue, issue
-from goodsgate.store.contract import Claim, Idempotency, NewBatch, NewRound, Portion, Store, Work
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Idempotency, NewBatch, NewRound, Store
 from goodsgate.store.strict import StrictStore
 from tests import place
 from tests.make import NOW
@@ -135,7 +135,7 @@ class Scene:
         assert claim is not None
         return claim
 
-    def run(self, *portions: Sequence["Record"], ends: State = State.FINISHED) -> Work:
+    def run(self, *portions: Sequence["Record"], ends: State = State.FINISHED) -> ClaimedRound:
         """Claim the next round, settle it in these portions to its end, give the lane back."""
         claim = self.claimed()
         work = claim.works[0]
@@ -186,8 +186,8 @@ def digest(document: bytes) -> bytes:
     return hashlib.blake2b(document, digest_size=16).digest()
 
 
-def portion(work: Work, *records: Record, ends: State | None = None, amends: Sequence[int] = (),
-            **more: object) -> Portion:
+def portion(work: ClaimedRound, *records: Record, ends: State | None = None, amends: Sequence[int] = (),
+            **more: object) -> ChunkCommit:
     """What the records change; `amends` are the record numbers that the first of them replace."""
     amending, added = records[: len(amends)], records[len(amends) :]
     numbers = [*amends, *range(work.total + 1, work.total + 1 + len(added))]
@@ -204,7 +204,7 @@ def portion(work: Work, *records: Record, ends: State | None = None, amends: Seq
     ]
     counts = Counter(record.result.value for record in records)
     counts["rejected"] -= len(amending)
-    settled = Portion(
+    settled = ChunkCommit(
         work=work, number=work.portions, records=len(records), first=work.total + 1 if added else None,
         keys=[record.key for record in added], results=bytes(RESULT_BYTE[record.result] for record in added),
         amended={number: (record.result, record.key) for number, record in zip(amends, amending, strict=True)},
@@ -220,7 +220,7 @@ def portion(work: Work, *records: Record, ends: State | None = None, amends: Seq
     return msgspec.structs.replace(settled, **more)
 
 
-def after(work: Work, settled: Portion) -> Work:
+def after(work: ClaimedRound, settled: ChunkCommit) -> ClaimedRound:
     """The work once the portion is settled."""
     return msgspec.structs.replace(
         work, portions=work.portions + 1, records=work.records + settled.records,

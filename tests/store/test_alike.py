@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Result, State
 from goodsgate.store.contract import Store
-from goodsgate.store.demands import ContractBroken
+from goodsgate.store.demands import ContractViolationError
 from goodsgate.store.look import Look
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.strict import StrictStore
@@ -137,5 +137,5 @@ def test_each_key_has_a_hash_of_its_own(scene: Scene, hashes: list[bytes]) -> No
     """Of sixteen bytes."""
     scene.seal()
     claim = scene.claimed()
-    with pytest.raises(ContractBroken):
+    with pytest.raises(ContractViolationError):
         scene.store.foresee(claim.works[0], ["A", "B"], hashes=hashes)

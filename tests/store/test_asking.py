@@ -7,7 +7,7 @@ import pytest
 
 from goodsgate.model.batch import Kind, Result, RoundKind, State
 from goodsgate.model.issue import issue
-from goodsgate.store.contract import Batches, Claim, Store
+from goodsgate.store.contract import BatchFilter, Claim, Store
 from goodsgate.store.demands import key_order
 from tests.make import NOW
 from tests.store.scene import Record, Scene, after, bad, portion
@@ -20,7 +20,7 @@ def _ids(scene: Scene, merchant: str = "acme", *, limit: int = 2, **filters: obj
     found: list[str] = []
     place = None
     while True:
-        page = scene.store.batches(merchant, Batches(**filters), after=place, limit=limit)  # type: ignore[arg-type]
+        page = scene.store.batches(merchant, BatchFilter(**filters), after=place, limit=limit)  # type: ignore[arg-type]
         found += [batch.id for batch in page.rows]
         place = page.next
         if place is None:
@@ -38,7 +38,7 @@ def test_a_batch_tells_its_life(scene: Scene) -> None:
     found = scene.batch(batch)
     times = [found.received_at, found.started_at, found.finished_at]
     assert times == [NOW, NOW + timedelta(seconds=5), NOW + timedelta(seconds=10)]
-    assert scene.store.batches("acme", Batches()).rows == [found]
+    assert scene.store.batches("acme", BatchFilter()).rows == [found]
 
 
 def test_batches_are_listed_newest_first(scene: Scene) -> None:
@@ -55,18 +55,18 @@ def test_batches_of_all_merchants_are_listed_newest_first(scene: Scene) -> None:
     first, second = scene.seal(protocol="one", label="feed.csv"), scene.seal("bolt", protocol="two")
     third = scene.seal(protocol="two", kind=Kind.STOCK)
     store = scene.store
-    rows = store.batches_of_all(Batches()).rows
+    rows = store.batches_of_all(BatchFilter()).rows
     assert [(batch.merchant, batch.id) for batch in rows] == [("acme", third), ("bolt", second), ("acme", first)]
     assert rows[0] == scene.batch(third)
-    assert [batch.id for batch in store.batches_of_all(Batches(protocol="two")).rows] == [third, second]
+    assert [batch.id for batch in store.batches_of_all(BatchFilter(protocol="two")).rows] == [third, second]
     assert _ids(scene, protocol="two") == [third]
     scene.run([Record("A"), bad()])
-    (finished,) = store.batches_of_all(Batches(state=State.FINISHED)).rows
+    (finished,) = store.batches_of_all(BatchFilter(state=State.FINISHED)).rows
     assert finished == scene.batch(finished.id, finished.merchant)
-    assert store.batches_of_all(Batches(outcome="partial")).rows == [finished]
-    assert len(store.batches_of_all(Batches(state=State.QUEUED)).rows) == 2
-    page = store.batches_of_all(Batches(), limit=2)
-    assert [batch.id for batch in page.rows + store.batches_of_all(Batches(), after=page.next, limit=2).rows] == [
+    assert store.batches_of_all(BatchFilter(outcome="partial")).rows == [finished]
+    assert len(store.batches_of_all(BatchFilter(state=State.QUEUED)).rows) == 2
+    page = store.batches_of_all(BatchFilter(), limit=2)
+    assert [batch.id for batch in page.rows + store.batches_of_all(BatchFilter(), after=page.next, limit=2).rows] == [
         third, second, first,
     ]
 
@@ -98,7 +98,7 @@ def test_what_was_ever_wrong_with_an_item(scene: Scene) -> None:
     for _ in range(2):
         scene.seal()
         scene.run([bad("A"), Record("B"), bad(long), bad(long + "x")])
-    second, first = (batch.id for batch in scene.store.batches("acme", Batches()).rows)
+    second, first = (batch.id for batch in scene.store.batches("acme", BatchFilter()).rows)
     found = scene.store.findings_of("acme", "A")
     assert [(batch, finding.number, finding.key) for batch, finding in found] == [(second, 1, "A"), (first, 1, "A")]
     assert found[1][1] == scene.store.findings("acme", first, limit=1)[0]
@@ -264,7 +264,7 @@ def test_the_pulse_changes_with_what_is_shown(scene: Scene) -> None:
         happens()
         _moves(scene.store, own)
         _moves(other, seen)
-    other.batches("acme", Batches())
+    other.batches("acme", BatchFilter())
     _rests(other)
 
 

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, RoundKind, State
 from goodsgate.model.catalogue import Merchant
-from goodsgate.store.contract import Batches, Claim, NewRound, Retention, StoreBusy, StoreError, StoreFull, Swept
+from goodsgate.store.contract import (
+    BatchFilter,
+    Claim,
+    NewRound,
+    Retention,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+    SweepCounts,
+)
 from goodsgate.store.sqlite import SqliteStore, copying
 from goodsgate.store.strict import StrictStore
 from tests.make import NOW
@@ -54,7 +63,7 @@ class Used:
             self.strict.release(self.claim)
             self.claim = None
         elif what == "sweep":
-            while self.strict.sweep(PAYLOADS_GO, steps_max=5) != Swept():
+            while self.strict.sweep(PAYLOADS_GO, steps_max=5) != SweepCounts():
                 pass
         elif what == "cancel" and self.batches:
             self.strict.cancel("acme", self.batches[-1])
@@ -95,7 +104,7 @@ def told(store: StrictStore, batches: list[str], *, times: bool = True) -> list[
     for kind in (Kind.PRODUCT, Kind.PRICE):
         items = store.items("acme", kind, "products", limit=1_000).rows
         found.append([(item.key, item.document, item.batch) for item in items])
-    found.append([batch.id for batch in store.batches("acme", Batches(), limit=500).rows])
+    found.append([batch.id for batch in store.batches("acme", BatchFilter(), limit=500).rows])
     for batch in batches:
         shown = store.batch("acme", batch)
         assert shown is not None
@@ -175,7 +184,7 @@ def test_a_store_that_is_never_at_rest(used: Used, tmp_path: Path, monkeypatch: 
         with used.store.catalogue.writing() as db:
             db.execute("UPDATE clock SET written_at = written_at + 1")
 
-    with between_snapshots(monkeypatch, [commits] * 3), pytest.raises(StoreBusy):
+    with between_snapshots(monkeypatch, [commits] * 3), pytest.raises(StoreBusyError):
         used.store.back_up(tmp_path / "copy")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
@@ -242,7 +251,7 @@ def test_a_disk_that_is_too_small(used: Used, tmp_path: Path) -> None:
     used.step("submit large", 4)
     payload = next((tmp_path / "store" / "payloads").iterdir())
     os.truncate(payload, 10**13)
-    with pytest.raises(StoreFull, match="room"):
+    with pytest.raises(StoreFullError, match="room"):
         used.store.back_up(tmp_path / "copy")
     os.truncate(payload, 10**6)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -250,7 +259,7 @@ def test_a_disk_that_is_too_small(used: Used, tmp_path: Path) -> None:
         os.truncate(payload, length)
         resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, hard))
         try:
-            with pytest.raises(StoreFull):
+            with pytest.raises(StoreFullError):
                 used.store.back_up(tmp_path / "copy")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

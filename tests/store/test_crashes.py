@@ -11,7 +11,7 @@ import pytest
 from goodsgate.model import crash
 from goodsgate.model.batch import Counts, Kind, RoundKind, State
 from goodsgate.model.catalogue import Merchant
-from goodsgate.store.contract import Batches, NewRound, Store, StoreFull
+from goodsgate.store.contract import BatchFilter, NewRound, Store, StoreFullError
 from tests import place
 from tests.make import NOW
 from tests.store import child
@@ -147,7 +147,7 @@ def test_kills_change_nothing_in_the_end(folder: Path, point: str) -> None:
 
 def _check_open(store: Store, batches: list[str]) -> None:
     """What is shown while the worker is dead: each record that has a result is in the counts, and the other way."""
-    listed = {batch.id: batch for batch in store.batches("acme", Batches()).rows}
+    listed = {batch.id: batch for batch in store.batches("acme", BatchFilter()).rows}
     for batch in batches:
         found = store.batch("acme", batch)
         assert found is not None
@@ -169,8 +169,9 @@ def test_an_end_is_known_between_the_two_commits(folder: Path, store: Store) -> 
     assert found is not None
     assert (found.state, found.counts, found.position) == (State.FINISHED, Counts(created=2, rejected=1), None)
     assert found.finished_at is not None
-    assert [one.id for one in store.batches("acme", Batches(outcome="partial", state=State.FINISHED)).rows] == [batch]
-    assert store.batches("acme", Batches(state=State.WORKING)).rows == []
+    assert [one.id for one in store.batches("acme", BatchFilter(outcome="partial",
+        state=State.FINISHED)).rows] == [batch]
+    assert store.batches("acme", BatchFilter(state=State.WORKING)).rows == []
     assert store.cancel("acme", batch) == found
     _fixed(store, batch)
     assert _run("work", folder).returncode == 0
@@ -186,7 +187,7 @@ def test_a_seal_that_was_cut_off_leaves_nothing(folder: Path, store: Store, poin
     if (point, padding < 1_000_000) == ("seal-written", True):
         _only(folder, "sqlite", "one statement there, begun and committed with it: tests/store/test_postgres_away.py")
     assert _run("submit", folder, "3", str(padding), crash_at=point).returncode == KILLED
-    assert store.batches("acme", Batches()).rows == []
+    assert store.batches("acme", BatchFilter()).rows == []
     assert store.claim("w", lease_seconds=1, works_max=1, bytes_max=1) is None
     _an_hour_later(folder)
     child.sweep(store)
@@ -212,7 +213,7 @@ def test_a_sweep_that_was_cut_off_is_finished_by_the_next(folder: Path, store: S
     assert _run("work", folder).returncode == 0
     assert _run("sweep", folder, crash_at=f"sweep-halved:{times}").returncode == KILLED
     assert _run("sweep", folder).returncode == 0
-    assert store.batches("acme", Batches()).rows == []
+    assert store.batches("acme", BatchFilter()).rows == []
     assert _payloads(folder) == 0
 
 
@@ -265,7 +266,7 @@ def test_a_full_disk_refuses_and_loses_nothing(folder: Path) -> None:
     done = _run("full", folder)
     assert done.stdout.split("\n")[:3] == ["refused 3", "accounted 0", "then 2000"], done.stderr
     store = child.open_store(folder)
-    batches = store.batches("acme", Batches(), limit=10_000).rows
+    batches = store.batches("acme", BatchFilter(), limit=10_000).rows
     assert all(batch.state is State.FINISHED for batch in batches)
     assert _payloads(folder) == 1
     store.close()
@@ -294,7 +295,7 @@ def test_an_intake_file_put_back_from_a_backup_is_set_right(folder: Path) -> Non
         found = store.batch("acme", batch)
         assert found is not None
         assert (found.state, found.counts) == (State.FINISHED, Counts(created=3))
-        assert store.batches("acme", Batches(state=State.FINISHED)).rows == [found]
+        assert store.batches("acme", BatchFilter(state=State.FINISHED)).rows == [found]
         assert store.claim("w", lease_seconds=60, works_max=1, bytes_max=100) is None
     assert store.figures()["lanes"] == 0
     store.close()
@@ -327,9 +328,9 @@ def test_a_small_disk_fills_up(small_disk: Path, padding: int) -> None:
     room = small_disk / "room"
     room.write_bytes(b"x" * 1_500_000)
     batches: list[str] = []
-    with pytest.raises(StoreFull):
+    with pytest.raises(StoreFullError):
         _fill(store, batches, padding)
-    assert [batch.id for batch in store.batches("acme", Batches(), limit=100_000).rows] == batches[::-1]
+    assert [batch.id for batch in store.batches("acme", BatchFilter(), limit=100_000).rows] == batches[::-1]
     room.unlink()
     store.close()
     store = child.open_store(small_disk)
@@ -340,7 +341,7 @@ def test_a_small_disk_fills_up(small_disk: Path, padding: int) -> None:
         assert claim is not None
         child.submission(store, claim, claim.works[0])
         store.release(claim)
-    assert len(store.batches("acme", Batches(state=State.FINISHED)).rows) == 5
+    assert len(store.batches("acme", BatchFilter(state=State.FINISHED)).rows) == 5
     store.close()
 
 

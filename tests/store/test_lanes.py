@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from goodsgate.model.batch import Kind, Result, RoundKind, State
-from goodsgate.store.contract import LeaseLost
+from goodsgate.store.contract import LeaseLostError
 from tests.store.scene import Record, Scene, after, bad, portion
 
 
@@ -113,9 +113,9 @@ def test_a_lease_that_ran_out_is_taken_over(scene: Scene) -> None:
     claim = scene.claimed(worker="w2")
     assert claim.attempt > stale.attempt
     late = portion(stale.works[0], Record("LATE"), ends=State.FINISHED)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         scene.store.settle(stale, [late])
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         scene.store.renew(stale, lease_seconds=10)
     scene.store.release(stale)
     assert scene.claim("w3") is None
@@ -135,9 +135,9 @@ def test_a_stale_worker_stays_out_when_the_lane_was_given_back(scene: Scene) -> 
     scene.store.settle(claim, [settled])
     scene.store.release(claim)
     for work in (stale.works[0], after(claim.works[0], settled)):
-        with pytest.raises(LeaseLost):
+        with pytest.raises(LeaseLostError):
             scene.store.settle(stale, [portion(work, Record("LATE"))])
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         scene.store.settle(claim, [portion(after(claim.works[0], settled), Record("LATE"))])
 
 
@@ -206,7 +206,7 @@ def test_two_workers_hold_two_lanes(scene: Scene) -> None:
     one, other = scene.claimed(), scene.claimed(worker="w2", store=second)
     assert {one.works[0].batch, other.works[0].batch} == sent
     assert scene.claim("w3") is scene.claim("w3", store=second) is None
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         second.settle(msgspec.structs.replace(one, attempt=one.attempt - 1), [portion(one.works[0], Record("LATE"))])
     second.settle(other, [portion(other.works[0], Record(other.merchant), ends=State.FINISHED)])
     scene.store.settle(one, [portion(one.works[0], Record(one.merchant), ends=State.FINISHED)])
@@ -230,7 +230,7 @@ def test_a_second_worker_of_a_folder_stands_by(scene: Scene) -> None:
     claim = scene.claim("w2", store=second)
     assert claim is not None
     assert claim.works[0].batch == batch
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         second.settle(stale, [portion(stale.works[0], Record("LATE"))])
     second.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
     assert second.batch("acme", batch) is not None
@@ -245,9 +245,9 @@ def test_two_that_both_believe_to_be_the_worker_do_no_harm(scene: Scene) -> None
     second = scene.open()
     claim = scene.claim("w2", store=second)
     assert claim is not None
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         scene.store.settle(stale, [portion(stale.works[0], Record("LATE"))])
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         scene.store.renew(stale, lease_seconds=10)
     second.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
     second.release(claim)

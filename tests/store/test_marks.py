@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Result, State
-from goodsgate.model.catalogue import Key, Mark, Scope, Token
-from goodsgate.store.contract import LeaseLost, Marked, Portion, Retention, StoreError
+from goodsgate.model.catalogue import IndexEntry, Key, Scope, Token
+from goodsgate.store.contract import ChunkCommit, IndexFilter, LeaseLostError, Retention, StoreError
 from tests.make import NOW
 from tests.place import KINDS
 from tests.store.scene import Record, Scene, portion
@@ -17,13 +17,13 @@ from tests.store.scene import Record, Scene, portion
 SHELF = ("acme", Kind.PRODUCT, "products")
 
 
-def _marked(settled: Portion, marks: dict[str, tuple[Mark, ...]]) -> Portion:
+def _marked(settled: ChunkCommit, marks: dict[str, tuple[IndexEntry, ...]]) -> ChunkCommit:
     """The portion with marks for its writes."""
     writes = [msgspec.structs.replace(write, marks=marks.get(write.key, ())) for write in settled.writes]
     return msgspec.structs.replace(settled, writes=writes)
 
 
-def _put(scene: Scene, marks: dict[str, tuple[Mark, ...]], *deleted: str, merchant: str = "acme") -> None:
+def _put(scene: Scene, marks: dict[str, tuple[IndexEntry, ...]], *deleted: str, merchant: str = "acme") -> None:
     scene.seal(merchant)
     claim = scene.claimed()
     records = [Record(key, text=repr(held)) for key, held in marks.items()]
@@ -84,10 +84,10 @@ def test_a_listing_may_hold_only_items_with_a_text_in_another_mark(scene: Scene)
     """As it is written, wildcards being letters like any other."""
     names = {"a": "linen shirt", "b": "50% linen", "c": "wool_hat"}
     _put(scene, {key: (("name", name), ("made", key)) for key, name in names.items()})
-    assert _listed(scene, "made", among=[[Marked(name="name", text="linen")]]) == (2, [("a", "a"), ("b", "b")])
-    assert _listed(scene, "made", among=[[Marked(name="name", text="%")]], backwards=True) == (1, [("b", "b")])
-    assert _listed(scene, "made", among=[[Marked(name="name", text="l_h")]]) == (1, [("c", "c")])
-    assert _listed(scene, "made", among=[[Marked(name="made", text="z")]]) == (0, [])
+    assert _listed(scene, "made", among=[[IndexFilter(name="name", text="linen")]]) == (2, [("a", "a"), ("b", "b")])
+    assert _listed(scene, "made", among=[[IndexFilter(name="name", text="%")]], backwards=True) == (1, [("b", "b")])
+    assert _listed(scene, "made", among=[[IndexFilter(name="name", text="l_h")]]) == (1, [("c", "c")])
+    assert _listed(scene, "made", among=[[IndexFilter(name="made", text="z")]]) == (0, [])
 
 
 def test_a_listing_may_hold_only_items_that_fulfil_several_demands(scene: Scene) -> None:
@@ -95,12 +95,12 @@ def test_a_listing_may_hold_only_items_that_fulfil_several_demands(scene: Scene)
     _put(scene, {key: (("id", key), ("group", group), ("group", "all"), ("made", made)) for key, group, made in (
         ("a", "x", "1"), ("b", "y", "2"), ("c", "z", "3"), ("d", "", "4"),
     )})
-    some = [Marked(name="group", least=group, most=group) for group in ("x", "y", "all")]
-    late = Marked(name="made", least="2")
+    some = [IndexFilter(name="group", least=group, most=group) for group in ("x", "y", "all")]
+    late = IndexFilter(name="made", least="2")
     assert _listed(scene, "id", among=[some]) == (4, [(key, key) for key in "abcd"])
     assert _listed(scene, "id", among=[some[:2], [late]]) == (1, [("b", "b")])
-    assert _listed(scene, "id", among=[[late], [Marked(name="made", most="3")]], limit=1) == (2, [("b", "b")])
-    assert _listed(scene, "id", among=[[Marked(name="group", least="", most="")]]) == (1, [("d", "d")])
+    assert _listed(scene, "id", among=[[late], [IndexFilter(name="made", most="3")]], limit=1) == (2, [("b", "b")])
+    assert _listed(scene, "id", among=[[IndexFilter(name="group", least="", most="")]]) == (1, [("d", "d")])
     assert _listed(scene, "id", among=[[late], []]) == (0, [])
 
 
@@ -122,7 +122,7 @@ def test_a_worker_that_lost_its_lease_marks_nothing(scene: Scene) -> None:
     claim = scene.claimed(seconds=1)
     scene.clock.forward(5)
     again = scene.claimed(worker="w2")
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         scene.store.settle(claim, [_marked(portion(claim.works[0], Record("a")), {"a": (("sku", "1"),)})])
     assert scene.store.marked(*SHELF, [("sku", "1")]) == {}
     scene.store.release(again)
@@ -140,13 +140,13 @@ MARKS = st.dictionaries(
 @given(steps=st.lists(st.tuples(MARKS, st.sets(st.sampled_from("abcd"))), max_size=4))
 def test_marks_are_what_the_last_writes_left(tmp_path_factory, kind_of_store, steps) -> None:
     """Against a dictionary."""
-    held: dict[str, tuple[Mark, ...]] = {}
+    held: dict[str, tuple[IndexEntry, ...]] = {}
     with Scene(tmp_path_factory.mktemp("marks"), kind_of_store) as scene:
         for written, deleted in steps:
             gone = sorted(deleted - written.keys())
             _put(scene, written, *gone)
             held = {key: marks for key, marks in {**held, **written}.items() if key not in gone}
-        wanted: dict[Mark, list[str]] = {}
+        wanted: dict[IndexEntry, list[str]] = {}
         for key in sorted(held):
             for mark in held[key]:
                 wanted.setdefault(mark, []).append(key)

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from goodsgate.model.catalogue import Entry, Key, Merchant, Scope
+from goodsgate.model.catalogue import Key, Merchant, ReferenceEntry, Scope
 from goodsgate.store.contract import StoreError
 from tests.make import NOW
 from tests.store.scene import Scene
@@ -57,14 +57,15 @@ def test_a_key_is_of_one_merchant(scene: Scene) -> None:
 
 def test_reference_is_upserted_and_replaced(scene: Scene) -> None:
     """By code; what a replacing load does not give goes, of that kind and merchant alone."""
-    entries = [Entry(code=code, name=code.lower(), parent="top", data={"n": 1}) for code in ("B", "A", "C")]
+    entries = [ReferenceEntry(code=code, name=code.lower(), parent="top", data={"n": 1}) for code in ("B", "A", "C")]
     assert scene.store.put_reference("acme", "brand", entries) == 3
     scene.store.put_reference("acme", "category", entries[:1])
     scene.store.put_reference("bolt", "brand", entries[:1])
     version = scene.store.reference_version("acme")
-    assert scene.store.put_reference("acme", "brand", [Entry(code="A", name="new"), Entry(code="D")], replace=True) == 2
+    assert scene.store.put_reference("acme", "brand", [ReferenceEntry(code="A", name="new"), ReferenceEntry(code="D")],
+        replace=True) == 2
     assert [entry.code for entry in scene.store.reference("acme", "brand").rows] == ["A", "D"]
-    assert scene.store.reference("acme", "brand").rows[0] == Entry(code="A", name="new")
+    assert scene.store.reference("acme", "brand").rows[0] == ReferenceEntry(code="A", name="new")
     assert scene.store.reference("acme", "category").rows == entries[:1]
     assert scene.store.reference("bolt", "brand").rows == entries[:1]
     assert scene.store.reference_version("acme") > version
@@ -73,7 +74,8 @@ def test_reference_is_upserted_and_replaced(scene: Scene) -> None:
 def test_reference_is_searched_whatever_the_case(scene: Scene) -> None:
     """In code and name, also beyond ASCII."""
     scene.store.put_reference("acme", "brand", [
-        Entry(code="b1", name="Große Äpfel"), Entry(code="b2", name="Plums"), Entry(code="ÄX", name="x"),
+        ReferenceEntry(code="b1", name="Große Äpfel"), ReferenceEntry(code="b2", name="Plums"),
+        ReferenceEntry(code="ÄX", name="x"),
     ])
     assert [entry.code for entry in scene.store.reference("acme", "brand", search="ä").rows] == ["b1", "ÄX"]
     assert [entry.code for entry in scene.store.reference("acme", "brand", search="B2").rows] == ["b2"]
@@ -82,7 +84,7 @@ def test_reference_is_searched_whatever_the_case(scene: Scene) -> None:
 
 def test_reference_is_paged(scene: Scene) -> None:
     """Every entry once."""
-    scene.store.put_reference("acme", "brand", [Entry(code=f"{number:03d}") for number in range(25)])
+    scene.store.put_reference("acme", "brand", [ReferenceEntry(code=f"{number:03d}") for number in range(25)])
     codes, after = [], None
     while True:
         page = scene.store.reference("acme", "brand", after=after, limit=10)

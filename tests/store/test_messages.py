@@ -8,8 +8,8 @@ import pytest
 
 from goodsgate.model.batch import RoundKind, State
 from goodsgate.model.catalogue import Resource
-from goodsgate.model.message import Message, NewMessage, Told
-from goodsgate.store.contract import NameTaken, Retention
+from goodsgate.model.message import DeliveryState, Message, NewMessage
+from goodsgate.store.contract import NameTakenError, Retention
 from tests.make import NOW
 from tests.store.scene import Record, Scene, bad, portion
 
@@ -37,7 +37,7 @@ def test_a_message_is_there_with_what_it_tells(scene: Scene) -> None:
     """Or not at all: a change that is refused tells nothing; they are counted by merchant from 1."""
     made = _add(scene, "a", "one", "two")
     _add(scene, "b", merchant="bolt")
-    with pytest.raises(NameTaken):
+    with pytest.raises(NameTakenError):
         _add(scene, "a", "three")
     told = [NewMessage(topic=TOPIC, subject="four")]
     assert scene.store.put_resource(msgspec.structs.replace(made, body=b"[]"), messages=told) is not None
@@ -130,7 +130,7 @@ def test_a_message_is_one_carriers_until_its_lease_ends(scene: Scene) -> None:
     scene.store.sent(first)
     assert not scene.store.defer(second, seconds=0, trouble="no answer")
     (found,) = scene.store.messages("acme")
-    assert (found.told, found.sent_at, found.trouble) == (Told.SENT, scene.clock(), "")
+    assert (found.told, found.sent_at, found.trouble) == (DeliveryState.SENT, scene.clock(), "")
 
 
 def test_what_has_not_arrived_comes_again_or_is_given_up(scene: Scene) -> None:
@@ -142,7 +142,8 @@ def test_what_has_not_arrived_comes_again_or_is_given_up(scene: Scene) -> None:
     assert (two.subject, scene.store.messages("acme")[0].trouble) == ("two", "no route")
     assert scene.store.give_up(two, trouble="gone")
     assert _take(scene) == []
-    assert (_subjects(scene, told=Told.WAITING), _subjects(scene, told=Told.GIVEN_UP)) == (["one"], ["two"])
+    assert (_subjects(scene, told=DeliveryState.WAITING), _subjects(scene, told=DeliveryState.GIVEN_UP)) == (["one"],
+        ["two"])
     scene.clock.forward(300)
     assert [again.attempts for again in _take(scene)] == [2]
 
@@ -154,7 +155,7 @@ def test_messages_are_replayed(scene: Scene) -> None:
         end(_take(scene)[0])
     assert scene.store.replay("bolt", [1, 2]) == 0
     assert scene.store.replay("acme", [1, 2, 9]) == 2
-    assert [(one.told, one.attempts) for one in scene.store.messages("acme")] == [(Told.WAITING, 0)] * 3
+    assert [(one.told, one.attempts) for one in scene.store.messages("acme")] == [(DeliveryState.WAITING, 0)] * 3
     taken = [_take(scene)[0].subject for _ in range(3)]
     assert sorted(taken) == ["one", "three", "two"]
 
@@ -208,4 +209,4 @@ def test_many_carriers_take_each_message_once(scene: Scene) -> None:
     for thread in threads:
         thread.join()
     assert sorted(taken) == sorted((merchant, n) for merchant in ("acme", "bolt") for n in range(1, 21))
-    assert _subjects(scene, told=Told.WAITING) == []
+    assert _subjects(scene, told=DeliveryState.WAITING) == []

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Counts, Kind, Result, State
-from goodsgate.store.contract import Claim, LeaseLost, Portion, Retention
+from goodsgate.store.contract import ChunkCommit, Claim, LeaseLostError, Retention
 from goodsgate.store.demands import key_order
 from tests.store.scene import Record, Scene, bad, digest, portion
 
@@ -86,7 +86,7 @@ class Hand:
         self.scene = scene
         self.together = together
         self.records: dict[str, list[Asked]] = {}
-        self.stale: list[tuple[Claim, Portion]] = []
+        self.stale: list[tuple[Claim, ChunkCommit]] = []
 
     def work(self, size: int) -> bool:
         """Claim, settle a portion of at most so many records of each work, give back."""
@@ -119,7 +119,7 @@ class Hand:
     def replay(self, number: int) -> None:
         """A worker that lost its claim comes back with what it settled before."""
         for claim, settled in self.stale[-number:]:
-            with pytest.raises(LeaseLost):
+            with pytest.raises(LeaseLostError):
                 self.scene.store.settle(claim, [settled])
 
     def late(self) -> None:
@@ -131,7 +131,7 @@ class Hand:
         again = self.scene.claim("w2", seconds=LEASE_SECONDS)
         assert again is not None
         if (again.merchant, again.kind) == (claim.merchant, claim.kind):
-            with pytest.raises(LeaseLost):
+            with pytest.raises(LeaseLostError):
                 self.scene.store.settle(claim, [portion(claim.works[0], Record("LATE"))])
             self.scene.store.release(claim)
         self.scene.store.release(again)

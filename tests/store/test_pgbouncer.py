@@ -10,7 +10,7 @@ import pytest
 
 from goodsgate.model.batch import Kind, RoundKind, State
 from goodsgate.model.catalogue import Merchant
-from goodsgate.store.contract import Batches, NewRound, Store, Swept
+from goodsgate.store.contract import BatchFilter, NewRound, Store, SweepCounts
 from goodsgate.store.strict import StrictStore
 from tests import place
 from tests.make import NOW
@@ -76,8 +76,8 @@ def test_a_submission_passes_through_it(store: Store) -> None:
     assert asked.cancelling
     child.work(store)
     child.sweep(store)
-    assert store.sweep(child.KEPT, steps_max=5) == Swept()
-    assert store.batches("acme", Batches()).rows == []
+    assert store.sweep(child.KEPT, steps_max=5) == SweepCounts()
+    assert store.batches("acme", BatchFilter()).rows == []
     assert store.examine()
     assert [fact for fact in store.check() if not fact[1]] == []
 
@@ -105,7 +105,7 @@ def test_many_threads_share_its_few_sessions(store: Store, address: str) -> None
     def read() -> None:
         while not stop.is_set():
             for merchant in ("acme", "bolt"):
-                for one in other.batches(merchant, Batches(), limit=5).rows:
+                for one in other.batches(merchant, BatchFilter(), limit=5).rows:
                     assert one.merchant == merchant
                     other.results(merchant, one.id)
 

@@ -14,7 +14,15 @@ import pytest
 
 from goodsgate.model.batch import Counts, Kind, Policy, State, new_id
 from goodsgate.model.catalogue import Merchant
-from goodsgate.store.contract import Batches, Idempotency, LeaseLost, NewBatch, Store, StoreBusy, StoreFull
+from goodsgate.store.contract import (
+    BatchFilter,
+    Idempotency,
+    LeaseLostError,
+    NewBatch,
+    Store,
+    StoreBusyError,
+    StoreFullError,
+)
 from goodsgate.store.strict import StrictStore
 from tests import place, postgres
 from tests.make import NOW
@@ -69,7 +77,7 @@ def _asked(store: Store) -> dict[str, Callable[[], object]]:
     return {
         "seal": lambda: child.submit(store, 3), "receive": lambda: store.receive("acme", "0" * 32, b"x" * 5_000_000),
         "claim": lambda: store.claim("w", lease_seconds=5, works_max=1, bytes_max=1),
-        "batches": lambda: store.batches("acme", Batches()),
+        "batches": lambda: store.batches("acme", BatchFilter()),
         "items": lambda: store.items("acme", Kind.PRODUCT, "products"),
         "reserve": lambda: store.reserve("acme", "k", lease_seconds=5), "figures": store.figures,
     }
@@ -89,13 +97,13 @@ def test_a_stopped_server_refuses_and_is_found_again(own: Server, store: Store, 
             thread.start()
         for thread in threads:
             thread.join()
-        assert [type(fault) for fault in faults if not isinstance(fault, StoreBusy)] == []
+        assert [type(fault) for fault in faults if not isinstance(fault, StoreBusyError)] == []
         store.release_key("acme", "k")
         store.discard("acme", "0" * 32)
         assert not all(well for _, well, _ in store.check())
     finally:
         own.start()
-    assert [one.id for one in store.batches("acme", Batches()).rows] == [batch]
+    assert [one.id for one in store.batches("acme", BatchFilter()).rows] == [batch]
     child.submission(store, claim, claim.works[0])
     found = store.batch("acme", batch)
     assert found is not None
@@ -125,8 +133,8 @@ def test_a_paused_server_is_waited_for(own: Server, store: Store) -> None:
     finally:
         own.resume()
     thread.join()
-    assert {one.id for one in store.batches("acme", Batches()).rows} >= set(sealed)
-    assert len(store.batches("acme", Batches()).rows) == 2
+    assert {one.id for one in store.batches("acme", BatchFilter()).rows} >= set(sealed)
+    assert len(store.batches("acme", BatchFilter()).rows) == 2
 
 
 # -- the wire ---------------------------------------------------------------------------------------------------------
@@ -144,7 +152,7 @@ def wire(own: Server) -> Iterator[Wire]:
 def wired(own: Server, address: str, wire: Wire) -> Iterator[Store]:
     """The store, at the other end of the wire."""
     opened = _open(own.address(urlsplit(address).path[1:], port=wire.port))
-    assert opened.batches("acme", Batches()).rows == []
+    assert opened.batches("acme", BatchFilter()).rows == []
     yield opened
     opened.close()
 
@@ -159,7 +167,7 @@ def test_a_seal_whose_answer_was_lost_is_looked_up(wired: Store, wire: Wire, sto
         assert found is not None
         assert (found.batch, found.body) == (batch, batch.encode())
     assert wire.broken == 2
-    assert len(store.batches("acme", Batches()).rows) == 2
+    assert len(store.batches("acme", BatchFilter()).rows) == 2
     child.work(store)
 
 
@@ -167,11 +175,11 @@ def test_a_seal_that_never_arrived_is_not_acknowledged(wired: Store, wire: Wire,
     """Nothing of it remains, and sending it again makes one batch."""
     assert wired.reserve("acme", "k", lease_seconds=30) is None
     wire.break_at_commit(b"INSERT INTO batch", sent=False)
-    with pytest.raises(StoreBusy):
+    with pytest.raises(StoreBusyError):
         _sealed(wired, "k")
-    assert store.batches("acme", Batches()).rows == []
+    assert store.batches("acme", BatchFilter()).rows == []
     batch = _sealed(wired, "k")
-    assert [one.id for one in store.batches("acme", Batches()).rows] == [batch]
+    assert [one.id for one in store.batches("acme", BatchFilter()).rows] == [batch]
 
 
 def _sealed(store: Store, key: str) -> str:
@@ -187,7 +195,7 @@ def test_a_settle_whose_commit_was_lost_is_settled_once(wired: Store, wire: Wire
     assert claim is not None
     settled = portion(claim.works[0], *map(child.record, range(1, 4)), ends=State.FINISHED)
     wire.break_at_commit(b"UPDATE lane SET written_at", sent=sent)
-    with pytest.raises(StoreBusy):
+    with pytest.raises(StoreBusyError):
         wired.settle(claim, [settled])
     found = store.batch("acme", batch)
     assert found is not None
@@ -211,7 +219,7 @@ def test_a_worker_that_was_cut_off_does_not_stand_in_the_way(wired: Store, wire:
         claim = store.claim("w2", lease_seconds=60, works_max=1, bytes_max=100)
         time.sleep(0.02)
     assert claim is not None
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         child.submission(wired, stale, stale.works[0])
     child.submission(store, claim, claim.works[0])
     found = store.batch("acme", batch)
@@ -231,14 +239,14 @@ def test_what_was_acknowledged_survives_restarts(own: Server, address: str, stor
         while not stop.is_set():
             try:
                 sealed.append(child.submit(store, 4, kind=kind))
-            except StoreBusy:
+            except StoreBusyError:
                 stop.wait(0.01)
 
     def work(opened: Store) -> None:
         while not stop.is_set():
             try:
                 child.work(opened, lease_seconds=1)
-            except StoreBusy:
+            except StoreBusyError:
                 stop.wait(0.01)
 
     other = _open(address)
@@ -260,7 +268,7 @@ def test_what_was_acknowledged_survives_restarts(own: Server, address: str, stor
     child.work(store, lease_seconds=1)
     other.close()
     assert sealed
-    found = {one.id: one for one in store.batches("acme", Batches(), limit=100_000).rows}
+    found = {one.id: one for one in store.batches("acme", BatchFilter(), limit=100_000).rows}
     assert set(sealed) <= found.keys()
     for batch in found.values():
         assert (batch.state, batch.counts.accounted, batch.total) == (State.FINISHED, 4, 4)
@@ -312,10 +320,10 @@ def test_a_full_disk_refuses_and_loses_nothing(small: tuple[str, Path]) -> None:
     store = _open(address)
     store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
     batches: list[str] = []
-    with pytest.raises(StoreFull):
+    with pytest.raises(StoreFullError):
         _fill(store, batches)
     assert batches
-    assert [one.id for one in store.batches("acme", Batches(), limit=10_000).rows] == batches[::-1]
+    assert [one.id for one in store.batches("acme", BatchFilter(), limit=10_000).rows] == batches[::-1]
     for number, batch in enumerate(batches):
         assert b"".join(store.payload("acme", batch, 0) or ()) == random.Random(number).randbytes(600_000)
     subprocess.run(["mount", "-o", "remount,size=240m", str(disk)], check=True)

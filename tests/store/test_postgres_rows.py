@@ -11,10 +11,10 @@ import pytest
 from psycopg import errors, sql
 
 from goodsgate.model.batch import Kind, State, new_id
-from goodsgate.model.catalogue import Entry, Key, Token
+from goodsgate.model.catalogue import Key, ReferenceEntry, Token
 from goodsgate.model.catalogue import Scope as KeyScope
 from goodsgate.model.message import NewMessage
-from goodsgate.store.contract import Idempotency, Moving
+from goodsgate.store.contract import Idempotency, StockChange
 from tests import place
 from tests.make import NOW
 from tests.store.scene import Record, Scene, bad, portion
@@ -39,7 +39,7 @@ def _fill(scene: Scene, merchant: str) -> None:
     store.add_key(Key(id="k", digest=merchant.encode() * 8, merchant=merchant, scopes=scopes, label="", made_at=NOW))
     ahead = NOW + timedelta(days=1)
     store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", made_at=NOW, until=ahead))
-    store.put_reference(merchant, "brand", [Entry(code="x")])
+    store.put_reference(merchant, "brand", [ReferenceEntry(code="x")])
     store.put_mapping(merchant, "erp", {"a": ["id"]})
     told = [NewMessage(topic="tested/word", subject="a")]
     store.add_resource(
@@ -54,7 +54,7 @@ def _fill(scene: Scene, merchant: str) -> None:
     store.release(claim)
     scene.seal(merchant, Kind.STOCK)
     scene.run([Record("A")])
-    reserved = Moving(reserved={"A": 1}, memory=b"{}", ends=False)
+    reserved = StockChange(reserved={"A": 1}, memory=b"{}", ends=False)
     store.move(merchant, "products", order="o", keys=["A"], change=lambda _: reserved)
     store.receive(merchant, new_id(), bytes(range(256)) * 8_000)  # on its way in
     scene.seal(merchant)

@@ -7,13 +7,13 @@ import pytest
 
 from goodsgate.model.batch import Batch, Kind, Policy, RoundKind, State, new_id
 from goodsgate.store.contract import (
-    Answer,
     Idempotency,
-    KeyInUse,
+    IdempotentAnswer,
+    KeyInUseError,
     NewBatch,
-    QueueFull,
-    RoundOpen,
-    StoreBusy,
+    QueueFullError,
+    RoundOpenError,
+    StoreBusyError,
     StoreError,
 )
 from tests.store.scene import SMALL_BYTES, Record, Scene
@@ -66,7 +66,7 @@ def test_a_queue_has_an_end(scene: Scene) -> None:
     """At the limit a merchant's next round is refused and nothing of it remains; others are not concerned."""
     scene.seal(open_rounds_max=2)
     scene.seal(kind=Kind.PRICE, open_rounds_max=2)
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFullError):
         scene.seal(kind=Kind.STOCK, open_rounds_max=2)
     scene.seal("bolt", open_rounds_max=2)
     assert scene.store.figures()["rounds.queued"] == 3
@@ -105,7 +105,7 @@ def test_an_answered_key_gives_its_first_answer(scene: Scene) -> None:
     """Worded inside the transaction, from the batch as it then was; for this merchant alone."""
     assert scene.store.reserve("acme", "k", lease_seconds=5) is None
     batch = scene.seal(idempotency=_idempotency())
-    expected = Answer(b"f" * 32, batch.encode(), batch)
+    expected = IdempotentAnswer(b"f" * 32, batch.encode(), batch)
     assert scene.store.reserve("acme", "k", lease_seconds=5) == expected
     scene.store.release_key("acme", "k")
     scene.reopen()
@@ -117,11 +117,11 @@ def test_a_reserved_key_is_in_use_until_its_lease_ends(scene: Scene) -> None:
     """Showing life makes it longer, giving it back ends it."""
     scene.store.reserve("acme", "k", lease_seconds=5)
     scene.clock.forward(4)
-    with pytest.raises(KeyInUse):
+    with pytest.raises(KeyInUseError):
         scene.store.reserve("acme", "k", lease_seconds=5)
     scene.store.reserve_again("acme", "k", lease_seconds=5)
     scene.clock.forward(4)
-    with pytest.raises(KeyInUse):
+    with pytest.raises(KeyInUseError):
         scene.store.reserve("acme", "k", lease_seconds=5)
     scene.store.release_key("acme", "k")
     assert scene.store.reserve("acme", "k", lease_seconds=5) is None
@@ -135,7 +135,7 @@ def test_a_key_never_makes_two_batches(scene: Scene) -> None:
     scene.clock.forward(2)
     scene.store.reserve("acme", "k", lease_seconds=1)
     scene.seal(idempotency=_idempotency())
-    with pytest.raises(KeyInUse):
+    with pytest.raises(KeyInUseError):
         scene.seal(idempotency=_idempotency())
     assert scene.store.figures()["rounds.queued"] == 1
 
@@ -157,7 +157,7 @@ def test_an_answer_that_fails_undoes_the_seal(scene: Scene) -> None:
 def test_a_batch_has_one_open_round(scene: Scene) -> None:
     """A fix comes when the batch has ended, and is queued behind what its lane holds."""
     batch = scene.seal()
-    with pytest.raises(RoundOpen):
+    with pytest.raises(RoundOpenError):
         scene.again(batch, RoundKind.FIX)
     scene.run([Record("A")])
     scene.seal()
@@ -166,7 +166,7 @@ def test_a_batch_has_one_open_round(scene: Scene) -> None:
     assert (found.state, found.position, found.rounds, found.total) == (State.QUEUED, 1, 2, 1)
     assert (found.bytes_total, found.finished_at) == (15, None)
     assert b"".join(scene.store.payload("acme", batch, 1) or ()) == b"01234"
-    with pytest.raises(RoundOpen):
+    with pytest.raises(RoundOpenError):
         scene.again(batch, RoundKind.RETRY)
 
 
@@ -186,9 +186,9 @@ def test_a_busy_store_keeps_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatc
     scene.reopen()
     other = apsw.Connection(str(scene.folder / "store" / "intake.db"))
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreBusy):
+    with pytest.raises(StoreBusyError):
         scene.seal()
-    with pytest.raises(StoreBusy):
+    with pytest.raises(StoreBusyError):
         scene.store.reserve("acme", "k", lease_seconds=5)
     scene.store.release_key("acme", "k")
     assert scene.store.figures()["rounds.queued"] == 0

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from goodsgate.model.catalogue import Resource
-from goodsgate.store.contract import NameTaken, ResourcesFull, Retention, StoreError
+from goodsgate.store.contract import NameTakenError, ResourcesFullError, Retention, StoreError
 from tests.store.scene import Record, Scene
 
 SORT = "tested/stream"
@@ -42,10 +42,10 @@ def test_resources_are_counted_by_merchant_and_sort(scene: Scene) -> None:
 def test_a_name_is_taken_once(scene: Scene) -> None:
     """Whoever comes second is told by which; a renamed one gives its name free. No number is lost to the refusal."""
     first, second = _add(scene, "a"), _add(scene, "b")
-    with pytest.raises(NameTaken) as taken:
+    with pytest.raises(NameTakenError) as taken:
         _add(scene, "a")
     assert taken.value.number == first.number
-    with pytest.raises(NameTaken) as taken:
+    with pytest.raises(NameTakenError) as taken:
         scene.store.put_resource(msgspec.structs.replace(second, name="a"))
     assert taken.value.number == first.number
     assert scene.store.put_resource(msgspec.structs.replace(first, name="A")) is not None
@@ -67,7 +67,7 @@ def test_only_who_knows_the_last_version_changes_it(scene: Scene) -> None:
 def test_there_are_only_so_many(scene: Scene) -> None:
     """Those that have an end do not count."""
     made = _add(scene, "a", most=1)
-    with pytest.raises(ResourcesFull):
+    with pytest.raises(ResourcesFullError):
         _add(scene, "b", most=1)
     assert _end(scene, made, 60) is not None
     assert _add(scene, "b", most=1).number == 2
@@ -79,7 +79,7 @@ def test_a_name_stays_taken_until_the_end(scene: Scene) -> None:
     assert ending is not None
     assert scene.store.resources("acme", SORT) == []
     assert scene.store.resource("acme", SORT, 1) == ending
-    with pytest.raises(NameTaken):
+    with pytest.raises(NameTakenError):
         _add(scene, "a")
     scene.clock.forward(61)
     assert scene.store.resource("acme", SORT, 1) is None

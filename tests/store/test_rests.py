@@ -1,11 +1,11 @@
 """Rounds that rest: not claimed before their time, and in nobody's way meanwhile."""
 
 from goodsgate.model.batch import Kind, State
-from goodsgate.store.contract import Claim, Work
+from goodsgate.store.contract import Claim, ClaimedRound
 from tests.store.scene import Record, Scene, portion
 
 
-def _rest(scene: Scene, claim: Claim, seconds: float) -> Work:
+def _rest(scene: Scene, claim: Claim, seconds: float) -> ClaimedRound:
     """The first round of a claim rests after a portion."""
     work = claim.works[0]
     scene.store.settle(claim, [portion(work, Record("A"))])

@@ -3,7 +3,7 @@
 import pytest
 
 from goodsgate.model.batch import Counts, Kind, Outcome, Result, RoundKind, State, Withheld
-from goodsgate.model.catalogue import Delete, Held, Write
+from goodsgate.model.catalogue import CurrentItem, Delete, Write
 from goodsgate.model.issue import issue
 from goodsgate.store.contract import StoreError
 from tests.store.scene import Record, Scene, after, bad, digest, portion
@@ -62,7 +62,7 @@ def test_what_is_held_of_many_keys_is_told_whole(scene: Scene) -> None:
     scene.run([Record(key) for key in held])
     shelf = ("acme", Kind.PRODUCT, "products")
     found = scene.store.held(*shelf, [*held, *asked])
-    assert found == {key: Held(digest(Record(key).document), None) for key in held}
+    assert found == {key: CurrentItem(digest(Record(key).document), None) for key in held}
     assert scene.store.twins(*shelf, asked) == {key: key.upper() for key in asked[:3_000]}
 
 
@@ -133,7 +133,7 @@ def test_held_tells_hash_version_and_document(scene: Scene) -> None:
     scene.run(records)
     held = scene.store.held("acme", Kind.PRODUCT, "products", [*odd, "none"])
     assert held == {
-        record.key: Held(digest(record.document), record.version) for record in records
+        record.key: CurrentItem(digest(record.document), record.version) for record in records
     }
     documents = scene.store.held("acme", Kind.PRODUCT, "products", ["ä/ö"], documents=True)
     assert documents["ä/ö"].document == records[0].document
@@ -176,7 +176,7 @@ def test_a_delete_with_a_version_leaves_a_tombstone(scene: Scene) -> None:
     scene.run([Record("A", DELETED, version=5), Record("B", DELETED)])
     keys = ["A", "B", "C"]
     held = scene.store.held("acme", Kind.PRODUCT, "products", keys)
-    assert (held["A"], "B" in held) == (Held(None, 5), False)
+    assert (held["A"], "B" in held) == (CurrentItem(None, 5), False)
     assert list(scene.held()) == ["C"]
     assert scene.store.item("acme", Kind.PRODUCT, "products", "A") is None
     assert scene.store.collections("acme") == [(Kind.PRODUCT, "products", 1)]
@@ -184,7 +184,7 @@ def test_a_delete_with_a_version_leaves_a_tombstone(scene: Scene) -> None:
     scene.run([Record("A", version=6), Record("D", DELETED, version=1), Record("C", UPDATED, "2", version=3)])
     assert set(scene.held()) == {"A", "C"}
     assert scene.store.collections("acme") == [(Kind.PRODUCT, "products", 2)]
-    assert scene.store.held("acme", Kind.PRODUCT, "products", ["D"]) == {"D": Held(None, 1)}
+    assert scene.store.held("acme", Kind.PRODUCT, "products", ["D"]) == {"D": CurrentItem(None, 1)}
     assert scene.store.twins("acme", Kind.PRODUCT, "products", ["d"]) == {}
 
 
@@ -195,7 +195,7 @@ def test_a_delete_without_a_version_leaves_nothing(scene: Scene) -> None:
     work = claim.works[0]
     first = portion(work, Record("A", DELETED, version=5))
     scene.store.settle(claim, [first])
-    assert scene.store.held("acme", Kind.PRODUCT, "products", ["A"]) == {"A": Held(None, 5)}
+    assert scene.store.held("acme", Kind.PRODUCT, "products", ["A"]) == {"A": CurrentItem(None, 5)}
     scene.store.settle(claim, [portion(after(work, first), ends=State.FINISHED, deletes=[Delete("A", None)])])
     assert scene.store.held("acme", Kind.PRODUCT, "products", ["A"]) == {}
     assert scene.store.collections("acme") == []
@@ -400,4 +400,4 @@ def test_a_write_replaces_the_whole_item(scene: Scene) -> None:
     second = portion(after(work, first), writes=[Write("A", b"h" * 16, b"{}", None)])
     scene.store.settle(claim, [second])
     held = scene.store.held("acme", Kind.PRODUCT, "products", ["A"], documents=True)
-    assert held == {"A": Held(b"h" * 16, None, b"{}")}
+    assert held == {"A": CurrentItem(b"h" * 16, None, b"{}")}

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from goodsgate.model.batch import Kind, State
-from goodsgate.store.contract import QueueFull
+from goodsgate.store.contract import QueueFullError
 from tests.store.scene import Record, Scene, portion
 
 
@@ -65,7 +65,7 @@ def test_a_started_round_keeps_its_place(scene: Scene) -> None:
 def test_held_rounds_count_in_the_queue(scene: Scene) -> None:
     """So that they do not grow for ever."""
     scene.seal(start="held")
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFullError):
         scene.seal(start="held", open_rounds_max=1)
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from goodsgate.model.batch import Kind, Result, State
-from goodsgate.store.contract import ItemsMoved, Moving, Retention, Standing, StoreError
+from goodsgate.store.contract import Retention, StockChange, StockChangedError, StockLevels, StoreError
 from tests.store.scene import Record, Scene, after, digest, portion
 
 KEPT = Retention(
@@ -20,14 +20,14 @@ def _held(scene: Scene, *keys: str, merchant: str = "acme") -> None:
 
 
 def _move(scene: Scene, order: str = "o", merchant: str = "acme", *, text: str = "moved", amount: int = 1,
-          ends: bool = False, keys: tuple[str, ...] = ("A",)) -> Standing:
+          ends: bool = False, keys: tuple[str, ...] = ("A",)) -> StockLevels:
     """Give each item another text and another amount; what was shown."""
-    shown: list[Standing] = []
+    shown: list[StockLevels] = []
 
-    def change(standing: Standing) -> Moving:
+    def change(standing: StockLevels) -> StockChange:
         shown.append(standing)
         documents = {key: Record(key, text=text).document for key in standing.documents}
-        return Moving(
+        return StockChange(
             documents={key: (document, digest(document)) for key, document in documents.items()},
             reserved=dict.fromkeys(keys, amount), memory=b'{"text":  "%b"}' % text.encode(), ends=ends,
         )
@@ -39,25 +39,25 @@ def _move(scene: Scene, order: str = "o", merchant: str = "acme", *, text: str =
 def test_a_movement_is_shown_what_there_is(scene: Scene) -> None:
     """Items that are held, what is reserved of them by all, and what is kept of the order alone."""
     _held(scene, "A", "B")
-    assert _move(scene, keys=("A", "X")) == Standing(documents={"A": Record("A").document})
+    assert _move(scene, keys=("A", "X")) == StockLevels(documents={"A": Record("A").document})
     moved = Record("A", text="moved").document
-    assert _move(scene, "p", amount=3) == Standing(documents={"A": moved}, reserved={"A": 1})
+    assert _move(scene, "p", amount=3) == StockLevels(documents={"A": moved}, reserved={"A": 1})
     scene.reopen()
-    assert _move(scene, amount=0, keys=("A", "X")) == Standing(
+    assert _move(scene, amount=0, keys=("A", "X")) == StockLevels(
         documents={"A": moved}, reserved={"A": 3, "X": 1}, memory=b'{"text":  "moved"}'
     )
-    assert scene.store.standing("acme", "products", ["A", "B", "X"]) == Standing(
+    assert scene.store.standing("acme", "products", ["A", "B", "X"]) == StockLevels(
         documents={"A": moved, "B": Record("B").document}
     )
-    assert scene.store.standing("bolt", "products", ["A"]) == Standing()
-    assert scene.store.standing("nobody", "products", ["A"]) == Standing()
+    assert scene.store.standing("bolt", "products", ["A"]) == StockLevels()
+    assert scene.store.standing("nobody", "products", ["A"]) == StockLevels()
 
 
 def test_a_movement_that_is_refused_leaves_nothing(scene: Scene) -> None:
     """Of the order, too; and where nothing is held nothing can be moved."""
     _held(scene, "A")
 
-    def refuse(standing: Standing) -> Moving:
+    def refuse(standing: StockLevels) -> StockChange:
         raise KeyError(len(standing.documents))
 
     for collection, shown in (("products", 1), ("others", 0)):
@@ -65,7 +65,7 @@ def test_a_movement_that_is_refused_leaves_nothing(scene: Scene) -> None:
             scene.store.move("acme", collection, order="o", keys=["A"], change=refuse)
         assert refused.value.args == (shown,)
     with pytest.raises(StoreError):
-        scene.store.move("acme", "others", order="o", keys=["A"], change=lambda _: Moving(memory=b"{}", ends=True))
+        scene.store.move("acme", "others", order="o", keys=["A"], change=lambda _: StockChange(memory=b"{}", ends=True))
     assert _move(scene).memory is None
 
 
@@ -78,7 +78,7 @@ def test_a_portion_that_was_outrun_is_made_anew(scene: Scene) -> None:
     scene.store.held("acme", Kind.STOCK, "products", ["A", "B"])
     _move(scene)
     first = portion(work, Record("B", Result.UPDATED, text="fed"), Record("A", Result.UNCHANGED), ends=State.FINISHED)
-    with pytest.raises(ItemsMoved):
+    with pytest.raises(StockChangedError):
         scene.store.settle(claim, [first])
     assert scene.batch(work.batch).state is State.WORKING
     shown = []
@@ -132,8 +132,8 @@ def test_movements_of_one_item_wait_for_each_other(scene: Scene) -> None:
     faults: list[BaseException] = []
 
     def count(at: int) -> None:
-        def one_more(standing: Standing) -> Moving:
-            return Moving(reserved={"A": standing.reserved.get("A", 0) + 1}, memory=b"{}", ends=True)
+        def one_more(standing: StockLevels) -> StockChange:
+            return StockChange(reserved={"A": standing.reserved.get("A", 0) + 1}, memory=b"{}", ends=True)
 
         try:
             for turn in range(10):

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from goodsgate.model.batch import Kind, new_id
-from goodsgate.model.catalogue import Entry
-from goodsgate.store.contract import Batches, Store
+from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.store.contract import BatchFilter, Store
 from tests.store.scene import Record, Scene, bad
 
 ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "batch": lambda store, merchant, batch: store.batch(merchant, batch),
-    "batches": lambda store, merchant, batch: store.batches(merchant, Batches()).rows,
+    "batches": lambda store, merchant, batch: store.batches(merchant, BatchFilter()).rows,
     "payload": lambda store, merchant, batch: store.payload(merchant, batch, 0),
     "results": lambda store, merchant, batch: store.results(merchant, batch),
     "findings": lambda store, merchant, batch: store.findings(merchant, batch),
@@ -39,7 +39,7 @@ def test_what_one_merchant_sees_no_other_does(scene: Scene, name: str) -> None:
     """Neither another merchant, nor one that does not exist, nor under an id that is none."""
     batch = scene.seal()
     scene.run([Record("A"), bad("sought")])
-    scene.store.put_reference("acme", "brand", [Entry(code="x")])
+    scene.store.put_reference("acme", "brand", [ReferenceEntry(code="x")])
     scene.store.put_mapping("acme", "erp", {"a": ["id"]})
     scene.store.add_resource("acme", "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)])
     ask = ASKED[name]

@@ -7,13 +7,13 @@ import pytest
 
 from goodsgate.model.batch import Batch, Counts, Result, State, Withheld
 from goodsgate.model.catalogue import Delete
-from goodsgate.store.contract import Portion
-from goodsgate.store.demands import ContractBroken, check_batch
+from goodsgate.store.contract import ChunkCommit
+from goodsgate.store.demands import ContractViolationError, check_batch
 from tests.store.scene import Record, Scene, bad, portion
 
 replace = msgspec.structs.replace
 
-BROKEN: dict[str, Callable[[Portion], Portion]] = {
+BROKEN: dict[str, Callable[[ChunkCommit], ChunkCommit]] = {
     "counts that the results do not say": lambda one: replace(one, counts=Counts(created=5)),
     "a key too few": lambda one: replace(one, keys=one.keys[1:]),
     "a rejected record without an issue": lambda one: replace(one, findings=[]),
@@ -35,7 +35,7 @@ def test_a_portion_that_contradicts_itself_is_not_settled(scene: Scene, name: st
     batch = scene.seal()
     claim = scene.claimed()
     good = portion(claim.works[0], Record("A"), bad())
-    with pytest.raises(ContractBroken):
+    with pytest.raises(ContractViolationError):
         scene.store.settle(claim, [BROKEN[name](good)])
     assert scene.batch(batch).counts == Counts()
     scene.store.settle(claim, [good])
@@ -46,7 +46,7 @@ def test_a_portion_of_another_claim_is_not_settled(scene: Scene) -> None:
     scene.seal()
     scene.seal("bolt")
     one, other = scene.claimed(), scene.claimed()
-    with pytest.raises(ContractBroken):
+    with pytest.raises(ContractViolationError):
         scene.store.settle(one, [portion(other.works[0], Record("A"))])
 
 
@@ -58,7 +58,7 @@ def test_arguments_are_looked_at(scene: Scene) -> None:
         lambda: scene.store.claim("w", lease_seconds=0, works_max=1, bytes_max=1),
         lambda: scene.store.reserve("acme", "", lease_seconds=1),
     ):
-        with pytest.raises(ContractBroken):
+        with pytest.raises(ContractViolationError):
             request()
 
 
@@ -76,5 +76,5 @@ def test_a_document_that_contradicts_itself_is_told(scene: Scene, change: dict[s
     """Promise 2 above all."""
     batch = _ended(scene)
     check_batch(batch)
-    with pytest.raises(ContractBroken):
+    with pytest.raises(ContractViolationError):
         check_batch(replace(batch, **change))

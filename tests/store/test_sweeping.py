@@ -7,19 +7,19 @@ import apsw
 import pytest
 
 from goodsgate.model.batch import Kind, Result, RoundKind, State, new_id
-from goodsgate.model.catalogue import Held
-from goodsgate.store.contract import Answer, Batches, Idempotency, Retention, Swept
+from goodsgate.model.catalogue import CurrentItem
+from goodsgate.store.contract import BatchFilter, Idempotency, IdempotentAnswer, Retention, SweepCounts
 from tests.store.scene import Record, Scene, bad, portion
 
 KEPT = Retention(payload_seconds=10, report_seconds=20, batch_seconds=30, answer_seconds=40, tombstone_seconds=50)
 
 
-def _sweep(scene: Scene, steps: int = 100) -> Swept:
+def _sweep(scene: Scene, steps: int = 100) -> SweepCounts:
     return scene.store.sweep(KEPT, steps_max=steps)
 
 
 def _all_swept(scene: Scene) -> None:
-    while _sweep(scene) != Swept():
+    while _sweep(scene) != SweepCounts():
         pass
 
 
@@ -35,24 +35,24 @@ def test_things_go_when_their_time_has_come(scene: Scene, size: int) -> None:
     batch = scene.seal(body=b"x" * size, idempotency=idempotency)
     scene.run([Record("A"), bad()])
     scene.clock.forward(9)
-    assert _sweep(scene) == Swept()
+    assert _sweep(scene) == SweepCounts()
     scene.clock.forward(2)
-    assert _sweep(scene) == Swept(payloads=1)
+    assert _sweep(scene) == SweepCounts(payloads=1)
     assert scene.store.payload("acme", batch, 0) is None
     assert not _files(scene)
     assert scene.store.results("acme", batch)
     scene.clock.forward(10)
-    assert _sweep(scene) == Swept(reports=1)
+    assert _sweep(scene) == SweepCounts(reports=1)
     ended = scene.batch(batch)
     assert (ended.state, ended.counts.created, ended.counts.rejected) == (State.FINISHED, 1, 1)
     assert scene.store.results("acme", batch) == scene.store.findings("acme", batch) == []
     assert scene.store.groups("acme", batch) == scene.store.rejected("acme", batch) == []
     scene.clock.forward(10)
-    assert _sweep(scene) == Swept(batches=1)
+    assert _sweep(scene) == SweepCounts(batches=1)
     assert scene.store.batch("acme", batch) is None
-    assert scene.store.reserve("acme", "k", lease_seconds=1) == Answer(b"f", b"answer", batch)
+    assert scene.store.reserve("acme", "k", lease_seconds=1) == IdempotentAnswer(b"f", b"answer", batch)
     scene.clock.forward(10)
-    assert _sweep(scene) == Swept(answers=1)
+    assert _sweep(scene) == SweepCounts(answers=1)
     assert scene.store.reserve("acme", "k", lease_seconds=1) is None
     item = scene.store.item("acme", Kind.PRODUCT, "products", "A")
     assert item is not None
@@ -69,7 +69,7 @@ def test_an_open_round_keeps_what_it_needs(scene: Scene) -> None:
     assert claim.works[0].batch == worked
     scene.store.settle(claim, [portion(claim.works[0], bad())])
     scene.clock.forward(1_000)
-    assert _sweep(scene) == Swept()
+    assert _sweep(scene) == SweepCounts()
     assert scene.store.payload("acme", fixed, 1) is not None
     assert scene.store.payload("acme", queued, 0) is not None
     assert scene.store.payload("acme", worked, 0) is not None
@@ -86,7 +86,7 @@ def test_a_fix_starts_the_time_again(scene: Scene) -> None:
     claim = scene.claimed()
     scene.store.settle(claim, [portion(claim.works[0], bad(), amends=[1], ends=State.FINISHED)])
     scene.clock.forward(9)
-    assert _sweep(scene) == Swept()
+    assert _sweep(scene) == SweepCounts()
     assert scene.store.rejected("acme", batch)
     scene.clock.forward(12)
     assert _sweep(scene).reports == 1
@@ -104,7 +104,7 @@ def test_a_sweep_takes_small_steps(scene: Scene) -> None:
     assert 0 < swept.reports <= 2
     assert swept.batches <= 2
     _all_swept(scene)
-    assert scene.store.batches("acme", Batches()).rows == []
+    assert scene.store.batches("acme", BatchFilter()).rows == []
     assert not _files(scene)
     assert len(scene.held()) == 7
 
@@ -114,11 +114,11 @@ def test_a_large_batch_goes_slice_by_slice(scene: Scene) -> None:
     batch = scene.seal()
     scene.run([bad() for _ in range(4_500)], [Record("A")])
     scene.clock.forward(25)
-    assert _sweep(scene, 1) == Swept(payloads=1, reports=1)
+    assert _sweep(scene, 1) == SweepCounts(payloads=1, reports=1)
     assert 0 < len(scene.store.findings("acme", batch, limit=5_000)) < 4_500
     scene.clock.forward(10)
     calls = 0
-    while _sweep(scene, 1) != Swept():
+    while _sweep(scene, 1) != SweepCounts():
         assert scene.store.batch("acme", batch) is None
         calls += 1
     assert calls > 1
@@ -138,7 +138,7 @@ def test_tombstones_go(scene: Scene) -> None:
         scene.run([Record("A", Result.DELETED, version=2)])
     scene.clock.forward(49)
     assert _sweep(scene).tombstones == 0
-    assert scene.store.held("bolt", Kind.PRODUCT, "products", ["A"]) == {"A": Held(None, 2)}
+    assert scene.store.held("bolt", Kind.PRODUCT, "products", ["A"]) == {"A": CurrentItem(None, 2)}
     scene.clock.forward(2)
     assert _sweep(scene).tombstones == 2
     for merchant in ("acme", "bolt"):
@@ -161,11 +161,11 @@ def test_an_upload_of_a_dead_process_goes_and_of_a_living_one_stays(scene: Scene
     other.receive("acme", living, b"x" * 5_000)
     scene.store.receive("acme", mine, b"x" * 5_000)
     (scene.folder / "store" / "payloads" / new_id()).write_bytes(b"x" * 5_000)
-    assert _sweep(scene) == Swept(orphans=1)
+    assert _sweep(scene) == SweepCounts(orphans=1)
     assert {file.name for file in _files(scene)} == {living, mine}
     hour_ago = os.stat(_files(scene)[0]).st_mtime - 3_700
     os.utime(scene.folder / "store" / "payloads" / living, (hour_ago, hour_ago))
-    assert _sweep(scene) == Swept(orphans=1)
+    assert _sweep(scene) == SweepCounts(orphans=1)
     assert [file.name for file in _files(scene)] == [mine]
 
 
@@ -175,5 +175,5 @@ def test_who_does_not_work_does_not_sweep(scene: Scene) -> None:
     scene.seal()
     scene.run([Record("A")])
     scene.clock.forward(1_000)
-    assert scene.open().sweep(KEPT, steps_max=10) == Swept()
-    assert _sweep(scene) != Swept()
+    assert scene.open().sweep(KEPT, steps_max=10) == SweepCounts()
+    assert _sweep(scene) != SweepCounts()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from goodsgate.model.batch import Counts, Kind, State
-from goodsgate.store.contract import Batches, KeyInUse, QueueFull
+from goodsgate.store.contract import BatchFilter, KeyInUseError, QueueFullError
 from tests.store.scene import Record, Scene, bad, portion
 
 BATCHES = 15
@@ -61,7 +61,7 @@ def test_submitters_workers_and_readers_do_not_disturb_each_other(scene: Scene) 
     def read() -> None:
         while not stop.is_set():
             scene.store.change_token()
-            for batch in scene.store.batches("acme", Batches(), limit=5).rows:
+            for batch in scene.store.batches("acme", BatchFilter(), limit=5).rows:
                 scene.batch(batch.id)
                 scene.store.findings("acme", batch.id)
 
@@ -86,7 +86,7 @@ def test_a_key_is_reserved_once(scene: Scene) -> None:
         try:
             scene.store.reserve("acme", "k", lease_seconds=10)
             got.append(True)
-        except KeyInUse:
+        except KeyInUseError:
             got.append(False)
 
     _together(*[ask] * 8)
@@ -100,7 +100,7 @@ def test_a_queue_is_never_longer_than_its_limit(scene: Scene) -> None:
     def submit() -> None:
         try:
             scene.seal(open_rounds_max=5)
-        except QueueFull:
+        except QueueFullError:
             refused.append(True)
 
     _together(*[submit] * 12)
@@ -115,7 +115,7 @@ def test_what_runs_when_the_store_closes_ends_with_an_error(scene: Scene) -> Non
     def read() -> None:
         while not stop.is_set():
             try:
-                scene.store.batches("acme", Batches())
+                scene.store.batches("acme", BatchFilter())
                 scene.store.change_token()
             except Exception:
                 return

@@ -109,7 +109,7 @@ def _run(
     """Submit and work the feed here and now."""
     from goodsgate import app
     from goodsgate.formats import detect
-    from goodsgate.model.batch import ENDED, Kind
+    from goodsgate.model.batch import FINAL_STATES, Kind
 
     pieces = source.pieces(progress.upload(source.name, source.bytes_total))
     head = next(pieces, b"")
@@ -127,7 +127,7 @@ def _run(
     if batch is None:
         raise AssertionError("a submission without an idempotency key makes a batch")
     worker = app.create_worker(engine.store, engine.config, schemas={})
-    while batch.state not in ENDED:
+    while batch.state not in FINAL_STATES:
         worker.step()
         batch = engine.batch(NOBODY, batch.id)
     return batch

@@ -73,7 +73,7 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
       export GOODSGATE_KEY=$(goodsgate merchant add brightware --quiet)
     """
     from goodsgate.engine.settled import put_facts
-    from goodsgate.model.catalogue import Entry
+    from goodsgate.model.catalogue import ReferenceEntry
 
     store = open_store(config)
     try:
@@ -81,7 +81,7 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
         if facts:
             put_facts(store, merchant_id, facts)
         if locations:
-            store.put_reference(merchant_id, "location", [Entry(code=code) for code in locations])
+            store.put_reference(merchant_id, "location", [ReferenceEntry(code=code) for code in locations])
         secret = make_key(store, merchant_id, scopes=scopes, label="first key")
     finally:
         store.close()

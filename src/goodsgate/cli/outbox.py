@@ -76,9 +76,9 @@ def replay(*, config: "Config", merchant_id: str, numbers: tuple[int, ...], give
 
 
 def _messages(store: "Store", merchant: str, *, only: str | None, topic: str | None) -> "Iterator[Message]":
-    from goodsgate.model.message import Told
+    from goodsgate.model.message import DeliveryState
 
-    told: Told | None = Told(only.replace("-", "_")) if only else None
+    told: DeliveryState | None = DeliveryState(only.replace("-", "_")) if only else None
     after = 0
     while page := store.messages(merchant, topic=topic, told=told, after=after, limit=PAGE):
         yield from page

@@ -109,13 +109,13 @@ def _opened(config: "Config", stop: threading.Event | None) -> "Store | None":
     """
     import logging
 
-    from goodsgate.store.contract import StoreBusy
+    from goodsgate.store.contract import StoreBusyError
 
     while stop is None or not stop.is_set():
         try:
             return open_store(config)
         except Unusable as fault:
-            if stop is None or not isinstance(fault.__cause__, StoreBusy):
+            if stop is None or not isinstance(fault.__cause__, StoreBusyError):
                 raise
             logging.getLogger(__name__).warning("%s; trying again", fault.message)
             stop.wait(AWAY_SECONDS)

@@ -79,10 +79,10 @@ def backup(*, config: "Config", folder: Path) -> None:
     Example:
       goodsgate backup /backup/goodsgate-2026-11-01 --store /var/lib/goodsgate
     """
-    from goodsgate.store.backup import CopiesItself
+    from goodsgate.store.backup import SupportsBackup
 
     with _opened(config, f"cannot be copied to {folder}") as store:
-        if not isinstance(store, CopiesItself):
+        if not isinstance(store, SupportsBackup):
             raise Unusable("this store is backed up with pg_dump: see docs/how-to/back-up.md")
         copied = store.back_up(folder)
     click.echo(f"Copied {copied.bytes:,} bytes to {folder}, {copied.payloads:,} large payloads among them.")

@@ -11,7 +11,7 @@ from goodsgate.console.visit import Form, Visit
 from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
-from goodsgate.model.batch import ENDED, Batch, State, now
+from goodsgate.model.batch import FINAL_STATES, Batch, State, now
 
 GROUPS = 100
 SURE_SHARE = 0.02
@@ -35,7 +35,8 @@ class BatchPage:
         batch = self._engine.batch(merchant, id)
         notices = self._context.store.findings(merchant, id, limit=1)
         words: dict[str, Any] = {
-            "batch": batch, "groups": self._engine.groups(merchant, id, limit=GROUPS), "ended": batch.state in ENDED,
+            "batch": batch, "groups": self._engine.groups(merchant, id, limit=GROUPS),
+            "ended": batch.state in FINAL_STATES,
             # Warnings of the file as a whole are among the groups; what broke it off stands by itself.
             "notices": [told for found in notices if found.number == 0 for told in found.issues
                         if told.severity == "error"], "place": "batches",

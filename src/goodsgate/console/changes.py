@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 from goodsgate.console.pages import HEADERS
 from goodsgate.console.visit import Visit
 from goodsgate.http.context import ServerContext
-from goodsgate.store.contract import StoreBusy
+from goodsgate.store.contract import StoreBusyError
 
 REST_SECONDS = 1.0
 """Between two events of one page, however much happens: people read no faster."""
@@ -45,7 +45,7 @@ class Changes:
         """Return the change token, or `before` while the store is unavailable."""
         try:
             return self._context.change_signal.now()
-        except StoreBusy:
+        except StoreBusyError:
             return before
 
     async def _is_valid(self, visit: Visit) -> bool:
@@ -54,5 +54,5 @@ class Changes:
         keyring = self._context.keyring
         try:
             return (keyring.cached(secret) or await self._context.run_in_thread(keyring.caller, secret)) is not None
-        except StoreBusy:
+        except StoreBusyError:
             return True

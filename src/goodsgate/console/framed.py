@@ -58,7 +58,7 @@ def detected(head: bytes, fields: Fields) -> tuple[str, str]:
             content_type=None, content_encoding=None, filename=fields.get("filename"), head=head,
             format=fields.get("format") or None,
         )
-    except formats.PackingUnknown as fault:
-        raise Refusal("packing_unknown", str(fault), allowed=[*formats.PACKINGS]) from fault
+    except formats.UnknownContentEncodingError as fault:
+        raise Refusal("packing_unknown", str(fault), allowed=[*formats.CONTENT_ENCODINGS]) from fault
     except formats.FormatUnknown as fault:
         raise Refusal("format_unknown", str(fault), allowed=[*formats.FORMATS]) from fault

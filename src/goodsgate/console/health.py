@@ -12,10 +12,10 @@ from goodsgate.console.pages import HEADERS, Pages
 from goodsgate.console.visit import Visit
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Batch, now
-from goodsgate.store.contract import Batches, Lane, StoreError
+from goodsgate.store.contract import BatchFilter, LaneStatus, StoreError
 
 RECENT = 200
-"""Batches from which it is told who is slow and who is red."""
+"""BatchFilter from which it is told who is slow and who is red."""
 LANES = 200
 SHOWN = 10
 
@@ -52,9 +52,9 @@ class Health:
         store, own = self._context.store, visit.caller.merchant
         lanes = store.lanes(merchant=None if visit.runs_the_gate else own, limit=LANES)
         if visit.runs_the_gate:
-            recent = store.batches_of_all(Batches(), limit=RECENT).rows
+            recent = store.batches_of_all(BatchFilter(), limit=RECENT).rows
         else:
-            recent = store.batches(own, Batches(), limit=RECENT).rows
+            recent = store.batches(own, BatchFilter(), limit=RECENT).rows
         standings = stand(recent)
         words: dict[str, Any] = {
             "lanes": sorted(lanes, key=_waited, reverse=True), "now": now(), "recent": len(recent), "place": "health",
@@ -103,5 +103,5 @@ def stand(batches: Iterable[Batch]) -> list[Standing]:
     return standings
 
 
-def _waited(lane: Lane) -> float:
+def _waited(lane: LaneStatus) -> float:
     return (now() - lane.waiting_since).total_seconds() if lane.waiting_since is not None else 0.0

@@ -9,7 +9,7 @@ from goodsgate.console.visit import Visit, moment_of
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Batch, Kind, Outcome, State
-from goodsgate.store.contract import Batches, Page
+from goodsgate.store.contract import BatchFilter, Page
 
 ROWS = 50
 FILTERS = ("merchant", "protocol", "kind", "state", "outcome", "since", "until", "q")
@@ -33,7 +33,7 @@ class Listing:
         return await self._context.run_in_thread(self._made, visit, filters,
             None if everybody else wanted or visit.caller.merchant)
 
-    def _made(self, visit: Visit, filters: Batches, merchant: str | None) -> Response:
+    def _made(self, visit: Visit, filters: BatchFilter, merchant: str | None) -> Response:
         after = visit.query.get("after") or None
         page = self._page(merchant, filters, after)
         words: dict[str, Any] = {
@@ -45,17 +45,17 @@ class Listing:
         }
         return self._pages.answer(visit, "batches_part.html" if visit.is_part else "batches.html", words)
 
-    def _page(self, merchant: str | None, filters: Batches, after: str | None) -> Page[Batch]:
+    def _page(self, merchant: str | None, filters: BatchFilter, after: str | None) -> Page[Batch]:
         if merchant is None:
             return self._context.store.batches_of_all(filters, after=after, limit=ROWS)
         return self._context.store.batches(merchant, filters, after=after, limit=ROWS)
 
 
-def filters_of(visit: Visit) -> Batches:
+def filters_of(visit: Visit) -> BatchFilter:
     """As the query has them; raises parameter_invalid."""
     query = visit.query
     try:
-        return Batches(
+        return BatchFilter(
             kind=Kind(query.get("kind")) if query.get("kind") else None,
             state=State(query.get("state")) if query.get("state") else None,
             outcome=Outcome(query.get("outcome")) if query.get("outcome") else None,

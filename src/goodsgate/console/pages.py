@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from goodsgate import __version__
 from goodsgate.console.visit import CSRF_FIELD, Visit
 from goodsgate.model.batch import Batch, now
-from goodsgate.model.catalogue import shown_key
+from goodsgate.model.catalogue import display_key
 
 TEMPLATES = files(__package__) / "templates"
 
@@ -46,7 +46,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            size=size, amount=amount, span=span, age=age, moment=moment, segment=segment, key=shown_key,
+            size=size, amount=amount, span=span, age=age, moment=moment, segment=segment, key=display_key,
             seconds=seconds,
         )
         self._templates.globals.update(

@@ -14,7 +14,7 @@ from goodsgate.engine.mending import Members, fix_line, members_of, mended, plac
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
-from goodsgate.model.batch import ENDED, Batch, Finding
+from goodsgate.model.batch import FINAL_STATES, Batch, Finding
 from goodsgate.model.issue import CODES, Issue
 
 ROWS = 20
@@ -75,7 +75,8 @@ class Records:
         words: dict[str, Any] = {
             "batch": batch, "code": code, "field": field, "path": path_of(batch), "place": "batches",
             "group": next((one for one in groups if (one.code, one.field) == (code, field)), None),
-            "may_mend": visit.caller.may("submit") and batch.state in ENDED, "merchant": merchant, "visit": visit,
+            "may_mend": visit.caller.may("submit") and batch.state in FINAL_STATES, "merchant": merchant,
+            "visit": visit,
             "records_here": Markup(RECORDS_HERE),  # noqa: S704 – a mark of ours, replaced before it is sent
         }
         return words, self._pages.text("records.html", words)

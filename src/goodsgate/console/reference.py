@@ -15,7 +15,7 @@ from goodsgate.engine.search import Found, naming, search
 from goodsgate.http.context import PIECE_BYTES, ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
+from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
 
 ROWS = 100
 TREE_ENTRIES_MAX = 2_000
@@ -48,7 +48,7 @@ class Reference:
 
     def _listed(self, visit: Visit, merchant: str) -> Response:
         kind, text, after = visit.param("kind"), visit.query.get("q"), visit.query.kept("after") or None
-        tree: list[tuple[Entry, Any]] | None = None
+        tree: list[tuple[ReferenceEntry, Any]] | None = None
         page = self._engine.reference(merchant, kind, search=text or None, after=after, limit=ROWS)
         if not text and after is None and any(entry.parent for entry in page.rows):
             whole = self._engine.reference(merchant, kind, limit=TREE_ENTRIES_MAX)
@@ -106,10 +106,10 @@ class Reference:
         return Response(status_code=202, headers={**HEADERS, "x-location": path})
 
 
-def branches(entries: list[Entry]) -> list[tuple[Entry, Any]]:
+def branches(entries: list[ReferenceEntry]) -> list[tuple[ReferenceEntry, Any]]:
     """Entries with those below them; what names a parent that is not there stands at the top."""
-    nodes: dict[str, tuple[Entry, Any]] = {entry.code: (entry, []) for entry in entries}
-    top: list[tuple[Entry, Any]] = []
+    nodes: dict[str, tuple[ReferenceEntry, Any]] = {entry.code: (entry, []) for entry in entries}
+    top: list[tuple[ReferenceEntry, Any]] = []
     for entry in entries:
         parent = nodes.get(entry.parent or "")
         own = nodes[entry.code]
@@ -117,7 +117,7 @@ def branches(entries: list[Entry]) -> list[tuple[Entry, Any]]:
     return top
 
 
-def _above(entry: Entry, nodes: dict[str, tuple[Entry, Any]]) -> bool:
+def _above(entry: ReferenceEntry, nodes: dict[str, tuple[ReferenceEntry, Any]]) -> bool:
     """Whether an entry stands above itself, so that it would be in no tree."""
     seen = {entry.code}
     parent = entry.parent

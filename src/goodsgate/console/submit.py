@@ -22,7 +22,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.trial import SPOTLESS_RECORDS, Foretold, foretell
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
-from goodsgate.model.batch import Kind, Treatment, Verb
+from goodsgate.model.batch import Kind, Strictness, Verb
 from goodsgate.model.fields import FIELDS
 from goodsgate.store.contract import Store
 
@@ -69,7 +69,7 @@ class Submit:
         bytes_total = int(told["bytes"]) if told.get("bytes", "").isdecimal() else 0
         words: dict[str, Any] = {
             "looked": looked, "told": told, "kind": kind, "kinds": [*Kind], "verbs": [*Verb], "whole": whole,
-            "treatments": [*Treatment], "fields": [*FIELDS[kind]], "formats": formats.FORMATS, "saved": sorted(saved),
+            "treatments": [*Strictness], "fields": [*FIELDS[kind]], "formats": formats.FORMATS, "saved": sorted(saved),
             "mapped_with": told.get("mapping", ""), "merchant": merchant, "bytes_total": bytes_total,
             "can_check": bytes_total <= CHECKED_BYTES_MAX, "checked_bytes_max": CHECKED_BYTES_MAX,
             "collections": sorted({name for _, name, _ in self._store.collections(merchant)} | {"products"}),

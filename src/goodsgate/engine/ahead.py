@@ -5,13 +5,13 @@ import msgspec
 from goodsgate.engine.check import Judged, Shown
 from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, RoundKind, Verb
-from goodsgate.store.contract import Portion, Work
+from goodsgate.store.contract import ChunkCommit, ClaimedRound
 
 
 class Made(msgspec.Struct, frozen=True):
     """A portion, and what must be known to make it once more."""
 
-    portion: Portion
+    portion: ChunkCommit
     shown: Shown
     earlier: set[str]
     """Of its keys, those that portions of its batch before it held."""
@@ -25,7 +25,7 @@ class Ahead(msgspec.Struct):
     made: Made | None = None
     """What it changes, if that is the same before and after what was being settled."""
 
-    def is_made(self, work: Work) -> bool:
+    def is_made(self, work: ClaimedRound) -> bool:
         """Whether it is made for where the work stands."""
         return self.made is not None and self.made.portion.work == work
 

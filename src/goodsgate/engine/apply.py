@@ -11,8 +11,8 @@ from typing import NamedTuple
 import msgspec
 
 from goodsgate.engine.check import Judged, digest_of
-from goodsgate.model.batch import RESULT_BYTE, Policy, Result, Treatment, Verb
-from goodsgate.model.catalogue import Delete, Held, Write, Writes, shown_key
+from goodsgate.model.batch import RESULT_BYTE, Policy, Result, Strictness, Verb
+from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, display_key
 from goodsgate.model.issue import Issue, Severity, issue
 from goodsgate.rules import Checker, SchemaChecker
 
@@ -30,8 +30,8 @@ decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 class Shelf:
     """What a collection holds under the keys of a portion, and how it changes while records are applied."""
 
-    def __init__(self, held: dict[str, Held], twins: dict[str, str]) -> None:
-        self.held: dict[str, Held | Write] = {**held}
+    def __init__(self, held: dict[str, CurrentItem], twins: dict[str, str]) -> None:
+        self.held: dict[str, CurrentItem | Write] = {**held}
         """What was written meanwhile, too."""
         self.twins = twins
         self.writes: dict[str, Write] = {}
@@ -67,7 +67,7 @@ class Shelf:
 class Merged(NamedTuple):
     """An update, merged into what is held."""
 
-    was: Held | Write
+    was: CurrentItem | Write
     document: bytes
     issues: list[Issue] | None
 
@@ -86,7 +86,7 @@ def apply(judged: Judged, shelf: Shelf, policy: Policy, *, whole: Checker | Sche
     results = bytearray(len(judged.documents))
     issues, verbs = judged.issues, judged.verbs
     held, writes = shelf.held, shelf.writes
-    track = policy.duplicates is not Treatment.OFF
+    track = policy.duplicates is not Strictness.OFF
     mine: set[str] = set()
     upsert = policy.verb is Verb.UPSERT and verbs is None
     merges = {} if upsert else _merges(judged, shelf, policy, whole)
@@ -149,7 +149,7 @@ def _merges(judged: Judged, shelf: Shelf, policy: Policy, whole: Checker | Schem
     return {at: one for (at, _), one in zip(updates, merged, strict=True)}
 
 
-def _merged(updates: Sequence[tuple[Held | Write, bytes]], whole: Checker | SchemaChecker) -> list[Merged]:
+def _merged(updates: Sequence[tuple[CurrentItem | Write, bytes]], whole: Checker | SchemaChecker) -> list[Merged]:
     documents = [merge(was.document or b"{}", patch) for was, patch in updates]
     issues = whole.check(documents).issues if documents else {}
     return [
@@ -168,9 +168,9 @@ def _one(judged: Judged, at: int, key: str, *, verb: Verb, shelf: Shelf, whole: 
     if verb is Verb.DELETE:
         return _delete(judged, at, key, exists=exists, shelf=shelf)
     if verb is Verb.CREATE and exists:
-        return _reject(judged, at, issue("key_held", "/id", value=shown_key(key)))
+        return _reject(judged, at, issue("key_held", "/id", value=display_key(key)))
     if verb is Verb.UPDATE and not exists:
-        return _reject(judged, at, issue("key_unknown", "/id", value=shown_key(key)))
+        return _reject(judged, at, issue("key_unknown", "/id", value=display_key(key)))
     document, digest = judged.documents[at], judged.hashes[at]
     if verb is Verb.UPDATE and was is not None:
         if merged is None or merged.was is not was:  # a record before it has changed the item
@@ -194,10 +194,10 @@ def _one(judged: Judged, at: int, key: str, *, verb: Verb, shelf: Shelf, whole: 
 def _delete(judged: Judged, at: int, key: str, *, exists: bool, shelf: Shelf) -> int:
     version, was = judged.versions[at], shelf.held.get(key)
     if not exists:
-        judged.issues.setdefault(at, []).append(issue("key_not_held", "/id", value=shown_key(key)))
+        judged.issues.setdefault(at, []).append(issue("key_not_held", "/id", value=display_key(key)))
         if version is None or (was is not None and was.version is not None and version <= was.version):
             return UNCHANGED
-    shelf.held[key] = Held(None, version) if version is not None else Held(None, None)
+    shelf.held[key] = CurrentItem(None, version) if version is not None else CurrentItem(None, None)
     shelf.writes.pop(key, None)
     shelf.deletes[key] = Delete(key, version)
     return DELETED if exists else UNCHANGED
@@ -210,12 +210,12 @@ def _reject(judged: Judged, at: int, told: Issue) -> int:
 
 def tell_twice(issues: dict[int, list[Issue]], at: int, key: str, policy: Policy, *, path: str = "/id") -> None:
     """Tell of a key that was there before in this batch, be it with a record that was rejected."""
-    severity: Severity = "error" if policy.duplicates is Treatment.REFUSE else "warning"
-    issues.setdefault(at, []).append(issue("duplicate_in_batch", path, value=shown_key(key), severity=severity))
+    severity: Severity = "error" if policy.duplicates is Strictness.REFUSE else "warning"
+    issues.setdefault(at, []).append(issue("duplicate_in_batch", path, value=display_key(key), severity=severity))
 
 
 def _twin(issues: dict[int, list[Issue]], at: int, key: str, shelf: Shelf) -> None:
-    told = issue("sku_case_twin", "/id", value=shown_key(key), expected=shown_key(shelf.twins[key]))
+    told = issue("sku_case_twin", "/id", value=display_key(key), expected=display_key(shelf.twins[key]))
     issues.setdefault(at, []).append(told)
 
 

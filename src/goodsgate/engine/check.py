@@ -10,7 +10,7 @@ from goodsgate.config import Config
 from goodsgate.engine.shape import Shape, without_verb
 from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, Policy, Verb
-from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
+from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
 from goodsgate.model.issue import Issue
 from goodsgate.rules import Checker, Memory, MerchantRules, Reference, Schema, SchemaChecker, Ties, checker
 from goodsgate.store.contract import Store
@@ -170,8 +170,8 @@ class Rules:
             del self._references[next(iter(self._references))]
         return known[1]
 
-    def _entries(self, merchant: str, kind: str) -> list[Entry]:
-        entries: list[Entry] = []
+    def _entries(self, merchant: str, kind: str) -> list[ReferenceEntry]:
+        entries: list[ReferenceEntry] = []
         after = None
         while True:
             page = self._store.reference(merchant, kind, after=after, limit=REFERENCE_PAGE)

@@ -10,8 +10,8 @@ from goodsgate.engine.receive import Submission, Watcher, refusing
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.stock import Stock
-from goodsgate.model.batch import ENDED, Batch, Group, Kind, Policy, RoundKind, new_id
-from goodsgate.model.catalogue import Entry, Item
+from goodsgate.model.batch import FINAL_STATES, Batch, IssueGroup, Kind, Policy, RoundKind, new_id
+from goodsgate.model.catalogue import Item, ReferenceEntry
 from goodsgate.store.contract import NewBatch, NewRound, Page, Store
 
 
@@ -104,7 +104,7 @@ class Engine:
             raise Refusal("batch_unknown")
         return found
 
-    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[Group]:
+    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         """Issues of a batch that say the same, most frequent first."""
         return self.store.groups(merchant, batch, limit=limit)
 
@@ -127,13 +127,13 @@ class Engine:
         )
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
-                  limit: int = 100) -> Page[Entry]:
+                  limit: int = 100) -> Page[ReferenceEntry]:
         """A page of reference data; see `engine.reference`."""
         return references.reference(self.store, merchant, kind, search=search, after=after, limit=limit)
 
     def _ended(self, merchant: str, batch: str) -> Batch:
         found = self.batch(merchant, batch)
-        if found.state not in ENDED:
+        if found.state not in FINAL_STATES:
             raise Refusal("batch_open")
         return found
 

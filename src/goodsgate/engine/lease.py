@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from goodsgate.store.contract import Claim, LeaseLost, Store, StoreError
+from goodsgate.store.contract import Claim, LeaseLostError, Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Heartbeat:
                 continue
             try:
                 self._store.renew(claim, lease_seconds=self._lease_seconds)
-            except LeaseLost:
+            except LeaseLostError:
                 continue
             except StoreError as fault:
                 log.warning("a lease could not be renewed, trying again", extra={"fault": repr(fault)})

@@ -14,9 +14,9 @@ from goodsgate.engine.origin import origin_of
 from goodsgate.engine.shelf import TiedShelf, load_shelf
 from goodsgate.engine.source import Stretch
 from goodsgate.engine.tied import Moments, apply_tied
-from goodsgate.model.batch import Policy, RoundKind, Treatment, Verb
+from goodsgate.model.batch import Policy, RoundKind, Strictness, Verb
 from goodsgate.rules import Schema
-from goodsgate.store.contract import Portion, Store, Work
+from goodsgate.store.contract import ChunkCommit, ClaimedRound, Store
 
 HALF_RECORDS = 1_024
 """Stretches twice as long are judged in two halves where the store can look up beside."""
@@ -41,19 +41,20 @@ class Making:
         """From now on by the reference data as it is now; to be said for every claim and portion."""
         self._rules.anew()
 
-    def ahead(self, opened: Opened, settling: Made, work: Work, stretch: Stretch, judged: Judged) -> Made | None:
+    def ahead(self, opened: Opened, settling: Made, work: ClaimedRound, stretch: Stretch,
+              judged: Judged) -> Made | None:
         """What the stretch behind the one being settled changes, if that is the same already now."""
         apart = is_apart(settling, judged)
         return self._made(work, stretch, own_issues(judged), stands=opened.work) if apart else None
 
-    def _made(self, work: Work, stretch: Stretch, judged: Judged, *, stands: Work,
+    def _made(self, work: ClaimedRound, stretch: Stretch, judged: Judged, *, stands: ClaimedRound,
               earlier: set[str] | None = None) -> Made:
         """`stands` is the work as it is in the store, whatever is being settled."""
         numbers = portions.claim_numbers(stretch, judged, work)
         keys = judged.shown.keys
         shelf = self.shelf(work, judged.shown, [judged], documents=updates(work.policy, judged))
         if earlier is None:
-            asks = work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Treatment.OFF
+            asks = work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Strictness.OFF
             earlier = self._store.seen(stands, keys) if stands.portions and asks else set()
         portion = self.applied(work, stretch, judged, numbers=numbers, shelf=shelf, earlier=earlier)
         return Made(portion, judged.shown, earlier)
@@ -64,8 +65,8 @@ class Making:
         rules = self._rules.checker(work.merchant, work.kind, work.policy)
         return judge(stretch, opened.shape(stretch), rules)
 
-    def applied(self, work: Work, stretch: Stretch, judged: Judged, *, numbers: list[int], shelf: Shelf,
-                earlier: set[str]) -> Portion:
+    def applied(self, work: ClaimedRound, stretch: Stretch, judged: Judged, *, numbers: list[int], shelf: Shelf,
+                earlier: set[str]) -> ChunkCommit:
         """What the records change, with `earlier` among their keys."""
         policy = msgspec.structs.replace(work.policy, verb=Verb.UPSERT)
         if isinstance(shelf, TiedShelf):
@@ -82,7 +83,7 @@ class Making:
             results = apply(judged, shelf, work.policy, whole=whole, earlier=earlier)
         return portions.build(work, stretch, judged, results, numbers=numbers, shelf=shelf)
 
-    def shelf(self, work: Work, shown: Shown, judged: list[Judged], *, documents: bool) -> Shelf:
+    def shelf(self, work: ClaimedRound, shown: Shown, judged: list[Judged], *, documents: bool) -> Shelf:
         """What is held that the records could touch."""
         keys = shown.keys
         if work.policy.schema:

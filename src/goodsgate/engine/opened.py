@@ -13,7 +13,7 @@ from goodsgate.engine.shape import SAMPLE_RECORDS, Shape, settle_shape
 from goodsgate.engine.source import Stretch, open_source
 from goodsgate.model.batch import RoundKind, State
 from goodsgate.model.issue import Issue
-from goodsgate.store.contract import Portion, Store, Work
+from goodsgate.store.contract import ChunkCommit, ClaimedRound, Store
 
 PARTED_RECORDS = 8_192
 """Where settling is another machine's work, the last stretch of a round is parted if it is as long as this."""
@@ -24,7 +24,7 @@ LAST_PART = 4
 class Opened:
     """One round, opened at its first record that is not settled; kept open between claims while memory allows."""
 
-    def __init__(self, store: Store, config: Config, work: Work) -> None:
+    def __init__(self, store: Store, config: Config, work: ClaimedRound) -> None:
         self.work = work
         self._source = open_source(store, work, config)
         stretches = self._source.stretches()
@@ -68,8 +68,8 @@ class Opened:
         self._ahead = None
         self.exhausted = False
 
-    def look_ahead(self, settling: Portion, judge: Callable[[Stretch], Judged],
-                   make: Callable[[Work, Stretch, Judged], Made | None]) -> None:
+    def look_ahead(self, settling: ChunkCommit, judge: Callable[[Stretch], Judged],
+                   make: Callable[[ClaimedRound, Stretch, Judged], Made | None]) -> None:
         """Read and judge the next stretch while the last one is settled elsewhere, and make it too if it may be.
 
         Not of a fix or a retry: which records these replace is told by what is settled.
@@ -86,7 +86,7 @@ class Opened:
                 ahead.made = None
                 ahead.made = make(work, stretch, judged)
 
-    def claimed(self, work: Work) -> None:
+    def claimed(self, work: ClaimedRound) -> None:
         """It goes on under another claim: what was made under the last one no longer counts."""
         self.work = msgspec.structs.replace(self.work, cancelling=work.cancelling, overtakes=work.overtakes)
         self.alone = False
@@ -105,7 +105,7 @@ class Opened:
                 )
         return self._shape
 
-    def dress(self, portion: Portion, *, ends: bool = False) -> Portion:
+    def dress(self, portion: ChunkCommit, *, ends: bool = False) -> ChunkCommit:
         """The portion with what the batch keeps of the file: shape and notices, told once each; and its end."""
         portion = self._dressed(portion)
         if not ends:
@@ -115,7 +115,7 @@ class Opened:
             portion, ends=state, notices=[*portion.notices, *told], bytes_done=self.work.bytes_total
         )
 
-    def _dressed(self, portion: Portion) -> Portion:
+    def _dressed(self, portion: ChunkCommit) -> ChunkCommit:
         self._telling = len(self._source.notices)
         fresh = [told for told in self._source.notices[self._told :] if told not in self._before]
         notices = [*self._header_notices, *fresh]
@@ -128,7 +128,7 @@ class Opened:
             mapping=shape.mapping if first and shape else portion.mapping,
         )
 
-    def settled(self, portion: Portion) -> None:
+    def settled(self, portion: ChunkCommit) -> None:
         """Note that the portion is in the store."""
         self._header_notices = []
         self._told = max(self._told, self._telling)
@@ -159,13 +159,13 @@ def _parts(stretch: Stretch | None, end: int) -> list[Stretch]:
     return [stretch.part(0, last), stretch.part(last, count)]
 
 
-def _notices(store: Store, work: Work) -> list[Issue]:
+def _notices(store: Store, work: ClaimedRound) -> list[Issue]:
     """What was already said of the file as a whole."""
     first = store.findings(work.merchant, work.batch, after=-1, limit=1)
     return first[0].issues if first and first[0].number == 0 else []
 
 
-def after(work: Work, portion: Portion) -> Work:
+def after(work: ClaimedRound, portion: ChunkCommit) -> ClaimedRound:
     """The work once the portion is settled."""
     return msgspec.structs.replace(
         work, portions=work.portions + 1, records=work.records + portion.records,

@@ -7,7 +7,7 @@ import msgspec
 from goodsgate.engine.merging import Members, decode_list, decode_members, encode
 from goodsgate.model.batch import now
 from goodsgate.rules.ties import Trail
-from goodsgate.store.contract import Work
+from goodsgate.store.contract import ClaimedRound
 
 AT, BATCH = "at", "batch"
 """Members of an entry of a trail, beside those that it keeps."""
@@ -37,7 +37,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         return encode(members)
 
 
-def origin_of(work: Work) -> Origin:
+def origin_of(work: ClaimedRound) -> Origin:
     """Records are versioned by when they were received if they are, or have been, overtaken or overtake others."""
     rests = bool(work.policy.pace_seconds) or work.overtakes
     version = int(work.received_at.timestamp() * 1e6) if rests else None

@@ -7,10 +7,10 @@ from goodsgate.engine.check import Judged
 from goodsgate.engine.source import Stretch, raw_of
 from goodsgate.model.batch import RESULTS, Counts, Finding, Result, State
 from goodsgate.model.issue import issue
-from goodsgate.store.contract import Portion, Work
+from goodsgate.store.contract import ChunkCommit, ClaimedRound
 
 
-def claim_numbers(stretch: Stretch, judged: Judged, work: Work) -> list[int]:
+def claim_numbers(stretch: Stretch, judged: Judged, work: ClaimedRound) -> list[int]:
     """The record number of each; in a fix, those that replace nothing are added behind the batch's last."""
     if stretch.numbers is None:
         return list(range(work.total + 1, work.total + 1 + len(stretch)))
@@ -29,8 +29,8 @@ def claim_numbers(stretch: Stretch, judged: Judged, work: Work) -> list[int]:
     return numbers
 
 
-def build(work: Work, stretch: Stretch, judged: Judged, results: bytearray, *, numbers: list[int], shelf: Shelf,
-          ) -> Portion:
+def build(work: ClaimedRound, stretch: Stretch, judged: Judged, results: bytearray, *, numbers: list[int], shelf: Shelf,
+          ) -> ChunkCommit:
     """The portion of a stretch; `numbers` as `claim_numbers` gave them."""
     added = [at for at, number in enumerate(numbers) if number > work.total]
     whole = len(added) == len(numbers)
@@ -45,7 +45,7 @@ def build(work: Work, stretch: Stretch, judged: Judged, results: bytearray, *, n
         for at, told in sorted(judged.issues.items()) if told
     ]
     writes, deletes = shelf.taken()
-    return Portion(
+    return ChunkCommit(
         work=work, number=work.portions, records=stretch.taken, first=work.total + 1 if added else None,
         keys=judged.keys if whole else [judged.keys[at] for at in added],
         results=bytes(results) if whole else bytes(results[at] for at in added),
@@ -61,10 +61,10 @@ def counts_of(results: bytes | bytearray) -> Counts:
     return Counts(**{RESULTS[byte].value: count for byte, count in Counter(results).items()})
 
 
-def plain(work: Work, *, results: bytes = b"", keys: list[str | None] | None = None, records: int = 0,
-          bytes_done: int | None = None, ends: State | None = None) -> Portion:
+def plain(work: ClaimedRound, *, results: bytes = b"", keys: list[str | None] | None = None, records: int = 0,
+          bytes_done: int | None = None, ends: State | None = None) -> ChunkCommit:
     """A portion that writes no item: cancelled records, or the end of a round alone."""
-    return Portion(
+    return ChunkCommit(
         work=work, number=work.portions, records=records, first=work.total + 1 if results else None,
         keys=keys if keys is not None else [None] * len(results), results=results, counts=counts_of(results),
         bytes_done=work.bytes_total if bytes_done is None else bytes_done, ends=ends,

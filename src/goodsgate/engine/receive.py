@@ -13,16 +13,16 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, new_id
 from goodsgate.store.contract import (
-    Answer,
     Idempotency,
-    KeyInUse,
+    IdempotentAnswer,
+    KeyInUseError,
     NewBatch,
     NewRound,
-    QueueFull,
-    RoundOpen,
+    QueueFullError,
+    RoundOpenError,
     Store,
-    StoreBusy,
-    StoreFull,
+    StoreBusyError,
+    StoreFullError,
 )
 
 RESERVE_SECONDS = 5.0
@@ -34,7 +34,7 @@ class Receipt(msgspec.Struct, frozen=True):
     """What a finished submission came to: a batch, or the answer it was given before."""
 
     batch: Batch | None
-    replay: Answer | None
+    replay: IdempotentAnswer | None
 
 
 class Watcher(Protocol):
@@ -63,11 +63,11 @@ class Submission:
         self._bytes = 0
         self._hash = hashlib.sha256(fingerprint_of.encode() + b"\0")
         self._reserved = time.monotonic()
-        self._before: Answer | None = None
+        self._before: IdempotentAnswer | None = None
         if key is not None:
             self._before = self._reserve(key)
 
-    def _reserve(self, key: str) -> Answer | None:
+    def _reserve(self, key: str) -> IdempotentAnswer | None:
         if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
             raise Refusal("key_malformed")
         with refusing(self._config.open_rounds_max):
@@ -136,13 +136,13 @@ def refusing(open_rounds_max: int) -> Iterator[None]:
     """What a store raises while something is queued, as refusals."""
     try:
         yield
-    except QueueFull as fault:
+    except QueueFullError as fault:
         raise Refusal("queue_full", limit=open_rounds_max, retry_after_seconds=30) from fault
-    except StoreFull as fault:
+    except StoreFullError as fault:
         raise Refusal("store_full", retry_after_seconds=60) from fault
-    except StoreBusy as fault:
+    except StoreBusyError as fault:
         raise Refusal("store_busy", retry_after_seconds=1) from fault
-    except KeyInUse as fault:
+    except KeyInUseError as fault:
         raise Refusal("key_in_use", retry_after_seconds=1) from fault
-    except RoundOpen as fault:
+    except RoundOpenError as fault:
         raise Refusal("batch_open") from fault

@@ -8,7 +8,7 @@ from goodsgate import formats
 from goodsgate.config import Config
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.source import limits
-from goodsgate.model.catalogue import REFERENCE_KINDS, Entry
+from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
 from goodsgate.rules import library_entries
 from goodsgate.store.contract import Page, Store
 
@@ -26,7 +26,7 @@ def load_reference(store: Store, config: Config, merchant: str, kind: str, piece
     """
     _check_kind(kind, write=True)
     reader = formats.open_reader(pieces, format=format, packing=packing, limits=limits(config))
-    entries: dict[str, Entry] = {}
+    entries: dict[str, ReferenceEntry] = {}
     trouble: list[dict[str, object]] = []
     for block in reader.blocks():
         for at, place in enumerate(block.places):
@@ -53,7 +53,7 @@ def load_reference(store: Store, config: Config, merchant: str, kind: str, piece
 
 
 def reference(store: Store, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
-              limit: int = 100) -> Page[Entry]:
+              limit: int = 100) -> Page[ReferenceEntry]:
     """A page of entries by code, of the merchant's own kinds and of those that come with libraries."""
     _check_kind(kind, write=False)
     if kind not in READ_ONLY_KINDS:
@@ -89,7 +89,7 @@ def _members(header: Sequence[str] | None, block: formats.Block, at: int) -> dic
     return record
 
 
-def _entry(kind: str, members: dict[str, object]) -> Entry:
+def _entry(kind: str, members: dict[str, object]) -> ReferenceEntry:
     data = {name: value for name, value in members.items() if name not in OWN and name != "data" and value != ""}
     nested = members.get("data")
     if isinstance(nested, dict):
@@ -104,7 +104,7 @@ def _entry(kind: str, members: dict[str, object]) -> Entry:
     if len(text) > 500 or not text.isprintable():
         raise ValueError("code is longer than 500 characters or holds control characters")
     name, parent = members.get("name"), members.get("parent")
-    return Entry(
+    return ReferenceEntry(
         code=text, name=str(name).strip() if name is not None else "", parent=str(parent).strip() if parent else None,
         data=data,
     )

@@ -14,7 +14,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.source import PayloadSource, limits, raw_of
 from goodsgate.model.batch import Batch, Finding, RoundKind
 from goodsgate.model.issue import Issue
-from goodsgate.store.contract import RecordResult, Store, Work
+from goodsgate.store.contract import ClaimedRound, RecordResult, Store
 
 PAGE_RECORDS = 2_000
 ADDED = ("_row", "_codes", "_messages")
@@ -113,9 +113,9 @@ def _findings(store: Store, batch: Batch) -> Iterator[Finding]:
         after = page[-1].number
 
 
-def _reading(batch: Batch) -> Work:
+def _reading(batch: Batch) -> ClaimedRound:
     """The submission as a source reads it, from its first record."""
-    return Work(
+    return ClaimedRound(
         merchant=batch.merchant, batch=batch.id, round=0, round_kind=RoundKind.SUBMISSION, kind=batch.kind,
         collection=batch.collection, policy=batch.policy, format=batch.format, packing=batch.packing,
         bytes_total=batch.bytes_total, received_at=batch.received_at, cancelling=False, portions=0, records=0, total=0,

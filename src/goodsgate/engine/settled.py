@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from goodsgate.store.contract import NameTaken, Store
+from goodsgate.store.contract import NameTakenError, Store
 
 NAME = "settled"
 FACTS = "merchant/facts"
@@ -30,7 +30,7 @@ def settle(store: Store, merchant: str, sort: str, change: Callable[[bytes | Non
             continue
         try:
             return store.add_resource(merchant, sort, name=NAME, body=change(None), resources_max=1).body
-        except NameTaken:
+        except NameTakenError:
             continue
 
 

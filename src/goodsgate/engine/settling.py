@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from goodsgate.model import crash
-from goodsgate.store.contract import Claim, ItemsMoved, Portion, Store
+from goodsgate.store.contract import ChunkCommit, Claim, StockChangedError, Store
 
 
 class Settling:
@@ -14,8 +14,8 @@ class Settling:
         self._store = store
         self._beside = ThreadPoolExecutor(1, "settling")
 
-    def settle(self, claim: Claim, *portions: Portion, ahead: Callable[[], None] | None = None,
-               again: Callable[[], Sequence[Portion]] | None = None, beside: bool = False) -> Sequence[Portion]:
+    def settle(self, claim: Claim, *portions: ChunkCommit, ahead: Callable[[], None] | None = None,
+               again: Callable[[], Sequence[ChunkCommit]] | None = None, beside: bool = False) -> Sequence[ChunkCommit]:
         """Commit the portions; what was committed. Raises what the store's settle does.
 
         `ahead` is done meanwhile where settling is another machine's work, or if `beside`. `again` makes the portions
@@ -32,19 +32,19 @@ class Settling:
                     ahead()
                 finally:
                     settling.result()
-        except ItemsMoved:
+        except StockChangedError:
             if again is None:
                 raise
             portions = self._held(claim, portions, again)
         crash.point("settled")
         return portions
 
-    def _held(self, claim: Claim, portions: tuple[Portion, ...], again: Callable[[], Sequence[Portion]],
-              ) -> tuple[Portion, ...]:
+    def _held(self, claim: Claim, portions: tuple[ChunkCommit, ...], again: Callable[[], Sequence[ChunkCommit]],
+              ) -> tuple[ChunkCommit, ...]:
         """With the items held while the portions are made."""
         made = portions
 
-        def anew() -> Sequence[Portion]:
+        def anew() -> Sequence[ChunkCommit]:
             nonlocal made
             made = tuple(again())
             return made

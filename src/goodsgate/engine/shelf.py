@@ -7,9 +7,9 @@ from goodsgate.engine.apply import Shelf
 from goodsgate.engine.check import Judged
 from goodsgate.engine.merging import plain
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Delete, Held, Mark, Write
+from goodsgate.model.catalogue import CurrentItem, Delete, IndexEntry, Write
 from goodsgate.rules import CompiledRules
-from goodsgate.store.contract import Store, Work
+from goodsgate.store.contract import ClaimedRound, Store
 
 NOBODY: Set[str] = frozenset()
 
@@ -17,7 +17,8 @@ NOBODY: Set[str] = frozenset()
 class TiedShelf(Shelf):
     """What is held, by key and by mark."""
 
-    def __init__(self, held: dict[str, Held], owners: dict[Mark, set[str]], known: set[tuple[Kind, Mark]], *,
+    def __init__(self, held: dict[str, CurrentItem], owners: dict[IndexEntry, set[str]], known: set[tuple[Kind,
+                 IndexEntry]], *,
                  rules: dict[str, CompiledRules]) -> None:
         super().__init__(held, {})
         self._owners = owners
@@ -26,15 +27,15 @@ class TiedShelf(Shelf):
         self.rules = rules
         """By the type of the resource that holds their configuration."""
 
-    def owners(self, mark: Mark) -> Set[str]:
+    def owners(self, mark: IndexEntry) -> Set[str]:
         """Keys of the items that have it now."""
         return self._owners.get(mark, NOBODY)
 
-    def are_owned(self, marks: Iterable[Mark]) -> bool:
+    def are_owned(self, marks: Iterable[IndexEntry]) -> bool:
         """Whether somebody has one of these, or had it before; mostly nobody."""
         return not self._owners.keys().isdisjoint(marks)
 
-    def live(self, key: str) -> Held | Write | None:
+    def live(self, key: str) -> CurrentItem | Write | None:
         """What is held under the key, if it is no tombstone."""
         was = self.held.get(key)
         return was if was is not None and was.hash is not None else None
@@ -49,8 +50,8 @@ class TiedShelf(Shelf):
         was = self.live(key)
         return plain(was.document or b"{}") if was is not None else None
 
-    def put(self, key: str, document: bytes, digest: bytes, marks: Iterable[Mark], dates: tuple[Mark, ...] = (), *,
-            version: int | None = None) -> None:
+    def put(self, key: str, document: bytes, digest: bytes, marks: Iterable[IndexEntry],
+            dates: tuple[IndexEntry, ...] = (), *, version: int | None = None) -> None:
         """Hold a document from now on; it keeps the version that is held where it has none.
 
         `dates` are marks by which nobody looks for an owner.
@@ -68,11 +69,11 @@ class TiedShelf(Shelf):
     def drop(self, key: str, *, version: int | None = None) -> None:
         """Hold nothing under the key any more; with a version, nothing older comes after."""
         self._remark(key, self.held.get(key), ())
-        self.held[key] = Held(None, version)
+        self.held[key] = CurrentItem(None, version)
         self.writes.pop(key, None)
         self.deletes[key] = Delete(key, version)
 
-    def _remark(self, key: str, was: Held | Write | None, marks: tuple[Mark, ...]) -> None:
+    def _remark(self, key: str, was: CurrentItem | Write | None, marks: tuple[IndexEntry, ...]) -> None:
         for mark in was.marks if was is not None else ():
             if had := self._owners.get(mark):
                 had.discard(key)
@@ -84,7 +85,7 @@ class TiedShelf(Shelf):
                 owners.add(key)
 
 
-def load_shelf(store: Store, work: Work, keys: Sequence[str], judged: Sequence[Judged]) -> TiedShelf:
+def load_shelf(store: Store, work: ClaimedRound, keys: Sequence[str], judged: Sequence[Judged]) -> TiedShelf:
     """All that the records of some stretches could touch."""
     ties = [one for told in judged for one in told.ties or () if one is not None]
     # In the order of the records, which is often nearly that of the index.
@@ -93,7 +94,7 @@ def load_shelf(store: Store, work: Work, keys: Sequence[str], judged: Sequence[J
     found = store.marked(work.merchant, work.kind, work.collection, [*asked]) if asked else {}
     wanted = dict.fromkeys([*keys, *(key for owners in found.values() for key in owners)])
     held = store.held(work.merchant, work.kind, work.collection, [*wanted], documents=True)
-    needs: dict[Kind, set[Mark]] = {}
+    needs: dict[Kind, set[IndexEntry]] = {}
     for one in ties:
         for kind, mark, _ in one.needs:
             needs.setdefault(kind, set()).add(mark)
@@ -105,8 +106,8 @@ def load_shelf(store: Store, work: Work, keys: Sequence[str], judged: Sequence[J
     return TiedShelf(held, {mark: set(owners) for mark, owners in found.items()}, known, rules=rules)
 
 
-def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: dict[str, Held],
-                 found: dict[Mark, list[str]]) -> dict[str, CompiledRules]:
+def _look_around(store: Store, work: ClaimedRound, judged: Sequence[Judged], *, held: dict[str, CurrentItem],
+                 found: dict[IndexEntry, list[str]]) -> dict[str, CompiledRules]:
     """Return the merchant rules of the records, after looking up the catalogue entries that they need."""
     rules: dict[str, CompiledRules] = {}
     if not any(told.merchant_rules for told in judged):
@@ -114,7 +115,7 @@ def _look_around(store: Store, work: Work, judged: Sequence[Judged], *, held: di
     times = Counter(key for told in judged for key in told.keys)
     coming: dict[str, dict[str, object]] = {}  # what may be held by then under keys that come several times
     keys: dict[str, None] = {}
-    marks: set[Mark] = set()
+    marks: set[IndexEntry] = set()
     for told in judged:
         if told.merchant_rules is None:
             continue

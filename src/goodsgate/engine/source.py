@@ -11,7 +11,7 @@ from goodsgate import formats
 from goodsgate.config import Config
 from goodsgate.model.batch import Finding, RoundKind
 from goodsgate.model.issue import CODES, Issue, issue
-from goodsgate.store.contract import Store, Work
+from goodsgate.store.contract import ClaimedRound, Store
 
 RETRY_RECORDS = 2_000
 """Rejected records read at once by a retry."""
@@ -90,7 +90,7 @@ def limits(config: Config) -> formats.Limits:
 class PayloadSource:
     """The submission itself."""
 
-    def __init__(self, store: Store, work: Work, bounds: formats.Limits) -> None:
+    def __init__(self, store: Store, work: ClaimedRound, bounds: formats.Limits) -> None:
         pieces = store.payload(work.merchant, work.batch, work.round)
         self._reader = formats.open_reader(
             pieces if pieces is not None else iter(()), format=work.format, packing=work.packing, limits=bounds,
@@ -127,7 +127,7 @@ def _stretch_of(block: formats.Block) -> Stretch:
 class FixSource(PayloadSource):
     """Corrected records, sent back in any format; each names the record it replaces by `_row`."""
 
-    def __init__(self, store: Store, work: Work, bounds: formats.Limits) -> None:
+    def __init__(self, store: Store, work: ClaimedRound, bounds: formats.Limits) -> None:
         super().__init__(store, work, bounds)
         self._store = store
         self._work = work
@@ -172,7 +172,7 @@ class RetrySource:
     header: list[str] | None = None
     stopped: Issue | None = None
 
-    def __init__(self, store: Store, work: Work) -> None:
+    def __init__(self, store: Store, work: ClaimedRound) -> None:
         self.notices: list[Issue] = []
         self._store = store
         self._work = work
@@ -201,7 +201,7 @@ class RetrySource:
         )
 
 
-def open_source(store: Store, work: Work, config: Config) -> Source:
+def open_source(store: Store, work: ClaimedRound, config: Config) -> Source:
     """The source of a round, standing at its first record that is not settled."""
     if work.round_kind is RoundKind.SUBMISSION:
         return PayloadSource(store, work, limits(config))

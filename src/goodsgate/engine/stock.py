@@ -14,9 +14,9 @@ from goodsgate.engine.apply import merge
 from goodsgate.engine.check import digest_of
 from goodsgate.engine.merging import plain
 from goodsgate.engine.refusal import Refusal
-from goodsgate.model.catalogue import shown_key
+from goodsgate.model.catalogue import display_key
 from goodsgate.rules.quantities import whole_value
-from goodsgate.store.contract import Moving, Standing, Store
+from goodsgate.store.contract import StockChange, StockLevels, Store
 
 FIELD = "quantity"
 """Where our own stock documents have the number."""
@@ -103,12 +103,12 @@ class Stock:
         """How the items of the lines stand after the movement, by key.
 
         Raises Refusal: stock_unknown, stock_conflict (more than the order has reserved, or committed; or its id was
-        another movement's), stock_short, each with `lines`; parameter_invalid. Raises StoreBusy, StoreFull.
+        another movement's), stock_short, each with `lines`; parameter_invalid. Raises StoreBusyError, StoreFullError.
         """
         _check(movement)
         answered: dict[str, Level] = {}
 
-        def change(standing: Standing) -> Moving:
+        def change(standing: StockLevels) -> StockChange:
             memory = decode_memory(standing.memory) if standing.memory is not None else Memory()
             moving, levels = _moved(movement, standing, memory)
             answered.update(levels)
@@ -123,18 +123,18 @@ class Stock:
         return {key: _level(standing, key, field) for key in keys}
 
 
-def _moved(movement: Movement, standing: Standing, memory: Memory) -> tuple[Moving, dict[str, Level]]:
+def _moved(movement: Movement, standing: StockLevels, memory: Memory) -> tuple[StockChange, dict[str, Level]]:
     """What the movement changes, and how it is answered; `memory` is changed. Raises Refusal."""
     name = _name(movement)
     done = memory.done.get(name)
     if done is not None:
         if (done.verb, done.lines) != (movement.verb, movement.lines):
-            raise _refusal("stock_conflict", [{"key": shown_key(key)} for key in movement.lines])
+            raise _refusal("stock_conflict", [{"key": display_key(key)} for key in movement.lines])
         if movement.id is None and movement.verb is Step.RESERVE and _is_over(memory, movement.lines):
             # "As before" would be a promise that nothing stands behind any more.
-            raise _refusal("stock_conflict", [{"key": shown_key(key), "reserved": 0} for key in movement.lines])
+            raise _refusal("stock_conflict", [{"key": display_key(key), "reserved": 0} for key in movement.lines])
         assert standing.memory is not None
-        return Moving(memory=standing.memory, ends=_ends(memory)), done.levels
+        return StockChange(memory=standing.memory, ends=_ends(memory)), done.levels
     if len(memory.done) >= MOVEMENTS_MAX:
         raise Refusal("parameter_invalid", f"An order has at most {MOVEMENTS_MAX} movements.")
     before = {key: _level(standing, key, movement.field) for key in movement.lines}
@@ -147,7 +147,7 @@ def _moved(movement: Movement, standing: Standing, memory: Memory) -> tuple[Movi
         key: _document(standing.documents[key], movement.field, level.stock) for key, level in after.items()
         if level.stock is not None and level.stock != before[key].stock
     }
-    return Moving(
+    return StockChange(
         documents={key: (document, digest_of(document)) for key, document in documents.items()},
         reserved={key: level.reserved for key, level in after.items() if level.reserved != before[key].reserved},
         memory=msgspec.json.encode(memory), ends=_ends(memory),
@@ -158,7 +158,7 @@ def _check_levels(movement: Movement, levels: dict[str, Level], memory: Memory) 
     """Raise Refusal with every line that stands in the way; what is not known comes first, then what contradicts."""
     told: dict[str, list[dict[str, object]]] = {"stock_unknown": [], "stock_conflict": [], "stock_short": []}
     for key, quantity in movement.lines.items():
-        line: dict[str, object] = {"key": shown_key(key), "quantity": quantity}
+        line: dict[str, object] = {"key": display_key(key), "quantity": quantity}
         mine, level = memory.lines.get(key, Line()), levels[key]
         if movement.verb is Step.RESERVE:
             if level.stock is None:
@@ -214,7 +214,7 @@ def _name(movement: Movement) -> str:
     return f"{movement.verb} {digest_of(msgspec.json.encode(sorted(movement.lines.items()))).hex()}"
 
 
-def _level(standing: Standing, key: str, field: str) -> Level:
+def _level(standing: StockLevels, key: str, field: str) -> Level:
     value: object = plain(standing.documents.get(key, b"{}"))
     for member in field.split("/"):
         value = value.get(member) if isinstance(value, dict) else None

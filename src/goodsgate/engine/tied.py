@@ -13,8 +13,8 @@ from goodsgate.engine.check import Judged, digest_of
 from goodsgate.engine.merging import decode_members, encode, merge_tied, plain, without_entries
 from goodsgate.engine.origin import Origin
 from goodsgate.engine.shelf import TiedShelf
-from goodsgate.model.batch import Policy, Treatment, Verb
-from goodsgate.model.catalogue import Entry, Mark, shown_key
+from goodsgate.model.batch import Policy, Strictness, Verb
+from goodsgate.model.catalogue import IndexEntry, ReferenceEntry, display_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import Checker, SchemaChecker, Tied, Ties
 
@@ -46,7 +46,7 @@ def apply_tied(judged: Judged, shelf: TiedShelf, policy: Policy, *, tied: Tied, 
     works = {Verb.CREATE: one.create, Verb.UPDATE: update, Verb.DELETE: one.delete, Verb.UPSERT: one.upsert}
     work = works[policy.verb]
     results = bytearray(len(judged.documents))
-    track = policy.duplicates is not Treatment.OFF
+    track = policy.duplicates is not Strictness.OFF
     mine: set[str] = set()
     versioned = origin.version is not None
     for at, ties in enumerate(judged.ties or ()):
@@ -97,7 +97,7 @@ class _One:
         key, document = self._judged.keys[at], self._judged.documents[at]
         told: list[Issue] = []
         if key is not None and self._shelf.live(key) is not None:
-            told.append(issue("key_held", self._tied.path, value=shown_key(key)))
+            told.append(issue("key_held", self._tied.path, value=display_key(key)))
         if self._shelf.are_owned(ties.unique):
             told += self._collisions(ties.unique, document, own=None)
         if key is None or self._refused(at, told):
@@ -127,7 +127,7 @@ class _One:
         told = [self._missing(plain(self._judged.documents[at]), mark) for mark in asked[:1] if not owners]
         if self._refused(at, told):
             return REJECTED
-        changed: list[tuple[str, bytes, list[Mark]]] = []
+        changed: list[tuple[str, bytes, list[IndexEntry]]] = []
         for owner in owners:
             document = merge_tied(self._shelf.held[owner].document or b"{}", self._judged.documents[at], self._tied)
             checked = self._checked_document(at, owner, document, self._tied.marks(plain(document)))
@@ -179,15 +179,15 @@ class _One:
 
     # -- what all of them do ------------------------------------------------------------------------------------------
 
-    def _put_checked(self, at: int, key: str, document: bytes, marks: Iterable[Mark]) -> int:
+    def _put_checked(self, at: int, key: str, document: bytes, marks: Iterable[IndexEntry]) -> int:
         """Put a document if the merchant's rules accept it, as they return it."""
         if self._rules is None:
             return self._put(at, key, document, marks)
         checked = self._checked_document(at, key, document, marks)
         return REJECTED if checked is None else self._put(at, key, *checked)
 
-    def _checked_document(self, at: int, key: str, document: bytes, marks: Iterable[Mark],
-                ) -> tuple[bytes, list[Mark]] | None:
+    def _checked_document(self, at: int, key: str, document: bytes, marks: Iterable[IndexEntry],
+                ) -> tuple[bytes, list[IndexEntry]] | None:
         """Return document and marks as the merchant's rules want them; None if they reject the document."""
         if self._rules is None:
             return document, [*marks]
@@ -197,7 +197,7 @@ class _One:
         checked = document if result.record is None else encode(result.record)
         return checked, [*marks, *result.index_entries]
 
-    def _put(self, at: int, key: str, document: bytes, marks: Iterable[Mark]) -> int:
+    def _put(self, at: int, key: str, document: bytes, marks: Iterable[IndexEntry]) -> int:
         was = self._shelf.live(key)
         untouched = document is self._judged.documents[at]
         digest = self._judged.hashes[at] if untouched else digest_of(document)
@@ -206,7 +206,7 @@ class _One:
             if version not in (None, was.version):  # or what is older and comes later would take this for older still
                 self._shelf.put(key, was.document or b"", digest, was.marks, version=version)
             return UNCHANGED
-        dates: tuple[Mark, ...] = ()
+        dates: tuple[IndexEntry, ...] = ()
         if self._tied.dated:
             now = self._moments.next()
             made = next((mark for mark in was.marks if mark[0] == MADE), None) if was is not None else None
@@ -222,7 +222,7 @@ class _One:
             self._judged.issues.setdefault(at, []).extend(told)
         return at in self._judged.issues and self._judged.refuses(at)
 
-    def _collisions(self, unique: Iterable[Mark], document: bytes, *, own: str | None) -> list[Issue]:
+    def _collisions(self, unique: Iterable[IndexEntry], document: bytes, *, own: str | None) -> list[Issue]:
         """An issue for each unique mark that another item has."""
         told = []
         for mark in unique:
@@ -253,7 +253,7 @@ class _One:
     def _found_by_marks(self, ties: Ties, record: dict[str, object], key: str | None, told: list[Issue]) -> str | None:
         first: Issue | None = None
         if key is not None:
-            first = issue("item_missing", self._tied.path, value=shown_key(key) or "")
+            first = issue("item_missing", self._tied.path, value=display_key(key) or "")
         for finds in ties.finds:
             owners = {
                 owner for mark in finds for owner in self._shelf.owners(mark)
@@ -271,7 +271,7 @@ class _One:
         told.append(first)
         return None
 
-    def _missing(self, record: dict[str, object], mark: Mark) -> Issue:
+    def _missing(self, record: dict[str, object], mark: IndexEntry) -> Issue:
         return issue("item_missing", self._tied.path_of(record, mark), value=mark[1])
 
     def _fixed(self, record: dict[str, object], held: dict[str, object]) -> list[Issue]:
@@ -291,7 +291,7 @@ class _One:
         numbered = self._tied.numbers.get(name)
         if numbered is None or not isinstance(self._whole, SchemaChecker):
             return [_text(held[name])] if held.get(name) is not None else []
-        entry: Entry | None = self._whole.reference.entry(numbered["kind"], _text(held.get(numbered["of"])))
+        entry: ReferenceEntry | None = self._whole.reference.entry(numbered["kind"], _text(held.get(numbered["of"])))
         return [str(entry.number), entry.code] if entry is not None else []
 
     def _kept(self, member: str, keeps: Sequence[str], record: dict[str, object], held: dict[str, object],

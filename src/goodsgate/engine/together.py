@@ -15,7 +15,7 @@ from goodsgate.engine.opened import Opened
 from goodsgate.engine.settling import Settling
 from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import RoundKind
-from goodsgate.store.contract import Claim, Portion, Store, StoreError, Work
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -95,11 +95,11 @@ class Together:
         if ready:
             yield ready
 
-    def _again(self, ready: Ready) -> Sequence[Portion]:
+    def _again(self, ready: Ready) -> Sequence[ChunkCommit]:
         """Judged once more, too: applying leaves its traces in what was judged."""
         return self._made([(opened, stretch, self._making.judge(opened, stretch)) for opened, stretch, _ in ready])
 
-    def _made(self, ready: Ready) -> Sequence[Portion]:
+    def _made(self, ready: Ready) -> Sequence[ChunkCommit]:
         shelves: dict[str, Shelf] = {}
         for collection in {opened.work.collection for opened, _, _ in ready}:
             mine = [one for one in ready if one[0].work.collection == collection]
@@ -118,7 +118,7 @@ class Together:
         return made
 
 
-def _goes_with(work: Work, first: Work) -> bool:
+def _goes_with(work: ClaimedRound, first: ClaimedRound) -> bool:
     """Whether a round may be settled with the first: with a schema, other things of what is held are asked for."""
     alone = work.policy.mode == "full" or work.policy.pace_seconds or work.round_kind is not RoundKind.SUBMISSION
     return not alone and not work.cancelling and bool(work.policy.schema) == bool(first.policy.schema)

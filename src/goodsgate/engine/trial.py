@@ -9,8 +9,8 @@ from goodsgate.engine.desk import Engine
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.stock import Stock
 from goodsgate.engine.worker import Worker
-from goodsgate.model.batch import ENDED, Batch, Finding, Group, Kind, Policy, now
-from goodsgate.model.catalogue import Entry, Held, Merchant
+from goodsgate.model.batch import FINAL_STATES, Batch, Finding, IssueGroup, Kind, Policy, now
+from goodsgate.model.catalogue import CurrentItem, Merchant, ReferenceEntry
 from goodsgate.store.contract import Page, Store
 
 GROUPS = 50
@@ -29,7 +29,7 @@ class Overlay:
         return getattr(self._scratch, name)
 
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-             ) -> dict[str, Held]:
+             ) -> dict[str, CurrentItem]:
         """What the trial itself has written goes before what was there."""
         ours = self._scratch.held(merchant, kind, collection, keys, documents=documents)
         return self._real.held(merchant, kind, collection, keys, documents=documents) | ours
@@ -40,7 +40,7 @@ class Overlay:
         return self._real.twins(merchant, kind, collection, keys) | ours
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
-                  limit: int = 100) -> Page[Entry]:
+                  limit: int = 100) -> Page[ReferenceEntry]:
         """As it is now."""
         return self._real.reference(merchant, kind, search=search, after=after, limit=limit)
 
@@ -52,7 +52,7 @@ class Overlay:
 class Foretold:
     """The batch as it would end, with its issues and some of the records that would be rejected."""
 
-    def __init__(self, batch: Batch, groups: list[Group], rejected: list[Finding]) -> None:
+    def __init__(self, batch: Batch, groups: list[IssueGroup], rejected: list[Finding]) -> None:
         self.batch = batch
         self.groups = groups
         self.rejected = rejected
@@ -76,7 +76,7 @@ def foretell(real: Store, scratch: Store, config: Config, pieces: Iterable[bytes
     assert batch is not None
     worker = Worker(engine.store, config)
     try:
-        while batch.state not in ENDED:
+        while batch.state not in FINAL_STATES:
             worker.step()
             batch = engine.batch(merchant, batch.id)
     finally:

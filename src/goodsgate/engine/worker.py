@@ -30,7 +30,16 @@ from goodsgate.model.batch import Result, RoundKind, State, Withheld, new_id
 from goodsgate.model.catalogue import Delete
 from goodsgate.model.issue import issue
 from goodsgate.rules import Schema
-from goodsgate.store.contract import Claim, LeaseLost, Portion, Retention, Store, StoreError, Swept, Work
+from goodsgate.store.contract import (
+    ChunkCommit,
+    Claim,
+    ClaimedRound,
+    LeaseLostError,
+    Retention,
+    Store,
+    StoreError,
+    SweepCounts,
+)
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +118,7 @@ class Worker:
         try:
             with self._heartbeat.keeping(claim):
                 self._claimed(claim)
-        except LeaseLost:
+        except LeaseLostError:
             log.warning("lease lost", extra={"merchant": claim.merchant, "lane": claim.kind})
             for work in claim.works:
                 self._kept.pop(_name(work), None)
@@ -129,7 +138,7 @@ class Worker:
         except Exception:
             self._fault(claim, work, self._kept.pop(_name(work), None))
 
-    def _fault(self, claim: Claim, work: Work, opened: Opened | None) -> None:
+    def _fault(self, claim: Claim, work: ClaimedRound, opened: Opened | None) -> None:
         """A failure that no single record explains: claimable again, but not for ever."""
         fault = new_id()
         log.exception("fault in a round", extra={"fault": fault, "batch": work.batch})
@@ -143,7 +152,7 @@ class Worker:
 
     # -- one round ------------------------------------------------------------------------------------------------
 
-    def _alone(self, claim: Claim, work: Work) -> None:
+    def _alone(self, claim: Claim, work: ClaimedRound) -> None:
         opened = self._open(work)
         if self._work_through(claim, opened):
             self._kept.pop(_name(work), None)
@@ -196,7 +205,7 @@ class Worker:
         self._store.rest(claim, opened.work, seconds=opened.work.policy.pace_seconds)
         return False
 
-    def _open(self, work: Work) -> Opened:
+    def _open(self, work: ClaimedRound) -> Opened:
         name = _name(work)
         opened = self._kept.pop(name, None)
         if opened is None or opened.work.records != work.records or opened.work.portions != work.portions:
@@ -234,7 +243,7 @@ class Worker:
 
     def _settle_made(self, claim: Claim, opened: Opened, stretch: Stretch, made: Made, *, ends: bool) -> None:
         """Commit what a stretch changes, made once more by what is held then if that has to be."""
-        def again() -> list[Portion]:
+        def again() -> list[ChunkCommit]:
             return [opened.dress(self._making.portion(opened, stretch, earlier=made.earlier).portion, ends=ends)]
 
         dressed = opened.dress(made.portion, ends=ends)
@@ -303,7 +312,7 @@ class Worker:
             if renewal.waiting or self._stop.is_set():
                 return False
 
-    def _keyless(self, work: Work) -> bool:
+    def _keyless(self, work: ClaimedRound) -> bool:
         """Whether a record of the feed has no readable key, so that it cannot be told what the feed lacks."""
         after = 0
         while rows := self._store.results(work.merchant, work.batch, after=after, limit=10_000, result=Result.REJECTED):
@@ -316,7 +325,7 @@ class Worker:
         self._swept = time.monotonic()
         begun = time.monotonic()
         kept = retention(self._config)
-        while (swept := self._store.sweep(kept, steps_max=SWEEP_STEPS)) != Swept():
+        while (swept := self._store.sweep(kept, steps_max=SWEEP_STEPS)) != SweepCounts():
             log.info("swept", extra=msgspec.structs.asdict(swept))
             if time.monotonic() - begun > SWEEP_SECONDS_MAX:
                 self._swept = 0.0  # there is more: again after the next claim
@@ -334,5 +343,5 @@ def retention(config: Config) -> Retention:
     )
 
 
-def _name(work: Work) -> tuple[str, str, int]:
+def _name(work: ClaimedRound) -> tuple[str, str, int]:
     return work.merchant, work.batch, work.round

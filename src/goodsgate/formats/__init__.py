@@ -9,15 +9,15 @@ table → reading (blocks). An XLSX goes from packing straight to sheet.
 """
 
 from goodsgate.formats.contract import (
+    CONTENT_ENCODINGS,
     FORMATS,
     MEDIA_TYPES,
-    PACKINGS,
     Block,
     FormatOverflow,
     FormatUnknown,
     Limits,
-    PackingUnknown,
     Reader,
+    UnknownContentEncodingError,
 )
 from goodsgate.formats.detection import detect
 from goodsgate.formats.json_array import Cutter
@@ -26,17 +26,17 @@ from goodsgate.formats.reading import Reading
 from goodsgate.formats.writing import write
 
 __all__ = [
+    "CONTENT_ENCODINGS",
     "FORMATS",
     "MEDIA_TYPES",
-    "PACKINGS",
     "Block",
     "Cutter",
     "FormatOverflow",
     "FormatUnknown",
     "Limits",
-    "PackingUnknown",
     "Reader",
     "Reading",
+    "UnknownContentEncodingError",
     "detect",
     "open_reader",
     "write",

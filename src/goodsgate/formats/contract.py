@@ -8,7 +8,7 @@ import msgspec
 from goodsgate.model.issue import Issue
 
 FORMATS = ("ndjson", "json", "csv", "tsv", "xlsx")
-PACKINGS = ("identity", "gzip", "zstd")
+CONTENT_ENCODINGS = ("identity", "gzip", "zstd")
 
 MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",
@@ -77,7 +77,7 @@ class FormatUnknown(ValueError):
     """Neither media type, format name nor the bytes tell how to read it."""
 
 
-class PackingUnknown(FormatUnknown):
+class UnknownContentEncodingError(FormatUnknown):
     """The content encoding is none that can be unpacked."""
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from goodsgate.formats.contract import FORMATS, FormatUnknown, Limits, PackingUnknown
+from goodsgate.formats.contract import FORMATS, FormatUnknown, Limits, UnknownContentEncodingError
 from goodsgate.formats.packing import packing_of, unpack
 from goodsgate.formats.reading import Reading
 from goodsgate.formats.table import DELIMITERS, delimiter_of
@@ -52,8 +52,8 @@ def detect(
 ) -> tuple[str, str]:
     """Format and packing by what is claimed and by the first bytes (a few KiB do; 64 KiB are looked at).
 
-    Raises FormatUnknown with a sentence for the submitter, PackingUnknown for a content encoding we cannot unpack.
-    A charset in the media type is not looked at: the reader finds it in the bytes.
+    Raises FormatUnknown with a sentence for the submitter, UnknownContentEncodingError for a content encoding we
+    cannot unpack. A charset in the media type is not looked at: the reader finds it in the bytes.
     """
     packing = _packing(content_encoding, head)
     if format is not None:
@@ -77,10 +77,10 @@ def _packing(content_encoding: str | None, head: bytes) -> str:
     names = [name.strip().lower() for name in (content_encoding or "").split(",")]
     unknown = [name for name in names if name not in _PACKING_NAMES]
     if unknown:
-        raise PackingUnknown(f"The content encoding {unknown[0]!r} is not supported; gzip and zstd are.")
+        raise UnknownContentEncodingError(f"The content encoding {unknown[0]!r} is not supported; gzip and zstd are.")
     packed = [_PACKING_NAMES[name] for name in names if _PACKING_NAMES[name] != "identity"]
     if len(packed) > 1:
-        raise PackingUnknown("The payload may be packed only once.")
+        raise UnknownContentEncodingError("The payload may be packed only once.")
     return shown if head or not packed else packed[0]
 
 

@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator
 
-from goodsgate.formats.contract import FORMATS, PACKINGS, FormatUnknown, Limits, PackingUnknown, Reader
+from goodsgate.formats.contract import (
+    CONTENT_ENCODINGS,
+    FORMATS,
+    FormatUnknown,
+    Limits,
+    Reader,
+    UnknownContentEncodingError,
+)
 from goodsgate.formats.json_array import json_records
 from goodsgate.formats.lines import ndjson
 from goodsgate.formats.packing import unpack
@@ -18,13 +25,13 @@ def open_reader(pieces: Iterator[bytes], *, format: str, packing: str, limits: L
     With `exact` JSON is UTF-8 without a mark whatever it looks like, only spaces and tabs make a line blank, and how
     far it inflates is limited by its size alone.
 
-    Raises FormatUnknown and PackingUnknown for names that are not in FORMATS and PACKINGS, and whatever `pieces`
-    raises; never for what the payload holds, that is told in `notices`, `stopped` and the blocks.
+    Raises FormatUnknown and UnknownContentEncodingError for names that are not in FORMATS and CONTENT_ENCODINGS, and
+    whatever `pieces` raises; never for what the payload holds, that is told in `notices`, `stopped` and the blocks.
     """
     if format not in FORMATS:
         raise FormatUnknown(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
-    if packing not in PACKINGS:
-        raise PackingUnknown(f"there is no packing {packing!r}; there are {', '.join(PACKINGS)}")
+    if packing not in CONTENT_ENCODINGS:
+        raise UnknownContentEncodingError(f"there is no packing {packing!r}; there are {', '.join(CONTENT_ENCODINGS)}")
     reading = Reading(limits, exact=exact)
     unpacked = unpack(iter(pieces), reading, packing=packing)
     if format == "xlsx":

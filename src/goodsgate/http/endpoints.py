@@ -19,7 +19,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import Body, ServerContext, secret_of
 from goodsgate.http.openapi import Contract, Operation, Path
 from goodsgate.http.problems import problem, refuse
-from goodsgate.store.contract import StoreBusy, StoreFull
+from goodsgate.store.contract import StoreBusyError, StoreFullError
 
 REQUEST_ID = "goodsgate.request"
 """Where a scope holds its request id."""
@@ -164,9 +164,9 @@ def refusal_of(fault: Exception, template: str, scope: Scope) -> Refusal:
     match fault:
         case Refusal():
             return fault
-        case StoreFull():
+        case StoreFullError():
             return Refusal("store_full")
-        case StoreBusy():
+        case StoreBusyError():
             return Refusal("store_busy")
     log.error("fault in %s", template, exc_info=fault, extra={"request": scope[REQUEST_ID]})
     return refuse("internal_fault")

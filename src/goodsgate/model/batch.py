@@ -71,7 +71,7 @@ RESULT_BYTE: dict[Result, int] = {result: byte for byte, result in enumerate(RES
 DIFFERENT = "…"
 """Stands in a group's message for what differs from issue to issue."""
 
-ENDED = frozenset({State.FINISHED, State.CANCELLED, State.BROKEN})
+FINAL_STATES = frozenset({State.FINISHED, State.CANCELLED, State.BROKEN})
 
 
 class RoundKind(StrEnum):
@@ -83,7 +83,7 @@ class RoundKind(StrEnum):
     REMOVAL = "removal"
 
 
-class Treatment(StrEnum):
+class Strictness(StrEnum):
     """How strict a policy is about one thing."""
 
     REFUSE = "refuse"
@@ -95,8 +95,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one submission wants to be treated; kept with the batch."""
 
     verb: Verb = Verb.UPSERT
-    duplicates: Treatment = Treatment.WARN
-    references: Treatment = Treatment.WARN
+    duplicates: Strictness = Strictness.WARN
+    references: Strictness = Strictness.WARN
     mode: Literal["delta", "full"] = "delta"
     delete_share_max: float = 0.1
     """Share (0 to 1) of the held items that ``mode=full`` may delete without being confirmed."""
@@ -225,7 +225,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The rejected record as received: the line, or the JSON array of the row's cells; None if not rejected."""
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class IssueGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Issues of a batch that say the same."""
 
     code: str

@@ -31,16 +31,16 @@ def split_key(key: str, /) -> tuple[str, str | None]:
     return sku, location or None
 
 
-def shown_key(key: str | None, /) -> str | None:
+def display_key(key: str | None, /) -> str | None:
     """The key as people and answers see it: ``sku`` or ``sku@location``."""
     return key.replace(KEY_SEPARATOR, "@") if key else key
 
 
-Mark = tuple[str, str]
+IndexEntry = tuple[str, str]
 """A name and a value by which items of a collection can be found: ``("slug", "trail-runner")``."""
 
 
-class Held(msgspec.Struct, frozen=True):
+class CurrentItem(msgspec.Struct, frozen=True):
     """What apply must know of an item that is held."""
 
     hash: bytes | None
@@ -48,7 +48,7 @@ class Held(msgspec.Struct, frozen=True):
     version: int | None
     document: bytes | None = None
     """Filled in only where the documents were asked for."""
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[IndexEntry, ...] = ()
     """Likewise; in order."""
 
 
@@ -64,7 +64,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     batch: str
     """The batch that last wrote it."""
     written_at: datetime
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[IndexEntry, ...] = ()
     """Filled in only where one item was asked for."""
 
 
@@ -75,7 +75,7 @@ class Write(msgspec.Struct, frozen=True):
     hash: bytes
     document: bytes
     version: int | None
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[IndexEntry, ...] = ()
     """All that the item has from now on."""
 
 
@@ -187,7 +187,7 @@ Label = tuple[str, int]
 """A word under which a resource is listed, and its place there: ``("CREATED/BLR-01", microseconds)``."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReferenceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of reference data."""
 
     code: str

@@ -51,7 +51,7 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "/".join("*" if part.isdigit() else part for part in self.path.split("/"))
 
 
-def cut(value: object) -> str | None:
+def truncate_value(value: object) -> str | None:
     """The value as an issue repeats it."""
     if value is None:
         return None
@@ -65,7 +65,7 @@ def issue(
 ) -> Issue:
     """Make an issue with the severity of the table unless another is given."""
     return Issue(
-        code=code, path=path, value=cut(value), expected=expected, suggestion=suggestion,
+        code=code, path=path, value=truncate_value(value), expected=expected, suggestion=suggestion,
         severity=severity or CODES[code].severity,
     )
 

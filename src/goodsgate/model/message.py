@@ -6,7 +6,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Told(StrEnum):
+class DeliveryState(StrEnum):
     """Where a message is."""
 
     WAITING = "waiting"
@@ -47,8 +47,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Why the last attempt failed."""
 
     @property
-    def told(self) -> Told:
+    def told(self) -> DeliveryState:
         """Where it is."""
         if self.sent_at is not None:
-            return Told.SENT
-        return Told.WAITING if self.given_up_at is None else Told.GIVEN_UP
+            return DeliveryState.SENT
+        return DeliveryState.WAITING if self.given_up_at is None else DeliveryState.GIVEN_UP

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from goodsgate.model.catalogue import Mark, Resource
+from goodsgate.model.catalogue import IndexEntry, Resource
 from goodsgate.model.issue import Issue
 
 Record = dict[str, Any]
@@ -20,14 +20,14 @@ class RuleInputs(msgspec.Struct, frozen=True):
     """Catalogue entries that the check of one record needs."""
 
     keys: list[str]
-    index_entries: list[Mark]
+    index_entries: list[IndexEntry]
 
 
 class RuleResult(msgspec.Struct, frozen=True):
     """Outcome of a merchant's rules for one record."""
 
     issues: list[Issue]
-    index_entries: list[Mark]
+    index_entries: list[IndexEntry]
     """All index entries that the item gets, in addition to those of its schema."""
     record: Record | None = None
     """The record to store; None if the record is stored as it is."""
@@ -39,7 +39,7 @@ class CatalogueLookup(Protocol):
     def document(self, key: str) -> Record | None:
         """Return the item under the key, or None if there is none."""
 
-    def owners(self, entry: Mark) -> Set[str]:
+    def owners(self, entry: IndexEntry) -> Set[str]:
         """Return the keys of the items that have the index entry."""
 
 

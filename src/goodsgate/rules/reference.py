@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 import msgspec
 
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.rules.lookups import Names
 
 PATH_SEPARATOR = " > "
@@ -38,7 +38,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Demands = Mapping[str, Demand]
-Ask = Callable[[str], Iterable[Entry]]
+Ask = Callable[[str], Iterable[ReferenceEntry]]
 NO_DEMANDS: Demands = {}
 
 
@@ -59,11 +59,11 @@ class Reference:
         self._own = demands
         self._inherited: dict[str, Demands] = {}
         self._ask = ask
-        self._entries: dict[str, dict[str, Entry]] = {}
+        self._entries: dict[str, dict[str, ReferenceEntry]] = {}
         self._listed: dict[tuple[str, tuple[str, ...], int | None], Names | None] = {}
 
     @classmethod
-    def build(cls, entries: Mapping[str, Iterable[Entry]], *, ask: Ask | None = None) -> Self:
+    def build(cls, entries: Mapping[str, Iterable[ReferenceEntry]], *, ask: Ask | None = None) -> Self:
         """Compile the entries of each kind; kinds that are absent or empty are not checked.
 
         `ask` gives the entries of a kind once more, for `listed`.
@@ -92,7 +92,7 @@ class Reference:
             self._listed[asked] = _listed([*self._ask(kind)], by, level)
         return self._listed[asked]
 
-    def entry(self, kind: str, text: str) -> Entry | None:
+    def entry(self, kind: str, text: str) -> ReferenceEntry | None:
         """The entry of a kind that has this name, or this code."""
         if kind not in self._entries:
             named = {entry.code: entry for entry in self._ask(kind)}
@@ -132,7 +132,7 @@ class Reference:
         return {**self._own.get(EVERY_CATEGORY, {}), **inherited}
 
 
-def _listed(entries: list[Entry], by: tuple[str, ...], level: int | None) -> Names | None:
+def _listed(entries: list[ReferenceEntry], by: tuple[str, ...], level: int | None) -> Names | None:
     if not entries:
         return None
     if level is not None:
@@ -146,7 +146,7 @@ def _listed(entries: list[Entry], by: tuple[str, ...], level: int | None) -> Nam
     return Names(codes)
 
 
-def level_of(entry: Entry, parents: Mapping[str, str | None]) -> int:
+def level_of(entry: ReferenceEntry, parents: Mapping[str, str | None]) -> int:
     """Of a tree's entry, from 1: what it says itself, or else how many are above it, and one."""
     told = entry.data.get("level")
     if isinstance(told, int) or (isinstance(told, str) and told.isdecimal()):
@@ -157,7 +157,7 @@ def level_of(entry: Entry, parents: Mapping[str, str | None]) -> int:
     return level
 
 
-def _named(entries: list[Entry]) -> Names | None:
+def _named(entries: list[ReferenceEntry]) -> Names | None:
     """Looked up by code or by name."""
     if not entries:
         return None
@@ -166,7 +166,7 @@ def _named(entries: list[Entry]) -> Names | None:
     return Names(codes)
 
 
-def _coded(entries: list[Entry]) -> Names | None:
+def _coded(entries: list[ReferenceEntry]) -> Names | None:
     """Looked up by code alone; a name says which code was meant."""
     if not entries:
         return None
@@ -175,7 +175,7 @@ def _coded(entries: list[Entry]) -> Names | None:
     )
 
 
-def _categories(entries: list[Entry]) -> Names:
+def _categories(entries: list[ReferenceEntry]) -> Names:
     """Looked up by code or full path; a name that only one category has says which was meant."""
     rows = {entry.code: entry for entry in entries}
     codes: dict[str, str] = {}
@@ -191,16 +191,16 @@ def _categories(entries: list[Entry]) -> Names:
     return Names(codes, {leaf: path for leaf, path in hints.items() if leaf not in shared})
 
 
-def _ancestry(entry: Entry, rows: dict[str, Entry]) -> list[str]:
+def _ancestry(entry: ReferenceEntry, rows: dict[str, ReferenceEntry]) -> list[str]:
     names: list[str] = []
-    at: Entry | None = entry
+    at: ReferenceEntry | None = entry
     while at is not None and len(names) < DEPTH_MAX:
         names.append(at.name or at.code)
         at = rows.get(at.parent) if at.parent else None
     return names[::-1]
 
 
-def _demands(entries: list[Entry], category: Names | None) -> dict[str, dict[str, Demand]]:
+def _demands(entries: list[ReferenceEntry], category: Names | None) -> dict[str, dict[str, Demand]]:
     """By category code; an attribute whose code names no category is asked of every product."""
     demands: dict[str, dict[str, Demand]] = {}
     same: dict[tuple[str, bytes], Demand] = {}  # thousands of categories ask the same

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from goodsgate.model.batch import Policy, Treatment
+from goodsgate.model.batch import Policy, Strictness
 from goodsgate.model.issue import Issue, Severity, issue
 from goodsgate.rules.reference import Reference
 
@@ -35,7 +35,7 @@ Rule = Callable[[object, str, Terms, Found], None]
 
 def terms_of(policy: Policy, reference: Reference) -> Terms:
     """The terms of one submission."""
-    doubt: dict[Treatment, Severity] = {Treatment.REFUSE: "error", Treatment.WARN: "warning"}
+    doubt: dict[Strictness, Severity] = {Strictness.REFUSE: "error", Strictness.WARN: "warning"}
     return Terms(
         reference, doubt.get(policy.references), policy.currency, policy.location, comma=policy.decimal == "comma"
     )

@@ -26,16 +26,16 @@ from typing import Any
 import msgspec
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Mark, item_key
+from goodsgate.model.catalogue import IndexEntry, item_key
 from goodsgate.model.issue import issue
 from goodsgate.rules.identity import INVISIBLE
 from goodsgate.rules.members import PLAIN, TYPED, Form, Typed
 from goodsgate.rules.terms import Found, pointer
 
 Record = Mapping[str, Any] | Typed
-Placed = tuple[Mark, str]
+Placed = tuple[IndexEntry, str]
 """A mark and the path of the value it was made from."""
-Add = Callable[[Record, list[Mark]], None]
+Add = Callable[[Record, list[IndexEntry]], None]
 
 KEY_CHARACTERS_MAX = 255
 """Of each member of a key."""
@@ -46,12 +46,12 @@ MARK_CHARACTERS_MAX = 500
 class Ties(msgspec.Struct, frozen=True):
     """What ties one record."""
 
-    marks: list[Mark]
-    unique: list[Mark]
+    marks: list[IndexEntry]
+    unique: list[IndexEntry]
     """Of the marks, those that no two items have, all of them or some."""
-    finds: list[list[Mark]]
+    finds: list[list[IndexEntry]]
     """In order; each list may be empty."""
-    needs: list[tuple[Kind, Mark, str]]
+    needs: list[tuple[Kind, IndexEntry, str]]
 
 
 class MarkMaker(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,8 +87,8 @@ def _form_of(record: Record) -> Form:
     return TYPED if isinstance(record, Typed) else PLAIN
 
 
-def _marks(record: Record, adds: Sequence[Add]) -> list[Mark]:
-    found: list[Mark] = []
+def _marks(record: Record, adds: Sequence[Add]) -> list[IndexEntry]:
+    found: list[IndexEntry] = []
     for add in adds:
         add(record, found)
     return found
@@ -118,7 +118,7 @@ def _leaf(maker: MarkMaker, last: str, form: Form) -> Add:
     name, folded, read = maker.name, maker.folded, form.read(last)
     allowed = form.read(maker.where) if maker.where is not None else None
 
-    def add(at: Record, found: list[Mark]) -> None:
+    def add(at: Record, found: list[IndexEntry]) -> None:
         value = read(at)
         if not value or (allowed is not None and allowed(at) is not True):
             return
@@ -135,7 +135,7 @@ def _member(step: str, inner: list[Add], form: Form) -> Add:
     """The marks of the object that a member is."""
     read, made = form.read(step), form.made
 
-    def add(at: Record, found: list[Mark]) -> None:
+    def add(at: Record, found: list[IndexEntry]) -> None:
         below = read(at)
         if isinstance(below, made):
             for each in inner:
@@ -148,7 +148,7 @@ def _entries(step: str, inner: list[Add], form: Form) -> Add:
     """The marks of the objects in the list that a member is."""
     read, made = form.read(step), form.made
 
-    def add(at: Record, found: list[Mark]) -> None:
+    def add(at: Record, found: list[IndexEntry]) -> None:
         entries = read(at)
         if type(entries) is list:
             for entry in entries:
@@ -252,16 +252,16 @@ class Tied:
         ]
         return Ties(marks, unique, [_marks(record, adds) for adds in reading.finds], needs)
 
-    def marks(self, record: Record) -> list[Mark]:
+    def marks(self, record: Record) -> list[IndexEntry]:
         """All marks of a record."""
         return _marks(record, self._reading(record).marks)
 
-    def path_of(self, record: Record, mark: Mark) -> str:
+    def path_of(self, record: Record, mark: IndexEntry) -> str:
         """Where in the record a mark is from; looked for only where it has to be told."""
         maker = self.makers.get(mark[0])
         return next((path for one, path in maker.of(record) if one == mark), "") if maker is not None else ""
 
-    def unique_of(self, marks: Sequence[Mark]) -> list[Mark]:
+    def unique_of(self, marks: Sequence[IndexEntry]) -> list[IndexEntry]:
         """Of some marks those that must be unique, within all items or some."""
         unique = self._unique
         return [mark for mark in marks if mark[0] in unique] if unique else []
@@ -271,7 +271,7 @@ class Tied:
         return self._unique.get(name)
 
     def _tell_twice(self, record: Record, found: Found) -> None:
-        seen: set[Mark] = set()
+        seen: set[IndexEntry] = set()
         for name in self._unique:
             for mark, path in self.makers[name].of(record):
                 if mark in seen:

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 
-class Copied(msgspec.Struct, frozen=True, kw_only=True):
+class BackupSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What a backup holds."""
 
     bytes: int
@@ -17,12 +17,12 @@ class Copied(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @runtime_checkable
-class CopiesItself(Protocol):
+class SupportsBackup(Protocol):
     """A store that can be copied while it is used."""
 
-    def back_up(self, to: Path) -> Copied:
+    def back_up(self, to: Path) -> BackupSummary:
         """Copy the store, while it is used, into a folder that is empty or not there; it appears whole or not at all.
 
         Holds every batch that was acknowledged before the call. Raises StoreError if the folder cannot be used,
-        StoreFull, StoreBusy.
+        StoreFullError, StoreBusyError.
         """

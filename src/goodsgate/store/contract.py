@@ -11,36 +11,46 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from goodsgate.model.batch import Batch, Finding, Group, Kind, Result
-from goodsgate.model.catalogue import Entry, Held, Item, Key, Label, Mark, Merchant, Resource, Token
-from goodsgate.model.message import Message, NewMessage, Told
-from goodsgate.store.errors import ItemsMoved as ItemsMoved
-from goodsgate.store.errors import KeyInUse as KeyInUse
-from goodsgate.store.errors import LeaseLost as LeaseLost
-from goodsgate.store.errors import NameTaken as NameTaken
-from goodsgate.store.errors import QueueFull as QueueFull
-from goodsgate.store.errors import ResourcesFull as ResourcesFull
-from goodsgate.store.errors import RoundOpen as RoundOpen
-from goodsgate.store.errors import StoreBusy as StoreBusy
+from goodsgate.model.batch import Batch, Finding, IssueGroup, Kind, Result
+from goodsgate.model.catalogue import (
+    CurrentItem,
+    IndexEntry,
+    Item,
+    Key,
+    Label,
+    Merchant,
+    ReferenceEntry,
+    Resource,
+    Token,
+)
+from goodsgate.model.message import DeliveryState, Message, NewMessage
+from goodsgate.store.errors import KeyInUseError as KeyInUseError
+from goodsgate.store.errors import LeaseLostError as LeaseLostError
+from goodsgate.store.errors import NameTakenError as NameTakenError
+from goodsgate.store.errors import QueueFullError as QueueFullError
+from goodsgate.store.errors import ResourcesFullError as ResourcesFullError
+from goodsgate.store.errors import RoundOpenError as RoundOpenError
+from goodsgate.store.errors import StockChangedError as StockChangedError
+from goodsgate.store.errors import StoreBusyError as StoreBusyError
 from goodsgate.store.errors import StoreError as StoreError
-from goodsgate.store.errors import StoreFull as StoreFull
-from goodsgate.store.terms import Answer as Answer
-from goodsgate.store.terms import Batches as Batches
+from goodsgate.store.errors import StoreFullError as StoreFullError
+from goodsgate.store.terms import BatchFilter as BatchFilter
+from goodsgate.store.terms import ChunkCommit as ChunkCommit
 from goodsgate.store.terms import Claim as Claim
+from goodsgate.store.terms import ClaimedRound as ClaimedRound
 from goodsgate.store.terms import Idempotency as Idempotency
-from goodsgate.store.terms import Lane as Lane
-from goodsgate.store.terms import Marked as Marked
-from goodsgate.store.terms import Moving as Moving
+from goodsgate.store.terms import IdempotentAnswer as IdempotentAnswer
+from goodsgate.store.terms import IndexFilter as IndexFilter
+from goodsgate.store.terms import LaneStatus as LaneStatus
 from goodsgate.store.terms import NewBatch as NewBatch
 from goodsgate.store.terms import NewRound as NewRound
 from goodsgate.store.terms import Page as Page
-from goodsgate.store.terms import Portion as Portion
 from goodsgate.store.terms import RecordResult as RecordResult
 from goodsgate.store.terms import Renewal as Renewal
 from goodsgate.store.terms import Retention as Retention
-from goodsgate.store.terms import Standing as Standing
-from goodsgate.store.terms import Swept as Swept
-from goodsgate.store.terms import Work as Work
+from goodsgate.store.terms import StockChange as StockChange
+from goodsgate.store.terms import StockLevels as StockLevels
+from goodsgate.store.terms import SweepCounts as SweepCounts
 
 
 class Store(Protocol):
@@ -87,11 +97,12 @@ class Store(Protocol):
     def revoke_key(self, merchant: str, key_id: str) -> bool:
         """False if there is no such key, or it was revoked before."""
 
-    def put_reference(self, merchant: str, kind: str, entries: Sequence[Entry], *, replace: bool = False) -> int:
+    def put_reference(self, merchant: str, kind: str, entries: Sequence[ReferenceEntry], *,
+                      replace: bool = False) -> int:
         """Upsert by code; with `replace`, entries of the kind that are not given go. Returns entries now held."""
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
-                  limit: int = 100) -> Page[Entry]:
+                  limit: int = 100) -> Page[ReferenceEntry]:
         """By code; `search` matches code and name anywhere, whatever the case."""
 
     def reference_version(self, merchant: str) -> int:
@@ -101,7 +112,7 @@ class Store(Protocol):
         """Save, or replace what was saved under the name."""
 
     def drop_mapping(self, merchant: str, name: str) -> bool:
-        """False if there is none. Batches already submitted keep theirs."""
+        """False if there is none. BatchFilter already submitted keep theirs."""
 
     def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None:
         """What was saved under the name."""
@@ -125,13 +136,13 @@ class Store(Protocol):
     def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), ends_at: datetime | None = None,
                      messages: Sequence[NewMessage] = ()) -> Resource:
-        """One more, with the next number. Raises NameTaken, ResourcesFull (of those without an end)."""
+        """One more, with the next number. Raises NameTakenError, ResourcesFullError (of those without an end)."""
 
     def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
                      messages: Sequence[NewMessage] = ()) -> Resource | None:
         """Its name, body and end from now on, with the next version; None where another version is held.
 
-        Its labels are these from now on; None leaves them as they are. Raises NameTaken.
+        Its labels are these from now on; None leaves them as they are. Raises NameTakenError.
         """
 
     def resource(self, merchant: str, sort: str, number: int) -> Resource | None:
@@ -163,7 +174,7 @@ class Store(Protocol):
     def give_up(self, message: Message, *, trouble: str) -> bool:
         """It is not carried again by itself. False if it has arrived, or somebody else is at it."""
 
-    def messages(self, merchant: str, *, topic: str | None = None, told: Told | None = None, after: int = 0,
+    def messages(self, merchant: str, *, topic: str | None = None, told: DeliveryState | None = None, after: int = 0,
                  limit: int = 100) -> list[Message]:
         """By number; those of the topic, and those that have come so far, where that is asked for."""
 
@@ -171,10 +182,10 @@ class Store(Protocol):
         """Have these messages carried, sent or not, as if they had just been made; how many there are of them."""
 
     # -- receiving --------------------------------------------------------------------------------------------------
-    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:
+    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
         """Take an idempotency key before the body is read. None: it is ours now. An Answer: it was answered before.
 
-        Raises KeyInUse while another submission with it is being received (until that one's lease ends).
+        Raises KeyInUseError while another submission with it is being received (until that one's lease ends).
         """
 
     def reserve_again(self, merchant: str, key: str, *, lease_seconds: float) -> None:
@@ -184,7 +195,7 @@ class Store(Protocol):
         """Give back a reserved key whose submission came to nothing; an answered key stays."""
 
     def receive(self, merchant: str, upload: str, piece: bytes) -> None:
-        """Append a piece to an upload (a fresh id); not durable until sealed. Raises StoreFull."""
+        """Append a piece to an upload (a fresh id); not durable until sealed. Raises StoreFullError."""
 
     def discard(self, merchant: str, upload: str) -> None:
         """Forget an upload that is not sealed."""
@@ -193,15 +204,15 @@ class Store(Protocol):
              open_rounds_max: int) -> Batch:
         """Make the upload durable and queue it as round 0 of a new batch. On return it survives a power cut.
 
-        Raises QueueFull, StoreFull, StoreBusy, and KeyInUse if the key's lease ended and another submission was
-        answered under it; then nothing of the batch remains, the upload is to be discarded.
+        Raises QueueFullError, StoreFullError, StoreBusyError, and KeyInUseError if the key's lease ended and another
+        submission was answered under it; then nothing of the batch remains, the upload is to be discarded.
         """
 
     def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
                open_rounds_max: int) -> Batch | None:
         """Queue one more round. None if the merchant has no such batch.
 
-        Raises RoundOpen, QueueFull, StoreFull, StoreBusy, and KeyInUse as seal does.
+        Raises RoundOpenError, QueueFullError, StoreFullError, StoreBusyError, and KeyInUseError as seal does.
         """
 
     def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
@@ -220,22 +231,22 @@ class Store(Protocol):
         """Until there may be something to claim; about so long, or longer where the store is told of new work."""
 
     def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
-        """Raises LeaseLost."""
+        """Raises LeaseLostError."""
 
     def start(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
         """Let the held rounds of a collection be claimed, or those that were received before a time; how many."""
 
-    def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
+    def rest(self, claim: Claim, work: ClaimedRound, *, seconds: float) -> None:
         """Once the lane is given back, the round is not claimed again before so long, and those behind it go on."""
 
     def release(self, claim: Claim) -> None:
-        """Give the lane back; never raises LeaseLost."""
+        """Give the lane back; never raises LeaseLostError."""
 
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-             ) -> dict[str, Held]:
+             ) -> dict[str, CurrentItem]:
         """What is held under these keys, tombstones included."""
 
-    def foresee(self, work: Work, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+    def foresee(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """The next portion of this work will ask what is held under these keys, and those of hints before this one: a
         hint, which may come while another thread settles the portion before it. Waits for nothing.
 
@@ -246,18 +257,19 @@ class Store(Protocol):
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Key → a held key that differs from it only by ASCII case."""
 
-    def seen(self, work: Work, keys: Sequence[str]) -> set[str]:
+    def seen(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
         """Which of these keys earlier settled portions of this batch's round 0 hold."""
 
-    def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+    def missing(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """For a full feed whose round 0 was read to its end: items held when it was received, how many of them the
         feed lacks, and the next keys of those after `after`. Items written by a later batch are not among them."""
 
-    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
+    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[IndexEntry],
+               ) -> dict[IndexEntry, list[str]]:
         """Mark → keys of the items that have it, in order; marks that none has are left out."""
 
     def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
-              among: Sequence[Sequence[Marked]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
+              among: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
               ) -> tuple[int, list[tuple[str, str]]]:
         """How many marks of the name there are, and some of them, (value, key) by value and key: only of items that
         for each list in `among` have a mark of one of its kinds."""
@@ -268,13 +280,14 @@ class Store(Protocol):
     def rejected_among(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
         """Those of the numbers that are rejected records."""
 
-    def settle(self, claim: Claim, portions: Sequence[Portion], *,
-               again: Callable[[], Sequence[Portion]] | None = None) -> None:
-        """Commit what the portions change, with their progress, in one transaction. Raises LeaseLost, StoreFull.
+    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
+               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+        """Commit what the portions change, with their progress, in one transaction. Raises LeaseLostError,
+        StoreFullError.
 
-        Where stock items that were looked up since the last settle have been moved meanwhile, it raises ItemsMoved; or,
-        with `again`, holds them and commits what that answers instead: the same portions made anew. That may look up
-        items and marks, not `seen`.
+        Where stock items that were looked up since the last settle have been moved meanwhile, it raises
+        StockChangedError; or, with `again`, holds them and commits what that answers instead: the same portions made
+        anew. That may look up items and marks, not `seen`.
 
         Where this is `elsewhere`, another thread may meanwhile ask `held`, `twins` and `seen` for the portion behind,
         if it is not of stock and none of its keys is, but for its case, one of those that are being settled: nothing
@@ -283,15 +296,15 @@ class Store(Protocol):
 
     # -- stock: moved by orders, beside the feeds -------------------------------------------------------------------
     def move(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
-             change: Callable[[Standing], Moving]) -> None:
+             change: Callable[[StockLevels], StockChange]) -> None:
         """Show `change` the stock items of these keys, what is reserved of them, and what is kept of the order; commit
         what it answers, in one transaction in which nobody else changes any of that.
 
         Raises what `change` raises, which it does where nothing is held in the collection; then nothing changes.
-        Raises StoreBusy after some seconds, StoreFull.
+        Raises StoreBusyError after some seconds, StoreFullError.
         """
 
-    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> Standing:
+    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
         """The stock items of these keys and what is reserved of them, at one moment."""
 
     # -- asking -----------------------------------------------------------------------------------------------------
@@ -301,17 +314,17 @@ class Store(Protocol):
     def batch(self, merchant: str, batch: str) -> Batch | None:
         """Right at every instant. None if unknown, or another merchant's."""
 
-    def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def batches(self, merchant: str, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """Newest first."""
 
-    def batches_of_all(self, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def batches_of_all(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """The same over all merchants: for those who run the gate, and for nobody else."""
 
-    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[Lane]:
+    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
         """Those that have work, the one first that is served next: of one merchant, or of all for those who run the
         gate."""
 
-    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[Group]:
+    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         """Most frequent first."""
 
     def findings(self, merchant: str, batch: str, *, after: int = -1, limit: int = 100, code: str | None = None,
@@ -319,8 +332,8 @@ class Store(Protocol):
         """Records with issues by number (0, the file, first); without `raw`. `limit` is of records."""
 
     def findings_of(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
-        """Records with this key that have issues, with their batch, newest batch first; without `raw`. Batches of every
-        kind and collection are among them."""
+        """Records with this key that have issues, with their batch, newest batch first; without `raw`. BatchFilter of
+        every kind and collection are among them."""
 
     def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
                 result: Result | None = None) -> list[RecordResult]:
@@ -341,5 +354,5 @@ class Store(Protocol):
         since the store was made, ``records.<result>`` and ``rounds_ended.<outcome, cancelled or broken>``."""
 
     # -- sweeping ---------------------------------------------------------------------------------------------------
-    def sweep(self, retention: Retention, *, steps_max: int) -> Swept:
+    def sweep(self, retention: Retention, *, steps_max: int) -> SweepCounts:
         """Remove at most `steps_max` batches' worth of what is past its time; never what an open round needs."""

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from goodsgate.model.batch import ENDED, RESULTS, Batch, Counts, Finding, Result, State
-from goodsgate.model.catalogue import Entry, Item, Label, Merchant, Resource
-from goodsgate.store.contract import Page, Portion
+from goodsgate.model.batch import FINAL_STATES, RESULTS, Batch, Counts, Finding, Result, State
+from goodsgate.model.catalogue import Item, Label, Merchant, ReferenceEntry, Resource
+from goodsgate.store.contract import ChunkCommit, Page
 
 ID = re.compile(r"[0-9a-f]{32}")
 MERCHANT = re.compile(r"[a-z0-9_-]{1,64}")
@@ -17,14 +17,14 @@ PIECE_BYTES_MAX = 2 * 1024 * 1024
 FOLDING = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
 
 
-class ContractBroken(AssertionError):
+class ContractViolationError(AssertionError):
     """A caller or a store does not keep the contract; never caught by the code under test."""
 
 
 def must(kept: bool, said: str, *told: object) -> None:
-    """Raise ContractBroken unless it is so."""
+    """Raise ContractViolationError unless it is so."""
     if not kept:
-        raise ContractBroken(f"{said}: {', '.join(map(repr, told))}" if told else said)
+        raise ContractViolationError(f"{said}: {', '.join(map(repr, told))}" if told else said)
 
 
 def key_order(key: str) -> tuple[bytes, bytes]:
@@ -34,7 +34,7 @@ def key_order(key: str) -> tuple[bytes, bytes]:
 
 def check_batch(batch: Batch) -> None:
     """Promise 2: what is accounted for is never more than there is, and all of it at the end."""
-    ended = batch.state in ENDED
+    ended = batch.state in FINAL_STATES
     accounted = batch.counts.accounted
     must(min(getattr(batch.counts, name) for name in Counts.__struct_fields__) >= 0, "counts are not negative", batch)
     must(batch.total is None or accounted <= batch.total, "not more than there are", batch)
@@ -48,14 +48,14 @@ def check_batch(batch: Batch) -> None:
         check_aware(moment)
 
 
-def check_portion(portion: Portion) -> None:
+def check_portion(portion: ChunkCommit) -> None:
     """What a portion says of itself agrees with itself."""
     work, results = portion.work, portion.results
     must(portion.number >= 0 <= portion.records, "a portion has a number", portion.number)
     must(len(portion.keys) == len(results) and all(byte < len(RESULTS) for byte in results), "a key for each result")
     must((portion.first is None) == (not results), "numbers for the added records", portion.first)
     must(0 <= portion.bytes_done <= work.bytes_total, "bytes done are bytes received", portion.bytes_done)
-    must(portion.ends is None or portion.ends in ENDED, "a round ends in an end", portion.ends)
+    must(portion.ends is None or portion.ends in FINAL_STATES, "a round ends in an end", portion.ends)
     total = (portion.first or work.total + 1) - 1
     must(all(0 < number <= total for number in portion.amended), "records that were there before are amended")
     moved = Counter(RESULTS[byte] for byte in results)
@@ -95,7 +95,8 @@ def checked_pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def check_page(page: Page[object] | Page[Merchant] | Page[Entry] | Page[Item], order: Sequence[object], limit: int,
+def check_page(page: Page[object] | Page[Merchant] | Page[ReferenceEntry] | Page[Item], order: Sequence[object],
+               limit: int,
                after: object) -> None:
     """In order, not longer than asked for, full if it goes on."""
     must(len(page.rows) <= limit, "not more than asked for", len(page.rows))

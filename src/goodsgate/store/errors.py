@@ -5,11 +5,11 @@ class StoreError(Exception):
     """Root of what a store raises on purpose."""
 
 
-class StoreFull(StoreError):
+class StoreFullError(StoreError):
     """The disk or the quota is full; nothing of the call remains."""
 
 
-class StoreBusy(StoreError):
+class StoreBusyError(StoreError):
     """Another writer held the store too long, or its server cannot be reached; calling again may succeed.
 
     Nothing of the call remains, unless the connection was lost while it was committed: then it may or may not have
@@ -17,27 +17,27 @@ class StoreBusy(StoreError):
     """
 
 
-class LeaseLost(StoreError):
+class LeaseLostError(StoreError):
     """The claim's lease was taken by somebody else; nothing of the call remains."""
 
 
-class ItemsMoved(StoreError):
+class StockChangedError(StoreError):
     """Stock that was looked up for a portion has been moved since; nothing of the call remains."""
 
 
-class KeyInUse(StoreError):
+class KeyInUseError(StoreError):
     """The idempotency key belongs to a submission that is still being received."""
 
 
-class QueueFull(StoreError):
+class QueueFullError(StoreError):
     """The merchant has as many open rounds as it may have."""
 
 
-class RoundOpen(StoreError):
+class RoundOpenError(StoreError):
     """The batch has a round that has not ended; another one cannot be queued."""
 
 
-class NameTaken(StoreError):
+class NameTakenError(StoreError):
     """Another resource of the sort has the name; nothing of the call remains."""
 
     def __init__(self, number: int) -> None:
@@ -45,5 +45,5 @@ class NameTaken(StoreError):
         self.number = number
 
 
-class ResourcesFull(StoreError):
+class ResourcesFullError(StoreError):
     """The merchant has as many resources of the sort as it may have."""

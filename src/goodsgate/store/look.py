@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Held
+from goodsgate.model.catalogue import CurrentItem
 
 FOLDING = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
 """To keys without ASCII case."""
@@ -55,13 +55,13 @@ class Look(msgspec.Struct, frozen=True):
         """Whether all items that this batch wrote have a row."""
         return not self.alike or self.batch == batch
 
-    def held(self) -> dict[str, Held]:
+    def held(self) -> dict[str, CurrentItem]:
         """By key, tombstones included, without those that only differ by case."""
-        held = dict(zip(self.alike, map(Held, self.alike.values(), repeat(None)), strict=False))
+        held = dict(zip(self.alike, map(CurrentItem, self.alike.values(), repeat(None)), strict=False))
         rows = [row for row in self.rows if row[0] == row[1]]
         if rows:
             keys, _, hashes, versions, _, documents = zip(*rows, strict=True)
-            held.update(zip(keys, map(Held, hashes, versions, documents), strict=True))
+            held.update(zip(keys, map(CurrentItem, hashes, versions, documents), strict=True))
         return held
 
     def live(self) -> dict[str, bool]:

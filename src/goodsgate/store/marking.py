@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from goodsgate.model.catalogue import Mark
+from goodsgate.model.catalogue import IndexEntry
 
-Marks = Mapping[str, tuple[Mark, ...]]
+Marks = Mapping[str, tuple[IndexEntry, ...]]
 """By the key of the item."""
 MarkRow = tuple[str, str, str]
 """Name, value, key."""
@@ -16,7 +16,7 @@ class Marking(NamedTuple):
 
     dropped: list[MarkRow]
     added: list[MarkRow]
-    changed: list[tuple[str, tuple[Mark, ...]]]
+    changed: list[tuple[str, tuple[IndexEntry, ...]]]
     """Items whose marks are others than before, with all of them."""
     unmarked: list[str]
     """Items that had marks and have none any more."""

@@ -15,7 +15,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
-from goodsgate.store.errors import StoreBusy, StoreError
+from goodsgate.store.errors import StoreBusyError, StoreError
 
 PIECE_BYTES = 1024**2
 """Of what is read, at once."""
@@ -41,7 +41,7 @@ class Objects:
     def put(self, path: str, content: bytes | Iterable[bytes], *, media_type: str = "application/octet-stream") -> None:
         """Keep bytes under a path (``a/b.json``), in place of what was there; durable on return.
 
-        Pieces that end with an exception leave what was there as it was. Raises StoreBusy, StoreError.
+        Pieces that end with an exception leave what was there as it was. Raises StoreBusyError, StoreError.
         """
         given = content if isinstance(content, bytes) else iter(content)
         with _worded(path):
@@ -53,7 +53,7 @@ class Objects:
             _sync(self.folder, path)
 
     def get(self, path: str) -> Iterator[bytes] | None:
-        """What is kept, in pieces of about 1 MiB; None if there is nothing. Raises StoreBusy, StoreError."""
+        """What is kept, in pieces of about 1 MiB; None if there is nothing. Raises StoreBusyError, StoreError."""
         with _worded(path):
             try:
                 found = obstore.get(self._store, path)
@@ -62,7 +62,7 @@ class Objects:
         return _pieces(path, found)
 
     def has(self, path: str) -> bool:
-        """Whether anything is kept under the path. Raises StoreBusy, StoreError."""
+        """Whether anything is kept under the path. Raises StoreBusyError, StoreError."""
         with _worded(path):
             try:
                 obstore.head(self._store, path)
@@ -71,7 +71,7 @@ class Objects:
         return True
 
     def delete(self, path: str) -> None:
-        """Keep nothing under the path any more; no matter if there was nothing. Raises StoreBusy, StoreError."""
+        """Keep nothing under the path any more; no matter if there was nothing. Raises StoreBusyError, StoreError."""
         with _worded(path):
             try:
                 obstore.delete(self._store, path)
@@ -146,7 +146,7 @@ def _worded(path: str) -> Iterator[None]:
     except (PermissionDeniedError, UnauthenticatedError) as fault:
         raise StoreError(f"the storage of {path} refuses: {_first_line(fault)}") from fault
     except (BaseError, OSError) as fault:
-        raise StoreBusy(f"the storage of {path} is busy or away: {_first_line(fault)}") from fault
+        raise StoreBusyError(f"the storage of {path} is busy or away: {_first_line(fault)}") from fault
 
 
 def _first_line(fault: Exception) -> str:

@@ -4,7 +4,7 @@ import msgspec
 
 from goodsgate.model.batch import Counts, Policy, RoundKind, State, outcome_of
 from goodsgate.model.message import NewMessage
-from goodsgate.store.contract import Portion, StoreError
+from goodsgate.store.contract import ChunkCommit, StoreError
 
 COUNTED = Counts.__struct_fields__
 encode = msgspec.json.Encoder().encode
@@ -53,7 +53,7 @@ class Progress(msgspec.Struct, kw_only=True):
             return str(self.ended)
         return str(outcome_of(Counts(**{name: getattr(self, name) for name in COUNTED})))
 
-    def check_due(self, portion: Portion) -> None:
+    def check_due(self, portion: ChunkCommit) -> None:
         """Step into the portion's round; raises StoreError if it is not the portion that is due."""
         work = portion.work
         if work.round > self.round:
@@ -69,7 +69,7 @@ class Progress(msgspec.Struct, kw_only=True):
         if portion.results and portion.first != self.total + 1:
             raise StoreError(f"record {portion.first} of {work.batch} is not due ({self.total} settled)")
 
-    def move(self, portion: Portion, written_at: int) -> None:
+    def move(self, portion: ChunkCommit, written_at: int) -> None:
         """To where the batch stands after the portion."""
         self.portions += 1
         self.records += portion.records
@@ -87,7 +87,7 @@ class Progress(msgspec.Struct, kw_only=True):
         if portion.ends is not None:
             self.ended, self.ended_at = portion.ends, written_at
 
-    def tallied(self, portion: Portion) -> dict[str, int]:
+    def tallied(self, portion: ChunkCommit) -> dict[str, int]:
         """What the portion adds to the totals of the metrics; what a fix takes from the rejected was counted when it
         was rejected."""
         counted = {f"records.{name}": getattr(portion.counts, name) for name in COUNTED}

@@ -3,7 +3,7 @@
 import msgspec
 
 from goodsgate.model.batch import Kind, Policy, RoundKind
-from goodsgate.store.contract import Lane, Work
+from goodsgate.store.contract import ClaimedRound, LaneStatus
 from goodsgate.store.moments import moment, moment_or_none
 from goodsgate.store.progress import Progress
 
@@ -54,10 +54,10 @@ def _is_small(found: OpenRound, bytes_max: int) -> bool:
     return found.round_kind == RoundKind.SUBMISSION and found.bytes <= bytes_max
 
 
-def work_of(merchant: str, kind: str, found: OpenRound, progress: Progress | None) -> Work:
+def work_of(merchant: str, kind: str, found: OpenRound, progress: Progress | None) -> ClaimedRound:
     """A round as it is claimed."""
     begun = progress is not None and progress.round == found.number
-    return Work(
+    return ClaimedRound(
         merchant=merchant, batch=found.batch.hex(), round=found.number, round_kind=RoundKind(found.round_kind),
         kind=Kind(kind), collection=found.collection, policy=decode_policy(found.policy), format=found.format,
         packing=found.packing, bytes_total=found.bytes, received_at=moment(found.received_at),
@@ -70,10 +70,10 @@ def work_of(merchant: str, kind: str, found: OpenRound, progress: Progress | Non
 
 
 def lane(merchant: str, kind: str, rounds: int, holder: str | None, until: int, waiting_since: int | None, *, now: int,
-         ) -> Lane:
+         ) -> LaneStatus:
     """A lane as it is shown; whose lease ran out holds nothing."""
     held = holder is not None and until > now
-    return Lane(
+    return LaneStatus(
         merchant=merchant, kind=Kind(kind), rounds=rounds, waiting_since=moment_or_none(waiting_since),
         worker=holder if held else None, until=moment(until) if held else None,
     )

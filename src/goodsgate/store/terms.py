@@ -36,7 +36,7 @@ class NewRound(msgspec.Struct, frozen=True, kw_only=True):
     packing: str = "identity"
 
 
-class Answer(msgspec.Struct, frozen=True):
+class IdempotentAnswer(msgspec.Struct, frozen=True):
     """What an idempotency key remembers of a submission that was answered."""
 
     fingerprint: bytes
@@ -54,7 +54,7 @@ class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
     """Words the first answer; called inside the transaction with the batch as it now is."""
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True):
+class ClaimedRound(msgspec.Struct, frozen=True, kw_only=True):
     """One claimed round of one batch, with where it stands."""
 
     merchant: str
@@ -81,7 +81,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[str] | None
     """The submission's header; None before its first portion and for JSON."""
     mapping: dict[str, list[str]] | None
-    """The shape of the submission as its first portion settled it (see Portion.mapping)."""
+    """The shape of the submission as its first portion settled it (see ChunkCommit.mapping)."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,18 +91,18 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     worker: str
     attempt: int
-    """Fencing token: settle and renew with an older one raise LeaseLost."""
+    """Fencing token: settle and renew with an older one raise LeaseLostError."""
     until: datetime
-    works: list[Work]
+    works: list[ClaimedRound]
     """In order of acceptance: one, or several small ones that are to be settled together."""
 
 
-class Portion(msgspec.Struct, frozen=True, kw_only=True):
+class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one portion of one round changes; committed at once or not at all."""
 
-    work: Work
+    work: ClaimedRound
     number: int
-    """Portion number within the round; settling a number below the stored one is a no-op (a replay)."""
+    """ChunkCommit number within the round; settling a number below the stored one is a no-op (a replay)."""
     records: int
     """Records of the round's source that this portion took."""
     first: int | None
@@ -137,7 +137,7 @@ class Renewal(msgspec.Struct, frozen=True):
     waiting: bool
     """Some other lane has work: give way after the portion in hand."""
     cancelling: frozenset[str]
-    """Batches of the claim whose cancel was asked for."""
+    """BatchFilter of the claim whose cancel was asked for."""
 
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     """Opaque text to hand in as `after`; None at the end."""
 
 
-class Batches(msgspec.Struct, frozen=True, kw_only=True):
+class BatchFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Filters of a listing of batches; None does not filter."""
 
     kind: Kind | None = None
@@ -165,7 +165,7 @@ class Batches(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str | None = None
 
 
-class Lane(msgspec.Struct, frozen=True, kw_only=True):
+class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How a lane stands that has work."""
 
     merchant: str
@@ -188,21 +188,21 @@ class RecordResult(msgspec.Struct, frozen=True, kw_only=True):
     result: Result
 
 
-LAST = "\U0010ffff"
+INDEX_VALUE_MAX = "\U0010ffff"
 """No mark comes after it."""
 
 
-class Marked(msgspec.Struct, frozen=True, kw_only=True):
+class IndexFilter(msgspec.Struct, frozen=True, kw_only=True):
     """One way in which an item may be among those of a listing: by a mark whose value is between two texts."""
 
     name: str
     least: str = ""
-    most: str = LAST
+    most: str = INDEX_VALUE_MAX
     text: str = ""
     """What the value holds, besides."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class StockLevels(msgspec.Struct, frozen=True, kw_only=True):
     """What a movement of stock finds; nobody changes it until the movement is over."""
 
     documents: dict[str, bytes] = {}
@@ -213,7 +213,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What the last movement of the order left to be kept."""
 
 
-class Moving(msgspec.Struct, frozen=True, kw_only=True):
+class StockChange(msgspec.Struct, frozen=True, kw_only=True):
     """What a movement of stock changes."""
 
     documents: dict[str, tuple[bytes, bytes]] = {}
@@ -226,7 +226,7 @@ class Moving(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing of the order is reserved: what is kept of it may go after its time."""
 
 
-class Swept(msgspec.Struct, frozen=True, kw_only=True):
+class SweepCounts(msgspec.Struct, frozen=True, kw_only=True):
     """What a step of the sweep removed; all zero when nothing is past its time."""
 
     payloads: int = 0

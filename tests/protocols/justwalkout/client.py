@@ -12,7 +12,7 @@ from botocore.credentials import Credentials
 
 from goodsgate import auth
 from goodsgate.engine.settled import put_facts
-from goodsgate.model.catalogue import Entry, Scope
+from goodsgate.model.catalogue import ReferenceEntry, Scope
 from tests.served import Served
 
 ONE_STORE = pytest.mark.parametrize("gate", ["sqlite"], indirect=True, scope="module")
@@ -31,7 +31,7 @@ class JustWalkOut(httpx.Client):
         self.merchant = merchant
         self.region = region
         store = gate.shop.store
-        store.put_reference(merchant, "location", [Entry(code=code) for code in stores])
+        store.put_reference(merchant, "location", [ReferenceEntry(code=code) for code in stores])
         self.account = f"{next(_accounts)}" if account is None else account
         put_facts(store, merchant, {"account": self.account, **facts})
         secrets = gate.shop.engine.secrets

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.model.batch import Kind, Result, Treatment, Verb
+from goodsgate.model.batch import Kind, Result, Strictness, Verb
 from tests import place
 from tests.protocols.justwalkout.client import item
 from tests.shop import Shop
 
 SKUS, STORES, NUMBERS = ("A", "B", "C"), ("S-1", "S-2"), (1, 2, 3)
-UPLOAD = {"schema": "justwalkout/CatalogItem", "references": Treatment.OFF}
-ARCHIVE = {"schema": "justwalkout/Archival", "verb": Verb.UPDATE, "references": Treatment.OFF}
+UPLOAD = {"schema": "justwalkout/CatalogItem", "references": Strictness.OFF}
+ARCHIVE = {"schema": "justwalkout/Archival", "verb": Verb.UPDATE, "references": Strictness.OFF}
 BARCODES = {number: item(number)["external_product_id"] for number in NUMBERS}
 
 

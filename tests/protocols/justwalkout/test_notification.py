@@ -10,7 +10,7 @@ import pytest
 from goodsgate.app import create_outbox
 from goodsgate.engine.outbox import Undelivered
 from goodsgate.engine.settled import put_facts
-from goodsgate.model.message import Told
+from goodsgate.model.message import DeliveryState
 from goodsgate.protocols.justwalkout import couriers, guesses
 from tests.cli.gate import within
 from tests.protocols.justwalkout.client import JustWalkOut, item
@@ -146,7 +146,7 @@ def test_the_outbox_carries_them(kind, tmp_path, queue):
             setup = client.get("/v1/catalog/setup", headers=headers).json()
             assert (setup["connectivityStatus"], setup["sqsSubscriptionStatus"]) == ("Success", "Pending")
             outbox.start()
-            assert within(20, lambda: shop.store.messages(merchant, told=Told.SENT))
+            assert within(20, lambda: shop.store.messages(merchant, told=DeliveryState.SENT))
             outbox.stop()
             assert client.get("/v1/catalog/setup", headers=headers).json()["sqsSubscriptionStatus"] == "Complete"
         assert len(queue.taken()) == 1

@@ -11,13 +11,13 @@ import pytest
 
 from goodsgate import auth
 from goodsgate.app import create_engine
-from goodsgate.model.catalogue import Entry, Scope
+from goodsgate.model.catalogue import ReferenceEntry, Scope
 from tests.served import Served
 
 ONE_STORE = pytest.mark.parametrize("gate", ["sqlite"], indirect=True, scope="module")
 """For tables in which the store has no part: once is enough."""
 FORMATS = {".csv": "csv", ".ndjson": "ndjson"}
-_STARTER: dict[str, list[Entry]] = {}
+_STARTER: dict[str, list[ReferenceEntry]] = {}
 TAX_RULE = "66f0c0ffee0000000000aa01"
 
 

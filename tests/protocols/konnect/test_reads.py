@@ -2,7 +2,7 @@
 
 import pytest
 
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 from tests.protocols.konnect.client import ONE_STORE, Konnect, product, size
 
 
@@ -79,7 +79,7 @@ def test_tax_rules(seller: Konnect, query: dict[str, str], names: list[str]) -> 
 def test_reference_data_that_changes_is_read_anew(seller: Konnect) -> None:
     """At once, by reads and by rules."""
     assert seller.failed(seller.create(product(1, brand="Late"))) == [("brand", "REFERENCE_ERROR")]
-    seller.gate.shop.store.put_reference(seller.merchant, "brand", [Entry(code="late-brand", name="Late")])
+    seller.gate.shop.store.put_reference(seller.merchant, "brand", [ReferenceEntry(code="late-brand", name="Late")])
     (brand,) = seller.listed("/v3/catalog/company-brand", brand_name="Late")
     seller.made(product(1, brand="Late"))
     assert seller.outcome(seller.remove({"item_code": "TR-001", "brand_uid": brand["uid"]}))["stage"] == "COMPLETED"

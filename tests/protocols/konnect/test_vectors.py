@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from goodsgate.store.contract import Batches as Filters
+from goodsgate.store.contract import BatchFilter as Filters
 from tests.protocols.konnect.client import ONE_STORE, Konnect, product, size
 from tests.protocols.konnect.order_clients import LOCATION, OMS, Operator, Seller, invoice
 

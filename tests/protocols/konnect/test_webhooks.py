@@ -26,7 +26,7 @@ from goodsgate import app
 from goodsgate.cli import main
 from goodsgate.engine.outbox import Undelivered
 from goodsgate.engine.secrets import Secrets
-from goodsgate.model.message import Told
+from goodsgate.model.message import DeliveryState
 from goodsgate.protocols.konnect.orders import webhooks
 from goodsgate.protocols.konnect.orders.webhooks import AddressRefusedError, is_public, parse_webhook_url, resolve_host
 from tests.protocols.konnect.client import Konnect
@@ -148,18 +148,18 @@ def test_what_does_not_arrive_comes_again(operator: Operator, orders: Seller, re
     store = operator.gate.shop.store
     with _carrying(operator):
         operator.place()
-        within(lambda: store.messages(operator.merchant, told=Told.SENT))
+        within(lambda: store.messages(operator.merchant, told=DeliveryState.SENT))
         assert len({headers["webhook-id"] for headers, _ in receiver.arrived}) == 1
         assert len(receiver.arrived) == 3
         receiver.statuses = [410]
         operator.place()
-        (lost,) = within(lambda: store.messages(operator.merchant, told=Told.GIVEN_UP))
+        (lost,) = within(lambda: store.messages(operator.merchant, told=DeliveryState.GIVEN_UP))
         assert lost.trouble == "answered 410"
         again = CliRunner().invoke(main, [
             "outbox", "replay", operator.merchant, "--given-up", "--store", operator.gate.shop.config.store
         ])
         assert again.exit_code == 0, again.output
-        within(lambda: len(store.messages(operator.merchant, told=Told.SENT)) == 2)
+        within(lambda: len(store.messages(operator.merchant, told=DeliveryState.SENT)) == 2)
 
 
 def test_nobody_gets_what_nobody_wants(operator: Operator, receiver: Receiver, seller: Konnect) -> None:
@@ -169,7 +169,7 @@ def test_nobody_gets_what_nobody_wants(operator: Operator, receiver: Receiver, s
     assert operator.delete(f"{ADMIN}/webhooks/{webhook['webhook']}").status_code == 200
     assert operator.delete(f"{ADMIN}/webhooks/{webhook['webhook']}").status_code == 404
     with _carrying(operator):
-        (lost,) = within(lambda: operator.gate.shop.store.messages(operator.merchant, told=Told.GIVEN_UP))
+        (lost,) = within(lambda: operator.gate.shop.store.messages(operator.merchant, told=DeliveryState.GIVEN_UP))
     assert (lost.trouble, receiver.arrived) == ("nobody wants it any more", [])
 
 
@@ -182,7 +182,7 @@ def test_private_addresses_are_refused(operator: Operator, receiver: Receiver) -
     outbox = app.create_outbox(shop.store, msgspec.structs.replace(shop.config, **settings))
     outbox.start()
     try:
-        (lost,) = within(lambda: shop.store.messages(operator.merchant, told=Told.GIVEN_UP))
+        (lost,) = within(lambda: shop.store.messages(operator.merchant, told=DeliveryState.GIVEN_UP))
     finally:
         outbox.stop()
     assert "leads to the private address 127.0.0.1" in lost.trouble

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from goodsgate.model.batch import State
-from goodsgate.store.contract import Batches
+from goodsgate.store.contract import BatchFilter
 from tests.served import Served
 
 ONE_STORE = pytest.mark.parametrize("gate", ["sqlite"], indirect=True, scope="module")
@@ -62,7 +62,8 @@ class Mircate(httpx.Client):
         """Wait until nothing of the merchant is queued or worked."""
         until = time.monotonic() + 60
         store = self.gate.shop.store
-        while any(store.batches(self.merchant, Batches(state=state)).rows for state in (State.QUEUED, State.WORKING)):
+        while any(store.batches(self.merchant, BatchFilter(state=state)).rows for state in (State.QUEUED,
+            State.WORKING)):
             assert time.monotonic() < until
             time.sleep(0.01)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import shown_key
+from goodsgate.model.catalogue import display_key
 from goodsgate.protocols.mircate.transport import EXCLUSIVE
 from tests.protocols.mircate.client import Mircate, message
 
@@ -19,7 +19,7 @@ def _fill(seller: Mircate, skus: Iterable[str]) -> None:
 def _held(seller: Mircate, kind: Kind) -> set[str | None]:
     shop = seller.gate.shop
     seller.idle()
-    return {shown_key(key) for key in shop.items("mircate", kind=kind, merchant=seller.merchant)}
+    return {display_key(key) for key in shop.items("mircate", kind=kind, merchant=seller.merchant)}
 
 
 def test_the_listed_products_go(seller: Mircate, stranger: Mircate) -> None:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Entry, item_key
+from goodsgate.model.catalogue import ReferenceEntry, item_key
 from tests.protocols.mircate.client import Mircate, message
 
 
@@ -73,7 +73,8 @@ def test_a_unit_that_is_wrong_harms_no_other(seller: Mircate) -> None:
 
 def test_a_channel_must_be_one_of_the_merchants(seller: Mircate) -> None:
     """Where locations are loaded; else any is."""
-    seller.gate.shop.store.put_reference(seller.merchant, "location", [Entry(code="web"), Entry(code="app")])
+    seller.gate.shop.store.put_reference(seller.merchant, "location", [ReferenceEntry(code="web"),
+        ReferenceEntry(code="app")])
     units = [{"sku": "A", "channel": "web", "stock": 1}, {"sku": "A", "channel": "fax", "stock": 1}]
     told = seller.ended(seller.request("MerchantAPI/receiveStock", {"products": units}).json()["batchId"])
     assert told["failedProducts"] == [{"sku": "A", "channel": "fax", "message": "Channel not found"}]

@@ -8,7 +8,7 @@ import pytest
 from goodsgate.engine.refusal import REFUSALS
 from goodsgate.http.endpoints import Endpoint, read_contract
 from goodsgate.http.problems import HTTP_REFUSALS, STATUSES
-from goodsgate.model.batch import Kind, Outcome, Result, State, Treatment, Verb
+from goodsgate.model.batch import Kind, Outcome, Result, State, Strictness, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, Scope
 from goodsgate.protocols.native import __name__ as protocol_package
 
@@ -80,7 +80,7 @@ def test_schemas_are_sound_and_their_examples_obey_them(name):
 
 @pytest.mark.parametrize(("schema", "words"), [
     ("Kind", Kind), ("Verb", Verb), ("State", State), ("Outcome", Outcome), ("Result", Result),
-    ("Treatment", Treatment),
+    ("Strictness", Strictness),
 ])
 def test_vocabularies_are_the_models(schema, words):
     """Word for word."""

@@ -7,7 +7,7 @@ import pytest
 
 from goodsgate.http.endpoints import REQUEST_ID, Endpoint
 from goodsgate.http.problems import STATUSES, problem, refuse
-from goodsgate.store.contract import Retention, StoreBusy, StoreFull
+from goodsgate.store.contract import Retention, StoreBusyError, StoreFullError
 from tests import make
 from tests.served import Served
 from tests.shop import Shop, ndjson
@@ -50,7 +50,7 @@ def test_a_payload_past_its_retention_is_gone(gate, client):
 
 
 @pytest.mark.parametrize(("fault", "status", "code", "after"), [
-    (StoreFull(), 507, "store_full", "60"), (StoreBusy(), 503, "store_busy", "1"),
+    (StoreFullError(), 507, "store_full", "60"), (StoreBusyError(), 503, "store_busy", "1"),
     (ValueError("secret"), 500, "internal_fault", None),
 ])
 def test_what_a_store_raises_is_worded(gate, fault, status, code, after):

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import joined, submit_body
-from goodsgate.model.batch import Kind, Policy, Treatment, Verb
+from goodsgate.model.batch import Kind, Policy, Strictness, Verb
 from goodsgate.model.catalogue import Scope
 from goodsgate.protocols.justwalkout import guesses
 from goodsgate.protocols.justwalkout.access import Account, Gateway, wrong
@@ -102,7 +102,7 @@ class Catalog:
 
     def _uploaded(self, account: Account, body: bytes, operation: str, collection: str) -> Response:
         records = taken_apart(body, account.stores)
-        policy = Policy(schema="justwalkout/CatalogItem", references=Treatment.OFF, notify=_notify(account))
+        policy = Policy(schema="justwalkout/CatalogItem", references=Strictness.OFF, notify=_notify(account))
         return self._accepted(account, records, policy, operation=operation, collection=collection)
 
     def _archived(self, account: Account, body: bytes) -> Response:
@@ -113,7 +113,7 @@ class Catalog:
             raise wrong(guesses.STORES_LACKING.format(stores=", ".join(sorted(account.stores))))
         records = [msgspec.json.encode({"item_sku": sku, "catalogStatus": "ARCHIVED"}) for sku in archive.skus]
         policy = Policy(
-            verb=Verb.UPDATE, schema="justwalkout/Archival", references=Treatment.OFF, notify=_notify(account)
+            verb=Verb.UPDATE, schema="justwalkout/Archival", references=Strictness.OFF, notify=_notify(account)
         )
         return self._accepted(account, records, policy, operation="ARCHIVE", collection=guesses.COLLECTION)
 

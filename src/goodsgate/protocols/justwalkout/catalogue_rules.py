@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from goodsgate.model.catalogue import Mark, Resource, split_key
+from goodsgate.model.catalogue import IndexEntry, Resource, split_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.protocols.justwalkout import guesses
 from goodsgate.protocols.justwalkout.barcodes import LENGTHS, why_not
@@ -36,7 +36,7 @@ class _Items:
             if named and named.strip().upper() not in LENGTHS:
                 told, known = f"{path}_type", ", ".join(LENGTHS)
                 found.append(issue("value_not_allowed", told, value=named, expected=known, severity="warning"))
-        entries: list[Mark] = [*dict.fromkeys((BARCODE, barcode) for barcode, _, _ in barcodes)]
+        entries: list[IndexEntry] = [*dict.fromkeys((BARCODE, barcode) for barcode, _, _ in barcodes)]
         return RuleResult(found, entries)
 
     def check_deletion(self, _key: str, _lookup: CatalogueLookup) -> list[Issue]:

@@ -11,12 +11,12 @@ from goodsgate.engine.settled import facts_of, put_facts, settle, settled
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
-from goodsgate.model.catalogue import Entry, Scope
-from goodsgate.model.message import Told
+from goodsgate.model.catalogue import ReferenceEntry, Scope
+from goodsgate.model.message import DeliveryState
 from goodsgate.protocols.justwalkout import guesses
 from goodsgate.protocols.justwalkout.access import ACCOUNT, QUEUE, STORES, stores_of
 from goodsgate.protocols.justwalkout.catalog import answer
-from goodsgate.store.contract import Batches
+from goodsgate.store.contract import BatchFilter
 
 SCOPES = (Scope.SUBMIT, Scope.READ)
 """Of every access key that is made here."""
@@ -82,13 +82,14 @@ class Setups:
         if facts:
             put_facts(self._store, merchant, facts)
         if isinstance(wanted.stores, list):
-            self._store.put_reference(merchant, STORES, [Entry(code=code) for code in wanted.stores], replace=True)
+            self._store.put_reference(merchant, STORES, [ReferenceEntry(code=code) for code in wanted.stores],
+                replace=True)
         return self._told(merchant)
 
     def _told(self, merchant: str) -> dict[str, Any]:
         facts = facts_of(self._store, merchant)
         keys = [key.facts[ACCESS_KEY] for key in self._store.keys(merchant) if _signs(key.facts, key.revoked_at)]
-        called = self._store.batches(merchant, Batches(protocol="justwalkout"), limit=1).rows
+        called = self._store.batches(merchant, BatchFilter(protocol="justwalkout"), limit=1).rows
         return {
             "merchant": merchant, "awsAccountId": facts.get(ACCOUNT, ""), "sqsQueueArn": facts.get(QUEUE, ""),
             "stores": stores_of(self._store, merchant), "accessKeys": keys,
@@ -98,7 +99,7 @@ class Setups:
 
     def _subscription(self, merchant: str) -> str:
         """Complete once a message has arrived in the queue, Pending while the first has not."""
-        for told, word in ((Told.SENT, "Complete"), (None, "Pending")):
+        for told, word in ((DeliveryState.SENT, "Complete"), (None, "Pending")):
             if self._store.messages(merchant, topic=guesses.TOPIC, told=told, limit=1):
                 return word
         return "Unknown"

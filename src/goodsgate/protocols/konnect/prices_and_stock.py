@@ -11,7 +11,7 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import joined, submit_body
 from goodsgate.http.long_poll import Documents
 from goodsgate.http.problems import refuse
-from goodsgate.model.batch import ENDED, Batch, Kind, Policy, State, Treatment
+from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Policy, State, Strictness
 from goodsgate.protocols.konnect.bodies import read_body, split_array
 from goodsgate.protocols.konnect.failed_records import FailedRecord, join_messages, read_failed_records
 from goodsgate.protocols.konnect.orders.request_bodies import collect_errors
@@ -58,7 +58,7 @@ class PriceStockHandlers:
         if len(records) > RECORDS_MAX:
             raise refuse("body_invalid", f"The request body may hold at most {RECORDS_MAX} records.")
         policy = Policy(
-            schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE,
+            schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE,
             location=token_location(request.caller)
         )
         notes = [at for at, raw in enumerate(records) if kind is Kind.STOCK and _is_credit_note(raw)]
@@ -98,7 +98,7 @@ class PriceStockHandlers:
 
     def _look(self, merchant: str, batch: str) -> tuple[bytes, bool]:
         found = self._context.engine.batch(merchant, batch)
-        ended = found.state in ENDED
+        ended = found.state in FINAL_STATES
         failed = list(read_failed_records(self._context.store, found)) if ended and found.counts.rejected else []
         lost = int(found.facts["total"]) - found.counts.accounted if found.state is State.BROKEN else 0
         told = [_error(failure) for failure in failed]

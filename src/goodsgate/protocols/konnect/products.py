@@ -13,7 +13,7 @@ from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.unpublished import COLLECTION, CURRENCY, company_id
-from goodsgate.store.contract import Marked, Store
+from goodsgate.store.contract import IndexFilter, Store
 
 CHOSEN_MAX = 1_000
 """Products that one slug or a list of item codes may lead to."""
@@ -45,7 +45,7 @@ class ProductListHandlers:
         order, offset = "changed" if latest else "made", (number - 1) * size
         name = query["name"].casefold() if query["name"] else ""
         if query["slug"] is None and query["item_code"] is None:
-            among = [[Marked(name="name", text=name)]] if name else []
+            among = [[IndexFilter(name="name", text=name)]] if name else []
             total, rows = self._store.marks(
                 merchant, Kind.PRODUCT, COLLECTION, order, among=among, backwards=latest, offset=offset, limit=size
             )

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.contract import Store
 
 PAGE = 5_000
@@ -17,10 +17,10 @@ class ReferenceCache:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: dict[tuple[str, str], tuple[int, list[Entry]]] = {}
+        self._kept: dict[tuple[str, str], tuple[int, list[ReferenceEntry]]] = {}
         self._lock = threading.Lock()
 
-    def all(self, merchant: str, kind: str) -> Sequence[Entry]:
+    def all(self, merchant: str, kind: str) -> Sequence[ReferenceEntry]:
         """As they now are; asks the store."""
         version = self._store.reference_version(merchant)
         with self._lock:
@@ -35,8 +35,8 @@ class ReferenceCache:
                 del self._kept[next(iter(self._kept))]
         return found
 
-    def _read(self, merchant: str, kind: str) -> list[Entry]:
-        found: list[Entry] = []
+    def _read(self, merchant: str, kind: str) -> list[ReferenceEntry]:
+        found: list[ReferenceEntry] = []
         after = None
         while True:
             page = self._store.reference(merchant, kind, after=after, limit=PAGE)
@@ -49,27 +49,27 @@ class ReferenceCache:
 class CategoryTree:
     """Categories with what is above them."""
 
-    def __init__(self, categories: Iterable[Entry], departments: Iterable[Entry]) -> None:
+    def __init__(self, categories: Iterable[ReferenceEntry], departments: Iterable[ReferenceEntry]) -> None:
         self._rows = {entry.code: entry for entry in categories}
         self._numbers = {entry.code: entry.number for entry in departments}
 
-    def ancestry(self, entry: Entry) -> list[Entry]:
+    def ancestry(self, entry: ReferenceEntry) -> list[ReferenceEntry]:
         """From the top down to the entry itself; a parent that is its own ancestor ends it."""
-        found: list[Entry] = []
-        at: Entry | None = entry
+        found: list[ReferenceEntry] = []
+        at: ReferenceEntry | None = entry
         while at is not None and at not in found:
             found.append(at)
             at = self._rows.get(at.parent) if at.parent else None
         return found[::-1]
 
-    def level(self, entry: Entry) -> int:
+    def level(self, entry: ReferenceEntry) -> int:
         """What it says itself, or how deep it lies, from 1."""
         told = entry.data.get("level")
         if isinstance(told, int) or (isinstance(told, str) and told.isdecimal()):
             return int(told)
         return len(self.ancestry(entry))
 
-    def departments(self, entry: Entry) -> list[int]:
+    def departments(self, entry: ReferenceEntry) -> list[int]:
         """Numbers of the departments that it, or the nearest above it, names."""
         for at in reversed(self.ancestry(entry)):
             told = at.data.get("departments", at.data.get("department"))
@@ -79,16 +79,16 @@ class CategoryTree:
         return []
 
     def _number(self, code: str) -> int:
-        return self._numbers.get(code, Entry(code=code).number)
+        return self._numbers.get(code, ReferenceEntry(code=code).number)
 
-    def attributes(self, name: str, attributes: Iterable[Entry]) -> Mapping[str, Entry]:
+    def attributes(self, name: str, attributes: Iterable[ReferenceEntry]) -> Mapping[str, ReferenceEntry]:
         """Attribute → entry, of the third-level category of this name and of those above it; the nearest counts."""
         named = (row for row in self._rows.values() if row.name == name and self.level(row) == CATEGORY_LEVELS)
         category = next(named, None)
         if category is None:
             return {}
         owners = ["", "*", *(at.code for at in self.ancestry(category))]
-        found: dict[str, tuple[int, Entry]] = {}
+        found: dict[str, tuple[int, ReferenceEntry]] = {}
         for entry in attributes:
             below, _, attribute = entry.code.rpartition("/")
             owner = entry.parent or below

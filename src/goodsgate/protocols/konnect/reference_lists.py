@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.protocols.konnect.reference_data import CategoryTree, ReferenceCache
 from goodsgate.protocols.konnect.reference_serializers import (
     entry_slug,
@@ -24,8 +24,8 @@ from goodsgate.protocols.konnect.reference_serializers import (
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.unpublished import company_id
 
-Passes = Callable[[Entry], bool]
-Word = Callable[[Entry], dict[str, Any]]
+Passes = Callable[[ReferenceEntry], bool]
+Word = Callable[[ReferenceEntry], dict[str, Any]]
 
 
 class ReferenceListHandlers:
@@ -47,7 +47,7 @@ class ReferenceListHandlers:
         """GET /v3/catalog/departments."""
         name, slug, active = _folded(request.query["name"]), request.query["slug"], request.query["is_active"]
 
-        def passes(entry: Entry) -> bool:
+        def passes(entry: ReferenceEntry) -> bool:
             return (
                 name in entry.name.casefold() and slug in (None, entry_slug(entry))
                 and active in (None, parse_flag(entry.data.get("is_active"), missing=True))
@@ -60,7 +60,7 @@ class ReferenceListHandlers:
         tree = await self._tree(request.merchant)
         query = request.query
 
-        def passes(entry: Entry) -> bool:
+        def passes(entry: ReferenceEntry) -> bool:
             return (
                 query["slug"] in (None, entry_slug(entry)) and query["level"] in (None, tree.level(entry))
                 and (query["department"] is None or query["department"] in tree.departments(entry))
@@ -96,7 +96,7 @@ class ReferenceListHandlers:
         """GET /v3/catalog/taxes/hscodes."""
         search, kind = _folded(request.query["search"]), request.query["type"]
 
-        def passes(entry: Entry) -> bool:
+        def passes(entry: ReferenceEntry) -> bool:
             return search in f"{entry.code}\n{entry.name}".casefold() and kind in (
                 None, str(entry.data.get("type", "HS"))
             )
@@ -110,7 +110,7 @@ class ReferenceListHandlers:
         status, version = request.query["status"], request.query["version_status"]
         company = company_id(request.caller)
 
-        def passes(entry: Entry) -> bool:
+        def passes(entry: ReferenceEntry) -> bool:
             words = serialize_tax_rule(entry, company)
             return (
                 name in words["rule"]["name"].casefold() and status in (None, words["rule"]["status"])

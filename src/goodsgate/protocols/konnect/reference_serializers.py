@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from goodsgate.model.catalogue import Entry
+from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.protocols.konnect.reference_data import CATEGORY_LEVELS, CategoryTree
 
 Words = dict[str, Any]
@@ -12,7 +12,7 @@ TYPES = {"integer": "int", "int": "int", "number": "float", "boolean": "bool"}
 """Of attributes; any other is ``str``."""
 
 
-def entry_slug(entry: Entry) -> str:
+def entry_slug(entry: ReferenceEntry) -> str:
     """What the entry says, or one made from its name."""
     told = entry.data.get("slug")
     return str(told) if told else _NOT_SLUG.sub("-", (entry.name or entry.code).lower()).strip("-")
@@ -32,12 +32,12 @@ def parse_list(value: object) -> list[str]:
     return [part.strip() for part in str(value).split("|") if part.strip()] if value not in (None, "") else []
 
 
-def _more(entry: Entry, *known: str) -> Words:
+def _more(entry: ReferenceEntry, *known: str) -> Words:
     """Members of the entry that have no place of their own."""
     return {name: value for name, value in entry.data.items() if name not in known}
 
 
-def serialize_department(entry: Entry) -> Words:
+def serialize_department(entry: ReferenceEntry) -> Words:
     """A department."""
     return {
         **_more(entry), "id": entry.number, "uid": entry.number, "name": entry.name or entry.code,
@@ -47,7 +47,7 @@ def serialize_department(entry: Entry) -> Words:
     }
 
 
-def serialize_category(entry: Entry, tree: CategoryTree) -> Words:
+def serialize_category(entry: ReferenceEntry, tree: CategoryTree) -> Words:
     """A category of any level."""
     level, ancestry, departments = tree.level(entry), tree.ancestry(entry), tree.departments(entry)
     hierarchy = []
@@ -63,7 +63,7 @@ def serialize_category(entry: Entry, tree: CategoryTree) -> Words:
     }
 
 
-def serialize_brand(entry: Entry) -> Words:
+def serialize_brand(entry: ReferenceEntry) -> Words:
     """A brand, its number under every name that somebody may look for."""
     name = entry.name or entry.code
     return {
@@ -73,7 +73,7 @@ def serialize_brand(entry: Entry) -> Words:
     }
 
 
-def serialize_template(entry: Entry) -> Words:
+def serialize_template(entry: ReferenceEntry) -> Words:
     """A template; its slug is the ``template`` of writes."""
     data = entry.data
     return {
@@ -87,7 +87,7 @@ def serialize_template(entry: Entry) -> Words:
     }
 
 
-def serialize_attribute(slug: str, entry: Entry) -> Words:
+def serialize_attribute(slug: str, entry: ReferenceEntry) -> Words:
     """An attribute as its category asks for it."""
     data = entry.data
     bounds = {"min": data.get("minimum"), "max": data.get("maximum")}
@@ -108,7 +108,7 @@ def serialize_attribute(slug: str, entry: Entry) -> Words:
     }
 
 
-def serialize_hs_code(entry: Entry, company: int) -> Words:
+def serialize_hs_code(entry: ReferenceEntry, company: int) -> Words:
     """An HS or SAC code."""
     return {
         **_more(entry), "_id": entry.code, "hs_code": entry.code, "description": entry.name,
@@ -117,7 +117,7 @@ def serialize_hs_code(entry: Entry, company: int) -> Words:
     }
 
 
-def serialize_tax_rule(entry: Entry, company: int) -> Words:
+def serialize_tax_rule(entry: ReferenceEntry, company: int) -> Words:
     """A tax rule with its versions; one that says only its rate has one version, of one slab."""
     data = entry.data
     rule = {

@@ -13,7 +13,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
 from goodsgate.http.long_poll import Documents
-from goodsgate.model.batch import ENDED, Batch, Kind, State
+from goodsgate.model.batch import FINAL_STATES, Batch, Kind, State
 from goodsgate.protocols.konnect.failed_records import FailedRecord, read_failed_records, serialize_failed_record
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.tokens import token_of
@@ -76,7 +76,7 @@ class StatusHandlers:
             raise Refusal("batch_unknown", "There is no such trace_id.")
         failed = list(self._failures(found))
         words = serialize_status(found, failed, reference=profile == "reference", company=int(company))
-        return msgspec.json.encode(words), found.state in ENDED
+        return msgspec.json.encode(words), found.state in FINAL_STATES
 
     def _failures(self, batch: Batch) -> Iterator[FailedRecord]:
         return read_failed_records(self._store, batch) if batch.counts.rejected else iter(())
@@ -89,7 +89,7 @@ def _name(batch: str, caller: Caller) -> str:
 
 def batch_stage(batch: Batch) -> str:
     """``RUNNING`` until it has ended; then by what became of the records."""
-    if batch.state not in ENDED:
+    if batch.state not in FINAL_STATES:
         return "RUNNING"
     if batch.state is not State.FINISHED:
         return "FAILED"

@@ -8,7 +8,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import joined, submit_body
 from goodsgate.http.problems import refuse
-from goodsgate.model.batch import Kind, Policy, Treatment, Verb
+from goodsgate.model.batch import Kind, Policy, Strictness, Verb
 from goodsgate.protocols.konnect.bodies import read_body, split_array
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.trace_ids import new_batch_id, to_trace_id
@@ -56,7 +56,7 @@ class ProductWriteHandlers:
     def _accepted(self, caller: Caller | None, merchant: str, content: bytes, verb: Verb, schema: str,
                   ) -> dict[str, object]:
         records = split_products(content)
-        policy = Policy(verb=verb, schema=schema, duplicates=Treatment.OFF, references=Treatment.REFUSE)
+        policy = Policy(verb=verb, schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE)
         format, body = joined(records)
         submission = self._context.engine.submit(
             merchant=merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,

@@ -21,7 +21,7 @@ from goodsgate.protocols.mircate.answers import answer, missing
 from goodsgate.protocols.mircate.exporting import SORT, Export, Step, export_of, named, path_of
 from goodsgate.protocols.mircate.guesses import EXPORTS_MAX, FAILED, LINK_SECONDS
 from goodsgate.protocols.mircate.transport import Asked, Method, page_of
-from goodsgate.store.contract import ResourcesFull, Store, StoreError
+from goodsgate.store.contract import ResourcesFullError, Store, StoreError
 from goodsgate.store.objects import Objects, open_objects
 
 PURPOSE = "mircate export"
@@ -67,7 +67,7 @@ class Exports:
                 asked.merchant, SORT, name=name, body=msgspec.json.encode(export), labels=[(name, 0)],
                 messages=[Step().message(name)], resources_max=EXPORTS_MAX,
             )
-        except ResourcesFull as fault:
+        except ResourcesFullError as fault:
             raise Refusal("queue_full", retry_after_seconds=60) from fault
         return answer({"exportId": name})
 

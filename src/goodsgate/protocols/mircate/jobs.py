@@ -12,7 +12,7 @@ import orjson
 from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
-from goodsgate.model.batch import ENDED, Batch, Finding, Kind, Result, State
+from goodsgate.model.batch import FINAL_STATES, Batch, Finding, Kind, Result, State
 from goodsgate.protocols.mircate.answers import answer, missing
 from goodsgate.protocols.mircate.guesses import DONE, FAILED, MESSAGES, PROTOCOL, RUNNING, WAITING
 from goodsgate.protocols.mircate.pim.records import failed_product
@@ -81,7 +81,7 @@ class Jobs:
 def _status(batch: Batch, *, begun: bool, whole: bool) -> str:
     if whole:
         return DONE
-    if batch.state in ENDED:
+    if batch.state in FINAL_STATES:
         return DONE if batch.state is State.FINISHED else FAILED
     return RUNNING if begun and (batch.state is State.WORKING or batch.counts.accounted) else WAITING
 

@@ -7,17 +7,17 @@ import msgspec
 from starlette.responses import Response
 
 from goodsgate.http.json_batches import submit_body
-from goodsgate.model.batch import Batch, Kind, Policy, State, Treatment, Verb
+from goodsgate.model.batch import Batch, Kind, Policy, State, Strictness, Verb
 from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, split_key
 from goodsgate.protocols.mircate.answers import answer, bad
 from goodsgate.protocols.mircate.guesses import COLLECTION, PROTOCOL, UNITS_BYTES_MAX
 from goodsgate.protocols.mircate.supplier import SCHEMAS
 from goodsgate.protocols.mircate.transport import Asked, Method, Transport
-from goodsgate.store.contract import Batches
+from goodsgate.store.contract import BatchFilter
 
 PAGE = 1_000
 KINDS = (Kind.STOCK, Kind.PRICE)
-DELETE = Policy(verb=Verb.DELETE, schema="mircate/UnitRemoval", duplicates=Treatment.OFF)
+DELETE = Policy(verb=Verb.DELETE, schema="mircate/UnitRemoval", duplicates=Strictness.OFF)
 NOTHING = b"\n"
 """A full feed without a record: all that is held goes."""
 
@@ -113,7 +113,7 @@ class Removals:
         for state in (State.QUEUED, State.WORKING):
             after = None
             while True:
-                open_ones = Batches(kind=kind, state=state, collection=COLLECTION)
+                open_ones = BatchFilter(kind=kind, state=state, collection=COLLECTION)
                 page = self._store.batches(merchant, open_ones, after=after, limit=PAGE)
                 yield from (batch for batch in page.rows if batch.policy.pace_seconds)
                 after = page.next

@@ -11,11 +11,11 @@ from goodsgate.engine.stock import Level, Movement, Step
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, shown_key, split_key
+from goodsgate.model.catalogue import KEY_SEPARATOR, display_key, item_key, split_key
 from goodsgate.protocols.mircate.answers import answer, bad, busy
 from goodsgate.protocols.mircate.guesses import CHANNEL, COLLECTION, SHORT, STOCK_FIELD, UNKNOWN_PRODUCT, UNRESERVED
 from goodsgate.protocols.mircate.transport import Asked, Method, is_own
-from goodsgate.store.contract import StoreBusy
+from goodsgate.store.contract import StoreBusyError
 
 CHANNELS_MAX = 1_000
 """Of one product, in one answer."""
@@ -50,7 +50,7 @@ class Sales:
         movement = Movement(order=told["orderId"], verb=verb, lines=lines, field=STOCK_FIELD)
         try:
             levels = self._stock.move(asked.merchant, COLLECTION, movement)
-        except StoreBusy as fault:
+        except StoreBusyError as fault:
             raise busy() from fault
         except Refusal as refusal:
             raise _worded(refusal, lines) from refusal
@@ -87,7 +87,7 @@ def _worded(refusal: Refusal, lines: Iterable[str]) -> Refusal:
     message = MESSAGES.get(refusal.code)
     if message is None:
         return bad(refusal.detail)
-    keys = {shown_key(key): key for key in lines}
+    keys = {display_key(key): key for key in lines}
     products = []
     for line in msgspec.convert(refusal.facts["lines"], list[dict[str, Any]]):
         sku, channel = split_key(keys[line.pop("key")])

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.json_batches import joined, submit_body
-from goodsgate.model.batch import Kind, Policy, Treatment
+from goodsgate.model.batch import Kind, Policy, Strictness
 from goodsgate.protocols.mircate.answers import answer
 from goodsgate.protocols.mircate.guesses import COLLECTION, PROTOCOL, UNITS_BYTES_MAX
 from goodsgate.protocols.mircate.jobs import BULK, FREQUENCY, TOTAL, ids_of
@@ -52,5 +52,5 @@ class Supplier:
 
 def _policy(kind: Kind, frequency: int) -> Policy:
     return Policy(
-        schema=SCHEMAS[kind], duplicates=Treatment.OFF, references=Treatment.REFUSE, pace_seconds=float(frequency)
+        schema=SCHEMAS[kind], duplicates=Strictness.OFF, references=Strictness.REFUSE, pace_seconds=float(frequency)
     )

@@ -20,7 +20,7 @@ from goodsgate.http.problems import refuse
 from goodsgate.protocols.mircate.answers import TOO_DEEP, bad, busy
 from goodsgate.protocols.mircate.guesses import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_FACT
 from goodsgate.protocols.mircate.validation import issues_of
-from goodsgate.store.contract import KeyInUse
+from goodsgate.store.contract import KeyInUseError
 
 BY_GET = "_get"
 """What the operation id of a method's GET has behind that of its POST."""
@@ -111,7 +111,7 @@ class Transport:
         name = f"{EXCLUSIVE}{what}"
         try:
             self.context.store.reserve(merchant, name, lease_seconds=BUSY_SECONDS_MAX)
-        except KeyInUse as fault:
+        except KeyInUseError as fault:
             raise busy() from fault
         try:
             yield

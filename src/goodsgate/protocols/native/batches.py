@@ -15,13 +15,13 @@ from goodsgate.formats import FormatOverflow
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.long_poll import Document, Documents
-from goodsgate.model.batch import ENDED, Batch, Kind, Policy, Result, State, Treatment, Verb
+from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Policy, Result, State, Strictness, Verb
 from goodsgate.protocols.native.answers import JSON, page
 from goodsgate.protocols.native.detection import detect
 from goodsgate.protocols.native.keyed import idempotency_key
 from goodsgate.protocols.native.words import batch_bytes, batch_words, issue_words, path_of, result_words
-from goodsgate.store.contract import Batches as Filters
-from goodsgate.store.contract import StoreBusy
+from goodsgate.store.contract import BatchFilter as Filters
+from goodsgate.store.contract import StoreBusyError
 
 HEARTBEAT_SECONDS = 15.0
 AWAY_SECONDS = 1.0
@@ -59,7 +59,7 @@ class Batches:
         found = self._engine.batch(merchant, batch)
         untouched = found.state is State.QUEUED and found.rounds == 1  # nobody has said anything of it yet
         groups = [] if untouched else self._engine.groups(merchant, batch)
-        return batch_bytes(found, groups), found.state in ENDED
+        return batch_bytes(found, groups), found.state in FINAL_STATES
 
     # -- submitting -------------------------------------------------------------------------------------------------
     async def submit(self, request: ApiRequest) -> Response:
@@ -103,8 +103,8 @@ class Batches:
         if query["mode"] == "full" and query["verb"] != "upsert":
             raise Refusal("parameter_invalid", "A full feed is upserted.", parameter="mode", expected="verb=upsert")
         return Policy(
-            verb=Verb(query["verb"]), duplicates=Treatment(query["duplicates"]),
-            references=Treatment(query["references"]), mode=query["mode"],
+            verb=Verb(query["verb"]), duplicates=Strictness(query["duplicates"]),
+            references=Strictness(query["references"]), mode=query["mode"],
             delete_share_max=float(query["delete_share_max"]), currency=query["currency"], decimal=query["decimal"],
             mapping=mapping,
         )
@@ -237,7 +237,7 @@ class Batches:
                     changed = await self.documents.wait_for_change(
                         merchant, batch, since=document.etag, seconds=HEARTBEAT_SECONDS
                     )
-                except StoreBusy:  # no reason to send everybody away, who would all come again at once
+                except StoreBusyError:  # no reason to send everybody away, who would all come again at once
                     yield b": the store is away\n\n"
                     await asyncio.sleep(AWAY_SECONDS)
                     continue

@@ -15,7 +15,7 @@ def detect(request: ApiRequest, head: bytes) -> tuple[str, str]:
             content_type=headers.get("content-type"), content_encoding=headers.get("content-encoding"),
             filename=request.query.get("label"), head=head, format=request.query["format"],
         )
-    except formats.PackingUnknown as fault:
-        raise Refusal("packing_unknown", str(fault), allowed=[*formats.PACKINGS]) from fault
+    except formats.UnknownContentEncodingError as fault:
+        raise Refusal("packing_unknown", str(fault), allowed=[*formats.CONTENT_ENCODINGS]) from fault
     except formats.FormatUnknown as fault:
         raise Refusal("format_unknown", str(fault), allowed=[*formats.FORMATS]) from fault

@@ -6,8 +6,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from goodsgate.model.batch import ENDED, Batch, Finding, Group, Policy
-from goodsgate.model.catalogue import Item, Key, Merchant, shown_key, split_key
+from goodsgate.model.batch import FINAL_STATES, Batch, Finding, IssueGroup, Policy
+from goodsgate.model.catalogue import Item, Key, Merchant, display_key, split_key
 from goodsgate.model.issue import Issue
 from goodsgate.store.contract import RecordResult
 
@@ -21,7 +21,7 @@ def path_of(batch: str) -> str:
     return f"/v1/batches/{batch}"
 
 
-def batch_words(batch: Batch, groups: Sequence[Group] | None = None) -> Words:
+def batch_words(batch: Batch, groups: Sequence[IssueGroup] | None = None) -> Words:
     """The document of a batch; without groups, the summary of listings."""
     path = path_of(batch.id)
     counts = batch.counts
@@ -61,13 +61,13 @@ def batch_words(batch: Batch, groups: Sequence[Group] | None = None) -> Words:
     return words
 
 
-def batch_bytes(batch: Batch, groups: Sequence[Group] = ()) -> bytes:
+def batch_bytes(batch: Batch, groups: Sequence[IssueGroup] = ()) -> bytes:
     """The document of a batch as JSON."""
     return msgspec.json.encode(batch_words(batch, groups))
 
 
 def _share(batch: Batch) -> float:
-    if batch.state in ENDED:
+    if batch.state in FINAL_STATES:
         return 1.0
     return min(1.0, batch.bytes_done / batch.bytes_total) if batch.bytes_total else 0.0
 
@@ -88,7 +88,7 @@ def _policy_words(policy: Policy) -> Words:
     return {**{name: getattr(policy, name) for name in POLICY}, "map": policy.mapping}
 
 
-def _group_words(group: Group) -> Words:
+def _group_words(group: IssueGroup) -> Words:
     return {
         "code": group.code,
         "severity": group.severity,
@@ -109,7 +109,7 @@ def issue_words(finding: Finding, issue: Issue) -> Words:
     return {
         "record": finding.number,
         "place": finding.place,
-        "key": shown_key(finding.key),
+        "key": display_key(finding.key),
         "result": finding.result,
         "code": issue.code,
         "severity": issue.severity,
@@ -125,14 +125,14 @@ def issue_words(finding: Finding, issue: Issue) -> Words:
 
 def result_words(row: RecordResult) -> Words:
     """What became of one record."""
-    return {"record": row.number, "key": shown_key(row.key), "result": row.result}
+    return {"record": row.number, "key": display_key(row.key), "result": row.result}
 
 
 def item_words(item: Item) -> Words:
     """One item; its record goes in as the bytes that are held."""
     sku, location = split_key(item.key)
     return {
-        "key": shown_key(item.key),
+        "key": display_key(item.key),
         "sku": sku,
         "location": location,
         "kind": item.kind,

@@ -13,7 +13,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import submit_body
-from goodsgate.model.batch import Batch, Kind, Policy, State, Treatment, Verb, new_id, now
+from goodsgate.model.batch import Batch, Kind, Policy, State, Strictness, Verb, new_id, now
 from goodsgate.protocols.productsup.answers import answer
 from goodsgate.protocols.productsup.blob import Blob, Undecodable
 from goodsgate.protocols.productsup.guesses import POLL_SECONDS
@@ -23,9 +23,9 @@ from goodsgate.protocols.productsup.processing import processing_of
 from goodsgate.protocols.productsup.verdict import Stage
 
 PROTOCOL = "productsup"
-UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", makes=True, duplicates=Treatment.OFF, exact=True)
+UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", makes=True, duplicates=Strictness.OFF, exact=True)
 """Members are added and changed; what is not held is made; the last of two with one id wins."""
-DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Treatment.OFF, exact=True)
+DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Strictness.OFF, exact=True)
 CLEAR = Policy(mode="full", delete_share_max=1.0, schema="productsup/Product")
 NOTHING = b"\n"
 """A payload without a record."""

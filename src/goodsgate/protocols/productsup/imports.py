@@ -21,7 +21,7 @@ from goodsgate.protocols.productsup.intake import FORESEEN, stage_of
 from goodsgate.protocols.productsup.processing import processing_of
 from goodsgate.protocols.productsup.sites import MAIN, Placed, Sites
 from goodsgate.protocols.productsup.verdict import Told
-from goodsgate.store.contract import Batches, Store
+from goodsgate.store.contract import BatchFilter, Store
 
 SORT = "productsup/run"
 NO_SOURCE = "The site has no active data source."
@@ -103,7 +103,7 @@ class Imports:
 
     def _moment(self, merchant: str, streams: list[int]) -> datetime | None:
         """Behind the newest upload; the clock of a store may be another machine's."""
-        pages = [self._store.batches(merchant, Batches(collection=collection_of(one)), limit=1) for one in streams]
+        pages = [self._store.batches(merchant, BatchFilter(collection=collection_of(one)), limit=1) for one in streams]
         newest = [page.rows[0].received_at for page in pages if page.rows]
         return max(newest) + timedelta(microseconds=1) if newest else None
 
@@ -201,13 +201,13 @@ class Imports:
         return not counts.get(collection_of(stream))
 
     def _some(self, merchant: str, stream: int, run: Run, *, state: State) -> bool:
-        filters = Batches(collection=collection_of(stream), state=state, until=run.moment)
+        filters = BatchFilter(collection=collection_of(stream), state=state, until=run.moment)
         return bool(self._store.batches(merchant, filters, limit=1).rows)
 
     def _batches(self, merchant: str, stream: int, until: datetime, *, since: datetime | None = None,
                  state: State | None = None) -> Iterator[Batch]:
         """Newest first."""
-        filters = Batches(collection=collection_of(stream), state=state, since=since, until=until)
+        filters = BatchFilter(collection=collection_of(stream), state=state, since=since, until=until)
         after = None
         while True:
             page = self._store.batches(merchant, filters, after=after, limit=PAGE_BATCHES)

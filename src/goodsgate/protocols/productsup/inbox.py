@@ -12,7 +12,7 @@ from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
 from goodsgate.protocols.productsup.answers import moment
 from goodsgate.protocols.productsup.guesses import ID_MAX, RESERVED_DAYS, STREAMS_MAX, account_of
-from goodsgate.store.contract import ResourcesFull, Store
+from goodsgate.store.contract import ResourcesFullError, Store
 
 SORT = "productsup/stream"
 STREAM_TYPES = ("chunked", "referenced")
@@ -81,17 +81,17 @@ class Streams:
         return _stream(found)
 
     def add(self, merchant: str, name: str, type: str) -> Stream:
-        """Raises NameTaken, ResourcesFull."""
+        """Raises NameTakenError, ResourcesFullError."""
         made_at = now()
         body = msgspec.json.encode(Kept(type=type, created_at=made_at, updated_at=made_at))
         made = self._store.add_resource(merchant, SORT, name=name, body=body, resources_max=STREAMS_MAX)
         if made.number > ID_MAX:  # streams may have been made and deleted all the time, for years
             self._store.put_resource(msgspec.structs.replace(made, ends_at=now()))
-            raise ResourcesFull
+            raise ResourcesFullError
         return _stream(made)
 
     def rename(self, merchant: str, number: int, name: str) -> Stream:
-        """Raises NameTaken, item_unknown."""
+        """Raises NameTakenError, item_unknown."""
 
         def renamed(stream: Stream) -> Resource:
             body = msgspec.json.encode(msgspec.structs.replace(stream.kept, updated_at=now()))

@@ -21,7 +21,7 @@ from goodsgate.protocols.productsup.inbox import Streams
 from goodsgate.protocols.productsup.rows import rows_of
 from goodsgate.protocols.productsup.schedule import ALWAYS, Schedule
 from goodsgate.protocols.productsup.sites import Placed, Site, Sites, Source, with_source
-from goodsgate.store.contract import NameTaken, ResourcesFull
+from goodsgate.store.contract import NameTakenError, ResourcesFullError
 
 ID_MAX = 2**31 - 1
 _ID = re.compile("[1-9][0-9]{0,9}")
@@ -86,9 +86,9 @@ class Platform:
             given = await request.document(shape, self._context)
             try:
                 return told(await self._context.run_in_thread(work, request, given))
-            except NameTaken as fault:
+            except NameTakenError as fault:
                 raise refuse("batch_open", "Another site has the title.") from fault
-            except ResourcesFull as fault:
+            except ResourcesFullError as fault:
                 raise refuse("batch_open", f"The account has {SITES_MAX} sites, which is as many as it may.") from fault
 
         return answered

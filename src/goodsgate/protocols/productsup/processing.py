@@ -1,6 +1,6 @@
 """The processing stage: what became of the products of an upload when they were worked."""
 
-from goodsgate.model.batch import ENDED, Batch
+from goodsgate.model.batch import FINAL_STATES, Batch
 from goodsgate.protocols.productsup.verdict import BLANK_LINE, NOTHING, Example, Stage, Told, shown
 from goodsgate.store.contract import Store
 
@@ -20,7 +20,7 @@ def processing_of(store: Store, batch: Batch, upload: Stage, foreseen: Stage | N
     What the worker rejects of the lines that were looked at on their way in is told once: by the upload stage, or here
     where that stage judges none.
     """
-    if upload.status == "failure" or batch.state not in ENDED or batch.finished_at is None:
+    if upload.status == "failure" or batch.state not in FINAL_STATES or batch.finished_at is None:
         return None
     looked = foreseen or upload
     lines = sum(one.occurrences for one in looked.told if one.message not in (BLANK_LINE, NOTHING))

@@ -85,7 +85,7 @@ class Sites:
         return _placed(found)
 
     def add(self, merchant: str, site: Site) -> Placed:
-        """Raises NameTaken, ResourcesFull."""
+        """Raises NameTakenError, ResourcesFullError."""
         body = msgspec.json.encode(msgspec.structs.replace(site, schedule=""))
         made = _placed(
             self._store.add_resource(merchant, SORT, name=site.name, body=body, resources_max=SITES_MAX)
@@ -95,7 +95,8 @@ class Sites:
         return self.change(merchant, made.number, lambda _: msgspec.structs.replace(site, epoch=1))
 
     def change(self, merchant: str, number: int, change: Callable[[Site], Site]) -> Placed:
-        """After the change, which is made again where somebody else was quicker. Raises NameTaken, item_unknown."""
+        """After the change, which is made again where somebody else was quicker. Raises NameTakenError,
+        item_unknown."""
         while True:
             before = self.one(merchant, number)
             site = change(before.site)

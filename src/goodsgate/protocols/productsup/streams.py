@@ -15,7 +15,7 @@ from goodsgate.protocols.productsup.answers import VALIDATION, VALIDATION_CODE, 
 from goodsgate.protocols.productsup.guesses import STREAMS_MAX, WELCOME
 from goodsgate.protocols.productsup.inbox import STREAM_TYPES, Stream, Streams, number_of, path_of
 from goodsgate.protocols.productsup.names import why_not
-from goodsgate.store.contract import NameTaken, ResourcesFull
+from goodsgate.store.contract import NameTakenError, ResourcesFullError
 
 ID_GIVEN = "A stream ID should not be specified when creating a stream"
 
@@ -50,9 +50,9 @@ class Management:
             return invalid(wrong)
         try:
             made = await self._context.run_in_thread(self._streams.add, request.merchant, str(name), str(type))
-        except NameTaken as fault:
+        except NameTakenError as fault:
             return duplicate(fault.number)
-        except ResourcesFull:
+        except ResourcesFullError:
             return invalid(f"The account has {STREAMS_MAX} streams, which is as many as it may have.")
         return answer({"data": made.words}, status=201, headers={"location": made.path})
 
@@ -94,7 +94,7 @@ class Management:
             return invalid(wrong)
         try:
             renamed = await self._context.run_in_thread(self._streams.rename, request.merchant, number, str(name))
-        except NameTaken as fault:
+        except NameTakenError as fault:
             return duplicate(fault.number)
         return answer({"data": renamed.words})
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import orjson
 
-from goodsgate.model.batch import RESULT_BYTE, RESULTS, Finding, Group, Kind, Result
-from goodsgate.model.catalogue import Item, Mark
-from goodsgate.store.contract import Lane, Page, RecordResult
+from goodsgate.model.batch import RESULT_BYTE, RESULTS, Finding, IssueGroup, Kind, Result
+from goodsgate.model.catalogue import IndexEntry, Item
+from goodsgate.store.contract import LaneStatus, Page, RecordResult
 from goodsgate.store.grouping import decode_issues, padded, ranked
 from goodsgate.store.moments import id_bytes, moment
 from goodsgate.store.postgres.ask import Cursor, every, one, value
@@ -28,14 +28,14 @@ class Asking(Settling):
 
     # -- records ------------------------------------------------------------------------------------------------------
 
-    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[Group]:
+    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         """Most frequent first."""
         number = self.number(merchant)
         if id_bytes(batch) is None:
             return []
         asked = {"merchant": number, "batch": batch, "limit": limit}
         return [
-            Group(code=code, severity=severity, field=field, count=count, top=ranked(orjson.loads(top), TOP_SHOWN))
+            IssueGroup(code=code, severity=severity, field=field, count=count, top=ranked(orjson.loads(top), TOP_SHOWN))
             for code, severity, field, count, top in self.server.at_once("groups", asked, merchant=number).rows
         ]
 
@@ -145,7 +145,7 @@ class Asking(Settling):
 
     # -- the store itself -------------------------------------------------------------------------------------------
 
-    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[Lane]:
+    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
         """Those that have work, by when they were served."""
         with self.server.transaction(every=True) as db:
             rows = every(db, "lanes", {"id": merchant, "limit": limit, "held": HELD})
@@ -187,7 +187,7 @@ def _finding(number: int, place: int, key: str | None, result: int | None, issue
 
 
 def _item(kind: Kind, collection: str, key: str, document: bytes, version: int | None, batch: bytes,
-          written_at: int, marks: tuple[Mark, ...] = ()) -> Item:
+          written_at: int, marks: tuple[IndexEntry, ...] = ()) -> Item:
     return Item(
         kind=kind, collection=collection, key=key, document=document, version=version, batch=batch.hex(),
         written_at=moment(written_at), marks=marks,

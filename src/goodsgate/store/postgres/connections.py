@@ -17,7 +17,7 @@ from psycopg.abc import RV, PQGen
 from psycopg.adapt import AdaptersMap, Buffer, Loader
 from psycopg.pq import Format, TransactionStatus
 
-from goodsgate.store.contract import StoreBusy, StoreError
+from goodsgate.store.contract import StoreBusyError, StoreError
 
 CONNECT_SECONDS = 5
 """A server that does not let us in for this long is away."""
@@ -108,7 +108,7 @@ class Connections:
     def begun(self, begin: str) -> Connection:
         """A connection on which a transaction has begun by these statements; it is to be given back.
 
-        Those that have died meanwhile are thrown away. Raises psycopg.OperationalError, StoreBusy.
+        Those that have died meanwhile are thrown away. Raises psycopg.OperationalError, StoreBusyError.
         """
         with self._roomy():
             while (free := self._take()) is not None:
@@ -125,7 +125,7 @@ class Connections:
 
         One that the server has said anything on since is thrown away: mostly that was good-bye. One that was not used
         for a while is tried first, with less patience than a statement may need. Raises psycopg.OperationalError,
-        StoreBusy.
+        StoreBusyError.
         """
         with self._roomy():
             while (free := self._take()) is not None:
@@ -145,9 +145,10 @@ class Connections:
 
     @contextmanager
     def _roomy(self) -> Iterator[None]:
-        """One more is in use, unless something goes wrong. Raises StoreBusy: there is no room, or nobody to talk to."""
+        """One more is in use, unless something goes wrong. Raises StoreBusyError: there is no room, or nobody to talk
+        to."""
         if not self._room.acquire(timeout=self._wait_seconds):
-            raise StoreBusy(f"no free connection for {self._wait_seconds:.0f} s")
+            raise StoreBusyError(f"no free connection for {self._wait_seconds:.0f} s")
         try:
             self._ask()
             yield
@@ -221,7 +222,7 @@ class Connections:
                 return
             moment = time.monotonic()
             if moment < self._ask_at:
-                raise StoreBusy("the server does not answer")
+                raise StoreBusyError("the server does not answer")
             self._ask_at = moment + CONNECT_SECONDS + SILENCE_SECONDS
 
     def _take(self) -> tuple[Connection, float] | None:

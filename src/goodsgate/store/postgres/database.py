@@ -87,7 +87,7 @@ class Database:
             )
 
     def schema_number(self) -> int:
-        """Number of the last migration applied; 0 if there is none. Raises StoreBusy."""
+        """Number of the last migration applied; 0 if there is none. Raises StoreBusyError."""
         with self.server.session(f"BEGIN READ ONLY; SET LOCAL search_path = {SCHEMA}") as db:
             return _schema_number(db) if _is_made(db) else 0
 

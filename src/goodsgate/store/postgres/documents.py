@@ -1,11 +1,11 @@
-"""Batches as they are shown: one row each, right in every snapshot."""
+"""BatchFilter as they are shown: one row each, right in every snapshot."""
 
 from typing import Any
 
 import msgspec
 
-from goodsgate.model.batch import ENDED, Batch, Counts, Kind, State, Withheld
-from goodsgate.store.contract import Batches, Page
+from goodsgate.model.batch import FINAL_STATES, Batch, Counts, Kind, State, Withheld
+from goodsgate.store.contract import BatchFilter, Page
 from goodsgate.store.moments import id_bytes, microseconds, moment, moment_or_none
 from goodsgate.store.postgres.ask import Cursor, every, one
 from goodsgate.store.postgres.resources import Resources
@@ -82,7 +82,7 @@ class Documents(Resources):
         rows = self.server.at_once("document", {"merchant": number, "id": batch}, merchant=number).rows
         return document(Row(*rows[0]), merchant) if rows else None
 
-    def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def batches(self, merchant: str, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """In reverse order of acceptance; `after` is a place in that order."""
         number = self.number(merchant)
         asked = {**_asked(filters, limit), "merchant": number, "after": _place(after)}
@@ -91,7 +91,7 @@ class Documents(Resources):
         more = len(rows) > limit
         return Page([document(row, merchant) for row in rows[:limit]], str(rows[limit - 1].seq) if more else None)
 
-    def batches_of_all(self, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def batches_of_all(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """In the order of the numbers they were given, which is that of acceptance in each lane."""
         with self.server.transaction(every=True) as db:
             rows = every(db, "documents_of_all", {**_asked(filters, limit), "after": _place(after)})
@@ -113,7 +113,7 @@ def row_of(db: Cursor, merchant: int, batch: str) -> Row | None:
 def document(row: Row, merchant: str) -> Batch:
     """As the contract has it."""
     state = row.state
-    ended = state in ENDED
+    ended = state in FINAL_STATES
     counts: dict[str, Any] = {name: getattr(row, name) for name in COUNTED}
     return Batch(
         merchant=merchant, id=row.id.hex(), kind=Kind(row.kind), collection=row.collection,
@@ -129,7 +129,7 @@ def document(row: Row, merchant: str) -> Batch:
     )
 
 
-def _asked(filters: Batches, limit: int) -> dict[str, object]:
+def _asked(filters: BatchFilter, limit: int) -> dict[str, object]:
     return {
         "protocol": filters.protocol, "kind": filters.kind, "collection": filters.collection,
         "state": filters.state, "outcome": filters.outcome, "limit": limit + 1,

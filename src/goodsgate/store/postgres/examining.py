@@ -1,6 +1,6 @@
 """What a doctor is told: whether the store can be used now, and what of the server will hurt sooner or later."""
 
-from goodsgate.store.contract import StoreBusy
+from goodsgate.store.contract import StoreBusyError
 from goodsgate.store.postgres.ask import Cursor, every
 from goodsgate.store.postgres.database import MIGRATIONS, VERSION_MIN, taking
 from goodsgate.store.postgres.server import ROLE, SCHEMA
@@ -37,7 +37,7 @@ class Examining(Sweeping):
             if there:
                 with self.server.transaction(every=True) as db:
                     row = db.execute("SELECT pg_is_in_recovery()").fetchone()
-        except StoreBusy as fault:
+        except StoreBusyError as fault:
             return [("server", False, f"{self.server.shown}: {fault}")]
         facts = [
             ("server", True, self.server.shown),

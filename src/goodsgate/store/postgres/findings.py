@@ -5,7 +5,7 @@ from typing import Any
 
 from goodsgate.model.batch import RESULT_BYTE, Finding
 from goodsgate.model.issue import Issue
-from goodsgate.store.contract import Portion
+from goodsgate.store.contract import ChunkCommit
 from goodsgate.store.grouping import Tally, decode_issues, encode_issues, filed, merged
 from goodsgate.store.postgres.ask import SQL, Cursor, do, every
 
@@ -18,7 +18,7 @@ class Findings:
         self.rows: list[tuple[object, ...]] = []
         self._tallies: dict[int, Tally] = defaultdict(Tally)
 
-    def put(self, db: Cursor, batch: int, portion: Portion, *, total: int) -> None:
+    def put(self, db: Cursor, batch: int, portion: ChunkCommit, *, total: int) -> None:
         """`total` is the number of records that had a number before this portion."""
         replaced = set(portion.amended)
         replaced.update(finding.number for finding in portion.findings if finding.number <= total)
@@ -65,7 +65,7 @@ class Findings:
         names = ("batches", "codes", "severities", "fields", "counts", "tops")
         return {"merchant": self.merchant, **dict(zip(names, map(list, zip(*rows, strict=True)), strict=False))}
 
-    def _whole_file(self, db: Cursor, batch: int, portion: Portion) -> Finding:
+    def _whole_file(self, db: Cursor, batch: int, portion: ChunkCommit) -> Finding:
         """Record number 0: what was said before, and the notices behind it."""
         before: list[Issue] = []
         for finding in portion.findings:

@@ -15,7 +15,7 @@ from psycopg import errors
 
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Kind
-from goodsgate.store.contract import Claim, LeaseLost, Renewal, StoreBusy, StoreFull, Work
+from goodsgate.store.contract import Claim, ClaimedRound, LeaseLostError, Renewal, StoreBusyError, StoreFullError
 from goodsgate.store.moments import microseconds, moment
 from goodsgate.store.postgres.ask import Cursor, every
 from goodsgate.store.postgres.receiving import Receiving
@@ -38,7 +38,7 @@ class Lanes(Receiving):
         """The lane is this worker's alone until its lease ends by the server's clock."""
         try:
             return self._claim(worker, lease_seconds, works_max=works_max, bytes_max=bytes_max)
-        except StoreBusy as fault:
+        except StoreBusyError as fault:
             if isinstance(fault.__cause__, errors.LockNotAvailable):
                 return None
             raise
@@ -81,7 +81,8 @@ class Lanes(Receiving):
         self._lease_ends = time.monotonic() + (ends - now) / 1e6 if ends is not None else None
         return None
 
-    def _works(self, claim: Claim, asked: dict[str, object], *, works_max: int, bytes_max: int) -> Iterator[Work]:
+    def _works(self, claim: Claim, asked: dict[str, object], *, works_max: int,
+               bytes_max: int) -> Iterator[ClaimedRound]:
         """The rounds that a claim takes, and where they stand."""
         number = self.known(claim.merchant)
         rows = self.server.at_once("open_rounds", {**asked, "limit": works_max}, merchant=number).rows
@@ -104,7 +105,7 @@ class Lanes(Receiving):
         self.watch.wait(seconds, left=left)
 
     def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
-        """Raises LeaseLost. Another lane waits, or a round to be cancelled that the claim does not hold."""
+        """Raises LeaseLostError. Another lane waits, or a round to be cancelled that the claim does not hold."""
         now = self.now()
         number = self.number(claim.merchant)
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt, "now": now}
@@ -112,7 +113,7 @@ class Lanes(Receiving):
         # A fall that takes it along lets the lease end sooner; to wait for the disk is to wait for the last portion.
         held = self.server.at_once("renew_lane", renewed, merchant=number, lazy=True).rows
         if not held:
-            raise LeaseLost(f"{claim.merchant} {claim.kind}")
+            raise LeaseLostError(f"{claim.merchant} {claim.kind}")
         ((batches,),) = held
         ((waiting,),) = self.server.at_once("other_lane_waits", named, every=True).rows
         cancelling = frozenset(batch.replace("-", "") for batch in batches)
@@ -128,7 +129,7 @@ class Lanes(Receiving):
         self.watch.tell()
         return started
 
-    def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
+    def rest(self, claim: Claim, work: ClaimedRound, *, seconds: float) -> None:
         """No effect if the lane is somebody else's by now."""
         number = self.number(claim.merchant)
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
@@ -137,7 +138,7 @@ class Lanes(Receiving):
 
     def release(self, claim: Claim) -> None:
         """Never raises for want of room or way: the lease then ends by itself."""
-        with suppress(StoreFull, StoreBusy):
+        with suppress(StoreFullError, StoreBusyError):
             number = self.number(claim.merchant)
             named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
             # A server that falls just now may forget it: then, too, the lease ends by itself.

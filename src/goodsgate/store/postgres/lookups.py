@@ -10,8 +10,8 @@ import msgspec
 import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
-from goodsgate.model.catalogue import Held, Mark
-from goodsgate.store.contract import Claim, Portion, StoreError, Work
+from goodsgate.model.catalogue import CurrentItem, IndexEntry
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StoreError
 from goodsgate.store.look import FOLDING, Look, Looked, Looks, Name, folded, joined
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, every, one, value
@@ -20,7 +20,7 @@ from goodsgate.store.postgres.scratch import Scratch
 from goodsgate.store.postgres.server import WORK_SECONDS_MAX
 from goodsgate.store.progress import Progress
 
-decode_marks = msgspec.json.Decoder(tuple[Mark, ...]).decode
+decode_marks = msgspec.json.Decoder(tuple[IndexEntry, ...]).decode
 
 SCRATCHES_MAX = 8
 """Batches whose keys are kept beside at once; the one asked for longest ago goes."""
@@ -63,7 +63,7 @@ class Lookups(Lanes):
         super().close()
 
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-             ) -> dict[str, Held]:
+             ) -> dict[str, CurrentItem]:
         """Tombstones included."""
         foreseen = self._taken_foreseen((merchant, kind, collection), keys, documents=documents)
         if foreseen is not None:
@@ -78,7 +78,7 @@ class Lookups(Lanes):
                     held[key] = msgspec.structs.replace(held[key], marks=marks)
         return held
 
-    def foresee(self, work: Work, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+    def foresee(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """Asked on connections of their own, and good if what is settled meanwhile touches none of the keys."""
         portion = (work.merchant, work.kind, work.collection, work.batch, work.portions)
         before = self._foreseen[1] if self._foreseen is not None and self._foreseen[0] == portion else []
@@ -117,7 +117,7 @@ class Lookups(Lanes):
         twins = self._looked(merchant, kind, collection, keys).twins()
         return {key: twins[key] for key in keys if key in twins} if twins else twins
 
-    def seen(self, work: Work, keys: Sequence[str]) -> set[str]:
+    def seen(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
         """Keys that the batch wrote are told from the items. The others, unchanged or rejected, are in a file of this
         process, so that memory stays bounded; those of a portion that is settled meanwhile may be there already."""
         number, packed = self.known(work.merchant), id_bytes(work.batch)
@@ -133,7 +133,7 @@ class Lookups(Lanes):
         look = self._looked(work.merchant, work.kind, work.collection, keys, batch=packed)
         return look.written_by(packed).intersection(keys) | shown
 
-    def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+    def missing(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """Keys of the shelf come here in their order, to be compared with those of the feed; counted once."""
         number = self.known(work.merchant)
         with self.server.transaction(number) as db:
@@ -172,7 +172,7 @@ class Lookups(Lanes):
                 return
             after = keys[-1]
 
-    def note_missing(self, shelf: int, portion: Portion, removed: int | None) -> None:
+    def note_missing(self, shelf: int, portion: ChunkCommit, removed: int | None) -> None:
         """Keep the count of missing keys right: `removed` by a portion that did nothing else, None by any other."""
         stand = (shelf, portion.work.batch, portion.work.round, portion.number)
         if self._counted is not None and self._counted[0] == stand and removed is not None:
@@ -245,7 +245,7 @@ class Lookups(Lanes):
         rows = self.server.at_once("progress", {"merchant": number, "id": batch}, merchant=number).rows
         return progress_of(rows[0]) if rows else None
 
-    def _filled(self, number: int, work: Work, seq: int) -> Scratch:
+    def _filled(self, number: int, work: ClaimedRound, seq: int) -> Scratch:
         """The round's scratch, with the portions that other workers settled, or this one while it did not look."""
         scratch = self._scratches.get((work.batch, work.round)) or self.new_scratch((work.batch, work.round))
         named = {"merchant": number, "batch": seq}
@@ -331,7 +331,7 @@ def shelf_of(db: Cursor, merchant: int, kind: str, collection: str) -> tuple[int
     return (int(row[0]), int(row[1]), bool(row[2])) if row is not None else None
 
 
-def marks_of(db: Cursor, number: int, shelf: int, keys: Sequence[str]) -> dict[str, tuple[Mark, ...]]:
+def marks_of(db: Cursor, number: int, shelf: int, keys: Sequence[str]) -> dict[str, tuple[IndexEntry, ...]]:
     """Marks of those of the items that have any."""
     asked = {"merchant": number, "shelf": shelf, "keys": packed_keys(keys)}
     return {key: decode_marks(marks) for key, marks in every(db, "marks_of", asked)}

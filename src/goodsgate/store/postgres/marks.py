@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import orjson
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Mark, Write
-from goodsgate.store.contract import Marked
+from goodsgate.model.catalogue import IndexEntry, Write
+from goodsgate.store.contract import IndexFilter
 from goodsgate.store.marking import marking
 from goodsgate.store.postgres.ask import Cursor, do, every, value
 from goodsgate.store.postgres.lookups import Lookups, marks_of, shelf_of
@@ -15,12 +15,13 @@ from goodsgate.store.postgres.lookups import Lookups, marks_of, shelf_of
 class Marks(Lookups):
     """The part of the contract that finds items by their marks."""
 
-    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
+    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[IndexEntry]) -> dict[IndexEntry,
+               list[str]]:
         """Keys in their order."""
         number = self.number(merchant)
         if number is None or not marks:
             return {}
-        found: dict[Mark, list[str]] = {}
+        found: dict[IndexEntry, list[str]] = {}
         with self.server.transaction(number) as db:
             shelf = shelf_of(db, number, kind, collection)
             if shelf is None or not shelf[2]:
@@ -32,7 +33,7 @@ class Marks(Lookups):
         return found
 
     def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
-              among: Sequence[Sequence[Marked]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
+              among: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
               ) -> tuple[int, list[tuple[str, str]]]:
         """By value and key, in the order of their UTF-8 bytes."""
         number = self.number(merchant)
@@ -48,10 +49,10 @@ class Marks(Lookups):
             return total, every(db, "marks_backwards" if backwards else "marks", page) if offset < total else []
 
 
-def _ways(among: Sequence[Sequence[Marked]]) -> dict[str, list[object]]:
+def _ways(among: Sequence[Sequence[IndexFilter]]) -> dict[str, list[object]]:
     """A column for each member, and one for which demand it may fulfil."""
     ways = [(at, one) for at, some in enumerate(among) for one in some]
-    names = Marked.__struct_fields__
+    names = IndexFilter.__struct_fields__
     return {"at": [at for at, _ in ways], **{f"{name}s": [getattr(one, name) for _, one in ways] for name in names}}
 
 

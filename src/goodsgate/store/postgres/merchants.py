@@ -6,7 +6,7 @@ import msgspec
 import orjson
 from psycopg import errors
 
-from goodsgate.model.catalogue import Entry, Key, Merchant, Scope, Token
+from goodsgate.model.catalogue import Key, Merchant, ReferenceEntry, Scope, Token
 from goodsgate.store.contract import Page, StoreError
 from goodsgate.store.moments import microseconds, moment, moment_or_none
 from goodsgate.store.postgres.ask import do, every, one, value
@@ -110,7 +110,8 @@ class Merchants(Database):
 
     # -- reference data -------------------------------------------------------------------------------------------
 
-    def put_reference(self, merchant: str, kind: str, entries: Sequence[Entry], *, replace: bool = False) -> int:
+    def put_reference(self, merchant: str, kind: str, entries: Sequence[ReferenceEntry], *,
+                      replace: bool = False) -> int:
         """Upsert by code; with `replace`, entries of the kind that are not given go. Returns entries now held."""
         number = self.known(merchant)
         named = {"merchant": number, "kind": kind}
@@ -127,7 +128,7 @@ class Merchants(Database):
         return held
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
-                  limit: int = 100) -> Page[Entry]:
+                  limit: int = 100) -> Page[ReferenceEntry]:
         """By code; `search` matches code and name anywhere, whatever the case."""
         number = self.number(merchant)
         asked = {
@@ -137,7 +138,7 @@ class Merchants(Database):
         with self.server.transaction(number) as db:
             rows = every(db, "entries", asked)
         found = [
-            Entry(code=code, name=name, parent=parent, data=decode_data(data))
+            ReferenceEntry(code=code, name=name, parent=parent, data=decode_data(data))
             for code, name, parent, data in rows[:limit]
         ]
         return Page(found, found[-1].code if len(rows) > limit else None)
@@ -175,7 +176,7 @@ class Merchants(Database):
         return {name: decode_mapping(mapping) for name, mapping in rows}
 
 
-def _columns(entries: Sequence[Entry]) -> dict[str, object]:
+def _columns(entries: Sequence[ReferenceEntry]) -> dict[str, object]:
     return {
         "codes": [entry.code for entry in entries], "names": [entry.name for entry in entries],
         "parents": [entry.parent for entry in entries],

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from goodsgate.model.message import Message, NewMessage, Told
+from goodsgate.model.message import DeliveryState, Message, NewMessage
 from goodsgate.store.moments import microseconds, moment, moment_or_none
 from goodsgate.store.postgres.ask import Cursor, do, every, one
 from goodsgate.store.postgres.merchants import Merchants
@@ -57,7 +57,7 @@ class Messages(Merchants):
             given = {"trouble": trouble, "attempts": message.attempts}
             return bool(do(db, "give_message_up", {**named, **given}))
 
-    def messages(self, merchant: str, *, topic: str | None = None, told: Told | None = None, after: int = 0,
+    def messages(self, merchant: str, *, topic: str | None = None, told: DeliveryState | None = None, after: int = 0,
                  limit: int = 100) -> list[Message]:
         """By number."""
         owner = self.number(merchant)

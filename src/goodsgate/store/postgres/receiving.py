@@ -10,16 +10,16 @@ from psycopg import errors
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Counts, RoundKind, State
 from goodsgate.store.contract import (
-    Answer,
     Idempotency,
-    KeyInUse,
+    IdempotentAnswer,
+    KeyInUseError,
     NewBatch,
     NewRound,
-    QueueFull,
-    RoundOpen,
-    StoreBusy,
+    QueueFullError,
+    RoundOpenError,
+    StoreBusyError,
     StoreError,
-    StoreFull,
+    StoreFullError,
 )
 from goodsgate.store.moments import id_bytes, moment
 from goodsgate.store.postgres.ask import Cursor, do, every
@@ -39,8 +39,8 @@ class Receiving(Documents):
 
     # -- idempotency keys -----------------------------------------------------------------------------------------
 
-    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:
-        """None: it is ours now. Raises KeyInUse, StoreFull, StoreBusy."""
+    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
+        """None: it is ours now. Raises KeyInUseError, StoreFullError, StoreBusyError."""
         number = self.known(merchant)
         now = self.now()
         named = {"merchant": number, "key": key, "now": now, "until": now + int(lease_seconds * 1e6)}
@@ -48,9 +48,9 @@ class Receiving(Documents):
             return None
         rows = self.server.at_once("answer", named, merchant=number).rows
         if not rows or rows[0][2] is None:
-            raise KeyInUse(key)
+            raise KeyInUseError(key)
         ((_, fingerprint, body, batch),) = rows
-        return Answer(fingerprint, body, batch.hex())
+        return IdempotentAnswer(fingerprint, body, batch.hex())
 
     def reserve_again(self, merchant: str, key: str, *, lease_seconds: float) -> None:
         """No effect on an answered key."""
@@ -60,24 +60,25 @@ class Receiving(Documents):
 
     def release_key(self, merchant: str, key: str) -> None:
         """Never raises for want of room or way: the reservation then ends by itself."""
-        with suppress(StoreFull, StoreBusy):
+        with suppress(StoreFullError, StoreBusyError):
             number = self.number(merchant)
             self.server.at_once("release_answer", {"merchant": number, "key": key}, merchant=number)
 
     # -- bodies -----------------------------------------------------------------------------------------------------
 
     def receive(self, merchant: str, upload: str, piece: bytes) -> None:
-        """Raises StoreFull, StoreBusy."""
+        """Raises StoreFullError, StoreBusyError."""
         self.uploads.receive(merchant, self.known(merchant), upload, piece)
 
     def discard(self, merchant: str, upload: str) -> None:
         """Harmless if there is no such upload."""
-        with suppress(StoreBusy):
+        with suppress(StoreBusyError):
             self.uploads.discard(merchant, self.number(merchant) or 0, upload)
 
     def seal(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
              open_rounds_max: int) -> Batch:
-        """Raises QueueFull, StoreFull, StoreBusy; KeyInUse if the key's lease ended and another submission took it."""
+        """Raises QueueFullError, StoreFullError, StoreBusyError; KeyInUseError if the key's lease ended and another
+        submission took it."""
         number = self.known(batch.merchant)
         if id_bytes(batch.id) is None:
             raise StoreError(f"not a batch's id: {batch.id}")
@@ -113,7 +114,7 @@ class Receiving(Documents):
 
     def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
                open_rounds_max: int) -> Batch | None:
-        """Raises RoundOpen, QueueFull, StoreFull, StoreBusy, KeyInUse as seal does."""
+        """Raises RoundOpenError, QueueFullError, StoreFullError, StoreBusyError, KeyInUseError as seal does."""
         number = self.number(round.merchant)
         if number is None or id_bytes(round.batch) is None:
             return None
@@ -132,9 +133,9 @@ class Receiving(Documents):
                     crash.point("seal-synced")
                 lane = {"merchant": number, "kind": row.kind, "now": self.now(), "most": open_rounds_max}
                 if not every(db, "open_lane", lane):
-                    raise QueueFull(round.merchant)
+                    raise QueueFullError(round.merchant)
                 if not do(db, "reopen_batch", {**named, "bytes": rest.bytes, "has_payload": upload is not None}):
-                    raise RoundOpen(round.batch)
+                    raise RoundOpenError(round.batch)
                 sent = {
                     "round_kind": round.kind, "format": round.format, "packing": round.packing, "bytes": rest.bytes,
                     "upload": upload, "pieces": rest.pieces,
@@ -183,7 +184,7 @@ class Receiving(Documents):
             "body": idempotency.answer(sealed), "batch": batch,
         })
         if not kept:
-            raise KeyInUse(idempotency.key)
+            raise KeyInUseError(idempotency.key)
 
     def _looked_up(self, merchant: str, batch: str, rounds: int, fault: CommitLost) -> Batch:
         """The connection was lost with the commit: acknowledged only if it is there. What was sent of the upload stays,
@@ -195,9 +196,10 @@ class Receiving(Documents):
 
 
 def _new(batch: NewBatch, rest: Rest, placed: list[tuple[Any, ...]]) -> Batch:
-    """A batch as it is when it was just sealed, by when it was accepted and its place in the lane. Raises QueueFull."""
+    """A batch as it is when it was just sealed, by when it was accepted and its place in the lane. Raises
+    QueueFullError."""
     if not placed:
-        raise QueueFull(batch.merchant)
+        raise QueueFullError(batch.merchant)
     ((accepted_at, position),) = placed
     return Batch(
         merchant=batch.merchant, id=batch.id, kind=batch.kind, collection=batch.collection, policy=batch.policy,

@@ -8,7 +8,7 @@ import msgspec
 
 from goodsgate.model.catalogue import Label, Resource
 from goodsgate.model.message import NewMessage
-from goodsgate.store.contract import NameTaken, ResourcesFull
+from goodsgate.store.contract import NameTakenError, ResourcesFullError
 from goodsgate.store.moments import microseconds, moment_or_none
 from goodsgate.store.postgres.ask import Cursor, do, every, one, value
 from goodsgate.store.postgres.messages import Messages, put_messages
@@ -23,14 +23,14 @@ class Resources(Messages):
     def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), ends_at: datetime | None = None,
                      messages: Sequence[NewMessage] = ()) -> Resource:
-        """One more, with the next number. Raises NameTaken, ResourcesFull."""
+        """One more, with the next number. Raises NameTakenError, ResourcesFullError."""
         owner = self.known(merchant)
         whose = {"merchant": owner, "sort": sort}
         with self.server.transaction(owner) as db:
             number = int(value(db, "next_number", whose))
             _free(db, {**whose, "name": name, "now": self.now()})
             if value(db, "count_resources", whose) >= resources_max:
-                raise ResourcesFull
+                raise ResourcesFullError
             end = None if ends_at is None else microseconds(ends_at)
             row = {**whose, "number": number, "name": name, "body": body.decode(), "ends_at": end}
             do(db, "add_resource", row)
@@ -42,7 +42,7 @@ class Resources(Messages):
 
     def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
                      messages: Sequence[NewMessage] = ()) -> Resource | None:
-        """None where it was changed meanwhile, or forgotten. Raises NameTaken."""
+        """None where it was changed meanwhile, or forgotten. Raises NameTakenError."""
         owner = self.number(resource.merchant)
         if owner is None:
             return None
@@ -92,11 +92,11 @@ class Resources(Messages):
 
 
 def _free(db: Cursor, wanted: Mapping[str, object], *, own: int | None = None) -> None:
-    """Raise NameTaken if another one holds the name; what is past its end holds none."""
+    """Raise NameTakenError if another one holds the name; what is past its end holds none."""
     do(db, "drop_ended_resources", wanted)
     holder = one(db, "resource_named", wanted)
     if holder is not None and holder[0] != own:
-        raise NameTaken(int(holder[0]))
+        raise NameTakenError(int(holder[0]))
 
 
 def _add_labels(db: Cursor, whose: Mapping[str, object], labels: Sequence[Label]) -> None:

@@ -16,7 +16,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
-from goodsgate.store.contract import StoreBusy, StoreError, StoreFull
+from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 from goodsgate.store.moments import microseconds
 from goodsgate.store.postgres.ask import SQL, Cursor, Values
 from goodsgate.store.postgres.connections import CONNECT_SECONDS, SILENCE_SECONDS, Connection, Connections, Silent
@@ -56,7 +56,7 @@ BUSY = (
 FULL = (errors.DiskFull, errors.OutOfMemory)
 
 
-class CommitLost(StoreBusy):
+class CommitLost(StoreBusyError):
     """The connection was lost while the transaction was committed: it took effect, or it did not."""
 
 
@@ -98,7 +98,7 @@ class Server:
         self._connections.close()
 
     def connect(self) -> Connection:
-        """A connection of its own, in autocommit; raises StoreBusy."""
+        """A connection of its own, in autocommit; raises StoreBusyError."""
         with self._translated():
             return self._connections.connect()
 
@@ -111,7 +111,7 @@ class Server:
 
         Committed and on disk at the end, or with `lazy` on disk with the next one that is not; rolled back if
         anything is raised. `also` are statements that it begins with; none may take longer than `seconds`. Raises
-        StoreBusy, StoreFull, CommitLost.
+        StoreBusyError, StoreFullError, CommitLost.
         """
         if self._clock is None and time.monotonic() - self._asked > CLOCK_SECONDS / 2:
             self._set_clock()  # so that nobody has to ask, and for that needs a second connection, who holds one
@@ -183,14 +183,14 @@ class Server:
         try:
             yield
         except FULL as fault:
-            raise StoreFull(_worded(fault)) from fault
+            raise StoreFullError(_worded(fault)) from fault
         except BUSY as fault:
-            raise StoreBusy(_worded(fault)) from fault
+            raise StoreBusyError(_worded(fault)) from fault
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def now(self) -> int:
-        """Microseconds since 1970 on the server's clock, whatever this host's shows. Raises StoreBusy."""
+        """Microseconds since 1970 on the server's clock, whatever this host's shows. Raises StoreBusyError."""
         if self._clock is not None:
             return microseconds(self._clock())
         if self._offset is None or time.monotonic() - self._asked > CLOCK_SECONDS:

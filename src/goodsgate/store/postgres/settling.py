@@ -15,7 +15,7 @@ from psycopg import errors
 from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write, Writes
 from goodsgate.model.message import NewMessage
-from goodsgate.store.contract import Claim, ItemsMoved, LeaseLost, Portion, StoreError, Work
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, LeaseLostError, StockChangedError, StoreError
 from goodsgate.store.look import Looked, Looks
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.postgres.ask import Cursor, do, every, one, value
@@ -55,7 +55,7 @@ class Shelved(msgspec.Struct):
     tombstone_at: int | None = None
     """When the first of those was written that may leave one."""
 
-    def put(self, portion: Portion, written_at: int) -> None:
+    def put(self, portion: ChunkCommit, written_at: int) -> None:
         """A portion's items, behind those of the portions before it."""
         stamped = stamp(portion.work.batch, written_at)
         if not self.stamp and isinstance(portion.writes, Writes) and not portion.deletes:
@@ -97,7 +97,7 @@ class Shelved(msgspec.Struct):
 class Settled(msgspec.Struct, frozen=True):
     """What a portion did, for what this process keeps in mind."""
 
-    portion: Portion
+    portion: ChunkCommit
     shelf: int
     progress: Progress
     rekeyed: bool
@@ -107,9 +107,10 @@ class Settled(msgspec.Struct, frozen=True):
 class Settling(Stock):
     """The part of the contract that changes the catalogue."""
 
-    def settle(self, claim: Claim, portions: Sequence[Portion], *,
-               again: Callable[[], Sequence[Portion]] | None = None) -> None:
-        """A portion that is settled already changes nothing. Raises LeaseLost, StoreFull, StoreBusy, ItemsMoved."""
+    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
+               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+        """A portion that is settled already changes nothing. Raises LeaseLostError, StoreFullError, StoreBusyError,
+        StockChangedError."""
         number = self.known(claim.merchant)
         for portion in portions:
             if id_bytes(portion.work.batch) is None:
@@ -130,18 +131,18 @@ class Settling(Stock):
         self.watch.tell()
         crash.point("settle-mirrored")
 
-    def _settle(self, number: int, claim: Claim, portions: Sequence[Portion],
-                again: Callable[[], Sequence[Portion]] | None) -> list[Settled]:
+    def _settle(self, number: int, claim: Claim, portions: Sequence[ChunkCommit],
+                again: Callable[[], Sequence[ChunkCommit]] | None) -> list[Settled]:
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
         # What a falling server takes along of a round that goes on, its progress included, is worked again.
         lazy = not any(portion.ends for portion in portions)
         with self.server.transaction(number, lazy=lazy, also=FEELS, seconds=WORK_SECONDS_MAX) as db:
             lease = one(db, "lease", named)
             if lease is None:
-                raise LeaseLost(f"{claim.merchant} {claim.kind}")
+                raise LeaseLostError(f"{claim.merchant} {claim.kind}")
             if self.was_moved(db, number):
                 if again is None:
-                    raise ItemsMoved
+                    raise StockChangedError
                 portions = again()
             told = _Told(db, claim.merchant, number, lease[0], self.now())
             told.stand(self, portions)
@@ -153,7 +154,7 @@ class Settling(Stock):
             crash.point("settle-written")
             # The last word: whoever took the lane over waits here for the commit, or came first.
             if not do(db, "keep_lane", {**named, "written_at": told.written_at, "closed": len(told.ended)}):
-                raise LeaseLost(f"{claim.merchant} {claim.kind}")
+                raise LeaseLostError(f"{claim.merchant} {claim.kind}")
         return told.settled
 
     def _note(self, settled: list[Settled]) -> None:
@@ -178,7 +179,7 @@ class Settling(Stock):
             if scratch is not None and scratch.records == portion.first - 1:
                 scratch.fill(others(portion.keys, portion.results), scratch.records + len(portion.results))
 
-    def shelf_made(self, db: Cursor, number: int, portion: Portion) -> int:
+    def shelf_made(self, db: Cursor, number: int, portion: ChunkCommit) -> int:
         """The portion's shelf; made if it is not there."""
         work = portion.work
         shelf = self._shelf(db, number, work.merchant, work.kind, work.collection)
@@ -211,7 +212,7 @@ class _Told:
         self._results: list[tuple[int, int, bytes, bytes]] = []
         self._tallied: dict[str, int] = {}
 
-    def stand(self, store: Settling, portions: Sequence[Portion]) -> None:
+    def stand(self, store: Settling, portions: Sequence[ChunkCommit]) -> None:
         """Find out where the batches stand, and hold them."""
         batches = sorted({portion.work.batch for portion in portions})
         self._seqs, self._progress = progress_held(self._db, self._number, batches)
@@ -220,7 +221,7 @@ class _Told:
             if name not in self._shelves:
                 self._shelves[name] = Shelved(store.shelf_made(self._db, self._number, portion))
 
-    def put(self, portion: Portion) -> None:
+    def put(self, portion: ChunkCommit) -> None:
         """Take a portion in; nothing if it is a replay."""
         work = portion.work
         shelved = self._shelves[work.kind, work.collection]
@@ -243,7 +244,7 @@ class _Told:
         if portion.ends is not None:
             self.ended.append(self.settled[-1])
 
-    def _begun(self, work: Work) -> Progress:
+    def _begun(self, work: ClaimedRound) -> Progress:
         """A batch before its first portion."""
         if work.batch not in self._seqs:
             raise StoreError(f"no such batch: {work.batch}")
@@ -335,7 +336,7 @@ class _Told:
         if self._tallied:
             do(db, "tally", {"merchant": number, "counts": orjson.dumps(sorted(self._tallied.items())).decode()})
 
-    def _amend(self, batch: int, portion: Portion) -> bool:
+    def _amend(self, batch: int, portion: ChunkCommit) -> bool:
         """New results and keys for records of portions settled before; whether a key was changed."""
         rekeyed = False
         left = sorted(portion.amended)

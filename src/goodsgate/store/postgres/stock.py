@@ -7,7 +7,7 @@ and never for ever.
 from collections.abc import Callable, Mapping, Sequence
 
 from goodsgate.model.batch import Kind
-from goodsgate.store.contract import Moving, Standing, StoreError
+from goodsgate.store.contract import StockChange, StockLevels, StoreError
 from goodsgate.store.postgres.ask import Cursor, do, every, value
 from goodsgate.store.postgres.lookups import packed_keys, shelf_of
 from goodsgate.store.postgres.marks import Marks
@@ -17,13 +17,13 @@ class Stock(Marks):
     """The part of the contract by which orders move stock."""
 
     def move(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
-             change: Callable[[Standing], Moving]) -> None:
-        """All of it in one transaction; raises what `change` raises, and StoreFull, StoreBusy."""
+             change: Callable[[StockLevels], StockChange]) -> None:
+        """All of it in one transaction; raises what `change` raises, and StoreFullError, StoreBusyError."""
         number = self.known(merchant)
         with self.server.transaction(number) as db:
             shelf = shelf_of(db, number, Kind.STOCK, collection)
             if shelf is None:
-                change(Standing())
+                change(StockLevels())
                 raise StoreError(f"nothing is held in {collection}")
             named = {"merchant": number, "shelf": shelf[0]}
             asked = {**named, "keys": packed_keys(keys)}
@@ -49,27 +49,27 @@ class Stock(Marks):
                 moved |= any(now.get(key) != hash for key, hash in seen.items())
         return moved
 
-    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> Standing:
+    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
         """As it is at one moment."""
         number = self.number(merchant)
         if number is None:
-            return Standing()
+            return StockLevels()
         with self.server.transaction(number) as db:
             shelf = shelf_of(db, number, Kind.STOCK, collection)
             if shelf is None:
-                return Standing()
+                return StockLevels()
             return _standing(db, {"merchant": number, "shelf": shelf[0], "keys": packed_keys(keys)})
 
 
-def _standing(db: Cursor, asked: Mapping[str, object], *, memory: bytes | None = None) -> Standing:
+def _standing(db: Cursor, asked: Mapping[str, object], *, memory: bytes | None = None) -> StockLevels:
     rows = every(db, "stock", asked)
-    return Standing(
+    return StockLevels(
         documents={key: bytes(document) for key, document, _ in rows if document is not None},
         reserved={key: amount for key, _, amount in rows if amount is not None}, memory=memory,
     )
 
 
-def _put(db: Cursor, named: dict[str, int], moving: Moving) -> None:
+def _put(db: Cursor, named: dict[str, int], moving: StockChange) -> None:
     if moving.documents:
         do(db, "move_items", {
             **named, "keys": [*moving.documents], "hashes": [hash.hex() for _, hash in moving.documents.values()],

@@ -7,7 +7,7 @@ that the next sweep finds. One process sweeps at a time.
 from typing import Any
 
 from goodsgate.model import crash
-from goodsgate.store.contract import Retention, Swept
+from goodsgate.store.contract import Retention, SweepCounts
 from goodsgate.store.postgres.ask import Cursor, do, every, value
 from goodsgate.store.postgres.asking import Asking
 
@@ -28,7 +28,7 @@ UPLOAD_IDLE_SECONDS = 3_600.0
 class Sweeping(Asking):
     """The last part of the contract."""
 
-    def sweep(self, retention: Retention, *, steps_max: int) -> Swept:
+    def sweep(self, retention: Retention, *, steps_max: int) -> SweepCounts:
         """At most `steps_max` batches or slices of one, of each kind. All zero where another process is at it."""
         now = self.now()
 
@@ -37,9 +37,9 @@ class Sweeping(Asking):
 
         with self.server.transaction(every=True, also=UNHURRIED) as db:
             if not value(db, "sweep_alone", {"key": SWEEP_LOCK}):
-                return Swept()
+                return SweepCounts()
             # The lock is held, and nothing else, while the steps are taken by connections of their own.
-            return Swept(
+            return SweepCounts(
                 answers=self._sweep_answers(before(retention.answer_seconds), now, steps_max * ROWS_PER_STEP),
                 tokens=self._sweep_tokens(now, steps_max * ROWS_PER_STEP),
                 resources=self._sweep_resources(now, steps_max * ROWS_PER_STEP),

@@ -16,7 +16,7 @@ import msgspec
 import psycopg
 import zstandard
 
-from goodsgate.store.contract import StoreBusy, StoreError
+from goodsgate.store.contract import StoreBusyError, StoreError
 from goodsgate.store.postgres.ask import Cursor, do, every
 from goodsgate.store.postgres.server import Server
 
@@ -84,7 +84,7 @@ class Uploads:
         self._open: dict[tuple[str, str], Upload] = {}
 
     def receive(self, merchant: str, number: int, name: str, piece: bytes) -> None:
-        """Append; raises StoreFull, StoreBusy, of this piece or one before it."""
+        """Append; raises StoreFullError, StoreBusyError, of this piece or one before it."""
         upload = self._open.setdefault((merchant, name), Upload())
         upload.bytes += len(piece)
         if not upload.content and upload.bytes > self._small_bytes and PIECE_BYTES <= len(piece) <= PIECE_BYTES_MAX:
@@ -113,7 +113,7 @@ class Uploads:
             before.result()  # it was begun earlier, so that a thread is at work on it
         with self._server.transaction(number, lazy=True) as db:
             if not do(db, "touch_upload" if moved["piece"] else "add_upload", moved):
-                raise StoreBusy(GONE)
+                raise StoreBusyError(GONE)
             do(db, "add_payload", {**moved, **packed})
 
     def rest(self, merchant: str, name: str) -> Rest:
@@ -131,11 +131,11 @@ class Uploads:
 
     @staticmethod
     def seal(db: Cursor, number: int, rest: Rest) -> None:
-        """Inside the transaction that seals. Raises StoreBusy if not all that was sent is there any more."""
+        """Inside the transaction that seals. Raises StoreBusyError if not all that was sent is there any more."""
         if rest.touched_at:
             sealed = {"merchant": number, "upload": rest.piece["upload"], "touched_at": rest.touched_at}
             if not do(db, "seal_upload", sealed):
-                raise StoreBusy(GONE)
+                raise StoreBusyError(GONE)
 
     def keep(self, merchant: str, name: str) -> None:
         """A round now names it."""

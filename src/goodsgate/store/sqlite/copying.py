@@ -17,8 +17,8 @@ from tempfile import mkdtemp
 
 import apsw
 
-from goodsgate.store.backup import Copied
-from goodsgate.store.contract import StoreBusy, StoreError, StoreFull
+from goodsgate.store.backup import BackupSummary
+from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 from goodsgate.store.sqlite.ask import each
 from goodsgate.store.sqlite.file import FULL_ERRNOS, is_full
 from goodsgate.store.sqlite.folder import MIGRATIONS
@@ -36,11 +36,11 @@ SNAPSHOTS_MAX = 10
 class Copying(Sweeping):
     """What is beside the contract, because a folder can be copied and a server has tools of its own for it."""
 
-    def back_up(self, to: Path) -> Copied:
+    def back_up(self, to: Path) -> BackupSummary:
         """Copy the store into a folder that is empty or not there; it appears whole and synced, or not at all.
 
         Holds every batch that was acknowledged before the call, and works as a store. Raises StoreError if the folder
-        cannot be used, StoreFull, StoreBusy.
+        cannot be used, StoreFullError, StoreBusyError.
         """
         to = to.resolve()
         self._check_target(to)
@@ -55,7 +55,7 @@ class Copying(Sweeping):
             sync_folder(to.parent)
         except OSError as fault:
             if is_full(fault):
-                raise StoreFull(f"backup: {fault.strerror}") from fault
+                raise StoreFullError(f"backup: {fault.strerror}") from fault
             raise StoreError(f"{fault.filename or to}: {fault.strerror}") from fault
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -78,11 +78,11 @@ class Copying(Sweeping):
         room = os.statvfs(place)
         free = room.f_bavail * room.f_frsize
         if free < needed:
-            raise StoreFull(f"{needed:,} bytes are to be copied, {place} has room for {free:,}")
+            raise StoreFullError(f"{needed:,} bytes are to be copied, {place} has room for {free:,}")
 
     # -- copying ------------------------------------------------------------------------------------------------------
 
-    def _copy(self, to: Path) -> Copied:
+    def _copy(self, to: Path) -> BackupSummary:
         payloads = to / "payloads"
         payloads.mkdir(mode=0o750)
         copied: set[str] = set()
@@ -101,12 +101,12 @@ class Copying(Sweeping):
                     break
             lost |= gone
         else:
-            raise StoreBusy("payloads are swept faster than they can be copied")
+            raise StoreBusyError("payloads are swept faster than they can be copied")
         for name in copied - named:
             (payloads / name).unlink()
         sync_folder(payloads)
         total = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
-        return Copied(bytes=total, payloads=len(named - gone), payloads_lost=len(gone))
+        return BackupSummary(bytes=total, payloads=len(named - gone), payloads_lost=len(gone))
 
     def _copy_payloads(self, named: set[str], to: Path, copied: set[str]) -> set[str]:
         """Those not copied yet, which are then; those that are gone are given back."""
@@ -128,7 +128,7 @@ class Copying(Sweeping):
                     if self.catalogue.version() == before:
                         yield intake, catalogue
                         return
-        raise StoreBusy("the catalogue was never at rest")
+        raise StoreBusyError("the catalogue was never at rest")
 
 
 def _files_named(intake: apsw.Connection) -> set[str]:
@@ -147,7 +147,7 @@ def _snapshot(db: apsw.Connection) -> Iterator[None]:
 
 
 def _copy_pages(source: apsw.Connection, to: Path) -> None:
-    """One database as the snapshot of the connection shows it; synced. Raises StoreFull, StoreError."""
+    """One database as the snapshot of the connection shows it; synced. Raises StoreFullError, StoreError."""
     target = apsw.Connection(str(to))
     try:
         # Nobody sees the copy before it is whole and synced, so it needs no journal of its own.
@@ -158,7 +158,7 @@ def _copy_pages(source: apsw.Connection, to: Path) -> None:
                 pages.step(PAGES_AT_ONCE)
     except apsw.Error as fault:
         full = isinstance(fault, apsw.FullError) or target.system_errno in FULL_ERRNOS
-        raise (StoreFull if full else StoreError)(f"backup of {to.name}: {fault}") from fault
+        raise (StoreFullError if full else StoreError)(f"backup of {to.name}: {fault}") from fault
     finally:
         with suppress(apsw.Error):
             target.close()

@@ -1,12 +1,12 @@
-"""Batches as they are shown, from both files: right at every instant, also between their two commits."""
+"""BatchFilter as they are shown, from both files: right at every instant, also between their two commits."""
 
 from typing import Any, Protocol
 
 import apsw
 import msgspec
 
-from goodsgate.model.batch import ENDED, Batch, Counts, Kind, State, Withheld
-from goodsgate.store.contract import Batches, Page
+from goodsgate.model.batch import FINAL_STATES, Batch, Counts, Kind, State, Withheld
+from goodsgate.store.contract import BatchFilter, Page
 from goodsgate.store.moments import id_bytes, microseconds, moment, moment_or_none
 from goodsgate.store.progress import COUNTED, Progress
 from goodsgate.store.queue import decode_columns, decode_policy
@@ -86,7 +86,7 @@ class Documents(Resources):
                 return found
             before = row
 
-    def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def batches(self, merchant: str, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """In reverse order of acceptance; `after` is a place in that order."""
         number = self.number(merchant)
         if number is None:
@@ -99,7 +99,7 @@ class Documents(Resources):
 
         return self._listed(rows, filters, after=after, limit=limit)
 
-    def batches_of_all(self, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def batches_of_all(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """In reverse order of acceptance, too."""
         asked = _asked(filters, limit)
 
@@ -109,9 +109,9 @@ class Documents(Resources):
 
         return self._listed(rows, filters, after=after, limit=limit)
 
-    def _listed(self, rows_of: RowsOf, filters: Batches, *, after: str | None, limit: int) -> Page[Batch]:
+    def _listed(self, rows_of: RowsOf, filters: BatchFilter, *, after: str | None, limit: int) -> Page[Batch]:
         place = min(int(after), SEQ_MAX) if after is not None and after.isdecimal() else SEQ_MAX
-        open = filters.state is not None and filters.state not in ENDED
+        open = filters.state is not None and filters.state not in FINAL_STATES
         found: list[tuple[int, Batch]] = []
         while len(found) <= limit:
             with self.intake.reading() as db:
@@ -160,7 +160,7 @@ def _unsettled(row: Row) -> State:
 
 def _document(row: Row, merchant: str, state: State, counted: Row | Progress) -> Batch:
     """`counted` is whichever file knows more: the intake's mirror, or the catalogue's progress."""
-    ended = state in ENDED
+    ended = state in FINAL_STATES
     bytes_done, total, finished_at = row.bytes_done, row.total, row.finished_at
     if isinstance(counted, Progress):
         bytes_done = min(counted.bytes_before + counted.bytes_done, row.bytes_total)
@@ -185,7 +185,7 @@ def counts_of(counted: Row | Progress) -> Counts:
     return Counts(**{name: getattr(counted, name) for name in COUNTED})
 
 
-def _asked(filters: Batches, limit: int) -> dict[str, object]:
+def _asked(filters: BatchFilter, limit: int) -> dict[str, object]:
     return {
         "protocol": filters.protocol, "kind": filters.kind, "collection": filters.collection, "state": filters.state,
         "outcome": filters.outcome, "limit": limit + 1,
@@ -195,7 +195,7 @@ def _asked(filters: Batches, limit: int) -> dict[str, object]:
     }
 
 
-def _passes(batch: Batch, filters: Batches) -> bool:
+def _passes(batch: Batch, filters: BatchFilter) -> bool:
     """What the intake file alone cannot decide of an open batch."""
     if filters.state is not None and batch.state is not filters.state:
         return False

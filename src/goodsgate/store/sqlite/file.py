@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 
-from goodsgate.store.contract import StoreBusy, StoreError, StoreFull
+from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 from goodsgate.store.sql import Migration
 
 BUSY_MILLISECONDS = 10_000
@@ -179,16 +179,16 @@ class SqliteFile:
         try:
             yield
         except (apsw.BusyError, apsw.LockedError) as fault:
-            raise StoreBusy(f"{self.path.name}: {fault}") from fault
+            raise StoreBusyError(f"{self.path.name}: {fault}") from fault
         except apsw.FullError as fault:
-            raise StoreFull(f"{self.path.name}: {fault}") from fault
+            raise StoreFullError(f"{self.path.name}: {fault}") from fault
         except (apsw.CorruptError, apsw.NotADBError) as fault:
             # No record is to blame, and no batch.
             raise StoreError(f"{self.path.name} is broken: {fault}") from fault
         except (apsw.IOError, apsw.CantOpenError) as fault:
             if not self._is_full(fault):
                 raise
-            raise StoreFull(f"{self.path.name}: {fault}") from fault
+            raise StoreFullError(f"{self.path.name}: {fault}") from fault
 
     def _is_full(self, fault: apsw.Error) -> bool:
         """SQLite tells a full disk from a broken one in some places only."""

@@ -7,12 +7,12 @@ import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Finding
 from goodsgate.model.issue import Issue
-from goodsgate.store.contract import Portion
+from goodsgate.store.contract import ChunkCommit
 from goodsgate.store.grouping import Tally, decode_issues, encode_issues, filed, merged
 from goodsgate.store.sqlite.ask import do, do_each, each, every, one, value
 
 
-def put_findings(db: apsw.Connection, merchant: int, batch: int, portion: Portion, *, total: int) -> None:
+def put_findings(db: apsw.Connection, merchant: int, batch: int, portion: ChunkCommit, *, total: int) -> None:
     """`total` is the number of records that had a number before this portion."""
     tally = Tally()
     replaced = set(portion.amended)
@@ -40,7 +40,7 @@ def _merge(db: apsw.Connection, merchant: int, batch: int, tally: Tally) -> None
             do(db, "put_group", {**named, "count": before + count, "top": merged(top, values)})
 
 
-def _whole_file(db: apsw.Connection, merchant: int, batch: int, portion: Portion) -> Finding:
+def _whole_file(db: apsw.Connection, merchant: int, batch: int, portion: ChunkCommit) -> Finding:
     """Record number 0: what was said before, and the notices behind it."""
     before: list[Issue] = []
     for finding in portion.findings:

@@ -15,7 +15,7 @@ import orjson
 
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Kind
-from goodsgate.store.contract import Claim, LeaseLost, Renewal, StoreBusy, StoreFull, Work
+from goodsgate.store.contract import Claim, ClaimedRound, LeaseLostError, Renewal, StoreBusyError, StoreFullError
 from goodsgate.store.moments import id_bytes, microseconds, moment
 from goodsgate.store.queue import HELD, OpenRound, decode_policy, together, work_of
 from goodsgate.store.sqlite.ask import do, each, one, value
@@ -81,11 +81,11 @@ class Lanes(Receiving):
             return None
         return msgspec.structs.replace(claim, works=works)
 
-    def _works(self, lane: Lane, rounds: list[OpenRound]) -> list[Work]:
+    def _works(self, lane: Lane, rounds: list[OpenRound]) -> list[ClaimedRound]:
         """Where the rounds stand. One that ended although the intake was not told, by a crash, is told of now."""
         with self.catalogue.at_desk() as db:
             standing = progress_among(db, lane.number, [found.batch for found in rounds])
-        works: list[Work] = []
+        works: list[ClaimedRound] = []
         for found in rounds:
             progress = standing.get(found.batch)
             if progress is not None and progress.has_ended(found.number):
@@ -115,12 +115,12 @@ class Lanes(Receiving):
         time.sleep(seconds)
 
     def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
-        """Raises LeaseLost. Another lane waits, or a round to be cancelled that the claim does not hold."""
+        """Raises LeaseLostError. Another lane waits, or a round to be cancelled that the claim does not hold."""
         now = self.now()
         named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt, "now": now}
         with self.intake.writing() as db:
             if not do(db, "renew_lane", {**named, "until": now + int(lease_seconds * 1e6)}):
-                raise LeaseLost(f"{claim.merchant} {claim.kind}")
+                raise LeaseLostError(f"{claim.merchant} {claim.kind}")
             waiting = value(db, "other_lane_waits", named)
             cancelling = frozenset(batch for (batch,) in each(db, "cancelling_rounds", named))
         mine = cancelling & {work.batch for work in claim.works}
@@ -132,7 +132,7 @@ class Lanes(Receiving):
         with self.intake.writing() as db:
             return do(db, "start_held", {**named, "before": None if before is None else microseconds(before)})
 
-    def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
+    def rest(self, claim: Claim, work: ClaimedRound, *, seconds: float) -> None:
         """No effect if the lane is somebody else's by now."""
         named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
         resting = {"id": id_bytes(work.batch), "round": work.round, "until": self.now() + int(seconds * 1e6)}
@@ -142,7 +142,7 @@ class Lanes(Receiving):
     def release(self, claim: Claim) -> None:
         """Never raises for want of room: the lease then ends by itself."""
         named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
-        with suppress(StoreFull, StoreBusy), self.intake.writing() as db:
+        with suppress(StoreFullError, StoreBusyError), self.intake.writing() as db:
             do(db, "give_lane_back", named)
 
     def cancel(self, merchant: str, batch: str) -> Batch | None:
@@ -155,14 +155,14 @@ class Lanes(Receiving):
         return self.batch(merchant, batch)
 
     def check_lease(self, db: apsw.Connection, number: int, claim: Claim) -> None:
-        """Inside a transaction of the catalogue file: raises LeaseLost unless the lane is still the claim's."""
+        """Inside a transaction of the catalogue file: raises LeaseLostError unless the lane is still the claim's."""
         named = {"merchant": number, "kind": claim.kind}
         fence = one(db, "fence", named)
         with self.intake.reading() as intake:
             lease = one(intake, "lease", named)
         fenced = fence is not None and fence[0] > claim.attempt
         if fenced or lease is None or lease[0] != claim.attempt or lease[1] is None:
-            raise LeaseLost(f"{claim.merchant} {claim.kind}")
+            raise LeaseLostError(f"{claim.merchant} {claim.kind}")
 
 
 def _find(db: apsw.Connection, now: int) -> Lane | None:

@@ -10,8 +10,8 @@ import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
 from goodsgate.model.batch import now as now_utc
-from goodsgate.model.catalogue import Held, Mark
-from goodsgate.store.contract import Claim, Work
+from goodsgate.model.catalogue import CurrentItem, IndexEntry
+from goodsgate.store.contract import Claim, ClaimedRound
 from goodsgate.store.look import Look, Looked
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.sqlite.ask import do, each, every, one, value
@@ -19,7 +19,7 @@ from goodsgate.store.sqlite.folder import SCRATCH_CACHE_BYTES
 from goodsgate.store.sqlite.lanes import Lanes
 from goodsgate.store.sqlite.progress import progress_of
 
-decode_marks = msgspec.json.Decoder(tuple[Mark, ...]).decode
+decode_marks = msgspec.json.Decoder(tuple[IndexEntry, ...]).decode
 
 SCRATCHES_MAX = 8
 """Batches whose keys are kept in the scratch table at once; the one asked for longest ago goes."""
@@ -50,12 +50,12 @@ class Lookups(Lanes):
         return super().claim(worker, lease_seconds=lease_seconds, works_max=works_max, bytes_max=bytes_max)
 
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-             ) -> dict[str, Held]:
+             ) -> dict[str, CurrentItem]:
         """Tombstones included."""
         with self.catalogue.at_desk() as db:
             return self._look_up(db, merchant, kind, collection, keys, documents=documents)
 
-    def foresee(self, work: Work, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+    def foresee(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """Nothing to be gained: the look-up would wait for the settle."""
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
@@ -65,7 +65,7 @@ class Lookups(Lanes):
         twins = look.twins()
         return {key: twins[key] for key in keys if key in twins} if twins else twins
 
-    def seen(self, work: Work, keys: Sequence[str]) -> set[str]:
+    def seen(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
         """Keys that the batch wrote are told from the items. The others, unchanged or rejected, are in a temporary
         table on disk, so that memory stays bounded."""
         number, packed = self.known(work.merchant), id_bytes(work.batch)
@@ -91,7 +91,7 @@ class Lookups(Lanes):
         return self.look
 
     def _look_up(self, db: apsw.Connection, merchant: str, kind: str, collection: str, keys: Sequence[str], *,
-                 documents: bool) -> dict[str, Held]:
+                 documents: bool) -> dict[str, CurrentItem]:
         number = self.number(merchant)
         shelf = shelf_of(db, number, kind, collection)
         if shelf is None or not keys:
@@ -106,7 +106,7 @@ class Lookups(Lanes):
                 held[key] = msgspec.structs.replace(held[key], marks=marks)
         return held
 
-    def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+    def missing(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """The count is taken once and kept up to date; only the keys are looked for at each call."""
         number, packed = self.known(work.merchant), id_bytes(work.batch)
         assert packed is not None
@@ -181,7 +181,8 @@ def shelf_of(db: apsw.Connection, merchant: int | None, kind: str, collection: s
     return (int(row[0]), int(row[1]), int(row[2])) if row is not None else None
 
 
-def marks_of(db: apsw.Connection, number: int | None, shelf: int, keys: Sequence[str]) -> dict[str, tuple[Mark, ...]]:
+def marks_of(db: apsw.Connection, number: int | None, shelf: int, keys: Sequence[str]) -> dict[str, tuple[IndexEntry,
+             ...]]:
     """Marks of those of the items that have any."""
     return {key: decode_marks(marks) for key, marks in each(db, "marks_of", (number, shelf, packed_keys(keys)))}
 

@@ -7,8 +7,8 @@ import msgspec
 import orjson
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.catalogue import Mark
-from goodsgate.store.contract import Marked
+from goodsgate.model.catalogue import IndexEntry
+from goodsgate.store.contract import IndexFilter
 from goodsgate.store.marking import marking
 from goodsgate.store.sqlite.ask import do, each, every, value
 from goodsgate.store.sqlite.lookups import Lookups, marks_of, packed_keys, shelf_of
@@ -19,13 +19,14 @@ encode = msgspec.json.encode
 class Marks(Lookups):
     """The part of the contract that finds items by their marks."""
 
-    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
+    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[IndexEntry]) -> dict[IndexEntry,
+               list[str]]:
         """Keys in their order."""
         number = self.number(merchant)
         wanted: dict[str, dict[str, None]] = {}
         for name, text in marks:
             wanted.setdefault(name, {})[text] = None
-        found: dict[Mark, list[str]] = {}
+        found: dict[IndexEntry, list[str]] = {}
         with self.catalogue.reading() as db:
             shelf = shelf_of(db, number, kind, collection)
             if shelf is None or not shelf[2]:
@@ -36,7 +37,7 @@ class Marks(Lookups):
         return found
 
     def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
-              among: Sequence[Sequence[Marked]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
+              among: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
               ) -> tuple[int, list[tuple[str, str]]]:
         """By value and key, in the order of their UTF-8 bytes."""
         number = self.number(merchant)
@@ -54,7 +55,7 @@ class Marks(Lookups):
             return total, every(db, "marks_backwards" if backwards else "marks", page) if offset < total else []
 
 
-def put_marks(db: apsw.Connection, number: int, shelf: int, marks: Mapping[str, tuple[Mark, ...]],
+def put_marks(db: apsw.Connection, number: int, shelf: int, marks: Mapping[str, tuple[IndexEntry, ...]],
               gone: Iterable[str], *, marked: bool) -> None:
     """Bring the marks of written items up to date, and those of items that go; a shelf that has none is left alone."""
     now = {key: held for key, held in marks.items() if held}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import apsw
 import msgspec
 
-from goodsgate.model.catalogue import Entry, Key, Merchant, Scope, Token
+from goodsgate.model.catalogue import Key, Merchant, ReferenceEntry, Scope, Token
 from goodsgate.store.contract import Page, StoreError
 from goodsgate.store.moments import microseconds, moment, moment_or_none
 from goodsgate.store.queue import decode_mapping
@@ -106,7 +106,8 @@ class Merchants(Folder):
 
     # -- reference data -------------------------------------------------------------------------------------------
 
-    def put_reference(self, merchant: str, kind: str, entries: Sequence[Entry], *, replace: bool = False) -> int:
+    def put_reference(self, merchant: str, kind: str, entries: Sequence[ReferenceEntry], *,
+                      replace: bool = False) -> int:
         """Upsert by code; with `replace`, entries of the kind that are not given go. Returns entries now held."""
         number = self.known(merchant)
         named = {"merchant": number, "kind": kind}
@@ -118,7 +119,7 @@ class Merchants(Folder):
             return int(value(db, "count_entries", named))
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
-                  limit: int = 100) -> Page[Entry]:
+                  limit: int = 100) -> Page[ReferenceEntry]:
         """By code; `search` matches code and name anywhere, whatever the case."""
         asked = {
             "merchant": self.number(merchant), "kind": kind, "after": after or "", "limit": limit + 1,
@@ -127,7 +128,7 @@ class Merchants(Folder):
         with self.intake.reading() as db:
             rows = every(db, "entries", asked)
         found = [
-            Entry(code=code, name=name, parent=parent, data=decode_data(data))
+            ReferenceEntry(code=code, name=name, parent=parent, data=decode_data(data))
             for code, name, parent, data in rows[:limit]
         ]
         return Page(found, found[-1].code if len(rows) > limit else None)
@@ -162,7 +163,8 @@ class Merchants(Folder):
         return {name: decode_mapping(mapping) for name, mapping in rows}
 
 
-def _entry_rows(number: int, kind: str, entries: Sequence[Entry], version: int) -> Iterator[tuple[object, ...]]:
+def _entry_rows(number: int, kind: str, entries: Sequence[ReferenceEntry], version: int,
+                ) -> Iterator[tuple[object, ...]]:
     for entry in entries:
         folded = f"{entry.code}\n{entry.name}".casefold()
         yield number, kind, entry.code, entry.name, entry.parent, encode(entry.data), folded, version

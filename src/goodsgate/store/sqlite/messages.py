@@ -6,7 +6,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from goodsgate.model.message import Message, NewMessage, Told
+from goodsgate.model.message import DeliveryState, Message, NewMessage
 from goodsgate.store.moments import microseconds, moment, moment_or_none
 from goodsgate.store.sqlite.ask import do, every, one, value
 from goodsgate.store.sqlite.merchants import Merchants
@@ -60,7 +60,7 @@ class Messages(Merchants):
             given = {"trouble": trouble, "attempts": message.attempts}
             return bool(do(db, "give_message_up", {**self._letter(message), **given}))
 
-    def messages(self, merchant: str, *, topic: str | None = None, told: Told | None = None, after: int = 0,
+    def messages(self, merchant: str, *, topic: str | None = None, told: DeliveryState | None = None, after: int = 0,
                  limit: int = 100) -> list[Message]:
         """By number."""
         asked = {"merchant": self.number(merchant), "topic": topic, "told": told, "after": after, "limit": limit}

@@ -9,16 +9,16 @@ import msgspec
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, Policy, RoundKind, State
 from goodsgate.store.contract import (
-    Answer,
     Idempotency,
-    KeyInUse,
+    IdempotentAnswer,
+    KeyInUseError,
     NewBatch,
     NewRound,
-    QueueFull,
-    RoundOpen,
-    StoreBusy,
+    QueueFullError,
+    RoundOpenError,
+    StoreBusyError,
     StoreError,
-    StoreFull,
+    StoreFullError,
 )
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.progress import COUNTED, Progress, ended
@@ -37,8 +37,8 @@ class Receiving(Documents):
 
     # -- idempotency keys -----------------------------------------------------------------------------------------
 
-    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:
-        """None: it is ours now. Raises KeyInUse, StoreFull, StoreBusy."""
+    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
+        """None: it is ours now. Raises KeyInUseError, StoreFullError, StoreBusyError."""
         named = {"merchant": self.known(merchant), "key": key}
         now = self.now()
         with self.intake.writing() as db:
@@ -46,9 +46,9 @@ class Receiving(Documents):
             if row is not None:
                 until, fingerprint, body, batch = row
                 if body is not None:
-                    return Answer(fingerprint, body, batch.hex())
+                    return IdempotentAnswer(fingerprint, body, batch.hex())
                 if until > now:
-                    raise KeyInUse(key)
+                    raise KeyInUseError(key)
             do(db, "reserve_answer", {**named, "now": now, "until": now + int(lease_seconds * 1e6)})
         return None
 
@@ -60,13 +60,13 @@ class Receiving(Documents):
 
     def release_key(self, merchant: str, key: str) -> None:
         """Never raises for want of room: the reservation then ends by itself."""
-        with suppress(StoreFull, StoreBusy), self.intake.writing() as db:
+        with suppress(StoreFullError, StoreBusyError), self.intake.writing() as db:
             do(db, "release_answer", {"merchant": self.number(merchant), "key": key})
 
     # -- bodies -----------------------------------------------------------------------------------------------------
 
     def receive(self, merchant: str, upload: str, piece: bytes) -> None:
-        """Raises StoreFull; the upload is then forgotten."""
+        """Raises StoreFullError; the upload is then forgotten."""
         self.uploads.receive(merchant, upload, piece)
 
     def discard(self, merchant: str, upload: str) -> None:
@@ -75,7 +75,8 @@ class Receiving(Documents):
 
     def seal(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
              open_rounds_max: int) -> Batch:
-        """Raises QueueFull, StoreFull, StoreBusy; KeyInUse if the key's lease ended and another submission took it."""
+        """Raises QueueFullError, StoreFullError, StoreBusyError; KeyInUseError if the key's lease ended and another
+        submission took it."""
         number, packed = self.known(batch.merchant), id_bytes(batch.id)
         if packed is None:
             raise StoreError(f"not a batch's id: {batch.id}")
@@ -103,7 +104,7 @@ class Receiving(Documents):
 
     def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
                open_rounds_max: int) -> Batch | None:
-        """Raises RoundOpen, QueueFull, StoreFull, StoreBusy, KeyInUse as seal does."""
+        """Raises RoundOpenError, QueueFullError, StoreFullError, StoreBusyError, KeyInUseError as seal does."""
         number, packed = self.number(round.merchant), id_bytes(round.batch)
         if number is None or packed is None:
             return None
@@ -163,7 +164,7 @@ class Receiving(Documents):
         named = {"merchant": number, "key": idempotency.key}
         row = one(db, "answer", named)
         if row is not None and row[2] is not None:
-            raise KeyInUse(idempotency.key)
+            raise KeyInUseError(idempotency.key)
         do(db, "keep_answer", {
             **named, "now": self.now(), "fingerprint": idempotency.fingerprint, "body": idempotency.answer(sealed),
             "batch": packed,
@@ -175,7 +176,7 @@ class Receiving(Documents):
         with self.catalogue.reading() as catalogue:
             progress = progress_of(catalogue, row.merchant, row.id)
         if progress is None or not progress.has_ended(row.rounds - 1):
-            raise RoundOpen(row.id.hex())
+            raise RoundOpenError(row.id.hex())
         policy = decode_policy(row.policy)
         mirror_end(db, row.merchant, row.kind, row.id, row.rounds - 1, progress, policy=policy, now=self.now())
 
@@ -213,7 +214,7 @@ def mirror_end(db: apsw.Connection, merchant: int, kind: str, batch: bytes, roun
 def _check_queue(db: apsw.Connection, number: int, open_rounds_max: int) -> None:
     there = value(db, "count_open_rounds", {"merchant": number})
     if there >= open_rounds_max:
-        raise QueueFull(f"{there} open rounds")
+        raise QueueFullError(f"{there} open rounds")
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:

@@ -13,7 +13,15 @@ import orjson
 
 from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write
-from goodsgate.store.contract import Claim, ItemsMoved, LeaseLost, Portion, StoreBusy, StoreError, StoreFull
+from goodsgate.store.contract import (
+    ChunkCommit,
+    Claim,
+    LeaseLostError,
+    StockChangedError,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+)
 from goodsgate.store.look import Looked
 from goodsgate.store.moments import id_bytes
 from goodsgate.store.progress import Progress
@@ -38,7 +46,7 @@ class Shelved(msgspec.Struct):
     """By key, with the batch and the time that it is written by."""
     deletes: dict[str, tuple[Delete, bytes, int]] = {}
 
-    def put(self, portion: Portion, batch: bytes, written_at: int) -> None:
+    def put(self, portion: ChunkCommit, batch: bytes, written_at: int) -> None:
         """A portion's items, behind those of the portions before it."""
         for write in portion.writes:
             self.deletes.pop(write.key, None)
@@ -51,7 +59,7 @@ class Shelved(msgspec.Struct):
 class Settled(msgspec.Struct, frozen=True):
     """What a portion did, for what this process keeps in mind."""
 
-    portion: Portion
+    portion: ChunkCommit
     batch: bytes
     shelf: int
     progress: Progress
@@ -62,19 +70,20 @@ class Settled(msgspec.Struct, frozen=True):
 class Settling(Stock):
     """The part of the contract that changes the catalogue."""
 
-    def settle(self, claim: Claim, portions: Sequence[Portion], *,
-               again: Callable[[], Sequence[Portion]] | None = None) -> None:
-        """A portion that is settled already changes nothing. Raises LeaseLost, StoreFull, StoreBusy, ItemsMoved."""
+    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
+               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+        """A portion that is settled already changes nothing. Raises LeaseLostError, StoreFullError, StoreBusyError,
+        StockChangedError."""
         number = self.known(claim.merchant)
         if not self.seated():
-            raise LeaseLost("another process works in this folder")
+            raise LeaseLostError("another process works in this folder")
         self.look = None
         self.checkpoints.make_room()
         with self.catalogue.writing() as db:
             self.check_lease(db, number, claim)
             if self.was_moved(db, number):
                 if again is None:
-                    raise ItemsMoved
+                    raise StockChangedError
                 portions = again()
                 self.look = None
             told = _Told(db, number, value(db, "clock"), self.now())
@@ -93,7 +102,7 @@ class Settling(Stock):
         """What is committed is committed: a full or busy intake file is set right by the next claim."""
         ended = [one for one in settled if one.progress.ended is not None]
         if ended:
-            with suppress(StoreFull, StoreBusy), self.intake.writing() as db:
+            with suppress(StoreFullError, StoreBusyError), self.intake.writing() as db:
                 for one in ended:
                     work = one.portion.work
                     mirror_end(
@@ -125,7 +134,7 @@ class _Told:
         self._keys: list[tuple[int, int | None, bytes]] = []
         self._tallied: dict[str, int] = {}
 
-    def stand(self, portions: Sequence[Portion]) -> None:
+    def stand(self, portions: Sequence[ChunkCommit]) -> None:
         """Find out where the batches stand; those that have not begun begin."""
         batches = {_packed(portion): portion for portion in reversed(portions)}
         self._progress = progress_among(self._db, self._number, [*batches])
@@ -138,7 +147,7 @@ class _Told:
             do_rows(self._db, "add_progress", (self._number,), begun)
             self._progress |= progress_among(self._db, self._number, [batch for batch, *_ in begun])
 
-    def _shelved(self, portion: Portion) -> Shelved:
+    def _shelved(self, portion: ChunkCommit) -> Shelved:
         work = portion.work
         name = (work.kind, work.collection)
         if name not in self._shelves:
@@ -149,7 +158,7 @@ class _Told:
             self._shelves[name] = Shelved(row[0], row[1], bool(row[2]))
         return self._shelves[name]
 
-    def put(self, portion: Portion) -> None:
+    def put(self, portion: ChunkCommit) -> None:
         """Take a portion in; nothing if it is a replay."""
         work, batch = portion.work, _packed(portion)
         shelved, progress = self._shelved(portion), self._progress[batch]
@@ -216,7 +225,7 @@ class _Told:
         do(self._db, "set_clock", {"written_at": self._written_at})
 
 
-def _packed(portion: Portion) -> bytes:
+def _packed(portion: ChunkCommit) -> bytes:
     batch = id_bytes(portion.work.batch)
     if batch is None:
         raise StoreError(f"not a batch's id: {portion.work.batch}")
@@ -226,7 +235,7 @@ def _packed(portion: Portion) -> bytes:
 # -- results --------------------------------------------------------------------------------------------------------
 
 
-def _amend(db: apsw.Connection, number: int, batch: int, portion: Portion) -> bool:
+def _amend(db: apsw.Connection, number: int, batch: int, portion: ChunkCommit) -> bool:
     """New results and keys for records of portions settled before; whether a key was changed."""
     rekeyed = False
     left = sorted(portion.amended)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import apsw
 
 from goodsgate.model.batch import Kind
-from goodsgate.store.contract import Moving, Standing, StoreError
+from goodsgate.store.contract import StockChange, StockLevels, StoreError
 from goodsgate.store.sqlite.ask import do, do_each, every, one, value
 from goodsgate.store.sqlite.lookups import packed_keys, shelf_of
 from goodsgate.store.sqlite.marks import Marks
@@ -19,14 +19,14 @@ class Stock(Marks):
     """The part of the contract by which orders move stock."""
 
     def move(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
-             change: Callable[[Standing], Moving]) -> None:
-        """All of it in one transaction; raises what `change` raises, and StoreFull, StoreBusy."""
+             change: Callable[[StockLevels], StockChange]) -> None:
+        """All of it in one transaction; raises what `change` raises, and StoreFullError, StoreBusyError."""
         number = self.known(merchant)
         self.checkpoints.make_room()
         with self.catalogue.writing() as db:
             shelf = shelf_of(db, number, Kind.STOCK, collection)
             if shelf is None:
-                change(Standing())
+                change(StockLevels())
                 raise StoreError(f"nothing is held in {collection}")
             named = {"merchant": number, "shelf": shelf[0]}
             row = one(db, "stock_order", {**named, "name": order})
@@ -54,18 +54,18 @@ class Stock(Marks):
                     return True
         return False
 
-    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> Standing:
+    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
         """As it is at one moment."""
         number = self.number(merchant)
         with self.catalogue.reading() as db:
             shelf = shelf_of(db, number, Kind.STOCK, collection)
-            return _standing(db, number or 0, shelf[0], keys) if shelf is not None else Standing()
+            return _standing(db, number or 0, shelf[0], keys) if shelf is not None else StockLevels()
 
 
 def _standing(db: apsw.Connection, number: int, shelf: int, keys: Sequence[str], *, memory: bytes | None = None,
-              ) -> Standing:
+              ) -> StockLevels:
     rows = every(db, "stock", (number, shelf, packed_keys(keys)))
-    return Standing(
+    return StockLevels(
         documents={key: document for key, document, _ in rows if document is not None},
         reserved={key: amount for key, _, amount in rows if amount is not None}, memory=memory,
     )

@@ -10,7 +10,7 @@ import apsw
 import orjson
 
 from goodsgate.model import crash
-from goodsgate.store.contract import Retention, Swept
+from goodsgate.store.contract import Retention, SweepCounts
 from goodsgate.store.sqlite.ask import do, each, every, value
 from goodsgate.store.sqlite.asking import Asking
 from goodsgate.store.sqlite.progress import progress_of
@@ -25,16 +25,16 @@ ROWS_PER_STEP = 100
 class Sweeping(Asking):
     """The last part of the contract; only the store that works sweeps."""
 
-    def sweep(self, retention: Retention, *, steps_max: int) -> Swept:
+    def sweep(self, retention: Retention, *, steps_max: int) -> SweepCounts:
         """At most `steps_max` batches or slices of one, of each kind. All zero where another process works."""
         if not self.seated():
-            return Swept()
+            return SweepCounts()
         now = self.now()
 
         def before(seconds: float) -> int:
             return now - int(seconds * 1e6)
 
-        return Swept(
+        return SweepCounts(
             payloads=self._sweep_payloads(before(retention.payload_seconds), steps_max),
             reports=self._sweep_reports(before(retention.report_seconds), steps_max),
             batches=self._sweep_batches(before(retention.batch_seconds), steps_max),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from goodsgate.store.contract import StoreError, StoreFull
+from goodsgate.store.contract import StoreError, StoreFullError
 from goodsgate.store.sqlite.file import is_full
 
 IDLE_SECONDS = 3_600.0
@@ -62,7 +62,7 @@ class Uploads:
         self._open: dict[tuple[str, str], Upload] = {}
 
     def receive(self, merchant: str, name: str, piece: bytes) -> None:
-        """Append; raises StoreFull."""
+        """Append; raises StoreFullError."""
         upload = self._open.setdefault((merchant, name), Upload())
         upload.bytes += len(piece)
         if upload.descriptor is None:
@@ -88,7 +88,7 @@ class Uploads:
             os.close(upload.descriptor)
 
     def synced(self, merchant: str, name: str) -> tuple[int, bytes | None]:
-        """Length, and content if it is small; larger ones are durable on return. Raises StoreError, StoreFull."""
+        """Length, and content if it is small; larger ones are durable on return. Raises StoreError, StoreFullError."""
         upload = self._open.get((merchant, name))
         if upload is None:
             raise StoreError("there is no such upload")
@@ -206,7 +206,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _worded(fault: OSError) -> Exception:
-    return StoreFull(f"payload: {fault.strerror}") if is_full(fault) else fault
+    return StoreFullError(f"payload: {fault.strerror}") if is_full(fault) else fault
 
 
 def _write(descriptor: int, piece: bytes) -> None:

@@ -1,15 +1,15 @@
 """What may be asked at any time, watched."""
 
 # ruff: noqa: D102 – the contract says what each method does.
-from goodsgate.model.batch import Batch, Finding, Group, Kind, Result
+from goodsgate.model.batch import Batch, Finding, IssueGroup, Kind, Result
 from goodsgate.model.catalogue import Item
-from goodsgate.store.contract import Batches, Lane, Page, RecordResult, Retention, Swept
+from goodsgate.store.contract import BatchFilter, LaneStatus, Page, RecordResult, Retention, SweepCounts
 from goodsgate.store.demands import check_order, check_page, key_order, must
 from goodsgate.store.strict.receiving import Receiving
 
 
 class Asking(Receiving):
-    """Batches, what became of their records, and what the catalogue holds."""
+    """BatchFilter, what became of their records, and what the catalogue holds."""
 
     def cancel(self, merchant: str, batch: str) -> Batch | None:
         before = self._seen.get(batch)
@@ -19,7 +19,7 @@ class Asking(Receiving):
         before = self._seen.get(batch)
         return self._watched_or_none(self.store.batch(merchant, batch), merchant, batch, before)
 
-    def batches(self, merchant: str, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def batches(self, merchant: str, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         seen = self._seen.copy()
         page = self.store.batches(merchant, filters, after=after, limit=limit)
         must(len(page.rows) <= limit, "not more than asked for", len(page.rows))
@@ -27,7 +27,7 @@ class Asking(Receiving):
             self._watched(batch, merchant, batch.id, seen.get(batch.id))
         return self._as_filtered(page, filters)
 
-    def batches_of_all(self, filters: Batches, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def batches_of_all(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         seen = self._seen.copy()
         page = self.store.batches_of_all(filters, after=after, limit=limit)
         must(len(page.rows) <= limit, "not more than asked for", len(page.rows))
@@ -35,7 +35,7 @@ class Asking(Receiving):
             self._watched(batch, batch.merchant, batch.id, seen.get(batch.id))
         return self._as_filtered(page, filters)
 
-    def _as_filtered(self, page: Page[Batch], filters: Batches) -> Page[Batch]:
+    def _as_filtered(self, page: Page[Batch], filters: BatchFilter) -> Page[Batch]:
         must(len({batch.id for batch in page.rows}) == len(page.rows), "each batch once")
         for batch in page.rows:
             for name in ("kind", "state", "outcome", "collection", "protocol"):
@@ -43,7 +43,7 @@ class Asking(Receiving):
                 must(wanted is None or getattr(batch, name) == wanted, "as filtered", name, wanted, batch)
         return page
 
-    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[Lane]:
+    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
         found = self.store.lanes(merchant=merchant, limit=limit)
         must(merchant is None or {lane.merchant for lane in found} <= {merchant}, "of the merchant that asks", found)
         must(len({(lane.merchant, lane.kind) for lane in found}) == len(found) <= limit, "each lane once", found)
@@ -51,7 +51,7 @@ class Asking(Receiving):
             must(lane.rounds > 0 and (lane.worker is None) == (lane.until is None), "a lane with work", lane)
         return found
 
-    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[Group]:
+    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         groups = self.store.groups(merchant, batch, limit=limit)
         counts = [group.count for group in groups]
         must(counts == sorted(counts, reverse=True) and len(groups) <= limit, "most frequent first", counts)
@@ -119,6 +119,6 @@ class Asking(Receiving):
         must(all(value >= 0 for value in figures.values()), "figures are not negative", figures)
         return figures
 
-    def sweep(self, retention: Retention, *, steps_max: int) -> Swept:
+    def sweep(self, retention: Retention, *, steps_max: int) -> SweepCounts:
         must(steps_max > 0, "how much at most", steps_max)
         return self.store.sweep(retention, steps_max=steps_max)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from goodsgate.model.catalogue import Entry, Key, Label, Merchant, Resource, Token
+from goodsgate.model.catalogue import Key, Label, Merchant, ReferenceEntry, Resource, Token
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Page
 from goodsgate.store.demands import check_aware, check_labels, check_merchant, check_page, check_resources, must
@@ -46,7 +46,8 @@ class Merchants(Opened):
         check_merchant(merchant)
         return self.store.revoke_key(merchant, key_id)
 
-    def put_reference(self, merchant: str, kind: str, entries: Sequence[Entry], *, replace: bool = False) -> int:
+    def put_reference(self, merchant: str, kind: str, entries: Sequence[ReferenceEntry], *,
+                      replace: bool = False) -> int:
         check_merchant(merchant)
         must(bool(kind) and all(entry.code for entry in entries), "kinds and codes are not empty", kind)
         before = self.store.reference_version(merchant)
@@ -57,7 +58,7 @@ class Merchants(Opened):
         return held
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
-                  limit: int = 100) -> Page[Entry]:
+                  limit: int = 100) -> Page[ReferenceEntry]:
         page = self.store.reference(merchant, kind, search=search, after=after, limit=limit)
         check_page(page, [entry.code.encode() for entry in page.rows], limit, (after or "").encode())
         return page

@@ -3,7 +3,7 @@
 # ruff: noqa: D102 – the contract says what each method does.
 from collections.abc import Iterable, Sequence
 
-from goodsgate.model.message import Message, Told
+from goodsgate.model.message import DeliveryState, Message
 from goodsgate.store.demands import check_aware, check_order, must
 from goodsgate.store.strict.merchants import Merchants
 
@@ -19,7 +19,7 @@ class Messages(Merchants):
         must(len(whose) == len({*whose}) <= limit and passed.isdisjoint(whose), "one a merchant, of the others", taken)
         for message in taken:
             _check(message)
-            must(message.attempts > 0 and message.told is Told.WAITING, "it waits and is attempted", message)
+            must(message.attempts > 0 and message.told is DeliveryState.WAITING, "it waits and is attempted", message)
         return taken
 
     def sent(self, message: Message) -> None:
@@ -33,7 +33,7 @@ class Messages(Merchants):
         must(bool(trouble), "why", trouble)
         return self.store.give_up(message, trouble=trouble)
 
-    def messages(self, merchant: str, *, topic: str | None = None, told: Told | None = None, after: int = 0,
+    def messages(self, merchant: str, *, topic: str | None = None, told: DeliveryState | None = None, after: int = 0,
                  limit: int = 100) -> list[Message]:
         found = self.store.messages(merchant, topic=topic, told=told, after=after, limit=limit)
         must(len(found) <= limit, "not more than asked for", len(found))
@@ -52,6 +52,6 @@ class Messages(Merchants):
 
 def _check(message: Message) -> None:
     must(message.number > 0 <= message.attempts and bool(message.topic and message.body), "a message", message)
-    must((message.due_at is None) == (message.told is not Told.WAITING), "due while it waits", message)
+    must((message.due_at is None) == (message.told is not DeliveryState.WAITING), "due while it waits", message)
     for moment in (message.made_at, message.due_at, message.sent_at, message.given_up_at):
         check_aware(moment)

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from goodsgate.model.batch import Batch, State
-from goodsgate.store.contract import Answer, Idempotency, NewBatch, NewRound
+from goodsgate.store.contract import Idempotency, IdempotentAnswer, NewBatch, NewRound
 from goodsgate.store.demands import check_id, check_merchant, checked_pieces, must
 from goodsgate.store.strict.messages import Messages
 
@@ -12,7 +12,7 @@ from goodsgate.store.strict.messages import Messages
 class Receiving(Messages):
     """From a reserved key to a sealed batch, and rounds after it."""
 
-    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> Answer | None:
+    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
         check_merchant(merchant)
         must(bool(key) and lease_seconds > 0, "a key, and for how long", key, lease_seconds)
         return self.store.reserve(merchant, key, lease_seconds=lease_seconds)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from goodsgate.model.batch import Finding, Kind
-from goodsgate.model.catalogue import Held, Mark
-from goodsgate.store.contract import Claim, Marked, Moving, Portion, Renewal, Standing, Work
+from goodsgate.model.catalogue import CurrentItem, IndexEntry
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, IndexFilter, Renewal, StockChange, StockLevels
 from goodsgate.store.demands import (
     check_aware,
     check_merchant,
@@ -60,7 +60,7 @@ class Working(Asking):
         must(started >= 0, "how many", started)
         return started
 
-    def rest(self, claim: Claim, work: Work, *, seconds: float) -> None:
+    def rest(self, claim: Claim, work: ClaimedRound, *, seconds: float) -> None:
         must(seconds > 0, "for how long", seconds)
         mine = [(one.batch, one.round) for one in claim.works]
         must((work.batch, work.round) in mine, "a round of the claim", work)
@@ -70,7 +70,7 @@ class Working(Asking):
         self.store.release(claim)
 
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-             ) -> dict[str, Held]:
+             ) -> dict[str, CurrentItem]:
         found = self.store.held(merchant, kind, collection, keys, documents=documents)
         must(found.keys() <= set(keys), "held under these keys", found.keys() - set(keys))
         for key, held in found.items():
@@ -78,7 +78,7 @@ class Working(Asking):
             must((held.document is not None) == (documents and held.hash is not None), "documents as asked", key)
         return found
 
-    def foresee(self, work: Work, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+    def foresee(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         must(len(set(keys)) == len(keys), "each key once")
         must(hashes is None or [*map(len, hashes)] == [16] * len(keys), "a hash of 16 bytes for each key")
         self.store.foresee(work, keys, hashes=hashes)
@@ -90,7 +90,7 @@ class Working(Asking):
             must(key != twin and key_order(key)[0] == key_order(twin)[0], "twins differ by case alone", key, twin)
         return found
 
-    def seen(self, work: Work, keys: Sequence[str]) -> set[str]:
+    def seen(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
         if self.elsewhere:
             shades = {key_order(key)[0] for key in keys}
             must(shades.isdisjoint(self._settling.get(work.batch, ())), "none of what is being settled", work)
@@ -98,7 +98,8 @@ class Working(Asking):
         must(found <= set(keys), "some of these keys", found - set(keys))
         return found
 
-    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[Mark]) -> dict[Mark, list[str]]:
+    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[IndexEntry]) -> dict[IndexEntry,
+               list[str]]:
         found = self.store.marked(merchant, kind, collection, marks)
         must(found.keys() <= set(marks), "some of these marks", found)
         for keys in found.values():
@@ -107,7 +108,7 @@ class Working(Asking):
         return found
 
     def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
-              among: Sequence[Sequence[Marked]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
+              among: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
               ) -> tuple[int, list[tuple[str, str]]]:
         must(offset >= 0 and limit > 0, "a page", offset, limit)
         total, rows = self.store.marks(
@@ -118,7 +119,7 @@ class Working(Asking):
         check_order(order[::-1] if backwards else order, None)
         return total, rows
 
-    def missing(self, work: Work, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+    def missing(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         held, missing, keys = self.store.missing(work, after=after, limit=limit)
         must(0 <= missing <= held, "what is missing was held", held, missing)
         must(len(keys) <= min(limit, missing) if after is None else len(keys) <= limit, "not more keys", keys)
@@ -141,11 +142,11 @@ class Working(Asking):
             check_rejected(finding)
         return found
 
-    def settle(self, claim: Claim, portions: Sequence[Portion], *,
-               again: Callable[[], Sequence[Portion]] | None = None) -> None:
+    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
+               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
         _check_portions(claim, portions)
 
-        def checked() -> Sequence[Portion]:
+        def checked() -> Sequence[ChunkCommit]:
             assert again is not None
             anew = again()
             _check_portions(claim, anew)
@@ -165,11 +166,11 @@ class Working(Asking):
             must(self.batch(claim.merchant, batch) is not None, "a settled batch is there", batch)
 
     def move(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
-             change: Callable[[Standing], Moving]) -> None:
+             change: Callable[[StockLevels], StockChange]) -> None:
         check_merchant(merchant)
         must(bool(order and keys) and len({*keys}) == len(keys), "an order, and each key once", order, keys)
 
-        def checked(standing: Standing) -> Moving:
+        def checked(standing: StockLevels) -> StockChange:
             _check_standing(standing, keys)
             moving = change(standing)
             must(moving.documents.keys() <= standing.documents.keys(), "items that are held", moving)
@@ -179,14 +180,14 @@ class Working(Asking):
 
         self.store.move(merchant, collection, order=order, keys=keys, change=checked)
 
-    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> Standing:
+    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
         standing = self.store.standing(merchant, collection, keys)
         _check_standing(standing, keys)
         must(standing.memory is None, "of no order", standing)
         return standing
 
 
-def _check_portions(claim: Claim, portions: Sequence[Portion]) -> None:
+def _check_portions(claim: Claim, portions: Sequence[ChunkCommit]) -> None:
     must(bool(portions), "something to settle")
     claimed = {(work.merchant, work.batch, work.round) for work in claim.works}
     for portion in portions:
@@ -195,6 +196,6 @@ def _check_portions(claim: Claim, portions: Sequence[Portion]) -> None:
         check_portion(portion)
 
 
-def _check_standing(standing: Standing, keys: Sequence[str]) -> None:
+def _check_standing(standing: StockLevels, keys: Sequence[str]) -> None:
     must(standing.documents.keys() | standing.reserved.keys() <= {*keys}, "of these keys", standing)
     must(all(amount > 0 for amount in standing.reserved.values()), "what is reserved is something", standing)

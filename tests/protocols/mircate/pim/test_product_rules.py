@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.model.catalogue import Mark, Resource
+from goodsgate.model.catalogue import IndexEntry, Resource
 from goodsgate.protocols.mircate.pim.product_rules import PimRules, ProductRules
 from goodsgate.protocols.mircate.pim.settled import Settled, encode
 from goodsgate.rules.merchant_rules import Record
@@ -20,13 +20,13 @@ class Shelf:
 
     def __init__(self) -> None:
         self.held: dict[str, Record] = {}
-        self.marks: dict[str, list[Mark]] = {}
+        self.marks: dict[str, list[IndexEntry]] = {}
 
     def document(self, key: str) -> Record | None:
         """A copy: nobody changes what is held."""
         return copy.deepcopy(self.held.get(key))
 
-    def owners(self, mark: Mark) -> set[str]:
+    def owners(self, mark: IndexEntry) -> set[str]:
         """By looking at all of them."""
         return {key for key, marks in self.marks.items() if mark in marks}
 

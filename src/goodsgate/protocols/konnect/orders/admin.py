@@ -26,7 +26,7 @@ from goodsgate.protocols.konnect.orders.states import EXTERNAL_EVENTS
 from goodsgate.protocols.konnect.orders.transitions import RETURN, TransitionError, apply_event, cancel_pieces
 from goodsgate.protocols.konnect.orders.webhooks import AddressRefusedError, WebhookRegistry
 from goodsgate.protocols.konnect.responses import json_response
-from goodsgate.store.contract import ResourcesFull
+from goodsgate.store.contract import ResourcesFullError
 
 Number = Annotated[int, Meta(ge=1, le=10**9)]
 Many = Annotated[int, Meta(ge=1, le=100)]
@@ -122,7 +122,7 @@ class OrderAdminHandlers:
             return {**told, "orderId": fault.id, "code": "placed_before", "message": "This order was placed before."}
         except Refusal as refusal:
             return {**told, "code": refusal.code, "message": refusal.detail}
-        except ResourcesFull:
+        except ResourcesFullError:
             return {**told, "code": "orders_full", "message": "As many orders as may be are open."}
         return {**told, "marketplaceOrderId": shipment.order, "orderId": shipment.id}
 
@@ -155,7 +155,7 @@ class OrderAdminHandlers:
             raise refuse("state_conflict", f"The order is {state}.", state=state) from fault
         except ValueError as fault:
             raise refuse("body_invalid", f"{fault}.") from fault
-        except ResourcesFull as fault:
+        except ResourcesFullError as fault:
             raise refuse("state_conflict", "As many orders as may be are open.") from fault
 
     async def webhooks(self, request: ApiRequest) -> Response:
@@ -169,7 +169,7 @@ class OrderAdminHandlers:
             return json_response(await self._context.run_in_thread(self._webhooks.add, request.merchant, wanted.url))
         except AddressRefusedError as fault:
             raise refuse("body_invalid", f"{fault}.") from fault
-        except ResourcesFull as fault:
+        except ResourcesFullError as fault:
             raise refuse("body_invalid", "There are as many webhooks as may be.") from fault
 
     async def remove_webhook(self, request: ApiRequest) -> Response:

@@ -7,7 +7,7 @@ import msgspec
 from goodsgate.config import Config
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
-from goodsgate.store.contract import NameTaken, Store
+from goodsgate.store.contract import NameTakenError, Store
 
 RESOURCE_TYPE = "konnect/invoice"
 
@@ -38,7 +38,7 @@ class InvoiceNumbers:
                 merchant, RESOURCE_TYPE, name=number, body=msgspec.json.encode(owner), resources_max=1,
                 ends_at=now() + self._kept,
             )
-        except NameTaken as taken:
+        except NameTakenError as taken:
             held = self._store.resource(merchant, RESOURCE_TYPE, taken.number)
             if held is None or msgspec.json.decode(held.body, type=InvoiceOwner) != owner:
                 raise InvoiceNumberTakenError(number) from taken

@@ -27,7 +27,7 @@ from goodsgate.protocols.konnect.orders.states import FINAL_STATES, TransitionRe
 from goodsgate.protocols.konnect.orders.stock_sync import StockSync
 from goodsgate.protocols.konnect.orders.transitions import RETURN, TransitionError, apply_event, create_return
 from goodsgate.protocols.konnect.unpublished import SHIPMENTS_OPEN_MAX
-from goodsgate.store.contract import NameTaken, ResourcesFull, Store, StoreBusy
+from goodsgate.store.contract import NameTakenError, ResourcesFullError, Store, StoreBusyError
 
 DUE_AT_ONCE = 100
 """Shipments brought up to date before a list is read; what is still behind is so for the next."""
@@ -95,10 +95,11 @@ class ShipmentRepository:
                 return shipment
             kept = self._keep(resource, shipment, changed)
             if kept is not None:
-                with contextlib.suppress(StoreBusy):  # it is done; what goes with it, the next one does who comes by
+                # it is done; what goes with it, the next one does who comes by
+                with contextlib.suppress(StoreBusyError):
                     return self._brought(kept[0])[1]
                 return kept[1]
-        raise StoreBusy("a shipment that too many change at once")
+        raise StoreBusyError("a shipment that too many change at once")
 
     def place(self, merchant: str, shipment: Shipment) -> Shipment:
         """Take an order in, or begin a return; its stock is reserved before anybody sees it.
@@ -114,7 +115,7 @@ class ShipmentRepository:
                 merchant, RESOURCE_TYPE, name=name, body=_encode(shipment), resources_max=SHIPMENTS_OPEN_MAX,
                 labels=shipment.labels(),
             )
-        except NameTaken as taken:
+        except NameTakenError as taken:
             resource = self._store.resource(merchant, RESOURCE_TYPE, taken.number)
             if resource is not None and not _opened(resource).history:
                 self._finish(resource)
@@ -153,7 +154,7 @@ class ShipmentRepository:
                 return self._begin(self._add(merchant, f"{shipment.order}/{id}/{len(earlier) + 1}", back))
             except DuplicateOrderError:
                 continue  # somebody else's return of the same shipment: what is left is counted again
-        raise StoreBusy("a shipment that too many send back at once")
+        raise StoreBusyError("a shipment that too many send back at once")
 
     # -- time and stock ---------------------------------------------------------------------------------------------
     def apply_due_events(self, merchant: str) -> None:
@@ -208,7 +209,7 @@ class ShipmentRepository:
         waiting = msgspec.structs.replace(shipment, due=None)
         if shipment.due.event == RETURN:
             everything = {line.id: line.open for line in shipment.lines}
-            with contextlib.suppress(DuplicateOrderError, ResourcesFull):  # done before, or cannot be done
+            with contextlib.suppress(DuplicateOrderError, ResourcesFullError):  # done before, or cannot be done
                 back = create_return(shipment, everything, at=shipment.due.at)
                 self._begin(self._add(merchant, f"{shipment.order}/{shipment.id}/1", back))
             return waiting

@@ -22,7 +22,7 @@ from goodsgate.model.catalogue import Resource
 from goodsgate.model.message import Message
 from goodsgate.protocols.konnect.orders.events import WEBHOOK, WEBHOOKS_MAX, WebhookMessage
 from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
-from goodsgate.store.contract import NameTaken, Store
+from goodsgate.store.contract import NameTakenError, Store
 
 PORTS = {"http": 80, "https": 443}
 GONE = 410
@@ -42,11 +42,11 @@ class WebhookRegistry:
         self._hosts = _listed(config.webhook_hosts)
 
     def add(self, merchant: str, url: str) -> dict[str, object]:
-        """One more, or the one that there is; raises AddressRefused, ResourcesFull."""
+        """One more, or the one that there is; raises AddressRefused, ResourcesFullError."""
         parse_webhook_url(url, self._hosts)
         try:
             made = self._store.add_resource(merchant, WEBHOOK, name=url, body=b"{}", resources_max=WEBHOOKS_MAX)
-        except NameTaken as taken:
+        except NameTakenError as taken:
             held = self._store.resource(merchant, WEBHOOK, taken.number)
             if held is None:
                 return self.add(merchant, url)

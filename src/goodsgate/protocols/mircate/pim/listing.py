@@ -19,7 +19,7 @@ from goodsgate.protocols.mircate.pim.product_rules import label_of
 from goodsgate.protocols.mircate.pim.settled import IMAGES, Settled
 from goodsgate.protocols.mircate.pim.values import moment_of
 from goodsgate.protocols.mircate.transport import Asked, Method
-from goodsgate.store.contract import Marked, Store
+from goodsgate.store.contract import IndexFilter, Store
 
 PAGE_SIZE = 50
 MARKS = {
@@ -64,7 +64,7 @@ class Listing:
         })
 
 
-def demands(filters: dict[str, Any], text: str) -> Iterator[list[Marked]]:
+def demands(filters: dict[str, Any], text: str) -> Iterator[list[IndexFilter]]:
     """What the items of a page are held to."""
     given = {name: value for name, value in filters.items() if value is not None}
     for name, mark in EXACT.items():
@@ -84,11 +84,11 @@ def demands(filters: dict[str, Any], text: str) -> Iterator[list[Marked]]:
         if given.get(name):
             yield [_between(MARKS[name], given[name], name)]
     if text:
-        yield [Marked(name="text", text=_clean(text.casefold()))]
+        yield [IndexFilter(name="text", text=_clean(text.casefold()))]
 
 
-def _exactly(mark: str, value: str) -> Marked:
-    return Marked(name=mark, least=_clean(value), most=_clean(value))
+def _exactly(mark: str, value: str) -> IndexFilter:
+    return IndexFilter(name=mark, least=_clean(value), most=_clean(value))
 
 
 def _clean(text: str) -> str:
@@ -96,7 +96,7 @@ def _clean(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def _between(mark: str, period: dict[str, Any], name: str) -> Marked:
+def _between(mark: str, period: dict[str, Any], name: str) -> IndexFilter:
     bounds = {}
     for word, bound in (("gte", "least"), ("lte", "most")):
         if period.get(word) is None:
@@ -106,10 +106,10 @@ def _between(mark: str, period: dict[str, Any], name: str) -> Marked:
             raise bad(f"filters.{name}.{word} must be a time of ISO 8601.")
         microseconds = int(moment.timestamp() * 1000) * 1000 + (999 if bound == "most" else 0)
         bounds[bound] = f"{max(0, microseconds):016d}"
-    return Marked(name=mark, **bounds)
+    return IndexFilter(name=mark, **bounds)
 
 
-def _page(store: Store, merchant: str, among: list[list[Marked]], sorts: list[tuple[str, bool]], *, offset: int,
+def _page(store: Store, merchant: str, among: list[list[IndexFilter]], sorts: list[tuple[str, bool]], *, offset: int,
           size: int) -> tuple[int, list[str]]:
     """How many there are, and the keys of a page."""
     (first, backwards), *others = sorts

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from hashlib import blake2b
 from typing import Any
 
-from goodsgate.model.catalogue import Mark, Resource
+from goodsgate.model.catalogue import IndexEntry, Resource
 from goodsgate.model.issue import Issue, issue
 from goodsgate.protocols.mircate.pim.guesses import NO_PARENT, SORT, TYPE_FIXED
 from goodsgate.protocols.mircate.pim.settled import SELECTS, Attribute, Family, Settled, Variant, decode
@@ -88,7 +88,7 @@ class ProductRules:
         completed(data, self._settled.family[data["family"]], self._settled, variant=judging.variant)
         return RuleResult([], self._marks(key, whole), whole)
 
-    def _unique_marks(self, attributes: list[dict[str, Any]]) -> list[Mark]:
+    def _unique_marks(self, attributes: list[dict[str, Any]]) -> list[IndexEntry]:
         marks = []
         for entry in attributes:
             attribute = self._settled.attribute.get(str(entry.get("code")))
@@ -98,7 +98,7 @@ class ProductRules:
                     marks.append(unique_mark(attribute.code, value))
         return marks
 
-    def _marks(self, key: str, record: Record) -> list[Mark]:
+    def _marks(self, key: str, record: Record) -> list[IndexEntry]:
         """By which it is listed, and by which it is kept from doing what others do."""
         data = record["data"]
         parent = record.get("parent")
@@ -296,12 +296,12 @@ def label_of(key: str, data: Record, family: Family | None) -> object:
     return found if isinstance(found, str) or is_number(found) else key
 
 
-def unique_mark(code: str, value: str) -> Mark:
+def unique_mark(code: str, value: str) -> IndexEntry:
     """Of an attribute's value."""
     return ("unique", _short(f"{code}={value}"))
 
 
-def axes_mark(parent: str, axes: object) -> Mark:
+def axes_mark(parent: str, axes: object) -> IndexEntry:
     """Of a variant's place below its model."""
     told = [(str(entry.get("axe")), shown(entry.get("value"))) for entry in _list(axes) if isinstance(entry, dict)]
     return ("axes", _short(f"{parent}|" + "|".join(f"{axe}={value}" for axe, value in sorted(told))))

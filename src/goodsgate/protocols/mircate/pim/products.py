@@ -9,7 +9,7 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.http.json_batches import joined, submit_body
 from goodsgate.http.long_poll import Documents
-from goodsgate.model.batch import ENDED, Kind, Policy, State, Treatment, Verb
+from goodsgate.model.batch import FINAL_STATES, Kind, Policy, State, Strictness, Verb
 from goodsgate.protocols.mircate.answers import answer, bad, missing
 from goodsgate.protocols.mircate.guesses import PROTOCOL
 from goodsgate.protocols.mircate.jobs import FREQUENCY, TOTAL, Jobs
@@ -26,10 +26,10 @@ from goodsgate.protocols.mircate.pim.unused import HAD, TOPIC, own_images
 from goodsgate.protocols.mircate.transport import Asked, Method
 
 UPSERT = Policy(
-    verb=Verb.UPDATE, schema="mircate/ProductRecord", makes=True, duplicates=Treatment.OFF, references=Treatment.OFF
+    verb=Verb.UPDATE, schema="mircate/ProductRecord", makes=True, duplicates=Strictness.OFF, references=Strictness.OFF
 )
 REMOVAL = Policy(
-    verb=Verb.DELETE, schema="mircate/ProductRemoval", duplicates=Treatment.OFF, references=Treatment.OFF
+    verb=Verb.DELETE, schema="mircate/ProductRemoval", duplicates=Strictness.OFF, references=Strictness.OFF
 )
 
 
@@ -140,7 +140,7 @@ class Products:
 
     def _look(self, merchant: str, batch: str) -> Outcome:
         found = self._context.engine.batch(merchant, batch)
-        if found.state not in ENDED:
+        if found.state not in FINAL_STATES:
             return Outcome(ended=False)
         if found.counts.rejected:
             finding = self._context.store.rejected(merchant, batch, limit=1)[0]

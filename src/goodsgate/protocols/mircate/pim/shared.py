@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.json_batches import joined, submit_body
-from goodsgate.model.batch import Kind, Policy, Treatment, Verb, now
+from goodsgate.model.batch import Kind, Policy, Strictness, Verb, now
 from goodsgate.model.catalogue import Resource
 from goodsgate.protocols.mircate.answers import answer, bad, busy, missing
 from goodsgate.protocols.mircate.guesses import PROTOCOL
@@ -26,9 +26,9 @@ from goodsgate.protocols.mircate.pim.guesses import (
 )
 from goodsgate.protocols.mircate.pim.records import check_depth, taken_apart
 from goodsgate.protocols.mircate.transport import Asked, Method
-from goodsgate.store.contract import NameTaken, ResourcesFull
+from goodsgate.store.contract import NameTakenError, ResourcesFullError
 
-UPSERT = Policy(schema="mircate/GlobalProduct", duplicates=Treatment.OFF, references=Treatment.OFF)
+UPSERT = Policy(schema="mircate/GlobalProduct", duplicates=Strictness.OFF, references=Strictness.OFF)
 REMOVAL = msgspec.structs.replace(UPSERT, verb=Verb.DELETE)
 MARK = "sku"
 UNKNOWN = "Dataset not found!"
@@ -98,9 +98,9 @@ class Datasets:
             made = self._store.add_resource(
                 asked.merchant, DATASET_SORT, name=asked.arguments["name"], body=b"{}", resources_max=DATASETS_MAX
             )
-        except NameTaken as fault:
+        except NameTakenError as fault:
             raise bad("Dataset already exist!") from fault
-        except ResourcesFull as fault:
+        except ResourcesFullError as fault:
             raise bad(f"There are {DATASETS_MAX} datasets, which is as many as there may be.") from fault
         return answer({"datasetId": str(made.number)})
 
@@ -108,7 +108,7 @@ class Datasets:
         """Another name."""
         try:
             self._put(asked, lambda held: msgspec.structs.replace(held, name=asked.arguments["name"]))
-        except NameTaken as fault:
+        except NameTakenError as fault:
             raise bad("Dataset already exist!") from fault
         return answer()
 
