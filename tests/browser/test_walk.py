@@ -20,7 +20,7 @@ def test_from_a_dirty_file_to_a_clean_batch(world: World, tmp_path: Path) -> Non
         world.shop.work()
         page.locator(".badge.partial").wait_for()
         assert page.url == path, "it was told, and did not have to ask"
-        page.get_by_role("link", name="The check digit of the GTIN").click()
+        page.get_by_role("link", name="has a wrong check digit").click()
         assert page.locator(".field.marked .value").first.inner_text() == "4006381333932"
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Take the suggestion for all alike").click()

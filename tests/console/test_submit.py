@@ -100,7 +100,7 @@ def test_a_check_says_what_would_become_of_the_file(clerk: Person) -> None:
     before = store.batches(clerk.merchant, BatchFilter()).rows
     answer = clerk.drop(f"{clerk.of}/submit/check", feed, filename="a.csv", references="refuse")
     page = text_of(answer.text)
-    for told in ("1 created", "1 updated", "1 unchanged", "2 rejected", "brand Other is not known", "title is missing"):
+    for told in ("1 created", "1 updated", "1 unchanged", "2 rejected", 'Unknown brand "Other"', "title is missing"):
         assert told in page
     assert store.batches(clerk.merchant, BatchFilter()).rows == before
     assert store.item(clerk.merchant, Kind.PRODUCT, "products", "A3") is None

@@ -163,4 +163,4 @@ def test_packed_twice_is_told():
     """A gzip inside a gzip is no text."""
     found = read(gzip.compress(gzip.compress(b'{"a":1}\n')), packing="gzip")
     assert (found.records, found.stopped) == ([], "payload_corrupt")
-    assert "packed only once" in found.reader.stopped.value
+    assert "compress it only once" in found.reader.stopped.value

@@ -58,17 +58,17 @@ def detect(
     packing = _packing(content_encoding, head)
     if format is not None:
         if format.lower() not in FORMATS:
-            raise FormatUnknown(f"There is no format {format!r}; there are {', '.join(FORMATS)}.")
+            raise FormatUnknown(f"Unsupported format {format!r}; supported are {', '.join(FORMATS)}.")
         return format.lower(), packing
     plain = _unpacked(head, packing)
     claimed = _claimed(content_type, filename)
     if plain.startswith(b"PK\x03\x04"):
         return _zipped(plain, claimed), packing
     if other := foreign(plain):
-        raise FormatUnknown(f"The payload is {other}.")
+        raise FormatUnknown(f"Unsupported file format: this is {other}.")
     found = _shown(plain, claimed)
     if found is None:
-        raise FormatUnknown(f"The format cannot be told; name it by media type or format={'|'.join(FORMATS)}.")
+        raise FormatUnknown(f"Unrecognized file format; set the media type or format={'|'.join(FORMATS)}.")
     return found, packing
 
 
@@ -77,10 +77,10 @@ def _packing(content_encoding: str | None, head: bytes) -> str:
     names = [name.strip().lower() for name in (content_encoding or "").split(",")]
     unknown = [name for name in names if name not in _PACKING_NAMES]
     if unknown:
-        raise UnknownContentEncodingError(f"The content encoding {unknown[0]!r} is not supported; gzip and zstd are.")
+        raise UnknownContentEncodingError(f"Unsupported content encoding {unknown[0]!r}; supported are gzip and zstd.")
     packed = [_PACKING_NAMES[name] for name in names if _PACKING_NAMES[name] != "identity"]
     if len(packed) > 1:
-        raise UnknownContentEncodingError("The payload may be packed only once.")
+        raise UnknownContentEncodingError("Compress the payload only once.")
     return shown if head or not packed else packed[0]
 
 
@@ -108,7 +108,7 @@ def _zipped(plain: bytes, claimed: str | None) -> str:
     """XLSX, unless the first part of the archive is none of a spreadsheet."""
     if claimed == "xlsx" or plain[30:].startswith(_SHEET_PARTS):
         return "xlsx"
-    raise FormatUnknown("The payload is a ZIP archive that is no XLSX; send the file inside, plain or packed by gzip.")
+    raise FormatUnknown("Unsupported file format: this is a ZIP archive; send the file inside it, plain or as gzip.")
 
 
 def _shown(plain: bytes, claimed: str | None) -> str | None:

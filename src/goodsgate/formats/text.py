@@ -30,7 +30,7 @@ _MARKS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16-LE"), (codec
 def foreign(head: bytes) -> str | None:
     """What a file that should be text is instead, by its first bytes."""
     if packing_of(head) != "identity":
-        return f"a {packing_of(head)} file; it may be packed only once, and say so"
+        return f"a {packing_of(head)} file; compress it only once and declare it"
     if head.startswith(b"PK\x03\x04"):
         return "a ZIP or XLSX file, not text"
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
@@ -66,7 +66,7 @@ def utf8(pieces: Iterator[bytes], reading: Reading) -> Iterator[bytes]:
     """The text in UTF-8, in pieces cut anywhere; nothing if it is no text (then `reading.stopped` says so)."""
     head, pieces = first_bytes(pieces, HEAD_BYTES)
     if other := foreign(head):
-        reading.stop("payload_corrupt", f"it is {other}")
+        reading.stop("payload_corrupt", f"this is {other}")
         return
     if (found := marked(head)) is None:
         yield from _undecided(pieces, reading)

@@ -5,20 +5,20 @@ import msgspec
 from goodsgate.engine.refusal import REFUSALS, Refusal
 
 HTTP_REFUSALS: dict[str, str] = {
-    "unauthorized": "A valid key is needed.",
-    "forbidden": "The key may not do this.",
-    "not_found": "There is nothing at this path.",
-    "method_not_allowed": "The method is not allowed at this path.",
-    "headers_too_large": "The headers of the request are larger than allowed.",
-    "body_invalid": "The body is not what is expected here.",
-    "body_incomplete": "The body is not as long as its Content-Length says; nothing of it was kept.",
-    "sessions_full": "As many long polls and event streams as may be are open; try again later.",
-    "too_many_requests": "More requests a second than allowed; try again later.",
-    "state_conflict": "It is not in a state in which this can be done.",
-    "merchant_unknown": "There is no such merchant.",
-    "merchant_taken": "The id belongs to another merchant.",
-    "credential_unknown": "There is no such key.",
-    "internal_fault": "Goodsgate failed on this request; the fault is logged under its request id.",
+    "unauthorized": "A valid API key is required.",
+    "forbidden": "The API key does not permit this.",
+    "not_found": "Not found.",
+    "method_not_allowed": "Method not allowed.",
+    "headers_too_large": "The request headers are too large.",
+    "body_invalid": "Invalid request body.",
+    "body_incomplete": "The request body is shorter than its Content-Length; nothing was stored.",
+    "sessions_full": "Too many open long polls and event streams; try again later.",
+    "too_many_requests": "Rate limit exceeded; try again later.",
+    "state_conflict": "Not allowed in the current state.",
+    "merchant_unknown": "Merchant not found.",
+    "merchant_taken": "This merchant id is already in use.",
+    "credential_unknown": "API key not found.",
+    "internal_fault": "Internal error; it is logged under the request id.",
 }
 """Code → title, beside the engine's REFUSALS."""
 

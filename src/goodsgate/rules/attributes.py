@@ -83,7 +83,7 @@ def demanded(record: Members, demands: Demands, terms: Terms, found: Found, *, c
                 _meets(held, f"/variants/{at}{_path(below, name)}", demand, terms, found)
         if value is None and demand.required and whole and not (variants and told == len(variants)):
             found.append(issue("attribute_missing", pointer("/attributes", name), severity=terms.doubt,
-                               expected=category or "of every product"))
+                               expected=f"category {category}" if category else "every product"))
 
 
 def add_demanded(record: Members, category: object, terms: Terms, found: Found, *, whole: bool) -> None:

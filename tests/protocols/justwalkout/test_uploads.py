@@ -158,7 +158,7 @@ def test_an_issue_says_where_and_what(retailer):
     assert told == {
         "index": 1, "item_sku": "SKU-2", "store_id": "STORE-2", "severity": "ERROR", "code": "INVALID_BARCODE",
         "attributeName": "additional_external_product_information/1/external_product_id",
-        "message": "The check digit of the GTIN 4006381333930 is wrong; the digits before it give 4006381333931.",
+        "message": "GTIN 4006381333930 has a wrong check digit; expected 4006381333931.",
     }
 
 
