@@ -77,8 +77,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Payloads up to this are kept in the intake file itself."""
 
     # reading
-    block_bytes: Bytes = 16 * 1024**2
-    block_records_max: Count = 16_384
+    chunk_bytes: Bytes = 16 * 1024**2
+    chunk_records_max: Count = 16_384
     line_bytes_max: Bytes = 2 * 1024**2
     cell_bytes_max: Bytes = 256 * 1024
     columns_max: Count = 2_000

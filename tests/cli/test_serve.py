@@ -20,7 +20,7 @@ SETTLE_SECONDS = 30
 
 def test_a_killed_worker_is_started_again_and_the_batch_finishes(tmp_path: Path):
     """kill -9 in the middle of a batch: every record is accounted for once."""
-    gate = Gate(tmp_path, lease_seconds=1, poll_seconds=0.01, block_bytes=20_000)
+    gate = Gate(tmp_path, lease_seconds=1, poll_seconds=0.01, chunk_bytes=20_000)
     try:
         (worker,) = gate.worker_pids()
         feed = write_ndjson(tmp_path / "feed.ndjson", [product(number) for number in range(20_000)])

@@ -27,7 +27,7 @@ class Served:
             self.port = probe.getsockname()[1]
         self.environ = {
             **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-            "GOODSGATE_STORE": place.make(folder, kind), "GOODSGATE_BLOCK_RECORDS_MAX": "40",
+            "GOODSGATE_STORE": place.make(folder, kind), "GOODSGATE_CHUNK_RECORDS_MAX": "40",
             "GOODSGATE_LEASE_SECONDS": "1", "GOODSGATE_PORT": str(self.port),
         }
         self.url = f"http://127.0.0.1:{self.port}"

@@ -82,7 +82,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Made]:
 @contextmanager
 def _shops(portion: int) -> Iterator[list[Shop]]:
     """One that settles elsewhere, and one that does one thing after the other."""
-    how = {"block_records_max": portion, "claim_works_max": 1}
+    how = {"chunk_records_max": portion, "claim_works_max": 1}
     with opened("postgres", "acme", **how) as elsewhere, opened("sqlite", "acme", **how) as here:
         yield [elsewhere, here]
 
@@ -132,7 +132,7 @@ def test_nobody_can_tell(portion: int, made: list[Made]) -> None:
 @pytest.mark.parametrize(("kind", "policy"), [(Kind.STOCK, {}), (Kind.PRODUCT, {"verb": Verb.UPDATE})])
 def test_what_others_may_move_is_made_in_its_turn(kind: Kind, policy: dict[str, Any], made: list[Made]) -> None:
     """Stock, and what is merged with what is held."""
-    with opened("postgres", "acme", block_records_max=2) as shop:
+    with opened("postgres", "acme", chunk_records_max=2) as shop:
         shop.run(ASUNDER)
         before = len(made)
         values = {"quantity": 3} if kind is Kind.STOCK else {"title": "new"}

@@ -55,7 +55,7 @@ def shops() -> Iterator[dict[str, tuple[Shop, Watched]]]:
         made = {}
         for name in ("compares", "reads", "here"):
             kind = "sqlite" if name == "here" else "postgres"
-            shop = stack.enter_context(opened(kind, "acme", claim_works_max=1, block_records_max=STRETCH))
+            shop = stack.enter_context(opened(kind, "acme", claim_works_max=1, chunk_records_max=STRETCH))
             watched = Watched(shop.store, hashes=name != "reads")
             shop.worker = create_worker(watched, shop.config, "watched")  # type: ignore[arg-type]
             made[name] = shop, watched

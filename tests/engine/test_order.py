@@ -22,7 +22,7 @@ def test_lanes_end_as_one_by_one(store: str, examples: int) -> None:
         steps=st.lists(STEP, min_size=1, max_size=10), portion=st.integers(1, 5), together=st.sampled_from([1, 4, 64]),
     )
     def interleave(steps: list[object], portion: int, together: int) -> None:
-        with opened(store, "acme", "other", block_records_max=portion, claim_works_max=together) as shop:
+        with opened(store, "acme", "other", chunk_records_max=portion, claim_works_max=together) as shop:
             expected = Expected({"acme": {}, "other": {}})
             for step in steps:
                 if isinstance(step, tuple):
@@ -45,7 +45,7 @@ def test_the_last_stock_wins(store: str, examples: int) -> None:
         portion=st.integers(1, 6),
     )
     def send(quantities: list[tuple[str, str, int]], portion: int) -> None:
-        with opened(store, "acme", block_records_max=portion) as shop:
+        with opened(store, "acme", chunk_records_max=portion) as shop:
             last: dict[str, int] = {}
             for sku, location, quantity in quantities:
                 last[f"{sku}\x1f{location}" if location else sku] = quantity

@@ -38,7 +38,7 @@ class Failing:
 def test_a_long_batch_delays_nobody_by_more_than_a_portion_or_two(opens: Opens) -> None:
     """20 merchants with small batches are served between two portions of a long one."""
     small = [f"m{n}" for n in range(20)]
-    shop = opens("acme", *small, block_records_max=10)
+    shop = opens("acme", *small, chunk_records_max=10)
     long = shop.send(products(*range(1000)))
     shop.worker.step()
     done = shop.engine.batch("acme", long).counts.accounted
@@ -54,7 +54,7 @@ def test_a_long_batch_delays_nobody_by_more_than_a_portion_or_two(opens: Opens) 
 
 def test_content_price_and_stock_do_not_wait_for_each_other(opens: Opens) -> None:
     """Each kind has a lane of its own."""
-    shop = opens("acme", block_records_max=10)
+    shop = opens("acme", chunk_records_max=10)
     long = shop.send(products(*range(200)))
     stock = shop.send([{"id": "A", "quantity": 1}], kind=Kind.STOCK)
     for _ in range(2):
@@ -160,7 +160,7 @@ def test_a_record_that_makes_us_fail_is_found_and_rejected(opens: Opens, poison:
 
 def test_a_full_store_stops_the_work_and_loses_nothing(opens: Opens) -> None:
     """The batch stays where it was and goes on when there is room."""
-    shop = opens("acme", block_records_max=10)
+    shop = opens("acme", chunk_records_max=10)
     shop.worker = Worker(Failing(shop.store, full_times=2), shop.config, "worker-1")
     batch = shop.send(products(*range(30)))
     for _ in range(2):

@@ -115,7 +115,7 @@ def _mended_table(report: bytes, format: str) -> bytes:
 
     reader = formats.open_reader(iter([report]), format=format, packing="identity", limits=formats.Limits())
     header = list(reader.header or [])
-    rows = [list(row) for block in reader.blocks() for row in block.rows]
+    rows = [list(row) for chunk in reader.chunks() for row in chunk.rows]
     title = next((name for name in header if name.casefold() == "title"), None)
     if title is None:
         title = "title"
@@ -182,7 +182,7 @@ def test_cancel_before_work_applies_nothing(shop: Shop) -> None:
 
 def test_cancel_in_the_middle_says_what_was_applied(opens: Opens) -> None:
     """Portions before it stay; the rest is cancelled."""
-    shop = opens("acme", "other", block_records_max=10)
+    shop = opens("acme", "other", chunk_records_max=10)
     batch = shop.send(products(*range(100)))
     other = shop.send(products(1), merchant="other")
     shop.worker.step()  # gives way after one portion, because the other merchant waits

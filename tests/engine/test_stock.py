@@ -256,7 +256,7 @@ def beside(shop: Shop) -> Iterator[Stock]:
 
 def test_a_partial_record_writes_no_old_number_back(opens: Opens) -> None:
     """Feeds that change another member, of all items, while orders take from them: nothing taken comes back."""
-    shop = opens("acme", block_records_max=7)
+    shop = opens("acme", chunk_records_max=7)
     keys = [f"K{n}" for n in range(20)]
     _feed(shop, **dict.fromkeys(keys, 1_000))
     store = open_store(shop.config)

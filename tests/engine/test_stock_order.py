@@ -127,7 +127,7 @@ TURNS = st.lists(st.tuples(FEEDS, st.lists(st.lists(MOVES, max_size=3), max_size
 @pytest.fixture
 def scene(opens: Opens) -> Iterator[tuple[Shop, Between, Stock]]:
     """A shop with small portions, what comes between, and the stock as another process sees it."""
-    shop = opens("acme", block_records_max=PORTION)
+    shop = opens("acme", chunk_records_max=PORTION)
     store = open_store(shop.config)
     yield shop, Between(shop), Stock(store)
     store.close()

@@ -59,7 +59,7 @@ def _at_work(shop: Shop, workers: int) -> Iterator[None]:
 def test_a_lane_ends_as_one_by_one(store: str, batches: list[object], workers: int, portion: int, together: int,
                                    lease_seconds: float) -> None:
     """Two lanes, worked while they are filled, by leases that some of the time run out in the middle."""
-    how = {"block_records_max": portion, "claim_works_max": together, "lease_seconds": lease_seconds}
+    how = {"chunk_records_max": portion, "claim_works_max": together, "lease_seconds": lease_seconds}
     with opened(store, "acme", "other", **how) as shop:
         expected = Expected({"acme": {}, "other": {}})
         with _at_work(shop, workers):

@@ -20,11 +20,11 @@ class Read(msgspec.Struct, kw_only=True):
 
     reader: Reader
     records: list
-    places: list[int]
+    source_rows: list[int]
     unreadable: dict[int, str]
     """Index → code."""
-    blocks: list[int]
-    """Records of each block."""
+    chunks: list[int]
+    """Records of each chunk."""
     bytes_done: int
 
     @property
@@ -57,27 +57,27 @@ def read(
     data: bytes | Iterator[bytes], format: str = "ndjson", *, packing: str = "identity", skip: int = 0,
     sizes: Sequence[int] = (1 << 20,), **limits: int,
 ) -> Read:
-    """Read a payload to its end and hold the reader to what it promises of every block."""
+    """Read a payload to its end and hold the reader to what it promises of every chunk."""
     given = pieces(data, sizes) if isinstance(data, bytes) else data
     bounds = Limits(**limits)
     reader = open_reader(given, format=format, packing=packing, limits=bounds)
-    found = Read(reader=reader, records=[], places=[], unreadable={}, blocks=[], bytes_done=0)
-    for block in reader.blocks(skip=skip):
-        records = block.lines if reader.header is None else block.rows
-        assert 0 < len(records) <= bounds.block_records_max
-        assert len(block.lines) + len(block.rows) == len(block.places) == len(records)
-        assert block.places == sorted(set(block.places))
-        assert block.bytes_done >= found.bytes_done
+    found = Read(reader=reader, records=[], source_rows=[], unreadable={}, chunks=[], bytes_done=0)
+    for chunk in reader.chunks(skip=skip):
+        records = chunk.lines if reader.header is None else chunk.rows
+        assert 0 < len(records) <= bounds.chunk_records_max
+        assert len(chunk.lines) + len(chunk.rows) == len(chunk.source_rows) == len(records)
+        assert chunk.source_rows == sorted(set(chunk.source_rows))
+        assert chunk.bytes_done >= found.bytes_done
         offset = len(found.records)
-        found.unreadable |= {offset + index: issue.code for index, issue in block.unreadable.items()}
-        for index, row in enumerate(block.rows):
-            assert index in block.unreadable or len(row) == len(reader.header or [])
-        assert all(issue.message and CODES[issue.code].about == "record" for issue in block.unreadable.values())
-        assert all(0 <= index < len(records) for index in block.unreadable)
+        found.unreadable |= {offset + index: issue.code for index, issue in chunk.unreadable.items()}
+        for index, row in enumerate(chunk.rows):
+            assert index in chunk.unreadable or len(row) == len(reader.header or [])
+        assert all(issue.message and CODES[issue.code].about == "record" for issue in chunk.unreadable.values())
+        assert all(0 <= index < len(records) for index in chunk.unreadable)
         found.records += records
-        found.places += block.places
-        found.blocks.append(len(records))
-        found.bytes_done = block.bytes_done
+        found.source_rows += chunk.source_rows
+        found.chunks.append(len(records))
+        found.bytes_done = chunk.bytes_done
     for issue in [*reader.notices, *([reader.stopped] if reader.stopped else [])]:
         assert issue.message
         assert CODES[issue.code].about == "file"

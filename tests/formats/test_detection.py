@@ -122,5 +122,5 @@ def test_what_is_written_is_detected(format):
     rows = [["1", "x"], ["2", "y"]] if table else [b'{"sku":"1"}', b'{"sku":"2"}']
     data = b"".join(write(iter(rows), format=format, header=["sku", "title"] if table else None))
     assert told(data) == (format, "identity")
-    (block,) = open_reader(iter([data]), format=format, packing="identity", limits=Limits()).blocks()
-    assert (block.rows if table else block.lines) == rows
+    (chunk,) = open_reader(iter([data]), format=format, packing="identity", limits=Limits()).chunks()
+    assert (chunk.rows if table else chunk.lines) == rows

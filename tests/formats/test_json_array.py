@@ -27,7 +27,7 @@ def test_elements_are_those_of_the_array(values, layout, packing, sizes):
     """Whatever they are, however it is laid out and cut into pieces."""
     found = read(packed(json.dumps(values, **layout).encode(), packing), "json", packing=packing, sizes=sizes)
     assert [json.loads(line) for line in found.records] == values
-    assert found.places == list(range(1, len(values) + 1))
+    assert found.source_rows == list(range(1, len(values) + 1))
     assert not found.unreadable
     assert found.stopped is None
 
@@ -52,7 +52,7 @@ def test_fast_and_slow_way_cut_the_same(seed, values, layout, sizes):
         slow = read(data, "json", sizes=sizes)
     finally:
         json_array.GUESSES_MAX = guesses
-    assert (fast.records, fast.places) == (slow.records, slow.places)
+    assert (fast.records, fast.source_rows) == (slow.records, slow.source_rows)
 
 
 def test_every_prefix_keeps_the_records_before_the_break():
@@ -167,6 +167,6 @@ def test_a_real_array_gives_its_elements():
     data = shared_bytes("data/bestbuy/products-sample.json.gz")
     values = json.loads(data)
     for layout in (data, msgspec.json.format(data, indent=4), msgspec.json.format(data, indent=-1)):
-        found = read(layout, "json", block_records_max=1000)
+        found = read(layout, "json", chunk_records_max=1000)
         assert [json.loads(line) for line in found.records] == values
         assert found.stopped is None

@@ -16,14 +16,15 @@ LINE = st.binary(min_size=1, max_size=30).map(lambda line: line.replace(b"\n", b
     st.lists(st.sampled_from([b'{"a":1}', b"[]", b"x" * 40, b"", b"  ", b"\t\r", "é€".encode(), b'{"b" : 2} '])),
     st.sampled_from([b"\n", b"\r\n"]), st.booleans(), PACKINGS, SIZES, st.integers(1, 200), st.integers(1, 7),
 )
-def test_lines_and_places_are_those_of_the_file(lines, end, closed, packing, sizes, block_bytes, block_records):
-    """Against a plain split, for every packing, piece and block size; blank lines are counted once."""
+def test_lines_and_places_are_those_of_the_file(lines, end, closed, packing, sizes, chunk_bytes, block_records):
+    """Against a plain split, for every packing, piece and chunk size; blank lines are counted once."""
     data = end.join(lines) + (end if closed and lines else b"")
     found = read(
-        packed(data, packing), packing=packing, sizes=sizes, block_bytes=block_bytes, block_records_max=block_records
+        packed(data, packing), packing=packing, sizes=sizes, chunk_bytes=chunk_bytes, chunk_records_max=block_records
     )
     numbered = [(number, line.strip()) for number, line in enumerate(data.split(b"\n"), 1)]
-    assert list(zip(found.places, found.records, strict=True)) == [(number, line) for number, line in numbered if line]
+    assert list(zip(found.source_rows, found.records, strict=True)) == [(number, line) for number,
+        line in numbered if line]
     blank = len(data.split(b"\n")) - (data.endswith(b"\n") or not data) - len(found.records)
     told = dict(found.notices)
     assert told.get("rows_empty") == (str(blank) if blank else None)
@@ -36,10 +37,10 @@ def test_lines_and_places_are_those_of_the_file(lines, end, closed, packing, siz
 @given(st.lists(LINE, max_size=12), SIZES, st.integers(0, 14))
 def test_skipping_gives_the_rest(lines, sizes, skip):
     """Records, places, issues and notices are those of a reading from the start, without the first ones."""
-    limits = {"block_bytes": 50, "block_records_max": 3, "line_bytes_max": 20}
+    limits = {"chunk_bytes": 50, "chunk_records_max": 3, "line_bytes_max": 20}
     data = b"\n".join(lines)
     whole, rest = read(data, sizes=sizes, **limits), read(data, sizes=sizes, skip=skip, **limits)
-    assert (rest.records, rest.places) == (whole.records[skip:], whole.places[skip:])
+    assert (rest.records, rest.source_rows) == (whole.records[skip:], whole.source_rows[skip:])
     assert rest.unreadable == {index - skip: code for index, code in whole.unreadable.items() if index >= skip}
     assert rest.notices == whole.notices
 
@@ -104,7 +105,7 @@ def test_records_have_a_limit(count, stops, format, skip):
     """Those up to it are read; skipped ones count."""
     lines = [b'{"a":%d}' % number for number in range(count)]
     data = {"ndjson": b"\n".join(lines), "json": b"[" + b",".join(lines) + b"]", "csv": b"h\n" + b"\n".join(lines)}
-    found = read(data[format], format, records_max=10, block_records_max=4, skip=skip)
+    found = read(data[format], format, records_max=10, chunk_records_max=4, skip=skip)
     assert len(found.records) == min(count, 10) - min(skip, count)
     assert found.stopped == ("records_too_many" if stops else None)
 
@@ -113,20 +114,20 @@ def test_a_million_empty_rows_are_one_notice():
     """In every text format, and the record behind them keeps its line."""
     blank = b"\n" * 1_000_000
     lines = read(blank + b'{"a":1}\n')
-    assert (lines.notices, lines.places) == ([("rows_empty", "1000000")], [1_000_001])
+    assert (lines.notices, lines.source_rows) == ([("rows_empty", "1000000")], [1_000_001])
     table = read(b"a,b\n" + b",\r\n" * 1_000_000 + b"1,2\n", "csv")
-    assert (table.notices, table.places) == ([("rows_empty", "1000000")], [1_000_002])
+    assert (table.notices, table.source_rows) == ([("rows_empty", "1000000")], [1_000_002])
 
 
 def test_blocks_end_at_their_bytes_and_their_records():
     """Whichever comes first; bytes done grow to the size of the payload."""
     data = b'{"a":"0123456789"}\n' * 1000
-    reader = open_reader(pieces(data, (100,)), format="ndjson", packing="identity", limits=Limits(block_bytes=2000))
-    done = [(len(block.lines), block.bytes_done) for block in reader.blocks()]
+    reader = open_reader(pieces(data, (100,)), format="ndjson", packing="identity", limits=Limits(chunk_bytes=2000))
+    done = [(len(chunk.lines), chunk.bytes_done) for chunk in reader.chunks()]
     assert all(90 <= count <= 115 for count, _ in done[:-1])
     assert [at for _, at in done] == sorted(at for _, at in done)
     assert done[-1][1] == len(data)
-    assert read(data, block_records_max=64).blocks == [64] * 15 + [40]
+    assert read(data, chunk_records_max=64).chunks == [64] * 15 + [40]
 
 
 def test_memory_does_not_grow_with_the_file():
@@ -135,7 +136,7 @@ def test_memory_does_not_grow_with_the_file():
 
     def most(count):
         given = (line * 1000 for _ in range(count))
-        reader = open_reader(given, format="ndjson", packing="identity", limits=Limits(block_bytes=4 << 20))
-        return peak(lambda: sum(len(block.lines) for block in reader.blocks()))[1]
+        reader = open_reader(given, format="ndjson", packing="identity", limits=Limits(chunk_bytes=4 << 20))
+        return peak(lambda: sum(len(chunk.lines) for chunk in reader.chunks()))[1]
 
     assert most(200) < most(20) * 1.1 < 24 * 1024 * 1024

@@ -32,12 +32,12 @@ def workbook(fill, *, names=("Sheet1",)) -> bytes:
 def test_what_was_written_is_read(rows, packing, sizes):
     """Cells come back character for character, and never as numbers or formulas."""
     data = packed(b"".join(write(iter(rows), format="xlsx", header=["a", "b", "c"])), packing)
-    found = read(data, "xlsx", packing=packing, sizes=[size * 50 for size in sizes], block_records_max=2)
+    found = read(data, "xlsx", packing=packing, sizes=[size * 50 for size in sizes], chunk_records_max=2)
     numbered = [(number, row) for number, row in enumerate(rows, 2) if "".join(row).strip()]
-    assert list(zip(found.places, found.records, strict=True)) == numbered
+    assert list(zip(found.source_rows, found.records, strict=True)) == numbered
     assert found.reader.header == ["a", "b", "c"]
     skipped = read(data, "xlsx", packing=packing, skip=2)
-    assert (skipped.records, skipped.places) == (found.records[2:], found.places[2:])
+    assert (skipped.records, skipped.source_rows) == (found.records[2:], found.source_rows[2:])
 
 
 def test_text_that_looks_like_something_else_stays_text():
@@ -89,7 +89,7 @@ def test_rows_keep_their_places_and_others_are_told():
 
     found = read(workbook(fill, names=("Goods", "Notes", "Old")), "xlsx")
     assert found.reader.header == ["sku", "title", "sku"]
-    assert (found.records, found.places) == ([["1", "x", "y"], ["2", "z", ""]], [4, 7])
+    assert (found.records, found.source_rows) == ([["1", "x", "y"], ["2", "z", ""]], [4, 7])
     assert sorted(found.notices) == [("header_duplicate", "sku"), ("rows_empty", "4"), ("sheets_ignored", "Notes, Old")]
 
 

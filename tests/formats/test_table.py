@@ -30,12 +30,12 @@ def tables(draw):
 
 @settings(deadline=None)
 @given(tables(), st.sampled_from(["csv", "tsv"]), PACKINGS, SIZES, st.integers(1, 300), st.integers(1, 5))
-def test_what_was_written_is_read(given_table, format, packing, sizes, block_bytes, block_records):
+def test_what_was_written_is_read(given_table, format, packing, sizes, chunk_bytes, block_records):
     """Cells come back byte for byte."""
     names, rows = given_table
     data = packed(b"".join(write(iter(rows), format=format, header=names)), packing)
     found = read(
-        data, format, packing=packing, sizes=sizes, block_bytes=block_bytes, block_records_max=block_records
+        data, format, packing=packing, sizes=sizes, chunk_bytes=chunk_bytes, chunk_records_max=block_records
     )
     assert found.reader.header == names
     assert found.records == [row for row in rows if not blank(row)]
@@ -62,7 +62,7 @@ def test_any_dialect_is_read_as_the_csv_module_reads_it(given_table, delimiter, 
         if not blank(row):
             expected.append((line, row))
         line = reader.line_num + 1
-    assert list(zip(found.places, found.records, strict=True)) == expected
+    assert list(zip(found.source_rows, found.records, strict=True)) == expected
     assert not found.unreadable
 
 
@@ -71,9 +71,9 @@ def test_any_dialect_is_read_as_the_csv_module_reads_it(given_table, delimiter, 
 def test_no_text_breaks_it_and_skipping_gives_the_rest(body, sizes, skip):
     """Any mess of quotation marks: rows with line numbers, the same after skipping."""
     data = ("h,i\n" + body).encode()
-    limits = {"line_bytes_max": 30, "block_records_max": 2}
+    limits = {"line_bytes_max": 30, "chunk_records_max": 2}
     whole, rest = read(data, "csv", sizes=sizes, **limits), read(data, "csv", sizes=(50,), skip=skip, **limits)
-    assert (rest.records, rest.places) == (whole.records[skip:], whole.places[skip:])
+    assert (rest.records, rest.source_rows) == (whole.records[skip:], whole.source_rows[skip:])
     assert rest.unreadable == {index - skip: code for index, code in whole.unreadable.items() if index >= skip}
     assert rest.notices == whole.notices
     assert set(whole.unreadable.values()) <= {"row_ragged", "quotes_broken", "line_too_long"}
@@ -92,13 +92,13 @@ def test_the_header_shows_the_delimiter(line, delimiter):
 def test_the_directive_of_a_spreadsheet_is_obeyed():
     """`sep=` in front of the header, which keeps its line."""
     found = read(b"sep=|\r\na,b|c\r\n1|2\r\n", "csv")
-    assert (found.reader.header, found.records, found.places) == (["a,b", "c"], [["1", "2"]], [3])
+    assert (found.reader.header, found.records, found.source_rows) == (["a,b", "c"], [["1", "2"]], [3])
 
 
 def test_old_line_ends_are_read():
     """Carriage returns alone, as spreadsheets for old Macintoshes write them; and doubled ones."""
     old = read(b'a,b\r1,"x\ry"\r\r3,4\r', "csv", sizes=(3,))
-    assert (old.records, old.places) == ([["1", "x\ry"], ["3", "4"]], [2, 5])
+    assert (old.records, old.source_rows) == ([["1", "x\ry"], ["3", "4"]], [2, 5])
     doubled = read(b"a,b\r\r\n1,2\r\r\n3,4\r\r\n", "csv")
     assert (doubled.records, doubled.reader.header) == ([["1", "2"], ["3", "4"]], ["a", "b"])
 
@@ -108,7 +108,7 @@ def test_a_header_is_trimmed_named_and_told():
     found = read(b"\n,,\n sku , title,,sku,\n1,2,3,4,5\n", "csv")
     assert found.reader.header == ["sku", "title", "column_3", "sku", "column_5"]
     assert found.notices == [("header_duplicate", "sku"), ("rows_empty", "2")]
-    assert found.places == [4]
+    assert found.source_rows == [4]
 
 
 @pytest.mark.parametrize("header", [b'sku,"title', b"sku,\xe9\xc3\xa9\xc3\xa9", b"sku,a\0b", b'sku,"a"b'])
@@ -142,7 +142,7 @@ def test_a_ragged_row_is_told(row, code, cells):
 def test_empty_rows_are_counted():
     """Blank lines, delimiters alone, blanks between them; once for the file."""
     found = read(b'a,b\n1,2\n\n,\n , \n"",\n" "\n3,4\n,,,,\n', "csv")
-    assert (found.records, found.places) == ([["1", "2"], ["3", "4"]], [2, 8])
+    assert (found.records, found.source_rows) == ([["1", "2"], ["3", "4"]], [2, 8])
     assert found.notices == [("rows_empty", "6")]
 
 
@@ -184,7 +184,7 @@ def test_a_quotation_mark_too_many_costs_one_line(rows, codes):
     found = read(("a,b\n" + rows).encode(), "csv")
     assert found.unreadable == codes
     assert len(found.records) == rows.count("\n") + (not rows.endswith("\n"))
-    assert found.places == list(range(2, 2 + len(found.records)))
+    assert found.source_rows == list(range(2, 2 + len(found.records)))
 
 
 def test_an_open_quotation_mark_does_not_swallow_the_file():
@@ -259,8 +259,8 @@ def test_memory_does_not_grow_with_the_file():
             yield line * 1000
 
     def most(count):
-        reader = open_reader(rows(count), format="csv", packing="identity", limits=Limits(block_bytes=1 << 20))
-        return peak(lambda: sum(len(block.rows) for block in reader.blocks()))[1]
+        reader = open_reader(rows(count), format="csv", packing="identity", limits=Limits(chunk_bytes=1 << 20))
+        return peak(lambda: sum(len(chunk.rows) for chunk in reader.chunks()))[1]
 
     assert most(100) < most(30) * 1.2 < 30 * 1024 * 1024
 

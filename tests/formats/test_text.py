@@ -55,7 +55,7 @@ def test_windows_1252_is_told_and_read(lines, sizes):
 def test_pieces_do_not_change_what_is_read(data, sizes, other_sizes):
     """Any bytes at all, cut any way."""
     one, other = read(data, sizes=sizes), read(data, sizes=other_sizes)
-    assert (one.records, one.places, one.unreadable) == (other.records, other.places, other.unreadable)
+    assert (one.records, one.source_rows, one.unreadable) == (other.records, other.source_rows, other.unreadable)
     assert (one.notices, one.stopped) == (other.notices, other.stopped)
 
 
@@ -131,8 +131,8 @@ def test_a_real_file_in_another_charset_reads_the_same(charset):
     expected = read(text.encode(), "csv")
     found = read(text.encode(charset), "csv")
     assert len(found.records) == 1470
-    assert (found.reader.header, found.records, found.places) == (
-        expected.reader.header, expected.records, expected.places
+    assert (found.reader.header, found.records, found.source_rows) == (
+        expected.reader.header, expected.records, expected.source_rows
     )
     name = {"cp1252": "Windows-1252", "utf-8": None}.get(charset, "UTF-16")
     told = [("encoding_guessed", name)] if name else []

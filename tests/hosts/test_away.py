@@ -38,7 +38,7 @@ def gate(own: Server, address: str, tmp_path: Path) -> Iterator[Served]:
     """Served over the server that nobody else uses; with fewer connections than threads."""
     place.settle(tmp_path, address)
     with Shop(
-        tmp_path, connections_max=CONNECTIONS_MAX, small_payload_bytes=2_000, block_records_max=50, lease_seconds=1.0,
+        tmp_path, connections_max=CONNECTIONS_MAX, small_payload_bytes=2_000, chunk_records_max=50, lease_seconds=1.0,
         sweep_seconds=0.01,
     ) as shop:
         served = Served(shop)

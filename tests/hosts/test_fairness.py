@@ -16,7 +16,7 @@ from tests.shop import Shop
 LONG = "GOODSGATE_KILLS" in os.environ
 """`make crash` asks for the long form."""
 RECORDS = 1_000_000 if LONG else 30_000
-SETTINGS = {} if LONG else {"block_records_max": 2_000}
+SETTINGS = {} if LONG else {"chunk_records_max": 2_000}
 REPEATED = RECORDS // 10
 """Keys that the large batch has twice, the second time at its end."""
 SMALL = 50

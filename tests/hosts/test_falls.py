@@ -130,7 +130,7 @@ class _Falling:
 def test_what_was_made_for_a_portion_that_a_fall_took_is_made_again(lazy: Server, store: Store, address: str,
                                                                     settles: int) -> None:
     """Portions that have no key in common, of which two come twice at the end."""
-    config = Config(store=address, block_records_max=2, poll_seconds=0.1)
+    config = Config(store=address, chunk_records_max=2, poll_seconds=0.1)
     worker = create_worker(_Falling(store, lazy, settles), config, "w")  # type: ignore[arg-type]
     records = [{"id": f"K{number}", "title": "one" if number % 3 else ""} for number in (*range(18), 0, 1)]
     submission = create_engine(store, config).submit(

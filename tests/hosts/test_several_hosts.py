@@ -35,7 +35,7 @@ CLIENTS = 8
 PORT = 8480
 SECONDS_MAX = 90
 SETTINGS = {
-    "GOODSGATE_LEASE_SECONDS": LEASE_SECONDS, "GOODSGATE_PORT": PORT, "GOODSGATE_BLOCK_RECORDS_MAX": 50,
+    "GOODSGATE_LEASE_SECONDS": LEASE_SECONDS, "GOODSGATE_PORT": PORT, "GOODSGATE_CHUNK_RECORDS_MAX": 50,
     "GOODSGATE_SMALL_PAYLOAD_BYTES": 20_000, "GOODSGATE_SWEEP_SECONDS": 0.5, "PYTHONUNBUFFERED": 1,
 }
 
@@ -215,7 +215,7 @@ def _compare(scenery: Scenery, clients: Clients, folder: Path) -> None:
         assert time.monotonic() - began < SECONDS_MAX, store.examine()
         time.sleep(0.05)
     print(f"drained after {time.monotonic() - began:.1f} s")
-    with Shop(folder, *MERCHANTS, block_records_max=50) as peace:
+    with Shop(folder, *MERCHANTS, chunk_records_max=50) as peace:
         for merchant in MERCHANTS:
             for batch, label in _accepted(store, merchant, clients):
                 sent = clients.sent[label]

@@ -21,7 +21,7 @@ KILLS = 3
 def shop(tmp_path: Path) -> Iterator[Shop]:
     """On a server."""
     with Shop(
-        tmp_path, kind="postgres", lease_seconds=LEASE_SECONDS, poll_seconds=POLL_SECONDS, block_records_max=500
+        tmp_path, kind="postgres", lease_seconds=LEASE_SECONDS, poll_seconds=POLL_SECONDS, chunk_records_max=500
     ) as made:
         yield made
     place.drop(tmp_path)

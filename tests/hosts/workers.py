@@ -11,7 +11,7 @@ from goodsgate.config import Config
 from tests.crash.scene import ROOT
 
 SECONDS_MAX = 60
-SET = ("store", "lease_seconds", "poll_seconds", "block_records_max")
+SET = ("store", "lease_seconds", "poll_seconds", "chunk_records_max")
 
 
 class Workers:

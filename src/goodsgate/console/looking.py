@@ -103,15 +103,15 @@ def mapping_of(told: Fields, saved: dict[str, dict[str, list[str]]]) -> dict[str
 def look(head: bytes, config: Config, *, format: str, packing: str, whole: bool, kind: Kind,
          mapping: dict[str, list[str]]) -> Looked:
     """Of a file that begins so; what breaks off at the end of the head is not told."""
-    bounds = msgspec.structs.replace(limits(config), block_records_max=SAMPLE_RECORDS + 1)
+    bounds = msgspec.structs.replace(limits(config), chunk_records_max=SAMPLE_RECORDS + 1)
     reader = formats.open_reader(iter([head]), format=format, packing=packing, limits=bounds)
-    block = next(reader.blocks(), None)
-    found = len(block.places) if block is not None else 0
+    chunk = next(reader.chunks(), None)
+    found = len(chunk.source_rows) if chunk is not None else 0
     if not whole and found <= SAMPLE_RECORDS:
         found = max(found - 1, 0)  # the last one may be cut
     found = min(found, SAMPLE_RECORDS)
-    lines = block.lines[:found] if block is not None else []
-    rows = block.rows[:found] if block is not None else []
+    lines = chunk.lines[:found] if chunk is not None else []
+    rows = chunk.rows[:found] if chunk is not None else []
     shape, told = settle_shape(kind, Policy(mapping=mapping), columns=reader.header, sample=lines)
     names = [*dict.fromkeys(reader.header)] if reader.header is not None else _members(lines)
     near = {issue.value: issue.suggestion for issue in told if issue.code == "header_unknown"}
@@ -123,7 +123,7 @@ def look(head: bytes, config: Config, *, format: str, packing: str, whole: bool,
         )
         for name in names if name not in RESERVED
     ]
-    notices = [*([] if block is None and not whole else reader.notices)]
+    notices = [*([] if chunk is None and not whole else reader.notices)]
     if reader.stopped is not None and (whole or not found):
         notices.append(reader.stopped)
     return Looked(

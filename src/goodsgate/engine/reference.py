@@ -28,13 +28,13 @@ def load_reference(store: Store, config: Config, merchant: str, kind: str, piece
     reader = formats.open_reader(pieces, format=format, packing=packing, limits=limits(config))
     entries: dict[str, ReferenceEntry] = {}
     trouble: list[dict[str, object]] = []
-    for block in reader.blocks():
-        for at, place in enumerate(block.places):
-            told = block.unreadable.get(at)
+    for chunk in reader.chunks():
+        for at, place in enumerate(chunk.source_rows):
+            told = chunk.unreadable.get(at)
             try:
                 if told is not None:
                     raise ValueError(told.message)
-                entry = _entry(kind, _members(reader.header, block, at))
+                entry = _entry(kind, _members(reader.header, chunk, at))
             except ValueError as fault:
                 if len(trouble) < TROUBLE_MAX:
                     trouble.append({"place": place, "message": str(fault)})
@@ -75,11 +75,11 @@ def _check_kind(kind: str, *, write: bool) -> None:
         raise Refusal("reference_kind_unknown", allowed=[*REFERENCE_KINDS, *READ_ONLY_KINDS])
 
 
-def _members(header: Sequence[str] | None, block: formats.Block, at: int) -> dict[str, object]:
+def _members(header: Sequence[str] | None, chunk: formats.Chunk, at: int) -> dict[str, object]:
     if header is not None:
-        return {name: cell.strip() for name, cell in zip(header, block.rows[at], strict=False) if cell.strip()}
+        return {name: cell.strip() for name, cell in zip(header, chunk.rows[at], strict=False) if cell.strip()}
     try:
-        record = orjson.loads(block.lines[at])
+        record = orjson.loads(chunk.lines[at])
     except orjson.JSONDecodeError as fault:
         raise ValueError(f"not valid JSON: {fault}") from None
     if isinstance(record, str):

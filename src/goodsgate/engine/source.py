@@ -112,15 +112,15 @@ class PayloadSource:
 
     def stretches(self) -> Iterator[Stretch]:
         """Blocks as the reader gives them."""
-        return map(  # a loop would keep two blocks alive
-            _stretch_of, self._reader.blocks(skip=self._skip, opening=self._opening)
+        return map(  # a loop would keep two chunks alive
+            _stretch_of, self._reader.chunks(skip=self._skip, opening=self._opening)
         )
 
 
-def _stretch_of(block: formats.Block) -> Stretch:
+def _stretch_of(chunk: formats.Chunk) -> Stretch:
     return Stretch(
-        lines=block.lines, rows=block.rows, places=block.places, unreadable=block.unreadable,
-        bytes_done=block.bytes_done,
+        lines=chunk.lines, rows=chunk.rows, places=chunk.source_rows, unreadable=chunk.unreadable,
+        bytes_done=chunk.bytes_done,
     )
 
 

@@ -1,6 +1,6 @@
 """Bytes ↔ records, as streams with bounded memory.
 
-`open_reader` turns the bytes of a payload into blocks of records; `write` turns records back into a file. `Cutter` cuts
+`open_reader` turns the bytes of a payload into chunks of records; `write` turns records back into a file. `Cutter` cuts
 a JSON array that is handed over piece by piece.
 Nothing here knows what a product is: a record is a line of JSON or a list of cells.
 
@@ -12,7 +12,7 @@ from goodsgate.formats.contract import (
     CONTENT_ENCODINGS,
     FORMATS,
     MEDIA_TYPES,
-    Block,
+    Chunk,
     FormatOverflow,
     FormatUnknown,
     Limits,
@@ -29,7 +29,7 @@ __all__ = [
     "CONTENT_ENCODINGS",
     "FORMATS",
     "MEDIA_TYPES",
-    "Block",
+    "Chunk",
     "Cutter",
     "FormatOverflow",
     "FormatUnknown",

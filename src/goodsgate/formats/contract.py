@@ -1,4 +1,4 @@
-"""What reading promises: limits going in, blocks of records coming out."""
+"""What reading promises: limits going in, chunks of records coming out."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -23,9 +23,9 @@ MEDIA_TYPES = {
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of reading; filled from the settings of the same names."""
 
-    block_bytes: int = 16 * 1024 * 1024
-    """A block ends after this many unpacked bytes."""
-    block_records_max: int = 16_384
+    chunk_bytes: int = 16 * 1024 * 1024
+    """A chunk ends after this many unpacked bytes."""
+    chunk_records_max: int = 16_384
     line_bytes_max: int = 1024 * 1024
     cell_bytes_max: int = 256 * 1024
     columns_max: int = 2_000
@@ -38,19 +38,56 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     xlsx_unpacked_bytes_max: int = 128 * 1024 * 1024
 
 
-class Block(msgspec.Struct, kw_only=True):
-    """Some records in order; freed before the next is made."""
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """Consecutive records that are read, checked, applied and committed together."""
 
     lines: list[bytes]
     """NDJSON and JSON: the bytes of each record's JSON, without surrounding blanks. Empty for tables."""
     rows: list[list[str]]
     """Tables: the cells of each record, not trimmed; a readable row has as many as the header. Empty for JSON."""
-    places: list[int]
+    source_rows: list[int]
     """Line (NDJSON, CSV, TSV: of the record's first line) or row (XLSX, JSON array: position) in the file, from 1."""
-    unreadable: dict[int, Issue]
-    """Index in the block → why it is no record; `lines` or `rows` still hold the start of what was received there."""
+    unreadable: dict[int, Issue] = {}
+    """Index → why it is no record; `lines` or `rows` still hold the start of what was received there."""
     bytes_done: int
-    """Packed payload bytes consumed so far."""
+    """Compressed payload bytes consumed so far."""
+    replaces: list[int | None] | None = None
+    """In a fix or a retry: the number of the rejected record that each record replaces; None for a new record."""
+    issues: dict[int, Issue] = {}
+    """Index → an issue that was found while the records were assembled, in addition to those that rules find."""
+    follows: int | None = None
+    """In a retry: the record number after which this chunk begins."""
+    file_issues: list[Issue] = []
+    """Issues of the file as a whole that were found since the chunk before this one."""
+    stopped: Issue | None = None
+    """Why the payload could not be read further; only in the last chunk."""
+    is_last: bool = False
+    """Whether no record follows."""
+
+    def __len__(self) -> int:
+        return len(self.source_rows)
+
+    @property
+    def records_read(self) -> int:
+        """Return by how many records the chunk moves the position of its round."""
+        if self.follows is None or not self.replaces:
+            return len(self.source_rows)
+        return (self.replaces[-1] or 0) - self.follows
+
+    def part(self, start: int, end: int) -> "Chunk":
+        """Return the records `start` to `end` (not included); file issues go with the first, the end with the last."""
+        follows = self.follows
+        if follows is not None and start and self.replaces:
+            follows = self.replaces[start - 1]
+        is_end = end >= len(self)
+        return Chunk(
+            lines=self.lines[start:end], rows=self.rows[start:end], source_rows=self.source_rows[start:end],
+            unreadable={at - start: found for at, found in self.unreadable.items() if start <= at < end},
+            bytes_done=self.bytes_done, replaces=None if self.replaces is None else self.replaces[start:end],
+            issues={at - start: found for at, found in self.issues.items() if start <= at < end}, follows=follows,
+            file_issues=[] if start else self.file_issues, stopped=self.stopped if is_end else None,
+            is_last=self.is_last and is_end,
+        )
 
 
 class Reader(Protocol):
@@ -68,8 +105,8 @@ class Reader(Protocol):
     stopped: Issue | None
     """Set (a file issue of severity error) if the payload could not be read to its end."""
 
-    def blocks(self, *, skip: int = 0, opening: int | None = None) -> Iterator[Block]:
-        """Blocks from record `skip` + 1 on, once, the first with at most `opening` records; never raises for what a
+    def chunks(self, *, skip: int = 0, opening: int | None = None) -> Iterator[Chunk]:
+        """Chunks from record `skip` + 1 on, once, the first with at most `opening` records; never raises for what a
         payload holds."""
 
 

@@ -88,7 +88,7 @@ def _unpacked(head: bytes, packing: str) -> bytes:
     """The first unpacked bytes, as far as the head has them."""
     if packing == "identity":
         return head[:HEAD_BYTES]
-    parts = unpack(iter((head[:HEAD_BYTES],)), Reading(Limits(block_bytes=HEAD_BYTES)), packing=packing)
+    parts = unpack(iter((head[:HEAD_BYTES],)), Reading(Limits(chunk_bytes=HEAD_BYTES)), packing=packing)
     return next(parts, b"")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from goodsgate.formats.lines import broken_off, cut, flaw, sound
-from goodsgate.formats.reading import Reading, Stretch
+from goodsgate.formats.reading import Reading, RecordRun
 from goodsgate.model.issue import Issue, issue
 
 BLANKS = b" \t\r\n"
@@ -37,16 +37,16 @@ _Matcher = Callable[[bytes, int], re.Match[bytes] | None]
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def json_records(pieces: Iterator[bytes], reading: Reading) -> Iterator[Stretch]:
+def json_records(pieces: Iterator[bytes], reading: Reading) -> Iterator[RecordRun]:
     """One record an element; their places are their positions in the array."""
     cutter = Cutter(reading)
     for piece in pieces:
         cutter.take(piece)
-        yield cutter.stretch(len(piece))
+        yield cutter.run(len(piece))
         if cutter.dead:
             return
     cutter.end()
-    yield cutter.stretch(0)
+    yield cutter.run(0)
 
 
 class Cutter:
@@ -83,12 +83,12 @@ class Cutter:
         """Whether it is one, as far as it is known; else objects stand after each other."""
         return bool(self._array)
 
-    def stretch(self, size: int) -> Stretch:
+    def run(self, size: int) -> RecordRun:
         """The elements completed since the last stretch."""
         lines, flaws, first = self._lines, self._flaws, self._position
         self._position += len(lines)
         self._lines, self._flaws = [], {}
-        return Stretch(lines, list(range(first, self._position)), flaws, size)
+        return RecordRun(lines, list(range(first, self._position)), flaws, size)
 
     def take(self, piece: bytes) -> None:
         """Cut as far as the bytes reach."""

@@ -7,7 +7,7 @@ in many lines at once, and only where it is found is each line looked at.
 from collections.abc import Iterator
 from itertools import compress
 
-from goodsgate.formats.reading import Reading, Stretch
+from goodsgate.formats.reading import Reading, RecordRun
 from goodsgate.model.issue import Issue, issue
 
 CUT_BYTES = 4096
@@ -71,7 +71,7 @@ def broken_off(line: bytes) -> Issue:
     return issue("line_incomplete", value=line[-100:].decode("utf-8", "backslashreplace"))
 
 
-def ndjson(pieces: Iterator[bytes], reading: Reading) -> Iterator[Stretch]:
+def ndjson(pieces: Iterator[bytes], reading: Reading) -> Iterator[RecordRun]:
     """One record a line; blank lines are counted, passed over and told once. One that is too long is never blank."""
     blanks = b" \t\r" if reading.exact else None
     number = 1
@@ -100,7 +100,7 @@ def ndjson(pieces: Iterator[bytes], reading: Reading) -> Iterator[Stretch]:
             places = [number + index for index in kept]
             empty += len(raw) - len(lines)
         number += len(raw)
-        yield Stretch(lines, places, flaws, len(run))
+        yield RecordRun(lines, places, flaws, len(run))
     if empty:
         reading.tell("rows_empty", str(empty))
 

@@ -20,7 +20,7 @@ from goodsgate.formats.text import utf8
 
 
 def open_reader(pieces: Iterator[bytes], *, format: str, packing: str, limits: Limits, exact: bool = False) -> Reader:
-    """The payload as blocks of records; a table is read as far as its header.
+    """The payload as chunks of records; a table is read as far as its header.
 
     With `exact` JSON is UTF-8 without a mark whatever it looks like, only spaces and tabs make a line blank, and how
     far it inflates is limited by its size alone.
@@ -35,13 +35,13 @@ def open_reader(pieces: Iterator[bytes], *, format: str, packing: str, limits: L
     reading = Reading(limits, exact=exact)
     unpacked = unpack(iter(pieces), reading, packing=packing)
     if format == "xlsx":
-        reading.stretches = Sheet(unpacked, reading).stretches()
+        reading.runs = Sheet(unpacked, reading).runs()
         return reading
     text = unpacked if exact else utf8(unpacked, reading)
     if format == "ndjson":
-        reading.stretches = ndjson(text, reading)
+        reading.runs = ndjson(text, reading)
     elif format == "json":
-        reading.stretches = json_records(text, reading)
+        reading.runs = json_records(text, reading)
     else:
-        reading.stretches = Table(text, reading, delimiter="\t" if format == "tsv" else None).stretches()
+        reading.runs = Table(text, reading, delimiter="\t" if format == "tsv" else None).runs()
     return reading

@@ -16,13 +16,13 @@ from io import BytesIO
 from isal import igzip_lib
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from goodsgate.formats.reading import CELL_OVERHEAD_BYTES, Reading, Stretch
+from goodsgate.formats.reading import CELL_OVERHEAD_BYTES, Reading, RecordRun
 from goodsgate.formats.table import long_cell, named
 
 CELL_BYTES = 32
 """What the library takes for a cell of the grid that a sheet spans, filled or not."""
 WHOLE_NUMBER_MAX = 10**15
-STRETCH_ROWS = 1_000
+RUN_ROWS = 1_000
 INFLATED_BYTES = 256 * 1024
 
 _ZIP_FAULTS: tuple[type[Exception], ...] = (
@@ -50,21 +50,21 @@ class Sheet:
             self._rows = sheet.iter_rows()
             reading.header = self._header()
 
-    def stretches(self) -> Iterator[Stretch]:
+    def runs(self) -> Iterator[RecordRun]:
         """The rows below the header; empty ones are counted, passed over and told once."""
         if not self._reading.header:
             return
-        stretch = Stretch([], [], {}, 0)
+        run = RecordRun([], [], {}, 0)
         for row in self._texts():
             if found := long_cell(row, self._reading):
-                stretch.flaws[len(stretch.records)] = found
-            stretch.records.append(row)
-            stretch.places.append(self._number)
-            stretch.size += sum(map(len, row)) + CELL_OVERHEAD_BYTES * len(row) // 4
-            if len(stretch.records) == STRETCH_ROWS:
-                yield stretch
-                stretch = Stretch([], [], {}, 0)
-        yield stretch
+                run.flaws[len(run.records)] = found
+            run.records.append(row)
+            run.source_rows.append(self._number)
+            run.size += sum(map(len, row)) + CELL_OVERHEAD_BYTES * len(row) // 4
+            if len(run.records) == RUN_ROWS:
+                yield run
+                run = RecordRun([], [], {}, 0)
+        yield run
         if self._empty:
             self._reading.tell("rows_empty", str(self._empty))
 

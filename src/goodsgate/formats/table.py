@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from goodsgate.formats.lines import CUT_BYTES, broken_off, cut, flaw, sound, whole_lines
-from goodsgate.formats.reading import CELL_OVERHEAD_BYTES, PIECE_BYTES, Reading, Stretch
+from goodsgate.formats.reading import CELL_OVERHEAD_BYTES, PIECE_BYTES, Reading, RecordRun
 from goodsgate.formats.text import HEAD_BYTES, first_bytes
 from goodsgate.model.issue import Issue, issue
 
@@ -22,8 +22,8 @@ DELIMITERS = ",;\t|"
 """In this order where a header speaks for several."""
 REREAD_CHARACTERS_FREE = 16 * 1024 * 1024
 """Lines are read a second time up to this, and from there on up to as much as was read once: never quadratic."""
-CELLS_PER_BLOCK_BYTE = 4
-"""Cells may take this much more memory than the block has bytes; many short ones end it earlier."""
+CELLS_PER_CHUNK_BYTE = 4
+"""Cells may take this much more memory than the chunk has bytes; many short ones end it earlier."""
 
 _QUOTED = re.compile(r'"[^"]*"?')
 _DIRECTIVE = re.compile(r"sep=(.)\r?")
@@ -130,14 +130,14 @@ class Table:
         reading.header = self._header(delimiter)
         self._width = len(reading.header)
 
-    def stretches(self) -> Iterator[Stretch]:
+    def runs(self) -> Iterator[RecordRun]:
         """The rows below the header; empty ones are counted, passed over and told once."""
         if not self._reading.header:
             return
         lines, flaws, delimiter, width = self._lines, self._source.flaws, self._delimiter, self._width
         cell_characters = self._reading.limits.cell_bytes_max // 4
-        piece_bytes = min(PIECE_BYTES, self._reading.limits.block_bytes)
-        stretch, size = Stretch([], [], {}, 0), 0
+        piece_bytes = min(PIECE_BYTES, self._reading.limits.chunk_bytes)
+        run, size = RecordRun([], [], {}, 0), 0
         for line in lines:
             if line is None:
                 break
@@ -158,13 +158,13 @@ class Table:
                 self._empty += 1
                 continue
             if found:
-                stretch.flaws[len(stretch.records)] = found
-            stretch.records.append(row)
-            stretch.places.append(first)
+                run.flaws[len(run.records)] = found
+            run.records.append(row)
+            run.source_rows.append(first)
             if size >= piece_bytes:
-                yield self._sized(stretch, size)
-                stretch, size = Stretch([], [], {}, 0), 0
-        yield self._sized(stretch, size)
+                yield self._sized(run, size)
+                run, size = RecordRun([], [], {}, 0), 0
+        yield self._sized(run, size)
         if self._empty:
             self._reading.tell("rows_empty", str(self._empty))
 
@@ -172,10 +172,10 @@ class Table:
         self._delimiter = delimiter
         self._dialect = csv.reader((), delimiter=delimiter, strict=True).dialect  # made once: readers are many
 
-    def _sized(self, stretch: Stretch, size: int) -> Stretch:
-        memory = size + CELL_OVERHEAD_BYTES * self._width * len(stretch.records)
-        stretch.size = max(size, memory // CELLS_PER_BLOCK_BYTE)
-        return stretch
+    def _sized(self, run: RecordRun, size: int) -> RecordRun:
+        memory = size + CELL_OVERHEAD_BYTES * self._width * len(run.records)
+        run.size = max(size, memory // CELLS_PER_CHUNK_BYTE)
+        return run
 
     def _header(self, delimiter: str | None) -> list[str]:
         """The names in the first line that is not blank; empty, with the reason told, if there are none to read."""

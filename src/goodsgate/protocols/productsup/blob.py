@@ -61,9 +61,9 @@ class Elements:
         return self.tally.stage(completed_at)
 
     def _look(self) -> None:
-        stretch = self._cutter.stretch(0)
-        for at, line in enumerate(stretch.records):
-            found = stretch.flaws.get(at)
+        run = self._cutter.run(0)
+        for at, line in enumerate(run.records):
+            found = run.flaws.get(at)
             if found is not None and found.code == "line_too_long":
                 self.tally.count(TOO_LARGE, line)
                 continue
