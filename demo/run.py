@@ -31,8 +31,8 @@ class Demo:
                 [*GOODSGATE, "serve", "--port", "0", "--first-merchant", "demo"], env=self.environment, cwd=place,
                 stdout=subprocess.PIPE, stderr=log, text=True,
             )
-        said = self._read_until("open at")
-        self.environment["GOODSGATE_URL"] = re.findall(r"open at (\S+)", said)[0]
+        said = self._read_until("running at")
+        self.environment["GOODSGATE_URL"] = re.findall(r"running at (\S+)", said)[0]
         self.environment["GOODSGATE_KEY"] = re.findall(r"GOODSGATE_KEY=(\S+)", said)[0]
 
     def _read_until(self, words: str) -> str:
@@ -73,7 +73,7 @@ def main() -> None:
     """Show it."""
     place = Path(tempfile.mkdtemp(prefix="goodsgate-demo-"))
     demo = Demo(place)
-    print(f"A gate is open at {demo.environment['GOODSGATE_URL']}; its data is in {place}.")
+    print(f"A gate is running at {demo.environment['GOODSGATE_URL']}; its data is in {place}.")
     try:
         print("\nWhat rules look up: the shop's categories.")
         demo.run("reference", "load", "category", _shown(CATEGORIES))

@@ -13,7 +13,7 @@ from typing import Any
 COMMAND = [sys.executable, "-m", "goodsgate"]
 START_SECONDS_MAX = 30
 RUN_SECONDS_MAX = 60
-OPEN_AT = re.compile(r"open at (http://\S+)")
+RUNNING_AT = re.compile(r"running at (http://\S+)")
 
 
 class Gate:
@@ -33,11 +33,11 @@ class Gate:
         command = ["serve", "--port", "0", "--first-merchant", "acme", *options]
         self.process = self.launch(*command)
         said = ""
-        while not OPEN_AT.search(said):
+        while not RUNNING_AT.search(said):
             line = self.process.stdout.readline()
             assert line, f"the gate did not open:\n{said}\n{self.log.read_text()}"
             said += line
-        self.url = OPEN_AT.search(said)[1]
+        self.url = RUNNING_AT.search(said)[1]
         self.key = self.key or re.search(r"GOODSGATE_KEY=(\S+)", said)[1]
 
     def launch(self, *arguments: str) -> "subprocess.Popen[str]":

@@ -33,7 +33,7 @@ def test_scopes_hold(gate: Gate, feed: Path):
 
 def test_what_does_not_exist_is_told(gate: Gate):
     """A merchant twice, a key for nobody, a key that is not there."""
-    assert "is there already" in gate.run("merchant", "add", "acme").stderr
+    assert "already exists" in gate.run("merchant", "add", "acme").stderr
     assert gate.run("merchant", "key", "add", "nobody").returncode == 2
     assert gate.run("merchant", "key", "revoke", "acme", "0000").returncode == 2
 

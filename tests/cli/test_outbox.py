@@ -45,10 +45,10 @@ def test_messages_are_listed(folder: Path) -> None:
 
 def test_messages_are_sent_again(folder: Path) -> None:
     """By number, or all that were given up; what is not there is told."""
-    assert "1 messages" in _run(folder, "replay", "acme", "--given-up").stdout
-    assert "1 messages" in _run(folder, "replay", "acme", "1").stdout
+    assert "queued again: 1" in _run(folder, "replay", "acme", "--given-up").stdout
+    assert "queued again: 1" in _run(folder, "replay", "acme", "1").stdout
     assert len(_run(folder, "list", "acme", "--only", "waiting").stdout.splitlines()) == 3
     unknown = _run(folder, "replay", "acme", "2", "9")
     assert unknown.exit_code == 2
-    assert "acme has 1 of these 2 messages" in unknown.output
+    assert "acme has only 1 of these 2 messages" in unknown.output
     assert _run(folder, "replay", "acme").exit_code == _run(folder, "replay", "acme", "1", "--given-up").exit_code == 2

@@ -34,7 +34,7 @@ def test_somebody_else_there_is_2(gate: Gate):
     """A web page with status 200 is not a gate, and no traceback."""
     done = gate.run("list", url=f"{gate.url}/docs/issues?")
     assert done.returncode == 2
-    assert "is not a gate" in done.stderr
+    assert "is not a Goodsgate server" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["watch", "report", "retry", "cancel"])

@@ -47,7 +47,7 @@ def test_a_corrected_report_makes_the_batch_clean(gate: Gate, feed: Path, tmp_pa
 def test_retry_after_reference_data_was_mended(gate: Gate, tmp_path: Path):
     """What was rejected for want of a brand goes through once the brand is there."""
     brands = write_csv(tmp_path / "brands.csv", [{"code": "Brightware", "name": "Brightware"}])
-    assert "1 entries of brand" in gate.run("reference", "load", "brand", str(brands)).stdout
+    assert "brand: 1 entry" in gate.run("reference", "load", "brand", str(brands)).stdout
     feed = write_ndjson(tmp_path / "hearth.ndjson", [product(1, brand="Hearth & Co")])
     options = ["--collection", "retried", "--references", "refuse"]
     batch = gate.document("submit", str(feed), *options, code=1)
@@ -68,7 +68,7 @@ def test_a_connection_cut_in_the_middle_of_an_upload_is_taken_up(gate: Gate, tmp
     finally:
         proxy.close()
     assert done.returncode == 0, done.stderr
-    assert "sending it again under the same idempotency key" in done.stderr
+    assert "retrying with the same idempotency key" in done.stderr
     assert "400 created" in done.stdout
     listed = gate.run("list", "--search", "cut.ndjson", "--json").stdout.splitlines()
     assert [json.loads(line)["counts"]["created"] for line in listed] == [400]

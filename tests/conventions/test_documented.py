@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from goodsgate.cli import main
-from goodsgate.cli.exits import Exit
+from goodsgate.cli.errors import ExitCode
 from goodsgate.config import Config
 from goodsgate.engine.refusal import REFUSALS
 from goodsgate.http.problems import HTTP_REFUSALS, STATUSES
@@ -109,7 +109,7 @@ def test_every_command_is_documented():
 
 def test_every_exit_code_is_documented():
     """Scripts rely on them."""
-    assert {str(code.value) for code in Exit} <= set(_rows("reference/cli.md"))
+    assert {str(code.value) for code in ExitCode} <= set(_rows("reference/cli.md"))
 
 
 def test_every_route_is_documented():

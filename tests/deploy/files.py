@@ -43,7 +43,7 @@ def check_settings(names: list[str]) -> None:
 def check_stop(seconds: float, *, command: str) -> None:
     """That a process has the time that it takes to stop."""
     from goodsgate.app import GRACE_SECONDS
-    from goodsgate.cli.supervise import STOP_SECONDS_MAX
+    from goodsgate.cli.supervisor import STOP_SECONDS_MAX
 
     assert seconds > (GRACE_SECONDS if command == "serve" else STOP_SECONDS_MAX)
 

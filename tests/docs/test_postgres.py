@@ -64,4 +64,4 @@ def _take(session: Session, step: Step, hosts: dict[str, str]) -> None:
         return
     log = session.start(step._replace(command=command))
     if "serve" in command:
-        assert within(START_SECONDS_MAX, lambda: "open at" in log.read_text()), log.read_text()
+        assert within(START_SECONDS_MAX, lambda: "running at" in log.read_text()), log.read_text()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from goodsgate.cli.exits import Unusable
+from goodsgate.cli.errors import CommandError
 from goodsgate.cli.settings import open_store, with_settings
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
         secret = make_key(store, merchant_id, scopes=scopes, label="first key")
     finally:
         store.close()
-    _say(merchant_id, secret, quiet=quiet, as_json=as_json)
+    _print_key(merchant_id, secret, quiet=quiet, as_json=as_json)
 
 
 @merchant.command("set")
@@ -107,7 +107,7 @@ def set_facts(*, config: "Config", merchant_id: str, facts: dict[str, str]) -> N
     try:
         told = put_facts(store, merchant_id, facts) if facts else facts_of(store, merchant_id)
     except StoreError as fault:
-        raise Unusable(f"there is no merchant {merchant_id}") from fault
+        raise CommandError(f"there is no merchant {merchant_id}") from fault
     finally:
         store.close()
     for name, text in sorted(told.items()):
@@ -173,12 +173,12 @@ def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], labe
             made = make_access_key(
                 store, config, merchant_id, scopes=scopes, label=label, facts=facts, session=session
             )
-            _say_access_key(merchant_id, made, as_json=as_json)
+            _print_access_key(merchant_id, made, as_json=as_json)
             return
         secret = make_key(store, merchant_id, scopes=scopes, label=label, facts=facts)
     finally:
         store.close()
-    _say(merchant_id, secret, quiet=quiet, as_json=as_json)
+    _print_key(merchant_id, secret, quiet=quiet, as_json=as_json)
 
 
 @key.command("list")
@@ -215,7 +215,7 @@ def revoke(*, config: "Config", merchant_id: str, key_id: str) -> None:
     store = open_store(config)
     try:
         if not store.revoke_key(merchant_id, key_id):
-            raise Unusable(f"{merchant_id} has no key {key_id}")
+            raise CommandError(f"{merchant_id} has no key {key_id}")
     finally:
         store.close()
     click.echo(f"Revoked {key_id}.")
@@ -227,9 +227,9 @@ def make_merchant(store: "Store", merchant_id: str, *, name: str) -> None:
     from goodsgate.model.catalogue import Merchant
 
     if not MERCHANT_ID.fullmatch(merchant_id):
-        raise Unusable(f"{merchant_id!r} is not a merchant id: 1 to 64 of a-z, 0-9, - and _")
+        raise CommandError(f"{merchant_id!r} is not a merchant id: 1 to 64 of a-z, 0-9, - and _")
     if not store.add_merchant(Merchant(id=merchant_id, name=name or merchant_id, made_at=now())):
-        raise Unusable(f"the merchant {merchant_id} is there already; make a key with: merchant key add {merchant_id}")
+        raise CommandError(f"merchant {merchant_id} already exists; to add a key: merchant key add {merchant_id}")
 
 
 def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]", label: str,
@@ -243,7 +243,7 @@ def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]
     try:
         store.add_key(made)
     except StoreError as fault:
-        raise Unusable(f"there is no merchant {merchant_id}") from fault
+        raise CommandError(f"there is no merchant {merchant_id}") from fault
     return secret
 
 
@@ -262,11 +262,11 @@ def make_access_key(store: "Store", config: "Config", merchant_id: str, *, scope
     try:
         store.add_key(key)
     except StoreError as fault:
-        raise Unusable(f"there is no merchant {merchant_id}") from fault
+        raise CommandError(f"there is no merchant {merchant_id}") from fault
     return made
 
 
-def _say_access_key(merchant_id: str, made: "AccessKey", *, as_json: bool) -> None:
+def _print_access_key(merchant_id: str, made: "AccessKey", *, as_json: bool) -> None:
     parts = {"AWS_ACCESS_KEY_ID": made.id, "AWS_SECRET_ACCESS_KEY": made.secret}
     if made.token is not None:
         parts["AWS_SESSION_TOKEN"] = made.token
@@ -277,7 +277,7 @@ def _say_access_key(merchant_id: str, made: "AccessKey", *, as_json: bool) -> No
         click.echo(f"export {name}={text}")
 
 
-def _say(merchant_id: str, secret: str, *, quiet: bool, as_json: bool) -> None:
+def _print_key(merchant_id: str, secret: str, *, quiet: bool, as_json: bool) -> None:
     click.echo(json.dumps({"merchant": merchant_id, "key": secret}) if as_json else secret)
     if not quiet and not as_json:
-        click.echo("This key is shown once. Use it with: export GOODSGATE_KEY=…", err=True)
+        click.echo("The key will not be shown again. To use it: export GOODSGATE_KEY=…", err=True)

@@ -1,10 +1,10 @@
-"""Messages to others, straight in the store: for the operator, who sees what did not arrive and sends it again."""
+"""Outgoing messages, read directly from the store: list them and send failed ones again."""
 
 from typing import TYPE_CHECKING
 
 import click
 
-from goodsgate.cli.exits import Unusable
+from goodsgate.cli.errors import CommandError
 from goodsgate.cli.settings import open_store, with_settings
 
 if TYPE_CHECKING:
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from goodsgate.model.message import Message
     from goodsgate.store.contract import Store
 
-PAGE = 1_000
-ONLY = click.Choice(["waiting", "sent", "given-up"])
+PAGE_MESSAGES = 1_000
+STATE_CHOICE = click.Choice(["waiting", "sent", "given-up"])
 
 
 @click.group()
 def outbox() -> None:
-    """List messages to others, such as webhooks, and send them again.
+    """List outgoing messages, such as webhooks, and send them again.
 
-    Works on the store itself, with the gate running or not.
+    These commands use the store directly; the gate need not be running.
     """
 
 
 @outbox.command("list")
 @click.argument("merchant_id", metavar="MERCHANT")
-@click.option("--only", type=ONLY, help="Those that wait, were sent, or were given up.")
-@click.option("--topic", help="Those of this topic, such as konnect/webhook.")
+@click.option("--only", type=STATE_CHOICE, help="Only messages in this state.")
+@click.option("--topic", help="Only messages of this topic, e.g. konnect/webhook.")
 @with_settings
 def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic: str | None) -> None:
-    """List the messages of a merchant, one a line: number, topic, subject, where it is, attempts, last trouble.
+    """List the messages of a merchant, one per line: number, topic, subject, state, attempts, last error.
 
     \b
     Examples:
@@ -42,7 +42,7 @@ def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic
     store = open_store(config)
     try:
         for message in _messages(store, merchant_id, only=only, topic=topic):
-            cells = (message.number, message.topic, message.subject, _when(message), message.attempts, message.trouble)
+            cells = (message.number, message.topic, message.subject, _state(message), message.attempts, message.trouble)
             click.echo("\t".join(map(str, cells)).rstrip("\t"))
     finally:
         store.close()
@@ -51,10 +51,10 @@ def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic
 @outbox.command()
 @click.argument("merchant_id", metavar="MERCHANT")
 @click.argument("numbers", metavar="[NUMBER]...", nargs=-1, type=int)
-@click.option("--given-up", is_flag=True, help="All that were given up.")
+@click.option("--given-up", is_flag=True, help="All messages that were given up.")
 @with_settings
 def replay(*, config: "Config", merchant_id: str, numbers: tuple[int, ...], given_up: bool) -> None:
-    """Send messages again, sent before or not, at once and as often as new ones.
+    """Send messages again, whether they were delivered or not, with the same retries as new ones.
 
     \b
     Examples:
@@ -62,7 +62,7 @@ def replay(*, config: "Config", merchant_id: str, numbers: tuple[int, ...], give
       goodsgate outbox replay brightware --given-up
     """
     if bool(numbers) == given_up:
-        raise Unusable("say which: numbers, or --given-up")
+        raise CommandError("give either message numbers or --given-up")
     store = open_store(config)
     try:
         if given_up:
@@ -70,9 +70,10 @@ def replay(*, config: "Config", merchant_id: str, numbers: tuple[int, ...], give
         count = store.replay(merchant_id, numbers)
     finally:
         store.close()
-    if count < len(set(numbers)):
-        raise Unusable(f"{merchant_id} has {count} of these {len(set(numbers))} messages; they will be sent again")
-    click.echo(f"{count:,} messages will be sent again.")
+    requested = len(set(numbers))
+    if count < requested:
+        raise CommandError(f"{merchant_id} has only {count:,} of these {requested:,} messages; these are queued again")
+    click.echo(f"Messages queued again: {count:,}")
 
 
 def _messages(store: "Store", merchant: str, *, only: str | None, topic: str | None) -> "Iterator[Message]":
@@ -80,13 +81,13 @@ def _messages(store: "Store", merchant: str, *, only: str | None, topic: str | N
 
     told: DeliveryState | None = DeliveryState(only.replace("-", "_")) if only else None
     after = 0
-    while page := store.messages(merchant, topic=topic, told=told, after=after, limit=PAGE):
+    while page := store.messages(merchant, topic=topic, told=told, after=after, limit=PAGE_MESSAGES):
         yield from page
         after = page[-1].number
 
 
-def _when(message: "Message") -> str:
-    for word, moment in (("sent", message.sent_at), ("given up", message.given_up_at), ("due", message.due_at)):
-        if moment is not None:
-            return f"{word} {moment:%Y-%m-%dT%H:%M:%SZ}"
+def _state(message: "Message") -> str:
+    for state, at in (("sent", message.sent_at), ("given up", message.given_up_at), ("due", message.due_at)):
+        if at is not None:
+            return f"{state} {at:%Y-%m-%dT%H:%M:%SZ}"
     raise AssertionError(message)

@@ -1,31 +1,33 @@
-"""What long-running processes ask of the system."""
+"""Settings that long-running processes make for themselves: memory allocator and priority."""
 
 import ctypes
 import os
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
-"""Names of parameters in glibc's malloc.h; see mallopt(3)."""
-KEPT_BYTES = 32 * 1024**2
-"""Freed memory that each of the allocator's heaps keeps, and the largest block that comes from one: 32 MiB is the most
-that glibc takes for the latter."""
+"""Parameters of glibc's malloc.h; see mallopt(3)."""
+RETAINED_BYTES = 32 * 1024**2
+"""Freed memory that each heap of the allocator retains, and the largest block taken from a heap.
+
+32 MiB is the maximum that glibc accepts for the latter.
+"""
 NICENESS = 5
-"""Of a worker: a third of the processor's time of who answers, where both want all of it."""
+"""Niceness of a worker: under full load it gets about a third of the CPU time of an API process."""
 
 
-def keep_freed() -> None:
-    """Let the C library keep some of what is freed, where it is one that can be told so (glibc).
+def retain_freed_memory() -> None:
+    """Let the C library retain freed memory, if it is glibc.
 
-    Else it gives every block back to the system and takes the next one page by page, which costs a tenth of what a
-    large submission takes on its way in.
+    Otherwise it returns every block to the system and gets the next one page by page, which costs about a tenth of
+    the time to receive a large submission.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
-        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        mallopt(M_MMAP_THRESHOLD, RETAINED_BYTES)
+        mallopt(M_TRIM_THRESHOLD, RETAINED_BYTES)
 
 
-def give_way() -> None:
-    """Let others go first where there is not enough of the processor for all: for good, and for this whole process."""
+def lower_priority() -> None:
+    """Lower the CPU priority of this process for good."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)

@@ -1,4 +1,4 @@
-"""Reference data and saved mappings, through the gate."""
+"""Reference data and saved mappings of a running gate."""
 
 import json
 from importlib.resources import files
@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from goodsgate.cli.client import Gate, with_gate
-from goodsgate.cli.exits import Unusable
-from goodsgate.cli.source import Source, untold
-from goodsgate.cli.submit import FORMATS, map_pairs
+from goodsgate.cli.client import GateClient, with_client
+from goodsgate.cli.errors import CommandError
+from goodsgate.cli.source import FeedSource, ignore_progress
+from goodsgate.cli.submit import FORMAT_HELP, FORMATS, parse_pairs
 
 KINDS = ("department", "category", "brand", "template", "attribute", "hs_code", "tax_rule", "location")
 ALL_KINDS = (*KINDS, "currency", "country", "unit")
@@ -18,130 +18,132 @@ ALL_KINDS = (*KINDS, "currency", "country", "unit")
 
 @click.group()
 def reference() -> None:
-    """Load and list what rules look up: brands, categories, attributes …
+    """Load and list reference data: brands, categories, attributes and so on.
 
-    A kind that holds no entries is not checked.
+    Records are checked only against kinds that have entries.
     """
 
 
 @reference.command()
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("file", metavar="FILE")
-@click.option("--replace", is_flag=True, help="Remove entries of this kind that the file does not hold.")
-@click.option("--format", "format", type=FORMATS, help="Default: by the file's name, else by its first bytes.")
-@with_gate
-def load(*, gate: Gate, kind: str, file: str, replace: bool, format: str | None) -> None:
-    """Load entries from a file, all or none. Columns: code, name, parent, and the kind's own.
+@click.option("--replace", is_flag=True, help="Remove entries of this kind that are not in the file.")
+@click.option("--format", "format", type=FORMATS, help=FORMAT_HELP)
+@with_client
+def load(*, client: GateClient, kind: str, file: str, replace: bool, format: str | None) -> None:
+    """Load entries from a file, all or none. Columns: code, name, parent, and others that depend on the kind.
 
     \b
     Examples:
       goodsgate reference load brand brands.csv
       goodsgate reference load category categories.csv --replace
     """
-    _load(gate, kind, file, replace=replace, format=format)
+    _load(client, kind, file, replace=replace, format=format)
 
 
 @reference.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--replace", is_flag=True, help="Remove entries of these kinds that the set does not hold.")
-@with_gate
-def starter(*, gate: Gate, folder: Path | None, replace: bool) -> None:
-    """Load a whole set in one go: departments, categories, brands, templates, attributes, codes, rules, locations.
+@click.option("--replace", is_flag=True, help="Remove entries of these kinds that are not in the files.")
+@with_client
+def starter(*, client: GateClient, folder: Path | None, replace: bool) -> None:
+    """Load a complete set: departments, categories, brands, templates, attributes, codes, rules, locations.
 
-    Without FOLDER, a small set that comes with Goodsgate. A folder holds one file a kind, named after it: brand.csv,
-    category.ndjson …
+    Without FOLDER, load the small set that comes with Goodsgate. A folder contains one file per kind, named after it:
+    brand.csv, category.ndjson and so on.
 
     \b
     Examples:
       goodsgate reference starter
       goodsgate reference starter ./my-reference --replace
     """
-    held = folder or Path(str(files("goodsgate.cli") / "starter"))
-    found = [(kind, path) for kind in KINDS for path in sorted(held.glob(f"{kind}.*")) if path.suffix != ".md"]
-    if not found:
-        raise Unusable(f"{folder} holds no file named after a kind: {', '.join(KINDS)}")
-    for kind, path in found:
-        _load(gate, kind, str(path), replace=replace, format=None)
+    source = folder or Path(str(files("goodsgate.cli") / "starter"))
+    paths = [(kind, path) for kind in KINDS for path in sorted(source.glob(f"{kind}.*")) if path.suffix != ".md"]
+    if not paths:
+        raise CommandError(f"no file in {folder} is named after a kind: {', '.join(KINDS)}")
+    for kind, path in paths:
+        _load(client, kind, str(path), replace=replace, format=None)
 
 
-def _load(gate: Gate, kind: str, file: str, *, replace: bool, format: str | None) -> None:
-    source = Source(file)
+def _load(client: GateClient, kind: str, file: str, *, replace: bool, format: str | None) -> None:
+    source = FeedSource(file)
     params: dict[str, Any] = {"replace": "true"} if replace else {}
     if format or source.format:
         params["format"] = format or source.format
     try:
-        loaded = gate.ask(
+        loaded = client.request(
             "PUT", f"/v1/reference/{kind}", params=params, headers={"Content-Type": "application/octet-stream"},
-            body=lambda: source.pieces(untold),
+            body=lambda: source.pieces(ignore_progress),
         )
     finally:
         source.close()
-    click.echo(f"{loaded['entries']:,} entries of {loaded['kind']} are now held.")
+    count = loaded["entries"]
+    click.echo(f"{loaded['kind']}: {count:,} {'entry' if count == 1 else 'entries'}")
 
 
 @reference.command("list")
 @click.argument("kind", type=click.Choice(ALL_KINDS))
-@click.option("--search", "q", metavar="TEXT", help="Text anywhere in code or name.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many.")
-@with_gate
-def list_entries(*, gate: Gate, kind: str, q: str | None, limit: int) -> None:
-    """List entries, one a line as JSON.
+@click.option("--search", "q", metavar="TEXT", help="Text in the code or name.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True,
+              help="Maximum number of entries.")
+@with_client
+def list_entries(*, client: GateClient, kind: str, q: str | None, limit: int) -> None:
+    """List entries, one JSON object per line.
 
     \b
     Example:
       goodsgate reference list category --search coffee
     """
     params = {"limit": limit} | ({"q": q} if q else {})
-    for entry in gate.ask("GET", f"/v1/reference/{kind}", params=params)["entries"]:
+    for entry in client.request("GET", f"/v1/reference/{kind}", params=params)["entries"]:
         click.echo(json.dumps(entry, ensure_ascii=False))
 
 
 @click.group()
 def mapping() -> None:
-    """Save, list and remove how your column names become ours."""
+    """Save, list and remove column mappings."""
 
 
 @mapping.command()
 @click.argument("name", metavar="NAME")
 @click.option("--map", "maps", multiple=True, required=True, metavar="COLUMN:FIELD",
-              help="A column of yours and our field for it; may be given often. 'COLUMN:' leaves it unchecked.")
-@with_gate
-def save(*, gate: Gate, name: str, maps: tuple[str, ...]) -> None:
-    """Save a mapping under a name, in place of the one of that name.
+              help="Map a column to a field. Repeatable. 'COLUMN:' stores the column unchecked.")
+@with_client
+def save(*, client: GateClient, name: str, maps: tuple[str, ...]) -> None:
+    """Save a mapping under a name. An existing mapping with that name is replaced.
 
     \b
     Example:
       goodsgate mapping save warehouse --map Artikelnummer:sku --map 'Interne Notiz:'
     """
     pairs: dict[str, list[str]] = {}
-    for column, field in map_pairs(maps):
+    for column, field in parse_pairs(maps):
         pairs.setdefault(column, []).extend([field] if field else [])
-    gate.ask("PUT", f"/v1/mappings/{name}", json=pairs)
-    click.echo(f"Saved. Use it with: goodsgate submit --mapping {name} FILE")
+    client.request("PUT", f"/v1/mappings/{name}", json=pairs)
+    click.echo(f"Saved. To use it: goodsgate submit --mapping {name} FILE")
 
 
 @mapping.command()
 @click.argument("name", metavar="NAME")
-@with_gate
-def remove(*, gate: Gate, name: str) -> None:
-    """Remove a saved mapping; batches already submitted keep theirs.
+@with_client
+def remove(*, client: GateClient, name: str) -> None:
+    """Remove a saved mapping. Batches that were submitted with it are not affected.
 
     \b
     Example:
       goodsgate mapping remove warehouse
     """
-    gate.ask("DELETE", f"/v1/mappings/{name}")
+    client.request("DELETE", f"/v1/mappings/{name}")
     click.echo("Removed.")
 
 
 @mapping.command("list")
-@with_gate
-def list_mappings(*, gate: Gate) -> None:
-    """List saved mappings, one a line: name and mapping as JSON.
+@with_client
+def list_mappings(*, client: GateClient) -> None:
+    """List saved mappings, one per line: name, and the mapping as JSON.
 
     \b
     Example:
       goodsgate mapping list
     """
-    for name, pairs in gate.ask("GET", "/v1/mappings")["mappings"].items():
+    for name, pairs in client.request("GET", "/v1/mappings")["mappings"].items():
         click.echo(f"{name}\t{json.dumps(pairs, ensure_ascii=False)}")

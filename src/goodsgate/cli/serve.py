@@ -1,4 +1,4 @@
-"""The processes of the gate: one at the door, and workers behind it."""
+"""`serve` and `work`: the API process, which starts and watches workers, and a worker alone."""
 
 import os
 import signal
@@ -10,34 +10,34 @@ from typing import TYPE_CHECKING
 
 import click
 
-from goodsgate.cli.exits import Unusable
-from goodsgate.cli.process import give_way, keep_freed
+from goodsgate.cli.errors import CommandError
+from goodsgate.cli.process import lower_priority, retain_freed_memory
 from goodsgate.cli.settings import open_store, with_settings
 
 if TYPE_CHECKING:
-    from goodsgate.cli.supervise import Workers
+    from goodsgate.cli.supervisor import WorkerSupervisor
     from goodsgate.config import Config
     from goodsgate.store.contract import Store
 
 
-AWAY_SECONDS = 1.0
-"""A worker looks this often whether a store that is away has come back."""
+RECONNECT_SECONDS = 1.0
+"""Pause of a worker between two attempts to open a store that is unavailable."""
 
 
 @click.command()
 @click.option("--host", help="Address to listen on. Default: 127.0.0.1.")
-@click.option("--port", type=int, help="Port to listen on; 0 takes a free one. Default: 8480.")
-@click.option("--workers", type=int, help="Worker processes to start and watch; 0 for none. Default: 1.")
+@click.option("--port", type=int, help="Port to listen on; 0 picks a free port. Default: 8480.")
+@click.option("--workers", type=int, help="Number of worker processes to run; 0 for none. Default: 1.")
 @click.option(
     "--first-merchant", metavar="ID",
-    help="On a store without merchants: make this one and print a key with every scope, once.",
+    help="If the store has no merchants yet, create this one and print a key with all scopes.",
 )
 @with_settings
 def serve(*, config: "Config", first_merchant: str | None) -> None:
-    """Run the gate: the HTTP API and a worker.
+    """Run the gate: the HTTP API and its workers.
 
-    Prints its address once it accepts requests. SIGTERM or Ctrl-C lets the worker finish the portion in hand and
-    gives its lease back.
+    Prints its address once it accepts requests. On SIGTERM or Ctrl-C, the workers finish their current chunk and
+    release their leases.
 
     \b
     Examples:
@@ -45,20 +45,20 @@ def serve(*, config: "Config", first_merchant: str | None) -> None:
       goodsgate serve --port 0 --store /var/lib/goodsgate
       goodsgate serve --first-merchant acme
     """
-    from goodsgate.cli.supervise import Workers
+    from goodsgate.cli.supervisor import WorkerSupervisor
 
-    keep_freed()
-    _log(config)
+    retain_freed_memory()
+    _configure_logging(config)
     listening = _listen(config)
     store = open_store(config)
     if first_merchant:
-        _welcome(store, first_merchant)
-    workers = Workers(config, config.workers)
-    workers.start()
+        _add_first_merchant(store, first_merchant)
+    supervisor = WorkerSupervisor(config, config.workers)
+    supervisor.start()
     try:
-        _answer(store, config, listening, workers)
+        _serve_http(store, config, listening, supervisor)
     finally:
-        workers.stop()
+        supervisor.stop()
         store.close()
 
 
@@ -67,9 +67,9 @@ def serve(*, config: "Config", first_merchant: str | None) -> None:
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input ends.")
 @with_settings
 def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
-    """Run a worker alone, for gates started with --workers 0. It carries messages, too.
+    """Run a single worker, for gates started with --workers 0. It also sends outgoing messages.
 
-    SIGTERM or Ctrl-C finishes the portion in hand and gives the lease back.
+    On SIGTERM or Ctrl-C, it finishes its current chunk and releases its lease.
 
     \b
     Example:
@@ -85,14 +85,14 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     if with_parent:
-        threading.Thread(target=_follow_parent, args=(stop,), daemon=True).start()
-    keep_freed()
-    _log(config)
-    store = _opened(config, stop if with_parent else None)
+        threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
+    retain_freed_memory()
+    _configure_logging(config)
+    store = _open_store(config, stop if with_parent else None)
     if store is None:
         return
     if store.elsewhere:
-        give_way()  # in the embedded store whoever answers may wait for what this process writes
+        lower_priority()  # not with the embedded store, where API requests may wait for what this process writes
     outbox = app.create_outbox(store, config)
     outbox.start()
     try:
@@ -102,10 +102,10 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
         store.close()
 
 
-def _opened(config: "Config", stop: threading.Event | None) -> "Store | None":
-    """The store; with `stop`, one that is away just now is waited for. None if told to stop meanwhile.
+def _open_store(config: "Config", stop: threading.Event | None) -> "Store | None":
+    """Open the store; with `stop`, wait for one that is unavailable and return None if stopped meanwhile.
 
-    Who started this process has had the store open, so that nothing is wrong with its address.
+    A parent process has already opened the store, so its address is known to be right.
     """
     import logging
 
@@ -114,31 +114,30 @@ def _opened(config: "Config", stop: threading.Event | None) -> "Store | None":
     while stop is None or not stop.is_set():
         try:
             return open_store(config)
-        except Unusable as fault:
-            if stop is None or not isinstance(fault.__cause__, StoreBusyError):
+        except CommandError as error:
+            if stop is None or not isinstance(error.__cause__, StoreBusyError):
                 raise
-            logging.getLogger(__name__).warning("%s; trying again", fault.message)
-            stop.wait(AWAY_SECONDS)
+            logging.getLogger(__name__).warning("%s; retrying", error.message)
+            stop.wait(RECONNECT_SECONDS)
     return None
 
 
-def _log(config: "Config") -> None:
+def _configure_logging(config: "Config") -> None:
     import logging
 
     from goodsgate import observe
 
     try:
         observe.configure_logging(config.log_level)
-    except ValueError as fault:
-        raise Unusable(f"log_level: {fault}") from fault
-    # What uvicorn has to say of its own comings and goings, the gate says in one line of its own; and what is called by
-    # httpx are others' addresses, which may hold what is nobody else's to know.
+    except ValueError as error:
+        raise CommandError(f"log_level: {error}") from error
+    # The gate logs its own start and stop, so uvicorn need not. httpx logs the URLs it calls, which may hold secrets.
     for name in ("uvicorn", "httpx"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
-def _follow_parent(stop: threading.Event) -> None:
-    """Wait for the end of standard input, which is the end of the process that started this one."""
+def _wait_for_parent(stop: threading.Event) -> None:
+    """Set `stop` when standard input ends, which it does when the parent process ends."""
     while os.read(sys.stdin.fileno(), 4096):
         pass
     stop.set()
@@ -148,12 +147,12 @@ def _listen(config: "Config") -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
         return socket.create_server((config.host, config.port), family=family, backlog=2048)
-    except OSError as fault:
-        raise Unusable(f"cannot listen on {config.host} port {config.port}: {fault.strerror or fault}") from fault
+    except OSError as error:
+        raise CommandError(f"cannot listen on {config.host} port {config.port}: {error.strerror or error}") from error
 
 
-def _answer(store: "Store", config: "Config", listening: socket.socket, workers: "Workers") -> None:
-    """Answer requests until told to stop."""
+def _serve_http(store: "Store", config: "Config", listening: socket.socket, supervisor: "WorkerSupervisor") -> None:
+    """Serve requests until a stop signal arrives."""
     import uvicorn
 
     from goodsgate import app
@@ -161,31 +160,31 @@ def _answer(store: "Store", config: "Config", listening: socket.socket, workers:
     host, port = listening.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    class Door(uvicorn.Server):
-        """Says when it is open, and tells the workers when it closes."""
+    class GateServer(uvicorn.Server):
+        """Server that prints its address once it is ready and stops the workers when it shuts down."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            click.echo(f"Goodsgate is open at {address} (console: {address}/console, documentation: {address}/docs)")
+            click.echo(f"Goodsgate is running at {address} (console: {address}/console, docs: {address}/docs)")
             sys.stdout.flush()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            workers.ask_to_stop()
+            supervisor.request_stop()
             await super().shutdown(sockets)
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        """Take the signal that uvicorn raises again once it has shut down: we have a worker to wait for."""
+        """Ignore the signal that uvicorn raises again after its shutdown: the workers are still stopping."""
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    application = app.create_app(store, config, workers_alive=workers.alive)
-    door = Door(app.server_config(application))
-    door.run(sockets=[listening])
-    if not door.started:
-        raise Unusable("the gate could not start; the reason is in the log above")
+    application = app.create_app(store, config, workers_alive=supervisor.count_alive)
+    server = GateServer(app.server_config(application))
+    server.run(sockets=[listening])
+    if not server.started:
+        raise CommandError("the gate could not start; the log above has the reason")
 
 
-def _welcome(store: "Store", merchant: str) -> None:
+def _add_first_merchant(store: "Store", merchant: str) -> None:
     from goodsgate.cli.merchant import make_key, make_merchant
     from goodsgate.model.catalogue import Scope
 
@@ -193,5 +192,5 @@ def _welcome(store: "Store", merchant: str) -> None:
         return
     make_merchant(store, merchant, name=merchant)
     secret = make_key(store, merchant, scopes=set(Scope), label="first key")
-    click.echo(f"Made the merchant {merchant} with the key {secret}\nIt is shown this once. Use it like this:")
+    click.echo(f"Created merchant {merchant} with the key {secret}\nIt will not be shown again. To use it:")
     click.echo(f"  export GOODSGATE_KEY={secret}")

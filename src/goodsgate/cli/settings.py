@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from goodsgate.cli.exits import Unusable
+from goodsgate.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from goodsgate.config import Config
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --config and --store and hand it the settings as `config`.
+    """Add --config and --store to a command and pass it the settings as `config`.
 
-    Options of the command that are named like a setting win over file and environment.
+    Options of the command that are named like a setting override file and environment.
     """
 
     @click.option(
         "--config", "file", type=click.Path(path_type=Path, dir_okay=False),
-        help="Settings file (TOML). Default: $GOODSGATE_CONFIG, else ./goodsgate.toml if it is there.",
+        help="Settings file (TOML). Default: $GOODSGATE_CONFIG, else ./goodsgate.toml if it exists.",
     )
     @click.option(
         "--store", metavar="FOLDER",
-        help="Where the gate keeps its data: a folder, or a postgresql:// address (better in $GOODSGATE_STORE if it "
-        "holds a password). Default: goodsgate-data.",
+        help="Data folder, or a postgresql:// address. If it contains a password, use $GOODSGATE_STORE instead. "
+        "Default: goodsgate-data.",
     )
     @functools.wraps(command)
     def wrapped(*args: Any, file: Path | None, store: str | None, **options: Any) -> Any:
         from goodsgate.config import Config, ConfigError, load
 
-        named = {name: options.pop(name) for name in list(options) if name in Config.__struct_fields__}
+        overrides = {name: options.pop(name) for name in list(options) if name in Config.__struct_fields__}
         try:
-            config = load(file, store=store, **named)
-        except ConfigError as fault:
-            raise Unusable(str(fault)) from fault
+            config = load(file, store=store, **overrides)
+        except ConfigError as error:
+            raise CommandError(str(error)) from error
         return command(*args, config=config, **options)
 
     return wrapped
 
 
 def open_store(config: "Config", *, migrate: bool = True) -> "Store":
-    """The store of the settings, its schema up to date; one clear line where it cannot be opened."""
+    """Open the store of the settings and bring its schema up to date; raises CommandError."""
     from goodsgate import app
     from goodsgate.store.contract import StoreError
 
@@ -53,13 +53,13 @@ def open_store(config: "Config", *, migrate: bool = True) -> "Store":
         if migrate:
             store.migrate()
         return store
-    except (OSError, StoreError) as fault:
-        raise unusable(config, "cannot be opened", fault) from fault
+    except (OSError, StoreError) as error:
+        raise store_error(config, "cannot be opened", error) from error
 
 
-def unusable(config: "Config", what: str, fault: Exception) -> Unusable:
-    """One line about the store, without the password of its address."""
+def store_error(config: "Config", problem: str, error: Exception) -> CommandError:
+    """Return a one-line error about the store, without the password of its address."""
     from goodsgate.config import without_password, without_secrets
 
-    told = without_secrets(str(fault), address=config.store)
-    return Unusable(f"the store {without_password(config.store)} {what}: {told}")
+    reason = without_secrets(str(error), address=config.store)
+    return CommandError(f"the store {without_password(config.store)} {problem}: {reason}")

@@ -1,4 +1,4 @@
-"""Sending records: a feed, or corrections of one."""
+"""`submit` and `fix`: send a feed, or the corrected records of one."""
 
 import sys
 import uuid
@@ -7,31 +7,35 @@ from typing import Any
 
 import click
 
-from goodsgate.cli.batches import BATCH_ID, follow
-from goodsgate.cli.client import Document, Gate, with_gate
-from goodsgate.cli.exits import Exit, Refused
-from goodsgate.cli.show import Progress, exit_code, show_batch
-from goodsgate.cli.source import Source
+from goodsgate.cli.batches import BATCH_ID, follow_batch
+from goodsgate.cli.client import Document, GateClient, with_client
+from goodsgate.cli.errors import ExitCode, RefusedError
+from goodsgate.cli.output import ProgressDisplay, exit_code, print_batch
+from goodsgate.cli.source import FeedSource
 
 FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx"])
-TREATMENTS = click.Choice(["refuse", "warn", "off"])
-WORST_FIRST = (Exit.UNREACHABLE, Exit.REFUSED, Exit.UNFINISHED, Exit.WITHHELD, Exit.REJECTED, Exit.CLEAN)
+FORMAT_HELP = "File format. Default: detected from the file name, else from the content."
+STRICTNESS = click.Choice(["refuse", "warn", "off"])
+WAIT_HELP = "Wait until the batch has ended, or only until it is accepted."
+WORST_FIRST = (
+    ExitCode.UNREACHABLE, ExitCode.REFUSED, ExitCode.INCOMPLETE, ExitCode.WITHHELD, ExitCode.REJECTED, ExitCode.CLEAN,
+)
 
 
 def policy_options(command: Any) -> Any:
-    """The options that say how records are to be treated; shared by `submit` and `check`."""
+    """Add the options that `submit` and `check` share: how records are read and treated."""
     for option in reversed((
         click.option("--kind", type=click.Choice(["product", "price", "stock"]), default="product", show_default=True,
-                     help="What the records describe."),
+                     help="Kind of records in the file."),
         click.option("--verb", type=click.Choice(["upsert", "create", "update", "delete"]),
-                     help="What records ask for that do not say it themselves. Default: upsert."),
+                     help="Operation for records without `_verb`. Default: upsert."),
         click.option("--map", "maps", multiple=True, metavar="COLUMN:FIELD",
-                     help="A column of yours and our field for it; may be given often. 'COLUMN:' leaves it unchecked."),
-        click.option("--duplicates", type=TREATMENTS, help="A key twice in the batch. Default: warn, the later wins."),
-        click.option("--references", type=TREATMENTS, help="A brand or category that is not held. Default: warn."),
-        click.option("--currency", metavar="CODE", help="Currency of prices that name none, e.g. EUR."),
-        click.option("--decimal", type=click.Choice(["point", "comma"]), help="What separates decimals."),
-        click.option("--format", "format", type=FORMATS, help="Default: by the file's name, else by its first bytes."),
+                     help="Map a column to a field. Repeatable. 'COLUMN:' stores the column unchecked."),
+        click.option("--duplicates", type=STRICTNESS, help="Duplicate SKUs; the last one wins. Default: warn."),
+        click.option("--references", type=STRICTNESS, help="Unknown brands, categories etc. Default: warn."),
+        click.option("--currency", metavar="CODE", help="Default currency, e.g. EUR."),
+        click.option("--decimal", type=click.Choice(["point", "comma"]), help="Decimal separator. Default: point."),
+        click.option("--format", "format", type=FORMATS, help=FORMAT_HELP),
     )):
         command = option(command)
     return command
@@ -40,23 +44,24 @@ def policy_options(command: Any) -> Any:
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @policy_options
-@click.option("--mapping", metavar="NAME", help="A saved mapping; see `goodsgate mapping`.")
-@click.option("--collection", metavar="NAME", help="The set of items to write to. Default: products.")
-@click.option("--mode", type=click.Choice(["delta", "full"]), help="full: what the feed lacks is deleted.")
+@click.option("--mapping", metavar="NAME", help="Use a saved mapping; see `goodsgate mapping`.")
+@click.option("--collection", metavar="NAME", help="Collection to write to. Default: products.")
+@click.option("--mode", type=click.Choice(["delta", "full"]),
+              help="full: delete items that are missing from the feed. Default: delta.")
 @click.option("--delete-share-max", type=click.FloatRange(0, 1), metavar="SHARE",
-              help="Share of the items that --mode full may delete unasked. Default: 0.1.")
-@click.option("--idempotency-key", metavar="TEXT", help="One of your own, to repeat a run safely; for one file.")
-@click.option("--wait/--no-wait", default=True, help="Wait until the batch has ended, or only until it is accepted.")
-@click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON, one line a file, and no progress.")
-@with_gate
+              help="Share of items that --mode full may delete without confirmation. Default: 0.1.")
+@click.option("--idempotency-key", metavar="TEXT", help="Your own key, to repeat a run safely. One file only.")
+@click.option("--wait/--no-wait", default=True, help=WAIT_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON, one line per file, without progress.")
+@with_client
 def submit(
-    *, gate: Gate, files: tuple[str, ...], maps: tuple[str, ...], mapping: str | None, idempotency_key: str | None,
-    wait: bool, as_json: bool, format: str | None, **policy: Any,
+    *, client: GateClient, files: tuple[str, ...], maps: tuple[str, ...], mapping: str | None,
+    idempotency_key: str | None, wait: bool, as_json: bool, format: str | None, **policy: Any,
 ) -> None:
-    """Send files to the gate and see what becomes of every record.
+    """Submit files and report what happened to every record.
 
-    A file is streamed as it is, whatever its length, packed (.gz, .zst) or not; '-' is standard input. A lost
-    connection is taken up again and nothing arrives twice. See docs/reference/cli.md for the exit codes.
+    Files of any size are streamed as they are, compressed (.gz, .zst) or not; '-' is standard input. If the connection
+    is lost, the upload is repeated and applied only once. Exit codes: docs/reference/cli.md.
 
     \b
     Examples:
@@ -66,97 +71,100 @@ def submit(
       mysql --batch -e 'SELECT …' | goodsgate submit --format tsv --json -
     """
     if idempotency_key and len(files) > 1:
-        raise click.UsageError("--idempotency-key is for one file.")
+        raise click.UsageError("--idempotency-key accepts only one file.")
     if mapping and maps:
-        raise click.UsageError("give either --map or --mapping.")
-    params = {name: value for name, value in policy.items() if value is not None} | _map(maps, mapping)
-    codes: list[Exit] = []
+        raise click.UsageError("Use either --map or --mapping.")
+    params = {name: value for name, value in policy.items() if value is not None} | _map_params(maps, mapping)
+    codes: list[ExitCode] = []
     accepted: list[Document] = []
-    with Progress(silent=as_json) as progress:
+    with ProgressDisplay(silent=as_json) as progress:
         for name in files:
-            source = Source(name)
-            told = params | _told(label=source.label, format=format or source.format)
+            source = FeedSource(name)
+            file_params = params | _without_empty(label=source.label, format=format or source.format)
             try:
-                accepted.append(send(gate, "/v1/batches", source, told, progress=progress, key=idempotency_key))
-            except Refused as refused:
-                codes.append(Exit.REFUSED)
+                accepted.append(
+                    upload(client, "/v1/batches", source, file_params, progress=progress, key=idempotency_key)
+                )
+            except RefusedError as refused:
+                codes.append(ExitCode.REFUSED)
                 click.echo(f"Error: {source.name}: {refused.message}", err=True)
             finally:
                 source.close()
-        batches = [follow(gate, batch["id"], progress=progress) for batch in accepted] if wait else accepted
+        batches = [follow_batch(client, batch["id"], progress=progress) for batch in accepted] if wait else accepted
     for batch in batches:
-        show_batch(batch, as_json=as_json)
+        print_batch(batch, as_json=as_json)
     codes += [exit_code(batch) for batch in batches] if wait else []
-    sys.exit(next((code for code in WORST_FIRST if code in codes), Exit.CLEAN))
+    sys.exit(next((code for code in WORST_FIRST if code in codes), ExitCode.CLEAN))
 
 
 @click.command()
 @click.argument("file", metavar="FILE")
-@click.option("--batch", "batch_id", metavar="ID", help="The batch to mend. Default: the id in the file's name.")
-@click.option("--format", "format", type=FORMATS, help="Default: by the file's name, else by its first bytes.")
-@click.option("--wait/--no-wait", default=True, help="Wait until the batch has ended, or only until it is accepted.")
-@click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON and no progress.")
-@with_gate
-def fix(*, gate: Gate, file: str, batch_id: str | None, format: str | None, wait: bool, as_json: bool) -> None:
+@click.option("--batch", "batch_id", metavar="ID", help="Batch to correct. Default: the id in the file name.")
+@click.option("--format", "format", type=FORMATS, help=FORMAT_HELP)
+@click.option("--wait/--no-wait", default=True, help=WAIT_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON, without progress.")
+@with_client
+def fix(*, client: GateClient, file: str, batch_id: str | None, format: str | None, wait: bool, as_json: bool) -> None:
     """Send a corrected report back to its batch.
 
-    Only the records in the file run again; their results take the place of the earlier ones in the batch's counts, so
-    a batch can end clean. Keep the column _row: it says which record a line corrects.
+    Only the records in the file are processed again. Their results replace the earlier ones, so that a batch can end
+    clean. Keep the column _row: it identifies the record that a line corrects.
 
     \b
     Examples:
       goodsgate fix 019b2f0c64aa5e1f9c3b7d20448a91ce-rejected.csv
       goodsgate fix corrected.xlsx --batch 019b2f0c64aa5e1f9c3b7d20448a91ce
     """
-    named = BATCH_ID.search(Path(file).name)
-    if not batch_id and not named:
-        raise click.UsageError(f"the name {file!r} holds no batch id; give --batch.")
-    target = batch_id or (named.group() if named else "")
-    source = Source(file)
+    id_in_name = BATCH_ID.search(Path(file).name)
+    if not batch_id and not id_in_name:
+        raise click.UsageError(f"No batch id in the file name {file!r}. Use --batch.")
+    target = batch_id or (id_in_name.group() if id_in_name else "")
+    source = FeedSource(file)
     try:
-        with Progress(silent=as_json) as progress:
-            told = _told(format=format or source.format)
-            batch = send(gate, f"/v1/batches/{target}/fix", source, told, progress=progress)
-            batch = follow(gate, batch["id"], progress=progress) if wait else batch
+        with ProgressDisplay(silent=as_json) as progress:
+            params = _without_empty(format=format or source.format)
+            batch = upload(client, f"/v1/batches/{target}/fix", source, params, progress=progress)
+            batch = follow_batch(client, batch["id"], progress=progress) if wait else batch
     finally:
         source.close()
-    show_batch(batch, as_json=as_json)
-    sys.exit(exit_code(batch) if wait else Exit.CLEAN)
+    print_batch(batch, as_json=as_json)
+    sys.exit(exit_code(batch) if wait else ExitCode.CLEAN)
 
 
-def send(
-    gate: Gate, path: str, source: Source, params: dict[str, str], *, progress: Progress, key: str | None = None,
+def upload(
+    client: GateClient, path: str, source: FeedSource, params: dict[str, str], *, progress: ProgressDisplay,
+    key: str | None = None,
 ) -> Document:
-    """Send a feed until it is accepted; the idempotency key makes many attempts one submission."""
-    sent = progress.upload(source.name, source.bytes_total)
+    """Send a feed until it is accepted; the idempotency key makes several attempts one submission."""
+    on_bytes = progress.start_upload(source.name, source.bytes_total)
 
-    def lost(reason: str) -> None:
-        progress.note(f"{source.name}: {reason}; sending it again under the same idempotency key")
+    def on_retry(reason: str) -> None:
+        progress.note(f"{source.name}: {reason}; retrying with the same idempotency key")
 
     headers = {"Idempotency-Key": f'"{key or uuid.uuid4()}"', "Content-Type": "application/octet-stream"}
     if source.bytes_total is not None:
         headers["Content-Length"] = str(source.bytes_total)
-    document = gate.ask(
-        "POST", path, params=params, headers=headers, body=lambda: source.pieces(sent), on_loss=lost,
+    document = client.request(
+        "POST", path, params=params, headers=headers, body=lambda: source.pieces(on_bytes), on_retry=on_retry,
     )
     progress.note(f"{source.name}: accepted as {document['id']}")
     return document
 
 
-def _told(**params: str | None) -> dict[str, str]:
+def _without_empty(**params: str | None) -> dict[str, str]:
     return {name: value for name, value in params.items() if value}
 
 
-def map_pairs(maps: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Columns and fields of --map; raises UsageError for what is no pair."""
+def parse_pairs(maps: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the column and field of each --map; raises UsageError for a value without a colon."""
     wrong = next((pair for pair in maps if ":" not in pair), None)
     if wrong is not None:
         raise click.UsageError(f"--map {wrong!r} is not COLUMN:FIELD.")
     return [(column.strip(), field.strip()) for column, _, field in (pair.rpartition(":") for pair in maps)]
 
 
-def _map(maps: tuple[str, ...], mapping: str | None) -> dict[str, str]:
-    pairs = map_pairs(maps)
+def _map_params(maps: tuple[str, ...], mapping: str | None) -> dict[str, str]:
+    pairs = parse_pairs(maps)
     if any("," in column + field for column, field in pairs):
-        raise click.UsageError("a column name that holds a comma needs a saved mapping: goodsgate mapping save")
-    return _told(map=mapping or ",".join(f"{column}:{field}" for column, field in pairs))
+        raise click.UsageError("--map cannot map a column with a comma in its name. Use `goodsgate mapping save`.")
+    return _without_empty(map=mapping or ",".join(f"{column}:{field}" for column, field in pairs))

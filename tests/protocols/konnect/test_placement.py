@@ -27,8 +27,8 @@ def test_an_order_is_placed_from_the_command_line(operator: Operator, orders: Se
     ((id, name, fate),) = _rows(_run(operator, *words))
     order = orders.one(id)
     assert (order["marketplaceOrderId"], order["orderItems"][0]["quantity"], fate) == (name, 2, "open")
-    assert _rows(_run(operator, "happen", id, "cancelled_customer", "--item", "0000001:1", "--remark", "Too many."))
-    ((told, status, state),) = _rows(_run(operator, "happen", id, "cancelled_customer"))
+    assert _rows(_run(operator, "simulate", id, "cancelled_customer", "--item", "0000001:1", "--remark", "Too many."))
+    ((told, status, state),) = _rows(_run(operator, "simulate", id, "cancelled_customer"))
     assert (told, status, state) == (id, "CANCELLED", "cancelled_customer")
 
 

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.cli import main
-from goodsgate.cli.settings import unusable
+from goodsgate.cli.settings import store_error
 from goodsgate.config import Config, without_password, without_secrets
 from goodsgate.model.catalogue import Merchant
 from goodsgate.store.contract import StoreBusyError
 from goodsgate.store.sqlite import SqliteStore
 from tests import postgres
 from tests.cli.conftest import write_ndjson
-from tests.cli.gate import OPEN_AT, RUN_SECONDS_MAX, Gate
+from tests.cli.gate import RUN_SECONDS_MAX, RUNNING_AT, Gate
 from tests.make import NOW, product
 from tests.store import child
 
@@ -46,7 +46,7 @@ def test_a_gate_on_a_backup_answers_for_every_batch(gate: Gate, tmp_path: Path):
     assert code == 0, told
     copy = gate.launch("serve", "--port", "0", "--store", str(tmp_path / "copy" / "store"))
     try:
-        url = OPEN_AT.search(copy.stdout.readline())[1]
+        url = RUNNING_AT.search(copy.stdout.readline())[1]
         for batch in listed:
             assert gate.document("watch", batch, url=url, code=0)["counts"]["total"] == 2_000
     finally:
@@ -77,7 +77,7 @@ def test_a_lost_payload_is_told(tmp_path: Path):
     next((tmp_path / "store" / "payloads").iterdir()).unlink()
     code, told = run("backup", tmp_path / "copy", "--store", tmp_path / "store")
     assert code == 7
-    assert "1 large payloads are named in the store and not there" in told
+    assert "Large payloads missing from the store: 1" in told
 
 
 def test_a_database_is_not_copied_into_a_folder(tmp_path: Path):
@@ -102,7 +102,7 @@ def test_a_queue_that_nobody_works_is_not_well(tmp_path: Path):
     store.close()
     code, told = run("doctor", "--store", tmp_path / "store")
     assert code == 7
-    assert re.search(r"^BAD  queue: lanes with work 1, .* is a worker running\?$", told, re.M)
+    assert re.search(r"^BAD  queue: 1 lanes with work, .* is a worker running\?$", told, re.M)
 
 
 def test_a_store_without_a_schema(tmp_path: Path):
@@ -126,7 +126,7 @@ def test_a_broken_file_is_told(tmp_path: Path):
     path.write_bytes(b"x" * path.stat().st_size)
     code, told = run("doctor", "--store", tmp_path / "store")
     assert code == 7
-    assert re.search(r"^BAD  answers: .*intake\.db is broken", told, re.M)
+    assert re.search(r"^BAD  store: .*intake\.db is broken", told, re.M)
 
 
 # -- secrets ----------------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_no_command_shows_a_password(secret: str, escaped: bool, port: str, in_q
     address = f"postgresql://{place}?password={quote(secret, safe='')}" if in_query \
         else f"postgresql://user:{word}@{place}"
     fault = StoreBusyError(f'server says: "{address}", {secret} and {word}')
-    told = unusable(Config(store=address), "cannot be opened", fault).message
+    told = store_error(Config(store=address), "cannot be opened", fault).message
     assert secret not in told
     assert word not in told
     assert secret not in without_secrets(str(fault), address=address)

@@ -1,4 +1,4 @@
-"""Worker processes that live and die with the process that started them."""
+"""Worker processes that start and stop with the process that started them."""
 
 import contextlib
 import logging
@@ -13,41 +13,41 @@ from goodsgate.config import Config
 BACKOFF_SECONDS_MIN = 0.2
 BACKOFF_SECONDS_MAX = 30.0
 STEADY_SECONDS = 60.0
-"""A worker that ran this long before it fell starts again at once."""
+"""A worker that ran at least this long is restarted at once."""
 STOP_SECONDS_MAX = 60.0
-"""Time for the portion in hand; then a worker is killed, and its lease runs out by itself."""
+"""Time for the current chunk; then a worker is killed, and its lease expires."""
 
 log = logging.getLogger("goodsgate.serve")
 
 
-class Workers:
-    """Starts worker processes, starts them again when they fall, and stops them.
+class WorkerSupervisor:
+    """Starts worker processes, restarts those that crash, and stops them.
 
     Each worker's standard input is a pipe that only this process holds open. However this process ends, kill -9
-    included, the kernel closes the pipe, and the worker reads its end and stops.
+    included, the kernel closes the pipe; the worker reads the end of its input and stops.
     """
 
-    def __init__(self, config: Config, number: int) -> None:
+    def __init__(self, config: Config, count: int) -> None:
         self._config = config
+        self._count = count
         self._stopping = threading.Event()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
-        self._number = number
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start all of them."""
-        for slot in range(self._number):
+        """Start all workers."""
+        for slot in range(self._count):
             process = self._launch(slot)
-            self._threads.append(threading.Thread(target=self._keep, args=(slot, process), daemon=True))
+            self._threads.append(threading.Thread(target=self._watch, args=(slot, process), daemon=True))
             self._threads[-1].start()
 
-    def alive(self) -> int:
-        """How many run now."""
+    def count_alive(self) -> int:
+        """Return the number of workers that are running."""
         return len(self._processes)
 
-    def ask_to_stop(self) -> None:
-        """Tell every worker to finish the portion in hand; returns at once."""
+    def request_stop(self) -> None:
+        """Tell every worker to stop after its current chunk, without waiting."""
         with self._lock:
             self._stopping.set()
             for process in self._processes.values():
@@ -55,19 +55,19 @@ class Workers:
                     process.terminate()
 
     def stop(self) -> None:
-        """Wait until every worker has ended; after STOP_SECONDS_MAX they are killed."""
-        self.ask_to_stop()
-        until = time.monotonic() + STOP_SECONDS_MAX
+        """Stop all workers and wait for them; kill those that take longer than STOP_SECONDS_MAX."""
+        self.request_stop()
+        deadline = time.monotonic() + STOP_SECONDS_MAX
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
             for process in self._processes.values():
                 process.kill()
         for thread in self._threads:
             thread.join()
 
-    def _keep(self, slot: int, process: subprocess.Popen[bytes] | None) -> None:
-        falls = 0
+    def _watch(self, slot: int, process: subprocess.Popen[bytes] | None) -> None:
+        crashes = 0
         while process is not None:
             started = time.monotonic()
             code = process.wait()
@@ -77,10 +77,11 @@ class Workers:
                 process.stdin.close()
             if self._stopping.is_set():
                 return
-            falls = 0 if time.monotonic() - started > STEADY_SECONDS else falls + 1
-            pause = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2.0 ** (falls - 1)) if falls else 0.0
-            told = "worker %d (pid %d) ended with code %d; starting again in %.1f s"
-            log.warning(told, slot, process.pid, code, pause)
+            crashes = 0 if time.monotonic() - started > STEADY_SECONDS else crashes + 1
+            pause = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2.0 ** (crashes - 1)) if crashes else 0.0
+            log.warning(
+                "worker %d (pid %d) ended with code %d; restarting in %.1f s", slot, process.pid, code, pause
+            )
             self._stopping.wait(pause)
             process = self._launch(slot)
 
@@ -89,7 +90,7 @@ class Workers:
         with self._lock:
             if self._stopping.is_set():
                 return None
-            # A group of its own: Ctrl-C on the terminal stops the gate, and the gate its workers.
+            # Its own process group: Ctrl-C on the terminal stops this process, which then stops the workers.
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, env=_environment(self._config), process_group=0
             )
@@ -99,6 +100,6 @@ class Workers:
 
 
 def _environment(config: Config) -> dict[str, str]:
-    """The environment with every setting in it, so that the worker sees what this process sees."""
+    """Return the environment with all settings added, so that a worker has the same settings as this process."""
     settings = {f"GOODSGATE_{name.upper()}": str(getattr(config, name)) for name in config.__struct_fields__}
     return os.environ | settings

@@ -1,0 +1,203 @@
+"""Terminal output: progress while a batch runs, and its summary once it has ended.
+
+Values that come from a feed are masked, so that they cannot control the terminal.
+"""
+
+import json
+import sys
+import time
+import unicodedata
+from collections.abc import Callable
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from goodsgate.cli.client import Document
+from goodsgate.cli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LINE_SECONDS = 2.0
+"""Shortest time between two progress lines where there is no terminal."""
+GROUPS_MAX = 20
+VALUES_MAX = 3
+WIDTH_WITHOUT_TERMINAL = 110
+
+
+def mask_control(text: object) -> str:
+    """Return the text with control and format characters replaced by `·`."""
+    return "".join("·" if unicodedata.category(sign) in ("Cc", "Cf", "Co", "Cs") else sign for sign in str(text))
+
+
+def create_console(stream: IO[str]) -> "Console":
+    """Return a rich console that interprets neither markup nor emoji codes."""
+    from rich.console import Console
+
+    width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
+    return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
+
+
+def format_bytes(count: float) -> str:
+    """Return a number of bytes with a decimal unit."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"
+
+
+class ProgressDisplay:
+    """Progress on standard error: bars on a terminal, occasional lines elsewhere, nothing if silent."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._silent = silent
+        self._bars: Any = None
+        self._task: Any = None
+        self._task_name = ""
+        self._batch = ""
+        self._printed_at = 0.0
+        self._started_at = 0.0
+        self._records_before = 0
+        if not silent and sys.stderr.isatty():
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+            self._bars = Progress(
+                TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
+                TextColumn("{task.fields[figures]}", markup=False), TimeRemainingColumn(),
+                console=create_console(sys.stderr),
+            )
+
+    def __enter__(self) -> "ProgressDisplay":
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def note(self, text: str) -> None:
+        """Print a line of its own."""
+        if self._bars:
+            self._bars.console.print(mask_control(text))
+        elif not self._silent:
+            click.echo(mask_control(text), err=True)
+
+    def start_upload(self, name: str, bytes_total: int | None) -> Callable[[int], None]:
+        """Start the display of an upload; return a function to call with the bytes sent so far."""
+        self._start(f"sending {name}", bytes_total)
+
+        def on_bytes(count: int) -> None:
+            rate = count / max(0.001, time.monotonic() - self._started_at)
+            self._update(count, f"{format_bytes(count)} at {format_bytes(rate)}/s", bytes_total)
+
+        return on_bytes
+
+    def show_batch(self, batch: Document) -> None:
+        """Display the progress of a batch."""
+        name = f"{batch['state']} {batch['label'] or batch['id']}"
+        progress = batch["progress"]
+        if self._batch != batch["id"]:
+            self._start(name, progress["bytes_total"])
+            self._batch = batch["id"]
+            self._records_before = progress["records"]
+        records = progress["records"]
+        rate = (records - self._records_before) / max(0.001, time.monotonic() - self._started_at)
+        figures = f"{records:,} records" + (f" at {rate:,.0f}/s" if records > self._records_before else "")
+        if batch["position"]:
+            figures += f", {batch['position']} ahead in the queue"
+        self._update(
+            round(progress["share"] * progress["bytes_total"]), figures, progress["bytes_total"], name=name
+        )
+
+    def _start(self, name: str, total: int | None) -> None:
+        self._started_at = self._printed_at = time.monotonic()
+        self._batch, self._task_name = "", name
+        if self._bars:
+            self._task = self._bars.add_task(mask_control(name), total=total or None, figures="")
+
+    def _update(self, done: int, figures: str, total: int | None, *, name: str | None = None) -> None:
+        name = name or self._task_name
+        if self._bars:
+            self._bars.update(self._task, completed=done, figures=figures, description=mask_control(name))
+        elif not self._silent and time.monotonic() - self._printed_at > LINE_SECONDS:
+            self._printed_at = time.monotonic()
+            share = f"{done / total:.0%}, " if total else ""
+            click.echo(mask_control(f"{name}: {share}{figures}"), err=True)
+
+
+def has_ended(batch: Document) -> bool:
+    """Return whether the batch has reached a final state."""
+    return batch["state"] in ("finished", "cancelled", "broken")
+
+
+def exit_code(batch: Document) -> ExitCode:
+    """Return the exit code for a batch that has ended."""
+    if batch["state"] in ("cancelled", "broken"):
+        return ExitCode.INCOMPLETE
+    if batch["withheld"]:
+        return ExitCode.WITHHELD
+    return ExitCode.REJECTED if batch["counts"]["rejected"] else ExitCode.CLEAN
+
+
+def print_batch(batch: Document, *, as_json: bool) -> None:
+    """Print counts, grouped issues and the next step to standard output, or the document itself as JSON."""
+    if as_json:
+        click.echo(json.dumps(batch, ensure_ascii=False))
+        return
+    out = create_console(sys.stdout)
+    counts = batch["counts"]
+    out.print(mask_control(f"{batch['label'] or 'batch'}: {batch['outcome'] or batch['state']}"), style="bold")
+    if "id" in batch:
+        out.print(f"  batch    {batch['id']}")
+    out.print(f"  records  {_format_total(counts)}")
+    results = ("created", "updated", "unchanged", "deleted", "superseded", "rejected", "cancelled")
+    out.print("  results  " + (", ".join(f"{counts[name]:,} {name}" for name in results if counts[name]) or "none"))
+    if counts["warned"]:
+        out.print(f"  warnings {counts['warned']:,} accepted with a warning")
+    if batch.get("records_per_second") and batch["rounds"] == 1:
+        out.print(f"  speed    {batch['records_per_second']:,.0f} records/s")
+    if batch.get("issues"):
+        _print_groups(out, batch["issues"])
+    if batch["withheld"]:
+        missing = batch["withheld"]["missing"]
+        out.print(f"{missing:,} of {batch['withheld']['held']:,} items are missing from the feed. Nothing was deleted.")
+        out.print(f"To delete them: goodsgate confirm {batch['id']} --missing {missing}")
+    if counts["rejected"] and "id" in batch:
+        out.print(f"To download the rejected records: goodsgate report {batch['id']}", soft_wrap=True)
+
+
+def _format_total(counts: Document) -> str:
+    if counts["total"] is None or counts["total"] == counts["accounted"]:
+        return f"{counts['accounted']:,}"
+    return f"{counts['accounted']:,} of {counts['total']:,}"
+
+
+def _print_groups(out: "Console", groups: list[Document]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("issues", justify="right")
+    table.add_column("severity")
+    table.add_column("code", no_wrap=True)
+    table.add_column("field")
+    table.add_column("most frequent values")
+    for group in groups[:GROUPS_MAX]:
+        values = ", ".join(f"{_shorten(top['value'])} ({top['count']:,})" for top in group["top"][:VALUES_MAX])
+        field = group["field"].lstrip("/") or "–"
+        table.add_row(
+            f"{group['count']:,}", group["severity"], group["code"], mask_control(field), mask_control(values)
+        )
+    out.print(table)
+    if len(groups) > GROUPS_MAX:
+        out.print(f"… and {len(groups) - GROUPS_MAX} more groups")
+
+
+def _shorten(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
