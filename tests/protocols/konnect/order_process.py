@@ -5,6 +5,7 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+from goodsgate.app import create_services
 from goodsgate.config import Config
 from goodsgate.model.batch import now
 from goodsgate.protocols.konnect.orders import shipment as shipments
@@ -32,7 +33,7 @@ def main() -> None:
     shipments.PLACEMENT_SECONDS_MAX = 0  # so that what one leaves the other finishes at once
     config = Config(store=place.address(Path(sys.argv[1])))
     store = open_store(config)
-    book = open_repository(store, config)
+    book = open_repository(create_services(store, config))
     for number in itertools.count():
         id = book.place("acme", order(f"{sys.argv[2]}-{number}")).id
         for event in WALKS[number % len(WALKS)]:

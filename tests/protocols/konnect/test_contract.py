@@ -7,7 +7,7 @@ from goodsgate.http.endpoints import read_contract
 from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.konnect import __name__ as protocol_package
-from goodsgate.protocols.konnect.unpublished import CODES as WORDED
+from goodsgate.protocols.konnect.unpublished import ERROR_CODES
 from tests.protocols.contracts import held, named, nodes, promised, served
 from tests.protocols.konnect.client import product
 from tests.served import Served
@@ -63,8 +63,8 @@ def test_every_schema_of_records_is_compiled() -> None:
 
 def test_words_for_errors_are_of_codes_that_there_are() -> None:
     """And those that the contract promises."""
-    assert set(WORDED) <= set(CODES)
-    assert {*WORDED.values(), "FORMAT_ERROR"} == set(DOCUMENT["components"]["schemas"]["ErrorCode"]["enum"])
+    assert set(ERROR_CODES) <= set(CODES)
+    assert {*ERROR_CODES.values(), "FORMAT_ERROR"} == set(DOCUMENT["components"]["schemas"]["ErrorCode"]["enum"])
 
 
 def test_the_page_of_the_protocol_is_shown(gate: Served) -> None:

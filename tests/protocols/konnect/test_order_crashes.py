@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from goodsgate import app
 from goodsgate.engine.stock import Level, Stock
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import item_key
@@ -72,7 +73,7 @@ def test_stock_is_what_the_orders_say(shop: Shop, tmp_path: Path) -> None:
             assert placer.stdout is not None
             placer.stdout.close()
     with shop:
-        _settled(open_repository(shop.store, shop.config), shop)
+        _settled(open_repository(app.create_services(shop.store, shop.config)), shop)
 
 
 def _settled(book: ShipmentRepository, shop: Shop) -> None:
@@ -88,7 +89,7 @@ def _settled(book: ShipmentRepository, shop: Shop) -> None:
 def test_stock_that_was_not_moved_is_moved_by_the_next(shop: Shop) -> None:
     """Whoever reads, lists or changes; once."""
     with shop:
-        book = open_repository(shop.store, shop.config)
+        book = open_repository(app.create_services(shop.store, shop.config))
         ids = [book.place("acme", order(name)).id for name in ("a", "b", "c")]
         for id in ids:
             _left_behind(shop.store, book.find("acme", id))
@@ -116,7 +117,7 @@ def _left_behind(store: Store, shipment: Shipment, *, again: bool = False) -> No
 def test_what_was_begun_is_finished_or_forgotten(shop: Shop) -> None:
     """An order whose stock was to be reserved: it is placed, or, where there is too little, it never was."""
     with shop:
-        book = open_repository(shop.store, shop.config)
+        book = open_repository(app.create_services(shop.store, shop.config))
         small, large = order("small"), order("large")
         (line,) = large.lines
         large = msgspec.structs.replace(large, lines=(msgspec.structs.replace(line, quantity=STOCK + 1),))

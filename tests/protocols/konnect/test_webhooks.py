@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from goodsgate import app
 from goodsgate.cli import main
 from goodsgate.engine.outbox import Undelivered
-from goodsgate.engine.secrets import Secrets
+from goodsgate.http.services import WebhookSettings
 from goodsgate.model.message import DeliveryState
 from goodsgate.protocols.konnect.orders import webhooks
 from goodsgate.protocols.konnect.orders.webhooks import AddressRefusedError, is_public, parse_webhook_url, resolve_host
@@ -128,13 +128,17 @@ def test_a_new_master_secret_does_not_leave_receivers_behind(operator: Operator)
     shop = operator.gate.shop
     names = [base64.b64encode(letter * 32).decode() for letter in (b"n", b"o")]
     config = msgspec.structs.replace(shop.config, secrets=f"new:{names[0]},old:{names[1]}", webhook_hosts="erp.example")
-    old = Secrets(shop.store, msgspec.structs.replace(config, secrets=f"old:{names[1]}"))
-    both, url = Secrets(shop.store, config), "https://erp.example"
-    shown = [webhooks.WebhookRegistry(shop.store, one, config).add(operator.merchant, url) for one in (old, both)]
+    old = app.create_secrets(shop.store, msgspec.structs.replace(config, secrets=f"old:{names[1]}"))
+    both, url = app.create_secrets(shop.store, config), "https://erp.example"
+    settings = app.protocol_settings(config).webhooks
+    shown = [
+        webhooks.WebhookRegistry(shop.store, secrets, settings.hosts).add(operator.merchant, url)
+        for secrets in (old, both)
+    ]
     assert shown[0]["webhook"] == shown[1]["webhook"]
     operator.place()
     (message,) = shop.store.messages(operator.merchant)
-    headers = webhooks.WebhookSender(shop.store, both, config).sign(message, 1, b"{}")
+    headers = webhooks.WebhookSender(shop.store, both, settings, timeout_seconds=1).sign(message, 1, b"{}")
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{{}}".encode()
     keys = [base64.b64decode(str(one["secret"]).removeprefix("whsec_")) for one in reversed(shown)]
     mine = [base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
@@ -239,8 +243,8 @@ def test_a_certificate_must_be_the_host_s(operator: Operator, tmp_path: Path, mo
     )
     operator.place()
     (message,) = shop.store.messages(operator.merchant)
-    config = msgspec.structs.replace(shop.config, webhook_hosts="erp.example")
-    courier = webhooks.WebhookSender(shop.store, shop.engine.secrets, config)
+    settings = WebhookSettings(hosts=frozenset({"erp.example"}), allow_private=False)
+    courier = webhooks.WebhookSender(shop.store, shop.engine.secrets, settings, timeout_seconds=10)
     with pytest.raises(Undelivered, match="CERTIFICATE_VERIFY_FAILED"):
         courier.carry(message)
     thread.join()

@@ -10,30 +10,33 @@ from goodsgate.protocols.konnect.products import ProductListHandlers
 from goodsgate.protocols.konnect.reference_lists import ReferenceListHandlers
 from goodsgate.protocols.konnect.refusals import serialize_refusal
 from goodsgate.protocols.konnect.status import StatusHandlers
-from goodsgate.protocols.konnect.tokens import TokenHandlers, token_of
+from goodsgate.protocols.konnect.tokens import TokenHandlers, access_token
 from goodsgate.protocols.konnect.unpublished import PREFIXES
 from goodsgate.protocols.konnect.writes import ProductWriteHandlers
 
 
 def protocol(context: ServerContext) -> WireProtocol:
-    """The protocol, ready to answer."""
+    """Return the protocol with its handlers."""
     contract = read_contract(__name__)
-    statuses = StatusHandlers(context)
-    book = open_repository(context.store, context.config)
-    changes = order_update_handlers(context, book)
+    status = StatusHandlers(context)
+    shipments = open_repository(context.services)
+    updates = order_update_handlers(context, shipments)
     return WireProtocol(
         name="konnect",
         title="Fynd Konnect",
         contract=contract,
         handlers={
-            **TokenHandlers(context, contract).handlers(), **ReferenceListHandlers(context).handlers(),
+            **TokenHandlers(context, contract).handlers(),
+            **ReferenceListHandlers(context).handlers(),
             **ProductListHandlers(context).handlers(),
-            **ProductWriteHandlers(context).handlers(), **statuses.handlers(), **ListingHandlers(context).handlers(),
-            **PriceStockHandlers(context, changes).handlers(),
-            **order_handlers(context, changes, book),
+            **ProductWriteHandlers(context).handlers(),
+            **status.handlers(),
+            **ListingHandlers(context).handlers(),
+            **PriceStockHandlers(context, updates).handlers(),
+            **order_handlers(context, updates, shipments),
         },
         serialize_refusal=serialize_refusal,
-        secret_of=token_of,
+        secret_of=access_token,
         prefixes=PREFIXES,
-        cached_response=statuses.cached_response,
+        cached_response=status.cached_response,
     )

@@ -1,4 +1,4 @@
-"""Bodies read whole and taken apart without being decoded."""
+"""Request bodies: read whole, and split into records that stay undecoded bytes."""
 
 import msgspec
 
@@ -10,18 +10,18 @@ from goodsgate.protocols.konnect.unpublished import BODY_BYTES_MAX
 
 
 async def read_body(request: ApiRequest, context: ServerContext) -> bytes:
-    """All of it; raises format_unknown, payload_too_large, payload_empty and what `Body.read` raises."""
+    """Return the whole body; raise format_unknown, payload_too_large, payload_empty and what `Body.read` raises."""
     media_type = request.http.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise Refusal("format_unknown", "The Content-Type must be application/json.")
-    content = await request.body(BODY_BYTES_MAX, context.config.body_idle_seconds).read(BODY_BYTES_MAX + 1)
+    content = await request.body(BODY_BYTES_MAX, context.limits.body_idle_seconds).read(BODY_BYTES_MAX + 1)
     if not content:
         raise Refusal("payload_empty")
     return content
 
 
 def split_array(content: bytes, *, member: str) -> list[msgspec.Raw]:
-    """The elements of a JSON array as they are written; raises body_invalid naming the member."""
+    """Return the elements of a JSON array, undecoded; raise body_invalid, which names the member."""
     try:
         return _decode_list(content)
     except msgspec.ValidationError as fault:

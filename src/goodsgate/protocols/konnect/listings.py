@@ -1,4 +1,4 @@
-"""SKUs with their prices and stock, page by page: one row a size."""
+"""Listings: SKUs with their prices and stock, one row for each size."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,24 +14,24 @@ from goodsgate.model.catalogue import KEY_SEPARATOR, Item, item_key
 from goodsgate.protocols.konnect.responses import json_response, serialize_meta
 from goodsgate.protocols.konnect.unpublished import COLLECTION, CURRENCY, token_location
 
-LOCATIONS_SHOWN_MAX = 100
-"""Of one SKU; a page of 500 rows stays bounded."""
-Words = dict[str, Any]
+LOCATIONS_MAX = 100
+"""Locations listed for one SKU, so that a page of 500 rows stays bounded."""
+JsonObject = dict[str, Any]
 
 
 class ListingHandlers:
-    """Handlers of the two listings."""
+    """Handlers of the listings and of their count."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._store = context.store
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
+        """Return the handlers by operation id."""
         return {"listings": self.listings, "count_listings": self.count}
 
     async def listings(self, request: ApiRequest) -> Response:
-        """GET /ims/v3/listings."""
+        """Handle GET /ims/v3/listings."""
         query = request.query
         rows = await self._context.run_in_thread(
             self._rows, request.merchant, query["skus"], int(query["page_no"]), int(query["page_size"]),
@@ -40,36 +40,37 @@ class ListingHandlers:
         return json_response({"data": rows, "meta": serialize_meta(request.caller, "SUCCESS", ack_id=str(uuid4()))})
 
     async def count(self, request: ApiRequest) -> Response:
-        """GET /ims/v3/listings/count."""
+        """Handle GET /ims/v3/listings/count."""
         total, _ = await self._context.run_in_thread(
             self._store.marks, request.merchant, Kind.PRODUCT, COLLECTION, "sku", limit=1
         )
-        words = {"listing_count": total}
-        return json_response({"data": words, "meta": serialize_meta(request.caller, "SUCCESS", ack_id=str(uuid4()))})
+        data = {"listing_count": total}
+        return json_response({"data": data, "meta": serialize_meta(request.caller, "SUCCESS", ack_id=str(uuid4()))})
 
-    def _rows(self, merchant: str, skus: list[str] | None, page: int, size: int, location: str | None) -> list[Words]:
+    def _rows(self, merchant: str, skus: list[str] | None, page: int, size: int, location: str | None,
+              ) -> list[JsonObject]:
         offset = (page - 1) * size
         if skus is None:
-            _, found = self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=offset, limit=size)
+            _, rows = self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=offset, limit=size)
         else:
             marks = [("sku", sku) for sku in dict.fromkeys(skus) if sku]
             owners = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, marks)
-            found = [(sku, key) for (_, sku), keys in sorted(owners.items()) for key in keys][offset : offset + size]
-        return list(self._worded(merchant, found, location))
+            rows = [(sku, key) for (_, sku), keys in sorted(owners.items()) for key in keys][offset : offset + size]
+        return list(self._serialize_rows(merchant, rows, location))
 
-    def _worded(self, merchant: str, found: list[tuple[str, str]], location: str | None) -> Iterator[Words]:
+    def _serialize_rows(self, merchant: str, rows: list[tuple[str, str]], location: str | None) -> Iterator[JsonObject]:
         products: dict[str, Item | None] = {}
-        for sku, key in found:
+        for sku, key in rows:
             if key not in products:
                 products[key] = self._store.item(merchant, Kind.PRODUCT, COLLECTION, key)
             item = products[key]
             if item is not None:
-                yield self._row(merchant, sku, orjson.loads(item.document), location)
+                yield self._serialize_row(merchant, sku, orjson.loads(item.document), location)
 
-    def _row(self, merchant: str, sku: str, product: Words, location: str | None) -> Words:
-        size: Words = next((size for size in product["sizes"] if size.get("primary_identifier") == sku), {})
-        prices = [_of_location(item) for item in self._entries(merchant, Kind.PRICE, sku, location)]
-        stock = [_of_location(item) for item in self._entries(merchant, Kind.STOCK, sku, location)]
+    def _serialize_row(self, merchant: str, sku: str, product: JsonObject, location: str | None) -> JsonObject:
+        size: JsonObject = next((size for size in product["sizes"] if size.get("primary_identifier") == sku), {})
+        prices = [_without_sku(item) for item in self._items(merchant, Kind.PRICE, sku, location)]
+        stock = [_without_sku(item) for item in self._items(merchant, Kind.STOCK, sku, location)]
         own = prices[0] if location is not None and prices else {}
         return {
             "sku": sku, "item_code": product.get("item_code", ""), "name": product.get("name", ""),
@@ -80,15 +81,15 @@ class ListingHandlers:
             "quantity": sum(int(entry.get("quantity", 0)) for entry in stock), "prices": prices, "inventory": stock,
         }
 
-    def _entries(self, merchant: str, kind: Kind, sku: str, location: str | None) -> list[Item]:
-        """Of one location, or of the first hundred."""
+    def _items(self, merchant: str, kind: Kind, sku: str, location: str | None) -> list[Item]:
+        """Return the prices or stock of a SKU at one location, or at its first hundred."""
         if location is not None:
             item = self._store.item(merchant, kind, COLLECTION, item_key(sku, location))
             return [item] if item is not None else []
         prefix = sku + KEY_SEPARATOR
-        return self._store.items(merchant, kind, COLLECTION, prefix=prefix, limit=LOCATIONS_SHOWN_MAX).rows
+        return self._store.items(merchant, kind, COLLECTION, prefix=prefix, limit=LOCATIONS_MAX).rows
 
 
-def _of_location(item: Item) -> Words:
-    record: Words = orjson.loads(item.document)
+def _without_sku(item: Item) -> JsonObject:
+    record: JsonObject = orjson.loads(item.document)
     return {name: value for name, value in record.items() if name != "sku"}

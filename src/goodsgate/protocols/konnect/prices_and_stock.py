@@ -1,4 +1,4 @@
-"""Prices and stock: through the same lanes as everything, and answered when they have been worked."""
+"""Price and stock writes: batches like all others, but the answer waits until they have been applied."""
 
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ RECORDS_MAX = 500
 
 
 class WriteOutcome(msgspec.Struct, frozen=True):
-    """What became of a batch, for the answer."""
+    """The outcome of a batch as the answer reports it."""
 
     errors: list[dict[str, Any]]
     failed: int
@@ -34,21 +34,21 @@ class WriteOutcome(msgspec.Struct, frozen=True):
 class PriceStockHandlers:
     """Handlers of PUT price and PUT inventory."""
 
-    def __init__(self, context: ServerContext, changes: OrderUpdateHandlers) -> None:
+    def __init__(self, context: ServerContext, updates: OrderUpdateHandlers) -> None:
         self._context = context
-        self._changes = changes
-        self._documents = Documents(context.change_signal, self._make)
+        self._updates = updates
+        self._documents = Documents(context.change_signal, self._render_outcome)
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
+        """Return the handlers by operation id."""
         return {"update_prices": self.prices, "update_inventory": self.inventory}
 
     async def prices(self, request: ApiRequest) -> Response:
-        """PUT /ims/v3/price."""
+        """Handle PUT /ims/v3/price."""
         return await self._update(request, Kind.PRICE, "konnect/PriceRecord")
 
     async def inventory(self, request: ApiRequest) -> Response:
-        """PUT /ims/v3/inventory; credit notes among the records, which one document sends here, are taken too (X12)."""
+        """Handle PUT /ims/v3/inventory, also with credit notes among the records (X12)."""
         return await self._update(request, Kind.STOCK, "konnect/StockRecord")
 
     async def _update(self, request: ApiRequest, kind: Kind, schema: str) -> Response:
@@ -57,35 +57,38 @@ class PriceStockHandlers:
             raise refuse("body_invalid", "The request body must be a non-empty array.")
         if len(records) > RECORDS_MAX:
             raise refuse("body_invalid", f"The request body may hold at most {RECORDS_MAX} records.")
-        policy = Policy(
-            schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE,
-            location=token_location(request.caller)
-        )
-        notes = [at for at, raw in enumerate(records) if kind is Kind.STOCK and _is_credit_note(raw)]
+        location = token_location(request.caller)
+        policy = Policy(schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE, location=location)
+        notes = [index for index, raw in enumerate(records) if kind is Kind.STOCK and _is_credit_note(raw)]
         if not notes:
-            return _answered(request, *await self._worked(request.merchant, kind, records, policy), len(records))
-        rest = [at for at in range(len(records)) if at not in notes]
-        credit = partial(self._changes.invoice, request.merchant, token_location(request.caller))
-        failed_notes = await self._context.run_in_thread(collect_errors, [records[at] for at in notes], credit)
-        errors = _placed(failed_notes, notes)
-        ack, told = "", WriteOutcome([], 0, True)
-        if rest:
-            ack, told = await self._worked(request.merchant, kind, [records[at] for at in rest], policy)
-        errors = sorted(errors + _placed(told.errors, rest), key=lambda error: int(error["index"]))
-        failed = told.failed - len(told.errors) + len(errors)
-        return _answered(request, ack, WriteOutcome(errors, failed, told.ended), len(records))
+            batch_id, outcome = await self._apply(request.merchant, kind, records, policy)
+            return _response(request, batch_id, outcome, len(records))
+        others = [index for index in range(len(records)) if index not in notes]
+        add_credit_note = partial(self._updates.invoice, request.merchant, location)
+        failed_notes = await self._context.run_in_thread(
+            collect_errors, [records[index] for index in notes], add_credit_note
+        )
+        batch_id, outcome = "", WriteOutcome([], 0, True)
+        if others:
+            batch_id, outcome = await self._apply(request.merchant, kind, [records[index] for index in others], policy)
+        errors = sorted(
+            _with_positions(failed_notes, notes) + _with_positions(outcome.errors, others),
+            key=lambda error: int(error["index"]),
+        )
+        failed = outcome.failed + len(failed_notes)
+        return _response(request, batch_id, WriteOutcome(errors, failed, outcome.ended), len(records))
 
-    async def _worked(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy,
-                      ) -> tuple[str, WriteOutcome]:
-        """What became of records, and the batch that they were."""
+    async def _apply(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy,
+                     ) -> tuple[str, WriteOutcome]:
+        """Submit the records as a batch and wait, within bounds, for its outcome; return its id and the outcome."""
         self._context.change_signal.admit()
         with self._context.change_signal.session():
-            batch = await self._context.run_in_thread(self._hand_in, merchant, kind, records, policy)
-            seconds = min(SYNCHRONOUS_SECONDS_MAX, self._context.config.wait_seconds_max)
+            batch = await self._context.run_in_thread(self._submit, merchant, kind, records, policy)
+            seconds = min(SYNCHRONOUS_SECONDS_MAX, self._context.limits.wait_seconds_max)
             document = await self._documents.wait_for_change(merchant, batch.id, since=None, seconds=seconds)
         return batch.id, msgspec.json.decode(document.body, type=WriteOutcome)
 
-    def _hand_in(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy) -> Batch:
+    def _submit(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy) -> Batch:
         format, body = joined([bytes(record) for record in records])
         submission = self._context.engine.submit(
             merchant=merchant, kind=kind, collection=COLLECTION, policy=policy, format=format,
@@ -93,23 +96,24 @@ class PriceStockHandlers:
         )
         return submit_body(submission, body, self._context)
 
-    async def _make(self, merchant: str, batch: str) -> tuple[bytes, bool]:
-        return await self._context.run_in_thread(self._look, merchant, batch)
+    async def _render_outcome(self, merchant: str, batch_id: str) -> tuple[bytes, bool]:
+        return await self._context.run_in_thread(self._read_outcome, merchant, batch_id)
 
-    def _look(self, merchant: str, batch: str) -> tuple[bytes, bool]:
-        found = self._context.engine.batch(merchant, batch)
-        ended = found.state in FINAL_STATES
-        failed = list(read_failed_records(self._context.store, found)) if ended and found.counts.rejected else []
-        lost = int(found.facts["total"]) - found.counts.accounted if found.state is State.BROKEN else 0
-        told = [_error(failure) for failure in failed]
-        return msgspec.json.encode(WriteOutcome(told, len(failed) + lost + found.counts.cancelled, ended)), ended
+    def _read_outcome(self, merchant: str, batch_id: str) -> tuple[bytes, bool]:
+        batch = self._context.engine.batch(merchant, batch_id)
+        ended = batch.state in FINAL_STATES
+        failed = list(read_failed_records(self._context.store, batch)) if ended and batch.counts.rejected else []
+        lost = int(batch.facts["total"]) - batch.counts.accounted if batch.state is State.BROKEN else 0
+        errors = [_serialize_error(record) for record in failed]
+        outcome = WriteOutcome(errors, len(failed) + lost + batch.counts.cancelled, ended)
+        return msgspec.json.encode(outcome), ended
 
 
-def _error(failure: FailedRecord) -> dict[str, Any]:
-    errors = failure.errors
+def _serialize_error(failed: FailedRecord) -> dict[str, Any]:
+    errors = failed.errors
     return {
-        "location_id": failure.text("location_id"), "sku": failure.text("sku"), "code": errors[0]["code"],
-        "message": join_messages(errors), "index": failure.index, "errors": errors,
+        "location_id": failed.text("location_id"), "sku": failed.text("sku"), "code": errors[0]["code"],
+        "message": join_messages(errors), "index": failed.index, "errors": errors,
     }
 
 
@@ -123,21 +127,28 @@ def _is_credit_note(raw: msgspec.Raw) -> bool:
     return isinstance(record, dict) and record.get("invoiceType") == "return" and "orderId" in record
 
 
-def _placed(errors: list[dict[str, Any]], places: list[int]) -> list[dict[str, Any]]:
-    """With their places in the request, of which only some records were sent on."""
-    return [{**error, "index": places[error["index"]]} for error in errors]
+def _with_positions(errors: list[dict[str, Any]], positions: list[int]) -> list[dict[str, Any]]:
+    """Return the errors of some of the request's records with the positions of those records in the request."""
+    return [{**error, "index": positions[error["index"]]} for error in errors]
 
 
-def _answered(request: ApiRequest, batch: str, worked: WriteOutcome, total: int) -> Response:
-    failed = worked.failed
-    status = "PENDING" if not worked.ended else "SUCCESS" if not failed else "FAILED" if failed == total else "PARTIAL"
-    words: dict[str, Any] = {
+def _status(outcome: WriteOutcome, total: int) -> str:
+    if not outcome.ended:
+        return "PENDING"
+    return "SUCCESS" if not outcome.failed else "FAILED" if outcome.failed == total else "PARTIAL"
+
+
+def _response(request: ApiRequest, batch_id: str, outcome: WriteOutcome, total: int) -> Response:
+    failed = outcome.failed
+    document: dict[str, Any] = {
         "data": {
-            "payload_count": total, "success_count": total - failed if worked.ended else 0, "failed_count": failed,
-            "errors": worked.errors,
+            "payload_count": total, "success_count": total - failed if outcome.ended else 0, "failed_count": failed,
+            "errors": outcome.errors,
         },
-        "meta": serialize_meta(request.caller, status, ack_id=to_object_id(batch) if batch else None),
+        "meta": serialize_meta(
+            request.caller, _status(outcome, total), ack_id=to_object_id(batch_id) if batch_id else None
+        ),
     }
-    if not worked.ended:
-        words["message"] = "Accepted; earlier records of this seller are still being worked, these follow in order."
-    return json_response(words, status=200 if worked.ended else 202)
+    if not outcome.ended:
+        document["message"] = "Accepted; earlier records of this seller are still being worked, these follow in order."
+    return json_response(document, status=200 if outcome.ended else 202)

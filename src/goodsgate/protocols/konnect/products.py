@@ -1,4 +1,4 @@
-"""Products as they are held: every member as it was submitted, and beside them the names that reads are known for."""
+"""Product reads: every member as submitted, and the members that clients of the platform expect beside them."""
 
 import zlib
 from datetime import UTC, datetime
@@ -15,30 +15,30 @@ from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.unpublished import COLLECTION, CURRENCY, company_id
 from goodsgate.store.contract import IndexFilter, Store
 
-CHOSEN_MAX = 1_000
-"""Products that one slug or a list of item codes may lead to."""
-YES = frozenset({"yes", "true"})
-Words = dict[str, Any]
+SELECTED_MAX = 1_000
+"""Limit of the products that a slug or a list of item codes selects."""
+TRUE_TEXTS = frozenset({"yes", "true"})
+JsonObject = dict[str, Any]
 
 
 class ProductListHandlers:
-    """Handler of GET /v3/catalog/product."""
+    """Handlers of product reads."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._store = context.store
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
+        """Return the handlers by operation id."""
         return {"products": self.products}
 
     async def products(self, request: ApiRequest) -> Response:
-        """GET /v3/catalog/product."""
+        """Handle GET /v3/catalog/product."""
         number, size = int(request.query["page_number"]), int(request.query["page_size"])
         total, items = await self._context.run_in_thread(self._page, request.merchant, request.query, number, size)
         company = company_id(request.caller)
-        words = [serialize_product(item, company) for item in items]
-        return json_response({"items": words, "page_number": number, "page_size": size, "total": total})
+        products = [serialize_product(item, company) for item in items]
+        return json_response({"items": products, "page_number": number, "page_size": size, "total": total})
 
     def _page(self, merchant: str, query: dict[str, Any], number: int, size: int) -> tuple[int, list[Item]]:
         latest = query["sort_on"] == "modified_on"
@@ -49,71 +49,72 @@ class ProductListHandlers:
             total, rows = self._store.marks(
                 merchant, Kind.PRODUCT, COLLECTION, order, among=among, backwards=latest, offset=offset, limit=size
             )
-            return total, _items(self._store, merchant, [key for _, key in rows])
-        chosen = [
-            item for item in _items(self._store, merchant, self._chosen(merchant, query))
+            return total, _read_items(self._store, merchant, [key for _, key in rows])
+        selected = [
+            item for item in _read_items(self._store, merchant, self._selected_keys(merchant, query))
             if name in str(orjson.loads(item.document).get("name", "")).casefold()
         ]
-        chosen.sort(key=lambda item: (dict(item.marks).get(order, ""), item.key), reverse=latest)
-        return len(chosen), chosen[offset : offset + size]
+        selected.sort(key=lambda item: (dict(item.marks).get(order, ""), item.key), reverse=latest)
+        return len(selected), selected[offset : offset + size]
 
-    def _chosen(self, merchant: str, query: dict[str, Any]) -> list[str]:
-        """Keys of the products that have the slug and one of the item codes."""
+    def _selected_keys(self, merchant: str, query: dict[str, Any]) -> list[str]:
+        """Return the keys of the products that have the slug and one of the item codes."""
         keys = None if query["item_code"] is None else [code for code in dict.fromkeys(query["item_code"]) if code]
         if query["slug"] is not None:
             mark = ("slug", query["slug"])
             having = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
             keys = having if keys is None else [key for key in keys if key in having]
-        return (keys or [])[:CHOSEN_MAX]
+        return (keys or [])[:SELECTED_MAX]
 
 
-def _items(store: Store, merchant: str, keys: list[str]) -> list[Item]:
-    found = (store.item(merchant, Kind.PRODUCT, COLLECTION, key) for key in keys)
-    return [item for item in found if item is not None]
+def _read_items(store: Store, merchant: str, keys: list[str]) -> list[Item]:
+    items = (store.item(merchant, Kind.PRODUCT, COLLECTION, key) for key in keys)
+    return [item for item in items if item is not None]
 
 
 def product_uid(item: Item) -> int:
-    """``uid``: the same for a product as long as it has its item code."""
+    """Return ``uid``, which is derived from the item code."""
     return zlib.crc32(item.key.encode()) + 10**9
 
 
-def serialize_product(item: Item, company: int) -> Words:
-    """A product as it is read."""
-    record: Words = orjson.loads(item.document)
+def serialize_product(item: Item, company: int) -> JsonObject:
+    """Return a product with all members that clients read."""
+    record: JsonObject = orjson.loads(item.document)
     marks = dict(item.marks)
     sizes = record.get("sizes") or []
     uid = product_uid(item)
     brand = record.get("brand", "")
-    words = {
+    serialized = {
         **record,
         "uid": uid, "id": str(uid), "company_id": company,
         "item_type": record.get("item_type", "standard"), "brand": brand, "brand_name": brand,
         "template_tag": record.get("template", ""), "currency": CURRENCY,
         "all_sizes": [size.get("size", "") for size in sizes], "multi_size": len(sizes) > 1,
-        "all_identifiers": _identifiers(sizes), "is_dependent": _truth(record.get("is_dependent")),
+        "all_identifiers": _identifiers(sizes), "is_dependent": _is_true(record.get("is_dependent")),
         "is_active": True, "is_physical": record.get("item_type") != "digital", "stage": "verified",
         "sizes": [{**size, "seller_identifier": size.get("primary_identifier", "")} for size in sizes],
     }
     if "made" in marks:
-        words["created_on"], words["modified_on"] = _moment(marks["made"]), _moment(marks["changed"])
-    return words
+        serialized["created_on"] = _format_time(marks["made"])
+        serialized["modified_on"] = _format_time(marks["changed"])
+    return serialized
 
 
-def _identifiers(sizes: list[Words]) -> list[str]:
-    """Every identifier of every size, each once."""
-    found: dict[str, None] = {}
+def _identifiers(sizes: list[JsonObject]) -> list[str]:
+    """Return every identifier of every size, each once."""
+    identifiers: dict[str, None] = {}
     for size in sizes:
-        found[str(size.get("primary_identifier", ""))] = None
+        identifiers[str(size.get("primary_identifier", ""))] = None
         for identifier in size.get("identifiers") or ():
-            found[str(identifier.get("gtin_value", ""))] = None
-    found.pop("", None)
-    return [*found]
+            identifiers[str(identifier.get("gtin_value", ""))] = None
+    identifiers.pop("", None)
+    return [*identifiers]
 
 
-def _truth(value: object) -> bool:
-    return value is True or (isinstance(value, str) and value.lower() in YES)
+def _is_true(value: object) -> bool:
+    return value is True or (isinstance(value, str) and value.lower() in TRUE_TEXTS)
 
 
-def _moment(microseconds: str) -> str:
+def _format_time(microseconds: str) -> str:
     moment = datetime.fromtimestamp(int(microseconds) / 1e6, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

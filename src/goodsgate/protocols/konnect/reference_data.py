@@ -1,4 +1,4 @@
-"""A merchant's reference data as these reads need it: whole kinds, kept while they do not change, and the tree."""
+"""A merchant's reference data: whole kinds, cached while they do not change, and the category tree."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.contract import Store
 
-PAGE = 5_000
-KEPT_ENTRIES_MAX = 200_000
-"""Over all merchants; kinds that were asked for longest ago go first, and larger ones are read each time."""
+PAGE_ENTRIES = 5_000
+CACHED_ENTRIES_MAX = 200_000
+"""Over all merchants; the kinds loaded longest ago are evicted first, and larger kinds are read each time."""
 CATEGORY_LEVELS = 3
 
 
@@ -17,81 +17,81 @@ class ReferenceCache:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: dict[tuple[str, str], tuple[int, list[ReferenceEntry]]] = {}
+        self._cached: dict[tuple[str, str], tuple[int, list[ReferenceEntry]]] = {}
         self._lock = threading.Lock()
 
     def all(self, merchant: str, kind: str) -> Sequence[ReferenceEntry]:
-        """As they now are; asks the store."""
+        """Return the current entries; each call asks the store for their version."""
         version = self._store.reference_version(merchant)
         with self._lock:
-            kept = self._kept.get((merchant, kind))
-        if kept is not None and kept[0] == version:
-            return kept[1]
-        found = self._read(merchant, kind)
+            cached = self._cached.get((merchant, kind))
+        if cached is not None and cached[0] == version:
+            return cached[1]
+        entries = self._read(merchant, kind)
         with self._lock:
-            self._kept.pop((merchant, kind), None)
-            self._kept[merchant, kind] = (version, found)
-            while self._kept and sum(len(rows) for _, rows in self._kept.values()) > KEPT_ENTRIES_MAX:
-                del self._kept[next(iter(self._kept))]
-        return found
+            self._cached.pop((merchant, kind), None)
+            self._cached[merchant, kind] = (version, entries)
+            while self._cached and sum(len(rows) for _, rows in self._cached.values()) > CACHED_ENTRIES_MAX:
+                del self._cached[next(iter(self._cached))]
+        return entries
 
     def _read(self, merchant: str, kind: str) -> list[ReferenceEntry]:
-        found: list[ReferenceEntry] = []
+        entries: list[ReferenceEntry] = []
         after = None
         while True:
-            page = self._store.reference(merchant, kind, after=after, limit=PAGE)
-            found.extend(page.rows)
+            page = self._store.reference(merchant, kind, after=after, limit=PAGE_ENTRIES)
+            entries.extend(page.rows)
             after = page.next
             if after is None:
-                return found
+                return entries
 
 
 class CategoryTree:
-    """Categories with what is above them."""
+    """Categories with their ancestors."""
 
     def __init__(self, categories: Iterable[ReferenceEntry], departments: Iterable[ReferenceEntry]) -> None:
-        self._rows = {entry.code: entry for entry in categories}
-        self._numbers = {entry.code: entry.number for entry in departments}
+        self._categories = {entry.code: entry for entry in categories}
+        self._department_numbers = {entry.code: entry.number for entry in departments}
 
     def ancestry(self, entry: ReferenceEntry) -> list[ReferenceEntry]:
-        """From the top down to the entry itself; a parent that is its own ancestor ends it."""
-        found: list[ReferenceEntry] = []
-        at: ReferenceEntry | None = entry
-        while at is not None and at not in found:
-            found.append(at)
-            at = self._rows.get(at.parent) if at.parent else None
-        return found[::-1]
+        """Return the path from the top category to the entry itself; a cycle of parents ends it."""
+        path: list[ReferenceEntry] = []
+        current: ReferenceEntry | None = entry
+        while current is not None and current not in path:
+            path.append(current)
+            current = self._categories.get(current.parent) if current.parent else None
+        return path[::-1]
 
     def level(self, entry: ReferenceEntry) -> int:
-        """What it says itself, or how deep it lies, from 1."""
-        told = entry.data.get("level")
-        if isinstance(told, int) or (isinstance(told, str) and told.isdecimal()):
-            return int(told)
+        """Return the level that the entry states, else its depth from 1."""
+        level = entry.data.get("level")
+        if isinstance(level, int) or (isinstance(level, str) and level.isdecimal()):
+            return int(level)
         return len(self.ancestry(entry))
 
     def departments(self, entry: ReferenceEntry) -> list[int]:
-        """Numbers of the departments that it, or the nearest above it, names."""
-        for at in reversed(self.ancestry(entry)):
-            told = at.data.get("departments", at.data.get("department"))
-            codes = told if isinstance(told, list) else str(told).split("|") if told not in (None, "") else []
+        """Return the numbers of the departments that the category, or its nearest ancestor with any, names."""
+        for category in reversed(self.ancestry(entry)):
+            value = category.data.get("departments", category.data.get("department"))
+            codes = value if isinstance(value, list) else str(value).split("|") if value not in (None, "") else []
             if codes:
-                return [self._number(str(code).strip()) for code in codes]
+                return [self._department_number(str(code).strip()) for code in codes]
         return []
 
-    def _number(self, code: str) -> int:
-        return self._numbers.get(code, ReferenceEntry(code=code).number)
+    def _department_number(self, code: str) -> int:
+        return self._department_numbers.get(code, ReferenceEntry(code=code).number)
 
     def attributes(self, name: str, attributes: Iterable[ReferenceEntry]) -> Mapping[str, ReferenceEntry]:
-        """Attribute → entry, of the third-level category of this name and of those above it; the nearest counts."""
-        named = (row for row in self._rows.values() if row.name == name and self.level(row) == CATEGORY_LEVELS)
-        category = next(named, None)
+        """Return the attributes, by name, of the third-level category of a name; nearer ancestors take precedence."""
+        matches = (row for row in self._categories.values() if row.name == name and self.level(row) == CATEGORY_LEVELS)
+        category = next(matches, None)
         if category is None:
             return {}
-        owners = ["", "*", *(at.code for at in self.ancestry(category))]
-        found: dict[str, tuple[int, ReferenceEntry]] = {}
+        owners = ["", "*", *(ancestor.code for ancestor in self.ancestry(category))]
+        nearest: dict[str, tuple[int, ReferenceEntry]] = {}
         for entry in attributes:
-            below, _, attribute = entry.code.rpartition("/")
-            owner = entry.parent or below
-            if owner in owners and found.get(attribute, (-1, entry))[0] <= owners.index(owner):
-                found[attribute] = (owners.index(owner), entry)
-        return {attribute: entry for attribute, (_, entry) in found.items()}
+            prefix, _, attribute = entry.code.rpartition("/")
+            owner = entry.parent or prefix
+            if owner in owners and nearest.get(attribute, (-1, entry))[0] <= owners.index(owner):
+                nearest[attribute] = (owners.index(owner), entry)
+        return {attribute: entry for attribute, (_, entry) in nearest.items()}

@@ -1,4 +1,4 @@
-"""The reads of reference data: the merchant's entries, filtered, counted and worded, a page at a time."""
+"""The seven reads of reference data: entries filtered, counted and serialized, a page at a time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.model.catalogue import ReferenceEntry
-from goodsgate.protocols.konnect.reference_data import CategoryTree, ReferenceCache
+from goodsgate.protocols.konnect.reference_data import CATEGORY_LEVELS, CategoryTree, ReferenceCache
 from goodsgate.protocols.konnect.reference_serializers import (
     entry_slug,
     parse_flag,
@@ -24,19 +24,19 @@ from goodsgate.protocols.konnect.reference_serializers import (
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.unpublished import company_id
 
-Passes = Callable[[ReferenceEntry], bool]
-Word = Callable[[ReferenceEntry], dict[str, Any]]
+EntryFilter = Callable[[ReferenceEntry], bool]
+EntrySerializer = Callable[[ReferenceEntry], dict[str, Any]]
 
 
 class ReferenceListHandlers:
-    """Handlers of the seven reads that reference data answers."""
+    """Handlers of the reads that reference data answers."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
-        self._entries = ReferenceCache(context.store)
+        self._reference = ReferenceCache(context.store)
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
+        """Return the handlers by operation id."""
         return {
             "departments": self.departments, "category": self.category, "company_brand": self.company_brand,
             "template": self.template, "product_attributes": self.product_attributes, "hscodes": self.hscodes,
@@ -44,95 +44,96 @@ class ReferenceListHandlers:
         }
 
     async def departments(self, request: ApiRequest) -> Response:
-        """GET /v3/catalog/departments."""
+        """Handle GET /v3/catalog/departments."""
         name, slug, active = _folded(request.query["name"]), request.query["slug"], request.query["is_active"]
 
-        def passes(entry: ReferenceEntry) -> bool:
+        def matches(entry: ReferenceEntry) -> bool:
             return (
                 name in entry.name.casefold() and slug in (None, entry_slug(entry))
-                and active in (None, parse_flag(entry.data.get("is_active"), missing=True))
+                and active in (None, parse_flag(entry.data.get("is_active"), default=True))
             )
 
-        return await self._listed(request, "department", passes, serialize_department)
+        return await self._list(request, "department", matches, serialize_department)
 
     async def category(self, request: ApiRequest) -> Response:
-        """GET /v3/catalog/category."""
-        tree = await self._tree(request.merchant)
+        """Handle GET /v3/catalog/category."""
+        tree = await self._category_tree(request.merchant)
         query = request.query
 
-        def passes(entry: ReferenceEntry) -> bool:
+        def matches(entry: ReferenceEntry) -> bool:
+            level = tree.level(entry)
             return (
-                query["slug"] in (None, entry_slug(entry)) and query["level"] in (None, tree.level(entry))
+                query["slug"] in (None, entry_slug(entry)) and query["level"] in (None, level)
                 and (query["department"] is None or query["department"] in tree.departments(entry))
-                and (query["cat3_id"] is None or (entry.number in query["cat3_id"] and tree.level(entry) == 3))
+                and (query["cat3_id"] is None or (entry.number in query["cat3_id"] and level == CATEGORY_LEVELS))
             )
 
-        return await self._listed(request, "category", passes, lambda entry: serialize_category(entry, tree))
+        return await self._list(request, "category", matches, lambda entry: serialize_category(entry, tree))
 
     async def company_brand(self, request: ApiRequest) -> Response:
-        """GET /v3/catalog/company-brand."""
+        """Handle GET /v3/catalog/company-brand."""
         name = _folded(request.query["brand_name"])
-        return await self._listed(
+        return await self._list(
             request, "brand", lambda entry: name in (entry.name or entry.code).casefold(), serialize_brand
         )
 
     async def template(self, request: ApiRequest) -> Response:
-        """GET /v3/catalog/product/template."""
+        """Handle GET /v3/catalog/product/template."""
         department = request.query["department"]
-        return await self._listed(
+        return await self._list(
             request, "template",
             lambda entry: department is None or department in parse_list(entry.data.get("departments")),
             serialize_template,
         )
 
     async def product_attributes(self, request: ApiRequest) -> Response:
-        """GET /v3/catalog/product-attributes."""
-        tree = await self._tree(request.merchant)
-        attributes = await self._context.run_in_thread(self._entries.all, request.merchant, "attribute")
-        found = tree.attributes(request.query["category"], attributes)
-        return json_response({"items": [serialize_attribute(name, entry) for name, entry in found.items()]})
+        """Handle GET /v3/catalog/product-attributes."""
+        tree = await self._category_tree(request.merchant)
+        entries = await self._context.run_in_thread(self._reference.all, request.merchant, "attribute")
+        attributes = tree.attributes(request.query["category"], entries)
+        return json_response({"items": [serialize_attribute(name, entry) for name, entry in attributes.items()]})
 
     async def hscodes(self, request: ApiRequest) -> Response:
-        """GET /v3/catalog/taxes/hscodes."""
-        search, kind = _folded(request.query["search"]), request.query["type"]
+        """Handle GET /v3/catalog/taxes/hscodes."""
+        search, type = _folded(request.query["search"]), request.query["type"]
 
-        def passes(entry: ReferenceEntry) -> bool:
-            return search in f"{entry.code}\n{entry.name}".casefold() and kind in (
-                None, str(entry.data.get("type", "HS"))
-            )
+        def matches(entry: ReferenceEntry) -> bool:
+            text = f"{entry.code}\n{entry.name}".casefold()
+            return search in text and type in (None, str(entry.data.get("type", "HS")))
 
         company = company_id(request.caller)
-        return await self._listed(request, "hs_code", passes, lambda entry: serialize_hs_code(entry, company))
+        return await self._list(request, "hs_code", matches, lambda entry: serialize_hs_code(entry, company))
 
     async def tax_rules(self, request: ApiRequest) -> Response:
-        """GET /v3/catalog/taxes/rules."""
+        """Handle GET /v3/catalog/taxes/rules."""
         name = _folded(request.query["rule_name"])
         status, version = request.query["status"], request.query["version_status"]
         company = company_id(request.caller)
 
-        def passes(entry: ReferenceEntry) -> bool:
-            words = serialize_tax_rule(entry, company)
+        def matches(entry: ReferenceEntry) -> bool:
+            document = serialize_tax_rule(entry, company)
+            rule, versions = document["rule"], document["versions"]
             return (
-                name in words["rule"]["name"].casefold() and status in (None, words["rule"]["status"])
-                and (version is None or any(each["version_status"] == version for each in words["versions"]))
+                name in rule["name"].casefold() and status in (None, rule["status"])
+                and (version is None or any(each["version_status"] == version for each in versions))
             )
 
-        return await self._listed(request, "tax_rule", passes, lambda entry: serialize_tax_rule(entry, company))
+        return await self._list(request, "tax_rule", matches, lambda entry: serialize_tax_rule(entry, company))
 
-    async def _tree(self, merchant: str) -> CategoryTree:
-        categories = await self._context.run_in_thread(self._entries.all, merchant, "category")
-        departments = await self._context.run_in_thread(self._entries.all, merchant, "department")
+    async def _category_tree(self, merchant: str) -> CategoryTree:
+        categories = await self._context.run_in_thread(self._reference.all, merchant, "category")
+        departments = await self._context.run_in_thread(self._reference.all, merchant, "department")
         return CategoryTree(categories, departments)
 
-    async def _listed(self, request: ApiRequest, kind: str, passes: Passes, word: Word) -> Response:
+    async def _list(self, request: ApiRequest, kind: str, matches: EntryFilter, serialize: EntrySerializer) -> Response:
         number, size = int(request.query["page_number"]), int(request.query["page_size"])
 
         def page() -> dict[str, Any]:
-            found = [entry for entry in self._entries.all(request.merchant, kind) if passes(entry)]
-            rows = found[(number - 1) * size : number * size]
+            entries = [entry for entry in self._reference.all(request.merchant, kind) if matches(entry)]
+            rows = entries[(number - 1) * size : number * size]
             return {
-                "items": [word(entry) for entry in rows], "page_number": number, "page_size": size,
-                "total": len(found),
+                "items": [serialize(entry) for entry in rows], "page_number": number, "page_size": size,
+                "total": len(entries),
             }
 
         return json_response(await self._context.run_in_thread(page))

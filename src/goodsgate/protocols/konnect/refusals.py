@@ -1,4 +1,4 @@
-"""Refusals in the words of each family of paths; a client that parses before it looks at the status gets along."""
+"""Refusals as each family of paths reports them, so that a client may parse the body before it looks at the status."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from goodsgate.http.problems import RETRY_AFTER_SECONDS, STATUSES, problem
 from goodsgate.protocols.konnect.responses import serialize_meta
 from goodsgate.protocols.konnect.unpublished import company_id
 
-OPERATOR = "/oms/admin/"
-WRITES = ("POST", "PUT", "DELETE")
-ENVELOPED = ("/ims/", "/oms/v3/shipment/awb", "/oms/v3/shipment/status")
+ADMIN_PREFIX = "/oms/admin/"
+WRITE_METHODS = ("POST", "PUT", "DELETE")
+ENVELOPE_PREFIXES = ("/ims/", "/oms/v3/shipment/awb", "/oms/v3/shipment/status")
 BODY_STATUSES = (400, 408, 413, 415)
-"""Of what is wrong with a request itself; worded with the family's own members."""
+"""Statuses about the request's content; their bodies have the members of the path's family."""
 
 
 def serialize_refusal(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body; of the operator's routes as a problem document, of which his tools read the code."""
-    if scope["path"].startswith(OPERATOR):
+    """Return status, headers and body; admin paths get a problem document, because their tools read its code."""
+    if scope["path"].startswith(ADMIN_PREFIX):
         return problem(refusal, scope[REQUEST_ID])
     status = STATUSES[refusal.code]
     headers = {"content-type": "application/json", "cache-control": "no-store"}
@@ -31,22 +31,22 @@ def serialize_refusal(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, st
         headers["allow"] = str(refusal.facts["allow"])
     if status == 408:
         headers["connection"] = "close"
-    return status, headers, msgspec.json.encode(_words(refusal, status, scope))
+    return status, headers, msgspec.json.encode(_body(refusal, status, scope))
 
 
-def _words(refusal: Refusal, status: int, scope: Scope) -> dict[str, Any]:
+def _body(refusal: Refusal, status: int, scope: Scope) -> dict[str, Any]:
     path: str = scope["path"]
-    name = str(refusal.facts.get("parameter") or refusal.facts.get("member") or "body")
     if status not in BODY_STATUSES or path.startswith("/aggregator/"):
         return {"status": "FAILED", "message": refusal.detail, "errors": []}
-    if path.startswith(ENVELOPED):
-        told = [{"code": str(status), "message": refusal.detail}]
-        data = {"payload_count": 0, "success_count": 0, "failed_count": 0, "errors": told}
+    if path.startswith(ENVELOPE_PREFIXES):
+        errors = [{"code": str(status), "message": refusal.detail}]
+        data = {"payload_count": 0, "success_count": 0, "failed_count": 0, "errors": errors}
         return {"data": data, "meta": serialize_meta(scope.get(CALLER), "FAILED"), "message": refusal.detail}
     if path.startswith("/oms/"):
-        told = [{"code": str(status), "message": refusal.detail}]
-        return {"payloadCount": 0, "successCount": 0, "failedCount": 0, "status": "FAILED", "errors": told}
-    if scope["method"] in WRITES:
+        errors = [{"code": str(status), "message": refusal.detail}]
+        return {"payloadCount": 0, "successCount": 0, "failedCount": 0, "status": "FAILED", "errors": errors}
+    name = str(refusal.facts.get("parameter") or refusal.facts.get("member") or "body")
+    if scope["method"] in WRITE_METHODS:
         return {
             "trace_id": "", "total": 0, "success": 0, "failed": 0, "status": "FAILED", "errors": {name: refusal.detail},
             "stage": "FAILED", "company_id": company_id(scope.get(CALLER)), "message": refusal.detail,

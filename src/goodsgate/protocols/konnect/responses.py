@@ -1,4 +1,4 @@
-"""Answers as this protocol sends them."""
+"""JSON responses and the ``meta`` object of their envelopes."""
 
 import secrets
 from typing import Any
@@ -14,14 +14,14 @@ from goodsgate.protocols.konnect.unpublished import integration_id
 JSON = "application/json"
 
 
-def json_response(words: object, *, status: int = 200) -> Response:
-    """Words as JSON that nobody keeps."""
-    content = words if isinstance(words, bytes) else msgspec.json.encode(words)
+def json_response(value: object, *, status: int = 200) -> Response:
+    """Return a value, or bytes that are JSON already, as a response that must not be cached."""
+    content = value if isinstance(value, bytes) else msgspec.json.encode(value)
     return Response(content, status_code=status, media_type=JSON, headers={"cache-control": "no-store"})
 
 
 def serialize_meta(caller: Caller | None, status: str, *, ack_id: str | None = None) -> dict[str, Any]:
-    """The second half of an envelope of the listings, price and inventory family."""
+    """Return the ``meta`` object of the listings, price and inventory family."""
     return {
         "ack_id": ack_id or secrets.token_hex(12), "integrationId": integration_id(caller),
         "time": format_milliseconds(now()), "status": status,

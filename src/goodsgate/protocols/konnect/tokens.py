@@ -1,4 +1,4 @@
-"""Tokens for credentials, and the contract itself; what needs no token."""
+"""Handlers that need no token: the token exchange and the OpenAPI document."""
 
 from collections.abc import Mapping
 
@@ -11,38 +11,39 @@ from goodsgate.http.problems import refuse
 from goodsgate.protocols.konnect.responses import JSON, json_response
 
 
-def token_of(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """What ``x-access-token`` holds; the operator may say it as everywhere else."""
+def access_token(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """Return the value of ``x-access-token``, else the key of the headers that all protocols accept."""
     return headers.get(b"x-access-token") or secret_of(headers)
 
 
 class TokenHandlers:
-    """Handlers of the token and of the contract."""
+    """Handlers of the token exchange and of the OpenAPI document."""
 
     def __init__(self, context: ServerContext, contract: Contract) -> None:
         self._context = context
         self._contract = contract
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
+        """Return the handlers by operation id."""
         return {"token": self.token, "openapi_yaml": self.openapi_yaml, "openapi_json": self.openapi_json}
 
     async def token(self, request: ApiRequest) -> Response:
-        """GET /aggregator/v1/token."""
-        token = await self._context.run_in_thread(self._exchange, str(request.query["username"]),
-            str(request.query["password"]))
+        """Handle GET /aggregator/v1/token."""
+        username, password = str(request.query["username"]), str(request.query["password"])
+        token = await self._context.run_in_thread(self._create_token, username, password)
         return json_response({"access_token": token, "token": token, "status": "SUCCESS"})
 
-    def _exchange(self, username: str, password: str) -> str:
-        caller = self._context.keyring.caller(password.encode()) if password.startswith("gg_") else None
+    def _create_token(self, username: str, password: str) -> str:
+        keyring = self._context.keyring
+        caller = keyring.caller(password.encode()) if password.startswith("gg_") else None
         if caller is None or username not in (caller.merchant, caller.key_id):
             raise refuse("unauthorized", "Wrong username or password.")
-        return self._context.keyring.token(caller, seconds=self._context.config.token_hours * 3600)
+        return keyring.token(caller, seconds=self._context.services.settings.token_seconds)
 
     async def openapi_yaml(self, _: ApiRequest) -> Response:
-        """GET /v3/openapi.yaml."""
+        """Handle GET /v3/openapi.yaml."""
         return Response(self._contract.yaml, media_type="application/yaml")
 
     async def openapi_json(self, _: ApiRequest) -> Response:
-        """GET /v3/openapi.json."""
+        """Handle GET /v3/openapi.json."""
         return Response(self._contract.json, media_type=JSON)

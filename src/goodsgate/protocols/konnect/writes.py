@@ -1,4 +1,4 @@
-"""Products on their way in: taken apart, made durable, acknowledged."""
+"""Product writes: the body is split into records, stored as a batch, and acknowledged."""
 
 import msgspec
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from goodsgate.protocols.konnect.trace_ids import new_batch_id, to_trace_id
 from goodsgate.protocols.konnect.unpublished import COLLECTION, company_id, is_strict
 
 PRODUCTS_MAX = 100
-"""Published for create, taken for update and delete as well."""
+"""Published for create; update and delete have the same limit."""
 TEMPLATE_CHARACTERS_MAX = 200
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -28,33 +28,33 @@ class ProductWriteHandlers:
         self._context = context
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
+        """Return the handlers by operation id."""
         return {
             "create_products": self.create, "update_products": self.update, "delete_products": self.delete,
         }
 
     async def create(self, request: ApiRequest) -> Response:
-        """POST /v3/catalog/product."""
+        """Handle POST /v3/catalog/product."""
         return await self._write(request, Verb.CREATE, "konnect/NewProduct")
 
     async def update(self, request: ApiRequest) -> Response:
-        """PUT /v3/catalog/product."""
+        """Handle PUT /v3/catalog/product."""
         schema = "konnect/StrictProductChange" if is_strict(request.caller) else "konnect/ProductChange"
         return await self._write(request, Verb.UPDATE, schema)
 
     async def delete(self, request: ApiRequest) -> Response:
-        """DELETE /v3/catalog/product."""
+        """Handle DELETE /v3/catalog/product, which has a body."""
         return await self._write(request, Verb.DELETE, "konnect/ProductRemoval")
 
     async def _write(self, request: ApiRequest, verb: Verb, schema: str) -> Response:
         content = await read_body(request, self._context)
         acknowledgement = await self._context.run_in_thread(
-            self._accepted, request.caller, request.merchant, content, verb, schema
+            self._submit, request.caller, request.merchant, content, verb, schema
         )
         return json_response(acknowledgement)
 
-    def _accepted(self, caller: Caller | None, merchant: str, content: bytes, verb: Verb, schema: str,
-                  ) -> dict[str, object]:
+    def _submit(self, caller: Caller | None, merchant: str, content: bytes, verb: Verb, schema: str,
+                ) -> dict[str, object]:
         records = split_products(content)
         policy = Policy(verb=verb, schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE)
         format, body = joined(records)
@@ -70,7 +70,7 @@ class ProductWriteHandlers:
 
 
 def split_products(content: bytes) -> list[bytes]:
-    """Each product as it is written, with the template of the request behind it; raises body_invalid."""
+    """Return each product as received, with the request's template appended; raise body_invalid."""
     try:
         members = _decode_members(content)
     except msgspec.ValidationError as fault:
@@ -97,7 +97,7 @@ def _template(raw: msgspec.Raw | None) -> bytes:
 
 
 def _with_template(product: bytes, template: bytes) -> bytes:
-    """The last of two members of one name counts, so that the request's template does."""
+    """Append the template; of two members with one name the last counts, so the request's template wins."""
     if product[:1] != b"{":
         raise refuse("body_invalid", "products must hold objects.", member="products")
     own = product[:-1].rstrip()

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import msgspec
 
-from goodsgate.config import Config
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
 from goodsgate.store.contract import NameTakenError, Store
@@ -26,9 +25,9 @@ class InvoiceOwner(msgspec.Struct, frozen=True):
 class InvoiceNumbers:
     """Claims; kept as long as the shipments are."""
 
-    def __init__(self, store: Store, config: Config) -> None:
+    def __init__(self, store: Store, *, retention_days: float) -> None:
         self._store = store
-        self._kept = timedelta(days=config.order_days)
+        self._retention = timedelta(days=retention_days)
 
     def claim(self, merchant: str, number: str, shipment: str, type: str) -> Resource | None:
         """Make it this shipment's; None if it is so already. Raises NumberTaken."""
@@ -36,7 +35,7 @@ class InvoiceNumbers:
         try:
             return self._store.add_resource(
                 merchant, RESOURCE_TYPE, name=number, body=msgspec.json.encode(owner), resources_max=1,
-                ends_at=now() + self._kept,
+                ends_at=now() + self._retention,
             )
         except NameTakenError as taken:
             held = self._store.resource(merchant, RESOURCE_TYPE, taken.number)

@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from goodsgate.config import Config
 from goodsgate.model.batch import now
 from goodsgate.protocols.konnect.orders.pricing import CataloguePricing, UnknownSkuError, UnusablePriceError
 from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
@@ -79,10 +78,10 @@ class UnplaceableOrderError(Exception):
 class OrderPlacer:
     """Where orders are placed."""
 
-    def __init__(self, store_book: ShipmentRepository, pricing: CataloguePricing, config: Config) -> None:
+    def __init__(self, store_book: ShipmentRepository, pricing: CataloguePricing, *, courier_seconds: float) -> None:
         self._book = store_book
         self._pricing = pricing
-        self._courier_seconds = config.courier_seconds
+        self._courier_seconds = courier_seconds
 
     def place(self, merchant: str, placing: OrderRequest) -> Shipment:
         """Raises Unplaceable, OrderPlaced and the refusals of the stock."""

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from goodsgate.config import Config
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
@@ -54,11 +53,11 @@ class DuplicateOrderError(Exception):
 class ShipmentRepository:
     """For any number of threads and processes."""
 
-    def __init__(self, store: Store, shelf: StockSync, config: Config) -> None:
+    def __init__(self, store: Store, stock: StockSync, *, retention_days: float) -> None:
         self._store = store
-        self._shelf = shelf
+        self._stock = stock
         self._events = ShipmentMessages(store)
-        self._kept = timedelta(days=config.order_days)
+        self._retention = timedelta(days=retention_days)
 
     # -- reading ----------------------------------------------------------------------------------------------------
     def find(self, merchant: str, id: str) -> Shipment:
@@ -126,7 +125,7 @@ class ShipmentRepository:
         shipment = _opened(resource)
         try:
             if not shipment.forward:
-                self._shelf.reserve(resource.merchant, shipment)
+                self._stock.reserve(resource.merchant, shipment)
         except Refusal:
             self._store.put_resource(msgspec.structs.replace(resource, ends_at=now()), labels=[])
             raise
@@ -223,14 +222,14 @@ class ShipmentRepository:
         if not shipment.moves:
             return resource, shipment
         for movement in shipment.moves:
-            self._shelf.move(resource.merchant, shipment, movement)
+            self._stock.move(resource.merchant, shipment, movement)
         rest = msgspec.structs.replace(shipment, moves=())
         return self._keep(resource, shipment, rest) or (resource, rest)
 
     def _keep(self, resource: Resource, before: Shipment, shipment: Shipment) -> tuple[Resource, Shipment] | None:
         """Write it, with what is to be told of it; None if somebody else changed it meanwhile."""
         ended = shipment.state in FINAL_STATES and not (shipment.due or shipment.moves)
-        ends_at = now() + self._kept if ended else None
+        ends_at = now() + self._retention if ended else None
         kept = self._store.put_resource(
             msgspec.structs.replace(resource, body=_encode(shipment), ends_at=ends_at), labels=shipment.labels(),
             messages=self._events.of(resource.merchant, before, shipment),

@@ -14,9 +14,9 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 import msgspec
 
-from goodsgate.config import Config
 from goodsgate.engine.outbox import Undelivered
 from goodsgate.engine.secrets import Secrets
+from goodsgate.http.services import WebhookSettings
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
 from goodsgate.model.message import Message
@@ -36,10 +36,10 @@ class AddressRefusedError(Exception):
 class WebhookRegistry:
     """Where events of a merchant's orders go."""
 
-    def __init__(self, store: Store, secrets: Secrets, config: Config) -> None:
+    def __init__(self, store: Store, secrets: Secrets, hosts: frozenset[str]) -> None:
         self._store = store
         self._secrets = secrets
-        self._hosts = _listed(config.webhook_hosts)
+        self._hosts = hosts
 
     def add(self, merchant: str, url: str) -> dict[str, object]:
         """One more, or the one that there is; raises AddressRefused, ResourcesFullError."""
@@ -72,12 +72,11 @@ class WebhookRegistry:
 class WebhookSender:
     """Carries events."""
 
-    def __init__(self, store: Store, secrets: Secrets, config: Config) -> None:
+    def __init__(self, store: Store, secrets: Secrets, settings: WebhookSettings, *, timeout_seconds: float) -> None:
         self._store = store
         self._secrets = secrets
-        self._seconds = config.carry_seconds
-        self._hosts = _listed(config.webhook_hosts)
-        self._private = config.webhook_private == "allow"
+        self._timeout_seconds = timeout_seconds
+        self._settings = settings
 
     def carry(self, message: Message) -> None:
         """Raises Undelivered."""
@@ -86,10 +85,10 @@ class WebhookSender:
         if webhook is None:
             raise Undelivered("nobody wants it any more", final=True)
         try:
-            address = parse_webhook_url(webhook.name, self._hosts)
+            address = parse_webhook_url(webhook.name, self._settings.hosts)
         except AddressRefusedError as fault:
             raise Undelivered(str(fault)) from fault
-        place = resolve_host(address, private=self._private)
+        place = resolve_host(address, private=self._settings.allow_private)
         content = parting.payload.encode()
         headers = self.sign(message, parting.webhook, content)
         try:
@@ -119,7 +118,7 @@ class WebhookSender:
             raw_path=f"{address.path or '/'}{'?' if address.query else ''}{address.query}".encode(),
         )
         with (
-            httpx.Client(timeout=self._seconds, follow_redirects=False, trust_env=False) as client,
+            httpx.Client(timeout=self._timeout_seconds, follow_redirects=False, trust_env=False) as client,
             client.stream(
                 "POST", url, content=content, extensions={"sni_hostname": host},
                 headers={"host": address.netloc.rpartition("@")[2], "content-type": "application/json", **headers},
@@ -183,10 +182,6 @@ def is_public(place: str) -> bool:
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-def _listed(setting: str) -> frozenset[str]:
-    return frozenset(host.strip().lower() for host in setting.split(",") if host.strip())
 
 
 def _name(merchant: str, webhook: int) -> str:

@@ -1,10 +1,8 @@
-"""Builds the parts of order handling: for the protocol, and for the message senders of a worker."""
+"""Builds the parts of order handling: for request handlers, and for the messages that a worker delivers."""
 
 from collections.abc import Mapping
 
-from goodsgate.config import Config
 from goodsgate.engine.outbox import Courier
-from goodsgate.engine.stock import Stock
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import Handler
 from goodsgate.http.services import ProtocolServices
@@ -19,20 +17,26 @@ from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
 from goodsgate.protocols.konnect.orders.stock_sync import StockSync
 from goodsgate.protocols.konnect.orders.updates import OrderUpdateHandlers
 from goodsgate.protocols.konnect.orders.webhooks import DueEventRunner, WebhookRegistry, WebhookSender
-from goodsgate.store.contract import Store
 
 
-def open_repository(store: Store, config: Config) -> ShipmentRepository:
+def open_repository(services: ProtocolServices) -> ShipmentRepository:
     """Return the shipments of a store."""
-    return ShipmentRepository(store, StockSync(Stock(store)), config)
+    return ShipmentRepository(services.store, StockSync(services.stock), retention_days=services.settings.order_days)
+
+
+def order_update_handlers(context: ServerContext, shipments: ShipmentRepository) -> OrderUpdateHandlers:
+    """Return the handlers of the operations that move shipments on."""
+    invoice_numbers = InvoiceNumbers(context.store, retention_days=context.services.settings.order_days)
+    return OrderUpdateHandlers(context, shipments, invoice_numbers)
 
 
 def order_handlers(context: ServerContext, updates: OrderUpdateHandlers, shipments: ShipmentRepository,
                    ) -> Mapping[str, Handler]:
     """Return the handlers of every order operation, by operation id."""
-    pricing = CataloguePricing(context.store)
-    webhooks = WebhookRegistry(context.store, context.engine.secrets, context.config)
-    placer = OrderPlacer(shipments, pricing, context.config)
+    services = context.services
+    pricing = CataloguePricing(services.store)
+    placer = OrderPlacer(shipments, pricing, courier_seconds=services.settings.courier_seconds)
+    webhooks = WebhookRegistry(services.store, services.secrets, services.settings.webhooks.hosts)
     admin = OrderAdminHandlers(context, shipments, placer, OrderGenerator(pricing), webhooks)
     return {
         **OrderReadHandlers(context, shipments).handlers(), **updates.handlers(),
@@ -40,14 +44,12 @@ def order_handlers(context: ServerContext, updates: OrderUpdateHandlers, shipmen
     }
 
 
-def order_update_handlers(context: ServerContext, shipments: ShipmentRepository) -> OrderUpdateHandlers:
-    """Return the handlers of the operations that move shipments on."""
-    return OrderUpdateHandlers(context, shipments, InvoiceNumbers(context.store, context.config))
-
-
 def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
-    """Return the senders of this protocol's messages, by topic."""
+    """Return what delivers this protocol's messages, by topic."""
+    settings = services.settings
     return {
-        WEBHOOK: WebhookSender(services.store, services.secrets, services.config),
-        CLOCK: DueEventRunner(open_repository(services.store, services.config)),
+        WEBHOOK: WebhookSender(
+            services.store, services.secrets, settings.webhooks, timeout_seconds=settings.delivery_seconds
+        ),
+        CLOCK: DueEventRunner(open_repository(services)),
     }
