@@ -165,8 +165,8 @@ CODES: dict[str, Code] = {
     "date_zone_missing": _warning('{field} "{value}" has no UTC offset; it is read as UTC.'),
     "date_range_reversed": _error("{field} ends before it begins."),
     "url_not_absolute": _error('{field} "{value}" is not an absolute URL; expected {expected}.'),
-    "url_blanks": _error("{field} contains spaces, which a URL must not."),
-    "url_not_ascii": _warning("{field} contains characters that a URL must percent-encode."),
+    "url_blanks": _error("{field} contains spaces, which are not allowed in a URL."),
+    "url_not_ascii": _warning("{field} contains characters that must be percent-encoded in a URL."),
     # references; a policy says whether these reject the record
     "currency_unknown": _error('"{value}" is not an active ISO 4217 code.'),
     "country_unknown": _error('Unknown country "{value}"; expected {expected}.'),
