@@ -48,7 +48,7 @@ class JustWalkOut(httpx.Client):
         SigV4Auth(credentials, "execute-api", region or self.region).add_auth(request)
         return dict(request.headers)
 
-    def request(self, path: str, document: Any, **how: str) -> httpx.Response:
+    def call(self, path: str, document: Any, **how: str) -> httpx.Response:
         """POST a document, or bytes as they are; waits out the pace."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         while True:
@@ -59,12 +59,12 @@ class JustWalkOut(httpx.Client):
 
     def upload(self, *items: Any) -> httpx.Response:
         """UploadCatalog."""
-        return self.request("/v1/catalog/upload", {"catalogItems": [*items]})
+        return self.call("/v1/catalog/upload", {"catalogItems": [*items]})
 
     def archive(self, *skus: str, stores: list[str] | None = None) -> httpx.Response:
         """ArchiveCatalog, in all stores unless others are named."""
         told = stores if stores is not None else self.stores()
-        return self.request("/v1/catalog/archive", {"itemSkus": [*skus], "allApplicableStores": told})
+        return self.call("/v1/catalog/archive", {"itemSkus": [*skus], "allApplicableStores": told})
 
     def stores(self) -> list[str]:
         """All of the merchant."""
@@ -72,7 +72,7 @@ class JustWalkOut(httpx.Client):
 
     def status(self, ingestion: str) -> dict[str, str]:
         """GetCatalogUploadStatus."""
-        answered = self.request("/v1/catalog/getCatalogUploadStatus", {"ingestionId": ingestion})
+        answered = self.call("/v1/catalog/getCatalogUploadStatus", {"ingestionId": ingestion})
         assert answered.status_code == 200, answered.text
         told: dict[str, str] = answered.json()
         return told

@@ -95,12 +95,12 @@ def test_who_is_not_onboarded_or_lacks_the_permission(gate):
         assert "is not authorized to perform: execute-api:Invoke on resource: arn:aws:" in answered.json()["Message"]
     with closing(JustWalkOut(gate, gate.merchant(), "S", scopes=(Scope.READ,))) as client:
         assert client.upload(item(1, "S")).headers["x-amzn-errortype"] == "AccessDeniedException"
-        assert client.request(STATUS, {"ingestionId": "x"}).status_code == 400
+        assert client.call(STATUS, {"ingestionId": "x"}).status_code == 400
 
 
 def test_a_revoked_key_and_a_changed_account_take_effect(retailer, monkeypatch):
     """As soon as what is known of them is looked up again."""
-    monkeypatch.setattr(access, "KNOWN_SECONDS", 0.05)
+    monkeypatch.setattr(access, "CACHE_SECONDS", 0.05)
     assert retailer.upload(item(1)).status_code == 201
     put_facts(retailer.gate.shop.store, retailer.merchant, {"account": ""})
     assert _within(lambda: retailer.upload(item(1)).status_code == 403)
@@ -150,7 +150,7 @@ def test_curl_signs_as_well(retailer):
 def test_ten_requests_a_second(gate, monkeypatch):
     """Shared by all operations and keys of an account; others go on."""
     (protocol,) = (protocol for protocol in gate.application.protocols if protocol.name == "justwalkout")
-    monkeypatch.setattr(protocol.handlers["upload"].__self__._gateway._pace, "_clock", lambda: 0.0)
+    monkeypatch.setattr(protocol.handlers["upload"].__self__._authenticator._rate_limit, "_clock", lambda: 0.0)
     merchant = gate.merchant()
     with closing(JustWalkOut(gate, merchant, "S")) as first, closing(JustWalkOut(gate, gate.merchant())) as other, \
             closing(JustWalkOut(gate, merchant, "S", account=first.account)) as second:

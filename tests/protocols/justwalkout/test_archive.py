@@ -91,7 +91,7 @@ def test_every_store_has_to_be_named(retailer, stranger):
 ], ids=range(8))
 def test_a_body_that_is_none_is_refused(retailer, document):
     """Before the stores are looked at."""
-    answered = retailer.request(ARCHIVE, document)
+    answered = retailer.call(ARCHIVE, document)
     assert (answered.status_code, answered.json()) == (400, {"errorMsg": "Invalid request body"})
 
 

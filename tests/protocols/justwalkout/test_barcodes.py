@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stdnum import ean, isbn
 
-from goodsgate.protocols.justwalkout.barcodes import LENGTHS, why_not
+from goodsgate.protocols.justwalkout.barcodes import LENGTHS, check_barcode
 
 DIGITS = "0123456789"
 
@@ -19,7 +19,7 @@ DIGITS = "0123456789"
 ])
 def test_what_is_right(barcode, kind):
     """Of its type; without one that is known, of the type that its length tells."""
-    assert why_not(barcode, kind, "/x") is None
+    assert check_barcode(barcode, kind, "/x") is None
 
 
 @pytest.mark.parametrize(("barcode", "kind", "code", "suggestion"), [
@@ -34,10 +34,10 @@ def test_what_is_right(barcode, kind):
 ])
 def test_what_is_wrong(barcode, kind, code, suggestion):
     """And what a machine could put in its place."""
-    told = why_not(barcode, kind, "/external_product_id")
+    told = check_barcode(barcode, kind, "/external_product_id")
     assert (told.code, told.suggestion, told.path) == (code, suggestion, "/external_product_id")
     if code == "gtin_check_digit":
-        assert why_not(suggestion, kind, "/x") is None
+        assert check_barcode(suggestion, kind, "/x") is None
 
 
 @settings(deadline=None)
@@ -45,19 +45,19 @@ def test_what_is_wrong(barcode, kind, code, suggestion):
 def test_eans_are_judged_as_the_library_judges_them(barcode, kind):
     """Lengths and check digits."""
     fits = len(barcode) in LENGTHS[kind] and ean.is_valid(barcode)
-    assert (why_not(barcode, kind, "/x") is None) == fits
+    assert (check_barcode(barcode, kind, "/x") is None) == fits
 
 
 @settings(deadline=None)
 @given(st.text(DIGITS + "X", min_size=9, max_size=11))
 def test_isbns_are_judged_as_the_library_judges_them(barcode):
     """Ten characters, of which the last may be X."""
-    assert (why_not(barcode, "ISBN", "/x") is None) == (len(barcode) == 10 and isbn.is_valid(barcode))
+    assert (check_barcode(barcode, "ISBN", "/x") is None) == (len(barcode) == 10 and isbn.is_valid(barcode))
 
 
 @settings(deadline=None)
 @given(st.text(max_size=20), st.none() | st.text(max_size=6) | st.sampled_from([*LENGTHS]))
 def test_no_text_makes_it_stumble(barcode, kind):
     """It is right, or an issue."""
-    told = why_not(barcode, kind, "/x")
+    told = check_barcode(barcode, kind, "/x")
     assert told is None or told.severity == "error"

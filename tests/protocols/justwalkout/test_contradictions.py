@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from goodsgate.protocols.justwalkout import guesses
+from goodsgate.protocols.justwalkout import unpublished
 from tests.protocols.justwalkout.client import item
 
 UPLOAD, STATUS = "/v1/catalog/upload", "/v1/catalog/getCatalogUploadStatus"
@@ -56,7 +56,7 @@ def test_a5_the_body_of_429(retailer, monkeypatch):
     """`errorMsg`, as the page says, not `message`, as the platform would."""
     headers = retailer.signed(STATUS, b"{}")
     (protocol,) = (protocol for protocol in retailer.gate.application.protocols if protocol.name == "justwalkout")
-    pace = protocol.handlers["upload"].__self__._gateway._pace
+    pace = protocol.handlers["upload"].__self__._authenticator._rate_limit
     monkeypatch.setattr(pace, "_clock", lambda: 0.0)
     while pace.take(retailer.account) == 0:
         pass
@@ -66,8 +66,8 @@ def test_a5_the_body_of_429(retailer, monkeypatch):
 
 def test_a6_one_400(retailer):
     """Two names in the header, one form of body."""
-    unknown = retailer.request(STATUS, {"ingestionId": "x"})
-    misfit = retailer.request(STATUS, {})
+    unknown = retailer.call(STATUS, {"ingestionId": "x"})
+    misfit = retailer.call(STATUS, {})
     for answered in (unknown, misfit):
         assert (answered.status_code, list(answered.json())) == (400, ["errorMsg"])
     assert unknown.headers["x-amzn-errortype"] == "InvalidRequestException"
@@ -76,7 +76,7 @@ def test_a6_one_400(retailer):
 
 def test_a7_names_of_states():
     """Those of the API, not those of the sample's own plan."""
-    assert set(guesses.STATUS_OF_STATE.values()) == {"INQUEUE", "INPROGRESS", "DONE", "CANCELLED", "FATAL"}
+    assert set(unpublished.STATUS_OF_STATE.values()) == {"INQUEUE", "INPROGRESS", "DONE", "CANCELLED", "FATAL"}
 
 
 def test_a8_403_and_never_401(retailer):
@@ -88,7 +88,7 @@ def test_a8_403_and_never_401(retailer):
 def test_a9_statuses_of_success(retailer):
     """201, 201, 200."""
     accepted = retailer.upload(item(1))
-    asked = retailer.request(STATUS, {"ingestionId": accepted.json()["ingestionId"]})
+    asked = retailer.call(STATUS, {"ingestionId": accepted.json()["ingestionId"]})
     assert (accepted.status_code, retailer.archive("SKU-1").status_code, asked.status_code) == (201, 201, 200)
 
 
@@ -96,9 +96,9 @@ def test_a10_snake_and_camel(retailer):
     """Each where it was published, and nowhere else."""
     stores = retailer.stores()
     for body in ({"catalog_items": [item(1)]}, {"catalogItems": [{"itemSku": "A", **item(1), "item_sku": None}]}):
-        assert retailer.request(UPLOAD, body).status_code == 400
+        assert retailer.call(UPLOAD, body).status_code == 400
     for skus, places in (("item_skus", "allApplicableStores"), ("itemSkus", "all_applicable_stores")):
-        assert retailer.request("/v1/catalog/archive", {skus: ["A"], places: stores}).status_code == 400
+        assert retailer.call("/v1/catalog/archive", {skus: ["A"], places: stores}).status_code == 400
     assert list(retailer.upload(item(1)).json()) == ["ingestionId"]
 
 

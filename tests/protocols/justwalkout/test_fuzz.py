@@ -65,7 +65,7 @@ def _hold(retailer, case):
 def fuzzed(retailer):
     """A retailer who is an admin, too, and may ask as fast as it can."""
     (protocol,) = (protocol for protocol in retailer.gate.application.protocols if protocol.name == "justwalkout")
-    pace = protocol.handlers["upload"].__self__._gateway._pace
+    pace = protocol.handlers["upload"].__self__._authenticator._rate_limit
     pace._burst = pace._per_second = 10**9
     retailer.admin = retailer.gate.secret(retailer.merchant, ("admin",))
     return retailer

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from goodsgate.app import create_outbox
+from goodsgate.app import create_outbox, create_services
 from goodsgate.engine.outbox import Undelivered
 from goodsgate.engine.settled import put_facts
 from goodsgate.model.message import DeliveryState
-from goodsgate.protocols.justwalkout import couriers, guesses
+from goodsgate.protocols.justwalkout import couriers, unpublished
 from tests.cli.gate import within
 from tests.protocols.justwalkout.client import JustWalkOut, item
 from tests.served import Served
@@ -34,13 +34,13 @@ def queue(cloud):
 
 
 def _messages(retailer):
-    return retailer.gate.shop.store.messages(retailer.merchant, topic=guesses.TOPIC)
+    return retailer.gate.shop.store.messages(retailer.merchant, topic=unpublished.TOPIC)
 
 
 def _carry(retailer):
     """Everything that is to be carried, as the outbox has it done."""
     shop = retailer.gate.shop
-    (courier,) = couriers(shop.config, shop.store).values()
+    (courier,) = couriers(create_services(shop.store, shop.config)).values()
     for message in _messages(retailer):
         courier.carry(message)
 
@@ -65,14 +65,14 @@ def test_a_queue_is_told_of_the_end(retailer, queue):
     link = urlsplit(told["reportDownloadLink"])
     report = httpx.get(f"{retailer.gate.url}{link.path}?{link.query}", trust_env=False).json()
     assert report["summary"]["itemsRejected"] == 1
-    assert message.subject == guesses.batch_of(ingestion)
+    assert message.subject == unpublished.batch_of(ingestion)
 
 
 def test_a_cancelled_ingestion_is_told_too(retailer, queue):
     """Without a link."""
     put_facts(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
     ingestion = retailer.upload(item(1)).json()["ingestionId"]
-    retailer.gate.shop.engine.cancel(retailer.merchant, guesses.batch_of(ingestion))
+    retailer.gate.shop.engine.cancel(retailer.merchant, unpublished.batch_of(ingestion))
     retailer.gate.shop.work()
     _carry(retailer)
     (body,) = queue.taken()
@@ -83,7 +83,7 @@ def test_a_cancelled_ingestion_is_told_too(retailer, queue):
 def test_nobody_is_told_twice_what_ended_once(retailer, queue):
     """A retry by the operator ends again, and is no ingestion."""
     put_facts(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
-    batch = guesses.batch_of(retailer.upload(item(1, item_name="\N{REGISTERED SIGN}")).json()["ingestionId"])
+    batch = unpublished.batch_of(retailer.upload(item(1, item_name="\N{REGISTERED SIGN}")).json()["ingestionId"])
     retailer.gate.shop.work()
     retailer.gate.shop.engine.retry(retailer.merchant, batch)
     retailer.gate.shop.work()
@@ -179,7 +179,7 @@ def test_a_storage_that_is_away_is_told_as_such(tmp_path, cloud, monkeypatch):
         with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:
             ingestion = client.upload(item(1)).json()["ingestionId"]
             shop.work()
-            answered = client.request("/v1/catalog/getCatalogUploadStatus", {"ingestionId": ingestion})
+            answered = client.call("/v1/catalog/getCatalogUploadStatus", {"ingestionId": ingestion})
             assert (answered.status_code, answered.json()) == (
                 500, {"errorMsg": "Internal Server Error. Please retry"})
         gate.close()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.protocols.justwalkout import sigv4
-from goodsgate.protocols.justwalkout.sigv4 import Signed, Target, Unsigned
+from goodsgate.protocols.justwalkout.sigv4 import RequestSignature, RequestTarget, SignatureError
 
 PATH = "/v1/catalog/upload"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -25,10 +25,10 @@ def _signed(body=b"{}", *, path=PATH, query="", region="us-east-1", token=None, 
 
 
 def _verify(headers, body=b"{}", *, path=PATH, query="", method="POST", secret=SECRET):
-    signed = sigv4.read(headers)
-    sigv4.check_moment(signed, datetime.now(UTC))
-    target = Target(method, path.encode(), query.encode())
-    sigv4.verify(signed, target, headers, body=body, secret=secret)
+    signed = sigv4.parse_signature(headers)
+    sigv4.check_timestamp(signed, datetime.now(UTC))
+    target = RequestTarget(method, path.encode(), query.encode())
+    sigv4.verify_signature(signed, target, headers, body=body, secret=secret)
     return signed
 
 
@@ -47,7 +47,7 @@ def test_what_botocore_signs_is_accepted(body, region, secret, extra, query):
     assert _verify(headers, body, query=text, secret=secret).region == region
     for other in ({"body": body + b" "}, {"secret": secret + "x"}, {"method": "PUT"}, {"path": "/v1/catalog/archive"},
                   {"query": text + "&z=1"}):
-        with pytest.raises(Unsigned) as told:
+        with pytest.raises(SignatureError) as told:
             _verify(headers, **{"body": body, "secret": secret, "query": text, **other})
         assert (told.value.kind, told.value.message) == (sigv4.INVALID, sigv4.MISMATCH_TEXT)
 
@@ -59,12 +59,13 @@ def test_the_published_example_is_accepted():
         "SignedHeaders=host;x-amz-date, Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
     )
     headers = [(b"host", b"example.amazonaws.com"), (b"x-amz-date", b"20150830T123600Z")]
-    signed = Signed(
-        access_key="AKIDEXAMPLE", day="20150830", region="us-east-1", service="service", headers=("host", "x-amz-date"),
-        signature=authorization[-64:], moment="20150830T123600Z", token=None,
+    signed = RequestSignature(
+        access_key="AKIDEXAMPLE", day="20150830", region="us-east-1", service="service",
+        signed_headers=("host", "x-amz-date"),
+        signature=authorization[-64:], timestamp="20150830T123600Z", session_token=None,
     )
     secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-    sigv4.verify(signed, Target("GET", b"/", b""), headers, body=b"", secret=secret)
+    sigv4.verify_signature(signed, RequestTarget("GET", b"/", b""), headers, body=b"", secret=secret)
 
 
 @pytest.mark.parametrize("path", ["/v1/catalog/upload", "//v1/catalog/upload", "/v1/./catalog/upload"])
@@ -83,12 +84,12 @@ def test_a_session_token_is_part_of_the_signature():
     """And has to be that of the key; where none belongs, none may be."""
     headers = _signed(token="FwoG")
     signed = _verify(headers)
-    sigv4.check_token(signed, "FwoG")
+    sigv4.check_session_token(signed, "FwoG")
     for wanted, given_ in ((None, "FwoG"), ("FwoG", None), ("FwoG", "other")):
-        with pytest.raises(Unsigned) as told:
-            sigv4.check_token(_verify(_signed(token=given_)), wanted)
+        with pytest.raises(SignatureError) as told:
+            sigv4.check_session_token(_verify(_signed(token=given_)), wanted)
         assert told.value.kind == sigv4.UNKNOWN
-    with pytest.raises(Unsigned, match="does not match"):
+    with pytest.raises(SignatureError, match="does not match"):
         _verify([(name, b"other" if name == b"x-amz-security-token" else value) for name, value in headers])
 
 
@@ -97,15 +98,15 @@ def test_a_session_token_is_part_of_the_signature():
 ])
 def test_clocks_may_differ_by_five_minutes(late, kind):
     """Either way; beyond that the message says which and by what."""
-    signed = sigv4.read(_signed())
-    now = datetime.strptime(signed.moment, sigv4.BASIC).replace(tzinfo=UTC) + timedelta(seconds=late)
+    signed = sigv4.parse_signature(_signed())
+    now = datetime.strptime(signed.timestamp, sigv4.BASIC).replace(tzinfo=UTC) + timedelta(seconds=late)
     if kind is None:
-        sigv4.check_moment(signed, now)
+        sigv4.check_timestamp(signed, now)
         return
-    with pytest.raises(Unsigned, match=kind) as told:
-        sigv4.check_moment(signed, now)
+    with pytest.raises(SignatureError, match=kind) as told:
+        sigv4.check_timestamp(signed, now)
     assert told.value.kind == sigv4.INVALID
-    assert signed.moment in told.value.message
+    assert signed.timestamp in told.value.message
 
 
 
@@ -138,8 +139,8 @@ def _changed(**parts):
 def test_a_header_that_is_not_whole_says_what_is_missing(authorization, kind, message):
     """In the platform's words."""
     headers = [(b"host", b"x"), (b"x-amz-date", b"20251120T101500Z")]
-    with pytest.raises(Unsigned) as told:
-        sigv4.read([*headers, (b"authorization", authorization.encode())] if authorization else headers)
+    with pytest.raises(SignatureError) as told:
+        sigv4.parse_signature([*headers, (b"authorization", authorization.encode())] if authorization else headers)
     assert told.value.kind == kind
     assert message in told.value.message
 
@@ -147,21 +148,21 @@ def test_a_header_that_is_not_whole_says_what_is_missing(authorization, kind, me
 def test_a_date_is_needed_and_must_be_the_scopes():
     """`X-Amz-Date`, else `Date`."""
     authorization = (b"authorization", _changed().encode())
-    with pytest.raises(Unsigned, match="requires existence of either a 'X-Amz-Date' or a 'Date' header"):
-        sigv4.read([authorization, (b"host", b"x")])
-    signed = sigv4.read([authorization, (b"host", b"x"), (b"date", b"Thu, 20 Nov 2025 10:15:00 GMT")])
-    assert signed.moment == "20251120T101500Z"
-    other = sigv4.read([authorization, (b"host", b"x"), (b"x-amz-date", b"20251121T101500Z")])
-    with pytest.raises(Unsigned, match="'20251120' != '20251121'"):
-        sigv4.check_moment(other, datetime(2025, 11, 21, 10, 15, tzinfo=UTC))
-    with pytest.raises(Unsigned, match="requires existence"):
-        sigv4.read([authorization, (b"host", b"x"), (b"x-amz-date", b"yesterday")])
-    impossible = Signed(
-        access_key="A", day="20251399", region="r", service="execute-api", headers=("host",), signature="0" * 64,
-        moment="20251399T990000Z", token=None,
+    with pytest.raises(SignatureError, match="requires existence of either a 'X-Amz-Date' or a 'Date' header"):
+        sigv4.parse_signature([authorization, (b"host", b"x")])
+    signed = sigv4.parse_signature([authorization, (b"host", b"x"), (b"date", b"Thu, 20 Nov 2025 10:15:00 GMT")])
+    assert signed.timestamp == "20251120T101500Z"
+    other = sigv4.parse_signature([authorization, (b"host", b"x"), (b"x-amz-date", b"20251121T101500Z")])
+    with pytest.raises(SignatureError, match="'20251120' != '20251121'"):
+        sigv4.check_timestamp(other, datetime(2025, 11, 21, 10, 15, tzinfo=UTC))
+    with pytest.raises(SignatureError, match="requires existence"):
+        sigv4.parse_signature([authorization, (b"host", b"x"), (b"x-amz-date", b"yesterday")])
+    impossible = RequestSignature(
+        access_key="A", day="20251399", region="r", service="execute-api", signed_headers=("host",), signature="0" * 64,
+        timestamp="20251399T990000Z", session_token=None,
     )
-    with pytest.raises(Unsigned, match="The date of the request is none"):
-        sigv4.check_moment(impossible, datetime.now(UTC))
+    with pytest.raises(SignatureError, match="The date of the request is none"):
+        sigv4.check_timestamp(impossible, datetime.now(UTC))
 
 
 @settings(deadline=None, max_examples=200)
@@ -173,8 +174,8 @@ def test_no_headers_make_it_stumble(headers):
     if b"authorization" in prefixed:
         prefixed[b"authorization"] = b"AWS4-HMAC-SHA256 " + prefixed[b"authorization"]
     try:
-        signed = sigv4.read([*prefixed.items()])
-        sigv4.check_moment(signed, datetime.now(UTC))
-        sigv4.verify(signed, Target("POST", b"/", b""), [*prefixed.items()], body=b"", secret="x")
-    except Unsigned:
+        signed = sigv4.parse_signature([*prefixed.items()])
+        sigv4.check_timestamp(signed, datetime.now(UTC))
+        sigv4.verify_signature(signed, RequestTarget("POST", b"/", b""), [*prefixed.items()], body=b"", secret="x")
+    except SignatureError:
         pass

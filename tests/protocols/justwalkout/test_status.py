@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from goodsgate.model.batch import Counts, State, new_id, now
-from goodsgate.protocols.justwalkout import guesses, report
+from goodsgate.protocols.justwalkout import report, unpublished
 from tests.protocols.justwalkout.client import ONE_STORE, item
 
 STATUS = "/v1/catalog/getCatalogUploadStatus"
@@ -31,7 +31,7 @@ def test_from_the_queue_to_the_report(retailer):
 def test_a_cancelled_ingestion_has_no_report(retailer):
     """The operator cancels it before it is worked."""
     ingestion = retailer.upload(item(1)).json()["ingestionId"]
-    retailer.gate.shop.engine.cancel(retailer.merchant, guesses.batch_of(ingestion))
+    retailer.gate.shop.engine.cancel(retailer.merchant, unpublished.batch_of(ingestion))
     retailer.gate.shop.work()
     assert retailer.status(ingestion) == {"processingStatus": "CANCELLED", "reportDownloadLink": ""}
 
@@ -46,19 +46,19 @@ def test_a_cancelled_ingestion_has_no_report(retailer):
 def test_every_state_has_its_word(retailer, state, counts, word, linked):
     """No other words are ever sent."""
     batch = retailer.gate.shop.store.batch(
-        retailer.merchant, guesses.batch_of(retailer.upload(item(1)).json()["ingestionId"])
+        retailer.merchant, unpublished.batch_of(retailer.upload(item(1)).json()["ingestionId"])
     )
     made = msgspec.structs.replace(batch, state=state, counts=counts)
-    assert (guesses.STATUS_OF_STATE[state], guesses.has_report(made)) == (word, linked)
-    assert set(guesses.STATUS_OF_STATE) == set(State)
+    assert (unpublished.STATUS_OF_STATE[state], unpublished.has_report(made)) == (word, linked)
+    assert set(unpublished.STATUS_OF_STATE) == set(State)
 
 
 def test_an_id_of_nobody_or_somebody_else_is_400(retailer, stranger):
     """Never 404; both say the same."""
     ingestion = stranger.upload(item(1, "OTHER-1")).json()["ingestionId"]
-    fresh = guesses.ingestion_of(new_id())
+    fresh = unpublished.ingestion_of(new_id())
     for unknown in (ingestion, fresh, "x", "\u00e9", ingestion.upper(), ingestion.replace("-", "")):
-        answered = retailer.request(STATUS, {"ingestionId": unknown})
+        answered = retailer.call(STATUS, {"ingestionId": unknown})
         assert (answered.status_code, answered.json()) == (400, {"errorMsg": "Invalid ingestionId"})
         assert answered.headers["x-amzn-errortype"] == "InvalidRequestException"
 
@@ -69,7 +69,7 @@ def test_an_id_of_nobody_or_somebody_else_is_400(retailer, stranger):
 ], ids=range(7))
 def test_a_question_that_is_none_is_refused(retailer, document):
     """As a request that does not fit the model."""
-    answered = retailer.request(STATUS, document)
+    answered = retailer.call(STATUS, document)
     assert (answered.status_code, answered.json()) == (400, {"errorMsg": "Invalid request body"})
     assert answered.headers["x-amzn-errortype"] == "BadRequestException"
 
@@ -78,7 +78,7 @@ def test_a_question_that_is_none_is_refused(retailer, document):
 def test_batches_of_other_protocols_are_none_of_its_own(retailer):
     """Though they are the same merchant's."""
     batch = retailer.gate.shop.send([{"id": "A-1"}], merchant=retailer.merchant)
-    assert retailer.request(STATUS, {"ingestionId": guesses.ingestion_of(batch)}).status_code == 400
+    assert retailer.call(STATUS, {"ingestionId": unpublished.ingestion_of(batch)}).status_code == 400
 
 
 def _link(retailer) -> str:

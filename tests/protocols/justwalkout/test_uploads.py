@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from goodsgate.protocols.justwalkout import guesses
+from goodsgate.protocols.justwalkout import unpublished
 from tests.protocols.justwalkout.client import ONE_STORE, item
 
 UPLOAD = "/v1/catalog/upload"
@@ -49,7 +49,7 @@ def test_the_same_upload_twice_has_two_ids(retailer):
 ], ids=range(11))
 def test_a_body_that_is_none_is_refused(retailer, body):
     """In the published words."""
-    _refused(retailer.request(UPLOAD, body), "Invalid request body")
+    _refused(retailer.call(UPLOAD, body), "Invalid request body")
 
 
 @ONE_STORE
@@ -83,19 +83,19 @@ def test_an_item_has_at_most_fifty_further_barcodes(retailer):
 def test_an_upload_has_at_most_ten_thousand_items(retailer):
     """At the limit and above."""
     items = [{"item_sku": f"S{at}", "external_product_id": f"{at:04d}", "item_name": "x", "store_id": "STORE-1"}
-             for at in range(guesses.ITEMS_MAX + 1)]
+             for at in range(unpublished.ITEMS_MAX + 1)]
     _refused(retailer.upload(*items), "Number of items in the request exceeds the maximum threshold")
     accepted = retailer.upload(*items[:-1])
-    assert retailer.report(accepted)["summary"]["itemsProcessed"] == guesses.ITEMS_MAX
+    assert retailer.report(accepted)["summary"]["itemsProcessed"] == unpublished.ITEMS_MAX
 
 
 @ONE_STORE
 def test_a_body_has_at_most_ten_megabytes(retailer):
     """The platform's own words."""
-    answered = retailer.request(UPLOAD, b" " * (guesses.BODY_BYTES_MAX + 1))
+    answered = retailer.call(UPLOAD, b" " * (unpublished.BODY_BYTES_MAX + 1))
     assert (answered.status_code, answered.json()) == (413, {"message": "Request Too Long"})
-    padded = json.dumps({"catalogItems": [item(1)]}).encode().ljust(guesses.BODY_BYTES_MAX)
-    assert retailer.request(UPLOAD, padded).status_code == 201
+    padded = json.dumps({"catalogItems": [item(1)]}).encode().ljust(unpublished.BODY_BYTES_MAX)
+    assert retailer.call(UPLOAD, padded).status_code == 201
 
 
 @ONE_STORE
@@ -188,8 +188,8 @@ def test_strangers_have_barcodes_of_their_own(retailer, stranger):
 def test_items_of_carts_are_held_apart(retailer):
     """The same form and rules, another catalogue."""
     items = [item(1), item(2, item_name="\N{REGISTERED SIGN}")]
-    report = retailer.report(retailer.request("/v1/catalog/cart/upload", {"catalogItems": items}))
+    report = retailer.report(retailer.call("/v1/catalog/cart/upload", {"catalogItems": items}))
     assert (report["operation"], report["summary"]["itemsRejected"]) == ("CART_UPLOAD", 1)
     assert list(retailer.held("justwalkout-cart")) == ["SKU-1\x1fSTORE-1"]
     assert retailer.held() == {}
-    _refused(retailer.request("/v1/catalog/cart/upload", {}), "Invalid request body")
+    _refused(retailer.call("/v1/catalog/cart/upload", {}), "Invalid request body")

@@ -32,7 +32,7 @@ def _four(store: str, number: int = 1) -> dict[str, str]:
 
 def test_the_example_from_the_upload_to_the_report(retailer):
     """201 with an id, 200 with a state and a link, 200 with the report."""
-    accepted = retailer.request(UPLOAD, EXAMPLE)
+    accepted = retailer.call(UPLOAD, EXAMPLE)
     assert (accepted.status_code, list(accepted.json())) == (201, ["ingestionId"])
     assert accepted.headers["content-type"] == "application/json"
     assert retailer.report(accepted) == {
@@ -65,7 +65,7 @@ def test_the_example_of_a_report(retailer):
 ], ids=["wrong", "two retailers", "mixed", "other object", "missing members"])
 def test_the_published_refusals(retailer, stranger, body, text):
     """Exact status, exact text, nothing kept."""
-    answered = retailer.request(UPLOAD, body)
+    answered = retailer.call(UPLOAD, body)
     assert answered.status_code == 400
     assert answered.content == json.dumps({"errorMsg": text}, separators=(",", ":")).encode()
 

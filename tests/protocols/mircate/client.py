@@ -27,7 +27,7 @@ class Mircate(httpx.Client):
         self.merchant = merchant
         self.headers["x-api-key"] = gate.secret(merchant, scopes)
 
-    def request(self, name: str, words: Any = None, *, instance: str | None = None, **more: Any) -> httpx.Response:
+    def call(self, name: str, words: Any = None, *, instance: str | None = None, **more: Any) -> httpx.Response:
         """POST of ``Class/method`` with the words as its body."""
         return self.post(self.path(name, instance), json={} if words is None else words, **more)
 
@@ -50,7 +50,7 @@ class Mircate(httpx.Client):
         """What a method answers once it is so."""
         end = time.monotonic() + 60
         while True:
-            answered = self.request(name, words, instance=instance)
+            answered = self.call(name, words, instance=instance)
             assert answered.status_code == 200, answered.text
             told: dict[str, Any] = answered.json()
             if so(told):

@@ -23,9 +23,9 @@ def test_a_method_may_have_another_name(tmp_path: Path) -> None:
             with closing(Mircate(served, served.merchant())) as seller:
                 for name in ("StockAPI/receive", "MerchantAPI/push", "Shop/receivePrice", STOCK):
                     unit = {**UNIT, "price": 1}
-                    assert seller.request(name, {"products": [unit]}).status_code == 200
+                    assert seller.call(name, {"products": [unit]}).status_code == 200
                     assert seller.ask(name, {"products": [unit]}).status_code == 200
-                assert seller.request("StockAPI/receiveStock").status_code == 404
+                assert seller.call("StockAPI/receiveStock").status_code == 404
         finally:
             served.close()
 

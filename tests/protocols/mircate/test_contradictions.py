@@ -47,8 +47,8 @@ def test_c2_the_label_of_403(seller: Mircate) -> None:
 
 def test_c3_the_verb_of_check_batch_status(manager: Manager) -> None:
     """GET here, POST there; both are taken in both places."""
-    id = manager.request("MerchantAPI/receiveStock", {"products": [UNIT]}).json()["batchId"]
-    assert manager.ended(id) == manager.request("MerchantImportJob/checkBatchStatus", instance=id).json()
+    id = manager.call("MerchantAPI/receiveStock", {"products": [UNIT]}).json()["batchId"]
+    assert manager.ended(id) == manager.call("MerchantImportJob/checkBatchStatus", instance=id).json()
     bulk = manager.pim("bulkProductUpsert", {"products": [{**product("S1"), "id": "S1"}]}).json()["batchId"]
     manager.idle()
     told = manager.pim("checkBatchStatus", {"batchId": bulk}).json()
@@ -58,21 +58,21 @@ def test_c3_the_verb_of_check_batch_status(manager: Manager) -> None:
 
 def test_c4_an_unknown_batch(manager: Manager) -> None:
     """404, though the page of errors does not have it."""
-    asked = manager.request("MerchantImportJob/checkBatchStatus", instance="0" * 32)
+    asked = manager.call("MerchantImportJob/checkBatchStatus", instance="0" * 32)
     assert message(asked, 404) == "Record Not Found"
     assert message(manager.pim("checkBatchStatus", {"batchId": "0" * 32}), 404) == "Record Not Found"
 
 
 def test_c5_receive_price_speaks_of_stock(seller: Mircate) -> None:
     """Prices are what it takes."""
-    answered = seller.request("MerchantAPI/receivePrice", {"products": [{**UNIT, "stock": -1}]})
+    answered = seller.call("MerchantAPI/receivePrice", {"products": [{**UNIT, "stock": -1}]})
     told = seller.ended(answered.json()["batchId"])
     assert (told["bulkOperationType"], told["successCount"]) == ("PRICE", 1)
 
 
 def test_c6_frequency_has_two_names(seller: Mircate) -> None:
     """One of the request, one of the status; of stock as well."""
-    id = seller.request("MerchantAPI/receiveStock", {"products": [UNIT], "frequency": 3}).json()["batchId"]
+    id = seller.call("MerchantAPI/receiveStock", {"products": [UNIT], "frequency": 3}).json()["batchId"]
     assert seller.ended(id)["pushPriceFrequency"] == 3
 
 
@@ -137,12 +137,12 @@ def test_c14_a_project_has_many_names(manager: Manager) -> None:
     manager.headers["x-api-key"] = manager.gate.secret(manager.merchant, facts={"project": "PRJ"})
     for name, words in (("MerchantAPI/receiveStock", {"products": [UNIT]}), ("PIMAPI/getProducts", {})):
         for instance in ("PRJ", manager.merchant):
-            assert manager.request(name, words, instance=instance).status_code == 200
+            assert manager.call(name, words, instance=instance).status_code == 200
 
 
 def test_c15_batch_id_or_batch_ids(seller: Mircate) -> None:
     """Both are answered."""
     units = [{**UNIT, "sku": f"A-{at}"} for at in range(501)]
-    told = seller.request("MerchantAPI/receivePrice", {"products": units}).json()
+    told = seller.call("MerchantAPI/receivePrice", {"products": units}).json()
     assert len(told["batchIds"]) == 2
     assert told["batchId"] == told["batchIds"][0]

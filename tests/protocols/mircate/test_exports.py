@@ -37,11 +37,11 @@ def _fill(seller: Mircate, count: int) -> None:
         for at in range(count)
     ]
     for method in ("receiveStock", "receivePrice"):
-        seller.ended(seller.request(f"MerchantAPI/{method}", {"products": units}).json()["batchId"])
+        seller.ended(seller.call(f"MerchantAPI/{method}", {"products": units}).json()["batchId"])
 
 
 def _done(seller: Mircate, **words: Any) -> dict[str, Any]:
-    answered = seller.request(EXPORT, words)
+    answered = seller.call(EXPORT, words)
     assert answered.status_code == 200, answered.text
     return seller.until(FILES, answered.json(), lambda told: told["status"] in ("DONE", "FAILED"))
 
@@ -92,13 +92,13 @@ def test_what_is_much_is_several_files(seller: Mircate, monkeypatch: pytest.Monk
 def test_exports_are_listed(seller: Mircate, stranger: Mircate) -> None:
     """Newest first, page by page, and nobody else's."""
     ids = [_done(seller)["exportId"] for _ in range(3)]
-    told = seller.request("MerchantAPI/listExports").json()
+    told = seller.call("MerchantAPI/listExports").json()
     assert ([one["exportId"] for one in told["exports"]], told["total"]) == (ids[::-1], 3)
     page = seller.ask("MerchantAPI/listExports", {"pageFrom": 1, "pageSize": 1}).json()
     assert [one["exportId"] for one in page["exports"]] == [ids[1]]
-    assert stranger.request("MerchantAPI/listExports").json() == {"exports": [], "total": 0}
-    assert message(stranger.request(FILES, {"exportId": ids[0]}), 404) == "Record Not Found"
-    assert message(seller.request(FILES, {"exportId": "nothing"}), 404) == "Record Not Found"
+    assert stranger.call("MerchantAPI/listExports").json() == {"exports": [], "total": 0}
+    assert message(stranger.call(FILES, {"exportId": ids[0]}), 404) == "Record Not Found"
+    assert message(seller.call(FILES, {"exportId": "nothing"}), 404) == "Record Not Found"
 
 
 def test_a_link_is_good_for_what_it_was_made_for(seller: Mircate) -> None:
@@ -122,7 +122,7 @@ def test_a_step_that_is_carried_twice_changes_nothing(seller: Mircate) -> None:
     for sent in shop.store.messages(seller.merchant, topic=SORT):
         if sent.sent_at is not None:
             courier.carry(sent)
-    assert [file["filename"] for file in seller.request(FILES, told).json()["files"]] == ["stock-1.csv", "price-1.csv"]
+    assert [file["filename"] for file in seller.call(FILES, told).json()["files"]] == ["stock-1.csv", "price-1.csv"]
     assert len(shop.store.messages(seller.merchant, topic=SORT)) == 3
 
 
@@ -139,7 +139,7 @@ def test_what_is_past_its_time_goes(seller: Mircate) -> None:
     assert objects.get(path_of(resource, "stock-1.csv")) is not None
     Courier(shop.config, shop.store).carry(last)
     assert objects.get(path_of(resource, "stock-1.csv")) is None
-    assert seller.request("MerchantAPI/listExports").json()["total"] == 0
+    assert seller.call("MerchantAPI/listExports").json()["total"] == 0
     assert seller.gate.anonymous().get(told["files"][0]["url"]).status_code == 404
 
 
@@ -158,5 +158,5 @@ def test_a_place_that_takes_nothing_fails_the_export(seller: Mircate, tmp_path: 
         )
         with pytest.raises(Undelivered, match="cannot keep objects"):
             Courier(config, store).carry(sent)
-        assert seller.request(FILES, {"exportId": name}).json()["status"] == status
-    assert "cannot keep objects" in seller.request(FILES, {"exportId": name}).json()["message"]
+        assert seller.call(FILES, {"exportId": name}).json()["status"] == status
+    assert "cannot keep objects" in seller.call(FILES, {"exportId": name}).json()["message"]

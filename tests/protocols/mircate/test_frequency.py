@@ -11,7 +11,7 @@ def _units(*numbers: int, first: str = "A") -> list[dict[str, Any]]:
 
 
 def _send(seller: Mircate, units: list[dict[str, Any]], **more: Any) -> list[str]:
-    answered = seller.request("MerchantAPI/receiveStock", {"products": units, **more})
+    answered = seller.call("MerchantAPI/receiveStock", {"products": units, **more})
     assert answered.status_code == 200, answered.text
     return list(answered.json()["batchIds"])
 
@@ -56,7 +56,7 @@ def test_a_project_that_is_cleaned_is_pushed_no_more(seller: Mircate) -> None:
     """The batch has failed, with what was pushed of it."""
     (paced,) = _send(seller, _units(1, 2, 3), frequency=10)
     seller.status(paced, until=lambda told: told["successCount"] == 1)
-    assert seller.request("MerchantAPI/cleanMyProducts").status_code == 204
+    assert seller.call("MerchantAPI/cleanMyProducts").status_code == 204
     told = seller.ended(paced)
     assert (told["batchStatus"], told["ratio"]) == ("FAILED", "1/3")
     seller.idle()
@@ -68,7 +68,7 @@ def test_what_is_removed_is_not_pushed_later(seller: Mircate) -> None:
     (paced,) = _send(seller, _units(1, 2, 3), frequency=1)
     seller.status(paced, until=lambda told: told["successCount"] >= 1)
     named = [{"sku": "A-2", "channel": "web"}]
-    seller.request("MerchantAPI/removeMyProducts", {"products": named})
+    seller.call("MerchantAPI/removeMyProducts", {"products": named})
     told = seller.ended(paced)
     assert (told["batchStatus"], told["ratio"]) == ("DONE", "3/3")
     seller.idle()
@@ -78,8 +78,8 @@ def test_what_is_removed_is_not_pushed_later(seller: Mircate) -> None:
 def test_a_frequency_is_from_0_to_10(seller: Mircate) -> None:
     """Whole seconds."""
     for frequency in (-1, 11, 0.5, "1"):
-        refused = seller.request("MerchantAPI/receivePrice", {"products": _units(1), "frequency": frequency})
+        refused = seller.call("MerchantAPI/receivePrice", {"products": _units(1), "frequency": frequency})
         assert refused.json()["code"] == "VALIDATION"
     for frequency in (0, 10):
-        told = seller.request("MerchantAPI/receivePrice", {"products": _units(1), "frequency": frequency})
+        told = seller.call("MerchantAPI/receivePrice", {"products": _units(1), "frequency": frequency})
         assert seller.status(told.json()["batchId"])["pushPriceFrequency"] == frequency

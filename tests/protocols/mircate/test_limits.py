@@ -31,17 +31,17 @@ def unworked(tmp_path: Path) -> Iterator[Mircate]:
 def test_a_queue_that_is_full_is_429(unworked: Mircate) -> None:
     """With when to come again; nothing of the request remains, of however many batches it would be."""
     for _ in range(2):
-        assert unworked.request(STOCK, {"products": [UNIT]}).status_code == 200
-    refused = unworked.request(STOCK, {"products": [UNIT] * 1_200})
+        assert unworked.call(STOCK, {"products": [UNIT]}).status_code == 200
+    refused = unworked.call(STOCK, {"products": [UNIT] * 1_200})
     assert message(refused, 429) == "Too Many Requests"
     assert int(refused.headers["retry-after"]) > 0
     unworked.gate.shop.work()
-    assert unworked.request(STOCK, {"products": [UNIT] * 1_200}).status_code == 200
+    assert unworked.call(STOCK, {"products": [UNIT] * 1_200}).status_code == 200
 
 
 def test_a_batch_waits_until_it_is_worked(unworked: Mircate) -> None:
     """WAITING, with nothing done."""
-    ids = unworked.request(STOCK, {"products": [UNIT] * 501}).json()["batchIds"]
+    ids = unworked.call(STOCK, {"products": [UNIT] * 501}).json()["batchIds"]
     told = [unworked.status(id) for id in ids]
     assert [(one["batchStatus"], one["ratio"]) for one in told] == [("WAITING", "0/500"), ("WAITING", "0/1")]
 
@@ -57,8 +57,8 @@ def test_a_body_has_a_limit(unworked: Mircate, name: str, most: int) -> None:
 def test_so_many_exports_at_once(unworked: Mircate) -> None:
     """429 above it."""
     for _ in range(EXPORTS_MAX):
-        assert unworked.request(EXPORT).status_code == 200
-    assert message(unworked.request(EXPORT), 429) == "Too Many Requests"
+        assert unworked.call(EXPORT).status_code == 200
+    assert message(unworked.call(EXPORT), 429) == "Too Many Requests"
 
 
 def test_exports_need_a_place_on_a_server(tmp_path: Path) -> None:
@@ -66,9 +66,9 @@ def test_exports_need_a_place_on_a_server(tmp_path: Path) -> None:
     with Shop(tmp_path, kind="postgres") as shop:
         served = Served(shop)
         with closing(Mircate(served, served.merchant())) as client:
-            assert "the setting exports" in message(client.request(EXPORT), 503)
-            assert client.request("MerchantAPI/listExports").json()["total"] == 0
-            assert client.request(STOCK, {"products": [UNIT]}).status_code == 200
+            assert "the setting exports" in message(client.call(EXPORT), 503)
+            assert client.call("MerchantAPI/listExports").json()["total"] == 0
+            assert client.call(STOCK, {"products": [UNIT]}).status_code == 200
         served.close()
     place.drop(tmp_path)
 
@@ -82,9 +82,9 @@ def test_files_in_s3_are_fetched_there(tmp_path: Path, aws: Aws, monkeypatch: py
         outbox = create_outbox(shop.store, shop.config)
         outbox.start()
         with closing(Mircate(served, served.merchant())) as client:
-            client.request(STOCK, {"products": [UNIT]})
+            client.call(STOCK, {"products": [UNIT]})
             shop.work()
-            id = client.request(EXPORT, {"type": "STOCK"}).json()["exportId"]
+            id = client.call(EXPORT, {"type": "STOCK"}).json()["exportId"]
             told = client.until("MerchantAPI/getExportedFiles", {"exportId": id}, lambda told: told["status"] == "DONE")
             (file,) = told["files"]
             assert file["url"].startswith(aws.url)

@@ -13,7 +13,7 @@ CHANNELS = ("web", "app")
 def _fill(seller: Mircate, skus: Iterable[str]) -> None:
     units = [{"sku": sku, "channel": channel, "stock": 1, "price": 2} for sku in skus for channel in CHANNELS]
     for method in ("receiveStock", "receivePrice"):
-        seller.ended(seller.request(f"MerchantAPI/{method}", {"products": units}).json()["batchId"])
+        seller.ended(seller.call(f"MerchantAPI/{method}", {"products": units}).json()["batchId"])
 
 
 def _held(seller: Mircate, kind: Kind) -> set[str | None]:
@@ -27,17 +27,17 @@ def test_the_listed_products_go(seller: Mircate, stranger: Mircate) -> None:
     for one in (seller, stranger):
         _fill(one, ["A", "AB", "B", "C"])
     named = [{"sku": "A"}, {"productId": "B", "channel": "web"}, {"sku": "nothing"}, {"sku": "C", "channel": "fax"}]
-    assert seller.request("MerchantAPI/removeMyProducts", {"products": named}).json() == {"removedCount": 2}
+    assert seller.call("MerchantAPI/removeMyProducts", {"products": named}).json() == {"removedCount": 2}
     for kind in (Kind.STOCK, Kind.PRICE):
         assert _held(seller, kind) == {"AB@web", "AB@app", "B@app", "C@web", "C@app"}
         assert len(_held(stranger, kind)) == 8
-    assert seller.request("MerchantAPI/removeMyProducts", {"products": named}).json() == {"removedCount": 0}
+    assert seller.call("MerchantAPI/removeMyProducts", {"products": named}).json() == {"removedCount": 0}
 
 
 def test_a_product_without_a_name_is_refused(seller: Mircate) -> None:
     """With its place; nothing is removed."""
     _fill(seller, ["A"])
-    refused = seller.request("MerchantAPI/removeMyProducts", {"products": [{"sku": "A"}, {"channel": "web"}]})
+    refused = seller.call("MerchantAPI/removeMyProducts", {"products": [{"sku": "A"}, {"channel": "web"}]})
     assert message(refused, 400) == "products/1: sku is missing"
     assert len(_held(seller, Kind.STOCK)) == 2
 
@@ -46,7 +46,7 @@ def test_all_products_go(seller: Mircate, stranger: Mircate) -> None:
     """Or all of one channel."""
     for one in (seller, stranger):
         _fill(one, [f"A-{at}" for at in range(20)])
-    assert seller.request("MerchantAPI/cleanMyProducts", {"channel": "app"}).status_code == 204
+    assert seller.call("MerchantAPI/cleanMyProducts", {"channel": "app"}).status_code == 204
     assert {str(key)[-3:] for kind in (Kind.STOCK, Kind.PRICE) for key in _held(seller, kind)} == {"web"}
     answered = seller.post(seller.path("MerchantAPI/cleanMyProducts"))
     assert (answered.status_code, answered.content) == (204, b"")
@@ -57,9 +57,9 @@ def test_all_products_go(seller: Mircate, stranger: Mircate) -> None:
 def test_what_comes_after_is_held(seller: Mircate) -> None:
     """Removals keep their place in the order of acceptance."""
     _fill(seller, ["A"])
-    seller.request("MerchantAPI/cleanMyProducts")
-    seller.request("MerchantAPI/receiveStock", {"products": [{"sku": "B", "channel": "web", "stock": 1}]})
-    seller.request("MerchantAPI/removeMyProducts", {"products": [{"sku": "A"}]})
+    seller.call("MerchantAPI/cleanMyProducts")
+    seller.call("MerchantAPI/receiveStock", {"products": [{"sku": "B", "channel": "web", "stock": 1}]})
+    seller.call("MerchantAPI/removeMyProducts", {"products": [{"sku": "A"}]})
     assert _held(seller, Kind.STOCK) == {"B@web"}
 
 
@@ -67,8 +67,8 @@ def test_a_project_that_is_being_cleaned_is_busy(seller: Mircate) -> None:
     """570, so that the platform's client tries again; other methods are not held up."""
     store = seller.gate.shop.store
     store.reserve(seller.merchant, f"{EXCLUSIVE}clean", lease_seconds=30)
-    assert "busy" in message(seller.request("MerchantAPI/cleanMyProducts"), 570)
-    assert seller.request("MerchantAPI/removeMyProducts", {"products": [{"sku": "A"}]}).status_code == 200
+    assert "busy" in message(seller.call("MerchantAPI/cleanMyProducts"), 570)
+    assert seller.call("MerchantAPI/removeMyProducts", {"products": [{"sku": "A"}]}).status_code == 200
     store.release_key(seller.merchant, f"{EXCLUSIVE}clean")
     for _ in range(2):
-        assert seller.request("MerchantAPI/cleanMyProducts").status_code == 204
+        assert seller.call("MerchantAPI/cleanMyProducts").status_code == 204

@@ -19,7 +19,7 @@ def test_stock_and_prices_are_held(seller: Mircate) -> None:
     stock = {"sku": "A-1", "channel": "web", "stock": 5, "shelf": "B7"}
     price = {"sku": "A-1", "channel": "web", "price": 9.5, "discountedPrice": 9, "currency": "TRY"}
     for method, unit, kind in (("receiveStock", stock, Kind.STOCK), ("receivePrice", price, Kind.PRICE)):
-        answered = seller.request(f"MerchantAPI/{method}", {"products": [unit]})
+        answered = seller.call(f"MerchantAPI/{method}", {"products": [unit]})
         assert answered.status_code == 200
         told = answered.json()
         assert set(told) == {"batchId", "batchIds", "bulkOperationId"}
@@ -39,7 +39,7 @@ def test_more_than_500_units_are_several_batches(seller: Mircate) -> None:
     """Each with a status of its own; all of the request is accepted at once."""
     units = _units(1201)
     units[700]["stock"] = -1
-    told = seller.request("MerchantAPI/receiveStock", {"products": units, "bulkOperationId": "night-1"}).json()
+    told = seller.call("MerchantAPI/receiveStock", {"products": units, "bulkOperationId": "night-1"}).json()
     assert told["bulkOperationId"] == "night-1"
     assert len(told["batchIds"]) == 3
     first, second, third = [seller.ended(id) for id in told["batchIds"]]
@@ -58,7 +58,7 @@ def test_a_unit_that_is_wrong_harms_no_other(seller: Mircate) -> None:
         {"sku": "C", "price": 1, "discountedPrice": 2}, {"sku": "D"}, {"productId": 12, "price": 1},
         {"productId": "E", "sku": "", "channel": None, "price": "1"},
     ]
-    told = seller.ended(seller.request("MerchantAPI/receivePrice", {"products": units}).json()["batchId"])
+    told = seller.ended(seller.call("MerchantAPI/receivePrice", {"products": units}).json()["batchId"])
     assert (told["batchStatus"], told["successCount"], told["failCount"]) == ("DONE", 2, 6)
     assert [(one["sku"], one["channel"]) for one in told["failedProducts"]] == [
         ("B", "default"), ("", "default"), ("", ""), ("C", "default"), ("D", "default"), ("E", "default")
@@ -76,7 +76,7 @@ def test_a_channel_must_be_one_of_the_merchants(seller: Mircate) -> None:
     seller.gate.shop.store.put_reference(seller.merchant, "location", [ReferenceEntry(code="web"),
         ReferenceEntry(code="app")])
     units = [{"sku": "A", "channel": "web", "stock": 1}, {"sku": "A", "channel": "fax", "stock": 1}]
-    told = seller.ended(seller.request("MerchantAPI/receiveStock", {"products": units}).json()["batchId"])
+    told = seller.ended(seller.call("MerchantAPI/receiveStock", {"products": units}).json()["batchId"])
     assert told["failedProducts"] == [{"sku": "A", "channel": "fax", "message": "Channel not found"}]
 
 
@@ -84,18 +84,18 @@ def test_the_last_of_two_units_counts(seller: Mircate) -> None:
     """Inside a request, and between two of them."""
     key = item_key("A", "web")
     twice = [{"sku": "A", "channel": "web", "stock": stock} for stock in (1, 2)]
-    seller.ended(seller.request("MerchantAPI/receiveStock", {"products": twice}).json()["batchId"])
+    seller.ended(seller.call("MerchantAPI/receiveStock", {"products": twice}).json()["batchId"])
     held = seller.gate.shop.items("mircate", kind=Kind.STOCK, merchant=seller.merchant)
     assert held[key]["stock"] == 2
 
 
 def test_a_batch_is_asked_for_by_either_verb(seller: Mircate) -> None:
     """GET is published; the platform takes both."""
-    id = seller.request("MerchantAPI/receiveStock", {"products": _units(1)}).json()["batchId"]
+    id = seller.call("MerchantAPI/receiveStock", {"products": _units(1)}).json()["batchId"]
     seller.ended(id)
     asked = [seller.get(seller.path("MerchantImportJob/checkBatchStatus", id))]
     asked.append(seller.ask("MerchantImportJob/checkBatchStatus", instance=id))
-    asked.append(seller.request("MerchantImportJob/checkBatchStatus", instance=id))
+    asked.append(seller.call("MerchantImportJob/checkBatchStatus", instance=id))
     assert len({answered.text for answered in asked}) == 1
 
 
@@ -107,7 +107,7 @@ def test_a_batch_that_nobody_has_is_404(seller: Mircate, id: str) -> None:
 
 def test_a_batch_of_somebody_else_is_404(seller: Mircate, stranger: Mircate) -> None:
     """As one that nobody has; so is one of another protocol, and a part behind the last."""
-    id = seller.request("MerchantAPI/receiveStock", {"products": _units(1)}).json()["batchId"]
+    id = seller.call("MerchantAPI/receiveStock", {"products": _units(1)}).json()["batchId"]
     other = seller.gate.shop.send([{"id": "x", "title": "x"}], merchant=seller.merchant)
     asked = [stranger.get(stranger.path("MerchantImportJob/checkBatchStatus", id))]
     asked += [seller.get(seller.path("MerchantImportJob/checkBatchStatus", it)) for it in (other, f"{id}-1")]
@@ -117,7 +117,7 @@ def test_a_batch_of_somebody_else_is_404(seller: Mircate, stranger: Mircate) -> 
 def test_a_batch_that_was_cancelled_has_failed(seller: Mircate) -> None:
     """By the operator, before it was worked; what came before it is done."""
     engine = seller.gate.shop.engine
-    id = seller.request("MerchantAPI/receiveStock", {"products": _units(600)}).json()["batchIds"][1]
+    id = seller.call("MerchantAPI/receiveStock", {"products": _units(600)}).json()["batchIds"][1]
     engine.cancel(seller.merchant, id[:32])
     told = seller.ended(id)
     assert told["batchStatus"] in ("DONE", "FAILED")
@@ -128,7 +128,7 @@ def test_a_batch_that_was_cancelled_has_failed(seller: Mircate) -> None:
 def test_a_request_may_be_as_large_as_it_may_be(seller: Mircate) -> None:
     """50,000 units at once are 100 batches; one more is refused."""
     units = _units(50_001)
-    assert seller.request("MerchantAPI/receiveStock", {"products": units}).json()["code"] == "VALIDATION"
-    ids = seller.request("MerchantAPI/receiveStock", {"products": units[1:]}).json()["batchIds"]
+    assert seller.call("MerchantAPI/receiveStock", {"products": units}).json()["code"] == "VALIDATION"
+    ids = seller.call("MerchantAPI/receiveStock", {"products": units[1:]}).json()["batchIds"]
     assert len(ids) == 100
     assert seller.ended(ids[-1])["ratio"] == "500/500"

@@ -37,13 +37,13 @@ def test_a_key_that_is_missing_is_403(gate: Served) -> None:
 def test_a_key_without_the_scope_is_403(gate: Served) -> None:
     """Reading is not sending."""
     with closing(Mircate(gate, gate.merchant(), scopes=["read"])) as reader:
-        assert reader.request(STOCK, {"products": [UNIT]}).json() == DENIED
+        assert reader.call(STOCK, {"products": [UNIT]}).json() == DENIED
 
 
 def test_a_project_of_somebody_else_is_403(seller: Mircate, stranger: Mircate) -> None:
     """Whether it is there or not."""
     for instance in (stranger.merchant, "nobody"):
-        assert seller.request(STOCK, {"products": [UNIT]}, instance=instance).json() == DENIED
+        assert seller.call(STOCK, {"products": [UNIT]}, instance=instance).json() == DENIED
 
 
 def test_a_key_may_name_more_projects(gate: Served) -> None:
@@ -52,8 +52,8 @@ def test_a_key_may_name_more_projects(gate: Served) -> None:
     with closing(Mircate(gate, merchant)) as seller:
         seller.headers["x-api-key"] = gate.secret(merchant, facts={"project": "PRJ-1, PRJ-2"})
         for instance in ("PRJ-1", "PRJ-2", merchant):
-            assert seller.request(STOCK, {"products": [UNIT]}, instance=instance).status_code == 200
-        assert seller.request(STOCK, {"products": [UNIT]}, instance="PRJ-3").status_code == 403
+            assert seller.call(STOCK, {"products": [UNIT]}, instance=instance).status_code == 200
+        assert seller.call(STOCK, {"products": [UNIT]}, instance="PRJ-3").status_code == 403
 
 
 @pytest.mark.parametrize("name", [
@@ -103,7 +103,7 @@ def test_what_is_no_base64_or_no_json_is_400(seller: Mircate, data: str, told: s
 
 def test_a_request_that_is_not_of_its_schema_gets_every_issue(seller: Mircate) -> None:
     """As the platform's validation words them."""
-    answered = seller.request(STOCK, {"frequency": 11, "bulkOperationId": "", "products": "A-1"})
+    answered = seller.call(STOCK, {"frequency": 11, "bulkOperationId": "", "products": "A-1"})
     assert answered.status_code == 400
     told = answered.json()
     assert (told["code"], told["message"]) == ("VALIDATION", "Model validation has been failed.")
@@ -115,7 +115,7 @@ def test_a_request_that_is_not_of_its_schema_gets_every_issue(seller: Mircate) -
         {"instancePath": "/products", "schemaPath": "#/properties/products/type", "keyword": "type",
          "params": {"type": "array"}, "message": "must be array"},
     ]
-    (missing,) = seller.request(STOCK, {}).json()["issues"]
+    (missing,) = seller.call(STOCK, {}).json()["issues"]
     assert missing["message"] == "must have required property 'products'"
 
 

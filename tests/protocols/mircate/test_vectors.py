@@ -24,7 +24,7 @@ def test_a_status_as_in_the_example(seller: Mircate) -> None:
     """Section 6.3: 500 products of which one fails."""
     units = _units(1, 500)
     units[0]["price"] = "free"
-    batch = seller.request("MerchantAPI/receivePrice", {"products": units}).json()["batchId"]
+    batch = seller.call("MerchantAPI/receivePrice", {"products": units}).json()["batchId"]
     told = seller.ended(batch)
     (failed,) = told.pop("failedProducts")
     assert told == {
@@ -39,7 +39,7 @@ def test_five_thousand_products_are_ten_requests(seller: Mircate) -> None:
     """Section 6.1: with one bulkOperationId and ten batch ids."""
     bulk = "night-7"
     requests = [
-        seller.request("MerchantAPI/receivePrice", {"bulkOperationId": bulk, "products": _units(at, 500)}).json()
+        seller.call("MerchantAPI/receivePrice", {"bulkOperationId": bulk, "products": _units(at, 500)}).json()
         for at in range(0, 5_000, 500)
     ]
     assert {told["bulkOperationId"] for told in requests} == {bulk}
@@ -50,7 +50,7 @@ def test_five_thousand_products_are_ten_requests(seller: Mircate) -> None:
 
 def test_a_status_read_as_the_platforms_client_reads_it(seller: Mircate) -> None:
     """Section 1.1: by GET, an empty object in base64, with the keys that are always added."""
-    batch = seller.request("MerchantAPI/receivePrice", {"products": _units(0, 1)}).json()["batchId"]
+    batch = seller.call("MerchantAPI/receivePrice", {"products": _units(0, 1)}).json()["batchId"]
     seller.ended(batch)
     query = {"data": "e30=", "__isbase64": "true", "__culture": "en-us", "__platform": "WEB"}
     answered = seller.get(seller.path("MerchantImportJob/checkBatchStatus", batch), params=query)
@@ -60,11 +60,11 @@ def test_a_status_read_as_the_platforms_client_reads_it(seller: Mircate) -> None
 def test_an_order_as_suggested(seller: Mircate) -> None:
     """Section 7: available is stock less reserved; more than that is 400, and nothing has changed."""
     stock = [{"sku": "A1", "channel": "web", "stock": 3}]
-    seller.ended(seller.request("MerchantAPI/receiveStock", {"products": stock}).json()["batchId"])
+    seller.ended(seller.call("MerchantAPI/receiveStock", {"products": stock}).json()["batchId"])
     line = {"merchantId": seller.merchant, "sku": "A1"}
     for quantity, status, available in ((2, 200, 1), (2, 200, 1), (4, 400, 1)):
         words = {"orderId": "o1", "channel": "web", "products": [{**line, "quantity": quantity}]}
-        assert seller.request("MerchantAPI/reserveStock", words).status_code == status
-        (row,) = seller.request("MerchantAPI/getCurrentStock", {"channel": "web",
+        assert seller.call("MerchantAPI/reserveStock", words).status_code == status
+        (row,) = seller.call("MerchantAPI/getCurrentStock", {"channel": "web",
             "products": [line]}).json()["products"]
         assert (row["stock"], row["reserved"], row["available"]) == (3, 2, available)

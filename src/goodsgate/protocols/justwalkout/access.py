@@ -1,4 +1,4 @@
-"""Who signed a request: access key → merchant, with its account, stores and queue; ten requests a second for each."""
+"""Authentication of signed requests: the merchant of an access key, its account, stores and queue, and its rate."""
 
 import logging
 import threading
@@ -15,128 +15,139 @@ from goodsgate.http.problems import refuse
 from goodsgate.http.rate_limit import RateLimit
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Scope
-from goodsgate.protocols.justwalkout import guesses, sigv4
-from goodsgate.protocols.justwalkout.sigv4 import Signed, Target, Unsigned
+from goodsgate.protocols.justwalkout import sigv4, unpublished
+from goodsgate.protocols.justwalkout.sigv4 import RequestSignature, RequestTarget, SignatureError
 from goodsgate.store.contract import Store
 
-KNOWN_SECONDS = 1.0
-"""What was settled of a merchant, and a key that was revoked, take effect this much later at most."""
-KNOWN_MAX = 1024
+CACHE_SECONDS = 1.0
+"""A changed account and a revoked key take effect after this time at the latest."""
+CACHE_ENTRIES_MAX = 1024
 ACCOUNT, QUEUE = "account", "queue"
-"""Facts of a merchant."""
+"""Settings of a merchant: its AWS account and the ARN of its queue."""
 STORES = "location"
-"""Kind of the reference data that holds a merchant's stores."""
+"""The kind of reference data that holds a merchant's stores."""
 PAGE = 5_000
 
 log = logging.getLogger(__name__)
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever has an access key, as far as a request is judged by it."""
+class RetailerAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """The merchant behind an access key, with everything that authentication needs."""
 
     merchant: str
     number: str
-    """12 digits; empty for one that is not onboarded."""
+    """12 digits; empty for a merchant that is not onboarded."""
     queue: str
-    """ARN; empty for none."""
+    """The ARN; empty if there is no queue."""
     stores: frozenset[str]
     key: AccessKey
     scopes: frozenset[Scope]
 
     def may(self, scope: Scope) -> bool:
-        """Whether the key has it."""
+        """Return whether the access key has the scope."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
-class Gateway:
-    """Lets signed requests through."""
+class RequestAuthenticator:
+    """Authenticates signed requests and limits their rate."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
-        self._verifies = context.config.signatures == "verify"
-        self._pace = RateLimit(guesses.REQUESTS_PER_SECOND, burst=guesses.REQUESTS_PER_SECOND)
-        self._known: dict[str, tuple[float, Account]] = {}
+        self._verifies = context.services.settings.verify_signatures
+        self._rate_limit = RateLimit(unpublished.REQUESTS_PER_SECOND, burst=unpublished.REQUESTS_PER_SECOND)
+        self._cache: dict[str, tuple[float, RetailerAccount]] = {}
         self._lock = threading.Lock()
         if not self._verifies:
-            log.warning("SIGNATURES ARE NOT VERIFIED: whoever knows the id of an access key may use it")
+            log.warning("SIGNATURES ARE NOT VERIFIED: anybody who knows the id of an access key may use it")
 
-    async def admit(self, request: ApiRequest, scope: Scope) -> tuple[Account, bytes]:
-        """Who signed the request, and its body. Raises refusals: unauthorized, forbidden, too_many_requests, and what
-        `Body.read` raises."""
+    async def authenticate(self, request: ApiRequest, scope: Scope) -> tuple[RetailerAccount, bytes]:
+        """Return the account that signed the request, and the body.
+
+        Raises the refusals unauthorized, forbidden, too_many_requests, and those of `Body.read`.
+        """
         headers = request.http.scope["headers"]
         try:
-            signed = sigv4.read(headers)
+            signature = sigv4.parse_signature(headers)
             if self._verifies:
-                sigv4.check_moment(signed, now())
-            account = await self._context.run_in_thread(self.account, signed.access_key)
+                sigv4.check_timestamp(signature, now())
+            account = await self._context.run_in_thread(self.find_account, signature.access_key)
             if account is None:
-                raise Unsigned(sigv4.UNKNOWN, sigv4.UNKNOWN_TEXT)
+                raise SignatureError(sigv4.UNKNOWN, sigv4.UNKNOWN_TEXT)
             if self._verifies:
-                sigv4.check_token(signed, account.key.token)
-            idle_seconds = self._context.config.body_idle_seconds
-            body = await request.body(guesses.BODY_BYTES_MAX, idle_seconds).read(guesses.BODY_BYTES_MAX + 1)
+                sigv4.check_session_token(signature, account.key.token)
+            idle_seconds = self._context.limits.body_idle_seconds
+            body = await request.body(unpublished.BODY_BYTES_MAX, idle_seconds).read(unpublished.BODY_BYTES_MAX + 1)
             if self._verifies:
-                at = request.http.scope
-                target = Target(at["method"], at.get("raw_path", at["path"].encode()), at["query_string"])
-                await self._context.run_in_thread(sigv4.verify, signed, target, headers, body=body,
-                    secret=account.key.secret)
-        except Unsigned as fault:
+                sent = request.http.scope
+                path = sent.get("raw_path", sent["path"].encode())
+                target = RequestTarget(sent["method"], path, sent["query_string"])
+                await self._context.run_in_thread(
+                    sigv4.verify_signature, signature, target, headers, body=body, secret=account.key.secret
+                )
+        except SignatureError as fault:
             raise refuse("unauthorized", fault.message, kind=fault.kind) from fault
-        self._allow(request, account, signed, scope)
+        self._check_permission_and_rate(request, account, signature, scope)
         return account, body
 
-    def _allow(self, request: ApiRequest, account: Account, signed: Signed, scope: Scope) -> None:
+    def _check_permission_and_rate(self, request: ApiRequest, account: RetailerAccount, signature: RequestSignature,
+                                   scope: Scope) -> None:
         if not account.number or not account.may(scope):
-            who = f"arn:aws:iam::{account.number or '000000000000'}:user/{signed.access_key}"
+            number = account.number or "000000000000"
+            user = f"arn:aws:iam::{number}:user/{signature.access_key}"
             method, path = request.http.method, request.http.url.path
-            what = f"arn:aws:execute-api:{signed.region}:{account.number or '000000000000'}:goodsgate/v1/{method}{path}"
-            told = f"User: {who} is not authorized to perform: execute-api:Invoke on resource: {what}"
-            raise refuse("forbidden", told)
-        if self._pace.take(account.number) > 0:
+            resource = f"arn:aws:execute-api:{signature.region}:{number}:goodsgate/v1/{method}{path}"
+            raise refuse(
+                "forbidden",
+                f"User: {user} is not authorized to perform: execute-api:Invoke on resource: {resource}",
+            )
+        if self._rate_limit.take(account.number) > 0:
             raise refuse("too_many_requests")
 
-    def account(self, name: str) -> Account | None:
-        """Of an access key; None if it is unknown or revoked. Looked up at most once a second; raises StoreError."""
+    def find_account(self, access_key_id: str) -> RetailerAccount | None:
+        """Return the account of an access key; None if the key is unknown or revoked.
+
+        The store is read at most once a second for each key. Raises StoreError.
+        """
         with self._lock:
-            known = self._known.get(name)
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        until = time.monotonic() + KNOWN_SECONDS
-        found = _look_up(self._context, name)
+            cached = self._cache.get(access_key_id)
+        if cached is not None and cached[0] > time.monotonic():
+            return cached[1]
+        expires_at = time.monotonic() + CACHE_SECONDS
+        account = _read_account(self._context, access_key_id)
         with self._lock:
-            self._known.pop(name, None)
-            if found is not None:
-                self._known[name] = (until, found)
-            while len(self._known) > KNOWN_MAX:
-                del self._known[next(iter(self._known))]
-        return found
+            self._cache.pop(access_key_id, None)
+            if account is not None:
+                self._cache[access_key_id] = (expires_at, account)
+            while len(self._cache) > CACHE_ENTRIES_MAX:
+                del self._cache[next(iter(self._cache))]
+        return account
 
 
-def _look_up(context: ServerContext, name: str) -> Account | None:
+def _read_account(context: ServerContext, access_key_id: str) -> RetailerAccount | None:
     store = context.store
-    key = store.key(digest_of_access_key(name))
-    made = access_key(key, context.engine.secrets) if key is not None and key.revoked_at is None else None
-    if key is None or made is None:
+    key = store.key(digest_of_access_key(access_key_id))
+    signing_key = access_key(key, context.services.secrets) if key is not None and key.revoked_at is None else None
+    if key is None or signing_key is None:
         return None
     facts = facts_of(store, key.merchant)
-    return Account(
+    return RetailerAccount(
         merchant=key.merchant, number=facts.get(ACCOUNT, ""), queue=facts.get(QUEUE, ""),
-        stores=frozenset(stores_of(store, key.merchant)), key=made, scopes=key.scopes,
+        stores=frozenset(list_stores(store, key.merchant)), key=signing_key, scopes=key.scopes,
     )
 
 
-def stores_of(store: Store, merchant: str) -> list[str]:
-    """All stores of a merchant, in order."""
-    found: list[str] = []
+def list_stores(store: Store, merchant: str) -> list[str]:
+    """Return the codes of all stores of a merchant, in order."""
+    codes: list[str] = []
     after = None
     while True:
         page = store.reference(merchant, STORES, after=after, limit=PAGE)
-        found += [entry.code for entry in page.rows]
+        codes += [entry.code for entry in page.rows]
         after = page.next
         if after is None:
-            return found
+            return codes
 
 
-def wrong(detail: str) -> Refusal:
-    """A request that is not what it must be."""
+def bad_request(detail: str) -> Refusal:
+    """Return the refusal of a malformed request."""
     return refuse("body_invalid", detail)

@@ -6,128 +6,128 @@ import msgspec
 
 from goodsgate.model.catalogue import IndexEntry, Resource, split_key
 from goodsgate.model.issue import Issue, issue
-from goodsgate.protocols.justwalkout import guesses
-from goodsgate.protocols.justwalkout.barcodes import LENGTHS, why_not
+from goodsgate.protocols.justwalkout import unpublished
+from goodsgate.protocols.justwalkout.barcodes import LENGTHS, check_barcode
 from goodsgate.rules.merchant_rules import CatalogueLookup, CompiledRules, Record, RuleInputs, RuleResult
 
 BARCODE = "barcode"
-"""Name of the mark by which items are found that have it; archived ones have none."""
-NOTHING = RuleInputs([], [])
+"""Name of the index of items by barcode; archived items are not in it."""
 
 
-class _Items:
-    """Items of a store: barcodes, characters, price."""
+class _CompiledItemRules:
+    """Checks of an item's barcodes, characters and price."""
 
     def inputs_for(self, _key: str, record: Record, _current: Record | None) -> RuleInputs:
-        """Who has its barcodes."""
+        """Ask for the items that have the record's barcodes."""
         return RuleInputs([], [(BARCODE, barcode) for barcode, _, _ in _barcodes(record)])
 
     def check(self, key: str, record: Record, lookup: CatalogueLookup) -> RuleResult:
-        """Everything that is wrong with it; one SKU may have a barcode in many stores, two SKUs never."""
+        """Check an item; one SKU may have a barcode in several stores, two SKUs may not share one."""
         barcodes = _barcodes(record)
         sku, _ = split_key(key)
-        found = [*_worded(record), *_priced(record)]
-        for barcode, named, path in barcodes:
-            wrong = why_not(barcode, named, path)
-            if wrong is not None:
-                found.append(wrong)
+        issues = [*_check_texts(record), *_check_price(record)]
+        for barcode, named_type, path in barcodes:
+            barcode_issue = check_barcode(barcode, named_type, path)
+            if barcode_issue is not None:
+                issues.append(barcode_issue)
             elif any(split_key(owner)[0] != sku for owner in lookup.owners((BARCODE, barcode))):
-                found.append(issue("value_held", path, value=barcode))
-            if named and named.strip().upper() not in LENGTHS:
-                told, known = f"{path}_type", ", ".join(LENGTHS)
-                found.append(issue("value_not_allowed", told, value=named, expected=known, severity="warning"))
+                issues.append(issue("value_held", path, value=barcode))
+            if named_type and named_type.strip().upper() not in LENGTHS:
+                issues.append(issue(
+                    "value_not_allowed", f"{path}_type", value=named_type, expected=", ".join(LENGTHS),
+                    severity="warning",
+                ))
         entries: list[IndexEntry] = [*dict.fromkeys((BARCODE, barcode) for barcode, _, _ in barcodes)]
-        return RuleResult(found, entries)
+        return RuleResult(issues, entries)
 
     def check_deletion(self, _key: str, _lookup: CatalogueLookup) -> list[Issue]:
-        """Nothing of this protocol deletes."""
+        """Return nothing: this protocol has no deletions."""
         return []
 
 
-class _Archived:
-    """Items on their way out of the active catalogue."""
+class _CompiledArchivalRules:
+    """Check that an item to be archived is not on the planogram."""
 
     def __init__(self, planogram: frozenset[str]) -> None:
         self._planogram = planogram
 
     def inputs_for(self, _key: str, _record: Record, _current: Record | None) -> RuleInputs:
-        """Nothing: they were found by their SKU."""
-        return NOTHING
+        """Ask for nothing."""
+        return RuleInputs([], [])
 
     def check(self, key: str, _record: Record, _lookup: CatalogueLookup) -> RuleResult:
-        """Whether the SKU is still on a shelf somewhere."""
+        """Refuse a SKU that is on the planogram."""
         sku, _ = split_key(key)
-        on_shelf = sku in self._planogram
-        return RuleResult([issue("item_on_planogram", "/item_sku", value=sku)] if on_shelf else [], [])
+        return RuleResult([issue("item_on_planogram", "/item_sku", value=sku)] if sku in self._planogram else [], [])
 
     def check_deletion(self, _key: str, _lookup: CatalogueLookup) -> list[Issue]:
-        """Nothing of this protocol deletes."""
+        """Return nothing: this protocol has no deletions."""
         return []
 
 
-class ItemRules:
+class CatalogItemRules:
     """Rules for items, the same for every merchant."""
 
     resource_type = "justwalkout/items"
-    """Nobody has a resource of this type; it only names these rules."""
+    """No resource has this type; it only identifies these rules."""
 
     def compile(self, _merchant: str, _resource: Resource | None) -> CompiledRules:
         """Return the rules, which depend on no configuration."""
-        return _Items()
+        return _CompiledItemRules()
 
 
 class ArchivalRules:
-    """Rules for archivals, which depend on the planogram; compiled once per version of it."""
+    """Rules for archivals, which depend on the planogram; compiled once for each version of it."""
 
-    resource_type = guesses.PLANOGRAM
+    resource_type = unpublished.PLANOGRAM
 
     def __init__(self) -> None:
-        self._read: tuple[str, int, _Archived] = ("", 0, _Archived(frozenset()))
+        self._cache: tuple[str, int, _CompiledArchivalRules] = ("", 0, _CompiledArchivalRules(frozenset()))
 
     def compile(self, merchant: str, resource: Resource | None) -> CompiledRules:
         """Compile the merchant's planogram."""
         version = resource.version if resource is not None else 0
-        if self._read[:2] != (merchant, version):
+        if self._cache[:2] != (merchant, version):
             skus = msgspec.json.decode(resource.body, type=list[str]) if resource is not None else []
-            self._read = (merchant, version, _Archived(frozenset(skus)))
-        return self._read[2]
+            self._cache = (merchant, version, _CompiledArchivalRules(frozenset(skus)))
+        return self._cache[2]
 
 
 def _barcodes(record: Record) -> list[tuple[str, str | None, str]]:
-    """Barcode, the type it names, and its path, of all that are written as such."""
-    own = [(record, "/external_product_id")]
-    more = record.get("additional_external_product_information")
-    if isinstance(more, list):
-        own += [
+    """Return the text, the named type and the path of each barcode of a record."""
+    entries: list[tuple[dict[str, Any], str]] = [(record, "/external_product_id")]
+    additional = record.get("additional_external_product_information")
+    if isinstance(additional, list):
+        entries += [
             (entry, f"/additional_external_product_information/{at}/external_product_id")
-            for at, entry in enumerate(more) if isinstance(entry, dict)
+            for at, entry in enumerate(additional) if isinstance(entry, dict)
         ]
     return [
-        (barcode, _text(entry.get("external_product_id_type")), path)
-        for entry, path in own if (barcode := _text(entry.get("external_product_id")))
+        (barcode, _text_or_none(entry.get("external_product_id_type")), path)
+        for entry, path in entries if (barcode := _text_or_none(entry.get("external_product_id")))
     ]
 
 
-def _text(value: Any) -> str | None:
+def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _worded(record: Record) -> list[Issue]:
-    found = []
+def _check_texts(record: Record) -> list[Issue]:
+    issues = []
     sku, name = str(record.get("item_sku", "")), str(record.get("item_name", ""))
-    if not guesses.SKU.fullmatch(sku):
-        found.append(issue("text_form", "/item_sku", value=sku, expected="letters, digits, -, _ and ."))
-    if not guesses.NAME.fullmatch(name):
+    if not unpublished.SKU.fullmatch(sku):
+        issues.append(issue("text_form", "/item_sku", value=sku, expected="letters, digits, -, _ and ."))
+    if not unpublished.NAME.fullmatch(name):
         plain = "".join(character for character in name if " " <= character <= "~").strip()
-        found.append(issue("text_form", "/item_name", value=name, expected="plain ASCII", suggestion=plain or None))
-    if len(name) > guesses.NAME_CHARACTERS_ADVISED:
-        most = f"at most {guesses.NAME_CHARACTERS_ADVISED} characters"
-        found.append(issue("text_too_long", "/item_name", value=name, expected=most, severity="warning"))
-    return found
+        issues.append(issue("text_form", "/item_name", value=name, expected="plain ASCII", suggestion=plain or None))
+    if len(name) > unpublished.NAME_CHARACTERS_ADVISED:
+        most = f"at most {unpublished.NAME_CHARACTERS_ADVISED} characters"
+        issues.append(issue("text_too_long", "/item_name", value=name, expected=most, severity="warning"))
+    return issues
 
 
-def _priced(record: Record) -> list[Issue]:
+def _check_price(record: Record) -> list[Issue]:
     price = record.get("standard_price")
-    if price is None or guesses.PRICE.fullmatch(str(price)):
+    if price is None or unpublished.PRICE.fullmatch(str(price)):
         return []
     return [issue("text_form", "/standard_price", value=price, expected="a decimal such as 9.99")]

@@ -1,7 +1,7 @@
-"""Tells a merchant's queue that an ingestion has ended: an SNS notification in an SQS message.
+"""Notifications of a merchant's SQS queue that an ingestion has ended, each in an SNS envelope.
 
-The queue is named by its ARN alone; where SQS is, and as whom the gate speaks to it, is the operator's to say, by the
-``AWS_…`` variables that every client of SQS obeys. Nobody can make the gate send elsewhere.
+A merchant names its queue by ARN only. The endpoint of SQS and the credentials come from the ``AWS_…`` variables that
+every client of SQS reads, so nobody can make the gate send elsewhere.
 """
 
 import re
@@ -11,42 +11,41 @@ from typing import Any
 
 import msgspec
 
-from goodsgate.config import Config
 from goodsgate.engine.outbox import Undelivered
-from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.settled import facts_of
+from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Batch
 from goodsgate.model.message import Message
-from goodsgate.protocols.justwalkout import guesses
+from goodsgate.protocols.justwalkout import unpublished
 from goodsgate.protocols.justwalkout.access import QUEUE
-from goodsgate.protocols.justwalkout.report import Reports
-from goodsgate.store.contract import Store, StoreError
+from goodsgate.protocols.justwalkout.report import IngestionReports
+from goodsgate.store.contract import StoreError
 
 TOPIC_NAME, SUBJECT = "CatalogUploadStatus", "Catalog upload status"
-TRIES = 1
-"""Of one attempt; the outbox has pauses of its own."""
+ATTEMPTS_PER_DELIVERY = 1
+"""The outbox retries with pauses of its own."""
 
 
-class Courier:
-    """For any number of threads; a client a region."""
+class QueueNotifier:
+    """Delivers messages about the end of an ingestion, with one SQS client for each region; safe for threads."""
 
-    def __init__(self, config: Config, store: Store) -> None:
-        self._config = config
-        self._store = store
-        self._reports = Reports(store, Secrets(store, config), config)
+    def __init__(self, services: ProtocolServices) -> None:
+        self._store = services.store
+        self._delivery_seconds = services.settings.delivery_seconds
+        self._reports = IngestionReports(services)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def carry(self, message: Message) -> None:
-        """Send it to the queue that the merchant has now; without one, or of a later round, it needs no sending.
+        """Send the message to the merchant's current queue; raise Undelivered if it does not arrive.
 
-        Raises Undelivered.
+        Nothing is sent if the merchant has no queue, or for the end of a later round.
         """
         queue = facts_of(self._store, message.merchant).get(QUEUE)
         batch = self._store.batch(message.merchant, message.subject)
-        if not queue or batch is None or msgspec.json.decode(message.body, type=_Told).round != 0:
+        if not queue or batch is None or msgspec.json.decode(message.body, type=_MessageBody).round != 0:
             return
-        if not re.fullmatch(guesses.QUEUE, queue):
+        if not re.fullmatch(unpublished.QUEUE, queue):
             raise Undelivered(f"{queue} is not the ARN of a queue")
         try:
             content = msgspec.json.encode(self._envelope(message, batch, queue)).decode()
@@ -55,22 +54,23 @@ class Courier:
         self._send(queue, content)
 
     def _envelope(self, message: Message, batch: Batch, queue: str) -> dict[str, str]:
-        """As SNS wraps it where raw delivery is off; nobody but Amazon could sign it."""
+        """Return the envelope of SNS without raw delivery; it is unsigned, since only Amazon can sign it."""
         _, _, _, region, account, _ = queue.split(":")
-        told = {
-            "ingestionId": guesses.ingestion_of(batch.id), "processingStatus": guesses.STATUS_OF_STATE[batch.state],
+        notification = {
+            "ingestionId": unpublished.ingestion_of(batch.id),
+            "processingStatus": unpublished.STATUS_OF_STATE[batch.state],
             "reportDownloadLink": self._reports.link(batch),
         }
         return {
             "Type": "Notification", "MessageId": str(uuid.uuid5(uuid.UUID(batch.id), str(message.number))),
             "TopicArn": f"arn:aws:sns:{region}:{account}:{TOPIC_NAME}", "Subject": SUBJECT,
-            "Message": msgspec.json.encode(told).decode(),
+            "Message": msgspec.json.encode(notification).decode(),
             "Timestamp": f"{message.made_at:%Y-%m-%dT%H:%M:%S}.{message.made_at.microsecond // 1000:03d}Z",
             "SignatureVersion": "1", "Signature": "", "SigningCertURL": "", "UnsubscribeURL": "",
         }
 
     def _send(self, queue: str, content: str) -> None:
-        # Loaded late: it takes a while, and few gates need it.
+        # Imported late: it takes a while, and few gates notify queues.
         from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # it has no types
 
         _, _, _, region, account, name = queue.split(":")
@@ -81,16 +81,17 @@ class Courier:
             raise Undelivered(f"the queue {queue}: {fault}") from fault
 
     def _client(self, region: str) -> Any:
-        from botocore.config import Config as Terms  # type: ignore[import-untyped]  # it has no types
+        from botocore.config import Config as ClientConfig  # type: ignore[import-untyped]  # it has no types
         from botocore.session import Session  # type: ignore[import-untyped]  # it has no types
 
         with self._lock:
             if region not in self._clients:
-                seconds = self._config.carry_seconds / 2
-                terms = Terms(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": TRIES})
-                self._clients[region] = Session().create_client("sqs", region_name=region, config=terms)
+                seconds = self._delivery_seconds / 2
+                retries = {"total_max_attempts": ATTEMPTS_PER_DELIVERY}
+                config = ClientConfig(connect_timeout=seconds, read_timeout=seconds, retries=retries)
+                self._clients[region] = Session().create_client("sqs", region_name=region, config=config)
             return self._clients[region]
 
 
-class _Told(msgspec.Struct):
+class _MessageBody(msgspec.Struct):
     round: int = 0

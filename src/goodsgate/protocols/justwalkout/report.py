@@ -1,4 +1,4 @@
-"""What became of each item of an ingestion, as a document, and the links by which it is read for an hour."""
+"""Reports of ingestions, and the links by which they can be read for an hour."""
 
 import hmac
 import re
@@ -10,37 +10,38 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from goodsgate.config import Config
-from goodsgate.engine.secrets import MasterUnknown, Secrets
+from goodsgate.engine.secrets import MasterUnknown
 from goodsgate.http.problems import refuse
+from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Batch, Finding, Result, now
 from goodsgate.model.catalogue import split_key
-from goodsgate.model.issue import Issue
-from goodsgate.protocols.justwalkout import guesses
+from goodsgate.protocols.justwalkout import unpublished
 from goodsgate.store.contract import Store
 from goodsgate.store.objects import Objects
 
 ALGORITHM = "GOODSGATE-HMAC-SHA256"
 PURPOSE = "report link"
-RECORDS_AT_ONCE = 2_000
+PAGE = 2_000
+"""Records that are read together."""
 WRITTEN_MAX = 10_000
-"""Reports that a process remembers to have seen in the storage."""
+"""Number of stored reports that a process remembers."""
 BASIC, EXTENDED = "%Y%m%dT%H%M%SZ", "%Y-%m-%dT%H:%M:%SZ"
-_MOMENT = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _SECONDS = re.compile(r"[0-9]{1,6}")
 
 
-def document(store: Store, batch: Batch) -> dict[str, Any]:
-    """The report of a batch, whole: it has at most 10,000 records."""
+def build_report(store: Store, batch: Batch) -> dict[str, Any]:
+    """Return the report of a batch; it fits in memory, since an ingestion has at most 10,000 records."""
     operation = batch.facts.get("operation", "UPLOAD")
-    issues = [words for finding in _findings(store, batch) for words in _told(finding, operation)]
-    idle = [*_archived_before(store, batch)] if operation == "ARCHIVE" else []
-    issues = sorted([*issues, *idle], key=lambda told: int(told["index"]))
+    issues = [entry for finding in _findings(store, batch) for entry in _issue_entries(finding, operation)]
+    repeated = [*_already_archived(store, batch)] if operation == "ARCHIVE" else []
+    issues = sorted([*issues, *repeated], key=lambda entry: int(entry["index"]))
     counts = batch.counts
-    processed, rejected = counts.accounted - counts.cancelled, counts.rejected + len(idle)
-    errors = sum(told["severity"] == "ERROR" for told in issues)
+    processed, rejected = counts.accounted - counts.cancelled, counts.rejected + len(repeated)
+    errors = sum(entry["severity"] == "ERROR" for entry in issues)
     return {
-        "ingestionId": guesses.ingestion_of(batch.id), "processingStatus": guesses.STATUS_OF_STATE[batch.state],
+        "ingestionId": unpublished.ingestion_of(batch.id),
+        "processingStatus": unpublished.STATUS_OF_STATE[batch.state],
         "operation": operation,
         "summary": {
             "itemsProcessed": processed, "itemsAccepted": processed - rejected, "itemsRejected": rejected,
@@ -52,32 +53,26 @@ def document(store: Store, batch: Batch) -> dict[str, Any]:
 
 def _findings(store: Store, batch: Batch) -> Iterator[Finding]:
     after = 0
-    while page := store.findings(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
+    while page := store.findings(batch.merchant, batch.id, after=after, limit=PAGE):
         yield from page
         after = page[-1].number
 
 
-def _told(finding: Finding, operation: str) -> Iterator[dict[str, Any]]:
-    for one in finding.issues:
-        code = guesses.report_code(one.code, one.path)
-        yield _words(finding.number, finding.key, operation, code=code, told=one)
-
-
-def _words(number: int, key: str | None, operation: str, *, code: str, told: Issue) -> dict[str, Any]:
-    sku, store_id = split_key(key or "")
+def _issue_entries(finding: Finding, operation: str) -> Iterator[dict[str, Any]]:
+    sku, store_id = split_key(finding.key or "")
     store = {"store_id": store_id or ""} if operation != "ARCHIVE" else {}
-    return {
-        "index": number - 1, "item_sku": sku, **store, "severity": told.severity.upper(), "code": code,
-        "attributeName": told.path.removeprefix("/") or "item_sku", "message": told.message,
-    }
+    for issue in finding.issues:
+        yield {
+            "index": finding.number - 1, "item_sku": sku, **store, "severity": issue.severity.upper(),
+            "code": unpublished.report_code(issue.code, issue.path),
+            "attributeName": issue.path.removeprefix("/") or "item_sku", "message": issue.message,
+        }
 
 
-def _archived_before(store: Store, batch: Batch) -> Iterator[dict[str, Any]]:
-    """An archive that changed nothing found its SKU archived."""
+def _already_archived(store: Store, batch: Batch) -> Iterator[dict[str, Any]]:
+    """Yield an entry for each record of an archive that changed nothing, since its SKU was archived before."""
     after = 0
-    while page := store.results(
-        batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE, result=Result.UNCHANGED
-    ):
+    while page := store.results(batch.merchant, batch.id, after=after, limit=PAGE, result=Result.UNCHANGED):
         for row in page:
             yield {
                 "index": row.number - 1, "item_sku": row.key or "", "severity": "ERROR", "code": "ALREADY_ARCHIVED",
@@ -86,86 +81,88 @@ def _archived_before(store: Store, batch: Batch) -> Iterator[dict[str, Any]]:
         after = page[-1].number
 
 
-class Reports:
-    """Reports by links: the gate's own, or presigned ones of the storage that the settings name."""
+class IngestionReports:
+    """Links to reports: the gate's own, or presigned links to the object storage of the settings."""
 
-    def __init__(self, store: Store, secrets: Secrets, config: Config) -> None:
-        self._store = store
-        self._secrets = secrets
-        self._base = config.public_url.rstrip("/")
-        self._local = f"http://{config.host}:{config.port}"
-        self._objects = Objects(config.reports) if config.reports else None
+    def __init__(self, services: ProtocolServices) -> None:
+        self._store = services.store
+        self._secrets = services.secrets
+        self._public_url = services.settings.public_url
+        self._local_url = services.settings.local_url
+        self._objects = services.reports
         self._written: dict[str, None] = {}
         self._lock = threading.Lock()
 
     def link(self, batch: Batch, *, base: str = "") -> str:
-        """A fresh link, good for an hour; empty while there is no report. Raises StoreError.
+        """Return a new link, valid for an hour; empty while there is no report. Raises StoreError.
 
-        `base` is where a client has reached the gate, for gates that are not told their public URL.
+        `base` is the address at which a client reached the gate, for gates without a public URL in their settings.
         """
-        if not guesses.has_report(batch):
+        if not unpublished.has_report(batch):
             return ""
         if self._objects is None:
-            return self._signed(batch, self._base or base or self._local)
-        link = self._objects.sign(self._kept(self._objects, batch), guesses.LINK_SECONDS)
+            return self._signed_link(batch, self._public_url or base or self._local_url)
+        link = self._objects.sign(self._store_report(self._objects, batch), unpublished.LINK_SECONDS)
         assert link is not None
         return link
 
-    def _kept(self, objects: Objects, batch: Batch) -> str:
-        """Path of the report in the storage, where whoever needs it first puts it; a fix or a retry makes another."""
+    def _store_report(self, objects: Objects, batch: Batch) -> str:
+        """Put the report into the storage unless it is there, and return its path; each round has its own."""
         ended = batch.finished_at or batch.received_at
-        path = f"{batch.merchant}/{guesses.ingestion_of(batch.id)}-{ended:%Y%m%dT%H%M%S%f}.json"
+        path = f"{batch.merchant}/{unpublished.ingestion_of(batch.id)}-{ended:%Y%m%dT%H%M%S%f}.json"
         with self._lock:
-            known = path in self._written
-        if not known and not objects.has(path):
-            objects.put(path, msgspec.json.encode(document(self._store, batch)), media_type="application/json")
+            is_written = path in self._written
+        if not is_written and not objects.has(path):
+            content = msgspec.json.encode(build_report(self._store, batch))
+            objects.put(path, content, media_type="application/json")
         with self._lock:
             self._written[path] = None
             while len(self._written) > WRITTEN_MAX:
                 del self._written[next(iter(self._written))]
         return path
 
-    def _signed(self, batch: Batch, base: str) -> str:
-        made, seconds = f"{now():{BASIC}}", str(guesses.LINK_SECONDS)
-        signature, master = self._secrets.derived(PURPOSE, _told_of(batch.merchant, batch.id, made, seconds))
+    def _signed_link(self, batch: Batch, base: str) -> str:
+        signed_at, seconds = f"{now():{BASIC}}", str(unpublished.LINK_SECONDS)
+        signature, master = self._secrets.derived(PURPOSE, _signed_text(batch.merchant, batch.id, signed_at, seconds))
         query = urlencode({
-            "X-Amz-Algorithm": ALGORITHM, "X-Amz-Credential": master, "X-Amz-Date": made, "X-Amz-Expires": seconds,
-            "X-Amz-Signature": signature.hex(),
+            "X-Amz-Algorithm": ALGORITHM, "X-Amz-Credential": master, "X-Amz-Date": signed_at,
+            "X-Amz-Expires": seconds, "X-Amz-Signature": signature.hex(),
         })
-        return f"{base}{guesses.PREFIX}reports/{quote(batch.merchant)}/{guesses.ingestion_of(batch.id)}?{query}"
+        ingestion = unpublished.ingestion_of(batch.id)
+        return f"{base}{unpublished.PREFIX}reports/{quote(batch.merchant)}/{ingestion}?{query}"
 
     def read(self, merchant: str, ingestion: str, query: dict[str, str]) -> bytes:
-        """The report that a link leads to. Raises refusals: forbidden, batch_unknown."""
-        batch_id = guesses.batch_of(ingestion)
-        self._check(merchant, batch_id, query)
+        """Return the report that a link refers to. Raises the refusals forbidden and batch_unknown."""
+        batch_id = unpublished.batch_of(ingestion)
+        self._check_link(merchant, batch_id, query)
         batch = self._store.batch(merchant, batch_id)
-        if batch is None or batch.protocol != "justwalkout" or not guesses.has_report(batch):
+        if batch is None or batch.protocol != "justwalkout" or not unpublished.has_report(batch):
             raise refuse("batch_unknown")
-        return msgspec.json.encode(document(self._store, batch))
+        return msgspec.json.encode(build_report(self._store, batch))
 
-    def _check(self, merchant: str, batch: str, query: dict[str, str]) -> None:
-        made, seconds = query["X-Amz-Date"], query["X-Amz-Expires"]
+    def _check_link(self, merchant: str, batch: str, query: dict[str, str]) -> None:
+        signed_at, seconds = query["X-Amz-Date"], query["X-Amz-Expires"]
         if not all(query.values()) or query["X-Amz-Algorithm"] != ALGORITHM:
             raise refuse("forbidden", "Access Denied")
-        if not _MOMENT.fullmatch(made) or not _SECONDS.fullmatch(seconds):
+        if not _TIMESTAMP.fullmatch(signed_at) or not _SECONDS.fullmatch(seconds):
             raise refuse("parameter_invalid", "X-Amz-Date or X-Amz-Expires is not well-formed.")
-        wanted = self._derived(_told_of(merchant, batch, made, seconds), query["X-Amz-Credential"])
-        if not hmac.compare_digest(wanted.encode(), query["X-Amz-Signature"].encode()):
-            told = "The request signature we calculated does not match the signature you provided."
-            raise refuse("forbidden", told, kind="SignatureDoesNotMatch")
-        until = datetime.strptime(made, BASIC).replace(tzinfo=UTC) + timedelta(seconds=int(seconds))
-        if now() > until:
-            times = {"Expires": f"{until:{EXTENDED}}", "ServerTime": f"{now():{EXTENDED}}"}
-            raise refuse("forbidden", "Request has expired", told={"X-Amz-Expires": seconds, **times})
+        expected = self._signature(_signed_text(merchant, batch, signed_at, seconds), query["X-Amz-Credential"])
+        if not hmac.compare_digest(expected.encode(), query["X-Amz-Signature"].encode()):
+            detail = "The request signature we calculated does not match the signature you provided."
+            raise refuse("forbidden", detail, kind="SignatureDoesNotMatch")
+        expires_at = datetime.strptime(signed_at, BASIC).replace(tzinfo=UTC) + timedelta(seconds=int(seconds))
+        if now() > expires_at:
+            times = {"Expires": f"{expires_at:{EXTENDED}}", "ServerTime": f"{now():{EXTENDED}}"}
+            raise refuse("forbidden", "Request has expired", members={"X-Amz-Expires": seconds, **times})
 
-    def _derived(self, told: str, master: str) -> str:
-        """The signature that the master secret of this name makes; of one that is not good any more, nobody's."""
+    def _signature(self, text: str, master: str) -> str:
+        """Return the signature by the named master secret; an empty one, which never matches, if it is not valid."""
         try:
-            return self._secrets.derived(PURPOSE, told, by=master)[0].hex()
+            return self._secrets.derived(PURPOSE, text, by=master)[0].hex()
         except MasterUnknown:
             return ""
 
 
-def _told_of(merchant: str, batch: str, made: str, seconds: str) -> str:
-    """What a link's signature is made of."""
-    return f"{merchant}/{batch}/{made}/{seconds}"
+def _signed_text(merchant: str, batch: str, signed_at: str, seconds: str) -> str:
+    """Return the text that the signature of a link covers."""
+    return f"{merchant}/{batch}/{signed_at}/{seconds}"

@@ -1,4 +1,4 @@
-"""What became of an ingestion, and its report."""
+"""The status of an ingestion, its report, and the protocol's contract."""
 
 from typing import Annotated
 
@@ -11,65 +11,66 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import Contract
 from goodsgate.http.problems import refuse
 from goodsgate.model.catalogue import Scope
-from goodsgate.protocols.justwalkout import guesses
-from goodsgate.protocols.justwalkout.access import Account, Gateway, wrong
-from goodsgate.protocols.justwalkout.catalog import answer
-from goodsgate.protocols.justwalkout.report import Reports
+from goodsgate.protocols.justwalkout import unpublished
+from goodsgate.protocols.justwalkout.access import RequestAuthenticator, RetailerAccount, bad_request
+from goodsgate.protocols.justwalkout.report import IngestionReports
+from goodsgate.protocols.justwalkout.responses import json_response
 
 
-class Question(msgspec.Struct):
-    """Body of a status call."""
+class StatusRequest(msgspec.Struct):
+    """The body of GetCatalogUploadStatus."""
 
     ingestion: Annotated[str, Meta(min_length=1, max_length=255)] = msgspec.field(name="ingestionId")
 
 
-class Statuses:
+class StatusHandlers:
     """Handlers of the status, of reports, and of the contract."""
 
-    def __init__(self, context: ServerContext, gateway: Gateway, reports: Reports, contract: Contract) -> None:
+    def __init__(self, context: ServerContext, authenticator: RequestAuthenticator, reports: IngestionReports,
+                 contract: Contract) -> None:
         self._context = context
-        self._gateway = gateway
+        self._authenticator = authenticator
         self._reports = reports
         self._contract = contract
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
+        """Return the handlers by operation id."""
         return {
             "upload_status": self.status, "report": self.report, "openapi_yaml": self.openapi_yaml,
             "openapi_json": self.openapi_json,
         }
 
     async def status(self, request: ApiRequest) -> Response:
-        """POST /v1/catalog/getCatalogUploadStatus."""
-        account, body = await self._gateway.admit(request, Scope.READ)
+        """Answer POST /v1/catalog/getCatalogUploadStatus."""
+        account, body = await self._authenticator.authenticate(request, Scope.READ)
         try:
-            question = msgspec.json.decode(body, type=Question)
+            wanted = msgspec.json.decode(body, type=StatusRequest)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-            raise wrong(guesses.BODY_WRONG) from fault
+            raise bad_request(unpublished.BODY_WRONG) from fault
         base = f"{request.http.url.scheme}://{request.http.headers['host']}"
-        return answer(await self._context.run_in_thread(self._told, account, question.ingestion, base))
+        return json_response(await self._context.run_in_thread(self._status, account, wanted.ingestion, base))
 
-    def _told(self, account: Account, ingestion: str, base: str) -> dict[str, str]:
-        batch = self._context.store.batch(account.merchant, guesses.batch_of(ingestion))
+    def _status(self, account: RetailerAccount, ingestion: str, base: str) -> dict[str, str]:
+        batch = self._context.store.batch(account.merchant, unpublished.batch_of(ingestion))
         if batch is None or batch.protocol != "justwalkout":
             raise refuse("batch_unknown")
         return {
-            "processingStatus": guesses.STATUS_OF_STATE[batch.state],
+            "processingStatus": unpublished.STATUS_OF_STATE[batch.state],
             "reportDownloadLink": self._reports.link(batch, base=base),
         }
 
     async def report(self, request: ApiRequest) -> Response:
-        """GET /v1/catalog/reports/{merchant}/{ingestion}."""
+        """Answer GET /v1/catalog/reports/{merchant}/{ingestion}."""
         query = {name: str(value) for name, value in request.query.items()}
-        found = await self._context.run_in_thread(self._reports.read, request.path["merchant"],
-            request.path["ingestion"], query)
-        headers = {"cache-control": "private, no-store"}
-        return Response(found, media_type="application/json", headers=headers)
+        content = await self._context.run_in_thread(
+            self._reports.read, request.path["merchant"], request.path["ingestion"], query
+        )
+        return Response(content, media_type="application/json", headers={"cache-control": "private, no-store"})
 
     async def openapi_yaml(self, _: ApiRequest) -> Response:
-        """GET /v1/catalog/openapi.yaml."""
+        """Answer GET /v1/catalog/openapi.yaml."""
         return Response(self._contract.yaml, media_type="application/yaml")
 
     async def openapi_json(self, _: ApiRequest) -> Response:
-        """GET /v1/catalog/openapi.json."""
+        """Answer GET /v1/catalog/openapi.json."""
         return Response(self._contract.json, media_type="application/json")

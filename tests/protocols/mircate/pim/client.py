@@ -29,7 +29,7 @@ class Manager(Mircate):
 
     def pim(self, method: str, words: Any = None) -> httpx.Response:
         """POST."""
-        return self.request(f"PIMAPI/{method}", words)
+        return self.call(f"PIMAPI/{method}", words)
 
     def put(self, product: dict[str, Any]) -> httpx.Response:  # type: ignore[override]  # nobody puts otherwise here
         """Upsert one product."""

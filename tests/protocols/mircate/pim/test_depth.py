@@ -26,7 +26,7 @@ CALLS = [
 @pytest.mark.parametrize(("name", "body"), CALLS)
 def test_deep_arguments_are_refused_or_kept(manager: Manager, name: str, body: str, depth: int) -> None:
     """And what was kept is read again."""
-    manager.request("DatasetAPI/create", {"name": "d"})
+    manager.call("DatasetAPI/create", {"name": "d"})
     answered = manager.post(manager.path(name), content=(body % ("[" * depth + "]" * depth)).encode())
     assert answered.status_code in (200, 204, 400), (answered.status_code, answered.text[:200])
     manager.idle()
@@ -35,4 +35,4 @@ def test_deep_arguments_are_refused_or_kept(manager: Manager, name: str, body: s
         ("DatasetAPI/listValues", {"datasetId": "1"}),
     ]
     for read, words in reads:
-        assert manager.request(read, words).status_code == 200, read
+        assert manager.call(read, words).status_code == 200, read

@@ -113,7 +113,7 @@ def test_a_batch_is_somebodys(manager: Manager, beginner: Manager) -> None:
     accepted = manager.pim("bulkProductUpsert", [product("s1")]).json()
     assert message(beginner.pim("checkBatchStatus", accepted), 404) == "Record Not Found"
     assert beginner.pim("checkBatchStatus", {"batchId": "none"}).status_code == 404
-    stock = manager.request("MerchantAPI/receiveStock", {"products": [{"sku": "s1", "channel": "web", "stock": 1}]})
+    stock = manager.call("MerchantAPI/receiveStock", {"products": [{"sku": "s1", "channel": "web", "stock": 1}]})
     assert manager.pim("checkBatchStatus", {"batchId": stock.json()["batchId"]}).status_code == 404
 
 
@@ -169,6 +169,6 @@ def test_a_key_may_do_what_its_scopes_say(manager: Manager) -> None:
     with Manager(manager.gate, manager.merchant, settled=None, scopes=("read",)) as reader:
         assert reader.ids() == []
         assert message(reader.put(product("s1")), 403) == "Access Denied"
-        assert reader.request("PIMAPI/getProducts", instance="another").status_code == 403
+        assert reader.call("PIMAPI/getProducts", instance="another").status_code == 403
         del reader.headers["x-api-key"]
         assert reader.pim("getProducts").status_code == 403

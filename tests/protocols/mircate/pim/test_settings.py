@@ -46,7 +46,7 @@ def test_a_shop_is_settled_from_nothing(beginner: Manager) -> None:
         ("CatalogSettings/upsertChannel", {"channel": {
             "code": "web", "currencies": ["EUR"], "locales": ["tr_TR"], "categoryTree": "masterCatalog"}}),
     ):
-        answered = beginner.request(name, words)
+        answered = beginner.call(name, words)
         assert answered.status_code == 200, (name, answered.text)
         assert len(answered.json()["meta"]["updateToken"]) == 10
     beginner.held(product("s1", title="x", colour="red", groups=["summer"], categories=["shirts"]))
@@ -105,7 +105,7 @@ def test_what_cannot_be_settled(manager: Manager) -> None:
     """In the ancestor's words; nothing is changed."""
     before = manager.settled()
     for name, words, status, text in REFUSED:
-        assert message(manager.request(name, words), status) == text, name
+        assert message(manager.call(name, words), status) == text, name
     assert manager.settled() == before
 
 
@@ -167,7 +167,7 @@ def test_an_attribute_goes_from_its_families(manager: Manager) -> None:
 def test_a_family_keeps_the_ways_in_which_it_varies(manager: Manager) -> None:
     """They have a method of their own."""
     words = {"families": [{**family(), "label": [{"locale": "en_US", "value": "Shirts"}], "variants": []}]}
-    assert manager.request("ProductSettings/upsertFamilies", words).status_code == 200
+    assert manager.call("ProductSettings/upsertFamilies", words).status_code == 200
     (held,) = manager.settled()["families"]
     assert held["label"][0]["value"] == "Shirts"
     assert [one["code"] for one in held["variants"]] == ["by_colour"]
@@ -220,5 +220,5 @@ def test_no_change_is_lost(manager: Manager) -> None:
 def test_who_may_only_read_settles_nothing(manager: Manager, name: str) -> None:
     """Reading needs no more than that."""
     with Manager(manager.gate, manager.merchant, settled=None, scopes=("read",)) as reader:
-        assert reader.request(name, {}).status_code == 403
+        assert reader.call(name, {}).status_code == 403
         assert reader.pim("getProductSettings").status_code == 200

@@ -1,7 +1,6 @@
-"""Everything that Amazon has not published and that this protocol had to decide; later evidence changes this file
-alone.
+"""Decisions about everything that Amazon has not published; later evidence changes this file alone.
 
-Each entry has its row in the README's table. What a request may be is in ``openapi.yaml``, marked there.
+Each entry has a row in the README's table. The forms of requests are in ``openapi.yaml`` and marked there.
 """
 
 import re
@@ -9,24 +8,24 @@ import re
 from goodsgate.model.batch import Batch, State
 
 PREFIX = "/v1/catalog/"
-"""What is not found below it is answered in this protocol's words."""
+"""An unknown path below it gets this protocol's 403."""
 COLLECTION, CART_COLLECTION = "justwalkout", "justwalkout-cart"
-"""Where items of stores, and of Dash Cart stores, are held."""
+"""Collections of the items of stores, and of Dash Cart stores."""
 TOPIC = "justwalkout/status"
-"""Of messages that tell of the end of an ingestion."""
+"""The topic of messages about the end of an ingestion."""
 PLANOGRAM = "justwalkout/planogram"
-"""Sort of the resource that holds the SKUs on shelves."""
+"""Type of the resource that holds the SKUs on the merchant's planogram."""
 
 QUEUE = r"arn:aws[a-z-]*:sqs:[a-z0-9-]{1,32}:[0-9]{12}:[A-Za-z0-9_-]{1,80}"
-"""How a queue is named: its region becomes part of a host's name, so nothing else may be in it."""
+"""The ARN of a queue. The region becomes part of a host name, so its characters are restricted."""
 
 BODY_BYTES_MAX = 10 * 1024**2
-"""The platform's ceiling."""
+"""The limit of API Gateway."""
 ITEMS_MAX = 10_000
-"""Published for uploads, taken for archives."""
+"""Published for uploads; archives have the same limit here."""
 PLANOGRAM_MAX = 100_000
 REQUESTS_PER_SECOND = 10
-"""Published; of one account, whatever it asks for, and as many at once."""
+"""Published. Counted for an account over all operations; the burst is as large."""
 LINK_SECONDS = 3600
 """Published."""
 
@@ -35,7 +34,7 @@ STORES_WRONG = (
     "List of store ID's present in the request are either incorrect/not associated with same retailer"
 )
 BODY_WRONG = "Invalid request body"
-"""These three are published; the others are not."""
+"""These three texts are published; those below are not."""
 ITEMS_TOO_MANY = "Number of items in the request exceeds the maximum threshold"
 INGESTION_WRONG = "Invalid ingestionId"
 STORES_LACKING = "allApplicableStores must contain every store of the retailer. Available stores: [{stores}]"
@@ -48,9 +47,9 @@ STATUS_OF_STATE = {
 }
 
 SKU = re.compile(r"[A-Za-z0-9._-]+")
-"""Published is "alphanumeric", with examples that hold hyphens."""
+"""The vendor writes "alphanumeric", with examples that have hyphens."""
 NAME = re.compile(r"[ -~]*")
-"""Published is "no high-ASCII": it is printed on the receipt."""
+"""The vendor writes "no high-ASCII": the name is printed on the receipt."""
 NAME_CHARACTERS_ADVISED = 100
 PRICE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,4})?")
 
@@ -58,14 +57,14 @@ BARCODES = ("external_product_id", "additional_external_product_information")
 
 
 def report_code(code: str, path: str) -> str:
-    """The gate's code of an issue, and where it is → the one of the report."""
-    told = {
+    """Return the code that the report has for an issue with this code and path."""
+    own = {
         "duplicate_in_batch": "DUPLICATE_SKU_IN_REQUEST", "item_missing": "SKU_NOT_FOUND",
         "item_on_planogram": "SKU_ON_PLANOGRAM", "value_held": "DUPLICATE_BARCODE",
         "sku_characters": "UNSUPPORTED_CHARACTERS", "sku_edge_blanks": "UNSUPPORTED_CHARACTERS",
     }.get(code)
-    if told is not None:
-        return told
+    if own is not None:
+        return own
     member = path.removeprefix("/").partition("/")[0]
     if member in BARCODES or member == "external_product_id_type":
         return "INVALID_BARCODE"
@@ -75,18 +74,18 @@ def report_code(code: str, path: str) -> str:
 
 
 def has_report(batch: Batch) -> bool:
-    """One that was done or broke off has one; one that was cancelled only if something was worked before."""
+    """Return whether an ingestion has a report; a cancelled one has if records were processed before."""
     if batch.state in (State.FINISHED, State.BROKEN):
         return True
     return batch.state is State.CANCELLED and batch.counts.accounted > batch.counts.cancelled
 
 
 def ingestion_of(batch: str) -> str:
-    """``ingestionId``: the batch's id, written as a UUID."""
+    """Return the ``ingestionId`` of a batch: its id, written as a UUID."""
     return "-".join((batch[:8], batch[8:12], batch[12:16], batch[16:20], batch[20:]))
 
 
 def batch_of(ingestion: str) -> str:
-    """The batch's id of an ``ingestionId``; of anything else something that no batch has."""
+    """Return the id of the batch of an ``ingestionId``; for other texts an id that no batch has."""
     batch = ingestion.replace("-", "")
     return batch if ingestion == ingestion_of(batch) else ""

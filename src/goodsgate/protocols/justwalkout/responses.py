@@ -1,0 +1,90 @@
+"""Responses of this protocol: JSON documents, and refusals in the form of the component that would send them.
+
+These are the Catalog service, API Gateway in front of it, S3 for reports, and the gate for its own paths.
+"""
+
+from typing import Any
+from xml.sax.saxutils import escape
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Scope
+
+from goodsgate.engine.refusal import Refusal
+from goodsgate.http.endpoints import REQUEST_ID
+from goodsgate.http.problems import RETRY_AFTER_SECONDS, problem
+from goodsgate.protocols.justwalkout import sigv4, unpublished
+
+OWN = tuple(f"{unpublished.PREFIX}{name}" for name in ("setup", "accessKeys", "planogram"))
+"""Paths that only the gate has; their refusals are problem documents."""
+REPORTS = f"{unpublished.PREFIX}reports/"
+TYPE = "x-amzn-errortype"
+DENIED = "AccessDeniedException"
+
+STORAGE = {
+    "forbidden": (403, "AccessDenied"), "parameter_invalid": (400, "InvalidArgument"),
+    "batch_unknown": (404, "NoSuchKey"), "not_found": (404, "NoSuchKey"), "store_busy": (503, "SlowDown"),
+}
+"""Code of a refusal → status and error code of S3."""
+
+
+def json_response(document: object, *, status: int = 200) -> Response:
+    """Return a response with a JSON document that must not be cached."""
+    content = msgspec.json.encode(document)
+    return Response(content, status_code=status, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def problem_response(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str], bytes]:
+    """Return the status, headers and body of a refusal."""
+    path: str = scope["path"]
+    if path in OWN and refusal.code != "method_not_allowed":
+        return problem(refusal, scope[REQUEST_ID])
+    if path.startswith(REPORTS) and refusal.code != "method_not_allowed":
+        return _storage_error(refusal, scope[REQUEST_ID])
+    status, name, body = _service_error(refusal)
+    headers = {"content-type": "application/json", "cache-control": "no-store", TYPE: name}
+    after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
+    if after is not None:
+        headers["retry-after"] = str(after)
+    if status == 408:
+        headers["connection"] = "close"
+    return status, headers, msgspec.json.encode(body)
+
+
+def _service_error(refusal: Refusal) -> tuple[int, str, dict[str, Any]]:
+    """Return the status, the name of the error and the body."""
+    match refusal.code:
+        case "not_found" | "method_not_allowed":
+            return 403, sigv4.MISSING, {"message": "Missing Authentication Token"}
+        case "unauthorized":
+            return 403, str(refusal.facts["kind"]), {"message": refusal.detail}
+        case "forbidden":
+            return 403, DENIED, {"Message": refusal.detail}
+        case "payload_too_large":
+            return 413, "RequestTooLargeException", {"message": "Request Too Long"}
+        case "upload_stalled":
+            return 408, "RequestTimeoutException", {"message": "Request Timeout"}
+        case "batch_unknown":
+            return 400, "InvalidRequestException", {"errorMsg": unpublished.INGESTION_WRONG}
+        case "body_invalid":
+            return 400, "BadRequestException", {"errorMsg": refusal.detail}
+        case "body_incomplete" | "payload_empty" | "parameter_invalid":
+            return 400, "BadRequestException", {"errorMsg": unpublished.BODY_WRONG}
+        case "too_many_requests" | "queue_full":
+            return 429, "TooManyRequestsException", {"errorMsg": unpublished.TOO_MANY_REQUESTS}
+        case "store_busy" | "store_full":
+            return 500, "InternalServerException", {"errorMsg": unpublished.RETRY_ADVISED}
+        case _:
+            return 500, "InternalServerException", {"errorMsg": unpublished.RETRY_NOT_ADVISED}
+
+
+def _storage_error(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """Return the error document with which S3 answers a presigned link."""
+    status, code = STORAGE.get(refusal.code, (500, "InternalError"))
+    code = str(refusal.facts.get("kind", code))
+    message = "The specified key does not exist." if status == 404 else refusal.detail
+    details: dict[str, str] = refusal.facts.get("members", {})  # type: ignore[assignment]  # facts are of any type
+    members = {"Code": code, "Message": message, **details, "RequestId": request_id}
+    content = "".join(f"<{name}>{escape(str(text))}</{name}>" for name, text in members.items())
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{content}</Error>'
+    return status, {"content-type": "application/xml", "cache-control": "no-store"}, body.encode()
