@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from goodsgate.app import create_services
 from goodsgate.protocols.mircate import couriers
 from goodsgate.protocols.mircate.pim.guesses import SORT
 from goodsgate.protocols.mircate.pim.settled import Settled, encode
@@ -71,7 +72,7 @@ class Manager(Mircate):
 
     def carried(self) -> None:
         """Everything that waits to be carried, as a worker process does it beside the work."""
-        store, carrying = self.gate.shop.store, couriers(self.gate.shop.config, self.gate.shop.store)
+        store, carrying = self.gate.shop.store, couriers(create_services(self.gate.shop.store, self.gate.shop.config))
         while messages := store.claim_messages(lease_seconds=30, limit=10):
             for message in messages:
                 carrying[message.topic].carry(message)
