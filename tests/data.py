@@ -1,26 +1,19 @@
-"""Real product data that lies beside the checkout; an ordinary clone does without."""
+"""Real product data for the tests: excerpts in ``samples/``, and the feeds of the demo."""
 
 import gzip
-import os
 from pathlib import Path
 
-import pytest
+SAMPLES = Path(__file__).resolve().parent / "samples"
+DEMO_FEEDS = SAMPLES.parents[1] / "demo" / "feed"
 
 
-def shared(path: str) -> Path:
-    """A file of the shared folder, by its path below it; skips the test if there is none.
-
-    The folder is `$GOODSGATE_SHARED`, or `shared` beside the checkout.
-    """
-    folder = Path(os.environ.get("GOODSGATE_SHARED") or Path(__file__).resolve().parents[2] / "shared")
-    found = folder / path
-    if not found.exists():
-        print(f"no {found}: set GOODSGATE_SHARED to the folder of real data")
-        pytest.skip(f"no {path} in the shared folder ($GOODSGATE_SHARED, or ../shared)")
-    return found
+def sample(name: str) -> Path:
+    """Return the path of a sample, such as ``kibo-sandbox/products.jsonl.gz``."""
+    path = SAMPLES / name
+    return path if path.exists() else DEMO_FEEDS / name
 
 
-def shared_bytes(path: str) -> bytes:
-    """The bytes of a file of the shared folder, unpacked if its name ends with .gz."""
-    found = shared(path)
-    return gzip.decompress(found.read_bytes()) if found.suffix == ".gz" else found.read_bytes()
+def sample_bytes(name: str) -> bytes:
+    """Return the bytes of a sample, decompressed if its name ends with .gz."""
+    content = sample(name).read_bytes()
+    return gzip.decompress(content) if name.endswith(".gz") else content

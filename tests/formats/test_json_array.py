@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.formats import json_array
-from tests.data import shared_bytes
+from tests.data import sample_bytes
 from tests.formats.reading import PACKINGS, SIZES, packed, peak, read
 
 TEXT = st.text(st.sampled_from('ab"\\{}[],: \n\té€'), max_size=8)
@@ -164,9 +164,9 @@ def test_depth_is_no_trouble():
 
 def test_a_real_array_gives_its_elements():
     """The Best Buy sample, as it is and laid out anew."""
-    data = shared_bytes("data/bestbuy/products-sample.json.gz")
+    data = sample_bytes("bestbuy/products-sample.json.gz")
     values = json.loads(data)
     for layout in (data, msgspec.json.format(data, indent=4), msgspec.json.format(data, indent=-1)):
-        found = read(layout, "json", chunk_records_max=1000)
+        found = read(layout, "json", chunk_records_max=100)
         assert [json.loads(line) for line in found.records] == values
         assert found.stopped is None

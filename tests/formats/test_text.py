@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.data import shared_bytes
+from tests.data import sample_bytes
 from tests.formats.reading import SIZES, TEXT, read
 
 LINES = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=3, max_size=20), min_size=4)
@@ -126,11 +126,11 @@ def test_what_is_no_text_is_not_read_as_text(head, word, format):
 @pytest.mark.parametrize("charset", ["cp1252", "utf-16-le", "utf-16-be", "utf-8"])
 def test_a_real_file_in_another_charset_reads_the_same(charset):
     """Open Food Facts rows, encoded again."""
-    text = shared_bytes("data/openfoodfacts/products-2020-spreadsheet.csv.gz").decode("utf-8-sig")
+    text = sample_bytes("openfoodfacts/products-2020-spreadsheet.csv.gz").decode("utf-8-sig")
     text = text.encode("cp1252", "ignore").decode("cp1252")
     expected = read(text.encode(), "csv")
     found = read(text.encode(charset), "csv")
-    assert len(found.records) == 1470
+    assert len(found.records) == 132
     assert (found.reader.header, found.records, found.source_rows) == (
         expected.reader.header, expected.records, expected.source_rows
     )

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.rules.amounts import read_number
 from goodsgate.rules.currencies import DECIMALS, ISO_DECIMALS
-from tests.data import shared, shared_bytes
+from tests.data import sample
+from tests.invented import offers, sales_lines
 from tests.rules.truth import EUROS, codes, document, product, rules, told
 
 DOLLARS = Policy(currency="USD")
@@ -178,23 +179,33 @@ def test_a_suggested_price_is_good(text):
 def test_decimals_are_those_of_iso_4217():
     """CLDR's, but for currencies whose minor unit is no longer minted; the list beside the data has the last word."""
     assert all(get_currency_precision(code) == 0 for code in ISO_DECIMALS)
-    rows = csv.DictReader(io.StringIO(shared("data/reference/currency-codes.csv").read_text("utf-8")))
+    rows = csv.DictReader(io.StringIO(sample("reference/currency-codes.csv").read_text("utf-8")))
     minor = {row["AlphabeticCode"]: row["MinorUnit"] for row in rows if not row["WithdrawalDate"]}
     assert {code for code in DECIMALS if code not in minor} <= {"BGN"}  # withdrawn in 2026
     assert all(minor[code] == str(decimals) for code, decimals in DECIMALS.items() if code in minor)
 
 
-@pytest.mark.parametrize(("path", "column", "currency", "expected"), [
-    ("data/leipzig-offers/abt.csv.gz", "price", "USD", {"price_currency_form": 418, "price_thousands": 20}),
-    ("data/leipzig-offers/buy.csv.gz", "price", "USD", {"price_currency_form": 590, "price_thousands": 77}),
-    ("data/leipzig-offers/amazon.csv.gz", "price", "USD", {"price_zero": 199}),
-    ("data/leipzig-offers/google.csv.gz", "price", "USD", {"price_currency_form": 62}),
-    ("data/online-retail/lines.csv.gz", "UnitPrice", "GBP",
-        {"price_zero": 2_515, "price_decimals": 4, "price_negative": 2}),
-])
-def test_prices_of_whole_files(path, column, currency, expected):
-    """Three dialects of the Leipzig offers, and a year of Online Retail (counts as measured beside the data)."""
-    rows = csv.DictReader(io.StringIO(shared_bytes(path).decode("utf-8-sig"), newline=""))
-    documents = [document({"id": "A", "price": row[column]}) for row in rows if row[column]]
-    checked = rules(Kind.PRICE, Policy(currency=currency)).check(documents)
-    assert Counter(one.code for issues in checked.issues.values() for one in issues) == expected
+@pytest.mark.parametrize("dialect", ["dollar", "zero", "mixed"])
+def test_prices_of_shop_offers(dialect):
+    """Currency signs and thousands separators, 0 for an unknown price, and another currency behind the number."""
+    file = offers(dialect)
+    rows = csv.DictReader(io.StringIO(file.content.decode(), newline=""))
+    documents = [document({"id": "A", "price": row["price"]}) for row in rows if row["price"]]
+    issues = rules(Kind.PRICE, Policy(currency="USD")).check(documents).issues
+    counts = Counter(issue.code for record in issues.values() for issue in record)
+    assert counts == {
+        "dollar": {"price_currency_form": file.priced, "price_thousands": file.thousands},
+        "zero": {"price_zero": file.zero_prices},
+        "mixed": {"price_currency_form": file.foreign_prices},
+    }[dialect]
+
+
+def test_prices_of_sales_lines():
+    """Zero, negative and with three decimals, among prices that are good."""
+    file = sales_lines(20_000)
+    rows = csv.DictReader(io.StringIO(file.content.decode(), newline=""))
+    documents = [document({"id": "A", "price": row["UnitPrice"]}) for row in rows]
+    issues = rules(Kind.PRICE, Policy(currency="GBP")).check(documents).issues
+    assert Counter(issue.code for record in issues.values() for issue in record) == {
+        "price_zero": file.zero_prices, "price_decimals": file.three_decimals, "price_negative": file.negative_prices
+    }

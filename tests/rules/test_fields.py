@@ -1,7 +1,6 @@
 """The table of fields, and how submitters' names find their place in it."""
 
 import csv
-import gzip
 import io
 import json
 
@@ -13,24 +12,25 @@ from goodsgate.model import fields
 from goodsgate.model.batch import Kind
 from goodsgate.model.fields import FIELDS, REQUIRED, VARIANT_FIELDS
 from goodsgate.rules.record import MAKES
-from tests.data import shared, shared_bytes
+from tests.data import sample_bytes
+from tests.invented import offers, sales_lines
 
+SALES = sales_lines(1_000).content
+OFFERS = offers("dollar").content
 COLUMNS = [
-    ("data/online-retail/lines.csv.gz", Kind.STOCK, {"StockCode": "id", "Quantity": "quantity"}),
-    ("data/online-retail/lines.csv.gz", Kind.PRICE, {"StockCode": "id", "UnitPrice": "price"}),
-    ("data/leipzig-offers/amazon.csv.gz", Kind.PRODUCT,
-     {"id": "id", "title": "title", "description": "description", "manufacturer": "brand", "price": "price"}),
-    ("data/leipzig-offers/abt.csv.gz", Kind.PRODUCT,
-     {"id": "id", "name": "title", "description": "description", "price": "price"}),
-    ("data/luma-apparel/products_gear_bags.csv", Kind.PRODUCT,
+    (SALES, Kind.STOCK, {"StockCode": "id", "Quantity": "quantity"}),
+    (SALES, Kind.PRICE, {"StockCode": "id", "UnitPrice": "price"}),
+    (OFFERS, Kind.PRODUCT,
+     {"id": "id", "name": "title", "description": "description", "manufacturer": "brand", "price": "price"}),
+    ("luma-apparel/products_gear_bags.csv", Kind.PRODUCT,
      {"sku": "id", "name": "title", "category": "product_type", "price": "price", "special_price": "sale_price"}),
-    ("data/luma-apparel/configurable-products.csv.gz", Kind.STOCK, {"sku": "id", "qty": "quantity"}),
-    ("data/spree-home/products.csv", Kind.PRODUCT,
+    ("luma-apparel/configurable-products.csv.gz", Kind.STOCK, {"sku": "id", "qty": "quantity"}),
+    ("spree-home/products.csv", Kind.PRODUCT,
      {"sku": "id", "name": "title", "price": "price", "currency": "currency", "image1_src": "image_link",
       "weight": "product_weight", "tax_category": "tax_category"}),
-    ("data/sunrise-fashion/inventory.csv.gz", Kind.STOCK,
+    ("sunrise-fashion/inventory.csv.gz", Kind.STOCK,
      {"sku": "id", "quantityOnStock": "quantity", "supplyChannel": "location"}),
-    ("data/openfoodfacts/products-2020-spreadsheet.csv.gz", Kind.PRODUCT,
+    ("openfoodfacts/products-2020-spreadsheet.csv.gz", Kind.PRODUCT,
      {"code": "id", "product_name": "title", "brands": "brand", "categories": "product_type", "url": "link",
       "image_url": "image_link"}),
 ]
@@ -51,18 +51,19 @@ NAMES = [
 @pytest.mark.parametrize(("path", "kind", "expected"), COLUMNS)
 def test_columns_of_real_files_find_their_fields(path, kind, expected):
     """So that the files go in as they are."""
-    header = next(csv.reader(io.StringIO(shared_bytes(path).decode("utf-8-sig"), newline="")))
+    content = path if isinstance(path, bytes) else sample_bytes(path)
+    header = next(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     resolved = {name: fields.resolve(name, kind) for name in header}
     assert expected.items() <= resolved.items()
 
 
 @pytest.mark.parametrize(("path", "kind", "expected"), [
-    ("data/kibo-sandbox/inventory.jsonl.gz", Kind.STOCK, {"locationCode": "location", "onHand": "quantity"}),
-    ("data/kibo-sandbox/products.jsonl.gz", Kind.PRODUCT, {"productCode": "id", "price": "price"}),
+    ("kibo-sandbox/inventory.jsonl.gz", Kind.STOCK, {"locationCode": "location", "onHand": "quantity"}),
+    ("kibo-sandbox/products.jsonl.gz", Kind.PRODUCT, {"productCode": "id", "price": "price"}),
 ])
 def test_members_of_kibo_find_their_fields(path, kind, expected):
     """camelCase or not."""
-    members = json.loads(gzip.decompress(shared(path).read_bytes()).splitlines()[0])
+    members = json.loads(sample_bytes(path).splitlines()[0])
     assert {name: fields.resolve(name, kind) for name in members if name in expected} == expected
 
 

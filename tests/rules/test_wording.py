@@ -1,7 +1,6 @@
 """Texts: lengths, and the damage they bring along."""
 
 import csv
-import gzip
 import html
 import io
 import json
@@ -13,7 +12,8 @@ from hypothesis import strategies as st
 
 from goodsgate.rules.terms import SUGGESTION_CHARACTERS_MAX
 from goodsgate.rules.wording import repair
-from tests.data import shared, shared_bytes
+from tests.data import sample_bytes
+from tests.invented import offers, sales_lines
 from tests.rules.truth import codes, document, product, rules, told
 
 TITLES = [
@@ -129,9 +129,9 @@ def test_a_suggestion_has_nothing_wrong_that_it_was_made_for(text):
             assert one.code not in again or html.unescape(one.suggestion) != one.suggestion
 
 
-def table(path):
-    """The rows of a real CSV file."""
-    return csv.DictReader(io.StringIO(shared_bytes(path).decode("utf-8-sig"), newline=""))
+def table(content):
+    """The rows of a CSV file."""
+    return csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
 
 
 def counted(documents):
@@ -140,40 +140,37 @@ def counted(documents):
     return Counter(one.code for found in issues.values() for one in found)
 
 
-@pytest.mark.parametrize(("file", "name", "lost"), [("abt", "name", 11), ("amazon", "title", 36),
-    ("google", "name", 124)])
-def test_characters_lost_in_the_leipzig_offers(file, name, lost):
-    """11, 36 and 124 rows hold U+FFFD, some of them in both columns or in the manufacturer."""
-    rows = [row for row in table(f"data/leipzig-offers/{file}.csv.gz") if "\ufffd" in "".join(map(str, row.values()))]
-    assert len(rows) == lost
-    documents = [document(product(title=row[name], description=row["description"] or None)) for row in rows]
-    told_of = rules().check(documents).issues
-    assert all(any(one.code == "text_lost_characters" for one in told_of[at]) for at in range(lost))
+def test_characters_lost_in_offers():
+    """Every record with U+FFFD has an issue, and no other."""
+    file = offers("zero")
+    documents = [document(product(title=row["name"], description=row["description"])) for row in table(file.content)]
+    issues = rules().check(documents).issues
+    lost = [at for at, found in issues.items() if any(each.code == "text_lost_characters" for each in found)]
+    assert len(lost) == file.lost_characters > 0
+    assert all(b"\xef\xbf\xbd" in documents[at] for at in lost)
 
 
 def test_descriptions_of_luma():
     """Every one is HTML, nearly all with entities."""
     found = counted(
         document(product(id=row["sku"], title=row["name"], description=row["description"]))
-        for row in table("data/luma-apparel/configurable-products.csv.gz")
+        for row in table(sample_bytes("luma-apparel/configurable-products.csv.gz"))
     )
-    assert found == {"text_markup": 1994, "text_entities": 1914 + 186, "text_edge_blanks": 8}
+    assert found == {"text_markup": 100, "text_entities": 104, "text_edge_blanks": 1}
 
 
 def test_texts_of_best_buy():
-    """378 descriptions and a name with entities, and the trade mark sign that became a control character."""
-    rows = json.loads(gzip.decompress(shared("data/bestbuy/products-sample.json.gz").read_bytes()))
+    """Descriptions and names with entities, and the trade mark sign that became a control character."""
+    rows = json.loads(sample_bytes("bestbuy/products-sample.json.gz"))
     found = counted(
         document({"id": str(at), "title": row["name"], "description": row["description"], "brand": row["brand"]})
         for at, row in enumerate(rows)
     )
-    assert found == {"text_entities": 379, "text_control_characters": 4}
+    assert found == {"text_entities": 45, "text_control_characters": 4}
 
 
-def test_blanks_and_missing_names_of_online_retail():
-    """113,452 descriptions with blanks at an edge and 1,454 without a word, over every line of a year."""
-    found = counted(
-        document({"id": row["StockCode"], "title": row["Description"]})
-        for row in table("data/online-retail/lines.csv.gz")
-    )
-    assert found == {"text_edge_blanks": 113_452, "field_missing": 1_454}
+def test_blanks_and_missing_names_of_sales_lines():
+    """Descriptions with a blank at an edge, and empty ones."""
+    file = sales_lines(20_000)
+    found = counted(document({"id": row["StockCode"], "title": row["Description"]}) for row in table(file.content))
+    assert found == {"text_edge_blanks": file.blank_edges, "field_missing": file.blank_descriptions}
