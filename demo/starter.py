@@ -1,11 +1,11 @@
 """Make a large set of reference data for `goodsgate reference starter FOLDER` from public data beside the checkout.
 
-    python demo/starter.py SHARED FOLDER
+    python demo/starter.py DATA FOLDER
 
-SHARED is the folder of real data (with data/bestbuy and data/reference). Categories are Best Buy's (CC0 1.0), cut to
-three levels; brands are those of its product sample (Apache-2.0); HS codes are datasets/harmonized-system's (PDDL 1.0).
-Their licences and notices are copied along. Templates, attributes, tax rules and locations are those made up by hand
-that come with Goodsgate.
+DATA is a folder of public data with the folders bestbuy and reference, such as tests/samples. Categories are Best Buy's
+(CC0 1.0), cut to three levels; brands are those of its product sample (Apache-2.0); HS codes are those of
+datasets/harmonized-system (PDDL 1.0). Their licences and notices are copied. Templates, attributes, tax rules and
+locations are the ones that come with Goodsgate.
 """
 
 import csv
@@ -59,9 +59,8 @@ def write(folder: Path, kind: str, rows: Iterable[dict[str, object]]) -> None:
     print(f"{len(lines):,} entries of {kind}")
 
 
-def main(shared: Path, folder: Path) -> None:
+def main(data: Path, folder: Path) -> None:
     """Everything."""
-    data = shared / "data"
     folder.mkdir(parents=True, exist_ok=True)
     tree = categories(data)
     write(folder, "category", tree)
