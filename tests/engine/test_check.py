@@ -36,7 +36,7 @@ def test_halves_make_the_whole(lines: list[bytes], cut: int, flawed: set[int]) -
     first, second = (judge(part, shape, RULES) for part in parts)
     joined, whole = first.joined(second), judge(stretch, shape, RULES)
     assert [*joined.documents] == [*whole.documents]
-    for name in ("keys", "versions", "verbs", "hashes", "issues", "ties"):
+    for name in ("keys", "versions", "verbs", "hashes", "issues", "refs"):
         assert getattr(joined, name) == getattr(whole, name), name
 
 

@@ -131,7 +131,7 @@ def test_what_an_item_keeps_of_its_past(shop: Shop) -> None:
         _send(shop, ("A", stock))
     shop.work()
     (unit,) = shop.items("c", kind=Kind.STOCK).values()
-    trail = unit["_trail"]  # type: ignore[index]
+    trail = unit["_history"]  # type: ignore[index]
     assert [entry["stock"] for entry in trail] == [*range(59, 9, -1)]
     assert [entry["at"] for entry in trail] == sorted((entry["at"] for entry in trail), reverse=True)
     assert len({entry["batch"] for entry in trail}) == 50

@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Kind, Policy, Strictness
 from goodsgate.model.catalogue import ReferenceEntry, item_key
 from goodsgate.rules import Reference, Schema, SchemaChecker
-from goodsgate.rules.members import Typed
+from goodsgate.rules.member_access import TypedRecord
 from goodsgate.rules.reference import level_of
 
 NODE = {
     "type": "object",
     "x-record": {
         "key": ["code"],
-        "marks": {
-            "sku": {"at": "sizes/*/sku", "unique": []},
-            "ean": {"at": "sizes/*/eans/*/value", "where": "main"},
-            "slug": {"at": "slug", "unique": ["brand"]},
-            "name": {"at": "name", "folded": True},
+        "index": {
+            "sku": {"path": "sizes/*/sku", "unique": []},
+            "ean": {"path": "sizes/*/eans/*/value", "if_true": "main"},
+            "slug": {"path": "slug", "unique": ["brand"]},
+            "name": {"path": "name", "case_folded": True},
         },
-        "finds": [["slug"], ["sku", "ean"]],
-        "needs": {"parent": {"kind": "product", "mark": "sku"}},
+        "find_by": [["slug"], ["sku", "ean"]],
+        "requires": {"parent": {"kind": "product", "index": "sku"}},
     },
     "required": ["code", "name"],
     "properties": {
@@ -169,7 +169,7 @@ def test_what_is_no_record_is_told_so(document, code):
     """And ties nothing."""
     checked = _checker().check([document])
     assert [one.code for one in checked.issues[0]] == [code]
-    assert (checked.keys, checked.ties) == ([None], [None])
+    assert (checked.keys, checked.refs) == ([None], [None])
 
 
 def test_a_record_is_tied_by_key_and_marks():
@@ -180,14 +180,14 @@ def test_a_record_is_tied_by_key_and_marks():
     }
     checked = _checker().check([orjson.dumps(record)])
     assert checked.keys == ["x1"]
-    (ties,) = checked.ties
-    assert ties.marks == [("sku", "1"), ("ean", "e1"), ("sku", "2"), ("slug", "s"), ("name", "äb")]
-    assert ties.unique == [("sku", "1"), ("sku", "2"), ("slug", "s")]
-    assert [SCHEMA.tied.path_of(record, mark) for mark in ties.marks] == [
+    (refs,) = checked.refs
+    assert refs.index_entries == [("sku", "1"), ("ean", "e1"), ("sku", "2"), ("slug", "s"), ("name", "äb")]
+    assert refs.unique_entries == [("sku", "1"), ("sku", "2"), ("slug", "s")]
+    assert [SCHEMA.mapping.path_of(record, mark) for mark in refs.index_entries] == [
         "/sizes/0/sku", "/sizes/0/eans/0/value", "/sizes/1/sku", "/slug", "/name",
     ]
-    assert ties.finds == [[("slug", "s")], [("sku", "1"), ("ean", "e1"), ("sku", "2")]]
-    assert ties.needs == [(Kind.PRODUCT, ("sku", "p"), "/parent")]
+    assert refs.find_by == [[("slug", "s")], [("sku", "1"), ("ean", "e1"), ("sku", "2")]]
+    assert refs.required == [(Kind.PRODUCT, ("sku", "p"), "/parent")]
 
 
 @pytest.mark.parametrize("code", [None, 5, "", " ", "a\x1fb", "x" * 256])
@@ -205,7 +205,7 @@ def test_what_cannot_be_a_key_is_none(code):
 def test_a_key_may_be_a_number_where_a_schema_says_so(code, key, issues):
     """And freer than an SKU; what can be no key is told."""
     node = {
-        "type": "object", "x-record": {"key": ["code"], "numeric": True}, "required": ["code"],
+        "type": "object", "x-record": {"key": ["code"], "numeric_key": True}, "required": ["code"],
         "properties": {"code": {"x-form": "name"}},
     }
     checker = SchemaChecker(Schema(node), Policy(), Reference.build({}), issues_per_record_max=9, depth_max=16)
@@ -216,8 +216,8 @@ def test_a_key_may_be_a_number_where_a_schema_says_so(code, key, issues):
 def test_a_key_may_have_several_parts():
     """As a SKU at a location."""
     schema = Schema({**NODE, "x-record": {"key": ["code", "place"]}})
-    assert schema.tied.key_of({"code": "a", "place": "L1"}) == item_key("a", "L1")
-    assert schema.tied.key_of({"code": "a"}) is None
+    assert schema.mapping.key_of({"code": "a", "place": "L1"}) == item_key("a", "L1")
+    assert schema.mapping.key_of({"code": "a"}) is None
 
 
 def test_a_level_is_told_or_counted():
@@ -278,12 +278,12 @@ NAMED = {
     "type": "object",
     "x-record": {
         "key": ["code", "slug"],
-        "marks": {
-            "sku": {"at": "sizes/*/sku", "unique": []}, "ean": {"at": "sizes/*/eans/*/value", "where": "main"},
-            "tax": {"at": "tax/rule"}, "name": {"at": "name", "folded": True},
+        "index": {
+            "sku": {"path": "sizes/*/sku", "unique": []}, "ean": {"path": "sizes/*/eans/*/value", "if_true": "main"},
+            "tax": {"path": "tax/rule"}, "name": {"path": "name", "case_folded": True},
         },
-        "finds": [["tax"], ["sku", "ean"]],
-        "needs": {"parent-code": {"kind": "product", "mark": "sku"}},
+        "find_by": [["tax"], ["sku", "ean"]],
+        "requires": {"parent-code": {"kind": "product", "index": "sku"}},
     },
     "required": ["code"],
     "properties": {
@@ -311,10 +311,10 @@ def test_what_ties_a_record_is_the_same_by_the_fast_way(record):
     """Typed and plain: key, marks in their order, finds, needs, and what is told of it."""
     schema = Schema(NAMED)
     typed = _acquitted(schema, record)
-    assert isinstance(typed, Typed)
+    assert isinstance(typed, TypedRecord)
     told_typed, told_plain = [], []
-    assert schema.tied.key_of(typed) == schema.tied.key_of(record)
-    assert schema.tied.ties(typed, told_typed) == schema.tied.ties(record, told_plain)
+    assert schema.mapping.key_of(typed) == schema.mapping.key_of(record)
+    assert schema.mapping.refs_of(typed, told_typed) == schema.mapping.refs_of(record, told_plain)
     assert told_typed == told_plain
 
 

@@ -12,7 +12,7 @@ from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
 from goodsgate.model.issue import Issue
-from goodsgate.rules import Checker, Memory, MerchantRules, Reference, Schema, SchemaChecker, Ties, checker
+from goodsgate.rules import Checker, Memory, MerchantRules, RecordRefs, Reference, Schema, SchemaChecker, checker
 from goodsgate.store.contract import Store
 
 REFERENCE_PAGE = 5_000
@@ -52,24 +52,24 @@ class Judged(msgspec.Struct, kw_only=True):
     hashes: list[bytes]
     issues: dict[int, list[Issue]]
     """Index → issues, errors or warnings."""
-    ties: list[Ties | None] | None = None
-    """What ties each record to items, where they are of a schema."""
+    refs: list[RecordRefs | None] | None = None
+    """What each record of a schema refers to; None without a schema."""
     merchant_rules: MerchantRules | None = None
     """The merchant's own rules for such records, if the protocol has any."""
 
     def joined(self, behind: "Judged") -> "Judged":
         """These records and those behind them, judged by the same rules."""
         here = len(self.keys)
-        verbs = ties = None
+        verbs = refs = None
         if self.verbs is not None or behind.verbs is not None:
             verbs = [*(self.verbs or [None] * here), *(behind.verbs or [None] * len(behind.keys))]
-        if self.ties is not None and behind.ties is not None:
-            ties = [*self.ties, *behind.ties]
+        if self.refs is not None and behind.refs is not None:
+            refs = [*self.refs, *behind.refs]
         return Judged(
             documents=[*self.documents, *behind.documents], keys=[*self.keys, *behind.keys],
             shown=Shown([*self.shown.keys, *behind.shown.keys]),
             versions=[*self.versions, *behind.versions], verbs=verbs, hashes=[*self.hashes, *behind.hashes],
-            issues={**self.issues, **{here + at: told for at, told in behind.issues.items()}}, ties=ties,
+            issues={**self.issues, **{here + at: told for at, told in behind.issues.items()}}, refs=refs,
             merchant_rules=self.merchant_rules,
         )
 
@@ -104,7 +104,7 @@ def judge(stretch: Stretch, shape: Shape, rules: Checker | SchemaChecker) -> Jud
             issues[at] = [_named(one, shape) for one in told]
     return Judged(
         documents=documents, keys=checked.keys, shown=Shown(checked.keys), versions=checked.versions,
-        verbs=checked.verbs, hashes=hashes, issues=issues, ties=checked.ties,
+        verbs=checked.verbs, hashes=hashes, issues=issues, refs=checked.refs,
         merchant_rules=rules.schema.merchant_rules if isinstance(rules, SchemaChecker) else None,
     )
 

@@ -8,12 +8,12 @@ from goodsgate.config import Config
 from goodsgate.engine import portion as portions
 from goodsgate.engine.ahead import Made, is_apart, own_issues
 from goodsgate.engine.apply import Shelf, apply, find_twins
+from goodsgate.engine.apply_schema import Moments, apply_schema
 from goodsgate.engine.check import Judged, Rules, Shown, judge
 from goodsgate.engine.opened import Opened
 from goodsgate.engine.origin import origin_of
-from goodsgate.engine.shelf import TiedShelf, load_shelf
+from goodsgate.engine.shelf import IndexedView, load_shelf
 from goodsgate.engine.source import Stretch
-from goodsgate.engine.tied import Moments, apply_tied
 from goodsgate.model.batch import Policy, RoundKind, Strictness, Verb
 from goodsgate.rules import Schema
 from goodsgate.store.contract import ChunkCommit, ClaimedRound, Store
@@ -69,13 +69,13 @@ class Making:
                 earlier: set[str]) -> ChunkCommit:
         """What the records change, with `earlier` among their keys."""
         policy = msgspec.structs.replace(work.policy, verb=Verb.UPSERT)
-        if isinstance(shelf, TiedShelf):
+        if isinstance(shelf, IndexedView):
             schema = self._rules.schema(work.policy)
-            if schema.whole:
-                policy = msgspec.structs.replace(policy, schema=schema.whole)
+            if schema.merged_schema:
+                policy = msgspec.structs.replace(policy, schema=schema.merged_schema)
             whole = self._rules.checker(work.merchant, work.kind, policy)
-            results = apply_tied(
-                judged, shelf, work.policy, tied=schema.tied, whole=whole, moments=self._moments, earlier=earlier,
+            results = apply_schema(
+                judged, shelf, work.policy, mapping=schema.mapping, whole=whole, moments=self._moments, earlier=earlier,
                 origin=origin_of(work),
             )
         else:

@@ -3,8 +3,8 @@
 import msgspec
 import orjson
 
-from goodsgate.rules import Tied
-from goodsgate.rules.ties import Entries
+from goodsgate.rules import RecordMapping
+from goodsgate.rules.record_mapping import ListRule
 
 Members = dict[str, msgspec.Raw]
 decode_members = msgspec.json.Decoder(Members).decode
@@ -18,23 +18,23 @@ def plain(document: bytes) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def merge_tied(document: bytes, patch: bytes, tied: Tied) -> bytes:
+def merge_mapped(document: bytes, patch: bytes, mapping: RecordMapping) -> bytes:
     """A document after an update: named members replace, null removes, and what the schema merges is merged."""
     members = decode_members(document)
     for name, value in decode_members(patch).items():
         raw = bytes(value)
         if raw == b"null":
             members.pop(name, None)
-        elif name in tied.merged and raw[:1] == b"{" and bytes(members.get(name, b""))[:1] == b"{":
+        elif name in mapping.merge and raw[:1] == b"{" and bytes(members.get(name, b""))[:1] == b"{":
             members[name] = msgspec.Raw(_overlaid(bytes(members[name]), raw))
-        elif name in tied.entries and raw[:1] == b"[" and bytes(members.get(name, b""))[:1] == b"[":
-            members[name] = msgspec.Raw(_merged_list(bytes(members[name]), raw, tied.entries[name]))
+        elif name in mapping.lists and raw[:1] == b"[" and bytes(members.get(name, b""))[:1] == b"[":
+            members[name] = msgspec.Raw(_merged_list(bytes(members[name]), raw, mapping.lists[name]))
         else:
             members[name] = value
     return encode(members)
 
 
-def without_entries(document: bytes, named: msgspec.Raw, member: str, entries: Entries,
+def without_entries(document: bytes, named: msgspec.Raw, member: str, entries: ListRule,
                     ) -> tuple[bytes | None, list[tuple[str, str]]]:
     """The document without the named entries of a list, None if none is left; and what was named and is not there."""
     members = decode_members(document)
@@ -43,7 +43,7 @@ def without_entries(document: bytes, named: msgspec.Raw, member: str, entries: E
     gone: set[int] = set()
     unknown: list[tuple[str, str]] = []
     for at, wanted in enumerate(_list(named)):
-        name = entries.name_of(wanted)
+        name = entries.id_of(wanted)
         places = [place for place, entry in enumerate(plains) if name and _is(entry, name)]
         if not places:
             unknown.append((f"/{member}/{at}" + (f"/{name[0]}" if name else ""), name[1] if name else ""))
@@ -79,12 +79,12 @@ def _overlaid(held: bytes, patch: bytes) -> bytes:
     return encode(members)
 
 
-def _merged_list(held: bytes, patch: bytes, entries: Entries) -> bytes:
+def _merged_list(held: bytes, patch: bytes, entries: ListRule) -> bytes:
     """Entries that are known are overlaid, others added behind them."""
     merged = decode_list(held)
     plains = [_plain(entry) for entry in merged]
     for entry in decode_list(patch):
-        name = entries.name_of(_plain(entry))
+        name = entries.id_of(_plain(entry))
         place = next((at for at, known in enumerate(plains) if name and _is(known, name)), None)
         if place is None:
             merged.append(entry)

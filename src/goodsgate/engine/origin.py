@@ -6,11 +6,11 @@ import msgspec
 
 from goodsgate.engine.merging import Members, decode_list, decode_members, encode
 from goodsgate.model.batch import now
-from goodsgate.rules.ties import Trail
+from goodsgate.rules.record_mapping import HistoryRule
 from goodsgate.store.contract import ClaimedRound
 
 AT, BATCH = "at", "batch"
-"""Members of an entry of a trail, beside those that it keeps."""
+"""Members of an entry of a history, beside those that it keeps."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,15 +25,15 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         """Than what is held."""
         return self.version is not None and version is not None and self.version < version
 
-    def with_trail(self, document: bytes, held: bytes | None, trail: Trail) -> bytes:
+    def with_history(self, document: bytes, held: bytes | None, history: HistoryRule) -> bytes:
         """The document with what it and the held one keep of the past, newest first."""
         members = decode_members(document)
-        before = decode_list(decode_members(held or b"{}").get(trail.member, msgspec.Raw(b"[]")))
-        kept = {name: members[name] for name in trail.of if name in members}
+        before = decode_list(decode_members(held or b"{}").get(history.member, msgspec.Raw(b"[]")))
+        kept = {name: members[name] for name in history.fields if name in members}
         if not before or _without_origin(before[0]) != {name: bytes(raw) for name, raw in kept.items()}:
             told: Members = {AT: _raw(self.moment), BATCH: _raw(self.batch), **kept}
             before.insert(0, msgspec.Raw(encode(told)))
-        members[trail.member] = msgspec.Raw(encode(before[: trail.kept]))
+        members[history.member] = msgspec.Raw(encode(before[: history.entries_max]))
         return encode(members)
 
 

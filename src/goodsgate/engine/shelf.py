@@ -14,7 +14,7 @@ from goodsgate.store.contract import ClaimedRound, Store
 NOBODY: Set[str] = frozenset()
 
 
-class TiedShelf(Shelf):
+class IndexedView(Shelf):
     """What is held, by key and by mark."""
 
     def __init__(self, held: dict[str, CurrentItem], owners: dict[IndexEntry, set[str]], known: set[tuple[Kind,
@@ -85,25 +85,25 @@ class TiedShelf(Shelf):
                 owners.add(key)
 
 
-def load_shelf(store: Store, work: ClaimedRound, keys: Sequence[str], judged: Sequence[Judged]) -> TiedShelf:
+def load_shelf(store: Store, work: ClaimedRound, keys: Sequence[str], judged: Sequence[Judged]) -> IndexedView:
     """All that the records of some stretches could touch."""
-    ties = [one for told in judged for one in told.ties or () if one is not None]
+    refs = [one for told in judged for one in told.refs or () if one is not None]
     # In the order of the records, which is often nearly that of the index.
-    asked = dict.fromkeys(mark for one in ties for mark in one.unique)
-    asked.update(dict.fromkeys(mark for one in ties for finds in one.finds for mark in finds))
+    asked = dict.fromkeys(mark for one in refs for mark in one.unique_entries)
+    asked.update(dict.fromkeys(mark for one in refs for entries in one.find_by for mark in entries))
     found = store.marked(work.merchant, work.kind, work.collection, [*asked]) if asked else {}
     wanted = dict.fromkeys([*keys, *(key for owners in found.values() for key in owners)])
     held = store.held(work.merchant, work.kind, work.collection, [*wanted], documents=True)
     needs: dict[Kind, set[IndexEntry]] = {}
-    for one in ties:
-        for kind, mark, _ in one.needs:
+    for one in refs:
+        for kind, mark, _ in one.required:
             needs.setdefault(kind, set()).add(mark)
     known = {
         (kind, mark) for kind, marks in needs.items()
         for mark in store.marked(work.merchant, kind, work.collection, [*marks])
     }
     rules = _look_around(store, work, judged, held=held, found=found)
-    return TiedShelf(held, {mark: set(owners) for mark, owners in found.items()}, known, rules=rules)
+    return IndexedView(held, {mark: set(owners) for mark, owners in found.items()}, known, rules=rules)
 
 
 def _look_around(store: Store, work: ClaimedRound, judged: Sequence[Judged], *, held: dict[str, CurrentItem],
@@ -123,8 +123,8 @@ def _look_around(store: Store, work: ClaimedRound, judged: Sequence[Judged], *, 
         if sort not in rules:
             settled = store.resources(work.merchant, sort, limit=1)
             rules[sort] = told.merchant_rules.compile(work.merchant, settled[0] if settled else None)
-        for key, document, ties in zip(told.keys, told.documents, told.ties or (), strict=True):
-            if key is not None and ties is not None:
+        for key, document, refs in zip(told.keys, told.documents, told.refs or (), strict=True):
+            if key is not None and refs is not None:
                 was = held.get(key)
                 before = coming.get(key) or (plain(was.document) if was and was.document else None)
                 record = plain(document)

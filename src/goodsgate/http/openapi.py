@@ -237,12 +237,12 @@ class Contract:
             node in schemas.items() if "x-record" in node}
 
     def _record(self, protocol: str, node: dict[str, Any]) -> dict[str, Any]:
-        """Where its ties refer to another schema, they name it."""
-        ties = {
+        """Return the schema of one record; where its mapping refers to another schema, by name."""
+        mapping = {
             word: f"{protocol}/{told['$ref'].rpartition('/')[2]}" if isinstance(told, dict) and "$ref" in told else told
             for word, told in node["x-record"].items()
         }
-        return {**self._whole({name: inner for name, inner in node.items() if name != "x-record"}), "x-record": ties}
+        return {**self._whole({name: inner for name, inner in node.items() if name != "x-record"}), "x-record": mapping}
 
     def _parameter(self, node: dict[str, Any]) -> Parameter:
         return Parameter(

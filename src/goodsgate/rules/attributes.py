@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from goodsgate.model.fields import ATTRIBUTE_CHARACTERS_MAX, Field
 from goodsgate.model.issue import issue
-from goodsgate.rules.members import Typed
+from goodsgate.rules.member_access import TypedRecord
 from goodsgate.rules.reference import Demand, Demands, Reference
 from goodsgate.rules.terms import Found, Rule, Terms, pointer, wrong_type
 from goodsgate.rules.wording import CONTROL, damage
@@ -22,7 +22,7 @@ LEAF_LEVEL = 3
 KNOWN_MAX = 10_000
 """Names of categories whose demands are remembered at once."""
 NOTHING: dict[str, object] = {}
-Members = dict[str, object] | Typed
+Members = dict[str, object] | TypedRecord
 TOO_LONG = f"at most {ATTRIBUTE_CHARACTERS_MAX} characters"
 _SPELLED_TYPES = {"text": "text", "number": "a number", "integer": "a whole number", "boolean": "yes or no"}
 

@@ -21,11 +21,11 @@ from goodsgate.rules.forms import DEPTH, Form
 from goodsgate.rules.memory import Memory, key_at, new_salt, spots_of
 from goodsgate.rules.moments import EPOCH, MICROSECOND
 from goodsgate.rules.record import Record, judge, key_of, version_of
+from goodsgate.rules.record_mapping import RecordRefs
 from goodsgate.rules.reference import Reference
 from goodsgate.rules.spotless import Looks, PriceLooks, StockLooks, is_dirty
 from goodsgate.rules.spotless_product import ProductLooks
 from goodsgate.rules.terms import terms_of
-from goodsgate.rules.ties import Ties
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class Checked(msgspec.Struct):
     """What the records themselves ask for; None if none of them does."""
     issues: dict[int, list[Issue]]
     """Index → errors and warnings; an index that is absent is spotless."""
-    ties: list[Ties | None] | None = None
-    """What ties each record to items, where they are of a schema; None for one that cannot be read."""
+    refs: list[RecordRefs | None] | None = None
+    """What each record of a schema refers to (None for one that cannot be read); None without a schema."""
 
 
 class Brief(msgspec.Struct, gc=False, rename={"verb": "_verb"}):

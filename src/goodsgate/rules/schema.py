@@ -25,9 +25,9 @@ from goodsgate.rules import addresses, identity, references
 from goodsgate.rules.attributes import add_demanded
 from goodsgate.rules.merchant_rules import MerchantRules
 from goodsgate.rules.moments import parse as parse_moment
+from goodsgate.rules.record_mapping import KEY_CHARACTERS_MAX, RecordMapping
 from goodsgate.rules.schema_form import SchemaForm
 from goodsgate.rules.terms import Found, Rule, Terms, pointer, wrong_type
-from goodsgate.rules.ties import KEY_CHARACTERS_MAX, Tied
 
 Node = Mapping[str, Any]
 Record = dict[str, object]
@@ -55,9 +55,9 @@ class Schema:
         self.judge = _rule(node)
         """Adds what is wrong with a decoded record."""
         told = node["x-record"]
-        self.tied = Tied(told)
+        self.mapping = RecordMapping(told)
         self.form = SchemaForm(node)
-        self.whole: str | None = told.get("whole")
+        self.merged_schema: str | None = told.get("merged_schema")
         """Name of the schema that what an update has merged must obey."""
 
 

@@ -8,11 +8,11 @@ from functools import cached_property
 from goodsgate.model.batch import Policy
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules.checker import Checked, Unreadable, cut_issues, read
+from goodsgate.rules.record_mapping import RecordRefs
 from goodsgate.rules.reference import Reference
 from goodsgate.rules.schema import Schema
 from goodsgate.rules.schema_form import DEPTH, Acquit, Record
 from goodsgate.rules.terms import terms_of
-from goodsgate.rules.ties import Ties
 
 log = logging.getLogger(__name__)
 
@@ -30,26 +30,26 @@ class SchemaChecker:
 
     def check(self, documents: Sequence[bytes]) -> Checked:
         """Look at documents (JSON objects); never raises for what they hold."""
-        ties: list[Ties | None] = []
-        checked = Checked([], [None] * len(documents), None, {}, ties)
+        refs_of_records: list[RecordRefs | None] = []
+        checked = Checked([], [None] * len(documents), None, {}, refs_of_records)
         for at, document in enumerate(documents):
             told: list[Issue] = []
-            key, tied = None, None
+            key, refs = None, None
             try:
                 record = self._acquitted(document)
                 if record is None:
                     record = plain = read(document, depth_max=self._depth_max)
                     self.schema.judge(plain, "", self._terms, told)
-                key = self.schema.tied.key_of(record)
-                tied = self.schema.tied.ties(record, told)
+                key = self.schema.mapping.key_of(record)
+                refs = self.schema.mapping.refs_of(record, told)
             except Unreadable as unreadable:
                 told = [unreadable.issue]
             except Exception:
                 name = secrets.token_hex(4)
                 log.exception("fault %s in a schema's rules for %d bytes", name, len(document))
-                told, tied = [issue("internal_fault", value=name)], None
+                told, refs = [issue("internal_fault", value=name)], None
             checked.keys.append(key)
-            ties.append(tied)
+            refs_of_records.append(refs)
             if told:
                 checked.issues[at] = cut_issues(told, self._issues_max)
         return checked

@@ -13,12 +13,12 @@ from msgspec import Meta
 
 from goodsgate.rules.attributes import KNOWN_MAX, demanded, demands_by_name
 from goodsgate.rules.forms import MOMENT, Shallow
-from goodsgate.rules.members import TYPED, Typed, attribute_of
+from goodsgate.rules.member_access import TYPED_MEMBERS, TypedRecord, attribute_of
 from goodsgate.rules.references import hs_known
 from goodsgate.rules.terms import Found, Terms
 
 Node = Mapping[str, Any]
-Record = dict[str, Any] | Typed
+Record = dict[str, Any] | TypedRecord
 Acquit = Callable[[bytes], Record | None]
 decode_members: Callable[[bytes], dict[str, Any]] = orjson.loads
 Look = Callable[[Any], bool]
@@ -47,32 +47,32 @@ class SchemaForm:
     def __init__(self, node: Node) -> None:
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_struct(node)).decode
         self._looks = [*_looks(node, ())]
-        self._ties = _ties_on_texts(node)
+        self._can_map = _maps_texts_only(node)
 
     def under(self, terms: Terms) -> Acquit:
         """Gives, under these terms, a record of which nothing is wrong; None for one that the rules must look at."""
-        decode, ties = self._decode, self._ties
+        decode, can_map = self._decode, self._can_map
         looks = [_along(steps, look) for steps, made in self._looks if (look := made(terms)) is not None]
 
         def acquit(document: bytes) -> Record | None:
             try:
-                record: Typed = decode(document)
+                record: TypedRecord = decode(document)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return None
             for look in looks:
                 if not look(record):
                     return None
-            return record if ties else decode_members(document)
+            return record if can_map else decode_members(document)
 
         return acquit
 
 
-def _ties_on_texts(node: Node) -> bool:
+def _maps_texts_only(node: Node) -> bool:
     """Whether all that ties a record is text that the schema names: numbers are not written as they came."""
     told = node["x-record"]
-    marks = told.get("marks", {}).values()
-    named = [*told["key"], *told.get("needs", ()), *(how["at"] for how in marks)]
-    flags = [how["at"].rpartition("/")[0] + f"/{how['where']}" for how in marks if "where" in how]
+    marks = told.get("index", {}).values()
+    named = [*told["key"], *told.get("requires", ()), *(how["path"] for how in marks)]
+    flags = [how["path"].rpartition("/")[0] + f"/{how['if_true']}" for how in marks if "if_true" in how]
     return all(_kind(node, path.strip("/")) == "string" for path in named) and all(
         _kind(node, path.strip("/")) == "boolean" for path in flags
     )
@@ -92,9 +92,9 @@ def _along(steps: tuple[str, ...], look: Look) -> Look:
     inner = _along(steps[1:], look)
     if steps[0] == "*":
         return lambda listed: all(map(inner, listed))
-    read = TYPED.read(steps[0])
+    read = TYPED_MEMBERS.getter(steps[0])
 
-    def member(members: Typed) -> bool:
+    def member(members: TypedRecord) -> bool:
         value = read(members)
         return value is None or inner(value)
 
@@ -112,7 +112,7 @@ def _struct(node: Node) -> type:
             members.append((attribute_of(name), _type(inner, required=False) | None, None))
     renamed = {attribute_of(name): name for name in node["properties"]}
     return msgspec.defstruct(
-        "Record", members, bases=(Typed,), rename=renamed, kw_only=True, gc=False, forbid_unknown_fields=True
+        "Record", members, bases=(TypedRecord,), rename=renamed, kw_only=True, gc=False, forbid_unknown_fields=True
     )
 
 
@@ -201,11 +201,11 @@ def _undemanding(category: str, *, attributes: str, fields: Node) -> Make:
     def made(terms: Terms) -> Look | None:
         if terms.doubt is None:
             return None
-        read, given = TYPED.read(category), TYPED.read(attributes)
+        read, given = TYPED_MEMBERS.getter(category), TYPED_MEMBERS.getter(attributes)
         demands_of = demands_by_name(terms.reference)
         content: dict[object, bool] = {}  # by category: whether records without attributes do what is demanded
 
-        def look(record: Typed) -> bool:
+        def look(record: TypedRecord) -> bool:
             named = read(record)
             if content.get(named) and not given(record):
                 return True
@@ -224,7 +224,7 @@ def _undemanding(category: str, *, attributes: str, fields: Node) -> Make:
 
 
 def _at_most(name: str, other: str) -> Make:
-    def look(members: Typed) -> bool:
+    def look(members: TypedRecord) -> bool:
         value, bound = members.get(name), members.get(other)
         return value is None or bound is None or bool(value <= bound)
 

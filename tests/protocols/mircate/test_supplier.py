@@ -30,9 +30,9 @@ def test_stock_and_prices_are_held(seller: Mircate) -> None:
         }
         item = seller.gate.shop.store.item(seller.merchant, kind, "mircate", item_key("A-1", "web"))
         assert item is not None
-        (entry,) = orjson.loads(item.document).pop("_trail")
+        (entry,) = orjson.loads(item.document).pop("_history")
         assert entry["batch"] == told["batchId"]
-        assert {**unit, "_trail": [entry]} == orjson.loads(item.document)
+        assert {**unit, "_history": [entry]} == orjson.loads(item.document)
 
 
 def test_more_than_500_units_are_several_batches(seller: Mircate) -> None:

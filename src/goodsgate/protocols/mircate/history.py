@@ -63,7 +63,7 @@ class History:
 
 def _entries(kind: Kind, item: Item) -> Iterator[tuple[datetime, dict[str, Any]]]:
     _, channel = split_key(item.key)
-    for kept in orjson.loads(item.document).get("_trail", ()):
+    for kept in orjson.loads(item.document).get("_history", ()):
         value = kept.pop(VALUES[kind], None)
         at, batch = kept.pop("at"), kept.pop("batch")
         words = {"type": kind.upper(), "value": value, "channel": channel, "createdAt": at, "batchId": batch, **kept}
