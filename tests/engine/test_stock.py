@@ -35,7 +35,7 @@ def _move(shop: Shop, verb: Step, order: str = "o1", id: str | None = None, **li
 def _refused(shop: Shop, verb: Step, order: str = "o1", id: str | None = None, **lines: int) -> tuple[str, object]:
     with pytest.raises(Refusal) as refused:
         _move(shop, verb, order, id, **lines)
-    return refused.value.code, refused.value.facts.get("lines")
+    return refused.value.code, refused.value.details.get("lines")
 
 
 def _level(shop: Shop, key: str) -> tuple[int | None, int, int]:

@@ -144,7 +144,7 @@ def test_a_parameter_may_be_required():
     """What is missing is named."""
     with pytest.raises(Refusal) as refused:
         LENIENT.query(b"limit=1")
-    assert refused.value.facts["parameter"] == "q"
+    assert refused.value.details["parameter"] == "q"
 
 
 PART = b"""

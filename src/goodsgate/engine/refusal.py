@@ -35,9 +35,9 @@ REFUSALS: dict[str, str] = {
 class Refusal(Exception):
     """A submission or question that is not accepted; `code` is a key of REFUSALS."""
 
-    def __init__(self, code: str, detail: str = "", /, **facts: object) -> None:
+    def __init__(self, code: str, detail: str = "", /, **details: object) -> None:
         super().__init__(detail or REFUSALS[code])
         self.code = code
         self.detail = detail or REFUSALS[code]
-        self.facts = facts
+        self.details = details
         """Further machine-readable members, e.g. ``limit``, ``allowed``, ``retry_after_seconds``."""

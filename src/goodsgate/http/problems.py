@@ -74,9 +74,9 @@ CHALLENGE = 'Bearer realm="goodsgate"'
 PROBLEM_TYPE = "application/problem+json"
 
 
-def refuse(code: str, detail: str = "", /, **facts: object) -> Refusal:
+def refuse(code: str, detail: str = "", /, **details: object) -> Refusal:
     """Make a refusal, of the door's own codes or the engine's."""
-    return Refusal(code, detail or title(code), **facts)
+    return Refusal(code, detail or title(code), **details)
 
 
 def title(code: str) -> str:
@@ -88,7 +88,7 @@ def problem(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], byt
     """Status, headers and body of an RFC 9457 problem document; `type` leads into the documentation."""
     status = STATUSES[refusal.code]
     headers = {"content-type": PROBLEM_TYPE}
-    after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
+    after = refusal.details.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
     if after is not None:
         headers["retry-after"] = str(after)
     if status == 401:
@@ -96,7 +96,7 @@ def problem(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], byt
     if status == 408:
         headers["connection"] = "close"
     if status == 405:
-        headers["allow"] = str(refusal.facts["allow"])
+        headers["allow"] = str(refusal.details["allow"])
     document = {
         "type": f"/docs/problems#{refusal.code}",
         "title": title(refusal.code),
@@ -104,6 +104,6 @@ def problem(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], byt
         "detail": refusal.detail,
         "instance": request_id,
         "code": refusal.code,
-        **refusal.facts,
+        **refusal.details,
     }
     return status, headers, msgspec.json.encode(document)

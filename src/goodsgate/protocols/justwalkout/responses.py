@@ -43,7 +43,7 @@ def problem_response(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str
         return _storage_error(refusal, scope[REQUEST_ID])
     status, name, body = _service_error(refusal)
     headers = {"content-type": "application/json", "cache-control": "no-store", TYPE: name}
-    after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
+    after = refusal.details.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
     if after is not None:
         headers["retry-after"] = str(after)
     if status == 408:
@@ -57,7 +57,7 @@ def _service_error(refusal: Refusal) -> tuple[int, str, dict[str, Any]]:
         case "not_found" | "method_not_allowed":
             return 403, sigv4.MISSING, {"message": "Missing Authentication Token"}
         case "unauthorized":
-            return 403, str(refusal.facts["kind"]), {"message": refusal.detail}
+            return 403, str(refusal.details["kind"]), {"message": refusal.detail}
         case "forbidden":
             return 403, DENIED, {"Message": refusal.detail}
         case "payload_too_large":
@@ -81,9 +81,9 @@ def _service_error(refusal: Refusal) -> tuple[int, str, dict[str, Any]]:
 def _storage_error(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], bytes]:
     """Return the error document with which S3 answers a presigned link."""
     status, code = STORAGE.get(refusal.code, (500, "InternalError"))
-    code = str(refusal.facts.get("kind", code))
+    code = str(refusal.details.get("kind", code))
     message = "The specified key does not exist." if status == 404 else refusal.detail
-    details: dict[str, str] = refusal.facts.get("members", {})  # type: ignore[assignment]  # facts are of any type
+    details: dict[str, str] = refusal.details.get("members", {})  # type: ignore[assignment]  # details are of any type
     members = {"Code": code, "Message": message, **details, "RequestId": request_id}
     content = "".join(f"<{name}>{escape(str(text))}</{name}>" for name, text in members.items())
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{content}</Error>'

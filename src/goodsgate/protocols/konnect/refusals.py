@@ -24,11 +24,11 @@ def serialize_refusal(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, st
         return problem(refusal, scope[REQUEST_ID])
     status = STATUSES[refusal.code]
     headers = {"content-type": "application/json", "cache-control": "no-store"}
-    after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
+    after = refusal.details.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
     if after is not None:
         headers["retry-after"] = str(after)
     if status == 405:
-        headers["allow"] = str(refusal.facts["allow"])
+        headers["allow"] = str(refusal.details["allow"])
     if status == 408:
         headers["connection"] = "close"
     return status, headers, msgspec.json.encode(_body(refusal, status, scope))
@@ -45,7 +45,7 @@ def _body(refusal: Refusal, status: int, scope: Scope) -> dict[str, Any]:
     if path.startswith("/oms/"):
         errors = [{"code": str(status), "message": refusal.detail}]
         return {"payloadCount": 0, "successCount": 0, "failedCount": 0, "status": "FAILED", "errors": errors}
-    name = str(refusal.facts.get("parameter") or refusal.facts.get("member") or "body")
+    name = str(refusal.details.get("parameter") or refusal.details.get("member") or "body")
     if scope["method"] in WRITE_METHODS:
         return {
             "trace_id": "", "total": 0, "success": 0, "failed": 0, "status": "FAILED", "errors": {name: refusal.detail},

@@ -17,11 +17,11 @@ def problem_response(refusal: Refusal, _scope: Scope) -> tuple[int, dict[str, st
     """Status, headers and body."""
     status = OWN_STATUSES.get(refusal.code, STATUSES[refusal.code])
     headers = {"content-type": JSON, **own_headers()}
-    after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
+    after = refusal.details.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
     if after is not None:
         headers["retry-after"] = str(after)
     if status == 405:
-        headers["allow"] = str(refusal.facts["allow"])
+        headers["allow"] = str(refusal.details["allow"])
     if status == 408:
         headers["connection"] = "close"
     return status, headers, msgspec.json.encode(_words(refusal, status))
@@ -34,10 +34,10 @@ def _words(refusal: Refusal, status: int) -> dict[str, object]:
         return {"message": TOO_MANY}
     if status == 404 and refusal.code != "item_unknown":
         return {"message": NOT_FOUND}
-    if "error" in refusal.facts:
-        return {"message": refusal.detail, "error": refusal.facts["error"]}
-    if "products" in refusal.facts:
-        return {"message": refusal.detail, "products": refusal.facts["products"]}
-    if "issues" in refusal.facts:
-        return {**INVALID, "issues": refusal.facts["issues"]}
+    if "error" in refusal.details:
+        return {"message": refusal.detail, "error": refusal.details["error"]}
+    if "products" in refusal.details:
+        return {"message": refusal.detail, "products": refusal.details["products"]}
+    if "issues" in refusal.details:
+        return {**INVALID, "issues": refusal.details["issues"]}
     return {"message": refusal.detail}

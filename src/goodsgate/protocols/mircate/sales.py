@@ -89,7 +89,7 @@ def _worded(refusal: Refusal, lines: Iterable[str]) -> Refusal:
         return bad(refusal.detail)
     keys = {display_key(key): key for key in lines}
     products = []
-    for line in msgspec.convert(refusal.facts["lines"], list[dict[str, Any]]):
+    for line in msgspec.convert(refusal.details["lines"], list[dict[str, Any]]):
         sku, channel = split_key(keys[line.pop("key")])
         products.append({"sku": sku, "channel": channel, **line})
     return refuse("body_invalid", f"{message} ({', '.join(str(one['sku']) for one in products)})", products=products)

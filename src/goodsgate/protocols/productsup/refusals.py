@@ -28,13 +28,13 @@ def problem_response(refusal: Refusal, scope: Scope, *, rates: Rates) -> tuple[i
     """Status, headers and body."""
     status = STATUSES[refusal.code]
     headers = {"content-type": JSON_API, "cache-control": "no-store", **rates.headers(scope)}
-    after = refusal.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
+    after = refusal.details.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
     if after is not None:
         headers["retry-after"] = str(after)
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     if status == 405:
-        headers["allow"] = str(refusal.facts["allow"])
+        headers["allow"] = str(refusal.details["allow"])
     if status == 408:
         headers["connection"] = "close"
     if scope["path"].startswith((PLATFORM, READING)):

@@ -126,7 +126,7 @@ def shape_refused(message: str, issues: list[dict[str, Any]]) -> Exception:
     """400 in the ancestor's shape, of a definition; issues as AJV words them, see `validation`."""
     told = [_translated(one) for one in issues]
     refused = bad(message)
-    refused.facts["error"] = {"issues": told, "name": "ZodError"}
+    refused.details["error"] = {"issues": told, "name": "ZodError"}
     return refused
 
 
