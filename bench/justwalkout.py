@@ -27,7 +27,7 @@ def parts(short: bool) -> Iterator[Figure]:
     turns = 4 if short else 30
     with Gate() as gate, httpx.Client(base_url=gate.url, timeout=60, trust_env=False) as client:
         places = [word for store in STORES for word in ("--location", store)]
-        gate.run("merchant", "add", "retailer", "--fact", "account=123456789012", *places, "--quiet")
+        gate.run("merchant", "add", "retailer", "--set", "account=123456789012", *places, "--quiet")
         made = json.loads(gate.run("merchant", "key", "add", "retailer", "--signing", "--json"))
         key = str(gate.run("merchant", "key", "add", "retailer", "--quiet")).strip()
         credentials = Credentials(made["AWS_ACCESS_KEY_ID"], made["AWS_SECRET_ACCESS_KEY"])

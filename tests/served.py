@@ -37,9 +37,9 @@ class Served:
         return merchant
 
     def secret(self, merchant: str, scopes: Iterable[str] = ("submit", "read"), *,
-               facts: dict[str, str] | None = None) -> str:
+               settings: dict[str, str] | None = None) -> str:
         """A fresh key of a merchant."""
-        key, secret = auth.new_key(merchant, map(Scope, scopes), facts=facts)
+        key, secret = auth.new_key(merchant, map(Scope, scopes), settings=settings)
         self.shop.store.add_key(key)
         return secret
 

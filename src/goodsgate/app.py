@@ -20,11 +20,12 @@ from goodsgate.engine.stock import Stock
 from goodsgate.http.context import ServerContext
 from goodsgate.http.docs import Docs, Reading
 from goodsgate.http.endpoints import REQUEST_ID, RefusalSerializer, problem_response
+from goodsgate.http.known_settings import KnownSettings
 from goodsgate.http.problems import refuse
 from goodsgate.http.server_limits import bounded_http
 from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings, WebhookSettings
 from goodsgate.observe import RequestIds, log_request, logger
-from goodsgate.protocols import load_couriers, load_protocols, load_schemas
+from goodsgate.protocols import load_couriers, load_known_settings, load_protocols, load_schemas
 from goodsgate.rules import Schema
 from goodsgate.store.contract import Store
 from goodsgate.store.objects import Objects, open_objects
@@ -55,6 +56,11 @@ def open_store(config: Config) -> Store:
     return SqliteStore(
         Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes
     )
+
+
+def known_settings() -> KnownSettings:
+    """Return the settings of keys and merchants that the protocols know."""
+    return load_known_settings()
 
 
 def create_secrets(store: Store, config: Config) -> Secrets:
@@ -90,7 +96,7 @@ def create_services(store: Store, config: Config, *, secrets: Secrets | None = N
     """Return what the protocols share in one process. Raises StoreError if `reports` names no usable bucket."""
     return ProtocolServices(
         store=store, secrets=secrets or create_secrets(store, config), stock=stock or Stock(store),
-        settings=protocol_settings(config),
+        settings=protocol_settings(config), known_settings=load_known_settings(),
         open_images=partial(open_objects, config.images, store=config.store, name="images", setting="images"),
         open_exports=partial(open_objects, config.exports, store=config.store, name="exports", setting="exports"),
         reports=Objects(config.reports) if config.reports else None,

@@ -27,7 +27,7 @@ CACHED_SECONDS = 1.0
 """A revoked key works at most this long in other processes than the one that revoked it."""
 CACHED_KEYS_MAX = 4096
 ACCESS_KEY, MASTER, SESSION = "access_key", "master", "session"
-"""Facts of a key that signs: its public id, the master secret it was derived by, and whether a token goes with it."""
+"""Settings of a key that signs: its public id, the master secret it is derived from, whether it has a session token."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,15 +37,15 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     merchant: str
     """The merchant of the key."""
     scopes: frozenset[Scope]
-    facts: dict[str, str] = {}
-    """Of the key."""
+    settings: dict[str, str] = {}
+    """The key's settings."""
 
     def may(self, scope: str) -> bool:
         """Whether the key has the scope; ``admin`` includes the others."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
-def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", facts: dict[str, str] | None = None,
+def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", settings: dict[str, str] | None = None,
             ) -> tuple[Key, str]:
     """Make a key and its secret; the secret is nowhere else."""
     key_id = secrets.token_hex(6)
@@ -53,7 +53,7 @@ def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", facts: d
     digest = hashlib.sha256(secret.encode()).digest()
     key = Key(
         id=key_id, digest=digest, merchant=merchant, scopes=frozenset(scopes), label=label, made_at=now(),
-        facts=facts or {},
+        settings=settings or {},
     )
     return key, secret
 
@@ -69,14 +69,14 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_access_key(merchant: str, scopes: Iterable[Scope], secrets_of: Secrets, *, label: str = "",
-                   facts: dict[str, str] | None = None, session: bool = False) -> tuple[Key, AccessKey]:
+                   settings: dict[str, str] | None = None, session: bool = False) -> tuple[Key, AccessKey]:
     """Make a key that signs. Raises StoreError where the master secret is the store's."""
     name = f"AKGG{base64.b32encode(secrets.token_bytes(10)).decode()}"
     _, master = secrets_of.derived("access key", name)
-    told = {**(facts or {}), ACCESS_KEY: name, MASTER: master, **({SESSION: "yes"} if session else {})}
+    told = {**(settings or {}), ACCESS_KEY: name, MASTER: master, **({SESSION: "yes"} if session else {})}
     key = Key(
         id=secrets.token_hex(6), digest=digest_of_access_key(name), merchant=merchant, scopes=frozenset(scopes),
-        label=label, made_at=now(), facts=told,
+        label=label, made_at=now(), settings=told,
     )
     made = access_key(key, secrets_of)
     assert made is not None
@@ -85,7 +85,7 @@ def new_access_key(merchant: str, scopes: Iterable[Scope], secrets_of: Secrets, 
 
 def access_key(key: Key, secrets_of: Secrets) -> AccessKey | None:
     """The key in clear; None for one that does not sign, or whose master secret is gone. Raises StoreError."""
-    name, master = key.facts.get(ACCESS_KEY), key.facts.get(MASTER)
+    name, master = key.settings.get(ACCESS_KEY), key.settings.get(MASTER)
     if name is None or master is None:
         return None
     try:
@@ -95,8 +95,13 @@ def access_key(key: Key, secrets_of: Secrets) -> AccessKey | None:
         return None
     return AccessKey(
         id=name, secret=base64.b64encode(secret[:30]).decode(),
-        token=base64.b64encode(token).decode() if SESSION in key.facts else None,
+        token=base64.b64encode(token).decode() if SESSION in key.settings else None,
     )
+
+
+def public_settings(key: Key) -> dict[str, str]:
+    """Return the settings of a key without those that belong to its signing secret."""
+    return {name: value for name, value in key.settings.items() if name not in (ACCESS_KEY, MASTER, SESSION)}
 
 
 def digest_of_access_key(name: str) -> bytes:
@@ -130,7 +135,7 @@ class Keyring:
         if key is None or key.revoked_at is not None:
             self._cached.pop(digest, None)
             return None
-        caller = Caller(key_id=key.id, merchant=key.merchant, scopes=key.scopes, facts=key.facts)
+        caller = Caller(key_id=key.id, merchant=key.merchant, scopes=key.scopes, settings=key.settings)
         if len(self._cached) >= CACHED_KEYS_MAX:
             self._cached.clear()
         self._cached[digest] = (until, caller)

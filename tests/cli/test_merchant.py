@@ -51,17 +51,17 @@ def test_a_second_migration_has_nothing_to_do(gate: Gate):
     assert "up to date" in gate.run("migrate").stdout
 
 
-def test_what_protocols_want_to_know_is_kept_with_the_merchant(gate: Gate):
-    """When it is added, and changed later; an empty text removes."""
-    account = "account=123456789012"
-    added = gate.run("merchant", "add", "retailer", "--fact", account, "--location", "STORE-1", "--quiet")
+def test_settings_of_a_merchant_are_stored_and_changed(gate: Gate):
+    """They are given when the merchant is added, and changed later; an empty value removes one."""
+    account, queue = "account=123456789012", "queue=arn:aws:sqs:eu-west-1:123456789012:catalog"
+    added = gate.run("merchant", "add", "retailer", "--set", account, "--location", "STORE-1", "--quiet")
     assert added.returncode == 0, added.stderr
     assert gate.run("merchant", "set", "retailer").stdout == f"{account}\n"
-    assert gate.run("merchant", "set", "retailer", "queue=q", "account=").stdout == "queue=q\n"
+    assert gate.run("merchant", "set", "retailer", queue, "account=").stdout == f"{queue}\n"
     assert "STORE-1" in gate.run("reference", "list", "location", key=added.stdout.strip()).stdout
     assert gate.run("merchant", "set", "retailer", "nonsense").returncode == 2
-    assert gate.run("merchant", "add", "other", "--fact", "account=").returncode == 2
-    assert gate.run("merchant", "set", "nobody", "queue=q").returncode == 2
+    assert gate.run("merchant", "add", "other", "--set", "account=").returncode == 2
+    assert gate.run("merchant", "set", "nobody", queue).returncode == 2
 
 
 def test_an_access_key_is_made_for_clients_that_sign(gate: Gate):

@@ -53,11 +53,21 @@ def test_a_folder_without_a_kind_is_refused(gate: Gate, tmp_path: Path):
     assert "department" in done.stderr
 
 
-def test_facts_are_kept_with_a_key(gate: Gate):
-    """And listed; what is no fact is refused."""
+def test_settings_of_a_key_are_stored_and_listed(gate: Gate):
+    """Unknown settings and bad values are refused with the nearest known name, and no key is made."""
     _seller(gate, "facts")
-    made = gate.run("merchant", "key", "add", "facts", "--fact", "location=BLR-01", "--fact", "profile=reference")
+    made = gate.run("merchant", "key", "add", "facts", "--set", "location=BLR-01", "--set", "profile=reference")
     assert made.returncode == 0, made.stderr
     assert "location=BLR-01 profile=reference" in gate.run("merchant", "key", "list", "facts").stdout
-    for wrong in ("location", "=x", "Location=x", "a="):
-        assert gate.run("merchant", "key", "add", "facts", "--fact", wrong).returncode != 0
+    for wrong, message in {
+        "location": "is not NAME=VALUE", "=x": "is not NAME=VALUE", "Location=x": "is not NAME=VALUE",
+        "a=": "is not NAME=VALUE",
+        "loaction=BLR-01": "Unknown setting 'loaction'; did you mean 'location'?",
+        "zzz=1": "Unknown setting 'zzz'; the settings of keys are company_id, location, profile, project, strict",
+        "account=123456789012": "'account' is a setting of merchants, not of keys",
+        "profile=short": "The setting 'profile' must be 'guide' or 'reference'.",
+    }.items():
+        refused = gate.run("merchant", "key", "add", "facts", "--set", wrong)
+        assert refused.returncode == 2
+        assert message in " ".join(refused.stderr.replace("│", "").split())
+    assert len(gate.run("merchant", "key", "list", "facts").stdout.splitlines()) == 2

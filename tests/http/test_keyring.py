@@ -92,7 +92,7 @@ def test_merchants_are_known_once_they_are_made(shop):
 def test_a_token_stands_for_its_key_for_a_time(shop, monkeypatch):
     """With its scopes and facts, in every process; several at once; not past its end."""
     ring = Keyring(shop.store)
-    key, secret = new_key("acme", {Scope.READ}, facts={"location": "BLR-01"})
+    key, secret = new_key("acme", {Scope.READ}, settings={"location": "BLR-01"})
     shop.store.add_key(key)
     caller = ring.caller(secret.encode())
     first, second = ring.token(caller, seconds=60), ring.token(caller, seconds=60)
@@ -100,7 +100,7 @@ def test_a_token_stands_for_its_key_for_a_time(shop, monkeypatch):
     for token in (first, second):
         assert re.fullmatch(r"gt_[A-Za-z0-9_-]{43}", token)
         assert Keyring(shop.store).caller(token.encode()) == caller
-    assert caller.facts == {"location": "BLR-01"}
+    assert caller.settings == {"location": "BLR-01"}
     ended = make.NOW.replace(year=2100)
     monkeypatch.setattr(auth, "now", lambda: ended)
     assert Keyring(shop.store).caller(first.encode()) is None

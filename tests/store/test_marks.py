@@ -166,13 +166,13 @@ def _key(merchant: str = "acme", **more: object) -> Key:
 
 def test_a_token_leads_to_its_key_until_it_is_swept(scene: Scene) -> None:
     """Also after a restart, and after its end, which whoever asks compares."""
-    scene.store.add_key(_key(facts={"location": "BLR-01"}))
+    scene.store.add_key(_key(settings={"location": "BLR-01"}))
     token = Token(digest=b"t" * 32, merchant="acme", key="k1", made_at=NOW, until=NOW + timedelta(hours=1))
     scene.store.add_token(token)
     scene.reopen()
-    assert scene.store.token(b"t" * 32) == (token, _key(facts={"location": "BLR-01"}))
+    assert scene.store.token(b"t" * 32) == (token, _key(settings={"location": "BLR-01"}))
     assert scene.store.token(b"u" * 32) is None
-    assert scene.store.keys("acme") == [_key(facts={"location": "BLR-01"})]
+    assert scene.store.keys("acme") == [_key(settings={"location": "BLR-01"})]
 
 
 def test_a_token_says_that_its_key_was_revoked(scene: Scene) -> None:

@@ -23,20 +23,20 @@ SCOPE_OPTION = click.option(
     help="What the key may do; may be given often. admin includes the others and acts for every merchant.",
 )
 
-FACT_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-FACT_CHARACTERS_MAX = 255
+SETTING_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+SETTING_CHARACTERS_MAX = 255
 
 
-def _facts(_context: click.Context, of: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    """An empty value, which removes a fact, is one only where facts are changed, which is an argument."""
-    facts: dict[str, str] = {}
-    least = 0 if isinstance(of, click.Argument) else 1
+def _settings(_context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Parse NAME=VALUE pairs. An empty value, which removes a setting, is allowed in the argument, not in an option."""
+    settings: dict[str, str] = {}
+    least = 0 if isinstance(parameter, click.Argument) else 1
     for pair in given:
         name, equals, text = pair.partition("=")
-        if not equals or not FACT_NAME.fullmatch(name) or not least <= len(text) <= FACT_CHARACTERS_MAX:
+        if not equals or not SETTING_NAME.fullmatch(name) or not least <= len(text) <= SETTING_CHARACTERS_MAX:
             raise click.BadParameter(f"{pair!r} is not NAME=VALUE")
-        facts[name] = text
-    return facts
+        settings[name] = text
+    return settings
 
 
 @click.group()
@@ -52,8 +52,8 @@ def merchant() -> None:
 @click.option("--name", default="", help="A name for people. Default: the id.")
 @SCOPE_OPTION
 @click.option(
-    "--fact", "facts", multiple=True, metavar="NAME=VALUE", callback=_facts,
-    help="What a protocol wants to know of the merchant, such as account=123456789012; may be given often.",
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=_settings,
+    help="A setting of the merchant that a protocol reads, such as account=123456789012; repeatable.",
 )
 @click.option(
     "--location", "locations", multiple=True, metavar="CODE",
@@ -62,24 +62,25 @@ def merchant() -> None:
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON.")
 @with_settings
-def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...], facts: dict[str, str],
+def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...], settings: dict[str, str],
         locations: tuple[str, ...], quiet: bool, as_json: bool) -> None:
     """Add a merchant and print its first key, which is shown this once.
 
     \b
     Examples:
       goodsgate merchant add brightware --name 'Brightware Ltd'
-      goodsgate merchant add brightware --fact account=123456789012 --location STORE-1
+      goodsgate merchant add brightware --set account=123456789012 --location STORE-1
       export GOODSGATE_KEY=$(goodsgate merchant add brightware --quiet)
     """
-    from goodsgate.engine.settled import put_facts
+    from goodsgate.engine.settled import put_merchant_settings
     from goodsgate.model.catalogue import ReferenceEntry
 
+    _check_settings(settings, owner="merchant")
     store = open_store(config)
     try:
         make_merchant(store, merchant_id, name=name)
-        if facts:
-            put_facts(store, merchant_id, facts)
+        if settings:
+            put_merchant_settings(store, merchant_id, settings)
         if locations:
             store.put_reference(merchant_id, "location", [ReferenceEntry(code=code) for code in locations])
         secret = make_key(store, merchant_id, scopes=scopes, label="first key")
@@ -90,27 +91,30 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
 
 @merchant.command("set")
 @click.argument("merchant_id", metavar="ID")
-@click.argument("facts", metavar="NAME=VALUE...", nargs=-1, callback=_facts)
+@click.argument("settings", metavar="NAME=VALUE...", nargs=-1, callback=_settings)
 @with_settings
-def set_facts(*, config: "Config", merchant_id: str, facts: dict[str, str]) -> None:
-    """Change what protocols want to know of a merchant, and print all of it; NAME= removes one.
+def set_settings(*, config: "Config", merchant_id: str, settings: dict[str, str]) -> None:
+    """Change settings of a merchant and print all of them; NAME= removes one.
 
     \b
     Examples:
       goodsgate merchant set brightware queue=arn:aws:sqs:eu-west-1:123456789012:catalog
       goodsgate merchant set brightware queue=
     """
-    from goodsgate.engine.settled import facts_of, put_facts
+    from goodsgate.engine.settled import merchant_settings, put_merchant_settings
     from goodsgate.store.contract import StoreError
 
+    _check_settings(settings, owner="merchant")
     store = open_store(config)
     try:
-        told = put_facts(store, merchant_id, facts) if facts else facts_of(store, merchant_id)
+        current = (
+            put_merchant_settings(store, merchant_id, settings) if settings else merchant_settings(store, merchant_id)
+        )
     except StoreError as fault:
         raise CommandError(f"there is no merchant {merchant_id}") from fault
     finally:
         store.close()
-    for name, text in sorted(told.items()):
+    for name, text in sorted(current.items()):
         click.echo(f"{name}={text}")
 
 
@@ -147,15 +151,15 @@ def key() -> None:
 @SCOPE_OPTION
 @click.option("--label", default="", help="What the key is for.")
 @click.option(
-    "--fact", "facts", multiple=True, metavar="NAME=VALUE", callback=_facts,
-    help="What a protocol wants to know of whoever has the key, such as location=BLR-01; may be given often.",
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=_settings,
+    help="A setting of the key that a protocol reads, such as location=BLR-01; repeatable.",
 )
 @click.option("--signing", is_flag=True, help="An access key that signs requests: its id and its secret.")
 @click.option("--session", is_flag=True, help="The same with a session token, as temporary credentials have.")
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON.")
 @with_settings
-def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], label: str, facts: dict[str, str],
+def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], label: str, settings: dict[str, str],
             signing: bool, session: bool, quiet: bool, as_json: bool) -> None:
     """Make a key and print it, this once.
 
@@ -164,18 +168,19 @@ def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], labe
     \b
     Examples:
       goodsgate merchant key add brightware --scope read --label dashboard
-      goodsgate merchant key add brightware --fact location=BLR-01
+      goodsgate merchant key add brightware --set location=BLR-01
       eval "$(goodsgate merchant key add brightware --signing --quiet)"
     """
+    _check_settings(settings, owner="key")
     store = open_store(config)
     try:
         if signing or session:
             made = make_access_key(
-                store, config, merchant_id, scopes=scopes, label=label, facts=facts, session=session
+                store, config, merchant_id, scopes=scopes, label=label, settings=settings, session=session
             )
             _print_access_key(merchant_id, made, as_json=as_json)
             return
-        secret = make_key(store, merchant_id, scopes=scopes, label=label, facts=facts)
+        secret = make_key(store, merchant_id, scopes=scopes, label=label, settings=settings)
     finally:
         store.close()
     _print_key(merchant_id, secret, quiet=quiet, as_json=as_json)
@@ -185,7 +190,7 @@ def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], labe
 @click.argument("merchant_id", metavar="MERCHANT")
 @with_settings
 def list_keys(*, config: "Config", merchant_id: str) -> None:
-    """List the keys of a merchant, one a line: id, scopes, valid or revoked, label, facts.
+    """List the keys of a merchant, one a line: id, scopes, valid or revoked, label, settings.
 
     \b
     Example:
@@ -195,8 +200,8 @@ def list_keys(*, config: "Config", merchant_id: str) -> None:
     try:
         for row in store.keys(merchant_id):
             state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "valid"
-            facts = " ".join(f"{name}={text}" for name, text in sorted(row.facts.items()))
-            click.echo(f"{row.id}\t{','.join(sorted(row.scopes))}\t{state}\t{row.label}\t{facts}".rstrip("\t"))
+            settings = " ".join(f"{name}={text}" for name, text in sorted(row.settings.items()))
+            click.echo(f"{row.id}\t{','.join(sorted(row.scopes))}\t{state}\t{row.label}\t{settings}".rstrip("\t"))
     finally:
         store.close()
 
@@ -221,6 +226,20 @@ def revoke(*, config: "Config", merchant_id: str, key_id: str) -> None:
     click.echo(f"Revoked {key_id}.")
 
 
+def _check_settings(settings: dict[str, str], *, owner: str) -> None:
+    """Raise a usage error if the protocols know no such setting of a key or merchant, or the value is not allowed."""
+    from goodsgate import app
+    from goodsgate.engine.refusal import Refusal
+
+    if not settings:
+        return
+    known = app.known_settings()
+    try:
+        (known.check_key if owner == "key" else known.check_merchant)(settings)
+    except Refusal as refusal:
+        raise click.UsageError(refusal.detail.replace("`", "'")) from refusal
+
+
 def make_merchant(store: "Store", merchant_id: str, *, name: str) -> None:
     """Add a merchant; raises Unusable if the id is not one or is taken."""
     from goodsgate.model.batch import now
@@ -233,13 +252,13 @@ def make_merchant(store: "Store", merchant_id: str, *, name: str) -> None:
 
 
 def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]", label: str,
-             facts: dict[str, str] | None = None) -> str:
+             settings: dict[str, str] | None = None) -> str:
     """Make a key and give back its secret; raises Unusable if there is no such merchant."""
     from goodsgate.auth import new_key
     from goodsgate.model.catalogue import Scope
     from goodsgate.store.contract import StoreError
 
-    made, secret = new_key(merchant_id, [Scope(scope) for scope in scopes], label=label, facts=facts)
+    made, secret = new_key(merchant_id, [Scope(scope) for scope in scopes], label=label, settings=settings)
     try:
         store.add_key(made)
     except StoreError as fault:
@@ -248,7 +267,7 @@ def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]
 
 
 def make_access_key(store: "Store", config: "Config", merchant_id: str, *, scopes: "Iterable[str]", label: str,
-                    facts: dict[str, str], session: bool) -> "AccessKey":
+                    settings: dict[str, str], session: bool) -> "AccessKey":
     """Make a key that signs; raises Unusable if there is no such merchant."""
     from goodsgate import app
     from goodsgate.auth import new_access_key
@@ -257,7 +276,7 @@ def make_access_key(store: "Store", config: "Config", merchant_id: str, *, scope
 
     wanted = [Scope(scope) for scope in scopes]
     key, made = new_access_key(
-        merchant_id, wanted, app.create_secrets(store, config), label=label, facts=facts, session=session
+        merchant_id, wanted, app.create_secrets(store, config), label=label, settings=settings, session=session
     )
     try:
         store.add_key(key)

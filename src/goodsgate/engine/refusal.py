@@ -27,6 +27,8 @@ REFUSALS: dict[str, str] = {
     "queue_full": "The merchant has too many open batches; try again later.",
     "store_full": "Storage is full; nothing was stored.",
     "store_busy": "Storage is unavailable; nothing was accepted, try again.",
+    "setting_unknown": "Unknown setting.",
+    "setting_invalid": "Invalid value of a setting.",
     "upload_stalled": "Upload timed out; nothing was stored.",
 }
 """Code → title. A protocol gives each its own status."""

@@ -7,7 +7,7 @@ import msgspec
 from goodsgate.store.contract import NameTakenError, Store
 
 NAME = "settled"
-FACTS = "merchant/facts"
+SETTINGS = "merchant/settings"
 
 
 def settled(store: Store, merchant: str, sort: str) -> bytes | None:
@@ -34,17 +34,20 @@ def settle(store: Store, merchant: str, sort: str, change: Callable[[bytes | Non
             continue
 
 
-def facts_of(store: Store, merchant: str) -> dict[str, str]:
-    """What protocols want to know of a merchant, such as its ``account``; the engine never reads it."""
-    body = settled(store, merchant, FACTS)
+def merchant_settings(store: Store, merchant: str) -> dict[str, str]:
+    """Return the settings of a merchant that protocols read, such as its ``account``; the engine reads none."""
+    body = settled(store, merchant, SETTINGS)
     return msgspec.json.decode(body, type=dict[str, str]) if body is not None else {}
 
 
-def put_facts(store: Store, merchant: str, facts: Mapping[str, str]) -> dict[str, str]:
-    """All facts of the merchant, once these have replaced those of their names; an empty text removes one."""
+def put_merchant_settings(store: Store, merchant: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Replace settings of a merchant and return all of them; an empty value removes a setting.
+
+    Raises StoreError if the merchant is unknown.
+    """
 
     def changed(body: bytes | None) -> bytes:
         before = msgspec.json.decode(body, type=dict[str, str]) if body is not None else {}
-        return msgspec.json.encode({name: text for name, text in {**before, **facts}.items() if text})
+        return msgspec.json.encode({name: text for name, text in {**before, **settings}.items() if text})
 
-    return msgspec.json.decode(settle(store, merchant, FACTS, changed), type=dict[str, str])
+    return msgspec.json.decode(settle(store, merchant, SETTINGS, changed), type=dict[str, str])

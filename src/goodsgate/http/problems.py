@@ -49,6 +49,8 @@ STATUSES: dict[str, int] = {
     "queue_full": 429,
     "store_full": 507,
     "store_busy": 503,
+    "setting_unknown": 422,
+    "setting_invalid": 422,
     "upload_stalled": 408,
     "unauthorized": 401,
     "forbidden": 403,

@@ -7,6 +7,7 @@ import msgspec
 from goodsgate.config import Config
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.stock import Stock
+from goodsgate.http.known_settings import KnownSettings
 from goodsgate.store.contract import Store
 from goodsgate.store.objects import Objects
 
@@ -65,6 +66,8 @@ class ProtocolServices(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Secrets
     stock: Stock
     settings: ProtocolSettings
+    known_settings: KnownSettings
+    """Settings of keys and merchants that protocols read."""
     open_images: Callable[[], Objects]
     """Return the storage of images; raises StoreError if the settings name none that can be used."""
     open_exports: Callable[[], Objects]

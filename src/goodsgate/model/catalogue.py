@@ -150,8 +150,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     made_at: datetime
     revoked_at: datetime | None = None
-    facts: dict[str, str] = {}
-    """What protocols want to know of whoever has the key, such as its ``location``; the engine never reads it."""
+    settings: dict[str, str] = {}
+    """Settings that a protocol reads, such as ``location``; the engine reads none."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):

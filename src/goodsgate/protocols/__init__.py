@@ -14,6 +14,7 @@ from importlib import import_module
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.known_settings import KnownSettings
 from goodsgate.http.services import ProtocolServices
 from goodsgate.rules import MerchantRules, Schema
 
@@ -34,6 +35,13 @@ def load_couriers(services: ProtocolServices) -> Mapping[str, Courier]:
         if offers is not None:
             found.update(offers(services))
     return found
+
+
+@functools.cache
+def load_known_settings() -> KnownSettings:
+    """Return the settings of keys and merchants that the protocols declare as `SETTINGS`."""
+    packages = [import_module(f"{__name__}.{name}") for name in PROTOCOLS]
+    return KnownSettings(package.SETTINGS for package in packages if hasattr(package, "SETTINGS"))
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from goodsgate import auth
-from goodsgate.engine.settled import put_facts
+from goodsgate.engine.settled import put_merchant_settings
 from goodsgate.model.catalogue import ReferenceEntry, Scope
 from tests.served import Served
 
@@ -25,7 +25,7 @@ class JustWalkOut(httpx.Client):
     """One access key's client."""
 
     def __init__(self, gate: Served, merchant: str, *stores: str, account: str | None = None, session: bool = False,
-                 scopes: tuple[Scope, ...] = SCOPES, region: str = "us-east-1", **facts: str) -> None:
+                 scopes: tuple[Scope, ...] = SCOPES, region: str = "us-east-1", **settings: str) -> None:
         super().__init__(base_url=gate.url, timeout=30, trust_env=False)
         self.gate = gate
         self.merchant = merchant
@@ -33,7 +33,7 @@ class JustWalkOut(httpx.Client):
         store = gate.shop.store
         store.put_reference(merchant, "location", [ReferenceEntry(code=code) for code in stores])
         self.account = f"{next(_accounts)}" if account is None else account
-        put_facts(store, merchant, {"account": self.account, **facts})
+        put_merchant_settings(store, merchant, {"account": self.account, **settings})
         secrets = gate.shop.engine.secrets
         key, self.key = auth.new_access_key(merchant, scopes, secrets, session=session)
         self.key_id = key.id

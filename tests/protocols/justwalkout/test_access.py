@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from goodsgate.cli import main
 from goodsgate.config import ConfigError, load
-from goodsgate.engine.settled import put_facts
+from goodsgate.engine.settled import put_merchant_settings
 from goodsgate.model.catalogue import Scope
 from goodsgate.protocols.justwalkout import access
 from tests.protocols.justwalkout.client import ONE_STORE, JustWalkOut, item
@@ -102,9 +102,9 @@ def test_a_revoked_key_and_a_changed_account_take_effect(retailer, monkeypatch):
     """As soon as what is known of them is looked up again."""
     monkeypatch.setattr(access, "CACHE_SECONDS", 0.05)
     assert retailer.upload(item(1)).status_code == 201
-    put_facts(retailer.gate.shop.store, retailer.merchant, {"account": ""})
+    put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"account": ""})
     assert _within(lambda: retailer.upload(item(1)).status_code == 403)
-    put_facts(retailer.gate.shop.store, retailer.merchant, {"account": retailer.account})
+    put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"account": retailer.account})
     assert _within(lambda: retailer.upload(item(1)).status_code == 201)
     assert retailer.gate.shop.store.revoke_key(retailer.merchant, retailer.key_id)
     assert _within(

@@ -9,7 +9,7 @@ import pytest
 
 from goodsgate.app import create_outbox, create_services
 from goodsgate.engine.outbox import Undelivered
-from goodsgate.engine.settled import put_facts
+from goodsgate.engine.settled import put_merchant_settings
 from goodsgate.model.message import DeliveryState
 from goodsgate.protocols.justwalkout import couriers, unpublished
 from tests.cli.gate import within
@@ -47,7 +47,7 @@ def _carry(retailer):
 
 def test_a_queue_is_told_of_the_end(retailer, queue):
     """An SNS notification whose inner message says what the status says; its link is good."""
-    put_facts(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
+    put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
     ingestion = retailer.upload(item(1), item(2, item_name="\N{REGISTERED SIGN}")).json()["ingestionId"]
     retailer.gate.shop.work()
     (message,) = _messages(retailer)
@@ -70,7 +70,7 @@ def test_a_queue_is_told_of_the_end(retailer, queue):
 
 def test_a_cancelled_ingestion_is_told_too(retailer, queue):
     """Without a link."""
-    put_facts(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
+    put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
     ingestion = retailer.upload(item(1)).json()["ingestionId"]
     retailer.gate.shop.engine.cancel(retailer.merchant, unpublished.batch_of(ingestion))
     retailer.gate.shop.work()
@@ -82,7 +82,7 @@ def test_a_cancelled_ingestion_is_told_too(retailer, queue):
 
 def test_nobody_is_told_twice_what_ended_once(retailer, queue):
     """A retry by the operator ends again, and is no ingestion."""
-    put_facts(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
+    put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
     batch = unpublished.batch_of(retailer.upload(item(1, item_name="\N{REGISTERED SIGN}")).json()["ingestionId"])
     retailer.gate.shop.work()
     retailer.gate.shop.engine.retry(retailer.merchant, batch)
@@ -97,11 +97,11 @@ def test_without_a_queue_nothing_is_sent(retailer, queue):
     retailer.upload(item(1))
     retailer.gate.shop.work()
     assert _messages(retailer) == []
-    put_facts(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
+    put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
     with closing(JustWalkOut(retailer.gate, retailer.merchant, "STORE-1", account=retailer.account)) as client:
         client.upload(item(1))
         retailer.gate.shop.work()
-        put_facts(retailer.gate.shop.store, retailer.merchant, {"queue": ""})
+        put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": ""})
         assert len(_messages(client)) == 1
         _carry(client)
     assert queue.taken() == []
@@ -109,7 +109,8 @@ def test_without_a_queue_nothing_is_sent(retailer, queue):
 
 def test_a_queue_that_is_away_holds_nothing_up(retailer, cloud, monkeypatch):
     """The batch is done; the message says why it did not arrive, and waits."""
-    put_facts(retailer.gate.shop.store, retailer.merchant, {"queue": "arn:aws:sqs:eu-west-1:123456789012:nowhere"})
+    queue = "arn:aws:sqs:eu-west-1:123456789012:nowhere"
+    put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": queue})
     accepted = retailer.upload(item(1))
     assert retailer.report(accepted)["processingStatus"] == "DONE"
     with pytest.raises(Undelivered, match="arn:aws:sqs:eu-west-1:123456789012:nowhere") as told:
@@ -123,7 +124,7 @@ def test_a_queue_that_is_away_holds_nothing_up(retailer, cloud, monkeypatch):
 def test_what_is_no_queue_is_sent_nowhere(retailer, cloud):
     """An address in its place, a host in its region: the command line takes any text."""
     for text in ("https://sqs.example.com/1/q", "arn:aws:sqs:evil.example.com/:123456789012:q", "q"):
-        put_facts(retailer.gate.shop.store, retailer.merchant, {"queue": text})
+        put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": text})
         if not _messages(retailer):
             retailer.upload(item(1))
             retailer.gate.shop.work()

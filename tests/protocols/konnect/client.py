@@ -25,11 +25,11 @@ class Konnect(httpx.Client):
     """One credential's client; takes its token when it is made."""
 
     def __init__(self, gate: Served, merchant: str, *, scopes: Iterable[str] = ("submit", "read"),
-                 **facts: str) -> None:
+                 **settings: str) -> None:
         super().__init__(base_url=gate.url, timeout=30, trust_env=False)
         self.merchant = merchant
         self.gate = gate
-        key, self.password = auth.new_key(merchant, map(Scope, scopes), facts=facts)
+        key, self.password = auth.new_key(merchant, map(Scope, scopes), settings=settings)
         self.key = key
         gate.shop.store.add_key(key)
         self.headers["x-access-token"] = self.new_token()

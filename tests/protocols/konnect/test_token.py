@@ -90,13 +90,13 @@ def test_a_token_of_a_location_speaks_of_that_alone(gate: Served, seller: Konnec
     assert row["prices"] == [{"location_id": "BOM-01", "esp": 9, "mrp": 10, "currency": "INR"}]
 
 
-@pytest.mark.parametrize(("facts", "company"), [
+@pytest.mark.parametrize(("settings", "company"), [
     ({"company_id": "6900"}, 6900), ({"company_id": "x"}, None), ({}, None),
 ])
-def test_a_company_has_a_number(gate: Served, facts: dict[str, str], company: int | None) -> None:
+def test_a_company_has_a_number(gate: Served, settings: dict[str, str], company: int | None) -> None:
     """The key's fact, or one that is always the same."""
     merchant = gate.merchant()
-    with closing(Konnect(gate, merchant, **facts)) as client:
+    with closing(Konnect(gate, merchant, **settings)) as client:
         numbers = {client.create(product(number)).json()["company_id"] for number in (1, 2)}
         assert numbers == ({company} if company else numbers)
         assert len(numbers) == 1
@@ -148,9 +148,9 @@ def test_tokens_are_good_after_a_restart(tmp_path, kind: str) -> None:
         assert token.encode() not in held
 
 
-def test_facts_of_a_key_are_kept(gate: Served) -> None:
+def test_settings_of_a_key_are_kept(gate: Served) -> None:
     """With the key, whoever asks."""
-    key, _ = auth.new_key(gate.merchant(), [Scope.READ], facts={"location": "BLR-01", "profile": "reference"})
+    key, _ = auth.new_key(gate.merchant(), [Scope.READ], settings={"location": "BLR-01", "profile": "reference"})
     gate.shop.store.add_key(key)
     (held,) = gate.shop.store.keys(key.merchant)
     assert held == msgspec.structs.replace(key, made_at=held.made_at)

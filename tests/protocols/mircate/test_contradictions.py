@@ -134,7 +134,7 @@ def test_c13_status_and_enabled_do_not_depend_on_each_other(manager: Manager) ->
 
 def test_c14_a_project_has_many_names(manager: Manager) -> None:
     """The path has one place for it, and it is one project in every class."""
-    manager.headers["x-api-key"] = manager.gate.secret(manager.merchant, facts={"project": "PRJ"})
+    manager.headers["x-api-key"] = manager.gate.secret(manager.merchant, settings={"project": "PRJ"})
     for name, words in (("MerchantAPI/receiveStock", {"products": [UNIT]}), ("PIMAPI/getProducts", {})):
         for instance in ("PRJ", manager.merchant):
             assert manager.call(name, words, instance=instance).status_code == 200

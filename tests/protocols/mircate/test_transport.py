@@ -50,7 +50,7 @@ def test_a_key_may_name_more_projects(gate: Served) -> None:
     """By its fact."""
     merchant = gate.merchant()
     with closing(Mircate(gate, merchant)) as seller:
-        seller.headers["x-api-key"] = gate.secret(merchant, facts={"project": "PRJ-1, PRJ-2"})
+        seller.headers["x-api-key"] = gate.secret(merchant, settings={"project": "PRJ-1, PRJ-2"})
         for instance in ("PRJ-1", "PRJ-2", merchant):
             assert seller.call(STOCK, {"products": [UNIT]}, instance=instance).status_code == 200
         assert seller.call(STOCK, {"products": [UNIT]}, instance="PRJ-3").status_code == 403

@@ -211,3 +211,39 @@ def test_an_unknown_key_is_not_found(admin, key):
     """As is one of an impossible name."""
     answer = admin.delete(f"/v1/merchants/{admin.merchant}/keys/{key}")
     assert (answer.status_code, answer.json()["code"]) == (404, "credential_unknown")
+
+
+def test_settings_of_keys_and_merchants_are_stored(gate):
+    """They come back with the key and under the merchant; an empty value removes one."""
+    admin, merchant = gate.client(None, "admin"), "with-settings"
+    account, queue = "123456789012", "arn:aws:sqs:eu-west-1:123456789012:catalog"
+    added = admin.post("/v1/merchants", json={"id": merchant, "settings": {"account": account}})
+    assert added.status_code == 201, added.text
+    path = f"/v1/merchants/{merchant}/settings"
+    assert admin.get(path).json() == {"settings": {"account": account}}
+    changed = admin.patch(path, json={"settings": {"queue": queue, "account": ""}})
+    assert (changed.status_code, changed.json()) == (200, {"settings": {"queue": queue}})
+    keys = f"/v1/merchants/{merchant}/keys"
+    made = admin.post(keys, json={"scopes": ["read"], "settings": {"location": "BLR-01"}})
+    assert (made.status_code, made.json()["settings"]) == (201, {"location": "BLR-01"})
+    assert admin.get(keys).json()["keys"][0]["settings"] == {"location": "BLR-01"}
+
+
+def test_unknown_settings_are_refused_with_the_nearest_name(gate):
+    """Nothing is stored of a request with an unknown setting or a bad value."""
+    admin, merchant = gate.client(None, "admin"), "refused-settings"
+    refused = admin.post("/v1/merchants", json={"id": merchant, "settings": {"acount": "123456789012"}})
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["suggestion"]) == (422, "setting_unknown", "account")
+    assert problem["detail"] == "Unknown setting `acount`; did you mean `account`?"
+    assert admin.get(f"/v1/merchants/{merchant}/settings").status_code == 404
+    assert admin.post("/v1/merchants", json={"id": merchant}).status_code == 201
+    path = f"/v1/merchants/{merchant}"
+    refused = admin.patch(f"{path}/settings", json={"settings": {"account": "12345"}})
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["expected"]) == (422, "setting_invalid", "12 digits")
+    refused = admin.patch(f"{path}/settings", json={"settings": {"loaction": ""}})
+    assert (refused.status_code, refused.json()["code"]) == (422, "setting_unknown")
+    refused = admin.post(f"{path}/keys", json={"scopes": ["read"], "settings": {"loaction": "BLR-01"}})
+    assert (refused.status_code, refused.json()["suggestion"]) == (422, "location")
+    assert admin.get(f"{path}/keys").json() == {"keys": []}

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.http.services import ProtocolServices
-from goodsgate.protocols.justwalkout.access import RequestAuthenticator
+from goodsgate.protocols.justwalkout import unpublished
+from goodsgate.protocols.justwalkout.access import ACCOUNT, QUEUE, RequestAuthenticator
 from goodsgate.protocols.justwalkout.catalog import CatalogHandlers
 from goodsgate.protocols.justwalkout.catalogue_rules import ArchivalRules, CatalogItemRules
 from goodsgate.protocols.justwalkout.notification import QueueNotifier
@@ -21,6 +23,14 @@ MERCHANT_RULES: Mapping[str, MerchantRules] = {
     "justwalkout/CatalogItem": CatalogItemRules(),
     "justwalkout/Archival": ArchivalRules(),
 }
+
+SETTINGS = DeclaredSettings(merchants={
+    ACCOUNT: Setting(description="The retailer's AWS account id.", pattern="[0-9]{12}", expected="12 digits"),
+    QUEUE: Setting(
+        description="ARN of the SQS queue that is notified of finished catalog uploads.", pattern=unpublished.QUEUE,
+        expected="the ARN of an SQS queue, such as `arn:aws:sqs:eu-west-1:123456789012:catalog`",
+    ),
+})
 
 
 def protocol(context: ServerContext) -> WireProtocol:

@@ -8,7 +8,7 @@ import msgspec
 
 from goodsgate.auth import AccessKey, access_key, digest_of_access_key
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.settled import facts_of
+from goodsgate.engine.settled import merchant_settings
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest
 from goodsgate.http.problems import refuse
@@ -129,9 +129,9 @@ def _read_account(context: ServerContext, access_key_id: str) -> RetailerAccount
     signing_key = access_key(key, context.services.secrets) if key is not None and key.revoked_at is None else None
     if key is None or signing_key is None:
         return None
-    facts = facts_of(store, key.merchant)
+    settings = merchant_settings(store, key.merchant)
     return RetailerAccount(
-        merchant=key.merchant, number=facts.get(ACCOUNT, ""), queue=facts.get(QUEUE, ""),
+        merchant=key.merchant, number=settings.get(ACCOUNT, ""), queue=settings.get(QUEUE, ""),
         stores=frozenset(list_stores(store, key.merchant)), key=signing_key, scopes=key.scopes,
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from goodsgate.engine.outbox import Undelivered
-from goodsgate.engine.settled import facts_of
+from goodsgate.engine.settled import merchant_settings
 from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Batch
 from goodsgate.model.message import Message
@@ -41,7 +41,7 @@ class QueueNotifier:
 
         Nothing is sent if the merchant has no queue, or for the end of a later round.
         """
-        queue = facts_of(self._store, message.merchant).get(QUEUE)
+        queue = merchant_settings(self._store, message.merchant).get(QUEUE)
         batch = self._store.batch(message.merchant, message.subject)
         if not queue or batch is None or msgspec.json.decode(message.body, type=_MessageBody).round != 0:
             return

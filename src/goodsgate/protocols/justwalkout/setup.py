@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
 from goodsgate.auth import ACCESS_KEY, new_access_key
-from goodsgate.engine.settled import facts_of, put_facts, settle, settled
+from goodsgate.engine.settled import merchant_settings, put_merchant_settings, settle, settled
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
@@ -76,28 +76,28 @@ class SetupHandlers:
         return json_response(await self._context.run_in_thread(self._change_setup, request.merchant, wanted))
 
     def _change_setup(self, merchant: str, wanted: SetupRequest) -> dict[str, Any]:
-        facts = {
+        settings = {
             name: text for name, text in ((ACCOUNT, wanted.account), (QUEUE, wanted.queue)) if isinstance(text, str)
         }
-        if facts:
-            put_facts(self._store, merchant, facts)
+        if settings:
+            put_merchant_settings(self._store, merchant, settings)
         if isinstance(wanted.stores, list):
             self._store.put_reference(merchant, STORES, [ReferenceEntry(code=code) for code in wanted.stores],
                 replace=True)
         return self._read_setup(merchant)
 
     def _read_setup(self, merchant: str) -> dict[str, Any]:
-        facts = facts_of(self._store, merchant)
+        settings = merchant_settings(self._store, merchant)
         access_keys = [
-            key.facts[ACCESS_KEY] for key in self._store.keys(merchant)
-            if ACCESS_KEY in key.facts and key.revoked_at is None
+            key.settings[ACCESS_KEY] for key in self._store.keys(merchant)
+            if ACCESS_KEY in key.settings and key.revoked_at is None
         ]
         has_uploaded = bool(self._store.batches(merchant, BatchFilter(protocol="justwalkout"), limit=1).rows)
         return {
-            "merchant": merchant, "awsAccountId": facts.get(ACCOUNT, ""), "sqsQueueArn": facts.get(QUEUE, ""),
+            "merchant": merchant, "awsAccountId": settings.get(ACCOUNT, ""), "sqsQueueArn": settings.get(QUEUE, ""),
             "stores": list_stores(self._store, merchant), "accessKeys": access_keys,
             "connectivityStatus": "Success" if has_uploaded else "Unknown",
-            "sqsSubscriptionStatus": self._subscription(merchant) if QUEUE in facts else "Unknown",
+            "sqsSubscriptionStatus": self._subscription(merchant) if QUEUE in settings else "Unknown",
         }
 
     def _subscription(self, merchant: str) -> str:

@@ -2,6 +2,7 @@
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.protocols.konnect.listings import ListingHandlers
 from goodsgate.protocols.konnect.orders.wiring import couriers as couriers
 from goodsgate.protocols.konnect.orders.wiring import open_repository, order_handlers, order_update_handlers
@@ -13,6 +14,24 @@ from goodsgate.protocols.konnect.status import StatusHandlers
 from goodsgate.protocols.konnect.tokens import TokenHandlers, access_token
 from goodsgate.protocols.konnect.unpublished import PREFIXES
 from goodsgate.protocols.konnect.writes import ProductWriteHandlers
+
+SETTINGS = DeclaredSettings(keys={
+    "location": Setting(
+        description="Code of the location for which the key's tokens are good; without it, for the whole company.",
+        pattern=r"[^\x00-\x1f\x7f]{1,255}", expected="a location code of 1 to 255 characters",
+    ),
+    "company_id": Setting(
+        description="`company_id` in answers.", pattern="[0-9]{1,15}", expected="a number of 1 to 15 digits",
+    ),
+    "profile": Setting(
+        description="The document after which the status is worded: the integration guide or the API reference.",
+        pattern="guide|reference", expected="`guide` or `reference`",
+    ),
+    "strict": Setting(
+        description="Whether updates must have every member that the API reference lists.", pattern="yes|no",
+        expected="`yes` or `no`",
+    ),
+})
 
 
 def protocol(context: ServerContext) -> WireProtocol:

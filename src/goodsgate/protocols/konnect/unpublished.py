@@ -56,7 +56,7 @@ def company_id(caller: Caller | None) -> int:
     """Return ``company_id``: the key's setting, the merchant's id if it is a number, or one derived from it."""
     if caller is None:
         return 0
-    for text in (caller.facts.get("company_id", ""), caller.merchant):
+    for text in (caller.settings.get("company_id", ""), caller.merchant):
         if text.isascii() and text.isdigit() and len(text) <= 15:
             return int(text)
     return zlib.crc32(caller.merchant.encode()) % 10**6 + 10**6
@@ -70,14 +70,14 @@ def integration_id(caller: Caller | None) -> str:
 
 def status_profile(caller: Caller | None) -> str:
     """Return the document that the status follows, `guide` or `reference`: the key's setting ``profile``."""
-    return "reference" if caller is not None and caller.facts.get("profile") == "reference" else "guide"
+    return "reference" if caller is not None and caller.settings.get("profile") == "reference" else "guide"
 
 
 def is_strict(caller: Caller | None) -> bool:
     """Return whether updates must hold every member that the API reference requires: the key's setting ``strict``."""
-    return caller is not None and caller.facts.get("strict") in ("yes", "true")
+    return caller is not None and caller.settings.get("strict") in ("yes", "true")
 
 
 def token_location(caller: Caller | None) -> str | None:
     """Return the location of a location-level credential: the key's setting ``location``; None: company level."""
-    return caller.facts.get("location") if caller is not None else None
+    return caller.settings.get("location") if caller is not None else None

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.http.services import ProtocolServices
 from goodsgate.protocols.mircate import exporting
 from goodsgate.protocols.mircate.exports import Exports
@@ -38,6 +39,13 @@ from goodsgate.protocols.mircate.sales import Sales
 from goodsgate.protocols.mircate.service import Service
 from goodsgate.protocols.mircate.supplier import Supplier
 from goodsgate.protocols.mircate.transport import Transport, aliased
+
+SETTINGS = DeclaredSettings(keys={
+    "project": Setting(
+        description="Projects that the key may use beside the one named as its merchant, separated by commas.",
+        pattern=r"[^\x00-\x1f\x7f/]{1,255}", expected="names of projects, separated by commas",
+    ),
+})
 
 
 def key_of(headers: Mapping[bytes, bytes]) -> bytes | None:

@@ -22,8 +22,8 @@ BUSY_STATUS = 570
 BUSY_SECONDS_MAX = 25.0
 """How long an instance stays busy with a method whose process died: the platform's own limit of a method."""
 
-PROJECT_FACT = "project"
-"""The fact of a key that names, with commas between them, projects beside its merchant's id for which it is good."""
+PROJECT_SETTING = "project"
+"""The setting of a key that names, with commas between them, projects beside its merchant's id for which it is good."""
 
 ARGUMENTS_BYTES_MAX = 1024**2
 """Of a method's arguments where it has no limit of its own."""

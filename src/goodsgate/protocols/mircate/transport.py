@@ -18,7 +18,7 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import Contract, Path
 from goodsgate.http.problems import refuse
 from goodsgate.protocols.mircate.answers import TOO_DEEP, bad, busy
-from goodsgate.protocols.mircate.guesses import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_FACT
+from goodsgate.protocols.mircate.guesses import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_SETTING
 from goodsgate.protocols.mircate.validation import issues_of
 from goodsgate.store.contract import KeyInUseError
 
@@ -128,7 +128,7 @@ def _schemas(contract: Contract) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def is_own(instance: str, merchant: str, caller: Caller | None) -> bool:
     """Whether an instance is a project of the caller's."""
-    projects = caller.facts.get(PROJECT_FACT, "") if caller is not None else ""
+    projects = caller.settings.get(PROJECT_SETTING, "") if caller is not None else ""
     return instance == merchant or instance in [project.strip() for project in projects.split(",")]
 
 

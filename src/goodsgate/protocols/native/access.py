@@ -7,6 +7,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from goodsgate.auth import new_key
+from goodsgate.engine.settled import merchant_settings, put_merchant_settings
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
@@ -15,12 +16,15 @@ from goodsgate.model.catalogue import Merchant, MerchantId, OneLine, Scope
 from goodsgate.protocols.native.answers import answer, page
 from goodsgate.protocols.native.words import key_words, merchant_words
 
+Settings = Annotated[dict[str, Annotated[str, Meta(max_length=255)]], Meta(max_length=100)]
+
 
 class NewMerchant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of POST /v1/merchants."""
 
     id: MerchantId
     name: OneLine = ""
+    settings: Settings = {}
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +32,13 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
     label: OneLine = ""
+    settings: Settings = {}
+
+
+class SettingChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of PATCH /v1/merchants/{merchant}/settings."""
+
+    settings: Settings
 
 
 class Access:
@@ -36,12 +47,14 @@ class Access:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._store = context.store
+        self._known_settings = context.services.known_settings
 
     def handlers(self) -> dict[str, Handler]:
         """By operation id."""
         return {
             "merchants": self.merchants, "add_merchant": self.add_merchant, "keys": self.keys,
-            "add_key": self.add_key, "revoke_key": self.revoke_key,
+            "add_key": self.add_key, "revoke_key": self.revoke_key, "merchant_settings": self.merchant_settings,
+            "change_merchant_settings": self.change_merchant_settings,
         }
 
     async def merchants(self, request: ApiRequest) -> Response:
@@ -53,11 +66,27 @@ class Access:
     async def add_merchant(self, request: ApiRequest) -> Response:
         """POST /v1/merchants."""
         wanted: NewMerchant = await request.document(NewMerchant, self._context)
+        self._known_settings.check_merchant(wanted.settings)
         merchant = Merchant(id=wanted.id, name=wanted.name, made_at=now())
         if not await self._context.run_in_thread(self._store.add_merchant, merchant):
             raise refuse("merchant_taken", merchant=wanted.id)
+        if wanted.settings:
+            await self._context.run_in_thread(put_merchant_settings, self._store, merchant.id, wanted.settings)
         location = {"location": f"/v1/merchants/{merchant.id}/keys"}
         return answer(merchant_words(merchant), status=201, headers=location)
+
+    async def merchant_settings(self, request: ApiRequest) -> Response:
+        """GET /v1/merchants/{merchant}/settings."""
+        merchant = await self._known(request)
+        return answer({"settings": await self._context.run_in_thread(merchant_settings, self._store, merchant)})
+
+    async def change_merchant_settings(self, request: ApiRequest) -> Response:
+        """PATCH /v1/merchants/{merchant}/settings."""
+        changes: SettingChanges = await request.document(SettingChanges, self._context)
+        self._known_settings.check_merchant(changes.settings)
+        merchant = await self._known(request)
+        changed = await self._context.run_in_thread(put_merchant_settings, self._store, merchant, changes.settings)
+        return answer({"settings": changed})
 
     async def keys(self, request: ApiRequest) -> Response:
         """GET /v1/merchants/{merchant}/keys."""
@@ -70,7 +99,10 @@ class Access:
         wanted: NewKey = await request.document(NewKey, self._context)
         if len(set(wanted.scopes)) < len(wanted.scopes):
             raise refuse("body_invalid", "A scope is named twice.")
-        key, secret = new_key(await self._known(request), wanted.scopes, label=wanted.label)
+        self._known_settings.check_key(wanted.settings)
+        key, secret = new_key(
+            await self._known(request), wanted.scopes, label=wanted.label, settings=wanted.settings
+        )
         await self._context.run_in_thread(self._store.add_key, key)
         return answer({**key_words(key), "secret": secret}, status=201)
 

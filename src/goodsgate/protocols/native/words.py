@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from goodsgate.auth import public_settings
 from goodsgate.model.batch import FINAL_STATES, Batch, Finding, IssueGroup, Policy
 from goodsgate.model.catalogue import Item, Key, Merchant, display_key, split_key
 from goodsgate.model.issue import Issue
@@ -153,7 +154,7 @@ def key_words(key: Key) -> Words:
     """A key without its digest."""
     return {
         "id": key.id, "merchant": key.merchant, "scopes": sorted(key.scopes), "label": key.label,
-        "made_at": key.made_at, "revoked_at": key.revoked_at,
+        "settings": public_settings(key), "made_at": key.made_at, "revoked_at": key.revoked_at,
     }
 
 

@@ -44,7 +44,7 @@ class Merchants(Database):
             "merchant": number, "id": key.id, "digest": key.digest, "scopes": " ".join(sorted(key.scopes)),
             "label": key.label, "made_at": microseconds(key.made_at),
             "revoked_at": None if key.revoked_at is None else microseconds(key.revoked_at),
-            "facts": orjson.dumps(key.facts).decode(),
+            "facts": orjson.dumps(key.settings).decode(),
         }
         try:
             with self.server.transaction(number) as db:
@@ -189,5 +189,5 @@ def _key(merchant: str, code: str, digest: bytes, scopes: str, label: str, made_
          facts: bytes) -> Key:
     return Key(
         id=code, digest=digest, merchant=merchant, scopes=frozenset(Scope(scope) for scope in scopes.split()),
-        label=label, made_at=moment(made_at), revoked_at=moment_or_none(revoked_at), facts=decode_facts(facts),
+        label=label, made_at=moment(made_at), revoked_at=moment_or_none(revoked_at), settings=decode_facts(facts),
     )
