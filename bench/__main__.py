@@ -80,10 +80,12 @@ def load(short: bool) -> Iterator[Figure]:
 def memory(short: bool) -> Iterator[Figure]:
     """Peak RSS of API and worker: 10 MB, 1 GB of NDJSON, 1 GB of CSV as gzip."""
     for size_mb in (10, 100) if short else (10, 1000):
-        for name, media, packing in (("NDJSON", "application/x-ndjson", None), ("CSV, gzip", "text/csv", "gzip")):
+        for name, media, content_encoding in (("NDJSON", "application/x-ndjson", None), ("CSV, gzip", "text/csv",
+            "gzip")):
             with Gate() as gate:
                 body = _stream(size_mb, media)
-                document = gate.finish(gate.submit(_packed(body) if packing else body, media=media, packing=packing))
+                sent = _packed(body) if content_encoding else body
+                document = gate.finish(gate.submit(sent, media=media, content_encoding=content_encoding))
                 detail = f"{document['counts']['total']:,} records, {document['state']}"
                 for process, most in (("api", 120.0), ("worker", 400.0)):
                     what = f"{size_mb} MB {name}: peak RSS of {process}, MB"

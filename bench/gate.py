@@ -84,12 +84,13 @@ class Gate:
         found = re.search(r"VmRSS:\s+(\d+)", status)
         return int(found.group(1)) / 1024 if found else 0.0
 
-    def submit(self, body: bytes | Iterator[bytes], *, media: str = "application/x-ndjson", packing: str | None = None,
+    def submit(self, body: bytes | Iterator[bytes], *, media: str = "application/x-ndjson",
+               content_encoding: str | None = None,
                key: str | None = None, **query: str) -> str:
         """The id of the new batch; `key` is another merchant's."""
         headers = {"Authorization": f"Bearer {key or self.key}", "Content-Type": media}
-        if packing:
-            headers["Content-Encoding"] = packing
+        if content_encoding:
+            headers["Content-Encoding"] = content_encoding
         # The standard library's client sends bytes as they are: a client that costs as much as the gate hides it.
         client = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=600)
         client.request("POST", f"/v1/batches?{urlencode(query)}", body=body, headers=headers)

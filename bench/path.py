@@ -114,7 +114,7 @@ def measure() -> tuple[Recording, Recording]:
         config = Config(store=f"{folder}/store")
         store = open_store(config)
         store.migrate()
-        store.add_merchant(Merchant(id="bench", name="bench", made_at=datetime.now(UTC)))
+        store.add_merchant(Merchant(id="bench", name="bench", created_at=datetime.now(UTC)))
         try:
             return _work(store, config), _receive(store, config)
         finally:

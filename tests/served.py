@@ -33,7 +33,7 @@ class Served:
     def merchant(self) -> str:
         """A merchant of its own for a test."""
         merchant = f"m{next(_numbers)}"
-        assert self.shop.store.add_merchant(Merchant(id=merchant, name=merchant, made_at=make.NOW))
+        assert self.shop.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=make.NOW))
         return merchant
 
     def secret(self, merchant: str, scopes: Iterable[str] = ("submit", "read"), *,

@@ -26,7 +26,7 @@ class Shop:
         self.store: Store = StrictStore(open_store(self.config))
         self.store.migrate()
         for merchant in merchants or ("acme",):
-            self.store.add_merchant(Merchant(id=merchant, name=merchant, made_at=make.NOW))
+            self.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=make.NOW))
         self.engine = create_engine(self.store, self.config)
         self.worker = create_worker(self.store, self.config, "worker-1")
 
@@ -37,12 +37,14 @@ class Shop:
         self.store.close()
 
     def send(self, body: bytes | Iterable[object], *, merchant: str = "acme", kind: Kind = Kind.PRODUCT,
-             collection: str = "products", format: str = "ndjson", packing: str = "identity", key: str | None = None,
+             collection: str = "products", format: str = "ndjson", content_encoding: str = "identity",
+             key: str | None = None,
              **policy: object) -> str:
         """Submit bytes, or records as NDJSON; the batch's id."""
         submission = self.engine.submit(
             merchant=merchant, kind=kind, collection=collection, policy=Policy(**policy),  # type: ignore[arg-type]
-            format=format, packing=packing, idempotency_key=key, answer=lambda batch: batch.id.encode(),
+            format=format, content_encoding=content_encoding, idempotency_key=key,
+            answer=lambda batch: batch.id.encode(),
         )
         submission.write(body if isinstance(body, bytes) else ndjson(body))
         receipt = submission.finish()

@@ -52,7 +52,7 @@ def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", settings
     secret = f"gg_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     digest = hashlib.sha256(secret.encode()).digest()
     key = Key(
-        id=key_id, digest=digest, merchant=merchant, scopes=frozenset(scopes), label=label, made_at=now(),
+        id=key_id, digest=digest, merchant=merchant, scopes=frozenset(scopes), label=label, created_at=now(),
         settings=settings or {},
     )
     return key, secret
@@ -76,7 +76,7 @@ def new_access_key(merchant: str, scopes: Iterable[Scope], secrets_of: Secrets, 
     told = {**(settings or {}), ACCESS_KEY: name, MASTER: master, **({SESSION: "yes"} if session else {})}
     key = Key(
         id=secrets.token_hex(6), digest=digest_of_access_key(name), merchant=merchant, scopes=frozenset(scopes),
-        label=label, made_at=now(), settings=told,
+        label=label, created_at=now(), settings=told,
     )
     made = access_key(key, secrets_of)
     assert made is not None
@@ -143,22 +143,22 @@ class Keyring:
 
     def _key_of_token(self, digest: bytes) -> Key | None:
         found = self._store.token(digest)
-        return found[1] if found is not None and found[0].until > now() else None
+        return found[1] if found is not None and found[0].expires_at > now() else None
 
     def token(self, caller: Caller, *, seconds: float) -> str:
         """A fresh token of the caller's key, good for so long; others stay good. Raises StoreError."""
         secret = f"gt_{secrets.token_urlsafe(SECRET_BYTES)}"
-        made_at = now()
+        created_at = now()
         self._store.add_token(Token(
             digest=hashlib.sha256(secret.encode()).digest(), merchant=caller.merchant, key=caller.key_id,
-            made_at=made_at, until=made_at + timedelta(seconds=seconds),
+            created_at=created_at, expires_at=created_at + timedelta(seconds=seconds),
         ))
         return secret
 
     def end(self, token: str) -> None:
         """Make a token good for nothing, with effect in this process at once. Raises StoreError."""
         digest = hashlib.sha256(token.encode()).digest()
-        self._store.drop_token(digest)
+        self._store.delete_token(digest)
         self._cached.pop(digest, None)
 
     def revoke(self, merchant: str, key_id: str) -> bool:

@@ -96,7 +96,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # working
     lease_seconds: Seconds = 15.0
     poll_seconds: Annotated[float, Meta(ge=0.001, le=60)] = 0.02
-    claim_works_max: Count = 40
+    claim_rounds_max: Count = 40
     claim_bytes_max: Bytes = 8 * 1024**2
     """Small batches of a lane are settled together up to these."""
     spotless_records: Annotated[int, Meta(ge=1, le=2**28)] = 2**21

@@ -70,7 +70,7 @@ def _furnish(world: World) -> dict[str, str]:
     """Beside what every test sees, a real feed with its dirt, and others who send."""
     shop = world.shop
     for merchant in ("bolt", "nordic-home"):
-        shop.store.add_merchant(Merchant(id=merchant, name=merchant.title(), made_at=make.NOW))
+        shop.store.add_merchant(Merchant(id=merchant, name=merchant.title(), created_at=make.NOW))
     feed = (TOP / "demo/feed/spree-home/products.csv").read_bytes()
     world.send("products.csv", feed, merchant="nordic-home")
     for round in range(3):

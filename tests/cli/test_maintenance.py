@@ -71,7 +71,7 @@ def test_a_lost_payload_is_told(tmp_path: Path):
     """The backup is made all the same, and a script sees that something is to be mended."""
     store = SqliteStore(tmp_path / "store", cache_bytes=1024**2, small_payload_bytes=100)
     store.migrate()
-    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     child.submit(store, 3, padding=500)
     store.close()
     next((tmp_path / "store" / "payloads").iterdir()).unlink()
@@ -97,7 +97,7 @@ def test_a_queue_that_nobody_works_is_not_well(tmp_path: Path):
         tmp_path / "store", cache_bytes=1024**2, small_payload_bytes=100, now=lambda: NOW - timedelta(days=900)
     )
     store.migrate()
-    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     child.submit(store, 3)
     store.close()
     code, told = run("doctor", "--store", tmp_path / "store")

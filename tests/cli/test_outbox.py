@@ -23,9 +23,9 @@ def folder(tmp_path: Path, kind: str) -> Path:
         told.append(NewMessage(topic="tested/other", subject="three"))
         shop.store.add_resource("acme", "tested/thing", name="a", body=b"{}", resources_max=9, messages=told)
         (first,) = shop.store.claim_messages(lease_seconds=60, limit=9)
-        shop.store.sent(first)
+        shop.store.mark_sent(first)
         (second,) = shop.store.claim_messages(lease_seconds=60, limit=9)
-        shop.store.give_up(second, trouble="answered 410")
+        shop.store.give_up_message(second, last_error="answered 410")
     return tmp_path
 
 

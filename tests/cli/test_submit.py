@@ -111,9 +111,9 @@ def test_deletions_of_a_full_feed_are_withheld_until_confirmed(gate: Gate, tmp_p
     half = write_ndjson(tmp_path / "half.ndjson", [product(number) for number in range(5)])
     assert gate.run("submit", str(full), "--collection", "whole").returncode == 0
     batch = gate.document("submit", str(half), "--collection", "whole", "--mode", "full", code=6)
-    assert batch["withheld"]["missing"] == 5
-    assert gate.run("confirm", batch["id"], "--missing", "4").returncode == 3
-    assert gate.document("confirm", batch["id"], "--missing", "5", code=0)["counts"]["deleted"] == 5
+    assert batch["withheld"]["deletions"] == 5
+    assert gate.run("confirm", batch["id"], "--deletions", "4").returncode == 3
+    assert gate.document("confirm", batch["id"], "--deletions", "5", code=0)["counts"]["deleted"] == 5
 
 
 def test_columns_are_mapped_by_hand_and_by_name(gate: Gate, tmp_path: Path):

@@ -179,9 +179,9 @@ def test_withheld_deletions_are_confirmed(clerk: Person) -> None:
     path = clerk.submit(b"sku,title\nK0,Tent\n", mode="full")
     page = clerk.get(path).text
     assert "9 deletions wait" in text_of(page)
-    wrong = clerk.fill(f"{path}/confirm", path, missing="8")
+    wrong = clerk.fill(f"{path}/confirm", path, deletions="8")
     assert (wrong.status_code, "confirmation_mismatch" in wrong.text) == (409, True)
-    clerk.fill(f"{path}/confirm", path, missing="9")
+    clerk.fill(f"{path}/confirm", path, deletions="9")
     clerk.gate.shop.work()
     assert "9 deleted" in text_of(clerk.get(path).text)
 

@@ -26,7 +26,7 @@ POSTS = (
     "/console/merchants", "/console/merchants/{x}/keys", "/console/merchants/{x}/keys/{x}/revoke",
 )
 FIELDS = st.sampled_from(
-    ("code", "field", "missing", "take", "record", "cell:sku", "cell:", "id", "name", "label", "scope")
+    ("code", "field", "deletions", "take", "record", "cell:sku", "cell:", "id", "name", "label", "scope")
 )
 DROPS = ("{of}/submit/look", "{of}/submit/check", "{of}/submit/send", "{batch}/fix", "{of}/reference/brand")
 TOLD = st.dictionaries(

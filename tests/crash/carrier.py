@@ -17,7 +17,7 @@ def main() -> None:
     store = open_store(config)
     outbox = Outbox(store, {TOPIC: Runner(int(sys.argv[2]), config.carry_seconds)}, config)
     outbox.start()
-    while store.messages("acme", told=DeliveryState.WAITING, limit=1):
+    while store.messages("acme", delivery_state=DeliveryState.WAITING, limit=1):
         time.sleep(0.01)
     outbox.stop()
     store.close()

@@ -20,7 +20,7 @@ def main() -> None:
         worker = create_worker(store, config, "hand")
     else:
         worker = Worker(store, config, "hand")
-    while worker.step() or store.figures()["lanes"]:
+    while worker.step() or store.statistics()["lanes"]:
         time.sleep(0.001)
     store.close()
 

@@ -65,9 +65,9 @@ def told(shop: Shop, sent: list[str]) -> list[object]:
             (
                 batch.state, batch.counts, batch.total, batch.warned, batch.withheld,
                 [(row.number, row.key, row.result) for row in shop.results(one)],
-                [(f.number, f.place, f.result, f.issues) for f in shop.findings(one)],
-                sorted((g.code, g.field, g.count, sorted(g.top)) for g in shop.store.groups("acme", one)),
-                [f.raw for f in shop.store.rejected("acme", one)],
+                [(f.number, f.source_row, f.result, f.issues) for f in shop.findings(one)],
+                sorted((g.code, g.field, g.count, sorted(g.top)) for g in shop.store.issue_groups("acme", one)),
+                [f.raw for f in shop.store.rejected_records("acme", one)],
             )
             for one, batch in ((one, shop.engine.batch("acme", one)) for one in sent)
         ],

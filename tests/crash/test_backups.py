@@ -114,7 +114,7 @@ def _compare(copy: Shop, truth: Truth, *, ids: list[str], acknowledged: int) -> 
     held = [batch.id for batch in copy.store.batches("acme", BatchFilter(), limit=500).rows][::-1]
     assert held == ids[: len(held)]
     assert len(held) >= acknowledged
-    while copy.store.figures()["lanes"]:  # a lease of the worker that was at it may have to end first
+    while copy.store.statistics()["lanes"]:  # a lease of the worker that was at it may have to end first
         copy.work()
         time.sleep(0.02)
     for batch, want, findings in zip(held, truth.ended, truth.findings, strict=False):

@@ -40,6 +40,6 @@ def test_a_carrier_that_dies_is_followed_by_another(tmp_path: Path, kind: str) -
         finally:
             second.kill()
             second.wait()
-        assert len(shop.store.messages("acme", told=DeliveryState.SENT)) == COUNT
+        assert len(shop.store.messages("acme", delivery_state=DeliveryState.SENT)) == COUNT
         numbers = [number for _, number, _ in receiver.arrived]
         assert sorted(numbers) == sorted([*range(1, COUNT + 1), *held])

@@ -32,7 +32,7 @@ def test_a_paced_round_survives_its_worker(tmp_path: Path, kind: str, point: str
         while any(after.engine.batch("acme", id).finished_at is None for id in (paced, newer)):
             assert time.monotonic() < until
             after.work()
-            after.store.wait(0.01)
+            after.store.wait_for_work(0.01)
         found = after.engine.batch("acme", paced)
         assert (found.state, found.counts.accounted, found.counts.rejected) == (State.FINISHED, 6, 0)
         assert [row.number for row in after.results(paced)] == [1, 2, 3, 4, 5, 6]

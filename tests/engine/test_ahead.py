@@ -52,7 +52,7 @@ class Rough:
             raise StoreBusyError("no")
         if trouble == "lost":
             raise LeaseLostError("taken")
-        self._store.settle(claim, portions, again=again)
+        self._store.commit(claim, portions, refresh=again)
         if trouble == "unheard":
             raise StoreBusyError("the way back was cut")
 

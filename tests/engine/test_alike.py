@@ -36,11 +36,11 @@ class Watched:
 
     def foresee(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """With them or without."""
-        self._store.foresee(work, keys, hashes=hashes if self._hashes else None)
+        self._store.prefetch(work, keys, hashes=hashes if self._hashes else None)
 
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False) -> Any:
         """And what is known of them."""
-        held = self._store.held(merchant, kind, collection, keys, documents=documents)
+        held = self._store.current_items(merchant, kind, collection, keys, documents=documents)
         assert isinstance(self._store, StrictStore)
         inner = self._store.store
         look = inner.looks.over((merchant, kind, collection), keys) if isinstance(inner, PostgresStore) else None
@@ -55,7 +55,7 @@ def shops() -> Iterator[dict[str, tuple[Shop, Watched]]]:
         made = {}
         for name in ("compares", "reads", "here"):
             kind = "sqlite" if name == "here" else "postgres"
-            shop = stack.enter_context(opened(kind, "acme", claim_works_max=1, chunk_records_max=STRETCH))
+            shop = stack.enter_context(opened(kind, "acme", claim_rounds_max=1, chunk_records_max=STRETCH))
             watched = Watched(shop.store, hashes=name != "reads")
             shop.worker = create_worker(watched, shop.config, "watched")  # type: ignore[arg-type]
             made[name] = shop, watched

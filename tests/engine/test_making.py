@@ -11,7 +11,7 @@ from goodsgate.model.batch import Batch, Kind, Policy, Strictness, Verb
 from goodsgate.store.contract import BatchFilter
 from tests.shop import Shop, ndjson
 
-MAKING = Policy(verb=Verb.UPDATE, schema="productsup/Product", makes=True, duplicates=Strictness.OFF)
+MAKING = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=True, duplicates=Strictness.OFF)
 RECORDS = st.builds(
     lambda id, members: {"id": id, **members}, st.sampled_from(["a", "b", 7]),
     st.dictionaries(st.sampled_from("xyz"), st.sampled_from([None, 1, "", "t", [1], {"n": None}]), max_size=3),
@@ -31,7 +31,7 @@ class Watching:
         if self._bytes > self._most:
             raise Refusal("payload_too_large")
 
-    def facts(self) -> dict[str, str]:
+    def protocol_data(self) -> dict[str, str]:
         """What was counted."""
         return {"seen": str(self._bytes)}
 
@@ -39,7 +39,7 @@ class Watching:
 def _send(shop: Shop, *pieces: bytes, watcher: Watching | None = None) -> Batch:
     submission = shop.engine.submit(
         merchant="acme", kind=Kind.PRODUCT, collection="made", policy=MAKING, format="ndjson", watcher=watcher,
-        facts={"from": "test"},
+        protocol_data={"from": "test"},
     )
     try:
         for piece in pieces:
@@ -73,9 +73,9 @@ def test_what_a_watcher_found_is_kept_with_the_batch(tmp_path: Path) -> None:
     """Beside the facts that were given before."""
     with Shop(tmp_path) as shop:
         batch = _send(shop, b'{"id":"1"}\n', b'{"id":"2"}\n', watcher=Watching())
-        assert batch.facts == {"from": "test", "seen": "22"}
+        assert batch.protocol_data == {"from": "test", "seen": "22"}
         shop.work()
-        assert shop.engine.batch("acme", batch.id).facts == batch.facts
+        assert shop.engine.batch("acme", batch.id).protocol_data == batch.protocol_data
 
 
 def test_a_watcher_may_end_a_submission(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_an_item_can_be_deleted_when_nothing_refers_to_it(shop: Shop) -> None:
 
 def test_the_configuration_at_the_time_a_record_is_processed_counts(shop: Shop) -> None:
     """A record is stored as the rules return it."""
-    policy = Policy(verb=Verb.UPDATE, schema="test/One", makes=True)
+    policy = Policy(verb=Verb.UPDATE, schema="test/One", update_creates=True)
     batch = shop.send([{"id": "a"}], collection="homes", verb=policy.verb, schema=policy.schema, makes=True)
     shop.store.add_resource("acme", "test/household", name="place", body=b"9", resources_max=1)
     shop.work()

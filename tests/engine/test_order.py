@@ -22,7 +22,7 @@ def test_lanes_end_as_one_by_one(store: str, examples: int) -> None:
         steps=st.lists(STEP, min_size=1, max_size=10), portion=st.integers(1, 5), together=st.sampled_from([1, 4, 64]),
     )
     def interleave(steps: list[object], portion: int, together: int) -> None:
-        with opened(store, "acme", "other", chunk_records_max=portion, claim_works_max=together) as shop:
+        with opened(store, "acme", "other", chunk_records_max=portion, claim_rounds_max=together) as shop:
             expected = Expected({"acme": {}, "other": {}})
             for step in steps:
                 if isinstance(step, tuple):

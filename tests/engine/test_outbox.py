@@ -44,7 +44,7 @@ def _carrying(shop: Shop, courier: object) -> Iterator[None]:
 def _until(shop: Shop, told: DeliveryState, count: int, merchant: str = "acme") -> list[Message]:
     """Messages that have come so far, once there are so many."""
     until = time.monotonic() + SECONDS_MAX
-    while len(found := shop.store.messages(merchant, told=told)) < count:
+    while len(found := shop.store.messages(merchant, delivery_state=told)) < count:
         assert time.monotonic() < until, shop.store.messages(merchant)
         time.sleep(0.02)
     return found
@@ -68,11 +68,11 @@ def test_what_fails_comes_again_and_is_given_up_in_the_end(opens: Opens, receive
     _tell(shop, 1)
     with _carrying(shop, Runner(receiver.port, 5)):
         (found,) = _until(shop, DeliveryState.GIVEN_UP, 1)
-        assert (found.attempts, found.trouble, len(receiver.arrived)) == (3, "answered 500", 3)
+        assert (found.attempts, found.last_error, len(receiver.arrived)) == (3, "answered 500", 3)
         receiver.status.clear()
         assert shop.store.replay("acme", [1]) == 1
         (found,) = _until(shop, DeliveryState.SENT, 1)
-    assert (found.attempts, found.trouble) == (1, "")
+    assert (found.attempts, found.last_error) == (1, "")
 
 
 def test_pauses_grow(opens: Opens, receiver: Receiver) -> None:
@@ -82,11 +82,11 @@ def test_pauses_grow(opens: Opens, receiver: Receiver) -> None:
     _tell(shop, 1)
     with _carrying(shop, Runner(receiver.port, 5)):
         until = time.monotonic() + SECONDS_MAX
-        while not (found := shop.store.messages("acme")[0]).trouble:
+        while not (found := shop.store.messages("acme")[0]).last_error:
             assert time.monotonic() < until
             time.sleep(0.02)
     assert found.due_at is not None
-    assert 500 <= (found.due_at - found.made_at).total_seconds() < 500 * 1.1 + SECONDS_MAX
+    assert 500 <= (found.due_at - found.created_at).total_seconds() < 500 * 1.1 + SECONDS_MAX
     assert len(receiver.arrived) == 1
 
 
@@ -96,7 +96,7 @@ def test_what_can_never_arrive_is_given_up_at_once(shop: Shop, receiver: Receive
     _tell(shop, 1)
     with _carrying(shop, Runner(receiver.port, 5)):
         (found,) = _until(shop, DeliveryState.GIVEN_UP, 1)
-    assert (found.attempts, found.trouble) == (1, "answered 410")
+    assert (found.attempts, found.last_error) == (1, "answered 410")
 
 
 def test_dead_addresses_hold_up_nobody_else(opens: Opens, receiver: Receiver) -> None:
@@ -110,7 +110,7 @@ def test_dead_addresses_hold_up_nobody_else(opens: Opens, receiver: Receiver) ->
         receiver.something.wait(SECONDS_MAX)
         _tell(shop, 10)
         _until(shop, DeliveryState.SENT, 10)
-        assert not any(shop.store.messages(merchant, told=DeliveryState.SENT) for merchant in dead)
+        assert not any(shop.store.messages(merchant, delivery_state=DeliveryState.SENT) for merchant in dead)
 
 
 def test_a_message_that_nobody_carries_waits(opens: Opens, receiver: Receiver) -> None:
@@ -120,8 +120,8 @@ def test_a_message_that_nobody_carries_waits(opens: Opens, receiver: Receiver) -
     _tell(shop, 1)
     with _carrying(shop, Runner(receiver.port, 5)):
         _until(shop, DeliveryState.SENT, 1)
-    (lost,) = shop.store.messages("acme", told=DeliveryState.WAITING)
-    assert lost.trouble == "nobody carries lost/word"
+    (lost,) = shop.store.messages("acme", delivery_state=DeliveryState.WAITING)
+    assert lost.last_error == "nobody carries lost/word"
 
 
 def test_a_fault_of_a_courier_is_a_failed_attempt(opens: Opens) -> None:
@@ -136,8 +136,8 @@ def test_a_fault_of_a_courier_is_a_failed_attempt(opens: Opens) -> None:
     _tell(shop, 2)
     with _carrying(shop, Broken()):
         _until(shop, DeliveryState.SENT, 1)
-    (failed,) = shop.store.messages("acme", told=DeliveryState.WAITING)
-    assert failed.trouble.startswith("internal fault ")
+    (failed,) = shop.store.messages("acme", delivery_state=DeliveryState.WAITING)
+    assert failed.last_error.startswith("internal fault ")
 
 
 def test_who_stops_waits_for_what_is_on_its_way(shop: Shop) -> None:
@@ -157,7 +157,8 @@ def test_who_stops_waits_for_what_is_on_its_way(shop: Shop) -> None:
     stopping.start()
     may_end.set()
     stopping.join()
-    assert [message.told for message in shop.store.messages("acme")] == [DeliveryState.SENT, DeliveryState.WAITING]
+    assert [message.delivery_state for message in shop.store.messages("acme")] == [DeliveryState.SENT,
+        DeliveryState.WAITING]
 
 
 def test_without_couriers_nothing_is_touched(shop: Shop) -> None:
@@ -172,6 +173,6 @@ def test_without_couriers_nothing_is_touched(shop: Shop) -> None:
 def test_merchants_made_later_are_served_too(shop: Shop, receiver: Receiver) -> None:
     """Who carries knows no list of them."""
     with _carrying(shop, Runner(receiver.port, 5)):
-        shop.store.add_merchant(Merchant(id="later", name="later", made_at=NOW))
+        shop.store.add_merchant(Merchant(id="later", name="later", created_at=NOW))
         _tell(shop, 1, "later")
         _until(shop, DeliveryState.SENT, 1, "later")

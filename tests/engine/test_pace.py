@@ -40,7 +40,7 @@ def _ended(shop: Shop, batch: str) -> State:
     while (found := shop.engine.batch("acme", batch)).finished_at is None:
         assert time.monotonic() < until
         shop.work()
-        shop.store.wait(0.01)
+        shop.store.wait_for_work(0.01)
     return found.state
 
 
@@ -94,7 +94,7 @@ def test_the_same_number_said_again_is_newer_all_the_same(shop: Shop) -> None:
     newer = _send(shop, ("B", 20))
     shop.work()
     assert shop.engine.batch("acme", newer).counts.unchanged == 1
-    held = shop.store.held("acme", Kind.STOCK, "c", [item_key("B", "web")])[item_key("B", "web")]
+    held = shop.store.current_items("acme", Kind.STOCK, "c", [item_key("B", "web")])[item_key("B", "web")]
     received = shop.engine.batch("acme", newer).received_at
     assert held.version == int(received.timestamp() * 1e6)
     assert shop.engine.batch("acme", paced).counts.accounted == 1

@@ -63,7 +63,7 @@ def test_the_end_is_that_of_the_order_of_acceptance(shop: Shop, sent: list[Any])
     while any(shop.engine.batch("acme", id).finished_at is None for id in ids):
         assert time.monotonic() < until
         shop.work()
-        shop.store.wait(0.002)
+        shop.store.wait_for_work(0.002)
     held = {unit["sku"]: unit["stock"] for unit in shop.items(collection,
         kind=Kind.STOCK).values()}  # type: ignore[index]
     assert held == {sku: stock for sku, stock in wanted.items() if stock is not None}

@@ -32,7 +32,7 @@ class Failing:
             raise StoreFullError("no room")
         if any(write.key == self._poison for portion in portions for write in portion.writes):
             raise RuntimeError("boom")
-        self._store.settle(claim, portions)
+        self._store.commit(claim, portions)
 
 
 def test_a_long_batch_delays_nobody_by_more_than_a_portion_or_two(opens: Opens) -> None:
@@ -102,7 +102,7 @@ def test_many_small_batches_are_settled_together(shop: Shop) -> None:
 
 def test_between_two_groups_others_have_their_turn(opens: Opens) -> None:
     """The first two rounds of the lane, then the other merchant's, then all the others at once."""
-    shop = opens("acme", "other", claim_works_max=2)
+    shop = opens("acme", "other", claim_rounds_max=2)
     mine = [shop.send(products(n)) for n in range(7)]
     theirs = shop.send(products(1), merchant="other")
     ended = []
@@ -115,7 +115,7 @@ def test_between_two_groups_others_have_their_turn(opens: Opens) -> None:
 
 def test_a_batch_is_cancelled_between_two_groups(opens: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for while the first is settled."""
-    shop = opens("acme", claim_works_max=2)
+    shop = opens("acme", claim_rounds_max=2)
     sent = [shop.send(products(n)) for n in range(6)]
     settle = shop.worker._settling.settle
 
@@ -132,7 +132,7 @@ def test_a_batch_is_cancelled_between_two_groups(opens: Opens, monkeypatch: pyte
 @pytest.mark.parametrize("poison", [0, 1, 2, 5, 6])
 def test_a_group_at_fault_does_not_hold_up_others(opens: Opens, poison: int) -> None:
     """Whether it is the first of a claim or one behind; its other batches are worked one by one."""
-    shop = opens("acme", claim_works_max=2)
+    shop = opens("acme", claim_rounds_max=2)
     shop.worker = Worker(Failing(shop.store, poison=f"SKU-{poison:04d}"), shop.config, "worker-1")
     sent = [shop.send(products(n)) for n in range(7)]
     shop.work()
@@ -153,7 +153,7 @@ def test_a_record_that_makes_us_fail_is_found_and_rejected(opens: Opens, poison:
     ended = shop.engine.batch("acme", batch)
     assert (ended.counts.created, ended.counts.rejected) == (24, 1)
     assert shop.codes(batch) == {poison + 1: ["internal_fault"]}
-    assert shop.store.rejected("acme", batch)[0].raw
+    assert shop.store.rejected_records("acme", batch)[0].raw
     if other:
         assert shop.engine.batch("acme", other).outcome is Outcome.CLEAN
 
@@ -173,7 +173,7 @@ def test_a_full_store_stops_the_work_and_loses_nothing(opens: Opens) -> None:
 
 def test_a_payload_that_cannot_be_opened_breaks_its_batch_alone(shop: Shop) -> None:
     """Bytes that are no gzip, and the batch behind it."""
-    broken = shop.send(b"this is not gzip", packing="gzip")
+    broken = shop.send(b"this is not gzip", content_encoding="gzip")
     fine = shop.send(products(1))
     shop.work()
     assert shop.engine.batch("acme", broken).state is State.BROKEN
@@ -207,7 +207,7 @@ def test_totals_only_grow(shop: Shop) -> None:
     shop.run(products(3))
     shop.fix(batch.id, b"_row,id,title\n2,SKU-0002,Belt\n", format="csv")
     shop.work()
-    figures = shop.store.figures()
+    figures = shop.store.statistics()
     assert {name: figures[name] for name in figures if name.startswith(("records.", "rounds_ended."))} == {
         "records.created": 3, "records.rejected": 1, "rounds_ended.partial": 1, "rounds_ended.clean": 2,
     }

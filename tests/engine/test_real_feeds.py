@@ -54,17 +54,17 @@ def test_a_real_feed(shop: Shop, path: str, format: str, how: dict[str, Any], co
                      groups: dict[tuple[str, str], int]) -> None:
     """Every record accounted for, the known dirt counted exactly, and the second time nothing is written."""
     body = sample(path).read_bytes()
-    packing = "gzip" if path.endswith(".gz") else "identity"
-    batch = shop.run(body, format=format, packing=packing, **how)
+    content_encoding = "gzip" if path.endswith(".gz") else "identity"
+    batch = shop.run(body, format=format, content_encoding=content_encoding, **how)
     assert batch.state is State.FINISHED
     assert batch.counts.accounted == batch.total
     for name, count in counts.items():
         assert (batch.total if name == "total" else getattr(batch.counts, name)) == count, name
-    found = {(g.code, g.field): g.count for g in shop.store.groups("acme", batch.id, limit=1000)}
+    found = {(g.code, g.field): g.count for g in shop.store.issue_groups("acme", batch.id, limit=1000)}
     for group, count in groups.items():
         assert found.get(group) == count, group
     assert not [code for code, _ in found if code.endswith("_fault")]
-    again = shop.run(body, format=format, packing=packing, **how)
+    again = shop.run(body, format=format, content_encoding=content_encoding, **how)
     assert again.counts.rejected == batch.counts.rejected
     assert again.counts.created == 0
 
@@ -77,7 +77,7 @@ def test_offers_of_a_shop(shop: Shop, dialect: str, issue: str) -> None:
     """Each price that is not written as the specification asks has its issue."""
     file = offers(dialect)
     batch = shop.run(file.content, format="csv", currency="USD")
-    counts = {(g.code, g.field): g.count for g in shop.store.groups("acme", batch.id)}
+    counts = {(g.code, g.field): g.count for g in shop.store.issue_groups("acme", batch.id)}
     expected = {"dollar": file.priced, "zero": file.zero_prices, "mixed": file.foreign_prices}[dialect]
     assert batch.total == batch.counts.accounted == file.rows
     assert counts[issue, "/price"] == expected
@@ -91,7 +91,7 @@ def test_sales_lines_as_prices_and_stock(shop: Shop, kind: str) -> None:
     price = shop.run(file.content, format="csv", duplicates=Strictness.OFF, **PRICE)
     rejected = file.negative_prices + file.three_decimals
     assert (price.total, price.counts.created, price.counts.rejected) == (file.lines, len(file.codes), rejected)
-    groups = {(g.code, g.field): g.count for g in shop.store.groups("acme", price.id)}
+    groups = {(g.code, g.field): g.count for g in shop.store.issue_groups("acme", price.id)}
     assert groups["price_negative", "/price"] == file.negative_prices
     assert groups["price_decimals", "/price"] == file.three_decimals
     assert groups["price_zero", "/price"] == file.zero_prices

@@ -50,7 +50,8 @@ def test_a_corrected_report_ends_the_batch_clean(shop: Shop) -> None:
     assert after.outcome is Outcome.CLEAN
     assert (after.counts.created, after.counts.rejected, after.total, after.rounds) == (3, 0, 3, 2)
     assert shop.findings(batch.id) == [] or all(finding.number == 0 for finding in shop.findings(batch.id))
-    assert shop.store.groups("acme", batch.id) == [] or all(g.count for g in shop.store.groups("acme", batch.id))
+    assert shop.store.issue_groups("acme", batch.id) == [] or all(g.count for g in shop.store.issue_groups("acme",
+        batch.id))
     assert [str(row.result) for row in shop.results(batch.id)] == ["created"] * 3
     assert sorted(shop.items()) == ["A", "B", "C"]
 
@@ -113,7 +114,7 @@ def test_a_report_in_any_format_can_be_sent_back(shop: Shop, sent: str, format: 
 def _mended_table(report: bytes, format: str) -> bytes:
     from goodsgate import formats
 
-    reader = formats.open_reader(iter([report]), format=format, packing="identity", limits=formats.Limits())
+    reader = formats.open_reader(iter([report]), format=format, content_encoding="identity", limits=formats.Limits())
     header = list(reader.header or [])
     rows = [list(row) for chunk in reader.chunks() for row in chunk.rows]
     title = next((name for name in header if name.casefold() == "title"), None)
@@ -218,7 +219,7 @@ def test_a_full_feed_that_lacks_much_waits_for_a_word(shop: Shop) -> None:
     batch = shop.run(products(1, 2), mode="full")
     assert batch.state is State.FINISHED
     assert batch.withheld is not None
-    assert (batch.withheld.held, batch.withheld.missing) == (20, 18)
+    assert (batch.withheld.items, batch.withheld.deletions) == (20, 18)
     assert len(shop.items()) == 20
     with pytest.raises(Refusal) as refused:
         shop.engine.confirm("acme", batch.id, 5)
@@ -248,7 +249,7 @@ def test_a_full_feed_that_breaks_off_deletes_nothing(shop: Shop) -> None:
 
     shop.run(products(*range(50)))
     packed = gzip.compress(ndjson(products(*range(49))))
-    batch = shop.run(packed[:-30], packing="gzip", mode="full", delete_share_max=1.0)
+    batch = shop.run(packed[:-30], content_encoding="gzip", mode="full", delete_share_max=1.0)
     assert batch.state is State.BROKEN
     assert batch.counts.deleted == 0
     assert len(shop.items()) == 50

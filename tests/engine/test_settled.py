@@ -2,7 +2,7 @@
 
 import threading
 
-from goodsgate.engine.settled import facts_of, put_facts, settle, settled
+from goodsgate.engine.settled import merchant_settings, put_merchant_settings, settle, settled
 from tests import place
 from tests.shop import Shop
 
@@ -10,11 +10,12 @@ from tests.shop import Shop
 def test_facts_are_changed_one_by_one(kind, tmp_path):
     """Those that are not named stay; an empty text removes one; other merchants have their own."""
     with Shop(tmp_path, "acme", "other", kind=kind) as shop:
-        assert facts_of(shop.store, "acme") == {}
-        assert put_facts(shop.store, "acme", {"account": "1", "queue": "q"}) == {"account": "1", "queue": "q"}
-        assert put_facts(shop.store, "acme", {"account": "2", "queue": ""}) == {"account": "2"}
-        assert facts_of(shop.store, "acme") == {"account": "2"}
-        assert facts_of(shop.store, "other") == {}
+        assert merchant_settings(shop.store, "acme") == {}
+        assert put_merchant_settings(shop.store, "acme", {"account": "1", "queue": "q"}) == {"account": "1",
+            "queue": "q"}
+        assert put_merchant_settings(shop.store, "acme", {"account": "2", "queue": ""}) == {"account": "2"}
+        assert merchant_settings(shop.store, "acme") == {"account": "2"}
+        assert merchant_settings(shop.store, "other") == {}
 
 
 def test_nobodys_change_is_lost(kind, tmp_path):

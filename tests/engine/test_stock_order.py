@@ -101,7 +101,7 @@ class Between:
         if again is None and self.before:
             self.before.pop(0)()
         try:
-            self._store.settle(claim, portions, again=again)
+            self._store.commit(claim, portions, refresh=again)
         except StockChangedError:
             self.anew += 1
             raise

@@ -147,7 +147,7 @@ def _compare(shop: Shop, collection: str, model: Model) -> None:
     shelf = ("acme", Kind.PRODUCT, collection)
     held = shop.items(collection)
     assert {code: (item["slug"], item["brand"], _skus(item["sizes"])) for code, item in held.items()} == model.held
-    _, skus = shop.store.marks(*shelf, "sku")
+    _, skus = shop.store.list_index(*shelf, "sku")
     assert skus == sorted((sku, code) for code, (_, _, owned) in model.held.items() for sku in owned)
-    made, changed = shop.store.marks(*shelf, "made"), shop.store.marks(*shelf, "changed")
+    made, changed = shop.store.list_index(*shelf, "made"), shop.store.list_index(*shelf, "changed")
     assert made[0] == changed[0] == len(model.held)

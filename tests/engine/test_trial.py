@@ -26,7 +26,7 @@ def foretold(shop: Shop, folder: Path, records: list[object], policy: Policy) ->
     try:
         return foretell(
             shop.store, scratch, Config(store=str(folder)), [ndjson(records)], merchant="acme", kind=Kind.PRODUCT,
-            collection="products", policy=policy, format="ndjson", packing="identity",
+            collection="products", policy=policy, format="ndjson", content_encoding="identity",
         )
     finally:
         scratch.close()

@@ -27,7 +27,7 @@ def _at_work(shop: Shop, workers: int) -> Iterator[None]:
     def run(worker: Worker) -> None:
         while True:
             try:
-                busy = worker.step() or bool(shop.store.figures()["lanes"])
+                busy = worker.step() or bool(shop.store.statistics()["lanes"])
             except StoreError:
                 continue
             if stop.is_set() and not busy:

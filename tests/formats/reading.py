@@ -54,13 +54,13 @@ def pieces(data: bytes, sizes: Sequence[int] = (1 << 20,)) -> Iterator[bytes]:
 
 
 def read(
-    data: bytes | Iterator[bytes], format: str = "ndjson", *, packing: str = "identity", skip: int = 0,
+    data: bytes | Iterator[bytes], format: str = "ndjson", *, content_encoding: str = "identity", skip: int = 0,
     sizes: Sequence[int] = (1 << 20,), **limits: int,
 ) -> Read:
     """Read a payload to its end and hold the reader to what it promises of every chunk."""
     given = pieces(data, sizes) if isinstance(data, bytes) else data
     bounds = Limits(**limits)
-    reader = open_reader(given, format=format, packing=packing, limits=bounds)
+    reader = open_reader(given, format=format, content_encoding=content_encoding, limits=bounds)
     found = Read(reader=reader, records=[], source_rows=[], unreadable={}, chunks=[], bytes_done=0)
     for chunk in reader.chunks(skip=skip):
         records = chunk.lines if reader.header is None else chunk.rows
@@ -84,11 +84,11 @@ def read(
     return found
 
 
-def packed(data: bytes, packing: str) -> bytes:
+def packed(data: bytes, content_encoding: str) -> bytes:
     """The bytes packed."""
-    if packing == "gzip":
+    if content_encoding == "gzip":
         return gzip.compress(data, 6, mtime=0)
-    return zstandard.ZstdCompressor(write_checksum=True).compress(data) if packing == "zstd" else data
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data) if content_encoding == "zstd" else data
 
 
 def peak(work: Callable[[], T]) -> tuple[T, int]:

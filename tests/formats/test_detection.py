@@ -88,13 +88,13 @@ def test_what_cannot_be_read_is_refused_with_a_sentence(head, claims, sentence):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "head", "packing"),
+    ("encoding", "head", "content_encoding"),
     [("gzip", CSV, "identity"), ("GZIP", b"", "gzip"), ("x-gzip, identity", b"", "gzip"), ("zstd", b"", "zstd"),
      (None, gzip.compress(CSV, mtime=0), "gzip"), ("identity", zstandard.compress(CSV), "zstd"), ("", b"", "identity")],
 )  # fmt: skip
-def test_bytes_win_over_the_content_encoding(encoding, head, packing):
+def test_bytes_win_over_the_content_encoding(encoding, head, content_encoding):
     """Proxies unpack on the way, clients forget to say."""
-    assert told(head, encoding=encoding, type="text/csv") == ("csv", packing)
+    assert told(head, encoding=encoding, type="text/csv") == ("csv", content_encoding)
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd, gzip"])
@@ -107,9 +107,9 @@ def test_other_content_encodings_are_refused(encoding):
 def test_unknown_names_are_refused_at_opening():
     """Before anything is read."""
     with pytest.raises(FormatUnknown):
-        open_reader(iter(()), format="xml", packing="identity", limits=Limits())
+        open_reader(iter(()), format="xml", content_encoding="identity", limits=Limits())
     with pytest.raises(UnknownContentEncodingError):
-        open_reader(iter(()), format="csv", packing="br", limits=Limits())
+        open_reader(iter(()), format="csv", content_encoding="br", limits=Limits())
     with pytest.raises(FormatUnknown):
         write(iter(()), format="xml", header=None)
     assert set(MEDIA_TYPES) == set(FORMATS)
@@ -122,5 +122,5 @@ def test_what_is_written_is_detected(format):
     rows = [["1", "x"], ["2", "y"]] if table else [b'{"sku":"1"}', b'{"sku":"2"}']
     data = b"".join(write(iter(rows), format=format, header=["sku", "title"] if table else None))
     assert told(data) == (format, "identity")
-    (chunk,) = open_reader(iter([data]), format=format, packing="identity", limits=Limits()).chunks()
+    (chunk,) = open_reader(iter([data]), format=format, content_encoding="identity", limits=Limits()).chunks()
     assert (chunk.rows if table else chunk.lines) == rows

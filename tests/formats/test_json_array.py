@@ -23,9 +23,10 @@ LAYOUT = st.sampled_from([{}, {"indent": 2}, {"separators": (",", ":")}, {"ensur
 
 @settings(deadline=None)
 @given(st.lists(VALUE, max_size=8), LAYOUT, PACKINGS, SIZES)
-def test_elements_are_those_of_the_array(values, layout, packing, sizes):
+def test_elements_are_those_of_the_array(values, layout, content_encoding, sizes):
     """Whatever they are, however it is laid out and cut into pieces."""
-    found = read(packed(json.dumps(values, **layout).encode(), packing), "json", packing=packing, sizes=sizes)
+    found = read(packed(json.dumps(values, **layout).encode(), content_encoding), "json",
+        content_encoding=content_encoding, sizes=sizes)
     assert [json.loads(line) for line in found.records] == values
     assert found.source_rows == list(range(1, len(values) + 1))
     assert not found.unreadable

@@ -16,11 +16,13 @@ LINE = st.binary(min_size=1, max_size=30).map(lambda line: line.replace(b"\n", b
     st.lists(st.sampled_from([b'{"a":1}', b"[]", b"x" * 40, b"", b"  ", b"\t\r", "é€".encode(), b'{"b" : 2} '])),
     st.sampled_from([b"\n", b"\r\n"]), st.booleans(), PACKINGS, SIZES, st.integers(1, 200), st.integers(1, 7),
 )
-def test_lines_and_places_are_those_of_the_file(lines, end, closed, packing, sizes, chunk_bytes, block_records):
+def test_lines_and_places_are_those_of_the_file(lines, end, closed, content_encoding, sizes, chunk_bytes,
+                                                block_records):
     """Against a plain split, for every packing, piece and chunk size; blank lines are counted once."""
     data = end.join(lines) + (end if closed and lines else b"")
     found = read(
-        packed(data, packing), packing=packing, sizes=sizes, chunk_bytes=chunk_bytes, chunk_records_max=block_records
+        packed(data, content_encoding), content_encoding=content_encoding, sizes=sizes, chunk_bytes=chunk_bytes,
+        chunk_records_max=block_records
     )
     numbered = [(number, line.strip()) for number, line in enumerate(data.split(b"\n"), 1)]
     assert list(zip(found.source_rows, found.records, strict=True)) == [(number, line) for number,
@@ -122,7 +124,8 @@ def test_a_million_empty_rows_are_one_notice():
 def test_blocks_end_at_their_bytes_and_their_records():
     """Whichever comes first; bytes done grow to the size of the payload."""
     data = b'{"a":"0123456789"}\n' * 1000
-    reader = open_reader(pieces(data, (100,)), format="ndjson", packing="identity", limits=Limits(chunk_bytes=2000))
+    limits = Limits(chunk_bytes=2000)
+    reader = open_reader(pieces(data, (100,)), format="ndjson", content_encoding="identity", limits=limits)
     done = [(len(chunk.lines), chunk.bytes_done) for chunk in reader.chunks()]
     assert all(90 <= count <= 115 for count, _ in done[:-1])
     assert [at for _, at in done] == sorted(at for _, at in done)
@@ -136,7 +139,7 @@ def test_memory_does_not_grow_with_the_file():
 
     def most(count):
         given = (line * 1000 for _ in range(count))
-        reader = open_reader(given, format="ndjson", packing="identity", limits=Limits(chunk_bytes=4 << 20))
+        reader = open_reader(given, format="ndjson", content_encoding="identity", limits=Limits(chunk_bytes=4 << 20))
         return peak(lambda: sum(len(chunk.lines) for chunk in reader.chunks()))[1]
 
     assert most(200) < most(20) * 1.1 < 24 * 1024 * 1024

@@ -17,23 +17,23 @@ from tests.formats.reading import SIZES, packed, peak, pieces, read
 MIB = 1024 * 1024
 
 
-def unpacked(data, packing, *, sizes=(1 << 20,), **limits):
+def unpacked(data, content_encoding, *, sizes=(1 << 20,), **limits):
     """The bytes, the longest piece and the reading."""
     reading = Reading(Limits(**limits))
-    parts = list(unpack(pieces(data, sizes), reading, packing=packing))
+    parts = list(unpack(pieces(data, sizes), reading, content_encoding=content_encoding))
     return b"".join(parts), max(map(len, parts), default=0), reading
 
 
 @settings(deadline=None)
 @given(st.lists(st.binary(max_size=3000), min_size=1, max_size=4), st.sampled_from(["gzip", "zstd"]), SIZES)
-def test_members_and_frames_come_out_one_after_the_other(members, packing, sizes):
+def test_members_and_frames_come_out_one_after_the_other(members, content_encoding, sizes):
     """Concatenated files are one file."""
-    data = b"".join(packed(member, packing) for member in members)
-    out, _, reading = unpacked(data, packing, sizes=sizes)
+    data = b"".join(packed(member, content_encoding) for member in members)
+    out, _, reading = unpacked(data, content_encoding, sizes=sizes)
     assert out == b"".join(members)
     assert reading.stopped is None
     assert reading.bytes_done == len(data)
-    assert packing_of(data) == packing
+    assert packing_of(data) == content_encoding
 
 
 @pytest.mark.parametrize("level", [1, 3, 9, 19])
@@ -68,35 +68,36 @@ def test_zero_bytes_behind_gzip_are_padding():
     assert (out, reading.stopped) == (b"abc", None)
 
 
-@pytest.mark.parametrize("packing", ["gzip", "zstd"])
-def test_truncation_is_told_at_every_byte(packing):
+@pytest.mark.parametrize("content_encoding", ["gzip", "zstd"])
+def test_truncation_is_told_at_every_byte(content_encoding):
     """A prefix gives a prefix of the bytes, and the reason."""
     data = b"".join(b'{"sku":"%d"}\n' % number for number in range(300))
-    sent = packed(data, packing)
+    sent = packed(data, content_encoding)
     for length in range(len(sent)):
-        out, _, reading = unpacked(sent[:length], packing, sizes=(100,))
+        out, _, reading = unpacked(sent[:length], content_encoding, sizes=(100,))
         assert data.startswith(out)
         assert reading.stopped is not None
         assert reading.stopped.code == "payload_truncated"
-    whole = read(sent, packing=packing)
+    whole = read(sent, content_encoding=content_encoding)
     assert (len(whole.records), whole.stopped) == (300, None)
 
 
-@pytest.mark.parametrize("packing", ["gzip", "zstd"])
-def test_every_changed_byte_is_told_or_harmless(packing):
+@pytest.mark.parametrize("content_encoding", ["gzip", "zstd"])
+def test_every_changed_byte_is_told_or_harmless(content_encoding):
     """Never wrong bytes without a word; header bytes such as the time do not matter."""
     data = b"".join(b'{"sku":"%d"}\n' % number for number in range(300))
-    sent = packed(data, packing)
+    sent = packed(data, content_encoding)
     for at in range(len(sent)):
         damaged = sent[:at] + bytes([sent[at] ^ 0x55]) + sent[at + 1 :]
-        out, _, reading = unpacked(damaged, packing)
+        out, _, reading = unpacked(damaged, content_encoding)
         assert out == data or reading.stopped is not None
 
 
-@pytest.mark.parametrize("packing", ["gzip", "zstd"])
-def test_what_follows_and_is_not_packed_is_told(packing):
+@pytest.mark.parametrize("content_encoding", ["gzip", "zstd"])
+def test_what_follows_and_is_not_packed_is_told(content_encoding):
     """Records before it are kept."""
-    found = read(packed(b'{"a":1}\n{"b":2}\n', packing) + b"and then some more text", packing=packing)
+    found = read(packed(b'{"a":1}\n{"b":2}\n', content_encoding) + b"and then some more text",
+        content_encoding=content_encoding)
     assert found.records == [b'{"a":1}', b'{"b":2}']
     assert found.stopped in ("payload_corrupt", "payload_truncated")
 
@@ -106,25 +107,26 @@ def test_a_large_zstd_window_is_refused_with_its_size():
     parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=25)
     stream = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     sent = stream.compress(b"x" * 100) + stream.flush()
-    found = read(sent, packing="zstd")
+    found = read(sent, content_encoding="zstd")
     assert found.stopped == "payload_corrupt"
     assert "33,554,432" in found.reader.stopped.value
 
 
-def bomb(packing: str, size: int) -> bytes:
+def bomb(content_encoding: str, size: int) -> bytes:
     """`size` blanks, packed as tight as the packing can."""
-    if packing == "zstd":
+    if content_encoding == "zstd":
         return zstandard.ZstdCompressor(level=3).compress(b" " * size)
     packer = zlib.compressobj(9, wbits=31)
     return b"".join(packer.compress(b" " * MIB) for _ in range(size // MIB)) + packer.flush()
 
 
-@pytest.mark.parametrize("packing", ["gzip", "zstd"])
-def test_a_bomb_is_stopped_and_never_held(packing):
+@pytest.mark.parametrize("content_encoding", ["gzip", "zstd"])
+def test_a_bomb_is_stopped_and_never_held(content_encoding):
     """A quarter of a gigabyte in a few kilobytes: stopped soon after the 16 MiB from which the ratio counts."""
-    sent = bomb(packing, 256 * MIB)
+    sent = bomb(content_encoding, 256 * MIB)
     reading = Reading(Limits())
-    sizes, most = peak(lambda: [len(part) for part in unpack(iter((sent,)), reading, packing=packing)])
+    sizes, most = peak(lambda: [len(part) for part in unpack(iter((sent,)), reading,
+        content_encoding=content_encoding)])
     assert reading.stopped.code == "payload_inflates"
     assert sum(sizes) <= 16 * MIB + reading.bytes_done * 500
     assert max(sizes) <= PIECE_BYTES
@@ -138,11 +140,11 @@ def test_the_ratio_counts_from_16_mebibytes_on(size, stops):
     assert (reading.stopped is not None) is stops
 
 
-@pytest.mark.parametrize("packing", ["identity", "gzip", "zstd"])
+@pytest.mark.parametrize("content_encoding", ["identity", "gzip", "zstd"])
 @pytest.mark.parametrize(("size", "stops"), [(999, False), (1000, False), (1001, True)])
-def test_the_unpacked_size_has_a_limit(packing, size, stops):
+def test_the_unpacked_size_has_a_limit(content_encoding, size, stops):
     """At it and below all is well."""
-    _, _, reading = unpacked(packed(b"x" * size, packing), packing, unpacked_bytes_max=1000)
+    _, _, reading = unpacked(packed(b"x" * size, content_encoding), content_encoding, unpacked_bytes_max=1000)
     assert (reading.stopped is not None) is stops
     assert not stops or reading.stopped.code == "payload_inflates"
 
@@ -153,7 +155,7 @@ def test_a_record_cut_by_truncation_is_not_taken_for_a_whole_one():
     sent = packed(rows, "gzip")
     whole = read(rows, "csv")
     for length in range(len(sent) - 200, len(sent) - 9, 3):
-        cut = read(sent[:length], "csv", packing="gzip")
+        cut = read(sent[:length], "csv", content_encoding="gzip")
         assert cut.stopped == "payload_truncated"
         assert cut.good == whole.records[: len(cut.good)]
         assert set(cut.unreadable.values()) <= {"line_incomplete", "row_ragged"}
@@ -161,6 +163,6 @@ def test_a_record_cut_by_truncation_is_not_taken_for_a_whole_one():
 
 def test_packed_twice_is_told():
     """A gzip inside a gzip is no text."""
-    found = read(gzip.compress(gzip.compress(b'{"a":1}\n')), packing="gzip")
+    found = read(gzip.compress(gzip.compress(b'{"a":1}\n')), content_encoding="gzip")
     assert (found.records, found.stopped) == ([], "payload_corrupt")
     assert "compress it only once" in found.reader.stopped.value

@@ -29,14 +29,15 @@ def workbook(fill, *, names=("Sheet1",)) -> bytes:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(CELL, min_size=3, max_size=3), max_size=6), PACKINGS, SIZES)
-def test_what_was_written_is_read(rows, packing, sizes):
+def test_what_was_written_is_read(rows, content_encoding, sizes):
     """Cells come back character for character, and never as numbers or formulas."""
-    data = packed(b"".join(write(iter(rows), format="xlsx", header=["a", "b", "c"])), packing)
-    found = read(data, "xlsx", packing=packing, sizes=[size * 50 for size in sizes], chunk_records_max=2)
+    data = packed(b"".join(write(iter(rows), format="xlsx", header=["a", "b", "c"])), content_encoding)
+    found = read(data, "xlsx", content_encoding=content_encoding, sizes=[size * 50 for size in sizes],
+        chunk_records_max=2)
     numbered = [(number, row) for number, row in enumerate(rows, 2) if "".join(row).strip()]
     assert list(zip(found.source_rows, found.records, strict=True)) == numbered
     assert found.reader.header == ["a", "b", "c"]
-    skipped = read(data, "xlsx", packing=packing, skip=2)
+    skipped = read(data, "xlsx", content_encoding=content_encoding, skip=2)
     assert (skipped.records, skipped.source_rows) == (found.records[2:], found.source_rows[2:])
 
 

@@ -31,12 +31,13 @@ def tables(draw):
 
 @settings(deadline=None)
 @given(tables(), st.sampled_from(["csv", "tsv"]), PACKINGS, SIZES, st.integers(1, 300), st.integers(1, 5))
-def test_what_was_written_is_read(given_table, format, packing, sizes, chunk_bytes, block_records):
+def test_what_was_written_is_read(given_table, format, content_encoding, sizes, chunk_bytes, block_records):
     """Cells come back byte for byte."""
     names, rows = given_table
-    data = packed(b"".join(write(iter(rows), format=format, header=names)), packing)
+    data = packed(b"".join(write(iter(rows), format=format, header=names)), content_encoding)
     found = read(
-        data, format, packing=packing, sizes=sizes, chunk_bytes=chunk_bytes, chunk_records_max=block_records
+        data, format, content_encoding=content_encoding, sizes=sizes, chunk_bytes=chunk_bytes,
+        chunk_records_max=block_records
     )
     assert found.reader.header == names
     assert found.records == [row for row in rows if not blank(row)]
@@ -260,7 +261,7 @@ def test_memory_does_not_grow_with_the_file():
             yield line * 1000
 
     def most(count):
-        reader = open_reader(rows(count), format="csv", packing="identity", limits=Limits(chunk_bytes=1 << 20))
+        reader = open_reader(rows(count), format="csv", content_encoding="identity", limits=Limits(chunk_bytes=1 << 20))
         return peak(lambda: sum(len(chunk.rows) for chunk in reader.chunks()))[1]
 
     assert most(100) < most(30) * 1.2 < 30 * 1024 * 1024

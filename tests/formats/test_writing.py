@@ -42,12 +42,12 @@ def test_nothing_is_written_as_nothing(format, empty):
     st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.lists(st.integers(), max_size=3))),
     st.sampled_from([None, 2]), st.sampled_from(["ndjson", "json"]), PACKINGS, SIZES,
 )
-def test_json_comes_back(values, indent, format, packing, sizes):
+def test_json_comes_back(values, indent, format, content_encoding, sizes):
     """Also where a value was laid out over several lines."""
     lines = [json.dumps(value, indent=indent).encode() for value in values]
     data = written(lines, format)
     assert format == "ndjson" or json.loads(data) == values
-    found = read(packed(data, packing), format, packing=packing, sizes=sizes)
+    found = read(packed(data, content_encoding), format, content_encoding=content_encoding, sizes=sizes)
     assert [json.loads(line) for line in found.records] == values
     assert not found.unreadable
 

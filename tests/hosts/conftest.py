@@ -29,7 +29,7 @@ def address(own: Server) -> Iterator[str]:
     """A fresh database there, of a store with the merchant acme."""
     made = own.database()
     store = place.open_at(made, small_payload_bytes=1_000)
-    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     store.close()
     yield made
     own.drop(made)

@@ -59,7 +59,7 @@ def main() -> None:
     worker = Worker(store, config, "slow")
     while True:
         try:
-            if not worker.step() and not store.figures()["lanes"]:
+            if not worker.step() and not store.statistics()["lanes"]:
                 break
         except StoreError as fault:
             print(repr(fault), file=sys.stderr)

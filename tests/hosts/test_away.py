@@ -232,7 +232,7 @@ def test_a_worker_goes_on(own: Server, gate: Served, client: Client) -> None:
         stop.set()
         working.join()
     assert [gate.shop.engine.batch("acme", batch).counts.accounted for batch in batches] == [5] * 24
-    assert gate.shop.store.figures()["lanes"] == 0
+    assert gate.shop.store.statistics()["lanes"] == 0
 
 
 def test_connections_are_bounded(own: Server, address: str, gate: Served, client: Client) -> None:

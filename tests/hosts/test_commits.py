@@ -38,13 +38,13 @@ def _rejected(store: Store) -> str:
     """A batch that has ended with one record rejected."""
     batch = child.submit(store, 1)
     claim = _claim(store)
-    store.settle(claim, [portion(claim.works[0], bad("A"), ends=State.FINISHED)])
-    store.release(claim)
+    store.commit(claim, [portion(claim.rounds[0], bad("A"), ends=State.FINISHED)])
+    store.release_claim(claim)
     return batch
 
 
 def _claim(store: Store) -> Claim:
-    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
     return claim
 
@@ -57,12 +57,12 @@ def test_one_more_round_is_acknowledged_if_it_is_there(wired: Store, wire: Wire,
     batch = _rejected(wired)
     upload = new_id() if kind is RoundKind.FIX else None
     if upload is not None:
-        wired.receive("acme", upload, b"0123")
+        wired.append_upload("acme", upload, b"0123")
     round = NewRound(merchant="acme", batch=batch, kind=kind)
     wire.break_at_commit(b"UPDATE batch b", sent=sent)
     acknowledged = False
     with suppress(StoreBusyError):
-        acknowledged = wired.reopen(round, upload=upload, open_rounds_max=10) is not None
+        acknowledged = wired.add_round(round, upload=upload, open_rounds_max=10) is not None
     assert wire.broken == 1
     found = store.batch("acme", batch)
     assert found is not None
@@ -70,8 +70,8 @@ def test_one_more_round_is_acknowledged_if_it_is_there(wired: Store, wire: Wire,
     assert acknowledged == (sent and kind is RoundKind.FIX)
     if sent:
         claim = _claim(store)
-        settled = portion(claim.works[0], Record("A"), amends=[1], ends=State.FINISHED)
-        store.settle(claim, [settled])
+        settled = portion(claim.rounds[0], Record("A"), amends=[1], ends=State.FINISHED)
+        store.commit(claim, [settled])
         found = store.batch("acme", batch)
         assert found is not None
         assert found.counts.created == 1
@@ -83,7 +83,7 @@ def test_a_claim_that_was_lost_is_free_when_its_lease_ends(wired: Store, wire: W
     batch = child.submit(wired, 3)
     wire.break_at_commit(b"SET holder = ", sent=sent)
     with pytest.raises(StoreBusyError):
-        wired.claim("w", lease_seconds=0.3, works_max=1, bytes_max=100)
+        wired.claim("w", lease_seconds=0.3, rounds_max=1, bytes_max=100)
     child.work(store, lease_seconds=5)
     found = store.batch("acme", batch)
     assert found is not None
@@ -94,13 +94,13 @@ def test_a_claim_that_was_lost_is_free_when_its_lease_ends(wired: Store, wire: W
 def test_a_piece_that_was_lost_is_missed(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
     """The submission is refused, whatever became of the piece, and another one is not disturbed by its remains."""
     upload, piece = new_id(), b" " * 512 * 1024
-    wired.receive("acme", upload, piece)
+    wired.append_upload("acme", upload, piece)
     wire.break_at_commit(b"INSERT INTO payload", sent=sent)
-    wired.receive("acme", upload, piece)
+    wired.append_upload("acme", upload, piece)
     with pytest.raises(StoreBusyError):
-        wired.seal(child.new_batch("acme"), upload=upload, open_rounds_max=10)
+        wired.add_batch(child.new_batch("acme"), upload=upload, open_rounds_max=10)
     assert wire.broken == 1
-    wired.discard("acme", upload)
-    assert store.figures()["rounds.queued"] == 0
+    wired.discard_upload("acme", upload)
+    assert store.statistics()["rounds.queued"] == 0
     batch = child.submit(wired, 2, padding=2 * len(piece), kind=Kind.STOCK)
     assert sum(map(len, store.payload("acme", batch, 0) or ())) == 2 * len(piece) + 1

@@ -43,12 +43,12 @@ def store(lazy: Server, address: str) -> Iterator[Store]:
 
 def _finish(store: Store, upload: str, pieces: int) -> str:
     for _ in range(pieces):
-        store.receive("acme", upload, PIECE)
+        store.append_upload("acme", upload, PIECE)
     return _seal(store, upload)
 
 
 def _seal(store: Store, upload: str) -> str:
-    return store.seal(child.new_batch("acme"), upload=upload, open_rounds_max=10).id
+    return store.add_batch(child.new_batch("acme"), upload=upload, open_rounds_max=10).id
 
 
 @pytest.mark.parametrize("after", [0, 1], ids=["then sealed", "then goes on"])
@@ -57,15 +57,16 @@ def test_lost_pieces_are_not_acknowledged(lazy: Server, store: Store, kept: int,
     """Whether the fall took all pieces or the last ones, the submission is refused, and sent again it is whole."""
     upload = new_id()
     for _ in range(kept):
-        store.receive("acme", upload, PIECE)
-    store.add_merchant(Merchant(id=f"other{kept}{after}", name="", made_at=NOW))  # waits for the disk, with all before
+        store.append_upload("acme", upload, PIECE)
+    # waits for the disk, with all before
+    store.add_merchant(Merchant(id=f"other{kept}{after}", name="", created_at=NOW))
     for _ in range(2):
-        store.receive("acme", upload, PIECE)
+        store.append_upload("acme", upload, PIECE)
     lazy.stop("immediate")
     lazy.start()
     with pytest.raises(StoreBusyError):
         _finish(store, upload, after)
-    store.discard("acme", upload)
+    store.discard_upload("acme", upload)
     assert store.batches("acme", BatchFilter()).rows == []
     batch = _finish(store, new_id(), 3)
     assert b"".join(store.payload("acme", batch, 0) or ()) == PIECE * 3
@@ -76,27 +77,27 @@ def test_portions_that_a_fall_took_are_worked_again(lazy: Server, store: Store) 
     child.submit(store, 1)
     child.work(store)
     batch = child.submit(store, 3)
-    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
-    work = claim.works[0]
+    work = claim.rounds[0]
     first = portion(work, Record("A"), Record("B", Result.UNCHANGED))
-    store.settle(claim, [first])
-    assert store.seen(after(work, first), ["A", "B", "C"]) == {"A", "B"}
+    store.commit(claim, [first])
+    assert store.seen_keys(after(work, first), ["A", "B", "C"]) == {"A", "B"}
     lazy.stop("immediate")
     lazy.start()
     assert [item.key for item in store.items("acme", Kind.PRODUCT, "products").rows if item.key != "K1"] == []
     with pytest.raises(StoreError):
-        store.settle(claim, [portion(after(work, first), Record("C"), ends=State.FINISHED)])
-    store.release(claim)
-    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+        store.commit(claim, [portion(after(work, first), Record("C"), ends=State.FINISHED)])
+    store.release_claim(claim)
+    claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
-    work = claim.works[0]
-    assert (work.portions, store.seen(work, ["A", "B", "C"])) == (0, set())
+    work = claim.rounds[0]
+    assert (work.chunks, store.seen_keys(work, ["A", "B", "C"])) == (0, set())
     first = portion(work, Record("A"), Record("B"))
-    store.settle(claim, [first])
+    store.commit(claim, [first])
     work = after(work, first)
-    assert store.seen(work, ["A", "B", "C"]) == {"A", "B"}
-    store.settle(claim, [portion(work, Record("C"), ends=State.FINISHED)])
+    assert store.seen_keys(work, ["A", "B", "C"]) == {"A", "B"}
+    store.commit(claim, [portion(work, Record("C"), ends=State.FINISHED)])
     lazy.stop("immediate")
     lazy.start()
     found = store.batch("acme", batch)
@@ -119,7 +120,7 @@ class _Falling:
     def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
                again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
         """While the next portion is made."""
-        self._store.settle(claim, portions, again=again)
+        self._store.commit(claim, portions, refresh=again)
         self._left -= 1
         if not self._left:
             self._server.stop("immediate")
@@ -135,7 +136,7 @@ def test_what_was_made_for_a_portion_that_a_fall_took_is_made_again(lazy: Server
     records = [{"id": f"K{number}", "title": "one" if number % 3 else ""} for number in (*range(18), 0, 1)]
     submission = create_engine(store, config).submit(
         merchant="acme", kind=Kind.PRODUCT, collection="products", policy=Policy(), format="ndjson",
-        packing="identity", idempotency_key=None, answer=lambda batch: b"",
+        content_encoding="identity", idempotency_key=None, answer=lambda batch: b"",
     )
     submission.write(ndjson(records))
     receipt = submission.finish()

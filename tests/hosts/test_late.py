@@ -53,7 +53,7 @@ def test_a_late_worker_changes_nothing(folder: Path, undisturbed: list[object], 
             assert time.monotonic() < until, "it never came there"
             assert slow.poll() is None
             time.sleep(0.01)
-        while shop.worker.step() or shop.store.figures()["lanes"]:
+        while shop.worker.step() or shop.store.statistics()["lanes"]:
             assert time.monotonic() < until, "nobody took over"
             time.sleep(0.01)
         assert told(shop, sent) == undisturbed

@@ -50,11 +50,11 @@ def test_what_is_written_out_is_read_as_it_was(store: PostgresStore, label: str,
                                                body: bytes) -> None:
     """Texts and bytes stand among statements, and are none."""
     upload = new_id()
-    store.receive("acme", upload, body)
-    sent = msgspec.structs.replace(child.new_batch("acme"), label=label, collection=collection, facts=facts)
-    sealed = store.seal(sent, upload=upload, open_rounds_max=10_000)
+    store.append_upload("acme", upload, body)
+    sent = msgspec.structs.replace(child.new_batch("acme"), label=label, collection=collection, protocol_data=facts)
+    sealed = store.add_batch(sent, upload=upload, open_rounds_max=10_000)
     assert store.batch("acme", sent.id) == sealed
-    assert (sealed.label, sealed.collection, sealed.facts) == (label, collection, facts)
+    assert (sealed.label, sealed.collection, sealed.protocol_data) == (label, collection, facts)
     assert b"".join(store.payload("acme", sent.id, 0) or ()) == body
 
 
@@ -63,12 +63,12 @@ def test_what_is_written_out_is_read_as_it_was(store: PostgresStore, label: str,
 def test_a_key_is_reserved_once_whatever_it_is(store: PostgresStore, text: str, answer: bytes) -> None:
     """And its answer comes back byte for byte."""
     with suppress(KeyInUseError):
-        if store.reserve("acme", text, lease_seconds=60) is None:
+        if store.reserve_idempotency_key("acme", text, lease_seconds=60) is None:
             with pytest.raises(KeyInUseError):
-                store.reserve("acme", text, lease_seconds=60)
+                store.reserve_idempotency_key("acme", text, lease_seconds=60)
             asked = Idempotency(key=text, fingerprint=b"\0'\\" * 8, answer=lambda _: answer)
             batch = child.submit(store, 1, idempotency=asked)
-            found = store.reserve("acme", text, lease_seconds=60)
+            found = store.reserve_idempotency_key("acme", text, lease_seconds=60)
             assert found is not None
             assert (found.batch, found.fingerprint, found.body) == (batch, b"\0'\\" * 8, answer)
 
@@ -90,10 +90,10 @@ def test_a_submission_goes_one_way(store: PostgresStore, monkeypatch: pytest.Mon
     ways.append(0)
     child.submit(store, 2)
     ways.append(0)
-    claim = store.claim("w", lease_seconds=60, works_max=10, bytes_max=1_000)
+    claim = store.claim("w", lease_seconds=60, rounds_max=10, bytes_max=1_000)
     assert claim is not None
     ways.append(0)
-    store.release(claim)
+    store.release_claim(claim)
     monkeypatch.undo()
     assert ways == [1, 3, 1]
 
@@ -106,7 +106,7 @@ def test_what_was_not_committed_is_told(store: PostgresStore, monkeypatch: pytes
     monkeypatch.undo()
     assert store.batches("acme", BatchFilter()).rows == []
     child.submit(store, 1)
-    assert store.figures()["rounds.queued"] == 1
+    assert store.statistics()["rounds.queued"] == 1
 
 
 @pytest.mark.parametrize("padding", [0, 1_500_000], ids=["whole", "pieces"])
@@ -142,11 +142,11 @@ def test_a_lane_whose_rounds_cannot_be_read_is_given_back(wired: Store, wire: Wi
     batch = child.submit(store, 1)
     wire.break_at_commit(b"FROM round r JOIN batch b", sent=False)
     with pytest.raises(StoreBusyError):
-        wired.claim("w", lease_seconds=600, works_max=1, bytes_max=100)
+        wired.claim("w", lease_seconds=600, rounds_max=1, bytes_max=100)
     assert wire.broken == 1
-    claim = store.claim("other", lease_seconds=60, works_max=1, bytes_max=100)
+    claim = store.claim("other", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
-    assert [work.batch for work in claim.works] == [batch]
+    assert [work.batch for work in claim.rounds] == [batch]
 
 
 def test_a_full_queue_takes_nothing(store: PostgresStore) -> None:

@@ -107,7 +107,7 @@ class Scenery:
         keys = {}
         store = self.store()
         for merchant in MERCHANTS:
-            store.add_merchant(Merchant(id=merchant, name=merchant, made_at=NOW))
+            store.add_merchant(Merchant(id=merchant, name=merchant, created_at=NOW))
             key, keys[merchant] = auth.new_key(merchant, [Scope.SUBMIT, Scope.READ])
             store.add_key(key)
         store.close()
@@ -211,8 +211,8 @@ def test_hosts_come_and_go(scenery: Scenery, tmp_path: Path) -> None:
 def _compare(scenery: Scenery, clients: Clients, folder: Path) -> None:
     store = scenery.store()
     began = time.monotonic()
-    while store.figures()["lanes"]:
-        assert time.monotonic() - began < SECONDS_MAX, store.examine()
+    while store.statistics()["lanes"]:
+        assert time.monotonic() - began < SECONDS_MAX, store.health_checks()
         time.sleep(0.05)
     print(f"drained after {time.monotonic() - began:.1f} s")
     with Shop(folder, *MERCHANTS, chunk_records_max=50) as peace:
@@ -255,9 +255,9 @@ def _told(store: Store, merchant: str, batch: str) -> list[object]:
     return [
         found.state, found.counts, found.total, found.warned,
         [(row.number, row.key, row.result) for row in store.results(merchant, batch, limit=1_000)],
-        [(f.number, f.place, f.result, f.issues) for f in store.findings(merchant, batch, limit=1_000)],
-        sorted((g.code, g.field, g.count, sorted(g.top)) for g in store.groups(merchant, batch)),
-        [f.raw for f in store.rejected(merchant, batch)],
+        [(f.number, f.source_row, f.result, f.issues) for f in store.findings(merchant, batch, limit=1_000)],
+        sorted((g.code, g.field, g.count, sorted(g.top)) for g in store.issue_groups(merchant, batch)),
+        [f.raw for f in store.rejected_records(merchant, batch)],
     ]
 
 

@@ -21,8 +21,8 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def _one(scene: Scene, store: Store, *records: Record, ends: State | None = None) -> None:
     """One portion, from claim to release."""
     claim = scene.claimed(store=store)
-    store.settle(claim, [portion(claim.works[0], *records, ends=ends)])
-    store.release(claim)
+    store.commit(claim, [portion(claim.rounds[0], *records, ends=ends)])
+    store.release_claim(claim)
 
 
 def test_keys_that_others_settled_are_seen(scene: Scene) -> None:
@@ -33,11 +33,11 @@ def test_keys_that_others_settled_are_seen(scene: Scene) -> None:
     _one(scene, second, bad("B"), Record("C"))
     _one(scene, second, Record("D", Result.UNCHANGED))
     claim = scene.claimed(store=first)
-    assert first.seen(claim.works[0], ["A", "B", "C", "D", "E"]) == {"A", "B", "C", "D"}
-    first.settle(claim, [portion(claim.works[0], bad("E"))])
-    first.release(claim)
+    assert first.seen_keys(claim.rounds[0], ["A", "B", "C", "D", "E"]) == {"A", "B", "C", "D"}
+    first.commit(claim, [portion(claim.rounds[0], bad("E"))])
+    first.release_claim(claim)
     claim = scene.claimed(store=second)
-    assert second.seen(claim.works[0], ["A", "B", "C", "D", "E"]) == {"A", "B", "C", "D", "E"}
+    assert second.seen_keys(claim.rounds[0], ["A", "B", "C", "D", "E"]) == {"A", "B", "C", "D", "E"}
 
 
 def test_what_others_saw_of_a_full_feed_is_not_missing(scene: Scene) -> None:
@@ -49,17 +49,17 @@ def test_what_others_saw_of_a_full_feed_is_not_missing(scene: Scene) -> None:
     _one(scene, first, Record("A", Result.UNCHANGED))
     _one(scene, second, Record("B", Result.UNCHANGED), bad("c"))
     claim = scene.claimed(store=first)
-    assert first.missing(claim.works[0], after=None, limit=10) == (4, 2, ["C", "GONE"])
-    first.settle(claim, [portion(claim.works[0], ends=State.FINISHED)])
-    first.release(claim)
+    assert first.absent_items(claim.rounds[0], after=None, limit=10) == (4, 2, ["C", "GONE"])
+    first.commit(claim, [portion(claim.rounds[0], ends=State.FINISHED)])
+    first.release_claim(claim)
     scene.again(feed, RoundKind.FIX)
     claim = scene.claimed(store=second)
-    fixed = portion(claim.works[0], Record("C", Result.UNCHANGED), amends=[3], ends=State.FINISHED)
-    second.settle(claim, [fixed])
-    second.release(claim)
+    fixed = portion(claim.rounds[0], Record("C", Result.UNCHANGED), amends=[3], ends=State.FINISHED)
+    second.commit(claim, [fixed])
+    second.release_claim(claim)
     scene.again(feed, RoundKind.REMOVAL)
     claim = scene.claimed(store=first)
-    assert first.missing(claim.works[0], after=None, limit=10) == (4, 1, ["GONE"])
+    assert first.absent_items(claim.rounds[0], after=None, limit=10) == (4, 1, ["GONE"])
 
 
 def test_a_lane_that_a_dead_host_holds_keeps_nobody_from_others(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,10 +73,10 @@ def test_a_lane_that_a_dead_host_holds_keeps_nobody_from_others(scene: Scene, mo
         assert scene.claim() is None
         other = scene.seal("bolt")
         claim = scene.claimed()
-        assert [work.batch for work in claim.works] == [other]
-        scene.store.release(claim)
+        assert [work.batch for work in claim.rounds] == [other]
+        scene.store.release_claim(claim)
         with pytest.raises(StoreBusyError):
             scene.seal()
         held.execute("ROLLBACK")
     claims = [scene.claimed(), scene.claimed()]
-    assert {claim.works[0].batch for claim in claims} == {stuck, other}
+    assert {claim.rounds[0].batch for claim in claims} == {stuck, other}

@@ -85,7 +85,7 @@ def test_merchants_are_known_once_they_are_made(shop):
     ring = Keyring(shop.store)
     assert ring.knows("acme")
     assert not ring.knows("late")
-    shop.store.add_merchant(Merchant(id="late", name="", made_at=make.NOW))
+    shop.store.add_merchant(Merchant(id="late", name="", created_at=make.NOW))
     assert ring.knows("late")
 
 

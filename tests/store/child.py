@@ -45,12 +45,12 @@ def submit(store: Store, records: int, *, merchant: str = "acme", kind: Kind = K
            open_rounds_max: int = 10_000, idempotency: Idempotency | None = None) -> str:
     """A batch of so many records."""
     upload = new_id()
-    store.receive(merchant, upload, b"%d" % records + b" " * padding)
+    store.append_upload(merchant, upload, b"%d" % records + b" " * padding)
     sent = new_batch(merchant, kind=kind)
     try:
-        store.seal(sent, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)
+        store.add_batch(sent, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)
     except StoreFullError:
-        store.discard(merchant, upload)
+        store.discard_upload(merchant, upload)
         raise
     return sent.id
 
@@ -59,32 +59,32 @@ def new_batch(merchant: str, *, kind: Kind = Kind.PRODUCT) -> NewBatch:
     """As plain as they come."""
     return NewBatch(
         merchant=merchant, id=new_id(), kind=kind, collection="products", policy=Policy(), format="ndjson",
-        packing="identity",
+        content_encoding="identity",
     )
 
 
 def work(store: Store, *, lease_seconds: float = 60) -> None:
     """All that there is, a portion a claim, then leave; a lane that a dead worker held is waited for."""
-    while store.figures()["lanes"]:
-        claim = store.claim("child", lease_seconds=lease_seconds, works_max=1, bytes_max=100)
+    while store.statistics()["lanes"]:
+        claim = store.claim("child", lease_seconds=lease_seconds, rounds_max=1, bytes_max=100)
         if claim is None:
             time.sleep(0.02)
             continue
-        at = claim.works[0]
+        at = claim.rounds[0]
         settle = fix if at.round_kind is RoundKind.FIX else submission
         with suppress(LeaseLostError):  # a short one, on a machine that is busy
             settle(store, claim, at)
-        store.release(claim)
+        store.release_claim(claim)
 
 
 def submission(store: Store, claim: Claim, at: ClaimedRound) -> None:
     """The next records."""
-    payload = store.payload(at.merchant, at.batch, at.round)
+    payload = store.payload(at.merchant, at.batch, at.number)
     assert payload is not None
     records = int(b"".join(payload))
     numbers = range(at.records + 1, min(at.records + PORTION_RECORDS, records) + 1)
     ends = at.records + len(numbers) >= records
-    store.settle(claim, [portion(at, *map(record, numbers), ends=State.FINISHED if ends else None)])
+    store.commit(claim, [portion(at, *map(record, numbers), ends=State.FINISHED if ends else None)])
 
 
 def record(number: int) -> Record:
@@ -97,15 +97,15 @@ def record(number: int) -> Record:
 
 def fix(store: Store, claim: Claim, at: ClaimedRound) -> None:
     """The next rejected records are created after all."""
-    numbers = [finding.number for finding in store.rejected(at.merchant, at.batch, limit=PORTION_RECORDS)]
+    numbers = [finding.number for finding in store.rejected_records(at.merchant, at.batch, limit=PORTION_RECORDS)]
     mended = [Record(f"K{number}", text="fixed") for number in numbers]
-    store.settle(claim, [portion(at, *mended, amends=numbers, ends=None if numbers else State.FINISHED)])
+    store.commit(claim, [portion(at, *mended, amends=numbers, ends=None if numbers else State.FINISHED)])
 
 
 def hold(store: Store, *, lease_seconds: float) -> None:
     """Claim, and wait to be killed."""
-    claim = store.claim("child", lease_seconds=lease_seconds, works_max=1, bytes_max=100)
-    print("none" if claim is None else claim.works[0].batch, flush=True)
+    claim = store.claim("child", lease_seconds=lease_seconds, rounds_max=1, bytes_max=100)
+    print("none" if claim is None else claim.rounds[0].batch, flush=True)
     time.sleep(60)
 
 
@@ -119,14 +119,14 @@ def full(store: Store, folder: Path) -> None:
     """A disk that is full: no file may grow beyond what the largest is now. Prints what held."""
     submit(store, 2_000, padding=200_000)
     largest = max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    claim = store.claim("child", lease_seconds=60, works_max=1, bytes_max=100)
+    claim = store.claim("child", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
-    at = claim.works[0]
+    at = claim.rounds[0]
     settled = portion(at, *(Record(f"K{n}", text="x" * 2_000) for n in range(2_000)), ends=State.FINISHED)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 50_000, resource.RLIM_INFINITY))
     refused = 0
     for attempt in (
-        lambda: store.settle(claim, [settled]),
+        lambda: store.commit(claim, [settled]),
         lambda: submit(store, 1, padding=1_000_000),
         lambda: [submit(store, 1, padding=90) for _ in range(5_000)],
     ):
@@ -138,8 +138,8 @@ def full(store: Store, folder: Path) -> None:
     found = store.batch("acme", at.batch)
     print(f"accounted {found.counts.accounted if found is not None else None}")
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    store.settle(claim, [settled])
-    store.release(claim)
+    store.commit(claim, [settled])
+    store.release_claim(claim)
     work(store)
     found = store.batch("acme", at.batch)
     print(f"then {found.counts.created if found is not None else None}")

@@ -59,7 +59,7 @@ class Scene:
         self.store = self.open()
         self.store.migrate()
         for merchant in ("acme", "bolt"):
-            self.store.add_merchant(Merchant(id=merchant, name=merchant.title(), made_at=NOW))
+            self.store.add_merchant(Merchant(id=merchant, name=merchant.title(), created_at=NOW))
 
     def __enter__(self) -> "Scene":
         return self
@@ -95,7 +95,7 @@ class Scene:
     def upload(self, body: bytes = b"0123456789", merchant: str = "acme") -> str:
         """An upload that is not sealed."""
         name = new_id()
-        self.store.receive(merchant, name, body)
+        self.store.append_upload(merchant, name, body)
         return name
 
     def seal(self, merchant: str = "acme", kind: Kind = Kind.PRODUCT, *, body: bytes = b"0123456789",
@@ -103,18 +103,19 @@ class Scene:
              idempotency: Idempotency | None = None, **policy: object) -> str:
         """A new batch; its id."""
         batch = NewBatch(
-            merchant=merchant, id=new_id(), kind=kind, collection=collection, format="ndjson", packing="identity",
-            policy=Policy(**policy), label=label, protocol=protocol, facts={"from": "test"},  # type: ignore[arg-type]
+            merchant=merchant, id=new_id(), kind=kind, collection=collection, format="ndjson",
+            content_encoding="identity",
+            policy=Policy(**policy), label=label, protocol=protocol, protocol_data={"from": "test"},  # type: ignore[arg-type]
         )
         upload = self.upload(body, merchant)
-        self.store.seal(batch, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)
+        self.store.add_batch(batch, upload=upload, idempotency=idempotency, open_rounds_max=open_rounds_max)
         return batch.id
 
     def again(self, batch: str, kind: RoundKind, *, merchant: str = "acme", body: bytes = b"01234") -> Batch | None:
         """One more round; a fix carries the body."""
         upload = self.upload(body, merchant) if kind is RoundKind.FIX else None
         round = NewRound(merchant=merchant, batch=batch, kind=kind)
-        return self.store.reopen(round, upload=upload, open_rounds_max=1_000)
+        return self.store.add_round(round, upload=upload, open_rounds_max=1_000)
 
     def batch(self, batch: str, merchant: str = "acme") -> Batch:
         """The document, which there is."""
@@ -127,7 +128,7 @@ class Scene:
     def claim(self, worker: str = "w1", *, seconds: float = 10, works: int = 1, bytes_max: int = 10_000,
               store: Store | None = None) -> Claim | None:
         """The next lane, if there is one."""
-        return (store or self.store).claim(worker, lease_seconds=seconds, works_max=works, bytes_max=bytes_max)
+        return (store or self.store).claim(worker, lease_seconds=seconds, rounds_max=works, bytes_max=bytes_max)
 
     def claimed(self, **how: object) -> Claim:
         """The next lane, which there is."""
@@ -138,13 +139,13 @@ class Scene:
     def run(self, *portions: Sequence["Record"], ends: State = State.FINISHED) -> ClaimedRound:
         """Claim the next round, settle it in these portions to its end, give the lane back."""
         claim = self.claimed()
-        work = claim.works[0]
+        work = claim.rounds[0]
         for at, records in enumerate(portions):
             last = at == len(portions) - 1
             settled = portion(work, *records, ends=ends if last else None)
-            self.store.settle(claim, [settled])
+            self.store.commit(claim, [settled])
             work = after(work, settled)
-        self.store.release(claim)
+        self.store.release_claim(claim)
         return work
 
     def held(self, *, merchant: str = "acme", kind: Kind = Kind.PRODUCT, collection: str = "products",
@@ -197,7 +198,7 @@ def portion(work: ClaimedRound, *records: Record, ends: State | None = None, ame
             last[record.key] = record
     findings = [
         Finding(
-            number=number, place=number, key=record.key, result=record.result, issues=record.issues,
+            number=number, source_row=number, key=record.key, result=record.result, issues=record.issues,
             raw=record.document if record.result is Result.REJECTED else None,
         )
         for number, record in zip(numbers, records, strict=True) if record.issues
@@ -205,9 +206,9 @@ def portion(work: ClaimedRound, *records: Record, ends: State | None = None, ame
     counts = Counter(record.result.value for record in records)
     counts["rejected"] -= len(amending)
     settled = ChunkCommit(
-        work=work, number=work.portions, records=len(records), first=work.total + 1 if added else None,
+        round=work, number=work.chunks, records=len(records), first=work.total + 1 if added else None,
         keys=[record.key for record in added], results=bytes(RESULT_BYTE[record.result] for record in added),
-        amended={number: (record.result, record.key) for number, record in zip(amends, amending, strict=True)},
+        amended_results={number: (record.result, record.key) for number, record in zip(amends, amending, strict=True)},
         writes=[
             Write(key, digest(record.document), record.document, record.version)
             for key, record in last.items() if record.result is not Result.DELETED
@@ -215,7 +216,7 @@ def portion(work: ClaimedRound, *records: Record, ends: State | None = None, ame
         deletes=[Delete(key, record.version) for key, record in last.items() if record.result is Result.DELETED],
         findings=findings, counts=Counts(**counts),
         warned=sum(1 for finding in findings if finding.result is not Result.REJECTED),
-        bytes_done=work.bytes_total if ends else min(work.records + len(records), work.bytes_total), ends=ends,
+        bytes_done=work.bytes_total if ends else min(work.records + len(records), work.bytes_total), end_state=ends,
     )
     return msgspec.structs.replace(settled, **more)
 
@@ -223,6 +224,6 @@ def portion(work: ClaimedRound, *records: Record, ends: State | None = None, ame
 def after(work: ClaimedRound, settled: ChunkCommit) -> ClaimedRound:
     """The work once the portion is settled."""
     return msgspec.structs.replace(
-        work, portions=work.portions + 1, records=work.records + settled.records,
+        work, chunks=work.chunks + 1, records=work.records + settled.records,
         total=work.total + len(settled.results),
     )

@@ -66,25 +66,25 @@ def test_the_answers_are_those_of_who_gave_no_hashes(kind: str) -> None:
         first = scene.run([record for key, (state, *_) in stands.items() for record in _before(key, state)])
         scene.seal(collection=shelf[2])
         claim = scene.claimed()
-        settled = portion(claim.works[0], *(Record(key) for key, (state, *_) in stands.items() if state == "mine"))
-        scene.store.settle(claim, [settled])
-        work = after(claim.works[0], settled)
+        settled = portion(claim.rounds[0], *(Record(key) for key, (state, *_) in stands.items() if state == "mine"))
+        scene.store.commit(claim, [settled])
+        work = after(claim.rounds[0], settled)
         asked = [key for key, (*_, wanted) in stands.items() if wanted == "asked"]
         gives = {key: given for key, (_, given, _) in stands.items()}
         for hint in (asked[:cut], asked[cut:]):
             hashes = _hashes(gives, hint) if both or hint == asked[:cut] else None
-            scene.store.foresee(work, hint, hashes=hashes)
-        assert scene.store.held(*shelf, asked) == plain.held(*shelf, asked)
+            scene.store.prefetch(work, hint, hashes=hashes)
+        assert scene.store.current_items(*shelf, asked) == plain.current_items(*shelf, asked)
         look = _look(scene.store, shelf[2], asked)
         alike += len(look.alike) if look is not None else 0
-        assert scene.store.twins(*shelf, asked) == plain.twins(*shelf, asked)
+        assert scene.store.case_variants(*shelf, asked) == plain.case_variants(*shelf, asked)
         for one in (work, first)[:asking]:
-            assert scene.store.seen(one, asked) == plain.seen(one, asked)
+            assert scene.store.seen_keys(one, asked) == plain.seen_keys(one, asked)
 
         ends = portion(work, *(_change(key, how) for key, how in zip(asked, changed, strict=False)),
                        ends=State.FINISHED)
-        scene.store.settle(claim, [ends])
-        scene.store.release(claim)
+        scene.store.commit(claim, [ends])
+        scene.store.release_claim(claim)
         held = scene.held(collection=shelf[2])
         counts = {name: count for _, name, count in scene.store.collections("acme")}
         assert counts.get(shelf[2], 0) == len(held)
@@ -119,16 +119,16 @@ def test_what_is_held_as_it_comes_does_not_travel(scene: Scene) -> None:
         scene.run([Record(key, text="old" if key in differ and kind == Kind.PRODUCT else "") for key in keys])
         scene.seal(kind=kind, collection=collection)
         claim = scene.claimed()
-        scene.store.foresee(claim.works[0], keys, hashes=[digest(Record(key).document) for key in keys])
-        held = scene.store.held("acme", kind, collection, keys)
-        assert held == scene.open().held("acme", kind, collection, keys)
+        scene.store.prefetch(claim.rounds[0], keys, hashes=[digest(Record(key).document) for key in keys])
+        held = scene.store.current_items("acme", kind, collection, keys)
+        assert held == scene.open().current_items("acme", kind, collection, keys)
         assert isinstance(scene.store, StrictStore)
         assert isinstance(scene.store.store, PostgresStore)
         look = scene.store.store.looks.over(("acme", kind, collection), keys)
         assert look is not None
         assert {row[0] for row in look.rows} == differ
         assert look.alike.keys() == {*keys} - differ
-        scene.store.release(claim)
+        scene.store.release_claim(claim)
         scene.run([])
 
 
@@ -138,4 +138,4 @@ def test_each_key_has_a_hash_of_its_own(scene: Scene, hashes: list[bytes]) -> No
     scene.seal()
     claim = scene.claimed()
     with pytest.raises(ContractViolationError):
-        scene.store.foresee(claim.works[0], ["A", "B"], hashes=hashes)
+        scene.store.prefetch(claim.rounds[0], ["A", "B"], hashes=hashes)

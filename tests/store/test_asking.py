@@ -33,7 +33,7 @@ def test_a_batch_tells_its_life(scene: Scene) -> None:
     scene.clock.forward(5)
     claim = scene.claimed()
     scene.clock.forward(5)
-    scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
     scene.clock.forward(5)
     found = scene.batch(batch)
     times = [found.received_at, found.started_at, found.finished_at]
@@ -55,18 +55,18 @@ def test_batches_of_all_merchants_are_listed_newest_first(scene: Scene) -> None:
     first, second = scene.seal(protocol="one", label="feed.csv"), scene.seal("bolt", protocol="two")
     third = scene.seal(protocol="two", kind=Kind.STOCK)
     store = scene.store
-    rows = store.batches_of_all(BatchFilter()).rows
+    rows = store.all_batches(BatchFilter()).rows
     assert [(batch.merchant, batch.id) for batch in rows] == [("acme", third), ("bolt", second), ("acme", first)]
     assert rows[0] == scene.batch(third)
-    assert [batch.id for batch in store.batches_of_all(BatchFilter(protocol="two")).rows] == [third, second]
+    assert [batch.id for batch in store.all_batches(BatchFilter(protocol="two")).rows] == [third, second]
     assert _ids(scene, protocol="two") == [third]
     scene.run([Record("A"), bad()])
-    (finished,) = store.batches_of_all(BatchFilter(state=State.FINISHED)).rows
+    (finished,) = store.all_batches(BatchFilter(state=State.FINISHED)).rows
     assert finished == scene.batch(finished.id, finished.merchant)
-    assert store.batches_of_all(BatchFilter(outcome="partial")).rows == [finished]
-    assert len(store.batches_of_all(BatchFilter(state=State.QUEUED)).rows) == 2
-    page = store.batches_of_all(BatchFilter(), limit=2)
-    assert [batch.id for batch in page.rows + store.batches_of_all(BatchFilter(), after=page.next, limit=2).rows] == [
+    assert store.all_batches(BatchFilter(outcome="partial")).rows == [finished]
+    assert len(store.all_batches(BatchFilter(state=State.QUEUED)).rows) == 2
+    page = store.all_batches(BatchFilter(), limit=2)
+    assert [batch.id for batch in page.rows + store.all_batches(BatchFilter(), after=page.next, limit=2).rows] == [
         third, second, first,
     ]
 
@@ -82,7 +82,7 @@ def test_lanes_tell_who_works_them_and_since_when_they_wait(scene: Scene) -> Non
     lanes = {(lane.merchant, lane.kind): lane for lane in scene.store.lanes()}
     assert lanes.keys() == {("acme", Kind.PRODUCT), ("bolt", Kind.STOCK)}
     held, waiting = lanes["acme", Kind.PRODUCT], lanes["bolt", Kind.STOCK]
-    assert (held.worker, held.until, held.rounds) == (claim.worker, claim.until, 2)
+    assert (held.worker, held.expires_at, held.rounds) == (claim.worker, claim.expires_at, 2)
     assert held.waiting_since == NOW + timedelta(seconds=5)
     assert (waiting.worker, waiting.rounds, waiting.waiting_since) == (None, 1, NOW + timedelta(seconds=5))
     scene.clock.forward(20)
@@ -99,13 +99,13 @@ def test_what_was_ever_wrong_with_an_item(scene: Scene) -> None:
         scene.seal()
         scene.run([bad("A"), Record("B"), bad(long), bad(long + "x")])
     second, first = (batch.id for batch in scene.store.batches("acme", BatchFilter()).rows)
-    found = scene.store.findings_of("acme", "A")
+    found = scene.store.findings_by_key("acme", "A")
     assert [(batch, finding.number, finding.key) for batch, finding in found] == [(second, 1, "A"), (first, 1, "A")]
     assert found[1][1] == scene.store.findings("acme", first, limit=1)[0]
-    assert [finding.number for _, finding in scene.store.findings_of("acme", long)] == [3, 3]
-    assert len(scene.store.findings_of("acme", "A", limit=1)) == 1
-    assert scene.store.findings_of("acme", "B") == scene.store.findings_of("bolt", "A") == []
-    assert scene.store.findings_of("nobody", "A") == []
+    assert [finding.number for _, finding in scene.store.findings_by_key("acme", long)] == [3, 3]
+    assert len(scene.store.findings_by_key("acme", "A", limit=1)) == 1
+    assert scene.store.findings_by_key("acme", "B") == scene.store.findings_by_key("bolt", "A") == []
+    assert scene.store.findings_by_key("nobody", "A") == []
 
 
 def test_batches_are_filtered(scene: Scene) -> None:
@@ -135,7 +135,7 @@ def test_batches_are_filtered_by_state_and_outcome(scene: Scene) -> None:
         scene.run(records, ends=state)
     made["working"], made["queued"] = scene.seal(), scene.seal()
     claim = scene.claimed()
-    scene.store.settle(claim, [portion(claim.works[0], Record("B"))])
+    scene.store.commit(claim, [portion(claim.rounds[0], Record("B"))])
     for outcome in ("clean", "partial", "rejected"):
         assert _ids(scene, outcome=outcome) == [made[outcome]]
     for state in (State.BROKEN, State.CANCELLED, State.WORKING, State.QUEUED):
@@ -162,7 +162,7 @@ def test_findings_are_filtered_and_paged(scene: Scene) -> None:
     assert [finding.number for finding in store.findings("acme", batch, severity="error", code="sku_case_twin")] == [2]
     assert [finding.number for finding in store.findings("acme", batch, after=1, limit=1)] == [2]
     assert store.findings("acme", batch, after=1, limit=1)[0].issues == both.issues
-    assert [group.code for group in store.groups("acme", batch, limit=1)] == ["sku_case_twin"]
+    assert [group.code for group in store.issue_groups("acme", batch, limit=1)] == ["sku_case_twin"]
 
 
 def test_rejected_records_are_paged(scene: Scene) -> None:
@@ -171,21 +171,21 @@ def test_rejected_records_are_paged(scene: Scene) -> None:
     long = Record("L" * 3_000_000, Result.REJECTED, issues=[issue("line_too_long")])
     scene.run([bad(), Record("A"), *[long] * 4], [bad()])
     numbers: list[int] = []
-    while page := scene.store.rejected("acme", batch, after=numbers[-1] if numbers else 0):
+    while page := scene.store.rejected_records("acme", batch, after=numbers[-1] if numbers else 0):
         numbers += [finding.number for finding in page]
     assert numbers == [1, 3, 4, 5, 6, 7]
-    assert [finding.number for finding in scene.store.rejected("acme", batch, after=1, limit=2)] == [3, 4]
+    assert [finding.number for finding in scene.store.rejected_records("acme", batch, after=1, limit=2)] == [3, 4]
 
 
 def test_results_are_paged_over_portions(scene: Scene) -> None:
     """And filtered by what became of the records."""
     batch = scene.seal()
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     for start in range(0, 30, 6):
         records = [bad(f"K{number}") if number % 5 == 0 else Record(f"K{number}") for number in range(start, start + 6)]
         settled = portion(work, *records, ends=State.FINISHED if start == 24 else None)
-        scene.store.settle(claim, [settled])
+        scene.store.commit(claim, [settled])
         work = after(work, settled)
     rows = scene.store.results("acme", batch, limit=100)
     assert [row.key for row in rows] == [f"K{number}" for number in range(30)]
@@ -258,7 +258,7 @@ def test_the_pulse_changes_with_what_is_shown(scene: Scene) -> None:
     for happens in (
         scene.seal,
         lambda: claims.append(scene.claimed()),
-        lambda: scene.store.settle(claims[0], [portion(claims[0].works[0], Record("A"))]),
+        lambda: scene.store.commit(claims[0], [portion(claims[0].rounds[0], Record("A"))]),
     ):
         seen, own = _rests(other), _rests(scene.store)
         happens()
@@ -270,12 +270,12 @@ def test_the_pulse_changes_with_what_is_shown(scene: Scene) -> None:
 
 def test_a_store_tells_how_it_is(scene: Scene) -> None:
     """To a doctor and to metrics."""
-    assert all(well for _, well, _ in scene.store.check())
+    assert all(well for _, well, _ in scene.store.quick_checks())
     scene.seal()
     scene.clock.forward(3)
-    figures = scene.store.figures()
+    figures = scene.store.statistics()
     assert (figures["lanes"], figures["rounds.queued"], figures["oldest_queued_seconds"]) == (1, 1, 3)
     scene.claimed()
-    figures = scene.store.figures()
+    figures = scene.store.statistics()
     assert (figures["rounds.queued"], figures["rounds.working"], figures["oldest_queued_seconds"]) == (0, 1, 0)
     assert sum(value for name, value in figures.items() if name.startswith("bytes.")) > 0

@@ -44,7 +44,7 @@ class Used:
         self.store = SqliteStore(folder, cache_bytes=2 * 1024**2, small_payload_bytes=100)
         self.strict = StrictStore(self.store)
         self.strict.migrate()
-        self.strict.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+        self.strict.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
         self.batches: list[str] = []
         self.claim: Claim | None = None
 
@@ -56,11 +56,11 @@ class Used:
         elif what == "price":
             self.batches.append(child.submit(self.strict, number, kind=Kind.PRICE))
         elif what == "claim" and self.claim is None:
-            self.claim = self.strict.claim("worker", lease_seconds=60, works_max=1, bytes_max=100)
+            self.claim = self.strict.claim("worker", lease_seconds=60, rounds_max=1, bytes_max=100)
         elif what == "settle" and self.claim is not None:
             self.settle()
         elif what == "release" and self.claim is not None:
-            self.strict.release(self.claim)
+            self.strict.release_claim(self.claim)
             self.claim = None
         elif what == "sweep":
             while self.strict.sweep(PAYLOADS_GO, steps_max=5) != SweepCounts():
@@ -74,9 +74,9 @@ class Used:
         """The next portion of what is claimed, and give the lane back: a claim tells where the work stood."""
         claim, self.claim = self.claim, None
         assert claim is not None
-        at = claim.works[0]
+        at = claim.rounds[0]
         (child.fix if at.round_kind is RoundKind.FIX else child.submission)(self.strict, claim, at)
-        self.strict.release(claim)
+        self.strict.release_claim(claim)
 
     def fix(self, batch: str) -> None:
         """Queue a round that mends what was rejected, if the batch has ended."""
@@ -84,8 +84,8 @@ class Used:
         if found is None or found.state is not State.FINISHED:
             return
         upload = os.urandom(16).hex()
-        self.strict.receive("acme", upload, b"fix" * LARGE)
-        self.strict.reopen(NewRound(merchant="acme", batch=batch, kind=RoundKind.FIX), upload=upload,
+        self.strict.append_upload("acme", upload, b"fix" * LARGE)
+        self.strict.add_round(NewRound(merchant="acme", batch=batch, kind=RoundKind.FIX), upload=upload,
                            open_rounds_max=1_000)
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ def told(store: StrictStore, batches: list[str], *, times: bool = True) -> list[
         assert shown is not None
         found.append(shown if times else (shown.state, shown.counts, shown.total, shown.rounds, shown.bytes_done))
         found.append(store.results("acme", batch))
-        found.append([(finding.raw, finding.issues) for finding in store.rejected("acme", batch)])
+        found.append([(finding.raw, finding.issues) for finding in store.rejected_records("acme", batch)])
         for number in range(shown.rounds):
             payload = store.payload("acme", batch, number)
             found.append(None if payload is None else b"".join(payload))
@@ -132,7 +132,7 @@ def test_a_copy_shows_what_the_store_shows_and_goes_on_as_it_does(steps: list[tu
         for store in (copy, used.strict):
             child.work(store)
         assert told(copy, used.batches, times=False) == told(used.strict, used.batches, times=False)
-        assert all(well for _, well, _ in [*copy.check(), *copy.examine()])
+        assert all(well for _, well, _ in [*copy.quick_checks(), *copy.health_checks()])
         copy.close()
         used.close()
 
@@ -223,10 +223,10 @@ def test_a_payload_that_the_store_has_lost_is_told(used: Used, tmp_path: Path) -
 
 def test_an_upload_that_is_not_sealed_is_not_copied(used: Used, tmp_path: Path) -> None:
     """Nobody was told of it."""
-    used.strict.receive("acme", "1" * 32, b"x" * LARGE)
+    used.strict.append_upload("acme", "1" * 32, b"x" * LARGE)
     assert used.store.back_up(tmp_path / "copy").payloads == 0
     assert list((tmp_path / "copy" / "payloads").iterdir()) == []
-    used.strict.discard("acme", "1" * 32)
+    used.strict.discard_upload("acme", "1" * 32)
 
 
 def test_where_a_copy_may_not_go(used: Used, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def _made(folder: Path, kind: str) -> Path:
     place.make(folder, kind)
     store = child.open_store(folder)
     store.migrate()
-    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     store.close()
     return folder
 
@@ -94,8 +94,8 @@ def _everything(store: Store, batches: list[str]) -> list[object]:
         found.append((ended.state, ended.counts, ended.warned, ended.total, ended.bytes_done, ended.position))
         found.append(store.results("acme", batch))
         found.append(store.findings("acme", batch))
-        found.append([finding.raw for finding in store.rejected("acme", batch)])
-        found.append(store.groups("acme", batch))
+        found.append([finding.raw for finding in store.rejected_records("acme", batch)])
+        found.append(store.issue_groups("acme", batch))
     return found
 
 
@@ -108,9 +108,9 @@ def _submitted(folder: Path) -> list[str]:
 
 
 def _fixed(store: Store, batch: str) -> None:
-    store.receive("acme", batch, b"fix")
+    store.append_upload("acme", batch, b"fix")
     round = NewRound(merchant="acme", batch=batch, kind=RoundKind.FIX)
-    assert store.reopen(round, upload=batch, open_rounds_max=10) is not None
+    assert store.add_round(round, upload=batch, open_rounds_max=10) is not None
 
 
 def _undisturbed(folder: Path) -> list[object]:
@@ -141,7 +141,7 @@ def test_kills_change_nothing_in_the_end(folder: Path, point: str) -> None:
     assert _run("work", folder).returncode == 0
     calm = _made(folder / "undisturbed", place.kind_of(folder))
     assert _everything(store, batches) == _undisturbed(calm)
-    assert store.figures()["lanes"] == 0
+    assert store.statistics()["lanes"] == 0
     store.close()
 
 
@@ -156,7 +156,7 @@ def _check_open(store: Store, batches: list[str]) -> None:
         counted = found.counts
         assert counted.accounted == len(rows)
         assert counted.created == sum(row.result == "created" for row in rows)
-        assert len(store.rejected("acme", batch)) == counted.rejected
+        assert len(store.rejected_records("acme", batch)) == counted.rejected
         if found.total is not None:
             assert found.total == len(rows)
 
@@ -188,7 +188,7 @@ def test_a_seal_that_was_cut_off_leaves_nothing(folder: Path, store: Store, poin
         _only(folder, "sqlite", "one statement there, begun and committed with it: tests/store/test_postgres_away.py")
     assert _run("submit", folder, "3", str(padding), crash_at=point).returncode == KILLED
     assert store.batches("acme", BatchFilter()).rows == []
-    assert store.claim("w", lease_seconds=1, works_max=1, bytes_max=1) is None
+    assert store.claim("w", lease_seconds=1, rounds_max=1, bytes_max=1) is None
     _an_hour_later(folder)
     child.sweep(store)
     assert _payloads(folder) == 0
@@ -224,7 +224,7 @@ def test_a_lane_is_taken_over_after_a_kill(folder: Path, store: Store) -> None:
     try:
         assert worker.stdout is not None
         assert worker.stdout.readline().strip() == batch
-        assert store.claim("w", lease_seconds=1, works_max=1, bytes_max=1) is None
+        assert store.claim("w", lease_seconds=1, rounds_max=1, bytes_max=1) is None
         found = store.batch("acme", batch)
         assert found is not None
         assert found.state is State.WORKING
@@ -283,9 +283,9 @@ def test_an_intake_file_put_back_from_a_backup_is_set_right(folder: Path) -> Non
     store = child.open_store(folder)
     child.work(store)
     _fixed(store, batch)
-    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
-    child.fix(store, claim, claim.works[0])
+    child.fix(store, claim, claim.rounds[0])
     store.close()
     for log in intake.parent.glob("intake.db-*"):
         log.unlink()
@@ -296,8 +296,8 @@ def test_an_intake_file_put_back_from_a_backup_is_set_right(folder: Path) -> Non
         assert found is not None
         assert (found.state, found.counts) == (State.FINISHED, Counts(created=3))
         assert store.batches("acme", BatchFilter(state=State.FINISHED)).rows == [found]
-        assert store.claim("w", lease_seconds=60, works_max=1, bytes_max=100) is None
-    assert store.figures()["lanes"] == 0
+        assert store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100) is None
+    assert store.statistics()["lanes"] == 0
     store.close()
 
 
@@ -324,7 +324,7 @@ def test_a_small_disk_fills_up(small_disk: Path, padding: int) -> None:
     """Every batch that was acknowledged is there and is worked, once there is room; the one refused never was."""
     store = child.open_store(small_disk)
     store.migrate()
-    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     room = small_disk / "room"
     room.write_bytes(b"x" * 1_500_000)
     batches: list[str] = []
@@ -337,10 +337,10 @@ def test_a_small_disk_fills_up(small_disk: Path, padding: int) -> None:
     for batch in batches:
         assert b"".join(store.payload("acme", batch, 0) or ()) == b"3" + b" " * padding
     for _ in range(5):
-        claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+        claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
         assert claim is not None
-        child.submission(store, claim, claim.works[0])
-        store.release(claim)
+        child.submission(store, claim, claim.rounds[0])
+        store.release_claim(claim)
     assert len(store.batches("acme", BatchFilter(state=State.FINISHED)).rows) == 5
     store.close()
 

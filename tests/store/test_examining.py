@@ -21,7 +21,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 def facts(scene: Scene) -> dict[str, tuple[bool, str]]:
     """By name, as a second process is told."""
-    return {name: (well, told) for name, well, told in scene.open().examine()}
+    return {name: (well, told) for name, well, told in scene.open().health_checks()}
 
 
 def test_a_sound_store(scene: Scene) -> None:
@@ -52,7 +52,7 @@ def test_pages_that_are_broken(scene: Scene) -> None:
     assert told["pages of intake.db"] == (True, "sound")
     path.write_bytes(os.urandom(length))
     with pytest.raises(StoreError, match=r"catalogue\.db is broken"):
-        scene.open().check()
+        scene.open().quick_checks()
 
 
 def test_a_large_file_is_looked_at_for_a_while(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_a_journal_that_is_none(scene: Scene) -> None:
     store = scene.open().store
     with store.intake.reading() as db:
         db.execute("PRAGMA synchronous=NORMAL")
-    well, told = next((well, told) for name, well, told in store.examine() if name == "journal of intake.db")
+    well, told = next((well, told) for name, well, told in store.health_checks() if name == "journal of intake.db")
     assert (well, told) == (False, "wal, synchronous 1 of 2")
 
 

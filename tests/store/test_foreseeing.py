@@ -33,48 +33,48 @@ def test_what_is_held_is_told_right_whatever_was_foreseen(kind: str) -> None:
         collection = f"c{next(numbers)}"
         scene.seal(collection=collection)
         claim = scene.claimed()
-        work, foreseen = claim.works[0], KEYS
+        work, foreseen = claim.rounds[0], KEYS
         shelf = ("acme", Kind.PRODUCT, collection)
         settled = portion(work, Record("b"))
-        scene.store.settle(claim, [settled])
+        scene.store.commit(claim, [settled])
         try:
             for turn, (what, named) in enumerate(taken):
-                work = after(work, settled) if work.portions < settled.number + 1 else work
+                work = after(work, settled) if work.chunks < settled.number + 1 else work
                 if what == "foresee":
                     foreseen = [*named, *(key for key in ["c"] if key not in named)]
-                    held = plain.held(*shelf, foreseen)
+                    held = plain.current_items(*shelf, foreseen)
                     for hint in (foreseen[:turn % 3], foreseen[turn % 3 :]):
                         hashes = [(held[key].hash if key in held else None) or b"x" * 16 for key in hint]
-                        scene.store.foresee(work, hint, hashes=hashes if turn % 4 else None)
+                        scene.store.prefetch(work, hint, hashes=hashes if turn % 4 else None)
                 elif what in ("settle", "delete"):
                     result = Result.CREATED if what == "settle" else Result.DELETED
                     settled = portion(work, *(Record(key, result, f"{turn}") for key in named))
-                    scene.store.settle(claim, [settled])
+                    scene.store.commit(claim, [settled])
                 elif what == "beside":
                     shades = {key.lower() for key in named}
                     asked = [key for key in foreseen if key.lower() not in shades]
                     settled = portion(work, *(Record(key, Result.CREATED, f"{turn}") for key in named))
-                    told = settling.submit(scene.store.settle, claim, [settled])
-                    if not scene.store.elsewhere:
+                    told = settling.submit(scene.store.commit, claim, [settled])
+                    if not scene.store.commits_remotely:
                         told.result()
-                    held = scene.store.held(*shelf, asked)
-                    twins, seen = scene.store.twins(*shelf, asked), scene.store.seen(work, asked)
+                    held = scene.store.current_items(*shelf, asked)
+                    twins, seen = scene.store.case_variants(*shelf, asked), scene.store.seen_keys(work, asked)
                     told.result()
-                    assert held == plain.held(*shelf, asked)
-                    assert twins == plain.twins(*shelf, asked)
-                    assert seen == plain.seen(after(work, settled), asked)
+                    assert held == plain.current_items(*shelf, asked)
+                    assert twins == plain.case_variants(*shelf, asked)
+                    assert seen == plain.seen_keys(after(work, settled), asked)
                 elif what == "other":
-                    scene.store.held("acme", Kind.PRODUCT, "elsewhere", named)
+                    scene.store.current_items("acme", Kind.PRODUCT, "elsewhere", named)
                 else:
                     asked, documents = foreseen, what == "documents"
-                    held = scene.store.held(*shelf, asked, documents=documents)
-                    assert held == plain.held(*shelf, asked, documents=documents)
-                    assert scene.store.twins(*shelf, asked) == plain.twins(*shelf, asked)
-                    assert scene.store.seen(work, asked) == plain.seen(work, asked)
+                    held = scene.store.current_items(*shelf, asked, documents=documents)
+                    assert held == plain.current_items(*shelf, asked, documents=documents)
+                    assert scene.store.case_variants(*shelf, asked) == plain.case_variants(*shelf, asked)
+                    assert scene.store.seen_keys(work, asked) == plain.seen_keys(work, asked)
         finally:
-            work = after(work, settled) if work.portions < settled.number + 1 else work
-            scene.store.settle(claim, [portion(work, ends=State.FINISHED)])
-            scene.store.release(claim)
+            work = after(work, settled) if work.chunks < settled.number + 1 else work
+            scene.store.commit(claim, [portion(work, ends=State.FINISHED)])
+            scene.store.release_claim(claim)
 
     with (
         tempfile.TemporaryDirectory() as folder, Scene(Path(folder), kind) as scene, ThreadPoolExecutor(1) as settling,
@@ -87,16 +87,16 @@ def test_another_claim_knows_nothing_of_what_was_foreseen(scene: Scene) -> None:
     """Between two claims of one worker another one may have worked the lane."""
     scene.seal()
     first = scene.claimed()
-    scene.store.settle(first, [portion(first.works[0], Record("A"))])
-    scene.store.foresee(first.works[0], ["B", "C"])
-    scene.store.release(first)
+    scene.store.commit(first, [portion(first.rounds[0], Record("A"))])
+    scene.store.prefetch(first.rounds[0], ["B", "C"])
+    scene.store.release_claim(first)
     if scene.kind == "postgres":
         other = scene.open()
         second = scene.claimed(worker="w2", store=other)
-        work = second.works[0]
-        other.settle(second, [portion(work, Record("B"))])
-        other.release(second)
+        work = second.rounds[0]
+        other.commit(second, [portion(work, Record("B"))])
+        other.release_claim(second)
     third = scene.claimed()
-    held = scene.store.held(*SHELF, ["B", "C"])
+    held = scene.store.current_items(*SHELF, ["B", "C"])
     assert set(held) == ({"B"} if scene.kind == "postgres" else set())
     assert third.attempt > first.attempt

@@ -13,13 +13,13 @@ def test_a_lane_is_worked_in_order_of_acceptance(scene: Scene) -> None:
     first, second = scene.seal(), scene.seal()
     assert (scene.batch(first).position, scene.batch(second).position) == (0, 1)
     claim = scene.claimed()
-    assert [work.batch for work in claim.works] == [first]
+    assert [work.batch for work in claim.rounds] == [first]
     assert (scene.batch(first).state, scene.batch(second).position) == (State.WORKING, 1)
     assert scene.claim("w2") is None
-    scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
     assert (scene.batch(first).position, scene.batch(second).position) == (None, 0)
-    scene.store.release(claim)
-    assert scene.claimed().works[0].batch == second
+    scene.store.release_claim(claim)
+    assert scene.claimed().rounds[0].batch == second
 
 
 def test_lanes_are_served_in_turn(scene: Scene) -> None:
@@ -31,8 +31,8 @@ def test_lanes_are_served_in_turn(scene: Scene) -> None:
     lanes = []
     while (claim := scene.claim()) is not None:
         lanes.append((claim.merchant, claim.kind))
-        scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
-        scene.store.release(claim)
+        scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+        scene.store.release_claim(claim)
     acme, bolt, stock = ("acme", Kind.PRODUCT), ("bolt", Kind.PRODUCT), ("acme", Kind.STOCK)
     assert sorted(lanes[:3]) == sorted([acme, bolt, stock])
     assert lanes[3:] == [acme, acme]
@@ -43,27 +43,27 @@ def test_a_worker_learns_that_somebody_waits(scene: Scene) -> None:
     scene.seal()
     scene.seal()
     claim = scene.claimed()
-    assert not scene.store.renew(claim, lease_seconds=10).waiting
+    assert not scene.store.renew_claim(claim, lease_seconds=10).others_waiting
     scene.seal("bolt")
-    assert scene.store.renew(claim, lease_seconds=10).waiting
+    assert scene.store.renew_claim(claim, lease_seconds=10).others_waiting
     other = scene.claimed(worker="w2")
     assert other.merchant == "bolt"
-    assert not scene.store.renew(claim, lease_seconds=10).waiting
+    assert not scene.store.renew_claim(claim, lease_seconds=10).others_waiting
 
 
 def test_a_round_goes_on_where_it_stood(scene: Scene) -> None:
     """Given back after a portion, claimed again."""
     scene.seal()
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     settled = portion(work, Record("A"), bad(), columns=["a", "b"], mapping={"a": ["id"]})
-    scene.store.settle(claim, [settled])
-    scene.store.release(claim)
+    scene.store.commit(claim, [settled])
+    scene.store.release_claim(claim)
     scene.reopen()
-    again = scene.claimed().works[0]
-    assert (again.portions, again.records, again.total) == (1, 2, 2)
+    again = scene.claimed().rounds[0]
+    assert (again.chunks, again.records, again.total) == (1, 2, 2)
     assert (again.columns, again.mapping) == (["a", "b"], {"a": ["id"]})
-    assert again.round == 0
+    assert again.number == 0
 
 
 def test_small_rounds_are_claimed_together(scene: Scene) -> None:
@@ -72,32 +72,32 @@ def test_small_rounds_are_claimed_together(scene: Scene) -> None:
     large = scene.seal(body=b"x" * 200)
     behind = scene.seal()
     claim = scene.claimed(works=3, bytes_max=300)
-    assert [work.batch for work in claim.works] == batches[:3]
-    scene.store.settle(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.works[:2]])
-    scene.store.release(claim)
+    assert [work.batch for work in claim.rounds] == batches[:3]
+    scene.store.commit(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.rounds[:2]])
+    scene.store.release_claim(claim)
     assert [scene.batch(batch).state for batch in batches[:3]] == [State.FINISHED, State.FINISHED, State.WORKING]
     claim = scene.claimed(works=5, bytes_max=500)
-    assert [work.batch for work in claim.works] == batches[2:4]
-    scene.store.settle(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.works])
-    scene.store.release(claim)
+    assert [work.batch for work in claim.rounds] == batches[2:4]
+    scene.store.commit(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.rounds])
+    scene.store.release_claim(claim)
     for batch in (large, behind):
         claim = scene.claimed(works=5, bytes_max=500)
-        assert [work.batch for work in claim.works] == [batch]
-        scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
-        scene.store.release(claim)
+        assert [work.batch for work in claim.rounds] == [batch]
+        scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+        scene.store.release_claim(claim)
 
 
 def test_a_round_that_has_begun_is_claimed_alone(scene: Scene) -> None:
     """Its portions cannot be settled together with others'."""
     first, second = scene.seal(), scene.seal()
     claim = scene.claimed(works=1)
-    scene.store.settle(claim, [portion(claim.works[0], Record("A"))])
-    scene.store.release(claim)
+    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"))])
+    scene.store.release_claim(claim)
     claim = scene.claimed(works=5)
-    assert [work.batch for work in claim.works] == [first]
-    scene.store.settle(claim, [portion(claim.works[0], Record("B"), ends=State.FINISHED)])
-    scene.store.release(claim)
-    assert [work.batch for work in scene.claimed(works=5).works] == [second]
+    assert [work.batch for work in claim.rounds] == [first]
+    scene.store.commit(claim, [portion(claim.rounds[0], Record("B"), ends=State.FINISHED)])
+    scene.store.release_claim(claim)
+    assert [work.batch for work in scene.claimed(works=5).rounds] == [second]
 
 
 # -- leases -----------------------------------------------------------------------------------------------------------
@@ -112,15 +112,15 @@ def test_a_lease_that_ran_out_is_taken_over(scene: Scene) -> None:
     scene.clock.forward(2)
     claim = scene.claimed(worker="w2")
     assert claim.attempt > stale.attempt
-    late = portion(stale.works[0], Record("LATE"), ends=State.FINISHED)
+    late = portion(stale.rounds[0], Record("LATE"), ends=State.FINISHED)
     with pytest.raises(LeaseLostError):
-        scene.store.settle(stale, [late])
+        scene.store.commit(stale, [late])
     with pytest.raises(LeaseLostError):
-        scene.store.renew(stale, lease_seconds=10)
-    scene.store.release(stale)
+        scene.store.renew_claim(stale, lease_seconds=10)
+    scene.store.release_claim(stale)
     assert scene.claim("w3") is None
-    scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
-    scene.store.release(claim)
+    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+    scene.store.release_claim(claim)
     assert scene.held() == {"A": Record("A").document}
     assert scene.batch(batch).counts.created == 1
 
@@ -131,14 +131,14 @@ def test_a_stale_worker_stays_out_when_the_lane_was_given_back(scene: Scene) -> 
     stale = scene.claimed()
     scene.clock.forward(11)
     claim = scene.claimed(worker="w2")
-    settled = portion(claim.works[0], Record("A"))
-    scene.store.settle(claim, [settled])
-    scene.store.release(claim)
-    for work in (stale.works[0], after(claim.works[0], settled)):
+    settled = portion(claim.rounds[0], Record("A"))
+    scene.store.commit(claim, [settled])
+    scene.store.release_claim(claim)
+    for work in (stale.rounds[0], after(claim.rounds[0], settled)):
         with pytest.raises(LeaseLostError):
-            scene.store.settle(stale, [portion(work, Record("LATE"))])
+            scene.store.commit(stale, [portion(work, Record("LATE"))])
     with pytest.raises(LeaseLostError):
-        scene.store.settle(claim, [portion(after(claim.works[0], settled), Record("LATE"))])
+        scene.store.commit(claim, [portion(after(claim.rounds[0], settled), Record("LATE"))])
 
 
 def test_renewing_keeps_the_lane(scene: Scene) -> None:
@@ -147,9 +147,9 @@ def test_renewing_keeps_the_lane(scene: Scene) -> None:
     claim = scene.claimed()
     for _ in range(3):
         scene.clock.forward(9)
-        scene.store.renew(claim, lease_seconds=10)
+        scene.store.renew_claim(claim, lease_seconds=10)
         assert scene.claim("w2") is None
-    scene.store.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
 
 
 # -- cancels ----------------------------------------------------------------------------------------------------------
@@ -164,8 +164,8 @@ def test_a_round_to_be_cancelled_comes_first(scene: Scene) -> None:
     assert asked is not None
     assert (asked.cancelling, asked.state) == (True, State.QUEUED)
     claim = scene.claimed(works=5)
-    assert [(work.batch, work.cancelling) for work in claim.works] == [(batch, True)]
-    scene.store.settle(claim, [portion(claim.works[0], Record("A", Result.CANCELLED), ends=State.CANCELLED)])
+    assert [(work.batch, work.cancelling) for work in claim.rounds] == [(batch, True)]
+    scene.store.commit(claim, [portion(claim.rounds[0], Record("A", Result.CANCELLED), ends=State.CANCELLED)])
     ended = scene.batch(batch)
     assert (ended.state, ended.cancelling, ended.counts.cancelled, ended.total) == (State.CANCELLED, False, 1, 1)
 
@@ -175,10 +175,10 @@ def test_the_worker_of_a_batch_learns_of_its_cancel(scene: Scene) -> None:
     first, second = scene.seal(), scene.seal()
     claim = scene.claimed()
     scene.store.cancel("acme", first)
-    renewal = scene.store.renew(claim, lease_seconds=10)
-    assert (renewal.cancelling, renewal.waiting) == (frozenset({first}), False)
+    renewal = scene.store.renew_claim(claim, lease_seconds=10)
+    assert (renewal.cancelling, renewal.others_waiting) == (frozenset({first}), False)
     scene.store.cancel("acme", second)
-    assert scene.store.renew(claim, lease_seconds=10).waiting
+    assert scene.store.renew_claim(claim, lease_seconds=10).others_waiting
 
 
 def test_a_cancel_of_what_has_ended_changes_nothing(scene: Scene) -> None:
@@ -204,13 +204,13 @@ def test_two_workers_hold_two_lanes(scene: Scene) -> None:
         scene.seal(merchant)
     second = scene.open()
     one, other = scene.claimed(), scene.claimed(worker="w2", store=second)
-    assert {one.works[0].batch, other.works[0].batch} == sent
+    assert {one.rounds[0].batch, other.rounds[0].batch} == sent
     assert scene.claim("w3") is scene.claim("w3", store=second) is None
     with pytest.raises(LeaseLostError):
-        second.settle(msgspec.structs.replace(one, attempt=one.attempt - 1), [portion(one.works[0], Record("LATE"))])
-    second.settle(other, [portion(other.works[0], Record(other.merchant), ends=State.FINISHED)])
-    scene.store.settle(one, [portion(one.works[0], Record(one.merchant), ends=State.FINISHED)])
-    scene.store.release(one)
+        second.commit(msgspec.structs.replace(one, attempt=one.attempt - 1), [portion(one.rounds[0], Record("LATE"))])
+    second.commit(other, [portion(other.rounds[0], Record(other.merchant), ends=State.FINISHED)])
+    scene.store.commit(one, [portion(one.rounds[0], Record(one.merchant), ends=State.FINISHED)])
+    scene.store.release_claim(one)
     again = scene.claimed(worker="w3", store=second)
     assert (again.merchant, scene.claim("w4")) == (one.merchant, None)
     for merchant in ("acme", "bolt"):
@@ -229,10 +229,10 @@ def test_a_second_worker_of_a_folder_stands_by(scene: Scene) -> None:
     scene.store.close()
     claim = scene.claim("w2", store=second)
     assert claim is not None
-    assert claim.works[0].batch == batch
+    assert claim.rounds[0].batch == batch
     with pytest.raises(LeaseLostError):
-        second.settle(stale, [portion(stale.works[0], Record("LATE"))])
-    second.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
+        second.commit(stale, [portion(stale.rounds[0], Record("LATE"))])
+    second.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
     assert second.batch("acme", batch) is not None
 
 
@@ -246,10 +246,10 @@ def test_two_that_both_believe_to_be_the_worker_do_no_harm(scene: Scene) -> None
     claim = scene.claim("w2", store=second)
     assert claim is not None
     with pytest.raises(LeaseLostError):
-        scene.store.settle(stale, [portion(stale.works[0], Record("LATE"))])
+        scene.store.commit(stale, [portion(stale.rounds[0], Record("LATE"))])
     with pytest.raises(LeaseLostError):
-        scene.store.renew(stale, lease_seconds=10)
-    second.settle(claim, [portion(claim.works[0], Record("A"), ends=State.FINISHED)])
-    second.release(claim)
+        scene.store.renew_claim(stale, lease_seconds=10)
+    second.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+    second.release_claim(claim)
     assert scene.batch(batch).counts.created == 1
     assert set(scene.held()) == {"A"}

@@ -25,13 +25,13 @@ def test_a_load_that_never_pauses_reuses_its_log(scene: Scene) -> None:
     """The log is copied beside the worker, to its end, and begun anew; a reader that comes and goes does no harm."""
     batch = scene.seal(body=b"x" * 100_000)
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     sizes = []
     written = 0
     for at in range(80):
         records = [Record(f"K{at}-{number}", text="x" * 1_000) for number in range(40)]
         settled = portion(work, *records, ends=State.FINISHED if at == 79 else None)
-        scene.store.settle(claim, [settled])
+        scene.store.commit(claim, [settled])
         work = after(work, settled)
         written += sum(len(write.document) for write in settled.writes)
         scene.store.results("acme", batch, after=work.total - 5)

@@ -19,7 +19,7 @@ SHELF = ("acme", Kind.PRODUCT, "products")
 
 def _marked(settled: ChunkCommit, marks: dict[str, tuple[IndexEntry, ...]]) -> ChunkCommit:
     """The portion with marks for its writes."""
-    writes = [msgspec.structs.replace(write, marks=marks.get(write.key, ())) for write in settled.writes]
+    writes = [msgspec.structs.replace(write, index_entries=marks.get(write.key, ())) for write in settled.writes]
     return msgspec.structs.replace(settled, writes=writes)
 
 
@@ -28,25 +28,26 @@ def _put(scene: Scene, marks: dict[str, tuple[IndexEntry, ...]], *deleted: str, 
     claim = scene.claimed()
     records = [Record(key, text=repr(held)) for key, held in marks.items()]
     records += [Record(key, Result.DELETED) for key in deleted]
-    scene.store.settle(claim, [_marked(portion(claim.works[0], *records, ends=State.FINISHED), marks)])
-    scene.store.release(claim)
+    scene.store.commit(claim, [_marked(portion(claim.rounds[0], *records, ends=State.FINISHED), marks)])
+    scene.store.release_claim(claim)
 
 
 def _listed(scene: Scene, name: str, **how: object) -> tuple[int, list[tuple[str, str]]]:
-    return scene.store.marks(*SHELF, name, **how)  # type: ignore[arg-type]
+    return scene.store.list_index(*SHELF, name, **how)  # type: ignore[arg-type]
 
 
 def test_items_are_found_by_what_they_are_marked_with(scene: Scene) -> None:
     """Several marks an item, several items a mark; what nobody has is left out."""
     _put(scene, {"a": (("sku", "1"), ("sku", "2"), ("slug", "x")), "b": (("slug", "x"),), "c": ()})
     asked = [("sku", "1"), ("sku", "2"), ("sku", "x"), ("slug", "x"), ("other", "1")]
-    assert scene.store.marked(*SHELF, asked) == {("sku", "1"): ["a"], ("sku", "2"): ["a"], ("slug", "x"): ["a", "b"]}
-    assert scene.store.marked(*SHELF, []) == {}
-    held = scene.store.held(*SHELF, ["a", "c"], documents=True)
-    assert (held["a"].marks, held["c"].marks) == ((("sku", "1"), ("sku", "2"), ("slug", "x")), ())
+    assert scene.store.find_by_index(*SHELF, asked) == {("sku", "1"): ["a"], ("sku", "2"): ["a"], ("slug", "x"): ["a",
+        "b"]}
+    assert scene.store.find_by_index(*SHELF, []) == {}
+    held = scene.store.current_items(*SHELF, ["a", "c"], documents=True)
+    assert (held["a"].index_entries, held["c"].index_entries) == ((("sku", "1"), ("sku", "2"), ("slug", "x")), ())
     item = scene.store.item(*SHELF, "b")
     assert item is not None
-    assert item.marks == (("slug", "x"),)
+    assert item.index_entries == (("slug", "x"),)
 
 
 def test_marks_change_and_go_with_their_item(scene: Scene) -> None:
@@ -54,7 +55,7 @@ def test_marks_change_and_go_with_their_item(scene: Scene) -> None:
     _put(scene, {key: (("sku", key), ("same", "")) for key in "abcd"})
     _put(scene, {"a": (("sku", "new"), ("same", "")), "b": ()}, "c")
     everything = [("sku", text) for text in ("a", "b", "c", "d", "new")] + [("same", "")]
-    assert scene.store.marked(*SHELF, everything) == {
+    assert scene.store.find_by_index(*SHELF, everything) == {
         ("sku", "d"): ["d"], ("sku", "new"): ["a"], ("same", ""): ["a", "d"],
     }
     scene.reopen()
@@ -64,11 +65,11 @@ def test_marks_change_and_go_with_their_item(scene: Scene) -> None:
 def test_marks_are_of_one_shelf_of_one_merchant(scene: Scene) -> None:
     """Another merchant's, another kind's and another collection's are others."""
     _put(scene, {"a": (("sku", "1"),)}, merchant="bolt")
-    assert scene.store.marked(*SHELF, [("sku", "1")]) == {}
-    assert scene.store.marked("bolt", Kind.PRICE, "products", [("sku", "1")]) == {}
-    assert scene.store.marked("bolt", Kind.PRODUCT, "others", [("sku", "1")]) == {}
+    assert scene.store.find_by_index(*SHELF, [("sku", "1")]) == {}
+    assert scene.store.find_by_index("bolt", Kind.PRICE, "products", [("sku", "1")]) == {}
+    assert scene.store.find_by_index("bolt", Kind.PRODUCT, "others", [("sku", "1")]) == {}
     assert _listed(scene, "sku") == (0, [])
-    assert scene.store.marked("bolt", Kind.PRODUCT, "products", [("sku", "1")]) == {("sku", "1"): ["a"]}
+    assert scene.store.find_by_index("bolt", Kind.PRODUCT, "products", [("sku", "1")]) == {("sku", "1"): ["a"]}
 
 
 def test_a_listing_is_by_value_forwards_or_backwards_and_in_pages(scene: Scene) -> None:
@@ -84,10 +85,12 @@ def test_a_listing_may_hold_only_items_with_a_text_in_another_mark(scene: Scene)
     """As it is written, wildcards being letters like any other."""
     names = {"a": "linen shirt", "b": "50% linen", "c": "wool_hat"}
     _put(scene, {key: (("name", name), ("made", key)) for key, name in names.items()})
-    assert _listed(scene, "made", among=[[IndexFilter(name="name", text="linen")]]) == (2, [("a", "a"), ("b", "b")])
-    assert _listed(scene, "made", among=[[IndexFilter(name="name", text="%")]], backwards=True) == (1, [("b", "b")])
-    assert _listed(scene, "made", among=[[IndexFilter(name="name", text="l_h")]]) == (1, [("c", "c")])
-    assert _listed(scene, "made", among=[[IndexFilter(name="made", text="z")]]) == (0, [])
+    assert _listed(scene, "made", filters=[[IndexFilter(name="name", contains="linen")]],
+                   ) == (2, [("a", "a"), ("b", "b")])
+    assert _listed(scene, "made", filters=[[IndexFilter(name="name", contains="%")]], backwards=True,
+                   ) == (1, [("b", "b")])
+    assert _listed(scene, "made", filters=[[IndexFilter(name="name", contains="l_h")]]) == (1, [("c", "c")])
+    assert _listed(scene, "made", filters=[[IndexFilter(name="made", contains="z")]]) == (0, [])
 
 
 def test_a_listing_may_hold_only_items_that_fulfil_several_demands(scene: Scene) -> None:
@@ -95,25 +98,25 @@ def test_a_listing_may_hold_only_items_that_fulfil_several_demands(scene: Scene)
     _put(scene, {key: (("id", key), ("group", group), ("group", "all"), ("made", made)) for key, group, made in (
         ("a", "x", "1"), ("b", "y", "2"), ("c", "z", "3"), ("d", "", "4"),
     )})
-    some = [IndexFilter(name="group", least=group, most=group) for group in ("x", "y", "all")]
-    late = IndexFilter(name="made", least="2")
-    assert _listed(scene, "id", among=[some]) == (4, [(key, key) for key in "abcd"])
-    assert _listed(scene, "id", among=[some[:2], [late]]) == (1, [("b", "b")])
-    assert _listed(scene, "id", among=[[late], [IndexFilter(name="made", most="3")]], limit=1) == (2, [("b", "b")])
-    assert _listed(scene, "id", among=[[IndexFilter(name="group", least="", most="")]]) == (1, [("d", "d")])
-    assert _listed(scene, "id", among=[[late], []]) == (0, [])
+    some = [IndexFilter(name="group", minimum=group, maximum=group) for group in ("x", "y", "all")]
+    late = IndexFilter(name="made", minimum="2")
+    assert _listed(scene, "id", filters=[some]) == (4, [(key, key) for key in "abcd"])
+    assert _listed(scene, "id", filters=[some[:2], [late]]) == (1, [("b", "b")])
+    assert _listed(scene, "id", filters=[[late], [IndexFilter(name="made", maximum="3")]], limit=1) == (2, [("b", "b")])
+    assert _listed(scene, "id", filters=[[IndexFilter(name="group", minimum="", maximum="")]]) == (1, [("d", "d")])
+    assert _listed(scene, "id", filters=[[late], []]) == (0, [])
 
 
 def test_a_replay_changes_no_mark(scene: Scene) -> None:
     """A portion that is settled already is passed over whole."""
     scene.seal()
     claim = scene.claimed()
-    settled = _marked(portion(claim.works[0], Record("a"), ends=State.FINISHED), {"a": (("sku", "1"),)})
-    scene.store.settle(claim, [settled])
+    settled = _marked(portion(claim.rounds[0], Record("a"), ends=State.FINISHED), {"a": (("sku", "1"),)})
+    scene.store.commit(claim, [settled])
     other = _marked(settled, {"a": (("sku", "2"),)})
-    scene.store.settle(claim, [other])
-    assert scene.store.marked(*SHELF, [("sku", "1"), ("sku", "2")]) == {("sku", "1"): ["a"]}
-    scene.store.release(claim)
+    scene.store.commit(claim, [other])
+    assert scene.store.find_by_index(*SHELF, [("sku", "1"), ("sku", "2")]) == {("sku", "1"): ["a"]}
+    scene.store.release_claim(claim)
 
 
 def test_a_worker_that_lost_its_lease_marks_nothing(scene: Scene) -> None:
@@ -123,9 +126,9 @@ def test_a_worker_that_lost_its_lease_marks_nothing(scene: Scene) -> None:
     scene.clock.forward(5)
     again = scene.claimed(worker="w2")
     with pytest.raises(LeaseLostError):
-        scene.store.settle(claim, [_marked(portion(claim.works[0], Record("a")), {"a": (("sku", "1"),)})])
-    assert scene.store.marked(*SHELF, [("sku", "1")]) == {}
-    scene.store.release(again)
+        scene.store.commit(claim, [_marked(portion(claim.rounds[0], Record("a")), {"a": (("sku", "1"),)})])
+    assert scene.store.find_by_index(*SHELF, [("sku", "1")]) == {}
+    scene.store.release_claim(again)
 
 
 MARKS = st.dictionaries(
@@ -150,7 +153,7 @@ def test_marks_are_what_the_last_writes_left(tmp_path_factory, kind_of_store, st
         for key in sorted(held):
             for mark in held[key]:
                 wanted.setdefault(mark, []).append(key)
-        assert scene.store.marked(*SHELF, [*wanted, ("x", "none")]) == wanted
+        assert scene.store.find_by_index(*SHELF, [*wanted, ("x", "none")]) == wanted
         assert _listed(scene, "x")[0] == sum(len(keys) for mark, keys in wanted.items() if mark[0] == "x")
 
 
@@ -159,7 +162,7 @@ def test_marks_are_what_the_last_writes_left(tmp_path_factory, kind_of_store, st
 
 def _key(merchant: str = "acme", **more: object) -> Key:
     return Key(  # type: ignore[arg-type]
-        **{"id": "k1", "digest": b"k" * 32, "merchant": merchant, "scopes": frozenset({Scope.READ}), "made_at": NOW,
+        **{"id": "k1", "digest": b"k" * 32, "merchant": merchant, "scopes": frozenset({Scope.READ}), "created_at": NOW,
            **more}
     )
 
@@ -167,7 +170,7 @@ def _key(merchant: str = "acme", **more: object) -> Key:
 def test_a_token_leads_to_its_key_until_it_is_swept(scene: Scene) -> None:
     """Also after a restart, and after its end, which whoever asks compares."""
     scene.store.add_key(_key(settings={"location": "BLR-01"}))
-    token = Token(digest=b"t" * 32, merchant="acme", key="k1", made_at=NOW, until=NOW + timedelta(hours=1))
+    token = Token(digest=b"t" * 32, merchant="acme", key="k1", created_at=NOW, expires_at=NOW + timedelta(hours=1))
     scene.store.add_token(token)
     scene.reopen()
     assert scene.store.token(b"t" * 32) == (token, _key(settings={"location": "BLR-01"}))
@@ -178,7 +181,8 @@ def test_a_token_leads_to_its_key_until_it_is_swept(scene: Scene) -> None:
 def test_a_token_says_that_its_key_was_revoked(scene: Scene) -> None:
     """The key is given as it is now."""
     scene.store.add_key(_key())
-    scene.store.add_token(Token(digest=b"t" * 32, merchant="acme", key="k1", made_at=NOW, until=NOW + timedelta(1)))
+    scene.store.add_token(Token(digest=b"t" * 32, merchant="acme", key="k1", created_at=NOW,
+        expires_at=NOW + timedelta(1)))
     assert scene.store.revoke_key("acme", "k1")
     found = scene.store.token(b"t" * 32)
     assert found is not None
@@ -189,7 +193,7 @@ def test_a_token_says_that_its_key_was_revoked(scene: Scene) -> None:
 def test_a_token_is_of_a_key_of_its_merchant(scene: Scene, merchant: str, key: str) -> None:
     """No other key can be meant."""
     scene.store.add_key(_key())
-    token = Token(digest=b"t" * 32, merchant=merchant, key=key, made_at=NOW, until=NOW + timedelta(1))
+    token = Token(digest=b"t" * 32, merchant=merchant, key=key, created_at=NOW, expires_at=NOW + timedelta(1))
     with pytest.raises(StoreError):
         scene.store.add_token(token)
     assert scene.store.token(b"t" * 32) is None
@@ -199,9 +203,10 @@ def test_a_token_is_dropped(scene: Scene) -> None:
     """At once, and no other one."""
     scene.store.add_key(_key())
     for digest in (b"s" * 32, b"t" * 32):
-        scene.store.add_token(Token(digest=digest, merchant="acme", key="k1", made_at=NOW, until=NOW + timedelta(1)))
-    scene.store.drop_token(b"s" * 32)
-    scene.store.drop_token(b"u" * 32)
+        scene.store.add_token(Token(digest=digest, merchant="acme", key="k1", created_at=NOW,
+            expires_at=NOW + timedelta(1)))
+    scene.store.delete_token(b"s" * 32)
+    scene.store.delete_token(b"u" * 32)
     assert (scene.store.token(b"s" * 32), scene.store.token(b"t" * 32) is None) == (None, False)
 
 
@@ -209,7 +214,7 @@ def test_ended_tokens_are_swept(scene: Scene) -> None:
     """Others stay."""
     scene.store.add_key(_key())
     for digest, hours in ((b"s" * 32, 1), (b"t" * 32, 3)):
-        token = Token(digest=digest, merchant="acme", key="k1", made_at=NOW, until=NOW + timedelta(hours=hours))
+        token = Token(digest=digest, merchant="acme", key="k1", created_at=NOW, expires_at=NOW + timedelta(hours=hours))
         scene.store.add_token(token)
     scene.seal()
     scene.run([Record("a")])  # who works is who sweeps

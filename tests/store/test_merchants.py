@@ -13,12 +13,12 @@ from tests.store.scene import Scene
 def _key(merchant: str = "acme", name: str = "k1") -> Key:
     digest = hashlib.sha256(f"{merchant}{name}".encode()).digest()
     scopes = frozenset({Scope.SUBMIT, Scope.READ})
-    return Key(id=name, digest=digest, merchant=merchant, scopes=scopes, label="till", made_at=NOW)
+    return Key(id=name, digest=digest, merchant=merchant, scopes=scopes, label="till", created_at=NOW)
 
 
 def test_a_merchants_id_is_taken_once(scene: Scene) -> None:
     """The second gets False, the first keeps its name."""
-    assert not scene.store.add_merchant(Merchant(id="acme", name="Other", made_at=NOW))
+    assert not scene.store.add_merchant(Merchant(id="acme", name="Other", created_at=NOW))
     assert [merchant.name for merchant in scene.store.merchants().rows] == ["Acme", "Bolt"]
 
 
@@ -103,7 +103,7 @@ def test_mappings_are_saved_by_name(scene: Scene) -> None:
     assert scene.store.mappings("acme") == {"erp": {"ArtNr": ["id", "mpn"]}}
     assert scene.store.mapping("bolt", "erp") is None
     assert scene.store.mapping("acme", "other") is None
-    assert not scene.store.drop_mapping("bolt", "erp")
-    assert scene.store.drop_mapping("acme", "erp")
-    assert not scene.store.drop_mapping("acme", "erp")
+    assert not scene.store.delete_mapping("bolt", "erp")
+    assert scene.store.delete_mapping("acme", "erp")
+    assert not scene.store.delete_mapping("acme", "erp")
     assert scene.store.mappings("acme") == {}

@@ -46,7 +46,7 @@ def test_a_message_is_there_with_what_it_tells(scene: Scene) -> None:
     found = scene.store.messages("acme")
     assert [(one.number, one.subject) for one in found] == [(1, "one"), (2, "two"), (3, "four")]
     assert found[0] == Message(
-        merchant="acme", number=1, topic=TOPIC, subject="one", body=b'{"n":  1}', made_at=NOW, attempts=0, due_at=NOW
+        merchant="acme", number=1, topic=TOPIC, subject="one", body=b'{"n":  1}', created_at=NOW, attempts=0, due_at=NOW
     )
     assert _subjects(scene, "bolt") == ["b"]
     assert (_subjects(scene, after=1, limit=1), _subjects(scene, topic="x/y"), _subjects(scene, "nobody")) == (
@@ -60,7 +60,7 @@ def test_a_message_may_wait_for_its_moment(scene: Scene) -> None:
     told = [later, NewMessage(topic=TOPIC, subject="now")]
     scene.store.add_resource("acme", SORT, name="a", body=b"{}", resources_max=9, messages=told)
     assert [one.subject for one in _take(scene)] == ["now"]
-    assert scene.store.figures()["messages.waiting"] == 1
+    assert scene.store.statistics()["messages.waiting"] == 1
     scene.clock.forward(59)
     assert [one.subject for one in _take(scene)] == []
     scene.clock.forward(1)
@@ -87,9 +87,9 @@ def test_a_replay_of_the_end_tells_nothing(scene: Scene) -> None:
     """A portion that is settled already changes nothing."""
     scene.seal(notify="tested/ended")
     claim = scene.claimed()
-    settled = portion(claim.works[0], Record("A"), ends=State.FINISHED)
+    settled = portion(claim.rounds[0], Record("A"), ends=State.FINISHED)
     for _ in range(3):
-        scene.store.settle(claim, [settled])
+        scene.store.commit(claim, [settled])
     assert len(scene.store.messages("acme")) == 1
 
 
@@ -97,7 +97,7 @@ def test_several_batches_that_end_together_are_told_of(scene: Scene) -> None:
     """In their order, each once."""
     sealed = [scene.seal(body=b"x", notify="tested/ended") for _ in range(5)]
     claim = scene.claimed(works=64)
-    scene.store.settle(claim, [portion(work, Record(work.batch), ends=State.FINISHED) for work in claim.works])
+    scene.store.commit(claim, [portion(work, Record(work.batch), ends=State.FINISHED) for work in claim.rounds])
     assert _subjects(scene) == sealed
 
 
@@ -125,25 +125,25 @@ def test_a_message_is_one_carriers_until_its_lease_ends(scene: Scene) -> None:
     scene.clock.forward(60)
     (second,) = _take(scene)
     assert second.attempts == 2
-    assert not scene.store.defer(first, seconds=0, trouble="late")
-    assert not scene.store.give_up(first, trouble="late")
-    scene.store.sent(first)
-    assert not scene.store.defer(second, seconds=0, trouble="no answer")
+    assert not scene.store.postpone_message(first, seconds=0, last_error="late")
+    assert not scene.store.give_up_message(first, last_error="late")
+    scene.store.mark_sent(first)
+    assert not scene.store.postpone_message(second, seconds=0, last_error="no answer")
     (found,) = scene.store.messages("acme")
-    assert (found.told, found.sent_at, found.trouble) == (DeliveryState.SENT, scene.clock(), "")
+    assert (found.delivery_state, found.sent_at, found.last_error) == (DeliveryState.SENT, scene.clock(), "")
 
 
 def test_what_has_not_arrived_comes_again_or_is_given_up(scene: Scene) -> None:
     """When it is due, with what went wrong; others of the merchant go before."""
     _add(scene, "a", "one", "two")
     (one,) = _take(scene, seconds=5)
-    assert scene.store.defer(one, seconds=300, trouble="no route")
+    assert scene.store.postpone_message(one, seconds=300, last_error="no route")
     (two,) = _take(scene)
-    assert (two.subject, scene.store.messages("acme")[0].trouble) == ("two", "no route")
-    assert scene.store.give_up(two, trouble="gone")
+    assert (two.subject, scene.store.messages("acme")[0].last_error) == ("two", "no route")
+    assert scene.store.give_up_message(two, last_error="gone")
     assert _take(scene) == []
-    assert (_subjects(scene, told=DeliveryState.WAITING), _subjects(scene, told=DeliveryState.GIVEN_UP)) == (["one"],
-        ["two"])
+    assert _subjects(scene, delivery_state=DeliveryState.WAITING) == ["one"]
+    assert _subjects(scene, delivery_state=DeliveryState.GIVEN_UP) == ["two"]
     scene.clock.forward(300)
     assert [again.attempts for again in _take(scene)] == [2]
 
@@ -151,11 +151,12 @@ def test_what_has_not_arrived_comes_again_or_is_given_up(scene: Scene) -> None:
 def test_messages_are_replayed(scene: Scene) -> None:
     """Sent ones, and those given up, as if just made; strangers' are not."""
     _add(scene, "a", "one", "two", "three")
-    for end in (scene.store.sent, lambda message: scene.store.give_up(message, trouble="gone")):
+    for end in (scene.store.mark_sent, lambda message: scene.store.give_up_message(message, last_error="gone")):
         end(_take(scene)[0])
     assert scene.store.replay("bolt", [1, 2]) == 0
     assert scene.store.replay("acme", [1, 2, 9]) == 2
-    assert [(one.told, one.attempts) for one in scene.store.messages("acme")] == [(DeliveryState.WAITING, 0)] * 3
+    assert [(one.delivery_state, one.attempts) for one in scene.store.messages("acme")] == [(DeliveryState.WAITING,
+        0)] * 3
     taken = [_take(scene)[0].subject for _ in range(3)]
     assert sorted(taken) == ["one", "three", "two"]
 
@@ -163,8 +164,8 @@ def test_messages_are_replayed(scene: Scene) -> None:
 def test_what_has_ended_is_swept(scene: Scene) -> None:
     """After its time, and never what waits; numbers are not given again."""
     _add(scene, "a", "one", "two", "three")
-    scene.store.sent(_take(scene)[0])
-    scene.store.give_up(_take(scene)[0], trouble="gone")
+    scene.store.mark_sent(_take(scene)[0])
+    scene.store.give_up_message(_take(scene)[0], last_error="gone")
     scene.seal()
     scene.run([Record("a")])  # who works is who sweeps
     assert scene.store.sweep(KEPT, steps_max=10).messages == 0
@@ -178,12 +179,12 @@ def test_what_has_ended_is_swept(scene: Scene) -> None:
 def test_figures_tell_what_waits(scene: Scene) -> None:
     """How many, for how long, and how many were given up."""
     names = ("messages.waiting", "messages.given_up", "oldest_message_seconds")
-    assert [scene.store.figures()[name] for name in names] == [0, 0, 0]
+    assert [scene.store.statistics()[name] for name in names] == [0, 0, 0]
     _add(scene, "a", "one", "two")
     _add(scene, "b", merchant="bolt")
     scene.clock.forward(5)
-    scene.store.give_up(_take(scene)[0], trouble="gone")
-    assert [scene.store.figures()[name] for name in names] == [2, 1, 5]
+    scene.store.give_up_message(_take(scene)[0], last_error="gone")
+    assert [scene.store.statistics()[name] for name in names] == [2, 1, 5]
 
 
 def test_many_carriers_take_each_message_once(scene: Scene) -> None:
@@ -201,7 +202,7 @@ def test_many_carriers_take_each_message_once(scene: Scene) -> None:
             empty = 0 if found else empty + 1
             for message in found:
                 taken.append((message.merchant, message.number))
-                stores[at].sent(message)
+                stores[at].mark_sent(message)
 
     threads = [threading.Thread(target=carry, args=(at,)) for at in range(4)]
     for thread in threads:
@@ -209,4 +210,4 @@ def test_many_carriers_take_each_message_once(scene: Scene) -> None:
     for thread in threads:
         thread.join()
     assert sorted(taken) == sorted((merchant, n) for merchant in ("acme", "bolt") for n in range(1, 21))
-    assert _subjects(scene, told=DeliveryState.WAITING) == []
+    assert _subjects(scene, delivery_state=DeliveryState.WAITING) == []

@@ -95,32 +95,32 @@ class Hand:
             return False
         settled = []
         shelf = self._shelf(claim)
-        for work in claim.works:
+        for work in claim.rounds:
             rest = self.records[work.batch][work.records :]
             if work.cancelling:
                 cancelled = [Record(None, Result.CANCELLED) for _ in rest]
                 settled.append(portion(work, *cancelled, ends=State.CANCELLED))
                 continue
-            mine = rest if len(claim.works) > 1 else rest[:size]
+            mine = rest if len(claim.rounds) > 1 else rest[:size]
             judged = [_judged(asked, shelf.apply(asked)) for asked in mine]
             settled.append(portion(work, *judged, ends=State.FINISHED if len(mine) == len(rest) else None))
-        self.scene.store.settle(claim, settled)
-        self.scene.store.settle(claim, settled)
+        self.scene.store.commit(claim, settled)
+        self.scene.store.commit(claim, settled)
         self.stale.append((claim, settled[0]))
-        self.scene.store.release(claim)
+        self.scene.store.release_claim(claim)
         return True
 
     def _shelf(self, claim: Claim) -> Shelf:
         """What the store holds under the keys of the claim."""
-        keys = sorted({asked.key for work in claim.works for asked in self.records[work.batch] if asked.key})
-        held = self.scene.store.held(claim.merchant, claim.kind, "products", keys, documents=True)
+        keys = sorted({asked.key for work in claim.rounds for asked in self.records[work.batch] if asked.key})
+        held = self.scene.store.current_items(claim.merchant, claim.kind, "products", keys, documents=True)
         return Shelf({key: (_text(was.document), was.version) for key, was in held.items()})
 
     def replay(self, number: int) -> None:
         """A worker that lost its claim comes back with what it settled before."""
         for claim, settled in self.stale[-number:]:
             with pytest.raises(LeaseLostError):
-                self.scene.store.settle(claim, [settled])
+                self.scene.store.commit(claim, [settled])
 
     def late(self) -> None:
         """A claim is held too long, taken over, and then used."""
@@ -132,10 +132,10 @@ class Hand:
         assert again is not None
         if (again.merchant, again.kind) == (claim.merchant, claim.kind):
             with pytest.raises(LeaseLostError):
-                self.scene.store.settle(claim, [portion(claim.works[0], Record("LATE"))])
-            self.scene.store.release(claim)
-        self.scene.store.release(again)
-        self.scene.store.release(claim)
+                self.scene.store.commit(claim, [portion(claim.rounds[0], Record("LATE"))])
+            self.scene.store.release_claim(claim)
+        self.scene.store.release_claim(again)
+        self.scene.store.release_claim(claim)
 
 
 def _judged(asked: Asked, result: Result) -> Record:
@@ -161,8 +161,8 @@ def _check(hand: Hand, accepted: list[tuple[int, str]], cancelled: set[str]) -> 
         assert len(rows) == found.total == len(hand.records[batch])
         assert found.counts == Counts(**Counter(row.result.value for row in rows))
         rejected = [row.number for row in rows if row.result is Result.REJECTED]
-        assert [finding.number for finding in hand.scene.store.rejected(merchant, batch)] == rejected
-        assert sum(group.count for group in hand.scene.store.groups(merchant, batch)) == len(rejected)
+        assert [finding.number for finding in hand.scene.store.rejected_records(merchant, batch)] == rejected
+        assert sum(group.count for group in hand.scene.store.issue_groups(merchant, batch)) == len(rejected)
     for (merchant, kind), shelf in zip(LANES, shelves, strict=True):
         live = {key: text for key, (text, _) in shelf.items.items() if text is not None}
         held = hand.scene.held(merchant=merchant, kind=kind)
@@ -171,7 +171,7 @@ def _check(hand: Hand, accepted: list[tuple[int, str]], cancelled: set[str]) -> 
         ]
         counted = {name: count for of, name, count in hand.scene.store.collections(merchant) if of is kind}
         assert counted == ({"products": len(live)} if live else {})
-        known = hand.scene.store.held(merchant, kind, "products", KEYS)
+        known = hand.scene.store.current_items(merchant, kind, "products", KEYS)
         assert {key: was.version for key, was in known.items()} == {key: at for key, (_, at) in shelf.items.items()}
         for key, was in known.items():
             assert was.hash == (digest(Record(key, text=live[key]).document) if key in live else None)

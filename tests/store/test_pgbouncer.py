@@ -45,7 +45,7 @@ def store(address: str) -> Iterator[Store]:
     opened = _open(address)
     opened.migrate()
     for merchant in ("acme", "bolt"):
-        opened.add_merchant(Merchant(id=merchant, name=merchant, made_at=NOW))
+        opened.add_merchant(Merchant(id=merchant, name=merchant, created_at=NOW))
     yield opened
     opened.close()
 
@@ -57,14 +57,14 @@ def _open(address: str) -> Store:
 def test_a_submission_passes_through_it(store: Store) -> None:
     """Sealed in pieces, claimed, renewed, settled, fixed, cancelled, swept; and the doctor is content."""
     batch = child.submit(store, 5, padding=1_500_000)
-    claim = store.claim("w", lease_seconds=30, works_max=1, bytes_max=100)
+    claim = store.claim("w", lease_seconds=30, rounds_max=1, bytes_max=100)
     assert claim is not None
-    assert not store.renew(claim, lease_seconds=30).waiting
-    store.release(claim)
+    assert not store.renew_claim(claim, lease_seconds=30).others_waiting
+    store.release_claim(claim)
     child.work(store)
-    store.receive("acme", "0" * 32, b"fix")
+    store.append_upload("acme", "0" * 32, b"fix")
     fixing = NewRound(merchant="acme", batch=batch, kind=RoundKind.FIX)
-    assert store.reopen(fixing, upload="0" * 32, open_rounds_max=10) is not None
+    assert store.add_round(fixing, upload="0" * 32, open_rounds_max=10) is not None
     child.work(store)
     found = store.batch("acme", batch)
     assert found is not None
@@ -78,8 +78,8 @@ def test_a_submission_passes_through_it(store: Store) -> None:
     child.sweep(store)
     assert store.sweep(child.KEPT, steps_max=5) == SweepCounts()
     assert store.batches("acme", BatchFilter()).rows == []
-    assert store.examine()
-    assert [fact for fact in store.check() if not fact[1]] == []
+    assert store.health_checks()
+    assert [fact for fact in store.quick_checks() if not fact[1]] == []
 
 
 def test_many_threads_share_its_few_sessions(store: Store, address: str) -> None:
@@ -99,7 +99,7 @@ def test_many_threads_share_its_few_sessions(store: Store, address: str) -> None
         sent.extend((merchant, child.submit(store, 4, merchant=merchant, kind=kind)) for _ in range(8))
 
     def work(opened: Store) -> None:
-        while not stop.is_set() or opened.figures()["lanes"]:
+        while not stop.is_set() or opened.statistics()["lanes"]:
             child.work(opened)
 
     def read() -> None:
@@ -140,10 +140,10 @@ def test_changes_are_noticed_without_listening(store: Store, address: str) -> No
     while other.change_token() == seen:
         assert time.monotonic() < until, "nothing was noticed"
         time.sleep(0.01)
-    other.wait(0.05)
-    claim = other.claim("w", lease_seconds=30, works_max=1, bytes_max=100)
+    other.wait_for_work(0.05)
+    claim = other.claim("w", lease_seconds=30, rounds_max=1, bytes_max=100)
     assert claim is not None
-    other.release(claim)
+    other.release_claim(claim)
     other.close()
 
 

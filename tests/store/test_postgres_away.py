@@ -54,7 +54,7 @@ def address(own: Server) -> Iterator[str]:
     """A fresh database there, of a store with a merchant."""
     made = own.database()
     store = _open(made)
-    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     store.close()
     yield made
     own.drop(made)
@@ -75,11 +75,12 @@ def _open(address: str) -> Store:
 def _asked(store: Store) -> dict[str, Callable[[], object]]:
     """Something of every part of the contract."""
     return {
-        "seal": lambda: child.submit(store, 3), "receive": lambda: store.receive("acme", "0" * 32, b"x" * 5_000_000),
-        "claim": lambda: store.claim("w", lease_seconds=5, works_max=1, bytes_max=1),
+        "seal": lambda: child.submit(store, 3), "receive": lambda: store.append_upload("acme", "0" * 32,
+        b"x" * 5_000_000),
+        "claim": lambda: store.claim("w", lease_seconds=5, rounds_max=1, bytes_max=1),
         "batches": lambda: store.batches("acme", BatchFilter()),
         "items": lambda: store.items("acme", Kind.PRODUCT, "products"),
-        "reserve": lambda: store.reserve("acme", "k", lease_seconds=5), "figures": store.figures,
+        "reserve": lambda: store.reserve_idempotency_key("acme", "k", lease_seconds=5), "figures": store.statistics,
     }
 
 
@@ -87,7 +88,7 @@ def _asked(store: Store) -> dict[str, Callable[[], object]]:
 def test_a_stopped_server_refuses_and_is_found_again(own: Server, store: Store, mode: str) -> None:
     """Everything says that it is busy; when the server is back the same store goes on, at once."""
     batch = child.submit(store, 3)
-    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
     own.stop(mode)
     try:
@@ -98,17 +99,17 @@ def test_a_stopped_server_refuses_and_is_found_again(own: Server, store: Store, 
         for thread in threads:
             thread.join()
         assert [type(fault) for fault in faults if not isinstance(fault, StoreBusyError)] == []
-        store.release_key("acme", "k")
-        store.discard("acme", "0" * 32)
-        assert not all(well for _, well, _ in store.check())
+        store.release_idempotency_key("acme", "k")
+        store.discard_upload("acme", "0" * 32)
+        assert not all(well for _, well, _ in store.quick_checks())
     finally:
         own.start()
     assert [one.id for one in store.batches("acme", BatchFilter()).rows] == [batch]
-    child.submission(store, claim, claim.works[0])
+    child.submission(store, claim, claim.rounds[0])
     found = store.batch("acme", batch)
     assert found is not None
     assert found.counts.accounted == 3
-    assert all(well for _, well, _ in store.check())
+    assert all(well for _, well, _ in store.quick_checks())
 
 
 def _raised(ask: Callable[[], object], faults: list[BaseException | None]) -> None:
@@ -160,10 +161,10 @@ def wired(own: Server, address: str, wire: Wire) -> Iterator[Store]:
 def test_a_seal_whose_answer_was_lost_is_looked_up(wired: Store, wire: Wire, store: Store) -> None:
     """The commit took effect, so it is acknowledged, and its idempotency key gives the same answer again."""
     for key in ("one", "two"):
-        assert wired.reserve("acme", key, lease_seconds=30) is None
+        assert wired.reserve_idempotency_key("acme", key, lease_seconds=30) is None
         wire.break_at_commit(b"INSERT INTO batch", sent=True)
         batch = _sealed(wired, key)
-        found = store.reserve("acme", key, lease_seconds=30)
+        found = store.reserve_idempotency_key("acme", key, lease_seconds=30)
         assert found is not None
         assert (found.batch, found.body) == (batch, batch.encode())
     assert wire.broken == 2
@@ -173,7 +174,7 @@ def test_a_seal_whose_answer_was_lost_is_looked_up(wired: Store, wire: Wire, sto
 
 def test_a_seal_that_never_arrived_is_not_acknowledged(wired: Store, wire: Wire, store: Store) -> None:
     """Nothing of it remains, and sending it again makes one batch."""
-    assert wired.reserve("acme", "k", lease_seconds=30) is None
+    assert wired.reserve_idempotency_key("acme", "k", lease_seconds=30) is None
     wire.break_at_commit(b"INSERT INTO batch", sent=False)
     with pytest.raises(StoreBusyError):
         _sealed(wired, "k")
@@ -191,37 +192,37 @@ def _sealed(store: Store, key: str) -> str:
 def test_a_settle_whose_commit_was_lost_is_settled_once(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
     """Whether it took effect or not, the worker settles again and the records count once."""
     batch = child.submit(store, 3)
-    claim = wired.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    claim = wired.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
-    settled = portion(claim.works[0], *map(child.record, range(1, 4)), ends=State.FINISHED)
+    settled = portion(claim.rounds[0], *map(child.record, range(1, 4)), ends=State.FINISHED)
     wire.break_at_commit(b"UPDATE lane SET written_at", sent=sent)
     with pytest.raises(StoreBusyError):
-        wired.settle(claim, [settled])
+        wired.commit(claim, [settled])
     found = store.batch("acme", batch)
     assert found is not None
     assert found.counts == (Counts(created=2, rejected=1) if sent else Counts())
-    wired.settle(claim, [settled])
-    wired.release(claim)
+    wired.commit(claim, [settled])
+    wired.release_claim(claim)
     found = store.batch("acme", batch)
     assert found is not None
     assert (found.state, found.counts) == (State.FINISHED, Counts(created=2, rejected=1))
-    assert store.figures()["lanes"] == 0
+    assert store.statistics()["lanes"] == 0
 
 
 def test_a_worker_that_was_cut_off_does_not_stand_in_the_way(wired: Store, wire: Wire, store: Store) -> None:
     """Its transaction is open and its lease ends: another takes the lane over, and its late settle is refused."""
     batch = child.submit(store, 3)
-    stale = wired.claim("w1", lease_seconds=0.5, works_max=1, bytes_max=100)
+    stale = wired.claim("w1", lease_seconds=0.5, rounds_max=1, bytes_max=100)
     assert stale is not None
     claim = None
     until = time.monotonic() + 20
     while claim is None and time.monotonic() < until:
-        claim = store.claim("w2", lease_seconds=60, works_max=1, bytes_max=100)
+        claim = store.claim("w2", lease_seconds=60, rounds_max=1, bytes_max=100)
         time.sleep(0.02)
     assert claim is not None
     with pytest.raises(LeaseLostError):
-        child.submission(wired, stale, stale.works[0])
-    child.submission(store, claim, claim.works[0])
+        child.submission(wired, stale, stale.rounds[0])
+    child.submission(store, claim, claim.rounds[0])
     found = store.batch("acme", batch)
     assert found is not None
     assert found.counts.accounted == 3
@@ -305,12 +306,12 @@ def _fill(store: Store, batches: list[str]) -> None:
     """With payloads that cannot be packed."""
     for number in itertools.count():
         upload, batch = new_id(), new_id()
-        store.receive("acme", upload, random.Random(number).randbytes(600_000))
+        store.append_upload("acme", upload, random.Random(number).randbytes(600_000))
         sent = NewBatch(
             merchant="acme", id=batch, kind=Kind.PRODUCT, collection="products", policy=Policy(), format="ndjson",
-            packing="identity",
+            content_encoding="identity",
         )
-        store.seal(sent, upload=upload, open_rounds_max=10_000)
+        store.add_batch(sent, upload=upload, open_rounds_max=10_000)
         batches.append(batch)
 
 
@@ -318,7 +319,7 @@ def test_a_full_disk_refuses_and_loses_nothing(small: tuple[str, Path]) -> None:
     """Every batch that was acknowledged is there with its payload, the one refused never was; and room helps."""
     address, disk = small
     store = _open(address)
-    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     batches: list[str] = []
     with pytest.raises(StoreFullError):
         _fill(store, batches)

@@ -41,12 +41,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
             db.execute(f"ALTER TABLE {part} SET (autovacuum_enabled = off)")
     store = StrictStore(_open(made))
     store.migrate()
-    store.add_merchant(Merchant(id="acme", name="Acme", made_at=NOW))
+    store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     child.submit(store, HELD)
-    claim = store.claim("w", lease_seconds=60, works_max=1, bytes_max=100)
+    claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
     records = [bad(f"K{number}") if number % REJECTED == 0 else Record(f"K{number}") for number in range(HELD)]
-    store.settle(claim, [portion(claim.works[0], *records, ends=State.FINISHED)])
+    store.commit(claim, [portion(claim.rounds[0], *records, ends=State.FINISHED)])
     store.close()
     yield made, folder
     place.drop(folder)

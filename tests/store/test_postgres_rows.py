@@ -36,9 +36,9 @@ def _fill(scene: Scene, merchant: str) -> None:
     """Something in every table."""
     store = scene.store
     scopes = frozenset({KeyScope.READ})
-    store.add_key(Key(id="k", digest=merchant.encode() * 8, merchant=merchant, scopes=scopes, label="", made_at=NOW))
+    store.add_key(Key(id="k", digest=merchant.encode() * 8, merchant=merchant, scopes=scopes, label="", created_at=NOW))
     ahead = NOW + timedelta(days=1)
-    store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", made_at=NOW, until=ahead))
+    store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", created_at=NOW, expires_at=ahead))
     store.put_reference(merchant, "brand", [ReferenceEntry(code="x")])
     store.put_mapping(merchant, "erp", {"a": ["id"]})
     told = [NewMessage(topic="tested/word", subject="a")]
@@ -48,15 +48,15 @@ def _fill(scene: Scene, merchant: str) -> None:
     answered = Idempotency(key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()
-    settled = portion(claim.works[0], Record("A"), bad(), ends=State.FINISHED)
-    marked = [msgspec.structs.replace(write, marks=(("slug", "a"),)) for write in settled.writes]
-    store.settle(claim, [msgspec.structs.replace(settled, writes=marked)])
-    store.release(claim)
+    settled = portion(claim.rounds[0], Record("A"), bad(), ends=State.FINISHED)
+    marked = [msgspec.structs.replace(write, index_entries=(("slug", "a"),)) for write in settled.writes]
+    store.commit(claim, [msgspec.structs.replace(settled, writes=marked)])
+    store.release_claim(claim)
     scene.seal(merchant, Kind.STOCK)
     scene.run([Record("A")])
-    reserved = StockChange(reserved={"A": 1}, memory=b"{}", ends=False)
-    store.move(merchant, "products", order="o", keys=["A"], change=lambda _: reserved)
-    store.receive(merchant, new_id(), bytes(range(256)) * 8_000)  # on its way in
+    reserved = StockChange(reserved={"A": 1}, order_state=b"{}", order_closed=False)
+    store.change_stock(merchant, "products", order="o", keys=["A"], change=lambda _: reserved)
+    store.append_upload(merchant, new_id(), bytes(range(256)) * 8_000)  # on its way in
     scene.seal(merchant)
 
 

@@ -32,13 +32,15 @@ def test_a_sealed_payload_comes_back_as_it_was(scene: Scene, size: int) -> None:
     body = bytes(number % 251 for number in range(size))
     upload = new_id()
     for start in range(0, size, 700_000):
-        scene.store.receive("acme", upload, body[start : start + 700_000])
+        scene.store.append_upload("acme", upload, body[start : start + 700_000])
     batch = NewBatch(
         merchant="acme", id=new_id(), kind=Kind.PRODUCT, collection="products", policy=Policy(currency="EUR"),
-        format="csv", packing="gzip", label="Sommer.csv", protocol="native", facts={"a": "b"},
+        format="csv", content_encoding="gzip", label="Sommer.csv", protocol="native", protocol_data={"a": "b"},
     )
-    sealed = scene.store.seal(batch, upload=upload, open_rounds_max=10)
-    assert (sealed.bytes_total, sealed.label, sealed.packing, sealed.facts) == (size, "Sommer.csv", "gzip", {"a": "b"})
+    sealed = scene.store.add_batch(batch, upload=upload, open_rounds_max=10)
+    assert (sealed.bytes_total, sealed.label, sealed.content_encoding, sealed.protocol_data) == (size, "Sommer.csv",
+        "gzip",
+        {"a": "b"})
     assert sealed.policy == Policy(currency="EUR")
     scene.reopen()
     assert scene.store.batch("acme", batch.id) == sealed
@@ -50,15 +52,15 @@ def test_a_sealed_payload_comes_back_as_it_was(scene: Scene, size: int) -> None:
 def test_what_is_discarded_leaves_nothing(scene: Scene, size: int) -> None:
     """No file, no batch, and sealing it afterwards is an error."""
     upload = scene.upload(b"x" * size)
-    scene.store.discard("acme", upload)
-    scene.store.discard("acme", upload)
+    scene.store.discard_upload("acme", upload)
+    scene.store.discard_upload("acme", upload)
     assert not _files(scene)
     batch = NewBatch(
         merchant="acme", id=new_id(), kind=Kind.PRODUCT, collection="products", policy=Policy(), format="json",
-        packing="identity",
+        content_encoding="identity",
     )
     with pytest.raises(StoreError):
-        scene.store.seal(batch, upload=upload, open_rounds_max=10)
+        scene.store.add_batch(batch, upload=upload, open_rounds_max=10)
     assert scene.store.batch("acme", batch.id) is None
 
 
@@ -69,7 +71,7 @@ def test_a_queue_has_an_end(scene: Scene) -> None:
     with pytest.raises(QueueFullError):
         scene.seal(kind=Kind.STOCK, open_rounds_max=2)
     scene.seal("bolt", open_rounds_max=2)
-    assert scene.store.figures()["rounds.queued"] == 3
+    assert scene.store.statistics()["rounds.queued"] == 3
     scene.run([Record("A")])
     scene.seal(kind=Kind.STOCK, open_rounds_max=2)
 
@@ -78,12 +80,12 @@ def test_an_id_is_used_once(scene: Scene) -> None:
     """A second batch of the same id is an error of the caller."""
     batch = NewBatch(
         merchant="acme", id=new_id(), kind=Kind.PRODUCT, collection="products", policy=Policy(), format="json",
-        packing="identity",
+        content_encoding="identity",
     )
-    scene.store.seal(batch, upload=scene.upload(), open_rounds_max=10)
+    scene.store.add_batch(batch, upload=scene.upload(), open_rounds_max=10)
     with pytest.raises(StoreError):
-        scene.store.seal(batch, upload=scene.upload(), open_rounds_max=10)
-    assert scene.store.figures()["rounds.queued"] == 1
+        scene.store.add_batch(batch, upload=scene.upload(), open_rounds_max=10)
+    assert scene.store.statistics()["rounds.queued"] == 1
 
 
 def test_an_unknown_merchant_submits_nothing(scene: Scene) -> None:
@@ -91,7 +93,7 @@ def test_an_unknown_merchant_submits_nothing(scene: Scene) -> None:
     with pytest.raises(StoreError):
         scene.seal("nobody")
     with pytest.raises(StoreError):
-        scene.store.reserve("nobody", "k", lease_seconds=1)
+        scene.store.reserve_idempotency_key("nobody", "k", lease_seconds=1)
 
 
 # -- idempotency keys -------------------------------------------------------------------------------------------------
@@ -103,41 +105,41 @@ def _idempotency(key: str = "k") -> Idempotency:
 
 def test_an_answered_key_gives_its_first_answer(scene: Scene) -> None:
     """Worded inside the transaction, from the batch as it then was; for this merchant alone."""
-    assert scene.store.reserve("acme", "k", lease_seconds=5) is None
+    assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5) is None
     batch = scene.seal(idempotency=_idempotency())
     expected = IdempotentAnswer(b"f" * 32, batch.encode(), batch)
-    assert scene.store.reserve("acme", "k", lease_seconds=5) == expected
-    scene.store.release_key("acme", "k")
+    assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5) == expected
+    scene.store.release_idempotency_key("acme", "k")
     scene.reopen()
-    assert scene.store.reserve("acme", "k", lease_seconds=5) == expected
-    assert scene.store.reserve("bolt", "k", lease_seconds=5) is None
+    assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5) == expected
+    assert scene.store.reserve_idempotency_key("bolt", "k", lease_seconds=5) is None
 
 
 def test_a_reserved_key_is_in_use_until_its_lease_ends(scene: Scene) -> None:
     """Showing life makes it longer, giving it back ends it."""
-    scene.store.reserve("acme", "k", lease_seconds=5)
+    scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5)
     scene.clock.forward(4)
     with pytest.raises(KeyInUseError):
-        scene.store.reserve("acme", "k", lease_seconds=5)
-    scene.store.reserve_again("acme", "k", lease_seconds=5)
+        scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5)
+    scene.store.renew_idempotency_key("acme", "k", lease_seconds=5)
     scene.clock.forward(4)
     with pytest.raises(KeyInUseError):
-        scene.store.reserve("acme", "k", lease_seconds=5)
-    scene.store.release_key("acme", "k")
-    assert scene.store.reserve("acme", "k", lease_seconds=5) is None
+        scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5)
+    scene.store.release_idempotency_key("acme", "k")
+    assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5) is None
     scene.clock.forward(6)
-    assert scene.store.reserve("acme", "k", lease_seconds=5) is None
+    assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5) is None
 
 
 def test_a_key_never_makes_two_batches(scene: Scene) -> None:
     """Of two submissions that hold it, because the first one's lease ended, the later seal makes nothing."""
-    scene.store.reserve("acme", "k", lease_seconds=1)
+    scene.store.reserve_idempotency_key("acme", "k", lease_seconds=1)
     scene.clock.forward(2)
-    scene.store.reserve("acme", "k", lease_seconds=1)
+    scene.store.reserve_idempotency_key("acme", "k", lease_seconds=1)
     scene.seal(idempotency=_idempotency())
     with pytest.raises(KeyInUseError):
         scene.seal(idempotency=_idempotency())
-    assert scene.store.figures()["rounds.queued"] == 1
+    assert scene.store.statistics()["rounds.queued"] == 1
 
 
 def test_an_answer_that_fails_undoes_the_seal(scene: Scene) -> None:
@@ -147,8 +149,8 @@ def test_an_answer_that_fails_undoes_the_seal(scene: Scene) -> None:
 
     with pytest.raises(RuntimeError):
         scene.seal(idempotency=Idempotency(key="k", fingerprint=b"f", answer=fails))
-    assert scene.store.figures()["rounds.queued"] == 0
-    assert scene.store.reserve("acme", "k", lease_seconds=1) is None
+    assert scene.store.statistics()["rounds.queued"] == 0
+    assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=1) is None
 
 
 # -- rounds -----------------------------------------------------------------------------------------------------------
@@ -189,10 +191,10 @@ def test_a_busy_store_keeps_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(StoreBusyError):
         scene.seal()
     with pytest.raises(StoreBusyError):
-        scene.store.reserve("acme", "k", lease_seconds=5)
-    scene.store.release_key("acme", "k")
-    assert scene.store.figures()["rounds.queued"] == 0
+        scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5)
+    scene.store.release_idempotency_key("acme", "k")
+    assert scene.store.statistics()["rounds.queued"] == 0
     other.execute("ROLLBACK")
     other.close()
     scene.seal()
-    assert scene.store.figures()["rounds.queued"] == 1
+    assert scene.store.statistics()["rounds.queued"] == 1

@@ -7,10 +7,10 @@ from tests.store.scene import Record, Scene, portion
 
 def _rest(scene: Scene, claim: Claim, seconds: float) -> ClaimedRound:
     """The first round of a claim rests after a portion."""
-    work = claim.works[0]
-    scene.store.settle(claim, [portion(work, Record("A"))])
-    scene.store.rest(claim, work, seconds=seconds)
-    scene.store.release(claim)
+    work = claim.rounds[0]
+    scene.store.commit(claim, [portion(work, Record("A"))])
+    scene.store.defer(claim, work, seconds=seconds)
+    scene.store.release_claim(claim)
     return work
 
 
@@ -24,7 +24,7 @@ def test_a_round_that_rests_is_claimed_when_its_time_has_come(scene: Scene) -> N
     scene.reopen()
     scene.clock.forward(0.1)
     claim = scene.claimed()
-    assert (claim.works[0].batch, claim.works[0].portions, claim.works[0].overtakes) == (batch, 1, False)
+    assert (claim.rounds[0].batch, claim.rounds[0].chunks, claim.rounds[0].overtakes) == (batch, 1, False)
 
 
 def test_those_behind_it_go_on_and_know_that_they_overtake(scene: Scene) -> None:
@@ -33,9 +33,9 @@ def test_those_behind_it_go_on_and_know_that_they_overtake(scene: Scene) -> None
     _rest(scene, scene.claimed(), 600)
     behind, other = scene.seal(), scene.seal(collection="other")
     claim = scene.claimed(works=2)
-    assert [(work.batch, work.overtakes) for work in claim.works] == [(behind, True), (other, False)]
-    scene.store.settle(claim, [portion(work, Record("B"), ends=State.FINISHED) for work in claim.works])
-    scene.store.release(claim)
+    assert [(work.batch, work.overtakes) for work in claim.rounds] == [(behind, True), (other, False)]
+    scene.store.commit(claim, [portion(work, Record("B"), ends=State.FINISHED) for work in claim.rounds])
+    scene.store.release_claim(claim)
     assert scene.claim() is None
     assert scene.batch(resting).state is State.WORKING
 
@@ -46,7 +46,7 @@ def test_a_lane_that_rests_keeps_nobody_waiting(scene: Scene) -> None:
     _rest(scene, scene.claimed(), 600)
     scene.seal("bolt", Kind.STOCK)
     claim = scene.claimed()
-    assert not scene.store.renew(claim, lease_seconds=10).waiting
+    assert not scene.store.renew_claim(claim, lease_seconds=10).others_waiting
 
 
 def test_a_round_that_rests_can_be_cancelled(scene: Scene) -> None:
@@ -55,7 +55,7 @@ def test_a_round_that_rests_can_be_cancelled(scene: Scene) -> None:
     _rest(scene, scene.claimed(), 600)
     scene.store.cancel("acme", batch)
     claim = scene.claimed()
-    assert [(work.batch, work.cancelling) for work in claim.works] == [(batch, True)]
+    assert [(work.batch, work.cancelling) for work in claim.rounds] == [(batch, True)]
 
 
 def test_a_worker_whose_lane_was_taken_over_rests_nothing(scene: Scene) -> None:
@@ -64,6 +64,6 @@ def test_a_worker_whose_lane_was_taken_over_rests_nothing(scene: Scene) -> None:
     stale = scene.claimed(seconds=5)
     scene.clock.forward(6)
     claim = scene.claimed(worker="w2")
-    scene.store.rest(stale, stale.works[0], seconds=600)
-    scene.store.release(claim)
-    assert scene.claimed().works[0].batch == batch
+    scene.store.defer(stale, stale.rounds[0], seconds=600)
+    scene.store.release_claim(claim)
+    assert scene.claimed().rounds[0].batch == batch

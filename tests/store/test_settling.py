@@ -15,9 +15,9 @@ def test_a_portion_commits_everything_at_once(scene: Scene) -> None:
     """Items, results, findings, groups, counts and progress; the rest of the round later."""
     batch = scene.seal(body=b"x" * 100)
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     warned = Record("B", issues=[issue("sku_case_twin", "/id", value="B")])
-    scene.store.settle(claim, [portion(work, Record("A"), warned, bad(), bad("C", "y"))])
+    scene.store.commit(claim, [portion(work, Record("A"), warned, bad(), bad("C", "y"))])
     found = scene.batch(batch)
     assert found.counts == Counts(created=2, rejected=2)
     assert (found.state, found.total, found.warned, found.bytes_done) == (State.WORKING, None, 1, 4)
@@ -29,9 +29,10 @@ def test_a_portion_commits_everything_at_once(scene: Scene) -> None:
     assert [(finding.number, finding.issues[0].code) for finding in findings] == [
         (2, "sku_case_twin"), (3, "line_unreadable"), (4, "line_unreadable"),
     ]
-    group = scene.store.groups("acme", batch)[0]
+    group = scene.store.issue_groups("acme", batch)[0]
     assert (group.code, group.field, group.count, group.top) == ("line_unreadable", "/price", 2, [("x", 1), ("y", 1)])
-    assert [finding.raw for finding in scene.store.rejected("acme", batch)] == [bad().document, bad("C").document]
+    assert [finding.raw for finding in scene.store.rejected_records("acme", batch)] == [bad().document,
+        bad("C").document]
     assert scene.store.collections("acme") == [(Kind.PRODUCT, "products", 2)]
 
 
@@ -39,20 +40,20 @@ def test_a_replay_changes_nothing(scene: Scene) -> None:
     """A portion that was settled before is passed over, also with others behind it in the same call."""
     batch = scene.seal()
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     first = portion(work, Record("A"), bad())
-    scene.store.settle(claim, [first])
+    scene.store.commit(claim, [first])
     item = scene.store.item("acme", Kind.PRODUCT, "products", "A")
     scene.clock.forward(1)
     other = portion(work, Record("Z"), ends=State.FINISHED)
-    scene.store.settle(claim, [first])
-    scene.store.settle(claim, [other, portion(after(work, first), Record("B"), ends=State.FINISHED)])
-    scene.store.settle(claim, [first])
+    scene.store.commit(claim, [first])
+    scene.store.commit(claim, [other, portion(after(work, first), Record("B"), ends=State.FINISHED)])
+    scene.store.commit(claim, [first])
     assert scene.store.item("acme", Kind.PRODUCT, "products", "A") == item
     assert set(scene.held()) == {"A", "B"}
     ended = scene.batch(batch)
     assert (ended.counts, ended.state, ended.total) == (Counts(created=2, rejected=1), State.FINISHED, 3)
-    assert scene.store.groups("acme", batch)[0].count == 1
+    assert scene.store.issue_groups("acme", batch)[0].count == 1
 
 
 def test_what_is_held_of_many_keys_is_told_whole(scene: Scene) -> None:
@@ -61,28 +62,28 @@ def test_what_is_held_of_many_keys_is_told_whole(scene: Scene) -> None:
     scene.seal()
     scene.run([Record(key) for key in held])
     shelf = ("acme", Kind.PRODUCT, "products")
-    found = scene.store.held(*shelf, [*held, *asked])
+    found = scene.store.current_items(*shelf, [*held, *asked])
     assert found == {key: CurrentItem(digest(Record(key).document), None) for key in held}
-    assert scene.store.twins(*shelf, asked) == {key: key.upper() for key in asked[:3_000]}
+    assert scene.store.case_variants(*shelf, asked) == {key: key.upper() for key in asked[:3_000]}
 
 
 def test_a_portion_that_is_not_due_is_an_error(scene: Scene) -> None:
     """A gap in portions or in record numbers would lose records; nothing of the call remains."""
     batch = scene.seal()
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     early = portion(after(work, portion(work, Record("A"))), Record("B"))
     with pytest.raises(StoreError):
-        scene.store.settle(claim, [portion(work, Record("A")), portion(work, Record("X"), number=7)])
+        scene.store.commit(claim, [portion(work, Record("A")), portion(work, Record("X"), number=7)])
     with pytest.raises(StoreError):
-        scene.store.settle(claim, [early])
+        scene.store.commit(claim, [early])
     with pytest.raises(StoreError):
-        scene.store.settle(claim, [portion(work, Record("A"), first=5)])
+        scene.store.commit(claim, [portion(work, Record("A"), first=5)])
     assert scene.held() == {}
     assert scene.batch(batch).counts == Counts()
-    scene.store.settle(claim, [portion(work, Record("A"), ends=State.FINISHED)])
+    scene.store.commit(claim, [portion(work, Record("A"), ends=State.FINISHED)])
     with pytest.raises(StoreError):
-        scene.store.settle(claim, [early])
+        scene.store.commit(claim, [early])
 
 
 def test_outcomes_come_from_the_counts(scene: Scene) -> None:
@@ -103,7 +104,7 @@ def test_a_round_may_end_without_a_record(scene: Scene) -> None:
     batch = scene.seal()
     claim = scene.claimed()
     told = [issue("payload_empty")]
-    scene.store.settle(claim, [portion(claim.works[0], ends=State.FINISHED, notices=told)])
+    scene.store.commit(claim, [portion(claim.rounds[0], ends=State.FINISHED, file_issues=told)])
     assert (scene.batch(batch).total, scene.batch(batch).outcome) == (0, Outcome.CLEAN)
     finding = scene.store.findings("acme", batch)[0]
     assert (finding.number, finding.issues, finding.result, finding.key) == (0, told, None, None)
@@ -113,13 +114,14 @@ def test_notices_gather(scene: Scene) -> None:
     """What later portions say of the file comes behind what was said before."""
     batch = scene.seal()
     claim = scene.claimed()
-    work = claim.works[0]
-    first = portion(work, Record("A"), notices=[issue("encoding_guessed", value="cp1252")])
-    scene.store.settle(claim, [first])
-    scene.store.settle(claim, [portion(after(work, first), ends=State.BROKEN, notices=[issue("payload_truncated")])])
+    work = claim.rounds[0]
+    first = portion(work, Record("A"), file_issues=[issue("encoding_guessed", value="cp1252")])
+    scene.store.commit(claim, [first])
+    truncated = [issue("payload_truncated")]
+    scene.store.commit(claim, [portion(after(work, first), ends=State.BROKEN, file_issues=truncated)])
     codes = [told.code for told in scene.store.findings("acme", batch)[0].issues]
     assert codes == ["encoding_guessed", "payload_truncated"]
-    assert {group.code: group.count for group in scene.store.groups("acme", batch)} == dict.fromkeys(codes, 1)
+    assert {group.code: group.count for group in scene.store.issue_groups("acme", batch)} == dict.fromkeys(codes, 1)
 
 
 # -- items ------------------------------------------------------------------------------------------------------------
@@ -131,16 +133,16 @@ def test_held_tells_hash_version_and_document(scene: Scene) -> None:
     records = [Record(key, version=7 if key == "0" else None) for key in odd]
     scene.seal()
     scene.run(records)
-    held = scene.store.held("acme", Kind.PRODUCT, "products", [*odd, "none"])
+    held = scene.store.current_items("acme", Kind.PRODUCT, "products", [*odd, "none"])
     assert held == {
         record.key: CurrentItem(digest(record.document), record.version) for record in records
     }
-    documents = scene.store.held("acme", Kind.PRODUCT, "products", ["ä/ö"], documents=True)
+    documents = scene.store.current_items("acme", Kind.PRODUCT, "products", ["ä/ö"], documents=True)
     assert documents["ä/ö"].document == records[0].document
-    assert scene.store.held("acme", Kind.PRICE, "products", odd) == {}
-    assert scene.store.held("acme", Kind.PRODUCT, "other", odd) == {}
-    assert scene.store.held("bolt", Kind.PRODUCT, "products", odd) == {}
-    assert scene.store.held("acme", Kind.PRODUCT, "products", []) == {}
+    assert scene.store.current_items("acme", Kind.PRICE, "products", odd) == {}
+    assert scene.store.current_items("acme", Kind.PRODUCT, "other", odd) == {}
+    assert scene.store.current_items("bolt", Kind.PRODUCT, "products", odd) == {}
+    assert scene.store.current_items("acme", Kind.PRODUCT, "products", []) == {}
 
 
 def test_items_that_differ_by_case_are_two(scene: Scene) -> None:
@@ -148,11 +150,11 @@ def test_items_that_differ_by_case_are_two(scene: Scene) -> None:
     scene.seal()
     scene.run([Record("abc"), Record("ABC", text="2"), Record("Ä"), Record("x")])
     assert len(scene.held()) == 4
-    twins = scene.store.twins("acme", Kind.PRODUCT, "products", ["Abc", "abc", "ä", "X", "y"])
+    twins = scene.store.case_variants("acme", Kind.PRODUCT, "products", ["Abc", "abc", "ä", "X", "y"])
     assert twins == {"Abc": "ABC", "abc": "ABC", "X": "x"}
-    assert set(scene.store.held("acme", Kind.PRODUCT, "products", ["Abc", "abc"])) == {"abc"}
-    assert scene.store.twins("acme", Kind.PRODUCT, "products", ["aBC"]) == {"aBC": "ABC"}
-    assert scene.store.twins("bolt", Kind.PRODUCT, "products", ["Abc"]) == {}
+    assert set(scene.store.current_items("acme", Kind.PRODUCT, "products", ["Abc", "abc"])) == {"abc"}
+    assert scene.store.case_variants("acme", Kind.PRODUCT, "products", ["aBC"]) == {"aBC": "ABC"}
+    assert scene.store.case_variants("bolt", Kind.PRODUCT, "products", ["Abc"]) == {}
 
 
 def test_looking_up_sees_what_was_settled_in_between(scene: Scene) -> None:
@@ -160,12 +162,12 @@ def test_looking_up_sees_what_was_settled_in_between(scene: Scene) -> None:
     scene.seal()
     scene.seal()
     keys = ["a", "B"]
-    assert scene.store.held("acme", Kind.PRODUCT, "products", keys) == {}
+    assert scene.store.current_items("acme", Kind.PRODUCT, "products", keys) == {}
     scene.run([Record("A"), Record("b")])
-    assert scene.store.twins("acme", Kind.PRODUCT, "products", keys) == {"a": "A", "B": "b"}
+    assert scene.store.case_variants("acme", Kind.PRODUCT, "products", keys) == {"a": "A", "B": "b"}
     scene.run([Record("A", DELETED), Record("a")])
-    assert scene.store.twins("acme", Kind.PRODUCT, "products", keys) == {"B": "b"}
-    assert set(scene.store.held("acme", Kind.PRODUCT, "products", keys)) == {"a"}
+    assert scene.store.case_variants("acme", Kind.PRODUCT, "products", keys) == {"B": "b"}
+    assert set(scene.store.current_items("acme", Kind.PRODUCT, "products", keys)) == {"a"}
 
 
 def test_a_delete_with_a_version_leaves_a_tombstone(scene: Scene) -> None:
@@ -175,7 +177,7 @@ def test_a_delete_with_a_version_leaves_a_tombstone(scene: Scene) -> None:
     scene.seal()
     scene.run([Record("A", DELETED, version=5), Record("B", DELETED)])
     keys = ["A", "B", "C"]
-    held = scene.store.held("acme", Kind.PRODUCT, "products", keys)
+    held = scene.store.current_items("acme", Kind.PRODUCT, "products", keys)
     assert (held["A"], "B" in held) == (CurrentItem(None, 5), False)
     assert list(scene.held()) == ["C"]
     assert scene.store.item("acme", Kind.PRODUCT, "products", "A") is None
@@ -184,20 +186,20 @@ def test_a_delete_with_a_version_leaves_a_tombstone(scene: Scene) -> None:
     scene.run([Record("A", version=6), Record("D", DELETED, version=1), Record("C", UPDATED, "2", version=3)])
     assert set(scene.held()) == {"A", "C"}
     assert scene.store.collections("acme") == [(Kind.PRODUCT, "products", 2)]
-    assert scene.store.held("acme", Kind.PRODUCT, "products", ["D"]) == {"D": CurrentItem(None, 1)}
-    assert scene.store.twins("acme", Kind.PRODUCT, "products", ["d"]) == {}
+    assert scene.store.current_items("acme", Kind.PRODUCT, "products", ["D"]) == {"D": CurrentItem(None, 1)}
+    assert scene.store.case_variants("acme", Kind.PRODUCT, "products", ["d"]) == {}
 
 
 def test_a_delete_without_a_version_leaves_nothing(scene: Scene) -> None:
     """Not even a tombstone that was there: a portion may have revived it and deleted it again."""
     scene.seal()
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     first = portion(work, Record("A", DELETED, version=5))
-    scene.store.settle(claim, [first])
-    assert scene.store.held("acme", Kind.PRODUCT, "products", ["A"]) == {"A": CurrentItem(None, 5)}
-    scene.store.settle(claim, [portion(after(work, first), ends=State.FINISHED, deletes=[Delete("A", None)])])
-    assert scene.store.held("acme", Kind.PRODUCT, "products", ["A"]) == {}
+    scene.store.commit(claim, [first])
+    assert scene.store.current_items("acme", Kind.PRODUCT, "products", ["A"]) == {"A": CurrentItem(None, 5)}
+    scene.store.commit(claim, [portion(after(work, first), ends=State.FINISHED, deletes=[Delete("A", None)])])
+    assert scene.store.current_items("acme", Kind.PRODUCT, "products", ["A"]) == {}
     assert scene.store.collections("acme") == []
 
 
@@ -219,9 +221,9 @@ def test_later_portions_of_one_call_win(scene: Scene) -> None:
     claim = scene.claimed(works=3)
     texts = ["1", "2", "3"]
     results = [Result.CREATED, UPDATED, UPDATED]
-    scene.store.settle(claim, [
+    scene.store.commit(claim, [
         portion(work, Record("A", result, text), ends=State.FINISHED)
-        for work, result, text in zip(claim.works, results, texts, strict=True)
+        for work, result, text in zip(claim.rounds, results, texts, strict=True)
     ])
     item = scene.store.item("acme", Kind.PRODUCT, "products", "A")
     assert item is not None
@@ -251,14 +253,14 @@ def test_a_fix_moves_records_and_replaces_what_was_found(scene: Scene) -> None:
     scene.run([Record("A"), bad(), bad("C", "y")], [bad("D", "y"), Record("E")])
     scene.again(batch, RoundKind.FIX)
     claim = scene.claimed()
-    work = claim.works[0]
-    assert (work.round, work.round_kind, work.portions, work.total) == (1, RoundKind.FIX, 0, 5)
-    before = scene.store.rejected_among("acme", batch, [1, 2, 4, 99])
+    work = claim.rounds[0]
+    assert (work.number, work.round_kind, work.chunks, work.total) == (1, RoundKind.FIX, 0, 5)
+    before = scene.store.rejected_by_number("acme", batch, [1, 2, 4, 99])
     assert {number: finding.raw for number, finding in before.items()} == {2: bad().document, 4: bad("D").document}
     warned = Record("D", issues=[issue("sku_case_twin", "/id")])
     fixed = portion(work, Record("B"), warned, bad("C", "z", "field_type"), amends=[2, 4, 3], ends=State.FINISHED)
-    scene.store.settle(claim, [fixed])
-    scene.store.settle(claim, [fixed])
+    scene.store.commit(claim, [fixed])
+    scene.store.commit(claim, [fixed])
     ended = scene.batch(batch)
     assert (ended.counts, ended.warned, ended.total) == (Counts(created=4, rejected=1), 1, 5)
     assert (ended.rounds, ended.bytes_done, ended.bytes_total) == (2, 15, 15)
@@ -270,8 +272,8 @@ def test_a_fix_moves_records_and_replaces_what_was_found(scene: Scene) -> None:
     assert [(finding.number, finding.issues[0].code) for finding in findings] == [
         (3, "field_type"), (4, "sku_case_twin"),
     ]
-    assert [finding.number for finding in scene.store.rejected("acme", batch)] == [3]
-    assert {group.code: (group.count, group.top) for group in scene.store.groups("acme", batch)} == {
+    assert [finding.number for finding in scene.store.rejected_records("acme", batch)] == [3]
+    assert {group.code: (group.count, group.top) for group in scene.store.issue_groups("acme", batch)} == {
         "field_type": (1, [("z", 1)]), "sku_case_twin": (1, []),
     }
 
@@ -282,7 +284,7 @@ def test_a_fix_may_add_records(scene: Scene) -> None:
     scene.run([bad("A")])
     scene.again(batch, RoundKind.FIX)
     claim = scene.claimed()
-    scene.store.settle(claim, [portion(claim.works[0], Record("A"), bad("B"), amends=[1], ends=State.FINISHED)])
+    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), bad("B"), amends=[1], ends=State.FINISHED)])
     assert [(row.number, row.key) for row in scene.store.results("acme", batch)] == [(1, "A"), (2, "B")]
     assert (scene.batch(batch).counts, scene.batch(batch).total) == (Counts(created=1, rejected=1), 2)
 
@@ -292,7 +294,7 @@ def test_groups_keep_the_most_frequent_values(scene: Scene) -> None:
     batch = scene.seal()
     often = [bad(None, "often") for _ in range(30)]
     scene.run(often, [bad(None, f"v{number:03d}") for number in range(200)], often)
-    group = scene.store.groups("acme", batch)[0]
+    group = scene.store.issue_groups("acme", batch)[0]
     assert (group.count, group.top[0]) == (260, ("often", 60))
 
 
@@ -305,21 +307,21 @@ def test_seen_knows_the_keys_of_earlier_portions(scene: Scene) -> None:
     scene.run([Record("HELD"), Record("SAME"), Record("GONE")])
     scene.seal()
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     keys = ["HELD", "SAME", "NEW", "BAD", "NEXT", "GONE", "BRIEF"]
-    assert scene.store.seen(work, keys) == set()
+    assert scene.store.seen_keys(work, keys) == set()
     first = portion(
         work, Record("SAME", UNCHANGED), Record("NEW"), bad("BAD"), bad(), Record("GONE", DELETED), Record("BRIEF")
     )
-    scene.store.settle(claim, [first])
-    assert scene.store.seen(after(work, first), keys) == {"SAME", "NEW", "BAD", "GONE", "BRIEF"}
+    scene.store.commit(claim, [first])
+    assert scene.store.seen_keys(after(work, first), keys) == {"SAME", "NEW", "BAD", "GONE", "BRIEF"}
     second = portion(after(work, first), Record("NEXT"), Record("BRIEF", DELETED))
-    scene.store.settle(claim, [second])
-    assert scene.store.seen(work, keys) == set(keys) - {"HELD"}
-    scene.store.release(claim)
+    scene.store.commit(claim, [second])
+    assert scene.store.seen_keys(work, keys) == set(keys) - {"HELD"}
+    scene.store.release_claim(claim)
     scene.reopen()
-    work = scene.claimed().works[0]
-    assert scene.store.seen(work, ["BRIEF", "HELD", "NEW"]) == {"BRIEF", "NEW"}
+    work = scene.claimed().rounds[0]
+    assert scene.store.seen_keys(work, ["BRIEF", "HELD", "NEW"]) == {"BRIEF", "NEW"}
 
 
 def test_missing_are_held_items_that_a_full_feed_lacks(scene: Scene) -> None:
@@ -328,29 +330,29 @@ def test_missing_are_held_items_that_a_full_feed_lacks(scene: Scene) -> None:
     scene.run([Record(f"K{number:02d}") for number in range(20)])
     feed = scene.seal(mode="full")
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     first = portion(work, Record("K00", UNCHANGED), Record("K01", UPDATED, "2"), bad("K02"), Record("NEW"))
-    scene.store.settle(claim, [first])
+    scene.store.commit(claim, [first])
     work = after(work, first)
     lacking = [f"K{number:02d}" for number in range(3, 20)]
-    held, missing, keys = scene.store.missing(work, after=None, limit=10)
+    held, missing, keys = scene.store.absent_items(work, after=None, limit=10)
     assert (held, missing, keys) == (20, 17, lacking[:10])
-    assert scene.store.missing(work, after=keys[-1], limit=10) == (20, 17, lacking[10:])
-    withheld = Withheld(held=20, missing=17)
-    scene.store.settle(claim, [portion(work, ends=State.FINISHED, withheld=withheld)])
-    scene.store.release(claim)
+    assert scene.store.absent_items(work, after=keys[-1], limit=10) == (20, 17, lacking[10:])
+    withheld = Withheld(items=20, deletions=17)
+    scene.store.commit(claim, [portion(work, ends=State.FINISHED, withheld=withheld)])
+    scene.store.release_claim(claim)
     assert scene.batch(feed).withheld == withheld
     scene.seal()
     scene.run([Record("K10", UPDATED, "later"), Record("LATER")])
     scene.again(feed, RoundKind.REMOVAL)
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     lacking.remove("K10")
     while True:
-        held, missing, keys = scene.store.missing(work, after=None, limit=6)
+        held, missing, keys = scene.store.absent_items(work, after=None, limit=6)
         assert (held, missing, keys) == (20, len(lacking), lacking[:6])
         settled = portion(work, *(Record(key, DELETED) for key in keys), ends=None if keys else State.FINISHED)
-        scene.store.settle(claim, [settled])
+        scene.store.commit(claim, [settled])
         work = after(work, settled)
         if not keys:
             break
@@ -365,19 +367,19 @@ def test_a_key_that_a_fix_corrects_is_not_missing(scene: Scene) -> None:
     scene.run([Record("RIGHT"), Record("WRONG"), Record("GONE")])
     feed = scene.seal(mode="full")
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     first = portion(work, bad("WRONG"), Record("NEW"))
-    scene.store.settle(claim, [first])
-    assert scene.store.missing(after(work, first), after=None, limit=10) == (3, 2, ["GONE", "RIGHT"])
-    scene.store.settle(claim, [portion(after(work, first), ends=State.FINISHED)])
-    scene.store.release(claim)
+    scene.store.commit(claim, [first])
+    assert scene.store.absent_items(after(work, first), after=None, limit=10) == (3, 2, ["GONE", "RIGHT"])
+    scene.store.commit(claim, [portion(after(work, first), ends=State.FINISHED)])
+    scene.store.release_claim(claim)
     scene.again(feed, RoundKind.FIX)
     claim = scene.claimed()
-    work = claim.works[0]
-    assert scene.store.missing(work, after=None, limit=10) == (3, 2, ["GONE", "RIGHT"])
+    work = claim.rounds[0]
+    assert scene.store.absent_items(work, after=None, limit=10) == (3, 2, ["GONE", "RIGHT"])
     fixed = portion(work, Record("RIGHT", UNCHANGED), amends=[1])
-    scene.store.settle(claim, [fixed])
-    assert scene.store.missing(after(work, fixed), after=None, limit=10) == (3, 2, ["GONE", "WRONG"])
+    scene.store.commit(claim, [fixed])
+    assert scene.store.absent_items(after(work, fixed), after=None, limit=10) == (3, 2, ["GONE", "WRONG"])
 
 
 def test_an_empty_full_feed_lacks_everything(scene: Scene) -> None:
@@ -385,19 +387,19 @@ def test_an_empty_full_feed_lacks_everything(scene: Scene) -> None:
     scene.seal()
     scene.run([Record("A"), Record("B")])
     scene.seal(mode="full")
-    work = scene.claimed().works[0]
-    assert scene.store.missing(work, after=None, limit=10) == (2, 2, ["A", "B"])
-    assert scene.store.missing(work, after="A", limit=10) == (2, 2, ["B"])
+    work = scene.claimed().rounds[0]
+    assert scene.store.absent_items(work, after=None, limit=10) == (2, 2, ["A", "B"])
+    assert scene.store.absent_items(work, after="A", limit=10) == (2, 2, ["B"])
 
 
 def test_a_write_replaces_the_whole_item(scene: Scene) -> None:
     """Hash, version and document."""
     scene.seal()
     claim = scene.claimed()
-    work = claim.works[0]
+    work = claim.rounds[0]
     first = portion(work, Record("A", version=1))
-    scene.store.settle(claim, [first])
+    scene.store.commit(claim, [first])
     second = portion(after(work, first), writes=[Write("A", b"h" * 16, b"{}", None)])
-    scene.store.settle(claim, [second])
-    held = scene.store.held("acme", Kind.PRODUCT, "products", ["A"], documents=True)
+    scene.store.commit(claim, [second])
+    held = scene.store.current_items("acme", Kind.PRODUCT, "products", ["A"], documents=True)
     assert held == {"A": CurrentItem(b"h" * 16, None, b"{}")}

@@ -12,9 +12,9 @@ from tests.store.scene import Record, Scene, portion
 def _settled(scene: Scene, *, works: int = 10) -> list[str]:
     """What the next claim holds, worked to its end."""
     claim = scene.claimed(works=works)
-    scene.store.settle(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.works])
-    scene.store.release(claim)
-    return [work.batch for work in claim.works]
+    scene.store.commit(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.rounds])
+    scene.store.release_claim(claim)
+    return [work.batch for work in claim.rounds]
 
 
 def test_a_held_round_waits_until_it_is_started(scene: Scene) -> None:
@@ -26,9 +26,9 @@ def test_a_held_round_waits_until_it_is_started(scene: Scene) -> None:
     assert scene.claim() is None
     scene.reopen()
     assert [scene.batch(batch).state for batch in held] == [State.QUEUED] * 2
-    assert scene.store.start("acme", Kind.PRODUCT, "products") == 2
+    assert scene.store.release_rounds("acme", Kind.PRODUCT, "products") == 2
     claim = scene.claimed(works=10)
-    assert [(work.batch, work.overtakes) for work in claim.works] == [(batch, False) for batch in held]
+    assert [(work.batch, work.overtakes) for work in claim.rounds] == [(batch, False) for batch in held]
 
 
 def test_what_came_after_the_moment_is_held_on(scene: Scene) -> None:
@@ -37,10 +37,10 @@ def test_what_came_after_the_moment_is_held_on(scene: Scene) -> None:
     scene.clock.forward(1)
     second = scene.seal(start="held")
     moment = scene.batch(second).received_at
-    assert scene.store.start("acme", Kind.PRODUCT, "products", before=moment) == 1
-    assert scene.store.start("acme", Kind.PRODUCT, "products", before=moment) == 0
+    assert scene.store.release_rounds("acme", Kind.PRODUCT, "products", before=moment) == 1
+    assert scene.store.release_rounds("acme", Kind.PRODUCT, "products", before=moment) == 0
     assert _settled(scene) == [first]
-    assert scene.store.start("acme", Kind.PRODUCT, "products", before=moment + timedelta(seconds=1)) == 1
+    assert scene.store.release_rounds("acme", Kind.PRODUCT, "products", before=moment + timedelta(seconds=1)) == 1
     assert _settled(scene) == [second]
 
 
@@ -51,14 +51,14 @@ def test_only_what_is_named_is_started(scene: Scene) -> None:
         ("bolt", Kind.PRODUCT, "products"), ("acme", Kind.STOCK, "products"), ("acme", Kind.PRODUCT, "other"),
         ("nobody", Kind.PRODUCT, "products"),
     ):
-        assert scene.store.start(merchant, kind, collection) == 0
+        assert scene.store.release_rounds(merchant, kind, collection) == 0
     assert scene.claim() is None
 
 
 def test_a_started_round_keeps_its_place(scene: Scene) -> None:
     """Before those that were sealed behind it and have not been claimed."""
     held, behind = scene.seal(start="held"), scene.seal()
-    scene.store.start("acme", Kind.PRODUCT, "products")
+    scene.store.release_rounds("acme", Kind.PRODUCT, "products")
     assert _settled(scene) == [held, behind]
 
 
@@ -73,14 +73,14 @@ def test_a_held_round_can_be_cancelled(scene: Scene) -> None:
     """Without being started."""
     batch = scene.seal(start="held")
     scene.store.cancel("acme", batch)
-    assert [(work.batch, work.cancelling) for work in scene.claimed().works] == [(batch, True)]
+    assert [(work.batch, work.cancelling) for work in scene.claimed().rounds] == [(batch, True)]
 
 
 def test_what_is_held_is_not_late(scene: Scene) -> None:
     """The oldest that waits is one that could be worked."""
     scene.seal(start="held")
     scene.clock.forward(100)
-    assert scene.store.figures()["oldest_queued_seconds"] == 0
+    assert scene.store.statistics()["oldest_queued_seconds"] == 0
     assert [lane.waiting_since for lane in scene.store.lanes()] == [None]
-    scene.store.start("acme", Kind.PRODUCT, "products")
-    assert scene.store.figures()["oldest_queued_seconds"] >= 100
+    scene.store.release_rounds("acme", Kind.PRODUCT, "products")
+    assert scene.store.statistics()["oldest_queued_seconds"] >= 100

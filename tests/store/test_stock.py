@@ -29,10 +29,10 @@ def _move(scene: Scene, order: str = "o", merchant: str = "acme", *, text: str =
         documents = {key: Record(key, text=text).document for key in standing.documents}
         return StockChange(
             documents={key: (document, digest(document)) for key, document in documents.items()},
-            reserved=dict.fromkeys(keys, amount), memory=b'{"text":  "%b"}' % text.encode(), ends=ends,
+            reserved=dict.fromkeys(keys, amount), order_state=b'{"text":  "%b"}' % text.encode(), order_closed=ends,
         )
 
-    scene.store.move(merchant, "products", order=order, keys=keys, change=change)
+    scene.store.change_stock(merchant, "products", order=order, keys=keys, change=change)
     return shown[0]
 
 
@@ -44,13 +44,13 @@ def test_a_movement_is_shown_what_there_is(scene: Scene) -> None:
     assert _move(scene, "p", amount=3) == StockLevels(documents={"A": moved}, reserved={"A": 1})
     scene.reopen()
     assert _move(scene, amount=0, keys=("A", "X")) == StockLevels(
-        documents={"A": moved}, reserved={"A": 3, "X": 1}, memory=b'{"text":  "moved"}'
+        documents={"A": moved}, reserved={"A": 3, "X": 1}, order_state=b'{"text":  "moved"}'
     )
-    assert scene.store.standing("acme", "products", ["A", "B", "X"]) == StockLevels(
+    assert scene.store.stock_levels("acme", "products", ["A", "B", "X"]) == StockLevels(
         documents={"A": moved, "B": Record("B").document}
     )
-    assert scene.store.standing("bolt", "products", ["A"]) == StockLevels()
-    assert scene.store.standing("nobody", "products", ["A"]) == StockLevels()
+    assert scene.store.stock_levels("bolt", "products", ["A"]) == StockLevels()
+    assert scene.store.stock_levels("nobody", "products", ["A"]) == StockLevels()
 
 
 def test_a_movement_that_is_refused_leaves_nothing(scene: Scene) -> None:
@@ -62,11 +62,12 @@ def test_a_movement_that_is_refused_leaves_nothing(scene: Scene) -> None:
 
     for collection, shown in (("products", 1), ("others", 0)):
         with pytest.raises(KeyError) as refused:
-            scene.store.move("acme", collection, order="o", keys=["A"], change=refuse)
+            scene.store.change_stock("acme", collection, order="o", keys=["A"], change=refuse)
         assert refused.value.args == (shown,)
     with pytest.raises(StoreError):
-        scene.store.move("acme", "others", order="o", keys=["A"], change=lambda _: StockChange(memory=b"{}", ends=True))
-    assert _move(scene).memory is None
+        scene.store.change_stock("acme", "others", order="o", keys=["A"],
+            change=lambda _: StockChange(order_state=b"{}", order_closed=True))
+    assert _move(scene).order_state is None
 
 
 def test_a_portion_that_was_outrun_is_made_anew(scene: Scene) -> None:
@@ -74,21 +75,22 @@ def test_a_portion_that_was_outrun_is_made_anew(scene: Scene) -> None:
     _held(scene, "A", "B")
     scene.seal(kind=Kind.STOCK)
     claim = scene.claimed()
-    work = claim.works[0]
-    scene.store.held("acme", Kind.STOCK, "products", ["A", "B"])
+    work = claim.rounds[0]
+    scene.store.current_items("acme", Kind.STOCK, "products", ["A", "B"])
     _move(scene)
     first = portion(work, Record("B", Result.UPDATED, text="fed"), Record("A", Result.UNCHANGED), ends=State.FINISHED)
     with pytest.raises(StockChangedError):
-        scene.store.settle(claim, [first])
+        scene.store.commit(claim, [first])
     assert scene.batch(work.batch).state is State.WORKING
     shown = []
 
     def again() -> list[object]:
-        shown.append(scene.store.held("acme", Kind.STOCK, "products", ["A", "B"], documents=True)["A"].document)
+        shown.append(scene.store.current_items("acme", Kind.STOCK, "products", ["A", "B"],
+            documents=True)["A"].document)
         records = (Record("B", Result.UPDATED, text="fed"), Record("A", Result.UPDATED, text="set"))
         return [portion(work, *records, ends=State.FINISHED)]
 
-    scene.store.settle(claim, [first], again=again)  # type: ignore[arg-type]
+    scene.store.commit(claim, [first], refresh=again)  # type: ignore[arg-type]
     assert shown == [Record("A", text="moved").document]
     assert scene.held(kind=Kind.STOCK) == {
         "A": Record("A", text="set").document, "B": Record("B", text="fed").document
@@ -100,16 +102,16 @@ def test_only_what_was_looked_up_matters(scene: Scene) -> None:
     _held(scene, "A", "B")
     scene.seal(kind=Kind.STOCK)
     claim = scene.claimed()
-    work = claim.works[0]
-    scene.store.held("acme", Kind.STOCK, "products", ["B"])
+    work = claim.rounds[0]
+    scene.store.current_items("acme", Kind.STOCK, "products", ["B"])
     _move(scene, "one")
     settled = portion(work, Record("B", Result.UNCHANGED))
-    scene.store.settle(claim, [settled])
-    scene.store.held("acme", Kind.STOCK, "products", ["A"])
+    scene.store.commit(claim, [settled])
+    scene.store.current_items("acme", Kind.STOCK, "products", ["A"])
     _move(scene, "two", text="again")
-    scene.store.release(claim)
+    scene.store.release_claim(claim)
     claim = scene.claimed()
-    scene.store.settle(claim, [portion(after(work, settled), Record("A", Result.UPDATED), ends=State.FINISHED)])
+    scene.store.commit(claim, [portion(after(work, settled), Record("A", Result.UPDATED), ends=State.FINISHED)])
     assert scene.held(kind=Kind.STOCK)["A"] == Record("A").document
 
 
@@ -122,7 +124,7 @@ def test_an_order_is_remembered_for_its_time(scene: Scene) -> None:
     _move(scene, "late", ends=True)
     scene.clock.forward(11)
     assert scene.store.sweep(KEPT, steps_max=10).stock_orders == 1
-    assert [_move(scene, order).memory is None for order in ("open", "done", "late")] == [False, True, False]
+    assert [_move(scene, order).order_state is None for order in ("open", "done", "late")] == [False, True, False]
 
 
 def test_movements_of_one_item_wait_for_each_other(scene: Scene) -> None:
@@ -133,11 +135,11 @@ def test_movements_of_one_item_wait_for_each_other(scene: Scene) -> None:
 
     def count(at: int) -> None:
         def one_more(standing: StockLevels) -> StockChange:
-            return StockChange(reserved={"A": standing.reserved.get("A", 0) + 1}, memory=b"{}", ends=True)
+            return StockChange(reserved={"A": standing.reserved.get("A", 0) + 1}, order_state=b"{}", order_closed=True)
 
         try:
             for turn in range(10):
-                stores[at].move("acme", "products", order=f"{at}-{turn}", keys=["A"], change=one_more)
+                stores[at].change_stock("acme", "products", order=f"{at}-{turn}", keys=["A"], change=one_more)
         except BaseException as fault:
             faults.append(fault)
 
@@ -147,4 +149,4 @@ def test_movements_of_one_item_wait_for_each_other(scene: Scene) -> None:
     for thread in threads:
         thread.join()
     assert faults == []
-    assert scene.store.standing("acme", "products", ["A"]).reserved == {"A": 40}
+    assert scene.store.stock_levels("acme", "products", ["A"]).reserved == {"A": 40}

@@ -22,10 +22,10 @@ BROKEN: dict[str, Callable[[ChunkCommit], ChunkCommit]] = {
     "a key written and deleted": lambda one: replace(one, deletes=[Delete("A", None)]),
     "a hash too short": lambda one: replace(one, writes=[replace(one.writes[0], hash=b"x")]),
     "more bytes than there are": lambda one: replace(one, bytes_done=10**6),
-    "an end that is none": lambda one: replace(one, ends=State.WORKING),
+    "an end that is none": lambda one: replace(one, end_state=State.WORKING),
     "results without numbers": lambda one: replace(one, first=None),
-    "an amended record that is new": lambda one: replace(one, amended={3: (Result.CREATED, "C")}),
-    "more missing than held": lambda one: replace(one, withheld=Withheld(held=1, missing=2)),
+    "an amended record that is new": lambda one: replace(one, amended_results={3: (Result.CREATED, "C")}),
+    "more missing than held": lambda one: replace(one, withheld=Withheld(items=1, deletions=2)),
 }
 
 
@@ -34,11 +34,11 @@ def test_a_portion_that_contradicts_itself_is_not_settled(scene: Scene, name: st
     """Nothing reaches the store."""
     batch = scene.seal()
     claim = scene.claimed()
-    good = portion(claim.works[0], Record("A"), bad())
+    good = portion(claim.rounds[0], Record("A"), bad())
     with pytest.raises(ContractViolationError):
-        scene.store.settle(claim, [BROKEN[name](good)])
+        scene.store.commit(claim, [BROKEN[name](good)])
     assert scene.batch(batch).counts == Counts()
-    scene.store.settle(claim, [good])
+    scene.store.commit(claim, [good])
 
 
 def test_a_portion_of_another_claim_is_not_settled(scene: Scene) -> None:
@@ -47,16 +47,17 @@ def test_a_portion_of_another_claim_is_not_settled(scene: Scene) -> None:
     scene.seal("bolt")
     one, other = scene.claimed(), scene.claimed()
     with pytest.raises(ContractViolationError):
-        scene.store.settle(one, [portion(other.works[0], Record("A"))])
+        scene.store.commit(one, [portion(other.rounds[0], Record("A"))])
 
 
 def test_arguments_are_looked_at(scene: Scene) -> None:
     """Before they do harm."""
     for request in (
-        lambda: scene.store.receive("Acme!", "0" * 32, b""), lambda: scene.store.receive("acme", "../x", b""),
-        lambda: scene.store.claim("", lease_seconds=1, works_max=1, bytes_max=1),
-        lambda: scene.store.claim("w", lease_seconds=0, works_max=1, bytes_max=1),
-        lambda: scene.store.reserve("acme", "", lease_seconds=1),
+        lambda: scene.store.append_upload("Acme!", "0" * 32, b""), lambda: scene.store.append_upload("acme", "../x",
+            b""),
+        lambda: scene.store.claim("", lease_seconds=1, rounds_max=1, bytes_max=1),
+        lambda: scene.store.claim("w", lease_seconds=0, rounds_max=1, bytes_max=1),
+        lambda: scene.store.reserve_idempotency_key("acme", "", lease_seconds=1),
     ):
         with pytest.raises(ContractViolationError):
             request()

@@ -46,14 +46,14 @@ def test_things_go_when_their_time_has_come(scene: Scene, size: int) -> None:
     ended = scene.batch(batch)
     assert (ended.state, ended.counts.created, ended.counts.rejected) == (State.FINISHED, 1, 1)
     assert scene.store.results("acme", batch) == scene.store.findings("acme", batch) == []
-    assert scene.store.groups("acme", batch) == scene.store.rejected("acme", batch) == []
+    assert scene.store.issue_groups("acme", batch) == scene.store.rejected_records("acme", batch) == []
     scene.clock.forward(10)
     assert _sweep(scene) == SweepCounts(batches=1)
     assert scene.store.batch("acme", batch) is None
-    assert scene.store.reserve("acme", "k", lease_seconds=1) == IdempotentAnswer(b"f", b"answer", batch)
+    assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=1) == IdempotentAnswer(b"f", b"answer", batch)
     scene.clock.forward(10)
     assert _sweep(scene) == SweepCounts(answers=1)
-    assert scene.store.reserve("acme", "k", lease_seconds=1) is None
+    assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=1) is None
     item = scene.store.item("acme", Kind.PRODUCT, "products", "A")
     assert item is not None
     assert item.batch == batch
@@ -66,15 +66,15 @@ def test_an_open_round_keeps_what_it_needs(scene: Scene) -> None:
     scene.again(fixed, RoundKind.FIX, body=b"y" * 5_000)
     queued, worked = scene.seal(body=b"x" * 5_000), scene.seal(kind=Kind.PRICE)
     claim = scene.claimed()
-    assert claim.works[0].batch == worked
-    scene.store.settle(claim, [portion(claim.works[0], bad())])
+    assert claim.rounds[0].batch == worked
+    scene.store.commit(claim, [portion(claim.rounds[0], bad())])
     scene.clock.forward(1_000)
     assert _sweep(scene) == SweepCounts()
     assert scene.store.payload("acme", fixed, 1) is not None
     assert scene.store.payload("acme", queued, 0) is not None
     assert scene.store.payload("acme", worked, 0) is not None
-    assert scene.store.rejected("acme", fixed)
-    assert scene.store.rejected("acme", worked)
+    assert scene.store.rejected_records("acme", fixed)
+    assert scene.store.rejected_records("acme", worked)
 
 
 def test_a_fix_starts_the_time_again(scene: Scene) -> None:
@@ -84,10 +84,10 @@ def test_a_fix_starts_the_time_again(scene: Scene) -> None:
     scene.clock.forward(19)
     scene.again(batch, RoundKind.RETRY)
     claim = scene.claimed()
-    scene.store.settle(claim, [portion(claim.works[0], bad(), amends=[1], ends=State.FINISHED)])
+    scene.store.commit(claim, [portion(claim.rounds[0], bad(), amends=[1], ends=State.FINISHED)])
     scene.clock.forward(9)
     assert _sweep(scene) == SweepCounts()
-    assert scene.store.rejected("acme", batch)
+    assert scene.store.rejected_records("acme", batch)
     scene.clock.forward(12)
     assert _sweep(scene).reports == 1
 
@@ -138,17 +138,17 @@ def test_tombstones_go(scene: Scene) -> None:
         scene.run([Record("A", Result.DELETED, version=2)])
     scene.clock.forward(49)
     assert _sweep(scene).tombstones == 0
-    assert scene.store.held("bolt", Kind.PRODUCT, "products", ["A"]) == {"A": CurrentItem(None, 2)}
+    assert scene.store.current_items("bolt", Kind.PRODUCT, "products", ["A"]) == {"A": CurrentItem(None, 2)}
     scene.clock.forward(2)
     assert _sweep(scene).tombstones == 2
     for merchant in ("acme", "bolt"):
-        assert set(scene.store.held(merchant, Kind.PRODUCT, "products", ["A", "B"])) == {"B"}
+        assert set(scene.store.current_items(merchant, Kind.PRODUCT, "products", ["A", "B"])) == {"B"}
 
 
 def test_a_reservation_that_nobody_took_back_goes(scene: Scene) -> None:
     """Its process died; what is still being received stays."""
-    scene.store.reserve("acme", "dead", lease_seconds=1)
-    scene.store.reserve("acme", "alive", lease_seconds=1_000)
+    scene.store.reserve_idempotency_key("acme", "dead", lease_seconds=1)
+    scene.store.reserve_idempotency_key("acme", "alive", lease_seconds=1_000)
     scene.clock.forward(41)
     assert _sweep(scene).answers == 1
 
@@ -158,8 +158,8 @@ def test_an_upload_of_a_dead_process_goes_and_of_a_living_one_stays(scene: Scene
     scene.only("sqlite", "payloads of the server are no files; the test after this one is its own")
     other = scene.open()
     living, mine = new_id(), new_id()
-    other.receive("acme", living, b"x" * 5_000)
-    scene.store.receive("acme", mine, b"x" * 5_000)
+    other.append_upload("acme", living, b"x" * 5_000)
+    scene.store.append_upload("acme", mine, b"x" * 5_000)
     (scene.folder / "store" / "payloads" / new_id()).write_bytes(b"x" * 5_000)
     assert _sweep(scene) == SweepCounts(orphans=1)
     assert {file.name for file in _files(scene)} == {living, mine}

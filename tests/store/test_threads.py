@@ -44,18 +44,18 @@ def test_submitters_workers_and_readers_do_not_disturb_each_other(scene: Scene) 
 
     def work(worker: str) -> Callable[[], None]:
         def job() -> None:
-            while not (stop.is_set() and scene.store.figures()["lanes"] == 0):
+            while not (stop.is_set() and scene.store.statistics()["lanes"] == 0):
                 claim = scene.claim(worker, works=3, bytes_max=300)
                 if claim is None:
                     continue
                 lane = (claim.merchant, claim.kind)
                 assert lane not in live
                 live.add(lane)
-                scene.store.held("acme", claim.kind, "products", ["A", "B"])
-                settled = [portion(one, Record(one.batch), bad(), ends=State.FINISHED) for one in claim.works]
-                scene.store.settle(claim, settled)
+                scene.store.current_items("acme", claim.kind, "products", ["A", "B"])
+                settled = [portion(one, Record(one.batch), bad(), ends=State.FINISHED) for one in claim.rounds]
+                scene.store.commit(claim, settled)
                 live.remove(lane)
-                scene.store.release(claim)
+                scene.store.release_claim(claim)
         return job
 
     def read() -> None:
@@ -84,7 +84,7 @@ def test_a_key_is_reserved_once(scene: Scene) -> None:
 
     def ask() -> None:
         try:
-            scene.store.reserve("acme", "k", lease_seconds=10)
+            scene.store.reserve_idempotency_key("acme", "k", lease_seconds=10)
             got.append(True)
         except KeyInUseError:
             got.append(False)
@@ -105,7 +105,7 @@ def test_a_queue_is_never_longer_than_its_limit(scene: Scene) -> None:
 
     _together(*[submit] * 12)
     assert len(refused) == 7
-    assert scene.store.figures()["rounds.queued"] == 5
+    assert scene.store.statistics()["rounds.queued"] == 5
 
 
 def test_what_runs_when_the_store_closes_ends_with_an_error(scene: Scene) -> None:

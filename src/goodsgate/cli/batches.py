@@ -112,18 +112,18 @@ def retry(*, client: GateClient, batch_id: str, wait: bool, as_json: bool) -> No
 
 @click.command()
 @BATCH
-@click.option("--missing", type=int, required=True, help="Number of deletions to confirm, as shown with the batch.")
+@click.option("--deletions", type=int, required=True, help="Number of deletions to confirm, as shown with the batch.")
 @WAIT
 @JSON
 @with_client
-def confirm(*, client: GateClient, batch_id: str, missing: int, wait: bool, as_json: bool) -> None:
+def confirm(*, client: GateClient, batch_id: str, deletions: int, wait: bool, as_json: bool) -> None:
     """Confirm the withheld deletions of a full feed.
 
     \b
     Example:
-      goodsgate confirm 019b2f0c64aa5e1f9c3b7d20448a91ce --missing 120
+      goodsgate confirm 019b2f0c64aa5e1f9c3b7d20448a91ce --deletions 120
     """
-    client.request("POST", f"/v1/batches/{batch_id}/confirm", json={"missing": missing})
+    client.request("POST", f"/v1/batches/{batch_id}/confirm", json={"deletions": deletions})
     _finish(client, batch_id, wait=wait, as_json=as_json)
 
 

@@ -58,7 +58,7 @@ def check(
         store = app.open_store(config)
         try:
             store.migrate()
-            store.add_merchant(Merchant(id=MERCHANT, name=MERCHANT, made_at=now()))
+            store.add_merchant(Merchant(id=MERCHANT, name=MERCHANT, created_at=now()))
             engine = app.create_engine(store, config)
             for pair in references_from:
                 _load_reference(engine, pair)
@@ -114,11 +114,12 @@ def _process(
 
     pieces = source.pieces(progress.start_upload(source.name, source.bytes_total))
     head = next(pieces, b"")
-    format, packing = detect(
+    format, content_encoding = detect(
         content_type=None, content_encoding=None, filename=source.name, head=head[:PIECE_BYTES], format=format
     )
     submission = engine.submit(
-        merchant=MERCHANT, kind=Kind(kind), collection="products", policy=policy, format=format, packing=packing,
+        merchant=MERCHANT, kind=Kind(kind), collection="products", policy=policy, format=format,
+        content_encoding=content_encoding,
         label=source.label,
     )
     submission.write(head)

@@ -113,12 +113,12 @@ def _check(store: "Store", config: "Config") -> tuple[list[CheckResult], dict[st
 
     checks: list[CheckResult] = []
     try:
-        checks += store.check()
+        checks += store.quick_checks()
         if not all(is_ok for name, is_ok, _ in checks if name.startswith(("schema", "server"))):
             return checks, {}
-        figures = store.figures()
+        figures = store.statistics()
         checks += [
-            *store.examine(), _check_queue(figures), _check_outbox(figures), _check_secrets(config),
+            *store.health_checks(), _check_queue(figures), _check_outbox(figures), _check_secrets(config),
             _check_signatures(config),
         ]
         return checks, figures

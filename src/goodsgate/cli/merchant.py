@@ -247,7 +247,7 @@ def make_merchant(store: "Store", merchant_id: str, *, name: str) -> None:
 
     if not MERCHANT_ID.fullmatch(merchant_id):
         raise CommandError(f"{merchant_id!r} is not a merchant id: 1 to 64 of a-z, 0-9, - and _")
-    if not store.add_merchant(Merchant(id=merchant_id, name=name or merchant_id, made_at=now())):
+    if not store.add_merchant(Merchant(id=merchant_id, name=name or merchant_id, created_at=now())):
         raise CommandError(f"merchant {merchant_id} already exists; to add a key: merchant key add {merchant_id}")
 
 

@@ -42,7 +42,8 @@ def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic
     store = open_store(config)
     try:
         for message in _messages(store, merchant_id, only=only, topic=topic):
-            cells = (message.number, message.topic, message.subject, _state(message), message.attempts, message.trouble)
+            cells = (message.number, message.topic, message.subject, _state(message), message.attempts,
+                message.last_error)
             click.echo("\t".join(map(str, cells)).rstrip("\t"))
     finally:
         store.close()
@@ -81,7 +82,7 @@ def _messages(store: "Store", merchant: str, *, only: str | None, topic: str | N
 
     told: DeliveryState | None = DeliveryState(only.replace("-", "_")) if only else None
     after = 0
-    while page := store.messages(merchant, topic=topic, told=told, after=after, limit=PAGE_MESSAGES):
+    while page := store.messages(merchant, topic=topic, delivery_state=told, after=after, limit=PAGE_MESSAGES):
         yield from page
         after = page[-1].number
 

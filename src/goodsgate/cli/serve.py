@@ -91,7 +91,7 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     store = _open_store(config, stop if with_parent else None)
     if store is None:
         return
-    if store.elsewhere:
+    if store.commits_remotely:
         lower_priority()  # not with the embedded store, where API requests may wait for what this process writes
     outbox = app.create_outbox(store, config)
     outbox.start()

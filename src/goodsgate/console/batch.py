@@ -73,10 +73,10 @@ class BatchPage:
     async def confirm(self, visit: Visit) -> Response:
         """Let the withheld deletions of a full feed happen: of as many as the page has said."""
         form, merchant, batch = await self._ordered(visit)
-        missing = form.get("missing")
-        if not missing.isdecimal():
-            raise Refusal("parameter_invalid", "missing must be a number.", parameter="missing")
-        return _back(await self._context.run_in_thread(self._engine.confirm, merchant, batch, int(missing)))
+        deletions = form.get("deletions")
+        if not deletions.isdecimal():
+            raise Refusal("parameter_invalid", "deletions must be a number.", parameter="deletions")
+        return _back(await self._context.run_in_thread(self._engine.confirm, merchant, batch, int(deletions)))
 
     async def take(self, visit: Visit) -> Response:
         """Take the suggestions of a whole group, and run what that mends."""
@@ -93,8 +93,8 @@ class BatchPage:
         body = await Framed.opened(visit.body(config.body_bytes_max), bytes_max=config.document_bytes_max)
 
         def begin(head: bytes) -> Submission:
-            format, packing = detected(head, body.fields)
-            return self._engine.fix(merchant, id, format=format, packing=packing)
+            format, content_encoding = detected(head, body.fields)
+            return self._engine.fix(merchant, id, format=format, content_encoding=content_encoding)
 
         receipt = await self._context.stream_body(body, begin)
         assert receipt.batch is not None

@@ -101,7 +101,7 @@ class Catalogue:
 
     def _ever(self, merchant: str, kind: Kind, collection: str, key: str) -> list[tuple[Batch, Finding]]:
         """What was wrong with the item, in batches of its kind and collection, as long as that is kept."""
-        found = self._store.findings_of(merchant, key, limit=ROWS)
+        found = self._store.findings_by_key(merchant, key, limit=ROWS)
         batches = {id: self._store.batch(merchant, id) for id in {id for id, _ in found}}
         told = ((batches[id], finding) for id, finding in found)
         return [

@@ -50,7 +50,7 @@ class Framed(Body):
 
 
 def detected(head: bytes, fields: Fields) -> tuple[str, str]:
-    """Format and packing of a file that begins so; raises payload_empty, format_unknown, packing_unknown."""
+    """Format and packing of a file that begins so; raises payload_empty, format_unknown, content_encoding_unknown."""
     if not head:
         raise Refusal("payload_empty", "The file is empty.")
     try:
@@ -59,6 +59,6 @@ def detected(head: bytes, fields: Fields) -> tuple[str, str]:
             format=fields.get("format") or None,
         )
     except formats.UnknownContentEncodingError as fault:
-        raise Refusal("packing_unknown", str(fault), allowed=[*formats.CONTENT_ENCODINGS]) from fault
+        raise Refusal("content_encoding_unknown", str(fault), allowed=[*formats.CONTENT_ENCODINGS]) from fault
     except formats.FormatUnknown as fault:
         raise Refusal("format_unknown", str(fault), allowed=[*formats.FORMATS]) from fault

@@ -52,7 +52,7 @@ class Health:
         store, own = self._context.store, visit.caller.merchant
         lanes = store.lanes(merchant=None if visit.runs_the_gate else own, limit=LANES)
         if visit.runs_the_gate:
-            recent = store.batches_of_all(BatchFilter(), limit=RECENT).rows
+            recent = store.all_batches(BatchFilter(), limit=RECENT).rows
         else:
             recent = store.batches(own, BatchFilter(), limit=RECENT).rows
         standings = stand(recent)
@@ -69,7 +69,7 @@ class Health:
         if not visit.runs_the_gate:
             return {"figures": {}, "checks": [], "alive": None, "storage": [], "stored": 0.0, "rate": None}
         try:
-            figures, checks = self._context.figures.now(), self._context.store.check()
+            figures, checks = self._context.figures.now(), self._context.store.quick_checks()
         except StoreError as fault:
             figures, checks = {}, [("store", False, str(fault))]
         rates = [rate for rate in self._history.series()["records"][-4:] if rate is not None]

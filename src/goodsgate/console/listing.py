@@ -47,7 +47,7 @@ class Listing:
 
     def _page(self, merchant: str | None, filters: BatchFilter, after: str | None) -> Page[Batch]:
         if merchant is None:
-            return self._context.store.batches_of_all(filters, after=after, limit=ROWS)
+            return self._context.store.all_batches(filters, after=after, limit=ROWS)
         return self._context.store.batches(merchant, filters, after=after, limit=ROWS)
 
 

@@ -49,7 +49,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """A file as far as it was looked at."""
 
     format: str
-    packing: str
+    content_encoding: str
     charset: str
     records: int
     columns: list[Column]
@@ -100,11 +100,11 @@ def mapping_of(told: Fields, saved: dict[str, dict[str, list[str]]]) -> dict[str
     return mapping
 
 
-def look(head: bytes, config: Config, *, format: str, packing: str, whole: bool, kind: Kind,
+def look(head: bytes, config: Config, *, format: str, content_encoding: str, whole: bool, kind: Kind,
          mapping: dict[str, list[str]]) -> Looked:
     """Of a file that begins so; what breaks off at the end of the head is not told."""
     bounds = msgspec.structs.replace(limits(config), chunk_records_max=SAMPLE_RECORDS + 1)
-    reader = formats.open_reader(iter([head]), format=format, packing=packing, limits=bounds)
+    reader = formats.open_reader(iter([head]), format=format, content_encoding=content_encoding, limits=bounds)
     chunk = next(reader.chunks(), None)
     found = len(chunk.source_rows) if chunk is not None else 0
     if not whole and found <= SAMPLE_RECORDS:
@@ -127,7 +127,8 @@ def look(head: bytes, config: Config, *, format: str, packing: str, whole: bool,
     if reader.stopped is not None and (whole or not found):
         notices.append(reader.stopped)
     return Looked(
-        format=format, packing=packing, charset="" if format == "xlsx" else reader.charset, records=found,
+        format=format, content_encoding=content_encoding, charset="" if format == "xlsx" else reader.charset,
+        records=found,
         columns=columns, notices=notices,
         has_key=any("id" in column.read_as.split("+") for column in columns),
     )

@@ -42,7 +42,8 @@ class Merchants:
         id, name = form.get("id"), form.get("name")
         _hold(id, MerchantId, "An id is 1 to 64 of a-z, 0-9, - and _.")
         _hold(name, OneLine, "A name is at most 200 characters in one line.")
-        if not await self._context.run_in_thread(self._store.add_merchant, Merchant(id=id, name=name, made_at=now())):
+        if not await self._context.run_in_thread(self._store.add_merchant, Merchant(id=id, name=name,
+            created_at=now())):
             raise refuse("merchant_taken", merchant=id)
         return RedirectResponse(f"/console/merchants/{segment(id)}", 303, headers=HEADERS)
 

@@ -85,7 +85,8 @@ class Records:
         batch, code, field, after = words["batch"], words["code"], words["field"], visit.query.get("after")
         place = int(after) if after.isdecimal() and len(after) < 19 else 0
         findings, behind = self._found(batch, code, field, place)
-        raws = self._context.store.rejected_among(batch.merchant, batch.id, [finding.number for finding in findings])
+        raws = self._context.store.rejected_by_number(batch.merchant, batch.id,
+            [finding.number for finding in findings])
         records = [shown(batch, raws.get(finding.number, finding), code, field) for finding in findings]
         return self._pages.text("records_part.html", {
             **words, "records": records, "older": visit.link(after=behind) if behind else None,
@@ -119,7 +120,7 @@ class Records:
 
         def mend() -> Batch:
             batch = self._engine.batch(merchant, id)
-            finding = self._context.store.rejected_among(merchant, id, [int(number)]).get(int(number))
+            finding = self._context.store.rejected_by_number(merchant, id, [int(number)]).get(int(number))
             if finding is None:
                 raise Refusal("nothing_rejected", "This record is not rejected any more.")
             members = _taken(finding, batch) if form.get("take") else _edited(form, finding, batch)

@@ -93,13 +93,14 @@ class Reference:
             visit.body(config.reference_body_bytes_max), bytes_max=config.document_bytes_max
         )
         piece = await body.read(PIECE_BYTES)
-        format, packing = detected(piece, body.fields)
+        format, content_encoding = detected(piece, body.fields)
         with tempfile.TemporaryFile() as file:
             while piece:
                 await self._context.run_in_thread(file.write, piece)
                 piece = b"" if body.ended else await body.read(PIECE_BYTES)
             await self._context.run_in_thread(
-                self._engine.load_reference, merchant, kind, _pieces(file), format=format, packing=packing,
+                self._engine.load_reference, merchant, kind, _pieces(file), format=format,
+                content_encoding=content_encoding,
                 replace=body.fields.get("replace") == "yes",
             )
         path = f"/console/of/{segment(merchant)}/reference/{segment(kind)}"

@@ -57,14 +57,15 @@ class Submit:
         return await self._context.run_in_thread(self._looked, visit, merchant, body.fields, head)
 
     def _looked(self, visit: Visit, merchant: str, told: Fields, head: bytes) -> Response:
-        format, packing = detected(head, told)
+        format, content_encoding = detected(head, told)
         whole = told.get("whole") == "true"
         if format != "xlsx" and len(head) > HEAD_BYTES:
             head, whole = head[:HEAD_BYTES], False
         saved = self._store.mappings(merchant)
         kind, mapping = kind_of(told), mapping_of(told, saved)
         looked = look(
-            head, self._context.config, format=format, packing=packing, whole=whole, kind=kind, mapping=mapping
+            head, self._context.config, format=format, content_encoding=content_encoding, whole=whole, kind=kind,
+            mapping=mapping
         )
         bytes_total = int(told["bytes"]) if told.get("bytes", "").isdecimal() else 0
         words: dict[str, Any] = {
@@ -86,7 +87,7 @@ class Submit:
             return await self._context.run_in_thread(self._checked, visit, merchant, body.fields, sent)
 
     def _checked(self, visit: Visit, merchant: str, told: Fields, sent: bytes) -> Response:
-        format, packing = detected(sent, told)
+        format, content_encoding = detected(sent, told)
         policy = policy_of(told, mapping_of(told, self._store.mappings(merchant)))
         policy = msgspec.structs.replace(policy, mode="delta")
         with tempfile.TemporaryDirectory(prefix="goodsgate-check-") as folder:
@@ -98,7 +99,7 @@ class Submit:
                 scratch.migrate()
                 foretold = foretell(
                     self._store, scratch, config, [sent], merchant=merchant, kind=kind_of(told),
-                    collection=collection_of(told), policy=policy, format=format, packing=packing,
+                    collection=collection_of(told), policy=policy, format=format, content_encoding=content_encoding,
                 )
             finally:
                 scratch.close()
@@ -118,9 +119,10 @@ class Submit:
             await self._context.run_in_thread(self._store.put_mapping, merchant, name, mapping)
 
         def begin(head: bytes) -> Submission:
-            format, packing = detected(head, told)
+            format, content_encoding = detected(head, told)
             return self._context.engine.submit(
-                merchant=merchant, kind=kind, collection=collection, policy=policy, format=format, packing=packing,
+                merchant=merchant, kind=kind, collection=collection, policy=policy, format=format,
+                content_encoding=content_encoding,
                 label=_label(told), protocol="console",
             )
 

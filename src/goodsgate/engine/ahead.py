@@ -27,7 +27,7 @@ class Ahead(msgspec.Struct):
 
     def is_made(self, work: ClaimedRound) -> bool:
         """Whether it is made for where the work stands."""
-        return self.made is not None and self.made.portion.work == work
+        return self.made is not None and self.made.portion.round == work
 
 
 def is_apart(settling: Made, judged: Judged) -> bool:
@@ -36,7 +36,7 @@ def is_apart(settling: Made, judged: Judged) -> bool:
     So it is if they have no key in common, even without its case: what is held under a key, its twins, and whether the
     batch has shown it are all that a plain record asks for. Stock is moved by others, too.
     """
-    work = settling.portion.work
+    work = settling.portion.round
     policy = work.policy
     if work.round_kind is not RoundKind.SUBMISSION or work.kind is Kind.STOCK or policy.schema:
         return False

@@ -45,7 +45,7 @@ def apply_schema(judged: Judged, shelf: IndexedView, policy: Policy, *, mapping:
     held; `origin` is that of all records.
     """
     one = _One(judged, shelf, mapping=mapping, whole=whole, moments=moments, origin=origin)
-    update = one.update_or_make if policy.makes else one.update
+    update = one.update_or_make if policy.update_creates else one.update
     works = {Verb.CREATE: one.create, Verb.UPDATE: update, Verb.DELETE: one.delete, Verb.UPSERT: one.upsert}
     work = works[policy.verb]
     results = bytearray(len(judged.documents))
@@ -209,12 +209,12 @@ class _One:
         version = self._origin.version
         if was is not None and was.hash == digest:
             if version not in (None, was.version):  # or what is older and comes later would take this for older still
-                self._shelf.put(key, was.document or b"", digest, was.marks, version=version)
+                self._shelf.put(key, was.document or b"", digest, was.index_entries, version=version)
             return UNCHANGED
         dates: tuple[IndexEntry, ...] = ()
         if self._mapping.timestamps:
             now = self._moments.next()
-            made = next((mark for mark in was.marks if mark[0] == MADE), None) if was is not None else None
+            made = next((mark for mark in was.index_entries if mark[0] == MADE), None) if was is not None else None
             dates = (made or (MADE, now), (CHANGED, now))
         if self._mapping.history is not None:
             before = was.document if was is not None else None

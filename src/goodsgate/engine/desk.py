@@ -25,7 +25,8 @@ class Engine:
         self.stock = stock
 
     def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
-               packing: str = "identity", label: str = "", protocol: str = "", facts: dict[str, str] | None = None,
+               content_encoding: str = "identity", label: str = "", protocol: str = "",
+               protocol_data: dict[str, str] | None = None,
                idempotency_key: str | None = None, fingerprint_of: str = "",
                answer: Callable[[Batch], bytes] | None = None, id: str | None = None,
                watcher: Watcher | None = None) -> Submission:
@@ -36,19 +37,21 @@ class Engine:
         """
         sent = NewBatch(
             merchant=merchant, id=id or new_id(), kind=kind, collection=collection, policy=policy, format=format,
-            packing=packing, label=label, protocol=protocol, facts=facts or {},
+            content_encoding=content_encoding, label=label, protocol=protocol, protocol_data=protocol_data or {},
         )
         return Submission(
             self.store, self.config, sent, key=idempotency_key, fingerprint_of=fingerprint_of, answer=answer,
             watcher=watcher,
         )
 
-    def fix(self, merchant: str, batch: str, *, format: str, packing: str = "identity",
+    def fix(self, merchant: str, batch: str, *, format: str, content_encoding: str = "identity",
             idempotency_key: str | None = None, fingerprint_of: str = "",
             answer: Callable[[Batch], bytes] | None = None) -> Submission:
         """Corrected records of an ended batch on their way in. Raises Refusal: batch_unknown, batch_open, key_…"""
         self._ended(merchant, batch)
-        sent = NewRound(merchant=merchant, batch=batch, kind=RoundKind.FIX, format=format, packing=packing)
+        sent = NewRound(
+            merchant=merchant, batch=batch, kind=RoundKind.FIX, format=format, content_encoding=content_encoding
+        )
         return Submission(
             self.store, self.config, sent, key=idempotency_key, fingerprint_of=fingerprint_of, answer=answer
         )
@@ -81,13 +84,13 @@ class Engine:
             raise Refusal("nothing_rejected")
         return self._reopen(merchant, batch, RoundKind.RETRY)
 
-    def confirm(self, merchant: str, batch: str, missing: int) -> Batch:
+    def confirm(self, merchant: str, batch: str, deletions: int) -> Batch:
         """Let a full feed's withheld deletions happen. Raises Refusal: nothing_withheld, confirmation_mismatch, …"""
         withheld = self._ended(merchant, batch).withheld
         if withheld is None:
             raise Refusal("nothing_withheld")
-        if withheld.missing != missing:
-            raise Refusal("confirmation_mismatch", missing=withheld.missing)
+        if withheld.deletions != deletions:
+            raise Refusal("confirmation_mismatch", deletions=withheld.deletions)
         return self._reopen(merchant, batch, RoundKind.REMOVAL)
 
     def cancel(self, merchant: str, batch: str) -> Batch:
@@ -106,7 +109,7 @@ class Engine:
 
     def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         """Issues of a batch that say the same, most frequent first."""
-        return self.store.groups(merchant, batch, limit=limit)
+        return self.store.issue_groups(merchant, batch, limit=limit)
 
     def item(self, merchant: str, kind: Kind, collection: str, key: str) -> Item:
         """Raises Refusal: item_unknown."""
@@ -120,10 +123,11 @@ class Engine:
         return reports.report(self.store, self.config, self.batch(merchant, batch), only=only, format=format)
 
     def load_reference(self, merchant: str, kind: str, pieces: Iterator[bytes], *, format: str,
-                       packing: str = "identity", replace: bool = False) -> int:
+                       content_encoding: str = "identity", replace: bool = False) -> int:
         """Put entries of reference data; see `engine.reference`."""
         return references.load_reference(
-            self.store, self.config, merchant, kind, pieces, format=format, packing=packing, replace=replace
+            self.store, self.config, merchant, kind, pieces, format=format, content_encoding=content_encoding,
+            replace=replace
         )
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
@@ -140,7 +144,7 @@ class Engine:
     def _reopen(self, merchant: str, batch: str, kind: RoundKind) -> Batch:
         limit = self.config.open_rounds_max
         with refusing(limit):
-            found = self.store.reopen(
+            found = self.store.add_round(
                 NewRound(merchant=merchant, batch=batch, kind=kind), upload=None, open_rounds_max=limit
             )
         if found is None:

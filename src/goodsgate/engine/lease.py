@@ -47,7 +47,7 @@ class Heartbeat:
             if claim is None:
                 continue
             try:
-                self._store.renew(claim, lease_seconds=self._lease_seconds)
+                self._store.renew_claim(claim, lease_seconds=self._lease_seconds)
             except LeaseLostError:
                 continue
             except StoreError as fault:

@@ -55,7 +55,7 @@ class Making:
         shelf = self.shelf(work, judged.shown, [judged], documents=updates(work.policy, judged))
         if earlier is None:
             asks = work.round_kind is RoundKind.SUBMISSION and work.policy.duplicates is not Strictness.OFF
-            earlier = self._store.seen(stands, keys) if stands.portions and asks else set()
+            earlier = self._store.seen_keys(stands, keys) if stands.chunks and asks else set()
         portion = self.applied(work, stretch, judged, numbers=numbers, shelf=shelf, earlier=earlier)
         return Made(portion, judged.shown, earlier)
 
@@ -88,9 +88,9 @@ class Making:
         keys = shown.keys
         if work.policy.schema:
             return load_shelf(self._store, work, keys, judged)
-        held = self._store.held(work.merchant, work.kind, work.collection, keys, documents=documents)
+        held = self._store.current_items(work.merchant, work.kind, work.collection, keys, documents=documents)
         fresh = [key for key in keys if key not in held] if held else keys
-        twins = self._store.twins(work.merchant, work.kind, work.collection, fresh) if fresh else {}
+        twins = self._store.case_variants(work.merchant, work.kind, work.collection, fresh) if fresh else {}
         return Shelf(held, twins if shown.differ else find_twins(keys, twins))
 
     def foreseen(self, opened: Opened, stretch: Stretch) -> Judged:
@@ -106,7 +106,7 @@ class Making:
         if not work.policy.schema and not updates(work.policy, judged):
             # Where each record has a key of its own, the store may compare.
             apart = len(judged.shown.keys) == len(judged.keys)
-            self._store.foresee(work, judged.shown.keys, hashes=judged.hashes if apart else None)
+            self._store.prefetch(work, judged.shown.keys, hashes=judged.hashes if apart else None)
         return judged
 
 

@@ -77,7 +77,7 @@ def _inside(value: object, told: Issue) -> object:
 def alike(store: Store, batch: Batch, *, code: str, field: str) -> Iterator[bytes]:
     """Lines of a fix that takes the suggestions of one group, for every rejected record that has one."""
     after = 0
-    while page := store.rejected(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
+    while page := store.rejected_records(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
         lines = (_line(finding, batch, code=code, field=field) for finding in page)
         if piece := b"".join(line for line in lines if line):
             yield piece

@@ -28,7 +28,7 @@ class Opened:
         self.work = work
         self._source = open_source(store, work, config)
         stretches = self._source.stretches()
-        self._stretches = _parted(stretches, work.bytes_total) if store.elsewhere else stretches
+        self._stretches = _parted(stretches, work.bytes_total) if store.commits_remotely else stretches
         self._ahead: Ahead | None = None
         """What is behind the stretch last taken, where it was read already."""
         self.judged: Judged | None = None
@@ -44,7 +44,7 @@ class Opened:
         """Of the source's notices, those in the store."""
         self._telling = 0
         """The same with those of the portion dressed last."""
-        self._before = _notices(store, work) if work.portions else []
+        self._before = _notices(store, work) if work.chunks else []
         """A source that is read again says again what earlier portions told."""
         self._header_notices: list[Issue] = []
 
@@ -112,7 +112,7 @@ class Opened:
             return portion
         state, told = self.end()
         return msgspec.structs.replace(
-            portion, ends=state, notices=[*portion.notices, *told], bytes_done=self.work.bytes_total
+            portion, end_state=state, file_issues=[*portion.file_issues, *told], bytes_done=self.work.bytes_total
         )
 
     def _dressed(self, portion: ChunkCommit) -> ChunkCommit:
@@ -124,7 +124,7 @@ class Opened:
             return portion
         shape = self._shape
         return msgspec.structs.replace(
-            portion, notices=notices, columns=shape.columns if first and shape else portion.columns,
+            portion, file_issues=notices, columns=shape.columns if first and shape else portion.columns,
             mapping=shape.mapping if first and shape else portion.mapping,
         )
 
@@ -168,7 +168,7 @@ def _notices(store: Store, work: ClaimedRound) -> list[Issue]:
 def after(work: ClaimedRound, portion: ChunkCommit) -> ClaimedRound:
     """The work once the portion is settled."""
     return msgspec.structs.replace(
-        work, portions=work.portions + 1, records=work.records + portion.records,
+        work, chunks=work.chunks + 1, records=work.records + portion.records,
         total=work.total + len(portion.results),
         columns=portion.columns if portion.columns is not None else work.columns,
         mapping=portion.mapping if portion.mapping is not None else work.mapping,

@@ -149,19 +149,19 @@ class Outbox:
             log.exception("fault of a courier", extra={**_named(message), "fault": told})
             self._failed(message, f"internal fault {told}", final=False)
             return False
-        self._store.sent(message)
+        self._store.mark_sent(message)
         return True
 
     def _failed(self, message: Message, reason: str, *, final: bool) -> None:
         trouble = " ".join(reason.split())[:TROUBLE_CHARACTERS_MAX] or "no reason was given"
         told = {**_named(message), "attempts": message.attempts, "trouble": trouble}
         if final or message.attempts > len(self._pauses):
-            if self._store.give_up(message, trouble=trouble):
+            if self._store.give_up_message(message, last_error=trouble):
                 log.warning("a message is given up", extra=told)
             return
         longer = random.uniform(1, 1 + JITTER)  # noqa: S311 - nobody gains by knowing it
         pause = self._pauses[message.attempts - 1] * longer
-        if self._store.defer(message, seconds=pause, trouble=trouble):
+        if self._store.postpone_message(message, seconds=pause, last_error=trouble):
             log.info("a message did not arrive", extra=told)
 
 

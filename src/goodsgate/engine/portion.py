@@ -39,17 +39,18 @@ def build(work: ClaimedRound, stretch: Stretch, judged: Judged, results: bytearr
     }
     findings = [
         Finding(
-            number=numbers[at], place=stretch.places[at], key=judged.keys[at], result=RESULTS[results[at]], issues=told,
+            number=numbers[at], source_row=stretch.places[at], key=judged.keys[at], result=RESULTS[results[at]],
+            issues=told,
             raw=raw_of(stretch, at) if results[at] == REJECTED else None,
         )
         for at, told in sorted(judged.issues.items()) if told
     ]
     writes, deletes = shelf.taken()
     return ChunkCommit(
-        work=work, number=work.portions, records=stretch.taken, first=work.total + 1 if added else None,
+        round=work, number=work.chunks, records=stretch.taken, first=work.total + 1 if added else None,
         keys=judged.keys if whole else [judged.keys[at] for at in added],
         results=bytes(results) if whole else bytes(results[at] for at in added),
-        amended=amended, writes=writes, deletes=deletes, findings=findings,
+        amended_results=amended, writes=writes, deletes=deletes, findings=findings,
         counts=counts_of(results).plus(Counts(rejected=-len(amended))),
         warned=sum(1 for finding in findings if finding.result is not Result.REJECTED),
         bytes_done=stretch.bytes_done,
@@ -65,8 +66,8 @@ def plain(work: ClaimedRound, *, results: bytes = b"", keys: list[str | None] | 
           bytes_done: int | None = None, ends: State | None = None) -> ChunkCommit:
     """A portion that writes no item: cancelled records, or the end of a round alone."""
     return ChunkCommit(
-        work=work, number=work.portions, records=records, first=work.total + 1 if results else None,
+        round=work, number=work.chunks, records=records, first=work.total + 1 if results else None,
         keys=keys if keys is not None else [None] * len(results), results=results, counts=counts_of(results),
-        bytes_done=work.bytes_total if bytes_done is None else bytes_done, ends=ends,
+        bytes_done=work.bytes_total if bytes_done is None else bytes_done, end_state=ends,
     )
 

@@ -43,7 +43,7 @@ class Watcher(Protocol):
     def write(self, chunk: bytes) -> None:
         """The next bytes of it. What it raises ends the submission."""
 
-    def facts(self) -> dict[str, str]:
+    def protocol_data(self) -> dict[str, str]:
         """What of it is to be kept with the batch, now that all has come."""
 
 
@@ -71,7 +71,7 @@ class Submission:
         if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
             raise Refusal("key_malformed")
         with refusing(self._config.open_rounds_max):
-            return self._store.reserve(self._sent.merchant, key, lease_seconds=RESERVE_SECONDS)
+            return self._store.reserve_idempotency_key(self._sent.merchant, key, lease_seconds=RESERVE_SECONDS)
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the body. Raises Refusal (payload_too_large, store_full); then abort."""
@@ -87,9 +87,9 @@ class Submission:
                 return
         with refusing(self._config.open_rounds_max):
             if self._key is not None and time.monotonic() - self._reserved > RESERVE_SECONDS / 3:
-                self._store.reserve_again(self._sent.merchant, self._key, lease_seconds=RESERVE_SECONDS)
+                self._store.renew_idempotency_key(self._sent.merchant, self._key, lease_seconds=RESERVE_SECONDS)
                 self._reserved = time.monotonic()
-            self._store.receive(self._sent.merchant, self._upload, chunk)
+            self._store.append_upload(self._sent.merchant, self._upload, chunk)
 
     def finish(self) -> Receipt:
         """Make it durable. Raises Refusal; then nothing of it remains once aborted."""
@@ -112,12 +112,12 @@ class Submission:
         limit = self._config.open_rounds_max
         with refusing(limit):
             if isinstance(self._sent, NewBatch):
-                found = self._watcher.facts() if self._watcher is not None else {}
-                sent = msgspec.structs.replace(self._sent, facts={**self._sent.facts, **found})
-                return self._store.seal(
+                found = self._watcher.protocol_data() if self._watcher is not None else {}
+                sent = msgspec.structs.replace(self._sent, protocol_data={**self._sent.protocol_data, **found})
+                return self._store.add_batch(
                     sent, upload=self._upload, idempotency=idempotency, open_rounds_max=limit
                 )
-            batch = self._store.reopen(
+            batch = self._store.add_round(
                 self._sent, upload=self._upload, idempotency=idempotency, open_rounds_max=limit
             )
         if batch is None:
@@ -126,9 +126,9 @@ class Submission:
 
     def abort(self) -> None:
         """Forget what was received; harmless after finish."""
-        self._store.discard(self._sent.merchant, self._upload)
+        self._store.discard_upload(self._sent.merchant, self._upload)
         if self._key is not None and self._before is None:
-            self._store.release_key(self._sent.merchant, self._key)
+            self._store.release_idempotency_key(self._sent.merchant, self._key)
 
 
 @contextmanager

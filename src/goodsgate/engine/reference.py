@@ -19,13 +19,13 @@ TROUBLE_MAX = 20
 
 
 def load_reference(store: Store, config: Config, merchant: str, kind: str, pieces: Iterator[bytes], *, format: str,
-                   packing: str = "identity", replace: bool = False) -> int:
+                   content_encoding: str = "identity", replace: bool = False) -> int:
     """Entries now held. Columns or members: ``code`` (required), ``name``, ``parent``; others are the kind's own.
 
     Raises Refusal: reference_kind_unknown, reference_read_only, reference_invalid (nothing is stored then).
     """
     _check_kind(kind, write=True)
-    reader = formats.open_reader(pieces, format=format, packing=packing, limits=limits(config))
+    reader = formats.open_reader(pieces, format=format, content_encoding=content_encoding, limits=limits(config))
     entries: dict[str, ReferenceEntry] = {}
     trouble: list[dict[str, object]] = []
     for chunk in reader.chunks():

@@ -4,7 +4,7 @@ REFUSALS: dict[str, str] = {
     "payload_empty": "The request body is empty.",
     "payload_too_large": "The request body is too large.",
     "format_unknown": "Unsupported or unrecognized file format.",
-    "packing_unknown": "Unsupported content encoding.",
+    "content_encoding_unknown": "Unsupported content encoding.",
     "parameter_invalid": "Invalid parameter.",
     "mapping_unknown": "Saved mapping not found.",
     "batch_unknown": "Batch not found.",

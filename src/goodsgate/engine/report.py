@@ -71,7 +71,7 @@ def _rejected(store: Store, batch: Batch) -> Iterator[Line]:
 
 def _rejected_findings(store: Store, batch: Batch) -> Iterator[Finding]:
     after = 0
-    while page := store.rejected(batch.merchant, batch.id, after=after, limit=PAGE_RECORDS):
+    while page := store.rejected_records(batch.merchant, batch.id, after=after, limit=PAGE_RECORDS):
         yield from page
         after = page[-1].number
 
@@ -116,9 +116,9 @@ def _findings(store: Store, batch: Batch) -> Iterator[Finding]:
 def _reading(batch: Batch) -> ClaimedRound:
     """The submission as a source reads it, from its first record."""
     return ClaimedRound(
-        merchant=batch.merchant, batch=batch.id, round=0, round_kind=RoundKind.SUBMISSION, kind=batch.kind,
-        collection=batch.collection, policy=batch.policy, format=batch.format, packing=batch.packing,
-        bytes_total=batch.bytes_total, received_at=batch.received_at, cancelling=False, portions=0, records=0, total=0,
+        merchant=batch.merchant, batch=batch.id, number=0, round_kind=RoundKind.SUBMISSION, kind=batch.kind,
+        collection=batch.collection, policy=batch.policy, format=batch.format, content_encoding=batch.content_encoding,
+        bytes_total=batch.bytes_total, received_at=batch.received_at, cancelling=False, chunks=0, records=0, total=0,
         columns=batch.columns, mapping=None,
     )
 
@@ -165,7 +165,7 @@ def _columns(store: Store, batch: Batch) -> list[str]:
     if batch.columns is not None:
         return batch.columns
     names: dict[str, None] = {}
-    for finding in store.rejected(batch.merchant, batch.id, limit=PAGE_RECORDS):
+    for finding in store.rejected_records(batch.merchant, batch.id, limit=PAGE_RECORDS):
         if _is_object(finding.raw or b""):
             names.update(dict.fromkeys(orjson.loads(finding.raw or b"")))
     return [*names] or ["id"]

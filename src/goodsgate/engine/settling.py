@@ -24,10 +24,10 @@ class Settling:
         """
         crash.point("applied")
         try:
-            if ahead is None or not (beside or self._store.elsewhere):
-                self._store.settle(claim, portions)
+            if ahead is None or not (beside or self._store.commits_remotely):
+                self._store.commit(claim, portions)
             else:
-                settling = self._beside.submit(self._store.settle, claim, portions)
+                settling = self._beside.submit(self._store.commit, claim, portions)
                 try:
                     ahead()
                 finally:
@@ -49,7 +49,7 @@ class Settling:
             made = tuple(again())
             return made
 
-        self._store.settle(claim, portions, again=anew)
+        self._store.commit(claim, portions, refresh=anew)
         return made
 
     def close(self) -> None:

@@ -74,7 +74,7 @@ class IndexedView(Shelf):
         self.deletes[key] = Delete(key, version)
 
     def _remark(self, key: str, was: CurrentItem | Write | None, marks: tuple[IndexEntry, ...]) -> None:
-        for mark in was.marks if was is not None else ():
+        for mark in was.index_entries if was is not None else ():
             if had := self._owners.get(mark):
                 had.discard(key)
         for mark in marks:
@@ -91,16 +91,16 @@ def load_shelf(store: Store, work: ClaimedRound, keys: Sequence[str], judged: Se
     # In the order of the records, which is often nearly that of the index.
     asked = dict.fromkeys(mark for one in refs for mark in one.unique_entries)
     asked.update(dict.fromkeys(mark for one in refs for entries in one.find_by for mark in entries))
-    found = store.marked(work.merchant, work.kind, work.collection, [*asked]) if asked else {}
+    found = store.find_by_index(work.merchant, work.kind, work.collection, [*asked]) if asked else {}
     wanted = dict.fromkeys([*keys, *(key for owners in found.values() for key in owners)])
-    held = store.held(work.merchant, work.kind, work.collection, [*wanted], documents=True)
+    held = store.current_items(work.merchant, work.kind, work.collection, [*wanted], documents=True)
     needs: dict[Kind, set[IndexEntry]] = {}
     for one in refs:
         for kind, mark, _ in one.required:
             needs.setdefault(kind, set()).add(mark)
     known = {
         (kind, mark) for kind, marks in needs.items()
-        for mark in store.marked(work.merchant, kind, work.collection, [*marks])
+        for mark in store.find_by_index(work.merchant, kind, work.collection, [*marks])
     }
     rules = _look_around(store, work, judged, held=held, found=found)
     return IndexedView(held, {mark: set(owners) for mark, owners in found.items()}, known, rules=rules)
@@ -135,8 +135,8 @@ def _look_around(store: Store, work: ClaimedRound, judged: Sequence[Judged], *, 
                     coming[key] = {**(before or {}), **record}
     more = [key for key in keys if key not in held]
     if more:
-        held.update(store.held(work.merchant, work.kind, work.collection, more, documents=True))
+        held.update(store.current_items(work.merchant, work.kind, work.collection, more, documents=True))
     unknown = [mark for mark in marks if mark not in found]
     if unknown:
-        found.update(store.marked(work.merchant, work.kind, work.collection, unknown))
+        found.update(store.find_by_index(work.merchant, work.kind, work.collection, unknown))
     return rules

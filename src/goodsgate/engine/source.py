@@ -91,13 +91,14 @@ class PayloadSource:
     """The submission itself."""
 
     def __init__(self, store: Store, work: ClaimedRound, bounds: formats.Limits) -> None:
-        pieces = store.payload(work.merchant, work.batch, work.round)
+        pieces = store.payload(work.merchant, work.batch, work.number)
         self._reader = formats.open_reader(
-            pieces if pieces is not None else iter(()), format=work.format, packing=work.packing, limits=bounds,
+            pieces if pieces is not None else iter(()), format=work.format, content_encoding=work.content_encoding,
+            limits=bounds,
             exact=work.policy.exact and work.round_kind is RoundKind.SUBMISSION,
         )
         self._skip = work.records
-        first = store.elsewhere and not work.portions and work.bytes_total >= OPENING_BYTES
+        first = store.commits_remotely and not work.chunks and work.bytes_total >= OPENING_BYTES
         self._opening = OPENING_RECORDS if first else None
         self.header = self._reader.header
         self.notices = self._reader.notices
@@ -138,7 +139,7 @@ class FixSource(PayloadSource):
             records = [self._members(stretch, at) for at in range(len(stretch))]
             numbers = [_number(members.pop("_row", None)) if members is not None else None for members in records]
             wanted = [number for number in numbers if number is not None]
-            before = self._store.rejected_among(self._work.merchant, self._work.batch, wanted)
+            before = self._store.rejected_by_number(self._work.merchant, self._work.batch, wanted)
             lines: list[bytes] = []
             rows: list[list[str]] = []
             for at, (members, number) in enumerate(zip(records, numbers, strict=True)):
@@ -181,7 +182,7 @@ class RetrySource:
         """Rejected records by number, from where the round stands."""
         work = self._work
         after = work.records  # the source of a retry is the record numbers of the batch; most are passed over
-        while findings := self._store.rejected(work.merchant, work.batch, after=after, limit=RETRY_RECORDS):
+        while findings := self._store.rejected_records(work.merchant, work.batch, after=after, limit=RETRY_RECORDS):
             passed, after = after, findings[-1].number
             yield self._stretch(findings, passed)
 
@@ -191,7 +192,7 @@ class RetrySource:
         return Stretch(
             lines=[] if tabular else raws,
             rows=[orjson.loads(raw) if raw else [] for raw in raws] if tabular else [],
-            places=[finding.place for finding in findings],
+            places=[finding.source_row for finding in findings],
             unreadable={
                 at: told for at, finding in enumerate(findings)
                 for told in finding.issues if told.code in READING_CODES

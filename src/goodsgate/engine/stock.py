@@ -109,17 +109,17 @@ class Stock:
         answered: dict[str, Level] = {}
 
         def change(standing: StockLevels) -> StockChange:
-            memory = decode_memory(standing.memory) if standing.memory is not None else Memory()
+            memory = decode_memory(standing.order_state) if standing.order_state is not None else Memory()
             moving, levels = _moved(movement, standing, memory)
             answered.update(levels)
             return moving
 
-        self._store.move(merchant, collection, order=movement.order, keys=[*movement.lines], change=change)
+        self._store.change_stock(merchant, collection, order=movement.order, keys=[*movement.lines], change=change)
         return answered
 
     def levels(self, merchant: str, collection: str, keys: Sequence[str], *, field: str = FIELD) -> dict[str, Level]:
         """How the items of these keys stand, at one moment; every key is answered."""
-        standing = self._store.standing(merchant, collection, keys)
+        standing = self._store.stock_levels(merchant, collection, keys)
         return {key: _level(standing, key, field) for key in keys}
 
 
@@ -133,8 +133,8 @@ def _moved(movement: Movement, standing: StockLevels, memory: Memory) -> tuple[S
         if movement.id is None and movement.verb is Step.RESERVE and _is_over(memory, movement.lines):
             # "As before" would be a promise that nothing stands behind any more.
             raise _refusal("stock_conflict", [{"key": display_key(key), "reserved": 0} for key in movement.lines])
-        assert standing.memory is not None
-        return StockChange(memory=standing.memory, ends=_ends(memory)), done.levels
+        assert standing.order_state is not None
+        return StockChange(order_state=standing.order_state, order_closed=_ends(memory)), done.levels
     if len(memory.done) >= MOVEMENTS_MAX:
         raise Refusal("parameter_invalid", f"An order has at most {MOVEMENTS_MAX} movements.")
     before = {key: _level(standing, key, movement.field) for key in movement.lines}
@@ -150,7 +150,7 @@ def _moved(movement: Movement, standing: StockLevels, memory: Memory) -> tuple[S
     return StockChange(
         documents={key: (document, digest_of(document)) for key, document in documents.items()},
         reserved={key: level.reserved for key, level in after.items() if level.reserved != before[key].reserved},
-        memory=msgspec.json.encode(memory), ends=_ends(memory),
+        order_state=msgspec.json.encode(memory), order_closed=_ends(memory),
     ), after
 
 

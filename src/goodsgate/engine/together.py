@@ -71,21 +71,21 @@ class Together:
         return following[0] if following else []
 
     def _gives_way(self, claim: Claim, stop: threading.Event) -> bool:
-        renewal = self._store.renew(claim, lease_seconds=self._config.lease_seconds)
+        renewal = self._store.renew_claim(claim, lease_seconds=self._config.lease_seconds)
         self._making.anew()
-        return renewal.waiting or bool(renewal.cancelling) or stop.is_set()
+        return renewal.others_waiting or bool(renewal.cancelling) or stop.is_set()
 
     def _groups(self, claim: Claim) -> Iterator[Ready]:
         """Rounds that can be settled together, as far as there are any."""
         ready: Ready = []
         size = 0
-        most = max(2, self._config.claim_works_max // FIRST_PART)
-        for work in claim.works:
-            if not _goes_with(work, claim.works[0]):
+        most = max(2, self._config.claim_rounds_max // FIRST_PART)
+        for work in claim.rounds:
+            if not _goes_with(work, claim.rounds[0]):
                 break
             if len(ready) >= most or size + work.bytes_total > self._config.claim_bytes_max:
                 yield ready
-                ready, size, most = [], 0, self._config.claim_works_max
+                ready, size, most = [], 0, self._config.claim_rounds_max
             opened = Opened(self._store, self._config, work)
             stretch = opened.take()
             if stretch is None or not opened.exhausted:

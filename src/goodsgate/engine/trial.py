@@ -31,13 +31,13 @@ class Overlay:
     def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
              ) -> dict[str, CurrentItem]:
         """What the trial itself has written goes before what was there."""
-        ours = self._scratch.held(merchant, kind, collection, keys, documents=documents)
-        return self._real.held(merchant, kind, collection, keys, documents=documents) | ours
+        ours = self._scratch.current_items(merchant, kind, collection, keys, documents=documents)
+        return self._real.current_items(merchant, kind, collection, keys, documents=documents) | ours
 
     def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Of either."""
-        ours = self._scratch.twins(merchant, kind, collection, keys)
-        return self._real.twins(merchant, kind, collection, keys) | ours
+        ours = self._scratch.case_variants(merchant, kind, collection, keys)
+        return self._real.case_variants(merchant, kind, collection, keys) | ours
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
                   limit: int = 100) -> Page[ReferenceEntry]:
@@ -59,16 +59,17 @@ class Foretold:
 
 
 def foretell(real: Store, scratch: Store, config: Config, pieces: Iterable[bytes], *, merchant: str, kind: Kind,
-             collection: str, policy: Policy, format: str, packing: str, rejected_max: int = 5) -> Foretold:
+             collection: str, policy: Policy, format: str, content_encoding: str, rejected_max: int = 5) -> Foretold:
     """Work the submission here and now; `scratch` is an empty store of its own, `config` its settings.
 
     Raises Refusal as a submission does. The deletions of a full feed are not among what is foretold.
     """
-    scratch.add_merchant(Merchant(id=merchant, name=merchant, made_at=now()))
+    scratch.add_merchant(Merchant(id=merchant, name=merchant, created_at=now()))
     store = cast(Store, Overlay(scratch, real))
     engine = Engine(store, config, secrets=Secrets(store, config), stock=Stock(store))
     submission = engine.submit(
-        merchant=merchant, kind=kind, collection=collection, policy=policy, format=format, packing=packing
+        merchant=merchant, kind=kind, collection=collection, policy=policy, format=format,
+        content_encoding=content_encoding
     )
     for piece in pieces:
         submission.write(piece)
@@ -83,5 +84,5 @@ def foretell(real: Store, scratch: Store, config: Config, pieces: Iterable[bytes
         worker.close()
     return Foretold(
         batch, engine.groups(merchant, batch.id, limit=GROUPS),
-        scratch.rejected(merchant, batch.id, limit=rejected_max),
+        scratch.rejected_records(merchant, batch.id, limit=rejected_max),
     )

@@ -85,7 +85,7 @@ class Worker:
         gc.freeze()
         gc.set_threshold(500_000, 50, 100)
         # The thread that settles asks for the interpreter between statements of a tenth of a millisecond or more.
-        sys.setswitchinterval(SWITCH_SECONDS_ELSEWHERE if self._store.elsewhere else SWITCH_SECONDS)
+        sys.setswitchinterval(SWITCH_SECONDS_ELSEWHERE if self._store.commits_remotely else SWITCH_SECONDS)
         while not stop.is_set():
             try:
                 busy = self.step()
@@ -96,7 +96,7 @@ class Worker:
                 stop.wait(FULL_PAUSE_SECONDS)
                 continue
             if not busy:
-                self._store.wait(self._config.poll_seconds)
+                self._store.wait_for_work(self._config.poll_seconds)
         self.close()
 
     def close(self) -> None:
@@ -108,7 +108,7 @@ class Worker:
         """Claim and work once; False if there was nothing to do."""
         config = self._config
         claim = self._store.claim(
-            self.name, lease_seconds=config.lease_seconds, works_max=config.claim_works_max * GROUPS_CLAIMED,
+            self.name, lease_seconds=config.lease_seconds, rounds_max=config.claim_rounds_max * GROUPS_CLAIMED,
             bytes_max=config.claim_bytes_max * GROUPS_CLAIMED,
         )
         if claim is None:
@@ -120,16 +120,16 @@ class Worker:
                 self._claimed(claim)
         except LeaseLostError:
             log.warning("lease lost", extra={"merchant": claim.merchant, "lane": claim.kind})
-            for work in claim.works:
+            for work in claim.rounds:
                 self._kept.pop(_name(work), None)
         finally:
-            self._store.release(claim)
+            self._store.release_claim(claim)
         return True
 
     def _claimed(self, claim: Claim) -> None:
-        if len(claim.works) > 1 and self._together.work(claim, self._stop):
+        if len(claim.rounds) > 1 and self._together.work(claim, self._stop):
             return
-        work = claim.works[0]
+        work = claim.rounds[0]
         try:
             self._alone(claim, work)
         except StoreError:
@@ -148,7 +148,7 @@ class Worker:
             del self._faults[name]
             told = [issue("round_fault", value=fault)]
             portion = portions.plain(opened.work if opened is not None else work, ends=State.BROKEN)
-            self._settling.settle(claim, msgspec.structs.replace(portion, notices=told))
+            self._settling.settle(claim, msgspec.structs.replace(portion, file_issues=told))
 
     # -- one round ------------------------------------------------------------------------------------------------
 
@@ -179,11 +179,11 @@ class Worker:
                 return self._remove(claim, opened, confirmed=False)
             if ends:
                 return True
-            renewal = self._store.renew(claim, lease_seconds=self._config.lease_seconds)
+            renewal = self._store.renew_claim(claim, lease_seconds=self._config.lease_seconds)
             if work.batch in renewal.cancelling:
                 self._cancel(claim, opened)
                 return True
-            if renewal.waiting or self._stop.is_set():
+            if renewal.others_waiting or self._stop.is_set():
                 return False
             self._making.anew()
             opened.alone = True
@@ -202,13 +202,13 @@ class Worker:
             return True
         if len(stretch) > 1:
             opened.give_back(stretch.part(1, len(stretch)))
-        self._store.rest(claim, opened.work, seconds=opened.work.policy.pace_seconds)
+        self._store.defer(claim, opened.work, seconds=opened.work.policy.pace_seconds)
         return False
 
     def _open(self, work: ClaimedRound) -> Opened:
         name = _name(work)
         opened = self._kept.pop(name, None)
-        if opened is None or opened.work.records != work.records or opened.work.portions != work.portions:
+        if opened is None or opened.work.records != work.records or opened.work.chunks != work.chunks:
             opened = Opened(self._store, self._config, work)
         opened.claimed(work)
         self._kept[name] = opened
@@ -289,13 +289,13 @@ class Worker:
         last = None
         while True:
             work = opened.work
-            held, missing, keys = self._store.missing(work, after=last, limit=MISSING_KEYS)
+            held, missing, keys = self._store.absent_items(work, after=last, limit=MISSING_KEYS)
             if not keys:
                 self._settling.settle(claim, opened.dress(portions.plain(work, ends=State.FINISHED)))
                 return True
             if asks and (missing > held * work.policy.delete_share_max or self._keyless(work)):
                 portion = opened.dress(portions.plain(work, ends=State.FINISHED))
-                withheld = Withheld(held=held, missing=missing)
+                withheld = Withheld(items=held, deletions=missing)
                 self._settling.settle(claim, msgspec.structs.replace(portion, withheld=withheld))
                 return True
             asks = False  # answered by the first page
@@ -305,11 +305,11 @@ class Worker:
             self._settling.settle(claim, portion)
             opened.settled(portion)
             last = keys[-1]
-            renewal = self._store.renew(claim, lease_seconds=self._config.lease_seconds)
+            renewal = self._store.renew_claim(claim, lease_seconds=self._config.lease_seconds)
             if work.batch in renewal.cancelling:
                 self._cancel(claim, opened)
                 return True
-            if renewal.waiting or self._stop.is_set():
+            if renewal.others_waiting or self._stop.is_set():
                 return False
 
     def _keyless(self, work: ClaimedRound) -> bool:
@@ -344,4 +344,4 @@ def retention(config: Config) -> Retention:
 
 
 def _name(work: ClaimedRound) -> tuple[str, str, int]:
-    return work.merchant, work.batch, work.round
+    return work.merchant, work.batch, work.number

@@ -55,21 +55,21 @@ def detect(
     Raises FormatUnknown with a sentence for the submitter, UnknownContentEncodingError for a content encoding we
     cannot unpack. A charset in the media type is not looked at: the reader finds it in the bytes.
     """
-    packing = _packing(content_encoding, head)
+    content_encoding = _packing(content_encoding, head)
     if format is not None:
         if format.lower() not in FORMATS:
             raise FormatUnknown(f"Unsupported format {format!r}; supported are {', '.join(FORMATS)}.")
-        return format.lower(), packing
-    plain = _unpacked(head, packing)
+        return format.lower(), content_encoding
+    plain = _unpacked(head, content_encoding)
     claimed = _claimed(content_type, filename)
     if plain.startswith(b"PK\x03\x04"):
-        return _zipped(plain, claimed), packing
+        return _zipped(plain, claimed), content_encoding
     if other := foreign(plain):
         raise FormatUnknown(f"Unsupported file format: this is {other}.")
     found = _shown(plain, claimed)
     if found is None:
         raise FormatUnknown(f"Unrecognized file format; set the media type or format={'|'.join(FORMATS)}.")
-    return found, packing
+    return found, content_encoding
 
 
 def _packing(content_encoding: str | None, head: bytes) -> str:
@@ -84,11 +84,12 @@ def _packing(content_encoding: str | None, head: bytes) -> str:
     return shown if head or not packed else packed[0]
 
 
-def _unpacked(head: bytes, packing: str) -> bytes:
+def _unpacked(head: bytes, content_encoding: str) -> bytes:
     """The first unpacked bytes, as far as the head has them."""
-    if packing == "identity":
+    if content_encoding == "identity":
         return head[:HEAD_BYTES]
-    parts = unpack(iter((head[:HEAD_BYTES],)), Reading(Limits(chunk_bytes=HEAD_BYTES)), packing=packing)
+    parts = unpack(iter((head[:HEAD_BYTES],)), Reading(Limits(chunk_bytes=HEAD_BYTES)),
+        content_encoding=content_encoding)
     return next(parts, b"")
 
 

@@ -19,7 +19,8 @@ from goodsgate.formats.table import Table
 from goodsgate.formats.text import utf8
 
 
-def open_reader(pieces: Iterator[bytes], *, format: str, packing: str, limits: Limits, exact: bool = False) -> Reader:
+def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, limits: Limits,
+                exact: bool = False) -> Reader:
     """The payload as chunks of records; a table is read as far as its header.
 
     With `exact` JSON is UTF-8 without a mark whatever it looks like, only spaces and tabs make a line blank, and how
@@ -30,10 +31,11 @@ def open_reader(pieces: Iterator[bytes], *, format: str, packing: str, limits: L
     """
     if format not in FORMATS:
         raise FormatUnknown(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
-    if packing not in CONTENT_ENCODINGS:
-        raise UnknownContentEncodingError(f"there is no packing {packing!r}; there are {', '.join(CONTENT_ENCODINGS)}")
+    if content_encoding not in CONTENT_ENCODINGS:
+        known = ", ".join(CONTENT_ENCODINGS)
+        raise UnknownContentEncodingError(f"there is no content encoding {content_encoding!r}; there are {known}")
     reading = Reading(limits, exact=exact)
-    unpacked = unpack(iter(pieces), reading, packing=packing)
+    unpacked = unpack(iter(pieces), reading, content_encoding=content_encoding)
     if format == "xlsx":
         reading.runs = Sheet(unpacked, reading).runs()
         return reading

@@ -41,11 +41,11 @@ def packing_of(head: bytes) -> str:
     return "identity"
 
 
-def unpack(pieces: Iterator[bytes], reading: Reading, *, packing: str) -> Iterator[bytes]:
+def unpack(pieces: Iterator[bytes], reading: Reading, *, content_encoding: str) -> Iterator[bytes]:
     """Unpacked pieces of at most `reading.piece_bytes`; what stops them early is said in `reading.stopped`."""
-    if packing == "identity":
+    if content_encoding == "identity":
         parts = _slices(pieces, reading, reading.piece_bytes)
-    elif packing == "gzip":
+    elif content_encoding == "gzip":
         parts = _gunzip(_slices(pieces, reading, SLICE_BYTES), reading.piece_bytes)
     else:
         parts = _cut(_unzstd(_slices(pieces, reading, SLICE_BYTES)), reading.piece_bytes)

@@ -43,7 +43,7 @@ class ServerContext:
         self.limits = limits
         self.config = config
         self.keyring = Keyring(engine.store)
-        self.figures = Figures(engine.store.figures)
+        self.figures = Figures(engine.store.statistics)
         self.metrics = Metrics(self.figures)
         self.change_signal = ChangeSignal(engine.store.change_token, sessions_max=limits.sessions_max,
             gauge=self.metrics.sessions)

@@ -26,7 +26,7 @@ STATUSES: dict[str, int] = {
     "payload_empty": 400,
     "payload_too_large": 413,
     "format_unknown": 415,
-    "packing_unknown": 415,
+    "content_encoding_unknown": 415,
     "parameter_invalid": 400,
     "mapping_unknown": 404,
     "batch_unknown": 404,

@@ -105,7 +105,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decimal: Literal["point", "comma"] = "point"
     schema: str = ""
     """Name of the schema that records are held to; empty where they are in our own field names."""
-    makes: bool = False
+    update_creates: bool = False
     """An update of records of a schema makes what is not held."""
     start: Literal["now", "held"] = "now"
     """When work begins: as soon as it is its turn, or not before somebody starts what is held of its collection."""
@@ -156,13 +156,15 @@ def outcome_of(counts: Counts) -> Outcome:
 class Withheld(msgspec.Struct, frozen=True, kw_only=True):
     """Deletions of a full feed that wait to be confirmed, because they are more than the policy's share."""
 
-    held: int
-    missing: int
+    items: int
+    """Items of the collection when the feed was received."""
+    deletions: int
+    """Items that the feed lacks."""
 
     @property
     def share(self) -> float:
-        """Missing over held, 0 to 1."""
-        return self.missing / self.held if self.held else 0.0
+        """Return the share of the items that would be deleted, 0 to 1."""
+        return self.deletions / self.items if self.items else 0.0
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,7 +177,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     format: str
     """ndjson, json, csv, tsv or xlsx."""
-    packing: str
+    content_encoding: str
     """identity, gzip or zstd."""
     label: str
     """What the submitter calls it, usually a file name; may be empty."""
@@ -201,7 +203,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    facts: dict[str, str] = {}
+    protocol_data: dict[str, str] = {}
     """What a protocol wants kept with the batch and given back; the engine never reads it."""
 
     @property
@@ -215,7 +217,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     """Record number from 1; 0 speaks of the file as a whole."""
-    place: int
+    source_row: int
     """Line or row in the submitter's file, from 1; 0 where there is none."""
     key: str | None
     result: Result | None

@@ -48,7 +48,7 @@ class CurrentItem(msgspec.Struct, frozen=True):
     version: int | None
     document: bytes | None = None
     """Filled in only where the documents were asked for."""
-    marks: tuple[IndexEntry, ...] = ()
+    index_entries: tuple[IndexEntry, ...] = ()
     """Likewise; in order."""
 
 
@@ -64,7 +64,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     batch: str
     """The batch that last wrote it."""
     written_at: datetime
-    marks: tuple[IndexEntry, ...] = ()
+    index_entries: tuple[IndexEntry, ...] = ()
     """Filled in only where one item was asked for."""
 
 
@@ -75,7 +75,7 @@ class Write(msgspec.Struct, frozen=True):
     hash: bytes
     document: bytes
     version: int | None
-    marks: tuple[IndexEntry, ...] = ()
+    index_entries: tuple[IndexEntry, ...] = ()
     """All that the item has from now on."""
 
 
@@ -128,7 +128,7 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     """1 to 64 of ``a-z 0-9 - _``, chosen by the operator."""
     name: str
-    made_at: datetime
+    created_at: datetime
 
 
 class Scope(StrEnum):
@@ -148,7 +148,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     merchant: str
     scopes: frozenset[Scope]
     label: str = ""
-    made_at: datetime
+    created_at: datetime
     revoked_at: datetime | None = None
     settings: dict[str, str] = {}
     """Settings that a protocol reads, such as ``location``; the engine reads none."""
@@ -161,15 +161,15 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     merchant: str
     key: str
     """Id of the key."""
-    made_at: datetime
-    until: datetime
+    created_at: datetime
+    expires_at: datetime
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Something that only one protocol has, such as a stream."""
 
     merchant: str
-    sort: str
+    type: str
     """The protocol's own: ``protocol/word``."""
     number: int
     """Counted by merchant and sort from 1; never given twice."""
@@ -179,7 +179,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Unique in its sort while it is held."""
     body: bytes
     """JSON that only the protocol reads."""
-    ends_at: datetime | None = None
+    expires_at: datetime | None = None
     """When it is forgotten; until then its name stays taken. None: never."""
 
 

@@ -36,18 +36,18 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     topic: str
     subject: str
     body: bytes
-    made_at: datetime
+    created_at: datetime
     attempts: int
     """Begun, with the one that is under way."""
     due_at: datetime | None
     """When it is carried next; while it is carried, when somebody else may. None once it is sent or given up."""
     sent_at: datetime | None = None
     given_up_at: datetime | None = None
-    trouble: str = ""
+    last_error: str = ""
     """Why the last attempt failed."""
 
     @property
-    def told(self) -> DeliveryState:
+    def delivery_state(self) -> DeliveryState:
         """Where it is."""
         if self.sent_at is not None:
             return DeliveryState.SENT

@@ -56,17 +56,17 @@ from goodsgate.store.terms import SweepCounts as SweepCounts
 class Store(Protocol):
     """The contract."""
 
-    elsewhere: bool
+    commits_remotely: bool
     """Settling is another process's work, so that this one may go on with its own meanwhile."""
 
     # -- life -----------------------------------------------------------------------------------------------------
     def migrate(self) -> list[str]:
         """Bring the schema up to date; the titles of the migrations applied. Forward only."""
 
-    def check(self) -> list[tuple[str, bool, str]]:
+    def quick_checks(self) -> list[tuple[str, bool, str]]:
         """Facts for a doctor: name, well or not, detail."""
 
-    def examine(self) -> list[tuple[str, bool, str]]:
+    def health_checks(self) -> list[tuple[str, bool, str]]:
         """More of them, which may take a second to find out and say nothing of whether the store can be used now."""
 
     def change_token(self) -> object:
@@ -111,7 +111,7 @@ class Store(Protocol):
     def put_mapping(self, merchant: str, name: str, mapping: dict[str, list[str]]) -> None:
         """Save, or replace what was saved under the name."""
 
-    def drop_mapping(self, merchant: str, name: str) -> bool:
+    def delete_mapping(self, merchant: str, name: str) -> bool:
         """False if there is none. BatchFilter already submitted keep theirs."""
 
     def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None:
@@ -126,15 +126,15 @@ class Store(Protocol):
     def token(self, digest: bytes) -> tuple[Token, Key] | None:
         """The token of this SHA-256 and its key, whatever has ended or was revoked; ended ones are swept."""
 
-    def drop_token(self, digest: bytes) -> None:
+    def delete_token(self, digest: bytes) -> None:
         """It is good for nothing from now on; no effect if there is none."""
 
-    def secret(self, name: str, made: bytes | None) -> bytes | None:
+    def secret(self, name: str, default: bytes | None) -> bytes | None:
         """What the gate keeps for itself under the name; `made`, from now on, if there is nothing yet."""
 
     # -- resources: what only one protocol has -------------------------------------------------------------------------
-    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
-                     labels: Sequence[Label] = (), ends_at: datetime | None = None,
+    def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
+                     labels: Sequence[Label] = (), expires_at: datetime | None = None,
                      messages: Sequence[NewMessage] = ()) -> Resource:
         """One more, with the next number. Raises NameTakenError, ResourcesFullError (of those without an end)."""
 
@@ -145,14 +145,14 @@ class Store(Protocol):
         Its labels are these from now on; None leaves them as they are. Raises NameTakenError.
         """
 
-    def resource(self, merchant: str, sort: str, number: int) -> Resource | None:
+    def resource(self, merchant: str, type: str, number: int) -> Resource | None:
         """None once it is past its end."""
 
-    def resources(self, merchant: str, sort: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
+    def resources(self, merchant: str, type: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
         """By number, without those that have an end."""
 
-    def labelled(self, merchant: str, sort: str, word: str, *, since: int | None = None, until: int | None = None,
-                 offset: int = 0, limit: int = 100) -> list[Resource]:
+    def list_by_label(self, merchant: str, type: str, label: str, *, since: int | None = None, until: int | None = None,
+                      offset: int = 0, limit: int = 100) -> list[Resource]:
         """Those that are listed under a word, by place (from `since` to `until`, both included) and number.
 
         Also those that have an end, until then.
@@ -165,51 +165,51 @@ class Store(Protocol):
         Merchants come in turn, but for those `without`. An attempt is counted with each.
         """
 
-    def sent(self, message: Message) -> None:
+    def mark_sent(self, message: Message) -> None:
         """It has arrived, whoever carried it; no effect if that is known."""
 
-    def defer(self, message: Message, *, seconds: float, trouble: str) -> bool:
+    def postpone_message(self, message: Message, *, seconds: float, last_error: str) -> bool:
         """It has not arrived, and is due again after so long. False if it has, or somebody else is at it."""
 
-    def give_up(self, message: Message, *, trouble: str) -> bool:
+    def give_up_message(self, message: Message, *, last_error: str) -> bool:
         """It is not carried again by itself. False if it has arrived, or somebody else is at it."""
 
-    def messages(self, merchant: str, *, topic: str | None = None, told: DeliveryState | None = None, after: int = 0,
-                 limit: int = 100) -> list[Message]:
+    def messages(self, merchant: str, *, topic: str | None = None, delivery_state: DeliveryState | None = None,
+                 after: int = 0, limit: int = 100) -> list[Message]:
         """By number; those of the topic, and those that have come so far, where that is asked for."""
 
     def replay(self, merchant: str, numbers: Sequence[int]) -> int:
         """Have these messages carried, sent or not, as if they had just been made; how many there are of them."""
 
     # -- receiving --------------------------------------------------------------------------------------------------
-    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
+    def reserve_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
         """Take an idempotency key before the body is read. None: it is ours now. An Answer: it was answered before.
 
         Raises KeyInUseError while another submission with it is being received (until that one's lease ends).
         """
 
-    def reserve_again(self, merchant: str, key: str, *, lease_seconds: float) -> None:
+    def renew_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> None:
         """Show that a reserved key's submission is alive; no effect on an answered key."""
 
-    def release_key(self, merchant: str, key: str) -> None:
+    def release_idempotency_key(self, merchant: str, key: str) -> None:
         """Give back a reserved key whose submission came to nothing; an answered key stays."""
 
-    def receive(self, merchant: str, upload: str, piece: bytes) -> None:
+    def append_upload(self, merchant: str, upload: str, piece: bytes) -> None:
         """Append a piece to an upload (a fresh id); not durable until sealed. Raises StoreFullError."""
 
-    def discard(self, merchant: str, upload: str) -> None:
+    def discard_upload(self, merchant: str, upload: str) -> None:
         """Forget an upload that is not sealed."""
 
-    def seal(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
-             open_rounds_max: int) -> Batch:
+    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
+                  open_rounds_max: int) -> Batch:
         """Make the upload durable and queue it as round 0 of a new batch. On return it survives a power cut.
 
         Raises QueueFullError, StoreFullError, StoreBusyError, and KeyInUseError if the key's lease ended and another
         submission was answered under it; then nothing of the batch remains, the upload is to be discarded.
         """
 
-    def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
-               open_rounds_max: int) -> Batch | None:
+    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
+                  open_rounds_max: int) -> Batch | None:
         """Queue one more round. None if the merchant has no such batch.
 
         Raises RoundOpenError, QueueFullError, StoreFullError, StoreBusyError, and KeyInUseError as seal does.
@@ -219,7 +219,7 @@ class Store(Protocol):
         """The bytes of a round as received, in pieces of at most 2 MiB; None if there is none or it was swept."""
 
     # -- working ----------------------------------------------------------------------------------------------------
-    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
         """The head of the lane that was served longest ago, or None.
 
         Several rounds are claimed together only if each is at most `bytes_max / works_max` bytes and has nothing
@@ -227,26 +227,26 @@ class Store(Protocol):
         one lane.
         """
 
-    def wait(self, seconds: float) -> None:
+    def wait_for_work(self, seconds: float) -> None:
         """Until there may be something to claim; about so long, or longer where the store is told of new work."""
 
-    def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+    def renew_claim(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         """Raises LeaseLostError."""
 
-    def start(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+    def release_rounds(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
         """Let the held rounds of a collection be claimed, or those that were received before a time; how many."""
 
-    def rest(self, claim: Claim, work: ClaimedRound, *, seconds: float) -> None:
+    def defer(self, claim: Claim, work: ClaimedRound, *, seconds: float) -> None:
         """Once the lane is given back, the round is not claimed again before so long, and those behind it go on."""
 
-    def release(self, claim: Claim) -> None:
+    def release_claim(self, claim: Claim) -> None:
         """Give the lane back; never raises LeaseLostError."""
 
-    def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-             ) -> dict[str, CurrentItem]:
+    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
+                      ) -> dict[str, CurrentItem]:
         """What is held under these keys, tombstones included."""
 
-    def foresee(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+    def prefetch(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """The next portion of this work will ask what is held under these keys, and those of hints before this one: a
         hint, which may come while another thread settles the portion before it. Waits for nothing.
 
@@ -254,34 +254,35 @@ class Store(Protocol):
         What is told of them later is the same with and without.
         """
 
-    def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+    def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Key → a held key that differs from it only by ASCII case."""
 
-    def seen(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
+    def seen_keys(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
         """Which of these keys earlier settled portions of this batch's round 0 hold."""
 
-    def missing(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+    def absent_items(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """For a full feed whose round 0 was read to its end: items held when it was received, how many of them the
         feed lacks, and the next keys of those after `after`. Items written by a later batch are not among them."""
 
-    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[IndexEntry],
-               ) -> dict[IndexEntry, list[str]]:
+    def find_by_index(self, merchant: str, kind: Kind, collection: str, marks: Sequence[IndexEntry],
+                      ) -> dict[IndexEntry, list[str]]:
         """Mark → keys of the items that have it, in order; marks that none has are left out."""
 
-    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
-              among: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
-              ) -> tuple[int, list[tuple[str, str]]]:
+    def list_index(self, merchant: str, kind: Kind, collection: str, name: str, *,
+                   filters: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0,
+                   limit: int = 100,
+                   ) -> tuple[int, list[tuple[str, str]]]:
         """How many marks of the name there are, and some of them, (value, key) by value and key: only of items that
         for each list in `among` have a mark of one of its kinds."""
 
-    def rejected(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
+    def rejected_records(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
         """Rejected records with their raw, by number; where they are long, fewer than `limit` but at least one."""
 
-    def rejected_among(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
+    def rejected_by_number(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
         """Those of the numbers that are rejected records."""
 
-    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
-               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
         """Commit what the portions change, with their progress, in one transaction. Raises LeaseLostError,
         StoreFullError.
 
@@ -295,8 +296,8 @@ class Store(Protocol):
         """
 
     # -- stock: moved by orders, beside the feeds -------------------------------------------------------------------
-    def move(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
-             change: Callable[[StockLevels], StockChange]) -> None:
+    def change_stock(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
+                     change: Callable[[StockLevels], StockChange]) -> None:
         """Show `change` the stock items of these keys, what is reserved of them, and what is kept of the order; commit
         what it answers, in one transaction in which nobody else changes any of that.
 
@@ -304,7 +305,7 @@ class Store(Protocol):
         Raises StoreBusyError after some seconds, StoreFullError.
         """
 
-    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
+    def stock_levels(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
         """The stock items of these keys and what is reserved of them, at one moment."""
 
     # -- asking -----------------------------------------------------------------------------------------------------
@@ -317,21 +318,21 @@ class Store(Protocol):
     def batches(self, merchant: str, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """Newest first."""
 
-    def batches_of_all(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def all_batches(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """The same over all merchants: for those who run the gate, and for nobody else."""
 
     def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
         """Those that have work, the one first that is served next: of one merchant, or of all for those who run the
         gate."""
 
-    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
+    def issue_groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         """Most frequent first."""
 
     def findings(self, merchant: str, batch: str, *, after: int = -1, limit: int = 100, code: str | None = None,
                  severity: str | None = None) -> list[Finding]:
         """Records with issues by number (0, the file, first); without `raw`. `limit` is of records."""
 
-    def findings_of(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
+    def findings_by_key(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
         """Records with this key that have issues, with their batch, newest batch first; without `raw`. BatchFilter of
         every kind and collection are among them."""
 
@@ -349,7 +350,7 @@ class Store(Protocol):
     def collections(self, merchant: str) -> list[tuple[Kind, str, int]]:
         """Kind, name and number of items of each collection that holds any."""
 
-    def figures(self) -> dict[str, float]:
+    def statistics(self) -> dict[str, float]:
         """For metrics, over all merchants: lanes, rounds queued and working, oldest queued seconds, bytes on disk; and,
         since the store was made, ``records.<result>`` and ``rounds_ended.<outcome, cancelled or broken>``."""
 

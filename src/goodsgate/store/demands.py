@@ -50,17 +50,17 @@ def check_batch(batch: Batch) -> None:
 
 def check_portion(portion: ChunkCommit) -> None:
     """What a portion says of itself agrees with itself."""
-    work, results = portion.work, portion.results
+    work, results = portion.round, portion.results
     must(portion.number >= 0 <= portion.records, "a portion has a number", portion.number)
     must(len(portion.keys) == len(results) and all(byte < len(RESULTS) for byte in results), "a key for each result")
     must((portion.first is None) == (not results), "numbers for the added records", portion.first)
     must(0 <= portion.bytes_done <= work.bytes_total, "bytes done are bytes received", portion.bytes_done)
-    must(portion.ends is None or portion.ends in FINAL_STATES, "a round ends in an end", portion.ends)
+    must(portion.end_state is None or portion.end_state in FINAL_STATES, "a round ends in an end", portion.end_state)
     total = (portion.first or work.total + 1) - 1
-    must(all(0 < number <= total for number in portion.amended), "records that were there before are amended")
+    must(all(0 < number <= total for number in portion.amended_results), "records that were there before are amended")
     moved = Counter(RESULTS[byte] for byte in results)
-    moved.update(result for result, _ in portion.amended.values())
-    moved[Result.REJECTED] -= len(portion.amended)
+    moved.update(result for result, _ in portion.amended_results.values())
+    moved[Result.REJECTED] -= len(portion.amended_results)
     for result in RESULTS:
         must(getattr(portion.counts, result) == moved[result], "counts say what the results say", portion.counts, moved)
     keys = [write.key for write in portion.writes] + [delete.key for delete in portion.deletes]
@@ -68,7 +68,7 @@ def check_portion(portion: ChunkCommit) -> None:
     must(all(key and "\0" not in key for key in keys), "keys are texts", keys)
     must(all(len(write.hash) == 16 and write.document for write in portion.writes), "writes have hash and document")
     now = {(portion.first or 0) + at: RESULTS[byte] for at, byte in enumerate(results)}
-    now.update({number: result for number, (result, _) in portion.amended.items()})
+    now.update({number: result for number, (result, _) in portion.amended_results.items()})
     found = {finding.number: finding for finding in portion.findings}
     must(len(found) == len(portion.findings), "one finding a record")
     for number, result in now.items():
@@ -79,7 +79,7 @@ def check_portion(portion: ChunkCommit) -> None:
         must(number == 0 or finding.result is now.get(number), "a finding of a record of the portion", finding)
         must(bool(finding.issues), "a finding has issues", finding)
     held = portion.withheld
-    must(held is None or 0 < held.missing <= held.held, "withheld are held ones that are missing", held)
+    must(held is None or 0 < held.deletions <= held.items, "withheld are held ones that are missing", held)
 
 
 def check_rejected(finding: Finding) -> None:
@@ -135,4 +135,4 @@ def check_resources(resources: Sequence[Resource], *, after: int, limit: int) ->
     """By number, and without those that have an end."""
     numbers = [after, *(resource.number for resource in resources)]
     must(numbers == sorted(set(numbers)) and len(resources) <= limit, "by number, not more than asked for", numbers)
-    must(all(resource.ends_at is None for resource in resources), "without an end", resources)
+    must(all(resource.expires_at is None for resource in resources), "without an end", resources)

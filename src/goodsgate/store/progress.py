@@ -55,11 +55,11 @@ class Progress(msgspec.Struct, kw_only=True):
 
     def check_due(self, portion: ChunkCommit) -> None:
         """Step into the portion's round; raises StoreError if it is not the portion that is due."""
-        work = portion.work
-        if work.round > self.round:
+        work = portion.round
+        if work.number > self.round:
             if self.ended is None:
                 raise StoreError(f"round {self.round} of {work.batch} has not ended")
-            self.round, self.portions, self.records = work.round, 0, 0
+            self.round, self.portions, self.records = work.number, 0, 0
             self.bytes_before, self.bytes_done = self.bytes_before + self.bytes_done, 0
             self.ended = self.ended_at = None
             if work.round_kind is RoundKind.REMOVAL:
@@ -84,8 +84,8 @@ class Progress(msgspec.Struct, kw_only=True):
             self.mapping = encode(portion.mapping)
         if portion.withheld is not None:
             self.withheld = encode(portion.withheld)
-        if portion.ends is not None:
-            self.ended, self.ended_at = portion.ends, written_at
+        if portion.end_state is not None:
+            self.ended, self.ended_at = portion.end_state, written_at
 
     def tallied(self, portion: ChunkCommit) -> dict[str, int]:
         """What the portion adds to the totals of the metrics; what a fix takes from the rejected was counted when it

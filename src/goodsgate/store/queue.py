@@ -58,11 +58,11 @@ def work_of(merchant: str, kind: str, found: OpenRound, progress: Progress | Non
     """A round as it is claimed."""
     begun = progress is not None and progress.round == found.number
     return ClaimedRound(
-        merchant=merchant, batch=found.batch.hex(), round=found.number, round_kind=RoundKind(found.round_kind),
+        merchant=merchant, batch=found.batch.hex(), number=found.number, round_kind=RoundKind(found.round_kind),
         kind=Kind(kind), collection=found.collection, policy=decode_policy(found.policy), format=found.format,
-        packing=found.packing, bytes_total=found.bytes, received_at=moment(found.received_at),
+        content_encoding=found.packing, bytes_total=found.bytes, received_at=moment(found.received_at),
         cancelling=bool(found.cancelling), overtakes=bool(found.overtakes),
-        portions=progress.portions if begun and progress else 0,
+        chunks=progress.portions if begun and progress else 0,
         records=progress.records if begun and progress else 0, total=progress.total if progress else 0,
         columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,
         mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,
@@ -75,5 +75,5 @@ def lane(merchant: str, kind: str, rounds: int, holder: str | None, until: int, 
     held = holder is not None and until > now
     return LaneStatus(
         merchant=merchant, kind=Kind(kind), rounds=rounds, waiting_since=moment_or_none(waiting_since),
-        worker=holder if held else None, until=moment(until) if held else None,
+        worker=holder if held else None, expires_at=moment(until) if held else None,
     )

@@ -20,10 +20,10 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     collection: str
     policy: Policy
     format: str
-    packing: str
+    content_encoding: str
     label: str = ""
     protocol: str = ""
-    facts: dict[str, str] = {}
+    protocol_data: dict[str, str] = {}
 
 
 class NewRound(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class NewRound(msgspec.Struct, frozen=True, kw_only=True):
     batch: str
     kind: RoundKind
     format: str = "ndjson"
-    packing: str = "identity"
+    content_encoding: str = "identity"
 
 
 class IdempotentAnswer(msgspec.Struct, frozen=True):
@@ -59,20 +59,20 @@ class ClaimedRound(msgspec.Struct, frozen=True, kw_only=True):
 
     merchant: str
     batch: str
-    round: int
+    number: int
     """0 for the submission, then 1, 2, …"""
     round_kind: RoundKind
     kind: Kind
     collection: str
     policy: Policy
     format: str
-    packing: str
+    content_encoding: str
     bytes_total: int
     received_at: datetime
     cancelling: bool
     overtakes: bool = False
     """A round of the same collection that was accepted before it rests, or has rested, and has not ended."""
-    portions: int
+    chunks: int
     """Portions of this round already settled; the next one has this number (from 0)."""
     records: int
     """Records of this round already settled, so the next record of the round's source has this number + 1."""
@@ -92,15 +92,15 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     attempt: int
     """Fencing token: settle and renew with an older one raise LeaseLostError."""
-    until: datetime
-    works: list[ClaimedRound]
+    expires_at: datetime
+    rounds: list[ClaimedRound]
     """In order of acceptance: one, or several small ones that are to be settled together."""
 
 
 class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one portion of one round changes; committed at once or not at all."""
 
-    work: ClaimedRound
+    round: ClaimedRound
     number: int
     """ChunkCommit number within the round; settling a number below the stored one is a no-op (a replay)."""
     records: int
@@ -111,13 +111,13 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of the added records in order; None where it could not be read."""
     results: bytes
     """One byte an added record: index into RESULTS."""
-    amended: dict[int, tuple[Result, str | None]] = {}
+    amended_results: dict[int, tuple[Result, str | None]] = {}
     """Record number → new result and key, of records that an earlier round rejected."""
     writes: Sequence[Write] = []
     deletes: list[Delete] = []
     findings: list[Finding] = []
     """Replaces what was found for the same record number; for an amended record without issues the finding goes."""
-    notices: list[Issue] = []
+    file_issues: list[Issue] = []
     """Issues of the file as a whole, appended to those of record number 0."""
     counts: Counts
     """To be added to the batch's counts; negative where a record moved."""
@@ -126,7 +126,7 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[str] | None = None
     mapping: dict[str, list[str]] | None = None
     """Kept with the batch when first given: how the submitter's names became ours."""
-    ends: State | None = None
+    end_state: State | None = None
     """FINISHED, CANCELLED or BROKEN if the round ends with this portion."""
     withheld: Withheld | None = None
 
@@ -134,7 +134,7 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
 class Renewal(msgspec.Struct, frozen=True):
     """What a worker learns when it renews."""
 
-    waiting: bool
+    others_waiting: bool
     """Some other lane has work: give way after the portion in hand."""
     cancelling: frozenset[str]
     """BatchFilter of the claim whose cancel was asked for."""
@@ -176,7 +176,7 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     """When the batch was received that is next; None if all are being worked."""
     worker: str | None
     """Whoever holds the lease."""
-    until: datetime | None
+    expires_at: datetime | None
     """When the lease ends unless it is renewed."""
 
 
@@ -196,9 +196,9 @@ class IndexFilter(msgspec.Struct, frozen=True, kw_only=True):
     """One way in which an item may be among those of a listing: by a mark whose value is between two texts."""
 
     name: str
-    least: str = ""
-    most: str = INDEX_VALUE_MAX
-    text: str = ""
+    minimum: str = ""
+    maximum: str = INDEX_VALUE_MAX
+    contains: str = ""
     """What the value holds, besides."""
 
 
@@ -209,7 +209,7 @@ class StockLevels(msgspec.Struct, frozen=True, kw_only=True):
     """Key → document, of the keys under which an item is held."""
     reserved: dict[str, int] = {}
     """Key → what all orders together have reserved, where any has; the item may be gone."""
-    memory: bytes | None = None
+    order_state: bytes | None = None
     """What the last movement of the order left to be kept."""
 
 
@@ -220,9 +220,9 @@ class StockChange(msgspec.Struct, frozen=True, kw_only=True):
     """Key → document and its hash, of items that are held and change."""
     reserved: dict[str, int] = {}
     """Key → what all orders together have reserved from now on, where that changes."""
-    memory: bytes
+    order_state: bytes
     """JSON to be kept of the order."""
-    ends: bool
+    order_closed: bool
     """Nothing of the order is reserved: what is kept of it may go after its time."""
 
 

@@ -92,6 +92,6 @@ def _compare(shop: Shop, collection: str, model: Model) -> None:
     held = shop.items(collection)
     archived = {tuple(key.split("\x1f")): one.get("catalogStatus") == "ARCHIVED" for key, one in held.items()}
     assert archived == {key: not active for key, (_, active) in model.held.items()}
-    _, marks = shop.store.marks("acme", Kind.PRODUCT, collection, "barcode")
+    _, marks = shop.store.list_index("acme", Kind.PRODUCT, collection, "barcode")
     active = [(key, own) for key, (own, active) in model.held.items() if active]
     assert set(marks) == {(BARCODES[number], "\x1f".join(key)) for key, own in active for number in own}

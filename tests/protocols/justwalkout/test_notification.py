@@ -147,7 +147,7 @@ def test_the_outbox_carries_them(kind, tmp_path, queue):
             setup = client.get("/v1/catalog/setup", headers=headers).json()
             assert (setup["connectivityStatus"], setup["sqsSubscriptionStatus"]) == ("Success", "Pending")
             outbox.start()
-            assert within(20, lambda: shop.store.messages(merchant, told=DeliveryState.SENT))
+            assert within(20, lambda: shop.store.messages(merchant, delivery_state=DeliveryState.SENT))
             outbox.stop()
             assert client.get("/v1/catalog/setup", headers=headers).json()["sqsSubscriptionStatus"] == "Complete"
         assert len(queue.taken()) == 1

@@ -111,7 +111,7 @@ def _left_behind(store: Store, shipment: Shipment, *, again: bool = False) -> No
         shipment, moves=(PendingMovement(f"{shipment.id}/2/cancel", "cancel", {KEY: PIECES}),)
     )
     body = msgspec.json.encode(left)
-    assert store.put_resource(msgspec.structs.replace(resource, body=body, ends_at=None), labels=left.labels())
+    assert store.put_resource(msgspec.structs.replace(resource, body=body, expires_at=None), labels=left.labels())
 
 
 def test_what_was_begun_is_finished_or_forgotten(shop: Shop) -> None:

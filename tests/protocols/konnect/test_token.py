@@ -153,4 +153,4 @@ def test_settings_of_a_key_are_kept(gate: Served) -> None:
     key, _ = auth.new_key(gate.merchant(), [Scope.READ], settings={"location": "BLR-01", "profile": "reference"})
     gate.shop.store.add_key(key)
     (held,) = gate.shop.store.keys(key.merchant)
-    assert held == msgspec.structs.replace(key, made_at=held.made_at)
+    assert held == msgspec.structs.replace(key, created_at=held.created_at)

@@ -152,18 +152,18 @@ def test_what_does_not_arrive_comes_again(operator: Operator, orders: Seller, re
     store = operator.gate.shop.store
     with _carrying(operator):
         operator.place()
-        within(lambda: store.messages(operator.merchant, told=DeliveryState.SENT))
+        within(lambda: store.messages(operator.merchant, delivery_state=DeliveryState.SENT))
         assert len({headers["webhook-id"] for headers, _ in receiver.arrived}) == 1
         assert len(receiver.arrived) == 3
         receiver.statuses = [410]
         operator.place()
-        (lost,) = within(lambda: store.messages(operator.merchant, told=DeliveryState.GIVEN_UP))
-        assert lost.trouble == "answered 410"
+        (lost,) = within(lambda: store.messages(operator.merchant, delivery_state=DeliveryState.GIVEN_UP))
+        assert lost.last_error == "answered 410"
         again = CliRunner().invoke(main, [
             "outbox", "replay", operator.merchant, "--given-up", "--store", operator.gate.shop.config.store
         ])
         assert again.exit_code == 0, again.output
-        within(lambda: len(store.messages(operator.merchant, told=DeliveryState.SENT)) == 2)
+        within(lambda: len(store.messages(operator.merchant, delivery_state=DeliveryState.SENT)) == 2)
 
 
 def test_nobody_gets_what_nobody_wants(operator: Operator, receiver: Receiver, seller: Konnect) -> None:
@@ -173,8 +173,9 @@ def test_nobody_gets_what_nobody_wants(operator: Operator, receiver: Receiver, s
     assert operator.delete(f"{ADMIN}/webhooks/{webhook['webhook']}").status_code == 200
     assert operator.delete(f"{ADMIN}/webhooks/{webhook['webhook']}").status_code == 404
     with _carrying(operator):
-        (lost,) = within(lambda: operator.gate.shop.store.messages(operator.merchant, told=DeliveryState.GIVEN_UP))
-    assert (lost.trouble, receiver.arrived) == ("nobody wants it any more", [])
+        (lost,) = within(lambda: operator.gate.shop.store.messages(operator.merchant,
+            delivery_state=DeliveryState.GIVEN_UP))
+    assert (lost.last_error, receiver.arrived) == ("nobody wants it any more", [])
 
 
 def test_private_addresses_are_refused(operator: Operator, receiver: Receiver) -> None:
@@ -186,10 +187,10 @@ def test_private_addresses_are_refused(operator: Operator, receiver: Receiver) -
     outbox = app.create_outbox(shop.store, msgspec.structs.replace(shop.config, **settings))
     outbox.start()
     try:
-        (lost,) = within(lambda: shop.store.messages(operator.merchant, told=DeliveryState.GIVEN_UP))
+        (lost,) = within(lambda: shop.store.messages(operator.merchant, delivery_state=DeliveryState.GIVEN_UP))
     finally:
         outbox.stop()
-    assert "leads to the private address 127.0.0.1" in lost.trouble
+    assert "leads to the private address 127.0.0.1" in lost.last_error
     assert receiver.arrived == []
 
 

@@ -132,7 +132,7 @@ def test_what_is_past_its_time_goes(seller: Mircate) -> None:
     shop = seller.gate.shop
     *_, last = shop.store.messages(seller.merchant, topic=SORT)
     assert last.due_at is not None
-    assert 6.9 < (last.due_at - last.made_at).total_seconds() / 86_400 < 7.1
+    assert 6.9 < (last.due_at - last.created_at).total_seconds() / 86_400 < 7.1
     resource = named(shop.store, seller.merchant, told["exportId"])
     assert resource is not None
     objects = Objects(shop.config.exports)
@@ -154,7 +154,7 @@ def test_a_place_that_takes_nothing_fails_the_export(seller: Mircate, tmp_path: 
     for attempts, status in ((1, "WAITING"), (99, "FAILED")):
         sent = Message(
             merchant=seller.merchant, number=1, topic=SORT, subject=name, body=msgspec.json.encode(Step()),
-            made_at=now(), attempts=attempts, due_at=None,
+            created_at=now(), attempts=attempts, due_at=None,
         )
         with pytest.raises(Undelivered, match="cannot keep objects"):
             Courier(config, store).carry(sent)

@@ -66,9 +66,9 @@ def test_what_comes_after_is_held(seller: Mircate) -> None:
 def test_a_project_that_is_being_cleaned_is_busy(seller: Mircate) -> None:
     """570, so that the platform's client tries again; other methods are not held up."""
     store = seller.gate.shop.store
-    store.reserve(seller.merchant, f"{EXCLUSIVE}clean", lease_seconds=30)
+    store.reserve_idempotency_key(seller.merchant, f"{EXCLUSIVE}clean", lease_seconds=30)
     assert "busy" in message(seller.call("MerchantAPI/cleanMyProducts"), 570)
     assert seller.call("MerchantAPI/removeMyProducts", {"products": [{"sku": "A"}]}).status_code == 200
-    store.release_key(seller.merchant, f"{EXCLUSIVE}clean")
+    store.release_idempotency_key(seller.merchant, f"{EXCLUSIVE}clean")
     for _ in range(2):
         assert seller.call("MerchantAPI/cleanMyProducts").status_code == 204

@@ -133,9 +133,9 @@ def test_what_is_cleaned_does_not_hold_up_orders(seller: Mircate) -> None:
     """Exclusive is what must be, and nothing else."""
     _feed(seller, A=1)
     store = seller.gate.shop.store
-    store.reserve(seller.merchant, f"{EXCLUSIVE}clean", lease_seconds=30)
+    store.reserve_idempotency_key(seller.merchant, f"{EXCLUSIVE}clean", lease_seconds=30)
     assert seller.call("MerchantAPI/reserveStock", _words("o1", A=1)).status_code == 200
-    store.release_key(seller.merchant, f"{EXCLUSIVE}clean")
+    store.release_idempotency_key(seller.merchant, f"{EXCLUSIVE}clean")
 
 
 def test_never_below_nothing_under_fifty_clients(seller: Mircate) -> None:

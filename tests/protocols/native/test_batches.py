@@ -246,11 +246,11 @@ def test_withheld_deletions_are_confirmed_by_their_number(client, gate):
     """A full feed that lacks too much deletes nothing unasked."""
     client.submit(ndjson(make.products(1, 2, 3, 4)))
     batch = client.submit(ndjson(make.products(1)), mode="full")
-    assert batch["withheld"] == {"held": 4, "missing": 3, "share": 0.75}
+    assert batch["withheld"] == {"items": 4, "deletions": 3, "share": 0.75}
     path = f"/v1/batches/{batch['id']}/confirm"
-    wrong = client.post(path, json={"missing": 2})
-    assert (wrong.status_code, wrong.json()["code"], wrong.json()["missing"]) == (409, "confirmation_mismatch", 3)
-    assert client.post(path, json={"missing": 3}).status_code == 202
+    wrong = client.post(path, json={"deletions": 2})
+    assert (wrong.status_code, wrong.json()["code"], wrong.json()["deletions"]) == (409, "confirmation_mismatch", 3)
+    assert client.post(path, json={"deletions": 3}).status_code == 202
     gate.shop.work()
     assert client.get(batch["links"]["self"]).json()["counts"]["deleted"] == 3
     assert [item["key"] for item in client.get("/v1/collections/products/items").json()["items"]] == ["SKU-0001"]
@@ -264,11 +264,11 @@ def test_orders_that_make_no_sense_are_refused(client):
     assert client.get(f"/v1/batches/{queued['id']}/report?only=all").json()["code"] == "batch_open"
     clean = client.submit(ndjson(make.products(9)))
     assert client.post(f"/v1/batches/{clean['id']}/retry").json()["code"] == "nothing_rejected"
-    nothing = client.post(f"/v1/batches/{clean['id']}/confirm", json={"missing": 1})
+    nothing = client.post(f"/v1/batches/{clean['id']}/confirm", json={"deletions": 1})
     assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_withheld")
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"missing": "3"}', b'{"missing": 3, "sure": true}', b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"deletions": "3"}', b'{"deletions": 3, "sure": true}', b"\xff"])
 def test_a_confirmation_that_cannot_be_read_is_refused(client, body):
     """Before the batch is even looked for."""
     answer = client.post(f"/v1/batches/{UNKNOWN}/confirm", content=body)

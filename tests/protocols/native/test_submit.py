@@ -33,15 +33,15 @@ BODIES = {
 PACKED = {"identity": bytes, "gzip": gzip.compress, "zstd": zstandard.compress}
 
 
-@pytest.mark.parametrize("packing", PACKED)
+@pytest.mark.parametrize("content_encoding", PACKED)
 @pytest.mark.parametrize("format", BODIES)
-def test_every_format_in_every_packing_is_told_by_its_media_type(client, gate, format, packing):
+def test_every_format_in_every_packing_is_told_by_its_media_type(client, gate, format, content_encoding):
     """And every record of it is accounted for."""
     media_type, body = BODIES[format]
-    headers = {"Content-Type": media_type, "Content-Encoding": packing}
-    answer = client.post("/v1/batches", content=PACKED[packing](body), headers=headers)
+    headers = {"Content-Type": media_type, "Content-Encoding": content_encoding}
+    answer = client.post("/v1/batches", content=PACKED[content_encoding](body), headers=headers)
     assert answer.status_code == 202, answer.text
-    assert (answer.json()["format"], answer.json()["packing"]) == (format, packing)
+    assert (answer.json()["format"], answer.json()["content_encoding"]) == (format, content_encoding)
     gate.shop.work()
     batch = client.get(answer.headers["location"]).json()
     assert batch["state"] == "finished"
@@ -114,7 +114,7 @@ def test_a_query_that_is_not_utf8_is_refused(client):
     ({"Content-Type": "text/csv"}, b"", 400, "payload_empty"),
     ({}, b"", 400, "payload_empty"),
     ({"Content-Type": "image/png"}, b"\x89PNG\r\n\x1a\n" + bytes(100), 415, "format_unknown"),
-    ({"Content-Type": "text/csv", "Content-Encoding": "br"}, CSV, 415, "packing_unknown"),
+    ({"Content-Type": "text/csv", "Content-Encoding": "br"}, CSV, 415, "content_encoding_unknown"),
 ])
 def test_a_body_that_cannot_be_a_feed_is_refused(client, headers, body, status, code):
     """Before anything is stored."""

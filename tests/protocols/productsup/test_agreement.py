@@ -51,14 +51,14 @@ def _told(body: bytes, sizes: list[int]) -> Stage:
     return lines.end(NOW)
 
 
-def _agree(shop: Shop, body: bytes, sizes: list[int], *, packing: str = "identity") -> None:
-    sent = gzip.compress(body) if packing == "gzip" else body
-    _compare(shop, sent, _told(body, sizes), format="ndjson", packing=packing)
+def _agree(shop: Shop, body: bytes, sizes: list[int], *, content_encoding: str = "identity") -> None:
+    sent = gzip.compress(body) if content_encoding == "gzip" else body
+    _compare(shop, sent, _told(body, sizes), format="ndjson", content_encoding=content_encoding)
 
 
-def _compare(shop: Shop, sent: bytes, verdict: Stage, *, format: str, packing: str = "identity") -> None:
+def _compare(shop: Shop, sent: bytes, verdict: Stage, *, format: str, content_encoding: str = "identity") -> None:
     policy = {name: getattr(UPDATE, name) for name in UPDATE.__struct_fields__}
-    batch = shop.send(sent, collection=f"c{id(sent)}", format=format, packing=packing, **policy)
+    batch = shop.send(sent, collection=f"c{id(sent)}", format=format, content_encoding=content_encoding, **policy)
     shop.work()
     found = shop.store.batch("acme", batch)
     assert found is not None
@@ -73,11 +73,11 @@ def _compare(shop: Shop, sent: bytes, verdict: Stage, *, format: str, packing: s
     assert found.counts.rejected == own + late
 
 
-@pytest.mark.parametrize("packing", ["identity", "gzip"])
+@pytest.mark.parametrize("content_encoding", ["identity", "gzip"])
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body)[:30])
-def test_both_stages_agree_where_charsets_could_be_guessed(shop: Shop, body: bytes, packing: str) -> None:
+def test_both_stages_agree_where_charsets_could_be_guessed(shop: Shop, body: bytes, content_encoding: str) -> None:
     """Marks, Latin-1, UTF-16, files of other kinds, blanks of other kinds, and what two decoders might take unlike."""
-    _agree(shop, body, [], packing=packing)
+    _agree(shop, body, [], content_encoding=content_encoding)
 
 
 VALUES = st.recursive(

@@ -45,16 +45,16 @@ def _held(sender: Productsup, stream: str) -> dict[str, object]:
     return sender.gate.shop.items(f"productsup-{stream}", merchant=sender.merchant)
 
 
-@pytest.mark.parametrize("packing", ["identity", "gzip"])
+@pytest.mark.parametrize("content_encoding", ["identity", "gzip"])
 @pytest.mark.parametrize(("body", "type"), [
     (PRODUCTS, JSON), (PRODUCTS, "application/json; charset=utf-8"),
     (PRODUCTS.replace(b"[{", b"{").replace(b"},", b"}").replace(b"]}]", b"]}"), NDJSON),
 ])
-def test_an_upload_is_taken(sender: Productsup, body: bytes, type: str, packing: str) -> None:
+def test_an_upload_is_taken(sender: Productsup, body: bytes, type: str, content_encoding: str) -> None:
     """A JSON array or lines, plain or gzip."""
     stream = sender.made(type="referenced")
-    sent = gzip.compress(body) if packing == "gzip" else body
-    answered = _upload(sender, stream, sent, type, content_encoding=packing)
+    sent = gzip.compress(body) if content_encoding == "gzip" else body
+    answered = _upload(sender, stream, sent, type, content_encoding=content_encoding)
     assert answered.status_code == 202
     assert _told(sender, answered) == ("uploaded", ("success", 2, []), None)
     assert _held(sender, stream) == {

@@ -103,9 +103,9 @@ def test_a_deleted_stream_is_unknown_and_its_name_taken(sender: Productsup) -> N
     store = sender.gate.shop.store
     held = store.resource(sender.merchant, SORT, int(stream))
     assert held is not None
-    assert held.ends_at is not None
-    assert timedelta(days=6, hours=23) < held.ends_at - now() <= timedelta(days=7)
-    store.put_resource(msgspec.structs.replace(held, ends_at=now() - timedelta(seconds=1)))
+    assert held.expires_at is not None
+    assert timedelta(days=6, hours=23) < held.expires_at - now() <= timedelta(days=7)
+    store.put_resource(msgspec.structs.replace(held, expires_at=now() - timedelta(seconds=1)))
     assert sender.made("Old") == "2"
 
 

@@ -203,16 +203,16 @@ def test_gzip_that_broke_off_or_goes_on(sender: Productsup) -> None:
 
 
 @ONE_STORE
-@pytest.mark.parametrize("packing", ["identity", "gzip"])
-def test_a_payload_has_a_bound(sender: Productsup, monkeypatch: pytest.MonkeyPatch, packing: str) -> None:
+@pytest.mark.parametrize("content_encoding", ["identity", "gzip"])
+def test_a_payload_has_a_bound(sender: Productsup, monkeypatch: pytest.MonkeyPatch, content_encoding: str) -> None:
     """Measured as it comes and unpacked: 413."""
     monkeypatch.setattr(intake, "PAYLOAD_BYTES_MAX", 1000)
     stream = sender.made()
     for size, status in ((1000, 202), (1001, 413)):
         body = orjson.dumps({"id": "1", "a": ""})
         body = body[:-2] + b"x" * (size - len(body)) + body[-2:]
-        packed = gzip.compress(body) if packing == "gzip" else body
-        answered = _upload(sender, stream, packed, content_encoding=packing)
+        packed = gzip.compress(body) if content_encoding == "gzip" else body
+        answered = _upload(sender, stream, packed, content_encoding=content_encoding)
         assert answered.status_code == status
     assert error(answered)["title"] == "Payload Too Large"
 

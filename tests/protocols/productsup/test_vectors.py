@@ -118,13 +118,13 @@ def test_5_twelve_streams_in_pages(sender: Productsup) -> None:
     assert (len(second["data"]), second["links"]["next"]) == (2, None)
 
 
-@pytest.mark.parametrize("packing", ["identity", "gzip"])
-def test_6_11_three_methods(sender: Productsup, packing: str) -> None:
+@pytest.mark.parametrize("content_encoding", ["identity", "gzip"])
+def test_6_11_three_methods(sender: Productsup, content_encoding: str) -> None:
     """The same each; plain or gzip."""
     stream = sender.made()
-    body = gzip.compress(GOOD) if packing == "gzip" else GOOD
+    body = gzip.compress(GOOD) if content_encoding == "gzip" else GOOD
     for method in ("POST", "PUT", "PATCH"):
-        answered = _send(sender, stream, body, method=method, **{"content-encoding": packing})
+        answered = _send(sender, stream, body, method=method, **{"content-encoding": content_encoding})
         assert answered.status_code == 202
         clean = {"status": "success", "successCount": 3, "errorCount": 0, "errors": []}
         assert _stages(answered.json()) == ("uploaded", 0, clean, None)
@@ -213,7 +213,7 @@ def test_16_17_what_is_gone_or_never_was(sender: Productsup) -> None:
     store = sender.gate.shop.store
     deleted = store.resource(sender.merchant, SORT, int(stream))
     assert deleted is not None
-    assert deleted.ends_at is not None
-    assert timedelta(days=6.9) < deleted.ends_at - now() <= timedelta(days=7)
-    assert store.put_resource(msgspec.structs.replace(deleted, ends_at=now())) is not None
+    assert deleted.expires_at is not None
+    assert timedelta(days=6.9) < deleted.expires_at - now() <= timedelta(days=7)
+    assert store.put_resource(msgspec.structs.replace(deleted, expires_at=now())) is not None
     assert sender.create("Gone").status_code == 201

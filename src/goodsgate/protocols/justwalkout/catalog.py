@@ -127,7 +127,7 @@ class CatalogHandlers:
         format, body = joined(records)
         submission = self._context.engine.submit(
             merchant=account.merchant, kind=Kind.PRODUCT, collection=collection, policy=policy, format=format,
-            label=f"{operation.lower()} {len(records)}", protocol="justwalkout", facts={"operation": operation},
+            label=f"{operation.lower()} {len(records)}", protocol="justwalkout", protocol_data={"operation": operation},
         )
         batch = submit_body(submission, body, self._context)
         return json_response({"ingestionId": unpublished.ingestion_of(batch.id)}, status=201)

@@ -65,7 +65,7 @@ class QueueNotifier:
             "Type": "Notification", "MessageId": str(uuid.uuid5(uuid.UUID(batch.id), str(message.number))),
             "TopicArn": f"arn:aws:sns:{region}:{account}:{TOPIC_NAME}", "Subject": SUBJECT,
             "Message": msgspec.json.encode(notification).decode(),
-            "Timestamp": f"{message.made_at:%Y-%m-%dT%H:%M:%S}.{message.made_at.microsecond // 1000:03d}Z",
+            "Timestamp": f"{message.created_at:%Y-%m-%dT%H:%M:%S}.{message.created_at.microsecond // 1000:03d}Z",
             "SignatureVersion": "1", "Signature": "", "SigningCertURL": "", "UnsubscribeURL": "",
         }
 

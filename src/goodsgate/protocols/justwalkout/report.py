@@ -32,7 +32,7 @@ _SECONDS = re.compile(r"[0-9]{1,6}")
 
 def build_report(store: Store, batch: Batch) -> dict[str, Any]:
     """Return the report of a batch; it fits in memory, since an ingestion has at most 10,000 records."""
-    operation = batch.facts.get("operation", "UPLOAD")
+    operation = batch.protocol_data.get("operation", "UPLOAD")
     issues = [entry for finding in _findings(store, batch) for entry in _issue_entries(finding, operation)]
     repeated = [*_already_archived(store, batch)] if operation == "ARCHIVE" else []
     issues = sorted([*issues, *repeated], key=lambda entry: int(entry["index"]))

@@ -103,7 +103,7 @@ class SetupHandlers:
     def _subscription(self, merchant: str) -> str:
         """Return Complete once a message has arrived in the queue, Pending while the first has not."""
         for state, status in ((DeliveryState.SENT, "Complete"), (None, "Pending")):
-            if self._store.messages(merchant, topic=unpublished.TOPIC, told=state, limit=1):
+            if self._store.messages(merchant, topic=unpublished.TOPIC, delivery_state=state, limit=1):
                 return status
         return "Unknown"
 

@@ -45,7 +45,7 @@ class FailedRecord(msgspec.Struct, frozen=True):
 def read_failed_records(store: Store, batch: Batch) -> Iterator[FailedRecord]:
     """Yield the rejected records of a batch in the order of the request."""
     after = 0
-    while page := store.rejected(batch.merchant, batch.id, after=after, limit=PAGE_RECORDS):
+    while page := store.rejected_records(batch.merchant, batch.id, after=after, limit=PAGE_RECORDS):
         for finding in page:
             yield FailedRecord(finding, _decode_record(finding.raw))
         after = page[-1].number

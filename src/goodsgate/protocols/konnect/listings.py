@@ -42,7 +42,7 @@ class ListingHandlers:
     async def count(self, request: ApiRequest) -> Response:
         """Handle GET /ims/v3/listings/count."""
         total, _ = await self._context.run_in_thread(
-            self._store.marks, request.merchant, Kind.PRODUCT, COLLECTION, "sku", limit=1
+            self._store.list_index, request.merchant, Kind.PRODUCT, COLLECTION, "sku", limit=1
         )
         data = {"listing_count": total}
         return json_response({"data": data, "meta": serialize_meta(request.caller, "SUCCESS", ack_id=str(uuid4()))})
@@ -51,10 +51,10 @@ class ListingHandlers:
               ) -> list[JsonObject]:
         offset = (page - 1) * size
         if skus is None:
-            _, rows = self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=offset, limit=size)
+            _, rows = self._store.list_index(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=offset, limit=size)
         else:
             marks = [("sku", sku) for sku in dict.fromkeys(skus) if sku]
-            owners = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, marks)
+            owners = self._store.find_by_index(merchant, Kind.PRODUCT, COLLECTION, marks)
             rows = [(sku, key) for (_, sku), keys in sorted(owners.items()) for key in keys][offset : offset + size]
         return list(self._serialize_rows(merchant, rows, location))
 

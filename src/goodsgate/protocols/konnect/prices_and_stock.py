@@ -92,7 +92,8 @@ class PriceStockHandlers:
         format, body = joined([bytes(record) for record in records])
         submission = self._context.engine.submit(
             merchant=merchant, kind=kind, collection=COLLECTION, policy=policy, format=format,
-            label=f"{kind} {len(records)}", protocol="konnect", facts={"total": str(len(records))}, id=new_batch_id(),
+            label=f"{kind} {len(records)}", protocol="konnect", protocol_data={"total": str(len(records))},
+            id=new_batch_id(),
         )
         return submit_body(submission, body, self._context)
 
@@ -103,7 +104,7 @@ class PriceStockHandlers:
         batch = self._context.engine.batch(merchant, batch_id)
         ended = batch.state in FINAL_STATES
         failed = list(read_failed_records(self._context.store, batch)) if ended and batch.counts.rejected else []
-        lost = int(batch.facts["total"]) - batch.counts.accounted if batch.state is State.BROKEN else 0
+        lost = int(batch.protocol_data["total"]) - batch.counts.accounted if batch.state is State.BROKEN else 0
         errors = [_serialize_error(record) for record in failed]
         outcome = WriteOutcome(errors, len(failed) + lost + batch.counts.cancelled, ended)
         return msgspec.json.encode(outcome), ended

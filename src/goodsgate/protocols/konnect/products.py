@@ -45,16 +45,16 @@ class ProductListHandlers:
         order, offset = "changed" if latest else "made", (number - 1) * size
         name = query["name"].casefold() if query["name"] else ""
         if query["slug"] is None and query["item_code"] is None:
-            among = [[IndexFilter(name="name", text=name)]] if name else []
-            total, rows = self._store.marks(
-                merchant, Kind.PRODUCT, COLLECTION, order, among=among, backwards=latest, offset=offset, limit=size
+            among = [[IndexFilter(name="name", contains=name)]] if name else []
+            total, rows = self._store.list_index(
+                merchant, Kind.PRODUCT, COLLECTION, order, filters=among, backwards=latest, offset=offset, limit=size
             )
             return total, _read_items(self._store, merchant, [key for _, key in rows])
         selected = [
             item for item in _read_items(self._store, merchant, self._selected_keys(merchant, query))
             if name in str(orjson.loads(item.document).get("name", "")).casefold()
         ]
-        selected.sort(key=lambda item: (dict(item.marks).get(order, ""), item.key), reverse=latest)
+        selected.sort(key=lambda item: (dict(item.index_entries).get(order, ""), item.key), reverse=latest)
         return len(selected), selected[offset : offset + size]
 
     def _selected_keys(self, merchant: str, query: dict[str, Any]) -> list[str]:
@@ -62,7 +62,7 @@ class ProductListHandlers:
         keys = None if query["item_code"] is None else [code for code in dict.fromkeys(query["item_code"]) if code]
         if query["slug"] is not None:
             mark = ("slug", query["slug"])
-            having = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
+            having = self._store.find_by_index(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
             keys = having if keys is None else [key for key in keys if key in having]
         return (keys or [])[:SELECTED_MAX]
 
@@ -80,7 +80,7 @@ def product_uid(item: Item) -> int:
 def serialize_product(item: Item, company: int) -> JsonObject:
     """Return a product with all members that clients read."""
     record: JsonObject = orjson.loads(item.document)
-    marks = dict(item.marks)
+    marks = dict(item.index_entries)
     sizes = record.get("sizes") or []
     uid = product_uid(item)
     brand = record.get("brand", "")

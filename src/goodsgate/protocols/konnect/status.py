@@ -103,7 +103,7 @@ def batch_stage(batch: Batch) -> str:
 def serialize_status(batch: Batch, failed: list[FailedRecord], *, reference: bool, company: int) -> dict[str, Any]:
     """Return the members of both published forms; `reference` decides where they contradict each other."""
     stage, counts = batch_stage(batch), batch.counts
-    total = int(batch.facts.get("total", batch.total or 0))
+    total = int(batch.protocol_data.get("total", batch.total or 0))
     ended = stage != "RUNNING"
     cancelled = counts.cancelled
     rejected = counts.rejected if batch.state is not State.BROKEN else total - counts.accounted + counts.rejected

@@ -60,7 +60,8 @@ class ProductWriteHandlers:
         format, body = joined(records)
         submission = self._context.engine.submit(
             merchant=merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,
-            label=f"{verb} {len(records)}", protocol="konnect", facts={"total": str(len(records))}, id=new_batch_id(),
+            label=f"{verb} {len(records)}", protocol="konnect", protocol_data={"total": str(len(records))},
+            id=new_batch_id(),
         )
         batch = submit_body(submission, body, self._context)
         return {

@@ -72,7 +72,7 @@ def export_of(resource: Resource) -> Export:
 
 def named(store: Store, merchant: str, name: str) -> Resource | None:
     """The export of this name."""
-    return next(iter(store.labelled(merchant, SORT, name, limit=1)), None)
+    return next(iter(store.list_by_label(merchant, SORT, name, limit=1)), None)
 
 
 def path_of(resource: Resource, file: str) -> str:
@@ -131,7 +131,7 @@ class Courier:
     def _drop(self, resource: Resource, objects: Objects) -> None:
         for file in export_of(resource).files:
             objects.delete(path_of(resource, file))
-        self._store.put_resource(msgspec.structs.replace(resource, ends_at=now()))
+        self._store.put_resource(msgspec.structs.replace(resource, expires_at=now()))
 
 
 class _Part:

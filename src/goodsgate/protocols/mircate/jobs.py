@@ -28,7 +28,7 @@ _ID = re.compile(r"([0-9a-f]{32})(?:-([1-9][0-9]{0,3}))?")
 
 def ids_of(batch: Batch) -> list[str]:
     """One for every 500 units."""
-    parts = -(-int(batch.facts[TOTAL]) // UNITS)
+    parts = -(-int(batch.protocol_data[TOTAL]) // UNITS)
     return [batch.id if part == 0 else f"{batch.id}-{part}" for part in range(parts)]
 
 
@@ -46,10 +46,10 @@ class Jobs:
         """What became of the units of one batch."""
         named = _ID.fullmatch(asked.instance)
         batch = self._store.batch(asked.merchant, named[1]) if named is not None else None
-        if named is None or batch is None or batch.protocol != PROTOCOL or TOTAL not in batch.facts:
+        if named is None or batch is None or batch.protocol != PROTOCOL or TOTAL not in batch.protocol_data:
             raise missing()
         first = int(named[2] or 0) * UNITS
-        units = min(UNITS, int(batch.facts[TOTAL]) - first)
+        units = min(UNITS, int(batch.protocol_data[TOTAL]) - first)
         if units <= 0:
             raise missing()
         return answer(self.words(batch, first, units))
@@ -64,13 +64,13 @@ class Jobs:
             "batchStatus": _status(batch, begun=bool(results) or not first, whole=worked == units),
             "failCount": failed, "successCount": worked - failed,
             "failedProducts": [*self._failed(batch, first, units)] if failed else [],
-            "ratio": f"{worked}/{units}", "pushPriceFrequency": int(batch.facts[FREQUENCY]),
+            "ratio": f"{worked}/{units}", "pushPriceFrequency": int(batch.protocol_data[FREQUENCY]),
             "bulkOperationType": batch.kind.upper(),
         }
 
     def _failed(self, batch: Batch, first: int, units: int) -> Iterator[dict[str, str]]:
         after, last = first, first + units
-        while page := self._store.rejected(batch.merchant, batch.id, after=after, limit=units):
+        while page := self._store.rejected_records(batch.merchant, batch.id, after=after, limit=units):
             for finding in page:
                 if finding.number > last:
                     return

@@ -44,7 +44,8 @@ class Supplier:
         format, body = joined(units)
         submission = self._context.engine.submit(
             merchant=asked.merchant, kind=kind, collection=COLLECTION, policy=_policy(kind, frequency), format=format,
-            label=bulk, protocol=PROTOCOL, facts={TOTAL: str(len(units)), FREQUENCY: str(frequency), BULK: bulk},
+            label=bulk, protocol=PROTOCOL, protocol_data={TOTAL: str(len(units)), FREQUENCY: str(frequency),
+                BULK: bulk},
         )
         ids = ids_of(submit_body(submission, body, self._context))
         return answer({"batchId": ids[0], "batchIds": ids, "bulkOperationId": bulk})

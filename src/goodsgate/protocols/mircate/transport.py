@@ -110,13 +110,13 @@ class Transport:
         """Inside, nobody else is inside for the same merchant and thing, in no process; raises what becomes 570."""
         name = f"{EXCLUSIVE}{what}"
         try:
-            self.context.store.reserve(merchant, name, lease_seconds=BUSY_SECONDS_MAX)
+            self.context.store.reserve_idempotency_key(merchant, name, lease_seconds=BUSY_SECONDS_MAX)
         except KeyInUseError as fault:
             raise busy() from fault
         try:
             yield
         finally:
-            self.context.store.release_key(merchant, name)
+            self.context.store.release_idempotency_key(merchant, name)
 
 
 def _schemas(contract: Contract) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -67,7 +67,7 @@ class Access:
         """POST /v1/merchants."""
         wanted: NewMerchant = await request.document(NewMerchant, self._context)
         self._known_settings.check_merchant(wanted.settings)
-        merchant = Merchant(id=wanted.id, name=wanted.name, made_at=now())
+        merchant = Merchant(id=wanted.id, name=wanted.name, created_at=now())
         if not await self._context.run_in_thread(self._store.add_merchant, merchant):
             raise refuse("merchant_taken", merchant=wanted.id)
         if wanted.settings:

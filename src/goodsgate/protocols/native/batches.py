@@ -32,7 +32,7 @@ MAPPING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a client says that it means to delete."""
 
-    missing: int
+    deletions: int
 
 
 class Batches:
@@ -68,11 +68,12 @@ class Batches:
         policy = await self._policy(request)
 
         def begin(head: bytes) -> Submission:
-            format, packing = detect(request, head)
+            format, content_encoding = detect(request, head)
             return self._engine.submit(
                 merchant=request.merchant, kind=Kind(request.query["kind"]), collection=request.query["collection"],
-                policy=policy, format=format, packing=packing, label=request.query["label"], protocol="native",
-                idempotency_key=key, fingerprint_of=_fingerprint(request, format, packing), answer=batch_bytes,
+                policy=policy, format=format, content_encoding=content_encoding, label=request.query["label"],
+                protocol="native",
+                idempotency_key=key, fingerprint_of=_fingerprint(request, format, content_encoding), answer=batch_bytes,
             )
 
         return await self._received(request, begin)
@@ -82,10 +83,11 @@ class Batches:
         key = idempotency_key(request.http)
 
         def begin(head: bytes) -> Submission:
-            format, packing = detect(request, head)
+            format, content_encoding = detect(request, head)
             return self._engine.fix(
-                request.merchant, request.path["batch"], format=format, packing=packing, idempotency_key=key,
-                fingerprint_of=_fingerprint(request, format, packing), answer=batch_bytes,
+                request.merchant, request.path["batch"], format=format, content_encoding=content_encoding,
+                idempotency_key=key,
+                fingerprint_of=_fingerprint(request, format, content_encoding), answer=batch_bytes,
             )
 
         return await self._received(request, begin)
@@ -131,7 +133,7 @@ class Batches:
         """POST /v1/batches/{batch}/confirm."""
         confirmed: Confirmation = await request.document(Confirmation, self._context)
         return await self._ordered(
-            request, self._engine.confirm, request.merchant, request.path["batch"], confirmed.missing
+            request, self._engine.confirm, request.merchant, request.path["batch"], confirmed.deletions
         )
 
     async def _ordered(self, request: ApiRequest, order: Callable[..., Batch], *what: object) -> Response:
@@ -274,10 +276,10 @@ def _accepted_bytes(body: bytes, batch: str) -> Response:
     return Response(body, status_code=202, media_type=JSON, headers={"location": path_of(batch)})
 
 
-def _fingerprint(request: ApiRequest, format: str, packing: str) -> str:
+def _fingerprint(request: ApiRequest, format: str, content_encoding: str) -> str:
     """What besides the body makes two submissions the same: where they go and how they are to be treated."""
     asked = sorted((name, str(value)) for name, value in request.query.items())
-    return repr((request.operation.id, request.path, asked, format, packing))
+    return repr((request.operation.id, request.path, asked, format, content_encoding))
 
 
 def inline_mapping(text: str) -> dict[str, list[str]]:

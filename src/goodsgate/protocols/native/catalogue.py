@@ -105,14 +105,14 @@ class Catalogue:
         config = self._context.config
         body = request.body(config.reference_body_bytes_max, config.body_idle_seconds)
         head = piece = await body.read(HEAD_BYTES)
-        format, packing = detect(request, head)
+        format, content_encoding = detect(request, head)
         with tempfile.TemporaryFile() as file:
             while piece:
                 await self._context.run_in_thread(file.write, piece)
                 piece = await body.read(PIECE_BYTES)
             held = await self._context.run_in_thread(
                 self._engine.load_reference, request.merchant, request.path["kind"], _pieces(file), format=format,
-                packing=packing, replace=request.query["replace"],
+                content_encoding=content_encoding, replace=request.query["replace"],
             )
         return answer({"kind": request.path["kind"], "entries": held})
 
@@ -137,7 +137,7 @@ class Catalogue:
 
     async def drop_mapping(self, request: ApiRequest) -> Response:
         """DELETE /v1/mappings/{name}."""
-        if not await self._context.run_in_thread(self._store.drop_mapping, request.merchant, request.path["name"]):
+        if not await self._context.run_in_thread(self._store.delete_mapping, request.merchant, request.path["name"]):
             raise Refusal("mapping_unknown")
         return Response(status_code=204)
 

@@ -6,7 +6,8 @@ from goodsgate.http.endpoints import ApiRequest
 
 
 def detect(request: ApiRequest, head: bytes) -> tuple[str, str]:
-    """Format and packing of a body that begins with `head`; raises payload_empty, format_unknown, packing_unknown."""
+    """Format and packing of a body that begins with `head`; raises payload_empty, format_unknown,
+    content_encoding_unknown."""
     if not head:
         raise Refusal("payload_empty")
     headers = request.http.headers
@@ -16,6 +17,6 @@ def detect(request: ApiRequest, head: bytes) -> tuple[str, str]:
             filename=request.query.get("label"), head=head, format=request.query["format"],
         )
     except formats.UnknownContentEncodingError as fault:
-        raise Refusal("packing_unknown", str(fault), allowed=[*formats.CONTENT_ENCODINGS]) from fault
+        raise Refusal("content_encoding_unknown", str(fault), allowed=[*formats.CONTENT_ENCODINGS]) from fault
     except formats.FormatUnknown as fault:
         raise Refusal("format_unknown", str(fault), allowed=[*formats.FORMATS]) from fault

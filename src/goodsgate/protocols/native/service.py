@@ -48,7 +48,7 @@ class Service:
         workers = self._context.workers_alive() if self._context.workers_alive is not None else None
         queue: dict[str, float] = {}
         try:
-            checks = self._context.store.check()
+            checks = self._context.store.quick_checks()
             queue = self._context.figures.now()
         except StoreError:
             checks = [("store", False, "")]

@@ -45,11 +45,11 @@ def batch_words(batch: Batch, groups: Sequence[IssueGroup] | None = None) -> Wor
         "position": batch.position,
         "rounds": batch.rounds,
         "format": batch.format,
-        "packing": batch.packing,
+        "content_encoding": batch.content_encoding,
         "policy": _policy_words(batch.policy),
         "columns": batch.columns,
         "withheld": None if batch.withheld is None else {
-            "held": batch.withheld.held, "missing": batch.withheld.missing, "share": batch.withheld.share,
+            "items": batch.withheld.items, "deletions": batch.withheld.deletions, "share": batch.withheld.share,
         },
         "received_at": batch.received_at,
         "started_at": batch.started_at,
@@ -109,7 +109,7 @@ def issue_words(finding: Finding, issue: Issue) -> Words:
     """One issue with the record it is about."""
     return {
         "record": finding.number,
-        "place": finding.place,
+        "source_row": finding.source_row,
         "key": display_key(finding.key),
         "result": finding.result,
         "code": issue.code,
@@ -154,7 +154,7 @@ def key_words(key: Key) -> Words:
     """A key without its digest."""
     return {
         "id": key.id, "merchant": key.merchant, "scopes": sorted(key.scopes), "label": key.label,
-        "settings": public_settings(key), "made_at": key.made_at, "revoked_at": key.revoked_at,
+        "settings": public_settings(key), "created_at": key.created_at, "revoked_at": key.revoked_at,
     }
 
 

@@ -23,7 +23,8 @@ from goodsgate.protocols.productsup.processing import processing_of
 from goodsgate.protocols.productsup.verdict import Stage
 
 PROTOCOL = "productsup"
-UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", makes=True, duplicates=Strictness.OFF, exact=True)
+UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=True, duplicates=Strictness.OFF,
+    exact=True)
 """Members are added and changed; what is not held is made; the last of two with one id wins."""
 DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Strictness.OFF, exact=True)
 CLEAR = Policy(mode="full", delete_share_max=1.0, schema="productsup/Product")
@@ -67,16 +68,16 @@ class Batches:
 
     async def _received(self, request: ApiRequest, policy: Policy) -> Response:
         stream = await self._stream(request)
-        packing = request.http.headers.get("content-encoding", "identity").strip().lower()
-        if packing not in ("identity", "gzip"):
-            raise Refusal("packing_unknown", "The Content-Encoding must be gzip, or none.")
+        content_encoding = request.http.headers.get("content-encoding", "identity").strip().lower()
+        if content_encoding not in ("identity", "gzip"):
+            raise Refusal("content_encoding_unknown", "The Content-Encoding must be gzip, or none.")
 
         def begin(head: bytes) -> Submission:
             if not head:
                 raise Refusal("payload_empty")
             format = _format(request, stream)
-            watcher = Intake(packing, blob=Blob(format) if stream.kept.type == "referenced" else None)
-            return self._submission(stream, packing, policy=policy, watcher=watcher, format=format)
+            watcher = Intake(content_encoding, blob=Blob(format) if stream.kept.type == "referenced" else None)
+            return self._submission(stream, content_encoding, policy=policy, watcher=watcher, format=format)
 
         try:
             body = request.body(PAYLOAD_BYTES_MAX, self._context.config.body_idle_seconds)
@@ -93,7 +94,7 @@ class Batches:
     async def _acknowledged(self, made: Batch, stream: Stream) -> Response:
         """202, or 422 where nothing was accepted; the batch document either way."""
         await self._context.run_in_thread(self._look_again, made, stream)
-        upload = stage_of(made.facts)
+        upload = stage_of(made.protocol_data)
         assert upload is not None
         words = batch_words(made, stream, upload, None)
         where = {"content-location": f"{stream.path}/batches/{words['data']['id']}"}
@@ -108,23 +109,25 @@ class Batches:
             self.clear(stream)
             raise
         if made.policy.start != found.kept.start == "now":
-            self._context.store.start(resource.merchant, made.kind, made.collection)
+            self._context.store.release_rounds(resource.merchant, made.kind, made.collection)
 
-    def _submission(self, stream: Stream, packing: str, *, policy: Policy = UPDATE, watcher: Intake | None = None,
+    def _submission(self, stream: Stream, content_encoding: str, *, policy: Policy = UPDATE,
+                    watcher: Intake | None = None,
                     facts: dict[str, str] | None = None, format: str = "ndjson",
                     start: Literal["now", "held"] | None = None) -> Submission:
         policy = msgspec.structs.replace(policy, start=start or stream.kept.start)
         return self._context.engine.submit(
             merchant=stream.resource.merchant, kind=Kind.PRODUCT, collection=collection_of(stream.resource.number),
-            policy=policy, format=format, packing=packing, label=stream.resource.name, protocol=PROTOCOL,
+            policy=policy, format=format, content_encoding=content_encoding, label=stream.resource.name,
+            protocol=PROTOCOL,
             id=_new_batch(),
-            watcher=watcher, facts=facts,
+            watcher=watcher, protocol_data=facts,
         )
 
     def clear(self, stream: Stream) -> None:
         """Let all products of a stream go, now: what is held and not in a full feed that is empty."""
         resource = stream.resource
-        self._context.store.start(resource.merchant, Kind.PRODUCT, collection_of(resource.number))
+        self._context.store.release_rounds(resource.merchant, Kind.PRODUCT, collection_of(resource.number))
         submit_body(self._submission(stream, "identity", policy=CLEAR, start="now"), NOTHING, self._context)
 
     def _clear_told(self, stream: Stream) -> Batch:
@@ -142,7 +145,7 @@ class Batches:
 
     def _empty(self, stream: Stream) -> Batch:
         """A batch without records, whose upload stage says why."""
-        submission = self._submission(stream, "identity", facts=Intake("identity").facts())
+        submission = self._submission(stream, "identity", facts=Intake("identity").protocol_data())
         return submit_body(submission, NOTHING, self._context)
 
     def _undecodable(self, stream: Stream, fault: Undecodable, policy: Policy) -> Batch:
@@ -162,10 +165,10 @@ class Batches:
         stream = self._streams.one(merchant, number)
         found = self._context.store.batch(merchant, name.lower().replace("-", ""))
         mine = found is not None and (found.protocol, found.collection) == (PROTOCOL, collection_of(number))
-        upload = stage_of(found.facts) if found is not None and mine else None
+        upload = stage_of(found.protocol_data) if found is not None and mine else None
         if found is None or upload is None:
             raise Refusal("batch_unknown")
-        processing = processing_of(self._context.store, found, upload, stage_of(found.facts, FORESEEN))
+        processing = processing_of(self._context.store, found, upload, stage_of(found.protocol_data, FORESEEN))
         headers = {"last-modified": format_datetime((found.finished_at or found.received_at), usegmt=True)}
         if processing is None and upload.status != "failure":
             headers["retry-after"] = str(POLL_SECONDS)

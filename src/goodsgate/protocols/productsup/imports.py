@@ -95,10 +95,10 @@ class Imports:
         made = self._store.add_resource(
             merchant, SORT, name=pid, body=msgspec.json.encode(run), resources_max=1,
             labels=[(f"site/{number}", -int(at.timestamp() * 1e6)), (f"pid/{number}/{pid}", 0)],
-            ends_at=at + timedelta(days=RUN_DAYS),
+            expires_at=at + timedelta(days=RUN_DAYS),
         )
         for stream in streams if not refused else ():
-            self._store.start(merchant, Kind.PRODUCT, collection_of(stream), before=moment)
+            self._store.release_rounds(merchant, Kind.PRODUCT, collection_of(stream), before=moment)
         return Process(resource=made, run=run)
 
     def _moment(self, merchant: str, streams: list[int]) -> datetime | None:
@@ -109,12 +109,12 @@ class Imports:
 
     def history(self, merchant: str, site: int, *, offset: int = 0, limit: int = 50) -> list[Process]:
         """Newest first."""
-        found = self._store.labelled(merchant, SORT, f"site/{site}", offset=offset, limit=limit)
+        found = self._store.list_by_label(merchant, SORT, f"site/{site}", offset=offset, limit=limit)
         return [*map(_process, found)]
 
     def one(self, merchant: str, site: int, pid: str) -> Process | None:
         """None if the site has no such run."""
-        found = self._store.labelled(merchant, SORT, f"pid/{site}/{pid}", limit=1)
+        found = self._store.list_by_label(merchant, SORT, f"pid/{site}/{pid}", limit=1)
         return _process(found[0]) if found else None
 
     def status(self, process: Process) -> str:
@@ -143,8 +143,8 @@ class Imports:
         if batch.state in (State.BROKEN, State.CANCELLED):
             yield Problem(message=LOST, severe=True, at=at, data=named)
             return
-        upload = stage_of(batch.facts)
-        stage = processing_of(self._store, batch, upload, stage_of(batch.facts, FORESEEN)) if upload else None
+        upload = stage_of(batch.protocol_data)
+        stage = processing_of(self._store, batch, upload, stage_of(batch.protocol_data, FORESEEN)) if upload else None
         told: list[Told] = stage.told if stage is not None else []
         for one in told:
             data = {**named, "occurrences": one.occurrences, "line": one.example.lineNumber, "value": one.example.value}
@@ -193,10 +193,10 @@ class Imports:
         """Whether a stream would hold nothing: the last upload that counts, or what it holds, says so."""
         for state in (State.QUEUED, State.WORKING):
             for batch in self._batches(merchant, stream, moment, state=state):
-                upload = stage_of(batch.facts)
+                upload = stage_of(batch.protocol_data)
                 if batch.policy.mode == "full":
                     return True
-                if batch.policy.makes and upload is not None and upload.successes:
+                if batch.policy.update_creates and upload is not None and upload.successes:
                     return False
         return not counts.get(collection_of(stream))
 

@@ -76,7 +76,7 @@ class Streams:
     def one(self, merchant: str, number: int) -> Stream:
         """Raises item_unknown, also for one that was deleted."""
         found = self._store.resource(merchant, SORT, number)
-        if found is None or found.ends_at is not None:
+        if found is None or found.expires_at is not None:
             raise Refusal("item_unknown")
         return _stream(found)
 
@@ -86,7 +86,7 @@ class Streams:
         body = msgspec.json.encode(Kept(type=type, created_at=made_at, updated_at=made_at))
         made = self._store.add_resource(merchant, SORT, name=name, body=body, resources_max=STREAMS_MAX)
         if made.number > ID_MAX:  # streams may have been made and deleted all the time, for years
-            self._store.put_resource(msgspec.structs.replace(made, ends_at=now()))
+            self._store.put_resource(msgspec.structs.replace(made, expires_at=now()))
             raise ResourcesFullError
         return _stream(made)
 
@@ -117,7 +117,7 @@ class Streams:
         """From now on it is unknown; its name stays taken for a while. Raises item_unknown."""
 
         def ending(stream: Stream) -> Resource:
-            return msgspec.structs.replace(stream.resource, ends_at=now() + timedelta(days=RESERVED_DAYS))
+            return msgspec.structs.replace(stream.resource, expires_at=now() + timedelta(days=RESERVED_DAYS))
 
         self._changed(merchant, number, ending)
 

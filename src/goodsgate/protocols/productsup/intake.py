@@ -23,11 +23,11 @@ FORESEEN = "foreseen"
 class Intake:
     """What watches the submission of one upload."""
 
-    def __init__(self, packing: str, *, blob: Blob | None = None) -> None:
+    def __init__(self, content_encoding: str, *, blob: Blob | None = None) -> None:
         self._lines = Lines()
         self._blob = blob
         self._bytes = 0
-        self._packed = packing == "gzip"
+        self._packed = content_encoding == "gzip"
         self._inflate = zlib.decompressobj(31)
         self._inside = False
         """Whether a member of the gzip file is begun and has not ended."""
@@ -49,7 +49,7 @@ class Intake:
         except zlib.error as fault:
             raise refuse("body_invalid", f"The body is not gzip: {fault}.") from fault
 
-    def facts(self) -> dict[str, str]:
+    def protocol_data(self) -> dict[str, str]:
         """The verdict, once all has come; raises body_invalid where gzip broke off, and Undecodable."""
         if self._inside:
             raise refuse("body_invalid", "The body is gzip that broke off.")

@@ -38,13 +38,13 @@ def _told(store: Store, batch: Batch) -> list[Told]:
     Only the `id` of a record is held to anything, so that a record has one issue and issues count records.
     """
     told: dict[str, Told] = {}
-    for group in store.groups(batch.merchant, batch.id, limit=GROUPS_MAX):
+    for group in store.issue_groups(batch.merchant, batch.id, limit=GROUPS_MAX):
         if group.severity != "error" or group.code in UPLOAD_CODES:
             continue
         first = store.findings(batch.merchant, batch.id, after=0, limit=1, code=group.code)[0]
-        raw = store.rejected_among(batch.merchant, batch.id, [first.number]).get(first.number)
+        raw = store.rejected_by_number(batch.merchant, batch.id, [first.number]).get(first.number)
         text = next(issue.message for issue in first.issues if issue.code == group.code)
-        example = Example(first.place, shown(raw.raw or b"") if raw is not None else "")
+        example = Example(first.source_row, shown(raw.raw or b"") if raw is not None else "")
         message = MESSAGES.get(group.code, text)
         known = told.get(message)
         if known is not None:

@@ -80,7 +80,7 @@ class Sites:
     def one(self, merchant: str, number: int) -> Placed:
         """Raises item_unknown."""
         found = self._store.resource(merchant, SORT, number)
-        if found is None or found.ends_at is not None:
+        if found is None or found.expires_at is not None:
             raise Refusal("item_unknown")
         return _placed(found)
 
@@ -128,7 +128,7 @@ class Sites:
         while True:
             before = self.one(merchant, number)
             touched = {one.stream for one in before.site.sources}
-            ended = msgspec.structs.replace(before.resource, ends_at=now())
+            ended = msgspec.structs.replace(before.resource, expires_at=now())
             if self._store.put_resource(ended, messages=_to_settle(touched)) is not None:
                 break
         self.settle_starts(merchant, touched)
@@ -140,7 +140,7 @@ class Sites:
             while start != (wanted := self._start(merchant, number)):  # a site may change meanwhile
                 start = wanted
                 if self._streams.set_start(merchant, number, start) and start == "now":
-                    self._store.start(merchant, Kind.PRODUCT, collection_of(number))
+                    self._store.release_rounds(merchant, Kind.PRODUCT, collection_of(number))
 
     def _start(self, merchant: str, stream: int) -> Literal["now", "held"]:
         sites = [placed.site for placed in self.all(merchant)]

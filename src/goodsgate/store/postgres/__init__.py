@@ -18,4 +18,4 @@ __all__ = ["PostgresStore"]
 class PostgresStore(Examining):
     """See the contract for what each method keeps, and Database for what a store is made with."""
 
-    elsewhere = True
+    commits_remotely = True

@@ -28,7 +28,7 @@ class Asking(Settling):
 
     # -- records ------------------------------------------------------------------------------------------------------
 
-    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
+    def issue_groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         """Most frequent first."""
         number = self.number(merchant)
         if id_bytes(batch) is None:
@@ -52,7 +52,7 @@ class Asking(Settling):
             rows = every(db, statement, {**asked, **_seq(db, number, batch)})
         return [_finding(*row) for row in rows]
 
-    def rejected(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
+    def rejected_records(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
         """By number; fewer than `limit`, but at least one, where the records are long."""
         asked = {
             "after": after, "limit": limit, "rejected": RESULT_BYTE[Result.REJECTED], "bytes_max": RAW_BYTES_MAX
@@ -62,7 +62,7 @@ class Asking(Settling):
             rows = every(db, "rejected", {**asked, **_seq(db, number, batch)})
         return [_finding(*row) for row in rows]
 
-    def rejected_among(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
+    def rejected_by_number(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
         """Record number → finding with its raw."""
         asked = {"numbers": list(numbers), "rejected": RESULT_BYTE[Result.REJECTED]}
         number = self.number(merchant)
@@ -70,7 +70,7 @@ class Asking(Settling):
             rows = every(db, "rejected_among", {**asked, **_seq(db, number, batch)})
         return {row[0]: _finding(*row) for row in rows}
 
-    def findings_of(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
+    def findings_by_key(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
         """In the order of acceptance, backwards."""
         number = self.number(merchant)
         with self.server.transaction(number) as db:
@@ -151,7 +151,7 @@ class Asking(Settling):
             rows = every(db, "lanes", {"id": merchant, "limit": limit, "held": HELD})
         return [lane(*row, now=self.now()) for row in rows]
 
-    def figures(self) -> dict[str, float]:
+    def statistics(self) -> dict[str, float]:
         """Lanes with work, rounds by state, age of the oldest that waits, bytes; totals of what became."""
         with self.server.transaction(every=True) as db:
             lanes, queued, working, oldest = every(db, "queue_figures", {"held": HELD})[0]
@@ -181,7 +181,7 @@ def _seq(db: Cursor, number: int | None, batch: str) -> dict[str, object]:
 def _finding(number: int, place: int, key: str | None, result: int | None, issues: bytes,
              raw: bytes | None = None) -> Finding:
     return Finding(
-        number=number, place=place, key=key, result=None if result is None else RESULTS[result],
+        number=number, source_row=place, key=key, result=None if result is None else RESULTS[result],
         issues=decode_issues(issues), raw=raw,
     )
 
@@ -190,5 +190,5 @@ def _item(kind: Kind, collection: str, key: str, document: bytes, version: int |
           written_at: int, marks: tuple[IndexEntry, ...] = ()) -> Item:
     return Item(
         kind=kind, collection=collection, key=key, document=document, version=version, batch=batch.hex(),
-        written_at=moment(written_at), marks=marks,
+        written_at=moment(written_at), index_entries=marks,
     )

@@ -95,7 +95,7 @@ class Database:
         """Changes with every commit of this process, and within a fraction of a second with those of others."""
         return self.watch.change_token()
 
-    def wait(self, seconds: float) -> None:
+    def wait_for_work(self, seconds: float) -> None:
         """About so long, or until somebody tells of new work."""
         self.watch.wait(seconds)
 

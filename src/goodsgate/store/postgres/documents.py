@@ -91,7 +91,7 @@ class Documents(Resources):
         more = len(rows) > limit
         return Page([document(row, merchant) for row in rows[:limit]], str(rows[limit - 1].seq) if more else None)
 
-    def batches_of_all(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def all_batches(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """In the order of the numbers they were given, which is that of acceptance in each lane."""
         with self.server.transaction(every=True) as db:
             rows = every(db, "documents_of_all", {**_asked(filters, limit), "after": _place(after)})
@@ -117,7 +117,7 @@ def document(row: Row, merchant: str) -> Batch:
     counts: dict[str, Any] = {name: getattr(row, name) for name in COUNTED}
     return Batch(
         merchant=merchant, id=row.id.hex(), kind=Kind(row.kind), collection=row.collection,
-        policy=decode_policy(row.policy), format=row.format, packing=row.packing, label=row.label,
+        policy=decode_policy(row.policy), format=row.format, content_encoding=row.packing, label=row.label,
         protocol=row.protocol,
         state=state, cancelling=row.cancelling and not ended, counts=Counts(**counts), warned=row.warned,
         total=row.total if row.read else None, bytes_total=row.bytes_total,
@@ -125,7 +125,7 @@ def document(row: Row, merchant: str) -> Batch:
         columns=decode_columns(row.columns) if row.columns is not None else None,
         withheld=decode_withheld(row.withheld) if row.withheld is not None else None,
         received_at=moment(row.received_at), started_at=moment_or_none(row.started_at),
-        finished_at=moment_or_none(row.finished_at) if ended else None, facts=decode_facts(row.facts),
+        finished_at=moment_or_none(row.finished_at) if ended else None, protocol_data=decode_facts(row.facts),
     )
 
 

@@ -29,7 +29,7 @@ SYNCHRONOUS = frozenset({"on", "remote_apply", "remote_write", "local"})
 class Examining(Sweeping):
     """Facts, each with a name, whether it is well, and a detail."""
 
-    def check(self) -> list[tuple[str, bool, str]]:
+    def quick_checks(self) -> list[tuple[str, bool, str]]:
         """Cheap enough to be asked every second: way, schema, rights."""
         known = MIGRATIONS[-1].number
         try:
@@ -48,7 +48,7 @@ class Examining(Sweeping):
             facts.append(("writable", not standby, "it is a standby" if standby else "it is"))
         return facts
 
-    def examine(self) -> list[tuple[str, bool, str]]:
+    def health_checks(self) -> list[tuple[str, bool, str]]:
         """Version, privileges, settings that hurt, clocks of the hosts, leases that ran out."""
         if self.schema_number() < MIGRATIONS[-1].number:
             return [("migrations", False, "goodsgate migrate brings the schema up to date")]

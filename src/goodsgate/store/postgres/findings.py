@@ -20,10 +20,10 @@ class Findings:
 
     def put(self, db: Cursor, batch: int, portion: ChunkCommit, *, total: int) -> None:
         """`total` is the number of records that had a number before this portion."""
-        replaced = set(portion.amended)
+        replaced = set(portion.amended_results)
         replaced.update(finding.number for finding in portion.findings if finding.number <= total)
         findings = list(portion.findings)
-        if portion.notices:
+        if portion.file_issues:
             replaced.add(0)
             findings = [self._whole_file(db, batch, portion), *(one for one in findings if one.number)]
         if replaced:
@@ -76,7 +76,7 @@ class Findings:
             named = {"merchant": self.merchant, "batch": batch, "numbers": [0]}
             for _, issues in every(db, "findings_among", named):
                 before = decode_issues(issues)
-        return Finding(number=0, place=0, key=None, result=None, issues=[*before, *portion.notices])
+        return Finding(number=0, source_row=0, key=None, result=None, issues=[*before, *portion.file_issues])
 
     def _take_away(self, db: Cursor, batch: int, numbers: set[int]) -> None:
         named = {"merchant": self.merchant, "batch": batch, "numbers": sorted(numbers)}
@@ -86,7 +86,7 @@ class Findings:
 
 def _row(merchant: int, batch: int, finding: Finding) -> tuple[object, ...]:
     return (
-        merchant, batch, finding.number, finding.place, finding.key,
+        merchant, batch, finding.number, finding.source_row, finding.key,
         None if finding.result is None else RESULT_BYTE[finding.result], *filed(finding),
         encode_issues(finding.issues).decode(), finding.raw,
     )

@@ -34,28 +34,28 @@ class Lanes(Receiving):
     _lease_ends: float | None = None
     """When the first of others' leases ends, on the monotonic clock; as it stood when there was nothing to claim."""
 
-    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
         """The lane is this worker's alone until its lease ends by the server's clock."""
         try:
-            return self._claim(worker, lease_seconds, works_max=works_max, bytes_max=bytes_max)
+            return self._claim(worker, lease_seconds, rounds_max=rounds_max, bytes_max=bytes_max)
         except StoreBusyError as fault:
             if isinstance(fault.__cause__, errors.LockNotAvailable):
                 return None
             raise
 
-    def _claim(self, worker: str, lease_seconds: float, *, works_max: int, bytes_max: int) -> Claim | None:
+    def _claim(self, worker: str, lease_seconds: float, *, rounds_max: int, bytes_max: int) -> Claim | None:
         lane = self._lane(worker, lease_seconds)
         if lane is None:
             return None
         claim, asked = lane
         crash.point("claim-taken")
         try:
-            claim.works.extend(self._works(claim, asked, works_max=works_max, bytes_max=bytes_max // works_max))
+            claim.rounds.extend(self._works(claim, asked, rounds_max=rounds_max, bytes_max=bytes_max // rounds_max))
         except BaseException:
-            self.release(claim)
+            self.release_claim(claim)
             raise
-        if not claim.works:
-            self.release(claim)
+        if not claim.rounds:
+            self.release_claim(claim)
             return None
         return claim
 
@@ -74,18 +74,19 @@ class Lanes(Receiving):
                 number, merchant, kind, cancelling, attempt = rows[0]
                 self._numbers[merchant] = number
                 claim = Claim(
-                    merchant=merchant, kind=Kind(kind), worker=worker, attempt=attempt, until=moment(until), works=[]
+                    merchant=merchant, kind=Kind(kind), worker=worker, attempt=attempt, expires_at=moment(until),
+                    rounds=[]
                 )
                 return claim, {"merchant": number, "kind": kind, "cancelling": cancelling, "now": now, "held": HELD}
         ends = self.server.at_once("next_lease", {"now": now}, every=True).rows[0][0]
         self._lease_ends = time.monotonic() + (ends - now) / 1e6 if ends is not None else None
         return None
 
-    def _works(self, claim: Claim, asked: dict[str, object], *, works_max: int,
+    def _works(self, claim: Claim, asked: dict[str, object], *, rounds_max: int,
                bytes_max: int) -> Iterator[ClaimedRound]:
         """The rounds that a claim takes, and where they stand."""
         number = self.known(claim.merchant)
-        rows = self.server.at_once("open_rounds", {**asked, "limit": works_max}, merchant=number).rows
+        rows = self.server.at_once("open_rounds", {**asked, "limit": rounds_max}, merchant=number).rows
         rounds = together([OpenRound(*row[:ROUND]) for row in rows], bytes_max)
         rows = rows[: len(rounds)]
         if not all(row[ROUND] for row in rows):
@@ -93,18 +94,18 @@ class Lanes(Receiving):
             self.server.at_once("start_round", started, merchant=number, lazy=True)
         for found, row in zip(rounds, rows, strict=True):
             work = work_of(claim.merchant, claim.kind, found, progress_of(row[ROUND + 1 :]))
-            if claim.works and work.portions:
+            if claim.rounds and work.chunks:
                 return
             yield work
-            if work.portions:
+            if work.chunks:
                 return
 
-    def wait(self, seconds: float) -> None:
+    def wait_for_work(self, seconds: float) -> None:
         """Until somebody tells of new work, or the next lease ends, which nobody tells of."""
         left = self._lease_ends - time.monotonic() if self._lease_ends is not None else None
         self.watch.wait(seconds, left=left)
 
-    def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+    def renew_claim(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         """Raises LeaseLostError. Another lane waits, or a round to be cancelled that the claim does not hold."""
         now = self.now()
         number = self.number(claim.merchant)
@@ -117,10 +118,10 @@ class Lanes(Receiving):
         ((batches,),) = held
         ((waiting,),) = self.server.at_once("other_lane_waits", named, every=True).rows
         cancelling = frozenset(batch.replace("-", "") for batch in batches)
-        mine = cancelling & {work.batch for work in claim.works}
+        mine = cancelling & {work.batch for work in claim.rounds}
         return Renewal(waiting or mine != cancelling, mine)
 
-    def start(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+    def release_rounds(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
         """Each in its old place in the lane."""
         number = self.number(merchant)
         named = {"merchant": number, "kind": kind, "collection": collection, "held": HELD}
@@ -129,14 +130,14 @@ class Lanes(Receiving):
         self.watch.tell()
         return started
 
-    def rest(self, claim: Claim, work: ClaimedRound, *, seconds: float) -> None:
+    def defer(self, claim: Claim, work: ClaimedRound, *, seconds: float) -> None:
         """No effect if the lane is somebody else's by now."""
         number = self.number(claim.merchant)
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
-        resting = {"id": work.batch, "round": work.round, "until": self.now() + int(seconds * 1e6)}
+        resting = {"id": work.batch, "round": work.number, "until": self.now() + int(seconds * 1e6)}
         self.server.at_once("rest_round", {**named, **resting}, merchant=number)
 
-    def release(self, claim: Claim) -> None:
+    def release_claim(self, claim: Claim) -> None:
         """Never raises for want of room or way: the lease then ends by itself."""
         with suppress(StoreFullError, StoreBusyError):
             number = self.number(claim.merchant)

@@ -62,8 +62,8 @@ class Lookups(Lanes):
         self._beside.shutdown()
         super().close()
 
-    def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-             ) -> dict[str, CurrentItem]:
+    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
+                      ) -> dict[str, CurrentItem]:
         """Tombstones included."""
         foreseen = self._taken_foreseen((merchant, kind, collection), keys, documents=documents)
         if foreseen is not None:
@@ -75,12 +75,12 @@ class Lookups(Lanes):
             with self.server.transaction(number) as db:
                 shelf = shelf_of(db, number, kind, collection)
                 for key, marks in (marks_of(db, number, shelf[0], [*held]) if shelf and shelf[2] else {}).items():
-                    held[key] = msgspec.structs.replace(held[key], marks=marks)
+                    held[key] = msgspec.structs.replace(held[key], index_entries=marks)
         return held
 
-    def foresee(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+    def prefetch(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """Asked on connections of their own, and good if what is settled meanwhile touches none of the keys."""
-        portion = (work.merchant, work.kind, work.collection, work.batch, work.portions)
+        portion = (work.merchant, work.kind, work.collection, work.batch, work.chunks)
         before = self._foreseen[1] if self._foreseen is not None and self._foreseen[0] == portion else []
         if not before:
             self.looks.begin()
@@ -98,32 +98,32 @@ class Lookups(Lanes):
             return None
         return look if look.keys == set(keys) and self.looks.keep_begun(name, look) else None
 
-    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
         """What was foreseen or looked up under another claim may have changed since."""
         self._foreseen = None
         self.looks.clear()
         self.looked = Looked()
-        claim = super().claim(worker, lease_seconds=lease_seconds, works_max=works_max, bytes_max=bytes_max)
+        claim = super().claim(worker, lease_seconds=lease_seconds, rounds_max=rounds_max, bytes_max=bytes_max)
         with self.scratch_lock:
-            for work in claim.works if claim is not None else ():
-                scratch = self._scratches.get((work.batch, work.round))
+            for work in claim.rounds if claim is not None else ():
+                scratch = self._scratches.get((work.batch, work.number))
                 if scratch is not None and scratch.records > work.total:
                     # The server fell, and took along what was settled last.
-                    self.forget_scratch((work.batch, work.round))
+                    self.forget_scratch((work.batch, work.number))
         return claim
 
-    def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+    def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Tombstones left out; of several twins the first."""
         twins = self._looked(merchant, kind, collection, keys).twins()
         return {key: twins[key] for key in keys if key in twins} if twins else twins
 
-    def seen(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
+    def seen_keys(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
         """Keys that the batch wrote are told from the items. The others, unchanged or rejected, are in a file of this
         process, so that memory stays bounded; those of a portion that is settled meanwhile may be there already."""
         number, packed = self.known(work.merchant), id_bytes(work.batch)
         assert packed is not None
         with self.scratch_lock:
-            scratch = self._scratches.get((work.batch, work.round))
+            scratch = self._scratches.get((work.batch, work.number))
             if scratch is None or scratch.records < work.total:
                 progress = self._progress(number, work.batch)
                 if progress is None:
@@ -133,7 +133,7 @@ class Lookups(Lanes):
         look = self._looked(work.merchant, work.kind, work.collection, keys, batch=packed)
         return look.written_by(packed).intersection(keys) | shown
 
-    def missing(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+    def absent_items(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """Keys of the shelf come here in their order, to be compared with those of the feed; counted once."""
         number = self.known(work.merchant)
         with self.server.transaction(number) as db:
@@ -145,7 +145,7 @@ class Lookups(Lanes):
             scratch = self._filled(number, work, progress.seq if progress is not None else 0)
         # Before its first portion nothing was written since: a feed without a record lacks everything.
         first_at = progress.first_at if progress is not None else NEVER
-        stand = (shelf[0], work.batch, work.round, work.portions)
+        stand = (shelf[0], work.batch, work.number, work.chunks)
         if self._counted is None or self._counted[0] != stand:
             count = sum(len(keys) for keys in self._lacking(number, shelf[0], scratch, first_at, after=""))
             self._counted = (stand, count)
@@ -174,7 +174,7 @@ class Lookups(Lanes):
 
     def note_missing(self, shelf: int, portion: ChunkCommit, removed: int | None) -> None:
         """Keep the count of missing keys right: `removed` by a portion that did nothing else, None by any other."""
-        stand = (shelf, portion.work.batch, portion.work.round, portion.number)
+        stand = (shelf, portion.round.batch, portion.round.number, portion.number)
         if self._counted is not None and self._counted[0] == stand and removed is not None:
             self._counted = ((*stand[:3], portion.number + 1), self._counted[1] - removed)
 
@@ -247,7 +247,7 @@ class Lookups(Lanes):
 
     def _filled(self, number: int, work: ClaimedRound, seq: int) -> Scratch:
         """The round's scratch, with the portions that other workers settled, or this one while it did not look."""
-        scratch = self._scratches.get((work.batch, work.round)) or self.new_scratch((work.batch, work.round))
+        scratch = self._scratches.get((work.batch, work.number)) or self.new_scratch((work.batch, work.number))
         named = {"merchant": number, "batch": seq}
         with self.server.transaction(number) as db:
             rows = every(db, "portions_after", {**named, "after": scratch.records})

@@ -15,8 +15,8 @@ from goodsgate.store.postgres.lookups import Lookups, marks_of, shelf_of
 class Marks(Lookups):
     """The part of the contract that finds items by their marks."""
 
-    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[IndexEntry]) -> dict[IndexEntry,
-               list[str]]:
+    def find_by_index(self, merchant: str, kind: Kind, collection: str, marks: Sequence[IndexEntry]) -> dict[IndexEntry,
+                      list[str]]:
         """Keys in their order."""
         number = self.number(merchant)
         if number is None or not marks:
@@ -32,9 +32,10 @@ class Marks(Lookups):
                 found.setdefault((name, text), []).append(key)
         return found
 
-    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
-              among: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
-              ) -> tuple[int, list[tuple[str, str]]]:
+    def list_index(self, merchant: str, kind: Kind, collection: str, name: str, *,
+                   filters: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0,
+                   limit: int = 100,
+                   ) -> tuple[int, list[tuple[str, str]]]:
         """By value and key, in the order of their UTF-8 bytes."""
         number = self.number(merchant)
         if number is None:
@@ -43,15 +44,15 @@ class Marks(Lookups):
             shelf = shelf_of(db, number, kind, collection)
             if shelf is None or not shelf[2]:
                 return 0, []
-            asked = {"merchant": number, "shelf": shelf[0], "name": name, "demands": len(among), **_ways(among)}
+            asked = {"merchant": number, "shelf": shelf[0], "name": name, "demands": len(filters), **_ways(filters)}
             total = int(value(db, "count_marks", asked))
             page = {**asked, "offset": offset, "limit": limit}
             return total, every(db, "marks_backwards" if backwards else "marks", page) if offset < total else []
 
 
-def _ways(among: Sequence[Sequence[IndexFilter]]) -> dict[str, list[object]]:
+def _ways(filters: Sequence[Sequence[IndexFilter]]) -> dict[str, list[object]]:
     """A column for each member, and one for which demand it may fulfil."""
-    ways = [(at, one) for at, some in enumerate(among) for one in some]
+    ways = [(at, one) for at, some in enumerate(filters) for one in some]
     names = IndexFilter.__struct_fields__
     return {"at": [at for at, _ in ways], **{f"{name}s": [getattr(one, name) for _, one in ways] for name in names}}
 
@@ -59,7 +60,7 @@ def _ways(among: Sequence[Sequence[IndexFilter]]) -> dict[str, list[object]]:
 def put_marks(db: Cursor, number: int, shelf: int, writes: Mapping[str, Write], gone: Iterable[str]) -> None:
     """Bring the marks of written items up to date, and those of items that go; a shelf that has none is left alone."""
     named = {"merchant": number, "shelf": shelf}
-    now = {key: write.marks for key, write in writes.items() if write.marks}
+    now = {key: write.index_entries for key, write in writes.items() if write.index_entries}
     marked = value(db, "is_marked", named)
     if not marked:
         if not now:

@@ -37,31 +37,32 @@ class Messages(Merchants):
                     self._turn = number
         return taken
 
-    def sent(self, message: Message) -> None:
+    def mark_sent(self, message: Message) -> None:
         """Whoever says so."""
         named = self._letter(message)
         with self.server.transaction(named["merchant"]) as db:
             do(db, "message_sent", named)
 
-    def defer(self, message: Message, *, seconds: float, trouble: str) -> bool:
+    def postpone_message(self, message: Message, *, seconds: float, last_error: str) -> bool:
         """False if somebody else has carried it, or is at it."""
         named = self._letter(message)
-        later = {"due_at": self.now() + int(seconds * 1e6), "trouble": trouble, "attempts": message.attempts}
+        later = {"due_at": self.now() + int(seconds * 1e6), "trouble": last_error, "attempts": message.attempts}
         with self.server.transaction(named["merchant"]) as db:
             return bool(do(db, "defer_message", {**named, **later}))
 
-    def give_up(self, message: Message, *, trouble: str) -> bool:
+    def give_up_message(self, message: Message, *, last_error: str) -> bool:
         """False if somebody else has carried it, or is at it."""
         named = self._letter(message)
         with self.server.transaction(named["merchant"]) as db:
-            given = {"trouble": trouble, "attempts": message.attempts}
+            given = {"trouble": last_error, "attempts": message.attempts}
             return bool(do(db, "give_message_up", {**named, **given}))
 
-    def messages(self, merchant: str, *, topic: str | None = None, told: DeliveryState | None = None, after: int = 0,
+    def messages(self, merchant: str, *, topic: str | None = None, delivery_state: DeliveryState | None = None,
+                 after: int = 0,
                  limit: int = 100) -> list[Message]:
         """By number."""
         owner = self.number(merchant)
-        asked = {"merchant": owner, "topic": topic, "told": told, "after": after, "limit": limit}
+        asked = {"merchant": owner, "topic": topic, "told": delivery_state, "after": after, "limit": limit}
         with self.server.transaction(owner) as db:
             return [_message(merchant, row) for row in every(db, "messages", asked)]
 
@@ -89,7 +90,7 @@ def put_messages(db: Cursor, merchant: int, now: int, messages: Sequence[NewMess
 def _message(merchant: str, row: tuple[Any, ...]) -> Message:
     number, topic, subject, body, made_at, attempts, due_at, sent_at, given_up_at, trouble = row
     return Message(
-        merchant=merchant, number=number, topic=topic, subject=subject, body=bytes(body), made_at=moment(made_at),
+        merchant=merchant, number=number, topic=topic, subject=subject, body=bytes(body), created_at=moment(made_at),
         attempts=attempts, due_at=moment_or_none(due_at), sent_at=moment_or_none(sent_at),
-        given_up_at=moment_or_none(given_up_at), trouble=trouble,
+        given_up_at=moment_or_none(given_up_at), last_error=trouble,
     )

@@ -800,7 +800,7 @@ CROSS JOIN LATERAL (
 -- IN, not EXISTS: the items that are among those asked for are looked for once.
 SELECT count(*) FROM mark
 WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0 OR key IN (
-    SELECT m.key FROM unnest(:at::int[], :names::text[], :leasts::text[], :mosts::text[], :texts::text[])
+    SELECT m.key FROM unnest(:at::int[], :names::text[], :minimums::text[], :maximums::text[], :containss::text[])
         AS w (at, name, least, most, text)
     JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name
         AND m.value BETWEEN w.least AND w.most AND strpos(m.value, w.text) > 0
@@ -810,7 +810,7 @@ WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0
 -- name: marks
 SELECT value, key FROM mark
 WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0 OR key IN (
-    SELECT m.key FROM unnest(:at::int[], :names::text[], :leasts::text[], :mosts::text[], :texts::text[])
+    SELECT m.key FROM unnest(:at::int[], :names::text[], :minimums::text[], :maximums::text[], :containss::text[])
         AS w (at, name, least, most, text)
     JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name
         AND m.value BETWEEN w.least AND w.most AND strpos(m.value, w.text) > 0
@@ -821,7 +821,7 @@ ORDER BY value, key LIMIT :limit OFFSET :offset
 -- name: marks_backwards
 SELECT value, key FROM mark
 WHERE merchant = :merchant AND shelf = :shelf AND name = :name AND (:demands = 0 OR key IN (
-    SELECT m.key FROM unnest(:at::int[], :names::text[], :leasts::text[], :mosts::text[], :texts::text[])
+    SELECT m.key FROM unnest(:at::int[], :names::text[], :minimums::text[], :maximums::text[], :containss::text[])
         AS w (at, name, least, most, text)
     JOIN mark m ON m.merchant = :merchant AND m.shelf = :shelf AND m.name = w.name
         AND m.value BETWEEN w.least AND w.most AND strpos(m.value, w.text) > 0

@@ -39,7 +39,7 @@ class Receiving(Documents):
 
     # -- idempotency keys -----------------------------------------------------------------------------------------
 
-    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
+    def reserve_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
         """None: it is ours now. Raises KeyInUseError, StoreFullError, StoreBusyError."""
         number = self.known(merchant)
         now = self.now()
@@ -52,13 +52,13 @@ class Receiving(Documents):
         ((_, fingerprint, body, batch),) = rows
         return IdempotentAnswer(fingerprint, body, batch.hex())
 
-    def reserve_again(self, merchant: str, key: str, *, lease_seconds: float) -> None:
+    def renew_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> None:
         """No effect on an answered key."""
         number = self.number(merchant)
         named = {"merchant": number, "key": key, "until": self.now() + int(lease_seconds * 1e6)}
         self.server.at_once("reserve_answer_again", named, merchant=number)
 
-    def release_key(self, merchant: str, key: str) -> None:
+    def release_idempotency_key(self, merchant: str, key: str) -> None:
         """Never raises for want of room or way: the reservation then ends by itself."""
         with suppress(StoreFullError, StoreBusyError):
             number = self.number(merchant)
@@ -66,17 +66,17 @@ class Receiving(Documents):
 
     # -- bodies -----------------------------------------------------------------------------------------------------
 
-    def receive(self, merchant: str, upload: str, piece: bytes) -> None:
+    def append_upload(self, merchant: str, upload: str, piece: bytes) -> None:
         """Raises StoreFullError, StoreBusyError."""
         self.uploads.receive(merchant, self.known(merchant), upload, piece)
 
-    def discard(self, merchant: str, upload: str) -> None:
+    def discard_upload(self, merchant: str, upload: str) -> None:
         """Harmless if there is no such upload."""
         with suppress(StoreBusyError):
             self.uploads.discard(merchant, self.number(merchant) or 0, upload)
 
-    def seal(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
-             open_rounds_max: int) -> Batch:
+    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
+                  open_rounds_max: int) -> Batch:
         """Raises QueueFullError, StoreFullError, StoreBusyError; KeyInUseError if the key's lease ended and another
         submission took it."""
         number = self.known(batch.merchant)
@@ -84,9 +84,9 @@ class Receiving(Documents):
             raise StoreError(f"not a batch's id: {batch.id}")
         row = {
             "merchant": number, "id": batch.id, "kind": batch.kind, "collection": batch.collection,
-            "policy": encode(batch.policy).decode(), "format": batch.format, "packing": batch.packing,
+            "policy": encode(batch.policy).decode(), "format": batch.format, "packing": batch.content_encoding,
             "label": batch.label, "folded": batch.label.casefold(), "protocol": batch.protocol,
-            "facts": encode(batch.facts).decode(), "round_kind": RoundKind.SUBMISSION,
+            "facts": encode(batch.protocol_data).decode(), "round_kind": RoundKind.SUBMISSION,
         }
         rest = self.uploads.rest(batch.merchant, upload)
         crash.point("seal-synced")
@@ -112,8 +112,8 @@ class Receiving(Documents):
         self.watch.tell()
         return sealed
 
-    def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
-               open_rounds_max: int) -> Batch | None:
+    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
+                  open_rounds_max: int) -> Batch | None:
         """Raises RoundOpenError, QueueFullError, StoreFullError, StoreBusyError, KeyInUseError as seal does."""
         number = self.number(round.merchant)
         if number is None or id_bytes(round.batch) is None:
@@ -137,7 +137,8 @@ class Receiving(Documents):
                 if not do(db, "reopen_batch", {**named, "bytes": rest.bytes, "has_payload": upload is not None}):
                     raise RoundOpenError(round.batch)
                 sent = {
-                    "round_kind": round.kind, "format": round.format, "packing": round.packing, "bytes": rest.bytes,
+                    "round_kind": round.kind, "format": round.format, "packing": round.content_encoding,
+                    "bytes": rest.bytes,
                     "upload": upload, "pieces": rest.pieces,
                 }
                 sealed = self._add_round(db, round.merchant, number, round.batch, sent, idempotency)
@@ -203,8 +204,9 @@ def _new(batch: NewBatch, rest: Rest, placed: list[tuple[Any, ...]]) -> Batch:
     ((accepted_at, position),) = placed
     return Batch(
         merchant=batch.merchant, id=batch.id, kind=batch.kind, collection=batch.collection, policy=batch.policy,
-        format=batch.format, packing=batch.packing, label=batch.label, protocol=batch.protocol, state=State.QUEUED,
+        format=batch.format, content_encoding=batch.content_encoding, label=batch.label, protocol=batch.protocol,
+        state=State.QUEUED,
         cancelling=False, counts=Counts(), warned=0, total=None, bytes_total=rest.bytes, bytes_done=0,
         position=position, rounds=1, columns=None, withheld=None, received_at=moment(accepted_at), started_at=None,
-        finished_at=None, facts=batch.facts,
+        finished_at=None, protocol_data=batch.protocol_data,
     )

@@ -20,24 +20,24 @@ FIRST, LAST = -(2**63), 2**63 - 1
 class Resources(Messages):
     """The part of the contract that keeps resources."""
 
-    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
-                     labels: Sequence[Label] = (), ends_at: datetime | None = None,
+    def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
+                     labels: Sequence[Label] = (), expires_at: datetime | None = None,
                      messages: Sequence[NewMessage] = ()) -> Resource:
         """One more, with the next number. Raises NameTakenError, ResourcesFullError."""
         owner = self.known(merchant)
-        whose = {"merchant": owner, "sort": sort}
+        whose = {"merchant": owner, "sort": type}
         with self.server.transaction(owner) as db:
             number = int(value(db, "next_number", whose))
             _free(db, {**whose, "name": name, "now": self.now()})
             if value(db, "count_resources", whose) >= resources_max:
                 raise ResourcesFullError
-            end = None if ends_at is None else microseconds(ends_at)
+            end = None if expires_at is None else microseconds(expires_at)
             row = {**whose, "number": number, "name": name, "body": body.decode(), "ends_at": end}
             do(db, "add_resource", row)
             _add_labels(db, {**whose, "number": number}, labels)
             put_messages(db, owner, self.now(), messages)
         return Resource(
-            merchant=merchant, sort=sort, number=number, version=1, name=name, body=body, ends_at=ends_at
+            merchant=merchant, type=type, number=number, version=1, name=name, body=body, expires_at=expires_at
         )
 
     def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
@@ -46,11 +46,11 @@ class Resources(Messages):
         owner = self.number(resource.merchant)
         if owner is None:
             return None
-        whose = {"merchant": owner, "sort": resource.sort}
+        whose = {"merchant": owner, "sort": resource.type}
         row = {
             **whose, "number": resource.number, "version": resource.version, "name": resource.name,
             "body": resource.body.decode(),
-            "ends_at": None if resource.ends_at is None else microseconds(resource.ends_at),
+            "ends_at": None if resource.expires_at is None else microseconds(resource.expires_at),
         }
         with self.server.transaction(owner) as db:
             if one(db, "last_number", whose) is None:
@@ -64,31 +64,31 @@ class Resources(Messages):
                 put_messages(db, owner, self.now(), messages)
         return msgspec.structs.replace(resource, version=resource.version + 1) if changed else None
 
-    def resource(self, merchant: str, sort: str, number: int) -> Resource | None:
+    def resource(self, merchant: str, type: str, number: int) -> Resource | None:
         """None once it is past its end."""
         owner = self.number(merchant)
-        asked = {"merchant": owner, "sort": sort, "number": number, "now": self.now()}
+        asked = {"merchant": owner, "sort": type, "number": number, "now": self.now()}
         with self.server.transaction(owner) as db:
             row = one(db, "resource", asked)
-        return None if row is None else _resource(merchant, sort, row)
+        return None if row is None else _resource(merchant, type, row)
 
-    def resources(self, merchant: str, sort: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
+    def resources(self, merchant: str, type: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
         """By number, without those that have an end."""
         owner = self.number(merchant)
-        asked = {"merchant": owner, "sort": sort, "after": after, "limit": limit}
+        asked = {"merchant": owner, "sort": type, "after": after, "limit": limit}
         with self.server.transaction(owner) as db:
-            return [_resource(merchant, sort, row) for row in every(db, "resources", asked)]
+            return [_resource(merchant, type, row) for row in every(db, "resources", asked)]
 
-    def labelled(self, merchant: str, sort: str, word: str, *, since: int | None = None, until: int | None = None,
-                 offset: int = 0, limit: int = 100) -> list[Resource]:
+    def list_by_label(self, merchant: str, type: str, label: str, *, since: int | None = None, until: int | None = None,
+                      offset: int = 0, limit: int = 100) -> list[Resource]:
         """By place and number."""
         owner = self.number(merchant)
         asked = {
-            "merchant": owner, "sort": sort, "word": word, "since": FIRST if since is None else since,
+            "merchant": owner, "sort": type, "word": label, "since": FIRST if since is None else since,
             "until": LAST if until is None else until, "now": self.now(), "offset": offset, "limit": limit,
         }
         with self.server.transaction(owner) as db:
-            return [_resource(merchant, sort, row) for row in every(db, "labelled", asked)]
+            return [_resource(merchant, type, row) for row in every(db, "labelled", asked)]
 
 
 def _free(db: Cursor, wanted: Mapping[str, object], *, own: int | None = None) -> None:
@@ -104,9 +104,9 @@ def _add_labels(db: Cursor, whose: Mapping[str, object], labels: Sequence[Label]
         do(db, "add_label", {**whose, "word": word, "place": place})
 
 
-def _resource(merchant: str, sort: str, row: tuple[Any, ...]) -> Resource:
+def _resource(merchant: str, type: str, row: tuple[Any, ...]) -> Resource:
     number, version, name, body, ends_at = row
     return Resource(
-        merchant=merchant, sort=sort, number=number, version=version, name=name, body=bytes(body),
-        ends_at=moment_or_none(ends_at),
+        merchant=merchant, type=type, number=number, version=version, name=name, body=bytes(body),
+        expires_at=moment_or_none(ends_at),
     )

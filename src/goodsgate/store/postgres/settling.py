@@ -57,7 +57,7 @@ class Shelved(msgspec.Struct):
 
     def put(self, portion: ChunkCommit, written_at: int) -> None:
         """A portion's items, behind those of the portions before it."""
-        stamped = stamp(portion.work.batch, written_at)
+        stamped = stamp(portion.round.batch, written_at)
         if not self.stamp and isinstance(portion.writes, Writes) and not portion.deletes:
             self.stamp, self.made = stamped, portion.writes
             return
@@ -107,21 +107,21 @@ class Settled(msgspec.Struct, frozen=True):
 class Settling(Stock):
     """The part of the contract that changes the catalogue."""
 
-    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
-               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
         """A portion that is settled already changes nothing. Raises LeaseLostError, StoreFullError, StoreBusyError,
         StockChangedError."""
         number = self.known(claim.merchant)
-        for portion in portions:
-            if id_bytes(portion.work.batch) is None:
-                raise StoreError(f"not a batch's id: {portion.work.batch}")
+        for portion in commits:
+            if id_bytes(portion.round.batch) is None:
+                raise StoreError(f"not a batch's id: {portion.round.batch}")
         try:
             try:
-                done = self._settle(number, claim, portions, again)
+                done = self._settle(number, claim, commits, refresh)
             except errors.UniqueViolation:
                 # Somebody else wrote since they were looked up: a lane that was lost, which the second try finds out.
                 self.looks.clear()
-                done = self._settle(number, claim, portions, again)
+                done = self._settle(number, claim, commits, refresh)
         except BaseException:
             self.looks.clear()
             raise
@@ -131,22 +131,22 @@ class Settling(Stock):
         self.watch.tell()
         crash.point("settle-mirrored")
 
-    def _settle(self, number: int, claim: Claim, portions: Sequence[ChunkCommit],
-                again: Callable[[], Sequence[ChunkCommit]] | None) -> list[Settled]:
+    def _settle(self, number: int, claim: Claim, commits: Sequence[ChunkCommit],
+                refresh: Callable[[], Sequence[ChunkCommit]] | None) -> list[Settled]:
         named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
         # What a falling server takes along of a round that goes on, its progress included, is worked again.
-        lazy = not any(portion.ends for portion in portions)
+        lazy = not any(portion.end_state for portion in commits)
         with self.server.transaction(number, lazy=lazy, also=FEELS, seconds=WORK_SECONDS_MAX) as db:
             lease = one(db, "lease", named)
             if lease is None:
                 raise LeaseLostError(f"{claim.merchant} {claim.kind}")
             if self.was_moved(db, number):
-                if again is None:
+                if refresh is None:
                     raise StockChangedError
-                portions = again()
+                commits = refresh()
             told = _Told(db, claim.merchant, number, lease[0], self.now())
-            told.stand(self, portions)
-            for portion in portions:
+            told.stand(self, commits)
+            for portion in commits:
                 told.put(portion)
             if told.settled:
                 told.write(self.looks)
@@ -171,7 +171,7 @@ class Settling(Stock):
     def _note_shown(self, done: Settled) -> None:
         """The keys of a portion that no item tells of."""
         portion = done.portion
-        round = (portion.work.batch, portion.work.round)
+        round = (portion.round.batch, portion.round.number)
         if done.rekeyed or done.progress.ended is not None:
             self.forget_scratch(round)
         elif portion.first is not None:
@@ -181,7 +181,7 @@ class Settling(Stock):
 
     def shelf_made(self, db: Cursor, number: int, portion: ChunkCommit) -> int:
         """The portion's shelf; made if it is not there."""
-        work = portion.work
+        work = portion.round
         shelf = self._shelf(db, number, work.merchant, work.kind, work.collection)
         if shelf:
             return shelf
@@ -212,21 +212,21 @@ class _Told:
         self._results: list[tuple[int, int, bytes, bytes]] = []
         self._tallied: dict[str, int] = {}
 
-    def stand(self, store: Settling, portions: Sequence[ChunkCommit]) -> None:
+    def stand(self, store: Settling, commits: Sequence[ChunkCommit]) -> None:
         """Find out where the batches stand, and hold them."""
-        batches = sorted({portion.work.batch for portion in portions})
+        batches = sorted({portion.round.batch for portion in commits})
         self._seqs, self._progress = progress_held(self._db, self._number, batches)
-        for portion in portions:
-            name = (portion.work.kind, portion.work.collection)
+        for portion in commits:
+            name = (portion.round.kind, portion.round.collection)
             if name not in self._shelves:
                 self._shelves[name] = Shelved(store.shelf_made(self._db, self._number, portion))
 
     def put(self, portion: ChunkCommit) -> None:
         """Take a portion in; nothing if it is a replay."""
-        work = portion.work
+        work = portion.round
         shelved = self._shelves[work.kind, work.collection]
         progress = self._progress.get(work.batch)
-        if progress is not None and (progress.round, progress.portions) > (work.round, portion.number):
+        if progress is not None and (progress.round, progress.portions) > (work.number, portion.number):
             return
         self.written_at = max(self.written_at + 1, self._now)
         if progress is None:
@@ -241,7 +241,7 @@ class _Told:
         for name, count in progress.tallied(portion).items():
             self._tallied[name] = self._tallied.get(name, 0) + count
         self.settled.append(Settled(portion, shelved.number, progress, rekeyed))
-        if portion.ends is not None:
+        if portion.end_state is not None:
             self.ended.append(self.settled[-1])
 
     def _begun(self, work: ClaimedRound) -> Progress:
@@ -250,7 +250,7 @@ class _Told:
             raise StoreError(f"no such batch: {work.batch}")
         shelf = shelf_of(self._db, self._number, work.kind, work.collection)
         return Progress(
-            seq=self._seqs[work.batch], round=work.round, held=shelf[1] if shelf else 0, first_at=self.written_at
+            seq=self._seqs[work.batch], round=work.number, held=shelf[1] if shelf else 0, first_at=self.written_at
         )
 
     def write(self, looks: Looks) -> None:
@@ -329,7 +329,8 @@ class _Told:
         do(db, "move_progress", {"merchant": number, "rows": orjson.dumps(rows).decode()})
         if self.ended:
             batches = [one.progress.seq for one in self.ended]
-            rounds = {"merchant": number, "batches": batches, "numbers": [one.portion.work.round for one in self.ended]}
+            rounds = {"merchant": number, "batches": batches,
+                "numbers": [one.portion.round.number for one in self.ended]}
             do(db, "end_round", rounds)
             do(db, "end_batch", rounds)
             put_messages(db, number, self._now, [told for one in self.ended for told in _ending(one)])
@@ -339,7 +340,7 @@ class _Told:
     def _amend(self, batch: int, portion: ChunkCommit) -> bool:
         """New results and keys for records of portions settled before; whether a key was changed."""
         rekeyed = False
-        left = sorted(portion.amended)
+        left = sorted(portion.amended_results)
         while left:
             row = one(self._db, "portion_of_record", {"merchant": self._number, "batch": batch, "number": left[0]})
             first, results, packed = row if row is not None else (0, b"", b"[]")
@@ -347,7 +348,7 @@ class _Told:
             if not mine:
                 raise StoreError(f"record {left[0]} is not one of the batch")
             left = left[len(mine) :]
-            changes = {record: portion.amended[record] for record in mine}
+            changes = {record: portion.amended_results[record] for record in mine}
             changed, keys = amended(first, results, orjson.loads(packed), changes)
             named = {"merchant": self._number, "batch": batch, "first": first, "results": psycopg.Binary(changed)}
             do(self._db, "set_results", named)
@@ -358,8 +359,8 @@ class _Told:
 
 
 def _ending(done: Settled) -> list[NewMessage]:
-    work = done.portion.work
-    return ended(work.policy, work.batch, work.round, done.progress.ended)
+    work = done.portion.round
+    return ended(work.policy, work.batch, work.number, done.progress.ended)
 
 
 def _progress_row(progress: Progress) -> dict[str, object]:

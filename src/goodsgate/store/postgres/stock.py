@@ -16,8 +16,8 @@ from goodsgate.store.postgres.marks import Marks
 class Stock(Marks):
     """The part of the contract by which orders move stock."""
 
-    def move(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
-             change: Callable[[StockLevels], StockChange]) -> None:
+    def change_stock(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
+                     change: Callable[[StockLevels], StockChange]) -> None:
         """All of it in one transaction; raises what `change` raises, and StoreFullError, StoreBusyError."""
         number = self.known(merchant)
         with self.server.transaction(number) as db:
@@ -33,9 +33,9 @@ class Stock(Marks):
             every(db, "hold_reserved", asked)
             moving = change(_standing(db, asked, memory=None if memory is None else bytes(memory)))
             _put(db, named, moving)
-            ended_at = self.now() if moving.ends else None
+            ended_at = self.now() if moving.order_closed else None
             do(db, "put_stock_order", {
-                **named, "name": order, "memory": moving.memory.decode(), "ended_at": ended_at
+                **named, "name": order, "memory": moving.order_state.decode(), "ended_at": ended_at
             })
         self.watch.tell()
 
@@ -49,7 +49,7 @@ class Stock(Marks):
                 moved |= any(now.get(key) != hash for key, hash in seen.items())
         return moved
 
-    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
+    def stock_levels(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
         """As it is at one moment."""
         number = self.number(merchant)
         if number is None:
@@ -65,7 +65,7 @@ def _standing(db: Cursor, asked: Mapping[str, object], *, memory: bytes | None =
     rows = every(db, "stock", asked)
     return StockLevels(
         documents={key: bytes(document) for key, document, _ in rows if document is not None},
-        reserved={key: amount for key, _, amount in rows if amount is not None}, memory=memory,
+        reserved={key: amount for key, _, amount in rows if amount is not None}, order_state=memory,
     )
 
 

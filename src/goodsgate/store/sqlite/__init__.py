@@ -20,4 +20,4 @@ __all__ = ["SqliteStore"]
 class SqliteStore(Examining):
     """See the contract for what each method keeps, and Folder for what a store is made with."""
 
-    elsewhere = False
+    commits_remotely = False

@@ -31,7 +31,7 @@ class Asking(Settling):
 
     # -- records ------------------------------------------------------------------------------------------------------
 
-    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
+    def issue_groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
         """Most frequent first."""
         with self.catalogue.reading() as db:
             rows = every(db, "groups", {**self._named(merchant, batch), "limit": limit})
@@ -52,7 +52,7 @@ class Asking(Settling):
             rows = every(db, statement, {**asked, **self._seq(merchant, batch)})
         return [_finding(*row) for row in rows]
 
-    def rejected(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
+    def rejected_records(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
         """By number; fewer than `limit`, but at least one, where the records are long."""
         asked = {"after": after, "limit": limit, "rejected": RESULT_BYTE[Result.REJECTED]}
         found: list[Finding] = []
@@ -67,14 +67,14 @@ class Asking(Settling):
             rows.close()
         return found
 
-    def rejected_among(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
+    def rejected_by_number(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
         """Record number → finding with its raw."""
         asked = {"numbers": orjson.dumps(numbers).decode(), "rejected": RESULT_BYTE[Result.REJECTED]}
         with self.catalogue.reading() as db:
             rows = every(db, "rejected_among", {**asked, **self._seq(merchant, batch)})
         return {row[0]: _finding(*row) for row in rows}
 
-    def findings_of(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
+    def findings_by_key(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
         """In the order in which the batches began to be worked, backwards."""
         with self.catalogue.reading() as db:
             rows = every(db, "findings_of_key", {"merchant": self.number(merchant), "key": key, "limit": limit})
@@ -142,7 +142,7 @@ class Asking(Settling):
 
     # -- the store itself -------------------------------------------------------------------------------------------
 
-    def figures(self) -> dict[str, float]:
+    def statistics(self) -> dict[str, float]:
         """Lanes with work, rounds by state, age of the oldest that waits, bytes by file; totals of what became."""
         with self.intake.reading() as db:
             lanes, queued, working, oldest = every(db, "queue_figures", {"held": HELD})[0]
@@ -170,7 +170,7 @@ class Asking(Settling):
             rows = every(db, "lanes", {"id": merchant, "limit": limit, "held": HELD})
         return [lane(*row, now=self.now()) for row in rows]
 
-    def check(self) -> list[tuple[str, bool, str]]:
+    def quick_checks(self) -> list[tuple[str, bool, str]]:
         """Cheap enough to be asked every second: schema, room, rights."""
         known = MIGRATIONS[-1].number
         facts = []
@@ -200,7 +200,7 @@ class Asking(Settling):
 def _finding(number: int, place: int, key: str | None, result: int | None, issues: bytes,
              raw: bytes | None = None) -> Finding:
     return Finding(
-        number=number, place=place, key=key, result=None if result is None else RESULTS[result],
+        number=number, source_row=place, key=key, result=None if result is None else RESULTS[result],
         issues=decode_issues(issues), raw=raw,
     )
 
@@ -209,5 +209,5 @@ def _item(kind: Kind, collection: str, key: str, document: bytes, version: int |
           written_at: int, marks: tuple[IndexEntry, ...] = ()) -> Item:
     return Item(
         kind=kind, collection=collection, key=key, document=document, version=version, batch=batch,
-        written_at=moment(written_at), marks=marks,
+        written_at=moment(written_at), index_entries=marks,
     )

@@ -99,7 +99,7 @@ class Documents(Resources):
 
         return self._listed(rows, filters, after=after, limit=limit)
 
-    def batches_of_all(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def all_batches(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         """In reverse order of acceptance, too."""
         asked = _asked(filters, limit)
 
@@ -168,7 +168,7 @@ def _document(row: Row, merchant: str, state: State, counted: Row | Progress) ->
         finished_at = (counted.ended_at or counted.first_at) if ended else None
     return Batch(
         merchant=merchant, id=row.id.hex(), kind=Kind(row.kind), collection=row.collection,
-        policy=decode_policy(row.policy), format=row.format, packing=row.packing, label=row.label,
+        policy=decode_policy(row.policy), format=row.format, content_encoding=row.packing, label=row.label,
         protocol=row.protocol,
         state=state, cancelling=bool(row.cancelling) and not ended, counts=counts_of(counted),
         warned=counted.warned, total=total, bytes_total=row.bytes_total, bytes_done=bytes_done,
@@ -176,7 +176,7 @@ def _document(row: Row, merchant: str, state: State, counted: Row | Progress) ->
         columns=decode_columns(counted.columns) if counted.columns is not None else None,
         withheld=decode_withheld(counted.withheld) if counted.withheld is not None else None,
         received_at=moment(row.received_at), started_at=moment_or_none(row.started_at),
-        finished_at=moment_or_none(finished_at), facts=decode_facts(row.facts),
+        finished_at=moment_or_none(finished_at), protocol_data=decode_facts(row.facts),
     )
 
 

@@ -26,7 +26,7 @@ Fact = tuple[str, bool, str]
 class Examining(Copying):
     """The part of the contract that takes its time."""
 
-    def examine(self) -> list[Fact]:
+    def health_checks(self) -> list[Fact]:
         """Bounded by twice LOOK_SECONDS_MAX."""
         facts = []
         for file in (self.intake, self.catalogue):

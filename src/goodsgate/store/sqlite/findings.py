@@ -15,10 +15,10 @@ from goodsgate.store.sqlite.ask import do, do_each, each, every, one, value
 def put_findings(db: apsw.Connection, merchant: int, batch: int, portion: ChunkCommit, *, total: int) -> None:
     """`total` is the number of records that had a number before this portion."""
     tally = Tally()
-    replaced = set(portion.amended)
+    replaced = set(portion.amended_results)
     replaced.update(finding.number for finding in portion.findings if finding.number <= total)
     findings = list(portion.findings)
-    if portion.notices:
+    if portion.file_issues:
         replaced.add(0)
         findings = [_whole_file(db, merchant, batch, portion), *(one for one in findings if one.number)]
     if replaced:
@@ -51,7 +51,7 @@ def _whole_file(db: apsw.Connection, merchant: int, batch: int, portion: ChunkCo
         named = {"merchant": merchant, "batch": batch, "numbers": "[0]"}
         for *_, issues in every(db, "findings_among", named):
             before = decode_issues(issues)
-    return Finding(number=0, place=0, key=None, result=None, issues=[*before, *portion.notices])
+    return Finding(number=0, source_row=0, key=None, result=None, issues=[*before, *portion.file_issues])
 
 
 def _take_away(db: apsw.Connection, merchant: int, batch: int, numbers: set[int], tally: Tally) -> None:
@@ -79,7 +79,7 @@ def _insert(db: apsw.Connection, merchant: int, batch: int, findings: Sequence[F
 
 def _row(at: int, merchant: int, batch: int, finding: Finding) -> tuple[object, ...]:
     return (
-        at, merchant, batch, finding.number, finding.place, finding.key,
+        at, merchant, batch, finding.number, finding.source_row, finding.key,
         None if finding.result is None else RESULT_BYTE[finding.result], *filed(finding),
         encode_issues(finding.issues),
     )

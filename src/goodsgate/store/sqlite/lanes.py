@@ -39,7 +39,7 @@ class Lanes(Receiving):
 
     _served = 0
 
-    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
         """None also while another process has the worker's seat."""
         if not self.seated():
             return None
@@ -48,11 +48,11 @@ class Lanes(Receiving):
                 lane = _find(db, self.now())
             if lane is None:
                 return None
-            claim = self._take(lane, worker, lease_seconds, works_max, bytes_max)
+            claim = self._take(lane, worker, lease_seconds, rounds_max, bytes_max)
             if claim is not None:
                 return claim
 
-    def _take(self, lane: Lane, worker: str, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+    def _take(self, lane: Lane, worker: str, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
         """None if somebody else was faster, or all its rounds proved to have ended."""
         now = self.now()
         until = now + int(lease_seconds * 1e6)
@@ -62,24 +62,25 @@ class Lanes(Receiving):
                 return None
             taken = {**named, "worker": worker, "until": until, "served": self._next_served(db, now)}
             attempt = value(db, "take_lane", taken)
-            asked = {**named, "cancelling": lane.cancelling, "limit": works_max, "now": now, "held": HELD}
+            asked = {**named, "cancelling": lane.cancelling, "limit": rounds_max, "now": now, "held": HELD}
             rounds = [OpenRound(*row) for row in each(db, "open_rounds", asked)]
-            rounds = together(rounds, bytes_max // works_max)
+            rounds = together(rounds, bytes_max // rounds_max)
             started = {"merchant": lane.number, "now": now}
             do(db, "start_round", {**started, "rounds": _json([found.id for found in rounds])})
             do(db, "start_batch", {**started, "batches": _json([found.seq for found in rounds])})
         crash.point("claim-taken")
         claim = Claim(
-            merchant=lane.merchant, kind=Kind(lane.kind), worker=worker, attempt=attempt, until=moment(until), works=[]
+            merchant=lane.merchant, kind=Kind(lane.kind), worker=worker, attempt=attempt, expires_at=moment(until),
+            rounds=[]
         )
         if lane.holder is not None:
             with self.catalogue.writing() as db:
                 do(db, "raise_fence", {**named, "attempt": attempt})
         works = self._works(lane, rounds)
         if not works:
-            self.release(claim)
+            self.release_claim(claim)
             return None
-        return msgspec.structs.replace(claim, works=works)
+        return msgspec.structs.replace(claim, rounds=works)
 
     def _works(self, lane: Lane, rounds: list[OpenRound]) -> list[ClaimedRound]:
         """Where the rounds stand. One that ended although the intake was not told, by a crash, is told of now."""
@@ -96,10 +97,10 @@ class Lanes(Receiving):
                     )
                 continue
             work = work_of(lane.merchant, lane.kind, found, progress)
-            if works and work.portions:
+            if works and work.chunks:
                 break
             works.append(work)
-            if work.portions:
+            if work.chunks:
                 break
         return works
 
@@ -110,11 +111,11 @@ class Lanes(Receiving):
         self._served = max(self._served + 1, now)
         return self._served
 
-    def wait(self, seconds: float) -> None:
+    def wait_for_work(self, seconds: float) -> None:
         """Nobody tells of new work: it is looked for again."""
         time.sleep(seconds)
 
-    def renew(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+    def renew_claim(self, claim: Claim, *, lease_seconds: float) -> Renewal:
         """Raises LeaseLostError. Another lane waits, or a round to be cancelled that the claim does not hold."""
         now = self.now()
         named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt, "now": now}
@@ -123,23 +124,23 @@ class Lanes(Receiving):
                 raise LeaseLostError(f"{claim.merchant} {claim.kind}")
             waiting = value(db, "other_lane_waits", named)
             cancelling = frozenset(batch for (batch,) in each(db, "cancelling_rounds", named))
-        mine = cancelling & {work.batch for work in claim.works}
+        mine = cancelling & {work.batch for work in claim.rounds}
         return Renewal(bool(waiting) or mine != cancelling, mine)
 
-    def start(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+    def release_rounds(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
         """Each in its old place in the lane."""
         named = {"merchant": self.number(merchant), "kind": kind, "collection": collection, "held": HELD}
         with self.intake.writing() as db:
             return do(db, "start_held", {**named, "before": None if before is None else microseconds(before)})
 
-    def rest(self, claim: Claim, work: ClaimedRound, *, seconds: float) -> None:
+    def defer(self, claim: Claim, work: ClaimedRound, *, seconds: float) -> None:
         """No effect if the lane is somebody else's by now."""
         named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
-        resting = {"id": id_bytes(work.batch), "round": work.round, "until": self.now() + int(seconds * 1e6)}
+        resting = {"id": id_bytes(work.batch), "round": work.number, "until": self.now() + int(seconds * 1e6)}
         with self.intake.writing() as db:
             do(db, "rest_round", {**named, **resting})
 
-    def release(self, claim: Claim) -> None:
+    def release_claim(self, claim: Claim) -> None:
         """Never raises for want of room: the lease then ends by itself."""
         named = {"merchant": self.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
         with suppress(StoreFullError, StoreBusyError), self.intake.writing() as db:

@@ -44,28 +44,28 @@ class Lookups(Lanes):
         self.looked = Looked()
         """Compared once more by the next settle."""
 
-    def claim(self, worker: str, *, lease_seconds: float, works_max: int, bytes_max: int) -> Claim | None:
+    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
         """What was looked up before, nothing is made from any more."""
         self.looked = Looked()
-        return super().claim(worker, lease_seconds=lease_seconds, works_max=works_max, bytes_max=bytes_max)
+        return super().claim(worker, lease_seconds=lease_seconds, rounds_max=rounds_max, bytes_max=bytes_max)
 
-    def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-             ) -> dict[str, CurrentItem]:
+    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
+                      ) -> dict[str, CurrentItem]:
         """Tombstones included."""
         with self.catalogue.at_desk() as db:
             return self._look_up(db, merchant, kind, collection, keys, documents=documents)
 
-    def foresee(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+    def prefetch(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """Nothing to be gained: the look-up would wait for the settle."""
 
-    def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+    def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Tombstones left out; of several twins the first."""
         with self.catalogue.at_desk() as db:
             look = self._looked(db, merchant, kind, collection, keys)
         twins = look.twins()
         return {key: twins[key] for key in keys if key in twins} if twins else twins
 
-    def seen(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
+    def seen_keys(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
         """Keys that the batch wrote are told from the items. The others, unchanged or rejected, are in a temporary
         table on disk, so that memory stays bounded."""
         number, packed = self.known(work.merchant), id_bytes(work.batch)
@@ -103,10 +103,10 @@ class Lookups(Lanes):
         held = self.look.held()
         if documents and shelf[2]:
             for key, marks in marks_of(db, number, shelf[0], [*held]).items():
-                held[key] = msgspec.structs.replace(held[key], marks=marks)
+                held[key] = msgspec.structs.replace(held[key], index_entries=marks)
         return held
 
-    def missing(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+    def absent_items(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """The count is taken once and kept up to date; only the keys are looked for at each call."""
         number, packed = self.known(work.merchant), id_bytes(work.batch)
         assert packed is not None

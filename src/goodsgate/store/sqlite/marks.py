@@ -19,8 +19,8 @@ encode = msgspec.json.encode
 class Marks(Lookups):
     """The part of the contract that finds items by their marks."""
 
-    def marked(self, merchant: str, kind: Kind, collection: str, marks: Sequence[IndexEntry]) -> dict[IndexEntry,
-               list[str]]:
+    def find_by_index(self, merchant: str, kind: Kind, collection: str, marks: Sequence[IndexEntry]) -> dict[IndexEntry,
+                      list[str]]:
         """Keys in their order."""
         number = self.number(merchant)
         wanted: dict[str, dict[str, None]] = {}
@@ -36,18 +36,20 @@ class Marks(Lookups):
                     found.setdefault((name, text), []).append(key)
         return found
 
-    def marks(self, merchant: str, kind: Kind, collection: str, name: str, *,
-              among: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0, limit: int = 100,
-              ) -> tuple[int, list[tuple[str, str]]]:
+    def list_index(self, merchant: str, kind: Kind, collection: str, name: str, *,
+                   filters: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0,
+                   limit: int = 100,
+                   ) -> tuple[int, list[tuple[str, str]]]:
         """By value and key, in the order of their UTF-8 bytes."""
         number = self.number(merchant)
         with self.catalogue.reading() as db:
             shelf = shelf_of(db, number, kind, collection)
             if shelf is None or not shelf[2]:
                 return 0, []
-            ways = [(at, one.name, one.least, one.most, one.text) for at, some in enumerate(among) for one in some]
+            ways = [(at, one.name, one.minimum, one.maximum, one.contains) for at,
+                some in enumerate(filters) for one in some]
             asked = {
-                "merchant": number, "shelf": shelf[0], "name": name, "demands": len(among),
+                "merchant": number, "shelf": shelf[0], "name": name, "demands": len(filters),
                 "ways": encode(ways).decode(),
             }
             total = int(value(db, "count_marks", asked))

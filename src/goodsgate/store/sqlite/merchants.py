@@ -22,7 +22,7 @@ class Merchants(Folder):
 
     def add_merchant(self, merchant: Merchant) -> bool:
         """False if the id is taken."""
-        row = {"id": merchant.id, "name": merchant.name, "made_at": microseconds(merchant.made_at)}
+        row = {"id": merchant.id, "name": merchant.name, "made_at": microseconds(merchant.created_at)}
         with self.intake.writing() as db:
             return bool(do(db, "add_merchant", row))
 
@@ -30,7 +30,7 @@ class Merchants(Folder):
         """By id."""
         with self.intake.reading() as db:
             rows = every(db, "merchants", {"after": after or "", "limit": limit + 1})
-        found = [Merchant(id=code, name=name, made_at=moment(made_at)) for code, name, made_at in rows[:limit]]
+        found = [Merchant(id=code, name=name, created_at=moment(made_at)) for code, name, made_at in rows[:limit]]
         return Page(found, found[-1].id if len(rows) > limit else None)
 
     # -- keys -----------------------------------------------------------------------------------------------------
@@ -39,7 +39,7 @@ class Merchants(Folder):
         """Raises StoreError if the merchant is unknown, or the id or secret taken."""
         row = {
             "merchant": self.known(key.merchant), "id": key.id, "digest": key.digest,
-            "scopes": " ".join(sorted(key.scopes)), "label": key.label, "made_at": microseconds(key.made_at),
+            "scopes": " ".join(sorted(key.scopes)), "label": key.label, "made_at": microseconds(key.created_at),
             "revoked_at": None if key.revoked_at is None else microseconds(key.revoked_at),
             "facts": encode(key.settings).decode(),
         }
@@ -70,7 +70,7 @@ class Merchants(Folder):
         """Raises StoreError if the merchant has no such key."""
         row = {
             "digest": token.digest, "merchant": self.known(token.merchant), "key": token.key,
-            "made_at": microseconds(token.made_at), "until": microseconds(token.until),
+            "made_at": microseconds(token.created_at), "until": microseconds(token.expires_at),
         }
         try:
             with self.intake.writing() as db:
@@ -87,20 +87,20 @@ class Merchants(Folder):
         key = _key(*row[:-2])
         made_at, until = row[-2:]
         token = Token(
-            digest=digest, merchant=key.merchant, key=key.id, made_at=moment(made_at), until=moment(until)
+            digest=digest, merchant=key.merchant, key=key.id, created_at=moment(made_at), expires_at=moment(until)
         )
         return token, key
 
-    def drop_token(self, digest: bytes) -> None:
+    def delete_token(self, digest: bytes) -> None:
         """No effect if there is none."""
         with self.intake.writing() as db:
             do(db, "drop_token", {"digest": digest})
 
-    def secret(self, name: str, made: bytes | None) -> bytes | None:
+    def secret(self, name: str, default: bytes | None) -> bytes | None:
         """Made once, whoever comes first."""
         with self.intake.writing() as db:
-            if made is not None:
-                do(db, "keep_secret", {"name": name, "made": made})
+            if default is not None:
+                do(db, "keep_secret", {"name": name, "made": default})
             row = one(db, "secret", {"name": name})
         return bytes(row[0]) if row is not None else None
 
@@ -147,7 +147,7 @@ class Merchants(Folder):
         with self.intake.writing() as db:
             do(db, "put_mapping", row)
 
-    def drop_mapping(self, merchant: str, name: str) -> bool:
+    def delete_mapping(self, merchant: str, name: str) -> bool:
         """False if there is none."""
         with self.intake.writing() as db:
             return do(db, "drop_mapping", {"merchant": self.number(merchant), "name": name}) > 0
@@ -174,5 +174,5 @@ def _key(merchant: str, code: str, digest: bytes, scopes: str, label: str, made_
          facts: str) -> Key:
     return Key(
         id=code, digest=digest, merchant=merchant, scopes=frozenset(Scope(scope) for scope in scopes.split()),
-        label=label, made_at=moment(made_at), revoked_at=moment_or_none(revoked_at), settings=decode_facts(facts),
+        label=label, created_at=moment(made_at), revoked_at=moment_or_none(revoked_at), settings=decode_facts(facts),
     )

@@ -37,7 +37,7 @@ class Receiving(Documents):
 
     # -- idempotency keys -----------------------------------------------------------------------------------------
 
-    def reserve(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
+    def reserve_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
         """None: it is ours now. Raises KeyInUseError, StoreFullError, StoreBusyError."""
         named = {"merchant": self.known(merchant), "key": key}
         now = self.now()
@@ -52,29 +52,29 @@ class Receiving(Documents):
             do(db, "reserve_answer", {**named, "now": now, "until": now + int(lease_seconds * 1e6)})
         return None
 
-    def reserve_again(self, merchant: str, key: str, *, lease_seconds: float) -> None:
+    def renew_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> None:
         """No effect on an answered key."""
         named = {"merchant": self.number(merchant), "key": key, "until": self.now() + int(lease_seconds * 1e6)}
         with self.intake.writing() as db:
             do(db, "reserve_answer_again", named)
 
-    def release_key(self, merchant: str, key: str) -> None:
+    def release_idempotency_key(self, merchant: str, key: str) -> None:
         """Never raises for want of room: the reservation then ends by itself."""
         with suppress(StoreFullError, StoreBusyError), self.intake.writing() as db:
             do(db, "release_answer", {"merchant": self.number(merchant), "key": key})
 
     # -- bodies -----------------------------------------------------------------------------------------------------
 
-    def receive(self, merchant: str, upload: str, piece: bytes) -> None:
+    def append_upload(self, merchant: str, upload: str, piece: bytes) -> None:
         """Raises StoreFullError; the upload is then forgotten."""
         self.uploads.receive(merchant, upload, piece)
 
-    def discard(self, merchant: str, upload: str) -> None:
+    def discard_upload(self, merchant: str, upload: str) -> None:
         """Harmless if there is no such upload."""
         self.uploads.discard(merchant, upload)
 
-    def seal(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
-             open_rounds_max: int) -> Batch:
+    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
+                  open_rounds_max: int) -> Batch:
         """Raises QueueFullError, StoreFullError, StoreBusyError; KeyInUseError if the key's lease ended and another
         submission took it."""
         number, packed = self.known(batch.merchant), id_bytes(batch.id)
@@ -84,11 +84,13 @@ class Receiving(Documents):
         crash.point("seal-synced")
         row = {
             "merchant": number, "id": packed, "kind": batch.kind, "collection": batch.collection,
-            "policy": encode(batch.policy), "format": batch.format, "packing": batch.packing, "label": batch.label,
-            "folded": batch.label.casefold(), "protocol": batch.protocol, "facts": encode(batch.facts), "bytes": size,
+            "policy": encode(batch.policy), "format": batch.format, "packing": batch.content_encoding,
+            "label": batch.label,
+            "folded": batch.label.casefold(), "protocol": batch.protocol, "facts": encode(batch.protocol_data),
+            "bytes": size,
         }
         sent = _Sent(
-            kind=RoundKind.SUBMISSION, format=batch.format, packing=batch.packing, size=size, content=content,
+            kind=RoundKind.SUBMISSION, format=batch.format, packing=batch.content_encoding, size=size, content=content,
             file=upload if content is None else None, starts_at=due_at(batch.policy),
         )
         with self.intake.writing() as db:
@@ -102,13 +104,13 @@ class Receiving(Documents):
         self.uploads.keep(batch.merchant, upload)
         return sealed
 
-    def reopen(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
-               open_rounds_max: int) -> Batch | None:
+    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
+                  open_rounds_max: int) -> Batch | None:
         """Raises RoundOpenError, QueueFullError, StoreFullError, StoreBusyError, KeyInUseError as seal does."""
         number, packed = self.number(round.merchant), id_bytes(round.batch)
         if number is None or packed is None:
             return None
-        sent = _Sent(kind=round.kind, format=round.format, packing=round.packing)
+        sent = _Sent(kind=round.kind, format=round.format, packing=round.content_encoding)
         if upload is not None:
             sent.size, sent.content = self.uploads.synced(round.merchant, upload)
             sent.file = upload if sent.content is None else None

@@ -70,8 +70,8 @@ class Settled(msgspec.Struct, frozen=True):
 class Settling(Stock):
     """The part of the contract that changes the catalogue."""
 
-    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
-               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
         """A portion that is settled already changes nothing. Raises LeaseLostError, StoreFullError, StoreBusyError,
         StockChangedError."""
         number = self.known(claim.merchant)
@@ -82,13 +82,13 @@ class Settling(Stock):
         with self.catalogue.writing() as db:
             self.check_lease(db, number, claim)
             if self.was_moved(db, number):
-                if again is None:
+                if refresh is None:
                     raise StockChangedError
-                portions = again()
+                commits = refresh()
                 self.look = None
             told = _Told(db, number, value(db, "clock"), self.now())
-            told.stand(portions)
-            for portion in portions:
+            told.stand(commits)
+            for portion in commits:
                 told.put(portion)
             told.write()
             told.move()
@@ -104,9 +104,9 @@ class Settling(Stock):
         if ended:
             with suppress(StoreFullError, StoreBusyError), self.intake.writing() as db:
                 for one in ended:
-                    work = one.portion.work
+                    work = one.portion.round
                     mirror_end(
-                        db, number, work.kind, one.batch, work.round, one.progress, policy=work.policy, now=self.now()
+                        db, number, work.kind, one.batch, work.number, one.progress, policy=work.policy, now=self.now()
                     )
         with self.catalogue.at_desk() as db:
             for one in settled:
@@ -134,21 +134,21 @@ class _Told:
         self._keys: list[tuple[int, int | None, bytes]] = []
         self._tallied: dict[str, int] = {}
 
-    def stand(self, portions: Sequence[ChunkCommit]) -> None:
+    def stand(self, commits: Sequence[ChunkCommit]) -> None:
         """Find out where the batches stand; those that have not begun begin."""
-        batches = {_packed(portion): portion for portion in reversed(portions)}
+        batches = {_packed(portion): portion for portion in reversed(commits)}
         self._progress = progress_among(self._db, self._number, [*batches])
         begun, first_at = [], max(self._written_at + 1, self._now)
         for batch, portion in batches.items():
             shelved = self._shelved(portion)
             if batch not in self._progress:
-                begun.append((batch, portion.work.round, shelved.items, first_at))
+                begun.append((batch, portion.round.number, shelved.items, first_at))
         if begun:
             do_rows(self._db, "add_progress", (self._number,), begun)
             self._progress |= progress_among(self._db, self._number, [batch for batch, *_ in begun])
 
     def _shelved(self, portion: ChunkCommit) -> Shelved:
-        work = portion.work
+        work = portion.round
         name = (work.kind, work.collection)
         if name not in self._shelves:
             row = shelf_of(self._db, self._number, *name)
@@ -160,9 +160,9 @@ class _Told:
 
     def put(self, portion: ChunkCommit) -> None:
         """Take a portion in; nothing if it is a replay."""
-        work, batch = portion.work, _packed(portion)
+        work, batch = portion.round, _packed(portion)
         shelved, progress = self._shelved(portion), self._progress[batch]
-        if (progress.round, progress.portions) > (work.round, portion.number):
+        if (progress.round, progress.portions) > (work.number, portion.number):
             return
         self._written_at = max(self._written_at + 1, self._now)
         progress.check_due(portion)
@@ -182,7 +182,8 @@ class _Told:
         for shelved in self._shelves.values():
             change = self._change(shelved)
             put_marks(
-                self._db, self._number, shelved.number, {key: put[0].marks for key, put in shelved.writes.items()},
+                self._db, self._number, shelved.number, {key: put[0].index_entries for key,
+                    put in shelved.writes.items()},
                 shelved.deletes, marked=shelved.marked,
             )
             if change:
@@ -226,9 +227,9 @@ class _Told:
 
 
 def _packed(portion: ChunkCommit) -> bytes:
-    batch = id_bytes(portion.work.batch)
+    batch = id_bytes(portion.round.batch)
     if batch is None:
-        raise StoreError(f"not a batch's id: {portion.work.batch}")
+        raise StoreError(f"not a batch's id: {portion.round.batch}")
     return batch
 
 
@@ -238,7 +239,7 @@ def _packed(portion: ChunkCommit) -> bytes:
 def _amend(db: apsw.Connection, number: int, batch: int, portion: ChunkCommit) -> bool:
     """New results and keys for records of portions settled before; whether a key was changed."""
     rekeyed = False
-    left = sorted(portion.amended)
+    left = sorted(portion.amended_results)
     while left:
         row = one(db, "portion_of_record", {"merchant": number, "batch": batch, "number": left[0]})
         first, results = row if row is not None else (0, b"")
@@ -248,7 +249,7 @@ def _amend(db: apsw.Connection, number: int, batch: int, portion: ChunkCommit) -
         left = left[len(mine) :]
         named = {"merchant": number, "batch": batch, "first": first}
         before = orjson.loads(value(db, "portion_keys", named))
-        changes = {record: portion.amended[record] for record in mine}
+        changes = {record: portion.amended_results[record] for record in mine}
         changed, keys = amended(first, results, before, changes)
         do(db, "set_results", {**named, "results": changed})
         if keys is not None:

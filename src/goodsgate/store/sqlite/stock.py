@@ -18,8 +18,8 @@ from goodsgate.store.sqlite.marks import Marks
 class Stock(Marks):
     """The part of the contract by which orders move stock."""
 
-    def move(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
-             change: Callable[[StockLevels], StockChange]) -> None:
+    def change_stock(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
+                     change: Callable[[StockLevels], StockChange]) -> None:
         """All of it in one transaction; raises what `change` raises, and StoreFullError, StoreBusyError."""
         number = self.known(merchant)
         self.checkpoints.make_room()
@@ -40,9 +40,9 @@ class Stock(Marks):
                     do(db, "put_reserved", {**named, "key": key, "amount": amount})
                 else:
                     do(db, "drop_reserved", {**named, "key": key})
-            ended_at = self.now() if moving.ends else None
+            ended_at = self.now() if moving.order_closed else None
             do(db, "put_stock_order", {
-                **named, "name": order, "memory": moving.memory.decode(), "ended_at": ended_at
+                **named, "name": order, "memory": moving.order_state.decode(), "ended_at": ended_at
             })
 
     def was_moved(self, db: apsw.Connection, number: int) -> bool:
@@ -54,7 +54,7 @@ class Stock(Marks):
                     return True
         return False
 
-    def standing(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
+    def stock_levels(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
         """As it is at one moment."""
         number = self.number(merchant)
         with self.catalogue.reading() as db:
@@ -67,5 +67,5 @@ def _standing(db: apsw.Connection, number: int, shelf: int, keys: Sequence[str],
     rows = every(db, "stock", (number, shelf, packed_keys(keys)))
     return StockLevels(
         documents={key: document for key, document, _ in rows if document is not None},
-        reserved={key: amount for key, _, amount in rows if amount is not None}, memory=memory,
+        reserved={key: amount for key, _, amount in rows if amount is not None}, order_state=memory,
     )

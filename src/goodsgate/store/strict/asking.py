@@ -27,9 +27,9 @@ class Asking(Receiving):
             self._watched(batch, merchant, batch.id, seen.get(batch.id))
         return self._as_filtered(page, filters)
 
-    def batches_of_all(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+    def all_batches(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
         seen = self._seen.copy()
-        page = self.store.batches_of_all(filters, after=after, limit=limit)
+        page = self.store.all_batches(filters, after=after, limit=limit)
         must(len(page.rows) <= limit, "not more than asked for", len(page.rows))
         for batch in page.rows:
             self._watched(batch, batch.merchant, batch.id, seen.get(batch.id))
@@ -48,11 +48,11 @@ class Asking(Receiving):
         must(merchant is None or {lane.merchant for lane in found} <= {merchant}, "of the merchant that asks", found)
         must(len({(lane.merchant, lane.kind) for lane in found}) == len(found) <= limit, "each lane once", found)
         for lane in found:
-            must(lane.rounds > 0 and (lane.worker is None) == (lane.until is None), "a lane with work", lane)
+            must(lane.rounds > 0 and (lane.worker is None) == (lane.expires_at is None), "a lane with work", lane)
         return found
 
-    def groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
-        groups = self.store.groups(merchant, batch, limit=limit)
+    def issue_groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
+        groups = self.store.issue_groups(merchant, batch, limit=limit)
         counts = [group.count for group in groups]
         must(counts == sorted(counts, reverse=True) and len(groups) <= limit, "most frequent first", counts)
         must(len({(group.code, group.severity, group.field) for group in groups}) == len(groups), "each group once")
@@ -75,8 +75,8 @@ class Asking(Receiving):
             must(severity is None or severity in told, "as filtered", severity, finding)
         return found
 
-    def findings_of(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
-        found = self.store.findings_of(merchant, key, limit=limit)
+    def findings_by_key(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
+        found = self.store.findings_by_key(merchant, key, limit=limit)
         must(len({(batch, finding.number) for batch, finding in found}) == len(found) <= limit, "each record once")
         for _, finding in found:
             must(finding.key == key and bool(finding.issues) and finding.raw is None, "of this key", key, finding)
@@ -114,8 +114,8 @@ class Asking(Receiving):
         check_order([(kind.value, name.encode()) for kind, name, _ in found], None)
         return found
 
-    def figures(self) -> dict[str, float]:
-        figures = self.store.figures()
+    def statistics(self) -> dict[str, float]:
+        figures = self.store.statistics()
         must(all(value >= 0 for value in figures.values()), "figures are not negative", figures)
         return figures
 

@@ -18,7 +18,7 @@ class Merchants(Opened):
 
     def add_merchant(self, merchant: Merchant) -> bool:
         check_merchant(merchant.id)
-        check_aware(merchant.made_at)
+        check_aware(merchant.created_at)
         return self.store.add_merchant(merchant)
 
     def merchants(self, *, after: str | None = None, limit: int = 100) -> Page[Merchant]:
@@ -71,8 +71,8 @@ class Merchants(Opened):
         must(bool(name), "a mapping has a name")
         self.store.put_mapping(merchant, name, mapping)
 
-    def drop_mapping(self, merchant: str, name: str) -> bool:
-        gone = self.store.drop_mapping(merchant, name)
+    def delete_mapping(self, merchant: str, name: str) -> bool:
+        gone = self.store.delete_mapping(merchant, name)
         must(self.store.mapping(merchant, name) is None, "a mapping that was dropped is gone")
         return gone
 
@@ -84,8 +84,8 @@ class Merchants(Opened):
 
     def add_token(self, token: Token) -> None:
         check_merchant(token.merchant)
-        must(len(token.digest) == 32 and token.until > token.made_at, "a hash, and an end that is ahead")
-        check_aware(token.until)
+        must(len(token.digest) == 32 and token.expires_at > token.created_at, "a hash, and an end that is ahead")
+        check_aware(token.expires_at)
         self.store.add_token(token)
 
     def token(self, digest: bytes) -> tuple[Token, Key] | None:
@@ -95,60 +95,61 @@ class Merchants(Opened):
             must((token.digest, token.merchant, token.key) == (digest, key.merchant, key.id), "a token of its key", key)
         return found
 
-    def drop_token(self, digest: bytes) -> None:
-        self.store.drop_token(digest)
+    def delete_token(self, digest: bytes) -> None:
+        self.store.delete_token(digest)
         must(self.store.token(digest) is None, "the token is gone")
 
-    def secret(self, name: str, made: bytes | None) -> bytes | None:
-        must(bool(name) and made != b"", "a name, and something to keep", name)
-        kept = self.store.secret(name, made)
-        must(kept is not None or made is None, "what was made is kept, or something was before", name)
+    def secret(self, name: str, default: bytes | None) -> bytes | None:
+        must(bool(name) and default != b"", "a name, and something to keep", name)
+        kept = self.store.secret(name, default)
+        must(kept is not None or default is None, "what was made is kept, or something was before", name)
         return kept
 
     # -- resources ------------------------------------------------------------------------------------------------
 
-    def add_resource(self, merchant: str, sort: str, *, name: str, body: bytes, resources_max: int,
-                     labels: Sequence[Label] = (), ends_at: datetime | None = None,
+    def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
+                     labels: Sequence[Label] = (), expires_at: datetime | None = None,
                      messages: Sequence[NewMessage] = ()) -> Resource:
         check_merchant(merchant)
-        check_aware(ends_at)
-        must(bool(sort and name and body) and resources_max > 0, "a sort, a name, a body", sort, name)
+        check_aware(expires_at)
+        must(bool(type and name and body) and resources_max > 0, "a sort, a name, a body", type, name)
         check_labels(labels)
         made = self.store.add_resource(
-            merchant, sort, name=name, body=body, resources_max=resources_max, labels=labels, ends_at=ends_at,
+            merchant, type, name=name, body=body, resources_max=resources_max, labels=labels, expires_at=expires_at,
             messages=messages,
         )
-        told = (made.merchant, made.sort, made.name, made.body, made.version, made.ends_at)
-        must(told == (merchant, sort, name, body, 1, ends_at) and made.number > 0, "the resource as it was given", made)
+        told = (made.merchant, made.type, made.name, made.body, made.version, made.expires_at)
+        must(told == (merchant, type, name, body, 1, expires_at) and made.number > 0, "the resource as it was given",
+            made)
         return made
 
     def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
                      messages: Sequence[NewMessage] = ()) -> Resource | None:
         check_merchant(resource.merchant)
         must(bool(resource.name and resource.body), "a name, a body", resource)
-        check_aware(resource.ends_at)
+        check_aware(resource.expires_at)
         check_labels(labels or ())
         now = self.store.put_resource(resource, labels=labels, messages=messages)
         told = msgspec.structs.replace(resource, version=resource.version + 1)
         must(now is None or now == told, "the resource as it was given", now)
         return now
 
-    def resource(self, merchant: str, sort: str, number: int) -> Resource | None:
-        found = self.store.resource(merchant, sort, number)
-        told = found is None or (found.merchant, found.sort, found.number) == (merchant, sort, number)
+    def resource(self, merchant: str, type: str, number: int) -> Resource | None:
+        found = self.store.resource(merchant, type, number)
+        told = found is None or (found.merchant, found.type, found.number) == (merchant, type, number)
         must(told, "the resource that was asked for", found)
         return found
 
-    def resources(self, merchant: str, sort: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
-        found = self.store.resources(merchant, sort, after=after, limit=limit)
+    def resources(self, merchant: str, type: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
+        found = self.store.resources(merchant, type, after=after, limit=limit)
         check_resources(found, after=after, limit=limit)
         return found
 
-    def labelled(self, merchant: str, sort: str, word: str, *, since: int | None = None, until: int | None = None,
-                 offset: int = 0, limit: int = 100) -> list[Resource]:
-        must(bool(word) and offset >= 0 and limit > 0, "a word, an offset, a limit", word, offset, limit)
-        found = self.store.labelled(
-            merchant, sort, word, since=since, until=until, offset=offset, limit=limit
+    def list_by_label(self, merchant: str, type: str, label: str, *, since: int | None = None, until: int | None = None,
+                      offset: int = 0, limit: int = 100) -> list[Resource]:
+        must(bool(label) and offset >= 0 and limit > 0, "a word, an offset, a limit", label, offset, limit)
+        found = self.store.list_by_label(
+            merchant, type, label, since=since, until=until, offset=offset, limit=limit
         )
         must(len(found) <= limit, "not more than asked for", len(found))
         must(len({one.number for one in found}) == len(found), "each once", found)

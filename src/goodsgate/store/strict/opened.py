@@ -11,7 +11,7 @@ class Opened:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.elsewhere = store.elsewhere
+        self.commits_remotely = store.commits_remotely
         self._seen: dict[str, Batch] = {}
         self._attempts: dict[tuple[str, Kind], int] = {}
         self._settling: dict[str, set[bytes]] = {}
@@ -23,13 +23,13 @@ class Opened:
         must(self.store.migrate() == [], "nothing is left to migrate")
         return applied
 
-    def check(self) -> list[tuple[str, bool, str]]:
-        facts = self.store.check()
+    def quick_checks(self) -> list[tuple[str, bool, str]]:
+        facts = self.store.quick_checks()
         must(len({name for name, _, _ in facts}) == len(facts) > 0, "facts have names of their own", facts)
         return facts
 
-    def examine(self) -> list[tuple[str, bool, str]]:
-        facts = self.store.examine()
+    def health_checks(self) -> list[tuple[str, bool, str]]:
+        facts = self.store.health_checks()
         must(len({name for name, _, _ in facts}) == len(facts), "facts have names of their own", facts)
         return facts
 

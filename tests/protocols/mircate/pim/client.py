@@ -76,7 +76,7 @@ class Manager(Mircate):
         while messages := store.claim_messages(lease_seconds=30, limit=10):
             for message in messages:
                 carrying[message.topic].carry(message)
-                store.sent(message)
+                store.mark_sent(message)
 
     def settled(self) -> dict[str, Any]:
         """What is settled, as it is kept."""

@@ -192,7 +192,7 @@ def test_marks_find_a_product(shelf: Shelf) -> None:
 def test_a_law_is_read_once() -> None:
     """And anew when it changes."""
     merchant_rules = PimRules()
-    kept = Resource(merchant="m", sort="s", number=1, version=1, name="n", body=encode(Settled()))
+    kept = Resource(merchant="m", type="s", number=1, version=1, name="n", body=encode(Settled()))
     first = merchant_rules.compile("m", kept)
     assert merchant_rules.compile("m", msgspec.structs.replace(kept, version=2)) is first
     assert merchant_rules.compile("m", msgspec.structs.replace(kept, body=encode(SHIRTS))) is not first

@@ -80,7 +80,7 @@ def _sent(shop: Shop, merchant: str, records: list[bytes]) -> Batch:
 def test_every_record_is_judged(shop: Shop, products: list[Any]) -> None:
     """With issues of its own, never with a fault; and what is held, sent again, is unchanged."""
     merchant = f"strange{next(_numbers)}"
-    shop.store.add_merchant(Merchant(id=merchant, name=merchant, made_at=make.NOW))
+    shop.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=make.NOW))
     shop.store.add_resource(merchant, SORT, name="settled", body=encode(SHIRTS), resources_max=1)
     batch = _sent(shop, merchant, [with_id(orjson.dumps(one)) for one in products])
     codes = [code for told in shop.codes(batch.id, merchant=merchant).values() for code in told]

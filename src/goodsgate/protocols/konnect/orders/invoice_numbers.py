@@ -35,7 +35,7 @@ class InvoiceNumbers:
         try:
             return self._store.add_resource(
                 merchant, RESOURCE_TYPE, name=number, body=msgspec.json.encode(owner), resources_max=1,
-                ends_at=now() + self._retention,
+                expires_at=now() + self._retention,
             )
         except NameTakenError as taken:
             held = self._store.resource(merchant, RESOURCE_TYPE, taken.number)
@@ -45,4 +45,4 @@ class InvoiceNumbers:
 
     def let_go(self, claimed: Resource) -> None:
         """Give a number back that was claimed for a shipment which does not bear it after all."""
-        self._store.put_resource(msgspec.structs.replace(claimed, ends_at=now()))
+        self._store.put_resource(msgspec.structs.replace(claimed, expires_at=now()))

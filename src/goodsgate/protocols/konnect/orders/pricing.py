@@ -40,7 +40,7 @@ class CataloguePricing:
     def line(self, merchant: str, location: str, sku: str, *, id: str, quantity: int) -> ShipmentLine:
         """Raises SkuUnknown, PriceUnusable."""
         mark = ("sku", sku)
-        keys = self._store.marked(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
+        keys = self._store.find_by_index(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
         item = self._store.item(merchant, Kind.PRODUCT, COLLECTION, keys[0]) if keys else None
         if item is None:
             raise UnknownSkuError(sku)
@@ -75,11 +75,11 @@ class CataloguePricing:
 
     def count(self, merchant: str) -> int:
         """SKUs."""
-        return self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", limit=1)[0]
+        return self._store.list_index(merchant, Kind.PRODUCT, COLLECTION, "sku", limit=1)[0]
 
     def sku(self, merchant: str, place: int) -> str | None:
         """The SKU at a place among all, from 0; None behind the last."""
-        found = self._store.marks(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=place, limit=1)[1]
+        found = self._store.list_index(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=place, limit=1)[1]
         return found[0][0] if found else None
 
     def locations(self, merchant: str, sku: str) -> Iterator[str]:

@@ -68,7 +68,7 @@ class ShipmentRepository:
                offset: int = 0, limit: int = 100) -> list[Shipment]:
         """Under a word, by the moment of their placing, `until` included."""
         self.apply_due_events(merchant)
-        rows = self._store.labelled(
+        rows = self._store.list_by_label(
             merchant, RESOURCE_TYPE, word, since=None if since is None else to_microseconds(since),
             until=None if until is None else to_microseconds(until), offset=offset, limit=limit,
         )
@@ -79,7 +79,7 @@ class ShipmentRepository:
         return self._under(merchant, f"of/{id}")
 
     def _under(self, merchant: str, word: str) -> list[Shipment]:
-        return [_opened(row) for row in self._store.labelled(merchant, RESOURCE_TYPE, word, limit=1_000)]
+        return [_opened(row) for row in self._store.list_by_label(merchant, RESOURCE_TYPE, word, limit=1_000)]
 
     # -- changing ---------------------------------------------------------------------------------------------------
     def change(self, merchant: str, id: str, change: Change) -> Shipment:
@@ -127,7 +127,7 @@ class ShipmentRepository:
             if not shipment.forward:
                 self._stock.reserve(resource.merchant, shipment)
         except Refusal:
-            self._store.put_resource(msgspec.structs.replace(resource, ends_at=now()), labels=[])
+            self._store.put_resource(msgspec.structs.replace(resource, expires_at=now()), labels=[])
             raise
         begun = apply_event(shipment, f"external/{shipment.first_state}", at=shipment.placed_at)
         kept = self._keep(resource, shipment, begun)
@@ -159,7 +159,7 @@ class ShipmentRepository:
     def apply_due_events(self, merchant: str) -> None:
         """Let happen what is due, of as many shipments as may be done at once."""
         until = to_microseconds(now())
-        for row in self._store.labelled(merchant, RESOURCE_TYPE, DUE_LABEL, until=until, limit=DUE_AT_ONCE):
+        for row in self._store.list_by_label(merchant, RESOURCE_TYPE, DUE_LABEL, until=until, limit=DUE_AT_ONCE):
             self._brought(row)
 
     def apply_due_event(self, merchant: str, id: str) -> datetime | None:
@@ -192,7 +192,7 @@ class ShipmentRepository:
         while shipment.due is not None and shipment.due.at <= now():
             kept = self._keep(resource, shipment, self._happened(resource.merchant, shipment))
             if kept is None:
-                found = self._store.resource(resource.merchant, resource.sort, resource.number)
+                found = self._store.resource(resource.merchant, resource.type, resource.number)
                 return (resource, shipment) if found is None else self._brought(found)
             resource, shipment = self._moved(*kept)
         return resource, shipment
@@ -231,7 +231,7 @@ class ShipmentRepository:
         ended = shipment.state in FINAL_STATES and not (shipment.due or shipment.moves)
         ends_at = now() + self._retention if ended else None
         kept = self._store.put_resource(
-            msgspec.structs.replace(resource, body=_encode(shipment), ends_at=ends_at), labels=shipment.labels(),
+            msgspec.structs.replace(resource, body=_encode(shipment), expires_at=ends_at), labels=shipment.labels(),
             messages=self._events.of(resource.merchant, before, shipment),
         )
         return None if kept is None else (kept, shipment)

@@ -60,7 +60,7 @@ class WebhookRegistry:
     def remove(self, merchant: str, number: int) -> dict[str, object] | None:
         """None if there is none; what waits for it is given up."""
         while (held := self._store.resource(merchant, WEBHOOK, number)) is not None:
-            if self._store.put_resource(msgspec.structs.replace(held, ends_at=now())) is not None:
+            if self._store.put_resource(msgspec.structs.replace(held, expires_at=now())) is not None:
                 return self._words(held)
         return None
 

@@ -84,11 +84,11 @@ def demands(filters: dict[str, Any], text: str) -> Iterator[list[IndexFilter]]:
         if given.get(name):
             yield [_between(MARKS[name], given[name], name)]
     if text:
-        yield [IndexFilter(name="text", text=_clean(text.casefold()))]
+        yield [IndexFilter(name="text", contains=_clean(text.casefold()))]
 
 
 def _exactly(mark: str, value: str) -> IndexFilter:
-    return IndexFilter(name=mark, least=_clean(value), most=_clean(value))
+    return IndexFilter(name=mark, minimum=_clean(value), maximum=_clean(value))
 
 
 def _clean(text: str) -> str:
@@ -115,14 +115,15 @@ def _page(store: Store, merchant: str, among: list[list[IndexFilter]], sorts: li
     (first, backwards), *others = sorts
     shelf = (merchant, Kind.PRODUCT, COLLECTION)
     if not others:
-        total, rows = store.marks(*shelf, first, among=among, backwards=backwards, offset=offset, limit=size or 1)
+        total, rows = store.list_index(*shelf, first, filters=among, backwards=backwards, offset=offset,
+            limit=size or 1)
         return total, [key for _, key in rows[:size]]
-    total, rows = store.marks(*shelf, first, among=among, limit=SORTED_MAX)
+    total, rows = store.list_index(*shelf, first, filters=among, limit=SORTED_MAX)
     if total > SORTED_MAX:
         raise bad(f"More than {SORTED_MAX} products fulfil the filters; they can be sorted by one member.")
     keys = [key for _, key in rows]
     for mark, descending in reversed(sorts):
-        values = {key: value for value, key in store.marks(*shelf, mark, among=among, limit=SORTED_MAX)[1]}
+        values = {key: value for value, key in store.list_index(*shelf, mark, filters=among, limit=SORTED_MAX)[1]}
         keys.sort(key=lambda key: values.get(key, ""), reverse=descending)
     return total, keys[offset : offset + size]
 
@@ -142,7 +143,7 @@ def source_of(item: Item, settled: Settled, images: str) -> dict[str, Any]:
                 if isinstance(datum, dict) and datum.get("value"):
                     datum["meta"] = image_meta(datum["value"], images)
     label = label_of(item.key, data, settled.family.get(data.get("family")))
-    return {"attributeAsLabel": label, **record, "meta": times_of(dict(item.marks))}
+    return {"attributeAsLabel": label, **record, "meta": times_of(dict(item.index_entries))}
 
 
 def image_meta(value: object, images: str) -> dict[str, str]:

@@ -26,7 +26,8 @@ from goodsgate.protocols.mircate.pim.unused import HAD, TOPIC, own_images
 from goodsgate.protocols.mircate.transport import Asked, Method
 
 UPSERT = Policy(
-    verb=Verb.UPDATE, schema="mircate/ProductRecord", makes=True, duplicates=Strictness.OFF, references=Strictness.OFF
+    verb=Verb.UPDATE, schema="mircate/ProductRecord", update_creates=True, duplicates=Strictness.OFF,
+    references=Strictness.OFF
 )
 REMOVAL = Policy(
     verb=Verb.DELETE, schema="mircate/ProductRemoval", duplicates=Strictness.OFF, references=Strictness.OFF
@@ -78,7 +79,7 @@ class Products:
         item = self._context.store.item(asked.merchant, Kind.PRODUCT, COLLECTION, key) if key is not None else None
         if item is None:  # somebody deleted it since
             raise missing()
-        return answer({"meta": {**times_of(dict(item.marks)), "updateToken": token_of(item.document)}})
+        return answer({"meta": {**times_of(dict(item.index_entries)), "updateToken": token_of(item.document)}})
 
     def bulk(self, asked: Asked) -> Response:
         """Many products, acknowledged."""
@@ -95,7 +96,7 @@ class Products:
             policy = msgspec.structs.replace(policy, notify=TOPIC)
         submission = self._context.engine.submit(
             merchant=asked.merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,
-            label=f"{policy.verb} {len(records)}", protocol=PROTOCOL, facts=facts,
+            label=f"{policy.verb} {len(records)}", protocol=PROTOCOL, protocol_data=facts,
         )
         return submit_body(submission, body, self._context).id
 
@@ -104,7 +105,7 @@ class Products:
         batch = self._context.store.batch(asked.merchant, asked.arguments["batchId"])
         if batch is None or batch.protocol != PROTOCOL or batch.kind is not Kind.PRODUCT:
             raise missing()
-        return answer(self._jobs.words(batch, 0, int(batch.facts[TOTAL])))
+        return answer(self._jobs.words(batch, 0, int(batch.protocol_data[TOTAL])))
 
     # -- one product that somebody waits for --------------------------------------------------------------------------
 
@@ -143,7 +144,7 @@ class Products:
         if found.state not in FINAL_STATES:
             return Outcome(ended=False)
         if found.counts.rejected:
-            finding = self._context.store.rejected(merchant, batch, limit=1)[0]
+            finding = self._context.store.rejected_records(merchant, batch, limit=1)[0]
             unknown = any(told.code == "item_missing" for told in finding.issues)
             return Outcome(ended=True, unknown=unknown, refused=refusal(finding))
         if found.state is not State.FINISHED:

@@ -61,7 +61,7 @@ class GlobalProducts:
         """A page of them, by sku."""
         offset, size = int(asked.arguments.get("pageFrom", 0)), int(asked.arguments.get("pageSize", 50))
         store, shelf = self._context.store, (asked.merchant, Kind.PRODUCT, GLOBAL_COLLECTION)
-        total, rows = store.marks(*shelf, MARK, offset=offset, limit=max(size, 1))
+        total, rows = store.list_index(*shelf, MARK, offset=offset, limit=max(size, 1))
         found = [store.item(*shelf, key) for _, key in rows[:size]]
         products = [orjson.loads(item.document) for item in found if item is not None]
         return answer({"pageFrom": offset, "pageSize": size, "totalProducts": total, "products": products})
@@ -71,7 +71,7 @@ class GlobalProducts:
         format, body = joined(records)
         submission = self._context.engine.submit(
             merchant=asked.merchant, kind=Kind.PRODUCT, collection=GLOBAL_COLLECTION, policy=policy, format=format,
-            label=f"global {policy.verb} {len(records)}", protocol=PROTOCOL, facts={TOTAL: str(len(records)),
+            label=f"global {policy.verb} {len(records)}", protocol=PROTOCOL, protocol_data={TOTAL: str(len(records)),
                 FREQUENCY: "0"},
         )
         return answer({"batchId": submit_body(submission, body, self._context).id})
@@ -114,7 +114,7 @@ class Datasets:
 
     def delete(self, asked: Asked) -> Response:
         """With its values."""
-        self._put(asked, lambda held: msgspec.structs.replace(held, ends_at=now()))
+        self._put(asked, lambda held: msgspec.structs.replace(held, expires_at=now()))
         return answer()
 
     def put_values(self, asked: Asked) -> Response:
@@ -145,7 +145,7 @@ class Datasets:
     def _resource(self, asked: Asked) -> Resource:
         id = asked.arguments["datasetId"]
         found = self._store.resource(asked.merchant, DATASET_SORT, int(id)) if id.isdecimal() else None
-        if found is None or found.ends_at is not None:
+        if found is None or found.expires_at is not None:
             raise missing(UNKNOWN)
         return found
 

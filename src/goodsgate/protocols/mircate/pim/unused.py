@@ -38,7 +38,7 @@ class Courier:
             rows = self._store.results(batch.merchant, batch.id, limit=PRODUCTS_MAX)
             still = _had(self._store, batch.merchant, [row.key for row in rows if row.key is not None])
             objects = open_images(self._config)
-            for name in set(batch.facts[HAD].split(",")) - still:
+            for name in set(batch.protocol_data[HAD].split(",")) - still:
                 objects.delete(path_of(name))
         except StoreError as fault:
             raise Undelivered(str(fault)) from fault
@@ -52,7 +52,8 @@ def own_images(asked: Asked, store: Store, keys: list[str], brought: str = "") -
 
 
 def _had(store: Store, merchant: str, keys: list[str]) -> set[str]:
-    held = store.held(merchant, Kind.PRODUCT, COLLECTION, [*dict.fromkeys(keys)], documents=True) if keys else {}
+    held = store.current_items(merchant, Kind.PRODUCT, COLLECTION, [*dict.fromkeys(keys)],
+        documents=True) if keys else {}
     return {name for one in held.values() if one.document for name in _names(orjson.loads(one.document))}
 
 
