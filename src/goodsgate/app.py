@@ -114,10 +114,10 @@ def protocol_settings(config: Config) -> ProtocolSettings:
     host = f"[{config.host}]" if ":" in config.host else config.host
     return ProtocolSettings(
         public_url=config.public_url.rstrip("/"), local_url=f"http://{host}:{config.port}",
-        rate_limits=config.rate_limits == "kept", verify_signatures=config.signatures == "verify",
+        rate_limits=config.rate_limits == "on", verify_signatures=config.signatures == "verify",
         call_aliases=config.call_aliases, token_seconds=config.token_hours * 3600, order_days=config.order_days,
-        courier_seconds=config.courier_seconds, delivery_seconds=config.carry_seconds,
-        delivery_retries_max=len(config.carry_again_seconds.split(",")),
+        courier_seconds=config.courier_seconds, delivery_seconds=config.delivery_seconds,
+        delivery_retries_max=len(config.delivery_retry_seconds.split(",")),
         webhooks=WebhookSettings(
             hosts=frozenset(host.strip().lower() for host in config.webhook_hosts.split(",") if host.strip()),
             allow_private=config.webhook_private == "allow",

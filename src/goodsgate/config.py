@@ -1,7 +1,7 @@
-"""Every setting: its unit (at the end of its name), its default, its bound.
+"""The settings, each with its unit (at the end of its name), its default and its bounds.
 
-Read from the TOML file named by ``GOODSGATE_CONFIG`` (or ``goodsgate.toml`` in the working folder), then from
-``GOODSGATE_<NAME>`` in the environment, which wins.
+They are read from the TOML file named by ``GOODSGATE_CONFIG`` (or ``goodsgate.toml`` in the working directory), then
+from ``GOODSGATE_<NAME>`` in the environment, which takes precedence.
 """
 
 import os
@@ -16,7 +16,7 @@ from msgspec import Meta
 
 
 class ConfigError(Exception):
-    """A setting is unknown or out of bounds; the message names it, its value and its bound."""
+    """An unknown setting, or a value that is out of bounds; the message names the setting and its bound."""
 
 
 Seconds = Annotated[float, Meta(ge=0.01, le=3600)]
@@ -26,57 +26,57 @@ Count = Annotated[int, Meta(ge=1, le=10**9)]
 
 _MASTER = r"[a-z][a-z0-9-]{0,31}:(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 _MASTERS = rf"^(?:{_MASTER}(?:,{_MASTER})*)?$"
-"""Of 24 bytes at least, each."""
+"""Comma-separated ``name:base64`` of at least 24 bytes each."""
 _ALIASES = r"^(([A-Za-z]\w*/\w+=[A-Za-z]\w*/\w+|[A-Za-z]\w*=[A-Za-z]\w*)(, ?|$))*$"
 
 _PASSWORDS = re.compile(r"([?&](?:ssl)?password=)([^&]*)")
-"""Among what follows the ? of an address."""
+"""A password among the query parameters of an address."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings. Each is documented in ``docs/reference/settings.md`` (tested)."""
 
-    # where
+    # Process
     store: str = "goodsgate-data"
     """A folder (embedded store), or a postgresql:// address."""
     connections_max: Annotated[int, Meta(ge=4, le=1000)] = 12
-    """Of one process to PostgreSQL."""
+    """Connections of one process to PostgreSQL."""
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8480
     """0 takes a free port."""
     workers: Annotated[int, Meta(ge=0, le=64)] = 1
-    """Worker processes that serve starts; the embedded store works with one."""
+    """Worker processes that `serve` starts; use one with the embedded store."""
     log_level: str = "info"
     secrets: Annotated[str, Meta(pattern=_MASTERS)] = ""
-    """Master secrets, ``name:base64`` one after the other with commas between; the first makes new ones."""
+    """Master secrets, comma-separated ``name:base64``; the first one signs new keys, the others stay valid."""
 
-    # at the door
+    # HTTP
     body_bytes_max: Bytes = 64 * 1024**3
     body_idle_seconds: Seconds = 60.0
-    """A body that stands still this long is given up."""
+    """Time after which a body from which nothing arrives is refused."""
     threads: Annotated[int, Meta(ge=1, le=256)] = 8
-    """Threads behind the door of one API process."""
-    rate_limits: Literal["kept", "off"] = "kept"
-    """Protocols that publish how often somebody may ask are kept to it."""
+    """Threads of one API process that work for requests."""
+    rate_limits: Literal["on", "off"] = "on"
+    """Whether the rate limits that vendors publish for their protocols are enforced."""
     sessions_max: Count = 500
-    """Long polls and event streams open at once."""
+    """Long polls and event streams that are open at once."""
     wait_seconds_max: Seconds = 60.0
     page_rows_max: Count = 1_000
     reference_body_bytes_max: Bytes = 256 * 1024**2
     document_bytes_max: Bytes = 1024**2
-    """Bodies of small administrative requests."""
+    """Maximum body of a small administrative request."""
     open_rounds_max: Count = 10_000
-    """Rounds of one merchant that are queued or worked at once."""
+    """Rounds of one merchant that are queued or working at once."""
     public_url: Annotated[str, Meta(pattern=r"^(https?://[^/?# ]+[^?# ]*)?$")] = ""
-    """Where clients reach the gate, for links that it makes; empty: where a request came to."""
+    """Base URL of links; empty: the address to which the request was sent."""
     signatures: Literal["verify", "accept"] = "verify"
-    """What becomes of signatures of requests; ``accept`` takes any, for trials on one's own machine."""
+    """How signed requests are treated; ``accept`` takes any signature, for tests on one's own machine."""
     call_aliases: Annotated[str, Meta(pattern=_ALIASES)] = ""
-    """Other names of what clients call, the known one behind: ``Class/method=Class/method``, or ``Class=Class``."""
+    """Other names of Mircate calls, the known name on the right: ``Class/method=Class/method``, or ``Class=Class``."""
     small_payload_bytes: Bytes = 256 * 1024
-    """Payloads up to this are kept in the intake file itself."""
+    """Payloads up to this size are stored in the intake file itself."""
 
-    # reading
+    # Reading submissions
     chunk_bytes: Bytes = 16 * 1024**2
     chunk_records_max: Count = 16_384
     line_bytes_max: Bytes = 2 * 1024**2
@@ -88,41 +88,41 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     xlsx_bytes_max: Bytes = 64 * 1024**2
     xlsx_unpacked_bytes_max: Bytes = 128 * 1024**2
     depth_max: Annotated[int, Meta(ge=2, le=100)] = 16
-    """Nesting of a record."""
+    """Maximum nesting of a record."""
     issues_per_record_max: Count = 100
     reference_entries_max: Count = 1_000_000
-    """Entries of one kind of one merchant."""
+    """Maximum entries of one kind of reference data of one merchant."""
 
-    # working
+    # Workers
     lease_seconds: Seconds = 15.0
     poll_seconds: Annotated[float, Meta(ge=0.001, le=60)] = 0.02
     claim_rounds_max: Count = 40
     claim_bytes_max: Bytes = 8 * 1024**2
-    """Small batches of a lane are settled together up to these."""
+    """Small batches of a lane are committed together up to this number and these payload bytes."""
     spotless_records: Annotated[int, Meta(ge=1, le=2**28)] = 2**21
     """Records found spotless that a worker knows again without looking; 8 bytes each."""
     catalogue_cache_bytes: Bytes = 128 * 1024**2
 
-    # carrying
-    carry_threads: Annotated[int, Meta(ge=1, le=256)] = 8
-    """Messages of one worker process that are on their way at once."""
-    carry_seconds: Seconds = 15.0
-    """A message that has not arrived after this long has failed."""
-    carry_again_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$")] = (
+    # Delivery
+    delivery_threads: Annotated[int, Meta(ge=1, le=256)] = 8
+    """Messages that one worker process delivers at once."""
+    delivery_seconds: Seconds = 15.0
+    """Timeout of one delivery."""
+    delivery_retry_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$")] = (
         "5,300,1800,7200,18000,36000,50400,72000,86400"
     )
-    """Pauses before a message that failed is carried again; after the last it is given up."""
+    """Pauses before a failed message is delivered again; after the last one it is given up."""
 
     webhook_hosts: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*:_-]+(, ?|$))*$")] = ""
-    """Hosts to which events of orders may be sent, commas between; ``*.host`` is all below one, ``*`` any."""
+    """Hosts to which order events may be sent, comma-separated; ``*.host`` allows every subdomain, ``*`` every host."""
     webhook_private: Literal["refuse", "allow"] = "refuse"
-    """What becomes of a host that leads to a private address."""
+    """What happens when such a host resolves to a private address."""
     courier_seconds: Annotated[float, Meta(ge=0, le=86400)] = 5.0
-    """From the invoice of an order to the courier that the gate makes up for it."""
+    """Time from the invoice of an order until the simulated parcel courier is assigned."""
 
-    # keeping
+    # Retention
     reports: Annotated[str, Meta(pattern=r"^(s3://[^ ]+)?$")] = ""
-    """``s3://bucket/prefix`` for reports that are downloaded by signed links; empty: the gate serves them itself."""
+    """``s3://bucket/prefix`` for reports that are downloaded with signed links; empty: the gate serves them itself."""
     images: Annotated[str, Meta(max_length=1000)] = ""
     """A folder or ``s3://bucket/prefix`` for images; empty: ``images`` in the folder of an embedded store."""
     exports: Annotated[str, Meta(max_length=1000)] = ""
@@ -130,24 +130,27 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     payload_days: Days = 7.0
     report_days: Days = 30.0
     batch_days: Days = 400.0
-    answer_hours: Annotated[float, Meta(gt=0, le=8760)] = 24.0
+    idempotency_hours: Annotated[float, Meta(gt=0, le=8760)] = 24.0
     """How long an idempotency key is remembered."""
     token_hours: Annotated[float, Meta(gt=0, le=8760)] = 24.0
-    """How long a token is good that a credential was exchanged for."""
+    """Lifetime of a token that was exchanged for a key."""
     session_hours: Annotated[float, Meta(gt=0, le=720)] = 12.0
-    """How long somebody stays signed in to the console."""
+    """Lifetime of a console session."""
     order_days: Days = 400.0
-    """Orders and numbers of invoices, after the last that happened."""
+    """Orders and invoice numbers, after the last event."""
     tombstone_days: Days = 30.0
     stock_order_days: Days = 400.0
-    """What is remembered of an order that moved stock, after its last movement; not while it has any reserved."""
+    """Stock movements of an order, after the last one and while nothing is reserved."""
     message_days: Days = 30.0
     """Messages, after they were sent or given up."""
     sweep_seconds: Seconds = 60.0
 
 
 def load(path: Path | None = None, environ: dict[str, str] | None = None, **given: object) -> Config:
-    """Settings from file, environment and `given` (which wins); raises ConfigError."""
+    """Return the settings of the file, the environment and `given`; later sources take precedence.
+
+    Raises ConfigError.
+    """
     environ = dict(os.environ) if environ is None else environ
     named = path or (Path(environ["GOODSGATE_CONFIG"]) if "GOODSGATE_CONFIG" in environ else None)
     values: dict[str, object] = {}
@@ -164,7 +167,7 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None, **give
     values.update({name: value for name, value in given.items() if value is not None})
     unknown = sorted(set(values) - set(Config.__struct_fields__))
     if unknown:
-        raise ConfigError(f"no such setting: {', '.join(unknown)}")
+        raise ConfigError(f"unknown setting: {', '.join(unknown)}")
     try:
         return msgspec.convert(values, Config, strict=False)
     except msgspec.ValidationError as fault:
@@ -172,10 +175,7 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None, **give
 
 
 def without_password(address: str) -> str:
-    """A store's address as it may be shown: a folder as it is, a server's address without its secrets.
-
-    Of an address that is put together wrongly it rather shows too little.
-    """
+    """Return a store's address without its passwords. A malformed address may lose more than that."""
     scheme, server, rest = address.partition("://")
     if not server:
         return address
@@ -184,7 +184,7 @@ def without_password(address: str) -> str:
 
 
 def without_secrets(text: str, *, address: str) -> str:
-    """A message about a store, in which its address and its passwords may stand, as it may be shown."""
+    """Return a message about a store without the passwords of the store's address."""
     text = text.replace(address, without_password(address))
     _, server, rest = address.partition("://")
     if not server:

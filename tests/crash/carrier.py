@@ -15,7 +15,7 @@ def main() -> None:
     """Folder, and the port where messages are taken."""
     config = settings_of(Path(sys.argv[1]))
     store = open_store(config)
-    outbox = Outbox(store, {TOPIC: Runner(int(sys.argv[2]), config.carry_seconds)}, config)
+    outbox = Outbox(store, {TOPIC: Runner(int(sys.argv[2]), config.delivery_seconds)}, config)
     outbox.start()
     while store.messages("acme", delivery_state=DeliveryState.WAITING, limit=1):
         time.sleep(0.01)

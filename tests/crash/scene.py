@@ -14,7 +14,7 @@ from tests.shop import Shop
 
 ROOT = Path(__file__).parent.parent.parent
 TOPIC = "tested/ended"
-PORTION = {"chunk_records_max": 40, "lease_seconds": 1.0, "carry_seconds": 0.5}
+PORTION = {"chunk_records_max": 40, "lease_seconds": 1.0, "delivery_seconds": 0.5}
 
 
 def settings_of(folder: Path) -> Config:

@@ -63,7 +63,7 @@ def test_messages_arrive(shop: Shop, receiver: Receiver) -> None:
 
 def test_what_fails_comes_again_and_is_given_up_in_the_end(opens: Opens, receiver: Receiver) -> None:
     """After as many attempts as there are pauses, and one; the reason is kept. Sent again, it arrives."""
-    shop = opens("acme", carry_again_seconds="0,0")
+    shop = opens("acme", delivery_retry_seconds="0,0")
     receiver.status["acme"] = 500
     _tell(shop, 1)
     with _carrying(shop, Runner(receiver.port, 5)):
@@ -77,7 +77,7 @@ def test_what_fails_comes_again_and_is_given_up_in_the_end(opens: Opens, receive
 
 def test_pauses_grow(opens: Opens, receiver: Receiver) -> None:
     """By the setting, and a tenth at random."""
-    shop = opens("acme", carry_again_seconds="500,9")
+    shop = opens("acme", delivery_retry_seconds="500,9")
     receiver.status["acme"] = 500
     _tell(shop, 1)
     with _carrying(shop, Runner(receiver.port, 5)):
@@ -102,7 +102,7 @@ def test_what_can_never_arrive_is_given_up_at_once(shop: Shop, receiver: Receive
 def test_dead_addresses_hold_up_nobody_else(opens: Opens, receiver: Receiver) -> None:
     """More of them than there are threads, each with more messages than it ever gets rid of."""
     dead = [f"dead{n}" for n in range(6)]
-    shop = opens("acme", *dead, carry_threads=2, carry_again_seconds="0," * 200 + "0")
+    shop = opens("acme", *dead, delivery_threads=2, delivery_retry_seconds="0," * 200 + "0")
     receiver.silent.update(dead)
     for merchant in dead:
         _tell(shop, 3, merchant)
@@ -115,7 +115,7 @@ def test_dead_addresses_hold_up_nobody_else(opens: Opens, receiver: Receiver) ->
 
 def test_a_message_that_nobody_carries_waits(opens: Opens, receiver: Receiver) -> None:
     """It may be one of a protocol that comes back; others go on."""
-    shop = opens("acme", carry_again_seconds="500")
+    shop = opens("acme", delivery_retry_seconds="500")
     _tell(shop, 1, topic="lost/word")
     _tell(shop, 1)
     with _carrying(shop, Runner(receiver.port, 5)):
@@ -132,7 +132,7 @@ def test_a_fault_of_a_courier_is_a_failed_attempt(opens: Opens) -> None:
             if message.number == 1:
                 raise RuntimeError("out of order")
 
-    shop = opens("acme", carry_again_seconds="500")
+    shop = opens("acme", delivery_retry_seconds="500")
     _tell(shop, 2)
     with _carrying(shop, Broken()):
         _until(shop, DeliveryState.SENT, 1)

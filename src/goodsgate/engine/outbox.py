@@ -46,7 +46,7 @@ class Courier(Protocol):
     """Words and carries the messages of some topics; used by several threads at once."""
 
     def carry(self, message: Message) -> None:
-        """Returns once it has arrived, after `carry_seconds` at most; raises Undelivered.
+        """Returns once it has arrived, after `delivery_seconds` at most; raises Undelivered.
 
         It may have arrived before: merchant and number say which one it is.
         """
@@ -59,10 +59,10 @@ class Outbox:
         """`couriers` by topic. Nothing happens before `start`, nor ever if there are none."""
         self._store = store
         self._couriers = couriers
-        self._threads = config.carry_threads
-        self._lease_seconds = LEASES * config.carry_seconds + 1
-        self._pauses = [float(seconds) for seconds in config.carry_again_seconds.split(",")]
-        self._pool = ThreadPoolExecutor(config.carry_threads, "courier")
+        self._threads = config.delivery_threads
+        self._lease_seconds = LEASES * config.delivery_seconds + 1
+        self._pauses = [float(seconds) for seconds in config.delivery_retry_seconds.split(",")]
+        self._pool = ThreadPoolExecutor(config.delivery_threads, "courier")
         self._stop = threading.Event()
         self._free = threading.Event()
         """Set when a message was dealt with."""

@@ -337,7 +337,7 @@ def retention(config: Config) -> Retention:
     day = 86_400
     return Retention(
         payload_seconds=int(config.payload_days * day), report_seconds=int(config.report_days * day),
-        batch_seconds=int(config.batch_days * day), answer_seconds=int(config.answer_hours * 3_600),
+        batch_seconds=int(config.batch_days * day), answer_seconds=int(config.idempotency_hours * 3_600),
         tombstone_seconds=int(config.tombstone_days * day), message_seconds=int(config.message_days * day),
         stock_order_seconds=int(config.stock_order_days * day),
     )

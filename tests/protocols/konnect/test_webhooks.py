@@ -32,7 +32,7 @@ from goodsgate.protocols.konnect.orders.webhooks import AddressRefusedError, is_
 from tests.protocols.konnect.client import Konnect
 from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, within
 
-LOCAL = {"webhook_hosts": "127.0.0.1,localhost", "webhook_private": "allow", "carry_again_seconds": "0,0"}
+LOCAL = {"webhook_hosts": "127.0.0.1,localhost", "webhook_private": "allow", "delivery_retry_seconds": "0,0"}
 
 
 class Receiver:

@@ -86,7 +86,7 @@ class Courier:
     def __init__(self, config: Config, store: Store) -> None:
         self._config = config
         self._store = store
-        self._tries = len(config.carry_again_seconds.split(","))
+        self._tries = len(config.delivery_retry_seconds.split(","))
 
     def carry(self, message: Message) -> None:
         """One step; raises Undelivered."""

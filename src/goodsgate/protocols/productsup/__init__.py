@@ -29,7 +29,7 @@ def protocol(context: ServerContext) -> WireProtocol:
     """The protocol, ready to answer."""
     contract = read_contract(__name__)
     batches = Batches(context)
-    rates = Rates(refusing=context.config.rate_limits == "kept")
+    rates = Rates(refusing=context.config.rate_limits == "on")
     handlers = {**Management(context, contract, clear=batches.clear).handlers(), **batches.handlers()}
     rated = {name: handler if name in UNRATED else rates.held(handler) for name, handler in handlers.items()}
     return WireProtocol(
