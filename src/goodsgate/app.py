@@ -223,7 +223,7 @@ class Application:
 
     def _seen(self, scope: Scope, route: str, status: int, request_id: str, began: float) -> None:
         seconds = time.perf_counter() - began
-        self._context.metrics.answered(route=route, method=scope["method"], status=status, seconds=seconds)
+        self._context.metrics.count_request(route=route, method=scope["method"], status=status, seconds=seconds)
         log_request(
             request=request_id, method=scope["method"], route=route, path=scope["path"], status=status, seconds=seconds
         )

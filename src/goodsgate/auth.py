@@ -109,7 +109,7 @@ def digest_of_access_key(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 
-class Keyring:
+class Authenticator:
     """Callers by secret, cached for a second; safe to share between threads."""
 
     def __init__(self, store: Store) -> None:

@@ -21,7 +21,7 @@ logger = logging.getLogger("goodsgate")
 SLOW_SECONDS = 1.0
 """A request that takes longer is logged at info; failed ones always are, others at debug."""
 FIGURES_SECONDS = 1.0
-"""Figures of the store are asked for at most this often."""
+"""StatisticsCache of the store are asked for at most this often."""
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -71,7 +71,7 @@ class RequestIds:
         return f"{self._start}-{next(self._count):x}"
 
 
-class Figures:
+class StatisticsCache:
     """The store's own figures, asked for at most once a second."""
 
     def __init__(self, ask: Callable[[], dict[str, float]]) -> None:
@@ -80,7 +80,7 @@ class Figures:
         self._figures: dict[str, float] = {}
 
     def now(self) -> dict[str, float]:
-        """Figures by name; may ask the store, so not for the event loop."""
+        """StatisticsCache by name; may ask the store, so not for the event loop."""
         if time.monotonic() >= self._until:
             self._figures = self._ask()
             self._until = time.monotonic() + FIGURES_SECONDS
@@ -88,13 +88,13 @@ class Figures:
 
 
 TOTALS = frozenset({"records", "rounds_ended"})
-"""Figures that only grow, from process to process."""
+"""StatisticsCache that only grow, from process to process."""
 
 
 class _FigureCollector(Collector):
     """Words the store's figures as gauges, totals as counters; ``rounds.queued`` is goodsgate_rounds{name="queued"}."""
 
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: StatisticsCache) -> None:
         self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
@@ -121,7 +121,7 @@ class _FigureCollector(Collector):
 class Metrics:
     """What this process counts, and the store's figures. No label names a merchant, a batch or a key."""
 
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: StatisticsCache) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self.requests = Counter(
             "goodsgate_requests", "Requests answered.", ["route", "method", "status"], registry=self.registry
@@ -139,7 +139,7 @@ class Metrics:
         # Finding a child by its labels costs more than counting, so that children are kept at hand.
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
+    def count_request(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         children = self._children.get((route, method, status))
         if children is None:

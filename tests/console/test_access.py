@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from goodsgate.auth import Keyring
+from goodsgate.auth import Authenticator
 from goodsgate.model.batch import now
 from tests.console.conftest import Person, csrf
 from tests.served import Served
@@ -88,15 +88,15 @@ def test_a_revoked_key_ends_its_sessions(gate: Served, clerk: Person) -> None:
     store = gate.shop.store
     (key,) = store.keys(clerk.merchant)
     store.revoke_key(clerk.merchant, key.id)
-    gate.application._context.keyring._cached.clear()
+    gate.application._context.authenticator._cached.clear()
     assert clerk.get("/console/batches", follow_redirects=False).status_code == 303
 
 
 def test_a_session_ends(gate: Served, clerk: Person) -> None:
     """When its time is up."""
-    caller = Keyring(gate.shop.store).caller(clerk.key.encode())
+    caller = Authenticator(gate.shop.store).caller(clerk.key.encode())
     assert caller is not None
-    token = Keyring(gate.shop.store).token(caller, seconds=0.2)
+    token = Authenticator(gate.shop.store).token(caller, seconds=0.2)
     cookies = {"goodsgate_session": token}
     ends = now() + timedelta(seconds=1.5)
     while now() < ends and httpx.get(f"{gate.url}/console/batches", cookies=cookies, trust_env=False).is_success:

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from goodsgate import observe
-from goodsgate.observe import Figures, JsonLines, Metrics, RequestIds, log_request
+from goodsgate.observe import JsonLines, Metrics, RequestIds, StatisticsCache, log_request
 
 
 def _line(**extra):
@@ -59,7 +59,8 @@ def test_ids_are_unique_and_taken_over_only_if_harmless():
 def test_figures_are_asked_for_once_a_second():
     """However often they are looked at."""
     asked = []
-    figures = Figures(lambda: asked.append(1) or {"lanes": 2.0, "records.created": 5.0, "records.rejected": 1.0})
+    values = {"lanes": 2.0, "records.created": 5.0, "records.rejected": 1.0}
+    figures = StatisticsCache(lambda: asked.append(1) or values)
     metrics = Metrics(figures)
     for _ in range(3):
         text = metrics.text().decode()
@@ -70,9 +71,9 @@ def test_figures_are_asked_for_once_a_second():
 
 def test_strange_methods_do_not_make_labels_without_end():
     """They are counted together."""
-    metrics = Metrics(Figures(dict))
+    metrics = Metrics(StatisticsCache(dict))
     for method in ("GET", "BREW", "WHEN"):
-        metrics.answered(route="/x", method=method, status=405, seconds=0.1)
+        metrics.count_request(route="/x", method=method, status=405, seconds=0.1)
     text = metrics.text().decode()
     assert 'method="other",route="/x",status="405"} 2.0' in text
     assert "BREW" not in text

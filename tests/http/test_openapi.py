@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.http.openapi import Contract, Parameter
+from goodsgate.http.openapi import OpenApiDocument, Parameter
 
 YAML = b"""
 openapi: 3.1.0
@@ -28,7 +28,7 @@ components:
   schemas:
     Name: {type: string, pattern: "^[a-z]+$"}
 """
-CONTRACT = Contract(YAML)
+CONTRACT = OpenApiDocument(YAML)
 (PATH,) = CONTRACT.paths
 OPERATION = PATH.operations["GET"]
 
@@ -129,7 +129,7 @@ def test_a_path_that_does_not_fit_is_answered_as_the_contract_has_it(values, cod
     assert refused.value.code == code
 
 
-LENIENT = Contract(YAML.replace(b"paths:", b"x-unknown-parameters: ignored\npaths:").replace(
+LENIENT = OpenApiDocument(YAML.replace(b"paths:", b"x-unknown-parameters: ignored\npaths:").replace(
     b"- {name: q, in: query, schema: {type: string, maxLength: 3}}",
     b"- {name: q, in: query, required: true, schema: {type: array, maxItems: 3, items: {type: string}}}",
 )).paths[0].operations["GET"]
@@ -161,8 +161,8 @@ components:
 
 def test_a_part_of_a_contract_stands_before_the_whole():
     """Its components join; what is served is one document that reads like any other."""
-    whole = Contract(YAML, [PART])
+    whole = OpenApiDocument(YAML, [PART])
     assert [path.operations["GET"].id for path in whole.paths] == ["more", "thing"]
     assert whole.paths[0].values({"thing": "cup"}) == {"thing": "cup"}
     assert {*whole.document["components"]["schemas"]} == {"Name", "More"}
-    assert Contract(whole.yaml).document == whole.document
+    assert OpenApiDocument(whole.yaml).document == whole.document

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from goodsgate.http.endpoints import Endpoint
-from goodsgate.http.openapi import Contract
+from goodsgate.http.openapi import OpenApiDocument
 from tests.served import Served
 
 
@@ -22,17 +22,17 @@ def served(gate: Served, protocol: str) -> set[tuple[str, str]]:
         name) for endpoint in endpoints if endpoint.protocol == protocol for name in endpoint.handlers}
 
 
-def promised(contract: Contract) -> set[tuple[str, str]]:
+def promised(contract: OpenApiDocument) -> set[tuple[str, str]]:
     """The same of the contract."""
     return {(path.template, operation.id) for path in contract.paths for operation in path.operations.values()}
 
 
-def named(contract: Contract) -> set[str]:
+def named(contract: OpenApiDocument) -> set[str]:
     """References that stand anywhere in it."""
     return {node["$ref"] for node in nodes(contract.document) if isinstance(node, dict) and "$ref" in node}
 
 
-def held(contract: Contract) -> set[str]:
+def held(contract: OpenApiDocument) -> set[str]:
     """References to all components that there are."""
     return {
         f"#/components/{kind}/{name}" for kind, each in contract.document["components"].items()

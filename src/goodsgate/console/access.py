@@ -59,13 +59,13 @@ class SignIn:
         if not ours or not from_own_site(request):
             return self._form(request, "The form was too old. Please try again.", status=403, onward=onward)
         try:
-            caller = await self._context.run_in_thread(self._context.keyring.caller, form.get("key").encode())
+            caller = await self._context.run_in_thread(self._context.authenticator.caller, form.get("key").encode())
             if caller is None:
                 return self._form(request, "This key is not valid.", status=401, onward=onward)
             if not caller.may("read"):
                 return self._form(request, "This key may not read; it needs the scope read.", status=403, onward=onward)
             hours = self._context.config.session_hours
-            token = await self._context.run_in_thread(self._context.keyring.token, caller, seconds=hours * 3600)
+            token = await self._context.run_in_thread(self._context.authenticator.token, caller, seconds=hours * 3600)
         except StoreError:
             return self._form(request, "The store is away just now. Please try again.", status=503, onward=onward)
         answer = RedirectResponse(_own_path(onward), 303, headers=HEADERS)
@@ -83,7 +83,7 @@ class SignOut:
     async def post(self, visit: Visit) -> Response:
         """POST /console/sign-out."""
         await visit.form()
-        await self._context.run_in_thread(self._context.keyring.end, visit.secret)
+        await self._context.run_in_thread(self._context.authenticator.end, visit.secret)
         answer = RedirectResponse(SIGN_IN, 303, headers={**HEADERS, "clear-site-data": '"cache", "storage"'})
         answer.delete_cookie(COOKIE, path="/console")
         return answer

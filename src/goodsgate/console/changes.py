@@ -51,8 +51,9 @@ class Changes:
     async def _is_valid(self, visit: Visit) -> bool:
         """Whether the session has not ended: a page that stays open is not let in for ever."""
         secret = visit.secret.encode()
-        keyring = self._context.keyring
+        authenticator = self._context.authenticator
         try:
-            return (keyring.cached(secret) or await self._context.run_in_thread(keyring.caller, secret)) is not None
+            caller = authenticator.cached(secret) or await self._context.run_in_thread(authenticator.caller, secret)
+            return caller is not None
         except StoreBusyError:
             return True

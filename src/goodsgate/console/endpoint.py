@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from goodsgate.console.pages import HEADERS, Pages
 from goodsgate.console.visit import COOKIE, Visit
 from goodsgate.http.context import ServerContext
-from goodsgate.http.endpoints import CALLER, REQUEST_ID, Receiver, drain_body, refusal_of
+from goodsgate.http.endpoints import CALLER, REQUEST_ID, Receiver, drain_body, to_refusal
 from goodsgate.http.problems import problem, refuse, title
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -53,7 +53,7 @@ class Endpoint:
         return found
 
     def _refused(self, fault: Exception, visit: Visit | None, scope: Scope) -> Response:
-        refusal = refusal_of(fault, self.template, scope)
+        refusal = to_refusal(fault, self.template, scope)
         status, headers, _ = problem(refusal, scope[REQUEST_ID])
         words = {"refusal": refusal, "title": title(refusal.code), "status": status, "request_id": scope[REQUEST_ID]}
         part = visit is not None and (visit.is_part or "x-csrf" in visit.request.headers)
@@ -70,7 +70,7 @@ async def visit_of(request: Request, context: ServerContext) -> Visit | None:
     secret = request.cookies.get(COOKIE, "")
     if not secret.startswith("gt_"):
         return None
-    found = context.keyring.cached(secret.encode()) or await context.run_in_thread(context.keyring.caller,
+    found = context.authenticator.cached(secret.encode()) or await context.run_in_thread(context.authenticator.caller,
         secret.encode())
     if found is None:
         return None

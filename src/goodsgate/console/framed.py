@@ -4,25 +4,25 @@ import msgspec
 
 from goodsgate import formats
 from goodsgate.engine.refusal import Refusal
-from goodsgate.http.context import HEAD_BYTES, Body
+from goodsgate.http.context import HEAD_BYTES, RequestBody
 from goodsgate.http.problems import refuse
 
 Fields = dict[str, str]
 
 
-class Framed(Body):
+class Framed(RequestBody):
     """What follows the line, read as any other body is."""
 
     fields: Fields
 
-    def __init__(self, body: Body, rest: bytes) -> None:
+    def __init__(self, body: RequestBody, rest: bytes) -> None:
         self._body = body
         self._rest = rest
         self.bytes_read = len(rest)
         self.ended = body.ended and not rest
 
     @classmethod
-    async def opened(cls, body: Body, *, bytes_max: int) -> "Framed":
+    async def opened(cls, body: RequestBody, *, bytes_max: int) -> "Framed":
         """Read as far as the line goes; raises body_invalid if it is none, or longer than `bytes_max`."""
         head = b""
         while b"\n" not in head and not body.ended and len(head) <= bytes_max:
@@ -39,7 +39,7 @@ class Framed(Body):
         return framed
 
     async def read(self, least: int) -> bytes:
-        """At least so many bytes, or what is left; raises as Body does."""
+        """At least so many bytes, or what is left; raises as RequestBody does."""
         rest, self._rest = self._rest, b""
         if len(rest) < least and not self._body.ended:
             more = await self._body.read(least - len(rest))

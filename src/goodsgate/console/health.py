@@ -69,7 +69,7 @@ class Health:
         if not visit.runs_the_gate:
             return {"figures": {}, "checks": [], "alive": None, "storage": [], "stored": 0.0, "rate": None}
         try:
-            figures, checks = self._context.figures.now(), self._context.store.quick_checks()
+            figures, checks = self._context.statistics.now(), self._context.store.quick_checks()
         except StoreError as fault:
             figures, checks = {}, [("store", False, str(fault))]
         rates = [rate for rate in self._history.series()["records"][-4:] if rate is not None]

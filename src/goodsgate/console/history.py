@@ -46,7 +46,7 @@ class History:
     async def _look(self) -> None:
         while True:
             with contextlib.suppress(StoreError):  # a gap in the charts is what there is to say of it
-                self.note(await self._context.run_in_thread(self._context.figures.now))
+                self.note(await self._context.run_in_thread(self._context.statistics.now))
             await asyncio.sleep(STEP_SECONDS)
 
     def note(self, figures: dict[str, float]) -> None:

@@ -72,7 +72,7 @@ class Merchants:
         visit.allow("admin")
         await visit.form()
         merchant = await visit.merchant()
-        if not await self._context.run_in_thread(self._context.keyring.revoke, merchant, visit.param("key")):
+        if not await self._context.run_in_thread(self._context.authenticator.revoke, merchant, visit.param("key")):
             raise refuse("credential_unknown")
         return RedirectResponse(f"/console/merchants/{segment(merchant)}", 303, headers=HEADERS)
 

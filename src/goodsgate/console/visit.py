@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 
 from goodsgate.auth import Caller
-from goodsgate.http.context import Body, ServerContext
+from goodsgate.http.context import RequestBody, ServerContext
 from goodsgate.http.problems import refuse
 
 COOKIE = "goodsgate_session"
@@ -85,7 +85,7 @@ class Visit:
         wanted = self.param("merchant")
         if wanted == self.caller.merchant:
             return wanted
-        if not self.runs_the_gate or not await self.context.run_in_thread(self.context.keyring.knows, wanted):
+        if not self.runs_the_gate or not await self.context.run_in_thread(self.context.authenticator.knows, wanted):
             raise refuse("merchant_unknown")
         return wanted
 
@@ -95,9 +95,9 @@ class Visit:
         told = urlencode({name: str(value) for name, value in asked.items() if value is not None})
         return f"{self.request.url.path}?{told}" if told else self.request.url.path
 
-    def body(self, bytes_max: int) -> Body:
+    def body(self, bytes_max: int) -> RequestBody:
         """What was sent; raises payload_too_large."""
-        return Body(self.request, bytes_max=bytes_max, idle_seconds=self.context.config.body_idle_seconds)
+        return RequestBody(self.request, bytes_max=bytes_max, idle_seconds=self.context.config.body_idle_seconds)
 
     async def form(self) -> Form:
         """A form that was filled in on a page of this session; raises forbidden for any other."""
@@ -115,7 +115,7 @@ class Visit:
 async def read_form(request: Request, context: ServerContext) -> Form:
     """A small body of fields; raises body_invalid."""
     limit = context.config.document_bytes_max
-    body = Body(request, bytes_max=limit, idle_seconds=context.config.body_idle_seconds)
+    body = RequestBody(request, bytes_max=limit, idle_seconds=context.config.body_idle_seconds)
     return _form((await body.read(limit + 1)).decode("utf-8", "replace"))
 
 

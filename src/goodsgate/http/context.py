@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from goodsgate.auth import Caller, Keyring
+from goodsgate.auth import Authenticator, Caller
 from goodsgate.config import Config
 from goodsgate.engine import Engine
 from goodsgate.engine.receive import Receipt, Submission
@@ -17,7 +17,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.long_poll import ChangeSignal
 from goodsgate.http.problems import refuse
 from goodsgate.http.services import HttpLimits, ProtocolServices
-from goodsgate.observe import Figures, Metrics
+from goodsgate.observe import Metrics, StatisticsCache
 
 HEAD_BYTES = 4096
 """What the format of a body is told from, at least, if there is as much."""
@@ -42,9 +42,9 @@ class ServerContext:
         self.services = services
         self.limits = limits
         self.config = config
-        self.keyring = Keyring(engine.store)
-        self.figures = Figures(engine.store.statistics)
-        self.metrics = Metrics(self.figures)
+        self.authenticator = Authenticator(engine.store)
+        self.statistics = StatisticsCache(engine.store.statistics)
+        self.metrics = Metrics(self.statistics)
         self.change_signal = ChangeSignal(engine.store.change_token, sessions_max=limits.sessions_max,
             gauge=self.metrics.sessions)
         self.workers_alive = workers_alive
@@ -56,7 +56,7 @@ class ServerContext:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, bound)
         finally:
-            self.change_signal.forget()
+            self.change_signal.invalidate()
 
     def close(self) -> None:
         """Wait for the threads that are busy and let go of the rest."""
@@ -68,7 +68,7 @@ class ServerContext:
         """Whoever's secret it is, if the key has the scope; raises unauthorized or forbidden."""
         if secret is None:
             raise refuse("unauthorized")
-        caller = self.keyring.cached(secret) or await self.run_in_thread(self.keyring.caller, secret)
+        caller = self.authenticator.cached(secret) or await self.run_in_thread(self.authenticator.caller, secret)
         if caller is None:
             raise refuse("unauthorized", "The key is not valid.")
         if not caller.may(scope):
@@ -82,7 +82,7 @@ class ServerContext:
             return caller.merchant
         if not caller.may("admin"):
             raise refuse("forbidden", "The key may not act for another merchant.")
-        if not await self.run_in_thread(self.keyring.knows, wanted):
+        if not await self.run_in_thread(self.authenticator.knows, wanted):
             raise refuse("merchant_unknown")
         return wanted
 
@@ -100,7 +100,7 @@ class ServerContext:
             drawn = await self.run_in_thread(_draw, pieces)
 
     # -- submissions ------------------------------------------------------------------------------------------------
-    async def stream_body(self, body: "Body", begin: Callable[[bytes], Submission]) -> Receipt:
+    async def stream_body(self, body: "RequestBody", begin: Callable[[bytes], Submission]) -> Receipt:
         """Stream a body into the submission that `begin` makes of its first bytes; of a failed one nothing is left."""
         try:
             piece = await body.read(HEAD_BYTES)
@@ -113,7 +113,8 @@ class ServerContext:
         self.metrics.submissions.labels("accepted" if receipt.batch is not None else "replayed").inc()
         return receipt
 
-    async def _stream_long_body(self, body: "Body", begin: Callable[[bytes], Submission], piece: bytes) -> Receipt:
+    async def _stream_long_body(self, body: "RequestBody", begin: Callable[[bytes], Submission],
+                                piece: bytes) -> Receipt:
         """The next piece is read while the last one is written."""
         submission = await self.run_in_thread(begin, piece)
         writing: asyncio.Future[None] | None = None
@@ -130,7 +131,7 @@ class ServerContext:
             raise
 
 
-def secret_of(headers: Mapping[bytes, bytes]) -> bytes | None:
+def find_secret(headers: Mapping[bytes, bytes]) -> bytes | None:
     """The secret that a request's headers carry; `Authorization: Bearer` goes before `X-API-Key`."""
     authorization = headers.get(b"authorization")
     if authorization is None:
@@ -163,7 +164,7 @@ def _finish(submission: Submission, piece: bytes) -> Receipt:
     return submission.finish()
 
 
-class Body:
+class RequestBody:
     """The body of a request, read in pieces of the reader's choice."""
 
     def __init__(self, request: Request, *, bytes_max: int, idle_seconds: float) -> None:

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from goodsgate import __version__
 from goodsgate.engine.refusal import REFUSALS
 from goodsgate.http.endpoints import WireProtocol
-from goodsgate.http.openapi import METHODS, Contract
+from goodsgate.http.openapi import METHODS, OpenApiDocument
 from goodsgate.http.problems import HTTP_REFUSALS, STATUSES, refuse
 from goodsgate.model.issue import CODES
 
@@ -115,7 +115,7 @@ def prose(text: str | None) -> Markup:
 
 def protocol_page(protocol: WireProtocol) -> dict[str, Any]:
     """What the page of one protocol shows."""
-    contract = protocol.contract
+    contract = protocol.openapi
     document = contract.document
     operations = [*_operations(contract)]
     tags = [
@@ -133,7 +133,7 @@ def protocol_page(protocol: WireProtocol) -> dict[str, Any]:
     return {"protocol": protocol, "info": document["info"], "tags": tags, "schemas": schemas, "contracts": contracts}
 
 
-def _operations(contract: Contract) -> Iterator[tuple[str, Shown]]:
+def _operations(contract: OpenApiDocument) -> Iterator[tuple[str, Shown]]:
     for path, item in contract.document["paths"].items():
         shared = item.get("parameters", [])
         for method in METHODS:
@@ -143,7 +143,8 @@ def _operations(contract: Contract) -> Iterator[tuple[str, Shown]]:
                 yield node["tags"][0], _shown(contract, path, method, node, parameters)
 
 
-def _shown(contract: Contract, path: str, method: str, node: dict[str, Any], parameters: list[dict[str, Any]]) -> Shown:
+def _shown(contract: OpenApiDocument, path: str, method: str, node: dict[str, Any],
+           parameters: list[dict[str, Any]]) -> Shown:
     scopes = [scope for way in node["security"] for needed in way.values() for scope in needed]
     schemes = contract.document["components"]["securitySchemes"]
     scheme: dict[str, Any] = next((schemes[name] for way in node["security"] for name in way), {})
@@ -159,7 +160,7 @@ def _shown(contract: Contract, path: str, method: str, node: dict[str, Any], par
     )
 
 
-def _parameter(contract: Contract, node: dict[str, Any]) -> dict[str, Any]:
+def _parameter(contract: OpenApiDocument, node: dict[str, Any]) -> dict[str, Any]:
     schema = contract.resolved(node["schema"])
     return {
         "name": node["name"], "where": node["in"], "kind": kind_of(schema), "default": schema.get("default"),
@@ -228,7 +229,7 @@ def kind_of(schema: dict[str, Any]) -> Markup:
 BOUNDS = {"minimum": "≥", "maximum": "≤", "minLength": "characters ≥", "maxLength": "characters ≤", "pattern": "like"}
 
 
-def _properties(contract: Contract, node: dict[str, Any]) -> list[dict[str, Any]]:
+def _properties(contract: OpenApiDocument, node: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for part in node.get("allOf", [node]):
         required = part.get("required", [])

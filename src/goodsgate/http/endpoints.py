@@ -16,8 +16,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from goodsgate.auth import Caller
 from goodsgate.engine.refusal import Refusal
-from goodsgate.http.context import Body, ServerContext, secret_of
-from goodsgate.http.openapi import Contract, Operation, Path
+from goodsgate.http.context import RequestBody, ServerContext, find_secret
+from goodsgate.http.openapi import OpenApiDocument, Operation, Path
 from goodsgate.http.problems import problem, refuse
 from goodsgate.store.contract import StoreBusyError, StoreFullError
 
@@ -44,17 +44,17 @@ class ApiRequest(msgspec.Struct, frozen=True, kw_only=True):
     merchant: str
     """For whom the caller acts; empty where no key is needed."""
 
-    def body(self, bytes_max: int, idle_seconds: float) -> Body:
+    def body(self, bytes_max: int, idle_seconds: float) -> RequestBody:
         """The request's body; raises payload_too_large."""
-        return Body(self.http, bytes_max=bytes_max, idle_seconds=idle_seconds)
+        return RequestBody(self.http, bytes_max=bytes_max, idle_seconds=idle_seconds)
 
-    async def document(self, shape: Any, context: ServerContext) -> Any:
-        """A small JSON body as `shape`; raises body_invalid."""
+    async def decode_body(self, type: Any, context: ServerContext) -> Any:
+        """Return a small JSON body decoded as `type`. Raises body_invalid."""
         content = await self.body(context.config.document_bytes_max, context.config.body_idle_seconds).read(
             context.config.document_bytes_max + 1
         )
         try:
-            return msgspec.json.decode(content, type=shape)
+            return msgspec.json.decode(content, type=type)
         except (msgspec.DecodeError, UnicodeDecodeError) as fault:
             raise refuse("body_invalid", f"The body is not what is expected here: {fault}.") from fault
 
@@ -74,11 +74,11 @@ class WireProtocol(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     title: str
-    contract: Contract
+    openapi: OpenApiDocument
     handlers: Mapping[str, Handler]
     """Operation id → what answers it; exactly the contract's operations."""
     serialize_refusal: RefusalSerializer = problem_response
-    secret_of: Callable[[Mapping[bytes, bytes]], bytes | None] = secret_of
+    find_secret: Callable[[Mapping[bytes, bytes]], bytes | None] = find_secret
     """Where a request's headers carry who is calling."""
     prefixes: tuple[str, ...] = ()
     """Paths of which nobody else knows; what is not found below them is this protocol's to say."""
@@ -87,7 +87,7 @@ class WireProtocol(msgspec.Struct, frozen=True, kw_only=True):
 
     def routes(self, context: ServerContext) -> list[Route]:
         """For the router; raises KeyError if an operation has no handler."""
-        return [Route(path.pattern, Endpoint(self, path, context)) for path in self.contract.paths]
+        return [Route(path.pattern, Endpoint(self, path, context)) for path in self.openapi.paths]
 
 
 class CachedResponse(msgspec.Struct, frozen=True):
@@ -99,12 +99,12 @@ class CachedResponse(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def read_contract(package: str) -> Contract:
+def load_openapi(package: str) -> OpenApiDocument:
     """The ``openapi.yaml`` of a protocol's package, with those of the folders below it that have one."""
     folder = files(package)
     parts = [below / "openapi.yaml" for below in folder.iterdir() if below.is_dir()]
     texts = [part.read_bytes() for part in sorted(parts, key=str) if part.is_file()]
-    return Contract((folder / "openapi.yaml").read_bytes(), texts)
+    return OpenApiDocument((folder / "openapi.yaml").read_bytes(), texts)
 
 
 class Endpoint:
@@ -116,7 +116,7 @@ class Endpoint:
         self._context = context
         self.protocol = protocol.name
         self._serialize_refusal = protocol.serialize_refusal
-        self._secret_of = protocol.secret_of
+        self._secret_of = protocol.find_secret
         self.handlers = {operation.id: protocol.handlers[operation.id] for operation in path.operations.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -154,12 +154,12 @@ class Endpoint:
 
     def refusal(self, fault: Exception, scope: Scope) -> Response:
         """Word whatever was raised; what is no refusal is logged as a fault."""
-        refusal = refusal_of(fault, self.template, scope)
+        refusal = to_refusal(fault, self.template, scope)
         status, headers, body = self._serialize_refusal(refusal, scope)
         return Response(body, status_code=status, headers=headers)
 
 
-def refusal_of(fault: Exception, template: str, scope: Scope) -> Refusal:
+def to_refusal(fault: Exception, template: str, scope: Scope) -> Refusal:
     """Whatever was raised on the path of the template; what is no refusal is logged as a fault."""
     match fault:
         case Refusal():

@@ -5,7 +5,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Batch
 
 
-def joined(records: list[bytes]) -> tuple[str, bytes]:
+def join_records(records: list[bytes]) -> tuple[str, bytes]:
     """Format and body of a batch: a record a line, which is read fastest, unless one is written over several lines."""
     lines = b"\n".join(records)
     if lines.count(b"\n") == len(records) - 1 and b"\r" not in lines:

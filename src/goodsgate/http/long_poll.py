@@ -41,7 +41,7 @@ class ChangeSignal:
             self._until = moment + CHANGE_TOKEN_SECONDS
         return self._token
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Read the token again at the next call: this process may have changed something."""
         self._until = 0.0
 
@@ -75,7 +75,7 @@ class ChangeSignal:
         self.closed = True
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
+class BatchDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A batch as a protocol represents it, ready to send."""
 
     body: bytes
@@ -92,13 +92,13 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     headers: list[tuple[bytes, bytes]]
 
 
-def make_document(body: bytes, *, ended: bool, change_token: object) -> Document:
+def make_document(body: bytes, *, ended: bool, change_token: object) -> BatchDocument:
     """Return the document of a JSON body with its response headers."""
     etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     tag = etag.encode()
     tag_headers = [(b"etag", tag), (b"cache-control", b"private, no-cache")]
     sizes = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    return Document(
+    return BatchDocument(
         body=body, etag=etag, ended=ended, change_token=change_token, built_at=monotonic(), tag=tag,
         tag_headers=tag_headers,
         headers=sizes + tag_headers,
@@ -109,7 +109,7 @@ Make = Callable[[str, str], Awaitable[tuple[bytes, bool]]]
 """Merchant and batch → body, and whether the batch has ended; raises batch_unknown."""
 
 
-class Documents:
+class DocumentCache:
     """Cache of one protocol's batch documents; an entry is valid while the change token stays the same."""
 
     def __init__(self, signal: ChangeSignal, make: Make, *, ended_seconds: float = 0.0) -> None:
@@ -117,10 +117,10 @@ class Documents:
         self._ended_seconds = ended_seconds
         self._signal = signal
         self._make = make
-        self._kept: dict[tuple[str, str], Document] = {}
+        self._kept: dict[tuple[str, str], BatchDocument] = {}
         self._kept_bytes = 0
 
-    def fresh(self, merchant: str, batch: str) -> Document | None:
+    def cached(self, merchant: str, batch: str) -> BatchDocument | None:
         """Return the document if nothing has changed since it was built; never blocks."""
         kept = self._kept.get((merchant, batch))
         if kept is None:
@@ -129,9 +129,9 @@ class Documents:
             return kept
         return kept if kept.change_token == self._signal.now() else None
 
-    async def document(self, merchant: str, batch: str) -> Document:
+    async def get(self, merchant: str, batch: str) -> BatchDocument:
         """The document as it is now."""
-        fresh = self.fresh(merchant, batch)
+        fresh = self.cached(merchant, batch)
         if fresh is not None:
             return fresh
         change_token = self._signal.now()
@@ -140,19 +140,19 @@ class Documents:
         self._keep((merchant, batch), document)
         return document
 
-    def _keep(self, key: tuple[str, str], document: Document) -> None:
+    def _keep(self, key: tuple[str, str], document: BatchDocument) -> None:
         replaced = self._kept.pop(key, None)
         self._kept_bytes += len(document.body) - (len(replaced.body) if replaced else 0)
         self._kept[key] = document
         while self._kept_bytes > DOCUMENTS_BYTES_MAX and len(self._kept) > 1:
             self._kept_bytes -= len(self._kept.pop(next(iter(self._kept))).body)
 
-    async def wait_for_change(self, merchant: str, batch: str, *, since: str | None, seconds: float) -> Document:
+    async def wait_for_change(self, merchant: str, batch: str, *, since: str | None, seconds: float) -> BatchDocument:
         """The document once the batch has ended, or it is not the one of the entity tag `since`, or time is up."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while True:
-            document = await self.document(merchant, batch)
+            document = await self.get(merchant, batch)
             left = until - loop.time()
             if document.ended or left <= 0 or self._signal.closed or (since is not None and document.etag != since):
                 return document

@@ -189,7 +189,7 @@ def _loaded(text: bytes) -> dict[str, Any]:
     return document
 
 
-class Contract:
+class OpenApiDocument:
     """An OpenAPI document and what a protocol needs of it."""
 
     def __init__(self, text: bytes, parts: Sequence[bytes] = ()) -> None:

@@ -13,7 +13,7 @@ from importlib import import_module
 
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
-from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.known_settings import KnownSettings
 from goodsgate.http.services import ProtocolServices
 from goodsgate.rules import MerchantRules, Schema
@@ -51,6 +51,6 @@ def load_schemas() -> Mapping[str, Schema]:
     for name in PROTOCOLS:
         package = f"{__name__}.{name}"
         merchant_rules: Mapping[str, MerchantRules] = getattr(import_module(package), "MERCHANT_RULES", {})
-        for record, node in read_contract(package).records(name).items():
+        for record, node in load_openapi(package).records(name).items():
             found[record] = Schema(node, merchant_rules=merchant_rules.get(record))
     return found

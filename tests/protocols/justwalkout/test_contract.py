@@ -3,7 +3,7 @@
 import jsonschema_rs
 import pytest
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.justwalkout import MERCHANT_RULES, unpublished
@@ -12,7 +12,7 @@ from tests.protocols.contracts import held, named, promised, served
 from tests.protocols.justwalkout.client import ONE_STORE, JustWalkOut, item
 from tests.served import Served
 
-CONTRACT = read_contract(protocol_package)
+CONTRACT = load_openapi(protocol_package)
 DOCUMENT = CONTRACT.document
 
 pytestmark = ONE_STORE

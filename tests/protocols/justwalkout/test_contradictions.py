@@ -113,4 +113,4 @@ def test_a11_a_sku_twice(retailer):
 def test_a12_the_portals_name(gate):
     """Neither is in the contract."""
     (protocol,) = (protocol for protocol in gate.application.protocols if protocol.name == "justwalkout")
-    assert "Portal" not in json.dumps(protocol.contract.document)
+    assert "Portal" not in json.dumps(protocol.openapi.document)

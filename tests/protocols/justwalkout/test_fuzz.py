@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 from requests.auth import AuthBase
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.justwalkout import __name__ as protocol_package
 from tests.protocols.justwalkout.client import ONE_STORE
 
@@ -30,7 +30,7 @@ CONFIG = schemathesis.Config.from_dict({
         "ignored_auth": {"enabled": False},
     },
 })
-CONTRACT = read_contract(protocol_package)
+CONTRACT = load_openapi(protocol_package)
 schema = schemathesis.openapi.from_dict(CONTRACT.document, config=CONFIG)
 SIGNED = ("upload", "upload_cart", "archive", "upload_status")
 

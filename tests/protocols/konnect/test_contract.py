@@ -3,7 +3,7 @@
 import jsonschema_rs
 import pytest
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.konnect import __name__ as protocol_package
@@ -12,7 +12,7 @@ from tests.protocols.contracts import held, named, nodes, promised, served
 from tests.protocols.konnect.client import product
 from tests.served import Served
 
-CONTRACT = read_contract(protocol_package)
+CONTRACT = load_openapi(protocol_package)
 DOCUMENT = CONTRACT.document
 
 

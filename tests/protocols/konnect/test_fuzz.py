@@ -8,7 +8,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.konnect import __name__ as protocol_package
 from tests.protocols.konnect.client import Konnect, load_starter
 from tests.protocols.konnect.order_clients import Operator, stocked
@@ -26,7 +26,7 @@ CONFIG = schemathesis.Config.from_dict({
         "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
     },
 })
-CONTRACT = read_contract(protocol_package)
+CONTRACT = load_openapi(protocol_package)
 schema = schemathesis.openapi.from_dict(CONTRACT.document, config=CONFIG)
 OPERATIONS = [operation for path in CONTRACT.paths for operation in path.operations.values()]
 PLAIN = {

@@ -54,13 +54,13 @@ def test_earlier_tokens_stay_good_and_nobody_keeps_them(seller: Konnect) -> None
 
 def test_a_token_ends(gate: Served, seller: Konnect) -> None:
     """After the hours that are set, or with its key."""
-    keyring = gate.application._context.keyring
-    caller = keyring.caller(seller.password.encode())
+    authenticator = gate.application._context.authenticator
+    caller = authenticator.caller(seller.password.encode())
     assert caller is not None
-    ended = keyring.token(caller, seconds=1e-6)
+    ended = authenticator.token(caller, seconds=1e-6)
     assert seller.get("/v3/catalog/departments", headers={"x-access-token": ended}).status_code == 401
     token = seller.new_token()
-    assert keyring.revoke(seller.merchant, seller.key.id)
+    assert authenticator.revoke(seller.merchant, seller.key.id)
     assert seller.get("/v3/catalog/departments", headers={"x-access-token": token}).status_code == 401
     assert seller.get(TOKEN, params={"username": seller.merchant, "password": seller.password}).status_code == 401
 

@@ -3,7 +3,7 @@
 import jsonschema_rs
 import pytest
 
-from goodsgate.http.endpoints import Endpoint, read_contract
+from goodsgate.http.endpoints import Endpoint, load_openapi
 from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.mircate import __name__ as protocol_package
@@ -12,7 +12,7 @@ from tests.protocols.contracts import held, named
 from tests.protocols.mircate.client import ONE_STORE, Mircate
 from tests.served import Served
 
-CONTRACT = read_contract(protocol_package)
+CONTRACT = load_openapi(protocol_package)
 DOCUMENT = CONTRACT.document
 CALLS = {template: node for template, node in DOCUMENT["paths"].items() if "/CALL/" in template}
 

@@ -7,7 +7,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.mircate import __name__ as protocol_package
 from tests.protocols.mircate.client import ONE_STORE, Mircate
 
@@ -24,7 +24,7 @@ CONFIG = schemathesis.Config.from_dict({
     },
 })
 TAGS = {"supplier", "sales", "service"}
-schema = schemathesis.openapi.from_dict(read_contract(protocol_package).document, config=CONFIG)
+schema = schemathesis.openapi.from_dict(load_openapi(protocol_package).document, config=CONFIG)
 
 
 def _mine(method: str) -> schemathesis.schemas.BaseSchema:

@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.native import __name__ as protocol_package
 from tests import make
 from tests.shop import ndjson
 
-CONTRACT = read_contract(protocol_package)
+CONTRACT = load_openapi(protocol_package)
 KEYED = [(path, operation) for path in CONTRACT.paths for operation in path.operations.values() if operation.scope]
 KEYED_IDS = [operation.id for _, operation in KEYED]
 

@@ -39,7 +39,7 @@ def test_issues_say_which_record_and_what_is_wrong(client):
     first = client.get(batch["links"]["issues"], params={"limit": 3}).json()
     assert [issue["record"] for issue in first["issues"]] == [1, 2, 3]
     issue = first["issues"][0]
-    assert (issue["place"], issue["key"], issue["value"], issue["result"]) == (1, "SKU-0001", "cheap", "rejected")
+    assert (issue["source_row"], issue["key"], issue["value"], issue["result"]) == (1, "SKU-0001", "cheap", "rejected")
     rest = client.get(client.get(first["next"]).json()["next"]).json()
     assert ([issue["record"] for issue in rest["issues"]], rest["next"]) == ([7], None)
     codes = client.get(batch["links"]["issues"], params={"code": issue["code"], "severity": "error"}).json()["issues"]

@@ -6,13 +6,13 @@ import jsonschema_rs
 import pytest
 
 from goodsgate.engine.refusal import REFUSALS
-from goodsgate.http.endpoints import Endpoint, read_contract
+from goodsgate.http.endpoints import Endpoint, load_openapi
 from goodsgate.http.problems import HTTP_REFUSALS, STATUSES
 from goodsgate.model.batch import Kind, Outcome, Result, State, Strictness, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, Scope
 from goodsgate.protocols.native import __name__ as protocol_package
 
-CONTRACT = read_contract(protocol_package)
+CONTRACT = load_openapi(protocol_package)
 DOCUMENT = CONTRACT.document
 OPERATIONS = {operation.id: (path, operation) for path in CONTRACT.paths for operation in path.operations.values()}
 
@@ -29,7 +29,7 @@ def test_every_route_is_in_the_contract_and_every_operation_is_served(gate):
 def test_no_handler_is_left_over(gate):
     """A handler without an operation would never be asked."""
     for protocol in gate.application.protocols:
-        promised = {operation.id for path in protocol.contract.paths for operation in path.operations.values()}
+        promised = {operation.id for path in protocol.openapi.paths for operation in path.operations.values()}
         assert set(protocol.handlers) == promised
 
 

@@ -8,7 +8,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.native import __name__ as protocol_package
 from tests import make
 from tests.shop import ndjson
@@ -26,7 +26,7 @@ CONFIG = schemathesis.Config.from_dict({
         "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
     },
 })
-schema = schemathesis.openapi.from_dict(read_contract(protocol_package).document, config=CONFIG)
+schema = schemathesis.openapi.from_dict(load_openapi(protocol_package).document, config=CONFIG)
 
 
 def _as_text(context, value):

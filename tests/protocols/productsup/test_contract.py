@@ -3,13 +3,13 @@
 import jsonschema_rs
 import pytest
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.productsup import __name__ as protocol_package
 from tests.protocols.contracts import held, named, promised, served
 from tests.protocols.productsup.client import ONE_STORE, Productsup
 from tests.served import Served
 
-CONTRACT = read_contract(protocol_package)
+CONTRACT = load_openapi(protocol_package)
 DOCUMENT = CONTRACT.document
 
 pytestmark = ONE_STORE

@@ -7,7 +7,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.productsup import __name__ as protocol_package
 from tests.protocols.productsup.client import PLATFORM, Site, upload
 
@@ -25,7 +25,7 @@ CONFIG = schemathesis.Config.from_dict({
 })
 FEED = "application/x-ndjson"
 KNOWN = ("page[limit]", "page[offset]", "all")
-schema = schemathesis.openapi.from_dict(read_contract(protocol_package).document, config=CONFIG)
+schema = schemathesis.openapi.from_dict(load_openapi(protocol_package).document, config=CONFIG)
 
 
 @schemathesis.serializer(FEED)

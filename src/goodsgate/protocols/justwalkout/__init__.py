@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
-from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.http.services import ProtocolServices
 from goodsgate.protocols.justwalkout import unpublished
@@ -35,11 +35,11 @@ SETTINGS = DeclaredSettings(merchants={
 
 def protocol(context: ServerContext) -> WireProtocol:
     """Build the protocol with all its handlers."""
-    contract = read_contract(__name__)
+    contract = load_openapi(__name__)
     authenticator = RequestAuthenticator(context)
     reports = IngestionReports(context.services)
     return WireProtocol(
-        name="justwalkout", title="Amazon Just Walk Out", contract=contract,
+        name="justwalkout", title="Amazon Just Walk Out", openapi=contract,
         handlers={
             **CatalogHandlers(context, authenticator).handlers(),
             **StatusHandlers(context, authenticator, reports, contract).handlers(),

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.json_batches import joined, submit_body
+from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.model.batch import Kind, Policy, Strictness, Verb
 from goodsgate.model.catalogue import Scope
 from goodsgate.protocols.justwalkout import unpublished
@@ -124,7 +124,7 @@ class CatalogHandlers:
 
     def _submit(self, account: RetailerAccount, records: list[bytes], policy: Policy, *, operation: str,
                 collection: str) -> Response:
-        format, body = joined(records)
+        format, body = join_records(records)
         submission = self._context.engine.submit(
             merchant=account.merchant, kind=Kind.PRODUCT, collection=collection, policy=policy, format=format,
             label=f"{operation.lower()} {len(records)}", protocol="justwalkout", protocol_data={"operation": operation},

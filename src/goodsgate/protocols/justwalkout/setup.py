@@ -70,7 +70,7 @@ class SetupHandlers:
 
     async def set_up(self, request: ApiRequest) -> Response:
         """Answer PUT /v1/catalog/setup."""
-        wanted: SetupRequest = await request.document(SetupRequest, self._context)
+        wanted: SetupRequest = await request.decode_body(SetupRequest, self._context)
         if wanted.stores is not UNSET and len(set(wanted.stores)) < len(wanted.stores):
             raise refuse("body_invalid", "A store is named twice.")
         return json_response(await self._context.run_in_thread(self._change_setup, request.merchant, wanted))
@@ -109,7 +109,7 @@ class SetupHandlers:
 
     async def new_access_key(self, request: ApiRequest) -> Response:
         """Answer POST /v1/catalog/accessKeys."""
-        wanted: AccessKeyRequest = await request.document(AccessKeyRequest, self._context)
+        wanted: AccessKeyRequest = await request.decode_body(AccessKeyRequest, self._context)
         document = await self._context.run_in_thread(self._create_access_key, request.merchant, wanted)
         return json_response(document, status=201)
 
@@ -127,7 +127,7 @@ class SetupHandlers:
 
     async def put_planogram(self, request: ApiRequest) -> Response:
         """Answer PUT /v1/catalog/planogram."""
-        wanted: PlanogramDocument = await request.document(PlanogramDocument, self._context)
+        wanted: PlanogramDocument = await request.decode_body(PlanogramDocument, self._context)
         body = msgspec.json.encode(sorted(set(wanted.skus)))
         await self._context.run_in_thread(settle, self._store, request.merchant, unpublished.PLANOGRAM, lambda _: body)
         return Response(status_code=204)

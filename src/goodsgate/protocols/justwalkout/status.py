@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.openapi import Contract
+from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.http.problems import refuse
 from goodsgate.model.catalogue import Scope
 from goodsgate.protocols.justwalkout import unpublished
@@ -27,7 +27,7 @@ class StatusHandlers:
     """Handlers of the status, of reports, and of the contract."""
 
     def __init__(self, context: ServerContext, authenticator: RequestAuthenticator, reports: IngestionReports,
-                 contract: Contract) -> None:
+                 contract: OpenApiDocument) -> None:
         self._context = context
         self._authenticator = authenticator
         self._reports = reports

@@ -1,7 +1,7 @@
 """Fynd Konnect v3 as its clients expect it; see ``README.md`` and ``openapi.yaml`` beside this file."""
 
 from goodsgate.http.context import ServerContext
-from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.protocols.konnect.listings import ListingHandlers
 from goodsgate.protocols.konnect.orders.wiring import couriers as couriers
@@ -36,14 +36,14 @@ SETTINGS = DeclaredSettings(keys={
 
 def protocol(context: ServerContext) -> WireProtocol:
     """Return the protocol with its handlers."""
-    contract = read_contract(__name__)
+    contract = load_openapi(__name__)
     status = StatusHandlers(context)
     shipments = open_repository(context.services)
     updates = order_update_handlers(context, shipments)
     return WireProtocol(
         name="konnect",
         title="Fynd Konnect",
-        contract=contract,
+        openapi=contract,
         handlers={
             **TokenHandlers(context, contract).handlers(),
             **ReferenceListHandlers(context).handlers(),
@@ -55,7 +55,7 @@ def protocol(context: ServerContext) -> WireProtocol:
             **order_handlers(context, updates, shipments),
         },
         serialize_refusal=serialize_refusal,
-        secret_of=access_token,
+        find_secret=access_token,
         prefixes=PREFIXES,
         cached_response=status.cached_response,
     )

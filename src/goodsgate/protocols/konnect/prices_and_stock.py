@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.json_batches import joined, submit_body
-from goodsgate.http.long_poll import Documents
+from goodsgate.http.json_batches import join_records, submit_body
+from goodsgate.http.long_poll import DocumentCache
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Policy, State, Strictness
 from goodsgate.protocols.konnect.bodies import read_body, split_array
@@ -37,7 +37,7 @@ class PriceStockHandlers:
     def __init__(self, context: ServerContext, updates: OrderUpdateHandlers) -> None:
         self._context = context
         self._updates = updates
-        self._documents = Documents(context.change_signal, self._render_outcome)
+        self._documents = DocumentCache(context.change_signal, self._render_outcome)
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
@@ -89,7 +89,7 @@ class PriceStockHandlers:
         return batch.id, msgspec.json.decode(document.body, type=WriteOutcome)
 
     def _submit(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy) -> Batch:
-        format, body = joined([bytes(record) for record in records])
+        format, body = join_records([bytes(record) for record in records])
         submission = self._context.engine.submit(
             merchant=merchant, kind=kind, collection=COLLECTION, policy=policy, format=format,
             label=f"{kind} {len(records)}", protocol="konnect", protocol_data={"total": str(len(records))},

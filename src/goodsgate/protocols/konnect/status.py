@@ -11,7 +11,7 @@ from goodsgate.auth import Caller
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
-from goodsgate.http.long_poll import Documents
+from goodsgate.http.long_poll import DocumentCache
 from goodsgate.model.batch import FINAL_STATES, Batch, Kind, State
 from goodsgate.protocols.konnect.failed_records import FailedRecord, read_failed_records, serialize_failed_record
 from goodsgate.protocols.konnect.responses import json_response
@@ -33,7 +33,7 @@ class StatusHandlers:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._store = context.store
-        self._documents = Documents(context.change_signal, self._render_document, ended_seconds=ENDED_SECONDS)
+        self._documents = DocumentCache(context.change_signal, self._render_document, ended_seconds=ENDED_SECONDS)
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
@@ -45,7 +45,7 @@ class StatusHandlers:
         batch = to_batch_id(str(request.query["trace_id"]))
         if batch is None:
             raise Refusal("batch_unknown", "There is no such trace_id.")
-        document = await self._documents.document(request.merchant, _document_name(batch, request.caller))
+        document = await self._documents.get(request.merchant, _document_name(batch, request.caller))
         return json_response(document.body)
 
     def cached_response(self, scope: Scope) -> CachedResponse | None:
@@ -58,11 +58,11 @@ class StatusHandlers:
             return None
         received: dict[bytes, bytes] = dict(scope["headers"])
         secret = access_token(received)
-        caller = self._context.keyring.cached(secret) if secret is not None else None
+        caller = self._context.authenticator.cached(secret) if secret is not None else None
         batch = to_batch_id(unquote_plus(query[len(QUERY) :].decode("latin-1")))
         if caller is None or batch is None or not caller.may("read") or b"goodsgate-merchant" in received:
             return None
-        document = self._documents.fresh(caller.merchant, _document_name(batch, caller))
+        document = self._documents.cached(caller.merchant, _document_name(batch, caller))
         if document is None:
             return None
         headers = [

@@ -4,22 +4,22 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from goodsgate.http.context import ServerContext, secret_of
+from goodsgate.http.context import ServerContext, find_secret
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.openapi import Contract
+from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.http.problems import refuse
 from goodsgate.protocols.konnect.responses import JSON, json_response
 
 
 def access_token(headers: Mapping[bytes, bytes]) -> bytes | None:
     """Return the value of ``x-access-token``, else the key of the headers that all protocols accept."""
-    return headers.get(b"x-access-token") or secret_of(headers)
+    return headers.get(b"x-access-token") or find_secret(headers)
 
 
 class TokenHandlers:
     """Handlers of the token exchange and of the OpenAPI document."""
 
-    def __init__(self, context: ServerContext, contract: Contract) -> None:
+    def __init__(self, context: ServerContext, contract: OpenApiDocument) -> None:
         self._context = context
         self._contract = contract
 
@@ -34,11 +34,11 @@ class TokenHandlers:
         return json_response({"access_token": token, "token": token, "status": "SUCCESS"})
 
     def _create_token(self, username: str, password: str) -> str:
-        keyring = self._context.keyring
-        caller = keyring.caller(password.encode()) if password.startswith("gg_") else None
+        authenticator = self._context.authenticator
+        caller = authenticator.caller(password.encode()) if password.startswith("gg_") else None
         if caller is None or username not in (caller.merchant, caller.key_id):
             raise refuse("unauthorized", "Wrong username or password.")
-        return keyring.token(caller, seconds=self._context.services.settings.token_seconds)
+        return authenticator.token(caller, seconds=self._context.services.settings.token_seconds)
 
     async def openapi_yaml(self, _: ApiRequest) -> Response:
         """Handle GET /v3/openapi.yaml."""

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from goodsgate.auth import Caller
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.json_batches import joined, submit_body
+from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, Policy, Strictness, Verb
 from goodsgate.protocols.konnect.bodies import read_body, split_array
@@ -57,7 +57,7 @@ class ProductWriteHandlers:
                 ) -> dict[str, object]:
         records = split_products(content)
         policy = Policy(verb=verb, schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE)
-        format, body = joined(records)
+        format, body = join_records(records)
         submission = self._context.engine.submit(
             merchant=merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,
             label=f"{verb} {len(records)}", protocol="konnect", protocol_data={"total": str(len(records))},

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
-from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.http.services import ProtocolServices
 from goodsgate.protocols.mircate import exporting
@@ -55,7 +55,7 @@ def key_of(headers: Mapping[bytes, bytes]) -> bytes | None:
 
 def protocol(context: ServerContext) -> WireProtocol:
     """The protocol, ready to answer."""
-    contract = read_contract(__name__)
+    contract = load_openapi(__name__)
     transport = Transport(context, contract)
     exports = Exports(context)
     classes = (Supplier(context), History(context), exports, Removals(transport), Sales(context), Jobs(context))
@@ -63,9 +63,9 @@ def protocol(context: ServerContext) -> WireProtocol:
     methods.update(pim_methods(transport, contract))
     contract.paths = aliased(contract.paths, aliases_of(context.config.call_aliases))
     return WireProtocol(
-        name="mircate", title="Mircate", contract=contract,
+        name="mircate", title="Mircate", openapi=contract,
         handlers={**Service(contract).handlers(), **exports.handlers(), **transport.handlers(methods)},
-        serialize_refusal=problem_response, secret_of=key_of, prefixes=PREFIXES,
+        serialize_refusal=problem_response, find_secret=key_of, prefixes=PREFIXES,
     )
 
 

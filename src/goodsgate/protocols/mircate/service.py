@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.openapi import Contract
+from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.http.problems import refuse
 from goodsgate.protocols.mircate.answers import JSON
 
@@ -11,7 +11,7 @@ from goodsgate.protocols.mircate.answers import JSON
 class Service:
     """Handlers of both."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: OpenApiDocument) -> None:
         self._contract = contract
 
     def handlers(self) -> dict[str, Handler]:

@@ -5,7 +5,7 @@ import uuid
 from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
-from goodsgate.http.json_batches import joined, submit_body
+from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.model.batch import Kind, Policy, Strictness
 from goodsgate.protocols.mircate.answers import answer
 from goodsgate.protocols.mircate.guesses import COLLECTION, PROTOCOL, UNITS_BYTES_MAX
@@ -41,7 +41,7 @@ class Supplier:
         units = units_of(asked.content)
         bulk = asked.arguments.get("bulkOperationId") or str(uuid.uuid4())
         frequency = int(asked.arguments.get("frequency", 0))
-        format, body = joined(units)
+        format, body = join_records(units)
         submission = self._context.engine.submit(
             merchant=asked.merchant, kind=kind, collection=COLLECTION, policy=_policy(kind, frequency), format=format,
             label=bulk, protocol=PROTOCOL, protocol_data={TOTAL: str(len(units)), FREQUENCY: str(frequency),

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from goodsgate.auth import Caller
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.openapi import Contract, Path
+from goodsgate.http.openapi import OpenApiDocument, Path
 from goodsgate.http.problems import refuse
 from goodsgate.protocols.mircate.answers import TOO_DEEP, bad, busy
 from goodsgate.protocols.mircate.guesses import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_SETTING
@@ -56,7 +56,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 class Transport:
     """Makes handlers of methods."""
 
-    def __init__(self, context: ServerContext, contract: Contract) -> None:
+    def __init__(self, context: ServerContext, contract: OpenApiDocument) -> None:
         self.context = context
         self._contract = contract
         self._schemas = dict(_schemas(contract))
@@ -119,7 +119,7 @@ class Transport:
             self.context.store.release_idempotency_key(merchant, name)
 
 
-def _schemas(contract: Contract) -> Iterator[tuple[str, dict[str, Any]]]:
+def _schemas(contract: OpenApiDocument) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in contract.document["paths"].values():
         body = path.get("post", {}).get("requestBody")
         if body is not None:
@@ -149,7 +149,7 @@ def _decoded(content: bytes) -> Any:
 # -- arguments of a GET -----------------------------------------------------------------------------------------------
 
 
-def _from_query(given: list[tuple[str, str]], schema: dict[str, Any], contract: Contract) -> bytes:
+def _from_query(given: list[tuple[str, str]], schema: dict[str, Any], contract: OpenApiDocument) -> bytes:
     """The object that ``data`` holds in base64, or the parameters themselves but for those with ``__`` in front."""
     values = dict(given)
     if "data" in values and values.get("__isbase64") == "true":

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from goodsgate.http.openapi import Contract
+from goodsgate.http.openapi import OpenApiDocument
 
 Issue = dict[str, Any]
 Node = dict[str, Any]
@@ -26,13 +26,13 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def issues_of(value: object, node: Node, contract: Contract) -> Iterator[Issue]:
+def issues_of(value: object, node: Node, contract: OpenApiDocument) -> Iterator[Issue]:
     """Everything that is wrong with the value, outermost first."""
     return _Looking(contract).at(value, node, where="", rule="#")
 
 
 class _Looking:
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: OpenApiDocument) -> None:
         self._contract = contract
 
     def at(self, value: Any, node: Node, *, where: str, rule: str) -> Iterator[Issue]:

@@ -1,7 +1,7 @@
 """Goodsgate's own protocol, under ``/v1``; see ``openapi.yaml`` beside this file."""
 
 from goodsgate.http.context import ServerContext
-from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.protocols.native.access import Access
 from goodsgate.protocols.native.batches import Batches
 from goodsgate.protocols.native.catalogue import Catalogue
@@ -11,12 +11,12 @@ from goodsgate.protocols.native.service import Service
 
 def protocol(context: ServerContext) -> WireProtocol:
     """The protocol, ready to answer."""
-    contract = read_contract(__name__)
+    contract = load_openapi(__name__)
     batches = Batches(context)
     return WireProtocol(
         name="native",
         title="Goodsgate",
-        contract=contract,
+        openapi=contract,
         handlers={
             **batches.handlers(), **Catalogue(context).handlers(), **Access(context).handlers(),
             **Service(context, contract).handlers(),

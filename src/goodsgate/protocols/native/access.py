@@ -65,7 +65,7 @@ class Access:
 
     async def add_merchant(self, request: ApiRequest) -> Response:
         """POST /v1/merchants."""
-        wanted: NewMerchant = await request.document(NewMerchant, self._context)
+        wanted: NewMerchant = await request.decode_body(NewMerchant, self._context)
         self._known_settings.check_merchant(wanted.settings)
         merchant = Merchant(id=wanted.id, name=wanted.name, created_at=now())
         if not await self._context.run_in_thread(self._store.add_merchant, merchant):
@@ -82,7 +82,7 @@ class Access:
 
     async def change_merchant_settings(self, request: ApiRequest) -> Response:
         """PATCH /v1/merchants/{merchant}/settings."""
-        changes: SettingChanges = await request.document(SettingChanges, self._context)
+        changes: SettingChanges = await request.decode_body(SettingChanges, self._context)
         self._known_settings.check_merchant(changes.settings)
         merchant = await self._known(request)
         changed = await self._context.run_in_thread(put_merchant_settings, self._store, merchant, changes.settings)
@@ -96,7 +96,7 @@ class Access:
 
     async def add_key(self, request: ApiRequest) -> Response:
         """POST /v1/merchants/{merchant}/keys."""
-        wanted: NewKey = await request.document(NewKey, self._context)
+        wanted: NewKey = await request.decode_body(NewKey, self._context)
         if len(set(wanted.scopes)) < len(wanted.scopes):
             raise refuse("body_invalid", "A scope is named twice.")
         self._known_settings.check_key(wanted.settings)
@@ -109,12 +109,12 @@ class Access:
     async def revoke_key(self, request: ApiRequest) -> Response:
         """DELETE /v1/merchants/{merchant}/keys/{key}."""
         merchant = await self._known(request)
-        if not await self._context.run_in_thread(self._context.keyring.revoke, merchant, request.path["key"]):
+        if not await self._context.run_in_thread(self._context.authenticator.revoke, merchant, request.path["key"]):
             raise refuse("credential_unknown")
         return Response(status_code=204)
 
     async def _known(self, request: ApiRequest) -> str:
         merchant = request.path["merchant"]
-        if not await self._context.run_in_thread(self._context.keyring.knows, merchant):
+        if not await self._context.run_in_thread(self._context.authenticator.knows, merchant):
             raise refuse("merchant_unknown")
         return merchant

@@ -14,7 +14,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.formats import FormatOverflow
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.long_poll import Document, Documents
+from goodsgate.http.long_poll import BatchDocument, DocumentCache
 from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Policy, Result, State, Strictness, Verb
 from goodsgate.protocols.native.answers import JSON, page
 from goodsgate.protocols.native.detection import detect
@@ -42,7 +42,7 @@ class Batches:
         self._context = context
         self._engine = context.engine
         self._store = context.store
-        self.documents = Documents(context.change_signal, self._make)
+        self.documents = DocumentCache(context.change_signal, self._make)
 
     def handlers(self) -> dict[str, Handler]:
         """By operation id."""
@@ -131,7 +131,7 @@ class Batches:
 
     async def confirm(self, request: ApiRequest) -> Response:
         """POST /v1/batches/{batch}/confirm."""
-        confirmed: Confirmation = await request.document(Confirmation, self._context)
+        confirmed: Confirmation = await request.decode_body(Confirmation, self._context)
         return await self._ordered(
             request, self._engine.confirm, request.merchant, request.path["batch"], confirmed.deletions
         )
@@ -162,7 +162,7 @@ class Batches:
         merchant, batch = request.merchant, request.path["batch"]
         held = request.http.headers.get("if-none-match")
         if not request.query["wait"]:
-            return _document(await self.documents.document(merchant, batch), held)
+            return _document(await self.documents.get(merchant, batch), held)
         seconds = min(float(request.query["wait"]), self._context.config.wait_seconds_max)
         self._context.change_signal.admit()
         with self._context.change_signal.session():
@@ -172,7 +172,7 @@ class Batches:
     async def events(self, request: ApiRequest) -> Response:
         """GET /v1/batches/{batch}/events."""
         merchant, batch = request.merchant, request.path["batch"]
-        first = await self.documents.document(merchant, batch)
+        first = await self.documents.get(merchant, batch)
         if first.ended and request.http.headers.get("last-event-id") == first.etag.strip('"'):
             return Response(status_code=204)
         self._context.change_signal.admit()
@@ -230,7 +230,7 @@ class Batches:
     def _limit(self, request: ApiRequest) -> int:
         return min(int(request.query["limit"]), self._context.config.page_rows_max)
 
-    async def _events(self, merchant: str, batch: str, document: Document) -> AsyncIterator[bytes]:
+    async def _events(self, merchant: str, batch: str, document: BatchDocument) -> AsyncIterator[bytes]:
         """The document as events until the batch has ended or the gate closes."""
         with self._context.change_signal.session():
             yield _event(document)
@@ -247,11 +247,11 @@ class Batches:
                 document = changed
 
 
-def _event(document: Document) -> bytes:
+def _event(document: BatchDocument) -> bytes:
     return b"event: batch\nid: %s\ndata: %s\n\n" % (document.etag.strip('"').encode(), document.body)
 
 
-def _document(document: Document, held: str | None) -> Response:
+def _document(document: BatchDocument, held: str | None) -> Response:
     headers = {"etag": document.etag, "cache-control": "private, no-cache"}
     if held is not None and matches(held, document.etag):
         return Response(status_code=304, headers=headers)
@@ -298,7 +298,7 @@ def inline_mapping(text: str) -> dict[str, list[str]]:
     return mapping
 
 
-async def _unless_gone(request: Request, waiting: Coroutine[Any, Any, Document]) -> Document:
+async def _unless_gone(request: Request, waiting: Coroutine[Any, Any, BatchDocument]) -> BatchDocument:
     """The awaited document; raises ClientDisconnect as soon as nobody waits for it any more."""
     found = asyncio.ensure_future(waiting)
     gone = asyncio.ensure_future(_gone(request))

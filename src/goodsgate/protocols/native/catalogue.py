@@ -130,7 +130,7 @@ class Catalogue:
 
     async def put_mapping(self, request: ApiRequest) -> Response:
         """PUT /v1/mappings/{name}."""
-        mapping: dict[str, list[str]] = await request.document(dict[str, list[str]], self._context)
+        mapping: dict[str, list[str]] = await request.decode_body(dict[str, list[str]], self._context)
         _check_mapping(mapping)
         await self._context.run_in_thread(self._store.put_mapping, request.merchant, request.path["name"], mapping)
         return answer(mapping)

@@ -2,9 +2,9 @@
 
 from starlette.types import Scope
 
-from goodsgate.http.context import ServerContext, secret_of
+from goodsgate.http.context import ServerContext, find_secret
 from goodsgate.http.endpoints import CachedResponse
-from goodsgate.http.long_poll import Documents
+from goodsgate.http.long_poll import DocumentCache
 from goodsgate.protocols.native.words import path_of
 
 TEMPLATE = "/v1/batches/{batch}"
@@ -15,8 +15,8 @@ PATH_CHARACTERS = len(PREFIX) + 32
 class Polls:
     """Answers ``GET /v1/batches/{batch}`` if caller and document are both known and nothing has changed."""
 
-    def __init__(self, context: ServerContext, documents: Documents) -> None:
-        self._keyring = context.keyring
+    def __init__(self, context: ServerContext, documents: DocumentCache) -> None:
+        self._authenticator = context.authenticator
         self._documents = documents
 
     def cached_response(self, scope: Scope) -> CachedResponse | None:
@@ -29,11 +29,11 @@ class Polls:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if b"goodsgate-merchant" in headers:
             return None
-        secret = secret_of(headers)
-        caller = self._keyring.cached(secret) if secret is not None else None
+        secret = find_secret(headers)
+        caller = self._authenticator.cached(secret) if secret is not None else None
         if caller is None or not caller.may("read"):
             return None
-        document = self._documents.fresh(caller.merchant, path[len(PREFIX) :])
+        document = self._documents.cached(caller.merchant, path[len(PREFIX) :])
         if document is None:
             return None
         held = headers.get(b"if-none-match")

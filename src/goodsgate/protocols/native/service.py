@@ -9,7 +9,7 @@ from starlette.responses import Response
 from goodsgate import __version__
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.openapi import Contract
+from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.protocols.native.answers import JSON, answer
 from goodsgate.store.contract import StoreError
 
@@ -20,7 +20,7 @@ READINESS_SECONDS = 1.0
 class Service:
     """Handlers of what needs no key."""
 
-    def __init__(self, context: ServerContext, contract: Contract) -> None:
+    def __init__(self, context: ServerContext, contract: OpenApiDocument) -> None:
         self._context = context
         self._contract = contract
         self._readiness: dict[str, Any] = {}
@@ -49,7 +49,7 @@ class Service:
         queue: dict[str, float] = {}
         try:
             checks = self._context.store.quick_checks()
-            queue = self._context.figures.now()
+            queue = self._context.statistics.now()
         except StoreError:
             checks = [("store", False, "")]
         return {

@@ -5,8 +5,8 @@ from functools import partial
 
 from goodsgate.engine.outbox import Courier
 from goodsgate.http.context import ServerContext
-from goodsgate.http.context import secret_of as bearer_of
-from goodsgate.http.endpoints import WireProtocol, read_contract
+from goodsgate.http.context import find_secret as bearer_of
+from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.services import ProtocolServices
 from goodsgate.protocols.productsup.batches import Batches
 from goodsgate.protocols.productsup.guesses import IMPORT, PREFIXES, SETTLE
@@ -27,20 +27,20 @@ def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
 
 def protocol(context: ServerContext) -> WireProtocol:
     """The protocol, ready to answer."""
-    contract = read_contract(__name__)
+    contract = load_openapi(__name__)
     batches = Batches(context)
     rates = Rates(refusing=context.config.rate_limits == "on")
     handlers = {**Management(context, contract, clear=batches.clear).handlers(), **batches.handlers()}
     rated = {name: handler if name in UNRATED else rates.held(handler) for name, handler in handlers.items()}
     return WireProtocol(
-        name="productsup", title="Productsup Stream", contract=contract,
+        name="productsup", title="Productsup Stream", openapi=contract,
         handlers={**rated, **Platform(context).handlers()}, serialize_refusal=partial(problem_response, rates=rates),
         prefixes=PREFIXES,
-        secret_of=secret_of,
+        find_secret=find_secret,
     )
 
 
-def secret_of(headers: Mapping[bytes, bytes]) -> bytes | None:
+def find_secret(headers: Mapping[bytes, bytes]) -> bytes | None:
     """Of either API: ``Authorization: Bearer`` or ``X-Auth-Token: client:secret``, where the client does not matter."""
     token = headers.get(b"x-auth-token")
     if token is not None and b"authorization" not in headers:

@@ -83,7 +83,7 @@ class Platform:
 
     def _given(self, work: Callable[[ApiRequest, Any], dict[str, Any]], shape: Any) -> Handler:
         async def answered(request: ApiRequest) -> Response:
-            given = await request.document(shape, self._context)
+            given = await request.decode_body(shape, self._context)
             try:
                 return told(await self._context.run_in_thread(work, request, given))
             except NameTakenError as fault:

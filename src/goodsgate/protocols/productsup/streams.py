@@ -9,7 +9,7 @@ from starlette.responses import Response
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.openapi import Contract
+from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.http.problems import refuse
 from goodsgate.protocols.productsup.answers import VALIDATION, VALIDATION_CODE, answer, errors
 from goodsgate.protocols.productsup.guesses import STREAMS_MAX, WELCOME
@@ -23,7 +23,7 @@ ID_GIVEN = "A stream ID should not be specified when creating a stream"
 class Management:
     """Handlers of streams, and of the contract."""
 
-    def __init__(self, context: ServerContext, contract: Contract, *, clear: Callable[[Stream], None]) -> None:
+    def __init__(self, context: ServerContext, contract: OpenApiDocument, *, clear: Callable[[Stream], None]) -> None:
         self._clear = clear
         self._context = context
         self._contract = contract
@@ -130,7 +130,7 @@ async def read_document(request: ApiRequest, context: ServerContext) -> dict[str
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise Refusal("format_unknown", "The Content-Type must be application/vnd.api+json.")
     try:
-        document = await request.document(dict[str, Any], context)
+        document = await request.decode_body(dict[str, Any], context)
     except RecursionError as fault:
         raise refuse("body_invalid", "The body is nested too deeply.") from fault
     assert isinstance(document, dict)

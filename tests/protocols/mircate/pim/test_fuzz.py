@@ -7,7 +7,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.mircate import __name__ as protocol_package
 from tests.protocols.mircate.client import ONE_STORE
 from tests.protocols.mircate.pim.client import Manager
@@ -24,7 +24,7 @@ CONFIG = schemathesis.Config.from_dict({
         "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
     },
 })
-CONTRACT = read_contract(protocol_package)
+CONTRACT = load_openapi(protocol_package)
 TAGS = {"products", "settings", "images", "shared"}
 METHODS = {"GET", "POST"} if LONG else {"POST"}
 """A GET carries the same arguments in another place, of which the long form has its fill."""

@@ -90,7 +90,7 @@ class OrderAdminHandlers:
 
     async def place(self, request: ApiRequest) -> Response:
         """POST /oms/admin/orders."""
-        wanted: PlaceOrdersRequest = await request.document(PlaceOrdersRequest, self._context)
+        wanted: PlaceOrdersRequest = await request.decode_body(PlaceOrdersRequest, self._context)
         if (wanted.orders is None) == (wanted.random is None):
             raise refuse("body_invalid", "One of orders and random is needed.")
         placed = await self._context.run_in_thread(lambda: list(self._placed(request.merchant, wanted)))
@@ -128,7 +128,7 @@ class OrderAdminHandlers:
 
     async def happen(self, request: ApiRequest) -> Response:
         """POST /oms/admin/orders/{order}/events."""
-        happening: SimulatedEvent = await request.document(SimulatedEvent, self._context)
+        happening: SimulatedEvent = await request.decode_body(SimulatedEvent, self._context)
         if happening.event not in (*EXTERNAL_EVENTS, RETURN):
             raise refuse("body_invalid", f"event must be one of {', '.join((*EXTERNAL_EVENTS, RETURN))}.")
         shipment = await self._context.run_in_thread(self._happened, request.merchant, request.path["order"], happening)
@@ -164,7 +164,7 @@ class OrderAdminHandlers:
 
     async def add_webhook(self, request: ApiRequest) -> Response:
         """POST /oms/admin/webhooks."""
-        wanted: WebhookRequest = await request.document(WebhookRequest, self._context)
+        wanted: WebhookRequest = await request.decode_body(WebhookRequest, self._context)
         try:
             return json_response(await self._context.run_in_thread(self._webhooks.add, request.merchant, wanted.url))
         except AddressRefusedError as fault:

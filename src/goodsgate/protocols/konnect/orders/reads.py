@@ -102,7 +102,7 @@ class OrderReadHandlers:
 
     async def track(self, request: ApiRequest) -> Response:
         """POST /oms/v3/shipment/track."""
-        wanted: TrackRequest = await request.document(TrackRequest, self._context)
+        wanted: TrackRequest = await request.decode_body(TrackRequest, self._context)
         if wanted.shipment_id is None and wanted.awb_number is None:
             raise refuse("body_invalid", "One of shipment_id and awb_number is needed.", member="shipment_id")
         shipment = await self._context.run_in_thread(self._tracked, request.merchant, wanted,

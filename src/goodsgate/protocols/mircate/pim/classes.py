@@ -1,6 +1,6 @@
 """All operations of product information, put together."""
 
-from goodsgate.http.openapi import Contract
+from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.protocols.mircate.pim.attaching import Attaching
 from goodsgate.protocols.mircate.pim.images import Images
 from goodsgate.protocols.mircate.pim.keeping import Keeping
@@ -16,7 +16,7 @@ MERCHANT_RULES = {"mircate/ProductRecord": _MERCHANT_RULES, "mircate/ProductRemo
 """Of the records of products, for workers."""
 
 
-def pim_methods(transport: Transport, contract: Contract) -> dict[str, Method]:
+def pim_methods(transport: Transport, contract: OpenApiDocument) -> dict[str, Method]:
     """By operation id."""
     context = transport.context
     keeping = Keeping(context.store)

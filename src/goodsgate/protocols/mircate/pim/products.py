@@ -7,8 +7,8 @@ import msgspec
 from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
-from goodsgate.http.json_batches import joined, submit_body
-from goodsgate.http.long_poll import Documents
+from goodsgate.http.json_batches import join_records, submit_body
+from goodsgate.http.long_poll import DocumentCache
 from goodsgate.model.batch import FINAL_STATES, Kind, Policy, State, Strictness, Verb
 from goodsgate.protocols.mircate.answers import answer, bad, missing
 from goodsgate.protocols.mircate.guesses import PROTOCOL
@@ -50,7 +50,7 @@ class Products:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._jobs = Jobs(context)
-        self._documents = Documents(context.change_signal, self._make)
+        self._documents = DocumentCache(context.change_signal, self._make)
 
     def methods(self) -> dict[str, Method]:
         """By operation id."""
@@ -88,7 +88,7 @@ class Products:
 
     def submit_body(self, asked: Asked, records: list[bytes], policy: Policy, *, image: str = "") -> str:
         """Make records with ids durable as one batch, of which one may bring an image; its id."""
-        format, body = joined(records)
+        format, body = join_records(records)
         facts = {TOTAL: str(len(records)), FREQUENCY: "0"}
         images = own_images(asked, self._context.store, [key for record in records if (key := key_of(record))], image)
         if images:

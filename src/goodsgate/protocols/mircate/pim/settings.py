@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.responses import Response
 
-from goodsgate.http.openapi import Contract
+from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.protocols.mircate.answers import answer, bad, missing
 from goodsgate.protocols.mircate.pim.expressions import matcher
 from goodsgate.protocols.mircate.pim.guesses import DEPTH_MAX, FAMILY_INVALID, NO_EXPRESSION, TREE_INVALID, VALIDATION
@@ -45,7 +45,7 @@ SETTINGS_BYTES_MAX = 5 * 1024**2
 class Settings:
     """Handlers of all of it."""
 
-    def __init__(self, keeping: Keeping, contract: Contract) -> None:
+    def __init__(self, keeping: Keeping, contract: OpenApiDocument) -> None:
         self._keeping = keeping
         self._contract = contract
 

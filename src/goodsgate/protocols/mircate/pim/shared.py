@@ -11,7 +11,7 @@ import orjson
 from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
-from goodsgate.http.json_batches import joined, submit_body
+from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.model.batch import Kind, Policy, Strictness, Verb, now
 from goodsgate.model.catalogue import Resource
 from goodsgate.protocols.mircate.answers import answer, bad, busy, missing
@@ -68,7 +68,7 @@ class GlobalProducts:
 
     def _handed_in(self, asked: Asked, policy: Policy) -> Response:
         records = taken_apart(asked.content)
-        format, body = joined(records)
+        format, body = join_records(records)
         submission = self._context.engine.submit(
             merchant=asked.merchant, kind=Kind.PRODUCT, collection=GLOBAL_COLLECTION, policy=policy, format=format,
             label=f"global {policy.verb} {len(records)}", protocol=PROTOCOL, protocol_data={TOTAL: str(len(records)),

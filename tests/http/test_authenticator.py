@@ -6,7 +6,7 @@ import re
 import pytest
 
 from goodsgate import auth
-from goodsgate.auth import Keyring, new_key
+from goodsgate.auth import Authenticator, new_key
 from goodsgate.model.catalogue import Merchant, Scope
 from tests import make
 from tests.shop import Shop
@@ -31,7 +31,7 @@ def test_a_secret_is_long_and_nowhere_but_in_the_answer():
 
 def test_a_caller_is_found_by_the_secret_alone(shop):
     """And remembered for a second."""
-    ring = Keyring(shop.store)
+    ring = Authenticator(shop.store)
     key, secret = new_key("acme", {Scope.SUBMIT})
     shop.store.add_key(key)
     assert ring.cached(secret.encode()) is None
@@ -48,13 +48,13 @@ def test_admin_includes_the_other_scopes(shop):
     """One scope for those who run the gate."""
     key, secret = new_key("acme", {Scope.ADMIN})
     shop.store.add_key(key)
-    caller = Keyring(shop.store).caller(secret.encode())
+    caller = Authenticator(shop.store).caller(secret.encode())
     assert all(caller.may(scope) for scope in Scope)
 
 
 def test_a_revoked_key_is_forgotten_at_once_where_it_was_revoked(shop):
     """And after a second elsewhere."""
-    here, there = Keyring(shop.store), Keyring(shop.store)
+    here, there = Authenticator(shop.store), Authenticator(shop.store)
     key, secret = new_key("acme", {Scope.READ})
     shop.store.add_key(key)
     assert here.caller(secret.encode())
@@ -70,7 +70,7 @@ def test_a_revoked_key_is_forgotten_at_once_where_it_was_revoked(shop):
 def test_what_is_remembered_is_bounded(shop, monkeypatch):
     """Past the limit it begins anew."""
     monkeypatch.setattr(auth, "CACHED_KEYS_MAX", 3)
-    ring = Keyring(shop.store)
+    ring = Authenticator(shop.store)
     secrets = []
     for _ in range(5):
         key, secret = new_key("acme", {Scope.READ})
@@ -82,7 +82,7 @@ def test_what_is_remembered_is_bounded(shop, monkeypatch):
 
 def test_merchants_are_known_once_they_are_made(shop):
     """Also those made after the first question."""
-    ring = Keyring(shop.store)
+    ring = Authenticator(shop.store)
     assert ring.knows("acme")
     assert not ring.knows("late")
     shop.store.add_merchant(Merchant(id="late", name="", created_at=make.NOW))
@@ -91,7 +91,7 @@ def test_merchants_are_known_once_they_are_made(shop):
 
 def test_a_token_stands_for_its_key_for_a_time(shop, monkeypatch):
     """With its scopes and facts, in every process; several at once; not past its end."""
-    ring = Keyring(shop.store)
+    ring = Authenticator(shop.store)
     key, secret = new_key("acme", {Scope.READ}, settings={"location": "BLR-01"})
     shop.store.add_key(key)
     caller = ring.caller(secret.encode())
@@ -99,16 +99,16 @@ def test_a_token_stands_for_its_key_for_a_time(shop, monkeypatch):
     assert first != second
     for token in (first, second):
         assert re.fullmatch(r"gt_[A-Za-z0-9_-]{43}", token)
-        assert Keyring(shop.store).caller(token.encode()) == caller
+        assert Authenticator(shop.store).caller(token.encode()) == caller
     assert caller.settings == {"location": "BLR-01"}
     ended = make.NOW.replace(year=2100)
     monkeypatch.setattr(auth, "now", lambda: ended)
-    assert Keyring(shop.store).caller(first.encode()) is None
+    assert Authenticator(shop.store).caller(first.encode()) is None
 
 
 def test_a_token_ends_with_its_key(shop):
     """Revoked is revoked."""
-    ring = Keyring(shop.store)
+    ring = Authenticator(shop.store)
     key, secret = new_key("acme", {Scope.READ})
     shop.store.add_key(key)
     token = ring.token(ring.caller(secret.encode()), seconds=60)
