@@ -37,7 +37,7 @@ def main() -> None:
     for number in itertools.count():
         id = book.place("acme", order(f"{sys.argv[2]}-{number}")).id
         for event in WALKS[number % len(WALKS)]:
-            book.change("acme", id, lambda shipment, event=event: apply_event(shipment, event, at=now()))  # type: ignore[misc]
+            book.update("acme", id, lambda shipment, event=event: apply_event(shipment, event, at=now()))  # type: ignore[misc]
         if number % 5 == 4:
             book.apply_due_events("acme")
         print(id, flush=True)

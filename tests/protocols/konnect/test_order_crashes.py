@@ -14,7 +14,7 @@ from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import item_key
 from goodsgate.protocols.konnect.orders import shipment as shipments
 from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
-from goodsgate.protocols.konnect.orders.shipment import RESOURCE_TYPE, PendingMovement, Shipment
+from goodsgate.protocols.konnect.orders.shipment import RESOURCE_TYPE, PendingStockChange, Shipment
 from goodsgate.protocols.konnect.orders.transitions import apply_event
 from goodsgate.protocols.konnect.orders.wiring import open_repository
 from goodsgate.protocols.konnect.unpublished import COLLECTION
@@ -80,7 +80,7 @@ def _settled(book: ShipmentRepository, shop: Shop) -> None:
     book.apply_due_events("acme")
     found = _all(shop.store)
     assert len(found) >= 15
-    assert [one.state for one in found if one.state == "new" or one.moves] == []
+    assert [one.state for one in found if one.state == "new" or one.stock_changes] == []
     reserved = sum(PIECES for one in found if one.state in ("placed", "bag_confirmed"))
     taken = sum(PIECES for one in found if one.state in ("bag_invoiced", "cancelled_invoiced"))
     assert _level(shop) == Level(STOCK - taken, reserved)
@@ -96,7 +96,7 @@ def test_stock_that_was_not_moved_is_moved_by_the_next(shop: Shop) -> None:
         assert _level(shop) == Level(STOCK, 3 * PIECES)
         assert book.find("acme", ids[0]).state == "cancelled_seller"
         assert _level(shop) == Level(STOCK, 2 * PIECES)
-        assert len(book.listed("acme", "CANCELLED")) == 3
+        assert len(book.list_by_label("acme", "CANCELLED")) == 3
         assert _level(shop) == Level(STOCK, 0)
         _left_behind(shop.store, book.find("acme", ids[0]), again=True)
         book.apply_due_events("acme")
@@ -108,7 +108,7 @@ def _left_behind(store: Store, shipment: Shipment, *, again: bool = False) -> No
     resource = store.resource("acme", RESOURCE_TYPE, shipment.number)
     assert resource is not None
     left = apply_event(shipment, "cancel", at=now()) if not again else msgspec.structs.replace(
-        shipment, moves=(PendingMovement(f"{shipment.id}/2/cancel", "cancel", {KEY: PIECES}),)
+        shipment, stock_changes=(PendingStockChange(f"{shipment.id}/2/cancel", "cancel", {KEY: PIECES}),)
     )
     body = msgspec.json.encode(left)
     assert store.put_resource(msgspec.structs.replace(resource, body=body, expires_at=None), labels=left.labels())
@@ -126,7 +126,7 @@ def test_what_was_begun_is_finished_or_forgotten(shop: Shop) -> None:
                 "acme", RESOURCE_TYPE, name=one.order, body=msgspec.json.encode(one), resources_max=9,
                 labels=one.labels()
             )
-        assert [one.order for one in book.listed("acme", "CREATED")] == ["small"]
+        assert [one.order for one in book.list_by_label("acme", "CREATED")] == ["small"]
         assert _level(shop) == Level(STOCK, PIECES)
         assert shop.store.resource("acme", RESOURCE_TYPE, 2) is None
         assert book.place("acme", order("large")).state == "placed"

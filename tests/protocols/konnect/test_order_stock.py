@@ -193,6 +193,6 @@ def _all_events() -> list[str]:
 
 
 @pytest.mark.parametrize("event", ["placed", "new", "bag_picked", ""])
-def test_nothing_else_can_be_let_happen(operator: Operator, event: str) -> None:
+def test_only_external_events_can_be_simulated(operator: Operator, event: str) -> None:
     """A step that is the seller's, or nobody's."""
     assert operator.happen(operator.place(), event).status_code == 400

@@ -1,4 +1,4 @@
-"""Codes and reasons of orders that an operation could not be done for; those marked in the README are inferred."""
+"""Error codes and reasons of order operations; the README marks the inferred ones."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from goodsgate.protocols.konnect.orders.transitions import TransitionError
 
 
 class ErrorCodes(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation's."""
+    """Error codes of one operation."""
 
     foreign: str
     """The location has no such order."""
     invalid: str
-    """The entry itself, or a line of it, is wrong."""
+    """The entry, or one of its lines, is wrong."""
     cancelled: str
     early: str
     late: str
     other: str
-    """Meant for shipments going another way, or carried by somebody else."""
+    """The operation belongs to shipments with another direction or another carrier."""
 
 
 CONFIRM = ErrorCodes(foreign="O422", invalid="O400", cancelled="O400", early="O400", late="O400", other="O400")
@@ -33,19 +33,18 @@ STATUS = ErrorCodes(foreign="ST422", invalid="ST400", cancelled="ST403", early="
 COURIER = ErrorCodes(foreign="C400", invalid="C400", cancelled="C403", early="C403", late="C403", other="C403")
 LABEL = ErrorCodes(foreign="L400", invalid="L400", cancelled="L403", early="L403", late="L403", other="L403")
 DOCUMENT = ErrorCodes(foreign="IN400", invalid="IN400", cancelled="IN403", early="IN403", late="IN403", other="IN403")
-NUMBER_WRONG = "IN422"
-"""The number or the type of an invoice breaks the rules."""
+INVALID_INVOICE = "IN422"
+"""Code of an invoice whose number or type is not allowed."""
 
 REASONS = {
     TransitionRefusal.CANCELLED: "Order or item is cancelled", TransitionRefusal.EARLY: "Too early",
-    TransitionRefusal.LATE: "Too late",
-    TransitionRefusal.OTHER: "Not for this shipment", TransitionRefusal.CARRIER: "Not for this shipment",
+    TransitionRefusal.LATE: "Too late", TransitionRefusal.OTHER: "Not for this shipment",
+    TransitionRefusal.CARRIER: "Not for this shipment",
 }
-FOREIGN, INVALID = "Invalid orderId", "Invalid request"
 
 
 class EntryError(Exception):
-    """Why one entry of a request could not be done; the others are."""
+    """An entry of a request failed; the other entries are not affected."""
 
     def __init__(self, code: str, reason: str, message: str, *, order: str = "", item: str = "") -> None:
         super().__init__(message)
@@ -54,8 +53,8 @@ class EntryError(Exception):
         self.order = order
         self.item = item
 
-    def words(self, index: int) -> dict[str, Any]:
-        """As clients are told."""
+    def serialize(self, index: int) -> dict[str, Any]:
+        """Return an element of ``errors``."""
         return {
             "orderId": self.order, "orderItemId": self.item, "code": self.code, "reason": self.reason,
             "message": str(self), "index": index,
@@ -63,23 +62,24 @@ class EntryError(Exception):
 
 
 def unknown_order(codes: ErrorCodes, order: str) -> EntryError:
-    """The location has no such order."""
-    return EntryError(codes.foreign, FOREIGN, "orderId does not belong to the requested location.", order=order)
+    """Return the error of an order that the location does not have."""
+    message = "orderId does not belong to the requested location."
+    return EntryError(codes.foreign, "Invalid orderId", message, order=order)
 
 
 def invalid_entry(codes: ErrorCodes, message: str, *, order: str = "", item: str = "") -> EntryError:
-    """Something of the entry is wrong."""
-    return EntryError(codes.invalid, INVALID, message, order=order, item=item)
+    """Return the error of an entry with an invalid member."""
+    return EntryError(codes.invalid, "Invalid request", message, order=order, item=item)
 
 
-def impossible_transition(codes: ErrorCodes, fault: TransitionError) -> EntryError:
-    """The state machine does not allow it."""
-    by_verdict = {
+def impossible_transition(codes: ErrorCodes, error: TransitionError) -> EntryError:
+    """Return the error of an operation that is not possible in the shipment's state."""
+    by_reason = {
         TransitionRefusal.CANCELLED: codes.cancelled, TransitionRefusal.EARLY: codes.early,
-        TransitionRefusal.LATE: codes.late,
-        TransitionRefusal.OTHER: codes.other, TransitionRefusal.CARRIER: codes.other,
+        TransitionRefusal.LATE: codes.late, TransitionRefusal.OTHER: codes.other,
+        TransitionRefusal.CARRIER: codes.other,
     }
-    shipment = fault.shipment
+    shipment = error.shipment
     carrier = " carried by the seller" if shipment.self_ship else ""
     message = f"The shipment is {shipment.state}{carrier}; that does not go from there."
-    return EntryError(by_verdict[fault.verdict], REASONS[fault.verdict], message, order=shipment.id)
+    return EntryError(by_reason[error.reason], REASONS[error.reason], message, order=shipment.id)

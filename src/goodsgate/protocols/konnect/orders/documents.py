@@ -1,4 +1,4 @@
-"""Handlers of labels and invoices: one document for all that are asked for, or what is wrong."""
+"""Handlers of labels and invoices: one PDF for all orders of the request, or the errors."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,50 +12,49 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.protocols.konnect.orders import codes
 from goodsgate.protocols.konnect.orders.codes import EntryError, ErrorCodes
 from goodsgate.protocols.konnect.orders.pdf_documents import render_invoices, render_labels
-from goodsgate.protocols.konnect.orders.reads import load_shipment
+from goodsgate.protocols.konnect.orders.reads import find_shipment
 from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
-from goodsgate.protocols.konnect.orders.request_bodies import read_entries
+from goodsgate.protocols.konnect.orders.request_bodies import collect_errors, read_entries
 from goodsgate.protocols.konnect.orders.shipment import Shipment
 from goodsgate.protocols.konnect.orders.updates import serialize_acknowledgement
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.unpublished import token_location
 
-Renderer = Callable[[list[Shipment], str], bytes]
+PdfRenderer = Callable[[list[Shipment], str], bytes]
 
 
 class OrderDocumentHandlers:
     """Handlers of the two documents."""
 
-    def __init__(self, context: ServerContext, book: ShipmentRepository) -> None:
+    def __init__(self, context: ServerContext, shipments: ShipmentRepository) -> None:
         self._context = context
-        self._book = book
+        self._shipments = shipments
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
+        """Return the handlers by operation id."""
         return {
-            "labels": partial(self._document, codes.LABEL, render_labels),
-            "customer_invoices": partial(self._document, codes.DOCUMENT, render_invoices),
+            "labels": partial(self._handle, codes.LABEL, render_labels),
+            "customer_invoices": partial(self._handle, codes.DOCUMENT, render_invoices),
         }
 
-    async def _document(self, codes: ErrorCodes, print: Renderer, request: ApiRequest) -> Response:
+    async def _handle(self, codes: ErrorCodes, render: PdfRenderer, request: ApiRequest) -> Response:
         raws = await read_entries(request, self._context)
-        made = await self._context.run_in_thread(
-            self._made, codes, print, request.merchant, token_location(request.caller), raws, request.query["size"]
+        document = await self._context.run_in_thread(
+            self._render, codes, render, request.merchant, token_location(request.caller), raws, request.query["size"]
         )
-        if isinstance(made, list):
-            return json_response(serialize_acknowledgement(len(raws), made))
-        return Response(made, media_type="application/pdf", headers={"cache-control": "no-store"})
+        if isinstance(document, list):
+            return json_response(serialize_acknowledgement(len(raws), document))
+        return Response(document, media_type="application/pdf", headers={"cache-control": "no-store"})
 
-    def _made(self, codes: ErrorCodes, print: Renderer, merchant: str, own: str | None, raws: list[msgspec.Raw],
-              size: str,
-              ) -> bytes | list[dict[str, Any]]:
-        found, errors = [], []
-        for index, raw in enumerate(raws):
-            try:
-                shipment = load_shipment(self._book, merchant, own, raw, codes)
-                if not shipment.has_reached("bag_packed", "bag_picked", "return_dp_assigned"):
-                    raise EntryError(codes.early, "Too early", "The shipment is not packed yet.", order=shipment.id)
-                found.append(shipment)
-            except EntryError as failed:
-                errors.append(failed.words(index))
-        return errors or print(found, size)
+    def _render(self, codes: ErrorCodes, render: PdfRenderer, merchant: str, location: str | None,
+                raws: list[msgspec.Raw], size: str) -> bytes | list[dict[str, Any]]:
+        """Return the PDF, or the errors if an entry failed."""
+        shipments: list[Shipment] = []
+
+        def add(raw: msgspec.Raw) -> None:
+            shipment = find_shipment(self._shipments, merchant, location, raw, codes)
+            if not shipment.has_reached("bag_packed", "bag_picked", "return_dp_assigned"):
+                raise EntryError(codes.early, "Too early", "The shipment is not packed yet.", order=shipment.id)
+            shipments.append(shipment)
+
+        return collect_errors(raws, add) or render(shipments, size)

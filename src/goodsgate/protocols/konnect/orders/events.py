@@ -1,4 +1,4 @@
-"""What is told of a shipment, and to whom: signed webhooks, and the gate's own reminder of what is due."""
+"""Messages about shipments: signed webhooks, and the gate's own reminders of due events."""
 
 from datetime import datetime
 
@@ -8,50 +8,48 @@ from goodsgate.model.batch import now
 from goodsgate.model.message import NewMessage
 from goodsgate.protocols.konnect.orders.serializers import serialize_shipment
 from goodsgate.protocols.konnect.orders.shipment import Shipment
-from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME
 from goodsgate.protocols.konnect.orders.timestamps import format_timestamp
 from goodsgate.store.contract import Store
 
 WEBHOOK, CLOCK = "konnect/webhook", "konnect/clock"
-"""Topics; the first is also the sort of the resources that say where to."""
+"""Topics of messages; the first is also the type of the resources that hold webhook addresses."""
 WEBHOOKS_MAX = 10
-"""Of one merchant."""
+"""Limit of one merchant."""
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class WebhookMessage(msgspec.Struct, frozen=True):
-    """The body of a message of the first topic."""
+    """The body of a message to one webhook."""
 
     webhook: int
-    """Number of the resource."""
+    """Number of the webhook's resource."""
     payload: str
     """As it is signed and sent."""
 
 
 class ShipmentMessages:
-    """Messages for what becomes of shipments."""
+    """Creates the messages about changes of shipments."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def of(self, merchant: str, before: Shipment, shipment: Shipment) -> list[NewMessage]:
-        """For what one shipment has become since it was another."""
-        found: list[NewMessage] = []
-        new = shipment.history[len(before.history):]
-        webhooks = self._store.resources(merchant, WEBHOOK, limit=WEBHOOKS_MAX) if new else []
-        for event in new:
+    def about(self, merchant: str, before: Shipment, shipment: Shipment) -> list[NewMessage]:
+        """Return the messages about everything that changed from one version of a shipment to the next."""
+        messages: list[NewMessage] = []
+        events = shipment.history[len(before.history):]
+        webhooks = self._store.resources(merchant, WEBHOOK, limit=WEBHOOKS_MAX) if events else []
+        for event in events:
             payload = _payload(shipment, event.state, event.at).decode() if webhooks else ""
-            found.extend(
+            messages.extend(
                 NewMessage(topic=WEBHOOK, subject=shipment.id, body=encode(WebhookMessage(webhook.number, payload)))
                 for webhook in webhooks
             )
         if shipment.due is not None and shipment.due != before.due and shipment.due.at > now():
-            found.append(NewMessage(topic=CLOCK, subject=shipment.id, due_at=shipment.due.at))
-        return found
+            messages.append(NewMessage(topic=CLOCK, subject=shipment.id, due_at=shipment.due.at))
+        return messages
 
 
 def _payload(shipment: Shipment, state: str, at: datetime) -> bytes:
-    seen = msgspec.structs.replace(shipment, state=state)
-    data = {**serialize_shipment(seen), "orderStatus": STATE_BY_NAME[state].status}
+    data = serialize_shipment(msgspec.structs.replace(shipment, state=state))
     return encode({"type": f"shipment.{state}", "timestamp": format_timestamp(at), "data": data})

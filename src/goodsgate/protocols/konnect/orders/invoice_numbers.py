@@ -1,4 +1,4 @@
-"""Numbers of invoices and credit notes: each is one shipment's, whoever else sends it at the same moment."""
+"""Numbers of invoices and credit notes: each belongs to one shipment, whatever requests arrive at the same time."""
 
 from datetime import timedelta
 
@@ -12,25 +12,25 @@ RESOURCE_TYPE = "konnect/invoice"
 
 
 class InvoiceNumberTakenError(Exception):
-    """The number is another shipment's, or another type's."""
+    """The number belongs to another shipment, or to this one's document of the other type."""
 
 
 class InvoiceOwner(msgspec.Struct, frozen=True):
-    """Whose a number is."""
+    """The shipment and document type that a number belongs to."""
 
     shipment: str
     type: str
 
 
 class InvoiceNumbers:
-    """Claims; kept as long as the shipments are."""
+    """Claims of invoice numbers, kept as long as shipments are."""
 
     def __init__(self, store: Store, *, retention_days: float) -> None:
         self._store = store
         self._retention = timedelta(days=retention_days)
 
     def claim(self, merchant: str, number: str, shipment: str, type: str) -> Resource | None:
-        """Make it this shipment's; None if it is so already. Raises NumberTaken."""
+        """Claim a number for a shipment; None if it has it already. Raises InvoiceNumberTakenError."""
         owner = InvoiceOwner(shipment, type)
         try:
             return self._store.add_resource(
@@ -38,11 +38,11 @@ class InvoiceNumbers:
                 expires_at=now() + self._retention,
             )
         except NameTakenError as taken:
-            held = self._store.resource(merchant, RESOURCE_TYPE, taken.number)
-            if held is None or msgspec.json.decode(held.body, type=InvoiceOwner) != owner:
+            current = self._store.resource(merchant, RESOURCE_TYPE, taken.number)
+            if current is None or msgspec.json.decode(current.body, type=InvoiceOwner) != owner:
                 raise InvoiceNumberTakenError(number) from taken
             return None
 
-    def let_go(self, claimed: Resource) -> None:
-        """Give a number back that was claimed for a shipment which does not bear it after all."""
+    def release(self, claimed: Resource) -> None:
+        """Release a number that was claimed for a shipment which could not be invoiced."""
         self._store.put_resource(msgspec.structs.replace(claimed, expires_at=now()))

@@ -1,4 +1,4 @@
-"""What sellers read of orders: lists, one by id, the light view, couriers, tracking."""
+"""Reads of orders: the list, one order by id, the light view, courier details and tracking."""
 
 from functools import partial
 from typing import Any
@@ -26,128 +26,130 @@ from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.unpublished import token_location
 
 INFO_MAX = 100
-"""Entries of the light view by status, which has no pages."""
+"""Limit of the light view by status, which has no pages."""
 
 
 class TrackRequest(msgspec.Struct, frozen=True):
-    """What is to be tracked."""
+    """The body of a tracking request."""
 
     shipment_id: str | None = None
     awb_number: str | None = None
 
 
 class OrderReadHandlers:
-    """Handlers of the reads that are not documents."""
+    """Handlers of the reads that return JSON."""
 
-    def __init__(self, context: ServerContext, book: ShipmentRepository) -> None:
+    def __init__(self, context: ServerContext, shipments: ShipmentRepository) -> None:
         self._context = context
-        self._book = book
+        self._shipments = shipments
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
+        """Return the handlers by operation id."""
         return {
-            "orders": self.orders, "order_info": self.info, "courier_details": self.couriers, "track": self.track,
+            "orders": self.orders, "order_info": self.info, "courier_details": self.courier_details,
+            "track": self.track,
         }
 
     async def orders(self, request: ApiRequest) -> Response:
-        """GET /oms/v3/shipment."""
-        query, own = request.query, token_location(request.caller)
+        """Handle GET /oms/v3/shipment."""
+        query, location = request.query, token_location(request.caller)
         status = query["orderStatus"]
         if query["orderId"] is not None:
-            found = await self._context.run_in_thread(self._by_id, request.merchant, query["orderId"], own)
-            return json_response(encode([serialize_shipment(one, asked=status) for one in found]))
-        if status is None:
+            read = partial(self._find_visible, request.merchant, query["orderId"], location)
+        elif status is not None:
+            size = int(query["pageSize"])
+            read = partial(
+                self._shipments.list_by_label, request.merchant, _label(query, location, location_required=True),
+                limit=size, offset=(max(int(query["pageNumber"]), 1) - 1) * size,
+                since=parse_timestamp(query["orderDateFrom"], parameter="orderDateFrom"),
+                until=parse_timestamp(query["orderDateTo"], parameter="orderDateTo", last=True),
+            )
+        else:
             raise refuse("parameter_invalid", "One of orderStatus and orderId is needed.", parameter="orderStatus")
-        size = int(query["pageSize"])
-        list_ = partial(
-            self._book.listed, request.merchant, _word(query, own, needed=True), limit=size,
-            offset=(max(int(query["pageNumber"]), 1) - 1) * size,
-            since=parse_timestamp(query["orderDateFrom"], parameter="orderDateFrom"),
-            until=parse_timestamp(query["orderDateTo"], parameter="orderDateTo", last=True),
-        )
-        return json_response(encode([serialize_shipment(one,
-            asked=status) for one in await self._context.run_in_thread(list_)]))
+        shipments = await self._context.run_in_thread(read)
+        return json_response(encode([serialize_shipment(shipment, status=status) for shipment in shipments]))
 
     async def info(self, request: ApiRequest) -> Response:
-        """GET /oms/v3/shipment/info."""
-        query, own = request.query, token_location(request.caller)
+        """Handle GET /oms/v3/shipment/info."""
+        query, location = request.query, token_location(request.caller)
         if query["orderId"] is not None:
-            found = await self._context.run_in_thread(self._by_id, request.merchant, query["orderId"], own)
+            read = partial(self._find_visible, request.merchant, query["orderId"], location)
         elif query["orderStatus"] is not None:
-            word = _word(query, own, needed=False)
-            found = await self._context.run_in_thread(partial(self._book.listed, request.merchant, word,
-                limit=INFO_MAX))
+            label = _label(query, location, location_required=False)
+            read = partial(self._shipments.list_by_label, request.merchant, label, limit=INFO_MAX)
         else:
             raise refuse("parameter_invalid", "One of orderStatus and orderId is needed.", parameter="orderStatus")
-        return json_response(encode({"orders": [serialize_info(one) for one in found]}))
+        shipments = await self._context.run_in_thread(read)
+        return json_response(encode({"orders": [serialize_info(shipment) for shipment in shipments]}))
 
-    async def couriers(self, request: ApiRequest) -> Response:
-        """POST /oms/v3/shipment/courierDetails: an array, whatever the schema says (X21)."""
+    async def courier_details(self, request: ApiRequest) -> Response:
+        """Handle POST /oms/v3/shipment/courierDetails; the body is an array, unlike the published schema (X21)."""
         raws = await read_entries(request, self._context)
-        look = partial(self._couriers, request.merchant, token_location(request.caller), raws)
-        return json_response(encode(await self._context.run_in_thread(look)))
+        read = partial(self._read_couriers, request.merchant, token_location(request.caller), raws)
+        return json_response(encode(await self._context.run_in_thread(read)))
 
-    def _couriers(self, merchant: str, own: str | None, raws: list[msgspec.Raw]) -> list[dict[str, Any]]:
-        found = []
+    def _read_couriers(self, merchant: str, location: str | None, raws: list[msgspec.Raw]) -> list[dict[str, Any]]:
+        results = []
         for index, raw in enumerate(raws):
             try:
-                shipment = load_shipment(self._book, merchant, own, raw, codes.COURIER)
+                shipment = find_shipment(self._shipments, merchant, location, raw, codes.COURIER)
                 if shipment.courier is None:
-                    told = "No courier is assigned yet."
-                    raise EntryError(codes.COURIER.early, "Too early", told, order=shipment.id)
-                found.append(serialize_courier(shipment))
-            except EntryError as failed:
-                found.append(failed.words(index))
-        return found
+                    message = "No courier is assigned yet."
+                    raise EntryError(codes.COURIER.early, "Too early", message, order=shipment.id)
+                results.append(serialize_courier(shipment))
+            except EntryError as error:
+                results.append(error.serialize(index))
+        return results
 
     async def track(self, request: ApiRequest) -> Response:
-        """POST /oms/v3/shipment/track."""
-        wanted: TrackRequest = await request.decode_body(TrackRequest, self._context)
-        if wanted.shipment_id is None and wanted.awb_number is None:
+        """Handle POST /oms/v3/shipment/track."""
+        body: TrackRequest = await request.decode_body(TrackRequest, self._context)
+        if body.shipment_id is None and body.awb_number is None:
             raise refuse("body_invalid", "One of shipment_id and awb_number is needed.", member="shipment_id")
-        shipment = await self._context.run_in_thread(self._tracked, request.merchant, wanted,
-            token_location(request.caller))
+        location = token_location(request.caller)
+        shipment = await self._context.run_in_thread(self._find_tracked, request.merchant, body, location)
         if shipment is None:
-            return json_response({"status": "error", "message": "There is no such shipment.", "data": None}, status=404)
+            not_found = {"status": "error", "message": "There is no such shipment.", "data": None}
+            return json_response(not_found, status=404)
         return json_response(encode({"status": "success", "data": serialize_tracking(shipment)}))
 
-    def _tracked(self, merchant: str, wanted: TrackRequest, own: str | None) -> Shipment | None:
-        if wanted.shipment_id is not None:
-            found = self._by_id(merchant, wanted.shipment_id, own)
-        elif not str(wanted.awb_number).isprintable():
+    def _find_tracked(self, merchant: str, body: TrackRequest, location: str | None) -> Shipment | None:
+        if body.shipment_id is not None:
+            shipments = self._find_visible(merchant, body.shipment_id, location)
+        elif not str(body.awb_number).isprintable():
             return None
         else:
-            found = self._book.listed(merchant, f"awb/{wanted.awb_number}")
-        mine = [one for one in found if own in (None, one.location)]
-        return mine[-1] if mine else None
+            shipments = self._shipments.list_by_label(merchant, f"awb/{body.awb_number}")
+        visible = [shipment for shipment in shipments if location in (None, shipment.location)]
+        return visible[-1] if visible else None
 
-    def _by_id(self, merchant: str, id: str, own: str | None) -> list[Shipment]:
-        """It alone, if the caller may see it."""
+    def _find_visible(self, merchant: str, id: str, location: str | None) -> list[Shipment]:
+        """Return the shipment of an id, or nothing if the token's location must not see it."""
         try:
-            shipment = self._book.find(merchant, id)
+            shipment = self._shipments.find(merchant, id)
         except UnknownShipmentError:
             return []
-        return [shipment] if own in (None, shipment.location) else []
+        return [shipment] if location in (None, shipment.location) else []
 
 
-def load_shipment(book: ShipmentRepository, merchant: str, own: str | None, raw: msgspec.Raw, codes: ErrorCodes,
-                  ) -> Shipment:
-    """The shipment that an entry names; raises Failed."""
+def find_shipment(shipments: ShipmentRepository, merchant: str, location: str | None, raw: msgspec.Raw,
+                  codes: ErrorCodes) -> Shipment:
+    """Return the shipment that an entry names; raise EntryError."""
     entry = decode_entry(raw, OrderEntry, codes)
     try:
-        shipment = book.find(merchant, entry.orderId)
-    except UnknownShipmentError as fault:
-        raise unknown_order(codes, entry.orderId) from fault
-    if own not in (None, shipment.location):
+        shipment = shipments.find(merchant, entry.orderId)
+    except UnknownShipmentError as error:
+        raise unknown_order(codes, entry.orderId) from error
+    if location not in (None, shipment.location):
         raise unknown_order(codes, entry.orderId)
     return shipment
 
 
-def _word(query: dict[str, Any], own: str | None, *, needed: bool) -> str:
-    """The label under which what is asked for is listed; raises parameter_invalid and forbidden."""
-    location, channel = query["locationCode"] or own, query.get("orderingChannel")
-    if own not in (None, location):
+def _label(query: dict[str, Any], token_location: str | None, *, location_required: bool) -> str:
+    """Return the label that lists the shipments of a query; raise parameter_invalid and forbidden."""
+    location, channel = query["locationCode"] or token_location, query.get("orderingChannel")
+    if token_location not in (None, location):
         raise refuse("forbidden", "The token is of another location.")
-    if location is None and needed:
+    if location is None and location_required:
         raise refuse("parameter_invalid", "A company-level token needs locationCode.", parameter="locationCode")
     return "/".join(part for part in (query["orderStatus"], location, channel) if part is not None)

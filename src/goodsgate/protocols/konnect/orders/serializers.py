@@ -1,7 +1,7 @@
-"""Shipments as clients read them; what is not published is named in the README of the protocol."""
+"""Shipments as clients read them; the README of the protocol lists what is not published."""
 
 from datetime import timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from goodsgate.protocols.konnect.orders.shipment import Parcel, Shipment, ShipmentEvent, ShipmentLine
@@ -9,12 +9,11 @@ from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME
 from goodsgate.protocols.konnect.orders.timestamps import format_timestamp
 from goodsgate.protocols.konnect.unpublished import CURRENCY, SLA_HOURS
 
-Words = dict[str, Any]
-PAISA = Decimal("0.01")
+JsonObject = dict[str, Any]
 
 
-def serialize_shipment(shipment: Shipment, *, asked: str | None = None) -> Words:
-    """An element of the list of orders; its status is the word by which it was asked for, if that is one of its own."""
+def serialize_shipment(shipment: Shipment, *, status: str | None = None) -> JsonObject:
+    """Return an element of the list of orders; `status` is the filter, which is repeated if it is an alias."""
     state, courier = STATE_BY_NAME[shipment.state], shipment.courier
     return {
         "id": shipment.id, "forwardId": shipment.forward_id, "marketplaceOrderId": shipment.order,
@@ -22,7 +21,7 @@ def serialize_shipment(shipment: Shipment, *, asked: str | None = None) -> Words
         "marketplaceInvoiceNumber": shipment.invoice.number if shipment.invoice is not None else None,
         "shippingAddress": shipment.shipping, "billingAddress": shipment.billing,
         "multiPackShipment": len(shipment.parcels) > 1,
-        "packages": [_serialize_parcel(one) for one in shipment.parcels],
+        "packages": [_serialize_parcel(parcel) for parcel in shipment.parcels],
         "fulfillmentType": "sellerFulfilled" if shipment.self_ship else "marketplaceFulfilled",
         "sellerInvoiced": shipment.invoice is not None,
         "courierName": courier.name if courier is not None else "",
@@ -31,15 +30,15 @@ def serialize_shipment(shipment: Shipment, *, asked: str | None = None) -> Words
         "additionalInfo": courier.info if courier is not None else "",
         "orderPrice": _serialize_price(shipment),
         "orderItems": [_serialize_line(shipment, line) for line in shipment.lines],
-        "orderStatus": asked if asked in state.aliases else state.status,
+        "orderStatus": status if status in state.aliases else state.status,
         "orderDate": format_timestamp(shipment.placed_at),
         "orderingChannel": shipment.channel, "is_self_ship": shipment.self_ship, "locationCode": shipment.location,
         "bagStatus": shipment.state,
     }
 
 
-def serialize_info(shipment: Shipment) -> Words:
-    """An element of the light view."""
+def serialize_info(shipment: Shipment) -> JsonObject:
+    """Return an element of the light view."""
     due = format_timestamp(shipment.placed_at + timedelta(hours=SLA_HOURS))
     return {
         "id": shipment.id, "orderStatus": STATE_BY_NAME[shipment.state].status,
@@ -48,8 +47,8 @@ def serialize_info(shipment: Shipment) -> Words:
     }
 
 
-def serialize_courier(shipment: Shipment) -> Words:
-    """An element of courier details."""
+def serialize_courier(shipment: Shipment) -> JsonObject:
+    """Return an element of the courier details; the shipment must have a courier."""
     courier = shipment.courier
     assert courier is not None
     return {
@@ -58,52 +57,38 @@ def serialize_courier(shipment: Shipment) -> Words:
     }
 
 
-def serialize_tracking(shipment: Shipment) -> Words:
-    """What tracking tells, its events the newest first."""
+def serialize_tracking(shipment: Shipment) -> JsonObject:
+    """Return the tracking data, with the newest event first."""
     courier, last = shipment.courier, shipment.history[-1]
-    way = "reverse" if shipment.forward else "forward"
-    events = [_serialize_event(shipment, event, way) for event in reversed(shipment.history)]
+    journey = "reverse" if shipment.forward else "forward"
     return {
-        "courier": courier.name if courier is not None else "", "current_status": STATE_BY_NAME[shipment.state].status,
-        "last_updated": format_timestamp(last.at), "eta": last.estimated or last.promised or None, "tracking_url": None,
-        "location": "{}", "operational_status": shipment.state, "journey": way, "events": events,
+        "courier": courier.name if courier is not None else "",
+        "current_status": STATE_BY_NAME[shipment.state].status, "last_updated": format_timestamp(last.at),
+        "eta": last.estimated or last.promised or None, "tracking_url": None, "location": "{}",
+        "operational_status": shipment.state, "journey": journey,
+        "events": [_serialize_event(shipment, event, journey) for event in reversed(shipment.history)],
     }
 
 
-def line_tax(line: ShipmentLine) -> Decimal:
-    """Of one piece; prices include it."""
-    return (line.esp * line.tax_rate / (100 + line.tax_rate)).quantize(PAISA, ROUND_HALF_UP)
-
-
-def shipment_total(shipment: Shipment) -> Decimal:
-    """Of all pieces that are not cancelled."""
-    return sum((line.esp * line.open for line in shipment.lines), Decimal())
-
-
-def shipment_tax_total(shipment: Shipment) -> Decimal:
-    """In that total."""
-    return sum((line_tax(line) * line.open for line in shipment.lines), Decimal())
-
-
-def _serialize_event(shipment: Shipment, event: ShipmentEvent, way: str) -> Words:
+def _serialize_event(shipment: Shipment, event: ShipmentEvent, journey: str) -> JsonObject:
     courier = shipment.courier
     return {
-        "awb": courier.awb[0] if courier is not None and courier.awb else "", "dp_location": event.place,
+        "awb": courier.awb[0] if courier is not None and courier.awb else "", "dp_location": event.courier_location,
         "dp_name": courier.name if courier is not None else "", "dp_status": event.state,
         "dp_status_updated_at": format_timestamp(event.at), "estimated_delivery_date": event.estimated,
-        "journey": way, "operational_status": event.state, "promised_delivery_date": event.promised,
+        "journey": journey, "operational_status": event.state, "promised_delivery_date": event.promised,
         "remark": event.remark, "shipment_id": shipment.id,
     }
 
 
-def _serialize_parcel(parcel: Parcel) -> Words:
+def _serialize_parcel(parcel: Parcel) -> JsonObject:
     return {
         "packageId": parcel.id, "packageLengthCm": parcel.length, "packageWidthCm": parcel.width,
         "packageHeightCm": parcel.height, "packageWeightGms": parcel.weight,
     }
 
 
-def _serialize_line(shipment: Shipment, line: ShipmentLine) -> Words:
+def _serialize_line(shipment: Shipment, line: ShipmentLine) -> JsonObject:
     cancelled = not line.open and not shipment.forward
     return {
         "orderItemId": line.id, "sku": line.sku, "itemName": line.name, "size": line.size, "quantity": line.quantity,
@@ -112,14 +97,14 @@ def _serialize_line(shipment: Shipment, line: ShipmentLine) -> Words:
         "imeiSerialNumber": list(line.serials), "reasonCode": line.reason,
         "price": {
             "mrp": line.mrp, "esp": line.esp, "discount": max(line.mrp - line.esp, Decimal()), "amountPaid": line.esp,
-            "taxRate": line.tax_rate, "taxAmount": line_tax(line),
+            "taxRate": line.tax_rate, "taxAmount": line.tax,
         },
     }
 
 
-def _serialize_price(shipment: Shipment) -> Words:
+def _serialize_price(shipment: Shipment) -> JsonObject:
     discount = sum((max(line.mrp - line.esp, Decimal()) * line.open for line in shipment.lines), Decimal())
     return {
-        "currency": CURRENCY, "totalPrice": shipment_total(shipment), "totalTax": shipment_tax_total(shipment),
+        "currency": CURRENCY, "totalPrice": shipment.total, "totalTax": shipment.total_tax,
         "totalDiscount": discount, "shippingCharges": 0, "codCharges": 0, "paymentMode": shipment.payment,
     }

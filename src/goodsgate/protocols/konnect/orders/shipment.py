@@ -1,7 +1,7 @@
-"""A shipment as it is kept: one document that tells everything, from which answers, labels and movements are made."""
+"""The stored shipment: one document that answers, labels and stock changes are derived from."""
 
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
@@ -10,18 +10,17 @@ from goodsgate.model.catalogue import Label, item_key
 from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME
 
 RESOURCE_TYPE = "konnect/shipment"
-"""Of the resources that shipments are."""
+"""Type of the resources that hold shipments."""
 DUE_LABEL = "due"
-"""The label of what time has something to do with."""
+"""Label of shipments with an event that is due at some time, or with stock still to be changed."""
 PLACEMENT_SECONDS_MAX = 30
-"""After which whoever comes by finishes what somebody began to place."""
-NUMBER_MAX = 10**7 - 1
-"""Shipments of one merchant: an id ends with its number."""
+"""Time after which another request completes a placement that was interrupted."""
 _EPOCH = datetime.fromtimestamp(0, now().tzinfo)
+_PAISA = Decimal("0.01")
 
 
 class ShipmentLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One SKU of a shipment; amounts are of one piece, in rupees, taxes included."""
+    """One SKU of a shipment; amounts are rupees for one piece, taxes included."""
 
     id: str
     """``orderItemId``."""
@@ -37,16 +36,21 @@ class ShipmentLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """In percent."""
     serials: tuple[str, ...] = ()
     reason: str = ""
-    """What was found when it came back."""
+    """Reason code of the quality check of a return."""
 
     @property
     def open(self) -> int:
-        """Pieces that are not cancelled."""
+        """Number of pieces that are not cancelled."""
         return self.quantity - self.cancelled
+
+    @property
+    def tax(self) -> Decimal:
+        """Tax of one piece, which its price includes."""
+        return (self.esp * self.tax_rate / (100 + self.tax_rate)).quantize(_PAISA, ROUND_HALF_UP)
 
 
 class InvoiceDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the seller told of an invoice or a credit note."""
+    """An invoice or a credit note of the seller."""
 
     number: str
     at: datetime
@@ -58,7 +62,7 @@ class InvoiceDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One package; centimetres and grams."""
+    """One package, measured in centimetres and grams."""
 
     id: str
     length: float = 0
@@ -68,7 +72,7 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CourierDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who carries it."""
+    """The parcel courier of a shipment."""
 
     name: str
     code: str = ""
@@ -77,26 +81,25 @@ class CourierDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class ShipmentEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a shipment's history."""
+    """One entry of a shipment's history."""
 
     state: str
     at: datetime
     remark: str = ""
-    place: str = ""
-    """Where the courier was."""
+    courier_location: str = ""
     promised: str = ""
     estimated: str = ""
 
 
 class DueEvent(msgspec.Struct, frozen=True):
-    """What happens by itself, and when."""
+    """An event that occurs by itself at a given time."""
 
     at: datetime
     event: str
 
 
-class PendingMovement(msgspec.Struct, frozen=True):
-    """Stock that is still to be moved for something that has happened; moving it twice is moving it once."""
+class PendingStockChange(msgspec.Struct, frozen=True):
+    """A stock change that follows from the shipment's state and has yet to be made; its id makes it count once."""
 
     id: str
     verb: str
@@ -105,21 +108,21 @@ class PendingMovement(msgspec.Struct, frozen=True):
 
 
 class Shipment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One shipment, forward or a customer's return."""
+    """One forward shipment, or one return of a customer."""
 
     number: int = 0
-    """The resource's."""
+    """Number of the resource."""
     order: str
     """``marketplaceOrderId``."""
     forward: str = ""
-    """Of a return: the id of the shipment that comes back."""
+    """Of a return: the id of the forward shipment."""
     placed_at: datetime
     location: str
     channel: str
     self_ship: bool = False
     state: str
     first_state: str = "placed"
-    """What it becomes first."""
+    """The state after `new`, once the stock is reserved."""
     lines: tuple[ShipmentLine, ...]
     shipping: dict[str, str]
     billing: dict[str, str]
@@ -130,53 +133,68 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     courier: CourierDetails | None = None
     history: tuple[ShipmentEvent, ...] = ()
     plan: dict[str, tuple[str, float]] = {}
-    """State → what happens by itself after so many seconds in it."""
+    """State → the event that follows it by itself, and after how many seconds."""
     due: DueEvent | None = None
-    moves: tuple[PendingMovement, ...] = ()
+    stock_changes: tuple[PendingStockChange, ...] = ()
 
     @property
     def id(self) -> str:
-        """20 digits: milliseconds of its placing, and its number."""
+        """Twenty digits: the Unix milliseconds of the placement and the resource number."""
         return f"{to_microseconds(self.placed_at) // 1000:013d}{self.number:07d}"
 
     @property
     def forward_id(self) -> str:
-        """Its own, or of the shipment that it brings back; under it its stock is moved, too."""
+        """The id of the forward shipment, which is also the order under which stock is changed."""
         return self.forward or self.id
 
+    @property
+    def total(self) -> Decimal:
+        """Price of all pieces that are not cancelled."""
+        return sum((line.esp * line.open for line in self.lines), Decimal())
+
+    @property
+    def total_tax(self) -> Decimal:
+        """Tax within the total price."""
+        return sum((line.tax * line.open for line in self.lines), Decimal())
+
     def has_reached(self, *states: str) -> bool:
-        """Whether it is, or has been, in one of these states."""
+        """Return whether the shipment is, or has been, in one of these states."""
         return any(event.state in states for event in self.history)
 
     def line(self, id: str) -> ShipmentLine | None:
-        """The line of an ``orderItemId``."""
+        """Return the line of an ``orderItemId``."""
         return next((line for line in self.lines if line.id == id), None)
 
     def stock_key(self, line: ShipmentLine) -> str:
-        """Under which the stock of a line is held."""
+        """Return the key of the line's stock item."""
         return item_key(line.sku, self.location)
 
     def labels(self) -> list[Label]:
-        """Under which it is listed; none as long as it is nobody's."""
-        place, state = to_microseconds(self.placed_at), STATE_BY_NAME[self.state]
-        found = {f"of/{self.forward}": place} if self.forward else {}
+        """Return the labels under which the shipment is listed, with their sort values; few while it is being placed.
+
+        Labels are `status`, `status/location` and `status/location/channel`, one `awb/…` for each airway bill,
+        `of/…` of a return's forward shipment, and DUE_LABEL. Lists sort by the time of placement.
+        """
+        placed_at = to_microseconds(self.placed_at)
+        labels = {f"of/{self.forward}": placed_at} if self.forward else {}
         if not self.history:
-            return [*found.items(), (DUE_LABEL, place + PLACEMENT_SECONDS_MAX * 10**6)]
+            return [*labels.items(), (DUE_LABEL, placed_at + PLACEMENT_SECONDS_MAX * 10**6)]
+        state = STATE_BY_NAME[self.state]
         for status in (state.status, *state.aliases):
-            for word in (status, f"{status}/{self.location}", f"{status}/{self.location}/{self.channel}"):
-                found[word] = place
+            for label in (status, f"{status}/{self.location}", f"{status}/{self.location}/{self.channel}"):
+                labels[label] = placed_at
         for awb in self.courier.awb if self.courier is not None else ():
-            found[f"awb/{awb}"] = place
-        if self.moves or self.due is not None:
-            found[DUE_LABEL] = 0 if self.moves or self.due is None else to_microseconds(self.due.at)
-        return [*found.items()]
+            labels[f"awb/{awb}"] = placed_at
+        if self.stock_changes or self.due is not None:
+            labels[DUE_LABEL] = 0 if self.stock_changes or self.due is None else to_microseconds(self.due.at)
+        return [*labels.items()]
 
 
 def resource_number(id: str) -> int | None:
-    """The number in an id, if it could be one."""
+    """Return the resource number in an id; None if the text is no shipment id."""
     return int(id[13:]) if len(id) == 20 and id.isascii() and id.isdigit() and int(id[13:]) > 0 else None
 
 
 def to_microseconds(moment: datetime) -> int:
-    """Since 1970."""
+    """Return the Unix time in microseconds."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -1,4 +1,4 @@
-"""Moments as orders tell and ask for them: answers in UTC, questions in Indian time, in three formats (X13)."""
+"""Times of orders: answers are in UTC, queries in Indian time and in three formats (X13)."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,28 +14,24 @@ _INSTANT = timedelta(microseconds=1)
 
 
 def format_timestamp(moment: datetime) -> str:
-    """``2025-01-25T12:19:38+00:00``."""
+    """Return ``2025-01-25T12:19:38+00:00``."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}+00:00"
 
 
 def parse_timestamp(text: str | None, *, parameter: str, last: bool = False) -> datetime | None:
-    """The first moment that a date or a time in India means, or its last; raises parameter_invalid."""
+    """Return the first moment, or the last, of a day or a second in India; raise parameter_invalid."""
     if text is None:
         return None
     try:
         for form, pattern in _DATES:
             if form.fullmatch(text):
                 day = datetime.strptime(text, pattern).replace(tzinfo=INDIA)
-                return _utc(day + timedelta(days=1) - _INSTANT if last else day)
+                return (day + timedelta(days=1) - _INSTANT if last else day).astimezone(UTC)
         if _TIME.fullmatch(text):
             second = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=INDIA)
-            return _utc(second + timedelta(seconds=1) - _INSTANT if last else second)
+            return (second + timedelta(seconds=1) - _INSTANT if last else second).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     expected = "31-01-2026, 2026-01-31 or 2026-01-31T08:15:00"
     detail = f"The parameter {parameter} must be a date like {expected}."
     raise Refusal("parameter_invalid", detail, parameter=parameter, value=text[:100], expected=expected)
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""The eight operations by which a seller moves shipments on; an entry that cannot be done harms no other."""
+"""The eight operations that move shipments on; an entry that fails affects no other."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,190 +28,193 @@ from goodsgate.protocols.konnect.orders.request_bodies import (
     StatusEntry,
     StatusRemarks,
     check_cancel_reasons,
-    check_invoice_number,
+    check_invoice,
     collect_errors,
     decode_entry,
     pieces_by_line,
     read_entries,
 )
-from goodsgate.protocols.konnect.orders.shipment import CourierDetails, Shipment, ShipmentEvent, ShipmentLine
+from goodsgate.protocols.konnect.orders.shipment import CourierDetails, Shipment, ShipmentEvent
 from goodsgate.protocols.konnect.orders.states import MILESTONES
-from goodsgate.protocols.konnect.orders.transitions import TransitionError, apply_event, cancel_pieces, find_step
+from goodsgate.protocols.konnect.orders.transitions import (
+    TransitionError,
+    apply_event,
+    cancel_pieces,
+    require_transition,
+)
 from goodsgate.protocols.konnect.responses import json_response, serialize_meta
 from goodsgate.protocols.konnect.unpublished import token_location
 
 E = TypeVar("E", OrderEntry, InvoiceEntry, AwbEntry, StatusEntry)
+EntryHandler = Callable[[str, str | None, msgspec.Raw], object]
+"""Merchant, location of the token, entry → anything; raises EntryError."""
 replace = msgspec.structs.replace
 
 
 class OrderUpdateHandlers:
     """Handlers of confirm, cancel, invoiceUpdate, pack, dispatch, return, awb and status."""
 
-    def __init__(self, context: ServerContext, book: ShipmentRepository, invoices: InvoiceNumbers) -> None:
+    def __init__(self, context: ServerContext, shipments: ShipmentRepository, invoice_numbers: InvoiceNumbers) -> None:
         self._context = context
-        self._book = book
-        self._invoices = invoices
+        self._shipments = shipments
+        self._invoice_numbers = invoice_numbers
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
-        ways: dict[str, Callable[[str, str | None, msgspec.Raw], object]] = {
-            "confirm": partial(self._each, OrderEntry, codes.CONFIRM, confirm),
-            "cancel_orders": partial(self._each, OrderEntry, codes.CANCEL, cancel),
+        """Return the handlers by operation id."""
+        operations: dict[str, EntryHandler] = {
+            "confirm": partial(self._update_entry, OrderEntry, codes.CONFIRM, confirm),
+            "cancel_orders": partial(self._update_entry, OrderEntry, codes.CANCEL, cancel),
             "update_invoices": self.invoice,
-            "pack": partial(self._each, OrderEntry, codes.PACK, pack),
-            "dispatch": partial(self._each, OrderEntry, codes.DISPATCH, dispatch),
-            "return_orders": partial(self._each, OrderEntry, codes.RETURN, accept_return),
-            "update_awb": partial(self._each, AwbEntry, codes.AWB, assign_awb),
-            "update_status": partial(self._each, StatusEntry, codes.STATUS, record_milestone),
+            "pack": partial(self._update_entry, OrderEntry, codes.PACK, pack),
+            "dispatch": partial(self._update_entry, OrderEntry, codes.DISPATCH, dispatch),
+            "return_orders": partial(self._update_entry, OrderEntry, codes.RETURN, accept_return),
+            "update_awb": partial(self._update_entry, AwbEntry, codes.AWB, set_awb),
+            "update_status": partial(self._update_entry, StatusEntry, codes.STATUS, reach_milestone),
         }
-        return {id: partial(self._answer, way) for id, way in ways.items()}
+        return {id: partial(self._handle, operation) for id, operation in operations.items()}
 
-    async def _answer(self, way: Callable[[str, str | None, msgspec.Raw], object], request: ApiRequest) -> Response:
+    async def _handle(self, operation: EntryHandler, request: ApiRequest) -> Response:
         raws = await read_entries(request, self._context)
-        work = partial(way, request.merchant, token_location(request.caller))
+        work = partial(operation, request.merchant, token_location(request.caller))
         errors = await self._context.run_in_thread(collect_errors, raws, work)
         if request.operation.method == "PUT":
-            return json_response(serialize_counts(request, len(raws), errors))
+            return json_response(serialize_envelope(request, len(raws), errors))
         return json_response(serialize_acknowledgement(len(raws), errors))
 
-    def _each(self, shape: type[E], codes: ErrorCodes, change: Callable[[Shipment, E], Shipment], merchant: str,
-              location: str | None, raw: msgspec.Raw) -> Shipment:
-        entry = decode_entry(raw, shape, codes)
-        return self._change(merchant, location, entry.orderId, codes, partial(_swapped, change, entry))
+    def _update_entry(self, type: type[E], codes: ErrorCodes, change: Callable[[Shipment, E], Shipment], merchant: str,
+                      location: str | None, raw: msgspec.Raw) -> Shipment:
+        entry = decode_entry(raw, type, codes)
+        return self._update(merchant, location, entry.orderId, codes, lambda shipment: change(shipment, entry))
 
-    def _change(self, merchant: str, location: str | None, order: str, codes: ErrorCodes,
+    def _update(self, merchant: str, location: str | None, order: str, codes: ErrorCodes,
                 change: Callable[[Shipment], Shipment]) -> Shipment:
-        def mine(shipment: Shipment) -> Shipment:
+        def checked_change(shipment: Shipment) -> Shipment:
             if location not in (None, shipment.location):
                 raise unknown_order(codes, order)
             return change(shipment)
 
         try:
-            return self._book.change(merchant, order, mine)
-        except UnknownShipmentError as fault:
-            raise unknown_order(codes, order) from fault
-        except TransitionError as fault:
-            raise impossible_transition(codes, fault) from fault
+            return self._shipments.update(merchant, order, checked_change)
+        except UnknownShipmentError as error:
+            raise unknown_order(codes, order) from error
+        except TransitionError as error:
+            raise impossible_transition(codes, error) from error
 
     def invoice(self, merchant: str, location: str | None, raw: msgspec.Raw) -> Shipment:
-        """One invoice or credit note; its number is claimed before the shipment bears it. Raises Failed."""
+        """Record an invoice or a credit note, whose number is claimed first; raise EntryError."""
         entry = decode_entry(raw, InvoiceEntry, codes.INVOICE)
-        check_invoice_number(entry)
+        check_invoice(entry)
 
         claims: list[Resource] = []
 
-        def invoiced(shipment: Shipment) -> Shipment:
-            changed = _invoiced(shipment, entry)
-            claimed = self._invoices.claim(merchant, entry.invoiceNumber, shipment.id, entry.invoiceType)
+        def change(shipment: Shipment) -> Shipment:
+            changed = record_invoice(shipment, entry)
+            claimed = self._invoice_numbers.claim(merchant, entry.invoiceNumber, shipment.id, entry.invoiceType)
             claims.extend([claimed] if claimed is not None else [])
             return changed
 
         try:
-            return self._change(merchant, location, entry.orderId, codes.INVOICE, invoiced)
-        except InvoiceNumberTakenError as fault:
-            told = "invoiceNumber is another one's already."
-            raise EntryError(codes.NUMBER_WRONG, "Invalid invoice", told, order=entry.orderId) from fault
+            return self._update(merchant, location, entry.orderId, codes.INVOICE, change)
+        except InvoiceNumberTakenError as error:
+            message = "invoiceNumber is another one's already."
+            raise EntryError(codes.INVALID_INVOICE, "Invalid invoice", message, order=entry.orderId) from error
         except EntryError:
-            # another request was faster, perhaps with the same number
-            if claims and not self._bears(merchant, entry):
-                self._invoices.let_go(claims[0])
+            # Another request was faster, perhaps with the same number.
+            if claims and not self._has_number(merchant, entry):
+                self._invoice_numbers.release(claims[0])
             raise
 
-    def _bears(self, merchant: str, entry: InvoiceEntry) -> bool:
-        found = self._book.find(merchant, entry.orderId)
-        return entry.invoiceNumber in [one.number for one in (found.invoice, found.credit) if one is not None]
-
-
-def _swapped(change: Callable[[Shipment, E], Shipment], entry: E, shipment: Shipment) -> Shipment:
-    return change(shipment, entry)
+    def _has_number(self, merchant: str, entry: InvoiceEntry) -> bool:
+        shipment = self._shipments.find(merchant, entry.orderId)
+        documents = (shipment.invoice, shipment.credit)
+        return entry.invoiceNumber in [document.number for document in documents if document is not None]
 
 
 def confirm(shipment: Shipment, entry: OrderEntry) -> Shipment:
-    """What the customer has not cancelled."""
+    """Confirm all pieces that are not cancelled."""
     changed = apply_event(shipment, "confirm", at=now())
     pieces_by_line(shipment, entry, codes.CONFIRM)
     return changed
 
 
 def cancel(shipment: Shipment, entry: OrderEntry) -> Shipment:
-    """The whole, or pieces of lines."""
-    told = ShipmentEvent(state=shipment.state, at=now(), remark="Cancelled by the seller.")
+    """Cancel the whole shipment, or the pieces that the entry names."""
+    history_entry = ShipmentEvent(state=shipment.state, at=now(), remark="Cancelled by the seller.")
     if not entry.orderItems:
-        return apply_event(shipment, "cancel", at=told.at, told=told)
-    find_step(shipment, "cancel")
+        return apply_event(shipment, "cancel", at=history_entry.at, entry=history_entry)
+    require_transition(shipment, "cancel")
     check_cancel_reasons(entry, codes.CANCEL)
-    return cancel_pieces(shipment, pieces_by_line(shipment, entry, codes.CANCEL), "cancel", told=told)
+    return cancel_pieces(shipment, pieces_by_line(shipment, entry, codes.CANCEL), "cancel", entry=history_entry)
 
 
 def pack(shipment: Shipment, _: OrderEntry) -> Shipment:
-    """Put into packages."""
+    """Mark the shipment as packed."""
     return apply_event(shipment, "pack", at=now())
 
 
 def dispatch(shipment: Shipment, entry: OrderEntry) -> Shipment:
-    """Handed to the courier."""
+    """Hand the shipment over to the courier."""
     changed = apply_event(shipment, "dispatch", at=now())
     pieces_by_line(shipment, entry, codes.DISPATCH)
     return changed
 
 
 def accept_return(shipment: Shipment, entry: OrderEntry) -> Shipment:
-    """What came back was looked at; lines that are not named are as they should be."""
-    find_step(shipment, "accept")
+    """Accept what came back after the quality check; lines that the entry does not name have no defects."""
+    require_transition(shipment, "accept")
     pieces_by_line(shipment, entry, codes.RETURN)
     reasons = {item.orderItemId: str(item.reasonCode) for item in entry.orderItems or ()}
     lines = tuple(replace(line, reason=reasons.get(line.id, "")) for line in shipment.lines)
     return apply_event(replace(shipment, lines=lines), "accept", at=now())
 
 
-def _invoiced(shipment: Shipment, entry: InvoiceEntry) -> Shipment:
+def record_invoice(shipment: Shipment, entry: InvoiceEntry) -> Shipment:
+    """Record an invoice with its packages and serial numbers, or a credit note."""
     at = now()
     changed = apply_event(shipment, "sale" if entry.invoiceType == "sale" else "credit", at=at)
     pieces_by_line(shipment, entry, codes.INVOICE)
     if entry.invoiceType == "return":
         return replace(changed, credit=entry.invoice(at))
     serials = {item.orderItemId: tuple(item.imeiSerialNumber) for item in entry.orderItems or ()}
-    lines: tuple[ShipmentLine, ...] = tuple(
-        replace(line, serials=serials.get(line.id, line.serials)) for line in changed.lines
-    )
-    parcels = changed.parcels if entry.packages is None else tuple(one.parcel() for one in entry.packages)
+    lines = tuple(replace(line, serials=serials.get(line.id, line.serials)) for line in changed.lines)
+    parcels = changed.parcels if entry.packages is None else tuple(package.parcel() for package in entry.packages)
     return replace(changed, invoice=entry.invoice(at), lines=lines, parcels=parcels)
 
 
-def assign_awb(shipment: Shipment, entry: AwbEntry) -> Shipment:
-    """The seller's own courier; a forward shipment may leave at once."""
-    words = {True: True, False: False, "true": True, "false": False}
-    given = entry.autoDispatch.lower() if isinstance(entry.autoDispatch, str) else entry.autoDispatch
-    if given not in words:
+def set_awb(shipment: Shipment, entry: AwbEntry) -> Shipment:
+    """Set the seller's own courier and airway bill; `autoDispatch` also dispatches a forward shipment."""
+    flags = {True: True, False: False, "true": True, "false": False}
+    flag = entry.autoDispatch.lower() if isinstance(entry.autoDispatch, str) else entry.autoDispatch
+    if flag not in flags:
         raise invalid_entry(codes.AWB, "autoDispatch must be true or false.", order=shipment.id)
-    find_step(shipment, "awb")
+    require_transition(shipment, "awb")
     courier = CourierDetails(name=entry.courierName, code=entry.courierName.lower(), awb=(entry.awbNumber,))
     changed = replace(shipment, courier=courier)
-    return apply_event(changed, "awb/dispatch", at=now()) if words[given] and not shipment.forward else changed
+    return apply_event(changed, "awb/dispatch", at=now()) if flags[flag] and not shipment.forward else changed
 
 
-def record_milestone(shipment: Shipment, entry: StatusEntry) -> Shipment:
-    """A milestone on the seller's own way."""
+def reach_milestone(shipment: Shipment, entry: StatusEntry) -> Shipment:
+    """Record a milestone of a self-shipping seller."""
     if entry.orderStatus not in MILESTONES:
         raise invalid_entry(codes.STATUS, f"orderStatus must be one of {', '.join(MILESTONES)}.", order=shipment.id)
-    more = entry.meta or StatusRemarks()
-    told = ShipmentEvent(
-        state=shipment.state, at=now(), remark=more.remark or "", place=more.dpLocation or "",
-        promised=more.promised_delivery_date or "", estimated=more.estimated_delivery_date or "",
+    remarks = entry.meta or StatusRemarks()
+    history_entry = ShipmentEvent(
+        state=shipment.state, at=now(), remark=remarks.remark or "", courier_location=remarks.dpLocation or "",
+        promised=remarks.promised_delivery_date or "", estimated=remarks.estimated_delivery_date or "",
     )
-    return apply_event(shipment, f"status/{entry.orderStatus}", at=told.at, told=told)
+    return apply_event(shipment, f"status/{entry.orderStatus}", at=history_entry.at, entry=history_entry)
 
 
 def serialize_acknowledgement(count: int, errors: list[dict[str, Any]]) -> dict[str, Any]:
-    """The acknowledgement of dossier 8.3."""
+    """Return the acknowledgement of order operations (dossier 8.3)."""
     return {
         "payloadCount": count, "successCount": count - len(errors), "failedCount": len(errors),
         "status": _status(count, errors), "errors": errors,
     }
 
 
-def serialize_counts(request: ApiRequest, count: int, errors: list[dict[str, Any]]) -> dict[str, Any]:
-    """The same in the envelope of prices and stock."""
+def serialize_envelope(request: ApiRequest, count: int, errors: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the acknowledgement of `awb` and `status`, in the envelope of prices and stock."""
     data = {
         "payload_count": count, "success_count": count - len(errors), "failed_count": len(errors), "errors": errors,
     }
