@@ -1,4 +1,4 @@
-"""A served gate for the tests of this protocol, over each kind of store."""
+"""A served gate for the tests of this protocol, on each kind of store."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +13,7 @@ from tests.shop import Shop
 
 @pytest.fixture(scope="module", params=place.KINDS)
 def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One gate for all tests of a module; each takes merchants of its own."""
+    """Serve one gate for all tests of a module; each test creates merchants of its own."""
     folder = tmp_path_factory.mktemp("productsup")
     with Shop(folder, kind=request.param, body_idle_seconds=1.0, rate_limits="off") as shop:
         served = Served(shop)
@@ -24,13 +24,13 @@ def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def sender(gate: Served) -> Iterator[Productsup]:
-    """A merchant's client."""
+    """Return the client of a merchant."""
     with closing(Productsup(gate, gate.merchant())) as client:
         yield client
 
 
 @pytest.fixture
 def stranger(gate: Served) -> Iterator[Productsup]:
-    """Another merchant's."""
+    """Return the client of another merchant."""
     with closing(Productsup(gate, gate.merchant())) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Both stages call the same lines bad, whatever the bytes: the upload stage as they come, the worker afterwards."""
+"""The upload stage and the engine reject the same lines, whatever the bytes."""
 
 import gzip
 import json
@@ -9,10 +9,16 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import State
 from goodsgate.protocols.productsup.batches import UPDATE
-from goodsgate.protocols.productsup.blob import Blob, Undecodable
-from goodsgate.protocols.productsup.decoding import message_of
+from goodsgate.protocols.productsup.decoding import decode_error
 from goodsgate.protocols.productsup.processing import UPLOAD_CODES
-from goodsgate.protocols.productsup.verdict import BLANK_LINE, LINE_BYTES_MAX, NOTHING, Lines, Stage
+from goodsgate.protocols.productsup.raw_upload import RawUpload, UndecodableUploadError
+from goodsgate.protocols.productsup.upload_validation import (
+    BLANK_LINE,
+    EMPTY_PAYLOAD,
+    LINE_BYTES_MAX,
+    LineChecker,
+    StageReport,
+)
 from tests.make import NOW
 from tests.protocols.productsup.test_lines import VECTORS
 from tests.shop import Shop
@@ -36,14 +42,14 @@ BODIES = [
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory):
-    """One for all bodies; each goes into a collection of its own."""
+    """Return one shop for all bodies; each body goes into a collection of its own."""
     with Shop(tmp_path_factory.mktemp("agreement")) as opened:
         yield opened
 
 
-def _told(body: bytes, sizes: list[int]) -> Stage:
-    """The verdict on a body that comes in pieces of these sizes, and then whole."""
-    lines = Lines()
+def _check(body: bytes, sizes: list[int]) -> StageReport:
+    """Return the upload stage of a body that arrives in pieces of these sizes, and then the rest."""
+    lines = LineChecker()
     for size in sizes:
         lines.write(body[:size])
         body = body[size:]
@@ -53,30 +59,31 @@ def _told(body: bytes, sizes: list[int]) -> Stage:
 
 def _agree(shop: Shop, body: bytes, sizes: list[int], *, content_encoding: str = "identity") -> None:
     sent = gzip.compress(body) if content_encoding == "gzip" else body
-    _compare(shop, sent, _told(body, sizes), format="ndjson", content_encoding=content_encoding)
+    _compare(shop, sent, _check(body, sizes), format="ndjson", content_encoding=content_encoding)
 
 
-def _compare(shop: Shop, sent: bytes, verdict: Stage, *, format: str, content_encoding: str = "identity") -> None:
+def _compare(shop: Shop, sent: bytes, report: StageReport, *, format: str,
+             content_encoding: str = "identity") -> None:
     policy = {name: getattr(UPDATE, name) for name in UPDATE.__struct_fields__}
     batch = shop.send(sent, collection=f"c{id(sent)}", format=format, content_encoding=content_encoding, **policy)
     shop.work()
     found = shop.store.batch("acme", batch)
     assert found is not None
     assert found.state is State.FINISHED, shop.store.findings("acme", batch, limit=5)
-    blank = sum(one.occurrences for one in verdict.told if one.message in (BLANK_LINE, NOTHING))
+    blank = sum(error.occurrences for error in report.errors if error.message in (BLANK_LINE, EMPTY_PAYLOAD))
     own = late = 0
     for finding in shop.store.findings("acme", batch, after=0, limit=1000):
-        refusing = [told for told in finding.issues if told.severity == "error"]
-        own += any(told.code in UPLOAD_CODES for told in refusing)
-        late += bool(refusing) and not any(told.code in UPLOAD_CODES for told in refusing)
-    assert (own, found.counts.accounted - own) == (verdict.failures - blank, verdict.successes)
+        errors = [issue for issue in finding.issues if issue.severity == "error"]
+        own += any(issue.code in UPLOAD_CODES for issue in errors)
+        late += bool(errors) and not any(issue.code in UPLOAD_CODES for issue in errors)
+    assert (own, found.counts.accounted - own) == (report.failures - blank, report.successes)
     assert found.counts.rejected == own + late
 
 
 @pytest.mark.parametrize("content_encoding", ["identity", "gzip"])
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body)[:30])
 def test_both_stages_agree_where_charsets_could_be_guessed(shop: Shop, body: bytes, content_encoding: str) -> None:
-    """Marks, Latin-1, UTF-16, files of other kinds, blanks of other kinds, and what two decoders might take unlike."""
+    """Byte order marks, Latin-1, UTF-16, other file types and ambiguous JSON make no difference."""
     _agree(shop, body, [], content_encoding=content_encoding)
 
 
@@ -99,24 +106,24 @@ def _json(value: object) -> bytes:
     st.lists(LINES, max_size=40), st.sampled_from([b"", MARK, b"\xff\xfe"]), st.lists(st.integers(0, 60), max_size=4)
 )
 def test_both_stages_agree_on_any_bytes(shop: Shop, lines: list[bytes], mark: bytes, sizes: list[int]) -> None:
-    """However they are cut into pieces."""
+    """It does not matter how the bytes are split."""
     body = mark + b"\n".join(lines)
     if body:
         _agree(shop, body, sizes)
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(LINES.filter(lambda line: message_of(line) is None) | VALUES.map(_json), max_size=30))
-def test_what_processing_will_say_of_an_array_is_what_it_says(shop: Shop, elements: list[bytes]) -> None:
-    """Of those that decode as a whole and are not empty."""
+@given(st.lists(LINES.filter(lambda line: decode_error(line) is None) | VALUES.map(_json), max_size=30))
+def test_the_expected_processing_of_an_array_is_correct(shop: Shop, elements: list[bytes]) -> None:
+    """This covers arrays that decode as a whole and are not empty."""
     body = b"[" + b" ,\n".join(elements) + b"]"
-    blob = Blob("json")
-    blob.write(body)
+    raw_upload = RawUpload("json")
+    raw_upload.write(body)
     try:
-        upload, foreseen = blob.end(NOW)
-    except Undecodable:
+        upload, expected = raw_upload.end(NOW)
+    except UndecodableUploadError:
         return
     if upload.failures:
         return
-    assert upload.successes == len(elements) == foreseen.successes + foreseen.failures
-    _compare(shop, body, foreseen, format="json")
+    assert upload.successes == len(elements) == expected.successes + expected.failures
+    _compare(shop, body, expected, format="json")

@@ -1,4 +1,4 @@
-"""openapi.yaml against the running protocol: the same routes, and sound schemas that answers obey."""
+"""openapi.yaml matches the running protocol: the same routes, and valid schemas that answers obey."""
 
 import jsonschema_rs
 import pytest
@@ -16,26 +16,26 @@ pytestmark = ONE_STORE
 
 
 def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
-    """By this protocol."""
+    """The protocol serves exactly the routes of its contract."""
     assert served(gate, "productsup") == promised(CONTRACT)
 
 
 def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
-    """No dead schema."""
+    """The contract has no dead schema and no broken reference."""
     used = named(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
     assert held(CONTRACT) == used
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
-def test_schemas_are_sound(gate: Served, name: str) -> None:
-    """JSON Schema 2020-12."""
+def test_schemas_are_valid(gate: Served, name: str) -> None:
+    """Each schema is valid JSON Schema 2020-12."""
     schema = DOCUMENT["components"]["schemas"][name]
     jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
 
 
-def test_the_contract_and_its_page_are_shown(sender: Productsup) -> None:
-    """To everybody."""
+def test_the_contract_and_its_page_are_public(sender: Productsup) -> None:
+    """Neither needs a token."""
     anonymous = sender.gate.anonymous()
     assert anonymous.get("/streams/openapi.yaml").content == CONTRACT.yaml
     assert anonymous.get("/streams/openapi.json").json() == DOCUMENT

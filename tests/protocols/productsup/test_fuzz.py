@@ -1,4 +1,4 @@
-"""The running protocol held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
+"""A fuzzer checks the running protocol against its contract; ``GOODSGATE_FUZZ=long`` or ``make fuzz`` runs longer."""
 
 import os
 
@@ -34,11 +34,11 @@ def _as_text(context, value):
 
 
 def _site(sender):
-    """One that has something to import, and things to be wrong with it."""
+    """Return the id of a site that has something to import and something to report."""
     sites = sender.get(f"{PLATFORM}/sites").json()["Sites"]
     if not sites:
         site, streams = Site(sender), sender.get("/streams").json()["data"]
-        stream = streams[0]["id"] if streams else sender.made("Fuzzed")
+        stream = streams[0]["id"] if streams else sender.create_stream("Fuzzed")
         site.source(stream)
         upload(sender, stream, b'{"id":"1"}\n{"id":" "}')
         site.start()
@@ -50,7 +50,7 @@ def _site(sender):
 def _hold(sender, case):
     feed = case.path.endswith("/products")
     if feed:
-        case.path_parameters["stream"] = sender.get("/streams").json()["meta"]["total"] or sender.made()
+        case.path_parameters["stream"] = sender.get("/streams").json()["meta"]["total"] or sender.create_stream()
     if case.path_parameters.get("site") and case.meta.generation.mode.is_positive:
         case.path_parameters["site"] = _site(sender)
     headers = {"Authorization": sender.headers["authorization"]}
@@ -65,7 +65,7 @@ def _hold(sender, case):
 @schema.parametrize()
 @settings(max_examples=500 if LONG else 5, **HOW)
 def test_the_protocol_keeps_its_contract(sender, case):
-    """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
+    """Statuses, media types, bodies and headers are those of the contract."""
     _hold(sender, case)
 
 
@@ -73,5 +73,5 @@ def test_the_protocol_keeps_its_contract(sender, case):
 @schema.parametrize()
 @settings(max_examples=500, **{**HOW, "derandomize": False})
 def test_the_protocol_keeps_its_contract_for_long(sender, case):
-    """The same, with other examples every time."""
+    """The long form uses other examples in each run."""
     _hold(sender, case)

@@ -1,4 +1,4 @@
-"""The seven line errors with their texts, and lines however they are cut into pieces: the dossier, section 5."""
+"""The seven line errors with their texts, and the splitting of lines: the dossier, section 5."""
 
 import json
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.protocols.productsup.decoding import message_of
-from goodsgate.protocols.productsup.verdict import LINE_BYTES_MAX, Lines, wrong_with
+from goodsgate.protocols.productsup.decoding import decode_error
+from goodsgate.protocols.productsup.upload_validation import LINE_BYTES_MAX, LineChecker, check_line
 from tests.make import NOW
 
 CONTROL = "Control character error, possibly incorrectly encoded"
@@ -61,8 +61,8 @@ VECTORS = [
 
 @pytest.mark.parametrize(("line", "message"), VECTORS, ids=lambda value: repr(value)[:40])
 def test_a_line_gets_its_message(line: bytes, message: str | None) -> None:
-    """Letter by letter."""
-    assert wrong_with(line) == message
+    """Each message matches the dossier letter by letter."""
+    assert check_line(line) == message
 
 
 @settings(deadline=None, max_examples=300)
@@ -71,34 +71,34 @@ def test_a_line_gets_its_message(line: bytes, message: str | None) -> None:
     | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=8,
 ), st.booleans())
-def test_the_decoder_takes_all_json(value: object, ascii: bool) -> None:
-    """However it is written."""
+def test_the_decoder_accepts_all_json(value: object, ascii: bool) -> None:
+    """Any valid JSON text is accepted."""
     text = json.dumps(value, ensure_ascii=ascii, indent=1 if ascii else None)
-    assert message_of(text.encode("utf-8", "surrogatepass")) is None
+    assert decode_error(text.encode("utf-8", "surrogatepass")) is None
 
 
 @settings(deadline=None, max_examples=500)
 @given(st.binary(max_size=30) | st.text('{}[]:,"\\u1d8tfn 0.-e', max_size=20).map(str.encode))
-def test_the_decoder_takes_nothing_else(line: bytes) -> None:
-    """It and the fast one agree on what is JSON; numbers beyond all bounds are not tried."""
+def test_the_decoder_accepts_nothing_else(line: bytes) -> None:
+    """It agrees with the fast decoder, except for numbers beyond all bounds, which are not tested."""
     try:
         orjson.loads(line)
     except orjson.JSONDecodeError:
-        assert message_of(line) is not None
+        assert decode_error(line) is not None
     else:
-        assert message_of(line) is None
+        assert decode_error(line) is None
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.sampled_from([line for line, _ in VECTORS if len(line) < 100]), max_size=12), st.booleans(),
        st.lists(st.integers(1, 30), min_size=1))
-def test_it_does_not_matter_how_a_body_is_cut(lines: list[bytes], ends: bool, cuts: list[int]) -> None:
-    """Piece by piece or at once; a last newline begins no line."""
+def test_it_does_not_matter_how_a_body_is_split(lines: list[bytes], ends: bool, cuts: list[int]) -> None:
+    """A body in pieces and a whole body give the same report; a final newline begins no line."""
     body = b"\n".join(lines) + (b"\n" if ends and lines else b"")
     expected = body.split(b"\n") if body else []
     if body.endswith(b"\n"):
         expected.pop()
-    whole, pieces = Lines(), Lines()
+    whole, pieces = LineChecker(), LineChecker()
     whole.write(body)
     at = turn = 0
     while at < len(body):
@@ -107,32 +107,32 @@ def test_it_does_not_matter_how_a_body_is_cut(lines: list[bytes], ends: bool, cu
         at, turn = at + size, turn + 1
     stage = whole.end(NOW)
     assert stage == pieces.end(NOW)
-    wrong = [wrong_with(line) for line in expected]
-    assert stage.successes == wrong.count(None)
-    assert stage.failures == len(wrong) - wrong.count(None) + (not body)
-    messages = [*dict.fromkeys(filter(None, wrong))] if body else ["Empty payload"]
-    assert [told.message for told in stage.told] == messages
-    for told in stage.told if body else ():
-        assert told.occurrences == wrong.count(told.message)
-        assert told.example.lineNumber == wrong.index(told.message) + 1
+    messages_by_line = [check_line(line) for line in expected]
+    assert stage.successes == messages_by_line.count(None)
+    assert stage.failures == len(messages_by_line) - messages_by_line.count(None) + (not body)
+    messages = [*dict.fromkeys(filter(None, messages_by_line))] if body else ["Empty payload"]
+    assert [error.message for error in stage.errors] == messages
+    for error in stage.errors if body else ():
+        assert error.occurrences == messages_by_line.count(error.message)
+        assert error.example.lineNumber == messages_by_line.index(error.message) + 1
 
 
-def test_the_captured_bodies_of_real_clients_are_whole() -> None:
-    """CRLF behind every line; blanks around them."""
+def test_the_captured_bodies_of_real_clients_have_no_errors() -> None:
+    """They have CRLF line ends, or blanks around lines."""
     vendor = b'{"id":"A-1","title":"T\xe2\x82\xac"}\r\n{"id":"A-2","title":null}\r\n'
     spring = b'{"id":"1","name":"Test","price":"100"} \n {"id":"2","name":"Test 2","price":"200"} \n'
     for body in (vendor, spring):
-        lines = Lines()
+        lines = LineChecker()
         lines.write(body)
         stage = lines.end(NOW)
-        assert (stage.status, stage.successes, stage.failures, stage.told) == ("success", 2, 0, [])
+        assert (stage.status, stage.successes, stage.failures, stage.errors) == ("success", 2, 0, [])
 
 
 def test_the_smoke_test_of_a_partial_upload() -> None:
-    """Number 8 of the dossier, section 17."""
-    lines = Lines()
+    """This is number 8 of the dossier, section 17."""
+    lines = LineChecker()
     lines.write(b'{"id":"1"}\n{}\n\n{"name":"x"}\n{"id":"1""a":2}\n')
     stage = lines.end(NOW)
     assert (stage.status, stage.successes, stage.failures) == ("warning", 1, 4)
-    assert [(told.occurrences, told.example.lineNumber) for told in stage.told] == [(1, 2), (1, 3), (1, 4), (1, 5)]
-    assert stage.told[3].example.value == '{"id":"1""a":2}'
+    assert [(error.occurrences, error.example.lineNumber) for error in stage.errors] == [(1, 2), (1, 3), (1, 4), (1, 5)]
+    assert stage.errors[3].example.value == '{"id":"1""a":2}'

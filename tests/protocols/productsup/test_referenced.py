@@ -1,4 +1,4 @@
-"""Uploads to referenced streams: taken unless they are empty, judged by processing."""
+"""Uploads to referenced streams are accepted unless they are empty, and checked by the processing stage."""
 
 import gzip
 import json
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from goodsgate.protocols.productsup.blob import Blob, Undecodable
-from goodsgate.protocols.productsup.decoding import message_of
-from goodsgate.protocols.productsup.verdict import LINE_BYTES_MAX
+from goodsgate.protocols.productsup.decoding import decode_error
+from goodsgate.protocols.productsup.raw_upload import RawUpload, UndecodableUploadError
+from goodsgate.protocols.productsup.upload_validation import LINE_BYTES_MAX
 from tests.make import NOW
 from tests.protocols.productsup.client import ONE_STORE, Productsup, error
 from tests.protocols.productsup.test_lines import VECTORS
@@ -25,22 +25,22 @@ def _upload(sender: Productsup, stream: str, body: bytes, type: str = JSON, **he
     return sender.post(f"/streams/{stream}/products", content=body, headers={"content-type": type, **named})
 
 
-def _told(sender: Productsup, answered: httpx.Response) -> tuple[str, tuple, tuple | None]:
-    """Status of the batch as it is now, and its stages as (status, successes, [(message, occurrences, line)])."""
-    attributes = sender.get(answered.headers["content-location"]).json()["data"]["attributes"]
+def _summary(sender: Productsup, response: httpx.Response) -> tuple[str, tuple, tuple | None]:
+    """Return the status of the batch and its stages as (status, successes, [(message, occurrences, line)])."""
+    attributes = sender.get(response.headers["content-location"]).json()["data"]["attributes"]
     stages = []
     for name in ("upload", "processing"):
         stage = attributes["stages"][name]
         if stage is None:
             stages.append(None)
             continue
-        told = [(one["message"], one["occurrences"], one["example"]["lineNumber"]) for one in stage["errors"]]
-        assert stage["errorCount"] == sum(count for _, count, _ in told)
-        stages.append((stage["status"], stage["successCount"], told))
+        errors = [(one["message"], one["occurrences"], one["example"]["lineNumber"]) for one in stage["errors"]]
+        assert stage["errorCount"] == sum(count for _, count, _ in errors)
+        stages.append((stage["status"], stage["successCount"], errors))
     return attributes["status"], stages[0], stages[1]
 
 
-def _held(sender: Productsup, stream: str) -> dict[str, object]:
+def _products(sender: Productsup, stream: str) -> dict[str, object]:
     sender.gate.shop.work()
     return sender.gate.shop.items(f"productsup-{stream}", merchant=sender.merchant)
 
@@ -50,18 +50,18 @@ def _held(sender: Productsup, stream: str) -> dict[str, object]:
     (PRODUCTS, JSON), (PRODUCTS, "application/json; charset=utf-8"),
     (PRODUCTS.replace(b"[{", b"{").replace(b"},", b"}").replace(b"]}]", b"]}"), NDJSON),
 ])
-def test_an_upload_is_taken(sender: Productsup, body: bytes, type: str, content_encoding: str) -> None:
-    """A JSON array or lines, plain or gzip."""
-    stream = sender.made(type="referenced")
+def test_an_upload_is_accepted(sender: Productsup, body: bytes, type: str, content_encoding: str) -> None:
+    """It may be a JSON array or lines, plain or gzip."""
+    stream = sender.create_stream(type="referenced")
     sent = gzip.compress(body) if content_encoding == "gzip" else body
-    answered = _upload(sender, stream, sent, type, content_encoding=content_encoding)
-    assert answered.status_code == 202
-    assert _told(sender, answered) == ("uploaded", ("success", 2, []), None)
-    assert _held(sender, stream) == {
+    response = _upload(sender, stream, sent, type, content_encoding=content_encoding)
+    assert response.status_code == 202
+    assert _summary(sender, response) == ("uploaded", ("success", 2, []), None)
+    assert _products(sender, stream) == {
         "ASWHJ4-123-J": {"id": "ASWHJ4-123-J", "title": "My Product", "price": "€5"},
         "ASWHJ4-124-J": {"id": "ASWHJ4-124-J", "a": [1]},
     }
-    assert _told(sender, answered) == ("processed", ("success", 2, []), ("success", 2, []))
+    assert _summary(sender, response) == ("processed", ("success", 2, []), ("success", 2, []))
 
 
 @ONE_STORE
@@ -70,13 +70,13 @@ def test_an_upload_is_taken(sender: Productsup, body: bytes, type: str, content_
     *((body, NDJSON) for body in (b"", b" ", b"\n\n", b"{}", b"{ }\n")),
 ])
 def test_an_empty_upload(sender: Productsup, body: bytes, type: str) -> None:
-    """422 with a batch document, however nothing is written."""
-    stream = sender.made(type="referenced")
-    answered = _upload(sender, stream, body, type)
-    assert answered.status_code == 422
-    assert _told(sender, answered) == ("failed", ("failure", 0, [("Empty payload", 1, 1)]), None)
-    assert _held(sender, stream) == {}
-    assert sender.get(answered.headers["content-location"]).json() == answered.json()
+    """It gets 422 with a batch document, in whatever way it is empty."""
+    stream = sender.create_stream(type="referenced")
+    response = _upload(sender, stream, body, type)
+    assert response.status_code == 422
+    assert _summary(sender, response) == ("failed", ("failure", 0, [("Empty payload", 1, 1)]), None)
+    assert _products(sender, stream) == {}
+    assert sender.get(response.headers["content-location"]).json() == response.json()
 
 
 @pytest.mark.parametrize(("body", "message"), [
@@ -88,63 +88,63 @@ def test_an_empty_upload(sender: Productsup, body: bytes, type: str) -> None:
     (b'[{"id":"1"],', "State mismatch (invalid or malformed JSON)"),
 ])
 def test_an_array_that_does_not_decode(sender: Productsup, body: bytes, message: str) -> None:
-    """Is taken, and fails as a whole when it is processed: one error on line 1, nothing held."""
-    stream = sender.made(type="referenced")
-    answered = _upload(sender, stream, body)
-    assert answered.status_code == 202
-    assert _told(sender, answered) == ("uploaded", ("success", 0, []), None)
-    assert _held(sender, stream) == {}
-    assert _told(sender, answered) == ("failed", ("success", 0, []), ("failure", 0, [(message, 1, 1)]))
+    """It is accepted and fails as a whole in processing: one error on line 1, nothing stored."""
+    stream = sender.create_stream(type="referenced")
+    response = _upload(sender, stream, body)
+    assert response.status_code == 202
+    assert _summary(sender, response) == ("uploaded", ("success", 0, []), None)
+    assert _products(sender, stream) == {}
+    assert _summary(sender, response) == ("failed", ("success", 0, []), ("failure", 0, [(message, 1, 1)]))
 
 
 def test_records_that_are_no_products(sender: Productsup) -> None:
-    """Are told by processing, by their place in the array or their line; the others are held."""
-    stream = sender.made(type="referenced")
+    """Processing reports them by their line or place in the array; the others are stored."""
+    stream = sender.create_stream(type="referenced")
     missing, empty = 'Missing "id" attribute', "Empty Product Attributes"
     array = _upload(sender, stream, b'[{"id":"1"},{},{"a":1},5,{"id":"2","a":%s},{"b":2}]' % (b"[" * 40 + b"]" * 40))
     long = b'\n{"id":"%s"}' % (b"x" * LINE_BYTES_MAX)
     lines = _upload(sender, stream, b'{"id":"3"}\n\n{"id":"4""a":1}\n{"c":1}' + long, NDJSON)
-    for answered, count in ((array, 6), (lines, 4)):
-        assert _told(sender, answered)[:2] == ("uploaded", ("success", count, []))
-    assert sorted(_held(sender, stream)) == ["1", "3"]
-    assert _told(sender, array)[2] == ("warning", 1, [
+    for response, count in ((array, 6), (lines, 4)):
+        assert _summary(sender, response)[:2] == ("uploaded", ("success", count, []))
+    assert sorted(_products(sender, stream)) == ["1", "3"]
+    assert _summary(sender, array)[2] == ("warning", 1, [
         (empty, 1, 2), (missing, 3, 3), ("Maximum stack depth exceeded", 1, 5),
     ])
-    assert _told(sender, lines)[2] == ("warning", 1, [
+    assert _summary(sender, lines)[2] == ("warning", 1, [
         ("Empty Payload line", 1, 2), ("Syntax error", 1, 3), (missing, 1, 4), ("Product payload is too large", 1, 5),
     ])
 
 
 def test_products_are_deleted_by_body(sender: Productsup) -> None:
-    """In the forms that an upload has."""
-    stream = sender.made(type="referenced")
+    """Deletions have the same formats as uploads."""
+    stream = sender.create_stream(type="referenced")
     _upload(sender, stream, b'[{"id":1},{"id":2},{"id":3}]')
     for body, type, status in ((b'[{"id":1}]', JSON, 202), (b'{"id":2}', NDJSON, 202), (b"[]", JSON, 422)):
-        answered = sender.request(
+        response = sender.request(
             "DELETE", f"/streams/{stream}/products", content=body, headers={"content-type": type}
         )
-        assert answered.status_code == status
-    assert list(_held(sender, stream)) == ["3"]
+        assert response.status_code == status
+    assert list(_products(sender, stream)) == ["3"]
 
 
 @ONE_STORE
 @pytest.mark.parametrize("type", ["application/vnd.api+json", "text/csv", ""])
 def test_other_types_are_refused(sender: Productsup, type: str) -> None:
-    """415."""
-    answered = _upload(sender, sender.made(type="referenced"), PRODUCTS, type)
-    assert (answered.status_code, error(answered)["title"]) == (415, "Unsupported Media Type")
+    """Other media types get 415."""
+    response = _upload(sender, sender.create_stream(type="referenced"), PRODUCTS, type)
+    assert (response.status_code, error(response)["title"]) == (415, "Unsupported Media Type")
 
 
-def _ends(body: bytes, cuts: list[int]) -> object:
-    """The stages, or the message of a document that does not decode."""
-    blob = Blob("json")
+def _end(body: bytes, cuts: list[int]) -> object:
+    """Return the stages, or the message of a document that does not decode."""
+    raw_upload = RawUpload("json")
     for size in cuts:
-        blob.write(body[:size])
+        raw_upload.write(body[:size])
         body = body[size:]
-    blob.write(body)
+    raw_upload.write(body)
     try:
-        return blob.end(NOW)
-    except Undecodable as fault:
+        return raw_upload.end(NOW)
+    except UndecodableUploadError as fault:
         return str(fault)
 
 
@@ -160,12 +160,12 @@ VALUES = st.recursive(st.none() | st.integers() | st.text(max_size=3), lambda in
     st.sampled_from([b",", b" ,\n", b",,", b" "]), st.sampled_from([(b"[", b"]"), (b" [\n", b" ] "), (b"", b"")]),
     st.lists(st.integers(1, 9), max_size=30),
 )
-def test_an_array_decodes_where_the_published_decoder_takes_it(
+def test_an_array_decodes_if_the_published_decoder_accepts_it(
     elements: list[bytes], comma: bytes, around: tuple[bytes, bytes], cuts: list[int]
 ) -> None:
-    """However it is cut; what is no array or object is not taken though it may be JSON."""
+    """It does not matter how it is split; JSON that is no array or object does not decode."""
     body = around[0] + comma.join(elements) + around[1]
-    told = _ends(body, cuts)
-    assert _ends(body, []) == told
-    decodes = message_of(body) is None and body.strip()[:1] in (b"[", b"{")
-    assert isinstance(told, str) == (not decodes and bool(body.strip()))
+    end = _end(body, cuts)
+    assert _end(body, []) == end
+    decodes = decode_error(body) is None and body.strip()[:1] in (b"[", b"{")
+    assert isinstance(end, str) == (not decodes and bool(body.strip()))

@@ -1,4 +1,4 @@
-"""Sites and their data sources, as the companion API has them."""
+"""Sites and their data sources over the Platform API."""
 
 from contextlib import closing
 
@@ -9,15 +9,15 @@ from tests.protocols.productsup.client import ONE_STORE, PLATFORM, Productsup, S
 from tests.served import Served
 
 
-def _refused(answered: httpx.Response) -> tuple[int, str]:
-    """Status and message of an error of this API."""
-    assert answered.headers["content-type"] == "application/json"
-    assert answered.json()["success"] is False
-    return answered.status_code, answered.json()["message"]
+def _refused(response: httpx.Response) -> tuple[int, str]:
+    """Check the status and message of an error of the Platform API."""
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["success"] is False
+    return response.status_code, response.json()["message"]
 
 
-def test_a_site_is_made_read_changed_and_deleted(sender: Productsup) -> None:
-    """By its id, which is a text as published; links lead back to the gate."""
+def test_a_site_is_created_read_changed_and_deleted(sender: Productsup) -> None:
+    """Its id is a text, as published, and its links lead back to the gate."""
     site = Site(sender, title="site 1", schedule="0 6 * * *", project_id=321)
     (read,) = sender.get(site.path).json()["Sites"]
     created, links = read.pop("created_at"), read.pop("links")
@@ -36,22 +36,22 @@ def test_a_site_is_made_read_changed_and_deleted(sender: Productsup) -> None:
 
 @pytest.mark.parametrize("title", ["\0", " ", '"', "\\", "Größe \U0001f600", "x" * 255])
 def test_a_title_may_be_anything(sender: Productsup, title: str) -> None:
-    """Kept as it is, and unique."""
+    """A title is stored unchanged and is unique."""
     site = Site(sender, title=title)
     assert sender.get(site.path).json()["Sites"][0]["title"] == title
     assert sender.post(f"{PLATFORM}/sites", json={"title": title}).status_code == 409
 
 
 def test_data_sources(sender: Productsup) -> None:
-    """Added, listed as published, changed, removed; a stream once."""
-    stream, site = sender.made(), Site(sender)
+    """Sources are added, listed, changed and removed; a stream can be added only once."""
+    stream, site = sender.create_stream(), Site(sender)
     source = site.source(stream, description="stream api")
-    answered = sender.get(f"{site.path}/streams").json()
-    assert answered["Sources"] == [{
+    response = sender.get(f"{site.path}/streams").json()
+    assert response["Sources"] == [{
         "id": source, "site_id": site.id, "description": "stream api", "source": "", "import_type": 1,
         "import_id": source, "status": "active", "settings": [f"stream : {stream}"],
     }]
-    assert answered["meta"] == {"cursor": {"current": 0, "prev": 0, "next": 1, "count": 1}}
+    assert response["meta"] == {"cursor": {"current": 0, "prev": 0, "next": 1, "count": 1}}
     again = sender.post(f"{site.path}/streams", json={"stream_id": stream, "import_type": 2})
     assert _refused(again)[0] == 409
     own = f"{site.path}/streams/{source}"
@@ -67,8 +67,8 @@ def test_data_sources(sender: Productsup) -> None:
     {}, {"title": ""}, {"title": 5}, {"title": "x" * 256}, {"title": "x", "id_column": ""}, [], "x",
     {"title": "x", "import_schedule": "every day"}, {"title": "x", "import_schedule": "0 0 31 2 *"},
 ])
-def test_what_is_no_site(sender: Productsup, given: object) -> None:
-    """400 with a reason."""
+def test_invalid_sites_are_refused(sender: Productsup, given: object) -> None:
+    """The answer is 400 with a reason."""
     assert _refused(sender.post(f"{PLATFORM}/sites", json=given))[0] == 400
 
 
@@ -77,15 +77,15 @@ def test_what_is_no_site(sender: Productsup, given: object) -> None:
     ({}, 400), ({"stream_id": "x"}, 400), ({"stream_id": 99}, 404), ({"stream_id": 1, "import_type": 3}, 400),
     ({"stream_id": 1, "status": "off"}, 400), ({"stream_id": 2**31}, 400),
 ])
-def test_what_is_no_data_source(sender: Productsup, given: object, status: int) -> None:
-    """400, or 404 for a stream that is not there."""
-    sender.made()
+def test_invalid_data_sources_are_refused(sender: Productsup, given: object, status: int) -> None:
+    """The answer is 400, or 404 for an unknown stream."""
+    sender.create_stream()
     assert _refused(sender.post(f"{Site(sender).path}/streams", json=given))[0] == status
 
 
 @ONE_STORE
 def test_titles_are_unique_and_sites_are_counted(sender: Productsup) -> None:
-    """409."""
+    """A repeated title and the 101st site get 409."""
     Site(sender, title="Shop")
     assert _refused(sender.post(f"{PLATFORM}/sites", json={"title": "Shop"})) == (409, "Another site has the title.")
     for number in range(99):
@@ -94,8 +94,8 @@ def test_titles_are_unique_and_sites_are_counted(sender: Productsup) -> None:
 
 
 def test_strangers_see_nothing(sender: Productsup, stranger: Productsup) -> None:
-    """A site and a stream of another account are unknown."""
-    stream, site = sender.made(), Site(sender)
+    """Sites and streams of another account are unknown."""
+    stream, site = sender.create_stream(), Site(sender)
     site.source(stream)
     pid = site.start()
     assert stranger.get(f"{PLATFORM}/sites").json()["Sites"] == []
@@ -106,8 +106,8 @@ def test_strangers_see_nothing(sender: Productsup, stranger: Productsup) -> None
 
 
 @ONE_STORE
-def test_who_may_ask(gate: Served) -> None:
-    """Either header; published words for who may not."""
+def test_either_header_authenticates(gate: Served) -> None:
+    """Requests without permission get the published messages."""
     merchant = gate.merchant()
     with closing(Productsup(gate, merchant)) as client:
         Site(client)
@@ -119,13 +119,13 @@ def test_who_may_ask(gate: Served) -> None:
         assert _refused(anonymous.get(path, headers=headers)) == (401, "Unauthorized")
     with closing(Productsup(gate, merchant, scopes=["read"])) as reader:
         assert reader.get(path).status_code == 200
-        told = _refused(reader.post(path, json={"title": "x"}))
-        assert told == (403, "You don't have the rights to access this resource")
+        problem = _refused(reader.post(path, json={"title": "x"}))
+        assert problem == (403, "You don't have the rights to access this resource")
 
 
 def test_several_streams_merge(sender: Productsup) -> None:
-    """Main sources stand below each other; additional ones add members to rows, and change none."""
-    first, second, prices = sender.made("First"), sender.made("Second"), sender.made("Prices")
+    """The rows of main sources follow each other; additional sources add members and change none."""
+    first, second, prices = (sender.create_stream(name) for name in ("First", "Second", "Prices"))
     upload(sender, first, b'{"id":"2","title":"b"}\n{"id":1,"title":"a","tags":["x",{"y":1}],"new":true}')
     upload(sender, second, b'{"id":"1","title":"again"}')
     upload(sender, prices, b'{"id":"1","price":5,"title":"other"}\n{"id":"3","price":6}')
@@ -150,8 +150,8 @@ def test_several_streams_merge(sender: Productsup) -> None:
 
 @ONE_STORE
 def test_rows_are_matched_by_the_column_that_the_site_names(sender: Productsup) -> None:
-    """Its value is an id of the additional stream."""
-    goods, brands = sender.made("Goods"), sender.made("Brands")
+    """The value of the column is an id of the additional stream."""
+    goods, brands = sender.create_stream("Goods"), sender.create_stream("Brands")
     upload(sender, goods, b'{"id":"1","brand":"b1"}\n{"id":"2"}')
     upload(sender, brands, b'{"id":"b1","country":"NO"}')
     site = Site(sender, id_column="brand")

@@ -1,4 +1,4 @@
-"""Uploads to chunked streams: what is answered at once, what is held afterwards, and the batch with its two stages."""
+"""Uploads to chunked streams: the immediate answer, the stored products, and the batch with its two stages."""
 
 import gzip
 import re
@@ -9,7 +9,7 @@ import httpx
 import orjson
 import pytest
 
-from goodsgate.protocols.productsup import intake
+from goodsgate.protocols.productsup import upload_watcher
 from tests.protocols.productsup.client import JSON_API, ONE_STORE, Productsup, error
 
 NDJSON = {"content-type": "application/x-ndjson", "accept": JSON_API}
@@ -23,24 +23,24 @@ def _upload(sender: Productsup, stream: str, body: bytes, *, method: str = "POST
     return sender.request(method, f"/streams/{stream}/products", content=body, headers={**NDJSON, **named})
 
 
-def _held(sender: Productsup, stream: str) -> dict[str, object]:
+def _product_ids(sender: Productsup, stream: str) -> dict[str, object]:
     sender.gate.shop.work()
     return sender.gate.shop.items(f"productsup-{stream}", merchant=sender.merchant)
 
 
-def _stages(answered: httpx.Response) -> tuple[str, dict, dict | None]:
-    """Status of the batch, and its stages."""
-    attributes = answered.json()["data"]["attributes"]
+def _stages(response: httpx.Response) -> tuple[str, dict, dict | None]:
+    """Return the status of the batch and its stages."""
+    attributes = response.json()["data"]["attributes"]
     return attributes["status"], attributes["stages"]["upload"], attributes["stages"]["processing"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_good_lines_are_taken(sender: Productsup, method: str) -> None:
-    """202 by every method; the batch can be fetched where the answer says, and is processed once it was worked."""
-    stream = sender.made()
-    answered = _upload(sender, stream, GOOD, method=method)
-    assert (answered.status_code, answered.headers["content-type"]) == (202, JSON_API)
-    document = answered.json()
+def test_good_lines_are_accepted(sender: Productsup, method: str) -> None:
+    """Each method gets 202 and the path of a batch, which is processed once the engine has run."""
+    stream = sender.create_stream()
+    response = _upload(sender, stream, GOOD, method=method)
+    assert (response.status_code, response.headers["content-type"]) == (202, JSON_API)
+    document = response.json()
     batch = document["data"]["id"]
     assert UUID.fullmatch(batch)
     completed = document["data"]["attributes"]["stages"]["upload"].pop("completedAt")
@@ -56,35 +56,35 @@ def test_good_lines_are_taken(sender: Productsup, method: str) -> None:
         },
         "relationships": link,
     }
-    where = answered.headers["content-location"]
+    where = response.headers["content-location"]
     assert where == f"/streams/{stream}/batches/{batch}"
     before = sender.get(where)
-    assert (before.json(), before.headers["retry-after"]) == (answered.json(), "5")
-    assert sorted(_held(sender, stream)) == ["34SKJDF42DF", "475-SHIRT-XL", "7824796324"]
+    assert (before.json(), before.headers["retry-after"]) == (response.json(), "5")
+    assert sorted(_product_ids(sender, stream)) == ["34SKJDF42DF", "475-SHIRT-XL", "7824796324"]
     after = sender.get(where)
     status, upload, processing = _stages(after)
     assert (status, upload["successCount"]) == ("processed", 3)
     assert processing is not None
     assert (processing["status"], processing["successCount"], processing["errors"]) == ("success", 3, [])
     assert "retry-after" not in after.headers
-    changed = [parsedate_to_datetime(answered.headers["last-modified"]) for answered in (before, after)]
+    changed = [parsedate_to_datetime(response.headers["last-modified"]) for response in (before, after)]
     assert changed == sorted(changed)
     head = sender.head(where)
     assert (head.status_code, head.content, head.headers["last-modified"]) == (200, b"", after.headers["last-modified"])
 
 
 def test_a_partial_upload(sender: Productsup) -> None:
-    """202 and `warning`; what is right is held; the processing stage tells nothing twice."""
-    stream = sender.made()
-    answered = _upload(sender, stream, MIXED)
-    status, upload, _ = _stages(answered)
-    assert (answered.status_code, status, upload["status"]) == (202, "uploaded", "warning")
+    """It gets 202 and `warning`; good lines are stored, and the processing stage repeats no error."""
+    stream = sender.create_stream()
+    response = _upload(sender, stream, MIXED)
+    status, upload, _ = _stages(response)
+    assert (response.status_code, status, upload["status"]) == (202, "uploaded", "warning")
     assert (upload["successCount"], upload["errorCount"]) == (1, 4)
-    assert [(told["message"], told["example"]["lineNumber"]) for told in upload["errors"]] == [
+    assert [(problem["message"], problem["example"]["lineNumber"]) for problem in upload["errors"]] == [
         ("Empty Product Attributes", 2), ("Empty Payload line", 3), ('Missing "id" attribute', 4), ("Syntax error", 5),
     ]
-    assert list(_held(sender, stream)) == ["1"]
-    fetched = sender.get(answered.headers["content-location"])
+    assert list(_product_ids(sender, stream)) == ["1"]
+    fetched = sender.get(response.headers["content-location"])
     status, again, processing = _stages(fetched)
     assert (status, again) == ("processed", upload)
     assert processing is not None
@@ -96,20 +96,20 @@ def test_a_partial_upload(sender: Productsup) -> None:
     (b"", "Empty payload"), (b" ", "Empty Payload line"), (b"{}", "Empty Product Attributes"),
     (b'{"id":"%s"}' % (b"x" * 2_097_144), "Product payload is too large"),
 ])
-def test_an_upload_of_which_nothing_is_taken(sender: Productsup, body: bytes, message: str) -> None:
-    """422 with a batch document, as the recorded answer is; it can be fetched, and stays failed."""
-    stream = sender.made()
-    answered = _upload(sender, stream, body)
-    assert answered.status_code == 422
-    status, upload, processing = _stages(answered)
+def test_an_upload_without_a_good_line(sender: Productsup, body: bytes, message: str) -> None:
+    """It gets 422 with a batch document, which can be fetched and stays failed."""
+    stream = sender.create_stream()
+    response = _upload(sender, stream, body)
+    assert response.status_code == 422
+    status, upload, processing = _stages(response)
     assert (status, upload["status"], upload["successCount"], upload["errorCount"], processing) == (
         "failed", "failure", 0, 1, None
     )
-    (told,) = upload["errors"]
-    assert (told["message"], told["occurrences"], told["example"]["lineNumber"]) == (message, 1, 1)
-    assert told["example"]["value"] == body[:1000].decode()
-    assert _held(sender, stream) == {}
-    assert sender.get(answered.headers["content-location"]).json() == answered.json()
+    (problem,) = upload["errors"]
+    assert (problem["message"], problem["occurrences"], problem["example"]["lineNumber"]) == (message, 1, 1)
+    assert problem["example"]["value"] == body[:1000].decode()
+    assert _product_ids(sender, stream) == {}
+    assert sender.get(response.headers["content-location"]).json() == response.json()
 
 
 @pytest.mark.parametrize("body", [
@@ -117,48 +117,49 @@ def test_an_upload_of_which_nothing_is_taken(sender: Productsup, body: bytes, me
     b'{"id":"A-1","title":"T\xe2\x82\xac"} \n {"id":"A-2","title":null} \n',
 ])
 def test_bodies_of_real_clients(sender: Productsup, body: bytes) -> None:
-    """As captured: nothing is wrong with them, plain or gzip."""
-    stream = sender.made()
+    """Captured bodies have no errors, plain or gzip."""
+    stream = sender.create_stream()
     packed = _upload(sender, stream, gzip.compress(body), content_encoding="gzip")
-    for answered in (_upload(sender, stream, body), packed):
-        status, upload, _ = _stages(answered)
-        assert (answered.status_code, status, upload["successCount"], upload["errors"]) == (202, "uploaded", 2, [])
-    assert _held(sender, stream) == {"A-1": {"id": "A-1", "title": "T€"}, "A-2": {"id": "A-2"}}
+    for response in (_upload(sender, stream, body), packed):
+        status, upload, _ = _stages(response)
+        assert (response.status_code, status, upload["successCount"], upload["errors"]) == (202, "uploaded", 2, [])
+    assert _product_ids(sender, stream) == {"A-1": {"id": "A-1", "title": "T€"}, "A-2": {"id": "A-2"}}
 
 
 def test_uploads_are_merged(sender: Productsup) -> None:
-    """By member, in order; null clears one; the last of two lines with one id wins; nothing goes that is not named."""
-    stream = sender.made()
+    """Members merge in order, null clears one, and products that are not named stay."""
+    stream = sender.create_stream()
     _upload(sender, stream, b'{"id":"1","a":1,"b":{"x":[1]},"c":3}\n{"id":"2"}\n')
     _upload(sender, stream, b'{"id":"1","a":2,"c":null}\n{"id":1,"d":""}\n')
-    assert _held(sender, stream) == {"1": {"id": 1, "a": 2, "b": {"x": [1]}, "d": ""}, "2": {"id": "2"}}
+    assert _product_ids(sender, stream) == {"1": {"id": 1, "a": 2, "b": {"x": [1]}, "d": ""}, "2": {"id": "2"}}
 
 
-def test_streams_are_apart(sender: Productsup, stranger: Productsup) -> None:
-    """The same id in two of them is two products; a batch is known to its stream alone."""
-    first, second = sender.made("One"), sender.made("Two2")
-    theirs = stranger.made()
+def test_streams_are_separate(sender: Productsup, stranger: Productsup) -> None:
+    """The same id in two streams is two products, and a batch belongs to one stream."""
+    first, second = sender.create_stream("One"), sender.create_stream("Two2")
+    theirs = stranger.create_stream()
     batch = _upload(sender, first, b'{"id":"1","a":1}').json()["data"]["id"]
     _upload(sender, second, b'{"id":"1","a":2}')
-    assert (_held(sender, first), _held(sender, second)) == ({"1": {"id": "1", "a": 1}}, {"1": {"id": "1", "a": 2}})
+    assert (_product_ids(sender, first), _product_ids(sender, second)) == ({"1": {"id": "1", "a": 1}},
+        {"1": {"id": "1", "a": 2}})
     for client, stream, name in (
         (sender, second, batch), (stranger, theirs, batch), (sender, first, batch[:-1]), (sender, first, "x"),
         (sender, first, "00000000-0000-4000-8000-000000000000"),
     ):
-        told = error(client.get(f"/streams/{stream}/batches/{name}"))
-        assert (told["status"], told["title"]) == ("404", "Batch ID not found")
+        problem = error(client.get(f"/streams/{stream}/batches/{name}"))
+        assert (problem["status"], problem["title"]) == ("404", "Batch ID not found")
     assert error(sender.get(f"/streams/99/batches/{batch}"))["title"] == "Stream ID not found"
     assert sender.get(f"/streams/{first}/batches/{batch.upper()}").status_code == 200
 
 
-def test_a_line_that_only_the_worker_refuses(sender: Productsup) -> None:
-    """Told in the processing stage, with the line; the batch is processed as long as one was right."""
-    stream = sender.made()
+def test_a_line_that_only_the_engine_rejects(sender: Productsup) -> None:
+    """The processing stage reports it with its line; one good line makes the batch processed."""
+    stream = sender.create_stream()
     deep = b'{"id":"deep","a":' + b"[" * 40 + b"]" * 40 + b"}"
-    answered = _upload(sender, stream, b'{}\n{"id":"1"}\n' + deep + b"\n")
-    assert _stages(answered)[1]["successCount"] == 2
-    assert list(_held(sender, stream)) == ["1"]
-    status, upload, processing = _stages(fetched := sender.get(answered.headers["content-location"]))
+    response = _upload(sender, stream, b'{}\n{"id":"1"}\n' + deep + b"\n")
+    assert _stages(response)[1]["successCount"] == 2
+    assert list(_product_ids(sender, stream)) == ["1"]
+    status, upload, processing = _stages(fetched := sender.get(response.headers["content-location"]))
     assert processing is not None
     assert (status, upload["errorCount"], processing["status"]) == ("processed", 1, "warning")
     assert (processing["successCount"], processing["errorCount"]) == (1, 1)
@@ -168,7 +169,7 @@ def test_a_line_that_only_the_worker_refuses(sender: Productsup) -> None:
     }]
     assert fetched.json()["data"]["attributes"]["errorCount"] == 2
     alone = _upload(sender, stream, deep)
-    _held(sender, stream)
+    _product_ids(sender, stream)
     status, _, processing = _stages(sender.get(alone.headers["content-location"]))
     assert processing is not None
     assert (status, processing["status"]) == ("failed", "failure")
@@ -180,57 +181,58 @@ def test_a_line_that_only_the_worker_refuses(sender: Productsup) -> None:
     ({"content-type": "application/json"}, 415), ({"content-type": JSON_API}, 415), ({"content-type": ""}, 415),
     ({"content-encoding": "br"}, 415), ({"content-encoding": "gzip"}, 400),
 ])
-def test_how_an_upload_is_written(sender: Productsup, headers: dict[str, str], status: int) -> None:
-    """Parameters and case do no harm; another type or packing is refused, and so is gzip that is none."""
-    stream = sender.made()
-    answered = sender.post(f"/streams/{stream}/products", content=GOOD, headers={**NDJSON, **headers})
-    assert answered.status_code == status
+def test_headers_of_an_upload(sender: Productsup, headers: dict[str, str], status: int) -> None:
+    """Parameters and case are ignored; other media types, encodings and broken gzip are refused."""
+    stream = sender.create_stream()
+    response = sender.post(f"/streams/{stream}/products", content=GOOD, headers={**NDJSON, **headers})
+    assert response.status_code == status
     if status != 202:
-        assert error(answered)["title"] in ("Unsupported Media Type", "Bad Request")
-        assert _held(sender, stream) == {}
+        assert error(response)["title"] in ("Unsupported Media Type", "Bad Request")
+        assert _product_ids(sender, stream) == {}
 
 
 @ONE_STORE
-def test_gzip_that_broke_off_or_goes_on(sender: Productsup) -> None:
-    """400 without a trace; several members behind each other are one body."""
-    stream = sender.made()
+def test_incomplete_gzip_and_several_members(sender: Productsup) -> None:
+    """Incomplete gzip gets 400 and leaves no trace; several members are one body."""
+    stream = sender.create_stream()
     packed = gzip.compress(GOOD)
     assert _upload(sender, stream, packed[:-9], content_encoding="gzip").status_code == 400
-    assert _held(sender, stream) == {}
-    answered = _upload(sender, stream, packed + gzip.compress(b'{"id":"4"}\n'), content_encoding="gzip")
-    assert (answered.status_code, _stages(answered)[1]["successCount"]) == (202, 4)
-    assert len(_held(sender, stream)) == 4
+    assert _product_ids(sender, stream) == {}
+    response = _upload(sender, stream, packed + gzip.compress(b'{"id":"4"}\n'), content_encoding="gzip")
+    assert (response.status_code, _stages(response)[1]["successCount"]) == (202, 4)
+    assert len(_product_ids(sender, stream)) == 4
 
 
 @ONE_STORE
 @pytest.mark.parametrize("content_encoding", ["identity", "gzip"])
-def test_a_payload_has_a_bound(sender: Productsup, monkeypatch: pytest.MonkeyPatch, content_encoding: str) -> None:
-    """Measured as it comes and unpacked: 413."""
-    monkeypatch.setattr(intake, "PAYLOAD_BYTES_MAX", 1000)
-    stream = sender.made()
+def test_a_payload_has_a_maximum_size(sender: Productsup, monkeypatch: pytest.MonkeyPatch,
+                                      content_encoding: str) -> None:
+    """Both the received and the decompressed size count."""
+    monkeypatch.setattr(upload_watcher, "PAYLOAD_BYTES_MAX", 1000)
+    stream = sender.create_stream()
     for size, status in ((1000, 202), (1001, 413)):
         body = orjson.dumps({"id": "1", "a": ""})
         body = body[:-2] + b"x" * (size - len(body)) + body[-2:]
         packed = gzip.compress(body) if content_encoding == "gzip" else body
-        answered = _upload(sender, stream, packed, content_encoding=content_encoding)
-        assert answered.status_code == status
-    assert error(answered)["title"] == "Payload Too Large"
+        response = _upload(sender, stream, packed, content_encoding=content_encoding)
+        assert response.status_code == status
+    assert error(response)["title"] == "Payload Too Large"
 
 
-def test_a_deleted_stream_takes_its_products_along(sender: Productsup) -> None:
-    """What was uploaded is gone, and nothing more is taken."""
-    stream = sender.made()
-    answered = _upload(sender, stream, GOOD)
-    assert len(_held(sender, stream)) == 3
+def test_a_deleted_stream_loses_its_products(sender: Productsup) -> None:
+    """Its products are gone, and no more are accepted."""
+    stream = sender.create_stream()
+    response = _upload(sender, stream, GOOD)
+    assert len(_product_ids(sender, stream)) == 3
     assert sender.delete(f"/streams/{stream}").status_code == 204
-    assert _held(sender, stream) == {}
-    for late in (_upload(sender, stream, GOOD), sender.get(answered.headers["content-location"])):
+    assert _product_ids(sender, stream) == {}
+    for late in (_upload(sender, stream, GOOD), sender.get(response.headers["content-location"])):
         assert error(late)["title"] == "Stream ID not found"
 
 
 def test_twenty_uploads_at_once(sender: Productsup) -> None:
-    """As the vendor's connector sends them: each is taken, and all are held."""
-    stream = sender.made()
+    """The vendor's connector uploads in parallel; all products are stored."""
+    stream = sender.create_stream()
 
     def upload(number: int) -> int:
         lines = b"".join(b'{"id":"%d-%d"}\r\n' % (number, line) for line in range(50))
@@ -238,4 +240,4 @@ def test_twenty_uploads_at_once(sender: Productsup) -> None:
 
     with ThreadPoolExecutor(20) as pool:
         assert set(pool.map(upload, range(60))) == {202}
-    assert len(_held(sender, stream)) == 3_000
+    assert len(_product_ids(sender, stream)) == 3_000

@@ -1,6 +1,7 @@
-"""Why a line does not decode, in the words of the decoder whose messages are published (PHP's ``json_decode``).
+"""Error messages of lines that are not valid JSON, as PHP's ``json_decode`` gives them; the vendor publishes these.
 
-The first problem from left to right counts. Only lines that are no JSON come here, so this may take its time.
+The first problem from left to right counts. Only lines that another decoder has rejected come here, so speed does not
+matter.
 """
 
 import re
@@ -26,52 +27,52 @@ _UNPAIRED = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _CLOSERS = {"}": "{", "]": "["}
 
 
-class _Wrong(Exception):
-    """The message is the argument."""
+class _JsonError(Exception):
+    """A line that does not decode; the argument is the message."""
 
 
-def message_of(line: bytes) -> str | None:
-    """The decoder's message; None if it takes the line."""
+def decode_error(line: bytes) -> str | None:
+    """Return the decoder's error message; None if the line decodes."""
     try:
         _parse(line)
-    except _Wrong as wrong:
-        return str(wrong)
+    except _JsonError as fault:
+        return str(fault)
     return None
 
 
 def _parse(line: bytes) -> None:
-    """One value and nothing behind it."""
-    tokens = _Tokens(line)
+    """Parse one value and nothing after it; raise _JsonError."""
+    tokens = _JsonTokens(line)
     open_marks: list[str] = []
-    wanted = "value"
+    expected = "value"
     while True:
-        found = tokens.next()
-        if wanted == "end":
-            if found:
-                raise _Wrong(SYNTAX)
+        symbol = tokens.next()
+        if expected == "end":
+            if symbol:
+                raise _JsonError(SYNTAX)
             return
-        if found in ("}", "]") and wanted in ("first key", "first value", "more"):
-            if open_marks.pop() != _CLOSERS[found]:
-                raise _Wrong(MISMATCH)
-            wanted = "more" if open_marks else "end"
-        elif found in ("{", "[") and wanted in ("value", "first value"):
-            open_marks.append(found)
+        if symbol in ("}", "]") and expected in ("first key", "first value", "more"):
+            if open_marks.pop() != _CLOSERS[symbol]:
+                raise _JsonError(MISMATCH)
+            expected = "more" if open_marks else "end"
+        elif symbol in ("{", "[") and expected in ("value", "first value"):
+            open_marks.append(symbol)
             if len(open_marks) > DEPTH_MAX:
-                raise _Wrong(DEPTH)
-            wanted = "first key" if found == "{" else "first value"
-        elif found in ("string", "other") and wanted in ("value", "first value"):
-            wanted = "more" if open_marks else "end"
-        elif found == "string" and wanted in ("key", "first key"):
-            wanted = "colon"
-        elif found == ":" and wanted == "colon":
-            wanted = "value"
-        elif found == "," and wanted == "more":
-            wanted = "key" if open_marks[-1] == "{" else "value"
+                raise _JsonError(DEPTH)
+            expected = "first key" if symbol == "{" else "first value"
+        elif symbol in ("string", "other") and expected in ("value", "first value"):
+            expected = "more" if open_marks else "end"
+        elif symbol == "string" and expected in ("key", "first key"):
+            expected = "colon"
+        elif symbol == ":" and expected == "colon":
+            expected = "value"
+        elif symbol == "," and expected == "more":
+            expected = "key" if open_marks[-1] == "{" else "value"
         else:
-            raise _Wrong(SYNTAX)
+            raise _JsonError(SYNTAX)
 
 
-class _Tokens:
+class _JsonTokens:
     """The tokens of a line, one after the other."""
 
     def __init__(self, line: bytes) -> None:
@@ -84,7 +85,7 @@ class _Tokens:
             self._broken = fault.start
 
     def next(self) -> str:
-        """A mark, ``string``, ``other``, or nothing at the end; raises _Wrong."""
+        """Return a mark, ``string``, ``other``, or an empty text at the end; raise _JsonError."""
         blanks = _BLANKS.match(self._line, self._at)
         start = self._at = blanks.end() if blanks is not None else self._at
         if start >= len(self._line):
@@ -94,8 +95,8 @@ class _Tokens:
         token = _TOKEN.match(self._line, start)
         if token is None:
             if start >= self._broken:
-                raise _Wrong(ENCODING)
-            raise _Wrong(CONTROL if self._line[start] < 0x20 else SYNTAX)
+                raise _JsonError(ENCODING)
+            raise _JsonError(CONTROL if self._line[start] < 0x20 else SYNTAX)
         self._at = token.end()
         return token["mark"].decode() if token["mark"] else "other"
 
@@ -103,11 +104,11 @@ class _Tokens:
         body = _STRING.match(self._line, start)
         end = body.end() if body is not None else start + 1
         if self._broken < end:
-            raise _Wrong(ENCODING)
+            raise _JsonError(ENCODING)
         last = self._line[end : end + 1]
         if last == b'"':
             self._at = end + 1
             return "string"
         if last == b"\\":
-            raise _Wrong(SURROGATE if _UNPAIRED.match(self._line, end) else SYNTAX)
-        raise _Wrong(CONTROL)
+            raise _JsonError(SURROGATE if _UNPAIRED.match(self._line, end) else SYNTAX)
+        raise _JsonError(CONTROL)

@@ -1,4 +1,4 @@
-"""What a stream may be called."""
+"""Rules for the names of streams."""
 
 import unicodedata
 
@@ -7,27 +7,27 @@ CHARACTERS_MAX = 255
 BLANKS = " \t\n\v\f\r"
 
 
-def why_not(name: object) -> str | None:
-    """What is wrong with a name, in words; None if nothing is.
+def check_name(name: object) -> str | None:
+    """Return what is wrong with a name; None if it is valid.
 
-    Published as ``^[\\p{N}\\p{L}]+([\\s\\-_]?[\\p{N}\\p{L}])*$`` and a length of 3 to 255.
+    Published as ``^[\\p{N}\\p{L}]+([\\s\\-_]?[\\p{N}\\p{L}])*$`` with a length of 3 to 255.
     """
     if not isinstance(name, str):
         return "The attribute name must be a text."
     if not CHARACTERS_MIN <= len(name) <= CHARACTERS_MAX:
         return f"The attribute name must have {CHARACTERS_MIN} to {CHARACTERS_MAX} characters."
-    kinds = [_kind(character) for character in name]
-    if "?" in kinds:
+    classes = [_character_class(character) for character in name]
+    if "?" in classes:
         return "The attribute name may hold letters, digits, blanks, hyphens and underscores only."
-    if kinds[0] == "-" or kinds[-1] == "-":
+    if classes[0] == "-" or classes[-1] == "-":
         return "The attribute name must begin and end with a letter or a digit."
-    if "--" in "".join(kinds):
+    if "--" in "".join(classes):
         return "Between two words of the attribute name one blank, hyphen or underscore may stand."
     return None
 
 
-def _kind(character: str) -> str:
-    """A letter or digit, what may stand between two of them, or neither."""
+def _character_class(character: str) -> str:
+    """Return `a` for a letter or digit, `-` for a separator, `?` for any other character."""
     category = unicodedata.category(character)
     if category[0] in "LN":
         return "a"

@@ -1,4 +1,4 @@
-"""Published rates: requests of a token to a path in a second, and the four headers that tell of them.
+"""Published rates: requests a second of a token to a path, and the four headers that report them.
 
 Each API process counts for itself.
 """
@@ -15,86 +15,86 @@ from starlette.types import Scope
 
 from goodsgate.http.endpoints import CALLER, ApiRequest, Handler
 from goodsgate.http.problems import refuse
-from goodsgate.protocols.productsup.guesses import PLATFORM, READING
+from goodsgate.protocols.productsup.unpublished import PLATFORM, READING
 
-RATE = "productsup.rate"
-"""Where a scope holds what was counted for it."""
+SCOPE_KEY = "productsup.rate"
+"""Key of a request's scope under which its window is stored."""
 PRODUCTS_PER_SECOND = 30
 BATCHES_PER_SECOND = 100
 OTHERS_PER_SECOND = 5
-"""Published, the first two for each stream, the last for each other path."""
-_OF_STREAM = re.compile(r"/streams/[0-9]+/(products|batches)(?=/|$)")
+"""Published: the first two for each stream, the last for each other path."""
+_STREAM_PATH = re.compile(r"/streams/[0-9]+/(products|batches)(?=/|$)")
 BUCKETS_MAX = 100_000
-"""Of one second; past this all share one, which is as good as refused."""
+"""Buckets of one second; beyond that all requests share one, which refuses them in effect."""
 
 
-class Rate(msgspec.Struct, frozen=True):
-    """A bucket as a request found it."""
+class RateWindow(msgspec.Struct, frozen=True):
+    """The state of a bucket when a request was counted."""
 
     limit: int
-    seen: int
-    """This one included."""
+    requests: int
+    """Including this one."""
     ends_at: int
     """Unix time in whole seconds: a client reads it as a number."""
 
     @property
     def headers(self) -> dict[str, str]:
-        """`observed` is what was seen, whatever a page of the documentation calls it."""
-        observed = min(self.seen, self.limit)
+        """The rate headers; `observed` counts requests, although a documentation page describes it differently."""
+        observed = min(self.requests, self.limit)
         return {
             "ratelimit-limit": str(self.limit), "ratelimit-observed": str(observed),
             "ratelimit-remaining": str(self.limit - observed), "ratelimit-reset": str(self.ends_at),
         }
 
 
-class Rates:
-    """Counts requests by token and path; refuses if it is to."""
+class PublishedRates:
+    """Counts requests by token and path, and refuses excess ones if the rates are enforced; safe for threads."""
 
-    def __init__(self, *, refusing: bool, clock: Callable[[], float] = time.time) -> None:
-        self._refusing = refusing
+    def __init__(self, *, enforced: bool, clock: Callable[[], float] = time.time) -> None:
+        self._enforced = enforced
         self._clock = clock
         self._second = 0
-        self._seen: Counter[tuple[str, str]] = Counter()
+        self._requests: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
-    def held(self, handler: Handler) -> Handler:
-        """The handler, asked only as often as may be, its answers with the headers."""
+    def limit(self, handler: Handler) -> Handler:
+        """Return the handler with its rate applied and the rate headers in its responses."""
 
-        async def answered(request: ApiRequest) -> Response:
-            rate = self.of(request.http.scope)
-            if self._refusing and rate.seen > rate.limit:
+        async def handle(request: ApiRequest) -> Response:
+            window = self.window(request.http.scope)
+            if self._enforced and window.requests > window.limit:
                 raise refuse("too_many_requests")
             response = await handler(request)
-            response.headers.update(rate.headers)
+            response.headers.update(window.headers)
             return response
 
-        return answered
+        return handle
 
     def headers(self, scope: Scope) -> dict[str, str]:
-        """Those of an error; none where no rate is published."""
-        return {} if scope["path"].startswith((PLATFORM, READING)) else self.of(scope).headers
+        """Return the rate headers of an error; none for paths without a published rate."""
+        return {} if scope["path"].startswith((PLATFORM, READING)) else self.window(scope).headers
 
-    def of(self, scope: Scope) -> Rate:
-        """What was counted for a request; it is counted once."""
-        rate = scope.get(RATE)
-        if rate is None:
+    def window(self, scope: Scope) -> RateWindow:
+        """Return the window of a request, which is counted on the first call only."""
+        window = scope.get(SCOPE_KEY)
+        if window is None:
             caller, client = scope.get(CALLER), scope.get("client")
             who = caller.key_id if caller is not None else f"from {client[0] if client else ''}"
-            rate = scope[RATE] = self.count(who, scope["path"])
-        assert isinstance(rate, Rate)
-        return rate
+            window = scope[SCOPE_KEY] = self.count(who, scope["path"])
+        assert isinstance(window, RateWindow)
+        return window
 
-    def count(self, who: str, path: str) -> Rate:
-        """One more request; for any number of threads."""
-        found = _OF_STREAM.match(path)
+    def count(self, who: str, path: str) -> RateWindow:
+        """Count one request."""
+        match = _STREAM_PATH.match(path)
         limit = OTHERS_PER_SECOND
-        if found is not None:
-            path = found.group()
-            limit = PRODUCTS_PER_SECOND if found[1] == "products" else BATCHES_PER_SECOND
+        if match is not None:
+            path = match.group()
+            limit = PRODUCTS_PER_SECOND if match[1] == "products" else BATCHES_PER_SECOND
         second = int(self._clock())
         with self._lock:
             if second != self._second:
-                self._second, self._seen = second, Counter()
-            bucket = (who, path) if len(self._seen) < BUCKETS_MAX else ("", "")
-            self._seen[bucket] += 1
-            return Rate(limit, self._seen[bucket], second + 1)
+                self._second, self._requests = second, Counter()
+            bucket = (who, path) if len(self._requests) < BUCKETS_MAX else ("", "")
+            self._requests[bucket] += 1
+            return RateWindow(limit, self._requests[bucket], second + 1)
