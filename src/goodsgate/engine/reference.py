@@ -48,7 +48,7 @@ def load_reference(store: Store, config: Config, merchant: str, kind: str, piece
         raise Refusal("reference_invalid", entries=trouble)
     held = store.put_reference(merchant, kind, [*entries.values()], replace=replace)
     if held > config.reference_entries_max:
-        raise Refusal("reference_invalid", "More entries are held than allowed.", limit=config.reference_entries_max)
+        raise Refusal("reference_invalid", "Too many entries of this kind.", limit=config.reference_entries_max)
     return held
 
 

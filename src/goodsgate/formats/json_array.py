@@ -129,7 +129,7 @@ class Cutter:
             self._add(rest, broken_off(rest))
         elif rest:
             self._add(rest)
-        self._reading.stop("payload_truncated", "the JSON is not closed")
+        self._reading.stop("payload_truncated", "the JSON is not terminated")
 
     def _begin(self) -> bool:
         """Whether it is known what the payload is: an array, or objects after each other."""
@@ -224,7 +224,7 @@ class Cutter:
     def _mismatch(self, at: int, token: int) -> None:
         line = self._long or self._data[self._start : at].strip(BLANKS)
         where = f"record {self._position + len(self._lines):,}"
-        self._add(line, issue("line_unreadable", value=f"a {chr(token)} closes what is not open"))
+        self._add(line, issue("line_unreadable", value=f"unexpected {chr(token)}"))
         self._break("payload_corrupt", f"{where}: a {chr(token)} closes what is not open")
 
     def _after_end(self) -> None:

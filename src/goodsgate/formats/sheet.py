@@ -75,7 +75,7 @@ class Sheet:
             self._reading.stop("columns_too_many", f"{len(row):,}", expected=f"at most {limit:,}")
             return []
         if found := long_cell(row, self._reading):
-            self._reading.stop("payload_corrupt", f"the header is broken. {found.message}")
+            self._reading.stop("payload_corrupt", f"invalid header. {found.message}")
             return []
         return named(row, self._reading)
 
@@ -209,7 +209,7 @@ def _first_sheet(data: bytes, reading: Reading) -> CalamineSheet | None:
         sheets = [sheet for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
         shown = [sheet for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible] or sheets
         if not shown:
-            reading.stop("payload_corrupt", "XLSX: there is no sheet")
+            reading.stop("payload_corrupt", "XLSX: no sheet found")
             return None
         found = book.get_sheet_by_name(shown[0].name)
     except (CalamineError, OSError, ValueError) as fault:
@@ -218,7 +218,7 @@ def _first_sheet(data: bytes, reading: Reading) -> CalamineSheet | None:
     except BaseException as fault:
         if type(fault).__name__ != "PanicException":  # how a bug of the library on a strange file shows; not exported
             raise
-        reading.stop("payload_corrupt", "XLSX: the file is not understood")
+        reading.stop("payload_corrupt", "XLSX: unsupported file")
         return None
     others = [sheet.name for sheet in book.sheets_metadata if sheet.name != shown[0].name]
     if others:

@@ -202,7 +202,7 @@ class Table:
             self._reading.stop("columns_too_many", f"{len(row):,}", expected=f"at most {limit:,}")
             return []
         if found := found or long_cell(row, self._reading):
-            self._reading.stop("payload_corrupt", f"the header is broken. {found.message}")
+            self._reading.stop("payload_corrupt", f"invalid header. {found.message}")
             return []
         return named(row, self._reading)
 

@@ -56,7 +56,7 @@ class ApiRequest(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return msgspec.json.decode(content, type=type)
         except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-            raise refuse("body_invalid", f"The body is not what is expected here: {fault}.") from fault
+            raise refuse("body_invalid", f"Invalid request body: {fault}.") from fault
 
 
 Handler = Callable[[ApiRequest], Awaitable[Response]]

@@ -110,7 +110,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
                 query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX
             )
         except ValueError as fault:
-            raise Refusal("parameter_invalid", "The query cannot be read; is it UTF-8, percent-encoded?") from fault
+            raise Refusal("parameter_invalid", "The query is not percent-encoded UTF-8.") from fault
         texts: dict[str, str] = {}
         for name, text in given:
             parameter = self.parameters.get(name)
@@ -121,7 +121,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
             elif parameter is not None and parameter.schema["type"] == "array":
                 texts[name] = f"{texts[name]},{text}"
             else:
-                raise Refusal("parameter_invalid", f"The parameter {name} is given twice.", parameter=name)
+                raise Refusal("parameter_invalid", f"The parameter {name} is repeated.", parameter=name)
         values.update((name, self._value(name, text)) for name, text in texts.items())
         for name, parameter in self.parameters.items():
             if parameter.required and name not in texts:
@@ -132,7 +132,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         parameter = self.parameters.get(name)
         if parameter is None:
             raise Refusal(
-                "parameter_invalid", f"There is no parameter {name[:100]} here.", parameter=name[:100],
+                "parameter_invalid", f"Unknown parameter {name[:100]}.", parameter=name[:100],
                 allowed=sorted(self.parameters),
             )
         try:

@@ -12,7 +12,7 @@ from goodsgate.model.issue import issue
 from goodsgate.rules.terms import Found, Rule, Terms, fitting, wrong_type
 from goodsgate.rules.wording import damage, repeated
 
-EXPECTED = "an address that begins with http:// or https:// and a host"
+EXPECTED = "a URL with http:// or https:// and a host"
 ORIGIN = re.compile(
     r"https?://(?:[^/?#@\s]*@)?(?:[a-zA-Z0-9\u00a1-\uffff](?:[a-zA-Z0-9\u00a1-\uffff.\-]*[a-zA-Z0-9\u00a1-\uffff])?"
     r"|\[[0-9a-fA-F:.]+\])\.?(?::\d{1,5})?(?=[/?#]|$)",

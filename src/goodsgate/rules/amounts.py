@@ -221,7 +221,7 @@ def _judge(plain: str, value: object, path: str, found: Found, *, currency: str 
     """Whether an amount that was understood, as plain decimal text, can be a price."""
     usable = currency in DECIMALS
     if currency is None:
-        found.append(issue("currency_missing", path, value=value, expected=f"{EXPECTED}, or one for all prices"))
+        found.append(issue("currency_missing", path, value=value, expected=f"{EXPECTED}, or a default currency"))
     if not plain.strip("-0."):
         found.append(issue("price_zero", path, value=value))
     elif plain[0] == "-":

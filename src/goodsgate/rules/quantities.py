@@ -78,7 +78,7 @@ def measure(field: Field) -> Rule:
     def rule(value: object, path: str, terms: Terms, found: Found) -> None:
         text = _measure_text(value)
         if text is None:
-            wrong_type(value, path, found, expected="a text or an object of value and unit")
+            wrong_type(value, path, found, expected="text, or an object with value and unit")
         elif not text.strip():
             found.append(issue("text_empty", path, value=value))
         else:

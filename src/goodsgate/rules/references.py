@@ -92,7 +92,7 @@ def country(field: Field) -> Rule:
         elif not value.strip():
             found.append(issue("text_empty", path, value=value))
         elif terms.doubt is not None and value not in COUNTRIES.codes:
-            found.append(issue("country_unknown", path, value=value, expected="two letters, as in DE",
+            found.append(issue("country_unknown", path, value=value, expected="two letters such as DE",
                                suggestion=_near_country(value), severity=terms.doubt))
 
     return repeated(field, one) if field.repeated else one
