@@ -1,4 +1,4 @@
-"""The files of `deploy/` as the tests read them, and the command lines in them."""
+"""Readers for the files of `deploy/`, and checks of the commands and settings in them."""
 
 import json
 import re
@@ -17,17 +17,17 @@ SCHEMAS = Path(__file__).parent / "schemas"
 
 
 def documents(name: str) -> list[dict[str, Any]]:
-    """Of a YAML file."""
+    """Return the documents of a YAML file."""
     return list(yaml.safe_load_all((DEPLOY / name).read_text("utf-8")))
 
 
 def schema(name: str) -> dict[str, Any]:
-    """One of those that are kept here."""
+    """Return a schema of the folder `schemas`."""
     return json.loads((SCHEMAS / name).read_text("utf-8"))
 
 
 def check_command(words: list[str]) -> None:
-    """That the command line takes these words, all of them; raises click's UsageError."""
+    """Check that the command line accepts all of these words; raises click's UsageError."""
     name, *rest = words
     command = main.commands[name]
     assert isinstance(command, click.Command)
@@ -35,13 +35,13 @@ def check_command(words: list[str]) -> None:
 
 
 def check_settings(names: list[str]) -> None:
-    """That each is a setting, as the environment has it."""
+    """Check that each name is the environment variable of a setting."""
     known = {f"GOODSGATE_{name.upper()}" for name in Config.__struct_fields__}
     assert set(names) <= known
 
 
 def check_stop(seconds: float, *, command: str) -> None:
-    """That a process has the time that it takes to stop."""
+    """Check that a timeout is longer than a process may need to stop."""
     from goodsgate.app import GRACE_SECONDS
     from goodsgate.cli.supervisor import STOP_SECONDS_MAX
 
@@ -49,13 +49,13 @@ def check_stop(seconds: float, *, command: str) -> None:
 
 
 def seconds(text: str) -> float:
-    """Of `90s`."""
-    found = re.fullmatch(r"(\d+)s?", text)
-    assert found is not None, text
-    return float(found[1])
+    """Return the seconds of a duration such as `90s`."""
+    match = re.fullmatch(r"(\d+)s?", text)
+    assert match is not None, text
+    return float(match[1])
 
 
 def routes() -> set[str]:
-    """Paths that the gate answers."""
+    """Return the path templates of the native API."""
     contract = TOP / "src/goodsgate/protocols/native/openapi.yaml"
     return set(yaml.safe_load(contract.read_text("utf-8"))["paths"])

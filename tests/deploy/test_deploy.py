@@ -1,4 +1,4 @@
-"""What is handed to others to run: held to schemas and linters, and to our own command line, settings and routes."""
+"""The files of `deploy/` match their schemas, and the commands, settings and routes of this version."""
 
 import configparser
 import re
@@ -28,7 +28,7 @@ from tests.deploy.files import (
 UNITS = sorted(DEPLOY.glob("systemd/*.service"))
 PROGRAM = "/opt/goodsgate/.venv/bin/goodsgate"
 EXPOSURE_MAX = 2.0
-"""Of 10, as `systemd-analyze security` reckons; a unit without any of it has 9.6."""
+"""Maximum exposure level by `systemd-analyze security`, from 0 to 10; a unit without restrictions has 9.6."""
 DIRECTIVES = {
     "Unit": {"Description", "Wants", "After"},
     "Service": {
@@ -41,9 +41,9 @@ DIRECTIVES = {
     },
     "Install": {"WantedBy"},
 }
-"""Those that systemd 247 and later know, of those that we use; for machines without systemd."""
+"""The used directives that systemd 247 and later support; checked on machines without systemd."""
 SYSTEMD_MIN = 250
-"""From here on it judges units that are not installed."""
+"""The first version that verifies units which are not installed."""
 INSTRUCTIONS = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "EXPOSE", "ENTRYPOINT", "CMD"}
 
 
@@ -51,7 +51,7 @@ INSTRUCTIONS = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "EXPOSE", "ENTR
 
 
 def _unit(path: Path) -> configparser.ConfigParser:
-    """A directive may be given more than once; the last is kept, which is enough for what is asked here."""
+    """Parse a unit file. Of repeated directives only the last is kept, which is enough for these tests."""
     parsed = configparser.ConfigParser(interpolation=None, strict=False, delimiters=["="])
     parsed.optionxform = str  # type: ignore[assignment,method-assign]
     parsed.read_string(path.read_text("utf-8"))
@@ -59,8 +59,8 @@ def _unit(path: Path) -> configparser.ConfigParser:
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_a_unit_starts_what_there_is(path: Path) -> None:
-    """With directives that systemd knows, a command line that is ours, and time to stop in."""
+def test_a_unit_starts_an_existing_command(path: Path) -> None:
+    """It uses supported directives, a valid command line, and a sufficient stop timeout."""
     unit = _unit(path)
     assert {name: set(unit[name]) - DIRECTIVES[name] for name in unit.sections()} == {
         "Unit": set(), "Service": set(), "Install": set()
@@ -72,22 +72,22 @@ def test_a_unit_starts_what_there_is(path: Path) -> None:
 
 
 def _systemd() -> int:
-    """Its version; 0 if there is none."""
+    """Return the version of systemd; 0 without systemd."""
     if shutil.which("systemd-analyze") is None:
         return 0
-    told = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=False)
-    found = re.match(r"systemd (\d+)", told.stdout)
-    return int(found[1]) if found else 0
+    result = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=False)
+    match = re.match(r"systemd (\d+)", result.stdout)
+    return int(match[1]) if match else 0
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_a_unit_as_systemd_judges_it(path: Path, tmp_path: Path) -> None:
-    """Nothing to complain of, and little exposed."""
+def test_systemd_accepts_a_unit(path: Path, tmp_path: Path) -> None:
+    """systemd reports no problem and a low exposure."""
     if _systemd() < SYSTEMD_MIN:
         reason = f"systemd-analyze from {SYSTEMD_MIN} is not installed"
         print(reason)
         pytest.skip(reason)
-    # The program has to be there for systemd to be content; any will do.
+    # systemd requires that the program exists; any program will do.
     unit = tmp_path / path.name.replace("@.", "@1.")
     unit.write_text(path.read_text("utf-8").replace(PROGRAM, sys.executable))
     verified = subprocess.run(
@@ -95,28 +95,28 @@ def test_a_unit_as_systemd_judges_it(path: Path, tmp_path: Path) -> None:
     )
     complaints = [line for line in verified.stderr.splitlines() if unit.name in line]
     assert (verified.returncode, complaints) == (0, []), verified.stderr
-    judged = subprocess.run(
+    rated = subprocess.run(
         ["systemd-analyze", "security", "--offline=yes", f"--threshold={EXPOSURE_MAX * 10:.0f}", unit],
         capture_output=True, text=True, check=False, timeout=60,
     )
-    assert judged.returncode == 0, judged.stdout[-500:] + judged.stderr
+    assert rated.returncode == 0, rated.stdout[-500:] + rated.stderr
 
 
 # -- compose ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_compose_file_keeps_the_specification() -> None:
-    """Its JSON schema, which knows every field."""
+def test_the_compose_file_matches_its_schema() -> None:
+    """The schema is strict: an unknown field is an error."""
     (compose,) = documents("compose.yaml")
-    judge = jsonschema_rs.validator_for(schema("compose-spec.json"))
-    assert [str(fault) for fault in judge.iter_errors(compose)] == []
+    validator = jsonschema_rs.validator_for(schema("compose-spec.json"))
+    assert [str(error) for error in validator.iter_errors(compose)] == []
     broken = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
     broken["services"]["api"]["dependson"] = []
-    assert list(judge.iter_errors(broken)) != []
+    assert list(validator.iter_errors(broken)) != []
 
 
-def test_the_compose_file_fits_together() -> None:
-    """Commands, settings, times to stop, and names that are named elsewhere in it."""
+def test_the_compose_file_is_consistent() -> None:
+    """Commands and settings exist, stop timeouts suffice, and references inside the file resolve."""
     (compose,) = documents("compose.yaml")
     services = compose["services"]
     for name, service in services.items():
@@ -145,18 +145,18 @@ BY_NAME = {f"{one['kind']}/{one['metadata']['name']}": one for one in MANIFEST}
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_an_object_keeps_the_schema_of_kubernetes(name: str) -> None:
-    """Strictly: a field that it does not know is one that it would not heed."""
+def test_an_object_matches_the_schema_of_kubernetes(name: str) -> None:
+    """The schema is strict: an unknown field is an error, because Kubernetes would ignore it."""
     one = BY_NAME[name]
     whole = schema("kubernetes.json")
-    judge = jsonschema_rs.validator_for({**whole, "$ref": f"#/$defs/{KINDS[one['kind']]}"})
-    assert [f"{fault.instance_path}: {fault.message}" for fault in judge.iter_errors(one)] == []
-    assert list(judge.iter_errors({**one, "specs": {}})) != []
+    validator = jsonschema_rs.validator_for({**whole, "$ref": f"#/$defs/{KINDS[one['kind']]}"})
+    assert [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(one)] == []
+    assert list(validator.iter_errors({**one, "specs": {}})) != []
 
 
 @pytest.mark.parametrize("name", [name for name in BY_NAME if name.startswith(("Deployment", "Job"))])
-def test_what_a_pod_runs(name: str) -> None:
-    """Our command line with our settings, from the Secret that is there, as nobody in particular, with time to stop."""
+def test_a_pod_runs_an_existing_command(name: str) -> None:
+    """Its settings exist, its Secret is in the manifest, it does not run as root, and its stop timeout suffices."""
     template = BY_NAME[name]["spec"]["template"]
     (container,) = template["spec"]["containers"]
     check_command(container["args"])
@@ -172,19 +172,19 @@ def test_what_a_pod_runs(name: str) -> None:
         assert BY_NAME[name]["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
 
 
-def test_the_manifest_fits_together() -> None:
-    """Probes ask routes that there are, on the port that is there; Service and budgets choose pods that there are."""
+def test_the_manifest_is_consistent() -> None:
+    """Probes use existing routes and ports; Service and disruption budgets select existing pods."""
     known = routes()
     deployments = [one["spec"]["template"] for one in MANIFEST if one["kind"] == "Deployment"]
     for template in deployments:
         (container,) = template["spec"]["containers"]
         ports = {port["name"] for port in container.get("ports", ())}
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-            asked = container.get(probe, {}).get("httpGet")
-            assert asked is None or (asked["path"] in known and asked["port"] in ports)
-    choosers = [one["spec"]["selector"] for one in MANIFEST if one["kind"] in ("Service", "PodDisruptionBudget")]
-    for chooser in choosers:
-        wanted = chooser.get("matchLabels", chooser).items()
+            request = container.get(probe, {}).get("httpGet")
+            assert request is None or (request["path"] in known and request["port"] in ports)
+    selectors = [one["spec"]["selector"] for one in MANIFEST if one["kind"] in ("Service", "PodDisruptionBudget")]
+    for selector in selectors:
+        wanted = selector.get("matchLabels", selector).items()
         assert len([one for one in deployments if wanted <= one["metadata"]["labels"].items()]) == 1
     assert not [one for one in MANIFEST if "namespace" in one["metadata"]]
 
@@ -192,8 +192,8 @@ def test_the_manifest_fits_together() -> None:
 # -- image ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_image_is_made_of_what_is_there() -> None:
-    """Known instructions, sources that are there and let through, pinned packages, and nobody in particular."""
+def test_the_image_is_built_from_existing_files() -> None:
+    """Sources exist and are not ignored, packages are pinned, and the image does not run as root."""
     lines = [line for line in (DEPLOY / "Dockerfile").read_text("utf-8").splitlines() if line and line[0] != "#"]
     words = [line.split() for line in lines]
     assert {first for first, *_ in words} <= INSTRUCTIONS
@@ -209,8 +209,8 @@ def test_the_image_is_made_of_what_is_there() -> None:
     check_settings([one.partition("=")[0] for one in settings if one.startswith("GOODSGATE_")])
 
 
-def test_a_schema_says_where_it_is_from() -> None:
-    """With version and licence."""
-    told = (SCHEMAS / "README.md").read_text("utf-8")
+def test_a_schema_names_its_source() -> None:
+    """The README gives the version and licence of each schema."""
+    readme = (SCHEMAS / "README.md").read_text("utf-8")
     for path in SCHEMAS.glob("*.json"):
-        assert re.search(rf"^\| `{re.escape(path.name)}` \|.*\d+\.\d+\.\d+.*\| Apache-2\.0 \|$", told, re.M)
+        assert re.search(rf"^\| `{re.escape(path.name)}` \|.*\d+\.\d+\.\d+.*\| Apache-2\.0 \|$", readme, re.M)

@@ -1,4 +1,4 @@
-"""README and docs as the tests read them: pages, their console blocks, their links."""
+"""README and docs as the tests read them: pages, their console blocks and their links."""
 
 import re
 from pathlib import Path
@@ -18,26 +18,26 @@ EXIT = re.compile(r"\s+# exits (\d+).*$")
 
 
 class Step(NamedTuple):
-    """One command of a page and the lines that the page says it prints."""
+    """One command of a page, and the output that the page shows for it."""
 
     command: str
     code: int
-    shown: list[str]
+    output: list[str]
     stays: bool = False
-    """Runs until the end of the page."""
+    """Whether the command runs until the end of the page."""
 
 
 def name_of(page: Path) -> str:
-    """A page's path below the top of the project."""
+    """Return the path of a page, relative to the project."""
     return page.relative_to(TOP).as_posix()
 
 
 def steps(page: Path, *, store: str | None = None) -> list[Step]:
-    """Commands of a page's console blocks, in order; blocks marked with a reason are left out, and those that are to
-    run on another store.
+    """Return the commands of a page's console blocks in order.
 
-    `$ ` begins a command, `> ` continues it, `# exits N` after it says that it does not end with 0. Other lines are
-    what it prints; `…` stands for anything in a line, and a line of `…` alone for any lines.
+    Blocks that are not run, or run on another store, are skipped. `$ ` begins a command, `> ` continues it, and
+    `# exits N` after it gives an exit code other than 0. Other lines are its output; `…` matches anything in a line,
+    and a line with only `…` matches any lines.
     """
     found: list[Step] = []
     for block in BLOCK.finditer(page.read_text("utf-8")):
@@ -50,25 +50,25 @@ def steps(page: Path, *, store: str | None = None) -> list[Step]:
             elif line.startswith("> ") and found:
                 found[-1] = found[-1]._replace(command=f"{found[-1].command}\n{line[2:]}")
             elif line.strip():
-                found[-1].shown.append(line)
+                found[-1].output.append(line)
     return found
 
 
 def shell_blocks(page: Path) -> list[tuple[str, str | None]]:
-    """Language and reason of every block that looks like something to type."""
+    """Return language and reason of every block that contains shell commands."""
     found = BLOCK.finditer(page.read_text("utf-8"))
     return [(block["language"], block["reason"]) for block in found if block["language"] in ("console", "sh", "bash")]
 
 
 def links(page: Path) -> list[str]:
-    """Targets of a page's links that lead to files of the project."""
+    """Return the targets of a page's links to files of the project."""
     text = BLOCK.sub("", page.read_text("utf-8"))
     targets = re.findall(r"\]\(([^)\s]+)\)", text)
     return [target for target in targets if not re.match(r"[a-z]+:", target)]
 
 
 def anchors(page: Path) -> set[str]:
-    """Anchors of a page: its headings, as they are linked to, and those set by hand."""
+    """Return the anchors of a page: those of its headings, and explicit ones."""
     text = page.read_text("utf-8")
     headings = (re.sub(r"[^\w\- ]", "", line.lower()).strip() for line in re.findall(r"^#+ (.*)$", text, re.M))
     return {heading.replace(" ", "-") for heading in headings} | set(re.findall(r'<a id="([^"]+)">', text))

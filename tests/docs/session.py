@@ -1,4 +1,4 @@
-"""One shell in which the commands of a page are run, as if they were typed."""
+"""A shell session that runs the commands of a page."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ code=$?; export -p > "{state}"; echo "cd '$PWD'" >> "{state}"; exit $code"""
 
 
 class Session:
-    """Variables and the working folder live on from one command to the next; so does what stays, until `close`."""
+    """Keeps variables and the working folder between commands, and background commands until `close`."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
@@ -25,20 +25,20 @@ class Session:
         self._staying: list[subprocess.Popen[bytes]] = []
 
     def run(self, step: Step) -> None:
-        """A command, which must end as the page says and print what it shows."""
-        done = subprocess.run(
+        """Run a command and check its exit code and output."""
+        result = subprocess.run(
             self._typed(step), cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, check=False, timeout=STEP_SECONDS_MAX,
         )
-        told = f"$ {step.command}\n{done.stdout}"
-        assert done.returncode == step.code, told
-        printed = iter(done.stdout.splitlines())
-        for line in step.shown:
+        transcript = f"$ {step.command}\n{result.stdout}"
+        assert result.returncode == step.code, transcript
+        printed = iter(result.stdout.splitlines())
+        for line in step.output:
             known = line.strip() == "…" or any(_matches(line, actual) for actual in printed)
-            assert known, f"{told}\nnot printed: {line}"
+            assert known, f"{transcript}\nnot printed: {line}"
 
     def start(self, step: Step) -> Path:
-        """A command that stays; the file that it prints to."""
+        """Start a background command and return the file of its output."""
         log = self.folder / f".stays-{len(self._staying)}"
         with log.open("wb") as file:
             started = subprocess.Popen(
@@ -49,7 +49,7 @@ class Session:
         return log
 
     def close(self) -> None:
-        """Stop what stays; each must end well."""
+        """Stop all background commands and check that each exits with 0."""
         for process in self._staying:
             process.terminate()
         assert [process.wait(STEP_SECONDS_MAX) for process in self._staying] == [0] * len(self._staying)
@@ -58,7 +58,7 @@ class Session:
         return ["bash", "-c", SCRIPT.format(state=self._state, command=step.command)]
 
 
-def _matches(shown: str, actual: str) -> bool:
-    """Whether a line is what the page shows, runs of blanks being one and `…` being anything."""
-    pattern = ".*".join(re.escape(" ".join(part.split())) for part in ANY.split(" ".join(shown.split())))
+def _matches(expected: str, actual: str) -> bool:
+    """Return whether a line matches the page, where `…` is anything and runs of spaces are one."""
+    pattern = ".*".join(re.escape(" ".join(part.split())) for part in ANY.split(" ".join(expected.split())))
     return re.fullmatch(pattern.replace(r".*\ ", r".*\s*"), " ".join(actual.split())) is not None

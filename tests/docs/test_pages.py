@@ -1,4 +1,4 @@
-"""Docs are run: every command of a page, in order, against a gate, with what the page says it prints."""
+"""Every command in the docs runs against a gate and prints what the page shows."""
 
 import os
 import re
@@ -16,15 +16,15 @@ from tests.docs.session import Session
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    """One gate for all pages; each page is a merchant of its own."""
+    """Serve one gate for all pages; each page has its own merchant."""
     served = Gate(tmp_path_factory.mktemp("docs"))
     yield served
     assert served.stop() == 0
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=name_of)
-def test_what_a_page_says_happens(gate: Gate, page: Path, tmp_path: Path):
-    """In a folder with the demo's files, as a merchant with a key, in one shell session per page."""
+def test_the_commands_of_a_page_print_what_it_shows(gate: Gate, page: Path, tmp_path: Path):
+    """They run in one shell session per page, in a folder with the demo's files, with the key of a merchant."""
     merchant = re.sub(r"[^a-z0-9]", "-", name_of(page).lower())[-64:]
     scopes = [word for scope in ("submit", "read", "admin") for word in ("--scope", scope)]
     key = gate.run("merchant", "add", merchant, "--quiet", *scopes).stdout.strip()
@@ -39,8 +39,8 @@ def test_what_a_page_says_happens(gate: Gate, page: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", range(1, 13))
-def test_a_promise_names_a_test_that_is_there(number: int):
-    """A file below tests, and where one is named, a test in it."""
+def test_a_promise_names_existing_tests(number: int):
+    """It names a file below tests, and possibly a test in it."""
     text = (TOP / "docs/why/promises.md").read_text("utf-8")
     (row,) = re.findall(rf"^\| {number} \| .*$", text, re.M)
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row)
@@ -51,14 +51,14 @@ def test_a_promise_names_a_test_that_is_there(number: int):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_a_block_that_is_not_run_says_why(page: Path):
-    """What looks like a command is run, or carries its reason."""
+def test_a_block_that_is_not_run_gives_a_reason(page: Path):
+    """A block with shell commands is run, or has a comment with the reason."""
     assert [block for block in shell_blocks(page) if block[0] != "console" and not block[1]] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_somewhere(page: Path):
-    """To a file that is there, and to a heading in it."""
+def test_links_resolve(page: Path):
+    """They lead to an existing file, and to a heading in it."""
     for target in links(page):
         path, _, anchor = target.partition("#")
         there = (page.parent / path).resolve() if path else page

@@ -1,4 +1,4 @@
-"""The pages for PostgreSQL are run, too: on a server of its own, whose settings are those that the pages ask for."""
+"""The commands in the pages for PostgreSQL run on a server with the settings that the pages recommend."""
 
 import os
 import sys
@@ -13,14 +13,14 @@ from tests.docs.pages import TOP, Step, steps
 from tests.docs.session import Session
 
 PAGES = [TOP / "docs/how-to" / name for name in ("run-on-postgresql.md", "back-up.md")]
-"""In this order: a backup is made of what the first has made."""
+"""In this order: the backup contains what the first page created."""
 SAFE = {"fsync": "on", "full_page_writes": "on"}
 START_SECONDS_MAX = 30
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[postgres.Server]:
-    """As it is handed to a database administrator: without roles of ours."""
+    """Start a server without the roles of Goodsgate."""
     binaries = postgres.server().binaries
     missing = [name for name in ("psql", "pg_dump", "pg_restore") if not (binaries / name).exists()]
     if missing:
@@ -29,16 +29,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[postgres.Server]:
         pytest.skip(reason)
     for name, value in SAFE.items():
         monkeypatch.setitem(postgres.SETTINGS, name, value)
-    made = postgres.Server(binaries)
-    with made.admin() as db:
+    started = postgres.Server(binaries)
+    with started.admin() as db:
         db.execute(f"DROP ROLE {postgres.ROLE}")
         db.execute("DROP ROLE goodsgate_app")
-    yield made
-    made.close()
+    yield started
+    started.close()
 
 
-def test_the_pages_for_postgresql_are_true(server: postgres.Server, tmp_path: Path) -> None:
-    """The hosts that they name are this one; each page is run to its end, then what it started is stopped."""
+def test_the_commands_of_the_pages_for_postgresql_print_what_they_show(server: postgres.Server, tmp_path: Path) -> None:
+    """Their host names are replaced by this host; background commands are stopped in the end."""
     port = postgres.free_port()
     hosts = {"db.example": "127.0.0.1", "api.example:8480": f"127.0.0.1:{port}"}
     path = [str(Path(sys.executable).parent), str(server.binaries), os.environ["PATH"]]
