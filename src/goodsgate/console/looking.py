@@ -68,7 +68,7 @@ def policy_of(told: Fields, mapping: dict[str, list[str]]) -> Policy:
                                             and len(policy.currency) == 3):
         raise refuse("parameter_invalid", "A currency is three capital letters.", parameter="currency")
     if policy.mode == "full" and policy.verb is not Verb.UPSERT:
-        raise Refusal("parameter_invalid", "A full feed requires verb=upsert.", parameter="mode", expected="verb=upsert")
+        raise Refusal("parameter_invalid", "mode=full requires verb=upsert.", parameter="mode", expected="verb=upsert")
     return policy
 
 

@@ -103,7 +103,9 @@ class Batches:
         if query["map"] is not None:
             mapping = inline_mapping(query["map"]) or await self._saved_mapping(request, query["map"])
         if query["mode"] == "full" and query["verb"] != "upsert":
-            raise Refusal("parameter_invalid", "A full feed requires verb=upsert.", parameter="mode", expected="verb=upsert")
+            raise Refusal(
+                "parameter_invalid", "mode=full requires verb=upsert.", parameter="mode", expected="verb=upsert"
+            )
         return Policy(
             verb=Verb(query["verb"]), duplicates=Strictness(query["duplicates"]),
             references=Strictness(query["references"]), mode=query["mode"],
