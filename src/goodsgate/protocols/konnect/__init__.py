@@ -10,7 +10,7 @@ from goodsgate.protocols.konnect.prices_and_stock import PriceStockHandlers
 from goodsgate.protocols.konnect.products import ProductListHandlers
 from goodsgate.protocols.konnect.reference_lists import ReferenceListHandlers
 from goodsgate.protocols.konnect.refusals import serialize_refusal
-from goodsgate.protocols.konnect.status import StatusHandlers
+from goodsgate.protocols.konnect.status import ProductStatusHandlers
 from goodsgate.protocols.konnect.tokens import TokenHandlers, access_token
 from goodsgate.protocols.konnect.unpublished import PREFIXES
 from goodsgate.protocols.konnect.writes import ProductWriteHandlers
@@ -36,16 +36,16 @@ SETTINGS = DeclaredSettings(keys={
 
 def protocol(context: ServerContext) -> WireProtocol:
     """Return the protocol with its handlers."""
-    contract = load_openapi(__name__)
-    status = StatusHandlers(context)
+    openapi = load_openapi(__name__)
+    status = ProductStatusHandlers(context)
     shipments = open_repository(context.services)
     updates = order_update_handlers(context, shipments)
     return WireProtocol(
         name="konnect",
         title="Fynd Konnect",
-        openapi=contract,
+        openapi=openapi,
         handlers={
-            **TokenHandlers(context, contract).handlers(),
+            **TokenHandlers(context, openapi).handlers(),
             **ReferenceListHandlers(context).handlers(),
             **ProductListHandlers(context).handlers(),
             **ProductWriteHandlers(context).handlers(),

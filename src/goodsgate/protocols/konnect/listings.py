@@ -53,8 +53,8 @@ class ListingHandlers:
         if skus is None:
             _, rows = self._store.list_index(merchant, Kind.PRODUCT, COLLECTION, "sku", offset=offset, limit=size)
         else:
-            marks = [("sku", sku) for sku in dict.fromkeys(skus) if sku]
-            owners = self._store.find_by_index(merchant, Kind.PRODUCT, COLLECTION, marks)
+            entries = [("sku", sku) for sku in dict.fromkeys(skus) if sku]
+            owners = self._store.find_by_index(merchant, Kind.PRODUCT, COLLECTION, entries)
             rows = [(sku, key) for (_, sku), keys in sorted(owners.items()) for key in keys][offset : offset + size]
         return list(self._serialize_rows(merchant, rows, location))
 

@@ -45,9 +45,9 @@ class ProductListHandlers:
         order, offset = "changed" if latest else "made", (number - 1) * size
         name = query["name"].casefold() if query["name"] else ""
         if query["slug"] is None and query["item_code"] is None:
-            among = [[IndexFilter(name="name", contains=name)]] if name else []
+            filters = [[IndexFilter(name="name", contains=name)]] if name else []
             total, rows = self._store.list_index(
-                merchant, Kind.PRODUCT, COLLECTION, order, filters=among, backwards=latest, offset=offset, limit=size
+                merchant, Kind.PRODUCT, COLLECTION, order, filters=filters, backwards=latest, offset=offset, limit=size
             )
             return total, _read_items(self._store, merchant, [key for _, key in rows])
         selected = [
@@ -61,9 +61,9 @@ class ProductListHandlers:
         """Return the keys of the products that have the slug and one of the item codes."""
         keys = None if query["item_code"] is None else [code for code in dict.fromkeys(query["item_code"]) if code]
         if query["slug"] is not None:
-            mark = ("slug", query["slug"])
-            having = self._store.find_by_index(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
-            keys = having if keys is None else [key for key in keys if key in having]
+            entry = ("slug", query["slug"])
+            matches = self._store.find_by_index(merchant, Kind.PRODUCT, COLLECTION, [entry]).get(entry, [])
+            keys = matches if keys is None else [key for key in keys if key in matches]
         return (keys or [])[:SELECTED_MAX]
 
 
@@ -80,7 +80,7 @@ def product_uid(item: Item) -> int:
 def serialize_product(item: Item, company: int) -> JsonObject:
     """Return a product with all members that clients read."""
     record: JsonObject = orjson.loads(item.document)
-    marks = dict(item.index_entries)
+    times = dict(item.index_entries)
     sizes = record.get("sizes") or []
     uid = product_uid(item)
     brand = record.get("brand", "")
@@ -94,9 +94,9 @@ def serialize_product(item: Item, company: int) -> JsonObject:
         "is_active": True, "is_physical": record.get("item_type") != "digital", "stage": "verified",
         "sizes": [{**size, "seller_identifier": size.get("primary_identifier", "")} for size in sizes],
     }
-    if "made" in marks:
-        serialized["created_on"] = _format_time(marks["made"])
-        serialized["modified_on"] = _format_time(marks["changed"])
+    if "made" in times:
+        serialized["created_on"] = _format_time(times["made"])
+        serialized["modified_on"] = _format_time(times["changed"])
     return serialized
 
 

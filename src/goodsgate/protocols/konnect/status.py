@@ -27,7 +27,7 @@ STATUS_OF_STAGE = {"RUNNING": "pending", "COMPLETED": "completed", "PARTIAL": "c
 """Stage → ``status`` in the profile `reference`."""
 
 
-class StatusHandlers:
+class ProductStatusHandlers:
     """Handlers of the status; documents stay cached until the batch changes."""
 
     def __init__(self, context: ServerContext) -> None:

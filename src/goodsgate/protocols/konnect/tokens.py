@@ -19,9 +19,9 @@ def access_token(headers: Mapping[bytes, bytes]) -> bytes | None:
 class TokenHandlers:
     """Handlers of the token exchange and of the OpenAPI document."""
 
-    def __init__(self, context: ServerContext, contract: OpenApiDocument) -> None:
+    def __init__(self, context: ServerContext, openapi: OpenApiDocument) -> None:
         self._context = context
-        self._contract = contract
+        self._openapi = openapi
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
@@ -42,8 +42,8 @@ class TokenHandlers:
 
     async def openapi_yaml(self, _: ApiRequest) -> Response:
         """Handle GET /v3/openapi.yaml."""
-        return Response(self._contract.yaml, media_type="application/yaml")
+        return Response(self._openapi.yaml, media_type="application/yaml")
 
     async def openapi_json(self, _: ApiRequest) -> Response:
         """Handle GET /v3/openapi.json."""
-        return Response(self._contract.json, media_type=JSON)
+        return Response(self._openapi.json, media_type=JSON)

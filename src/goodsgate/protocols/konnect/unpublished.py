@@ -1,6 +1,6 @@
 """Decisions that Konnect has not published; later evidence changes this file alone.
 
-The README lists them with the place of each. Rules of records are in ``openapi.yaml``, marked there.
+The README lists where each decision applies. Rules for records are in ``openapi.yaml``.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ def status_profile(caller: Caller | None) -> str:
 
 def is_strict(caller: Caller | None) -> bool:
     """Return whether updates must hold every member that the API reference requires: the key's setting ``strict``."""
-    return caller is not None and caller.settings.get("strict") in ("yes", "true")
+    return caller is not None and caller.settings.get("strict") == "yes"
 
 
 def token_location(caller: Caller | None) -> str | None:

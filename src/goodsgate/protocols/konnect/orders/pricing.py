@@ -39,8 +39,8 @@ class CataloguePricing:
 
     def line(self, merchant: str, location: str, sku: str, *, id: str, quantity: int) -> ShipmentLine:
         """Return an order line; raise UnknownSkuError, UnusablePriceError."""
-        mark = ("sku", sku)
-        keys = self._store.find_by_index(merchant, Kind.PRODUCT, COLLECTION, [mark]).get(mark, [])
+        entry = ("sku", sku)
+        keys = self._store.find_by_index(merchant, Kind.PRODUCT, COLLECTION, [entry]).get(entry, [])
         item = self._store.item(merchant, Kind.PRODUCT, COLLECTION, keys[0]) if keys else None
         if item is None:
             raise UnknownSkuError(sku)
