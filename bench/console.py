@@ -68,7 +68,7 @@ def parts(short: bool) -> Iterator[Figure]:
 
 
 def _pages(large: str) -> dict[str, str]:
-    of = "/console/of/bench"
+    of = "/console/merchants/bench"
     return {
         "batches": "/console/batches",
         "batches that none is like": "/console/batches?outcome=clean&kind=stock",

@@ -29,8 +29,8 @@ def test_every_page_is_accessible_and_fits(sqlite_world: World) -> None:
         page.goto(world.gate.url + paths["submit"])
         drop(page, ".drop", "summer.csv", DIRTY)
         page.locator("#policy").wait_for()
-        page.get_by_role("button", name="Check without applying").click()
-        page.get_by_role("heading", name="If it were submitted now").wait_for()
+        page.get_by_role("button", name="Preview validation").click()
+        page.get_by_role("heading", name="Validation preview").wait_for()
         found["checked"] = _judged(page)
     assert {name: told for name, told in found.items() if told} == {}
 

@@ -14,8 +14,8 @@ def test_from_a_dirty_file_to_a_clean_batch(world: World, tmp_path: Path) -> Non
         page = context.new_page()
         world.sign_in(page, merchant)
         _submitted(page)
-        page.wait_for_url(f"**/console/of/{merchant}/batches/*")
-        assert page.get_by_text("Next in its lane; waits for a worker.").is_visible()
+        page.wait_for_url(f"**/console/merchants/{merchant}/batches/*")
+        assert page.get_by_text("Next in its lane, waiting for a worker.").is_visible()
         path = page.url
         world.shop.work()
         page.locator(".badge.partial").wait_for()
@@ -23,14 +23,14 @@ def test_from_a_dirty_file_to_a_clean_batch(world: World, tmp_path: Path) -> Non
         page.get_by_role("link", name="has a wrong check digit").click()
         assert page.locator(".field.marked .value").first.inner_text() == "4006381333932"
         page.on("dialog", lambda dialog: dialog.accept())
-        page.get_by_role("button", name="Take the suggestion for all alike").click()
+        page.get_by_role("button", name="Apply suggestion to all").click()
         page.wait_for_url(path)
         world.shop.work()
         page.get_by_role("listitem").filter(has_text="2 rejected").wait_for()
         _sent_back(page, tmp_path)
-        page.get_by_text("3 (corrections and retries included)").wait_for()
+        page.get_by_text("3 (including corrections and retries)").wait_for()
         world.shop.work()
-        page.get_by_text("Nothing is wrong").wait_for()
+        page.get_by_role("heading", name="No issues", exact=True).wait_for()
         assert page.locator(".heading .badge.clean").is_visible()
         assert page.locator(".legend").inner_text().split() == ["44", "created", "0", "updated", "0", "unchanged", "0",
                                                                 "rejected"]
@@ -41,24 +41,24 @@ def test_from_a_dirty_file_to_a_clean_batch(world: World, tmp_path: Path) -> Non
 def _submitted(page: Page) -> None:
     page.get_by_role("link", name="Submit", exact=True).click()
     drop(page, ".drop", "summer.csv", DIRTY)
-    page.get_by_text("No column gives the records their key").wait_for()
-    page.get_by_label("What ArtNr becomes").focus()
-    page.get_by_label("What ArtNr becomes").select_option("id")
-    page.get_by_text("No column gives the records their key").wait_for(state="detached")
+    page.get_by_text("No SKU column found").wait_for()
+    page.get_by_label("Field for ArtNr").focus()
+    page.get_by_label("Field for ArtNr").select_option("id")
+    page.get_by_text("No SKU column found").wait_for(state="detached")
     assert page.evaluate("document.activeElement.name") == "map:ArtNr", "what had the focus keeps it"
-    page.get_by_label("What Preis becomes").select_option("price")
-    page.locator("tr", has_text="Preis").get_by_text("find it yourself").wait_for(state="attached")
-    page.get_by_label("What Farbe becomes").select_option("color")
-    page.locator("tr", has_text="Farbe").get_by_text("find it yourself").wait_for(state="attached")
-    page.get_by_role("button", name="Check without applying").click()
-    page.get_by_role("heading", name="If it were submitted now").wait_for()
-    assert page.locator("#told .legend").inner_text().split() == ["40", "created", "4", "rejected"]
+    page.get_by_label("Field for Preis").select_option("price")
+    page.locator("tr", has_text="Preis").get_by_text("Auto-detect").wait_for(state="attached")
+    page.get_by_label("Field for Farbe").select_option("color")
+    page.locator("tr", has_text="Farbe").get_by_text("Auto-detect").wait_for(state="attached")
+    page.get_by_role("button", name="Preview validation").click()
+    page.get_by_role("heading", name="Validation preview").wait_for()
+    assert page.locator("#validation .legend").inner_text().split() == ["40", "created", "4", "rejected"]
     page.get_by_role("button", name="Submit", exact=True).click()
 
 
 def _sent_back(page: Page, folder: Path) -> None:
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download rejected").click()
+        page.get_by_role("link", name="Download rejected records").click()
     download.value.save_as(folder / "report.csv")
     report = (folder / "report.csv").read_text("utf-8")
     corrected = report.replace("249,00 EUR", "249.00 EUR").replace("S-103,,", "S-103,Peg,")
@@ -110,7 +110,7 @@ def test_reading_needs_no_javascript(world: World) -> None:
         page.get_by_role("button", name="Filter").click()
         assert page.locator("tbody tr").count() == 2
         page.goto(world.gate.url + paths["records"])
-        page.get_by_role("button", name="Take the suggestion for all alike").click()
+        page.get_by_role("button", name="Apply suggestion to all").click()
         page.wait_for_url(f"**{paths['batch']}")
 
 
@@ -120,7 +120,7 @@ def test_lists_are_live(world: World) -> None:
     with world.context() as context:
         page = context.new_page()
         world.sign_in(page, merchant)
-        page.get_by_text("Nothing has come in yet").wait_for()
+        page.get_by_text("No batches yet").wait_for()
         batch = world.shop.send([{"id": "A", "title": "x"}], merchant=merchant)
         page.locator(f"#b-{batch}").focus()
         world.shop.work()

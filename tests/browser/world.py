@@ -90,7 +90,7 @@ class World:
 
     def furnished(self, merchant: str, *, script: str = SCRIPT) -> dict[str, str]:
         """Catalogue, reference data and batches of all sorts, one full of script; name → path of every page."""
-        shop, of = self.shop, f"/console/of/{merchant}"
+        shop, of = self.shop, f"/console/merchants/{merchant}"
         store = shop.store
         store.put_reference(merchant, "brand", [ReferenceEntry(code=name, name=name) for name in ("Acme", "Bolt",
             "Größe")])
@@ -118,7 +118,7 @@ class World:
             "scripts": f"{of}/batches/{full}/records", "submit": f"{of}/submit", "catalogue": f"{of}/catalogue",
             "items": f"{of}/catalogue/product/products?q=tent", "item": f"{of}/catalogue/product/products/item?key=K-1",
             "reference": f"{of}/reference", "categories": f"{of}/reference/category", "brands": f"{of}/reference/brand",
-            "used": f"{of}/reference/brand/used?code=Acme", "merchants": "/console/merchants",
+            "used": f"{of}/reference/brand/usage?code=Acme", "merchants": "/console/merchants",
             "keys": f"/console/merchants/{merchant}", "health": "/console/health",
         }
 

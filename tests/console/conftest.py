@@ -21,7 +21,7 @@ class Person(httpx.Client):
         self.gate = gate
         self.merchant = merchant
         self.key = gate.secret(merchant, scopes or ("submit", "read"))
-        self.of = f"/console/of/{merchant}"
+        self.base = f"/console/merchants/{merchant}"
 
     def sign_in(self) -> "Person":
         """With the key; the list of batches is what comes."""
@@ -43,7 +43,7 @@ class Person(httpx.Client):
     def submit(self, content: bytes, **fields: str) -> str:
         """A file, worked to its end; the batch's path."""
         told = {"filename": "feed.csv", **fields}
-        answer = self.drop(f"{self.of}/submit/send", content, **told)
+        answer = self.drop(f"{self.base}/submit", content, **told)
         assert answer.status_code == 202, answer.text
         self.gate.shop.work()
         return str(answer.headers["x-location"])

@@ -76,7 +76,7 @@ def test_issues_come_grouped_first(clerk: Person) -> None:
     assert "Record 2" in records
     assert "Record 3" in records
     assert "Record 1 " not in text_of(records)
-    assert "Take the suggestion for all alike" in records
+    assert "Apply suggestion to all" in records
 
 
 def test_the_field_is_marked_in_the_record_as_it_was_sent(clerk: Person) -> None:
@@ -93,7 +93,7 @@ def test_a_suggestion_is_taken_for_all_alike(clerk: Person) -> None:
     """One round of the same batch mends every record of the group, and no other."""
     path = clerk.submit(DIRTY)
     told = {"code": "gtin_check_digit", "field": "/gtin"}
-    answer = clerk.fill(f"{path}/take", path, **told)
+    answer = clerk.fill(f"{path}/accept-suggestions", path, **told)
     assert answer.url.path == path
     clerk.gate.shop.work()
     page = text_of(clerk.get(path).text)
@@ -103,19 +103,19 @@ def test_a_suggestion_is_taken_for_all_alike(clerk: Person) -> None:
     item = clerk.gate.shop.store.item(clerk.merchant, Kind.PRODUCT, "products", "A2")
     assert item is not None
     assert orjson.loads(item.document)["gtin"] == "4006381333931"
-    again = clerk.fill(f"{path}/take", path, **told)
+    again = clerk.fill(f"{path}/accept-suggestions", path, **told)
     assert (again.status_code, "nothing_suggested" in again.text) == (409, True)
 
 
 def test_the_suggestions_of_one_record_are_taken(clerk: Person) -> None:
     """And of no other."""
     path = clerk.submit(DIRTY)
-    clerk.fill(f"{path}/records/1", path, take="1")
+    clerk.fill(f"{path}/records/1", path, accept="1")
     clerk.gate.shop.work()
     assert "3 rejected" in text_of(clerk.get(path).text)
-    gone = clerk.fill(f"{path}/records/1", path, take="1")
-    assert (gone.status_code, "not rejected any more" in gone.text) == (409, True)
-    none = clerk.fill(f"{path}/records/4", path, take="1")
+    gone = clerk.fill(f"{path}/records/1", path, accept="1")
+    assert (gone.status_code, "no longer rejected" in gone.text) == (409, True)
+    none = clerk.fill(f"{path}/records/4", path, accept="1")
     assert (none.status_code, "nothing_suggested" in none.text) == (409, True)
 
 
@@ -149,7 +149,7 @@ def test_a_corrected_report_is_sent_back_until_the_batch_is_clean(clerk: Person)
     clerk.gate.shop.work()
     page = text_of(clerk.get(path).text)
     assert "✓ clean" in page
-    assert "Nothing is wrong" in page
+    assert "No issues" in page
     for format in ("ndjson", "json", "csv", "tsv", "xlsx"):
         assert clerk.get(f"{path}/report", params={"only": "all", "format": format}).is_success
     assert clerk.get(f"{path}/report", params={"format": "pdf"}).status_code == 400
@@ -165,9 +165,9 @@ def test_retry_and_cancel(clerk: Person) -> None:
     clerk.fill(f"{path}/retry", path)
     clerk.gate.shop.work()
     assert "✓ clean" in text_of(clerk.get(path).text)
-    waiting = clerk.drop(f"{clerk.of}/submit/send", DIRTY, filename="x.csv").headers["x-location"]
-    behind = clerk.drop(f"{clerk.of}/submit/send", DIRTY, filename="y.csv").headers["x-location"]
-    assert "1 before it" in text_of(clerk.get(behind).text)
+    waiting = clerk.drop(f"{clerk.base}/submit", DIRTY, filename="x.csv").headers["x-location"]
+    behind = clerk.drop(f"{clerk.base}/submit", DIRTY, filename="y.csv").headers["x-location"]
+    assert "1 ahead" in text_of(clerk.get(behind).text)
     clerk.fill(f"{waiting}/cancel", waiting)
     clerk.gate.shop.work()
     assert "⊘ cancelled" in text_of(clerk.get(waiting).text)
@@ -178,7 +178,7 @@ def test_withheld_deletions_are_confirmed(clerk: Person) -> None:
     clerk.submit(b"sku,title\n" + b"".join(b"K%d,Tent\n" % number for number in range(10)))
     path = clerk.submit(b"sku,title\nK0,Tent\n", mode="full")
     page = clerk.get(path).text
-    assert "9 deletions wait" in text_of(page)
+    assert "9 deletions need confirmation" in text_of(page)
     wrong = clerk.fill(f"{path}/confirm", path, deletions="8")
     assert (wrong.status_code, "confirmation_mismatch" in wrong.text) == (409, True)
     clerk.fill(f"{path}/confirm", path, deletions="9")
@@ -191,16 +191,16 @@ def test_a_feed_full_of_script_is_shown_as_text(clerk: Person, operator: Person)
     column = f"x {SCRIPT}".replace('"', '""')
     content = f'sku,title,ean,"{column}"\n"{SCRIPT.replace(chr(34), chr(34) * 2)}",,x,"y"\nS1,"{column}",,"{column}"\n'
     path = clerk.submit(content.encode(), filename=f"{SCRIPT}.csv")
-    looked = clerk.drop(f"{clerk.of}/submit/look", content.encode(), filename=f"{SCRIPT}.csv", whole="true")
-    checked = clerk.drop(f"{clerk.of}/submit/check", content.encode(), filename=f"{SCRIPT}.csv")
+    looked = clerk.drop(f"{clerk.base}/submit/preview", content.encode(), filename=f"{SCRIPT}.csv", whole="true")
+    checked = clerk.drop(f"{clerk.base}/submit/validate", content.encode(), filename=f"{SCRIPT}.csv")
     clerk.gate.shop.store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code=SCRIPT, name=SCRIPT,
         parent=SCRIPT)])
     pages = [looked, checked, *(clerk.get(address, params=asked) for address, asked in (
         ("/console/batches", {}), ("/console/batches", {"q": SCRIPT}), (path, {}), (f"{path}/records", {}),
-        (f"{clerk.of}/catalogue/product/products", {}), (f"{clerk.of}/catalogue/product/products", {"q": SCRIPT}),
-        (f"{clerk.of}/catalogue/product/products/item", {"key": "S1"}), (f"{clerk.of}/reference", {}),
-        (f"{clerk.of}/reference/brand", {"q": "script"}), (f"{clerk.of}/reference/brand/used", {"code": SCRIPT}),
-        (f"{clerk.of}/catalogue/product/products/item", {"key": SCRIPT}), ("/console/sign-in", {"next": SCRIPT}),
+        (f"{clerk.base}/catalogue/product/products", {}), (f"{clerk.base}/catalogue/product/products", {"q": SCRIPT}),
+        (f"{clerk.base}/catalogue/product/products/item", {"key": "S1"}), (f"{clerk.base}/reference", {}),
+        (f"{clerk.base}/reference/brand", {"q": "script"}), (f"{clerk.base}/reference/brand/usage", {"code": SCRIPT}),
+        (f"{clerk.base}/catalogue/product/products/item", {"key": SCRIPT}), ("/console/sign-in", {"next": SCRIPT}),
     )), operator.get("/console/batches"), operator.get("/console/health")]
     for page in pages:
         tags = _tags(page.text)
@@ -238,7 +238,7 @@ def test_events_tell_that_something_has_changed(clerk: Person) -> None:
 @pytest.mark.parametrize("path", ["batches/0", "batches/x/records", "batches/0/report", "catalogue/x/y"])
 def test_what_is_not_there_is_a_page_that_says_so(clerk: Person, path: str) -> None:
     """With its code and the request's id."""
-    answer = clerk.get(f"{clerk.of}/{path}")
+    answer = clerk.get(f"{clerk.base}/{path}")
     assert answer.status_code == 404
     assert "<h1>" in answer.text
     assert answer.headers["x-request-id"] in answer.text

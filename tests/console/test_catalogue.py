@@ -15,12 +15,12 @@ def test_collections_and_their_items(clerk: Person) -> None:
     """Counted, listed by key."""
     clerk.submit(PRODUCTS)
     clerk.submit(b"sku,quantity,location\nA1,5,berlin\n", kind="stock")
-    page = text_of(clerk.get(f"{clerk.of}/catalogue").text)
+    page = text_of(clerk.get(f"{clerk.base}/catalogue").text)
     assert "products 3 product items" in page
     assert "products 1 stock items" in page
-    page = text_of(clerk.get(f"{clerk.of}/catalogue/product/products").text)
+    page = text_of(clerk.get(f"{clerk.base}/catalogue/product/products").text)
     assert "A1 Trail shoe 4006381333931" in page
-    assert "A1@berlin 5" in text_of(clerk.get(f"{clerk.of}/catalogue/stock/products").text)
+    assert "A1@berlin 5" in text_of(clerk.get(f"{clerk.base}/catalogue/stock/products").text)
 
 
 @pytest.mark.parametrize(("text", "found"), [
@@ -29,7 +29,7 @@ def test_collections_and_their_items(clerk: Person) -> None:
 def test_items_are_found_by_sku_gtin_and_title(clerk: Person, text: str, found: str) -> None:
     """Any part of them, whatever the case, beyond ASCII too."""
     clerk.submit(PRODUCTS)
-    page = clerk.get(f"{clerk.of}/catalogue/product/products", params={"q": text}).text
+    page = clerk.get(f"{clerk.base}/catalogue/product/products", params={"q": text}).text
     assert re.findall(r"/item\?key=(\w+)", page) == ([found] if found else [])
 
 
@@ -39,7 +39,7 @@ def test_a_search_goes_on_from_where_it_stopped(clerk: Person, monkeypatch: pyte
     monkeypatch.setattr(search, "FOUND_MAX", 3)
     rows = b"".join(b"K%03d,%s\n" % (number, b"Tent" if number % 25 == 0 else b"Rope") for number in range(200))
     clerk.submit(b"sku,title\n" + rows)
-    found, link = [], f"{clerk.of}/catalogue/product/products?q=tent"
+    found, link = [], f"{clerk.base}/catalogue/product/products?q=tent"
     while link:
         page = clerk.get(link, headers={"hx-request": "true"}).text
         found += re.findall(r"/item\?key=(\w+)", page)
@@ -54,22 +54,22 @@ def test_an_item_shows_what_is_held_of_it_and_who_wrote_it(clerk: Person) -> Non
     clerk.submit(PRODUCTS, filename="spring.csv")
     clerk.submit(b"sku,price,location\nA1,9.99 EUR,\nA1,8.99 EUR,berlin\n", kind="price", filename="prices.csv")
     clerk.submit(b"sku,quantity,location\nA1,5,berlin\nA10,7,berlin\n", kind="stock", filename="stock.csv")
-    page = clerk.get(f"{clerk.of}/catalogue/product/products/item", params={"key": "A1"}).text
+    page = clerk.get(f"{clerk.base}/catalogue/product/products/item", params={"key": "A1"}).text
     told = text_of(page)
-    assert "everywhere 9.99 EUR prices.csv" in told
+    assert "all locations 9.99 EUR prices.csv" in told
     assert "berlin 8.99 EUR prices.csv" in told
     assert "berlin 5 stock.csv" in told
-    assert "Last written by spring.csv" in told
-    assert re.search(r"Issues it ever had bad\.csv .* record 1 ✕ rejected ✕ error The GTIN 1234", told)
-    stock = clerk.get(f"{clerk.of}/catalogue/stock/products/item", params={"key": "A1\x1fberlin"}).text
+    assert "Last changed by spring.csv" in told
+    assert re.search(r"Issue history bad\.csv .* record 1 ✕ rejected ✕ error GTIN 1234", told)
+    stock = clerk.get(f"{clerk.base}/catalogue/stock/products/item", params={"key": "A1\x1fberlin"}).text
     assert "berlin 5 stock.csv" in text_of(stock)
-    assert clerk.get(f"{clerk.of}/catalogue/product/products/item", params={"key": "none"}).status_code == 404
+    assert clerk.get(f"{clerk.base}/catalogue/product/products/item", params={"key": "none"}).status_code == 404
 
 
 def test_reference_data_is_loaded_and_browsed_as_a_tree(clerk: Person) -> None:
     """What has no parent that is there stands at the top, even what is its own."""
-    path = f"{clerk.of}/reference/category"
-    assert "nothing is checked against them" in clerk.get(path).text
+    path = f"{clerk.base}/reference/category"
+    assert "Records are not checked against this kind" in clerk.get(path).text
     answer = clerk.drop(path, BRANDS, filename="categories.csv")
     assert (answer.status_code, answer.headers["x-location"]) == (202, path)
     page = clerk.get(path).text
@@ -85,22 +85,22 @@ def test_reference_data_is_loaded_and_browsed_as_a_tree(clerk: Person) -> None:
 
 def test_a_reference_file_with_trouble_changes_nothing(clerk: Person) -> None:
     """And each trouble is told with its line."""
-    answer = clerk.drop(f"{clerk.of}/reference/attribute", b"code,minimum\na/b,x\n", filename="a.csv")
+    answer = clerk.drop(f"{clerk.base}/reference/attribute", b"code,minimum\na/b,x\n", filename="a.csv")
     assert (answer.status_code, "Line 2: minimum is not a number" in answer.text) == (422, True)
-    assert clerk.drop(f"{clerk.of}/reference/currency", b"code\nX\n", filename="a.csv").status_code == 409
-    assert clerk.drop(f"{clerk.of}/reference/nothing", b"code\nX\n", filename="a.csv").status_code == 404
+    assert clerk.drop(f"{clerk.base}/reference/currency", b"code\nX\n", filename="a.csv").status_code == 409
+    assert clerk.drop(f"{clerk.base}/reference/nothing", b"code\nX\n", filename="a.csv").status_code == 404
 
 
 def test_what_uses_an_entry(clerk: Person) -> None:
     """Items that have its code as a whole value."""
     clerk.submit(b"sku,title,brand\nA1,Shoe,Acme\nA2,Acme tent,Other\nA3,Rope,acme\n")
-    page = clerk.get(f"{clerk.of}/reference/brand/used", params={"code": "Acme"}).text
+    page = clerk.get(f"{clerk.base}/reference/brand/usage", params={"code": "Acme"}).text
     assert re.findall(r"/item\?key=(\w+)", page) == ["A1", "A3"]
-    assert clerk.get(f"{clerk.of}/reference/brand/used", params={"code": "A", "in": "x/y"}).status_code == 400
+    assert clerk.get(f"{clerk.base}/reference/brand/usage", params={"code": "A", "in": "x/y"}).status_code == 400
 
 
 def test_kinds_that_come_with_the_gate_can_be_looked_at(clerk: Person) -> None:
     """And not loaded."""
-    page = clerk.get(f"{clerk.of}/reference/country").text
-    assert "Load a file" not in page
+    page = clerk.get(f"{clerk.base}/reference/country").text
+    assert "Load from a file" not in page
     assert "DE" in page

@@ -11,10 +11,11 @@ from tests.console.conftest import Person, csrf
 EXAMPLES = 2_000 if os.environ.get("GOODSGATE_FUZZ") == "long" else 60
 TEXT = st.text(max_size=30) | st.just("a\0b")
 GETS = (
-    "/console/batches", "{of}/batches/{x}", "{of}/batches/{x}/records", "{of}/batches/{x}/report", "{of}/catalogue",
-    "{of}/catalogue/product/{x}", "{of}/catalogue/{x}/products", "{of}/catalogue/stock/products/item",
-    "{of}/catalogue/product/products", "{of}/reference/{x}", "{of}/reference/brand", "{of}/reference/brand/used",
-    "/console/merchants", "/console/merchants/{x}", "/console/health", "{of}/submit", "/console/of/{x}/catalogue",
+    "/console/batches", "{base}/batches/{x}", "{base}/batches/{x}/records", "{base}/batches/{x}/report",
+    "{base}/catalogue", "{base}/catalogue/product/{x}", "{base}/catalogue/{x}/products",
+    "{base}/catalogue/stock/products/item", "{base}/catalogue/product/products", "{base}/reference/{x}",
+    "{base}/reference/brand", "{base}/reference/brand/usage", "/console/merchants", "/console/merchants/{x}",
+    "/console/health", "{base}/submit", "/console/merchants/{x}/catalogue",
     "{batch}/records", "{batch}/report", "{batch}",
 )
 NAMES = st.sampled_from(
@@ -22,13 +23,14 @@ NAMES = st.sampled_from(
      "only", "format", "next")
 )
 POSTS = (
-    "{batch}/take", "{batch}/confirm", "{batch}/records/1", "{batch}/records/{x}", "{batch}/retry", "{batch}/cancel",
+    "{batch}/accept-suggestions", "{batch}/confirm", "{batch}/records/1", "{batch}/records/{x}",
+    "{batch}/retry", "{batch}/cancel",
     "/console/merchants", "/console/merchants/{x}/keys", "/console/merchants/{x}/keys/{x}/revoke",
 )
 FIELDS = st.sampled_from(
-    ("code", "field", "deletions", "take", "record", "cell:sku", "cell:", "id", "name", "label", "scope")
+    ("code", "field", "deletions", "accept", "record", "cell:sku", "cell:", "id", "name", "label", "scope")
 )
-DROPS = ("{of}/submit/look", "{of}/submit/check", "{of}/submit/send", "{batch}/fix", "{of}/reference/brand")
+DROPS = ("{base}/submit/preview", "{base}/submit/validate", "{base}/submit", "{batch}/fix", "{base}/reference/brand")
 TOLD = st.dictionaries(
     st.sampled_from(
         ("filename", "kind", "collection", "verb", "mode", "decimal", "currency", "duplicates", "references", "format",
@@ -51,7 +53,7 @@ def test_no_question_makes_it_fail(operator: Person, path: str, x: str, query: l
     """Any path, any filters, the page or its part."""
 
 
-    address = path.format(of=operator.of, x=quote(x, safe=""), batch=_batch(operator))
+    address = path.format(base=operator.base, x=quote(x, safe=""), batch=_batch(operator))
     answer = operator.get(address, params=query, headers={"hx-request": "true"} if part else {})
     assert answer.status_code < 500, answer.text
 
@@ -62,7 +64,7 @@ def test_no_form_makes_it_fail(operator: Person, path: str, x: str, fields: dict
     """Any fields, of any batch or merchant."""
 
 
-    address = path.format(of=operator.of, x=quote(x, safe=""), batch=_batch(operator))
+    address = path.format(base=operator.base, x=quote(x, safe=""), batch=_batch(operator))
     token = csrf(operator.get("/console/batches").text)
     answer = operator.post(address, data={**fields, "csrf": token}, follow_redirects=False)
     assert answer.status_code < 500, answer.text
@@ -72,7 +74,7 @@ def test_no_form_makes_it_fail(operator: Person, path: str, x: str, fields: dict
 @given(path=st.sampled_from(DROPS), told=TOLD, content=FILES)
 def test_no_file_makes_it_fail(operator: Person, path: str, told: dict[str, str], content: bytes) -> None:
     """Whatever it holds, and whatever is said of it."""
-    address = path.format(of=operator.of, batch=_batch(operator))
+    address = path.format(base=operator.base, batch=_batch(operator))
     answer = operator.drop(address, content, **told)
     assert answer.status_code < 500, answer.text
     operator.gate.shop.work()

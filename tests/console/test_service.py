@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from goodsgate.console.health import stand
-from goodsgate.console.history import History
+from goodsgate.console.health import compute_statistics
+from goodsgate.console.metrics_history import MetricsHistory
 from goodsgate.store.contract import BatchFilter
 from tests.console.conftest import Person, text_of
 
@@ -20,7 +20,7 @@ def test_a_merchant_is_made_with_a_key_that_is_shown_once(operator: Person) -> N
     with Person(operator.gate, "new-one") as person:
         person.key = secret
         person.sign_in()
-        assert person.get("/console/of/new-one/submit").status_code == 403
+        assert person.get("/console/merchants/new-one/submit").status_code == 403
     page = operator.get("/console/merchants/new-one").text
     assert secret not in page
     assert "clerk read" in text_of(page)
@@ -59,7 +59,7 @@ def test_health_shows_lanes_and_who_is_slow_and_red(operator: Person, clerk: Per
     path = clerk.submit(b"sku,title\nA,\nB,Tent\n")
     with Person(operator.gate, operator.gate.merchant()) as other:
         other.sign_in()
-        other.drop(f"{other.of}/submit/send", b"sku,title\nA,x\n", filename="x.csv")
+        other.drop(f"{other.base}/submit", b"sku,title\nA,x\n", filename="x.csv")
         page = text_of(operator.get("/console/health").text)
         assert f"{other.merchant} · product 1" in page
         assert f"{clerk.merchant} 50.0 % 1 of 2" in page
@@ -74,10 +74,10 @@ def test_health_shows_lanes_and_who_is_slow_and_red(operator: Person, clerk: Per
 def test_the_charts_are_of_the_figures_that_metrics_has(operator: Person) -> None:
     """Levels as they are, totals as rates; nothing is drawn of what was not seen."""
     context = operator.gate.application._context
-    history = History(context)
-    assert (history.moments(), history.series()["records"]) == ([], [])
-    history.note({"rounds.queued": 3, "records.created": 10, "records.rejected": 1, "bytes.intake": 1024**2})
-    history.note({"rounds.queued": 1, "records.created": 20, "records.rejected": 1, "bytes.intake": 2 * 1024**2})
+    history = MetricsHistory(context)
+    assert (history.times(), history.series()["records"]) == ([], [])
+    history.add({"rounds.queued": 3, "records.created": 10, "records.rejected": 1, "bytes.intake": 1024**2})
+    history.add({"rounds.queued": 1, "records.created": 20, "records.rejected": 1, "bytes.intake": 2 * 1024**2})
     series = history.series()
     assert series["queued"] == [3, 1]
     assert series["megabytes"] == [1.0, 2.0]
@@ -91,7 +91,7 @@ def test_the_charts_are_of_the_figures_that_metrics_has(operator: Person) -> Non
 def test_standings_are_of_batches_that_ended(clerk: Person) -> None:
     """One a merchant."""
     clerk.submit(b"sku,title\nA,\nB,Tent\n")
-    clerk.drop(f"{clerk.of}/submit/send", b"sku,title\nA,x\n", filename="x.csv")
-    (standing,) = stand(clerk.gate.shop.store.batches(clerk.merchant, BatchFilter()).rows)
-    assert (standing.batches, standing.records, standing.rejected, standing.share) == (1, 2, 1, 0.5)
+    clerk.drop(f"{clerk.base}/submit", b"sku,title\nA,x\n", filename="x.csv")
+    (statistics,) = compute_statistics(clerk.gate.shop.store.batches(clerk.merchant, BatchFilter()).rows)
+    assert (statistics.batches, statistics.records, statistics.rejected, statistics.rejection_rate) == (1, 2, 1, 0.5)
     clerk.gate.shop.work()

@@ -17,7 +17,7 @@ FEED = b"ArtNr,Name,Preis,Farbe\nA1,Shoe,12.50,red\nA2,Tent,9.99,green\n"
 def look(clerk: Person, content: bytes, **fields: str) -> str:
     """What the page shows of a file."""
     told = {"whole": "true", "bytes": str(len(content)), **fields}
-    answer = clerk.drop(f"{clerk.of}/submit/look", content, **told)
+    answer = clerk.drop(f"{clerk.base}/submit/preview", content, **told)
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -44,18 +44,18 @@ def test_a_file_is_recognised(clerk: Person, content: bytes, name: str, format: 
     page = text_of(look(clerk, content, filename=name))
     assert f"Format {format}" in page
     assert f"Encoding {charset}" in page
-    assert ("packed by gzip" in page) is name.endswith(".gz")
+    assert ("compressed with gzip" in page) is name.endswith(".gz")
     assert clerk.gate.shop.store.batches(clerk.merchant, BatchFilter()).rows == []
 
 
 def test_a_head_is_enough(clerk: Person) -> None:
     """The record that breaks off at its end is nobody's fault."""
     page = text_of(look(clerk, FEED[:-4], filename="a.csv", whole="false", bytes="1000000"))
-    assert "the first 1 records" in page
+    assert "in the first 1 record " in page
     assert "Size 977 KB" in page
     packed = gzip.compress(b"sku,title\n" + b"".join(b"%d,%d\n" % (n, n * n * n) for n in range(40_000)))
     page = text_of(look(clerk, packed[: len(packed) // 2], filename="a.csv.gz", whole="false"))
-    assert "200 records" in page
+    assert "in the first 200 records" in page
     assert "breaks off" not in page
 
 
@@ -65,20 +65,20 @@ def test_an_xlsx_is_looked_at_whole(clerk: Person) -> None:
     report = clerk.get(f"{path}/report", params={"format": "xlsx"}).content
     page = look(clerk, report, filename="report.xlsx")
     assert "Format XLSX" in text_of(page)
-    assert chosen(page, "sku") == "id (recognised)"
+    assert chosen(page, "sku") == "id (detected)"
 
 
 def test_columns_are_mapped_by_hand_and_the_mapping_is_saved(clerk: Person) -> None:
     """What is not known is asked; what was saved is offered for the next file."""
     page = look(clerk, FEED, filename="a.csv")
-    assert "No column gives the records their key" in page
-    assert chosen(page, "ArtNr") == "kept as it is"
-    assert chosen(page, "Name") == "title (recognised)"
+    assert "No SKU column found" in page
+    assert chosen(page, "ArtNr") == "Unrecognized, stored unchanged"
+    assert chosen(page, "Name") == "title (detected)"
     by_hand = {"map:ArtNr": "id", "map:Preis": "price", "map:Farbe": "-", "filename": "a.csv"}
     page = look(clerk, FEED, **by_hand)
-    assert "No column gives" not in page
+    assert "No SKU column" not in page
     shown = [chosen(page, column) for column in ("ArtNr", "Preis", "Farbe")]
-    assert shown == ["id", "price", "leave out of the checks"]
+    assert shown == ["id", "price", "Store unchecked"]
     path = clerk.submit(FEED, **by_hand, save_as="erp", currency="EUR")
     assert "✓ clean" in text_of(clerk.get(path).text)
     saved = {"ArtNr": ["id"], "Preis": ["price"], "Farbe": []}
@@ -98,7 +98,7 @@ def test_a_check_says_what_would_become_of_the_file(clerk: Person) -> None:
     store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code="Acme")])
     feed = b"sku,title,brand\nA1,Shoe,\nA2,Tarp,\nA3,Lamp,Other\nA3,Lamp,Acme\nA4,,\n"
     before = store.batches(clerk.merchant, BatchFilter()).rows
-    answer = clerk.drop(f"{clerk.of}/submit/check", feed, filename="a.csv", references="refuse")
+    answer = clerk.drop(f"{clerk.base}/submit/validate", feed, filename="a.csv", references="refuse")
     page = text_of(answer.text)
     for told in ("1 created", "1 updated", "1 unchanged", "2 rejected", 'Unknown brand "Other"', "title is missing"):
         assert told in page
@@ -128,7 +128,7 @@ def test_every_setting_reaches_the_batch(clerk: Person) -> None:
 ])
 def test_what_cannot_be_meant_is_refused(clerk: Person, wrong: dict[str, str]) -> None:
     """And nothing of it is kept."""
-    answer = clerk.drop(f"{clerk.of}/submit/send", FEED, **{"filename": "a.csv", **wrong})
+    answer = clerk.drop(f"{clerk.base}/submit", FEED, **{"filename": "a.csv", **wrong})
     assert answer.status_code in (400, 404, 415)
     assert "<html" not in answer.text
     assert clerk.gate.shop.store.batches(clerk.merchant, BatchFilter()).rows == []
@@ -139,15 +139,15 @@ def test_a_body_without_its_line_is_refused(clerk: Person, body: bytes) -> None:
     """Nor is an empty file one."""
     token = re.search(r'data-csrf="([0-9a-f]+)"', clerk.get("/console/batches").text)
     assert token is not None
-    for path in ("look", "check", "send"):
-        answer = clerk.post(f"{clerk.of}/submit/{path}", content=body, headers={"x-csrf": token[1]})
+    for path in ("", "/preview", "/validate"):
+        answer = clerk.post(f"{clerk.base}/submit{path}", content=body, headers={"x-csrf": token[1]})
         assert answer.status_code == 400
 
 
 def test_a_large_file_is_streamed(clerk: Person) -> None:
     """In pieces, as any submission, with the line before it taken off."""
     rows = b"".join(b"K%d,Tent number %d\n" % (number, number) for number in range(120_000))
-    path = clerk.drop(f"{clerk.of}/submit/send", b"sku,title\n" + rows, filename="large.csv").headers["x-location"]
+    path = clerk.drop(f"{clerk.base}/submit", b"sku,title\n" + rows, filename="large.csv").headers["x-location"]
     id = path.rpartition("/")[2]
     kept = clerk.gate.shop.store.payload(clerk.merchant, id, 0)
     assert kept is not None

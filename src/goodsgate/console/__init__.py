@@ -1,7 +1,7 @@
-"""The console: pages at ``/console`` for the people who ask where a feed is and why it is red.
+"""The console: pages at ``/console`` on which people follow their feeds and correct rejected records.
 
-Made on the gate from templates, with a few vendored files and nothing from another host; see README.md beside this
-file. It asks the engine as the protocols do. Reading works without JavaScript.
+Pages are rendered on the server from templates, with a few vendored files and nothing from other hosts; see README.md
+in this folder. The console uses the engine as the protocols do. Reading works without JavaScript.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,87 +10,85 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from goodsgate.config import Config
-from goodsgate.console.access import HOME, SignIn, SignOut
-from goodsgate.console.assets import Assets
+from goodsgate.console.access import HOME_PATH, SignInPage, SignOut
+from goodsgate.console.assets import StaticAssets
 from goodsgate.console.batch import BatchPage
-from goodsgate.console.catalogue import Catalogue
-from goodsgate.console.changes import Changes
-from goodsgate.console.endpoint import SIGN_IN, Endpoint, Handler
-from goodsgate.console.health import Health
-from goodsgate.console.history import History
-from goodsgate.console.listing import Listing
-from goodsgate.console.merchants import Merchants
-from goodsgate.console.pages import Pages
-from goodsgate.console.records import Records
-from goodsgate.console.reference import Reference
-from goodsgate.console.submit import Submit
+from goodsgate.console.batches import BatchListPage
+from goodsgate.console.catalogue import CataloguePages
+from goodsgate.console.change_events import ChangeEvents
+from goodsgate.console.endpoint import SIGN_IN_PATH, ConsoleEndpoint, Handler
+from goodsgate.console.health import HealthPage
+from goodsgate.console.merchants import MerchantPages
+from goodsgate.console.metrics_history import MetricsHistory
+from goodsgate.console.records import RecordsPage
+from goodsgate.console.reference import ReferencePages
+from goodsgate.console.rendering import PageRenderer
+from goodsgate.console.submit import SubmitPage
 from goodsgate.http.context import ServerContext
 from goodsgate.store.contract import Store
 
-OF = "/console/of/{merchant}"
-BATCH = f"{OF}/batches/{{batch}}"
+MERCHANT = "/console/merchants/{merchant}"
+BATCH = f"{MERCHANT}/batches/{{batch}}"
 
 
 class Console:
-    """Its routes, over the same door as the protocols."""
+    """The console's routes, over the same server context as the protocols."""
 
-    def __init__(self, context: ServerContext, protocols: Sequence[tuple[str, str]], *, open_store: Callable[[Config],
-                 Store]) -> None:
-        """`protocols`: name and title of each. `open_store` opens one that is thrown away, for checks."""
+    def __init__(self, context: ServerContext, protocols: Sequence[tuple[str, str]], *,
+                 open_store: Callable[[Config], Store]) -> None:
+        """`protocols`: name and title of each. `open_store` opens the temporary stores of validations."""
         self._open_store = open_store
         self._context = context
-        self.history = History(context)
-        self._assets = Assets()
-        self._pages = Pages(self._assets.address)
+        self.history = MetricsHistory(context)
+        self._assets = StaticAssets()
+        self._renderer = PageRenderer(self._assets.url)
         self._protocols = {**dict(protocols), "console": "Console"}
 
     def routes(self) -> list[Route]:
-        """For the router."""
-        pages = self._paths()
+        """Return the routes for the router."""
         return [
-            Route("/console", RedirectResponse(HOME)), Route("/console/", RedirectResponse(HOME)),
-            Route(SIGN_IN, SignIn(self._context, self._pages)), Route(Assets.template, self._assets),
-            *(Route(path, self._endpoint(path, *handlers)) for path, handlers in pages.items()),
+            Route("/console", RedirectResponse(HOME_PATH)), Route("/console/", RedirectResponse(HOME_PATH)),
+            Route(SIGN_IN_PATH, SignInPage(self._context, self._renderer)),
+            Route(StaticAssets.template, self._assets),
+            *(Route(path, self._endpoint(path, *handlers)) for path, handlers in self._handlers().items()),
         ]
 
-    def _endpoint(self, path: str, get: Handler | None = None, post: Handler | None = None) -> Endpoint:
-        return Endpoint(path, self._context, self._pages, get=get, post=post)
+    def _endpoint(self, path: str, get: Handler | None = None, post: Handler | None = None) -> ConsoleEndpoint:
+        return ConsoleEndpoint(path, self._context, self._renderer, get=get, post=post)
 
-    def _paths(self) -> dict[str, tuple[Handler | None, ...]]:
-        """Path → what answers GET, and what answers POST."""
-        context, pages = self._context, self._pages
-        batch, records = BatchPage(context, pages, self._protocols), Records(context, pages)
-        catalogue, reference, merchants = Catalogue(context, pages), Reference(context, pages), Merchants(context,
-            pages)
-        health = Health(context, pages, self.history)
-        submit = Submit(context, pages, open_store=self._open_store)
+    def _handlers(self) -> dict[str, tuple[Handler | None, ...]]:
+        """Return path → handler of GET, and handler of POST."""
+        context, renderer = self._context, self._renderer
+        batch, records = BatchPage(context, renderer, self._protocols), RecordsPage(context, renderer)
+        submit = SubmitPage(context, renderer, open_store=self._open_store)
+        catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
+        merchants, health = MerchantPages(context, renderer), HealthPage(context, renderer, self.history)
         return {
             "/console/sign-out": (None, SignOut(context).post),
-            "/console/changes": (Changes(context).get,),
-            "/console/batches": (Listing(context, pages, self._protocols).get,),
+            "/console/changes": (ChangeEvents(context).get,),
+            "/console/batches": (BatchListPage(context, renderer, self._protocols).get,),
             BATCH: (batch.get,),
             f"{BATCH}/report": (batch.report,),
             f"{BATCH}/retry": (None, batch.retry),
             f"{BATCH}/cancel": (None, batch.cancel),
             f"{BATCH}/confirm": (None, batch.confirm),
-            f"{BATCH}/take": (None, batch.take),
+            f"{BATCH}/accept-suggestions": (None, batch.accept_suggestions),
             f"{BATCH}/fix": (None, batch.fix),
             f"{BATCH}/records": (records.get,),
-            f"{BATCH}/records/{{number}}": (None, records.mend),
-            f"{OF}/submit": (submit.get,),
-            f"{OF}/submit/look": (None, submit.look),
-            f"{OF}/submit/check": (None, submit.check),
-            f"{OF}/submit/send": (None, submit.send),
-            f"{OF}/catalogue": (catalogue.get,),
-            f"{OF}/catalogue/{{kind}}/{{collection}}": (catalogue.items,),
-            f"{OF}/catalogue/{{kind}}/{{collection}}/item": (catalogue.item,),
-            f"{OF}/reference": (reference.get,),
-            f"{OF}/reference/{{kind}}": (reference.entries, reference.load),
-            f"{OF}/reference/{{kind}}/used": (reference.used,),
-            "/console/merchants": (merchants.get, merchants.add),
-            "/console/merchants/{merchant}": (merchants.keys,),
-            "/console/merchants/{merchant}/keys": (None, merchants.add_key),
-            "/console/merchants/{merchant}/keys/{key}/revoke": (None, merchants.revoke),
+            f"{BATCH}/records/{{number}}": (None, records.correct),
+            f"{MERCHANT}/submit": (submit.get, submit.submit),
+            f"{MERCHANT}/submit/preview": (None, submit.preview),
+            f"{MERCHANT}/submit/validate": (None, submit.validate),
+            f"{MERCHANT}/catalogue": (catalogue.collections,),
+            f"{MERCHANT}/catalogue/{{kind}}/{{collection}}": (catalogue.items,),
+            f"{MERCHANT}/catalogue/{{kind}}/{{collection}}/item": (catalogue.item,),
+            f"{MERCHANT}/reference": (reference.kinds,),
+            f"{MERCHANT}/reference/{{kind}}": (reference.entries, reference.load),
+            f"{MERCHANT}/reference/{{kind}}/usage": (reference.usage,),
+            "/console/merchants": (merchants.merchants, merchants.add_merchant),
+            MERCHANT: (merchants.keys,),
+            f"{MERCHANT}/keys": (None, merchants.add_key),
+            f"{MERCHANT}/keys/{{key}}/revoke": (None, merchants.revoke),
             "/console/health": (health.get,),
             "/console/health/figures": (health.figures,),
         }

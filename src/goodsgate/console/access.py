@@ -1,4 +1,4 @@
-"""Signing in with a key, which is exchanged for a session, and signing out."""
+"""Signing in, which exchanges a key for a session, and signing out."""
 
 import hmac
 import secrets
@@ -7,94 +7,106 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from goodsgate.console.endpoint import SIGN_IN
-from goodsgate.console.pages import HEADERS, Pages
-from goodsgate.console.visit import COOKIE, CSRF_FIELD, Visit, csrf_of, from_own_site, is_safe, read_form
+from goodsgate.console.endpoint import SIGN_IN_PATH
+from goodsgate.console.rendering import HEADERS, PageRenderer
+from goodsgate.console.request import (
+    CSRF_FIELD,
+    SESSION_COOKIE,
+    ConsoleRequest,
+    csrf_token,
+    is_https,
+    is_same_site,
+    read_form,
+)
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.store.contract import StoreError
 
-HOME = "/console/batches"
+HOME_PATH = "/console/batches"
 FORM_COOKIE = "goodsgate_sign_in"
-"""Ties the form to the browser that asked for it, before there is a session to tie it to."""
+"""Binds the sign-in form to the browser that loaded it, as there is no session yet."""
 
 
-class SignIn:
-    """The form that takes a key; the only page of the console for which none is needed."""
+class SignInPage:
+    """The page that takes a key; the only one that needs no session."""
 
-    template = SIGN_IN
+    template = SIGN_IN_PATH
 
-    def __init__(self, context: ServerContext, pages: Pages) -> None:
+    def __init__(self, context: ServerContext, renderer: PageRenderer) -> None:
         self._context = context
-        self._pages = pages
+        self._renderer = renderer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and POST; raises method_not_allowed."""
-        request = Request(scope, receive)
-        if request.method in ("GET", "HEAD"):
-            response = self._form(request)
-        elif request.method == "POST":
-            response = await self._signed_in(request)
+        http = Request(scope, receive)
+        if http.method in ("GET", "HEAD"):
+            response = self._form(http)
+        elif http.method == "POST":
+            response = await self._sign_in(http)
         else:
             raise refuse("method_not_allowed", allow="GET, POST")
         await response(scope, receive, send)
 
-    def _form(self, request: Request, told: str = "", *, status: int = 200, onward: str | None = None) -> Response:
-        secret = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
-        onward = request.query_params.get("next", "") if onward is None else onward
-        words = {"told": told, "csrf": csrf_of(secret), "next": _own_path(onward)}
-        answer = self._pages.answer(None, "sign_in.html", words, status=status)
-        _set(answer, request, FORM_COOKIE, secret)
-        return answer
+    def _form(self, http: Request, error: str = "", *, status: int = 200, next_path: str | None = None) -> Response:
+        secret = http.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+        next_path = http.query_params.get("next", "") if next_path is None else next_path
+        values = {"error": error, "csrf": csrf_token(secret), "next": _console_path(next_path)}
+        response = self._renderer.response(None, "sign_in.html", values, status=status)
+        _set_cookie(response, http, FORM_COOKIE, secret)
+        return response
 
-    async def _signed_in(self, request: Request) -> Response:
+    async def _sign_in(self, http: Request) -> Response:
         try:
-            form = await read_form(request, self._context)
+            form = await read_form(http, self._context)
         except Refusal as refusal:
-            return self._form(request, refusal.detail, status=400)
-        onward = form.get("next")
-        expected = csrf_of(request.cookies.get(FORM_COOKIE, ""))
-        ours = FORM_COOKIE in request.cookies and hmac.compare_digest(form.get(CSRF_FIELD).encode(), expected.encode())
-        if not ours or not from_own_site(request):
-            return self._form(request, "The form was too old. Please try again.", status=403, onward=onward)
+            return self._form(http, refusal.detail, status=400)
+        next_path = form.get("next")
+        expected = csrf_token(http.cookies.get(FORM_COOKIE, ""))
+        is_own_form = FORM_COOKIE in http.cookies and hmac.compare_digest(
+            form.get(CSRF_FIELD).encode(), expected.encode()
+        )
+        if not is_own_form or not is_same_site(http):
+            return self._form(http, "The form has expired. Please try again.", status=403, next_path=next_path)
+        authenticator, run_in_thread = self._context.authenticator, self._context.run_in_thread
         try:
-            caller = await self._context.run_in_thread(self._context.authenticator.caller, form.get("key").encode())
+            caller = await run_in_thread(authenticator.caller, form.get("key").encode())
             if caller is None:
-                return self._form(request, "This key is not valid.", status=401, onward=onward)
+                return self._form(http, "This key is not valid.", status=401, next_path=next_path)
             if not caller.may("read"):
-                return self._form(request, "This key may not read; it needs the scope read.", status=403, onward=onward)
-            hours = self._context.config.session_hours
-            token = await self._context.run_in_thread(self._context.authenticator.token, caller, seconds=hours * 3600)
+                return self._form(http, "This key lacks the scope read.", status=403, next_path=next_path)
+            seconds = self._context.config.session_hours * 3600
+            token = await run_in_thread(authenticator.token, caller, seconds=seconds)
         except StoreError:
-            return self._form(request, "The store is away just now. Please try again.", status=503, onward=onward)
-        answer = RedirectResponse(_own_path(onward), 303, headers=HEADERS)
-        _set(answer, request, COOKIE, token, seconds=int(hours * 3600))
-        answer.delete_cookie(FORM_COOKIE, path="/console")
-        return answer
+            error = "Storage is currently unavailable. Please try again."
+            return self._form(http, error, status=503, next_path=next_path)
+        response = RedirectResponse(_console_path(next_path), 303, headers=HEADERS)
+        _set_cookie(response, http, SESSION_COOKIE, token, seconds=int(seconds))
+        response.delete_cookie(FORM_COOKIE, path="/console")
+        return response
 
 
 class SignOut:
-    """Ends a session for good."""
+    """The form that ends a session."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
 
-    async def post(self, visit: Visit) -> Response:
-        """POST /console/sign-out."""
-        await visit.form()
-        await self._context.run_in_thread(self._context.authenticator.end, visit.secret)
-        answer = RedirectResponse(SIGN_IN, 303, headers={**HEADERS, "clear-site-data": '"cache", "storage"'})
-        answer.delete_cookie(COOKIE, path="/console")
-        return answer
+    async def post(self, request: ConsoleRequest) -> Response:
+        """Handle POST /console/sign-out."""
+        await request.form()
+        await self._context.run_in_thread(self._context.authenticator.end, request.token)
+        response = RedirectResponse(SIGN_IN_PATH, 303, headers={**HEADERS, "clear-site-data": '"cache", "storage"'})
+        response.delete_cookie(SESSION_COOKIE, path="/console")
+        return response
 
 
-def _set(answer: Response, request: Request, name: str, value: str, *, seconds: int | None = None) -> None:
-    answer.set_cookie(
-        name, value, max_age=seconds, path="/console", httponly=True, samesite="strict", secure=is_safe(request)
+def _set_cookie(response: Response, http: Request, name: str, value: str, *, seconds: int | None = None) -> None:
+    response.set_cookie(
+        name, value, max_age=seconds, path="/console", httponly=True, samesite="strict", secure=is_https(http)
     )
 
 
-def _own_path(onward: str) -> str:
-    """Where to go after the form: a page of the console, never another site."""
-    return onward if onward.startswith("/console/") and "\\" not in onward and onward.isprintable() else HOME
+def _console_path(path: str) -> str:
+    """Return the path if it is a page of the console, else the home page; never another site."""
+    return path if path.startswith("/console/") and "\\" not in path and path.isprintable() else HOME_PATH

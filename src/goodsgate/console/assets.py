@@ -1,4 +1,4 @@
-"""Static files: ours and the vendored ones, told apart by a hash in their address so that they may be kept."""
+"""Static files; each URL carries a hash of the content, so that browsers may cache it for good."""
 
 import hashlib
 from importlib.resources import files
@@ -12,30 +12,32 @@ FOLDER = files(__package__) / "static"
 MEDIA_TYPES = {
     "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml",
 }
-KEPT = "public, max-age=31536000, immutable"
+CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 
-class Assets:
-    """GET /console/static/{name}; read once."""
+class StaticAssets:
+    """ASGI application for GET /console/static/{name}; reads the files once."""
 
     template = "/console/static/{name}"
 
     def __init__(self) -> None:
-        found = (file for file in FOLDER.iterdir() if file.name.rpartition(".")[2] in MEDIA_TYPES)
-        self._bytes = {file.name: file.read_bytes() for file in found}
-        self._tags = {name: hashlib.blake2b(text, digest_size=6).hexdigest() for name, text in self._bytes.items()}
+        paths = (path for path in FOLDER.iterdir() if path.name.rpartition(".")[2] in MEDIA_TYPES)
+        self._contents = {path.name: path.read_bytes() for path in paths}
+        self._hashes = {
+            name: hashlib.blake2b(content, digest_size=6).hexdigest() for name, content in self._contents.items()
+        }
 
-    def address(self, name: str) -> str:
-        """Where a file is; another address once it is another file."""
-        return f"/console/static/{name}?{self._tags[name]}"
+    def url(self, name: str) -> str:
+        """Return the URL of a file, which changes with its content."""
+        return f"/console/static/{name}?{self._hashes[name]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and HEAD; raises not_found, method_not_allowed."""
         if scope["method"] not in ("GET", "HEAD"):
             raise refuse("method_not_allowed", allow="GET, HEAD")
         name = scope["path_params"]["name"]
-        text = self._bytes.get(name)
-        if text is None:
+        content = self._contents.get(name)
+        if content is None:
             raise refuse("not_found")
-        headers = {"content-type": MEDIA_TYPES[name.rpartition(".")[2]], "cache-control": KEPT}
-        await Response(text, headers=headers)(scope, receive, send)
+        headers = {"content-type": MEDIA_TYPES[name.rpartition(".")[2]], "cache-control": CACHE_CONTROL}
+        await Response(content, headers=headers)(scope, receive, send)

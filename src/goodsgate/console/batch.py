@@ -1,129 +1,129 @@
-"""One batch: how far it is, what is wrong grouped first, and what can be done about it."""
+"""The page of one batch: its progress, its issues by frequency, and the actions on it."""
 
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from goodsgate import formats
-from goodsgate.console.framed import Framed, detected
-from goodsgate.console.pages import HEADERS, Pages, segment
-from goodsgate.console.visit import Form, Visit
+from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
+from goodsgate.console.request import ConsoleRequest, FormFields
+from goodsgate.console.upload import UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import FINAL_STATES, Batch, State, now
 
-GROUPS = 100
-SURE_SHARE = 0.02
-"""Of the bytes; before that the time that is left would be a guess."""
+GROUPS_MAX = 100
+ESTIMATE_SHARE_MIN = 0.02
+"""Share of the bytes that must be done before the remaining time is estimated."""
 
 
 class BatchPage:
-    """Everything under ``/console/of/{merchant}/batches/{batch}`` but its single records."""
+    """Everything under ``/console/merchants/{merchant}/batches/{batch}`` except its records."""
 
-    def __init__(self, context: ServerContext, pages: Pages, protocols: dict[str, str]) -> None:
+    def __init__(self, context: ServerContext, renderer: PageRenderer, protocols: dict[str, str]) -> None:
         self._context = context
         self._engine = context.engine
-        self._pages = pages
+        self._renderer = renderer
         self._protocols = protocols
 
-    async def get(self, visit: Visit) -> Response:
-        """The page, or its live part alone."""
-        return await self._context.run_in_thread(self._made, visit, await visit.merchant(), visit.param("batch"))
+    async def get(self, request: ConsoleRequest) -> Response:
+        """Return the page or its live fragment."""
+        merchant, id = await request.merchant(), request.path_param("batch")
+        return await self._context.run_in_thread(self._render, request, merchant, id)
 
-    def _made(self, visit: Visit, merchant: str, id: str) -> Response:
+    def _render(self, request: ConsoleRequest, merchant: str, id: str) -> Response:
         batch = self._engine.batch(merchant, id)
-        notices = self._context.store.findings(merchant, id, limit=1)
-        words: dict[str, Any] = {
-            "batch": batch, "groups": self._engine.groups(merchant, id, limit=GROUPS),
-            "ended": batch.state in FINAL_STATES,
-            # Warnings of the file as a whole are among the groups; what broke it off stands by itself.
-            "notices": [told for found in notices if found.number == 0 for told in found.issues
-                        if told.severity == "error"], "place": "batches",
-            "merchant": merchant, "path": path_of(batch), "formats": formats.FORMATS, "protocols": self._protocols,
-            **_pace(batch),
+        # Record 0 is the file itself. Its warnings are among the groups; its errors are shown separately.
+        file_findings = [each for each in self._context.store.findings(merchant, id, limit=1) if each.number == 0]
+        values: dict[str, Any] = {
+            "batch": batch, "groups": self._engine.groups(merchant, id, limit=GROUPS_MAX),
+            "has_ended": batch.state in FINAL_STATES, "merchant": merchant, "path": batch_path(batch),
+            "file_errors": [issue for each in file_findings for issue in each.issues if issue.severity == "error"],
+            "formats": formats.FORMATS, "protocols": self._protocols, "section": "batches", **_progress(batch),
         }
-        return self._pages.answer(visit, "batch_part.html" if visit.is_part else "batch.html", words)
+        template = "batch_fragment.html" if request.is_fragment else "batch.html"
+        return self._renderer.response(request, template, values)
 
-    async def report(self, visit: Visit) -> Response:
-        """The records as a file; for rejected ones, one that can be corrected and sent back."""
-        made = await self._context.run_in_thread(
-            self._engine.report, await visit.merchant(), visit.param("batch"),
-            only=visit.query.get("only", "rejected"), format=visit.query.get("format") or None,
+    async def report(self, request: ConsoleRequest) -> Response:
+        """Return the records as a file; a file of rejected records can be corrected and sent back."""
+        report = await self._context.run_in_thread(
+            self._engine.report, await request.merchant(), request.path_param("batch"),
+            only=request.query.get("only", "rejected"), format=request.query.get("format") or None,
         )
         try:
-            pieces = await self._context.stream(made.pieces)
-        except formats.FormatOverflow as fault:
-            raise Refusal("parameter_invalid", str(fault), parameter="format") from fault
-        headers = {**HEADERS, "content-disposition": f'attachment; filename="{made.filename}"'}
-        return StreamingResponse(pieces, media_type=made.media_type, headers=headers)
+            pieces = await self._context.stream(report.pieces)
+        except formats.FormatOverflow as error:
+            raise Refusal("parameter_invalid", str(error), parameter="format") from error
+        headers = {**HEADERS, "content-disposition": f'attachment; filename="{report.filename}"'}
+        return StreamingResponse(pieces, media_type=report.media_type, headers=headers)
 
-    # -- what can be done ---------------------------------------------------------------------------------------------
+    # -- actions ------------------------------------------------------------------------------------------------------
 
-    async def retry(self, visit: Visit) -> Response:
-        """Run the rejected records again as they are."""
-        _, merchant, batch = await self._ordered(visit)
-        return _back(await self._context.run_in_thread(self._engine.retry, merchant, batch))
+    async def retry(self, request: ConsoleRequest) -> Response:
+        """Process the rejected records again."""
+        _, merchant, batch = await self._action(request)
+        return _redirect_to(await self._context.run_in_thread(self._engine.retry, merchant, batch))
 
-    async def cancel(self, visit: Visit) -> Response:
-        """Stop it between two records."""
-        _, merchant, batch = await self._ordered(visit)
-        return _back(await self._context.run_in_thread(self._engine.cancel, merchant, batch))
+    async def cancel(self, request: ConsoleRequest) -> Response:
+        """Cancel the batch."""
+        _, merchant, batch = await self._action(request)
+        return _redirect_to(await self._context.run_in_thread(self._engine.cancel, merchant, batch))
 
-    async def confirm(self, visit: Visit) -> Response:
-        """Let the withheld deletions of a full feed happen: of as many as the page has said."""
-        form, merchant, batch = await self._ordered(visit)
+    async def confirm(self, request: ConsoleRequest) -> Response:
+        """Confirm the withheld deletions of a full feed, as many as the page showed."""
+        form, merchant, batch = await self._action(request)
         deletions = form.get("deletions")
         if not deletions.isdecimal():
             raise Refusal("parameter_invalid", "deletions must be a number.", parameter="deletions")
-        return _back(await self._context.run_in_thread(self._engine.confirm, merchant, batch, int(deletions)))
+        return _redirect_to(await self._context.run_in_thread(self._engine.confirm, merchant, batch, int(deletions)))
 
-    async def take(self, visit: Visit) -> Response:
-        """Take the suggestions of a whole group, and run what that mends."""
-        form, merchant, batch = await self._ordered(visit)
-        order = {"code": form.get("code"), "field": form.get("field")}
-        return _back(await self._context.run_in_thread(self._engine.take, merchant, batch, **order))
+    async def accept_suggestions(self, request: ConsoleRequest) -> Response:
+        """Apply the suggestion to all records of a group and process them again."""
+        form, merchant, batch = await self._action(request)
+        group = {"code": form.get("code"), "field": form.get("field")}
+        return _redirect_to(await self._context.run_in_thread(self._engine.take, merchant, batch, **group))
 
-    async def fix(self, visit: Visit) -> Response:
-        """A corrected report, dropped on the page."""
-        visit.allow("submit")
-        visit.check()
-        merchant, id = await visit.merchant(), visit.param("batch")
+    async def fix(self, request: ConsoleRequest) -> Response:
+        """Accept a corrected report."""
+        request.require_scope("submit")
+        request.check_csrf()
+        merchant, id = await request.merchant(), request.path_param("batch")
         config = self._context.config
-        body = await Framed.opened(visit.body(config.body_bytes_max), bytes_max=config.document_bytes_max)
+        upload = await UploadWithFields.start(
+            request.body(config.body_bytes_max), bytes_max=config.document_bytes_max
+        )
 
         def begin(head: bytes) -> Submission:
-            format, content_encoding = detected(head, body.fields)
+            format, content_encoding = detect_format(head, upload.fields)
             return self._engine.fix(merchant, id, format=format, content_encoding=content_encoding)
 
-        receipt = await self._context.stream_body(body, begin)
+        receipt = await self._context.stream_body(upload, begin)
         assert receipt.batch is not None
-        return Response(status_code=202, headers={**HEADERS, "x-location": path_of(receipt.batch)})
+        return Response(status_code=202, headers={**HEADERS, "x-location": batch_path(receipt.batch)})
 
-    async def _ordered(self, visit: Visit) -> tuple[Form, str, str]:
-        """What the form says, and of which batch."""
-        visit.allow("submit")
-        return await visit.form(), await visit.merchant(), visit.param("batch")
-
-
-def path_of(batch: Batch) -> str:
-    """Where a batch is."""
-    return f"/console/of/{segment(batch.merchant)}/batches/{batch.id}"
+    async def _action(self, request: ConsoleRequest) -> tuple[FormFields, str, str]:
+        """Return form, merchant and batch of an action; raises forbidden."""
+        request.require_scope("submit")
+        return await request.form(), await request.merchant(), request.path_param("batch")
 
 
-def _back(batch: Batch) -> Response:
-    return RedirectResponse(path_of(batch), 303, headers=HEADERS)
+def batch_path(batch: Batch) -> str:
+    """Return the path of a batch's page."""
+    return f"/console/merchants/{path_segment(batch.merchant)}/batches/{batch.id}"
 
 
-def _pace(batch: Batch) -> dict[str, float | None]:
-    """Share done, records a second, and seconds left where that can be told."""
+def _redirect_to(batch: Batch) -> Response:
+    return RedirectResponse(batch_path(batch), 303, headers=HEADERS)
+
+
+def _progress(batch: Batch) -> dict[str, float | None]:
+    """Return the share done, records per second, and the estimated seconds left, if they can be estimated."""
     share = batch.bytes_done / batch.bytes_total if batch.bytes_total else 0.0
     if batch.started_at is None:
-        return {"share": 0.0, "rate": None, "left": None}
-    passed = ((batch.finished_at or now()) - batch.started_at).total_seconds()
-    rate = batch.counts.accounted / passed if passed > 0 else None
-    if batch.state is not State.WORKING or batch.rounds > 1 or share < SURE_SHARE:
-        return {"share": 1.0 if batch.finished_at else share, "rate": rate, "left": None}
-    return {"share": share, "rate": rate, "left": passed / share * (1 - share)}
-
-
+        return {"share": 0.0, "rate": None, "seconds_left": None}
+    elapsed = ((batch.finished_at or now()) - batch.started_at).total_seconds()
+    rate = batch.counts.accounted / elapsed if elapsed > 0 else None
+    if batch.state is not State.WORKING or batch.rounds > 1 or share < ESTIMATE_SHARE_MIN:
+        return {"share": 1.0 if batch.finished_at else share, "rate": rate, "seconds_left": None}
+    return {"share": share, "rate": rate, "seconds_left": elapsed / share * (1 - share)}

@@ -1,4 +1,4 @@
-"""Merchants and their keys: made, scoped, revoked; a key is shown once."""
+"""Merchants and their keys: create, list, revoke. A new key is shown once."""
 
 from typing import Any
 
@@ -6,86 +6,87 @@ import msgspec
 from starlette.responses import RedirectResponse, Response
 
 from goodsgate.auth import new_key
-from goodsgate.console.pages import HEADERS, Pages, segment
-from goodsgate.console.visit import Visit
+from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
+from goodsgate.console.request import ConsoleRequest
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Merchant, MerchantId, OneLine, Scope
 
-ROWS = 100
+PAGE_MERCHANTS = 100
 
 
-class Merchants:
-    """Everything under ``/console/merchants``, for keys with the scope admin."""
+class MerchantPages:
+    """The pages ``/console/merchants`` and ``/console/merchants/{merchant}``, for admins."""
 
-    def __init__(self, context: ServerContext, pages: Pages) -> None:
+    def __init__(self, context: ServerContext, renderer: PageRenderer) -> None:
         self._context = context
         self._store = context.store
-        self._pages = pages
+        self._renderer = renderer
 
-    async def get(self, visit: Visit) -> Response:
-        """All of them."""
-        visit.allow("admin")
-        page = await self._context.run_in_thread(self._store.merchants, after=visit.query.get("after") or None,
-            limit=ROWS)
-        words = {
-            "merchants": page.rows, "place": "merchants", "first": visit.link(after=None),
-            "after": visit.query.get("after"), "older": visit.link(after=page.next) if page.next else None,
+    async def merchants(self, request: ConsoleRequest) -> Response:
+        """Return the list of merchants."""
+        request.require_scope("admin")
+        after = request.query.get("after") or None
+        page = await self._context.run_in_thread(self._store.merchants, after=after, limit=PAGE_MERCHANTS)
+        values = {
+            "merchants": page.rows, "section": "merchants", "after": after, "first_page": request.link(after=None),
+            "next_page": request.link(after=page.next) if page.next else None,
         }
-        return self._pages.answer(visit, "merchants.html", words)
+        return self._renderer.response(request, "merchants.html", values)
 
-    async def add(self, visit: Visit) -> Response:
-        """One more."""
-        visit.allow("admin")
-        form = await visit.form()
+    async def add_merchant(self, request: ConsoleRequest) -> Response:
+        """Create a merchant."""
+        request.require_scope("admin")
+        form = await request.form()
         id, name = form.get("id"), form.get("name")
-        _hold(id, MerchantId, "An id is 1 to 64 of a-z, 0-9, - and _.")
-        _hold(name, OneLine, "A name is at most 200 characters in one line.")
-        if not await self._context.run_in_thread(self._store.add_merchant, Merchant(id=id, name=name,
-            created_at=now())):
+        _check(id, MerchantId, "An id has 1 to 64 characters of a-z, 0-9, - and _.")
+        _check(name, OneLine, "A name has at most 200 characters, on one line.")
+        merchant = Merchant(id=id, name=name, created_at=now())
+        if not await self._context.run_in_thread(self._store.add_merchant, merchant):
             raise refuse("merchant_taken", merchant=id)
-        return RedirectResponse(f"/console/merchants/{segment(id)}", 303, headers=HEADERS)
+        return RedirectResponse(f"/console/merchants/{path_segment(id)}", 303, headers=HEADERS)
 
-    async def keys(self, visit: Visit) -> Response:
-        """One, with its keys."""
-        visit.allow("admin")
-        return await self._shown(visit, await visit.merchant())
+    async def keys(self, request: ConsoleRequest) -> Response:
+        """Return the keys of a merchant."""
+        request.require_scope("admin")
+        return await self._render_keys(request, await request.merchant())
 
-    async def add_key(self, visit: Visit) -> Response:
-        """A fresh key; the answer shows its secret, and nothing will again."""
-        visit.allow("admin")
-        form, merchant = await visit.form(), await visit.merchant()
-        _hold(form.get("label"), OneLine, "A label is at most 200 characters in one line.")
+    async def add_key(self, request: ConsoleRequest) -> Response:
+        """Create a key and show its secret, which is not stored."""
+        request.require_scope("admin")
+        form, merchant = await request.form(), await request.merchant()
+        _check(form.get("label"), OneLine, "A label has at most 200 characters, on one line.")
         try:
-            scopes = [Scope(scope) for scope in form.every("scope")]
-        except ValueError as fault:
-            raise refuse("body_invalid", f"{fault}.") from fault
+            scopes = [Scope(scope) for scope in form.get_all("scope")]
+        except ValueError as error:
+            raise refuse("body_invalid", f"{error}.") from error
         if not scopes:
             raise refuse("body_invalid", "A key needs at least one scope.")
         key, secret = new_key(merchant, scopes, label=form.get("label"))
         await self._context.run_in_thread(self._store.add_key, key)
-        return await self._shown(visit, merchant, secret=secret)
+        return await self._render_keys(request, merchant, secret=secret)
 
-    async def revoke(self, visit: Visit) -> Response:
-        """The key is good for nothing from now on."""
-        visit.allow("admin")
-        await visit.form()
-        merchant = await visit.merchant()
-        if not await self._context.run_in_thread(self._context.authenticator.revoke, merchant, visit.param("key")):
+    async def revoke(self, request: ConsoleRequest) -> Response:
+        """Revoke a key; raises credential_unknown."""
+        request.require_scope("admin")
+        await request.form()
+        merchant, key = await request.merchant(), request.path_param("key")
+        if not await self._context.run_in_thread(self._context.authenticator.revoke, merchant, key):
             raise refuse("credential_unknown")
-        return RedirectResponse(f"/console/merchants/{segment(merchant)}", 303, headers=HEADERS)
+        return RedirectResponse(f"/console/merchants/{path_segment(merchant)}", 303, headers=HEADERS)
 
-    async def _shown(self, visit: Visit, merchant: str, *, secret: str = "") -> Response:
+    async def _render_keys(self, request: ConsoleRequest, merchant: str, *, secret: str = "") -> Response:
         keys = await self._context.run_in_thread(self._store.keys, merchant)
-        words: dict[str, Any] = {
-            "merchant": merchant, "keys": keys[::-1], "secret": secret, "scopes": [*Scope], "place": "merchants",
+        values: dict[str, Any] = {
+            "merchant": merchant, "keys": keys[::-1], "secret": secret, "scopes": [*Scope], "section": "merchants",
         }
-        return self._pages.answer(visit, "merchant.html", words)
+        return self._renderer.response(request, "keys.html", values)
 
 
-def _hold(text: str, pattern: object, told: str) -> None:
+def _check(text: str, constraint: object, message: str) -> None:
+    """Raise body_invalid with the message if the text does not satisfy the constraint."""
     try:
-        msgspec.convert(text, type=pattern)
-    except msgspec.ValidationError as fault:
-        raise refuse("body_invalid", told) from fault
+        msgspec.convert(text, type=constraint)
+    except msgspec.ValidationError as error:
+        raise refuse("body_invalid", message) from error

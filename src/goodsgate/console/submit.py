@@ -1,4 +1,4 @@
-"""Submitting: a file is recognised, its columns mapped, checked without effect, and sent."""
+"""The submit page: preview a file, map its columns, validate it without side effects, and submit it."""
 
 import asyncio
 import re
@@ -11,84 +11,91 @@ from starlette.responses import Response
 
 from goodsgate import formats
 from goodsgate.config import Config
-from goodsgate.console.batch import path_of
-from goodsgate.console.framed import Fields, Framed, detected
-from goodsgate.console.looking import kind_of, look, mapping_of, policy_of
-from goodsgate.console.pages import HEADERS, Pages
-from goodsgate.console.records import shown
-from goodsgate.console.visit import Visit
+from goodsgate.console.batch import batch_path
+from goodsgate.console.preview import parse_kind, parse_mapping, parse_policy, preview_file
+from goodsgate.console.records import record_values
+from goodsgate.console.rendering import HEADERS, PageRenderer
+from goodsgate.console.request import ConsoleRequest
+from goodsgate.console.upload import Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.trial import SPOTLESS_RECORDS, Foretold, foretell
+from goodsgate.engine.trial import SPOTLESS_RECORDS, foretell
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, Strictness, Verb
 from goodsgate.model.fields import FIELDS
 from goodsgate.store.contract import Store
 
-CHECKED_BYTES_MAX = 32 * 1024**2
-"""A larger file is checked with `goodsgate check`, which takes nobody else's time."""
-HEAD_BYTES = 1024**2
+VALIDATION_BYTES_MAX = 32 * 1024**2
+"""Larger files are checked with `goodsgate check`, which takes no time of the server."""
+PREVIEW_BYTES = 1024**2
 LABEL_CHARACTERS_MAX = 200
-COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Name of a collection or mapping."""
 
 
-class Submit:
-    """Everything under ``/console/of/{merchant}/submit``."""
+class SubmitPage:
+    """Everything under ``/console/merchants/{merchant}/submit``."""
 
-    def __init__(self, context: ServerContext, pages: Pages, *, open_store: Callable[[Config], Store]) -> None:
+    def __init__(self, context: ServerContext, renderer: PageRenderer, *,
+                 open_store: Callable[[Config], Store]) -> None:
+        """`open_store` opens the temporary store of a validation."""
         self._context = context
         self._store = context.store
-        self._pages = pages
+        self._renderer = renderer
         self._open_store = open_store
-        self._checking = asyncio.Lock()
+        self._validation_lock = asyncio.Lock()
 
-    async def get(self, visit: Visit) -> Response:
-        """Where a file is dropped."""
-        visit.allow("submit")
-        words = {"merchant": await visit.merchant(), "place": "submit"}
-        return self._pages.answer(visit, "submit.html", words)
+    async def get(self, request: ConsoleRequest) -> Response:
+        """Return the page on which a file is dropped."""
+        request.require_scope("submit")
+        values = {"merchant": await request.merchant(), "section": "submit"}
+        return self._renderer.response(request, "submit.html", values)
 
-    async def look(self, visit: Visit) -> Response:
-        """What the head of the file shows, with a form that says how the rest is to be treated."""
-        merchant, body = await self._opened(visit, self._context.config.xlsx_bytes_max)
-        head = await body.read(self._context.config.xlsx_bytes_max)
-        return await self._context.run_in_thread(self._looked, visit, merchant, body.fields, head)
+    async def preview(self, request: ConsoleRequest) -> Response:
+        """Return a preview of the file, with a form for its mapping and policy."""
+        merchant, upload = await self._start_upload(request, self._context.config.xlsx_bytes_max)
+        head = await upload.read(self._context.config.xlsx_bytes_max)
+        return await self._context.run_in_thread(self._render_preview, request, merchant, upload.fields, head)
 
-    def _looked(self, visit: Visit, merchant: str, told: Fields, head: bytes) -> Response:
-        format, content_encoding = detected(head, told)
-        whole = told.get("whole") == "true"
-        if format != "xlsx" and len(head) > HEAD_BYTES:
-            head, whole = head[:HEAD_BYTES], False
+    def _render_preview(self, request: ConsoleRequest, merchant: str, form: Fields, head: bytes) -> Response:
+        format, content_encoding = detect_format(head, form)
+        is_whole = form.get("whole") == "true"
+        if format != "xlsx" and len(head) > PREVIEW_BYTES:
+            head, is_whole = head[:PREVIEW_BYTES], False
         saved = self._store.mappings(merchant)
-        kind, mapping = kind_of(told), mapping_of(told, saved)
-        looked = look(
-            head, self._context.config, format=format, content_encoding=content_encoding, whole=whole, kind=kind,
-            mapping=mapping
+        kind, mapping = parse_kind(form), parse_mapping(form, saved)
+        file = preview_file(
+            head, self._context.config, format=format, content_encoding=content_encoding, is_whole=is_whole,
+            kind=kind, mapping=mapping,
         )
-        bytes_total = int(told["bytes"]) if told.get("bytes", "").isdecimal() else 0
-        words: dict[str, Any] = {
-            "looked": looked, "told": told, "kind": kind, "kinds": [*Kind], "verbs": [*Verb], "whole": whole,
-            "treatments": [*Strictness], "fields": [*FIELDS[kind]], "formats": formats.FORMATS, "saved": sorted(saved),
-            "mapped_with": told.get("mapping", ""), "merchant": merchant, "bytes_total": bytes_total,
-            "can_check": bytes_total <= CHECKED_BYTES_MAX, "checked_bytes_max": CHECKED_BYTES_MAX,
+        bytes_total = int(form["bytes"]) if form.get("bytes", "").isdecimal() else 0
+        values: dict[str, Any] = {
+            "file": file, "form": form, "kind": kind, "kinds": [*Kind], "verbs": [*Verb], "is_whole": is_whole,
+            "strictness": [*Strictness], "fields": [*FIELDS[kind]], "formats": formats.FORMATS,
+            "saved_mappings": sorted(saved), "mapped_with": form.get("mapping", ""), "merchant": merchant,
+            "bytes_total": bytes_total, "can_validate": bytes_total <= VALIDATION_BYTES_MAX,
+            "validation_bytes_max": VALIDATION_BYTES_MAX,
             "collections": sorted({name for _, name, _ in self._store.collections(merchant)} | {"products"}),
         }
-        return self._pages.answer(visit, "looked.html", words)
+        return self._renderer.response(request, "preview_fragment.html", values)
 
-    async def check(self, visit: Visit) -> Response:
-        """What would become of the file, without any effect; one check at a time in a process."""
-        merchant, body = await self._opened(visit, CHECKED_BYTES_MAX + self._context.config.document_bytes_max)
-        sent = await body.read(CHECKED_BYTES_MAX + 1)
-        if len(sent) > CHECKED_BYTES_MAX:
-            raise Refusal("payload_too_large", f"A file of more than {CHECKED_BYTES_MAX} bytes is not checked here.")
-        async with self._checking:
-            return await self._context.run_in_thread(self._checked, visit, merchant, body.fields, sent)
+    async def validate(self, request: ConsoleRequest) -> Response:
+        """Return what a submission of the file would result in; one validation at a time in a process."""
+        bytes_max = VALIDATION_BYTES_MAX + self._context.config.document_bytes_max
+        merchant, upload = await self._start_upload(request, bytes_max)
+        content = await upload.read(VALIDATION_BYTES_MAX + 1)
+        if len(content) > VALIDATION_BYTES_MAX:
+            message = f"Files of more than {VALIDATION_BYTES_MAX} bytes are checked with `goodsgate check`."
+            raise Refusal("payload_too_large", message)
+        async with self._validation_lock:
+            return await self._context.run_in_thread(
+                self._render_validation, request, merchant, upload.fields, content
+            )
 
-    def _checked(self, visit: Visit, merchant: str, told: Fields, sent: bytes) -> Response:
-        format, content_encoding = detected(sent, told)
-        policy = policy_of(told, mapping_of(told, self._store.mappings(merchant)))
+    def _render_validation(self, request: ConsoleRequest, merchant: str, form: Fields, content: bytes) -> Response:
+        format, content_encoding = detect_format(content, form)
+        policy = parse_policy(form, parse_mapping(form, self._store.mappings(merchant)))
         policy = msgspec.structs.replace(policy, mode="delta")
         with tempfile.TemporaryDirectory(prefix="goodsgate-check-") as folder:
             config = msgspec.structs.replace(
@@ -97,60 +104,58 @@ class Submit:
             scratch = self._open_store(config)
             try:
                 scratch.migrate()
-                foretold = foretell(
-                    self._store, scratch, config, [sent], merchant=merchant, kind=kind_of(told),
-                    collection=collection_of(told), policy=policy, format=format, content_encoding=content_encoding,
+                dry_run = foretell(
+                    self._store, scratch, config, [content], merchant=merchant, kind=parse_kind(form),
+                    collection=parse_collection(form), policy=policy, format=format, content_encoding=content_encoding,
                 )
             finally:
                 scratch.close()
-        return self._pages.answer(visit, "checked.html", _foretold_words(foretold))
+        records = [record_values(dry_run.batch, finding, None, None) for finding in dry_run.rejected]
+        values = {"batch": dry_run.batch, "groups": dry_run.groups, "records": records}
+        return self._renderer.response(request, "validation_fragment.html", values)
 
-    async def send(self, visit: Visit) -> Response:
-        """The file, as a new batch; the mapping is saved first, if it is to be."""
+    async def submit(self, request: ConsoleRequest) -> Response:
+        """Accept the file as a new batch, after saving the mapping if the form names one to save."""
         config = self._context.config
-        merchant, body = await self._opened(visit, config.body_bytes_max)
-        told = body.fields
+        merchant, upload = await self._start_upload(request, config.body_bytes_max)
+        form = upload.fields
         saved = await self._context.run_in_thread(self._store.mappings, merchant)
-        mapping, kind, collection = mapping_of(told, saved), kind_of(told), collection_of(told)
-        policy = policy_of(told, mapping)
-        if name := told.get("save_as", "").strip():
+        mapping, kind, collection = parse_mapping(form, saved), parse_kind(form), parse_collection(form)
+        policy = parse_policy(form, mapping)
+        if name := form.get("save_as", "").strip():
             if not NAME.fullmatch(name):
-                raise refuse("parameter_invalid", "A mapping's name is letters, digits, dots and dashes.")
+                message = "A mapping name contains only letters, digits, dots, hyphens and underscores."
+                raise refuse("parameter_invalid", message, parameter="save_as")
             await self._context.run_in_thread(self._store.put_mapping, merchant, name, mapping)
 
         def begin(head: bytes) -> Submission:
-            format, content_encoding = detected(head, told)
+            format, content_encoding = detect_format(head, form)
             return self._context.engine.submit(
                 merchant=merchant, kind=kind, collection=collection, policy=policy, format=format,
-                content_encoding=content_encoding,
-                label=_label(told), protocol="console",
+                content_encoding=content_encoding, label=_label(form), protocol="console",
             )
 
-        receipt = await self._context.stream_body(body, begin)
+        receipt = await self._context.stream_body(upload, begin)
         assert receipt.batch is not None
-        return Response(status_code=202, headers={**HEADERS, "x-location": path_of(receipt.batch)})
+        return Response(status_code=202, headers={**HEADERS, "x-location": batch_path(receipt.batch)})
 
-    async def _opened(self, visit: Visit, bytes_max: int) -> tuple[str, Framed]:
-        visit.allow("submit")
-        visit.check()
+    async def _start_upload(self, request: ConsoleRequest, bytes_max: int) -> tuple[str, UploadWithFields]:
+        request.require_scope("submit")
+        request.check_csrf()
         limit = self._context.config.document_bytes_max
-        body = visit.body(min(bytes_max + limit, self._context.config.body_bytes_max))
-        return await visit.merchant(), await Framed.opened(body, bytes_max=limit)
+        body = request.body(min(bytes_max + limit, self._context.config.body_bytes_max))
+        return await request.merchant(), await UploadWithFields.start(body, bytes_max=limit)
 
 
-def collection_of(told: Fields) -> str:
-    """Where the items go; raises parameter_invalid."""
-    name = told.get("collection", "").strip() or "products"
-    if not COLLECTION.fullmatch(name):
-        raise refuse("parameter_invalid", "A collection's name is letters, digits, dots and dashes.")
+def parse_collection(form: Fields) -> str:
+    """Return the collection in the form; raises parameter_invalid."""
+    name = form.get("collection", "").strip() or "products"
+    if not NAME.fullmatch(name):
+        message = "A collection name contains only letters, digits, dots, hyphens and underscores."
+        raise refuse("parameter_invalid", message, parameter="collection")
     return name
 
 
-def _label(told: Fields) -> str:
-    wanted = told.get("label", "").strip() or told.get("filename", "")
-    return "".join(character for character in wanted if character.isprintable())[:LABEL_CHARACTERS_MAX]
-
-
-def _foretold_words(foretold: Foretold) -> dict[str, Any]:
-    records = [shown(foretold.batch, finding, None, None) for finding in foretold.rejected]
-    return {"batch": foretold.batch, "groups": foretold.groups, "records": records}
+def _label(form: Fields) -> str:
+    label = form.get("label", "").strip() or form.get("filename", "")
+    return "".join(character for character in label if character.isprintable())[:LABEL_CHARACTERS_MAX]

@@ -1,39 +1,39 @@
 "use strict";
-// Everything a page can do beyond reading. Pages are made on the gate; nothing here makes markup out of data.
+// Everything the pages do beyond reading. Pages are rendered on the server; this script never builds markup from data.
 (() => {
   const csrf = () => document.body.dataset.csrf || "";
-  let saying = 0;
-  const said = (text) => {
-    document.getElementById("said").textContent = text;
-    clearTimeout(saying);
-    if (text) saying = setTimeout(() => said(""), 5000);
+  let toastTimer = 0;
+  const showToast = (text) => {
+    document.getElementById("toast").textContent = text;
+    clearTimeout(toastTimer);
+    if (text) toastTimer = setTimeout(() => showToast(""), 5000);
   };
 
-  // Live parts rest while nobody looks, and while somebody types in them.
+  // Live fragments pause while the page is hidden, while somebody types in them, and while details are open.
   document.addEventListener("htmx:beforeRequest", (event) => {
-    const live = event.detail.requestConfig.triggeringEvent?.type?.startsWith("sse:");
-    const busy = event.detail.target?.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
-    const open = event.detail.target?.querySelector("details[open][data-keep]");
-    if (live && (document.hidden || busy || open)) event.preventDefault();
+    const isLive = event.detail.requestConfig.triggeringEvent?.type?.startsWith("sse:");
+    const isEdited = event.detail.target?.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+    const isOpen = event.detail.target?.querySelector("details[open][data-keep]");
+    if (isLive && (document.hidden || isEdited || isOpen)) event.preventDefault();
   });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) document.querySelectorAll("[hx-trigger*='sse:change']").forEach((part) => htmx.trigger(part, "sse:change"));
   });
 
   document.addEventListener("submit", (event) => {
-    const question = event.target.dataset.ask;
+    const question = event.target.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();
   });
 
-  // -- files: the body is what a form says, as one line of JSON, and then the file, streamed by the browser -----------
-  function send(address, file, fields, onProgress) {
+  // -- uploads: the body is the form fields as one line of JSON, then the file, which the browser streams --------------
+  function upload(url, file, fields, onProgress) {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
-      request.open("POST", address);
+      request.open("POST", url);
       request.setRequestHeader("X-CSRF", csrf());
       request.setRequestHeader("Content-Type", "application/octet-stream");
       if (onProgress) request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-      request.onerror = () => reject(new Error("The gate cannot be reached."));
+      request.onerror = () => reject(new Error("The server cannot be reached."));
       request.onload = () => {
         if (request.status === 401) { window.location.reload(); return; }
         resolve({ ok: request.status < 300, html: request.responseText, location: request.getResponseHeader("X-Location") });
@@ -41,15 +41,15 @@
       request.send(new Blob([JSON.stringify(fields), "\n", file]));
     });
   }
-  function show(part, html) {
-    // What had the focus keeps it, and what was open stays open.
-    const focused = part.contains(document.activeElement) ? document.activeElement.name : "";
-    const open = part.querySelector("details[data-keep]")?.open;
-    part.innerHTML = html;  // made on the gate, where every value is escaped
-    htmx.process(part);
-    const kept = part.querySelector("details[data-keep]");
-    if (kept && open) kept.open = true;
-    if (focused) part.querySelector(`[name="${CSS.escape(focused)}"]`)?.focus();
+  function replaceContent(element, html) {
+    // The focused field keeps the focus, and open details stay open.
+    const focusedName = element.contains(document.activeElement) ? document.activeElement.name : "";
+    const wasOpen = element.querySelector("details[data-keep]")?.open;
+    element.innerHTML = html;  // rendered on the server, where every value is escaped
+    htmx.process(element);
+    const details = element.querySelector("details[data-keep]");
+    if (details && wasOpen) details.open = true;
+    if (focusedName) element.querySelector(`[name="${CSS.escape(focusedName)}"]`)?.focus();
   }
   const fieldsOf = (form) => {
     const fields = {};
@@ -57,101 +57,101 @@
     return fields;
   };
 
-  function droppable(area, take) {
+  function acceptFiles(area, onFile) {
     const input = area.querySelector("input[type=file]");
     area.addEventListener("dragover", (event) => { event.preventDefault(); area.classList.add("over"); });
     area.addEventListener("dragleave", () => area.classList.remove("over"));
     area.addEventListener("drop", (event) => {
       event.preventDefault(); area.classList.remove("over");
-      if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+      if (event.dataTransfer.files.length) onFile(event.dataTransfer.files[0]);
     });
-    input.addEventListener("change", () => { if (input.files.length) take(input.files[0]); });
+    input.addEventListener("change", () => { if (input.files.length) onFile(input.files[0]); });
   }
 
-  // Submit: look at the head of the file, then check or send the whole of it.
-  const submitting = document.getElementById("submitting");
-  if (submitting) {
-    const looked = document.getElementById("looked");
-    const HEAD = 512 * 1024;
+  // The submit page: preview the head of the file, then validate or submit all of it.
+  const submitArea = document.getElementById("submit");
+  if (submitArea) {
+    const preview = document.getElementById("preview");
+    const HEAD_BYTES = 512 * 1024;
     let file = null;
-    const look = async () => {
+    const loadPreview = async () => {
       if (!file) return;
-      const zip = /\.(xlsx|zip)$/i.test(file.name) || new Uint8Array(await file.slice(0, 2).arrayBuffer()).join() === "80,75";
-      const part = zip ? file : file.slice(0, HEAD);
+      const isZip = /\.(xlsx|zip)$/i.test(file.name) || new Uint8Array(await file.slice(0, 2).arrayBuffer()).join() === "80,75";
+      const part = isZip ? file : file.slice(0, HEAD_BYTES);
       const fields = { ...fieldsOf(document.getElementById("policy")), filename: file.name, bytes: String(file.size), whole: String(part.size === file.size) };
-      looked.setAttribute("aria-busy", "true");
+      preview.setAttribute("aria-busy", "true");
       try {
-        const answer = await send(submitting.dataset.look, part, fields);
-        show(looked, answer.html);
-        said(answer.ok ? "The file was recognised." : "The file was not recognised.");
-      } catch (fault) { said(fault.message); }
-      looked.removeAttribute("aria-busy");
+        const response = await upload(submitArea.dataset.preview, part, fields);
+        replaceContent(preview, response.html);
+        showToast(response.ok ? "Preview updated." : "The file could not be read.");
+      } catch (error) { showToast(error.message); }
+      preview.removeAttribute("aria-busy");
     };
-    droppable(submitting.querySelector(".drop"), (given) => {
-      file = given; submitting.querySelector("[data-name]").textContent = given.name; look();
+    acceptFiles(submitArea.querySelector(".drop"), (given) => {
+      file = given; submitArea.querySelector("[data-name]").textContent = given.name; loadPreview();
     });
-    looked.addEventListener("change", (event) => { if (event.target.closest("[data-again]")) look(); });
-    looked.addEventListener("click", async (event) => {
-      const button = event.target.closest("button[data-send]");
+    preview.addEventListener("change", (event) => { if (event.target.closest("[data-reload]")) loadPreview(); });
+    preview.addEventListener("click", async (event) => {
+      const button = event.target.closest("button[data-action]");
       if (!button) return;
       event.preventDefault();
       const form = document.getElementById("policy");
       if (!form.reportValidity()) return;
-      const told = document.getElementById("told"), bar = document.getElementById("sending");
-      looked.querySelectorAll("button").forEach((one) => { one.disabled = true; });
-      told.replaceChildren(); bar.hidden = false; bar.removeAttribute("value");
+      const result = document.getElementById("validation"), bar = document.getElementById("sending");
+      preview.querySelectorAll("button").forEach((each) => { each.disabled = true; });
+      result.replaceChildren(); bar.hidden = false; bar.removeAttribute("value");
       try {
         const fields = { ...fieldsOf(form), filename: file.name };
-        const answer = await send(button.dataset.send, file, fields, (share) => { if (share < 1) bar.value = share; else bar.removeAttribute("value"); });
-        if (answer.location) { window.location.assign(answer.location); return; }
-        show(told, answer.html); told.focus();
-      } catch (fault) { said(fault.message); }
+        const response = await upload(button.dataset.action, file, fields, (share) => { if (share < 1) bar.value = share; else bar.removeAttribute("value"); });
+        if (response.location) { window.location.assign(response.location); return; }
+        replaceContent(result, response.html); result.focus();
+      } catch (error) { showToast(error.message); }
       bar.hidden = true;
-      looked.querySelectorAll("button").forEach((one) => { one.disabled = false; });
+      preview.querySelectorAll("button").forEach((each) => { each.disabled = false; });
     });
   }
 
-  // A single file for a purpose: a corrected report, reference data.
+  // Other uploads of a single file: a corrected report, reference data.
   document.querySelectorAll("[data-upload]").forEach((area) => {
-    const told = area.parentElement.querySelector("[data-told]");
-    droppable(area, async (file) => {
-      told.textContent = `Sending ${file.name} …`;
+    const result = area.parentElement.querySelector("[data-result]");
+    acceptFiles(area, async (file) => {
+      result.textContent = `Uploading ${file.name} …`;
       try {
         const form = area.closest("form");
-        const answer = await send(area.dataset.upload, file, { ...fieldsOf(form), filename: file.name });
-        if (answer.location) { window.location.assign(answer.location); return; }
-        show(told, answer.html);
-      } catch (fault) { told.textContent = fault.message; }
+        const response = await upload(area.dataset.upload, file, { ...fieldsOf(form), filename: file.name });
+        if (response.location) { window.location.assign(response.location); return; }
+        replaceContent(result, response.html);
+      } catch (error) { result.textContent = error.message; }
     });
   });
 
-  // -- charts of the last hours ----------------------------------------------------------------------------------------
+  // -- charts of the health page ---------------------------------------------------------------------------------------
   const charts = document.getElementById("charts");
   if (charts && window.uPlot) {
-    const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    const cssValue = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
     const plots = [];
-    const widthOf = (place) => { const { paddingLeft, paddingRight } = getComputedStyle(place); return place.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight); };
+    const contentWidth = (element) => { const { paddingLeft, paddingRight } = getComputedStyle(element); return element.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight); };
     const draw = async () => {
       if (document.hidden) return;
-      const answer = await fetch(charts.dataset.history, { headers: { "X-CSRF": csrf() } });
-      if (!answer.ok) return;
-      const history = await answer.json();
-      charts.querySelectorAll(".chart").forEach((place, at) => {
-        const names = place.dataset.series.split(" "), labels = place.dataset.labels.split("|"), colours = place.dataset.colours.split(" ");
+      const response = await fetch(charts.dataset.url, { headers: { "X-CSRF": csrf() } });
+      if (!response.ok) return;
+      const history = await response.json();
+      charts.querySelectorAll(".chart").forEach((figure, index) => {
+        const names = figure.dataset.series.split(" "), labels = figure.dataset.labels.split("|"), colours = figure.dataset.colours.split(" ");
         const data = [history.at, ...names.map((name) => history.series[name] || history.at.map(() => null))];
-        if (plots[at]) { plots[at].setData(data); return; }
-        const axis = { stroke: style("--quiet"), grid: { stroke: style("--line"), width: 1 }, ticks: { stroke: style("--line") } };
+        if (plots[index]) { plots[index].setData(data); return; }
+        const axis = { stroke: cssValue("--quiet"), grid: { stroke: cssValue("--line"), width: 1 }, ticks: { stroke: cssValue("--line") } };
         const clock = (ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
-        plots[at] = new uPlot({
-          width: widthOf(place), height: 200, legend: { live: true },
-          series: [{ label: "Time" }, ...names.map((_, index) => ({ label: labels[index], stroke: style(colours[index]), width: 2, points: { show: history.at.length < 3 } }))],
+        plots[index] = new uPlot({
+          width: contentWidth(figure), height: 200, legend: { live: true },
+          series: [{ label: "Time" }, ...names.map((_, series) => ({ label: labels[series], stroke: cssValue(colours[series]), width: 2, points: { show: history.at.length < 3 } }))],
           axes: [{ ...axis, values: (_, ticks) => clock(ticks) }, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) }],
           scales: { y: { range: (_, low, high) => [Math.min(0, low || 0), Math.max(1, (high || 0) * 1.05)] } },
-        }, data, place);
+        }, data, figure);
       });
     };
     draw();
     setInterval(draw, 15000);
-    new ResizeObserver(() => plots.forEach((plot) => plot.setSize({ width: widthOf(plot.root.parentElement), height: 200 }))).observe(charts);
+    new ResizeObserver(() => plots.forEach((plot) => plot.setSize({ width: contentWidth(plot.root.parentElement), height: 200 }))).observe(charts);
   }
 })();

@@ -1,4 +1,4 @@
-"""A file as the console's pages send it: one line of JSON that says what a form says, then the bytes of the file."""
+"""Files uploaded by the console's script: one line of JSON with the form fields, then the bytes of the file."""
 
 import msgspec
 
@@ -10,20 +10,22 @@ from goodsgate.http.problems import refuse
 Fields = dict[str, str]
 
 
-class Framed(RequestBody):
-    """What follows the line, read as any other body is."""
+class UploadWithFields(RequestBody):
+    """The uploaded file, read like any other body, and the form fields sent before it."""
 
     fields: Fields
 
-    def __init__(self, body: RequestBody, rest: bytes) -> None:
+    def __init__(self, body: RequestBody, rest: bytes, fields: Fields) -> None:
+        """`rest` is what was read of the file together with the fields."""
+        self.fields = fields
         self._body = body
         self._rest = rest
         self.bytes_read = len(rest)
         self.ended = body.ended and not rest
 
     @classmethod
-    async def opened(cls, body: RequestBody, *, bytes_max: int) -> "Framed":
-        """Read as far as the line goes; raises body_invalid if it is none, or longer than `bytes_max`."""
+    async def start(cls, body: RequestBody, *, bytes_max: int) -> "UploadWithFields":
+        """Read the form fields; raises body_invalid if they are missing or longer than `bytes_max`."""
         head = b""
         while b"\n" not in head and not body.ended and len(head) <= bytes_max:
             head += await body.read(HEAD_BYTES)
@@ -33,13 +35,11 @@ class Framed(RequestBody):
         except (msgspec.DecodeError, UnicodeDecodeError):
             fields = None
         if fields is None or not newline or b"\\u0000" in line:
-            raise refuse("body_invalid", "What the form says did not come before the file.")
-        framed = cls(body, rest)
-        framed.fields = fields
-        return framed
+            raise refuse("body_invalid", "The form fields are missing before the file.")
+        return cls(body, rest, fields)
 
     async def read(self, least: int) -> bytes:
-        """At least so many bytes, or what is left; raises as RequestBody does."""
+        """Return at least `least` bytes, or the rest of the file; raises as RequestBody does."""
         rest, self._rest = self._rest, b""
         if len(rest) < least and not self._body.ended:
             more = await self._body.read(least - len(rest))
@@ -49,8 +49,11 @@ class Framed(RequestBody):
         return rest
 
 
-def detected(head: bytes, fields: Fields) -> tuple[str, str]:
-    """Format and packing of a file that begins so; raises payload_empty, format_unknown, content_encoding_unknown."""
+def detect_format(head: bytes, fields: Fields) -> tuple[str, str]:
+    """Return format and content encoding of a file from its first bytes and its name.
+
+    Raises payload_empty, format_unknown, content_encoding_unknown.
+    """
     if not head:
         raise Refusal("payload_empty", "The file is empty.")
     try:
@@ -58,7 +61,7 @@ def detected(head: bytes, fields: Fields) -> tuple[str, str]:
             content_type=None, content_encoding=None, filename=fields.get("filename"), head=head,
             format=fields.get("format") or None,
         )
-    except formats.UnknownContentEncodingError as fault:
-        raise Refusal("content_encoding_unknown", str(fault), allowed=[*formats.CONTENT_ENCODINGS]) from fault
-    except formats.FormatUnknown as fault:
-        raise Refusal("format_unknown", str(fault), allowed=[*formats.FORMATS]) from fault
+    except formats.UnknownContentEncodingError as error:
+        raise Refusal("content_encoding_unknown", str(error), allowed=[*formats.CONTENT_ENCODINGS]) from error
+    except formats.FormatUnknown as error:
+        raise Refusal("format_unknown", str(error), allowed=[*formats.FORMATS]) from error
