@@ -28,13 +28,13 @@ class Overlay:
         """Everything else is the scratch store's."""
         return getattr(self._scratch, name)
 
-    def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-             ) -> dict[str, CurrentItem]:
+    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *,
+                      documents: bool = False) -> dict[str, CurrentItem]:
         """What the trial itself has written goes before what was there."""
         ours = self._scratch.current_items(merchant, kind, collection, keys, documents=documents)
         return self._real.current_items(merchant, kind, collection, keys, documents=documents) | ours
 
-    def twins(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+    def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
         """Of either."""
         ours = self._scratch.case_variants(merchant, kind, collection, keys)
         return self._real.case_variants(merchant, kind, collection, keys) | ours
