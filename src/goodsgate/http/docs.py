@@ -179,7 +179,10 @@ def _response(status: str, node: dict[str, Any]) -> dict[str, Any]:
     content = node.get("content", {})
     kinds = [(media_type, kind_of(each["schema"])) for media_type, each in content.items()]
     headers = sorted(node.get("headers", {}))
-    return {"status": status, "description": node["description"], "kinds": kinds, "headers": headers}
+    examples = [(media_type, _example(each["example"])) for media_type, each in content.items() if "example" in each]
+    return {
+        "status": status, "description": node["description"], "kinds": kinds, "headers": headers, "examples": examples
+    }
 
 
 def _example(example: object) -> str:
