@@ -28,10 +28,9 @@ import orjson
 
 import goodsgate
 from bench.figures import Figure, lines_of
-from goodsgate.app import create_app, create_worker, open_store
+from goodsgate.app import create_app, create_engine, create_worker, open_store
 from goodsgate.auth import new_key
 from goodsgate.config import Config
-from goodsgate.engine import Engine
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.catalogue import Merchant, Scope
 
@@ -122,7 +121,7 @@ def measure() -> tuple[Recording, Recording]:
 
 
 def _work(store: Any, config: Config) -> Recording:
-    engine, sent = Engine(store, config), bodies()
+    engine, sent = create_engine(store, config), bodies()
 
     def submit() -> None:
         submission = engine.submit(
@@ -146,7 +145,7 @@ def _work(store: Any, config: Config) -> Recording:
 
 def _receive(store: Any, config: Config) -> Recording:
     recording, sent = Recording(), bodies()
-    application = create_app(store, Engine(store, config), config)
+    application = create_app(store, config)
     key, secret = new_key("bench", [Scope.SUBMIT])
     store.add_key(key)
     try:
