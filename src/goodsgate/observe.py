@@ -1,4 +1,4 @@
-"""Log lines, metrics and request ids. Secrets, credentials and query strings are in none of them."""
+"""Log lines, metrics and request ids. None of them contains a secret, a credential or a query string."""
 
 import itertools
 import json
@@ -7,8 +7,9 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -19,21 +20,23 @@ from goodsgate.store.contract import StoreError
 logger = logging.getLogger("goodsgate")
 
 SLOW_SECONDS = 1.0
-"""A request that takes longer is logged at info; failed ones always are, others at debug."""
-FIGURES_SECONDS = 1.0
-"""StatisticsCache of the store are asked for at most this often."""
+"""A request that takes longer is logged as info."""
+STATISTICS_SECONDS = 1.0
+"""Statistics of the store are read at most this often."""
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
+REQUEST_ID = "goodsgate.request"
+"""Key of an ASGI scope under which the request id is stored."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _BUILT_IN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and what was given as ``extra``."""
+    """Log formatter that writes one JSON object a line: time, level, logger, message and the members of ``extra``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Word one record."""
+        """Format one record."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
             "level": record.levelname.lower(),
@@ -47,7 +50,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send everything that is logged to standard error as JSON lines; raises ValueError for an unknown level."""
+    """Write all log records to standard error as JSON lines. Raises ValueError for an unknown level."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
@@ -56,14 +59,14 @@ def configure_logging(level: str) -> None:
 
 
 class RequestIds:
-    """Makes ids that are unique over processes and cheap: a random start and a count."""
+    """Request ids that are unique across processes: a random prefix and a counter."""
 
     def __init__(self) -> None:
         self._start = secrets.token_hex(8)
         self._count = itertools.count(1)
 
-    def of(self, given: bytes | None) -> str:
-        """The id that the caller gave if it is 1 to 100 of ``A-Za-z0-9._-``, else a fresh one."""
+    def choose(self, given: bytes | None) -> str:
+        """Return the id that the client gave if it is 1 to 100 of ``A-Za-z0-9._-``, else a new one."""
         if given is not None:
             text = given.decode("latin-1")
             if _REQUEST_ID.fullmatch(text):
@@ -72,96 +75,95 @@ class RequestIds:
 
 
 class StatisticsCache:
-    """The store's own figures, asked for at most once a second."""
+    """Cache of the store's statistics, read at most once a second."""
 
-    def __init__(self, ask: Callable[[], dict[str, float]]) -> None:
-        self._ask = ask
-        self._until = 0.0
-        self._figures: dict[str, float] = {}
+    def __init__(self, read: Callable[[], dict[str, float]]) -> None:
+        self._read = read
+        self._expires_at = 0.0
+        self._statistics: dict[str, float] = {}
 
     def now(self) -> dict[str, float]:
-        """StatisticsCache by name; may ask the store, so not for the event loop."""
-        if time.monotonic() >= self._until:
-            self._figures = self._ask()
-            self._until = time.monotonic() + FIGURES_SECONDS
-        return self._figures
+        """Return the statistics by name. Blocks if it reads the store, so do not call it on the event loop."""
+        if time.monotonic() >= self._expires_at:
+            self._statistics = self._read()
+            self._expires_at = time.monotonic() + STATISTICS_SECONDS
+        return self._statistics
 
 
 TOTALS = frozenset({"records", "rounds_ended"})
-"""StatisticsCache that only grow, from process to process."""
+"""Statistics that only grow; they are exported as counters."""
 
 
-class _FigureCollector(Collector):
-    """Words the store's figures as gauges, totals as counters; ``rounds.queued`` is goodsgate_rounds{name="queued"}."""
+class _StatisticsCollector(Collector):
+    """Exports the store's statistics; ``rounds.queued`` becomes ``goodsgate_rounds{name="queued"}``."""
 
-    def __init__(self, figures: StatisticsCache) -> None:
-        self._figures = figures
+    def __init__(self, statistics: StatisticsCache) -> None:
+        self._statistics = statistics
 
     def collect(self) -> Iterable[Metric]:
-        """None of them while the store is away: what the process itself counts is wanted then more than ever."""
+        """Return the statistics, or none while the store is unavailable: the process's own metrics must not fail."""
         try:
-            figures = self._figures.now()
+            statistics = self._statistics.now()
         except StoreError:
             return []
         families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
-        for name, value in sorted(figures.items()):
+        for name, value in sorted(statistics.items()):
             family, _, label = name.partition(".")
             labels = ["name"] if label else []
             if family not in families:
-                worded = CounterMetricFamily if family in TOTALS else GaugeMetricFamily
-                families[family] = worded(f"goodsgate_{family}", f"Store: {family}", labels=labels)
+                metric_type = CounterMetricFamily if family in TOTALS else GaugeMetricFamily
+                families[family] = metric_type(f"goodsgate_{family}", f"Store: {family}", labels=labels)
             families[family].add_metric([label] if label else [], value)
         return families.values()
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing, so that registering asks no store."""
+        """Return nothing, so that registering does not read the store."""
         return []
 
 
 class Metrics:
-    """What this process counts, and the store's figures. No label names a merchant, a batch or a key."""
+    """Metrics of this process and the store's statistics. No label names a merchant, a batch or a key."""
 
-    def __init__(self, figures: StatisticsCache) -> None:
+    def __init__(self, statistics: StatisticsCache) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self.requests = Counter(
-            "goodsgate_requests", "Requests answered.", ["route", "method", "status"], registry=self.registry
+            "goodsgate_requests", "Requests.", ["route", "method", "status"], registry=self.registry
         )
         self.seconds = Histogram(
-            "goodsgate_request_seconds", "From the request's headers to the end of its answer; waits included.",
+            "goodsgate_request_seconds", "Time from the request's headers to the end of the response, waits included.",
             ["route"], buckets=LATENCY_BUCKETS, registry=self.registry,
         )
         self.body_bytes = Counter("goodsgate_body_bytes", "Bytes of submissions received.", registry=self.registry)
         self.submissions = Counter(
-            "goodsgate_submissions", "Submissions by what became of them.", ["end"], registry=self.registry
+            "goodsgate_submissions", "Submissions by outcome.", ["end"], registry=self.registry
         )
         self.sessions = Gauge("goodsgate_sessions", "Long polls and event streams open.", registry=self.registry)
-        self.registry.register(_FigureCollector(figures))
-        # Finding a child by its labels costs more than counting, so that children are kept at hand.
+        self.registry.register(_StatisticsCollector(statistics))
+        # Looking up a child by its labels costs more than counting, so children are cached.
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def count_request(self, *, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
+    def record_request(self, scope: Mapping[str, Any], *, route: str, status: int, began: float) -> None:
+        """Count an answered request and log it; `began` is a reading of `time.perf_counter`.
+
+        Failures are logged as errors, refusals and slow requests as info, everything else for debugging.
+        """
+        seconds, method = time.perf_counter() - began, scope["method"]
         children = self._children.get((route, method, status))
         if children is None:
-            method = method if method in _METHODS else "other"
-            children = self.requests.labels(route, method, status), self.seconds.labels(route)
+            label = method if method in _METHODS else "other"
+            children = self.requests.labels(route, label, status), self.seconds.labels(route)
             self._children[route, method, status] = children
         children[0].inc()
         children[1].observe(seconds)
+        notable = logging.INFO if status >= 400 or seconds > SLOW_SECONDS else logging.DEBUG
+        level = logging.ERROR if status == 500 else notable
+        if logger.isEnabledFor(level):
+            extra = {
+                "request": scope[REQUEST_ID], "method": method, "route": route, "path": scope["path"][:200],
+                "status": status, "milliseconds": round(seconds * 1000, 3),
+            }
+            logger.log(level, "%s %s %d", method, route, status, extra=extra)
 
     def text(self) -> bytes:
-        """All of it in the text format of Prometheus; asks the store."""
+        """Return all metrics in the text format of Prometheus. Blocks: reads the store."""
         return generate_latest(self.registry)
-
-
-def log_request(*, request: str, method: str, route: str, path: str, status: int, seconds: float) -> None:
-    """One line a request: failures of ours as errors, refusals and slow ones as info, the rest for debugging."""
-    telling = logging.INFO if status >= 400 or seconds > SLOW_SECONDS else logging.DEBUG
-    level = logging.ERROR if status == 500 else telling
-    if not logger.isEnabledFor(level):
-        return
-    extra = {
-        "request": request, "method": method, "route": route, "path": path[:200], "status": status,
-        "milliseconds": round(seconds * 1000, 3),
-    }
-    logger.log(level, "%s %s %d", method, route, status, extra=extra)

@@ -93,7 +93,7 @@ def test_a_revoked_key_ends_its_sessions(gate: Served, clerk: Person) -> None:
     store = gate.shop.store
     (key,) = store.keys(clerk.merchant)
     store.revoke_key(clerk.merchant, key.id)
-    gate.application._context.authenticator._cached.clear()
+    gate.application.context.authenticator._cached.clear()
     assert clerk.get("/console/batches", follow_redirects=False).status_code == 303
 
 

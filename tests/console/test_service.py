@@ -73,7 +73,7 @@ def test_health_shows_lanes_and_who_is_slow_and_red(operator: Person, clerk: Per
 
 def test_the_charts_are_of_the_figures_that_metrics_has(operator: Person) -> None:
     """Levels as they are, totals as rates; nothing is drawn of what was not seen."""
-    context = operator.gate.application._context
+    context = operator.gate.application.context
     history = MetricsHistory(context)
     assert (history.times(), history.series()["records"]) == ([], [])
     history.add({"rounds.queued": 3, "records.created": 10, "records.rejected": 1, "bytes.intake": 1024**2})

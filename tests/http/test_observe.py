@@ -2,11 +2,12 @@
 
 import json
 import logging
+import time
 
 import pytest
 
 from goodsgate import observe
-from goodsgate.observe import JsonLines, Metrics, RequestIds, StatisticsCache, log_request
+from goodsgate.observe import REQUEST_ID, JsonLines, Metrics, RequestIds, StatisticsCache
 
 
 def _line(**extra):
@@ -16,7 +17,7 @@ def _line(**extra):
 
 
 def test_a_log_line_is_one_json_object():
-    """With what was given beside the message."""
+    """It has the members of `extra` beside the message."""
     text = _line(request="r-1", seconds=0.5)
     assert "\n" not in text
     line = json.loads(text)
@@ -25,8 +26,8 @@ def test_a_log_line_is_one_json_object():
     assert line["time"].endswith("Z")
 
 
-def test_a_fault_is_told_with_its_trace():
-    """On the same line."""
+def test_a_fault_is_logged_with_its_traceback():
+    """The traceback is on the same line."""
     try:
         raise ValueError("broken")
     except ValueError as fault:
@@ -38,49 +39,53 @@ def test_a_fault_is_told_with_its_trace():
     (200, 0.01, logging.DEBUG), (200, 1.5, logging.INFO), (404, 0.01, logging.INFO), (500, 0.01, logging.ERROR),
     (503, 0.01, logging.INFO),
 ])
-def test_only_failed_and_slow_requests_are_told_above_debug(caplog, status, seconds, level):
-    """The path is told, cut; a query is not even handed over."""
+def test_only_failed_and_slow_requests_are_logged_above_debug(caplog, status, seconds, level):
+    """The path is logged, at most 200 characters of it, and the query is not."""
     with caplog.at_level(logging.DEBUG, "goodsgate"):
-        log_request(request="r", method="GET", route="/x", path="/x/" + "y" * 500, status=status, seconds=seconds)
+        scope = {REQUEST_ID: "r", "method": "GET", "path": "/x/" + "y" * 500, "query_string": b"secret=1"}
+        began = time.perf_counter() - seconds
+        Metrics(StatisticsCache(dict)).record_request(scope, route="/x", status=status, began=began)
     (record,) = caplog.records
     assert record.levelno == level
     assert len(record.path) == 200
+    assert "secret" not in JsonLines().format(record)
 
 
-def test_ids_are_unique_and_taken_over_only_if_harmless():
-    """Two processes never make the same one."""
+def test_ids_are_unique_and_a_client_s_id_is_used_only_if_harmless():
+    """Two processes never make the same id."""
     ids, others = RequestIds(), RequestIds()
-    assert len({ids.of(None), ids.of(None), others.of(None), others.of(None)}) == 4
-    assert ids.of(b"abc-1.2_3") == "abc-1.2_3"
+    assert len({ids.choose(None), ids.choose(None), others.choose(None), others.choose(None)}) == 4
+    assert ids.choose(b"abc-1.2_3") == "abc-1.2_3"
     for harmful in (b"", b"a b", b"a\nb", b"x" * 101, b"\xff", b"<x>"):
-        assert ids.of(harmful) != harmful.decode("latin-1")
+        assert ids.choose(harmful) != harmful.decode("latin-1")
 
 
-def test_figures_are_asked_for_once_a_second():
-    """However often they are looked at."""
-    asked = []
+def test_statistics_are_read_at_most_once_a_second():
+    """Later exports use the cached statistics."""
+    reads = []
     values = {"lanes": 2.0, "records.created": 5.0, "records.rejected": 1.0}
-    figures = StatisticsCache(lambda: asked.append(1) or values)
-    metrics = Metrics(figures)
+    statistics = StatisticsCache(lambda: reads.append(1) or values)
+    metrics = Metrics(statistics)
     for _ in range(3):
         text = metrics.text().decode()
-    assert len(asked) == 1
+    assert len(reads) == 1
     assert "goodsgate_lanes 2.0" in text
     assert 'goodsgate_records_total{name="created"} 5.0' in text
 
 
-def test_strange_methods_do_not_make_labels_without_end():
-    """They are counted together."""
+def test_unknown_methods_share_one_label():
+    """Clients cannot create labels without limit."""
     metrics = Metrics(StatisticsCache(dict))
     for method in ("GET", "BREW", "WHEN"):
-        metrics.count_request(route="/x", method=method, status=405, seconds=0.1)
+        scope = {REQUEST_ID: "r", "method": method, "path": "/x"}
+        metrics.record_request(scope, route="/x", status=405, began=time.perf_counter())
     text = metrics.text().decode()
     assert 'method="other",route="/x",status="405"} 2.0' in text
     assert "BREW" not in text
 
 
-def test_an_unknown_level_is_told():
-    """Before anything is served."""
+def test_an_unknown_log_level_is_an_error():
+    """The message names the level."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

@@ -1,4 +1,4 @@
-"""The documentation pages: made on the gate from the contracts, with no script and nothing from another host."""
+"""The documentation pages, rendered from the OpenAPI documents, without scripts and external resources."""
 
 import html
 import json
@@ -25,8 +25,8 @@ PAGES = files(__package__) / "pages"
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation as the page shows it."""
+class OperationSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation as the page of its protocol shows it."""
 
     id: str
     method: str
@@ -40,12 +40,12 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     command: str
 
 
-class Docs:
-    """Pages under ``/docs``, each made when it is first asked for."""
+class DocumentationPages:
+    """Pages under ``/docs``, each rendered at the first request."""
 
     def __init__(self, protocols: Sequence[WireProtocol]) -> None:
         self._protocols = protocols
-        self._made: dict[str, bytes] = {}
+        self._rendered: dict[str, bytes] = {}
         self._templates = Environment(
             loader=FileSystemLoader(str(PAGES)), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
@@ -54,16 +54,14 @@ class Docs:
         self._templates.globals.update(version=__version__, protocols=protocols)
 
     def routes(self) -> list[Route]:
-        """For the router."""
-        return [
-            Route("/docs", Reading(self._page)), Route("/docs/style.css", Reading(self._style)),
-            Route("/docs/{page}", Reading(self._page)),
-        ]
+        """Return the routes of the pages."""
+        pages = {"/docs": self._page, "/docs/style.css": self._style, "/docs/{page}": self._page}
+        return [Route(path, PageEndpoint(render)) for path, render in pages.items()]
 
     def _page(self, page: str = "start") -> Response:
-        if page not in self._made:
-            self._made[page] = self._render(page)
-        return Response(self._made[page], media_type="text/html", headers={"content-security-policy": POLICY})
+        if page not in self._rendered:
+            self._rendered[page] = self._render(page)
+        return Response(self._rendered[page], media_type="text/html", headers={"content-security-policy": POLICY})
 
     def _style(self) -> Response:
         return Response((PAGES / "style.css").read_bytes(), media_type="text/css")
@@ -83,27 +81,30 @@ class Docs:
         return text.encode()
 
 
-class Reading:
-    """Answers GET and HEAD of one path."""
+class PageEndpoint:
+    """Endpoint of one page; answers GET and HEAD."""
+
+    template = "/docs"
+    """Label of the requests in metrics."""
 
     def __init__(self, page: Callable[..., Response]) -> None:
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer; raises method_not_allowed and not_found."""
+        """Send the page. Raises method_not_allowed, not_found."""
         if scope["method"] not in ("GET", "HEAD"):
             raise refuse("method_not_allowed", allow="GET, HEAD")
         await self._page(**scope["path_params"])(scope, receive, send)
 
 
 def problem_rows() -> list[tuple[str, int, str]]:
-    """Code, status and title of every refusal, by status."""
+    """Return code, status and title of every refusal, ordered by status."""
     titles = REFUSALS | HTTP_REFUSALS
     return sorted(((code, STATUSES[code], title) for code, title in titles.items()), key=lambda row: (row[1], row[0]))
 
 
 def prose(text: str | None) -> Markup:
-    """The little Markdown that contracts use: paragraphs, `code`, **strong**."""
+    """Return HTML of the Markdown that the OpenAPI documents use: paragraphs, `code`, **strong**."""
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", (text or "").strip()):
         words = html.escape(paragraph)
@@ -114,54 +115,54 @@ def prose(text: str | None) -> Markup:
 
 
 def protocol_page(protocol: WireProtocol) -> dict[str, Any]:
-    """What the page of one protocol shows."""
-    contract = protocol.openapi
-    document = contract.document
-    operations = [*_operations(contract)]
+    """Return the variables of the page of one protocol."""
+    openapi = protocol.openapi
+    document = openapi.document
+    operations = [*_operations(openapi)]
     tags = [
-        {**tag, "operations": [shown for name, shown in operations if name == tag["name"]]}
+        {**tag, "operations": [operation for name, operation in operations if name == tag["name"]]}
         for tag in document["tags"]
     ]
     schemas = [
         {
             "name": name, "kind": kind_of(node), "description": node.get("description"),
-            "rows": _properties(contract, node),
+            "rows": _properties(openapi, node),
         }
         for name, node in document["components"]["schemas"].items()
     ]
-    contracts = [path.template for path in contract.paths if "/openapi." in path.template]
+    contracts = [path.template for path in openapi.paths if "/openapi." in path.template]
     return {"protocol": protocol, "info": document["info"], "tags": tags, "schemas": schemas, "contracts": contracts}
 
 
-def _operations(contract: OpenApiDocument) -> Iterator[tuple[str, Shown]]:
-    for path, item in contract.document["paths"].items():
+def _operations(openapi: OpenApiDocument) -> Iterator[tuple[str, OperationSummary]]:
+    for path, item in openapi.document["paths"].items():
         shared = item.get("parameters", [])
         for method in METHODS:
             if method in item:
                 node = item[method]
-                parameters = [contract.resolved(each) for each in (*shared, *node.get("parameters", []))]
-                yield node["tags"][0], _shown(contract, path, method, node, parameters)
+                parameters = [openapi.resolved(each) for each in (*shared, *node.get("parameters", []))]
+                yield node["tags"][0], _operation(openapi, path, method, node, parameters)
 
 
-def _shown(contract: OpenApiDocument, path: str, method: str, node: dict[str, Any],
-           parameters: list[dict[str, Any]]) -> Shown:
+def _operation(openapi: OpenApiDocument, path: str, method: str, node: dict[str, Any],
+           parameters: list[dict[str, Any]]) -> OperationSummary:
     scopes = [scope for way in node["security"] for needed in way.values() for scope in needed]
-    schemes = contract.document["components"]["securitySchemes"]
+    schemes = openapi.document["components"]["securitySchemes"]
     scheme: dict[str, Any] = next((schemes[name] for way in node["security"] for name in way), {})
-    bodies = _bodies(contract.resolved(node.get("requestBody", {})))
-    return Shown(
+    bodies = _bodies(openapi.resolved(node.get("requestBody", {})))
+    return OperationSummary(
         id=node["operationId"], method=method.upper(), path=path, summary=node["summary"],
         description=node.get("description", ""), scope=scopes[0] if scopes else "",
-        parameters=[_parameter(contract, each) for each in parameters], bodies=bodies,
+        parameters=[_parameter(openapi, each) for each in parameters], bodies=bodies,
         responses=[
-            _response(status, contract.resolved(each)) for status, each in sorted(node["responses"].items())
+            _response(status, openapi.resolved(each)) for status, each in sorted(node["responses"].items())
         ],
         command=_command(path, method, parameters, bodies, scheme=scheme),
     )
 
 
-def _parameter(contract: OpenApiDocument, node: dict[str, Any]) -> dict[str, Any]:
-    schema = contract.resolved(node["schema"])
+def _parameter(openapi: OpenApiDocument, node: dict[str, Any]) -> dict[str, Any]:
+    schema = openapi.resolved(node["schema"])
     return {
         "name": node["name"], "where": node["in"], "kind": kind_of(schema), "default": schema.get("default"),
         "description": node.get("description") or schema.get("description", ""),
@@ -193,7 +194,7 @@ def _example(example: object) -> str:
 
 def _command(path: str, method: str, parameters: list[dict[str, Any]], bodies: list[dict[str, Any]], *,
              scheme: dict[str, Any]) -> str:
-    """How to ask it with curl; paths take the examples of their parameters."""
+    """Return the request as a curl command; path parameters take their examples."""
     for parameter in parameters:
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", str(parameter.get("example", f"<{parameter['name']}>")))
@@ -209,7 +210,7 @@ def _command(path: str, method: str, parameters: list[dict[str, Any]], bodies: l
 
 
 def kind_of(schema: dict[str, Any]) -> Markup:
-    """What values a schema takes, in a few words, with links to named schemas."""
+    """Return a short description of the values of a schema, with links to named schemas."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return Markup('<a href="#schema-{0}">{0}</a>').format(name)
@@ -232,13 +233,13 @@ def kind_of(schema: dict[str, Any]) -> Markup:
 BOUNDS = {"minimum": "≥", "maximum": "≤", "minLength": "characters ≥", "maxLength": "characters ≤", "pattern": "like"}
 
 
-def _properties(contract: OpenApiDocument, node: dict[str, Any]) -> list[dict[str, Any]]:
+def _properties(openapi: OpenApiDocument, node: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for part in node.get("allOf", [node]):
         required = part.get("required", [])
         for name, schema in part.get("properties", {}).items():
             rows.append({
                 "name": name, "kind": kind_of(schema), "required": name in required,
-                "description": schema.get("description") or contract.resolved(schema).get("description", ""),
+                "description": schema.get("description") or openapi.resolved(schema).get("description", ""),
             })
     return rows

@@ -19,10 +19,9 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import RequestBody, ServerContext, find_secret
 from goodsgate.http.openapi import OpenApiDocument, Operation, Path
 from goodsgate.http.problems import problem, refuse
+from goodsgate.observe import REQUEST_ID as REQUEST_ID
 from goodsgate.store.contract import StoreBusyError, StoreFullError
 
-REQUEST_ID = "goodsgate.request"
-"""Where a scope holds its request id."""
 CALLER = "goodsgate.caller"
 """Where a scope holds who is calling, once that is known."""
 DRAIN_BYTES = 4 * 1024**2

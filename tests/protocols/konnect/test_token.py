@@ -54,7 +54,7 @@ def test_earlier_tokens_stay_good_and_nobody_keeps_them(seller: Konnect) -> None
 
 def test_a_token_ends(gate: Served, seller: Konnect) -> None:
     """After the hours that are set, or with its key."""
-    authenticator = gate.application._context.authenticator
+    authenticator = gate.application.context.authenticator
     caller = authenticator.caller(seller.password.encode())
     assert caller is not None
     ended = authenticator.token(caller, seconds=1e-6)

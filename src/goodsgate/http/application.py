@@ -1,0 +1,134 @@
+"""The ASGI application: request ids, response headers, cached responses, refusals, metrics and log lines."""
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Router
+from starlette.types import Message, Receive, Scope, Send
+
+from goodsgate.engine.refusal import Refusal
+from goodsgate.http.context import ServerContext
+from goodsgate.http.docs import DocumentationPages
+from goodsgate.http.endpoints import REQUEST_ID, CachedResponse, WireProtocol, problem_response
+from goodsgate.http.problems import refuse
+from goodsgate.observe import RequestIds, logger
+
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+"""The only security header that cached responses need: they are JSON."""
+NO_REFERRER = (b"referrer-policy", b"no-referrer")
+LOAD_NOTHING = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""For responses without a content security policy of their own."""
+
+
+class BackgroundTask(Protocol):
+    """Something that runs as long as the application does."""
+
+    def start(self) -> None:
+        """Start on the running event loop."""
+
+    async def stop(self) -> None:
+        """Stop, and return when nothing runs any more."""
+
+
+class Application:
+    """Serves the protocols, the documentation pages and further routes."""
+
+    def __init__(self, context: ServerContext, protocols: Sequence[WireProtocol], *, routes: Sequence[BaseRoute] = (),
+                 background: Sequence[BackgroundTask] = ()) -> None:
+        self.context = context
+        self.protocols = protocols
+        protocol_routes = [route for protocol in protocols for route in protocol.routes(context)]
+        self.router = Router(
+            [*DocumentationPages(protocols).routes(), *protocol_routes, *routes], redirect_slashes=False,
+            default=_not_found,
+        )
+        self._cached_responses = [each.cached_response for each in protocols if each.cached_response is not None]
+        self._background = background
+        self._request_ids = RequestIds()
+
+    def close_sessions(self) -> None:
+        """Answer long polls and end event streams now."""
+        self.context.change_signal.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._run_lifespan(receive, send)
+            return
+        began = time.perf_counter()
+        request_id = scope[REQUEST_ID] = self._request_ids.choose(dict(scope["headers"]).get(b"x-request-id"))
+        if scope["path"].startswith("//"):
+            scope = self._without_double_slash(scope)
+        if scope["method"] == "GET" and (cached := self._cached_response(scope)) is not None:
+            headers = [*cached.headers, NO_SNIFFING, (b"x-request-id", request_id.encode())]
+            await send({"type": "http.response.start", "status": cached.status, "headers": headers})
+            await send({"type": "http.response.body", "body": cached.body})
+            self.context.metrics.record_request(scope, route=cached.route, status=cached.status, began=began)
+            return
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message["headers"], NO_SNIFFING, NO_REFERRER, (b"x-request-id", request_id.encode())]
+                if LOAD_NOTHING[0] not in dict(headers):
+                    headers.append(LOAD_NOTHING)
+                message["headers"] = headers
+            await send(message)
+
+        try:
+            if scope["path"] == "/" and b"text/html" in dict(scope["headers"]).get(b"accept", b""):
+                await RedirectResponse("/docs")(scope, receive, send_with_headers)  # browsers; others ask a protocol
+            else:
+                await self.router(scope, receive, send_with_headers)
+        except Refusal as refusal:
+            await self._refusal_response(refusal, scope)(scope, receive, send_with_headers)
+        except Exception as fault:
+            logger.error("a request failed", exc_info=fault, extra={"request": request_id})
+            if status:
+                raise
+            await self._refusal_response(refuse("internal_fault"), scope)(scope, receive, send_with_headers)
+        route = getattr(scope.get("endpoint"), "template", "none")
+        self.context.metrics.record_request(scope, route=route, status=status or 499, began=began)
+
+    def _cached_response(self, scope: Scope) -> CachedResponse | None:
+        for find in self._cached_responses:
+            response = find(scope)
+            if response is not None:
+                return response
+        return None
+
+    def _without_double_slash(self, scope: Scope) -> Scope:
+        """Return the scope with a single slash at the start of the path, if that path belongs to a protocol.
+
+        Clients of some protocols join a base URL that ends with a slash and a path that begins with one.
+        """
+        path = f"/{scope['path'].lstrip('/')}"
+        is_known = any(protocol.prefixes and path.startswith(protocol.prefixes) for protocol in self.protocols)
+        return {**scope, "path": path} if is_known else scope
+
+    def _refusal_response(self, refusal: Refusal, scope: Scope) -> Response:
+        """Return the refusal in the format of the protocol that owns the path, else as a problem document."""
+        owners = (each for each in self.protocols if each.prefixes and scope["path"].startswith(each.prefixes))
+        owner = next(owners, None)
+        serialize = owner.serialize_refusal if owner is not None else problem_response
+        status, headers, body = serialize(refusal, scope)
+        return Response(body, status_code=status, headers=headers)
+
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        for task in self._background:
+            task.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for task in self._background:
+            await task.stop()
+        self.context.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise refuse("not_found")
