@@ -45,9 +45,9 @@ def _pass_on(source: socket.socket, target: socket.socket, cut_after: int | None
             passed += len(piece)
             if cut_after is not None and passed > cut_after:
                 # A reset, as of a cable pulled out, not an orderly end.
-                drain_body = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+                reset_option = b"\x01\x00\x00\x00\x00\x00\x00\x00"
                 for side in (source, target):
-                    side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, drain_body)
+                    side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_option)
                 break
             target.sendall(piece)
     for side in (source, target):

@@ -10,8 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import CSRF_HEADER, SESSION_COOKIE, ConsoleRequest
-from goodsgate.http.context import ServerContext
-from goodsgate.http.endpoints import CALLER, REQUEST_ID, Receiver, drain_body, to_refusal
+from goodsgate.http.context import Receiver, ServerContext, drain_body
+from goodsgate.http.endpoints import CALLER, REQUEST_ID, to_refusal
 from goodsgate.http.problems import problem, refuse, title
 
 Handler = Callable[[ConsoleRequest], Awaitable[Response]]

@@ -1,13 +1,16 @@
-"""What every protocol stands on: the engine, the thread pool behind the door, who is calling, and how a body is
-read."""
+"""The parts of one API process that all protocols share: engine, thread pool, authentication and request bodies."""
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Send
 
 from goodsgate.auth import Authenticator, Caller
 from goodsgate.config import Config
@@ -20,20 +23,25 @@ from goodsgate.http.services import HttpLimits, ProtocolServices
 from goodsgate.observe import Metrics, StatisticsCache
 
 HEAD_BYTES = 4096
-"""What the format of a body is told from, at least, if there is as much."""
+"""Bytes of a body that are read before its format is detected."""
 PIECE_BYTES = 1024**2
-"""Bytes gathered before a thread is troubled with them."""
+"""Bytes of a body that are collected before a thread writes them."""
 STREAM_BYTES = 256 * 1024
-"""The same for answers."""
+"""Bytes of a streamed response that a thread collects at once."""
 
-ACT_FOR = "goodsgate-merchant"
+DRAIN_BYTES = 4 * 1024**2
+DRAIN_SECONDS = 2.0
+"""Bytes and time that are still read of a refused body, so that the client receives the refusal."""
+
+MERCHANT_HEADER = "goodsgate-merchant"
+"""Header in which an admin names the merchant that a request is for."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class ServerContext:
-    """Shared by all protocols of one process."""
+    """The parts of one API process that handlers of requests use."""
 
     def __init__(self, engine: Engine, services: ProtocolServices, limits: HttpLimits, config: Config, *,
                  workers_alive: Callable[[], int] | None = None) -> None:
@@ -51,21 +59,21 @@ class ServerContext:
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="request")
 
     async def run_in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do blocking work in the pool; waits for a free thread."""
+        """Run blocking work in the thread pool and return its result; waits for a free thread."""
         bound = functools.partial(work, *args, **kwargs)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, bound)
         finally:
-            self.change_signal.invalidate()
+            self.change_signal.expires_at = 0.0  # the work may have changed something
 
     def close(self) -> None:
-        """Wait for the threads that are busy and let go of the rest."""
+        """End waiting requests, cancel queued work and wait for running work."""
         self.change_signal.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    # -- who is calling ---------------------------------------------------------------------------------------------
+    # -- authentication ---------------------------------------------------------------------------------------------
     async def caller(self, secret: bytes | None, *, scope: str) -> Caller:
-        """Whoever's secret it is, if the key has the scope; raises unauthorized or forbidden."""
+        """Return the caller with this secret. Raises unauthorized, or forbidden if the key lacks the scope."""
         if secret is None:
             raise refuse("unauthorized")
         caller = self.authenticator.cached(secret) or await self.run_in_thread(self.authenticator.caller, secret)
@@ -76,8 +84,8 @@ class ServerContext:
         return caller
 
     async def merchant(self, request: Request, caller: Caller) -> str:
-        """For whom the caller acts: the key's merchant, or for admins the one that the header names."""
-        wanted = request.headers.get(ACT_FOR)
+        """Return the merchant that a request is for: the key's own, or for admins the one that the header names."""
+        wanted = request.headers.get(MERCHANT_HEADER)
         if wanted is None or wanted == caller.merchant:
             return caller.merchant
         if not caller.may("admin"):
@@ -86,26 +94,31 @@ class ServerContext:
             raise refuse("merchant_unknown")
         return wanted
 
-    # -- answers that are streams -----------------------------------------------------------------------------------
+    # -- streamed responses -----------------------------------------------------------------------------------------
     async def stream(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """Blocking pieces drawn through the pool, a quarter of a megabyte at a time.
+        """Return the pieces of a blocking iterator, read in the thread pool.
 
-        The first are drawn at once: what goes wrong there is raised before an answer has begun.
+        The first pieces are read at once, so that their errors are raised before the response starts.
         """
-        return self._rest(await self.run_in_thread(_draw, pieces), pieces)
+        return self._continue_stream(await self.run_in_thread(_join_pieces, pieces), pieces)
 
-    async def _rest(self, drawn: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        while drawn:
-            yield drawn
-            drawn = await self.run_in_thread(_draw, pieces)
+    async def _continue_stream(self, joined: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        while joined:
+            yield joined
+            joined = await self.run_in_thread(_join_pieces, pieces)
 
     # -- submissions ------------------------------------------------------------------------------------------------
     async def stream_body(self, body: "RequestBody", begin: Callable[[bytes], Submission]) -> Receipt:
-        """Stream a body into the submission that `begin` makes of its first bytes; of a failed one nothing is left."""
+        """Stream a body into the submission that `begin` returns for its first bytes.
+
+        Nothing remains of a submission that fails.
+        """
         try:
-            piece = await body.read(HEAD_BYTES)
-            receipt = await (self.run_in_thread(_submit_whole, begin,
-                piece) if body.ended else self._stream_long_body(body, begin, piece))
+            head = await body.read(HEAD_BYTES)
+            if body.ended:
+                receipt = await self.run_in_thread(_submit_short_body, begin, head)
+            else:
+                receipt = await self._stream_long_body(body, begin, head)
         except BaseException as fault:
             self.metrics.submissions.labels("broken_off" if isinstance(fault, ClientDisconnect) else "refused").inc()
             raise
@@ -115,7 +128,7 @@ class ServerContext:
 
     async def _stream_long_body(self, body: "RequestBody", begin: Callable[[bytes], Submission],
                                 piece: bytes) -> Receipt:
-        """The next piece is read while the last one is written."""
+        """Stream a body of several pieces: the next piece is read while the last one is written."""
         submission = await self.run_in_thread(begin, piece)
         writing: asyncio.Future[None] | None = None
         try:
@@ -132,27 +145,26 @@ class ServerContext:
 
 
 def find_secret(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """The secret that a request's headers carry; `Authorization: Bearer` goes before `X-API-Key`."""
+    """Return the secret in a request's headers: `Authorization: Bearer`, else `X-API-Key`."""
     authorization = headers.get(b"authorization")
     if authorization is None:
         return headers.get(b"x-api-key")
     return authorization[7:].strip() if authorization[:7].lower() == b"bearer " else None
 
 
-def _draw(pieces: Iterator[bytes]) -> bytes:
-    drawn: list[bytes] = []
+def _join_pieces(pieces: Iterator[bytes]) -> bytes:
+    joined: list[bytes] = []
     size = 0
     while size < STREAM_BYTES and (piece := next(pieces, None)) is not None:
-        drawn.append(piece)
+        joined.append(piece)
         size += len(piece)
-    return b"".join(drawn)
+    return b"".join(joined)
 
 
-def _submit_whole(begin: Callable[[bytes], Submission], piece: bytes) -> Receipt:
-    """A body that has come whole, in one go."""
-    submission = begin(piece)
+def _submit_short_body(begin: Callable[[bytes], Submission], body: bytes) -> Receipt:
+    submission = begin(body)
     try:
-        return _finish(submission, piece)
+        return _finish(submission, body)
     except BaseException:
         submission.abort()
         raise
@@ -165,16 +177,17 @@ def _finish(submission: Submission, piece: bytes) -> Receipt:
 
 
 class RequestBody:
-    """The body of a request, read in pieces of the reader's choice."""
+    """The body of a request, read in pieces of a size that the reader chooses."""
 
     def __init__(self, request: Request, *, bytes_max: int, idle_seconds: float) -> None:
         self._receive = request.receive
         self._bytes_max = bytes_max
         self._idle_seconds = idle_seconds
-        self._declared = _declared(request.headers.get("content-length"))
+        length = request.headers.get("content-length")
+        self._declared_bytes = int(length) if length is not None and length.isdecimal() else None
         self.bytes_read = 0
         self.ended = False
-        if self._declared is not None and self._declared > bytes_max:
+        if self._declared_bytes is not None and self._declared_bytes > bytes_max:
             raise self._too_large()
 
     def _too_large(self) -> Refusal:
@@ -183,33 +196,56 @@ class RequestBody:
         )
 
     async def read(self, least: int) -> bytes:
-        """At least so many bytes, or what is left. Raises payload_too_large, upload_stalled, body_incomplete, and
-        ClientDisconnect if the client hung up."""
-        gathered: list[bytes] = []
-        size = 0
-        while size < least and not self.ended:
-            chunk = await self._chunk()
-            gathered.append(chunk)
-            size += len(chunk)
-        return b"".join(gathered)
+        """Return at least `least` bytes, or the rest of the body.
 
-    async def _chunk(self) -> bytes:
-        try:
-            async with asyncio.timeout(self._idle_seconds):
-                message = await self._receive()
-        except TimeoutError:
-            raise Refusal("upload_stalled", limit_seconds=self._idle_seconds) from None
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
-        self.bytes_read += len(chunk)
+        Raises payload_too_large, upload_stalled, body_incomplete, and ClientDisconnect if the client disconnects.
+        """
+        parts: list[bytes] = []
+        end = self.bytes_read + least
+        while self.bytes_read < end and not self.ended:
+            try:
+                async with asyncio.timeout(self._idle_seconds):
+                    message = await self._receive()
+            except TimeoutError:
+                raise Refusal("upload_stalled", limit_seconds=self._idle_seconds) from None
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            self.bytes_read += len(part)
+            self.ended = not message.get("more_body", False)
+            if self.bytes_read > self._bytes_max:
+                raise self._too_large()
+            if self.ended and self._declared_bytes is not None and self.bytes_read != self._declared_bytes:
+                raise refuse("body_incomplete", declared_bytes=self._declared_bytes, received_bytes=self.bytes_read)
+        return b"".join(parts)
+
+
+class Receiver:
+    """ASGI `receive` of a request that knows whether the body was read to its end."""
+
+    def __init__(self, receive: Receive, headers: Headers) -> None:
+        self._receive = receive
+        self.ended = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+
+    async def __call__(self) -> Message:
+        """Return the next message."""
+        message = await self._receive()
         self.ended = not message.get("more_body", False)
-        if self.bytes_read > self._bytes_max:
-            raise self._too_large()
-        if self.ended and self._declared is not None and self.bytes_read != self._declared:
-            raise refuse("body_incomplete", declared_bytes=self._declared, received_bytes=self.bytes_read)
-        return chunk
+        return message
 
 
-def _declared(content_length: str | None) -> int | None:
-    return int(content_length) if content_length is not None and content_length.isdecimal() else None
+async def drain_body(response: Response, receive: Receiver, send: Send) -> None:
+    """Send a refusal while the request's body is still arriving, and read on for a moment.
+
+    A connection that is closed with unread data is reset, and the client would lose the response with it.
+    """
+    headers = [*response.raw_headers, (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": bytes(response.body), "more_body": True})
+    read = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while read < DRAIN_BYTES and not receive.ended:
+                read += len((await receive()).get("body", b""))
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

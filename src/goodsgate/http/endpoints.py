@@ -1,7 +1,5 @@
-"""The operations of a contract, answered: method, key, parameters, handler, refusal."""
+"""Endpoints of a protocol: each request is checked against the OpenAPI document and passed to a handler."""
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
@@ -12,46 +10,42 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from goodsgate.auth import Caller
 from goodsgate.engine.refusal import Refusal
-from goodsgate.http.context import RequestBody, ServerContext, find_secret
+from goodsgate.http.context import Receiver, RequestBody, ServerContext, drain_body, find_secret
 from goodsgate.http.openapi import OpenApiDocument, Operation, Path
 from goodsgate.http.problems import problem, refuse
 from goodsgate.observe import REQUEST_ID as REQUEST_ID
 from goodsgate.store.contract import StoreBusyError, StoreFullError
 
 CALLER = "goodsgate.caller"
-"""Where a scope holds who is calling, once that is known."""
-DRAIN_BYTES = 4 * 1024**2
-DRAIN_SECONDS = 2.0
-"""What is still read of a refused body, so that the client gets to see the refusal."""
-
+"""Key of an ASGI scope under which the caller is stored once it is known."""
 log = logging.getLogger(__name__)
 
 
 class ApiRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, checked against the contract."""
+    """A request whose key, path and query are valid."""
 
     http: Request
     operation: Operation
     path: dict[str, str]
     query: dict[str, Any]
     caller: Caller | None
-    """None where no key is needed."""
+    """None if the operation needs no key."""
     merchant: str
-    """For whom the caller acts; empty where no key is needed."""
+    """Merchant that the request is for; empty if the operation needs no key."""
 
     def body(self, bytes_max: int, idle_seconds: float) -> RequestBody:
-        """The request's body; raises payload_too_large."""
+        """Return the request's body. Raises payload_too_large."""
         return RequestBody(self.http, bytes_max=bytes_max, idle_seconds=idle_seconds)
 
     async def decode_body(self, type: Any, context: ServerContext) -> Any:
         """Return a small JSON body decoded as `type`. Raises body_invalid."""
-        content = await self.body(context.config.document_bytes_max, context.config.body_idle_seconds).read(
-            context.config.document_bytes_max + 1
-        )
+        limits = context.limits
+        body = self.body(limits.document_bytes_max, limits.body_idle_seconds)
+        content = await body.read(limits.document_bytes_max + 1)
         try:
             return msgspec.json.decode(content, type=type)
         except (msgspec.DecodeError, UnicodeDecodeError) as fault:
@@ -60,11 +54,11 @@ class ApiRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 Handler = Callable[[ApiRequest], Awaitable[Response]]
 RefusalSerializer = Callable[[Refusal, Scope], tuple[int, dict[str, str], bytes]]
-"""Refusal and request → status, headers, body."""
+"""Returns status, headers and body for a refusal and the ASGI scope of the request."""
 
 
 def problem_response(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str], bytes]:
-    """As a problem document."""
+    """Return a refusal as a problem document."""
     return problem(refusal, scope[REQUEST_ID])
 
 
@@ -75,22 +69,22 @@ class WireProtocol(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     openapi: OpenApiDocument
     handlers: Mapping[str, Handler]
-    """Operation id → what answers it; exactly the contract's operations."""
+    """Handlers by operation id; exactly the operations of the OpenAPI document."""
     serialize_refusal: RefusalSerializer = problem_response
     find_secret: Callable[[Mapping[bytes, bytes]], bytes | None] = find_secret
-    """Where a request's headers carry who is calling."""
+    """Returns the secret in a request's headers."""
     prefixes: tuple[str, ...] = ()
-    """Paths of which nobody else knows; what is not found below them is this protocol's to say."""
+    """Path prefixes of this protocol alone; refusals below them have its format."""
     cached_response: Callable[[Scope], "CachedResponse | None"] | None = None
-    """Answers from memory, ahead of everything else; None if it cannot."""
+    """Returns the response to a GET request from memory, before routing; None if there is none."""
 
     def routes(self, context: ServerContext) -> list[Route]:
-        """For the router; raises KeyError if an operation has no handler."""
+        """Return the routes of all paths. Raises KeyError if an operation has no handler."""
         return [Route(path.pattern, Endpoint(self, path, context)) for path in self.openapi.paths]
 
 
 class CachedResponse(msgspec.Struct, frozen=True):
-    """An answer that needed no thread."""
+    """A response from memory, sent without routing and without a thread."""
 
     route: str
     status: int
@@ -99,7 +93,7 @@ class CachedResponse(msgspec.Struct, frozen=True):
 
 
 def load_openapi(package: str) -> OpenApiDocument:
-    """The ``openapi.yaml`` of a protocol's package, with those of the folders below it that have one."""
+    """Return the ``openapi.yaml`` of a protocol's package, joined with those of its subpackages."""
     folder = files(package)
     parts = [below / "openapi.yaml" for below in folder.iterdir() if below.is_dir()]
     texts = [part.read_bytes() for part in sorted(parts, key=str) if part.is_file()]
@@ -107,7 +101,7 @@ def load_openapi(package: str) -> OpenApiDocument:
 
 
 class Endpoint:
-    """Answers one path of one protocol."""
+    """ASGI endpoint of one path of one protocol."""
 
     def __init__(self, protocol: WireProtocol, path: Path, context: ServerContext) -> None:
         self.template = path.template
@@ -119,7 +113,7 @@ class Endpoint:
         self.handlers = {operation.id: protocol.handlers[operation.id] for operation in path.operations.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; a client that hung up gets none."""
+        """Serve a request; nothing is sent to a client that has disconnected."""
         receiver = Receiver(receive, Headers(scope=scope))
         try:
             response = await self._answer(Request(scope, receiver))
@@ -152,14 +146,14 @@ class Endpoint:
         return _headers_only(response) if method == "HEAD" else response
 
     def refusal(self, fault: Exception, scope: Scope) -> Response:
-        """Word whatever was raised; what is no refusal is logged as a fault."""
+        """Return the response to an exception in the format of the protocol."""
         refusal = to_refusal(fault, self.template, scope)
         status, headers, body = self._serialize_refusal(refusal, scope)
         return Response(body, status_code=status, headers=headers)
 
 
 def to_refusal(fault: Exception, template: str, scope: Scope) -> Refusal:
-    """Whatever was raised on the path of the template; what is no refusal is logged as a fault."""
+    """Return the refusal for an exception; one that is unexpected is logged and becomes internal_fault."""
     match fault:
         case Refusal():
             return fault
@@ -167,42 +161,12 @@ def to_refusal(fault: Exception, template: str, scope: Scope) -> Refusal:
             return Refusal("store_full")
         case StoreBusyError():
             return Refusal("store_busy")
-    log.error("fault in %s", template, exc_info=fault, extra={"request": scope[REQUEST_ID]})
+    log.error("request to %s failed", template, exc_info=fault, extra={"request": scope[REQUEST_ID]})
     return refuse("internal_fault")
 
 
 def _headers_only(response: Response) -> Response:
-    """What HEAD gets; a stream is not even begun."""
+    """Return the response to HEAD; a stream is not started."""
     if not isinstance(response, StreamingResponse):
         return response
     return Response(headers={name: value for name, value in response.headers.items() if name != "content-length"})
-
-
-class Receiver:
-    """A request's `receive` that knows whether the body was read to its end."""
-
-    def __init__(self, receive: Receive, headers: Headers) -> None:
-        self._receive = receive
-        self.ended = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-
-    async def __call__(self) -> Message:
-        """The next message."""
-        message = await self._receive()
-        self.ended = not message.get("more_body", False)
-        return message
-
-
-async def drain_body(response: Response, receive: Receiver, send: Send) -> None:
-    """Send a refusal while the body of its request is still coming, and read on a little.
-
-    A connection that is closed on unread data is reset, and the client would lose the answer with it.
-    """
-    headers = [*response.raw_headers, (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": bytes(response.body), "more_body": True})
-    read = 0
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            while read < DRAIN_BYTES and not receive.ended:
-                read += len((await receive()).get("body", b""))
-    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -27,7 +27,8 @@ class ChangeSignal:
     def __init__(self, read_token: Callable[[], object], *, sessions_max: int, gauge: Gauge) -> None:
         self._read_token = read_token
         self._token: object = None
-        self._until = 0.0
+        self.expires_at = 0.0
+        """When the token has to be read again; set to 0 by whoever may have changed something."""
         self._sessions_max = sessions_max
         self._sessions = 0
         self._gauge = gauge
@@ -36,14 +37,10 @@ class ChangeSignal:
     def now(self) -> object:
         """Return the change token, at most CHANGE_TOKEN_SECONDS old; it always reflects this process's own changes."""
         moment = monotonic()
-        if moment >= self._until:
+        if moment >= self.expires_at:
             self._token = self._read_token()
-            self._until = moment + CHANGE_TOKEN_SECONDS
+            self.expires_at = moment + CHANGE_TOKEN_SECONDS
         return self._token
-
-    def invalidate(self) -> None:
-        """Read the token again at the next call: this process may have changed something."""
-        self._until = 0.0
 
     def admit(self) -> None:
         """Raise sessions_full if no further request may wait now."""
@@ -105,50 +102,47 @@ def make_document(body: bytes, *, ended: bool, change_token: object) -> BatchDoc
     )
 
 
-Make = Callable[[str, str], Awaitable[tuple[bytes, bool]]]
-"""Merchant and batch → body, and whether the batch has ended; raises batch_unknown."""
+Render = Callable[[str, str], Awaitable[tuple[bytes, bool]]]
+"""Returns the body for a merchant and a batch, and whether the batch has ended. Raises batch_unknown."""
 
 
 class DocumentCache:
     """Cache of one protocol's batch documents; an entry is valid while the change token stays the same."""
 
-    def __init__(self, signal: ChangeSignal, make: Make, *, ended_seconds: float = 0.0) -> None:
-        """`ended_seconds`: that of a batch that has ended is good for so long, though it may be opened again."""
+    def __init__(self, signal: ChangeSignal, render: Render, *, ended_seconds: float = 0.0) -> None:
+        """Create an empty cache; documents of batches that have ended stay valid for at least `ended_seconds`."""
         self._ended_seconds = ended_seconds
         self._signal = signal
-        self._make = make
-        self._kept: dict[tuple[str, str], BatchDocument] = {}
-        self._kept_bytes = 0
+        self._render = render
+        self._documents: dict[tuple[str, str], BatchDocument] = {}
+        self._total_bytes = 0
 
     def cached(self, merchant: str, batch: str) -> BatchDocument | None:
         """Return the document if nothing has changed since it was built; never blocks."""
-        kept = self._kept.get((merchant, batch))
-        if kept is None:
+        document = self._documents.get((merchant, batch))
+        if document is None:
             return None
-        if kept.ended and self._ended_seconds and monotonic() < kept.built_at + self._ended_seconds:
-            return kept
-        return kept if kept.change_token == self._signal.now() else None
+        if document.ended and self._ended_seconds and monotonic() < document.built_at + self._ended_seconds:
+            return document
+        return document if document.change_token == self._signal.now() else None
 
     async def get(self, merchant: str, batch: str) -> BatchDocument:
-        """The document as it is now."""
-        fresh = self.cached(merchant, batch)
-        if fresh is not None:
-            return fresh
+        """Return the current document, from the cache or rendered now."""
+        document = self.cached(merchant, batch)
+        if document is not None:
+            return document
         change_token = self._signal.now()
-        body, ended = await self._make(merchant, batch)
+        body, ended = await self._render(merchant, batch)
         document = make_document(body, ended=ended, change_token=change_token)
-        self._keep((merchant, batch), document)
+        replaced = self._documents.pop((merchant, batch), None)
+        self._total_bytes += len(body) - (len(replaced.body) if replaced else 0)
+        self._documents[merchant, batch] = document
+        while self._total_bytes > DOCUMENTS_BYTES_MAX and len(self._documents) > 1:
+            self._total_bytes -= len(self._documents.pop(next(iter(self._documents))).body)
         return document
 
-    def _keep(self, key: tuple[str, str], document: BatchDocument) -> None:
-        replaced = self._kept.pop(key, None)
-        self._kept_bytes += len(document.body) - (len(replaced.body) if replaced else 0)
-        self._kept[key] = document
-        while self._kept_bytes > DOCUMENTS_BYTES_MAX and len(self._kept) > 1:
-            self._kept_bytes -= len(self._kept.pop(next(iter(self._kept))).body)
-
     async def wait_for_change(self, merchant: str, batch: str, *, since: str | None, seconds: float) -> BatchDocument:
-        """The document once the batch has ended, or it is not the one of the entity tag `since`, or time is up."""
+        """Return the document once its entity tag differs from `since`, the batch has ended, or the time is up."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while True:

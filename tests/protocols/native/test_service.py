@@ -20,7 +20,7 @@ def test_health_and_readiness(gate, client):
     assert anonymous.get("/healthz").json()["status"] == "alive"
     ready = anonymous.get("/readyz")
     assert (ready.status_code, ready.json()["ready"], ready.json()["workers"]) == (200, True, None)
-    assert all(check["well"] for check in ready.json()["checks"])
+    assert all(check["ok"] for check in ready.json()["checks"])
 
 
 def test_metrics_count_by_route_and_never_by_merchant(gate, client):

@@ -1,25 +1,25 @@
-"""Goodsgate's own protocol, under ``/v1``; see ``openapi.yaml`` beside this file."""
+"""Goodsgate's own protocol, under ``/v1``; see ``openapi.yaml`` in this package."""
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, load_openapi
-from goodsgate.protocols.native.access import Access
-from goodsgate.protocols.native.batches import Batches
-from goodsgate.protocols.native.catalogue import Catalogue
-from goodsgate.protocols.native.polls import Polls
-from goodsgate.protocols.native.service import Service
+from goodsgate.protocols.native.access import AccessHandlers
+from goodsgate.protocols.native.batch_queries import BatchQueryHandlers
+from goodsgate.protocols.native.batches import BatchHandlers
+from goodsgate.protocols.native.catalogue import CatalogueHandlers
+from goodsgate.protocols.native.service import ServiceHandlers
 
 
 def protocol(context: ServerContext) -> WireProtocol:
-    """The protocol, ready to answer."""
-    contract = load_openapi(__name__)
-    batches = Batches(context)
+    """Return the protocol with all its handlers."""
+    openapi = load_openapi(__name__)
+    queries = BatchQueryHandlers(context)
     return WireProtocol(
         name="native",
         title="Goodsgate",
-        openapi=contract,
+        openapi=openapi,
         handlers={
-            **batches.handlers(), **Catalogue(context).handlers(), **Access(context).handlers(),
-            **Service(context, contract).handlers(),
+            **BatchHandlers(context).handlers(), **queries.handlers(), **CatalogueHandlers(context).handlers(),
+            **AccessHandlers(context).handlers(), **ServiceHandlers(context, openapi).handlers(),
         },
-        cached_response=Polls(context, batches.documents).cached_response,
+        cached_response=queries.cached_response,
     )

@@ -1,4 +1,4 @@
-"""For those who run the gate: is it alive, is it ready, what does it count, what does it promise."""
+"""Health, readiness, metrics and the OpenAPI document."""
 
 import time
 from typing import Any
@@ -10,41 +10,41 @@ from goodsgate import __version__
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import OpenApiDocument
-from goodsgate.protocols.native.answers import JSON, answer
+from goodsgate.protocols.native.responses import JSON, json_response
 from goodsgate.store.contract import StoreError
 
 READINESS_SECONDS = 1.0
-"""The store is asked at most this often, however many probes come."""
+"""The store is checked at most this often, whatever the number of probes."""
 
 
-class Service:
-    """Handlers of what needs no key."""
+class ServiceHandlers:
+    """Handlers of the operations that need no key."""
 
-    def __init__(self, context: ServerContext, contract: OpenApiDocument) -> None:
+    def __init__(self, context: ServerContext, openapi: OpenApiDocument) -> None:
         self._context = context
-        self._contract = contract
+        self._openapi = openapi
         self._readiness: dict[str, Any] = {}
-        self._until = 0.0
+        self._expires_at = 0.0
 
     def handlers(self) -> dict[str, Handler]:
-        """By operation id."""
+        """Return the handlers by operation id."""
         return {
             "health": self.health, "ready": self.ready, "metrics": self.metrics,
             "openapi_yaml": self.openapi_yaml, "openapi_json": self.openapi_json,
         }
 
     async def health(self, _: ApiRequest) -> Response:
-        """GET /healthz."""
-        return answer({"status": "alive", "version": __version__})
+        """Handle GET /healthz."""
+        return json_response({"status": "alive", "version": __version__})
 
     async def ready(self, _: ApiRequest) -> Response:
-        """GET /readyz."""
-        if time.monotonic() >= self._until:
-            self._readiness = await self._context.run_in_thread(self._look)
-            self._until = time.monotonic() + READINESS_SECONDS
-        return answer(self._readiness, status=200 if self._readiness["ready"] else 503)
+        """Handle GET /readyz."""
+        if time.monotonic() >= self._expires_at:
+            self._readiness = await self._context.run_in_thread(self._check)
+            self._expires_at = time.monotonic() + READINESS_SECONDS
+        return json_response(self._readiness, status=200 if self._readiness["ready"] else 503)
 
-    def _look(self) -> dict[str, Any]:
+    def _check(self) -> dict[str, Any]:
         workers = self._context.workers_alive() if self._context.workers_alive is not None else None
         queue: dict[str, float] = {}
         try:
@@ -53,22 +53,22 @@ class Service:
         except StoreError:
             checks = [("store", False, "")]
         return {
-            "ready": all(well for _, well, _ in checks),
-            # Anybody may ask: the details, such as where the store is, are the doctor's.
-            "checks": [{"name": name, "well": well} for name, well, _ in checks],
+            "ready": all(is_ok for _, is_ok, _ in checks),
+            # The endpoint is public, so details such as the address of the store are left to `goodsgate doctor`.
+            "checks": [{"name": name, "ok": is_ok} for name, is_ok, _ in checks],
             "queue": queue,
             "workers": workers,
         }
 
     async def metrics(self, _: ApiRequest) -> Response:
-        """GET /metrics."""
+        """Handle GET /metrics."""
         return Response(await self._context.run_in_thread(self._context.metrics.text),
             headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def openapi_yaml(self, _: ApiRequest) -> Response:
-        """GET /v1/openapi.yaml."""
-        return Response(self._contract.yaml, media_type="application/yaml")
+        """Handle GET /v1/openapi.yaml."""
+        return Response(self._openapi.yaml, media_type="application/yaml")
 
     async def openapi_json(self, _: ApiRequest) -> Response:
-        """GET /v1/openapi.json."""
-        return Response(self._contract.json, media_type=JSON)
+        """Handle GET /v1/openapi.json."""
+        return Response(self._openapi.json, media_type=JSON)

@@ -1,0 +1,234 @@
+"""Reading batches: listings, polls, event streams, issues, results and reports."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Scope
+
+from goodsgate.engine.refusal import Refusal
+from goodsgate.formats import FormatOverflow
+from goodsgate.http.context import MERCHANT_HEADER, ServerContext, find_secret
+from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
+from goodsgate.http.long_poll import BatchDocument, DocumentCache
+from goodsgate.model.batch import FINAL_STATES, Finding, Kind, Result, State
+from goodsgate.model.catalogue import display_key
+from goodsgate.model.issue import Issue
+from goodsgate.protocols.native.batches import encode_batch, serialize_batch
+from goodsgate.protocols.native.responses import JSON, page_response
+from goodsgate.store.contract import BatchFilter, RecordResult, StoreBusyError
+
+HEARTBEAT_SECONDS = 15.0
+STORE_RETRY_SECONDS = 1.0
+"""Interval at which an event stream retries while the store is unavailable."""
+BATCH_PATH = "/v1/batches/{batch}"
+PREFIX = "/v1/batches/"
+PATH_CHARACTERS = len(PREFIX) + 32
+
+
+class BatchQueryHandlers:
+    """Handlers of the operations that read batches."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+        self._engine = context.engine
+        self._store = context.store
+        self._documents = DocumentCache(context.change_signal, self._render)
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return the handlers by operation id."""
+        return {
+            "batches": self.batches, "batch": self.batch, "events": self.events, "issues": self.issues,
+            "results": self.results, "report": self.report,
+        }
+
+    async def _render(self, merchant: str, batch: str) -> tuple[bytes, bool]:
+        def render() -> tuple[bytes, bool]:
+            current = self._engine.batch(merchant, batch)
+            has_issues = current.state is not State.QUEUED or current.rounds > 1
+            groups = self._engine.groups(merchant, batch) if has_issues else []
+            return encode_batch(current, groups), current.state in FINAL_STATES
+
+        return await self._context.run_in_thread(render)
+
+    async def batches(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/batches."""
+        query = request.query
+        filters = BatchFilter(
+            kind=Kind(query["kind"]) if query["kind"] else None,
+            state=State(query["state"]) if query["state"] else None, outcome=query["outcome"],
+            collection=query["collection"], since=query["since"], until=query["until"], text=query["q"],
+        )
+        page = await self._context.run_in_thread(
+            self._store.batches, request.merchant, filters, after=query["after"], limit=self._limit(request)
+        )
+        return page_response(request, "batches", [serialize_batch(batch) for batch in page.rows], page.next)
+
+    async def batch(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/batches/{batch}."""
+        merchant, batch = request.merchant, request.path["batch"]
+        etag = request.http.headers.get("if-none-match")
+        if not request.query["wait"]:
+            return _document_response(await self._documents.get(merchant, batch), etag)
+        seconds = min(float(request.query["wait"]), self._context.limits.wait_seconds_max)
+        self._context.change_signal.admit()
+        with self._context.change_signal.session():
+            change = self._documents.wait_for_change(merchant, batch, since=etag, seconds=seconds)
+            return _document_response(await _unless_disconnected(request.http, change), etag)
+
+    def cached_response(self, scope: Scope) -> CachedResponse | None:
+        """Return the response to ``GET /v1/batches/{batch}`` if caller and document are cached and current.
+
+        Polls are the most frequent requests by far.
+        """
+        path: str = scope["path"]
+        if len(path) != PATH_CHARACTERS or not path.startswith(PREFIX) or scope["query_string"]:
+            return None
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if MERCHANT_HEADER.encode() in headers:
+            return None
+        secret = find_secret(headers)
+        caller = self._context.authenticator.cached(secret) if secret is not None else None
+        if caller is None or not caller.may("read"):
+            return None
+        document = self._documents.cached(caller.merchant, path[len(PREFIX) :])
+        if document is None:
+            return None
+        etag = headers.get(b"if-none-match")
+        if etag is None:
+            return CachedResponse(BATCH_PATH, 200, document.headers, document.body)
+        return CachedResponse(BATCH_PATH, 304, document.tag_headers, b"") if etag == document.tag else None
+
+    async def events(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/batches/{batch}/events."""
+        merchant, batch = request.merchant, request.path["batch"]
+        first = await self._documents.get(merchant, batch)
+        if first.ended and request.http.headers.get("last-event-id") == first.etag.strip('"'):
+            return Response(status_code=204)
+        self._context.change_signal.admit()
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(
+            self._events(merchant, batch, first), media_type="text/event-stream", headers=headers
+        )
+
+    async def _events(self, merchant: str, batch: str, document: BatchDocument) -> AsyncIterator[bytes]:
+        """Yield the document as an event at each change, until the batch has ended or the gate stops."""
+        with self._context.change_signal.session():
+            yield _event(document)
+            while not document.ended and not self._context.change_signal.closed:
+                try:
+                    current = await self._documents.wait_for_change(
+                        merchant, batch, since=document.etag, seconds=HEARTBEAT_SECONDS
+                    )
+                except StoreBusyError:
+                    # Ending the stream would make every client connect again at the same moment.
+                    yield b": storage is unavailable\n\n"
+                    await asyncio.sleep(STORE_RETRY_SECONDS)
+                    continue
+                yield _event(current) if current.etag != document.etag else b": heartbeat\n\n"
+                document = current
+
+    async def issues(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/batches/{batch}/issues."""
+        merchant, batch, limit = request.merchant, request.path["batch"], self._limit(request)
+        code, severity = request.query["code"], request.query["severity"]
+        after = -1 if request.query["after"] is None else request.query["after"]
+
+        def read_findings() -> list[Finding]:
+            self._engine.batch(merchant, batch)
+            return self._store.findings(merchant, batch, after=after, limit=limit, code=code, severity=severity)
+
+        findings = await self._context.run_in_thread(read_findings)
+        rows = [
+            _serialize_issue(finding, issue) for finding in findings for issue in finding.issues
+            if code in (None, issue.code) and severity in (None, issue.severity)
+        ]
+        return page_response(request, "issues", rows, findings[-1].number if len(findings) == limit else None)
+
+    async def results(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/batches/{batch}/results."""
+        merchant, batch, limit = request.merchant, request.path["batch"], self._limit(request)
+        after, result = request.query["after"] or 0, request.query["result"]
+
+        def read_results() -> list[RecordResult]:
+            self._engine.batch(merchant, batch)
+            return self._store.results(
+                merchant, batch, after=after, limit=limit, result=Result(result) if result else None
+            )
+
+        results = await self._context.run_in_thread(read_results)
+        rows = [{"record": row.number, "key": display_key(row.key), "result": row.result} for row in results]
+        return page_response(request, "results", rows, results[-1].number if len(results) == limit else None)
+
+    async def report(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/batches/{batch}/report."""
+        report = await self._context.run_in_thread(
+            self._engine.report, request.merchant, request.path["batch"], only=request.query["only"],
+            format=request.query["format"]
+        )
+        headers = {"content-disposition": f'attachment; filename="{report.filename}"'}
+        try:
+            pieces = await self._context.stream(report.pieces)
+        except FormatOverflow as fault:
+            raise Refusal("parameter_invalid", str(fault), parameter="format") from fault
+        return StreamingResponse(pieces, media_type=report.media_type, headers=headers)
+
+    def _limit(self, request: ApiRequest) -> int:
+        return min(int(request.query["limit"]), self._context.limits.page_rows_max)
+
+
+def matches(if_none_match: str, etag: str) -> bool:
+    """Return whether the header contains the entity tag, compared weakly (RFC 9110, section 13.1.2)."""
+    if if_none_match.strip() == "*":
+        return True
+    return etag in (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
+
+
+def _event(document: BatchDocument) -> bytes:
+    return b"event: batch\nid: %s\ndata: %s\n\n" % (document.etag.strip('"').encode(), document.body)
+
+
+def _document_response(document: BatchDocument, if_none_match: str | None) -> Response:
+    headers = {"etag": document.etag, "cache-control": "private, no-cache"}
+    if if_none_match is not None and matches(if_none_match, document.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(document.body, media_type=JSON, headers=headers)
+
+
+def _serialize_issue(finding: Finding, issue: Issue) -> dict[str, Any]:
+    return {
+        "record": finding.number,
+        "source_row": finding.source_row,
+        "key": display_key(finding.key),
+        "result": finding.result,
+        "code": issue.code,
+        "severity": issue.severity,
+        "path": issue.path,
+        "column": issue.column,
+        "value": issue.value,
+        "expected": issue.expected,
+        "suggestion": issue.suggestion,
+        "message": issue.message,
+        "docs": f"/docs/issues#{issue.code}",
+    }
+
+
+async def _unless_disconnected(request: Request, change: Coroutine[Any, Any, BatchDocument]) -> BatchDocument:
+    """Return the awaited document; raise ClientDisconnect as soon as the client disconnects."""
+    document = asyncio.ensure_future(change)
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
+    try:
+        await asyncio.wait((document, disconnect), return_when=asyncio.FIRST_COMPLETED)
+        if not document.done():
+            raise ClientDisconnect
+        return document.result()
+    finally:
+        document.cancel()
+        disconnect.cancel()
+
+
+async def _wait_for_disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
