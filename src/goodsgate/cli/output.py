@@ -164,9 +164,9 @@ def print_batch(batch: Document, *, as_json: bool) -> None:
     if batch.get("issues"):
         _print_groups(out, batch["issues"])
     if batch["withheld"]:
-        missing = batch["withheld"]["missing"]
-        out.print(f"{missing:,} of {batch['withheld']['held']:,} items are missing from the feed. Nothing was deleted.")
-        out.print(f"To delete them: goodsgate confirm {batch['id']} --missing {missing}")
+        deletions, items = batch["withheld"]["deletions"], batch["withheld"]["items"]
+        out.print(f"{deletions:,} of {items:,} items are missing from the feed. Nothing was deleted.")
+        out.print(f"To delete them: goodsgate confirm {batch['id']} --deletions {deletions}")
     if counts["rejected"] and "id" in batch:
         out.print(f"To download the rejected records: goodsgate report {batch['id']}", soft_wrap=True)
 
