@@ -1,4 +1,4 @@
-"""Why a submission, or a question, as a whole was not accepted; worded by a protocol."""
+"""Refusals: why a submission or a request as a whole is not accepted."""
 
 REFUSALS: dict[str, str] = {
     "payload_empty": "The request body is empty.",
@@ -31,11 +31,11 @@ REFUSALS: dict[str, str] = {
     "setting_invalid": "Invalid value of a setting.",
     "upload_stalled": "Upload timed out; nothing was stored.",
 }
-"""Code → title. A protocol gives each its own status."""
+"""Code → title. Each protocol maps the codes to its own status codes and texts."""
 
 
 class Refusal(Exception):
-    """A submission or question that is not accepted; `code` is a key of REFUSALS."""
+    """A submission or request is not accepted; `code` is a key of REFUSALS."""
 
     def __init__(self, code: str, detail: str = "", /, **details: object) -> None:
         super().__init__(detail or REFUSALS[code])

@@ -1,4 +1,4 @@
-"""What is refused at the door, before the engine is asked, and the problem documents that word every refusal."""
+"""Refusals of the HTTP layer, and the problem documents (RFC 9457) of all refusals."""
 
 import msgspec
 
@@ -20,7 +20,7 @@ HTTP_REFUSALS: dict[str, str] = {
     "credential_unknown": "API key not found.",
     "internal_fault": "Internal error; it is logged under the request id.",
 }
-"""Code → title, beside the engine's REFUSALS."""
+"""Code → title of the refusals that only HTTP has, in addition to the engine's REFUSALS."""
 
 STATUSES: dict[str, int] = {
     "payload_empty": 400,
@@ -67,7 +67,7 @@ STATUSES: dict[str, int] = {
     "credential_unknown": 404,
     "internal_fault": 500,
 }
-"""Code → HTTP status, of every refusal; a protocol may have others."""
+"""Code → HTTP status of every refusal; a vendor protocol may use others."""
 
 RETRY_AFTER_SECONDS = {"queue_full": 10, "store_full": 60, "store_busy": 1, "sessions_full": 5, "too_many_requests": 1}
 
@@ -77,17 +77,17 @@ PROBLEM_TYPE = "application/problem+json"
 
 
 def refuse(code: str, detail: str = "", /, **details: object) -> Refusal:
-    """Make a refusal, of the door's own codes or the engine's."""
+    """Create a refusal with a code of the HTTP layer or of the engine."""
     return Refusal(code, detail or title(code), **details)
 
 
 def title(code: str) -> str:
-    """What the code means, in one sentence."""
+    """Return the title of a code, one sentence."""
     return HTTP_REFUSALS.get(code) or REFUSALS[code]
 
 
 def problem(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an RFC 9457 problem document; `type` leads into the documentation."""
+    """Return status, headers and body of a problem document; its `type` links to the documentation."""
     status = STATUSES[refusal.code]
     headers = {"content-type": PROBLEM_TYPE}
     after = refusal.details.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))

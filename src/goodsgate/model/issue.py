@@ -1,4 +1,4 @@
-"""Issues and the one table of their codes."""
+"""Issues and the table of their codes."""
 
 from typing import Literal
 
@@ -7,37 +7,37 @@ import msgspec
 Severity = Literal["error", "warning"]
 
 VALUE_CHARACTERS_MAX = 200
-"""Longest value that an issue repeats; longer ones are cut with an ellipsis."""
+"""Maximum length of the value in an issue; longer values are truncated with an ellipsis."""
 
 
 class Code(msgspec.Struct, frozen=True):
-    """One entry of the table of codes; a code never changes its meaning."""
+    """An entry of the table of codes; a code never changes its meaning."""
 
     severity: Severity
-    """Error rejects the record; warning does not. A policy may make a reference issue a warning."""
+    """An error rejects the record; a warning does not. A policy can turn a reference issue into a warning."""
     template: str
-    """Message; may name {value}, {expected}, {field} and {suggestion}."""
+    """The message, with the placeholders {value}, {expected}, {field} and {suggestion}."""
     about: Literal["file", "record"] = "record"
 
 
 class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is wrong with one field of one record."""
+    """What is wrong with one field of one record, or with the file."""
 
     code: str
     path: str = ""
     """JSON Pointer (RFC 6901) into the record in Goodsgate's field names; empty for the whole record."""
     column: str | None = None
-    """The submitter's own column or member, where it differs from the path."""
+    """The submitter's own column or member, if it differs from the path."""
     value: str | None = None
-    """As received, cut to VALUE_CHARACTERS_MAX; None where the field is missing."""
+    """As received, truncated to VALUE_CHARACTERS_MAX; None if the field is missing."""
     expected: str | None = None
     suggestion: str | None = None
-    """A value a machine can put in place of the one received."""
+    """A value that a program can use instead of the received one."""
     severity: Severity = "error"
 
     @property
     def message(self) -> str:
-        """One sentence for people."""
+        """The message of the code with the values of this issue, one sentence for people."""
         name = self.column or self.path.lstrip("/") or "record"
         return CODES[self.code].template.format(
             value=self.value, expected=self.expected, field=name, suggestion=self.suggestion
@@ -52,7 +52,7 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def truncate_value(value: object) -> str | None:
-    """The value as an issue repeats it."""
+    """Return a value as the text that an issue contains; None for None."""
     if value is None:
         return None
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
@@ -63,7 +63,7 @@ def issue(
     code: str, path: str = "", *, value: object = None, expected: str | None = None, suggestion: str | None = None,
     severity: Severity | None = None,
 ) -> Issue:
-    """Make an issue with the severity of the table unless another is given."""
+    """Create an issue with the severity of its code, unless another one is given."""
     return Issue(
         code=code, path=path, value=truncate_value(value), expected=expected, suggestion=suggestion,
         severity=severity or CODES[code].severity,
