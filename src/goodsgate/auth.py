@@ -1,8 +1,8 @@
-"""Who is calling, for which merchant, with which scope.
+"""Keys, tokens and the authentication of callers.
 
-A key's secret is ``gg_<id>_<random>``; a token, ``gt_<random>``, stands for a key for a time. What is kept, compared
-and cached is the SHA-256 alone. An access key signs requests instead of being sent with them: its secret has to be
-known here, so it is derived from a master secret and not kept at all.
+The secret of a key is ``gg_<id>_<random>``. A token, ``gt_<random>``, stands for a key for a limited time. Only the
+SHA-256 of a secret is stored, compared and cached. An access key signs requests instead of being sent with them; its
+secret must be known to the gate, so it is derived from a master secret and not stored at all.
 """
 
 import base64
@@ -20,18 +20,18 @@ from goodsgate.model.catalogue import Key, Scope, Token
 from goodsgate.store.contract import Store
 
 SECRET_BYTES = 32
-"""256 random bits of a secret."""
+"""Random bytes of a secret."""
 SECRET_CHARACTERS_MAX = 200
-"""A longer text is no key; it is not even hashed."""
+"""A longer text cannot be a secret; it is not hashed."""
 CACHED_SECONDS = 1.0
-"""A revoked key works at most this long in other processes than the one that revoked it."""
+"""Time for which a revoked key may still work in processes other than the one that revoked it."""
 CACHED_KEYS_MAX = 4096
 ACCESS_KEY, MASTER, SESSION = "access_key", "master", "session"
 """Settings of a key that signs: its public id, the master secret it is derived from, whether it has a session token."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody with a valid key."""
+    """The owner of a valid key."""
 
     key_id: str
     merchant: str
@@ -41,13 +41,13 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The key's settings."""
 
     def may(self, scope: str) -> bool:
-        """Whether the key has the scope; ``admin`` includes the others."""
+        """Return whether the key has the scope; ``admin`` includes the others."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", settings: dict[str, str] | None = None,
             ) -> tuple[Key, str]:
-    """Make a key and its secret; the secret is nowhere else."""
+    """Create a key and its secret; the secret is not stored."""
     key_id = secrets.token_hex(6)
     secret = f"gg_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     digest = hashlib.sha256(secret.encode()).digest()
@@ -59,32 +59,32 @@ def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", settings
 
 
 class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that signs, in clear."""
+    """The secrets of a key that signs requests."""
 
     id: str
     """Public; begins with ``AKGG``."""
     secret: str
     token: str | None
-    """To be sent with every request, as with temporary credentials; None: there must be none."""
+    """Session token that every request must carry, as with temporary credentials; None: requests must have none."""
 
 
 def new_access_key(merchant: str, scopes: Iterable[Scope], secrets_of: Secrets, *, label: str = "",
                    settings: dict[str, str] | None = None, session: bool = False) -> tuple[Key, AccessKey]:
-    """Make a key that signs. Raises StoreError where the master secret is the store's."""
+    """Create a key that signs requests. Raises StoreError if the master secret is in the store."""
     name = f"AKGG{base64.b32encode(secrets.token_bytes(10)).decode()}"
     _, master = secrets_of.derived("access key", name)
-    told = {**(settings or {}), ACCESS_KEY: name, MASTER: master, **({SESSION: "yes"} if session else {})}
+    stored = {**(settings or {}), ACCESS_KEY: name, MASTER: master, **({SESSION: "yes"} if session else {})}
     key = Key(
         id=secrets.token_hex(6), digest=digest_of_access_key(name), merchant=merchant, scopes=frozenset(scopes),
-        label=label, created_at=now(), settings=told,
+        label=label, created_at=now(), settings=stored,
     )
-    made = access_key(key, secrets_of)
-    assert made is not None
-    return key, made
+    signing = access_key(key, secrets_of)
+    assert signing is not None
+    return key, signing
 
 
 def access_key(key: Key, secrets_of: Secrets) -> AccessKey | None:
-    """The key in clear; None for one that does not sign, or whose master secret is gone. Raises StoreError."""
+    """Return the secrets of a key; None if it does not sign, or its master secret is gone. Raises StoreError."""
     name, master = key.settings.get(ACCESS_KEY), key.settings.get(MASTER)
     if name is None or master is None:
         return None
@@ -105,12 +105,12 @@ def public_settings(key: Key) -> dict[str, str]:
 
 
 def digest_of_access_key(name: str) -> bytes:
-    """What the key is found by; no secret has it, as none begins like an access key."""
+    """Return the digest under which an access key is stored; no other secret has the same prefix."""
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 
 class Authenticator:
-    """Callers by secret, cached for a second; safe to share between threads."""
+    """Finds callers by their secrets, cached for a second; safe for threads."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -118,12 +118,12 @@ class Authenticator:
         self._merchants: set[str] = set()
 
     def cached(self, secret: bytes) -> Caller | None:
-        """The caller if it was looked up within the last second; asks no store."""
-        found = self._cached.get(hashlib.sha256(secret).digest())
-        return found[1] if found is not None and found[0] > time.monotonic() else None
+        """Return the caller if it was looked up within the last second; does not read the store."""
+        entry = self._cached.get(hashlib.sha256(secret).digest())
+        return entry[1] if entry is not None and entry[0] > time.monotonic() else None
 
     def caller(self, secret: bytes) -> Caller | None:
-        """The caller, from the store; None for a key or token that is unknown, revoked or past its end.
+        """Return the caller from the store; None if the key or token is unknown, revoked or expired.
 
         Raises StoreError.
         """
@@ -145,8 +145,8 @@ class Authenticator:
         found = self._store.token(digest)
         return found[1] if found is not None and found[0].expires_at > now() else None
 
-    def token(self, caller: Caller, *, seconds: float) -> str:
-        """A fresh token of the caller's key, good for so long; others stay good. Raises StoreError."""
+    def create_token(self, caller: Caller, *, seconds: float) -> str:
+        """Create a token of the caller's key that is valid for `seconds`. Raises StoreError."""
         secret = f"gt_{secrets.token_urlsafe(SECRET_BYTES)}"
         created_at = now()
         self._store.add_token(Token(
@@ -155,20 +155,20 @@ class Authenticator:
         ))
         return secret
 
-    def end(self, token: str) -> None:
-        """Make a token good for nothing, with effect in this process at once. Raises StoreError."""
+    def delete_token(self, token: str) -> None:
+        """Delete a token, with effect in this process at once. Raises StoreError."""
         digest = hashlib.sha256(token.encode()).digest()
         self._store.delete_token(digest)
         self._cached.pop(digest, None)
 
     def revoke(self, merchant: str, key_id: str) -> bool:
-        """Revoke a key, with effect in this process at once; False if the merchant has no such key."""
+        """Revoke a key, with effect in this process at once; return False if the merchant has no such key."""
         revoked = self._store.revoke_key(merchant, key_id)
         self._cached.clear()
         return revoked
 
-    def knows(self, merchant: str) -> bool:
-        """Whether there is such a merchant. Merchants are never removed, so one that was seen is remembered."""
+    def merchant_exists(self, merchant: str) -> bool:
+        """Return whether the merchant exists. Merchants are never removed, so known ones are cached."""
         after: str | None = None
         while merchant not in self._merchants:
             page = self._store.merchants(after=after, limit=1000)

@@ -227,8 +227,10 @@ def _compare(scenery: Scenery, clients: Clients, folder: Path) -> None:
 
 
 def _accepted(store: Store, merchant: str, clients: Clients) -> list[tuple[str, str]]:
-    """Batch and label of all that the merchant has, in the order of their acceptance: what was acknowledged, each
-    once, and what was sent without a key and never answered, of which nobody can know."""
+    """Return id and label of all batches of the merchant, in the order of acceptance.
+
+    Every acknowledged submission is there once; one that was sent without a key and not answered may be there or not.
+    """
     found: list[tuple[str, str]] = []
     after = None
     while True:

@@ -32,8 +32,10 @@ class Clients:
 
     def __init__(self, host: Host, gates: Sequence[str], keys: dict[str, str], *, clients: int, seed: int,
                  pause_seconds: float) -> None:
-        """On this host; `gates` are where the gates answer, `keys` the merchants' keys; at most so long
-        between two submissions of a client."""
+        """Create clients on a host, with the addresses of the gates and the keys of the merchants.
+
+        A client pauses for at most `pause_seconds` between two submissions.
+        """
         self._host = host
         self._gates = gates
         self._keys = keys

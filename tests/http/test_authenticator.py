@@ -31,17 +31,17 @@ def test_a_secret_is_long_and_nowhere_but_in_the_answer():
 
 def test_a_caller_is_found_by_the_secret_alone(shop):
     """And remembered for a second."""
-    ring = Authenticator(shop.store)
+    authenticator = Authenticator(shop.store)
     key, secret = new_key("acme", {Scope.SUBMIT})
     shop.store.add_key(key)
-    assert ring.cached(secret.encode()) is None
-    caller = ring.caller(secret.encode())
+    assert authenticator.cached(secret.encode()) is None
+    caller = authenticator.caller(secret.encode())
     assert (caller.merchant, caller.key_id) == ("acme", key.id)
-    assert ring.cached(secret.encode()) == caller
+    assert authenticator.cached(secret.encode()) == caller
     assert (caller.may("submit"), caller.may("read"), caller.may("admin")) == (True, False, False)
     for wrong in (b"", b"gg_", secret.encode()[:-1], secret.encode() + b"x", b"x" * 10_000):
-        assert ring.caller(wrong) is None
-        assert ring.cached(wrong) is None
+        assert authenticator.caller(wrong) is None
+        assert authenticator.cached(wrong) is None
 
 
 def test_admin_includes_the_other_scopes(shop):
@@ -67,35 +67,35 @@ def test_a_revoked_key_is_forgotten_at_once_where_it_was_revoked(shop):
     assert there.cached(secret.encode()) is None
 
 
-def test_what_is_remembered_is_bounded(shop, monkeypatch):
-    """Past the limit it begins anew."""
+def test_the_cache_of_callers_is_bounded(shop, monkeypatch):
+    """Beyond the limit the cache is emptied."""
     monkeypatch.setattr(auth, "CACHED_KEYS_MAX", 3)
-    ring = Authenticator(shop.store)
+    authenticator = Authenticator(shop.store)
     secrets = []
     for _ in range(5):
         key, secret = new_key("acme", {Scope.READ})
         shop.store.add_key(key)
-        ring.caller(secret.encode())
+        authenticator.caller(secret.encode())
         secrets.append(secret.encode())
-    assert [ring.cached(secret) is not None for secret in secrets] == [False, False, False, True, True]
+    assert [authenticator.cached(secret) is not None for secret in secrets] == [False, False, False, True, True]
 
 
-def test_merchants_are_known_once_they_are_made(shop):
-    """Also those made after the first question."""
-    ring = Authenticator(shop.store)
-    assert ring.knows("acme")
-    assert not ring.knows("late")
+def test_merchants_are_known_as_soon_as_they_exist(shop):
+    """Unknown merchants are looked up again."""
+    authenticator = Authenticator(shop.store)
+    assert authenticator.merchant_exists("acme")
+    assert not authenticator.merchant_exists("late")
     shop.store.add_merchant(Merchant(id="late", name="", created_at=make.NOW))
-    assert ring.knows("late")
+    assert authenticator.merchant_exists("late")
 
 
-def test_a_token_stands_for_its_key_for_a_time(shop, monkeypatch):
-    """With its scopes and facts, in every process; several at once; not past its end."""
-    ring = Authenticator(shop.store)
+def test_a_token_stands_for_its_key_until_it_expires(shop, monkeypatch):
+    """It has the scopes and settings of its key in every process, until it expires."""
+    authenticator = Authenticator(shop.store)
     key, secret = new_key("acme", {Scope.READ}, settings={"location": "BLR-01"})
     shop.store.add_key(key)
-    caller = ring.caller(secret.encode())
-    first, second = ring.token(caller, seconds=60), ring.token(caller, seconds=60)
+    caller = authenticator.caller(secret.encode())
+    first, second = authenticator.create_token(caller, seconds=60), authenticator.create_token(caller, seconds=60)
     assert first != second
     for token in (first, second):
         assert re.fullmatch(r"gt_[A-Za-z0-9_-]{43}", token)
@@ -107,10 +107,10 @@ def test_a_token_stands_for_its_key_for_a_time(shop, monkeypatch):
 
 
 def test_a_token_ends_with_its_key(shop):
-    """Revoked is revoked."""
-    ring = Authenticator(shop.store)
+    """Revoking a key ends its tokens."""
+    authenticator = Authenticator(shop.store)
     key, secret = new_key("acme", {Scope.READ})
     shop.store.add_key(key)
-    token = ring.token(ring.caller(secret.encode()), seconds=60)
-    assert ring.revoke("acme", key.id)
-    assert ring.caller(token.encode()) is None
+    token = authenticator.create_token(authenticator.caller(secret.encode()), seconds=60)
+    assert authenticator.revoke("acme", key.id)
+    assert authenticator.caller(token.encode()) is None

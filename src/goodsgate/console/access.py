@@ -76,7 +76,7 @@ class SignInPage:
             if not caller.may("read"):
                 return self._form(http, "This key lacks the scope read.", status=403, next_path=next_path)
             seconds = self._context.config.session_hours * 3600
-            token = await run_in_thread(authenticator.token, caller, seconds=seconds)
+            token = await run_in_thread(authenticator.create_token, caller, seconds=seconds)
         except StoreError:
             error = "Storage is currently unavailable. Please try again."
             return self._form(http, error, status=503, next_path=next_path)
@@ -95,7 +95,7 @@ class SignOut:
     async def post(self, request: ConsoleRequest) -> Response:
         """Handle POST /console/sign-out."""
         await request.form()
-        await self._context.run_in_thread(self._context.authenticator.end, request.token)
+        await self._context.run_in_thread(self._context.authenticator.delete_token, request.token)
         response = RedirectResponse(SIGN_IN_PATH, 303, headers={**HEADERS, "clear-site-data": '"cache", "storage"'})
         response.delete_cookie(SESSION_COOKIE, path="/console")
         return response

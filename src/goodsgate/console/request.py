@@ -85,7 +85,8 @@ class ConsoleRequest:
         merchant = self.path_param("merchant")
         if merchant == self.caller.merchant:
             return merchant
-        if not self.is_admin or not await self.context.run_in_thread(self.context.authenticator.knows, merchant):
+        exists = self.context.authenticator.merchant_exists
+        if not self.is_admin or not await self.context.run_in_thread(exists, merchant):
             raise refuse("merchant_unknown")
         return merchant
 

@@ -90,7 +90,7 @@ class ServerContext:
             return caller.merchant
         if not caller.may("admin"):
             raise refuse("forbidden", "The key may not act for another merchant.")
-        if not await self.run_in_thread(self.authenticator.knows, wanted):
+        if not await self.run_in_thread(self.authenticator.merchant_exists, wanted):
             raise refuse("merchant_unknown")
         return wanted
 

@@ -1,4 +1,4 @@
-"""Records that a protocol has in hand, made durable as one batch."""
+"""Records of a JSON request, submitted as one batch."""
 
 from goodsgate.engine import Submission
 from goodsgate.http.context import ServerContext
@@ -6,7 +6,7 @@ from goodsgate.model.batch import Batch
 
 
 def join_records(records: list[bytes]) -> tuple[str, bytes]:
-    """Format and body of a batch: a record a line, which is read fastest, unless one is written over several lines."""
+    """Return format and body of a batch: NDJSON, which is read fastest, unless a record spans several lines."""
     lines = b"\n".join(records)
     if lines.count(b"\n") == len(records) - 1 and b"\r" not in lines:
         return "ndjson", lines
@@ -14,7 +14,7 @@ def join_records(records: list[bytes]) -> tuple[str, bytes]:
 
 
 def submit_body(submission: Submission, content: bytes, context: ServerContext) -> Batch:
-    """Make a body durable as a batch; nothing remains of one that is refused."""
+    """Submit a body and return the batch; nothing remains of a body that is refused."""
     try:
         submission.write(content)
         batch = submission.finish().batch

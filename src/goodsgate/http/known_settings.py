@@ -1,6 +1,4 @@
-"""Settings of keys and merchants: each protocol declares the ones it reads, and values are checked before they are
-stored.
-"""
+"""Settings of keys and merchants, declared by the protocols that read them and checked before they are stored."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
-"""A protocol's ``openapi.yaml`` as the running protocol obeys it: its paths, their parameters and the scope each needs.
+"""OpenAPI documents of the protocols: paths, parameters and scopes that the endpoints enforce.
 
-What a parameter may be is written once, in the YAML; handlers get values that were checked against it.
+The YAML is the only definition of a parameter; handlers receive values that were checked against it.
 """
 
 import math
@@ -19,25 +19,25 @@ from goodsgate.http.problems import refuse
 
 METHODS = ("get", "post", "put", "patch", "delete")
 PARAMETERS_MAX = 64
-"""Query parameters of one request."""
+"""Maximum number of query parameters of a request."""
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
-    """One parameter of a path or a query."""
+    """A parameter of a path or a query."""
 
     name: str
     schema: dict[str, Any]
     slashes: bool = False
-    """A path parameter that takes the rest of the path."""
+    """Whether a path parameter takes the rest of the path, slashes included."""
     refusal: str = "not_found"
-    """How a path is answered whose parameter does not fit."""
+    """Code of the refusal if a path parameter is invalid."""
     required: bool = False
-    """Of a query."""
+    """Whether a query must have the parameter."""
 
     def read(self, text: str) -> object:
-        """Turn the text of a request into a value; raises ValueError with what is expected."""
+        """Return the value of a text in a request. Raises ValueError with a description of what is expected."""
         schema = self.schema
         if "enum" in schema and text not in schema["enum"]:
             raise ValueError(f"one of {', '.join(schema['enum'])}")
@@ -47,23 +47,22 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
                     raise ValueError("true or false")
                 return text == "true"
             case "integer" | "number" as kind:
-                return _number(text, schema, whole=kind == "integer")
+                return _read_number(text, schema, whole=kind == "integer")
             case "array":
-                return self._entries(text)
+                return self._read_list(text)
             case _:
-                return _text(text, schema)
+                return _read_text(text, schema)
 
-
-    def _entries(self, text: str) -> list[object]:
-        """Values with commas, and blanks that do not count, between them."""
+    def _read_list(self, text: str) -> list[object]:
+        """Return the values of a comma-separated list; blanks around the commas are ignored."""
         parts = [part.strip() for part in text.split(",")]
         if len(parts) > self.schema["maxItems"]:
             raise ValueError(f"at most {self.schema['maxItems']} values")
-        one = Parameter(name=self.name, schema=self.schema["items"])
-        return [one.read(part) for part in parts]
+        item = Parameter(name=self.name, schema=self.schema["items"])
+        return [item.read(part) for part in parts]
 
 
-def _number(text: str, schema: dict[str, Any], *, whole: bool) -> int | float:
+def _read_number(text: str, schema: dict[str, Any], *, whole: bool) -> int | float:
     bounds = f"{'an integer' if whole else 'a number'} from {schema['minimum']} to {schema['maximum']}"
     if not (_INTEGER if whole else _NUMBER).fullmatch(text):
         raise ValueError(bounds)
@@ -73,7 +72,7 @@ def _number(text: str, schema: dict[str, Any], *, whole: bool) -> int | float:
     return value
 
 
-def _text(text: str, schema: dict[str, Any]) -> str | datetime:
+def _read_text(text: str, schema: dict[str, Any]) -> str | datetime:
     shortest, longest = schema.get("minLength", 0), schema.get("maxLength", math.inf)
     if not shortest <= len(text) <= longest:
         raise ValueError(f"{shortest} to {longest} characters")
@@ -96,25 +95,27 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     method: str
     scope: str | None
-    """What a key must have; None for everyone."""
+    """Scope that a key must have; None if no key is needed."""
     parameters: dict[str, Parameter]
-    """Those of the query."""
-    ignores: bool = False
-    """Whether parameters that the contract does not know are passed over."""
+    """Query parameters by name."""
+    ignores_unknown: bool = False
+    """Whether unknown query parameters are ignored."""
 
     def query(self, query_string: bytes) -> dict[str, Any]:
-        """Values of all parameters, defaults filled in; None for those that have none. Raises parameter_invalid."""
-        values: dict[str, Any] = {name: parameter.schema.get("default") for name, parameter in self.parameters.items()}
+        """Return the values of all query parameters: the default, or None, for those that are absent.
+
+        Raises parameter_invalid.
+        """
         try:
-            given = parse_qsl(
+            pairs = parse_qsl(
                 query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX
             )
         except ValueError as fault:
             raise Refusal("parameter_invalid", "The query is not percent-encoded UTF-8.") from fault
         texts: dict[str, str] = {}
-        for name, text in given:
+        for name, text in pairs:
             parameter = self.parameters.get(name)
-            if parameter is None and self.ignores:
+            if parameter is None and self.ignores_unknown:
                 continue
             if name not in texts:
                 texts[name] = text
@@ -122,13 +123,17 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
                 texts[name] = f"{texts[name]},{text}"
             else:
                 raise Refusal("parameter_invalid", f"The parameter {name} is repeated.", parameter=name)
-        values.update((name, self._value(name, text)) for name, text in texts.items())
+        values: dict[str, Any] = {}
+        for name, text in texts.items():
+            values[name] = self._read(name, text)
         for name, parameter in self.parameters.items():
-            if parameter.required and name not in texts:
-                raise Refusal("parameter_invalid", f"The parameter {name} is missing.", parameter=name)
+            if name not in texts:
+                if parameter.required:
+                    raise Refusal("parameter_invalid", f"The parameter {name} is missing.", parameter=name)
+                values[name] = parameter.schema.get("default")
         return values
 
-    def _value(self, name: str, text: str) -> object:
+    def _read(self, name: str, text: str) -> object:
         parameter = self.parameters.get(name)
         if parameter is None:
             raise Refusal(
@@ -146,14 +151,14 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     """One path template with its operations."""
 
     template: str
-    """As the contract writes it: ``/v1/batches/{batch}``."""
+    """The path as in the document: ``/v1/batches/{batch}``."""
     parameters: dict[str, Parameter]
     operations: dict[str, Operation]
-    """By method, in capitals."""
+    """Operations by method, in capitals."""
 
     @property
     def pattern(self) -> str:
-        """The template as the router wants it."""
+        """The template in the syntax of the router."""
         return re.sub(
             r"\{(\w+)\}", lambda name: f"{{{name[1]}:path}}" if self.parameters[name[1]].slashes else name[0],
             self.template,
@@ -161,53 +166,53 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def allow(self) -> str:
-        """Methods for the ``Allow`` header."""
+        """The value of the ``Allow`` header."""
         methods = {*self.operations, "OPTIONS"} | ({"HEAD"} if "GET" in self.operations else set())
         return ", ".join(sorted(methods))
 
-    def values(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Path parameters, checked; raises the refusal that the contract names for each."""
-        for name, text in given.items():
+    def values(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Return the path parameters after checking them. Raises the refusal of the first one that is invalid."""
+        for name, text in texts.items():
             parameter = self.parameters[name]
             try:
                 parameter.read(text)
             except ValueError as fault:
                 raise refuse(parameter.refusal) from fault
-        return dict(given)
+        return dict(texts)
 
 
-class _Plain(yaml.SafeDumper):
-    """Without anchors, which only those understand who wrote them."""
+class _PlainDumper(yaml.SafeDumper):
+    """Dumper that writes no anchors and aliases, which are hard to read."""
 
     def ignore_aliases(self, _data: Any) -> bool:
-        """Of nothing."""
+        """Write every value in full."""
         return True
 
 
-def _loaded(text: bytes) -> dict[str, Any]:
+def _parse(text: bytes) -> dict[str, Any]:
     document: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 – both are safe loaders
     return document
 
 
 class OpenApiDocument:
-    """An OpenAPI document and what a protocol needs of it."""
+    """The OpenAPI document of a protocol."""
 
     def __init__(self, text: bytes, parts: Sequence[bytes] = ()) -> None:
-        """`parts` are documents whose paths stand before those of the whole, and whose tags and components join its."""
-        self.document: dict[str, Any] = _loaded(text)
+        """Parse the document and join `parts` to it; the paths of the parts come first, so that they match first."""
+        self.document: dict[str, Any] = _parse(text)
         for part in parts:
-            self._join(_loaded(part))
-        self.yaml = text if not parts else yaml.dump(self.document, Dumper=_Plain, sort_keys=False).encode()
+            self._join(_parse(part))
+        self.yaml = text if not parts else yaml.dump(self.document, Dumper=_PlainDumper, sort_keys=False).encode()
         self.paths = [self._path(template, self.resolved(node)) for template, node in self.document["paths"].items()]
 
     def _join(self, part: dict[str, Any]) -> None:
         whole = self.document
         whole["paths"] = {**part["paths"], **whole["paths"]}
         whole["tags"] = [*whole.get("tags", ()), *part.get("tags", ())]
-        for kind, named in part.get("components", {}).items():
-            held = whole.setdefault("components", {}).setdefault(kind, {})
-            assert not held.keys() & named, f"two of these: {kind} {held.keys() & named}"
-            held.update(named)
+        for kind, components in part.get("components", {}).items():
+            known = whole.setdefault("components", {}).setdefault(kind, {})
+            assert not known.keys() & components, f"defined twice: {kind} {known.keys() & components}"
+            known.update(components)
 
     @cached_property
     def json(self) -> bytes:
@@ -215,38 +220,40 @@ class OpenApiDocument:
         return msgspec.json.encode(self.document)
 
     def resolved(self, node: Any) -> Any:
-        """The node that a ``$ref`` leads to, or the node itself."""
+        """Return the node that a ``$ref`` refers to, or the node itself."""
         while isinstance(node, dict) and "$ref" in node:
-            found: Any = self.document
+            target: Any = self.document
             for part in node["$ref"].removeprefix("#/").split("/"):
-                found = found[unquote(part)]
-            node = found
+                target = target[unquote(part)]
+            node = target
         return node
 
-    def _whole(self, node: Any) -> Any:
-        """The node with all references in it resolved; it must not refer to itself."""
-        found = self.resolved(node)
-        if isinstance(found, dict):
-            return {name: self._whole(inner) for name, inner in found.items()}
-        return [self._whole(inner) for inner in found] if isinstance(found, list) else found
+    def _expanded(self, node: Any) -> Any:
+        """Return the node with all references in it resolved; it must not refer to itself."""
+        target = self.resolved(node)
+        if isinstance(target, dict):
+            return {name: self._expanded(inner) for name, inner in target.items()}
+        return [self._expanded(inner) for inner in target] if isinstance(target, list) else target
 
     def records(self, protocol: str) -> dict[str, dict[str, Any]]:
-        """``protocol/Component`` → schema of the records that are held to it while they are worked."""
+        """Return the schemas of records, by ``protocol/Component``; workers validate records against them."""
         schemas: dict[str, dict[str, Any]] = self.document.get("components", {}).get("schemas", {})
         return {f"{protocol}/{name}": self._record(protocol, node) for name,
             node in schemas.items() if "x-record" in node}
 
     def _record(self, protocol: str, node: dict[str, Any]) -> dict[str, Any]:
-        """Return the schema of one record; where its mapping refers to another schema, by name."""
+        """Return the schema of a record; a reference in its ``x-record`` becomes the name of the other schema."""
         mapping = {
-            word: f"{protocol}/{told['$ref'].rpartition('/')[2]}" if isinstance(told, dict) and "$ref" in told else told
-            for word, told in node["x-record"].items()
+            key: f"{protocol}/{value['$ref'].rpartition('/')[2]}"
+            if isinstance(value, dict) and "$ref" in value else value
+            for key, value in node["x-record"].items()
         }
-        return {**self._whole({name: inner for name, inner in node.items() if name != "x-record"}), "x-record": mapping}
+        schema = self._expanded({name: inner for name, inner in node.items() if name != "x-record"})
+        return {**schema, "x-record": mapping}
 
     def _parameter(self, node: dict[str, Any]) -> Parameter:
         return Parameter(
-            name=node["name"], schema=self._whole(node["schema"]), slashes=node.get("x-slashes", False),
+            name=node["name"], schema=self._expanded(node["schema"]), slashes=node.get("x-slashes", False),
             refusal=node.get("x-refusal", "not_found"), required=node["in"] == "query" and node.get("required", False),
         )
 
@@ -266,5 +273,5 @@ class OpenApiDocument:
         return Operation(
             id=node["operationId"], method=method.upper(), scope=scopes[0] if scopes else None,
             parameters={each["name"]: self._parameter(each) for each in own if each["in"] == "query"},
-            ignores=self.document.get("x-unknown-parameters") == "ignored",
+            ignores_unknown=self.document.get("x-unknown-parameters") == "ignored",
         )

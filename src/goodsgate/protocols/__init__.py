@@ -1,10 +1,13 @@
-"""The protocols of the gate: one wire protocol each, over one engine.
+"""The protocols: one wire protocol each, over one engine.
 
-A protocol is a folder with an ``openapi.yaml``, written first, and a function ``protocol(door)`` in its
-``__init__.py``; its name is added to PROTOCOLS. MERCHANT_RULES there, if it has any, are those of its records, by
-``protocol/Component``. What protocols share: `contract` (the YAML obeyed), `routes` (its operations answered), `door`
-(callers, threads, bodies), `watching` (documents and waiting), `handing` (records made a batch), `refusals` (problem
-documents), `pace` (requests a second), `docs` (pages).
+A protocol is a package with an ``openapi.yaml`` and these names in its ``__init__.py``:
+
+- ``protocol(context)`` returns the `WireProtocol`;
+- ``couriers(services)``, optional: who delivers its messages, by topic;
+- ``SETTINGS``, optional: the settings of keys and merchants that it reads;
+- ``MERCHANT_RULES``, optional: the rules of its records, by ``protocol/Component``.
+
+Its name is added to PROTOCOLS. The parts that protocols share are in `goodsgate.http`.
 """
 
 import functools
@@ -19,22 +22,22 @@ from goodsgate.http.services import ProtocolServices
 from goodsgate.rules import MerchantRules, Schema
 
 PROTOCOLS = ("native", "konnect", "productsup", "justwalkout", "mircate")
-"""Folders of this package, in the order in which the documentation shows them."""
+"""Subpackages, in the order of the documentation."""
 
 
 def load_protocols(context: ServerContext) -> list[WireProtocol]:
-    """Every protocol, ready to answer."""
+    """Return every protocol."""
     return [import_module(f"goodsgate.protocols.{name}").protocol(context) for name in PROTOCOLS]
 
 
 def load_couriers(services: ProtocolServices) -> Mapping[str, Courier]:
     """Return who delivers messages of which topic (``protocol/word``): what `couriers` of each protocol returns."""
-    found: dict[str, Courier] = {}
+    couriers: dict[str, Courier] = {}
     for name in PROTOCOLS:
-        offers = getattr(import_module(f"{__name__}.{name}"), "couriers", None)
-        if offers is not None:
-            found.update(offers(services))
-    return found
+        package = import_module(f"{__name__}.{name}")
+        if hasattr(package, "couriers"):
+            couriers.update(package.couriers(services))
+    return couriers
 
 
 @functools.cache
@@ -46,11 +49,11 @@ def load_known_settings() -> KnownSettings:
 
 @functools.cache
 def load_schemas() -> Mapping[str, Schema]:
-    """The schemas that policies of the protocols name, for workers."""
-    found: dict[str, Schema] = {}
+    """Return the schemas that policies of the protocols name, for workers."""
+    schemas: dict[str, Schema] = {}
     for name in PROTOCOLS:
         package = f"{__name__}.{name}"
         merchant_rules: Mapping[str, MerchantRules] = getattr(import_module(package), "MERCHANT_RULES", {})
         for record, node in load_openapi(package).records(name).items():
-            found[record] = Schema(node, merchant_rules=merchant_rules.get(record))
-    return found
+            schemas[record] = Schema(node, merchant_rules=merchant_rules.get(record))
+    return schemas

@@ -57,7 +57,7 @@ def test_a_token_ends(gate: Served, seller: Konnect) -> None:
     authenticator = gate.application.context.authenticator
     caller = authenticator.caller(seller.password.encode())
     assert caller is not None
-    ended = authenticator.token(caller, seconds=1e-6)
+    ended = authenticator.create_token(caller, seconds=1e-6)
     assert seller.get("/v3/catalog/departments", headers={"x-access-token": ended}).status_code == 401
     token = seller.new_token()
     assert authenticator.revoke(seller.merchant, seller.key.id)

@@ -40,8 +40,11 @@ def test_a_key_with_another_request_is_refused(client, second):
 
 
 def _until_reserved(gate, key):
-    """Look into the store: asking the gate would take the key. Through the same library: two of them in one process
-    drop each other's locks."""
+    """Wait until the store has the key.
+
+    A request to the gate would take the key. The store is read through the same SQLite library as the gate's, because
+    two of them in one process release each other's locks.
+    """
     with contextlib.closing(apsw.Connection(str(Path(gate.shop.config.store) / "intake.db"))) as intake:
         for _ in range(500):
             if intake.execute("SELECT 1 FROM answer WHERE key = ?", (key,)).fetchone():
@@ -83,7 +86,7 @@ def test_what_is_a_key(client, given, status):
 
 
 def test_two_keys_are_none(client):
-    """Which of them would it be?"""
+    """A request with two keys is refused."""
     headers = [(b"Idempotency-Key", b'"a"'), (b"Idempotency-Key", b'"b"')]
     assert client.post("/v1/batches?format=ndjson", content=BODY, headers=headers).json()["code"] == "key_malformed"
 

@@ -38,7 +38,7 @@ class TokenHandlers:
         caller = authenticator.caller(password.encode()) if password.startswith("gg_") else None
         if caller is None or username not in (caller.merchant, caller.key_id):
             raise refuse("unauthorized", "Wrong username or password.")
-        return authenticator.token(caller, seconds=self._context.services.settings.token_seconds)
+        return authenticator.create_token(caller, seconds=self._context.services.settings.token_seconds)
 
     async def openapi_yaml(self, _: ApiRequest) -> Response:
         """Handle GET /v3/openapi.yaml."""

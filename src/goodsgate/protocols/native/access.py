@@ -114,7 +114,7 @@ class AccessHandlers:
 
     async def _known(self, request: ApiRequest) -> str:
         merchant = request.path["merchant"]
-        if not await self._context.run_in_thread(self._context.authenticator.knows, merchant):
+        if not await self._context.run_in_thread(self._context.authenticator.merchant_exists, merchant):
             raise refuse("merchant_unknown")
         return merchant
 
