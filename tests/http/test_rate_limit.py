@@ -60,4 +60,4 @@ def test_buckets_of_the_silent_are_forgotten(monkeypatch):
         bucket.take(caller)
     clock.now += 10
     bucket.take("d")
-    assert list(bucket._left) == ["d"]
+    assert list(bucket._buckets) == ["d"]
