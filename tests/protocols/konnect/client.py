@@ -1,4 +1,4 @@
-"""A client as somebody would write it for Konnect: a base URL, a user, a password, and patience."""
+"""A Konnect client as an integrator would write it: base URL, user name, password, and polling."""
 
 import time
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ TAX_RULE = "66f0c0ffee0000000000aa01"
 
 
 class Konnect(httpx.Client):
-    """One credential's client; takes its token when it is made."""
+    """The client of one credential; it gets a token when it is created."""
 
     def __init__(self, gate: Served, merchant: str, *, scopes: Iterable[str] = ("submit", "read"),
                  **settings: str) -> None:
@@ -35,60 +35,60 @@ class Konnect(httpx.Client):
         self.headers["x-access-token"] = self.new_token()
 
     def new_token(self) -> str:
-        """One more token."""
+        """Return a new token."""
         query = {"username": self.merchant, "password": self.password}
-        answered = self.get("/aggregator/v1/token", params=query)
-        assert answered.status_code == 200, answered.text
-        return str(answered.json()["access_token"])
+        response = self.get("/aggregator/v1/token", params=query)
+        assert response.status_code == 200, response.text
+        return str(response.json()["access_token"])
 
     def create(self, *products: Any, template: str = "footwear") -> httpx.Response:
-        """POST."""
+        """Create products (POST)."""
         return self.post("/v3/catalog/product", json={"template": template, "products": [*products]})
 
     def update(self, *products: Any, template: str = "footwear") -> httpx.Response:
-        """PUT."""
+        """Update products (PUT)."""
         return self.put("/v3/catalog/product", json={"template": template, "products": [*products]})
 
     def remove(self, *products: Any, template: str = "footwear") -> httpx.Response:
-        """DELETE, which carries a body."""
+        """Delete products (DELETE with a body)."""
         body = {"template": template, "products": [*products]}
         return self.request("DELETE", "/v3/catalog/product", json=body)
 
-    def outcome(self, acknowledged: httpx.Response) -> dict[str, Any]:
-        """Poll until the stage is final."""
+    def final_status(self, acknowledged: httpx.Response) -> dict[str, Any]:
+        """Poll until the stage is final, and return the status."""
         assert acknowledged.status_code == 200, acknowledged.text
         trace = acknowledged.json()["trace_id"]
         until = time.monotonic() + 20
         while time.monotonic() < until:
-            answered = self.get("/v3/catalog/status", params={"trace_id": trace})
-            assert answered.status_code == 200, answered.text
-            document: dict[str, Any] = answered.json()
+            response = self.get("/v3/catalog/status", params={"trace_id": trace})
+            assert response.status_code == 200, response.text
+            document: dict[str, Any] = response.json()
             if document["stage"] != "RUNNING":
                 return document
             time.sleep(0.01)
         raise AssertionError("still running")
 
-    def made(self, *products: Any, template: str = "footwear") -> None:
-        """Create, all of them."""
-        told = self.outcome(self.create(*products, template=template))
-        assert told["stage"] == "COMPLETED", told
+    def create_all(self, *products: Any, template: str = "footwear") -> None:
+        """Create products and expect all of them to succeed."""
+        result = self.final_status(self.create(*products, template=template))
+        assert result["stage"] == "COMPLETED", result
 
-    def failed(self, acknowledged: httpx.Response) -> list[tuple[str, str]]:
-        """Field and code of every error of every failed record."""
-        told = self.outcome(acknowledged)
-        records = told["meta"]["failed_records"]
+    def record_errors(self, acknowledged: httpx.Response) -> list[tuple[str, str]]:
+        """Return field and code of every error of every failed record."""
+        result = self.final_status(acknowledged)
+        records = result["meta"]["failed_records"]
         return [(error["field"], error["code"]) for record in records for error in record["errors"]]
 
-    def listed(self, path: str = "/v3/catalog/product", **query: Any) -> list[dict[str, Any]]:
-        """The items of one page."""
-        answered = self.get(path, params=query)
-        assert answered.status_code == 200, answered.text
-        items: list[dict[str, Any]] = answered.json()["items"]
+    def list_items(self, path: str = "/v3/catalog/product", **query: Any) -> list[dict[str, Any]]:
+        """Return the items of one page."""
+        response = self.get(path, params=query)
+        assert response.status_code == 200, response.text
+        items: list[dict[str, Any]] = response.json()["items"]
         return items
 
 
 def product(number: int = 1, **members: Any) -> dict[str, Any]:
-    """The dossier's minimal product; `members` replace or, with None, remove."""
+    """Return the dossier's minimal product; `members` replace its members or, if None, remove them."""
     record = {
         "name": f"Trail Runner {number}", "slug": f"trail-runner-{number}", "departments": ["5956"],
         "category": "Sports Shoes", "brand": "Acme", "item_code": f"TR-{number:03d}", "country_of_origin": "India",
@@ -100,7 +100,7 @@ def product(number: int = 1, **members: Any) -> dict[str, Any]:
 
 
 def size(number: int = 1, label: str = "42", **members: Any) -> dict[str, Any]:
-    """One size of it."""
+    """Return one size of the product."""
     entry = {
         "primary_identifier": f"TR-{number:03d}-{label}", "size": label, "price": 4999, "price_effective": 3999,
         **members,
@@ -109,7 +109,7 @@ def size(number: int = 1, label: str = "42", **members: Any) -> dict[str, Any]:
 
 
 def load_starter(gate: Served, merchant: str) -> None:
-    """The set that `goodsgate reference starter` loads; read once, as the engine reads it."""
+    """Load the set of `goodsgate reference starter`; the engine parses it once."""
     store = gate.shop.store
     if not _STARTER:
         engine = create_engine(store, gate.shop.config)

@@ -1,4 +1,4 @@
-"""A served gate with a worker behind it, for the tests of this protocol, over each kind of store."""
+"""A served gate with a worker, over each kind of store."""
 
 import threading
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ import pytest
 
 from tests import place
 from tests.protocols.konnect.client import Konnect, load_starter
-from tests.protocols.konnect.order_clients import Operator, Seller, stocked
+from tests.protocols.konnect.order_clients import Operator, Seller, create_with_stock
 from tests.served import Served
 from tests.shop import Shop
 
 
 @pytest.fixture(scope="module", params=place.KINDS)
 def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One gate for all tests of a module; each takes merchants of its own."""
+    """A gate for all tests of a module; each test has merchants of its own."""
     folder = tmp_path_factory.mktemp("konnect")
     with Shop(folder, kind=request.param, body_idle_seconds=1.0, wait_seconds_max=3.0, poll_seconds=0.005) as shop:
         served = Served(shop)
@@ -31,7 +31,7 @@ def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def seller(gate: Served) -> Iterator[Konnect]:
-    """A merchant's client with a company-level token, over the starter set of reference data."""
+    """A merchant's client with a company-level token and the starter set of reference data."""
     merchant = gate.merchant()
     load_starter(gate, merchant)
     with closing(Konnect(gate, merchant)) as client:
@@ -40,20 +40,20 @@ def seller(gate: Served) -> Iterator[Konnect]:
 
 @pytest.fixture
 def stranger(gate: Served) -> Iterator[Konnect]:
-    """Another merchant, without reference data."""
+    """The client of another merchant, without reference data."""
     with closing(Konnect(gate, gate.merchant())) as client:
         yield client
 
 
 @pytest.fixture
 def operator(seller: Konnect) -> Iterator[Operator]:
-    """Who places orders for the seller, over a stock of one SKU."""
-    stocked(seller)
+    """A client that places orders for the seller, over stock of one SKU."""
+    create_with_stock(seller)
     with closing(Operator(seller)) as client:
         yield client
 
 
 @pytest.fixture
 def orders(seller: Konnect, operator: Operator) -> Seller:
-    """The seller's side of them."""
+    """The seller's client for orders."""
     return Seller(seller)

@@ -1,4 +1,4 @@
-"""A process that places orders and moves them on for crash tests, until it is killed: folder, name."""
+"""A process that places and processes orders until it is killed; arguments: folder, name."""
 
 import itertools
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from goodsgate.app import create_services
 from goodsgate.config import Config
 from goodsgate.model.batch import now
-from goodsgate.protocols.konnect.orders import shipment as shipments
+from goodsgate.protocols.konnect.orders import shipment as shipment_module
 from goodsgate.protocols.konnect.orders.shipment import Shipment, ShipmentLine
 from goodsgate.protocols.konnect.orders.transitions import apply_event
 from goodsgate.protocols.konnect.orders.wiring import open_repository
@@ -16,11 +16,11 @@ from tests import place
 from tests.shop import open_store
 
 SKU, LOCATION, PIECES = "A", "BLR-01", 3
-WALKS = ((), ("cancel",), ("confirm", "sale"), ("confirm", "sale", "cancel", "accept"))
+SEQUENCES = ((), ("cancel",), ("confirm", "sale"), ("confirm", "sale", "cancel", "accept"))
 
 
-def order(name: str) -> Shipment:
-    """About to be placed."""
+def new_order(name: str) -> Shipment:
+    """Return a shipment that is not placed yet."""
     line = ShipmentLine(id="1", sku=SKU, quantity=PIECES, mrp=Decimal(10), esp=Decimal(9), tax_rate=Decimal(5))
     return Shipment(
         order=name, placed_at=now(), location=LOCATION, channel="ECOMM", state="new", lines=(line,), shipping={},
@@ -29,17 +29,17 @@ def order(name: str) -> Shipment:
 
 
 def main() -> None:
-    """Says the id of each order that it has done with."""
-    shipments.PLACEMENT_SECONDS_MAX = 0  # so that what one leaves the other finishes at once
+    """Print the id of each order after processing it."""
+    shipment_module.PLACEMENT_SECONDS_MAX = 0  # each process completes the interrupted placements of the other at once
     config = Config(store=place.address(Path(sys.argv[1])))
     store = open_store(config)
-    book = open_repository(create_services(store, config))
+    repository = open_repository(create_services(store, config))
     for number in itertools.count():
-        id = book.place("acme", order(f"{sys.argv[2]}-{number}")).id
-        for event in WALKS[number % len(WALKS)]:
-            book.update("acme", id, lambda shipment, event=event: apply_event(shipment, event, at=now()))  # type: ignore[misc]
+        id = repository.place("acme", new_order(f"{sys.argv[2]}-{number}")).id
+        for event in SEQUENCES[number % len(SEQUENCES)]:
+            repository.update("acme", id, lambda shipment, event=event: apply_event(shipment, event, at=now()))  # type: ignore[misc]
         if number % 5 == 4:
-            book.apply_due_events("acme")
+            repository.apply_due_events("acme")
         print(id, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""openapi.yaml against the running protocol: the same routes, sound schemas, and codes that are all worded."""
+"""The OpenAPI document and the running protocol: the same routes, valid schemas, known codes."""
 
 import jsonschema_rs
 import pytest
@@ -20,21 +20,21 @@ def _check(schema, value):
     jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
 
 
-def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
-    """By this protocol."""
+def test_the_protocol_serves_exactly_the_documented_routes(gate: Served) -> None:
+    """No route is missing and none is undocumented."""
     assert served(gate, "konnect") == promised(CONTRACT)
 
 
-def test_every_component_is_used_and_none_is_missing() -> None:
-    """No dead schema."""
+def test_every_component_is_defined_and_used() -> None:
+    """There are no unused components and no broken references."""
     used = named(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
     assert held(CONTRACT) == used
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
-def test_schemas_are_sound(name: str) -> None:
-    """JSON Schema 2020-12."""
+def test_schemas_are_valid_json_schemas(name: str) -> None:
+    """Each schema follows JSON Schema 2020-12."""
     schema = DOCUMENT["components"]["schemas"][name]
     jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
 
@@ -43,32 +43,32 @@ def test_schemas_are_sound(name: str) -> None:
     pytest.param(node, id=str(at)) for at, node in enumerate(nodes(DOCUMENT))
     if isinstance(node, dict) and "schema" in node and "example" in node
 ])
-def test_examples_obey_their_schemas(node) -> None:
-    """Of parameters and bodies."""
+def test_examples_match_their_schemas(node) -> None:
+    """This covers the examples of parameters and of bodies."""
     _check(node["schema"], node["example"])
 
 
-def test_the_minimal_product_of_the_dossier_obeys_the_schema() -> None:
-    """As the tests build it."""
+def test_the_minimal_product_of_the_dossier_matches_the_schema() -> None:
+    """The other tests build on this product."""
     _check({"$ref": "#/components/schemas/Creation"}, {"template": "footwear", "products": [product(1)]})
 
 
-def test_every_schema_of_records_is_compiled() -> None:
-    """And those that they name are there."""
+def test_every_record_schema_is_compiled() -> None:
+    """The schemas that they refer to are compiled as well."""
     schemas = load_schemas()
     mine = {f"konnect/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
     assert mine <= set(schemas)
     assert {schema.merged_schema for schema in schemas.values()} - {None} <= set(schemas)
 
 
-def test_words_for_errors_are_of_codes_that_there_are() -> None:
-    """And those that the contract promises."""
+def test_every_error_code_belongs_to_an_existing_issue_code() -> None:
+    """The contract lists the same error codes."""
     assert set(ERROR_CODES) <= set(CODES)
     assert {*ERROR_CODES.values(), "FORMAT_ERROR"} == set(DOCUMENT["components"]["schemas"]["ErrorCode"]["enum"])
 
 
-def test_the_page_of_the_protocol_is_shown(gate: Served) -> None:
-    """With the header that carries the token."""
+def test_the_documentation_page_shows_the_protocol(gate: Served) -> None:
+    """It names the header that carries the token."""
     page = gate.anonymous().get("/docs/konnect")
     assert page.status_code == 200
     assert "x-access-token" in page.text

@@ -1,4 +1,4 @@
-"""kill -9 of whoever works orders: what was begun is finished by the next, and stock is what the orders say."""
+"""Processes killed while they process orders: the next request completes their work, and stock matches the orders."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from goodsgate import app
 from goodsgate.engine.stock import Level, Stock
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import item_key
-from goodsgate.protocols.konnect.orders import shipment as shipments
+from goodsgate.protocols.konnect.orders import shipment as shipment_module
 from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
 from goodsgate.protocols.konnect.orders.shipment import RESOURCE_TYPE, PendingStockChange, Shipment
 from goodsgate.protocols.konnect.orders.transitions import apply_event
@@ -20,7 +20,7 @@ from goodsgate.protocols.konnect.orders.wiring import open_repository
 from goodsgate.protocols.konnect.unpublished import COLLECTION
 from goodsgate.store.contract import Store
 from tests.docs.pages import TOP
-from tests.protocols.konnect.order_process import LOCATION, PIECES, SKU, order
+from tests.protocols.konnect.order_process import LOCATION, PIECES, SKU, new_order
 from tests.shop import Shop
 
 STOCK = 100_000
@@ -30,81 +30,78 @@ decode = msgspec.json.Decoder(Shipment).decode
 
 @pytest.fixture
 def shop(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """With stock, and without patience for what somebody left."""
-    monkeypatch.setattr(shipments, "PLACEMENT_SECONDS_MAX", 0)
-    opened = Shop(tmp_path, "acme", kind=kind)
-    opened.run(
+    """A shop with stock, in which an interrupted placement is completed at once."""
+    monkeypatch.setattr(shipment_module, "PLACEMENT_SECONDS_MAX", 0)
+    shop = Shop(tmp_path, "acme", kind=kind)
+    shop.run(
         [{"sku": SKU, "location": LOCATION, "quantity": STOCK}], kind=Kind.STOCK, collection=COLLECTION
     )
-    return opened
+    return shop
 
 
 def _level(shop: Shop) -> Level:
     return Stock(shop.store).levels("acme", COLLECTION, [KEY])[KEY]
 
 
-def _all(store: Store) -> list[Shipment]:
-    """Every shipment that is held."""
-    found, number = [], 0
-    while (number := number + 1) < 2_000:
-        resource = store.resource("acme", RESOURCE_TYPE, number)
-        found += [] if resource is None else [decode(resource.body)]
-    return found
+def _all_shipments(store: Store) -> list[Shipment]:
+    """Return every stored shipment."""
+    resources = (store.resource("acme", RESOURCE_TYPE, number) for number in range(1, 2_000))
+    return [decode(resource.body) for resource in resources if resource is not None]
 
 
-def _placer(folder: Path, name: str) -> "subprocess.Popen[str]":
+def _start_process(folder: Path, name: str) -> "subprocess.Popen[str]":
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TOP), str(TOP / "src")])}
     command = [sys.executable, "-m", "tests.protocols.konnect.order_process", str(folder), name]
     return subprocess.Popen(command, env=environ, cwd=TOP, stdout=subprocess.PIPE, text=True)
 
 
-def test_stock_is_what_the_orders_say(shop: Shop, tmp_path: Path) -> None:
-    """Two processes at the same time, killed at any moment."""
-    placers = [_placer(tmp_path, name) for name in "ab"]
+def test_stock_matches_the_orders_after_a_kill(shop: Shop, tmp_path: Path) -> None:
+    """Two processes work at the same time and are killed at an arbitrary moment."""
+    processes = [_start_process(tmp_path, name) for name in "ab"]
     try:
-        for placer, lines in zip(placers, (9, 6), strict=True):
-            assert placer.stdout is not None
+        for process, lines in zip(processes, (9, 6), strict=True):
+            assert process.stdout is not None
             for _ in range(lines):
-                assert placer.stdout.readline()
+                assert process.stdout.readline()
     finally:
-        for placer in placers:
-            placer.kill()
-            placer.wait()
-            assert placer.stdout is not None
-            placer.stdout.close()
+        for process in processes:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
     with shop:
-        _settled(open_repository(app.create_services(shop.store, shop.config)), shop)
+        _check_stock(open_repository(app.create_services(shop.store, shop.config)), shop)
 
 
-def _settled(book: ShipmentRepository, shop: Shop) -> None:
-    book.apply_due_events("acme")
-    found = _all(shop.store)
-    assert len(found) >= 15
-    assert [one.state for one in found if one.state == "new" or one.stock_changes] == []
-    reserved = sum(PIECES for one in found if one.state in ("placed", "bag_confirmed"))
-    taken = sum(PIECES for one in found if one.state in ("bag_invoiced", "cancelled_invoiced"))
+def _check_stock(repository: ShipmentRepository, shop: Shop) -> None:
+    repository.apply_due_events("acme")
+    shipments = _all_shipments(shop.store)
+    assert len(shipments) >= 15
+    assert [one.state for one in shipments if one.state == "new" or one.stock_changes] == []
+    reserved = sum(PIECES for one in shipments if one.state in ("placed", "bag_confirmed"))
+    taken = sum(PIECES for one in shipments if one.state in ("bag_invoiced", "cancelled_invoiced"))
     assert _level(shop) == Level(STOCK - taken, reserved)
 
 
-def test_stock_that_was_not_moved_is_moved_by_the_next(shop: Shop) -> None:
-    """Whoever reads, lists or changes; once."""
+def test_the_next_request_makes_a_pending_stock_change_once(shop: Shop) -> None:
+    """It may be a read, a list or a change."""
     with shop:
-        book = open_repository(app.create_services(shop.store, shop.config))
-        ids = [book.place("acme", order(name)).id for name in ("a", "b", "c")]
+        repository = open_repository(app.create_services(shop.store, shop.config))
+        ids = [repository.place("acme", new_order(name)).id for name in ("a", "b", "c")]
         for id in ids:
-            _left_behind(shop.store, book.find("acme", id))
+            _leave_pending(shop.store, repository.find("acme", id))
         assert _level(shop) == Level(STOCK, 3 * PIECES)
-        assert book.find("acme", ids[0]).state == "cancelled_seller"
+        assert repository.find("acme", ids[0]).state == "cancelled_seller"
         assert _level(shop) == Level(STOCK, 2 * PIECES)
-        assert len(book.list_by_label("acme", "CANCELLED")) == 3
+        assert len(repository.list_by_label("acme", "CANCELLED")) == 3
         assert _level(shop) == Level(STOCK, 0)
-        _left_behind(shop.store, book.find("acme", ids[0]), again=True)
-        book.apply_due_events("acme")
+        _leave_pending(shop.store, repository.find("acme", ids[0]), again=True)
+        repository.apply_due_events("acme")
         assert _level(shop) == Level(STOCK, 0)
 
 
-def _left_behind(store: Store, shipment: Shipment, *, again: bool = False) -> None:
-    """As who was killed between the step and its stock leaves it, or between the stock and saying so."""
+def _leave_pending(store: Store, shipment: Shipment, *, again: bool = False) -> None:
+    """Leave a pending stock change like a process killed before making the change, or after it (`again`)."""
     resource = store.resource("acme", RESOURCE_TYPE, shipment.number)
     assert resource is not None
     left = apply_event(shipment, "cancel", at=now()) if not again else msgspec.structs.replace(
@@ -114,11 +111,11 @@ def _left_behind(store: Store, shipment: Shipment, *, again: bool = False) -> No
     assert store.put_resource(msgspec.structs.replace(resource, body=body, expires_at=None), labels=left.labels())
 
 
-def test_what_was_begun_is_finished_or_forgotten(shop: Shop) -> None:
-    """An order whose stock was to be reserved: it is placed, or, where there is too little, it never was."""
+def test_an_interrupted_placement_is_completed_or_dropped(shop: Shop) -> None:
+    """It is dropped if there is too little stock to reserve."""
     with shop:
-        book = open_repository(app.create_services(shop.store, shop.config))
-        small, large = order("small"), order("large")
+        repository = open_repository(app.create_services(shop.store, shop.config))
+        small, large = new_order("small"), new_order("large")
         (line,) = large.lines
         large = msgspec.structs.replace(large, lines=(msgspec.structs.replace(line, quantity=STOCK + 1),))
         for one in (small, large):
@@ -126,7 +123,7 @@ def test_what_was_begun_is_finished_or_forgotten(shop: Shop) -> None:
                 "acme", RESOURCE_TYPE, name=one.order, body=msgspec.json.encode(one), resources_max=9,
                 labels=one.labels()
             )
-        assert [one.order for one in book.list_by_label("acme", "CREATED")] == ["small"]
+        assert [one.order for one in repository.list_by_label("acme", "CREATED")] == ["small"]
         assert _level(shop) == Level(STOCK, PIECES)
         assert shop.store.resource("acme", RESOURCE_TYPE, 2) is None
-        assert book.place("acme", order("large")).state == "placed"
+        assert repository.place("acme", new_order("large")).state == "placed"

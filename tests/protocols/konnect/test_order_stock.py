@@ -1,4 +1,4 @@
-"""Stock in step with orders, and orders in step with each other, however many clients there are."""
+"""Stock and orders with any number of concurrent clients."""
 
 import itertools
 import threading
@@ -13,7 +13,7 @@ from goodsgate.engine.stock import Level, Stock
 from goodsgate.model.catalogue import item_key
 from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME, Transition, find_transition
 from tests.protocols.konnect.client import Konnect
-from tests.protocols.konnect.order_clients import LOCATION, Operator, Seller, invoice, stock
+from tests.protocols.konnect.order_clients import LOCATION, Operator, Seller, invoice, set_stock
 
 SKU = "TR-001-42"
 
@@ -24,103 +24,103 @@ def _level(operator: Operator) -> Level:
 
 
 def test_stock_follows_an_order(operator: Operator, orders: Seller) -> None:
-    """Reserved, taken by the invoice, given back by an accepted return; what is lost does not come back."""
+    """It is reserved, taken by the invoice, and put back by an accepted return unless the goods are lost."""
     assert _level(operator) == Level(100, 0)
     id = operator.place(5)
     assert _level(operator) == Level(100, 5)
-    orders.dispatched(id)
+    orders.dispatch(id)
     assert _level(operator) == Level(95, 0)
-    operator.happened(id, "delivery_done")
-    back = operator.happen(id, "return", items=[{"orderItemId": "0000001", "quantity": 3}]).json()["id"]
-    operator.happened(back, "return_bag_in_transit", "return_bag_delivered")
+    operator.simulate_all(id, "delivery_done")
+    back = operator.simulate(id, "return", items=[{"orderItemId": "0000001", "quantity": 3}]).json()["id"]
+    operator.simulate_all(back, "return_bag_in_transit", "return_bag_delivered")
     assert _level(operator) == Level(95, 0)
-    orders.done("return", back)
+    orders.succeed("return", back)
     assert _level(operator) == Level(98, 0)
-    other = operator.happened(id, "return")["id"]
-    operator.happened(other, "return_bag_in_transit", "return_bag_delivered")
+    other = operator.simulate_all(id, "return")["id"]
+    operator.simulate_all(other, "return_bag_in_transit", "return_bag_delivered")
     lost = {"orderId": other, "orderItems": [{"orderItemId": "0000001", "quantity": 2, "reasonCode": "lost"}]}
-    orders.done("return", lost)
+    orders.succeed("return", lost)
     assert _level(operator) == Level(98, 0)
 
 
-def test_what_is_cancelled_is_free_again(operator: Operator, orders: Seller) -> None:
-    """Pieces, the whole, by the seller or the customer; after the invoice only what is looked at comes back."""
+def test_a_cancellation_releases_the_stock(operator: Operator, orders: Seller) -> None:
+    """After the invoice, stock comes back only with the accepted return."""
     piece = {"orderItemId": "0000001", "quantity": 1, "reasonCode": "6"}
     id, other, late = operator.place(5), operator.place(5), operator.place(5)
-    orders.done("cancel", {"orderId": id, "orderItems": [piece]})
+    orders.succeed("cancel", {"orderId": id, "orderItems": [piece]})
     assert _level(operator) == Level(100, 14)
-    operator.happen(id, "cancelled_customer", items=[{"orderItemId": "0000001", "quantity": 1}])
-    orders.done("cancel", id)
-    operator.happened(other, "cancelled_fynd")
+    operator.simulate(id, "cancelled_customer", items=[{"orderItemId": "0000001", "quantity": 1}])
+    orders.succeed("cancel", id)
+    operator.simulate_all(other, "cancelled_fynd")
     assert _level(operator) == Level(100, 5)
-    orders.packed(late)
-    orders.done("cancel", late)
+    orders.pack(late)
+    orders.succeed("cancel", late)
     assert _level(operator) == Level(95, 0)
-    orders.done("return", late)
+    orders.succeed("return", late)
     assert _level(operator) == Level(100, 0)
 
 
-def test_feeds_and_orders_do_not_hinder_each_other(operator: Operator, orders: Seller, seller: Konnect) -> None:
-    """A feed sets what is there; what is reserved stays so, and what is not there cannot be ordered."""
+def test_stock_feeds_keep_reservations(operator: Operator, orders: Seller, seller: Konnect) -> None:
+    """A feed sets the level; reserved pieces stay reserved, and missing ones cannot be ordered."""
     id = operator.place(10)
-    stock(seller, (SKU, 12))
+    set_stock(seller, (SKU, 12))
     assert _level(operator) == Level(12, 10)
-    wanted = {"items": [{"sku": SKU, "quantity": 3}], "locationCode": LOCATION}
-    assert [one["code"] for one in operator.try_to_place(wanted)] == ["stock_short"]
-    assert [one["code"] for one in operator.try_to_place({**wanted, "locationCode": "DEL-01"})] == ["stock_unknown"]
-    assert len(orders.listed("CREATED")) == 1
+    order = {"items": [{"sku": SKU, "quantity": 3}], "locationCode": LOCATION}
+    assert [one["code"] for one in operator.place_all(order)] == ["stock_short"]
+    assert [one["code"] for one in operator.place_all({**order, "locationCode": "DEL-01"})] == ["stock_unknown"]
+    assert len(orders.list_ids("CREATED")) == 1
     operator.place(2)
-    orders.done("confirm", id)
+    orders.succeed("confirm", id)
     orders.invoice(id)
     assert _level(operator) == Level(2, 2)
 
 
-def test_nothing_is_sold_twice(operator: Operator, orders: Seller, seller: Konnect) -> None:
-    """Whoever places at the same time; each order that was placed has its stock."""
-    stock(seller, (SKU, 7))
+def test_no_piece_is_sold_twice(operator: Operator, orders: Seller, seller: Konnect) -> None:
+    """However many clients place orders, each placed order has its stock."""
+    set_stock(seller, (SKU, 7))
     placed: list[dict[str, Any]] = []
 
     def place() -> None:
         with closing(Operator(seller)) as own:
-            wanted = {"items": [{"sku": SKU}], "locationCode": LOCATION}
+            order = {"items": [{"sku": SKU}], "locationCode": LOCATION}
             for _ in range(4):
-                placed.extend(own.try_to_place(wanted))
+                placed.extend(own.place_all(order))
 
     _at_once([place] * 4)
     assert len([one for one in placed if "orderId" in one]) == 7
     assert {one["code"] for one in placed if "orderId" not in one} == {"stock_short"}
     assert _level(operator) == Level(7, 7)
-    assert len(orders.listed("CREATED", pageSize=20)) == 7
+    assert len(orders.list_ids("CREATED", pageSize=20)) == 7
 
 
-def test_a_step_is_taken_once_however_many_try(operator: Operator, orders: Seller, seller: Konnect) -> None:
-    """One client is told that it is done, the others that it was; history has it once."""
+def test_concurrent_clients_confirm_an_order_once(operator: Operator, orders: Seller, seller: Konnect) -> None:
+    """One client succeeds, the others get an error, and the history has one entry."""
     ids = [operator.place() for _ in range(4)]
-    told: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
 
     def confirm() -> None:
         with closing(Konnect(seller.gate, seller.merchant)) as own:
-            told.append(Seller(own).post("confirm", *ids).json())
+            result.append(Seller(own).post("confirm", *ids).json())
 
     _at_once([confirm] * 5)
-    assert sum(answer["successCount"] for answer in told) == len(ids)
-    assert {error["code"] for answer in told for error in answer["errors"]} == {"O400"}
+    assert sum(answer["successCount"] for answer in result) == len(ids)
+    assert {error["code"] for answer in result for error in answer["errors"]} == {"O400"}
     assert all(len(_history(seller, id)) == 2 for id in ids)
 
 
-def test_a_number_is_one_order_s_however_many_want_it(operator: Operator, orders: Seller, seller: Konnect) -> None:
-    """At the same moment: one invoice has it, the others are told so and may have another."""
+def test_concurrent_clients_use_an_invoice_number_once(operator: Operator, orders: Seller, seller: Konnect) -> None:
+    """The others get an error and may use another number."""
     ids = [operator.place() for _ in range(4)]
-    orders.done("confirm", *ids)
-    told: list[dict[str, Any]] = []
+    orders.succeed("confirm", *ids)
+    result: list[dict[str, Any]] = []
 
     def bill(id: str) -> None:
         with closing(Konnect(seller.gate, seller.merchant)) as own:
-            told.append(Seller(own).post("invoiceUpdate", invoice(id, number="INV-1")).json())
+            result.append(Seller(own).post("invoiceUpdate", invoice(id, number="INV-1")).json())
 
     _at_once([lambda id=id: bill(id) for id in ids])  # type: ignore[misc]
-    assert sum(answer["successCount"] for answer in told) == 1
-    assert [error["code"] for answer in told for error in answer["errors"]] == ["IN422"] * 3
+    assert sum(answer["successCount"] for answer in result) == 1
+    assert [error["code"] for answer in result for error in answer["errors"]] == ["IN422"] * 3
     left = [id for id in ids if orders.state(id) == "bag_confirmed"]
     orders.invoice(*left)
 
@@ -134,8 +134,8 @@ def _at_once(works: list[Any]) -> None:
 
 
 def _history(seller: Konnect, id: str) -> list[str]:
-    told = seller.post("/oms/v3/shipment/track", json={"shipment_id": id}).json()
-    return [event["dp_status"] for event in reversed(told["data"]["events"])]
+    result = seller.post("/oms/v3/shipment/track", json={"shipment_id": id}).json()
+    return [event["dp_status"] for event in reversed(result["data"]["events"])]
 
 
 EVENTS = {
@@ -147,10 +147,10 @@ EXTERNAL_EVENTS = (
 )
 
 
-def _try(operator: Operator, orders: Seller, id: str, event: str) -> bool:
-    """Whether it was done."""
+def _attempt(operator: Operator, orders: Seller, id: str, event: str) -> bool:
+    """Return whether an event succeeded."""
     if event in EXTERNAL_EVENTS:
-        return operator.happen(id, event).status_code == 200
+        return operator.simulate(id, event).status_code == 200
     types = {"sale": "sale", "credit": "return"}
     entry = invoice(id, type=types[event]) if event in types else id
     return orders.errors(EVENTS[event], entry) == []
@@ -160,9 +160,8 @@ def _try(operator: Operator, orders: Seller, id: str, event: str) -> bool:
           suppress_health_check=[*HealthCheck], derandomize=True)
 @given(st.lists(st.lists(st.sampled_from([*EVENTS, *EXTERNAL_EVENTS]), min_size=6, max_size=14), min_size=2,
     max_size=3))
-def test_walks_of_several_clients_stay_on_the_table(operator: Operator, orders: Seller, walks: list[list[str]]) -> None:
-    """On one order at the same time: its history is a way through the table, each step that was granted is in it, and
-    its stock has been moved just as often."""
+def test_concurrent_events_follow_the_state_table(operator: Operator, orders: Seller, walks: list[list[str]]) -> None:
+    """The history of the order is a path through the table with every granted event, and its stock matches it."""
     before = _level(operator)
     id = operator.place(3)
     granted: list[str] = []
@@ -170,7 +169,7 @@ def test_walks_of_several_clients_stay_on_the_table(operator: Operator, orders: 
     def walk(events: list[str]) -> None:
         with closing(Konnect(operator.gate, operator.merchant, scopes=("submit", "read", "admin"))) as own:
             admin = Operator(own)
-            granted.extend(event for event in events if _try(admin, Seller(own), id, event))
+            granted.extend(event for event in events if _attempt(admin, Seller(own), id, event))
             admin.close()
 
     _at_once([lambda events=events: walk(events) for events in walks])  # type: ignore[misc]
@@ -184,8 +183,8 @@ def test_walks_of_several_clients_stay_on_the_table(operator: Operator, orders: 
     accepted = "rto_bag_accepted" in history
     assert before.stock is not None
     taken = 3 if invoiced and not accepted else 0
-    held = 0 if invoiced or cancelled else 3
-    assert _level(operator) == Level(before.stock - taken, before.reserved + held)
+    reserved = 0 if invoiced or cancelled else 3
+    assert _level(operator) == Level(before.stock - taken, before.reserved + reserved)
 
 
 def _all_events() -> list[str]:
@@ -194,5 +193,5 @@ def _all_events() -> list[str]:
 
 @pytest.mark.parametrize("event", ["placed", "new", "bag_picked", ""])
 def test_only_external_events_can_be_simulated(operator: Operator, event: str) -> None:
-    """A step that is the seller's, or nobody's."""
-    assert operator.happen(operator.place(), event).status_code == 400
+    """Events of sellers and the first states are refused."""
+    assert operator.simulate(operator.place(), event).status_code == 400

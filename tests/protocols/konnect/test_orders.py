@@ -1,38 +1,38 @@
-"""Orders from placing to credit notes, over HTTP; every published code where it belongs, and nowhere else."""
+"""Orders from placement to credit note over HTTP, with every published error code."""
 
 import json
 
 import pytest
 
 from tests.protocols.konnect.client import ONE_STORE, Konnect
-from tests.protocols.konnect.order_clients import ADMIN, LOCATION, OMS, Operator, Seller, invoice, stock
+from tests.protocols.konnect.order_clients import ADMIN, LOCATION, OMS, Operator, Seller, invoice, set_stock
 
 UNKNOWN = "17328629784861446350"
 
 
-def test_an_order_goes_its_way(operator: Operator, orders: Seller) -> None:
-    """From CREATED to DELIVERED, each step acknowledged and shown."""
+def test_an_order_goes_from_created_to_delivered(operator: Operator, orders: Seller) -> None:
+    """Each operation is acknowledged and changes the status."""
     id = operator.place(2)
-    seen = [orders.one(id)["orderStatus"]]
+    statuses = [orders.get_order(id)["orderStatus"]]
     steps = [("confirm", id), ("invoiceUpdate", invoice(id)), ("pack", id), ("dispatch", id)]
     for operation, entry in steps:
         assert orders.post(operation, entry).json() == {
             "payloadCount": 1, "successCount": 1, "failedCount": 0, "status": "SUCCESS", "errors": [],
         }
-        seen.append(orders.one(id)["orderStatus"])
-    operator.happened(id, "delivery_done")
-    assert [*seen, orders.one(id)["orderStatus"]] == [
+        statuses.append(orders.get_order(id)["orderStatus"])
+    operator.simulate_all(id, "delivery_done")
+    assert [*statuses, orders.get_order(id)["orderStatus"]] == [
         "CREATED", "CONFIRMED", "PROCESSING", "COMPLETED", "TRANSIT", "DELIVERED"
     ]
 
 
-def test_an_order_is_priced_and_taxed_by_the_catalogue(operator: Operator, orders: Seller, seller: Konnect) -> None:
-    """The location's price if it has one; the slab of the tax rule that the price falls into, included in it."""
+def test_prices_and_taxes_come_from_the_catalogue(operator: Operator, orders: Seller, seller: Konnect) -> None:
+    """The price of the location takes precedence, and it selects the tax slab, whose tax is included."""
     seller.put("/ims/v3/price", json=[
         {"location_id": LOCATION, "sku": "TR-001-42", "esp": 2360, "mrp": 4000, "currency": "INR"}
     ])
-    stock(seller, ("TR-001-42", 1), location="BOM-01")
-    cheap, dear = orders.one(operator.place(2)), orders.one(operator.place(location="BOM-01"))
+    set_stock(seller, ("TR-001-42", 1), location="BOM-01")
+    cheap, dear = orders.get_order(operator.place(2)), orders.get_order(operator.place(location="BOM-01"))
     (item,) = cheap["orderItems"]
     assert (item["sku"], item["itemName"], item["size"], item["hsnCode"], item["quantity"]) == (
         "TR-001-42", "Trail Runner 1", "42", "640411", 2
@@ -50,11 +50,11 @@ def test_an_order_is_priced_and_taxed_by_the_catalogue(operator: Operator, order
 
 
 def test_a_shipment_has_all_published_members(operator: Operator, orders: Seller) -> None:
-    """With their types; the id is a text of twenty digits."""
+    """The id is a text of twenty digits."""
     id = operator.place(
         marketplaceOrderId="FY674964020E8E174561", orderingChannel="JIOMART", shippingAddress={"name": "Asha"},
     )
-    shipment = orders.one(id)
+    shipment = orders.get_order(id)
     published = [
         "id", "forwardId", "marketplaceOrderId", "marketplaceReturnId", "marketplaceInvoiceNumber", "shippingAddress",
         "billingAddress", "multiPackShipment", "packages", "fulfillmentType", "sellerInvoiced", "courierName",
@@ -72,43 +72,43 @@ def test_a_shipment_has_all_published_members(operator: Operator, orders: Seller
     assert (shipment["awbNumber"], shipment["packages"], shipment["orderingChannel"]) == ([], [], "JIOMART")
 
 
-def test_an_invoice_tells_of_packages_and_serial_numbers(operator: Operator, orders: Seller) -> None:
-    """They are kept, and shown."""
+def test_an_invoice_adds_packages_and_serial_numbers(operator: Operator, orders: Seller) -> None:
+    """Reads return them."""
     id = operator.place()
-    orders.done("confirm", id)
+    orders.succeed("confirm", id)
     package = {
         "packageId": "P1", "packageLengthCm": 30, "packageWidthCm": 20.5, "packageHeightCm": 12,
         "packageWeightGms": 900,
     }
-    orders.done("invoiceUpdate", invoice(
+    orders.succeed("invoiceUpdate", invoice(
         id, number="INV-1", packages=[package], invoiceQrCode="qr", irnNumber="irn", signedInvoice="signed",
         ackNumber="1", ackDate="2026-01-31",
         orderItems=[{"orderItemId": "0000001", "quantity": 1, "imeiSerialNumber": ["356938035643809"]}],
     ))
-    shipment = orders.one(id)
+    shipment = orders.get_order(id)
     assert (shipment["packages"], shipment["marketplaceInvoiceNumber"]) == ([package], "INV-1")
     assert shipment["orderItems"][0]["imeiSerialNumber"] == ["356938035643809"]
     assert shipment["sellerInvoiced"] is True
 
 
 @pytest.mark.parametrize("text", ["\x00", "a\x00b", "\x1f", "\ud800", "'; --", "%", "é"])
-def test_strange_texts_are_told_like_any_other(operator: Operator, orders: Seller, text: str) -> None:
-    """In every member and parameter that is looked up or kept."""
+def test_unusual_texts_never_cause_a_server_error(operator: Operator, orders: Seller, text: str) -> None:
+    """This covers every member and parameter that is stored or used as a filter."""
     id = operator.place(isSelfShip=True)
-    orders.done("confirm", id)
+    orders.succeed("confirm", id)
     bodies: list[tuple[str, object]] = [
         ("confirm", [{"orderId": text}]), ("courierDetails", [{"orderId": text}]), ("track", {"awb_number": text}),
         ("track", {"shipment_id": text}),
         ("invoiceUpdate", [{"orderId": id, "invoiceNumber": text, "invoiceType": "sale"}]),
     ]
     for operation, body in bodies:
-        answered = orders.client.post(f"{OMS}/{operation}", content=json.dumps(body))
-        assert answered.status_code in (200, 400, 404), answered.text
+        response = orders.client.post(f"{OMS}/{operation}", content=json.dumps(body))
+        assert response.status_code in (200, 400, 404), response.text
     for name in ("orderId", "locationCode", "orderingChannel", "orderDateFrom"):
         query = {"orderStatus": "CREATED", "locationCode": LOCATION, name: text.encode("utf-8", "surrogatepass")}
         assert orders.client.get(OMS, params=query).status_code in (200, 400)
-    wanted = {"items": [{"sku": "TR-001-42"}], **dict.fromkeys(("locationCode", "marketplaceOrderId"), text)}
-    placed = operator.post(f"{ADMIN}/orders", content=json.dumps({"orders": [wanted]}))
+    order = {"items": [{"sku": "TR-001-42"}], **dict.fromkeys(("locationCode", "marketplaceOrderId"), text)}
+    placed = operator.post(f"{ADMIN}/orders", content=json.dumps({"orders": [order]}))
     assert placed.status_code in (200, 400), placed.text
     assert operator.post(f"{ADMIN}/webhooks", content=json.dumps({"url": text})).status_code == 400
 
@@ -122,57 +122,57 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("operation", FOREIGN)
-def test_a_foreign_order_is_told_by_its_code(operator: Operator, orders: Seller, operation: str) -> None:
-    """One that nobody has, and one that is another merchant's; the neighbour is done."""
-    answered = orders.post(operation, UNKNOWN, "x").json()
-    assert [error["code"] for error in answered["errors"]] == [FOREIGN[operation]] * 2
-    assert (answered["status"], answered["payloadCount"], answered["failedCount"]) == ("FAILED", 2, 2)
-    error = answered["errors"][0]
+def test_an_unknown_order_has_the_code_of_the_operation(operator: Operator, orders: Seller, operation: str) -> None:
+    """An order of another merchant counts as unknown."""
+    response = orders.post(operation, UNKNOWN, "x").json()
+    assert [error["code"] for error in response["errors"]] == [FOREIGN[operation]] * 2
+    assert (response["status"], response["payloadCount"], response["failedCount"]) == ("FAILED", 2, 2)
+    error = response["errors"][0]
     assert (error["orderId"], error["index"], error["reason"]) == (UNKNOWN, 0, "Invalid orderId")
 
 
-def test_a_bad_entry_harms_no_neighbour(operator: Operator, orders: Seller) -> None:
-    """PARTIAL, and the others are done."""
+def test_a_bad_entry_affects_no_other(operator: Operator, orders: Seller) -> None:
+    """The status is PARTIAL, and the other entries are done."""
     one, two = operator.place(), operator.place()
-    answered = orders.post("confirm", one, UNKNOWN, {"orderId": 5}, {}, 7, two).json()
-    assert (answered["payloadCount"], answered["successCount"], answered["status"]) == (6, 2, "PARTIAL")
-    assert [(error["index"], error["code"]) for error in answered["errors"]] == [
+    response = orders.post("confirm", one, UNKNOWN, {"orderId": 5}, {}, 7, two).json()
+    assert (response["payloadCount"], response["successCount"], response["status"]) == (6, 2, "PARTIAL")
+    assert [(error["index"], error["code"]) for error in response["errors"]] == [
         (1, "O422"), (2, "O400"), (3, "O400"), (4, "O400")
     ]
-    assert orders.listed("CONFIRMED") == [one, two]
+    assert orders.list_ids("CONFIRMED") == [one, two]
 
 
 def test_codes_of_confirm(operator: Operator, orders: Seller) -> None:
-    """O400 of what is cancelled, confirmed already, or no item of it."""
+    """O400 covers cancelled and confirmed orders and unknown items."""
     gone, done, left = operator.place(), operator.place(), operator.place(3)
-    operator.happened(gone, "cancelled_customer")
-    orders.done("confirm", done)
+    operator.simulate_all(gone, "cancelled_customer")
+    orders.succeed("confirm", done)
     assert orders.errors("confirm", gone, done) == ["O400", "O400"]
     for item in ({"orderItemId": "x"}, *({"orderItemId": "0000001", "quantity": pieces} for pieces in (4, 0))):
         assert orders.errors("confirm", {"orderId": left, "orderItems": [item]}) == ["O400"]
     assert orders.state(left) == "placed"
-    orders.done("confirm", {"orderId": left, "orderItems": [{"orderItemId": "0000001", "quantity": 3}]})
+    orders.succeed("confirm", {"orderId": left, "orderItems": [{"orderItemId": "0000001", "quantity": 3}]})
 
 
-def test_what_a_customer_cancelled_is_not_confirmed(operator: Operator, orders: Seller) -> None:
-    """Pieces of it; when all are gone, so is the order."""
+def test_pieces_that_a_customer_cancelled_cannot_be_confirmed(operator: Operator, orders: Seller) -> None:
+    """Once all pieces are cancelled, so is the order."""
     id = operator.place(3)
     item = {"orderItemId": "0000001", "quantity": 2}
-    assert operator.happen(id, "cancelled_customer", items=[item]).status_code == 200
-    assert (orders.state(id), orders.one(id)["orderItems"][0]["cancelledQuantity"]) == ("placed", 2)
+    assert operator.simulate(id, "cancelled_customer", items=[item]).status_code == 200
+    assert (orders.state(id), orders.get_order(id)["orderItems"][0]["cancelledQuantity"]) == ("placed", 2)
     whole = {"orderId": id, "orderItems": [{"orderItemId": "0000001", "quantity": 3}]}
     assert orders.errors("confirm", whole) == ["O400"]
-    assert operator.happen(id, "cancelled_customer", items=[item]).status_code == 400
-    assert operator.happen(id, "cancelled_customer", items=[{"orderItemId": "0000001"}]).status_code == 200
+    assert operator.simulate(id, "cancelled_customer", items=[item]).status_code == 400
+    assert operator.simulate(id, "cancelled_customer", items=[{"orderItemId": "0000001"}]).status_code == 200
     assert (orders.state(id), orders.errors("confirm", id)) == ("cancelled_customer", ["O400"])
 
 
 def test_codes_of_invoices(operator: Operator, orders: Seller) -> None:
-    """IN400, IN401, IN403, IN422, IN453."""
+    """These are IN400, IN401, IN403, IN422 and IN453."""
     id, gone = operator.place(), operator.place()
-    operator.happened(gone, "cancelled_fynd")
+    operator.simulate_all(gone, "cancelled_fynd")
     assert orders.errors("invoiceUpdate", invoice(UNKNOWN), invoice(gone), invoice(id)) == ["IN400", "IN401", "IN403"]
-    orders.done("confirm", id)
+    orders.succeed("confirm", id)
     wrong = [
         invoice(id, orderItems=[{"orderItemId": "x", "quantity": 1}]), invoice(id, type="sales"),
         {"orderId": id, "invoiceNumber": " ", "invoiceType": "sale"}, invoice(id, number="x" * 101),
@@ -183,29 +183,29 @@ def test_codes_of_invoices(operator: Operator, orders: Seller) -> None:
     assert orders.errors("invoiceUpdate", invoice(id), invoice(id, number="other")) == ["IN453", "IN453"]
 
 
-def test_a_number_is_one_invoices(operator: Operator, orders: Seller) -> None:
-    """IN422 for the second; a number that came to nothing is free again."""
+def test_an_invoice_number_is_used_once(operator: Operator, orders: Seller) -> None:
+    """The second use is IN422; a number of a refused invoice is free again."""
     one, two, three = operator.place(), operator.place(), operator.place()
-    orders.done("confirm", one, two)
+    orders.succeed("confirm", one, two)
     assert orders.errors("invoiceUpdate", invoice(three, number="A-1"), invoice(one, number="A-1")) == ["IN403"]
     assert orders.errors("invoiceUpdate", invoice(two, number="A-1"), invoice(two, number="A-2")) == ["IN422"]
 
 
 def test_codes_of_pack_and_dispatch(operator: Operator, orders: Seller) -> None:
-    """CR400 and D400 too early and too late; CR401 and D401 of what is cancelled."""
+    """CR400 and D400 mean too early or too late, CR401 and D401 cancelled."""
     id, gone = operator.place(), operator.place()
-    orders.done("cancel", gone)
+    orders.succeed("cancel", gone)
     assert orders.errors("pack", id, gone) == ["CR400", "CR401"]
     assert orders.errors("dispatch", id, gone) == ["D400", "D401"]
-    orders.packed(id)
+    orders.pack(id)
     assert orders.errors("pack", id) == ["CR400"]
     assert orders.errors("dispatch", {"orderId": id, "orderItems": [{"orderItemId": "x"}]}) == ["D400"]
-    orders.done("dispatch", id)
+    orders.succeed("dispatch", id)
     assert orders.errors("dispatch", id) == ["D400"]
 
 
 def test_codes_of_cancel(operator: Operator, orders: Seller) -> None:
-    """The whole until it is picked up; pieces, with a reason each, until there is an invoice."""
+    """An order can be cancelled until it is picked up, pieces with a reason until the invoice."""
     id = operator.place(3)
 
     def piece(**more: object) -> dict[str, object]:
@@ -214,17 +214,17 @@ def test_codes_of_cancel(operator: Operator, orders: Seller) -> None:
     assert orders.errors(
         "cancel", piece(reasonCode="5"), piece(reasonCode=""), piece(orderItemId="x"), piece(quantity=4)
     ) == ["CN400"] * 4
-    orders.done("cancel", piece(), piece(reasonCode="NA"))
-    assert orders.one(id)["orderItems"][0]["cancelledQuantity"] == 2
-    orders.packed(id)
-    assert orders.one(id)["orderPrice"]["totalPrice"] == 3999
+    orders.succeed("cancel", piece(), piece(reasonCode="NA"))
+    assert orders.get_order(id)["orderItems"][0]["cancelledQuantity"] == 2
+    orders.pack(id)
+    assert orders.get_order(id)["orderPrice"]["totalPrice"] == 3999
     other = operator.place(2)
-    orders.packed(other)
+    orders.pack(other)
     assert orders.errors("cancel", {"orderId": other, "orderItems": [
         {"orderItemId": "0000001", "quantity": 1, "reasonCode": 6}
     ]}) == ["CN403"]
-    orders.done("cancel", other)
-    orders.done("dispatch", id)
+    orders.succeed("cancel", other)
+    orders.succeed("dispatch", id)
     assert orders.errors("cancel", id, other) == ["CN403", "CN403"]
 
 
@@ -233,19 +233,19 @@ def test_codes_of_cancel(operator: Operator, orders: Seller) -> None:
     ([], "confirm"), ({}, "confirm"), ([{"orderId": UNKNOWN}] * 21, "confirm"), ("x", "pack"), ([], "invoice"),
     ([{}] * 21, "invoiceUpdate"), ([{}] * 21, "labels"), ([{}] * 21, "courierDetails"), ([{}] * 21, "return"),
 ])
-def test_an_array_holds_one_to_twenty(seller: Konnect, body: object, operation: str) -> None:
-    """Anything else is refused as a whole, in the family's words."""
-    answered = seller.post(f"{OMS}/{operation}", json=body)
-    assert (answered.status_code, answered.json()["status"], answered.json()["payloadCount"]) == (400, "FAILED", 0)
-    assert answered.json()["errors"][0]["code"] == "400"
+def test_a_body_is_an_array_of_one_to_twenty_entries(seller: Konnect, body: object, operation: str) -> None:
+    """Other bodies are refused as a whole, with the members of the family."""
+    response = seller.post(f"{OMS}/{operation}", json=body)
+    assert (response.status_code, response.json()["status"], response.json()["payloadCount"]) == (400, "FAILED", 0)
+    assert response.json()["errors"][0]["code"] == "400"
 
 
 @ONE_STORE
 @pytest.mark.parametrize("operation", ["awb", "status"])
-def test_envelopes_of_self_ship_are_those_of_stock(seller: Konnect, operation: str) -> None:
-    """Also where the request is refused."""
-    answered = seller.put(f"{OMS}/{operation}", json=[{}] * 21)
-    assert (answered.status_code, answered.json()["meta"]["status"]) == (400, "FAILED")
-    answered = seller.put(f"{OMS}/{operation}", json=[{}] * 20)
-    assert (answered.status_code, answered.json()["meta"]["status"]) == (200, "FAILED")
-    assert answered.json()["data"]["failed_count"] == 20
+def test_self_ship_operations_have_the_envelope_of_stock(seller: Konnect, operation: str) -> None:
+    """Refusals have it, too."""
+    response = seller.put(f"{OMS}/{operation}", json=[{}] * 21)
+    assert (response.status_code, response.json()["meta"]["status"]) == (400, "FAILED")
+    response = seller.put(f"{OMS}/{operation}", json=[{}] * 20)
+    assert (response.status_code, response.json()["meta"]["status"]) == (200, "FAILED")
+    assert response.json()["data"]["failed_count"] == 20

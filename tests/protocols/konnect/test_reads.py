@@ -1,4 +1,4 @@
-"""The nine reads: every filter, pages, and how entries of reference data are worded."""
+"""The nine reads: filters, pages, and the members of reference data."""
 
 import pytest
 
@@ -12,10 +12,10 @@ from tests.protocols.konnect.client import ONE_STORE, Konnect, product, size
     ({"name": "e", "is_active": "true", "page_size": 2}, ["Footwear", "Kitchen"]),
     ({"page_size": 2, "page_number": 3}, ["Garden"]),
 ])
-def test_departments(seller: Konnect, query: dict[str, object], names: list[str]) -> None:
-    """By part of the name, slug, whether active; filters go together."""
-    assert [item["name"] for item in seller.listed("/v3/catalog/departments", **query)][: len(names)] == names
-    (first,) = seller.listed("/v3/catalog/departments", slug="footwear")
+def test_departments_are_filtered(seller: Konnect, query: dict[str, object], names: list[str]) -> None:
+    """Filters are part of the name, slug and activity, and combine."""
+    assert [item["name"] for item in seller.list_items("/v3/catalog/departments", **query)][: len(names)] == names
+    (first,) = seller.list_items("/v3/catalog/departments", slug="footwear")
     assert (first["id"], first["uid"], first["is_active"]) == (5956, 5956, True)
 
 
@@ -23,86 +23,87 @@ def test_departments(seller: Konnect, query: dict[str, object], names: list[str]
     ({"slug": "mugs"}, [311]), ({"level": 1}, [100, 200, 300, 400]), ({"level": 2, "department": 5956}, [110, 120]),
     ({"cat3_id": "311,312,999"}, [311, 312]), ({"cat3_id": "110"}, []), ({"level": 1, "cat3_id": "311"}, []),
 ])
-def test_categories(seller: Konnect, query: dict[str, object], uids: list[int]) -> None:
-    """By slug, level, department, ids of the third level."""
-    assert [item["uid"] for item in seller.listed("/v3/catalog/category", page_size=200, **query)] == uids
+def test_categories_are_filtered(seller: Konnect, query: dict[str, object], uids: list[int]) -> None:
+    """Filters are slug, level, department and third-level ids."""
+    assert [item["uid"] for item in seller.list_items("/v3/catalog/category", page_size=200, **query)] == uids
 
 
-def test_a_category_knows_where_it_stands(seller: Konnect) -> None:
-    """Departments are those of the nearest category above that names any."""
-    (item,) = seller.listed("/v3/catalog/category", slug="mugs")
+def test_a_category_shows_its_place_in_the_tree(seller: Konnect) -> None:
+    """Departments are those of the nearest ancestor that names any."""
+    (item,) = seller.list_items("/v3/catalog/category", slug="mugs")
     assert (item["level"], item["departments"]) == (3, [5958])
     assert item["hierarchy"] == [{"department": 5958, "l1": 300, "l2": 310}]
 
 
-def test_brands_and_templates(seller: Konnect) -> None:
-    """By part of the name; by slug of a department."""
-    (brand,) = seller.listed("/v3/catalog/company-brand", brand_name="acm")
+def test_brands_and_templates_are_filtered(seller: Konnect) -> None:
+    """Brands filter by part of the name, templates by the slug of a department."""
+    (brand,) = seller.list_items("/v3/catalog/company-brand", brand_name="acm")
     assert (brand["uid"], brand["brand_uid"], brand["id"], brand["brand_name"]) == (13, 13, 13, "Acme")
-    (template,) = seller.listed("/v3/catalog/product/template", department="clothing")
+    (template,) = seller.list_items("/v3/catalog/product/template", department="clothing")
     assert (template["slug"], template["categories"][0], template["is_active"]) == ("clothing", "shirts", True)
-    assert seller.listed("/v3/catalog/product/template", department="nothing") == []
+    assert seller.list_items("/v3/catalog/product/template", department="nothing") == []
 
 
-def test_attributes_are_inherited(seller: Konnect) -> None:
-    """From the categories above; an unknown category, or one of another level, has none."""
-    found = seller.listed("/v3/catalog/product-attributes", category="Mugs")
-    assert {item["slug"]: item["schema"]["type"] for item in found} == {"capacity": "float", "dishwasher-safe": "bool"}
-    (capacity,) = [item for item in found if item["slug"] == "capacity"]
+def test_attributes_are_inherited_from_parent_categories(seller: Konnect) -> None:
+    """An unknown category, or one of another level, has none."""
+    items = seller.list_items("/v3/catalog/product-attributes", category="Mugs")
+    assert {item["slug"]: item["schema"]["type"] for item in items} == {"capacity": "float", "dishwasher-safe": "bool"}
+    (capacity,) = [item for item in items if item["slug"] == "capacity"]
     assert (capacity["name"], capacity["unit"]) == ("Capacity", "ml")
     assert capacity["schema"]["range"] == {"min": 20, "max": 5000}
     for name in ("mugs", "Drinkware", "Nothing"):
-        assert seller.listed("/v3/catalog/product-attributes", category=name) == []
+        assert seller.list_items("/v3/catalog/product-attributes", category=name) == []
 
 
 @pytest.mark.parametrize(("query", "codes"), [
     ({"search": "6404"}, ["6404", "640411"]), ({"search": "KEYBOARDS"}, ["847160"]), ({"type": "SAC"}, ["998713"]),
     ({"type": "HS", "search": "98"}, []),
 ])
-def test_hs_codes(seller: Konnect, query: dict[str, str], codes: list[str]) -> None:
-    """By part of code or description, by type."""
-    assert [item["hs_code"] for item in seller.listed("/v3/catalog/taxes/hscodes", **query)] == codes
+def test_hs_codes_are_filtered(seller: Konnect, query: dict[str, str], codes: list[str]) -> None:
+    """Filters are part of the code or the description, and the type."""
+    assert [item["hs_code"] for item in seller.list_items("/v3/catalog/taxes/hscodes", **query)] == codes
 
 
 @pytest.mark.parametrize(("query", "names"), [
     ({"status": "INACTIVE"}, ["GST before 2025"]), ({"version_status": "FUTURE"}, ["GST Apparel"]),
     ({"rule_name": "gst s"}, ["GST Standard"]), ({"status": "ACTIVE", "version_status": "PAST"}, []),
 ])
-def test_tax_rules(seller: Konnect, query: dict[str, str], names: list[str]) -> None:
-    """By status of the rule or of a version, by part of the name."""
-    assert [item["rule"]["name"] for item in seller.listed("/v3/catalog/taxes/rules", **query)] == names
-    (rule,) = seller.listed("/v3/catalog/taxes/rules", rule_name="Footwear")
+def test_tax_rules_are_filtered(seller: Konnect, query: dict[str, str], names: list[str]) -> None:
+    """Filters are the status of the rule or of a version, and part of the name."""
+    assert [item["rule"]["name"] for item in seller.list_items("/v3/catalog/taxes/rules", **query)] == names
+    (rule,) = seller.list_items("/v3/catalog/taxes/rules", rule_name="Footwear")
     assert rule["rule"]["_id"] == rule["versions"][0]["rule_id"] == "66f0c0ffee0000000000aa01"
     assert rule["versions"][0]["components"][0]["slabs"][1] == {"value": 2500, "rate": 0.18}
 
 
-def test_reference_data_that_changes_is_read_anew(seller: Konnect) -> None:
-    """At once, by reads and by rules."""
-    assert seller.failed(seller.create(product(1, brand="Late"))) == [("brand", "REFERENCE_ERROR")]
+def test_changed_reference_data_takes_effect_at_once(seller: Konnect) -> None:
+    """This covers reads and validation."""
+    assert seller.record_errors(seller.create(product(1, brand="Late"))) == [("brand", "REFERENCE_ERROR")]
     seller.gate.shop.store.put_reference(seller.merchant, "brand", [ReferenceEntry(code="late-brand", name="Late")])
-    (brand,) = seller.listed("/v3/catalog/company-brand", brand_name="Late")
-    seller.made(product(1, brand="Late"))
-    assert seller.outcome(seller.remove({"item_code": "TR-001", "brand_uid": brand["uid"]}))["stage"] == "COMPLETED"
+    (brand,) = seller.list_items("/v3/catalog/company-brand", brand_name="Late")
+    seller.create_all(product(1, brand="Late"))
+    removed = seller.remove({"item_code": "TR-001", "brand_uid": brand["uid"]})
+    assert seller.final_status(removed)["stage"] == "COMPLETED"
 
 
-def test_without_reference_data_lists_are_empty(stranger: Konnect) -> None:
-    """And nothing is checked against it."""
+def test_lists_are_empty_without_reference_data(stranger: Konnect) -> None:
+    """Then products are not checked against it."""
     assert stranger.get("/v3/catalog/departments").json() == {
         "items": [], "page_number": 1, "page_size": 10, "total": 0,
     }
-    stranger.made(product(1, brand="Anybody"))
+    stranger.create_all(product(1, brand="Anybody"))
 
 
 # -- products ---------------------------------------------------------------------------------------------------------
 
 
-def test_products_are_filtered_and_ordered(seller: Konnect) -> None:
-    """By part of the name, slug, item codes in either form; latest changed first, or as they were made."""
-    seller.made(*(product(number) for number in range(1, 13)))
-    assert seller.outcome(seller.update({"item_code": "TR-003", "name": "ÜBER runner"}))["stage"] == "COMPLETED"
+def test_products_are_filtered_and_sorted(seller: Konnect) -> None:
+    """The most recently changed is first, or products are in the order of creation."""
+    seller.create_all(*(product(number) for number in range(1, 13)))
+    assert seller.final_status(seller.update({"item_code": "TR-003", "name": "ÜBER runner"}))["stage"] == "COMPLETED"
 
     def codes(**query: object) -> list[str]:
-        return [item["item_code"] for item in seller.listed(**query)]
+        return [item["item_code"] for item in seller.list_items(**query)]
 
     assert codes(page_size=3) == ["TR-003", "TR-012", "TR-011"]
     assert codes(sort_on="created", page_size=3) == ["TR-001", "TR-002", "TR-003"]
@@ -119,13 +120,13 @@ def test_products_are_filtered_and_ordered(seller: Konnect) -> None:
     assert seller.get("/v3/catalog/product", params={"sort_on": "name"}).status_code == 400
 
 
-def test_a_product_says_when_it_was_made_and_changed(seller: Konnect) -> None:
-    """The first stays."""
-    seller.made(product(1))
-    (before,) = seller.listed()
+def test_a_product_shows_when_it_was_created_and_changed(seller: Konnect) -> None:
+    """The time of creation stays the same."""
+    seller.create_all(product(1))
+    (before,) = seller.list_items()
     assert before["created_on"] == before["modified_on"]
-    assert seller.outcome(seller.update({"item_code": "TR-001", "name": "N"}))["stage"] == "COMPLETED"
-    (after,) = seller.listed()
+    assert seller.final_status(seller.update({"item_code": "TR-001", "name": "N"}))["stage"] == "COMPLETED"
+    (after,) = seller.list_items()
     assert (after["created_on"], after["uid"]) == (before["created_on"], before["uid"])
     assert after["modified_on"] >= before["modified_on"]
 
@@ -133,9 +134,10 @@ def test_a_product_says_when_it_was_made_and_changed(seller: Konnect) -> None:
 # -- listings and stock -----------------------------------------------------------------------------------------------
 
 
-def test_listings_are_of_skus_page_by_page(seller: Konnect) -> None:
-    """Until there are fewer than asked for."""
-    seller.made(*(product(number, sizes=[size(number, label) for label in ("41", "42")]) for number in range(1, 6)))
+def test_listings_are_pages_of_skus(seller: Konnect) -> None:
+    """The last page has fewer rows than requested."""
+    labels = ("41", "42")
+    seller.create_all(*(product(number, sizes=[size(number, label) for label in labels]) for number in range(1, 6)))
     skus: list[str] = []
     for page in (1, 2, 3):
         rows = seller.get("/ims/v3/listings", params={"page_no": page, "page_size": 4}).json()["data"]
@@ -147,8 +149,8 @@ def test_listings_are_of_skus_page_by_page(seller: Konnect) -> None:
 
 
 def test_stock_is_a_level(seller: Konnect) -> None:
-    """Not a change of it; shown by location and in all."""
-    seller.made(product(1))
+    """It is not a change of the level; listings show it by location and as a sum."""
+    seller.create_all(product(1))
     for quantity in (5, 7):
         records = [
             {"location_id": place, "sku": "TR-001-42", "quantity": quantity} for place in ("BLR-01", "BOM-01")
@@ -170,9 +172,9 @@ def test_stock_is_a_level(seller: Konnect) -> None:
     ({"esp": 11}, "esp", "FORMAT_ERROR"), ({"currency": "rupees"}, "currency", "FORMAT_ERROR"),
     ({"currency": None}, "currency", "MISSING_FIELD"),
 ])
-def test_a_price_is_checked(seller: Konnect, members: dict[str, object], field: str, code: str) -> None:
-    """The others are applied."""
-    seller.made(product(1), product(2))
+def test_an_invalid_price_fails_alone(seller: Konnect, members: dict[str, object], field: str, code: str) -> None:
+    """The other prices are applied."""
+    seller.create_all(product(1), product(2))
     good = {"location_id": "BLR-01", "sku": "TR-001-42", "esp": 9, "mrp": 10, "currency": "INR"}
     bad = {**good, "sku": "TR-002-42", **members}
     body = seller.put("/ims/v3/price", json=[bad, good, "no record"]).json()
@@ -181,9 +183,9 @@ def test_a_price_is_checked(seller: Konnect, members: dict[str, object], field: 
     assert (first["code"], first["errors"][0]["field"], first["index"], second["index"]) == (code, field, 0, 2)
 
 
-def test_of_two_prices_for_one_pair_the_last_counts(seller: Konnect) -> None:
-    """In one request and over several."""
-    seller.made(product(1))
+def test_the_last_of_two_prices_wins(seller: Konnect) -> None:
+    """Both are for the same SKU and location."""
+    seller.create_all(product(1))
     record = {"location_id": "BLR-01", "sku": "TR-001-42", "mrp": 100, "currency": "INR"}
     body = seller.put("/ims/v3/price", json=[{**record, "esp": 1}, {**record, "esp": 2}]).json()
     assert body["data"]["success_count"] == 2
@@ -194,8 +196,8 @@ def test_of_two_prices_for_one_pair_the_last_counts(seller: Konnect) -> None:
 @ONE_STORE
 @pytest.mark.parametrize("body", [b"", b"{}", b"[", b"5", b"[]", b"\xff"])
 @pytest.mark.parametrize("path", ["/ims/v3/price", "/ims/v3/inventory"])
-def test_what_is_no_array_is_refused(seller: Konnect, path: str, body: bytes) -> None:
-    """400, in the family's envelope."""
-    answered = seller.put(path, content=body, headers={"content-type": "application/json"})
-    told = answered.json()
-    assert (answered.status_code, told["meta"]["status"], told["data"]["payload_count"]) == (400, "FAILED", 0)
+def test_a_body_that_is_no_array_is_refused(seller: Konnect, path: str, body: bytes) -> None:
+    """The answer is 400 in the envelope of the family."""
+    response = seller.put(path, content=body, headers={"content-type": "application/json"})
+    result = response.json()
+    assert (response.status_code, result["meta"]["status"], result["data"]["payload_count"]) == (400, "FAILED", 0)

@@ -1,4 +1,4 @@
-"""What became of a write: while it runs, when it has ended, after a restart, and for strangers."""
+"""The status of a write: while it runs, after its end, after a restart, and for strangers."""
 
 import threading
 from contextlib import closing
@@ -18,7 +18,7 @@ STATUS = "/v3/catalog/status"
 
 @pytest.fixture
 def idle(tmp_path, kind: str):
-    """A gate whose worker is stepped by hand, and a client."""
+    """A client of a gate whose worker is run by hand."""
     with Shop(tmp_path, kind=kind) as shop:
         served = Served(shop)
         with closing(Konnect(served, "acme")) as client:
@@ -27,22 +27,23 @@ def idle(tmp_path, kind: str):
 
 
 @pytest.mark.parametrize("profile", ["guide", "reference"])
-def test_until_it_is_worked_it_runs(idle: Konnect, profile: str) -> None:
-    """RUNNING and pending, with zero counts and no batch id."""
+def test_a_waiting_write_is_running(idle: Konnect, profile: str) -> None:
+    """The counts are zero, and there is no batch id."""
     acknowledged = idle.create(product(1), product(2, name=""))
     with closing(Konnect(idle.gate, "acme", profile=profile)) as client:
-        told = client.get(STATUS, params={"trace_id": acknowledged.json()["trace_id"]}).json()
-        assert (told["stage"], told["meta"]["stage"]) == ("RUNNING", "pending")
-        assert (told["meta"]["succeed"], told["meta"]["failed"], told["total"], told["batch_id"]) == (0, 0, 2, "")
-        assert told["status"] == ("SUCCESS" if profile == "guide" else "pending")
-        assert (told["success"], told["failed"], told["errors"]) == (2, 0, {})
+        result = client.get(STATUS, params={"trace_id": acknowledged.json()["trace_id"]}).json()
+        assert (result["stage"], result["meta"]["stage"]) == ("RUNNING", "pending")
+        assert (result["meta"]["succeed"], result["meta"]["failed"]) == (0, 0)
+        assert (result["total"], result["batch_id"]) == (2, "")
+        assert result["status"] == ("SUCCESS" if profile == "guide" else "pending")
+        assert (result["success"], result["failed"], result["errors"]) == (2, 0, {})
         idle.gate.shop.work()
-        told = client.get(STATUS, params={"trace_id": acknowledged.json()["trace_id"]}).json()
-        assert (told["stage"], told["meta"]["stage"]) == ("PARTIAL", "partial")
+        result = client.get(STATUS, params={"trace_id": acknowledged.json()["trace_id"]}).json()
+        assert (result["stage"], result["meta"]["stage"]) == ("PARTIAL", "partial")
 
 
-def test_it_answers_the_same_after_a_restart(tmp_path, kind: str) -> None:
-    """Byte for byte."""
+def test_the_status_is_the_same_after_a_restart(tmp_path, kind: str) -> None:
+    """It is equal byte for byte."""
     with Shop(tmp_path, kind=kind) as shop:
         served = Served(shop)
         with closing(Konnect(served, "acme")) as client:
@@ -59,12 +60,12 @@ def test_it_answers_the_same_after_a_restart(tmp_path, kind: str) -> None:
         served.close()
 
 
-def test_strangers_and_unknown_ids_are_answered_alike(seller: Konnect, stranger: Konnect) -> None:
-    """404; without an id 400."""
+def test_strangers_and_unknown_ids_get_the_same_answer(seller: Konnect, stranger: Konnect) -> None:
+    """It is 404; without an id it is 400."""
     trace = seller.create(product(1)).json()["trace_id"]
     answers = {
-        client.get(STATUS, params={"trace_id": asked}).text
-        for client, asked in (
+        client.get(STATUS, params={"trace_id": trace_id}).text
+        for client, trace_id in (
             (stranger, trace), (seller, f"{'0' * 16}-1760266497372"), (seller, "x"), (seller, trace[:-1] + "x"),
             (seller, trace.upper()), (seller, f"{trace[:16]}-9999999999999"),
         )
@@ -75,8 +76,8 @@ def test_strangers_and_unknown_ids_are_answered_alike(seller: Konnect, stranger:
     assert seller.get(STATUS, params={"trace_id": ""}).status_code == 400
 
 
-def test_only_writes_of_products_have_a_status(idle: Konnect) -> None:
-    """A batch that came in otherwise has no trace, whatever its id."""
+def test_only_product_writes_have_a_status(idle: Konnect) -> None:
+    """A batch that was submitted otherwise has no trace, whatever its id."""
     shop = idle.gate.shop
     submission = shop.engine.submit(
         merchant="acme", kind=Kind.PRODUCT, collection="konnect", policy=shop.engine.batch(
@@ -89,27 +90,27 @@ def test_only_writes_of_products_have_a_status(idle: Konnect) -> None:
     assert idle.get(STATUS, params={"trace_id": to_trace_id(batch.id)}).status_code == 404
 
 
-def test_what_the_operator_cancels_is_failed(idle: Konnect) -> None:
-    """With its counts."""
+def test_a_batch_that_the_operator_cancels_has_failed(idle: Konnect) -> None:
+    """The counts show it."""
     acknowledged = idle.create(product(1), product(2))
     idle.gate.shop.engine.cancel("acme", str(to_batch_id(acknowledged.json()["trace_id"])))
     idle.gate.shop.work()
-    told = idle.outcome(acknowledged)
-    assert (told["stage"], told["meta"]["stage"], told["meta"]["cancelled"]) == ("FAILED", "failed", 2)
+    result = idle.final_status(acknowledged)
+    assert (result["stage"], result["meta"]["stage"], result["meta"]["cancelled"]) == ("FAILED", "failed", 2)
 
 
-def test_many_may_poll_at_once(seller: Konnect) -> None:
-    """While others submit: no error, and in the end the same answer for everyone."""
+def test_many_clients_may_poll_at_once(seller: Konnect) -> None:
+    """Others submit meanwhile; there is no error, and in the end all get the same answer."""
     acknowledged = seller.create(*(product(number) for number in range(1, 101)))
-    seen: list[tuple[int, str]] = []
+    answers: list[tuple[int, str]] = []
 
     def poll() -> None:
         with closing(seller.gate.anonymous()) as client:
             headers = {"x-access-token": seller.headers["x-access-token"]}
             for _ in range(50):
                 query = {"trace_id": acknowledged.json()["trace_id"]}
-                answered = client.get(STATUS, params=query, headers=headers)
-                seen.append((answered.status_code, answered.json()["stage"]))
+                response = client.get(STATUS, params=query, headers=headers)
+                answers.append((response.status_code, response.json()["stage"]))
 
     threads = [threading.Thread(target=poll) for _ in range(10)]
     for thread in threads:
@@ -118,14 +119,14 @@ def test_many_may_poll_at_once(seller: Konnect) -> None:
         assert seller.create(product(number)).status_code == 200
     for thread in threads:
         thread.join()
-    assert {status for status, _ in seen} == {200}
-    assert {stage for _, stage in seen} <= {"RUNNING", "COMPLETED"}
-    assert seller.outcome(acknowledged)["meta"]["succeed"] == 100
+    assert {status for status, _ in answers} == {200}
+    assert {stage for _, stage in answers} <= {"RUNNING", "COMPLETED"}
+    assert seller.final_status(acknowledged)["meta"]["succeed"] == 100
 
 
 @given(st.integers(0, 2**63), st.binary(min_size=8, max_size=8))
-def test_a_trace_id_is_its_batch_in_other_clothes(milliseconds: int, digits: bytes) -> None:
-    """There and back, for every batch that was made for it."""
+def test_trace_ids_convert_to_batch_ids_and_back(milliseconds: int, digits: bytes) -> None:
+    """This holds for every batch that was created with a trace id."""
     trace = f"{digits.hex()}-{milliseconds % 10**13:013d}"
     batch = to_batch_id(trace)
     assert batch is not None
@@ -133,20 +134,20 @@ def test_a_trace_id_is_its_batch_in_other_clothes(milliseconds: int, digits: byt
     assert len(to_object_id(batch)) == 24
 
 
-def test_ids_of_batches_still_sort_by_time() -> None:
-    """As those that the engine makes."""
-    made = [new_batch_id() for _ in range(5)]
-    assert [to_batch_id(to_trace_id(batch)) for batch in made] == made
-    assert [batch[:12] for batch in made] == sorted(batch[:12] for batch in made)
+def test_batch_ids_sort_by_time() -> None:
+    """They sort like the engine's own."""
+    ids = [new_batch_id() for _ in range(5)]
+    assert [to_batch_id(to_trace_id(batch)) for batch in ids] == ids
+    assert [batch[:12] for batch in ids] == sorted(batch[:12] for batch in ids)
 
 
 @given(st.text())
-def test_no_text_at_all_is_a_failure(text: str) -> None:
-    """A batch or none."""
+def test_any_text_converts_to_a_batch_id_or_none(text: str) -> None:
+    """No text raises an error."""
     assert to_batch_id(text) is None or to_trace_id(str(to_batch_id(text))) == text
 
 
-def test_a_served_gate_is_needed_for_nothing_else(gate: Served) -> None:
-    """The contract is to be had without a token."""
+def test_the_contract_needs_no_token(gate: Served) -> None:
+    """It is served as JSON and as YAML."""
     assert gate.anonymous().get("/v3/openapi.json").json()["info"]["title"] == "Fynd Konnect"
     assert gate.anonymous().get("/v3/openapi.yaml").text.startswith("openapi:")

@@ -1,4 +1,4 @@
-"""Credentials for tokens: who gets one, how long it is good, and that no password is written down anywhere."""
+"""Tokens: who gets one, how long it is valid, and that no password is logged."""
 
 import io
 import json
@@ -19,22 +19,22 @@ TOKEN = "/aggregator/v1/token"
 
 
 @pytest.mark.parametrize("name", ["merchant", "key"])
-def test_a_user_is_the_merchant_or_the_key(seller: Konnect, name: str) -> None:
+def test_the_user_name_is_the_merchant_or_the_key_id(seller: Konnect, name: str) -> None:
     """The password is the key."""
     user = seller.merchant if name == "merchant" else seller.key.id
     assert seller.get(TOKEN, params={"username": user, "password": seller.password}).status_code == 200
 
 
-def test_wrong_credentials_are_answered_alike(seller: Konnect, stranger: Konnect) -> None:
-    """401, whether the user or the password is wrong; 400 where one is missing."""
+def test_wrong_credentials_get_the_same_answer(seller: Konnect, stranger: Konnect) -> None:
+    """It is 401 for a wrong user name or password, and 400 if one is missing."""
     bodies = set()
     for user, password in (
         (seller.merchant, "gg_wrong"), ("nobody", seller.password), (stranger.merchant, seller.password),
         (seller.merchant, seller.new_token()), (seller.merchant, "x" * 500),
     ):
-        answered = seller.get(TOKEN, params={"username": user, "password": password})
-        assert answered.status_code == 401
-        bodies.add(answered.text)
+        response = seller.get(TOKEN, params={"username": user, "password": password})
+        assert response.status_code == 401
+        bodies.add(response.text)
     assert len(bodies) == 1
     assert seller.get(TOKEN, params={"username": seller.merchant}).status_code == 400
     assert seller.get(TOKEN).json() == {
@@ -42,18 +42,18 @@ def test_wrong_credentials_are_answered_alike(seller: Konnect, stranger: Konnect
     }
 
 
-def test_earlier_tokens_stay_good_and_nobody_keeps_them(seller: Konnect) -> None:
-    """The answer is not to be cached."""
+def test_earlier_tokens_stay_valid(seller: Konnect) -> None:
+    """Token answers must not be cached."""
     tokens = {seller.new_token() for _ in range(3)}
     assert len(tokens) == 3
     for token in tokens:
         assert seller.get("/v3/catalog/departments", headers={"x-access-token": token}).status_code == 200
-    answered = seller.get(TOKEN, params={"username": seller.merchant, "password": seller.password})
-    assert answered.headers["cache-control"] == "no-store"
+    response = seller.get(TOKEN, params={"username": seller.merchant, "password": seller.password})
+    assert response.headers["cache-control"] == "no-store"
 
 
-def test_a_token_ends(gate: Served, seller: Konnect) -> None:
-    """After the hours that are set, or with its key."""
+def test_a_token_expires(gate: Served, seller: Konnect) -> None:
+    """It expires after the configured hours, or with its key."""
     authenticator = gate.application.context.authenticator
     caller = authenticator.caller(seller.password.encode())
     assert caller is not None
@@ -66,16 +66,16 @@ def test_a_token_ends(gate: Served, seller: Konnect) -> None:
 
 
 def test_a_token_has_the_scopes_of_its_key(gate: Served, seller: Konnect) -> None:
-    """403 for what it may not do."""
+    """Other requests are answered with 403."""
     with closing(Konnect(gate, seller.merchant, scopes=("read",))) as reader:
         assert reader.get("/v3/catalog/departments").status_code == 200
         refused = reader.create(product(1))
         assert (refused.status_code, refused.json()["status"]) == (403, "FAILED")
 
 
-def test_a_token_of_a_location_speaks_of_that_alone(gate: Served, seller: Konnect) -> None:
-    """Another location's price fails, its own does not."""
-    seller.made(product(1))
+def test_a_location_level_token_is_limited_to_its_location(gate: Served, seller: Konnect) -> None:
+    """A price of another location fails."""
+    seller.create_all(product(1))
     record = {"sku": "TR-001-42", "esp": 9, "mrp": 10, "currency": "INR"}
     with closing(Konnect(gate, seller.merchant, location="BOM-01")) as store:
         body = store.put("/ims/v3/price", json=[
@@ -93,8 +93,8 @@ def test_a_token_of_a_location_speaks_of_that_alone(gate: Served, seller: Konnec
 @pytest.mark.parametrize(("settings", "company"), [
     ({"company_id": "6900"}, 6900), ({"company_id": "x"}, None), ({}, None),
 ])
-def test_a_company_has_a_number(gate: Served, settings: dict[str, str], company: int | None) -> None:
-    """The key's fact, or one that is always the same."""
+def test_a_company_has_a_constant_number(gate: Served, settings: dict[str, str], company: int | None) -> None:
+    """It is the setting of the key, or derived from the merchant."""
     merchant = gate.merchant()
     with closing(Konnect(gate, merchant, **settings)) as client:
         numbers = {client.create(product(number)).json()["company_id"] for number in (1, 2)}
@@ -103,8 +103,8 @@ def test_a_company_has_a_number(gate: Served, settings: dict[str, str], company:
         assert isinstance(numbers.pop(), int)
 
 
-def test_a_password_is_written_down_nowhere(gate: Served, seller: Konnect, caplog: pytest.LogCaptureFixture) -> None:
-    """Not in a log line of any level, right or wrong, refused or failing; nor in the figures. httpx is the client."""
+def test_passwords_appear_in_no_log_or_metric(gate: Served, seller: Konnect, caplog: pytest.LogCaptureFixture) -> None:
+    """This covers every log level and valid, wrong and malformed requests; httpx is only the client."""
     lines = io.StringIO()
     handler = logging.StreamHandler(lines)
     handler.setFormatter(JsonLines())
@@ -131,8 +131,8 @@ def test_a_password_is_written_down_nowhere(gate: Served, seller: Konnect, caplo
         assert "password" not in text
 
 
-def test_tokens_are_good_after_a_restart(tmp_path, kind: str) -> None:
-    """They are in the store, as hashes."""
+def test_tokens_stay_valid_after_a_restart(tmp_path, kind: str) -> None:
+    """The store holds them as hashes."""
     with Shop(tmp_path, kind=kind) as shop:
         served = Served(shop)
         with closing(Konnect(served, "acme")) as client:
@@ -140,17 +140,17 @@ def test_tokens_are_good_after_a_restart(tmp_path, kind: str) -> None:
         served.close()
     with Shop(tmp_path, "other") as shop:
         served = Served(shop)
-        answered = served.anonymous().get("/v3/catalog/departments", headers={"x-access-token": token})
-        assert answered.status_code == 200
+        response = served.anonymous().get("/v3/catalog/departments", headers={"x-access-token": token})
+        assert response.status_code == 200
         served.close()
     if kind == "sqlite":
-        held = b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir() if path.is_file())
-        assert token.encode() not in held
+        content = b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir() if path.is_file())
+        assert token.encode() not in content
 
 
-def test_settings_of_a_key_are_kept(gate: Served) -> None:
-    """With the key, whoever asks."""
+def test_settings_of_a_key_are_stored(gate: Served) -> None:
+    """The store returns them with the key."""
     key, _ = auth.new_key(gate.merchant(), [Scope.READ], settings={"location": "BLR-01", "profile": "reference"})
     gate.shop.store.add_key(key)
-    (held,) = gate.shop.store.keys(key.merchant)
-    assert held == msgspec.structs.replace(key, created_at=held.created_at)
+    (stored,) = gate.shop.store.keys(key.merchant)
+    assert stored == msgspec.structs.replace(key, created_at=stored.created_at)

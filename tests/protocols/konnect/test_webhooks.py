@@ -1,4 +1,4 @@
-"""Events of orders as others receive them: signed, in order to allowed addresses alone, again until they arrive."""
+"""Webhooks: signed, sent only to allowed addresses, and retried until they arrive."""
 
 import base64
 import contextlib
@@ -30,13 +30,13 @@ from goodsgate.model.message import DeliveryState
 from goodsgate.protocols.konnect.orders import webhooks
 from goodsgate.protocols.konnect.orders.webhooks import AddressRefusedError, is_public, parse_webhook_url, resolve_host
 from tests.protocols.konnect.client import Konnect
-from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, within
+from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, wait_for
 
 LOCAL = {"webhook_hosts": "127.0.0.1,localhost", "webhook_private": "allow", "delivery_retry_seconds": "0,0"}
 
 
 class Receiver:
-    """Somebody's endpoint; keeps what arrives and answers as it is told."""
+    """An endpoint that records requests and answers with the given statuses."""
 
     def __init__(self) -> None:
         self.arrived: list[tuple[dict[str, str], bytes]] = []
@@ -53,7 +53,7 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -61,28 +61,28 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/orders?from=gate"
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
     def types(self, order: str) -> list[str]:
-        """Types of the events of an order that have come."""
+        """Return the types of the received events of an order."""
         events = [json.loads(body) for _, body in self.arrived]
         return [event["type"] for event in events if event["data"]["id"] == order]
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """Listens on this machine."""
-    opened = Receiver()
-    yield opened
-    opened.close()
+    """A receiver on this machine."""
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
 
 
 @contextlib.contextmanager
-def _carrying(operator: Operator, **settings: Any) -> Iterator[None]:
-    """As a worker process carries messages."""
+def _delivering(operator: Operator, **settings: Any) -> Iterator[None]:
+    """Deliver messages like a worker process."""
     shop = operator.gate.shop
     outbox = app.create_outbox(shop.store, msgspec.structs.replace(shop.config, **LOCAL, **settings))
     outbox.start()
@@ -92,26 +92,25 @@ def _carrying(operator: Operator, **settings: Any) -> Iterator[None]:
         outbox.stop()
 
 
-def _subscribed(operator: Operator, receiver: Receiver) -> dict[str, Any]:
-    """As the gate would with the setting, which the served one has not."""
+def _subscribe(operator: Operator, receiver: Receiver) -> dict[str, Any]:
+    """Add the receiver's address directly, because the served gate allows no hosts."""
     store = operator.gate.shop.store
-    made = store.add_resource(operator.merchant, "konnect/webhook", name=receiver.url, body=b"{}", resources_max=9)
-    (told,) = operator.get(f"{ADMIN}/webhooks").json()["webhooks"]
-    assert (told["webhook"], told["url"]) == (made.number, receiver.url)
-    found: dict[str, Any] = told
-    return found
+    resource = store.add_resource(operator.merchant, "konnect/webhook", name=receiver.url, body=b"{}", resources_max=9)
+    (result,) = operator.get(f"{ADMIN}/webhooks").json()["webhooks"]
+    assert (result["webhook"], result["url"]) == (resource.number, receiver.url)
+    return dict(result)
 
 
-def test_events_arrive_signed(operator: Operator, orders: Seller, receiver: Receiver) -> None:
-    """Each state by its own, after Standard Webhooks; time brings some of them."""
-    webhook = _subscribed(operator, receiver)
-    with _carrying(operator):
+def test_events_are_delivered_with_a_valid_signature(operator: Operator, orders: Seller, receiver: Receiver) -> None:
+    """Each state has an event, including those that occur by themselves."""
+    webhook = _subscribe(operator, receiver)
+    with _delivering(operator):
         id = operator.place(courierSeconds=0.3)
-        orders.done("confirm", id)
+        orders.succeed("confirm", id)
         orders.invoice(id)
-        wanted = ["shipment.placed", "shipment.bag_confirmed", "shipment.bag_invoiced", "shipment.dp_assigned"]
-        within(lambda: len(receiver.types(id)) == 4)
-    assert receiver.types(id) == wanted
+        expected = ["shipment.placed", "shipment.bag_confirmed", "shipment.bag_invoiced", "shipment.dp_assigned"]
+        wait_for(lambda: len(receiver.types(id)) == 4)
+    assert receiver.types(id) == expected
     headers, body = receiver.arrived[1]
     key = base64.b64decode(webhook["secret"].removeprefix("whsec_"))
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
@@ -119,86 +118,86 @@ def test_events_arrive_signed(operator: Operator, orders: Seller, receiver: Rece
     assert f"v1,{mine}" in headers["webhook-signature"].split(" ")
     event = json.loads(body)
     assert (event["data"]["orderStatus"], event["data"]["bagStatus"]) == ("CONFIRMED", "bag_confirmed")
-    assert set(orders.one(id)) == set(event["data"])
+    assert set(orders.get_order(id)) == set(event["data"])
     assert len({headers["webhook-id"] for headers, _ in receiver.arrived}) == 4
 
 
-def test_a_new_master_secret_does_not_leave_receivers_behind(operator: Operator) -> None:
-    """Both sign until the old one goes; shown is what the new one makes."""
+def test_webhooks_stay_verifiable_while_the_master_secret_changes(operator: Operator) -> None:
+    """Both secrets sign until the old one is removed; the API shows the one of the new secret."""
     shop = operator.gate.shop
     names = [base64.b64encode(letter * 32).decode() for letter in (b"n", b"o")]
     config = msgspec.structs.replace(shop.config, secrets=f"new:{names[0]},old:{names[1]}", webhook_hosts="erp.example")
     old = app.create_secrets(shop.store, msgspec.structs.replace(config, secrets=f"old:{names[1]}"))
     both, url = app.create_secrets(shop.store, config), "https://erp.example"
     settings = app.protocol_settings(config).webhooks
-    shown = [
+    registered = [
         webhooks.WebhookRegistry(shop.store, secrets, settings.hosts).add(operator.merchant, url)
         for secrets in (old, both)
     ]
-    assert shown[0]["webhook"] == shown[1]["webhook"]
+    assert registered[0]["webhook"] == registered[1]["webhook"]
     operator.place()
     (message,) = shop.store.messages(operator.merchant)
     headers = webhooks.WebhookSender(shop.store, both, settings, timeout_seconds=1).sign(message, 1, "{}")
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{{}}".encode()
-    keys = [base64.b64decode(str(one["secret"]).removeprefix("whsec_")) for one in reversed(shown)]
+    keys = [base64.b64decode(str(one["secret"]).removeprefix("whsec_")) for one in reversed(registered)]
     mine = [base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
     assert headers["webhook-signature"].split(" ")[:2] == [f"v1,{signature}" for signature in mine]
 
 
-def test_what_does_not_arrive_comes_again(operator: Operator, orders: Seller, receiver: Receiver) -> None:
-    """With the same id; a redirect is not followed, and 410 is final. What was given up is sent again by command."""
-    _subscribed(operator, receiver)
+def test_a_failed_delivery_is_retried(operator: Operator, orders: Seller, receiver: Receiver) -> None:
+    """It has the same id; redirects are not followed, 410 is final, and a command sends abandoned messages again."""
+    _subscribe(operator, receiver)
     receiver.statuses = [500, 302, 200]
     store = operator.gate.shop.store
-    with _carrying(operator):
+    with _delivering(operator):
         operator.place()
-        within(lambda: store.messages(operator.merchant, delivery_state=DeliveryState.SENT))
+        wait_for(lambda: store.messages(operator.merchant, delivery_state=DeliveryState.SENT))
         assert len({headers["webhook-id"] for headers, _ in receiver.arrived}) == 1
         assert len(receiver.arrived) == 3
         receiver.statuses = [410]
         operator.place()
-        (lost,) = within(lambda: store.messages(operator.merchant, delivery_state=DeliveryState.GIVEN_UP))
+        (lost,) = wait_for(lambda: store.messages(operator.merchant, delivery_state=DeliveryState.GIVEN_UP))
         assert lost.last_error == "answered 410"
         again = CliRunner().invoke(main, [
             "outbox", "replay", operator.merchant, "--given-up", "--store", operator.gate.shop.config.store
         ])
         assert again.exit_code == 0, again.output
-        within(lambda: len(store.messages(operator.merchant, delivery_state=DeliveryState.SENT)) == 2)
+        wait_for(lambda: len(store.messages(operator.merchant, delivery_state=DeliveryState.SENT)) == 2)
 
 
-def test_nobody_gets_what_nobody_wants(operator: Operator, receiver: Receiver, seller: Konnect) -> None:
-    """Once the address is removed; another merchant's address gets nothing at all."""
-    webhook = _subscribed(operator, receiver)
+def test_a_removed_webhook_gets_no_messages(operator: Operator, receiver: Receiver, seller: Konnect) -> None:
+    """Waiting messages are given up."""
+    webhook = _subscribe(operator, receiver)
     operator.place()
     assert operator.delete(f"{ADMIN}/webhooks/{webhook['webhook']}").status_code == 200
     assert operator.delete(f"{ADMIN}/webhooks/{webhook['webhook']}").status_code == 404
-    with _carrying(operator):
+    with _delivering(operator):
         store = operator.gate.shop.store
-        (lost,) = within(lambda: store.messages(operator.merchant, delivery_state=DeliveryState.GIVEN_UP))
+        (lost,) = wait_for(lambda: store.messages(operator.merchant, delivery_state=DeliveryState.GIVEN_UP))
     assert (lost.last_error, receiver.arrived) == ("the webhook was removed", [])
 
 
-def test_private_addresses_are_refused(operator: Operator, receiver: Receiver) -> None:
-    """Unless they are allowed: the host is looked up when the event is sent."""
-    _subscribed(operator, receiver)
+def test_private_addresses_are_refused_by_default(operator: Operator, receiver: Receiver) -> None:
+    """The host is resolved when the event is sent."""
+    _subscribe(operator, receiver)
     operator.place()
     shop = operator.gate.shop
     settings = {**LOCAL, "webhook_private": "refuse"}
     outbox = app.create_outbox(shop.store, msgspec.structs.replace(shop.config, **settings))
     outbox.start()
     try:
-        (lost,) = within(lambda: shop.store.messages(operator.merchant, delivery_state=DeliveryState.GIVEN_UP))
+        (lost,) = wait_for(lambda: shop.store.messages(operator.merchant, delivery_state=DeliveryState.GIVEN_UP))
     finally:
         outbox.stop()
     assert "has the private address 127.0.0.1" in lost.last_error
     assert receiver.arrived == []
 
 
-def test_the_operator_says_which_hosts(operator: Operator) -> None:
-    """None, unless the setting names some; whoever asks is told so."""
-    answered = operator.post(f"{ADMIN}/webhooks", json={"url": "https://erp.example/orders"})
-    assert (answered.status_code, answered.json()["code"]) == (400, "body_invalid")
-    assert "webhook_hosts" in answered.json()["detail"]
+def test_webhook_hosts_must_be_allowed(operator: Operator) -> None:
+    """No host is allowed by default, and the refusal names the setting."""
+    response = operator.post(f"{ADMIN}/webhooks", json={"url": "https://erp.example/orders"})
+    assert (response.status_code, response.json()["code"]) == (400, "body_invalid")
+    assert "webhook_hosts" in response.json()["detail"]
     done = CliRunner().invoke(main, [
         "orders", "webhook", "add", "https://erp.example", "--url", operator.gate.url, "--key", operator.password
     ])
@@ -206,26 +205,28 @@ def test_the_operator_says_which_hosts(operator: Operator) -> None:
 
 
 def _certificate(folder: Path) -> Path:
-    """Self-signed, for erp.example, with its key."""
+    """Create a self-signed certificate of erp.example, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "erp.example")])
     today = datetime.now(UTC)
-    made = x509.CertificateBuilder(
+    certificate = x509.CertificateBuilder(
         issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1,
         not_valid_before=today - timedelta(days=1), not_valid_after=today + timedelta(days=1),
     ).sign(key, hashes.SHA256())
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file = folder / "erp.pem"
-    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*form))
+    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*form))
     return file
 
 
-def test_a_certificate_must_be_the_host_s(operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The call goes to the address that was looked at, but asks for the host, and one who only says so gets nothing."""
-    asked: list[str | None] = []
+def test_the_certificate_must_match_the_host(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The connection goes to the checked address, but names the host."""
+    requested: list[str | None] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(tmp_path))
-    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    context.sni_callback = lambda _socket, name, _context: requested.append(name)
     listening = socket.create_server(("127.0.0.1", 0))
 
     def shake() -> None:
@@ -239,7 +240,7 @@ def test_a_certificate_must_be_the_host_s(operator: Operator, tmp_path: Path, mo
     port = listening.getsockname()[1]
     monkeypatch.setattr(webhooks, "resolve_host", lambda address, **_: "127.0.0.1")
     shop = operator.gate.shop
-    made = shop.store.add_resource(
+    resource = shop.store.add_resource(
         operator.merchant, "konnect/webhook", name=f"https://erp.example:{port}/", body=b"{}", resources_max=9
     )
     operator.place()
@@ -250,7 +251,7 @@ def test_a_certificate_must_be_the_host_s(operator: Operator, tmp_path: Path, mo
         courier.carry(message)
     thread.join()
     listening.close()
-    assert (made.number, asked) == (1, ["erp.example"])
+    assert (resource.number, requested) == (1, ["erp.example"])
 
 
 HOSTS = frozenset({"erp.example", "*.partner.example", "10.0.0.5"})
@@ -259,8 +260,8 @@ HOSTS = frozenset({"erp.example", "*.partner.example", "10.0.0.5"})
 @pytest.mark.parametrize("url", [
     "https://erp.example/a?b=c", "http://ERP.example:8080", "https://a.b.partner.example/", "https://10.0.0.5/x",
 ])
-def test_allowed_addresses(url: str, gate: object) -> None:
-    """By the host, whatever its case, or what is below one."""
+def test_allowed_hosts_are_accepted(url: str, gate: object) -> None:
+    """The comparison ignores case and covers subdomains of wildcards."""
     assert parse_webhook_url(url, HOSTS).hostname
 
 
@@ -270,8 +271,8 @@ def test_allowed_addresses(url: str, gate: object) -> None:
     "https://user:pass@erp.example/", "https:///x", "erp.example", "https://erp.example:99999/", "https://[::1/",
     "https://erp.example/a b", "https://evil.test#erp.example", "https://erp.example\n.evil.test/", "",
 ])
-def test_other_addresses_are_refused(url: str, gate: object) -> None:
-    """Tricks with names and passwords included."""
+def test_other_urls_are_refused(url: str, gate: object) -> None:
+    """They include tricks with user names and suffixes."""
     with pytest.raises(AddressRefusedError):
         parse_webhook_url(url, HOSTS)
 
@@ -283,13 +284,13 @@ def test_other_addresses_are_refused(url: str, gate: object) -> None:
     ("::ffff:127.0.0.1", False),
     ("2002:7f00:1::", False), ("64:ff9b::a00:1", False), ("64:ff9b::5db8:d822", True), ("255.255.255.255", False),
 ])
-def test_which_addresses_are_the_world_s(place: str, public: bool, gate: object) -> None:
-    """Also those that stand for others."""
+def test_only_public_ip_addresses_are_public(place: str, public: bool, gate: object) -> None:
+    """An address that embeds a private one is private."""
     assert is_public(place) is public
 
 
-def test_every_address_of_a_host_is_looked_at(monkeypatch: pytest.MonkeyPatch, gate: object) -> None:
-    """One private among them is enough; without a name there is no call."""
+def test_every_address_of_a_host_is_checked(monkeypatch: pytest.MonkeyPatch, gate: object) -> None:
+    """One private address is enough to refuse the host."""
     def places(*_: object, **__: object) -> list[tuple[Any, ...]]:
         return [(0, 0, 0, "", (place, 443)) for place in ("93.184.216.34", "10.0.0.1")]
 

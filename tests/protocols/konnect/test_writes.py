@@ -1,4 +1,4 @@
-"""Products created, updated and deleted: every constraint, every error, and what is held afterwards."""
+"""Product creates, updates and deletes: every constraint, every error, and the stored result."""
 
 import orjson
 import pytest
@@ -45,14 +45,16 @@ def _size(**members):
     ({"category": "Hiking Boots"}, "attributes.closure", "MISSING_FIELD"),
     ({"category": "Hiking Boots", "attributes": {"closure": "Glue"}}, "attributes.closure", "FORMAT_ERROR"),
 ])
-def test_a_constraint_is_checked(seller: Konnect, members: dict[str, object], field: str, code: str) -> None:
-    """One error, with its field."""
-    assert seller.failed(seller.create(product(1, **members))) == [(field, code)]
-    assert seller.listed() == []
+def test_a_violated_constraint_is_one_error_of_its_field(
+    seller: Konnect, members: dict[str, object], field: str, code: str,
+) -> None:
+    """Nothing is stored."""
+    assert seller.record_errors(seller.create(product(1, **members))) == [(field, code)]
+    assert seller.list_items() == []
 
 
-def test_everything_that_may_be_sent_is_taken(seller: Konnect) -> None:
-    """And given back as it was."""
+def test_every_member_is_accepted_and_returned(seller: Konnect) -> None:
+    """Values are returned as submitted."""
     full = product(
         1, item_type="standard", net_quantity={"unit": "kg", "value": 0.8}, no_of_boxes=0, short_description="x" * 50,
         description="y" * 5000, highlights=["light"], tags=["new"],
@@ -64,19 +66,19 @@ def test_everything_that_may_be_sent_is_taken(seller: Konnect) -> None:
         custom_order={"is_custom_order": "No", "manufacturing_time": 3, "manufacturing_time_unit": "days"},
         their_own={"kept": None},
     )
-    seller.made(full)
-    (read,) = seller.listed()
+    seller.create_all(full)
+    (read,) = seller.list_items()
     sizes = [{name: value for name, value in entry.items() if name != "seller_identifier"} for entry in read["sizes"]]
     assert {**{name: read[name] for name in full}, "sizes": sizes} == full
     assert read["all_identifiers"] == ["TR-001-42", "8901"]
 
 
-def test_every_error_of_every_product_is_told(seller: Konnect) -> None:
-    """And the good ones in between are applied."""
+def test_every_error_of_every_product_is_reported(seller: Konnect) -> None:
+    """The valid products in between are applied."""
     bad = product(2, name="", slug="A B", sizes=[size(1, price=-1), size(1, price=-2)])
-    told = seller.outcome(seller.create(product(1), bad, product(3), product(4, brand="Nobody")))
-    assert (told["stage"], told["meta"]["succeed"], told["meta"]["failed"]) == ("PARTIAL", 2, 2)
-    first, second = told["meta"]["failed_records"]
+    result = seller.final_status(seller.create(product(1), bad, product(3), product(4, brand="Nobody")))
+    assert (result["stage"], result["meta"]["succeed"], result["meta"]["failed"]) == ("PARTIAL", 2, 2)
+    first, second = result["meta"]["failed_records"]
     assert (first["index"], second["index"]) == (1, 3)
     assert {(error["field"], error["code"]) for error in first["errors"]} == {
         ("name", "MISSING_FIELD"), ("slug", "FORMAT_ERROR"), ("sizes[0].price", "FORMAT_ERROR"),
@@ -84,14 +86,14 @@ def test_every_error_of_every_product_is_told(seller: Konnect) -> None:
         ("sizes[1].primary_identifier", "DUPLICATE_IDENTIFIER"),
     }
     assert all(error["message"] and "None" not in error["message"] for error in first["errors"])
-    assert {item["item_code"] for item in seller.listed()} == {"TR-001", "TR-003"}
+    assert {item["item_code"] for item in seller.list_items()} == {"TR-001", "TR-003"}
 
 
-def test_the_template_is_of_all_products(seller: Konnect) -> None:
-    """One that is not known fails them all; what a product says itself does not count."""
-    assert seller.failed(seller.create(product(1), template="hats")) == [("template", "REFERENCE_ERROR")]
-    seller.made(product(1, template="hats"))
-    assert [item["template"] for item in seller.listed()] == ["footwear"]
+def test_the_template_applies_to_all_products(seller: Konnect) -> None:
+    """An unknown template fails them all; a template inside a product is ignored."""
+    assert seller.record_errors(seller.create(product(1), template="hats")) == [("template", "REFERENCE_ERROR")]
+    seller.create_all(product(1, template="hats"))
+    assert [item["template"] for item in seller.list_items()] == ["footwear"]
 
 
 @ONE_STORE
@@ -102,17 +104,18 @@ def test_the_template_is_of_all_products(seller: Konnect) -> None:
     b"\xff\xfe", b'{"template": "' + b"x" * 201 + b'", "products": [{}]}',
 ])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_what_is_no_request_is_refused_as_a_whole(seller: Konnect, method: str, body: bytes) -> None:
-    """400, in the words of an acknowledgement, without a trace."""
+def test_a_malformed_request_is_refused_as_a_whole(seller: Konnect, method: str, body: bytes) -> None:
+    """The answer is 400 with the members of an acknowledgement and without a trace id."""
     headers = {"content-type": "application/json"}
-    answered = seller.request(method, "/v3/catalog/product", content=body, headers=headers)
-    told = answered.json()
-    assert (answered.status_code, told["trace_id"], told["status"], told["stage"]) == (400, "", "FAILED", "FAILED")
-    assert told["message"] in told["errors"].values()
+    response = seller.request(method, "/v3/catalog/product", content=body, headers=headers)
+    result = response.json()
+    assert (response.status_code, result["trace_id"]) == (400, "")
+    assert (result["status"], result["stage"]) == ("FAILED", "FAILED")
+    assert result["message"] in result["errors"].values()
 
 
-def test_a_request_is_json(seller: Konnect) -> None:
-    """415 for what says that it is something else; nothing said is fine."""
+def test_other_content_types_are_refused(seller: Konnect) -> None:
+    """The answer is 415; a missing content type is accepted."""
     body = orjson.dumps({"template": "footwear", "products": [product(1)]})
     for content_type, status in (("text/csv", 415), ("application/json; charset=utf-8", 200), (None, 200)):
         headers = {"content-type": content_type} if content_type else {}
@@ -123,52 +126,52 @@ def test_a_request_is_json(seller: Konnect) -> None:
 
 
 def test_slugs_are_unique_within_a_brand(seller: Konnect) -> None:
-    """Another brand may have the same one."""
-    seller.made(product(1))
+    """Another brand may have the same slug."""
+    seller.create_all(product(1))
     other = product(2, slug="trail-runner-1")
-    assert seller.failed(seller.create(other)) == [("slug", "DUPLICATE_IDENTIFIER")]
-    seller.made({**other, "brand": "Northpath"})
+    assert seller.record_errors(seller.create(other)) == [("slug", "DUPLICATE_IDENTIFIER")]
+    seller.create_all({**other, "brand": "Northpath"})
 
 
-def test_skus_are_unique_in_all_products(seller: Konnect) -> None:
-    """Whoever has them, and free again when they are deleted."""
-    seller.made(product(1))
+def test_skus_are_unique_among_all_products(seller: Konnect) -> None:
+    """A deleted product releases its SKUs."""
+    seller.create_all(product(1))
     thief = product(2, brand="Northpath", sizes=[size(1)])
-    assert seller.failed(seller.create(thief)) == [("sizes[0].primary_identifier", "DUPLICATE_IDENTIFIER")]
-    assert seller.outcome(seller.remove({"item_code": "TR-001"}))["stage"] == "COMPLETED"
-    seller.made(thief)
+    assert seller.record_errors(seller.create(thief)) == [("sizes[0].primary_identifier", "DUPLICATE_IDENTIFIER")]
+    assert seller.final_status(seller.remove({"item_code": "TR-001"}))["stage"] == "COMPLETED"
+    seller.create_all(thief)
 
 
-def test_inside_a_batch_the_first_wins(seller: Konnect) -> None:
-    """By item code, slug and SKU."""
-    told = seller.outcome(seller.create(
+def test_the_first_of_two_duplicates_in_a_batch_wins(seller: Konnect) -> None:
+    """Duplicates are compared by item code, slug and SKU."""
+    result = seller.final_status(seller.create(
         product(1), product(1), product(2, slug="trail-runner-1"), product(3, sizes=[size(1)]), product(4),
     ))
-    assert [record["index"] for record in told["meta"]["failed_records"]] == [1, 2, 3]
-    assert {item["item_code"] for item in seller.listed()} == {"TR-001", "TR-004"}
+    assert [record["index"] for record in result["meta"]["failed_records"]] == [1, 2, 3]
+    assert {item["item_code"] for item in seller.list_items()} == {"TR-001", "TR-004"}
 
 
-def test_what_is_anothers_is_no_matter(seller: Konnect, stranger: Konnect) -> None:
-    """Each merchant has a catalogue of its own."""
-    seller.made(product(1))
-    stranger.made(product(1))
-    assert len(seller.listed()) == len(stranger.listed()) == 1
+def test_merchants_have_separate_catalogues(seller: Konnect, stranger: Konnect) -> None:
+    """The same product may exist for both."""
+    seller.create_all(product(1))
+    stranger.create_all(product(1))
+    assert len(seller.list_items()) == len(stranger.list_items()) == 1
 
 
 # -- updates ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_update_changes_what_it_names(seller: Konnect) -> None:
-    """Attributes are merged, sizes by their SKU, the rest is replaced or stays; null removes."""
-    seller.made(product(1, tags=["a", "b"], attributes={"x": 1, "y": 2}, net_quantity={"unit": "kg", "value": 1},
+def test_an_update_changes_only_what_it_names(seller: Konnect) -> None:
+    """Attributes are merged, sizes are merged by SKU, other members are replaced, and null removes a member."""
+    seller.create_all(product(1, tags=["a", "b"], attributes={"x": 1, "y": 2}, net_quantity={"unit": "kg", "value": 1},
                         short_description="gone", sizes=[size(1, "42"), size(1, "43", price=5000)]))
-    told = seller.outcome(seller.update({
+    result = seller.final_status(seller.update({
         "item_code": "TR-001", "name": "New", "tags": ["c"], "attributes": {"y": 3, "z": 4},
         "net_quantity": {"value": 2}, "short_description": None,
         "sizes": [{"primary_identifier": "TR-001-43", "price_effective": 1}, size(1, "44")],
     }))
-    assert told["stage"] == "COMPLETED", told
-    (read,) = seller.listed()
+    assert result["stage"] == "COMPLETED", result
+    (read,) = seller.list_items()
     assert (read["name"], read["tags"], read["attributes"]) == ("New", ["c"], {"x": 1, "y": 3, "z": 4})
     assert read["net_quantity"] == {"value": 2}
     assert "short_description" not in read
@@ -178,7 +181,7 @@ def test_an_update_changes_what_it_names(seller: Konnect) -> None:
     assert read["slug"] == "trail-runner-1"
 
 
-@pytest.mark.parametrize(("change", "told"), [
+@pytest.mark.parametrize(("change", "expected"), [
     ({"slug": "x"}, ("slug", "IMMUTABLE_FIELD")), ({"brand": "Northpath"}, ("brand", "IMMUTABLE_FIELD")),
     ({"brand_uid": 99}, ("brand_uid", "IMMUTABLE_FIELD")),
     ({"name": "x" * 301}, ("name", "FORMAT_ERROR")), ({"category": "Nothing"}, ("category", "REFERENCE_ERROR")),
@@ -190,87 +193,89 @@ def test_an_update_changes_what_it_names(seller: Konnect) -> None:
     ({"sizes": [{"primary_identifier": "TR-001-42", "identifiers": [{"gtin_value": "2", "primary": True}]}]},
      ("sizes[0].identifiers[0].gtin_value", "IMMUTABLE_FIELD")),
 ])
-def test_an_update_that_breaks_something_fails(
-    seller: Konnect, change: dict[str, object], told: tuple[str, str],
+def test_an_invalid_update_fails(
+    seller: Konnect, change: dict[str, object], expected: tuple[str, str],
 ) -> None:
-    """And changes nothing."""
+    """It changes nothing."""
     gtin = [{"gtin_value": "1", "gtin_type": "EAN", "primary": True}]
-    seller.made(product(1, sizes=[size(1, identifiers=gtin)]), product(2))
-    before = seller.listed(item_code="TR-001")
-    failed = seller.failed(seller.update({"item_code": "TR-001", **change}))
-    assert failed[0] == told
-    assert seller.listed(item_code="TR-001") == before
+    seller.create_all(product(1, sizes=[size(1, identifiers=gtin)]), product(2))
+    before = seller.list_items(item_code="TR-001")
+    failed = seller.record_errors(seller.update({"item_code": "TR-001", **change}))
+    assert failed[0] == expected
+    assert seller.list_items(item_code="TR-001") == before
 
 
-def test_an_update_must_mean_one_product(seller: Konnect) -> None:
-    """None is not found, several are ambiguous, and one that names nothing is told so."""
-    seller.made(product(1), product(2, brand="Northpath", slug="trail-runner-1"))
-    assert seller.failed(seller.update({"item_code": "TR-009"})) == [("item_code", "NOT_FOUND")]
-    assert seller.failed(seller.update({"slug": "trail-runner-1"})) == [("slug", "NOT_FOUND")]
+def test_an_update_must_identify_one_product(seller: Konnect) -> None:
+    """An unknown, ambiguous or missing identifier is an error."""
+    seller.create_all(product(1), product(2, brand="Northpath", slug="trail-runner-1"))
+    assert seller.record_errors(seller.update({"item_code": "TR-009"})) == [("item_code", "NOT_FOUND")]
+    assert seller.record_errors(seller.update({"slug": "trail-runner-1"})) == [("slug", "NOT_FOUND")]
     both = [{"primary_identifier": "TR-001-42"}, {"primary_identifier": "TR-002-42"}]
-    assert seller.failed(seller.update({"sizes": both})) == [("sizes[0].primary_identifier", "NOT_FOUND")]
-    assert seller.failed(seller.update({"name": "x"})) == [("item_code", "MISSING_FIELD")]
-    assert seller.outcome(seller.update({"slug": "trail-runner-1", "brand": "Northpath", "name": "N"}))["success"] == 1
-    assert seller.listed(item_code="TR-002")[0]["name"] == "N"
+    assert seller.record_errors(seller.update({"sizes": both})) == [("sizes[0].primary_identifier", "NOT_FOUND")]
+    assert seller.record_errors(seller.update({"name": "x"})) == [("item_code", "MISSING_FIELD")]
+    changed = seller.update({"slug": "trail-runner-1", "brand": "Northpath", "name": "N"})
+    assert seller.final_status(changed)["success"] == 1
+    assert seller.list_items(item_code="TR-002")[0]["name"] == "N"
 
 
-def test_another_item_code_for_a_slug_is_an_immutable_field(seller: Konnect) -> None:
-    """The product is found by its slug, and its item code stays."""
-    seller.made(product(1))
+def test_the_item_code_of_a_product_cannot_be_changed(seller: Konnect) -> None:
+    """The product is found by its slug."""
+    seller.create_all(product(1))
     changed = seller.update({"item_code": "TR-009", "slug": "trail-runner-1", "brand": "Acme"})
-    assert seller.failed(changed) == [("item_code", "IMMUTABLE_FIELD")]
+    assert seller.record_errors(changed) == [("item_code", "IMMUTABLE_FIELD")]
 
 
-def test_the_template_cannot_be_changed(seller: Konnect) -> None:
-    """Nor by a delete."""
-    seller.made(product(1))
+def test_the_template_of_a_product_cannot_be_changed(seller: Konnect) -> None:
+    """Deletes check it, too."""
+    seller.create_all(product(1))
     for write in (seller.update, seller.remove):
-        assert seller.failed(write({"item_code": "TR-001"}, template="clothing")) == [("template", "IMMUTABLE_FIELD")]
+        changed = write({"item_code": "TR-001"}, template="clothing")
+        assert seller.record_errors(changed) == [("template", "IMMUTABLE_FIELD")]
 
 
-def test_an_update_that_changes_nothing_succeeds(seller: Konnect) -> None:
-    """And is not a modification."""
-    seller.made(product(1))
-    before = seller.listed()
-    assert seller.outcome(seller.update({"item_code": "TR-001", "name": "Trail Runner 1"}))["stage"] == "COMPLETED"
-    assert seller.listed() == before
+def test_an_update_without_a_change_succeeds(seller: Konnect) -> None:
+    """It does not count as a modification."""
+    seller.create_all(product(1))
+    before = seller.list_items()
+    assert seller.final_status(seller.update({"item_code": "TR-001", "name": "Trail Runner 1"}))["stage"] == "COMPLETED"
+    assert seller.list_items() == before
 
 
 # -- deletes ----------------------------------------------------------------------------------------------------------
 
 
-def test_no_sizes_are_not_all_sizes(seller: Konnect) -> None:
-    """An empty list is an error; so is one that the product does not have; neither deletes anything."""
-    seller.made(product(1, sizes=[size(1, "42"), size(1, "43")]))
-    assert seller.failed(seller.remove({"item_code": "TR-001", "sizes": []})) == [("sizes", "MISSING_FIELD")]
+def test_a_delete_with_an_empty_list_of_sizes_fails(seller: Konnect) -> None:
+    """So does one with an unknown size; nothing is deleted."""
+    seller.create_all(product(1, sizes=[size(1, "42"), size(1, "43")]))
+    assert seller.record_errors(seller.remove({"item_code": "TR-001", "sizes": []})) == [("sizes", "MISSING_FIELD")]
     named = [{"primary_identifier": "TR-001-42"}, {"primary_identifier": "TR-001-99"}]
-    assert seller.failed(seller.remove({"item_code": "TR-001", "sizes": named})) == [
+    assert seller.record_errors(seller.remove({"item_code": "TR-001", "sizes": named})) == [
         ("sizes[1].primary_identifier", "NOT_FOUND"),
     ]
-    assert len(seller.listed()[0]["sizes"]) == 2
+    assert len(seller.list_items()[0]["sizes"]) == 2
 
 
 @pytest.mark.parametrize("by", ["primary_identifier", "size"])
-def test_the_last_size_takes_the_product_with_it(seller: Konnect, by: str) -> None:
+def test_deleting_the_last_size_deletes_the_product(seller: Konnect, by: str) -> None:
     """Sizes are named by SKU or label."""
-    seller.made(product(1, sizes=[size(1, "42"), size(1, "43")]))
+    seller.create_all(product(1, sizes=[size(1, "42"), size(1, "43")]))
     for label in ("42", "43"):
         named = {by: f"TR-001-{label}" if by == "primary_identifier" else label}
-        assert seller.outcome(seller.remove({"item_code": "TR-001", "sizes": [named]}))["stage"] == "COMPLETED"
-    assert seller.listed() == []
+        assert seller.final_status(seller.remove({"item_code": "TR-001", "sizes": [named]}))["stage"] == "COMPLETED"
+    assert seller.list_items() == []
     assert seller.get("/ims/v3/listings/count").json()["data"]["listing_count"] == 0
 
 
-def test_a_delete_of_nothing_fails(seller: Konnect) -> None:
-    """Twice the same is once too often."""
-    seller.made(product(1))
-    told = seller.outcome(seller.remove({"item_code": "TR-001"}, {"item_code": "TR-001"}, {"slug": "none"}))
-    assert [record["index"] for record in told["meta"]["failed_records"]] == [1, 2]
-    assert told["stage"] == "PARTIAL"
+def test_deleting_an_unknown_product_fails(seller: Konnect) -> None:
+    """The second of two equal deletes is one."""
+    seller.create_all(product(1))
+    result = seller.final_status(seller.remove({"item_code": "TR-001"}, {"item_code": "TR-001"}, {"slug": "none"}))
+    assert [record["index"] for record in result["meta"]["failed_records"]] == [1, 2]
+    assert result["stage"] == "PARTIAL"
 
 
-def test_batches_of_a_seller_are_worked_in_order(seller: Konnect) -> None:
-    """Create, change, delete and create again, sent without waiting."""
+def test_batches_of_a_seller_are_processed_in_order(seller: Konnect) -> None:
+    """Create, change, delete and create again are sent without waiting."""
     acknowledged = []
     for number in range(5):
         acknowledged += [
@@ -279,5 +284,5 @@ def test_batches_of_a_seller_are_worked_in_order(seller: Konnect) -> None:
             seller.remove({"sizes": [{"size": "42"}], "item_code": "TR-001"}),
         ]
     acknowledged.append(seller.create(product(1, name="Last")))
-    assert [seller.outcome(one)["stage"] for one in acknowledged] == ["COMPLETED"] * 16
-    assert [item["name"] for item in seller.listed()] == ["Last"]
+    assert [seller.final_status(one)["stage"] for one in acknowledged] == ["COMPLETED"] * 16
+    assert [item["name"] for item in seller.list_items()] == ["Last"]
