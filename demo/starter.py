@@ -1,4 +1,4 @@
-"""Make a large set of reference data for `goodsgate reference starter FOLDER` from public data beside the checkout.
+"""Create a large set of reference data for `goodsgate reference starter FOLDER` from public data beside the checkout.
 
     python demo/starter.py DATA FOLDER
 
@@ -24,11 +24,11 @@ LICENCES = {
 
 
 def categories(data: Path) -> list[dict[str, object]]:
-    """Three levels; what lies deeper is left out. Each top category is also a department."""
+    """Return the categories of the first three levels; each top category is also a department."""
     with gzip.open(data / "bestbuy/categories.json.gz", "rt", encoding="utf-8") as file:
-        held = json.load(file)
+        all_categories = json.load(file)
     rows = []
-    for category in held:
+    for category in all_categories:
         path = [step["id"] for step in category["path"]]
         if len(path) <= LEVELS:
             row = {"code": category["id"], "name": category["name"], "level": len(path)}
@@ -37,14 +37,14 @@ def categories(data: Path) -> list[dict[str, object]]:
 
 
 def brands(data: Path) -> list[dict[str, object]]:
-    """Of the products, each once, in their order; the number is the place."""
+    """Return the brands of the products, each once, numbered in their order."""
     with gzip.open(data / "bestbuy/products-sample.json.gz", "rt", encoding="utf-8") as file:
         names = dict.fromkeys(product["brand"] for product in json.load(file) if product.get("brand"))
     return [{"code": str(number), "name": name} for number, name in enumerate(names, 1)]
 
 
 def hs_codes(data: Path) -> list[dict[str, object]]:
-    """Headings and subheadings."""
+    """Return the headings and subheadings."""
     with gzip.open(data / "reference/harmonized-system.csv.gz", "rt", encoding="utf-8") as file:
         return [
             {"code": row["hscode"], "name": row["description"], "type": "HS"} for row in csv.DictReader(file)
@@ -53,14 +53,14 @@ def hs_codes(data: Path) -> list[dict[str, object]]:
 
 
 def write(folder: Path, kind: str, rows: Iterable[dict[str, object]]) -> None:
-    """One entry a line."""
+    """Write one entry per line."""
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     (folder / f"{kind}.ndjson").write_text("\n".join(lines) + "\n", "utf-8")
     print(f"{len(lines):,} entries of {kind}")
 
 
 def main(data: Path, folder: Path) -> None:
-    """Everything."""
+    """Write all files."""
     folder.mkdir(parents=True, exist_ok=True)
     tree = categories(data)
     write(folder, "category", tree)

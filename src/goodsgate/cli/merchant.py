@@ -1,4 +1,4 @@
-"""Merchants and their keys, straight in the store: for the operator, who has no key yet."""
+"""Merchants and their keys, written directly to the store, so that no key is needed."""
 
 import json
 import re
@@ -20,7 +20,7 @@ SCOPES = ("submit", "read", "admin")
 MERCHANT_ID = re.compile(r"[a-z0-9_-]{1,64}")
 SCOPE_OPTION = click.option(
     "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), default=("submit", "read"), show_default=True,
-    help="What the key may do; may be given often. admin includes the others and acts for every merchant.",
+    help="Scope of the key; admin includes the others and all merchants. Repeatable.",
 )
 
 SETTING_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -41,30 +41,30 @@ def _settings(_context: click.Context, parameter: click.Parameter, given: tuple[
 
 @click.group()
 def merchant() -> None:
-    """Add merchants and make, list and revoke their keys.
+    """Add merchants, and add, list and revoke their keys.
 
-    Works on the store itself, with the gate running or not.
+    These commands use the store directly; the gate need not be running.
     """
 
 
 @merchant.command()
 @click.argument("merchant_id", metavar="ID")
-@click.option("--name", default="", help="A name for people. Default: the id.")
+@click.option("--name", default="", help="Display name. Default: the id.")
 @SCOPE_OPTION
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=_settings,
-    help="A setting of the merchant that a protocol reads, such as account=123456789012; repeatable.",
+    help="Protocol setting of the merchant, e.g. account=123456789012. Repeatable.",
 )
 @click.option(
     "--location", "locations", multiple=True, metavar="CODE",
-    help="A shop or warehouse, kept as reference data; may be given often.",
+    help="Shop or warehouse to add to the reference data. Repeatable.",
 )
-@click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print only the key.")
 @click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON.")
 @with_settings
 def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...], settings: dict[str, str],
         locations: tuple[str, ...], quiet: bool, as_json: bool) -> None:
-    """Add a merchant and print its first key, which is shown this once.
+    """Add a merchant and print its first key, which will not be shown again.
 
     \b
     Examples:
@@ -78,12 +78,12 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
     _check_settings(settings, owner="merchant")
     store = open_store(config)
     try:
-        make_merchant(store, merchant_id, name=name)
+        create_merchant(store, merchant_id, name=name)
         if settings:
             put_merchant_settings(store, merchant_id, settings)
         if locations:
             store.put_reference(merchant_id, "location", [ReferenceEntry(code=code) for code in locations])
-        secret = make_key(store, merchant_id, scopes=scopes, label="first key")
+        secret = create_key(store, merchant_id, scopes=scopes, label="first key")
     finally:
         store.close()
     _print_key(merchant_id, secret, quiet=quiet, as_json=as_json)
@@ -94,7 +94,7 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
 @click.argument("settings", metavar="NAME=VALUE...", nargs=-1, callback=_settings)
 @with_settings
 def set_settings(*, config: "Config", merchant_id: str, settings: dict[str, str]) -> None:
-    """Change settings of a merchant and print all of them; NAME= removes one.
+    """Change protocol settings of a merchant and print all of them. NAME= removes a setting.
 
     \b
     Examples:
@@ -110,8 +110,8 @@ def set_settings(*, config: "Config", merchant_id: str, settings: dict[str, str]
         current = (
             put_merchant_settings(store, merchant_id, settings) if settings else merchant_settings(store, merchant_id)
         )
-    except StoreError as fault:
-        raise CommandError(f"there is no merchant {merchant_id}") from fault
+    except StoreError as error:
+        raise CommandError(f"there is no merchant {merchant_id}") from error
     finally:
         store.close()
     for name, text in sorted(current.items()):
@@ -121,7 +121,7 @@ def set_settings(*, config: "Config", merchant_id: str, settings: dict[str, str]
 @merchant.command("list")
 @with_settings
 def list_merchants(*, config: "Config") -> None:
-    """List merchants, one a line: id and name.
+    """List merchants, one per line: id and name.
 
     \b
     Example:
@@ -143,27 +143,27 @@ def list_merchants(*, config: "Config") -> None:
 
 @merchant.group()
 def key() -> None:
-    """Make, list and revoke the keys of a merchant."""
+    """Add, list and revoke the keys of a merchant."""
 
 
 @key.command("add")
 @click.argument("merchant_id", metavar="MERCHANT")
 @SCOPE_OPTION
-@click.option("--label", default="", help="What the key is for.")
+@click.option("--label", default="", help="Label, e.g. who or what uses the key.")
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=_settings,
-    help="A setting of the key that a protocol reads, such as location=BLR-01; repeatable.",
+    help="Protocol setting of the key, e.g. location=BLR-01. Repeatable.",
 )
-@click.option("--signing", is_flag=True, help="An access key that signs requests: its id and its secret.")
-@click.option("--session", is_flag=True, help="The same with a session token, as temporary credentials have.")
-@click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
+@click.option("--signing", is_flag=True, help="Create an access key for signed requests: an id and a secret.")
+@click.option("--session", is_flag=True, help="Like --signing, with a session token as in temporary credentials.")
+@click.option("--quiet", is_flag=True, help="Print only the key.")
 @click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON.")
 @with_settings
 def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], label: str, settings: dict[str, str],
             signing: bool, session: bool, quiet: bool, as_json: bool) -> None:
-    """Make a key and print it, this once.
+    """Add a key and print it. It will not be shown again.
 
-    An access key is printed as the variables that clients of AWS take it from.
+    An access key is printed as the environment variables that AWS clients read.
 
     \b
     Examples:
@@ -175,12 +175,12 @@ def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], labe
     store = open_store(config)
     try:
         if signing or session:
-            made = make_access_key(
+            access_key = create_access_key(
                 store, config, merchant_id, scopes=scopes, label=label, settings=settings, session=session
             )
-            _print_access_key(merchant_id, made, as_json=as_json)
+            _print_access_key(merchant_id, access_key, as_json=as_json)
             return
-        secret = make_key(store, merchant_id, scopes=scopes, label=label, settings=settings)
+        secret = create_key(store, merchant_id, scopes=scopes, label=label, settings=settings)
     finally:
         store.close()
     _print_key(merchant_id, secret, quiet=quiet, as_json=as_json)
@@ -190,7 +190,7 @@ def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], labe
 @click.argument("merchant_id", metavar="MERCHANT")
 @with_settings
 def list_keys(*, config: "Config", merchant_id: str) -> None:
-    """List the keys of a merchant, one a line: id, scopes, valid or revoked, label, settings.
+    """List the keys of a merchant, one per line: id, scopes, state, label, settings.
 
     \b
     Example:
@@ -211,7 +211,7 @@ def list_keys(*, config: "Config", merchant_id: str) -> None:
 @click.argument("key_id", metavar="KEY-ID")
 @with_settings
 def revoke(*, config: "Config", merchant_id: str, key_id: str) -> None:
-    """Revoke a key; a running gate refuses it within a second.
+    """Revoke a key. A running gate refuses it within a second.
 
     \b
     Example:
@@ -240,55 +240,55 @@ def _check_settings(settings: dict[str, str], *, owner: str) -> None:
         raise click.UsageError(refusal.detail.replace("`", "'")) from refusal
 
 
-def make_merchant(store: "Store", merchant_id: str, *, name: str) -> None:
-    """Add a merchant; raises Unusable if the id is not one or is taken."""
+def create_merchant(store: "Store", merchant_id: str, *, name: str) -> None:
+    """Add a merchant; raises CommandError if the id is invalid or taken."""
     from goodsgate.model.batch import now
     from goodsgate.model.catalogue import Merchant
 
     if not MERCHANT_ID.fullmatch(merchant_id):
-        raise CommandError(f"{merchant_id!r} is not a merchant id: 1 to 64 of a-z, 0-9, - and _")
+        raise CommandError(f"{merchant_id!r} is not a merchant id (1 to 64 characters of a-z, 0-9, - and _)")
     if not store.add_merchant(Merchant(id=merchant_id, name=name or merchant_id, created_at=now())):
         raise CommandError(f"merchant {merchant_id} already exists; to add a key: merchant key add {merchant_id}")
 
 
-def make_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]", label: str,
+def create_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]", label: str,
              settings: dict[str, str] | None = None) -> str:
-    """Make a key and give back its secret; raises Unusable if there is no such merchant."""
+    """Create a key and return its secret; raises CommandError if the merchant does not exist."""
     from goodsgate.auth import new_key
     from goodsgate.model.catalogue import Scope
     from goodsgate.store.contract import StoreError
 
-    made, secret = new_key(merchant_id, [Scope(scope) for scope in scopes], label=label, settings=settings)
+    key, secret = new_key(merchant_id, [Scope(scope) for scope in scopes], label=label, settings=settings)
     try:
-        store.add_key(made)
-    except StoreError as fault:
-        raise CommandError(f"there is no merchant {merchant_id}") from fault
+        store.add_key(key)
+    except StoreError as error:
+        raise CommandError(f"there is no merchant {merchant_id}") from error
     return secret
 
 
-def make_access_key(store: "Store", config: "Config", merchant_id: str, *, scopes: "Iterable[str]", label: str,
+def create_access_key(store: "Store", config: "Config", merchant_id: str, *, scopes: "Iterable[str]", label: str,
                     settings: dict[str, str], session: bool) -> "AccessKey":
-    """Make a key that signs; raises Unusable if there is no such merchant."""
+    """Create an access key for signed requests; raises CommandError if the merchant does not exist."""
     from goodsgate import app
     from goodsgate.auth import new_access_key
     from goodsgate.model.catalogue import Scope
     from goodsgate.store.contract import StoreError
 
     wanted = [Scope(scope) for scope in scopes]
-    key, made = new_access_key(
+    key, access_key = new_access_key(
         merchant_id, wanted, app.create_secrets(store, config), label=label, settings=settings, session=session
     )
     try:
         store.add_key(key)
-    except StoreError as fault:
-        raise CommandError(f"there is no merchant {merchant_id}") from fault
-    return made
+    except StoreError as error:
+        raise CommandError(f"there is no merchant {merchant_id}") from error
+    return access_key
 
 
-def _print_access_key(merchant_id: str, made: "AccessKey", *, as_json: bool) -> None:
-    parts = {"AWS_ACCESS_KEY_ID": made.id, "AWS_SECRET_ACCESS_KEY": made.secret}
-    if made.token is not None:
-        parts["AWS_SESSION_TOKEN"] = made.token
+def _print_access_key(merchant_id: str, access_key: "AccessKey", *, as_json: bool) -> None:
+    parts = {"AWS_ACCESS_KEY_ID": access_key.id, "AWS_SECRET_ACCESS_KEY": access_key.secret}
+    if access_key.token is not None:
+        parts["AWS_SESSION_TOKEN"] = access_key.token
     if as_json:
         click.echo(json.dumps({"merchant": merchant_id, **parts}))
         return

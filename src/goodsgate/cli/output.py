@@ -99,7 +99,8 @@ class ProgressDisplay:
 
     def show_batch(self, batch: Document) -> None:
         """Display the progress of a batch."""
-        name = f"{batch['state']} {batch['label'] or batch['id']}"
+        activity = "processing" if batch["state"] == "working" else batch["state"]
+        name = f"{activity} {batch['label'] or batch['id']}"
         progress = batch["progress"]
         if self._batch != batch["id"]:
             self._start(name, progress["bytes_total"])

@@ -185,12 +185,12 @@ def _serve_http(store: "Store", config: "Config", listening: socket.socket, supe
 
 
 def _add_first_merchant(store: "Store", merchant: str) -> None:
-    from goodsgate.cli.merchant import make_key, make_merchant
+    from goodsgate.cli.merchant import create_key, create_merchant
     from goodsgate.model.catalogue import Scope
 
     if store.merchants(limit=1).rows:
         return
-    make_merchant(store, merchant, name=merchant)
-    secret = make_key(store, merchant, scopes=set(Scope), label="first key")
+    create_merchant(store, merchant, name=merchant)
+    secret = create_key(store, merchant, scopes=set(Scope), label="first key")
     click.echo(f"Created merchant {merchant} with the key {secret}\nIt will not be shown again. To use it:")
     click.echo(f"  export GOODSGATE_KEY={secret}")

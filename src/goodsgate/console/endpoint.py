@@ -55,8 +55,11 @@ class ConsoleEndpoint:
     def _render_refusal(self, error: Exception, request: ConsoleRequest | None, scope: Scope) -> Response:
         refusal = to_refusal(error, self.template, scope)
         status, headers, _ = problem(refusal, scope[REQUEST_ID])
-        values = {"refusal": refusal, "title": title(refusal.code), "status": status, "request_id": scope[REQUEST_ID]}
         is_fragment = request is not None and (request.is_fragment or CSRF_HEADER in request.http.headers)
+        values = {
+            "refusal": refusal, "title": title(refusal.code), "status": status, "request_id": scope[REQUEST_ID],
+            "is_fragment": is_fragment,
+        }
         template = "error_fragment.html" if is_fragment else "error.html"
         response = self._renderer.response(request, template, values, status=status)
         for name in ("retry-after", "allow"):

@@ -17,6 +17,12 @@ from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
 
+TITLES = {
+    "brand": "Brands", "category": "Categories", "attribute": "Attributes", "location": "Locations",
+    "tax_rule": "Tax rules", "hs_code": "HS codes", "department": "Departments", "template": "Templates",
+    "currency": "Currencies", "country": "Countries", "unit": "Units",
+}
+"""Kind → its title; other kinds are shown by their name."""
 PAGE_ENTRIES = 100
 PREVIEW_ENTRIES = 6
 TREE_ENTRIES_MAX = 2_000
@@ -37,7 +43,8 @@ class ReferencePages:
 
     def _render_kinds(self, request: ConsoleRequest, merchant: str) -> Response:
         kinds = [
-            (kind, self._engine.reference(merchant, kind, limit=PREVIEW_ENTRIES), kind in READ_ONLY_KINDS)
+            (kind, kind_title(kind), self._engine.reference(merchant, kind, limit=PREVIEW_ENTRIES),
+             kind in READ_ONLY_KINDS)
             for kind in (*REFERENCE_KINDS, *READ_ONLY_KINDS)
         ]
         values = {"kinds": kinds, "merchant": merchant, "section": "reference"}
@@ -56,9 +63,9 @@ class ReferencePages:
             whole = self._engine.reference(merchant, kind, limit=TREE_ENTRIES_MAX)
             tree = build_tree(whole.rows) if whole.next is None else None
         values: dict[str, Any] = {
-            "kind": kind, "q": text, "page": page, "tree": tree, "merchant": merchant, "section": "reference",
-            "can_load": request.caller.may("submit") and kind not in READ_ONLY_KINDS, "after": after,
-            "first_page": request.link(after=None),
+            "kind": kind, "title": kind_title(kind), "q": text, "page": page, "tree": tree, "after": after,
+            "can_load": request.caller.may("submit") and kind not in READ_ONLY_KINDS, "merchant": merchant,
+            "section": "reference", "first_page": request.link(after=None),
             "next_page": request.link(after=page.next) if page.next else None,
         }
         return self._renderer.response(request, "reference_entries.html", values)
@@ -70,7 +77,8 @@ class ReferencePages:
     def _render_usage(self, request: ConsoleRequest, merchant: str) -> Response:
         kind, code = request.path_param("kind"), request.query.get_raw("code")
         after = request.query.get_raw("after") or None
-        collections = [f"{each}/{name}" for each, name, _ in self._context.store.collections(merchant)]
+        rows = sorted(self._context.store.collections(merchant), key=lambda row: row[0] != Kind.PRODUCT)
+        collections = [f"{each}/{name}" for each, name, _ in rows]
         selected = request.query.get("in") or next(iter(collections), "")
         item_kind, _, collection = selected.partition("/")
         if selected and item_kind not in [*Kind]:
@@ -82,9 +90,10 @@ class ReferencePages:
                 seconds=FIRST_SEARCH_SECONDS,
             )
         values: dict[str, Any] = {
-            "kind": kind, "code": code, "collections": collections, "selected": selected, "result": result,
+            "kind": kind, "title": kind_title(kind), "code": code, "collections": collections, "selected": selected,
             "merchant": merchant, "section": "reference", "item_kind": item_kind, "collection": collection,
-            "after": after, "next_page": request.link(after=result.next) if result.next is not None else None,
+            "result": result, "after": after,
+            "next_page": request.link(after=result.next) if result.next is not None else None,
         }
         return self._renderer.response(request, "reference_usage.html", values)
 
@@ -108,6 +117,11 @@ class ReferencePages:
             )
         path = f"/console/merchants/{path_segment(merchant)}/reference/{path_segment(kind)}"
         return Response(status_code=202, headers={**HEADERS, "x-location": path})
+
+
+def kind_title(kind: str) -> str:
+    """Return the title of a kind of reference data."""
+    return TITLES.get(kind, kind)
 
 
 def build_tree(entries: list[ReferenceEntry]) -> list[tuple[ReferenceEntry, Any]]:
