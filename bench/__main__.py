@@ -28,13 +28,13 @@ def check(short: bool) -> Iterator[Figure]:
     from goodsgate.engine.check import judge
     from goodsgate.engine.shape import settle_shape
     from goodsgate.engine.source import Stretch
-    from goodsgate.rules import Reference, checker
+    from goodsgate.rules import ReferenceData, checker
 
     count = 10_000 if short else 30_000
     lines = lines_of(count)
     shape, _ = settle_shape(Kind.PRODUCT, Policy(), columns=None, sample=lines[:1000])
     brands = {orjson.loads(line)["brand"] for line in lines}
-    reference = Reference.build({"brand": [ReferenceEntry(code=brand) for brand in sorted(brands)]})
+    reference = ReferenceData.build({"brand": [ReferenceEntry(code=brand) for brand in sorted(brands)]})
     rules = checker(Kind.PRODUCT, Policy(), reference, issues_per_record_max=100, depth_max=16)
     ratios, loads_us = [], []
     for _ in range(5):

@@ -99,8 +99,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     claim_rounds_max: Count = 40
     claim_bytes_max: Bytes = 8 * 1024**2
     """Small batches of a lane are committed together up to this number and these payload bytes."""
-    spotless_records: Annotated[int, Meta(ge=1, le=2**28)] = 2**21
-    """Records found spotless that a worker knows again without looking; 8 bytes each."""
+    valid_cache_records: Annotated[int, Meta(ge=1, le=2**28)] = 2**21
+    """Valid records that a worker remembers by hash, so that it does not check them again; 8 bytes each."""
     catalogue_cache_bytes: Bytes = 128 * 1024**2
 
     # Delivery

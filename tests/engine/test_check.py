@@ -11,11 +11,11 @@ from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.issue import issue
-from goodsgate.rules import Reference, checker
+from goodsgate.rules import ReferenceData, checker
 from goodsgate.store.contract import Page
 from tests.make import product
 
-RULES = checker(Kind.PRODUCT, Policy(), Reference.build({}), issues_per_record_max=100, depth_max=16)
+RULES = checker(Kind.PRODUCT, Policy(), ReferenceData.build({}), issues_per_record_max=100, depth_max=16)
 RECORD = st.fixed_dictionaries(
     {"id": st.sampled_from(["A", "B", "C", ""]), "title": st.sampled_from(["Tent", "", 5])},
     optional={"_verb": st.sampled_from(["delete", "update", "nonsense"]), "price": st.sampled_from(["1 EUR", "1,0"])},

@@ -8,9 +8,9 @@ import zstandard
 from goodsgate.formats import (
     FORMATS,
     MEDIA_TYPES,
-    FormatUnknown,
     Limits,
     UnknownContentEncodingError,
+    UnknownFormatError,
     detect,
     open_reader,
     write,
@@ -83,7 +83,7 @@ def test_formats_are_told(head, claims, found):
 )
 def test_what_cannot_be_read_is_refused_with_a_sentence(head, claims, sentence):
     """A sentence for whoever sent it."""
-    with pytest.raises(FormatUnknown, match=sentence):
+    with pytest.raises(UnknownFormatError, match=sentence):
         told(head, **claims)
 
 
@@ -106,11 +106,11 @@ def test_other_content_encodings_are_refused(encoding):
 
 def test_unknown_names_are_refused_at_opening():
     """Before anything is read."""
-    with pytest.raises(FormatUnknown):
+    with pytest.raises(UnknownFormatError):
         open_reader(iter(()), format="xml", content_encoding="identity", limits=Limits())
     with pytest.raises(UnknownContentEncodingError):
         open_reader(iter(()), format="csv", content_encoding="br", limits=Limits())
-    with pytest.raises(FormatUnknown):
+    with pytest.raises(UnknownFormatError):
         write(iter(()), format="xml", header=None)
     assert set(MEDIA_TYPES) == set(FORMATS)
 

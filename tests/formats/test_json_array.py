@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from goodsgate.formats import json_array
 from tests.data import sample_bytes
-from tests.formats.reading import PACKINGS, SIZES, packed, peak, read
+from tests.formats.helpers import PACKINGS, SIZES, packed, peak, read
 
 TEXT = st.text(st.sampled_from('ab"\\{}[],: \n\té€'), max_size=8)
 VALUE = st.recursive(

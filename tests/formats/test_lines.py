@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from goodsgate.formats import open_reader
 from goodsgate.formats.contract import Limits
-from tests.formats.reading import PACKINGS, SIZES, packed, peak, pieces, read
+from tests.formats.helpers import PACKINGS, SIZES, packed, peak, pieces, read
 
 LINE = st.binary(min_size=1, max_size=30).map(lambda line: line.replace(b"\n", b"_"))
 

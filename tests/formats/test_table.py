@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from goodsgate.formats import Limits, open_reader, table, write
 from goodsgate.formats.table import delimiter_of
 from tests.data import sample_bytes
-from tests.formats.reading import PACKINGS, SIZES, packed, peak, pieces, read
+from tests.formats.helpers import PACKINGS, SIZES, packed, peak, pieces, read
 from tests.invented import offers
 
 CELL = st.text(st.sampled_from('ab0 ,;|\t"\'\n\r.é€'), max_size=6)

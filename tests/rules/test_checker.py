@@ -147,7 +147,7 @@ def test_issues_are_cut_at_their_bound_and_errors_come_first():
 def test_a_fault_of_ours_stays_with_its_record(caplog):
     """A record that a rule fails on is rejected and logged; its neighbours are as they would be."""
     faulty = rules(reference=REFERENCE)
-    faulty._calm = faulty._terms = None  # what no rule can work with
+    faulty._calm = faulty._context = None  # what no rule can work with
     with caplog.at_level(logging.ERROR):
         checked = faulty.check([GOOD, document(product(gtin="1")), GOOD])
     assert checked.keys[1] is None

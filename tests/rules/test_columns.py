@@ -7,22 +7,22 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.rules.columns import TRIMMED, among, doubtful, flat, is_clear, repeated
-from goodsgate.rules.forms import Amount, Form
+from goodsgate.rules.context import rule_context
 from goodsgate.rules.gtin import are_gtins, check_digit, is_gtin
 from goodsgate.rules.spotless_product import ATTRIBUTES, GTIN, ProductLooks
-from goodsgate.rules.terms import terms_of
+from goodsgate.rules.typed_decoder import Amount, Form
 from tests.rules.truth import NOTHING
 from tests.rules.values import AMOUNTS, TEXTS
 
 texts = st.text(max_size=6) | st.sampled_from([*TEXTS, " a", "a ", "a\nb"])
 digits = st.text("0123456789", min_size=7, max_size=13).map(lambda body: body + check_digit(body))
 gtins = digits | st.text("0123456789", max_size=15) | st.text("0123456789٣+-_ ", max_size=14)
-amounts = (
+prices = (
     st.decimals(Decimal("-1"), Decimal(10) ** 13, places=2).map(str) | st.sampled_from([*map(str, AMOUNTS)])
     | st.integers(0, 10**13).map(str) | st.sampled_from(["0.00", "0.01", "01.00", "1\n2", "1.00 EUR\n2.00 EUR", ""])
 )
 currencies = st.sampled_from(["", " EUR", " JPY", " XXX", "EUR", " eur"])
-written = st.builds(lambda amount, currency: amount + currency, amounts, currencies)
+written = st.builds(lambda amount, currency: amount + currency, prices, currencies)
 numbers = st.integers(-1, 10**12) | st.floats(-1, 1e12) | st.sampled_from([0.1, 9.99, 1.005])
 objects = st.builds(
     Amount, value=st.none() | written | numbers, currency=st.sampled_from([None, "EUR", "JPY"]),
@@ -86,7 +86,7 @@ def test_places_of_attributes(column):
 )
 def test_places_of_prices(columns, currency, decimal):
     """Whatever was learned of the shapes of amounts before."""
-    looks = ProductLooks(terms_of(Policy(decimal=decimal), NOTHING), Verb.UPSERT, Form(Kind.PRODUCT))
+    looks = ProductLooks(rule_context(Policy(decimal=decimal), NOTHING), Verb.UPSERT, Form(Kind.PRODUCT))
     look = looks.prices(currency)
     for column in columns:
         assert [*doubtful(column, look)] == _alone(column, look)

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS
-from goodsgate.rules import Checker, Reference, checker
+from goodsgate.rules import Checker, ReferenceData, checker
 from goodsgate.rules.columns import Columns
 from tests.rules.truth import EUROS, NOTHING, REFERENCE, truth
 from tests.rules.values import AMOUNTS, POLICIES, SAMPLES, SPECIALS, STOCK, TEXTS, VALUES
 
 texts = st.text(max_size=20) | st.sampled_from(TEXTS)
-amounts = (
+prices = (
     st.integers(-10, 10**13) | st.floats(-1, 1e13, allow_nan=False) | st.decimals(0, 1000, places=3).map(str)
     | st.sampled_from(AMOUNTS)
 )
-prices = amounts | st.fixed_dictionaries({}, optional={
-    "value": amounts, "amount": amounts, "currency": st.sampled_from(["EUR", "USD", "JPY", "eur", "XXX", None, 5]),
-    "currency_code": st.sampled_from(["EUR", "KWD"]), "list": amounts,
+prices = prices | st.fixed_dictionaries({}, optional={
+    "value": prices, "amount": prices, "currency": st.sampled_from(["EUR", "USD", "JPY", "eur", "XXX", None, 5]),
+    "currency_code": st.sampled_from(["EUR", "KWD"]), "list": prices,
 })
 specials = st.sampled_from(SPECIALS)
 values = st.recursive(
@@ -65,7 +65,7 @@ def changed(record: dict[str, object], steps: list[tuple[str, str | None, object
     return record
 
 
-def same_as_truth(rules: Checker, policy: Policy, reference: Reference, raws: list[bytes]) -> None:
+def same_as_truth(rules: Checker, policy: Policy, reference: ReferenceData, raws: list[bytes]) -> None:
     """The checker tells of documents exactly what every rule tells."""
     checked = rules.check(raws)
     for at, raw in enumerate(raws):
@@ -74,7 +74,7 @@ def same_as_truth(rules: Checker, policy: Policy, reference: Reference, raws: li
         assert (checked.keys[at], checked.versions[at]) == (key, version), raw
 
 
-def learned(kind: Kind, policy: Policy, reference: Reference) -> Checker:
+def learned(kind: Kind, policy: Policy, reference: ReferenceData) -> Checker:
     """A checker that knows the members of the samples."""
     rules = checker(kind, policy, reference)
     sample = orjson.dumps({**dict.fromkeys(FIELDS[kind]), **SAMPLES[kind]})
@@ -168,7 +168,7 @@ def test_a_feed_whose_every_record_has_a_new_member_is_still_checked():
 
 def test_attributes_of_variants_are_held_to_the_category():
     """Also where no member of a variant was ever new to the form."""
-    reference = Reference.build({
+    reference = ReferenceData.build({
         "category": [ReferenceEntry(code="c", name="Shoes")],
         "attribute": [ReferenceEntry(code="c/fit", data={"type": "text", "allowed": ["slim"]})],
     })

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind
 from goodsgate.model.fields import FIELDS, REQUIRED, VARIANT_FIELDS
-from goodsgate.rules.record import MAKES
+from goodsgate.rules.record_rules import MAKES
 from tests.data import sample_bytes
 from tests.invented import offers, sales_lines
 

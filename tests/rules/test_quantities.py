@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Policy, Strictness
-from goodsgate.rules.moments import microseconds
+from goodsgate.rules.timestamps import microseconds
 from tests.data import sample_bytes
 from tests.invented import sales_lines
 from tests.rules.truth import EUROS, document, product, rules, told

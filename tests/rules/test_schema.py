@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Policy, Strictness
 from goodsgate.model.catalogue import ReferenceEntry, item_key
-from goodsgate.rules import Reference, Schema, SchemaChecker
+from goodsgate.rules import ReferenceData, Schema, SchemaChecker
 from goodsgate.rules.member_access import TypedRecord
-from goodsgate.rules.reference import level_of
+from goodsgate.rules.reference_data import level_of
 
 NODE = {
     "type": "object",
@@ -54,7 +54,7 @@ NODE = {
     },
 }
 SCHEMA = Schema(NODE)
-REFERENCE = Reference.build({
+REFERENCE = ReferenceData.build({
     "brand": [ReferenceEntry(code="13", name="Acme")],
     "department": [ReferenceEntry(code="5956", name="Shoes"), ReferenceEntry(code="kids", name="Kids")],
     "template": [ReferenceEntry(code="plain", name="Plain")],
@@ -78,7 +78,7 @@ def _checker(reference=REFERENCE, **policy):
 
 def _acquitted(schema, record, **policy):
     """The record by the fast way, None if that does not know."""
-    return schema.form.under(_checker(**policy)._terms)(orjson.dumps(record))
+    return schema.form.under(_checker(**policy)._context)(orjson.dumps(record))
 
 
 def _told(record, **how):
@@ -152,7 +152,7 @@ def test_a_suggestion_is_made_where_something_comes_near():
 def test_a_kind_without_entries_is_not_checked():
     """As everywhere in the house."""
     members = {"brand": "Any", "category": "Any", "rooms": [1], "template": "x", "hs": "9999", "place": "any"}
-    assert _told({**GOOD, **members}, reference=Reference.build({})) == []
+    assert _told({**GOOD, **members}, reference=ReferenceData.build({})) == []
 
 
 def test_a_policy_may_be_of_one_location():
@@ -208,7 +208,7 @@ def test_a_key_may_be_a_number_where_a_schema_says_so(code, key, issues):
         "type": "object", "x-record": {"key": ["code"], "numeric_key": True}, "required": ["code"],
         "properties": {"code": {"x-form": "name"}},
     }
-    checker = SchemaChecker(Schema(node), Policy(), Reference.build({}), issues_per_record_max=9, depth_max=16)
+    checker = SchemaChecker(Schema(node), Policy(), ReferenceData.build({}), issues_per_record_max=9, depth_max=16)
     checked = checker.check([orjson.dumps({"code": code, "other": 1})])
     assert (checked.keys, [told.code for told in checked.issues.get(0, [])]) == ([key], issues)
 
@@ -261,7 +261,7 @@ GOODS = {
 def test_the_fast_way_lets_only_good_records_pass(record, location):
     """What it acquits has no issue."""
     told = []
-    SCHEMA.judge(record, "", _checker(location=location)._terms, told)
+    SCHEMA.check_record(record, "", _checker(location=location)._context, told)
     assert _acquitted(SCHEMA, record, location=location) is None or not told
 
 

@@ -5,18 +5,18 @@ import orjson
 from goodsgate.model.batch import Kind, Policy, Strictness, Verb
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.issue import Issue
-from goodsgate.rules import Checker, Reference, checker
+from goodsgate.rules import Checker, ReferenceData, checker
 from goodsgate.rules.checker import read
-from goodsgate.rules.record import judge, key_of, version_of
-from goodsgate.rules.terms import terms_of
+from goodsgate.rules.context import rule_context
+from goodsgate.rules.record_rules import check_record, key_of, version_of
 
 EUROS = Policy(currency="EUR")
 STRICT = Policy(currency="EUR", references=Strictness.REFUSE)
-NOTHING = Reference.build({})
+NOTHING = ReferenceData.build({})
 
 COLORS = ["black", "white", "navy"]
 
-REFERENCE = Reference.build({
+REFERENCE = ReferenceData.build({
     "brand": [ReferenceEntry(code="Sony"), ReferenceEntry(code="LINKSYS"), ReferenceEntry(code="Best & Sons",
     name="Best and Sons")],
     "category": [
@@ -36,7 +36,7 @@ REFERENCE = Reference.build({
 })
 
 
-def rules(kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: Reference = NOTHING) -> Checker:
+def rules(kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: ReferenceData = NOTHING) -> Checker:
     """A fresh checker that has learned nothing."""
     return checker(kind, policy, reference)
 
@@ -46,13 +46,13 @@ def document(record: object) -> bytes:
     return orjson.dumps(record)
 
 
-def told(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: Reference = NOTHING,
+def told(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: ReferenceData = NOTHING,
          ) -> list[Issue]:
     """The issues of one record, by way of the checker."""
     return rules(kind, policy, reference).check([document(record)]).issues.get(0, [])
 
 
-def codes(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: Reference = NOTHING,
+def codes(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: ReferenceData = NOTHING,
           ) -> list[tuple[str, str]]:
     """Code and path of each issue."""
     return [(one.code, one.path) for one in told(record, kind=kind, policy=policy, reference=reference)]
@@ -64,10 +64,10 @@ def product(**members: object) -> dict[str, object]:
     return {name: value for name, value in record.items() if value is not None}
 
 
-def truth(raw: bytes, kind: Kind, policy: Policy, reference: Reference,
+def truth(raw: bytes, kind: Kind, policy: Policy, reference: ReferenceData,
           ) -> tuple[str | None, int | None, list[Issue]]:
     """Key, version and issues of a readable document by every rule, the fast path left out."""
     record = read(raw, depth_max=16)
     named = record.get("_verb")
     verb = Verb(named) if isinstance(named, str) else policy.verb
-    return key_of(record, kind), version_of(record), judge(record, kind, verb, terms_of(policy, reference))
+    return key_of(record, kind), version_of(record), check_record(record, kind, verb, rule_context(policy, reference))

@@ -48,7 +48,7 @@ def check(
     from goodsgate import app
     from goodsgate.config import Config
     from goodsgate.engine import Refusal
-    from goodsgate.formats import FormatUnknown
+    from goodsgate.formats import UnknownFormatError
     from goodsgate.model.batch import now
     from goodsgate.model.catalogue import Merchant
 
@@ -70,7 +70,7 @@ def check(
             if report_to:
                 _write(report_to, engine.report(MERCHANT, batch.id).pieces)
             document = _document(batch, engine)
-        except (Refusal, FormatUnknown) as error:
+        except (Refusal, UnknownFormatError) as error:
             raise CommandError(f"{source.name}: {error}") from error
         finally:
             source.close()

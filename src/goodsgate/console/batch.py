@@ -53,7 +53,7 @@ class BatchPage:
         )
         try:
             pieces = await self._context.stream(report.pieces)
-        except formats.FormatOverflow as error:
+        except formats.FormatOverflowError as error:
             raise Refusal("parameter_invalid", str(error), parameter="format") from error
         headers = {**HEADERS, "content-disposition": f'attachment; filename="{report.filename}"'}
         return StreamingResponse(pieces, media_type=report.media_type, headers=headers)

@@ -19,7 +19,7 @@ from goodsgate.console.request import ConsoleRequest
 from goodsgate.console.upload import Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.trial import SPOTLESS_RECORDS, foretell
+from goodsgate.engine.trial import VALID_CACHE_RECORDS, foretell
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, Strictness, Verb
@@ -99,7 +99,8 @@ class SubmitPage:
         policy = msgspec.structs.replace(policy, mode="delta")
         with tempfile.TemporaryDirectory(prefix="goodsgate-check-") as folder:
             config = msgspec.structs.replace(
-                self._context.config, store=folder, spotless_records=SPOTLESS_RECORDS, catalogue_cache_bytes=8 * 1024**2
+                self._context.config, store=folder, valid_cache_records=VALID_CACHE_RECORDS,
+                catalogue_cache_bytes=8 * 1024**2
             )
             scratch = self._open_store(config)
             try:

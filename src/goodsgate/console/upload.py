@@ -63,5 +63,5 @@ def detect_format(head: bytes, fields: Fields) -> tuple[str, str]:
         )
     except formats.UnknownContentEncodingError as error:
         raise Refusal("content_encoding_unknown", str(error), allowed=[*formats.CONTENT_ENCODINGS]) from error
-    except formats.FormatUnknown as error:
+    except formats.UnknownFormatError as error:
         raise Refusal("format_unknown", str(error), allowed=[*formats.FORMATS]) from error

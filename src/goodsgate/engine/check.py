@@ -12,7 +12,16 @@ from goodsgate.engine.source import Stretch
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
 from goodsgate.model.issue import Issue
-from goodsgate.rules import Checker, Memory, MerchantRules, RecordRefs, Reference, Schema, SchemaChecker, checker
+from goodsgate.rules import (
+    Checker,
+    MerchantRules,
+    RecordRefs,
+    ReferenceData,
+    Schema,
+    SchemaChecker,
+    ValidCache,
+    checker,
+)
 from goodsgate.store.contract import Store
 
 REFERENCE_PAGE = 5_000
@@ -121,8 +130,8 @@ class Rules:
         self._store = store
         self._config = config
         self._schemas = schemas
-        self._memory = Memory(config.spotless_records)
-        self._references: dict[str, tuple[int, Reference]] = {}
+        self._valid_cache = ValidCache(config.valid_cache_records)
+        self._references: dict[str, tuple[int, ReferenceData]] = {}
         self._checkers: dict[tuple[str, Kind, bytes], tuple[int, Checker | SchemaChecker]] = {}
         self._versions: dict[str, int] = {}
         """Of the merchants' reference data, as asked since `anew`."""
@@ -150,21 +159,21 @@ class Rules:
             del self._checkers[next(iter(self._checkers))]
         return known[1]
 
-    def _made(self, kind: Kind, policy: Policy, reference: Reference) -> Checker | SchemaChecker:
+    def _made(self, kind: Kind, policy: Policy, reference: ReferenceData) -> Checker | SchemaChecker:
         most, depth = self._config.issues_per_record_max, self._config.depth_max
         if policy.schema:
             schema = self._schemas[policy.schema]
             return SchemaChecker(schema, policy, reference, issues_per_record_max=most, depth_max=depth)
         return checker(
-            kind, policy, reference, issues_per_record_max=most, depth_max=depth, memory=self._memory
+            kind, policy, reference, issues_per_record_max=most, depth_max=depth, valid_cache=self._valid_cache
         )
 
-    def _reference(self, merchant: str, version: int) -> Reference:
+    def _reference(self, merchant: str, version: int) -> ReferenceData:
         known = self._references.pop(merchant, None)
         if known is None or known[0] != version:
-            known = (version, Reference.build(
+            known = (version, ReferenceData.build(
                 {kind: self._entries(merchant, kind) for kind in REFERENCE_KINDS}, ask=partial(self._entries, merchant)
-            ) if version else Reference.build({}))
+            ) if version else ReferenceData.build({}))
         self._references[merchant] = known
         if len(self._references) > CHECKERS_MAX:
             del self._references[next(iter(self._references))]

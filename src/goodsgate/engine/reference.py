@@ -9,7 +9,7 @@ from goodsgate.config import Config
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.source import limits
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
-from goodsgate.rules import library_entries
+from goodsgate.rules import builtin_entries
 from goodsgate.store.contract import Page, Store
 
 READ_ONLY_KINDS = ("currency", "country", "unit")
@@ -60,7 +60,7 @@ def reference(store: Store, merchant: str, kind: str, *, search: str | None = No
         return store.reference(merchant, kind, search=search, after=after, limit=limit)
     wanted = (search or "").casefold()
     rows = [
-        entry for entry in library_entries(kind)
+        entry for entry in builtin_entries(kind)
         if (after is None or entry.code > after) and wanted in f"{entry.code} {entry.name}".casefold()
     ]
     return Page(rows[:limit], rows[limit - 1].code if len(rows) > limit else None)

@@ -14,7 +14,7 @@ from goodsgate.model.catalogue import CurrentItem, Merchant, ReferenceEntry
 from goodsgate.store.contract import Page, Store
 
 GROUPS = 50
-SPOTLESS_RECORDS = 1_024
+VALID_CACHE_RECORDS = 1_024
 
 
 class Overlay:

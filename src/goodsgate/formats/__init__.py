@@ -13,31 +13,19 @@ from goodsgate.formats.contract import (
     FORMATS,
     MEDIA_TYPES,
     Chunk,
-    FormatOverflow,
-    FormatUnknown,
+    FormatOverflowError,
     Limits,
     Reader,
     UnknownContentEncodingError,
+    UnknownFormatError,
 )
 from goodsgate.formats.detection import detect
-from goodsgate.formats.json_array import Cutter
-from goodsgate.formats.opening import open_reader
-from goodsgate.formats.reading import Reading
-from goodsgate.formats.writing import write
+from goodsgate.formats.json_array import JsonArraySplitter
+from goodsgate.formats.payload_reader import PayloadReader
+from goodsgate.formats.pipeline import open_reader
+from goodsgate.formats.writer import write
 
 __all__ = [
-    "CONTENT_ENCODINGS",
-    "FORMATS",
-    "MEDIA_TYPES",
-    "Chunk",
-    "Cutter",
-    "FormatOverflow",
-    "FormatUnknown",
-    "Limits",
-    "Reader",
-    "Reading",
-    "UnknownContentEncodingError",
-    "detect",
-    "open_reader",
-    "write",
+    "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "Chunk", "FormatOverflowError", "JsonArraySplitter", "Limits",
+    "PayloadReader", "Reader", "UnknownContentEncodingError", "UnknownFormatError", "detect", "open_reader", "write",
 ]

@@ -110,13 +110,13 @@ class Reader(Protocol):
         payload holds."""
 
 
-class FormatUnknown(ValueError):
+class UnknownFormatError(ValueError):
     """Neither media type, format name nor the bytes tell how to read it."""
 
 
-class UnknownContentEncodingError(FormatUnknown):
+class UnknownContentEncodingError(UnknownFormatError):
     """The content encoding is none that can be unpacked."""
 
 
-class FormatOverflow(ValueError):
+class FormatOverflowError(ValueError):
     """What is to be written does not fit into the format (the rows or the characters of a cell of an XLSX)."""

@@ -9,11 +9,11 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from goodsgate.formats.contract import FORMATS, FormatUnknown, Limits, UnknownContentEncodingError
-from goodsgate.formats.packing import packing_of, unpack
-from goodsgate.formats.reading import Reading
+from goodsgate.formats.charset import HEAD_BYTES, foreign, marked
+from goodsgate.formats.content_encoding import decompress, detect_content_encoding
+from goodsgate.formats.contract import FORMATS, Limits, UnknownContentEncodingError, UnknownFormatError
+from goodsgate.formats.payload_reader import PayloadReader
 from goodsgate.formats.table import DELIMITERS, delimiter_of
-from goodsgate.formats.text import HEAD_BYTES, foreign, marked
 
 _PACKING_NAMES = {"": "identity", "identity": "identity", "gzip": "gzip", "x-gzip": "gzip", "zstd": "zstd"}
 
@@ -52,28 +52,28 @@ def detect(
 ) -> tuple[str, str]:
     """Format and packing by what is claimed and by the first bytes (a few KiB do; 64 KiB are looked at).
 
-    Raises FormatUnknown with a sentence for the submitter, UnknownContentEncodingError for a content encoding we
+    Raises UnknownFormatError with a sentence for the submitter, UnknownContentEncodingError for a content encoding we
     cannot unpack. A charset in the media type is not looked at: the reader finds it in the bytes.
     """
     content_encoding = _packing(content_encoding, head)
     if format is not None:
         if format.lower() not in FORMATS:
-            raise FormatUnknown(f"Unsupported format {format!r}; supported are {', '.join(FORMATS)}.")
+            raise UnknownFormatError(f"Unsupported format {format!r}; supported are {', '.join(FORMATS)}.")
         return format.lower(), content_encoding
     plain = _unpacked(head, content_encoding)
     claimed = _claimed(content_type, filename)
     if plain.startswith(b"PK\x03\x04"):
         return _zipped(plain, claimed), content_encoding
     if other := foreign(plain):
-        raise FormatUnknown(f"Unsupported file format: this is {other}.")
+        raise UnknownFormatError(f"Unsupported file format: this is {other}.")
     found = _shown(plain, claimed)
     if found is None:
-        raise FormatUnknown(f"Unrecognized file format; set the media type or format={'|'.join(FORMATS)}.")
+        raise UnknownFormatError(f"Unrecognized file format; set the media type or format={'|'.join(FORMATS)}.")
     return found, content_encoding
 
 
 def _packing(content_encoding: str | None, head: bytes) -> str:
-    shown = packing_of(head)
+    shown = detect_content_encoding(head)
     names = [name.strip().lower() for name in (content_encoding or "").split(",")]
     unknown = [name for name in names if name not in _PACKING_NAMES]
     if unknown:
@@ -88,7 +88,7 @@ def _unpacked(head: bytes, content_encoding: str) -> bytes:
     """The first unpacked bytes, as far as the head has them."""
     if content_encoding == "identity":
         return head[:HEAD_BYTES]
-    parts = unpack(iter((head[:HEAD_BYTES],)), Reading(Limits(chunk_bytes=HEAD_BYTES)),
+    parts = decompress(iter((head[:HEAD_BYTES],)), PayloadReader(Limits(chunk_bytes=HEAD_BYTES)),
         content_encoding=content_encoding)
     return next(parts, b"")
 
@@ -109,7 +109,7 @@ def _zipped(plain: bytes, claimed: str | None) -> str:
     """XLSX, unless the first part of the archive is none of a spreadsheet."""
     if claimed == "xlsx" or plain[30:].startswith(_SHEET_PARTS):
         return "xlsx"
-    raise FormatUnknown("Unsupported file format: this is a ZIP archive; send the file inside it, plain or as gzip.")
+    raise UnknownFormatError("Unsupported file format: this is a ZIP archive; send the file in it, plain or as gzip.")
 
 
 def _shown(plain: bytes, claimed: str | None) -> str | None:

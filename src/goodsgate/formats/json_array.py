@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from goodsgate.formats.lines import broken_off, cut, flaw, sound
-from goodsgate.formats.reading import Reading, RecordRun
+from goodsgate.formats.payload_reader import PayloadReader, RecordRun
 from goodsgate.model.issue import Issue, issue
 
 BLANKS = b" \t\r\n"
@@ -37,22 +37,22 @@ _Matcher = Callable[[bytes, int], re.Match[bytes] | None]
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def json_records(pieces: Iterator[bytes], reading: Reading) -> Iterator[RecordRun]:
+def json_records(pieces: Iterator[bytes], reading: PayloadReader) -> Iterator[RecordRun]:
     """One record an element; their places are their positions in the array."""
-    cutter = Cutter(reading)
+    splitter = JsonArraySplitter(reading)
     for piece in pieces:
-        cutter.take(piece)
-        yield cutter.run(len(piece))
-        if cutter.dead:
+        splitter.take(piece)
+        yield splitter.run(len(piece))
+        if splitter.dead:
             return
-    cutter.end()
-    yield cutter.run(0)
+    splitter.end()
+    yield splitter.run(0)
 
 
-class Cutter:
+class JsonArraySplitter:
     """Where in the array the bytes taken so far end, and the elements they completed."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: PayloadReader) -> None:
         self.dead = False
         """The structure is broken: nothing that follows can be told apart."""
         self.gaps = 0

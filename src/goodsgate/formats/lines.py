@@ -7,14 +7,14 @@ in many lines at once, and only where it is found is each line looked at.
 from collections.abc import Iterator
 from itertools import compress
 
-from goodsgate.formats.reading import Reading, RecordRun
+from goodsgate.formats.payload_reader import PayloadReader, RecordRun
 from goodsgate.model.issue import Issue, issue
 
 CUT_BYTES = 4096
 """What is kept of a record that is too long."""
 
 
-def whole_lines(pieces: Iterator[bytes], reading: Reading, *, end: bytes = b"\n") -> Iterator[tuple[bytes, bool]]:
+def whole_lines(pieces: Iterator[bytes], reading: PayloadReader, *, end: bytes = b"\n") -> Iterator[tuple[bytes, bool]]:
     """Runs of whole lines without the end of the last, and whether the last of them broke off with the payload.
 
     A line over the limit is dropped as it comes; what is handed on of it is just long enough to show.
@@ -41,7 +41,7 @@ def whole_lines(pieces: Iterator[bytes], reading: Reading, *, end: bytes = b"\n"
         yield b"".join(held)[:enough], reading.stopped is not None
 
 
-def sound(run: bytes, parts: list[bytes], reading: Reading) -> bool:
+def sound(run: bytes, parts: list[bytes], reading: PayloadReader) -> bool:
     """Whether the run is UTF-8, without NUL bytes, and none of its parts is over the limit of a line."""
     limit = reading.limits.line_bytes_max
     if b"\0" in run or (len(run) > limit and max(map(len, parts)) > limit):
@@ -49,7 +49,7 @@ def sound(run: bytes, parts: list[bytes], reading: Reading) -> bool:
     return run.isascii() or _is_utf8(run)
 
 
-def flaw(line: bytes, reading: Reading) -> Issue | None:
+def flaw(line: bytes, reading: PayloadReader) -> Issue | None:
     """Why the line is no record, as far as its bytes show."""
     limit = reading.limits.line_bytes_max
     if len(line) > limit:
@@ -71,7 +71,7 @@ def broken_off(line: bytes) -> Issue:
     return issue("line_incomplete", value=line[-100:].decode("utf-8", "backslashreplace"))
 
 
-def ndjson(pieces: Iterator[bytes], reading: Reading) -> Iterator[RecordRun]:
+def ndjson(pieces: Iterator[bytes], reading: PayloadReader) -> Iterator[RecordRun]:
     """One record a line; blank lines are counted, passed over and told once. One that is too long is never blank."""
     blanks = b" \t\r" if reading.exact else None
     number = 1

@@ -13,9 +13,9 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
+from goodsgate.formats.charset import HEAD_BYTES, first_bytes
 from goodsgate.formats.lines import CUT_BYTES, broken_off, cut, flaw, sound, whole_lines
-from goodsgate.formats.reading import CELL_OVERHEAD_BYTES, PIECE_BYTES, Reading, RecordRun
-from goodsgate.formats.text import HEAD_BYTES, first_bytes
+from goodsgate.formats.payload_reader import CELL_OVERHEAD_BYTES, PIECE_BYTES, PayloadReader, RecordRun
 from goodsgate.model.issue import Issue, issue
 
 DELIMITERS = ",;\t|"
@@ -36,7 +36,7 @@ def delimiter_of(line: str) -> str:
     return max(DELIMITERS, key=bare.count)
 
 
-def named(cells: list[str], reading: Reading) -> list[str]:
+def named(cells: list[str], reading: PayloadReader) -> list[str]:
     """The header: names trimmed, missing ones numbered, repeated ones told."""
     names = [cell.strip() or f"column_{number}" for number, cell in enumerate(cells, 1)]
     for name in sorted({name for name in names if names.count(name) > 1}, key=names.index):
@@ -44,7 +44,7 @@ def named(cells: list[str], reading: Reading) -> list[str]:
     return names
 
 
-def long_cell(row: list[str], reading: Reading) -> Issue | None:
+def long_cell(row: list[str], reading: PayloadReader) -> Issue | None:
     """The first cell over the limit; those over it are cut in the row."""
     limit = reading.limits.cell_bytes_max
     found = None
@@ -58,14 +58,14 @@ def long_cell(row: list[str], reading: Reading) -> Issue | None:
     return found
 
 
-class _TooLong(Exception):
+class _RecordTooLongError(Exception):
     """A record of several lines is over the limit of a line."""
 
 
-class _Lines:
+class _LineSource:
     """The physical lines of the file without their line feeds, then None for ever; some may be given back."""
 
-    def __init__(self, runs: Iterator[tuple[bytes, bool]], reading: Reading, end: bytes) -> None:
+    def __init__(self, runs: Iterator[tuple[bytes, bool]], reading: PayloadReader, end: bytes) -> None:
         self.flaws: dict[int, Issue] = {}
         """Line number → what its bytes show to be wrong; whoever passes the line removes it."""
         self.characters = 0
@@ -109,16 +109,16 @@ class _Lines:
         return lines
 
 
-class Table:
+class DelimitedTable:
     """Rows of a delimited file; made with its header read, which is put into the reading."""
 
-    def __init__(self, pieces: Iterator[bytes], reading: Reading, *, delimiter: str | None) -> None:
+    def __init__(self, pieces: Iterator[bytes], reading: PayloadReader, *, delimiter: str | None) -> None:
         self._reading = reading
         self._limit = reading.limits.line_bytes_max
         if csv.field_size_limit() < self._limit * 2:  # of the whole process, hence only ever raised; ours is stricter
             csv.field_size_limit(self._limit * 2)
         pieces, end = _with_line_end(pieces)
-        self._source = _Lines(whole_lines(pieces, reading, end=end), reading, end)
+        self._source = _LineSource(whole_lines(pieces, reading, end=end), reading, end)
         self._lines = iter(self._source)
         self._literal = delimiter == "\t"
         self._delimit(delimiter or ",")
@@ -226,7 +226,7 @@ class Table:
             row: list[str] = next(csv.reader(self._fed(held), self._dialect))
         except csv.Error:
             found = issue("quotes_broken", value=text)
-        except _TooLong:
+        except _RecordTooLongError:
             found = issue("line_too_long", expected=f"at most {self._limit:,} bytes")
         else:
             self._number += len(held) - 1
@@ -252,7 +252,7 @@ class Table:
             held.append(line)
             size += len(line) + 1
             if size > self._limit:
-                raise _TooLong
+                raise _RecordTooLongError
             yield line + end
 
     def _examined(self, row: list[str], found: Issue | None, first: int) -> tuple[list[str], Issue | None]:

@@ -6,16 +6,16 @@ Records in another vocabulary must satisfy a `schema`, which a protocol supplies
 items, and `merchant_rules` are what a merchant configures for itself.
 """
 
-from goodsgate.rules.checker import Checked, Checker, checker
-from goodsgate.rules.library import LIBRARY_KINDS, library_entries
-from goodsgate.rules.memory import Memory
+from goodsgate.rules.builtin_data import BUILTIN_KINDS, builtin_entries
+from goodsgate.rules.checker import Checker, CheckResult, checker
 from goodsgate.rules.merchant_rules import CompiledRules, MerchantRules
 from goodsgate.rules.record_mapping import RecordMapping, RecordRefs
-from goodsgate.rules.reference import Reference
+from goodsgate.rules.reference_data import ReferenceData
 from goodsgate.rules.schema import Schema
 from goodsgate.rules.schema_checker import SchemaChecker
+from goodsgate.rules.valid_cache import ValidCache
 
 __all__ = [
-    "LIBRARY_KINDS", "Checked", "Checker", "CompiledRules", "Memory", "MerchantRules", "RecordMapping", "RecordRefs",
-    "Reference", "Schema", "SchemaChecker", "checker", "library_entries",
+    "BUILTIN_KINDS", "CheckResult", "Checker", "CompiledRules", "MerchantRules", "RecordMapping", "RecordRefs",
+    "ReferenceData", "Schema", "SchemaChecker", "ValidCache", "builtin_entries", "checker",
 ]

@@ -17,15 +17,15 @@ from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import item_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules.columns import Columns
-from goodsgate.rules.forms import DEPTH, Form
-from goodsgate.rules.memory import Memory, key_at, new_salt, spots_of
-from goodsgate.rules.moments import EPOCH, MICROSECOND
-from goodsgate.rules.record import Record, judge, key_of, version_of
+from goodsgate.rules.context import rule_context
 from goodsgate.rules.record_mapping import RecordRefs
-from goodsgate.rules.reference import Reference
+from goodsgate.rules.record_rules import Record, check_record, key_of, version_of
+from goodsgate.rules.reference_data import ReferenceData
 from goodsgate.rules.spotless import Looks, PriceLooks, StockLooks, is_dirty
 from goodsgate.rules.spotless_product import ProductLooks
-from goodsgate.rules.terms import terms_of
+from goodsgate.rules.timestamps import EPOCH, MICROSECOND
+from goodsgate.rules.typed_decoder import DEPTH, Form
+from goodsgate.rules.valid_cache import ValidCache, key_at, new_salt, spots_of
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ CLUSTER = 128
 _LOOKS: dict[Kind, type[Looks]] = {Kind.PRODUCT: ProductLooks, Kind.PRICE: PriceLooks, Kind.STOCK: StockLooks}
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A document is no record; carries the issue that says why."""
 
     def __init__(self, told: Issue) -> None:
@@ -43,7 +43,7 @@ class Unreadable(Exception):
         self.issue = told
 
 
-class Checked(msgspec.Struct):
+class CheckResult(msgspec.Struct):
     """What is known of documents after the rules; the lists have an entry for each document, in their order."""
 
     keys: list[str | None]
@@ -57,7 +57,7 @@ class Checked(msgspec.Struct):
     """What each record of a schema refers to (None for one that cannot be read); None without a schema."""
 
 
-class Brief(msgspec.Struct, gc=False, rename={"verb": "_verb"}):
+class KeyFields(msgspec.Struct, gc=False, rename={"verb": "_verb"}):
     """What must be known of a record that was found spotless before."""
 
     id: str
@@ -67,13 +67,13 @@ class Brief(msgspec.Struct, gc=False, rename={"verb": "_verb"}):
     verb: Verb | None = None
 
 
-class BriefProduct(Brief, gc=False, rename={"verb": "_verb"}):
+class ProductKeyFields(KeyFields, gc=False, rename={"verb": "_verb"}):
     """The same of a product, where a location is nobody's business."""
 
     location: Any = None
 
 
-NOTED = Brief.__struct_fields__
+NOTED = KeyFields.__struct_fields__
 facts_of = attrgetter(*NOTED)
 
 
@@ -81,33 +81,33 @@ class Checker:
     """Compiled rules for one kind under one policy; keeps what it learns of a feed, is not for several threads."""
 
     def __init__(
-        self, kind: Kind, policy: Policy, reference: Reference, *, issues_per_record_max: int, depth_max: int,
-        memory: Memory | None = None,
+        self, kind: Kind, policy: Policy, reference: ReferenceData, *, issues_per_record_max: int, depth_max: int,
+        valid_cache: ValidCache | None = None,
     ) -> None:
         self.kind = kind
         self.verb = policy.verb
-        self._terms = terms_of(policy, reference)
-        self._calm = msgspec.structs.replace(self._terms, calm=True)
+        self._context = rule_context(policy, reference)
+        self._calm = msgspec.structs.replace(self._context, ascii_only=True)
         self._issues_max = issues_per_record_max
         self._depth_max = depth_max
         self._form = Form(kind)
-        self._looks = _LOOKS[kind](self._terms, policy.verb, self._form)
+        self._looks = _LOOKS[kind](self._context, policy.verb, self._form)
         self._keyed = kind is Kind.PRODUCT
-        self._memory = memory
+        self._valid_cache = valid_cache
         self._salt = new_salt()
-        self._brief = msgspec.json.Decoder(BriefProduct if self._keyed else Brief).decode
+        self._brief = msgspec.json.Decoder(ProductKeyFields if self._keyed else KeyFields).decode
         if depth_max < DEPTH:
             self._form.refuse_all()
 
-    def check(self, documents: Sequence[bytes], hashes: Sequence[bytes] | None = None) -> Checked:
+    def check(self, documents: Sequence[bytes], hashes: Sequence[bytes] | None = None) -> CheckResult:
         """Look at documents (JSON objects in our field names); never raises for what they hold.
 
         With `hashes` of their bytes (16 bytes each), those found spotless before are not looked at again.
         """
-        checked = Checked([None] * len(documents), [None] * len(documents), None, {})
+        checked = CheckResult([None] * len(documents), [None] * len(documents), None, {})
         fresh: Sequence[int] = range(len(documents))
         marks: list[int] = []
-        if hashes is not None and self._memory is not None:
+        if hashes is not None and self._valid_cache is not None:
             salt = self._salt
             marks = [half ^ salt for half in array("Q", b"".join(hashes))[::2]]
             fresh = self._recall(documents, marks, checked)
@@ -115,11 +115,11 @@ class Checker:
             self._check_cluster(documents, fresh[first : first + CLUSTER], marks, checked)
         return checked
 
-    def _recall(self, documents: Sequence[bytes], marks: Sequence[int], checked: Checked) -> list[int]:
+    def _recall(self, documents: Sequence[bytes], marks: Sequence[int], checked: CheckResult) -> list[int]:
         """Note what is to be known of documents found spotless before; the others are given back."""
-        assert self._memory is not None
-        keys, lowest = checked.keys, self._memory.lowest
-        spots = self._memory.recall(marks)
+        assert self._valid_cache is not None
+        keys, lowest = checked.keys, self._valid_cache.lowest
+        spots = self._valid_cache.recall(marks)
         fresh = [at for at, spot in enumerate(spots) if spot > lowest]
         if len(fresh) == len(spots):
             return fresh
@@ -130,7 +130,7 @@ class Checker:
                 self._note(at, checked, *facts_of(self._brief(documents[at])))
         return fresh
 
-    def _note(self, at: int, checked: Checked, id: str, location: str | None, number: int | None,
+    def _note(self, at: int, checked: CheckResult, id: str, location: str | None, number: int | None,
               observed_at: datetime | None, verb: Verb | None) -> None:
         checked.keys[at] = id if self._keyed else item_key(id, location)
         if number is not None:
@@ -141,7 +141,7 @@ class Checker:
             _note_verb(checked, at, verb)
 
     def _check_cluster(self, documents: Sequence[bytes], cluster: Sequence[int], marks: Sequence[int],
-                       checked: Checked) -> None:
+                       checked: CheckResult) -> None:
         decode = self._form.decode
         places: list[int] = []
         records: list[Any] = []
@@ -163,7 +163,7 @@ class Checker:
         self._look(documents, places, records, marks, checked)
 
     def _look(self, documents: Sequence[bytes], places: list[int], records: list[Any], marks: Sequence[int],
-              checked: Checked) -> None:
+              checked: CheckResult) -> None:
         """Note the spotless among the decoded records; about the others the rules have the word."""
         if not records:
             return
@@ -188,8 +188,8 @@ class Checker:
         else:
             for at, *facts in zip(places, *noted, strict=True):
                 self._note(at, checked, *facts)
-        if marks and self._memory is not None:
-            self._memory.keep([marks[at] for at in places], spots)
+        if marks and self._valid_cache is not None:
+            self._valid_cache.keep([marks[at] for at in places], spots)
 
     def _doubtful(self, documents: Sequence[bytes], records: Sequence[Any], columns: Columns) -> set[int]:
         """Places of the records about which there may be something to say."""
@@ -214,17 +214,17 @@ class Checker:
         except Exception:
             log.exception("the form of a %s of %d bytes cannot be learned", self.kind, len(document))
 
-    def _examine(self, document: bytes, at: int, checked: Checked) -> None:
+    def _examine(self, document: bytes, at: int, checked: CheckResult) -> None:
         """Apply every rule to one document; what goes wrong with it stays with it."""
         key = None
         try:
             record = read(document, depth_max=self._depth_max)
             told: list[Issue] = []
             verb = self._verb_of(record, told, at, checked)
-            told += judge(record, self.kind, verb, self._terms if is_dirty(document) else self._calm)
+            told += check_record(record, self.kind, verb, self._context if is_dirty(document) else self._calm)
             key = key_of(record, self.kind)
             checked.versions[at] = version_of(record)
-        except Unreadable as unreadable:
+        except UnreadableError as unreadable:
             told = [unreadable.issue]
         except Exception:
             name = secrets.token_hex(4)
@@ -234,7 +234,7 @@ class Checker:
         if told:
             checked.issues[at] = cut_issues(told, self._issues_max)
 
-    def _verb_of(self, record: Record, told: list[Issue], at: int, checked: Checked) -> Verb:
+    def _verb_of(self, record: Record, told: list[Issue], at: int, checked: CheckResult) -> Verb:
         named = record.get("_verb")
         if named is None:
             return self.verb
@@ -254,8 +254,8 @@ def cut_issues(told: list[Issue], most: int) -> list[Issue]:
 
 
 def checker(
-    kind: Kind, policy: Policy, reference: Reference, *, issues_per_record_max: int = 100, depth_max: int = 16,
-    memory: Memory | None = None,
+    kind: Kind, policy: Policy, reference: ReferenceData, *, issues_per_record_max: int = 100, depth_max: int = 16,
+    valid_cache: ValidCache | None = None,
 ) -> Checker:
     """Compile the rules for records of a kind under a policy.
 
@@ -263,7 +263,8 @@ def checker(
     itself counted. ``memory`` keeps what was found spotless.
     """
     return Checker(
-        kind, policy, reference, issues_per_record_max=issues_per_record_max, depth_max=depth_max, memory=memory
+        kind, policy, reference, issues_per_record_max=issues_per_record_max, depth_max=depth_max,
+        valid_cache=valid_cache
     )
 
 
@@ -277,16 +278,16 @@ def read(document: bytes, *, depth_max: int) -> Record:
     except orjson.JSONDecodeError as fault:
         record = _read_again(document, fault, depth_max)
     if not isinstance(record, dict):
-        raise Unreadable(issue("record_not_object", value=_TYPE_NAMES.get(type(record), "something else")))
+        raise UnreadableError(issue("record_not_object", value=_TYPE_NAMES.get(type(record), "something else")))
     if document.count(b"{") + document.count(b"[") > depth_max and _deeper(record, depth_max):
-        raise Unreadable(issue("line_too_deep", expected=f"at most {depth_max} levels"))
+        raise UnreadableError(issue("line_too_deep", expected=f"at most {depth_max} levels"))
     return record
 
 
 def _read_again(document: bytes, fault: orjson.JSONDecodeError, depth_max: int) -> Any:
     """Tell why a document cannot be read, or read it all the same: JSON bounds no number, orjson does."""
     if "depth" in fault.msg or "recursion" in fault.msg.lower():
-        raise Unreadable(issue("line_too_deep", expected=f"at most {depth_max} levels"))
+        raise UnreadableError(issue("line_too_deep", expected=f"at most {depth_max} levels"))
     if "infinity" in fault.msg:
         try:
             record = json.loads(document, parse_int=float, parse_constant=_refuse_constant)
@@ -295,7 +296,7 @@ def _read_again(document: bytes, fault: orjson.JSONDecodeError, depth_max: int) 
             pass
         else:
             return record
-    raise Unreadable(issue("line_unreadable", value=_placed(document, fault)))
+    raise UnreadableError(issue("line_unreadable", value=_placed(document, fault)))
 
 
 def _placed(document: bytes, fault: orjson.JSONDecodeError) -> str:
@@ -324,7 +325,7 @@ def _deeper(value: dict[str, Any], levels: int) -> bool:
     return True
 
 
-def _note_verb(checked: Checked, at: int, verb: Verb) -> None:
+def _note_verb(checked: CheckResult, at: int, verb: Verb) -> None:
     if checked.verbs is None:
         checked.verbs = [None] * len(checked.versions)
     checked.verbs[at] = verb

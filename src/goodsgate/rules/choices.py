@@ -9,8 +9,8 @@ from rapidfuzz import fuzz, process
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
-from goodsgate.rules.terms import Found, Rule, Terms, wrong_type
-from goodsgate.rules.wording import repeated
+from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
+from goodsgate.rules.text_checks import repeated
 
 NEAR_ENOUGH = 70
 _SPACING = re.compile(r"[\s_\-]+")
@@ -27,9 +27,9 @@ def yes_no(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
     """True or false of JSON, or yes, no, true or false as text."""
     spelled = _one_of(YES_NO)
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
         if not isinstance(value, bool):
-            spelled(value, path, terms, found)
+            spelled(value, path, context, found)
 
     return rule
 
@@ -39,7 +39,7 @@ def _one_of(choices: tuple[str, ...]) -> Rule:
     folded = {_fold(choice): choice for choice in choices}
     expected = ", ".join(choices)
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:  # noqa: ARG001 - all rules are called alike
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - all rules are called alike
         if not isinstance(value, str):
             wrong_type(value, path, found, expected="text")
             return

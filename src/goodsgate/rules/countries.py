@@ -3,7 +3,7 @@
 from babel import Locale
 from babel.core import get_global
 
-from goodsgate.rules.lookups import Names
+from goodsgate.rules.name_index import NameIndex
 
 _NOT_COUNTRIES = frozenset({"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"})
 """Two-letter codes of CLDR that ISO 3166-1 does not assign: islands, unions, pseudo-regions. Kosovo's XK stays in,
@@ -26,5 +26,5 @@ def _meant() -> dict[str, str]:
     return meant
 
 
-COUNTRIES = Names({code: code for code in NAMES}, _meant())
+COUNTRIES = NameIndex({code: code for code in NAMES}, _meant())
 """Looked up by code alone; an English name or another code says which was meant."""

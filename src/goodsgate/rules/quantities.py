@@ -8,7 +8,7 @@ import re
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
-from goodsgate.rules.terms import Found, Rule, Terms, wrong_type
+from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 
 WHOLE_TEXT = re.compile(r"\d{1,19}", re.ASCII)
 _SIGNED = re.compile(r"[+\-−]?\d+", re.ASCII)
@@ -22,7 +22,7 @@ def whole(field: Field) -> Rule:
     least, most = field.minimum, field.maximum
     expected = f"{least} to {most}"
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:  # noqa: ARG001 - all rules are called alike
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - all rules are called alike
         if isinstance(value, str):
             if not WHOLE_TEXT.fullmatch(value):
                 _tell_whole(value, path, found)
@@ -52,7 +52,7 @@ def whole_value(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _tell_whole(value: str, path: str, found: Found) -> None:
+def _tell_whole(value: str, path: str, found: Issues) -> None:
     text = value.strip()
     if not text:
         found.append(issue("text_empty", path, value=value))
@@ -75,14 +75,14 @@ def measure(field: Field) -> Rule:
     units = ", ".join(field.units)
     expected = f"a number and a unit ({units})"
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
         text = _measure_text(value)
         if text is None:
             wrong_type(value, path, found, expected="text, or an object with value and unit")
         elif not text.strip():
             found.append(issue("text_empty", path, value=value))
         else:
-            _read_measure(text, value, path, terms, found, field=field, expected=expected)
+            _read_measure(text, value, path, context, found, field=field, expected=expected)
 
     return rule
 
@@ -100,7 +100,8 @@ def _measure_text(value: object) -> str | None:
     return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else None
 
 
-def _read_measure(text: str, value: object, path: str, terms: Terms, found: Found, *, field: Field, expected: str,
+def _read_measure(text: str, value: object, path: str, context: RuleContext, found: Issues, *, field: Field,
+                  expected: str,
                   ) -> None:
     clean = MEASURE.fullmatch(text)
     if clean and clean[2] in field.units:
@@ -117,12 +118,12 @@ def _read_measure(text: str, value: object, path: str, terms: Terms, found: Foun
         found.append(issue("measure_unreadable", path, value=value, expected=expected, suggestion=suggestion))
     elif not unit:
         found.append(issue("unit_missing", path, value=value, expected=", ".join(field.units)))
-    elif terms.doubt is not None:
+    elif context.lookup_severity is not None:
         found.append(issue("unit_unknown", path, value=unit, expected=", ".join(field.units), suggestion=suggestion,
-                           severity=terms.doubt))
+                           severity=context.lookup_severity))
 
 
-def _tell_range(number: float, value: object, path: str, found: Found, *, field: Field) -> None:
+def _tell_range(number: float, value: object, path: str, found: Issues, *, field: Field) -> None:
     if number > field.maximum:
         found.append(issue("measure_out_of_range", path, value=value, expected=f"at most {field.maximum}"))
 

@@ -31,9 +31,9 @@ import msgspec
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import IndexEntry, item_key
 from goodsgate.model.issue import issue
-from goodsgate.rules.identity import INVISIBLE
+from goodsgate.rules.context import Issues, pointer
+from goodsgate.rules.identifiers import INVISIBLE
 from goodsgate.rules.member_access import JSON_MEMBERS, TYPED_MEMBERS, MemberAccess, TypedRecord, members_of
-from goodsgate.rules.terms import Found, pointer
 
 Record = Mapping[str, Any] | TypedRecord
 EntryWithPath = tuple[IndexEntry, str]
@@ -247,7 +247,7 @@ class RecordMapping:
             parts.append(part)
         return item_key(*parts)
 
-    def refs_of(self, record: Record, found: Found) -> RecordRefs:
+    def refs_of(self, record: Record, found: Issues) -> RecordRefs:
         """Return what the record refers to; add an issue for each unique value that it has twice."""
         compiled = self._compiled_for(record)
         entries = _collect(record, compiled.index)
@@ -280,7 +280,7 @@ class RecordMapping:
         """Return the members within which an index is unique; None if it need not be."""
         return self._unique.get(name)
 
-    def _report_repeated(self, record: Record, found: Found) -> None:
+    def _report_repeated(self, record: Record, found: Issues) -> None:
         known: set[IndexEntry] = set()
         for name in self._unique:
             for entry, path in self.index[name].entries_with_paths(record):

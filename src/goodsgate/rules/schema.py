@@ -21,17 +21,17 @@ from typing import Any
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
-from goodsgate.rules import addresses, identity, references
-from goodsgate.rules.attributes import add_demanded
+from goodsgate.rules import identifiers, reference_rules, urls
+from goodsgate.rules.attributes import check_leaf_requirements
+from goodsgate.rules.context import Issues, Rule, RuleContext, pointer, wrong_type
 from goodsgate.rules.merchant_rules import MerchantRules
-from goodsgate.rules.moments import parse as parse_moment
 from goodsgate.rules.record_mapping import KEY_CHARACTERS_MAX, RecordMapping
-from goodsgate.rules.schema_form import SchemaForm
-from goodsgate.rules.terms import Found, Rule, Terms, pointer, wrong_type
+from goodsgate.rules.schema_fast_path import SchemaFastPath
+from goodsgate.rules.timestamps import parse as parse_moment
 
 Node = Mapping[str, Any]
 Record = dict[str, object]
-Check = Callable[[Any, str, Terms, Found], None]
+Check = Callable[[Any, str, RuleContext, Issues], None]
 
 YES_NO = frozenset({"yes", "no", "true", "false"})
 
@@ -52,11 +52,11 @@ class Schema:
 
     def __init__(self, node: Node, *, merchant_rules: MerchantRules | None = None) -> None:
         self.merchant_rules = merchant_rules
-        self.judge = _rule(node)
+        self.check_record = _rule(node)
         """Adds what is wrong with a decoded record."""
         told = node["x-record"]
         self.mapping = RecordMapping(told)
-        self.form = SchemaForm(node)
+        self.form = SchemaFastPath(node)
         self.merged_schema: str | None = told.get("merged_schema")
         """Name of the schema that what an update has merged must obey."""
 
@@ -76,12 +76,12 @@ def _with_more(form: Check, node: Node) -> Rule:
     if not more:
         return form
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
         before = len(found)
-        form(value, path, terms, found)
+        form(value, path, context, found)
         if len(found) == before:
             for check in more:
-                check(value, path, terms, found)
+                check(value, path, context, found)
 
     return rule
 
@@ -92,12 +92,12 @@ def _typed(kinds: list[str], checks: list[Check]) -> Rule:
     types = frozenset(made for kind in kinds for made in _TYPES[kind])
     whole = "integer" in kinds
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
         if type(value) not in types and not (whole and isinstance(value, float) and value.is_integer()):
             wrong_type(value, path, found, expected=expected)
             return
         for check in checks:
-            check(value, path, terms, found)
+            check(value, path, context, found)
 
     return rule
 
@@ -116,7 +116,7 @@ def _properties(node: Node) -> Check:
     ]
     rule_of = rules.get
 
-    def check(value: Record, path: str, terms: Terms, found: Found) -> None:
+    def check(value: Record, path: str, context: RuleContext, found: Issues) -> None:
         if not required <= value.keys():
             missing = [name for name in in_order if name not in value]
             found += [issue("field_missing", pointer(path, name)) for name in missing]
@@ -126,16 +126,16 @@ def _properties(node: Node) -> Check:
                 continue
             rule = rule_of(name)
             if rule is not None and inner is not None:
-                rule(inner, path + paths[name], terms, found)
+                rule(inner, path + paths[name], context, found)
         for name, other in pairs:
             _at_most(value, name, other, path, found)
         for name, category in categories:
-            add_demanded(value, value.get(category), terms, found, whole=name in required)
+            check_leaf_requirements(value, value.get(category), context, found, whole=name in required)
 
     return check
 
 
-def _at_most(members: Record, name: str, other: str, path: str, found: Found) -> None:
+def _at_most(members: Record, name: str, other: str, path: str, found: Issues) -> None:
     value, bound = members.get(name), members.get(other)
     if type(value) in _NUMBERS and type(bound) in _NUMBERS and value > bound:  # type: ignore[operator]  # numbers
         found.append(issue("sale_price_above_price", pointer(path, name), value=value, expected=str(bound)))
@@ -144,9 +144,9 @@ def _at_most(members: Record, name: str, other: str, path: str, found: Found) ->
 def _items(node: Node) -> Check:
     rule = _rule(node["items"])
 
-    def check(value: list[object], path: str, terms: Terms, found: Found) -> None:
+    def check(value: list[object], path: str, context: RuleContext, found: Issues) -> None:
         for at, entry in enumerate(value):
-            rule(entry, f"{path}/{at}", terms, found)
+            rule(entry, f"{path}/{at}", context, found)
 
     return check
 
@@ -154,7 +154,7 @@ def _items(node: Node) -> Check:
 def _min_items(node: Node) -> Check:
     least = node["minItems"]
 
-    def check(value: list[object], path: str, _terms: Terms, found: Found) -> None:
+    def check(value: list[object], path: str, _context: RuleContext, found: Issues) -> None:
         if len(value) < least:
             found.append(issue("list_too_short", path, value=value, expected=f"at least {least}"))
 
@@ -167,7 +167,7 @@ def _min_items(node: Node) -> Check:
 def _min_length(node: Node) -> Check:
     least = node["minLength"]
 
-    def check(value: str, path: str, _terms: Terms, found: Found) -> None:
+    def check(value: str, path: str, _context: RuleContext, found: Issues) -> None:
         if len(value) < least:
             found.append(issue("text_too_short", path, value=value, expected=f"at least {least} characters"))
 
@@ -177,7 +177,7 @@ def _min_length(node: Node) -> Check:
 def _max_length(node: Node) -> Check:
     most = node["maxLength"]
 
-    def check(value: str, path: str, _terms: Terms, found: Found) -> None:
+    def check(value: str, path: str, _context: RuleContext, found: Issues) -> None:
         if len(value) > most:
             found.append(issue("text_too_long", path, value=value, expected=f"at most {most} characters"))
 
@@ -189,7 +189,7 @@ def _pattern(node: Node) -> Check:
     fits = re.compile(pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern).search
     expected = node.get("x-expected", node["pattern"])
 
-    def check(value: str, path: str, _terms: Terms, found: Found) -> None:
+    def check(value: str, path: str, _context: RuleContext, found: Issues) -> None:
         if not fits(value):
             found.append(issue("text_form", path, value=value, expected=expected))
 
@@ -200,7 +200,7 @@ def _enum(node: Node) -> Check:
     allowed = frozenset(node["enum"])
     expected = ", ".join(map(str, node["enum"]))
 
-    def check(value: object, path: str, _terms: Terms, found: Found) -> None:
+    def check(value: object, path: str, _context: RuleContext, found: Issues) -> None:
         if value not in allowed:
             found.append(issue("value_not_allowed", path, value=value, expected=expected))
 
@@ -210,7 +210,7 @@ def _enum(node: Node) -> Check:
 def _minimum(node: Node) -> Check:
     least = node["minimum"]
 
-    def check(value: float, path: str, _terms: Terms, found: Found) -> None:
+    def check(value: float, path: str, _context: RuleContext, found: Issues) -> None:
         if value < least:
             if least == 0:
                 found.append(issue("number_negative", path, value=value))
@@ -228,19 +228,20 @@ def _reference(node: Node) -> Check:
     kind, by, level = told["kind"], tuple(told["by"]), told.get("level")
     code = f"{kind}_unknown"
 
-    def check(value: object, path: str, terms: Terms, found: Found) -> None:
-        names = terms.reference.listed(kind, by=by, level=level) if terms.doubt is not None else None
+    def check(value: object, path: str, context: RuleContext, found: Issues) -> None:
+        names = context.reference.listed(kind, by=by, level=level) if context.lookup_severity is not None else None
         text = value if isinstance(value, str) else str(value)
         if names is not None and text not in names.codes:
-            found.append(issue(code, path, value=value, suggestion=names.nearest(text), severity=terms.doubt))
+            found.append(issue(code, path, value=value, suggestion=names.nearest(text),
+                severity=context.lookup_severity))
 
     return check
 
 
 def _own_location(_node: Node) -> Check:
-    def check(value: object, path: str, terms: Terms, found: Found) -> None:
-        if terms.location is not None and value != terms.location:
-            found.append(issue("location_foreign", path, value=value, expected=terms.location))
+    def check(value: object, path: str, context: RuleContext, found: Issues) -> None:
+        if context.location is not None and value != context.location:
+            found.append(issue("location_foreign", path, value=value, expected=context.location))
 
     return check
 
@@ -249,33 +250,33 @@ def _own_location(_node: Node) -> Check:
 
 
 def _identity(_node: Node) -> Rule:
-    return identity.sku(Field(name="key", type="sku", characters_max=KEY_CHARACTERS_MAX))
+    return identifiers.sku(Field(name="key", type="sku", characters_max=KEY_CHARACTERS_MAX))
 
 
 def _name(_node: Node) -> Rule:
-    def rule(value: object, path: str, _terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, _context: RuleContext, found: Issues) -> None:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             wrong_type(value, path, found, expected="text or a number")
         elif isinstance(value, str) and not value.strip():
             found.append(issue("sku_missing", path, value=value))
         elif isinstance(value, str) and len(value) > KEY_CHARACTERS_MAX:
             found.append(issue("sku_too_long", path, value=value, expected=f"at most {KEY_CHARACTERS_MAX} characters"))
-        elif isinstance(value, str) and identity.INVISIBLE.search(value):
+        elif isinstance(value, str) and identifiers.INVISIBLE.search(value):
             found.append(issue("sku_characters", path, value=value))
 
     return rule
 
 
 def _hs_code(_node: Node) -> Rule:
-    return references.hs_code(Field(name="hs_code", type="hs_code"))
+    return reference_rules.hs_code(Field(name="hs_code", type="hs_code"))
 
 
 def _url(_node: Node) -> Rule:
-    return addresses.url(Field(name="url", type="url"))
+    return urls.url(Field(name="url", type="url"))
 
 
 def _moment(_node: Node) -> Rule:
-    def rule(value: object, path: str, _terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, _context: RuleContext, found: Issues) -> None:
         if not isinstance(value, str) or parse_moment(value) is None:
             found.append(issue("date_unreadable", path, value=value, expected="a time like 2026-01-31T08:15:00Z"))
 
@@ -283,7 +284,7 @@ def _moment(_node: Node) -> Rule:
 
 
 def _yes_no(_node: Node) -> Rule:
-    def rule(value: object, path: str, _terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, _context: RuleContext, found: Issues) -> None:
         if isinstance(value, bool) or (isinstance(value, str) and value.lower() in YES_NO):
             return
         found.append(issue("value_not_allowed", path, value=value, expected="true, false, Yes or No"))

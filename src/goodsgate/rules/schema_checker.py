@@ -7,12 +7,12 @@ from functools import cached_property
 
 from goodsgate.model.batch import Policy
 from goodsgate.model.issue import Issue, issue
-from goodsgate.rules.checker import Checked, Unreadable, cut_issues, read
+from goodsgate.rules.checker import CheckResult, UnreadableError, cut_issues, read
+from goodsgate.rules.context import rule_context
 from goodsgate.rules.record_mapping import RecordRefs
-from goodsgate.rules.reference import Reference
+from goodsgate.rules.reference_data import ReferenceData
 from goodsgate.rules.schema import Schema
-from goodsgate.rules.schema_form import DEPTH, Acquit, Record
-from goodsgate.rules.terms import terms_of
+from goodsgate.rules.schema_fast_path import DEPTH, Acquit, Record
 
 log = logging.getLogger(__name__)
 
@@ -20,18 +20,18 @@ log = logging.getLogger(__name__)
 class SchemaChecker:
     """The rules of one schema under one policy."""
 
-    def __init__(self, schema: Schema, policy: Policy, reference: Reference, *, issues_per_record_max: int,
+    def __init__(self, schema: Schema, policy: Policy, reference: ReferenceData, *, issues_per_record_max: int,
                  depth_max: int) -> None:
         self.schema = schema
         self.reference = reference
-        self._terms = terms_of(policy, reference)
+        self._context = rule_context(policy, reference)
         self._issues_max = issues_per_record_max
         self._depth_max = depth_max
 
-    def check(self, documents: Sequence[bytes]) -> Checked:
+    def check(self, documents: Sequence[bytes]) -> CheckResult:
         """Look at documents (JSON objects); never raises for what they hold."""
         refs_of_records: list[RecordRefs | None] = []
-        checked = Checked([], [None] * len(documents), None, {}, refs_of_records)
+        checked = CheckResult([], [None] * len(documents), None, {}, refs_of_records)
         for at, document in enumerate(documents):
             told: list[Issue] = []
             key, refs = None, None
@@ -39,10 +39,10 @@ class SchemaChecker:
                 record = self._acquitted(document)
                 if record is None:
                     record = plain = read(document, depth_max=self._depth_max)
-                    self.schema.judge(plain, "", self._terms, told)
+                    self.schema.check_record(plain, "", self._context, told)
                 key = self.schema.mapping.key_of(record)
                 refs = self.schema.mapping.refs_of(record, told)
-            except Unreadable as unreadable:
+            except UnreadableError as unreadable:
                 told = [unreadable.issue]
             except Exception:
                 name = secrets.token_hex(4)
@@ -63,4 +63,4 @@ class SchemaChecker:
 
     @cached_property
     def _acquit(self) -> Acquit:
-        return self.schema.form.under(self._terms)
+        return self.schema.form.under(self._context)

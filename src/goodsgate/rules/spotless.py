@@ -17,11 +17,11 @@ import orjson
 
 from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS, Field
-from goodsgate.rules.addresses import ORIGIN
 from goodsgate.rules.columns import TRIMMED, Columns, Look, among, doubtful, is_clear, repeated
+from goodsgate.rules.context import RuleContext
 from goodsgate.rules.currencies import DECIMALS
-from goodsgate.rules.forms import HOT, HOT_OF_VARIANT, Amount, Form
-from goodsgate.rules.terms import Terms
+from goodsgate.rules.typed_decoder import HOT, HOT_OF_VARIANT, Amount, Form
+from goodsgate.rules.urls import ORIGIN
 
 MAKING = frozenset({Verb.UPSERT, Verb.CREATE})
 ORIGINS_MAX = 10_000
@@ -73,12 +73,12 @@ class Looks(ABC):
 
     hot_kind: Kind
 
-    def __init__(self, terms: Terms, verb: Verb, form: Form) -> None:
-        self.terms = terms
+    def __init__(self, context: RuleContext, verb: Verb, form: Form) -> None:
+        self.context = context
         self.verb = verb
         self.form = form
-        self.in_cents = IN_CENTS if not terms.comma else frozenset()
-        self.addresses = Look(self._are_addresses, self._is_address)
+        self.in_cents = IN_CENTS if not context.decimal_comma else frozenset()
+        self.urls = Look(self._are_addresses, self._is_address)
         self._origins: set[str] = set()
         """Of addresses of this feed."""
         self._frequent: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class Looks(ABC):
     def _look(self, field: Field) -> Look:
         look = TRIMMED
         if field.type == "url":
-            look = self.addresses
+            look = self.urls
         elif field.type == "money":
             look = self.prices(None)
         elif field.type == "span":
@@ -181,7 +181,7 @@ class Looks(ABC):
     def prices(self, currency: str | None) -> Look:
         """Whether prices are above zero, have two decimals at most, and a currency that has cents: this one or the
         submission's, if they name none."""
-        named = currency or self.terms.currency
+        named = currency or self.context.currency
         return Look(partial(self._are_prices, currency=named), partial(self._is_price, currency=named))
 
     def _are_prices(self, prices: list[Any], *, currency: str | None) -> bool:
@@ -201,15 +201,15 @@ class Looks(ABC):
             return self.in_cents.issuperset({code or currency for code in self._currencies({*prices})})
         return not prices or (currency in self.in_cents and all(map(_is_amount, prices)))
 
-    def _currencies(self, amounts: Collection[str]) -> set[str]:
+    def _currencies(self, prices: Collection[str]) -> set[str]:
         """Those that the amounts name, "" where one names none. Raises ValueError if one is no good amount.
 
         Many amounts are of one shape, in which all digits but 0 are alike, as they are for `_AMOUNT`.
         """
-        joined = "\n".join(amounts)
-        if joined.count("\n") >= max(len(amounts), 1):
+        joined = "\n".join(prices)
+        if joined.count("\n") >= max(len(prices), 1):
             raise ValueError("an amount of several lines")
-        shapes = {*joined.encode().translate(_SHAPE).split(b"\n")} if amounts else set()
+        shapes = {*joined.encode().translate(_SHAPE).split(b"\n")} if prices else set()
         if len(self._shapes) > SHAPES_MAX:
             self._shapes.clear()
         for shape in shapes.difference(self._shapes):
@@ -246,7 +246,7 @@ class Looks(ABC):
 
     def is_sale(self, sale: Any, *, price: Any, currency: str | None) -> bool:
         """Whether a sale price is good and not above a good price."""
-        currency = currency or self.terms.currency
+        currency = currency or self.context.currency
         if not self._is_price(sale, currency=currency):
             return False
         if price is None:
@@ -279,7 +279,7 @@ class StockLooks(Looks):
     hot_kind = Kind.STOCK
 
     def _named(self) -> dict[str, Look]:
-        locations = self.terms.reference.location if self.terms.doubt else None
+        locations = self.context.reference.location if self.context.lookup_severity else None
         return {"id": TRIMMED, "location": TRIMMED if locations is None else among(locations.codes)}
 
     def _doubtful(self, columns: Columns) -> Iterable[int]:

@@ -21,12 +21,12 @@ from goodsgate.rules.columns import (
     repeated,
     trimmed,
 )
-from goodsgate.rules.forms import Form
+from goodsgate.rules.context import RuleContext
 from goodsgate.rules.gtin import are_gtins, is_gtin
-from goodsgate.rules.reference import Demand
-from goodsgate.rules.references import hs_form
+from goodsgate.rules.reference_data import AttributeRequirement
+from goodsgate.rules.reference_rules import hs_form
 from goodsgate.rules.spotless import Looks
-from goodsgate.rules.terms import Terms
+from goodsgate.rules.typed_decoder import Form
 
 Accept = Callable[[Any], bool] | None
 """A look at one value; None: any text will do."""
@@ -66,13 +66,13 @@ class ProductLooks(Looks):
 
     hot_kind = Kind.PRODUCT
 
-    def __init__(self, terms: Terms, verb: Verb, form: Form) -> None:
-        reference = terms.reference if terms.doubt else None
+    def __init__(self, context: RuleContext, verb: Verb, form: Form) -> None:
+        reference = context.reference if context.lookup_severity else None
         self.categories = reference.category.codes if reference and reference.category else None
-        self.demands = reference is not None and reference.is_demanding
+        self.requirements = reference is not None and reference.is_demanding
         self._plans: dict[str, Plan] = {}
-        self._same: dict[tuple[Demand, ...], Plan] = {}
-        super().__init__(terms, verb, form)
+        self._same: dict[tuple[AttributeRequirement, ...], Plan] = {}
+        super().__init__(context, verb, form)
 
     def refit(self) -> None:
         """Follow the form."""
@@ -82,7 +82,7 @@ class ProductLooks(Looks):
         self.other_money = any(FIELDS[Kind.PRODUCT][name].type == "money" for name in self.looks)
 
     def _named(self) -> dict[str, Look]:
-        known = self.terms.reference if self.terms.doubt else None
+        known = self.context.reference if self.context.lookup_severity else None
         codes = known.hs_code.codes if known and known.hs_code else None
 
         def is_hs_code(text: str) -> bool:
@@ -90,8 +90,8 @@ class ProductLooks(Looks):
 
         return {
             "id": TRIMMED, "title": TRIMMED, "description": TRIMMED, "mpn": TRIMMED, "gtin": GTIN,
-            "link": self.addresses, "image_link": self.addresses,
-            "additional_image_link": repeated(self.addresses), "attributes": ATTRIBUTES,
+            "link": self.urls, "image_link": self.urls,
+            "additional_image_link": repeated(self.urls), "attributes": ATTRIBUTES,
             "brand": among(known.brand.codes) if known and known.brand else TRIMMED,
             "tax_rule": among(known.tax_rule.codes) if known and known.tax_rule else TRIMMED,
             "hs_code": Look(lambda texts: all(map(is_hs_code, texts)), is_hs_code),
@@ -114,7 +114,7 @@ class ProductLooks(Looks):
             # Without a product type it stands in for it.
             if text is not None and (categories[at] is None or not is_clear(trimmed, text)):
                 yield at
-        if not self.demands and is_clear(self._are_categories, present(categories)):
+        if not self.requirements and is_clear(self._are_categories, present(categories)):
             return
         is_answered = partial(self._is_answered, columns)
         yield from (at for at in range(len(categories)) if not is_clear(is_answered, at))
@@ -139,29 +139,30 @@ class ProductLooks(Looks):
         return plan is NO_PLAN or self._answers(plan, columns, at)
 
     def _make_plan(self, category: str) -> Plan:
-        if not self.demands:
+        if not self.requirements:
             return NO_PLAN
-        reference = self.terms.reference
+        reference = self.context.reference
         code = reference.demanding(category)
         plan = self._plans.get(code)
         if plan is None:
-            demands = reference.demands(category)
-            content = tuple(demands.values())
+            requirements = reference.requirements(category)
+            content = tuple(requirements.values())
             plan = self._same.get(content)
             if plan is None:
-                asks = tuple((name, self._accepts(demand), demand.required) for name, demand in demands.items())
-                inside = demands.keys() & set(self.form.seen_in_variants)
+                asks = tuple((name, self._accepts(requirement), requirement.required) for name,
+                    requirement in requirements.items())
+                inside = requirements.keys() & set(self.form.seen_in_variants)
                 plan = self._same[content] = Plan(asks, bool(inside)) if asks else NO_PLAN
             self._plans[code] = plan
         if self.categories is not None:
             self._plans[category] = plan  # a path beside its code; where any text is a category they would be too many
         return plan
 
-    def _accepts(self, demand: Demand) -> Accept:
+    def _accepts(self, requirement: AttributeRequirement) -> Accept:
         """The look at a value; None: any text will do."""
-        if demand.expected == "text":
-            return demand.allowed.__contains__ if demand.allowed else None
-        return lambda value: meets(value, demand, self.terms)
+        if requirement.expected == "text":
+            return requirement.allowed.__contains__ if requirement.allowed else None
+        return lambda value: meets(value, requirement, self.context)
 
     def _answers(self, plan: Plan, columns: Columns, at: int) -> bool:
         """Whether the attributes, or the product's own members of these names, answer the demands."""

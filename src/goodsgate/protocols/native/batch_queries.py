@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Scope
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.formats import FormatOverflow
+from goodsgate.formats import FormatOverflowError
 from goodsgate.http.context import MERCHANT_HEADER, ServerContext, find_secret
 from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
 from goodsgate.http.long_poll import BatchDocument, DocumentCache
@@ -171,7 +171,7 @@ class BatchQueryHandlers:
         headers = {"content-disposition": f'attachment; filename="{report.filename}"'}
         try:
             pieces = await self._context.stream(report.pieces)
-        except FormatOverflow as fault:
+        except FormatOverflowError as fault:
             raise Refusal("parameter_invalid", str(fault), parameter="format") from fault
         return StreamingResponse(pieces, media_type=report.media_type, headers=headers)
 

@@ -173,7 +173,7 @@ def detect_format(request: ApiRequest, head: bytes) -> tuple[str, str]:
         )
     except formats.UnknownContentEncodingError as fault:
         raise Refusal("content_encoding_unknown", str(fault), allowed=[*formats.CONTENT_ENCODINGS]) from fault
-    except formats.FormatUnknown as fault:
+    except formats.UnknownFormatError as fault:
         raise Refusal("format_unknown", str(fault), allowed=[*formats.FORMATS]) from fault
 
 

@@ -7,7 +7,7 @@ and keeps what it finds for the processing stage: records that are no products, 
 from datetime import datetime
 from typing import Literal
 
-from goodsgate.formats import Cutter, Limits, Reading
+from goodsgate.formats import JsonArraySplitter, Limits, PayloadReader
 from goodsgate.protocols.productsup.decoding import SYNTAX, decode_error
 from goodsgate.protocols.productsup.upload_validation import (
     LINE_BYTES_MAX,
@@ -42,26 +42,26 @@ class ArrayChecker:
         self.records = RecordChecker()
         self.document_error: str | None = None
         """Why the document as a whole does not decode."""
-        self._reading = Reading(Limits(line_bytes_max=LINE_BYTES_MAX), exact=True)
-        self._cutter = Cutter(self._reading)
+        self._reading = PayloadReader(Limits(line_bytes_max=LINE_BYTES_MAX), exact=True)
+        self._splitter = JsonArraySplitter(self._reading)
 
     def write(self, piece: bytes) -> None:
         """Take the next decompressed bytes."""
         if self.document_error is None:
-            self._cutter.take(piece)
+            self._splitter.take(piece)
             self._check_elements()
 
     def end(self, completed_at: datetime) -> StageReport:
         """Return the report on the elements, after a check that the array is complete."""
-        self._cutter.end()
+        self._splitter.end()
         self._check_elements()
-        cutter, records = self._cutter, self.records.number
-        if cutter.gaps > (0 if records else 1) or (records > 1 and not cutter.array):
+        splitter, records = self._splitter, self.records.number
+        if splitter.gaps > (0 if records else 1) or (records > 1 and not splitter.array):
             self.document_error = self.document_error or SYNTAX
         return self.records.report(completed_at)
 
     def _check_elements(self) -> None:
-        run = self._cutter.run(0)
+        run = self._splitter.run(0)
         for at, line in enumerate(run.records):
             flaw = run.flaws.get(at)
             if flaw is not None and flaw.code == "line_too_long":

@@ -27,7 +27,7 @@ class RecordRun(msgspec.Struct):
     """Unpacked bytes they came from."""
 
 
-class Reading:
+class PayloadReader:
     """A payload being read; the stages say here what they find, and it is the Reader that comes out."""
 
     def __init__(self, limits: Limits, *, exact: bool = False) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
-from goodsgate.rules.terms import Found, Rule, Terms, wrong_type
+from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 
 EXPECTED = "a time such as 2026-02-24T11:07:00+01:00"
 EXPECTED_SPAN = "two times with a slash between, such as 2026-02-24T11:07+01:00/2026-02-28T23:59+01:00"
@@ -27,7 +27,7 @@ _BACKWARDS = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})", re.ASCII)
 def moment(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
     """A date, or a date and time; one without an offset from UTC is read as UTC and told."""
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:  # noqa: ARG001 - all rules are called alike
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - all rules are called alike
         if not isinstance(value, str):
             wrong_type(value, path, found, expected="text")
         elif not value.strip():
@@ -41,7 +41,7 @@ def moment(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
 def span(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
     """Two moments with a slash between, the first not after the second."""
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:  # noqa: ARG001 - all rules are called alike
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - all rules are called alike
         if not isinstance(value, str):
             wrong_type(value, path, found, expected="text")
             return
@@ -101,7 +101,7 @@ def _offset(text: str | None) -> timezone:
     return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
 
 
-def _read(text: str, value: str, path: str, found: Found, *, expected: str) -> datetime | None:
+def _read(text: str, value: str, path: str, found: Issues, *, expected: str) -> datetime | None:
     at = parse(text)
     if at is None:
         found.append(issue("date_unreadable", path, value=value, expected=expected, suggestion=_turned(text.strip())))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodsgate.rules.terms import SUGGESTION_CHARACTERS_MAX
-from goodsgate.rules.wording import repair
+from goodsgate.rules.context import SUGGESTION_CHARACTERS_MAX
+from goodsgate.rules.text_checks import repair
 from tests.data import sample_bytes
 from tests.invented import offers, sales_lines
 from tests.rules.truth import codes, document, product, rules, told

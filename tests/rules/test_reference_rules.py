@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Policy, Strictness
 from goodsgate.model.catalogue import ReferenceEntry
-from goodsgate.rules import LIBRARY_KINDS, Reference, library_entries
-from goodsgate.rules.lookups import SEARCHED_NAMES_MAX, Names, fold
+from goodsgate.rules import BUILTIN_KINDS, ReferenceData, builtin_entries
+from goodsgate.rules.name_index import SEARCHED_NAMES_MAX, NameIndex, fold
 from tests.data import sample_bytes
 from tests.rules.truth import EUROS, NOTHING, REFERENCE, STRICT, codes, document, product, rules, told
 
@@ -116,13 +116,13 @@ def test_a_kind_without_entries_is_not_checked():
     """A merchant who loaded brands alone hears of brands alone."""
     members = {"brand": "x", "product_type": "y", "tax_rule": "z", "hs_code": "999999"}
     assert codes(product(**members), reference=NOTHING, policy=STRICT) == []
-    brands = Reference.build({"brand": [ReferenceEntry(code="Sony")], "category": []})
+    brands = ReferenceData.build({"brand": [ReferenceEntry(code="Sony")], "category": []})
     assert codes(product(**members), reference=brands) == [("brand_unknown", "/brand")]
 
 
 def test_attributes_of_every_product():
     """An attribute whose code names no category."""
-    reference = Reference.build({"attribute": [ReferenceEntry(code="season",
+    reference = ReferenceData.build({"attribute": [ReferenceEntry(code="season",
         data={"required": "yes", "allowed": "winter|summer"})]})
     assert codes(product(), reference=reference) == [("attribute_missing", "/attributes/season")]
     assert codes(product(product_type="any", attributes={"season": "winter"}), reference=reference) == []
@@ -158,7 +158,7 @@ def test_locations_are_part_of_the_key():
 
 def test_a_category_may_be_its_own_ancestor():
     """Reference data is somebody's, too."""
-    reference = Reference.build({"category": [ReferenceEntry(code="a", parent="b"), ReferenceEntry(code="b",
+    reference = ReferenceData.build({"category": [ReferenceEntry(code="a", parent="b"), ReferenceEntry(code="b",
         parent="a")],
                                  "attribute": [ReferenceEntry(code="b/x", data={"required": True})]})
     assert codes(product(product_type="a"), reference=reference) == [("attribute_missing", "/attributes/x")]
@@ -170,14 +170,14 @@ def test_a_category_may_be_its_own_ancestor():
 ])
 def test_demands_that_make_no_sense_do_no_harm(data):
     """They ask for nothing that could not be met."""
-    reference = Reference.build({"attribute": [ReferenceEntry(code="x", data=data)]})
+    reference = ReferenceData.build({"attribute": [ReferenceEntry(code="x", data=data)]})
     assert {code for code, _ in codes(product(attributes={"x": 1}), reference=reference)} <= {"attribute_not_allowed"}
 
 
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=30, unique=True), st.text(max_size=14))
 def test_the_nearest_name_is_one_of_the_names(names, wrong):
     """And the same but for case and punctuation is always found."""
-    found = Names({name: name for name in names})
+    found = NameIndex({name: name for name in names})
     near = found.nearest(wrong)
     assert near is None or near in names
     for name in names:
@@ -186,15 +186,15 @@ def test_the_nearest_name_is_one_of_the_names(names, wrong):
 
 def test_names_are_searched_up_to_a_number():
     """A hundred thousand are; more would take more memory than suggestions are worth."""
-    names = Names({f"brand-{number:06d}": "x" for number in range(SEARCHED_NAMES_MAX)})
+    names = NameIndex({f"brand-{number:06d}": "x" for number in range(SEARCHED_NAMES_MAX)})
     assert names.nearest("Brand 000500") == "brand-000500"
     assert names.nearest("brand-0005000") in names.codes
-    assert Names({f"{number}": "x" for number in range(SEARCHED_NAMES_MAX + 1)}).nearest("1 ") is None
+    assert NameIndex({f"{number}": "x" for number in range(SEARCHED_NAMES_MAX + 1)}).nearest("1 ") is None
 
 
 def test_libraries_are_complete():
     """What comes with Goodsgate can be listed like what was loaded."""
-    by_kind = {kind: {entry.code: entry for entry in library_entries(kind)} for kind in LIBRARY_KINDS}
+    by_kind = {kind: {entry.code: entry for entry in builtin_entries(kind)} for kind in BUILTIN_KINDS}
     assert by_kind["currency"]["JPY"].data == {"decimals": 0}
     assert by_kind["country"]["DE"].name == "Germany"
     assert by_kind["unit"]["kg"].data == {"measures": "mass"}
@@ -213,7 +213,7 @@ def test_categories_of_best_buy():
             entries[step["id"]] = ReferenceEntry(
                 code=step["id"], name=step["name"], parent=above["id"] if above else None
             )
-    reference = Reference.build({"category": entries.values()})
+    reference = ReferenceData.build({"category": entries.values()})
     paths = [" > ".join(step["name"] for step in row["path"]) for row in rows]
     documents = [document(product(id=str(at), product_type=path)) for at, path in enumerate(paths)]
     documents += [document(product(id=row["id"], product_type=row["id"])) for row in rows]
@@ -227,7 +227,7 @@ def test_the_harmonized_system():
     """Six chapters: each code is known, headings and subheadings alike, and so are the tariff lines below."""
     rows = csv.DictReader(io.StringIO(sample_bytes("reference/harmonized-system.csv.gz").decode()))
     codes_known = [row["hscode"] for row in rows if row["hscode"].isdigit() and len(row["hscode"]) >= 4]
-    reference = Reference.build({"hs_code": [ReferenceEntry(code=code) for code in codes_known]})
+    reference = ReferenceData.build({"hs_code": [ReferenceEntry(code=code) for code in codes_known]})
     documents = [document(product(id=code, hs_code=code)) for code in codes_known]
     documents += [document(product(id=code, hs_code=f"{code}90")) for code in codes_known if len(code) == 6]
     assert rules(reference=reference).check(documents).issues == {}

@@ -9,11 +9,11 @@ from babel.units import format_unit
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.rules import countries, currencies
 
-LIBRARY_KINDS = ("currency", "country", "unit")
+BUILTIN_KINDS = ("currency", "country", "unit")
 """Read-only; merchants load the other kinds."""
 
 
-def library_entries(kind: str) -> list[ReferenceEntry]:
+def builtin_entries(kind: str) -> list[ReferenceEntry]:
     """Every entry of a kind that comes with Goodsgate, by code; raises KeyError for other kinds."""
     entries: dict[str, Callable[[], list[ReferenceEntry]]] = {"currency": _currencies, "country": _countries,
         "unit": _units}

@@ -16,8 +16,8 @@ from rapidfuzz import fuzz, process
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
+from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.currencies import DECIMALS, meant_by
-from goodsgate.rules.terms import Found, Rule, Terms, wrong_type
 
 WHOLE_DIGITS_MAX = 12
 """Digits before the decimal mark; a trillion of anything is a mistake."""
@@ -64,33 +64,33 @@ class Reading(NamedTuple):
 def money(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
     """A price above zero with at most as many decimals as its currency has."""
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
-        read_price(value, path, terms, found)
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+        read_price(value, path, context, found)
 
     return rule
 
 
-def read_price(value: object, path: str, terms: Terms, found: Found) -> Money | None:
+def read_price(value: object, path: str, context: RuleContext, found: Issues) -> Money | None:
     """The amount and currency of a price, adding its issues; None unless it can be calculated with."""
     if isinstance(value, str):
-        return _read_text(value, path, terms, found, currency=terms.currency)
+        return _read_text(value, path, context, found, currency=context.currency)
     if isinstance(value, dict):
-        return _read_object(value, path, terms, found)
+        return _read_object(value, path, context, found)
     if isinstance(value, bool) or not isinstance(value, int | float):
         wrong_type(value, path, found, expected="a price as text, object or number")
         return None
-    return _judge(_plain(value), value, path, found, currency=terms.currency)
+    return _judge(_plain(value), value, path, found, currency=context.currency)
 
 
-def _read_object(value: dict[str, object], path: str, terms: Terms, found: Found) -> Money | None:
+def _read_object(value: dict[str, object], path: str, context: RuleContext, found: Issues) -> Money | None:
     """A price as ``{"value": "15.00", "currency": "EUR"}``."""
-    currency = terms.currency
+    currency = context.currency
     name = "currency" if "currency" in value else "currency_code"
     code = value.get(name)
     if isinstance(code, str) and code in DECIMALS:
         currency = code
     elif code is not None:
-        check_currency(code, f"{path}/{name}", terms, found)
+        check_currency(code, f"{path}/{name}", context, found)
         currency = code if isinstance(code, str) else NO_CURRENCY
     name = "amount" if "amount" in value and "value" not in value else "value"
     path, inner = f"{path}/{name}", value.get(name)
@@ -98,14 +98,14 @@ def _read_object(value: dict[str, object], path: str, terms: Terms, found: Found
         found.append(issue("field_missing", path))
         return None
     if isinstance(inner, str):
-        return _read_text(inner, path, terms, found, currency=currency)
+        return _read_text(inner, path, context, found, currency=currency)
     if isinstance(inner, bool) or not isinstance(inner, int | float):
         wrong_type(inner, path, found, expected="text or a number")
         return None
     return _judge(_plain(inner), inner, path, found, currency=currency)
 
 
-def check_currency(value: object, path: str, terms: Terms, found: Found) -> None:  # noqa: ARG001 - a rule
+def check_currency(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - a rule
     """A code of ISO 4217 that is in use, in capitals."""
     if not isinstance(value, str):
         wrong_type(value, path, found, expected="text")
@@ -132,8 +132,8 @@ def _plain(number: float) -> str:
     return format(Decimal(repr(number)), "f")
 
 
-def _read_text(value: str, path: str, terms: Terms, found: Found, *, currency: str | None) -> Money | None:
-    clean = (CLEAN_COMMA if terms.comma else CLEAN).fullmatch(value)
+def _read_text(value: str, path: str, context: RuleContext, found: Issues, *, currency: str | None) -> Money | None:
+    clean = (CLEAN_COMMA if context.decimal_comma else CLEAN).fullmatch(value)
     if clean and (clean[2] is None or clean[2] in DECIMALS):
         return _judge(clean[1].replace(",", "."), value, path, found, currency=clean[2] or currency)
     text = value.strip()
@@ -151,18 +151,18 @@ def _read_text(value: str, path: str, terms: Terms, found: Found, *, currency: s
         unknown = len(signs) == 1 and len(signs[0]) == 3 and signs[0].isalpha()
         found.append(issue("currency_unknown" if unknown else "price_unreadable", path, value=value, expected=EXPECTED))
         return None
-    reading = read_number(number.group(), comma=terms.comma)
+    reading = read_number(number.group(), comma=context.decimal_comma)
     if reading.plain is None:
         told = "price_ambiguous" if reading.also else "price_unreadable"
         found.append(issue(told, path, value=value, expected=reading.also or EXPECTED))
         return None
     plain = f"-{reading.plain}" if _MINUS.search(before) or after[:1] in ("-", "−") else reading.plain
-    wanted = f"{plain.replace('.', ',') if terms.comma else plain}{f' {code}' if signs else ''}"
+    wanted = f"{plain.replace('.', ',') if context.decimal_comma else plain}{f' {code}' if signs else ''}"
     _tell_form(value, path, found, wanted=wanted, reading=reading, code=code if signs else None)
     return _judge(plain, value, path, found, currency=code)
 
 
-def _tell_form(value: str, path: str, found: Found, *, wanted: str, reading: Reading, code: str | None) -> None:
+def _tell_form(value: str, path: str, found: Issues, *, wanted: str, reading: Reading, code: str | None) -> None:
     """Say in which ways a price that can be understood is not written as agreed."""
     text = value.strip()
     if text == wanted:
@@ -217,7 +217,7 @@ def _pointed(tight: str, mark: str) -> str:
     return f"0{plain}" if plain.startswith(".") else plain
 
 
-def _judge(plain: str, value: object, path: str, found: Found, *, currency: str | None) -> Money | None:
+def _judge(plain: str, value: object, path: str, found: Issues, *, currency: str | None) -> Money | None:
     """Whether an amount that was understood, as plain decimal text, can be a price."""
     usable = currency in DECIMALS
     if currency is None:
@@ -237,7 +237,7 @@ def _judge(plain: str, value: object, path: str, found: Found, *, currency: str 
     return Money(plain, currency) if usable and currency is not None else None
 
 
-def _tell_decimals(fraction: str, value: object, path: str, found: Found, *, decimals: int) -> None:
+def _tell_decimals(fraction: str, value: object, path: str, found: Issues, *, decimals: int) -> None:
     suggestion = None
     told = found[-1] if found and found[-1].path == path else None
     spoiled = told is not None and (told.suggestion is not None or told.code == "price_negative")

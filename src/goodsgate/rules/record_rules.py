@@ -11,17 +11,27 @@ from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.catalogue import item_key
 from goodsgate.model.fields import FIELDS, LOCATION_CHARACTERS_MAX, REQUIRED, SKU_CHARACTERS_MAX, VARIANT_FIELDS, Field
 from goodsgate.model.issue import issue
-from goodsgate.rules import addresses, amounts, attributes, choices, identity, moments, quantities, references, wording
+from goodsgate.rules import (
+    attributes,
+    choices,
+    identifiers,
+    prices,
+    quantities,
+    reference_rules,
+    text_checks,
+    timestamps,
+    urls,
+)
+from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.currencies import DECIMALS
-from goodsgate.rules.terms import Found, Rule, Terms, wrong_type
 
 MAKES: dict[str, Callable[[Field], Rule]] = {
-    "sku": identity.sku, "gtin": identity.gtin, "text": wording.text, "long_text": wording.long_text,
-    "choice": choices.choice, "yes_no": choices.yes_no, "money": amounts.money, "currency": amounts.currency,
-    "whole": quantities.whole, "measure": quantities.measure, "moment": moments.moment, "span": moments.span,
-    "url": addresses.url, "brand": references.brand, "category": references.category,
-    "tax_rule": references.tax_rule, "hs_code": references.hs_code, "country": references.country,
-    "location": references.location, "attributes": attributes.attributes,
+    "sku": identifiers.sku, "gtin": identifiers.gtin, "text": text_checks.text, "long_text": text_checks.long_text,
+    "choice": choices.choice, "yes_no": choices.yes_no, "money": prices.money, "currency": prices.currency,
+    "whole": quantities.whole, "measure": quantities.measure, "moment": timestamps.moment, "span": timestamps.span,
+    "url": urls.url, "brand": reference_rules.brand, "category": reference_rules.category,
+    "tax_rule": reference_rules.tax_rule, "hs_code": reference_rules.hs_code, "country": reference_rules.country,
+    "location": reference_rules.location, "attributes": attributes.attributes,
 }
 """Type of a field → what makes its rule. ``any`` has none; ``variants`` is looked at below."""
 
@@ -41,10 +51,10 @@ def _rules(fields: dict[str, Field]) -> dict[str, Rule]:
 RULES: dict[Kind, dict[str, Rule]] = {kind: _rules(fields) for kind, fields in FIELDS.items()}
 VARIANT_RULES = _rules(VARIANT_FIELDS)
 WITH_PRODUCT_TYPE: dict[str, Rule] = {
-    **RULES[Kind.PRODUCT], "google_product_category": wording.text(FIELDS[Kind.PRODUCT]["google_product_category"]),
+    **RULES[Kind.PRODUCT], "google_product_category": text_checks.text(FIELDS[Kind.PRODUCT]["google_product_category"]),
 }
 """Where a product has a type of the merchant's own, Google's category is not looked up among the merchant's."""
-SKU_RULE = identity.sku(VARIANT_FIELDS["id"])
+SKU_RULE = identifiers.sku(VARIANT_FIELDS["id"])
 
 TEXTS: dict[str, int] = {
     name: field.characters_max for name, field in FIELDS[Kind.PRODUCT].items() if field.type in ("text", "long_text")
@@ -55,44 +65,46 @@ NO_TEXTS: dict[str, int] = {}
 Record = dict[str, object]
 
 
-def judge(record: Record, kind: Kind, verb: Verb, terms: Terms) -> Found:
+def check_record(record: Record, kind: Kind, verb: Verb, context: RuleContext) -> Issues:
     """Every issue of a record."""
-    found: Found = []
-    _identify(record, "", terms, found)
+    found: Issues = []
+    _identify(record, "", context, found)
     rules = WITH_PRODUCT_TYPE if kind is Kind.PRODUCT and record.get("product_type") else RULES[kind]
     if verb is Verb.DELETE:
         for name in OF_A_DELETE & record.keys():
             if record[name] is not None and name in rules:
-                rules[name](record[name], f"/{name}", terms, found)
+                rules[name](record[name], f"/{name}", context, found)
         return found
     currency = record.get("currency")
     if isinstance(currency, str) and currency in DECIMALS and "currency" in rules:
-        terms = msgspec.structs.replace(terms, currency=currency)
+        context = msgspec.structs.replace(context, currency=currency)
     whole = verb in (Verb.UPSERT, Verb.CREATE)
     lacking = REQUIRED[kind] if whole and _blank(record.get(REQUIRED[kind])) else ""
     if lacking:
         found.append(issue("field_missing", f"/{lacking}", value=record.get(lacking)))
-    _apply(rules, record, "", terms, found, lacking=lacking)
+    _apply(rules, record, "", context, found, lacking=lacking)
     price = None
     if kind is not Kind.STOCK:
-        price = _prices(record, "", terms, found, lacking=lacking, of_product=None)
+        price = _prices(record, "", context, found, lacking=lacking, of_product=None)
     if kind is Kind.PRODUCT:
-        _variants(record.get("variants"), terms, found, price=price)
-        category = references.category_of(record, terms.reference)
-        attributes.demanded(record, terms.reference.demands(category), terms, found, category=category, whole=whole)
+        _variants(record.get("variants"), context, found, price=price)
+        category = reference_rules.category_of(record, context.reference)
+        attributes.check_requirements(record, context.reference.requirements(category), context, found,
+            category=category, whole=whole)
     return found
 
 
-def _apply(rules: dict[str, Rule], members: Record, path: str, terms: Terms, found: Found, *, lacking: str) -> None:
+def _apply(rules: dict[str,
+           Rule], members: Record, path: str, context: RuleContext, found: Issues, *, lacking: str) -> None:
     """Every rule of a single member; ``lacking`` is told already."""
-    passing = TEXTS if terms.calm else NO_TEXTS
+    passing = TEXTS if context.ascii_only else NO_TEXTS
     for name, value in members.items():
         longest = passing.get(name)
         if longest and isinstance(value, str) and 0 < len(value) <= longest and value == value.strip():
             continue
         rule = rules.get(name)
         if rule is not None and value is not None and name != lacking:
-            rule(value, f"{path}/{name}", terms, found)
+            rule(value, f"{path}/{name}", context, found)
 
 
 def key_of(record: Record, kind: Kind) -> str | None:
@@ -113,35 +125,36 @@ def version_of(record: Record) -> int | None:
     if number is not None:
         return number if 0 <= number < 2**63 else None
     observed_at = record.get("observed_at")
-    return moments.microseconds(observed_at) if isinstance(observed_at, str) else None
+    return timestamps.microseconds(observed_at) if isinstance(observed_at, str) else None
 
 
 def _key_part(value: object, longest: int) -> str | None:
-    if not isinstance(value, str) or not value.strip() or len(value) > longest or identity.INVISIBLE.search(value):
+    if not isinstance(value, str) or not value.strip() or len(value) > longest or identifiers.INVISIBLE.search(value):
         return None
     return value
 
 
-def _identify(record: Record, path: str, terms: Terms, found: Found) -> None:
+def _identify(record: Record, path: str, context: RuleContext, found: Issues) -> None:
     sku = record.get("id")
-    if terms.calm and isinstance(sku, str) and 0 < len(sku) <= SKU_CHARACTERS_MAX and " " not in sku:
+    if context.ascii_only and isinstance(sku, str) and 0 < len(sku) <= SKU_CHARACTERS_MAX and " " not in sku:
         return  # calm bytes are ASCII and hold no plus sign
     if sku is None:
         found.append(issue("sku_missing", f"{path}/id"))
     else:
-        SKU_RULE(sku, f"{path}/id", terms, found)
+        SKU_RULE(sku, f"{path}/id", context, found)
 
 
-def _prices(record: Record, path: str, terms: Terms, found: Found, *, lacking: str, of_product: amounts.Money | None,
-            ) -> amounts.Money | None:
+def _prices(
+    record: Record, path: str, context: RuleContext, found: Issues, *, lacking: str, of_product: prices.Money | None
+) -> prices.Money | None:
     """Price and sale price of a record or variant; a variant without a price has that of the product."""
     value, sale_value = record.get("price"), record.get("sale_price")
     price = of_product
     if value is not None and lacking != "price":
-        price = amounts.read_price(value, f"{path}/price", terms, found)
+        price = prices.read_price(value, f"{path}/price", context, found)
     if sale_value is None:
         return price
-    sale = amounts.read_price(sale_value, f"{path}/sale_price", terms, found)
+    sale = prices.read_price(sale_value, f"{path}/sale_price", context, found)
     if sale is None or price is None:
         return price
     if sale.currency != price.currency:
@@ -152,7 +165,7 @@ def _prices(record: Record, path: str, terms: Terms, found: Found, *, lacking: s
     return price
 
 
-def _variants(value: object, terms: Terms, found: Found, *, price: amounts.Money | None) -> None:
+def _variants(value: object, context: RuleContext, found: Issues, *, price: prices.Money | None) -> None:
     if value is None:
         return
     if not isinstance(value, list):
@@ -165,17 +178,17 @@ def _variants(value: object, terms: Terms, found: Found, *, price: amounts.Money
         if not isinstance(variant, dict):
             wrong_type(variant, path, found, expected="an object")
             continue
-        _identify(variant, path, terms, found)
+        _identify(variant, path, context, found)
         sku = variant.get("id")
         if isinstance(sku, str) and sku in seen:
             found.append(issue("variant_repeated", f"{path}/id", value=sku))
         elif isinstance(sku, str):
             seen.add(sku)
-        _apply(VARIANT_RULES, variant, path, terms, found, lacking="")
+        _apply(VARIANT_RULES, variant, path, context, found, lacking="")
         if variant.get("price") is not None and variant["price"] == last and "sale_price" not in variant:
             continue  # as good as that of the variant before, which was
         before = len(found)
-        _prices(variant, path, terms, found, lacking="", of_product=price)
+        _prices(variant, path, context, found, lacking="", of_product=price)
         last = variant.get("price") if len(found) == before else None
 
 

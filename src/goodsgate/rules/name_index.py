@@ -22,7 +22,7 @@ def fold(text: str) -> str:
     return _FOLDING.sub("", text.casefold())
 
 
-class Names:
+class NameIndex:
     """The right spellings of one kind of reference data."""
 
     def __init__(self, codes: dict[str, str], hints: dict[str, str] | None = None) -> None:

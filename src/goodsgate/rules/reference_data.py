@@ -6,7 +6,7 @@ from typing import Literal, Self
 import msgspec
 
 from goodsgate.model.catalogue import ReferenceEntry
-from goodsgate.rules.lookups import Names
+from goodsgate.rules.name_index import NameIndex
 
 PATH_SEPARATOR = " > "
 """Between the names of a category's full path, as in Google's product taxonomy."""
@@ -22,7 +22,7 @@ _EXPECTED: dict[str, Expected] = {
 }
 
 
-class Demand(msgspec.Struct, frozen=True, kw_only=True):
+class AttributeRequirement(msgspec.Struct, frozen=True, kw_only=True):
     """What a category asks of one attribute of its products."""
 
     name: str
@@ -34,20 +34,22 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """Of numbers; a number without a unit is in this one."""
     minimum: float | None = None
     maximum: float | None = None
-    near: Names
+    near: NameIndex
 
 
-Demands = Mapping[str, Demand]
+Requirements = Mapping[str, AttributeRequirement]
 Ask = Callable[[str], Iterable[ReferenceEntry]]
-NO_DEMANDS: Demands = {}
+NO_REQUIREMENTS: Requirements = {}
 
 
-class Reference:
+class ReferenceData:
     """Compiled look-ups. A kind with no entries is None and is not checked."""
 
     def __init__(
-        self, *, brand: Names | None, category: Names | None, location: Names | None, tax_rule: Names | None,
-        hs_code: Names | None, parents: Mapping[str, str], demands: Mapping[str, dict[str, Demand]],
+        self, *, brand: NameIndex | None, category: NameIndex | None, location: NameIndex | None,
+        tax_rule: NameIndex | None,
+        hs_code: NameIndex | None, parents: Mapping[str, str], requirements: Mapping[str, dict[str,
+            AttributeRequirement]],
         ask: Ask,
     ) -> None:
         self.brand = brand
@@ -56,11 +58,11 @@ class Reference:
         self.tax_rule = tax_rule
         self.hs_code = hs_code
         self._parents = parents
-        self._own = demands
-        self._inherited: dict[str, Demands] = {}
+        self._own = requirements
+        self._inherited: dict[str, Requirements] = {}
         self._ask = ask
         self._entries: dict[str, dict[str, ReferenceEntry]] = {}
-        self._listed: dict[tuple[str, tuple[str, ...], int | None], Names | None] = {}
+        self._listed: dict[tuple[str, tuple[str, ...], int | None], NameIndex | None] = {}
 
     @classmethod
     def build(cls, entries: Mapping[str, Iterable[ReferenceEntry]], *, ask: Ask | None = None) -> Self:
@@ -78,11 +80,11 @@ class Reference:
             tax_rule=_coded(listed.get("tax_rule", [])),
             hs_code=_coded(listed.get("hs_code", [])),
             parents={entry.code: entry.parent for entry in categories if entry.parent},
-            demands=_demands(listed.get("attribute", []), category),
+            requirements=_compile_requirements(listed.get("attribute", []), category),
             ask=ask or (lambda kind: listed.get(kind, [])),
         )
 
-    def listed(self, kind: str, *, by: tuple[str, ...], level: int | None = None) -> Names | None:
+    def listed(self, kind: str, *, by: tuple[str, ...], level: int | None = None) -> NameIndex | None:
         """Entries of a kind by these of ``code``, ``name`` and ``number``; of a tree only those of a level, from 1.
 
         None if there are none. Compiled when first asked for.
@@ -104,10 +106,10 @@ class Reference:
         """Whether any category asks for attributes."""
         return bool(self._own)
 
-    def demands(self, category: str | None) -> Demands:
+    def requirements(self, category: str | None) -> Requirements:
         """By attribute, what a category (by code or path) and its ancestors ask; the nearest generation wins."""
         if not self._own:
-            return NO_DEMANDS
+            return NO_REQUIREMENTS
         code = self.demanding(category)
         known = self._inherited.get(code)
         if known is None:
@@ -121,9 +123,9 @@ class Reference:
             return EVERY_CATEGORY
         return category if self.category is None else self.category.codes[category]
 
-    def _inherit(self, category: str) -> Demands:
+    def _inherit(self, category: str) -> Requirements:
         code: str | None = category
-        inherited: dict[str, Demand] = {}
+        inherited: dict[str, AttributeRequirement] = {}
         for _ in range(DEPTH_MAX):
             if not code:
                 break
@@ -132,7 +134,7 @@ class Reference:
         return {**self._own.get(EVERY_CATEGORY, {}), **inherited}
 
 
-def _listed(entries: list[ReferenceEntry], by: tuple[str, ...], level: int | None) -> Names | None:
+def _listed(entries: list[ReferenceEntry], by: tuple[str, ...], level: int | None) -> NameIndex | None:
     if not entries:
         return None
     if level is not None:
@@ -143,7 +145,7 @@ def _listed(entries: list[ReferenceEntry], by: tuple[str, ...], level: int | Non
         spellings = {"code": entry.code, "name": entry.name or entry.code, "number": str(entry.number)}
         for way in by:
             codes.setdefault(spellings[way], entry.code)
-    return Names(codes)
+    return NameIndex(codes)
 
 
 def level_of(entry: ReferenceEntry, parents: Mapping[str, str | None]) -> int:
@@ -157,25 +159,25 @@ def level_of(entry: ReferenceEntry, parents: Mapping[str, str | None]) -> int:
     return level
 
 
-def _named(entries: list[ReferenceEntry]) -> Names | None:
+def _named(entries: list[ReferenceEntry]) -> NameIndex | None:
     """Looked up by code or by name."""
     if not entries:
         return None
     codes = {entry.name: entry.code for entry in entries if entry.name}
     codes.update({entry.code: entry.code for entry in entries})
-    return Names(codes)
+    return NameIndex(codes)
 
 
-def _coded(entries: list[ReferenceEntry]) -> Names | None:
+def _coded(entries: list[ReferenceEntry]) -> NameIndex | None:
     """Looked up by code alone; a name says which code was meant."""
     if not entries:
         return None
-    return Names(
+    return NameIndex(
         {entry.code: entry.code for entry in entries}, {entry.name: entry.code for entry in entries if entry.name}
     )
 
 
-def _categories(entries: list[ReferenceEntry]) -> Names:
+def _categories(entries: list[ReferenceEntry]) -> NameIndex:
     """Looked up by code or full path; a name that only one category has says which was meant."""
     rows = {entry.code: entry for entry in entries}
     codes: dict[str, str] = {}
@@ -188,7 +190,7 @@ def _categories(entries: list[ReferenceEntry]) -> Names:
         if hints.setdefault(leaf, path) != path:
             shared.add(leaf)
     codes.update({code: code for code in rows})
-    return Names(codes, {leaf: path for leaf, path in hints.items() if leaf not in shared})
+    return NameIndex(codes, {leaf: path for leaf, path in hints.items() if leaf not in shared})
 
 
 def _ancestry(entry: ReferenceEntry, rows: dict[str, ReferenceEntry]) -> list[str]:
@@ -200,26 +202,28 @@ def _ancestry(entry: ReferenceEntry, rows: dict[str, ReferenceEntry]) -> list[st
     return names[::-1]
 
 
-def _demands(entries: list[ReferenceEntry], category: Names | None) -> dict[str, dict[str, Demand]]:
+def _compile_requirements(
+    entries: list[ReferenceEntry], category: NameIndex | None
+) -> dict[str, dict[str, AttributeRequirement]]:
     """By category code; an attribute whose code names no category is asked of every product."""
-    demands: dict[str, dict[str, Demand]] = {}
-    same: dict[tuple[str, bytes], Demand] = {}  # thousands of categories ask the same
+    requirements: dict[str, dict[str, AttributeRequirement]] = {}
+    same: dict[tuple[str, bytes], AttributeRequirement] = {}  # thousands of categories ask the same
     for entry in entries:
         below, _, name = entry.code.rpartition("/")
         owner = entry.parent or below
         code = category.codes.get(owner, owner) if category else owner
         content = (name, msgspec.json.encode(entry.data))
         if content not in same:
-            same[content] = _demand(name, entry.data)
-        demands.setdefault(code, {})[name] = same[content]
-    return demands
+            same[content] = _compile_requirement(name, entry.data)
+        requirements.setdefault(code, {})[name] = same[content]
+    return requirements
 
 
-def _demand(name: str, data: Mapping[str, object]) -> Demand:
+def _compile_requirement(name: str, data: Mapping[str, object]) -> AttributeRequirement:
     allowed = data.get("allowed")
     texts = allowed.split("|") if isinstance(allowed, str) else allowed if isinstance(allowed, list) else []
     spelled = {_text(value) for value in texts}
-    return Demand(
+    return AttributeRequirement(
         name=name,
         expected=_EXPECTED.get(str(data.get("type", "")).casefold(), "any"),
         required=str(data.get("required", "")).casefold() in ("true", "yes", "1"),
@@ -227,7 +231,7 @@ def _demand(name: str, data: Mapping[str, object]) -> Demand:
         unit=str(data.get("unit") or ""),
         minimum=_number(data.get("minimum")),
         maximum=_number(data.get("maximum")),
-        near=Names({text: text for text in sorted(spelled - {""})}),
+        near=NameIndex({text: text for text in sorted(spelled - {""})}),
     )
 
 

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from goodsgate.model.fields import URL_CHARACTERS_MAX, Field
 from goodsgate.model.issue import issue
-from goodsgate.rules.terms import Found, Rule, Terms, fitting, wrong_type
-from goodsgate.rules.wording import damage, repeated
+from goodsgate.rules.context import Issues, Rule, RuleContext, if_short, wrong_type
+from goodsgate.rules.text_checks import damage, repeated
 
 EXPECTED = "a URL with http:// or https:// and a host"
 ORIGIN = re.compile(
@@ -28,23 +28,23 @@ def url(field: Field) -> Rule:
     return repeated(field, _one_url) if field.repeated else _one_url
 
 
-def _one_url(value: object, path: str, terms: Terms, found: Found) -> None:
+def _one_url(value: object, path: str, context: RuleContext, found: Issues) -> None:
     if not isinstance(value, str):
         wrong_type(value, path, found, expected="text")
         return
     if len(value) > URL_CHARACTERS_MAX:
         found.append(issue("text_too_long", path, value=value, expected=f"at most {URL_CHARACTERS_MAX} characters"))
     before = len(found)
-    damage(value, path, terms, found)
+    damage(value, path, context, found)
     text = value.strip()
     if not text:
         return
-    if terms.calm and " " not in text and ORIGIN.match(text):
+    if context.ascii_only and " " not in text and ORIGIN.match(text):
         return  # calm bytes are ASCII and hold no other blank
     if not ORIGIN.match(text):
         found.append(issue("url_not_absolute", path, value=value, expected=EXPECTED, suggestion=_completed(text)))
     elif _BLANK.search(text):
-        found.append(issue("url_blanks", path, value=value, suggestion=fitting(quote(text, safe=UNESCAPED))))
+        found.append(issue("url_blanks", path, value=value, suggestion=if_short(quote(text, safe=UNESCAPED))))
     elif not text.isascii() and len(found) == before:
         found.append(issue("url_not_ascii", path, value=value, suggestion=_encoded(text)))
 
@@ -64,6 +64,6 @@ def _encoded(text: str) -> str | None:
         ascii_host = host.encode("idna").decode("ascii")
     except UnicodeError:
         return None
-    return fitting(f"{scheme}://{ascii_host}{quote(text[origin.end() :], safe=UNESCAPED)}")
+    return if_short(f"{scheme}://{ascii_host}{quote(text[origin.end() :], safe=UNESCAPED)}")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import zstandard
 from isal import igzip_lib
 
-from goodsgate.formats.reading import Reading
+from goodsgate.formats.payload_reader import PayloadReader
 
 SLICE_BYTES = 64 * 1024
 """Packed bytes fed at once; so far `bytes_done` may run ahead."""
@@ -24,15 +24,15 @@ GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
-class _Truncated(Exception):
+class _TruncatedError(Exception):
     """The packed bytes end too early."""
 
 
-class _Corrupt(Exception):
+class _CorruptError(Exception):
     """The packed bytes are not what they should be."""
 
 
-def packing_of(head: bytes) -> str:
+def detect_content_encoding(head: bytes) -> str:
     """The packing that the first bytes of a file show."""
     if head.startswith(GZIP_MAGIC):
         return "gzip"
@@ -41,7 +41,7 @@ def packing_of(head: bytes) -> str:
     return "identity"
 
 
-def unpack(pieces: Iterator[bytes], reading: Reading, *, content_encoding: str) -> Iterator[bytes]:
+def decompress(pieces: Iterator[bytes], reading: PayloadReader, *, content_encoding: str) -> Iterator[bytes]:
     """Unpacked pieces of at most `reading.piece_bytes`; what stops them early is said in `reading.stopped`."""
     if content_encoding == "identity":
         parts = _slices(pieces, reading, reading.piece_bytes)
@@ -56,13 +56,13 @@ def unpack(pieces: Iterator[bytes], reading: Reading, *, content_encoding: str) 
             if _inflates(unpacked, reading):
                 return
             yield part
-    except _Truncated as fault:
+    except _TruncatedError as fault:
         reading.stop("payload_truncated", str(fault))
-    except _Corrupt as fault:
+    except _CorruptError as fault:
         reading.stop("payload_corrupt", f"{fault} (before byte {reading.bytes_done:,})")
 
 
-def _inflates(unpacked: int, reading: Reading) -> bool:
+def _inflates(unpacked: int, reading: PayloadReader) -> bool:
     limits = reading.limits
     ratio = unpacked > RATIO_FROM_BYTES and unpacked > reading.bytes_done * limits.inflate_ratio_max
     expected = ""
@@ -75,7 +75,7 @@ def _inflates(unpacked: int, reading: Reading) -> bool:
     return bool(expected)
 
 
-def _slices(pieces: Iterator[bytes], reading: Reading, size: int) -> Iterator[bytes]:
+def _slices(pieces: Iterator[bytes], reading: PayloadReader, size: int) -> Iterator[bytes]:
     """The packed bytes in slices, counted as they are handed on."""
     for piece in pieces:
         for start in range(0, len(piece), size):
@@ -105,7 +105,7 @@ def _gunzip(slices: Iterator[bytes], piece_bytes: int) -> Iterator[bytes]:
             try:
                 part = decoder.decompress(data, piece_bytes)
             except igzip_lib.IsalError as fault:  # type: ignore[misc]  # its stubs name an instance
-                raise _Corrupt(f"gzip: {fault}") from fault
+                raise _CorruptError(f"gzip: {fault}") from fault
             data = b""
             if part:
                 yield part
@@ -114,10 +114,10 @@ def _gunzip(slices: Iterator[bytes], piece_bytes: int) -> Iterator[bytes]:
             elif decoder.needs_input:
                 break
     if decoder is not None or not begun:
-        raise _Truncated("the gzip data has no end")
+        raise _TruncatedError("the gzip data has no end")
 
 
-class _Packed:
+class _ByteSource:
     """Takes exact numbers of bytes from slices."""
 
     def __init__(self, slices: Iterator[bytes]) -> None:
@@ -136,7 +136,7 @@ class _Packed:
         while len(self._held) < count:
             more = next(self._slices, None)
             if more is None:
-                raise _Truncated("the zstd data has no end")
+                raise _TruncatedError("the zstd data has no end")
             self._held += more
         taken, self._held = self._held[:count], self._held[count:]
         return taken
@@ -152,7 +152,7 @@ def _unzstd(slices: Iterator[bytes]) -> Iterator[bytes]:
     The library either does not bound its output or does not tell a truncated frame. So the blocks of a frame are cut
     out here (each has its length before it and unpacks to at most 128 KiB) and fed one by one.
     """
-    packed = _Packed(slices)
+    packed = _ByteSource(slices)
     begun = False
     while not packed.ended():
         begun = True
@@ -163,21 +163,21 @@ def _unzstd(slices: Iterator[bytes]) -> Iterator[bytes]:
             try:
                 yield from _zstd_frame(packed)
             except zstandard.ZstdError as fault:
-                raise _Corrupt(str(fault)) from fault
+                raise _CorruptError(str(fault)) from fault
         else:
-            raise _Corrupt("zstd: no frame where one should begin")
+            raise _CorruptError("zstd: no frame where one should begin")
     if not begun:
-        raise _Truncated("the zstd data has no end")
+        raise _TruncatedError("the zstd data has no end")
 
 
-def _zstd_frame(packed: _Packed) -> Iterator[bytes]:
+def _zstd_frame(packed: _ByteSource) -> Iterator[bytes]:
     descriptor = packed.take(1)
     single, checksum = descriptor[0] >> 5 & 1, descriptor[0] >> 2 & 1
     rest = (not single) + (0, 1, 2, 4)[descriptor[0] & 3] + (single, 2, 4, 8)[descriptor[0] >> 6]
     head = ZSTD_MAGIC + descriptor + packed.take(rest)
     window = zstandard.get_frame_parameters(head).window_size
     if window > ZSTD_WINDOW_BYTES_MAX:
-        raise _Corrupt(f"zstd: a window of {window:,} bytes, more than {ZSTD_WINDOW_BYTES_MAX:,} (RFC 9659)")
+        raise _CorruptError(f"zstd: a window of {window:,} bytes, more than {ZSTD_WINDOW_BYTES_MAX:,} (RFC 9659)")
     decoder = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX).decompressobj()
     decoder.decompress(head)
     last = False
@@ -193,4 +193,4 @@ def _zstd_frame(packed: _Packed) -> Iterator[bytes]:
         if part:
             yield part
     if not decoder.eof:
-        raise _Corrupt("zstd: the frame does not end where it should")
+        raise _CorruptError("zstd: the frame does not end where it should")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from goodsgate.engine.check import digest_of
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.catalogue import ReferenceEntry
-from goodsgate.rules import Memory, Reference, checker
+from goodsgate.rules import ReferenceData, ValidCache, checker
 from tests.rules.truth import NOTHING, document, product
 from tests.rules.values import SAMPLES
 
@@ -35,7 +35,7 @@ members = st.dictionaries(
 def test_a_memory_changes_nothing_of_what_is_found(changes, kind, order):
     """Keys, versions, verbs and issues are the same however often a document came before, in whatever company."""
     documents = [json.dumps({**SAMPLES[kind], **some}).encode() for some in [{}, *changes]]
-    plain, remembering = checker(kind, PLAIN, NOTHING), checker(kind, PLAIN, NOTHING, memory=Memory(64))
+    plain, remembering = checker(kind, PLAIN, NOTHING), checker(kind, PLAIN, NOTHING, valid_cache=ValidCache(64))
     _check(remembering, documents)
     again = [documents[at % len(documents)] for at in order]
     assert _check(remembering, again) == _check(plain, again)
@@ -44,13 +44,13 @@ def test_a_memory_changes_nothing_of_what_is_found(changes, kind, order):
 
 def test_rule_sets_that_share_a_memory_do_not_mix_it_up():
     """What is spotless under one policy or reference is not under another."""
-    memory = Memory(1_000)
+    valid_cache = ValidCache(1_000)
     documents = [document(product(id=f"A-{number}", brand="Acme")) for number in range(50)]
-    known = Reference.build({"brand": [ReferenceEntry(code="Acme")]})
-    other = Reference.build({"brand": [ReferenceEntry(code="Bolt")]})
+    known = ReferenceData.build({"brand": [ReferenceEntry(code="Acme")]})
+    other = ReferenceData.build({"brand": [ReferenceEntry(code="Bolt")]})
     for _ in range(2):
         for reference, clean in ((known, True), (other, False), (known, True)):
-            rules = checker(Kind.PRODUCT, PLAIN, reference, memory=memory)
+            rules = checker(Kind.PRODUCT, PLAIN, reference, valid_cache=valid_cache)
             for _ in range(2):
                 assert bool(_check(rules, documents)[3]) is not clean
 
@@ -63,7 +63,7 @@ def test_a_key_is_found_again_wherever_it_stands(key, shape):
     if shape == "last":
         record["id"] = record.pop("id")
     written = json.dumps(record, ensure_ascii=shape == "first", separators=None if shape == "spaced" else (",", ":"))
-    rules = checker(Kind.PRODUCT, PLAIN, NOTHING, memory=Memory(64))
+    rules = checker(Kind.PRODUCT, PLAIN, NOTHING, valid_cache=ValidCache(64))
     first = _check(rules, [written.encode()])
     assert _check(rules, [written.encode()]) == first
     assert first[0] == [key] or first[3]
@@ -72,17 +72,17 @@ def test_a_key_is_found_again_wherever_it_stands(key, shape):
 @pytest.mark.parametrize("room", [1, 2, 16, 1_000])
 def test_a_memory_that_is_full_forgets(room):
     """It stays as large as it is, and right."""
-    memory = Memory(room)
-    rules = checker(Kind.PRODUCT, PLAIN, NOTHING, memory=memory)
+    valid_cache = ValidCache(room)
+    rules = checker(Kind.PRODUCT, PLAIN, NOTHING, valid_cache=valid_cache)
     documents = [document(product(id=f"A-{number}")) for number in range(100)]
     for _ in range(3):
         assert _check(rules, documents) == _check(checker(Kind.PRODUCT, PLAIN, NOTHING), documents)
-    assert len(memory.kept) == memory.lowest + 1 == 1 << (room - 1).bit_length()
+    assert len(valid_cache.kept) == valid_cache.lowest + 1 == 1 << (room - 1).bit_length()
 
 
 def test_what_is_remembered_is_not_looked_at(monkeypatch):
     """The rules run once for each document; that is what it is for."""
-    rules = checker(Kind.PRODUCT, PLAIN, NOTHING, memory=Memory(2**16))
+    rules = checker(Kind.PRODUCT, PLAIN, NOTHING, valid_cache=ValidCache(2**16))
     documents = [document(product(id=f"A-{number}")) for number in range(40)]
     _check(rules, documents)
     looked = []

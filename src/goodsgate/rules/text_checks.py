@@ -9,7 +9,7 @@ import re
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
-from goodsgate.rules.terms import Found, Rule, Terms, fitting, wrong_type
+from goodsgate.rules.context import Issues, Rule, RuleContext, if_short, wrong_type
 
 SPECIALS = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 """Windows-1252 between 0x80 and 0x9F, where ISO 8859-1 has control characters."""
@@ -49,14 +49,14 @@ def repeated(field: Field, one: Rule) -> Rule:
     """The rule of one value for a single value or for each of a list of at most ``field.repeated``."""
     most = field.repeated
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
         if not isinstance(value, list):
-            one(value, path, terms, found)
+            one(value, path, context, found)
             return
         if len(value) > most:
             found.append(issue("list_too_long", path, value=len(value), expected=f"at most {most} values"))
         for at, entry in enumerate(value):
-            one(entry, f"{path}/{at}", terms, found)
+            one(entry, f"{path}/{at}", context, found)
 
     return rule
 
@@ -64,50 +64,51 @@ def repeated(field: Field, one: Rule) -> Rule:
 def _one_text(longest: int, control: re.Pattern[str]) -> Rule:
     expected = f"at most {longest} characters"
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
         if not isinstance(value, str):
             wrong_type(value, path, found, expected="text")
             return
         if len(value) > longest:
             found.append(issue("text_too_long", path, value=value, expected=expected))
-        damage(value, path, terms, found, control=control)
+        damage(value, path, context, found, control=control)
 
     return rule
 
 
-def damage(value: str, path: str, terms: Terms, found: Found, *, control: re.Pattern[str] = CONTROL_OR_BREAK) -> None:
+def damage(value: str, path: str, context: RuleContext, found: Issues, *,
+           control: re.Pattern[str] = CONTROL_OR_BREAK) -> None:
     """Add what has happened to a text on its way here."""
     stripped = value.strip()
     if stripped != value:
         if not stripped:
             found.append(issue("text_empty", path, value=value))
             return
-        found.append(issue("text_edge_blanks", path, value=value, suggestion=fitting(stripped)))
+        found.append(issue("text_edge_blanks", path, value=value, suggestion=if_short(stripped)))
     elif not value:
         found.append(issue("text_empty", path, value=value))
         return
-    if not terms.calm and SUSPECT.search(value):
+    if not context.ascii_only and SUSPECT.search(value):
         _suspect(value, path, found, control=control)
 
 
-def _suspect(value: str, path: str, found: Found, *, control: re.Pattern[str]) -> None:
+def _suspect(value: str, path: str, found: Issues, *, control: re.Pattern[str]) -> None:
     if "\x00" in value:
-        found.append(issue("nul_bytes", path, value=value, suggestion=fitting(value.replace("\x00", ""))))
+        found.append(issue("nul_bytes", path, value=value, suggestion=if_short(value.replace("\x00", ""))))
     if "\ufffd" in value:
         found.append(issue("text_lost_characters", path, value=value))
     repaired = repair(value)
     if repaired is not None:
-        found.append(issue("text_mojibake", path, value=value, suggestion=fitting(repaired)))
+        found.append(issue("text_mojibake", path, value=value, suggestion=if_short(repaired)))
     elif control.search(value):
         found.append(issue("text_control_characters", path, value=value,
-                           suggestion=fitting(control.sub(" ", value.translate(_CONTROLS)).strip())))
+                           suggestion=if_short(control.sub(" ", value.translate(_CONTROLS)).strip())))
     if MARKUP.search(value):
         plain = " ".join(html.unescape(MARKUP.sub(" ", value)).split())
-        found.append(issue("text_markup", path, value=value, suggestion=fitting(plain)))
+        found.append(issue("text_markup", path, value=value, suggestion=if_short(plain)))
     if ENTITY.search(value):
         decoded = html.unescape(value)
         if decoded != value:
-            found.append(issue("text_entities", path, value=value, suggestion=fitting(decoded)))
+            found.append(issue("text_entities", path, value=value, suggestion=if_short(decoded)))
 
 
 def repair(value: str) -> str | None:

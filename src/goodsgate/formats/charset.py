@@ -17,8 +17,8 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from goodsgate.formats.packing import packing_of
-from goodsgate.formats.reading import Reading
+from goodsgate.formats.content_encoding import detect_content_encoding
+from goodsgate.formats.payload_reader import PayloadReader
 
 HEAD_BYTES = 64 * 1024
 SAMPLE_BYTES = 1024 * 1024
@@ -29,8 +29,8 @@ _MARKS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16-LE"), (codec
 
 def foreign(head: bytes) -> str | None:
     """What a file that should be text is instead, by its first bytes."""
-    if packing_of(head) != "identity":
-        return f"a {packing_of(head)} file; compress it only once and declare it"
+    if detect_content_encoding(head) != "identity":
+        return f"a {detect_content_encoding(head)} file; compress it only once and declare it"
     if head.startswith(b"PK\x03\x04"):
         return "a ZIP or XLSX file, not text"
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
@@ -62,7 +62,7 @@ def judged(sample: bytes) -> str:
     return "UTF-8" if valid >= broken else "Windows-1252"
 
 
-def utf8(pieces: Iterator[bytes], reading: Reading) -> Iterator[bytes]:
+def utf8(pieces: Iterator[bytes], reading: PayloadReader) -> Iterator[bytes]:
     """The text in UTF-8, in pieces cut anywhere; nothing if it is no text (then `reading.stopped` says so)."""
     head, pieces = first_bytes(pieces, HEAD_BYTES)
     if other := foreign(head):
@@ -100,7 +100,7 @@ def _without(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
         count = max(0, count - len(piece))
 
 
-def _undecided(pieces: Iterator[bytes], reading: Reading) -> Iterator[bytes]:
+def _undecided(pieces: Iterator[bytes], reading: PayloadReader) -> Iterator[bytes]:
     for piece in pieces:
         if piece.isascii():
             yield piece

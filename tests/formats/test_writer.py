@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.formats import write
-from tests.formats.reading import PACKINGS, SIZES, packed, read
+from tests.formats.helpers import PACKINGS, SIZES, packed, read
 
 
 def written(rows, format, header=None):

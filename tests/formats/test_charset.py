@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data import sample_bytes
-from tests.formats.reading import SIZES, TEXT, read
+from tests.formats.helpers import SIZES, TEXT, read
 
 LINES = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=3, max_size=20), min_size=4)
 CP1252 = [letter + "a " for letter in "äöüÄÖÜßéèêçñ€–„“”’™®°½"]

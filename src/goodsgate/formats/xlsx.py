@@ -16,7 +16,7 @@ from io import BytesIO
 from isal import igzip_lib
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from goodsgate.formats.reading import CELL_OVERHEAD_BYTES, Reading, RecordRun
+from goodsgate.formats.payload_reader import CELL_OVERHEAD_BYTES, PayloadReader, RecordRun
 from goodsgate.formats.table import long_cell, named
 
 CELL_BYTES = 32
@@ -33,10 +33,10 @@ _PLACE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{0,3})([0-9]{1,7})["']""")
 _PLACE_BYTES_MAX = 64
 
 
-class Sheet:
+class XlsxSheet:
     """Rows of an XLSX; made with its header read, which is put into the reading."""
 
-    def __init__(self, pieces: Iterator[bytes], reading: Reading) -> None:
+    def __init__(self, pieces: Iterator[bytes], reading: PayloadReader) -> None:
         self._reading = reading
         self._number = 0
         self._empty = 0
@@ -109,7 +109,7 @@ def _text_of_number(number: float) -> str:
     return str(int(number)) if whole else f"{number:.15g}"
 
 
-def _whole(pieces: Iterator[bytes], reading: Reading) -> bytes | None:
+def _whole(pieces: Iterator[bytes], reading: PayloadReader) -> bytes | None:
     """The file; None, with the reason told, if it is too large, breaks off or is none."""
     limit = reading.limits.xlsx_bytes_max
     data = bytearray()
@@ -121,7 +121,7 @@ def _whole(pieces: Iterator[bytes], reading: Reading) -> bytes | None:
     return bytes(data) if data and reading.stopped is None else None
 
 
-def _harmless(data: bytes, reading: Reading) -> bool:
+def _harmless(data: bytes, reading: PayloadReader) -> bool:
     """Whether the file unpacks to what it may; the reason is told if not.
 
     The library reads everything into memory, and a grid for all that lies between the first and the last cell. So the
@@ -134,7 +134,7 @@ def _harmless(data: bytes, reading: Reading) -> bool:
             return _too_large(sum(part.file_size for part in parts), reading)
         unpacked = 0
         for part in parts:
-            grid = _Grid()
+            grid = _SheetArea()
             for piece in _inflated(data, part):
                 unpacked += len(piece)
                 grid.look(piece)
@@ -147,7 +147,7 @@ def _harmless(data: bytes, reading: Reading) -> bool:
     return True
 
 
-class _Grid:
+class _SheetArea:
     """What lies between the first cell of a sheet and the last, as far as its XML was seen."""
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ class _Grid:
         return self._rows * self._columns * CELL_BYTES if self._is_sheet else 0
 
 
-def _too_large(size: int, reading: Reading) -> bool:
+def _too_large(size: int, reading: PayloadReader) -> bool:
     limit = reading.limits.xlsx_unpacked_bytes_max
     reading.stop("payload_inflates", f"{size:,} bytes from {reading.bytes_done:,}", expected=f"at most {limit:,} bytes")
     return False
@@ -202,7 +202,7 @@ def _column_number(letters: bytes) -> int:
     return max(number, 1)
 
 
-def _first_sheet(data: bytes, reading: Reading) -> CalamineSheet | None:
+def _first_sheet(data: bytes, reading: PayloadReader) -> CalamineSheet | None:
     """The first sheet that is shown; the others are told. None, with the reason told, if there is none to read."""
     try:
         book = CalamineWorkbook.from_filelike(BytesIO(data))

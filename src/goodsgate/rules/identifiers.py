@@ -8,8 +8,8 @@ import re
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
+from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.gtin import check_digit, is_gtin
-from goodsgate.rules.terms import Found, Rule, Terms, wrong_type
 
 INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
@@ -28,7 +28,7 @@ def sku(field: Field) -> Rule:
     """A text of 1 to ``characters_max`` visible characters, no blank at its edges, not rounded by a spreadsheet."""
     longest = field.characters_max
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:  # noqa: ARG001 - all rules are called alike
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - all rules are called alike
         if not isinstance(value, str):
             wrong_type(value, path, found, expected="text")
             return
@@ -57,7 +57,7 @@ def gtin(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike, and a GT
     return _gtin
 
 
-def _gtin(value: object, path: str, terms: Terms, found: Found) -> None:  # noqa: ARG001 - all rules are called alike
+def _gtin(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - all rules are called alike
     if not isinstance(value, str):
         wrong_type(value, path, found, expected="text")
         return

@@ -11,18 +11,18 @@ from operator import attrgetter
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
+from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.countries import COUNTRIES
-from goodsgate.rules.identity import INVISIBLE
-from goodsgate.rules.lookups import Names
-from goodsgate.rules.reference import PATH_SEPARATOR, Reference
-from goodsgate.rules.terms import Found, Rule, Terms, wrong_type
-from goodsgate.rules.wording import damage, repeated
+from goodsgate.rules.identifiers import INVISIBLE
+from goodsgate.rules.name_index import NameIndex
+from goodsgate.rules.reference_data import PATH_SEPARATOR, ReferenceData
+from goodsgate.rules.text_checks import damage, repeated
 
 _HS_FORM = re.compile(r"\d{4}|\d{6}|\d{8}", re.ASCII)
 _HS_SEPARATORS = re.compile(r"[\s.\-]")
 HS_EXPECTED = "4, 6 or 8 digits"
 
-Choose = Callable[[Reference], Names | None]
+Choose = Callable[[ReferenceData], NameIndex | None]
 
 
 def brand(field: Field) -> Rule:
@@ -39,14 +39,14 @@ def location(field: Field) -> Rule:
     """The code of a location; as a part of the key it must be clean."""
     known = _known(field, "location_unknown", attrgetter("location"))
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
         if isinstance(value, str) and INVISIBLE.search(value):
             clean = INVISIBLE.sub("", value).strip() or None
             found.append(issue("text_control_characters", path, value=value, suggestion=clean, severity="error"))
         elif isinstance(value, str) and value.strip() and value != value.strip():
             found.append(issue("text_edge_blanks", path, value=value, suggestion=value.strip(), severity="error"))
         else:
-            known(value, path, terms, found)
+            known(value, path, context, found)
 
     return rule
 
@@ -58,15 +58,15 @@ def category(field: Field) -> Rule:
         return one
     each = repeated(field, one)
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
-        if isinstance(value, list) and path_of(value, terms.reference) is not None:
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+        if isinstance(value, list) and path_of(value, context.reference) is not None:
             return
-        each(value, path, terms, found)
+        each(value, path, context, found)
 
     return rule
 
 
-def path_of(value: list[object], reference: Reference) -> str | None:
+def path_of(value: list[object], reference: ReferenceData) -> str | None:
     """The category that a list names step by step, from the root down; None if it does not."""
     if reference.category is None or not value or not all(isinstance(step, str) for step in value):
         return None
@@ -74,7 +74,7 @@ def path_of(value: list[object], reference: Reference) -> str | None:
     return path if path in reference.category.codes else None
 
 
-def category_of(record: dict[str, object], reference: Reference) -> str | None:
+def category_of(record: dict[str, object], reference: ReferenceData) -> str | None:
     """The category whose attributes a product must have: its ``product_type``, else its ``google_product_category``."""
     value = record.get("product_type") or record.get("google_product_category")
     if isinstance(value, list):
@@ -86,14 +86,14 @@ def category_of(record: dict[str, object], reference: Reference) -> str | None:
 def country(field: Field) -> Rule:
     """A code of ISO 3166-1, two capital letters."""
 
-    def one(value: object, path: str, terms: Terms, found: Found) -> None:
+    def one(value: object, path: str, context: RuleContext, found: Issues) -> None:
         if not isinstance(value, str):
             wrong_type(value, path, found, expected="text")
         elif not value.strip():
             found.append(issue("text_empty", path, value=value))
-        elif terms.doubt is not None and value not in COUNTRIES.codes:
+        elif context.lookup_severity is not None and value not in COUNTRIES.codes:
             found.append(issue("country_unknown", path, value=value, expected="two letters such as DE",
-                               suggestion=_near_country(value), severity=terms.doubt))
+                               suggestion=_near_country(value), severity=context.lookup_severity))
 
     return repeated(field, one) if field.repeated else one
 
@@ -106,7 +106,7 @@ def _near_country(text: str) -> str | None:
 def hs_code(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
     """4, 6 or 8 digits, and known: itself, or its subheading where only subheadings were loaded."""
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
         if not isinstance(value, str):
             wrong_type(value, path, found, expected="text", suggestion=_hs_digits(str(value)))
             return
@@ -116,19 +116,19 @@ def hs_code(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
         if not _HS_FORM.fullmatch(value):
             found.append(issue("hs_code_form", path, value=value, expected=HS_EXPECTED, suggestion=_hs_digits(value)))
             return
-        if hs_known(value, terms):
+        if hs_known(value, context):
             return
-        names = terms.reference.hs_code
+        names = context.reference.hs_code
         near = names.nearest(value) if names is not None else None
-        found.append(issue("hs_code_unknown", path, value=value, suggestion=near, severity=terms.doubt))
+        found.append(issue("hs_code_unknown", path, value=value, suggestion=near, severity=context.lookup_severity))
 
     return rule
 
 
-def hs_known(code: str, terms: Terms) -> bool:
+def hs_known(code: str, context: RuleContext) -> bool:
     """Whether a code, or the subheading it belongs to, is held; yes where none are held, or nobody asks."""
-    names = terms.reference.hs_code
-    return names is None or terms.doubt is None or code in names.codes or code[:6] in names.codes
+    names = context.reference.hs_code
+    return names is None or context.lookup_severity is None or code in names.codes or code[:6] in names.codes
 
 
 def hs_form(code: str) -> bool:
@@ -149,17 +149,18 @@ def _known(field: Field, code: str, choose: Choose) -> Rule:
     longest = field.characters_max
     expected = f"at most {longest} characters"
 
-    def rule(value: object, path: str, terms: Terms, found: Found) -> None:
+    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
         if not isinstance(value, str):
             wrong_type(value, path, found, expected="text")
             return
-        names = choose(terms.reference) if terms.doubt is not None else None
+        names = choose(context.reference) if context.lookup_severity is not None else None
         if names is not None and value in names.codes and len(value) <= longest:
             return
         if len(value) > longest:
             found.append(issue("text_too_long", path, value=value, expected=expected))
-        damage(value, path, terms, found)
+        damage(value, path, context, found)
         if names is not None and value not in names.codes and value.strip():
-            found.append(issue(code, path, value=value, suggestion=names.nearest(value), severity=terms.doubt))
+            found.append(issue(code, path, value=value, suggestion=names.nearest(value),
+                severity=context.lookup_severity))
 
     return rule

@@ -8,7 +8,7 @@ from typing import IO, cast
 
 import xlsxwriter  # type: ignore[import-untyped]  # it has no types
 
-from goodsgate.formats.contract import FORMATS, FormatOverflow, FormatUnknown
+from goodsgate.formats.contract import FORMATS, FormatOverflowError, UnknownFormatError
 from goodsgate.formats.table import DELIMITERS
 
 PIECE_CHARACTERS = 64 * 1024
@@ -32,7 +32,8 @@ def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: l
     Cells are written byte for byte, also those that a spreadsheet takes for a formula (`=1+1`, `-5`): files go back to
     who sent them and come back again. In an XLSX every cell is text, so it runs nothing and keeps leading zeros.
 
-    Raises FormatUnknown for other formats and FormatOverflow, before the first piece, for an XLSX that cannot hold it.
+    Raises UnknownFormatError for other formats and FormatOverflowError, before the first piece, for an XLSX that
+    cannot hold it.
     """
     if format in ("csv", "tsv"):
         return _delimited(cast(Iterable[list[str]], rows), header, "\t" if format == "tsv" else ",")
@@ -42,7 +43,7 @@ def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: l
         return _joined(cast(Iterable[bytes], rows), b"", b"\n", b"\n")
     if format == "json":
         return _joined(cast(Iterable[bytes], rows), b"[\n", b",\n", b"\n]\n")
-    raise FormatUnknown(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
+    raise UnknownFormatError(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
 
 
 def _joined(values: Iterable[bytes], start: bytes, between: bytes, end: bytes) -> Iterator[bytes]:
@@ -100,11 +101,12 @@ def _fill(file: IO[bytes], rows: Iterable[list[str]], header: list[str] | None) 
 
 def _fill_row(sheet: xlsxwriter.worksheet.Worksheet, number: int, row: list[str]) -> None:
     if number >= XLSX_ROWS_MAX:
-        raise FormatOverflow(f"An XLSX holds at most {XLSX_ROWS_MAX:,} rows; ask for CSV.")
+        raise FormatOverflowError(f"An XLSX holds at most {XLSX_ROWS_MAX:,} rows; ask for CSV.")
     if len(row) > XLSX_COLUMNS_MAX:
-        raise FormatOverflow(f"An XLSX holds at most {XLSX_COLUMNS_MAX:,} columns; ask for CSV.")
+        raise FormatOverflowError(f"An XLSX holds at most {XLSX_COLUMNS_MAX:,} columns; ask for CSV.")
     for column, cell in enumerate(row):
         if len(cell) > XLSX_CELL_CHARACTERS_MAX:
-            raise FormatOverflow(f"An XLSX cell holds at most {XLSX_CELL_CHARACTERS_MAX:,} characters; ask for CSV.")
+            limit = f"{XLSX_CELL_CHARACTERS_MAX:,}"
+            raise FormatOverflowError(f"An XLSX cell holds at most {limit} characters; ask for CSV.")
         if cell:
             sheet.write_string(number, column, cell)

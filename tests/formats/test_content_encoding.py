@@ -9,18 +9,18 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goodsgate.formats.content_encoding import decompress, detect_content_encoding
 from goodsgate.formats.contract import Limits
-from goodsgate.formats.packing import packing_of, unpack
-from goodsgate.formats.reading import PIECE_BYTES, Reading
-from tests.formats.reading import SIZES, packed, peak, pieces, read
+from goodsgate.formats.payload_reader import PIECE_BYTES, PayloadReader
+from tests.formats.helpers import SIZES, packed, peak, pieces, read
 
 MIB = 1024 * 1024
 
 
 def unpacked(data, content_encoding, *, sizes=(1 << 20,), **limits):
     """The bytes, the longest piece and the reading."""
-    reading = Reading(Limits(**limits))
-    parts = list(unpack(pieces(data, sizes), reading, content_encoding=content_encoding))
+    reading = PayloadReader(Limits(**limits))
+    parts = list(decompress(pieces(data, sizes), reading, content_encoding=content_encoding))
     return b"".join(parts), max(map(len, parts), default=0), reading
 
 
@@ -33,7 +33,7 @@ def test_members_and_frames_come_out_one_after_the_other(members, content_encodi
     assert out == b"".join(members)
     assert reading.stopped is None
     assert reading.bytes_done == len(data)
-    assert packing_of(data) == content_encoding
+    assert detect_content_encoding(data) == content_encoding
 
 
 @pytest.mark.parametrize("level", [1, 3, 9, 19])
@@ -59,7 +59,7 @@ def test_skippable_frames_are_skipped():
     skippable = b"\x53\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"12345"
     out, _, reading = unpacked(skippable + packed(b"abc", "zstd") + skippable, "zstd", sizes=(3,))
     assert (out, reading.stopped) == (b"abc", None)
-    assert packing_of(skippable) == "zstd"
+    assert detect_content_encoding(skippable) == "zstd"
 
 
 def test_zero_bytes_behind_gzip_are_padding():
@@ -124,8 +124,8 @@ def bomb(content_encoding: str, size: int) -> bytes:
 def test_a_bomb_is_stopped_and_never_held(content_encoding):
     """A quarter of a gigabyte in a few kilobytes: stopped soon after the 16 MiB from which the ratio counts."""
     sent = bomb(content_encoding, 256 * MIB)
-    reading = Reading(Limits())
-    sizes, most = peak(lambda: [len(part) for part in unpack(iter((sent,)), reading,
+    reading = PayloadReader(Limits())
+    sizes, most = peak(lambda: [len(part) for part in decompress(iter((sent,)), reading,
         content_encoding=content_encoding)])
     assert reading.stopped.code == "payload_inflates"
     assert sum(sizes) <= 16 * MIB + reading.bytes_done * 500

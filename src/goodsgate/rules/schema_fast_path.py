@@ -11,11 +11,11 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from goodsgate.rules.attributes import KNOWN_MAX, demanded, demands_by_name
-from goodsgate.rules.forms import MOMENT, Shallow
+from goodsgate.rules.attributes import KNOWN_MAX, check_requirements, requirements_by_name
+from goodsgate.rules.context import Issues, RuleContext
 from goodsgate.rules.member_access import TYPED_MEMBERS, TypedRecord, attribute_of
-from goodsgate.rules.references import hs_known
-from goodsgate.rules.terms import Found, Terms
+from goodsgate.rules.reference_rules import hs_known
+from goodsgate.rules.typed_decoder import MOMENT, Shallow
 
 Node = Mapping[str, Any]
 Record = dict[str, Any] | TypedRecord
@@ -23,7 +23,7 @@ Acquit = Callable[[bytes], Record | None]
 decode_members: Callable[[bytes], dict[str, Any]] = orjson.loads
 Look = Callable[[Any], bool]
 """Whether nothing is wrong with a value."""
-Make = Callable[[Terms], Look | None]
+Make = Callable[[RuleContext], Look | None]
 """The look under some terms; None where there is nothing to look for."""
 
 FORMS: dict[str, Any] = {
@@ -41,7 +41,7 @@ DEPTH = 10
 """Nesting that the types let pass, at most: no schema has more than six levels, and no free member more than four."""
 
 
-class SchemaForm:
+class SchemaFastPath:
     """The types of one schema, and the looks behind them."""
 
     def __init__(self, node: Node) -> None:
@@ -49,10 +49,10 @@ class SchemaForm:
         self._looks = [*_looks(node, ())]
         self._can_map = _maps_texts_only(node)
 
-    def under(self, terms: Terms) -> Acquit:
+    def under(self, context: RuleContext) -> Acquit:
         """Gives, under these terms, a record of which nothing is wrong; None for one that the rules must look at."""
         decode, can_map = self._decode, self._can_map
-        looks = [_along(steps, look) for steps, made in self._looks if (look := made(terms)) is not None]
+        looks = [_along(steps, look) for steps, made in self._looks if (look := made(context)) is not None]
 
         def acquit(document: bytes) -> Record | None:
             try:
@@ -176,8 +176,8 @@ def _looks(node: Node, steps: tuple[str, ...]) -> list[tuple[tuple[str, ...], Ma
 def _held(told: Node) -> Make:
     kind, by, level = told["kind"], tuple(told["by"]), told.get("level")
 
-    def made(terms: Terms) -> Look | None:
-        names = terms.reference.listed(kind, by=by, level=level) if terms.doubt is not None else None
+    def made(context: RuleContext) -> Look | None:
+        names = context.reference.listed(kind, by=by, level=level) if context.lookup_severity is not None else None
         if names is None:
             return None
         codes = names.codes
@@ -186,36 +186,36 @@ def _held(told: Node) -> Make:
     return made
 
 
-def _hs_known(terms: Terms) -> Look:
-    return lambda code: hs_known(code, terms)
+def _hs_known(context: RuleContext) -> Look:
+    return lambda code: hs_known(code, context)
 
 
-def _own_location(terms: Terms) -> Look | None:
-    location = terms.location
+def _own_location(context: RuleContext) -> Look | None:
+    location = context.location
     return None if location is None else lambda value: bool(value == location)
 
 
 def _undemanding(category: str, *, attributes: str, fields: Node) -> Make:
     """Nothing is demanded in this category, or what is there does it; the rules look where something is missing."""
 
-    def made(terms: Terms) -> Look | None:
-        if terms.doubt is None:
+    def made(context: RuleContext) -> Look | None:
+        if context.lookup_severity is None:
             return None
         read, given = TYPED_MEMBERS.getter(category), TYPED_MEMBERS.getter(attributes)
-        demands_of = demands_by_name(terms.reference)
+        demands_of = requirements_by_name(context.reference)
         content: dict[object, bool] = {}  # by category: whether records without attributes do what is demanded
 
         def look(record: TypedRecord) -> bool:
             named = read(record)
             if content.get(named) and not given(record):
                 return True
-            demands = demands_of(named)
+            requirements = demands_of(named)
             if named not in content and len(content) < KNOWN_MAX:
-                content[named] = not any(one.required or name in fields for name, one in demands.items())
-            if not demands:
+                content[named] = not any(one.required or name in fields for name, one in requirements.items())
+            if not requirements:
                 return True
-            found: Found = []
-            demanded(record, demands, terms, found, category=None, whole=True)
+            found: Issues = []
+            check_requirements(record, requirements, context, found, category=None, whole=True)
             return not found and not record.get("variants")  # which are looked into as plain ones only
 
         return look
@@ -228,4 +228,4 @@ def _at_most(name: str, other: str) -> Make:
         value, bound = members.get(name), members.get(other)
         return value is None or bound is None or bool(value <= bound)
 
-    return lambda _terms: look
+    return lambda _context: look

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Policy
-from goodsgate.rules.amounts import read_number
 from goodsgate.rules.currencies import DECIMALS, ISO_DECIMALS
+from goodsgate.rules.prices import read_number
 from tests.data import sample
 from tests.invented import offers, sales_lines
 from tests.rules.truth import EUROS, codes, document, product, rules, told

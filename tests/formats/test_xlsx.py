@@ -9,9 +9,9 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.formats import FormatOverflow, write
-from goodsgate.formats.sheet import text_of
-from tests.formats.reading import PACKINGS, SIZES, packed, read
+from goodsgate.formats import FormatOverflowError, write
+from goodsgate.formats.xlsx import text_of
+from tests.formats.helpers import PACKINGS, SIZES, packed, read
 
 CELL = st.text(
     st.characters(exclude_categories=["Cs", "Cn", "Cc"]) | st.sampled_from("\t\n\r'\"=<&_x0041_"), max_size=8
@@ -180,7 +180,7 @@ def test_damage_is_told():
 def test_what_does_not_fit_an_xlsx_is_refused_before_the_first_byte():
     """Long cells and too many columns; rows are too many to write here."""
     assert list(write(iter([["x" * 32_767]]), format="xlsx", header=["a"]))
-    with pytest.raises(FormatOverflow, match="32,767"):
+    with pytest.raises(FormatOverflowError, match="32,767"):
         next(write(iter([["x" * 32_768]]), format="xlsx", header=["a"]))
-    with pytest.raises(FormatOverflow, match="columns"):
+    with pytest.raises(FormatOverflowError, match="columns"):
         next(write(iter([["x"] * 16_385]), format="xlsx", header=["a"]))

@@ -16,7 +16,7 @@ SPOTS = 1 << 2 * SPOT_BITS
 """More than any spot."""
 
 
-class Memory:
+class ValidCache:
     """A bounded memory of spotless documents, shared by the rule sets of one process; not for several threads.
 
     Eight bytes a document, at a place that its hash says; a newer one takes the place of an older. That two documents
