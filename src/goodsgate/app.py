@@ -94,7 +94,12 @@ def create_services(store: Store, config: Config, *, secrets: Secrets | None = N
 
 def http_limits(config: Config) -> HttpLimits:
     """Return the bounds of requests."""
-    return HttpLimits(**{name: getattr(config, name) for name in HttpLimits.__struct_fields__})
+    return HttpLimits(
+        threads=config.threads, sessions_max=config.sessions_max, body_bytes_max=config.body_bytes_max,
+        body_idle_seconds=config.body_idle_seconds, document_bytes_max=config.document_bytes_max,
+        reference_body_bytes_max=config.reference_body_bytes_max, wait_seconds_max=config.wait_seconds_max,
+        page_rows_max=config.page_rows_max, session_seconds=config.session_hours * 3600,
+    )
 
 
 def protocol_settings(config: Config) -> ProtocolSettings:

@@ -75,7 +75,7 @@ class SignInPage:
                 return self._form(http, "This key is not valid.", status=401, next_path=next_path)
             if not caller.may("read"):
                 return self._form(http, "This key lacks the scope read.", status=403, next_path=next_path)
-            seconds = self._context.config.session_hours * 3600
+            seconds = self._context.limits.session_seconds
             token = await run_in_thread(authenticator.create_token, caller, seconds=seconds)
         except StoreError:
             error = "Storage is currently unavailable. Please try again."

@@ -89,9 +89,9 @@ class BatchPage:
         request.require_scope("submit")
         request.check_csrf()
         merchant, id = await request.merchant(), request.path_param("batch")
-        config = self._context.config
+        limits = self._context.limits
         upload = await UploadWithFields.start(
-            request.body(config.body_bytes_max), bytes_max=config.document_bytes_max
+            request.body(limits.body_bytes_max), bytes_max=limits.document_bytes_max
         )
 
         def begin(head: bytes) -> Submission:

@@ -101,9 +101,9 @@ class ReferencePages:
         """Load a file of entries, all or none."""
         request.require_scope("submit")
         request.check_csrf()
-        merchant, kind, config = await request.merchant(), request.path_param("kind"), self._context.config
+        merchant, kind, limits = await request.merchant(), request.path_param("kind"), self._context.limits
         upload = await UploadWithFields.start(
-            request.body(config.reference_body_bytes_max), bytes_max=config.document_bytes_max
+            request.body(limits.reference_body_bytes_max), bytes_max=limits.document_bytes_max
         )
         piece = await upload.read(PIECE_BYTES)
         format, content_encoding = detect_format(piece, upload.fields)

@@ -98,7 +98,7 @@ class ConsoleRequest:
 
     def body(self, bytes_max: int) -> RequestBody:
         """Return the request body; raises payload_too_large."""
-        return RequestBody(self.http, bytes_max=bytes_max, idle_seconds=self.context.config.body_idle_seconds)
+        return RequestBody(self.http, bytes_max=bytes_max, idle_seconds=self.context.limits.body_idle_seconds)
 
     async def form(self) -> FormFields:
         """Return the fields of the submitted form; raises forbidden if it is not from a page of this session."""
@@ -115,8 +115,8 @@ class ConsoleRequest:
 
 async def read_form(http: Request, context: ServerContext) -> FormFields:
     """Return the fields of a form; raises body_invalid."""
-    limit = context.config.document_bytes_max
-    body = RequestBody(http, bytes_max=limit, idle_seconds=context.config.body_idle_seconds)
+    limit = context.limits.document_bytes_max
+    body = RequestBody(http, bytes_max=limit, idle_seconds=context.limits.body_idle_seconds)
     return _parse_fields((await body.read(limit + 1)).decode("utf-8", "replace"))
 
 

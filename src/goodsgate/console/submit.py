@@ -82,7 +82,7 @@ class SubmitPage:
 
     async def validate(self, request: ConsoleRequest) -> Response:
         """Return what a submission of the file would result in; one validation at a time in a process."""
-        bytes_max = VALIDATION_BYTES_MAX + self._context.config.document_bytes_max
+        bytes_max = VALIDATION_BYTES_MAX + self._context.limits.document_bytes_max
         merchant, upload = await self._start_upload(request, bytes_max)
         content = await upload.read(VALIDATION_BYTES_MAX + 1)
         if len(content) > VALIDATION_BYTES_MAX:
@@ -117,8 +117,8 @@ class SubmitPage:
 
     async def submit(self, request: ConsoleRequest) -> Response:
         """Accept the file as a new batch, after saving the mapping if the form names one to save."""
-        config = self._context.config
-        merchant, upload = await self._start_upload(request, config.body_bytes_max)
+        limits = self._context.limits
+        merchant, upload = await self._start_upload(request, limits.body_bytes_max)
         form = upload.fields
         saved = await self._context.run_in_thread(self._store.mappings, merchant)
         mapping, kind, collection = parse_mapping(form, saved), parse_kind(form), parse_collection(form)
@@ -143,8 +143,8 @@ class SubmitPage:
     async def _start_upload(self, request: ConsoleRequest, bytes_max: int) -> tuple[str, UploadWithFields]:
         request.require_scope("submit")
         request.check_csrf()
-        limit = self._context.config.document_bytes_max
-        body = request.body(min(bytes_max + limit, self._context.config.body_bytes_max))
+        limit = self._context.limits.document_bytes_max
+        body = request.body(min(bytes_max + limit, self._context.limits.body_bytes_max))
         return await request.merchant(), await UploadWithFields.start(body, bytes_max=limit)
 
 

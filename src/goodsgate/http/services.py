@@ -23,6 +23,8 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     reference_body_bytes_max: int
     wait_seconds_max: float
     page_rows_max: int
+    session_seconds: float
+    """Lifetime of a session of the console."""
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
