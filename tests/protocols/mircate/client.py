@@ -50,9 +50,9 @@ class Mircate(httpx.Client):
         """What a method answers once it is so."""
         end = time.monotonic() + 60
         while True:
-            answered = self.call(name, words, instance=instance)
-            assert answered.status_code == 200, answered.text
-            told: dict[str, Any] = answered.json()
+            response = self.call(name, words, instance=instance)
+            assert response.status_code == 200, response.text
+            told: dict[str, Any] = response.json()
             if so(told):
                 return told
             assert time.monotonic() < end, told
@@ -72,8 +72,8 @@ class Mircate(httpx.Client):
         return f"{ROOT}/{name}/{self.merchant if instance is None else instance}"
 
 
-def message(answered: httpx.Response, status: int) -> str:
+def message(response: httpx.Response, status: int) -> str:
     """Of a refusal with this status."""
-    assert answered.status_code == status, answered.text
-    assert int(answered.headers["x-srv-time"]) > 0
-    return str(answered.json()["message"])
+    assert response.status_code == status, response.text
+    assert int(response.headers["x-srv-time"]) > 0
+    return str(response.json()["message"])

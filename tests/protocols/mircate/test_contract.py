@@ -7,7 +7,7 @@ from goodsgate.http.endpoints import Endpoint, load_openapi
 from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.mircate import __name__ as protocol_package
-from goodsgate.protocols.mircate.guesses import ALIASES, MESSAGES
+from goodsgate.protocols.mircate.unpublished import ALIASES, MESSAGES
 from tests.protocols.contracts import held, named
 from tests.protocols.mircate.client import ONE_STORE, Mircate
 from tests.served import Served

@@ -41,8 +41,8 @@ def test_c2_the_label_of_403(seller: Mircate) -> None:
     """Never 401, whatever is wrong with the key."""
     for headers in ({}, {"x-api-key": ""}, {"x-api-key": "nobody"}, {"authorization": "Bearer nobody"}):
         for verb, name in (("GET", "MerchantImportJob/checkBatchStatus"), ("POST", "PIMAPI/getProducts")):
-            answered = seller.gate.anonymous().request(verb, f"{ROOT}/{name}/x", headers=headers)
-            assert (answered.status_code, "www-authenticate" in answered.headers) == (403, False)
+            response = seller.gate.anonymous().request(verb, f"{ROOT}/{name}/x", headers=headers)
+            assert (response.status_code, "www-authenticate" in response.headers) == (403, False)
 
 
 def test_c3_the_verb_of_check_batch_status(manager: Manager) -> None:
@@ -65,8 +65,8 @@ def test_c4_an_unknown_batch(manager: Manager) -> None:
 
 def test_c5_receive_price_speaks_of_stock(seller: Mircate) -> None:
     """Prices are what it takes."""
-    answered = seller.call("MerchantAPI/receivePrice", {"products": [{**UNIT, "stock": -1}]})
-    told = seller.ended(answered.json()["batchId"])
+    response = seller.call("MerchantAPI/receivePrice", {"products": [{**UNIT, "stock": -1}]})
+    told = seller.ended(response.json()["batchId"])
     assert (told["bulkOperationType"], told["successCount"]) == ("PRICE", 1)
 
 
@@ -78,7 +78,7 @@ def test_c6_frequency_has_two_names(seller: Mircate) -> None:
 
 def test_c7_page_from_is_a_row(manager: Manager) -> None:
     """Not a page."""
-    manager.held(*(product(f"S{at}") for at in range(4)))
+    manager.put_all(*(product(f"S{at}") for at in range(4)))
     assert manager.ids(pageFrom=1, pageSize=2, sorts={"id": "asc"}) == ["S1", "S2"]
 
 
@@ -86,7 +86,7 @@ def test_c8_enabled_is_text_or_boolean(manager: Manager) -> None:
     """In a filter either is taken."""
     one = product("S1")
     one["data"]["enabled"] = True
-    manager.held(one, product("S2"))
+    manager.put_all(one, product("S2"))
     for enabled in ("true", True):
         assert manager.ids(filters={"enabled": enabled}) == ["S1"]
     for enabled in ("false", False):
@@ -95,7 +95,7 @@ def test_c8_enabled_is_text_or_boolean(manager: Manager) -> None:
 
 def test_c9_a_category_is_a_code_or_a_path(manager: Manager) -> None:
     """Both are taken and kept as they were sent; a code that is in two places is no category."""
-    manager.held(product("S1", categories=["shirts"]), product("S2", categories=["masterCatalog#shirts"]))
+    manager.put_all(product("S1", categories=["shirts"]), product("S2", categories=["masterCatalog#shirts"]))
     assert manager.source("S1")["data"]["categories"] == ["shirts"]
     assert manager.source("S2")["data"]["categories"] == ["masterCatalog#shirts"]
 
@@ -127,7 +127,7 @@ def test_c13_status_and_enabled_do_not_depend_on_each_other(manager: Manager) ->
     for at, (status, enabled) in enumerate([("DRAFT", True), ("ACTIVE", False), ("ARCHIVED", True)]):
         one = product(f"S{at}", status=status)
         one["data"]["enabled"] = enabled
-        manager.held(one)
+        manager.put_all(one)
         data = manager.source(f"S{at}")["data"]
         assert (data["status"], data["enabled"]) == (status, enabled)
 

@@ -9,12 +9,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from goodsgate.app import create_outbox
+from goodsgate.app import create_outbox, create_services
 from goodsgate.engine.outbox import Undelivered
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.message import Message
-from goodsgate.protocols.mircate import exporting
-from goodsgate.protocols.mircate.exporting import SORT, Courier, Export, Step, named, path_of
+from goodsgate.protocols.mircate import export_files
+from goodsgate.protocols.mircate.export_files import (
+    RESOURCE_TYPE,
+    ExportStep,
+    ExportWriter,
+    StockPriceExport,
+    file_path,
+    find_export,
+)
 from goodsgate.store.objects import Objects
 from tests.protocols.mircate.client import Mircate, message
 
@@ -41,9 +48,9 @@ def _fill(seller: Mircate, count: int) -> None:
 
 
 def _done(seller: Mircate, **words: Any) -> dict[str, Any]:
-    answered = seller.call(EXPORT, words)
-    assert answered.status_code == 200, answered.text
-    return seller.until(FILES, answered.json(), lambda told: told["status"] in ("DONE", "FAILED"))
+    response = seller.call(EXPORT, words)
+    assert response.status_code == 200, response.text
+    return seller.until(FILES, response.json(), lambda told: told["status"] in ("DONE", "FAILED"))
 
 
 def _rows(seller: Mircate, file: dict[str, str]) -> list[dict[str, str]]:
@@ -80,7 +87,7 @@ def test_one_type_and_one_channel(seller: Mircate) -> None:
 
 def test_what_is_much_is_several_files(seller: Mircate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each by a step of its own; together they hold everything once."""
-    monkeypatch.setattr(exporting, "EXPORT_PART_ROWS", 4)
+    monkeypatch.setattr(export_files, "EXPORT_PART_ROWS", 4)
     _fill(seller, 10)
     told = _done(seller)
     names = [f"{kind}-{part}.csv" for kind in ("stock", "price") for part in (1, 2, 3)]
@@ -118,27 +125,27 @@ def test_a_step_that_is_carried_twice_changes_nothing(seller: Mircate) -> None:
     """Its message may come again."""
     told = _done(seller)
     shop = seller.gate.shop
-    courier = Courier(shop.config, shop.store)
-    for sent in shop.store.messages(seller.merchant, topic=SORT):
+    writer = ExportWriter(create_services(shop.store, shop.config))
+    for sent in shop.store.messages(seller.merchant, topic=RESOURCE_TYPE):
         if sent.sent_at is not None:
-            courier.carry(sent)
+            writer.carry(sent)
     assert [file["filename"] for file in seller.call(FILES, told).json()["files"]] == ["stock-1.csv", "price-1.csv"]
-    assert len(shop.store.messages(seller.merchant, topic=SORT)) == 3
+    assert len(shop.store.messages(seller.merchant, topic=RESOURCE_TYPE)) == 3
 
 
 def test_what_is_past_its_time_goes(seller: Mircate) -> None:
     """By the last message of an export, which is due seven days later."""
     told = _done(seller)
     shop = seller.gate.shop
-    *_, last = shop.store.messages(seller.merchant, topic=SORT)
+    *_, last = shop.store.messages(seller.merchant, topic=RESOURCE_TYPE)
     assert last.due_at is not None
     assert 6.9 < (last.due_at - last.created_at).total_seconds() / 86_400 < 7.1
-    resource = named(shop.store, seller.merchant, told["exportId"])
+    resource = find_export(shop.store, seller.merchant, told["exportId"])
     assert resource is not None
     objects = Objects(shop.config.exports)
-    assert objects.get(path_of(resource, "stock-1.csv")) is not None
-    Courier(shop.config, shop.store).carry(last)
-    assert objects.get(path_of(resource, "stock-1.csv")) is None
+    assert objects.get(file_path(resource, "stock-1.csv")) is not None
+    ExportWriter(create_services(shop.store, shop.config)).carry(last)
+    assert objects.get(file_path(resource, "stock-1.csv")) is None
     assert seller.call("MerchantAPI/listExports").json()["total"] == 0
     assert seller.gate.anonymous().get(told["files"][0]["url"]).status_code == 404
 
@@ -149,14 +156,14 @@ def test_a_place_that_takes_nothing_fails_the_export(seller: Mircate, tmp_path: 
     (tmp_path / "file").write_text("no folder")
     config = msgspec.structs.replace(seller.gate.shop.config, exports=str(tmp_path / "file"))
     name = "ab" * 16
-    body = msgspec.json.encode(Export(kinds=(Kind.STOCK,), channel=None, asked_at=now()))
-    store.add_resource(seller.merchant, SORT, name=name, body=body, labels=[(name, 0)], resources_max=1)
+    body = msgspec.json.encode(StockPriceExport(kinds=(Kind.STOCK,), channel=None, requested_at=now()))
+    store.add_resource(seller.merchant, RESOURCE_TYPE, name=name, body=body, labels=[(name, 0)], resources_max=1)
     for attempts, status in ((1, "WAITING"), (99, "FAILED")):
         sent = Message(
-            merchant=seller.merchant, number=1, topic=SORT, subject=name, body=msgspec.json.encode(Step()),
-            created_at=now(), attempts=attempts, due_at=None,
+            merchant=seller.merchant, number=1, topic=RESOURCE_TYPE, subject=name,
+            body=msgspec.json.encode(ExportStep()), created_at=now(), attempts=attempts, due_at=None,
         )
         with pytest.raises(Undelivered, match="cannot keep objects"):
-            Courier(config, store).carry(sent)
+            ExportWriter(create_services(store, config)).carry(sent)
         assert seller.call(FILES, {"exportId": name}).json()["status"] == status
     assert "cannot keep objects" in seller.call(FILES, {"exportId": name}).json()["message"]

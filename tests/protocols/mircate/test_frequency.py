@@ -11,9 +11,9 @@ def _units(*numbers: int, first: str = "A") -> list[dict[str, Any]]:
 
 
 def _send(seller: Mircate, units: list[dict[str, Any]], **more: Any) -> list[str]:
-    answered = seller.call("MerchantAPI/receiveStock", {"products": units, **more})
-    assert answered.status_code == 200, answered.text
-    return list(answered.json()["batchIds"])
+    response = seller.call("MerchantAPI/receiveStock", {"products": units, **more})
+    assert response.status_code == 200, response.text
+    return list(response.json()["batchIds"])
 
 
 def _stock(seller: Mircate) -> dict[str, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from goodsgate.app import create_outbox
-from goodsgate.protocols.mircate.guesses import ARGUMENTS_BYTES_MAX, EXPORTS_MAX, UNITS_BYTES_MAX
+from goodsgate.protocols.mircate.unpublished import ARGUMENTS_BYTES_MAX, EXPORTS_MAX, UNITS_BYTES_MAX
 from tests import place
 from tests.aws import Aws
 from tests.protocols.mircate.client import Mircate, message

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import display_key
-from goodsgate.protocols.mircate.transport import EXCLUSIVE
+from goodsgate.protocols.mircate.dispatcher import EXCLUSIVE
 from tests.protocols.mircate.client import Mircate, message
 
 CHANNELS = ("web", "app")
@@ -48,8 +48,8 @@ def test_all_products_go(seller: Mircate, stranger: Mircate) -> None:
         _fill(one, [f"A-{at}" for at in range(20)])
     assert seller.call("MerchantAPI/cleanMyProducts", {"channel": "app"}).status_code == 204
     assert {str(key)[-3:] for kind in (Kind.STOCK, Kind.PRICE) for key in _held(seller, kind)} == {"web"}
-    answered = seller.post(seller.path("MerchantAPI/cleanMyProducts"))
-    assert (answered.status_code, answered.content) == (204, b"")
+    response = seller.post(seller.path("MerchantAPI/cleanMyProducts"))
+    assert (response.status_code, response.content) == (204, b"")
     assert _held(seller, Kind.STOCK) | _held(seller, Kind.PRICE) == set()
     assert len(_held(stranger, Kind.STOCK)) == 40
 

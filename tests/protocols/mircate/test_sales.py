@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from goodsgate.protocols.mircate.transport import EXCLUSIVE
+from goodsgate.protocols.mircate.dispatcher import EXCLUSIVE
 from tests.protocols.mircate.client import Mircate, message
 
 CLIENTS = 50
@@ -45,8 +45,8 @@ def _patient(seller: Mircate, method: str, words: dict[str, Any]) -> int:
 def test_an_order_goes_its_way(seller: Mircate) -> None:
     """Reserved, partly cancelled, committed, partly refunded; each call tells how the products stand."""
     _feed(seller, A=10, B=3)
-    answered = seller.call("MerchantAPI/reserveStock", _words("o1", A=4, B=3))
-    assert answered.json() == {"orderId": "o1", "products": [
+    response = seller.call("MerchantAPI/reserveStock", _words("o1", A=4, B=3))
+    assert response.json() == {"orderId": "o1", "products": [
         {"sku": "A", "channel": "web", "stock": 10, "reserved": 4, "available": 6},
         {"sku": "B", "channel": "web", "stock": 3, "reserved": 3, "available": 0},
     ]}

@@ -19,9 +19,9 @@ def test_stock_and_prices_are_held(seller: Mircate) -> None:
     stock = {"sku": "A-1", "channel": "web", "stock": 5, "shelf": "B7"}
     price = {"sku": "A-1", "channel": "web", "price": 9.5, "discountedPrice": 9, "currency": "TRY"}
     for method, unit, kind in (("receiveStock", stock, Kind.STOCK), ("receivePrice", price, Kind.PRICE)):
-        answered = seller.call(f"MerchantAPI/{method}", {"products": [unit]})
-        assert answered.status_code == 200
-        told = answered.json()
+        response = seller.call(f"MerchantAPI/{method}", {"products": [unit]})
+        assert response.status_code == 200
+        told = response.json()
         assert set(told) == {"batchId", "batchIds", "bulkOperationId"}
         assert told["batchIds"] == [told["batchId"]]
         assert seller.ended(told["batchId"]) == {
@@ -96,7 +96,7 @@ def test_a_batch_is_asked_for_by_either_verb(seller: Mircate) -> None:
     asked = [seller.get(seller.path("MerchantImportJob/checkBatchStatus", id))]
     asked.append(seller.ask("MerchantImportJob/checkBatchStatus", instance=id))
     asked.append(seller.call("MerchantImportJob/checkBatchStatus", instance=id))
-    assert len({answered.text for answered in asked}) == 1
+    assert len({response.text for response in asked}) == 1
 
 
 @pytest.mark.parametrize("id", ["0" * 32, "x", "../..", "0" * 32 + "-1", "%00"])
@@ -111,7 +111,7 @@ def test_a_batch_of_somebody_else_is_404(seller: Mircate, stranger: Mircate) -> 
     other = seller.gate.shop.send([{"id": "x", "title": "x"}], merchant=seller.merchant)
     asked = [stranger.get(stranger.path("MerchantImportJob/checkBatchStatus", id))]
     asked += [seller.get(seller.path("MerchantImportJob/checkBatchStatus", it)) for it in (other, f"{id}-1")]
-    assert [message(answered, 404) for answered in asked] == ["Record Not Found"] * 3
+    assert [message(response, 404) for response in asked] == ["Record Not Found"] * 3
 
 
 def test_a_batch_that_was_cancelled_has_failed(seller: Mircate) -> None:

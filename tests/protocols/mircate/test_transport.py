@@ -19,19 +19,19 @@ pytestmark = ONE_STORE
 @pytest.mark.parametrize("headers", [{"x-api-key": ""}, {"x-api-key": "0123456789abcdef0123456789abcdef"}])
 def test_a_key_that_is_empty_or_wrong_is_403(gate: Served, headers: dict[str, str]) -> None:
     """As a client's sample command sends it, without a value."""
-    answered = gate.anonymous().post(f"{ROOT}/{STOCK}/any", json={"products": [UNIT]}, headers=headers)
-    assert (answered.status_code, answered.json()) == (403, DENIED)
+    response = gate.anonymous().post(f"{ROOT}/{STOCK}/any", json={"products": [UNIT]}, headers=headers)
+    assert (response.status_code, response.json()) == (403, DENIED)
 
 
 def test_a_key_that_is_missing_is_403(gate: Served) -> None:
     """Optional by one table of the documentation, needed all the same; other headers do not count."""
     secret = gate.secret(gate.merchant())
     headers = {"authorization": f"Bearer {secret}"}
-    for answered in (
+    for response in (
         gate.anonymous().post(f"{ROOT}/{STOCK}/any", json={}),
         gate.anonymous().post(f"{ROOT}/{STOCK}/any", json={}, headers=headers),
     ):
-        assert (answered.status_code, answered.json()) == (403, DENIED)
+        assert (response.status_code, response.json()) == (403, DENIED)
 
 
 def test_a_key_without_the_scope_is_403(gate: Served) -> None:
@@ -63,8 +63,8 @@ def test_a_key_may_name_more_projects(gate: Served) -> None:
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_what_is_not_there_is_404(seller: Mircate, name: str, verb: str) -> None:
     """Classes that are not catalogue intake are as unknown as any; names are told apart by their case."""
-    answered = seller.request(verb, seller.path(name))
-    assert (answered.status_code, answered.json()) == (404, {"message": "Record Not Found"})
+    response = seller.request(verb, seller.path(name))
+    assert (response.status_code, response.json()) == (404, {"message": "Record Not Found"})
 
 
 def test_what_is_no_call_is_404_in_the_same_words(seller: Mircate) -> None:
@@ -74,8 +74,8 @@ def test_what_is_no_call_is_404_in_the_same_words(seller: Mircate) -> None:
 
 def test_the_project_of_the_platform_may_be_any(seller: Mircate) -> None:
     """It is the same for everybody, so that it says nothing."""
-    answered = seller.post(f"/another1/CALL/{STOCK}/{seller.merchant}", json={"products": [UNIT]})
-    assert answered.status_code == 200
+    response = seller.post(f"/another1/CALL/{STOCK}/{seller.merchant}", json={"products": [UNIT]})
+    assert response.status_code == 200
 
 
 def test_arguments_come_in_the_query_as_well(seller: Mircate) -> None:
@@ -83,12 +83,12 @@ def test_arguments_come_in_the_query_as_well(seller: Mircate) -> None:
     assert seller.ask(STOCK, {"products": [UNIT], "frequency": 0}).status_code == 200
     text = orjson.dumps({"products": [{**UNIT, "name": "Süß ÿþ?"}], "bulkOperationId": "b"})
     for data in (base64.b64encode(text), base64.urlsafe_b64encode(text), base64.b64encode(text).rstrip(b"=")):
-        answered = seller.get(seller.path(STOCK), params={"data": data.decode(), "__isbase64": "true"})
-        assert answered.json()["bulkOperationId"] == "b"
-    answered = seller.get(seller.path(STOCK), params={
+        response = seller.get(seller.path(STOCK), params={"data": data.decode(), "__isbase64": "true"})
+        assert response.json()["bulkOperationId"] == "b"
+    response = seller.get(seller.path(STOCK), params={
         "products": orjson.dumps([UNIT]).decode(), "frequency": "2", "bulkOperationId": "7", "__culture": "tr-tr",
     })
-    assert answered.json()["bulkOperationId"] == "7"
+    assert response.json()["bulkOperationId"] == "7"
 
 
 @pytest.mark.parametrize(("data", "told"), [
@@ -96,16 +96,16 @@ def test_arguments_come_in_the_query_as_well(seller: Mircate) -> None:
 ])
 def test_what_is_no_base64_or_no_json_is_400(seller: Mircate, data: str, told: str) -> None:
     """Told apart."""
-    answered = seller.get(seller.path(STOCK), params={"data": data, "__isbase64": "true"})
-    assert answered.status_code == 400
-    assert told in answered.text
+    response = seller.get(seller.path(STOCK), params={"data": data, "__isbase64": "true"})
+    assert response.status_code == 400
+    assert told in response.text
 
 
 def test_a_request_that_is_not_of_its_schema_gets_every_issue(seller: Mircate) -> None:
     """As the platform's validation words them."""
-    answered = seller.call(STOCK, {"frequency": 11, "bulkOperationId": "", "products": "A-1"})
-    assert answered.status_code == 400
-    told = answered.json()
+    response = seller.call(STOCK, {"frequency": 11, "bulkOperationId": "", "products": "A-1"})
+    assert response.status_code == 400
+    told = response.json()
     assert (told["code"], told["message"]) == ("VALIDATION", "Model validation has been failed.")
     assert told["issues"] == [
         {"instancePath": "/frequency", "schemaPath": "#/properties/frequency/maximum", "keyword": "maximum",
@@ -126,13 +126,13 @@ def test_a_request_that_is_not_of_its_schema_gets_every_issue(seller: Mircate) -
 def test_a_body_that_is_none_is_400(seller: Mircate, body: bytes, status: int) -> None:
     """Whatever the Content-Type."""
     for kind in ("application/json", "text/plain"):
-        answered = seller.post(seller.path(STOCK), content=body, headers={"content-type": kind})
-        assert answered.status_code == status, answered.text
+        response = seller.post(seller.path(STOCK), content=body, headers={"content-type": kind})
+        assert response.status_code == status, response.text
 
 
 def test_other_verbs_are_405(seller: Mircate) -> None:
     """And HEAD, which would do what GET does."""
     for verb in ("PUT", "PATCH", "DELETE", "HEAD"):
-        answered = seller.request(verb, seller.path(STOCK))
-        assert answered.status_code == 405
-        assert "POST" in answered.headers["allow"]
+        response = seller.request(verb, seller.path(STOCK))
+        assert response.status_code == 405
+        assert "POST" in response.headers["allow"]

@@ -13,11 +13,11 @@ def _units(first: int, count: int) -> list[dict[str, object]]:
 
 def test_a_sample_command_without_a_key(seller: Mircate) -> None:
     """Section 2: ``--header 'x-api-key;'`` sends an empty header."""
-    answered = httpx.get(
+    response = httpx.get(
         f"{seller.gate.url}/5p1hp1d2t/CALL/MerchantImportJob/checkBatchStatus/b1", headers={"x-api-key": ""},
         trust_env=False,
     )
-    assert (answered.status_code, answered.json()) == (403, {"code": "ACCESS_DENIED", "message": "Access Denied"})
+    assert (response.status_code, response.json()) == (403, {"code": "ACCESS_DENIED", "message": "Access Denied"})
 
 
 def test_a_status_as_in_the_example(seller: Mircate) -> None:
@@ -53,8 +53,8 @@ def test_a_status_read_as_the_platforms_client_reads_it(seller: Mircate) -> None
     batch = seller.call("MerchantAPI/receivePrice", {"products": _units(0, 1)}).json()["batchId"]
     seller.ended(batch)
     query = {"data": "e30=", "__isbase64": "true", "__culture": "en-us", "__platform": "WEB"}
-    answered = seller.get(seller.path("MerchantImportJob/checkBatchStatus", batch), params=query)
-    assert (answered.status_code, answered.json()["batchStatus"]) == (200, "DONE")
+    response = seller.get(seller.path("MerchantImportJob/checkBatchStatus", batch), params=query)
+    assert (response.status_code, response.json()["batchStatus"]) == (200, "DONE")
 
 
 def test_an_order_as_suggested(seller: Mircate) -> None:

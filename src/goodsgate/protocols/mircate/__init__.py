@@ -1,21 +1,24 @@
-"""Mircate as its clients expect it; see ``README.md`` and ``openapi.yaml`` beside this file.
+"""Mircate; see ``README.md`` and ``openapi.yaml`` in this package.
 
 Everything is a call: ``/{project}/CALL/{Class}/{method}/{instance}``, by POST with a JSON body, or by GET with the same
-object in the query. `transport` finds the arguments, holds them to the schema of the contract's request body, looks
-whether the instance is the caller's project, and calls the method in a thread. A class of the protocol is a class with
+object in the query. `dispatcher` decodes the arguments, validates them against the schema of the contract's request
+body, checks that the instance is a project of the caller, and runs the method in a thread. Methods are defined in
+classes with
 
-    def methods(self) -> dict[str, Method]      # operation id of the POST → what answers it
+    def methods(self) -> dict[str, CallMethod]      # operation id of the POST → implementation
 
-and paths in an ``openapi.yaml``: of this folder, or of one below it, which joins it (its paths stand before these, its
-components may refer to these). Each path has a ``post`` (``operationId: receive_stock``) and a ``get`` of the same with
-``_get`` behind its id, the parameters `Data` and `IsBase64`, and no body; write the GET first, as an anchor, and merge
-it into the POST. Both need ``security: [{key: [submit]}]`` or ``[read]``.
+and in paths of an ``openapi.yaml`` of this package or of a package below it. The contracts are joined: the paths of the
+lower one come first, and its components may refer to those of the upper one. Each path has a ``post``
+(``operationId: receive_stock``) and a ``get`` with the same id and the suffix ``_get``, the parameters `Data` and
+`IsBase64`, and no body; the GET is written first, as an anchor, and merged into the POST. Both need
+``security: [{key: [submit]}]`` or ``[read]``.
 
-A method is blocking code, ``work(asked: Asked) -> Response``: ``asked.merchant``, ``asked.instance``,
-``asked.arguments`` (decoded and valid), ``asked.content`` (as it came). It returns ``answer(words)``, ``answer()`` for
-204, or any other response, and raises ``bad(message)`` (400), ``missing(message)`` (404) or ``busy()`` (570), which are
-in `answers`. What must not run twice at once for a project goes inside ``with transport.exclusive(merchant, "what"):``,
-which is 570 to others. Names that are called otherwise are in ``guesses.ALIASES``.
+A method is blocking code, ``work(call: MethodCall) -> Response``. It reads ``call.merchant``, ``call.instance``,
+``call.arguments`` (decoded and valid) and ``call.content`` (as received). It returns ``json_response(document)``,
+``json_response()`` for 204, or any other response, and raises ``bad_request(message)`` (400), ``not_found(message)``
+(404) or ``instance_busy()`` (570) of `responses`. What must not run twice at the same time for a merchant goes inside
+``with dispatcher.exclusive(merchant, "what"):``; other callers get 570. Other names of methods are in
+``unpublished.ALIASES``.
 """
 
 from collections.abc import Mapping
@@ -25,20 +28,22 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.http.services import ProtocolServices
-from goodsgate.protocols.mircate import exporting
-from goodsgate.protocols.mircate.exports import Exports
-from goodsgate.protocols.mircate.guesses import PREFIXES, aliases_of
-from goodsgate.protocols.mircate.history import History
-from goodsgate.protocols.mircate.jobs import Jobs
-from goodsgate.protocols.mircate.pim import unused
-from goodsgate.protocols.mircate.pim.classes import MERCHANT_RULES as MERCHANT_RULES
-from goodsgate.protocols.mircate.pim.classes import pim_methods
-from goodsgate.protocols.mircate.refusals import problem_response
-from goodsgate.protocols.mircate.removals import Removals
-from goodsgate.protocols.mircate.sales import Sales
-from goodsgate.protocols.mircate.service import Service
-from goodsgate.protocols.mircate.supplier import Supplier
-from goodsgate.protocols.mircate.transport import Transport, aliased
+from goodsgate.protocols.mircate import export_files
+from goodsgate.protocols.mircate.batch_status import BatchStatusMethods
+from goodsgate.protocols.mircate.dispatcher import CallDispatcher, with_aliases
+from goodsgate.protocols.mircate.export_files import ExportWriter
+from goodsgate.protocols.mircate.exports import ExportMethods
+from goodsgate.protocols.mircate.history import HistoryMethods
+from goodsgate.protocols.mircate.pim import image_cleanup
+from goodsgate.protocols.mircate.pim.image_cleanup import ImageCleaner
+from goodsgate.protocols.mircate.pim.methods import MERCHANT_RULES as MERCHANT_RULES
+from goodsgate.protocols.mircate.pim.methods import pim_methods
+from goodsgate.protocols.mircate.removals import RemovalMethods
+from goodsgate.protocols.mircate.responses import problem_response
+from goodsgate.protocols.mircate.sales import SalesMethods
+from goodsgate.protocols.mircate.service import ContractHandlers
+from goodsgate.protocols.mircate.supplier import SupplierMethods
+from goodsgate.protocols.mircate.unpublished import PREFIXES, parse_aliases
 
 SETTINGS = DeclaredSettings(keys={
     "project": Setting(
@@ -48,30 +53,30 @@ SETTINGS = DeclaredSettings(keys={
 })
 
 
-def key_of(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """What ``x-api-key`` holds; nothing where it is empty."""
+def find_api_key(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """Return the value of ``x-api-key``; None if it is missing or empty."""
     return headers.get(b"x-api-key") or None
 
 
 def protocol(context: ServerContext) -> WireProtocol:
-    """The protocol, ready to answer."""
+    """Build the protocol with all its handlers."""
     contract = load_openapi(__name__)
-    transport = Transport(context, contract)
-    exports = Exports(context)
-    classes = (Supplier(context), History(context), exports, Removals(transport), Sales(context), Jobs(context))
+    dispatcher = CallDispatcher(context, contract)
+    exports = ExportMethods(context)
+    classes = (
+        SupplierMethods(context), HistoryMethods(context), exports, RemovalMethods(dispatcher), SalesMethods(context),
+        BatchStatusMethods(context),
+    )
     methods = {id: method for each in classes for id, method in each.methods().items()}
-    methods.update(pim_methods(transport, contract))
-    contract.paths = aliased(contract.paths, aliases_of(context.config.call_aliases))
+    methods.update(pim_methods(dispatcher, contract))
+    contract.paths = with_aliases(contract.paths, parse_aliases(context.services.settings.call_aliases))
     return WireProtocol(
         name="mircate", title="Mircate", openapi=contract,
-        handlers={**Service(contract).handlers(), **exports.handlers(), **transport.handlers(methods)},
-        serialize_refusal=problem_response, find_secret=key_of, prefixes=PREFIXES,
+        handlers={**ContractHandlers(contract).handlers(), **exports.handlers(), **dispatcher.handlers(methods)},
+        serialize_refusal=problem_response, find_secret=find_api_key, prefixes=PREFIXES,
     )
 
 
 def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
-    """Who makes the files of exports, and who lets go of images that no product has any more."""
-    return {
-        exporting.TOPIC: exporting.Courier(services.config, services.store),
-        unused.TOPIC: unused.Courier(services.config, services.store),
-    }
+    """Return what writes the files of exports, and what deletes images that no product uses any more."""
+    return {export_files.TOPIC: ExportWriter(services), image_cleanup.TOPIC: ImageCleaner(services)}

@@ -1,4 +1,4 @@
-"""What a merchant has in stock and at which prices, as files: asked for, made beside the work, fetched by links."""
+"""Exports of a merchant's stock and prices: requested, written in the background, downloaded by links."""
 
 import hmac
 import secrets
@@ -17,124 +17,131 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import Resource
-from goodsgate.protocols.mircate.answers import answer, missing
-from goodsgate.protocols.mircate.exporting import SORT, Export, Step, export_of, named, path_of
-from goodsgate.protocols.mircate.guesses import EXPORTS_MAX, FAILED, LINK_SECONDS
-from goodsgate.protocols.mircate.transport import Asked, Method, page_of
+from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, page_bounds
+from goodsgate.protocols.mircate.export_files import (
+    RESOURCE_TYPE,
+    ExportStep,
+    StockPriceExport,
+    file_path,
+    find_export,
+    read_export,
+)
+from goodsgate.protocols.mircate.responses import json_response, not_found
+from goodsgate.protocols.mircate.unpublished import EXPORTS_MAX, FAILED, LINK_SECONDS
 from goodsgate.store.contract import ResourcesFullError, Store, StoreError
-from goodsgate.store.objects import Objects, open_objects
+from goodsgate.store.objects import Objects
 
 PURPOSE = "mircate export"
 PAGE = 100
 
 
-class Exports:
-    """Export Stock/Price, List Exports, Get Exported Files, and the files."""
+class ExportMethods:
+    """Methods Export Stock/Price, List Exports and Get Exported Files, and the handler of files."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._store: Store = context.store
 
-    def methods(self) -> dict[str, Method]:
-        """By operation id."""
+    def methods(self) -> dict[str, CallMethod]:
+        """Return the methods by operation id."""
         return {
-            "export_stock_price": Method(work=self.export_stock_price),
-            "list_exports": Method(work=self.list_exports),
-            "get_exported_files": Method(work=self.get_exported_files),
+            "export_stock_price": CallMethod(work=self.export_stock_price),
+            "list_exports": CallMethod(work=self.list_exports),
+            "get_exported_files": CallMethod(work=self.get_exported_files),
         }
 
     def handlers(self) -> dict[str, Handler]:
-        """Of what is no call."""
+        """Return the handlers of paths that are not calls."""
         return {"exported_file": self.file}
 
     @cached_property
     def _objects(self) -> Objects:
-        config = self._context.config
         try:
-            return open_objects(config.exports, store=config.store, name="exports", setting="exports")
+            return self._context.services.open_exports()
         except StoreError as fault:
             raise Refusal("store_busy", f"No export can be kept: {fault}.") from fault
 
-    def export_stock_price(self, asked: Asked) -> Response:
-        """Begin one."""
-        told = asked.arguments
-        _ = self._objects  # nothing is begun that could not be kept
-        kinds = tuple(kind for kind in (Kind.STOCK, Kind.PRICE) if told.get("type", kind.upper()) == kind.upper())
-        export = Export(kinds=kinds, channel=told.get("channel"), asked_at=now())
+    def export_stock_price(self, call: MethodCall) -> Response:
+        """Start an export."""
+        arguments = call.arguments
+        _ = self._objects  # without a storage, no export is started
+        kinds = tuple(kind for kind in (Kind.STOCK, Kind.PRICE) if arguments.get("type", kind.upper()) == kind.upper())
+        export = StockPriceExport(kinds=kinds, channel=arguments.get("channel"), requested_at=now())
         name = secrets.token_hex(16)
         try:
             self._store.add_resource(
-                asked.merchant, SORT, name=name, body=msgspec.json.encode(export), labels=[(name, 0)],
-                messages=[Step().message(name)], resources_max=EXPORTS_MAX,
+                call.merchant, RESOURCE_TYPE, name=name, body=msgspec.json.encode(export), labels=[(name, 0)],
+                messages=[ExportStep().message(name)], resources_max=EXPORTS_MAX,
             )
         except ResourcesFullError as fault:
             raise Refusal("queue_full", retry_after_seconds=60) from fault
-        return answer({"exportId": name})
+        return json_response({"exportId": name})
 
-    def list_exports(self, asked: Asked) -> Response:
-        """Newest first."""
-        found = [(resource, export_of(resource)) for resource in self._all(asked.merchant)][::-1]
-        first, size = page_of(asked.arguments)
-        rows = found[first : first + size]
-        return answer({"exports": [_words(resource, export) for resource, export in rows], "total": len(found)})
+    def list_exports(self, call: MethodCall) -> Response:
+        """List exports, newest first."""
+        exports = [(resource, read_export(resource)) for resource in self._exports(call.merchant)][::-1]
+        first, size = page_bounds(call.arguments)
+        rows = exports[first : first + size]
+        documents = [_serialize(resource, export) for resource, export in rows]
+        return json_response({"exports": documents, "total": len(exports)})
 
-    def get_exported_files(self, asked: Asked) -> Response:
-        """Links by which whoever has them may fetch the files for an hour."""
-        resource = named(self._store, asked.merchant, asked.arguments["exportId"])
+    def get_exported_files(self, call: MethodCall) -> Response:
+        """Return links to the files, which work for anybody who has them, for an hour."""
+        resource = find_export(self._store, call.merchant, call.arguments["exportId"])
         if resource is None:
-            raise missing()
-        base = self._context.config.public_url.rstrip("/") or str(asked.request.http.base_url).rstrip("/")
-        export = export_of(resource)
+            raise not_found()
+        base = self._context.services.settings.public_url or str(call.request.http.base_url).rstrip("/")
+        export = read_export(resource)
         files = [{"filename": file, "url": self._link(resource, file, base)} for file in export.files]
-        return answer({**_words(resource, export), "files": files})
+        return json_response({**_serialize(resource, export), "files": files})
 
-    def _all(self, merchant: str) -> Iterator[Resource]:
+    def _exports(self, merchant: str) -> Iterator[Resource]:
         after = 0
-        while page := self._store.resources(merchant, SORT, after=after, limit=PAGE):
+        while page := self._store.resources(merchant, RESOURCE_TYPE, after=after, limit=PAGE):
             yield from page
             after = page[-1].number
 
     # -- links --------------------------------------------------------------------------------------------------------
 
     def _link(self, resource: Resource, file: str, base: str) -> str:
-        signed = self._objects.sign(path_of(resource, file), LINK_SECONDS)
-        if signed is not None:
-            return signed
+        presigned = self._objects.sign(file_path(resource, file), LINK_SECONDS)
+        if presigned is not None:
+            return presigned
         until = str(int(now().timestamp()) + LINK_SECONDS)
-        place = f"{quote(resource.merchant)}/{resource.name}/{file}"
-        signature, master = self._context.engine.secrets.derived(PURPOSE, f"{place}/{until}")
+        path = f"{quote(resource.merchant)}/{resource.name}/{file}"
+        signature, master = self._context.services.secrets.derived(PURPOSE, f"{path}/{until}")
         query = urlencode({"until": until, "by": master, "signature": signature.hex()})
-        return f"{base}/mircate/exports/{place}?{query}"
+        return f"{base}/mircate/exports/{path}?{query}"
 
     async def file(self, request: ApiRequest) -> Response:
-        """GET /mircate/exports/{merchant}/{export}/{file}: what a link leads to."""
-        place = "/".join(quote(request.path[name]) for name in ("merchant", "export", "file"))
-        await self._context.run_in_thread(self._check, place, request.query)
-        found = await self._context.run_in_thread(self._objects.get, place)
-        if found is None:
-            raise missing()
+        """Answer GET /mircate/exports/{merchant}/{export}/{file}, to which a link leads."""
+        path = "/".join(quote(request.path[name]) for name in ("merchant", "export", "file"))
+        await self._context.run_in_thread(self._check_link, path, request.query)
+        content = await self._context.run_in_thread(self._objects.get, path)
+        if content is None:
+            raise not_found()
         headers = {
             "content-disposition": f'attachment; filename="{request.path["file"]}"',
             "cache-control": "private, no-store"
         }
-        return StreamingResponse(await self._context.stream(found), media_type="text/csv", headers=headers)
+        return StreamingResponse(await self._context.stream(content), media_type="text/csv", headers=headers)
 
-    def _check(self, place: str, query: dict[str, Any]) -> None:
+    def _check_link(self, path: str, query: dict[str, Any]) -> None:
         until, by, signature = str(query["until"]), str(query["by"]), str(query["signature"])
         try:
-            wanted, _ = self._context.engine.secrets.derived(PURPOSE, f"{place}/{until}", by=by)
+            expected, _ = self._context.services.secrets.derived(PURPOSE, f"{path}/{until}", by=by)
         except MasterUnknown as fault:
             raise refuse("forbidden") from fault
-        if not hmac.compare_digest(wanted.hex(), signature) or int(until) < now().timestamp():
+        if not hmac.compare_digest(expected.hex(), signature) or int(until) < now().timestamp():
             raise refuse("forbidden")
 
 
-def _words(resource: Resource, export: Export) -> dict[str, object]:
-    words: dict[str, object] = {
-        "exportId": resource.name, "status": export.status, "createdAt": export.asked_at,
+def _serialize(resource: Resource, export: StockPriceExport) -> dict[str, object]:
+    document: dict[str, object] = {
+        "exportId": resource.name, "status": export.status, "createdAt": export.requested_at,
         "types": [kind.upper() for kind in export.kinds],
     }
     if export.channel is not None:
-        words["channel"] = export.channel
-    return {**words, "message": export.trouble} if export.status == FAILED else words
+        document["channel"] = export.channel
+    return {**document, "message": export.last_error} if export.status == FAILED else document
 

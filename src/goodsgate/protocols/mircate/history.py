@@ -1,4 +1,4 @@
-"""What stock and price of a product were: read from what each item keeps of its past."""
+"""The history of a product's stock and price, which each item stores."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,41 +10,42 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, item_key, split_key
-from goodsgate.protocols.mircate.answers import answer, bad
-from goodsgate.protocols.mircate.guesses import COLLECTION
-from goodsgate.protocols.mircate.transport import Asked, Method, page_of
+from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, page_bounds
+from goodsgate.protocols.mircate.responses import bad_request, json_response
+from goodsgate.protocols.mircate.unpublished import COLLECTION
 
 PAGE = 1_000
 CHANNELS_MAX = 5_000
-"""Of one product, in one answer."""
+"""Channels of one product in one answer."""
 VALUES = {Kind.STOCK: "stock", Kind.PRICE: "price"}
-"""Which member of a unit is the value of an entry."""
+"""The member of a unit that is the value of an entry."""
 
 
-class History:
-    """Get Stock/Price History."""
+class HistoryMethods:
+    """Method Get Stock/Price History."""
 
     def __init__(self, context: ServerContext) -> None:
         self._store = context.store
 
-    def methods(self) -> dict[str, Method]:
-        """By operation id."""
-        return {"get_stock_price_history": Method(work=self.get_stock_price_history)}
+    def methods(self) -> dict[str, CallMethod]:
+        """Return the methods by operation id."""
+        return {"get_stock_price_history": CallMethod(work=self.get_stock_price_history)}
 
-    def get_stock_price_history(self, asked: Asked) -> Response:
-        """The last changes, newest first."""
-        told = asked.arguments
-        since, until = _moment(told, "from"), _moment(told, "to")
-        kinds = [kind for kind in VALUES if told.get("type", kind.upper()) == kind.upper()]
-        found = [
-            entry for kind in kinds for item in self._items(asked.merchant, kind, told["sku"], told.get("channel"))
+    def get_stock_price_history(self, call: MethodCall) -> Response:
+        """Return the last changes, newest first."""
+        arguments = call.arguments
+        since, until = _parse_time(arguments, "from"), _parse_time(arguments, "to")
+        kinds = [kind for kind in VALUES if arguments.get("type", kind.upper()) == kind.upper()]
+        sku, channel = arguments["sku"], arguments.get("channel")
+        entries = [
+            entry for kind in kinds for item in self._items(call.merchant, kind, sku, channel)
             for entry in _entries(kind, item)
             if (since is None or since <= entry[0]) and (until is None or entry[0] <= until)
         ]
-        found.sort(key=lambda entry: entry[0], reverse=True)
-        first, size = page_of(told)
-        rows = [words for _, words in found[first : first + size]]
-        return answer({"history": rows, "total": len(found)})
+        entries.sort(key=lambda entry: entry[0], reverse=True)
+        first, size = page_bounds(arguments)
+        rows = [document for _, document in entries[first : first + size]]
+        return json_response({"history": rows, "total": len(entries)})
 
     def _items(self, merchant: str, kind: Kind, sku: str, channel: str | None) -> Iterator[Item]:
         if channel is not None:
@@ -63,19 +64,21 @@ class History:
 
 def _entries(kind: Kind, item: Item) -> Iterator[tuple[datetime, dict[str, Any]]]:
     _, channel = split_key(item.key)
-    for kept in orjson.loads(item.document).get("_history", ()):
-        value = kept.pop(VALUES[kind], None)
-        at, batch = kept.pop("at"), kept.pop("batch")
-        words = {"type": kind.upper(), "value": value, "channel": channel, "createdAt": at, "batchId": batch, **kept}
-        yield datetime.fromisoformat(at), words
+    for stored in orjson.loads(item.document).get("_history", ()):
+        value = stored.pop(VALUES[kind], None)
+        at, batch = stored.pop("at"), stored.pop("batch")
+        document = {
+            "type": kind.upper(), "value": value, "channel": channel, "createdAt": at, "batchId": batch, **stored,
+        }
+        yield datetime.fromisoformat(at), document
 
 
-def _moment(told: dict[str, Any], name: str) -> datetime | None:
-    text = told.get(name)
+def _parse_time(arguments: dict[str, Any], name: str) -> datetime | None:
+    text = arguments.get(name)
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo is not None else datetime.fromisoformat(f"{text}+00:00")
+        time = datetime.fromisoformat(text)
+        return time if time.tzinfo is not None else datetime.fromisoformat(f"{text}+00:00")
     except ValueError as fault:
-        raise bad(f"{name} must be a time like 2026-01-31T08:15:00Z") from fault
+        raise bad_request(f"{name} must be a time like 2026-01-31T08:15:00Z") from fault

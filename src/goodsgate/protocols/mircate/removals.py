@@ -1,4 +1,4 @@
-"""A merchant's products taken out again: those that are listed, or all; stock and price alike."""
+"""Removal of a merchant's products, listed ones or all, with their stock and price."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,66 +9,66 @@ from starlette.responses import Response
 from goodsgate.http.json_batches import submit_body
 from goodsgate.model.batch import Batch, Kind, Policy, State, Strictness, Verb
 from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, split_key
-from goodsgate.protocols.mircate.answers import answer, bad
-from goodsgate.protocols.mircate.guesses import COLLECTION, PROTOCOL, UNITS_BYTES_MAX
+from goodsgate.protocols.mircate.dispatcher import CallDispatcher, CallMethod, MethodCall
+from goodsgate.protocols.mircate.responses import bad_request, json_response
 from goodsgate.protocols.mircate.supplier import SCHEMAS
-from goodsgate.protocols.mircate.transport import Asked, Method, Transport
+from goodsgate.protocols.mircate.unpublished import COLLECTION, PROTOCOL, UNITS_BYTES_MAX
 from goodsgate.store.contract import BatchFilter
 
 PAGE = 1_000
 KINDS = (Kind.STOCK, Kind.PRICE)
 DELETE = Policy(verb=Verb.DELETE, schema="mircate/UnitRemoval", duplicates=Strictness.OFF)
-NOTHING = b"\n"
-"""A full feed without a record: all that is held goes."""
+NO_RECORDS = b"\n"
+"""A full feed without a record, which deletes everything."""
 
 
-class Removals:
-    """Remove My Products and Clean My Products."""
+class RemovalMethods:
+    """Methods Remove My Products and Clean My Products."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._context = transport.context
-        self._store = transport.context.store
+    def __init__(self, dispatcher: CallDispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._context = dispatcher.context
+        self._store = dispatcher.context.store
 
-    def methods(self) -> dict[str, Method]:
-        """By operation id."""
+    def methods(self) -> dict[str, CallMethod]:
+        """Return the methods by operation id."""
         return {
-            "remove_my_products": Method(work=self.remove_my_products, bytes_max=UNITS_BYTES_MAX),
-            "clean_my_products": Method(work=self.clean_my_products),
+            "remove_my_products": CallMethod(work=self.remove_my_products, bytes_max=UNITS_BYTES_MAX),
+            "clean_my_products": CallMethod(work=self.clean_my_products),
         }
 
-    def remove_my_products(self, asked: Asked) -> Response:
-        """What is held of the listed ones now goes, behind what came before; counted are those that are held."""
-        named = [_named(at, entry) for at, entry in enumerate(asked.arguments["products"])]
-        found: set[tuple[str, str | None]] = set()
+    def remove_my_products(self, call: MethodCall) -> Response:
+        """Delete the listed products after everything that was accepted before, and count those that exist."""
+        names = [_product_name(at, entry) for at, entry in enumerate(call.arguments["products"])]
+        existing: set[tuple[str, str | None]] = set()
         for kind in KINDS:
             keys: list[str] = []
-            waits = next(self._paced(asked.merchant, kind), None) is not None
-            for name in dict.fromkeys(named):
-                held = [*self._held(asked.merchant, kind, name)]
-                if held:
-                    found.add(name)
-                # What waits to be pushed must not be held again afterwards.
-                keys += held or ([item_key(*name)] if waits and name[1] is not None else [])
-            self._remove(asked.merchant, kind, iter(keys))
-        return answer({"removedCount": len(found)})
+            is_paced = next(self._paced_batches(call.merchant, kind), None) is not None
+            for name in dict.fromkeys(names):
+                stored = [*self._stored_keys(call.merchant, kind, name)]
+                if stored:
+                    existing.add(name)
+                # Units that wait to be pushed must not be stored again afterwards.
+                keys += stored or ([item_key(*name)] if is_paced and name[1] is not None else [])
+            self._submit_removal(call.merchant, kind, iter(keys))
+        return json_response({"removedCount": len(existing)})
 
-    def clean_my_products(self, asked: Asked) -> Response:
-        """All that is held, or all of one channel."""
-        channel = asked.arguments.get("channel")
-        with self._transport.exclusive(asked.merchant, "clean"):
+    def clean_my_products(self, call: MethodCall) -> Response:
+        """Delete all products, or all of one channel."""
+        channel = call.arguments.get("channel")
+        with self._dispatcher.exclusive(call.merchant, "clean"):
             for kind in KINDS:
                 if channel is None:
-                    for batch in [*self._paced(asked.merchant, kind)]:
-                        self._context.engine.cancel(asked.merchant, batch.id)
-                    self._clear(asked.merchant, kind)
+                    for batch in [*self._paced_batches(call.merchant, kind)]:
+                        self._context.engine.cancel(call.merchant, batch.id)
+                    self._clear(call.merchant, kind)
                 else:
-                    keys = self._keys(asked.merchant, kind)
-                    self._remove(asked.merchant, kind, (key for key in keys if split_key(key)[1] == channel))
-        return answer()
+                    keys = self._keys(call.merchant, kind)
+                    self._submit_removal(call.merchant, kind, (key for key in keys if split_key(key)[1] == channel))
+        return json_response()
 
-    def _held(self, merchant: str, kind: Kind, name: tuple[str, str | None]) -> Iterator[str]:
-        """Keys of what is held of a product: of one of its channels, or of all."""
+    def _stored_keys(self, merchant: str, kind: Kind, name: tuple[str, str | None]) -> Iterator[str]:
+        """Yield the keys of a product in one channel, or in all."""
         sku, channel = name
         if channel is None:
             yield from self._keys(merchant, kind, prefix=sku + KEY_SEPARATOR)
@@ -86,8 +86,8 @@ class Removals:
             if after is None:
                 return
 
-    def _remove(self, merchant: str, kind: Kind, keys: Iterator[str]) -> None:
-        """One batch of deletions, if there are any; written while they are looked for."""
+    def _submit_removal(self, merchant: str, kind: Kind, keys: Iterator[str]) -> None:
+        """Submit one batch of deletions unless there are none; it is written while keys are read."""
         first = next(keys, None)
         if first is None:
             return
@@ -102,19 +102,19 @@ class Removals:
                 if len(lines) == PAGE:
                     submission.write(b"".join(lines))
                     lines.clear()
-            submission.write(b"".join(lines) or NOTHING)
+            submission.write(b"".join(lines) or NO_RECORDS)
             submission.finish()
         except BaseException:
             submission.abort()
             raise
 
-    def _paced(self, merchant: str, kind: Kind) -> Iterator[Batch]:
-        """What is accepted and waits for its moments."""
+    def _paced_batches(self, merchant: str, kind: Kind) -> Iterator[Batch]:
+        """Yield batches that were accepted and are pushed with pauses."""
         for state in (State.QUEUED, State.WORKING):
             after = None
             while True:
-                open_ones = BatchFilter(kind=kind, state=state, collection=COLLECTION)
-                page = self._store.batches(merchant, open_ones, after=after, limit=PAGE)
+                filters = BatchFilter(kind=kind, state=state, collection=COLLECTION)
+                page = self._store.batches(merchant, filters, after=after, limit=PAGE)
                 yield from (batch for batch in page.rows if batch.policy.pace_seconds)
                 after = page.next
                 if after is None:
@@ -127,14 +127,14 @@ class Removals:
                 merchant=merchant, kind=kind, collection=COLLECTION, policy=policy, format="ndjson", protocol=PROTOCOL,
                 label="clean",
             ),
-            NOTHING, self._context,
+            NO_RECORDS, self._context,
         )
 
 
-def _named(at: int, entry: dict[str, Any]) -> tuple[str, str | None]:
+def _product_name(at: int, entry: dict[str, Any]) -> tuple[str, str | None]:
     sku = entry.get("sku") or entry.get("productId")
     if not sku:
-        raise bad(f"products/{at}: sku is missing")
+        raise bad_request(f"products/{at}: sku is missing")
     return str(sku), entry.get("channel")
 
 

@@ -1,4 +1,4 @@
-"""What a merchant sends in: stock and prices, taken apart, made durable, acknowledged."""
+"""Stock and prices that merchants send: split into units and accepted as one batch."""
 
 import uuid
 
@@ -7,48 +7,48 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.model.batch import Kind, Policy, Strictness
-from goodsgate.protocols.mircate.answers import answer
-from goodsgate.protocols.mircate.guesses import COLLECTION, PROTOCOL, UNITS_BYTES_MAX
-from goodsgate.protocols.mircate.jobs import BULK, FREQUENCY, TOTAL, ids_of
-from goodsgate.protocols.mircate.transport import Asked, Method
-from goodsgate.protocols.mircate.units import units_of
+from goodsgate.protocols.mircate.batch_status import BULK, FREQUENCY, TOTAL, batch_ids
+from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
+from goodsgate.protocols.mircate.responses import json_response
+from goodsgate.protocols.mircate.units import split_units
+from goodsgate.protocols.mircate.unpublished import COLLECTION, PROTOCOL, UNITS_BYTES_MAX
 
 SCHEMAS = {Kind.STOCK: "mircate/StockUnit", Kind.PRICE: "mircate/PriceUnit"}
 
 
-class Supplier:
-    """Receive Stock and Receive Price."""
+class SupplierMethods:
+    """Methods Receive Stock and Receive Price."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
 
-    def methods(self) -> dict[str, Method]:
-        """By operation id."""
+    def methods(self) -> dict[str, CallMethod]:
+        """Return the methods by operation id."""
         return {
-            "receive_stock": Method(work=self.receive_stock, bytes_max=UNITS_BYTES_MAX),
-            "receive_price": Method(work=self.receive_price, bytes_max=UNITS_BYTES_MAX),
+            "receive_stock": CallMethod(work=self.receive_stock, bytes_max=UNITS_BYTES_MAX),
+            "receive_price": CallMethod(work=self.receive_price, bytes_max=UNITS_BYTES_MAX),
         }
 
-    def receive_stock(self, asked: Asked) -> Response:
-        """Stock numbers, absolute."""
-        return self._received(asked, Kind.STOCK)
+    def receive_stock(self, call: MethodCall) -> Response:
+        """Accept absolute stock quantities."""
+        return self._receive(call, Kind.STOCK)
 
-    def receive_price(self, asked: Asked) -> Response:
-        """Prices."""
-        return self._received(asked, Kind.PRICE)
+    def receive_price(self, call: MethodCall) -> Response:
+        """Accept prices."""
+        return self._receive(call, Kind.PRICE)
 
-    def _received(self, asked: Asked, kind: Kind) -> Response:
-        units = units_of(asked.content)
-        bulk = asked.arguments.get("bulkOperationId") or str(uuid.uuid4())
-        frequency = int(asked.arguments.get("frequency", 0))
+    def _receive(self, call: MethodCall, kind: Kind) -> Response:
+        units = split_units(call.content)
+        bulk = call.arguments.get("bulkOperationId") or str(uuid.uuid4())
+        frequency = int(call.arguments.get("frequency", 0))
         format, body = join_records(units)
         submission = self._context.engine.submit(
-            merchant=asked.merchant, kind=kind, collection=COLLECTION, policy=_policy(kind, frequency), format=format,
-            label=bulk, protocol=PROTOCOL, protocol_data={TOTAL: str(len(units)), FREQUENCY: str(frequency),
-                BULK: bulk},
+            merchant=call.merchant, kind=kind, collection=COLLECTION, policy=_policy(kind, frequency), format=format,
+            label=bulk, protocol=PROTOCOL,
+            protocol_data={TOTAL: str(len(units)), FREQUENCY: str(frequency), BULK: bulk},
         )
-        ids = ids_of(submit_body(submission, body, self._context))
-        return answer({"batchId": ids[0], "batchIds": ids, "bulkOperationId": bulk})
+        ids = batch_ids(submit_body(submission, body, self._context))
+        return json_response({"batchId": ids[0], "batchIds": ids, "bulkOperationId": bulk})
 
 
 def _policy(kind: Kind, frequency: int) -> Policy:

@@ -1,58 +1,61 @@
-"""Units of stock and prices, as they come and as they are worked: each with its SKU and its channel."""
+"""Units of stock and prices, completed with the SKU and channel that they lack."""
 
 import re
 
 import msgspec
 
-from goodsgate.protocols.mircate.answers import bad
-from goodsgate.protocols.mircate.guesses import CHANNEL
+from goodsgate.protocols.mircate.responses import bad_request
+from goodsgate.protocols.mircate.unpublished import CHANNEL
 
 
-class _Heads(msgspec.Struct):
-    """What of a unit is looked at before it is worked; any JSON."""
+class _UnitKeys(msgspec.Struct):
+    """The members of a unit that identify it; any JSON."""
 
     sku: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     productId: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     channel: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Listed(msgspec.Struct):
+class _UnitList(msgspec.Struct):
     products: list[msgspec.Raw]
 
 
-_decode_listed = msgspec.json.Decoder(_Listed).decode
-_decode_heads = msgspec.json.Decoder(_Heads).decode
+_decode_list = msgspec.json.Decoder(_UnitList).decode
+_decode_keys = msgspec.json.Decoder(_UnitKeys).decode
 _NUMBER = re.compile(rb"-?[0-9.eE+-]+")
 
 
-def units_of(content: bytes) -> list[bytes]:
-    """The entries of ``products``, each as it is written and with what it lacks behind."""
+def split_units(content: bytes) -> list[bytes]:
+    """Return the entries of ``products`` as they are written, each completed by what it lacks."""
     try:
-        found = _decode_listed(content).products
+        units = _decode_list(content).products
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise bad(f"The body is not valid JSON: {fault}.") from fault
-    return [filled(bytes(unit)) for unit in found]
+        raise bad_request(f"The body is not valid JSON: {fault}.") from fault
+    return [complete_unit(bytes(unit)) for unit in units]
 
 
-def filled(unit: bytes) -> bytes:
-    """The last of two members of one name counts; what is no object is left to be rejected when it is worked."""
+def complete_unit(unit: bytes) -> bytes:
+    """Append the SKU or channel that a unit lacks; of two members of one name, the last counts.
+
+    What is not an object stays as it is and is rejected later.
+    """
     if unit[:1] != b"{":
         return unit
     try:
-        heads = _decode_heads(unit)
+        keys = _decode_keys(unit)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return unit
-    more = []
-    if _is_empty(heads.sku) and not _is_empty(heads.productId):
-        more.append(b'"sku":' + _as_text(heads.productId))
-    elif not _is_empty(heads.sku) and _NUMBER.fullmatch(_raw(heads.sku)):
-        more.append(b'"sku":' + _as_text(heads.sku))
-    if _is_empty(heads.channel):
-        more.append(b'"channel":' + msgspec.json.encode(CHANNEL))
-    if not more:
+    missing = []
+    if _is_empty(keys.sku) and not _is_empty(keys.productId):
+        missing.append(b'"sku":' + _as_text(keys.productId))
+    elif not _is_empty(keys.sku) and _NUMBER.fullmatch(_raw(keys.sku)):
+        missing.append(b'"sku":' + _as_text(keys.sku))
+    if _is_empty(keys.channel):
+        missing.append(b'"channel":' + msgspec.json.encode(CHANNEL))
+    if not missing:
         return unit
-    own = unit[:-1].rstrip()
-    return b"".join([own, b"" if own == b"{" else b",", b",".join(more), b"}"])
+    body = unit[:-1].rstrip()
+    return b"".join([body, b"" if body == b"{" else b",", b",".join(missing), b"}"])
 
 
 def _raw(value: msgspec.Raw | msgspec.UnsetType) -> bytes:
@@ -64,6 +67,6 @@ def _is_empty(value: msgspec.Raw | msgspec.UnsetType) -> bool:
 
 
 def _as_text(value: msgspec.Raw | msgspec.UnsetType) -> bytes:
-    """Ids that are numbers are kept as they are written."""
+    """Return an id as a JSON text; numbers keep their spelling."""
     raw = _raw(value)
     return b'"%s"' % raw if _NUMBER.fullmatch(raw) else raw

@@ -19,5 +19,5 @@ def manager(gate: Served) -> Iterator[Manager]:
 @pytest.fixture
 def beginner(gate: Served) -> Iterator[Manager]:
     """Who has settled nothing yet."""
-    with closing(Manager(gate, gate.merchant(), settled=None)) as client:
+    with closing(Manager(gate, gate.merchant(), configuration=None)) as client:
         yield client

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from goodsgate.protocols.mircate.pim.settled import Settled
+from goodsgate.protocols.mircate.pim.configuration import PimConfiguration
 
 ATTRIBUTES: list[dict[str, Any]] = [
     {"code": "sku", "type": "IDENTIFIER", "group": "other", "isUnique": True, "maxCharacters": 255},
@@ -36,15 +36,15 @@ def family(required: dict[str, list[str]] | None = None) -> dict[str, Any]:
     return {"code": "shirts", "label": [], "attributeAsLabel": "title", "attributes": attributes, "variants": WAYS}
 
 
-def settled(required: dict[str, list[str]] | None = None) -> Settled:
+def configuration(required: dict[str, list[str]] | None = None) -> PimConfiguration:
     """All of it; `required` are channels by attribute."""
     return msgspec.convert({
         "attributes": ATTRIBUTES, "attributeOptions": OPTIONS, "families": [family(required)],
         "groups": [{"code": "summer", "type": "season", "label": []}], "categories": CATEGORIES,
-    }, Settled)
+    }, PimConfiguration)
 
 
-SHIRTS = settled()
+SHIRTS = configuration()
 
 
 def product(sku: str, *, family: str = "shirts", status: str = "DRAFT", groups: list[str] | None = None,

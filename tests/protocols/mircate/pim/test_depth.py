@@ -27,8 +27,8 @@ CALLS = [
 def test_deep_arguments_are_refused_or_kept(manager: Manager, name: str, body: str, depth: int) -> None:
     """And what was kept is read again."""
     manager.call("DatasetAPI/create", {"name": "d"})
-    answered = manager.post(manager.path(name), content=(body % ("[" * depth + "]" * depth)).encode())
-    assert answered.status_code in (200, 204, 400), (answered.status_code, answered.text[:200])
+    response = manager.post(manager.path(name), content=(body % ("[" * depth + "]" * depth)).encode())
+    assert response.status_code in (200, 204, 400), (response.status_code, response.text[:200])
     manager.idle()
     reads: list[tuple[str, Any]] = [
         ("PIMAPI/getProducts", {}), ("PIMAPI/getCatalogSettings", {}), ("MerchantAPI/getGlobalProducts", {}),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from goodsgate.protocols.mircate.pim.images import kind_of
+from goodsgate.protocols.mircate.pim.images import image_media_type
 from tests.protocols.mircate.client import message
 from tests.protocols.mircate.pim.client import JPEG, PNG, Manager
 from tests.protocols.mircate.pim.shirts import product, variant
@@ -20,7 +20,7 @@ def _kept(manager: Manager, *names: str) -> bool:
     folder = Path(manager.gate.shop.config.images) / manager.merchant
     until = time.monotonic() + 20
     while time.monotonic() < until:
-        manager.carried()
+        manager.deliver_messages()
         found = {f"{manager.merchant}-{path.name}" for path in folder.iterdir()} if folder.exists() else set()
         if found == set(names):
             return True
@@ -35,10 +35,10 @@ def _values(manager: Manager, id: str, attribute: str) -> list[dict[str, Any]]:
 
 def test_an_image_is_attached_and_read(manager: Manager) -> None:
     """By everybody who knows its name, as it was sent."""
-    manager.held(product("s1", title="x"))
-    answered = manager.attach("s1")
-    assert answered.status_code == 200, answered.text
-    told = answered.json()
+    manager.put_all(product("s1", title="x"))
+    response = manager.attach("s1")
+    assert response.status_code == 200, response.text
+    told = response.json()
     assert told["filename"] == f"{manager.merchant}-{told['imageId']}.png"
     (datum,) = _values(manager, "s1", "photo")
     assert datum["value"] == told["filename"]
@@ -54,7 +54,7 @@ def test_an_image_is_attached_and_read(manager: Manager) -> None:
 
 def test_an_image_takes_the_place_of_the_one_before(manager: Manager) -> None:
     """Which goes; a list has them all."""
-    manager.held(product("s1"))
+    manager.put_all(product("s1"))
     first = manager.attach("s1").json()["filename"]
     second = manager.attach("s1", JPEG, extension="jpg").json()["filename"]
     assert [datum["value"] for datum in _values(manager, "s1", "photo")] == [second]
@@ -67,9 +67,9 @@ def test_an_image_takes_the_place_of_the_one_before(manager: Manager) -> None:
 
 def test_images_go_with_what_has_them(manager: Manager) -> None:
     """The product, or what it says of the attribute, be it in bulk."""
-    manager.held(*(product(id) for id in ("s1", "s2", "s3")))
+    manager.put_all(*(product(id) for id in ("s1", "s2", "s3")))
     kept = [manager.attach(id).json()["filename"] for id in ("s1", "s2", "s3")]
-    manager.held(product("s2", title="no image"))
+    manager.put_all(product("s2", title="no image"))
     assert _kept(manager, kept[0], kept[2])
     refused = product("s1", photo="other.png", title="much too long")
     manager.pim("bulkProductUpsert", [product("s3", title="none"), refused])
@@ -95,7 +95,7 @@ def test_images_go_with_what_has_them(manager: Manager) -> None:
 ])
 def test_what_is_no_image_is_refused(manager: Manager, words: dict[str, Any], status: int, text: str) -> None:
     """And nothing of it is kept."""
-    manager.held(product("s1"))
+    manager.put_all(product("s1"))
     good = {
         "image": base64.b64encode(PNG).decode(), "productId": "s1", "extension": "png", "attributeCode": "photo",
     }
@@ -106,7 +106,7 @@ def test_what_is_no_image_is_refused(manager: Manager, words: dict[str, Any], st
 
 def test_a_data_url_is_an_image_too(manager: Manager) -> None:
     """As a browser makes it."""
-    manager.held(product("s1"))
+    manager.put_all(product("s1"))
     words = {
         "image": f"data:image/png;base64,{base64.b64encode(PNG).decode()}", "productId": "s1", "extension": "png",
         "attributeCode": "photo",
@@ -119,7 +119,7 @@ def test_a_variant_has_no_image_of_its_model(manager: Manager) -> None:
     """The product says so, and the image is dropped."""
     model = {"dataType": "PRODUCT_MODEL", "data": {
         "code": "m1", "family": "shirts", "variant": "by_colour", "status": "DRAFT"}}
-    manager.held(model, variant("v1", "m1"))
+    manager.put_all(model, variant("v1", "m1"))
     text = "Error: You can not edit common attributes in a variant! (photo)"
     assert message(manager.attach("v1"), 400) == text
     assert _kept(manager)
@@ -143,7 +143,7 @@ def test_a_category_has_an_image(manager: Manager) -> None:
 
 def test_images_are_of_one_project(manager: Manager, beginner: Manager) -> None:
     """What is asked of their size is looked at, and passed over."""
-    manager.held(product("s1"))
+    manager.put_all(product("s1"))
     filename = manager.attach("s1").json()["filename"]
     path = manager.path("PIMAPI/getImage")
     asked = {"filename": filename, "width": "10", "fit": "cover", "format": "webp", "quality": "80"}
@@ -158,12 +158,12 @@ def test_images_are_of_one_project(manager: Manager, beginner: Manager) -> None:
 
 def test_nobody_drops_anothers_image(manager: Manager, gate: Any) -> None:
     """By naming it in a product of its own."""
-    manager.held(product("s1"))
+    manager.put_all(product("s1"))
     filename = manager.attach("s1").json()["filename"]
     with Manager(gate, gate.merchant()) as thief:
-        thief.held(product("t1", photo=filename))
+        thief.put_all(product("t1", photo=filename))
         assert thief.pim("deleteProduct", {"id": "t1"}).status_code == 204
-        thief.carried()
+        thief.deliver_messages()
     assert manager.image(filename).content == PNG
 
 
@@ -173,4 +173,4 @@ def test_nobody_drops_anothers_image(manager: Manager, gate: Any) -> None:
 ])
 def test_an_image_is_what_its_first_bytes_say(content: bytes, kind: str | None) -> None:
     """Whatever it is called."""
-    assert kind_of(content) == kind
+    assert image_media_type(content) == kind

@@ -25,8 +25,8 @@ def _enabled(record: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def shop(gate: Served) -> Iterator[Manager]:
     """Three products, two models, two variants; each by itself, so that no two have one time."""
-    with closing(Manager(gate, gate.merchant(), settled=SHIRTS)) as manager:
-        manager.held(
+    with closing(Manager(gate, gate.merchant(), configuration=SHIRTS)) as manager:
+        manager.put_all(
             product("B2", title="Zebra", groups=["summer"]), _enabled(product("A1", title="Ape")), model("m1"),
             model("m2"), variant("v1", "m1", colour="red"), _enabled(variant("v2", "m2", colour="blue")),
             product("C3", title="Mole", groups=["summer"], categories=["shirts"]),
@@ -54,9 +54,9 @@ def shop(gate: Served) -> Iterator[Manager]:
 ])
 def test_filters(shop: Manager, filters: dict[str, Any], ids: list[str]) -> None:
     """All that are given must be fulfilled."""
-    answered = shop.pim("getProducts", {"filters": {k: v for k, v in filters.items() if v is not None}}).json()
-    assert [one["id"] for one in answered["products"]] == ids
-    assert answered["totalProducts"] == len(ids)
+    response = shop.pim("getProducts", {"filters": {k: v for k, v in filters.items() if v is not None}}).json()
+    assert [one["id"] for one in response["products"]] == ids
+    assert response["totalProducts"] == len(ids)
 
 
 @pytest.mark.parametrize(("text", "ids"), [("v", ["v1", "v2"]), ("V1", ["v1"]), ("2", ["B2", "m2", "v2"]), ("*", [])])
@@ -84,9 +84,9 @@ def test_sorts(shop: Manager, sorts: dict[str, str], ids: list[str]) -> None:
 def test_pages_are_cut_from_one_list(shop: Manager, offset: int, size: int, sorts: dict[str, str]) -> None:
     """An offset of rows, not of pages; behind the end there is nothing."""
     whole = shop.ids(sorts=sorts)
-    answered = shop.pim("getProducts", {"pageFrom": offset, "pageSize": size, "sorts": sorts}).json()
-    assert [one["id"] for one in answered["products"]] == whole[offset : offset + size]
-    assert (answered["pageFrom"], answered["pageSize"], answered["totalProducts"]) == (offset, size, len(ALL))
+    response = shop.pim("getProducts", {"pageFrom": offset, "pageSize": size, "sorts": sorts}).json()
+    assert [one["id"] for one in response["products"]] == whole[offset : offset + size]
+    assert (response["pageFrom"], response["pageSize"], response["totalProducts"]) == (offset, size, len(ALL))
 
 
 def test_times_are_bounds_that_count(shop: Manager) -> None:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.catalogue import IndexEntry, Resource
+from goodsgate.protocols.mircate.pim.configuration import PimConfiguration, encode
 from goodsgate.protocols.mircate.pim.product_rules import PimRules, ProductRules
-from goodsgate.protocols.mircate.pim.settled import Settled, encode
 from goodsgate.rules.merchant_rules import Record
-from tests.protocols.mircate.pim.shirts import SHIRTS, model, product, settled, variant
+from tests.protocols.mircate.pim.shirts import SHIRTS, configuration, model, product, variant
 
 
 class Shelf:
@@ -89,7 +89,7 @@ def test_an_attribute_is_said_once(shelf: Shelf) -> None:
 
 def test_a_channel_wants_a_value(shelf: Shelf) -> None:
     """Of products that say anything of their attributes."""
-    rules = ProductRules(settled(required={"blurb": ["eCommerce"]}))
+    rules = ProductRules(configuration(required={"blurb": ["eCommerce"]}))
     assert shelf.put(rules, product("s1")) == []
     assert shelf.put(rules, product("s1", title="x")) == ["blurb is required in this channel! (eCommerce)"]
     record = product("s1")
@@ -192,7 +192,7 @@ def test_marks_find_a_product(shelf: Shelf) -> None:
 def test_a_law_is_read_once() -> None:
     """And anew when it changes."""
     merchant_rules = PimRules()
-    kept = Resource(merchant="m", type="s", number=1, version=1, name="n", body=encode(Settled()))
+    kept = Resource(merchant="m", type="s", number=1, version=1, name="n", body=encode(PimConfiguration()))
     first = merchant_rules.compile("m", kept)
     assert merchant_rules.compile("m", msgspec.structs.replace(kept, version=2)) is first
     assert merchant_rules.compile("m", msgspec.structs.replace(kept, body=encode(SHIRTS))) is not first

@@ -14,9 +14,9 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 def test_a_product_is_made_and_changed(manager: Manager) -> None:
     """The members of its data that are given replace those that are held; a list of attributes all of it."""
-    answered = manager.put(product("s1", title="Shirt", serial="A", categories=["shirts"]))
-    assert answered.status_code == 200, answered.text
-    made = answered.json()["meta"]
+    response = manager.put(product("s1", title="Shirt", serial="A", categories=["shirts"]))
+    assert response.status_code == 200, response.text
+    made = response.json()["meta"]
     assert TIME.fullmatch(made["createdAt"])
     assert re.fullmatch(r"[A-Za-z0-9]{10}", made["updateToken"])
     changed = manager.put(product("s1", status="ACTIVE", title="Better")).json()["meta"]
@@ -66,19 +66,19 @@ def test_what_a_product_is_refused_for(manager: Manager, words: dict[str, Any], 
 ])
 def test_what_a_product_must_be(manager: Manager, words: dict[str, Any], issue: dict[str, Any]) -> None:
     """Model errors have the shape that the ancestor's have."""
-    answered = manager.pim("upsertProduct", words)
-    assert message(answered, 400) == "Model validation error!"
-    assert answered.json()["error"]["name"] == "ZodError"
-    told = answered.json()["error"]["issues"][0]
+    response = manager.pim("upsertProduct", words)
+    assert message(response, 400) == "Model validation error!"
+    assert response.json()["error"]["name"] == "ZodError"
+    told = response.json()["error"]["issues"][0]
     assert issue.items() <= told.items()
 
 
 def test_a_request_that_is_none_is_refused_at_once(manager: Manager) -> None:
     """In the words of the platform."""
-    answered = manager.pim("upsertProduct", {"dataType": "PRODUCT"})
-    assert message(answered, 400) == "Model validation has been failed."
-    assert answered.json()["code"] == "VALIDATION"
-    assert answered.json()["issues"][0]["params"] == {"missingProperty": "data"}
+    response = manager.pim("upsertProduct", {"dataType": "PRODUCT"})
+    assert message(response, 400) == "Model validation has been failed."
+    assert response.json()["code"] == "VALIDATION"
+    assert response.json()["issues"][0]["params"] == {"missingProperty": "data"}
 
 
 def test_many_products_are_worked_in_order(manager: Manager) -> None:
@@ -119,12 +119,12 @@ def test_a_batch_is_somebodys(manager: Manager, beginner: Manager) -> None:
 
 def test_a_product_is_deleted(manager: Manager) -> None:
     """By its id; what only it could have is free again."""
-    manager.held(product("s1", serial="A"), model("m1"), variant("v1", "m1"))
+    manager.put_all(product("s1", serial="A"), model("m1"), variant("v1", "m1"))
     assert message(manager.put(product("s2", serial="A")), 400) == (
         "Error: This unique attribute value already taken!"
     )
     assert manager.pim("deleteProduct", {"id": "s1"}).status_code == 204
-    manager.held(product("s2", serial="A"))
+    manager.put_all(product("s2", serial="A"))
     text = "You can not delete! This product model have a product(s)."
     assert message(manager.pim("deleteProduct", {"id": "m1"}), 400) == text
     assert manager.pim("deleteProduct", {"sku": "v1"}).status_code == 204
@@ -139,7 +139,7 @@ def test_a_product_is_deleted(manager: Manager) -> None:
 ])
 def test_every_status_may_follow_every_status(manager: Manager, before: str, after: str) -> None:
     """It is what the last upsert says, whether the product is enabled or not."""
-    manager.held(product("s1", status=before), product("s1", status=after))
+    manager.put_all(product("s1", status=before), product("s1", status=after))
     assert manager.source("s1")["data"]["status"] == after
 
 
@@ -149,7 +149,7 @@ def test_what_a_product_is_made_of_is_kept(manager: Manager) -> None:
         **product("s1"), "bundles": ["b1"], "products": [{"sku": "s2", "quantity": 2}], "translateWithAI": True,
         "other": {"x": [1, 2.50, "é"]},
     }
-    manager.held(record)
+    manager.put_all(record)
     source = manager.source("s1")
     assert {name: source[name] for name in ("bundles", "products", "translateWithAI", "other")} == {
         name: record[name] for name in ("bundles", "products", "translateWithAI", "other")
@@ -160,13 +160,13 @@ def test_a_product_is_worked_when_its_turn_comes(manager: Manager) -> None:
     """What was accepted before it is held before it."""
     for at in range(3):
         manager.pim("bulkProductUpsert", [product(f"s{at}{number}") for number in range(50)])
-    manager.held(product("last"))
+    manager.put_all(product("last"))
     assert manager.pim("getProducts", {"pageSize": 0}).json()["totalProducts"] == 151
 
 
 def test_a_key_may_do_what_its_scopes_say(manager: Manager) -> None:
     """Who may only read sends nothing, and nobody acts for another project."""
-    with Manager(manager.gate, manager.merchant, settled=None, scopes=("read",)) as reader:
+    with Manager(manager.gate, manager.merchant, configuration=None, scopes=("read",)) as reader:
         assert reader.ids() == []
         assert message(reader.put(product("s1")), 403) == "Access Denied"
         assert reader.call("PIMAPI/getProducts", instance="another").status_code == 403

@@ -7,26 +7,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goodsgate.protocols.mircate.pim.configuration import SPECIFIC, ProductAttribute, build_attribute
 from goodsgate.protocols.mircate.pim.expressions import is_safe, matcher
-from goodsgate.protocols.mircate.pim.settled import SPECIFIC, Attribute, attribute_of
 from goodsgate.protocols.mircate.pim.values import (
-    illegal_options,
-    moment_of,
-    required_in,
-    shown,
+    check_options,
+    check_values,
+    js_text,
+    missing_channels,
+    parse_time,
     unique_value,
-    wrong_with,
 )
 
 
-def attribute(type: str = "TEXT", **members: Any) -> Attribute:
+def attribute(type: str = "TEXT", **members: Any) -> ProductAttribute:
     """A definition called ``a``."""
-    return attribute_of({"code": "a", "type": type, "group": "other", **members})
+    return build_attribute({"code": "a", "type": type, "group": "other", **members})
 
 
-def told(definition: Attribute, *values: Any) -> list[str]:
+def texts(definition: ProductAttribute, *values: Any) -> list[str]:
     """The texts about values without scope and locale."""
-    return [text for _, text in wrong_with(definition, [{"value": value} for value in values])]
+    return [text for _, text in check_values(definition, [{"value": value} for value in values])]
 
 
 WORDS = [
@@ -62,7 +62,7 @@ WORDS = [
 @pytest.mark.parametrize(("type", "members", "value", "text"), WORDS)
 def test_what_is_wrong_is_told_in_the_published_words(type: str, members: dict, value: object, text: str) -> None:
     """One text a fault."""
-    assert told(attribute(type, **members), value) == [text]
+    assert texts(attribute(type, **members), value) == [text]
 
 
 GOOD = [
@@ -77,7 +77,7 @@ GOOD = [
 @pytest.mark.parametrize(("type", "members", "value"), GOOD)
 def test_what_keeps_its_definition_passes(type: str, members: dict, value: object) -> None:
     """Bounds included."""
-    assert told(attribute(type, **members), value) == []
+    assert texts(attribute(type, **members), value) == []
 
 
 @pytest.mark.parametrize(("scopable", "localizable", "datum", "texts"), [
@@ -90,13 +90,13 @@ def test_what_keeps_its_definition_passes(type: str, members: dict, value: objec
 def test_scopes_and_locales(scopable: bool, localizable: bool, datum: dict, texts: list[str]) -> None:
     """A value has them exactly if its attribute has."""
     definition = attribute(scopable=scopable, localizable=localizable)
-    assert [text for _, text in wrong_with(definition, [{**datum, "value": "x"}])] == texts
+    assert [text for _, text in check_values(definition, [{**datum, "value": "x"}])] == texts
 
 
 def test_a_locale_may_be_asked_for() -> None:
     """By attributes that have some of their own."""
     definition = attribute(localizable=True, isLocaleSpecific=True, availableLocales=["tr_TR"])
-    assert [text for _, text in wrong_with(definition, [{"locale": "en_US", "value": "x"}])] == [
+    assert [text for _, text in check_values(definition, [{"locale": "en_US", "value": "x"}])] == [
         "a has invalid locale, en_US"
     ]
 
@@ -104,7 +104,7 @@ def test_a_locale_may_be_asked_for() -> None:
 def test_a_channel_may_ask_for_a_value() -> None:
     """An empty one is none."""
     data = [{"scope": "web", "value": ""}, {"scope": "app", "value": "x"}]
-    assert [*required_in("a", ["web", "app", "shop"], data)] == [
+    assert [*missing_channels("a", ["web", "app", "shop"], data)] == [
         "a is required in this channel! (web)", "a is required in this channel! (shop)",
     ]
 
@@ -122,11 +122,11 @@ def test_unique_values(data: list, text: str | None) -> None:
 def test_options() -> None:
     """Those that there are."""
     options = frozenset({"red", "blue"})
-    assert [*illegal_options(attribute("SIMPLESELECT"), "red", options)] == []
-    assert [*illegal_options(attribute("MULTISELECT"), ["red", "pink", 5], options)] == [
+    assert [*check_options(attribute("SIMPLESELECT"), "red", options)] == []
+    assert [*check_options(attribute("MULTISELECT"), ["red", "pink", 5], options)] == [
         "Illegal option! (code: a, option: pink)", "Illegal option! (code: a, option: 5)",
     ]
-    assert [*illegal_options(attribute("MULTISELECT"), "red", options)] == ["a has an invalid value!"]
+    assert [*check_options(attribute("MULTISELECT"), "red", options)] == ["a has an invalid value!"]
 
 
 ANYTHING = st.recursive(
@@ -139,10 +139,10 @@ ANYTHING = st.recursive(
 @given(st.sampled_from(sorted(SPECIFIC)), ANYTHING)
 def test_no_value_is_too_strange(type: str, value: object) -> None:
     """Whatever comes is judged."""
-    for text in told(attribute(type), value):
+    for text in texts(attribute(type), value):
         assert text
-    assert isinstance(shown(value), str)
-    assert moment_of(value) is None or isinstance(value, str)
+    assert isinstance(js_text(value), str)
+    assert parse_time(value) is None or isinstance(value, str)
 
 
 @settings(deadline=None, max_examples=200)
@@ -158,7 +158,7 @@ def test_numbers_against_arithmetic(tenths: int, least: int | None, most: int | 
     value = tenths / 2
     good = (negative or value >= 0) and (decimals or value == int(value))
     good = good and (least is None or value >= least) and (most is None or value <= most)
-    assert (told(definition, value) == []) is good
+    assert (texts(definition, value) == []) is good
 
 
 # -- expressions ------------------------------------------------------------------------------------------------------

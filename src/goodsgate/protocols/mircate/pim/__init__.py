@@ -1,1 +1,1 @@
-"""Product information: what a merchant has settled, products held to it, images."""
+"""Product information management: a merchant's configuration, products that follow it, and images."""

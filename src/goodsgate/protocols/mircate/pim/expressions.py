@@ -1,9 +1,9 @@
-"""Merchants' regular expressions, as far as they cannot take for ever.
+"""Merchants' regular expressions, restricted to those that match in bounded time.
 
-Python's matcher goes back over what it has tried, so that an expression of a few characters may keep a worker for
-years. Taken are sequences (and alternatives of sequences) of characters, classes and groups, where what is repeated
-repeats nothing itself and has no alternatives, and where the ways of dividing a text among the repetitions are few
-enough to be tried all. Every check of an identifier, a code or a number that merchants write is of this kind.
+Python's matcher backtracks, so a short expression may keep a worker busy for years. Accepted are sequences (and
+alternatives of sequences) of characters, classes and groups in which a repeated part contains no repetition and no
+alternatives, and for which the ways of dividing a text among the repetitions are few enough to try all. Every check of
+an identifier, a code or a number that merchants write is of this kind.
 """
 
 import re
@@ -25,7 +25,7 @@ _PIECE = re.compile(
 
 @lru_cache(maxsize=1024)
 def matcher(expression: str) -> Callable[[str], bool] | None:
-    """Whether an expression is found in a text; None for one that cannot be used."""
+    """Return a function that searches a text for the expression; None if the expression cannot be used."""
     if not is_safe(expression):
         return None
     try:
@@ -36,7 +36,7 @@ def matcher(expression: str) -> Callable[[str], bool] | None:
 
 
 def is_safe(expression: str) -> bool:
-    """Whether it is of the kind that is taken."""
+    """Return whether the expression is accepted."""
     if len(expression) > EXPRESSION_CHARACTERS_MAX or "--" in expression:
         return False
     at, ways = 0, 1
@@ -50,7 +50,7 @@ def is_safe(expression: str) -> bool:
 
 
 def _ways(times: str | None) -> int:
-    """How many repetitions there may be of one piece."""
+    """Return how many repetitions one part may have."""
     match times:
         case None:
             return 1

@@ -1,7 +1,7 @@
-"""Images of products and categories: looked at, kept as objects, handed out.
+"""Images of products and categories: checked, stored as objects, returned.
 
-An image is what its first bytes say it is, whatever it is called. Its name begins with the project that it was sent
-for, and whoever knows the name may read it, as at the ancestor: it holds 128 random bits.
+The first bytes of an image decide its type, whatever its extension. Its name begins with the project that it was sent
+for. As at the ancestor, anybody who knows the name can read the image; it contains 128 random bits.
 """
 
 import base64
@@ -15,21 +15,20 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from goodsgate.config import Config
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
-from goodsgate.protocols.mircate.answers import answer, bad, headers, missing
-from goodsgate.protocols.mircate.pim.keeping import Keeping
-from goodsgate.protocols.mircate.pim.settled import PATH, Category, Settled
-from goodsgate.protocols.mircate.transport import Asked, Method, is_own
+from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, is_own_project
+from goodsgate.protocols.mircate.pim.configuration import PATH, PimConfiguration, ProductCategory
+from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
+from goodsgate.protocols.mircate.responses import bad_request, json_response, not_found, response_headers
 from goodsgate.store.contract import StoreError
-from goodsgate.store.objects import Objects, open_objects
+from goodsgate.store.objects import Objects
 
 MEGABYTE = 1024**2
 IMAGE_MB_MAX = 5
 CATEGORY_MB_MAX = 3
 IMAGE_BODY_BYTES_MAX = 7 * MEGABYTE
-"""Of a request: five megabytes in base64, and what is around them."""
+"""Size of a request: five megabytes in base64, and the other members."""
 EXTENSIONS = ("jpeg", "jpg", "png", "tiff", "webp")
 MEDIA_TYPES = {
     "jpeg": "image/jpeg", "jpg": "image/jpeg", "png": "image/png", "tiff": "image/tiff", "webp": "image/webp",
@@ -41,110 +40,108 @@ PARAMETERS: dict[str, str] = {
     "format": "jpeg|jpg|png|webp|tiff|tif|gif|avif|heif|raw|jp2|jxl|pdf|svg",
     "quality": "[1-9][0-9]?|100", "compressionLevel": "[0-9]", "background": r".{1,50}",
 }
-"""Of Get Image, and what each must be; those that would change the image are looked at and passed over."""
+"""Parameters of Get Image with their patterns; those that would transform the image are checked and then ignored."""
 INVALID_PARAMETERS = "Invalid api parameters! (Model validation failed)"
 
 
-class Images:
-    """The objects, and the operations that need no more."""
+class ImageMethods:
+    """The image storage, with the methods Attach Category Image and Get Image."""
 
-    def __init__(self, context: ServerContext, keeping: Keeping) -> None:
+    def __init__(self, context: ServerContext, configurations: ConfigurationStore) -> None:
         self._context = context
-        self._keeping = keeping
+        self._configurations = configurations
 
-    def methods(self) -> dict[str, Method]:
-        """By operation id."""
+    def methods(self) -> dict[str, CallMethod]:
+        """Return the methods by operation id."""
         return {
-            "attach_category_image": Method(work=self.attach_category, bytes_max=IMAGE_BODY_BYTES_MAX),
-            "get_image": Method(work=self.get, tenant=False),
+            "attach_category_image": CallMethod(work=self.attach_category, bytes_max=IMAGE_BODY_BYTES_MAX),
+            "get_image": CallMethod(work=self.get, tenant=False),
         }
 
     @cached_property
     def _objects(self) -> Objects:
         try:
-            return open_images(self._context.config)
+            return self._context.services.open_images()
         except StoreError as fault:
             raise Refusal("store_busy", f"No image can be kept: {fault}.") from fault
 
-    # -- in -----------------------------------------------------------------------------------------------------------
+    # -- store --------------------------------------------------------------------------------------------------------
 
-    def keep(self, project: str, image: object, extension: str, *, allowed: Iterable[str], most_mb: float,
-             unit: str = "") -> dict[str, str]:
-        """Keep an image that is one; how it is called. Raises what becomes 400."""
+    def store_image(self, project: str, image: object, extension: str, *, allowed: Iterable[str], most_mb: float,
+                    unit: str = "") -> dict[str, str]:
+        """Check and store an image, and return its names. Raises what becomes 400."""
         if extension not in allowed:
-            raise bad(f"Not allowed extension! Allowed extensions: ({', '.join(allowed)})")
-        content = _decoded(image)
+            raise bad_request(f"Not allowed extension! Allowed extensions: ({', '.join(allowed)})")
+        content = _decode(image)
         if round(len(content) / MEGABYTE, 2) > most_mb:
-            raise bad(f"Max image size should be {most_mb:g}{unit}")
-        if kind_of(content) != MEDIA_TYPES[extension]:
-            raise bad("Invalid image data!")
+            raise bad_request(f"Max image size should be {most_mb:g}{unit}")
+        if image_media_type(content) != MEDIA_TYPES[extension]:
+            raise bad_request("Invalid image data!")
         id = secrets.token_hex(16)
         filename = f"{project}-{id}.{extension}"
         if NAME.fullmatch(filename) is None:
-            raise bad("The project cannot have images: its name holds more than letters, digits, - and _.")
-        self._objects.put(path_of(filename), content, media_type=MEDIA_TYPES[extension])
+            raise bad_request("The project cannot have images: its name holds more than letters, digits, - and _.")
+        self._objects.put(image_path(filename), content, media_type=MEDIA_TYPES[extension])
         return {"imageId": id, "extension": extension, "filename": filename}
 
-    def attach_category(self, asked: Asked) -> Response:
-        """Attach Category Image."""
-        image, extension, code = (asked.arguments.get(name) for name in ("image", "extension", "categoryCode"))
+    def attach_category(self, call: MethodCall) -> Response:
+        """Attach an image to a category."""
+        image, extension, code = (call.arguments.get(name) for name in ("image", "extension", "categoryCode"))
         if not image or not extension or not code:
-            raise bad("Invalid body!")
-        if _named(self._keeping.read(asked.merchant), code) is None:
-            raise missing("Category not found!")
-        kept = self.keep(asked.instance, image, extension, allowed=EXTENSIONS, most_mb=CATEGORY_MB_MAX, unit=" MB")
-        before: set[str] = set()
+            raise bad_request("Invalid body!")
+        if _find_category(self._configurations.read(call.merchant), code) is None:
+            raise not_found("Category not found!")
+        stored = self.store_image(
+            call.instance, image, extension, allowed=EXTENSIONS, most_mb=CATEGORY_MB_MAX, unit=" MB"
+        )
+        replaced: set[str] = set()
 
-        def change(settled: Settled) -> Settled:
-            path = _named(settled, code)
+        def change(configuration: PimConfiguration) -> PimConfiguration:
+            path = _find_category(configuration, code)
             if path is None:
-                raise missing("Category not found!")
-            before.clear()
-            trees = [_with_image(tree, path.split(PATH), kept["filename"], before) for tree in settled.categories]
-            return msgspec.structs.replace(settled, categories=trees)
+                raise not_found("Category not found!")
+            replaced.clear()
+            codes, filename = path.split(PATH), stored["filename"]
+            trees = [_replace_image(tree, codes, filename, replaced) for tree in configuration.categories]
+            return msgspec.structs.replace(configuration, categories=trees)
 
         try:
-            self._keeping.change(asked.merchant, change)
+            self._configurations.change(call.merchant, change)
         except BaseException:
-            self.drop(asked, {kept["filename"]})
+            self.delete_images(call, {stored["filename"]})
             raise
-        self.drop(asked, before)
-        return answer(kept)
+        self.delete_images(call, replaced)
+        return json_response(stored)
 
-    # -- out ----------------------------------------------------------------------------------------------------------
+    # -- read and delete ----------------------------------------------------------------------------------------------
 
-    def get(self, asked: Asked) -> Response:
-        """Get Image: as it was sent, whatever size is asked for."""
-        given = {name: value for name, value in asked.arguments.items() if name in PARAMETERS}
-        wrong = [name for name, value in given.items() if not re.fullmatch(PARAMETERS[name], str(value))]
-        if wrong or "filename" not in given:
-            raise bad(INVALID_PARAMETERS)
-        named = NAME.fullmatch(str(given["filename"]))
-        if named is None:
-            raise missing()
-        if named[1] != asked.instance:
-            raise bad("Permission denied!")
-        found = self._objects.get(path_of(named[0]))
-        if found is None:
-            raise missing()
-        more = {"cache-control": "max-age=86400", "content-disposition": "inline"}
-        return Response(b"".join(found), media_type=MEDIA_TYPES[named[3]], headers={**headers(), **more})
+    def get(self, call: MethodCall) -> Response:
+        """Return an image as it was sent, whatever size is requested."""
+        parameters = {name: value for name, value in call.arguments.items() if name in PARAMETERS}
+        is_valid = all(re.fullmatch(PARAMETERS[name], str(value)) for name, value in parameters.items())
+        if not is_valid or "filename" not in parameters:
+            raise bad_request(INVALID_PARAMETERS)
+        name = NAME.fullmatch(str(parameters["filename"]))
+        if name is None:
+            raise not_found()
+        if name[1] != call.instance:
+            raise bad_request("Permission denied!")
+        content = self._objects.get(image_path(name[0]))
+        if content is None:
+            raise not_found()
+        headers = {**response_headers(), "cache-control": "max-age=86400", "content-disposition": "inline"}
+        return Response(b"".join(content), media_type=MEDIA_TYPES[name[3]], headers=headers)
 
-    def drop(self, asked: Asked, filenames: Iterable[str]) -> None:
-        """Keep these no more, as far as they are the caller's."""
+    def delete_images(self, call: MethodCall, filenames: Iterable[str]) -> None:
+        """Delete those images that belong to the caller."""
         for filename in filenames:
-            named = NAME.fullmatch(filename)
-            if named is not None and is_own(named[1], asked.merchant, asked.request.caller):
-                self._objects.delete(path_of(filename))
+            name = NAME.fullmatch(filename)
+            if name is not None and is_own_project(name[1], call.merchant, call.request.caller):
+                self._objects.delete(image_path(filename))
 
 
-def open_images(config: Config) -> Objects:
-    """Where images are kept; raises StoreError."""
-    return open_objects(config.images, store=config.store, name="images", setting="images")
-
-
-def kind_of(content: bytes) -> str | None:
-    """The media type that the first bytes tell."""
+def image_media_type(content: bytes) -> str | None:
+    """Return the media type that the first bytes determine."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if content.startswith(b"\xff\xd8\xff"):
@@ -154,55 +151,55 @@ def kind_of(content: bytes) -> str | None:
     return "image/tiff" if content[:4] in (b"II*\0", b"MM\0*") else None
 
 
-def _decoded(image: object) -> bytes:
-    """Base64, also of a data URL; addresses are not fetched."""
+def _decode(image: object) -> bytes:
+    """Decode base64, also in a data URL; web addresses are not fetched."""
     text = image if isinstance(image, str) else ""
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
         return base64.b64decode(re.sub(r"\s+", "", text), validate=True)
     except (binascii.Error, ValueError) as fault:
-        raise bad("Invalid image data!") from fault
+        raise bad_request("Invalid image data!") from fault
 
 
-def path_of(filename: str) -> str:
-    """Of the object."""
+def image_path(filename: str) -> str:
+    """Return the path of an image in the storage."""
     project, _, rest = filename.rpartition("-")
     return f"{project}/{rest}"
 
 
-def _named(settled: Settled, name: str) -> str | None:
-    """The path of the category that a path, or a code that only one has, names."""
-    paths = [*settled.category_paths]
+def _find_category(configuration: PimConfiguration, name: str) -> str | None:
+    """Return the path of the category with this path, or with this code if it is unique."""
+    paths = [*configuration.category_paths]
     if name in paths:
         return name
-    having = [path for path in paths if path.rpartition(PATH)[2] == name]
-    return having[0] if len(having) == 1 else None
+    matches = [path for path in paths if path.rpartition(PATH)[2] == name]
+    return matches[0] if len(matches) == 1 else None
 
 
-def _with_image(category: Category, path: list[str], filename: str, before: set[str]) -> Category:
-    """The tree with the image at a path; notes the one that was there."""
+def _replace_image(category: ProductCategory, path: list[str], filename: str, replaced: set[str]) -> ProductCategory:
+    """Return the tree with the image at a path, and add the image that it replaces to `replaced`."""
     if category.code != path[0]:
         return category
     if len(path) == 1:
         if isinstance(category.image, str):
-            before.add(category.image)
+            replaced.add(category.image)
         return msgspec.structs.replace(category, image=filename)
-    below = [_with_image(one, path[1:], filename, before) for one in category.sub_categories]
+    below = [_replace_image(child, path[1:], filename, replaced) for child in category.sub_categories]
     return msgspec.structs.replace(category, sub_categories=below)
 
 
-def attached(entries: list[dict[str, Any]], code: str, place: dict[str, str], filename: str, *, many: bool,
-             ) -> list[dict[str, Any]]:
-    """A product's attributes with an image in its place, or behind those of its list."""
+def attach_image(entries: list[dict[str, Any]], code: str, scope: dict[str, str], filename: str, *, is_list: bool,
+                 ) -> list[dict[str, Any]]:
+    """Return a product's attributes with an image as the value, or appended to the list of images."""
     entry = next((entry for entry in entries if entry["code"] == code), {"code": code, "data": []})
     data = [datum for datum in entry.get("data") or () if isinstance(datum, dict)]
-    held = next((datum for datum in data if _place(datum) == place), None)
-    listed = held.get("value") if many and held is not None else None
-    value: object = [*(listed if isinstance(listed, list) else ()), filename] if many else filename
-    data = [datum for datum in data if datum is not held] + [{**place, "value": value}]
-    return [*(one for one in entries if one["code"] != code), {"code": code, "data": data}]
+    current = next((datum for datum in data if _scope_and_locale(datum) == scope), None)
+    images = current.get("value") if is_list and current is not None else None
+    value: object = [*(images if isinstance(images, list) else ()), filename] if is_list else filename
+    data = [datum for datum in data if datum is not current] + [{**scope, "value": value}]
+    return [*(entry for entry in entries if entry["code"] != code), {"code": code, "data": data}]
 
 
-def _place(datum: dict[str, Any]) -> dict[str, Any]:
+def _scope_and_locale(datum: dict[str, Any]) -> dict[str, Any]:
     return {name: datum[name] for name in ("scope", "locale") if datum.get(name)}

@@ -1,4 +1,4 @@
-"""Get Products: pages of what is held, by the marks that products have."""
+"""Get Products: pages of products, selected and sorted by their index entries."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,164 +12,170 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
-from goodsgate.protocols.mircate.answers import answer, bad
-from goodsgate.protocols.mircate.pim.guesses import COLLECTION, SORTED_MAX
-from goodsgate.protocols.mircate.pim.keeping import Keeping
-from goodsgate.protocols.mircate.pim.product_rules import label_of
-from goodsgate.protocols.mircate.pim.settled import IMAGES, Settled
-from goodsgate.protocols.mircate.pim.values import moment_of
-from goodsgate.protocols.mircate.transport import Asked, Method
+from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
+from goodsgate.protocols.mircate.pim.configuration import IMAGES, PimConfiguration
+from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
+from goodsgate.protocols.mircate.pim.product_rules import product_label
+from goodsgate.protocols.mircate.pim.unpublished import COLLECTION, SORTED_MAX
+from goodsgate.protocols.mircate.pim.values import parse_time
+from goodsgate.protocols.mircate.responses import bad_request, json_response
 from goodsgate.store.contract import IndexFilter, Store
 
 PAGE_SIZE = 50
-MARKS = {
+INDEXES = {
     "id": "id", "family": "family", "enabled": "enabled", "label": "label", "createdAt": "made", "updatedAt": "changed",
 }
-"""Member of ``sorts`` → the mark by which it sorts."""
+"""Member of ``sorts`` → the index by which it sorts."""
 EXACT = {"sku": "id", "family": "family", "parent": "parent", "variant": "variant"}
-"""Filter → the mark that must be it."""
+"""Filter → the index that must have its value."""
 LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-class Listing:
-    """The operation."""
+class ProductListing:
+    """Method Get Products."""
 
-    def __init__(self, context: ServerContext, keeping: Keeping) -> None:
+    def __init__(self, context: ServerContext, configurations: ConfigurationStore) -> None:
         self._store = context.store
-        self._keeping = keeping
+        self._configurations = configurations
 
-    def methods(self) -> dict[str, Method]:
-        """By operation id."""
-        return {"get_products": Method(work=self.get_products)}
+    def methods(self) -> dict[str, CallMethod]:
+        """Return the methods by operation id."""
+        return {"get_products": CallMethod(work=self.get_products)}
 
-    def get_products(self, asked: Asked) -> Response:
-        """A page, and how many there are."""
-        query = {name: value for name, value in asked.arguments.items() if value is not None}
+    def get_products(self, call: MethodCall) -> Response:
+        """Return a page and the total number of products."""
+        query = {name: value for name, value in call.arguments.items() if value is not None}
         filters = query.get("filters", {})
         offset, size = int(query.get("pageFrom", 0)), int(query.get("pageSize", PAGE_SIZE))
-        among = [*demands(filters, query.get("searchText", ""))]
-        sorts = [(MARKS[name], way == "desc") for name, way in query.get("sorts", {}).items() if name in MARKS]
-        total, keys = _page(self._store, asked.merchant, among, sorts or [("id", False)], offset=offset, size=size)
+        conditions = [*list_filters(filters, query.get("searchText", ""))]
+        sorts = [
+            (INDEXES[name], direction == "desc")
+            for name, direction in query.get("sorts", {}).items() if name in INDEXES
+        ]
+        total, keys = _page(self._store, call.merchant, conditions, sorts or [("id", False)], offset=offset, size=size)
         source = query.get("source", True)
-        settled = self._keeping.read(asked.merchant) if source else None
-        images = images_at(asked)
+        configuration = self._configurations.read(call.merchant) if source else None
+        images = image_url(call)
         products = []
         for key in keys:
-            item = self._store.item(asked.merchant, Kind.PRODUCT, COLLECTION, key) if settled is not None else None
-            words = {"source": source_of(item, settled, images)} if item is not None and settled is not None else {}
-            if words or settled is None:
-                products.append({"score": None, "id": key, **words})
-        return answer({
+            item = self._store.item(call.merchant, Kind.PRODUCT, COLLECTION, key) if configuration is not None else None
+            document = {"source": product_source(item, configuration,
+                images)} if item is not None and configuration is not None else {}
+            if document or configuration is None:
+                products.append({"score": None, "id": key, **document})
+        return json_response({
             "filters": filters, "pageFrom": offset, "pageSize": size, "totalProducts": total, "products": products,
         })
 
 
-def demands(filters: dict[str, Any], text: str) -> Iterator[list[IndexFilter]]:
-    """What the items of a page are held to."""
-    given = {name: value for name, value in filters.items() if value is not None}
-    for name, mark in EXACT.items():
-        if name in given:
-            yield [_exactly(mark, given[name])]
-    if "idList" in given:
-        yield [_exactly("id", id) for id in dict.fromkeys(given["idList"])]
-    if "group" in given and given.get("forceGroupFilter", True):
-        yield [_exactly("group", given["group"])]
-    if "dataType" in given:
-        yield [_exactly("type", type.strip()) for type in dict.fromkeys(given["dataType"].split(","))]
-    if "enabled" in given:
-        yield [_exactly("enabled", str(given["enabled"]).lower())]
-    if "isVariant" in given:
-        yield [_exactly("is_variant", str(given["isVariant"]).lower())]
+def list_filters(filters: dict[str, Any], text: str) -> Iterator[list[IndexFilter]]:
+    """Yield the conditions that the products of a page fulfil."""
+    wanted = {name: value for name, value in filters.items() if value is not None}
+    for name, index in EXACT.items():
+        if name in wanted:
+            yield [_equals(index, wanted[name])]
+    if "idList" in wanted:
+        yield [_equals("id", id) for id in dict.fromkeys(wanted["idList"])]
+    if "group" in wanted and wanted.get("forceGroupFilter", True):
+        yield [_equals("group", wanted["group"])]
+    if "dataType" in wanted:
+        yield [_equals("type", type.strip()) for type in dict.fromkeys(wanted["dataType"].split(","))]
+    if "enabled" in wanted:
+        yield [_equals("enabled", str(wanted["enabled"]).lower())]
+    if "isVariant" in wanted:
+        yield [_equals("is_variant", str(wanted["isVariant"]).lower())]
     for name in ("createdAt", "updatedAt"):
-        if given.get(name):
-            yield [_between(MARKS[name], given[name], name)]
+        if wanted.get(name):
+            yield [_between(INDEXES[name], wanted[name], name)]
     if text:
-        yield [IndexFilter(name="text", contains=_clean(text.casefold()))]
+        yield [IndexFilter(name="text", contains=_searchable(text.casefold()))]
 
 
-def _exactly(mark: str, value: str) -> IndexFilter:
-    return IndexFilter(name=mark, minimum=_clean(value), maximum=_clean(value))
+def _equals(index: str, value: str) -> IndexFilter:
+    return IndexFilter(name=index, minimum=_searchable(value), maximum=_searchable(value))
 
 
-def _clean(text: str) -> str:
-    """No product is called so, and not every database can be asked for it."""
+def _searchable(text: str) -> str:
+    """Replace NUL characters, which no product has and not every database accepts."""
     return text.replace("\0", "\ufffd")
 
 
-def _between(mark: str, period: dict[str, Any], name: str) -> IndexFilter:
+def _between(index: str, period: dict[str, Any], name: str) -> IndexFilter:
     bounds = {}
-    for word, bound in (("gte", "least"), ("lte", "most")):
-        if period.get(word) is None:
+    for keyword, bound in (("gte", "minimum"), ("lte", "maximum")):
+        if period.get(keyword) is None:
             continue
-        moment = moment_of(period[word])
-        if moment is None:
-            raise bad(f"filters.{name}.{word} must be a time of ISO 8601.")
-        microseconds = int(moment.timestamp() * 1000) * 1000 + (999 if bound == "most" else 0)
+        time = parse_time(period[keyword])
+        if time is None:
+            raise bad_request(f"filters.{name}.{keyword} must be a time of ISO 8601.")
+        microseconds = int(time.timestamp() * 1000) * 1000 + (999 if bound == "maximum" else 0)
         bounds[bound] = f"{max(0, microseconds):016d}"
-    return IndexFilter(name=mark, **bounds)
+    return IndexFilter(name=index, **bounds)
 
 
-def _page(store: Store, merchant: str, among: list[list[IndexFilter]], sorts: list[tuple[str, bool]], *, offset: int,
-          size: int) -> tuple[int, list[str]]:
-    """How many there are, and the keys of a page."""
+def _page(store: Store, merchant: str, conditions: list[list[IndexFilter]], sorts: list[tuple[str, bool]], *,
+          offset: int, size: int) -> tuple[int, list[str]]:
+    """Return the total number of products and the keys of a page."""
     (first, backwards), *others = sorts
-    shelf = (merchant, Kind.PRODUCT, COLLECTION)
+    collection = (merchant, Kind.PRODUCT, COLLECTION)
     if not others:
-        total, rows = store.list_index(*shelf, first, filters=among, backwards=backwards, offset=offset,
-            limit=size or 1)
+        total, rows = store.list_index(
+            *collection, first, filters=conditions, backwards=backwards, offset=offset, limit=size or 1
+        )
         return total, [key for _, key in rows[:size]]
-    total, rows = store.list_index(*shelf, first, filters=among, limit=SORTED_MAX)
+    total, rows = store.list_index(*collection, first, filters=conditions, limit=SORTED_MAX)
     if total > SORTED_MAX:
-        raise bad(f"More than {SORTED_MAX} products fulfil the filters; they can be sorted by one member.")
+        raise bad_request(f"More than {SORTED_MAX} products fulfil the filters; they can be sorted by one member.")
     keys = [key for _, key in rows]
-    for mark, descending in reversed(sorts):
-        values = {key: value for value, key in store.list_index(*shelf, mark, filters=among, limit=SORTED_MAX)[1]}
+    for index, descending in reversed(sorts):
+        _, rows = store.list_index(*collection, index, filters=conditions, limit=SORTED_MAX)
+        values = {key: value for value, key in rows}
         keys.sort(key=lambda key: values.get(key, ""), reverse=descending)
     return total, keys[offset : offset + size]
 
 
-# -- one product as it is read ----------------------------------------------------------------------------------------
+# -- documents --------------------------------------------------------------------------------------------------------
 
 
-def source_of(item: Item, settled: Settled, images: str) -> dict[str, Any]:
-    """As it is held, with its label, its times, and where its images are."""
+def product_source(item: Item, configuration: PimConfiguration, images: str) -> dict[str, Any]:
+    """Return a product as stored, with its label, its times, and the addresses of its images."""
     record: dict[str, Any] = orjson.loads(item.document)
     record.pop("id", None)
     data = record["data"]
     for entry in data.get("attributes", ()):
-        attribute = settled.attribute.get(entry["code"])
+        attribute = configuration.attribute.get(entry["code"])
         if attribute is not None and attribute.type in IMAGES:
             for datum in entry.get("data") or ():
                 if isinstance(datum, dict) and datum.get("value"):
                     datum["meta"] = image_meta(datum["value"], images)
-    label = label_of(item.key, data, settled.family.get(data.get("family")))
-    return {"attributeAsLabel": label, **record, "meta": times_of(dict(item.index_entries))}
+    label = product_label(item.key, data, configuration.family.get(data.get("family")))
+    return {"attributeAsLabel": label, **record, "meta": item_times(dict(item.index_entries))}
 
 
 def image_meta(value: object, images: str) -> dict[str, str]:
-    """Where the image is, or where those of a list are."""
+    """Return the address of an image, or the base address of the images of a list."""
     return {"url": f"{images}?filename={quote(value)}"} if isinstance(value, str) else {"baseUrl": images}
 
 
-def images_at(asked: Asked) -> str:
-    """Where the tenant's images are read."""
-    url = asked.request.http.url
-    project = asked.request.path["project"]
-    return f"{url.scheme}://{url.netloc}/{project}/CALL/PIMAPI/getImage/{quote(asked.instance, safe='')}"
+def image_url(call: MethodCall) -> str:
+    """Return the address of the project's images."""
+    url = call.request.http.url
+    project = call.request.path["project"]
+    return f"{url.scheme}://{url.netloc}/{project}/CALL/PIMAPI/getImage/{quote(call.instance, safe='')}"
 
 
-def times_of(marks: dict[str, str]) -> dict[str, str]:
-    """``createdAt`` and ``updatedAt``."""
-    return {name: _moment(marks[MARKS[name]]) for name in ("createdAt", "updatedAt")}
+def item_times(index_entries: dict[str, str]) -> dict[str, str]:
+    """Return ``createdAt`` and ``updatedAt``."""
+    return {name: _format_time(index_entries[INDEXES[name]]) for name in ("createdAt", "updatedAt")}
 
 
-def _moment(microseconds: str) -> str:
-    moment = datetime.fromtimestamp(int(microseconds) / 1e6, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+def _format_time(microseconds: str) -> str:
+    time = datetime.fromtimestamp(int(microseconds) / 1e6, UTC)
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03d}Z"
 
 
-def token_of(content: bytes) -> str:
-    """Ten letters and digits, the same for the same content."""
+def update_token(content: bytes) -> str:
+    """Return ten letters and digits, the same for the same content."""
     number = int.from_bytes(blake2b(content, digest_size=16).digest())
     characters = []
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""Products of a request as records of a batch, and what became of them in the words of this protocol."""
+"""Products of a request as records of a batch, and their errors in the form of this protocol."""
 
 from typing import Any
 
@@ -7,50 +7,52 @@ import orjson
 
 from goodsgate.model.batch import Finding
 from goodsgate.model.issue import Issue
-from goodsgate.protocols.mircate.answers import TOO_DEEP, bad
-from goodsgate.protocols.mircate.pim.guesses import DEPTH_KEPT_MAX, PREFIX, VALIDATION
 from goodsgate.protocols.mircate.pim.product_rules import CODE, MODEL
+from goodsgate.protocols.mircate.pim.unpublished import DEPTH_KEPT_MAX, PREFIX, VALIDATION
+from goodsgate.protocols.mircate.responses import TOO_DEEP, bad_request
 
-_raws = msgspec.json.Decoder(list[msgspec.Raw])
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_product_list = msgspec.json.Decoder(list[msgspec.Raw])
+_bulk_request = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-SPELLED = {"text": "string", "a list": "array", "an object": "object", "true or false": "boolean", "a number": "number"}
-"""What a schema of the gate expects, as the ancestor's validation calls it."""
+TYPE_NAMES = {
+    "text": "string", "a list": "array", "an object": "object", "true or false": "boolean", "a number": "number",
+}
+"""Expected type in an issue of the gate → its name in the ancestor's validation."""
 
 
-def taken_apart(content: bytes) -> list[bytes]:
-    """The products of a bulk request as they are written: of an object's ``products``, or of an array."""
+def split_products(content: bytes) -> list[bytes]:
+    """Return the products of a bulk request as they are written: of ``products``, or of an array."""
     raw = content.strip()
     if raw[:1] == b"{":
-        raw = bytes(_members.decode(raw)["products"])
-    return [bytes(product) for product in _raws.decode(raw)]
+        raw = bytes(_bulk_request.decode(raw)["products"])
+    return [bytes(product) for product in _product_list.decode(raw)]
 
 
 def with_id(product: bytes) -> bytes:
-    """The product with the id by which it is held behind it: the last of two members of one name counts."""
-    own = product.strip()
-    if own[:1] != b"{":
-        return own  # no product at all; it is told so when it is worked
-    body = own[:-1].rstrip()
-    return body + (b"" if body == b"{" else b",") + b'"id":' + orjson.dumps(id_of(orjson.loads(own))) + b"}"
+    """Append the id under which a product is stored; of two members of one name, the last counts."""
+    text = product.strip()
+    if text[:1] != b"{":
+        return text  # not an object: processing rejects it
+    body = text[:-1].rstrip()
+    return body + (b"" if body == b"{" else b",") + b'"id":' + orjson.dumps(id_of(orjson.loads(text))) + b"}"
 
 
 def key_of(record: bytes) -> str | None:
-    """What a record that has its id is held under."""
-    told = orjson.loads(record) if record[:1] == b"{" else {}
-    key = told.get("id")
+    """Return the key of a record that has its id."""
+    members = orjson.loads(record) if record[:1] == b"{" else {}
+    key = members.get("id")
     return key if isinstance(key, str) else None
 
 
 def id_of(product: dict[str, Any]) -> str | None:
-    """What a product is known by, if it says so."""
+    """Return the id that a product names, if it does."""
     data = product.get("data")
     name = data.get("code" if product.get("dataType") == MODEL else "sku") if isinstance(data, dict) else None
     return name if isinstance(name, str) and name else None
 
 
-def record_of(finding: Finding) -> dict[str, Any]:
-    """The product that was rejected, as far as it is one."""
+def rejected_record(finding: Finding) -> dict[str, Any]:
+    """Return the product that was rejected; empty if it is not an object."""
     try:
         record = orjson.loads(finding.raw or b"{}")
     except orjson.JSONDecodeError:
@@ -59,58 +61,58 @@ def record_of(finding: Finding) -> dict[str, Any]:
 
 
 def failed_product(finding: Finding) -> dict[str, str]:
-    """An entry of ``failedProducts``: a text for every error, the one first that the ancestor would have stopped at."""
-    record = record_of(finding)
-    told = "; ".join(_text(told, record) for told in _errors(finding))
-    return {"sku": id_of(record) or "", "channel": "", "message": told}
+    """Return an entry of ``failedProducts``: the text of each error, in the ancestor's order."""
+    record = rejected_record(finding)
+    message = "; ".join(_text(error, record) for error in _errors(finding))
+    return {"sku": id_of(record) or "", "channel": "", "message": message}
 
 
-def refusal(finding: Finding) -> dict[str, Any]:
-    """The body that a rejected product is answered with."""
+def refusal_body(finding: Finding) -> dict[str, Any]:
+    """Return the body of the answer to a rejected product."""
     errors = _errors(finding)
-    ours = [told for told in errors if told.code == CODE or told.path == "/id"]
-    if ours:
-        return {"message": PREFIX + _text(ours[0], record_of(finding))}
-    return {"message": VALIDATION, "error": {"issues": [*map(_zod, errors)], "name": "ZodError"}}
+    own = [error for error in errors if error.code == CODE or error.path == "/id"]
+    if own:
+        return {"message": PREFIX + _text(own[0], rejected_record(finding))}
+    return {"message": VALIDATION, "error": {"issues": [*map(_zod_issue, errors)], "name": "ZodError"}}
 
 
 def _errors(finding: Finding) -> list[Issue]:
-    return [told for told in finding.issues if told.severity == "error"]
+    return [issue for issue in finding.issues if issue.severity == "error"]
 
 
-def _text(told: Issue, record: dict[str, Any]) -> str:
-    if told.code == CODE:
-        return told.expected or ""
-    if told.path != "/id":
-        return told.message.removesuffix(".")
-    if told.code in ("field_missing", "item_unnamed"):
+def _text(issue: Issue, record: dict[str, Any]) -> str:
+    if issue.code == CODE:
+        return issue.expected or ""
+    if issue.path != "/id":
+        return issue.message.removesuffix(".")
+    if issue.code in ("field_missing", "item_unnamed"):
         return f"Product {'model code' if record.get('dataType') == MODEL else 'sku'} is not defined!"
     return "Invalid product sku or code!"
 
 
-def _zod(told: Issue) -> dict[str, Any]:
-    """An issue as the ancestor's validation words it."""
-    path = [int(part) if part.isdigit() else part for part in told.path.split("/")[1:]]
-    match told.code:
+def _zod_issue(issue: Issue) -> dict[str, Any]:
+    """Return an issue in the form of the ancestor's validation."""
+    path = [int(part) if part.isdigit() else part for part in issue.path.split("/")[1:]]
+    match issue.code:
         case "field_missing":
             return {"code": "invalid_type", "received": "undefined", "path": path, "message": "Required"}
         case "field_type":
-            expected = SPELLED.get(told.expected or "", told.expected)
+            expected = TYPE_NAMES.get(issue.expected or "", issue.expected)
             return {"code": "invalid_type", "expected": expected, "path": path, "message": f"Expected {expected}"}
         case "value_not_allowed":
-            options = (told.expected or "").split(", ")
+            options = (issue.expected or "").split(", ")
             return {"code": "invalid_enum_value", "options": options, "path": path, "message": "Invalid enum value"}
         case "text_form":
             return {"code": "invalid_string", "validation": "regex", "path": path, "message": "Invalid"}
         case "text_too_long" | "text_too_short" | "number_out_of_range":
-            code = "too_big" if told.code == "text_too_long" else "too_small"
-            return {"code": code, "path": path, "message": told.message.removesuffix(".")}
+            code = "too_big" if issue.code == "text_too_long" else "too_small"
+            return {"code": code, "path": path, "message": issue.message.removesuffix(".")}
         case _:
-            return {"code": "custom", "path": path, "message": told.message.removesuffix(".")}
+            return {"code": "custom", "path": path, "message": issue.message.removesuffix(".")}
 
 
 def check_depth(value: object) -> None:
-    """What is kept as a whole is read as a whole, by decoders that follow so far; raises what becomes 400."""
+    """Refuse values that are nested too deeply for the decoders that read them later."""
     level = [value]
     for _ in range(DEPTH_KEPT_MAX):
         level = [
@@ -119,33 +121,32 @@ def check_depth(value: object) -> None:
         ]
         if not level:
             return
-    raise bad(TOO_DEEP)
+    raise bad_request(TOO_DEEP)
 
 
-def shape_refused(message: str, issues: list[dict[str, Any]]) -> Exception:
-    """400 in the ancestor's shape, of a definition; issues as AJV words them, see `validation`."""
-    told = [_translated(one) for one in issues]
-    refused = bad(message)
-    refused.details["error"] = {"issues": told, "name": "ZodError"}
-    return refused
+def model_error(message: str, issues: list[dict[str, Any]]) -> Exception:
+    """Return 400 for a definition, in the ancestor's form; the issues are those of `validation`."""
+    refusal = bad_request(message)
+    refusal.details["error"] = {"issues": [*map(_zod_issue_of_ajv, issues)], "name": "ZodError"}
+    return refusal
 
 
-def _translated(one: dict[str, Any]) -> dict[str, Any]:
-    path = [int(part) if part.isdigit() else part for part in one["instancePath"].split("/")[1:]]
-    params = one["params"]
-    match one["keyword"]:
+def _zod_issue_of_ajv(issue: dict[str, Any]) -> dict[str, Any]:
+    path = [int(part) if part.isdigit() else part for part in issue["instancePath"].split("/")[1:]]
+    params = issue["params"]
+    match issue["keyword"]:
         case "required":
             path = [*path, params["missingProperty"]]
             return {"code": "invalid_type", "received": "undefined", "path": path, "message": "Required"}
         case "type":
-            kinds = params["type"]
-            return {"code": "invalid_type", "expected": kinds, "path": path, "message": f"Expected {kinds}"}
+            types = params["type"]
+            return {"code": "invalid_type", "expected": types, "path": path, "message": f"Expected {types}"}
         case "enum":
             options = params["allowedValues"]
             return {"code": "invalid_enum_value", "options": options, "path": path, "message": "Invalid enum value"}
         case "pattern":
             return {"code": "invalid_string", "validation": "regex", "path": path, "message": "Invalid"}
         case "maxLength" | "maxItems" | "maximum":
-            return {"code": "too_big", "maximum": params["limit"], "path": path, "message": one["message"]}
+            return {"code": "too_big", "maximum": params["limit"], "path": path, "message": issue["message"]}
         case _:
-            return {"code": "too_small", "minimum": params["limit"], "path": path, "message": one["message"]}
+            return {"code": "too_small", "minimum": params["limit"], "path": path, "message": issue["message"]}

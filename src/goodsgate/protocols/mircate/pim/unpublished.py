@@ -1,13 +1,13 @@
-"""Everything about product information that nobody has published and that had to be decided; see the README's table."""
+"""Decisions about product information that the vendor has not published; see the README's table."""
 
 COLLECTION = "mircate"
-"""Where products are held; prices and stock of this protocol are in a collection of this name, too."""
-SORT = "mircate/pim"
-"""Of the resource that holds what a merchant has settled."""
-SETTLED_BYTES_MAX = 5 * 1024**2
-"""Published for the platform: the state of an instance."""
+"""The collection of products; prices and stock have a collection of this name, too."""
+RESOURCE_TYPE = "mircate/pim"
+"""Type of the resource that holds a merchant's configuration."""
+CONFIGURATION_BYTES_MAX = 5 * 1024**2
+"""Published for the platform as the size of an instance's state."""
 
-# -- texts that the ancestor does not have, or that nobody has read ----------------------------------------------------
+# -- texts that the ancestor does not have, or that are not known -----------------------------------------------------
 VALUE = "{} has an invalid value!"
 NO_DATE = "{} is not a date!"
 NO_EXPRESSION = "{} has a validation regexp that cannot be used!"
@@ -16,25 +16,25 @@ TYPE_FIXED = "Data type can not be changed!"
 
 # -- shapes ------------------------------------------------------------------------------------------------------------
 PREFIX = "Error: "
-"""Before the text of a product that is refused: there, an exception was turned into a text."""
+"""Prefix of the text of a rejected product: the ancestor converts an exception to a text."""
 VALIDATION = "Model validation error!"
 TREE_INVALID = "Model validation failed!"
 FAMILY_INVALID = "Model validation fail!"
 SYNCHRONOUS_SECONDS_MAX = 10.0
-"""How long an upsert or a deletion waits for its turn before it is answered with 202."""
+"""How long an upsert or a deletion waits for its result before the answer is 202."""
 PRODUCTS_MAX = 500
 PRODUCT_BYTES_MAX = 2 * 1024**2
 PRODUCTS_BYTES_MAX = 16 * 1024**2
-"""Of one request."""
+"""Limits of one request."""
 SORTED_MAX = 50_000
-"""Products that are sorted by several members; more of them only by the first."""
+"""Products that can be sorted by several members; more can be sorted only by one."""
 DEPTH_MAX = 12
 """Levels of categories."""
 DEPTH_KEPT_MAX = 64
-"""Nesting of what is settled, and of a dataset's values."""
+"""Nesting of configurations and of a dataset's values."""
 
 # -- global products and datasets, of which the names alone are published ----------------------------------------------
 GLOBAL_COLLECTION = "mircate-global"
-DATASET_SORT = "mircate/dataset"
+DATASET_TYPE = "mircate/dataset"
 DATASETS_MAX = 1_000
 DATASET_BYTES_MAX = 5 * 1024**2

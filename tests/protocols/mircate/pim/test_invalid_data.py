@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Batch, Counts
 from goodsgate.model.catalogue import Merchant
-from goodsgate.protocols.mircate.pim.guesses import COLLECTION, SORT
+from goodsgate.protocols.mircate.pim.configuration import encode
 from goodsgate.protocols.mircate.pim.products import UPSERT
 from goodsgate.protocols.mircate.pim.records import with_id
-from goodsgate.protocols.mircate.pim.settled import encode
+from goodsgate.protocols.mircate.pim.unpublished import COLLECTION, RESOURCE_TYPE
 from tests import make
 from tests.protocols.mircate.pim.shirts import SHIRTS
 from tests.shop import Shop
@@ -81,7 +81,7 @@ def test_every_record_is_judged(shop: Shop, products: list[Any]) -> None:
     """With issues of its own, never with a fault; and what is held, sent again, is unchanged."""
     merchant = f"strange{next(_numbers)}"
     shop.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=make.NOW))
-    shop.store.add_resource(merchant, SORT, name="settled", body=encode(SHIRTS), resources_max=1)
+    shop.store.add_resource(merchant, RESOURCE_TYPE, name="settled", body=encode(SHIRTS), resources_max=1)
     batch = _sent(shop, merchant, [with_id(orjson.dumps(one)) for one in products])
     codes = [code for told in shop.codes(batch.id, merchant=merchant).values() for code in told]
     assert "internal_fault" not in codes

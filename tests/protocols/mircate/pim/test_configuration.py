@@ -46,10 +46,10 @@ def test_a_shop_is_settled_from_nothing(beginner: Manager) -> None:
         ("CatalogSettings/upsertChannel", {"channel": {
             "code": "web", "currencies": ["EUR"], "locales": ["tr_TR"], "categoryTree": "masterCatalog"}}),
     ):
-        answered = beginner.call(name, words)
-        assert answered.status_code == 200, (name, answered.text)
-        assert len(answered.json()["meta"]["updateToken"]) == 10
-    beginner.held(product("s1", title="x", colour="red", groups=["summer"], categories=["shirts"]))
+        response = beginner.call(name, words)
+        assert response.status_code == 200, (name, response.text)
+        assert len(response.json()["meta"]["updateToken"]) == 10
+    beginner.put_all(product("s1", title="x", colour="red", groups=["summer"], categories=["shirts"]))
     told = beginner.pim("getCatalogSettings").json()["catalogSettings"]
     assert (told["enabledCurrencies"], told["enabledLocales"]) == (["USD", "EUR"], ["en_US", "tr_TR"])
     (shirts,) = beginner.pim("getProductSettings").json()["productSettings"]["families"]
@@ -103,10 +103,10 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
 
 def test_what_cannot_be_settled(manager: Manager) -> None:
     """In the ancestor's words; nothing is changed."""
-    before = manager.settled()
+    before = manager.configuration()
     for name, words, status, text in REFUSED:
         assert message(manager.call(name, words), status) == text, name
-    assert manager.settled() == before
+    assert manager.configuration() == before
 
 
 def test_a_model_error_has_the_shape_of_the_ancestors(manager: Manager) -> None:
@@ -127,7 +127,7 @@ def test_an_attribute_keeps_what_products_rely_on(manager: Manager) -> None:
         "maxCharacters": 5, "minNumber": 3, "label": [{"locale": "en_US", "value": "Serial"}],
     }
     assert manager.pim("upsertAttributes", {"attributes": [again]}).status_code == 200
-    held = next(one for one in manager.settled()["attributes"] if one["code"] == "serial")
+    held = next(one for one in manager.configuration()["attributes"] if one["code"] == "serial")
     assert (held["type"], held["localizable"], held["scopable"], held["isUnique"]) == ("TEXT", False, False, True)
     assert (held["maxCharacters"], held["label"][0]["value"]) == (5, "Serial")
     assert "minNumber" not in held
@@ -147,7 +147,7 @@ def test_options_are_merged_and_go_one_by_one(manager: Manager) -> None:
     assert told == {"code": "colour", "options": [
         {"code": "red", "label": label}, {"code": "pink", "label": label},
     ]}
-    manager.held(product("s1", colour="pink"))
+    manager.put_all(product("s1", colour="pink"))
     assert message(manager.put(product("s2", colour="blue")), 400) == (
         "Error: Illegal option! (code: colour, option: blue)"
     )
@@ -155,12 +155,12 @@ def test_options_are_merged_and_go_one_by_one(manager: Manager) -> None:
 
 def test_an_attribute_goes_from_its_families(manager: Manager) -> None:
     """Products keep what they say of it until they are changed."""
-    manager.held(product("s1", size="L"))
+    manager.put_all(product("s1", size="L"))
     assert manager.pim("deleteAttribute", {"attributeCode": "washable"}).status_code == 200
-    assert "washable" not in str(manager.settled()["families"])
+    assert "washable" not in str(manager.configuration()["families"])
     assert "washable" in str(manager.source("s1"))
     assert message(manager.put(product("s2", washable=True)), 400) == "Error: Attribute property not found! (washable)"
-    manager.held(product("s1", size="XL"))
+    manager.put_all(product("s1", size="XL"))
     assert "washable" not in str(manager.source("s1"))
 
 
@@ -168,7 +168,7 @@ def test_a_family_keeps_the_ways_in_which_it_varies(manager: Manager) -> None:
     """They have a method of their own."""
     words = {"families": [{**family(), "label": [{"locale": "en_US", "value": "Shirts"}], "variants": []}]}
     assert manager.call("ProductSettings/upsertFamilies", words).status_code == 200
-    (held,) = manager.settled()["families"]
+    (held,) = manager.configuration()["families"]
     assert held["label"][0]["value"] == "Shirts"
     assert [one["code"] for one in held["variants"]] == ["by_colour"]
 
@@ -186,7 +186,7 @@ def test_a_tree_of_categories_is_replaced_whole(manager: Manager) -> None:
     assert message(manager.put(product("s1", categories=["outlet#sale"])), 400) == (
         "Error: Category not found! (outlet#sale)"
     )
-    manager.held(product("s1", categories=["last", "sale"]))
+    manager.put_all(product("s1", categories=["last", "sale"]))
 
 
 def test_categories_have_twelve_levels(manager: Manager) -> None:
@@ -202,7 +202,7 @@ def test_categories_have_twelve_levels(manager: Manager) -> None:
 def test_no_change_is_lost(manager: Manager) -> None:
     """Whoever is too slow makes it again."""
     def settle(number: int) -> None:
-        with Manager(manager.gate, manager.merchant, settled=None) as another:
+        with Manager(manager.gate, manager.merchant, configuration=None) as another:
             for at in range(5):
                 words = {"attributeCode": "colour", "option": {"code": f"c{number}_{at}"}}
                 assert another.pim("upsertAttributeOption", words).status_code == 200
@@ -212,13 +212,13 @@ def test_no_change_is_lost(manager: Manager) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    (options,) = manager.settled()["attributeOptions"]
+    (options,) = manager.configuration()["attributeOptions"]
     assert len(options["options"]) == 2 + 20
 
 
 @pytest.mark.parametrize("name", ["PIMAPI/upsertAttributes", "CatalogSettings/upsertChannel"])
 def test_who_may_only_read_settles_nothing(manager: Manager, name: str) -> None:
     """Reading needs no more than that."""
-    with Manager(manager.gate, manager.merchant, settled=None, scopes=("read",)) as reader:
+    with Manager(manager.gate, manager.merchant, configuration=None, scopes=("read",)) as reader:
         assert reader.call(name, {}).status_code == 403
         assert reader.pim("getProductSettings").status_code == 200

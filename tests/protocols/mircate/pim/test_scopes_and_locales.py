@@ -70,7 +70,7 @@ def test_an_image_of_a_product_that_waits_is_kept_until_it_is_worked(tmp_path: P
         assert [one.status_code for one in (good, wrong)] == [202, 202]
         assert manager.image(wrong.json()["filename"]).content == PNG
         shop.work()
-        manager.carried()
+        manager.deliver_messages()
         assert manager.image(good.json()["filename"]).content == PNG
         assert manager.image(wrong.json()["filename"]).status_code == 404
 
@@ -81,20 +81,20 @@ def test_images_in_s3(tmp_path: Path, aws: Aws, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
     settings = {"images": f"s3://{aws.bucket()}/images", "poll_seconds": 0.005}
     with Shop(tmp_path, kind="sqlite", **settings) as shop, _worked(shop), _serving(shop) as manager:
-        manager.held(product("s1"))
+        manager.put_all(product("s1"))
         filename = manager.attach("s1").json()["filename"]
         assert manager.image(filename).content == PNG
         assert manager.pim("deleteProduct", {"id": "s1"}).status_code == 204
         until = time.monotonic() + 20
         while manager.image(filename).status_code != 404:
             assert time.monotonic() < until
-            manager.carried()
+            manager.deliver_messages()
 
 
 def test_a_server_needs_a_place_for_images(tmp_path: Path) -> None:
     """The setting is named; all else goes on."""
     with Shop(tmp_path, kind="postgres", poll_seconds=0.005) as shop, _worked(shop), _serving(shop) as manager:
-        manager.held(product("s1"))
+        manager.put_all(product("s1"))
         assert "the setting images" in message(manager.attach("s1"), 503)
         words = {"image": base64.b64encode(PNG).decode(), "extension": "png", "categoryCode": "shirts"}
         assert "the setting images" in message(manager.pim("attachCategoryImage", words), 503)

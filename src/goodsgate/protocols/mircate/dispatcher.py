@@ -1,0 +1,197 @@
+"""Dispatch of calls to methods: arguments, validation, the caller's project, exclusive sections."""
+
+import base64
+import binascii
+import itertools
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import orjson
+from starlette.responses import Response
+
+from goodsgate.auth import Caller
+from goodsgate.http.context import ServerContext
+from goodsgate.http.endpoints import ApiRequest, Handler
+from goodsgate.http.openapi import OpenApiDocument, Path
+from goodsgate.http.problems import refuse
+from goodsgate.protocols.mircate.responses import TOO_DEEP, bad_request, instance_busy
+from goodsgate.protocols.mircate.unpublished import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_SETTING
+from goodsgate.protocols.mircate.validation import validate
+from goodsgate.store.contract import KeyInUseError
+
+BY_GET = "_get"
+"""Suffix of the operation id of a method's GET."""
+CALL = "/CALL/"
+EXCLUSIVE = "\x1f"
+"""Prefix of lock names among idempotency keys; clients' keys have no such characters."""
+
+
+class MethodCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a method; its arguments are decoded and match the schema of the contract."""
+
+    request: ApiRequest
+    merchant: str
+    instance: str
+    """The last segment of the path."""
+    content: bytes
+    """The arguments as JSON text, as received."""
+    arguments: Any
+    """The decoded arguments: an object, or whatever else the schema allows."""
+
+
+class CallMethod(msgspec.Struct, frozen=True, kw_only=True):
+    """The implementation of one method, which runs in a thread of the server."""
+
+    work: Callable[[MethodCall], Response | Awaitable[Response]]
+    """Raises `bad_request`, `not_found`, `instance_busy` of `responses`, or any other refusal.
+
+    Returns an awaitable if the response has to wait.
+    """
+    bytes_max: int = ARGUMENTS_BYTES_MAX
+    tenant: bool = True
+    """Whether the instance is a project of the caller; else the method checks the instance itself."""
+
+
+class CallDispatcher:
+    """Builds handlers for methods."""
+
+    def __init__(self, context: ServerContext, contract: OpenApiDocument) -> None:
+        self.context = context
+        self._contract = contract
+        self._schemas = dict(_schemas(contract))
+
+    def handlers(self, methods: Mapping[str, CallMethod]) -> dict[str, Handler]:
+        """Return the handlers by operation id for both verbs; `methods` has the ids of POST."""
+        handlers: dict[str, Handler] = {}
+        for id, method in methods.items():
+            handlers[id] = handlers[id + BY_GET] = self._handler(method, self._schemas.get(id, {}))
+        return handlers
+
+    def _handler(self, method: CallMethod, schema: dict[str, Any]) -> Handler:
+        async def handle(request: ApiRequest) -> Response:
+            if request.http.method == "HEAD":
+                raise refuse("method_not_allowed", allow="GET, OPTIONS, POST")
+            instance = request.path["instance"]
+            if method.tenant and not is_own_project(instance, request.merchant, request.caller):
+                raise refuse("forbidden")
+            content = await self._read_content(request, method.bytes_max)
+            response = await self.context.run_in_thread(self._run, method, schema, request, content)
+            return response if isinstance(response, Response) else await response
+
+        return handle
+
+    async def _read_content(self, request: ApiRequest, bytes_max: int) -> bytes | None:
+        """Return the body; None if the arguments are in the query."""
+        if request.http.method == "GET":
+            return None
+        return await request.body(bytes_max, self.context.limits.body_idle_seconds).read(bytes_max + 1)
+
+    def _run(self, method: CallMethod, schema: dict[str, Any], request: ApiRequest, content: bytes | None,
+             ) -> Response | Awaitable[Response]:
+        if content is None:
+            content = _decode_query(request.http.query_params.multi_items(), schema, self._contract)
+        arguments = _decode(content)
+        if schema:
+            issues = [*itertools.islice(validate(arguments, schema, self._contract), ISSUES_MAX)]
+            if issues:
+                raise refuse("body_invalid", issues=issues)
+        call = MethodCall(
+            request=request, merchant=request.merchant, instance=request.path["instance"], content=content,
+            arguments=arguments
+        )
+        try:
+            return method.work(call)
+        except RecursionError as fault:
+            raise bad_request(TOO_DEEP) from fault
+
+    @contextmanager
+    def exclusive(self, merchant: str, what: str) -> Iterator[None]:
+        """Hold a lock on something of a merchant, across all processes; raise what becomes 570 if it is taken."""
+        name = f"{EXCLUSIVE}{what}"
+        try:
+            self.context.store.reserve_idempotency_key(merchant, name, lease_seconds=BUSY_SECONDS_MAX)
+        except KeyInUseError as fault:
+            raise instance_busy() from fault
+        try:
+            yield
+        finally:
+            self.context.store.release_idempotency_key(merchant, name)
+
+
+def _schemas(contract: OpenApiDocument) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in contract.document["paths"].values():
+        body = path.get("post", {}).get("requestBody")
+        if body is not None:
+            yield path["post"]["operationId"], body["content"]["application/json"]["schema"]
+
+
+def is_own_project(instance: str, merchant: str, caller: Caller | None) -> bool:
+    """Return whether an instance is one of the caller's projects."""
+    projects = caller.settings.get(PROJECT_SETTING, "") if caller is not None else ""
+    return instance == merchant or instance in [project.strip() for project in projects.split(",")]
+
+
+def page_bounds(arguments: dict[str, Any]) -> tuple[int, int]:
+    """Return the offset and the size of a page, which a client may write as 1.0."""
+    return int(arguments.get("pageFrom", 0)), int(arguments.get("pageSize", 50))
+
+
+def _decode(content: bytes) -> Any:
+    if not content.strip():
+        return {}
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as fault:
+        raise bad_request(f"The body is not valid JSON: {fault}.") from fault
+
+
+# -- arguments of a GET -----------------------------------------------------------------------------------------------
+
+
+def _decode_query(given: list[tuple[str, str]], schema: dict[str, Any], contract: OpenApiDocument) -> bytes:
+    """Return the object in ``data`` as base64, or the parameters themselves except those with leading ``__``."""
+    values = dict(given)
+    if "data" in values and values.get("__isbase64") == "true":
+        return _decode_base64(values["data"])
+    properties = contract.resolved(schema).get("properties", {})
+    return orjson.dumps({
+        name: _decode_parameter(text, contract.resolved(properties.get(name, {})))
+        for name, text in values.items() if not name.startswith("__")
+    })
+
+
+def _decode_base64(data: str) -> bytes:
+    """Decode base64 in either alphabet, with or without padding, with blanks for unescaped plus signs."""
+    text = re.sub(r"[=\s]+\Z", "", data).replace(" ", "+").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as fault:
+        raise bad_request("The parameter data is not base64.") from fault
+
+
+def _decode_parameter(text: str, node: dict[str, Any]) -> object:
+    """Return a parameter as JSON unless its schema wants a text or it is not JSON."""
+    if node.get("type", "string") in ("string", ["string"]):
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+# -- aliases ----------------------------------------------------------------------------------------------------------
+
+
+def with_aliases(paths: list[Path], aliases: Mapping[str, str]) -> list[Path]:
+    """Return the paths, preceded by copies for other names of classes and methods."""
+    copies = []
+    for name, target in aliases.items():
+        for path in paths:
+            method = path.template.partition(CALL)[2].rpartition("/")[0]
+            if target in (method, method.partition("/")[0]):
+                template = path.template.replace(f"{CALL}{target}/", f"{CALL}{name}/")
+                copies.append(msgspec.structs.replace(path, template=template))
+    return [*copies, *paths]
