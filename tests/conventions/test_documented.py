@@ -18,7 +18,8 @@ from goodsgate.model.issue import CODES
 from tests.conventions.source import PACKAGE, TOP
 
 DOCS = TOP / "docs"
-DECISION_LINES_MAX = 40
+DECISION_LINES_MAX = 30
+"""Without tables."""
 
 
 def _rows(page: str) -> dict[str, list[str]]:
@@ -146,6 +147,7 @@ def test_decisions_are_short_and_numbered():
     violations = []
     for path in sorted((DOCS / "decisions").glob("*.md")):
         text = path.read_text("utf-8")
-        if not re.match(rf"# {path.name[:4]} [A-Z]", text) or len(text.splitlines()) > DECISION_LINES_MAX:
+        prose = [line for line in text.splitlines() if not line.startswith("|")]
+        if not re.match(rf"# {path.name[:4]} [A-Z]", text) or len(prose) > DECISION_LINES_MAX:
             violations.append(path.name)
     assert not violations

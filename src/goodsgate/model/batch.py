@@ -1,5 +1,6 @@
 """Batches, rounds, records and what became of them."""
 
+import re
 import secrets
 import time
 from datetime import UTC, datetime
@@ -70,6 +71,9 @@ RESULT_BYTE: dict[Result, int] = {result: byte for byte, result in enumerate(RES
 
 DIFFERENT = "…"
 """Stands in a group's message for what differs from issue to issue."""
+
+EXPECTATION = re.compile(r"[;,:] [^;,:]*\{(?:expected|suggestion)\}[^;,:.?]*([.?]|$)?")
+"""The clause of a template that says what was expected; a group's message leaves it out."""
 
 FINAL_STATES = frozenset({State.FINISHED, State.CANCELLED, State.BROKEN})
 
@@ -242,9 +246,9 @@ class IssueGroup(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def message(self) -> str:
         """The code's message for all issues of the group: the value only if it is the same in all of them."""
-        template = CODES[self.code].template
+        template = EXPECTATION.sub(lambda match: "." if match[1] is not None else "", CODES[self.code].template)
         value = self.top[0][0] if len(self.top) == 1 and self.top[0][1] == self.count else DIFFERENT
-        return template.replace("; expected {expected}", "").format(
+        return template.format(
             value=value, expected=DIFFERENT, suggestion=DIFFERENT, field=self.field.lstrip("/") or "record"
         ).strip().replace(f"{DIFFERENT}.", DIFFERENT)
 

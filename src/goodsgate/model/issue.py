@@ -142,7 +142,7 @@ CODES: dict[str, Code] = {
     # amounts
     "price_unreadable": _error('"{value}" is not a valid price; expected {expected}.'),
     "price_decimal_mark": _error(
-        'Price "{value}" uses the wrong decimal mark; expected {expected}, or set `decimal` to match the file.'
+        'Price "{value}" uses the wrong decimal mark; expected {expected} (or set `decimal` to match the file).'
     ),
     "price_thousands": _error('Price "{value}" contains a thousands separator; expected {expected}.'),
     "price_ambiguous": _error('Price "{value}" is ambiguous: {expected}.'),
@@ -157,9 +157,9 @@ CODES: dict[str, Code] = {
     "number_unreadable": _error('{field} "{value}" is not a whole number.'),
     "number_not_whole": _error("{field} is {value}; expected a whole number."),
     "number_negative": _error("{field} is {value}; it cannot be negative."),
-    "number_out_of_range": _error("{field} is {value}; expected {expected}."),
+    "number_out_of_range": _error('{field} "{value}" is out of range; expected {expected}.'),
     "measure_unreadable": _error('{field} "{value}" is not a valid measure; expected {expected}.'),
-    "measure_out_of_range": _warning("{field} is {value}; expected {expected}."),
+    "measure_out_of_range": _warning('{field} "{value}" is out of range; expected {expected}.'),
     "unit_missing": _warning('{field} "{value}" has no unit; expected one of {expected}.'),
     "date_unreadable": _error('{field} "{value}" is not a valid date; expected {expected}.'),
     "date_zone_missing": _warning('{field} "{value}" has no UTC offset; it is read as UTC.'),
@@ -184,7 +184,7 @@ CODES: dict[str, Code] = {
     "attribute_type": _error('{field} "{value}" has the wrong type; expected {expected}.'),
     "attribute_not_allowed": _error('{field} "{value}" is not allowed in this category; expected {expected}.'),
     "attribute_unit": _error('{field} "{value}" has the wrong unit; expected {expected}.'),
-    "attribute_out_of_range": _error("{field} is {value}; expected {expected}."),
+    "attribute_out_of_range": _error('{field} "{value}" is out of range; expected {expected}.'),
     "issues_cut": _warning("Too many issues ({value}); {expected} are shown."),
     # the key and what is held
     "duplicate_in_batch": _error('Key "{value}" appears more than once in this batch.'),
