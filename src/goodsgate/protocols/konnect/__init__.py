@@ -17,18 +17,18 @@ from goodsgate.protocols.konnect.writes import ProductWriteHandlers
 
 SETTINGS = DeclaredSettings(keys={
     "location": Setting(
-        description="Code of the location for which the key's tokens are good; without it, for the whole company.",
+        description="Location to which the key's tokens are limited; by default the whole company.",
         pattern=r"[^\x00-\x1f\x7f]{1,255}", expected="a location code of 1 to 255 characters",
     ),
     "company_id": Setting(
-        description="`company_id` in answers.", pattern="[0-9]{1,15}", expected="a number of 1 to 15 digits",
+        description="The number `company_id` in answers.", pattern="[0-9]{1,15}", expected="a number of 1 to 15 digits",
     ),
     "profile": Setting(
-        description="The document after which the status is worded: the integration guide or the API reference.",
+        description="The document that the status follows: the integration guide or the API reference.",
         pattern="guide|reference", expected="`guide` or `reference`",
     ),
     "strict": Setting(
-        description="Whether updates must have every member that the API reference lists.", pattern="yes|no",
+        description="Whether updates must hold every member that the API reference lists.", pattern="yes|no",
         expected="`yes` or `no`",
     ),
 })
