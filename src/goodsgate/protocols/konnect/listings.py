@@ -1,7 +1,6 @@
 """Listings: SKUs with their prices and stock, one row for each size."""
 
 from collections.abc import Iterator
-from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -11,12 +10,11 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, item_key
-from goodsgate.protocols.konnect.responses import json_response, serialize_meta
+from goodsgate.protocols.konnect.responses import JsonObject, json_response, serialize_meta
 from goodsgate.protocols.konnect.unpublished import COLLECTION, CURRENCY, token_location
 
 LOCATIONS_MAX = 100
 """Locations listed for one SKU, so that a page of 500 rows stays bounded."""
-JsonObject = dict[str, Any]
 
 
 class ListingHandlers:

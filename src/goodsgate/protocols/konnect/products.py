@@ -11,14 +11,13 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
-from goodsgate.protocols.konnect.responses import json_response
+from goodsgate.protocols.konnect.responses import JsonObject, json_response
 from goodsgate.protocols.konnect.unpublished import COLLECTION, CURRENCY, company_id
 from goodsgate.store.contract import IndexFilter, Store
 
 SELECTED_MAX = 1_000
 """Limit of the products that a slug or a list of item codes selects."""
 TRUE_TEXTS = frozenset({"yes", "true"})
-JsonObject = dict[str, Any]
 
 
 class ProductListHandlers:

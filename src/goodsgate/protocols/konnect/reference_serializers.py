@@ -1,12 +1,11 @@
 """Serializers of reference data; member names come from the platform's open SDK."""
 
 import re
-from typing import Any
 
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.protocols.konnect.reference_data import CATEGORY_LEVELS, CategoryTree
+from goodsgate.protocols.konnect.responses import JsonObject
 
-JsonObject = dict[str, Any]
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 ATTRIBUTE_TYPES = {"integer": "int", "int": "int", "number": "float", "boolean": "bool"}
 """Type of an attribute → its name here; every other type is ``str``."""

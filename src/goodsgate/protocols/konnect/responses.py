@@ -12,6 +12,7 @@ from goodsgate.protocols.konnect.trace_ids import format_milliseconds
 from goodsgate.protocols.konnect.unpublished import integration_id
 
 JSON = "application/json"
+JsonObject = dict[str, Any]
 
 
 def json_response(value: object, *, status: int = 200) -> Response:

@@ -1,1 +1,1 @@
-"""Orders and returns: one state machine for a shipment, and the operations that move it; read `states` first."""
+"""Orders and returns: the state machine of shipments and the operations on it; start with `states`."""

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.protocols.konnect.orders import codes
-from goodsgate.protocols.konnect.orders.codes import EntryError, ErrorCodes
+from goodsgate.protocols.konnect.orders import error_codes
+from goodsgate.protocols.konnect.orders.error_codes import EntryError, ErrorCodes
 from goodsgate.protocols.konnect.orders.pdf_documents import render_invoices, render_labels
 from goodsgate.protocols.konnect.orders.reads import find_shipment
 from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
@@ -33,8 +33,8 @@ class OrderDocumentHandlers:
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
         return {
-            "labels": partial(self._handle, codes.LABEL, render_labels),
-            "customer_invoices": partial(self._handle, codes.DOCUMENT, render_invoices),
+            "labels": partial(self._handle, error_codes.LABEL, render_labels),
+            "customer_invoices": partial(self._handle, error_codes.DOCUMENT, render_invoices),
         }
 
     async def _handle(self, codes: ErrorCodes, render: PdfRenderer, request: ApiRequest) -> Response:

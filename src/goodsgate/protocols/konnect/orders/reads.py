@@ -9,8 +9,8 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
-from goodsgate.protocols.konnect.orders import codes
-from goodsgate.protocols.konnect.orders.codes import EntryError, ErrorCodes, unknown_order
+from goodsgate.protocols.konnect.orders import error_codes
+from goodsgate.protocols.konnect.orders.error_codes import EntryError, ErrorCodes, unknown_order
 from goodsgate.protocols.konnect.orders.events import encode
 from goodsgate.protocols.konnect.orders.repository import ShipmentRepository, UnknownShipmentError
 from goodsgate.protocols.konnect.orders.request_bodies import OrderEntry, decode_entry, read_entries
@@ -92,10 +92,10 @@ class OrderReadHandlers:
         results = []
         for index, raw in enumerate(raws):
             try:
-                shipment = find_shipment(self._shipments, merchant, location, raw, codes.COURIER)
+                shipment = find_shipment(self._shipments, merchant, location, raw, error_codes.COURIER)
                 if shipment.courier is None:
                     message = "No courier is assigned yet."
-                    raise EntryError(codes.COURIER.early, "Too early", message, order=shipment.id)
+                    raise EntryError(error_codes.COURIER.early, "Too early", message, order=shipment.id)
                 results.append(serialize_courier(shipment))
             except EntryError as error:
                 results.append(error.serialize(index))

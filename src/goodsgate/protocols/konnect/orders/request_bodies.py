@@ -11,7 +11,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest
 from goodsgate.http.problems import refuse
 from goodsgate.protocols.konnect.bodies import read_body, split_array
-from goodsgate.protocols.konnect.orders.codes import INVALID_INVOICE, EntryError, ErrorCodes, invalid_entry
+from goodsgate.protocols.konnect.orders.error_codes import INVALID_INVOICE, EntryError, ErrorCodes, invalid_entry
 from goodsgate.protocols.konnect.orders.shipment import InvoiceDetails, Parcel, Shipment
 from goodsgate.protocols.konnect.unpublished import CANCEL_REASONS
 

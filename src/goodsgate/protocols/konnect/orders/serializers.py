@@ -2,14 +2,12 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 from goodsgate.protocols.konnect.orders.shipment import Parcel, Shipment, ShipmentEvent, ShipmentLine
 from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME
 from goodsgate.protocols.konnect.orders.timestamps import format_timestamp
+from goodsgate.protocols.konnect.responses import JsonObject
 from goodsgate.protocols.konnect.unpublished import CURRENCY, SLA_HOURS
-
-JsonObject = dict[str, Any]
 
 
 def serialize_shipment(shipment: Shipment, *, status: str | None = None) -> JsonObject:

@@ -11,8 +11,8 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
-from goodsgate.protocols.konnect.orders import codes
-from goodsgate.protocols.konnect.orders.codes import (
+from goodsgate.protocols.konnect.orders import error_codes
+from goodsgate.protocols.konnect.orders.error_codes import (
     EntryError,
     ErrorCodes,
     impossible_transition,
@@ -62,14 +62,14 @@ class OrderUpdateHandlers:
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
         operations: dict[str, EntryHandler] = {
-            "confirm": partial(self._update_entry, OrderEntry, codes.CONFIRM, confirm),
-            "cancel_orders": partial(self._update_entry, OrderEntry, codes.CANCEL, cancel),
+            "confirm": partial(self._update_entry, OrderEntry, error_codes.CONFIRM, confirm),
+            "cancel_orders": partial(self._update_entry, OrderEntry, error_codes.CANCEL, cancel),
             "update_invoices": self.invoice,
-            "pack": partial(self._update_entry, OrderEntry, codes.PACK, pack),
-            "dispatch": partial(self._update_entry, OrderEntry, codes.DISPATCH, dispatch),
-            "return_orders": partial(self._update_entry, OrderEntry, codes.RETURN, accept_return),
-            "update_awb": partial(self._update_entry, AwbEntry, codes.AWB, set_awb),
-            "update_status": partial(self._update_entry, StatusEntry, codes.STATUS, reach_milestone),
+            "pack": partial(self._update_entry, OrderEntry, error_codes.PACK, pack),
+            "dispatch": partial(self._update_entry, OrderEntry, error_codes.DISPATCH, dispatch),
+            "return_orders": partial(self._update_entry, OrderEntry, error_codes.RETURN, accept_return),
+            "update_awb": partial(self._update_entry, AwbEntry, error_codes.AWB, set_awb),
+            "update_status": partial(self._update_entry, StatusEntry, error_codes.STATUS, reach_milestone),
         }
         return {id: partial(self._handle, operation) for id, operation in operations.items()}
 
@@ -102,7 +102,7 @@ class OrderUpdateHandlers:
 
     def invoice(self, merchant: str, location: str | None, raw: msgspec.Raw) -> Shipment:
         """Record an invoice or a credit note, whose number is claimed first; raise EntryError."""
-        entry = decode_entry(raw, InvoiceEntry, codes.INVOICE)
+        entry = decode_entry(raw, InvoiceEntry, error_codes.INVOICE)
         check_invoice(entry)
 
         claims: list[Resource] = []
@@ -114,10 +114,10 @@ class OrderUpdateHandlers:
             return changed
 
         try:
-            return self._update(merchant, location, entry.orderId, codes.INVOICE, change)
+            return self._update(merchant, location, entry.orderId, error_codes.INVOICE, change)
         except InvoiceNumberTakenError as error:
             message = "invoiceNumber is another one's already."
-            raise EntryError(codes.INVALID_INVOICE, "Invalid invoice", message, order=entry.orderId) from error
+            raise EntryError(error_codes.INVALID_INVOICE, "Invalid invoice", message, order=entry.orderId) from error
         except EntryError:
             # Another request was faster, perhaps with the same number.
             if claims and not self._has_number(merchant, entry):
@@ -133,7 +133,7 @@ class OrderUpdateHandlers:
 def confirm(shipment: Shipment, entry: OrderEntry) -> Shipment:
     """Confirm all pieces that are not cancelled."""
     changed = apply_event(shipment, "confirm", at=now())
-    pieces_by_line(shipment, entry, codes.CONFIRM)
+    pieces_by_line(shipment, entry, error_codes.CONFIRM)
     return changed
 
 
@@ -143,8 +143,8 @@ def cancel(shipment: Shipment, entry: OrderEntry) -> Shipment:
     if not entry.orderItems:
         return apply_event(shipment, "cancel", at=history_entry.at, entry=history_entry)
     require_transition(shipment, "cancel")
-    check_cancel_reasons(entry, codes.CANCEL)
-    return cancel_pieces(shipment, pieces_by_line(shipment, entry, codes.CANCEL), "cancel", entry=history_entry)
+    check_cancel_reasons(entry, error_codes.CANCEL)
+    return cancel_pieces(shipment, pieces_by_line(shipment, entry, error_codes.CANCEL), "cancel", entry=history_entry)
 
 
 def pack(shipment: Shipment, _: OrderEntry) -> Shipment:
@@ -155,14 +155,14 @@ def pack(shipment: Shipment, _: OrderEntry) -> Shipment:
 def dispatch(shipment: Shipment, entry: OrderEntry) -> Shipment:
     """Hand the shipment over to the courier."""
     changed = apply_event(shipment, "dispatch", at=now())
-    pieces_by_line(shipment, entry, codes.DISPATCH)
+    pieces_by_line(shipment, entry, error_codes.DISPATCH)
     return changed
 
 
 def accept_return(shipment: Shipment, entry: OrderEntry) -> Shipment:
     """Accept what came back after the quality check; lines that the entry does not name have no defects."""
     require_transition(shipment, "accept")
-    pieces_by_line(shipment, entry, codes.RETURN)
+    pieces_by_line(shipment, entry, error_codes.RETURN)
     reasons = {item.orderItemId: str(item.reasonCode) for item in entry.orderItems or ()}
     lines = tuple(replace(line, reason=reasons.get(line.id, "")) for line in shipment.lines)
     return apply_event(replace(shipment, lines=lines), "accept", at=now())
@@ -172,7 +172,7 @@ def record_invoice(shipment: Shipment, entry: InvoiceEntry) -> Shipment:
     """Record an invoice with its packages and serial numbers, or a credit note."""
     at = now()
     changed = apply_event(shipment, "sale" if entry.invoiceType == "sale" else "credit", at=at)
-    pieces_by_line(shipment, entry, codes.INVOICE)
+    pieces_by_line(shipment, entry, error_codes.INVOICE)
     if entry.invoiceType == "return":
         return replace(changed, credit=entry.invoice(at))
     serials = {item.orderItemId: tuple(item.imeiSerialNumber) for item in entry.orderItems or ()}
@@ -186,7 +186,7 @@ def set_awb(shipment: Shipment, entry: AwbEntry) -> Shipment:
     flags = {True: True, False: False, "true": True, "false": False}
     flag = entry.autoDispatch.lower() if isinstance(entry.autoDispatch, str) else entry.autoDispatch
     if flag not in flags:
-        raise invalid_entry(codes.AWB, "autoDispatch must be true or false.", order=shipment.id)
+        raise invalid_entry(error_codes.AWB, "autoDispatch must be true or false.", order=shipment.id)
     require_transition(shipment, "awb")
     courier = CourierDetails(name=entry.courierName, code=entry.courierName.lower(), awb=(entry.awbNumber,))
     changed = replace(shipment, courier=courier)
@@ -196,7 +196,8 @@ def set_awb(shipment: Shipment, entry: AwbEntry) -> Shipment:
 def reach_milestone(shipment: Shipment, entry: StatusEntry) -> Shipment:
     """Record a milestone of a self-shipping seller."""
     if entry.orderStatus not in MILESTONES:
-        raise invalid_entry(codes.STATUS, f"orderStatus must be one of {', '.join(MILESTONES)}.", order=shipment.id)
+        message = f"orderStatus must be one of {', '.join(MILESTONES)}."
+        raise invalid_entry(error_codes.STATUS, message, order=shipment.id)
     remarks = entry.meta or StatusRemarks()
     history_entry = ShipmentEvent(
         state=shipment.state, at=now(), remark=remarks.remark or "", courier_location=remarks.dpLocation or "",
