@@ -101,7 +101,7 @@ def test_a_session_ends(gate: Served, clerk: Person) -> None:
     """When its time is up."""
     caller = Authenticator(gate.shop.store).caller(clerk.key.encode())
     assert caller is not None
-    token = Authenticator(gate.shop.store).token(caller, seconds=0.2)
+    token = Authenticator(gate.shop.store).create_token(caller, seconds=0.2)
     cookies = {"goodsgate_session": token}
     ends = now() + timedelta(seconds=1.5)
     while now() < ends and httpx.get(f"{gate.url}/console/batches", cookies=cookies, trust_env=False).is_success:
