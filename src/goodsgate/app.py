@@ -9,15 +9,15 @@ import uvicorn
 from goodsgate.config import Config
 from goodsgate.console import Console
 from goodsgate.engine import Engine, Worker
-from goodsgate.engine.outbox import Outbox
-from goodsgate.engine.secrets import Secrets
+from goodsgate.engine.outbox import DeliverySettings, Outbox
+from goodsgate.engine.secrets import Secrets, parse_masters
 from goodsgate.engine.stock import Stock
 from goodsgate.http.application import Application
 from goodsgate.http.context import ServerContext
 from goodsgate.http.known_settings import KnownSettings
 from goodsgate.http.server_limits import bounded_http
 from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings, WebhookSettings
-from goodsgate.protocols import load_couriers, load_known_settings, load_protocols, load_schemas
+from goodsgate.protocols import load_known_settings, load_message_senders, load_protocols, load_schemas
 from goodsgate.rules import Schema
 from goodsgate.store.contract import Store
 from goodsgate.store.objects import Objects, open_objects
@@ -50,7 +50,7 @@ def known_settings() -> KnownSettings:
 
 def create_secrets(store: Store, config: Config) -> Secrets:
     """Return the secrets that are derived from the master secrets of the settings, or else of the store."""
-    return Secrets(store, config)
+    return Secrets(store, parse_masters(config.secrets))
 
 
 def create_engine(store: Store, config: Config) -> Engine:
@@ -65,8 +65,9 @@ def create_worker(store: Store, config: Config, name: str | None = None, *,
 
 
 def create_outbox(store: Store, config: Config) -> Outbox:
-    """Return the outbox with the couriers of every protocol; start it beside a worker and stop it after the worker."""
-    return Outbox(store, load_couriers(create_services(store, config)), config)
+    """Return the outbox with the senders of every protocol; start it beside a worker and stop it after the worker."""
+    senders = load_message_senders(create_services(store, config))
+    return Outbox(store, senders, delivery_settings(config))
 
 
 def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int] | None = None) -> Application:
@@ -89,6 +90,14 @@ def create_services(store: Store, config: Config, *, secrets: Secrets | None = N
         open_exports=partial(open_objects, config.exports, store=config.store, name="exports", setting="exports"),
         reports=Objects(config.reports) if config.reports else None,
         config=config,
+    )
+
+
+def delivery_settings(config: Config) -> DeliverySettings:
+    """Return the settings of the outbox."""
+    return DeliverySettings(
+        threads=config.delivery_threads, timeout_seconds=config.delivery_seconds,
+        retry_seconds=tuple(float(seconds) for seconds in config.delivery_retry_seconds.split(",")),
     )
 
 

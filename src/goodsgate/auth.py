@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import msgspec
 
-from goodsgate.engine.secrets import MasterUnknown, Secrets
+from goodsgate.engine.secrets import Secrets, UnknownMasterError
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Key, Scope, Token
 from goodsgate.store.contract import Store
@@ -91,7 +91,7 @@ def access_key(key: Key, secrets_of: Secrets) -> AccessKey | None:
     try:
         secret, _ = secrets_of.derived("access key", name, by=master)
         token, _ = secrets_of.derived("session", name, by=master)
-    except MasterUnknown:
+    except UnknownMasterError:
         return None
     return AccessKey(
         id=name, secret=base64.b64encode(secret[:30]).decode(),

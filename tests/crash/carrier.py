@@ -4,10 +4,11 @@ import sys
 import time
 from pathlib import Path
 
+from goodsgate.app import delivery_settings
 from goodsgate.engine.outbox import Outbox
 from goodsgate.model.message import DeliveryState
 from tests.crash.scene import TOPIC, settings_of
-from tests.engine.courier import Runner
+from tests.engine.receiver import HttpSender
 from tests.shop import open_store
 
 
@@ -15,7 +16,7 @@ def main() -> None:
     """Folder, and the port where messages are taken."""
     config = settings_of(Path(sys.argv[1]))
     store = open_store(config)
-    outbox = Outbox(store, {TOPIC: Runner(int(sys.argv[2]), config.delivery_seconds)}, config)
+    outbox = Outbox(store, {TOPIC: HttpSender(int(sys.argv[2]), config.delivery_seconds)}, delivery_settings(config))
     outbox.start()
     while store.messages("acme", delivery_state=DeliveryState.WAITING, limit=1):
         time.sleep(0.01)

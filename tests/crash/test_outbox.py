@@ -7,7 +7,7 @@ from pathlib import Path
 
 from goodsgate.model.message import DeliveryState, NewMessage
 from tests.crash.scene import PORTION, ROOT, TOPIC
-from tests.engine.courier import Receiver
+from tests.engine.receiver import Receiver
 from tests.shop import Shop
 
 COUNT = 20

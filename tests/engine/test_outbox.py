@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from goodsgate.app import delivery_settings
 from goodsgate.engine.outbox import Outbox
 from goodsgate.model.catalogue import Merchant
 from goodsgate.model.message import DeliveryState, Message, NewMessage
 from tests.engine.conftest import Opens
-from tests.engine.courier import Receiver, Runner
+from tests.engine.receiver import HttpSender, Receiver
 from tests.make import NOW
 from tests.shop import Shop
 
@@ -33,7 +34,7 @@ def _tell(shop: Shop, count: int, merchant: str = "acme", topic: str = TOPIC) ->
 
 @contextmanager
 def _carrying(shop: Shop, courier: object) -> Iterator[None]:
-    outbox = Outbox(shop.store, {TOPIC: courier}, shop.config)  # type: ignore[dict-item]
+    outbox = Outbox(shop.store, {TOPIC: courier}, delivery_settings(shop.config))  # type: ignore[dict-item]
     outbox.start()
     try:
         yield
@@ -54,7 +55,7 @@ def test_messages_arrive(shop: Shop, receiver: Receiver) -> None:
     """Each with its body, of every merchant; one after the other, so in their order."""
     _tell(shop, 5)
     _tell(shop, 2, "other")
-    with _carrying(shop, Runner(receiver.port, 5)):
+    with _carrying(shop, HttpSender(receiver.port, 5)):
         _until(shop, DeliveryState.SENT, 5)
         _until(shop, DeliveryState.SENT, 2, "other")
     assert [one for one in receiver.arrived if one[0] == "acme"] == [("acme", n + 1, b'{"n":%d}' % n) for n in range(5)]
@@ -66,7 +67,7 @@ def test_what_fails_comes_again_and_is_given_up_in_the_end(opens: Opens, receive
     shop = opens("acme", delivery_retry_seconds="0,0")
     receiver.status["acme"] = 500
     _tell(shop, 1)
-    with _carrying(shop, Runner(receiver.port, 5)):
+    with _carrying(shop, HttpSender(receiver.port, 5)):
         (found,) = _until(shop, DeliveryState.GIVEN_UP, 1)
         assert (found.attempts, found.last_error, len(receiver.arrived)) == (3, "answered 500", 3)
         receiver.status.clear()
@@ -80,7 +81,7 @@ def test_pauses_grow(opens: Opens, receiver: Receiver) -> None:
     shop = opens("acme", delivery_retry_seconds="500,9")
     receiver.status["acme"] = 500
     _tell(shop, 1)
-    with _carrying(shop, Runner(receiver.port, 5)):
+    with _carrying(shop, HttpSender(receiver.port, 5)):
         until = time.monotonic() + SECONDS_MAX
         while not (found := shop.store.messages("acme")[0]).last_error:
             assert time.monotonic() < until
@@ -94,7 +95,7 @@ def test_what_can_never_arrive_is_given_up_at_once(shop: Shop, receiver: Receive
     """The courier says so."""
     receiver.status["acme"] = 410
     _tell(shop, 1)
-    with _carrying(shop, Runner(receiver.port, 5)):
+    with _carrying(shop, HttpSender(receiver.port, 5)):
         (found,) = _until(shop, DeliveryState.GIVEN_UP, 1)
     assert (found.attempts, found.last_error) == (1, "answered 410")
 
@@ -106,7 +107,7 @@ def test_dead_addresses_hold_up_nobody_else(opens: Opens, receiver: Receiver) ->
     receiver.silent.update(dead)
     for merchant in dead:
         _tell(shop, 3, merchant)
-    with _carrying(shop, Runner(receiver.port, 0.2)):
+    with _carrying(shop, HttpSender(receiver.port, 0.2)):
         receiver.something.wait(SECONDS_MAX)
         _tell(shop, 10)
         _until(shop, DeliveryState.SENT, 10)
@@ -118,17 +119,17 @@ def test_a_message_that_nobody_carries_waits(opens: Opens, receiver: Receiver) -
     shop = opens("acme", delivery_retry_seconds="500")
     _tell(shop, 1, topic="lost/word")
     _tell(shop, 1)
-    with _carrying(shop, Runner(receiver.port, 5)):
+    with _carrying(shop, HttpSender(receiver.port, 5)):
         _until(shop, DeliveryState.SENT, 1)
     (lost,) = shop.store.messages("acme", delivery_state=DeliveryState.WAITING)
-    assert lost.last_error == "nobody carries lost/word"
+    assert lost.last_error == "no sender for the topic lost/word"
 
 
 def test_a_fault_of_a_courier_is_a_failed_attempt(opens: Opens) -> None:
     """Its message is not lost, and the thread goes on."""
 
     class Broken:
-        def carry(self, message: Message) -> None:
+        def send(self, message: Message) -> None:
             if message.number == 1:
                 raise RuntimeError("out of order")
 
@@ -145,12 +146,12 @@ def test_who_stops_waits_for_what_is_on_its_way(shop: Shop) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     class Slow:
-        def carry(self, message: Message) -> None:
+        def send(self, message: Message) -> None:
             begun.set()
             assert may_end.wait(SECONDS_MAX)
 
     _tell(shop, 2)
-    outbox = Outbox(shop.store, {TOPIC: Slow()}, shop.config)
+    outbox = Outbox(shop.store, {TOPIC: Slow()}, delivery_settings(shop.config))
     outbox.start()
     assert begun.wait(SECONDS_MAX)
     stopping = threading.Thread(target=outbox.stop)
@@ -164,7 +165,7 @@ def test_who_stops_waits_for_what_is_on_its_way(shop: Shop) -> None:
 def test_without_couriers_nothing_is_touched(shop: Shop) -> None:
     """Not even counted."""
     _tell(shop, 1)
-    outbox = Outbox(shop.store, {}, shop.config)
+    outbox = Outbox(shop.store, {}, delivery_settings(shop.config))
     outbox.start()
     outbox.stop()
     assert shop.store.messages("acme")[0].attempts == 0
@@ -172,7 +173,7 @@ def test_without_couriers_nothing_is_touched(shop: Shop) -> None:
 
 def test_merchants_made_later_are_served_too(shop: Shop, receiver: Receiver) -> None:
     """Who carries knows no list of them."""
-    with _carrying(shop, Runner(receiver.port, 5)):
+    with _carrying(shop, HttpSender(receiver.port, 5)):
         shop.store.add_merchant(Merchant(id="later", name="later", created_at=NOW))
         _tell(shop, 1, "later")
         _until(shop, DeliveryState.SENT, 1, "later")

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from goodsgate.config import Config, ConfigError, load
-from goodsgate.engine.secrets import KEPT, MasterUnknown, Secrets
+from goodsgate.config import ConfigError, load
+from goodsgate.engine.secrets import STORED_MASTER, Secrets, UnknownMasterError, parse_masters
 from tests.engine.conftest import Opens
 from tests.shop import Shop
 
@@ -13,7 +13,7 @@ OLD, NEW = (f"{name}:{base64.b64encode(name.encode() * 8).decode()}" for name in
 
 
 def _of(shop: Shop, *masters: str) -> Secrets:
-    return Secrets(shop.store, Config(secrets=",".join(masters)))
+    return Secrets(shop.store, parse_masters(",".join(masters)))
 
 
 def test_the_same_again_and_others_for_others(shop: Shop) -> None:
@@ -33,25 +33,25 @@ def test_masters_are_changed_one_after_the_other(shop: Shop) -> None:
     assert changed.names == ("new1", "old1")
     assert changed.derived("link", "a")[1] == "new1"
     assert changed.derived("link", "a", by=made[1]) == made
-    with pytest.raises(MasterUnknown):
+    with pytest.raises(UnknownMasterError):
         _of(shop, NEW).derived("link", "a", by="old1")
 
 
 def test_one_is_made_where_the_settings_name_none(shop: Shop, opens: Opens) -> None:
     """Once, and every process knows it; it stays good beside those that the settings name later."""
     made = shop.engine.secrets.derived("link", "a")
-    assert made[1] == KEPT
+    assert made[1] == STORED_MASTER
     assert _of(shop).derived("link", "a") == made
     later = _of(shop, NEW)
-    assert later.names == ("new1", KEPT)
-    assert later.derived("link", "a", by=KEPT) == made
+    assert later.names == ("new1", STORED_MASTER)
+    assert later.derived("link", "a", by=STORED_MASTER) == made
     assert later.derived("link", "a")[1] == "new1"
 
 
 def test_a_name_that_nobody_has_makes_no_master(shop: Shop) -> None:
     """To ask by the store's is not to make it."""
-    with pytest.raises(MasterUnknown):
-        _of(shop, NEW).derived("link", "a", by=KEPT)
+    with pytest.raises(UnknownMasterError):
+        _of(shop, NEW).derived("link", "a", by=STORED_MASTER)
     assert shop.store.secret("master", None) is None
 
 

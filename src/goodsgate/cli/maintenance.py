@@ -51,7 +51,7 @@ def doctor(*, config: "Config", settings: bool) -> None:
       goodsgate doctor --settings --store /var/lib/goodsgate
     """
     from goodsgate.config import without_password
-    from goodsgate.engine.secrets import masters_of
+    from goodsgate.engine.secrets import parse_masters
 
     with _store(config, "cannot be checked") as store:
         checks, figures = _check(store, config)
@@ -60,7 +60,7 @@ def doctor(*, config: "Config", settings: bool) -> None:
     for name, figure in sorted(figures.items()):
         click.echo(f"     {name}: {figure:g}")
     if settings:
-        redacted = {"store": without_password(config.store), "secrets": ", ".join(masters_of(config.secrets))}
+        redacted = {"store": without_password(config.store), "secrets": ", ".join(parse_masters(config.secrets))}
         for name in config.__struct_fields__:
             value = redacted.get(name, getattr(config, name))
             click.echo(f"     {name} = {value!r}")
@@ -140,9 +140,9 @@ def _check_outbox(figures: dict[str, float]) -> CheckResult:
 
 
 def _check_secrets(config: "Config") -> CheckResult:
-    from goodsgate.engine.secrets import masters_of
+    from goodsgate.engine.secrets import parse_masters
 
-    names = [*masters_of(config.secrets)]
+    names = [*parse_masters(config.secrets)]
     if not names:
         return "secrets", True, "no master secret is set; derived from one in the store, so as safe as the store"
     return "secrets", True, f"current {names[0]}" + (f"; also accepted: {', '.join(names[1:])}" if names[1:] else "")

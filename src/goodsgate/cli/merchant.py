@@ -72,7 +72,7 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
       goodsgate merchant add brightware --set account=123456789012 --location STORE-1
       export GOODSGATE_KEY=$(goodsgate merchant add brightware --quiet)
     """
-    from goodsgate.engine.settled import put_merchant_settings
+    from goodsgate.engine.merchant_documents import put_merchant_settings
     from goodsgate.model.catalogue import ReferenceEntry
 
     _check_settings(settings, owner="merchant")
@@ -101,7 +101,7 @@ def set_settings(*, config: "Config", merchant_id: str, settings: dict[str, str]
       goodsgate merchant set brightware queue=arn:aws:sqs:eu-west-1:123456789012:catalog
       goodsgate merchant set brightware queue=
     """
-    from goodsgate.engine.settled import merchant_settings, put_merchant_settings
+    from goodsgate.engine.merchant_documents import merchant_settings, put_merchant_settings
     from goodsgate.store.contract import StoreError
 
     _check_settings(settings, owner="merchant")

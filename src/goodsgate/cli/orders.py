@@ -192,7 +192,7 @@ def list_webhooks(*, client: GateClient) -> None:
 @click.argument("number", metavar="NUMBER", type=click.IntRange(min=1))
 @with_client
 def remove(*, client: GateClient, number: int) -> None:
-    """Remove a webhook. Undelivered events for it are discarded.
+    """Remove a webhook. DeliveryError events for it are discarded.
 
     \b
     Example:

@@ -1,9 +1,9 @@
-"""Carries messages of the outbox to whom they are for, beside the work, at least once each.
+"""The outbox: messages to other systems are delivered beside the work of a worker, at least once each.
 
-A message is claimed for a time and marked once it has arrived; whoever dies between the two leaves it to the next. What
-does not arrive comes again, later each time, and is given up in the end. Merchants come in turn, one message of each at
-a time; those whose last message did not arrive share half of the threads, so that addresses that are dead hold up
-nobody whose address is not.
+A message is claimed for a limited time and marked as sent once it has arrived. If the process dies in between, another
+one delivers the message again. A message that does not arrive is retried after pauses and given up in the end.
+Merchants take turns, with one message of each at a time. Merchants whose last message failed share half of the
+threads, so that unreachable addresses do not delay the messages of other merchants.
 """
 
 import logging
@@ -13,28 +13,39 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from goodsgate.config import Config
+import msgspec
+
 from goodsgate.model.batch import new_id
 from goodsgate.model.message import Message
 from goodsgate.store.contract import Store, StoreError
 
 log = logging.getLogger(__name__)
 
-LEASES = 2
-"""A message is claimed for so many times what a courier may take: time to say that it has arrived, and a second."""
-LOOK_SECONDS = 0.25
-"""Between two looks for messages, where there are none or no thread is free."""
-REFUSED_SECONDS = 1.0
-"""After the store refused."""
+LEASE_FACTOR = 2
+"""A message is claimed for this multiple of the delivery timeout, and one second, to have time to mark it as sent."""
+IDLE_SECONDS = 0.25
+"""Pause between two claims if there are no messages or no free threads."""
+STORE_RETRY_SECONDS = 1.0
+"""Pause after the store could not be read."""
 JITTER = 0.1
-"""Share by which a pause is longer at random, so that what failed together does not come back together."""
-TROUBLED_MAX = 10_000
-"""Merchants that are remembered as troubled; beyond them all are forgotten."""
-TROUBLE_CHARACTERS_MAX = 500
+"""Share by which a pause is extended at random, so that messages that failed together are not retried together."""
+FAILING_MERCHANTS_MAX = 10_000
+"""Number of merchants with a failed message that are remembered; beyond it all are forgotten."""
+ERROR_CHARACTERS_MAX = 500
 
 
-class Undelivered(Exception):
-    """The message did not arrive, and why; `final` if it never will."""
+class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the delivery of messages."""
+
+    threads: int
+    timeout_seconds: float
+    """Time limit of one delivery."""
+    retry_seconds: tuple[float, ...]
+    """Pauses before the attempts after the first one."""
+
+
+class DeliveryError(Exception):
+    """A message that did not arrive; `final` if another attempt cannot succeed."""
 
     def __init__(self, reason: str, *, final: bool = False) -> None:
         super().__init__(reason)
@@ -42,128 +53,128 @@ class Undelivered(Exception):
         self.final = final
 
 
-class Courier(Protocol):
-    """Words and carries the messages of some topics; used by several threads at once."""
+class MessageSender(Protocol):
+    """Sends the messages of some topics; called by several threads at once."""
 
-    def carry(self, message: Message) -> None:
-        """Returns once it has arrived, after `delivery_seconds` at most; raises Undelivered.
+    def send(self, message: Message) -> None:
+        """Return once the message has arrived, within the delivery timeout. Raises DeliveryError.
 
-        It may have arrived before: merchant and number say which one it is.
+        The message may have arrived before; merchant and number identify it.
         """
 
 
 class Outbox:
-    """Hands messages to couriers, from threads of its own; any number of processes may do so at once."""
+    """Passes messages to their senders in threads of its own; any number of processes may do so at once."""
 
-    def __init__(self, store: Store, couriers: Mapping[str, Courier], config: Config) -> None:
-        """`couriers` by topic. Nothing happens before `start`, nor ever if there are none."""
+    def __init__(self, store: Store, senders: Mapping[str, MessageSender], settings: DeliverySettings) -> None:
+        """Create an outbox with senders by topic; it does nothing before `start`, or if there are no senders."""
         self._store = store
-        self._couriers = couriers
-        self._threads = config.delivery_threads
-        self._lease_seconds = LEASES * config.delivery_seconds + 1
-        self._pauses = [float(seconds) for seconds in config.delivery_retry_seconds.split(",")]
-        self._pool = ThreadPoolExecutor(config.delivery_threads, "courier")
+        self._senders = senders
+        self._settings = settings
+        self._lease_seconds = LEASE_FACTOR * settings.timeout_seconds + 1
+        self._pool = ThreadPoolExecutor(settings.threads, "delivery")
         self._stop = threading.Event()
-        self._free = threading.Event()
-        """Set when a message was dealt with."""
+        self._thread_free = threading.Event()
+        """Set when a thread has finished with a message."""
         self._lock = threading.Lock()
-        self._carried: set[str] = set()
-        """Merchants one of whose messages is on its way."""
-        self._troubled: set[str] = set()
+        self._sending: set[str] = set()
+        """Merchants with a message that is being sent."""
+        self._failing: set[str] = set()
+        """Merchants whose last message failed."""
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
     def start(self) -> None:
-        """Begin to look for messages."""
-        if self._couriers:
+        """Start to claim messages."""
+        if self._senders:
             self._thread.start()
 
     def stop(self) -> None:
-        """Take no more; wait for those on their way."""
+        """Claim no more messages and wait for those that are being sent."""
         self._stop.set()
-        self._free.set()
+        self._thread_free.set()
         if self._thread.is_alive():
             self._thread.join()
         self._pool.shutdown()
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._free.clear()
+            self._thread_free.clear()
             try:
-                taken = self._take()
+                has_claimed = self._claim_and_send()
             except StoreError as fault:
                 log.warning("the outbox cannot be read, trying again", extra={"fault": repr(fault)})
-                self._stop.wait(REFUSED_SECONDS)
+                self._stop.wait(STORE_RETRY_SECONDS)
                 continue
-            if not taken:
-                self._free.wait(LOOK_SECONDS)
+            if not has_claimed:
+                self._thread_free.wait(IDLE_SECONDS)
 
-    def _take(self) -> bool:
-        """Claim what there are threads for, first of merchants without trouble; whether there was anything."""
+    def _claim_and_send(self) -> bool:
+        """Claim a message for each free thread, and return whether there was any."""
         with self._lock:
-            carried, troubled = {*self._carried}, {*self._troubled}
-        free = self._threads - len(carried)
-        share = min(free, max(1, self._threads // 2) - len(carried & troubled))
-        taken = self._claim(free, without=carried | troubled)
-        if troubled and share > 0 and len(taken) < free:
-            passed = carried.union(message.merchant for message in taken)
-            taken += self._claim(min(share, free - len(taken)), without=passed)
+            sending, failing = {*self._sending}, {*self._failing}
+        free = self._settings.threads - len(sending)
+        failing_share = min(free, max(1, self._settings.threads // 2) - len(sending & failing))
+        messages = self._claim(free, without=sending | failing)
+        if failing and failing_share > 0 and len(messages) < free:
+            excluded = sending.union(message.merchant for message in messages)
+            messages += self._claim(min(failing_share, free - len(messages)), without=excluded)
         with self._lock:
-            self._carried.update(message.merchant for message in taken)
-        for message in taken:
-            self._pool.submit(self._carry, message)
-        return bool(taken)
+            self._sending.update(message.merchant for message in messages)
+        for message in messages:
+            self._pool.submit(self._send, message)
+        return bool(messages)
 
     def _claim(self, limit: int, *, without: set[str]) -> list[Message]:
         if limit <= 0:
             return []
         return self._store.claim_messages(lease_seconds=self._lease_seconds, limit=limit, without=without)
 
-    def _carry(self, message: Message) -> None:
+    def _send(self, message: Message) -> None:
         try:
-            arrived = self._carried_over(message)
-        except StoreError as fault:  # its lease ends, and it is carried again
-            log.warning("what became of a message could not be kept", extra={**_named(message), "fault": repr(fault)})
-            arrived = True
+            has_arrived = self._attempt(message)
+        except StoreError as fault:  # the lease expires, and the message is sent again
+            log.warning("the state of a message could not be stored", extra={**_fields(message), "fault": repr(fault)})
+            has_arrived = True
         with self._lock:
-            self._carried.discard(message.merchant)
-            if arrived:
-                self._troubled.discard(message.merchant)
-            elif len(self._troubled) < TROUBLED_MAX:
-                self._troubled.add(message.merchant)
+            self._sending.discard(message.merchant)
+            if has_arrived:
+                self._failing.discard(message.merchant)
+            elif len(self._failing) < FAILING_MERCHANTS_MAX:
+                self._failing.add(message.merchant)
             else:
-                self._troubled = {message.merchant}
-        self._free.set()
+                self._failing = {message.merchant}
+        self._thread_free.set()
 
-    def _carried_over(self, message: Message) -> bool:
-        """Whether it has arrived; kept in the store either way."""
+    def _attempt(self, message: Message) -> bool:
+        """Send a message, store its new state, and return whether it has arrived."""
         try:
-            courier = self._couriers.get(message.topic)
-            if courier is None:
-                raise Undelivered(f"nobody carries {message.topic}")
-            courier.carry(message)
-        except Undelivered as fault:
-            self._failed(message, fault.reason, final=fault.final)
+            sender = self._senders.get(message.topic)
+            if sender is None:
+                raise DeliveryError(f"no sender for the topic {message.topic}")
+            sender.send(message)
+        except DeliveryError as fault:
+            self._store_failure(message, fault.reason, final=fault.final)
             return False
         except Exception:
-            told = new_id()
-            log.exception("fault of a courier", extra={**_named(message), "fault": told})
-            self._failed(message, f"internal fault {told}", final=False)
+            fault_id = new_id()
+            log.exception("a message sender failed", extra={**_fields(message), "fault": fault_id})
+            self._store_failure(message, f"internal fault {fault_id}", final=False)
             return False
         self._store.mark_sent(message)
         return True
 
-    def _failed(self, message: Message, reason: str, *, final: bool) -> None:
-        trouble = " ".join(reason.split())[:TROUBLE_CHARACTERS_MAX] or "no reason was given"
-        told = {**_named(message), "attempts": message.attempts, "trouble": trouble}
-        if final or message.attempts > len(self._pauses):
-            if self._store.give_up_message(message, last_error=trouble):
-                log.warning("a message is given up", extra=told)
+    def _store_failure(self, message: Message, reason: str, *, final: bool) -> None:
+        error = " ".join(reason.split())[:ERROR_CHARACTERS_MAX] or "no reason given"
+        fields = {**_fields(message), "attempts": message.attempts, "last_error": error}
+        if final or message.attempts > len(self._settings.retry_seconds):
+            if self._store.give_up_message(message, last_error=error):
+                log.warning("a message is given up", extra=fields)
             return
-        longer = random.uniform(1, 1 + JITTER)  # noqa: S311 - nobody gains by knowing it
-        pause = self._pauses[message.attempts - 1] * longer
-        if self._store.postpone_message(message, seconds=pause, last_error=trouble):
-            log.info("a message did not arrive", extra=told)
+        factor = random.uniform(1, 1 + JITTER)  # noqa: S311 - not a secret
+        pause = self._settings.retry_seconds[message.attempts - 1] * factor
+        if self._store.postpone_message(message, seconds=pause, last_error=error):
+            log.info("a message did not arrive", extra=fields)
 
 
-def _named(message: Message) -> dict[str, object]:
+def _fields(message: Message) -> dict[str, object]:
     return {"merchant": message.merchant, "message_number": message.number, "topic": message.topic}

@@ -1,64 +1,64 @@
-"""Secrets that the gate must know in clear, such as keys that sign: derived from a master secret, never stored.
+"""Secrets that the gate must know itself, such as keys that sign: derived from a master secret and never stored.
 
-A master secret comes from the settings, or, where they name none, is made once and kept in the store. What is derived
-is told by the master's name, so that a new master can be put first while the others are still good for what they made.
+Master secrets come from the settings. If the settings name none, one is generated and kept in the store. Each derived
+secret is stored with the name of its master, so that a new master can be added while secrets of the others stay valid.
 """
 
 import base64
 import hmac
 import secrets
+from collections.abc import Mapping
 
-from goodsgate.config import Config
 from goodsgate.store.contract import Store
 
-KEPT = "0"
-"""Name of the master secret that the store keeps; the settings name none like it."""
-MADE_BYTES = 32
+STORED_MASTER = "0"
+"""Name of the master secret in the store; the settings cannot use it."""
+MASTER_BYTES = 32
 
 
-class MasterUnknown(LookupError):
-    """No master secret has this name, or has it any more: what it made is not good any more."""
+class UnknownMasterError(LookupError):
+    """There is no master secret of this name any more; what was derived from it is invalid."""
 
 
 class Secrets:
-    """Derives by HMAC-SHA256; for any number of threads."""
+    """Derives secrets by HMAC-SHA256; safe for threads."""
 
-    def __init__(self, store: Store, config: Config) -> None:
-        """See the setting `secrets`."""
+    def __init__(self, store: Store, masters: Mapping[str, bytes]) -> None:
+        """Create secrets over the master secrets of the settings, by name; the first one derives new secrets."""
         self._store = store
-        self._masters = masters_of(config.secrets)
-        self._kept: bytes | None = None
+        self._masters = masters
+        self._stored_master: bytes | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all masters that are good, that which makes new ones first."""
-        if not self._masters or self._kept_master(make=False) is not None:
-            return (*self._masters, KEPT)
+        """Names of all valid master secrets; the one that derives new secrets comes first."""
+        if not self._masters or self._read_stored_master(create=False) is not None:
+            return (*self._masters, STORED_MASTER)
         return tuple(self._masters)
 
     def derived(self, purpose: str, name: str, *, by: str | None = None) -> tuple[bytes, str]:
-        """32 bytes that nobody can tell who has not the master secret, and the name of that: the first, or `by`.
+        """Return 32 secret bytes for a purpose and a name, and the name of the master secret: the first, or `by`.
 
-        The same as long as the master is the same; others for each purpose and name, of which neither holds NUL. Raises
-        MasterUnknown, and StoreError where the master is the store's.
+        The bytes stay the same as long as the master secret does. Purpose and name must not contain NUL. Raises
+        UnknownMasterError, and StoreError if the master secret is in the store.
         """
         assert "\0" not in purpose + name
-        whose = by if by is not None else next(iter(self._masters), KEPT)
-        master = self._masters.get(whose)
-        if master is None and whose == KEPT:
-            master = self._kept_master(make=by is None)
+        master_name = by if by is not None else next(iter(self._masters), STORED_MASTER)
+        master = self._masters.get(master_name)
+        if master is None and master_name == STORED_MASTER:
+            master = self._read_stored_master(create=by is None)
         if master is None:
-            raise MasterUnknown(whose)
-        return hmac.digest(master, f"{purpose}\0{name}".encode(), "sha256"), whose
+            raise UnknownMasterError(master_name)
+        return hmac.digest(master, f"{purpose}\0{name}".encode(), "sha256"), master_name
 
-    def _kept_master(self, *, make: bool) -> bytes | None:
-        if self._kept is None:
-            made = secrets.token_bytes(MADE_BYTES) if make else None
-            self._kept = self._store.secret("master", made)
-        return self._kept
+    def _read_stored_master(self, *, create: bool) -> bytes | None:
+        if self._stored_master is None:
+            candidate = secrets.token_bytes(MASTER_BYTES) if create else None
+            self._stored_master = self._store.secret("master", candidate)
+        return self._stored_master
 
 
-def masters_of(setting: str) -> dict[str, bytes]:
-    """Name → secret of the setting `secrets`, in its order."""
-    named = [one.split(":", 1) for one in setting.split(",") if one]
-    return {name: base64.b64decode(secret, validate=True) for name, secret in named}
+def parse_masters(setting: str) -> dict[str, bytes]:
+    """Return the master secrets of the setting `secrets`, by name, in their order."""
+    pairs = [pair.split(":", 1) for pair in setting.split(",") if pair]
+    return {name: base64.b64decode(secret, validate=True) for name, secret in pairs}

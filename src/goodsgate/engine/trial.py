@@ -66,7 +66,7 @@ def foretell(real: Store, scratch: Store, config: Config, pieces: Iterable[bytes
     """
     scratch.add_merchant(Merchant(id=merchant, name=merchant, created_at=now()))
     store = cast(Store, Overlay(scratch, real))
-    engine = Engine(store, config, secrets=Secrets(store, config), stock=Stock(store))
+    engine = Engine(store, config, secrets=Secrets(store, {}), stock=Stock(store))
     submission = engine.submit(
         merchant=merchant, kind=kind, collection=collection, policy=policy, format=format,
         content_encoding=content_encoding

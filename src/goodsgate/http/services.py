@@ -62,7 +62,7 @@ class ProtocolSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProtocolServices(msgspec.Struct, frozen=True, kw_only=True):
-    """Shared parts of one process, for handlers of requests and for couriers of messages alike."""
+    """Shared parts of one process, for handlers of requests and for senders of messages alike."""
 
     store: Store
     secrets: Secrets

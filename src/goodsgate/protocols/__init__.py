@@ -3,7 +3,7 @@
 A protocol is a package with an ``openapi.yaml`` and these names in its ``__init__.py``:
 
 - ``protocol(context)`` returns the `WireProtocol`;
-- ``couriers(services)``, optional: who delivers its messages, by topic;
+- ``message_senders(services)``, optional, returns the senders of its messages, by topic;
 - ``SETTINGS``, optional: the settings of keys and merchants that it reads;
 - ``MERCHANT_RULES``, optional: the rules of its records, by ``protocol/Component``.
 
@@ -14,7 +14,7 @@ import functools
 from collections.abc import Mapping
 from importlib import import_module
 
-from goodsgate.engine.outbox import Courier
+from goodsgate.engine.outbox import MessageSender
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.known_settings import KnownSettings
@@ -30,14 +30,14 @@ def load_protocols(context: ServerContext) -> list[WireProtocol]:
     return [import_module(f"goodsgate.protocols.{name}").protocol(context) for name in PROTOCOLS]
 
 
-def load_couriers(services: ProtocolServices) -> Mapping[str, Courier]:
-    """Return who delivers messages of which topic (``protocol/word``): what `couriers` of each protocol returns."""
-    couriers: dict[str, Courier] = {}
+def load_message_senders(services: ProtocolServices) -> Mapping[str, MessageSender]:
+    """Return the message senders of all protocols by topic (``protocol/word``)."""
+    senders: dict[str, MessageSender] = {}
     for name in PROTOCOLS:
         package = import_module(f"{__name__}.{name}")
-        if hasattr(package, "couriers"):
-            couriers.update(package.couriers(services))
-    return couriers
+        if hasattr(package, "message_senders"):
+            senders.update(package.message_senders(services))
+    return senders
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from goodsgate import auth
-from goodsgate.engine.settled import put_merchant_settings
+from goodsgate.engine.merchant_documents import put_merchant_settings
 from goodsgate.model.catalogue import ReferenceEntry, Scope
 from tests.served import Served
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from goodsgate.cli import main
 from goodsgate.config import ConfigError, load
-from goodsgate.engine.settled import put_merchant_settings
+from goodsgate.engine.merchant_documents import put_merchant_settings
 from goodsgate.model.catalogue import Scope
 from goodsgate.protocols.justwalkout import access
 from tests.protocols.justwalkout.client import ONE_STORE, JustWalkOut, item

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from goodsgate.app import create_outbox, create_services
-from goodsgate.engine.outbox import Undelivered
-from goodsgate.engine.settled import put_merchant_settings
+from goodsgate.engine.merchant_documents import put_merchant_settings
+from goodsgate.engine.outbox import DeliveryError
 from goodsgate.model.message import DeliveryState
-from goodsgate.protocols.justwalkout import couriers, unpublished
+from goodsgate.protocols.justwalkout import message_senders, unpublished
 from tests.cli.gate import within
 from tests.protocols.justwalkout.client import JustWalkOut, item
 from tests.served import Served
@@ -40,9 +40,9 @@ def _messages(retailer):
 def _carry(retailer):
     """Everything that is to be carried, as the outbox has it done."""
     shop = retailer.gate.shop
-    (courier,) = couriers(create_services(shop.store, shop.config)).values()
+    (courier,) = message_senders(create_services(shop.store, shop.config)).values()
     for message in _messages(retailer):
-        courier.carry(message)
+        courier.send(message)
 
 
 def test_a_queue_is_told_of_the_end(retailer, queue):
@@ -113,11 +113,11 @@ def test_a_queue_that_is_away_holds_nothing_up(retailer, cloud, monkeypatch):
     put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": queue})
     accepted = retailer.upload(item(1))
     assert retailer.report(accepted)["processingStatus"] == "DONE"
-    with pytest.raises(Undelivered, match="arn:aws:sqs:eu-west-1:123456789012:nowhere") as told:
+    with pytest.raises(DeliveryError, match="arn:aws:sqs:eu-west-1:123456789012:nowhere") as told:
         _carry(retailer)
     assert not told.value.final
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(Undelivered, match="Could not connect"):
+    with pytest.raises(DeliveryError, match="Could not connect"):
         _carry(retailer)
 
 
@@ -128,7 +128,7 @@ def test_what_is_no_queue_is_sent_nowhere(retailer, cloud):
         if not _messages(retailer):
             retailer.upload(item(1))
             retailer.gate.shop.work()
-        with pytest.raises(Undelivered, match="is not the ARN of a queue"):
+        with pytest.raises(DeliveryError, match="is not the ARN of a queue"):
             _carry(retailer)
 
 

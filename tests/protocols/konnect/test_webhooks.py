@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from goodsgate import app
 from goodsgate.cli import main
-from goodsgate.engine.outbox import Undelivered
+from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.services import WebhookSettings
 from goodsgate.model.message import DeliveryState
 from goodsgate.protocols.konnect.orders import webhooks
@@ -247,8 +247,8 @@ def test_the_certificate_must_match_the_host(
     (message,) = shop.store.messages(operator.merchant)
     settings = WebhookSettings(hosts=frozenset({"erp.example"}), allow_private=False)
     courier = webhooks.WebhookSender(shop.store, shop.engine.secrets, settings, timeout_seconds=10)
-    with pytest.raises(Undelivered, match="CERTIFICATE_VERIFY_FAILED"):
-        courier.carry(message)
+    with pytest.raises(DeliveryError, match="CERTIFICATE_VERIFY_FAILED"):
+        courier.send(message)
     thread.join()
     listening.close()
     assert (resource.number, requested) == (1, ["erp.example"])
@@ -296,6 +296,6 @@ def test_every_address_of_a_host_is_checked(monkeypatch: pytest.MonkeyPatch, gat
 
     monkeypatch.setattr(socket, "getaddrinfo", places)
     address = parse_webhook_url("https://erp.example", HOSTS)
-    with pytest.raises(Undelivered, match=r"10\.0\.0\.1"):
+    with pytest.raises(DeliveryError, match=r"10\.0\.0\.1"):
         resolve_host(address, private=False)
     assert resolve_host(address, private=True) == "93.184.216.34"

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from goodsgate.app import create_outbox, create_services
-from goodsgate.engine.outbox import Undelivered
+from goodsgate.engine.outbox import DeliveryError
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.message import Message
 from goodsgate.protocols.mircate import export_files
@@ -128,7 +128,7 @@ def test_a_step_that_is_carried_twice_changes_nothing(seller: Mircate) -> None:
     writer = ExportWriter(create_services(shop.store, shop.config))
     for sent in shop.store.messages(seller.merchant, topic=RESOURCE_TYPE):
         if sent.sent_at is not None:
-            writer.carry(sent)
+            writer.send(sent)
     assert [file["filename"] for file in seller.call(FILES, told).json()["files"]] == ["stock-1.csv", "price-1.csv"]
     assert len(shop.store.messages(seller.merchant, topic=RESOURCE_TYPE)) == 3
 
@@ -144,7 +144,7 @@ def test_what_is_past_its_time_goes(seller: Mircate) -> None:
     assert resource is not None
     objects = Objects(shop.config.exports)
     assert objects.get(file_path(resource, "stock-1.csv")) is not None
-    ExportWriter(create_services(shop.store, shop.config)).carry(last)
+    ExportWriter(create_services(shop.store, shop.config)).send(last)
     assert objects.get(file_path(resource, "stock-1.csv")) is None
     assert seller.call("MerchantAPI/listExports").json()["total"] == 0
     assert seller.gate.anonymous().get(told["files"][0]["url"]).status_code == 404
@@ -163,7 +163,7 @@ def test_a_place_that_takes_nothing_fails_the_export(seller: Mircate, tmp_path: 
             merchant=seller.merchant, number=1, topic=RESOURCE_TYPE, subject=name,
             body=msgspec.json.encode(ExportStep()), created_at=now(), attempts=attempts, due_at=None,
         )
-        with pytest.raises(Undelivered, match="cannot keep objects"):
-            ExportWriter(create_services(store, config)).carry(sent)
+        with pytest.raises(DeliveryError, match="cannot keep objects"):
+            ExportWriter(create_services(store, config)).send(sent)
         assert seller.call(FILES, {"exportId": name}).json()["status"] == status
     assert "cannot keep objects" in seller.call(FILES, {"exportId": name}).json()["message"]

@@ -93,18 +93,18 @@ def test_a_site_imports_by_schedule(sender: Productsup) -> None:
     assert message.due_at.minute % 5 == 0
     importer = ScheduledImporter(store)
     for _ in range(2):
-        importer.carry(message)
+        importer.send(message)
     assert _product_ids(sender, stream) == ["1"]
     first, second = store.messages(sender.merchant, topic=IMPORT)
     assert message.number in (first.number, second.number)
     sender.put(site.path, json={"import_schedule": "0 6 * * *"})
     for old in (first, second):
-        importer.carry(old)
+        importer.send(old)
     newest = max(store.messages(sender.merchant, topic=IMPORT), key=lambda one: one.number)
     assert (newest.due_at.hour, newest.due_at.minute) == (6, 0)
     assert len(sender.get(f"{site.path}/importhistory").json()["Importhistory"]) == 1
     sender.delete(site.path)
-    importer.carry(newest)
+    importer.send(newest)
     assert len(store.messages(sender.merchant, topic=IMPORT)) == 3
 
 
@@ -137,7 +137,7 @@ def test_a_change_of_a_site_takes_effect_after_a_crash(sender: Productsup) -> No
     assert streams.get(sender.merchant, int(stream)).state.start == "held"
     streams.set_start(sender.merchant, int(stream), "now")  # as if the process had ended in between
     for _ in range(2):
-        UploadStartUpdater(store).carry(message)
+        UploadStartUpdater(store).send(message)
     assert streams.get(sender.merchant, int(stream)).state.start == "held"
     upload(sender, stream, b'{"id":"1"}')
     assert _product_ids(sender, stream) == []

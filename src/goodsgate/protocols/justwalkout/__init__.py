@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from goodsgate.engine.outbox import Courier
+from goodsgate.engine.outbox import MessageSender
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.known_settings import DeclaredSettings, Setting
@@ -49,6 +49,6 @@ def protocol(context: ServerContext) -> WireProtocol:
     )
 
 
-def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
+def message_senders(services: ProtocolServices) -> Mapping[str, MessageSender]:
     """Return what delivers messages about the end of an ingestion to the merchants' queues."""
     return {TOPIC: QueueNotifier(services)}

@@ -7,8 +7,8 @@ import time
 import msgspec
 
 from goodsgate.auth import AccessKey, access_key, digest_of_access_key
+from goodsgate.engine.merchant_documents import merchant_settings
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.settled import merchant_settings
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest
 from goodsgate.http.problems import refuse

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from goodsgate.engine.outbox import Undelivered
-from goodsgate.engine.settled import merchant_settings
+from goodsgate.engine.merchant_documents import merchant_settings
+from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Batch
 from goodsgate.model.message import Message
@@ -36,8 +36,8 @@ class QueueNotifier:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def carry(self, message: Message) -> None:
-        """Send the message to the merchant's current queue; raise Undelivered if it does not arrive.
+    def send(self, message: Message) -> None:
+        """Send the message to the merchant's current queue; raise DeliveryError if it does not arrive.
 
         Nothing is sent if the merchant has no queue, or for the end of a later round.
         """
@@ -46,11 +46,11 @@ class QueueNotifier:
         if not queue or batch is None or msgspec.json.decode(message.body, type=_MessageBody).round != 0:
             return
         if not re.fullmatch(unpublished.QUEUE, queue):
-            raise Undelivered(f"{queue} is not the ARN of a queue")
+            raise DeliveryError(f"{queue} is not the ARN of a queue")
         try:
             content = msgspec.json.encode(self._envelope(message, batch, queue)).decode()
         except StoreError as fault:
-            raise Undelivered(f"there is no link to the report: {fault}") from fault
+            raise DeliveryError(f"there is no link to the report: {fault}") from fault
         self._send(queue, content)
 
     def _envelope(self, message: Message, batch: Batch, queue: str) -> dict[str, str]:
@@ -78,7 +78,7 @@ class QueueNotifier:
             client = self._client(region)
             client.send_message(QueueUrl=f"{client.meta.endpoint_url}/{account}/{name}", MessageBody=content)
         except (BotoCoreError, ClientError) as fault:
-            raise Undelivered(f"the queue {queue}: {fault}") from fault
+            raise DeliveryError(f"the queue {queue}: {fault}") from fault
 
     def _client(self, region: str) -> Any:
         from botocore.config import Config as ClientConfig  # type: ignore[import-untyped]  # it has no types

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from goodsgate.engine.secrets import MasterUnknown
+from goodsgate.engine.secrets import UnknownMasterError
 from goodsgate.http.problems import refuse
 from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Batch, Finding, Result, now
@@ -159,7 +159,7 @@ class IngestionReports:
         """Return the signature by the named master secret; an empty one, which never matches, if it is not valid."""
         try:
             return self._secrets.derived(PURPOSE, text, by=master)[0].hex()
-        except MasterUnknown:
+        except UnknownMasterError:
             return ""
 
 

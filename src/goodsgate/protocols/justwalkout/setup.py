@@ -7,7 +7,12 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
 from goodsgate.auth import ACCESS_KEY, new_access_key
-from goodsgate.engine.settled import merchant_settings, put_merchant_settings, settle, settled
+from goodsgate.engine.merchant_documents import (
+    merchant_settings,
+    put_merchant_settings,
+    read_merchant_document,
+    update_merchant_document,
+)
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
@@ -122,12 +127,16 @@ class SetupHandlers:
 
     async def planogram(self, request: ApiRequest) -> Response:
         """Answer GET /v1/catalog/planogram."""
-        body = await self._context.run_in_thread(settled, self._store, request.merchant, unpublished.PLANOGRAM)
+        body = await self._context.run_in_thread(
+            read_merchant_document, self._store, request.merchant, unpublished.PLANOGRAM
+        )
         return json_response({"itemSkus": msgspec.json.decode(body, type=list[str]) if body is not None else []})
 
     async def put_planogram(self, request: ApiRequest) -> Response:
         """Answer PUT /v1/catalog/planogram."""
         wanted: PlanogramDocument = await request.decode_body(PlanogramDocument, self._context)
         body = msgspec.json.encode(sorted(set(wanted.skus)))
-        await self._context.run_in_thread(settle, self._store, request.merchant, unpublished.PLANOGRAM, lambda _: body)
+        await self._context.run_in_thread(
+            update_merchant_document, self._store, request.merchant, unpublished.PLANOGRAM, lambda _: body
+        )
         return Response(status_code=204)

@@ -4,7 +4,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.protocols.konnect.listings import ListingHandlers
-from goodsgate.protocols.konnect.orders.wiring import couriers as couriers
+from goodsgate.protocols.konnect.orders.wiring import message_senders as message_senders
 from goodsgate.protocols.konnect.orders.wiring import open_repository, order_handlers, order_update_handlers
 from goodsgate.protocols.konnect.prices_and_stock import PriceStockHandlers
 from goodsgate.protocols.konnect.products import ProductListHandlers

@@ -23,7 +23,7 @@ A method is blocking code, ``work(call: MethodCall) -> Response``. It reads ``ca
 
 from collections.abc import Mapping
 
-from goodsgate.engine.outbox import Courier
+from goodsgate.engine.outbox import MessageSender
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.known_settings import DeclaredSettings, Setting
@@ -77,6 +77,6 @@ def protocol(context: ServerContext) -> WireProtocol:
     )
 
 
-def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
+def message_senders(services: ProtocolServices) -> Mapping[str, MessageSender]:
     """Return what writes the files of exports, and what deletes images that no product uses any more."""
     return {export_files.TOPIC: ExportWriter(services), image_cleanup.TOPIC: ImageCleaner(services)}

@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from goodsgate import formats
-from goodsgate.engine.outbox import Undelivered
+from goodsgate.engine.outbox import DeliveryError
 from goodsgate.engine.stock import Level, Stock
 from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Kind, now
@@ -89,8 +89,8 @@ class ExportWriter:
         self._open_exports = services.open_exports
         self._retries_max = services.settings.delivery_retries_max
 
-    def carry(self, message: Message) -> None:
-        """Run one step. Raises Undelivered."""
+    def send(self, message: Message) -> None:
+        """Run one step. Raises DeliveryError."""
         step = msgspec.json.decode(message.body, type=ExportStep)
         resource = find_export(self._store, message.merchant, message.subject)
         if resource is None:
@@ -104,7 +104,7 @@ class ExportWriter:
         except StoreError as fault:
             if message.attempts > self._retries_max and not step.delete:
                 self._store_export(resource, status=FAILED, last_error=str(fault))
-            raise Undelivered(str(fault)) from fault
+            raise DeliveryError(str(fault)) from fault
 
     def _write_file(self, resource: Resource, step: ExportStep, objects: Objects) -> None:
         export = read_export(resource)

@@ -11,7 +11,7 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.secrets import MasterUnknown
+from goodsgate.engine.secrets import UnknownMasterError
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
@@ -130,7 +130,7 @@ class ExportMethods:
         until, by, signature = str(query["until"]), str(query["by"]), str(query["signature"])
         try:
             expected, _ = self._context.services.secrets.derived(PURPOSE, f"{path}/{until}", by=by)
-        except MasterUnknown as fault:
+        except UnknownMasterError as fault:
             raise refuse("forbidden") from fault
         if not hmac.compare_digest(expected.hex(), signature) or int(until) < now().timestamp():
             raise refuse("forbidden")

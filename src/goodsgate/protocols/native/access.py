@@ -7,7 +7,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from goodsgate.auth import new_key, public_settings
-from goodsgate.engine.settled import merchant_settings, put_merchant_settings
+from goodsgate.engine.merchant_documents import merchant_settings, put_merchant_settings
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from goodsgate.engine.outbox import Courier
+from goodsgate.engine.outbox import MessageSender
 from goodsgate.http.context import ServerContext
 from goodsgate.http.context import find_secret as bearer_of
 from goodsgate.http.endpoints import WireProtocol, load_openapi
@@ -20,7 +20,7 @@ UNLIMITED = ("openapi_yaml", "openapi_json")
 """Operations that only the gate has; no rate is published for them."""
 
 
-def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
+def message_senders(services: ProtocolServices) -> Mapping[str, MessageSender]:
     """Return what starts scheduled imports, and what updates streams after a change of their sites."""
     return {IMPORT: ScheduledImporter(services.store), UPDATE_STARTS: UploadStartUpdater(services.store)}
 

@@ -242,7 +242,7 @@ class ScheduledImporter:
         self._sites = SiteStore(store)
         self._imports = SiteImports(store)
 
-    def carry(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Import the site and schedule its next import; do nothing if its schedule has changed."""
         number = int(message.subject)
         schedule_version = int(msgspec.json.decode(message.body)["schedule_version"])
@@ -260,7 +260,7 @@ class UploadStartUpdater:
     def __init__(self, store: Store) -> None:
         self._sites = SiteStore(store)
 
-    def carry(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Update whether uploads wait for an import, unless the process that changed the site has done so."""
         self._sites.update_starts(message.merchant, msgspec.json.decode(message.body, type=set[int]))
 

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 
 from goodsgate.app import create_services
-from goodsgate.protocols.mircate import couriers
+from goodsgate.protocols.mircate import message_senders
 from goodsgate.protocols.mircate.pim.configuration import PimConfiguration, encode
 from goodsgate.protocols.mircate.pim.unpublished import RESOURCE_TYPE
 from tests.protocols.mircate.client import Mircate
@@ -72,11 +72,12 @@ class Manager(Mircate):
         return httpx.get(self.gate.url + path, params={"filename": filename}, trust_env=False)
 
     def deliver_messages(self) -> None:
-        """Everything that waits to be carried, as a worker process does it beside the work."""
-        store, handlers = self.gate.shop.store, couriers(create_services(self.gate.shop.store, self.gate.shop.config))
+        """Send all waiting messages, as a worker process does beside its work."""
+        store = self.gate.shop.store
+        handlers = message_senders(create_services(store, self.gate.shop.config))
         while messages := store.claim_messages(lease_seconds=30, limit=10):
             for message in messages:
-                handlers[message.topic].carry(message)
+                handlers[message.topic].send(message)
                 store.mark_sent(message)
 
     def configuration(self) -> dict[str, Any]:

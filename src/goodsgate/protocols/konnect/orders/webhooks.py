@@ -13,7 +13,7 @@ import httpx
 import msgspec
 from standardwebhooks.webhooks import Webhook
 
-from goodsgate.engine.outbox import Undelivered
+from goodsgate.engine.outbox import DeliveryError
 from goodsgate.engine.secrets import Secrets
 from goodsgate.http.services import WebhookSettings
 from goodsgate.model.batch import now
@@ -80,24 +80,24 @@ class WebhookSender:
         self._settings = settings
         self._timeout_seconds = timeout_seconds
 
-    def carry(self, message: Message) -> None:
-        """Send one message; raise Undelivered."""
+    def send(self, message: Message) -> None:
+        """Send one message; raise DeliveryError."""
         body = msgspec.json.decode(message.body, type=WebhookMessage)
         webhook = self._store.resource(message.merchant, WEBHOOK, body.webhook)
         if webhook is None:
-            raise Undelivered("the webhook was removed", final=True)
+            raise DeliveryError("the webhook was removed", final=True)
         try:
             address = parse_webhook_url(webhook.name, self._settings.hosts)
         except AddressRefusedError as fault:
-            raise Undelivered(str(fault)) from fault
+            raise DeliveryError(str(fault)) from fault
         ip_address = resolve_host(address, private=self._settings.allow_private)
         headers = self.sign(message, body.webhook, body.payload)
         try:
             status = self._post(address, ip_address, headers, body.payload.encode())
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
-            raise Undelivered(f"{type(fault).__name__}: {fault}") from fault
+            raise DeliveryError(f"{type(fault).__name__}: {fault}") from fault
         if not 200 <= status < 300:
-            raise Undelivered(f"answered {status}", final=status == GONE)
+            raise DeliveryError(f"answered {status}", final=status == GONE)
 
     def sign(self, message: Message, webhook: int, payload: str) -> dict[str, str]:
         """Return the headers of Standard Webhooks, with one signature for each valid master secret."""
@@ -131,7 +131,7 @@ class DueEventRunner:
     def __init__(self, shipments: ShipmentRepository) -> None:
         self._shipments = shipments
 
-    def carry(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Apply what is due of the message's shipment; later events have messages of their own."""
         self._shipments.apply_due_event(message.merchant, message.subject)
 
@@ -154,16 +154,16 @@ def parse_webhook_url(url: str, hosts: frozenset[str]) -> SplitResult:
 
 
 def resolve_host(address: SplitResult, *, private: bool) -> str:
-    """Return one IP address of a host if all of them may be called; raise Undelivered."""
+    """Return one IP address of a host if all of them may be called; raise DeliveryError."""
     host, port = address.hostname or "", address.port or PORTS[address.scheme]
     try:
         results = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as fault:
-        raise Undelivered(f"the host {host} is not found: {fault}") from fault
+        raise DeliveryError(f"the host {host} is not found: {fault}") from fault
     ip_addresses = [str(result[4][0]).partition("%")[0] for result in results]
     for ip_address in ip_addresses:
         if not private and not is_public(ip_address):
-            raise Undelivered(f"the host {host} has the private address {ip_address} (setting webhook_private)")
+            raise DeliveryError(f"the host {host} has the private address {ip_address} (setting webhook_private)")
     return ip_addresses[0]
 
 

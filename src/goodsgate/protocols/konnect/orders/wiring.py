@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from goodsgate.engine.outbox import Courier
+from goodsgate.engine.outbox import MessageSender
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import Handler
 from goodsgate.http.services import ProtocolServices
@@ -44,7 +44,7 @@ def order_handlers(context: ServerContext, updates: OrderUpdateHandlers, shipmen
     }
 
 
-def couriers(services: ProtocolServices) -> Mapping[str, Courier]:
+def message_senders(services: ProtocolServices) -> Mapping[str, MessageSender]:
     """Return what delivers this protocol's messages, by topic."""
     settings = services.settings
     return {

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from goodsgate.engine.settled import settle, settled
+from goodsgate.engine.merchant_documents import read_merchant_document, update_merchant_document
 from goodsgate.protocols.mircate.pim.configuration import PimConfiguration, decode, encode
 from goodsgate.protocols.mircate.pim.unpublished import CONFIGURATION_BYTES_MAX, RESOURCE_TYPE
 from goodsgate.protocols.mircate.responses import bad_request
@@ -19,7 +19,7 @@ class ConfigurationStore:
 
     def read(self, merchant: str) -> PimConfiguration:
         """Return the current configuration of a merchant."""
-        return _decode(settled(self._store, merchant, RESOURCE_TYPE))
+        return _decode(read_merchant_document(self._store, merchant, RESOURCE_TYPE))
 
     def change(self, merchant: str, change: Change) -> bytes:
         """Store a changed configuration and return it; repeat the change if another process was faster.
@@ -33,7 +33,7 @@ class ConfigurationStore:
                 raise bad_request(f"More than {CONFIGURATION_BYTES_MAX} bytes cannot be settled.")
             return changed
 
-        return settle(self._store, merchant, RESOURCE_TYPE, change_body)
+        return update_merchant_document(self._store, merchant, RESOURCE_TYPE, change_body)
 
 
 def _decode(body: bytes | None) -> PimConfiguration:

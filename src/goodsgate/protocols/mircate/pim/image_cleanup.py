@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from goodsgate.engine.outbox import Undelivered
+from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Kind
 from goodsgate.model.message import Message
@@ -29,8 +29,8 @@ class ImageCleaner:
         self._store = services.store
         self._open_images = services.open_images
 
-    def carry(self, message: Message) -> None:
-        """Clean up after one batch that has ended. Raises Undelivered."""
+    def send(self, message: Message) -> None:
+        """Clean up after one batch that has ended. Raises DeliveryError."""
         try:
             batch = self._store.batch(message.merchant, message.subject)
             if batch is None:
@@ -41,7 +41,7 @@ class ImageCleaner:
             for name in set(batch.protocol_data[IMAGES_KEY].split(",")) - used:
                 objects.delete(image_path(name))
         except StoreError as fault:
-            raise Undelivered(str(fault)) from fault
+            raise DeliveryError(str(fault)) from fault
 
 
 def own_images(call: MethodCall, store: Store, keys: list[str], added: str = "") -> list[str]:

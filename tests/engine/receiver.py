@@ -1,4 +1,4 @@
-"""Somebody whom messages are for, over HTTP, and a courier who carries them there."""
+"""A receiver of messages over HTTP, and a sender that delivers to it."""
 
 import threading
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from goodsgate.engine.outbox import Undelivered
+from goodsgate.engine.outbox import DeliveryError
 from goodsgate.model.message import Message
 
 Arrived = tuple[str, int, bytes]
@@ -63,22 +63,22 @@ class Receiver:
         return Handler
 
 
-class Runner:
-    """Carries a message to the receiver; 410 says that it will never arrive."""
+class HttpSender:
+    """Sends messages to the receiver; status 410 is a final failure."""
 
     def __init__(self, port: int, seconds: float) -> None:
         self._port = port
         self._seconds = seconds
 
-    def carry(self, message: Message) -> None:
-        """See Courier."""
+    def send(self, message: Message) -> None:
+        """Send the message to the receiver."""
         connection = HTTPConnection("127.0.0.1", self._port, timeout=self._seconds)
         try:
             connection.request("POST", f"/{message.merchant}/{message.number}", body=message.body)
             status = connection.getresponse().status
         except OSError as fault:
-            raise Undelivered(type(fault).__name__) from fault
+            raise DeliveryError(type(fault).__name__) from fault
         finally:
             connection.close()
         if status != 200:
-            raise Undelivered(f"answered {status}", final=status == 410)
+            raise DeliveryError(f"answered {status}", final=status == 410)

@@ -2,7 +2,12 @@
 
 import threading
 
-from goodsgate.engine.settled import merchant_settings, put_merchant_settings, settle, settled
+from goodsgate.engine.merchant_documents import (
+    merchant_settings,
+    put_merchant_settings,
+    read_merchant_document,
+    update_merchant_document,
+)
 from tests import place
 from tests.shop import Shop
 
@@ -23,12 +28,12 @@ def test_nobodys_change_is_lost(kind, tmp_path):
     with Shop(tmp_path, kind=kind) as shop:
         def count() -> None:
             for _ in range(5):
-                settle(shop.store, "acme", "test/count", lambda body: b"%d" % (int(body or b"0") + 1))
+                update_merchant_document(shop.store, "acme", "test/count", lambda body: b"%d" % (int(body or b"0") + 1))
 
         threads = [threading.Thread(target=count) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert settled(shop.store, "acme", "test/count") == b"40"
+        assert read_merchant_document(shop.store, "acme", "test/count") == b"40"
     place.drop(tmp_path)
