@@ -89,7 +89,6 @@ def create_services(store: Store, config: Config, *, secrets: Secrets | None = N
         open_images=partial(open_objects, config.images, store=config.store, name="images", setting="images"),
         open_exports=partial(open_objects, config.exports, store=config.store, name="exports", setting="exports"),
         reports=Objects(config.reports) if config.reports else None,
-        config=config,
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from goodsgate.config import Config
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.stock import Stock
 from goodsgate.http.known_settings import KnownSettings
@@ -76,5 +75,3 @@ class ProtocolServices(msgspec.Struct, frozen=True, kw_only=True):
     """Return the storage of exported files; raises StoreError if the settings name none that can be used."""
     reports: Objects | None
     """Storage of downloadable reports; None: the gate serves them itself."""
-    config: Config
-    """All settings; going away once every protocol reads `settings`."""
