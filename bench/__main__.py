@@ -19,39 +19,57 @@ import orjson
 from bench import ceilings, console, justwalkout, konnect, path, polls, productsup, scaled
 from bench.figures import PRODUCTS, Figure, growth, lines_of, small
 from bench.gate import Gate
-from goodsgate.model.batch import Kind, Policy
-from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.app import open_store
+from goodsgate.config import Config
+from goodsgate.model.batch import Kind, Policy, RoundKind, now
+from goodsgate.model.catalogue import Merchant, ReferenceEntry
+from goodsgate.store.contract import ClaimedRound
 
 
 def check(short: bool) -> Iterator[Figure]:
     """CPU of everything a record costs before the store: shape, rules, hash."""
-    from goodsgate.engine.check import judge
-    from goodsgate.engine.shape import settle_shape
-    from goodsgate.engine.source import Stretch
-    from goodsgate.rules import ReferenceData, checker
+    from goodsgate.engine.field_mapping import resolve_mapping
+    from goodsgate.engine.settings import CheckLimits
+    from goodsgate.engine.validator import Validator
+    from goodsgate.formats import Chunk
 
     count = 10_000 if short else 30_000
     lines = lines_of(count)
-    shape, _ = settle_shape(Kind.PRODUCT, Policy(), columns=None, sample=lines[:1000])
-    brands = {orjson.loads(line)["brand"] for line in lines}
-    reference = ReferenceData.build({"brand": [ReferenceEntry(code=brand) for brand in sorted(brands)]})
-    rules = checker(Kind.PRODUCT, Policy(), reference, issues_per_record_max=100, depth_max=16)
+    mapping, _ = resolve_mapping(Kind.PRODUCT, Policy(), columns=None, sample=lines[:1000])
+    brands = sorted({orjson.loads(line)["brand"] for line in lines})
     ratios, loads_us = [], []
-    for _ in range(5):
-        begin = time.process_time()
-        for line in b"\n".join(lines).split(b"\n"):
-            orjson.loads(line)
-        floor = time.process_time() - begin
-        block = b"\n".join(lines)
-        begin = time.process_time()
-        split = block.split(b"\n")
-        judge(
-            Stretch(lines=split, rows=[], places=list(range(count)), unreadable={}, bytes_done=0), shape, rules
-        )
-        ratios.append((time.process_time() - begin) / floor)
-        loads_us.append(floor / count * 1e6)
+    with tempfile.TemporaryDirectory(prefix="goodsgate-bench-") as folder:
+        config = Config(store=folder)
+        store = open_store(config)
+        store.migrate()
+        store.add_merchant(Merchant(id="bench", name="bench", created_at=now()))
+        store.put_reference("bench", "brand", [ReferenceEntry(code=brand) for brand in brands])
+        for _ in range(5):
+            validator = Validator(store, CheckLimits(), {})
+            round = _claimed_round()
+            validator.rules("bench", Kind.PRODUCT, Policy())
+            begin = time.process_time()
+            for line in b"\n".join(lines).split(b"\n"):
+                orjson.loads(line)
+            floor = time.process_time() - begin
+            payload = b"\n".join(lines)
+            begin = time.process_time()
+            split = payload.split(b"\n")
+            chunk = Chunk(lines=split, rows=[], source_rows=list(range(count)), bytes_done=0)
+            validator.check(chunk, round, mapping)
+            ratios.append((time.process_time() - begin) / floor)
+            loads_us.append(floor / count * 1e6)
+        store.close()
     detail = f"orjson.loads {statistics.median(loads_us):.2f} µs CPU"
     yield Figure("check per product, CPU, against orjson.loads", statistics.median(ratios), 3.5, False, detail)
+
+
+def _claimed_round() -> ClaimedRound:
+    return ClaimedRound(
+        merchant="bench", batch="", number=0, round_kind=RoundKind.SUBMISSION, kind=Kind.PRODUCT, collection="products",
+        policy=Policy(), format="ndjson", content_encoding="identity", bytes_total=0, received_at=now(),
+        cancelling=False, chunks=0, records=0, total=0, columns=None, mapping=None,
+    )
 
 
 def load(short: bool) -> Iterator[Figure]:

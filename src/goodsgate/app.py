@@ -1,17 +1,22 @@
 """The composition root: builds the parts of a process from the settings. No other module imports all of them."""
 
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import uvicorn
 
 from goodsgate.config import Config
 from goodsgate.console import Console
 from goodsgate.engine import Engine, Worker
+from goodsgate.engine.dry_run import DryRunner
 from goodsgate.engine.outbox import DeliverySettings, Outbox
 from goodsgate.engine.secrets import Secrets, parse_masters
+from goodsgate.engine.settings import CheckLimits, EngineSettings, WorkerSettings
 from goodsgate.engine.stock import Stock
+from goodsgate.formats import Limits
 from goodsgate.http.application import Application
 from goodsgate.http.context import ServerContext
 from goodsgate.http.known_settings import KnownSettings
@@ -19,11 +24,14 @@ from goodsgate.http.server_limits import bounded_http
 from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings, WebhookSettings
 from goodsgate.protocols import load_known_settings, load_message_senders, load_protocols, load_schemas
 from goodsgate.rules import Schema
-from goodsgate.store.contract import Store
+from goodsgate.store.contract import Retention, Store
 from goodsgate.store.objects import Objects, open_objects
 from goodsgate.store.sqlite import SqliteStore
 
 KEEP_ALIVE_SECONDS = 75
+SCRATCH_CACHE_BYTES = 8 * 1024**2
+SCRATCH_VALID_CACHE_RECORDS = 1_024
+"""Size of the caches of a dry run."""
 GRACE_SECONDS = 10
 """Time for requests in progress when the gate stops; a submission that is cut off leaves nothing behind."""
 
@@ -55,13 +63,60 @@ def create_secrets(store: Store, config: Config) -> Secrets:
 
 def create_engine(store: Store, config: Config) -> Engine:
     """Return the engine over a store, for requests."""
-    return Engine(store, config, secrets=create_secrets(store, config), stock=Stock(store))
+    return Engine(store, engine_settings(config), secrets=create_secrets(store, config), stock=Stock(store))
 
 
 def create_worker(store: Store, config: Config, name: str | None = None, *,
-                  schemas: Mapping[str, Schema] | None = None) -> Worker:
-    """Return a worker that knows the given schemas, by default those of every protocol."""
-    return Worker(store, config, name, schemas=load_schemas() if schemas is None else schemas)
+                  schemas: Mapping[str, Schema] | None = None, stop: threading.Event | None = None) -> Worker:
+    """Return a worker that knows the given schemas, by default those of every protocol; `stop` ends its run."""
+    known = load_schemas() if schemas is None else schemas
+    return Worker(store, worker_settings(config), name, schemas=known, stop=stop)
+
+
+def create_dry_runner(store: Store, config: Config) -> DryRunner:
+    """Return what works submissions without effect."""
+    scratch_config = msgspec.structs.replace(
+        config, catalogue_cache_bytes=SCRATCH_CACHE_BYTES, valid_cache_records=SCRATCH_VALID_CACHE_RECORDS
+    )
+    return DryRunner(
+        store, open_scratch=lambda folder: open_store(msgspec.structs.replace(scratch_config, store=str(folder))),
+        create_engine=lambda scratch: create_engine(scratch, scratch_config),
+        create_worker=lambda scratch: create_worker(scratch, scratch_config, schemas={}),
+    )
+
+
+def read_limits(config: Config) -> Limits:
+    """Return the bounds of reading."""
+    return Limits(**{name: getattr(config, name) for name in Limits.__struct_fields__})
+
+
+def engine_settings(config: Config) -> EngineSettings:
+    """Return the settings of the engine's API."""
+    return EngineSettings(
+        body_bytes_max=config.body_bytes_max, open_rounds_max=config.open_rounds_max,
+        reference_entries_max=config.reference_entries_max, read_limits=read_limits(config),
+    )
+
+
+def worker_settings(config: Config) -> WorkerSettings:
+    """Return the settings of a worker."""
+    return WorkerSettings(
+        lease_seconds=config.lease_seconds, poll_seconds=config.poll_seconds,
+        claim_rounds_max=config.claim_rounds_max, claim_bytes_max=config.claim_bytes_max,
+        sweep_seconds=config.sweep_seconds, retention=retention(config), read_limits=read_limits(config),
+        check_limits=CheckLimits(**{name: getattr(config, name) for name in CheckLimits.__struct_fields__}),
+    )
+
+
+def retention(config: Config) -> Retention:
+    """Return how long data is kept."""
+    day = 86_400
+    return Retention(
+        payload_seconds=int(config.payload_days * day), report_seconds=int(config.report_days * day),
+        batch_seconds=int(config.batch_days * day), answer_seconds=int(config.idempotency_hours * 3_600),
+        tombstone_seconds=int(config.tombstone_days * day), message_seconds=int(config.message_days * day),
+        stock_order_seconds=int(config.stock_order_days * day),
+    )
 
 
 def create_outbox(store: Store, config: Config) -> Outbox:
@@ -76,7 +131,8 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     services = create_services(store, config, secrets=engine.secrets, stock=engine.stock)
     context = ServerContext(engine, services, http_limits(config), config, workers_alive=workers_alive)
     protocols = load_protocols(context)
-    console = Console(context, [(protocol.name, protocol.title) for protocol in protocols], open_store=open_store)
+    titles = [(protocol.name, protocol.title) for protocol in protocols]
+    console = Console(context, titles, dry_runner=create_dry_runner(store, config))
     return Application(context, protocols, routes=console.routes(), background=[console.history])
 
 

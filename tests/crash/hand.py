@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from goodsgate.engine import Worker
+from goodsgate.app import create_worker
 from tests.crash.scene import settings_of
 from tests.shop import open_store
 
@@ -14,12 +14,8 @@ def main() -> None:
     config = settings_of(Path(sys.argv[1]))
     store = open_store(config)
     store.migrate()
-    if "protocols" in sys.argv[2:]:
-        from goodsgate.app import create_worker  # takes a second to load, and few tests ask for it
-
-        worker = create_worker(store, config, "hand")
-    else:
-        worker = Worker(store, config, "hand")
+    schemas = None if "protocols" in sys.argv[2:] else {}  # loading them takes a second
+    worker = create_worker(store, config, "hand", schemas=schemas)
     while worker.step() or store.statistics()["lanes"]:
         time.sleep(0.001)
     store.close()

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from goodsgate.app import create_worker
-from goodsgate.engine.making import HALF_RECORDS
 from goodsgate.model.batch import Kind, Result, Strictness, Verb
 from goodsgate.store.contract import ClaimedRound, Store
 from goodsgate.store.postgres import PostgresStore
@@ -18,8 +17,7 @@ from tests.make import products
 from tests.shop import Shop
 
 COUNT = 4_000
-STRETCH = 2 * HALF_RECORDS
-"""With so many it is judged in two halves."""
+CHUNK = 2_048
 Sent = tuple[list[dict[str, object]], dict[str, Any]]
 
 
@@ -34,11 +32,12 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def foresee(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+    def prefetch(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
         """With them or without."""
         self._store.prefetch(work, keys, hashes=hashes if self._hashes else None)
 
-    def held(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False) -> Any:
+    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *,
+                      documents: bool = False) -> Any:
         """And what is known of them."""
         held = self._store.current_items(merchant, kind, collection, keys, documents=documents)
         assert isinstance(self._store, StrictStore)
@@ -55,7 +54,7 @@ def shops() -> Iterator[dict[str, tuple[Shop, Watched]]]:
         made = {}
         for name in ("compares", "reads", "here"):
             kind = "sqlite" if name == "here" else "postgres"
-            shop = stack.enter_context(opened(kind, "acme", claim_rounds_max=1, chunk_records_max=STRETCH))
+            shop = stack.enter_context(opened(kind, "acme", claim_rounds_max=1, chunk_records_max=CHUNK))
             watched = Watched(shop.store, hashes=name != "reads")
             shop.worker = create_worker(watched, shop.config, "watched")  # type: ignore[arg-type]
             made[name] = shop, watched
@@ -75,8 +74,8 @@ def _sent() -> Iterator[Sent]:
     twice = [*shouted[:2000], *shouted[1500:1600], *changed[5:400:90], *shouted[2000:]]
     yield twice, {}
     yield twice[::-1], {}
-    again = [{**record, "title": "three"} for record in changed[:STRETCH]]
-    yield [*again, *products(*range(COUNT, COUNT + STRETCH)), *again], {"duplicates": Strictness.REFUSE}
+    again = [{**record, "title": "three"} for record in changed[:CHUNK]]
+    yield [*again, *products(*range(COUNT, COUNT + CHUNK)), *again], {"duplicates": Strictness.REFUSE}
     for version in (7, 7, 6):
         numbered = {"version_number": version}
         yield [record if at % 5 else {**record, **numbered} for at, record in enumerate(shouted)], {}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from goodsgate.engine import Worker
+from goodsgate.app import create_worker
 from goodsgate.model.batch import Kind, Policy, Result, Strictness, Verb
 from goodsgate.model.catalogue import IndexEntry, Resource
 from goodsgate.model.issue import Issue, issue
@@ -63,13 +63,13 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """A shop whose worker knows these rules."""
     with Shop(tmp_path, kind=request.param) as shop:
         schemas = {"test/One": Schema(NODE, merchant_rules=Households())}
-        shop.worker = Worker(shop.store, shop.config, "worker-1", schemas=schemas)
+        shop.worker = create_worker(shop.store, shop.config, "worker-1", schemas=schemas)
         yield shop
     place.drop(tmp_path)
 
 
 def _run(shop: Shop, *records: object, verb: Verb = Verb.UPDATE) -> list[str]:
-    policy = {"verb": verb, "schema": "test/One", "makes": True, "duplicates": Strictness.OFF}
+    policy = {"verb": verb, "schema": "test/One", "update_creates": True, "duplicates": Strictness.OFF}
     batch = shop.run(records, kind=Kind.PRODUCT, collection="homes", **policy)
     told = {finding.number: finding.issues[-1].expected for finding in shop.findings(batch.id)}
     return [told.get(row.number) or row.result for row in shop.results(batch.id)]
@@ -103,7 +103,7 @@ def test_an_item_can_be_deleted_when_nothing_refers_to_it(shop: Shop) -> None:
 def test_the_configuration_at_the_time_a_record_is_processed_counts(shop: Shop) -> None:
     """A record is stored as the rules return it."""
     policy = Policy(verb=Verb.UPDATE, schema="test/One", update_creates=True)
-    batch = shop.send([{"id": "a"}], collection="homes", verb=policy.verb, schema=policy.schema, makes=True)
+    batch = shop.send([{"id": "a"}], collection="homes", verb=policy.verb, schema=policy.schema, update_creates=True)
     shop.store.add_resource("acme", "test/household", name="place", body=b"9", resources_max=1)
     shop.work()
     assert shop.engine.batch("acme", batch).counts.created == 1

@@ -68,7 +68,7 @@ def test_another_worker_takes_over(shop: Shop) -> None:
     """It reads on where the round stands."""
     batch = _send(shop, *[(f"A-{at}", at) for at in range(4)], pace=A_WHILE)
     shop.work()
-    shop.worker._kept.clear()  # as a process that is new has nothing open
+    shop.worker._open.clear()  # as a process that is new has nothing open
     assert _ended(shop, batch) is State.FINISHED
     assert len(_stock(shop)) == 4
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from goodsgate.engine import Worker
-from goodsgate.engine.worker import MISSING_KEYS
+from goodsgate.app import create_worker
+from goodsgate.engine.scheduling import REMOVED_KEYS
 from goodsgate.model.batch import Kind, Outcome, State
 from goodsgate.store.contract import ChunkCommit, Claim, StoreFullError
 from tests.engine.conftest import Opens
@@ -15,7 +15,7 @@ from tests.shop import Shop
 
 
 class Failing:
-    """A store whose settle fails as told; everything else is the real one."""
+    """A store whose commits fail; everything else is the real one."""
 
     def __init__(self, store: Any, *, poison: str = "", full_times: int = 0) -> None:
         self._store = store
@@ -25,14 +25,14 @@ class Failing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def settle(self, claim: Claim, portions: Sequence[ChunkCommit]) -> None:
-        """Fail on the poisonous key, as a bug of ours would."""
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit]) -> None:
+        """Fail on the poisonous key, as a bug would."""
         if self._full_times:
             self._full_times -= 1
             raise StoreFullError("no room")
-        if any(write.key == self._poison for portion in portions for write in portion.writes):
+        if any(write.key == self._poison for commit in commits for write in commit.writes):
             raise RuntimeError("boom")
-        self._store.commit(claim, portions)
+        self._store.commit(claim, commits)
 
 
 def test_a_long_batch_delays_nobody_by_more_than_a_portion_or_two(opens: Opens) -> None:
@@ -66,19 +66,19 @@ def test_content_price_and_stock_do_not_wait_for_each_other(opens: Opens) -> Non
 def test_the_deletions_of_a_full_feed_give_way_and_can_be_cancelled(opens: Opens) -> None:
     """Page by page: another merchant is served between two, and a cancel leaves the rest held."""
     shop = opens("acme", "other")
-    shop.run([{"id": f"S-{n}", "title": "T"} for n in range(MISSING_KEYS + 500)])
+    shop.run([{"id": f"S-{n}", "title": "T"} for n in range(REMOVED_KEYS + 500)])
     shop.run(products(2), merchant="other")  # so that the other was served last
     full = shop.send([{"id": "S-0", "title": "T"}], mode="full", delete_share_max=1.0)
     other = shop.send(products(1), merchant="other")
     shop.worker.step()
-    assert shop.engine.batch("acme", full).counts.deleted == MISSING_KEYS
+    assert shop.engine.batch("acme", full).counts.deleted == REMOVED_KEYS
     assert shop.engine.batch("acme", full).state is State.WORKING
     shop.worker.step()
     assert shop.engine.batch("other", other).outcome is Outcome.CLEAN
     shop.engine.cancel("acme", full)
     shop.work()
     ended = shop.engine.batch("acme", full)
-    assert (ended.state, ended.counts.deleted, ended.total) == (State.CANCELLED, MISSING_KEYS, MISSING_KEYS + 1)
+    assert (ended.state, ended.counts.deleted, ended.total) == (State.CANCELLED, REMOVED_KEYS, REMOVED_KEYS + 1)
     assert len(shop.items()) == 500
 
 
@@ -117,13 +117,13 @@ def test_a_batch_is_cancelled_between_two_groups(opens: Opens, monkeypatch: pyte
     """Asked for while the first is settled."""
     shop = opens("acme", claim_rounds_max=2)
     sent = [shop.send(products(n)) for n in range(6)]
-    settle = shop.worker._settling.settle
+    commit = shop.store.commit
 
-    def asked(*given: Any, **how: Any) -> Any:
+    def cancel_and_commit(*args: Any, **named: Any) -> None:
         shop.store.cancel("acme", sent[4])
-        return settle(*given, **how)
+        commit(*args, **named)
 
-    monkeypatch.setattr(shop.worker._settling, "settle", asked)
+    monkeypatch.setattr(shop.store, "commit", cancel_and_commit)
     shop.work()
     states = [shop.engine.batch("acme", batch).state for batch in sent]
     assert states == [State.FINISHED] * 4 + [State.CANCELLED] + [State.FINISHED]
@@ -133,7 +133,7 @@ def test_a_batch_is_cancelled_between_two_groups(opens: Opens, monkeypatch: pyte
 def test_a_group_at_fault_does_not_hold_up_others(opens: Opens, poison: int) -> None:
     """Whether it is the first of a claim or one behind; its other batches are worked one by one."""
     shop = opens("acme", claim_rounds_max=2)
-    shop.worker = Worker(Failing(shop.store, poison=f"SKU-{poison:04d}"), shop.config, "worker-1")
+    shop.worker = create_worker(Failing(shop.store, poison=f"SKU-{poison:04d}"), shop.config, "worker-1")
     sent = [shop.send(products(n)) for n in range(7)]
     shop.work()
     found = [shop.codes(batch) for batch in sent]
@@ -146,7 +146,7 @@ def test_a_group_at_fault_does_not_hold_up_others(opens: Opens, poison: int) -> 
 def test_a_record_that_makes_us_fail_is_found_and_rejected(opens: Opens, poison: int, together: bool) -> None:
     """By bisection; its neighbours are applied and the batch ends."""
     shop = opens("acme")
-    shop.worker = Worker(Failing(shop.store, poison=f"SKU-{poison:04d}"), shop.config, "worker-1")
+    shop.worker = create_worker(Failing(shop.store, poison=f"SKU-{poison:04d}"), shop.config, "worker-1")
     batch = shop.send(products(*range(25)))
     other = shop.send(products(50)) if together else None
     shop.work()
@@ -161,7 +161,7 @@ def test_a_record_that_makes_us_fail_is_found_and_rejected(opens: Opens, poison:
 def test_a_full_store_stops_the_work_and_loses_nothing(opens: Opens) -> None:
     """The batch stays where it was and goes on when there is room."""
     shop = opens("acme", chunk_records_max=10)
-    shop.worker = Worker(Failing(shop.store, full_times=2), shop.config, "worker-1")
+    shop.worker = create_worker(Failing(shop.store, full_times=2), shop.config, "worker-1")
     batch = shop.send(products(*range(30)))
     for _ in range(2):
         with pytest.raises(StoreFullError):

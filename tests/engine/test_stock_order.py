@@ -95,13 +95,13 @@ class Between:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
-               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
         """With something before it, if it is the first try."""
-        if again is None and self.before:
+        if refresh is None and self.before:
             self.before.pop(0)()
         try:
-            self._store.commit(claim, portions, refresh=again)
+            self._store.commit(claim, commits, refresh=refresh)
         except StockChangedError:
             self.anew += 1
             raise

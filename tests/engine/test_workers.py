@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from goodsgate.app import create_worker
 from goodsgate.engine import Worker
 from goodsgate.store.contract import Store, StoreError
 from goodsgate.store.strict import StrictStore
@@ -34,7 +35,7 @@ def _at_work(shop: Shop, workers: int) -> Iterator[None]:
                 return
 
     threads = [
-        threading.Thread(target=run, args=(Worker(store, shop.config, f"worker-{number}"),))
+        threading.Thread(target=run, args=(create_worker(store, shop.config, f"worker-{number}"),))
         for number, store in enumerate(stores)
     ]
     for thread in threads:
@@ -59,7 +60,7 @@ def _at_work(shop: Shop, workers: int) -> Iterator[None]:
 def test_a_lane_ends_as_one_by_one(store: str, batches: list[object], workers: int, portion: int, together: int,
                                    lease_seconds: float) -> None:
     """Two lanes, worked while they are filled, by leases that some of the time run out in the middle."""
-    how = {"chunk_records_max": portion, "claim_works_max": together, "lease_seconds": lease_seconds}
+    how = {"chunk_records_max": portion, "claim_rounds_max": together, "lease_seconds": lease_seconds}
     with opened(store, "acme", "other", **how) as shop:
         expected = Expected({"acme": {}, "other": {}})
         with _at_work(shop, workers):

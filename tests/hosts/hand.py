@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from goodsgate.engine import Worker
+from goodsgate.app import create_worker
 from goodsgate.model import crash
 from goodsgate.store.contract import StoreError
 from goodsgate.store.postgres import server
@@ -56,7 +56,7 @@ def main() -> None:
     stop_at(sys.argv[2], int(sys.argv[3]))
     config = settings_of(Path(sys.argv[1]))
     store = open_store(config)
-    worker = Worker(store, config, "slow")
+    worker = create_worker(store, config, "slow")
     while True:
         try:
             if not worker.step() and not store.statistics()["lanes"]:

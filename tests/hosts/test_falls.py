@@ -117,10 +117,10 @@ class _Falling:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
-               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
         """While the next portion is made."""
-        self._store.commit(claim, portions, refresh=again)
+        self._store.commit(claim, commits, refresh=refresh)
         self._left -= 1
         if not self._left:
             self._server.stop("immediate")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.engine.check import digest_of
+from goodsgate.engine.validator import digest_of
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.rules import ReferenceData, ValidCache, checker

@@ -15,7 +15,7 @@ from goodsgate.cli.source import PIECE_BYTES, FeedSource, format_of, ignore_prog
 from goodsgate.cli.submit import parse_pairs, policy_options
 
 if TYPE_CHECKING:
-    from goodsgate.engine import Engine
+    from goodsgate.engine import Engine, Worker
     from goodsgate.model.batch import Batch, Policy
 
 MERCHANT = "check"
@@ -64,8 +64,9 @@ def check(
                 _load_reference(engine, pair)
             policy = _parse_policy(maps, options)
             with ProgressDisplay(silent=as_json) as progress:
+                worker = app.create_worker(store, config, schemas={})
                 batch = _process(
-                    engine, source, kind=kind, policy=policy, format=format or source.format, progress=progress
+                    engine, worker, source, kind=kind, policy=policy, format=format or source.format, progress=progress
                 )
             if report_to:
                 _write(report_to, engine.report(MERCHANT, batch.id).pieces)
@@ -104,11 +105,10 @@ def _load_reference(engine: "Engine", pair: str) -> None:
 
 
 def _process(
-    engine: "Engine", source: FeedSource, *, kind: str, policy: "Policy", format: str | None,
+    engine: "Engine", worker: "Worker", source: FeedSource, *, kind: str, policy: "Policy", format: str | None,
     progress: ProgressDisplay,
 ) -> "Batch":
     """Submit the feed, process it in this process, and return the ended batch."""
-    from goodsgate import app
     from goodsgate.formats import detect
     from goodsgate.model.batch import FINAL_STATES, Kind
 
@@ -128,7 +128,6 @@ def _process(
     batch = submission.finish().batch
     if batch is None:
         raise AssertionError("a submission without an idempotency key creates a batch")
-    worker = app.create_worker(engine.store, engine.config, schemas={})
     while batch.state not in FINAL_STATES:
         worker.step()
         batch = engine.batch(MERCHANT, batch.id)

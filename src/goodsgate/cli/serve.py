@@ -96,7 +96,7 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     outbox = app.create_outbox(store, config)
     outbox.start()
     try:
-        app.create_worker(store, config, name or f"{socket.gethostname()}-{os.getpid()}").run(stop)
+        app.create_worker(store, config, name or f"{socket.gethostname()}-{os.getpid()}", stop=stop).run()
     finally:
         outbox.stop()
         store.close()

@@ -4,12 +4,11 @@ Pages are rendered on the server from templates, with a few vendored files and n
 in this folder. The console uses the engine as the protocols do. Reading works without JavaScript.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
-from goodsgate.config import Config
 from goodsgate.console.access import HOME_PATH, SignInPage, SignOut
 from goodsgate.console.assets import StaticAssets
 from goodsgate.console.batch import BatchPage
@@ -24,8 +23,8 @@ from goodsgate.console.records import RecordsPage
 from goodsgate.console.reference import ReferencePages
 from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.submit import SubmitPage
+from goodsgate.engine.dry_run import DryRunner
 from goodsgate.http.context import ServerContext
-from goodsgate.store.contract import Store
 
 MERCHANT = "/console/merchants/{merchant}"
 BATCH = f"{MERCHANT}/batches/{{batch}}"
@@ -34,10 +33,9 @@ BATCH = f"{MERCHANT}/batches/{{batch}}"
 class Console:
     """The console's routes, over the same server context as the protocols."""
 
-    def __init__(self, context: ServerContext, protocols: Sequence[tuple[str, str]], *,
-                 open_store: Callable[[Config], Store]) -> None:
-        """`protocols`: name and title of each. `open_store` opens the temporary stores of validations."""
-        self._open_store = open_store
+    def __init__(self, context: ServerContext, protocols: Sequence[tuple[str, str]], *, dry_runner: DryRunner) -> None:
+        """`protocols`: name and title of each."""
+        self._dry_runner = dry_runner
         self._context = context
         self.history = MetricsHistory(context)
         self._assets = StaticAssets()
@@ -60,7 +58,7 @@ class Console:
         """Return path → handler of GET, and handler of POST."""
         context, renderer = self._context, self._renderer
         batch, records = BatchPage(context, renderer, self._protocols), RecordsPage(context, renderer)
-        submit = SubmitPage(context, renderer, open_store=self._open_store)
+        submit = SubmitPage(context, renderer, self._dry_runner)
         catalogue, reference = CataloguePages(context, renderer), ReferencePages(context, renderer)
         merchants, health = MerchantPages(context, renderer), HealthPage(context, renderer, self.history)
         return {

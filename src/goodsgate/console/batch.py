@@ -82,7 +82,8 @@ class BatchPage:
         """Apply the suggestion to all records of a group and process them again."""
         form, merchant, batch = await self._action(request)
         group = {"code": form.get("code"), "field": form.get("field")}
-        return _redirect_to(await self._context.run_in_thread(self._engine.take, merchant, batch, **group))
+        accept = self._engine.accept_suggestions
+        return _redirect_to(await self._context.run_in_thread(accept, merchant, batch, **group))
 
     async def fix(self, request: ConsoleRequest) -> Response:
         """Accept a corrected report."""

@@ -8,11 +8,9 @@ import msgspec
 import orjson
 
 from goodsgate import formats
-from goodsgate.config import Config
 from goodsgate.console.upload import Fields
+from goodsgate.engine.field_mapping import RESERVED, resolve_mapping
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.shape import RESERVED, settle_shape
-from goodsgate.engine.source import limits
 from goodsgate.http.problems import refuse
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy, Verb
@@ -101,10 +99,10 @@ def parse_mapping(form: Fields, saved: dict[str, dict[str, list[str]]]) -> dict[
     return mapping
 
 
-def preview_file(head: bytes, config: Config, *, format: str, content_encoding: str, is_whole: bool, kind: Kind,
+def preview_file(head: bytes, limits: formats.Limits, *, format: str, content_encoding: str, is_whole: bool, kind: Kind,
                  mapping: dict[str, list[str]]) -> FilePreview:
     """Return a preview of a file from its first bytes; a record cut off at their end is ignored."""
-    bounds = msgspec.structs.replace(limits(config), chunk_records_max=SAMPLE_RECORDS + 1)
+    bounds = msgspec.structs.replace(limits, chunk_records_max=SAMPLE_RECORDS + 1)
     reader = formats.open_reader(iter([head]), format=format, content_encoding=content_encoding, limits=bounds)
     chunk = next(reader.chunks(), None)
     records = len(chunk.source_rows) if chunk is not None else 0
@@ -113,14 +111,14 @@ def preview_file(head: bytes, config: Config, *, format: str, content_encoding: 
     records = min(records, SAMPLE_RECORDS)
     lines = chunk.lines[:records] if chunk is not None else []
     rows = chunk.rows[:records] if chunk is not None else []
-    shape, header_issues = settle_shape(kind, Policy(mapping=mapping), columns=reader.header, sample=lines)
+    resolved, header_issues = resolve_mapping(kind, Policy(mapping=mapping), columns=reader.header, sample=lines)
     names = [*dict.fromkeys(reader.header)] if reader.header is not None else _member_names(lines)
     suggestions = {issue.value: issue.suggestion for issue in header_issues if issue.code == "header_unknown"}
     columns = [
         ColumnPreview(
             name=name, examples=_examples(name, reader.header, rows, lines), suggestion=suggestions.get(name),
             selected=UNCHECKED if mapping.get(name) == [] else "+".join(mapping.get(name, [])),
-            detected=_detected_field(name, kind, shape.mapping),
+            detected=_detected_field(name, kind, resolved.mapping),
         )
         for name in names if name not in RESERVED
     ]

@@ -10,8 +10,8 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from goodsgate.console.batch import batch_path
 from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import ConsoleRequest, FormFields
-from goodsgate.engine.mending import Members, fix_line, members_of, mended, place_of
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.suggestions import Members, fix_line, member_of, members_of, with_suggestions
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import FINAL_STATES, Batch, Finding
@@ -125,14 +125,14 @@ class RecordsPage:
             if finding is None:
                 raise Refusal("nothing_rejected", "This record is no longer rejected.")
             members = _with_suggestions(finding, batch) if form.get("accept") else _edited(form, finding, batch)
-            return self._engine.amend(merchant, id, [fix_line(finding.number, members)])
+            return self._engine.submit_fix(merchant, id, [fix_line(finding.number, members)])
 
         return RedirectResponse(batch_path(await self._context.run_in_thread(correct)), 303, headers=HEADERS)
 
 
 def _with_suggestions(finding: Finding, batch: Batch) -> Members:
     members = members_of(finding.raw or b"", batch.columns)
-    corrected = mended(members, finding.issues) if members is not None else None
+    corrected = with_suggestions(members, finding.issues) if members is not None else None
     if corrected is None:
         raise Refusal("nothing_suggested")
     return corrected
@@ -164,11 +164,12 @@ def record_values(batch: Batch, finding: Finding, code: str | None, field: str |
     is_rejected = finding.raw is not None
     members = members_of(finding.raw, batch.columns) if finding.raw is not None else None
     fields = [*_submitted_fields(members, finding, code, field)] if members is not None else []
+    corrected = with_suggestions(members, finding.issues) if members is not None else None
     return {
         "finding": finding, "is_rejected": is_rejected, "fields": fields, "is_table": batch.columns is not None,
         "raw": "" if finding.raw is None else finding.raw.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX],
         "json": _format_json(finding.raw), "is_truncated": any(each.is_truncated for each in fields),
-        "has_suggestions": is_rejected and members is not None and mended(members, finding.issues) is not None,
+        "has_suggestions": is_rejected and corrected is not None,
     }
 
 
@@ -177,7 +178,7 @@ def _submitted_fields(members: Members, finding: Finding, code: str | None, fiel
     """Yield the fields of a record: first those of this group of issues, then those with other issues."""
     issues_by_name: dict[str, list[Issue]] = {}
     for issue in finding.issues:
-        name = place_of(issue, members)
+        name = member_of(issue, members)
         if name is not None:
             issues_by_name.setdefault(name, []).append(issue)
 

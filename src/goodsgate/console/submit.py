@@ -2,15 +2,12 @@
 
 import asyncio
 import re
-import tempfile
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
 from goodsgate import formats
-from goodsgate.config import Config
 from goodsgate.console.batch import batch_path
 from goodsgate.console.preview import parse_kind, parse_mapping, parse_policy, preview_file
 from goodsgate.console.records import record_values
@@ -18,13 +15,12 @@ from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import ConsoleRequest
 from goodsgate.console.upload import Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
+from goodsgate.engine.dry_run import DryRunner
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.trial import VALID_CACHE_RECORDS, foretell
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, Strictness, Verb
 from goodsgate.model.fields import FIELDS
-from goodsgate.store.contract import Store
 
 VALIDATION_BYTES_MAX = 32 * 1024**2
 """Larger files are checked with `goodsgate check`, which takes no time of the server."""
@@ -37,13 +33,11 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class SubmitPage:
     """Everything under ``/console/merchants/{merchant}/submit``."""
 
-    def __init__(self, context: ServerContext, renderer: PageRenderer, *,
-                 open_store: Callable[[Config], Store]) -> None:
-        """`open_store` opens the temporary store of a validation."""
+    def __init__(self, context: ServerContext, renderer: PageRenderer, dry_runner: DryRunner) -> None:
         self._context = context
         self._store = context.store
         self._renderer = renderer
-        self._open_store = open_store
+        self._dry_runner = dry_runner
         self._validation_lock = asyncio.Lock()
 
     async def get(self, request: ConsoleRequest) -> Response:
@@ -54,8 +48,8 @@ class SubmitPage:
 
     async def preview(self, request: ConsoleRequest) -> Response:
         """Return a preview of the file, with a form for its mapping and policy."""
-        merchant, upload = await self._start_upload(request, self._context.config.xlsx_bytes_max)
-        head = await upload.read(self._context.config.xlsx_bytes_max)
+        merchant, upload = await self._start_upload(request, self._context.engine.settings.read_limits.xlsx_bytes_max)
+        head = await upload.read(self._context.engine.settings.read_limits.xlsx_bytes_max)
         return await self._context.run_in_thread(self._render_preview, request, merchant, upload.fields, head)
 
     def _render_preview(self, request: ConsoleRequest, merchant: str, form: Fields, head: bytes) -> Response:
@@ -66,8 +60,8 @@ class SubmitPage:
         saved = self._store.mappings(merchant)
         kind, mapping = parse_kind(form), parse_mapping(form, saved)
         file = preview_file(
-            head, self._context.config, format=format, content_encoding=content_encoding, is_whole=is_whole,
-            kind=kind, mapping=mapping,
+            head, self._context.engine.settings.read_limits, format=format, content_encoding=content_encoding,
+            is_whole=is_whole, kind=kind, mapping=mapping,
         )
         bytes_total = int(form["bytes"]) if form.get("bytes", "").isdecimal() else 0
         values: dict[str, Any] = {
@@ -97,20 +91,10 @@ class SubmitPage:
         format, content_encoding = detect_format(content, form)
         policy = parse_policy(form, parse_mapping(form, self._store.mappings(merchant)))
         policy = msgspec.structs.replace(policy, mode="delta")
-        with tempfile.TemporaryDirectory(prefix="goodsgate-check-") as folder:
-            config = msgspec.structs.replace(
-                self._context.config, store=folder, valid_cache_records=VALID_CACHE_RECORDS,
-                catalogue_cache_bytes=8 * 1024**2
-            )
-            scratch = self._open_store(config)
-            try:
-                scratch.migrate()
-                dry_run = foretell(
-                    self._store, scratch, config, [content], merchant=merchant, kind=parse_kind(form),
-                    collection=parse_collection(form), policy=policy, format=format, content_encoding=content_encoding,
-                )
-            finally:
-                scratch.close()
+        dry_run = self._dry_runner.run(
+            [content], merchant=merchant, kind=parse_kind(form), collection=parse_collection(form), policy=policy,
+            format=format, content_encoding=content_encoding,
+        )
         records = [record_values(dry_run.batch, finding, None, None) for finding in dry_run.rejected]
         values = {"batch": dry_run.batch, "groups": dry_run.groups, "records": records}
         return self._renderer.response(request, "validation_fragment.html", values)

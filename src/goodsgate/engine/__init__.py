@@ -1,21 +1,31 @@
 """What happens to a record. Start reading here.
 
-A **submission** comes in through a protocol. `receive` writes its bytes to the store as they arrive and seals them:
-from then on there is a **batch**, durable, queued in the **lane** of its merchant and kind, and its id is answered.
+A client submits records through a protocol. `receive` writes the bytes to the store as they arrive; when all have
+arrived they are a **batch**: durable, with an id, queued in the **lane** of its merchant and kind of record.
 
-A `worker` claims the head of a lane. It opens the batch's `source` (a payload, a fix that was sent back, or what an
-earlier round rejected) and takes one stretch of records after the other. `shape` turns the submitter's names into
-ours; `check` runs the rules over every document and hashes it; `apply` goes through the records in order, compares
-with what is held and gives each its **result**; `portion` puts results, **issues**, counts and writes together, and
-the store commits them at once or not at all. Then the worker looks whether somebody else waits, and goes on.
+A `worker` claims the oldest **round** of a lane and works it **chunk** by chunk:
 
-`report` reads it all back: who asks gets counts, groups of issues, each record's result, and a file that can be
-corrected and sent back as a fix, which is one more **round** of the same batch.
+    for chunk in reader.chunks():                       # bytes → records
+        checked = validator.check(chunk)                # records → documents, keys, issues
+        changes = apply(checked, view)                  # documents → results and changes of items
+        store.commit(claim, build_commit(changes))      # one transaction, fenced by the lease
 
-    receive → check → apply → report        worker drives the middle two
+Four files do it; read them in this order:
+
+1. `reader` opens the round (a payload, a fix, or the rejected records of a retry) and yields its chunks.
+2. `validator` maps the submitter's names to fields, runs the rules over every record, and computes keys and hashes.
+3. `apply` compares the records, in order, with the current items, gives each a **result**, and collects the changes.
+4. `scheduling` is the loop above, one class for each way to run it: one step after the other, the next chunk prepared
+   while the last one commits, one record for each claim. It also halves a chunk that fails, until the record at fault
+   stands alone, and deletes what a full feed no longer contains.
+
+Beside them, `field_mapping` resolves names, `catalogue_view` looks up current items, `chunk_commit` puts together what
+the store commits, and `small_batches` commits many small rounds at once. Records with a schema of their own are applied
+by `apply_schema`. `api` is what protocols call; `report` writes what became of each record to a file that can be
+corrected and sent back as a fix, which is one more round of the same batch.
 """
 
-from goodsgate.engine.desk import Engine
+from goodsgate.engine.api import Engine
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import REFUSALS, Refusal
 from goodsgate.engine.report import Report

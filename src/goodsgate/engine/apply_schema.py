@@ -1,331 +1,349 @@
-"""Records of a schema against what is held: found by marks, merged, kept unique; one after the other, as in `apply`.
+"""Apply records of a schema, one after the other: find their items by key or index entry, merge, keep values unique.
 
-The shelf knows who has which mark, and keeps count, so that each record sees what those before it did.
+The view knows which item has which index entry, so that each record sees the changes of those before it.
 """
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from goodsgate.engine.apply import CREATED, DELETED, REJECTED, SUPERSEDED, UNCHANGED, UPDATED, tell_twice
-from goodsgate.engine.check import Judged, digest_of
-from goodsgate.engine.merging import decode_members, encode, merge_mapped, plain, without_entries
-from goodsgate.engine.origin import Origin
-from goodsgate.engine.shelf import IndexedView
-from goodsgate.model.batch import Policy, Strictness, Verb
+from goodsgate.engine.apply import (
+    CREATED,
+    DELETED,
+    REJECTED,
+    SUPERSEDED,
+    UNCHANGED,
+    UPDATED,
+    ChunkChanges,
+    add_issues,
+    report_duplicate,
+)
+from goodsgate.engine.document_merge import decode, decode_members, encode, merge_mapped, remove_entries
+from goodsgate.engine.indexed_view import IndexedView
+from goodsgate.engine.provenance import provenance_of
+from goodsgate.engine.validator import CheckedChunk, digest_of, has_error
+from goodsgate.model.batch import Strictness, Verb
 from goodsgate.model.catalogue import IndexEntry, ReferenceEntry, display_key
 from goodsgate.model.issue import Issue, issue
-from goodsgate.rules import Checker, RecordMapping, RecordRefs, SchemaChecker
+from goodsgate.rules import RecordRefs, SchemaChecker
+from goodsgate.store.contract import ClaimedRound
 
-MADE, CHANGED = "made", "changed"
-"""Marks of dated items: 16 digits, microseconds since 1970, no two alike."""
+CREATED_AT, UPDATED_AT = "made", "changed"
+"""Names of the index entries of items with timestamps: 16 digits, microseconds since 1970, no two alike."""
 
 
-class Moments:
-    """Times that grow from record to record."""
+class UniqueTimestamps:
+    """Clock that never gives the same time twice; for any number of threads."""
 
     def __init__(self) -> None:
         self._last = 0
+        self._lock = threading.Lock()
 
     def next(self) -> str:
-        """The time in microseconds, or one more than last time."""
-        self._last = max(self._last + 1, time.time_ns() // 1000)
-        return f"{self._last:016d}"
+        """Return the time in microseconds, or one more than the last one given."""
+        with self._lock:
+            self._last = max(self._last + 1, time.time_ns() // 1000)
+            return f"{self._last:016d}"
 
 
-def apply_schema(judged: Judged, shelf: IndexedView, policy: Policy, *, mapping: RecordMapping,
-                 whole: Checker | SchemaChecker,
-               moments: Moments, earlier: set[str], origin: Origin) -> bytearray:
-    """Apply records of a schema; return one result byte a record.
+TIMESTAMPS = UniqueTimestamps()
 
-    Issues are added to `judged.issues`; the keys of items that were found replace those in `judged.keys`.
 
-    `whole` are the rules of what an update has merged; `earlier` are keys that portions of this batch before this one
-    held; `origin` is that of all records.
+def apply_schema(checked: CheckedChunk, view: IndexedView, round: ClaimedRound) -> ChunkChanges:
+    """Apply the records of a chunk; the view takes part in the changes.
+
+    The keys of the changes are those of the items that were found.
     """
-    one = _One(judged, shelf, mapping=mapping, whole=whole, moments=moments, origin=origin)
-    update = one.update_or_make if policy.update_creates else one.update
-    works = {Verb.CREATE: one.create, Verb.UPDATE: update, Verb.DELETE: one.delete, Verb.UPSERT: one.upsert}
-    work = works[policy.verb]
-    results = bytearray(len(judged.documents))
-    track = policy.duplicates is not Strictness.OFF
-    mine: set[str] = set()
-    versioned = origin.version is not None
-    for at, refs in enumerate(judged.refs or ()):
-        key = judged.keys[at]
-        if track and key is not None:
-            if key in mine or key in earlier:
-                tell_twice(judged.issues, at, key, policy, path=mapping.path)
-            mine.add(key)
-        if refs is None:
-            results[at] = REJECTED
-        else:
-            results[at] = SUPERSEDED if versioned and one.superseded(at) else work(at, refs)
-    return results
+    application = _SchemaApplication(checked, view, round)
+    results = application.apply_all()
+    writes, deletes = view.take_changes()
+    return ChunkChanges(
+        results=results, keys=application.keys, issues=application.issues, writes=writes, deletes=deletes
+    )
 
 
-class _One:
-    """One record after the other of a stretch."""
+class _SchemaApplication:
+    """The records of one chunk while they are applied."""
 
-    def __init__(self, judged: Judged, shelf: IndexedView, *, mapping: RecordMapping, whole: Checker | SchemaChecker,
-                 moments: Moments, origin: Origin) -> None:
-        self._judged = judged
-        self._origin = origin
-        self._shelf = shelf
-        self._mapping = mapping
-        self._whole = whole
-        self._moments = moments
-        self._rules = shelf.rules[judged.merchant_rules.resource_type] if judged.merchant_rules is not None else None
+    def __init__(self, checked: CheckedChunk, view: IndexedView, round: ClaimedRound) -> None:
+        assert checked.schema is not None
+        self.issues = {**checked.issues}
+        self.keys = [*checked.keys]
+        self._checked = checked
+        self._view = view
+        self._policy = round.policy
+        self._provenance = provenance_of(round)
+        self._mapping = checked.schema.mapping
+        rules = checked.schema.merchant_rules
+        self._rules = view.rules[rules.resource_type] if rules is not None else None
 
-    def superseded(self, at: int) -> bool:
-        """Whether what is held under the record's key is newer, and nothing is wrong with the record."""
-        key = self._judged.keys[at]
-        was = self._shelf.held.get(key) if key is not None else None
-        return was is not None and self._origin.older_than(was.version) and not self._refused(at, [])
+    def apply_all(self) -> bytes:
+        """Return one result byte for each record."""
+        policy, view, keys = self._policy, self._view, self.keys
+        update = self._update_or_create if policy.update_creates else self._update
+        apply_one = {
+            Verb.CREATE: self._create, Verb.UPDATE: update, Verb.DELETE: self._delete, Verb.UPSERT: self._upsert,
+        }[policy.verb]
+        results = bytearray(len(keys))
+        reports_duplicates = policy.duplicates is not Strictness.OFF
+        chunk_keys: set[str] = set()
+        is_versioned = self._provenance.version is not None
+        for at, refs in enumerate(self._checked.refs or ()):
+            key = keys[at]
+            if reports_duplicates and key is not None:
+                if key in chunk_keys or key in view.seen_keys:
+                    report_duplicate(self.issues, at, key, policy, path=self._mapping.path)
+                chunk_keys.add(key)
+            if refs is None:
+                results[at] = REJECTED
+            else:
+                results[at] = SUPERSEDED if is_versioned and self._is_superseded(at) else apply_one(at, refs)
+        return bytes(results)
 
-    def upsert(self, at: int, refs: RecordRefs) -> int:
-        """Replace or make; what it needs must be held."""
-        key = self._judged.keys[at]
-        told = [
-            issue("item_missing", path, value=mark[1]) for kind, mark, path in refs.required
-            if (kind, mark) not in self._shelf.known
+    def _is_superseded(self, at: int) -> bool:
+        """Return whether the item under the key is newer, and nothing is wrong with the record."""
+        key = self.keys[at]
+        item = self._view.items.get(key) if key is not None else None
+        return item is not None and self._provenance.is_older_than(item.version) and not self._is_rejected(at)
+
+    def _upsert(self, at: int, refs: RecordRefs) -> int:
+        """Replace or create; what the record requires must exist."""
+        key = self.keys[at]
+        missing = [
+            issue("item_missing", path, value=entry[1]) for kind, entry, path in refs.required
+            if (kind, entry) not in self._view.required
         ]
-        if key is None or self._refused(at, told):
+        if key is None or self._is_rejected(at, *missing):
             return REJECTED
-        return self._put_checked(at, key, self._judged.documents[at], refs.index_entries)
+        return self._put_checked(at, key, self._checked.documents[at], refs.index_entries)
 
-    def create(self, at: int, refs: RecordRefs) -> int:
-        """Make what is not held; every mark that must be unique and is not gets an issue."""
-        key, document = self._judged.keys[at], self._judged.documents[at]
-        told: list[Issue] = []
-        if key is not None and self._shelf.live(key) is not None:
-            told.append(issue("key_held", self._mapping.path, value=display_key(key)))
-        if self._shelf.are_owned(refs.unique_entries):
-            told += self._collisions(refs.unique_entries, document, own=None)
-        if key is None or self._refused(at, told):
+    def _create(self, at: int, refs: RecordRefs) -> int:
+        """Create what does not exist; every index entry that must be unique and is not gets an issue."""
+        key, document = self.keys[at], self._checked.documents[at]
+        found: list[Issue] = []
+        if key is not None and self._view.item(key) is not None:
+            found.append(issue("key_held", self._mapping.path, value=display_key(key)))
+        if self._view.has_owners(refs.unique_entries):
+            found += self._collisions(refs.unique_entries, document, own=None)
+        if key is None or self._is_rejected(at, *found):
             return REJECTED
         return self._put_checked(at, key, document, refs.index_entries)
 
-    def update(self, at: int, refs: RecordRefs) -> int:
-        """Merge into what is found; the whole must obey the rules."""
+    def _update(self, at: int, refs: RecordRefs) -> int:
+        """Merge into the item that is found; the merged document must obey the rules."""
         if self._mapping.all_matches:
-            return self._update_every(at, refs)
-        found = self._found(at, refs)
-        if found is None:
+            return self._update_all(at, refs)
+        key = self._find(at, refs)
+        if key is None:
             return REJECTED
-        was = self._shelf.held[found]
-        document = merge_mapped(was.document or b"{}", self._judged.documents[at], self._mapping)
-        told = self._whole.check([document])
-        marks = self._mapping.index_entries_of(plain(document))
-        issues = [*told.issues.get(0, ()), *self._collisions(self._mapping.unique_among(marks), document, own=found)]
-        if self._refused(at, issues):
+        document = self._merged(at, key)
+        entries = self._mapping.index_entries_of(decode(document))
+        found = self._checked.merged_rules.check([document]).issues.get(0, ())
+        collisions = self._collisions(self._mapping.unique_among(entries), document, own=key)
+        if self._is_rejected(at, *found, *collisions):
             return REJECTED
-        return self._put_checked(at, found, document, marks)
+        return self._put_checked(at, key, document, entries)
 
-    def _update_every(self, at: int, refs: RecordRefs) -> int:
-        """Merge into all that is found, if nothing is wrong with any of it."""
-        asked = [mark for finds in refs.find_by for mark in finds]
-        owners = sorted({owner for mark in asked for owner in self._shelf.owners(mark)})
-        told = [self._missing(plain(self._judged.documents[at]), mark) for mark in asked[:1] if not owners]
-        if self._refused(at, told):
+    def _update_all(self, at: int, refs: RecordRefs) -> int:
+        """Merge into every item that is found, if nothing is wrong with any of them."""
+        entries = [entry for alternatives in refs.find_by for entry in alternatives]
+        owners = sorted({owner for entry in entries for owner in self._view.owners(entry)})
+        record = decode(self._checked.documents[at])
+        if self._is_rejected(at, *(self._not_found(record, entry) for entry in entries[:1] if not owners)):
             return REJECTED
         changed: list[tuple[str, bytes, list[IndexEntry]]] = []
         for owner in owners:
-            document = merge_mapped(
-                self._shelf.held[owner].document or b"{}", self._judged.documents[at], self._mapping
-            )
-            checked = self._checked_document(at, owner, document, self._mapping.index_entries_of(plain(document)))
+            document = self._merged(at, owner)
+            checked = self._checked_document(at, owner, document, self._mapping.index_entries_of(decode(document)))
             if checked is None:
                 return REJECTED
             changed.append((owner, *checked))
-        results = {self._put(at, owner, document, marks) for owner, document, marks in changed}
+        results = {self._put(at, owner, document, own_entries) for owner, document, own_entries in changed}
         return UPDATED if UPDATED in results else UNCHANGED
 
-    def update_or_make(self, at: int, refs: RecordRefs) -> int:
-        """Merge into what is held under the key; what is not is made, without the members that are null."""
-        key = self._judged.keys[at]
-        if self._refused(at, []):
+    def _update_or_create(self, at: int, refs: RecordRefs) -> int:
+        """Merge into the item under the key; a new item gets the members that are not null."""
+        key = self.keys[at]
+        if self._is_rejected(at):
             return REJECTED
-        if key is None or self._shelf.live(key) is not None:
-            return self.update(at, refs)
-        document = self._judged.documents[at]
-        made = merge_mapped(b"{}", document, self._mapping) if b"null" in document else document
-        return self._put_checked(at, key, made, refs.index_entries)
+        if key is None or self._view.item(key) is not None:
+            return self._update(at, refs)
+        document = self._checked.documents[at]
+        created = merge_mapped(b"{}", document, self._mapping) if b"null" in document else document
+        return self._put_checked(at, key, created, refs.index_entries)
 
-    def delete(self, at: int, refs: RecordRefs) -> int:
-        """The item, or entries of one of its lists; the last entry takes the item with it."""
-        found = self._found(at, refs)
-        if found is None:
-            self._forbid_older(self._judged.keys[at])
+    def _delete(self, at: int, refs: RecordRefs) -> int:
+        """Delete the item, or entries of one of its lists; the item goes with the last entry."""
+        version = self._provenance.version
+        key = self._find(at, refs)
+        if key is None:
+            own = self.keys[at]
+            if own is not None and version is not None and self._view.item(own) is None:
+                self._view.delete(own, version=version)  # an older record may still be on its way
             return REJECTED
-        if self._rules is not None and self._refused(at, self._rules.check_deletion(found, self._shelf)):
+        if self._rules is not None and self._is_rejected(at, *self._rules.check_deletion(key, self._view)):
             return REJECTED
         member = self._mapping.delete_from
-        patch = decode_members(self._judged.documents[at])
+        patch = decode_members(self._checked.documents[at])
         if member is None or bytes(patch.get(member, b"null")) == b"null":
-            self._shelf.drop(found, version=self._origin.version)
+            self._view.delete(key, version=version)
             return DELETED
-        document, unknown = without_entries(
-            self._shelf.held[found].document or b"{}", patch[member], member, self._mapping.lists[member]
+        document, unknown = remove_entries(
+            self._view.items[key].document or b"{}", patch[member], member, self._mapping.lists[member]
         )
-        if self._refused(at, [issue("entry_unknown", path, value=value) for path, value in unknown]):
+        if self._is_rejected(at, *(issue("entry_unknown", path, value=value) for path, value in unknown)):
             return REJECTED
         if document is None:
-            self._shelf.drop(found, version=self._origin.version)
+            self._view.delete(key, version=version)
             return DELETED
-        return self._put(at, found, document, self._mapping.index_entries_of(plain(document)))
+        return self._put(at, key, document, self._mapping.index_entries_of(decode(document)))
 
-    def _forbid_older(self, key: str | None) -> None:
-        """There was nothing to delete, but what was received before may still be on its way."""
-        version = self._origin.version
-        if key is not None and version is not None and self._shelf.live(key) is None:
-            self._shelf.drop(key, version=version)
+    # -- shared by the verbs ------------------------------------------------------------------------------------------
 
-    # -- what all of them do ------------------------------------------------------------------------------------------
+    def _merged(self, at: int, key: str) -> bytes:
+        return merge_mapped(self._view.items[key].document or b"{}", self._checked.documents[at], self._mapping)
 
-    def _put_checked(self, at: int, key: str, document: bytes, marks: Iterable[IndexEntry]) -> int:
+    def _put_checked(self, at: int, key: str, document: bytes, entries: Iterable[IndexEntry]) -> int:
         """Put a document if the merchant's rules accept it, as they return it."""
         if self._rules is None:
-            return self._put(at, key, document, marks)
-        checked = self._checked_document(at, key, document, marks)
+            return self._put(at, key, document, entries)
+        checked = self._checked_document(at, key, document, entries)
         return REJECTED if checked is None else self._put(at, key, *checked)
 
-    def _checked_document(self, at: int, key: str, document: bytes, marks: Iterable[IndexEntry],
-                ) -> tuple[bytes, list[IndexEntry]] | None:
-        """Return document and marks as the merchant's rules want them; None if they reject the document."""
+    def _checked_document(self, at: int, key: str, document: bytes, entries: Iterable[IndexEntry],
+                          ) -> tuple[bytes, list[IndexEntry]] | None:
+        """Return document and index entries as the merchant's rules want them; None if they reject the document."""
         if self._rules is None:
-            return document, [*marks]
-        result = self._rules.check(key, plain(document), self._shelf)
-        if self._refused(at, result.issues):
+            return document, [*entries]
+        result = self._rules.check(key, decode(document), self._view)
+        if self._is_rejected(at, *result.issues):
             return None
         checked = document if result.record is None else encode(result.record)
-        return checked, [*marks, *result.index_entries]
+        return checked, [*entries, *result.index_entries]
 
-    def _put(self, at: int, key: str, document: bytes, marks: Iterable[IndexEntry]) -> int:
-        was = self._shelf.live(key)
-        untouched = document is self._judged.documents[at]
-        digest = self._judged.hashes[at] if untouched else digest_of(document)
-        version = self._origin.version
-        if was is not None and was.hash == digest:
-            if version not in (None, was.version):  # or what is older and comes later would take this for older still
-                self._shelf.put(key, was.document or b"", digest, was.index_entries, version=version)
+    def _put(self, at: int, key: str, document: bytes, entries: Iterable[IndexEntry]) -> int:
+        item, version = self._view.item(key), self._provenance.version
+        is_as_sent = document is self._checked.documents[at]
+        digest = self._checked.hashes[at] if is_as_sent else digest_of(document)
+        if item is not None and item.hash == digest:
+            if version not in (None, item.version):  # or an older record that comes later would replace it
+                self._view.put(key, item.document or b"", digest, item.index_entries, version=version)
             return UNCHANGED
-        dates: tuple[IndexEntry, ...] = ()
+        timestamps: tuple[IndexEntry, ...] = ()
         if self._mapping.timestamps:
-            now = self._moments.next()
-            made = next((mark for mark in was.index_entries if mark[0] == MADE), None) if was is not None else None
-            dates = (made or (MADE, now), (CHANGED, now))
+            now = TIMESTAMPS.next()
+            created = None
+            if item is not None:
+                created = next((entry for entry in item.index_entries if entry[0] == CREATED_AT), None)
+            timestamps = (created or (CREATED_AT, now), (UPDATED_AT, now))
         if self._mapping.history is not None:
-            before = was.document if was is not None else None
-            document = self._origin.with_history(document, before, self._mapping.history)
-        self._shelf.put(key, document, digest, marks, dates, version=version)
-        return CREATED if was is None else UPDATED
+            current = item.document if item is not None else None
+            document = self._provenance.add_history(document, current, self._mapping.history)
+        self._view.put(key, document, digest, entries, timestamps, version=version)
+        return CREATED if item is None else UPDATED
 
-    def _refused(self, at: int, told: list[Issue]) -> bool:
-        """Note issues; whether the record has an error."""
-        if told:
-            self._judged.issues.setdefault(at, []).extend(told)
-        return at in self._judged.issues and self._judged.refuses(at)
+    def _is_rejected(self, at: int, *found: Issue) -> bool:
+        """Add issues; return whether the record has an error."""
+        if found:
+            add_issues(self.issues, at, *found)
+        return at in self.issues and has_error(self.issues[at])
 
     def _collisions(self, unique: Iterable[IndexEntry], document: bytes, *, own: str | None) -> list[Issue]:
-        """An issue for each unique mark that another item has."""
-        told = []
-        for mark in unique:
-            owners = self._shelf.owners(mark)
+        """Return an issue for each unique index entry that another item has."""
+        issues = []
+        for entry in unique:
+            owners = self._view.owners(entry)
             if not owners:
                 continue
-            within, record = self._mapping.unique_within(mark[0]) or (), plain(document)
-            if any(other != own and self._agree(other, record, within) for other in owners):
-                told.append(issue("value_held", self._mapping.path_of(record, mark), value=mark[1]))
-        return told
+            within, record = self._mapping.unique_within(entry[0]) or (), decode(document)
+            if any(other != own and self._agrees(other, record, within) for other in owners):
+                issues.append(issue("value_held", self._mapping.path_of(record, entry), value=entry[1]))
+        return issues
 
-    def _agree(self, key: str, record: dict[str, object], within: Sequence[str]) -> bool:
-        """Whether an item has what the record has in these members."""
-        return not within or all(self._shelf.members(key).get(name) == record.get(name) for name in within)
+    def _agrees(self, key: str, record: dict[str, object], names: Sequence[str]) -> bool:
+        """Return whether an item has the record's values in these members."""
+        return not names or all(self._view.members(key).get(name) == record.get(name) for name in names)
 
-    def _found(self, at: int, refs: RecordRefs) -> str | None:
-        """Key of the one item that the record means, if nothing is wrong with what it says of it."""
-        record = plain_or_empty(self._judged.documents[at], refs)
-        key = self._judged.keys[at]
-        told: list[Issue] = []
-        if key is None or self._shelf.live(key) is None:
-            key = self._found_by_marks(refs, record, key, told)
+    def _find(self, at: int, refs: RecordRefs) -> str | None:
+        """Return the key of the one item that a record refers to; None if there is none, or the record has errors."""
+        has_members = refs.index_entries or refs.find_by
+        record = decode(self._checked.documents[at]) if has_members else {}
+        key = self.keys[at]
+        found: list[Issue] = []
+        if key is None or self._view.item(key) is None:
+            key = self._find_by_index(refs, record, key, found)
         if key is not None:
-            self._judged.keys[at] = key
-            told += self._fixed(record, self._shelf.members(key))
-        return None if self._refused(at, told) else key
+            self.keys[at] = key
+            found += self._changed_immutables(record, self._view.members(key))
+        return None if self._is_rejected(at, *found) else key
 
-    def _found_by_marks(
-        self, refs: RecordRefs, record: dict[str, object], key: str | None, told: list[Issue]
-    ) -> str | None:
+    def _find_by_index(self, refs: RecordRefs, record: dict[str, object], key: str | None, found: list[Issue],
+                       ) -> str | None:
         first: Issue | None = None
         if key is not None:
             first = issue("item_missing", self._mapping.path, value=display_key(key) or "")
-        for finds in refs.find_by:
+        for entries in refs.find_by:
             owners = {
-                owner for mark in finds for owner in self._shelf.owners(mark)
-                if self._agree(
-                    owner, record, [name for name in self._mapping.unique_within(mark[0]) or () if record.get(name)]
+                owner for entry in entries for owner in self._view.owners(entry)
+                if self._agrees(
+                    owner, record, [name for name in self._mapping.unique_within(entry[0]) or () if record.get(name)]
                 )
             }
-            first = first or (self._missing(record, finds[0]) if finds and not owners else None)
+            first = first or (self._not_found(record, entries[0]) if entries and not owners else None)
             if len(owners) == 1:
                 return owners.pop()
             if owners:
-                told.append(issue("item_ambiguous", self._mapping.path_of(record, finds[0]), value=finds[0][1]))
+                path = self._mapping.path_of(record, entries[0])
+                found.append(issue("item_ambiguous", path, value=entries[0][1]))
                 return None
         if first is None:
             names = [*self._mapping.key, *(rule.steps[-1] for rules in self._mapping.find_by for rule in rules)]
             first = issue("item_unnamed", self._mapping.path, expected=" or ".join(dict.fromkeys(names)))
-        told.append(first)
+        found.append(first)
         return None
 
-    def _missing(self, record: dict[str, object], mark: IndexEntry) -> Issue:
-        return issue("item_missing", self._mapping.path_of(record, mark), value=mark[1])
+    def _not_found(self, record: dict[str, object], entry: IndexEntry) -> Issue:
+        return issue("item_missing", self._mapping.path_of(record, entry), value=entry[1])
 
-    def _fixed(self, record: dict[str, object], held: dict[str, object]) -> list[Issue]:
-        """An issue for each member that is not what the item has and cannot be another."""
-        told = []
+    def _changed_immutables(self, record: dict[str, object], current: dict[str, object]) -> list[Issue]:
+        """Return an issue for each immutable member that differs from the item's."""
+        issues = []
         for name in self._mapping.immutable:
             value = record.get(name)
-            wanted = self._wanted(name, held)
-            if value is not None and wanted and _text(value) not in wanted:
-                told.append(issue("field_fixed", f"/{name}", value=value, expected=wanted[0]))
-        for member, entries in self._mapping.lists.items():
-            told += self._kept(member, entries.immutable, record, held)
-        return told
+            allowed = self._allowed_values(name, current)
+            if value is not None and allowed and _text(value) not in allowed:
+                issues.append(issue("field_fixed", f"/{name}", value=value, expected=allowed[0]))
+        for member, rule in self._mapping.lists.items():
+            issues += self._changed_entries(member, rule.immutable, record, current)
+        return issues
 
-    def _wanted(self, name: str, held: dict[str, object]) -> list[str]:
-        """What a fixed member may say; nothing if it cannot be known."""
-        numbered = self._mapping.reference_ids.get(name)
-        if numbered is None or not isinstance(self._whole, SchemaChecker):
-            return [_text(held[name])] if held.get(name) is not None else []
-        entry: ReferenceEntry | None = self._whole.reference.entry(numbered["kind"], _text(held.get(numbered["of"])))
+    def _allowed_values(self, name: str, current: dict[str, object]) -> list[str]:
+        """Return the values that an immutable member may have; none if that is unknown."""
+        reference = self._mapping.reference_ids.get(name)
+        rules = self._checked.merged_rules
+        if reference is None or not isinstance(rules, SchemaChecker):
+            return [_text(current[name])] if current.get(name) is not None else []
+        entry: ReferenceEntry | None = rules.reference.entry(reference["kind"], _text(current.get(reference["of"])))
         return [str(entry.number), entry.code] if entry is not None else []
 
-    def _kept(self, member: str, keeps: Sequence[str], record: dict[str, object], held: dict[str, object],
-              ) -> list[Issue]:
-        """An issue for each entry whose marks are not those that the held entry has."""
-        told = []
-        entries = self._mapping.lists[member]
-        by_name = {entries.id_of(entry): entry for entry in _list(held.get(member))}
-        for at, entry in enumerate(_list(record.get(member))):
-            before = by_name.get(entries.id_of(entry))
-            for name in keeps if before is not None else ():
-                rule = self._mapping.index[name]
-                was = [mark[1] for mark, _ in rule.entries_with_paths({member: [before]})]
-                now = [(mark[1], path) for mark, path in rule.entries_with_paths({member: [entry]})]
-                for value, path in now:
-                    if was and value not in was:
-                        own = path.replace(f"/{member}/0", f"/{member}/{at}", 1)
-                        told.append(issue("field_fixed", own, value=value, expected=was[0]))
-        return told
-
-
-def plain_or_empty(document: bytes, refs: RecordRefs) -> dict[str, object]:
-    """The record, decoded, where anything but its key matters."""
-    return plain(document) if refs.index_entries or refs.find_by else {}
+    def _changed_entries(self, member: str, immutable: Sequence[str], record: dict[str, object],
+                         current: dict[str, object]) -> list[Issue]:
+        """Return an issue for each list entry whose immutable index entries differ from those of the item's entry."""
+        issues = []
+        rule = self._mapping.lists[member]
+        by_id = {rule.id_of(each): each for each in _list(current.get(member))}
+        for at, each in enumerate(_list(record.get(member))):
+            before = by_id.get(rule.id_of(each))
+            for name in immutable if before is not None else ():
+                index_rule = self._mapping.index[name]
+                allowed = [entry[1] for entry, _ in index_rule.entries_with_paths({member: [before]})]
+                for entry, path in index_rule.entries_with_paths({member: [each]}):
+                    if allowed and entry[1] not in allowed:
+                        own_path = path.replace(f"/{member}/0", f"/{member}/{at}", 1)
+                        issues.append(issue("field_fixed", own_path, value=entry[1], expected=allowed[0]))
+        return issues
 
 
 def _list(value: object) -> list[object]:
@@ -334,4 +352,3 @@ def _list(value: object) -> list[object]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-

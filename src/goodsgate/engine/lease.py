@@ -1,4 +1,4 @@
-"""Keeps the lease in hand alive beside the work, however long one stretch takes to read."""
+"""Keep the lease of a claim alive while the worker works, however long one chunk takes to read."""
 
 import logging
 import threading
@@ -10,11 +10,11 @@ from goodsgate.store.contract import Claim, LeaseLostError, Store, StoreError
 log = logging.getLogger(__name__)
 
 BEATS = 3
-"""Renewals in the time of one lease."""
+"""Renewals during one lease."""
 
 
 class Heartbeat:
-    """One thread of a worker, which renews the claim that it is told to keep."""
+    """A thread of a worker that renews its current claim."""
 
     def __init__(self, store: Store, *, lease_seconds: float) -> None:
         self._store = store
@@ -25,7 +25,7 @@ class Heartbeat:
 
     @contextmanager
     def keeping(self, claim: Claim) -> Iterator[None]:
-        """Renew this claim while the block runs; a lease that is lost is found out by the next settle."""
+        """Renew the claim while the block runs; the next commit finds out if the lease is lost."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
             self._thread.start()

@@ -1,4 +1,4 @@
-"""A submission's bytes → a durable batch, or nothing at all."""
+"""Receive the bytes of a submission and make them a durable batch, or leave nothing behind."""
 
 import hashlib
 import time
@@ -8,8 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from goodsgate.config import Config
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.settings import EngineSettings
 from goodsgate.model import crash
 from goodsgate.model.batch import Batch, new_id
 from goodsgate.store.contract import (
@@ -26,114 +26,113 @@ from goodsgate.store.contract import (
 )
 
 RESERVE_SECONDS = 5.0
-"""An idempotency key whose submission shows no life for this long may be taken again: its process may be dead. Should
-it live, the first of the two to be sealed counts, and the other is refused."""
+"""An idempotency key whose submission shows no life for this long can be taken again: its process may be dead.
+
+If it is alive after all, the first of the two submissions that is stored counts, and the other one is refused.
+"""
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What a finished submission came to: a batch, or the answer it was given before."""
+    """Outcome of a submission: a new batch, or the answer that the same submission got before."""
 
     batch: Batch | None
     replay: IdempotentAnswer | None
 
 
-class Watcher(Protocol):
-    """Looks at a body while it comes."""
+class BodyWatcher(Protocol):
+    """Observer of a body while it is received."""
 
     def write(self, chunk: bytes) -> None:
-        """The next bytes of it. What it raises ends the submission."""
+        """Take the next bytes of the body; an exception ends the submission."""
 
     def protocol_data(self) -> dict[str, str]:
-        """What of it is to be kept with the batch, now that all has come."""
+        """Return what is stored with the batch, when the whole body was received."""
 
 
 class Submission:
-    """One body on its way in; `write` it, then `finish` or `abort` it. Not for use from two threads at once."""
+    """One body while it is received: `write` it, then `finish` or `abort` it. Not for two threads at once."""
 
-    def __init__(self, store: Store, config: Config, sent: NewBatch | NewRound, *, key: str | None = None,
+    def __init__(self, store: Store, settings: EngineSettings, new: NewBatch | NewRound, *, key: str | None = None,
                  fingerprint_of: str = "", answer: Callable[[Batch], bytes] | None = None,
-                 watcher: Watcher | None = None) -> None:
+                 watcher: BodyWatcher | None = None) -> None:
         self._watcher = watcher
         self._store = store
-        self._config = config
-        self._sent = sent
+        self._settings = settings
+        self._new = new
         self._key = key
         self._answer = answer
         self._upload = new_id()
         self._bytes = 0
         self._hash = hashlib.sha256(fingerprint_of.encode() + b"\0")
-        self._reserved = time.monotonic()
-        self._before: IdempotentAnswer | None = None
+        self._reserved_at = time.monotonic()
+        self._replay: IdempotentAnswer | None = None
         if key is not None:
-            self._before = self._reserve(key)
-
-    def _reserve(self, key: str) -> IdempotentAnswer | None:
-        if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
-            raise Refusal("key_malformed")
-        with refusing(self._config.open_rounds_max):
-            return self._store.reserve_idempotency_key(self._sent.merchant, key, lease_seconds=RESERVE_SECONDS)
+            if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
+                raise Refusal("key_malformed")
+            with store_refusals(settings.open_rounds_max):
+                self._replay = store.reserve_idempotency_key(new.merchant, key, lease_seconds=RESERVE_SECONDS)
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the body. Raises Refusal (payload_too_large, store_full); then abort."""
         self._bytes += len(chunk)
-        limit = self._config.body_bytes_max
+        limit = self._settings.body_bytes_max
         if self._bytes > limit:
             raise Refusal("payload_too_large", f"The body is larger than {limit} bytes.", limit=limit)
         if self._watcher is not None:
             self._watcher.write(chunk)
         if self._key is not None:
             self._hash.update(chunk)
-            if self._before is not None:
+            if self._replay is not None:
                 return
-        with refusing(self._config.open_rounds_max):
-            if self._key is not None and time.monotonic() - self._reserved > RESERVE_SECONDS / 3:
-                self._store.renew_idempotency_key(self._sent.merchant, self._key, lease_seconds=RESERVE_SECONDS)
-                self._reserved = time.monotonic()
-            self._store.append_upload(self._sent.merchant, self._upload, chunk)
+        with store_refusals(self._settings.open_rounds_max):
+            if self._key is not None and time.monotonic() - self._reserved_at > RESERVE_SECONDS / 3:
+                self._store.renew_idempotency_key(self._new.merchant, self._key, lease_seconds=RESERVE_SECONDS)
+                self._reserved_at = time.monotonic()
+            self._store.append_upload(self._new.merchant, self._upload, chunk)
 
     def finish(self) -> Receipt:
-        """Make it durable. Raises Refusal; then nothing of it remains once aborted."""
-        if self._before is not None:
-            if self._before.fingerprint != self._hash.digest():
+        """Make the submission durable. Raises Refusal; then nothing of it remains once it is aborted."""
+        if self._replay is not None:
+            if self._replay.fingerprint != self._hash.digest():
                 raise Refusal("key_reused")
-            return Receipt(None, self._before)
+            return Receipt(None, self._replay)
         if not self._bytes:
             raise Refusal("payload_empty")
         crash.point("received")
-        batch = self._seal()
+        idempotency = None
+        if self._key is not None and self._answer is not None:
+            idempotency = Idempotency(key=self._key, fingerprint=self._hash.digest(), answer=self._answer)
+        limit = self._settings.open_rounds_max
+        batch: Batch | None
+        with store_refusals(limit):
+            if isinstance(self._new, NewBatch):
+                new = self._new
+                if self._watcher is not None:
+                    data = {**new.protocol_data, **self._watcher.protocol_data()}
+                    new = msgspec.structs.replace(new, protocol_data=data)
+                batch = self._store.add_batch(
+                    new, upload=self._upload, idempotency=idempotency, open_rounds_max=limit
+                )
+            else:
+                batch = self._store.add_round(
+                    self._new, upload=self._upload, idempotency=idempotency, open_rounds_max=limit
+                )
+        if batch is None:
+            raise Refusal("batch_unknown")
         crash.point("sealed")
         self._key = None
         return Receipt(batch, None)
 
-    def _seal(self) -> Batch:
-        idempotency = None
-        if self._key is not None and self._answer is not None:
-            idempotency = Idempotency(key=self._key, fingerprint=self._hash.digest(), answer=self._answer)
-        limit = self._config.open_rounds_max
-        with refusing(limit):
-            if isinstance(self._sent, NewBatch):
-                found = self._watcher.protocol_data() if self._watcher is not None else {}
-                sent = msgspec.structs.replace(self._sent, protocol_data={**self._sent.protocol_data, **found})
-                return self._store.add_batch(
-                    sent, upload=self._upload, idempotency=idempotency, open_rounds_max=limit
-                )
-            batch = self._store.add_round(
-                self._sent, upload=self._upload, idempotency=idempotency, open_rounds_max=limit
-            )
-        if batch is None:
-            raise Refusal("batch_unknown")
-        return batch
-
     def abort(self) -> None:
-        """Forget what was received; harmless after finish."""
-        self._store.discard_upload(self._sent.merchant, self._upload)
-        if self._key is not None and self._before is None:
-            self._store.release_idempotency_key(self._sent.merchant, self._key)
+        """Discard what was received; no effect after `finish`."""
+        self._store.discard_upload(self._new.merchant, self._upload)
+        if self._key is not None and self._replay is None:
+            self._store.release_idempotency_key(self._new.merchant, self._key)
 
 
 @contextmanager
-def refusing(open_rounds_max: int) -> Iterator[None]:
-    """What a store raises while something is queued, as refusals."""
+def store_refusals(open_rounds_max: int) -> Iterator[None]:
+    """Raise errors of the store as refusals."""
     try:
         yield
     except QueueFullError as fault:

@@ -1,60 +1,61 @@
-"""Reference data in bulk: a file of any format → entries that rules look up, all of it or nothing."""
+"""Load reference data, which rules look up, from a file of any format: all of it or nothing."""
 
 from collections.abc import Iterator, Sequence
 
 import orjson
 
 from goodsgate import formats
-from goodsgate.config import Config
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.source import limits
+from goodsgate.engine.settings import EngineSettings
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
 from goodsgate.rules import builtin_entries
 from goodsgate.store.contract import Page, Store
 
 READ_ONLY_KINDS = ("currency", "country", "unit")
-OWN = {"code", "name", "parent"}
-TROUBLE_MAX = 20
-"""Entries that are named when a file is refused."""
+COMMON_MEMBERS = {"code", "name", "parent"}
+INVALID_MAX = 20
+"""Invalid entries that a refusal lists."""
 
 
-def load_reference(store: Store, config: Config, merchant: str, kind: str, pieces: Iterator[bytes], *, format: str,
-                   content_encoding: str = "identity", replace: bool = False) -> int:
-    """Entries now held. Columns or members: ``code`` (required), ``name``, ``parent``; others are the kind's own.
+def load_reference(store: Store, settings: EngineSettings, merchant: str, kind: str, pieces: Iterator[bytes], *,
+                   format: str, content_encoding: str = "identity", replace: bool = False) -> int:
+    """Store entries and return how many the merchant has now.
+
+    Columns or members are ``code`` (required), ``name`` and ``parent``; others belong to the kind.
 
     Raises Refusal: reference_kind_unknown, reference_read_only, reference_invalid (nothing is stored then).
     """
     _check_kind(kind, write=True)
-    reader = formats.open_reader(pieces, format=format, content_encoding=content_encoding, limits=limits(config))
+    reader = formats.open_reader(pieces, format=format, content_encoding=content_encoding, limits=settings.read_limits)
     entries: dict[str, ReferenceEntry] = {}
-    trouble: list[dict[str, object]] = []
+    invalid: list[dict[str, object]] = []
     for chunk in reader.chunks():
         for at, place in enumerate(chunk.source_rows):
-            told = chunk.unreadable.get(at)
+            unreadable = chunk.unreadable.get(at)
             try:
-                if told is not None:
-                    raise ValueError(told.message)
+                if unreadable is not None:
+                    raise ValueError(unreadable.message)
                 entry = _entry(kind, _members(reader.header, chunk, at))
             except ValueError as fault:
-                if len(trouble) < TROUBLE_MAX:
-                    trouble.append({"place": place, "message": str(fault)})
+                if len(invalid) < INVALID_MAX:
+                    invalid.append({"place": place, "message": str(fault)})
                 continue
             entries[entry.code] = entry
-        if len(entries) > config.reference_entries_max:
-            raise Refusal("reference_invalid", limit=config.reference_entries_max)
+        if len(entries) > settings.reference_entries_max:
+            raise Refusal("reference_invalid", limit=settings.reference_entries_max)
     if reader.stopped is not None:
-        trouble.append({"place": 0, "message": reader.stopped.message})
-    if trouble:
-        raise Refusal("reference_invalid", entries=trouble)
-    held = store.put_reference(merchant, kind, [*entries.values()], replace=replace)
-    if held > config.reference_entries_max:
-        raise Refusal("reference_invalid", "Too many entries of this kind.", limit=config.reference_entries_max)
-    return held
+        invalid.append({"place": 0, "message": reader.stopped.message})
+    if invalid:
+        raise Refusal("reference_invalid", entries=invalid)
+    count = store.put_reference(merchant, kind, [*entries.values()], replace=replace)
+    if count > settings.reference_entries_max:
+        raise Refusal("reference_invalid", "Too many entries of this kind.", limit=settings.reference_entries_max)
+    return count
 
 
 def reference(store: Store, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
               limit: int = 100) -> Page[ReferenceEntry]:
-    """A page of entries by code, of the merchant's own kinds and of those that come with libraries."""
+    """Return a page of entries by code, of the merchant's own kinds or of those that come with libraries."""
     _check_kind(kind, write=False)
     if kind not in READ_ONLY_KINDS:
         return store.reference(merchant, kind, search=search, after=after, limit=limit)
@@ -90,7 +91,10 @@ def _members(header: Sequence[str] | None, chunk: formats.Chunk, at: int) -> dic
 
 
 def _entry(kind: str, members: dict[str, object]) -> ReferenceEntry:
-    data = {name: value for name, value in members.items() if name not in OWN and name != "data" and value != ""}
+    data = {
+        name: value for name, value in members.items()
+        if name not in COMMON_MEMBERS and name != "data" and value != ""
+    }
     nested = members.get("data")
     if isinstance(nested, dict):
         data |= nested
@@ -115,7 +119,7 @@ def _attribute_code(data: dict[str, object]) -> str:
 
 
 def _attribute(data: dict[str, object]) -> dict[str, object]:
-    """Cells of an attribute's table as what they mean: ``required`` a truth, ``allowed`` a list, bounds numbers."""
+    """Return the members of an attribute with their types: ``required`` a bool, ``allowed`` a list, bounds numbers."""
     out = dict(data)
     if isinstance(out.get("required"), str):
         out["required"] = str(out["required"]).casefold() in ("1", "true", "yes", "y", "x")

@@ -1,6 +1,6 @@
-"""What became of each record, as a file: the submitter's own columns, and why.
+"""Write the records of a batch to a file, with the submitter's own columns, their results and their issues.
 
-A report of rejected records can be corrected and sent back: its ``_row`` names the record each line replaces.
+A report of rejected records can be corrected and sent back: its ``_row`` names the record that each line replaces.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,9 +9,8 @@ import msgspec
 import orjson
 
 from goodsgate import formats
-from goodsgate.config import Config
+from goodsgate.engine.reader import RoundReader, raw_record
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.source import PayloadSource, limits, raw_of
 from goodsgate.model.batch import Batch, Finding, RoundKind
 from goodsgate.model.issue import Issue
 from goodsgate.store.contract import ClaimedRound, RecordResult, Store
@@ -21,14 +20,14 @@ ADDED = ("_row", "_codes", "_messages")
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A report as it is sent: made while it is read, so that its size costs no memory."""
+    """A report as a stream: its size costs no memory."""
 
     media_type: str
     filename: str
     pieces: Iterator[bytes]
 
 
-class Line(msgspec.Struct, frozen=True):
+class ReportLine(msgspec.Struct, frozen=True):
     """One record of a report."""
 
     number: int
@@ -37,8 +36,11 @@ class Line(msgspec.Struct, frozen=True):
     result: str
 
 
-def report(store: Store, config: Config, batch: Batch, *, only: str = "rejected", format: str | None = None) -> Report:
-    """`only` is ``rejected`` or ``all``; `format` is one of formats.FORMATS, the submitter's own if None.
+def report(store: Store, limits: formats.Limits, batch: Batch, *, only: str = "rejected",
+           format: str | None = None) -> Report:
+    """Return a report of a batch.
+
+    `only` is ``rejected`` or ``all``; `format` is one of formats.FORMATS, the submitter's own if None.
 
     Raises Refusal: parameter_invalid, payload_gone (``all`` reads the payload again), batch_open (``all``).
     """
@@ -48,7 +50,7 @@ def report(store: Store, config: Config, batch: Batch, *, only: str = "rejected"
     if only == "rejected":
         lines = _rejected(store, batch)
     elif only == "all":
-        lines = _all(store, config, batch)
+        lines = _all(store, limits, batch)
     else:
         raise Refusal("parameter_invalid", "only must be rejected or all.", parameter="only")
     results = only == "all"
@@ -64,9 +66,9 @@ def report(store: Store, config: Config, batch: Batch, *, only: str = "rejected"
     )
 
 
-def _rejected(store: Store, batch: Batch) -> Iterator[Line]:
+def _rejected(store: Store, batch: Batch) -> Iterator[ReportLine]:
     for finding in _rejected_findings(store, batch):
-        yield Line(finding.number, finding.raw or b"", finding.issues, "rejected")
+        yield ReportLine(finding.number, finding.raw or b"", finding.issues, "rejected")
 
 
 def _rejected_findings(store: Store, batch: Batch) -> Iterator[Finding]:
@@ -76,27 +78,27 @@ def _rejected_findings(store: Store, batch: Batch) -> Iterator[Finding]:
         after = page[-1].number
 
 
-def _all(store: Store, config: Config, batch: Batch) -> Iterator[Line]:
+def _all(store: Store, limits: formats.Limits, batch: Batch) -> Iterator[ReportLine]:
     if batch.finished_at is None:
         raise Refusal("batch_open")
     if store.payload(batch.merchant, batch.id, 0) is None:
         raise Refusal("payload_gone")
-    return _merged(store, config, batch)
+    return _merged(store, limits, batch)
 
 
-def _merged(store: Store, config: Config, batch: Batch) -> Iterator[Line]:
-    """The payload read once more, beside the results and the issues, all three in the order of record numbers."""
+def _merged(store: Store, limits: formats.Limits, batch: Batch) -> Iterator[ReportLine]:
+    """Yield the payload's records, read again, with results and issues, all in the order of record numbers."""
     results, findings = _results(store, batch), _findings(store, batch)
     finding = next(findings, None)
     number = 0
-    for stretch in PayloadSource(store, _reading(batch), limits(config)).stretches():
-        for at in range(len(stretch)):
+    for chunk in RoundReader(store, _submission_of(batch), limits).chunks():
+        for at in range(len(chunk)):
             number += 1
             result = next(results, None)
             while finding is not None and finding.number < number:
                 finding = next(findings, None)
-            told = finding.issues if finding is not None and finding.number == number else []
-            yield Line(number, raw_of(stretch, at), told, str(result.result) if result is not None else "")
+            issues = finding.issues if finding is not None and finding.number == number else []
+            yield ReportLine(number, raw_record(chunk, at), issues, str(result.result) if result is not None else "")
 
 
 def _results(store: Store, batch: Batch) -> Iterator[RecordResult]:
@@ -113,8 +115,8 @@ def _findings(store: Store, batch: Batch) -> Iterator[Finding]:
         after = page[-1].number
 
 
-def _reading(batch: Batch) -> ClaimedRound:
-    """The submission as a source reads it, from its first record."""
+def _submission_of(batch: Batch) -> ClaimedRound:
+    """Return the submission as a round that begins with its first record."""
     return ClaimedRound(
         merchant=batch.merchant, batch=batch.id, number=0, round_kind=RoundKind.SUBMISSION, kind=batch.kind,
         collection=batch.collection, policy=batch.policy, format=batch.format, content_encoding=batch.content_encoding,
@@ -124,20 +126,20 @@ def _reading(batch: Batch) -> ClaimedRound:
 
 
 def _codes(issues: Sequence[Issue]) -> str:
-    return " ".join(dict.fromkeys(one.code for one in issues))
+    return " ".join(dict.fromkeys(issue.code for issue in issues))
 
 
 def _messages(issues: Sequence[Issue]) -> str:
-    return " | ".join(one.message for one in issues)
+    return " | ".join(issue.message for issue in issues)
 
 
-def _object(line: Line, batch: Batch, *, results: bool) -> bytes:
-    """One JSON object: the record's own members as they came, then ours."""
+def _object(line: ReportLine, batch: Batch, *, results: bool) -> bytes:
+    """Return a JSON object: the record's own members as they were received, then those of the report."""
     added: dict[str, object] = {"_row": line.number}
     if results:
         added["_result"] = line.result
-    added["_codes"] = [*dict.fromkeys(one.code for one in line.issues)]
-    added["_messages"] = [one.message for one in line.issues]
+    added["_codes"] = [*dict.fromkeys(issue.code for issue in line.issues)]
+    added["_messages"] = [issue.message for issue in line.issues]
     if batch.columns is not None:
         cells: dict[str, object] = {}
         for column, cell in zip(batch.columns, _cells(line.raw), strict=False):
@@ -150,7 +152,7 @@ def _object(line: Line, batch: Batch, *, results: bool) -> bytes:
     return own[:-1].rstrip() + (b"," if own[1:-1].strip() else b"") + tail
 
 
-def _row(line: Line, batch: Batch, header: list[str], *, results: bool) -> list[str]:
+def _row(line: ReportLine, batch: Batch, header: list[str], *, results: bool) -> list[str]:
     if batch.columns is not None:
         cells = _cells(line.raw)
         cells = [*cells[: len(header)], *[""] * (len(header) - len(cells))]
@@ -161,7 +163,7 @@ def _row(line: Line, batch: Batch, header: list[str], *, results: bool) -> list[
 
 
 def _columns(store: Store, batch: Batch) -> list[str]:
-    """The submitter's own header; for JSON the members of the first rejected records, in the order they appear."""
+    """Return the submitter's header; for JSON the members of the first rejected records, in the order they appear."""
     if batch.columns is not None:
         return batch.columns
     names: dict[str, None] = {}

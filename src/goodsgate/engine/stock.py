@@ -11,9 +11,9 @@ from enum import StrEnum
 import msgspec
 
 from goodsgate.engine.apply import merge
-from goodsgate.engine.check import digest_of
-from goodsgate.engine.merging import plain
+from goodsgate.engine.document_merge import decode
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.validator import digest_of
 from goodsgate.model.catalogue import display_key
 from goodsgate.rules.quantities import whole_value
 from goodsgate.store.contract import StockChange, StockLevels, Store
@@ -215,7 +215,7 @@ def _name(movement: Movement) -> str:
 
 
 def _level(standing: StockLevels, key: str, field: str) -> Level:
-    value: object = plain(standing.documents.get(key, b"{}"))
+    value: object = decode(standing.documents.get(key, b"{}"))
     for member in field.split("/"):
         value = value.get(member) if isinstance(value, dict) else None
     return Level(whole_value(value), standing.reserved.get(key, 0))
@@ -224,7 +224,7 @@ def _level(standing: StockLevels, key: str, field: str) -> Level:
 def _document(document: bytes, field: str, stock: int) -> bytes:
     """With another number, text where it was text; what else it holds stays byte for byte."""
     *outer, last = field.split("/")
-    was: object = plain(document)
+    was: object = decode(document)
     for member in (*outer, last):
         was = was.get(member) if isinstance(was, dict) else None
     patch: object = {last: str(stock) if isinstance(was, str) else stock}

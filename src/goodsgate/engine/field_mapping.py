@@ -1,7 +1,7 @@
-"""How the submitter's names become ours: a line or a row goes in, a document in our field names comes out.
+"""Map the submitter's names to field names: a line or a row goes in, a document with the gate's field names comes out.
 
-A shape is settled once for a batch, from the policy's mapping, the header or the members of the first records, and
-kept with the batch, so that a portion that is worked again, a fix and a retry see the same names.
+The mapping of a batch is resolved once, from the policy's mapping, the header or the members of the first records. It
+is stored with the batch, so that a repeated chunk, a fix and a retry use the same names.
 """
 
 import logging
@@ -17,34 +17,34 @@ from goodsgate.model.issue import Issue, issue
 log = logging.getLogger(__name__)
 
 RESERVED = frozenset({"_verb", "_row", "_result", "_codes", "_messages", "_raw"})
-"""Members and columns that speak to the gate; `_verb` alone reaches the rules."""
+"""Members and columns that control the gate and are no data; only `_verb` reaches the rules."""
 
 SAMPLE_RECORDS = 1_000
-"""Records at the head of a JSON payload whose member names settle the shape."""
+"""First records of a JSON payload whose member names are collected to resolve the mapping."""
 
 Members = dict[str, msgspec.Raw]
 decode_members = msgspec.json.Decoder(Members).decode
 encode = msgspec.json.encode
 
 
-class Shape:
-    """The settled names of one batch."""
+class FieldMapping:
+    """Names of one batch and the fields they stand for."""
 
     def __init__(self, kind: Kind, mapping: dict[str, list[str]], columns: list[str] | None) -> None:
         self.kind = kind
         self.mapping = mapping
-        """Submitter's name → our fields, dotted where nested; only names that change."""
+        """Submitter's name → field names, dotted where nested; only names that change."""
         self.columns = columns
         self._names: dict[str, str] = {}
         for theirs, ours in mapping.items():
             for name in ours:
                 self._names.setdefault(name, theirs)
-        self._dug = [(theirs, theirs.split(".")) for theirs in mapping if "." in theirs] if columns is None else []
-        """JSON members that lie deeper: they are taken from there, and stay there."""
+        self._nested = [(theirs, theirs.split(".")) for theirs in mapping if "." in theirs] if columns is None else []
+        """JSON members inside other members; their values are copied."""
         self._plain, self._special = self._plan(columns) if columns is not None else ([], [])
 
     def _plan(self, columns: list[str]) -> tuple[list[str], list[tuple[str, list[tuple[str, ...]]]]]:
-        """Where each cell goes: straight into a member, or aside under a name no member has, to paths."""
+        """Return the target member of each column, and the paths of those whose cells need conversion or nesting."""
         plain: list[str] = []
         special: list[tuple[str, list[tuple[str, ...]]]] = []
         for at, column in enumerate(columns):
@@ -62,7 +62,7 @@ class Shape:
 
     def documents(self, lines: Sequence[bytes], rows: Sequence[list[str]], trims: dict[int, list[Issue]],
                   ) -> Sequence[bytes]:
-        """One document a record; cells that were trimmed are told in `trims`."""
+        """Return one document for each record; issues of trimmed cells are added to `trims`."""
         if self.columns is None:
             return [self.rename(line) for line in lines] if self.mapping else lines
         documents = []
@@ -74,7 +74,7 @@ class Shape:
         return documents
 
     def document(self, cells: Sequence[str]) -> bytes:
-        """The document of one row of trimmed cells; empty cells are absent."""
+        """Return the document of one row of trimmed cells; empty cells are left out."""
         record: dict[str, object] = {name: cell for name, cell in zip(self._plain, cells, strict=False) if cell}
         record.pop("", None)
         for name, paths in self._special:
@@ -86,7 +86,7 @@ class Shape:
         return orjson.dumps(record)
 
     def rename(self, line: bytes) -> bytes:
-        """The same record with our member names; values byte for byte. What is no object is left as it is."""
+        """Return the record with the gate's member names and unchanged values; what is no object stays as it is."""
         try:
             members = decode_members(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -103,15 +103,15 @@ class Shape:
             else:
                 for target in targets:
                     _put(record, tuple(target.split(".")), value)
-        for name, path in self._dug:
-            found = None if name in members else _dig(members, path)
+        for name, path in self._nested:
+            found = None if name in members else _nested_value(members, path)
             for target in self.mapping[name] if found is not None else ():
-                record.pop(target, None)  # what is named outright beats what has the name by chance
+                record.pop(target, None)  # a mapped member beats one that has the name by chance
                 _put(record, tuple(target.split(".")), found)
         return encode(record)
 
     def column_of(self, path: str) -> str | None:
-        """The submitter's own name for a path, where it has another."""
+        """Return the submitter's name for a path of a field, or None if it is the same."""
         if not path:
             return None
         parts = path[1:].replace("~1", "/").replace("~0", "~").split("/")
@@ -133,17 +133,17 @@ class Shape:
         ]
 
     def _pointer(self, column: str) -> str:
-        """The JSON Pointer (RFC 6901) of the member into which a column's cells go."""
+        """Return the JSON Pointer (RFC 6901) of the member that holds a column's cells."""
         target = (self.mapping.get(column) or [column])[0]
         steps = target.split(".") if _nests(target, self.kind) else [target]
         return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-def settle_shape(kind: Kind, policy: Policy, *, columns: list[str] | None, sample: Iterable[bytes],
-                 ) -> tuple[Shape, list[Issue]]:
-    """The shape of a new batch, and what is to be said of its header; records of a schema keep their own names."""
+def resolve_mapping(kind: Kind, policy: Policy, *, columns: list[str] | None, sample: Iterable[bytes],
+                    ) -> tuple[FieldMapping, list[Issue]]:
+    """Return the mapping of a new batch and the issues of its header; records of a schema keep their own names."""
     if policy.schema:
-        return Shape(kind, {}, columns), []
+        return FieldMapping(kind, {}, columns), []
     names = list(dict.fromkeys(columns)) if columns is not None else _member_names(sample)
     known = set(names)
     if columns is None:  # a dotted name reaches into a member; a column's dots are part of its name
@@ -161,32 +161,32 @@ def settle_shape(kind: Kind, policy: Policy, *, columns: list[str] | None, sampl
             taken.add(field)
     if columns is None:
         mapping |= {name: [] for name in names if name in RESERVED and name != "_verb"}
-    notices = _header_notices(kind, resolved, taken) if columns is not None else []
-    return Shape(kind, mapping, columns), notices
+    issues = _header_issues(kind, resolved, taken) if columns is not None else []
+    return FieldMapping(kind, mapping, columns), issues
 
 
 def without_verb(document: bytes) -> bytes:
-    """The record itself: its verb speaks to the gate."""
+    """Return the record without its `_verb`."""
     members = decode_members(document)
     members.pop("_verb", None)
     return encode(members)
 
 
 def set_aside(name: str, kind: Kind) -> str:
-    """Under which member a column is kept that the policy takes out of the checks."""
+    """Return the member that holds a column which the mapping excludes from the checks."""
     return f"x_{name}" if fields.resolve(name, kind) else name
 
 
-def _header_notices(kind: Kind, resolved: dict[str, str | None], taken: set[str]) -> list[Issue]:
-    notices = []
+def _header_issues(kind: Kind, resolved: dict[str, str | None], taken: set[str]) -> list[Issue]:
+    issues = []
     if "id" not in taken:
-        notices.append(issue("header_key_missing", expected="a column for id (sku, code, item number …)"))
+        issues.append(issue("header_key_missing", expected="a column for id (sku, code, item number …)"))
     for name, field in resolved.items():
         top = name.split(".", 1)[0]
         if field is None and not (top != name and fields.resolve(top, kind)):
             near = fields.nearest(name, kind)
-            notices.append(issue("header_unknown", value=name, suggestion=near))
-    return notices
+            issues.append(issue("header_unknown", value=name, suggestion=near))
+    return issues
 
 
 def _member_names(sample: Iterable[bytes]) -> list[str]:
@@ -200,7 +200,7 @@ def _member_names(sample: Iterable[bytes]) -> list[str]:
 
 
 def _nests(target: str, kind: Kind) -> bool:
-    """Only below a field that holds members is a dot a step down; elsewhere it is part of a name."""
+    """Return whether the dot separates two levels; below a field without members it is part of the name."""
     top = target.split(".", 1)[0]
     return "." in target and fields.holds_members(top, kind)
 
@@ -210,7 +210,7 @@ def _converts(target: str, kind: Kind) -> bool:
 
 
 def _convert(cell: str, path: tuple[str, ...], kind: Kind) -> object:
-    """Text of a cell as the field's type; what does not read as it stays text, and the rules say so."""
+    """Return the cell as the field's type; a cell that cannot be converted stays text, and the rules report it."""
     wanted = fields.cell_type(".".join(path), kind)
     if wanted == "integer" and cell.lstrip("+-").isdigit() and cell.isascii() and len(cell) <= 18:
         return int(cell)
@@ -224,8 +224,8 @@ def _convert(cell: str, path: tuple[str, ...], kind: Kind) -> object:
     return cell
 
 
-def _dig(members: Members, path: list[str]) -> object:
-    """The value below objects and lists, as the bytes it came in; None if there is none."""
+def _nested_value(members: Members, path: list[str]) -> object:
+    """Return the value at a path as raw JSON, or None if there is none."""
     value: object = members.get(path[0])
     for step in path[1:]:
         if not isinstance(value, msgspec.Raw):
@@ -241,7 +241,7 @@ def _dig(members: Members, path: list[str]) -> object:
 
 
 def _put(record: dict[str, object], path: tuple[str, ...], value: object) -> None:
-    """Set a value below objects and lists that are made on the way."""
+    """Set a value at a path, creating objects and lists on the way."""
     at: object = record
     for step, following in zip(path, (*path[1:], None), strict=True):
         fresh: object = value if following is None else ([] if following.isdigit() else {})

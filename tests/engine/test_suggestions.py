@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.engine.mending import Members, fix_line, members_of, mended, place_of
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.suggestions import Members, fix_line, member_of, members_of, with_suggestions
 from goodsgate.model.issue import Issue, issue
 from tests.shop import Shop
 
@@ -20,10 +20,10 @@ def told(path: str, value: str | None, suggestion: str | None, *, column: str | 
 
 
 def taken(record: object, *issues: Issue, columns: list[str] | None = None) -> object:
-    """The record as it is sent back, without its number; None if nothing of it can be mended."""
+    """The record as it is sent back, without its number; None if nothing of it can be corrected."""
     members = members_of(orjson.dumps(record), columns)
     assert members is not None
-    found = mended(members, issues)
+    found = with_suggestions(members, issues)
     if found is None:
         return None
     line = orjson.loads(fix_line(7, found))
@@ -74,9 +74,9 @@ def test_only_what_was_refused_is_changed(record: dict[str, str], suggestion: st
     one = told("/" + name.replace("~", "~0").replace("/", "~1"), record[name], suggestion)
     members: Members | None = members_of(orjson.dumps(record), None)
     assert members is not None
-    if place_of(one, members) != name:
+    if member_of(one, members) != name:
         return
-    found = mended(members, [one])
+    found = with_suggestions(members, [one])
     expected = {**record, name: suggestion}
     assert (found is None) == (expected == record)
     if found is not None:
@@ -90,10 +90,10 @@ def test_every_record_of_a_group_is_mended_and_no_other(shop: Shop) -> None:
     records += [{"id": "B1", "title": "", "gtin": good}, {"id": "B2", "title": "x", "gtin": good}]
     batch = shop.run(records)
     assert batch.counts.rejected == 2_501
-    shop.engine.take("acme", batch.id, code="gtin_check_digit", field="/gtin")
+    shop.engine.accept_suggestions("acme", batch.id, code="gtin_check_digit", field="/gtin")
     shop.work()
     counts = shop.engine.batch("acme", batch.id).counts
     assert (counts.created, counts.rejected) == (2_501, 1)
     with pytest.raises(Refusal) as refused:
-        shop.engine.take("acme", batch.id, code="gtin_check_digit", field="/gtin")
+        shop.engine.accept_suggestions("acme", batch.id, code="gtin_check_digit", field="/gtin")
     assert refused.value.code == "nothing_suggested"

@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.app import create_worker
-from goodsgate.engine import apply, making
-from goodsgate.engine.ahead import Made
-from goodsgate.engine.making import Making
+from goodsgate.engine import apply, scheduling
+from goodsgate.engine.apply import ChunkChanges
+from goodsgate.engine.scheduling import AppliedChunk, PreparedAhead
+from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import Kind, Strictness, Verb
 from goodsgate.store.contract import ChunkCommit, Claim, LeaseLostError, Store, StoreBusyError, StoreError
 from tests.engine.model import opened
@@ -35,7 +36,7 @@ Told = list[list[tuple[int, str | None, str, list[str]]]]
 
 
 class Rough:
-    """A store of which some settles fail, by their number: before they begin, after the commit, or for the lease."""
+    """A store of which some commits fail, by their number: before they begin, after they are done, or for the lease."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -44,45 +45,44 @@ class Rough:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def settle(self, claim: Claim, portions: Sequence[ChunkCommit], *,
-               again: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
-        """Or not."""
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+        """Commit, or fail."""
         trouble = next(self.troubles, None)
         if trouble == "refused":
             raise StoreBusyError("no")
         if trouble == "lost":
             raise LeaseLostError("taken")
-        self._store.commit(claim, portions, refresh=again)
+        self._store.commit(claim, commits, refresh=refresh)
         if trouble == "unheard":
-            raise StoreBusyError("the way back was cut")
+            raise StoreBusyError("the connection was lost")
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[Made]:
-    """Portions that were made ahead; a record whose title is boom is none that can be applied."""
-    seen: list[Made] = []
-    make = Making.ahead
+def made(monkeypatch: pytest.MonkeyPatch) -> list[AppliedChunk]:
+    """Return the chunks that are applied ahead; a chunk with a record whose title is boom cannot be applied."""
+    seen: list[AppliedChunk] = []
+    prepare = PreparedAhead._prepare_next
 
-    def noted(self: Making, *given: Any) -> Made | None:
-        one = make(self, *given)
-        if one is not None:
-            seen.append(one)
-        return one
+    def noted(self: PreparedAhead, *args: Any) -> None:
+        prepare(self, *args)
+        if self._prepared is not None and self._prepared.applied is not None:
+            seen.append(self._prepared.applied)
 
-    def faulty(judged: Any, *given: Any, **named: Any) -> bytearray:
-        if any(b"boom" in document for document in judged.documents):
+    def faulty(checked: CheckedChunk, *args: Any) -> ChunkChanges:
+        if any(b"boom" in document for document in checked.documents):
             raise ZeroDivisionError
-        return apply.apply(judged, *given, **named)
+        return apply.apply(checked, *args)
 
-    monkeypatch.setattr(Making, "ahead", noted)
-    monkeypatch.setattr(making, "apply", faulty)
+    monkeypatch.setattr(PreparedAhead, "_prepare_next", noted)
+    monkeypatch.setattr(scheduling, "apply", faulty)
     return seen
 
 
 @contextmanager
 def _shops(portion: int) -> Iterator[list[Shop]]:
     """One that settles elsewhere, and one that does one thing after the other."""
-    how = {"chunk_records_max": portion, "claim_works_max": 1}
+    how = {"chunk_records_max": portion, "claim_rounds_max": 1}
     with opened("postgres", "acme", **how) as elsewhere, opened("sqlite", "acme", **how) as here:
         yield [elsewhere, here]
 
@@ -106,7 +106,7 @@ def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Strictness, list[dic
 
 
 @pytest.mark.parametrize("portion", [1, 2, 3])
-def test_nobody_can_tell(portion: int, made: list[Made]) -> None:
+def test_nobody_can_tell(portion: int, made: list[AppliedChunk]) -> None:
     """Results, issues and items, whatever fails on the way."""
     collections = itertools.count()
 
@@ -130,7 +130,7 @@ def test_nobody_can_tell(portion: int, made: list[Made]) -> None:
 
 
 @pytest.mark.parametrize(("kind", "policy"), [(Kind.STOCK, {}), (Kind.PRODUCT, {"verb": Verb.UPDATE})])
-def test_what_others_may_move_is_made_in_its_turn(kind: Kind, policy: dict[str, Any], made: list[Made]) -> None:
+def test_what_others_may_move_is_made_in_its_turn(kind: Kind, policy: dict[str, Any], made: list[AppliedChunk]) -> None:
     """Stock, and what is merged with what is held."""
     with opened("postgres", "acme", chunk_records_max=2) as shop:
         shop.run(ASUNDER)

@@ -1,0 +1,82 @@
+"""The current items that the records of a chunk may touch, kept up to date while the records are applied."""
+
+from collections.abc import Iterable, Sequence, Set
+
+from goodsgate.engine.validator import CheckedChunk, ChunkKeys
+from goodsgate.model.batch import RoundKind, Strictness, Verb
+from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes
+from goodsgate.store.contract import ClaimedRound, Store
+
+
+class CatalogueView:
+    """Items of one collection by key, with the changes that records made to them."""
+
+    def __init__(self, items: dict[str, CurrentItem], case_variants: dict[str, str], seen_keys: Set[str]) -> None:
+        self.items: dict[str, CurrentItem | Write] = {**items}
+        """Key → the item as it is now, tombstones included."""
+        self.case_variants = case_variants
+        """Key → another key that differs only by case."""
+        self.seen_keys = seen_keys
+        """Keys that earlier chunks of the batch contain."""
+        self.writes: dict[str, Write] = {}
+        self.deletes: dict[str, Delete] = {}
+        self._created: Writes | None = None
+        """Items created last, which `items` does not contain yet; mostly nobody looks there again."""
+
+    def create_all(self, writes: Writes) -> None:
+        """Add items that are all new."""
+        self._created = writes
+
+    def add_created(self) -> None:
+        """Bring `items` up to date; call it before anything is looked up there again."""
+        if self._created is not None:
+            self.items.update(zip(self._created.keys, self._created, strict=True))
+            self._created = None
+
+    def take_changes(self) -> tuple[Sequence[Write], list[Delete]]:
+        """Return the writes and deletes since the last call."""
+        writes, deletes = list(self.writes.values()), list(self.deletes.values())
+        self.writes, self.deletes = {}, {}
+        return writes, deletes
+
+
+def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk], *,
+              seen_keys: Set[str] | None = None) -> CatalogueView:
+    """Look up what the records of some chunks of a collection may touch.
+
+    `round` is the round as the store has it. `seen_keys` are given if they were looked up before.
+    """
+    keys = chunks[0].distinct_keys
+    if len(chunks) > 1:
+        keys = ChunkKeys([key for checked in chunks for key in checked.distinct_keys.distinct])
+    distinct = keys.distinct
+    with_documents = any(updates_items(round, checked) for checked in chunks)
+    items = store.current_items(round.merchant, round.kind, round.collection, distinct, documents=with_documents)
+    new = [key for key in distinct if key not in items] if items else distinct
+    variants = store.case_variants(round.merchant, round.kind, round.collection, new) if new else {}
+    if keys.has_case_variants:
+        variants = with_variants_among(distinct, variants)
+    return CatalogueView(items, variants, find_seen_keys(store, round, distinct) if seen_keys is None else seen_keys)
+
+
+def find_seen_keys(store: Store, round: ClaimedRound, keys: Sequence[str]) -> Set[str]:
+    """Return those of the keys that earlier chunks of the batch contain, if the policy cares."""
+    if not round.chunks or round.round_kind is not RoundKind.SUBMISSION:
+        return frozenset()
+    return store.seen_keys(round, keys) if round.policy.duplicates is not Strictness.OFF else frozenset()
+
+
+def updates_items(round: ClaimedRound, checked: CheckedChunk) -> bool:
+    """Return whether records are merged into current items, so that the items' documents are needed."""
+    return round.policy.verb is Verb.UPDATE or (checked.verbs is not None and Verb.UPDATE in checked.verbs)
+
+
+def with_variants_among(keys: Iterable[str], current: dict[str, str]) -> dict[str, str]:
+    """Return key → a key that differs only by ASCII case, current or earlier among the keys."""
+    variants = dict(current)
+    first: dict[str, str] = {}
+    for key in keys:
+        other = first.setdefault(key.lower(), key)
+        if other != key:
+            variants.setdefault(key, other)
+    return variants

@@ -1,0 +1,120 @@
+"""Put together what the store commits for a chunk, and commit it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import msgspec
+
+from goodsgate.engine.apply import REJECTED, ChunkChanges
+from goodsgate.engine.field_mapping import FieldMapping
+from goodsgate.engine.reader import raw_record
+from goodsgate.formats import Chunk
+from goodsgate.model import crash
+from goodsgate.model.batch import RESULTS, Counts, Finding, Result, RoundKind, State
+from goodsgate.model.issue import Issue
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StockChangedError, Store
+
+
+def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mapping: FieldMapping | None, *,
+                 end_state: State | None) -> ChunkCommit:
+    """Return everything that a chunk changes; with `end_state` the round ends with it."""
+    results, keys, replaced = changes.results, changes.keys, {}
+    counts, first = Counter(results), round.total + 1
+    numbers: Sequence[int] = range(first, first + len(results))
+    if chunk.replaces is not None:
+        added = [at for at, number in enumerate(chunk.replaces) if number is None]
+        replaced = {
+            number: (RESULTS[results[at]], keys[at]) for at, number in enumerate(chunk.replaces) if number is not None
+        }
+        new_numbers = iter(numbers)
+        numbers = [next(new_numbers) if number is None else number for number in chunk.replaces]
+        counts[REJECTED] -= len(replaced)
+    findings = [
+        Finding(
+            number=numbers[at], source_row=chunk.source_rows[at], key=keys[at], result=RESULTS[results[at]],
+            issues=issues, raw=raw_record(chunk, at) if results[at] == REJECTED else None,
+        )
+        for at, issues in sorted(changes.issues.items()) if issues
+    ]
+    if chunk.replaces is not None:
+        results, keys = bytes(results[at] for at in added), [keys[at] for at in added]
+    # The mapping is stored with the first chunk of the submission.
+    is_first = round.mapping is None and round.round_kind is RoundKind.SUBMISSION and len(chunk) > 0
+    file_issues: list[Issue] = chunk.file_issues
+    if chunk.stopped is not None and end_state not in (None, State.CANCELLED):
+        file_issues = [*file_issues, chunk.stopped]
+    return ChunkCommit(
+        round=round, number=round.chunks, records=chunk.records_read, first=first if results else None, keys=keys,
+        results=results, amended_results=replaced, writes=changes.writes, deletes=changes.deletes, findings=findings,
+        file_issues=file_issues, counts=Counts(**{RESULTS[byte].value: count for byte, count in counts.items()}),
+        warned=sum(1 for finding in findings if finding.result is not Result.REJECTED),
+        bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,
+        columns=mapping.columns if mapping is not None and is_first else None,
+        mapping=mapping.mapping if mapping is not None and is_first else None, end_state=end_state,
+    )
+
+
+def end_state_of(round: ClaimedRound, chunk: Chunk) -> State:
+    """Return the state in which the last chunk of a round leaves the batch."""
+    is_broken = chunk.stopped is not None and round.round_kind is RoundKind.SUBMISSION
+    return State.BROKEN if is_broken else State.FINISHED
+
+
+def empty_commit(round: ClaimedRound, end_state: State | None, *, keys: Sequence[str] = (), result: int = 0,
+                 file_issues: Sequence[Issue] = ()) -> ChunkCommit:
+    """Return a commit without records of the round's source: its end, or items that all get one result."""
+    chunk = Chunk(lines=[], rows=[], source_rows=[], bytes_done=round.bytes_total, file_issues=[*file_issues])
+    changes = ChunkChanges(results=bytes([result]) * len(keys), keys=[*keys], issues={})
+    return build_commit(round, chunk, changes, None, end_state=end_state)
+
+
+def advance(round: ClaimedRound, commit: ChunkCommit) -> ClaimedRound:
+    """Return the round as it is after a commit."""
+    return msgspec.structs.replace(
+        round, chunks=round.chunks + 1, records=round.records + commit.records,
+        total=round.total + len(commit.results),
+        columns=commit.columns if commit.columns is not None else round.columns,
+        mapping=commit.mapping if commit.mapping is not None else round.mapping,
+    )
+
+
+class Committer:
+    """A worker's way to commit chunks; in a thread of its own where the worker goes on meanwhile."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, "commit")
+
+    def commit(self, claim: Claim, commits: list[ChunkCommit], refresh: Callable[[], list[ChunkCommit]]) -> None:
+        """Commit in one transaction. Raises what the store's commit raises.
+
+        If orders have changed stock since it was looked up, the store locks it and commits what `refresh` returns:
+        the same chunks, applied to the current items.
+        """
+        crash.point("applied")
+        try:
+            self._store.commit(claim, commits)
+        except StockChangedError:
+            self._store.commit(claim, commits, refresh=refresh)
+        crash.point("settled")
+
+    @contextmanager
+    def committing(self, claim: Claim, commits: list[ChunkCommit], refresh: Callable[[], list[ChunkCommit]],
+                   ) -> Iterator[None]:
+        """Commit in another thread while the block runs; see `commit`."""
+        crash.point("applied")
+        future = self._thread.submit(self._store.commit, claim, commits)
+        try:
+            yield
+        finally:
+            try:
+                future.result()
+            except StockChangedError:
+                self._store.commit(claim, commits, refresh=refresh)
+        crash.point("settled")
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()

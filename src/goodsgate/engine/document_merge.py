@@ -1,0 +1,92 @@
+"""Merge and cut documents of a schema; whatever is not named stays byte for byte."""
+
+import msgspec
+import orjson
+
+from goodsgate.rules import RecordMapping
+from goodsgate.rules.record_mapping import ListRule
+
+Members = dict[str, msgspec.Raw]
+decode_members = msgspec.json.Decoder(Members).decode
+decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+encode = msgspec.json.encode
+
+
+def decode(document: bytes) -> dict[str, object]:
+    """Return the decoded document; empty if it is no object."""
+    found = orjson.loads(document)
+    return found if isinstance(found, dict) else {}
+
+
+def merge_mapped(document: bytes, patch: bytes, mapping: RecordMapping) -> bytes:
+    """Return a document after an update: named members replace, null removes, and what the schema merges is merged."""
+    members = decode_members(document)
+    for name, value in decode_members(patch).items():
+        raw = bytes(value)
+        if raw == b"null":
+            members.pop(name, None)
+        elif name in mapping.merge and raw[:1] == b"{" and bytes(members.get(name, b""))[:1] == b"{":
+            members[name] = msgspec.Raw(_merge_object(bytes(members[name]), raw))
+        elif name in mapping.lists and raw[:1] == b"[" and bytes(members.get(name, b""))[:1] == b"[":
+            members[name] = msgspec.Raw(_merge_list(bytes(members[name]), raw, mapping.lists[name]))
+        else:
+            members[name] = value
+    return encode(members)
+
+
+def remove_entries(document: bytes, named: msgspec.Raw, member: str, rule: ListRule,
+                   ) -> tuple[bytes | None, list[tuple[str, str]]]:
+    """Return a document without the named entries of a list, and path and id of those that it does not have.
+
+    The document is None if no entry is left.
+    """
+    members = decode_members(document)
+    raws = decode_list(members.get(member, msgspec.Raw(b"[]")))
+    entries = [orjson.loads(bytes(raw)) for raw in raws]
+    removed: set[int] = set()
+    unknown: list[tuple[str, str]] = []
+    wanted = orjson.loads(bytes(named))
+    for at, each in enumerate(wanted if isinstance(wanted, list) else []):
+        entry_id = rule.id_of(each)
+        matches = [index for index, entry in enumerate(entries) if entry_id and _has_id(entry, entry_id)]
+        if not matches:
+            unknown.append((
+                f"/{member}/{at}" + (f"/{entry_id[0]}" if entry_id else ""), entry_id[1] if entry_id else "",
+            ))
+        removed.update(matches)
+    left = [raw for index, raw in enumerate(raws) if index not in removed]
+    if not left:
+        return None, unknown
+    members[member] = msgspec.Raw(encode(left))
+    return encode(members), unknown
+
+
+def _has_id(entry: object, entry_id: tuple[str, str]) -> bool:
+    return isinstance(entry, dict) and str(entry.get(entry_id[0])) == entry_id[1]
+
+
+def _merge_object(current: bytes, patch: bytes) -> bytes:
+    """Return an object with the members of the patch in place of its own; null removes."""
+    members = decode_members(current)
+    for name, value in decode_members(patch).items():
+        if bytes(value) == b"null":
+            members.pop(name, None)
+        else:
+            members[name] = value
+    return encode(members)
+
+
+def _merge_list(current: bytes, patch: bytes, rule: ListRule) -> bytes:
+    """Return a list in which entries with a known id are merged and others are appended."""
+    raws = decode_list(current)
+    entries = [orjson.loads(bytes(raw)) for raw in raws]
+    for raw in decode_list(patch):
+        entry = orjson.loads(bytes(raw))
+        entry_id = rule.id_of(entry)
+        match = next((index for index, known in enumerate(entries) if entry_id and _has_id(known, entry_id)), None)
+        if match is None:
+            raws.append(raw)
+            entries.append(entry)
+        else:
+            raws[match] = msgspec.Raw(_merge_object(bytes(raws[match]), bytes(raw)))
+    return encode(raws)

@@ -1,0 +1,116 @@
+"""Work a submission without effect: the real engine over the current items, whose changes go to a scratch store."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from goodsgate.engine.api import Engine
+from goodsgate.engine.worker import Worker
+from goodsgate.model.batch import FINAL_STATES, Batch, Finding, IssueGroup, Kind, Policy, now
+from goodsgate.model.catalogue import CurrentItem, Merchant, ReferenceEntry
+from goodsgate.store.contract import Page, Store
+
+GROUPS_MAX = 50
+
+SCRATCH_METHODS = (
+    "add_batch", "append_upload", "batch", "claim", "commit", "defer", "discard_upload", "findings", "issue_groups",
+    "payload", "rejected_records", "release_claim", "renew_claim", "results", "seen_keys",
+)
+"""What engine and worker need of the store besides looking up current items and reference data."""
+
+
+class DryRun(msgspec.Struct, frozen=True):
+    """The batch as it would end, with its issues and some of the records that would be rejected."""
+
+    batch: Batch
+    groups: list[IssueGroup]
+    rejected: list[Finding]
+
+
+class Overlay:
+    """A scratch store over the real one: items are looked up in both, reference data in the real one alone.
+
+    Everything else that is not listed fails, so that no question is answered by the empty scratch store by mistake.
+    """
+
+    commits_remotely = False
+
+    def __init__(self, scratch: Store, real: Store) -> None:
+        self._scratch = scratch
+        self._real = real
+        for name in SCRATCH_METHODS:
+            setattr(self, name, getattr(scratch, name))
+
+    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *,
+                      documents: bool = False) -> dict[str, CurrentItem]:
+        """Return items that the dry run has written, and under other keys the real ones."""
+        own = self._scratch.current_items(merchant, kind, collection, keys, documents=documents)
+        return self._real.current_items(merchant, kind, collection, keys, documents=documents) | own
+
+    def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return the case variants of either store."""
+        own = self._scratch.case_variants(merchant, kind, collection, keys)
+        return self._real.case_variants(merchant, kind, collection, keys) | own
+
+    def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
+                  limit: int = 100) -> Page[ReferenceEntry]:
+        """Return the real reference data."""
+        return self._real.reference(merchant, kind, search=search, after=after, limit=limit)
+
+    def reference_version(self, merchant: str) -> int:
+        """Return the version of the real reference data."""
+        return self._real.reference_version(merchant)
+
+
+class DryRunner:
+    """Works submissions without effect."""
+
+    def __init__(self, store: Store, *, open_scratch: Callable[[Path], Store],
+                 create_engine: Callable[[Store], Engine], create_worker: Callable[[Store], Worker]) -> None:
+        """Take the real store; `open_scratch` opens an empty store in a folder."""
+        self._store = store
+        self._open_scratch = open_scratch
+        self._create_engine = create_engine
+        self._create_worker = create_worker
+
+    def run(self, pieces: Iterable[bytes], *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
+            content_encoding: str, rejected_max: int = 5) -> DryRun:
+        """Work a submission here and now. Raises Refusal as a submission does.
+
+        The deletions of a full feed are not computed: the policy must not ask for them.
+        """
+        with tempfile.TemporaryDirectory(prefix="goodsgate-check-") as folder:
+            scratch = self._open_scratch(Path(folder))
+            try:
+                scratch.migrate()
+                scratch.add_merchant(Merchant(id=merchant, name=merchant, created_at=now()))
+                overlay = cast(Store, Overlay(scratch, self._store))
+                engine = self._create_engine(overlay)
+                submission = engine.submit(
+                    merchant=merchant, kind=kind, collection=collection, policy=policy, format=format,
+                    content_encoding=content_encoding,
+                )
+                for piece in pieces:
+                    submission.write(piece)
+                receipt = submission.finish()
+                assert receipt.batch is not None
+                batch = self._work(engine, receipt.batch)
+                return DryRun(
+                    batch, engine.groups(merchant, batch.id, limit=GROUPS_MAX),
+                    scratch.rejected_records(merchant, batch.id, limit=rejected_max),
+                )
+            finally:
+                scratch.close()
+
+    def _work(self, engine: Engine, batch: Batch) -> Batch:
+        worker = self._create_worker(engine.store)
+        try:
+            while batch.state not in FINAL_STATES:
+                worker.step()
+                batch = engine.batch(batch.merchant, batch.id)
+        finally:
+            worker.close()
+        return batch

@@ -1,0 +1,110 @@
+"""Corrected records of a fix, in the form of the batch that they correct.
+
+A fix may come in any format. Each of its records names the rejected record that it replaces by `_row`.
+"""
+
+import contextlib
+
+import msgspec
+import orjson
+
+from goodsgate.formats import Chunk
+from goodsgate.model.batch import Finding
+from goodsgate.model.issue import Issue, issue
+from goodsgate.store.contract import ClaimedRound, Store
+
+Members = dict[str, object]
+
+
+def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, store: Store) -> Chunk:
+    """Return the chunk with lines or rows like those of the batch, and with the numbers that its records replace."""
+    records = [_members(chunk, at, header) for at in range(len(chunk))]
+    numbers = [_number(members.pop("_row", None)) if members is not None else None for members in records]
+    rejected = store.rejected_by_number(round.merchant, round.batch, [n for n in numbers if n is not None])
+    unreadable = dict(chunk.unreadable)
+    lines: list[bytes] = []
+    rows: list[list[str]] = []
+    for at, (members, number) in enumerate(zip(records, numbers, strict=True)):
+        if round.columns is not None:
+            rows.append([_cell((members or {}).get(column)) for column in round.columns])
+        elif members is None:
+            lines.append(chunk.lines[at])
+        else:
+            lines.append(_line(members if header is None else _typed(members, rejected.get(number or 0))))
+        if members is None and at not in unreadable:
+            unreadable[at] = issue("record_not_object", value=chunk.lines[at][:200].decode("utf-8", "replace"))
+    replaces, issues = _replacements(numbers, rejected)
+    return msgspec.structs.replace(
+        chunk, lines=lines, rows=rows, unreadable=unreadable, replaces=replaces, issues=issues
+    )
+
+
+def _replacements(numbers: list[int | None], rejected: dict[int, Finding],
+                  ) -> tuple[list[int | None], dict[int, Issue]]:
+    """Return which record each one replaces; what names no rejected record, or one named before, is a new record."""
+    replaces: list[int | None] = []
+    issues: dict[int, Issue] = {}
+    for at, number in enumerate(numbers):
+        if number is not None and (number not in rejected or number in replaces):
+            issues[at] = issue("row_not_rejected", "/_row", value=number)
+            number = None
+        replaces.append(number)
+    return replaces, issues
+
+
+def _members(chunk: Chunk, at: int, header: list[str] | None) -> Members | None:
+    """Return the members of a record, cells of a table under the fix's own columns; None if it is no object."""
+    if header is not None:
+        first: Members = {}
+        for name, cell in zip(header, chunk.rows[at], strict=False):
+            first.setdefault(name, cell)
+        return first
+    try:
+        return dict(msgspec.json.decode(chunk.lines[at], type=dict[str, msgspec.Raw]))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _number(value: object) -> int | None:
+    text = bytes(value).decode("utf-8", "replace").strip('"') if isinstance(value, msgspec.Raw) else str(value or "")
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def _line(members: Members) -> bytes:
+    """Return a record of a JSON batch without the report's own members.
+
+    A line that was no JSON object is restored from `_raw`.
+    """
+    raw = members.pop("_raw", None)
+    own = {name: value for name, value in members.items() if name not in ("_codes", "_messages", "_result")}
+    if raw is not None and not own:
+        text = msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw
+        return str(text).encode("utf-8", "replace")
+    return msgspec.json.encode(own)
+
+
+def _typed(members: Members, before: Finding | None) -> Members:
+    """Return cells of a table that fixes a JSON record with the types the record had: non-texts are read as JSON."""
+    try:
+        had = orjson.loads(before.raw or b"") if before is not None else {}
+    except orjson.JSONDecodeError:
+        had = {}
+    typed: Members = {}
+    for name, cell in members.items():
+        was = had.get(name) if isinstance(had, dict) else None
+        if cell == "" and was != "":
+            continue
+        typed[name] = cell
+        if was is not None and not isinstance(was, str):
+            with contextlib.suppress(orjson.JSONDecodeError):
+                typed[name] = orjson.loads(str(cell))
+    return typed
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, msgspec.Raw):
+        value = msgspec.json.decode(value)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,0 +1,199 @@
+"""Read one round of a batch: its payload, a fix, or the rejected records of a retry, as chunks."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+import orjson
+
+from goodsgate import formats
+from goodsgate.engine import fix_records
+from goodsgate.engine.field_mapping import SAMPLE_RECORDS, FieldMapping, resolve_mapping
+from goodsgate.formats import Chunk
+from goodsgate.model.batch import Finding, RoundKind
+from goodsgate.model.issue import CODES, Issue, issue
+from goodsgate.store.contract import ClaimedRound, Store
+
+RETRY_RECORDS = 2_000
+"""Rejected records that a retry reads at once."""
+SPLIT_RECORDS = 8_192
+"""A last chunk of this length or more is split if `splits_last_chunk` is set."""
+LAST_PART = 4
+"""The second part is so many times shorter than the whole chunk."""
+
+READING_CODES = frozenset(
+    {"line_too_long", "cell_too_long", "row_ragged", "nul_bytes", "encoding_broken", "duplicate_in_batch"}
+)
+"""Issues that no change of reference data removes: a retry leaves their records as they are."""
+
+
+class RoundReader:
+    """One round of a batch, read from its first record that is not committed."""
+
+    def __init__(self, store: Store, round: ClaimedRound, limits: formats.Limits, *,
+                 first_chunk_records: int | None = None, splits_last_chunk: bool = False) -> None:
+        """Open the round.
+
+        `first_chunk_records` bounds the first chunk; `splits_last_chunk` makes the last commit a small one.
+        """
+        self.round = round
+        self.field_mapping = FieldMapping(round.kind, round.mapping or {}, round.columns)
+        """How names are read; resolved from the first chunk if the round is a new submission."""
+        self._store = store
+        self._splits_last_chunk = splits_last_chunk
+        self._file: formats.Reader | None = None
+        self._file_is_gone = False
+        self._file_issues: list[Issue] = []
+        """Issues found when the mapping was resolved."""
+        self._reported = 0
+        """Notices of the file that chunks have carried so far."""
+        # A file that is read again reports again what earlier chunks of the round reported.
+        self._known = _known_file_issues(store, round) if round.chunks else []
+        if round.round_kind is not RoundKind.RETRY and round.round_kind is not RoundKind.REMOVAL:
+            pieces = store.payload(round.merchant, round.batch, round.number)
+            self._file_is_gone = pieces is None
+            self._file = formats.open_reader(
+                iter(()) if pieces is None else pieces, format=round.format, content_encoding=round.content_encoding,
+                limits=limits, exact=round.policy.exact and round.round_kind is RoundKind.SUBMISSION,
+            )
+            self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield every chunk of the round; the last one is marked, and is empty if no records are left."""
+        chunks = self._chunks()
+        chunk = next(chunks, None)
+        if chunk is not None:
+            self._resolve_mapping(chunk)
+        while chunk is not None:
+            # Only at the end of the payload is it cheap to read on before the chunk is done; elsewhere memory would
+            # hold two chunks.
+            if chunk.bytes_done >= self.round.bytes_total or chunk.follows is not None:
+                following = next(chunks, None)
+                if following is None:
+                    yield self._with_file_issues(chunk, is_last=True)
+                    return
+                yield self._with_file_issues(chunk, is_last=False)
+            else:
+                yield self._with_file_issues(chunk, is_last=False)
+                chunk = None  # freed before the next one is read
+                following = next(chunks, None)
+            chunk = following
+        yield self._with_file_issues(
+            Chunk(lines=[], rows=[], source_rows=[], bytes_done=self.round.bytes_total), is_last=True
+        )
+
+    def _chunks(self) -> Iterator[Chunk]:
+        """Return the chunks as the source has them."""
+        if self._file is None:
+            return self._rejected_chunks()
+        if self.round.round_kind is RoundKind.FIX:
+            header = self._file.header
+            return (
+                fix_records.assemble(chunk, header=header, round=self.round, store=self._store)
+                for chunk in self._source
+            )
+        return self._split_last() if self._splits_last_chunk else self._source
+
+    def _rejected_chunks(self) -> Iterator[Chunk]:
+        """Yield the rejected records by number, as they were received.
+
+        The position of a retry is a record number of the batch; most of them are skipped.
+        """
+        round = self.round
+        after = round.records
+        while findings := self._store.rejected_records(round.merchant, round.batch, after=after, limit=RETRY_RECORDS):
+            yield _rejected_chunk(findings, follows=after, is_table=round.columns is not None)
+            after = findings[-1].number
+
+    def _split_last(self) -> Iterator[Chunk]:
+        """Yield the chunks, the last one in two parts if it is large."""
+        for chunk in self._source:
+            count = len(chunk)
+            if count < SPLIT_RECORDS or chunk.bytes_done < self.round.bytes_total:
+                yield chunk
+            else:
+                end = count - count // LAST_PART
+                yield chunk.part(0, end)
+                yield chunk.part(end, count)
+            del chunk
+
+    def _resolve_mapping(self, first: Chunk) -> None:
+        round = self.round
+        if round.mapping is None and round.round_kind is RoundKind.SUBMISSION:
+            assert self._file is not None
+            self.field_mapping, self._file_issues = resolve_mapping(
+                round.kind, round.policy, columns=self._file.header, sample=islice(first.lines, SAMPLE_RECORDS)
+            )
+
+    def _with_file_issues(self, chunk: Chunk, *, is_last: bool) -> Chunk:
+        """Return the chunk with the issues of the file that no chunk before it carried."""
+        found, self._file_issues = self._file_issues, []
+        if self._file is not None:
+            notices = self._file.notices[self._reported :]
+            self._reported += len(notices)
+            found = [*found, *(notice for notice in notices if notice not in self._known)]
+        if not is_last and not found:
+            return chunk
+        return msgspec.structs.replace(
+            chunk, file_issues=found, is_last=is_last, stopped=self._stopped() if is_last else None
+        )
+
+    def _stopped(self) -> Issue | None:
+        if self._file_is_gone:
+            return issue("payload_corrupt", value="the payload is no longer kept")
+        return self._file.stopped if self._file is not None else None
+
+
+class ChunkQueue:
+    """Chunks of a reader, of which the next can be looked at, and put back."""
+
+    def __init__(self, chunks: Iterator[Chunk]) -> None:
+        self._chunks = chunks
+        self._next: Chunk | None = None
+
+    def __iter__(self) -> "ChunkQueue":
+        return self
+
+    def __next__(self) -> Chunk:
+        if self._next is None:
+            return next(self._chunks)
+        chunk, self._next = self._next, None
+        return chunk
+
+    def peek(self) -> Chunk | None:
+        """Return the next chunk, which stays the next one; None at the end."""
+        if self._next is None:
+            self._next = next(self._chunks, None)
+        return self._next
+
+    def put_back(self, chunk: Chunk) -> None:
+        """Make a chunk the next one; no chunk may have been looked at since the last was taken."""
+        self._next = chunk
+
+
+def _known_file_issues(store: Store, round: ClaimedRound) -> list[Issue]:
+    """Return what was already reported of the file as a whole."""
+    first = store.findings(round.merchant, round.batch, after=-1, limit=1)
+    return first[0].issues if first and first[0].number == 0 else []
+
+
+def _rejected_chunk(findings: list[Finding], *, follows: int, is_table: bool) -> Chunk:
+    raws = [finding.raw or b"" for finding in findings]
+    return Chunk(
+        lines=[] if is_table else raws,
+        rows=[orjson.loads(raw) if raw else [] for raw in raws] if is_table else [],
+        source_rows=[finding.source_row for finding in findings],
+        unreadable={
+            at: found for at, finding in enumerate(findings)
+            for found in finding.issues if found.code in READING_CODES
+        },
+        bytes_done=0, replaces=[finding.number for finding in findings], follows=follows,
+    )
+
+
+def raw_record(chunk: Chunk, at: int) -> bytes:
+    """Return a record as it was received: the line, or the row's cells as a JSON array."""
+    return chunk.lines[at] if chunk.lines else orjson.dumps(chunk.rows[at])
+
+
+assert CODES.keys() >= READING_CODES

@@ -1,0 +1,342 @@
+"""Work one round of a batch: read its chunks, check, apply and commit each.
+
+A round gets one schedule when it is opened: `Sequential` does one step after the other, `PreparedAhead` prepares the
+next chunk while the last one commits, `Paced` commits one record for each claim, and `Removal` deletes what a full feed
+no longer contains. Small batches are worked together by `SmallBatches`.
+"""
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence, Set
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
+
+from goodsgate.engine.apply import CANCELLED, DELETED, ChunkChanges, apply
+from goodsgate.engine.apply_schema import apply_schema
+from goodsgate.engine.catalogue_view import CatalogueView, find_seen_keys, load_view, updates_items
+from goodsgate.engine.chunk_commit import Committer, advance, build_commit, empty_commit
+from goodsgate.engine.indexed_view import IndexedView, load_indexed_view
+from goodsgate.engine.reader import ChunkQueue, RoundReader
+from goodsgate.engine.validator import CheckedChunk, Validator
+from goodsgate.formats import Chunk, Limits
+from goodsgate.model.batch import Kind, Result, RoundKind, State, Verb, Withheld, new_id
+from goodsgate.model.catalogue import Delete
+from goodsgate.model.issue import issue
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError
+
+log = logging.getLogger(__name__)
+
+REMOVED_KEYS = 10_000
+"""Deletions of a full feed that are committed at once."""
+FIRST_CHUNK_RECORDS = 4_096
+"""First records of a large payload that is prepared ahead: so that there is something to commit soon."""
+LARGE_BYTES = 8 * 1024**2
+"""Size from which a payload is large."""
+
+
+class WorkerParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the schedules of one worker share."""
+
+    store: Store
+    validator: Validator
+    committer: Committer
+    read_limits: Limits
+    lease_seconds: float
+    stop: threading.Event
+    """Set when the worker is to finish the chunk in hand and end."""
+
+
+class Schedule(ABC):
+    """How one round is worked; kept between claims, so that giving way costs no reading again."""
+
+    def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
+        self.round = round
+        """The round as it stands after the last commit."""
+        self._parts = parts
+        self._store = parts.store
+
+    def resume(self, round: ClaimedRound) -> bool:
+        """Go on with a round that is claimed again; False if another worker has worked it meanwhile."""
+        if (self.round.records, self.round.chunks) != (round.records, round.chunks):
+            return False
+        self.round = msgspec.structs.replace(self.round, cancelling=round.cancelling, overtakes=round.overtakes)
+        return True
+
+    @abstractmethod
+    def run(self, claim: Claim) -> bool:
+        """Work until the round has ended (True), or until another lane waits or the worker stops (False)."""
+
+    def cancel(self, claim: Claim) -> bool:
+        """End the round; the records of a fix or a retry stay rejected."""
+        is_submission = self.round.round_kind is RoundKind.SUBMISSION
+        self._commit(claim, empty_commit(self.round, State.CANCELLED if is_submission else State.FINISHED))
+        return True
+
+    def _commit(self, claim: Claim, commit: ChunkCommit) -> None:
+        """Commit what does not depend on the current items."""
+        self._parts.committer.commit(claim, [commit], lambda: [commit])
+        self.round = advance(self.round, commit)
+
+    def _goes_on(self, claim: Claim) -> bool | None:
+        """Renew the lease between two commits: True to go on, False to give way, None if the round is cancelled."""
+        renewal = self._store.renew_claim(claim, lease_seconds=self._parts.lease_seconds)
+        if self.round.batch in renewal.cancelling:
+            return None
+        return not renewal.others_waiting and not self._parts.stop.is_set()
+
+    def _remove_absent_items(self, claim: Claim, *, confirmed: bool) -> bool:
+        """Delete the items that a full feed lacks, page by page; result as of `run`.
+
+        If that is more than the policy allows without confirmation, the deletions are withheld.
+        """
+        last = None
+        while True:
+            round = self.round
+            items, absent, keys = self._store.absent_items(round, after=last, limit=REMOVED_KEYS)
+            if not keys:
+                self._commit(claim, empty_commit(round, State.FINISHED))
+                return True
+            if not confirmed and (absent > items * round.policy.delete_share_max or self._has_unreadable_keys()):
+                withheld = Withheld(items=items, deletions=absent)
+                self._commit(claim, msgspec.structs.replace(empty_commit(round, State.FINISHED), withheld=withheld))
+                return True
+            confirmed = True  # decided by the first page
+            commit = empty_commit(round, None, keys=keys, result=DELETED)
+            self._commit(claim, msgspec.structs.replace(commit, deletes=[Delete(key, None) for key in keys]))
+            last = keys[-1]
+            goes_on = self._goes_on(claim)
+            if not goes_on:
+                return self.cancel(claim) if goes_on is None else False
+
+    def _has_unreadable_keys(self) -> bool:
+        """Return whether the key of some record is unknown, so that nobody can say what the feed lacks."""
+        merchant, batch, after = self.round.merchant, self.round.batch, 0
+        while rows := self._store.results(merchant, batch, after=after, limit=10_000, result=Result.REJECTED):
+            if any(row.key is None for row in rows):
+                return True
+            after = rows[-1].number
+        return False
+
+
+class Removal(Schedule):
+    """Deletes what a full feed lacks, after the merchant has confirmed it."""
+
+    def run(self, claim: Claim) -> bool:
+        """See Schedule.run."""
+        return self._remove_absent_items(claim, confirmed=True)
+
+
+class Sequential(Schedule):
+    """Works a round chunk by chunk."""
+
+    def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
+        super().__init__(parts, round)
+        self._reader = self._open_reader()
+        self._chunks = ChunkQueue(self._reader.chunks())
+        self._is_full_feed = round.policy.mode == "full" and round.round_kind is RoundKind.SUBMISSION
+
+    def run(self, claim: Claim) -> bool:
+        """See Schedule.run."""
+        for chunk in self._chunks:
+            self._process(claim, chunk)
+            if self._end_state(chunk) is not None:
+                return True
+            if not chunk.is_last:
+                del chunk  # freed before the next one is read
+                goes_on = self._goes_on(claim)
+                if not goes_on:
+                    return self.cancel(claim) if goes_on is None else False
+                self._parts.validator.refresh()
+        return not self._is_full_feed or self._remove_absent_items(claim, confirmed=False)
+
+    def cancel(self, claim: Claim) -> bool:
+        """Count the records that are left as cancelled and end the round; those of a fix or a retry stay rejected."""
+        if self.round.round_kind is RoundKind.SUBMISSION:
+            for chunk in self._chunks:
+                changes = ChunkChanges(results=bytes([CANCELLED]) * len(chunk), keys=[None] * len(chunk), issues={})
+                self._commit(
+                    claim, build_commit(self.round, chunk, changes, self._reader.field_mapping, end_state=None)
+                )
+        return super().cancel(claim)
+
+    def _open_reader(self) -> RoundReader:
+        return RoundReader(self._store, self.round, self._parts.read_limits)
+
+    def _end_state(self, chunk: Chunk) -> State | None:
+        """Return the state in which the round ends with this chunk; None if it goes on."""
+        if not chunk.is_last:
+            return None
+        if chunk.stopped is not None and self.round.round_kind is RoundKind.SUBMISSION:
+            return State.BROKEN
+        return None if self._is_full_feed else State.FINISHED
+
+    def _process(self, claim: Claim, chunk: Chunk) -> None:
+        """Work and commit a chunk; after a fault halve it until the record at fault stands alone."""
+        if not len(chunk):
+            self._commit_empty(claim, chunk)
+            return
+        try:
+            self._process_whole(claim, chunk)
+            return
+        except StoreError:
+            raise
+        except Exception:
+            fault = new_id()
+            log.exception("fault in a chunk", extra={"fault": fault, "batch": self.round.batch, "records": len(chunk)})
+        if len(chunk) == 1:
+            self._process_whole(claim, msgspec.structs.replace(
+                chunk, lines=[b"{}" for _ in chunk.lines], rows=[[] for _ in chunk.rows],
+                unreadable={0: issue("internal_fault", value=fault)},
+            ))
+            return
+        middle = len(chunk) // 2
+        self._process(claim, chunk.part(0, middle))
+        self._process(claim, chunk.part(middle, len(chunk)))
+
+    def _commit_empty(self, claim: Claim, chunk: Chunk) -> None:
+        """Commit what is left to say when the records are done."""
+        end_state = self._end_state(chunk)
+        if end_state is not None or chunk.file_issues:
+            nothing = ChunkChanges(results=b"", keys=[], issues={})
+            self._commit(claim, build_commit(self.round, chunk, nothing, None, end_state=end_state))
+
+    def _process_whole(self, claim: Claim, chunk: Chunk) -> None:
+        round = self.round
+        checked = self._parts.validator.check(chunk, round, self._reader.field_mapping)
+        commit, seen_keys = self._apply(round, checked, None)
+        self._parts.committer.commit(claim, [commit], lambda: [self._apply(round, checked, seen_keys).commit])
+        self.round = advance(round, commit)
+
+    def _apply(self, round: ClaimedRound, checked: CheckedChunk, seen_keys: Set[str] | None) -> "AppliedChunk":
+        """Apply a chunk to the current items; `seen_keys` are given if they were looked up before."""
+        view = load(self._store, round, [checked], seen_keys=seen_keys)
+        changes = apply_chunk(round, checked, view)
+        chunk, mapping = checked.chunk, self._reader.field_mapping
+        commit = build_commit(round, chunk, changes, mapping, end_state=self._end_state(chunk))
+        return AppliedChunk(commit, view.seen_keys)
+
+
+class Paced(Sequential):
+    """Commits one record; then the round rests, and other lanes have their turn."""
+
+    def run(self, claim: Claim) -> bool:
+        """See Schedule.run."""
+        chunk = next(self._chunks, None)
+        if chunk is not None:
+            record = chunk.part(0, 1)
+            self._process(claim, record)
+            if self._end_state(record) is not None:
+                return True
+            if len(chunk) > 1:
+                self._chunks.put_back(chunk.part(1, len(chunk)))
+            if not record.is_last:
+                self._store.defer(claim, self.round, seconds=self.round.policy.pace_seconds)
+                return False
+        return not self._is_full_feed or self._remove_absent_items(claim, confirmed=False)
+
+
+class AppliedChunk(NamedTuple):
+    """What a chunk changes, and what is needed to apply it once more."""
+
+    commit: ChunkCommit
+    seen_keys: Set[str]
+
+
+class PreparedChunk(NamedTuple):
+    """A chunk that was checked, and perhaps applied, while the one before it was committed."""
+
+    checked: CheckedChunk
+    applied: AppliedChunk | None
+
+
+class PreparedAhead(Sequential):
+    """Prepares the next chunk of a submission while another process commits the last one."""
+
+    def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
+        super().__init__(parts, round)
+        self._prepared: PreparedChunk | None = None
+        self._no_waiters = False
+        """No other lane waited for its turn when the lease was renewed last."""
+
+    def resume(self, round: ClaimedRound) -> bool:
+        """See Schedule.resume; what was applied under the last claim no longer counts."""
+        self._no_waiters = False
+        if self._prepared is not None:
+            self._prepared = PreparedChunk(self._prepared.checked, None)
+        return super().resume(round)
+
+    def _open_reader(self) -> RoundReader:
+        is_large = not self.round.chunks and self.round.bytes_total >= LARGE_BYTES
+        return RoundReader(
+            self._store, self.round, self._parts.read_limits,
+            first_chunk_records=FIRST_CHUNK_RECORDS if is_large else None, splits_last_chunk=True,
+        )
+
+    def _goes_on(self, claim: Claim) -> bool | None:
+        goes_on = super()._goes_on(claim)
+        self._no_waiters = bool(goes_on)
+        return goes_on
+
+    def _process_whole(self, claim: Claim, chunk: Chunk) -> None:
+        round, prepared, self._prepared = self.round, self._prepared, None
+        if prepared is None or prepared.checked.chunk is not chunk:
+            prepared = PreparedChunk(self._parts.validator.check(chunk, round, self._reader.field_mapping), None)
+        checked, applied = prepared
+        if applied is None or applied.commit.round != round:
+            applied = self._apply(round, checked, None)
+        commit, seen_keys = applied
+        committing = self._parts.committer.committing(
+            claim, [commit], lambda: [self._apply(round, checked, seen_keys).commit]
+        )
+        after = advance(round, commit)
+        with committing:
+            if not chunk.is_last:
+                self._prepare_next(checked, after)
+        self.round = after
+
+    def _prepare_next(self, committing: CheckedChunk, after: ClaimedRound) -> None:
+        """Check the next chunk, and apply it if the one that is being committed makes no difference to it."""
+        chunk = self._chunks.peek()
+        if chunk is None or not len(chunk):
+            return
+        with suppress(Exception):  # it fails again in its turn, where faults are handled
+            checked = self._parts.validator.check(chunk, after, self._reader.field_mapping)
+            self._prepared = PreparedChunk(checked, None)
+            keys = checked.distinct_keys.distinct
+            if not after.policy.schema and not updates_items(after, checked):
+                # If each record has a key of its own, the store can compare the hashes where the items are.
+                is_unique = len(keys) == len(checked.keys)
+                self._store.prefetch(after, keys, hashes=checked.hashes if is_unique else None)
+            if self._no_waiters and _is_independent(after, committing, checked):
+                seen_keys = find_seen_keys(self._store, self.round, keys)
+                self._prepared = PreparedChunk(checked, self._apply(after, checked, seen_keys))
+
+
+def _is_independent(round: ClaimedRound, committing: CheckedChunk, checked: CheckedChunk) -> bool:
+    """Return whether a chunk has the same effect and issues before and after the chunk before it is committed.
+
+    So it is if the two share no key, even in another case: a plain record needs to know only the item of its key, the
+    case variants, and whether the batch had the key before. Stock is changed by orders as well.
+    """
+    policy = round.policy
+    if round.kind is Kind.STOCK or policy.schema or policy.verb is not Verb.UPSERT or checked.verbs is not None:
+        return False
+    return committing.distinct_keys.folded.isdisjoint(checked.distinct_keys.folded)
+
+
+def load(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk], *, seen_keys: Set[str] | None = None,
+         ) -> CatalogueView:
+    """Look up what the records of some chunks may touch."""
+    if round.policy.schema:
+        return load_indexed_view(store, round, chunks, seen_keys=seen_keys)
+    return load_view(store, round, chunks, seen_keys=seen_keys)
+
+
+def apply_chunk(round: ClaimedRound, checked: CheckedChunk, view: CatalogueView) -> ChunkChanges:
+    """Apply a chunk to a view that was loaded for it."""
+    if isinstance(view, IndexedView):
+        return apply_schema(checked, view, round)
+    return apply(checked, view, round.policy)

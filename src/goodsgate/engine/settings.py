@@ -1,0 +1,44 @@
+"""Settings of the engine's parts, each with only what the part needs; `app.py` builds them from the configuration."""
+
+import msgspec
+
+from goodsgate.formats import Limits
+from goodsgate.store.contract import Retention
+
+
+class CheckLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of checking records."""
+
+    issues_per_record_max: int = 100
+    depth_max: int = 16
+    """Nesting of a record."""
+    valid_cache_records: int = 2**21
+    """Records found valid that a worker recognizes without checking them again; 8 bytes each."""
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of a worker."""
+
+    lease_seconds: float
+    poll_seconds: float
+    """Longest wait for new work before the worker looks for it."""
+    claim_rounds_max: int
+    """Small batches of a lane that are committed together."""
+    claim_bytes_max: int
+    """Their size, and at the same time the size of what is read of a lane at once."""
+    sweep_seconds: float
+    """Pause between two removals of expired data."""
+    retention: Retention
+    read_limits: Limits
+    check_limits: CheckLimits
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the engine's API."""
+
+    body_bytes_max: int
+    open_rounds_max: int
+    """Rounds of one merchant that are queued or worked at once."""
+    reference_entries_max: int
+    """Entries of one kind of one merchant."""
+    read_limits: Limits

@@ -1,0 +1,132 @@
+"""Work the small batches at the head of a lane together: many in one transaction, the next ones read meanwhile."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+
+import msgspec
+
+from goodsgate.engine.chunk_commit import build_commit
+from goodsgate.engine.field_mapping import FieldMapping
+from goodsgate.engine.reader import RoundReader
+from goodsgate.engine.scheduling import WorkerParts, apply_chunk, load
+from goodsgate.engine.validator import CheckedChunk
+from goodsgate.model.batch import RoundKind, State
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StoreError
+
+log = logging.getLogger(__name__)
+
+GROUPS_CLAIMED = 8
+"""Groups whose rounds are claimed at once."""
+FIRST_PART = 3
+"""The first group of a claim is so many times smaller, so that there is something to commit soon."""
+
+
+class SmallBatch(msgspec.Struct, frozen=True):
+    """A round with all its records, checked."""
+
+    round: ClaimedRound
+    checked: CheckedChunk
+    mapping: FieldMapping
+    end_state: State
+
+
+Group = list[SmallBatch]
+
+
+class SmallBatches:
+    """A worker's way to work several rounds of one claim."""
+
+    def __init__(self, parts: WorkerParts, *, rounds_max: int, bytes_max: int) -> None:
+        """Bound a group, which is one transaction, by rounds and by their bytes."""
+        self._parts = parts
+        self._rounds_max = rounds_max
+        self._bytes_max = bytes_max
+
+    def run(self, claim: Claim) -> bool:
+        """Work group by group until another lane waits; False if the first round is better worked alone."""
+        groups = self._groups(claim)
+        has_committed = False
+        try:
+            group = next(groups, [])
+            if len(group) < 2:
+                return False
+            while group:
+                following: Group = []
+                committing = self._parts.committer.committing(
+                    claim, self._commits(group), partial(self._commits, group)
+                )
+                with committing, suppress(Exception):  # it fails again when it is claimed first, and is handled then
+                    read = next(groups, [])
+                    if read and not self._gives_way(claim):
+                        following = read
+                has_committed = True
+                group = following
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("fault in a group of batches; they are worked one by one")
+            return has_committed  # the next claim begins with the group at fault
+        return True
+
+    def _gives_way(self, claim: Claim) -> bool:
+        renewal = self._parts.store.renew_claim(claim, lease_seconds=self._parts.lease_seconds)
+        self._parts.validator.refresh()
+        return renewal.others_waiting or bool(renewal.cancelling) or self._parts.stop.is_set()
+
+    def _groups(self, claim: Claim) -> Iterator[Group]:
+        """Yield groups of rounds that can be committed together, up to the first round that cannot."""
+        group: Group = []
+        size = 0
+        rounds_max = max(2, self._rounds_max // FIRST_PART)
+        for round in claim.rounds:
+            if not _goes_with(round, claim.rounds[0]):
+                break
+            if len(group) >= rounds_max or size + round.bytes_total > self._bytes_max:
+                yield group
+                group, size, rounds_max = [], 0, self._rounds_max
+            batch = self._read(round)
+            if batch is None:
+                break
+            group.append(batch)
+            size += round.bytes_total
+        if group:
+            yield group
+
+    def _read(self, round: ClaimedRound) -> SmallBatch | None:
+        """Read and check a round; None unless it is a single chunk that is readable to its end."""
+        reader = RoundReader(self._parts.store, round, self._parts.read_limits)
+        chunk = next(reader.chunks())
+        if not chunk.is_last or not len(chunk):
+            return None
+        mapping = reader.field_mapping
+        checked = self._parts.validator.check(chunk, round, mapping)
+        end_state = State.BROKEN if chunk.stopped is not None else State.FINISHED
+        return SmallBatch(round, checked, mapping, end_state)
+
+    def _commits(self, group: Group) -> list[ChunkCommit]:
+        """Apply the batches in their order; those of one collection see each other's changes."""
+        store = self._parts.store
+        by_collection: dict[str, Group] = {}
+        for batch in group:
+            by_collection.setdefault(batch.round.collection, []).append(batch)
+        views = {
+            collection: load(store, batches[0].round, [batch.checked for batch in batches], seen_keys=frozenset())
+            for collection, batches in by_collection.items()
+        }
+        commits = []
+        for batch in group:
+            changes = apply_chunk(batch.round, batch.checked, views[batch.round.collection])
+            commits.append(build_commit(
+                batch.round, batch.checked.chunk, changes, batch.mapping, end_state=batch.end_state
+            ))
+        return commits
+
+
+def _goes_with(round: ClaimedRound, first: ClaimedRound) -> bool:
+    """Return whether a round can be committed with the first: other views are loaded for records of a schema."""
+    stands_alone = (
+        round.policy.mode == "full" or round.policy.pace_seconds or round.round_kind is not RoundKind.SUBMISSION
+    )
+    return not stands_alone and not round.cancelling and bool(round.policy.schema) == bool(first.policy.schema)

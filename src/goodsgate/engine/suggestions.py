@@ -1,0 +1,96 @@
+"""Accept suggestions: rejected records as they were received, with the suggestions of their issues filled in.
+
+The result is a fix. Its members have the submitter's own names, and `_row` names the record that is replaced.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from goodsgate.model.batch import Batch, Finding
+from goodsgate.model.issue import Issue
+from goodsgate.store.contract import Store
+
+RECORDS_AT_ONCE = 1_000
+
+Members = dict[str, object]
+"""By the submitter's own names: cells of a table as texts, members of JSON as the bytes they were received in."""
+
+
+def members_of(raw: bytes, columns: Sequence[str] | None) -> Members | None:
+    """Return the members of a record as received; None if it is no object or row."""
+    try:
+        if columns is None:
+            return dict(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
+        row = msgspec.json.decode(raw, type=list[str])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    cells: Members = {}
+    for column, cell in zip(columns, row, strict=False):
+        cells.setdefault(column, cell)
+    return cells
+
+
+def member_of(issue: Issue, members: Members) -> str | None:
+    """Return the member or column that an issue is about; None if the record has none such."""
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in issue.path.split("/")[1:]]
+    for name in (issue.column, ".".join(steps), *(".".join(steps[:end]) for end in range(len(steps) - 1, 0, -1))):
+        if name and name in members:
+            return name
+    top = (issue.column or "").partition(".")[0]
+    return top if top in members else None
+
+
+def with_suggestions(members: Members, issues: Sequence[Issue]) -> Members | None:
+    """Return the record with the suggestions of the issues; None if none of them can be filled in."""
+    corrected, is_changed = dict(members), False
+    for issue in issues:
+        name = member_of(issue, members)
+        if issue.suggestion is None or name is None:
+            continue
+        before = corrected[name]
+        value = msgspec.json.decode(before) if isinstance(before, msgspec.Raw) else before
+        after = _replace(value, issue)
+        is_changed = is_changed or after != value
+        corrected[name] = after
+    return corrected if is_changed else None
+
+
+def _replace(value: object, issue: Issue) -> object:
+    """Return a member with the suggestion in place of the rejected value, at any depth."""
+    suggestion, rejected = issue.suggestion, issue.value
+    if isinstance(value, dict):
+        return {name: _replace_inside(each, issue) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_replace_inside(each, issue) for each in value]
+    if isinstance(value, str) and rejected and value != rejected and value.count(rejected) == 1:
+        return value.replace(rejected, suggestion or "")
+    return suggestion
+
+
+def _replace_inside(value: object, issue: Issue) -> object:
+    if isinstance(value, dict | list):
+        return _replace(value, issue)
+    return issue.suggestion if value is not None and str(value) == issue.value else value
+
+
+def fix_lines(store: Store, batch: Batch, *, code: str, field: str) -> Iterator[bytes]:
+    """Yield the lines of a fix that accepts the suggestions of one issue group, for every rejected record with one."""
+    after = 0
+    while page := store.rejected_records(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
+        lines = (_corrected_line(finding, batch, code=code, field=field) for finding in page)
+        if piece := b"".join(line for line in lines if line):
+            yield piece
+        after = page[-1].number
+
+
+def _corrected_line(finding: Finding, batch: Batch, *, code: str, field: str) -> bytes:
+    issues = [issue for issue in finding.issues if issue.code == code and issue.field == field and issue.suggestion]
+    members = members_of(finding.raw or b"", batch.columns) if issues else None
+    corrected = with_suggestions(members, issues) if members is not None else None
+    return fix_line(finding.number, corrected) if corrected is not None else b""
+
+
+def fix_line(number: int, members: Members) -> bytes:
+    """Return one line of a fix."""
+    return msgspec.json.encode({**members, "_row": number}) + b"\n"

@@ -1,0 +1,179 @@
+"""Check the records of a chunk: rows become documents, keys, hashes and issues."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
+
+import msgspec
+import xxhash
+
+from goodsgate.engine.field_mapping import FieldMapping, without_verb
+from goodsgate.engine.settings import CheckLimits
+from goodsgate.formats import Chunk
+from goodsgate.model.batch import Kind, Policy, Verb
+from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
+from goodsgate.model.issue import Issue
+from goodsgate.rules import Checker, RecordRefs, ReferenceData, Schema, SchemaChecker, ValidCache, checker
+from goodsgate.store.contract import ClaimedRound, Store
+
+REFERENCE_PAGE = 5_000
+CHECKERS_MAX = 32
+"""Compiled rule sets that a worker keeps, one for each merchant, kind and policy."""
+NO_MERCHANT = ""
+"""Stands for every merchant without reference data: all of them share their rules."""
+
+digest_of: Callable[[bytes], bytes] = xxhash.xxh3_128_digest
+"""16 bytes by which a document is recognized as the current one; no defence against a merchant who forges its own."""
+
+
+class ChunkKeys:
+    """The keys of some records, each once, in order."""
+
+    def __init__(self, keys: Iterable[str | None]) -> None:
+        distinct = dict.fromkeys(keys)
+        distinct.pop(None, None)
+        self.distinct: list[str] = [*distinct]  # type: ignore[list-item]  # None was removed
+
+    @cached_property
+    def folded(self) -> set[str]:
+        """The keys in lower case."""
+        return set(map(str.lower, self.distinct))
+
+    @property
+    def has_case_variants(self) -> bool:
+        """Whether some of the keys differ only by case."""
+        return len(self.folded) < len(self.distinct)
+
+
+class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk after the rules: what is known of its records without the catalogue."""
+
+    chunk: Chunk
+    documents: Sequence[bytes]
+    keys: list[str | None]
+    distinct_keys: ChunkKeys
+    versions: list[int | None]
+    verbs: list[Verb | None] | None
+    """Verbs of single records; None if all have the policy's."""
+    hashes: list[bytes]
+    issues: dict[int, list[Issue]]
+    """Index → errors and warnings."""
+    merged_rules: Checker | SchemaChecker
+    """Rules for a record after an update was merged into the current one."""
+    schema: Schema | None = None
+    """Schema of the records; None for the gate's own fields."""
+    refs: list[RecordRefs | None] | None = None
+    """What each record of a schema refers to; None without a schema."""
+
+
+def has_error(issues: Iterable[Issue]) -> bool:
+    """Return whether a record with these issues is rejected."""
+    return any(found.severity == "error" for found in issues)
+
+
+class Validator:
+    """Checks chunks by the rules of their merchant, kind and policy, compiled anew when reference data changes."""
+
+    def __init__(self, store: Store, limits: CheckLimits, schemas: Mapping[str, Schema]) -> None:
+        """Take the `schemas` that policies may name."""
+        self._store = store
+        self._limits = limits
+        self._schemas = schemas
+        self._valid_cache = ValidCache(limits.valid_cache_records)
+        self._references: dict[str, tuple[int, ReferenceData]] = {}
+        self._checkers: dict[tuple[str, Kind, bytes], tuple[int, Checker | SchemaChecker]] = {}
+        self._versions: dict[str, int] = {}
+        """Merchant → version of its reference data, since the last `refresh`."""
+
+    def refresh(self) -> None:
+        """Look up the version of reference data again before it is used next."""
+        self._versions.clear()
+
+    def check(self, chunk: Chunk, round: ClaimedRound, mapping: FieldMapping) -> CheckedChunk:
+        """Check every record of a chunk. Raises KeyError if the policy names a schema that was not given."""
+        policy = round.policy
+        rules = merged_rules = self.rules(round.merchant, round.kind, policy)
+        issues: dict[int, list[Issue]] = {}
+        documents = mapping.documents(chunk.lines, chunk.rows, issues)
+        hashes = [*map(digest_of, documents)]
+        checked = rules.check(documents, hashes) if isinstance(rules, Checker) else rules.check(documents)
+        if checked.verbs is not None:
+            documents = [
+                document if verb is None else without_verb(document)
+                for document, verb in zip(documents, checked.verbs, strict=True)
+            ]
+            hashes = [*map(digest_of, documents)]
+        schema = self._schemas[policy.schema] if policy.schema else None
+        if policy.verb is not Verb.UPSERT or checked.verbs is not None or (schema is not None and schema.merged_schema):
+            merged_schema = schema.merged_schema if schema is not None else None
+            merged_policy = msgspec.structs.replace(policy, verb=Verb.UPSERT, schema=merged_schema or policy.schema)
+            merged_rules = self.rules(round.merchant, round.kind, merged_policy)
+        return CheckedChunk(
+            chunk=chunk, documents=documents, keys=checked.keys, distinct_keys=ChunkKeys(checked.keys),
+            versions=checked.versions, verbs=checked.verbs, hashes=hashes,
+            issues=_all_issues(chunk, checked.issues, issues, mapping), merged_rules=merged_rules, schema=schema,
+            refs=checked.refs,
+        )
+
+    def rules(self, merchant: str, kind: Kind, policy: Policy) -> Checker | SchemaChecker:
+        """Return the compiled rules with the merchant's reference data as of the last `refresh`."""
+        version = self._versions.get(merchant)
+        if version is None:
+            version = self._versions[merchant] = self._store.reference_version(merchant)
+        owner = merchant if version else NO_MERCHANT
+        name = (owner, kind, msgspec.json.encode(policy))
+        known = self._checkers.pop(name, None)
+        if known is None or known[0] != version:
+            known = (version, self._compile(kind, policy, self._reference(owner, version)))
+        self._checkers[name] = known  # inserted last, so that the first is the one not used for the longest time
+        if len(self._checkers) > CHECKERS_MAX:
+            del self._checkers[next(iter(self._checkers))]
+        return known[1]
+
+    def _compile(self, kind: Kind, policy: Policy, reference: ReferenceData) -> Checker | SchemaChecker:
+        most, depth = self._limits.issues_per_record_max, self._limits.depth_max
+        if policy.schema:
+            schema = self._schemas[policy.schema]
+            return SchemaChecker(schema, policy, reference, issues_per_record_max=most, depth_max=depth)
+        return checker(
+            kind, policy, reference, issues_per_record_max=most, depth_max=depth, valid_cache=self._valid_cache
+        )
+
+    def _reference(self, merchant: str, version: int) -> ReferenceData:
+        known = self._references.pop(merchant, None)
+        if known is None or known[0] != version:
+            known = (version, ReferenceData.build(
+                {kind: self._entries(merchant, kind) for kind in REFERENCE_KINDS}, ask=partial(self._entries, merchant)
+            ) if version else ReferenceData.build({}))
+        self._references[merchant] = known
+        if len(self._references) > CHECKERS_MAX:
+            del self._references[next(iter(self._references))]
+        return known[1]
+
+    def _entries(self, merchant: str, kind: str) -> list[ReferenceEntry]:
+        entries: list[ReferenceEntry] = []
+        after = None
+        while True:
+            page = self._store.reference(merchant, kind, after=after, limit=REFERENCE_PAGE)
+            entries.extend(page.rows)
+            after = page.next
+            if after is None:
+                return entries
+
+
+def _all_issues(chunk: Chunk, found: dict[int, list[Issue]], trimmed: dict[int, list[Issue]], mapping: FieldMapping,
+                ) -> dict[int, list[Issue]]:
+    """Return the issues of rules, mapping and reader together, with the submitter's own column names."""
+    for at, issues in trimmed.items():
+        found.setdefault(at, []).extend(issues)
+    for at, unreadable in chunk.unreadable.items():
+        found[at] = [unreadable]  # rules report nothing useful about a mutilated record
+    if mapping.mapping or mapping.columns is not None:
+        found = {at: [_with_column(each, mapping) for each in issues] for at, issues in found.items()}
+    for at, each in chunk.issues.items():
+        found.setdefault(at, []).append(each)
+    return found
+
+
+def _with_column(issue: Issue, mapping: FieldMapping) -> Issue:
+    column = mapping.column_of(issue.path)
+    return msgspec.structs.replace(issue, column=column) if column is not None else issue

@@ -1,0 +1,32 @@
+"""Dry runs."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from goodsgate.app import create_dry_runner
+from goodsgate.model.batch import Kind, Policy, Verb
+from tests.shop import Shop, ndjson
+
+RECORDS = st.lists(
+    st.fixed_dictionaries({
+        "id": st.sampled_from(["A", "B", "C", "a", ""]), "title": st.sampled_from(["x", "y", ""]),
+        "gtin": st.sampled_from(["4006381333931", "4006381333932"]),
+    }), min_size=1, max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(held=RECORDS, records=RECORDS, verb=st.sampled_from(Verb))
+def test_a_dry_run_has_the_result_of_the_real_run_and_changes_nothing(shop: Shop, held, records, verb) -> None:
+    """Counts and issue groups, against whatever the catalogue holds, with every verb."""
+    shop.run(held)
+    before = shop.items()
+    told = create_dry_runner(shop.store, shop.config).run(
+        [ndjson(records)], merchant="acme", kind=Kind.PRODUCT, collection="products", policy=Policy(verb=verb),
+        format="ndjson", content_encoding="identity",
+    )
+    assert shop.items() == before
+    batch = shop.run(records, verb=verb)
+    assert told.batch.counts == batch.counts
+    assert told.groups == shop.engine.groups("acme", batch.id, limit=50)
+    assert len(told.rejected) == min(batch.counts.rejected, 5)
