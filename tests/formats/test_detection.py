@@ -73,7 +73,7 @@ def test_formats_are_told(head, claims, found):
     ("head", "claims", "sentence"),
     [
         (b"", {}, "Unrecognized file format"),
-        (b"hello", {}, "Unrecognized file format"),
+        (b"hello", {}, "it starts with 'hello'"),
         (b"hello", {"type": "image/png", "name": "x.png"}, "Unrecognized file format"),
         (CSV, {"format": "xml"}, "format 'xml'"),
         (b"PK\x03\x04" + bytes(26) + b"feed.csv", {"type": "text/csv"}, "ZIP archive"),

@@ -36,6 +36,9 @@ _FORMAT_OF_MEDIA_TYPE = {
     "application/vnd.ms-excel.sheet.macroenabled.12": "xlsx",
 }
 
+SHOWN_BYTES = 20
+"""Bytes of an unrecognized file that the message repeats."""
+
 _FORMAT_OF_SUFFIX = {
     ".ndjson": "ndjson", ".jsonl": "ndjson", ".jsonlines": "ndjson", ".json": "json",
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".xlsx": "xlsx", ".xlsm": "xlsx",
@@ -68,7 +71,10 @@ def detect(
         raise UnknownFormatError(f"Unsupported file format: this is {other}.")
     found = _shown(plain, claimed)
     if found is None:
-        raise UnknownFormatError(f"Unrecognized file format; set the media type or format={'|'.join(FORMATS)}.")
+        start = plain[:SHOWN_BYTES].decode("utf-8", "replace")
+        raise UnknownFormatError(
+            f"Unrecognized file format (it starts with {start!r}); set the media type or format={'|'.join(FORMATS)}."
+        )
     return found, content_encoding
 
 
