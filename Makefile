@@ -1,4 +1,4 @@
-# Everything here works as root or not, in any folder: paths are relative, so a blank in the folder's name does no harm.
+# All targets work in any folder, with or without root: paths are relative, so spaces in the folder's name are harmless.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
@@ -11,17 +11,17 @@ STAMP := .venv/installed
 PIP := $(PY) -m pip --disable-pip-version-check
 INSTALL := install -q -c constraints.txt
 
-# A virtual environment does not survive being moved: made elsewhere, it is made again.
+# A virtual environment cannot be moved: if it was created in another folder, it is created again.
 ifneq ($(shell cat .venv/made-in 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
 .PHONY: help setup run demo test lint bench crash fuzz pictures clean
 
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-setup: $(STAMP) ## Make .venv and install everything, versions pinned
+setup: $(STAMP) ## Create .venv and install everything with pinned versions
 
 $(STAMP): pyproject.toml constraints.txt
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
@@ -34,31 +34,31 @@ $(STAMP): pyproject.toml constraints.txt
 	@printf '%s\n' "$$PWD" > .venv/made-in
 	@touch $(STAMP)
 
-run: $(STAMP) ## Start the gate on 127.0.0.1:8480 with its data in ./goodsgate-data, and print a first key
+run: $(STAMP) ## Start a gate on 127.0.0.1:8480 with its data in ./goodsgate-data, and print a first key
 	@exec $(PY) -m goodsgate serve --store goodsgate-data --first-merchant main
 
-demo: $(STAMP) ## Submit a real dirty feed to a gate of its own and show what it says
+demo: $(STAMP) ## Submit a real feed with errors to a temporary gate and show the results
 	@exec $(PY) demo/run.py
 
-test: $(STAMP) ## Run all tests, in a process for each core
+test: $(STAMP) ## Run all tests, with one process per core
 	@exec $(PY) -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## Check style and types
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy --strict
 
-bench: $(STAMP) ## Measure, as ratios to ceilings taken in the same run
+bench: $(STAMP) ## Measure speed and memory as ratios to ceilings of the same run
 	@exec $(PY) -m bench
 
-crash: $(STAMP) ## The long form of the crash tests; KILLS=100
+crash: $(STAMP) ## Run the crash tests for longer (KILLS=100)
 	@GOODSGATE_KILLS=$${KILLS:-100} exec $(PY) -m pytest --timeout 3600 tests/crash tests/hosts
 
-fuzz: $(STAMP) ## The long form of the fuzz tests
+fuzz: $(STAMP) ## Run the fuzz tests for longer
 	@GOODSGATE_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/protocols tests/console -k fuzz
 
-pictures: $(STAMP) ## Take the pictures of the console in docs/ anew; needs Chromium
+pictures: $(STAMP) ## Take the pictures of the console in docs/ again (needs Chromium)
 	@exec $(PY) -m tests.browser.pictures
 
-clean: ## Remove what make and the tools have made; data stays
+clean: ## Remove .venv, caches and builds; data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
