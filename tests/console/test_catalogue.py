@@ -36,7 +36,7 @@ def test_items_are_found_by_sku_gtin_and_title(clerk: Person, text: str, found: 
 def test_a_search_goes_on_from_where_it_stopped(clerk: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stretch at a time, until everything was seen."""
     monkeypatch.setattr(search, "ITEMS_AT_ONCE", 20)
-    monkeypatch.setattr(search, "FOUND_MAX", 3)
+    monkeypatch.setattr(search, "RESULTS_MAX", 3)
     rows = b"".join(b"K%03d,%s\n" % (number, b"Tent" if number % 25 == 0 else b"Rope") for number in range(200))
     clerk.submit(b"sku,title\n" + rows)
     found, link = [], f"{clerk.base}/catalogue/product/products?q=tent"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from goodsgate.config import Config
 from goodsgate.engine import Refusal
-from goodsgate.engine.stock import Movement, Step, Stock
+from goodsgate.engine.stock import Stock, StockMovement, StockOperation
 from goodsgate.store.contract import StoreBusyError
 from tests import place
 from tests.shop import open_store
@@ -22,8 +22,8 @@ def main() -> None:
         for turn in range(orders):
             order = f"{sys.argv[2]}-{client}-{turn}"
             try:
-                for verb in (Step.RESERVE, Step.COMMIT):
-                    _move(stock, Movement(order=order, verb=verb, lines={"B": 1, "A": 1}))
+                for verb in (StockOperation.RESERVE, StockOperation.COMMIT):
+                    _move(stock, StockMovement(order=order, verb=verb, lines={"B": 1, "A": 1}))
                 came.append(order)
             except Refusal as refusal:
                 if refusal.code != "stock_short":
@@ -38,7 +38,7 @@ def main() -> None:
     print(len(came))
 
 
-def _move(stock: Stock, movement: Movement) -> None:
+def _move(stock: Stock, movement: StockMovement) -> None:
     """As a client would: a store that is busy is asked again."""
     while True:
         try:

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from goodsgate.engine import Refusal
-from goodsgate.engine.stock import LINES_MAX, QUANTITY_MAX, Level, Movement, Step, Stock
+from goodsgate.engine.stock import LINES_MAX, QUANTITY_MAX, Stock, StockLevel, StockMovement, StockOperation
 from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.catalogue import item_key
 from tests.crash.scene import ROOT
 from tests.engine.conftest import Opens
 from tests.shop import Shop, open_store
 
-RESERVE, CANCEL, COMMIT, REFUND = Step
+RESERVE, CANCEL, COMMIT, REFUND = StockOperation
 
 
 def _feed(shop: Shop, **quantities: object) -> None:
@@ -28,11 +28,13 @@ def _records(shop: Shop, *records: object, **policy: object) -> None:
     assert batch.counts.rejected == 0, shop.findings(batch.id)
 
 
-def _move(shop: Shop, verb: Step, order: str = "o1", id: str | None = None, **lines: int) -> dict[str, Level]:
-    return shop.engine.stock.move("acme", "stock", Movement(order=order, verb=verb, lines=lines, id=id))
+def _move(shop: Shop, verb: StockOperation, order: str = "o1", id: str | None = None, **lines: int) -> dict[str,
+          StockLevel]:
+    return shop.engine.stock.move("acme", "stock", StockMovement(order=order, verb=verb, lines=lines, id=id))
 
 
-def _refused(shop: Shop, verb: Step, order: str = "o1", id: str | None = None, **lines: int) -> tuple[str, object]:
+def _refused(shop: Shop, verb: StockOperation, order: str = "o1", id: str | None = None,
+             **lines: int) -> tuple[str, object]:
     with pytest.raises(Refusal) as refused:
         _move(shop, verb, order, id, **lines)
     return refused.value.code, refused.value.details.get("lines")
@@ -46,12 +48,12 @@ def _level(shop: Shop, key: str) -> tuple[int | None, int, int]:
 def test_an_order_goes_its_way(shop: Shop) -> None:
     """Reserved, partly given back, committed, partly refunded; each step is answered with how the items stand."""
     _feed(shop, A=10, B=3)
-    assert _move(shop, RESERVE, A=4, B=3) == {"A": Level(10, 4), "B": Level(3, 3)}
+    assert _move(shop, RESERVE, A=4, B=3) == {"A": StockLevel(10, 4), "B": StockLevel(3, 3)}
     assert _level(shop, "A") == (10, 4, 6)
-    assert _move(shop, CANCEL, A=1) == {"A": Level(10, 3)}
-    assert _move(shop, COMMIT, A=3, B=2) == {"A": Level(7, 0), "B": Level(1, 1)}
+    assert _move(shop, CANCEL, A=1) == {"A": StockLevel(10, 3)}
+    assert _move(shop, COMMIT, A=3, B=2) == {"A": StockLevel(7, 0), "B": StockLevel(1, 1)}
     assert shop.items("stock", kind=Kind.STOCK)["A"] == {"id": "A", "quantity": 7}
-    assert _move(shop, REFUND, A=2) == {"A": Level(9, 0)}
+    assert _move(shop, REFUND, A=2) == {"A": StockLevel(9, 0)}
     assert (_level(shop, "A"), _level(shop, "B")) == ((9, 0, 9), (1, 1, 0))
 
 
@@ -72,9 +74,9 @@ def test_a_movement_is_whole_or_not_at_all(shop: Shop) -> None:
     assert _refused(shop, REFUND, A=4) == ("stock_conflict", [{"key": "A", "quantity": 4, "committed": 3}])
     assert _level(shop, "A") == (7, 1, 6)
     with pytest.raises(Refusal, match="no stock"):
-        shop.engine.stock.move("acme", "nowhere", Movement(order="o", verb=RESERVE, lines={"A": 1}))
+        shop.engine.stock.move("acme", "nowhere", StockMovement(order="o", verb=RESERVE, lines={"A": 1}))
     with pytest.raises(Refusal, match="no stock"):
-        shop.engine.stock.move("other", "stock", Movement(order="o", verb=RESERVE, lines={"A": 1}))
+        shop.engine.stock.move("other", "stock", StockMovement(order="o", verb=RESERVE, lines={"A": 1}))
 
 
 MANY = dict.fromkeys(map(str, range(LINES_MAX + 1)), 1)
@@ -93,7 +95,7 @@ def test_an_order_has_so_many_movements(shop: Shop, monkeypatch: pytest.MonkeyPa
     for id in ("1", "2"):
         _move(shop, RESERVE, id=id, A=1)
     assert _refused(shop, RESERVE, id="3", A=1) == ("parameter_invalid", None)
-    assert _move(shop, RESERVE, id="1", A=1) == {"A": Level(10, 1)}
+    assert _move(shop, RESERVE, id="1", A=1) == {"A": StockLevel(10, 1)}
 
 
 def test_what_was_given_back_is_not_promised_again(shop: Shop) -> None:
@@ -105,7 +107,7 @@ def test_what_was_given_back_is_not_promised_again(shop: Shop) -> None:
             _move(shop, verb, order, A=2)
         assert _refused(shop, RESERVE, order, A=2) == ("stock_conflict", [{"key": "A", "reserved": 0}])
         assert _level(shop, "A") == (10, 0, 10)
-        assert _move(shop, RESERVE, order, "once more", A=2) == {"A": Level(10, 2)}
+        assert _move(shop, RESERVE, order, "once more", A=2) == {"A": StockLevel(10, 2)}
         _move(shop, CANCEL, order, "that, too", A=2)
 
 
@@ -113,13 +115,13 @@ def test_a_movement_that_is_repeated_changes_nothing(shop: Shop) -> None:
     """It is answered as it was, whatever has happened since; under its id it can be no other."""
     _feed(shop, A=10)
     first = _move(shop, RESERVE, A=2)
-    assert _move(shop, RESERVE, id="r2", A=2) == {"A": Level(10, 4)}
+    assert _move(shop, RESERVE, id="r2", A=2) == {"A": StockLevel(10, 4)}
     _move(shop, COMMIT, A=4)
     assert _move(shop, RESERVE, A=2) == first
-    assert _move(shop, RESERVE, id="r2", A=2) == {"A": Level(10, 4)}
+    assert _move(shop, RESERVE, id="r2", A=2) == {"A": StockLevel(10, 4)}
     assert _refused(shop, RESERVE, id="r2", A=3)[0] == _refused(shop, CANCEL, id="r2", A=2)[0] == "stock_conflict"
     assert _level(shop, "A") == (6, 0, 6)
-    assert _move(shop, RESERVE, "o2", "r2", A=2) == {"A": Level(6, 2)}  # ids are the order's own
+    assert _move(shop, RESERVE, "o2", "r2", A=2) == {"A": StockLevel(6, 2)}  # ids are the order's own
 
 
 def test_a_feed_sets_the_number_and_touches_no_reservation(shop: Shop) -> None:
@@ -134,7 +136,7 @@ def test_a_feed_sets_the_number_and_touches_no_reservation(shop: Shop) -> None:
     _feed(shop, A=2)
     assert _level(shop, "A") == (2, 3, 0)
     assert _refused(shop, RESERVE, "o2", A=1)[0] == "stock_short"
-    assert _move(shop, COMMIT, A=3) == {"A": Level(0, 0)}
+    assert _move(shop, COMMIT, A=3) == {"A": StockLevel(0, 0)}
 
 
 def test_an_item_goes_and_its_reservations_stay(shop: Shop) -> None:
@@ -144,29 +146,29 @@ def test_an_item_goes_and_its_reservations_stay(shop: Shop) -> None:
     _records(shop, {"id": "A"}, verb=Verb.DELETE)
     assert _level(shop, "A") == (None, 6, 0)
     assert _refused(shop, RESERVE, "o2", A=1)[0] == "stock_unknown"
-    assert _move(shop, CANCEL, A=1) == {"A": Level(None, 5)}
-    assert _move(shop, COMMIT, A=2) == {"A": Level(None, 3)}
-    assert _move(shop, REFUND, A=1) == {"A": Level(None, 3)}
+    assert _move(shop, CANCEL, A=1) == {"A": StockLevel(None, 5)}
+    assert _move(shop, COMMIT, A=2) == {"A": StockLevel(None, 3)}
+    assert _move(shop, REFUND, A=1) == {"A": StockLevel(None, 3)}
     _feed(shop, A=10)
     assert _level(shop, "A") == (10, 3, 7)
-    assert _move(shop, COMMIT, A=3) == {"A": Level(7, 0)}
+    assert _move(shop, COMMIT, A=3) == {"A": StockLevel(7, 0)}
 
 
 def test_the_number_is_where_the_document_has_it(shop: Shop) -> None:
     """At a location, as text, or further inside; what else the document holds stays."""
     key = item_key("A", "BLR-01")
     _records(shop, {"id": "A", "location": "BLR-01", "quantity": "10", "extra": {"left": 5, "note": "x"}})
-    moved = shop.engine.stock.move("acme", "stock", Movement(order="o", verb=RESERVE, lines={key: 4}))
-    assert moved == {key: Level(10, 4)}
-    shop.engine.stock.move("acme", "stock", Movement(order="o", verb=COMMIT, lines={key: 4}))
-    inner = Movement(order="p", verb=RESERVE, lines={key: 4}, field="extra/left")
-    assert shop.engine.stock.move("acme", "stock", inner) == {key: Level(5, 4)}
-    commit = Movement(order="p", verb=COMMIT, lines={key: 4}, field="extra/left")
+    moved = shop.engine.stock.move("acme", "stock", StockMovement(order="o", verb=RESERVE, lines={key: 4}))
+    assert moved == {key: StockLevel(10, 4)}
+    shop.engine.stock.move("acme", "stock", StockMovement(order="o", verb=COMMIT, lines={key: 4}))
+    inner = StockMovement(order="p", verb=RESERVE, lines={key: 4}, field="extra/left")
+    assert shop.engine.stock.move("acme", "stock", inner) == {key: StockLevel(5, 4)}
+    commit = StockMovement(order="p", verb=COMMIT, lines={key: 4}, field="extra/left")
     shop.engine.stock.move("acme", "stock", commit)
     assert shop.items("stock", kind=Kind.STOCK)[key] == {
         "id": "A", "location": "BLR-01", "quantity": "6", "extra": {"left": 1, "note": "x"}
     }
-    no_number = Movement(order="q", verb=RESERVE, lines={key: 1}, field="extra/note")
+    no_number = StockMovement(order="q", verb=RESERVE, lines={key: 1}, field="extra/note")
     with pytest.raises(Refusal, match="no stock"):
         shop.engine.stock.move("acme", "stock", no_number)
 
@@ -190,8 +192,10 @@ def test_what_is_kept_of_an_order_survives(shop: Shop, opens: Opens) -> None:
     again = open_store(shop.config)
     try:
         stock = Stock(again)
-        assert stock.move("acme", "stock", Movement(order="o1", verb=RESERVE, lines={"A": 4})) == {"A": Level(10, 4)}
-        assert stock.move("acme", "stock", Movement(order="o1", verb=COMMIT, lines={"A": 4})) == {"A": Level(6, 0)}
+        movement = StockMovement(order="o1", verb=RESERVE, lines={"A": 4})
+        assert stock.move("acme", "stock", movement) == {"A": StockLevel(10, 4)}
+        movement = StockMovement(order="o1", verb=COMMIT, lines={"A": 4})
+        assert stock.move("acme", "stock", movement) == {"A": StockLevel(6, 0)}
     finally:
         again.close()
 
@@ -269,7 +273,7 @@ def test_a_partial_record_writes_no_old_number_back(opens: Opens) -> None:
             while not stop.is_set():
                 lines = {mine[turn % len(mine)]: 1, mine[(turn + 3) % len(mine)]: 2}
                 for verb in (RESERVE, COMMIT):
-                    Stock(store).move("acme", "stock", Movement(order=f"o{at}-{turn}", verb=verb, lines=lines))
+                    Stock(store).move("acme", "stock", StockMovement(order=f"o{at}-{turn}", verb=verb, lines=lines))
                 for key, quantity in lines.items():
                     taken[key] += quantity
                 turn += 1

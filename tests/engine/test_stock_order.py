@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.engine import Refusal
-from goodsgate.engine.stock import Movement, Step, Stock
+from goodsgate.engine.stock import Stock, StockMovement, StockOperation
 from goodsgate.model.batch import Kind, Strictness, Verb
 from goodsgate.store.contract import ChunkCommit, Claim, StockChangedError
 from goodsgate.store.strict import StrictStore
@@ -48,7 +48,7 @@ class Model:
         elif key in self.items:
             self.items[key] |= record
 
-    def move(self, movement: Movement) -> str:
+    def move(self, movement: StockMovement) -> str:
         """Empty, or the refusal."""
         found = {self._stands(movement, key, quantity) for key, quantity in movement.lines.items()} - {""}
         for code in ("stock_unknown", "stock_conflict", "stock_short"):
@@ -62,20 +62,23 @@ class Model:
         """By all orders."""
         return sum(amount for (_, one), amount in self.reserved.items() if one == key)
 
-    def _stands(self, movement: Movement, key: str, quantity: int) -> str:
+    def _stands(self, movement: StockMovement, key: str, quantity: int) -> str:
         mine = (movement.order, key)
-        if movement.verb is Step.RESERVE:
+        if movement.verb is StockOperation.RESERVE:
             if key not in self.items:
                 return "stock_unknown"
             free = int(str(self.items[key]["quantity"])) - self.all_reserved(key)
             return "stock_short" if quantity > max(0, free) else ""
-        bound = self.committed if movement.verb is Step.REFUND else self.reserved
+        bound = self.committed if movement.verb is StockOperation.REFUND else self.reserved
         return "stock_conflict" if quantity > bound.get(mine, 0) else ""
 
-    def _moves(self, movement: Movement, key: str, quantity: int) -> None:
+    def _moves(self, movement: StockMovement, key: str, quantity: int) -> None:
         mine, verb = (movement.order, key), movement.verb
-        reserved = {Step.RESERVE: quantity, Step.CANCEL: -quantity, Step.COMMIT: -quantity, Step.REFUND: 0}[verb]
-        taken = {Step.RESERVE: 0, Step.CANCEL: 0, Step.COMMIT: quantity, Step.REFUND: -quantity}[verb]
+        reserved = {
+            StockOperation.RESERVE: quantity, StockOperation.CANCEL: -quantity, StockOperation.COMMIT: -quantity,
+            StockOperation.REFUND: 0,
+        }[verb]
+        taken = {StockOperation.COMMIT: quantity, StockOperation.REFUND: -quantity}.get(verb, 0)
         self.reserved[mine] = self.reserved.get(mine, 0) + reserved
         self.committed[mine] = self.committed.get(mine, 0) + taken
         if key in self.items:
@@ -108,8 +111,8 @@ class Between:
 
 
 MOVES = st.builds(
-    lambda order, verb, lines: Movement(order=order, verb=verb, lines=lines), st.sampled_from(ORDERS),
-    st.sampled_from(Step), st.dictionaries(st.sampled_from(KEYS), st.integers(1, 4), min_size=1),
+    lambda order, verb, lines: StockMovement(order=order, verb=verb, lines=lines), st.sampled_from(ORDERS),
+    st.sampled_from(StockOperation), st.dictionaries(st.sampled_from(KEYS), st.integers(1, 4), min_size=1),
 )
 RECORDS = {
     Verb.UPSERT: st.builds(
@@ -146,7 +149,7 @@ def test_whatever_comes_between(scene: tuple[Shop, Between, Stock], turns: list[
     for key in KEYS:
         model.record({"id": key, "quantity": 5}, Verb.UPSERT)
 
-    def moves(movements: list[Movement]) -> None:
+    def moves(movements: list[StockMovement]) -> None:
         for movement in movements:
             named = msgspec.structs.replace(movement, id=str(next(number)))
             try:
@@ -178,8 +181,8 @@ def test_a_movement_of_two_items_is_never_half_before(scene: tuple[Shop, Between
     shop.run([{"id": "A", "quantity": 5}, {"id": "B", "quantity": 5}], kind=Kind.STOCK, collection="stock")
 
     def take() -> None:
-        for verb in (Step.RESERVE, Step.COMMIT):
-            stock.move("acme", "stock", Movement(order="o", verb=verb, lines={"A": 1, "B": 1}))
+        for verb in (StockOperation.RESERVE, StockOperation.COMMIT):
+            stock.move("acme", "stock", StockMovement(order="o", verb=verb, lines={"A": 1, "B": 1}))
 
     between.before = [take]
     batch = shop.run([{"id": "A", "quantity": 5}, {"id": "B", "quantity": 6}], kind=Kind.STOCK, collection="stock")
@@ -194,8 +197,8 @@ def test_batches_that_are_worked_together_are_made_anew_together(scene: tuple[Sh
     shop.run([{"id": "A", "quantity": 5}], kind=Kind.STOCK, collection="stock")
 
     def take() -> None:
-        for verb in (Step.RESERVE, Step.COMMIT):
-            stock.move("acme", "stock", Movement(order="o", verb=verb, lines={"A": 2}))
+        for verb in (StockOperation.RESERVE, StockOperation.COMMIT):
+            stock.move("acme", "stock", StockMovement(order="o", verb=verb, lines={"A": 2}))
 
     between.before = [take]
     sent = [
@@ -216,8 +219,8 @@ def test_what_was_read_ahead_is_not_believed(scene: tuple[Shop, Between, Stock])
     shop.run(feed, kind=Kind.STOCK, collection="stock")
 
     def take(key: str) -> None:
-        for verb in (Step.RESERVE, Step.COMMIT):
-            stock.move("acme", "stock", Movement(order=key, verb=verb, lines={key: 1}))
+        for verb in (StockOperation.RESERVE, StockOperation.COMMIT):
+            stock.move("acme", "stock", StockMovement(order=key, verb=verb, lines={key: 1}))
 
     between.before = [lambda key=key: take(key) for key in keys[::2]]  # type: ignore[misc]
     batch = shop.run(feed, kind=Kind.STOCK, collection="stock")
@@ -231,8 +234,8 @@ def test_what_is_rejected_is_rejected_once(scene: tuple[Shop, Between, Stock]) -
     shop.run([{"id": "A", "quantity": 5}, {"id": "B", "quantity": 5}], kind=Kind.STOCK, collection="stock")
 
     def take() -> None:
-        for verb in (Step.RESERVE, Step.COMMIT):
-            stock.move("acme", "stock", Movement(order="o", verb=verb, lines={"A": 1}))
+        for verb in (StockOperation.RESERVE, StockOperation.COMMIT):
+            stock.move("acme", "stock", StockMovement(order="o", verb=verb, lines={"A": 1}))
 
     between.before = [take]
     batch = shop.run(

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from goodsgate.console.rendering import PageRenderer
 from goodsgate.console.request import ConsoleRequest
-from goodsgate.engine.search import Found, holding, search
+from goodsgate.engine.search import SearchResult, contains_text, search
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model import fields
@@ -61,7 +61,7 @@ class CataloguePages:
             result = self._search(merchant, kind, collection, text, after=after, seconds=seconds)
         else:
             page = self._store.items(merchant, kind, collection, after=after, limit=PAGE_ITEMS)
-            result = Found(items=page.rows, looked_at=0, next=page.next)
+            result = SearchResult(items=page.rows, examined=0, next=page.next)
         values: dict[str, Any] = {
             "rows": [item_row(item) for item in result.items], "result": result, "q": text, "kind": kind,
             "after": after, "collection": collection, "merchant": merchant, "section": "catalogue",
@@ -72,9 +72,10 @@ class CataloguePages:
         return self._renderer.response(request, template, values)
 
     def _search(self, merchant: str, kind: Kind, collection: str, text: str, *, after: str | None, seconds: float,
-                ) -> Found:
+                ) -> SearchResult:
         """Search item by item, but put an item whose key is the text first at once."""
-        result = search(self._store, merchant, kind, collection, holding(text, kind), after=after, seconds=seconds)
+        matches = contains_text(text, kind)
+        result = search(self._store, merchant, kind, collection, matches, after=after, seconds=seconds)
         exact = self._store.item(merchant, kind, collection, text) if after is None else None
         if exact is None or any(item.key == exact.key for item in result.items):
             return result

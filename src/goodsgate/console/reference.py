@@ -11,7 +11,7 @@ from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
 from goodsgate.console.request import ConsoleRequest
 from goodsgate.console.upload import UploadWithFields, detect_format
 from goodsgate.engine.reference import READ_ONLY_KINDS
-from goodsgate.engine.search import Found, naming, search
+from goodsgate.engine.search import SearchResult, search, uses_code
 from goodsgate.http.context import PIECE_BYTES, ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
@@ -83,10 +83,10 @@ class ReferencePages:
         item_kind, _, collection = selected.partition("/")
         if selected and item_kind not in [*Kind]:
             raise refuse("parameter_invalid", "There is no such collection.", parameter="in")
-        result = Found(items=[], looked_at=0, next=None)
+        result = SearchResult(items=[], examined=0, next=None)
         if selected:
             result = search(
-                self._context.store, merchant, Kind(item_kind), collection, naming(code), after=after,
+                self._context.store, merchant, Kind(item_kind), collection, uses_code(code), after=after,
                 seconds=FIRST_SEARCH_SECONDS,
             )
         values: dict[str, Any] = {

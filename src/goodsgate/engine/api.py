@@ -47,7 +47,7 @@ class Engine:
     def fix(self, merchant: str, batch: str, *, format: str, content_encoding: str = "identity",
             idempotency_key: str | None = None, fingerprint_of: str = "",
             answer: Callable[[Batch], bytes] | None = None) -> Submission:
-        """Begin a fix of a batch that has ended. Raises Refusal: batch_unknown, batch_open, key_…"""
+        """Begin a fix of a batch that has ended. Raises Refusal as `submit`, and batch_unknown, batch_open."""
         self._ended(merchant, batch)
         new = NewRound(
             merchant=merchant, batch=batch, kind=RoundKind.FIX, format=format, content_encoding=content_encoding
@@ -72,7 +72,7 @@ class Engine:
     def accept_suggestions(self, merchant: str, batch: str, *, code: str, field: str) -> Batch:
         """Send back every rejected record of an issue group with its suggestion in place of the rejected value.
 
-        Raises Refusal: batch_open, nothing_suggested, …
+        Raises Refusal: batch_unknown, batch_open, nothing_suggested.
         """
         lines = fix_lines(self.store, self.batch(merchant, batch), code=code, field=field)
         try:
@@ -87,7 +87,10 @@ class Engine:
         return self._add_round(merchant, batch, RoundKind.RETRY)
 
     def confirm(self, merchant: str, batch: str, deletions: int) -> Batch:
-        """Confirm the withheld deletions of a full feed. Raises Refusal: nothing_withheld, confirmation_mismatch, …"""
+        """Confirm the withheld deletions of a full feed.
+
+        Raises Refusal: batch_unknown, batch_open, nothing_withheld, confirmation_mismatch.
+        """
         withheld = self._ended(merchant, batch).withheld
         if withheld is None:
             raise Refusal("nothing_withheld")

@@ -1,8 +1,8 @@
-"""Stock that orders move, beside the feeds that set it: reserved, given back, committed, refunded.
+"""Stock that orders change, beside the feeds that set it: reserve, cancel, commit, refund.
 
-The number is in the item's document, where a feed sets it; what orders have reserved of it is kept beside the item, so
-that no feed touches it. What can be reserved is what is there and not reserved yet. A movement is whole or not at all,
-and one that is repeated is answered as before.
+The quantity is in the item's document, where a feed sets it. What orders have reserved of it is stored beside the item,
+so that no feed changes it; the difference is available. A movement takes place completely or not at all, and a repeated
+movement gets the same answer as before.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,18 +19,18 @@ from goodsgate.rules.quantities import whole_value
 from goodsgate.store.contract import StockChange, StockLevels, Store
 
 FIELD = "quantity"
-"""Where our own stock documents have the number."""
+"""Member with the quantity in the gate's own stock documents."""
 LINES_MAX = 1_000
 QUANTITY_MAX = 10**9
 MOVEMENTS_MAX = 1_000
-"""Of one order: each is kept, to be answered again."""
+"""Movements of one order: each is stored, so that a repeated one gets the same answer."""
 
 
-class Step(StrEnum):
+class StockOperation(StrEnum):
     """What a movement does with the quantity of each of its lines.
 
-    ``reserve`` keeps it for the order; ``cancel`` lets go of what is reserved; ``commit`` takes what is reserved out of
-    stock; ``refund`` puts what was committed back.
+    ``reserve`` reserves it for the order; ``cancel`` releases what is reserved; ``commit`` takes what is reserved from
+    stock; ``refund`` returns what was committed to stock.
     """
 
     RESERVE = "reserve"
@@ -39,190 +39,195 @@ class Step(StrEnum):
     REFUND = "refund"
 
 
-class Movement(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of one order."""
+class StockMovement(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation of one order."""
 
     order: str
-    verb: Step
+    verb: StockOperation
     lines: dict[str, int]
     """Item key → quantity, 1 to QUANTITY_MAX; at most LINES_MAX."""
     id: str | None = None
-    """Tells two movements of an order apart; without it, two that say the same are the same one, and reserving the same
-    once more after all was given back is refused."""
+    """Distinguishes movements of an order. Without it, movements with the same operation and lines are the same one,
+    and the same lines cannot be reserved again after they were released."""
     field: str = FIELD
-    """Members that lead to the number in the item's document, with slashes between."""
+    """Path of members, separated by slashes, to the quantity in the item's document."""
 
 
-class Level(msgspec.Struct, frozen=True):
-    """How an item stands."""
+class StockLevel(msgspec.Struct, frozen=True):
+    """Stock of an item."""
 
     stock: int | None
-    """None where no such item is held, or it has no number there."""
+    """None if there is no such item, or if it has no quantity."""
     reserved: int
     """By all orders."""
 
     @property
     def available(self) -> int:
-        """What can be reserved; never less than 0, though a feed may have set less than is reserved."""
+        """Return what can be reserved; never less than 0, though a feed may set less than is reserved."""
         return max(0, (self.stock or 0) - self.reserved)
 
 
-class Line(msgspec.Struct, omit_defaults=True):
-    """What an order has done with one item so far."""
+class ReservedLine(msgspec.Struct, omit_defaults=True):
+    """What an order has reserved and committed of one item."""
 
     reserved: int = 0
     committed: int = 0
-    """Less what was refunded."""
+    """Without what was refunded."""
 
 
-class Done(msgspec.Struct, frozen=True):
-    """A movement that took place, and how it was answered."""
+class CompletedMovement(msgspec.Struct, frozen=True):
+    """A movement that took place, with its answer."""
 
-    verb: Step
+    verb: StockOperation
     lines: dict[str, int]
-    levels: dict[str, Level]
+    levels: dict[str, StockLevel]
 
 
-class Memory(msgspec.Struct):
-    """What is kept of an order."""
+class OrderState(msgspec.Struct):
+    """What is stored of an order."""
 
-    lines: dict[str, Line] = {}
-    done: dict[str, Done] = {}
+    lines: dict[str, ReservedLine] = {}
+    completed: dict[str, CompletedMovement] = {}
 
 
-decode_memory = msgspec.json.Decoder(Memory).decode
+decode_order_state = msgspec.json.Decoder(OrderState).decode
 
 
 class Stock:
-    """Moves and tells the stock of a collection; any number of threads and processes may do so at once."""
+    """Reads and changes the stock of a collection; for any number of threads and processes at once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def move(self, merchant: str, collection: str, movement: Movement) -> dict[str, Level]:
-        """How the items of the lines stand after the movement, by key.
+    def move(self, merchant: str, collection: str, movement: StockMovement) -> dict[str, StockLevel]:
+        """Carry out a movement and return the stock of its items, by key.
 
-        Raises Refusal: stock_unknown, stock_conflict (more than the order has reserved, or committed; or its id was
-        another movement's), stock_short, each with `lines`; parameter_invalid. Raises StoreBusyError, StoreFullError.
+        Raises Refusal: stock_unknown, stock_conflict (more than the order has reserved or committed, or the id of
+        another movement), stock_short, each with `lines`; parameter_invalid. Raises StoreBusyError, StoreFullError.
         """
-        _check(movement)
-        answered: dict[str, Level] = {}
+        _check_movement(movement)
+        levels_after: dict[str, StockLevel] = {}
 
-        def change(standing: StockLevels) -> StockChange:
-            memory = decode_memory(standing.order_state) if standing.order_state is not None else Memory()
-            moving, levels = _moved(movement, standing, memory)
-            answered.update(levels)
-            return moving
+        def change(stock: StockLevels) -> StockChange:
+            state = decode_order_state(stock.order_state) if stock.order_state is not None else OrderState()
+            change_of_stock, levels = _apply_movement(movement, stock, state)
+            levels_after.update(levels)
+            return change_of_stock
 
         self._store.change_stock(merchant, collection, order=movement.order, keys=[*movement.lines], change=change)
-        return answered
+        return levels_after
 
-    def levels(self, merchant: str, collection: str, keys: Sequence[str], *, field: str = FIELD) -> dict[str, Level]:
-        """How the items of these keys stand, at one moment; every key is answered."""
-        standing = self._store.stock_levels(merchant, collection, keys)
-        return {key: _level(standing, key, field) for key in keys}
+    def levels(self, merchant: str, collection: str, keys: Sequence[str], *, field: str = FIELD,
+               ) -> dict[str, StockLevel]:
+        """Return the stock of the items of these keys, at one moment; every key is in the answer."""
+        stock = self._store.stock_levels(merchant, collection, keys)
+        return {key: _level_of(stock, key, field) for key in keys}
 
 
-def _moved(movement: Movement, standing: StockLevels, memory: Memory) -> tuple[StockChange, dict[str, Level]]:
-    """What the movement changes, and how it is answered; `memory` is changed. Raises Refusal."""
-    name = _name(movement)
-    done = memory.done.get(name)
+def _apply_movement(movement: StockMovement, stock: StockLevels, state: OrderState,
+                    ) -> tuple[StockChange, dict[str, StockLevel]]:
+    """Return the changes of a movement, and its answer; the state is updated. Raises Refusal."""
+    name = _movement_id(movement)
+    done = state.completed.get(name)
     if done is not None:
         if (done.verb, done.lines) != (movement.verb, movement.lines):
             raise _refusal("stock_conflict", [{"key": display_key(key)} for key in movement.lines])
-        if movement.id is None and movement.verb is Step.RESERVE and _is_over(memory, movement.lines):
-            # "As before" would be a promise that nothing stands behind any more.
+        if movement.id is None and movement.verb is StockOperation.RESERVE and _is_released(state, movement.lines):
+            # The answer as before would promise what is no longer reserved.
             raise _refusal("stock_conflict", [{"key": display_key(key), "reserved": 0} for key in movement.lines])
-        assert standing.order_state is not None
-        return StockChange(order_state=standing.order_state, order_closed=_ends(memory)), done.levels
-    if len(memory.done) >= MOVEMENTS_MAX:
+        assert stock.order_state is not None
+        return StockChange(order_state=stock.order_state, order_closed=_is_closed(state)), done.levels
+    if len(state.completed) >= MOVEMENTS_MAX:
         raise Refusal("parameter_invalid", f"An order has at most {MOVEMENTS_MAX} movements.")
-    before = {key: _level(standing, key, movement.field) for key in movement.lines}
-    _check_levels(movement, before, memory)
-    after = {key: _after(movement.verb, level, movement.lines[key]) for key, level in before.items()}
+    before = {key: _level_of(stock, key, movement.field) for key in movement.lines}
+    _check_stock(movement, before, state)
+    after = {key: _level_after(movement.verb, level, movement.lines[key]) for key, level in before.items()}
     for key, quantity in movement.lines.items():
-        _remember(memory.lines.setdefault(key, Line()), movement.verb, quantity)
-    memory.done[name] = Done(movement.verb, movement.lines, after)
+        _update_line(state.lines.setdefault(key, ReservedLine()), movement.verb, quantity)
+    state.completed[name] = CompletedMovement(movement.verb, movement.lines, after)
     documents = {
-        key: _document(standing.documents[key], movement.field, level.stock) for key, level in after.items()
+        key: _with_quantity(stock.documents[key], movement.field, level.stock) for key, level in after.items()
         if level.stock is not None and level.stock != before[key].stock
     }
     return StockChange(
         documents={key: (document, digest_of(document)) for key, document in documents.items()},
         reserved={key: level.reserved for key, level in after.items() if level.reserved != before[key].reserved},
-        order_state=msgspec.json.encode(memory), order_closed=_ends(memory),
+        order_state=msgspec.json.encode(state), order_closed=_is_closed(state),
     ), after
 
 
-def _check_levels(movement: Movement, levels: dict[str, Level], memory: Memory) -> None:
-    """Raise Refusal with every line that stands in the way; what is not known comes first, then what contradicts."""
-    told: dict[str, list[dict[str, object]]] = {"stock_unknown": [], "stock_conflict": [], "stock_short": []}
+def _check_stock(movement: StockMovement, levels: dict[str, StockLevel], state: OrderState) -> None:
+    """Raise Refusal with every line that prevents the movement: unknown items first, then conflicts."""
+    problems: dict[str, list[dict[str, object]]] = {"stock_unknown": [], "stock_conflict": [], "stock_short": []}
     for key, quantity in movement.lines.items():
         line: dict[str, object] = {"key": display_key(key), "quantity": quantity}
-        mine, level = memory.lines.get(key, Line()), levels[key]
-        if movement.verb is Step.RESERVE:
+        mine, level = state.lines.get(key, ReservedLine()), levels[key]
+        if movement.verb is StockOperation.RESERVE:
             if level.stock is None:
-                told["stock_unknown"].append(line)
+                problems["stock_unknown"].append(line)
             elif quantity > level.available:
-                told["stock_short"].append({**line, "available": level.available})
-        elif movement.verb is Step.REFUND:
+                problems["stock_short"].append({**line, "available": level.available})
+        elif movement.verb is StockOperation.REFUND:
             if quantity > mine.committed:
-                told["stock_conflict"].append({**line, "committed": mine.committed})
+                problems["stock_conflict"].append({**line, "committed": mine.committed})
         elif quantity > mine.reserved:
-            told["stock_conflict"].append({**line, "reserved": mine.reserved})
-    for code, lines in told.items():
+            problems["stock_conflict"].append({**line, "reserved": mine.reserved})
+    for code, lines in problems.items():
         if lines:
             raise _refusal(code, lines)
 
 
-def _after(verb: Step, level: Level, quantity: int) -> Level:
-    """Of an item that is gone only what is reserved changes. Stock that a feed set below what is reserved ends at 0."""
+def _level_after(verb: StockOperation, level: StockLevel, quantity: int) -> StockLevel:
+    """Return the stock after an operation.
+
+    If the item was deleted, only what is reserved changes. Stock that a feed set below what is reserved ends at 0.
+    """
     stock, reserved = level.stock, level.reserved
-    if verb is Step.RESERVE:
-        return Level(stock, reserved + quantity)
-    if verb is Step.CANCEL:
-        return Level(stock, reserved - quantity)
-    if verb is Step.COMMIT:
-        return Level(None if stock is None else max(0, stock - quantity), reserved - quantity)
-    return Level(None if stock is None else stock + quantity, reserved)
+    if verb is StockOperation.RESERVE:
+        return StockLevel(stock, reserved + quantity)
+    if verb is StockOperation.CANCEL:
+        return StockLevel(stock, reserved - quantity)
+    if verb is StockOperation.COMMIT:
+        return StockLevel(None if stock is None else max(0, stock - quantity), reserved - quantity)
+    return StockLevel(None if stock is None else stock + quantity, reserved)
 
 
-def _remember(line: Line, verb: Step, quantity: int) -> None:
-    if verb is Step.RESERVE:
+def _update_line(line: ReservedLine, verb: StockOperation, quantity: int) -> None:
+    if verb is StockOperation.RESERVE:
         line.reserved += quantity
-    elif verb is Step.CANCEL:
+    elif verb is StockOperation.CANCEL:
         line.reserved -= quantity
-    elif verb is Step.COMMIT:
+    elif verb is StockOperation.COMMIT:
         line.reserved -= quantity
         line.committed += quantity
     else:
         line.committed -= quantity
 
 
-def _is_over(memory: Memory, keys: Iterable[str]) -> bool:
-    """Whether all that the order had of some of the items was given back."""
-    return any((memory.lines[key].reserved, memory.lines[key].committed) == (0, 0) for key in keys)
+def _is_released(state: OrderState, keys: Iterable[str]) -> bool:
+    """Return whether everything that the order had of some of the items was released."""
+    return any((state.lines[key].reserved, state.lines[key].committed) == (0, 0) for key in keys)
 
 
-def _ends(memory: Memory) -> bool:
-    return not any(line.reserved for line in memory.lines.values())
+def _is_closed(state: OrderState) -> bool:
+    return not any(line.reserved for line in state.lines.values())
 
 
-def _name(movement: Movement) -> str:
+def _movement_id(movement: StockMovement) -> str:
     if movement.id is not None:
         return f"={movement.id}"
     return f"{movement.verb} {digest_of(msgspec.json.encode(sorted(movement.lines.items()))).hex()}"
 
 
-def _level(standing: StockLevels, key: str, field: str) -> Level:
-    value: object = decode(standing.documents.get(key, b"{}"))
+def _level_of(stock: StockLevels, key: str, field: str) -> StockLevel:
+    value: object = decode(stock.documents.get(key, b"{}"))
     for member in field.split("/"):
         value = value.get(member) if isinstance(value, dict) else None
-    return Level(whole_value(value), standing.reserved.get(key, 0))
+    return StockLevel(whole_value(value), stock.reserved.get(key, 0))
 
 
-def _document(document: bytes, field: str, stock: int) -> bytes:
-    """With another number, text where it was text; what else it holds stays byte for byte."""
+def _with_quantity(document: bytes, field: str, stock: int) -> bytes:
+    """Return the document with another quantity, as text if it was text; everything else stays as it is."""
     *outer, last = field.split("/")
     was: object = decode(document)
     for member in (*outer, last):
@@ -233,7 +238,7 @@ def _document(document: bytes, field: str, stock: int) -> bytes:
     return merge(document, msgspec.json.encode(patch))
 
 
-def _check(movement: Movement) -> None:
+def _check_movement(movement: StockMovement) -> None:
     if not movement.order or not 0 < len(movement.lines) <= LINES_MAX:
         raise Refusal("parameter_invalid", f"A movement has an order and 1 to {LINES_MAX} lines.")
     if not all(0 < quantity <= QUANTITY_MAX for quantity in movement.lines.values()):

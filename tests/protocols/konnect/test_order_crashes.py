@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from goodsgate import app
-from goodsgate.engine.stock import Level, Stock
+from goodsgate.engine.stock import Stock, StockLevel
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import item_key
 from goodsgate.protocols.konnect.orders import shipment as shipment_module
@@ -39,7 +39,7 @@ def shop(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Shop:
     return shop
 
 
-def _level(shop: Shop) -> Level:
+def _level(shop: Shop) -> StockLevel:
     return Stock(shop.store).levels("acme", COLLECTION, [KEY])[KEY]
 
 
@@ -80,7 +80,7 @@ def _check_stock(repository: ShipmentRepository, shop: Shop) -> None:
     assert [one.state for one in shipments if one.state == "new" or one.stock_changes] == []
     reserved = sum(PIECES for one in shipments if one.state in ("placed", "bag_confirmed"))
     taken = sum(PIECES for one in shipments if one.state in ("bag_invoiced", "cancelled_invoiced"))
-    assert _level(shop) == Level(STOCK - taken, reserved)
+    assert _level(shop) == StockLevel(STOCK - taken, reserved)
 
 
 def test_the_next_request_makes_a_pending_stock_change_once(shop: Shop) -> None:
@@ -90,14 +90,14 @@ def test_the_next_request_makes_a_pending_stock_change_once(shop: Shop) -> None:
         ids = [repository.place("acme", new_order(name)).id for name in ("a", "b", "c")]
         for id in ids:
             _leave_pending(shop.store, repository.find("acme", id))
-        assert _level(shop) == Level(STOCK, 3 * PIECES)
+        assert _level(shop) == StockLevel(STOCK, 3 * PIECES)
         assert repository.find("acme", ids[0]).state == "cancelled_seller"
-        assert _level(shop) == Level(STOCK, 2 * PIECES)
+        assert _level(shop) == StockLevel(STOCK, 2 * PIECES)
         assert len(repository.list_by_label("acme", "CANCELLED")) == 3
-        assert _level(shop) == Level(STOCK, 0)
+        assert _level(shop) == StockLevel(STOCK, 0)
         _leave_pending(shop.store, repository.find("acme", ids[0]), again=True)
         repository.apply_due_events("acme")
-        assert _level(shop) == Level(STOCK, 0)
+        assert _level(shop) == StockLevel(STOCK, 0)
 
 
 def _leave_pending(store: Store, shipment: Shipment, *, again: bool = False) -> None:
@@ -124,6 +124,6 @@ def test_an_interrupted_placement_is_completed_or_dropped(shop: Shop) -> None:
                 labels=one.labels()
             )
         assert [one.order for one in repository.list_by_label("acme", "CREATED")] == ["small"]
-        assert _level(shop) == Level(STOCK, PIECES)
+        assert _level(shop) == StockLevel(STOCK, PIECES)
         assert shop.store.resource("acme", RESOURCE_TYPE, 2) is None
         assert repository.place("acme", new_order("large")).state == "placed"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from goodsgate.engine.stock import Level, Stock
+from goodsgate.engine.stock import Stock, StockLevel
 from goodsgate.model.catalogue import item_key
 from goodsgate.protocols.konnect.orders.states import STATE_BY_NAME, Transition, find_transition
 from tests.protocols.konnect.client import Konnect
@@ -18,29 +18,29 @@ from tests.protocols.konnect.order_clients import LOCATION, Operator, Seller, in
 SKU = "TR-001-42"
 
 
-def _level(operator: Operator) -> Level:
+def _level(operator: Operator) -> StockLevel:
     key = item_key(SKU, LOCATION)
     return Stock(operator.gate.shop.store).levels(operator.merchant, "konnect", [key])[key]
 
 
 def test_stock_follows_an_order(operator: Operator, orders: Seller) -> None:
     """It is reserved, taken by the invoice, and put back by an accepted return unless the goods are lost."""
-    assert _level(operator) == Level(100, 0)
+    assert _level(operator) == StockLevel(100, 0)
     id = operator.place(5)
-    assert _level(operator) == Level(100, 5)
+    assert _level(operator) == StockLevel(100, 5)
     orders.dispatch(id)
-    assert _level(operator) == Level(95, 0)
+    assert _level(operator) == StockLevel(95, 0)
     operator.simulate_all(id, "delivery_done")
     back = operator.simulate(id, "return", items=[{"orderItemId": "0000001", "quantity": 3}]).json()["id"]
     operator.simulate_all(back, "return_bag_in_transit", "return_bag_delivered")
-    assert _level(operator) == Level(95, 0)
+    assert _level(operator) == StockLevel(95, 0)
     orders.succeed("return", back)
-    assert _level(operator) == Level(98, 0)
+    assert _level(operator) == StockLevel(98, 0)
     other = operator.simulate_all(id, "return")["id"]
     operator.simulate_all(other, "return_bag_in_transit", "return_bag_delivered")
     lost = {"orderId": other, "orderItems": [{"orderItemId": "0000001", "quantity": 2, "reasonCode": "lost"}]}
     orders.succeed("return", lost)
-    assert _level(operator) == Level(98, 0)
+    assert _level(operator) == StockLevel(98, 0)
 
 
 def test_a_cancellation_releases_the_stock(operator: Operator, orders: Seller) -> None:
@@ -48,23 +48,23 @@ def test_a_cancellation_releases_the_stock(operator: Operator, orders: Seller) -
     piece = {"orderItemId": "0000001", "quantity": 1, "reasonCode": "6"}
     id, other, late = operator.place(5), operator.place(5), operator.place(5)
     orders.succeed("cancel", {"orderId": id, "orderItems": [piece]})
-    assert _level(operator) == Level(100, 14)
+    assert _level(operator) == StockLevel(100, 14)
     operator.simulate(id, "cancelled_customer", items=[{"orderItemId": "0000001", "quantity": 1}])
     orders.succeed("cancel", id)
     operator.simulate_all(other, "cancelled_fynd")
-    assert _level(operator) == Level(100, 5)
+    assert _level(operator) == StockLevel(100, 5)
     orders.pack(late)
     orders.succeed("cancel", late)
-    assert _level(operator) == Level(95, 0)
+    assert _level(operator) == StockLevel(95, 0)
     orders.succeed("return", late)
-    assert _level(operator) == Level(100, 0)
+    assert _level(operator) == StockLevel(100, 0)
 
 
 def test_stock_feeds_keep_reservations(operator: Operator, orders: Seller, seller: Konnect) -> None:
     """A feed sets the level; reserved pieces stay reserved, and missing ones cannot be ordered."""
     id = operator.place(10)
     set_stock(seller, (SKU, 12))
-    assert _level(operator) == Level(12, 10)
+    assert _level(operator) == StockLevel(12, 10)
     order = {"items": [{"sku": SKU, "quantity": 3}], "locationCode": LOCATION}
     assert [one["code"] for one in operator.place_all(order)] == ["stock_short"]
     assert [one["code"] for one in operator.place_all({**order, "locationCode": "DEL-01"})] == ["stock_unknown"]
@@ -72,7 +72,7 @@ def test_stock_feeds_keep_reservations(operator: Operator, orders: Seller, selle
     operator.place(2)
     orders.succeed("confirm", id)
     orders.invoice(id)
-    assert _level(operator) == Level(2, 2)
+    assert _level(operator) == StockLevel(2, 2)
 
 
 def test_no_piece_is_sold_twice(operator: Operator, orders: Seller, seller: Konnect) -> None:
@@ -89,7 +89,7 @@ def test_no_piece_is_sold_twice(operator: Operator, orders: Seller, seller: Konn
     _at_once([place] * 4)
     assert len([one for one in placed if "orderId" in one]) == 7
     assert {one["code"] for one in placed if "orderId" not in one} == {"stock_short"}
-    assert _level(operator) == Level(7, 7)
+    assert _level(operator) == StockLevel(7, 7)
     assert len(orders.list_ids("CREATED", pageSize=20)) == 7
 
 
@@ -184,7 +184,7 @@ def test_concurrent_events_follow_the_state_table(operator: Operator, orders: Se
     assert before.stock is not None
     taken = 3 if invoiced and not accepted else 0
     reserved = 0 if invoiced or cancelled else 3
-    assert _level(operator) == Level(before.stock - taken, before.reserved + reserved)
+    assert _level(operator) == StockLevel(before.stock - taken, before.reserved + reserved)
 
 
 def _all_events() -> list[str]:

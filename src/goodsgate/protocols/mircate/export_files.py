@@ -12,7 +12,7 @@ import orjson
 
 from goodsgate import formats
 from goodsgate.engine.outbox import DeliveryError
-from goodsgate.engine.stock import Level, Stock
+from goodsgate.engine.stock import Stock, StockLevel
 from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import Item, Resource, split_key
@@ -162,7 +162,7 @@ class _ExportPart:
             if self._after is None:
                 return
 
-    def _levels(self, keys: list[str]) -> dict[str, Level]:
+    def _levels(self, keys: list[str]) -> dict[str, StockLevel]:
         if self.kind is not Kind.STOCK or not keys:
             return {}
         return self._stock.levels(self._merchant, COLLECTION, keys, field=STOCK_FIELD)
@@ -175,7 +175,7 @@ class _ExportPart:
         return ExportStep(file=files, kind=step.kind + 1) if step.kind + 1 < kinds else None
 
 
-def _row(item: Item, columns: tuple[str, ...], level: Level | None) -> list[str]:
+def _row(item: Item, columns: tuple[str, ...], level: StockLevel | None) -> list[str]:
     unit = {**orjson.loads(item.document), "updatedAt": f"{item.written_at:%Y-%m-%dT%H:%M:%S.%f}Z"}
     if level is not None:
         unit.update(stock=level.stock, reserved=level.reserved, available=level.available)

@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.stock import Level, Movement, Step
+from goodsgate.engine.stock import StockLevel, StockMovement, StockOperation
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
@@ -32,14 +32,14 @@ class SalesMethods:
     def methods(self) -> dict[str, CallMethod]:
         """Return the methods by operation id."""
         return {
-            "reserve_stock": CallMethod(work=lambda call: self._change_stock(call, Step.RESERVE)),
-            "cancel_stock": CallMethod(work=lambda call: self._change_stock(call, Step.CANCEL)),
-            "commit_stock": CallMethod(work=lambda call: self._change_stock(call, Step.COMMIT)),
-            "refund_stock": CallMethod(work=lambda call: self._change_stock(call, Step.REFUND)),
+            "reserve_stock": CallMethod(work=lambda call: self._change_stock(call, StockOperation.RESERVE)),
+            "cancel_stock": CallMethod(work=lambda call: self._change_stock(call, StockOperation.CANCEL)),
+            "commit_stock": CallMethod(work=lambda call: self._change_stock(call, StockOperation.COMMIT)),
+            "refund_stock": CallMethod(work=lambda call: self._change_stock(call, StockOperation.REFUND)),
             "get_current_stock": CallMethod(work=self.get_current_stock),
         }
 
-    def _change_stock(self, call: MethodCall, verb: Step) -> Response:
+    def _change_stock(self, call: MethodCall, verb: StockOperation) -> Response:
         """Apply all lines or none; a repeated call of an order gets the same answer."""
         arguments = call.arguments
         lines: dict[str, int] = {}
@@ -47,7 +47,7 @@ class SalesMethods:
             _check_merchant(call, product)
             key = item_key(product["sku"], arguments.get("channel", CHANNEL))
             lines[key] = lines.get(key, 0) + int(product["quantity"])
-        movement = Movement(order=arguments["orderId"], verb=verb, lines=lines, field=STOCK_FIELD)
+        movement = StockMovement(order=arguments["orderId"], verb=verb, lines=lines, field=STOCK_FIELD)
         try:
             levels = self._stock.move(call.merchant, COLLECTION, movement)
         except StoreBusyError as fault:
@@ -97,7 +97,7 @@ def _stock_refusal(refusal: Refusal, lines: Iterable[str]) -> Refusal:
     return refuse("body_invalid", f"{message} ({skus})", products=products)
 
 
-def _serialize_level(key: str, level: Level) -> dict[str, object]:
+def _serialize_level(key: str, level: StockLevel) -> dict[str, object]:
     sku, channel = split_key(key)
     return {
         "sku": sku, "channel": channel, "stock": level.stock or 0, "reserved": level.reserved,

@@ -3,7 +3,7 @@
 import logging
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.stock import Movement, Step, Stock
+from goodsgate.engine.stock import Stock, StockMovement, StockOperation
 from goodsgate.protocols.konnect.orders.shipment import PendingStockChange, Shipment
 from goodsgate.protocols.konnect.unpublished import COLLECTION
 
@@ -32,6 +32,6 @@ class StockSync:
             log.warning("stock of shipment %s was not changed: %s %s", shipment.id, change.verb, refusal.detail)
 
     def _apply(self, merchant: str, shipment: Shipment, change: PendingStockChange) -> None:
-        self._stock.move(merchant, COLLECTION, Movement(
-            order=shipment.forward_id, verb=Step(change.verb), lines=change.lines, id=change.id,
+        self._stock.move(merchant, COLLECTION, StockMovement(
+            order=shipment.forward_id, verb=StockOperation(change.verb), lines=change.lines, id=change.id,
         ))
