@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.issue import CODES
-from goodsgate.rules import checker
+from goodsgate.rules import Checker
 from tests.rules.truth import EUROS, NOTHING, REFERENCE, codes, document, product, rules, told
 from tests.rules.values import SAMPLES
 
@@ -59,7 +59,7 @@ def test_the_position_is_told(raw, value):
 @pytest.mark.parametrize("depth_max", [2, 4, 5, 16])
 def test_depth_at_and_above_the_bound(kind, depth_max):
     """The record itself is the first level; texts that hold brackets are not nested."""
-    checked = checker(kind, EUROS, NOTHING, depth_max=depth_max)
+    checked = Checker(kind, EUROS, NOTHING, depth_max=depth_max)
     base = {"id": "A", "title": "x [[[[[[[[[[[[[[[[[[[[ {{{{{{{{{{{{", "price": 5, "quantity": 5}
     for levels in (depth_max, depth_max + 1):
         deep: object = 1
@@ -136,18 +136,18 @@ def test_issues_are_cut_at_their_bound_and_errors_come_first():
     """So that a rejected record never looks as if it had only warnings."""
     record = product(variants=[{"id": f"{at}", "title": " x", "gtin": "1"} for at in range(20)])
     assert len(told(record)) == 40
-    found = checker(Kind.PRODUCT, EUROS, NOTHING, issues_per_record_max=10).check([document(record)]).issues[0]
+    found = Checker(Kind.PRODUCT, EUROS, NOTHING, issues_per_record_max=10).check([document(record)]).issues[0]
     assert [one.code for one in found] == ["gtin_length"] * 9 + ["issues_cut"]
-    found = checker(Kind.PRODUCT, EUROS, NOTHING, issues_per_record_max=1).check([document(record)]).issues[0]
+    found = Checker(Kind.PRODUCT, EUROS, NOTHING, issues_per_record_max=1).check([document(record)]).issues[0]
     assert [one.code for one in found] == ["gtin_length"]
-    found = checker(Kind.PRODUCT, EUROS, NOTHING, issues_per_record_max=40).check([document(record)]).issues[0]
+    found = Checker(Kind.PRODUCT, EUROS, NOTHING, issues_per_record_max=40).check([document(record)]).issues[0]
     assert "issues_cut" not in {one.code for one in found}
 
 
 def test_a_fault_of_ours_stays_with_its_record(caplog):
     """A record that a rule fails on is rejected and logged; its neighbours are as they would be."""
     faulty = rules(reference=REFERENCE)
-    faulty._calm = faulty._context = None  # what no rule can work with
+    faulty._ascii_context = faulty._context = None  # what no rule can work with
     with caplog.at_level(logging.ERROR):
         checked = faulty.check([GOOD, document(product(gtin="1")), GOOD])
     assert checked.keys[1] is None

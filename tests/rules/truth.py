@@ -5,9 +5,9 @@ import orjson
 from goodsgate.model.batch import Kind, Policy, Strictness, Verb
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.issue import Issue
-from goodsgate.rules import Checker, ReferenceData, checker
-from goodsgate.rules.checker import read
+from goodsgate.rules import Checker, ReferenceData
 from goodsgate.rules.context import rule_context
+from goodsgate.rules.document import decode_document
 from goodsgate.rules.record_rules import check_record, key_of, version_of
 
 EUROS = Policy(currency="EUR")
@@ -38,7 +38,7 @@ REFERENCE = ReferenceData.build({
 
 def rules(kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: ReferenceData = NOTHING) -> Checker:
     """A fresh checker that has learned nothing."""
-    return checker(kind, policy, reference)
+    return Checker(kind, policy, reference)
 
 
 def document(record: object) -> bytes:
@@ -59,7 +59,7 @@ def codes(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, 
 
 
 def product(**members: object) -> dict[str, object]:
-    """A spotless product; members replace or, with None, remove."""
+    """Return a valid product; members replace or, with None, remove."""
     record: dict[str, object] = {"id": "A-1", "title": "Linen shirt", "price": "19.99 EUR", **members}
     return {name: value for name, value in record.items() if value is not None}
 
@@ -67,7 +67,7 @@ def product(**members: object) -> dict[str, object]:
 def truth(raw: bytes, kind: Kind, policy: Policy, reference: ReferenceData,
           ) -> tuple[str | None, int | None, list[Issue]]:
     """Key, version and issues of a readable document by every rule, the fast path left out."""
-    record = read(raw, depth_max=16)
+    record = decode_document(raw, depth_max=16)
     named = record.get("_verb")
     verb = Verb(named) if isinstance(named, str) else policy.verb
     return key_of(record, kind), version_of(record), check_record(record, kind, verb, rule_context(policy, reference))

@@ -12,7 +12,7 @@ from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
 from goodsgate.model.issue import Issue
-from goodsgate.rules import Checker, RecordRefs, ReferenceData, Schema, SchemaChecker, ValidCache, checker
+from goodsgate.rules import Checker, RecordRefs, ReferenceData, Schema, SchemaChecker, ValidCache
 from goodsgate.store.contract import ClaimedRound, Store
 
 REFERENCE_PAGE = 5_000
@@ -134,7 +134,7 @@ class Validator:
         if policy.schema:
             schema = self._schemas[policy.schema]
             return SchemaChecker(schema, policy, reference, issues_per_record_max=most, depth_max=depth)
-        return checker(
+        return Checker(
             kind, policy, reference, issues_per_record_max=most, depth_max=depth, valid_cache=self._valid_cache
         )
 

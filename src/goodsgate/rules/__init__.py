@@ -1,13 +1,13 @@
-"""One record → issues; pure functions, grouped by what they look at.
+"""One record → issues: pure functions, grouped by what they check.
 
-Start with `record`, which applies every rule to one decoded record. `checker` is what the engine calls: it lets
-spotless records pass by a typed decode (`forms`) and a few cheap looks (`spotless`), and sends all others to `record`.
-Records in another vocabulary must satisfy a `schema`, which a protocol supplies as data; `record_mapping` maps them to
-items, and `merchant_rules` are what a merchant configures for itself.
+Start with `record_rules`, which applies every rule to one decoded record. The engine calls `checker`: it accepts most
+valid records by a typed decode (`typed_decoder`) and a few cheap checks (`fast_path`), and leaves all others to
+`record_rules`. Records in another vocabulary must satisfy a `schema`, which a protocol supplies as data;
+`record_mapping` maps them to items, and `merchant_rules` are what a merchant configures for itself.
 """
 
 from goodsgate.rules.builtin_data import BUILTIN_KINDS, builtin_entries
-from goodsgate.rules.checker import Checker, CheckResult, checker
+from goodsgate.rules.checker import Checker, CheckResult
 from goodsgate.rules.merchant_rules import CompiledRules, MerchantRules
 from goodsgate.rules.record_mapping import RecordMapping, RecordRefs
 from goodsgate.rules.reference_data import ReferenceData
@@ -17,5 +17,5 @@ from goodsgate.rules.valid_cache import ValidCache
 
 __all__ = [
     "BUILTIN_KINDS", "CheckResult", "Checker", "CompiledRules", "MerchantRules", "RecordMapping", "RecordRefs",
-    "ReferenceData", "Schema", "SchemaChecker", "ValidCache", "builtin_entries", "checker",
+    "ReferenceData", "Schema", "SchemaChecker", "ValidCache", "builtin_entries",
 ]

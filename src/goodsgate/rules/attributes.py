@@ -134,7 +134,7 @@ def _plainly_meets(value: object, wanted: AttributeRequirement) -> bool:
     return wanted.expected == "text" and isinstance(value, str) and (not wanted.allowed or value in wanted.allowed)
 
 
-def meets(value: object, wanted: AttributeRequirement, context: RuleContext) -> bool:
+def satisfies(value: object, wanted: AttributeRequirement, context: RuleContext) -> bool:
     """Whether one value does what is demanded of it."""
     found: Issues = []
     _meets(value, "", wanted, context, found)

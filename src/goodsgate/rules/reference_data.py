@@ -102,7 +102,7 @@ class ReferenceData:
         return self._entries[kind].get(text)
 
     @property
-    def is_demanding(self) -> bool:
+    def has_requirements(self) -> bool:
         """Whether any category asks for attributes."""
         return bool(self._own)
 
@@ -110,13 +110,13 @@ class ReferenceData:
         """By attribute, what a category (by code or path) and its ancestors ask; the nearest generation wins."""
         if not self._own:
             return NO_REQUIREMENTS
-        code = self.demanding(category)
+        code = self.requirements_code(category)
         known = self._inherited.get(code)
         if known is None:
             known = self._inherited[code] = self._inherit(code)
         return known
 
-    def demanding(self, category: str | None) -> str:
+    def requirements_code(self, category: str | None) -> str:
         """The code under which the demands on a category's products are known: its own, or that of every category."""
         codes = self._own if self.category is None else self.category.codes
         if not category or category not in codes:

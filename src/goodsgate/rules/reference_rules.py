@@ -131,7 +131,7 @@ def hs_known(code: str, context: RuleContext) -> bool:
     return names is None or context.lookup_severity is None or code in names.codes or code[:6] in names.codes
 
 
-def hs_form(code: str) -> bool:
+def is_hs_code(code: str) -> bool:
     """Whether an HS code has 4, 6 or 8 digits."""
     return _HS_FORM.fullmatch(code) is not None
 

@@ -7,8 +7,9 @@ from functools import cached_property
 
 from goodsgate.model.batch import Policy
 from goodsgate.model.issue import Issue, issue
-from goodsgate.rules.checker import CheckResult, UnreadableError, cut_issues, read
+from goodsgate.rules.checker import CheckResult, cut_issues
 from goodsgate.rules.context import rule_context
+from goodsgate.rules.document import UnreadableError, decode_document
 from goodsgate.rules.record_mapping import RecordRefs
 from goodsgate.rules.reference_data import ReferenceData
 from goodsgate.rules.schema import Schema
@@ -38,7 +39,7 @@ class SchemaChecker:
             try:
                 record = self._acquitted(document)
                 if record is None:
-                    record = plain = read(document, depth_max=self._depth_max)
+                    record = plain = decode_document(document, depth_max=self._depth_max)
                     self.schema.check_record(plain, "", self._context, told)
                 key = self.schema.mapping.key_of(record)
                 refs = self.schema.mapping.refs_of(record, told)

@@ -15,7 +15,7 @@ from goodsgate.rules.attributes import KNOWN_MAX, check_requirements, requiremen
 from goodsgate.rules.context import Issues, RuleContext
 from goodsgate.rules.member_access import TYPED_MEMBERS, TypedRecord, attribute_of
 from goodsgate.rules.reference_rules import hs_known
-from goodsgate.rules.typed_decoder import MOMENT, Shallow
+from goodsgate.rules.typed_decoder import TIMESTAMP, Shallow
 
 Node = Mapping[str, Any]
 Record = dict[str, Any] | TypedRecord
@@ -32,7 +32,7 @@ FORMS: dict[str, Any] = {
     "name": Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-~]+\Z")] | int,
     "hs_code": Annotated[str, Meta(pattern=r"^(?:[0-9]{4}|[0-9]{6}|[0-9]{8})\Z")],
     "url": Annotated[str, Meta(max_length=2000, pattern=r"^https?://[a-z0-9][a-z0-9.-]*[a-z0-9]/[A-Za-z0-9/._~-]*\Z")],
-    "moment": Annotated[str, Meta(pattern=rf"^{MOMENT}\Z")],
+    "moment": Annotated[str, Meta(pattern=rf"^{TIMESTAMP}\Z")],
     "yes_no": bool | Literal["Yes", "No", "yes", "no", "true", "false"],
 }
 

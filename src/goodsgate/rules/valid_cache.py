@@ -1,71 +1,68 @@
-"""Documents that were found spotless, known again by a hash of their bytes.
+"""Cache of documents found valid, recognized by a hash of their bytes.
 
-Rules are pure: what they found once of the same bytes they would find again. A feed that is sent every hour holds
-mostly what it held before, and that need not be looked at twice.
+Rules are pure: for the same bytes they find the same again. A feed that is sent every hour holds mostly what it held
+before, and that need not be checked twice.
 """
 
 import secrets
 from array import array
 from collections.abc import Iterable
-from itertools import repeat
 
-SPOT_BITS = 8
-SPOT_MAX = (1 << SPOT_BITS) - 1
-"""A key is not looked for behind so many bytes of its document, which is also the longest that is found."""
-SPOTS = 1 << 2 * SPOT_BITS
-"""More than any spot."""
+LENGTH_BITS = 8
+KEY_BYTES_MAX = (1 << LENGTH_BITS) - 1
+"""Greatest offset at which a key is looked for in its document, and greatest length of such a key."""
+KEY_OFFSETS = 1 << 2 * LENGTH_BITS
+"""More than any key offset."""
 
 
 class ValidCache:
-    """A bounded memory of spotless documents, shared by the rule sets of one process; not for several threads.
+    """A bounded set of valid documents, shared by the checkers of one process; not thread-safe.
 
-    Eight bytes a document, at a place that its hash says; a newer one takes the place of an older. That two documents
-    are taken for one another is as likely as that 64 random bits are equal.
+    A document takes eight bytes, in a slot that its fingerprint selects; a newer document replaces an older one. The
+    probability of taking one document for another is that of two equal random numbers of 64 bits.
     """
 
     def __init__(self, documents_max: int) -> None:
-        """Room for about so many, a power of two of which is made when the first is kept."""
-        self._places = 1 << max(documents_max - 1, 0).bit_length()
-        self._kept: array[int] | None = None
+        """Make room for about so many documents, rounded up to a power of two; allocated with the first one."""
+        self._slots_count = 1 << max(documents_max - 1, 0).bit_length()
+        self._slots: array[int] | None = None
 
     @property
-    def kept(self) -> "array[int]":
-        """By place, a mark and over it, as exclusive or, the spot: a place says the lowest bits of its marks."""
-        if self._kept is None:
-            self._kept = array("Q", bytes(8 * self._places))
-        return self._kept
+    def slots(self) -> "array[int]":
+        """Slot → fingerprint XOR key offset, which fits into the bits of the fingerprint that select the slot."""
+        if self._slots is None:
+            self._slots = array("Q", bytes(8 * self._slots_count))
+        return self._slots
 
     @property
-    def lowest(self) -> int:
-        """The bits of a mark that are its place."""
-        return self._places - 1
+    def mask(self) -> int:
+        """The bits of a fingerprint that select its slot."""
+        return self._slots_count - 1
 
-    def recall(self, marks: Iterable[int]) -> list[int]:
-        """The spot of each document that is known, 0 if none was kept; more than `lowest` for one that is not."""
-        kept, lowest = self.kept, self.lowest
-        return [mark ^ kept[mark & lowest] for mark in marks]
+    def find(self, fingerprints: Iterable[int]) -> list[int]:
+        """Return the key offset of each cached document (0: none stored), or a number above `mask` for another one."""
+        slots, mask = self.slots, self.mask
+        return [fingerprint ^ slots[fingerprint & mask] for fingerprint in fingerprints]
 
-    def keep(self, marks: Iterable[int], spots: Iterable[int]) -> None:
-        """Know these documents from now on, and their spots, where there is room for these."""
-        kept, lowest = self.kept, self.lowest
-        for mark, spot in zip(marks, spots if self._places >= SPOTS else repeat(0), strict=False):
-            kept[mark & lowest] = mark ^ spot
-
-
-def spots_of(documents: Iterable[bytes], keys: Iterable[str]) -> list[int]:
-    """Where the key of each document stands in it as it is: how many bytes are before it, and in the last SPOT_BITS
-    bits how many it has; 0 if it is not near the beginning."""
-    names = [*map(str.encode, keys)]
-    starts = map(bytes.find, documents, names, repeat(0), repeat(SPOT_MAX))
-    return [start << SPOT_BITS | len(name) if start > 0 else 0 for start, name in zip(starts, names, strict=True)]
+    def add(self, fingerprint: int, key_offset: int) -> None:
+        """Add a document and its key offset; the offset is dropped if the cache is too small for offsets."""
+        slots, mask = self.slots, self.mask
+        slots[fingerprint & mask] = fingerprint ^ key_offset if mask >= KEY_OFFSETS - 1 else fingerprint
 
 
-def key_at(document: bytes, spot: int) -> str:
-    """The key that stands there."""
-    start = spot >> SPOT_BITS
-    return document[start : start + (spot & SPOT_MAX)].decode()
+def key_offset_of(document: bytes, key: str) -> int:
+    """Return where the key stands in its document, as start and length in one number; 0 if it is not near the start."""
+    name = key.encode()
+    start = document.find(name, 0, KEY_BYTES_MAX)
+    return start << LENGTH_BITS | len(name) if start > 0 else 0
+
+
+def key_at(document: bytes, key_offset: int) -> str:
+    """Return the key that stands at an offset."""
+    start = key_offset >> LENGTH_BITS
+    return document[start : start + (key_offset & KEY_BYTES_MAX)].decode()
 
 
 def new_salt() -> int:
-    """What makes the marks of one rule set other ones than those of another."""
+    """Return a random number that makes the fingerprints of one checker differ from those of another."""
     return secrets.randbits(64)
