@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from goodsgate.http.endpoints import read_contract
+from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.native import __name__ as protocol_package
 
-CONTRACT = read_contract(protocol_package)
+CONTRACT = load_openapi(protocol_package)
 OPERATIONS = {
     operation["operationId"]: operation
     for path in CONTRACT.document["paths"].values()
