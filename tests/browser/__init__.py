@@ -1,1 +1,1 @@
-"""The console in the machine's own Chromium."""
+"""Tests of the console in the Chromium of this machine."""

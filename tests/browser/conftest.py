@@ -13,7 +13,7 @@ from tests.shop import Shop
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The machine's own."""
+    """Chromium as installed on this machine."""
     with chromium() as started:
         yield started
 
@@ -21,13 +21,13 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(params=place.KINDS)
 def world(browser: Browser, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
           ) -> Iterator[World]:
-    """A gate of its own for each test; nothing may have gone wrong in the browser."""
+    """A new gate for each test; the test fails if the browser reported a problem."""
     yield from _world(browser, tmp_path_factory, request.param)
 
 
 @pytest.fixture
 def sqlite_world(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The same, for what no store has a part in."""
+    """A gate over SQLite only, for tests in which the store plays no part."""
     yield from _world(browser, tmp_path_factory, "sqlite")
 
 
@@ -35,8 +35,8 @@ def _world(browser: Browser, tmp_path_factory: pytest.TempPathFactory, kind: str
     folder = tmp_path_factory.mktemp("browser")
     with Shop(folder, kind=kind) as shop:
         gate = Served(shop)
-        made = World(shop, gate, browser)
-        yield made
+        world = World(shop, gate, browser)
+        yield world
         gate.close()
     place.drop(folder)
-    assert made.trouble == []
+    assert world.problems == []

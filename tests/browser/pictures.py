@@ -1,4 +1,4 @@
-"""Takes the pictures of the console that the docs show: `make pictures`."""
+"""Take the screenshots of the console for the docs: `make pictures`."""
 
 import sys
 import tempfile
@@ -17,44 +17,44 @@ TOP = Path(__file__).resolve().parents[2]
 PICTURES = TOP / "docs" / "pictures"
 SIZE = {"width": 1120, "height": 720}
 MERCHANT = "acme"
-SHOWN = (
+PAGES = (
     "batches", "batch", "records", "catalogue", "items", "item", "reference", "categories", "used", "merchants", "keys",
     "health",
 )
 
 
 def main() -> None:
-    """Over a store that is thrown away."""
+    """Take all screenshots, over a temporary store."""
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, chromium() as browser, Shop(Path(folder), MERCHANT) as shop:
         gate = Served(shop)
         try:
             world = World(shop, gate, browser)
-            _take(world)
-            if world.trouble:
-                sys.exit("\n".join(world.trouble))
+            _take_pictures(world)
+            if world.problems:
+                sys.exit("\n".join(world.problems))
         finally:
             gate.close()
 
 
-def _take(world: World) -> None:
-    paths = _furnish(world)
+def _take_pictures(world: World) -> None:
+    paths = _add_data(world)
     with world.context(viewport=SIZE, color_scheme="light") as context:
         page = context.new_page()
         page.goto(f"{world.gate.url}/console/sign-in")
-        _keep(page, "sign-in")
+        _save_picture(page, "sign-in")
         world.sign_in(page, MERCHANT, "read", "submit", "admin")
-        for name in SHOWN:
+        for name in PAGES:
             page.goto(world.gate.url + paths[name])
             if name == "health":
                 page.locator(".u-legend").first.wait_for()
-            _keep(page, name)
+            _save_picture(page, name)
         page.goto(world.gate.url + paths["submit"])
         drop(page, ".drop", "summer.csv", DIRTY)
         page.get_by_label("Field for ArtNr").select_option("id")
         page.locator("tr", has_text="ArtNr").get_by_text("Auto-detect").wait_for(state="attached")
         page.locator("#toast:empty").wait_for(state="attached")
-        _keep(page, "submit")
+        _save_picture(page, "submit")
         page.get_by_role("button", name="Preview validation").click()
         page.get_by_role("heading", name="Validation preview").wait_for()
         page.get_by_role("heading", name="Validation preview").scroll_into_view_if_needed()
@@ -63,11 +63,11 @@ def _take(world: World) -> None:
         page = context.new_page()
         world.sign_in(page, MERCHANT, "read", "submit")
         page.goto(world.gate.url + paths["batch"])
-        _keep(page, "phone-dark")
+        _save_picture(page, "phone-dark")
 
 
-def _furnish(world: World) -> dict[str, str]:
-    """Beside what every test sees, a real feed with its dirt, and others who send."""
+def _add_data(world: World) -> dict[str, str]:
+    """Add a real feed with errors and other merchants to the data of the tests; return name → path of every page."""
     shop = world.shop
     for merchant in ("bolt", "nordic-home"):
         shop.store.add_merchant(Merchant(id=merchant, name=merchant.title(), created_at=make.NOW))
@@ -79,10 +79,10 @@ def _furnish(world: World) -> dict[str, str]:
         stock = [{"id": f"B-{n}", "quantity": n - round} for n in range(50)]
         world.send(f"stock-{round}.ndjson", stock, merchant="bolt", kind=Kind.STOCK)
     shop.work()
-    return world.furnished(MERCHANT, script="winter")
+    return world.add_data(MERCHANT, script="winter")
 
 
-def _keep(page: Page, name: str) -> None:
+def _save_picture(page: Page, name: str) -> None:
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement?.blur?.(); scrollTo(0, 0)")
     page.screenshot(path=PICTURES / f"{name}.png")

@@ -1,4 +1,4 @@
-"""The long walk: from a dirty file to a clean batch."""
+"""Walks through the console, as a user with a browser takes them."""
 
 from pathlib import Path
 
@@ -7,19 +7,19 @@ from playwright.sync_api import Page
 from tests.browser.world import DIRTY, World, drop
 
 
-def test_from_a_dirty_file_to_a_clean_batch(world: World, tmp_path: Path) -> None:
-    """Sign in, drop, map, check, submit, watch, open the group, take the suggestion for all, correct the rest."""
+def test_a_file_with_errors_becomes_a_clean_batch(world: World, tmp_path: Path) -> None:
+    """A user maps, validates and submits a file, applies suggestions, and corrects the remaining records."""
     merchant = world.gate.merchant()
     with world.context(accept_downloads=True) as context:
         page = context.new_page()
         world.sign_in(page, merchant)
-        _submitted(page)
+        _submit(page)
         page.wait_for_url(f"**/console/merchants/{merchant}/batches/*")
         assert page.get_by_text("Next in its lane, waiting for a worker.").is_visible()
         path = page.url
         world.shop.work()
         page.locator(".badge.partial").wait_for()
-        assert page.url == path, "it was told, and did not have to ask"
+        assert page.url == path, "the page updated itself"
         page.get_by_role("link", name="has a wrong check digit").click()
         assert page.locator(".field.marked .value").first.inner_text() == "4006381333932"
         page.on("dialog", lambda dialog: dialog.accept())
@@ -27,7 +27,7 @@ def test_from_a_dirty_file_to_a_clean_batch(world: World, tmp_path: Path) -> Non
         page.wait_for_url(path)
         world.shop.work()
         page.get_by_role("listitem").filter(has_text="2 rejected").wait_for()
-        _sent_back(page, tmp_path)
+        _send_back(page, tmp_path)
         page.get_by_text("3 (including corrections and retries)").wait_for()
         world.shop.work()
         page.get_by_role("heading", name="No issues", exact=True).wait_for()
@@ -38,14 +38,14 @@ def test_from_a_dirty_file_to_a_clean_batch(world: World, tmp_path: Path) -> Non
         page.wait_for_url("**/console/sign-in")
 
 
-def _submitted(page: Page) -> None:
+def _submit(page: Page) -> None:
     page.get_by_role("link", name="Submit", exact=True).click()
     drop(page, ".drop", "summer.csv", DIRTY)
     page.get_by_text("No SKU column found").wait_for()
     page.get_by_label("Field for ArtNr").focus()
     page.get_by_label("Field for ArtNr").select_option("id")
     page.get_by_text("No SKU column found").wait_for(state="detached")
-    assert page.evaluate("document.activeElement.name") == "map:ArtNr", "what had the focus keeps it"
+    assert page.evaluate("document.activeElement.name") == "map:ArtNr", "the focus is kept"
     page.get_by_label("Field for Preis").select_option("price")
     page.locator("tr", has_text="Preis").get_by_text("Auto-detect").wait_for(state="attached")
     page.get_by_label("Field for Farbe").select_option("color")
@@ -56,7 +56,7 @@ def _submitted(page: Page) -> None:
     page.get_by_role("button", name="Submit", exact=True).click()
 
 
-def _sent_back(page: Page, folder: Path) -> None:
+def _send_back(page: Page, folder: Path) -> None:
     with page.expect_download() as download:
         page.get_by_role("link", name="Download rejected records").click()
     download.value.save_as(folder / "report.csv")
@@ -67,36 +67,34 @@ def _sent_back(page: Page, folder: Path) -> None:
     page.set_input_files("[data-upload] input[type=file]", folder / "corrected.csv")
 
 
-def test_everything_can_be_reached_by_keyboard(world: World) -> None:
-    """The first stop skips to the content; what has the focus is seen; Enter opens a batch."""
+def test_a_batch_can_be_opened_by_keyboard(world: World) -> None:
+    """The first stop is the link to the content, the focus is always visible, and Enter opens a batch."""
     merchant = world.gate.merchant()
-    paths = world.furnished(merchant)
+    paths = world.add_data(merchant)
     with world.context() as context:
         page = context.new_page()
         world.sign_in(page, merchant)
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
         page.keyboard.press("Enter")
-        seen: list[str] = []
         for _ in range(40):
             page.keyboard.press("Tab")
-            told = page.evaluate(
-                "(() => { const one = document.activeElement; const style = getComputedStyle(one);"
-                " return [one.id, style.outlineStyle, parseFloat(style.outlineWidth), one.outerHTML.slice(0, 90)]; })()"
+            focused = page.evaluate(
+                "(() => { const element = document.activeElement; const style = getComputedStyle(element);"
+                " return [element.id, style.outlineStyle, parseFloat(style.outlineWidth)]; })()"
             )
-            assert told[1] != "none", told
-            assert told[2] >= 1, told
-            seen.append(told[0])
-            if told[0] == f"b-{paths['batch'].rpartition('/')[2]}":
+            assert focused[1] != "none", focused
+            assert focused[2] >= 1, focused
+            if focused[0] == f"b-{paths['batch'].rpartition('/')[2]}":
                 break
         page.keyboard.press("Enter")
         page.wait_for_url(f"**{paths['batch']}")
 
 
 def test_reading_needs_no_javascript(world: World) -> None:
-    """Nor do forms without files."""
+    """Forms that upload no file work as well."""
     merchant = world.gate.merchant()
-    paths = world.furnished(merchant)
+    paths = world.add_data(merchant)
     with world.context(java_script_enabled=False) as context:
         page = context.new_page()
         world.sign_in(page, merchant, "read", "submit", "admin")
@@ -114,8 +112,8 @@ def test_reading_needs_no_javascript(world: World) -> None:
         page.wait_for_url(f"**{paths['batch']}")
 
 
-def test_lists_are_live(world: World) -> None:
-    """What comes in is there without asking, and what has the focus keeps it."""
+def test_the_list_of_batches_is_live(world: World) -> None:
+    """A new batch appears without a reload, and the focus is kept."""
     merchant = world.gate.merchant()
     with world.context() as context:
         page = context.new_page()

@@ -1,4 +1,4 @@
-"""A gate with people's data in it, and a browser that tells what it should not have seen."""
+"""A gate with data and a browser that records problems."""
 
 import shutil
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ SCRIPT = "<script>alert('x')</script>"
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The machine's; skips the test, with the reason, where there is none."""
+    """Start the Chromium of this machine; skip the test if there is none."""
     path = next((found for name in CHROMIUMS if (found := shutil.which(name))), None)
     if path is None:
         reason = f"this machine has none of {', '.join(CHROMIUMS)}"
@@ -42,34 +42,34 @@ def chromium() -> Iterator[Browser]:
 
 
 class World:
-    """A shop behind a gate, worked by hand, and a browser."""
+    """A gate, its worker that tests run step by step, and a browser."""
 
     def __init__(self, shop: Shop, gate: Served, browser: Browser) -> None:
         self.shop = shop
         self.gate = gate
         self.browser = browser
-        self.trouble: list[str] = []
-        """What the browser complained of, what it asked other hosts for, and dialogs that no page of ours has."""
+        self.problems: list[str] = []
+        """Errors in the browser, requests to other hosts, and unexpected dialogs."""
 
-    def context(self, **how: Any) -> BrowserContext:
-        """A browser of its own, as far as cookies go."""
-        given = {"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce", **how}
+    def context(self, **options: Any) -> BrowserContext:
+        """Return a new browser context, without cookies."""
+        given = {"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce", **options}
         context = self.browser.new_context(**given)
         context.set_default_timeout(WAIT_MILLISECONDS)
-        context.on("request", self._asked)
-        context.on("page", self._watch)
+        context.on("request", self._check_host)
+        context.on("page", self._collect_problems)
         return context
 
-    def _asked(self, request: Any) -> None:
+    def _check_host(self, request: Any) -> None:
         if not request.url.startswith((self.gate.url, "data:", "blob:")):
-            self.trouble.append(f"asked {request.url}")
+            self.problems.append(f"request to {request.url}")
 
-    def _watch(self, page: Page) -> None:
-        page.on("pageerror", lambda fault: self.trouble.append(f"fault {fault}"))
-        page.on("console", lambda told: self.trouble.append(told.text) if told.type == "error" else None)
+    def _collect_problems(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.problems.append(f"error {error}"))
+        page.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
 
     def sign_in(self, page: Page, merchant: str, *scopes: str) -> None:
-        """With a fresh key."""
+        """Sign in with a new key."""
         page.goto(f"{self.gate.url}/console")
         page.fill("#key", self.gate.secret(merchant, scopes or ("submit", "read")))
         page.click("button.primary")
@@ -77,7 +77,7 @@ class World:
 
     def send(self, label: str, records: bytes | list[dict[str, Any]], *, merchant: str, kind: Kind = Kind.PRODUCT,
              mapping: dict[str, list[str]] | None = None) -> str:
-        """As somebody's program would; the batch's id."""
+        """Submit records as a client of the API does; return the batch's id."""
         submission = self.shop.engine.submit(
             merchant=merchant, kind=kind, collection="products", policy=Policy(mapping=mapping or {}),
             protocol="native",
@@ -88,8 +88,8 @@ class World:
         assert receipt.batch is not None
         return receipt.batch.id
 
-    def furnished(self, merchant: str, *, script: str = SCRIPT) -> dict[str, str]:
-        """Catalogue, reference data and batches of all sorts, one full of script; name → path of every page."""
+    def add_data(self, merchant: str, *, script: str = SCRIPT) -> dict[str, str]:
+        """Add catalogue, reference data and batches, one full of scripts; return name → path of every page."""
         shop, of = self.shop, f"/console/merchants/{merchant}"
         store = shop.store
         store.put_reference(merchant, "brand", [ReferenceEntry(code=name, name=name) for name in ("Acme", "Bolt",
@@ -123,12 +123,8 @@ class World:
         }
 
 
-
-
-
-
 def drop(page: Page, selector: str, name: str, content: str) -> None:
-    """A file, let go over an element as by a mouse."""
+    """Drop a file on an element."""
     data = page.evaluate_handle(
         "([name, content]) => { const data = new DataTransfer();"
         " data.items.add(new File([content], name)); return data; }", [name, content],
@@ -137,14 +133,14 @@ def drop(page: Page, selector: str, name: str, content: str) -> None:
 
 
 def violations(page: Page, rules: tuple[str, ...] = ()) -> list[str]:
-    """What axe finds that is serious, with where; of all rules unless some are named."""
+    """Return the serious problems that axe finds with all rules, or with those named."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text("utf-8"))
-    found = orjson.loads(page.evaluate(
+    results = orjson.loads(page.evaluate(
         "async (rules) => JSON.stringify((await axe.run({resultTypes: ['violations'],"
         " ...(rules.length ? {runOnly: rules} : {})})).violations)", list(rules),
     ))
     return [
         f"{each['id']}: {node['html'][:160]} {node['any'][:1] and node['any'][0]['message']}"
-        for each in found if each["impact"] in ("serious", "critical") for node in each["nodes"]
+        for each in results if each["impact"] in ("serious", "critical") for node in each["nodes"]
     ]

@@ -1,4 +1,4 @@
-"""One served gate for the tests of a module; feeds made of good and bad products."""
+"""One served gate per module, and feeds with valid and invalid products."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 
 @pytest.fixture
 def feed(gate: Gate, tmp_path: Path) -> Path:
-    """A CSV file of three good products and two bad ones: one without a title, one with a price nobody can read."""
+    """A CSV file of three valid products and two invalid ones: one has no title, one has no numeric price."""
     rows = [product(number) for number in range(1, 6)]
     rows[1]["title"] = ""
     rows[3]["price"] = "on request"
@@ -28,7 +28,7 @@ def feed(gate: Gate, tmp_path: Path) -> Path:
 
 
 def write_csv(path: Path, rows: list[dict[str, object]]) -> Path:
-    """Rows as CSV with every cell in quotes."""
+    """Write rows as CSV with every cell in quotes."""
     header = list(rows[0])
     lines = [header, *([str(row.get(name, "")) for name in header] for row in rows)]
     text = "".join(",".join('"' + cell.replace('"', '""') + '"' for cell in line) + "\n" for line in lines)
@@ -37,6 +37,6 @@ def write_csv(path: Path, rows: list[dict[str, object]]) -> Path:
 
 
 def write_ndjson(path: Path, rows: list[dict[str, object]]) -> Path:
-    """Rows as NDJSON."""
+    """Write rows as NDJSON."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     return path

@@ -1,4 +1,4 @@
-"""A served gate of its own, and the command line run against it, each as real processes."""
+"""A gate and command lines against it, each in a process of its own."""
 
 import json
 import os
@@ -29,19 +29,19 @@ class Gate:
         self.start(*options)
 
     def start(self, *options: str) -> None:
-        """Start it, again after it has ended; the store and the merchant's key stay."""
+        """Start the gate, or start it again with the same store and key."""
         command = ["serve", "--port", "0", "--first-merchant", "acme", *options]
         self.process = self.launch(*command)
-        said = ""
-        while not RUNNING_AT.search(said):
+        output = ""
+        while not RUNNING_AT.search(output):
             line = self.process.stdout.readline()
-            assert line, f"the gate did not open:\n{said}\n{self.log.read_text()}"
-            said += line
-        self.url = RUNNING_AT.search(said)[1]
-        self.key = self.key or re.search(r"GOODSGATE_KEY=(\S+)", said)[1]
+            assert line, f"the gate did not start:\n{output}\n{self.log.read_text()}"
+            output += line
+        self.url = RUNNING_AT.search(output)[1]
+        self.key = self.key or re.search(r"GOODSGATE_KEY=(\S+)", output)[1]
 
     def launch(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start the command line as a process of its own, on the gate's store."""
+        """Start a command on the gate's store without waiting for it."""
         # Standard error goes to a file: nobody reads a pipe while the process runs, and a full one would stop it.
         with self.log.open("ab") as log:
             return subprocess.Popen(
@@ -51,7 +51,7 @@ class Gate:
 
     def run(self, *arguments: str, stdin: bytes | None = None, url: str | None = None, key: str | None = None,
             ) -> subprocess.CompletedProcess[str]:
-        """Run the command line as the merchant acme would."""
+        """Run a command with the key of the merchant acme."""
         environment = self.environment | {"GOODSGATE_URL": url or self.url, "GOODSGATE_KEY": key or self.key}
         done = subprocess.run(
             [*COMMAND, *arguments], env=environment, cwd=self.folder, input=stdin, capture_output=True,
@@ -59,18 +59,18 @@ class Gate:
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def document(self, *arguments: str, code: int, **how: Any) -> dict[str, Any]:
-        """Run with --json, see that it ends with `code`, and give back the document."""
-        done = self.run(*arguments, "--json", **how)
+    def document(self, *arguments: str, code: int, **options: Any) -> dict[str, Any]:
+        """Run a command with --json, check its exit code, and return the document."""
+        done = self.run(*arguments, "--json", **options)
         assert done.returncode == code, done.stderr + done.stdout
         return json.loads(done.stdout)
 
     def worker_pids(self) -> list[int]:
-        """Process ids of all workers that the gate has started so far, the newest last."""
+        """Return the process ids of all workers started so far, the newest last."""
         return [int(pid) for pid in re.findall(r"worker \d+ started \(pid (\d+)\)", self.log.read_text())]
 
     def stop(self) -> int:
-        """Ask it to stop and wait; its exit code."""
+        """Stop the gate, wait for it, and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=RUN_SECONDS_MAX)
@@ -79,13 +79,13 @@ class Gate:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without settings of whoever runs the tests."""
+    """Return the environment without Goodsgate settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GOODSGATE_")}
     return kept | {"PYTHONUNBUFFERED": "1", "XDG_CONFIG_HOME": "/nonexistent"}
 
 
 def alive(pid: int) -> bool:
-    """Whether there is such a process that has not ended."""
+    """Return whether a process is running."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -94,15 +94,15 @@ def alive(pid: int) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """An orphan that nobody collects is dead all the same."""
+    """Return whether a process has ended and was not collected."""
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def within(seconds: float, holds: Any) -> bool:
-    """Whether `holds()` comes true; a bound against hanging, not a measurement."""
+def within(seconds: float, condition: Any) -> bool:
+    """Return whether the condition becomes true in time; the limit only prevents hanging."""
     until = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         if time.monotonic() > until:
             return False
         time.sleep(0.05)

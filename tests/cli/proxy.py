@@ -1,4 +1,4 @@
-"""A connection that breaks on purpose."""
+"""A proxy that breaks connections on purpose."""
 
 import contextlib
 import socket
@@ -6,7 +6,7 @@ import threading
 
 
 class CuttingProxy:
-    """Passes TCP connections on; the first `cuts` of them are reset after `after_bytes` bytes of the client's."""
+    """A TCP proxy that resets the first `cuts` connections after `after_bytes` bytes of the client."""
 
     def __init__(self, port: int, *, after_bytes: int, cuts: int = 1) -> None:
         self._port = port
@@ -18,7 +18,7 @@ class CuttingProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting connections."""
         # Waking the accept needs the shutdown; the close alone leaves it waiting.
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
@@ -34,11 +34,11 @@ class CuttingProxy:
             server = socket.create_connection(("127.0.0.1", self._port))
             cut_after = self._after if self.cuts_left else None
             self.cuts_left = max(0, self.cuts_left - 1)
-            threading.Thread(target=_pass_on, args=(client, server, cut_after), daemon=True).start()
-            threading.Thread(target=_pass_on, args=(server, client, None), daemon=True).start()
+            threading.Thread(target=_forward, args=(client, server, cut_after), daemon=True).start()
+            threading.Thread(target=_forward, args=(server, client, None), daemon=True).start()
 
 
-def _pass_on(source: socket.socket, target: socket.socket, cut_after: int | None) -> None:
+def _forward(source: socket.socket, target: socket.socket, cut_after: int | None) -> None:
     passed = 0
     with contextlib.suppress(OSError):
         while piece := source.recv(16_384):

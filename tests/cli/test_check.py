@@ -1,4 +1,4 @@
-"""`check` says offline what the gate says."""
+"""`check` reports offline what a gate would report."""
 
 import json
 from pathlib import Path
@@ -8,19 +8,19 @@ from tests.cli.gate import Gate
 from tests.make import product
 
 
-def test_check_finds_what_the_gate_finds(gate: Gate, feed: Path):
-    """Counts and groups are equal, exit code included; it is the same engine on a store that is thrown away."""
+def test_check_finds_the_same_issues_as_a_gate(gate: Gate, feed: Path):
+    """Counts, groups of issues and exit code are equal."""
     online = gate.document("submit", str(feed), "--collection", "equal", code=1)
     offline = gate.document("check", str(feed), code=1)
-    told = ("code", "severity", "field", "count", "top")
-    assert [[group[name] for name in told] for group in offline["issues"]] == [
-        [group[name] for name in told] for group in online["issues"]
+    members = ("code", "severity", "field", "count", "top")
+    assert [[group[name] for name in members] for group in offline["issues"]] == [
+        [group[name] for name in members] for group in online["issues"]
     ]
     assert offline["counts"] == online["counts"]
 
 
-def test_check_needs_no_gate_and_leaves_nothing(gate: Gate, tmp_path: Path):
-    """Reference data comes from files; the report is written where it was asked for."""
+def test_check_needs_no_gate_and_leaves_no_files(gate: Gate, tmp_path: Path):
+    """Reference data is read from files; only the requested report is written."""
     brands = write_csv(tmp_path / "brands.csv", [{"code": "Brightware"}])
     feed = write_csv(tmp_path / "feed.csv", [product(1, brand="Brightwear"), product(2, brand="Brightware")])
     wrong = tmp_path / "wrong.csv"

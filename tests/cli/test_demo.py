@@ -1,4 +1,4 @@
-"""`make demo`, without the installing."""
+"""`make demo`, without the installation."""
 
 import subprocess
 import sys
@@ -9,8 +9,8 @@ from tests.cli.gate import RUN_SECONDS_MAX, clean_environment
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
 
-def test_the_demo_shows_what_it_promises_and_leaves_nothing_but_its_report(tmp_path: Path):
-    """From any folder; counts, grouped issues, a report that can be sent back, exit code 0."""
+def test_the_demo_runs_and_leaves_only_its_report(tmp_path: Path):
+    """It works in any folder, shows counts and grouped issues, downloads a report and exits with 0."""
     done = subprocess.run(
         [sys.executable, str(DEMO / "run.py")], cwd=tmp_path, env=clean_environment() | {"TMPDIR": str(tmp_path)},
         capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False,
@@ -25,7 +25,7 @@ def test_the_demo_shows_what_it_promises_and_leaves_nothing_but_its_report(tmp_p
     assert sorted(path.name for path in report.parent.iterdir()) == sorted([report.name, "gate.log"])
 
 
-def test_every_feed_has_its_licence_beside_it():
-    """What is not ours says whose it is."""
+def test_every_demo_feed_has_a_licence():
+    """Licence and notice are in the folder of the feed."""
     for folder in (DEMO / "feed").iterdir():
         assert {"LICENSE", "NOTICE.md"} <= {path.name for path in folder.iterdir()}

@@ -1,4 +1,4 @@
-"""The commands of whoever runs the gate: backup, doctor, and what they must not say."""
+"""The commands for operators: backup, doctor, migrate, and the passwords that they must not show."""
 
 import re
 from datetime import timedelta
@@ -24,7 +24,7 @@ from tests.store import child
 
 
 def run(*words: object, **environment: str) -> tuple[int, str]:
-    """The command line in this process: how it ended and all it said."""
+    """Run a command in this process; return its exit code and output."""
     done = CliRunner().invoke(main, [str(word) for word in words], env=environment)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, done.output
@@ -33,8 +33,8 @@ def run(*words: object, **environment: str) -> tuple[int, str]:
 # -- backup -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_gate_on_a_backup_answers_for_every_batch(gate: Gate, tmp_path: Path):
-    """Taken while it is served; the copy is served as it is."""
+def test_a_backup_contains_every_batch(gate: Gate, tmp_path: Path):
+    """It is made while the gate runs, and a gate can serve it without changes."""
     feed = write_ndjson(tmp_path / "feed.ndjson", [product(number) for number in range(2_000)])
     for _ in range(3):
         gate.run("submit", str(feed), "--no-wait")
@@ -42,8 +42,8 @@ def test_a_gate_on_a_backup_answers_for_every_batch(gate: Gate, tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert re.match(r"Copied [\d,]+ bytes to ", done.stdout)
     listed = {line.split('"')[3] for line in gate.run("list", "--json").stdout.splitlines()}
-    code, told = run("doctor", "--store", tmp_path / "copy" / "store")
-    assert code == 0, told
+    code, output = run("doctor", "--store", tmp_path / "copy" / "store")
+    assert code == 0, output
     copy = gate.launch("serve", "--port", "0", "--store", str(tmp_path / "copy" / "store"))
     try:
         url = RUNNING_AT.search(copy.stdout.readline())[1]
@@ -55,44 +55,44 @@ def test_a_gate_on_a_backup_answers_for_every_batch(gate: Gate, tmp_path: Path):
         copy.stdout.close()
 
 
-def test_a_backup_that_cannot_be_made_is_told_in_one_line(gate: Gate, tmp_path: Path):
-    """Where something is already, and where there is no store."""
+def test_a_backup_that_is_not_possible_gives_one_line(gate: Gate, tmp_path: Path):
+    """The folder is not empty, or there is no store."""
     (tmp_path / "mine").touch()
-    code, told = run("backup", tmp_path, "--store", gate.store)
+    code, output = run("backup", tmp_path, "--store", gate.store)
     assert code == 2
-    assert "not an empty folder" in told
-    code, told = run("backup", tmp_path / "copy", "--store", tmp_path / "none")
+    assert "not an empty folder" in output
+    code, output = run("backup", tmp_path / "copy", "--store", tmp_path / "none")
     assert code == 2
-    assert "there is no store" in told
+    assert "there is no store" in output
     assert not (tmp_path / "copy").exists()
 
 
-def test_a_lost_payload_is_told(tmp_path: Path):
-    """The backup is made all the same, and a script sees that something is to be mended."""
+def test_a_missing_payload_is_reported(tmp_path: Path):
+    """The backup is made nevertheless, and the exit code reports the problem."""
     store = SqliteStore(tmp_path / "store", cache_bytes=1024**2, small_payload_bytes=100)
     store.migrate()
     store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     child.submit(store, 3, padding=500)
     store.close()
     next((tmp_path / "store" / "payloads").iterdir()).unlink()
-    code, told = run("backup", tmp_path / "copy", "--store", tmp_path / "store")
+    code, output = run("backup", tmp_path / "copy", "--store", tmp_path / "store")
     assert code == 7
-    assert "Large payloads missing from the store: 1" in told
+    assert "Large payloads missing from the store: 1" in output
 
 
-def test_a_database_is_not_copied_into_a_folder(tmp_path: Path):
-    """What does it is named."""
-    code, told = run("backup", tmp_path / "copy", GOODSGATE_STORE=postgres.server().blank())
+def test_backup_refuses_a_postgresql_store(tmp_path: Path):
+    """The message names pg_dump."""
+    code, output = run("backup", tmp_path / "copy", GOODSGATE_STORE=postgres.server().blank())
     assert code == 2
-    assert "pg_dump" in told
+    assert "pg_dump" in output
     assert not (tmp_path / "copy").exists()
 
 
 # -- doctor -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_queue_that_nobody_works_is_not_well(tmp_path: Path):
-    """A round that has waited for longer than any worker takes to look."""
+def test_doctor_reports_a_queue_without_a_worker(tmp_path: Path):
+    """A round has been queued for longer than any worker needs to find it."""
     store = SqliteStore(
         tmp_path / "store", cache_bytes=1024**2, small_payload_bytes=100, now=lambda: NOW - timedelta(days=900)
     )
@@ -100,40 +100,40 @@ def test_a_queue_that_nobody_works_is_not_well(tmp_path: Path):
     store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     child.submit(store, 3)
     store.close()
-    code, told = run("doctor", "--store", tmp_path / "store")
+    code, output = run("doctor", "--store", tmp_path / "store")
     assert code == 7
-    assert re.search(r"^BAD  queue: 1 lanes with work, .* is a worker running\?$", told, re.M)
+    assert re.search(r"^BAD  queue: 1 lanes with work, .* is a worker running\?$", output, re.M)
 
 
-def test_a_store_without_a_schema(tmp_path: Path):
-    """More is not asked of it."""
+def test_doctor_reports_a_store_without_a_schema(tmp_path: Path):
+    """It makes no further checks, and `migrate` solves the problem."""
     for store in (str(tmp_path / "store"), postgres.server().blank()):
-        code, told = run("doctor", GOODSGATE_STORE=store)
+        code, output = run("doctor", GOODSGATE_STORE=store)
         assert code == 7
-        assert re.search(r"^BAD  schema.*: 0 of \d+$", told, re.M)
-        code, told = run("migrate", GOODSGATE_STORE=store)
+        assert re.search(r"^BAD  schema.*: 0 of \d+$", output, re.M)
+        code, output = run("migrate", GOODSGATE_STORE=store)
         assert code == 0
-        assert "applied 0001 first" in told
+        assert "applied 0001 first" in output
         # The tests' own server is fast and unsafe, and the doctor says so.
         bad = re.findall(r"^BAD  (.*?):", run("doctor", GOODSGATE_STORE=store)[1], re.M)
         assert set(bad) <= {"setting fsync", "setting full_page_writes"}
 
 
-def test_a_broken_file_is_told(tmp_path: Path):
-    """Not as a fault of ours."""
+def test_doctor_reports_a_broken_file(tmp_path: Path):
+    """The message names the file, without a traceback."""
     run("migrate", "--store", tmp_path / "store")
     path = tmp_path / "store" / "intake.db"
     path.write_bytes(b"x" * path.stat().st_size)
-    code, told = run("doctor", "--store", tmp_path / "store")
+    code, output = run("doctor", "--store", tmp_path / "store")
     assert code == 7
-    assert re.search(r"^BAD  store: .*intake\.db is broken", told, re.M)
+    assert re.search(r"^BAD  store: .*intake\.db is broken", output, re.M)
 
 
 # -- secrets ----------------------------------------------------------------------------------------------------------
 
 
 def test_an_address_is_shown_without_its_password():
-    """In any place where it may stand."""
+    """The password is removed wherever an address may contain it."""
     for address, shown in {
         "goodsgate-data": "goodsgate-data",
         "/var/lib/good:s@gate": "/var/lib/good:s@gate",
@@ -153,33 +153,33 @@ secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6
 @settings(deadline=None)
 @given(secrets, st.booleans(), st.sampled_from(["", ":1", ":x"]), st.booleans())
 def test_no_command_shows_a_password(secret: str, escaped: bool, port: str, in_query: bool):
-    """Whatever it is, well written or not: of an address that libpq cannot read, and in a fault that quotes it."""
+    """Any password is removed, also from an address that libpq cannot parse and from errors that quote it."""
     word = quote(secret, safe="") if escaped else secret
     place = f"host{port}/db"
     address = f"postgresql://{place}?password={quote(secret, safe='')}" if in_query \
         else f"postgresql://user:{word}@{place}"
     fault = StoreBusyError(f'server says: "{address}", {secret} and {word}')
-    told = store_error(Config(store=address), "cannot be opened", fault).message
-    assert secret not in told
-    assert word not in told
+    output = store_error(Config(store=address), "cannot be opened", fault).message
+    assert secret not in output
+    assert word not in output
     assert secret not in without_secrets(str(fault), address=address)
 
 
 @pytest.mark.parametrize("command", ["doctor", "migrate", "backup x", "merchant list", "work"])
-def test_an_address_that_is_none(command: str):
-    """One line, exit code 2, no password."""
-    code, told = run(*command.split(), GOODSGATE_STORE="postgresql://user:geheim%zz@host:5432/db")
+def test_an_invalid_store_address_gives_one_line(command: str):
+    """The exit code is 2 and the password is not shown."""
+    code, output = run(*command.split(), GOODSGATE_STORE="postgresql://user:geheim%zz@host:5432/db")
     assert code == 2
-    assert "geheim" not in told
-    assert "postgresql://user@host:5432/db" in told
+    assert "geheim" not in output
+    assert "postgresql://user@host:5432/db" in output
 
 
-def test_a_login_that_is_refused():
-    """The doctor says so, without the password that it tried."""
+def test_doctor_reports_a_refused_login():
+    """It does not show the password that it used."""
     address = postgres.server().blank()
     secret = quote(postgres.PASSWORD, safe="")
-    code, told = run("doctor", "--settings", GOODSGATE_STORE=address.replace(secret, f"{secret}wrong"))
+    code, output = run("doctor", "--settings", GOODSGATE_STORE=address.replace(secret, f"{secret}wrong"))
     assert code == 7
-    assert re.search(r"^BAD  server: ", told, re.M)
-    assert postgres.PASSWORD not in told
-    assert secret not in told
+    assert re.search(r"^BAD  server: ", output, re.M)
+    assert postgres.PASSWORD not in output
+    assert secret not in output

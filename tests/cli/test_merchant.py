@@ -1,12 +1,12 @@
-"""Merchants and keys on the store of a running gate, and the commands of whoever runs it."""
+"""Merchants and keys in the store of a running gate, and commands for operators."""
 
 from pathlib import Path
 
 from tests.cli.gate import Gate, within
 
 
-def test_a_key_is_made_used_listed_and_revoked(gate: Gate):
-    """It works at once, is shown once, and stops working soon after it was revoked."""
+def test_a_key_is_created_used_listed_and_revoked(gate: Gate):
+    """It works at once, is shown only once, and stops working soon after it was revoked."""
     key = gate.run("merchant", "add", "brightware", "--name", "Brightware Ltd", "--quiet").stdout.strip()
     assert key.startswith("gg_")
     assert gate.run("list", key=key).returncode == 0
@@ -20,34 +20,34 @@ def test_a_key_is_made_used_listed_and_revoked(gate: Gate):
     assert "revoked" in gate.run("merchant", "key", "list", "brightware").stdout
 
 
-def test_scopes_hold(gate: Gate, feed: Path):
-    """A key that may read may not submit."""
+def test_a_key_is_limited_to_its_scopes(gate: Gate, feed: Path):
+    """A key with the scope read cannot submit."""
     gate.run("merchant", "add", "reader", "--quiet")
-    made = gate.run("merchant", "key", "add", "reader", "--scope", "read", "--label", "dashboard", "--quiet")
-    key = made.stdout.strip()
+    created = gate.run("merchant", "key", "add", "reader", "--scope", "read", "--label", "dashboard", "--quiet")
+    key = created.stdout.strip()
     assert gate.run("list", key=key).returncode == 0
     done = gate.run("submit", str(feed), key=key)
     assert done.returncode == 3
     assert "forbidden" in done.stderr
 
 
-def test_what_does_not_exist_is_told(gate: Gate):
-    """A merchant twice, a key for nobody, a key that is not there."""
+def test_unknown_merchants_and_keys_are_refused(gate: Gate):
+    """A merchant cannot be added twice; keys of unknown merchants and unknown keys are refused."""
     assert "already exists" in gate.run("merchant", "add", "acme").stderr
     assert gate.run("merchant", "key", "add", "nobody").returncode == 2
     assert gate.run("merchant", "key", "revoke", "acme", "0000").returncode == 2
 
 
-def test_the_doctor_finds_a_sound_store(gate: Gate):
-    """And says which settings are in force."""
+def test_the_doctor_reports_no_problem_in_a_healthy_store(gate: Gate):
+    """It lists the current settings."""
     done = gate.run("doctor", "--settings")
     assert done.returncode == 0, done.stdout
     assert "BAD" not in done.stdout
     assert "lease_seconds = 2.0" in done.stdout
 
 
-def test_a_second_migration_has_nothing_to_do(gate: Gate):
-    """`serve` has done it."""
+def test_migrating_a_current_store_does_nothing(gate: Gate):
+    """`serve` has already migrated it."""
     assert "up to date" in gate.run("migrate").stdout
 
 
@@ -64,11 +64,11 @@ def test_settings_of_a_merchant_are_stored_and_changed(gate: Gate):
     assert gate.run("merchant", "set", "nobody", queue).returncode == 2
 
 
-def test_an_access_key_is_made_for_clients_that_sign(gate: Gate):
-    """As variables they take it from, and as JSON; listed like other keys, without the secret."""
+def test_an_access_key_is_created_for_signed_requests(gate: Gate):
+    """It is printed as environment variables or as JSON, and listed like other keys, without its secret."""
     gate.run("merchant", "add", "signer", "--quiet")
-    made = gate.run("merchant", "key", "add", "signer", "--signing", "--label", "gate")
-    first, second = made.stdout.splitlines()
+    created = gate.run("merchant", "key", "add", "signer", "--signing", "--label", "gate")
+    first, second = created.stdout.splitlines()
     assert first.startswith("export AWS_ACCESS_KEY_ID=AKGG")
     assert second.startswith("export AWS_SECRET_ACCESS_KEY=")
     listed = gate.run("merchant", "key", "list", "signer").stdout

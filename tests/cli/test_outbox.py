@@ -1,4 +1,4 @@
-"""Messages that did not arrive are seen and sent again from the command line."""
+"""Undelivered messages are listed and sent again from the command line."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ def _run(folder: Path, *words: str) -> Result:
 
 @pytest.fixture
 def folder(tmp_path: Path, kind: str) -> Path:
-    """With a message that was sent, one given up, and one that waits."""
+    """A store with one message that was sent, one that was given up, and one that is waiting."""
     with Shop(tmp_path, "acme", kind=kind) as shop:
-        told = [NewMessage(topic="tested/word", subject=name) for name in ("one", "two")]
-        told.append(NewMessage(topic="tested/other", subject="three"))
-        shop.store.add_resource("acme", "tested/thing", name="a", body=b"{}", resources_max=9, messages=told)
+        messages = [NewMessage(topic="tested/word", subject=name) for name in ("one", "two")]
+        messages.append(NewMessage(topic="tested/other", subject="three"))
+        shop.store.add_resource("acme", "tested/thing", name="a", body=b"{}", resources_max=9, messages=messages)
         (first,) = shop.store.claim_messages(lease_seconds=60, limit=9)
         shop.store.mark_sent(first)
         (second,) = shop.store.claim_messages(lease_seconds=60, limit=9)
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, kind: str) -> Path:
 
 
 def test_messages_are_listed(folder: Path) -> None:
-    """One a line, with what went wrong."""
+    """Each line ends with the last error."""
     lines = [line.split("\t") for line in _run(folder, "list", "acme").stdout.splitlines()]
     assert [line[:3] for line in lines] == [
         ["1", "tested/word", "one"], ["2", "tested/word", "two"], ["3", "tested/other", "three"]
@@ -44,7 +44,7 @@ def test_messages_are_listed(folder: Path) -> None:
 
 
 def test_messages_are_sent_again(folder: Path) -> None:
-    """By number, or all that were given up; what is not there is told."""
+    """They are selected by number, or all that were given up; unknown numbers are reported."""
     assert "queued again: 1" in _run(folder, "replay", "acme", "--given-up").stdout
     assert "queued again: 1" in _run(folder, "replay", "acme", "1").stdout
     assert len(_run(folder, "list", "acme", "--only", "waiting").stdout.splitlines()) == 3

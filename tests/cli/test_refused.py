@@ -1,4 +1,4 @@
-"""What the command line says and how it ends when it cannot do what it was asked."""
+"""Messages and exit codes of commands that fail."""
 
 import socket
 from pathlib import Path
@@ -12,8 +12,8 @@ from tests.cli.gate import Gate
 UNKNOWN = "0" * 32
 
 
-def test_nobody_there_is_4(gate: Gate, feed: Path):
-    """A wrong address is told soon, in one line."""
+def test_an_unreachable_gate_gives_exit_code_4(gate: Gate, feed: Path):
+    """A wrong address is reported soon, in one line."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     done = gate.run("submit", str(feed), url=f"http://127.0.0.1:{port}")
@@ -22,24 +22,24 @@ def test_nobody_there_is_4(gate: Gate, feed: Path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_key_is_3_and_says_how_to_give_one(gate: Gate, feed: Path):
-    """The gate's own words, and where a key is read from."""
+def test_a_wrong_key_gives_exit_code_3_and_help(gate: Gate, feed: Path):
+    """The message contains the gate's refusal and says how to set a key."""
     done = gate.run("submit", str(feed), key="gg_0_wrong")
     assert done.returncode == 3
     assert "GOODSGATE_KEY" in done.stderr
     assert "unauthorized" in done.stderr
 
 
-def test_somebody_else_there_is_2(gate: Gate):
-    """A web page with status 200 is not a gate, and no traceback."""
+def test_another_server_gives_exit_code_2(gate: Gate):
+    """A web page with status 200 is recognized as something else."""
     done = gate.run("list", url=f"{gate.url}/docs/issues?")
     assert done.returncode == 2
     assert "is not a Goodsgate server" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["watch", "report", "retry", "cancel"])
-def test_an_unknown_batch_is_3(gate: Gate, command: str):
-    """With the code by which the gate calls it."""
+def test_an_unknown_batch_gives_exit_code_3(gate: Gate, command: str):
+    """The message contains the code of the refusal."""
     done = gate.run(command, UNKNOWN)
     assert done.returncode == 3
     assert "batch_unknown" in done.stderr
@@ -55,8 +55,8 @@ def test_an_unknown_batch_is_3(gate: Gate, command: str):
     ],
     ids=" ".join,
 )
-def test_wrong_use_is_2_in_one_clear_message(gate: Gate, arguments: list[str]):
-    """No traceback, whatever is given."""
+def test_wrong_usage_gives_exit_code_2_and_one_message(gate: Gate, arguments: list[str]):
+    """There is no traceback for any arguments."""
     done = gate.run(*arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -64,7 +64,7 @@ def test_wrong_use_is_2_in_one_clear_message(gate: Gate, arguments: list[str]):
 
 
 def test_every_command_has_an_example():
-    """Help says how a command is used, not only what it is called."""
+    """The help of each command shows how to use it."""
     def commands(group: click.Group, name: str):
         for sub, command in group.commands.items():
             if isinstance(command, click.Group):
@@ -78,5 +78,5 @@ def test_every_command_has_an_example():
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_printed(gate: Gate, shell: str):
-    """The script names the program and its variable."""
+    """The script contains the program's completion variable."""
     assert "_GOODSGATE_COMPLETE" in gate.run("completion", shell).stdout

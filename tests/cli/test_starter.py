@@ -1,4 +1,4 @@
-"""Reference data to begin with, loaded in one go; and facts of keys."""
+"""Loading a set of reference data, and settings of keys."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from goodsgate.model.catalogue import REFERENCE_KINDS
 from tests.cli.gate import Gate
 from tests.data import SAMPLES
 
-MAKE = Path(__file__).resolve().parents[2] / "demo/starter.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "demo/starter.py"
 
 
 def _entries(gate: Gate, kind: str, key: str, *search: str) -> list[dict[str, object]]:
@@ -17,36 +17,36 @@ def _entries(gate: Gate, kind: str, key: str, *search: str) -> list[dict[str, ob
     return [json.loads(line) for line in listed.splitlines()]
 
 
-def _seller(gate: Gate, name: str) -> str:
+def _add_merchant(gate: Gate, name: str) -> str:
     return gate.run("merchant", "add", name, "--quiet").stdout.strip()
 
 
-def test_the_set_that_comes_along_holds_every_kind(gate: Gate):
-    """What refers to other entries finds them."""
-    key = _seller(gate, "small")
+def test_the_starter_set_contains_every_kind(gate: Gate):
+    """Every reference to another entry is valid."""
+    key = _add_merchant(gate, "small")
     done = gate.run("reference", "starter", key=key)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(REFERENCE_KINDS)
-    held = {kind: {str(entry["code"]): entry for entry in _entries(gate, kind, key)} for kind in REFERENCE_KINDS}
-    assert all(held.values())
-    assert all(entry.get("parent") in {None, *held["category"]} for entry in held["category"].values())
-    assert {code.partition("/")[0] for code in held["attribute"]} <= set(held["category"])
+    entries = {kind: {str(entry["code"]): entry for entry in _entries(gate, kind, key)} for kind in REFERENCE_KINDS}
+    assert all(entries.values())
+    assert all(entry.get("parent") in {None, *entries["category"]} for entry in entries["category"].values())
+    assert {code.partition("/")[0] for code in entries["attribute"]} <= set(entries["category"])
 
 
-def test_a_large_set_is_made_from_public_data(gate: Gate, tmp_path: Path):
-    """With the licences it came under."""
-    subprocess.run([sys.executable, str(MAKE), str(SAMPLES), str(tmp_path / "set")], check=True, capture_output=True)
+def test_a_large_set_is_created_from_public_data(gate: Gate, tmp_path: Path):
+    """The licences are copied."""
+    subprocess.run([sys.executable, str(SCRIPT), str(SAMPLES), str(tmp_path / "set")], check=True, capture_output=True)
     assert (tmp_path / "set/licences/bestbuy/LICENSE-CC0").exists()
     assert (tmp_path / "set/licences/reference/NOTICE.md").exists()
-    key = _seller(gate, "large")
+    key = _add_merchant(gate, "large")
     done = gate.run("reference", "starter", str(tmp_path / "set"), key=key)
     assert done.returncode == 0, done.stderr
     assert "category: 223 entries" in done.stdout
     assert len(_entries(gate, "hs_code", key, "--search", "footwear")) > 10
 
 
-def test_a_folder_without_a_kind_is_refused(gate: Gate, tmp_path: Path):
-    """It says what files may be called."""
+def test_a_folder_without_a_file_of_any_kind_is_refused(gate: Gate, tmp_path: Path):
+    """The message lists the possible names."""
     (tmp_path / "brands.csv").write_text("code\nA\n")
     done = gate.run("reference", "starter", str(tmp_path))
     assert done.returncode != 0
@@ -54,10 +54,10 @@ def test_a_folder_without_a_kind_is_refused(gate: Gate, tmp_path: Path):
 
 
 def test_settings_of_a_key_are_stored_and_listed(gate: Gate):
-    """Unknown settings and bad values are refused with the nearest known name, and no key is made."""
-    _seller(gate, "facts")
-    made = gate.run("merchant", "key", "add", "facts", "--set", "location=BLR-01", "--set", "profile=reference")
-    assert made.returncode == 0, made.stderr
+    """Unknown settings and bad values are refused with the nearest known name, and no key is created."""
+    _add_merchant(gate, "facts")
+    created = gate.run("merchant", "key", "add", "facts", "--set", "location=BLR-01", "--set", "profile=reference")
+    assert created.returncode == 0, created.stderr
     assert "location=BLR-01 profile=reference" in gate.run("merchant", "key", "list", "facts").stdout
     for wrong, message in {
         "location": "is not NAME=VALUE", "=x": "is not NAME=VALUE", "Location=x": "is not NAME=VALUE",

@@ -9,8 +9,8 @@ from tests.cli.proxy import CuttingProxy
 from tests.make import product
 
 
-def test_a_clean_feed_ends_with_0(gate: Gate, tmp_path: Path):
-    """A script need not read anything to know that all is well."""
+def test_a_clean_feed_gives_exit_code_0(gate: Gate, tmp_path: Path):
+    """A script can rely on the exit code."""
     feed = write_ndjson(tmp_path / "clean.ndjson", [product(number, title=f"Clean {number}") for number in range(9)])
     batch = gate.document("submit", str(feed), "--collection", "clean", code=0)
     assert batch["outcome"] == "clean"
@@ -18,8 +18,8 @@ def test_a_clean_feed_ends_with_0(gate: Gate, tmp_path: Path):
     assert batch["label"] == "clean.ndjson"
 
 
-def test_rejected_records_end_with_1_and_are_named(gate: Gate, feed: Path):
-    """People see counts, grouped issues and the next step; neighbours of a bad record are applied."""
+def test_rejected_records_give_exit_code_1_and_a_summary(gate: Gate, feed: Path):
+    """The output shows counts, grouped issues and the next step; valid records are applied."""
     done = gate.run("submit", str(feed), "--collection", "named")
     assert done.returncode == 1
     assert "feed.csv: partial" in done.stdout
@@ -29,7 +29,7 @@ def test_rejected_records_end_with_1_and_are_named(gate: Gate, feed: Path):
 
 
 def test_a_corrected_report_makes_the_batch_clean(gate: Gate, feed: Path, tmp_path: Path):
-    """Download, correct in place, send back: the same batch ends clean, and nothing counts twice."""
+    """The corrected records belong to the same batch, and nothing is counted twice."""
     batch = gate.document("submit", str(feed), "--collection", "fixed", code=1)
     saved = gate.run("report", batch["id"]).stdout.strip()
     file = gate.folder / saved
@@ -44,8 +44,8 @@ def test_a_corrected_report_makes_the_batch_clean(gate: Gate, feed: Path, tmp_pa
     assert fixed["counts"]["created"] == fixed["counts"]["total"] == 5
 
 
-def test_retry_after_reference_data_was_mended(gate: Gate, tmp_path: Path):
-    """What was rejected for want of a brand goes through once the brand is there."""
+def test_retry_succeeds_after_reference_data_was_loaded(gate: Gate, tmp_path: Path):
+    """Records that were rejected for an unknown brand pass once the brand exists."""
     brands = write_csv(tmp_path / "brands.csv", [{"code": "Brightware", "name": "Brightware"}])
     assert "brand: 1 entry" in gate.run("reference", "load", "brand", str(brands)).stdout
     feed = write_ndjson(tmp_path / "hearth.ndjson", [product(1, brand="Hearth & Co")])
@@ -58,8 +58,8 @@ def test_retry_after_reference_data_was_mended(gate: Gate, tmp_path: Path):
     assert gate.document("retry", batch["id"], code=0)["outcome"] == "clean"
 
 
-def test_a_connection_cut_in_the_middle_of_an_upload_is_taken_up(gate: Gate, tmp_path: Path):
-    """The same bytes go again under the same key, and arrive once."""
+def test_an_upload_is_repeated_after_a_lost_connection(gate: Gate, tmp_path: Path):
+    """The upload is sent again with the same idempotency key and applied once."""
     rows = [product(number, description="x" * 2000) for number in range(400)]
     feed = write_ndjson(tmp_path / "cut.ndjson", rows)
     proxy = CuttingProxy(int(gate.url.rpartition(":")[2]), after_bytes=300_000, cuts=2)
@@ -74,8 +74,8 @@ def test_a_connection_cut_in_the_middle_of_an_upload_is_taken_up(gate: Gate, tmp
     assert [json.loads(line)["counts"]["created"] for line in listed] == [400]
 
 
-def test_standard_input_survives_a_cut_too(gate: Gate):
-    """It cannot be read twice, so it is kept while it is sent."""
+def test_standard_input_is_repeated_after_a_lost_connection(gate: Gate):
+    """It cannot be read twice, so it is saved while it is sent."""
     rows = b"".join(json.dumps(product(n, description="y" * 2000)).encode() + b"\n" for n in range(300))
     proxy = CuttingProxy(int(gate.url.rpartition(":")[2]), after_bytes=200_000)
     try:
@@ -85,8 +85,8 @@ def test_standard_input_survives_a_cut_too(gate: Gate):
     assert batch["counts"]["created"] == 300
 
 
-def test_a_repeated_run_under_one_key_is_one_submission(gate: Gate, tmp_path: Path):
-    """For scripts that do not know whether they ran."""
+def test_runs_with_the_same_idempotency_key_are_one_submission(gate: Gate, tmp_path: Path):
+    """The same file gives the same batch; another file is refused."""
     feed = write_ndjson(tmp_path / "once.ndjson", [product(1)])
     options = ["--idempotency-key", "nightly-2026-11-01", "--collection", "once"]
     first = gate.document("submit", str(feed), *options, code=0)
@@ -97,8 +97,8 @@ def test_a_repeated_run_under_one_key_is_one_submission(gate: Gate, tmp_path: Pa
     assert "key_reused" in refused.stderr
 
 
-def test_what_was_accepted_is_watched_later(gate: Gate, feed: Path):
-    """--no-wait ends with 0 once the feed is durable; watch ends as the batch does."""
+def test_an_accepted_batch_can_be_watched_later(gate: Gate, feed: Path):
+    """--no-wait gives exit code 0 once the feed is durable; watch gives that of the batch."""
     batch = gate.document("submit", str(feed), "--no-wait", "--collection", "later", code=0)
     assert gate.document("watch", batch["id"], code=1)["outcome"] == "partial"
     cancelled = gate.document("cancel", batch["id"], code=1)
@@ -106,7 +106,7 @@ def test_what_was_accepted_is_watched_later(gate: Gate, feed: Path):
 
 
 def test_deletions_of_a_full_feed_are_withheld_until_confirmed(gate: Gate, tmp_path: Path):
-    """A feed that lost half its lines must not empty the shop."""
+    """A feed that lost half its lines must not empty the catalogue."""
     full = write_ndjson(tmp_path / "full.ndjson", [product(number) for number in range(10)])
     half = write_ndjson(tmp_path / "half.ndjson", [product(number) for number in range(5)])
     assert gate.run("submit", str(full), "--collection", "whole").returncode == 0
@@ -116,8 +116,8 @@ def test_deletions_of_a_full_feed_are_withheld_until_confirmed(gate: Gate, tmp_p
     assert gate.document("confirm", batch["id"], "--deletions", "5", code=0)["counts"]["deleted"] == 5
 
 
-def test_columns_are_mapped_by_hand_and_by_name(gate: Gate, tmp_path: Path):
-    """A column that nobody could guess, on the command line or saved for later."""
+def test_columns_are_mapped_by_option_and_by_saved_mapping(gate: Gate, tmp_path: Path):
+    """A column with an unknown name can be mapped either way."""
     row = {name: value for name, value in product(7).items() if name != "title"}
     feed = write_csv(tmp_path / "own.csv", [row | {"Xyzzy": "Linen shirt"}])
     assert gate.run("submit", str(feed), "--collection", "own").returncode == 1
@@ -127,8 +127,8 @@ def test_columns_are_mapped_by_hand_and_by_name(gate: Gate, tmp_path: Path):
     assert gate.run("submit", str(feed), "--collection", "own", "--mapping", "own").returncode == 0
 
 
-def test_several_files_are_several_batches_and_the_worst_code(gate: Gate, feed: Path, tmp_path: Path):
-    """Each file gets its batch, in order; one that is refused does not stop the others."""
+def test_several_files_give_several_batches_and_the_worst_exit_code(gate: Gate, feed: Path, tmp_path: Path):
+    """Each file becomes a batch, in order; a refused file does not stop the others."""
     clean = write_ndjson(tmp_path / "good.ndjson", [product(77)])
     empty = tmp_path / "empty.csv"
     empty.write_bytes(b"")
@@ -138,8 +138,8 @@ def test_several_files_are_several_batches_and_the_worst_code(gate: Gate, feed: 
     assert [json.loads(line)["outcome"] for line in done.stdout.splitlines()] == ["clean", "partial"]
 
 
-def test_a_value_cannot_speak_to_the_terminal(gate: Gate, tmp_path: Path):
-    """Escape sequences in a feed are shown as dots, markup as it is."""
+def test_values_cannot_control_the_terminal(gate: Gate, tmp_path: Path):
+    """Escape sequences in a feed are shown as dots, markup as text."""
     feed = write_ndjson(tmp_path / "evil.ndjson", [product(1, price="\x1b[31m[bold]free[/bold]")])
     done = gate.run("submit", str(feed), "--collection", "evil")
     assert "\x1b" not in done.stdout + done.stderr

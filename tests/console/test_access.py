@@ -1,4 +1,4 @@
-"""Who gets in, how far, and for how long."""
+"""Sessions, scopes and CSRF protection."""
 
 import re
 from datetime import timedelta
@@ -21,8 +21,8 @@ POSTS = (
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_nothing_is_seen_without_signing_in(gate: Served, page: str) -> None:
-    """Every page leads to the form, and from there back."""
+def test_every_page_requires_signing_in(gate: Served, page: str) -> None:
+    """Every page redirects to the sign-in form, which leads back to it."""
     anonymous = gate.anonymous()
     path = "/console/" + page.format(m="acme")
     answer = anonymous.get(path)
@@ -31,8 +31,8 @@ def test_nothing_is_seen_without_signing_in(gate: Served, page: str) -> None:
     assert anonymous.get(path, headers={"hx-request": "true"}).status_code == 401
 
 
-def test_a_session_is_a_cookie_for_the_console_alone(gate: Served) -> None:
-    """That no script reads and no other site sends; Secure where TLS ends before the gate."""
+def test_the_session_cookie_is_limited_to_the_console(gate: Served) -> None:
+    """Scripts cannot read it, other sites cannot send it, and it is Secure behind a TLS proxy."""
     with Person(gate, gate.merchant()) as person:
         form = person.get("/console/sign-in")
         data = {"key": person.key, "csrf": csrf(form.text)}
@@ -48,8 +48,8 @@ def test_a_session_is_a_cookie_for_the_console_alone(gate: Served) -> None:
 
 
 @pytest.mark.parametrize("onward", ["https://elsewhere.example/", "//elsewhere.example", "/v1/batches", "/console/\\x"])
-def test_signing_in_leads_to_a_page_of_the_console(gate: Served, onward: str) -> None:
-    """Never to another site."""
+def test_signing_in_never_redirects_to_another_site(gate: Served, onward: str) -> None:
+    """An address outside the console is replaced by the list of batches."""
     with Person(gate, gate.merchant()) as person:
         form = person.get("/console/sign-in", params={"next": onward})
         data = {"key": person.key, "csrf": csrf(form.text), "next": onward}
@@ -57,8 +57,8 @@ def test_signing_in_leads_to_a_page_of_the_console(gate: Served, onward: str) ->
         assert answer.headers["location"] == "/console/batches"
 
 
-def test_a_wrong_key_is_told_and_lets_nobody_in(gate: Served) -> None:
-    """Nor does one that may not read."""
+def test_a_wrong_key_is_rejected(gate: Served) -> None:
+    """A key without the scope read is rejected as well."""
     with Person(gate, gate.merchant(), "submit") as person:
         form = person.get("/console/sign-in")
         wrong = person.post("/console/sign-in", data={"key": "gg_x_y", "csrf": csrf(form.text)})
@@ -68,8 +68,8 @@ def test_a_wrong_key_is_told_and_lets_nobody_in(gate: Served) -> None:
         assert person.get("/console/batches", follow_redirects=False).status_code == 303
 
 
-def test_the_form_is_of_the_browser_that_asked_for_it(gate: Served) -> None:
-    """Another site cannot sign somebody in as somebody else."""
+def test_the_sign_in_form_works_only_in_the_browser_that_loaded_it(gate: Served) -> None:
+    """Another site cannot sign a user in with someone else's key."""
     with Person(gate, gate.merchant()) as person:
         token = csrf(person.get("/console/sign-in").text)
         data = {"key": person.key, "csrf": token}
@@ -79,7 +79,7 @@ def test_the_form_is_of_the_browser_that_asked_for_it(gate: Served) -> None:
 
 
 def test_signing_out_ends_the_session_and_not_the_key(clerk: Person) -> None:
-    """Whoever has kept the cookie has nothing."""
+    """A copied cookie no longer works."""
     kept = dict(clerk.cookies)
     answer = clerk.fill("/console/sign-out", "/console/batches")
     assert answer.url.path == "/console/sign-in"
@@ -89,7 +89,7 @@ def test_signing_out_ends_the_session_and_not_the_key(clerk: Person) -> None:
 
 
 def test_a_revoked_key_ends_its_sessions(gate: Served, clerk: Person) -> None:
-    """At once in the process that revoked it."""
+    """The process that revokes the key ends them at once."""
     store = gate.shop.store
     (key,) = store.keys(clerk.merchant)
     store.revoke_key(clerk.merchant, key.id)
@@ -97,8 +97,8 @@ def test_a_revoked_key_ends_its_sessions(gate: Served, clerk: Person) -> None:
     assert clerk.get("/console/batches", follow_redirects=False).status_code == 303
 
 
-def test_a_session_ends(gate: Served, clerk: Person) -> None:
-    """When its time is up."""
+def test_a_session_expires(gate: Served, clerk: Person) -> None:
+    """A token is refused after its lifetime."""
     caller = Authenticator(gate.shop.store).caller(clerk.key.encode())
     assert caller is not None
     token = Authenticator(gate.shop.store).create_token(caller, seconds=0.2)
@@ -110,11 +110,11 @@ def test_a_session_ends(gate: Served, clerk: Person) -> None:
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_no_form_works_without_its_token(operator: Person, path: str) -> None:
-    """Nor with that of another session, nor from another site."""
+def test_every_form_requires_its_csrf_token(operator: Person, path: str) -> None:
+    """A missing or foreign token is refused, and so is a request from another site."""
     address = "/console/" + path.format(m=operator.merchant)
-    for told in ("", "0" * 64):
-        answer = operator.post(address, content=f"csrf={told}\nx", headers={"x-csrf": told})
+    for token in ("", "0" * 64):
+        answer = operator.post(address, content=f"csrf={token}\nx", headers={"x-csrf": token})
         assert (answer.status_code, "forbidden" in answer.text) == (403, True)
     token = csrf(operator.get("/console/batches").text)
     crossed = operator.post(address, content=f"csrf={token}", headers={"x-csrf": token, "sec-fetch-site": "cross-site"})
@@ -122,8 +122,8 @@ def test_no_form_works_without_its_token(operator: Person, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["catalogue", "reference", "submit", "batches/0", "reference/brand/usage?code=x"])
-def test_a_merchants_key_sees_its_own_alone(clerk: Person, stranger: Person, path: str) -> None:
-    """Another merchant is as unknown as one that is not there."""
+def test_a_merchants_key_sees_only_its_own_merchant(clerk: Person, stranger: Person, path: str) -> None:
+    """Another merchant's pages look like those of a merchant that does not exist."""
     theirs, nobodys = (stranger.get(f"/console/merchants/{merchant}/{path}") for merchant in (clerk.merchant, "nobody"))
     assert theirs.status_code == nobodys.status_code == 404
     assert _without_ids(theirs.text) == _without_ids(nobodys.text)
@@ -132,8 +132,8 @@ def test_a_merchants_key_sees_its_own_alone(clerk: Person, stranger: Person, pat
     assert stranger.get("/console/health/figures").status_code == 403
 
 
-def test_whoever_runs_the_gate_sees_all(operator: Person, clerk: Person) -> None:
-    """The list has everybody's batches, each with its merchant."""
+def test_an_admin_sees_all_merchants(operator: Person, clerk: Person) -> None:
+    """The list contains the batches of all merchants and can be filtered by merchant."""
     path = clerk.submit(b"sku,title\nA,Tent\n")
     assert operator.get(path).status_code == 200
     assert path in operator.get("/console/batches").text
@@ -141,8 +141,8 @@ def test_whoever_runs_the_gate_sees_all(operator: Person, clerk: Person) -> None
     assert path not in operator.get("/console/batches", params={"merchant": operator.merchant}).text
 
 
-def test_who_may_only_read_changes_nothing(clerk: Person, reader: Person) -> None:
-    """Neither by a button, which is not there, nor by hand."""
+def test_a_user_with_scope_read_changes_nothing(clerk: Person, reader: Person) -> None:
+    """There are no buttons for actions, and requests without buttons are refused."""
     path = clerk.submit(b"sku,title\nA,\n")
     page = reader.get(path).text
     assert "Retry" not in page
@@ -153,8 +153,8 @@ def test_who_may_only_read_changes_nothing(clerk: Person, reader: Person) -> Non
         assert answer.status_code == 403, action
 
 
-def test_pages_bring_a_policy_that_lets_no_script_in(clerk: Person) -> None:
-    """And are kept nowhere."""
+def test_the_content_security_policy_allows_only_our_scripts(clerk: Person) -> None:
+    """Pages are not cached."""
     for page in ("/console/batches", "/console/health", "/console/nothing", "/console/sign-in"):
         headers = clerk.get(page).headers
         if page == "/console/nothing":

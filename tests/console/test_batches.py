@@ -1,4 +1,4 @@
-"""The list of batches, one batch, and its records mended in place."""
+"""The list of batches, one batch, and the correction of its records."""
 
 import re
 from html.parser import HTMLParser
@@ -19,7 +19,7 @@ SCRIPT = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
 
 
 def test_a_batch_is_listed_with_its_results(clerk: Person) -> None:
-    """As a picture with words for those who do not see it."""
+    """The result bar has a text for screen readers."""
     path = clerk.submit(DIRTY, filename="spring.csv")
     page = clerk.get("/console/batches").text
     assert path in page
@@ -28,29 +28,29 @@ def test_a_batch_is_listed_with_its_results(clerk: Person) -> None:
     assert re.search(r'class="badge partial"><span aria-hidden="true">◐</span> partial', page)
 
 
-@pytest.mark.parametrize(("asked", "found"), [
+@pytest.mark.parametrize(("params", "is_listed"), [
     ({"q": "spring"}, True), ({"q": "autumn"}, False), ({"kind": "product"}, True), ({"kind": "stock"}, False),
     ({"state": "finished"}, True), ({"state": "queued"}, False), ({"outcome": "partial"}, True),
     ({"outcome": "clean"}, False), ({"protocol": "console"}, True), ({"protocol": "konnect"}, False),
     ({"since": "2020-01-01"}, True), ({"since": "2999-01-01"}, False), ({"until": "2020-01-01"}, False),
 ])
-def test_batches_are_filtered(clerk: Person, asked: dict[str, str], found: bool) -> None:
-    """By each of the fields, whatever else is left empty."""
+def test_batches_are_filtered(clerk: Person, params: dict[str, str], is_listed: bool) -> None:
+    """Every filter works alone; empty filters are ignored."""
     path = clerk.submit(DIRTY, filename="spring.csv")
     empty = dict.fromkeys(("q", "merchant", "protocol", "kind", "state", "outcome", "since", "until"), "")
-    page = clerk.get("/console/batches", params={**empty, **asked}).text
-    assert (path in page) is found
+    page = clerk.get("/console/batches", params={**empty, **params}).text
+    assert (path in page) is is_listed
 
 
-@pytest.mark.parametrize("asked", [{"kind": "x"}, {"state": "x"}, {"outcome": "x"}, {"since": "x"}])
-def test_a_filter_that_is_none_is_refused(clerk: Person, asked: dict[str, str]) -> None:
-    """With a page that says so."""
-    answer = clerk.get("/console/batches", params=asked)
+@pytest.mark.parametrize("params", [{"kind": "x"}, {"state": "x"}, {"outcome": "x"}, {"since": "x"}])
+def test_an_invalid_filter_is_refused(clerk: Person, params: dict[str, str]) -> None:
+    """The error page names the code."""
+    answer = clerk.get("/console/batches", params=params)
     assert (answer.status_code, "parameter_invalid" in answer.text) == (400, True)
 
 
-def test_lists_are_paged_and_their_rows_can_be_had_alone(clerk: Person) -> None:
-    """Every batch once; the live part is the table without the page around it."""
+def test_the_list_is_paged_and_its_rows_load_separately(clerk: Person) -> None:
+    """Every batch appears once; the live fragment is the table without the page around it."""
     for number in range(55):
         clerk.gate.shop.send([{"id": f"A{number}", "title": "x"}], merchant=clerk.merchant)
     clerk.gate.shop.work()
@@ -66,8 +66,8 @@ def test_lists_are_paged_and_their_rows_can_be_had_alone(clerk: Person) -> None:
     assert "<html" not in part
 
 
-def test_issues_come_grouped_first(clerk: Person) -> None:
-    """How often, what, and the most frequent values; each group leads to its records."""
+def test_issues_are_grouped_by_frequency(clerk: Person) -> None:
+    """A group shows its count, message and most frequent values, and links to its records."""
     path = clerk.submit(DIRTY)
     page = clerk.get(path).text
     assert "2 × GTIN 4006381333932 has a wrong check digit" in text_of(page)
@@ -79,8 +79,8 @@ def test_issues_come_grouped_first(clerk: Person) -> None:
     assert "Apply suggestion to all" in records
 
 
-def test_the_field_is_marked_in_the_record_as_it_was_sent(clerk: Person) -> None:
-    """Under the submitter's own name for it, whether a table or JSON."""
+def test_the_field_with_an_issue_is_marked_in_the_submitted_record(clerk: Person) -> None:
+    """It has the submitter's own name, in tables and in JSON."""
     for content, name in ((DIRTY, "feed.csv"), (b'{"sku":"J1","name":"Tent","ean":"4006381333932"}\n', "feed.ndjson")):
         path = clerk.submit(content, filename=name)
         page = clerk.get(f"{path}/records", params={"code": "gtin_check_digit"}).text
@@ -89,11 +89,11 @@ def test_the_field_is_marked_in_the_record_as_it_was_sent(clerk: Person) -> None
         assert marked[1] == "4006381333932"
 
 
-def test_a_suggestion_is_taken_for_all_alike(clerk: Person) -> None:
-    """One round of the same batch mends every record of the group, and no other."""
+def test_a_suggestion_is_applied_to_all_records_of_a_group(clerk: Person) -> None:
+    """One new round of the batch corrects every record of the group and no other record."""
     path = clerk.submit(DIRTY)
-    told = {"code": "gtin_check_digit", "field": "/gtin"}
-    answer = clerk.fill(f"{path}/accept-suggestions", path, **told)
+    group = {"code": "gtin_check_digit", "field": "/gtin"}
+    answer = clerk.fill(f"{path}/accept-suggestions", path, **group)
     assert answer.url.path == path
     clerk.gate.shop.work()
     page = text_of(clerk.get(path).text)
@@ -103,24 +103,24 @@ def test_a_suggestion_is_taken_for_all_alike(clerk: Person) -> None:
     item = clerk.gate.shop.store.item(clerk.merchant, Kind.PRODUCT, "products", "A2")
     assert item is not None
     assert orjson.loads(item.document)["gtin"] == "4006381333931"
-    again = clerk.fill(f"{path}/accept-suggestions", path, **told)
+    again = clerk.fill(f"{path}/accept-suggestions", path, **group)
     assert (again.status_code, "nothing_suggested" in again.text) == (409, True)
 
 
-def test_the_suggestions_of_one_record_are_taken(clerk: Person) -> None:
-    """And of no other."""
+def test_the_suggestions_of_one_record_are_applied(clerk: Person) -> None:
+    """Other records stay rejected, and a record cannot be corrected twice."""
     path = clerk.submit(DIRTY)
     clerk.fill(f"{path}/records/1", path, accept="1")
     clerk.gate.shop.work()
     assert "3 rejected" in text_of(clerk.get(path).text)
-    gone = clerk.fill(f"{path}/records/1", path, accept="1")
-    assert (gone.status_code, "no longer rejected" in gone.text) == (409, True)
+    again = clerk.fill(f"{path}/records/1", path, accept="1")
+    assert (again.status_code, "no longer rejected" in again.text) == (409, True)
     none = clerk.fill(f"{path}/records/4", path, accept="1")
     assert (none.status_code, "nothing_suggested" in none.text) == (409, True)
 
 
-def test_a_rejected_record_is_edited_and_run(clerk: Person) -> None:
-    """A table's by its cells, of which those that are not sent stay; JSON's as JSON, byte for byte elsewhere."""
+def test_a_rejected_record_is_edited_and_validated_again(clerk: Person) -> None:
+    """Cells that are not sent keep their values; the other members of a JSON record keep their bytes."""
     path = clerk.submit(DIRTY)
     clerk.fill(f"{path}/records/4", path, **{"cell:title": "Peg", "cell:sku": "A4"})
     clerk.gate.shop.work()
@@ -137,14 +137,14 @@ def test_a_rejected_record_is_edited_and_run(clerk: Person) -> None:
     assert b'"x":1.50' in item.document
 
 
-def test_a_corrected_report_is_sent_back_until_the_batch_is_clean(clerk: Person) -> None:
-    """Downloaded, corrected, dropped on the page."""
+def test_a_corrected_report_makes_the_batch_clean(clerk: Person) -> None:
+    """The report is downloaded, corrected and uploaded on the page."""
     path = clerk.submit(DIRTY)
     report = clerk.get(f"{path}/report")
     assert "attachment" in report.headers["content-disposition"]
-    mended = report.text.replace("4006381333932", "4006381333931").replace("12,50", "12.50")
-    mended = mended.replace("A4,,", "A4,Peg,")
-    answer = clerk.drop(f"{path}/fix", mended.encode(), filename="report.csv")
+    corrected = report.text.replace("4006381333932", "4006381333931").replace("12,50", "12.50")
+    corrected = corrected.replace("A4,,", "A4,Peg,")
+    answer = clerk.drop(f"{path}/fix", corrected.encode(), filename="report.csv")
     assert (answer.status_code, answer.headers["x-location"]) == (202, path)
     clerk.gate.shop.work()
     page = text_of(clerk.get(path).text)
@@ -155,8 +155,8 @@ def test_a_corrected_report_is_sent_back_until_the_batch_is_clean(clerk: Person)
     assert clerk.get(f"{path}/report", params={"format": "pdf"}).status_code == 400
 
 
-def test_retry_and_cancel(clerk: Person) -> None:
-    """After a brand was loaded the same records pass; a batch that waits can be stopped."""
+def test_a_batch_can_be_retried_or_cancelled(clerk: Person) -> None:
+    """Records pass a retry after their brand was loaded; a queued batch can be cancelled."""
     store = clerk.gate.shop.store
     store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code="Other")])
     path = clerk.submit(b"sku,title,brand\nB1,Tent,Acme\n", references="refuse")
@@ -174,7 +174,7 @@ def test_retry_and_cancel(clerk: Person) -> None:
 
 
 def test_withheld_deletions_are_confirmed(clerk: Person) -> None:
-    """As many as the page has said, and no other number."""
+    """Only the number of deletions that the page shows is accepted."""
     clerk.submit(b"sku,title\n" + b"".join(b"K%d,Tent\n" % number for number in range(10)))
     path = clerk.submit(b"sku,title\nK0,Tent\n", mode="full")
     page = clerk.get(path).text
@@ -186,16 +186,16 @@ def test_withheld_deletions_are_confirmed(clerk: Person) -> None:
     assert "9 deleted" in text_of(clerk.get(path).text)
 
 
-def test_a_feed_full_of_script_is_shown_as_text(clerk: Person, operator: Person) -> None:
-    """In names, columns, values, keys and messages, on every page that shows them."""
+def test_scripts_in_a_feed_are_shown_as_text(clerk: Person, operator: Person) -> None:
+    """Names, columns, values, keys and messages are escaped on every page that shows them."""
     column = f"x {SCRIPT}".replace('"', '""')
     content = f'sku,title,ean,"{column}"\n"{SCRIPT.replace(chr(34), chr(34) * 2)}",,x,"y"\nS1,"{column}",,"{column}"\n'
     path = clerk.submit(content.encode(), filename=f"{SCRIPT}.csv")
-    looked = clerk.drop(f"{clerk.base}/submit/preview", content.encode(), filename=f"{SCRIPT}.csv", whole="true")
-    checked = clerk.drop(f"{clerk.base}/submit/validate", content.encode(), filename=f"{SCRIPT}.csv")
+    preview = clerk.drop(f"{clerk.base}/submit/preview", content.encode(), filename=f"{SCRIPT}.csv", whole="true")
+    validation = clerk.drop(f"{clerk.base}/submit/validate", content.encode(), filename=f"{SCRIPT}.csv")
     clerk.gate.shop.store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code=SCRIPT, name=SCRIPT,
         parent=SCRIPT)])
-    pages = [looked, checked, *(clerk.get(address, params=asked) for address, asked in (
+    pages = [preview, validation, *(clerk.get(address, params=params) for address, params in (
         ("/console/batches", {}), ("/console/batches", {"q": SCRIPT}), (path, {}), (f"{path}/records", {}),
         (f"{clerk.base}/catalogue/product/products", {}), (f"{clerk.base}/catalogue/product/products", {"q": SCRIPT}),
         (f"{clerk.base}/catalogue/product/products/item", {"key": "S1"}), (f"{clerk.base}/reference", {}),
@@ -212,48 +212,48 @@ def test_a_feed_full_of_script_is_shown_as_text(clerk: Person, operator: Person)
 
 
 def _tags(page: str) -> list[tuple[str, dict[str, str]]]:
-    """As a browser reads them."""
-    found: list[tuple[str, dict[str, str]]] = []
+    """Return the tags of a page with their attributes."""
+    tags: list[tuple[str, dict[str, str]]] = []
 
     class Tags(HTMLParser):
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            found.append((tag, {name: value or "" for name, value in attrs}))
+            tags.append((tag, {name: value or "" for name, value in attrs}))
 
     Tags().feed(page)
-    return found
+    return tags
 
 
-def test_events_tell_that_something_has_changed(clerk: Person) -> None:
-    """And nothing else; the page asks for its part itself."""
+def test_the_event_stream_reports_changes(clerk: Person) -> None:
+    """An event carries no data; the page reloads its fragment."""
     with clerk.stream("GET", "/console/changes") as events:
         assert events.headers["content-type"].startswith("text/event-stream")
         lines = events.iter_lines()
-        told = [line for line in (next(lines) for _ in range(5)) if line]
-        assert told == ["retry: 3000", "event: change", "data: -"], "once at first: the page may be older than the line"
+        received = [line for line in (next(lines) for _ in range(5)) if line]
+        assert received == ["retry: 3000", "event: change", "data: -"], "one at the start"
         clerk.gate.shop.send([{"id": "A", "title": "x"}], merchant=clerk.merchant)
-        told = [line for line in (next(lines) for _ in range(3)) if line]
-    assert told == ["event: change", "data: -"]
+        received = [line for line in (next(lines) for _ in range(3)) if line]
+    assert received == ["event: change", "data: -"]
 
 
 @pytest.mark.parametrize("path", ["batches/0", "batches/x/records", "batches/0/report", "catalogue/x/y"])
-def test_what_is_not_there_is_a_page_that_says_so(clerk: Person, path: str) -> None:
-    """With its code and the request's id."""
+def test_an_unknown_object_gives_an_error_page(clerk: Person, path: str) -> None:
+    """The page shows the error and the request id."""
     answer = clerk.get(f"{clerk.base}/{path}")
     assert answer.status_code == 404
     assert "<h1>" in answer.text
     assert answer.headers["x-request-id"] in answer.text
 
 
-def test_who_asks_otherwise_is_told(clerk: Person) -> None:
-    """A path that takes forms alone, and one that takes none."""
+def test_unsupported_methods_and_unknown_files_are_refused(clerk: Person) -> None:
+    """Some paths accept only GET, others only POST."""
     assert clerk.get("/console/sign-out").status_code == 405
     assert clerk.post("/console/batches", data={"csrf": csrf(clerk.get("/console/batches").text)}).status_code == 405
     assert clerk.get("/console/static/nothing.js").status_code == 404
     assert clerk.get("/console/static/../__init__.py").status_code == 404
 
 
-def test_static_files_are_kept_for_good(gate: Served, clerk: Person) -> None:
-    """Under an address that changes with them, and nothing comes from another host."""
+def test_static_files_are_cached_for_good(gate: Served, clerk: Person) -> None:
+    """Their URLs change with their content, and nothing comes from other hosts."""
     page = clerk.get("/console/health").text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert not [address for address in addresses if not address.startswith(("/", "#"))]

@@ -9,8 +9,8 @@ from tests.served import Served
 from tests.shop import Shop
 
 
-def test_open_pages_are_let_go_when_the_gate_stops(tmp_path: Path) -> None:
-    """Their event streams end, and say so."""
+def test_the_event_streams_of_open_pages_end_when_the_gate_stops(tmp_path: Path) -> None:
+    """Each stream sends a last event, and the gate stops."""
     with Shop(tmp_path) as shop:
         gate = Served(shop)
         with closing(Person(gate, "acme")) as person:
@@ -20,7 +20,7 @@ def test_open_pages_are_let_go_when_the_gate_stops(tmp_path: Path) -> None:
                 assert next(lines) == "retry: 3000"
                 stopping = threading.Thread(target=gate.close)
                 stopping.start()
-                told = [line for line in lines if line]
-            assert told[-2:] == ["event: end", "data: -"]
+                received = [line for line in lines if line]
+            assert received[-2:] == ["event: end", "data: -"]
             stopping.join(20)
             assert not stopping.is_alive()

@@ -1,4 +1,4 @@
-"""Whatever is asked, filled in or dropped, the console answers with a page and never fails."""
+"""The console never answers any query, form or upload with a server error."""
 
 import os
 from urllib.parse import quote
@@ -31,7 +31,7 @@ FIELDS = st.sampled_from(
     ("code", "field", "deletions", "accept", "record", "cell:sku", "cell:", "id", "name", "label", "scope")
 )
 DROPS = ("{base}/submit/preview", "{base}/submit/validate", "{base}/submit", "{batch}/fix", "{base}/reference/brand")
-TOLD = st.dictionaries(
+UPLOAD_FIELDS = st.dictionaries(
     st.sampled_from(
         ("filename", "kind", "collection", "verb", "mode", "decimal", "currency", "duplicates", "references", "format",
          "mapping", "mapped_with", "save_as", "label", "whole", "bytes", "replace", "map:a", "map:", "map:sku")
@@ -42,15 +42,15 @@ FILES = st.binary(max_size=200) | st.sampled_from(
 )
 
 
-def _quiet(how: int) -> settings:
-    return settings(deadline=None, max_examples=how, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def _settings(examples: int) -> settings:
+    return settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@_quiet(EXAMPLES)
+@_settings(EXAMPLES)
 @given(path=st.sampled_from(GETS), x=TEXT, query=st.lists(st.tuples(NAMES, TEXT), max_size=4), part=st.booleans())
-def test_no_question_makes_it_fail(operator: Person, path: str, x: str, query: list[tuple[str, str]], part: bool,
+def test_no_query_causes_a_server_error(operator: Person, path: str, x: str, query: list[tuple[str, str]], part: bool,
                                    ) -> None:
-    """Any path, any filters, the page or its part."""
+    """Any path and any filters are answered, as a page or as a fragment."""
 
 
     address = path.format(base=operator.base, x=quote(x, safe=""), batch=_batch(operator))
@@ -58,10 +58,10 @@ def test_no_question_makes_it_fail(operator: Person, path: str, x: str, query: l
     assert answer.status_code < 500, answer.text
 
 
-@_quiet(EXAMPLES // 2)
+@_settings(EXAMPLES // 2)
 @given(path=st.sampled_from(POSTS), x=TEXT, fields=st.dictionaries(FIELDS, TEXT, max_size=4))
-def test_no_form_makes_it_fail(operator: Person, path: str, x: str, fields: dict[str, str]) -> None:
-    """Any fields, of any batch or merchant."""
+def test_no_form_causes_a_server_error(operator: Person, path: str, x: str, fields: dict[str, str]) -> None:
+    """Any fields are answered, for any batch or merchant."""
 
 
     address = path.format(base=operator.base, x=quote(x, safe=""), batch=_batch(operator))
@@ -70,18 +70,18 @@ def test_no_form_makes_it_fail(operator: Person, path: str, x: str, fields: dict
     assert answer.status_code < 500, answer.text
 
 
-@_quiet(EXAMPLES)
-@given(path=st.sampled_from(DROPS), told=TOLD, content=FILES)
-def test_no_file_makes_it_fail(operator: Person, path: str, told: dict[str, str], content: bytes) -> None:
-    """Whatever it holds, and whatever is said of it."""
+@_settings(EXAMPLES)
+@given(path=st.sampled_from(DROPS), fields=UPLOAD_FIELDS, content=FILES)
+def test_no_upload_causes_a_server_error(operator: Person, path: str, fields: dict[str, str], content: bytes) -> None:
+    """Any content and any form fields are answered."""
     address = path.format(base=operator.base, batch=_batch(operator))
-    answer = operator.drop(address, content, **told)
+    answer = operator.drop(address, content, **fields)
     assert answer.status_code < 500, answer.text
     operator.gate.shop.work()
 
 
 def _batch(operator: Person) -> str:
-    """One with rejected records, the same for all questions of a test."""
+    """Return the path of a batch with rejected records, the same for all examples of a test."""
     if not hasattr(operator, "batch"):
         operator.batch = operator.submit(b"sku,title\nA,\nB,x\n")  # type: ignore[attr-defined]
     return str(operator.batch)  # type: ignore[attr-defined]

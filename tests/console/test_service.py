@@ -1,4 +1,4 @@
-"""Merchants, keys, and how the gate is."""
+"""Merchants, keys, and the health of the gate."""
 
 import re
 
@@ -10,10 +10,10 @@ from goodsgate.store.contract import BatchFilter
 from tests.console.conftest import Person, text_of
 
 
-def test_a_merchant_is_made_with_a_key_that_is_shown_once(operator: Person) -> None:
-    """Scoped, and good for signing in."""
-    made = operator.fill("/console/merchants", "/console/merchants", id="new-one", name="New One")
-    assert made.url.path == "/console/merchants/new-one"
+def test_a_merchant_and_its_key_are_created(operator: Person) -> None:
+    """The key has the chosen scope, can be used to sign in, and is shown only once."""
+    created = operator.fill("/console/merchants", "/console/merchants", id="new-one", name="New One")
+    assert created.url.path == "/console/merchants/new-one"
     assert "new-one" in operator.get("/console/merchants").text
     answer = operator.fill("/console/merchants/new-one/keys", "/console/merchants/new-one", label="clerk", scope="read")
     (secret,) = re.findall(r"gg_[0-9a-f]{12}_[\w-]{20,}", answer.text)
@@ -27,7 +27,7 @@ def test_a_merchant_is_made_with_a_key_that_is_shown_once(operator: Person) -> N
 
 
 def test_a_key_is_revoked(operator: Person) -> None:
-    """By whoever runs the gate; a second time there is nothing to revoke."""
+    """An admin revokes it; revoking it again gives an error."""
     merchant = operator.gate.merchant()
     with Person(operator.gate, merchant) as person:
         person.sign_in()
@@ -39,13 +39,13 @@ def test_a_key_is_revoked(operator: Person) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"id": "No"}, {"id": ""}, {"id": "a" * 65}, {"id": "ok", "name": "x" * 201}])
-def test_a_merchant_that_cannot_be_is_refused(operator: Person, wrong: dict[str, str]) -> None:
-    """By its id or its name."""
+def test_an_invalid_merchant_is_refused(operator: Person, wrong: dict[str, str]) -> None:
+    """Both id and name are checked."""
     assert operator.fill("/console/merchants", "/console/merchants", **wrong).status_code == 400
 
 
-def test_nobody_takes_another_merchants_id_and_no_key_is_without_scope(operator: Person) -> None:
-    """Refused in words."""
+def test_ids_are_unique_and_keys_need_a_scope(operator: Person) -> None:
+    """A taken id, a missing scope and an unknown scope are refused."""
     taken = operator.fill("/console/merchants", "/console/merchants", id=operator.merchant)
     assert (taken.status_code, "merchant_taken" in taken.text) == (409, True)
     path = f"/console/merchants/{operator.merchant}"
@@ -54,8 +54,8 @@ def test_nobody_takes_another_merchants_id_and_no_key_is_without_scope(operator:
     assert operator.get("/console/merchants/nobody").status_code == 404
 
 
-def test_health_shows_lanes_and_who_is_slow_and_red(operator: Person, clerk: Person) -> None:
-    """All of them to whoever runs the gate, its own to a merchant."""
+def test_health_shows_lanes_and_rejection_rates(operator: Person, clerk: Person) -> None:
+    """An admin sees all merchants; other users see only their own."""
     path = clerk.submit(b"sku,title\nA,\nB,Tent\n")
     with Person(operator.gate, operator.gate.merchant()) as other:
         other.sign_in()
@@ -71,8 +71,8 @@ def test_health_shows_lanes_and_who_is_slow_and_red(operator: Person, clerk: Per
     assert clerk.get(path).is_success
 
 
-def test_the_charts_are_of_the_figures_that_metrics_has(operator: Person) -> None:
-    """Levels as they are, totals as rates; nothing is drawn of what was not seen."""
+def test_the_charts_show_gauges_and_rates(operator: Person) -> None:
+    """Gauges are shown as they are, counters as rates; there is no rate for the first sample."""
     context = operator.gate.application.context
     history = MetricsHistory(context)
     assert (history.times(), history.series()["records"]) == ([], [])
@@ -88,8 +88,8 @@ def test_the_charts_are_of_the_figures_that_metrics_has(operator: Person) -> Non
     assert len(served["at"]) == len(served["series"]["queued"]) >= 1
 
 
-def test_standings_are_of_batches_that_ended(clerk: Person) -> None:
-    """One a merchant."""
+def test_statistics_cover_finished_batches(clerk: Person) -> None:
+    """There is one entry per merchant."""
     clerk.submit(b"sku,title\nA,\nB,Tent\n")
     clerk.drop(f"{clerk.base}/submit", b"sku,title\nA,x\n", filename="x.csv")
     (statistics,) = compute_statistics(clerk.gate.shop.store.batches(clerk.merchant, BatchFilter()).rows)
