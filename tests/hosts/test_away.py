@@ -100,8 +100,9 @@ def _soon(holds: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("away", ["stopped", "paused"])
-def test_what_cannot_be_accepted_is_refused(own: Server, gate: Served, client: Client, away: str) -> None:
-    """Whatever is asked; what was acknowledged is there afterwards, and what was refused can be sent again."""
+def test_submissions_are_refused_while_the_server_is_unavailable(own: Server, gate: Served, client: Client,
+                                                                 away: str) -> None:
+    """Acknowledged batches are there afterwards, and refused ones can be sent again."""
     before = [_patiently(client, number) for number in range(3)]
     assert _ready(gate) == 200
     own.stop("immediate") if away == "stopped" else own.pause()
@@ -136,8 +137,8 @@ def _pieces(own: Server, address: str) -> int:
 
 
 @pytest.mark.parametrize("away", ["stopped", "restarted", "paused"])
-def test_in_the_middle_of_a_body(own: Server, address: str, gate: Served, client: Client, away: str) -> None:
-    """Nothing of it remains, and sent again it is one batch; after a pause it goes on, or is refused."""
+def test_an_outage_in_the_middle_of_a_body(own: Server, address: str, gate: Served, client: Client, away: str) -> None:
+    """After a restart nothing of the body remains; after a pause the upload continues or is refused."""
     body = ndjson(product(n, description=f"{n} " * 400) for n in range(2_500))
     head = (
         f"POST /v1/batches?format=ndjson HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.secret}\r\n"
@@ -167,8 +168,8 @@ def test_in_the_middle_of_a_body(own: Server, address: str, gate: Served, client
     assert gate.shop.engine.batch("acme", batch.id).counts.created == 2_500
 
 
-def test_who_waits_is_told_or_goes_on(own: Server, gate: Served, client: Client) -> None:
-    """A long poll ends with 503; an event stream stays, and ends with the batch."""
+def test_waiting_requests_end_or_continue(own: Server, gate: Served, client: Client) -> None:
+    """A long poll ends with 503; an event stream continues, and ends with the batch."""
     batch = _patiently(client, 1)
     lines: list[str] = []
 
@@ -195,8 +196,8 @@ def test_who_waits_is_told_or_goes_on(own: Server, gate: Served, client: Client)
 
 
 @pytest.mark.parametrize("away", ["stopped", "paused"])
-def test_the_pulse_is_felt_again(own: Server, gate: Served, away: str) -> None:
-    """While nobody knows what has changed, everything may have; afterwards polls are cheap again."""
+def test_the_change_token_recovers(own: Server, gate: Served, away: str) -> None:
+    """While the server is unavailable everything counts as changed; afterwards polls are cheap again."""
     def still() -> bool:
         return gate.shop.store.change_token() == gate.shop.store.change_token()
 
@@ -209,8 +210,8 @@ def test_the_pulse_is_felt_again(own: Server, gate: Served, away: str) -> None:
     _soon(still)
 
 
-def test_a_worker_goes_on(own: Server, gate: Served, client: Client) -> None:
-    """Through stops and pauses of the server, while it sweeps, too; every batch ends, and once."""
+def test_a_worker_survives_stops_and_pauses_of_the_server(own: Server, gate: Served, client: Client) -> None:
+    """It also sweeps meanwhile; every batch ends once."""
     stop = threading.Event()
     working = threading.Thread(target=gate.shop.worker.run, args=(stop,))
     working.start()
@@ -235,8 +236,8 @@ def test_a_worker_goes_on(own: Server, gate: Served, client: Client) -> None:
     assert gate.shop.store.statistics()["lanes"] == 0
 
 
-def test_connections_are_bounded(own: Server, address: str, gate: Served, client: Client) -> None:
-    """However many ask at once; and one is kept to listen by."""
+def test_the_number_of_connections_is_limited(own: Server, address: str, gate: Served, client: Client) -> None:
+    """One connection is reserved for notifications."""
     most = 0
     done = threading.Event()
 

@@ -51,8 +51,8 @@ def _claim(store: Store) -> Claim:
 
 @pytest.mark.parametrize("sent", [True, False], ids=["done", "undone"])
 @pytest.mark.parametrize("kind", [RoundKind.FIX, RoundKind.RETRY])
-def test_one_more_round_is_acknowledged_if_it_is_there(wired: Store, wire: Wire, store: Store, kind: RoundKind,
-                                                       sent: bool) -> None:
+def test_a_round_is_acknowledged_if_it_is_stored(wired: Store, wire: Wire, store: Store, kind: RoundKind,
+                                                 sent: bool) -> None:
     """A fix is looked up; of an order without a payload nothing tells whose it is, so that it is asked for again."""
     batch = _rejected(wired)
     upload = new_id() if kind is RoundKind.FIX else None
@@ -78,8 +78,8 @@ def test_one_more_round_is_acknowledged_if_it_is_there(wired: Store, wire: Wire,
 
 
 @pytest.mark.parametrize("sent", [True, False], ids=["done", "undone"])
-def test_a_claim_that_was_lost_is_free_when_its_lease_ends(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
-    """Nobody holds it, or somebody who does not know; the next one works it once."""
+def test_an_unanswered_claim_is_free_when_its_lease_ends(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
+    """The next worker processes the round once."""
     batch = child.submit(wired, 3)
     wire.break_at_commit(b"SET holder = ", sent=sent)
     with pytest.raises(StoreBusyError):
@@ -91,8 +91,8 @@ def test_a_claim_that_was_lost_is_free_when_its_lease_ends(wired: Store, wire: W
 
 
 @pytest.mark.parametrize("sent", [True, False], ids=["done", "undone"])
-def test_a_piece_that_was_lost_is_missed(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
-    """The submission is refused, whatever became of the piece, and another one is not disturbed by its remains."""
+def test_a_lost_piece_of_a_body_is_noticed(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
+    """The submission is refused, and another one is not affected by its remains."""
     upload, piece = new_id(), b" " * 512 * 1024
     wired.append_upload("acme", upload, piece)
     wire.break_at_commit(b"INSERT INTO payload", sent=sent)

@@ -39,8 +39,8 @@ def _large() -> bytes:
 
 
 @pytest.mark.timeout(SECONDS_MAX + 60)
-def test_small_ones_do_not_wait(shop: Shop) -> None:
-    """All of them are finished before the large one, whose records keep their order. How long they took is printed."""
+def test_small_batches_do_not_wait_for_a_large_one(shop: Shop) -> None:
+    """All of them finish before the large one, whose records keep their order. The times are printed."""
     workers = Workers(shop.config)
     try:
         for name in ("one", "two"):

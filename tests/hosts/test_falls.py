@@ -53,8 +53,8 @@ def _seal(store: Store, upload: str) -> str:
 
 @pytest.mark.parametrize("after", [0, 1], ids=["then sealed", "then goes on"])
 @pytest.mark.parametrize("kept", [0, 2])
-def test_lost_pieces_are_not_acknowledged(lazy: Server, store: Store, kept: int, after: int) -> None:
-    """Whether the fall took all pieces or the last ones, the submission is refused, and sent again it is whole."""
+def test_a_submission_with_lost_pieces_is_not_acknowledged(lazy: Server, store: Store, kept: int, after: int) -> None:
+    """It is refused whether all pieces or the last ones are lost, and can be sent again."""
     upload = new_id()
     for _ in range(kept):
         store.append_upload("acme", upload, PIECE)
@@ -72,8 +72,8 @@ def test_lost_pieces_are_not_acknowledged(lazy: Server, store: Store, kept: int,
     assert b"".join(store.payload("acme", batch, 0) or ()) == PIECE * 3
 
 
-def test_portions_that_a_fall_took_are_worked_again(lazy: Server, store: Store) -> None:
-    """With the same effect: a worker that goes on remembers nothing of what is not there any more."""
+def test_chunks_that_a_crash_lost_are_processed_again(lazy: Server, store: Store) -> None:
+    """The effect is the same: a worker does not rely on changes that are lost."""
     child.submit(store, 1)
     child.work(store)
     batch = child.submit(store, 3)
@@ -128,8 +128,8 @@ class _Falling:
 
 
 @pytest.mark.parametrize("settles", [2, 4, 7])
-def test_what_was_made_for_a_portion_that_a_fall_took_is_made_again(lazy: Server, store: Store, address: str,
-                                                                    settles: int) -> None:
+def test_prepared_chunks_are_prepared_again_after_a_crash(lazy: Server, store: Store, address: str,
+                                                          settles: int) -> None:
     """Portions that have no key in common, of which two come twice at the end."""
     config = Config(store=address, chunk_records_max=2, poll_seconds=0.1)
     worker = create_worker(_Falling(store, lazy, settles), config, "w")  # type: ignore[arg-type]

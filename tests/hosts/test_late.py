@@ -40,8 +40,9 @@ def _state(process: "subprocess.Popen[str]") -> str:
 @pytest.mark.parametrize(("point", "times"), [
     ("claimed", 1), ("applied", 3), ("settle-written", 2), ("settle-committed", 2),
 ])
-def test_a_late_worker_changes_nothing(folder: Path, undisturbed: list[object], point: str, times: int) -> None:
-    """Wherever it stood: what it brings is refused by the fence, and no record is applied twice."""
+def test_a_worker_that_lost_its_lease_changes_nothing(folder: Path, undisturbed: list[object], point: str,
+                                                      times: int) -> None:
+    """Its commit is refused by the fence, and no record is applied twice."""
     shop, sent = stage(folder, "postgres")
     slow = subprocess.Popen(
         [sys.executable, "-m", "tests.hosts.hand", str(folder), point, str(times)], cwd=ROOT, text=True,

@@ -46,8 +46,8 @@ def wired(own: Server, address: str, wire: Wire) -> Iterator[Store]:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(label=TEXTS, collection=TEXTS, facts=st.dictionaries(TEXTS, TEXTS, max_size=3), body=st.binary(max_size=2_000))
-def test_what_is_written_out_is_read_as_it_was(store: PostgresStore, label: str, collection: str, facts: dict[str, str],
-                                               body: bytes) -> None:
+def test_stored_values_are_read_unchanged(store: PostgresStore, label: str, collection: str, facts: dict[str, str],
+                                          body: bytes) -> None:
     """Texts and bytes stand among statements, and are none."""
     upload = new_id()
     store.append_upload("acme", upload, body)
@@ -60,8 +60,8 @@ def test_what_is_written_out_is_read_as_it_was(store: PostgresStore, label: str,
 
 @given(text=TEXTS.filter(bool), answer=st.binary(max_size=200))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_key_is_reserved_once_whatever_it_is(store: PostgresStore, text: str, answer: bytes) -> None:
-    """And its answer comes back byte for byte."""
+def test_any_idempotency_key_is_reserved_once(store: PostgresStore, text: str, answer: bytes) -> None:
+    """Its response is returned byte for byte."""
     with suppress(KeyInUseError):
         if store.reserve_idempotency_key("acme", text, lease_seconds=60) is None:
             with pytest.raises(KeyInUseError):
@@ -73,8 +73,8 @@ def test_a_key_is_reserved_once_whatever_it_is(store: PostgresStore, text: str, 
             assert (found.batch, found.fingerprint, found.body) == (batch, b"\0'\\" * 8, answer)
 
 
-def test_a_submission_goes_one_way(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body that came whole, and giving a lane back; to claim it takes three at most."""
+def test_a_submission_takes_one_round_trip(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This holds for a body of one piece and for releasing a lane; a claim takes three at most."""
     ways: list[int] = []
     mine = threading.get_ident()
     waited = Connection.wait
@@ -98,8 +98,8 @@ def test_a_submission_goes_one_way(store: PostgresStore, monkeypatch: pytest.Mon
     assert ways == [1, 3, 1]
 
 
-def test_what_was_not_committed_is_told(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were the last word missing, nobody would be told that it was done; and nothing is."""
+def test_a_missing_commit_is_an_error(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No caller assumes that the transaction is stored."""
     monkeypatch.setattr("goodsgate.store.postgres.server.COMMIT", "SELECT 1")
     with pytest.raises(StoreError):
         child.submit(store, 1)
@@ -111,8 +111,8 @@ def test_what_was_not_committed_is_told(store: PostgresStore, monkeypatch: pytes
 
 @pytest.mark.parametrize("padding", [0, 1_500_000], ids=["whole", "pieces"])
 @pytest.mark.parametrize("sent", [True, False], ids=["done", "undone"])
-def test_a_submission_is_acknowledged_if_it_is_there(wired: Store, wire: Wire, store: PostgresStore, sent: bool,
-                                                     padding: int) -> None:
+def test_a_submission_is_acknowledged_if_it_is_stored(wired: Store, wire: Wire, store: PostgresStore, sent: bool,
+                                                      padding: int) -> None:
     """The wire breaks on the way there, or on the way back; without an idempotency key."""
     batch = None
     wire.break_at_commit(b"INSERT INTO batch", sent=sent)
@@ -124,8 +124,8 @@ def test_a_submission_is_acknowledged_if_it_is_there(wired: Store, wire: Wire, s
 
 
 @pytest.mark.parametrize("seconds", [0.0, 600.0], ids=["tried", "trusted"])
-def test_a_connection_that_was_closed_is_not_used(own: Server, address: str, store: PostgresStore, seconds: float,
-                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_connection_is_not_used(own: Server, address: str, store: PostgresStore, seconds: float,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
     """The server has said good-bye: the next submission takes another one, and is not refused."""
     monkeypatch.setattr("goodsgate.store.postgres.connections.TRUSTED_SECONDS", seconds)
     child.submit(store, 1)
@@ -137,8 +137,8 @@ def test_a_connection_that_was_closed_is_not_used(own: Server, address: str, sto
     assert len(store.batches("acme", BatchFilter()).rows) == 2
 
 
-def test_a_lane_whose_rounds_cannot_be_read_is_given_back(wired: Store, wire: Wire, store: PostgresStore) -> None:
-    """Nobody waits for its lease to end."""
+def test_a_lane_is_released_if_its_rounds_cannot_be_read(wired: Store, wire: Wire, store: PostgresStore) -> None:
+    """No worker has to wait for the end of the lease."""
     batch = child.submit(store, 1)
     wire.break_at_commit(b"FROM round r JOIN batch b", sent=False)
     with pytest.raises(StoreBusyError):
@@ -149,8 +149,8 @@ def test_a_lane_whose_rounds_cannot_be_read_is_given_back(wired: Store, wire: Wi
     assert [work.batch for work in claim.rounds] == [batch]
 
 
-def test_a_full_queue_takes_nothing(store: PostgresStore) -> None:
-    """Counted over all kinds, and in the statement itself."""
+def test_a_full_queue_accepts_nothing(store: PostgresStore) -> None:
+    """All kinds are counted, in the statement itself."""
     child.submit(store, 1, open_rounds_max=2)
     child.submit(store, 1, kind=Kind.STOCK, open_rounds_max=2)
     for kind in (Kind.PRODUCT, Kind.STOCK, Kind.PRICE):

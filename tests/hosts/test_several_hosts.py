@@ -177,8 +177,8 @@ def scenery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scenery]:
 
 
 @pytest.mark.timeout(120 + DISTURBANCES * 30)
-def test_hosts_come_and_go(scenery: Scenery, tmp_path: Path) -> None:
-    """No acknowledged batch is missing, none is there twice, and all have the effect that they have in peace."""
+def test_batches_survive_hosts_that_stop_and_start(scenery: Scenery, tmp_path: Path) -> None:
+    """No acknowledged batch is missing or doubled, and all have the same effect as without failures."""
     seed = random.randrange(10**6) if DISTURBANCES else 1
     print(f"seed {seed}")
     chance = random.Random(seed)

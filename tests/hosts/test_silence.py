@@ -45,16 +45,16 @@ def _run(store: PostgresStore, *statements: str, seconds: float = FAR_SECONDS,
     return row and row[0]
 
 
-def test_a_slow_statement_ends_and_nobody_else_is_refused(store: PostgresStore) -> None:
-    """The server says so itself, on a connection that is still good."""
+def test_a_slow_statement_is_cancelled_without_effect_on_others(store: PostgresStore) -> None:
+    """The server cancels it, and the connection stays usable."""
     before = _run(store, "SELECT pg_backend_pid()")
     with pytest.raises(StoreBusyError, match="statement timeout"):
         _run(store, "SELECT pg_sleep(60)", seconds=0.1)
     assert _run(store, "SELECT pg_backend_pid()") == before
 
 
-def test_a_statement_waits_only_so_long_for_a_server_that_stands_still(own: Server, store: PostgresStore) -> None:
-    """In the middle of a transaction, at its begin, and for a new connection; then everybody is refused at once."""
+def test_a_statement_waits_for_a_limited_time_for_a_stalled_server(own: Server, store: PostgresStore) -> None:
+    """This holds inside a transaction, at its start, and for a new connection; later requests are refused at once."""
     for statements in (["SELECT 1"], []):  # of the second the commit is the first that meets silence
         own.resume()
         _soon_answers(store)
@@ -88,8 +88,8 @@ def _soon_answers(store: PostgresStore) -> None:
             return
 
 
-def test_what_is_left_open_in_the_middle_ends(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that was cut off holds nobody up: the server ends its transaction, and a late client is told."""
+def test_an_abandoned_transaction_ends(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server ends the transaction of a client that was cut off, and a late client receives an error."""
     monkeypatch.setattr("goodsgate.store.postgres.server.IDLE_SECONDS_MAX", 0.1)
     for statements in (["SELECT 1", "SELECT 1"], []):
         with pytest.raises(StoreBusyError):
@@ -97,8 +97,8 @@ def test_what_is_left_open_in_the_middle_ends(store: PostgresStore, monkeypatch:
     assert _run(store, "SELECT 1") == 1
 
 
-def test_no_more_connections_than_allowed(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who gets none within the time is refused; what is given back is used again."""
+def test_no_more_connections_are_opened_than_allowed(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that gets none within the time limit is refused; released connections are used again."""
     monkeypatch.setattr(store.server._connections, "_wait_seconds", 0.1)
     with store.server.transaction() as one, store.server.transaction() as other:
         assert one.connection is not other.connection
@@ -107,8 +107,8 @@ def test_no_more_connections_than_allowed(store: PostgresStore, monkeypatch: pyt
     assert _run(store, "SELECT 1") == 1
 
 
-def test_connections_nobody_needs_are_closed(own: Server, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And all of them with the store, for good."""
+def test_idle_connections_are_closed(own: Server, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing the store closes all of them."""
     monkeypatch.setattr("goodsgate.store.postgres.connections.IDLE_SECONDS_MAX", 0.0)
     store = PostgresStore(address, connections_max=4, small_payload_bytes=1_000)
     with store.server.transaction(), store.server.transaction(), store.server.transaction():

@@ -63,8 +63,8 @@ def _taken_over(shop: Shop, folder: Path, workers: Workers, batch: str) -> str:
     )
 
 
-def test_a_killed_workers_lane_goes_on_when_its_lease_ends(shop: Shop, tmp_path: Path) -> None:
-    """Nothing is lost or done twice; how long it took is printed."""
+def test_the_lane_of_a_killed_worker_continues_when_its_lease_ends(shop: Shop, tmp_path: Path) -> None:
+    """Nothing is lost or done twice; the time is printed."""
     workers = Workers(shop.config)
     batches = []
     try:

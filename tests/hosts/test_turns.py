@@ -25,8 +25,8 @@ def _one(scene: Scene, store: Store, *records: Record, ends: State | None = None
     store.release_claim(claim)
 
 
-def test_keys_that_others_settled_are_seen(scene: Scene) -> None:
-    """By the worker that began the batch, after others have gone on with it."""
+def test_keys_committed_by_other_workers_are_known(scene: Scene) -> None:
+    """The worker that began the batch knows them after others have continued it."""
     first, second = scene.store, scene.open()
     scene.seal()
     _one(scene, first, Record("A", Result.UNCHANGED))
@@ -40,8 +40,8 @@ def test_keys_that_others_settled_are_seen(scene: Scene) -> None:
     assert second.seen_keys(claim.rounds[0], ["A", "B", "C", "D", "E"]) == {"A", "B", "C", "D", "E"}
 
 
-def test_what_others_saw_of_a_full_feed_is_not_missing(scene: Scene) -> None:
-    """Nor what another worker's fix has corrected, however long this one has not looked."""
+def test_keys_that_other_workers_read_from_a_full_feed_are_not_absent(scene: Scene) -> None:
+    """Neither are keys that another worker's fix has corrected."""
     first, second = scene.store, scene.open()
     scene.seal()
     scene.run([Record("A"), Record("B"), Record("C"), Record("GONE")])
@@ -62,8 +62,8 @@ def test_what_others_saw_of_a_full_feed_is_not_missing(scene: Scene) -> None:
     assert first.absent_items(claim.rounds[0], after=None, limit=10) == (4, 1, ["GONE"])
 
 
-def test_a_lane_that_a_dead_host_holds_keeps_nobody_from_others(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its transaction is open, cut off in the middle of a seal or a settle: others are served, and in the end it is."""
+def test_a_lane_of_a_dead_host_does_not_block_other_lanes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its transaction is open, cut off in a commit: other lanes are served, and later this one as well."""
     monkeypatch.setattr("goodsgate.store.postgres.receiving.PATIENT", "SET LOCAL lock_timeout = '0.2s'")
     monkeypatch.setattr("goodsgate.store.postgres.lanes.IMPATIENT", "SET LOCAL lock_timeout = '0.1s'")
     stuck = scene.seal()

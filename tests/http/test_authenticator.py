@@ -20,8 +20,8 @@ def shop(tmp_path):
     made.store.close()
 
 
-def test_a_secret_is_long_and_nowhere_but_in_the_answer():
-    """At least 192 random bits; the key holds its SHA-256."""
+def test_a_new_secret_is_random_and_only_its_hash_is_in_the_key():
+    """It has at least 192 random bits; the key has its SHA-256."""
     key, secret = new_key("acme", {Scope.READ}, label="x")
     assert re.fullmatch(r"gg_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", secret)
     assert key.digest == hashlib.sha256(secret.encode()).digest()
@@ -29,8 +29,8 @@ def test_a_secret_is_long_and_nowhere_but_in_the_answer():
     assert new_key("acme", {Scope.READ})[1] != secret
 
 
-def test_a_caller_is_found_by_the_secret_alone(shop):
-    """And remembered for a second."""
+def test_a_caller_is_found_by_the_secret(shop):
+    """The caller is then cached for a second."""
     authenticator = Authenticator(shop.store)
     key, secret = new_key("acme", {Scope.SUBMIT})
     shop.store.add_key(key)
@@ -45,15 +45,15 @@ def test_a_caller_is_found_by_the_secret_alone(shop):
 
 
 def test_admin_includes_the_other_scopes(shop):
-    """One scope for those who run the gate."""
+    """A key for operators needs no other scope."""
     key, secret = new_key("acme", {Scope.ADMIN})
     shop.store.add_key(key)
     caller = Authenticator(shop.store).caller(secret.encode())
     assert all(caller.may(scope) for scope in Scope)
 
 
-def test_a_revoked_key_is_forgotten_at_once_where_it_was_revoked(shop):
-    """And after a second elsewhere."""
+def test_a_revoked_key_stops_working_at_once_in_its_process(shop):
+    """In other processes it stops working after a second."""
     here, there = Authenticator(shop.store), Authenticator(shop.store)
     key, secret = new_key("acme", {Scope.READ})
     shop.store.add_key(key)

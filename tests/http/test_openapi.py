@@ -52,8 +52,8 @@ def _read(text, **schema):
     ("2026-01-31T08:15:00Z", {"type": "string", "format": "date-time"}, datetime(2026, 1, 31, 8, 15, tzinfo=UTC)),
     ("2026-01-31T10:15:00+02:00", {"type": "string", "format": "date-time"}, datetime(2026, 1, 31, 8, 15, tzinfo=UTC)),
 ])
-def test_a_text_that_fits_becomes_a_value(text, schema, value):
-    """Of the schema's type."""
+def test_a_valid_text_becomes_a_value(text, schema, value):
+    """The value has the type of the schema."""
     assert _read(text, **schema) == value
 
 
@@ -74,21 +74,21 @@ def test_a_text_that_fits_becomes_a_value(text, schema, value):
     ("2026-01-31T08:15:00", {"type": "string", "format": "date-time"}),
     ("2026-02-31T08:15:00Z", {"type": "string", "format": "date-time"}),
 ])
-def test_a_text_that_does_not_fit_is_refused_with_what_is_expected(text, schema):
-    """As a ValueError, which the operation turns into a refusal."""
+def test_an_invalid_text_is_an_error_that_says_what_is_expected(text, schema):
+    """The operation turns the ValueError into a refusal."""
     with pytest.raises(ValueError, match=r"\w"):
         _read(text, **schema)
 
 
 @given(st.text(), st.sampled_from(["boolean", "integer", "number", "string"]))
-def test_no_text_at_all_is_a_failure(text, kind):
-    """A value or a ValueError."""
+def test_any_text_is_read_or_refused(text, kind):
+    """Reading returns a value or raises ValueError."""
     with contextlib.suppress(ValueError):
         _read(text, type=kind, minimum=-5, maximum=5, maxLength=5)
 
 
 @given(st.binary(max_size=60))
-def test_no_query_at_all_is_a_failure(query):
+def test_any_query_is_read_or_refused(query):
     """All parameters have a value or None, or the query is refused."""
     try:
         seen = set(OPERATION.query(query))
@@ -97,22 +97,22 @@ def test_no_query_at_all_is_a_failure(query):
     assert seen in ({"limit", "q"}, {"parameter_invalid"})
 
 
-def test_defaults_stand_where_nothing_is_given():
-    """None where the contract has no default."""
+def test_absent_parameters_have_their_default():
+    """The value is None if the document has no default."""
     assert OPERATION.query(b"") == {"limit": 5, "q": None}
     assert OPERATION.query(b"q=a%20b&limit=7") == {"limit": 7, "q": "a b"}
 
 
 @pytest.mark.parametrize("query", [b"limit=1&limit=1", b"other=1", b"limit", b"q=abcd", b"=1", b"q=&" * 100])
-def test_a_query_that_does_not_fit_names_its_parameter(query):
-    """Unknown, twice, out of bounds."""
+def test_the_refusal_of_a_query_names_the_parameter(query):
+    """It is unknown, repeated or out of bounds."""
     with pytest.raises(Refusal) as refused:
         OPERATION.query(query)
     assert refused.value.code == "parameter_invalid"
 
 
-def test_a_path_is_told_to_the_router_as_it_wants_it():
-    """The parameter with slashes takes the rest."""
+def test_a_path_template_becomes_a_pattern_of_the_router():
+    """A parameter with slashes takes the rest of the path."""
     assert PATH.pattern == "/things/{thing}/{rest:path}"
     assert PATH.allow == "GET, HEAD, OPTIONS"
     assert OPERATION.scope == "read"
@@ -122,8 +122,8 @@ def test_a_path_is_told_to_the_router_as_it_wants_it():
 @pytest.mark.parametrize(("values", "code"), [
     ({"thing": "Cup", "rest": "a"}, "item_unknown"), ({"thing": "cup", "rest": ""}, "not_found"),
 ])
-def test_a_path_that_does_not_fit_is_answered_as_the_contract_has_it(values, code):
-    """By the refusal it names."""
+def test_an_invalid_path_parameter_raises_the_refusal_of_the_document(values, code):
+    """The document names the code of the refusal."""
     with pytest.raises(Refusal) as refused:
         PATH.values(values)
     assert refused.value.code == code
@@ -135,13 +135,13 @@ LENIENT = OpenApiDocument(YAML.replace(b"paths:", b"x-unknown-parameters: ignore
 )).paths[0].operations["GET"]
 
 
-def test_a_contract_may_pass_over_what_it_does_not_know():
-    """Twice, too; a list may be given again."""
+def test_a_document_may_ignore_unknown_parameters():
+    """Repeated ones are ignored as well; a list may be given in several parts."""
     assert LENIENT.query(b"other=1&other=2&q=a&q=b,c") == {"limit": 5, "q": ["a", "b", "c"]}
 
 
 def test_a_parameter_may_be_required():
-    """What is missing is named."""
+    """The refusal names the missing parameter."""
     with pytest.raises(Refusal) as refused:
         LENIENT.query(b"limit=1")
     assert refused.value.details["parameter"] == "q"
@@ -159,8 +159,8 @@ components:
 """
 
 
-def test_a_part_of_a_contract_stands_before_the_whole():
-    """Its components join; what is served is one document that reads like any other."""
+def test_the_paths_of_a_part_come_before_those_of_the_document():
+    """Its components are joined, and one document is served."""
     whole = OpenApiDocument(YAML, [PART])
     assert [path.operations["GET"].id for path in whole.paths] == ["more", "thing"]
     assert whole.paths[0].values({"thing": "cup"}) == {"thing": "cup"}

@@ -19,8 +19,8 @@ class Clock:
         return self.now
 
 
-def test_a_burst_and_then_one_at_a_time():
-    """Ten at once, the eleventh a tenth of a second later."""
+def test_a_burst_is_followed_by_one_request_at_a_time():
+    """Ten requests pass at once, the eleventh a tenth of a second later."""
     clock = Clock()
     bucket = RateLimit(10, burst=10, clock=clock)
     assert [bucket.take("a") for _ in range(10)] == [0.0] * 10
@@ -30,8 +30,8 @@ def test_a_burst_and_then_one_at_a_time():
     assert bucket.take("a") > 0
 
 
-def test_each_has_a_bucket_of_its_own():
-    """One who asks too much harms nobody else."""
+def test_each_caller_has_its_own_bucket():
+    """A caller that exceeds its limit does not affect others."""
     bucket = RateLimit(1, burst=1, clock=Clock())
     assert bucket.take("a") == 0.0
     assert bucket.take("a") > 0
@@ -40,8 +40,8 @@ def test_each_has_a_bucket_of_its_own():
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 3), max_size=200))
-def test_nobody_asks_more_than_the_bucket_holds(pauses):
-    """In any time: the burst, and what has flowed in since."""
+def test_no_caller_exceeds_burst_and_rate(pauses):
+    """In any period, at most the burst and the tokens added since then pass."""
     clock = Clock()
     bucket = RateLimit(10, burst=10, clock=clock)
     passed = 0
@@ -51,8 +51,8 @@ def test_nobody_asks_more_than_the_bucket_holds(pauses):
         assert passed <= 10 + (clock.now - 1000.0) * 10 + 1e-6
 
 
-def test_buckets_of_the_silent_are_forgotten(monkeypatch):
-    """So that they do not grow with everybody who ever asked."""
+def test_full_buckets_are_removed(monkeypatch):
+    """Memory does not grow with the number of callers."""
     monkeypatch.setattr(rate_limit, "CALLERS_MAX", 3)
     clock = Clock()
     bucket = RateLimit(1, burst=1, clock=clock)

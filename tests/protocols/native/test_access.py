@@ -28,8 +28,8 @@ def _address(path, **values):
     {"Authorization": "Bearer \x80\xff".encode("latin-1")},
 ], ids=range(8))
 @pytest.mark.parametrize(("path", "operation"), KEYED, ids=KEYED_IDS)
-def test_without_a_valid_key_nothing_is_to_be_had(gate, anonymous, path, operation, headers):
-    """401 with a challenge, on every route that needs one."""
+def test_every_operation_with_a_scope_requires_a_valid_key(gate, anonymous, path, operation, headers):
+    """Other requests receive 401 with a challenge."""
     answer = anonymous.request(operation.method, _address(path), headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -49,7 +49,7 @@ def scoped(gate):
 
 @pytest.mark.parametrize(("path", "operation"), KEYED, ids=KEYED_IDS)
 def test_a_key_without_the_scope_is_refused(scoped, path, operation):
-    """403, on every route."""
+    """Every operation answers 403."""
     for scope, client in scoped.items():
         answer = client.request(operation.method, _address(path))
         if scope == operation.scope:
@@ -59,8 +59,8 @@ def test_a_key_without_the_scope_is_refused(scoped, path, operation):
             assert answer.json()["scope"] == operation.scope
 
 
-def test_a_key_may_be_sent_either_way(gate, client):
-    """As a bearer token or as X-API-Key."""
+def test_a_key_is_accepted_in_both_headers(gate, client):
+    """It may be a bearer token or X-API-Key."""
     stranger = gate.anonymous()
     assert stranger.get("/v1/batches", headers={"X-API-Key": client.secret}).status_code == 200
     assert stranger.get("/v1/batches", headers={"Authorization": f"bearer  {client.secret}"}).status_code == 200
@@ -98,8 +98,8 @@ OWN = ("submit", "batches", "collections", "items", "reference", "load_reference
 
 
 @pytest.mark.parametrize(("path", "operation"), KEYED, ids=KEYED_IDS)
-def test_strangers_see_nothing_on_any_route(gate, owned, path, operation):
-    """What is another merchant's answers exactly as what does not exist."""
+def test_no_operation_reveals_data_of_another_merchant(gate, owned, path, operation):
+    """Responses are the same as for data that does not exist."""
     owner, stranger, batch = owned
     for name in ("werk", "none"):  # the stranger's own, where an earlier turn saved one
         stranger.delete(f"/v1/mappings/{name}")
@@ -122,8 +122,8 @@ def test_strangers_see_nothing_on_any_route(gate, owned, path, operation):
     assert (owner.get(f"/v1/batches/{batch}").json(), owner.get("/v1/mappings").json()) == before
 
 
-def test_a_stranger_may_not_act_for_another(owned):
-    """403, whether there is such a merchant or not."""
+def test_a_merchant_cannot_act_for_another_one(owned):
+    """The response is 403, whether the other merchant exists or not."""
     owner, stranger, batch = owned
     for merchant in (owner.merchant, "nobody-at-all"):
         answer = stranger.get(f"/v1/batches/{batch}", headers={"Goodsgate-Merchant": merchant})
@@ -132,8 +132,8 @@ def test_a_stranger_may_not_act_for_another(owned):
     assert own.status_code == 200
 
 
-def test_an_admin_acts_for_every_merchant(admin, owned):
-    """By the header; for an unknown one there is nothing to act for."""
+def test_an_admin_can_act_for_every_merchant(admin, owned):
+    """The header names the merchant; an unknown one is refused."""
     owner, _, batch = owned
     assert admin.get(f"/v1/batches/{batch}").status_code == 404
     acting = admin.get(f"/v1/batches/{batch}", headers={"Goodsgate-Merchant": owner.merchant})
@@ -142,8 +142,8 @@ def test_an_admin_acts_for_every_merchant(admin, owned):
     assert (unknown.status_code, unknown.json()["code"]) == (404, "merchant_unknown")
 
 
-def test_merchants_and_keys_are_made_and_revoked(gate, admin):
-    """The secret is told once; only its hash is kept."""
+def test_merchants_and_keys_are_created_and_revoked(gate, admin):
+    """The secret is returned once; only its hash is stored."""
     made = admin.post("/v1/merchants", json={"id": "brightware", "name": "Brightware Ltd"})
     assert (made.status_code, made.headers["location"]) == (201, "/v1/merchants/brightware/keys")
     taken = admin.post("/v1/merchants", json={"id": "brightware"})
@@ -171,8 +171,8 @@ def test_merchants_and_keys_are_made_and_revoked(gate, admin):
     assert admin.get("/v1/merchants/brightware/keys").json()["keys"][0]["revoked_at"] is not None
 
 
-def test_a_key_revoked_elsewhere_stops_working_within_a_second(gate, client):
-    """The cache forgets by itself; polls from memory too."""
+def test_a_key_revoked_by_another_process_stops_working_within_a_second(gate, client):
+    """Cached entries expire, also those of polls."""
     batch = client.submit(ndjson(make.products(1)))
     assert client.get(batch["links"]["self"]).status_code == 200
     (key,) = gate.shop.store.keys(client.merchant)
@@ -188,8 +188,8 @@ def test_a_key_revoked_elsewhere_stops_working_within_a_second(gate, client):
     ("keys", {}), ("keys", {"scopes": []}), ("keys", {"scopes": ["all"]}), ("keys", {"scopes": ["read", "read"]}),
     ("keys", {"scopes": "read"}), ("keys", {"scopes": ["read"], "label": "\n"}),
 ])
-def test_what_cannot_be_a_merchant_or_a_key_is_refused(admin, path, body):
-    """By shape."""
+def test_invalid_merchants_and_keys_are_refused(admin, path, body):
+    """The body does not match the schema."""
     path = f"/v1/merchants/{admin.merchant}/keys" if path == "keys" else path
     answer = admin.post(path, json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "body_invalid")
@@ -201,14 +201,14 @@ def test_what_cannot_be_a_merchant_or_a_key_is_refused(admin, path, body):
     ("GET", "/v1/merchants/NOBODY/keys", "merchant_unknown"),
 ])
 def test_an_unknown_merchant_is_not_found(admin, method, path, code):
-    """Admins are told."""
+    """Admins receive 404."""
     answer = admin.request(method, path, json={"scopes": ["read"]} if method == "POST" else None)
     assert (answer.status_code, answer.json()["code"]) == (404, code)
 
 
 @pytest.mark.parametrize("key", ["abcd1234", "ABC", "a"])
 def test_an_unknown_key_is_not_found(admin, key):
-    """As is one of an impossible name."""
+    """An impossible id is not found either."""
     answer = admin.delete(f"/v1/merchants/{admin.merchant}/keys/{key}")
     assert (answer.status_code, answer.json()["code"]) == (404, "credential_unknown")
 

@@ -19,8 +19,8 @@ def _dirty():
     return ndjson([make.product(1), make.product(2, price="cheap"), make.product(3)])
 
 
-def test_a_finished_batch_answers_for_every_record(client):
-    """State, outcome, counts, progress, grouped issues."""
+def test_a_finished_batch_accounts_for_every_record(client):
+    """It has state, outcome, counts, progress and grouped issues."""
     batch = client.submit(_dirty(), label="spring")
     assert (batch["state"], batch["outcome"], batch["position"]) == ("finished", "partial", None)
     counts = batch["counts"]
@@ -33,8 +33,8 @@ def test_a_finished_batch_answers_for_every_record(client):
     assert "{" not in group["message"]
 
 
-def test_issues_say_which_record_and_what_is_wrong(client):
-    """Page by page, by code and by severity."""
+def test_issues_name_the_record_and_the_value(client):
+    """They are listed in pages, and filtered by code and severity."""
     batch = client.submit(ndjson([make.product(number, price="cheap") for number in range(1, 8)]))
     first = client.get(batch["links"]["issues"], params={"limit": 3}).json()
     assert [issue["record"] for issue in first["issues"]] == [1, 2, 3]
@@ -47,8 +47,8 @@ def test_issues_say_which_record_and_what_is_wrong(client):
     assert client.get(batch["links"]["issues"], params={"code": "no_such_code"}).json() == {"issues": [], "next": None}
 
 
-def test_results_say_what_became_of_each(client):
-    """By number, and only those with one result."""
+def test_results_list_the_result_of_each_record(client):
+    """They are ordered by number, and filtered by result."""
     batch = client.submit(_dirty())
     rows = client.get(batch["links"]["results"]).json()["results"]
     assert [(row["record"], row["key"], row["result"]) for row in rows] == [
@@ -59,8 +59,8 @@ def test_results_say_what_became_of_each(client):
     assert [row["record"] for row in client.get(page.json()["next"]).json()["results"]] == [3]
 
 
-def test_a_report_comes_back_corrected_and_the_batch_ends_clean(client, gate):
-    """The submitter's own columns; `_row` says where each goes."""
+def test_a_corrected_report_makes_the_batch_clean(client, gate):
+    """The report has the submitter's own columns; `_row` identifies each record."""
     body = b"Nummer,id,title,price,availability,condition,link,description\n"
     body += b"x1,A-1,Cup,7.90 EUR,in_stock,new,https://shop.example/1,A cup\n"
     body += b"x2,A-2,Jug,cheap,in_stock,new,https://shop.example/2,A jug\n"
@@ -84,8 +84,8 @@ def test_a_report_comes_back_corrected_and_the_batch_ends_clean(client, gate):
 
 @pytest.mark.parametrize("format", ["ndjson", "json", "csv", "tsv", "xlsx"])
 @pytest.mark.parametrize("only", ["rejected", "all"])
-def test_a_report_is_to_be_had_in_every_format(client, only, format):
-    """And its length can be asked for without it."""
+def test_a_report_is_available_in_every_format(client, only, format):
+    """HEAD returns its headers."""
     batch = client.submit(_dirty())
     report = client.get(batch["links"]["report"], params={"only": only, "format": format})
     assert report.status_code == 200
@@ -94,8 +94,8 @@ def test_a_report_is_to_be_had_in_every_format(client, only, format):
     assert (head.status_code, head.content) == (200, b"")
 
 
-def test_the_list_is_newest_first_in_pages(client):
-    """Keyset pages: the link leads on until it is null."""
+def test_batches_are_listed_newest_first_in_pages(client):
+    """The link leads to the next page until it is null."""
     ids = [client.post("/v1/batches?format=ndjson", content=_dirty()).json()["id"] for _ in range(5)]
     seen, path = [], "/v1/batches?limit=2"
     while path:
@@ -106,8 +106,8 @@ def test_the_list_is_newest_first_in_pages(client):
     assert "issues" not in page["batches"][0]
 
 
-def test_the_list_is_filtered(client):
-    """By kind, state, outcome, collection, time and text."""
+def test_batches_are_filtered(client):
+    """Filters are kind, state, outcome, collection, time and text."""
     clean = client.submit(ndjson(make.products(1)), label="Spring clean", collection="a")
     partial = client.submit(_dirty(), label="autumn", collection="b")
     stock = client.post("/v1/batches?format=ndjson&kind=stock", content=b'{"id": "A", "quantity": 1}').json()
@@ -126,14 +126,14 @@ def test_the_list_is_filtered(client):
 
 
 @pytest.mark.parametrize("after", ["x", "é", "9" * 500, "-1"])
-def test_a_page_that_was_made_up_is_refused_or_empty(client, after):
-    """Never a failure of ours."""
+def test_an_invalid_cursor_is_refused_or_gives_an_empty_page(client, after):
+    """It never causes an internal error."""
     for path in ("/v1/batches", "/v1/collections/products/items", "/v1/reference/brand"):
         assert client.get(path, params={"after": after}).status_code in (200, 400)
 
 
-def test_entity_tags_save_the_body(client):
-    """304 while nothing has changed, on the short way and on the long one."""
+def test_an_unchanged_document_is_answered_with_304(client):
+    """Both cached and rendered documents have entity tags."""
     batch = client.submit(_dirty())
     first = client.get(batch["links"]["self"])
     tag = first.headers["etag"]
@@ -149,8 +149,8 @@ def _later(work, seconds=0.15):
     return thread
 
 
-def test_waiting_ends_when_the_batch_ends(client, gate):
-    """And not before."""
+def test_a_long_poll_ends_when_the_batch_ends(client, gate):
+    """It does not end before."""
     batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
     worker = _later(gate.shop.work)
     answer = client.get(batch["links"]["self"], params={"wait": 20})
@@ -159,8 +159,8 @@ def test_waiting_ends_when_the_batch_ends(client, gate):
     assert answer.elapsed.total_seconds() < 15
 
 
-def test_waiting_ends_when_the_time_is_up(client, gate):
-    """With the batch as it is, or 304 for who holds that."""
+def test_a_long_poll_ends_when_the_time_is_up(client, gate):
+    """The response is the current document, or 304 if the client has it."""
     batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
     waited = client.get(batch["links"]["self"], params={"wait": 0.1})
     assert waited.json()["state"] == "queued"
@@ -180,8 +180,8 @@ def _events(client, batch, **headers):
             yield dict(line.partition(": ")[::2] for line in event.split("\n"))
 
 
-def test_events_follow_a_batch_to_its_end(client, gate):
-    """The same documents as polls give, the last one ended; then the stream ends."""
+def test_an_event_stream_follows_a_batch_to_its_end(client, gate):
+    """Events have the same documents as polls; the stream ends with the batch."""
     batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
     worker = _later(gate.shop.work)
     events = list(_events(client, batch))
@@ -193,16 +193,16 @@ def test_events_follow_a_batch_to_its_end(client, gate):
     assert f'"{events[-1]["id"]}"' == last.headers["etag"]
 
 
-def test_a_stream_asked_for_again_after_its_end_says_so(client):
-    """204 stops a browser from asking for ever; another Last-Event-ID does no harm."""
+def test_a_finished_event_stream_is_not_repeated(client):
+    """204 stops a browser from reconnecting; another Last-Event-ID restarts the stream."""
     batch = client.submit(_dirty())
     (event,) = _events(client, batch, **{"Last-Event-ID": "something-else"})
     again = client.get(batch["links"]["events"], headers={"Last-Event-ID": event["id"]})
     assert (again.status_code, again.content) == (204, b"")
 
 
-def test_sessions_are_bounded_and_given_back(client, gate):
-    """A stream above the limit is refused; one that hangs up makes room."""
+def test_the_number_of_waiting_requests_is_limited(client, gate):
+    """A stream above the limit is refused; one that disconnects makes room."""
     batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
     request = f"GET {batch['links']['events']} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.secret}\r\n\r\n"
     open_streams = [gate.connect() for _ in range(gate.shop.config.sessions_max)]
@@ -220,8 +220,8 @@ def test_sessions_are_bounded_and_given_back(client, gate):
     gate.shop.work()
 
 
-def test_cancel_stops_what_has_not_begun(client, gate):
-    """Its records are cancelled; once ended, a cancel changes nothing."""
+def test_cancel_stops_a_queued_batch(client, gate):
+    """Its records are cancelled; cancelling an ended batch changes nothing."""
     batch = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
     assert client.post(f"/v1/batches/{batch['id']}/cancel").status_code == 202
     gate.shop.work()
@@ -231,8 +231,8 @@ def test_cancel_stops_what_has_not_begun(client, gate):
     assert (again.status_code, again.json()["state"]) == (202, "cancelled")
 
 
-def test_retry_runs_the_rejected_again(client, gate):
-    """After the reference data was mended."""
+def test_retry_processes_rejected_records_again(client, gate):
+    """The reference data was corrected in between."""
     assert client.put("/v1/reference/brand", json=[{"code": "Hearth"}]).json() == {"kind": "brand", "entries": 1}
     batch = client.submit(ndjson([make.product(1, brand="Brightware")]), references="refuse")
     assert batch["outcome"] == "rejected", batch["issues"]
@@ -242,8 +242,8 @@ def test_retry_runs_the_rejected_again(client, gate):
     assert client.get(batch["links"]["self"]).json()["outcome"] == "clean"
 
 
-def test_withheld_deletions_are_confirmed_by_their_number(client, gate):
-    """A full feed that lacks too much deletes nothing unasked."""
+def test_withheld_deletions_are_confirmed_with_their_number(client, gate):
+    """A full feed with too many absent items deletes nothing before that."""
     client.submit(ndjson(make.products(1, 2, 3, 4)))
     batch = client.submit(ndjson(make.products(1)), mode="full")
     assert batch["withheld"] == {"items": 4, "deletions": 3, "share": 0.75}
@@ -256,8 +256,8 @@ def test_withheld_deletions_are_confirmed_by_their_number(client, gate):
     assert [item["key"] for item in client.get("/v1/collections/products/items").json()["items"]] == ["SKU-0001"]
 
 
-def test_orders_that_make_no_sense_are_refused(client):
-    """Each with its reason."""
+def test_changes_in_the_wrong_state_are_refused(client):
+    """Each refusal has its own code."""
     queued = client.post("/v1/batches?format=ndjson", content=_dirty()).json()
     assert client.post(f"/v1/batches/{queued['id']}/retry").json()["code"] == "batch_open"
     assert client.post(f"/v1/batches/{queued['id']}/fix?format=ndjson", content=b"{}").json()["code"] == "batch_open"
@@ -269,8 +269,8 @@ def test_orders_that_make_no_sense_are_refused(client):
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"deletions": "3"}', b'{"deletions": 3, "sure": true}', b"\xff"])
-def test_a_confirmation_that_cannot_be_read_is_refused(client, body):
-    """Before the batch is even looked for."""
+def test_an_invalid_confirmation_is_refused(client, body):
+    """The body is checked before the batch is looked up."""
     answer = client.post(f"/v1/batches/{UNKNOWN}/confirm", content=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "body_invalid")
 
@@ -280,7 +280,7 @@ def test_a_confirmation_that_cannot_be_read_is_refused(client, body):
     ("GET", ""), ("GET", "?wait=5"), ("GET", "/events"), ("GET", "/issues"), ("GET", "/results"), ("GET", "/report"),
     ("POST", "/fix"), ("POST", "/retry"), ("POST", "/cancel"),
 ])
-def test_an_unknown_batch_is_unknown_everywhere(client, batch, method, end):
-    """404, at once."""
+def test_an_unknown_batch_is_not_found_by_any_operation(client, batch, method, end):
+    """The response is 404, without waiting."""
     answer = client.request(method, f"/v1/batches/{batch}{end}", content=b"{}" if end == "/fix" else None)
     assert (answer.status_code, answer.json()["code"]) == (404, "batch_unknown")

@@ -6,8 +6,8 @@ from tests import make
 from tests.shop import ndjson
 
 
-def test_a_record_comes_back_byte_for_byte(client):
-    """Numbers as they were written, unknown members, odd blanks."""
+def test_a_record_is_returned_byte_for_byte(client):
+    """Numbers, unknown members and blanks are as submitted."""
     record = b'{"id":"A/1 %C3","title":"Cup  \\u00e9","price":"7.90 EUR","weight_g":1e2,"x":{"b":1, "a":[1.50]}}'
     client.submit(record)
     answer = client.get("/v1/collections/products/items/A%2F1%20%25C3")
@@ -17,8 +17,8 @@ def test_a_record_comes_back_byte_for_byte(client):
     assert client.get("/v1/collections/products/items/A/1%20%25C3").json() == answer.json()
 
 
-def test_items_come_in_pages_by_key(client):
-    """With a prefix, if asked."""
+def test_items_are_listed_in_pages_by_key(client):
+    """They can be filtered by a prefix."""
     batch = client.submit(ndjson(make.products(*range(1, 8))))
     seen, path = [], "/v1/collections/products/items?limit=3"
     while path:
@@ -31,8 +31,8 @@ def test_items_come_in_pages_by_key(client):
     assert [item["key"] for item in found] == ["SKU-0007"]
 
 
-def test_collections_are_told_with_their_size(client):
-    """One line for each kind and name."""
+def test_collections_are_listed_with_their_size(client):
+    """There is one entry for each kind and name."""
     client.submit(ndjson(make.products(1, 2)), collection="spring")
     client.submit(b'{"id": "A", "quantity": 3}', kind="stock", collection="spring")
     assert client.get("/v1/collections").json()["collections"] == [
@@ -41,8 +41,8 @@ def test_collections_are_told_with_their_size(client):
     assert client.get("/v1/collections/nothing/items").json() == {"items": [], "next": None}
 
 
-def test_stock_and_prices_are_told_by_location(client):
-    """The entry without a location first; each with the batch that last wrote it."""
+def test_stock_and_prices_are_listed_by_location(client):
+    """The entry without a location comes first; each names the batch that last wrote it."""
     stock = client.submit(
         ndjson([
             {"id": "A-1", "quantity": 1}, {"id": "A-1", "location": "Leipzig", "quantity": 2},
@@ -71,13 +71,13 @@ def test_stock_and_prices_are_told_by_location(client):
     "items/none", "items/A%0A", "items/%FF", "prices/none", "stock/none", "stock/none?location=Halle", "items/",
     "items/none?kind=stock",
 ])
-def test_what_is_not_held_is_not_found(client, path):
-    """404, whatever the key looks like."""
+def test_an_unknown_item_is_not_found(client, path):
+    """The response is 404 for any key."""
     assert client.get(f"/v1/collections/products/{path}").status_code == 404
 
 
-def test_a_collection_with_an_impossible_name_is_not_found(client):
-    """It cannot be one."""
+def test_a_collection_with_an_invalid_name_is_not_found(client):
+    """No collection can have such a name."""
     answer = client.get("/v1/collections/a%20b/items")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
@@ -90,8 +90,8 @@ CATEGORIES = b"code,name,parent\nhome,Home,\nhome/cups,Cups & Mugs,home\nhome/ju
     ("application/json", b'[{"code": "home"}, {"code": "home/cups", "name": "Cups & Mugs"}, {"code": "home/jugs"}]'),
     ("application/x-ndjson", b'{"code": "home"}\n{"code": "home/cups", "name": "Cups & Mugs"}\n{"code": "home/jugs"}'),
 ])
-def test_reference_data_goes_in_and_comes_out(client, media_type, body):
-    """In bulk, by search, in pages."""
+def test_reference_data_is_loaded_and_listed(client, media_type, body):
+    """It is listed in pages, and searched."""
     loaded = client.put("/v1/reference/category", content=body, headers={"Content-Type": media_type})
     assert (loaded.status_code, loaded.json()) == (200, {"kind": "category", "entries": 3})
     found = client.get("/v1/reference/category", params={"q": "MUGS"}).json()["entries"]
@@ -100,16 +100,16 @@ def test_reference_data_goes_in_and_comes_out(client, media_type, body):
     assert [entry["code"] for entry in client.get(first["next"]).json()["entries"]] == ["home/jugs"]
 
 
-def test_replace_takes_away_what_is_not_given(client):
-    """Without it, entries are added to."""
+def test_replace_removes_entries_that_are_absent(client):
+    """Without it, entries are added."""
     client.put("/v1/reference/brand", json=[{"code": "A"}, {"code": "B"}])
     assert client.put("/v1/reference/brand", json=[{"code": "C"}]).json()["entries"] == 3
     assert client.put("/v1/reference/brand?replace=true", json=[{"code": "C"}]).json()["entries"] == 1
 
 
 @pytest.mark.parametrize("kind", ["currency", "country", "unit"])
-def test_what_comes_with_the_gate_can_be_read_but_not_changed(client, kind):
-    """From maintained libraries."""
+def test_built_in_reference_data_is_read_only(client, kind):
+    """It comes from maintained libraries."""
     page = client.get(f"/v1/reference/{kind}", params={"limit": 3}).json()
     assert len(page["entries"]) == 3
     assert client.get(page["next"]).json()["entries"]
@@ -126,15 +126,15 @@ def test_what_comes_with_the_gate_can_be_read_but_not_changed(client, kind):
     ("brand?format=xml", b"<a/>", 400, "parameter_invalid"),
     ("brand?replace=1", b'[{"code": "A"}]', 400, "parameter_invalid"),
 ])
-def test_reference_data_that_does_not_fit_is_refused_whole(client, path, body, status, code):
-    """All of it or nothing."""
+def test_invalid_reference_data_is_refused_as_a_whole(client, path, body, status, code):
+    """Either all entries are stored or none."""
     answer = client.put(f"/v1/reference/{path}", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert client.get("/v1/reference/brand").json()["entries"] == []
 
 
 def test_mappings_are_saved_by_name(client):
-    """And told by name, and all together."""
+    """They are read by name, or all together."""
     mapping = {"Artikelnummer": ["id"], "Notiz": []}
     assert client.put("/v1/mappings/werk-2", json=mapping).json() == mapping
     assert client.get("/v1/mappings/werk-2").json() == mapping
@@ -150,7 +150,7 @@ def test_mappings_are_saved_by_name(client):
     [], {"a": "b"}, {"a": [""]}, {"": ["a"]}, {"a": ["b"] * 21}, {"a" * 201: ["b"]},
     {str(number): [] for number in range(2001)}, {"a": [1]}, None,
 ])
-def test_a_mapping_that_does_not_fit_is_refused(client, mapping):
-    """By its shape and its bounds."""
+def test_an_invalid_mapping_is_refused(client, mapping):
+    """Its form or its size is wrong."""
     answer = client.put("/v1/mappings/bad", json=mapping)
     assert (answer.status_code, answer.json()["code"]) == (400, "body_invalid")

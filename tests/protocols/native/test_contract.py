@@ -17,8 +17,8 @@ DOCUMENT = CONTRACT.document
 OPERATIONS = {operation.id: (path, operation) for path in CONTRACT.paths for operation in path.operations.values()}
 
 
-def test_every_route_is_in_the_contract_and_every_operation_is_served(gate):
-    """Neither has more than the other."""
+def test_routes_and_operations_of_the_document_are_the_same(gate):
+    """Neither side has more than the other."""
     served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
     routes = [endpoint for endpoint in served if endpoint.protocol == "native"]
     served = {(route.template, operation) for route in routes for operation in route.handlers}
@@ -26,8 +26,8 @@ def test_every_route_is_in_the_contract_and_every_operation_is_served(gate):
     assert len(OPERATIONS) == sum(len(path.operations) for path in CONTRACT.paths)
 
 
-def test_no_handler_is_left_over(gate):
-    """A handler without an operation would never be asked."""
+def test_every_handler_has_an_operation(gate):
+    """A handler without an operation would never be called."""
     for protocol in gate.application.protocols:
         promised = {operation.id for path in protocol.openapi.paths for operation in path.operations.values()}
         assert set(protocol.handlers) == promised
@@ -39,8 +39,8 @@ def _nodes(node, trail=()):
         yield from _nodes(inner, (*trail, str(name)))
 
 
-def test_every_reference_leads_somewhere_and_everything_is_used():
-    """No component is dead, none is missing."""
+def test_every_reference_resolves_and_every_component_is_used():
+    """No component is missing or unused."""
     used = {node["$ref"] for _, node in _nodes(DOCUMENT) if isinstance(node, dict) and "$ref" in node}
     for reference in used:
         assert CONTRACT.resolved({"$ref": reference}) is not None
@@ -62,16 +62,16 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("where", "node"), EXAMPLES, ids=[where for where, _ in EXAMPLES])
-def test_examples_obey_their_schemas(where, node):
-    """Of parameters and of bodies."""
+def test_examples_are_valid(where, node):
+    """Parameters and bodies have examples."""
     values = [each["value"] for each in node.get("examples", {}).values()] or [node["example"]]
     for value in values:
         _check(node["schema"], value)
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
-def test_schemas_are_sound_and_their_examples_obey_them(name):
-    """JSON Schema 2020-12."""
+def test_schemas_and_their_examples_are_valid(name):
+    """Schemas follow JSON Schema 2020-12."""
     schema = DOCUMENT["components"]["schemas"][name]
     jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
     for example in schema.get("examples", []):
@@ -82,20 +82,20 @@ def test_schemas_are_sound_and_their_examples_obey_them(name):
     ("Kind", Kind), ("Verb", Verb), ("State", State), ("Outcome", Outcome), ("Result", Result),
     ("Strictness", Strictness),
 ])
-def test_vocabularies_are_the_models(schema, words):
-    """Word for word."""
+def test_enumerations_are_those_of_the_model(schema, words):
+    """The values and their order are the same."""
     assert DOCUMENT["components"]["schemas"][schema]["enum"] == [str(word) for word in words]
 
 
-def test_scopes_and_reference_kinds_are_the_models():
-    """So are these."""
+def test_scopes_and_reference_kinds_are_those_of_the_model():
+    """The document lists all of them."""
     assert DOCUMENT["components"]["schemas"]["Scopes"]["items"]["enum"] == [str(scope) for scope in Scope]
     kinds = OPERATIONS["reference"][0].parameters["kind"].schema["enum"]
     assert kinds == [*REFERENCE_KINDS, "currency", "country", "unit"]
 
 
-def test_every_problem_code_stands_under_its_status():
-    """And no other is named; some are refusals of other protocols and of the console alone."""
+def test_every_problem_code_is_listed_under_its_status():
+    """Refusals of other protocols and of the console are not listed."""
     statuses = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "404": "NotFound", "408": "Stalled",
                 "409": "Conflict", "410": "Gone", "413": "TooLarge", "415": "UnknownFormat", "422": "Unprocessable",
                 "429": "QueueFull", "500": "Fault", "503": "Busy", "507": "StoreFull"}
@@ -113,8 +113,8 @@ def test_every_problem_code_stands_under_its_status():
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_every_operation_tells_its_refusals(operation):
-    """What any request of its kind can run into."""
+def test_every_operation_lists_its_refusals(operation):
+    """These are the ones that any request of its kind can receive."""
     path, found = OPERATIONS[operation]
     node = DOCUMENT["paths"][path.template][found.method.lower()]
     expected = {"400", "500"} | ({"401", "403", "503"} if found.scope else set())

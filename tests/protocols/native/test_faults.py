@@ -13,8 +13,8 @@ from tests.served import Served
 from tests.shop import Shop, ndjson
 
 
-def test_a_fault_of_ours_tells_its_id_and_nothing_else(tmp_path, caplog):
-    """500 as a problem document; the trace is in the log, under the same id."""
+def test_an_internal_fault_reveals_only_its_request_id(tmp_path, caplog):
+    """The response is a problem document with status 500; the traceback is logged under the id."""
     shop = Shop(tmp_path)
     served = Served(shop)
     client = served.client()
@@ -36,8 +36,8 @@ def test_a_fault_of_ours_tells_its_id_and_nothing_else(tmp_path, caplog):
     shop.store.close()
 
 
-def test_a_payload_past_its_retention_is_gone(gate, client):
-    """410 for the whole report; the rejected records are still there."""
+def test_a_payload_is_gone_after_its_retention(gate, client):
+    """The complete report is answered with 410; the rejected records are still available."""
     batch = client.submit(ndjson([make.product(1), make.product(2, price="cheap")]))
     past = Retention(
         payload_seconds=0, report_seconds=10**6, batch_seconds=10**7, answer_seconds=10**6, tombstone_seconds=10**6
@@ -53,8 +53,8 @@ def test_a_payload_past_its_retention_is_gone(gate, client):
     (StoreFullError(), 507, "store_full", "60"), (StoreBusyError(), 503, "store_busy", "1"),
     (ValueError("secret"), 500, "internal_fault", None),
 ])
-def test_what_a_store_raises_is_worded(gate, fault, status, code, after):
-    """Full and busy can be tried again; everything else is a fault."""
+def test_errors_of_the_store_become_refusals(gate, fault, status, code, after):
+    """A full or busy store can be retried; everything else is an internal fault."""
     endpoint = next(route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint))
     response = endpoint.refusal(fault, {REQUEST_ID: "r-1"})
     assert response.status_code == status
@@ -64,8 +64,8 @@ def test_what_a_store_raises_is_worded(gate, fault, status, code, after):
 
 
 @pytest.mark.parametrize("code", STATUSES)
-def test_every_refusal_can_be_worded(code):
-    """With all members of RFC 9457, and a status that HTTP knows."""
+def test_every_refusal_becomes_a_problem_document(code):
+    """It has all members of RFC 9457 and a status of HTTP."""
     status, headers, body = problem(refuse(code, allow="GET"), "r-1")
     assert 400 <= status < 600
     assert headers["content-type"] == "application/problem+json"

@@ -18,8 +18,8 @@ def _send(client, key, body=BODY, path="/v1/batches?format=ndjson"):
     return client.post(path, content=body, headers={"Idempotency-Key": key} if key is not None else {})
 
 
-def test_the_first_answer_is_given_again_byte_for_byte(client, gate):
-    """Section 2.6, retry of a completed request: also when the batch has long moved on."""
+def test_the_first_response_is_repeated_byte_for_byte(client, gate):
+    """Section 2.6, retry of a completed request: the batch may have changed since."""
     first = _send(client, '"8e03978e-40d5-43dd-bc93-6894a57f9324"')
     gate.shop.work()
     again = _send(client, '"8e03978e-40d5-43dd-bc93-6894a57f9324"')
@@ -53,7 +53,7 @@ def _until_reserved(gate, key):
     raise AssertionError("the key was never reserved")
 
 
-def test_a_key_still_in_use_is_refused(client, gate):
+def test_a_key_in_use_is_refused(client, gate):
     """Section 2.7: 409 while the original request is still being processed."""
     head = (
         f"POST /v1/batches?format=ndjson HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.secret}\r\n"
@@ -75,8 +75,8 @@ def test_a_key_still_in_use_is_refused(client, gate):
     ('""', 400), ("", 400), ('"' + "k" * 256 + '"', 400), ("k" * 256, 400), ('"open', 400), ('a"b', 400),
     ('"a";p=1', 400), ('"a", "b"', 400), ("two words", 400), ('"a\\b"', 400), ("a,b", 400), ("\x80", 400),
 ])
-def test_what_is_a_key(client, given, status):
-    """A String of RFC 8941 in quotes; a bare token is taken as well."""
+def test_valid_and_invalid_keys(client, given, status):
+    """A key is a quoted string of RFC 8941, or a bare token."""
     answer = client.post(
         "/v1/batches?format=ndjson", content=BODY,
         headers=[(b"Idempotency-Key", given.encode("latin-1"))] if given is not None else [],
@@ -85,35 +85,35 @@ def test_what_is_a_key(client, given, status):
     assert status == 202 or answer.json()["code"] == "key_malformed"
 
 
-def test_two_keys_are_none(client):
-    """A request with two keys is refused."""
+def test_two_keys_are_refused(client):
+    """A request has at most one key."""
     headers = [(b"Idempotency-Key", b'"a"'), (b"Idempotency-Key", b'"b"')]
     assert client.post("/v1/batches?format=ndjson", content=BODY, headers=headers).json()["code"] == "key_malformed"
 
 
-def test_quotes_do_not_make_another_key(client):
-    """A client that leaves them out means the same."""
+def test_quotes_are_not_part_of_a_key(client):
+    """A bare token is the same key as a quoted one."""
     assert _send(client, '"same"').content == _send(client, "same").content
 
 
-def test_without_a_key_every_request_is_a_new_one(client):
+def test_without_a_key_every_request_creates_a_batch(client):
     """Section 2.6, first time request, twice."""
     assert _send(client, None).json()["id"] != _send(client, None).json()["id"]
 
 
 def test_keys_belong_to_their_merchant(gate):
-    """Strangers may choose the same one."""
+    """Two merchants may use the same key."""
     assert _send(gate.client(), '"mine"').json()["id"] != _send(gate.client(), '"mine"', OTHER).json()["id"]
 
 
-def test_a_refused_submission_leaves_its_key_free(client):
-    """So that it can be sent again, mended."""
+def test_a_refused_submission_does_not_use_up_its_key(client):
+    """It can be sent again after a correction."""
     assert _send(client, '"mended"', b"", "/v1/batches?format=ndjson").status_code == 400
     assert _send(client, '"mended"').status_code == 202
 
 
-def test_a_fix_has_keys_too(client, gate):
-    """The same rules; the fingerprint holds the batch."""
+def test_a_fix_accepts_a_key(client, gate):
+    """The rules are the same; the fingerprint includes the batch."""
     batch = client.submit(ndjson([make.product(1, price="cheap"), make.product(2)]))
     path = f"/v1/batches/{batch['id']}/fix?format=ndjson"
     fixed = ndjson([{**make.product(1), "_row": 1}])

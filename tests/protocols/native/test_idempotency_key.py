@@ -15,13 +15,13 @@ def _key(*values):
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=255))
 def test_every_string_of_a_structured_field_is_a_key(text):
-    """Written as RFC 8941 has it, it comes out as it was."""
+    """The key is the string without the escapes of RFC 8941."""
     assert _key(b'"' + text.replace("\\", "\\\\").replace('"', '\\"').encode() + b'"') == text
 
 
 @given(st.binary(max_size=300))
-def test_no_header_at_all_is_a_failure(value):
-    """A key of 1 to 255 printable characters, or a refusal."""
+def test_any_header_is_a_key_or_refused(value):
+    """A key has 1 to 255 printable characters."""
     try:
         key = _key(value)
     except Refusal as refused:
@@ -32,11 +32,11 @@ def test_no_header_at_all_is_a_failure(value):
 
 
 def test_without_the_header_there_is_no_key():
-    """Which is allowed."""
+    """The header is optional."""
     assert _key() is None
 
 
 @pytest.mark.parametrize(("value", "key"), [(b'  "a"\t', "a"), (b'"a\\\\b"', "a\\b"), (b"bare", "bare"), (b'" "', " ")])
-def test_how_keys_are_read(value, key):
-    """Blanks around it, escapes in it."""
+def test_blanks_and_escapes_of_keys_are_removed(value, key):
+    """The bare form has neither."""
     assert _key(value) == key

@@ -30,8 +30,8 @@ def _body(size):
 
 @pytest.mark.parametrize(("size", "fits"), [(LIMIT - 1, True), (LIMIT, True), (LIMIT + 1, False), (LIMIT * 50, False)])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_bodies_of_submissions(client, size, fits, chunked):
-    """With a Content-Length and without; told with the limit."""
+def test_the_body_of_a_submission_is_limited(client, size, fits, chunked):
+    """The refusal names the limit, with a Content-Length and without."""
     body = _body(size)
     assert len(body) == size
     answer = client.post("/v1/batches?format=ndjson", content=iter([body[:100], body[100:]]) if chunked else body)
@@ -44,34 +44,34 @@ def test_bodies_of_submissions(client, size, fits, chunked):
 
 
 @pytest.mark.parametrize(("size", "status"), [(LIMIT, 200), (LIMIT + 1, 413)])
-def test_bodies_of_reference_data(client, size, status):
-    """A limit of its own."""
+def test_the_body_of_reference_data_is_limited(client, size, status):
+    """It has a limit of its own."""
     body = b'{"code": "%s"}' % (b"x" * 400)
     answer = client.put("/v1/reference/brand?format=ndjson", content=body.ljust(size))
     assert answer.status_code == status, answer.text
 
 
 @pytest.mark.parametrize(("size", "status"), [(LIMIT, 200), (LIMIT + 1, 413)])
-def test_bodies_of_small_requests(client, size, status):
-    """JSON that is read whole."""
+def test_the_body_of_an_administrative_request_is_limited(client, size, status):
+    """Such a body is read as a whole."""
     assert client.put("/v1/mappings/a", content=b'{"a": ["id"]}'.ljust(size)).status_code == status
 
 
 @pytest.mark.parametrize(("limit", "rows"), [(2, 2), (3, 3), (4, 3), (1000, 3)])
-def test_rows_of_a_page(client, gate, limit, rows):
-    """More than the gate allows is cut to what it allows."""
+def test_the_rows_of_a_page_are_limited(client, gate, limit, rows):
+    """A larger `limit` is reduced to the setting."""
     client.submit(ndjson(make.products(1, 2, 3, 4)))
     assert len(client.get("/v1/collections/products/items", params={"limit": limit}).json()["items"]) == rows
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "1.5", "x", ""])
 def test_a_limit_out_of_bounds_is_refused(client, limit):
-    """Not guessed."""
+    """It is not corrected."""
     assert client.get("/v1/batches", params={"limit": limit}).json()["parameter"] == "limit"
 
 
-def test_open_batches_of_a_merchant(client, gate):
-    """429 with Retry-After above the limit; others are not hindered."""
+def test_the_open_batches_of_a_merchant_are_limited(client, gate):
+    """Above the limit the response is 429 with Retry-After; other merchants are not affected."""
     body = ndjson(make.products(1))
     for _ in range(2):
         assert client.post("/v1/batches?format=ndjson", content=body).status_code == 202
@@ -84,15 +84,15 @@ def test_open_batches_of_a_merchant(client, gate):
     gate.shop.work()
 
 
-def test_a_wait_is_cut_to_what_the_gate_allows(client, gate):
-    """The answer comes before the client's patience ends."""
+def test_the_time_of_a_long_poll_is_limited(client, gate):
+    """The response comes after the maximum of the settings."""
     batch = client.post("/v1/batches?format=ndjson", content=ndjson(make.products(1))).json()
     assert client.get(batch["links"]["self"], params={"wait": 60}).json()["state"] == "queued"
     gate.shop.work()
 
 
-def test_one_thread_is_enough_for_a_body_in_pieces(client, gate):
-    """Nobody waits for a thread while holding one."""
+def test_one_thread_is_enough_for_a_streamed_body(client, gate):
+    """No request waits for a thread while it occupies one."""
     gate.shop.work()
     assert client.post("/v1/batches?format=ndjson", content=iter([_body(500), b"\n", _body(600)])).status_code == 202
     gate.shop.work()

@@ -14,8 +14,8 @@ from tests.shop import ndjson
 PAGES = ["/docs", "/docs/native", "/docs/problems", "/docs/issues"]
 
 
-def test_health_and_readiness(gate, client):
-    """Alive; ready as long as the store is; how much waits is only told."""
+def test_health_and_readiness_are_public(gate, client):
+    """The gate is ready as long as the store is; the queue is informative."""
     anonymous = gate.anonymous()
     assert anonymous.get("/healthz").json()["status"] == "alive"
     ready = anonymous.get("/readyz")
@@ -23,8 +23,8 @@ def test_health_and_readiness(gate, client):
     assert all(check["ok"] for check in ready.json()["checks"])
 
 
-def test_metrics_count_by_route_and_never_by_merchant(gate, client):
-    """In the text format of Prometheus."""
+def test_metrics_are_labelled_by_route_and_never_by_merchant(gate, client):
+    """They have the text format of Prometheus."""
     batch = client.submit(ndjson(make.products(1)))
     for _ in range(3):
         client.get(batch["links"]["self"])
@@ -40,8 +40,8 @@ def test_metrics_count_by_route_and_never_by_merchant(gate, client):
     assert client.merchant not in re.findall(r'"([^"]*)"', text)
 
 
-def test_the_contract_is_served_in_both_forms(gate):
-    """The same document."""
+def test_the_openapi_document_is_served_as_yaml_and_json(gate):
+    """Both are the same document."""
     anonymous = gate.anonymous()
     text = anonymous.get("/v1/openapi.yaml")
     assert text.headers["content-type"].startswith("application/yaml")
@@ -49,8 +49,8 @@ def test_the_contract_is_served_in_both_forms(gate):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_needs_no_script_and_no_other_host(gate, path):
-    """It works offline, and its policy would not let it do otherwise."""
+def test_pages_need_no_script_and_no_other_host(gate, path):
+    """They work offline, and their policy forbids both."""
     page = gate.anonymous().get(path)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
@@ -62,8 +62,8 @@ def test_a_page_needs_no_script_and_no_other_host(gate, path):
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', page.text)
 
 
-def test_every_link_of_the_pages_leads_somewhere(gate):
-    """Pages, style, contract, and every anchor."""
+def test_every_link_of_the_pages_resolves(gate):
+    """This includes the stylesheet, the OpenAPI document and every anchor."""
     anonymous = gate.anonymous()
     texts = {path: anonymous.get(path).text for path in PAGES}
     for path, text in texts.items():
@@ -76,8 +76,8 @@ def test_every_link_of_the_pages_leads_somewhere(gate):
                 assert f'id="{anchor}"' in texts[page], target
 
 
-def test_every_code_has_its_anchor(gate):
-    """What `type` and `docs` of our answers name is there."""
+def test_every_code_has_an_anchor(gate):
+    """`type` and `docs` of responses link to them."""
     anonymous = gate.anonymous()
     problems, issues = anonymous.get("/docs/problems").text, anonymous.get("/docs/issues").text
     assert set(STATUSES) == set(REFUSALS) | set(HTTP_REFUSALS)
@@ -86,7 +86,7 @@ def test_every_code_has_its_anchor(gate):
 
 
 def test_every_operation_and_schema_is_on_the_page(gate):
-    """Nothing of the contract is left out."""
+    """The page leaves out nothing of the document."""
     anonymous = gate.anonymous()
     page, contract = anonymous.get("/docs/native").text, anonymous.get("/v1/openapi.json").json()
     for path, item in contract["paths"].items():
@@ -102,22 +102,22 @@ def test_every_operation_and_schema_is_on_the_page(gate):
     ("PATCH", "/v1/batches", 405, "method_not_allowed"), ("DELETE", "/healthz", 405, "method_not_allowed"),
     ("POST", "/v1/openapi.json", 405, "method_not_allowed"), ("GET", "//v1/batches", 404, "not_found"),
 ])
-def test_what_is_not_there_or_not_allowed_is_a_problem_document(gate, method, path, status, code):
-    """405 says what is allowed."""
+def test_unknown_paths_and_methods_are_problem_documents(gate, method, path, status, code):
+    """405 lists the allowed methods."""
     answer = gate.anonymous().request(method, httpx.URL(gate.url).copy_with(raw_path=path.encode()))
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert ("allow" in answer.headers) == (status == 405)
 
 
-def test_options_say_what_is_allowed(gate):
-    """Without a key."""
+def test_options_lists_the_allowed_methods(gate):
+    """It needs no key."""
     answer = gate.anonymous().options("/v1/batches")
     assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
 
 
 def test_head_is_get_without_a_body(client):
-    """With its headers; a stream is not even begun."""
+    """It has the same headers; a stream is not started."""
     batch = client.submit(ndjson(make.products(1)))
     get, head = client.get(batch["links"]["self"]), client.head(batch["links"]["self"])
     assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", get.headers["etag"])
@@ -127,8 +127,8 @@ def test_head_is_get_without_a_body(client):
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/docs", "/nothing", "/v1/batches", "/metrics", "/"])
-def test_every_answer_carries_its_id_and_its_guards(client, path):
-    """Whatever its status."""
+def test_every_response_has_a_request_id_and_security_headers(client, path):
+    """The status does not matter."""
     answer = client.get(path)
     assert re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]+", answer.headers["x-request-id"])
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -141,15 +141,15 @@ def test_every_answer_carries_its_id_and_its_guards(client, path):
     ("abc-123", True), ("A.b_c", True), ("x" * 100, True), ("x" * 101, False), ("", False), ("a b", False),
     ("é", False), ('"><script>', False),
 ])
-def test_a_request_id_is_taken_over_if_it_is_harmless(client, given, taken):
-    """Else it gets one of ours; on the short way too."""
+def test_a_request_id_of_the_client_is_used_if_it_is_harmless(client, given, taken):
+    """Otherwise the gate creates one, also for cached responses."""
     batch = client.submit(ndjson(make.products(1)))
     for path in ("/nothing", batch["links"]["self"], batch["links"]["self"]):
         answer = client.get(path, headers=[(b"X-Request-Id", given.encode("latin-1"))])
         assert (answer.headers["x-request-id"] == given) is taken
 
 
-def test_the_front_door_leads_to_the_documentation(gate):
-    """Who asks for a page; others are a protocol's to answer."""
+def test_browsers_are_redirected_to_the_documentation(gate):
+    """Other requests to the root path belong to a protocol."""
     answer = gate.anonymous().get("/", headers={"accept": "text/html,*/*;q=0.8"})
     assert (answer.status_code, answer.headers["location"]) == (307, "/docs")

@@ -35,8 +35,8 @@ PACKED = {"identity": bytes, "gzip": gzip.compress, "zstd": zstandard.compress}
 
 @pytest.mark.parametrize("content_encoding", PACKED)
 @pytest.mark.parametrize("format", BODIES)
-def test_every_format_in_every_packing_is_told_by_its_media_type(client, gate, format, content_encoding):
-    """And every record of it is accounted for."""
+def test_every_format_and_content_encoding_is_detected(client, gate, format, content_encoding):
+    """Every record of the body is accounted for."""
     media_type, body = BODIES[format]
     headers = {"Content-Type": media_type, "Content-Encoding": content_encoding}
     answer = client.post("/v1/batches", content=PACKED[content_encoding](body), headers=headers)
@@ -48,16 +48,16 @@ def test_every_format_in_every_packing_is_told_by_its_media_type(client, gate, f
     assert batch["counts"]["total"] == batch["counts"]["accounted"] == 2
 
 
-def test_the_format_parameter_stands_in_for_a_media_type(client):
-    """curl says application/x-www-form-urlencoded of everything."""
+def test_the_format_parameter_replaces_a_media_type(client):
+    """curl sends application/x-www-form-urlencoded by default."""
     answer = client.post(
         "/v1/batches?format=csv", content=CSV, headers={"Content-Type": "application/x-www-form-urlencoded"}
     )
     assert answer.json()["format"] == "csv"
 
 
-def test_the_answer_is_the_batch_and_where_it_is(client):
-    """202, Location, and the document as it was at that moment."""
+def test_a_submission_is_answered_with_the_batch_and_its_location(client):
+    """The status is 202."""
     answer = client.post("/v1/batches?label=spring.csv&format=ndjson", content=ndjson(make.products(1)))
     batch = answer.json()
     assert answer.status_code == 202
@@ -67,8 +67,8 @@ def test_the_answer_is_the_batch_and_where_it_is(client):
     assert batch["counts"]["total"] is None
 
 
-def test_all_parameters_end_up_in_the_policy(client):
-    """As the batch tells it."""
+def test_all_parameters_are_stored_in_the_policy(client):
+    """The batch shows them."""
     params = {
         "kind": "product", "verb": "upsert", "collection": "spring", "duplicates": "refuse", "references": "off",
         "mode": "full", "delete_share_max": "0.5", "currency": "EUR", "decimal": "comma", "format": "csv",
@@ -94,8 +94,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("query", "parameter"), REFUSED)
-def test_a_parameter_that_does_not_fit_is_named(client, query, parameter):
-    """Unknown, given twice, or out of bounds: refused, never guessed."""
+def test_an_invalid_parameter_is_named(client, query, parameter):
+    """A parameter that is unknown, repeated or out of bounds is refused."""
     answer = client.post(f"/v1/batches?{query}", content=CSV, headers={"Content-Type": "text/csv"})
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (400, "parameter_invalid"), problem
@@ -106,7 +106,7 @@ def test_a_parameter_that_does_not_fit_is_named(client, query, parameter):
 
 
 def test_a_query_that_is_not_utf8_is_refused(client):
-    """It would be another label than the one meant."""
+    """The label would differ from the intended one."""
     assert client.post("/v1/batches?label=%FF", content=CSV).json()["code"] == "parameter_invalid"
 
 
@@ -116,15 +116,15 @@ def test_a_query_that_is_not_utf8_is_refused(client):
     ({"Content-Type": "image/png"}, b"\x89PNG\r\n\x1a\n" + bytes(100), 415, "format_unknown"),
     ({"Content-Type": "text/csv", "Content-Encoding": "br"}, CSV, 415, "content_encoding_unknown"),
 ])
-def test_a_body_that_cannot_be_a_feed_is_refused(client, headers, body, status, code):
-    """Before anything is stored."""
+def test_a_body_of_an_unsupported_format_is_refused(client, headers, body, status, code):
+    """Nothing is stored."""
     answer = client.post("/v1/batches", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert client.get("/v1/batches").json()["batches"] == []
 
 
 def test_a_saved_mapping_is_used_by_its_name(client, gate):
-    """And one that is not saved is told."""
+    """An unknown name is refused."""
     body = b"Artikelnummer,Bezeichnung\nA-1,Tasse\n"
     assert client.post("/v1/batches?format=csv&map=werk", content=body).json()["code"] == "mapping_unknown"
     saved = {"Artikelnummer": ["id"], "Bezeichnung": ["title"]}
@@ -133,8 +133,8 @@ def test_a_saved_mapping_is_used_by_its_name(client, gate):
 
 
 
-def test_a_client_that_hangs_up_in_the_body_leaves_nothing(client, gate):
-    """No batch, and the idempotency key is free again."""
+def test_nothing_remains_of_a_body_that_is_cut_off(client, gate):
+    """There is no batch, and the idempotency key is free again."""
     head = (
         f"POST /v1/batches?format=csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.secret}\r\n"
         f'Idempotency-Key: "hung-up"\r\nContent-Length: 3000000\r\n\r\n'
@@ -151,8 +151,8 @@ def test_a_client_that_hangs_up_in_the_body_leaves_nothing(client, gate):
     assert [batch["id"] for batch in client.get("/v1/batches").json()["batches"]] == [again.json()["id"]]
 
 
-def test_a_body_that_stands_still_is_given_up(client, gate):
-    """408 after the idle time of the settings; nothing remains."""
+def test_a_stalled_body_is_refused(client, gate):
+    """The response is 408 after the idle time of the settings; nothing remains."""
     head = (
         f"POST /v1/batches?format=csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.secret}\r\n"
         "Content-Length: 1000\r\n\r\n"
@@ -163,8 +163,8 @@ def test_a_body_that_stands_still_is_given_up(client, gate):
     assert client.get("/v1/batches").json()["batches"] == []
 
 
-def test_a_chunked_body_needs_no_length(client, gate):
-    """Of any length, as it comes."""
+def test_a_chunked_body_needs_no_content_length(client, gate):
+    """It may have any length."""
     lines = ndjson(make.products(*range(3000)))
     pieces = [lines[start : start + 10_000] for start in range(0, len(lines), 10_000)]
     answer = client.post("/v1/batches?format=ndjson", content=iter(pieces))
@@ -173,8 +173,8 @@ def test_a_chunked_body_needs_no_length(client, gate):
     assert client.get(answer.headers["location"]).json()["counts"]["created"] == 3000
 
 
-def test_expect_100_continue_is_refused_before_the_body_is_sent(gate):
-    """A wrong key costs no upload."""
+def test_a_request_with_expect_100_continue_is_refused_before_its_body(gate):
+    """A wrong key causes no upload."""
     head = b"POST /v1/batches HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n"
     with gate.connect() as connection:
         connection.sendall(head)

@@ -11,8 +11,8 @@ from tests.served import Served, read_all
 from tests.shop import Shop, ndjson
 
 
-def test_headers_that_never_end_are_refused(gate):
-    """431, and the connection is closed."""
+def test_headers_that_are_too_large_are_refused(gate):
+    """The response is 431, and the connection is closed."""
     with gate.connect() as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
         try:
@@ -23,8 +23,8 @@ def test_headers_that_never_end_are_refused(gate):
         assert b" 431 " in read_all(connection)
 
 
-def test_headers_that_come_too_slowly_are_given_up(tmp_path, monkeypatch):
-    """A connection that says nothing is closed as well."""
+def test_headers_that_are_too_slow_are_refused(tmp_path, monkeypatch):
+    """A connection that sends nothing is closed as well."""
     monkeypatch.setattr(server_limits, "HEADERS_SECONDS_MAX", 0.2)
     shop = Shop(tmp_path)
     served = Served(shop)
@@ -38,7 +38,7 @@ def test_headers_that_come_too_slowly_are_given_up(tmp_path, monkeypatch):
 
 
 def test_a_refusal_reaches_a_client_that_is_still_sending(gate, client):
-    """The body is read on a little, then the connection closes."""
+    """A part of the body is read, then the connection is closed."""
     head = (
         "POST /v1/batches?format=nonsense HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n"
         f"Authorization: Bearer {client.secret}\r\n\r\n"
@@ -52,8 +52,8 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(gate, client):
     assert b"connection: close" in answer
 
 
-def test_a_connection_is_kept_for_the_next_request(gate, client):
-    """After a refusal without a body too."""
+def test_a_connection_stays_open_for_the_next_request(gate, client):
+    """This includes refusals of requests without a body."""
     with gate.connect() as connection:
         for path in (b"/nothing", b"/healthz", b"/v1/batches"):
             connection.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
@@ -63,7 +63,7 @@ def test_a_connection_is_kept_for_the_next_request(gate, client):
 
 
 def test_pipelined_polls_are_answered_in_order(gate, client):
-    """From memory or not."""
+    """Some responses are cached and others not."""
     batches = [client.submit(ndjson(make.products(number))) for number in (1, 2)]
     requests = b"".join(
         f"GET {batch['links']['self']} HTTP/1.1\r\nHost: x\r\nX-API-Key: {client.secret}\r\n\r\n".encode()
@@ -77,7 +77,7 @@ def test_pipelined_polls_are_answered_in_order(gate, client):
 
 @pytest.mark.parametrize("sent", [90, 110])
 def test_a_body_of_another_length_than_declared_is_refused(gate, client, sent):
-    """Servers see to it; behind one that does not, we do."""
+    """The gate checks the length even if the server does not."""
     body = ndjson(make.products(1)).ljust(sent)[:sent]
     messages = [{"type": "http.request", "body": body, "more_body": False}]
     answers = []
@@ -98,8 +98,8 @@ def test_a_body_of_another_length_than_declared_is_refused(gate, client, sent):
     assert client.get("/v1/batches").json()["batches"] == []
 
 
-def test_closing_ends_streams_and_waits(tmp_path):
-    """So that stopping takes no longer than it must."""
+def test_stopping_ends_streams_and_long_polls(tmp_path):
+    """Stopping does not wait for them."""
     shop = Shop(tmp_path)
     served = Served(shop)
     client = served.client()
