@@ -1,5 +1,6 @@
 """Which module may import which, and which vocabulary belongs to which package."""
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -7,25 +8,30 @@ from tests.conventions.source import PACKAGE, imported_names, modules, package_o
 
 MODEL = {"model"}
 BELOW_ENGINE = {"rules", "formats", "store", "model"}
-ABOVE_ENGINE = BELOW_ENGINE | {"engine", "config", "auth", "observe"}
+ABOVE_ENGINE = BELOW_ENGINE | {"engine", "auth", "observe"}
 ALLOWED: dict[str, set[str]] = {
     "model": set(),
     "formats": MODEL,
     "rules": MODEL,
     "store": MODEL,
     "config": set(),
-    "auth": {"store", "model", "engine", "config"},
-    "observe": {"store", "model", "config"},
-    "engine": BELOW_ENGINE | {"config"},
+    "auth": {"store", "model", "engine"},
+    "observe": {"store", "model"},
+    "engine": BELOW_ENGINE,
     "http": ABOVE_ENGINE,
     "protocols": ABOVE_ENGINE | {"http"},
     "console": ABOVE_ENGINE | {"http"},
-    "cli": ABOVE_ENGINE | {"app"},
-    "app": ABOVE_ENGINE | {"http", "protocols", "console"},
+    "cli": ABOVE_ENGINE | {"app", "config"},
+    "app": ABOVE_ENGINE | {"http", "protocols", "console", "config"},
     "__main__": {"cli"},
     "__init__": set(),
 }
-"""Package → the other packages it may import."""
+"""Package → the other packages it may import. Settings reach a component as a value of its own, not as `config`."""
+
+SHARED_PARTS = {
+    "SqliteStore", "PostgresStore", "Secrets", "Stock", "Objects", "Engine", "Worker", "Outbox", "DryRunner",
+}
+"""Classes that only the composition root creates."""
 
 STORE_CONTRACT = {"contract", "backup", "objects"}
 """Modules of the store that other packages than `app` may import."""
@@ -61,6 +67,17 @@ def test_modules_import_only_the_packages_they_may():
                 violations.append(f"{path} imports {'.'.join(parts)}")
             elif parts[1] == "store" and own != "app" and len(parts) > 2 and parts[2] not in STORE_CONTRACT:
                 violations.append(f"{path} imports {'.'.join(parts)}, which is not the store's contract")
+    assert not violations
+
+
+def test_only_the_composition_root_creates_shared_parts():
+    """Stores, stock, secrets, object stores and the engine are created in `app` and passed to their users."""
+    violations = []
+    for path, tree in modules().items():
+        if path in ("app.py", "store/objects.py"):
+            continue
+        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        violations += [(path, call.id) for call in calls if isinstance(call, ast.Name) and call.id in SHARED_PARTS]
     assert not violations
 
 

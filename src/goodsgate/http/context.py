@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Send
 
 from goodsgate.auth import Authenticator, Caller
-from goodsgate.config import Config
 from goodsgate.engine import Engine
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
@@ -43,13 +42,12 @@ T = TypeVar("T")
 class ServerContext:
     """The parts of one API process that handlers of requests use."""
 
-    def __init__(self, engine: Engine, services: ProtocolServices, limits: HttpLimits, config: Config, *,
+    def __init__(self, engine: Engine, services: ProtocolServices, limits: HttpLimits, *,
                  workers_alive: Callable[[], int] | None = None) -> None:
         self.engine = engine
         self.store = engine.store
         self.services = services
         self.limits = limits
-        self.config = config
         self.authenticator = Authenticator(engine.store)
         self.statistics = StatisticsCache(engine.store.statistics)
         self.metrics = Metrics(self.statistics)
