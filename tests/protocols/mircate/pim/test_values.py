@@ -1,6 +1,5 @@
 """Values of attributes against their definitions: what is told, in the published words, and what passes."""
 
-import re
 from typing import Any
 
 import pytest
@@ -8,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.protocols.mircate.pim.configuration import SPECIFIC, ProductAttribute, build_attribute
-from goodsgate.protocols.mircate.pim.expressions import is_safe, matcher
 from goodsgate.protocols.mircate.pim.values import (
     check_options,
     check_values,
@@ -161,35 +159,17 @@ def test_numbers_against_arithmetic(tenths: int, least: int | None, most: int | 
     assert (texts(definition, value) == []) is good
 
 
-# -- expressions ------------------------------------------------------------------------------------------------------
+# -- regular expressions ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("expression", [
-    "^([A-Za-z0-9_])*$", "^[A-Z]{2}-[0-9]{4,6}$", "^\\d+$", "a|b|^$", "^(foo|bar)[0-9]?$", "^\\w+\\.\\w+$", "",
-    "^(?:ab)+$", "(foo|)?",
-])
-def test_ordinary_expressions_are_taken(expression: str) -> None:
-    """They mean what they mean everywhere."""
-    fits = matcher(expression)
-    assert fits is not None
-    for text in ("", "a", "AB-1234", "foo1", "x.y", "abab", "ü"):
-        assert fits(text) == bool(re.search(expression, text, re.ASCII))
+def test_an_expression_that_would_backtrack_for_years_is_checked_at_once() -> None:
+    """Merchants' expressions take linear time."""
+    definition = attribute(validationRule="REGEXP", validationRegexp="^(a+)+$", maxCharacters=255)
+    assert texts(definition, "a" * 255) == []
+    assert texts(definition, "a" * 254 + "!") == ["a, invalid regex format, 255"]
 
 
-@pytest.mark.parametrize("expression", [
-    "(a+)+$", "(a|a)*$", "((a+))+$", "(a*)*", "([a-z]+[0-9])*$", "a*a*a*a*a*$", "(", "[", "a{5,2}", "(?=a)b", "(a)\\1",
-    "(?P<n>a)", "x" * 501, "a**", "[a&&b]", "[[a]", "(?i)a", "a{0,400}a{0,400}a{0,400}$",
-])
-def test_others_are_not(expression: str) -> None:
-    """What could take for ever, what is none, and what means another thing elsewhere."""
-    assert matcher(expression) is None
-
-
-@settings(deadline=None, max_examples=300)
-@given(st.text("a|*+?(){}[]^$\\d1,b.", max_size=12), st.sampled_from(["a" * 500 + "!", "b" * 500, "ab" * 250 + "!"]))
-def test_no_expression_takes_for_ever(expression: str, text: str) -> None:
-    """Whatever is taken answers: one that took for ever would keep this test."""
-    fits = matcher(expression)
-    assert fits is None or is_safe(expression)
-    if fits is not None:
-        fits(text)
+def test_an_expression_that_cannot_be_used_is_reported() -> None:
+    """It was configured before such expressions were refused."""
+    definition = attribute(validationRule="REGEXP", validationRegexp="(?=a)b")
+    assert texts(definition, "b") == ["a has a validation regexp that cannot be used!"]

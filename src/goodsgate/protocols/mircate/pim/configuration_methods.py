@@ -26,7 +26,6 @@ from goodsgate.protocols.mircate.pim.configuration import (
     build_attribute,
 )
 from goodsgate.protocols.mircate.pim.configuration_store import Change, ConfigurationStore
-from goodsgate.protocols.mircate.pim.expressions import matcher
 from goodsgate.protocols.mircate.pim.listing import image_meta, image_url, update_token
 from goodsgate.protocols.mircate.pim.records import check_depth, model_error
 from goodsgate.protocols.mircate.pim.unpublished import (
@@ -38,6 +37,7 @@ from goodsgate.protocols.mircate.pim.unpublished import (
 )
 from goodsgate.protocols.mircate.responses import bad_request, json_response, not_found
 from goodsgate.protocols.mircate.validation import validate
+from goodsgate.rules.patterns import PatternError, compile_pattern
 
 RESERVED = "This is reserved attribute!"
 UNKNOWN_ATTRIBUTE = "Attribute not found!"
@@ -127,8 +127,11 @@ class ConfigurationMethods:
         if attribute.is_unique and attribute.type not in UNIQUE_TYPES:
             raise bad_request("Attribute can not be unique!")
         expression = attribute.validation_regexp
-        if isinstance(expression, str) and attribute.validation_rule == "REGEXP" and matcher(expression) is None:
-            raise bad_request(NO_EXPRESSION.format(attribute.code))
+        if isinstance(expression, str) and attribute.validation_rule == "REGEXP":
+            try:
+                compile_pattern(expression)
+            except PatternError as error:
+                raise bad_request(NO_EXPRESSION.format(attribute.code)) from error
         return attribute
 
     def without_attribute(self, arguments: dict[str, Any]) -> Change:

@@ -12,8 +12,8 @@ from typing import Any, TypeGuard
 from msgspec import UNSET, UnsetType
 
 from goodsgate.protocols.mircate.pim.configuration import ProductAttribute
-from goodsgate.protocols.mircate.pim.expressions import matcher
 from goodsgate.protocols.mircate.pim.unpublished import NO_DATE, NO_EXPRESSION, VALUE
+from goodsgate.rules.patterns import PatternError, compile_pattern
 
 ValueProblem = tuple[str, str]
 """A path below the attribute, and the error text."""
@@ -23,6 +23,8 @@ URL = r"^https?://[-a-zA-Z0-9@:%._+~#=]{1,256}\.[a-zA-Z0-9()]{1,6}\b[-a-zA-Z0-9(
 SAFE_INTEGER = 2**53 - 1
 RULES = {"EMAIL": re.compile(EMAIL, re.ASCII).match, "URL": re.compile(URL, re.ASCII).match}
 RULE_CHARACTERS_MAX = 2_000
+PATTERN_TEXT_CHARACTERS_MAX = 500
+"""A longer text matches no expression; attributes that have one take at most 255 characters."""
 
 Datum = Mapping[str, Any]
 
@@ -89,10 +91,15 @@ def _check_text(attribute: ProductAttribute, value: object) -> Iterator[str]:
     if matches is None and attribute.validation_regexp is UNSET:
         yield "Validation regexp is null!"
         return
-    matches = matches or matcher(str(attribute.validation_regexp))
+    characters_max = RULE_CHARACTERS_MAX
     if matches is None:
-        yield NO_EXPRESSION.format(attribute.code)
-    elif len(value) > RULE_CHARACTERS_MAX or not matches(value):
+        try:
+            matches = compile_pattern(str(attribute.validation_regexp)).search
+        except PatternError:  # configured before such expressions were refused
+            yield NO_EXPRESSION.format(attribute.code)
+            return
+        characters_max = PATTERN_TEXT_CHARACTERS_MAX
+    if len(value) > characters_max or not matches(value):
         yield f"{attribute.code}, invalid regex format, {js_text(attribute.max_characters)}"
 
 
