@@ -42,8 +42,9 @@ def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic
     store = open_store(config)
     try:
         for message in _messages(store, merchant_id, only=only, topic=topic):
-            cells = (message.number, message.topic, message.subject, _state(message), message.attempts,
-                message.last_error)
+            cells = (
+                message.number, message.topic, message.subject, _state(message), message.attempts, message.last_error
+            )
             click.echo("\t".join(map(str, cells)).rstrip("\t"))
     finally:
         store.close()
@@ -80,9 +81,9 @@ def replay(*, config: "Config", merchant_id: str, numbers: tuple[int, ...], give
 def _messages(store: "Store", merchant: str, *, only: str | None, topic: str | None) -> "Iterator[Message]":
     from goodsgate.model.message import DeliveryState
 
-    told: DeliveryState | None = DeliveryState(only.replace("-", "_")) if only else None
+    state = DeliveryState(only.replace("-", "_")) if only else None
     after = 0
-    while page := store.messages(merchant, topic=topic, delivery_state=told, after=after, limit=PAGE_MESSAGES):
+    while page := store.messages(merchant, topic=topic, delivery_state=state, after=after, limit=PAGE_MESSAGES):
         yield from page
         after = page[-1].number
 
