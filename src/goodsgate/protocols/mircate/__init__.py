@@ -47,7 +47,7 @@ from goodsgate.protocols.mircate.unpublished import PREFIXES, parse_aliases
 
 SETTINGS = DeclaredSettings(keys={
     "project": Setting(
-        description="Projects that the key may use beside the one named as its merchant, separated by commas.",
+        description="Projects that the key may use in addition to the one named like its merchant.",
         pattern=r"[^\x00-\x1f\x7f/]{1,255}", expected="names of projects, separated by commas",
     ),
 })
