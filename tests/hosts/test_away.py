@@ -212,8 +212,7 @@ def test_the_change_token_recovers(own: Server, gate: Served, away: str) -> None
 
 def test_a_worker_survives_stops_and_pauses_of_the_server(own: Server, gate: Served, client: Client) -> None:
     """It also sweeps meanwhile; every batch ends once."""
-    stop = threading.Event()
-    working = threading.Thread(target=gate.shop.worker.run, args=(stop,))
+    working = threading.Thread(target=gate.shop.worker.run)
     working.start()
     try:
         batches = []
@@ -230,7 +229,7 @@ def test_a_worker_survives_stops_and_pauses_of_the_server(own: Server, gate: Ser
             client.get(f"/v1/batches/{batch}").json().get("state") == State.FINISHED for batch in batches
         ))
     finally:
-        stop.set()
+        gate.shop.worker.stop()
         working.join()
     assert [gate.shop.engine.batch("acme", batch).counts.accounted for batch in batches] == [5] * 24
     assert gate.shop.store.statistics()["lanes"] == 0

@@ -88,6 +88,10 @@ class Worker:
                 self._store.wait_for_work(self._settings.poll_seconds)
         self.close()
 
+    def stop(self) -> None:
+        """Let `run` return after the chunk in hand."""
+        self._stop.set()
+
     def close(self) -> None:
         """End the worker's threads; it cannot step any more."""
         self._heartbeat.stop()

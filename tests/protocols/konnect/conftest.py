@@ -19,12 +19,11 @@ def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("konnect")
     with Shop(folder, kind=request.param, body_idle_seconds=1.0, wait_seconds_max=3.0, poll_seconds=0.005) as shop:
         served = Served(shop)
-        stop = threading.Event()
-        working = threading.Thread(target=shop.worker.run, args=(stop,))
+        working = threading.Thread(target=shop.worker.run)
         working.start()
         yield served
         served.close()
-        stop.set()
+        shop.worker.stop()
         working.join()
     place.drop(folder)
 

@@ -20,12 +20,11 @@ def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     places = {name: str(folder / name) for name in ("images", "exports")}
     with Shop(folder, kind=request.param, **places, **settings) as shop:
         served = Served(shop)
-        stop = threading.Event()
-        working = threading.Thread(target=shop.worker.run, args=(stop,))
+        working = threading.Thread(target=shop.worker.run)
         working.start()
         yield served
         served.close()
-        stop.set()
+        shop.worker.stop()
         working.join()
     place.drop(folder)
 

@@ -28,11 +28,10 @@ def _serving(shop: Shop) -> Iterator[Manager]:
 
 @contextmanager
 def _worked(shop: Shop) -> Iterator[None]:
-    stop = threading.Event()
-    working = threading.Thread(target=shop.worker.run, args=(stop,))
+    working = threading.Thread(target=shop.worker.run)
     working.start()
     yield
-    stop.set()
+    shop.worker.stop()
     working.join()
 
 
