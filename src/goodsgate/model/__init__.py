@@ -1,1 +1,1 @@
-"""The nouns of the house; imports nothing of ours."""
+"""Values that all other packages share; imports no other package."""

@@ -1,4 +1,4 @@
-"""Batches, rounds, records and what became of them."""
+"""Batches and rounds, and the results and issues of their records."""
 
 import re
 import secrets
@@ -13,7 +13,7 @@ from goodsgate.model.issue import CODES, Issue
 
 
 class Kind(StrEnum):
-    """What a record describes; each merchant has one lane a kind."""
+    """What a record describes; each merchant has one lane for each kind."""
 
     PRODUCT = "product"
     PRICE = "price"
@@ -23,8 +23,8 @@ class Kind(StrEnum):
 class Verb(StrEnum):
     """What a record asks for.
 
-    ``upsert`` replaces or makes, ``create`` refuses a held key, ``update`` refuses an unknown key and merges
-    (RFC 7396, top level and below), ``delete`` needs the key alone.
+    ``upsert`` creates or replaces an item, ``create`` refuses an existing key, ``update`` refuses an unknown key and
+    merges (RFC 7396, at all levels), ``delete`` needs only the key.
     """
 
     UPSERT = "upsert"
@@ -73,13 +73,13 @@ DIFFERENT = "…"
 """Stands in a group's message for what differs from issue to issue."""
 
 EXPECTATION = re.compile(r"[;,:] [^;,:]*\{(?:expected|suggestion)\}[^;,:.?]*([.?]|$)?")
-"""The clause of a template that says what was expected; a group's message leaves it out."""
+"""The clause of a template that says what was expected; the message of a group leaves it out."""
 
 FINAL_STATES = frozenset({State.FINISHED, State.CANCELLED, State.BROKEN})
 
 
 class RoundKind(StrEnum):
-    """Why records of a batch are worked: sent first, sent back corrected, run again, or lacking in a full feed."""
+    """Why records of a batch are processed: submitted, corrected, retried, or missing from a full feed."""
 
     SUBMISSION = "submission"
     FIX = "fix"
@@ -88,7 +88,7 @@ class RoundKind(StrEnum):
 
 
 class Strictness(StrEnum):
-    """How strict a policy is about one thing."""
+    """How a policy treats one kind of problem."""
 
     REFUSE = "refuse"
     WARN = "warn"
@@ -96,34 +96,34 @@ class Strictness(StrEnum):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How one submission wants to be treated; kept with the batch."""
+    """How one submission wants to be treated; stored with the batch."""
 
     verb: Verb = Verb.UPSERT
     duplicates: Strictness = Strictness.WARN
     references: Strictness = Strictness.WARN
     mode: Literal["delta", "full"] = "delta"
     delete_share_max: float = 0.1
-    """Share (0 to 1) of the held items that ``mode=full`` may delete without being confirmed."""
+    """Share (0 to 1) of the items that ``mode=full`` may delete without confirmation."""
     currency: str | None = None
-    """ISO 4217 code of prices that name none."""
+    """Default currency of prices, an ISO 4217 code."""
     decimal: Literal["point", "comma"] = "point"
     schema: str = ""
-    """Name of the schema that records are held to; empty where they are in our own field names."""
+    """Name of the schema that checks the records; empty for records with Goodsgate's own fields."""
     update_creates: bool = False
-    """An update of records of a schema makes what is not held."""
+    """Whether an update of a record with a schema creates a missing item."""
     start: Literal["now", "held"] = "now"
-    """When work begins: as soon as it is its turn, or not before somebody starts what is held of its collection."""
+    """When processing starts: in turn, or only after the rounds of the collection are released."""
     exact: bool = False
-    """Text is read as it is: nothing is guessed of charsets, and only spaces and tabs make a line blank."""
+    """Whether text is read as UTF-8 without detection, and only spaces and tabs make a line blank."""
     pace_seconds: float = 0.0
-    """Between two records of a schema, which are then applied one by one; other rounds of the lane go on meanwhile, and
-    what they write is not overwritten."""
+    """Pause between two records with a schema, which are then applied one by one. Other rounds of the lane continue
+    meanwhile, and their changes are not overwritten."""
     location: str | None = None
-    """The only location that records of a schema may speak of."""
+    """The only location that records with a schema may name."""
     notify: str | None = None
-    """Topic of a message (``protocol/word``) that is kept whenever the batch ends; its subject is the batch's id."""
+    """Topic of a message (``protocol/word``) that is stored whenever the batch ends; its subject is the batch's id."""
     mapping: dict[str, list[str]] = {}
-    """Submitter's column or member → our fields; an empty list leaves the column out of checks (it is still kept)."""
+    """Submitter's column or member → fields; an empty list excludes the column from checks (it is still stored)."""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -146,24 +146,24 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def plus(self, other: "Counts", /) -> "Counts":
-        """Add field by field; ``other`` may hold negative numbers (a fix moves records)."""
+        """Add field by field; ``other`` may have negative numbers, because a fix moves records."""
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
 
 def outcome_of(counts: Counts) -> Outcome:
-    """How a finished batch with these counts went."""
+    """Return the outcome of a finished batch with these counts."""
     if not counts.rejected:
         return Outcome.CLEAN
     return Outcome.REJECTED if counts.rejected == counts.accounted else Outcome.PARTIAL
 
 
 class Withheld(msgspec.Struct, frozen=True, kw_only=True):
-    """Deletions of a full feed that wait to be confirmed, because they are more than the policy's share."""
+    """Deletions of a full feed that exceed the share of the policy and await confirmation."""
 
     items: int
     """Items of the collection when the feed was received."""
     deletions: int
-    """Items that the feed lacks."""
+    """Items that the feed does not contain."""
 
     @property
     def share(self) -> float:
@@ -172,7 +172,7 @@ class Withheld(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """The durable thing a submission becomes."""
+    """What a submission becomes: durable, with an id, a state and counts."""
 
     merchant: str
     id: str
@@ -184,45 +184,45 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     content_encoding: str
     """identity, gzip or zstd."""
     label: str
-    """What the submitter calls it, usually a file name; may be empty."""
+    """The submitter's name for the batch, usually a file name; may be empty."""
     protocol: str
     state: State
     cancelling: bool = False
-    """A cancel was asked for and has not taken effect yet."""
+    """Whether a cancel was requested and has not taken effect yet."""
     counts: Counts
     warned: int = 0
     """Records that were not rejected and have at least one issue."""
     total: int | None
     """Records in all; None until the payload has been read to its end."""
     bytes_total: int
-    """Payload bytes as received (packed)."""
+    """Payload bytes as received (compressed)."""
     bytes_done: int
     position: int | None
-    """Rounds of its lane that are worked before it; 0 while working, None once ended."""
+    """Rounds of its lane before it; 0 while working, None once ended."""
     rounds: int
     """Rounds so far, 1 after the submission."""
     columns: list[str] | None = None
-    """The submitter's own header, in its order; None for JSON."""
+    """The submitter's header, in its order; None for JSON."""
     withheld: Withheld | None = None
     received_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     protocol_data: dict[str, str] = {}
-    """What a protocol wants kept with the batch and given back; the engine never reads it."""
+    """Data that a protocol stores with the batch; the engine does not read it."""
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it went, once finished."""
+        """The outcome of a finished batch; None before that."""
         return outcome_of(self.counts) if self.state is State.FINISHED else None
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with one record: all its issues and, where it was rejected, the record as received."""
+    """All issues of one record or of the file, and the record as received if it was rejected."""
 
     number: int
-    """Record number from 1; 0 speaks of the file as a whole."""
+    """Record number from 1; 0 for the file as a whole."""
     source_row: int
-    """Line or row in the submitter's file, from 1; 0 where there is none."""
+    """Line or row in the submitter's file, from 1; 0 for none."""
     key: str | None
     result: Result | None
     """None for the file as a whole."""
@@ -232,7 +232,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IssueGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """Issues of a batch that say the same."""
+    """Issues of a batch with the same code, severity and field."""
 
     code: str
     severity: str
@@ -241,11 +241,11 @@ class IssueGroup(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     """Issues, not records."""
     top: list[tuple[str, int]]
-    """Most frequent values (as received, cut) with their counts; counts are lower bounds past 64 distinct values."""
+    """Most frequent values (as received, truncated) with counts, which are lower bounds past 64 distinct values."""
 
     @property
     def message(self) -> str:
-        """The code's message for all issues of the group: the value only if it is the same in all of them."""
+        """The message for all issues of the group; it has the value only if all of them have the same."""
         template = EXPECTATION.sub(lambda match: "." if match[1] is not None else "", CODES[self.code].template)
         value = self.top[0][0] if len(self.top) == 1 and self.top[0][1] == self.count else DIFFERENT
         return template.format(
@@ -254,7 +254,7 @@ class IssueGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_id() -> str:
-    """32 hex digits that sort by time of making (48 bits of milliseconds, then 80 random bits)."""
+    """Return 32 hex digits that sort by time of creation (48 bits of milliseconds, then 80 random bits)."""
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 

@@ -1,4 +1,4 @@
-"""What the shop holds, who submits to it, and what rules look up."""
+"""The catalogue, merchants and their keys, resources of protocols, and reference data."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,19 +14,19 @@ from goodsgate.model.batch import Kind
 
 MerchantId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}\Z")]
 OneLine = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
-"""What people call a merchant or a key: one line."""
+"""The display name of a merchant or key: one line."""
 
 KEY_SEPARATOR = "\x1f"
-"""Between SKU and location in the key of a price or stock item; SKUs hold no control characters."""
+"""Separates SKU and location in the key of a price or stock item; SKUs contain no control characters."""
 
 
 def item_key(sku: str, location: str | None = None, /) -> str:
-    """One text under which an item is held: the SKU, or SKU and location of a price or stock."""
+    """Return the text under which an item is stored: the SKU, or SKU and location of a price or stock."""
     return f"{sku}{KEY_SEPARATOR}{location}" if location else sku
 
 
 def split_key(key: str, /) -> tuple[str, str | None]:
-    """SKU and location of a key."""
+    """Return SKU and location of a key."""
     sku, _, location = key.partition(KEY_SEPARATOR)
     return sku, location or None
 
@@ -41,15 +41,15 @@ IndexEntry = tuple[str, str]
 
 
 class CurrentItem(msgspec.Struct, frozen=True):
-    """What apply must know of an item that is held."""
+    """What `apply` needs to know about a stored item."""
 
     hash: bytes | None
-    """16 bytes of the document's hash; None for a tombstone, the trace of a versioned delete."""
+    """16 bytes of the document's hash; None for the tombstone of a versioned delete."""
     version: int | None
     document: bytes | None = None
-    """Filled in only where the documents were asked for."""
+    """Set only if documents were requested."""
     index_entries: tuple[IndexEntry, ...] = ()
-    """Likewise; in order."""
+    """Set only if documents were requested; sorted."""
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,24 +59,24 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     collection: str
     key: str
     document: bytes
-    """JSON, our field names, unknown members byte for byte as they came."""
+    """JSON with Goodsgate's field names; unknown members byte for byte as received."""
     version: int | None
     batch: str
     """The batch that last wrote it."""
     written_at: datetime
     index_entries: tuple[IndexEntry, ...] = ()
-    """Filled in only where one item was asked for."""
+    """Set only if a single item was requested."""
 
 
 class Write(msgspec.Struct, frozen=True):
-    """An item as it is to be held from now on."""
+    """An item to write."""
 
     key: str
     hash: bytes
     document: bytes
     version: int | None
     index_entries: tuple[IndexEntry, ...] = ()
-    """All that the item has from now on."""
+    """All index entries of the item after the write."""
 
 
 class Writes(Sequence[Write]):
@@ -84,7 +84,7 @@ class Writes(Sequence[Write]):
     column, so that thousands come and go without an object for each."""
 
     def __init__(self, keys: Sequence[str], hashes: Sequence[bytes], documents: Sequence[bytes]) -> None:
-        """As many of each."""
+        """Take as many keys as hashes and documents."""
         self.keys = keys
         self.hashes = hashes
         self.documents = documents
@@ -116,14 +116,14 @@ class Writes(Sequence[Write]):
 
 
 class Delete(msgspec.Struct, frozen=True):
-    """An item not to be held any more; with a version it leaves a tombstone that refuses older writes."""
+    """An item to delete; with a version it leaves a tombstone that refuses older writes."""
 
     key: str
     version: int | None
 
 
 class Merchant(msgspec.Struct, frozen=True, kw_only=True):
-    """Who submits."""
+    """A merchant: who submits; every row in the store belongs to exactly one."""
 
     id: str
     """1 to 64 of ``a-z 0-9 - _``, chosen by the operator."""
@@ -132,7 +132,7 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scope(StrEnum):
-    """What a key may do. ``admin`` includes the others and may act for every merchant."""
+    """What a key permits; ``admin`` includes the others and can act for every merchant."""
 
     SUBMIT = "submit"
     READ = "read"
@@ -140,7 +140,7 @@ class Scope(StrEnum):
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential; only the SHA-256 of its secret is kept."""
+    """A credential; only the SHA-256 of its secret is stored."""
 
     id: str
     """Public part, shown in lists; the secret is ``gg_<id>_<random>``."""
@@ -155,7 +155,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A secret that stands for a key for a time; only its SHA-256 is kept."""
+    """A secret that stands for a key for a limited time; only its SHA-256 is stored."""
 
     digest: bytes
     merchant: str
@@ -166,44 +166,44 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that only one protocol has, such as a stream."""
+    """Data that only one protocol has, such as a stream."""
 
     merchant: str
     type: str
-    """The protocol's own: ``protocol/word``."""
+    """The type that the protocol gives it: ``protocol/word``."""
     number: int
-    """Counted by merchant and sort from 1; never given twice."""
+    """Counted from 1 for each merchant and type; never reused."""
     version: int
-    """Grows with each change, from 1."""
+    """Starts at 1 and grows with each change."""
     name: str
-    """Unique in its sort while it is held."""
+    """Unique within its type while the resource exists."""
     body: bytes
     """JSON that only the protocol reads."""
     expires_at: datetime | None = None
-    """When it is forgotten; until then its name stays taken. None: never."""
+    """When it is deleted; until then its name stays reserved. None: never."""
 
 
 Label = tuple[str, int]
-"""A word under which a resource is listed, and its place there: ``("CREATED/BLR-01", microseconds)``."""
+"""A word under which a resource is listed, and its position there: ``("CREATED/BLR-01", microseconds)``."""
 
 
 class ReferenceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of reference data."""
 
     code: str
-    """Unique inside its kind: the brand's name, the category's path or id, ``category/attribute``, the HS code …"""
+    """Unique within its kind: the brand's name, the category's path or id, ``category/attribute``, the HS code …"""
     name: str = ""
     parent: str | None = None
     data: dict[str, object] = {}
-    """Kind's own: an attribute's ``type``, ``required``, ``allowed``, ``unit``, ``minimum``, ``maximum``."""
+    """Members of the kind: an attribute's ``type``, ``required``, ``allowed``, ``unit``, ``minimum``, ``maximum``."""
 
     @property
     def number(self) -> int:
-        """A number by which other systems may know it: the code, if it is one, else one made from the code."""
+        """A number for other systems: the code if it is a number, otherwise derived from the code."""
         if self.code.isascii() and self.code.isdigit() and len(self.code) <= 15:
             return int(self.code)
         return zlib.crc32(self.code.encode()) + 10**10
 
 
 REFERENCE_KINDS = ("brand", "category", "attribute", "location", "tax_rule", "hs_code", "department", "template")
-"""Kinds a merchant loads. Currency, country and unit come from libraries and are read-only."""
+"""Kinds that a merchant loads. Currency, country and unit come from libraries and are read-only."""

@@ -1,24 +1,25 @@
-"""Named steps at which a test may have the process killed, as by a power cut.
+"""Named points at which a test can kill the process, as a power failure would.
 
-``GOODSGATE_CRASH_AT=settle-written`` kills it at the first time it comes by, ``settle-written:3`` at the third.
+``GOODSGATE_CRASH_AT=settle-written`` kills the process when it first reaches the point, ``settle-written:3`` the third
+time.
 """
 
 import os
 import signal
 
 POINTS: tuple[str, ...] = (
-    # receiving: the body is read / payload file and folder are synced, the batch is not there yet / everything is
-    # written, nothing is committed / the batch is durable, nobody was told
+    # receiving: the body is read / payload file and folder are synced, but there is no batch / everything is written,
+    # but not committed / the batch is durable, but not acknowledged
     "received", "seal-synced", "seal-written", "sealed",
-    # working: a lane is leased / the worker knows it / a portion is computed
+    # processing: a lane is leased / the worker knows it / a chunk is prepared
     "claim-taken", "claimed", "applied",
-    # settling: everything is written, nothing is committed / the catalogue is committed, the intake does not know /
-    # the intake knows / the worker knows
+    # committing: everything is written, but not committed / the catalogue is committed, but not the intake file / the
+    # intake file is up to date / the worker knows
     "settle-written", "settle-committed", "settle-mirrored", "settled",
-    # sweeping: one half of what belongs together is gone
+    # sweeping: one half of related data is deleted
     "sweep-halved",
 )
-"""In the order in which a submission comes by."""
+"""In the order in which a submission reaches them."""
 
 _NAME, _, _TIMES = os.environ.get("GOODSGATE_CRASH_AT", "").partition(":")
 _left = int(_TIMES or 1)
@@ -28,7 +29,7 @@ if _NAME and _NAME not in POINTS:
 
 
 def point(name: str, /) -> None:
-    """Die here, without a chance to tidy up, if the environment says so; costs nothing otherwise."""
+    """Kill the process without any cleanup if the environment names this point; costs nothing otherwise."""
     global _left
     if name != _NAME:
         return

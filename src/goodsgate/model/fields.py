@@ -1,10 +1,10 @@
-"""The table of fields: names, types, bounds, and the other names under which submitters send them.
+"""The table of fields: names, types, limits, and alternative names that submitters use.
 
-Names, lengths and allowed values follow the Google Merchant product data specification where it has the field
-(support.google.com/merchants/answer/7052112); where it speaks only of characters, so do we: a length is a number of
-Unicode code points. What it does not have (variants, attributes, HS code, tax rule, versions, stock) is ours.
+Names, lengths and allowed values follow the Google Merchant product data specification where it defines the field
+(support.google.com/merchants/answer/7052112). A length is a number of Unicode code points. Variants, attributes, HS
+code, tax rule, versions and stock are additions of Goodsgate.
 
-Members that are in no table are not checked and are kept as they are.
+Members that are not in the table are stored unchanged and not checked.
 """
 
 import functools
@@ -20,12 +20,12 @@ Type = Literal[
     "sku", "location", "text", "long_text", "gtin", "choice", "yes_no", "money", "whole", "measure", "moment", "span",
     "url", "brand", "category", "tax_rule", "hs_code", "country", "currency", "attributes", "variants", "any",
 ]
-"""What a field holds; each type has one rule. ``any`` is known by name and not checked."""
+"""The type of a field's value; each type has one rule. ``any`` is a known name without checks."""
 
 SKU_CHARACTERS_MAX = 50
-"""Google's bound of ``id``; also the bound of a variant's id and of ``item_group_id``."""
+"""Google's limit for ``id``; also used for a variant's id and for ``item_group_id``."""
 LOCATION_CHARACTERS_MAX = 64
-"""Google's bound of ``store_code`` in local inventory."""
+"""Google's limit for ``store_code`` in local inventory."""
 URL_CHARACTERS_MAX = 2_000
 QUANTITY_MAX = 999_999_999
 ATTRIBUTE_CHARACTERS_MAX = 1_000
@@ -33,19 +33,19 @@ INT64_MAX = 2**63 - 1
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the table."""
+    """A field of a record."""
 
     name: str
     type: Type = "text"
     characters_max: int = 100
     repeated: int = 0
-    """How many values a list may hold; 0 for fields that take one value. A single value needs no list."""
+    """Maximum values of a list; 0 for fields with a single value. A single value needs no list."""
     choices: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     minimum: int = 0
     maximum: int = QUANTITY_MAX
     splits: bool = True
-    """Whether a cell with commas is a list; false where values hold commas themselves."""
+    """Whether a cell with commas is a list; false if values can contain commas."""
     aliases: tuple[str, ...] = ()
 
 
@@ -212,11 +212,11 @@ FIELDS: dict[Kind, dict[str, Field]] = {
 VARIANT_FIELDS: dict[str, Field] = {
     **{name: FIELDS[Kind.PRODUCT][name] for name in VARIANT_NAMES}, "quantity": QUANTITY,
 }
-"""Members of one entry of ``variants``. Quantity is known here and in stock; a product's is kept unchecked, because
-feeds use that name for the size of a pack as often as for the stock."""
+"""Members of one entry of ``variants``. ``quantity`` is a field here and in stock, but not of a product, because feeds
+use that name for the size of a pack as often as for the stock."""
 
 REQUIRED: dict[Kind, str] = {Kind.PRODUCT: "title", Kind.PRICE: "price", Kind.STOCK: "quantity"}
-"""What a record that makes an item must hold beside ``id``; a correction (update) and a delete need not."""
+"""The field that a record must have besides ``id`` to create an item; not needed for update and delete."""
 
 MONEY_MEMBERS = ("value", "amount", "currency", "currency_code")
 """Members of a price given as an object; ``amount`` is ``value`` and ``currency_code`` is ``currency``."""
@@ -229,10 +229,10 @@ _SPACING = re.compile(r"[\s_\-]+")
 
 
 def resolve(name: str, kind: Kind) -> str | None:
-    """Our field for a submitter's column or member, whatever its case, blanks, dashes and underscores.
+    """Return the field for a submitter's column or member; case, spaces, dashes and underscores do not matter.
 
-    Dotted names reach into fields that hold members: ``price.currency``, ``attributes.fit``, ``variants.0.sku``.
-    None if the name is nobody's.
+    Dotted names are paths to members: ``price.currency``, ``attributes.fit``, ``variants.0.sku``. None for an unknown
+    name.
     """
     known = FIELDS[kind]
     if name in known:
@@ -252,13 +252,13 @@ def nearest(name: str, kind: Kind) -> str | None:
 
 
 def holds_members(name: str, kind: Kind) -> bool:
-    """Whether a dot behind the field's name is a step down."""
+    """Return whether a dot after the field's name leads to a member."""
     field = FIELDS[kind].get(name)
     return field is not None and field.type in ("money", "measure", "attributes", "variants", "any")
 
 
 def cell_type(name: str, kind: Kind) -> Literal["text", "integer", "list", "object"]:
-    """As what the text of a cell goes into the document; the name may be dotted."""
+    """Return the type as which the text of a cell is stored; the name may be dotted."""
     top, _, below = name.partition(".")
     field = FIELDS[kind].get(top)
     if field is not None and below:

@@ -1,4 +1,4 @@
-"""What is to be told to somebody else, and how far that has come."""
+"""Messages of the outbox, which notify other systems, and the state of their delivery."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,7 +7,7 @@ import msgspec
 
 
 class DeliveryState(StrEnum):
-    """Where a message is."""
+    """The state of a message."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -15,16 +15,16 @@ class DeliveryState(StrEnum):
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message about to be kept, in the transaction of what it tells."""
+    """A message to store in the transaction of the change that it reports."""
 
     topic: str
-    """``protocol/word``: who words and carries it."""
+    """``protocol/word``; selects the courier that formats and delivers it."""
     subject: str
-    """What it is about: a batch's id, a shipment's name."""
+    """What the message is about: a batch's id, a shipment's name."""
     body: bytes = b"{}"
     """JSON that only the courier reads."""
     due_at: datetime | None = None
-    """Not to be carried before; None: at once."""
+    """Earliest time of delivery; None: immediately."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,15 +32,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     merchant: str
     number: int
-    """Counted by merchant from 1; never given twice."""
+    """Counted from 1 for each merchant; never reused."""
     topic: str
     subject: str
     body: bytes
     created_at: datetime
     attempts: int
-    """Begun, with the one that is under way."""
+    """Attempts so far, including a running one."""
     due_at: datetime | None
-    """When it is carried next; while it is carried, when somebody else may. None once it is sent or given up."""
+    """Time of the next attempt; during an attempt, when others may try. None once it is sent or given up."""
     sent_at: datetime | None = None
     given_up_at: datetime | None = None
     last_error: str = ""
@@ -48,7 +48,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def delivery_state(self) -> DeliveryState:
-        """Where it is."""
+        """The state of the message."""
         if self.sent_at is not None:
             return DeliveryState.SENT
         return DeliveryState.WAITING if self.given_up_at is None else DeliveryState.GIVEN_UP
