@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind
 from goodsgate.model.fields import FIELDS, REQUIRED, VARIANT_FIELDS
-from goodsgate.rules.record_rules import MAKES
+from goodsgate.rules.record_rules import RULE_MAKERS
 from tests.data import sample_bytes
 from tests.invented import offers, sales_lines
 
@@ -100,7 +100,7 @@ def test_the_table_is_in_order(kind):
     """No name or alias stands for two fields, every type has a rule, every resolved name is known."""
     seen = {}
     for field in FIELDS[kind].values():
-        assert field.type in MAKES or field.type in ("any", "variants")
+        assert field.type in RULE_MAKERS or field.type in ("any", "variants")
         assert bool(field.choices) == (field.type == "choice")
         assert bool(field.units) == (field.type == "measure")
         for name in (field.name, *field.aliases):

@@ -12,24 +12,24 @@ from goodsgate.model.issue import issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.text_checks import repeated
 
-NEAR_ENOUGH = 70
+SIMILARITY_MIN = 70
 _SPACING = re.compile(r"[\s_\-]+")
 YES_NO = ("yes", "no", "true", "false")
 
 
 def choice(field: Field) -> Rule:
-    """One of the field's choices; lists of them where the field is repeated."""
+    """Make the rule of one of the field's choices; also lists of them if the field is repeated."""
     one = _one_of(field.choices)
     return repeated(field, one) if field.repeated else one
 
 
 def yes_no(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
-    """True or false of JSON, or yes, no, true or false as text."""
+    """Make the rule of a boolean, or of yes, no, true or false as text."""
     spelled = _one_of(YES_NO)
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if not isinstance(value, bool):
-            spelled(value, path, context, found)
+            spelled(value, path, context, issues)
 
     return rule
 
@@ -39,22 +39,22 @@ def _one_of(choices: tuple[str, ...]) -> Rule:
     folded = {_fold(choice): choice for choice in choices}
     expected = ", ".join(choices)
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - all rules are called alike
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:  # noqa: ARG001 - all rules are called alike
         if not isinstance(value, str):
-            wrong_type(value, path, found, expected="text")
+            wrong_type(value, path, issues, expected="text")
             return
         if value in known:
             return
         if not value.strip():
-            found.append(issue("text_empty", path, value=value))
+            issues.append(issue("text_empty", path, value=value))
             return
         wrong = _fold(value[:100])
         if wrong in folded and len(value) <= 100:
-            found.append(issue("value_spelling", path, value=value, suggestion=folded[wrong]))
+            issues.append(issue("value_spelling", path, value=value, suggestion=folded[wrong]))
             return
-        near = process.extractOne(wrong, folded.keys(), scorer=fuzz.ratio, score_cutoff=NEAR_ENOUGH)
-        found.append(issue("value_not_allowed", path, value=value, expected=expected,
-                           suggestion=folded[near[0]] if near else None))
+        near = process.extractOne(wrong, folded.keys(), scorer=fuzz.ratio, score_cutoff=SIMILARITY_MIN)
+        issues.append(issue("value_not_allowed", path, value=value, expected=expected,
+                            suggestion=folded[near[0]] if near else None))
 
     return rule
 

@@ -1,7 +1,7 @@
-"""Currencies in use, their decimals, and the symbols that stand for them.
+"""Active currencies, their decimals, and the symbols that stand for them.
 
-Source: ISO 4217, by way of the Unicode CLDR that babel carries. Where CLDR leaves out the minor unit because nobody
-mints it (a shop in Belgrade still writes 199.99), ISO 4217's number of decimals counts.
+Source: ISO 4217, by way of the Unicode CLDR that babel carries. If CLDR leaves out the minor unit because it is
+no longer minted (a shop in Belgrade still writes 199.99), the decimals of ISO 4217 count.
 """
 
 from babel import Locale
@@ -20,7 +20,7 @@ def _in_use() -> list[str]:
 
 
 DECIMALS: dict[str, int] = {code: ISO_DECIMALS.get(code, get_currency_precision(code)) for code in _in_use()}
-"""Code of every currency that is legal tender somewhere → digits behind the decimal mark."""
+"""Code of every currency that is legal tender somewhere → digits after the decimal mark."""
 
 _ENGLISH = Locale("en")
 
@@ -31,7 +31,7 @@ SYMBOLS: dict[str, str] = {
     "zł": "PLN", "Kč": "CZK", "Ft": "HUF", "lei": "RON", "₺": "TRY", "₴": "UAH", "₽": "RUB", "Fr.": "CHF", "US$": "USD",
     "RM": "MYR", "฿": "THB", "R": "ZAR",
 }
-"""Symbol → the currency it means where nothing else is said."""
+"""Symbol → the currency that it means by default."""
 
 SHARED_SYMBOLS: dict[str, frozenset[str]] = {
     "$": frozenset({"USD", "AUD", "CAD", "NZD", "MXN", "HKD", "SGD", "ARS", "CLP", "COP", "TWD", "BMD", "XCD"}),
@@ -40,11 +40,11 @@ SHARED_SYMBOLS: dict[str, frozenset[str]] = {
     "kr": frozenset({"SEK", "NOK", "DKK", "ISK"}),
     "kr.": frozenset({"SEK", "NOK", "DKK", "ISK"}),
 }
-"""Symbol → currencies that people who use one of them write so."""
+"""Symbol → all currencies that are written with it."""
 
 
 def meant_by(sign: str, currency: str | None) -> str | None:
-    """The currency that a symbol or a code in any case stands for, beside the one that is expected; None if unknown."""
+    """Return the currency that a symbol, or a code in any case, stands for; ``currency`` is the expected one."""
     if currency is not None and currency in SHARED_SYMBOLS.get(sign, ()):
         return currency
     if sign.upper() in DECIMALS:

@@ -1,4 +1,4 @@
-"""Who a record speaks of: SKU and GTIN.
+"""Identifiers: SKU and GTIN.
 
 Sources: Google Merchant product data specification, ``id`` (at most 50 characters, no control, function or private
 area characters) and ``gtin``; GS1 General Specifications, sections 3 (GTIN-8, -12, -13, -14) and 7.9 (check digit).
@@ -14,7 +14,7 @@ from goodsgate.rules.gtin import check_digit, is_gtin
 INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
-"""Control, format, private use and replacement characters: a key nobody can type again, or that is already damaged."""
+"""Control, format, private use and replacement characters: they cannot be typed, or show that the key is damaged."""
 
 ROUNDED_SKU = re.compile(r"\d(?:\.\d+)?E\+\d+")
 """How a spreadsheet writes a long number in a narrow column. SKUs such as ``12E4`` lack the plus sign."""
@@ -25,66 +25,66 @@ GTIN_EXPECTED = "8, 12, 13 or 14 digits"
 
 
 def sku(field: Field) -> Rule:
-    """A text of 1 to ``characters_max`` visible characters, no blank at its edges, not rounded by a spreadsheet."""
+    """Make the rule of a key: visible characters, no blank at its edges, not rounded by a spreadsheet."""
     longest = field.characters_max
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - all rules are called alike
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:  # noqa: ARG001 - all rules are called alike
         if not isinstance(value, str):
-            wrong_type(value, path, found, expected="text")
+            wrong_type(value, path, issues, expected="text")
             return
         if not value.strip():
-            found.append(issue("sku_missing", path, value=value))
+            issues.append(issue("sku_missing", path, value=value))
             return
         if len(value) > longest:
-            found.append(issue("sku_too_long", path, value=value, expected=f"at most {longest} characters"))
+            issues.append(issue("sku_too_long", path, value=value, expected=f"at most {longest} characters"))
         if INVISIBLE.search(value):
-            found.append(issue("sku_characters", path, value=value,
-                               suggestion=INVISIBLE.sub("", value).strip() or None))
+            issues.append(issue("sku_characters", path, value=value,
+                                suggestion=INVISIBLE.sub("", value).strip() or None))
         elif value != value.strip():
-            found.append(issue("sku_edge_blanks", path, value=value, suggestion=value.strip()))
+            issues.append(issue("sku_edge_blanks", path, value=value, suggestion=value.strip()))
         elif ROUNDED_SKU.fullmatch(value):
-            found.append(issue("sku_rounded", path, value=value))
+            issues.append(issue("sku_rounded", path, value=value))
 
     return rule
 
 
 def gtin(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike, and a GTIN's length is not the table's
-    """GTIN-8, -12, -13 or -14 with its check digit; says what a spreadsheet did to it.
+    """Make the rule of a GTIN-8, -12, -13 or -14 with its check digit; reports what a spreadsheet did to it.
 
-    A number in scientific notation is never expanded: its last digits are gone. One that lost its leading zeros is
-    suggested again with them if the check digit then fits.
+    A number in scientific notation is never expanded, because its last digits are lost. Leading zeros that are missing
+    are suggested if the check digit is right with them.
     """
     return _gtin
 
 
-def _gtin(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - all rules are called alike
+def _gtin(value: object, path: str, context: RuleContext, issues: Issues) -> None:  # noqa: ARG001 - all rules are called alike
     if not isinstance(value, str):
-        wrong_type(value, path, found, expected="text")
+        wrong_type(value, path, issues, expected="text")
         return
     if is_gtin(value):
         return
     text = value.strip()
     if not text:
-        found.append(issue("text_empty", path, value=value))
+        issues.append(issue("text_empty", path, value=value))
     elif ROUNDED_GTIN.fullmatch(text):
-        found.append(issue("gtin_rounded", path, value=value, expected=GTIN_EXPECTED))
+        issues.append(issue("gtin_rounded", path, value=value, expected=GTIN_EXPECTED))
     elif not (text.isascii() and text.isdigit()):
         digits = SEPARATORS.sub("", text)
         suggestion = digits if is_gtin(digits) else None
-        found.append(issue("gtin_characters", path, value=value, expected=GTIN_EXPECTED, suggestion=suggestion))
+        issues.append(issue("gtin_characters", path, value=value, expected=GTIN_EXPECTED, suggestion=suggestion))
     elif text != value:
-        found.append(issue("gtin_characters", path, value=value, expected=GTIN_EXPECTED,
-                           suggestion=text if is_gtin(text) else None))
+        issues.append(issue("gtin_characters", path, value=value, expected=GTIN_EXPECTED,
+                            suggestion=text if is_gtin(text) else None))
     elif len(text) in (8, 12, 13, 14):
-        found.append(issue("gtin_check_digit", path, value=value, suggestion=text[:-1] + check_digit(text[:-1])))
+        issues.append(issue("gtin_check_digit", path, value=value, suggestion=text[:-1] + check_digit(text[:-1])))
     else:
         padded = _with_zeros(text)
         code = "gtin_zeros_lost" if padded else "gtin_length"
-        found.append(issue(code, path, value=value, expected=GTIN_EXPECTED, suggestion=padded))
+        issues.append(issue(code, path, value=value, expected=GTIN_EXPECTED, suggestion=padded))
 
 
 def _with_zeros(digits: str) -> str | None:
-    """The shortest GTIN that these digits are the end of, if at most three zeros are missing and the check digit fits.
+    """Return the GTIN with its leading zeros, if at most three are missing and the check digit is right with them.
 
     A spreadsheet drops the zeros of UPC-A (12 digits) and of GTIN-8 above all; 9 to 11 digits are read as UPC-A,
     and 6 or 7 as GTIN-8.

@@ -1,56 +1,56 @@
-"""Names of reference data, for looking up: is it there, and what comes near."""
+"""Index of the names in reference data: whether a name exists, and which one is similar."""
 
 import re
 from bisect import bisect
 
 from rapidfuzz import fuzz, process
 
-NEAR_ENOUGH = 75
-"""Similarity, 0 to 100, from which an entry is suggested."""
-NEIGHBOURS_MAX = 16
-"""Names compared on either side of where a wrong one would stand, once read from its start and once from its end."""
+SIMILARITY_MIN = 75
+"""Minimum similarity, 0 to 100, of a suggestion."""
+COMPARED_NAMES_MAX = 16
+"""Names compared on either side of the position of a wrong one, sorted by their start and by their end."""
 SEARCHED_NAMES_MAX = 100_000
-"""Kinds with more names get no suggestions: an index of them would take more memory than it is worth."""
-REMEMBERED_MAX = 20_000
-"""Searches remembered for one kind; the same wrong value comes again and again."""
+"""Kinds with more names get no suggestions, because their index would take too much memory."""
+CACHED_SEARCHES_MAX = 20_000
+"""Cached searches of one kind, because the same wrong value occurs again and again."""
 
 _FOLDING = re.compile(r"[\W_]+")
 
 
 def fold(text: str) -> str:
-    """The text without case, blanks and punctuation."""
+    """Return the text without case, blanks and punctuation."""
     return _FOLDING.sub("", text.casefold())
 
 
 class NameIndex:
-    """The right spellings of one kind of reference data."""
+    """Valid spellings of one kind of reference data."""
 
     def __init__(self, codes: dict[str, str], hints: dict[str, str] | None = None) -> None:
         self.codes = codes
-        """Every right spelling → the code of its entry."""
+        """Valid spelling → code of its entry."""
         self._hints = hints or {}
-        """What is not right and yet says which right spelling is meant, such as the name of a location."""
+        """Invalid text that implies a valid spelling, such as the name of a location, → that spelling."""
         self._folded: dict[str, str] | None = None
         self._forward: list[str] = []
         self._backward: list[str] = []
-        self._remembered: dict[str, str | None] = {}
+        self._cached: dict[str, str | None] = {}
 
-    def same(self, text: str) -> str | None:
-        """The spelling that differs only by case, blanks or punctuation, or that is plainly meant; None if none is."""
+    def equivalent(self, text: str) -> str | None:
+        """Return the spelling that differs only by case, blanks or punctuation, or that is implied, else None."""
         if self._folded is None:
             self._index()
         return (self._folded or {}).get(fold(text[:200]))
 
     def nearest(self, text: str) -> str | None:
-        """The spelling that was probably meant, or None; a search takes some ten microseconds at any size."""
-        if text in self._remembered:
-            return self._remembered[text]
+        """Return the most similar spelling, or None; a search takes about ten microseconds at any size."""
+        if text in self._cached:
+            return self._cached[text]
         if self._folded is None:
             self._index()
         near = self._search(fold(text[:200]))
-        if len(self._remembered) >= REMEMBERED_MAX:
-            self._remembered.clear()
-        self._remembered[text] = near
+        if len(self._cached) >= CACHED_SEARCHES_MAX:
+            self._cached.clear()
+        self._cached[text] = near
         return near
 
     def _search(self, wrong: str) -> str | None:
@@ -58,11 +58,11 @@ class NameIndex:
         if wrong in names:
             return names[wrong]
         forward, backward = bisect(self._forward, wrong), bisect(self._backward, wrong[::-1])
-        candidates = self._forward[max(0, forward - NEIGHBOURS_MAX) : forward + NEIGHBOURS_MAX]
+        candidates = self._forward[max(0, forward - COMPARED_NAMES_MAX) : forward + COMPARED_NAMES_MAX]
         candidates += [
-            name[::-1] for name in self._backward[max(0, backward - NEIGHBOURS_MAX) : backward + NEIGHBOURS_MAX]
+            name[::-1] for name in self._backward[max(0, backward - COMPARED_NAMES_MAX) : backward + COMPARED_NAMES_MAX]
         ]
-        near = process.extractOne(wrong, candidates, scorer=fuzz.ratio, score_cutoff=NEAR_ENOUGH)
+        near = process.extractOne(wrong, candidates, scorer=fuzz.ratio, score_cutoff=SIMILARITY_MIN)
         return names[near[0]] if near else None
 
     def _index(self) -> None:

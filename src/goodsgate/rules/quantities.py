@@ -18,77 +18,77 @@ _MEASURE_LIKE = re.compile(r"(\d+(?:[.,]\d+)?)\s*([^\d\s.,][^\d]{0,11})?", re.AS
 
 
 def whole(field: Field) -> Rule:
-    """A whole number of JSON, or its digits as text, from ``minimum`` to ``maximum``."""
+    """Make the rule of a whole number, also as digits in a text, from ``minimum`` to ``maximum``."""
     least, most = field.minimum, field.maximum
     expected = f"{least} to {most}"
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:  # noqa: ARG001 - all rules are called alike
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:  # noqa: ARG001 - all rules are called alike
         if isinstance(value, str):
             if not WHOLE_TEXT.fullmatch(value):
-                _tell_whole(value, path, found)
+                _add_whole_issue(value, path, issues)
                 return
             number = int(value)
         elif isinstance(value, int) and not isinstance(value, bool):
             number = value
         elif isinstance(value, float):
             exact = str(int(value)) if value.is_integer() and abs(value) <= most else None
-            found.append(issue("number_not_whole", path, value=value, suggestion=exact))
+            issues.append(issue("number_not_whole", path, value=value, suggestion=exact))
             return
         else:
-            wrong_type(value, path, found, expected="a whole number")
+            wrong_type(value, path, issues, expected="a whole number")
             return
         if number < 0:
-            found.append(issue("number_negative", path, value=value))
+            issues.append(issue("number_negative", path, value=value))
         elif not least <= number <= most:
-            found.append(issue("number_out_of_range", path, value=value, expected=expected))
+            issues.append(issue("number_out_of_range", path, value=value, expected=expected))
 
     return rule
 
 
 def whole_value(value: object) -> int | None:
-    """The number that the rule of whole numbers accepts, for reading a version; None if it is no such."""
+    """Return the number if it is a whole number or a text of digits, else None."""
     if isinstance(value, str):
         return int(value) if WHOLE_TEXT.fullmatch(value) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _tell_whole(value: str, path: str, found: Issues) -> None:
+def _add_whole_issue(value: str, path: str, issues: Issues) -> None:
     text = value.strip()
     if not text:
-        found.append(issue("text_empty", path, value=value))
+        issues.append(issue("text_empty", path, value=value))
     elif _SIGNED.fullmatch(text) and text[0] in "-−" and text.strip("-−0"):
-        found.append(issue("number_negative", path, value=value))
+        issues.append(issue("number_negative", path, value=value))
     elif _DECIMAL.fullmatch(text):
         exact = re.split("[.,]", text)
         suggestion = exact[0] if not exact[1].strip("0") and exact[0].isdigit() and "." in text else None
-        found.append(issue("number_not_whole", path, value=value, suggestion=suggestion))
+        issues.append(issue("number_not_whole", path, value=value, suggestion=suggestion))
     else:
         suggestion = text.lstrip("+") if len(text) < 20 and _SIGNED.fullmatch(text) and text[0] not in "-−" else None
-        found.append(issue("number_unreadable", path, value=value, suggestion=suggestion))
+        issues.append(issue("number_unreadable", path, value=value, suggestion=suggestion))
 
 
 def measure(field: Field) -> Rule:
-    """A number and one of the field's units, as text (``1.5 kg``) or as ``{"value": 1.5, "unit": "kg"}``.
+    """Make the rule of a number with a unit, as text (``1.5 kg``) or as ``{"value": 1.5, "unit": "kg"}``.
 
-    Without a unit it is a warning: a feed that has always meant kilograms is common, and a shop can live with it.
+    A missing unit is a warning: feeds that have always meant kilograms are common, and a shop can work with them.
     """
     units = ", ".join(field.units)
     expected = f"a number and a unit ({units})"
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         text = _measure_text(value)
         if text is None:
-            wrong_type(value, path, found, expected="text, or an object with value and unit")
+            wrong_type(value, path, issues, expected="text, or an object with value and unit")
         elif not text.strip():
-            found.append(issue("text_empty", path, value=value))
+            issues.append(issue("text_empty", path, value=value))
         else:
-            _read_measure(text, value, path, context, found, field=field, expected=expected)
+            _check_measure(text, value, path, context, issues, field=field, expected=expected)
 
     return rule
 
 
 def _measure_text(value: object) -> str | None:
-    """The one text that a measure's number and unit make, however they were sent."""
+    """Return number and unit of a measure as one text, in whichever form they were sent."""
     if isinstance(value, dict):
         number, unit = value.get("value"), value.get("unit")
         if number is None or isinstance(number, dict) or not isinstance(unit, str | None):
@@ -100,35 +100,35 @@ def _measure_text(value: object) -> str | None:
     return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else None
 
 
-def _read_measure(text: str, value: object, path: str, context: RuleContext, found: Issues, *, field: Field,
+def _check_measure(text: str, value: object, path: str, context: RuleContext, issues: Issues, *, field: Field,
                   expected: str,
                   ) -> None:
     clean = MEASURE.fullmatch(text)
     if clean and clean[2] in field.units:
-        _tell_range(float(clean[1]), value, path, found, field=field)
+        _check_range(float(clean[1]), value, path, issues, field=field)
         return
     like = _MEASURE_LIKE.fullmatch(text.strip()) if len(text) <= 64 else None
     if like is None:
-        found.append(issue("measure_unreadable", path, value=value, expected=expected))
+        issues.append(issue("measure_unreadable", path, value=value, expected=expected))
         return
     number, unit = like[1], (like[2] or "").strip()
     known = _unit(unit, field.units)
     suggestion = f"{number.replace(',', '.')} {known}" if known else None
     if "," in number or (known and known == unit):
-        found.append(issue("measure_unreadable", path, value=value, expected=expected, suggestion=suggestion))
+        issues.append(issue("measure_unreadable", path, value=value, expected=expected, suggestion=suggestion))
     elif not unit:
-        found.append(issue("unit_missing", path, value=value, expected=", ".join(field.units)))
+        issues.append(issue("unit_missing", path, value=value, expected=", ".join(field.units)))
     elif context.lookup_severity is not None:
-        found.append(issue("unit_unknown", path, value=unit, expected=", ".join(field.units), suggestion=suggestion,
-                           severity=context.lookup_severity))
+        issues.append(issue("unit_unknown", path, value=unit, expected=", ".join(field.units), suggestion=suggestion,
+                            severity=context.lookup_severity))
 
 
-def _tell_range(number: float, value: object, path: str, found: Issues, *, field: Field) -> None:
+def _check_range(number: float, value: object, path: str, issues: Issues, *, field: Field) -> None:
     if number > field.maximum:
-        found.append(issue("measure_out_of_range", path, value=value, expected=f"at most {field.maximum}"))
+        issues.append(issue("measure_out_of_range", path, value=value, expected=f"at most {field.maximum}"))
 
 
-_SPELLED = {
+_UNIT_SPELLINGS = {
     "lbs": "lb", "pound": "lb", "pounds": "lb", "ounce": "oz", "ounces": "oz", "gram": "g", "grams": "g", "gr": "g",
     "kilo": "kg", "kilos": "kg", "kilogram": "kg", "kilograms": "kg", "kgs": "kg", "inch": "in", "inches": "in",
     '"': "in", "centimeter": "cm", "centimetre": "cm", "centimeters": "cm", "centimetres": "cm", "liter": "l",
@@ -138,5 +138,5 @@ _SPELLED = {
 
 def _unit(unit: str, units: tuple[str, ...]) -> str | None:
     lower = unit.rstrip(".").lower()
-    meant = _SPELLED.get(lower, lower)
+    meant = _UNIT_SPELLINGS.get(lower, lower)
     return meant if meant in units else None

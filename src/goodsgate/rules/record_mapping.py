@@ -247,13 +247,13 @@ class RecordMapping:
             parts.append(part)
         return item_key(*parts)
 
-    def refs_of(self, record: Record, found: Issues) -> RecordRefs:
+    def refs_of(self, record: Record, issues: Issues) -> RecordRefs:
         """Return what the record refers to; add an issue for each unique value that it has twice."""
         compiled = self._compiled_for(record)
         entries = _collect(record, compiled.index)
         unique = self.unique_among(entries)
         if len(unique) > 1 and len(set(unique)) < len(unique):
-            self._report_repeated(record, found)
+            self._report_repeated(record, issues)
         required = [
             (kind, (index, value), path) for get, kind, index, path in compiled.requires
             if isinstance(value := get(record), str)
@@ -280,12 +280,12 @@ class RecordMapping:
         """Return the members within which an index is unique; None if it need not be."""
         return self._unique.get(name)
 
-    def _report_repeated(self, record: Record, found: Issues) -> None:
+    def _report_repeated(self, record: Record, issues: Issues) -> None:
         known: set[IndexEntry] = set()
         for name in self._unique:
             for entry, path in self.index[name].entries_with_paths(record):
                 if entry in known:
-                    found.append(issue("variant_repeated", path, value=entry[1]))
+                    issues.append(issue("variant_repeated", path, value=entry[1]))
                 known.add(entry)
 
     def _compiled_for(self, record: Record) -> _CompiledMapping:

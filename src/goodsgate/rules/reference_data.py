@@ -1,4 +1,4 @@
-"""A merchant's reference data, compiled once for many records."""
+"""Reference data of a merchant, compiled once for many records."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, Self
@@ -11,7 +11,7 @@ from goodsgate.rules.name_index import NameIndex
 PATH_SEPARATOR = " > "
 """Between the names of a category's full path, as in Google's product taxonomy."""
 DEPTH_MAX = 50
-"""Generations of categories looked through; a parent that is its own ancestor ends there."""
+"""Maximum depth of a category tree; it also ends a chain in which a category is its own ancestor."""
 EVERY_CATEGORY = ""
 
 Expected = Literal["any", "text", "number", "integer", "boolean"]
@@ -23,7 +23,7 @@ _EXPECTED: dict[str, Expected] = {
 
 
 class AttributeRequirement(msgspec.Struct, frozen=True, kw_only=True):
-    """What a category asks of one attribute of its products."""
+    """Requirement of a category for one attribute of its products."""
 
     name: str
     expected: Expected = "any"
@@ -43,7 +43,7 @@ NO_REQUIREMENTS: Requirements = {}
 
 
 class ReferenceData:
-    """Compiled look-ups. A kind with no entries is None and is not checked."""
+    """Compiled lookups. A kind without entries is None and is not checked."""
 
     def __init__(
         self, *, brand: NameIndex | None, category: NameIndex | None, location: NameIndex | None,
@@ -62,40 +62,40 @@ class ReferenceData:
         self._inherited: dict[str, Requirements] = {}
         self._ask = ask
         self._entries: dict[str, dict[str, ReferenceEntry]] = {}
-        self._listed: dict[tuple[str, tuple[str, ...], int | None], NameIndex | None] = {}
+        self._indexes: dict[tuple[str, tuple[str, ...], int | None], NameIndex | None] = {}
 
     @classmethod
     def build(cls, entries: Mapping[str, Iterable[ReferenceEntry]], *, ask: Ask | None = None) -> Self:
         """Compile the entries of each kind; kinds that are absent or empty are not checked.
 
-        `ask` gives the entries of a kind once more, for `listed`.
+        `ask` returns the entries of a kind again, for `index` and `entry`.
         """
-        listed = {kind: list(rows) for kind, rows in entries.items()}
-        categories = listed.get("category", [])
-        category = _categories(categories) if categories else None
+        rows_of = {kind: list(rows) for kind, rows in entries.items()}
+        categories = rows_of.get("category", [])
+        category = _index_categories(categories) if categories else None
         return cls(
-            brand=_named(listed.get("brand", [])),
+            brand=_index_by_code_and_name(rows_of.get("brand", [])),
             category=category,
-            location=_coded(listed.get("location", [])),
-            tax_rule=_coded(listed.get("tax_rule", [])),
-            hs_code=_coded(listed.get("hs_code", [])),
+            location=_index_by_code(rows_of.get("location", [])),
+            tax_rule=_index_by_code(rows_of.get("tax_rule", [])),
+            hs_code=_index_by_code(rows_of.get("hs_code", [])),
             parents={entry.code: entry.parent for entry in categories if entry.parent},
-            requirements=_compile_requirements(listed.get("attribute", []), category),
-            ask=ask or (lambda kind: listed.get(kind, [])),
+            requirements=_compile_requirements(rows_of.get("attribute", []), category),
+            ask=ask or (lambda kind: rows_of.get(kind, [])),
         )
 
-    def listed(self, kind: str, *, by: tuple[str, ...], level: int | None = None) -> NameIndex | None:
-        """Entries of a kind by these of ``code``, ``name`` and ``number``; of a tree only those of a level, from 1.
+    def index(self, kind: str, *, by: tuple[str, ...], level: int | None = None) -> NameIndex | None:
+        """Return the entries of a kind by some of ``code``, ``name`` and ``number``; None if there are none.
 
-        None if there are none. Compiled when first asked for.
+        Of a tree, `level` (from 1) selects the entries of one level. The index is compiled when it is first needed.
         """
-        asked = (kind, by, level)
-        if asked not in self._listed:
-            self._listed[asked] = _listed([*self._ask(kind)], by, level)
-        return self._listed[asked]
+        key = (kind, by, level)
+        if key not in self._indexes:
+            self._indexes[key] = _build_index([*self._ask(kind)], by, level)
+        return self._indexes[key]
 
     def entry(self, kind: str, text: str) -> ReferenceEntry | None:
-        """The entry of a kind that has this name, or this code."""
+        """Return the entry of a kind that has this name or code."""
         if kind not in self._entries:
             named = {entry.code: entry for entry in self._ask(kind)}
             self._entries[kind] = named | {entry.name: entry for entry in named.values() if entry.name}
@@ -103,11 +103,11 @@ class ReferenceData:
 
     @property
     def has_requirements(self) -> bool:
-        """Whether any category asks for attributes."""
+        """Whether any category requires attributes."""
         return bool(self._own)
 
     def requirements(self, category: str | None) -> Requirements:
-        """By attribute, what a category (by code or path) and its ancestors ask; the nearest generation wins."""
+        """Return attribute → requirement of a category (by code or path) and its ancestors; the nearest one wins."""
         if not self._own:
             return NO_REQUIREMENTS
         code = self.requirements_code(category)
@@ -117,7 +117,7 @@ class ReferenceData:
         return known
 
     def requirements_code(self, category: str | None) -> str:
-        """The code under which the demands on a category's products are known: its own, or that of every category."""
+        """Return the code whose requirements apply to a category: its own, or that of every category."""
         codes = self._own if self.category is None else self.category.codes
         if not category or category not in codes:
             return EVERY_CATEGORY
@@ -134,7 +134,7 @@ class ReferenceData:
         return {**self._own.get(EVERY_CATEGORY, {}), **inherited}
 
 
-def _listed(entries: list[ReferenceEntry], by: tuple[str, ...], level: int | None) -> NameIndex | None:
+def _build_index(entries: list[ReferenceEntry], by: tuple[str, ...], level: int | None) -> NameIndex | None:
     if not entries:
         return None
     if level is not None:
@@ -149,18 +149,18 @@ def _listed(entries: list[ReferenceEntry], by: tuple[str, ...], level: int | Non
 
 
 def level_of(entry: ReferenceEntry, parents: Mapping[str, str | None]) -> int:
-    """Of a tree's entry, from 1: what it says itself, or else how many are above it, and one."""
-    told = entry.data.get("level")
-    if isinstance(told, int) or (isinstance(told, str) and told.isdecimal()):
-        return int(told)
+    """Return the level of an entry in its tree, from 1: the one it names, else the number of its ancestors plus one."""
+    level_member = entry.data.get("level")
+    if isinstance(level_member, int) or (isinstance(level_member, str) and level_member.isdecimal()):
+        return int(level_member)
     level, above = 1, entry.parent
     while above is not None and level < DEPTH_MAX:
         level, above = level + 1, parents.get(above)
     return level
 
 
-def _named(entries: list[ReferenceEntry]) -> NameIndex | None:
-    """Looked up by code or by name."""
+def _index_by_code_and_name(entries: list[ReferenceEntry]) -> NameIndex | None:
+    """Index entries by code and by name."""
     if not entries:
         return None
     codes = {entry.name: entry.code for entry in entries if entry.name}
@@ -168,8 +168,8 @@ def _named(entries: list[ReferenceEntry]) -> NameIndex | None:
     return NameIndex(codes)
 
 
-def _coded(entries: list[ReferenceEntry]) -> NameIndex | None:
-    """Looked up by code alone; a name says which code was meant."""
+def _index_by_code(entries: list[ReferenceEntry]) -> NameIndex | None:
+    """Index entries by code; a name implies its code."""
     if not entries:
         return None
     return NameIndex(
@@ -177,8 +177,8 @@ def _coded(entries: list[ReferenceEntry]) -> NameIndex | None:
     )
 
 
-def _categories(entries: list[ReferenceEntry]) -> NameIndex:
-    """Looked up by code or full path; a name that only one category has says which was meant."""
+def _index_categories(entries: list[ReferenceEntry]) -> NameIndex:
+    """Index categories by code and by full path; a name that only one category has implies its path."""
     rows = {entry.code: entry for entry in entries}
     codes: dict[str, str] = {}
     hints: dict[str, str] = {}
@@ -205,7 +205,7 @@ def _ancestry(entry: ReferenceEntry, rows: dict[str, ReferenceEntry]) -> list[st
 def _compile_requirements(
     entries: list[ReferenceEntry], category: NameIndex | None
 ) -> dict[str, dict[str, AttributeRequirement]]:
-    """By category code; an attribute whose code names no category is asked of every product."""
+    """Return category code → requirements; an attribute whose code names no category is required of every product."""
     requirements: dict[str, dict[str, AttributeRequirement]] = {}
     same: dict[tuple[str, bytes], AttributeRequirement] = {}  # thousands of categories ask the same
     for entry in entries:
@@ -222,21 +222,22 @@ def _compile_requirements(
 def _compile_requirement(name: str, data: Mapping[str, object]) -> AttributeRequirement:
     allowed = data.get("allowed")
     texts = allowed.split("|") if isinstance(allowed, str) else allowed if isinstance(allowed, list) else []
-    spelled = {_text(value) for value in texts}
+    values = {text_of(value).strip() for value in texts}
     return AttributeRequirement(
         name=name,
         expected=_EXPECTED.get(str(data.get("type", "")).casefold(), "any"),
         required=str(data.get("required", "")).casefold() in ("true", "yes", "1"),
-        allowed=frozenset(spelled - {""}),
+        allowed=frozenset(values - {""}),
         unit=str(data.get("unit") or ""),
         minimum=_number(data.get("minimum")),
         maximum=_number(data.get("maximum")),
-        near=NameIndex({text: text for text in sorted(spelled - {""})}),
+        near=NameIndex({text: text for text in sorted(values - {""})}),
     )
 
 
-def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+def text_of(value: object) -> str:
+    """Return a value of an attribute as text, as it is compared with allowed values."""
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _number(value: object) -> float | None:

@@ -1,8 +1,8 @@
-"""Whether what a record names exists: brand, category, tax rule, HS code, location, country.
+"""Whether the reference data holds what a record names: brand, category, tax rule, HS code, location, country.
 
 Sources: the merchant's reference data; ISO 3166-1 for countries; the Harmonized System of the World Customs
 Organization for the form of HS codes (4 digits a heading, 6 a subheading, 8 a national tariff line).
-How severe it is that something is not found is the policy's to say.
+The policy decides how severe it is that something is not found.
 """
 
 import re
@@ -16,58 +16,58 @@ from goodsgate.rules.countries import COUNTRIES
 from goodsgate.rules.identifiers import INVISIBLE
 from goodsgate.rules.name_index import NameIndex
 from goodsgate.rules.reference_data import PATH_SEPARATOR, ReferenceData
-from goodsgate.rules.text_checks import damage, repeated
+from goodsgate.rules.text_checks import check_damage, repeated
 
 _HS_FORM = re.compile(r"\d{4}|\d{6}|\d{8}", re.ASCII)
 _HS_SEPARATORS = re.compile(r"[\s.\-]")
 HS_EXPECTED = "4, 6 or 8 digits"
 
-Choose = Callable[[ReferenceData], NameIndex | None]
+SelectIndex = Callable[[ReferenceData], NameIndex | None]
 
 
 def brand(field: Field) -> Rule:
-    """A text of at most ``characters_max`` characters, known as a brand."""
-    return _known(field, "brand_unknown", attrgetter("brand"))
+    """Make the rule of a brand: a text of limited length that is a known brand."""
+    return _lookup_rule(field, "brand_unknown", attrgetter("brand"))
 
 
 def tax_rule(field: Field) -> Rule:
-    """The code of a tax rule."""
-    return _known(field, "tax_rule_unknown", attrgetter("tax_rule"))
+    """Make the rule of the code of a tax rule."""
+    return _lookup_rule(field, "tax_rule_unknown", attrgetter("tax_rule"))
 
 
 def location(field: Field) -> Rule:
-    """The code of a location; as a part of the key it must be clean."""
-    known = _known(field, "location_unknown", attrgetter("location"))
+    """Make the rule of the code of a location, which is part of the key."""
+    known = _lookup_rule(field, "location_unknown", attrgetter("location"))
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if isinstance(value, str) and INVISIBLE.search(value):
             clean = INVISIBLE.sub("", value).strip() or None
-            found.append(issue("text_control_characters", path, value=value, suggestion=clean, severity="error"))
+            issues.append(issue("text_control_characters", path, value=value, suggestion=clean, severity="error"))
         elif isinstance(value, str) and value.strip() and value != value.strip():
-            found.append(issue("text_edge_blanks", path, value=value, suggestion=value.strip(), severity="error"))
+            issues.append(issue("text_edge_blanks", path, value=value, suggestion=value.strip(), severity="error"))
         else:
-            known(value, path, context, found)
+            known(value, path, context, issues)
 
     return rule
 
 
 def category(field: Field) -> Rule:
-    """The code or the full path (``A > B > C``) of a category; a list may also be the names along one path."""
-    one = _known(field, "category_unknown", attrgetter("category"))
+    """Make the rule of a category: its code or path (``A > B > C``); a list may also be the names along one path."""
+    one = _lookup_rule(field, "category_unknown", attrgetter("category"))
     if not field.repeated:
         return one
     each = repeated(field, one)
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if isinstance(value, list) and path_of(value, context.reference) is not None:
             return
-        each(value, path, context, found)
+        each(value, path, context, issues)
 
     return rule
 
 
 def path_of(value: list[object], reference: ReferenceData) -> str | None:
-    """The category that a list names step by step, from the root down; None if it does not."""
+    """Return the path that a list names step by step from the root; None if it names no category."""
     if reference.category is None or not value or not all(isinstance(step, str) for step in value):
         return None
     path = PATH_SEPARATOR.join(str(step) for step in value)
@@ -75,7 +75,7 @@ def path_of(value: list[object], reference: ReferenceData) -> str | None:
 
 
 def category_of(record: dict[str, object], reference: ReferenceData) -> str | None:
-    """The category whose attributes a product must have: its ``product_type``, else its ``google_product_category``."""
+    """Return the category that sets a product's requirements: ``product_type``, else ``google_product_category``."""
     value = record.get("product_type") or record.get("google_product_category")
     if isinstance(value, list):
         first = value[0] if value else None
@@ -84,83 +84,83 @@ def category_of(record: dict[str, object], reference: ReferenceData) -> str | No
 
 
 def country(field: Field) -> Rule:
-    """A code of ISO 3166-1, two capital letters."""
+    """Make the rule of a country: a code of ISO 3166-1, two capital letters."""
 
-    def one(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def one(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if not isinstance(value, str):
-            wrong_type(value, path, found, expected="text")
+            wrong_type(value, path, issues, expected="text")
         elif not value.strip():
-            found.append(issue("text_empty", path, value=value))
+            issues.append(issue("text_empty", path, value=value))
         elif context.lookup_severity is not None and value not in COUNTRIES.codes:
-            found.append(issue("country_unknown", path, value=value, expected="two letters such as DE",
-                               suggestion=_near_country(value), severity=context.lookup_severity))
+            issues.append(issue("country_unknown", path, value=value, expected="two letters such as DE",
+                                suggestion=_near_country(value), severity=context.lookup_severity))
 
     return repeated(field, one) if field.repeated else one
 
 
 def _near_country(text: str) -> str | None:
-    """By name, or by another code; codes that merely look alike are no help."""
-    return COUNTRIES.nearest(text) if len(text) > 3 else COUNTRIES.same(text)
+    """Suggest a country by its name or another code; a code that only looks similar would not help."""
+    return COUNTRIES.nearest(text) if len(text) > 3 else COUNTRIES.equivalent(text)
 
 
 def hs_code(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
-    """4, 6 or 8 digits, and known: itself, or its subheading where only subheadings were loaded."""
+    """Make the rule of an HS code: 4, 6 or 8 digits, and known itself or by its subheading."""
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if not isinstance(value, str):
-            wrong_type(value, path, found, expected="text", suggestion=_hs_digits(str(value)))
+            wrong_type(value, path, issues, expected="text", suggestion=_hs_digits(str(value)))
             return
         if not value.strip():
-            found.append(issue("text_empty", path, value=value))
+            issues.append(issue("text_empty", path, value=value))
             return
         if not _HS_FORM.fullmatch(value):
-            found.append(issue("hs_code_form", path, value=value, expected=HS_EXPECTED, suggestion=_hs_digits(value)))
+            issues.append(issue("hs_code_form", path, value=value, expected=HS_EXPECTED, suggestion=_hs_digits(value)))
             return
-        if hs_known(value, context):
+        if is_known_hs_code(value, context):
             return
         names = context.reference.hs_code
         near = names.nearest(value) if names is not None else None
-        found.append(issue("hs_code_unknown", path, value=value, suggestion=near, severity=context.lookup_severity))
+        issues.append(issue("hs_code_unknown", path, value=value, suggestion=near, severity=context.lookup_severity))
 
     return rule
 
 
-def hs_known(code: str, context: RuleContext) -> bool:
-    """Whether a code, or the subheading it belongs to, is held; yes where none are held, or nobody asks."""
+def is_known_hs_code(code: str, context: RuleContext) -> bool:
+    """Return whether the reference data holds a code or its subheading, or codes are not looked up."""
     names = context.reference.hs_code
     return names is None or context.lookup_severity is None or code in names.codes or code[:6] in names.codes
 
 
 def is_hs_code(code: str) -> bool:
-    """Whether an HS code has 4, 6 or 8 digits."""
+    """Return whether an HS code has 4, 6 or 8 digits."""
     return _HS_FORM.fullmatch(code) is not None
 
 
 def _hs_digits(text: str) -> str | None:
-    """The code without its dots, with the leading zero that a spreadsheet took."""
+    """Return the code without its dots, and with the leading zero that a spreadsheet has removed."""
     digits = _HS_SEPARATORS.sub("", text)
     if len(digits) in (3, 5, 7) and digits.isdigit():
         digits = f"0{digits}"
     return digits if _HS_FORM.fullmatch(digits) else None
 
 
-def _known(field: Field, code: str, choose: Choose) -> Rule:
-    """A text within its length that the merchant's reference data holds, where it holds any of that kind."""
+def _lookup_rule(field: Field, code: str, select: SelectIndex) -> Rule:
+    """Make the rule of a text that the reference data must hold, if it holds any of that kind."""
     longest = field.characters_max
     expected = f"at most {longest} characters"
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if not isinstance(value, str):
-            wrong_type(value, path, found, expected="text")
+            wrong_type(value, path, issues, expected="text")
             return
-        names = choose(context.reference) if context.lookup_severity is not None else None
+        names = select(context.reference) if context.lookup_severity is not None else None
         if names is not None and value in names.codes and len(value) <= longest:
             return
         if len(value) > longest:
-            found.append(issue("text_too_long", path, value=value, expected=expected))
-        damage(value, path, context, found)
+            issues.append(issue("text_too_long", path, value=value, expected=expected))
+        check_damage(value, path, context, issues)
         if names is not None and value not in names.codes and value.strip():
-            found.append(issue(code, path, value=value, suggestion=names.nearest(value),
+            issues.append(issue(code, path, value=value, suggestion=names.nearest(value),
                 severity=context.lookup_severity))
 
     return rule

@@ -1,7 +1,7 @@
-"""Records in a vocabulary of their own, held to a schema that is given as data.
+"""Records in a protocol's own vocabulary, checked against a schema that the protocol supplies as data.
 
-A schema is a node of JSON Schema (2020-12). Obeyed are: ``type``, ``properties``, ``required``, ``items``,
-``minItems``, ``minLength``, ``maxLength``, ``pattern``, ``enum``, ``minimum``; and these words of ours:
+A schema is a node of JSON Schema (2020-12). Supported are ``type``, ``properties``, ``required``, ``items``,
+``minItems``, ``minLength``, ``maxLength``, ``pattern``, ``enum``, ``minimum``, and these extensions:
 
 ``x-form``            ``identity`` (a part of a key), ``name`` (the same, freer, or a number), ``hs_code``, ``url``,
                       ``moment``, ``yes_no`` (true, "Yes" …)
@@ -9,10 +9,11 @@ A schema is a node of JSON Schema (2020-12). Obeyed are: ``type``, ``properties`
 ``x-attributes-of``   the member that names the category whose attributes are demanded
 ``x-at-most``         the member of the same object that a number may not exceed
 ``x-own-location``    the value must be the location of the policy, if that has one
-``x-expected``        a pattern in words
-``x-record``          what ties the record to items; see `ties`
+``x-expected``        a pattern in plain words
+``x-record``          how the record maps to items; see `record_mapping`
 
-A required text that is empty is missing; a member that is null is absent. Members that are not named are not looked at.
+A required text that is empty is missing; a member that is null is absent. Members that the schema does not name are not
+checked.
 """
 
 import re
@@ -35,7 +36,7 @@ Check = Callable[[Any, str, RuleContext, Issues], None]
 
 YES_NO = frozenset({"yes", "no", "true", "false"})
 
-_SPELLED = {
+_TYPE_NAMES = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list",
     "object": "an object",
 }
@@ -43,22 +44,22 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "array": (list,),
     "object": (dict,),
 }
-"""What a decoder makes of each."""
+"""Type of JSON Schema → types of decoded values."""
 _NUMBERS = frozenset({int, float})
 
 
 class Schema:
-    """One kind of record: its rules, and what ties it to items."""
+    """The rules for one kind of record, and how it maps to items."""
 
     def __init__(self, node: Node, *, merchant_rules: MerchantRules | None = None) -> None:
         self.merchant_rules = merchant_rules
         self.check_record = _rule(node)
-        """Adds what is wrong with a decoded record."""
-        told = node["x-record"]
-        self.mapping = RecordMapping(told)
-        self.form = SchemaFastPath(node)
-        self.merged_schema: str | None = told.get("merged_schema")
-        """Name of the schema that what an update has merged must obey."""
+        """Adds the issues of a decoded record."""
+        mapping = node["x-record"]
+        self.mapping = RecordMapping(mapping)
+        self.fast_path = SchemaFastPath(node)
+        self.merged_schema: str | None = mapping.get("merged_schema")
+        """Name of the schema that the result of a merge must satisfy."""
 
 
 def _rule(node: Node) -> Rule:
@@ -66,38 +67,38 @@ def _rule(node: Node) -> Rule:
     kinds = [kinds] if isinstance(kinds, str) else kinds
     form = node.get("x-form")
     if form is not None:
-        return _with_more(FORMS[form](node), node)
-    return _typed(kinds, [make(node) for word, make in CHECKS.items() if word in node])
+        return _form_rule(FORMS[form](node), node)
+    return _typed_rule(kinds, [make(node) for word, make in CHECKS.items() if word in node])
 
 
-def _with_more(form: Check, node: Node) -> Rule:
-    """A form, and behind it what else is said of the value."""
-    more = [make(node) for word, make in AFTER_FORMS.items() if word in node]
+def _form_rule(form: Check, node: Node) -> Rule:
+    """Return the rule of a form, followed by the other checks of the value."""
+    more = [make(node) for word, make in CHECKS_AFTER_FORM.items() if word in node]
     if not more:
         return form
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
-        before = len(found)
-        form(value, path, context, found)
-        if len(found) == before:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
+        before = len(issues)
+        form(value, path, context, issues)
+        if len(issues) == before:
             for check in more:
-                check(value, path, context, found)
+                check(value, path, context, issues)
 
     return rule
 
 
-def _typed(kinds: list[str], checks: list[Check]) -> Rule:
-    """The checks of a value that is of one of the types."""
-    expected = " or ".join(_SPELLED[kind] for kind in kinds)
-    types = frozenset(made for kind in kinds for made in _TYPES[kind])
+def _typed_rule(kinds: list[str], checks: list[Check]) -> Rule:
+    """Return the rule of a value that has one of the types and passes the checks."""
+    expected = " or ".join(_TYPE_NAMES[kind] for kind in kinds)
+    types = frozenset(one for kind in kinds for one in _TYPES[kind])
     whole = "integer" in kinds
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if type(value) not in types and not (whole and isinstance(value, float) and value.is_integer()):
-            wrong_type(value, path, found, expected=expected)
+            wrong_type(value, path, issues, expected=expected)
             return
         for check in checks:
-            check(value, path, context, found)
+            check(value, path, context, issues)
 
     return rule
 
@@ -116,47 +117,47 @@ def _properties(node: Node) -> Check:
     ]
     rule_of = rules.get
 
-    def check(value: Record, path: str, context: RuleContext, found: Issues) -> None:
+    def check(value: Record, path: str, context: RuleContext, issues: Issues) -> None:
         if not required <= value.keys():
             missing = [name for name in in_order if name not in value]
-            found += [issue("field_missing", pointer(path, name)) for name in missing]
+            issues += [issue("field_missing", pointer(path, name)) for name in missing]
         for name, inner in value.items():
             if (inner is None or inner == "") and name in required:
-                found.append(issue("field_missing", pointer(path, name), value=inner))
+                issues.append(issue("field_missing", pointer(path, name), value=inner))
                 continue
             rule = rule_of(name)
             if rule is not None and inner is not None:
-                rule(inner, path + paths[name], context, found)
+                rule(inner, path + paths[name], context, issues)
         for name, other in pairs:
-            _at_most(value, name, other, path, found)
+            _at_most(value, name, other, path, issues)
         for name, category in categories:
-            check_leaf_requirements(value, value.get(category), context, found, whole=name in required)
+            check_leaf_requirements(value, value.get(category), context, issues, whole=name in required)
 
     return check
 
 
-def _at_most(members: Record, name: str, other: str, path: str, found: Issues) -> None:
+def _at_most(members: Record, name: str, other: str, path: str, issues: Issues) -> None:
     value, bound = members.get(name), members.get(other)
     if type(value) in _NUMBERS and type(bound) in _NUMBERS and value > bound:  # type: ignore[operator]  # numbers
-        found.append(issue("sale_price_above_price", pointer(path, name), value=value, expected=str(bound)))
+        issues.append(issue("sale_price_above_price", pointer(path, name), value=value, expected=str(bound)))
 
 
 def _items(node: Node) -> Check:
     rule = _rule(node["items"])
 
-    def check(value: list[object], path: str, context: RuleContext, found: Issues) -> None:
+    def check(value: list[object], path: str, context: RuleContext, issues: Issues) -> None:
         for at, entry in enumerate(value):
-            rule(entry, f"{path}/{at}", context, found)
+            rule(entry, f"{path}/{at}", context, issues)
 
     return check
 
 
 def _min_items(node: Node) -> Check:
-    least = node["minItems"]
+    minimum = node["minItems"]
 
-    def check(value: list[object], path: str, _context: RuleContext, found: Issues) -> None:
-        if len(value) < least:
-            found.append(issue("list_too_short", path, value=value, expected=f"at least {least}"))
+    def check(value: list[object], path: str, _context: RuleContext, issues: Issues) -> None:
+        if len(value) < minimum:
+            issues.append(issue("list_too_short", path, value=value, expected=f"at least {minimum}"))
 
     return check
 
@@ -165,21 +166,21 @@ def _min_items(node: Node) -> Check:
 
 
 def _min_length(node: Node) -> Check:
-    least = node["minLength"]
+    minimum = node["minLength"]
 
-    def check(value: str, path: str, _context: RuleContext, found: Issues) -> None:
-        if len(value) < least:
-            found.append(issue("text_too_short", path, value=value, expected=f"at least {least} characters"))
+    def check(value: str, path: str, _context: RuleContext, issues: Issues) -> None:
+        if len(value) < minimum:
+            issues.append(issue("text_too_short", path, value=value, expected=f"at least {minimum} characters"))
 
     return check
 
 
 def _max_length(node: Node) -> Check:
-    most = node["maxLength"]
+    maximum = node["maxLength"]
 
-    def check(value: str, path: str, _context: RuleContext, found: Issues) -> None:
-        if len(value) > most:
-            found.append(issue("text_too_long", path, value=value, expected=f"at most {most} characters"))
+    def check(value: str, path: str, _context: RuleContext, issues: Issues) -> None:
+        if len(value) > maximum:
+            issues.append(issue("text_too_long", path, value=value, expected=f"at most {maximum} characters"))
 
     return check
 
@@ -189,9 +190,9 @@ def _pattern(node: Node) -> Check:
     fits = re.compile(pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern).search
     expected = node.get("x-expected", node["pattern"])
 
-    def check(value: str, path: str, _context: RuleContext, found: Issues) -> None:
+    def check(value: str, path: str, _context: RuleContext, issues: Issues) -> None:
         if not fits(value):
-            found.append(issue("text_form", path, value=value, expected=expected))
+            issues.append(issue("text_form", path, value=value, expected=expected))
 
     return check
 
@@ -200,48 +201,48 @@ def _enum(node: Node) -> Check:
     allowed = frozenset(node["enum"])
     expected = ", ".join(map(str, node["enum"]))
 
-    def check(value: object, path: str, _context: RuleContext, found: Issues) -> None:
+    def check(value: object, path: str, _context: RuleContext, issues: Issues) -> None:
         if value not in allowed:
-            found.append(issue("value_not_allowed", path, value=value, expected=expected))
+            issues.append(issue("value_not_allowed", path, value=value, expected=expected))
 
     return check
 
 
 def _minimum(node: Node) -> Check:
-    least = node["minimum"]
+    minimum = node["minimum"]
 
-    def check(value: float, path: str, _context: RuleContext, found: Issues) -> None:
-        if value < least:
-            if least == 0:
-                found.append(issue("number_negative", path, value=value))
+    def check(value: float, path: str, _context: RuleContext, issues: Issues) -> None:
+        if value < minimum:
+            if minimum == 0:
+                issues.append(issue("number_negative", path, value=value))
             else:
-                found.append(issue("number_out_of_range", path, value=value, expected=f"at least {least}"))
+                issues.append(issue("number_out_of_range", path, value=value, expected=f"at least {minimum}"))
 
     return check
 
 
-# -- what must exist --------------------------------------------------------------------------------------------------
+# -- references --------------------------------------------------------------------------------------------------------
 
 
 def _reference(node: Node) -> Check:
-    told = node["x-reference"]
-    kind, by, level = told["kind"], tuple(told["by"]), told.get("level")
+    reference = node["x-reference"]
+    kind, by, level = reference["kind"], tuple(reference["by"]), reference.get("level")
     code = f"{kind}_unknown"
 
-    def check(value: object, path: str, context: RuleContext, found: Issues) -> None:
-        names = context.reference.listed(kind, by=by, level=level) if context.lookup_severity is not None else None
+    def check(value: object, path: str, context: RuleContext, issues: Issues) -> None:
+        names = context.reference.index(kind, by=by, level=level) if context.lookup_severity is not None else None
         text = value if isinstance(value, str) else str(value)
         if names is not None and text not in names.codes:
-            found.append(issue(code, path, value=value, suggestion=names.nearest(text),
+            issues.append(issue(code, path, value=value, suggestion=names.nearest(text),
                 severity=context.lookup_severity))
 
     return check
 
 
 def _own_location(_node: Node) -> Check:
-    def check(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def check(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if context.location is not None and value != context.location:
-            found.append(issue("location_foreign", path, value=value, expected=context.location))
+            issues.append(issue("location_foreign", path, value=value, expected=context.location))
 
     return check
 
@@ -254,15 +255,15 @@ def _identity(_node: Node) -> Rule:
 
 
 def _name(_node: Node) -> Rule:
-    def rule(value: object, path: str, _context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, _context: RuleContext, issues: Issues) -> None:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            wrong_type(value, path, found, expected="text or a number")
+            wrong_type(value, path, issues, expected="text or a number")
         elif isinstance(value, str) and not value.strip():
-            found.append(issue("sku_missing", path, value=value))
+            issues.append(issue("sku_missing", path, value=value))
         elif isinstance(value, str) and len(value) > KEY_CHARACTERS_MAX:
-            found.append(issue("sku_too_long", path, value=value, expected=f"at most {KEY_CHARACTERS_MAX} characters"))
+            issues.append(issue("sku_too_long", path, value=value, expected=f"at most {KEY_CHARACTERS_MAX} characters"))
         elif isinstance(value, str) and identifiers.INVISIBLE.search(value):
-            found.append(issue("sku_characters", path, value=value))
+            issues.append(issue("sku_characters", path, value=value))
 
     return rule
 
@@ -276,18 +277,18 @@ def _url(_node: Node) -> Rule:
 
 
 def _moment(_node: Node) -> Rule:
-    def rule(value: object, path: str, _context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, _context: RuleContext, issues: Issues) -> None:
         if not isinstance(value, str) or parse_moment(value) is None:
-            found.append(issue("date_unreadable", path, value=value, expected="a time like 2026-01-31T08:15:00Z"))
+            issues.append(issue("date_unreadable", path, value=value, expected="a time like 2026-01-31T08:15:00Z"))
 
     return rule
 
 
 def _yes_no(_node: Node) -> Rule:
-    def rule(value: object, path: str, _context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, _context: RuleContext, issues: Issues) -> None:
         if isinstance(value, bool) or (isinstance(value, str) and value.lower() in YES_NO):
             return
-        found.append(issue("value_not_allowed", path, value=value, expected="true, false, Yes or No"))
+        issues.append(issue("value_not_allowed", path, value=value, expected="true, false, Yes or No"))
 
     return rule
 
@@ -295,9 +296,9 @@ def _yes_no(_node: Node) -> Rule:
 FORMS: dict[str, Callable[[Node], Rule]] = {
     "identity": _identity, "name": _name, "hs_code": _hs_code, "url": _url, "moment": _moment, "yes_no": _yes_no,
 }
-AFTER_FORMS: dict[str, Callable[[Node], Check]] = {"x-own-location": _own_location, "x-reference": _reference}
+CHECKS_AFTER_FORM: dict[str, Callable[[Node], Check]] = {"x-own-location": _own_location, "x-reference": _reference}
 CHECKS: dict[str, Callable[[Node], Check]] = {
     "minLength": _min_length, "maxLength": _max_length, "pattern": _pattern, "enum": _enum, "minimum": _minimum,
-    "minItems": _min_items, **AFTER_FORMS, "properties": _properties, "items": _items,
+    "minItems": _min_items, **CHECKS_AFTER_FORM, "properties": _properties, "items": _items,
 }
-"""Word → what makes its check, in the order in which a value is looked at."""
+"""Keyword → function that makes its check, in the order in which a value is checked."""

@@ -1,4 +1,4 @@
-"""Documents of a schema in, keys, ties and issues out."""
+"""Check documents against a schema: bytes in; keys, references to items, and issues out."""
 
 import logging
 import secrets
@@ -13,13 +13,13 @@ from goodsgate.rules.document import UnreadableError, decode_document
 from goodsgate.rules.record_mapping import RecordRefs
 from goodsgate.rules.reference_data import ReferenceData
 from goodsgate.rules.schema import Schema
-from goodsgate.rules.schema_fast_path import DEPTH, Acquit, Record
+from goodsgate.rules.schema_fast_path import DEPTH, AcceptValid, Record
 
 log = logging.getLogger(__name__)
 
 
 class SchemaChecker:
-    """The rules of one schema under one policy."""
+    """Compiled rules of one schema under one policy."""
 
     def __init__(self, schema: Schema, policy: Policy, reference: ReferenceData, *, issues_per_record_max: int,
                  depth_max: int) -> None:
@@ -30,38 +30,38 @@ class SchemaChecker:
         self._depth_max = depth_max
 
     def check(self, documents: Sequence[bytes]) -> CheckResult:
-        """Look at documents (JSON objects); never raises for what they hold."""
+        """Check documents (JSON objects); never raises for what they contain."""
         refs_of_records: list[RecordRefs | None] = []
-        checked = CheckResult([], [None] * len(documents), None, {}, refs_of_records)
+        result = CheckResult([], [None] * len(documents), None, {}, refs_of_records)
         for at, document in enumerate(documents):
-            told: list[Issue] = []
+            issues: list[Issue] = []
             key, refs = None, None
             try:
-                record = self._acquitted(document)
+                record = self._decode_valid(document)
                 if record is None:
-                    record = plain = decode_document(document, depth_max=self._depth_max)
-                    self.schema.check_record(plain, "", self._context, told)
+                    record = decoded = decode_document(document, depth_max=self._depth_max)
+                    self.schema.check_record(decoded, "", self._context, issues)
                 key = self.schema.mapping.key_of(record)
-                refs = self.schema.mapping.refs_of(record, told)
-            except UnreadableError as unreadable:
-                told = [unreadable.issue]
+                refs = self.schema.mapping.refs_of(record, issues)
+            except UnreadableError as error:
+                issues = [error.issue]
             except Exception:
                 name = secrets.token_hex(4)
                 log.exception("fault %s in a schema's rules for %d bytes", name, len(document))
-                told, refs = [issue("internal_fault", value=name)], None
-            checked.keys.append(key)
+                issues, refs = [issue("internal_fault", value=name)], None
+            result.keys.append(key)
             refs_of_records.append(refs)
-            if told:
-                checked.issues[at] = cut_issues(told, self._issues_max)
-        return checked
+            if issues:
+                result.issues[at] = cut_issues(issues, self._issues_max)
+        return result
 
-    def _acquitted(self, document: bytes) -> Record | None:
-        """The record, if nothing can be wrong with it."""
+    def _decode_valid(self, document: bytes) -> Record | None:
+        """Return the record if it is certainly valid, else None."""
         try:
-            return self._acquit(document) if self._depth_max >= DEPTH else None
-        except Exception:  # whatever the fast way trips over, the rules tell the truth
+            return self._fast_path(document) if self._depth_max >= DEPTH else None
+        except Exception:  # whatever the fast path fails on, the rules decide
             return None
 
     @cached_property
-    def _acquit(self) -> Acquit:
-        return self.schema.form.under(self._context)
+    def _fast_path(self) -> AcceptValid:
+        return self.schema.fast_path.compile(self._context)

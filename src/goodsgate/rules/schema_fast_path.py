@@ -1,7 +1,7 @@
-"""A typed decode that lets good records of a schema pass; all others go to the rules, which know the truth.
+"""Fast path of a schema: a typed decode that accepts most valid records; all others go to the rules, which decide.
 
-The types are narrower than the schema: what they take is good, what they do not take is only doubtful. What types
-cannot tell (references, and what one member says of another) is looked at afterwards.
+The types are stricter than the schema: what they accept is valid, what they reject may be valid. What types cannot
+express (references, and relations between members) is checked afterwards.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,20 +11,20 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from goodsgate.rules.attributes import KNOWN_MAX, check_requirements, requirements_by_name
+from goodsgate.rules.attributes import CACHED_CATEGORIES_MAX, check_requirements, requirements_by_name
 from goodsgate.rules.context import Issues, RuleContext
 from goodsgate.rules.member_access import TYPED_MEMBERS, TypedRecord, attribute_of
-from goodsgate.rules.reference_rules import hs_known
+from goodsgate.rules.reference_rules import is_known_hs_code
 from goodsgate.rules.typed_decoder import TIMESTAMP, Shallow
 
 Node = Mapping[str, Any]
 Record = dict[str, Any] | TypedRecord
-Acquit = Callable[[bytes], Record | None]
+AcceptValid = Callable[[bytes], Record | None]
 decode_members: Callable[[bytes], dict[str, Any]] = orjson.loads
-Look = Callable[[Any], bool]
-"""Whether nothing is wrong with a value."""
-Make = Callable[[RuleContext], Look | None]
-"""The look under some terms; None where there is nothing to look for."""
+Check = Callable[[Any], bool]
+"""Whether a value is valid."""
+CheckMaker = Callable[[RuleContext], Check | None]
+"""Makes the check under a context; None if there is nothing to check."""
 
 FORMS: dict[str, Any] = {
     # visible ASCII without blanks, and without the plus sign of a number that a spreadsheet has rounded
@@ -38,58 +38,58 @@ FORMS: dict[str, Any] = {
 
 
 DEPTH = 10
-"""Nesting that the types let pass, at most: no schema has more than six levels, and no free member more than four."""
+"""Maximum nesting that the types accept: no schema has more than six levels, and no free member more than four."""
 
 
 class SchemaFastPath:
-    """The types of one schema, and the looks behind them."""
+    """The types of one schema, and the checks after them."""
 
     def __init__(self, node: Node) -> None:
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_struct(node)).decode
-        self._looks = [*_looks(node, ())]
+        self._checks = [*_checks(node, ())]
         self._can_map = _maps_texts_only(node)
 
-    def under(self, context: RuleContext) -> Acquit:
-        """Gives, under these terms, a record of which nothing is wrong; None for one that the rules must look at."""
+    def compile(self, context: RuleContext) -> AcceptValid:
+        """Return a function that returns a certainly valid record, or None for one that the rules must check."""
         decode, can_map = self._decode, self._can_map
-        looks = [_along(steps, look) for steps, made in self._looks if (look := made(context)) is not None]
+        checks = [_at_path(steps, check) for steps, make in self._checks if (check := make(context)) is not None]
 
-        def acquit(document: bytes) -> Record | None:
+        def accept(document: bytes) -> Record | None:
             try:
                 record: TypedRecord = decode(document)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return None
-            for look in looks:
-                if not look(record):
+            for check in checks:
+                if not check(record):
                     return None
             return record if can_map else decode_members(document)
 
-        return acquit
+        return accept
 
 
 def _maps_texts_only(node: Node) -> bool:
-    """Whether all that ties a record is text that the schema names: numbers are not written as they came."""
-    told = node["x-record"]
-    marks = told.get("index", {}).values()
-    named = [*told["key"], *told.get("requires", ()), *(how["path"] for how in marks)]
-    flags = [how["path"].rpartition("/")[0] + f"/{how['if_true']}" for how in marks if "if_true" in how]
+    """Return whether the mapping reads only texts that the schema names; numbers could change their notation."""
+    mapping = node["x-record"]
+    index = mapping.get("index", {}).values()
+    named = [*mapping["key"], *mapping.get("requires", ()), *(rule["path"] for rule in index)]
+    flags = [rule["path"].rpartition("/")[0] + f"/{rule['if_true']}" for rule in index if "if_true" in rule]
     return all(_kind(node, path.strip("/")) == "string" for path in named) and all(
         _kind(node, path.strip("/")) == "boolean" for path in flags
     )
 
 
 def _kind(node: Node, path: str) -> object:
-    """The type of what lies at a path; None for what the schema does not name, or is a form that may be a number."""
+    """Return the type at a path; None if the schema does not name it, or if it is a form that may be a number."""
     for step in path.split("/"):
         node = node.get("items", {}) if step == "*" else node.get("properties", {}).get(step, {})
     return node.get("type") if node.get("x-form") != "name" else None
 
 
-def _along(steps: tuple[str, ...], look: Look) -> Look:
-    """The look at all that lies at a path; there is nothing to see where a member on the way is absent."""
+def _at_path(steps: tuple[str, ...], check: Check) -> Check:
+    """Return the check of everything at a path; absent members on the way are valid."""
     if not steps:
-        return look
-    inner = _along(steps[1:], look)
+        return check
+    inner = _at_path(steps[1:], check)
     if steps[0] == "*":
         return lambda listed: all(map(inner, listed))
     read = TYPED_MEMBERS.getter(steps[0])
@@ -102,7 +102,7 @@ def _along(steps: tuple[str, ...], look: Look) -> Look:
 
 
 def _struct(node: Node) -> type:
-    """Exactly these members: a record with others is looked at by the rules."""
+    """Return a Struct of exactly these members: a record with others is left to the rules."""
     required = node.get("required", ())
     members: list[tuple[str, Any, Any]] = []
     for name, inner in node["properties"].items():
@@ -148,16 +148,16 @@ def _one(kind: str, node: Node, *, required: bool) -> Any:
 
 
 def _pattern(node: Node) -> str | None:
-    """As a whole: `$` would let a line break pass."""
+    """Return the pattern for the whole text: `$` would accept a trailing line break."""
     pattern: str | None = node.get("pattern")
     return pattern[:-1] + r"\Z" if pattern is not None and pattern.endswith("$") else pattern
 
 
-def _looks(node: Node, steps: tuple[str, ...]) -> list[tuple[tuple[str, ...], Make]]:
-    """Path and look of everything in a node that its type does not tell."""
-    found: list[tuple[tuple[str, ...], Make]] = []
+def _checks(node: Node, steps: tuple[str, ...]) -> list[tuple[tuple[str, ...], CheckMaker]]:
+    """Return path and check of everything in a node that its type cannot express."""
+    found: list[tuple[tuple[str, ...], CheckMaker]] = []
     if "x-reference" in node:
-        found.append((steps, _held(node["x-reference"])))
+        found.append((steps, _reference(node["x-reference"])))
     if node.get("x-form") == "hs_code":
         found.append((steps, _hs_known))
     if "x-own-location" in node:
@@ -166,51 +166,51 @@ def _looks(node: Node, steps: tuple[str, ...]) -> list[tuple[tuple[str, ...], Ma
         if "x-at-most" in inner:
             found.append((steps, _at_most(name, inner["x-at-most"])))
         if "x-attributes-of" in inner:
-            found.append((steps, _undemanding(inner["x-attributes-of"], attributes=name, fields=node["properties"])))
-        found += _looks(inner, (*steps, name))
+            found.append((steps, _requirements(inner["x-attributes-of"], attributes=name, fields=node["properties"])))
+        found += _checks(inner, (*steps, name))
     if "items" in node:
-        found += _looks(node["items"], (*steps, "*"))
+        found += _checks(node["items"], (*steps, "*"))
     return found
 
 
-def _held(told: Node) -> Make:
-    kind, by, level = told["kind"], tuple(told["by"]), told.get("level")
+def _reference(mapping: Node) -> CheckMaker:
+    kind, by, level = mapping["kind"], tuple(mapping["by"]), mapping.get("level")
 
-    def made(context: RuleContext) -> Look | None:
-        names = context.reference.listed(kind, by=by, level=level) if context.lookup_severity is not None else None
+    def make(context: RuleContext) -> Check | None:
+        names = context.reference.index(kind, by=by, level=level) if context.lookup_severity is not None else None
         if names is None:
             return None
         codes = names.codes
         return lambda value: (value if type(value) is str else str(value)) in codes
 
-    return made
+    return make
 
 
-def _hs_known(context: RuleContext) -> Look:
-    return lambda code: hs_known(code, context)
+def _hs_known(context: RuleContext) -> Check:
+    return lambda code: is_known_hs_code(code, context)
 
 
-def _own_location(context: RuleContext) -> Look | None:
+def _own_location(context: RuleContext) -> Check | None:
     location = context.location
     return None if location is None else lambda value: bool(value == location)
 
 
-def _undemanding(category: str, *, attributes: str, fields: Node) -> Make:
-    """Nothing is demanded in this category, or what is there does it; the rules look where something is missing."""
+def _requirements(category: str, *, attributes: str, fields: Node) -> CheckMaker:
+    """CheckMaker the check that a category's requirements are satisfied; if something is missing, the rules decide."""
 
-    def made(context: RuleContext) -> Look | None:
+    def make(context: RuleContext) -> Check | None:
         if context.lookup_severity is None:
             return None
         read, given = TYPED_MEMBERS.getter(category), TYPED_MEMBERS.getter(attributes)
         demands_of = requirements_by_name(context.reference)
         content: dict[object, bool] = {}  # by category: whether records without attributes do what is demanded
 
-        def look(record: TypedRecord) -> bool:
+        def check(record: TypedRecord) -> bool:
             named = read(record)
             if content.get(named) and not given(record):
                 return True
             requirements = demands_of(named)
-            if named not in content and len(content) < KNOWN_MAX:
+            if named not in content and len(content) < CACHED_CATEGORIES_MAX:
                 content[named] = not any(one.required or name in fields for name, one in requirements.items())
             if not requirements:
                 return True
@@ -218,14 +218,14 @@ def _undemanding(category: str, *, attributes: str, fields: Node) -> Make:
             check_requirements(record, requirements, context, found, category=None, whole=True)
             return not found and not record.get("variants")  # which are looked into as plain ones only
 
-        return look
+        return check
 
-    return made
+    return make
 
 
-def _at_most(name: str, other: str) -> Make:
-    def look(members: TypedRecord) -> bool:
+def _at_most(name: str, other: str) -> CheckMaker:
+    def check(members: TypedRecord) -> bool:
         value, bound = members.get(name), members.get(other)
         return value is None or bound is None or bool(value <= bound)
 
-    return lambda _context: look
+    return lambda _context: check

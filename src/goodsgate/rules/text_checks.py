@@ -1,7 +1,7 @@
-"""What people read: titles, descriptions, names, and the damage texts bring along.
+"""Texts for people: titles, descriptions, names, and the damage that texts suffer on their way.
 
 Source of lengths: Google Merchant product data specification (``title`` 150, ``description`` 5,000 characters, and so
-on, in the table of fields). Damage is a warning: a shop can show such a text, and its owner should know.
+on, in the table of fields). Damage is a warning: a shop can show such a text, but its owner should know.
 """
 
 import html
@@ -15,16 +15,16 @@ SPECIALS = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œ�
 """Windows-1252 between 0x80 and 0x9F, where ISO 8859-1 has control characters."""
 
 SUSPECT = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\ufffdÂÃ]|â€|ï»¿|ðŸ|<[a-zA-Z/!?]|&[a-zA-Z#]")
-"""One look that finds nothing in most texts; what it finds is looked at again."""
+"""Matches nothing in most texts; a text in which it matches is checked in detail."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]")
 CONTROL_OR_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]+")
 MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|<!--|<![a-zA-Z\[]|<\?[a-zA-Z]")
 ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 MOJIBAKE = re.compile(rf"[ÂÃ][\u0080-\u00bf]|â€[\u0080-\u00bf{SPECIALS}]|ï»¿|ðŸ[\u0080-\u00bf{SPECIALS}]")
-"""UTF-8 that was read as Windows-1252; hardly a language writes these pairs."""
+"""UTF-8 that was read as Windows-1252; hardly any language uses these pairs."""
 MOJIBAKE_PERHAPS = re.compile(f"[ÂÃ][{SPECIALS}]")
-"""The same, but also the end of a quotation in capitals; told only if the whole text can be repaired."""
+"""Also the end of a quotation in capitals; reported only if the whole text can be repaired."""
 NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _CONTROLS = {special.encode("cp1252")[0]: special for special in SPECIALS}
 """C1 control characters are nearly always Windows-1252 that was read as ISO 8859-1."""
@@ -32,12 +32,12 @@ _BYTES = {ord(special): special.encode("cp1252").decode("latin-1") for special i
 
 
 def text(field: Field) -> Rule:
-    """A text of at most ``characters_max`` characters on one line; lists of them where the field is repeated."""
+    """Make the rule of a text on one line, with a maximum length; also lists of them if the field is repeated."""
     return _repeated(field, _one_text(field.characters_max, CONTROL_OR_BREAK))
 
 
 def long_text(field: Field) -> Rule:
-    """A text that may have line breaks and tabs."""
+    """Make the rule of a text that may have line breaks and tabs."""
     return _repeated(field, _one_text(field.characters_max, CONTROL))
 
 
@@ -46,17 +46,17 @@ def _repeated(field: Field, one: Rule) -> Rule:
 
 
 def repeated(field: Field, one: Rule) -> Rule:
-    """The rule of one value for a single value or for each of a list of at most ``field.repeated``."""
+    """Make a rule for a single value, or for each of a list of at most ``field.repeated``, from that of one value."""
     most = field.repeated
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if not isinstance(value, list):
-            one(value, path, context, found)
+            one(value, path, context, issues)
             return
         if len(value) > most:
-            found.append(issue("list_too_long", path, value=len(value), expected=f"at most {most} values"))
+            issues.append(issue("list_too_long", path, value=len(value), expected=f"at most {most} values"))
         for at, entry in enumerate(value):
-            one(entry, f"{path}/{at}", context, found)
+            one(entry, f"{path}/{at}", context, issues)
 
     return rule
 
@@ -64,66 +64,66 @@ def repeated(field: Field, one: Rule) -> Rule:
 def _one_text(longest: int, control: re.Pattern[str]) -> Rule:
     expected = f"at most {longest} characters"
 
-    def rule(value: object, path: str, context: RuleContext, found: Issues) -> None:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
         if not isinstance(value, str):
-            wrong_type(value, path, found, expected="text")
+            wrong_type(value, path, issues, expected="text")
             return
         if len(value) > longest:
-            found.append(issue("text_too_long", path, value=value, expected=expected))
-        damage(value, path, context, found, control=control)
+            issues.append(issue("text_too_long", path, value=value, expected=expected))
+        check_damage(value, path, context, issues, control=control)
 
     return rule
 
 
-def damage(value: str, path: str, context: RuleContext, found: Issues, *,
+def check_damage(value: str, path: str, context: RuleContext, issues: Issues, *,
            control: re.Pattern[str] = CONTROL_OR_BREAK) -> None:
-    """Add what has happened to a text on its way here."""
+    """Add the damage that a text has suffered on its way."""
     stripped = value.strip()
     if stripped != value:
         if not stripped:
-            found.append(issue("text_empty", path, value=value))
+            issues.append(issue("text_empty", path, value=value))
             return
-        found.append(issue("text_edge_blanks", path, value=value, suggestion=if_short(stripped)))
+        issues.append(issue("text_edge_blanks", path, value=value, suggestion=if_short(stripped)))
     elif not value:
-        found.append(issue("text_empty", path, value=value))
+        issues.append(issue("text_empty", path, value=value))
         return
     if not context.ascii_only and SUSPECT.search(value):
-        _suspect(value, path, found, control=control)
+        _check_suspect_text(value, path, issues, control=control)
 
 
-def _suspect(value: str, path: str, found: Issues, *, control: re.Pattern[str]) -> None:
+def _check_suspect_text(value: str, path: str, issues: Issues, *, control: re.Pattern[str]) -> None:
     if "\x00" in value:
-        found.append(issue("nul_bytes", path, value=value, suggestion=if_short(value.replace("\x00", ""))))
+        issues.append(issue("nul_bytes", path, value=value, suggestion=if_short(value.replace("\x00", ""))))
     if "\ufffd" in value:
-        found.append(issue("text_lost_characters", path, value=value))
+        issues.append(issue("text_lost_characters", path, value=value))
     repaired = repair(value)
     if repaired is not None:
-        found.append(issue("text_mojibake", path, value=value, suggestion=if_short(repaired)))
+        issues.append(issue("text_mojibake", path, value=value, suggestion=if_short(repaired)))
     elif control.search(value):
-        found.append(issue("text_control_characters", path, value=value,
-                           suggestion=if_short(control.sub(" ", value.translate(_CONTROLS)).strip())))
+        issues.append(issue("text_control_characters", path, value=value,
+                            suggestion=if_short(control.sub(" ", value.translate(_CONTROLS)).strip())))
     if MARKUP.search(value):
         plain = " ".join(html.unescape(MARKUP.sub(" ", value)).split())
-        found.append(issue("text_markup", path, value=value, suggestion=if_short(plain)))
+        issues.append(issue("text_markup", path, value=value, suggestion=if_short(plain)))
     if ENTITY.search(value):
         decoded = html.unescape(value)
         if decoded != value:
-            found.append(issue("text_entities", path, value=value, suggestion=if_short(decoded)))
+            issues.append(issue("text_entities", path, value=value, suggestion=if_short(decoded)))
 
 
 def repair(value: str) -> str | None:
-    """The text as it was before UTF-8 was read as Windows-1252; None if that is not what happened."""
+    """Return the text as it was before UTF-8 was read as Windows-1252; None if that did not happen."""
     certain = MOJIBAKE.search(value) is not None
     if not certain and not MOJIBAKE_PERHAPS.search(value):
         return None
-    whole = _reread(value)
+    whole = _decode_again(value)
     if whole is not None or not certain:
         return whole
-    pieces = NOT_ASCII.sub(lambda piece: _reread(piece.group()) or piece.group(), value)
+    pieces = NOT_ASCII.sub(lambda piece: _decode_again(piece.group()) or piece.group(), value)
     return pieces if pieces != value else None
 
 
-def _reread(value: str) -> str | None:
+def _decode_again(value: str) -> str | None:
     try:
         return value.translate(_BYTES).encode("latin-1").decode("utf-8").removeprefix("\ufeff")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Addresses on the web.
+"""URLs.
 
 Source: Google Merchant product data specification, ``link`` and ``image_link`` (begins with http or https, follows
 RFC 3986 or RFC 1738, at most 2,000 characters).
@@ -10,7 +10,7 @@ from urllib.parse import quote
 from goodsgate.model.fields import URL_CHARACTERS_MAX, Field
 from goodsgate.model.issue import issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, if_short, wrong_type
-from goodsgate.rules.text_checks import damage, repeated
+from goodsgate.rules.text_checks import check_damage, repeated
 
 EXPECTED = "a URL with http:// or https:// and a host"
 ORIGIN = re.compile(
@@ -24,38 +24,38 @@ UNESCAPED = "!#$%&'()*+,/:;=?@[]~"
 
 
 def url(field: Field) -> Rule:
-    """An absolute http or https address without blanks; lists of them where the field is repeated."""
+    """Make the rule of a URL: absolute http or https without blanks; also lists of them if the field is repeated."""
     return repeated(field, _one_url) if field.repeated else _one_url
 
 
-def _one_url(value: object, path: str, context: RuleContext, found: Issues) -> None:
+def _one_url(value: object, path: str, context: RuleContext, issues: Issues) -> None:
     if not isinstance(value, str):
-        wrong_type(value, path, found, expected="text")
+        wrong_type(value, path, issues, expected="text")
         return
     if len(value) > URL_CHARACTERS_MAX:
-        found.append(issue("text_too_long", path, value=value, expected=f"at most {URL_CHARACTERS_MAX} characters"))
-    before = len(found)
-    damage(value, path, context, found)
+        issues.append(issue("text_too_long", path, value=value, expected=f"at most {URL_CHARACTERS_MAX} characters"))
+    before = len(issues)
+    check_damage(value, path, context, issues)
     text = value.strip()
     if not text:
         return
     if context.ascii_only and " " not in text and ORIGIN.match(text):
-        return  # calm bytes are ASCII and hold no other blank
+        return  # a plain ASCII record holds no other blank
     if not ORIGIN.match(text):
-        found.append(issue("url_not_absolute", path, value=value, expected=EXPECTED, suggestion=_completed(text)))
+        issues.append(issue("url_not_absolute", path, value=value, expected=EXPECTED, suggestion=_with_scheme(text)))
     elif _BLANK.search(text):
-        found.append(issue("url_blanks", path, value=value, suggestion=if_short(quote(text, safe=UNESCAPED))))
-    elif not text.isascii() and len(found) == before:
-        found.append(issue("url_not_ascii", path, value=value, suggestion=_encoded(text)))
+        issues.append(issue("url_blanks", path, value=value, suggestion=if_short(quote(text, safe=UNESCAPED))))
+    elif not text.isascii() and len(issues) == before:
+        issues.append(issue("url_not_ascii", path, value=value, suggestion=_percent_encoded(text)))
 
 
-def _completed(text: str) -> str | None:
-    """The address with the scheme it lacks, if what is there is plainly a host."""
+def _with_scheme(text: str) -> str | None:
+    """Return the URL with the scheme that it lacks, if the rest is plainly a host."""
     return f"https://{text.removeprefix('//')}" if _HOST_LIKE.match(text) and not _BLANK.search(text) else None
 
 
-def _encoded(text: str) -> str | None:
-    """Host in its ASCII form, the rest percent-encoded."""
+def _percent_encoded(text: str) -> str | None:
+    """Return the URL with its host in ASCII form and the rest percent-encoded."""
     origin = ORIGIN.match(text)
     if origin is None:
         return None
