@@ -142,8 +142,10 @@ class Authenticator:
         return caller
 
     def _key_of_token(self, digest: bytes) -> Key | None:
-        found = self._store.token(digest)
-        return found[1] if found is not None and found[0].expires_at > now() else None
+        token_and_key = self._store.token(digest)
+        if token_and_key is None or token_and_key[0].expires_at <= now():
+            return None
+        return token_and_key[1]
 
     def create_token(self, caller: Caller, *, seconds: float) -> str:
         """Create a token of the caller's key that is valid for `seconds`. Raises StoreError."""

@@ -189,7 +189,7 @@ def without_secrets(text: str, *, address: str) -> str:
     _, server, rest = address.partition("://")
     if not server:
         return text
-    secrets = {rest.rpartition("@")[0].partition(":")[2], *(found[2] for found in _PASSWORDS.finditer(rest))}
+    secrets = {rest.rpartition("@")[0].partition(":")[2], *(match[2] for match in _PASSWORDS.finditer(rest))}
     for secret in secrets | {unquote(secret) for secret in secrets}:
         text = text.replace(secret, "***") if secret else text
     return text

@@ -1,4 +1,4 @@
-"""A server that may be stopped and paused, because nobody else uses it."""
+"""A PostgreSQL server that a test may stop and pause, because no other test uses it."""
 
 import itertools
 from collections.abc import Iterator
@@ -14,30 +14,30 @@ from tests.store.wire import Wire
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Server]:
-    """One for a module."""
+    """Start a server for the tests of a module."""
     binaries = postgres.first(itertools.chain(postgres.machine(), postgres.wheel()))
     if binaries is None:
         print("no PostgreSQL on this machine and no wheel")
         pytest.skip("no PostgreSQL on this machine and no wheel")
-    made = Server(binaries)
-    yield made
-    made.close()
+    server = Server(binaries)
+    yield server
+    server.close()
 
 
 @pytest.fixture
 def address(own: Server) -> Iterator[str]:
-    """A fresh database there, of a store with the merchant acme."""
-    made = own.database()
-    store = place.open_at(made, small_payload_bytes=1_000)
+    """Create a database with a store and the merchant acme, and yield its address."""
+    address = own.database()
+    store = place.open_at(address, small_payload_bytes=1_000)
     store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     store.close()
-    yield made
-    own.drop(made)
+    yield address
+    own.drop(address)
 
 
 @pytest.fixture
 def wire(own: Server) -> Iterator[Wire]:
-    """Between the store and the server."""
-    made = Wire(own.port)
-    yield made
-    made.close()
+    """Return a proxy between store and server."""
+    proxy = Wire(own.port)
+    yield proxy
+    proxy.close()

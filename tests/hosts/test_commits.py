@@ -53,7 +53,7 @@ def _claim(store: Store) -> Claim:
 @pytest.mark.parametrize("kind", [RoundKind.FIX, RoundKind.RETRY])
 def test_a_round_is_acknowledged_if_it_is_stored(wired: Store, wire: Wire, store: Store, kind: RoundKind,
                                                  sent: bool) -> None:
-    """A fix is looked up; of an order without a payload nothing tells whose it is, so that it is asked for again."""
+    """A fix is looked up; a change without a payload cannot be identified, so it has to be repeated."""
     batch = _rejected(wired)
     upload = new_id() if kind is RoundKind.FIX else None
     if upload is not None:

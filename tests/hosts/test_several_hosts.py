@@ -1,4 +1,4 @@
-"""Two hosts with gates and one with PostgreSQL; cables are pulled, hosts die, the server falls and stands still.
+"""Two hosts with gates and one with PostgreSQL; hosts are disconnected and killed, the server crashes and pauses.
 
 Everything is real: network namespaces, `goodsgate serve` with its worker, kill -9. At the end catalogue, counts,
 results and issues equal those of an undisturbed gate that got the same submissions in the same order.
@@ -22,7 +22,7 @@ from goodsgate.store.contract import BatchFilter, Store
 from tests import place, postgres
 from tests.crash.scene import ROOT
 from tests.hosts.traffic import Clients
-from tests.hosts.world import Host, World, inside
+from tests.hosts.virtual_network import Host, VirtualNetwork, inside
 from tests.make import NOW
 from tests.postgres import Server
 from tests.shop import Shop
@@ -81,21 +81,21 @@ class Gate:
 
 
 class Scenery:
-    """The world, the server, the gates, and what can happen to them."""
+    """The network, the server, the gates, and the failures that can happen to them."""
 
     def __init__(self) -> None:
-        self.world = World("db", "one", "two", "clients")
-        self.db, self.clients = self.world.hosts["db"], self.world.hosts["clients"]
+        self.network = VirtualNetwork("db", "one", "two", "clients")
+        self.db, self.clients = self.network.hosts["db"], self.network.hosts["clients"]
         binaries = postgres.first(itertools.chain(postgres.machine(), postgres.wheel()))
         if binaries is None:
-            self.world.close()
+            self.network.close()
             pytest.skip("no PostgreSQL on this machine and no wheel")
         self.server = inside(self.db.process.pid, lambda: Server(binaries))
         with (self.server.data / "pg_hba.conf").open("a") as rules:
             rules.write("host all all 10.77.0.0/24 scram-sha-256\n")
         self.address = inside(self.db.process.pid, self._database)
         self.keys = inside(self.clients.process.pid, self._merchants)
-        self.gates = [Gate(self.world.hosts[name], self.clients, self.address) for name in ("one", "two")]
+        self.gates = [Gate(self.network.hosts[name], self.clients, self.address) for name in ("one", "two")]
 
     def _database(self) -> str:
         made = self.server.database()
@@ -120,18 +120,18 @@ class Scenery:
     def close(self) -> None:
         """Nothing is left."""
         self.server.close()
-        self.world.close()
+        self.network.close()
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
     def cut(self, name: str, seconds: float) -> None:
         """A host is cut off, and comes back."""
-        self.world.cut(name)
+        self.network.disconnect(name)
         time.sleep(seconds)
-        self.world.mend(name)
+        self.network.reconnect(name)
 
     def kill(self, number: int) -> None:
-        """A host dies and is started anew."""
+        """Kill a host and start it again."""
         self.gates[number].restart()
 
     def fall(self) -> None:
@@ -143,7 +143,7 @@ class Scenery:
         inside(self.db.process.pid, again)
 
     def pause(self, seconds: float) -> None:
-        """The server stands still."""
+        """Pause the server."""
         self.server.pause()
         time.sleep(seconds)
         self.server.resume()
@@ -251,7 +251,7 @@ def _accepted(store: Store, merchant: str, clients: Clients) -> list[tuple[str, 
 
 
 def _told(store: Store, merchant: str, batch: str) -> list[object]:
-    """Everything that is told of a batch and does not depend on when it was worked."""
+    """Return everything that is reported about a batch and does not depend on the time of processing."""
     found = store.batch(merchant, batch)
     assert found is not None
     return [

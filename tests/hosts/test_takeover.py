@@ -1,4 +1,4 @@
-"""kill -9 of a worker in the middle of a portion: how long until another goes on."""
+"""Time until another worker continues after one was killed in the middle of a chunk."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ KILLS = 3
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    """On a server."""
+    """Open the store on a server."""
     with Shop(
         tmp_path, kind="postgres", lease_seconds=LEASE_SECONDS, poll_seconds=POLL_SECONDS, chunk_records_max=500
     ) as made:
@@ -28,7 +28,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 def _lane(folder: Path) -> tuple[str | None, float, float]:
-    """Who holds it, until when, and when it was last claimed, in seconds."""
+    """Return the owner of the lease, its end, and the time of the last claim, in seconds."""
     with place.raw(folder) as db:
         row = db.execute("SELECT holder, until, served FROM lane WHERE kind = 'product'").fetchone()
     return (None, 0.0, 0.0) if row is None else (row[0], row[1] / 1e6, row[2] / 1e6)
@@ -43,7 +43,7 @@ def _listening(folder: Path) -> int:
 
 
 def _taken_over(shop: Shop, folder: Path, workers: Workers, batch: str) -> str:
-    """Kill whoever works the batch, in the middle of it, and wait for another; what that took."""
+    """Kill the worker of a batch in the middle of it, wait for another one, and return the seconds that took."""
     def done() -> int:
         return shop.engine.batch("acme", batch).counts.accounted
 

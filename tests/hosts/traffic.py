@@ -1,4 +1,4 @@
-"""Clients that submit to several gates at once, and do not give up what they may send again."""
+"""Clients that submit to several gates at once and retry submissions that have an idempotency key."""
 
 import random
 import threading
@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from goodsgate.model.batch import Kind
-from tests.hosts.world import Host, enter
+from tests.hosts.virtual_network import Host, enter
 from tests.make import product
 from tests.shop import ndjson
 
@@ -17,18 +17,18 @@ TIMEOUT_SECONDS = 2.0
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """One submission."""
+    """A submission."""
 
     merchant: str
     kind: Kind
     label: str
     body: bytes
     keyed: bool
-    """It has an idempotency key, and is sent until it is acknowledged."""
+    """Whether it has an idempotency key and is sent until it is acknowledged."""
 
 
 class Clients:
-    """So many, each in a thread of its own, until told to stop."""
+    """Clients that submit, each in a thread of its own, until `stop`."""
 
     def __init__(self, host: Host, gates: Sequence[str], keys: dict[str, str], *, clients: int, seed: int,
                  pause_seconds: float) -> None:
@@ -42,12 +42,12 @@ class Clients:
         self._pause_seconds = pause_seconds
         self._stop = threading.Event()
         self.sent: dict[str, Sent] = {}
-        """By label."""
+        """Submissions by label."""
         self.acknowledged: dict[str, str] = {}
-        """Label → id of the batch."""
+        """Ids of batches by label."""
         self.faults: list[str] = []
         self.answers: dict[str, int] = {}
-        """How often each answer came."""
+        """Number of responses by status or error."""
         self._threads = [
             threading.Thread(target=self._run, args=(n, random.Random(seed * 1_000 + n))) for n in range(clients)
         ]
@@ -55,7 +55,7 @@ class Clients:
             thread.start()
 
     def stop(self, seconds: float) -> None:
-        """Finish what is being sent again; at most so long."""
+        """Stop after the current submissions; wait for at most `seconds` for each client."""
         self._stop.set()
         for thread in self._threads:
             thread.join(seconds)
@@ -67,7 +67,7 @@ class Clients:
             turn = 0
             while not self._stop.is_set():
                 turn += 1
-                sent = _made(f"{number}-{turn}", chance, sorted(self._keys))
+                sent = _random_submission(f"{number}-{turn}", chance, sorted(self._keys))
                 self.sent[sent.label] = sent
                 self._send(client, sent, chance)
                 time.sleep(chance.uniform(0, self._pause_seconds))
@@ -76,11 +76,11 @@ class Clients:
         headers = {"Authorization": f"Bearer {self._keys[sent.merchant]}"}
         if sent.keyed:
             headers["Idempotency-Key"] = f'"{sent.label}"'
-        asked = {"format": "ndjson", "kind": sent.kind.value, "label": sent.label}
+        query = {"format": "ndjson", "kind": sent.kind.value, "label": sent.label}
         while True:
             gate = chance.choice(self._gates)
             try:
-                answer = client.post(f"{gate}/v1/batches", params=asked, content=sent.body, headers=headers)
+                answer = client.post(f"{gate}/v1/batches", params=query, content=sent.body, headers=headers)
             except httpx.TransportError as fault:
                 self._count(type(fault).__name__)
             else:
@@ -99,8 +99,8 @@ class Clients:
         self.answers[answer] = self.answers.get(answer, 0) + 1
 
 
-def _made(label: str, chance: random.Random, merchants: Sequence[str]) -> Sent:
-    """A submission of mostly small, sometimes large size, about items that others are about, too; some dirt in it."""
+def _random_submission(label: str, chance: random.Random, merchants: Sequence[str]) -> Sent:
+    """Return a submission, usually small, with some invalid records and keys that other submissions have as well."""
     kind = chance.choice([Kind.PRODUCT, Kind.PRODUCT, Kind.PRICE, Kind.STOCK])
     size = chance.choice([1, 5, 20, 20, 60, 300])
     keys = [chance.randrange(400) for _ in range(size)]

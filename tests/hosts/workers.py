@@ -15,31 +15,31 @@ SET = ("store", "lease_seconds", "poll_seconds", "chunk_records_max")
 
 
 class Workers:
-    """Any number of them on one store; to be closed."""
+    """Worker processes on one store; close them in the end."""
 
     def __init__(self, config: Config) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("GOODSGATE_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GOODSGATE_")}
         self._environ = {
-            **kept, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
+            **inherited, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
             **{f"GOODSGATE_{name.upper()}": str(getattr(config, name)) for name in SET},
         }
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> None:
-        """One more, by this name in its leases."""
+        """Start a worker whose leases have this name."""
         self.running[name] = subprocess.Popen(
             [sys.executable, "-m", "goodsgate", "work", "--name", name], env=self._environ, cwd=ROOT,
             stderr=subprocess.DEVNULL,
         )
 
     def kill(self, name: str) -> None:
-        """kill -9."""
+        """Kill a worker with SIGKILL."""
         process = self.running.pop(name)
         process.kill()
         process.wait()
 
     def close(self) -> None:
-        """All of them, as by a service manager."""
+        """Stop all workers with SIGTERM."""
         for process in self.running.values():
             process.send_signal(signal.SIGTERM)
         for process in self.running.values():
@@ -47,7 +47,7 @@ class Workers:
 
 
 def wait_until(holds: Callable[[], bool], what: str, *, seconds_max: float = SECONDS_MAX) -> float:
-    """Wait until it is so; how long that took."""
+    """Wait until `holds` returns True, and return the seconds that took."""
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < seconds_max, what

@@ -103,14 +103,14 @@ def problem_rows() -> list[tuple[str, int, str]]:
     return sorted(((code, STATUSES[code], title) for code, title in titles.items()), key=lambda row: (row[1], row[0]))
 
 
-def prose(text: str | None) -> Markup:
+def prose(markdown: str | None) -> Markup:
     """Return HTML of the Markdown that the OpenAPI documents use: paragraphs, `code`, **strong**."""
     paragraphs = []
-    for paragraph in re.split(r"\n\s*\n", (text or "").strip()):
-        words = html.escape(paragraph)
-        words = re.sub(r"`([^`]+)`", r"<code>\1</code>", words)
-        words = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", words)
-        paragraphs.append(f"<p>{words}</p>")
+    for paragraph in re.split(r"\n\s*\n", (markdown or "").strip()):
+        text = html.escape(paragraph)
+        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+        text = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
+        paragraphs.append(f"<p>{text}</p>")
     return Markup("".join(paragraphs))  # noqa: S704 – escaped above
 
 
@@ -198,15 +198,16 @@ def _command(path: str, method: str, parameters: list[dict[str, Any]], bodies: l
     for parameter in parameters:
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", str(parameter.get("example", f"<{parameter['name']}>")))
-    words = ["curl"] + ([f"-X {method.upper()}"] if method != "get" else [])
+    arguments = ["curl"] + ([f"-X {method.upper()}"] if method != "get" else [])
     if scheme:
-        own = scheme["type"] == "apiKey"
-        words.append(f'-H "{scheme["name"]}: $TOKEN"' if own else '-H "Authorization: Bearer $GOODSGATE_KEY"')
+        is_header = scheme["type"] == "apiKey"
+        arguments.append(f'-H "{scheme["name"]}: $TOKEN"' if is_header else '-H "Authorization: Bearer $GOODSGATE_KEY"')
     if bodies:
-        words.append(f'-H "Content-Type: {bodies[0]["media_type"]}"')
-        small = bodies[0]["example"] and bodies[0]["media_type"] == "application/json"
-        words.append(f"--data-binary '{' '.join(bodies[0]['example'].split())}'" if small else "--data-binary @file")
-    return " ".join([*words, f'"$GOODSGATE_URL{path}"'])
+        arguments.append(f'-H "Content-Type: {bodies[0]["media_type"]}"')
+        is_json = bodies[0]["example"] and bodies[0]["media_type"] == "application/json"
+        data = f"'{' '.join(bodies[0]['example'].split())}'" if is_json else "@file"
+        arguments.append(f"--data-binary {data}")
+    return " ".join([*arguments, f'"$GOODSGATE_URL{path}"'])
 
 
 def kind_of(schema: dict[str, Any]) -> Markup:

@@ -28,7 +28,7 @@ class ChangeSignal:
         self._read_token = read_token
         self._token: object = None
         self.expires_at = 0.0
-        """When the token has to be read again; set to 0 by whoever may have changed something."""
+        """Monotonic time at which the token is read again; set to 0.0 after a possible change."""
         self._sessions_max = sessions_max
         self._sessions = 0
         self._gauge = gauge
@@ -84,7 +84,7 @@ class BatchDocument(msgspec.Struct, frozen=True, kw_only=True):
     built_at: float
     """Monotonic clock."""
     tag: bytes
-    """The entity tag as it stands in headers."""
+    """The entity tag as bytes."""
     tag_headers: list[tuple[bytes, bytes]]
     headers: list[tuple[bytes, bytes]]
 

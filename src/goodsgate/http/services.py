@@ -30,7 +30,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses to which webhooks may be sent."""
 
     hosts: frozenset[str]
-    """Host names in lower case; ``*.host`` stands for all below one, ``*`` for any."""
+    """Host names in lower case; ``*.host`` allows every subdomain, ``*`` every host."""
     allow_private: bool
     """Whether a host may resolve to a private address."""
 

@@ -1,4 +1,4 @@
-"""A worker stands still in the middle of its work; another takes over; the first wakes up, and is too late."""
+"""A worker stops in the middle of its work, another one takes over, and the first one continues too late."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(folder: Path, undisturbed:
     """Its commit is refused by the fence, and no record is applied twice."""
     shop, sent = stage(folder, "postgres")
     slow = subprocess.Popen(
-        [sys.executable, "-m", "tests.hosts.hand", str(folder), point, str(times)], cwd=ROOT, text=True,
+        [sys.executable, "-m", "tests.hosts.stalled_worker", str(folder), point, str(times)], cwd=ROOT, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}, stdout=subprocess.PIPE,
     )
     try:

@@ -16,7 +16,7 @@ FAR_SECONDS = 60
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the tests' sake: a server that stands still is known to after a moment."""
+    """Shorten the timeouts after which a stalled server is noticed."""
     for module in ("connections", "server"):
         monkeypatch.setattr(f"goodsgate.store.postgres.{module}.SILENCE_SECONDS", 0.3)
         monkeypatch.setattr(f"goodsgate.store.postgres.{module}.CONNECT_SECONDS", 2)

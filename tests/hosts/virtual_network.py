@@ -1,7 +1,7 @@
-"""A network of the test's own: hosts that are network namespaces, with cables to a switch; all gone with the test.
+"""A virtual network for a test: hosts are network namespaces that are connected by a switch.
 
-A namespace lives as long as the process that holds it, and what runs in the world's folder is ended by a guard when the
-test is gone, however it went; so nothing is left, not even a name. No packet leaves the world, and none comes in.
+A namespace exists as long as its process. A guard ends every process in the folder of the network when the test process
+ends, whatever the reason, so that nothing remains. No packet leaves the network or enters it.
 """
 
 import ctypes
@@ -27,19 +27,19 @@ SECONDS_MAX = 10
 
 
 def why_not() -> str | None:
-    """Why this machine cannot have one; None if it can."""
+    """Return why this machine cannot have a virtual network; None if it can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
     missing = [name for name in ("ip", "unshare", "nsenter") if shutil.which(name) is None]
     if missing:
         return f"no {' and '.join(missing)} on this machine"
-    made = "ip link add name t0 type bridge && ip link add name t1 type veth peer name t2"
-    tried = subprocess.run(["unshare", "--net", "sh", "-c", made], capture_output=True, text=True, check=False)
-    return f"no network namespaces here: {tried.stderr.strip()}" if tried.returncode else None
+    probe = "ip link add name t0 type bridge && ip link add name t1 type veth peer name t2"
+    result = subprocess.run(["unshare", "--net", "sh", "-c", probe], capture_output=True, text=True, check=False)
+    return f"no network namespaces here: {result.stderr.strip()}" if result.returncode else None
 
 
 def inside(process: int, work: Callable[[], T]) -> T:
-    """Do it in a thread that stands in the namespace of this process; what it starts and connects to is there, too."""
+    """Call `work` in a thread inside the namespace of a process, and return its result."""
     done: list[T] = []
     faults: list[BaseException] = []
 
@@ -59,22 +59,22 @@ def inside(process: int, work: Callable[[], T]) -> T:
 
 
 def enter(process: int) -> None:
-    """This thread stands in the namespace of that process from now on."""
+    """Move the current thread into the namespace of a process."""
     libc = ctypes.CDLL(None, use_errno=True)
     with Path(f"/proc/{process}/ns/net").open("rb") as namespace:
         if libc.setns(namespace.fileno(), CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "setns")
 
 
-class World:
-    """A switch and hosts named and numbered from 1 in their order, as 10.77.0.1, …; runs until `close`."""
+class VirtualNetwork:
+    """A switch and hosts with the addresses 10.77.0.1, 10.77.0.2 and so on; exists until `close`."""
 
     def __init__(self, *names: str) -> None:
         reason = why_not()
         if reason is not None:
             print(reason)
             pytest.skip(reason)
-        self.folder = Path(tempfile.mkdtemp(prefix="goodsgate-world-")).resolve()
+        self.folder = Path(tempfile.mkdtemp(prefix="goodsgate-network-")).resolve()
         self._guard = guard.start(self.folder)
         self.switch = Host(self.folder, BRIDGE, "")
         self.switch.ip(f"link add name {BRIDGE} type bridge")
@@ -87,16 +87,16 @@ class World:
             host.ip(f"addr add {host.address}/24 dev eth0")
             host.ip("link set dev eth0 up")
 
-    def cut(self, name: str) -> None:
-        """Pull its cable out of the switch: nobody is told."""
+    def disconnect(self, name: str) -> None:
+        """Disconnect a host from the switch without closing its connections."""
         self.switch.ip(f"link set dev {name} down")
 
-    def mend(self, name: str) -> None:
-        """Put it back."""
+    def reconnect(self, name: str) -> None:
+        """Connect the host to the switch again."""
         self.switch.ip(f"link set dev {name} up")
 
     def close(self) -> None:
-        """End everything in it."""
+        """End all processes of the network."""
         assert self._guard.stdin is not None
         self._guard.stdin.close()
         for host in (self.switch, *self.hosts.values()):
@@ -106,37 +106,37 @@ class World:
 
 
 class Host:
-    """A namespace, and a folder that everything which runs on the host has as its working folder."""
+    """A host: a namespace, and the working directory of its processes."""
 
-    def __init__(self, world: Path, name: str, address: str) -> None:
+    def __init__(self, network: Path, name: str, address: str) -> None:
         self.name = name
         self.address = address
-        self.folder = world / name
+        self.folder = network / name
         self.folder.mkdir()
         self.started: list[subprocess.Popen[bytes]] = []
-        # In the world's folder, not the host's: whoever kills all that runs on the host leaves it its network.
-        self.process = subprocess.Popen(["unshare", "--net", "sleep", "infinity"], cwd=world)
+        # Runs in the folder of the network, so that killing the processes of the host does not end its namespace.
+        self.process = subprocess.Popen(["unshare", "--net", "sleep", "infinity"], cwd=network)
         until = time.monotonic() + SECONDS_MAX
         while os.readlink(f"/proc/{self.process.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
             assert time.monotonic() < until
             time.sleep(0.001)
 
     def ip(self, what: str) -> None:
-        """As `ip` would, there."""
+        """Run an `ip` command on the host."""
         run = subprocess.run([*self._there(), "ip", *what.split()], capture_output=True, text=True, check=False)
         assert run.returncode == 0, f"ip {what}: {run.stderr}"
 
     def start(self, *command: str, environ: dict[str, str], log: str) -> "subprocess.Popen[bytes]":
-        """Run something there; what it says goes to a file of this name in the host's folder."""
-        with (self.folder / log).open("ab") as told:
+        """Start a process on the host; its output goes to a log file in the host's folder."""
+        with (self.folder / log).open("ab") as output:
             self.started.append(subprocess.Popen(
-                [*self._there(), *command], env=environ, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=told,
-                stderr=told, start_new_session=True,
+                [*self._there(), *command], env=environ, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output, start_new_session=True,
             ))
         return self.started[-1]
 
     def kill(self) -> None:
-        """As if its plug were pulled, but for the network: whom it spoke to learns that it is gone."""
+        """Kill all processes of the host; their connections are closed by the kernel."""
         while guard.send(self.folder, signal.SIGKILL):
             time.sleep(0.005)
         while self.started:

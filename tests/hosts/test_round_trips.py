@@ -126,7 +126,7 @@ def test_a_submission_is_acknowledged_if_it_is_stored(wired: Store, wire: Wire, 
 @pytest.mark.parametrize("seconds", [0.0, 600.0], ids=["tried", "trusted"])
 def test_a_closed_connection_is_not_used(own: Server, address: str, store: PostgresStore, seconds: float,
                                          monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server has said good-bye: the next submission takes another one, and is not refused."""
+    """The server has closed it: the next submission uses another connection and is not refused."""
     monkeypatch.setattr("goodsgate.store.postgres.connections.TRUSTED_SECONDS", seconds)
     child.submit(store, 1)
     with own.admin(urlsplit(address).path[1:]) as db:

@@ -1,4 +1,4 @@
-"""A served gate whose server is stopped, paused or started again at any moment: 503, and never a false 202."""
+"""A gate whose PostgreSQL server stops, pauses or restarts answers 503 and never a false 202."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ CONNECTIONS_MAX = 3
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the tests' sake: a server that stands still is known to after a moment."""
+    """Shorten the timeouts after which a stalled server is noticed."""
     for module in ("connections", "server"):
         monkeypatch.setattr(f"goodsgate.store.postgres.{module}.SILENCE_SECONDS", 0.5)
         monkeypatch.setattr(f"goodsgate.store.postgres.{module}.CONNECT_SECONDS", 2)
@@ -35,7 +35,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def gate(own: Server, address: str, tmp_path: Path) -> Iterator[Served]:
-    """Served over the server that nobody else uses; with fewer connections than threads."""
+    """Serve a gate with fewer database connections than threads."""
     place.settle(tmp_path, address)
     with Shop(
         tmp_path, connections_max=CONNECTIONS_MAX, small_payload_bytes=2_000, chunk_records_max=50, lease_seconds=1.0,
@@ -48,19 +48,21 @@ def gate(own: Server, address: str, tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def client(gate: Served) -> Client:
-    """Of acme."""
+    """Return a client of acme."""
     return gate.client("acme")
 
 
-def _all(asks: list[Callable[[], T]]) -> list[T]:
-    """At once, each in a thread of its own."""
+def _all(calls: list[Callable[[], T]]) -> list[T]:
+    """Call all functions at once, each in a thread of its own."""
     answers: dict[int, T] = {}
-    threads = [threading.Thread(target=lambda n=n, ask=ask: answers.update({n: ask()})) for n, ask in enumerate(asks)]
+    threads = [
+        threading.Thread(target=lambda n=n, call=call: answers.update({n: call()})) for n, call in enumerate(calls)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(SECONDS_MAX)
-    return [answers[n] for n in range(len(asks))]
+    return [answers[n] for n in range(len(calls))]
 
 
 def _post(client: Client, number: int, records: int = 5) -> httpx.Response:
@@ -70,8 +72,8 @@ def _post(client: Client, number: int, records: int = 5) -> httpx.Response:
     )
 
 
-def _patiently(client: Client, number: int) -> str:
-    """Again and again, as the answers say; the batch's id."""
+def _submit_until_accepted(client: Client, number: int) -> str:
+    """Submit until the submission is accepted, and return the id of the batch."""
     until = time.monotonic() + SECONDS_MAX
     while True:
         answer = _post(client, number)
@@ -103,25 +105,25 @@ def _soon(holds: Callable[[], bool]) -> None:
 def test_submissions_are_refused_while_the_server_is_unavailable(own: Server, gate: Served, client: Client,
                                                                  away: str) -> None:
     """Acknowledged batches are there afterwards, and refused ones can be sent again."""
-    before = [_patiently(client, number) for number in range(3)]
+    before = [_submit_until_accepted(client, number) for number in range(3)]
     assert _ready(gate) == 200
     own.stop("immediate") if away == "stopped" else own.pause()
     try:
-        asked = _all([
+        answers = _all([
             *(lambda n=n: _post(client, n) for n in range(10, 22)),  # type: ignore[misc]
             *(lambda n=n: _post(client, n, 500) for n in (30, 31)),  # type: ignore[misc]
             lambda: client.get("/v1/batches"), lambda: client.get(f"/v1/batches/{before[0]}/results"),
             lambda: client.post(f"/v1/batches/{before[0]}/cancel"),
             lambda: client.get("/v1/collections/products/items"),
         ])
-        assert [answer.text for answer in asked if not _is_busy(answer)] == []
+        assert [answer.text for answer in answers if not _is_busy(answer)] == []
         assert _ready(gate) == 503
         with gate.anonymous() as anybody:
             assert anybody.get("/healthz").status_code == 200
             assert "goodsgate_requests_total" in anybody.get("/metrics").text
     finally:
         own.start() if away == "stopped" else own.resume()
-    after = [_patiently(client, number) for number in range(22)]
+    after = [_submit_until_accepted(client, number) for number in range(22)]
     assert after[:3] == before
     _soon(lambda: _ready(gate) == 200)
     assert {batch.id for batch in gate.shop.store.batches("acme", BatchFilter(), limit=100).rows} == set(after)
@@ -130,7 +132,7 @@ def test_submissions_are_refused_while_the_server_is_unavailable(own: Server, ga
 
 
 def _pieces(own: Server, address: str) -> int:
-    """Pieces of uploads that the database holds."""
+    """Return the number of stored pieces of uploads."""
     with own.admin(urlsplit(address).path[1:]) as db:
         row = db.execute("SELECT count(*) FROM goodsgate.payload").fetchone()
     return 0 if row is None else int(str(row[0]))
@@ -170,7 +172,7 @@ def test_an_outage_in_the_middle_of_a_body(own: Server, address: str, gate: Serv
 
 def test_waiting_requests_end_or_continue(own: Server, gate: Served, client: Client) -> None:
     """A long poll ends with 503; an event stream continues, and ends with the batch."""
-    batch = _patiently(client, 1)
+    batch = _submit_until_accepted(client, 1)
     lines: list[str] = []
 
     def listen() -> None:
@@ -192,7 +194,7 @@ def test_waiting_requests_end_or_continue(own: Server, gate: Served, client: Cli
     gate.shop.work()
     listening.join(SECONDS_MAX)
     assert '"state":"finished"' in "".join(lines).replace(" ", "")
-    assert any("away" in line for line in lines)
+    assert any("unavailable" in line for line in lines)
 
 
 @pytest.mark.parametrize("away", ["stopped", "paused"])
@@ -217,7 +219,7 @@ def test_a_worker_survives_stops_and_pauses_of_the_server(own: Server, gate: Ser
     try:
         batches = []
         for number in range(6):
-            batches += [_patiently(client, number * 10 + n) for n in range(4)]
+            batches += [_submit_until_accepted(client, number * 10 + n) for n in range(4)]
             if number % 2:
                 own.stop("immediate")
                 own.start()

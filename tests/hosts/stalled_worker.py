@@ -1,6 +1,6 @@
-"""A worker that stands still at a named step, as its host may: `python -m tests.hosts.hand FOLDER POINT TIMES`.
+"""A worker that stops at a crash point: `python -m tests.hosts.stalled_worker FOLDER POINT TIMES`.
 
-It stops itself as by SIGSTOP, and goes on when it gets SIGCONT; how often it found its lease lost is its last word.
+It sends itself SIGSTOP, continues at SIGCONT, and prints in the end how often it has lost its lease.
 """
 
 import logging
@@ -18,38 +18,38 @@ from tests.crash.scene import settings_of
 from tests.shop import open_store
 
 IDLE_SECONDS_MAX = 0.5
-"""For the tests' sake the server waits no longer for a transaction that stands still."""
+"""Time for which the server waits for an idle transaction, shortened for the tests."""
 
 STOPPING_SECONDS = 0.2
-"""Any thread of the process may take the signal; the one that sent it must not go on meanwhile."""
+"""Any thread may receive the signal, so the thread that sent it waits."""
 
 
 class Losses(logging.Handler):
-    """Counts the warnings of a lost lease."""
+    """Log handler that counts warnings of a lost lease."""
 
     number = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One more, if it is one."""
+        """Count the record if it is such a warning."""
         self.number += record.getMessage() == "lease lost"
 
 
 def stop_at(point: str, times: int) -> None:
-    """Stand still at this step when it comes by for the so-manieth time."""
+    """Stop the process when it reaches this crash point for the nth time."""
     left = times
 
-    def pass_by(name: str, /) -> None:
+    def stop_or_continue(name: str, /) -> None:
         nonlocal left
         left -= name == point
         if name == point and left == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
             time.sleep(STOPPING_SECONDS)
 
-    crash.point = pass_by
+    crash.point = stop_or_continue
 
 
 def main() -> None:
-    """Work until nothing is queued."""
+    """Process batches until nothing is queued."""
     server.IDLE_SECONDS_MAX = IDLE_SECONDS_MAX
     losses = Losses()
     logging.getLogger("goodsgate").addHandler(losses)

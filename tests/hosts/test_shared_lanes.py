@@ -1,4 +1,4 @@
-"""Workers that take turns at one batch: each goes on with what the others did, not with what it knew before."""
+"""Several workers process one batch in turns, and each continues with the current state of the store."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def _one(scene: Scene, store: Store, *records: Record, ends: State | None = None) -> None:
-    """One portion, from claim to release."""
+    """Process one chunk, from claim to release."""
     claim = scene.claimed(store=store)
     store.commit(claim, [portion(claim.rounds[0], *records, ends=ends)])
     store.release_claim(claim)

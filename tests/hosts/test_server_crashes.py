@@ -1,4 +1,4 @@
-"""What is committed without waiting for the disk: a server that falls may lose it, but not unnoticed."""
+"""Commits that do not wait for the disk: a server that crashes may lose them, but not unnoticed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,12 +19,12 @@ from tests.store import child
 from tests.store.scene import Record, after, portion
 
 PIECE = b" " * 1024 * 1024
-"""As large as what is sent at once; packed it is next to nothing, so that the log is not written before its time."""
+"""Size of one piece; it compresses well, so that the write-ahead log is not flushed early."""
 
 
 @pytest.fixture(scope="module")
 def lazy(own: Server) -> Server:
-    """It writes its log only when somebody waits for it."""
+    """Start a server that flushes its log only when a client waits for it."""
     with own.admin() as db:
         db.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
         db.execute("ALTER SYSTEM SET wal_writer_flush_after = '1GB'")
@@ -35,7 +35,7 @@ def lazy(own: Server) -> Server:
 
 @pytest.fixture
 def store(lazy: Server, address: str) -> Iterator[Store]:
-    """On a fresh database."""
+    """Open a store on a new database."""
     opened = place.open_at(address, small_payload_bytes=1_000)
     yield opened
     opened.close()
@@ -107,7 +107,7 @@ def test_chunks_that_a_crash_lost_are_processed_again(lazy: Server, store: Store
 
 
 class _Falling:
-    """A store whose server falls once, behind so many settles; what it takes along, a strict one would not forgive."""
+    """A store whose server crashes once, after a number of commits."""
 
     def __init__(self, store: Store, server: Server, settles: int) -> None:
         self._store = store
@@ -119,7 +119,7 @@ class _Falling:
 
     def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
                refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
-        """While the next portion is made."""
+        """Crash while the next chunk is prepared."""
         self._store.commit(claim, commits, refresh=refresh)
         self._left -= 1
         if not self._left:
@@ -130,7 +130,7 @@ class _Falling:
 @pytest.mark.parametrize("settles", [2, 4, 7])
 def test_prepared_chunks_are_prepared_again_after_a_crash(lazy: Server, store: Store, address: str,
                                                           settles: int) -> None:
-    """Portions that have no key in common, of which two come twice at the end."""
+    """The chunks have no key in common, and two of them are repeated at the end."""
     config = Config(store=address, chunk_records_max=2, poll_seconds=0.1)
     worker = create_worker(_Falling(store, lazy, settles), config, "w")  # type: ignore[arg-type]
     records = [{"id": f"K{number}", "title": "one" if number % 3 else ""} for number in (*range(18), 0, 1)]
