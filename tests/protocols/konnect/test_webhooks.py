@@ -246,9 +246,9 @@ def test_the_certificate_must_match_the_host(
     operator.place()
     (message,) = shop.store.messages(operator.merchant)
     settings = WebhookSettings(hosts=frozenset({"erp.example"}), allow_private=False)
-    courier = webhooks.WebhookSender(shop.store, shop.engine.secrets, settings, timeout_seconds=10)
+    sender = webhooks.WebhookSender(shop.store, shop.engine.secrets, settings, timeout_seconds=10)
     with pytest.raises(DeliveryError, match="CERTIFICATE_VERIFY_FAILED"):
-        courier.send(message)
+        sender.send(message)
     thread.join()
     listening.close()
     assert (resource.number, requested) == (1, ["erp.example"])
