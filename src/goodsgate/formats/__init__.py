@@ -1,11 +1,11 @@
 """Bytes ↔ records, as streams with bounded memory.
 
-`open_reader` turns the bytes of a payload into chunks of records; `write` turns records back into a file. `Cutter` cuts
-a JSON array that is handed over piece by piece.
+`open_reader` turns the bytes of a payload into chunks of records; `write` turns records back into a file.
+`JsonArraySplitter` splits a JSON array that arrives in pieces.
 Nothing here knows what a product is: a record is a line of JSON or a list of cells.
 
-Reading is a pipe of generators, each one file: packing (gzip, zstd) → text (charsets) → lines, or json_array, or
-table → reading (blocks). An XLSX goes from packing straight to sheet.
+Reading is a pipeline of generators, one module each: content_encoding (gzip, zstd) → charset → lines, json_array or
+table → payload_reader (chunks). An XLSX goes from content_encoding directly to xlsx.
 """
 
 from goodsgate.formats.contract import (

@@ -1,14 +1,14 @@
-"""Charsets: whatever a text file comes in, the later stages see UTF-8 without a byte-order mark.
+"""Charsets: the stages after this one see UTF-8 without a byte-order mark, whatever the file is encoded in.
 
 How the charset is found, in this order:
 
 1. A byte-order mark of UTF-8 or UTF-16 decides.
-2. UTF-16 without a mark shows by its zero bytes: in the first 64 KiB they stand at even or at odd places only.
+2. UTF-16 without a mark is recognized by its zero bytes: in the first 64 KiB they stand at even or at odd places only.
 3. ASCII is passed on as long as there is nothing else. The mebibyte that begins with the first byte beyond ASCII
    decides: it is UTF-8 if it holds at least as many valid UTF-8 sequences as broken bytes, else Windows-1252. So a few
    broken lines do not turn a UTF-8 file into something else.
 
-Everything but UTF-8 is told by a notice (`encoding_guessed`), UTF-16 with a mark too. Bytes that are nothing in the
+Everything but UTF-8 adds a notice (`encoding_guessed`), UTF-16 with a mark too. Bytes that are nothing in the
 charset come out as bytes that are not UTF-8 either, so that the record they are in is found by the same check.
 """
 
@@ -27,8 +27,8 @@ _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _MARKS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16-LE"), (codecs.BOM_UTF16_BE, "UTF-16-BE"))
 
 
-def foreign(head: bytes) -> str | None:
-    """What a file that should be text is instead, by its first bytes."""
+def describe_binary(head: bytes) -> str | None:
+    """Describe the binary format of a file that should be text, by its first bytes; None if it may be text."""
     if detect_content_encoding(head) != "identity":
         return f"a {detect_content_encoding(head)} file; compress it only once and declare it"
     if head.startswith(b"PK\x03\x04"):
@@ -38,8 +38,8 @@ def foreign(head: bytes) -> str | None:
     return None
 
 
-def marked(head: bytes) -> tuple[str, int] | None:
-    """Charset and length of the byte-order mark; for UTF-16 without a mark the length is 0; None if neither shows."""
+def detect_charset(head: bytes) -> tuple[str, int] | None:
+    """Return charset and length of the byte-order mark (0 for UTF-16 without one); None if it is neither."""
     for mark, charset in _MARKS:
         if head.startswith(mark):
             return charset, len(mark)
@@ -54,53 +54,53 @@ def marked(head: bytes) -> tuple[str, int] | None:
     return None
 
 
-def judged(sample: bytes) -> str:
-    """UTF-8 or Windows-1252, whichever the sample rather is; it begins at a character."""
+def guess_charset(sample: bytes) -> str:
+    """Return UTF-8 or Windows-1252, whichever is more probable for a sample that begins at a character."""
     text = sample.decode("utf-8", "replace")
     broken = text.count("\ufffd") - sample.count(b"\xef\xbf\xbd")
     valid = len(text) - len(text.encode("ascii", "ignore")) - broken
     return "UTF-8" if valid >= broken else "Windows-1252"
 
 
-def utf8(pieces: Iterator[bytes], reading: PayloadReader) -> Iterator[bytes]:
-    """The text in UTF-8, in pieces cut anywhere; nothing if it is no text (then `reading.stopped` says so)."""
+def utf8(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator[bytes]:
+    """Yield the text in UTF-8, in pieces of any size; nothing for a binary file, which sets `reader.stopped`."""
     head, pieces = first_bytes(pieces, HEAD_BYTES)
-    if other := foreign(head):
-        reading.stop("payload_corrupt", f"this is {other}")
+    if other := describe_binary(head):
+        reader.stop("payload_corrupt", f"this is {other}")
         return
-    if (found := marked(head)) is None:
-        yield from _undecided(pieces, reading)
+    if (found := detect_charset(head)) is None:
+        yield from _decode_unmarked(pieces, reader)
         return
     charset, mark_bytes = found
-    rest = _without(pieces, mark_bytes)
+    rest = _skip_bytes(pieces, mark_bytes)
     if charset == "UTF-8":
         yield from rest
         return
-    reading.charset = "UTF-16"
-    reading.tell("encoding_guessed", "UTF-16")
+    reader.charset = "UTF-16"
+    reader.add_notice("encoding_guessed", "UTF-16")
     yield from _from_utf16(rest, charset)
 
 
 def first_bytes(pieces: Iterator[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first `count` bytes, and all pieces, those looked at included."""
-    taken: list[bytes] = []
+    """Return the first `count` bytes, and an iterator over all pieces, including those already read."""
+    pieces_read: list[bytes] = []
     size = 0
     for piece in pieces:
-        taken.append(piece)
+        pieces_read.append(piece)
         size += len(piece)
         if size >= count:
             break
-    return b"".join(taken)[:count], chain(taken, pieces)
+    return b"".join(pieces_read)[:count], chain(pieces_read, pieces)
 
 
-def _without(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """The pieces without their first `count` bytes."""
+def _skip_bytes(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """Yield the pieces without their first `count` bytes."""
     for piece in pieces:
         yield piece[count:]
         count = max(0, count - len(piece))
 
 
-def _undecided(pieces: Iterator[bytes], reading: PayloadReader) -> Iterator[bytes]:
+def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator[bytes]:
     for piece in pieces:
         if piece.isascii():
             yield piece
@@ -109,11 +109,11 @@ def _undecided(pieces: Iterator[bytes], reading: PayloadReader) -> Iterator[byte
         start = found.start() if found else 0
         yield piece[:start]
         sample, rest = first_bytes(chain((piece[start:],), pieces), SAMPLE_BYTES)
-        if judged(sample) == "UTF-8":
+        if guess_charset(sample) == "UTF-8":
             yield from rest
             return
-        reading.charset = "Windows-1252"
-        reading.tell("encoding_guessed", "Windows-1252")
+        reader.charset = "Windows-1252"
+        reader.add_notice("encoding_guessed", "Windows-1252")
         for part in rest:
             yield part.decode("cp1252", "surrogateescape").encode("utf-8", "surrogateescape")
 

@@ -1,7 +1,7 @@
-"""Gzip and Zstandard, unpacked in bounded pieces.
+"""Gzip and Zstandard, decompressed in pieces of bounded size.
 
-A few kilobytes may unpack to gigabytes. So packed bytes are fed in small slices, unpacked ones come out in pieces of
-bounded size whatever the ratio, and their sum is held against the limits.
+A few kilobytes may expand to gigabytes. So compressed bytes are fed in small slices, decompressed bytes come out in
+pieces of bounded size whatever the ratio, and their sum is checked against the limits.
 """
 
 from collections.abc import Iterator
@@ -12,28 +12,28 @@ from isal import igzip_lib
 from goodsgate.formats.payload_reader import PayloadReader
 
 SLICE_BYTES = 64 * 1024
-"""Packed bytes fed at once; so far `bytes_done` may run ahead."""
+"""Compressed bytes fed at once; `bytes_done` may run ahead by this much."""
 
 RATIO_FROM_BYTES = 16 * 1024 * 1024
-"""The ratio says nothing about small files."""
+"""The ratio is not checked for smaller files, for which it means nothing."""
 
 ZSTD_WINDOW_BYTES_MAX = 8 * 1024 * 1024
-"""What RFC 9659 allows a zstd content encoding; a decoder holds this much per stream."""
+"""Maximum window by RFC 9659 for the content encoding zstd; a decoder needs this much memory per stream."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 class _TruncatedError(Exception):
-    """The packed bytes end too early."""
+    """The compressed data ends too early."""
 
 
 class _CorruptError(Exception):
-    """The packed bytes are not what they should be."""
+    """The compressed data is invalid."""
 
 
 def detect_content_encoding(head: bytes) -> str:
-    """The packing that the first bytes of a file show."""
+    """Return the content encoding that the first bytes of a file show."""
     if head.startswith(GZIP_MAGIC):
         return "gzip"
     if head.startswith(ZSTD_MAGIC) or (head[1:4] == b"\x2a\x4d\x18" and head[0] >> 4 == 5):
@@ -41,46 +41,46 @@ def detect_content_encoding(head: bytes) -> str:
     return "identity"
 
 
-def decompress(pieces: Iterator[bytes], reading: PayloadReader, *, content_encoding: str) -> Iterator[bytes]:
-    """Unpacked pieces of at most `reading.piece_bytes`; what stops them early is said in `reading.stopped`."""
+def decompress(pieces: Iterator[bytes], reader: PayloadReader, *, content_encoding: str) -> Iterator[bytes]:
+    """Yield decompressed pieces of at most `reader.piece_bytes`; a reason to end early is set in `reader.stopped`."""
     if content_encoding == "identity":
-        parts = _slices(pieces, reading, reading.piece_bytes)
+        parts = _slice(pieces, reader, reader.piece_bytes)
     elif content_encoding == "gzip":
-        parts = _gunzip(_slices(pieces, reading, SLICE_BYTES), reading.piece_bytes)
+        parts = _gunzip(_slice(pieces, reader, SLICE_BYTES), reader.piece_bytes)
     else:
-        parts = _cut(_unzstd(_slices(pieces, reading, SLICE_BYTES)), reading.piece_bytes)
-    unpacked = 0
+        parts = _cut(_unzstd(_slice(pieces, reader, SLICE_BYTES)), reader.piece_bytes)
+    decompressed = 0
     try:
         for part in parts:
-            unpacked += len(part)
-            if _inflates(unpacked, reading):
+            decompressed += len(part)
+            if _is_too_large(decompressed, reader):
                 return
             yield part
     except _TruncatedError as fault:
-        reading.stop("payload_truncated", str(fault))
+        reader.stop("payload_truncated", str(fault))
     except _CorruptError as fault:
-        reading.stop("payload_corrupt", f"{fault} (before byte {reading.bytes_done:,})")
+        reader.stop("payload_corrupt", f"{fault} (before byte {reader.bytes_done:,})")
 
 
-def _inflates(unpacked: int, reading: PayloadReader) -> bool:
-    limits = reading.limits
-    ratio = unpacked > RATIO_FROM_BYTES and unpacked > reading.bytes_done * limits.inflate_ratio_max
+def _is_too_large(decompressed: int, reader: PayloadReader) -> bool:
+    limits = reader.limits
+    ratio = decompressed > RATIO_FROM_BYTES and decompressed > reader.bytes_done * limits.inflate_ratio_max
     expected = ""
-    if unpacked > limits.unpacked_bytes_max:
+    if decompressed > limits.unpacked_bytes_max:
         expected = f"at most {limits.unpacked_bytes_max:,} bytes"
-    elif ratio and not reading.exact:
+    elif ratio and not reader.exact:
         expected = f"at most {limits.inflate_ratio_max:,} times its size"
     if expected:
-        reading.stop("payload_inflates", f"{unpacked:,} bytes from {reading.bytes_done:,}", expected=expected)
+        reader.stop("payload_inflates", f"{decompressed:,} bytes from {reader.bytes_done:,}", expected=expected)
     return bool(expected)
 
 
-def _slices(pieces: Iterator[bytes], reading: PayloadReader, size: int) -> Iterator[bytes]:
-    """The packed bytes in slices, counted as they are handed on."""
+def _slice(pieces: Iterator[bytes], reader: PayloadReader, size: int) -> Iterator[bytes]:
+    """Yield the compressed bytes in slices, and count them."""
     for piece in pieces:
         for start in range(0, len(piece), size):
             part = piece[start : start + size]
-            reading.bytes_done += len(part)
+            reader.bytes_done += len(part)
             yield part
 
 
@@ -91,7 +91,7 @@ def _cut(parts: Iterator[bytes], size: int) -> Iterator[bytes]:
 
 
 def _gunzip(slices: Iterator[bytes], piece_bytes: int) -> Iterator[bytes]:
-    """RFC 1952: any number of members, perhaps padded with zero bytes at the end (tape archives do)."""
+    """Decompress RFC 1952: any number of members, perhaps followed by zero bytes (as in tape archives)."""
     decoder: igzip_lib.IgzipDecompressor | None = None
     begun = False
     for data in slices:
@@ -118,50 +118,50 @@ def _gunzip(slices: Iterator[bytes], piece_bytes: int) -> Iterator[bytes]:
 
 
 class _ByteSource:
-    """Takes exact numbers of bytes from slices."""
+    """Source of exact numbers of bytes from slices."""
 
     def __init__(self, slices: Iterator[bytes]) -> None:
-        self._slices = slices
-        self._held = b""
+        self._slice = slices
+        self._pending = b""
 
     def ended(self) -> bool:
-        while not self._held:
-            more = next(self._slices, None)
+        while not self._pending:
+            more = next(self._slice, None)
             if more is None:
                 return True
-            self._held = more
+            self._pending = more
         return False
 
-    def take(self, count: int) -> bytes:
-        while len(self._held) < count:
-            more = next(self._slices, None)
+    def feed(self, count: int) -> bytes:
+        while len(self._pending) < count:
+            more = next(self._slice, None)
             if more is None:
                 raise _TruncatedError("the zstd data has no end")
-            self._held += more
-        taken, self._held = self._held[:count], self._held[count:]
-        return taken
+            self._pending += more
+        pieces_read, self._pending = self._pending[:count], self._pending[count:]
+        return pieces_read
 
     def drop(self, count: int) -> None:
         while count:
-            count -= len(self.take(min(count, SLICE_BYTES)))
+            count -= len(self.feed(min(count, SLICE_BYTES)))
 
 
 def _unzstd(slices: Iterator[bytes]) -> Iterator[bytes]:
-    """RFC 8878: any number of frames.
+    """Decompress RFC 8878: any number of frames.
 
     The library either does not bound its output or does not tell a truncated frame. So the blocks of a frame are cut
     out here (each has its length before it and unpacks to at most 128 KiB) and fed one by one.
     """
-    packed = _ByteSource(slices)
+    compressed = _ByteSource(slices)
     begun = False
-    while not packed.ended():
+    while not compressed.ended():
         begun = True
-        magic = packed.take(4)
+        magic = compressed.feed(4)
         if magic[1:] == b"\x2a\x4d\x18" and magic[0] >> 4 == 5:  # a skippable frame
-            packed.drop(int.from_bytes(packed.take(4), "little"))
+            compressed.drop(int.from_bytes(compressed.feed(4), "little"))
         elif magic == ZSTD_MAGIC:
             try:
-                yield from _zstd_frame(packed)
+                yield from _zstd_frame(compressed)
             except zstandard.ZstdError as fault:
                 raise _CorruptError(str(fault)) from fault
         else:
@@ -170,11 +170,11 @@ def _unzstd(slices: Iterator[bytes]) -> Iterator[bytes]:
         raise _TruncatedError("the zstd data has no end")
 
 
-def _zstd_frame(packed: _ByteSource) -> Iterator[bytes]:
-    descriptor = packed.take(1)
+def _zstd_frame(compressed: _ByteSource) -> Iterator[bytes]:
+    descriptor = compressed.feed(1)
     single, checksum = descriptor[0] >> 5 & 1, descriptor[0] >> 2 & 1
     rest = (not single) + (0, 1, 2, 4)[descriptor[0] & 3] + (single, 2, 4, 8)[descriptor[0] >> 6]
-    head = ZSTD_MAGIC + descriptor + packed.take(rest)
+    head = ZSTD_MAGIC + descriptor + compressed.feed(rest)
     window = zstandard.get_frame_parameters(head).window_size
     if window > ZSTD_WINDOW_BYTES_MAX:
         raise _CorruptError(f"zstd: a window of {window:,} bytes, more than {ZSTD_WINDOW_BYTES_MAX:,} (RFC 9659)")
@@ -182,14 +182,14 @@ def _zstd_frame(packed: _ByteSource) -> Iterator[bytes]:
     decoder.decompress(head)
     last = False
     while not last:
-        block = packed.take(3)
+        block = compressed.feed(3)
         number = int.from_bytes(block, "little")
         last, kind, size = bool(number & 1), number >> 1 & 3, number >> 3
-        part = decoder.decompress(block + packed.take(1 if kind == 1 else size))
+        part = decoder.decompress(block + compressed.feed(1 if kind == 1 else size))
         if part:
             yield part
     if checksum:
-        part = decoder.decompress(packed.take(4))
+        part = decoder.decompress(compressed.feed(4))
         if part:
             yield part
     if not decoder.eof:

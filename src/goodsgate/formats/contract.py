@@ -1,4 +1,4 @@
-"""What reading promises: limits going in, chunks of records coming out."""
+"""The contract of reading: limits go in, chunks of records come out."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -17,21 +17,21 @@ MEDIA_TYPES = {
     "tsv": "text/tab-separated-values",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-"""Format → the media type under which it is answered."""
+"""Format → media type of downloads."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of reading; filled from the settings of the same names."""
+    """Limits of reading; the settings of the same names."""
 
     chunk_bytes: int = 16 * 1024 * 1024
-    """A chunk ends after this many unpacked bytes."""
+    """A chunk ends after this many decompressed bytes."""
     chunk_records_max: int = 16_384
-    line_bytes_max: int = 1024 * 1024
+    line_bytes_max: int = 2 * 1024 * 1024
     cell_bytes_max: int = 256 * 1024
     columns_max: int = 2_000
     records_max: int = 50_000_000
     inflate_ratio_max: int = 500
-    """Unpacked over packed bytes, looked at from 16 MiB unpacked on."""
+    """Maximum ratio of decompressed to compressed bytes, checked from 16 MiB on."""
     unpacked_bytes_max: int = 1024**4
     xlsx_bytes_max: int = 64 * 1024 * 1024
     """An XLSX is a random-access format: it is read whole."""
@@ -48,7 +48,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     source_rows: list[int]
     """Line (NDJSON, CSV, TSV: of the record's first line) or row (XLSX, JSON array: position) in the file, from 1."""
     unreadable: dict[int, Issue] = {}
-    """Index → why it is no record; `lines` or `rows` still hold the start of what was received there."""
+    """Index → why it cannot be read; `lines` or `rows` still hold the start of what was received there."""
     bytes_done: int
     """Compressed payload bytes consumed so far."""
     replaces: list[int | None] | None = None
@@ -91,7 +91,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reader(Protocol):
-    """An opened payload."""
+    """Reader of a payload."""
 
     header: list[str] | None
     """Column names as received, trimmed; known once opened. None for JSON, empty if the table has no header row.
@@ -101,22 +101,24 @@ class Reader(Protocol):
     charset: str
     """How its text is encoded, as far as it was read: UTF-8, UTF-16 or Windows-1252."""
     notices: list[Issue]
-    """What is to be said of the file as a whole; grows while blocks are read, and is the same whatever was skipped."""
+    """Issues of the file as a whole; grows while chunks are read, and does not depend on what was skipped."""
     stopped: Issue | None
     """Set (a file issue of severity error) if the payload could not be read to its end."""
 
     def chunks(self, *, skip: int = 0, opening: int | None = None) -> Iterator[Chunk]:
-        """Chunks from record `skip` + 1 on, once, the first with at most `opening` records; never raises for what a
-        payload holds."""
+        """Yield the chunks from record `skip` + 1 on, once, the first with at most `opening` records.
+
+        Never raises for what a payload contains.
+        """
 
 
 class UnknownFormatError(ValueError):
-    """Neither media type, format name nor the bytes tell how to read it."""
+    """The format is not supported, or neither the media type, the file name nor the bytes show it."""
 
 
 class UnknownContentEncodingError(UnknownFormatError):
-    """The content encoding is none that can be unpacked."""
+    """The content encoding is not supported."""
 
 
 class FormatOverflowError(ValueError):
-    """What is to be written does not fit into the format (the rows or the characters of a cell of an XLSX)."""
+    """The records do not fit into the format (rows, columns, or characters of a cell of an XLSX)."""

@@ -1,4 +1,4 @@
-"""A payload opened: the stages put one after the other."""
+"""Open a payload: connect the stages of reading."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ from goodsgate.formats.xlsx import XlsxSheet
 
 def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, limits: Limits,
                 exact: bool = False) -> Reader:
-    """The payload as chunks of records; a table is read as far as its header.
+    """Return the reader of a payload; a table is read as far as its header.
 
     With `exact` JSON is UTF-8 without a mark whatever it looks like, only spaces and tabs make a line blank, and how
     far it inflates is limited by its size alone.
@@ -34,16 +34,16 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
     if content_encoding not in CONTENT_ENCODINGS:
         known = ", ".join(CONTENT_ENCODINGS)
         raise UnknownContentEncodingError(f"there is no content encoding {content_encoding!r}; there are {known}")
-    reading = PayloadReader(limits, exact=exact)
-    unpacked = decompress(iter(pieces), reading, content_encoding=content_encoding)
+    reader = PayloadReader(limits, exact=exact)
+    decompressed = decompress(iter(pieces), reader, content_encoding=content_encoding)
     if format == "xlsx":
-        reading.runs = XlsxSheet(unpacked, reading).runs()
-        return reading
-    text = unpacked if exact else utf8(unpacked, reading)
+        reader.runs = XlsxSheet(decompressed, reader).runs()
+        return reader
+    text = decompressed if exact else utf8(decompressed, reader)
     if format == "ndjson":
-        reading.runs = ndjson(text, reading)
+        reader.runs = ndjson(text, reader)
     elif format == "json":
-        reading.runs = json_records(text, reading)
+        reader.runs = json_records(text, reader)
     else:
-        reading.runs = DelimitedTable(text, reading, delimiter="\t" if format == "tsv" else None).runs()
-    return reading
+        reader.runs = DelimitedTable(text, reader, delimiter="\t" if format == "tsv" else None).runs()
+    return reader

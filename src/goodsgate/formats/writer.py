@@ -1,4 +1,4 @@
-"""Records back into a file, as a stream."""
+"""Write records back into a file, as a stream."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ _XLSX_OPTIONS = {
 
 
 def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: list[str] | None) -> Iterator[bytes]:
-    """The file of these records: lists of cells for csv, tsv and xlsx, the bytes of JSON values for ndjson and json.
+    """Yield a file of records: lists of cells for csv, tsv and xlsx, the bytes of JSON values for ndjson and json.
 
     UTF-8 without a byte-order mark. CSV is that of RFC 4180 (comma, CR LF); TSV is the same with tabs. A line break
     inside a JSON value becomes a blank, which changes nothing in valid JSON; in `json` every value must be valid.
@@ -36,17 +36,17 @@ def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: l
     cannot hold it.
     """
     if format in ("csv", "tsv"):
-        return _delimited(cast(Iterable[list[str]], rows), header, "\t" if format == "tsv" else ",")
+        return _write_delimited(cast(Iterable[list[str]], rows), header, "\t" if format == "tsv" else ",")
     if format == "xlsx":
-        return _sheet(cast(Iterable[list[str]], rows), header)
+        return _write_xlsx(cast(Iterable[list[str]], rows), header)
     if format == "ndjson":
-        return _joined(cast(Iterable[bytes], rows), b"", b"\n", b"\n")
+        return _write_json(cast(Iterable[bytes], rows), b"", b"\n", b"\n")
     if format == "json":
-        return _joined(cast(Iterable[bytes], rows), b"[\n", b",\n", b"\n]\n")
+        return _write_json(cast(Iterable[bytes], rows), b"[\n", b",\n", b"\n]\n")
     raise UnknownFormatError(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
 
 
-def _joined(values: Iterable[bytes], start: bytes, between: bytes, end: bytes) -> Iterator[bytes]:
+def _write_json(values: Iterable[bytes], start: bytes, between: bytes, end: bytes) -> Iterator[bytes]:
     parts = [start]
     size = count = 0
     for count, value in enumerate(values, 1):
@@ -62,7 +62,7 @@ def _joined(values: Iterable[bytes], start: bytes, between: bytes, end: bytes) -
     yield b"".join(parts)
 
 
-def _delimited(rows: Iterable[list[str]], header: list[str] | None, delimiter: str) -> Iterator[bytes]:
+def _write_delimited(rows: Iterable[list[str]], header: list[str] | None, delimiter: str) -> Iterator[bytes]:
     text = StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
     if header is not None:
@@ -79,15 +79,15 @@ def _delimited(rows: Iterable[list[str]], header: list[str] | None, delimiter: s
     yield text.getvalue().encode()
 
 
-def _sheet(rows: Iterable[list[str]], header: list[str] | None) -> Iterator[bytes]:
+def _write_xlsx(rows: Iterable[list[str]], header: list[str] | None) -> Iterator[bytes]:
     with TemporaryFile() as file:
-        _fill(file, rows, header)
+        _fill_workbook(file, rows, header)
         file.seek(0)
         while piece := file.read(PIECE_CHARACTERS):
             yield piece
 
 
-def _fill(file: IO[bytes], rows: Iterable[list[str]], header: list[str] | None) -> None:
+def _fill_workbook(file: IO[bytes], rows: Iterable[list[str]], header: list[str] | None) -> None:
     with xlsxwriter.Workbook(file, _XLSX_OPTIONS) as book:
         sheet = book.add_worksheet()
         number = 0

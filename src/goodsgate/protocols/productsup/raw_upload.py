@@ -42,36 +42,36 @@ class ArrayChecker:
         self.records = RecordChecker()
         self.document_error: str | None = None
         """Why the document as a whole does not decode."""
-        self._reading = PayloadReader(Limits(line_bytes_max=LINE_BYTES_MAX), exact=True)
-        self._splitter = JsonArraySplitter(self._reading)
+        self._reader = PayloadReader(Limits(line_bytes_max=LINE_BYTES_MAX), exact=True)
+        self._splitter = JsonArraySplitter(self._reader)
 
     def write(self, piece: bytes) -> None:
         """Take the next decompressed bytes."""
         if self.document_error is None:
-            self._splitter.take(piece)
+            self._splitter.feed(piece)
             self._check_elements()
 
     def end(self, completed_at: datetime) -> StageReport:
         """Return the report on the elements, after a check that the array is complete."""
-        self._splitter.end()
+        self._splitter.finish()
         self._check_elements()
         splitter, records = self._splitter, self.records.number
-        if splitter.gaps > (0 if records else 1) or (records > 1 and not splitter.array):
+        if splitter.empty_elements > (0 if records else 1) or (records > 1 and not splitter.is_array):
             self.document_error = self.document_error or SYNTAX
         return self.records.report(completed_at)
 
     def _check_elements(self) -> None:
         run = self._splitter.run(0)
         for at, line in enumerate(run.records):
-            flaw = run.flaws.get(at)
-            if flaw is not None and flaw.code == "line_too_long":
+            problem = run.unreadable.get(at)
+            if problem is not None and problem.code == "line_too_long":
                 self.records.count(TOO_LARGE, line)
                 continue
             message = check_line(line)
             if message is not None and (error := decode_error(line)) is not None:
                 self.document_error = self.document_error or error
             self.records.count(message, line)
-        if self._reading.stopped is not None:
+        if self._reader.stopped is not None:
             self.document_error = self.document_error or SYNTAX
 
 
