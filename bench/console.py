@@ -22,17 +22,17 @@ MOST_MS = 300.0
 TIMES = 40
 COPIES = """
 WITH RECURSIVE turn (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM turn WHERE n < :copies)
-INSERT INTO batch (merchant, id, kind, collection, policy, format, packing, label, folded, protocol, facts, rounds,
-                   bytes_total, received_at, started_at, payload_kept, report_kept, state, finished_at, total,
-                   bytes_done, created, rejected, warned)
-SELECT merchant, randomblob(16), kind, collection, policy, format, packing, 'feed-' || n || '.csv',
-       'feed-' || n || '.csv', protocol, facts, 1, bytes_total, received_at + n, started_at + n, 0, 1, state,
+INSERT INTO batch (merchant, id, kind, collection, policy, format, content_encoding, label, folded, protocol,
+                   protocol_data, rounds, bytes_total, received_at, started_at, payload_kept, report_kept, state,
+                   finished_at, total, bytes_done, created, rejected, warned)
+SELECT merchant, randomblob(16), kind, collection, policy, format, content_encoding, 'feed-' || n || '.csv',
+       'feed-' || n || '.csv', protocol, protocol_data, 1, bytes_total, received_at + n, started_at + n, 0, 1, state,
        finished_at + n, total, bytes_done, created, n % 3, n % 5
 FROM batch CROSS JOIN turn WHERE seq = (SELECT min(seq) FROM batch)
 """
 ROUNDS = """
-INSERT INTO round (merchant, kind, batch, number, round_kind, format, packing, bytes, open, started_at)
-SELECT merchant, kind, seq, 0, 'submission', format, packing, bytes_total, 0, started_at
+INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, open, started_at)
+SELECT merchant, kind, seq, 0, 'submission', format, content_encoding, bytes_total, 0, started_at
 FROM batch WHERE seq NOT IN (SELECT batch FROM round)
 """
 

@@ -16,7 +16,7 @@ import xxhash
 
 from bench.figures import PRODUCTS, Figure, growth, lines_of, numbered, small
 from bench.gate import Gate
-from goodsgate.store.postgres.watch import WAIT_SECONDS
+from goodsgate.store.postgres.notifications import WAIT_SECONDS
 from tests import postgres
 
 SETTINGS = {

@@ -126,7 +126,7 @@ def test_doctor_reports_a_broken_file(tmp_path: Path):
     path.write_bytes(b"x" * path.stat().st_size)
     code, output = run("doctor", "--store", tmp_path / "store")
     assert code == 7
-    assert re.search(r"^BAD  store: .*intake\.db is broken", output, re.M)
+    assert re.search(r"^BAD  store: .*intake\.db is corrupt", output, re.M)
 
 
 # -- secrets ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from goodsgate.app import create_worker
 from goodsgate.model.batch import Kind, Result, Strictness, Verb
-from goodsgate.store.contract import ClaimedRound, Store
+from goodsgate.store.contract import ClaimedRound, Store, SupportsPrefetch
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.strict import StrictStore
 from tests.engine.model import opened
@@ -28,13 +28,16 @@ class Watched:
         self._store = store
         self._hashes = hashes
         self.alike = 0
+        if isinstance(store, SupportsPrefetch):
+            self.prefetch = self._prefetch
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def prefetch(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
-        """With them or without."""
-        self._store.prefetch(work, keys, hashes=hashes if self._hashes else None)
+    def _prefetch(self, round: ClaimedRound, keys: Sequence[str], *,
+                  hashes: Sequence[bytes] | None = None) -> None:
+        assert isinstance(self._store, SupportsPrefetch)
+        self._store.prefetch(round, keys, hashes=hashes if self._hashes else None)
 
     def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *,
                       documents: bool = False) -> Any:
@@ -42,8 +45,9 @@ class Watched:
         held = self._store.current_items(merchant, kind, collection, keys, documents=documents)
         assert isinstance(self._store, StrictStore)
         inner = self._store.store
-        look = inner.looks.over((merchant, kind, collection), keys) if isinstance(inner, PostgresStore) else None
-        self.alike += len(look.alike) if look is not None else 0
+        cache = inner.lookups.cache if isinstance(inner, PostgresStore) else None
+        lookup = cache.find((merchant, kind, collection), keys) if cache is not None else None
+        self.alike += len(lookup.same) if lookup is not None else 0
         return held
 
 

@@ -30,7 +30,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 def _lane(folder: Path) -> tuple[str | None, float, float]:
     """Return the owner of the lease, its end, and the time of the last claim, in seconds."""
     with place.raw(folder) as db:
-        row = db.execute("SELECT holder, until, served FROM lane WHERE kind = 'product'").fetchone()
+        row = db.execute("SELECT holder, expires_at, served FROM lane WHERE kind = 'product'").fetchone()
     return (None, 0.0, 0.0) if row is None else (row[0], row[1] / 1e6, row[2] / 1e6)
 
 

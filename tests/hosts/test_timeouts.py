@@ -8,7 +8,7 @@ import pytest
 
 from goodsgate.store.contract import BatchFilter, StoreBusyError, StoreError
 from goodsgate.store.postgres import PostgresStore
-from goodsgate.store.postgres.connections import Silent
+from goodsgate.store.postgres.connections import NoAnswerError
 from tests.postgres import Server
 
 FAR_SECONDS = 60
@@ -26,7 +26,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def store(address: str) -> Iterator[PostgresStore]:
     """With two connections."""
     opened = PostgresStore(address, connections_max=2, small_payload_bytes=1_000)
-    opened.number("acme")
+    opened.database.number("acme")
     yield opened
     opened.close()
 
@@ -35,11 +35,11 @@ def _run(store: PostgresStore, *statements: str, seconds: float = FAR_SECONDS,
          meanwhile: Callable[[], object] | None = None) -> Any:
     """What the last statement of a transaction gives; `meanwhile` comes before the first, and between each."""
     row = None
-    with store.server.transaction(seconds=seconds) as db:
+    with store.database.server.transaction(seconds=seconds) as db:
         for statement in statements:
             if meanwhile is not None:
                 meanwhile()
-            row = db.execute(statement.encode()).fetchone()
+            row = db.cursor.execute(statement.encode()).fetchone()
         if meanwhile is not None and not statements:
             meanwhile()
     return row and row[0]
@@ -60,7 +60,7 @@ def test_a_statement_waits_for_a_limited_time_for_a_stalled_server(own: Server, 
         _soon_answers(store)
         with pytest.raises(StoreBusyError) as raised:
             _run(store, *statements, seconds=0.1, meanwhile=own.pause)
-        assert isinstance(raised.value.__cause__, Silent)
+        assert isinstance(raised.value.__cause__, NoAnswerError)
     own.resume()
     _soon_answers(store)
     own.pause()
@@ -99,9 +99,9 @@ def test_an_abandoned_transaction_ends(store: PostgresStore, monkeypatch: pytest
 
 def test_no_more_connections_are_opened_than_allowed(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that gets none within the time limit is refused; released connections are used again."""
-    monkeypatch.setattr(store.server._connections, "_wait_seconds", 0.1)
-    with store.server.transaction() as one, store.server.transaction() as other:
-        assert one.connection is not other.connection
+    monkeypatch.setattr(store.database.server._connections, "_wait_seconds", 0.1)
+    with store.database.server.transaction() as one, store.database.server.transaction() as other:
+        assert one.cursor.connection is not other.cursor.connection
         with pytest.raises(StoreBusyError, match="no free connection"):
             _run(store, "SELECT 1")
     assert _run(store, "SELECT 1") == 1
@@ -111,7 +111,7 @@ def test_idle_connections_are_closed(own: Server, address: str, monkeypatch: pyt
     """Closing the store closes all of them."""
     monkeypatch.setattr("goodsgate.store.postgres.connections.IDLE_SECONDS_MAX", 0.0)
     store = PostgresStore(address, connections_max=4, small_payload_bytes=1_000)
-    with store.server.transaction(), store.server.transaction(), store.server.transaction():
+    with store.database.server.transaction(), store.database.server.transaction(), store.database.server.transaction():
         pass
     time.sleep(0.01)
     _run(store, "SELECT 1")

@@ -4,6 +4,8 @@ import re
 
 TOLD = re.compile(r"^-- Every merchant: .{10,}$", re.M)
 """Why a statement speaks of all merchants."""
+CALL = r'\.(?:change|change_each|insert_rows|first|value|rows|each|query|run)\(\s*"(\w+)"'
+"""A statement that the code runs by its name."""
 DIFFERS = re.compile(r"^-- Differs because .{10,}$", re.M)
 """Why a store's statement, or its place, is not the other one's."""
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Result, State
-from goodsgate.store.contract import Store
-from goodsgate.store.demands import ContractViolationError
-from goodsgate.store.look import Look
+from goodsgate.store.contract import Store, SupportsPrefetch
 from goodsgate.store.postgres import PostgresStore
+from goodsgate.store.shared.lookup_cache import Lookup
 from goodsgate.store.strict import StrictStore
+from goodsgate.store.strict.demands import ContractViolationError
 from tests.store.scene import Record, Scene, after, digest, portion
 
 KEYS = ["a", "b", "c", "d", "E", "f\x1fx", "ä", "Ö", "日", '"\\']
@@ -43,11 +43,12 @@ def _hashes(held: dict[str, str], asked: list[str]) -> list[bytes]:
     return [digest(Record(key, text="" if held[key] == "same" else "new").document) for key in asked]
 
 
-def _look(store: Store, collection: str, keys: list[str]) -> Look | None:
+def _look(store: Store, collection: str, keys: list[str]) -> Lookup | None:
     """What the PostgreSQL store keeps of them."""
     assert isinstance(store, StrictStore)
     inner = store.store
-    return inner.looks.over(("acme", Kind.PRODUCT, collection), keys) if isinstance(inner, PostgresStore) else None
+    cache = inner.lookups.cache if isinstance(inner, PostgresStore) else None
+    return cache.find(("acme", Kind.PRODUCT, collection), keys) if cache is not None else None
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -73,10 +74,11 @@ def test_the_answers_are_those_of_who_gave_no_hashes(kind: str) -> None:
         gives = {key: given for key, (_, given, _) in stands.items()}
         for hint in (asked[:cut], asked[cut:]):
             hashes = _hashes(gives, hint) if both or hint == asked[:cut] else None
-            scene.store.prefetch(work, hint, hashes=hashes)
+            if isinstance(scene.store, SupportsPrefetch):
+                scene.store.prefetch(work, hint, hashes=hashes)
         assert scene.store.current_items(*shelf, asked) == plain.current_items(*shelf, asked)
         look = _look(scene.store, shelf[2], asked)
-        alike += len(look.alike) if look is not None else 0
+        alike += len(look.same) if look is not None else 0
         assert scene.store.case_variants(*shelf, asked) == plain.case_variants(*shelf, asked)
         for one in (work, first)[:asking]:
             assert scene.store.seen_keys(one, asked) == plain.seen_keys(one, asked)
@@ -119,15 +121,16 @@ def test_what_is_held_as_it_comes_does_not_travel(scene: Scene) -> None:
         scene.run([Record(key, text="old" if key in differ and kind == Kind.PRODUCT else "") for key in keys])
         scene.seal(kind=kind, collection=collection)
         claim = scene.claimed()
+        assert isinstance(scene.store, SupportsPrefetch)
         scene.store.prefetch(claim.rounds[0], keys, hashes=[digest(Record(key).document) for key in keys])
         held = scene.store.current_items("acme", kind, collection, keys)
         assert held == scene.open().current_items("acme", kind, collection, keys)
         assert isinstance(scene.store, StrictStore)
         assert isinstance(scene.store.store, PostgresStore)
-        look = scene.store.store.looks.over(("acme", kind, collection), keys)
+        look = scene.store.store.lookups.cache.find(("acme", kind, collection), keys)
         assert look is not None
         assert {row[0] for row in look.rows} == differ
-        assert look.alike.keys() == {*keys} - differ
+        assert look.same.keys() == {*keys} - differ
         scene.store.release_claim(claim)
         scene.run([])
 
@@ -135,7 +138,9 @@ def test_what_is_held_as_it_comes_does_not_travel(scene: Scene) -> None:
 @pytest.mark.parametrize("hashes", [[b"x" * 16], [b"x" * 16, b"x" * 15], []])
 def test_each_key_has_a_hash_of_its_own(scene: Scene, hashes: list[bytes]) -> None:
     """Of sixteen bytes."""
+    scene.only("postgres", "prefetches")
     scene.seal()
     claim = scene.claimed()
+    assert isinstance(scene.store, SupportsPrefetch)
     with pytest.raises(ContractViolationError):
         scene.store.prefetch(claim.rounds[0], ["A", "B"], hashes=hashes)

@@ -8,7 +8,7 @@ import pytest
 from goodsgate.model.batch import Kind, Result, RoundKind, State
 from goodsgate.model.issue import issue
 from goodsgate.store.contract import BatchFilter, Claim, Store
-from goodsgate.store.demands import key_order
+from goodsgate.store.strict.demands import key_order
 from tests.make import NOW
 from tests.store.scene import Record, Scene, after, bad, portion
 

@@ -23,7 +23,8 @@ from goodsgate.store.contract import (
     StoreFullError,
     SweepCounts,
 )
-from goodsgate.store.sqlite import SqliteStore, copying
+from goodsgate.store.sqlite import SqliteStore, backup
+from goodsgate.store.sqlite.statements import SqliteStatements
 from goodsgate.store.strict import StrictStore
 from tests.make import NOW
 from tests.store import child
@@ -148,17 +149,17 @@ def used(tmp_path: Path) -> Iterator[Used]:
 @contextmanager
 def between_snapshots(monkeypatch: pytest.MonkeyPatch, does: list) -> Iterator[None]:
     """While it lasts, the first of `does` is done whenever one file's snapshot is taken and the other's is not."""
-    real, calls = copying._snapshot, []
+    real, calls = backup._snapshot, []
 
     @contextmanager
-    def interposed(db: object) -> Iterator[None]:
+    def interposed(db: SqliteStatements) -> Iterator[None]:
         calls.append(db)
         if len(calls) % 2 == 0 and does:
             does.pop(0)()
         with real(db):
             yield
 
-    monkeypatch.setattr(copying, "_snapshot", interposed)
+    monkeypatch.setattr(backup, "_snapshot", interposed)
     yield
     monkeypatch.undo()
 
@@ -178,11 +179,11 @@ def test_a_portion_that_is_settled_between_the_two_snapshots(used: Used, tmp_pat
 
 def test_a_store_that_is_never_at_rest(used: Used, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told, and nothing is left beside."""
-    monkeypatch.setattr(copying, "TRIES_MAX", 3)
+    monkeypatch.setattr(backup, "TRIES_MAX", 3)
 
     def commits() -> None:
-        with used.store.catalogue.writing() as db:
-            db.execute("UPDATE clock SET written_at = written_at + 1")
+        with used.store.database.catalogue.writing() as db:
+            db.connection.execute("UPDATE clock SET written_at = written_at + 1")
 
     with between_snapshots(monkeypatch, [commits] * 3), pytest.raises(StoreBusyError):
         used.store.back_up(tmp_path / "copy")
@@ -192,15 +193,15 @@ def test_a_store_that_is_never_at_rest(used: Used, tmp_path: Path, monkeypatch: 
 def test_a_payload_that_is_swept_while_it_is_copied(used: Used, tmp_path: Path,
                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     """Accepted after the first look, named by the snapshot, worked and swept before it is copied: the copy is later."""
-    real = used.store.uploads.copy
+    real = used.store.database.uploads.copy
 
     def late(name: str, to: Path) -> bool:
-        monkeypatch.setattr(used.store.uploads, "copy", real)
+        monkeypatch.setattr(used.store.database.uploads, "copy", real)
         child.work(used.strict)
         used.step("sweep")
         return real(name, to)
 
-    monkeypatch.setattr(used.store.uploads, "copy", late)
+    monkeypatch.setattr(used.store.database.uploads, "copy", late)
     with between_snapshots(monkeypatch, [lambda: used.step("submit large", 4)]):
         # What the monkeypatch undoes at the end is the copy of uploads, too: it was set before.
         copied = used.store.back_up(tmp_path / "copy")
@@ -251,7 +252,7 @@ def test_a_disk_that_is_too_small(used: Used, tmp_path: Path) -> None:
     used.step("submit large", 4)
     payload = next((tmp_path / "store" / "payloads").iterdir())
     os.truncate(payload, 10**13)
-    with pytest.raises(StoreFullError, match="room"):
+    with pytest.raises(StoreFullError, match="bytes free"):
         used.store.back_up(tmp_path / "copy")
     os.truncate(payload, 10**6)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

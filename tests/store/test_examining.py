@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from goodsgate.store.contract import StoreError
-from goodsgate.store.sqlite import examining
+from goodsgate.store.sqlite import health
 from tests.store.scene import Scene
 
 
@@ -31,8 +31,8 @@ def test_a_sound_store(scene: Scene) -> None:
     scene.seal()
     assert scene.claim() is not None
     assert all(well for well, _ in facts(scene).values())
-    assert facts(scene)["worker"] == (True, "a worker holds the seat")
-    assert facts(scene)["leases"] == (True, "1 lanes are held, 0 by leases long run out")
+    assert facts(scene)["worker"] == (True, "a worker is running")
+    assert facts(scene)["leases"] == (True, "1 lanes are leased, 0 leases are overdue")
 
 
 def test_pages_that_are_broken(scene: Scene) -> None:
@@ -51,14 +51,14 @@ def test_pages_that_are_broken(scene: Scene) -> None:
     assert not told["pages of catalogue.db"][0]
     assert told["pages of intake.db"] == (True, "sound")
     path.write_bytes(os.urandom(length))
-    with pytest.raises(StoreError, match=r"catalogue\.db is broken"):
+    with pytest.raises(StoreError, match=r"catalogue\.db is corrupt"):
         scene.open().quick_checks()
 
 
 def test_a_large_file_is_looked_at_for_a_while(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """And then it is said that it was not seen whole."""
-    monkeypatch.setattr(examining, "LOOK_SECONDS_MAX", 0.0)
-    monkeypatch.setattr(examining, "LOOK_STEPS", 1)
+    monkeypatch.setattr(health, "PAGE_CHECK_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(health, "STEPS_PER_LOOK", 1)
     well, told = facts(scene)["pages of catalogue.db"]
     assert well
     assert "as far as" in told
@@ -67,8 +67,8 @@ def test_a_large_file_is_looked_at_for_a_while(scene: Scene, monkeypatch: pytest
 def test_a_journal_that_is_none(scene: Scene) -> None:
     """As on a file system without shared memory."""
     store = scene.open().store
-    with store.intake.reading() as db:
-        db.execute("PRAGMA synchronous=NORMAL")
+    with store.database.intake.reading() as db:
+        db.connection.execute("PRAGMA synchronous=NORMAL")
     well, told = next((well, told) for name, well, told in store.health_checks() if name == "journal of intake.db")
     assert (well, told) == (False, "wal, synchronous 1 of 2")
 
@@ -78,9 +78,9 @@ def test_a_lease_that_nobody_sees_to(scene: Scene) -> None:
     scene.seal()
     scene.claimed(seconds=10)
     scene.clock.now += timedelta(seconds=100)
-    assert facts(scene)["leases"] == (False, "1 lanes are held, 1 by leases long run out")
+    assert facts(scene)["leases"] == (False, "1 lanes are leased, 1 leases are overdue")
     scene.close()
-    assert facts(scene)["leases"] == (True, "1 lanes are held, 1 by leases long run out")
+    assert facts(scene)["leases"] == (True, "1 lanes are leased, 1 leases are overdue")
 
 
 def test_room_to_grow(scene: Scene) -> None:

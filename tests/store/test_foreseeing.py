@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Result, State
+from goodsgate.store.contract import SupportsPrefetch
 from tests.store.scene import Record, Scene, after, portion
 
 KEYS = ["a", "A", "b", "B", "c", "ä", "Ä"]
@@ -45,7 +46,8 @@ def test_what_is_held_is_told_right_whatever_was_foreseen(kind: str) -> None:
                     held = plain.current_items(*shelf, foreseen)
                     for hint in (foreseen[:turn % 3], foreseen[turn % 3 :]):
                         hashes = [(held[key].hash if key in held else None) or b"x" * 16 for key in hint]
-                        scene.store.prefetch(work, hint, hashes=hashes if turn % 4 else None)
+                        if isinstance(scene.store, SupportsPrefetch):
+                            scene.store.prefetch(work, hint, hashes=hashes if turn % 4 else None)
                 elif what in ("settle", "delete"):
                     result = Result.CREATED if what == "settle" else Result.DELETED
                     settled = portion(work, *(Record(key, result, f"{turn}") for key in named))
@@ -55,7 +57,7 @@ def test_what_is_held_is_told_right_whatever_was_foreseen(kind: str) -> None:
                     asked = [key for key in foreseen if key.lower() not in shades]
                     settled = portion(work, *(Record(key, Result.CREATED, f"{turn}") for key in named))
                     told = settling.submit(scene.store.commit, claim, [settled])
-                    if not scene.store.commits_remotely:
+                    if not isinstance(scene.store, SupportsPrefetch):
                         told.result()
                     held = scene.store.current_items(*shelf, asked)
                     twins, seen = scene.store.case_variants(*shelf, asked), scene.store.seen_keys(work, asked)
@@ -88,7 +90,8 @@ def test_another_claim_knows_nothing_of_what_was_foreseen(scene: Scene) -> None:
     scene.seal()
     first = scene.claimed()
     scene.store.commit(first, [portion(first.rounds[0], Record("A"))])
-    scene.store.prefetch(first.rounds[0], ["B", "C"])
+    if isinstance(scene.store, SupportsPrefetch):
+        scene.store.prefetch(first.rounds[0], ["B", "C"])
     scene.store.release_claim(first)
     if scene.kind == "postgres":
         other = scene.open()

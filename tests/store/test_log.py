@@ -15,7 +15,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """With limits that a test can reach."""
     monkeypatch.setattr(checkpoints, "CATALOGUE_PAGES", 100)
     monkeypatch.setattr(checkpoints, "CATALOGUE_PAGES_MAX", 200)
-    monkeypatch.setattr(checkpoints, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(checkpoints, "CHECK_SECONDS", 0.01)
     monkeypatch.setattr(checkpoints, "INTAKE_SECONDS", 0.02)
     monkeypatch.setattr(checkpoints, "IDLE_SECONDS", 0.1)
     return Scene(tmp_path, "sqlite")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Counts, Kind, Result, State
 from goodsgate.store.contract import ChunkCommit, Claim, LeaseLostError, Retention
-from goodsgate.store.demands import key_order
+from goodsgate.store.strict.demands import key_order
 from tests.store.scene import Record, Scene, bad, digest, portion
 
 KEYS = ["a", "A", "b", "ä", "c\x1fx"]

@@ -15,7 +15,7 @@ import pytest
 from goodsgate.model.batch import State
 from goodsgate.model.catalogue import Merchant
 from goodsgate.store.postgres import PostgresStore
-from goodsgate.store.postgres.ask import SQL, Cursor
+from goodsgate.store.postgres.statements import SQL, Cursor
 from goodsgate.store.strict import StrictStore
 from tests import place
 from tests.make import NOW
@@ -28,7 +28,7 @@ WASTED_MAX = 3 * HELD
 """Rows that may be looked at in vain: a pass over the shelf or two, not one for each key."""
 REJECTED = 10
 """One in so many records."""
-BY_KEY = ("held", "held_documents", "live_among", "delete_items")
+BY_KEY = ("current_items", "current_documents", "live_keys", "delete_items")
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def db(request: pytest.FixtureRequest, address: tuple[str, Path]) -> Iterator[Cu
         with place.raw(folder) as raw:
             raw.execute("ANALYZE item")
     store = _open(made)
-    with suppress(_Undone), store.server.transaction(store.number("acme")) as cursor:
-        yield cursor
+    with suppress(_Undone), store.database.server.transaction(store.database.number("acme")) as db:
+        yield db.cursor
         raise _Undone
     store.close()
 
@@ -90,10 +90,10 @@ def _removed(plan: dict[str, Any]) -> int:
 
 
 def _named(db: Cursor) -> dict[str, Any]:
-    row = db.execute("SELECT merchant, id FROM shelf").fetchone()
+    row = db.execute("SELECT merchant, id FROM collection").fetchone()
     assert row is not None
     keys = [f"K{number}" for number in range(0, HELD, HELD // ASKED)]
-    return {"merchant": row[0], "shelf": row[1], "keys": json.dumps(keys)}
+    return {"merchant": row[0], "collection": row[1], "keys": json.dumps(keys)}
 
 
 @pytest.mark.parametrize("name", BY_KEY)
@@ -102,10 +102,10 @@ def test_keys_are_looked_up_by_the_index(db: Cursor, name: str) -> None:
     assert _wasted(db, name, _named(db)) <= WASTED_MAX
 
 
-@pytest.mark.parametrize("name", ["count_between", "held_between"])
+@pytest.mark.parametrize("name", ["count_items_between", "current_items_between"])
 def test_what_lies_between_two_keys_is_told_by_the_index(db: Cursor, name: str) -> None:
     """Without a look at what is before and behind."""
-    counts = name == "count_between"
+    counts = name == "count_items_between"
     named = {**_named(db), "least": "k2zz", "most": "k2zzz", "limit": 3}
     assert _wasted(db, name, named) == 0
     assert db.execute(SQL[name], named).fetchall() == ([(0,)] if counts else [])
@@ -127,18 +127,18 @@ def test_neighbours_are_compared_all_at_once(db: Cursor, share: str, plans: str)
         "hashes": b"".join(b"x" * 16 if share == "other" else hash for _, hash in rows),
     }
     assert len(keys) > HELD // 4
-    assert _wasted(db, "held_otherwise", named) <= len(keys)
-    told = db.execute(SQL["held_otherwise"], named).fetchall()
+    assert _wasted(db, "changed_items_between", named) <= len(keys)
+    told = db.execute(SQL["changed_items_between"], named).fetchall()
     assert len(told) == {"same": 0, "other": 1, "new": 2}[share] * len(keys)
 
 
 def test_changed_rows_are_found_by_the_index(db: Cursor) -> None:
     """However many come by the temporary table."""
     named = _named(db)
-    db.execute(SQL["make_staged"])
+    db.execute(SQL["create_staged_items"])
     db.execute(
-        "INSERT INTO pg_temp.staged (merchant, shelf, key, hash, version, batch, written_at, document)"
-        " SELECT merchant, shelf, key, hash, version, batch, written_at, document FROM item ORDER BY key LIMIT %s",
+        "INSERT INTO pg_temp.staged (merchant, collection, key, hash, version, batch, written_at, document)"
+        " SELECT merchant, collection, key, hash, version, batch, written_at, document FROM item ORDER BY key LIMIT %s",
         (ASKED,),
     )
     assert _wasted(db, "write_items", named) <= WASTED_MAX
@@ -147,4 +147,4 @@ def test_changed_rows_are_found_by_the_index(db: Cursor) -> None:
 def test_what_was_found_of_a_key_is_found_by_the_index(db: Cursor) -> None:
     """Among all that was ever found of the merchant's records."""
     merchant = _named(db)["merchant"]
-    assert _wasted(db, "findings_of_key", {"merchant": merchant, "key": "K320", "limit": 10}) <= 10
+    assert _wasted(db, "findings_by_key", {"merchant": merchant, "key": "K320", "limit": 10}) <= 10

@@ -27,8 +27,10 @@ OPEN_TO_ALL = {
     "secret": "the gate's own",
 }
 """Tables without a merchant, and why strangers may see them."""
-DISPATCHING = {"merchant", "credential", "answer", "batch", "round", "upload", "lane", "shelf", "tally", "token",
-               "resource", "message", "stock_order"}
+DISPATCHING = {
+    "merchant", "credential", "idempotency_key", "batch", "round", "upload", "lane", "collection", "total_count",
+    "token", "resource", "message", "stock_order",
+}
 """What a transaction that asks for it sees whole: whose turn it is, what is past its time, who is calling."""
 
 

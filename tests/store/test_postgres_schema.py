@@ -11,18 +11,18 @@ from typing import Any
 import psycopg
 import pytest
 
-from goodsgate.store import sql
 from goodsgate.store.contract import StoreError
-from goodsgate.store.postgres import PostgresStore, database
-from goodsgate.store.postgres.ask import TEXTS
+from goodsgate.store.postgres import PostgresStore, schema
 from goodsgate.store.postgres.database import MIGRATIONS
-from goodsgate.store.sqlite import ask as embedded
-from goodsgate.store.sqlite.folder import MIGRATIONS as EMBEDDED_MIGRATIONS
+from goodsgate.store.postgres.statements import TEXTS
+from goodsgate.store.shared.statement_files import Migration
+from goodsgate.store.sqlite import statements as embedded
+from goodsgate.store.sqlite.database import MIGRATIONS as EMBEDDED_MIGRATIONS
 from tests import place, postgres
 from tests.postgres import Server, server
-from tests.store.statements import DIFFERS, TOLD, code, is_bound
+from tests.store.statements import CALL, DIFFERS, TOLD, code, is_bound
 
-PACKAGE = Path(database.__file__).parent
+PACKAGE = Path(schema.__file__).parent.parent
 UNBOUND_KEYS = {
     ("merchant", "id"): "a caller's merchant is looked up among all",
     ("credential", "digest"): "so is a caller's key",
@@ -32,7 +32,7 @@ UNBOUND_KEYS = {
     ("secret", "name"): "the gate's own",
 }
 """Table and first column of unique keys that do not lead with the merchant, and why."""
-LARGE = {"item", "finding", "portion", "payload", "mark", "item_marks"}
+LARGE = {"item", "finding", "chunk", "payload", "index_entry", "item_index_entries"}
 """What grows with the records that are submitted."""
 
 
@@ -51,9 +51,10 @@ def test_every_statement_names_its_merchant(name: str) -> None:
 
 def test_every_statement_is_used() -> None:
     """By its name, and no name is used that is not there."""
-    text = "\n".join(path.read_text("utf-8") for path in PACKAGE.glob("*.py"))
-    asked = set(re.findall(r'\b(?:do|one|value|every)\(\s*db, "(\w+)"', text))
-    assert asked <= TEXTS.keys()
+    paths = [path for part in ("postgres", "shared") for path in (PACKAGE / part).glob("*.py")]
+    text = "\n".join(path.read_text("utf-8") for path in paths)
+    used = set(re.findall(CALL, text))
+    assert used <= TEXTS.keys()
     assert [name for name in TEXTS if f'"{name}"' not in text] == []
 
 
@@ -163,8 +164,8 @@ def test_texts_are_ordered_by_their_bytes(db: "psycopg.Connection[tuple[Any, ...
 # -- migrations -------------------------------------------------------------------------------------------------------
 
 NEXT = len(MIGRATIONS) + 1
-SECOND = sql.Migration(NEXT, "second", {"database": "ALTER TABLE item ADD COLUMN y text; CREATE TABLE made (x int)"})
-BROKEN = sql.Migration(NEXT, "broken", {"database": "CREATE TABLE made (x int); CREATE TABLE made (x int)"})
+SECOND = Migration(NEXT, "second", {"database": "ALTER TABLE item ADD COLUMN y text; CREATE TABLE made (x int)"})
+BROKEN = Migration(NEXT, "broken", {"database": "CREATE TABLE made (x int); CREATE TABLE made (x int)"})
 
 
 @pytest.fixture
@@ -183,8 +184,8 @@ def _dump(address: str) -> str:
     return "\n".join(line for line in told.splitlines() if not line.startswith("\\"))
 
 
-def _migrate(address: str, to: list[sql.Migration], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(database, "MIGRATIONS", to)
+def _migrate(address: str, to: list[Migration], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(schema, "MIGRATIONS", to)
     store = _open(address)
     try:
         return store.migrate()

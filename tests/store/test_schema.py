@@ -6,15 +6,16 @@ from pathlib import Path
 import apsw
 import pytest
 
-from goodsgate.store import sql
 from goodsgate.store.contract import StoreError
-from goodsgate.store.sqlite import SqliteStore, documents, progress
-from goodsgate.store.sqlite.ask import SQL
+from goodsgate.store.shared import statement_files
+from goodsgate.store.shared.progress import Progress
+from goodsgate.store.sqlite import SqliteStore, batches
+from goodsgate.store.sqlite.database import MIGRATIONS
 from goodsgate.store.sqlite.file import SqliteFile
-from goodsgate.store.sqlite.folder import MIGRATIONS
-from tests.store.statements import TOLD, code, is_bound
+from goodsgate.store.sqlite.statements import SQL
+from tests.store.statements import CALL, TOLD, code, is_bound
 
-PACKAGE = Path(sql.__file__).parent
+PACKAGE = Path(statement_files.__file__).parent.parent
 
 
 @pytest.mark.parametrize("name", [name for name in SQL if name not in ("merchant_number", "add_merchant")])
@@ -25,9 +26,10 @@ def test_every_statement_names_its_merchant(name: str) -> None:
 
 def test_every_statement_is_used() -> None:
     """By its name, and no name is used that is not there."""
-    code = "\n".join(path.read_text("utf-8") for path in (PACKAGE / "sqlite").glob("*.py"))
-    asked = set(re.findall(r'\b(?:do|do_each|one|value|every|each)\(\s*db, "(\w+)"', code))
-    assert asked <= SQL.keys()
+    paths = [path for part in ("sqlite", "shared") for path in (PACKAGE / part).glob("*.py")]
+    code = "\n".join(path.read_text("utf-8") for path in paths)
+    used = set(re.findall(CALL, code))
+    assert used <= SQL.keys()
     assert [name for name in SQL if f'"{name}"' not in code] == []
 
 
@@ -35,46 +37,47 @@ def test_a_row_of_the_view_has_the_columns_that_are_read(tmp_path: Path) -> None
     """In their order; so has a row of progress."""
     store = SqliteStore(tmp_path, cache_bytes=1024**2, small_payload_bytes=10)
     store.migrate()
-    with store.intake.reading() as db:
-        columns = [column for column, *_ in db.execute("SELECT name FROM pragma_table_info('document')")]
-    assert columns == list(documents.Row.__struct_fields__)
+    with store.database.intake.reading() as db:
+        rows = db.connection.execute("SELECT name FROM pragma_table_info('batch_document')")
+        columns = [column for column, *_ in rows]
+    assert columns == list(batches.SqliteBatchRow.__struct_fields__)
     store.close()
     read = re.findall(r"\w+", code(SQL["progress"]).split("FROM")[0])[1:]
-    assert read == ["batch", *progress.Progress.__struct_fields__]
+    assert read == ["batch", *Progress.__struct_fields__]
 
 
-@pytest.mark.parametrize("name", ["held", "held_documents", "count_tombstones_among", "count_live_among"])
-def test_look_ups_never_scan_the_shelf(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["current_items", "current_documents", "count_tombstones", "count_live_items"])
+def test_look_ups_never_scan_the_collection(tmp_path: Path, name: str) -> None:
     """A plan that reads all items and runs json_each inside takes minutes where this takes a second."""
     store = SqliteStore(tmp_path, cache_bytes=1024**2, small_payload_bytes=10)
     store.migrate()
-    with store.catalogue.reading() as db:
-        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", (1, 1, "[]"))]
+    with store.database.catalogue.reading() as db:
+        plan = [row[3] for row in db.connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", (1, 1, "[]"))]
     assert "SCAN j" in plan[0]
-    assert re.match(r"SEARCH i USING (COVERING )?INDEX item_key \(merchant=\? AND shelf=\? AND key=\?", plan[1])
+    assert re.match(r"SEARCH i USING (COVERING )?INDEX item_key \(merchant=\? AND collection=\? AND key=\?", plan[1])
     store.close()
 
 
-@pytest.mark.parametrize("name", ["drop_ended_resources", "count_resources", "labelled"])
+@pytest.mark.parametrize("name", ["delete_expired_resources", "count_resources", "resources_by_label"])
 def test_a_change_of_one_resource_reads_no_others(tmp_path: Path, name: str) -> None:
     """Nor does a page of a list: a shop has a hundred thousand open orders."""
     store = SqliteStore(tmp_path, cache_bytes=1024**2, small_payload_bytes=10)
     store.migrate()
-    asked = dict.fromkeys(("merchant", "sort", "now", "word", "since", "until", "limit", "offset"), 1)
-    with store.intake.reading() as db:
-        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", asked)]
-    assert re.search(r"merchant=\? AND sort=\? AND (ends_at[<=]|word=\? AND place>)", plan[0])
+    asked = dict.fromkeys(("merchant", "type", "now", "label", "since", "until", "limit", "offset"), 1)
+    with store.database.intake.reading() as db:
+        plan = [row[3] for row in db.connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", asked)]
+    assert re.search(r"merchant=\? AND type=\? AND (expires_at[<=]|label=\? AND position>)", plan[0])
     store.close()
 
 
 # -- migrations -------------------------------------------------------------------------------------------------------
 
 
-def _write(folder: Path, **files: str) -> list[sql.Migration]:
+def _write(folder: Path, **files: str) -> list[statement_files.Migration]:
     folder.mkdir(exist_ok=True)
     for name, text in files.items():
         (folder / f"{name.replace('_', '-')}.sql".removeprefix("n")).write_text(text)
-    return sql.migrations(folder)
+    return statement_files.migrations(folder)
 
 
 FIRST = "-- part: intake\nCREATE TABLE a (x);\nINSERT INTO a VALUES (1);\n-- part: catalogue\nCREATE TABLE b (x);\n"
@@ -103,7 +106,7 @@ def test_fresh_equals_migrated(tmp_path: Path) -> None:
     assert stepped.migrate(two) == set()
     assert fresh.migrate(two) == {1, 2}
     with stepped.reading() as db:
-        assert db.execute("SELECT x, y FROM a").fetchall() == [(1, None)]
+        assert db.connection.execute("SELECT x, y FROM a").fetchall() == [(1, None)]
     with pytest.raises(StoreError, match="newer"):
         fresh.migrate(one)
     stepped.close()
@@ -133,7 +136,7 @@ def test_a_statement_has_one_name(tmp_path: Path) -> None:
     """A second one of the same name would be silently another."""
     (tmp_path / "queries.sql").write_text("-- name: a\nSELECT 1\n\n-- name: a\nSELECT 2\n")
     with pytest.raises(ValueError, match="more than once: a"):
-        sql.statements(tmp_path / "queries.sql")
+        statement_files.statements(tmp_path / "queries.sql")
 
 
 def test_the_store_applies_its_migrations_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from goodsgate.model.batch import Batch, Counts, Result, State, Withheld
 from goodsgate.model.catalogue import Delete
 from goodsgate.store.contract import ChunkCommit
-from goodsgate.store.demands import ContractViolationError, check_batch
+from goodsgate.store.strict.demands import ContractViolationError, check_batch
 from tests.store.scene import Record, Scene, bad, portion
 
 replace = msgspec.structs.replace

@@ -124,7 +124,7 @@ def test_a_large_batch_goes_slice_by_slice(scene: Scene) -> None:
     assert calls > 1
     if scene.kind == "sqlite":
         db = apsw.Connection(str(scene.folder / "store" / "catalogue.db"))
-        for table in ("progress", "portion", "portion_keys", "finding", "raw", "issue_group"):
+        for table in ("progress", "chunk", "chunk_keys", "finding", "raw", "issue_group"):
             assert db.execute(f"SELECT count(*) FROM {table}").fetchall() == [(0,)]
         db.close()
 

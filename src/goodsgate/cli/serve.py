@@ -76,6 +76,7 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
       goodsgate work --store /var/lib/goodsgate
     """
     from goodsgate import app
+    from goodsgate.store.contract import SupportsPrefetch
 
     stop = threading.Event()
 
@@ -91,7 +92,7 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
     store = _open_store(config, stop if with_parent else None)
     if store is None:
         return
-    if store.commits_remotely:
+    if isinstance(store, SupportsPrefetch):
         lower_priority()  # not with the embedded store, where API requests may wait for what this process writes
     outbox = app.create_outbox(store, config)
     outbox.start()

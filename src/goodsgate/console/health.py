@@ -13,7 +13,7 @@ from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import ConsoleRequest
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Batch, now
-from goodsgate.store.contract import BatchFilter, LaneStatus, StoreError
+from goodsgate.store.contract import BatchFilter, HealthCheck, LaneStatus, StoreError
 
 RECENT_BATCHES = 200
 """Batches from which the statistics of merchants are computed."""
@@ -75,7 +75,7 @@ class HealthPage:
         try:
             figures, checks = self._context.statistics.now(), self._context.store.quick_checks()
         except StoreError as error:
-            figures, checks = {}, [("store", False, str(error))]
+            figures, checks = {}, [HealthCheck("store", False, str(error))]
         rates = [rate for rate in self._history.series()["records"][-4:] if rate is not None]
         return {
             "figures": figures, "checks": checks, "size": total_bytes(figures),

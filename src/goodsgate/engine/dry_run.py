@@ -36,8 +36,6 @@ class Overlay:
     Everything else that is not listed fails, so that no question is answered by the empty scratch store by mistake.
     """
 
-    commits_remotely = False
-
     def __init__(self, scratch: Store, real: Store) -> None:
         self._scratch = scratch
         self._real = real

@@ -25,7 +25,7 @@ from goodsgate.formats import Chunk, Limits
 from goodsgate.model.batch import Kind, Result, RoundKind, State, Verb, Withheld, new_id
 from goodsgate.model.catalogue import Delete
 from goodsgate.model.issue import issue
-from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError, SupportsPrefetch
 
 log = logging.getLogger(__name__)
 
@@ -306,7 +306,10 @@ class PreparedAhead(Sequential):
             checked = self._parts.validator.check(chunk, after, self._reader.field_mapping)
             self._prepared = PreparedChunk(checked, None)
             keys = checked.distinct_keys.distinct
-            if not after.policy.schema and not updates_items(after, checked):
+            if (
+                isinstance(self._store, SupportsPrefetch) and not after.policy.schema
+                and not updates_items(after, checked)
+            ):
                 # If each record has a key of its own, the store can compare the hashes where the items are.
                 is_unique = len(keys) == len(checked.keys)
                 self._store.prefetch(after, keys, hashes=checked.hashes if is_unique else None)

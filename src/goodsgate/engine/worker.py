@@ -23,7 +23,15 @@ from goodsgate.model import crash
 from goodsgate.model.batch import RoundKind, State, new_id
 from goodsgate.model.issue import issue
 from goodsgate.rules import Schema
-from goodsgate.store.contract import Claim, ClaimedRound, LeaseLostError, Store, StoreError, SweepCounts
+from goodsgate.store.contract import (
+    Claim,
+    ClaimedRound,
+    LeaseLostError,
+    Store,
+    StoreError,
+    SupportsPrefetch,
+    SweepCounts,
+)
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +82,7 @@ class Worker:
         gc.freeze()
         gc.set_threshold(500_000, 50, 100)
         # The thread that commits wants the interpreter between statements of a tenth of a millisecond or more.
-        sys.setswitchinterval(SWITCH_SECONDS_REMOTE if self._store.commits_remotely else SWITCH_SECONDS)
+        sys.setswitchinterval(SWITCH_SECONDS_REMOTE if isinstance(self._store, SupportsPrefetch) else SWITCH_SECONDS)
         while not self._stop.is_set():
             try:
                 has_worked = self.step()
@@ -143,7 +151,7 @@ class Worker:
         if round.round_kind is RoundKind.SUBMISSION:
             if round.policy.pace_seconds:
                 return Paced(self._parts, round)
-            if self._store.commits_remotely:
+            if isinstance(self._store, SupportsPrefetch):
                 return PreparedAhead(self._parts, round)
         return Sequential(self._parts, round)
 

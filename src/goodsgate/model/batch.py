@@ -259,5 +259,5 @@ def new_id() -> str:
 
 
 def now() -> datetime:
-    """The time, aware and in UTC."""
+    """Return the time, aware and in UTC."""
     return datetime.now(UTC)

@@ -32,7 +32,7 @@ def split_key(key: str, /) -> tuple[str, str | None]:
 
 
 def display_key(key: str | None, /) -> str | None:
-    """The key as people and answers see it: ``sku`` or ``sku@location``."""
+    """Return the key as people and responses show it: ``sku`` or ``sku@location``."""
     return key.replace(KEY_SEPARATOR, "@") if key else key
 
 
@@ -80,8 +80,10 @@ class Write(msgspec.Struct, frozen=True):
 
 
 class Writes(Sequence[Write]):
-    """Items as they are to be held from now on, each under a key of its own, without versions and marks: column by
-    column, so that thousands come and go without an object for each."""
+    """Items to write, each with its own key, without versions and index entries.
+
+    They are stored column by column, so that thousands need no object each.
+    """
 
     def __init__(self, keys: Sequence[str], hashes: Sequence[bytes], documents: Sequence[bytes]) -> None:
         """Take as many keys as hashes and documents."""
@@ -107,7 +109,7 @@ class Writes(Sequence[Write]):
         return Write(self.keys[at], self.hashes[at], self.documents[at], None)
 
     def in_order(self) -> "Writes":
-        """The same in the order of their keys."""
+        """Return the writes in the order of their keys."""
         ordered = sorted(self.keys)
         if ordered == self.keys:
             return self

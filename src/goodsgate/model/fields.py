@@ -245,7 +245,7 @@ def resolve(name: str, kind: Kind) -> str | None:
 
 
 def nearest(name: str, kind: Kind) -> str | None:
-    """The field whose name or alias comes close to a name that `resolve` does not know; None if none does."""
+    """Return the field whose name or alias is close to a name that `resolve` does not know; None if none is."""
     names = _names(kind)
     near = process.extractOne(_fold(name), names.keys(), scorer=fuzz.ratio, score_cutoff=NEAR_ENOUGH)
     return names[near[0]] if near else None

@@ -1,4 +1,4 @@
-"""What a store of one folder can do beside the contract; a server has tools of its own for it."""
+"""A capability of stores that can copy themselves; a database server has tools of its own."""
 
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -7,13 +7,13 @@ import msgspec
 
 
 class BackupSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backup holds."""
+    """What a backup contains."""
 
     bytes: int
     payloads: int
     """Files of large payloads."""
     payloads_lost: int
-    """Files that batches name and the store itself has lost."""
+    """Files that batches use and the store itself has lost."""
 
 
 @runtime_checkable
@@ -21,8 +21,8 @@ class SupportsBackup(Protocol):
     """A store that can be copied while it is used."""
 
     def back_up(self, to: Path) -> BackupSummary:
-        """Copy the store, while it is used, into a folder that is empty or not there; it appears whole or not at all.
+        """Copy the store into an empty or new folder, which appears complete or not at all.
 
-        Holds every batch that was acknowledged before the call. Raises StoreError if the folder cannot be used,
-        StoreFullError, StoreBusyError.
+        The copy contains every batch that was acknowledged before the call. Raises StoreError if the folder cannot be
+        used, StoreFullError, StoreBusyError.
         """

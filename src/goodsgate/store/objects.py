@@ -1,7 +1,7 @@
 """Objects: bytes under a path, in a folder of this machine or in S3-compatible storage.
 
-What a protocol keeps beside the store (reports, exports, images) and nobody asks questions of. ``s3://bucket/prefix``
-takes its credentials, region and endpoint from the usual places (``AWS_ACCESS_KEY_ID``, ``AWS_REGION``,
+Protocols store reports, exports and images there, which nobody queries. ``s3://bucket/prefix`` takes its credentials,
+region and endpoint from the usual places (``AWS_ACCESS_KEY_ID``, ``AWS_REGION``,
 ``AWS_ENDPOINT_URL``, instance roles …). Any number of threads may use one `Objects`.
 """
 
@@ -15,46 +15,46 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
-from goodsgate.store.errors import StoreBusyError, StoreError
+from goodsgate.store.contract.errors import StoreBusyError, StoreError
 
 PIECE_BYTES = 1024**2
-"""Of what is read, at once."""
+"""Bytes that are read at once."""
 RETRIES_MAX = 2
-"""Of one call to S3; whoever calls has a back-off of its own."""
-PATIENCE = timedelta(seconds=10)
+"""Retries of one call to S3; callers have their own back-off."""
+RETRY_TIMEOUT = timedelta(seconds=10)
 """For all tries of one call together."""
 SIGNED_SECONDS_MAX = 7 * 24 * 3600
-"""How long a signed link may be good, as S3 has it."""
+"""The longest validity of a signed link that S3 allows."""
 
 
 class Objects:
-    """One folder or bucket."""
+    """Objects in one folder or bucket."""
 
     def __init__(self, address: str) -> None:
-        """A folder, which is made if it is not there, or ``s3://bucket/prefix``; raises StoreError."""
+        """Open a folder, which is created if needed, or ``s3://bucket/prefix``. Raises StoreError."""
         self.folder = None if "://" in address else Path(address).absolute()
         try:
             self._store: LocalStore | S3Store = _bucket(address) if self.folder is None else _folder(self.folder)
         except (BaseError, OSError, ValueError) as fault:
-            raise StoreError(f"{address} cannot keep objects: {_first_line(fault)}") from fault
+            raise StoreError(f"{address} cannot store objects: {_first_line(fault)}") from fault
 
     def put(self, path: str, content: bytes | Iterable[bytes], *, media_type: str = "application/octet-stream") -> None:
-        """Keep bytes under a path (``a/b.json``), in place of what was there; durable on return.
+        """Store bytes under a path (``a/b.json``) and replace what was there; durable on return.
 
-        Pieces that end with an exception leave what was there as it was. Raises StoreBusyError, StoreError.
+        If the pieces raise an exception, the old object stays. Raises StoreBusyError, StoreError.
         """
-        given = content if isinstance(content, bytes) else iter(content)
-        with _worded(path):
+        data = content if isinstance(content, bytes) else iter(content)
+        with _translate_errors(path):
             if isinstance(self._store, S3Store):
-                obstore.put(self._store, path, given, attributes={"Content-Type": media_type})
+                obstore.put(self._store, path, data, attributes={"Content-Type": media_type})
                 return
-            obstore.put(self._store, path, given)
+            obstore.put(self._store, path, data)
             assert self.folder is not None
             _sync(self.folder, path)
 
     def get(self, path: str) -> Iterator[bytes] | None:
-        """What is kept, in pieces of about 1 MiB; None if there is nothing. Raises StoreBusyError, StoreError."""
-        with _worded(path):
+        """Return an object in pieces of about 1 MiB; None if it does not exist. Raises StoreBusyError, StoreError."""
+        with _translate_errors(path):
             try:
                 found = obstore.get(self._store, path)
             except FileNotFoundError:
@@ -62,8 +62,8 @@ class Objects:
         return _pieces(path, found)
 
     def has(self, path: str) -> bool:
-        """Whether anything is kept under the path. Raises StoreBusyError, StoreError."""
-        with _worded(path):
+        """Return whether an object exists. Raises StoreBusyError, StoreError."""
+        with _translate_errors(path):
             try:
                 obstore.head(self._store, path)
             except FileNotFoundError:
@@ -71,35 +71,35 @@ class Objects:
         return True
 
     def delete(self, path: str) -> None:
-        """Keep nothing under the path any more; no matter if there was nothing. Raises StoreBusyError, StoreError."""
-        with _worded(path):
+        """Delete an object, if it exists. Raises StoreBusyError, StoreError."""
+        with _translate_errors(path):
             try:
                 obstore.delete(self._store, path)
             except FileNotFoundError:
                 return
 
     def sign(self, path: str, seconds: float) -> str | None:
-        """A link by which whoever has it may read the object for so long, at most seven days.
+        """Return a link that lets anyone read the object for some seconds, at most seven days.
 
-        None for a folder: its owner has to hand it out itself.
+        Returns None for a folder, whose objects the caller has to serve itself.
         """
         if not isinstance(self._store, S3Store):
             return None
-        with _worded(path):
+        with _translate_errors(path):
             return obstore.sign(self._store, "GET", path, timedelta(seconds=min(seconds, SIGNED_SECONDS_MAX)))
 
 
-def open_objects(given: str, *, store: str, name: str, setting: str) -> Objects:
-    """The place that a setting gives, else the folder `name` inside that of an embedded store.
+def open_objects(address: str, *, store: str, name: str, setting: str) -> Objects:
+    """Open the objects at an address, or in the folder `name` of an embedded store.
 
-    `store` is the address of the store. Raises StoreError where it is a server and the setting is empty: no folder of
-    this machine would be there for the other hosts.
+    `store` is the address of the store. Raises StoreError if it is a server and the setting is empty, because other
+    hosts would not have a folder of this machine.
     """
-    if given:
-        return Objects(given)
+    if address:
+        return Objects(address)
     if "://" in store:
-        told = "a folder that every host of the gate reaches, or s3://bucket/prefix"
-        raise StoreError(f"the store is a server, so the setting {setting} must name {told}")
+        required = "a folder that every host of the gate reaches, or s3://bucket/prefix"
+        raise StoreError(f"the store is a server, so the setting {setting} must name {required}")
     return Objects(str(Path(store) / name))
 
 
@@ -109,7 +109,7 @@ def _bucket(address: str) -> S3Store:
     plain = os.environ.get("AWS_ENDPOINT_URL", os.environ.get("AWS_ENDPOINT", "")).startswith("http://")
     return S3Store.from_url(
         address, client_options={"allow_http": plain, "timeout": "60s", "connect_timeout": "5s"},
-        retry_config={"max_retries": RETRIES_MAX, "retry_timeout": PATIENCE},
+        retry_config={"max_retries": RETRIES_MAX, "retry_timeout": RETRY_TIMEOUT},
     )
 
 
@@ -119,34 +119,34 @@ def _folder(folder: Path) -> LocalStore:
 
 
 def _sync(folder: Path, path: str) -> None:
-    """A rename is not durable before the file and its folders are."""
+    """Sync the file and its folders: a rename is not durable before."""
     at = folder / path
     while True:
-        opened = os.open(at, os.O_RDONLY)
+        descriptor = os.open(at, os.O_RDONLY)
         try:
-            os.fsync(opened)
+            os.fsync(descriptor)
         finally:
-            os.close(opened)
+            os.close(descriptor)
         if at == folder:
             return
         at = at.parent
 
 
 def _pieces(path: str, found: "obstore.GetResult") -> Iterator[bytes]:
-    with _worded(path):
+    with _translate_errors(path):
         for piece in found.stream(PIECE_BYTES):
             yield bytes(piece)
 
 
 @contextmanager
-def _worded(path: str) -> Iterator[None]:
-    """What the storage raises, as a store's errors."""
+def _translate_errors(path: str) -> Iterator[None]:
+    """Translate errors of the storage to those of a store."""
     try:
         yield
     except (PermissionDeniedError, UnauthenticatedError) as fault:
-        raise StoreError(f"the storage of {path} refuses: {_first_line(fault)}") from fault
+        raise StoreError(f"the storage of {path} denies access: {_first_line(fault)}") from fault
     except (BaseError, OSError) as fault:
-        raise StoreBusyError(f"the storage of {path} is busy or away: {_first_line(fault)}") from fault
+        raise StoreBusyError(f"the storage of {path} is unavailable: {_first_line(fault)}") from fault
 
 
 def _first_line(fault: Exception) -> str:

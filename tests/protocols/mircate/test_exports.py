@@ -163,7 +163,7 @@ def test_a_place_that_takes_nothing_fails_the_export(seller: Mircate, tmp_path: 
             merchant=seller.merchant, number=1, topic=RESOURCE_TYPE, subject=name,
             body=msgspec.json.encode(ExportStep()), created_at=now(), attempts=attempts, due_at=None,
         )
-        with pytest.raises(DeliveryError, match="cannot keep objects"):
+        with pytest.raises(DeliveryError, match="cannot store objects"):
             ExportWriter(create_services(store, config)).send(sent)
         assert seller.call(FILES, {"exportId": name}).json()["status"] == status
-    assert "cannot keep objects" in seller.call(FILES, {"exportId": name}).json()["message"]
+    assert "cannot store objects" in seller.call(FILES, {"exportId": name}).json()["message"]

@@ -47,7 +47,7 @@ def _until_reserved(gate, key):
     """
     with contextlib.closing(apsw.Connection(str(Path(gate.shop.config.store) / "intake.db"))) as intake:
         for _ in range(500):
-            if intake.execute("SELECT 1 FROM answer WHERE key = ?", (key,)).fetchone():
+            if intake.execute("SELECT 1 FROM idempotency_key WHERE key = ?", (key,)).fetchone():
                 return
             time.sleep(0.01)
     raise AssertionError("the key was never reserved")

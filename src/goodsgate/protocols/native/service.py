@@ -11,7 +11,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.protocols.native.responses import JSON, json_response
-from goodsgate.store.contract import StoreError
+from goodsgate.store.contract import HealthCheck, StoreError
 
 READINESS_SECONDS = 1.0
 """The store is checked at most this often, whatever the number of probes."""
@@ -51,7 +51,7 @@ class ServiceHandlers:
             checks = self._context.store.quick_checks()
             queue = self._context.statistics.now()
         except StoreError:
-            checks = [("store", False, "")]
+            checks = [HealthCheck("store", False, "")]
         return {
             "ready": all(is_ok for _, is_ok, _ in checks),
             # The endpoint is public, so details such as the address of the store are left to `goodsgate doctor`.

@@ -1,21 +1,73 @@
 """The store for many machines: one PostgreSQL database, which is all that the hosts share.
 
-Any number of processes on any number of hosts submit, ask and work. Every transaction takes the role `goodsgate_app`
-and names its merchant, and row-level security shows it that merchant's rows alone. Leases run on the clock of the
-database. Nothing is kept in a session, so that a pool may stand between.
-
-Each file of this package is one part of the contract and builds on the one before::
-
-    database → merchants → messages → resources → documents → receiving → lanes → lookups → marks → stock → settling →
-    asking → sweeping → examining
+Any number of processes on any number of hosts submit, read and work. Every transaction takes the role `goodsgate_app`
+and names its merchant, and row-level security limits it to that merchant's rows. Leases run on the clock of the
+database. Sessions have no state, so that a connection pool may stand between.
 """
 
-from goodsgate.store.postgres.examining import Examining
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.store.composed import ComposedStore
+from goodsgate.store.postgres.batches import PostgresBatches
+from goodsgate.store.postgres.committer import PostgresCommitter
+from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.postgres.intake import PostgresIntake
+from goodsgate.store.postgres.lookups import PostgresLookups
+from goodsgate.store.postgres.maintenance import PostgresMaintenance
+from goodsgate.store.postgres.queue import PostgresQueue
+from goodsgate.store.postgres.stock import PostgresStock
+from goodsgate.store.shared.catalogue import SqlCatalogue
+from goodsgate.store.shared.item_index import SqlIndex
+from goodsgate.store.shared.merchants import SqlMerchants
+from goodsgate.store.shared.outbox import SqlOutbox
+from goodsgate.store.shared.reference import SqlReference
+from goodsgate.store.shared.reports import SqlReports
+from goodsgate.store.shared.resources import SqlResources
 
 __all__ = ["PostgresStore"]
 
 
-class PostgresStore(Examining):
-    """See the contract for what each method keeps, and Database for what a store is made with."""
+class PostgresStore(ComposedStore):
+    """A store in a PostgreSQL database; see the contract for what each method does."""
 
-    commits_remotely = True
+    def __init__(self, address: str, *, connections_max: int, small_payload_bytes: int,
+                 now: Callable[[], datetime] | None = None) -> None:
+        """Connect to nothing yet. Raises StoreError if the address is invalid.
+
+        This process opens at most `connections_max` connections, and one to listen. Payloads up to
+        `small_payload_bytes` are sent once, with their batch. `now` replaces the server's clock.
+        """
+        database = PostgresDatabase(
+            address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now
+        )
+        batches, lookups = PostgresBatches(database), PostgresLookups(database)
+        super().__init__(
+            merchants=SqlMerchants(database), reference=PostgresReference(database), resources=SqlResources(database),
+            outbox=SqlOutbox(database), intake=PostgresIntake(database, batches),
+            queue=PostgresQueue(database, batches, lookups), lookups=lookups,
+            committer=PostgresCommitter(database, lookups), catalogue=SqlCatalogue(database), index=SqlIndex(database),
+            stock=PostgresStock(database), batches=batches, reports=SqlReports(database),
+            maintenance=PostgresMaintenance(database, lookups),
+        )
+        self.prefetch = lookups.prefetch
+        self.database = database
+        """For tests and tools that look inside."""
+        self.lookups = lookups
+        """For tests that look inside."""
+
+
+class PostgresReference(SqlReference):
+    """Notifies other processes of new reference data."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__(database)
+        self._notifications = database.notifications
+
+    def put_reference(self, merchant: str, kind: str, entries: Sequence[ReferenceEntry], *,
+                      replace: bool = False) -> int:
+        """Add or replace entries, and notify other processes."""
+        count = super().put_reference(merchant, kind, entries, replace=replace)
+        self._notifications.notify()
+        return count

@@ -1,8 +1,8 @@
-"""Connections of one process to the server: bounded in number, and in how long they wait for it.
+"""Connections of one process to the server: bounded in number and in waiting time.
 
-A server that is gone refuses at once, and so do we. One that stands still, or lies behind a cable that was cut, leaves
-its connections open and says nothing: who waits for it gives up after a time, and until somebody has heard from it
-again all others are refused at once, so that the threads at the door do not all stand and wait.
+A server that is down refuses connections at once, and so does this module. One that hangs, or is behind a broken
+network, leaves its connections open without an answer: a caller gives up after a time, and until the server answers
+again all others are refused at once, so that not all threads wait.
 """
 
 import select
@@ -20,21 +20,21 @@ from psycopg.pq import Format, TransactionStatus
 from goodsgate.store.contract import StoreBusyError, StoreError
 
 CONNECT_SECONDS = 5
-"""A server that does not let us in for this long is away."""
+"""A server that does not accept a connection for this long is unavailable."""
 SILENCE_SECONDS = 5.0
-"""One that is this late with an answer stands still."""
+"""A server that is this late with an answer hangs."""
 AWAY_SECONDS = 0.5
-"""So long after it was found away nobody asks it."""
+"""An unavailable server is not asked again for this long."""
 SLOW_SECONDS = 1.0
-"""A connection that fails after more than this failed for want of an answer."""
+"""A connection that fails after more than this got no answer."""
 TRUSTED_SECONDS = 1.0
-"""A connection that was used less than this ago is taken to be one still."""
+"""A connection that was used less than this ago is not checked."""
 IDLE_SECONDS_MAX = 60.0
-"""A connection that nobody needs for this long is closed."""
+"""A connection that is idle for longer is closed."""
 
 
 class _Bytes(Loader):
-    """uuid and json as the bytes they travel in."""
+    """Loads uuid and json as bytes."""
 
     format = Format.BINARY
 
@@ -43,20 +43,20 @@ class _Bytes(Loader):
 
 
 class _Text(_Bytes):
-    """json, where it travels as text."""
+    """Loads json in text format as bytes."""
 
     format = Format.TEXT
 
 
 class _Digits(_Text):
-    """uuid, where it travels as text."""
+    """Loads uuid in text format as bytes."""
 
     def load(self, data: Buffer) -> bytes:
         return bytes.fromhex(bytes(data).replace(b"-", b"").decode())
 
 
 class _Context:
-    """How values travel."""
+    """The adapters of values."""
 
     def __init__(self) -> None:
         self.connection = None
@@ -70,94 +70,95 @@ _CONTEXT = _Context()
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """One that waits no longer for an answer than it has patience; psycopg's own waits for ever."""
+    """A connection that waits for an answer only so long; psycopg's own waits for ever."""
 
     patience: float | None = SILENCE_SECONDS
     """Seconds from a statement to its answer; None waits for ever."""
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        """Drive an exchange with the server. Raises Silent, and the connection is closed, if it takes too long."""
+        """Exchange data with the server. Raises NoAnswerError, and closes the connection, if it takes too long."""
         began = time.monotonic()
         try:
             return super().wait(gen, interval, self.patience if timeout is None else timeout)
         except psycopg.OperationalError as fault:
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
-            self.pgconn.finish()  # what is under way in it cannot be told from what would come next
-            raise Silent(f"the server has not answered for {time.monotonic() - began:.0f} s") from fault
+            self.pgconn.finish()  # a late answer could not be told from the next one
+            raise NoAnswerError(f"the server has not answered for {time.monotonic() - began:.0f} s") from fault
 
 
-class Silent(psycopg.OperationalError):
-    """The server was asked and does not answer."""
+class NoAnswerError(psycopg.OperationalError):
+    """The server does not answer."""
 
 
 class Connections:
-    """At most so many; the one used last is used next. For any number of threads."""
+    """A bounded pool; the connection used last is used next. For any number of threads."""
 
     def __init__(self, settings: Mapping[str, Any], *, connections_max: int, wait_seconds: float) -> None:
-        """`settings` as libpq has them; a free connection is waited for `wait_seconds`."""
+        """Open nothing yet. `settings` are libpq's; callers wait at most `wait_seconds` for a free connection."""
         self._settings = dict(settings)
         self._wait_seconds = wait_seconds
         self._room = threading.Semaphore(connections_max)
         self._lock = threading.Lock()
         self._free: list[tuple[Connection, float]] = []
         self._closed = False
-        self._ask_at: float | None = None
-        """While the server is away: when it may be asked again."""
+        self._retry_at: float | None = None
+        """While the server is unavailable: when it may be asked again."""
 
-    def begun(self, begin: str) -> Connection:
-        """A connection on which a transaction has begun by these statements; it is to be given back.
+    def begin(self, begin: str) -> Connection:
+        """Begin a transaction with these statements; return its connection, which has to be given back.
 
-        Those that have died meanwhile are thrown away. Raises psycopg.OperationalError, StoreBusyError.
+        Dead connections are dropped. Raises psycopg.OperationalError, StoreBusyError.
         """
-        with self._roomy():
+        with self._counted():
             while (free := self._take()) is not None:
                 try:
                     return self._begin(free[0], begin)
-                except Silent:
+                except NoAnswerError:
                     raise
                 except psycopg.OperationalError:
                     continue
             return self._begin(self.connect(), begin)
 
     def idle(self) -> Connection:
-        """A connection on which nothing is under way, for what may not be said twice; it is to be given back.
+        """Return an idle connection for a statement that must not be sent twice; it has to be given back.
 
-        One that the server has said anything on since is thrown away: mostly that was good-bye. One that was not used
-        for a while is tried first, with less patience than a statement may need. Raises psycopg.OperationalError,
-        StoreBusyError.
+        A connection on which the server has sent anything is dropped: mostly it was closed. One that was not used for
+        a while is tested first. Raises psycopg.OperationalError, StoreBusyError.
         """
-        with self._roomy():
+        with self._counted():
             while (free := self._take()) is not None:
                 connection, used = free
-                if _is_heard(connection):
+                if _has_input(connection):
                     connection.close()
                     continue
                 if time.monotonic() - used < TRUSTED_SECONDS:
                     return connection
                 try:
                     return self._begin(connection, "SELECT 1")
-                except Silent:
+                except NoAnswerError:
                     raise
                 except psycopg.OperationalError:
                     continue
             return self.connect()
 
     @contextmanager
-    def _roomy(self) -> Iterator[None]:
-        """One more is in use, unless something goes wrong. Raises StoreBusyError: there is no room, or nobody to talk
-        to."""
+    def _counted(self) -> Iterator[None]:
+        """Count one more connection in use, unless an error is raised.
+
+        Raises StoreBusyError if none is free, or the server is unavailable.
+        """
         if not self._room.acquire(timeout=self._wait_seconds):
             raise StoreBusyError(f"no free connection for {self._wait_seconds:.0f} s")
         try:
-            self._ask()
+            self._check_available()
             yield
         except BaseException:
             self._room.release()
             raise
 
     def give_back(self, connection: Connection) -> None:
-        """Take it back; closed if it is of no more use, or too many are free."""
+        """Take a connection back; close it if it is unusable, and others that are idle for too long."""
         idle: list[Connection] = []
         moment = time.monotonic()
         if connection.closed or self._closed or connection.pgconn.transaction_status != TransactionStatus.IDLE:
@@ -172,30 +173,29 @@ class Connections:
             unused.close()
 
     def connect(self) -> Connection:
-        """One that is not counted, in autocommit. Raises psycopg.OperationalError."""
+        """Open a connection that is not counted, in autocommit mode. Raises psycopg.OperationalError."""
         began = time.monotonic()
         try:
             return Connection.connect("", autocommit=True, prepare_threshold=None, context=_CONTEXT, **self._settings)
         except psycopg.OperationalError:
             if time.monotonic() - began > SLOW_SECONDS:
-                self.silent()
+                self.mark_unavailable()
             else:
-                self.heard()
+                self.mark_available()
             raise
 
-    def heard(self) -> None:
-        """The server is there: it has answered, or refused at once, so that whoever asks next loses no time by it."""
-        self._ask_at = None
+    def mark_available(self) -> None:
+        """Note that the server has answered, or refused at once, so that asking again costs no time."""
+        self._retry_at = None
 
-    def silent(self) -> None:
-        """The server is away. Connections from before are of no more use: where the way there has changed, they would
-        be silent for ever."""
+    def mark_unavailable(self) -> None:
+        """Note that the server does not answer, and drop idle connections, which might never answer again."""
         with self._lock:
-            self._ask_at = time.monotonic() + AWAY_SECONDS
+            self._retry_at = time.monotonic() + AWAY_SECONDS
         self._drop_free()
 
     def close(self) -> None:
-        """For good; those in use are closed when they are given back."""
+        """Close the pool for good; connections in use are closed when they are given back."""
         self._closed = True
         self._drop_free()
 
@@ -207,26 +207,26 @@ class Connections:
             connection.execute(begin.encode())
         except BaseException as fault:
             connection.close()
-            if isinstance(fault, Silent):
-                self.silent()
+            if isinstance(fault, NoAnswerError):
+                self.mark_unavailable()
             raise
-        self.heard()
+        self.mark_available()
         return connection
 
-    def _ask(self) -> None:
-        """Raise if the server was away just now, or somebody is asking it; who is not refused asks it himself."""
+    def _check_available(self) -> None:
+        """Raise if the server is unavailable, unless it is time for one caller to try again."""
         if self._closed:
             raise StoreError("the store is closed")
         with self._lock:
-            if self._ask_at is None:
+            if self._retry_at is None:
                 return
             moment = time.monotonic()
-            if moment < self._ask_at:
+            if moment < self._retry_at:
                 raise StoreBusyError("the server does not answer")
-            self._ask_at = moment + CONNECT_SECONDS + SILENCE_SECONDS
+            self._retry_at = moment + CONNECT_SECONDS + SILENCE_SECONDS
 
     def _take(self) -> tuple[Connection, float] | None:
-        """And when it was used last."""
+        """Take a free connection, with the time of its last use."""
         with self._lock:
             return self._free.pop() if self._free else None
 
@@ -235,8 +235,8 @@ class Connections:
             free[0].close()
 
 
-def _is_heard(connection: Connection) -> bool:
-    """Whether the server has said something unasked, or is gone."""
+def _has_input(connection: Connection) -> bool:
+    """Return whether the server has sent something unasked, or closed the connection."""
     if connection.closed:
         return True
     poll = select.poll()

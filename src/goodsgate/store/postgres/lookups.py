@@ -1,342 +1,375 @@
-"""What a portion must know before it is settled; for the next one another thread may ask while it is."""
+"""What a chunk needs to know before it is committed; another thread may look up the next chunk meanwhile."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
 from typing import Any
 
 import msgspec
 import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
-from goodsgate.model.catalogue import CurrentItem, IndexEntry
+from goodsgate.model.catalogue import CurrentItem
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StoreError
-from goodsgate.store.look import FOLDING, Look, Looked, Looks, Name, folded, joined
-from goodsgate.store.moments import id_bytes
-from goodsgate.store.postgres.ask import Cursor, every, one, value
-from goodsgate.store.postgres.lanes import Lanes, progress_of
-from goodsgate.store.postgres.scratch import Scratch
+from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.postgres.progress import progress_from_row
+from goodsgate.store.postgres.seen_keys import SeenKeysFile
 from goodsgate.store.postgres.server import WORK_SECONDS_MAX
-from goodsgate.store.progress import Progress
+from goodsgate.store.postgres.statements import PostgresStatements
+from goodsgate.store.shared.catalogue import find_collection
+from goodsgate.store.shared.database import Row
+from goodsgate.store.shared.item_index import read_entries, sorted_keys
+from goodsgate.store.shared.lookup_cache import (
+    FOLDING,
+    CollectionName,
+    Lookup,
+    LookupCache,
+    StockHashes,
+    fold_keys,
+    merge_lookups,
+)
+from goodsgate.store.shared.progress import Progress
+from goodsgate.store.shared.timestamps import id_bytes
 
-decode_marks = msgspec.json.Decoder(tuple[IndexEntry, ...]).decode
-
-SCRATCHES_MAX = 8
-"""Batches whose keys are kept beside at once; the one asked for longest ago goes."""
+SEEN_BATCHES_MAX = 8
+"""Batches whose keys are in files at once; the one created longest ago is removed."""
 WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
-"""Results of records whose batch the item itself names."""
-KEYS_IN_TWO = 4_096
-"""From so many on, keys are looked up in two halves at once."""
-CANDIDATES_AT_ONCE = 20_000
-"""Items of a shelf that are compared with the keys of a full feed together."""
+"""Results of records whose batch is in the item itself."""
+SPLIT_KEYS_MIN = 4_096
+"""So many keys or more are looked up in two halves at once."""
+CANDIDATES_PER_QUERY = 20_000
+"""Items of a collection that are compared with the keys of a full feed together."""
 NEVER = 2**63 - 1
 
+RoundName = tuple[str, int]
+"""Batch and number of a round."""
 
-class Lookups(Lanes):
-    """Held items, case twins, and the keys that a batch has shown so far."""
 
-    _foreseen: tuple[tuple[str, str, str, str, int], list[Future[Look]]] | None = None
-    """For a portion, its merchant, kind, collection, batch and number, what is being looked up."""
-    _unlike: str = ""
-    """A batch most of whose items were compared in vain."""
-    _counted: tuple[tuple[int, str, int, int], int] | None = None
-    """Shelf, batch, round, portions settled, and the number of missing keys then."""
+class Prefetched(msgspec.Struct, frozen=True):
+    """Lookups for a chunk that has not been asked for yet."""
 
-    def __init__(self, address: str, *, connections_max: int, small_payload_bytes: int,
-                 now: Callable[[], datetime] | None = None) -> None:
-        """See Database."""
-        super().__init__(address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now)
-        self._beside = ThreadPoolExecutor(2, "looking up")
-        self._shelves: dict[tuple[str, str, str], int] = {}
-        self.looks = Looks()
-        self.looked = Looked()
-        """Compared once more by the next settle."""
-        self.scratch_lock = threading.RLock()
-        """Around the next."""
-        self._scratches: dict[tuple[str, int], Scratch] = {}
-        """By batch and round: what another worker's fix has changed, the next round finds."""
+    chunk: tuple[str, str, str, str, int]
+    """Merchant, kind, collection, batch and number."""
+    lookups: list[Future[Lookup]]
+
+
+class AbsentCount(msgspec.Struct, frozen=True):
+    """The number of items that a full feed lacks after so many chunks of a round."""
+
+    position: tuple[int, str, int, int]
+    """Collection, batch, round, committed chunks."""
+    count: int
+
+
+class PostgresLookups:
+    """Implements LookupStore and SupportsPrefetch."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+        self._server = database.server
+        self._threads = ThreadPoolExecutor(2, "lookups")
+        self._collections: dict[CollectionName, int] = {}
+        self._prefetched: Prefetched | None = None
+        self._changing_batch = ""
+        """A batch most of whose items differ, so that comparing them in the server does not pay."""
+        self._absent: AbsentCount | None = None
+        self.cache = LookupCache()
+        self.stock_hashes = StockHashes()
+        """Compared once more by the next commit."""
+        self._seen_lock = threading.RLock()
+        self._seen: dict[RoundName, SeenKeysFile] = {}
+        """By batch and round: what the fix of another worker has changed, the next round reads again."""
 
     def close(self) -> None:
-        """Let go of everything."""
-        self._beside.shutdown()
-        super().close()
+        """Stop the threads."""
+        self._threads.shutdown()
 
     def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
                       ) -> dict[str, CurrentItem]:
-        """Tombstones included."""
-        foreseen = self._taken_foreseen((merchant, kind, collection), keys, documents=documents)
-        if foreseen is not None:
-            self.looked.note(kind, foreseen)
-            return foreseen.held()
-        held = self._look_up(merchant, kind, collection, keys, documents=documents).held()
-        number = self.number(merchant)
-        if documents and held and number is not None:
-            with self.server.transaction(number) as db:
-                shelf = shelf_of(db, number, kind, collection)
-                for key, marks in (marks_of(db, number, shelf[0], [*held]) if shelf and shelf[2] else {}).items():
-                    held[key] = msgspec.structs.replace(held[key], index_entries=marks)
-        return held
+        """Return items by key, including tombstones."""
+        prefetched = self._take_prefetched((merchant, kind, collection), keys, documents=documents)
+        if prefetched is not None:
+            self.stock_hashes.note(kind, prefetched)
+            return prefetched.current_items()
+        items = self._read(merchant, kind, collection, keys, documents=documents).current_items()
+        number = self._database.number(merchant)
+        if documents and items and number is not None:
+            with self._server.reading(number) as db:
+                found = find_collection(db, number, kind, collection)
+                if found is not None and found.indexed:
+                    for key, entries in read_entries(db, number, found.number, [*items]).items():
+                        items[key] = msgspec.structs.replace(items[key], index_entries=entries)
+        return items
 
-    def prefetch(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
-        """Asked on connections of their own, and good if what is settled meanwhile touches none of the keys."""
-        portion = (work.merchant, work.kind, work.collection, work.batch, work.chunks)
-        before = self._foreseen[1] if self._foreseen is not None and self._foreseen[0] == portion else []
-        if not before:
-            self.looks.begin()
-        asked = self._beside.submit(self._ask, *portion[:3], keys, documents=False, batch=work.batch, hashes=hashes)
-        self._foreseen = (portion, [*before, asked])
+    def prefetch(self, round: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+        """Look up items in threads; the result is valid if no commit meanwhile touches any of the keys."""
+        chunk = (round.merchant, round.kind, round.collection, round.batch, round.chunks)
+        earlier = self._prefetched.lookups if self._prefetched is not None and self._prefetched.chunk == chunk else []
+        if not earlier:
+            self.cache.begin()
+        lookup = self._threads.submit(self._query, *chunk[:3], keys, documents=False, batch=round.batch, hashes=hashes)
+        self._prefetched = Prefetched(chunk, [*earlier, lookup])
 
-    def _taken_foreseen(self, name: Name, keys: Sequence[str], *, documents: bool) -> Look | None:
-        """What was foreseen for these keys, if it is still so; once."""
-        foreseen, self._foreseen = self._foreseen, None
-        if foreseen is None or foreseen[0][:3] != name or documents:
+    def _take_prefetched(self, name: CollectionName, keys: Sequence[str], *, documents: bool) -> Lookup | None:
+        """Return what was prefetched for these keys, once, if it is still valid."""
+        prefetched, self._prefetched = self._prefetched, None
+        if prefetched is None or prefetched.chunk[:3] != name or documents:
             return None
         try:
-            look = joined([asked.result() for asked in foreseen[1]])
-        except StoreError:  # if it still is away, whoever asks now is told
+            lookup = merge_lookups([one.result() for one in prefetched.lookups])
+        except StoreError:  # if the server is still away, the caller's own lookup raises it
             return None
-        return look if look.keys == set(keys) and self.looks.keep_begun(name, look) else None
-
-    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
-        """What was foreseen or looked up under another claim may have changed since."""
-        self._foreseen = None
-        self.looks.clear()
-        self.looked = Looked()
-        claim = super().claim(worker, lease_seconds=lease_seconds, rounds_max=rounds_max, bytes_max=bytes_max)
-        with self.scratch_lock:
-            for work in claim.rounds if claim is not None else ():
-                scratch = self._scratches.get((work.batch, work.number))
-                if scratch is not None and scratch.records > work.total:
-                    # The server fell, and took along what was settled last.
-                    self.forget_scratch((work.batch, work.number))
-        return claim
+        return lookup if lookup.keys == set(keys) and self.cache.add_if_unchanged(name, lookup) else None
 
     def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
-        """Tombstones left out; of several twins the first."""
-        twins = self._looked(merchant, kind, collection, keys).twins()
-        return {key: twins[key] for key in keys if key in twins} if twins else twins
+        """Return the first live case variant of each key."""
+        variants = self._lookup_of(merchant, kind, collection, keys).case_variants()
+        return {key: variants[key] for key in keys if key in variants} if variants else variants
 
-    def seen_keys(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
-        """Keys that the batch wrote are told from the items. The others, unchanged or rejected, are in a file of this
-        process, so that memory stays bounded; those of a portion that is settled meanwhile may be there already."""
-        number, packed = self.known(work.merchant), id_bytes(work.batch)
-        assert packed is not None
-        with self.scratch_lock:
-            scratch = self._scratches.get((work.batch, work.number))
-            if scratch is None or scratch.records < work.total:
-                progress = self._progress(number, work.batch)
+    def seen_keys(self, round: ClaimedRound, keys: Sequence[str]) -> set[str]:
+        """Return the keys that committed chunks contain.
+
+        Keys that the batch wrote are known from the items. The others, unchanged or rejected, are in a file of this
+        process, so that memory stays bounded; those of a chunk that is just being committed may be there already.
+        """
+        number, batch = self._database.require_number(round.merchant), id_bytes(round.batch)
+        assert batch is not None
+        with self._seen_lock:
+            seen = self._seen.get((round.batch, round.number))
+            if seen is None or seen.records < round.total:
+                progress = self._progress(number, round.batch)
                 if progress is None:
                     return set()
-                scratch = self._filled(number, work, progress.seq)
-            shown = scratch.among(keys) if scratch.filled else set()
-        look = self._looked(work.merchant, work.kind, work.collection, keys, batch=packed)
-        return look.written_by(packed).intersection(keys) | shown
+                seen = self._read_seen_keys(number, round, progress.seq)
+            found = seen.find(keys) if seen.filled else set()
+        lookup = self._lookup_of(round.merchant, round.kind, round.collection, keys, batch=batch)
+        return lookup.written_by(batch).intersection(keys) | found
 
-    def absent_items(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
-        """Keys of the shelf come here in their order, to be compared with those of the feed; counted once."""
-        number = self.known(work.merchant)
-        with self.server.transaction(number) as db:
-            shelf = shelf_of(db, number, work.kind, work.collection)
-        if shelf is None:
+    def absent_items(self, round: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+        """Compare a full feed with the catalogue: keys are read in order and compared here; counted once."""
+        number = self._database.require_number(round.merchant)
+        with self._server.reading(number) as db:
+            collection = find_collection(db, number, round.kind, round.collection)
+        if collection is None:
             return 0, 0, []
-        progress = self._progress(number, work.batch)
-        with self.scratch_lock:
-            scratch = self._filled(number, work, progress.seq if progress is not None else 0)
-        # Before its first portion nothing was written since: a feed without a record lacks everything.
+        progress = self._progress(number, round.batch)
+        with self._seen_lock:
+            seen = self._read_seen_keys(number, round, progress.seq if progress is not None else 0)
+        # Before its first chunk nothing was written since: a feed without a record lacks everything.
         first_at = progress.first_at if progress is not None else NEVER
-        stand = (shelf[0], work.batch, work.number, work.chunks)
-        if self._counted is None or self._counted[0] != stand:
-            count = sum(len(keys) for keys in self._lacking(number, shelf[0], scratch, first_at, after=""))
-            self._counted = (stand, count)
+        position = (collection.number, round.batch, round.number, round.chunks)
+        if self._absent is None or self._absent.position != position:
+            pages = self._absent_keys(number, collection.number, seen, first_at, after="")
+            self._absent = AbsentCount(position, sum(map(len, pages)))
         found: list[str] = []
-        if self._counted[1]:
-            for keys in self._lacking(number, shelf[0], scratch, first_at, after=after or ""):
+        if self._absent.count:
+            for keys in self._absent_keys(number, collection.number, seen, first_at, after=after or ""):
                 found += keys
                 if len(found) >= limit:
                     break
-        return progress.held if progress is not None else shelf[1], self._counted[1], found[:limit]
+        items = progress.items_before if progress is not None else collection.items
+        return items, self._absent.count, found[:limit]
 
-    def _lacking(self, number: int, shelf: int, scratch: Scratch, first_at: int, *, after: str,
-                 ) -> Iterator[list[str]]:
-        """Stretch by stretch, keys of items from before the feed that the feed has not shown."""
+    def _absent_keys(self, number: int, collection: int, seen: SeenKeysFile, first_at: int, *, after: str,
+                     ) -> Iterator[list[str]]:
+        """Yield, page by page, the keys of items from before the feed that the feed does not contain."""
         while True:
-            asked = {
-                "merchant": number, "shelf": shelf, "after": after, "first_at": first_at, "limit": CANDIDATES_AT_ONCE
+            values = {
+                "merchant": number, "collection": collection, "after": after, "first_at": first_at,
+                "limit": CANDIDATES_PER_QUERY,
             }
-            with self.server.transaction(number, seconds=WORK_SECONDS_MAX) as db:
-                keys = [key for (key,) in every(db, "missing", asked)]
-            shown = scratch.among(keys) if scratch.filled else set()
-            yield [key for key in keys if key not in shown]
-            if len(keys) < CANDIDATES_AT_ONCE:
+            with self._server.transaction(number, seconds=WORK_SECONDS_MAX) as db:
+                keys = [key for (key,) in db.rows("absent_items", values)]
+            contained = seen.find(keys) if seen.filled else set()
+            yield [key for key in keys if key not in contained]
+            if len(keys) < CANDIDATES_PER_QUERY:
                 return
             after = keys[-1]
 
-    def note_missing(self, shelf: int, portion: ChunkCommit, removed: int | None) -> None:
-        """Keep the count of missing keys right: `removed` by a portion that did nothing else, None by any other."""
-        stand = (shelf, portion.round.batch, portion.round.number, portion.number)
-        if self._counted is not None and self._counted[0] == stand and removed is not None:
-            self._counted = ((*stand[:3], portion.number + 1), self._counted[1] - removed)
+    # -- used by the queue and the committer ------------------------------------------------------------------------
 
-    def forget_scratch(self, round: tuple[str, int]) -> None:
-        """The round has ended, or a key of its batch's settled portions was changed."""
-        scratch = self._scratches.pop(round, None)
-        if scratch is not None:
-            scratch.close()
+    def before_claim(self) -> None:
+        """Forget what was looked up under another claim: it may have changed since."""
+        self._prefetched = None
+        self.cache.clear()
+        self.forget_stock()
+
+    def after_claim(self, claim: Claim) -> None:
+        """Forget seen keys of chunks that the server lost in a crash."""
+        with self._seen_lock:
+            for round in claim.rounds:
+                seen = self._seen.get((round.batch, round.number))
+                if seen is not None and seen.records > round.total:
+                    self._forget_seen_keys((round.batch, round.number))
+
+    def forget_stock(self) -> None:
+        """Forget the stock that was looked up: no chunk is made from it any more."""
+        self.stock_hashes = StockHashes()
+
+    def collection_number(self, db: PostgresStatements, number: int, name: CollectionName) -> int:
+        """Return the number of a collection, which is cached for good; 0 if it does not exist."""
+        known = self._collections.get(name)
+        if known is None:
+            found = find_collection(db, number, *name[1:])
+            if found is None:
+                return 0
+            known = self._collections[name] = found.number
+        return known
+
+    def note_absent_items(self, collection: int, commit: ChunkCommit, deleted: int | None) -> None:
+        """Keep the count of absent items right: `deleted` by a chunk that did nothing else, None by any other."""
+        position = (collection, commit.round.batch, commit.round.number, commit.number)
+        if self._absent is not None and self._absent.position == position and deleted is not None:
+            self._absent = AbsentCount((*position[:3], commit.number + 1), self._absent.count - deleted)
+
+    def note_seen_keys(self, commit: ChunkCommit, *, forget: bool) -> None:
+        """Add the keys of a committed chunk that are not known from items; or forget those of its round."""
+        round = (commit.round.batch, commit.round.number)
+        with self._seen_lock:
+            if forget:
+                self._forget_seen_keys(round)
+            elif commit.first is not None:
+                seen = self._seen.get(round) or (self._new_seen_keys(round) if commit.first == 1 else None)
+                if seen is not None and seen.records == commit.first - 1:
+                    seen.add(_unwritten(commit.keys, commit.results), seen.records + len(commit.results))
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _looked(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *,
-                batch: bytes | None = None) -> Look:
-        """The last look-up if it was for these keys, and with a batch tells what that wrote; or another one."""
-        look = self.looks.over((merchant, kind, collection), keys, batch=batch)
-        return look if look is not None else self._look_up(merchant, kind, collection, keys, documents=False)
+    def _lookup_of(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *,
+                   batch: bytes | None = None) -> Lookup:
+        """Return a cached lookup that has these keys, and covers the batch, or a new one."""
+        lookup = self.cache.find((merchant, kind, collection), keys, batch=batch)
+        return lookup if lookup is not None else self._read(merchant, kind, collection, keys, documents=False)
 
-    def _look_up(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Look:
+    def _read(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool) -> Lookup:
         name = (merchant, kind, collection)
-        if len(keys) < KEYS_IN_TWO or name not in self._shelves:
-            look = self._ask(*name, keys, documents=documents)
+        if len(keys) < SPLIT_KEYS_MIN or name not in self._collections:
+            lookup = self._query(*name, keys, documents=documents)
         else:
-            # Nobody else writes items of a lane that is held, so that two transactions see what one would; of stock
-            # settle looks.
+            # Nobody else writes items of a leased lane, so that two transactions see what one would see; stock is
+            # checked by the commit.
             ordered, half = sorted(keys), len(keys) // 2
-            beside = self._beside.submit(self._ask, *name, ordered[:half], documents=documents)
+            other = self._threads.submit(self._query, *name, ordered[:half], documents=documents)
             try:
-                rest = self._ask(*name, ordered[half:], documents=documents)
+                second = self._query(*name, ordered[half:], documents=documents)
             finally:
-                first = beside.result()
-            look = joined([first, rest])
-        self.looks.keep(name, look)
-        self.looked.note(kind, look)
-        return look
+                first = other.result()
+            lookup = merge_lookups([first, second])
+        self.cache.add(name, lookup)
+        self.stock_hashes.note(kind, lookup)
+        return lookup
 
-    def _ask(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool,
-             batch: str = "", hashes: Sequence[bytes] | None = None) -> Look:
-        """With the hashes of what this batch brings under the keys, items that are held so are told as alike. Not of
-        stock, of which every hash is compared again when it is settled, nor once most of the batch was not alike."""
-        number = self.number(merchant)
+    def _query(self, merchant: str, kind: str, collection: str, keys: Sequence[str], *, documents: bool,
+               batch: str = "", hashes: Sequence[bytes] | None = None) -> Lookup:
+        """Look up items; with the hashes of the batch's documents, the server leaves out items that are the same.
+
+        Not for stock, of which every hash is compared again by the commit, nor once most items of the batch differed.
+        """
+        number = self._database.number(merchant)
+        folded_keys = fold_keys(keys)
         if number is None:
-            return Look(0, set(keys), [], folded(keys))
-        with self.server.transaction(number, seconds=WORK_SECONDS_MAX) as db:
-            shelf = self._shelf(db, number, merchant, kind, collection)
-            shades = folded(keys)
-            rows: list[tuple[Any, ...]] = []
-            alike: dict[str, bytes] | None = None
-            if shelf and keys:
-                named = {"merchant": number, "shelf": shelf, "batch": batch}
-                hashes = None if kind == Kind.STOCK or batch == self._unlike else hashes
-                rows, alike = _found(db, named, keys, shades=shades, documents=documents, hashes=hashes)
-                if alike is not None and len(rows) > len(keys) // 2:
-                    self._unlike = batch
-        return Look(shelf, set(keys), rows, shades, alike or {}, id_bytes(batch) or b"" if alike else b"")
-
-    def _shelf(self, db: Cursor, number: int, merchant: str, kind: str, collection: str) -> int:
-        """Its number, kept for good; 0 if there is none."""
-        name = (merchant, kind, collection)
-        known = self._shelves.get(name)
-        if known is None:
-            shelf = shelf_of(db, number, kind, collection)
-            if shelf is None:
-                return 0
-            known = self._shelves[name] = shelf[0]
-        return known
+            return Lookup(0, set(keys), [], folded_keys)
+        with self._server.transaction(number, seconds=WORK_SECONDS_MAX) as db:
+            found = self.collection_number(db, number, (merchant, kind, collection))
+            rows: list[Row] = []
+            same: dict[str, bytes] | None = None
+            if found and keys:
+                named = {"merchant": number, "collection": found, "batch": batch}
+                hashes = None if kind == Kind.STOCK or batch == self._changing_batch else hashes
+                rows, same = _find_items(
+                    db, named, keys, folded_keys=folded_keys, documents=documents, hashes=hashes
+                )
+                if same is not None and len(rows) > len(keys) // 2:
+                    self._changing_batch = batch
+        return Lookup(found, set(keys), rows, folded_keys, same or {}, id_bytes(batch) or b"" if same else b"")
 
     def _progress(self, number: int, batch: str) -> Progress | None:
-        rows = self.server.at_once("progress", {"merchant": number, "id": batch}, merchant=number).rows
-        return progress_of(rows[0]) if rows else None
+        rows = self._server.query("progress", {"merchant": number, "id": batch}, number)
+        return progress_from_row(rows[0]) if rows else None
 
-    def _filled(self, number: int, work: ClaimedRound, seq: int) -> Scratch:
-        """The round's scratch, with the portions that other workers settled, or this one while it did not look."""
-        scratch = self._scratches.get((work.batch, work.number)) or self.new_scratch((work.batch, work.number))
+    def _read_seen_keys(self, number: int, round: ClaimedRound, seq: int) -> SeenKeysFile:
+        """Return the seen keys of a round, with those of chunks that were committed since the last call."""
+        name = (round.batch, round.number)
+        seen = self._seen.get(name) or self._new_seen_keys(name)
         named = {"merchant": number, "batch": seq}
-        with self.server.transaction(number) as db:
-            rows = every(db, "portions_after", {**named, "after": scratch.records})
+        rows = self._server.query("chunks_after", {**named, "after": seen.records}, number)
         for first, results in rows:
             keys: list[str] = []
             if results.translate(None, WRITTEN):
-                with self.server.transaction(number) as db:
-                    keys = others(orjson.loads(value(db, "portion_keys", {**named, "first": first})), results)
-            scratch.fill(keys, first + len(results) - 1)
-        return scratch
+                with self._server.reading(number) as db:
+                    keys = _unwritten(orjson.loads(db.value("chunk_keys", {**named, "first": first})), results)
+            seen.add(keys, first + len(results) - 1)
+        return seen
 
-    def new_scratch(self, round: tuple[str, int]) -> Scratch:
-        """An empty one; that which was made longest ago goes if there are too many."""
-        scratch = self._scratches[round] = Scratch()
-        if len(self._scratches) > SCRATCHES_MAX:
-            self.forget_scratch(next(iter(self._scratches)))
-        return scratch
+    def _new_seen_keys(self, round: RoundName) -> SeenKeysFile:
+        seen = self._seen[round] = SeenKeysFile()
+        if len(self._seen) > SEEN_BATCHES_MAX:
+            self._forget_seen_keys(next(iter(self._seen)))
+        return seen
+
+    def _forget_seen_keys(self, round: RoundName) -> None:
+        seen = self._seen.pop(round, None)
+        if seen is not None:
+            seen.close()
 
 
-def others(keys: Sequence[str | None], results: bytes) -> list[str]:
-    """Keys of the records of a portion that no item tells of."""
+def _unwritten(keys: Sequence[str | None], results: bytes) -> list[str]:
+    """Return the keys of a chunk's records that are not known from items."""
     if not results.translate(None, WRITTEN):
         return []
     return [key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN]
 
 
-def _found(db: Cursor, named: dict[str, Any], keys: Sequence[str], *, shades: set[str], documents: bool,
-           hashes: Sequence[bytes] | None) -> tuple[list[tuple[Any, ...]], dict[str, bytes] | None]:
-    """Rows of items that have one of the keys, be it in another case, behind the key asked for; and those that need no
-    row, see `Look`, or None if they were not compared.
+def _find_items(db: PostgresStatements, named: dict[str, Any], keys: Sequence[str], *, folded_keys: set[str],
+                documents: bool, hashes: Sequence[bytes] | None) -> tuple[list[Row], dict[str, bytes] | None]:
+    """Return rows of items that have one of the keys or a case variant, each behind the key that was asked for.
 
-    Many a feed is in the order of its keys; where hardly anything else lies between its first and its last, these are
-    read in one go. Where most of them are held, and their hashes are known, they are compared by the server.
+    Also returns the items that need no row (see `Lookup.same`), or None if items were not compared. Many a feed is in
+    the order of its keys. If hardly any other item lies between its first and last key, the whole range is read at
+    once. If most of the keys have an item and the hashes are known, the server compares them.
     """
-    stretch = {**named, "least": min(shades), "most": max(shades)}
-    alone, most = not documents and len(shades) == len(keys), len(keys) + len(keys) // 4
-    between = value(db, "count_between", {**stretch, "limit": most + 1}) if alone else 0
-    if not alone or between > most:
-        rows = every(db, "held_documents" if documents else "held", {**named, "keys": packed_keys(keys)})
-        return _matched(rows, keys), None
+    key_range = {**named, "least": min(folded_keys), "most": max(folded_keys)}
+    distinct, limit = not documents and len(folded_keys) == len(keys), len(keys) + len(keys) // 4
+    between = db.value("count_items_between", {**key_range, "limit": limit + 1}) if distinct else 0
+    if not distinct or between > limit:
+        statement = "current_documents" if documents else "current_items"
+        return _match(db.rows(statement, {**named, "keys": sorted_keys(keys)}), keys), None
     if not between:
         return [], None
     if hashes is not None and between > len(keys) // 2:
-        return _otherwise(db, stretch, keys, shades=shades, hashes=hashes)
-    asked = set(keys)
-    rows = every(db, "held_between", stretch)
-    return _matched([row for row in rows if row[0] in asked or row[0].translate(FOLDING) in shades], keys), None
+        return _find_changed_items(db, key_range, keys, folded_keys=folded_keys, hashes=hashes)
+    wanted = set(keys)
+    rows = db.rows("current_items_between", key_range)
+    return _match([row for row in rows if row[0] in wanted or row[0].translate(FOLDING) in folded_keys], keys), None
 
 
-def _otherwise(db: Cursor, stretch: dict[str, Any], keys: Sequence[str], *, shades: set[str],
-               hashes: Sequence[bytes]) -> tuple[list[tuple[Any, ...]], dict[str, bytes]]:
-    """The same of a stretch that is compared by the server, which gives None as the key that was asked for with those
-    that lie between, and as the key held with those under which nothing is."""
-    rows = every(db, "held_otherwise", {**stretch, "keys": orjson.dumps(keys).decode(), "hashes": b"".join(hashes)})
-    alike = dict(zip(keys, hashes, strict=True))
+def _find_changed_items(db: PostgresStatements, key_range: dict[str, Any], keys: Sequence[str], *,
+                        folded_keys: set[str], hashes: Sequence[bytes]) -> tuple[list[Row], dict[str, bytes]]:
+    """Return rows of items that differ from the hashes, and the hashes of the others.
+
+    The statement returns None as the key asked for with other items of the range, and as the key of the item if there
+    is none.
+    """
+    values = {**key_range, "keys": orjson.dumps(keys).decode(), "hashes": b"".join(hashes)}
+    rows = db.rows("changed_items_between", values)
+    same = dict(zip(keys, hashes, strict=True))
     for row in rows:
-        alike.pop(row[0], None)
-    others = [row[1:] for row in rows if row[0] is None and row[1].translate(FOLDING) in shades]
-    return [row for row in rows if row[0] == row[1]] + _matched(others, keys), alike
+        same.pop(row[0], None)
+    others = [row[1:] for row in rows if row[0] is None and row[1].translate(FOLDING) in folded_keys]
+    return [row for row in rows if row[0] == row[1]] + _match(others, keys), same
 
 
-def _matched(rows: list[tuple[Any, ...]], keys: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Rows of items with the key that was asked for before each: its own, or those that differ from it by case."""
+def _match(rows: list[Row], keys: Sequence[str]) -> list[Row]:
+    """Return rows of items behind the key that was asked for: their own, or those that differ from it by case."""
     if not rows:
         return []
-    asked = set(keys)
-    matched = [(row[0], *row) for row in rows if row[0] in asked]
-    others = [row for row in rows if row[0] not in asked] if len(matched) < len(rows) else []
-    if others or len(matched) > len(folded(row[0] for row in matched)):
-        shaded: dict[str, list[str]] = {}
-        for key in asked:
-            shaded.setdefault(key.translate(FOLDING), []).append(key)
+    wanted = set(keys)
+    matched = [(row[0], *row) for row in rows if row[0] in wanted]
+    others = [row for row in rows if row[0] not in wanted] if len(matched) < len(rows) else []
+    if others or len(matched) > len(fold_keys(row[0] for row in matched)):
+        by_folded_key: dict[str, list[str]] = {}
+        for key in wanted:
+            by_folded_key.setdefault(key.translate(FOLDING), []).append(key)
         for row in rows:
-            matched += [(key, *row) for key in shaded[row[0].translate(FOLDING)] if key != row[0]]
+            matched += [(key, *row) for key in by_folded_key[row[0].translate(FOLDING)] if key != row[0]]
     return matched
-
-
-def shelf_of(db: Cursor, merchant: int, kind: str, collection: str) -> tuple[int, int, bool] | None:
-    """Number of the shelf, how many items it holds, and whether any has had a mark."""
-    row = one(db, "shelf", {"merchant": merchant, "kind": kind, "collection": collection})
-    return (int(row[0]), int(row[1]), bool(row[2])) if row is not None else None
-
-
-def marks_of(db: Cursor, number: int, shelf: int, keys: Sequence[str]) -> dict[str, tuple[IndexEntry, ...]]:
-    """Marks of those of the items that have any."""
-    asked = {"merchant": number, "shelf": shelf, "keys": packed_keys(keys)}
-    return {key: decode_marks(marks) for key, marks in every(db, "marks_of", asked)}
-
-
-def packed_keys(keys: Sequence[str]) -> str:
-    """A JSON array, in order, so that neighbours in the index are read together."""
-    return orjson.dumps(sorted(keys)).decode()

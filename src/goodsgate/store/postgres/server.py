@@ -1,15 +1,15 @@
-"""The way to the server: bounded connections, transactions of one merchant, the server's clock and faults.
+"""Access to the server: bounded connections, transactions of one merchant, the server's clock and its errors.
 
-Nothing is kept in a session: what a transaction needs is set for that transaction alone, and no statement is prepared.
-So any pool may stand between, PgBouncer in transaction mode too.
+Sessions have no state: what a transaction needs is set for that transaction only, and no statement is prepared. So any
+pool may stand between, including PgBouncer in transaction mode.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
 from psycopg import errors
@@ -17,37 +17,44 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
-from goodsgate.store.moments import microseconds
-from goodsgate.store.postgres.ask import SQL, Cursor, Values
-from goodsgate.store.postgres.connections import CONNECT_SECONDS, SILENCE_SECONDS, Connection, Connections, Silent
+from goodsgate.store.postgres.connections import (
+    CONNECT_SECONDS,
+    SILENCE_SECONDS,
+    Connection,
+    Connections,
+    NoAnswerError,
+)
+from goodsgate.store.postgres.statements import SQL, Cursor, PostgresStatements
+from goodsgate.store.shared.database import ALL_MERCHANTS, ConstraintError, Merchants, Row, Values
+from goodsgate.store.shared.timestamps import microseconds
 
 SCHEMA = "goodsgate"
 ROLE = "goodsgate_app"
-"""Every transaction takes this role: row-level security holds for it, even where the login is a superuser."""
+"""Every transaction takes this role: row-level security applies to it, even if the login is a superuser."""
 
 PLANNERS = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 PLANS = "; ".join(f"SET LOCAL {name} = off" for name in PLANNERS)
-"""Every statement on the way of a record looks rows up by an index. Without statistics, as after a first load, the
-planner may think otherwise, and then reads whole tables for each key: minutes for what takes a moment."""
+"""Every statement that processes records looks rows up by an index. Without statistics, as after a first load, the
+planner might read whole tables for each key instead: minutes for what takes milliseconds."""
 
 POOL_SECONDS = 10.0
-"""A free connection is waited for this long."""
+"""How long to wait for a free connection."""
 ANSWER_MILLISECONDS = 10_000
-"""Data that the server's host does not acknowledge for this long: the connection is lost."""
+"""A connection is lost if the server's host does not acknowledge data for this long."""
 CLOCK_SECONDS = 30.0
-"""The server's clock is asked for anew after this long."""
-CLOCK_ASKED_SECONDS_MAX = 0.1
-"""An answer about the clock that took longer says too little."""
+"""How often the server's clock is read."""
+CLOCK_QUERY_SECONDS_MAX = 0.1
+"""A reading of the clock that took longer is too inexact."""
 STATEMENT_SECONDS_MAX = 20.0
-"""A statement that takes longer ends: somebody waits for it at the door."""
+"""A statement that takes longer is ended: a client waits for it."""
 WORK_SECONDS_MAX = 120.0
-"""The same for those of a worker that concern thousands of records."""
+"""The same for statements of a worker about thousands of records."""
 IDLE_SECONDS_MAX = 15.0
-"""A transaction whose client says nothing for this long ends: one that was cut off in the middle must not stand in the
-way of others, and his lanes have to be taken over."""
+"""A transaction is ended if its client sends nothing for this long: one that was cut off must not block others, and its
+lanes have to be taken over."""
 
 COMMIT = "SET LOCAL statement_timeout = 0; COMMIT"
-"""Without a limit in the server: what waits for a second server to have it too would be told that it has."""
+"""Without a time limit: a commit that waits for a standby would otherwise be reported as done."""
 
 BUSY = (
     psycopg.OperationalError, psycopg.InterfaceError, errors.DeadlockDetected, errors.SerializationFailure,
@@ -56,29 +63,29 @@ BUSY = (
 FULL = (errors.DiskFull, errors.OutOfMemory)
 
 
-class CommitLost(StoreBusyError):
-    """The connection was lost while the transaction was committed: it took effect, or it did not."""
+class CommitLostError(StoreBusyError):
+    """The connection was lost during the commit, which may or may not have taken effect."""
 
 
-class Told(NamedTuple):
-    """The answer to one statement."""
+class StatementResult(NamedTuple):
+    """The result of one statement."""
 
-    rows: list[tuple[Any, ...]]
+    rows: list[Row]
     changed: int
-    """Rows that were written, of a statement that gives none."""
+    """Rows that a statement without rows has written."""
 
 
 class Server:
-    """One PostgreSQL database, for any number of threads of this process."""
+    """A PostgreSQL database, for any number of threads of this process."""
 
     def __init__(self, address: str, *, connections_max: int, now: Callable[[], datetime] | None = None) -> None:
-        """`address` as libpq takes it; `now` stands in for the server's clock. Raises StoreError if it is none."""
+        """Connect to nothing yet; `now` replaces the server's clock. Raises StoreError if the address is invalid."""
         try:
             given = conninfo_to_dict(address)
         except psycopg.ProgrammingError as fault:
             raise StoreError("not an address of a PostgreSQL server") from fault
-        self.shown = f"postgresql://{given.get('user') or ''}@{given.get('host') or ''}:{given.get('port') or 5432}/" \
-                     f"{given.get('dbname') or ''}"
+        user, host, port = given.get("user") or "", given.get("host") or "", given.get("port") or 5432
+        self.display_address = f"postgresql://{user}@{host}:{port}/{given.get('dbname') or ''}"
         """The address without its password."""
         self._settings = {
             "connect_timeout": CONNECT_SECONDS, "keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 2,
@@ -88,157 +95,174 @@ class Server:
         self._clock = now
         self._clock_lock = threading.Lock()
         self._offset: float | None = None
-        self._asked = 0.0
+        self._clock_read_at = 0.0
         self._connections = Connections(
             self._settings, connections_max=connections_max, wait_seconds=POOL_SECONDS
         )
 
     def close(self) -> None:
-        """Let go of all connections; for good."""
+        """Close all connections for good."""
         self._connections.close()
 
     def connect(self) -> Connection:
-        """A connection of its own, in autocommit; raises StoreBusyError."""
-        with self._translated():
+        """Open a separate connection in autocommit mode. Raises StoreBusyError."""
+        with self._translate_errors():
             return self._connections.connect()
 
     # -- transactions -------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def transaction(self, merchant: int | None = None, *, every: bool = False, lazy: bool = False,
-                    also: str = "", seconds: float = STATEMENT_SECONDS_MAX) -> Iterator[Cursor]:
-        """One transaction that sees the rows of this merchant, or with `every` those of the dispatching tables whole.
+    def transaction(self, merchants: Merchants = None, /, *, lazy: bool = False, also: str = "",
+                    seconds: float = STATEMENT_SECONDS_MAX) -> Iterator[PostgresStatements]:
+        """Open a transaction that sees the rows of one merchant, or with ALL_MERCHANTS the dispatching tables whole.
 
-        Committed and on disk at the end, or with `lazy` on disk with the next one that is not; rolled back if
-        anything is raised. `also` are statements that it begins with; none may take longer than `seconds`. Raises
-        StoreBusyError, StoreFullError, CommitLost.
+        It is committed and on disk at the end, or with `lazy` on disk with the next one that is not; and rolled back
+        if anything is raised. It begins with the statements `also`; none may take longer than `seconds`. Raises
+        ConstraintError, StoreBusyError, StoreFullError, CommitLostError.
         """
-        if self._clock is None and time.monotonic() - self._asked > CLOCK_SECONDS / 2:
-            self._set_clock()  # so that nobody has to ask, and for that needs a second connection, who holds one
-        with self.session(_begin(merchant, every=every, lazy=lazy), also=also, seconds=seconds) as cursor:
-            yield cursor
+        if self._clock is None and time.monotonic() - self._clock_read_at > CLOCK_SECONDS / 2:
+            self._set_clock()  # before, so that nobody inside needs a second connection for it
+        with self.session(_begin(merchants, lazy=lazy), also=also, seconds=seconds) as db:
+            yield db
 
-    def at_once(self, name: str, given: Values | None = None, *, merchant: int | None = None, every: bool = False,
-                lazy: bool = False, also: str = "", seconds: float = STATEMENT_SECONDS_MAX) -> Told:
-        """A transaction like `transaction`, of one statement, on one way to the server and back.
+    def reading(self, merchants: Merchants = None, /) -> AbstractContextManager[PostgresStatements]:
+        """Open a transaction that only reads."""
+        return self.transaction(merchants)
 
-        Begin, statement and commit go together, values written out among them, so not for those of many kilobytes.
-        Raises as `transaction` does; CommitLost wherever the connection is lost, for nobody knows how far it came.
+    def writing(self, merchants: Merchants = None, /) -> AbstractContextManager[PostgresStatements]:
+        """Open a transaction that is committed and on disk at the end."""
+        return self.transaction(merchants)
+
+    def query(self, name: str, values: Values, merchants: Merchants = None, /) -> list[Row]:
+        """Run one statement that reads, in one round trip, and return all rows."""
+        return self.run(name, values, merchants).rows
+
+    def run(self, name: str, values: Values | None = None, merchants: Merchants = None, /, *, lazy: bool = False,
+            also: str = "", seconds: float = STATEMENT_SECONDS_MAX) -> StatementResult:
+        """Run one statement in a transaction of its own, in one round trip.
+
+        Begin, statement and commit are sent together with the values in the text, so not for many kilobytes. Raises as
+        `transaction` does; CommitLostError wherever the connection is lost, because nobody knows how far it came.
         """
-        begin = "; ".join(filter(None, (_begin(merchant, every=every, lazy=lazy), _limits(seconds), also)))
-        with self._translated():
+        begin = "; ".join(filter(None, (_begin(merchants, lazy=lazy), _limits(seconds), also)))
+        with self._translate_errors():
             connection = self._connections.idle()
             try:
-                asked = psycopg.ClientCursor(connection).mogrify(SQL[name], given)
+                statement = psycopg.ClientCursor(connection).mogrify(SQL[name], values)
                 connection.patience = seconds + SILENCE_SECONDS
-                told = _told(connection.execute(f"{begin}; {asked}; {COMMIT}".encode(connection.info.encoding)))
+                text = f"{begin}; {statement}; {COMMIT}"
+                result = _result(connection.execute(text.encode(connection.info.encoding)))
                 if connection.pgconn.transaction_status != TransactionStatus.IDLE:
                     raise StoreError(f"{name} was not committed")
-                self._connections.heard()
-                return told
+                self._connections.mark_available()
+                return result
             except BaseException as fault:
-                if isinstance(fault, Silent):
-                    self._connections.silent()
+                if isinstance(fault, NoAnswerError):
+                    self._connections.mark_unavailable()
                 else:
-                    self._connections.heard()
+                    self._connections.mark_available()
                 _roll_back(connection)
                 if connection.closed and isinstance(fault, psycopg.OperationalError):
-                    raise CommitLost(_worded(fault)) from fault
+                    raise CommitLostError(_message(fault)) from fault
                 raise
             finally:
                 self._connections.give_back(connection)
 
     @contextmanager
-    def session(self, begin: str, *, also: str = "", seconds: float = STATEMENT_SECONDS_MAX) -> Iterator[Cursor]:
-        """A transaction that begins so; none of its statements may take longer than `seconds`."""
-        with self._translated():
-            connection = self._connections.begun("; ".join(filter(None, (begin, _limits(seconds), also))))
+    def session(self, begin: str, *, also: str = "", seconds: float = STATEMENT_SECONDS_MAX,
+                ) -> Iterator[PostgresStatements]:
+        """Open a transaction that begins with a text; none of its statements may take longer than `seconds`."""
+        with self._translate_errors():
+            connection = self._connections.begin("; ".join(filter(None, (begin, _limits(seconds), also))))
             try:
                 connection.patience = seconds + SILENCE_SECONDS
-                yield connection.cursor(binary=True)
+                yield PostgresStatements(connection.cursor(binary=True))
                 self._commit(connection)
             except BaseException as fault:
-                if isinstance(fault, Silent) or isinstance(fault.__cause__, Silent):
-                    self._connections.silent()
+                if isinstance(fault, NoAnswerError) or isinstance(fault.__cause__, NoAnswerError):
+                    self._connections.mark_unavailable()
                 _roll_back(connection)
                 raise
             finally:
                 self._connections.give_back(connection)
 
-    def tell(self, channel: str) -> None:
-        """Notify whoever listens: a transaction on one way to the server and back, on disk with the next one."""
+    def notify(self, channel: str) -> None:
+        """Notify listeners: a transaction in one round trip, on disk with the next one."""
         begin = f"BEGIN; SET LOCAL synchronous_commit = off; {_limits(STATEMENT_SECONDS_MAX)}"
-        with self._translated():
-            self._connections.give_back(self._connections.begun(f"{begin}; NOTIFY {channel}; COMMIT"))
+        with self._translate_errors():
+            self._connections.give_back(self._connections.begin(f"{begin}; NOTIFY {channel}; COMMIT"))
 
     @staticmethod
     def _commit(connection: Connection) -> None:
         try:
             connection.execute(COMMIT)
         except (psycopg.OperationalError, psycopg.InterfaceError) as fault:
-            raise CommitLost(_worded(fault)) from fault
+            raise CommitLostError(_message(fault)) from fault
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
+        except errors.IntegrityError as fault:
+            raise ConstraintError(_message(fault)) from fault
         except FULL as fault:
-            raise StoreFullError(_worded(fault)) from fault
+            raise StoreFullError(_message(fault)) from fault
         except BUSY as fault:
-            raise StoreBusyError(_worded(fault)) from fault
+            raise StoreBusyError(_message(fault)) from fault
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def now(self) -> int:
-        """Microseconds since 1970 on the server's clock, whatever this host's shows. Raises StoreBusyError."""
+        """Return the microseconds since 1970 on the server's clock. Raises StoreBusyError."""
         if self._clock is not None:
             return microseconds(self._clock())
-        if self._offset is None or time.monotonic() - self._asked > CLOCK_SECONDS:
+        if self._offset is None or time.monotonic() - self._clock_read_at > CLOCK_SECONDS:
             self._set_clock()
         assert self._offset is not None
         return int((time.monotonic() + self._offset) * 1e6)
 
     def ahead(self) -> float:
-        """Seconds by which this host's clock is ahead of the server's."""
+        """Return the seconds by which this host's clock is ahead of the server's."""
         return time.time() - self.now() / 1e6
 
     def _set_clock(self) -> None:
         with self._clock_lock:
-            if self._offset is None or time.monotonic() - self._asked > CLOCK_SECONDS / 2:
-                self._offset, self._asked = self._ask_offset(), time.monotonic()
+            if self._offset is None or time.monotonic() - self._clock_read_at > CLOCK_SECONDS / 2:
+                self._offset, self._clock_read_at = self._read_offset(), time.monotonic()
 
-    def _ask_offset(self) -> float:
-        """Seconds to be added to this host's monotonic clock; wrong by half the way there and back at most."""
+    def _read_offset(self) -> float:
+        """Return the seconds to add to this host's monotonic clock; wrong by at most half a round trip."""
         with self.session("BEGIN READ ONLY") as db:
             for _ in range(3):
                 before = time.monotonic()
-                row = db.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
+                row = db.cursor.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
                 after = time.monotonic()
-                if after - before < CLOCK_ASKED_SECONDS_MAX:
+                if after - before < CLOCK_QUERY_SECONDS_MAX:
                     break
         assert row is not None
         return float(row[0]) / 1e6 - (before + after) / 2
 
 
-def _begin(merchant: int | None, *, every: bool, lazy: bool) -> str:
+def _begin(merchants: Merchants, *, lazy: bool) -> str:
+    merchant = merchants if isinstance(merchants, int) else ''
     begin = (
         f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = goodsgate, pg_temp; {PLANS};"
-        f"SET LOCAL ROLE {ROLE}; SET LOCAL goodsgate.merchant = '{'' if merchant is None else int(merchant)}';"
-        f"SET LOCAL goodsgate.every = '{'on' if every else 'off'}'"
+        f"SET LOCAL ROLE {ROLE}; SET LOCAL goodsgate.merchant = '{merchant}';"
+        f"SET LOCAL goodsgate.every = '{'on' if merchants is ALL_MERCHANTS else 'off'}'"
     )
     return f"{begin}; SET LOCAL synchronous_commit = off" if lazy else begin
 
 
-def _told(cursor: Cursor) -> Told:
-    """What the one statement among several gave; the others give nothing and change no rows."""
-    told = Told([], 0)
+def _result(cursor: Cursor) -> StatementResult:
+    """Return the result of the one statement among several; the others return nothing and change no rows."""
+    result = StatementResult([], 0)
     while True:
         if cursor.description is not None:
-            told = Told(cursor.fetchall(), cursor.rowcount)
+            result = StatementResult(cursor.fetchall(), cursor.rowcount)
         elif cursor.rowcount > 0:
-            told = Told([], cursor.rowcount)
+            result = StatementResult([], cursor.rowcount)
         if not cursor.nextset():
-            return told
+            return result
 
 
 def _limits(seconds: float) -> str:
@@ -255,6 +279,6 @@ def _roll_back(connection: Connection) -> None:
             connection.execute("ROLLBACK")
 
 
-def _worded(fault: Exception) -> str:
-    """What the server or the way there says, on one line."""
+def _message(fault: Exception) -> str:
+    """Return the message of the server or the connection, on one line."""
     return " ".join(str(fault).split()) or type(fault).__name__

@@ -1,83 +1,90 @@
-"""Movements of stock beside the feeds: the rows of order, items and reservations are held until the commit.
+"""Stock that orders change: the rows of order, items and reserved amounts are locked until the commit.
 
-Rows of items are taken in the order of their keys, by movements and by settle alike, so that they wait for each other
-and never for ever.
+Rows of items are locked in the order of their keys, by stock changes and commits alike, so that they wait for each
+other and never deadlock.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 from goodsgate.model.batch import Kind
 from goodsgate.store.contract import StockChange, StockLevels, StoreError
-from goodsgate.store.postgres.ask import Cursor, do, every, value
-from goodsgate.store.postgres.lookups import packed_keys, shelf_of
-from goodsgate.store.postgres.marks import Marks
+from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.postgres.statements import PostgresStatements
+from goodsgate.store.shared.catalogue import find_collection
+from goodsgate.store.shared.item_index import sorted_keys
+from goodsgate.store.shared.lookup_cache import StockHashes
 
 
-class Stock(Marks):
-    """The part of the contract by which orders move stock."""
+class PostgresStock:
+    """Implements StockStore."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+        self._server = database.server
 
     def change_stock(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
                      change: Callable[[StockLevels], StockChange]) -> None:
-        """All of it in one transaction; raises what `change` raises, and StoreFullError, StoreBusyError."""
-        number = self.known(merchant)
-        with self.server.transaction(number) as db:
-            shelf = shelf_of(db, number, Kind.STOCK, collection)
-            if shelf is None:
+        """Change stock in one transaction. Raises what `change` raises, StoreFullError and StoreBusyError."""
+        number = self._database.require_number(merchant)
+        with self._server.transaction(number) as db:
+            found = find_collection(db, number, Kind.STOCK, collection)
+            if found is None:
                 change(StockLevels())
-                raise StoreError(f"nothing is held in {collection}")
-            named = {"merchant": number, "shelf": shelf[0]}
-            asked = {**named, "keys": packed_keys(keys)}
-            do(db, "move_shelf", named)  # the first of them waits for a portion that is being settled
-            memory = value(db, "hold_stock_order", {**named, "name": order})
-            every(db, "hold_items", asked)
-            every(db, "hold_reserved", asked)
-            moving = change(_standing(db, asked, memory=None if memory is None else bytes(memory)))
-            _put(db, named, moving)
-            ended_at = self.now() if moving.order_closed else None
-            do(db, "put_stock_order", {
-                **named, "name": order, "memory": moving.order_state.decode(), "ended_at": ended_at
+                raise StoreError(f"the collection {collection} is empty")
+            named = {"merchant": number, "collection": found.number}
+            values = {**named, "keys": sorted_keys(keys)}
+            db.change("mark_stock_changed", named)  # the first change waits for a chunk that is being committed
+            state = db.value("lock_stock_order", {**named, "name": order})
+            db.rows("lock_items", values)
+            db.rows("lock_reserved", values)
+            changed = change(_levels(db, values, order_state=None if state is None else bytes(state)))
+            _write(db, named, changed)
+            closed_at = self._database.now() if changed.order_closed else None
+            db.change("put_stock_order", {
+                **named, "name": order, "state": changed.order_state.decode(), "closed_at": closed_at
             })
-        self.watch.tell()
-
-    def was_moved(self, db: Cursor, number: int) -> bool:
-        """Whether an item has changed since it was looked up; from now on none does until the transaction ends."""
-        moved = False
-        for shelf, seen in self.looked.items():
-            named = {"merchant": number, "shelf": shelf}
-            if value(db, "is_moved", named):
-                now = dict(every(db, "hold_items", {**named, "keys": packed_keys([*seen])}))
-                moved |= any(now.get(key) != hash for key, hash in seen.items())
-        return moved
+        self._database.notifications.notify()
 
     def stock_levels(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
-        """As it is at one moment."""
-        number = self.number(merchant)
+        """Return stock as it is at one moment."""
+        number = self._database.number(merchant)
         if number is None:
             return StockLevels()
-        with self.server.transaction(number) as db:
-            shelf = shelf_of(db, number, Kind.STOCK, collection)
-            if shelf is None:
+        with self._server.reading(number) as db:
+            found = find_collection(db, number, Kind.STOCK, collection)
+            if found is None:
                 return StockLevels()
-            return _standing(db, {"merchant": number, "shelf": shelf[0], "keys": packed_keys(keys)})
+            return _levels(db, {"merchant": number, "collection": found.number, "keys": sorted_keys(keys)})
 
 
-def _standing(db: Cursor, asked: Mapping[str, object], *, memory: bytes | None = None) -> StockLevels:
-    rows = every(db, "stock", asked)
+def stock_has_changed(db: PostgresStatements, number: int, hashes: StockHashes) -> bool:
+    """Return whether an item has changed since it was looked up, and lock the items until the end."""
+    changed = False
+    for collection, before in hashes.items():
+        named = {"merchant": number, "collection": collection}
+        if db.value("has_stock_changes", named):
+            now: dict[str, bytes | None] = dict(db.rows("lock_items", {**named, "keys": sorted_keys([*before])}))
+            changed |= any(now.get(key) != hash for key, hash in before.items())
+    return changed
+
+
+def _levels(db: PostgresStatements, values: Mapping[str, object], *, order_state: bytes | None = None) -> StockLevels:
+    rows = db.rows("stock_levels", values)
     return StockLevels(
         documents={key: bytes(document) for key, document, _ in rows if document is not None},
-        reserved={key: amount for key, _, amount in rows if amount is not None}, order_state=memory,
+        reserved={key: amount for key, _, amount in rows if amount is not None}, order_state=order_state,
     )
 
 
-def _put(db: Cursor, named: dict[str, int], moving: StockChange) -> None:
-    if moving.documents:
-        do(db, "move_items", {
-            **named, "keys": [*moving.documents], "hashes": [hash.hex() for _, hash in moving.documents.values()],
-            "documents": [document.decode() for document, _ in moving.documents.values()],
+def _write(db: PostgresStatements, named: dict[str, int], changed: StockChange) -> None:
+    if changed.documents:
+        db.change("change_stock_items", {
+            **named, "keys": [*changed.documents], "hashes": [hash.hex() for _, hash in changed.documents.values()],
+            "documents": [document.decode() for document, _ in changed.documents.values()],
         })
-    amounts = {key: amount for key, amount in moving.reserved.items() if amount}
+    amounts = {key: amount for key, amount in changed.reserved.items() if amount}
     if amounts:
-        do(db, "put_reserved", {**named, "keys": [*amounts], "amounts": [*amounts.values()]})
-    gone = [key for key, amount in moving.reserved.items() if not amount]
-    if gone:
-        do(db, "drop_reserved", {**named, "keys": gone})
+        db.change("put_reserved", {**named, "keys": [*amounts], "amounts": [*amounts.values()]})
+    emptied = [key for key, amount in changed.reserved.items() if not amount]
+    if emptied:
+        db.change("delete_reserved", {**named, "keys": emptied})

@@ -1,23 +1,58 @@
 """The embedded store: one folder, no server.
 
-``intake.db`` holds merchants, keys, reference data, batches, rounds, leases and small payloads; ``payloads/`` one file
-for each larger one; ``catalogue.db`` items, results, findings and the progress of rounds. Any number of processes may
-read and submit, one works: it holds ``worker.lock``, others wait for that. But for movements of stock, which are short,
-only the one that works writes ``catalogue.db``, and only its transactions are long; so a submission never waits for a
-bulk load, and a movement for no more than a portion.
-
-Each file of this package is one part of the contract and builds on the one before::
-
-    folder → merchants → messages → resources → documents → receiving → lanes → lookups → marks → stock → settling →
-    asking → sweeping → copying → examining
+``intake.db`` contains merchants, keys, reference data, batches, rounds, leases and small payloads; ``payloads/`` one
+file per larger one; ``catalogue.db`` items, results, findings and the progress of rounds. Any number of processes may
+read and submit, one works: it holds ``worker.lock``, others wait for it. Only the process that works writes
+``catalogue.db``, except for stock changes, which are short; and only its transactions are long. So a submission never
+waits for a bulk load, and a stock change for no more than a chunk.
 """
 
-from goodsgate.store.sqlite.examining import Examining
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from goodsgate.model.batch import now as now_utc
+from goodsgate.store.composed import ComposedStore
+from goodsgate.store.shared.catalogue import SqlCatalogue
+from goodsgate.store.shared.item_index import SqlIndex
+from goodsgate.store.shared.merchants import SqlMerchants
+from goodsgate.store.shared.outbox import SqlOutbox
+from goodsgate.store.shared.reference import SqlReference
+from goodsgate.store.shared.reports import SqlReports
+from goodsgate.store.shared.resources import SqlResources
+from goodsgate.store.sqlite.backup import SqliteBackup
+from goodsgate.store.sqlite.batches import SqliteBatches
+from goodsgate.store.sqlite.committer import SqliteCommitter
+from goodsgate.store.sqlite.database import SqliteDatabase
+from goodsgate.store.sqlite.intake import SqliteIntake
+from goodsgate.store.sqlite.lookups import SqliteLookups
+from goodsgate.store.sqlite.maintenance import SqliteMaintenance
+from goodsgate.store.sqlite.queue import SqliteQueue
+from goodsgate.store.sqlite.stock import SqliteStock
 
 __all__ = ["SqliteStore"]
 
 
-class SqliteStore(Examining):
-    """See the contract for what each method keeps, and Folder for what a store is made with."""
+class SqliteStore(ComposedStore):
+    """A store in a folder; see the contract for what each method does."""
 
-    commits_remotely = False
+    def __init__(self, folder: Path, *, cache_bytes: int, small_payload_bytes: int,
+                 now: Callable[[], datetime] = now_utc) -> None:
+        """Create the folder, but not the schema (see `migrate`).
+
+        `cache_bytes` are for the catalogue in the working process; payloads up to `small_payload_bytes` are stored in
+        the intake file itself.
+        """
+        database = SqliteDatabase(folder, cache_bytes=cache_bytes, small_payload_bytes=small_payload_bytes, now=now)
+        batches, lookups = SqliteBatches(database), SqliteLookups(database)
+        queue = SqliteQueue(database, batches, lookups)
+        super().__init__(
+            merchants=SqlMerchants(database), reference=SqlReference(database), resources=SqlResources(database),
+            outbox=SqlOutbox(database), intake=SqliteIntake(database, batches), queue=queue, lookups=lookups,
+            committer=SqliteCommitter(database, queue, lookups), catalogue=SqlCatalogue(database),
+            index=SqlIndex(database), stock=SqliteStock(database), batches=batches, reports=SqlReports(database),
+            maintenance=SqliteMaintenance(database),
+        )
+        self.back_up = SqliteBackup(database).back_up
+        self.database = database
+        """For tests and tools that look inside."""

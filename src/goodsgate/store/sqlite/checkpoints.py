@@ -8,20 +8,20 @@ import apsw
 from goodsgate.store.contract import StoreError
 from goodsgate.store.sqlite.file import SqliteFile
 
-LOOK_SECONDS = 0.1
+CHECK_SECONDS = 0.1
 INTAKE_SECONDS = 1.0
 """Between copies of the intake's log: it is short, and API processes copy it in a commit where no worker does."""
 CATALOGUE_PAGES = 32 * 1024
-"""128 MB: the log is copied from here on. A page that several portions changed is copied once, so that a longer log
-is faster at a million items."""
+"""128 MB: longer logs are copied. A page that several chunks changed is copied once, so that a longer log is faster at
+a million items."""
 CATALOGUE_PAGES_MAX = 96 * 1024
-"""384 MB: from here on the worker waits for the copy."""
+"""384 MB: with a longer log the worker waits for the copy."""
 IDLE_SECONDS = 10.0
-"""After this long without a commit the logs are cut to nothing."""
+"""After this long without a commit the logs are truncated."""
 
 
 class Checkpoints:
-    """A thread of the working process with connections of its own."""
+    """A thread of the working process that copies the logs, with connections of its own."""
 
     def __init__(self, intake: SqliteFile, catalogue: SqliteFile) -> None:
         self._intake = intake
@@ -32,26 +32,26 @@ class Checkpoints:
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the copy in hand."""
+        """Stop after the current copy."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
 
-    def make_room(self) -> None:
-        """Wait for the copy of the catalogue's log, if it has become too long; called between two portions."""
+    def limit_log(self) -> None:
+        """Wait for a copy of the catalogue's log if it has become too long; called between two chunks."""
         if self._catalogue.log_pages >= CATALOGUE_PAGES_MAX:
             self._copy_whole(self._catalogue, CATALOGUE_PAGES_MAX)
 
     def _run(self) -> None:
         since_intake = quiet = 0.0
         state = self._state()
-        while not self._stop.wait(LOOK_SECONDS):
-            since_intake += LOOK_SECONDS
-            quiet += LOOK_SECONDS
+        while not self._stop.wait(CHECK_SECONDS):
+            since_intake += CHECK_SECONDS
+            quiet += CHECK_SECONDS
             if self._catalogue.log_pages >= CATALOGUE_PAGES:
                 self._copy_whole(self._catalogue, CATALOGUE_PAGES)
             if since_intake >= INTAKE_SECONDS:
@@ -71,19 +71,19 @@ class Checkpoints:
         return self._intake.wal_changed, self._catalogue.wal_changed
 
     def _copy_whole(self, file: SqliteFile, pages_min: int) -> None:
-        """Most of it while the worker goes on; then, in its way for a moment, what it has added in between.
+        """Copy most of the log while the worker goes on, then block it for a moment and copy the rest.
 
-        Only a log that was copied to its end is begun anew: under a load that never pauses it would grow for ever.
+        Only a log that was copied to its end is restarted: under a constant load it would grow for ever.
         """
         with self._copying:
             if file.log_pages < pages_min or self._copy(file, apsw.SQLITE_CHECKPOINT_PASSIVE):
                 return
-            with suppress(StoreError), file.at_desk():
+            with suppress(StoreError), file.writer():
                 self._copy(file, apsw.SQLITE_CHECKPOINT_PASSIVE)
                 file.log_pages = 0
 
     def _copy(self, file: SqliteFile, mode: int) -> bool:
-        """Whether nothing is left to copy."""
+        """Copy what is possible; return whether nothing is left."""
         # Busy: readers still need the log. Full, or closed meanwhile: it is tried again, nothing is lost.
         with suppress(apsw.Error, StoreError):
             if file not in self._connections:

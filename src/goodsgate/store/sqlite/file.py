@@ -1,4 +1,4 @@
-"""One database file: connections to read with, one to write with, and SQLite's faults in the contract's words."""
+"""One database file: connections for reading, one for writing, and SQLite's errors as those of the contract."""
 
 import errno
 import os
@@ -11,44 +11,49 @@ from pathlib import Path
 import apsw
 
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
-from goodsgate.store.sql import Migration
+from goodsgate.store.shared.database import ConstraintError, Merchants, Row, Values
+from goodsgate.store.shared.statement_files import Migration
+from goodsgate.store.sqlite.statements import SqliteStatements
 
 BUSY_MILLISECONDS = 10_000
-"""Another process's transaction is waited for this long."""
-ASKING_SECONDS = 0.0001
+"""How long to wait for a transaction of another process."""
+RETRY_SECONDS = 0.0001
 READER_CACHE_BYTES = 2 * 1024**2
-STATEMENTS_KEPT = 200
-ROOM_BYTES_MIN = 256 * 1024
-"""With less left on the disk, an input or output error is taken for a full disk."""
+STATEMENT_CACHE_SIZE = 200
+FREE_BYTES_MIN = 256 * 1024
+"""With less free space on the disk, an I/O error counts as a full disk."""
 FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class SqliteFile:
-    """Any number of threads may read; one at a time writes, others of this process wait their turn without polling."""
+    """A database file that any number of threads read, and one at a time writes, without polling for its turn."""
 
     def __init__(self, path: Path, *, part: str, writer_cache_bytes: int, wal_pages_max: int,
-                 checkpoints_on_close: bool, asks_often: bool = False) -> None:
-        """`asks_often`: who waits to write asks every millisecond, not less and less often as SQLite does, where it
-        would never come between those whose transactions are short."""
+                 checkpoints_on_close: bool, retries_often: bool = False) -> None:
+        """Open nothing yet.
+
+        With `retries_often`, a waiting writer retries every 0.1 ms. SQLite itself retries less and less often, and
+        might never get in between short transactions.
+        """
         self.path = path
         self.part = part
         self._writer_cache_bytes = writer_cache_bytes
         self._wal_pages_max = wal_pages_max
         self._checkpoints_on_close = checkpoints_on_close
-        self._asks_often = asks_often
-        self._idle: list[apsw.Connection] = []
+        self._retries_often = retries_often
+        self._idle: list[SqliteStatements] = []
         self._all: set[apsw.Connection] = set()
         self._lock = threading.RLock()
-        self._writer: apsw.Connection | None = None
+        self._writer: SqliteStatements | None = None
         self._watch_lock = threading.Lock()
         self._watcher: apsw.Connection | None = None
         self._closed = False
         self.log_pages = 0
-        """Pages in the log after the last commit of this process; the log is longer only on disk."""
+        """Pages in the log after the last commit of this process."""
 
     @property
     def wal_bytes(self) -> int:
-        """Length of the write-ahead log."""
+        """Bytes of the write-ahead log."""
         try:
             return os.stat(f"{self.path}-wal").st_size
         except FileNotFoundError:
@@ -56,23 +61,23 @@ class SqliteFile:
 
     @property
     def wal_changed(self) -> float:
-        """When the write-ahead log was last written to."""
+        """When the write-ahead log was last written to, in seconds since 1970."""
         try:
             return os.stat(f"{self.path}-wal").st_mtime
         except FileNotFoundError:
             return 0.0
 
     def bytes_on_disk(self) -> int:
-        """The file and its log."""
+        """Return the size of the file and its log."""
         return (os.stat(self.path).st_size if self.path.exists() else 0) + self.wal_bytes
 
     def open(self, *, cache_bytes: int = READER_CACHE_BYTES, writes: bool = False) -> apsw.Connection:
-        """A connection of its own; `close` closes it too."""
+        """Open a connection; `close` closes it too."""
         if self._closed:
             raise StoreError("the store is closed")
-        db = apsw.Connection(str(self.path), statementcachesize=STATEMENTS_KEPT)
-        if writes and self._asks_often:
-            db.set_busy_handler(_asking())
+        db = apsw.Connection(str(self.path), statementcachesize=STATEMENT_CACHE_SIZE)
+        if writes and self._retries_often:
+            db.set_busy_handler(_retry_often())
         else:
             db.set_busy_timeout(BUSY_MILLISECONDS)
         db.execute("PRAGMA journal_mode=WAL")
@@ -82,137 +87,149 @@ class SqliteFile:
         db.execute(f"PRAGMA cache_size=-{cache_bytes // 1024}")
         db.execute(f"PRAGMA wal_autocheckpoint={self._wal_pages_max if writes else 0}")
         if not writes and not self._checkpoints_on_close:
-            # A reader that is the last to leave would otherwise copy the whole log before its process may end.
+            # The last reader to close would otherwise copy the whole log before its process can end.
             db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._all.add(db)
         return db
 
     def close(self) -> None:
-        """Let go of all connections, the writer last."""
+        """Close all connections, the writer last."""
         self._closed = True
         self._idle.clear()
         writer, self._writer, self._watcher = self._writer, None, None
-        for db in [*(self._all - {writer}), *([writer] if writer else [])]:
+        last = {writer.connection} if writer is not None else set()
+        for connection in [*(self._all - last), *last]:
             with suppress(apsw.Error):
-                db.close()
+                connection.close()
         self._all.clear()
 
     @contextmanager
-    def reading(self) -> Iterator[apsw.Connection]:
-        """A connection for statements that read; each sees what was committed when it began."""
-        with self._translated():
+    def reading(self, _merchants: Merchants = None, /) -> Iterator[SqliteStatements]:
+        """Lend a connection for reading; each statement sees what was committed when it began."""
+        with self._translate_errors():
             try:
                 db = self._idle.pop()
             except IndexError:
-                db = self.open()
+                db = SqliteStatements(self.open())
             try:
                 yield db
             finally:
                 if self._closed:
-                    db.close()
+                    db.connection.close()
                 else:
                     self._idle.append(db)
 
+    def query(self, name: str, values: Values, _merchants: Merchants = None, /) -> list[Row]:
+        """Run one statement that reads, and return all rows."""
+        with self.reading() as db:
+            return db.rows(name, values)
+
     @contextmanager
-    def at_desk(self) -> Iterator[apsw.Connection]:
-        """The one connection that writes, with the large cache; outside of a transaction."""
-        with self._lock, self._translated():
+    def writer(self) -> Iterator[SqliteStatements]:
+        """Lend the connection that writes, with the large cache, outside of a transaction."""
+        with self._lock, self._translate_errors():
             if self._writer is None:
-                self._writer = self.open(cache_bytes=self._writer_cache_bytes, writes=True)
+                connection = self.open(cache_bytes=self._writer_cache_bytes, writes=True)
+                self._writer = SqliteStatements(connection)
                 if not self._wal_pages_max:
-                    self._writer.set_wal_hook(self._note_log)
+                    connection.set_wal_hook(self._note_log)
             yield self._writer
 
     @contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
-        """One transaction: committed and synced at the end, rolled back if anything is raised."""
-        with self.at_desk() as db:
-            db.execute("BEGIN IMMEDIATE")
+    def writing(self, _merchants: Merchants = None, /) -> Iterator[SqliteStatements]:
+        """Open a transaction: committed and synced at the end, rolled back if anything is raised."""
+        with self.writer() as db:
+            connection = db.connection
+            connection.execute("BEGIN IMMEDIATE")
             try:
                 yield db
-                db.execute("COMMIT")
+                connection.execute("COMMIT")
             except BaseException:
-                if not db.get_autocommit():
+                if not connection.get_autocommit():
                     with suppress(apsw.Error):
-                        db.execute("ROLLBACK")
+                        connection.execute("ROLLBACK")
                 raise
 
-    def _note_log(self, *told: object) -> int:
-        *_, pages = told
+    def _note_log(self, *arguments: object) -> int:
+        *_, pages = arguments
         assert isinstance(pages, int)
         self.log_pages = pages
         return apsw.SQLITE_OK
 
     def version(self) -> int:
-        """A number that is another one after any commit by anybody; only to be compared with itself."""
-        with self._watch_lock, self._translated():
+        """Return a number that changes with every commit by anybody; only to be compared with itself."""
+        with self._watch_lock, self._translate_errors():
             if self._watcher is None:
                 self._watcher = self.open()
             return int(self._watcher.pragma("data_version"))
 
     def schema_number(self) -> int:
-        """Number of the last migration applied."""
+        """Return the number of the last migration applied."""
         with self.reading() as db:
-            return int(db.pragma("user_version"))
+            return int(db.connection.pragma("user_version"))
 
     def migrate(self, migrations: list[Migration]) -> set[int]:
-        """Apply what is missing, each in a transaction; their numbers. Raises StoreError on a newer schema."""
+        """Apply missing migrations and return their numbers. Raises StoreError on a newer schema."""
         applied: set[int] = set()
         last = migrations[-1].number if migrations else 0
         if self.schema_number() == last:
             return applied
         for migration in migrations:
             with self.writing() as db:
-                # Read inside the transaction: another process may have come first.
-                there = int(db.pragma("user_version"))
-                if there > last:
-                    raise StoreError(f"{self.path.name} was made by a newer Goodsgate (schema {there}, known {last})")
-                if there >= migration.number:
+                # Read inside the transaction: another process may have migrated meanwhile.
+                current = int(db.connection.pragma("user_version"))
+                if current > last:
+                    raise StoreError(
+                        f"{self.path.name} was created by a newer Goodsgate (schema {current}, known {last})"
+                    )
+                if current >= migration.number:
                     continue
-                db.execute(migration.parts.get(self.part, ""))
-                db.execute(f"PRAGMA user_version={migration.number}")
+                db.connection.execute(migration.parts.get(self.part, ""))
+                db.connection.execute(f"PRAGMA user_version={migration.number}")
                 applied.add(migration.number)
         return applied
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (apsw.BusyError, apsw.LockedError) as fault:
             raise StoreBusyError(f"{self.path.name}: {fault}") from fault
         except apsw.FullError as fault:
             raise StoreFullError(f"{self.path.name}: {fault}") from fault
+        except apsw.ConstraintError as fault:
+            raise ConstraintError(f"{self.path.name}: {fault}") from fault
         except (apsw.CorruptError, apsw.NotADBError) as fault:
             # No record is to blame, and no batch.
-            raise StoreError(f"{self.path.name} is broken: {fault}") from fault
+            raise StoreError(f"{self.path.name} is corrupt: {fault}") from fault
         except (apsw.IOError, apsw.CantOpenError) as fault:
             if not self._is_full(fault):
                 raise
             raise StoreFullError(f"{self.path.name}: {fault}") from fault
 
     def _is_full(self, fault: apsw.Error) -> bool:
-        """SQLite tells a full disk from a broken one in some places only."""
-        numbers = {db.system_errno for db in (self._writer,) if db is not None}
+        """Return whether the disk is full; SQLite distinguishes that from a broken disk only in some places."""
+        numbers = {self._writer.connection.system_errno} if self._writer is not None else set()
         if numbers & FULL_ERRNOS or getattr(fault, "errno", None) in FULL_ERRNOS:
             return True
         room = os.statvfs(self.path.parent)
-        return room.f_bavail * room.f_frsize < ROOM_BYTES_MIN
+        return room.f_bavail * room.f_frsize < FREE_BYTES_MIN
 
 
-def _asking() -> Callable[[int], bool]:
-    """A busy handler: True to ask again."""
+def _retry_often() -> Callable[[int], bool]:
+    """Return a busy handler, which returns True to retry."""
     began = 0.0
 
-    def again(asked: int) -> bool:
+    def retry(attempts: int) -> bool:
         nonlocal began
-        if not asked:
+        if not attempts:
             began = time.monotonic()
-        time.sleep(ASKING_SECONDS)
+        time.sleep(RETRY_SECONDS)
         return time.monotonic() - began < BUSY_MILLISECONDS / 1000
 
-    return again
+    return retry
 
 
 def is_full(fault: OSError) -> bool:
-    """Whether writing failed for want of room."""
+    """Return whether writing failed for lack of space."""
     return fault.errno in FULL_ERRNOS

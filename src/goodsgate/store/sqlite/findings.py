@@ -1,85 +1,76 @@
-"""What is wrong with the records of a portion: findings, raw records, and the issues grouped."""
+"""Findings of a chunk: the findings themselves, raw records, and the issues by group."""
 
 from collections.abc import Sequence
 
-import apsw
 import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Finding
-from goodsgate.model.issue import Issue
 from goodsgate.store.contract import ChunkCommit
-from goodsgate.store.grouping import Tally, decode_issues, encode_issues, filed, merged
-from goodsgate.store.sqlite.ask import do, do_each, each, every, one, value
+from goodsgate.store.shared.issue_counts import (
+    IssueCounts,
+    decode_issues,
+    encode_issues,
+    merge_values,
+    replaced_numbers,
+    search_columns,
+    with_file_issues,
+)
+from goodsgate.store.sqlite.statements import SqliteStatements
 
 
-def put_findings(db: apsw.Connection, merchant: int, batch: int, portion: ChunkCommit, *, total: int) -> None:
-    """`total` is the number of records that had a number before this portion."""
-    tally = Tally()
-    replaced = set(portion.amended_results)
-    replaced.update(finding.number for finding in portion.findings if finding.number <= total)
-    findings = list(portion.findings)
-    if portion.file_issues:
-        replaced.add(0)
-        findings = [_whole_file(db, merchant, batch, portion), *(one for one in findings if one.number)]
+def write_findings(db: SqliteStatements, merchant: int, batch: int, commit: ChunkCommit, *, total: int) -> None:
+    """Write the findings of a chunk; `total` records were numbered before it."""
+    counts = IssueCounts()
+    replaced = replaced_numbers(commit, total)
+    file_row = None
+    if commit.file_issues:
+        file_row = db.first("findings_by_number", {"merchant": merchant, "batch": batch, "numbers": "[0]"})
+    findings = with_file_issues(commit, file_row[3] if file_row is not None else None)
     if replaced:
-        _take_away(db, merchant, batch, replaced, tally)
+        _delete(db, merchant, batch, replaced, counts)
     if findings:
-        _insert(db, merchant, batch, findings, tally)
-    _merge(db, merchant, batch, tally)
+        _insert(db, merchant, batch, findings, counts)
+    _merge_counts(db, merchant, batch, counts)
 
 
-def _merge(db: apsw.Connection, merchant: int, batch: int, tally: Tally) -> None:
-    """Into what is stored."""
-    for (code, severity, field), ((count,), values) in tally.groups.items():
+def _merge_counts(db: SqliteStatements, merchant: int, batch: int, counts: IssueCounts) -> None:
+    for (code, severity, field), ((count,), values) in counts.groups.items():
         named = {"merchant": merchant, "batch": batch, "code": code, "severity": severity, "field": field}
-        row = one(db, "group", named)
-        before, top = row if row is not None else (0, None)
+        row = db.first("issue_group", named)
+        before, stored = row if row is not None else (0, None)
         if before + count <= 0:
-            do(db, "drop_group", named)
+            db.change("delete_issue_group", named)
         else:
-            do(db, "put_group", {**named, "count": before + count, "top": merged(top, values)})
+            values_now = merge_values(stored, values)
+            db.change("put_issue_group", {**named, "count": before + count, "top": values_now})
 
 
-def _whole_file(db: apsw.Connection, merchant: int, batch: int, portion: ChunkCommit) -> Finding:
-    """Record number 0: what was said before, and the notices behind it."""
-    before: list[Issue] = []
-    for finding in portion.findings:
-        if finding.number == 0:
-            before = finding.issues
-            break
-    else:
-        named = {"merchant": merchant, "batch": batch, "numbers": "[0]"}
-        for *_, issues in every(db, "findings_among", named):
-            before = decode_issues(issues)
-    return Finding(number=0, source_row=0, key=None, result=None, issues=[*before, *portion.file_issues])
-
-
-def _take_away(db: apsw.Connection, merchant: int, batch: int, numbers: set[int], tally: Tally) -> None:
+def _delete(db: SqliteStatements, merchant: int, batch: int, numbers: set[int], counts: IssueCounts) -> None:
     named = {"merchant": merchant, "batch": batch, "numbers": orjson.dumps(sorted(numbers)).decode()}
     ids = []
-    for finding, _, _, issues in each(db, "findings_among", named):
+    for finding, _, _, issues in db.each("findings_by_number", named):
         ids.append(finding)
-        tally.add(decode_issues(issues), -1)
+        counts.add(decode_issues(issues), -1)
     if ids:
-        gone = {"merchant": merchant, "ids": orjson.dumps(ids).decode()}
-        do(db, "drop_raws", gone)
-        do(db, "drop_findings", gone)
+        deleted = {"merchant": merchant, "ids": orjson.dumps(ids).decode()}
+        db.change("delete_raws", deleted)
+        db.change("delete_findings", deleted)
 
 
-def _insert(db: apsw.Connection, merchant: int, batch: int, findings: Sequence[Finding], tally: Tally) -> None:
-    last = value(db, "last_finding")
+def _insert(db: SqliteStatements, merchant: int, batch: int, findings: Sequence[Finding], counts: IssueCounts) -> None:
+    last = db.value("last_finding")
     numbered = list(enumerate(findings, last + 1))
-    do_each(db, "add_finding", [_row(at, merchant, batch, finding) for at, finding in numbered])
-    do_each(db, "add_raw", [
-        (at, merchant, finding.raw) for at, finding in numbered if finding.raw is not None
+    db.change_each("add_finding", [_row(id, merchant, batch, finding) for id, finding in numbered])
+    db.change_each("add_raw", [
+        (id, merchant, finding.raw) for id, finding in numbered if finding.raw is not None
     ])
     for finding in findings:
-        tally.add(finding.issues, 1)
+        counts.add(finding.issues, 1)
 
 
-def _row(at: int, merchant: int, batch: int, finding: Finding) -> tuple[object, ...]:
+def _row(id: int, merchant: int, batch: int, finding: Finding) -> tuple[object, ...]:
     return (
-        at, merchant, batch, finding.number, finding.source_row, finding.key,
-        None if finding.result is None else RESULT_BYTE[finding.result], *filed(finding),
+        id, merchant, batch, finding.number, finding.source_row, finding.key,
+        None if finding.result is None else RESULT_BYTE[finding.result], *search_columns(finding),
         encode_issues(finding.issues),
     )

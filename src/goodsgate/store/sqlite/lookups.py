@@ -1,192 +1,185 @@
-"""What a portion must know before it is settled; asked by the worker, through the connection with the large cache."""
+"""What a chunk needs to know before it is committed, through the connection with the large cache."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Sequence
 
-import apsw
 import msgspec
 import orjson
 
 from goodsgate.model.batch import RESULT_BYTE, Kind, Result
-from goodsgate.model.batch import now as now_utc
-from goodsgate.model.catalogue import CurrentItem, IndexEntry
-from goodsgate.store.contract import Claim, ClaimedRound
-from goodsgate.store.look import Look, Looked
-from goodsgate.store.moments import id_bytes
-from goodsgate.store.sqlite.ask import do, each, every, one, value
-from goodsgate.store.sqlite.folder import SCRATCH_CACHE_BYTES
-from goodsgate.store.sqlite.lanes import Lanes
-from goodsgate.store.sqlite.progress import progress_of
+from goodsgate.model.catalogue import CurrentItem
+from goodsgate.store.contract import ClaimedRound
+from goodsgate.store.shared.catalogue import find_collection
+from goodsgate.store.shared.item_index import read_entries, sorted_keys
+from goodsgate.store.shared.lookup_cache import Lookup, StockHashes
+from goodsgate.store.shared.timestamps import id_bytes
+from goodsgate.store.sqlite.database import SqliteDatabase
+from goodsgate.store.sqlite.progress import read_progress
+from goodsgate.store.sqlite.statements import SqliteStatements
 
-decode_marks = msgspec.json.Decoder(tuple[IndexEntry, ...]).decode
-
-SCRATCHES_MAX = 8
-"""Batches whose keys are kept in the scratch table at once; the one asked for longest ago goes."""
+SEEN_KEYS_CACHE_BYTES = 8 * 1024**2
+SEEN_BATCHES_MAX = 8
+"""Batches whose keys are in the temporary table at once; the one used longest ago is removed."""
 WRITTEN = bytes([RESULT_BYTE[Result.CREATED], RESULT_BYTE[Result.UPDATED]])
-"""Results of records whose batch the item itself names."""
+"""Results of records whose batch is in the item itself."""
+NEVER = 2**63 - 1
 
 
-class Lookups(Lanes):
-    """Held items, case twins, and the keys that a batch has shown so far."""
-
-    look: Look | None = None
-    """Good until the next settle."""
-    _scratches: dict[tuple[int, int], "Scratch"] | None = None
-    """By merchant and batch."""
-    _counted: tuple[int, int, int] | None = None
-    """Shelf, batch and number of its missing keys, kept while nothing else changes that shelf."""
-
-    def __init__(self, folder: Path, *, cache_bytes: int, small_payload_bytes: int,
-                 now: Callable[[], datetime] = now_utc) -> None:
-        """See Folder."""
-        super().__init__(folder, cache_bytes=cache_bytes, small_payload_bytes=small_payload_bytes, now=now)
-        self.looked = Looked()
-        """Compared once more by the next settle."""
-
-    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
-        """What was looked up before, nothing is made from any more."""
-        self.looked = Looked()
-        return super().claim(worker, lease_seconds=lease_seconds, rounds_max=rounds_max, bytes_max=bytes_max)
-
-    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-                      ) -> dict[str, CurrentItem]:
-        """Tombstones included."""
-        with self.catalogue.at_desk() as db:
-            return self._look_up(db, merchant, kind, collection, keys, documents=documents)
-
-    def prefetch(self, work: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
-        """Nothing to be gained: the look-up would wait for the settle."""
-
-    def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
-        """Tombstones left out; of several twins the first."""
-        with self.catalogue.at_desk() as db:
-            look = self._looked(db, merchant, kind, collection, keys)
-        twins = look.twins()
-        return {key: twins[key] for key in keys if key in twins} if twins else twins
-
-    def seen_keys(self, work: ClaimedRound, keys: Sequence[str]) -> set[str]:
-        """Keys that the batch wrote are told from the items. The others, unchanged or rejected, are in a temporary
-        table on disk, so that memory stays bounded."""
-        number, packed = self.known(work.merchant), id_bytes(work.batch)
-        assert packed is not None
-        with self.catalogue.at_desk() as db:
-            progress = progress_of(db, number, packed)
-            if progress is None:
-                return set()
-            look = self._looked(db, work.merchant, work.kind, work.collection, keys)
-            written = look.written_by(packed).intersection(keys)
-            if not self._fill_scratch(db, number, progress.seq):
-                return written
-            asked = {"keys": packed_keys(keys), "batch": progress.seq}
-            return written.union(key for (key,) in each(db, "seen", asked))
-
-    def _looked(self, db: apsw.Connection, merchant: str, kind: str, collection: str, keys: Sequence[str]) -> Look:
-        """The last look-up if it was for these keys, or another one."""
-        shelf = shelf_of(db, self.number(merchant), kind, collection)
-        look = self.look
-        if look is None or shelf is None or look.shelf != shelf[0] or not look.keys.issuperset(keys):
-            self._look_up(db, merchant, kind, collection, keys, documents=False)
-        assert self.look is not None
-        return self.look
-
-    def _look_up(self, db: apsw.Connection, merchant: str, kind: str, collection: str, keys: Sequence[str], *,
-                 documents: bool) -> dict[str, CurrentItem]:
-        number = self.number(merchant)
-        shelf = shelf_of(db, number, kind, collection)
-        if shelf is None or not keys:
-            self.look = Look(0, set(keys), [])
-            return {}
-        rows = every(db, "held_documents" if documents else "held", (number, shelf[0], packed_keys(keys)))
-        self.look = Look(shelf[0], set(keys), rows)
-        self.looked.note(kind, self.look)
-        held = self.look.held()
-        if documents and shelf[2]:
-            for key, marks in marks_of(db, number, shelf[0], [*held]).items():
-                held[key] = msgspec.structs.replace(held[key], index_entries=marks)
-        return held
-
-    def absent_items(self, work: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
-        """The count is taken once and kept up to date; only the keys are looked for at each call."""
-        number, packed = self.known(work.merchant), id_bytes(work.batch)
-        assert packed is not None
-        with self.catalogue.at_desk() as db:
-            shelf = shelf_of(db, number, work.kind, work.collection)
-            if shelf is None:
-                return 0, 0, []
-            progress = progress_of(db, number, packed)
-            seq = progress.seq if progress is not None else 0
-            asked = {
-                "merchant": number, "shelf": shelf[0], "batch": seq, "after": after or "", "limit": limit,
-                # Before its first portion nothing was written since: a feed without a record lacks everything.
-                "first_at": progress.first_at if progress is not None else 2**63 - 1,
-            }
-            self._fill_scratch(db, number, seq)
-            if self._counted is None or self._counted[:2] != (shelf[0], seq):
-                count = value(db, "count_missing", asked)
-                self._counted = (shelf[0], seq, count)
-            keys = [key for (key,) in each(db, "missing", asked)]
-            return progress.held if progress is not None else shelf[1], self._counted[2], keys
-
-    # -- the scratch table --------------------------------------------------------------------------------------------
-
-    def _fill_scratch(self, db: apsw.Connection, merchant: int, batch: int) -> bool:
-        """Bring in keys of the batch's settled portions, from where the table stands; whether any are there."""
-        if self._scratches is None:
-            db.execute(f"PRAGMA temp.cache_size=-{SCRATCH_CACHE_BYTES // 1024}")
-            do(db, "make_scratch")
-            self._scratches = {}
-        named = {"merchant": merchant, "batch": batch}
-        scratch = self._scratches.pop((merchant, batch), Scratch())
-        for first, results in every(db, "portions_after", {**named, "after": scratch.last}):
-            if results.translate(None, WRITTEN):
-                keys = orjson.loads(value(db, "portion_keys", {**named, "first": first}))
-                _fill(db, batch, keys, results)
-                scratch.filled = True
-            scratch.last = first
-        self._scratches[merchant, batch] = scratch
-        if len(self._scratches) > SCRATCHES_MAX:
-            self.forget_scratch(db, *next(iter(self._scratches)))
-        return scratch.filled
-
-    def forget_scratch(self, db: apsw.Connection, merchant: int, batch: int) -> None:
-        """The batch has ended, or a key of its settled portions was changed."""
-        if self._scratches is not None and self._scratches.pop((merchant, batch), None) is not None:
-            do(db, "drop_scratch", {"batch": batch})
-
-    def note_missing(self, shelf: int, batch: int, removed: int | None) -> None:
-        """Keep the count of missing keys right: `removed` by a portion that did nothing else, None by any other."""
-        if self._counted is None or self._counted[0] != shelf:
-            return
-        same = self._counted[1] == batch and removed is not None
-        self._counted = (shelf, batch, self._counted[2] - (removed or 0)) if same else None
-
-
-class Scratch(msgspec.Struct):
-    """How far the scratch table knows a batch."""
+class SeenKeys(msgspec.Struct):
+    """How far the temporary table has the keys of a batch."""
 
     last: int = 0
-    """First record number of the last portion that was looked at."""
+    """First record number of the last chunk that was read."""
     filled: bool = False
 
 
-def _fill(db: apsw.Connection, batch: int, keys: list[str | None], results: bytes) -> None:
-    others = [key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN]
-    do(db, "fill_scratch", {"batch": batch, "keys": packed_keys(others)})
+class AbsentCount(msgspec.Struct, frozen=True):
+    """The number of items that a full feed lacks, valid while nothing else changes the collection."""
+
+    collection: int
+    batch: int
+    count: int
 
 
-def shelf_of(db: apsw.Connection, merchant: int | None, kind: str, collection: str) -> tuple[int, int, int] | None:
-    """Number of the shelf, how many items it holds, and whether it ever had marks; from a catalogue connection."""
-    row = one(db, "shelf", {"merchant": merchant, "kind": kind, "collection": collection})
-    return (int(row[0]), int(row[1]), int(row[2])) if row is not None else None
+class SqliteLookups:
+    """Implements LookupStore."""
 
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+        self._catalogue = database.catalogue
+        self._lookup: Lookup | None = None
+        """Valid until the next commit."""
+        self.stock_hashes = StockHashes()
+        """Compared once more by the next commit."""
+        self._seen: dict[tuple[int, int], SeenKeys] | None = None
+        """By merchant and batch; None before the temporary table exists."""
+        self._absent: AbsentCount | None = None
 
-def marks_of(db: apsw.Connection, number: int | None, shelf: int, keys: Sequence[str]) -> dict[str, tuple[IndexEntry,
-             ...]]:
-    """Marks of those of the items that have any."""
-    return {key: decode_marks(marks) for key, marks in each(db, "marks_of", (number, shelf, packed_keys(keys)))}
+    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
+                      ) -> dict[str, CurrentItem]:
+        """Return items by key, including tombstones."""
+        with self._catalogue.writer() as db:
+            return self._read(db, merchant, kind, collection, keys, documents=documents)
 
+    def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return the first live case variant of each key."""
+        with self._catalogue.writer() as db:
+            lookup = self._lookup_of(db, merchant, kind, collection, keys)
+        variants = lookup.case_variants()
+        return {key: variants[key] for key in keys if key in variants} if variants else variants
 
-def packed_keys(keys: Sequence[str]) -> str:
-    """As json_each takes them; in order, so that neighbours in the index are read together."""
-    return orjson.dumps(sorted(keys)).decode()
+    def seen_keys(self, round: ClaimedRound, keys: Sequence[str]) -> set[str]:
+        """Return the keys that committed chunks contain.
+
+        Keys that the batch wrote are known from the items. The others, unchanged or rejected, are in a temporary table
+        on disk, so that memory stays bounded.
+        """
+        number, batch = self._database.require_number(round.merchant), id_bytes(round.batch)
+        assert batch is not None
+        with self._catalogue.writer() as db:
+            progress = read_progress(db, number, batch)
+            if progress is None:
+                return set()
+            lookup = self._lookup_of(db, round.merchant, round.kind, round.collection, keys)
+            written = lookup.written_by(batch).intersection(keys)
+            if not self._fill_seen_keys(db, number, progress.seq):
+                return written
+            values = {"keys": sorted_keys(keys), "batch": progress.seq}
+            return written.union(key for (key,) in db.each("seen_keys", values))
+
+    def absent_items(self, round: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+        """Compare a full feed with the catalogue; items are counted once, keys are looked up at each call."""
+        number, batch = self._database.require_number(round.merchant), id_bytes(round.batch)
+        assert batch is not None
+        with self._catalogue.writer() as db:
+            collection = find_collection(db, number, round.kind, round.collection)
+            if collection is None:
+                return 0, 0, []
+            progress = read_progress(db, number, batch)
+            seq = progress.seq if progress is not None else 0
+            values = {
+                "merchant": number, "collection": collection.number, "batch": seq, "after": after or "",
+                "limit": limit,
+                # Before its first chunk nothing was written since: a feed without a record lacks everything.
+                "first_at": progress.first_at if progress is not None else NEVER,
+            }
+            self._fill_seen_keys(db, number, seq)
+            if self._absent is None or (self._absent.collection, self._absent.batch) != (collection.number, seq):
+                self._absent = AbsentCount(collection.number, seq, db.value("count_absent_items", values))
+            keys = [key for (key,) in db.each("absent_items", values)]
+            items = progress.items_before if progress is not None else collection.items
+            return items, self._absent.count, keys
+
+    # -- used by the queue and the committer ------------------------------------------------------------------------
+
+    def forget_stock(self) -> None:
+        """Forget the stock that was looked up: no chunk is made from it any more."""
+        self.stock_hashes = StockHashes()
+
+    def invalidate(self) -> None:
+        """Forget the last lookup, before items change."""
+        self._lookup = None
+
+    def forget_seen_keys(self, db: SqliteStatements, merchant: int, batch: int) -> None:
+        """Delete the keys of a batch that has ended, or of whose committed chunks a key was changed."""
+        if self._seen is not None and self._seen.pop((merchant, batch), None) is not None:
+            db.change("delete_seen_keys", {"batch": batch})
+
+    def note_absent_items(self, collection: int, batch: int, deleted: int | None) -> None:
+        """Keep the count of absent items right: `deleted` by a chunk that did nothing else, None by any other."""
+        if self._absent is None or self._absent.collection != collection:
+            return
+        same = self._absent.batch == batch and deleted is not None
+        self._absent = AbsentCount(collection, batch, self._absent.count - (deleted or 0)) if same else None
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _lookup_of(self, db: SqliteStatements, merchant: str, kind: Kind, name: str, keys: Sequence[str]) -> Lookup:
+        """Return the last lookup if it covers these keys, or a new one."""
+        collection = find_collection(db, self._database.number(merchant), kind, name)
+        lookup = self._lookup
+        if (
+            lookup is None or collection is None or lookup.collection != collection.number
+            or not lookup.keys.issuperset(keys)
+        ):
+            self._read(db, merchant, kind, name, keys, documents=False)
+        assert self._lookup is not None
+        return self._lookup
+
+    def _read(self, db: SqliteStatements, merchant: str, kind: Kind, name: str, keys: Sequence[str], *,
+              documents: bool) -> dict[str, CurrentItem]:
+        number = self._database.number(merchant)
+        collection = find_collection(db, number, kind, name)
+        if collection is None or not keys:
+            self._lookup = Lookup(0, set(keys), [])
+            return {}
+        statement = "current_documents" if documents else "current_items"
+        rows = db.rows(statement, (number, collection.number, sorted_keys(keys)))
+        self._lookup = Lookup(collection.number, set(keys), rows)
+        self.stock_hashes.note(kind, self._lookup)
+        items = self._lookup.current_items()
+        if documents and collection.indexed:
+            for key, entries in read_entries(db, number, collection.number, [*items]).items():
+                items[key] = msgspec.structs.replace(items[key], index_entries=entries)
+        return items
+
+    def _fill_seen_keys(self, db: SqliteStatements, merchant: int, batch: int) -> bool:
+        """Add keys of chunks that were committed since the last call; return whether the batch has any."""
+        if self._seen is None:
+            db.connection.execute(f"PRAGMA temp.cache_size=-{SEEN_KEYS_CACHE_BYTES // 1024}")
+            db.change("create_seen_keys")
+            self._seen = {}
+        named = {"merchant": merchant, "batch": batch}
+        seen = self._seen.pop((merchant, batch), SeenKeys())
+        for first, results in db.rows("chunks_after", {**named, "after": seen.last}):
+            if results.translate(None, WRITTEN):
+                keys = orjson.loads(db.value("chunk_keys", {**named, "first": first}))
+                unwritten = [
+                    key for key, result in zip(keys, results, strict=True) if key is not None and result not in WRITTEN
+                ]
+                db.change("add_seen_keys", {"batch": batch, "keys": sorted_keys(unwritten)})
+                seen.filled = True
+            seen.last = first
+        self._seen[merchant, batch] = seen
+        if len(self._seen) > SEEN_BATCHES_MAX:
+            self.forget_seen_keys(db, *next(iter(self._seen)))
+        return seen.filled

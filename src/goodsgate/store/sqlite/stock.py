@@ -1,71 +1,77 @@
-"""Movements of stock beside the feeds: transactions of the catalogue file, by whatever process.
+"""Stock that orders change: transactions of the catalogue file, by any process.
 
-SQLite has one writer at a time, so that a movement waits for the portion that is being settled, and no longer than
-that. What a portion was made from is compared once more where it is settled (settling).
+SQLite has one writer at a time, so that a change waits for the chunk that is being committed, and no longer. The items
+from which a chunk was made are compared once more when it is committed.
 """
 
 from collections.abc import Callable, Sequence
 
-import apsw
-
 from goodsgate.model.batch import Kind
 from goodsgate.store.contract import StockChange, StockLevels, StoreError
-from goodsgate.store.sqlite.ask import do, do_each, every, one, value
-from goodsgate.store.sqlite.lookups import packed_keys, shelf_of
-from goodsgate.store.sqlite.marks import Marks
+from goodsgate.store.shared.catalogue import find_collection
+from goodsgate.store.shared.item_index import sorted_keys
+from goodsgate.store.shared.lookup_cache import StockHashes
+from goodsgate.store.sqlite.database import SqliteDatabase
+from goodsgate.store.sqlite.statements import SqliteStatements
 
 
-class Stock(Marks):
-    """The part of the contract by which orders move stock."""
+class SqliteStock:
+    """Implements StockStore."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+        self._catalogue = database.catalogue
 
     def change_stock(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
                      change: Callable[[StockLevels], StockChange]) -> None:
-        """All of it in one transaction; raises what `change` raises, and StoreFullError, StoreBusyError."""
-        number = self.known(merchant)
-        self.checkpoints.make_room()
-        with self.catalogue.writing() as db:
-            shelf = shelf_of(db, number, Kind.STOCK, collection)
-            if shelf is None:
+        """Change stock in one transaction. Raises what `change` raises, StoreFullError and StoreBusyError."""
+        number = self._database.require_number(merchant)
+        self._database.checkpoints.limit_log()
+        with self._catalogue.writing() as db:
+            found = find_collection(db, number, Kind.STOCK, collection)
+            if found is None:
                 change(StockLevels())
-                raise StoreError(f"nothing is held in {collection}")
-            named = {"merchant": number, "shelf": shelf[0]}
-            row = one(db, "stock_order", {**named, "name": order})
-            moving = change(_standing(db, number, shelf[0], keys, memory=row[0].encode() if row is not None else None))
-            do(db, "move_shelf", named)
-            do_each(db, "move_item", (
-                (number, shelf[0], key, hash, document) for key, (document, hash) in moving.documents.items()
+                raise StoreError(f"the collection {collection} is empty")
+            named = {"merchant": number, "collection": found.number}
+            row = db.first("stock_order", {**named, "name": order})
+            state = row[0].encode() if row is not None else None
+            changed = change(_levels(db, number, found.number, keys, order_state=state))
+            db.change("mark_stock_changed", named)
+            db.change_each("change_stock_item", (
+                (number, found.number, key, hash, document) for key, (document, hash) in changed.documents.items()
             ))
-            for key, amount in moving.reserved.items():
+            for key, amount in changed.reserved.items():
                 if amount:
-                    do(db, "put_reserved", {**named, "key": key, "amount": amount})
+                    db.change("put_reserved", {**named, "key": key, "amount": amount})
                 else:
-                    do(db, "drop_reserved", {**named, "key": key})
-            ended_at = self.now() if moving.order_closed else None
-            do(db, "put_stock_order", {
-                **named, "name": order, "memory": moving.order_state.decode(), "ended_at": ended_at
+                    db.change("delete_reserved", {**named, "key": key})
+            closed_at = self._database.now() if changed.order_closed else None
+            db.change("put_stock_order", {
+                **named, "name": order, "state": changed.order_state.decode(), "closed_at": closed_at
             })
 
-    def was_moved(self, db: apsw.Connection, number: int) -> bool:
-        """Inside a transaction of the catalogue file: whether an item has changed since it was looked up."""
-        for shelf, seen in self.looked.items():
-            if value(db, "is_moved", {"merchant": number, "shelf": shelf}):
-                now = dict(every(db, "hashes", (number, shelf, packed_keys([*seen]))))
-                if any(now.get(key) != hash for key, hash in seen.items()):
-                    return True
-        return False
-
     def stock_levels(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
-        """As it is at one moment."""
-        number = self.number(merchant)
-        with self.catalogue.reading() as db:
-            shelf = shelf_of(db, number, Kind.STOCK, collection)
-            return _standing(db, number or 0, shelf[0], keys) if shelf is not None else StockLevels()
+        """Return stock as it is at one moment."""
+        number = self._database.number(merchant)
+        with self._catalogue.reading() as db:
+            found = find_collection(db, number, Kind.STOCK, collection)
+            return _levels(db, number or 0, found.number, keys) if found is not None else StockLevels()
 
 
-def _standing(db: apsw.Connection, number: int, shelf: int, keys: Sequence[str], *, memory: bytes | None = None,
-              ) -> StockLevels:
-    rows = every(db, "stock", (number, shelf, packed_keys(keys)))
+def stock_has_changed(db: SqliteStatements, number: int, hashes: StockHashes) -> bool:
+    """Return, inside a transaction of the catalogue file, whether an item has changed since it was looked up."""
+    for collection, before in hashes.items():
+        if db.value("has_stock_changes", {"merchant": number, "collection": collection}):
+            now: dict[str, bytes | None] = dict(db.rows("item_hashes", (number, collection, sorted_keys([*before]))))
+            if any(now.get(key) != hash for key, hash in before.items()):
+                return True
+    return False
+
+
+def _levels(db: SqliteStatements, number: int, collection: int, keys: Sequence[str], *,
+            order_state: bytes | None = None) -> StockLevels:
+    rows = db.rows("stock_levels", (number, collection, sorted_keys(keys)))
     return StockLevels(
         documents={key: document for key, document, _ in rows if document is not None},
-        reserved={key: amount for key, _, amount in rows if amount is not None}, order_state=memory,
+        reserved={key: amount for key, _, amount in rows if amount is not None}, order_state=order_state,
     )

@@ -1,7 +1,7 @@
-"""Bodies on their way in: small ones in memory, larger ones in files of their own.
+"""Uploads: small ones in memory, larger ones in files.
 
-A file is locked by the process that fills it. What no round names and nobody locks belonged to a process that is
-dead, and may go; so may what a process holds locked without a byte for an hour.
+A file is locked by the process that writes it. A file that no round uses and nobody locks belonged to a process that is
+dead, and may be removed; so may one that was locked without a new byte for an hour.
 """
 
 import fcntl
@@ -16,12 +16,12 @@ from goodsgate.store.contract import StoreError, StoreFullError
 from goodsgate.store.sqlite.file import is_full
 
 IDLE_SECONDS = 3_600.0
-"""Longer than any server waits for a body that stands still."""
+"""Longer than any server waits for the next bytes of a body."""
 PIECE_BYTES = 1024 * 1024
 
 
 class Upload:
-    """One body: in `content` while it is small, then in a locked file."""
+    """An upload: in `content` while it is small, then in a locked file."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -30,7 +30,7 @@ class Upload:
 
 
 class Pieces(Iterator[bytes]):
-    """What is in an open file; closes it at the end, or when nobody wants it any more, read or not."""
+    """The pieces of an open file; closes it at the end, or when the iterator is deleted."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
@@ -43,7 +43,7 @@ class Pieces(Iterator[bytes]):
         return piece
 
     def close(self) -> None:
-        """Harmless a second time."""
+        """Close the file, if it is open."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -61,8 +61,8 @@ class Uploads:
         self._small_bytes = small_bytes
         self._open: dict[tuple[str, str], Upload] = {}
 
-    def receive(self, merchant: str, name: str, piece: bytes) -> None:
-        """Append; raises StoreFullError."""
+    def append(self, merchant: str, name: str, piece: bytes) -> None:
+        """Append bytes to an upload. Raises StoreFullError."""
         upload = self._open.setdefault((merchant, name), Upload())
         upload.bytes += len(piece)
         if upload.descriptor is None:
@@ -73,44 +73,44 @@ class Uploads:
             upload.content.clear()
         try:
             if upload.descriptor is None:
-                upload.descriptor = self._make(name)
+                upload.descriptor = self._create(name)
             _write(upload.descriptor, piece)
         except OSError as fault:
             self.discard(merchant, name)
-            raise _worded(fault) from fault
+            raise _translate(fault) from fault
 
     def discard(self, merchant: str, name: str) -> None:
-        """Forget it; harmless if there is none."""
+        """Delete an upload, if it exists."""
         upload = self._open.pop((merchant, name), None)
         if upload is not None and upload.descriptor is not None:
             with suppress(FileNotFoundError):
                 os.unlink(self._folder / name)
             os.close(upload.descriptor)
 
-    def synced(self, merchant: str, name: str) -> tuple[int, bytes | None]:
-        """Length, and content if it is small; larger ones are durable on return. Raises StoreError, StoreFullError."""
+    def sync(self, merchant: str, name: str) -> tuple[int, bytes | None]:
+        """Make an upload durable; return its length, and its content if small. Raises StoreError, StoreFullError."""
         upload = self._open.get((merchant, name))
         if upload is None:
             raise StoreError("there is no such upload")
         if upload.descriptor is None:
             return upload.bytes, bytes(upload.content)
         if not _is_at(upload.descriptor, self._folder / name):
-            raise StoreError("the upload stood still too long and was removed")
+            raise StoreError("the upload was idle too long and was removed")
         try:
             os.fsync(upload.descriptor)
             sync_folder(self._folder)
         except OSError as fault:
-            raise _worded(fault) from fault
+            raise _translate(fault) from fault
         return upload.bytes, None
 
     def keep(self, merchant: str, name: str) -> None:
-        """A round now names it."""
+        """Keep the file of an upload: a round now uses it."""
         upload = self._open.pop((merchant, name), None)
         if upload is not None and upload.descriptor is not None:
             os.close(upload.descriptor)
 
     def read(self, name: str) -> Iterator[bytes] | None:
-        """Pieces of a kept file; None if it is gone. Once begun, removing it does no harm."""
+        """Return the pieces of a file, None if it is gone; it may be removed while it is read."""
         try:
             descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -118,7 +118,7 @@ class Uploads:
         return Pieces(descriptor)
 
     def copy(self, name: str, to: Path) -> bool:
-        """Into a file of its own, synced; False if it is gone."""
+        """Copy a file and sync the copy; return False if the file is gone."""
         try:
             source = (self._folder / name).open("rb")
         except FileNotFoundError:
@@ -130,22 +130,22 @@ class Uploads:
         return True
 
     def remove(self, name: str) -> None:
-        """A file that no round names any more."""
+        """Remove a file that no round uses any more."""
         with suppress(FileNotFoundError):
             os.unlink(self._folder / name)
 
-    def remove_orphans(self, is_named: Callable[[str], bool], *, most: int) -> int:
-        """Remove files that no round names and no living process fills; how many went."""
+    def remove_orphans(self, is_used: Callable[[str], bool], *, limit: int) -> int:
+        """Remove files that no round uses and no living process writes; return their number."""
         removed = 0
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                if removed >= most:
+                if removed >= limit:
                     break
-                removed += self._remove_if_orphan(entry.name, is_named)
+                removed += self._remove_if_orphan(entry.name, is_used)
         return removed
 
-    def _remove_if_orphan(self, name: str, is_named: Callable[[str], bool]) -> bool:
-        if is_named(name):
+    def _remove_if_orphan(self, name: str, is_used: Callable[[str], bool]) -> bool:
+        if is_used(name):
             return False
         try:
             descriptor = os.open(self._folder / name, os.O_RDWR | os.O_CLOEXEC)
@@ -153,8 +153,8 @@ class Uploads:
             return False
         try:
             idle = time.time() - os.fstat(descriptor).st_mtime > IDLE_SECONDS
-            # Asked again behind the lock: it may have been sealed, and unlocked for that, in between.
-            if (not _locked(descriptor) and not idle) or is_named(name):
+            # Checked again behind the lock: a batch may have taken the file, and unlocked it, in between.
+            if (not _lock(descriptor) and not idle) or is_used(name):
                 return False
             self.remove(name)
             return True
@@ -162,7 +162,7 @@ class Uploads:
             os.close(descriptor)
 
     def bytes_on_disk(self) -> int:
-        """Of all payload files."""
+        """Return the size of all payload files."""
         total = 0
         with os.scandir(self._folder) as entries:
             for entry in entries:
@@ -171,12 +171,12 @@ class Uploads:
         return total
 
     def close(self) -> None:
-        """Forget what is not sealed."""
+        """Delete uploads that no batch has taken."""
         for merchant, name in list(self._open):
             self.discard(merchant, name)
 
-    def _make(self, name: str) -> int:
-        """A new file, locked. Between making and locking it, a sweep may have taken it for an orphan: then again."""
+    def _create(self, name: str) -> int:
+        """Create and lock a file; once more if a sweep took it for an orphan in between."""
         path = self._folder / name
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -186,8 +186,8 @@ class Uploads:
             os.close(descriptor)
 
 
-def _locked(descriptor: int) -> bool:
-    """Take the lock if nobody else has it."""
+def _lock(descriptor: int) -> bool:
+    """Lock a file unless another process has locked it; return whether it is locked now."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -196,7 +196,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the open file is still the one in the folder."""
+    """Return whether the open file is still the one at the path."""
     try:
         there = os.stat(path)
     except FileNotFoundError:
@@ -205,7 +205,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
     return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
 
 
-def _worded(fault: OSError) -> Exception:
+def _translate(fault: OSError) -> Exception:
     return StoreFullError(f"payload: {fault.strerror}") if is_full(fault) else fault
 
 
@@ -216,7 +216,7 @@ def _write(descriptor: int, piece: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what was made, named or removed in it durable."""
+    """Make created, renamed and removed files of a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,16 +1,61 @@
-"""The contract enforced: wraps a store, looks at every argument before and at every result after.
+"""The contract, checked: wraps a store, checks the arguments before and the results after each call.
 
-All tests run through it. Each file of this package is one part of the contract and builds on the one before::
-
-    opened → merchants → messages → receiving → asking → working
-
-What is demanded of the values themselves is in `demands.py`.
+All tests run through it. `administration.py`, `processing.py` and `reading.py` have one check per method, `demands.py`
+the checks of single values.
 """
 
-from goodsgate.store.strict.working import Working
+import functools
+import inspect
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
-__all__ = ["StrictStore"]
+from goodsgate.store.composed import ComposedStore
+from goodsgate.store.contract import Store, SupportsPrefetch
+from goodsgate.store.strict import administration as _administration  # registers checks
+from goodsgate.store.strict import processing as _processing  # registers checks
+from goodsgate.store.strict import reading as _reading  # registers checks
+from goodsgate.store.strict.registry import CHECKS, Check, Observed
+
+__all__ = ["StrictStore", "_administration", "_processing", "_reading"]
 
 
-class StrictStore(Working):
-    """A store that is watched; see Store for what each method does."""
+class StrictStore(ComposedStore):
+    """A store whose calls are checked; see Store for what each method does."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(
+            merchants=store, reference=store, resources=store, outbox=store, intake=store, queue=store, lookups=store,
+            committer=store, catalogue=store, index=store, stock=store, batches=store, reports=store, maintenance=store,
+        )
+        self.store = store
+        observed = Observed(store)
+        for name, check in CHECKS.items():
+            if name != "prefetch":
+                setattr(self, name, self._checked(name, check, observed))
+        if isinstance(store, SupportsPrefetch):
+            self.prefetch = self._checked("prefetch", CHECKS["prefetch"], observed)
+
+    def _checked(self, name: str, check: Callable[[Observed, Any], Check], observed: Observed) -> Callable[..., Any]:
+        """Return a method of the store with its check around it."""
+        method = getattr(self.store, name)
+        signature = inspect.signature(method)
+
+        @functools.wraps(method)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            steps = check(observed, SimpleNamespace(**bound.arguments))
+            replaced = next(steps)
+            try:
+                result = getattr(self.store, name)(**{**bound.arguments, **(replaced or {})})
+            except BaseException:
+                steps.close()
+                raise
+            try:
+                steps.send(result)
+            except StopIteration as end:
+                return result if end.value is None else end.value
+            raise AssertionError(f"the check of {name} yields more than once")
+
+        return checked

@@ -1,0 +1,122 @@
+"""A store composed of one part per concern."""
+
+from goodsgate.store.contract import (
+    BatchStore,
+    CatalogueStore,
+    CommitStore,
+    IndexStore,
+    IntakeStore,
+    LookupStore,
+    MaintenanceStore,
+    MerchantStore,
+    OutboxStore,
+    QueueStore,
+    ReferenceStore,
+    ReportStore,
+    ResourceStore,
+    StockStore,
+)
+
+
+class ComposedStore:
+    """A store whose methods are those of its parts; it implements Store."""
+
+    def __init__(self, *, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
+                 outbox: OutboxStore, intake: IntakeStore, queue: QueueStore, lookups: LookupStore,
+                 committer: CommitStore, catalogue: CatalogueStore, index: IndexStore, stock: StockStore,
+                 batches: BatchStore, reports: ReportStore, maintenance: MaintenanceStore) -> None:
+        self._add_administration(merchants, reference, resources, outbox, maintenance)
+        self._add_processing(intake, queue, lookups, committer, stock)
+        self._add_reading(catalogue, index, batches, reports)
+
+    def _add_administration(self, merchants: MerchantStore, reference: ReferenceStore, resources: ResourceStore,
+                            outbox: OutboxStore, maintenance: MaintenanceStore) -> None:
+        self.add_merchant = merchants.add_merchant
+        self.merchants = merchants.merchants
+        self.add_key = merchants.add_key
+        self.key = merchants.key
+        self.keys = merchants.keys
+        self.revoke_key = merchants.revoke_key
+        self.add_token = merchants.add_token
+        self.token = merchants.token
+        self.delete_token = merchants.delete_token
+        self.secret = merchants.secret
+
+        self.put_reference = reference.put_reference
+        self.reference = reference.reference
+        self.reference_version = reference.reference_version
+        self.put_mapping = reference.put_mapping
+        self.delete_mapping = reference.delete_mapping
+        self.mapping = reference.mapping
+        self.mappings = reference.mappings
+
+        self.add_resource = resources.add_resource
+        self.put_resource = resources.put_resource
+        self.resource = resources.resource
+        self.resources = resources.resources
+        self.list_by_label = resources.list_by_label
+
+        self.claim_messages = outbox.claim_messages
+        self.mark_sent = outbox.mark_sent
+        self.postpone_message = outbox.postpone_message
+        self.give_up_message = outbox.give_up_message
+        self.messages = outbox.messages
+        self.replay = outbox.replay
+
+        self.migrate = maintenance.migrate
+        self.quick_checks = maintenance.quick_checks
+        self.health_checks = maintenance.health_checks
+        self.change_token = maintenance.change_token
+        self.statistics = maintenance.statistics
+        self.sweep = maintenance.sweep
+        self.close = maintenance.close
+
+    def _add_processing(self, intake: IntakeStore, queue: QueueStore, lookups: LookupStore, committer: CommitStore,
+                        stock: StockStore) -> None:
+        self.reserve_idempotency_key = intake.reserve_idempotency_key
+        self.renew_idempotency_key = intake.renew_idempotency_key
+        self.release_idempotency_key = intake.release_idempotency_key
+        self.append_upload = intake.append_upload
+        self.discard_upload = intake.discard_upload
+        self.add_batch = intake.add_batch
+        self.add_round = intake.add_round
+        self.payload = intake.payload
+
+        self.claim = queue.claim
+        self.wait_for_work = queue.wait_for_work
+        self.renew_claim = queue.renew_claim
+        self.release_claim = queue.release_claim
+        self.defer = queue.defer
+        self.release_rounds = queue.release_rounds
+        self.cancel = queue.cancel
+        self.lanes = queue.lanes
+
+        self.current_items = lookups.current_items
+        self.case_variants = lookups.case_variants
+        self.seen_keys = lookups.seen_keys
+        self.absent_items = lookups.absent_items
+
+        self.commit = committer.commit
+
+        self.change_stock = stock.change_stock
+        self.stock_levels = stock.stock_levels
+
+    def _add_reading(self, catalogue: CatalogueStore, index: IndexStore, batches: BatchStore, reports: ReportStore,
+                     ) -> None:
+        self.items = catalogue.items
+        self.item = catalogue.item
+        self.collections = catalogue.collections
+
+        self.find_by_index = index.find_by_index
+        self.list_index = index.list_index
+
+        self.batch = batches.batch
+        self.batches = batches.batches
+        self.all_batches = batches.all_batches
+
+        self.issue_groups = reports.issue_groups
+        self.findings = reports.findings
+        self.findings_by_key = reports.findings_by_key
+        self.results = reports.results
+        self.rejected_records = reports.rejected_records
+        self.rejected_by_number = reports.rejected_by_number

@@ -1,0 +1,422 @@
+"""The protocols of the contract, one per concern; `Store` combines them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from goodsgate.model.batch import Batch, Finding, IssueGroup, Kind, Result
+from goodsgate.model.catalogue import (
+    CurrentItem,
+    IndexEntry,
+    Item,
+    Key,
+    Label,
+    Merchant,
+    ReferenceEntry,
+    Resource,
+    Token,
+)
+from goodsgate.model.message import DeliveryState, Message, NewMessage
+from goodsgate.store.contract.values import (
+    BatchFilter,
+    ChunkCommit,
+    Claim,
+    ClaimedRound,
+    HealthCheck,
+    Idempotency,
+    IdempotentAnswer,
+    IndexFilter,
+    LaneStatus,
+    NewBatch,
+    NewRound,
+    Page,
+    RecordResult,
+    Renewal,
+    Retention,
+    StockChange,
+    StockLevels,
+    SweepCounts,
+)
+
+
+class MerchantStore(Protocol):
+    """Merchants, their keys and tokens, and the secrets of the installation."""
+
+    def add_merchant(self, merchant: Merchant) -> bool:
+        """Add a merchant; return False if the id is taken."""
+
+    def merchants(self, *, after: str | None = None, limit: int = 100) -> Page[Merchant]:
+        """Return merchants in the order of their ids."""
+
+    def add_key(self, key: Key) -> None:
+        """Add a key. Raises StoreError if the merchant is unknown, or the id or digest is taken."""
+
+    def key(self, digest: bytes) -> Key | None:
+        """Return the key with this SHA-256 digest, revoked or not."""
+
+    def keys(self, merchant: str) -> list[Key]:
+        """Return the merchant's keys, including revoked ones, oldest first."""
+
+    def revoke_key(self, merchant: str, key_id: str) -> bool:
+        """Revoke a key; return False if it does not exist or is already revoked."""
+
+    def add_token(self, token: Token) -> None:
+        """Add a token. Raises StoreError if the merchant has no such key."""
+
+    def token(self, digest: bytes) -> tuple[Token, Key] | None:
+        """Return the token with this SHA-256 digest and its key.
+
+        The token may have expired and the key may be revoked; expired tokens are removed by `sweep`.
+        """
+
+    def delete_token(self, digest: bytes) -> None:
+        """Delete a token, if it exists."""
+
+    def secret(self, name: str, default: bytes | None) -> bytes | None:
+        """Return the secret with this name; store and return `default` if there is none yet."""
+
+
+class ReferenceStore(Protocol):
+    """Reference data and saved mappings of a merchant."""
+
+    def put_reference(self, merchant: str, kind: str, entries: Sequence[ReferenceEntry], *,
+                      replace: bool = False) -> int:
+        """Add or replace entries by code and return the number of entries of the kind.
+
+        With `replace`, entries of the kind that are not given are deleted.
+        """
+
+    def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
+                  limit: int = 100) -> Page[ReferenceEntry]:
+        """Return entries in the order of their codes; `search` is a case-insensitive substring of code or name."""
+
+    def reference_version(self, merchant: str) -> int:
+        """Return a number that grows with every change of the merchant's reference data; 0 before the first."""
+
+    def put_mapping(self, merchant: str, name: str, mapping: dict[str, list[str]]) -> None:
+        """Save a mapping under a name, or replace it."""
+
+    def delete_mapping(self, merchant: str, name: str) -> bool:
+        """Delete a mapping; return False if there is none. Batches that use it keep their copy."""
+
+    def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None:
+        """Return the mapping with this name."""
+
+    def mappings(self, merchant: str) -> dict[str, dict[str, list[str]]]:
+        """Return all mappings of the merchant by name."""
+
+
+class ResourceStore(Protocol):
+    """Documents that belong to one protocol, such as its streams; only the protocol reads their bodies."""
+
+    def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
+                     labels: Sequence[Label] = (), expires_at: datetime | None = None,
+                     messages: Sequence[NewMessage] = ()) -> Resource:
+        """Add a resource with the next number of its type.
+
+        Raises NameTakenError, and ResourcesFullError if `resources_max` resources of the type never expire.
+        """
+
+    def put_resource(self, resource: Resource, *, labels: Sequence[Label] | None = None,
+                     messages: Sequence[NewMessage] = ()) -> Resource | None:
+        """Replace name, body and expiry of a resource, and return it with its new version.
+
+        Returns None if the stored version is another one. `labels` replace those of the resource; None keeps them.
+        Raises NameTakenError.
+        """
+
+    def resource(self, merchant: str, type: str, number: int) -> Resource | None:
+        """Return a resource, unless it has expired."""
+
+    def resources(self, merchant: str, type: str, *, after: int = 0, limit: int = 100) -> list[Resource]:
+        """Return resources that never expire, by number."""
+
+    def list_by_label(self, merchant: str, type: str, label: str, *, since: int | None = None, until: int | None = None,
+                      offset: int = 0, limit: int = 100) -> list[Resource]:
+        """Return resources with a label by position (`since` to `until`, both included) and number.
+
+        Resources that expire are included until then.
+        """
+
+
+class OutboxStore(Protocol):
+    """Messages to other systems, stored in the transaction of what they report."""
+
+    def claim_messages(self, *, lease_seconds: float, limit: int, without: Iterable[str] = ()) -> list[Message]:
+        """Claim messages that are due, at most one per merchant, until the lease ends.
+
+        Merchants take turns, except those in `without`. Each claim counts as an attempt.
+        """
+
+    def mark_sent(self, message: Message) -> None:
+        """Record that a message has arrived; no effect if that is known."""
+
+    def postpone_message(self, message: Message, *, seconds: float, last_error: str) -> bool:
+        """Make a message due again after `seconds`; return False if it was sent or claimed again."""
+
+    def give_up_message(self, message: Message, *, last_error: str) -> bool:
+        """Stop trying to deliver a message; return False if it was sent or claimed again."""
+
+    def messages(self, merchant: str, *, topic: str | None = None, delivery_state: DeliveryState | None = None,
+                 after: int = 0, limit: int = 100) -> list[Message]:
+        """Return messages by number, optionally of one topic or in one delivery state."""
+
+    def replay(self, merchant: str, numbers: Sequence[int]) -> int:
+        """Make messages due again as if they were new, sent or not; return how many of them exist."""
+
+
+class IntakeStore(Protocol):
+    """Submissions on their way in."""
+
+    def reserve_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
+        """Reserve an idempotency key before the body is read.
+
+        Returns the answer if the key was answered before, None if it is now reserved. Raises KeyInUseError while
+        another submission with the key is being received, until its lease ends.
+        """
+
+    def renew_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> None:
+        """Extend the lease of a reserved key; no effect on an answered one."""
+
+    def release_idempotency_key(self, merchant: str, key: str) -> None:
+        """Release a reserved key whose submission failed; an answered one stays."""
+
+    def append_upload(self, merchant: str, upload: str, piece: bytes) -> None:
+        """Append bytes to an upload (a new id); they are not durable before `add_batch`. Raises StoreFullError."""
+
+    def discard_upload(self, merchant: str, upload: str) -> None:
+        """Delete an upload that belongs to no batch."""
+
+    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
+                  open_rounds_max: int) -> Batch:
+        """Make an upload durable and queue it as round 0 of a new batch; on return it survives a power cut.
+
+        Raises QueueFullError, StoreFullError, StoreBusyError, and KeyInUseError if the lease of the key ended and
+        another submission was answered under it. Then nothing of the batch remains; discard the upload.
+        """
+
+    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
+                  open_rounds_max: int) -> Batch | None:
+        """Queue one more round of a batch that has ended; return None if the merchant has no such batch.
+
+        Raises RoundOpenError, QueueFullError, StoreFullError, StoreBusyError, and KeyInUseError as `add_batch` does.
+        """
+
+    def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
+        """Return the bytes of a round as received, in pieces of at most 2 MiB; None if there are none any more."""
+
+
+class QueueStore(Protocol):
+    """Lanes, claims and leases."""
+
+    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
+        """Claim the head of the lane that was served longest ago; return None if there is nothing to do.
+
+        Several rounds (at most `rounds_max`) are claimed together only if each has at most `bytes_max / rounds_max`
+        bytes and no committed chunk. Rounds to be cancelled come first. No two live claims hold the same lane.
+        """
+
+    def wait_for_work(self, seconds: float) -> None:
+        """Wait until there may be something to claim.
+
+        That is about `seconds`, or longer if the store is notified of new work.
+        """
+
+    def renew_claim(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+        """Extend the lease of a claim. Raises LeaseLostError."""
+
+    def release_claim(self, claim: Claim) -> None:
+        """Release the lane of a claim; never raises LeaseLostError."""
+
+    def defer(self, claim: Claim, round: ClaimedRound, *, seconds: float) -> None:
+        """Keep a round from being claimed for some seconds after the claim is released; later rounds go on."""
+
+    def release_rounds(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+        """Let held rounds of a collection be claimed and return their number.
+
+        With `before`, only rounds of batches received before that time.
+        """
+
+    def cancel(self, merchant: str, batch: str) -> Batch | None:
+        """Request the cancellation of a batch; no effect if it has ended. Returns None if it is unknown."""
+
+    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
+        """Return lanes with work, the next to be served first; of one merchant, or of all for operators."""
+
+
+class LookupStore(Protocol):
+    """What a worker looks up to process a chunk."""
+
+    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
+                      ) -> dict[str, CurrentItem]:
+        """Return the items with these keys, including tombstones; `documents` loads documents and index entries."""
+
+    def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return, by key, the key of an item that differs from it only by ASCII case."""
+
+    def seen_keys(self, round: ClaimedRound, keys: Sequence[str]) -> set[str]:
+        """Return those of the keys that committed chunks of the batch's round 0 contain."""
+
+    def absent_items(self, round: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+        """Compare a full feed, whose round 0 was read to its end, with the catalogue.
+
+        Returns the number of items when the feed was received, the number of them that the feed lacks, and the next
+        keys of those after `after`. Items written by a later batch do not count.
+        """
+
+
+class CommitStore(Protocol):
+    """The commit of chunks."""
+
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+        """Commit chunks with everything they change, in one transaction. Raises LeaseLostError, StoreFullError.
+
+        If stock items that were looked up since the last commit have changed, it locks them and commits what `refresh`
+        returns: the same chunks, processed again. `refresh` may look up items and index entries, but no seen keys.
+        Without `refresh` it raises StockChangedError.
+
+        If the store supports prefetching, another thread may meanwhile call `current_items`, `case_variants` and
+        `seen_keys` for the next chunk, unless it is of stock or shares a key (ignoring case) with these chunks.
+        `seen_keys` is then given the round as it was before.
+        """
+
+
+@runtime_checkable
+class SupportsPrefetch(Protocol):
+    """A store that commits on another machine, so that this process can look up the next chunk meanwhile."""
+
+    def prefetch(self, round: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+        """Start to look up the items with these keys for the next chunk of a round, and return at once.
+
+        It may be called several times per chunk, while another thread commits the chunk before. `hashes` (16 bytes
+        each) are those of the chunk's documents, so that the store can compare where the items are. `current_items`
+        returns the same with and without.
+        """
+
+
+class CatalogueStore(Protocol):
+    """Items, as the shop sees them."""
+
+    def items(self, merchant: str, kind: Kind, collection: str, *, after: str | None = None, limit: int = 100,
+              prefix: str | None = None) -> Page[Item]:
+        """Return items by key, ignoring ASCII case first; `prefix` is case-sensitive."""
+
+    def item(self, merchant: str, kind: Kind, collection: str, key: str) -> Item | None:
+        """Return an item with its index entries; None for a tombstone, too."""
+
+    def collections(self, merchant: str) -> list[tuple[Kind, str, int]]:
+        """Return kind, name and number of items of each collection that is not empty."""
+
+
+class IndexStore(Protocol):
+    """The secondary index of items."""
+
+    def find_by_index(self, merchant: str, kind: Kind, collection: str, entries: Sequence[IndexEntry],
+                      ) -> dict[IndexEntry, list[str]]:
+        """Return, by index entry, the keys of the items that have it, in order; entries without items are left out."""
+
+    def list_index(self, merchant: str, kind: Kind, collection: str, name: str, *,
+                   filters: Sequence[Sequence[IndexFilter]] = (), backwards: bool = False, offset: int = 0,
+                   limit: int = 100) -> tuple[int, list[tuple[str, str]]]:
+        """Return the number of index entries with a name, and a page of them as (value, key), by value and key.
+
+        Only items count that have, for each list in `filters`, an index entry that one of its filters accepts.
+        """
+
+
+class StockStore(Protocol):
+    """Stock that orders reserve and change, beside the feeds."""
+
+    def change_stock(self, merchant: str, collection: str, *, order: str, keys: Sequence[str],
+                     change: Callable[[StockLevels], StockChange]) -> None:
+        """Pass the stock levels of these keys and the state of the order to `change`, and commit what it returns.
+
+        Nobody else changes any of that during the transaction. Raises what `change` raises, which it must do for an
+        empty collection; then nothing changes. Raises StoreBusyError after some seconds, StoreFullError.
+        """
+
+    def stock_levels(self, merchant: str, collection: str, keys: Sequence[str]) -> StockLevels:
+        """Return the stock items of these keys and their reserved amounts, at one moment."""
+
+
+class BatchStore(Protocol):
+    """Batches as clients see them."""
+
+    def batch(self, merchant: str, batch: str) -> Batch | None:
+        """Return a batch, correct at every instant; None if it is unknown or another merchant's."""
+
+    def batches(self, merchant: str, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+        """Return batches, newest first."""
+
+    def all_batches(self, filters: BatchFilter, *, after: str | None = None, limit: int = 50) -> Page[Batch]:
+        """Return batches of all merchants, newest first; for operators only."""
+
+
+class ReportStore(Protocol):
+    """Results and issues of the records of a batch."""
+
+    def issue_groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
+        """Return issues of the batch that are alike, the most frequent group first."""
+
+    def findings(self, merchant: str, batch: str, *, after: int = -1, limit: int = 100, code: str | None = None,
+                 severity: str | None = None) -> list[Finding]:
+        """Return records with issues by number, without their raw bytes; number 0, the file, comes first."""
+
+    def findings_by_key(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
+        """Return records with this key that have issues, with their batch, the newest batch first.
+
+        Batches of every kind and collection are included; raw bytes are not.
+        """
+
+    def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
+                result: Result | None = None) -> list[RecordResult]:
+        """Return results of records by number."""
+
+    def rejected_records(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
+        """Return rejected records with their raw bytes, by number.
+
+        Returns fewer than `limit`, but at least one, if the records are long.
+        """
+
+    def rejected_by_number(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
+        """Return those of the numbered records that are rejected, with their raw bytes."""
+
+
+class MaintenanceStore(Protocol):
+    """Schema, health, statistics and retention of the store as a whole."""
+
+    def migrate(self) -> list[str]:
+        """Apply missing migrations, forward only, and return their titles."""
+
+    def quick_checks(self) -> list[HealthCheck]:
+        """Check whether the store can be used now; cheap enough for every second."""
+
+    def health_checks(self) -> list[HealthCheck]:
+        """Check for problems that may take seconds to find and do not stop the store now."""
+
+    def change_token(self) -> object:
+        """Return a value that changes whenever a batch document may have changed; takes microseconds.
+
+        It changes at once for commits of this process, and for others as soon as the store learns of them.
+        """
+
+    def statistics(self) -> dict[str, float]:
+        """Return metrics over all merchants.
+
+        These are lanes, rounds queued and working, the age of the oldest queued round in seconds, bytes on disk, and
+        totals ``records.<result>`` and ``rounds_ended.<outcome, cancelled or broken>`` since the store was created.
+        """
+
+    def sweep(self, retention: Retention, *, steps_max: int) -> SweepCounts:
+        """Remove what is past its retention, at most `steps_max` batches' worth; never what an open round needs."""
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+
+
+class Store(
+    MerchantStore, ReferenceStore, ResourceStore, OutboxStore, IntakeStore, QueueStore, LookupStore, CommitStore,
+    CatalogueStore, IndexStore, StockStore, BatchStore, ReportStore, MaintenanceStore, Protocol,
+):
+    """Everything that a store does."""

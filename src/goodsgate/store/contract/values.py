@@ -1,0 +1,264 @@
+"""Values that the methods of the contract take and return."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from goodsgate.model.batch import Batch, Counts, Finding, Kind, Policy, Result, RoundKind, State, Withheld
+from goodsgate.model.catalogue import Delete, Write
+from goodsgate.model.issue import Issue
+
+
+class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch about to be received."""
+
+    merchant: str
+    id: str
+    kind: Kind
+    collection: str
+    policy: Policy
+    format: str
+    content_encoding: str
+    label: str = ""
+    protocol: str = ""
+    protocol_data: dict[str, str] = {}
+
+
+class NewRound(msgspec.Struct, frozen=True, kw_only=True):
+    """One more pass over records of a batch that has ended; only a fix has a payload."""
+
+    merchant: str
+    batch: str
+    kind: RoundKind
+    format: str = "ndjson"
+    content_encoding: str = "identity"
+
+
+class IdempotentAnswer(msgspec.Struct, frozen=True):
+    """The answer that an idempotency key has stored."""
+
+    fingerprint: bytes
+    body: bytes
+    """The first answer, to be sent again unchanged."""
+    batch: str
+
+
+class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
+    """A reserved idempotency key, to be answered in the transaction that stores its submission."""
+
+    key: str
+    fingerprint: bytes
+    answer: Callable[[Batch], bytes]
+    """Serializes the first answer; called inside the transaction with the batch as it now is."""
+
+
+class ClaimedRound(msgspec.Struct, frozen=True, kw_only=True):
+    """A claimed round of a batch, with its progress."""
+
+    merchant: str
+    batch: str
+    number: int
+    """0 for the submission, then 1, 2, …"""
+    round_kind: RoundKind
+    kind: Kind
+    collection: str
+    policy: Policy
+    format: str
+    content_encoding: str
+    bytes_total: int
+    received_at: datetime
+    cancelling: bool
+    overtakes: bool = False
+    """A round of the same collection that was accepted earlier is or was deferred, and has not ended."""
+    chunks: int
+    """Committed chunks of this round; the next chunk has this number (from 0)."""
+    records: int
+    """Committed records of this round; the next record of the round's source has this number + 1."""
+    total: int
+    """Numbered records of the whole batch, over all rounds."""
+    columns: list[str] | None
+    """The submission's header; None before its first chunk and for JSON."""
+    mapping: dict[str, list[str]] | None
+    """The field mapping that the first chunk of the submission used (see ChunkCommit.mapping)."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's time-limited right to work on the head of one lane."""
+
+    merchant: str
+    kind: Kind
+    worker: str
+    attempt: int
+    """Fencing token: `commit` and `renew_claim` with an older one raise LeaseLostError."""
+    expires_at: datetime
+    rounds: list[ClaimedRound]
+    """In order of acceptance: one, or several small ones that are committed together."""
+
+
+class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one chunk of one round changes; committed at once or not at all."""
+
+    round: ClaimedRound
+    number: int
+    """Chunk number within the round; committing a number below the stored one has no effect (a replay)."""
+    records: int
+    """Records of the round's source in this chunk."""
+    first: int | None
+    """Record number of the first of `keys`; None if the chunk adds no records (fix, retry)."""
+    keys: list[str | None]
+    """Keys of the added records in order; None where the key is unreadable."""
+    results: bytes
+    """One byte per added record: index into RESULTS."""
+    amended_results: dict[int, tuple[Result, str | None]] = {}
+    """Record number → new result and key, of records that an earlier round rejected."""
+    writes: Sequence[Write] = []
+    deletes: list[Delete] = []
+    findings: list[Finding] = []
+    """Replaces the finding of the same record number; that of an amended record without issues is deleted."""
+    file_issues: list[Issue] = []
+    """Issues of the file as a whole, appended to those of record number 0."""
+    counts: Counts
+    """Added to the batch's counts; negative where a record changed its result."""
+    warned: int = 0
+    bytes_done: int
+    columns: list[str] | None = None
+    mapping: dict[str, list[str]] | None = None
+    """Stored with the batch when first given: the submitter's names and our fields."""
+    end_state: State | None = None
+    """FINISHED, CANCELLED or BROKEN if the round ends with this chunk."""
+    withheld: Withheld | None = None
+
+
+class Renewal(msgspec.Struct, frozen=True):
+    """What a worker learns when it renews a claim."""
+
+    others_waiting: bool
+    """Another lane has work: release the claim after the current chunk."""
+    cancelling: frozenset[str]
+    """Batches of the claim whose cancellation was requested."""
+
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A page of a keyset listing."""
+
+    rows: list[T]
+    next: str | None
+    """Opaque text to pass as `after`; None at the end."""
+
+
+class BatchFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters of a listing of batches; None does not filter."""
+
+    kind: Kind | None = None
+    state: State | None = None
+    outcome: str | None = None
+    collection: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    """Substring of the label, or beginning of the id."""
+    protocol: str | None = None
+
+
+class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A lane with work."""
+
+    merchant: str
+    kind: Kind
+    rounds: int
+    """Rounds queued or being worked on."""
+    waiting_since: datetime | None
+    """When the next queued batch was received; None if all are being worked on."""
+    worker: str | None
+    """The worker that holds the lease."""
+    expires_at: datetime | None
+    """When the lease ends unless it is renewed."""
+
+
+class RecordResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one record."""
+
+    number: int
+    key: str | None
+    result: Result
+
+
+INDEX_VALUE_MAX = "\U0010ffff"
+"""No index value sorts after it."""
+
+
+class IndexFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Accepts items that have an index entry with a value in a range."""
+
+    name: str
+    minimum: str = ""
+    maximum: str = INDEX_VALUE_MAX
+    contains: str = ""
+    """Substring of the value."""
+
+
+class StockLevels(msgspec.Struct, frozen=True, kw_only=True):
+    """Stock as a change finds it; nobody else changes it until the change is committed."""
+
+    documents: dict[str, bytes] = {}
+    """Key → document, of the keys that have an item."""
+    reserved: dict[str, int] = {}
+    """Key → amount that all orders together have reserved, if any; the item may be deleted."""
+    order_state: bytes | None = None
+    """What the last change of the order stored."""
+
+
+class StockChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order changes in the stock."""
+
+    documents: dict[str, tuple[bytes, bytes]] = {}
+    """Key → document and its hash, of existing items that change."""
+    reserved: dict[str, int] = {}
+    """Key → amount that all orders together now have reserved, where it changes."""
+    order_state: bytes
+    """JSON to store for the order."""
+    order_closed: bool
+    """Nothing of the order is reserved: its state may be deleted after its retention."""
+
+
+class HealthCheck(NamedTuple):
+    """The result of one check of the store."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class SweepCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step of the sweep removed; all zero when nothing is past its retention."""
+
+    payloads: int = 0
+    reports: int = 0
+    batches: int = 0
+    answers: int = 0
+    tombstones: int = 0
+    tokens: int = 0
+    resources: int = 0
+    messages: int = 0
+    stock_orders: int = 0
+    orphans: int = 0
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long data is kept after its batch has ended, in seconds."""
+
+    payload_seconds: int
+    report_seconds: int
+    """Results, issues, rejected records."""
+    batch_seconds: int
+    answer_seconds: int
+    tombstone_seconds: int
+    message_seconds: int = 30 * 86_400
+    """After a message was sent or given up."""
+    stock_order_seconds: int = 400 * 86_400
+    """After the last change of an order that has nothing reserved."""

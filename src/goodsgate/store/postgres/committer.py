@@ -1,0 +1,373 @@
+"""Commits chunks: everything in one transaction, statement by statement for all chunks together.
+
+New items go in by COPY, changed ones by a temporary table and one statement, and unchanged ones are not sent. COPY does
+not work with row-level security, so that the transaction drops the role during the copies.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import orjson
+import psycopg
+
+from goodsgate.model import crash
+from goodsgate.model.catalogue import Delete, Write, Writes
+from goodsgate.model.message import NewMessage
+from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, LeaseLostError, StockChangedError, StoreError
+from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.postgres.findings import FindingWriter
+from goodsgate.store.postgres.item_index import write_entries
+from goodsgate.store.postgres.item_rows import ItemRows, copy_rows, row_head, rows_of, stamp
+from goodsgate.store.postgres.lookups import PostgresLookups
+from goodsgate.store.postgres.progress import lock_batches
+from goodsgate.store.postgres.server import ROLE, WORK_SECONDS_MAX
+from goodsgate.store.postgres.statements import PostgresStatements
+from goodsgate.store.postgres.stock import stock_has_changed
+from goodsgate.store.shared.catalogue import find_collection
+from goodsgate.store.shared.database import ConstraintError
+from goodsgate.store.shared.item_index import sorted_keys
+from goodsgate.store.shared.outbox import add_messages
+from goodsgate.store.shared.progress import Progress, end_messages
+from goodsgate.store.shared.results import amend_results
+from goodsgate.store.shared.timestamps import id_bytes
+
+KEEPALIVES = (
+    "SET LOCAL tcp_keepalives_idle = 5; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 2"
+)
+"""A worker that was cut off during a COPY must not block the one that takes over: the server probes the connection and
+drops it after 15 seconds. Between two statements it does so anyway."""
+SYNCHRONOUS = "SET LOCAL synchronous_commit = on"
+"""Processes cache the number of a collection for good; no crash may lose it."""
+
+
+class CollectionWrites(msgspec.Struct):
+    """What the chunks of one commit do to one collection; the last write of each key counts."""
+
+    number: int
+    new_writes: Writes | None = None
+    """All writes, column by column, as long as nothing else is to be written."""
+    writes: dict[str, Write] = {}
+    deletes: dict[str, Delete] = {}
+    stamp: bytes = b""
+    """Batch and time of the first chunk's writes."""
+    stamps: dict[str, bytes] = {}
+    """The same by key, of the other chunks' writes."""
+    tombstone_at: int | None = None
+    """When the first delete was written that may leave a tombstone."""
+
+    def add(self, commit: ChunkCommit, written_at: int) -> None:
+        """Add the items of a chunk behind those of the chunks before it."""
+        stamped = stamp(commit.round.batch, written_at)
+        if not self.stamp and isinstance(commit.writes, Writes) and not commit.deletes:
+            self.stamp, self.new_writes = stamped, commit.writes
+            return
+        self.stamp = self.stamp or stamped
+        self.split_columns()
+        writes = {write.key: write for write in commit.writes}
+        if self.deletes:
+            for key in self.deletes.keys() & writes.keys():
+                del self.deletes[key]
+        self.writes.update(writes)
+        if stamped != self.stamp:
+            self.stamps.update(dict.fromkeys([*writes, *(delete.key for delete in commit.deletes)], stamped))
+        for delete in commit.deletes:
+            self.writes.pop(delete.key, None)
+            self.deletes[delete.key] = delete
+            if delete.version is not None and self.tombstone_at is None:
+                self.tombstone_at = written_at
+
+    def split_columns(self) -> None:
+        """Store the writes by key from now on, so that others can be added."""
+        columns, self.new_writes = self.new_writes, None
+        if columns is not None:
+            self.writes = {write.key: write for write in columns}
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all writes and deletes."""
+        return [*(self.new_writes.keys if self.new_writes is not None else ()), *self.writes, *self.deletes]
+
+    def stamps_of(self, keys: Sequence[str]) -> list[bytes]:
+        """Return batch and time of the writes of these keys."""
+        if not self.stamps:
+            return [self.stamp] * len(keys)
+        return [self.stamps.get(key, self.stamp) for key in keys]
+
+
+class CommittedChunk(msgspec.Struct, frozen=True):
+    """What a committed chunk changes in the caches of this process."""
+
+    commit: ChunkCommit
+    collection: int
+    progress: Progress
+    keys_changed: bool
+    """A key of an earlier chunk was changed."""
+
+
+class PostgresCommitter:
+    """Implements CommitStore."""
+
+    def __init__(self, database: PostgresDatabase, lookups: PostgresLookups) -> None:
+        self._database = database
+        self._lookups = lookups
+
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+        """Commit chunks; one that is committed already has no effect. Raises as the contract says."""
+        number = self._database.require_number(claim.merchant)
+        for commit in commits:
+            if id_bytes(commit.round.batch) is None:
+                raise StoreError(f"not a batch's id: {commit.round.batch}")
+        try:
+            try:
+                committed = self._commit(number, claim, commits, refresh)
+            except ConstraintError:
+                # Another worker wrote since the lookups: the lane was lost, which the second try finds out.
+                self._lookups.cache.clear()
+                committed = self._commit(number, claim, commits, refresh)
+        except BaseException:
+            self._lookups.cache.clear()
+            raise
+        self._lookups.forget_stock()
+        crash.point("settle-committed")
+        self._update_caches(committed)
+        self._database.notifications.notify()
+        crash.point("settle-mirrored")
+
+    def _commit(self, number: int, claim: Claim, commits: Sequence[ChunkCommit],
+                refresh: Callable[[], Sequence[ChunkCommit]] | None) -> list[CommittedChunk]:
+        named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
+        # What a crash of the server loses of an open round, including its progress, is processed again.
+        lazy = not any(commit.end_state for commit in commits)
+        server = self._database.server
+        with server.transaction(number, lazy=lazy, also=KEEPALIVES, seconds=WORK_SECONDS_MAX) as db:
+            lease = db.first("lease", named)
+            if lease is None:
+                raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+            if stock_has_changed(db, number, self._lookups.stock_hashes):
+                if refresh is None:
+                    raise StockChangedError
+                commits = refresh()
+            writer = _CommitWriter(db, claim.merchant, number, lease[0], self._database.now(), self._lookups)
+            writer.lock_batches(commits)
+            for commit in commits:
+                writer.add(commit)
+            if writer.committed:
+                writer.write()
+                writer.write_progress()
+            crash.point("settle-written")
+            # The last statement: a worker that took over the lane waits here for the commit, or came first.
+            lane = {**named, "written_at": writer.written_at, "closed": len(writer.ended)}
+            if not db.change("commit_lane", lane):
+                raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+        return writer.committed
+
+    def _update_caches(self, committed: list[CommittedChunk]) -> None:
+        for chunk in committed:
+            commit = chunk.commit
+            deleted = len(commit.deletes) if commit.deletes and not commit.writes else None
+            self._lookups.cache.invalidate(_written_keys(commit.writes) | {delete.key for delete in commit.deletes})
+            nothing = not commit.deletes and not commit.writes and not chunk.keys_changed
+            self._lookups.note_absent_items(chunk.collection, commit, 0 if nothing else deleted)
+            ended = chunk.keys_changed or chunk.progress.ended is not None
+            self._lookups.note_seen_keys(commit, forget=ended)
+
+
+def _written_keys(writes: Sequence[Write]) -> set[str]:
+    return {*writes.keys} if isinstance(writes, Writes) else {write.key for write in writes}
+
+
+class _CommitWriter:
+    """Writes the chunks of one commit to the database, in as few statements as there are kinds of rows."""
+
+    def __init__(self, db: PostgresStatements, merchant: str, number: int, written_at: int, now: int,
+                 lookups: PostgresLookups) -> None:
+        self._db = db
+        self._merchant = merchant
+        self._number = number
+        self._now = now
+        self._lookups = lookups
+        self.written_at = written_at
+        """Of the last chunk: strictly growing, so that it tells which of two chunks came first."""
+        self.committed: list[CommittedChunk] = []
+        self.ended: list[CommittedChunk] = []
+        self._progress: dict[str, Progress] = {}
+        self._seqs: dict[str, int] = {}
+        self._collections: dict[tuple[str, str], CollectionWrites] = {}
+        self._findings = FindingWriter(number)
+        self._results: list[tuple[int, int, bytes, bytes]] = []
+        self._totals: dict[str, int] = {}
+
+    def lock_batches(self, commits: Sequence[ChunkCommit]) -> None:
+        """Lock the batches and read their progress."""
+        batches = sorted({commit.round.batch for commit in commits})
+        self._seqs, self._progress = lock_batches(self._db, self._number, batches)
+        for commit in commits:
+            name = (commit.round.kind, commit.round.collection)
+            if name not in self._collections:
+                self._collections[name] = CollectionWrites(self._collection(commit.round))
+
+    def _collection(self, round: ClaimedRound) -> int:
+        """Return the number of the round's collection, which is created if needed."""
+        name = (round.merchant, round.kind, round.collection)
+        number = self._lookups.collection_number(self._db, self._number, name)
+        if number:
+            return number
+        self._db.cursor.execute(SYNCHRONOUS)
+        named = {"merchant": self._number, "kind": round.kind, "name": round.collection}
+        return int(self._db.value("add_collection", named))
+
+    def add(self, commit: ChunkCommit) -> None:
+        """Add a chunk; no effect if it is a replay."""
+        round = commit.round
+        collection = self._collections[round.kind, round.collection]
+        progress = self._progress.get(round.batch)
+        if progress is not None and (progress.round, progress.chunks) > (round.number, commit.number):
+            return
+        self.written_at = max(self.written_at + 1, self._now)
+        if progress is None:
+            progress = self._progress[round.batch] = self._begin(round)
+        progress.check_next(commit)
+        collection.add(commit, self.written_at)
+        keys_changed = self._amend(progress.seq, commit)
+        if commit.first is not None:
+            self._results.append((progress.seq, commit.first, commit.results, orjson.dumps(commit.keys)))
+        self._findings.add(self._db, progress.seq, commit, total=progress.total)
+        progress.advance(commit, self.written_at)
+        for name, count in progress.totals(commit).items():
+            self._totals[name] = self._totals.get(name, 0) + count
+        self.committed.append(CommittedChunk(commit, collection.number, progress, keys_changed))
+        if commit.end_state is not None:
+            self.ended.append(self.committed[-1])
+
+    def _begin(self, round: ClaimedRound) -> Progress:
+        """Return the progress of a batch before its first chunk."""
+        if round.batch not in self._seqs:
+            raise StoreError(f"no such batch: {round.batch}")
+        collection = find_collection(self._db, self._number, round.kind, round.collection)
+        return Progress(
+            seq=self._seqs[round.batch], round=round.number, items_before=collection.items if collection else 0,
+            first_at=self.written_at,
+        )
+
+    def write(self) -> None:
+        """Write items, results and findings; a cached lookup has all items of its keys."""
+        db = self._db
+        new: list[ItemRows] = []
+        changed: list[ItemRows] = []
+        for name, collection in self._collections.items():
+            keys = collection.keys
+            if not keys:
+                continue
+            lookup = self._lookups.cache.find((self._merchant, *name), keys)
+            if lookup is not None:
+                live = lookup.live_keys()
+            else:
+                named = {"merchant": self._number, "collection": collection.number, "keys": sorted_keys(keys)}
+                live = dict(db.rows("live_keys", named))
+            self._sort_items(collection, live, new, changed)
+        if new or changed or self._findings.rows:
+            db.cursor.execute("SET LOCAL ROLE NONE")
+            if new:
+                copy_rows(db, "copy_items", new)
+            self._findings.copy(db)
+            db.cursor.execute(f"SET LOCAL ROLE {ROLE}")
+        if changed:
+            db.change("create_staged_items")
+            copy_rows(db, "copy_staged_items", changed)
+            db.change("write_items", {"merchant": self._number})
+            db.change("clear_staged_items")
+        if self._results:
+            batches, firsts, results, keys_of = zip(*self._results, strict=True)
+            db.change("add_chunks", {
+                "merchant": self._number, "batches": list(batches), "firsts": list(firsts),
+                "results": [psycopg.Binary(one) for one in results], "keys": [psycopg.Binary(one) for one in keys_of],
+            })
+        self._findings.merge_counts(db)
+
+    def _sort_items(self, collection: CollectionWrites, live: dict[str, bool], new: list[ItemRows],
+                    changed: list[ItemRows]) -> None:
+        """Sort the writes of a collection into new and changed rows, delete items, and count them.
+
+        `live` are the existing rows by key, and whether each is live or a tombstone.
+        """
+        head = row_head(self._number, collection.number)
+        named = {"merchant": self._number, "collection": collection.number}
+        if collection.new_writes is not None and not live:
+            writes = collection.new_writes.in_order()
+            stamps = [collection.stamp] * len(writes)
+            new.append(ItemRows(head, writes.keys, writes.hashes, None, writes.documents, stamps))
+            self._db.change("change_item_count", {**named, "change": len(writes), "tombstone_at": None})
+            return
+        collection.split_columns()
+        written: dict[str, Write | Delete] = {**collection.writes}
+        written.update((key, delete) for key, delete in collection.deletes.items() if delete.version is not None)
+        deleted = [key for key, delete in collection.deletes.items() if delete.version is None]
+        lost = sum(live.get(key, False) for key in collection.deletes)
+        replaced = sum(map(live.__getitem__, live.keys() & collection.writes.keys()))
+        change = len(collection.writes) - replaced - lost
+        # In the order of the index: neighbours share pages.
+        keys = sorted(written)
+        for rows, own in (
+            (new, [key for key in keys if key not in live] if live else keys),
+            (changed, [key for key in keys if key in live] if live else []),
+        ):
+            if own:
+                rows.append(rows_of(head, [written[key] for key in own], collection.stamps_of(own)))
+        tombstone_at = collection.tombstone_at if len(written) > len(collection.writes) else None
+        if deleted:
+            self._db.change("delete_items", {**named, "keys": sorted_keys(deleted)})
+        write_entries(self._db, self._number, collection.number, collection.writes, collection.deletes)
+        if change or tombstone_at is not None:
+            self._db.change("change_item_count", {**named, "change": change, "tombstone_at": tombstone_at})
+
+    def write_progress(self) -> None:
+        """Write the progress of the batches, the ends of rounds with their messages, and the totals."""
+        db, number = self._db, self._number
+        progress = {chunk.progress.seq: chunk.progress for chunk in self.committed}
+        rows = [_progress_row(one) for one in progress.values()]
+        db.change("put_progress", {"merchant": number, "rows": orjson.dumps(rows).decode()})
+        if self.ended:
+            rounds = {
+                "merchant": number, "batches": [chunk.progress.seq for chunk in self.ended],
+                "numbers": [chunk.commit.round.number for chunk in self.ended],
+            }
+            db.change("end_round", rounds)
+            db.change("end_batch", rounds)
+            messages = [message for chunk in self.ended for message in _end_messages(chunk)]
+            add_messages(db, number, self._now, messages)
+        if self._totals:
+            counts = orjson.dumps(sorted(self._totals.items())).decode()
+            db.change("add_totals", {"merchant": number, "counts": counts})
+
+    def _amend(self, batch: int, commit: ChunkCommit) -> bool:
+        """Write new results and keys of records of earlier chunks; return whether a key was changed."""
+        keys_changed = False
+        left = sorted(commit.amended_results)
+        while left:
+            row = self._db.first("chunk_of_record", {"merchant": self._number, "batch": batch, "number": left[0]})
+            first, results, keys = row if row is not None else (0, b"", b"[]")
+            numbers = [record for record in left if record < first + len(results)]
+            if not numbers:
+                raise StoreError(f"record {left[0]} is not one of the batch")
+            left = left[len(numbers) :]
+            changes = {record: commit.amended_results[record] for record in numbers}
+            new_results, new_keys = amend_results(first, results, orjson.loads(keys), changes)
+            named = {"merchant": self._number, "batch": batch, "first": first}
+            self._db.change("set_chunk_results", {**named, "results": psycopg.Binary(new_results)})
+            if new_keys is not None:
+                keys_changed = True
+                self._db.change("set_chunk_keys", {**named, "keys": psycopg.Binary(orjson.dumps(new_keys))})
+        return keys_changed
+
+
+def _end_messages(chunk: CommittedChunk) -> list[NewMessage]:
+    round = chunk.commit.round
+    return end_messages(round.policy, round.batch, round.number, chunk.progress.ended)
+
+
+def _progress_row(progress: Progress) -> dict[str, object]:
+    row = msgspec.structs.asdict(progress)
+    for name in ("columns", "mapping", "withheld"):
+        row[name] = row[name].decode() if row[name] is not None else None
+    return row

@@ -1,0 +1,53 @@
+"""Schema, checks, statistics and retention of the database."""
+
+from goodsgate.store.contract import HealthCheck, Retention, SweepCounts
+from goodsgate.store.postgres import schema
+from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.postgres.health import PostgresHealth
+from goodsgate.store.postgres.lookups import PostgresLookups
+from goodsgate.store.postgres.retention import PostgresRetention
+from goodsgate.store.shared.database import ALL_MERCHANTS
+from goodsgate.store.shared.maintenance import read_statistics
+
+
+class PostgresMaintenance:
+    """Implements MaintenanceStore."""
+
+    def __init__(self, database: PostgresDatabase, lookups: PostgresLookups) -> None:
+        self._database = database
+        self._lookups = lookups
+        self._health = PostgresHealth(database)
+        self._retention = PostgresRetention(database)
+
+    def migrate(self) -> list[str]:
+        """Apply missing migrations and return their titles. Raises StoreError if the login lacks a privilege."""
+        return schema.migrate(self._database.server)
+
+    def quick_checks(self) -> list[HealthCheck]:
+        """Check connection, schema and whether the server is writable."""
+        return self._health.quick_checks()
+
+    def health_checks(self) -> list[HealthCheck]:
+        """Check version, privileges, settings, clocks and leases."""
+        return self._health.health_checks()
+
+    def change_token(self) -> object:
+        """Return a value that changes with commits: of this process at once, of others soon after."""
+        return self._database.notifications.change_token()
+
+    def statistics(self) -> dict[str, float]:
+        """Return metrics over all merchants."""
+        with self._database.server.reading(ALL_MERCHANTS) as db:
+            row = db.cursor.execute("SELECT pg_database_size(current_database())").fetchone()
+        return {
+            **read_statistics(self._database), "bytes.database": float(row[0]) if row is not None else 0.0,
+        }
+
+    def sweep(self, retention: Retention, *, steps_max: int) -> SweepCounts:
+        """Remove what is past its retention."""
+        return self._retention.sweep(retention, steps_max=steps_max)
+
+    def close(self) -> None:
+        """Stop the threads and close all connections."""
+        self._lookups.close()
+        self._database.close()

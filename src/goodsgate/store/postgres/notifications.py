@@ -1,0 +1,162 @@
+"""Notifications between processes about commits: notifications are a hint, polling is the truth.
+
+One thread listens. Behind a pool (PgBouncer in transaction mode) nobody can listen; then it only polls. Another thread
+sends: a notification takes a lock that every commit with one queues for, so it is sent separately, after the commit,
+once for all that happened meanwhile.
+"""
+
+import contextlib
+import logging
+import platform
+import threading
+import time
+
+import psycopg
+
+from goodsgate.store.contract import StoreError
+from goodsgate.store.postgres.server import Server
+
+CHANNEL = "goodsgate"
+POLL_SECONDS = 0.02
+"""How often the server is polled for changes, if it cannot be listened to."""
+LISTENING_POLL_SECONDS = 0.1
+"""The same if it can: a notification may be lost with the process that owed it."""
+WAIT_SECONDS = 0.2
+"""How long a worker waits for a notification before it looks for work itself."""
+ASKED_SECONDS = 2.0
+"""Without a question for this long there is no need to poll."""
+FRESH_SECONDS = 0.3
+"""A poll longer ago than this is out of date."""
+PAUSE_SECONDS = 0.5
+"""Pause after the connection was lost."""
+HOST_SECONDS = 15.0
+"""How often the host is recorded."""
+
+log = logging.getLogger("goodsgate.store")
+
+
+class Notifications:
+    """Changes that this process knows of; its threads start when they are first needed."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._stop = threading.Event()
+        self._owed = threading.Event()
+        self._notified = threading.Event()
+        self._listening = False
+        self._changes = 0
+        self._own_changes = 0
+        self._snapshot = b""
+        self._polled_at = 0.0
+        self._last_question_at = 0.0
+
+    def change_token(self) -> object:
+        """Return a value that changes with every change; a unique one while nothing is known."""
+        self._start()
+        moment = time.monotonic()
+        self._last_question_at = moment
+        return (self._changes, self._own_changes) if moment - self._polled_at < FRESH_SECONDS else object()
+
+    def wait(self, seconds: float, *, left: float | None = None) -> None:
+        """Wait for a notification, at most `seconds`, or WAIT_SECONDS if there are notifications.
+
+        Nobody notifies of what happens in `left` seconds.
+        """
+        self._start()
+        longest = WAIT_SECONDS if left is None else min(WAIT_SECONDS, left)
+        if self._notified.wait(max(seconds, longest) if self._listening else seconds):
+            self._notified.clear()
+
+    def notify(self) -> None:
+        """Tell other processes that this one has committed something."""
+        self._own_changes += 1
+        self._notified.set()
+        self._start()
+        self._owed.set()
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._stop.set()
+        self._owed.set()
+        self._notified.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self) -> None:
+        if self._threads:
+            return
+        with self._lock:
+            if self._threads or self._stop.is_set():
+                return
+            self._threads = [
+                threading.Thread(target=run, name=f"store-{run.__name__.strip('_')}", daemon=True)
+                for run in (self._listen, self._send)
+            ]
+            for thread in self._threads:
+                thread.start()
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        while not self._stop.is_set():
+            self._owed.wait()
+            self._owed.clear()
+            if self._stop.is_set():
+                return
+            with contextlib.suppress(StoreError):
+                self._server.notify(CHANNEL)
+
+    # -- listening ----------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with contextlib.closing(self._server.connect()) as connection:
+                    self._listening = _can_listen(connection)
+                    self._receive(connection)
+            except (StoreError, psycopg.Error) as fault:
+                log.debug("not listening", extra={"fault": repr(fault)})
+            self._listening = False
+            self._stop.wait(PAUSE_SECONDS)
+
+    def _receive(self, connection: psycopg.Connection) -> None:
+        written = 0.0
+        while not self._stop.is_set():
+            if time.monotonic() - written > HOST_SECONDS:
+                self._record_host()
+                written = time.monotonic()
+            asked = time.monotonic() - self._last_question_at < ASKED_SECONDS
+            if asked:
+                self._poll(connection)
+            if not self._listening:
+                self._stop.wait(POLL_SECONDS if asked else PAUSE_SECONDS / 10)
+                continue
+            heard = list(connection.notifies(timeout=LISTENING_POLL_SECONDS, stop_after=1))
+            if heard:
+                self._changes += 1
+                self._notified.set()
+
+    def _record_host(self) -> None:
+        host = {"name": platform.node() or "?", "now": self._server.now(), "ahead": int(self._server.ahead() * 1e6)}
+        with self._server.transaction(lazy=True) as db:
+            db.change("put_host", host)
+
+    def _poll(self, connection: psycopg.Connection) -> None:
+        """Compare snapshots: they differ after every commit, and two transactions with the same one see the same."""
+        row = connection.execute("SELECT pg_current_snapshot()::text", binary=True).fetchone()
+        snapshot = bytes(str(row[0]), "ascii") if row is not None else b""
+        if snapshot != self._snapshot:
+            self._snapshot = snapshot
+            self._changes += 1
+        self._polled_at = time.monotonic()
+
+
+def _can_listen(connection: psycopg.Connection) -> bool:
+    """Listen and return True, unless a pool stands between: then another server process answers."""
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    if row is None or row[0] != connection.info.backend_pid:
+        return False
+    connection.execute(f"LISTEN {CHANNEL}")
+    return True

@@ -1,0 +1,20 @@
+"""The progress of batches, which is part of their rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from goodsgate.store.postgres.statements import PostgresStatements
+from goodsgate.store.shared.progress import Progress
+
+
+def progress_from_row(row: Sequence[Any]) -> Progress | None:
+    """Return the progress of a row; None if the batch has not begun."""
+    return None if row[1] is None else Progress(**dict(zip(Progress.__struct_fields__, row, strict=True)))
+
+
+def lock_batches(db: PostgresStatements, merchant: int, batches: list[str]) -> tuple[dict[str, int],
+                 dict[str, Progress]]:
+    """Lock batches; return the numbers of those that exist, and the progress of those that have begun, by id."""
+    rows = db.rows("lock_batches", {"merchant": merchant, "batches": batches})
+    progress = {id.hex(): found for id, *row in rows if (found := progress_from_row(row)) is not None}
+    return {row[0].hex(): row[1] for row in rows}, progress

@@ -1,0 +1,181 @@
+"""Lanes: claims, leases and cancellations.
+
+A lane's row says whose it is; `attempt` is the fencing token. A claim locks the row, so that one of several workers
+gets it. A commit checks the row once more in its last statement and locks it until the end, so that a worker whose lane
+was taken over commits before the takeover, or fails.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+
+from psycopg import errors
+
+from goodsgate.model import crash
+from goodsgate.model.batch import Batch, Kind
+from goodsgate.store.contract import (
+    Claim,
+    ClaimedRound,
+    LaneStatus,
+    LeaseLostError,
+    Renewal,
+    StoreBusyError,
+    StoreFullError,
+)
+from goodsgate.store.postgres.batches import PostgresBatches
+from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.postgres.lookups import PostgresLookups
+from goodsgate.store.postgres.progress import progress_from_row
+from goodsgate.store.shared.database import ALL_MERCHANTS
+from goodsgate.store.shared.maintenance import list_lanes
+from goodsgate.store.shared.rounds import HELD, OpenRound, claimed_round, select_rounds
+from goodsgate.store.shared.timestamps import microseconds, timestamp
+
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '1s'"
+"""A lane locked by a process that was cut off in the middle of a transaction is not waited for: there are others."""
+ROUND_COLUMNS = len(OpenRound.__struct_fields__)
+"""The next columns of a row tell whether the round has started, and the progress of its batch."""
+
+
+class PostgresQueue:
+    """Implements QueueStore."""
+
+    def __init__(self, database: PostgresDatabase, batches: PostgresBatches, lookups: PostgresLookups) -> None:
+        self._database = database
+        self._server = database.server
+        self._batches = batches
+        self._lookups = lookups
+        self._next_lease_end: float | None = None
+        """When the first lease of others ends, on the monotonic clock; as of the last claim without a result."""
+
+    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
+        """Claim the head of a lane until the lease ends by the server's clock."""
+        self._lookups.before_claim()
+        try:
+            claim = self._claim(worker, lease_seconds, rounds_max=rounds_max, bytes_max=bytes_max)
+        except StoreBusyError as fault:
+            if isinstance(fault.__cause__, errors.LockNotAvailable):
+                return None
+            raise
+        if claim is not None:
+            self._lookups.after_claim(claim)
+        return claim
+
+    def _claim(self, worker: str, lease_seconds: float, *, rounds_max: int, bytes_max: int) -> Claim | None:
+        lane = self._lease(worker, lease_seconds)
+        if lane is None:
+            return None
+        claim, values = lane
+        crash.point("claim-taken")
+        try:
+            claim.rounds.extend(self._rounds(claim, values, rounds_max=rounds_max, bytes_max=bytes_max // rounds_max))
+        except BaseException:
+            self.release_claim(claim)
+            raise
+        if not claim.rounds:
+            self.release_claim(claim)
+            return None
+        return claim
+
+    def _lease(self, worker: str, lease_seconds: float) -> tuple[Claim, dict[str, object]] | None:
+        """Lease the next lane; return the claim and the values with which its rounds are read.
+
+        That is a lane with a round to be cancelled, or the one that was served longest ago. A lane that a submission is
+        just locking is waited for only if there is no other.
+        """
+        for name in ("claim_lane", "claim_awaited_lane"):
+            now = self._database.now()
+            until = now + int(lease_seconds * 1e6)
+            values = {"worker": worker, "until": until, "now": now}
+            rows = self._server.run(name, values, ALL_MERCHANTS, also=LOCK_TIMEOUT).rows
+            if rows:
+                number, merchant, kind, cancelling, attempt = rows[0]
+                self._database.cache_number(merchant, number)
+                claim = Claim(
+                    merchant=merchant, kind=Kind(kind), worker=worker, attempt=attempt, expires_at=timestamp(until),
+                    rounds=[],
+                )
+                return claim, {"merchant": number, "kind": kind, "cancelling": cancelling, "now": now, "held": HELD}
+        end = self._server.query("next_lease", {"now": now}, ALL_MERCHANTS)[0][0]
+        self._next_lease_end = time.monotonic() + (end - now) / 1e6 if end is not None else None
+        return None
+
+    def _rounds(self, claim: Claim, values: dict[str, object], *, rounds_max: int,
+                bytes_max: int) -> Iterator[ClaimedRound]:
+        """Yield the rounds of a claim with their progress."""
+        number = self._database.require_number(claim.merchant)
+        rows = self._server.query("open_rounds", {**values, "limit": rounds_max}, number)
+        rounds = select_rounds([OpenRound(*row[:ROUND_COLUMNS]) for row in rows], bytes_max)
+        rows = rows[: len(rounds)]
+        if not all(row[ROUND_COLUMNS] for row in rows):
+            started = {"rounds": [row.id for row in rounds], "batches": [row.seq for row in rounds], **values}
+            self._server.run("start_rounds", started, number, lazy=True)
+        for open_round, row in zip(rounds, rows, strict=True):
+            progress = progress_from_row(row[ROUND_COLUMNS + 1 :])
+            round = claimed_round(claim.merchant, claim.kind, open_round, progress)
+            if claim.rounds and round.chunks:
+                return
+            yield round
+            if round.chunks:
+                return
+
+    def wait_for_work(self, seconds: float) -> None:
+        """Wait for a notification of new work, or until the next lease ends, of which nobody notifies."""
+        left = self._next_lease_end - time.monotonic() if self._next_lease_end is not None else None
+        self._database.notifications.wait(seconds, left=left)
+
+    def renew_claim(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+        """Extend the lease. Others wait if another lane has work, or a round to be cancelled is not in the claim."""
+        now = self._database.now()
+        number = self._database.number(claim.merchant)
+        named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt, "now": now}
+        renewed = {**named, "until": now + int(lease_seconds * 1e6)}
+        # If a crash loses the renewal, the lease ends sooner; to wait for the disk is to wait for the last chunk.
+        rows = self._server.run("renew_lease", renewed, number, lazy=True).rows
+        if not rows:
+            raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+        ((batches,),) = rows
+        ((waiting,),) = self._server.query("other_lane_waits", named, ALL_MERCHANTS)
+        cancelling = frozenset(batch.replace("-", "") for batch in batches)
+        own = cancelling & {round.batch for round in claim.rounds}
+        return Renewal(waiting or own != cancelling, own)
+
+    def release_claim(self, claim: Claim) -> None:
+        """Release the lane; if the server cannot be reached, the lease ends by itself."""
+        with suppress(StoreFullError, StoreBusyError):
+            number = self._database.number(claim.merchant)
+            named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
+            # A server that crashes just now may lose it: then the lease ends by itself, too.
+            self._server.run("release_lane", named, number, lazy=True)
+            self._database.notifications.notify()
+
+    def defer(self, claim: Claim, round: ClaimedRound, *, seconds: float) -> None:
+        """Keep a round from being claimed for some seconds; no effect if the claim was taken over."""
+        number = self._database.number(claim.merchant)
+        named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
+        until = self._database.now() + int(seconds * 1e6)
+        self._server.run("defer_round", {**named, "id": round.batch, "round": round.number, "until": until}, number)
+
+    def release_rounds(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+        """Let held rounds be claimed, each in its old place in the lane; return their number."""
+        number = self._database.number(merchant)
+        named = {"merchant": number, "kind": kind, "collection": collection, "held": HELD}
+        values = {**named, "before": None if before is None else microseconds(before)}
+        released = self._server.run("release_held_rounds", values, number).changed
+        self._database.notifications.notify()
+        return released
+
+    def cancel(self, merchant: str, batch: str) -> Batch | None:
+        """Request a cancellation, which takes effect when the worker next renews its claim."""
+        found = self._batches.batch(merchant, batch)
+        if found is None or found.position is None or found.cancelling:
+            return found
+        number = self._database.require_number(merchant)
+        self._server.run("cancel_round", {"merchant": number, "id": batch}, number)
+        self._database.notifications.notify()
+        return self._batches.batch(merchant, batch)
+
+    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
+        """Return lanes with work, the next to be served first."""
+        return list_lanes(self._database, merchant, limit)

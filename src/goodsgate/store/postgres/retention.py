@@ -1,0 +1,168 @@
+"""Removes what is past its retention, in small transactions that nobody waits for."""
+
+from goodsgate.model import crash
+from goodsgate.store.contract import Retention, SweepCounts
+from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.postgres.statements import PostgresStatements
+from goodsgate.store.shared.database import ALL_MERCHANTS, Row
+
+SWEEP_LOCK = 0x600D5_5EE9
+"""Key of the advisory lock that a step of the sweep holds."""
+IDLE_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
+"""The transaction that holds the lock is idle during the whole sweep."""
+FINDINGS_PER_STEP = 2_000
+CHUNKS_PER_STEP = 50
+GROUPS_PER_STEP = 500
+PIECES_PER_STEP = 100
+ROWS_PER_STEP = 100
+"""Idempotency keys, tokens and the like that count as one step."""
+UPLOAD_IDLE_SECONDS = 3_600.0
+"""Longer than any server waits for the next bytes of a body."""
+
+
+class PostgresRetention:
+    """Implements `sweep`; one process at a time sweeps."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+        self._server = database.server
+
+    def sweep(self, retention: Retention, *, steps_max: int) -> SweepCounts:
+        """Remove at most `steps_max` batches, or slices of one, of each kind; nothing if another process sweeps."""
+        now, rows = self._database.now(), steps_max * ROWS_PER_STEP
+
+        def before(seconds: float) -> int:
+            return now - int(seconds * 1e6)
+
+        with self._server.transaction(ALL_MERCHANTS, also=IDLE_TIMEOUT) as db:
+            if not db.value("lock_sweep", {"key": SWEEP_LOCK}):
+                return SweepCounts()
+            # This transaction holds the lock and nothing else, while the steps use connections of their own.
+            return SweepCounts(
+                answers=self._delete("delete_idempotency_keys", rows, before=before(retention.answer_seconds), now=now),
+                tokens=self._delete("delete_tokens", rows, now=now),
+                resources=self._delete("delete_resources", rows, now=now),
+                messages=self._delete("delete_messages", rows, before=before(retention.message_seconds)),
+                stock_orders=self._delete("delete_stock_orders", rows, before=before(retention.stock_order_seconds)),
+                payloads=self._sweep_payloads(before(retention.payload_seconds), steps_max),
+                reports=self._sweep_reports(before(retention.report_seconds), steps_max),
+                batches=self._sweep_batches(before(retention.batch_seconds), steps_max),
+                tombstones=self._sweep_tombstones(before(retention.tombstone_seconds), steps_max),
+                orphans=self._sweep_uploads(before(UPLOAD_IDLE_SECONDS), steps_max),
+            )
+
+    def _delete(self, statement: str, limit: int, **values: int) -> int:
+        with self._server.transaction(ALL_MERCHANTS) as db:
+            return db.change(statement, {**values, "limit": limit})
+
+    def _sweep_payloads(self, before: int, limit: int) -> int:
+        swept = steps = 0
+        for merchant, seq in self._due("payloads_due", before, limit):
+            done, taken = self._delete_payloads(merchant, seq, limit - steps)
+            steps += taken
+            swept += 1
+            if not done:
+                break
+            crash.point("sweep-halved")
+            with self._server.transaction(merchant) as db:
+                db.change("mark_payloads_deleted", {"merchant": merchant, "seq": seq, "before": before})
+        return swept
+
+    def _delete_payloads(self, merchant: int, seq: int, limit: int) -> tuple[bool, int]:
+        """Delete the payloads of a batch; return whether nothing is left, and the number of slices it took."""
+        with self._server.transaction(merchant) as db:
+            uploads = db.rows("payload_uploads", {"merchant": merchant, "seq": seq})
+        steps = 0
+        for round, upload in uploads:
+            named = {"merchant": merchant, "upload": upload.hex(), "limit": PIECES_PER_STEP, "round": round}
+            while True:
+                if steps >= max(limit, 1):
+                    return False, steps
+                steps += 1
+                with self._server.transaction(merchant) as db:
+                    if db.change("delete_some_pieces", named) < PIECES_PER_STEP:
+                        db.change("clear_upload", named)
+                        break
+        return True, max(steps, 1)
+
+    def _sweep_uploads(self, before: int, limit: int) -> int:
+        """Delete idle uploads: no process writes them any more, or the one that does fails when it uses them."""
+        swept = 0
+        for merchant, upload in self._due("uploads_due", before, limit):
+            named = {"merchant": merchant, "upload": upload.hex(), "before": before, "limit": PIECES_PER_STEP}
+            with self._server.transaction(merchant) as db:
+                if not db.change("expire_upload", named):
+                    continue
+            with self._server.transaction(merchant) as db:
+                if db.change("delete_some_pieces", named) < PIECES_PER_STEP:
+                    db.change("delete_upload", named)
+            swept += 1
+        return swept
+
+    def _sweep_reports(self, before: int, limit: int) -> int:
+        swept = steps = 0
+        for merchant, seq in self._due("reports_due", before, limit):
+            done, taken = self._delete_report(merchant, seq, limit - steps)
+            steps += taken
+            swept += 1
+            if not done:
+                break
+            with self._server.transaction(merchant) as db:
+                db.change("mark_report_deleted", {"merchant": merchant, "seq": seq, "before": before})
+        return swept
+
+    def _sweep_batches(self, before: int, limit: int) -> int:
+        swept = steps = 0
+        for merchant, seq in self._due("batches_due", before, limit):
+            batch = {"merchant": merchant, "seq": seq, "before": before}
+            with self._server.transaction(merchant) as db:
+                if not db.change("mark_deleting", batch):
+                    continue
+            crash.point("sweep-halved")
+            swept += 1
+            done, taken = self._delete_report(merchant, seq, limit - steps)
+            steps += taken
+            if done:
+                done, taken = self._delete_payloads(merchant, seq, limit - steps)
+                steps += taken
+            if not done:
+                break
+            with self._server.transaction(merchant) as db:
+                db.change("delete_rounds", batch)
+                db.change("delete_batch", batch)
+        return swept
+
+    def _delete_report(self, merchant: int, seq: int, limit: int) -> tuple[bool, int]:
+        """Delete the report of a batch; return whether nothing of it is left, and the number of slices it took."""
+        for step in range(1, limit + 1):
+            with self._server.transaction(merchant) as db:
+                if not _delete_slice(db, merchant, seq):
+                    return True, step
+        return False, limit
+
+    def _sweep_tombstones(self, before: int, limit: int) -> int:
+        swept, rows = 0, limit * ROWS_PER_STEP
+        for merchant, collection in self._due("tombstones_due", before, limit):
+            due = {"merchant": merchant, "collection": collection, "before": before, "limit": rows - swept}
+            with self._server.transaction(merchant) as db:
+                swept += db.change("delete_tombstones", due)
+                db.change("mark_tombstones_deleted", due)
+            if swept >= rows:
+                break
+        return swept
+
+    def _due(self, statement: str, before: int, limit: int) -> list[Row]:
+        with self._server.transaction(ALL_MERCHANTS) as db:
+            return db.rows(statement, {"before": before, "limit": limit})
+
+
+def _delete_slice(db: PostgresStatements, merchant: int, batch: int) -> bool:
+    """Delete some of a batch's findings, or else results, or else groups; return False if nothing was left."""
+    named = {"merchant": merchant, "batch": batch}
+    for statement, limit in (
+        ("delete_some_findings", FINDINGS_PER_STEP), ("delete_some_chunks", CHUNKS_PER_STEP),
+        ("delete_some_issue_groups", GROUPS_PER_STEP),
+    ):
+        if db.change(statement, {**named, "limit": limit}):
+            return True
+    return False

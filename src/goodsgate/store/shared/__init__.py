@@ -1,0 +1,1 @@
+"""What both stores share: whole concerns over a small interface for statements, and the rules of single values."""

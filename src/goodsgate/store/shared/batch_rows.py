@@ -1,0 +1,79 @@
+"""Rows of batches as values, and the filters of their listings."""
+
+from typing import Protocol
+
+import msgspec
+
+from goodsgate.model.batch import FINAL_STATES, Batch, Counts, Kind, State, Withheld
+from goodsgate.store.contract import BatchFilter
+from goodsgate.store.shared.progress import COUNT_NAMES
+from goodsgate.store.shared.rounds import decode_columns, decode_policy
+from goodsgate.store.shared.timestamps import microseconds, timestamp, timestamp_or_none
+
+decode_protocol_data = msgspec.json.Decoder(dict[str, str]).decode
+decode_withheld = msgspec.json.Decoder(Withheld).decode
+
+SEQ_MAX = 2**63 - 1
+
+
+class BatchRow(Protocol):
+    """What every row of a batch has."""
+
+    id: bytes
+    kind: str
+    collection: str
+    policy: bytes
+    format: str
+    content_encoding: str
+    label: str
+    protocol: str
+    protocol_data: bytes
+    rounds: int
+    bytes_total: int
+    received_at: int
+    started_at: int | None
+    cancelling: int
+    position: int
+
+
+class CountedRow(Protocol):
+    """The counts of a batch, from its row or its progress."""
+
+    warned: int
+    columns: bytes | None
+    withheld: bytes | None
+
+
+def make_batch(row: BatchRow, counted: CountedRow, merchant: str, state: State, *, total: int | None, bytes_done: int,
+               finished_at: int | None) -> Batch:
+    """Return a batch from its row and whatever row has its counts."""
+    ended = state in FINAL_STATES
+    return Batch(
+        merchant=merchant, id=row.id.hex(), kind=Kind(row.kind), collection=row.collection,
+        policy=decode_policy(row.policy), format=row.format, content_encoding=row.content_encoding, label=row.label,
+        protocol=row.protocol, state=state, cancelling=bool(row.cancelling) and not ended,
+        counts=Counts(**{name: getattr(counted, name) for name in COUNT_NAMES}), warned=counted.warned, total=total,
+        bytes_total=row.bytes_total, bytes_done=min(bytes_done, row.bytes_total),
+        position=None if ended else row.position, rounds=row.rounds,
+        columns=decode_columns(counted.columns) if counted.columns is not None else None,
+        withheld=decode_withheld(counted.withheld) if counted.withheld is not None else None,
+        received_at=timestamp(row.received_at), started_at=timestamp_or_none(row.started_at),
+        finished_at=timestamp_or_none(finished_at) if ended else None,
+        protocol_data=decode_protocol_data(row.protocol_data),
+    )
+
+
+def filter_values(filters: BatchFilter, limit: int) -> dict[str, object]:
+    """Return the values of the statements that list batches."""
+    return {
+        "protocol": filters.protocol, "kind": filters.kind, "collection": filters.collection, "state": filters.state,
+        "outcome": filters.outcome, "limit": limit + 1,
+        "since": None if filters.since is None else microseconds(filters.since),
+        "until": None if filters.until is None else microseconds(filters.until),
+        "text": filters.text.casefold() if filters.text else None,
+    }
+
+
+def page_start(after: str | None) -> int:
+    """Return the batch number before which a page begins."""
+    return min(int(after), SEQ_MAX) if after is not None and after.isdecimal() else SEQ_MAX

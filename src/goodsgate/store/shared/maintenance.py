@@ -1,0 +1,32 @@
+"""Statistics, lanes and simple retention."""
+
+from goodsgate.store.contract import LaneStatus
+from goodsgate.store.shared.database import ALL_MERCHANTS, Database
+from goodsgate.store.shared.rounds import HELD, lane_status
+
+
+def read_statistics(database: Database) -> dict[str, float]:
+    """Return the metrics that do not depend on the kind of store."""
+    now = database.now()
+    with database.intake.reading(ALL_MERCHANTS) as db:
+        lanes, queued, working, oldest_round = db.rows("queue_statistics", {"held": HELD})[0]
+        messages, oldest_message = db.rows("message_statistics", {"now": now})[0]
+        given_up = db.value("given_up_messages")
+    with database.catalogue.reading(ALL_MERCHANTS) as db:
+        totals = {name: float(count) for name, count in db.rows("totals")}
+    return {
+        "lanes": lanes,
+        "rounds.queued": queued,
+        "rounds.working": working,
+        "oldest_queued_seconds": max(now - oldest_round, 0) / 1e6 if oldest_round is not None else 0.0,
+        "messages.waiting": messages,
+        "messages.given_up": given_up,
+        "oldest_message_seconds": max(now - oldest_message, 0) / 1e6 if oldest_message is not None else 0.0,
+        **totals,
+    }
+
+
+def list_lanes(database: Database, merchant: str | None, limit: int) -> list[LaneStatus]:
+    """Return lanes with work, the next to be served first."""
+    rows = database.intake.query("lanes", {"id": merchant, "limit": limit, "held": HELD}, ALL_MERCHANTS)
+    return [lane_status(*row, now=database.now()) for row in rows]

@@ -1,0 +1,106 @@
+"""How far a batch has come, and how a chunk moves it on. Times are microseconds."""
+
+import msgspec
+
+from goodsgate.model.batch import Counts, Policy, RoundKind, State, outcome_of
+from goodsgate.model.message import NewMessage
+from goodsgate.store.contract import ChunkCommit, StoreError
+
+COUNT_NAMES = Counts.__struct_fields__
+encode = msgspec.json.Encoder().encode
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """The progress of a batch; a commit moves it on and writes it back."""
+
+    seq: int
+    """Number by which the store refers to the batch."""
+    round: int
+    chunks: int = 0
+    records: int = 0
+    total: int = 0
+    bytes_before: int = 0
+    bytes_done: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    cancelled: int = 0
+    warned: int = 0
+    columns: bytes | None = None
+    mapping: bytes | None = None
+    withheld: bytes | None = None
+    items_before: int
+    first_at: int
+    ended: str | None = None
+    ended_at: int | None = None
+
+    @property
+    def fully_read(self) -> bool:
+        """Whether the submission was read to its end, so that the number of its records is known."""
+        return self.round > 0 or self.ended is not None
+
+    def has_ended(self, round: int) -> bool:
+        """Return whether this round is over."""
+        return self.round > round or (self.round == round and self.ended is not None)
+
+    @property
+    def outcome(self) -> str:
+        """How the round ended: the outcome of a finished batch, or ``cancelled`` or ``broken``."""
+        if self.ended != State.FINISHED:
+            return str(self.ended)
+        return str(outcome_of(Counts(**{name: getattr(self, name) for name in COUNT_NAMES})))
+
+    def check_next(self, commit: ChunkCommit) -> None:
+        """Step into the chunk's round. Raises StoreError if it is not the next chunk."""
+        round = commit.round
+        if round.number > self.round:
+            if self.ended is None:
+                raise StoreError(f"round {self.round} of {round.batch} has not ended")
+            self.round, self.chunks, self.records = round.number, 0, 0
+            self.bytes_before, self.bytes_done = self.bytes_before + self.bytes_done, 0
+            self.ended = self.ended_at = None
+            if round.round_kind is RoundKind.REMOVAL:
+                self.withheld = None
+        if self.ended is not None or commit.number != self.chunks:
+            raise StoreError(f"chunk {commit.number} of {round.batch} is not the next one ({self.chunks} committed)")
+        if commit.results and commit.first != self.total + 1:
+            raise StoreError(f"record {commit.first} of {round.batch} is not the next one ({self.total} committed)")
+
+    def advance(self, commit: ChunkCommit, written_at: int) -> None:
+        """Move on to where the batch stands after the chunk."""
+        self.chunks += 1
+        self.records += commit.records
+        self.total += len(commit.results)
+        self.bytes_done = commit.bytes_done
+        self.warned += commit.warned
+        for name in COUNT_NAMES:
+            setattr(self, name, getattr(self, name) + getattr(commit.counts, name))
+        if commit.columns is not None:
+            self.columns = encode(commit.columns)
+        if commit.mapping is not None and self.mapping is None:
+            self.mapping = encode(commit.mapping)
+        if commit.withheld is not None:
+            self.withheld = encode(commit.withheld)
+        if commit.end_state is not None:
+            self.ended, self.ended_at = commit.end_state, written_at
+
+    def totals(self, commit: ChunkCommit) -> dict[str, int]:
+        """Return what the chunk adds to the totals of the metrics.
+
+        Records that a fix takes from the rejected ones were counted when they were rejected.
+        """
+        totals = {f"records.{name}": getattr(commit.counts, name) for name in COUNT_NAMES}
+        if self.ended is not None:
+            totals[f"rounds_ended.{self.outcome}"] = 1
+        return {name: count for name, count in totals.items() if count > 0}
+
+
+def end_messages(policy: Policy, batch: str, round: int, state: str | None) -> list[NewMessage]:
+    """Return the messages that the policy asks for when a round ends."""
+    if policy.notify is None:
+        return []
+    body = encode({"round": round, "state": state or State.FINISHED})
+    return [NewMessage(topic=policy.notify, subject=batch, body=body)]

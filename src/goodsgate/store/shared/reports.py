@@ -1,0 +1,127 @@
+"""Results and issues of the records of batches."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from goodsgate.model.batch import RESULT_BYTE, RESULTS, Finding, IssueGroup, Result
+from goodsgate.store.contract import RecordResult
+from goodsgate.store.shared.database import Database, Statements
+from goodsgate.store.shared.issue_counts import decode_issues, padded, ranked
+from goodsgate.store.shared.results import find_results
+from goodsgate.store.shared.timestamps import id_bytes
+
+TOP_VALUES = 10
+"""Values of an issue group that are returned."""
+RAW_BYTES_MAX = 8 * 1024**2
+"""A page of rejected records ends after this many bytes, so that long lines do not cost memory."""
+CHUNKS_PER_QUERY = 20
+
+REJECTED = RESULT_BYTE[Result.REJECTED]
+
+
+class SqlReports:
+    """Implements ReportStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._catalogue = database.catalogue
+
+    def issue_groups(self, merchant: str, batch: str, *, limit: int = 100) -> list[IssueGroup]:
+        """Return issues that are alike, the most frequent group first."""
+        number = self._database.number(merchant)
+        if id_bytes(batch) is None:
+            return []
+        rows = self._catalogue.query("issue_groups", {"merchant": number, "batch": batch, "limit": limit}, number)
+        return [
+            IssueGroup(
+                code=code, severity=severity, field=field, count=count, top=ranked(orjson.loads(top), TOP_VALUES)
+            )
+            for code, severity, field, count, top in rows
+        ]
+
+    def findings(self, merchant: str, batch: str, *, after: int = -1, limit: int = 100, code: str | None = None,
+                 severity: str | None = None) -> list[Finding]:
+        """Return records with issues by number; 0, the file, comes first."""
+        number = self._database.number(merchant)
+        statement = "findings_with_error" if severity == "error" else "findings"
+        with self._catalogue.reading(number) as db:
+            rows = db.rows(statement, {
+                **_batch_number(db, number, batch), "after": after, "limit": limit,
+                "code": padded(code) if code is not None else None,
+                "severity": padded(severity) if severity is not None else None,
+            })
+        return [_finding(*row) for row in rows]
+
+    def rejected_records(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000) -> list[Finding]:
+        """Return rejected records by number; fewer than `limit`, but at least one, if they are long."""
+        number = self._database.number(merchant)
+        findings: list[Finding] = []
+        room = RAW_BYTES_MAX
+        with self._catalogue.reading(number) as db:
+            rows = db.each("rejected_records", {
+                **_batch_number(db, number, batch), "after": after, "limit": limit, "rejected": REJECTED,
+                "bytes_max": RAW_BYTES_MAX,
+            })
+            for row in rows:
+                findings.append(_finding(*row))
+                room -= len(row[5])
+                if room < 0:
+                    break
+            rows.close()
+        return findings
+
+    def rejected_by_number(self, merchant: str, batch: str, numbers: Sequence[int]) -> dict[int, Finding]:
+        """Return those of the numbered records that are rejected."""
+        number = self._database.number(merchant)
+        with self._catalogue.reading(number) as db:
+            rows = db.rows("rejected_by_number", {
+                **_batch_number(db, number, batch), "numbers": orjson.dumps([*numbers]).decode(), "rejected": REJECTED,
+            })
+        return {row[0]: _finding(*row) for row in rows}
+
+    def findings_by_key(self, merchant: str, key: str, *, limit: int = 100) -> list[tuple[str, Finding]]:
+        """Return records with this key that have issues, the newest batch first."""
+        number = self._database.number(merchant)
+        rows = self._catalogue.query("findings_by_key", {"merchant": number, "key": key, "limit": limit}, number)
+        return [(batch.hex(), _finding(*row)) for batch, *row in rows]
+
+    def results(self, merchant: str, batch: str, *, after: int = 0, limit: int = 1000,
+                result: Result | None = None) -> list[RecordResult]:
+        """Return results of records by number."""
+        number = self._database.number(merchant)
+        wanted = None if result is None else RESULT_BYTE[result]
+        found: list[RecordResult] = []
+        with self._catalogue.reading(number) as db:
+            named = _batch_number(db, number, batch)
+            start = after + 1
+            while len(found) < limit:
+                chunks = db.rows("chunks_from", {**named, "number": start, "limit": CHUNKS_PER_QUERY})
+                for first, results in chunks:
+                    positions = find_results(results, max(start - first, 0), wanted, limit - len(found))
+                    if positions:
+                        keys = orjson.loads(db.value("chunk_keys", {**named, "first": first}))
+                        found.extend(
+                            RecordResult(number=first + at, key=keys[at], result=RESULTS[results[at]])
+                            for at in positions
+                        )
+                    start = first + len(results)
+                if len(chunks) < CHUNKS_PER_QUERY:
+                    break
+        return found
+
+
+def _batch_number(db: Statements, merchant: int | None, batch: str) -> dict[str, object]:
+    """Return the values that name a batch in the catalogue; batch 0 has no rows."""
+    if merchant is None or id_bytes(batch) is None:
+        return {"merchant": merchant, "batch": 0}
+    row = db.first("batch_number", {"merchant": merchant, "id": batch})
+    return {"merchant": merchant, "batch": row[0] if row is not None else 0}
+
+
+def _finding(number: int, source_row: int, key: str | None, result: int | None, issues: bytes,
+             raw: bytes | None = None) -> Finding:
+    return Finding(
+        number=number, source_row=source_row, key=key, result=None if result is None else RESULTS[result],
+        issues=decode_issues(issues), raw=raw,
+    )

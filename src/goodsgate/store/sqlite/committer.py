@@ -1,0 +1,269 @@
+"""Commits chunks: everything in one transaction of the catalogue file, then the ends of rounds in the intake file.
+
+Between the two commits the catalogue file is right and the intake file behind; readers look there (batches), and the
+next claim corrects it (queue). Rows of one kind are written for all chunks together, by few statements.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+import orjson
+
+from goodsgate.model import crash
+from goodsgate.model.catalogue import Delete, Write
+from goodsgate.store.contract import (
+    ChunkCommit,
+    Claim,
+    ClaimedRound,
+    LeaseLostError,
+    StockChangedError,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+)
+from goodsgate.store.shared.catalogue import find_collection
+from goodsgate.store.shared.item_index import sorted_keys
+from goodsgate.store.shared.progress import Progress
+from goodsgate.store.shared.results import amend_results
+from goodsgate.store.shared.timestamps import id_bytes
+from goodsgate.store.sqlite.database import SqliteDatabase
+from goodsgate.store.sqlite.findings import write_findings
+from goodsgate.store.sqlite.intake import record_end
+from goodsgate.store.sqlite.item_index import write_entries
+from goodsgate.store.sqlite.lookups import SqliteLookups
+from goodsgate.store.sqlite.progress import read_all_progress
+from goodsgate.store.sqlite.queue import SqliteQueue
+from goodsgate.store.sqlite.statements import SqliteStatements
+from goodsgate.store.sqlite.stock import stock_has_changed
+
+
+class CollectionWrites(msgspec.Struct):
+    """What the chunks of one commit do to one collection; the last write of each key counts."""
+
+    number: int
+    items: int
+    """Items before the commit."""
+    indexed: bool
+    writes: dict[str, tuple[Write, bytes, int]] = {}
+    """By key, with batch and time of the write."""
+    deletes: dict[str, tuple[Delete, bytes, int]] = {}
+
+    def add(self, commit: ChunkCommit, batch: bytes, written_at: int) -> None:
+        """Add the items of a chunk behind those of the chunks before it."""
+        for write in commit.writes:
+            self.deletes.pop(write.key, None)
+            self.writes[write.key] = (write, batch, written_at)
+        for delete in commit.deletes:
+            self.writes.pop(delete.key, None)
+            self.deletes[delete.key] = (delete, batch, written_at)
+
+
+class CommittedChunk(msgspec.Struct, frozen=True):
+    """What a committed chunk changes in the caches of this process."""
+
+    commit: ChunkCommit
+    batch: bytes
+    collection: int
+    progress: Progress
+    keys_changed: bool
+    """A key of an earlier chunk was changed."""
+
+
+class SqliteCommitter:
+    """Implements CommitStore."""
+
+    def __init__(self, database: SqliteDatabase, queue: SqliteQueue, lookups: SqliteLookups) -> None:
+        self._database = database
+        self._queue = queue
+        self._lookups = lookups
+
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+        """Commit chunks; one that is committed already has no effect. Raises as the contract says."""
+        number = self._database.require_number(claim.merchant)
+        if not self._database.lock_worker():
+            raise LeaseLostError("another process works in this folder")
+        self._lookups.invalidate()
+        self._database.checkpoints.limit_log()
+        with self._database.catalogue.writing() as db:
+            self._queue.check_lease(db, number, claim)
+            if stock_has_changed(db, number, self._lookups.stock_hashes):
+                if refresh is None:
+                    raise StockChangedError
+                commits = refresh()
+                self._lookups.invalidate()
+            writer = _CommitWriter(db, number, db.value("clock"), self._database.now())
+            writer.read_progress(commits)
+            for commit in commits:
+                writer.add(commit)
+            writer.write()
+            writer.write_progress()
+            crash.point("settle-written")
+        self._lookups.forget_stock()
+        crash.point("settle-committed")
+        self._after_commit(number, writer.committed)
+        crash.point("settle-mirrored")
+
+    def _after_commit(self, number: int, committed: list[CommittedChunk]) -> None:
+        """Record ended rounds in the intake file, and update the caches.
+
+        The commit stands: a full or busy intake file is corrected by the next claim.
+        """
+        ended = [chunk for chunk in committed if chunk.progress.ended is not None]
+        if ended:
+            with suppress(StoreFullError, StoreBusyError), self._database.intake.writing() as db:
+                for chunk in ended:
+                    round = chunk.commit.round
+                    record_end(
+                        db, number, round.kind, chunk.batch, round.number, chunk.progress, policy=round.policy,
+                        now=self._database.now(),
+                    )
+        with self._database.catalogue.writer() as db:
+            for chunk in committed:
+                commit = chunk.commit
+                only_deletes = commit.deletes and not commit.writes
+                nothing = not commit.deletes and not commit.writes and not chunk.keys_changed
+                deleted = len(commit.deletes) if only_deletes else 0 if nothing else None
+                self._lookups.note_absent_items(chunk.collection, chunk.progress.seq, deleted)
+                if chunk.keys_changed or chunk.progress.ended is not None:
+                    self._lookups.forget_seen_keys(db, number, chunk.progress.seq)
+
+
+class _CommitWriter:
+    """Writes the chunks of one commit to the catalogue file, in as few statements as there are kinds of rows."""
+
+    def __init__(self, db: SqliteStatements, number: int, written_at: int, now: int) -> None:
+        self._db = db
+        self._number = number
+        self._now = now
+        self._written_at = written_at
+        """Of the last chunk: strictly growing, so that it tells which of two chunks came first."""
+        self.committed: list[CommittedChunk] = []
+        self._progress: dict[bytes, Progress] = {}
+        self._collections: dict[tuple[str, str], CollectionWrites] = {}
+        self._results: list[tuple[int, int | None, bytes]] = []
+        self._keys: list[tuple[int, int | None, bytes]] = []
+        self._totals: dict[str, int] = {}
+
+    def read_progress(self, commits: Sequence[ChunkCommit]) -> None:
+        """Read the progress of the batches; those without progress begin."""
+        batches = {_batch_id(commit.round): commit.round for commit in reversed(commits)}
+        self._progress = read_all_progress(self._db, self._number, [*batches])
+        begun, first_at = [], max(self._written_at + 1, self._now)
+        for batch, round in batches.items():
+            collection = self._collection(round)
+            if batch not in self._progress:
+                begun.append((batch, round.number, collection.items, first_at))
+        if begun:
+            self._db.insert_rows("add_progress", (self._number,), begun)
+            self._progress |= read_all_progress(self._db, self._number, [batch for batch, *_ in begun])
+
+    def _collection(self, round: ClaimedRound) -> CollectionWrites:
+        name = (round.kind, round.collection)
+        if name not in self._collections:
+            found = find_collection(self._db, self._number, *name)
+            if found is not None:
+                self._collections[name] = CollectionWrites(found.number, found.items, found.indexed)
+            else:
+                named = {"merchant": self._number, "kind": round.kind, "name": round.collection}
+                self._collections[name] = CollectionWrites(self._db.value("add_collection", named), 0, False)
+        return self._collections[name]
+
+    def add(self, commit: ChunkCommit) -> None:
+        """Add a chunk; no effect if it is a replay."""
+        round, batch = commit.round, _batch_id(commit.round)
+        collection, progress = self._collection(round), self._progress[batch]
+        if (progress.round, progress.chunks) > (round.number, commit.number):
+            return
+        self._written_at = max(self._written_at + 1, self._now)
+        progress.check_next(commit)
+        collection.add(commit, batch, self._written_at)
+        if commit.results:
+            self._results.append((progress.seq, commit.first, commit.results))
+            self._keys.append((progress.seq, commit.first, orjson.dumps(commit.keys)))
+        keys_changed = _amend(self._db, self._number, progress.seq, commit)
+        write_findings(self._db, self._number, progress.seq, commit, total=progress.total)
+        progress.advance(commit, self._written_at)
+        for name, count in progress.totals(commit).items():
+            self._totals[name] = self._totals.get(name, 0) + count
+        self.committed.append(CommittedChunk(commit, batch, collection.number, progress, keys_changed))
+
+    def write(self) -> None:
+        """Write items, index entries and results."""
+        for collection in self._collections.values():
+            change = self._write_items(collection)
+            entries = {key: write.index_entries for key, (write, *_) in collection.writes.items()}
+            write_entries(
+                self._db, self._number, collection.number, entries, collection.deletes, indexed=collection.indexed
+            )
+            if change:
+                named = {"merchant": self._number, "collection": collection.number, "change": change}
+                self._db.change("change_item_count", named)
+        self._db.insert_rows("add_chunks", (self._number,), self._results)
+        self._db.insert_rows("add_chunk_keys", (self._number,), self._keys)
+
+    def _write_items(self, collection: CollectionWrites) -> int:
+        """Write items and return by how many the collection has grown."""
+        db, named = self._db, (self._number, collection.number)
+        # In the order of the index: neighbours share pages, which decides the speed at a million items.
+        rows = [
+            (key, write.hash, write.version, write.document, batch, written_at)
+            for key, (write, batch, written_at) in sorted(collection.writes.items())
+        ]
+        revived = 0
+        if rows and db.value("has_tombstones", named):
+            revived = db.value("count_tombstones", (*named, sorted_keys([*collection.writes])))
+        deleted = 0
+        if collection.deletes:
+            deleted = db.value("count_live_items", (*named, sorted_keys([*collection.deletes])))
+        before = db.value("last_item") if rows else 0
+        db.insert_rows("write_items", named, rows)
+        # A new row gets the number behind the last, so the last number has grown by the number of new rows.
+        created = db.value("last_item") - before if rows else 0
+        db.insert_rows("write_items", named, [
+            (key, None, delete.version, None, batch, written_at)
+            for key, (delete, batch, written_at) in collection.deletes.items() if delete.version is not None
+        ])
+        db.change_each("delete_item", (
+            (*named, key) for key, (delete, *_) in collection.deletes.items() if delete.version is None
+        ))
+        return int(created + revived - deleted)
+
+    def write_progress(self) -> None:
+        """Write the progress of the batches, the totals, and the clock."""
+        progress = {chunk.batch: chunk.progress for chunk in self.committed}
+        self._db.insert_rows("put_progress", (self._number,), [
+            (batch, *msgspec.structs.astuple(one)) for batch, one in progress.items()
+        ])
+        self._db.insert_rows("add_totals", (self._number,), [*self._totals.items()])
+        self._db.change("set_clock", {"written_at": self._written_at})
+
+
+def _batch_id(round: ClaimedRound) -> bytes:
+    batch = id_bytes(round.batch)
+    if batch is None:
+        raise StoreError(f"not a batch's id: {round.batch}")
+    return batch
+
+
+def _amend(db: SqliteStatements, number: int, batch: int, commit: ChunkCommit) -> bool:
+    """Write new results and keys of records of earlier chunks; return whether a key was changed."""
+    keys_changed = False
+    left = sorted(commit.amended_results)
+    while left:
+        row = db.first("chunk_of_record", {"merchant": number, "batch": batch, "number": left[0]})
+        first, results = row if row is not None else (0, b"")
+        numbers = [record for record in left if record < first + len(results)]
+        if not numbers:
+            raise StoreError(f"record {left[0]} is not one of the batch")
+        left = left[len(numbers) :]
+        named = {"merchant": number, "batch": batch, "first": first}
+        before = orjson.loads(db.value("chunk_keys", named))
+        changes = {record: commit.amended_results[record] for record in numbers}
+        new_results, new_keys = amend_results(first, results, before, changes)
+        db.change("set_chunk_results", {**named, "results": new_results})
+        if new_keys is not None:
+            keys_changed = True
+            db.change("set_chunk_keys", {**named, "keys": orjson.dumps(new_keys)})
+    return keys_changed

@@ -1,0 +1,230 @@
+"""Submissions on their way in: all of it in the intake file."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import apsw
+import msgspec
+
+from goodsgate.model import crash
+from goodsgate.model.batch import Batch, Policy, RoundKind, State
+from goodsgate.store.contract import (
+    Idempotency,
+    IdempotentAnswer,
+    KeyInUseError,
+    NewBatch,
+    NewRound,
+    QueueFullError,
+    RoundOpenError,
+    StoreBusyError,
+    StoreError,
+    StoreFullError,
+)
+from goodsgate.store.shared.outbox import add_messages
+from goodsgate.store.shared.progress import COUNT_NAMES, Progress, end_messages
+from goodsgate.store.shared.rounds import decode_policy, start_time
+from goodsgate.store.shared.timestamps import id_bytes
+from goodsgate.store.sqlite.batches import SqliteBatches, SqliteBatchRow, batch_row
+from goodsgate.store.sqlite.database import SqliteDatabase
+from goodsgate.store.sqlite.progress import read_progress
+from goodsgate.store.sqlite.statements import SqliteStatements
+from goodsgate.store.sqlite.uploads import PIECE_BYTES
+
+encode = msgspec.json.Encoder().encode
+
+
+class RoundPayload(msgspec.Struct, kw_only=True):
+    """A new round and its payload, if it has one."""
+
+    kind: RoundKind
+    format: str
+    content_encoding: str
+    starts_at: int = 0
+    size: int = 0
+    content: bytes | None = None
+    """A small payload."""
+    file: str | None = None
+    """The name of the file of a larger one."""
+
+
+class SqliteIntake:
+    """Implements IntakeStore."""
+
+    def __init__(self, database: SqliteDatabase, batches: SqliteBatches) -> None:
+        self._database = database
+        self._intake = database.intake
+        self._uploads = database.uploads
+        self._batches = batches
+
+    # -- idempotency keys -----------------------------------------------------------------------------------------
+
+    def reserve_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
+        """Reserve a key, or return its answer. Raises KeyInUseError, StoreFullError, StoreBusyError."""
+        named = {"merchant": self._database.require_number(merchant), "key": key}
+        now = self._database.now()
+        with self._intake.writing() as db:
+            row = db.first("idempotency_key", named)
+            if row is not None:
+                expires_at, fingerprint, body, batch = row
+                if body is not None:
+                    return IdempotentAnswer(fingerprint, body, batch.hex())
+                if expires_at > now:
+                    raise KeyInUseError(key)
+            db.change("reserve_idempotency_key", {**named, "now": now, "until": now + int(lease_seconds * 1e6)})
+        return None
+
+    def renew_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> None:
+        """Extend the lease of a reserved key; no effect on an answered one."""
+        until = self._database.now() + int(lease_seconds * 1e6)
+        with self._intake.writing() as db:
+            named = {"merchant": self._database.number(merchant), "key": key}
+            db.change("renew_idempotency_key", {**named, "until": until})
+
+    def release_idempotency_key(self, merchant: str, key: str) -> None:
+        """Release a reserved key; without space on the disk its lease ends by itself."""
+        with suppress(StoreFullError, StoreBusyError), self._intake.writing() as db:
+            db.change("release_idempotency_key", {"merchant": self._database.number(merchant), "key": key})
+
+    # -- bodies -----------------------------------------------------------------------------------------------------
+
+    def append_upload(self, merchant: str, upload: str, piece: bytes) -> None:
+        """Append bytes to an upload. Raises StoreFullError; the upload is then deleted."""
+        self._uploads.append(merchant, upload, piece)
+
+    def discard_upload(self, merchant: str, upload: str) -> None:
+        """Delete an upload, if it exists."""
+        self._uploads.discard(merchant, upload)
+
+    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
+                  open_rounds_max: int) -> Batch:
+        """Make an upload durable and queue it as round 0 of a new batch. Raises as the contract says."""
+        number, id = self._database.require_number(batch.merchant), id_bytes(batch.id)
+        if id is None:
+            raise StoreError(f"not a batch's id: {batch.id}")
+        size, content = self._uploads.sync(batch.merchant, upload)
+        crash.point("seal-synced")
+        row = {
+            "merchant": number, "id": id, "kind": batch.kind, "collection": batch.collection,
+            "policy": encode(batch.policy), "format": batch.format, "content_encoding": batch.content_encoding,
+            "label": batch.label, "folded": batch.label.casefold(), "protocol": batch.protocol,
+            "protocol_data": encode(batch.protocol_data), "bytes": size,
+        }
+        payload = RoundPayload(
+            kind=RoundKind.SUBMISSION, format=batch.format, content_encoding=batch.content_encoding, size=size,
+            content=content, file=upload if content is None else None, starts_at=start_time(batch.policy),
+        )
+        with self._intake.writing() as db:
+            _check_queue(db, number, open_rounds_max)
+            try:
+                # Only the transaction that holds the file knows when: others may have been accepted meanwhile.
+                db.change("add_batch", {**row, "now": self._database.now()})
+            except apsw.ConstraintError as fault:
+                raise StoreError(f"the batch {batch.id} exists already") from fault
+            added = self._add_round(db, batch.merchant, number, id, payload, idempotency)
+        self._uploads.keep(batch.merchant, upload)
+        return added
+
+    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
+                  open_rounds_max: int) -> Batch | None:
+        """Queue one more round of a batch that has ended. Raises as the contract says."""
+        number, id = self._database.number(round.merchant), id_bytes(round.batch)
+        if number is None or id is None:
+            return None
+        payload = RoundPayload(kind=round.kind, format=round.format, content_encoding=round.content_encoding)
+        if upload is not None:
+            payload.size, payload.content = self._uploads.sync(round.merchant, upload)
+            payload.file = upload if payload.content is None else None
+            crash.point("seal-synced")
+        with self._intake.writing() as db:
+            row = batch_row(db, number, id)
+            if row is None:
+                return None
+            self._check_ended(db, row)
+            _check_queue(db, number, open_rounds_max)
+            named = {"merchant": number, "id": id, "bytes": payload.size, "has_payload": upload is not None}
+            db.change("reopen_batch", named)
+            added = self._add_round(db, round.merchant, number, id, payload, idempotency)
+        if upload is not None:
+            self._uploads.keep(round.merchant, upload)
+        return added
+
+    def payload(self, merchant: str, batch: str, round: int) -> Iterator[bytes] | None:
+        """Return the payload in pieces of at most 1 MiB; it may be deleted while it is read."""
+        values = {"merchant": self._database.number(merchant), "id": id_bytes(batch), "round": round}
+        rows = self._intake.query("payload", values)
+        if not rows:
+            return None
+        file, content = rows[0]
+        if file is not None:
+            return self._uploads.read(file)
+        return _pieces(content) if content is not None else None
+
+    # -- inside a transaction ---------------------------------------------------------------------------------------
+
+    def _add_round(self, db: SqliteStatements, merchant: str, number: int, id: bytes, payload: RoundPayload,
+                   idempotency: Idempotency | None) -> Batch:
+        db.change("add_round", {
+            "merchant": number, "id": id, "round_kind": payload.kind, "format": payload.format,
+            "content_encoding": payload.content_encoding, "bytes": payload.size, "file": payload.file,
+            "starts_at": payload.starts_at,
+        })
+        if payload.content is not None:
+            db.change("add_payload", {"merchant": number, "content": payload.content})
+        row = batch_row(db, number, id)
+        assert row is not None
+        db.change("open_lane", {"merchant": number, "kind": row.kind})
+        batch = self._batches.from_row(row, merchant)
+        assert batch is not None
+        if idempotency is not None:
+            self._answer_key(db, number, id, idempotency, batch)
+        crash.point("seal-written")
+        return batch
+
+    def _answer_key(self, db: SqliteStatements, number: int, id: bytes, idempotency: Idempotency, batch: Batch) -> None:
+        named = {"merchant": number, "key": idempotency.key}
+        row = db.first("idempotency_key", named)
+        if row is not None and row[2] is not None:
+            raise KeyInUseError(idempotency.key)
+        db.change("answer_idempotency_key", {
+            **named, "now": self._database.now(), "fingerprint": idempotency.fingerprint,
+            "body": idempotency.answer(batch), "batch": id,
+        })
+
+    def _check_ended(self, db: SqliteStatements, row: SqliteBatchRow) -> None:
+        if not row.open:
+            return
+        with self._database.catalogue.reading() as catalogue:
+            progress = read_progress(catalogue, row.merchant, row.id)
+        if progress is None or not progress.has_ended(row.rounds - 1):
+            raise RoundOpenError(row.id.hex())
+        policy, now = decode_policy(row.policy), self._database.now()
+        record_end(db, row.merchant, row.kind, row.id, row.rounds - 1, progress, policy=policy, now=now)
+
+
+def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, round: int, progress: Progress, *,
+               policy: Policy, now: int) -> None:
+    """Record the end of a round in the intake file, once, with the messages that it causes."""
+    named = {"merchant": merchant, "kind": kind, "id": batch, "round": round}
+    if not db.change("end_round", named):
+        return
+    counts = {name: getattr(progress, name) for name in COUNT_NAMES}
+    db.change("end_batch", {
+        **named, **counts, "total": progress.total,
+        # Without an end there is a later round, which the intake file, restored from a backup, does not know.
+        "state": progress.ended or State.FINISHED, "finished_at": progress.ended_at or progress.first_at,
+        "bytes_done": progress.bytes_before + progress.bytes_done, "warned": progress.warned,
+        "columns": progress.columns, "withheld": progress.withheld,
+    })
+    db.change("close_lane", named)
+    add_messages(db, merchant, now, end_messages(policy, batch.hex(), round, progress.ended))
+
+
+def _check_queue(db: SqliteStatements, number: int, open_rounds_max: int) -> None:
+    count = db.value("count_open_rounds", {"merchant": number})
+    if count >= open_rounds_max:
+        raise QueueFullError(f"{count} open rounds")
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), PIECE_BYTES):
+        yield content[start : start + PIECE_BYTES]

@@ -1,0 +1,388 @@
+-- Times are microseconds since 1970, UTC. Ids of batches are the 16 bytes of their 32 hex digits.
+-- A merchant's number is its row in the intake file; both files lead with it.
+
+-- part: intake
+CREATE TABLE merchant (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    reference_version INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE credential (
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    id TEXT NOT NULL,
+    digest BLOB NOT NULL UNIQUE,
+    scopes TEXT NOT NULL,
+    label TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER,
+    settings TEXT NOT NULL,                   -- an object of texts
+    PRIMARY KEY (merchant, id)
+) STRICT;
+
+CREATE TABLE reference_entry (
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    kind TEXT NOT NULL,
+    code TEXT NOT NULL,
+    name TEXT NOT NULL,
+    parent TEXT,
+    data TEXT NOT NULL,
+    folded TEXT NOT NULL,                     -- code and name without case, for search
+    version INTEGER NOT NULL,                 -- the merchant's reference_version of the change
+    PRIMARY KEY (merchant, kind, code)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE mapping (
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    name TEXT NOT NULL,
+    mapping TEXT NOT NULL,
+    PRIMARY KEY (merchant, name)
+) STRICT, WITHOUT ROWID;
+
+-- Idempotency keys: reserved until a time, or answered (then with fingerprint, body and batch).
+CREATE TABLE idempotency_key (
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    key TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    fingerprint BLOB,
+    body BLOB,
+    batch BLOB,
+    UNIQUE (merchant, key)
+) STRICT;
+CREATE INDEX idempotency_key_created ON idempotency_key (created_at);
+
+CREATE TABLE batch (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,    -- order of acceptance
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    policy BLOB NOT NULL,
+    format TEXT NOT NULL,
+    content_encoding TEXT NOT NULL,
+    label TEXT NOT NULL,
+    folded TEXT NOT NULL,                     -- label without case, for search
+    protocol TEXT NOT NULL,
+    protocol_data BLOB NOT NULL,
+    rounds INTEGER NOT NULL DEFAULT 1,
+    bytes_total INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    started_at INTEGER,
+    payload_kept INTEGER NOT NULL DEFAULT 1,
+    report_kept INTEGER NOT NULL DEFAULT 1,
+    deleting INTEGER NOT NULL DEFAULT 0,      -- 1: the sweep is deleting it, and it is hidden
+    -- What follows mirrors the catalogue file once a round has ended; while one is open, that file is the truth.
+    state TEXT,
+    finished_at INTEGER,
+    total INTEGER,
+    bytes_done INTEGER NOT NULL DEFAULT 0,
+    created INTEGER NOT NULL DEFAULT 0,
+    updated INTEGER NOT NULL DEFAULT 0,
+    unchanged INTEGER NOT NULL DEFAULT 0,
+    deleted INTEGER NOT NULL DEFAULT 0,
+    superseded INTEGER NOT NULL DEFAULT 0,
+    rejected INTEGER NOT NULL DEFAULT 0,
+    cancelled INTEGER NOT NULL DEFAULT 0,
+    warned INTEGER NOT NULL DEFAULT 0,
+    columns BLOB,
+    withheld BLOB,
+    UNIQUE (merchant, id)
+) STRICT;
+CREATE INDEX batch_newest ON batch (merchant);  -- and seq, with which every index ends
+CREATE INDEX batch_finished ON batch (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX batch_payload_kept ON batch (finished_at) WHERE finished_at IS NOT NULL AND payload_kept = 1;
+CREATE INDEX batch_report_kept ON batch (finished_at) WHERE finished_at IS NOT NULL AND report_kept = 1;
+
+CREATE TABLE round (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,     -- position in its lane
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    kind TEXT NOT NULL,
+    batch INTEGER NOT NULL REFERENCES batch (seq),
+    number INTEGER NOT NULL,                  -- within the batch, from 0
+    round_kind TEXT NOT NULL,
+    format TEXT NOT NULL,
+    content_encoding TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    file TEXT,                                -- name in the folder of payloads; small payloads are in the table payload
+    open INTEGER NOT NULL DEFAULT 1,
+    cancelling INTEGER NOT NULL DEFAULT 0,
+    started_at INTEGER,
+    starts_at INTEGER NOT NULL DEFAULT 0,     -- not claimed before; later rounds go on
+    UNIQUE (batch, number)
+) STRICT;
+CREATE INDEX round_open ON round (merchant, kind, id) WHERE open = 1;
+CREATE INDEX round_cancelling ON round (id) WHERE open = 1 AND cancelling = 1;
+CREATE INDEX round_deferred ON round (merchant, kind, starts_at) WHERE open = 1 AND starts_at > 0;
+CREATE INDEX round_file ON round (file) WHERE file IS NOT NULL;
+
+-- A batch with its latest round, and the number of rounds of the lane before that.
+CREATE VIEW batch_document AS
+SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.folded, b.protocol, b.protocol_data,
+       b.rounds, b.bytes_total, b.received_at, b.started_at, b.state, b.finished_at, b.total, b.bytes_done,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned,
+       b.columns, b.withheld, r.open, r.cancelling, r.started_at AS round_started_at,
+       CASE WHEN r.open = 1 AND r.started_at IS NULL THEN (
+           SELECT count(*) FROM round q
+           WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open = 1 AND q.id < r.id
+       ) ELSE 0 END AS position
+FROM batch b CROSS JOIN round r ON r.batch = b.seq AND r.number = b.rounds - 1
+WHERE b.deleting = 0;
+
+CREATE TABLE payload (
+    round INTEGER PRIMARY KEY REFERENCES round (id),
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    bytes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE lane (
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    kind TEXT NOT NULL,
+    open INTEGER NOT NULL,                    -- rounds
+    served INTEGER NOT NULL DEFAULT 0,        -- grows from claim to claim; the lowest is served next
+    holder TEXT,                              -- worker of the lease, also of one that has ended
+    expires_at INTEGER NOT NULL DEFAULT 0,
+    attempt INTEGER NOT NULL DEFAULT 0,       -- fencing token
+    PRIMARY KEY (merchant, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lane_ready ON lane (served) WHERE open > 0;
+
+CREATE TABLE token (
+    digest BLOB PRIMARY KEY,
+    merchant INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    FOREIGN KEY (merchant, key) REFERENCES credential (merchant, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX token_expires ON token (expires_at);
+
+-- What only one protocol has, such as its streams.
+CREATE TABLE resource (
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    type TEXT NOT NULL,                       -- chosen by the protocol: protocol/word
+    number INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    body TEXT NOT NULL,                       -- JSON that only the protocol reads
+    expires_at INTEGER,                       -- then it is deleted and its name is free; NULL: never
+    PRIMARY KEY (merchant, type, number),
+    UNIQUE (merchant, type, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX resource_expires ON resource (expires_at) WHERE expires_at IS NOT NULL;
+-- Before each change, expired resources of the type are deleted and those that never expire are counted.
+CREATE INDEX resource_type_expires ON resource (merchant, type, expires_at);
+
+-- Numbers are never used twice, whatever was deleted.
+CREATE TABLE numbering (
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    type TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (merchant, type)
+) STRICT, WITHOUT ROWID;
+
+-- A message waits while due_at is set; while it is being delivered, that is the end of the lease.
+CREATE TABLE message (
+    merchant INTEGER NOT NULL REFERENCES merchant (number),
+    number INTEGER NOT NULL,
+    topic TEXT NOT NULL,                      -- protocol/word: who serializes and delivers it
+    subject TEXT NOT NULL,
+    body TEXT NOT NULL,                       -- JSON that only the courier reads
+    created_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_at INTEGER,
+    sent_at INTEGER,
+    given_up_at INTEGER,
+    last_error TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (merchant, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX message_due ON message (merchant, due_at, created_at) WHERE due_at IS NOT NULL;
+CREATE INDEX message_closed ON message (coalesce(sent_at, given_up_at)) WHERE due_at IS NULL;
+CREATE INDEX message_given_up ON message (given_up_at) WHERE given_up_at IS NOT NULL;
+
+-- Secrets that signatures are derived from, unless the settings name others.
+CREATE TABLE secret (
+    name TEXT PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Labels under which resources are listed, in an order of their own; deleted with their resource.
+CREATE TABLE label (
+    merchant INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    label TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    number INTEGER NOT NULL,                  -- of the resource
+    PRIMARY KEY (merchant, type, label, position, number),
+    FOREIGN KEY (merchant, type, number) REFERENCES resource (merchant, type, number) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX label_of ON label (merchant, type, number);
+
+-- part: catalogue
+CREATE TABLE collection (
+    id INTEGER PRIMARY KEY,
+    merchant INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    items INTEGER NOT NULL DEFAULT 0,
+    indexed INTEGER NOT NULL DEFAULT 0,       -- 1: an item of it has or had an index entry
+    stock_changed INTEGER NOT NULL DEFAULT 0, -- 1: an order has changed its stock
+    UNIQUE (merchant, kind, name)
+) STRICT;
+
+CREATE TABLE item (
+    id INTEGER PRIMARY KEY,
+    merchant INTEGER NOT NULL,
+    collection INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    hash BLOB,                                -- NULL: a tombstone
+    version INTEGER,
+    batch BLOB NOT NULL,
+    written_at INTEGER NOT NULL,              -- of the chunk; strictly growing
+    document BLOB
+) STRICT;
+-- One index for lookups by the exact key, for case variants, and for the order of listings. A second
+-- unique index costs a third of the speed at a million items.
+CREATE UNIQUE INDEX item_key ON item (merchant, collection, key COLLATE NOCASE, key);
+CREATE INDEX item_tombstone ON item (merchant, collection, written_at) WHERE hash IS NULL;
+
+CREATE TABLE progress (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    merchant INTEGER NOT NULL,
+    batch BLOB NOT NULL,
+    round INTEGER NOT NULL,
+    chunks INTEGER NOT NULL,                  -- committed, of that round
+    records INTEGER NOT NULL,                 -- committed, of that round's source
+    total INTEGER NOT NULL,                   -- numbered records, of all rounds
+    bytes_before INTEGER NOT NULL,            -- done, of earlier rounds
+    bytes_done INTEGER NOT NULL,              -- done, of that round
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    unchanged INTEGER NOT NULL,
+    deleted INTEGER NOT NULL,
+    superseded INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    warned INTEGER NOT NULL,
+    columns BLOB,
+    mapping BLOB,
+    withheld BLOB,
+    items_before INTEGER NOT NULL,            -- items of the collection before the first chunk
+    first_at INTEGER NOT NULL,                -- written_at of the first chunk
+    ended TEXT,                               -- state in which that round ended
+    ended_at INTEGER,
+    UNIQUE (merchant, batch)
+) STRICT;
+
+-- The records that one chunk added: a byte per record (index into RESULTS), and a JSON array of the keys. Two tables,
+-- because the results are rewritten by fixes and read alone.
+CREATE TABLE chunk (
+    merchant INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    results BLOB NOT NULL,
+    PRIMARY KEY (merchant, batch, first)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE chunk_keys (
+    merchant INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    keys BLOB NOT NULL,
+    PRIMARY KEY (merchant, batch, first)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE finding (
+    id INTEGER PRIMARY KEY,
+    merchant INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    source_row INTEGER NOT NULL,
+    key TEXT,
+    result INTEGER,                           -- index into RESULTS
+    has_error INTEGER NOT NULL,               -- 1: rejected, or has an issue of severity error
+    severities TEXT NOT NULL,                 -- ' error warning '
+    codes TEXT NOT NULL,                      -- ' code code '
+    issues BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX finding_number ON finding (merchant, batch, number);
+CREATE INDEX finding_has_error ON finding (merchant, batch, number) WHERE has_error = 1;
+-- Keys of rejected records may be of any length, so that only their beginning is indexed.
+CREATE INDEX finding_key ON finding (merchant, substr(key, 1, 64), batch);
+
+-- Rejected records as received; apart, so that issues are read without them.
+CREATE TABLE raw (
+    id INTEGER PRIMARY KEY,                   -- of its finding
+    merchant INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE issue_group (
+    merchant INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    field TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    top BLOB NOT NULL,                        -- JSON object, value → count
+    PRIMARY KEY (merchant, batch, code, severity, field)
+) STRICT, WITHOUT ROWID;
+
+-- Since the store was created: records by result, rounds by how they ended. Only grows; never swept.
+CREATE TABLE total_count (
+    merchant INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (merchant, name)
+) STRICT, WITHOUT ROWID;
+
+-- The newest attempt of a lane that was taken over from a worker that did not release it; older ones may not commit.
+CREATE TABLE fence (
+    merchant INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    PRIMARY KEY (merchant, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE clock (written_at INTEGER NOT NULL) STRICT;
+INSERT INTO clock VALUES (0);
+
+-- The index of items, in the order of listings.
+CREATE TABLE index_entry (
+    merchant INTEGER NOT NULL,
+    collection INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    key TEXT NOT NULL,                        -- of the item
+    PRIMARY KEY (merchant, collection, name, value, key)
+) STRICT, WITHOUT ROWID;
+
+-- The same by item: a JSON array of [name, value]. One row per item costs half of a second index on index_entry.
+CREATE TABLE item_index_entries (
+    merchant INTEGER NOT NULL,
+    collection INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    entries BLOB NOT NULL,
+    PRIMARY KEY (merchant, collection, key)
+) STRICT, WITHOUT ROWID;
+
+-- What all orders together have reserved of an item; it stays when the item is fed or deleted.
+CREATE TABLE reserved (
+    merchant INTEGER NOT NULL,
+    collection INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    PRIMARY KEY (merchant, collection, key)
+) STRICT, WITHOUT ROWID;
+
+-- The state of an order that changed stock of a collection.
+CREATE TABLE stock_order (
+    merchant INTEGER NOT NULL,
+    collection INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,                      -- JSON that only the engine reads
+    closed_at INTEGER,                        -- last change, with nothing reserved; NULL: something is
+    PRIMARY KEY (merchant, collection, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX stock_order_closed ON stock_order (closed_at) WHERE closed_at IS NOT NULL;

@@ -1,0 +1,205 @@
+"""Lanes: claims, leases and cancellations.
+
+The lease is in the intake file. Fencing is in both: `attempt` in the intake file says whose the lane is, and a claim
+that takes over from a worker that did not release the lane raises the fence in the catalogue file before it reads the
+progress of the rounds. A stale worker's commit therefore comes before that, or fails.
+"""
+
+import time
+from contextlib import suppress
+from datetime import datetime
+
+import msgspec
+import orjson
+
+from goodsgate.model import crash
+from goodsgate.model.batch import Batch, Kind
+from goodsgate.store.contract import (
+    Claim,
+    ClaimedRound,
+    LaneStatus,
+    LeaseLostError,
+    Renewal,
+    StoreBusyError,
+    StoreFullError,
+)
+from goodsgate.store.shared.maintenance import list_lanes
+from goodsgate.store.shared.rounds import HELD, OpenRound, claimed_round, decode_policy, select_rounds
+from goodsgate.store.shared.timestamps import id_bytes, microseconds, timestamp
+from goodsgate.store.sqlite.batches import SqliteBatches
+from goodsgate.store.sqlite.database import SqliteDatabase
+from goodsgate.store.sqlite.intake import record_end
+from goodsgate.store.sqlite.lookups import SqliteLookups
+from goodsgate.store.sqlite.progress import read_all_progress
+from goodsgate.store.sqlite.statements import SqliteStatements
+
+
+class NextLane(msgspec.Struct, frozen=True):
+    """The lane to be served next."""
+
+    number: int
+    merchant: str
+    kind: str
+    holder: str | None
+    """The worker that did not release it, if its lease ended."""
+    cancelling: bool
+
+
+class SqliteQueue:
+    """Implements QueueStore."""
+
+    def __init__(self, database: SqliteDatabase, batches: SqliteBatches, lookups: SqliteLookups) -> None:
+        self._database = database
+        self._intake = database.intake
+        self._batches = batches
+        self._lookups = lookups
+        self._last_served = 0
+
+    def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
+        """Claim the head of a lane; return None also while another process holds the worker lock."""
+        self._lookups.forget_stock()
+        if not self._database.lock_worker():
+            return None
+        while True:
+            with self._intake.reading() as db:
+                lane = _next_lane(db, self._database.now())
+            if lane is None:
+                return None
+            claim = self._lease(lane, worker, lease_seconds, rounds_max, bytes_max)
+            if claim is not None:
+                return claim
+
+    def _lease(self, lane: NextLane, worker: str, lease_seconds: float, rounds_max: int, bytes_max: int,
+               ) -> Claim | None:
+        """Lease a lane; return None if another thread was faster, or all its rounds turn out to have ended."""
+        now = self._database.now()
+        until = now + int(lease_seconds * 1e6)
+        named = {"merchant": lane.number, "kind": lane.kind}
+        with self._intake.writing() as db:
+            if _next_lane(db, now) != lane:
+                return None
+            leased = {**named, "worker": worker, "until": until, "served": self._next_served(db, now)}
+            attempt = db.value("lease_lane", leased)
+            values = {**named, "cancelling": lane.cancelling, "limit": rounds_max, "now": now, "held": HELD}
+            rows = [OpenRound(*row) for row in db.each("open_rounds", values)]
+            rows = select_rounds(rows, bytes_max // rounds_max)
+            started = {"merchant": lane.number, "now": now}
+            db.change("start_rounds", {**started, "rounds": _json([row.id for row in rows])})
+            db.change("start_batches", {**started, "batches": _json([row.seq for row in rows])})
+        crash.point("claim-taken")
+        claim = Claim(
+            merchant=lane.merchant, kind=Kind(lane.kind), worker=worker, attempt=attempt, expires_at=timestamp(until),
+            rounds=[],
+        )
+        if lane.holder is not None:
+            with self._database.catalogue.writing() as db:
+                db.change("raise_fence", {**named, "attempt": attempt})
+        rounds = self._rounds(lane, rows)
+        if not rounds:
+            self.release_claim(claim)
+            return None
+        return msgspec.structs.replace(claim, rounds=rounds)
+
+    def _rounds(self, lane: NextLane, rows: list[OpenRound]) -> list[ClaimedRound]:
+        """Return the rounds with their progress, and record the end of those that ended just before a crash."""
+        with self._database.catalogue.writer() as db:
+            all_progress = read_all_progress(db, lane.number, [row.batch for row in rows])
+        rounds: list[ClaimedRound] = []
+        for row in rows:
+            progress = all_progress.get(row.batch)
+            if progress is not None and progress.has_ended(row.number):
+                with self._intake.writing() as db:
+                    record_end(
+                        db, lane.number, lane.kind, row.batch, row.number, progress,
+                        policy=decode_policy(row.policy), now=self._database.now(),
+                    )
+                continue
+            round = claimed_round(lane.merchant, lane.kind, row, progress)
+            if rounds and round.chunks:
+                break
+            rounds.append(round)
+            if round.chunks:
+                break
+        return rounds
+
+    def _next_served(self, db: SqliteStatements, now: int) -> int:
+        """Return a number that grows from claim to claim, whatever the clock does."""
+        if not self._last_served:
+            self._last_served = db.value("last_served")
+        self._last_served = max(self._last_served + 1, now)
+        return self._last_served
+
+    def wait_for_work(self, seconds: float) -> None:
+        """Sleep: nobody notifies of new work."""
+        time.sleep(seconds)
+
+    def renew_claim(self, claim: Claim, *, lease_seconds: float) -> Renewal:
+        """Extend the lease. Others wait if another lane has work, or a round to be cancelled is not in the claim."""
+        now = self._database.now()
+        named = {
+            "merchant": self._database.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt, "now": now
+        }
+        with self._intake.writing() as db:
+            if not db.change("renew_lease", {**named, "until": now + int(lease_seconds * 1e6)}):
+                raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+            waiting = db.value("other_lane_waits", named)
+            cancelling = frozenset(batch for (batch,) in db.each("cancelling_batches", named))
+        own = cancelling & {round.batch for round in claim.rounds}
+        return Renewal(bool(waiting) or own != cancelling, own)
+
+    def release_claim(self, claim: Claim) -> None:
+        """Release the lane; without space on the disk its lease ends by itself."""
+        named = {"merchant": self._database.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
+        with suppress(StoreFullError, StoreBusyError), self._intake.writing() as db:
+            db.change("release_lane", named)
+
+    def defer(self, claim: Claim, round: ClaimedRound, *, seconds: float) -> None:
+        """Keep a round from being claimed for some seconds; no effect if the claim was taken over."""
+        named = {"merchant": self._database.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
+        until = self._database.now() + int(seconds * 1e6)
+        with self._intake.writing() as db:
+            db.change("defer_round", {**named, "id": id_bytes(round.batch), "round": round.number, "until": until})
+
+    def release_rounds(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
+        """Let held rounds be claimed, each in its old place in the lane; return their number."""
+        named = {"merchant": self._database.number(merchant), "kind": kind, "collection": collection, "held": HELD}
+        with self._intake.writing() as db:
+            values = {**named, "before": None if before is None else microseconds(before)}
+            return db.change("release_held_rounds", values)
+
+    def cancel(self, merchant: str, batch: str) -> Batch | None:
+        """Request a cancellation, which takes effect when the worker next renews its claim."""
+        found = self._batches.batch(merchant, batch)
+        if found is None or found.position is None or found.cancelling:
+            return found
+        with self._intake.writing() as db:
+            db.change("cancel_round", {"merchant": self._database.number(merchant), "id": id_bytes(batch)})
+        return self._batches.batch(merchant, batch)
+
+    def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
+        """Return lanes with work, the next to be served first."""
+        return list_lanes(self._database, merchant, limit)
+
+    def check_lease(self, db: SqliteStatements, number: int, claim: Claim) -> None:
+        """Check, inside a transaction of the catalogue file, that the lane is the claim's. Raises LeaseLostError."""
+        named = {"merchant": number, "kind": claim.kind}
+        fence = db.first("fence", named)
+        with self._intake.reading() as intake:
+            lease = intake.first("lease", named)
+        fenced = fence is not None and fence[0] > claim.attempt
+        if fenced or lease is None or lease[0] != claim.attempt or lease[1] is None:
+            raise LeaseLostError(f"{claim.merchant} {claim.kind}")
+
+
+def _next_lane(db: SqliteStatements, now: int) -> NextLane | None:
+    """Return a lane with a round to be cancelled, or the one that was served longest ago."""
+    for statement, cancelling in (("cancelling_lane", True), ("ready_lane", False)):
+        row = db.first(statement, {"now": now})
+        if row is not None:
+            number, merchant, kind, holder = row
+            return NextLane(number, merchant, kind, holder, cancelling)
+    return None
+
+
+def _json(numbers: list[int]) -> str:
+    return orjson.dumps(numbers).decode()

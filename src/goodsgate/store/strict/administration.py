@@ -1,0 +1,254 @@
+"""Checks of maintenance, merchants, reference data, resources and the outbox."""
+
+# ruff: noqa: D103, ARG001 – the contract documents the methods, and not every check uses both arguments.
+from typing import Any
+
+import msgspec
+
+from goodsgate.model.message import DeliveryState, Message
+from goodsgate.store.strict.demands import (
+    check_labels,
+    check_merchant,
+    check_order,
+    check_page,
+    check_resources,
+    check_utc,
+    require,
+)
+from goodsgate.store.strict.registry import Check, Observed, checks
+
+# -- maintenance ------------------------------------------------------------------------------------------------------
+
+
+@checks
+def migrate(observed: Observed, call: Any) -> Check:
+    applied = yield None
+    require(applied == sorted(set(applied)), "migrations are applied in order, each once", applied)
+    require(observed.store.migrate() == [], "no migration is left")
+
+
+@checks
+def quick_checks(observed: Observed, call: Any) -> Check:
+    results = yield None
+    require(len({name for name, _, _ in results}) == len(results) > 0, "checks have distinct names", results)
+
+
+@checks
+def health_checks(observed: Observed, call: Any) -> Check:
+    results = yield None
+    require(len({name for name, _, _ in results}) == len(results), "checks have distinct names", results)
+
+
+@checks
+def statistics(observed: Observed, call: Any) -> Check:
+    values = yield None
+    require(all(value >= 0 for value in values.values()), "statistics are not negative", values)
+
+
+@checks
+def sweep(observed: Observed, call: Any) -> Check:
+    require(call.steps_max > 0, "the number of steps is positive", call.steps_max)
+    yield None
+
+
+# -- merchants, reference data ----------------------------------------------------------------------------------------
+
+
+@checks
+def add_merchant(observed: Observed, call: Any) -> Check:
+    check_merchant(call.merchant.id)
+    check_utc(call.merchant.created_at)
+    yield None
+
+
+@checks
+def merchants(observed: Observed, call: Any) -> Check:
+    page = yield None
+    check_page(page, [merchant.id.encode() for merchant in page.rows], call.limit, (call.after or "").encode())
+
+
+@checks
+def add_key(observed: Observed, call: Any) -> Check:
+    check_merchant(call.key.merchant)
+    require(len(call.key.digest) == 32, "the digest of a key is a SHA-256", call.key.digest)
+    require(bool(call.key.scopes), "a key has a scope", call.key)
+    yield None
+
+
+@checks
+def key(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(found is None or found.digest == call.digest, "the key was asked for", found)
+
+
+@checks
+def keys(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(all(key.merchant == call.merchant for key in found), "keys belong to the merchant", found)
+
+
+@checks
+def revoke_key(observed: Observed, call: Any) -> Check:
+    check_merchant(call.merchant)
+    yield None
+
+
+@checks
+def add_token(observed: Observed, call: Any) -> Check:
+    token = call.token
+    check_merchant(token.merchant)
+    require(len(token.digest) == 32 and token.expires_at > token.created_at, "a token has a hash and expires", token)
+    check_utc(token.expires_at)
+    yield None
+
+
+@checks
+def token(observed: Observed, call: Any) -> Check:
+    found = yield None
+    if found is not None:
+        token, key = found
+        same = (token.digest, token.merchant, token.key) == (call.digest, key.merchant, key.id)
+        require(same, "the token belongs to its key", token, key)
+
+
+@checks
+def delete_token(observed: Observed, call: Any) -> Check:
+    yield None
+    require(observed.store.token(call.digest) is None, "the token is deleted")
+
+
+@checks
+def secret(observed: Observed, call: Any) -> Check:
+    require(bool(call.name) and call.default != b"", "a secret has a name and is not empty", call.name)
+    stored = yield None
+    require(stored is not None or call.default is None, "the default is stored, or something was before", call.name)
+
+
+@checks
+def put_reference(observed: Observed, call: Any) -> Check:
+    check_merchant(call.merchant)
+    require(bool(call.kind) and all(entry.code for entry in call.entries), "kinds and codes are not empty", call.kind)
+    before = observed.store.reference_version(call.merchant)
+    count = yield None
+    distinct = len({entry.code for entry in call.entries})
+    require(count == distinct if call.replace else count >= distinct, "all entries are stored", count, distinct)
+    require(observed.store.reference_version(call.merchant) > before or not call.entries, "the version grows")
+
+
+@checks
+def reference(observed: Observed, call: Any) -> Check:
+    page = yield None
+    check_page(page, [entry.code.encode() for entry in page.rows], call.limit, (call.after or "").encode())
+
+
+@checks
+def put_mapping(observed: Observed, call: Any) -> Check:
+    check_merchant(call.merchant)
+    require(bool(call.name), "a mapping has a name")
+    yield None
+
+
+@checks
+def delete_mapping(observed: Observed, call: Any) -> Check:
+    yield None
+    require(observed.store.mapping(call.merchant, call.name) is None, "the mapping is deleted")
+
+
+# -- resources, outbox ------------------------------------------------------------------------------------------------
+
+
+@checks
+def add_resource(observed: Observed, call: Any) -> Check:
+    check_merchant(call.merchant)
+    check_utc(call.expires_at)
+    require(bool(call.type and call.name and call.body), "a resource has a type, a name and a body", call.type)
+    require(call.resources_max > 0, "the number of resources is positive", call.resources_max)
+    check_labels(call.labels)
+    added = yield None
+    stored = (added.merchant, added.type, added.name, added.body, added.version, added.expires_at)
+    given = (call.merchant, call.type, call.name, call.body, 1, call.expires_at)
+    require(stored == given and added.number > 0, "the resource is stored as given", added)
+
+
+@checks
+def put_resource(observed: Observed, call: Any) -> Check:
+    resource = call.resource
+    check_merchant(resource.merchant)
+    require(bool(resource.name and resource.body), "a resource has a name and a body", resource)
+    check_utc(resource.expires_at)
+    check_labels(call.labels or ())
+    stored = yield None
+    expected = msgspec.structs.replace(resource, version=resource.version + 1)
+    require(stored is None or stored == expected, "the resource is stored as given", stored)
+
+
+@checks
+def resource(observed: Observed, call: Any) -> Check:
+    found = yield None
+    if found is not None:
+        same = (found.merchant, found.type, found.number) == (call.merchant, call.type, call.number)
+        require(same, "the resource was asked for", found)
+
+
+@checks
+def resources(observed: Observed, call: Any) -> Check:
+    found = yield None
+    check_resources(found, after=call.after, limit=call.limit)
+
+
+@checks
+def list_by_label(observed: Observed, call: Any) -> Check:
+    require(bool(call.label) and call.offset >= 0 and call.limit > 0, "a label and a page", call.label)
+    found = yield None
+    require(len(found) <= call.limit, "the limit is kept", len(found))
+    require(len({resource.number for resource in found}) == len(found), "each resource appears once", found)
+
+
+@checks
+def claim_messages(observed: Observed, call: Any) -> Check:
+    require(call.lease_seconds > 0 and call.limit > 0, "lease and limit are positive", call.lease_seconds, call.limit)
+    without = {*call.without}
+    claimed = yield {"without": without}
+    owners = [message.merchant for message in claimed]
+    require(len(owners) == len({*owners}) <= call.limit and without.isdisjoint(owners), "one per merchant", claimed)
+    for message in claimed:
+        _check_message(message)
+        waits = message.delivery_state is DeliveryState.WAITING
+        require(message.attempts > 0 and waits, "a claimed message waits, and the attempt is counted", message)
+
+
+@checks
+def postpone_message(observed: Observed, call: Any) -> Check:
+    require(call.seconds >= 0 and bool(call.last_error), "a delay and a reason", call.seconds, call.last_error)
+    yield None
+
+
+@checks
+def give_up_message(observed: Observed, call: Any) -> Check:
+    require(bool(call.last_error), "a reason", call.last_error)
+    yield None
+
+
+@checks
+def messages(observed: Observed, call: Any) -> Check:
+    found = yield None
+    require(len(found) <= call.limit, "the limit is kept", len(found))
+    check_order([message.number for message in found], call.after)
+    for message in found:
+        _check_message(message)
+        require(message.merchant == call.merchant and call.topic in (None, message.topic), "filters apply", message)
+        require(call.delivery_state in (None, message.delivery_state), "filters apply", message)
+
+
+@checks
+def replay(observed: Observed, call: Any) -> Check:
+    count = yield None
+    require(0 <= count <= len({*call.numbers}), "only the given messages count", count, call.numbers)
+
+
+def _check_message(message: Message) -> None:
+    require(message.number > 0 <= message.attempts and bool(message.topic and message.body), "a message", message)
+    waits = message.delivery_state is DeliveryState.WAITING
+    require((message.due_at is None) == (not waits), "a message is due while it waits", message)
+    for moment in (message.created_at, message.due_at, message.sent_at, message.given_up_at):
+        check_utc(moment)
