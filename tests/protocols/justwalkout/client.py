@@ -1,4 +1,4 @@
-"""A client as somebody would write it for the Catalog API: an endpoint, an access key, and botocore to sign."""
+"""A test client for the Catalog API: an endpoint, an access key, and botocore to sign requests."""
 
 import json
 import time
@@ -22,7 +22,7 @@ _accounts = iter(range(100_000_000_000, 200_000_000_000))
 
 
 class JustWalkOut(httpx.Client):
-    """One access key's client."""
+    """The HTTP client of one access key."""
 
     def __init__(self, gate: Served, merchant: str, *stores: str, account: str | None = None, session: bool = False,
                  scopes: tuple[Scope, ...] = SCOPES, region: str = "us-east-1", **settings: str) -> None:
@@ -39,8 +39,8 @@ class JustWalkOut(httpx.Client):
         self.key_id = key.id
         store.add_key(key)
 
-    def signed(self, path: str, body: bytes, *, region: str = "", secret: str = "", **headers: str) -> dict[str, str]:
-        """The headers of a signed POST."""
+    def sign(self, path: str, body: bytes, *, region: str = "", secret: str = "", **headers: str) -> dict[str, str]:
+        """Return the headers of a sign POST."""
         credentials = Credentials(self.key.id, secret or self.key.secret, self.key.token)
         request = AWSRequest(
             "POST", f"{self.gate.url}{path}", data=body, headers={"content-type": "application/json", **headers}
@@ -49,56 +49,56 @@ class JustWalkOut(httpx.Client):
         return dict(request.headers)
 
     def call(self, path: str, document: Any, **how: str) -> httpx.Response:
-        """POST a document, or bytes as they are; waits out the pace."""
+        """POST a document, or raw bytes; repeat the request while the rate limit refuses it."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         while True:
-            answered = self.post(path, content=body, headers=self.signed(path, body, **how))
-            if answered.status_code != 429:
-                return answered
+            response = self.post(path, content=body, headers=self.sign(path, body, **how))
+            if response.status_code != 429:
+                return response
             time.sleep(0.1)
 
     def upload(self, *items: Any) -> httpx.Response:
-        """UploadCatalog."""
+        """Call UploadCatalog."""
         return self.call("/v1/catalog/upload", {"catalogItems": [*items]})
 
     def archive(self, *skus: str, stores: list[str] | None = None) -> httpx.Response:
-        """ArchiveCatalog, in all stores unless others are named."""
-        told = stores if stores is not None else self.stores()
-        return self.call("/v1/catalog/archive", {"itemSkus": [*skus], "allApplicableStores": told})
+        """Call ArchiveCatalog for all stores, unless others are given."""
+        result = stores if stores is not None else self.stores()
+        return self.call("/v1/catalog/archive", {"itemSkus": [*skus], "allApplicableStores": result})
 
     def stores(self) -> list[str]:
-        """All of the merchant."""
+        """Return all stores of the merchant."""
         return [entry.code for entry in self.gate.shop.store.reference(self.merchant, "location").rows]
 
     def status(self, ingestion: str) -> dict[str, str]:
-        """GetCatalogUploadStatus."""
-        answered = self.call("/v1/catalog/getCatalogUploadStatus", {"ingestionId": ingestion})
-        assert answered.status_code == 200, answered.text
-        told: dict[str, str] = answered.json()
-        return told
+        """Call GetCatalogUploadStatus."""
+        response = self.call("/v1/catalog/getCatalogUploadStatus", {"ingestionId": ingestion})
+        assert response.status_code == 200, response.text
+        result: dict[str, str] = response.json()
+        return result
 
     def report(self, accepted: httpx.Response, *, status: str = "DONE") -> dict[str, Any]:
-        """The report of an accepted ingestion, once it has been worked."""
+        """Process an accepted ingestion and return its report."""
         assert accepted.status_code == 201, accepted.text
         self.gate.shop.work()
-        told = self.status(accepted.json()["ingestionId"])
-        assert told["processingStatus"] == status
-        answered = httpx.get(told["reportDownloadLink"], trust_env=False)
-        assert answered.status_code == 200, answered.text
-        document: dict[str, Any] = answered.json()
+        result = self.status(accepted.json()["ingestionId"])
+        assert result["processingStatus"] == status
+        response = httpx.get(result["reportDownloadLink"], trust_env=False)
+        assert response.status_code == 200, response.text
+        document: dict[str, Any] = response.json()
         return document
 
     def codes(self, accepted: httpx.Response) -> list[tuple[int, str, str]]:
-        """Index, code and severity of every issue of its report."""
-        return [(told["index"], told["code"], told["severity"]) for told in self.report(accepted)["issues"]]
+        """Return the index, code and severity of each issue of the report."""
+        return [(issue["index"], issue["code"], issue["severity"]) for issue in self.report(accepted)["issues"]]
 
-    def held(self, collection: str = "justwalkout") -> dict[str, Any]:
-        """What the catalogue holds, by key."""
+    def items(self, collection: str = "justwalkout") -> dict[str, Any]:
+        """Return the items of the catalogue by key."""
         return self.gate.shop.items(collection, merchant=self.merchant)
 
 
 def item(number: int = 1, store: str = "STORE-1", **members: Any) -> dict[str, Any]:
-    """An item with nothing wrong; `members` replace or, with None, remove."""
+    """Return a valid item; `members` replace its members or, with None, remove them."""
     body = f"{number:011d}"
     total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(body))
     record = {

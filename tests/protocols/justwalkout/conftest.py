@@ -1,4 +1,4 @@
-"""A served gate for the tests of this protocol, over each kind of store."""
+"""A served gate for the tests of this protocol, on each kind of store."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +13,7 @@ from tests.shop import Shop
 
 @pytest.fixture(scope="module", params=place.KINDS)
 def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One gate for all tests of a module; each takes merchants of its own."""
+    """Serve one gate for all tests of a module; each test creates merchants of its own."""
     folder = tmp_path_factory.mktemp("justwalkout")
     with Shop(folder, kind=request.param, body_idle_seconds=1.0) as shop:
         served = Served(shop)
@@ -24,13 +24,13 @@ def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def retailer(gate: Served) -> Iterator[JustWalkOut]:
-    """A merchant's client, with two stores."""
+    """Return the client of a merchant with two stores."""
     with closing(JustWalkOut(gate, gate.merchant(), "STORE-1", "STORE-2")) as client:
         yield client
 
 
 @pytest.fixture
 def stranger(gate: Served) -> Iterator[JustWalkOut]:
-    """Another merchant's, with a store of its own."""
+    """Return the client of another merchant, which has a store of its own."""
     with closing(JustWalkOut(gate, gate.merchant(), "OTHER-1")) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Barcodes of every type, right and wrong, against python-stdnum where it knows them."""
+"""Barcodes of every type, valid and invalid, compared with python-stdnum where it knows them."""
 
 import pytest
 from hypothesis import given, settings
@@ -17,8 +17,8 @@ DIGITS = "0123456789"
     ("96385074", None), ("0306406152", ""), ("4006381333931", "ASIN"), ("10614141000415", None), ("4011", None),
     ("036000291452", "upc"),
 ])
-def test_what_is_right(barcode, kind):
-    """Of its type; without one that is known, of the type that its length tells."""
+def test_valid_barcodes(barcode, kind):
+    """They match their type; without a known type, the length decides."""
     assert check_barcode(barcode, kind, "/x") is None
 
 
@@ -32,32 +32,32 @@ def test_what_is_right(barcode, kind):
     ("123456789", None, "barcode_form", None), ("\u0661" * 12, "UPC", "barcode_form", None),
     ("036000291452", "EAN", "barcode_form", None), (" 036000291452", "UPC", "barcode_form", None),
 ])
-def test_what_is_wrong(barcode, kind, code, suggestion):
-    """And what a machine could put in its place."""
-    told = check_barcode(barcode, kind, "/external_product_id")
-    assert (told.code, told.suggestion, told.path) == (code, suggestion, "/external_product_id")
+def test_invalid_barcodes(barcode, kind, code, suggestion):
+    """The issue suggests a correction where one is possible."""
+    result = check_barcode(barcode, kind, "/external_product_id")
+    assert (result.code, result.suggestion, result.path) == (code, suggestion, "/external_product_id")
     if code == "gtin_check_digit":
         assert check_barcode(suggestion, kind, "/x") is None
 
 
 @settings(deadline=None)
 @given(st.text(DIGITS, min_size=8, max_size=14), st.sampled_from(["EAN8", "EAN", "GTIN"]))
-def test_eans_are_judged_as_the_library_judges_them(barcode, kind):
-    """Lengths and check digits."""
+def test_eans_are_checked_as_by_the_library(barcode, kind):
+    """This covers lengths and check digits."""
     fits = len(barcode) in LENGTHS[kind] and ean.is_valid(barcode)
     assert (check_barcode(barcode, kind, "/x") is None) == fits
 
 
 @settings(deadline=None)
 @given(st.text(DIGITS + "X", min_size=9, max_size=11))
-def test_isbns_are_judged_as_the_library_judges_them(barcode):
-    """Ten characters, of which the last may be X."""
+def test_isbns_are_checked_as_by_the_library(barcode):
+    """An ISBN has ten characters, of which the last may be X."""
     assert (check_barcode(barcode, "ISBN", "/x") is None) == (len(barcode) == 10 and isbn.is_valid(barcode))
 
 
 @settings(deadline=None)
 @given(st.text(max_size=20), st.none() | st.text(max_size=6) | st.sampled_from([*LENGTHS]))
-def test_no_text_makes_it_stumble(barcode, kind):
-    """It is right, or an issue."""
-    told = check_barcode(barcode, kind, "/x")
-    assert told is None or told.severity == "error"
+def test_any_text_is_handled(barcode, kind):
+    """It is valid or has an issue."""
+    result = check_barcode(barcode, kind, "/x")
+    assert result is None or result.severity == "error"

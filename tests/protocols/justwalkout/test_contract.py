@@ -1,4 +1,4 @@
-"""openapi.yaml against the running protocol: the same routes, sound schemas, and words that are all there."""
+"""openapi.yaml matches the running protocol: the same routes, valid schemas, complete report codes."""
 
 import jsonschema_rs
 import pytest
@@ -23,42 +23,42 @@ def _check(schema, value):
 
 
 def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
-    """By this protocol."""
+    """The protocol serves exactly the routes of its contract."""
     assert served(gate, "justwalkout") == promised(CONTRACT)
 
 
 def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
-    """No dead schema, but for the record that nobody sends."""
+    """The contract has no dead schema, except for a record that no request contains."""
     used = named(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
     assert held(CONTRACT) == used | {"#/components/schemas/Archival"}
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
-def test_schemas_are_sound(gate: Served, name: str) -> None:
-    """JSON Schema 2020-12."""
+def test_schemas_are_valid(gate: Served, name: str) -> None:
+    """Each schema is valid JSON Schema 2020-12."""
     schema = DOCUMENT["components"]["schemas"][name]
     jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
 
 
 def test_every_schema_of_records_is_compiled(gate: Served) -> None:
-    """With the merchant rules of the protocol."""
+    """Each has the merchant rules of the protocol."""
     schemas = load_schemas()
     mine = {f"justwalkout/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
     assert mine == set(MERCHANT_RULES)
     assert all(schemas[name].merchant_rules is MERCHANT_RULES[name] for name in mine)
 
 
-def test_every_code_has_a_word_of_the_report(gate: Served) -> None:
-    """Wherever it is found."""
+def test_every_issue_code_has_a_report_code(gate: Served) -> None:
+    """This holds for issues of any member."""
     words = set(DOCUMENT["components"]["schemas"]["ReportCode"]["enum"])
     paths = ("", "/item_sku", "/item_name", "/standard_price", "/external_product_id", "/brand_name")
-    made = {unpublished.report_code(code, path) for code in CODES for path in paths}
-    assert made | {"ALREADY_ARCHIVED"} == words
+    codes = {unpublished.report_code(code, path) for code in CODES for path in paths}
+    assert codes | {"ALREADY_ARCHIVED"} == words
 
 
 def test_reports_obey_their_schema(retailer: JustWalkOut) -> None:
-    """Of an upload with everything wrong, and of an archive."""
+    """This covers an upload with all kinds of errors, and an archive."""
     schema = {"$ref": "#/components/schemas/Report"}
     uploaded = retailer.upload(
         item(1), item(1), item(2, item_name="\u00e9", standard_price="x", external_product_id="1"),
@@ -68,8 +68,8 @@ def test_reports_obey_their_schema(retailer: JustWalkOut) -> None:
     _check(schema, retailer.report(retailer.archive("SKU-1", "SKU-9")))
 
 
-def test_the_contract_and_its_page_are_shown(gate: Served) -> None:
-    """To everybody."""
+def test_the_contract_and_its_page_are_public(gate: Served) -> None:
+    """Neither needs a key."""
     anonymous = gate.anonymous()
     assert anonymous.get("/v1/catalog/openapi.yaml").content == CONTRACT.yaml
     assert anonymous.get("/v1/catalog/openapi.json").json() == DOCUMENT

@@ -1,4 +1,4 @@
-"""The running protocol held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
+"""A fuzzer checks the running protocol against its contract; ``GOODSGATE_FUZZ=long`` or ``make fuzz`` runs longer."""
 
 import os
 
@@ -35,25 +35,26 @@ schema = schemathesis.openapi.from_dict(CONTRACT.document, config=CONFIG)
 SIGNED = ("upload", "upload_cart", "archive", "upload_status")
 
 
-class Signer(AuthBase):
-    """Signs what is sent, as it is sent."""
+class RequestSigner(AuthBase):
+    """Signs each request as it is sent."""
 
     def __init__(self, retailer):
         self._retailer = retailer
 
     def __call__(self, request):
-        """The request with its signature."""
+        """Return the request with its signature."""
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
         media_type = request.headers.get("content-type", "application/json")
-        request.headers.update(self._retailer.signed(request.path_url, body, **{"content-type": media_type}))
+        request.headers.update(self._retailer.sign(request.path_url, body, **{"content-type": media_type}))
         return request
 
 
-def _hold(retailer, case):
-    """Signed as the platform wants it; the set-up with a key of the gate."""
+def _check_case(retailer, case):
+    """Sign the request as the platform requires; setup operations use a key of the gate."""
     name = case.operation.definition.raw["operationId"]
     unsigned = getattr(case.meta.phase.data, "parameter", None) == "Authorization"
-    how = {"auth": Signer(retailer)} if name in SIGNED else {"headers": {"authorization": f"Bearer {retailer.admin}"}}
+    bearer = {"headers": {"authorization": f"Bearer {retailer.admin}"}}
+    how = {"auth": RequestSigner(retailer)} if name in SIGNED else bearer
     how = {} if unsigned else how
     # Links and parameters that nobody knows are answered like any other; so is whatever a method may not be.
     lenient = name == "report" or bool(case.query)
@@ -63,7 +64,7 @@ def _hold(retailer, case):
 
 @pytest.fixture
 def fuzzed(retailer):
-    """A retailer who is an admin, too, and may ask as fast as it can."""
+    """Return a retailer that is also an admin, without a rate limit."""
     (protocol,) = (protocol for protocol in retailer.gate.application.protocols if protocol.name == "justwalkout")
     pace = protocol.handlers["upload"].__self__._authenticator._rate_limit
     pace._burst = pace._per_second = 10**9
@@ -75,13 +76,13 @@ def fuzzed(retailer):
 @schema.parametrize()
 @settings(max_examples=500 if LONG else 4, **HOW)
 def test_the_protocol_keeps_its_contract(fuzzed, case):
-    """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
-    _hold(fuzzed, case)
+    """Statuses, media types, bodies and headers are those of the contract."""
+    _check_case(fuzzed, case)
 
 
 @pytest.mark.slow
 @schema.parametrize()
 @settings(max_examples=500, **{**HOW, "derandomize": False})
 def test_the_protocol_keeps_its_contract_for_long(fuzzed, case):
-    """The same, with other examples every time: 500 an operation."""
-    _hold(fuzzed, case)
+    """The long form uses other examples in each run, 500 for each operation."""
+    _check_case(fuzzed, case)

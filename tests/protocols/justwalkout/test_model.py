@@ -1,4 +1,4 @@
-"""Any sequence of uploads and archives leaves what a model says that they leave one by one."""
+"""Any sequence of uploads and archives has the same results as a model that applies them one by one."""
 
 import pytest
 from hypothesis import given, settings
@@ -15,32 +15,33 @@ ARCHIVE = {"schema": "justwalkout/Archival", "verb": Verb.UPDATE, "references": 
 BARCODES = {number: item(number)["external_product_id"] for number in NUMBERS}
 
 
-class Model:
-    """SKU and store → barcodes, or None once archived; and the barcodes it had last."""
+class CatalogueModel:
+    """For each SKU and store the last barcodes, and whether the item is active."""
 
     def __init__(self) -> None:
-        self.held: dict[tuple[str, str], tuple[frozenset[int], bool]] = {}
+        self.items: dict[tuple[str, str], tuple[frozenset[int], bool]] = {}
 
     def upload(self, sku: str, store: str, numbers: list[int]) -> Result:
-        """No other SKU may have one of the barcodes."""
-        taken = {number for (other, _), (own, active) in self.held.items() if other != sku and active for number in own}
+        """Upload an item; no other SKU may have one of its barcodes."""
+        taken = {number for (other, _), (own,
+            active) in self.items.items() if other != sku and active for number in own}
         if taken & set(numbers):
             return Result.REJECTED
-        now, was = (frozenset(numbers), True), self.held.get((sku, store))
+        now, was = (frozenset(numbers), True), self.items.get((sku, store))
         return self._put((sku, store), was, now)
 
     def _put(self, key: tuple[str, str], was: object, now: tuple[frozenset[int], bool]) -> Result:
-        self.held[key] = now
+        self.items[key] = now
         return Result.CREATED if was is None else Result.UNCHANGED if was == now else Result.UPDATED
 
     def archive(self, sku: str) -> Result:
-        """In every store that has it."""
-        mine = [key for key in self.held if key[0] == sku]
-        if not mine:
+        """Archive a SKU in every store that has it."""
+        keys = [key for key in self.items if key[0] == sku]
+        if not keys:
             return Result.REJECTED
-        changed = any(self.held[key][1] for key in mine)
-        for key in mine:
-            self.held[key] = (self.held[key][0], False)
+        changed = any(self.items[key][1] for key in keys)
+        for key in keys:
+            self.items[key] = (self.items[key][0], False)
         return Result.UPDATED if changed else Result.UNCHANGED
 
 
@@ -59,8 +60,8 @@ STEPS = st.lists(st.one_of(UPLOADS, st.lists(st.sampled_from(SKUS), min_size=1, 
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["together", "alone"])
-def test_any_sequence_leaves_what_one_by_one_leaves(kind, tmp_path, together):
-    """Batches settled together or each alone; results, items and their marks."""
+def test_any_sequence_equals_the_model(kind, tmp_path, together):
+    """Batches are processed together or one by one; results, items and index entries are equal."""
     number = 0
     with Shop(tmp_path, kind=kind) as shop:
         @settings(deadline=None, max_examples=40 if kind == "sqlite" else 10)
@@ -68,7 +69,7 @@ def test_any_sequence_leaves_what_one_by_one_leaves(kind, tmp_path, together):
         def hold(steps):
             nonlocal number
             number += 1
-            model, collection, wanted, batches = Model(), f"c{number}", [], []
+            model, collection, wanted, batches = CatalogueModel(), f"c{number}", [], []
             for step in steps:
                 uploads = not isinstance(step[0], str)
                 records = [_item(*one) for one in step] if uploads else [
@@ -88,10 +89,10 @@ def test_any_sequence_leaves_what_one_by_one_leaves(kind, tmp_path, together):
     place.drop(tmp_path)
 
 
-def _compare(shop: Shop, collection: str, model: Model) -> None:
-    held = shop.items(collection)
-    archived = {tuple(key.split("\x1f")): one.get("catalogStatus") == "ARCHIVED" for key, one in held.items()}
-    assert archived == {key: not active for key, (_, active) in model.held.items()}
+def _compare(shop: Shop, collection: str, model: CatalogueModel) -> None:
+    items = shop.items(collection)
+    archived = {tuple(key.split("\x1f")): one.get("catalogStatus") == "ARCHIVED" for key, one in items.items()}
+    assert archived == {key: not active for key, (_, active) in model.items.items()}
     _, marks = shop.store.list_index("acme", Kind.PRODUCT, collection, "barcode")
-    active = [(key, own) for key, (own, active) in model.held.items() if active]
+    active = [(key, own) for key, (own, active) in model.items.items() if active]
     assert set(marks) == {(BARCODES[number], "\x1f".join(key)) for key, own in active for number in own}

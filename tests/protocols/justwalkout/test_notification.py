@@ -1,4 +1,4 @@
-"""Queues are told of the end of an ingestion, and reports are kept in S3, over a local SQS and S3."""
+"""Notifications of queues, and reports in S3, with a local SQS and S3."""
 
 import json
 from contextlib import closing
@@ -20,7 +20,7 @@ from tests.shop import Shop
 
 @pytest.fixture
 def cloud(aws, monkeypatch):
-    """A local S3 and SQS, known as an operator would make them known."""
+    """Return a local S3 and SQS, configured like an operator would."""
     for name, value in aws.environ.items():
         monkeypatch.setenv(name, value)
     return aws
@@ -28,31 +28,31 @@ def cloud(aws, monkeypatch):
 
 @pytest.fixture
 def queue(cloud):
-    """A queue of its own."""
-    with closing(cloud.queue()) as made:
-        yield made
+    """Return a new queue."""
+    with closing(cloud.queue()) as new_queue:
+        yield new_queue
 
 
 def _messages(retailer):
     return retailer.gate.shop.store.messages(retailer.merchant, topic=unpublished.TOPIC)
 
 
-def _carry(retailer):
-    """Everything that is to be carried, as the outbox has it done."""
+def _deliver(retailer):
+    """Deliver all messages, as the outbox does."""
     shop = retailer.gate.shop
-    (courier,) = message_senders(create_services(shop.store, shop.config)).values()
+    (sender,) = message_senders(create_services(shop.store, shop.config)).values()
     for message in _messages(retailer):
-        courier.send(message)
+        sender.send(message)
 
 
-def test_a_queue_is_told_of_the_end(retailer, queue):
-    """An SNS notification whose inner message says what the status says; its link is good."""
+def test_a_queue_is_notified_of_the_end(retailer, queue):
+    """The inner message of an SNS notification has the status and a working link."""
     put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
     ingestion = retailer.upload(item(1), item(2, item_name="\N{REGISTERED SIGN}")).json()["ingestionId"]
     retailer.gate.shop.work()
     (message,) = _messages(retailer)
-    _carry(retailer)
-    _carry(retailer)
+    _deliver(retailer)
+    _deliver(retailer)
     first, second = (json.loads(body) for body in queue.taken())
     assert first["MessageId"] == second["MessageId"]
     assert first.keys() == {
@@ -60,40 +60,40 @@ def test_a_queue_is_told_of_the_end(retailer, queue):
         "SigningCertURL", "UnsubscribeURL",
     }
     assert (first["Type"], first["Subject"]) == ("Notification", "Catalog upload status")
-    told = json.loads(first["Message"])
-    assert (told["ingestionId"], told["processingStatus"]) == (ingestion, "DONE")
-    link = urlsplit(told["reportDownloadLink"])
+    result = json.loads(first["Message"])
+    assert (result["ingestionId"], result["processingStatus"]) == (ingestion, "DONE")
+    link = urlsplit(result["reportDownloadLink"])
     report = httpx.get(f"{retailer.gate.url}{link.path}?{link.query}", trust_env=False).json()
     assert report["summary"]["itemsRejected"] == 1
     assert message.subject == unpublished.batch_of(ingestion)
 
 
-def test_a_cancelled_ingestion_is_told_too(retailer, queue):
-    """Without a link."""
+def test_a_cancelled_ingestion_is_notified_too(retailer, queue):
+    """Its notification has no link."""
     put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
     ingestion = retailer.upload(item(1)).json()["ingestionId"]
     retailer.gate.shop.engine.cancel(retailer.merchant, unpublished.batch_of(ingestion))
     retailer.gate.shop.work()
-    _carry(retailer)
+    _deliver(retailer)
     (body,) = queue.taken()
-    told = json.loads(json.loads(body)["Message"])
-    assert told == {"ingestionId": ingestion, "processingStatus": "CANCELLED", "reportDownloadLink": ""}
+    result = json.loads(json.loads(body)["Message"])
+    assert result == {"ingestionId": ingestion, "processingStatus": "CANCELLED", "reportDownloadLink": ""}
 
 
-def test_nobody_is_told_twice_what_ended_once(retailer, queue):
-    """A retry by the operator ends again, and is no ingestion."""
+def test_a_retry_sends_no_second_notification(retailer, queue):
+    """A retry by the operator ends a second time."""
     put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": queue.arn})
     batch = unpublished.batch_of(retailer.upload(item(1, item_name="\N{REGISTERED SIGN}")).json()["ingestionId"])
     retailer.gate.shop.work()
     retailer.gate.shop.engine.retry(retailer.merchant, batch)
     retailer.gate.shop.work()
     assert len(_messages(retailer)) == 2
-    _carry(retailer)
+    _deliver(retailer)
     assert len(queue.taken()) == 1
 
 
 def test_without_a_queue_nothing_is_sent(retailer, queue):
-    """None when it was uploaded: no message; none any more: it counts as sent."""
+    """Without a queue at upload there is no message; a queue that was removed later counts as delivered."""
     retailer.upload(item(1))
     retailer.gate.shop.work()
     assert _messages(retailer) == []
@@ -103,37 +103,37 @@ def test_without_a_queue_nothing_is_sent(retailer, queue):
         retailer.gate.shop.work()
         put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": ""})
         assert len(_messages(client)) == 1
-        _carry(client)
+        _deliver(client)
     assert queue.taken() == []
 
 
-def test_a_queue_that_is_away_holds_nothing_up(retailer, cloud, monkeypatch):
-    """The batch is done; the message says why it did not arrive, and waits."""
+def test_an_unavailable_queue_delays_nothing(retailer, cloud, monkeypatch):
+    """The batch is done; the message keeps the reason and waits."""
     queue = "arn:aws:sqs:eu-west-1:123456789012:nowhere"
     put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": queue})
     accepted = retailer.upload(item(1))
     assert retailer.report(accepted)["processingStatus"] == "DONE"
-    with pytest.raises(DeliveryError, match="arn:aws:sqs:eu-west-1:123456789012:nowhere") as told:
-        _carry(retailer)
-    assert not told.value.final
+    with pytest.raises(DeliveryError, match="arn:aws:sqs:eu-west-1:123456789012:nowhere") as error:
+        _deliver(retailer)
+    assert not error.value.final
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(DeliveryError, match="Could not connect"):
-        _carry(retailer)
+        _deliver(retailer)
 
 
-def test_what_is_no_queue_is_sent_nowhere(retailer, cloud):
-    """An address in its place, a host in its region: the command line takes any text."""
+def test_invalid_queue_names_receive_nothing(retailer, cloud):
+    """The command line accepts any text, such as an address or a host as region."""
     for text in ("https://sqs.example.com/1/q", "arn:aws:sqs:evil.example.com/:123456789012:q", "q"):
         put_merchant_settings(retailer.gate.shop.store, retailer.merchant, {"queue": text})
         if not _messages(retailer):
             retailer.upload(item(1))
             retailer.gate.shop.work()
         with pytest.raises(DeliveryError, match="is not the ARN of a queue"):
-            _carry(retailer)
+            _deliver(retailer)
 
 
-def test_the_outbox_carries_them(kind, tmp_path, queue):
-    """As a worker process has it running, and the set-up page says so."""
+def test_the_outbox_delivers_notifications(kind, tmp_path, queue):
+    """A worker process runs it, and the setup shows the result."""
     with Shop(tmp_path, kind=kind) as shop:
         gate = Served(shop)
         outbox = create_outbox(shop.store, shop.config)
@@ -154,8 +154,8 @@ def test_the_outbox_carries_them(kind, tmp_path, queue):
         gate.close()
 
 
-def test_reports_are_kept_in_s3(tmp_path, cloud):
-    """Written by whoever needs it first, presigned for an hour, read by anybody who has the link."""
+def test_reports_are_stored_in_s3(tmp_path, cloud):
+    """They are written when first needed, and their presigned links work for an hour."""
     with Shop(tmp_path, kind="sqlite", reports=f"s3://{cloud.bucket()}/reports") as shop:
         gate = Served(shop)
         with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:
@@ -165,29 +165,29 @@ def test_reports_are_kept_in_s3(tmp_path, cloud):
             link = client.status(ingestion)["reportDownloadLink"]
             assert link.startswith(cloud.url)
             assert "X-Amz-Expires=3600" in link
-            answered = httpx.get(link, trust_env=False)
-            assert answered.headers["content-type"] == "application/json"
-            assert [told["code"] for told in answered.json()["issues"]] == ["INVALID_PRICE"]
-            assert httpx.get(client.status(ingestion)["reportDownloadLink"], trust_env=False).json() == answered.json()
+            response = httpx.get(link, trust_env=False)
+            assert response.headers["content-type"] == "application/json"
+            assert [issue["code"] for issue in response.json()["issues"]] == ["INVALID_PRICE"]
+            assert httpx.get(client.status(ingestion)["reportDownloadLink"], trust_env=False).json() == response.json()
         gate.close()
 
 
-def test_a_storage_that_is_away_is_told_as_such(tmp_path, cloud, monkeypatch):
-    """Retry advised; the ingestion itself is done."""
+def test_an_unavailable_storage_is_reported(tmp_path, cloud, monkeypatch):
+    """The answer advises a retry; the ingestion itself is done."""
     with Shop(tmp_path, kind="sqlite", reports="s3://nowhere") as shop:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         gate = Served(shop)
         with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:
             ingestion = client.upload(item(1)).json()["ingestionId"]
             shop.work()
-            answered = client.call("/v1/catalog/getCatalogUploadStatus", {"ingestionId": ingestion})
-            assert (answered.status_code, answered.json()) == (
+            response = client.call("/v1/catalog/getCatalogUploadStatus", {"ingestionId": ingestion})
+            assert (response.status_code, response.json()) == (
                 500, {"errorMsg": "Internal Server Error. Please retry"})
         gate.close()
 
 
 def test_links_begin_where_clients_reach_the_gate(tmp_path):
-    """The public URL, if the settings name one; else where the request came to."""
+    """They begin with the public URL of the settings, or with the address of the request."""
     with Shop(tmp_path, kind="sqlite", public_url="https://gate.example.com/jwo/") as shop:
         gate = Served(shop)
         with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:

@@ -1,4 +1,4 @@
-"""The merchant's set-up: read, settled, and what admins alone may do."""
+"""The merchant's setup: read by the merchant, changed by admins only."""
 
 from contextlib import closing
 
@@ -12,7 +12,7 @@ ARN = "arn:aws:sqs:eu-west-1:123456789012:catalog-status"
 
 @pytest.fixture
 def admin(gate):
-    """Whoever runs the gate, acting for a merchant."""
+    """Return the client of an admin who acts for a merchant."""
     merchant = gate.merchant()
     with closing(gate.client(None, "admin")) as client:
         client.headers["goodsgate-merchant"] = merchant
@@ -21,42 +21,42 @@ def admin(gate):
 
 
 def test_a_merchant_is_set_up_by_an_admin(admin, gate):
-    """From nothing to an accepted upload, without the command line."""
+    """The calls lead from nothing to an accepted upload, without the command line."""
     empty = admin.get(SETUP).json()
     assert empty == {
         "merchant": admin.acts_for, "awsAccountId": "", "sqsQueueArn": "", "stores": [], "accessKeys": [],
         "connectivityStatus": "Unknown", "sqsSubscriptionStatus": "Unknown",
     }
     wanted = {"awsAccountId": "123456789012", "sqsQueueArn": ARN, "stores": ["S-2", "S-1"]}
-    settled = admin.put(SETUP, json=wanted)
-    assert settled.status_code == 200
-    assert settled.json() == {**empty, **wanted, "stores": ["S-1", "S-2"]}
-    made = admin.post(KEYS, json={"label": "gate", "session": True})
-    assert made.status_code == 201
-    assert set(made.json()) == {"keyId", "accessKeyId", "secretAccessKey", "sessionToken"}
-    assert admin.get(SETUP).json()["accessKeys"] == [made.json()["accessKeyId"]]
+    changed = admin.put(SETUP, json=wanted)
+    assert changed.status_code == 200
+    assert changed.json() == {**empty, **wanted, "stores": ["S-1", "S-2"]}
+    created = admin.post(KEYS, json={"label": "gate", "session": True})
+    assert created.status_code == 201
+    assert set(created.json()) == {"keyId", "accessKeyId", "secretAccessKey", "sessionToken"}
+    assert admin.get(SETUP).json()["accessKeys"] == [created.json()["accessKeyId"]]
     with closing(JustWalkOut(gate, admin.acts_for, "S-1", account="123456789012")) as client:
-        client.key = _made(made.json())
+        client.key = _access_key(created.json())
         assert client.upload(item(1, "S-1")).status_code == 201
     assert admin.get(SETUP).json()["connectivityStatus"] == "Success"
-    revoked = admin.delete(f"/v1/merchants/{admin.acts_for}/keys/{made.json()['keyId']}")
+    revoked = admin.delete(f"/v1/merchants/{admin.acts_for}/keys/{created.json()['keyId']}")
     assert revoked.status_code == 204
     assert len(admin.get(SETUP).json()["accessKeys"]) == 1
 
 
-def _made(told):
+def _access_key(result):
     from goodsgate.auth import AccessKey
 
-    return AccessKey(id=told["accessKeyId"], secret=told["secretAccessKey"], token=told["sessionToken"])
+    return AccessKey(id=result["accessKeyId"], secret=result["secretAccessKey"], token=result["sessionToken"])
 
 
-def test_what_is_not_named_stays(admin):
-    """An empty text removes; all stores are replaced."""
+def test_members_that_are_not_named_stay(admin):
+    """An empty text removes a setting; stores are replaced as a whole."""
     admin.put(SETUP, json={"awsAccountId": "123456789012", "stores": ["S-1", "S-2"]})
     assert admin.put(SETUP, json={"sqsQueueArn": ARN}).json()["awsAccountId"] == "123456789012"
-    settled = admin.put(SETUP, json={"sqsQueueArn": "", "stores": ["S-3"]}).json()
-    assert (settled["sqsQueueArn"], settled["stores"]) == ("", ["S-3"])
-    assert admin.put(SETUP, json={}).json() == settled
+    changed = admin.put(SETUP, json={"sqsQueueArn": "", "stores": ["S-3"]}).json()
+    assert (changed["sqsQueueArn"], changed["stores"]) == ("", ["S-3"])
+    assert admin.put(SETUP, json={}).json() == changed
 
 
 @ONE_STORE
@@ -65,15 +65,15 @@ def test_what_is_not_named_stays(admin):
     {"sqsQueueArn": "arn:aws:sqs:evil.example.com/:123456789012:q"}, {"stores": ["A B"]}, {"stores": ["A", "A"]},
     {"stores": "A"}, {"other": 1}, {"sqsQueueArn": f"{ARN}\n"}, [],
 ], ids=range(10))
-def test_what_cannot_be_is_refused(admin, wanted):
-    """As the gate refuses; an address in place of an ARN, above all."""
-    answered = admin.put(SETUP, json=wanted)
-    assert (answered.status_code, answered.json()["code"]) == (400, "body_invalid")
+def test_invalid_setups_are_refused(admin, wanted):
+    """An address in place of an ARN is the most important case."""
+    response = admin.put(SETUP, json=wanted)
+    assert (response.status_code, response.json()["code"]) == (400, "body_invalid")
 
 
 @ONE_STORE
-def test_only_admins_settle(gate):
-    """Whoever may read reads; the planogram is the merchant's own."""
+def test_only_admins_change_the_setup(gate):
+    """Other keys can read it; the planogram belongs to the merchant."""
     with closing(gate.client(None, "submit", "read")) as client:
         assert client.get(SETUP).status_code == 200
         assert client.put(SETUP, json={}).status_code == 403
@@ -83,13 +83,13 @@ def test_only_admins_settle(gate):
         assert client.put(PLANOGRAM, json={"itemSkus": [""]}).json()["code"] == "body_invalid"
     anonymous = gate.anonymous()
     for method, path in (("GET", SETUP), ("PUT", SETUP), ("POST", KEYS), ("GET", PLANOGRAM), ("PUT", PLANOGRAM)):
-        answered = anonymous.request(method, path)
-        assert (answered.status_code, answered.json()["code"]) == (401, "unauthorized")
+        response = anonymous.request(method, path)
+        assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
 
 
 @ONE_STORE
-def test_strangers_see_their_own_alone(gate, admin):
-    """Set-up and planogram."""
+def test_strangers_see_only_their_own(gate, admin):
+    """This holds for setup and planogram."""
     admin.put(SETUP, json={"awsAccountId": "123456789012"})
     admin.put(PLANOGRAM, json={"itemSkus": ["A"]})
     with closing(gate.client()) as client:

@@ -1,4 +1,4 @@
-"""Uploads: what is accepted, what is refused at once, what is told in the report."""
+"""Uploads: what is accepted, what is refused at once, and what only the report shows."""
 
 import json
 
@@ -10,32 +10,32 @@ from tests.protocols.justwalkout.client import ONE_STORE, item
 UPLOAD = "/v1/catalog/upload"
 
 
-def _refused(answered, text):
-    assert (answered.status_code, answered.json()) == (400, {"errorMsg": text})
-    assert answered.headers["x-amzn-errortype"] == "BadRequestException"
+def _refused(response, text):
+    assert (response.status_code, response.json()) == (400, {"errorMsg": text})
+    assert response.headers["x-amzn-errortype"] == "BadRequestException"
 
 
-def test_an_item_is_uploaded_and_held(retailer):
-    """Under SKU and store, byte for byte; the report says it was accepted."""
+def test_an_item_is_uploaded_and_stored(retailer):
+    """It is stored under SKU and store byte for byte; the report counts it as accepted."""
     report = retailer.report(retailer.upload(item(1, nutrition={"kcal": 42})))
     assert report["summary"] == {
         "itemsProcessed": 1, "itemsAccepted": 1, "itemsRejected": 0, "errors": 0, "warnings": 0,
     }
     assert (report["operation"], report["processingStatus"], report["issues"]) == ("UPLOAD", "DONE", [])
-    assert retailer.held() == {"SKU-1\x1fSTORE-1": item(1, nutrition={"kcal": 42})}
+    assert retailer.items() == {"SKU-1\x1fSTORE-1": item(1, nutrition={"kcal": 42})}
 
 
-def test_an_item_replaces_what_was_held(retailer):
-    """As a whole: what is not sent again is gone; the same SKU elsewhere stays."""
+def test_an_item_replaces_the_stored_one(retailer):
+    """Members that are not sent again are removed; the same SKU in another store stays."""
     retailer.report(retailer.upload(item(1, brand_name="Acme"), item(1, "STORE-2", brand_name="Acme")))
     retailer.report(retailer.upload(item(1, item_name="New")))
-    held = retailer.held()
-    assert held["SKU-1\x1fSTORE-1"] == item(1, item_name="New")
-    assert held["SKU-1\x1fSTORE-2"] == item(1, "STORE-2", brand_name="Acme")
+    items = retailer.items()
+    assert items["SKU-1\x1fSTORE-1"] == item(1, item_name="New")
+    assert items["SKU-1\x1fSTORE-2"] == item(1, "STORE-2", brand_name="Acme")
 
 
 def test_the_same_upload_twice_has_two_ids(retailer):
-    """There is no key of idempotency; the second changes nothing."""
+    """There is no idempotency key; the second upload changes nothing."""
     first, second = retailer.upload(item(1)), retailer.upload(item(1))
     assert first.json()["ingestionId"] != second.json()["ingestionId"]
     assert retailer.report(second)["summary"]["itemsAccepted"] == 1
@@ -47,15 +47,15 @@ def test_the_same_upload_twice_has_two_ids(retailer):
     b'{"catalogItems":[1]}', b'{"catalogItems":[{"item_sku":"X"}]}', b'{"catalogItems":[' + b"[" * 2000,
     b'{"catalogItems":[{"item_sku":"\xff"}]}',
 ], ids=range(11))
-def test_a_body_that_is_none_is_refused(retailer, body):
-    """In the published words."""
+def test_invalid_bodies_are_refused(retailer, body):
+    """They get the published text."""
     _refused(retailer.call(UPLOAD, body), "Invalid request body")
 
 
 @ONE_STORE
 @pytest.mark.parametrize("member", ["item_sku", "external_product_id", "item_name", "store_id"])
 def test_four_members_are_required(retailer, member):
-    """Not the price; an empty text is none, and a number is no text."""
+    """The price is not; an empty text counts as missing, and a number is no text."""
     for value in (None, "", 5):
         _refused(retailer.upload(item(1), item(2, **{member: value})), "Invalid request body")
     assert retailer.upload({name: item(1)[name] for name in (
@@ -65,14 +65,14 @@ def test_four_members_are_required(retailer, member):
 @ONE_STORE
 @pytest.mark.parametrize("member", ["item_sku", "item_name", "brand_name", "standard_price", "other_image_url8"])
 def test_texts_have_at_most_255_characters(retailer, member):
-    """Characters, not bytes."""
+    """Characters count, not bytes."""
     _refused(retailer.upload(item(1, **{member: "é" * 256})), "Invalid request body")
     assert retailer.upload(item(1, **{member: "é" * 255})).status_code == 201
 
 
 @ONE_STORE
 def test_an_item_has_at_most_fifty_further_barcodes(retailer):
-    """51 refuse the request."""
+    """51 barcodes refuse the request."""
     more = [{"external_product_id": f"{4000 + at}", "external_product_id_type": "PLU"} for at in range(51)]
     _refused(retailer.upload(item(1, additional_external_product_information=more)), "Invalid request body")
     accepted = retailer.upload(item(1, additional_external_product_information=more[:50]))
@@ -81,7 +81,7 @@ def test_an_item_has_at_most_fifty_further_barcodes(retailer):
 
 @ONE_STORE
 def test_an_upload_has_at_most_ten_thousand_items(retailer):
-    """At the limit and above."""
+    """One more item is refused."""
     items = [{"item_sku": f"S{at}", "external_product_id": f"{at:04d}", "item_name": "x", "store_id": "STORE-1"}
              for at in range(unpublished.ITEMS_MAX + 1)]
     _refused(retailer.upload(*items), "Number of items in the request exceeds the maximum threshold")
@@ -91,9 +91,9 @@ def test_an_upload_has_at_most_ten_thousand_items(retailer):
 
 @ONE_STORE
 def test_a_body_has_at_most_ten_megabytes(retailer):
-    """The platform's own words."""
-    answered = retailer.call(UPLOAD, b" " * (unpublished.BODY_BYTES_MAX + 1))
-    assert (answered.status_code, answered.json()) == (413, {"message": "Request Too Long"})
+    """A larger body gets the platform's text."""
+    response = retailer.call(UPLOAD, b" " * (unpublished.BODY_BYTES_MAX + 1))
+    assert (response.status_code, response.json()) == (413, {"message": "Request Too Long"})
     padded = json.dumps({"catalogItems": [item(1)]}).encode().ljust(unpublished.BODY_BYTES_MAX)
     assert retailer.call(UPLOAD, padded).status_code == 201
 
@@ -111,10 +111,10 @@ def test_a_body_has_at_most_ten_megabytes(retailer):
      "List of store ID's present in the request are either incorrect/not associated with same retailer"),
 ])
 def test_stores_must_be_the_merchants(retailer, stranger, stores, text):
-    """The three published cases, and what lies between them; nothing of the request is kept."""
+    """This covers the published cases and those between; nothing of the request is stored."""
     _refused(retailer.upload(*(item(at, store) for at, store in enumerate(stores, 1))), text)
     retailer.gate.shop.work()
-    assert retailer.held() == {}
+    assert retailer.items() == {}
 
 
 BAD = [
@@ -139,31 +139,31 @@ BAD = [
 
 @pytest.mark.parametrize(("members", "codes"), BAD, ids=range(len(BAD)))
 @ONE_STORE
-def test_what_is_wrong_with_an_item_is_in_the_report_alone(retailer, members, codes):
-    """The call succeeds, the item's neighbour is applied, and everything that is wrong is told."""
+def test_errors_of_an_item_are_only_in_the_report(retailer, members, codes):
+    """The call succeeds, the item beside it is applied, and all issues are reported."""
     report = retailer.report(retailer.upload(item(7), item(1, **members)))
-    assert [(told["code"], told["severity"]) for told in report["issues"]] == codes
-    assert {told["index"] for told in report["issues"]} == {1}
+    assert [(issue["code"], issue["severity"]) for issue in report["issues"]] == codes
+    assert {issue["index"] for issue in report["issues"]} == {1}
     rejected = any(severity == "ERROR" for _, severity in codes)
     assert report["summary"]["itemsRejected"] == rejected
-    assert len(retailer.held()) == 2 - rejected
+    assert len(retailer.items()) == 2 - rejected
 
 
 def test_an_issue_says_where_and_what(retailer):
-    """Index, SKU, store, attribute and a sentence."""
+    """It has index, SKU, store, attribute and a sentence."""
     more = [{"external_product_id": "4006381333931", "external_product_id_type": "EAN"},
             {"external_product_id": "4006381333930", "external_product_id_type": "EAN"}]
     bad = item(2, "STORE-2", additional_external_product_information=more)
-    (told,) = retailer.report(retailer.upload(item(1), bad))["issues"]
-    assert told == {
+    (result,) = retailer.report(retailer.upload(item(1), bad))["issues"]
+    assert result == {
         "index": 1, "item_sku": "SKU-2", "store_id": "STORE-2", "severity": "ERROR", "code": "INVALID_BARCODE",
         "attributeName": "additional_external_product_information/1/external_product_id",
         "message": "GTIN 4006381333930 has a wrong check digit; expected 4006381333931.",
     }
 
 
-def test_a_barcode_is_one_skus(retailer):
-    """In one upload or several, as first or further barcode; the same SKU may have it in every store."""
+def test_a_barcode_belongs_to_one_sku(retailer):
+    """This holds within and between uploads; the same SKU may have it in every store."""
     more = [{"external_product_id": item(5)["external_product_id"]}]
     assert retailer.codes(retailer.upload(
         item(1), item(1, "STORE-2"), item(2, additional_external_product_information=more),
@@ -176,20 +176,20 @@ def test_a_barcode_is_one_skus(retailer):
         (0, "DUPLICATE_BARCODE", "ERROR"), (1, "DUPLICATE_BARCODE", "ERROR"),
         (3, "DUPLICATE_SKU_IN_REQUEST", "WARNING"),
     ]
-    assert retailer.held()["SKU-9\x1fSTORE-1"]["external_product_id"] == item(6)["external_product_id"]
+    assert retailer.items()["SKU-9\x1fSTORE-1"]["external_product_id"] == item(6)["external_product_id"]
 
 
 def test_strangers_have_barcodes_of_their_own(retailer, stranger):
-    """One merchant's catalogue is nothing to another."""
+    """Another merchant may use the same barcode."""
     assert retailer.codes(retailer.upload(item(1))) == []
     assert stranger.codes(stranger.upload(item(2, "OTHER-1", external_product_id=item(1)["external_product_id"]))) == []
 
 
-def test_items_of_carts_are_held_apart(retailer):
-    """The same form and rules, another catalogue."""
+def test_items_of_carts_are_separate(retailer):
+    """They have the same form and rules, and another collection."""
     items = [item(1), item(2, item_name="\N{REGISTERED SIGN}")]
     report = retailer.report(retailer.call("/v1/catalog/cart/upload", {"catalogItems": items}))
     assert (report["operation"], report["summary"]["itemsRejected"]) == ("CART_UPLOAD", 1)
-    assert list(retailer.held("justwalkout-cart")) == ["SKU-1\x1fSTORE-1"]
-    assert retailer.held() == {}
+    assert list(retailer.items("justwalkout-cart")) == ["SKU-1\x1fSTORE-1"]
+    assert retailer.items() == {}
     _refused(retailer.call("/v1/catalog/cart/upload", {}), "Invalid request body")

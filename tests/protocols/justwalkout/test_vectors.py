@@ -25,13 +25,13 @@ BODY = "Invalid request body"
 NEEDED = ("item_sku", "item_name", "store_id", "external_product_id")
 
 
-def _four(store: str, number: int = 1) -> dict[str, str]:
-    """The four members that the published tests send."""
+def _required_members(store: str, number: int = 1) -> dict[str, str]:
+    """Return the four members that the published tests send."""
     return {name: item(number, store)[name] for name in NEEDED}
 
 
 def test_the_example_from_the_upload_to_the_report(retailer):
-    """201 with an id, 200 with a state and a link, 200 with the report."""
+    """The answers are 201 with an id, 200 with a state and a link, and 200 with the report."""
     accepted = retailer.call(UPLOAD, EXAMPLE)
     assert (accepted.status_code, list(accepted.json())) == (201, ["ingestionId"])
     assert accepted.headers["content-type"] == "application/json"
@@ -49,42 +49,42 @@ def test_the_example_of_a_report(retailer):
     assert report["summary"] == {
         "itemsProcessed": 2, "itemsAccepted": 1, "itemsRejected": 1, "errors": 1, "warnings": 0,
     }
-    (told,) = report["issues"]
-    assert {name: told[name] for name in told if name != "message"} == {
+    (result,) = report["issues"]
+    assert {name: result[name] for name in result if name != "message"} == {
         "index": 1, "item_sku": "SKU-2", "store_id": "STORE-1", "severity": "ERROR", "code": "INVALID_BARCODE",
         "attributeName": "external_product_id",
     }
 
 
 @pytest.mark.parametrize(("body", "text"), [
-    ({"catalogItems": [_four("WRONG")]}, ONE),
-    ({"catalogItems": [_four("STORE-1"), _four("OTHER-1", 2)]}, SEVERAL),
-    ({"catalogItems": [_four("STORE-1"), _four("WRONG", 2)]}, SEVERAL),
+    ({"catalogItems": [_required_members("WRONG")]}, ONE),
+    ({"catalogItems": [_required_members("STORE-1"), _required_members("OTHER-1", 2)]}, SEVERAL),
+    ({"catalogItems": [_required_members("STORE-1"), _required_members("WRONG", 2)]}, SEVERAL),
     ({"invalidField": "x"}, BODY),
     ({"catalogItems": [{"item_sku": "SKU-1"}]}, BODY),
 ], ids=["wrong", "two retailers", "mixed", "other object", "missing members"])
 def test_the_published_refusals(retailer, stranger, body, text):
-    """Exact status, exact text, nothing kept."""
-    answered = retailer.call(UPLOAD, body)
-    assert answered.status_code == 400
-    assert answered.content == json.dumps({"errorMsg": text}, separators=(",", ":")).encode()
+    """Status and text are exact, and nothing is stored."""
+    response = retailer.call(UPLOAD, body)
+    assert response.status_code == 400
+    assert response.content == json.dumps({"errorMsg": text}, separators=(",", ":")).encode()
 
 
 def test_the_sample_client(retailer):
-    """Variant B: `urllib3`, botocore's signer, a signed content type, the region cut from the host's first label."""
+    """Variant B uses `urllib3`, botocore's signer, a signed content type, and the host's first label as region."""
     url = f"{retailer.gate.url}{UPLOAD}"
     region = urlsplit(url).netloc.split(".")[0]
     request = AWSRequest("POST", url, data=EXAMPLE, headers={"Content-Type": "application/json"})
     credentials = Credentials(retailer.key.id, retailer.key.secret)
     SigV4Auth(credentials, "execute-api", region).add_auth(request)
     with urllib3.PoolManager() as pool:
-        answered = pool.request("POST", url, body=EXAMPLE, headers=dict(request.headers), retries=False)
-        assert answered.status == 201
-        ingestion = answered.json()["ingestionId"]
+        response = pool.request("POST", url, body=EXAMPLE, headers=dict(request.headers), retries=False)
+        assert response.status == 201
+        ingestion = response.json()["ingestionId"]
     assert retailer.status(ingestion)["processingStatus"] == "INQUEUE"
 
 
 def test_a_base_url_with_a_slash_at_its_end(retailer):
-    """Put before the path, as some clients do; signed so."""
-    headers = retailer.signed(f"/{UPLOAD}", EXAMPLE)
+    """Some clients put it before the path and sign the result."""
+    headers = retailer.sign(f"/{UPLOAD}", EXAMPLE)
     assert retailer.post(f"{retailer.gate.url}/{UPLOAD}", content=EXAMPLE, headers=headers).status_code == 201

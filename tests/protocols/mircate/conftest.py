@@ -1,4 +1,4 @@
-"""A served gate with a worker behind it, for the tests of this protocol, over each kind of store."""
+"""A served gate with a worker, for the tests of this protocol, on each kind of store."""
 
 import threading
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.shop import Shop
 
 @pytest.fixture(scope="module", params=place.KINDS)
 def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One gate for all tests of a module; each takes merchants of its own."""
+    """Serve one gate for all tests of a module; each test creates merchants of its own."""
     folder = tmp_path_factory.mktemp("mircate")
     settings = {"body_idle_seconds": 1.0, "wait_seconds_max": 3.0, "poll_seconds": 0.005}
     places = {name: str(folder / name) for name in ("images", "exports")}
@@ -31,13 +31,13 @@ def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def seller(gate: Served) -> Iterator[Mircate]:
-    """A merchant's client."""
+    """Return the client of a merchant."""
     with closing(Mircate(gate, gate.merchant())) as client:
         yield client
 
 
 @pytest.fixture
 def stranger(gate: Served) -> Iterator[Mircate]:
-    """Another merchant's."""
+    """Return the client of another merchant."""
     with closing(Mircate(gate, gate.merchant())) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Classes and methods under other names than the published ones."""
+"""Other names of classes and methods."""
 
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +15,7 @@ UNIT = {"sku": "A-1", "channel": "web", "stock": 5}
 
 
 def test_a_method_may_have_another_name(tmp_path: Path) -> None:
-    """By a setting, class and all; the published name stays."""
+    """The setting renames methods or whole classes; the published name stays valid."""
     aliases = "StockAPI/receive=MerchantAPI/receiveStock, MerchantAPI/push=MerchantAPI/receivePrice, Shop=MerchantAPI"
     with Shop(tmp_path, kind="sqlite", call_aliases=aliases) as shop:
         served = Served(shop)
@@ -24,14 +24,14 @@ def test_a_method_may_have_another_name(tmp_path: Path) -> None:
                 for name in ("StockAPI/receive", "MerchantAPI/push", "Shop/receivePrice", STOCK):
                     unit = {**UNIT, "price": 1}
                     assert seller.call(name, {"products": [unit]}).status_code == 200
-                    assert seller.ask(name, {"products": [unit]}).status_code == 200
+                    assert seller.call_by_get(name, {"products": [unit]}).status_code == 200
                 assert seller.call("StockAPI/receiveStock").status_code == 404
         finally:
             served.close()
 
 
 @pytest.mark.parametrize("setting", ["a", "a/b=c", "A/b=C", "A/b=C/d;E/f=G/h", "A/b==C/d"])
-def test_aliases_that_make_no_sense_are_refused_at_the_start(setting: str) -> None:
-    """With the name of the setting."""
+def test_invalid_aliases_are_refused_at_the_start(setting: str) -> None:
+    """The error names the setting."""
     with pytest.raises(ConfigError, match="call_aliases"):
         load(environ={"GOODSGATE_CALL_ALIASES": setting})

@@ -1,4 +1,4 @@
-"""openapi.yaml against the running protocol: the same routes by both verbs, sound schemas, and codes that there are."""
+"""openapi.yaml matches the running protocol: the same routes by both verbs, valid schemas, and existing issue codes."""
 
 import jsonschema_rs
 import pytest
@@ -20,7 +20,7 @@ pytestmark = ONE_STORE
 
 
 def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
-    """By this protocol, under its names and the aliases that are built in."""
+    """The protocol serves its published names and the built-in aliases."""
     served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
     mine = [endpoint for endpoint in served if endpoint.protocol == "mircate"]
     promised = {path.template: {each.id for each in path.operations.values()} for path in CONTRACT.paths}
@@ -31,8 +31,8 @@ def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
 
 
 @pytest.mark.parametrize("template", CALLS)
-def test_a_call_is_made_by_either_verb(gate: Served, template: str) -> None:
-    """With the same answers and the same scope; the ids differ by what is behind them."""
+def test_a_call_has_both_verbs(gate: Served, template: str) -> None:
+    """Both have the same responses and the same scope; their ids differ in the suffix."""
     post, get = CALLS[template]["post"], CALLS[template]["get"]
     assert get["operationId"] == f"{post['operationId']}_get"
     same = ("tags", "summary", "security", "responses")
@@ -41,7 +41,7 @@ def test_a_call_is_made_by_either_verb(gate: Served, template: str) -> None:
 
 
 def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
-    """No dead schema."""
+    """The contract has no dead schema and no broken reference."""
     used = named(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
     # Records of this protocol's own vocabulary that no request holds as they are.
@@ -53,25 +53,25 @@ def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
-def test_schemas_are_sound(gate: Served, name: str) -> None:
-    """JSON Schema 2020-12."""
+def test_schemas_are_valid(gate: Served, name: str) -> None:
+    """Each schema is valid JSON Schema 2020-12."""
     schema = DOCUMENT["components"]["schemas"][name]
     jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
 
 
 def test_every_schema_of_records_is_compiled(gate: Served) -> None:
-    """Those of all its parts."""
+    """This covers the schemas of all parts of the contract."""
     mine = {f"mircate/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
     assert {"mircate/StockUnit", "mircate/PriceUnit", "mircate/UnitRemoval"} <= mine <= set(load_schemas())
 
 
-def test_words_for_issues_are_of_codes_that_there_are(gate: Served) -> None:
-    """And the contract and its page are shown to everybody."""
+def test_messages_have_existing_issue_codes(gate: Served) -> None:
+    """Each message replaces that of an issue the gate can report."""
     assert set(MESSAGES) <= set(CODES)
 
 
-def test_the_contract_and_its_page_are_shown(seller: Mircate) -> None:
-    """To everybody; in one piece, though it is written in several."""
+def test_the_contract_and_its_page_are_public(seller: Mircate) -> None:
+    """The contract is served in one piece, although it is written in several."""
     anonymous = seller.gate.anonymous()
     assert anonymous.get("/mircate/openapi.yaml").content == CONTRACT.yaml
     assert anonymous.get("/mircate/openapi.json").json() == DOCUMENT

@@ -1,4 +1,4 @@
-"""Files of what is held: asked for, made beside the work, fetched by links."""
+"""Exports of stock and prices: requested, written in the background, downloaded by links."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ EXPORT, FILES = "MerchantAPI/exportStockPrice", "MerchantAPI/getExportedFiles"
 
 @pytest.fixture(autouse=True)
 def outbox(seller: Mircate) -> Iterator[None]:
-    """Carries messages, as every worker process does."""
+    """Run an outbox, as every worker process does."""
     shop = seller.gate.shop
     carrying = create_outbox(shop.store, shop.config)
     carrying.start()
@@ -44,13 +44,13 @@ def _fill(seller: Mircate, count: int) -> None:
         for at in range(count)
     ]
     for method in ("receiveStock", "receivePrice"):
-        seller.ended(seller.call(f"MerchantAPI/{method}", {"products": units}).json()["batchId"])
+        seller.final_status(seller.call(f"MerchantAPI/{method}", {"products": units}).json()["batchId"])
 
 
-def _done(seller: Mircate, **words: Any) -> dict[str, Any]:
-    response = seller.call(EXPORT, words)
+def _done(seller: Mircate, **arguments: Any) -> dict[str, Any]:
+    response = seller.call(EXPORT, arguments)
     assert response.status_code == 200, response.text
-    return seller.until(FILES, response.json(), lambda told: told["status"] in ("DONE", "FAILED"))
+    return seller.until(FILES, response.json(), lambda result: result["status"] in ("DONE", "FAILED"))
 
 
 def _rows(seller: Mircate, file: dict[str, str]) -> list[dict[str, str]]:
@@ -60,11 +60,11 @@ def _rows(seller: Mircate, file: dict[str, str]) -> list[dict[str, str]]:
 
 
 def test_stock_and_prices_are_files(seller: Mircate) -> None:
-    """One of each, by links that need no key."""
+    """Each becomes one file, whose link needs no key."""
     _fill(seller, 10)
-    told = _done(seller)
-    assert [file["filename"] for file in told["files"]] == ["stock-1.csv", "price-1.csv"]
-    stock, prices = [_rows(seller, file) for file in told["files"]]
+    result = _done(seller)
+    assert [file["filename"] for file in result["files"]] == ["stock-1.csv", "price-1.csv"]
+    stock, prices = [_rows(seller, file) for file in result["files"]]
     assert [(row["sku"], row["channel"], row["stock"]) for row in stock[:2]] == [
         ("A-000", "app", "0"), ("A-001", "web", "1")
     ]
@@ -75,41 +75,41 @@ def test_stock_and_prices_are_files(seller: Mircate) -> None:
 
 
 def test_one_type_and_one_channel(seller: Mircate) -> None:
-    """As asked; nothing held is a file all the same."""
+    """The export has only these; without an item there is an empty file."""
     _fill(seller, 10)
-    told = _done(seller, type="PRICE", channel="web")
-    (file,) = told["files"]
-    assert (told["types"], told["channel"]) == (["PRICE"], "web")
+    result = _done(seller, type="PRICE", channel="web")
+    (file,) = result["files"]
+    assert (result["types"], result["channel"]) == (["PRICE"], "web")
     assert {row["channel"] for row in _rows(seller, file)} == {"web"}
     (file,) = _done(seller, type="STOCK", channel="fax")["files"]
     assert _rows(seller, file) == []
 
 
-def test_what_is_much_is_several_files(seller: Mircate, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each by a step of its own; together they hold everything once."""
+def test_a_large_export_has_several_files(seller: Mircate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step writes one file, and together they have each item once."""
     monkeypatch.setattr(export_files, "EXPORT_PART_ROWS", 4)
     _fill(seller, 10)
-    told = _done(seller)
+    result = _done(seller)
     names = [f"{kind}-{part}.csv" for kind in ("stock", "price") for part in (1, 2, 3)]
-    assert [file["filename"] for file in told["files"]] == names
-    rows = [row["sku"] for file in told["files"][:3] for row in _rows(seller, file)]
+    assert [file["filename"] for file in result["files"]] == names
+    rows = [row["sku"] for file in result["files"][:3] for row in _rows(seller, file)]
     assert rows == [f"A-{at:03}" for at in range(10)]
 
 
 def test_exports_are_listed(seller: Mircate, stranger: Mircate) -> None:
-    """Newest first, page by page, and nobody else's."""
+    """They are listed newest first, in pages, and only to their own merchant."""
     ids = [_done(seller)["exportId"] for _ in range(3)]
-    told = seller.call("MerchantAPI/listExports").json()
-    assert ([one["exportId"] for one in told["exports"]], told["total"]) == (ids[::-1], 3)
-    page = seller.ask("MerchantAPI/listExports", {"pageFrom": 1, "pageSize": 1}).json()
+    result = seller.call("MerchantAPI/listExports").json()
+    assert ([one["exportId"] for one in result["exports"]], result["total"]) == (ids[::-1], 3)
+    page = seller.call_by_get("MerchantAPI/listExports", {"pageFrom": 1, "pageSize": 1}).json()
     assert [one["exportId"] for one in page["exports"]] == [ids[1]]
     assert stranger.call("MerchantAPI/listExports").json() == {"exports": [], "total": 0}
     assert message(stranger.call(FILES, {"exportId": ids[0]}), 404) == "Record Not Found"
     assert message(seller.call(FILES, {"exportId": "nothing"}), 404) == "Record Not Found"
 
 
-def test_a_link_is_good_for_what_it_was_made_for(seller: Mircate) -> None:
-    """Not for another file, another time, or in another hand."""
+def test_a_link_works_for_one_file_only(seller: Mircate) -> None:
+    """It does not work with another file, time or signature."""
     first, second = _done(seller), _done(seller)
     anonymous = seller.gate.anonymous()
     url = first["files"][0]["url"]
@@ -121,37 +121,37 @@ def test_a_link_is_good_for_what_it_was_made_for(seller: Mircate) -> None:
     assert anonymous.get(url.partition("?")[0]).status_code == 400
 
 
-def test_a_step_that_is_carried_twice_changes_nothing(seller: Mircate) -> None:
-    """Its message may come again."""
-    told = _done(seller)
+def test_a_repeated_step_changes_nothing(seller: Mircate) -> None:
+    """A message may be delivered more than once."""
+    result = _done(seller)
     shop = seller.gate.shop
     writer = ExportWriter(create_services(shop.store, shop.config))
     for sent in shop.store.messages(seller.merchant, topic=RESOURCE_TYPE):
         if sent.sent_at is not None:
             writer.send(sent)
-    assert [file["filename"] for file in seller.call(FILES, told).json()["files"]] == ["stock-1.csv", "price-1.csv"]
+    assert [file["filename"] for file in seller.call(FILES, result).json()["files"]] == ["stock-1.csv", "price-1.csv"]
     assert len(shop.store.messages(seller.merchant, topic=RESOURCE_TYPE)) == 3
 
 
-def test_what_is_past_its_time_goes(seller: Mircate) -> None:
-    """By the last message of an export, which is due seven days later."""
-    told = _done(seller)
+def test_expired_exports_are_deleted(seller: Mircate) -> None:
+    """The last message of an export is due after seven days and deletes its files."""
+    result = _done(seller)
     shop = seller.gate.shop
     *_, last = shop.store.messages(seller.merchant, topic=RESOURCE_TYPE)
     assert last.due_at is not None
     assert 6.9 < (last.due_at - last.created_at).total_seconds() / 86_400 < 7.1
-    resource = find_export(shop.store, seller.merchant, told["exportId"])
+    resource = find_export(shop.store, seller.merchant, result["exportId"])
     assert resource is not None
     objects = Objects(shop.config.exports)
     assert objects.get(file_path(resource, "stock-1.csv")) is not None
     ExportWriter(create_services(shop.store, shop.config)).send(last)
     assert objects.get(file_path(resource, "stock-1.csv")) is None
     assert seller.call("MerchantAPI/listExports").json()["total"] == 0
-    assert seller.gate.anonymous().get(told["files"][0]["url"]).status_code == 404
+    assert seller.gate.anonymous().get(result["files"][0]["url"]).status_code == 404
 
 
-def test_a_place_that_takes_nothing_fails_the_export(seller: Mircate, tmp_path: Path) -> None:
-    """In the end, with the reason; until then it is tried again."""
+def test_a_broken_storage_fails_the_export(seller: Mircate, tmp_path: Path) -> None:
+    """It fails with the reason after all retries."""
     store = seller.gate.shop.store
     (tmp_path / "file").write_text("no folder")
     config = msgspec.structs.replace(seller.gate.shop.config, exports=str(tmp_path / "file"))

@@ -1,4 +1,4 @@
-"""The running protocol held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
+"""A fuzzer checks the running protocol against its contract; ``GOODSGATE_FUZZ=long`` or ``make fuzz`` runs longer."""
 
 import os
 
@@ -27,15 +27,15 @@ TAGS = {"supplier", "sales", "service"}
 schema = schemathesis.openapi.from_dict(load_openapi(protocol_package).document, config=CONFIG)
 
 
-def _mine(method: str) -> schemathesis.schemas.BaseSchema:
-    """Operations of this half of the protocol, by one verb."""
+def _operations(method: str) -> schemathesis.schemas.BaseSchema:
+    """Return the operations of this half of the protocol for one verb."""
     return schema.include(lambda context: (
         context.operation.method.upper() == method
         and bool(TAGS & set(context.operation.definition.raw.get("tags", ())))
     ))
 
 
-posts, gets = _mine("POST"), _mine("GET")
+posts, gets = _operations("POST"), _operations("GET")
 
 
 def _hold(seller: Mircate, case: schemathesis.Case) -> None:
@@ -51,7 +51,7 @@ def _hold(seller: Mircate, case: schemathesis.Case) -> None:
 @posts.parametrize()
 @settings(max_examples=300 if LONG else 2, **HOW)
 def test_the_protocol_keeps_its_contract(seller: Mircate, case: schemathesis.Case) -> None:
-    """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
+    """Statuses, media types, bodies and headers are those of the contract."""
     _hold(seller, case)
 
 
@@ -59,7 +59,7 @@ def test_the_protocol_keeps_its_contract(seller: Mircate, case: schemathesis.Cas
 @gets.parametrize()
 @settings(max_examples=300 if LONG else 2, **HOW)
 def test_the_protocol_keeps_its_contract_by_get(seller: Mircate, case: schemathesis.Case) -> None:
-    """The same of the other verb, in which stores have no part."""
+    """The same holds for GET, for which one kind of store is enough."""
     _hold(seller, case)
 
 
@@ -67,5 +67,5 @@ def test_the_protocol_keeps_its_contract_by_get(seller: Mircate, case: schemathe
 @posts.parametrize()
 @settings(max_examples=300, **{**HOW, "derandomize": False})
 def test_the_protocol_keeps_its_contract_for_long(seller: Mircate, case: schemathesis.Case) -> None:
-    """The same, with other examples every time."""
+    """The long form uses other examples in each run."""
     _hold(seller, case)

@@ -1,4 +1,4 @@
-"""What is too much, and a gate that has no place: at, above and below."""
+"""Limits, tested at and above their values, and gates without a storage."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +20,7 @@ UNIT = {"sku": "A-1", "channel": "web", "stock": 5}
 
 @pytest.fixture
 def unworked(tmp_path: Path) -> Iterator[Mircate]:
-    """A merchant that may have two open batches, and no worker."""
+    """Return the client of a merchant with two open batches at most, and no worker."""
     with Shop(tmp_path, kind="sqlite", open_rounds_max=2) as shop:
         served = Served(shop)
         with closing(Mircate(served, served.merchant())) as client:
@@ -28,8 +28,8 @@ def unworked(tmp_path: Path) -> Iterator[Mircate]:
         served.close()
 
 
-def test_a_queue_that_is_full_is_429(unworked: Mircate) -> None:
-    """With when to come again; nothing of the request remains, of however many batches it would be."""
+def test_a_full_queue_gets_429(unworked: Mircate) -> None:
+    """The answer says when to retry, and nothing of the request is stored."""
     for _ in range(2):
         assert unworked.call(STOCK, {"products": [UNIT]}).status_code == 200
     refused = unworked.call(STOCK, {"products": [UNIT] * 1_200})
@@ -39,30 +39,30 @@ def test_a_queue_that_is_full_is_429(unworked: Mircate) -> None:
     assert unworked.call(STOCK, {"products": [UNIT] * 1_200}).status_code == 200
 
 
-def test_a_batch_waits_until_it_is_worked(unworked: Mircate) -> None:
-    """WAITING, with nothing done."""
+def test_a_batch_waits_until_it_is_processed(unworked: Mircate) -> None:
+    """Its status is WAITING, without progress."""
     ids = unworked.call(STOCK, {"products": [UNIT] * 501}).json()["batchIds"]
-    told = [unworked.status(id) for id in ids]
-    assert [(one["batchStatus"], one["ratio"]) for one in told] == [("WAITING", "0/500"), ("WAITING", "0/1")]
+    result = [unworked.status(id) for id in ids]
+    assert [(one["batchStatus"], one["ratio"]) for one in result] == [("WAITING", "0/500"), ("WAITING", "0/1")]
 
 
 @pytest.mark.parametrize(("name", "most"), [(STOCK, UNITS_BYTES_MAX), (EXPORT, ARGUMENTS_BYTES_MAX)])
 def test_a_body_has_a_limit(unworked: Mircate, name: str, most: int) -> None:
-    """413 above it."""
+    """A larger body gets 413."""
     blanks = b" " * (most - 2)
     assert unworked.post(unworked.path(name), content=b"{" + blanks + b"}").status_code in (200, 400)
     assert unworked.post(unworked.path(name), content=b"{ " + blanks + b"}").status_code == 413
 
 
-def test_so_many_exports_at_once(unworked: Mircate) -> None:
-    """429 above it."""
+def test_the_number_of_exports_has_a_limit(unworked: Mircate) -> None:
+    """Further exports get 429."""
     for _ in range(EXPORTS_MAX):
         assert unworked.call(EXPORT).status_code == 200
     assert message(unworked.call(EXPORT), 429) == "Too Many Requests"
 
 
-def test_exports_need_a_place_on_a_server(tmp_path: Path) -> None:
-    """A word that names the setting; nothing is begun, and the rest works."""
+def test_exports_need_a_storage(tmp_path: Path) -> None:
+    """The error names the setting, no export is started, and other calls work."""
     with Shop(tmp_path, kind="postgres") as shop:
         served = Served(shop)
         with closing(Mircate(served, served.merchant())) as client:
@@ -74,7 +74,7 @@ def test_exports_need_a_place_on_a_server(tmp_path: Path) -> None:
 
 
 def test_files_in_s3_are_fetched_there(tmp_path: Path, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By links of its own."""
+    """The links are those of S3."""
     for name, value in aws.environ.items():
         monkeypatch.setenv(name, value)
     with Shop(tmp_path, kind="sqlite", exports=f"s3://{aws.bucket()}/exports") as shop:
@@ -85,8 +85,9 @@ def test_files_in_s3_are_fetched_there(tmp_path: Path, aws: Aws, monkeypatch: py
             client.call(STOCK, {"products": [UNIT]})
             shop.work()
             id = client.call(EXPORT, {"type": "STOCK"}).json()["exportId"]
-            told = client.until("MerchantAPI/getExportedFiles", {"exportId": id}, lambda told: told["status"] == "DONE")
-            (file,) = told["files"]
+            result = client.until("MerchantAPI/getExportedFiles", {"exportId": id},
+                lambda result: result["status"] == "DONE")
+            (file,) = result["files"]
             assert file["url"].startswith(aws.url)
             assert "A-1,web,5,0,5," in client.gate.anonymous().get(file["url"]).text
         outbox.stop()

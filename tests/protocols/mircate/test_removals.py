@@ -1,4 +1,4 @@
-"""Products that are taken out again."""
+"""Removal of products."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ CHANNELS = ("web", "app")
 def _fill(seller: Mircate, skus: Iterable[str]) -> None:
     units = [{"sku": sku, "channel": channel, "stock": 1, "price": 2} for sku in skus for channel in CHANNELS]
     for method in ("receiveStock", "receivePrice"):
-        seller.ended(seller.call(f"MerchantAPI/{method}", {"products": units}).json()["batchId"])
+        seller.final_status(seller.call(f"MerchantAPI/{method}", {"products": units}).json()["batchId"])
 
 
 def _held(seller: Mircate, kind: Kind) -> set[str | None]:
@@ -22,8 +22,8 @@ def _held(seller: Mircate, kind: Kind) -> set[str | None]:
     return {display_key(key) for key in shop.items("mircate", kind=kind, merchant=seller.merchant)}
 
 
-def test_the_listed_products_go(seller: Mircate, stranger: Mircate) -> None:
-    """Stock and price, of one channel or of all; a SKU that only begins the same stays, and so does another's."""
+def test_the_listed_products_are_removed(seller: Mircate, stranger: Mircate) -> None:
+    """Stock and price go, in one channel or all; longer SKUs and other merchants' products stay."""
     for one in (seller, stranger):
         _fill(one, ["A", "AB", "B", "C"])
     named = [{"sku": "A"}, {"productId": "B", "channel": "web"}, {"sku": "nothing"}, {"sku": "C", "channel": "fax"}]
@@ -35,15 +35,15 @@ def test_the_listed_products_go(seller: Mircate, stranger: Mircate) -> None:
 
 
 def test_a_product_without_a_name_is_refused(seller: Mircate) -> None:
-    """With its place; nothing is removed."""
+    """The error names its position, and nothing is removed."""
     _fill(seller, ["A"])
     refused = seller.call("MerchantAPI/removeMyProducts", {"products": [{"sku": "A"}, {"channel": "web"}]})
     assert message(refused, 400) == "products/1: sku is missing"
     assert len(_held(seller, Kind.STOCK)) == 2
 
 
-def test_all_products_go(seller: Mircate, stranger: Mircate) -> None:
-    """Or all of one channel."""
+def test_all_products_are_removed(seller: Mircate, stranger: Mircate) -> None:
+    """A channel limits the removal."""
     for one in (seller, stranger):
         _fill(one, [f"A-{at}" for at in range(20)])
     assert seller.call("MerchantAPI/cleanMyProducts", {"channel": "app"}).status_code == 204
@@ -54,7 +54,7 @@ def test_all_products_go(seller: Mircate, stranger: Mircate) -> None:
     assert len(_held(stranger, Kind.STOCK)) == 40
 
 
-def test_what_comes_after_is_held(seller: Mircate) -> None:
+def test_later_products_are_kept(seller: Mircate) -> None:
     """Removals keep their place in the order of acceptance."""
     _fill(seller, ["A"])
     seller.call("MerchantAPI/cleanMyProducts")
@@ -64,7 +64,7 @@ def test_what_comes_after_is_held(seller: Mircate) -> None:
 
 
 def test_a_project_that_is_being_cleaned_is_busy(seller: Mircate) -> None:
-    """570, so that the platform's client tries again; other methods are not held up."""
+    """It answers 570, so the platform's client retries; other methods are not delayed."""
     store = seller.gate.shop.store
     store.reserve_idempotency_key(seller.merchant, f"{EXCLUSIVE}clean", lease_seconds=30)
     assert "busy" in message(seller.call("MerchantAPI/cleanMyProducts"), 570)

@@ -1,4 +1,4 @@
-"""How methods are called and refused: verbs, arguments, keys, projects, names."""
+"""Calls of methods and their refusals: verbs, arguments, keys, projects, names."""
 
 import base64
 from contextlib import closing
@@ -17,14 +17,14 @@ pytestmark = ONE_STORE
 
 
 @pytest.mark.parametrize("headers", [{"x-api-key": ""}, {"x-api-key": "0123456789abcdef0123456789abcdef"}])
-def test_a_key_that_is_empty_or_wrong_is_403(gate: Served, headers: dict[str, str]) -> None:
-    """As a client's sample command sends it, without a value."""
+def test_an_empty_or_wrong_key_gets_403(gate: Served, headers: dict[str, str]) -> None:
+    """A published sample command sends an empty one."""
     response = gate.anonymous().post(f"{ROOT}/{STOCK}/any", json={"products": [UNIT]}, headers=headers)
     assert (response.status_code, response.json()) == (403, DENIED)
 
 
-def test_a_key_that_is_missing_is_403(gate: Served) -> None:
-    """Optional by one table of the documentation, needed all the same; other headers do not count."""
+def test_a_missing_key_gets_403(gate: Served) -> None:
+    """One table of the documentation calls it optional; other headers do not count."""
     secret = gate.secret(gate.merchant())
     headers = {"authorization": f"Bearer {secret}"}
     for response in (
@@ -34,20 +34,20 @@ def test_a_key_that_is_missing_is_403(gate: Served) -> None:
         assert (response.status_code, response.json()) == (403, DENIED)
 
 
-def test_a_key_without_the_scope_is_403(gate: Served) -> None:
-    """Reading is not sending."""
+def test_a_key_without_the_scope_gets_403(gate: Served) -> None:
+    """A key for reading cannot send."""
     with closing(Mircate(gate, gate.merchant(), scopes=["read"])) as reader:
         assert reader.call(STOCK, {"products": [UNIT]}).json() == DENIED
 
 
-def test_a_project_of_somebody_else_is_403(seller: Mircate, stranger: Mircate) -> None:
-    """Whether it is there or not."""
+def test_the_project_of_another_merchant_gets_403(seller: Mircate, stranger: Mircate) -> None:
+    """It does not matter whether the project exists."""
     for instance in (stranger.merchant, "nobody"):
         assert seller.call(STOCK, {"products": [UNIT]}, instance=instance).json() == DENIED
 
 
 def test_a_key_may_name_more_projects(gate: Served) -> None:
-    """By its fact."""
+    """The setting `project` of the key lists them."""
     merchant = gate.merchant()
     with closing(Mircate(gate, merchant)) as seller:
         seller.headers["x-api-key"] = gate.secret(merchant, settings={"project": "PRJ-1, PRJ-2"})
@@ -61,26 +61,26 @@ def test_a_key_may_name_more_projects(gate: Served) -> None:
     "MerchantAPI/RECEIVESTOCK", "merchantapi/receiveStock", "Nothing", "MerchantAPI/receiveStock/a/b",
 ])
 @pytest.mark.parametrize("verb", ["GET", "POST"])
-def test_what_is_not_there_is_404(seller: Mircate, name: str, verb: str) -> None:
-    """Classes that are not catalogue intake are as unknown as any; names are told apart by their case."""
+def test_unknown_methods_get_404(seller: Mircate, name: str, verb: str) -> None:
+    """Classes outside catalogue intake are unknown; names are case-sensitive."""
     response = seller.request(verb, seller.path(name))
     assert (response.status_code, response.json()) == (404, {"message": "Record Not Found"})
 
 
-def test_what_is_no_call_is_404_in_the_same_words(seller: Mircate) -> None:
-    """The platform's other roots are not there."""
+def test_paths_that_are_no_call_get_the_same_404(seller: Mircate) -> None:
+    """The gate does not have the platform's other roots."""
     assert message(seller.get("/5p1hp1d2t/LIST/PIMAPI"), 404) == "Record Not Found"
 
 
 def test_the_project_of_the_platform_may_be_any(seller: Mircate) -> None:
-    """It is the same for everybody, so that it says nothing."""
+    """It is the same for all tenants, so it is ignored."""
     response = seller.post(f"/another1/CALL/{STOCK}/{seller.merchant}", json={"products": [UNIT]})
     assert response.status_code == 200
 
 
 def test_arguments_come_in_the_query_as_well(seller: Mircate) -> None:
-    """All in base64, as the platform's client sends them, or one by one; names with two underscores are passed over."""
-    assert seller.ask(STOCK, {"products": [UNIT], "frequency": 0}).status_code == 200
+    """They come in base64, as the platform's client sends them, or one by one; names with `__` are ignored."""
+    assert seller.call_by_get(STOCK, {"products": [UNIT], "frequency": 0}).status_code == 200
     text = orjson.dumps({"products": [{**UNIT, "name": "Süß ÿþ?"}], "bulkOperationId": "b"})
     for data in (base64.b64encode(text), base64.urlsafe_b64encode(text), base64.b64encode(text).rstrip(b"=")):
         response = seller.get(seller.path(STOCK), params={"data": data.decode(), "__isbase64": "true"})
@@ -94,20 +94,20 @@ def test_arguments_come_in_the_query_as_well(seller: Mircate) -> None:
 @pytest.mark.parametrize(("data", "told"), [
     ("%%%", "data"), ("e30", "VALIDATION"), ("Ww==", "JSON"), ("W10=", "VALIDATION"), ("A", "base64"),
 ])
-def test_what_is_no_base64_or_no_json_is_400(seller: Mircate, data: str, told: str) -> None:
-    """Told apart."""
+def test_invalid_base64_and_json_get_400(seller: Mircate, data: str, result: str) -> None:
+    """The messages differ."""
     response = seller.get(seller.path(STOCK), params={"data": data, "__isbase64": "true"})
     assert response.status_code == 400
-    assert told in response.text
+    assert result in response.text
 
 
-def test_a_request_that_is_not_of_its_schema_gets_every_issue(seller: Mircate) -> None:
-    """As the platform's validation words them."""
+def test_a_request_that_violates_its_schema_gets_every_issue(seller: Mircate) -> None:
+    """The texts are those of the platform's validation."""
     response = seller.call(STOCK, {"frequency": 11, "bulkOperationId": "", "products": "A-1"})
     assert response.status_code == 400
-    told = response.json()
-    assert (told["code"], told["message"]) == ("VALIDATION", "Model validation has been failed.")
-    assert told["issues"] == [
+    result = response.json()
+    assert (result["code"], result["message"]) == ("VALIDATION", "Model validation has been failed.")
+    assert result["issues"] == [
         {"instancePath": "/frequency", "schemaPath": "#/properties/frequency/maximum", "keyword": "maximum",
          "params": {"comparison": "<=", "limit": 10}, "message": "must be <= 10"},
         {"instancePath": "/bulkOperationId", "schemaPath": "#/properties/bulkOperationId/minLength",
@@ -123,15 +123,15 @@ def test_a_request_that_is_not_of_its_schema_gets_every_issue(seller: Mircate) -
     (b"", 400), (b"[]", 400), (b"null", 400), (b"{", 400), (b"\xff", 400), (b'{"products": []}', 400),
     (b"[" * 100_000, 400), (b'{"products": [' + b"[" * 100_000, 400),
 ])
-def test_a_body_that_is_none_is_400(seller: Mircate, body: bytes, status: int) -> None:
-    """Whatever the Content-Type."""
+def test_a_body_that_is_not_json_gets_400(seller: Mircate, body: bytes, status: int) -> None:
+    """The Content-Type does not matter."""
     for kind in ("application/json", "text/plain"):
         response = seller.post(seller.path(STOCK), content=body, headers={"content-type": kind})
         assert response.status_code == status, response.text
 
 
-def test_other_verbs_are_405(seller: Mircate) -> None:
-    """And HEAD, which would do what GET does."""
+def test_other_verbs_get_405(seller: Mircate) -> None:
+    """So does HEAD, which would run the method like GET."""
     for verb in ("PUT", "PATCH", "DELETE", "HEAD"):
         response = seller.request(verb, seller.path(STOCK))
         assert response.status_code == 405

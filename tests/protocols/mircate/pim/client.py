@@ -1,4 +1,4 @@
-"""A client of product information, for a merchant of shirts."""
+"""A test client for product information, with a merchant of shirts."""
 
 import base64
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ JPEG = b"\xff\xd8\xff\xe0" + b"image" * 20
 
 
 class Manager(Mircate):
-    """Calls methods of `PIMAPI`."""
+    """The client of a merchant that manages products."""
 
     def __init__(self, gate: Served, merchant: str, *, configuration: PimConfiguration | None = SHIRTS,
                  scopes: Iterable[str] = ("submit", "read")) -> None:
@@ -29,28 +29,28 @@ class Manager(Mircate):
             body = encode(configuration)
             gate.shop.store.add_resource(merchant, RESOURCE_TYPE, name="settled", body=body, resources_max=1)
 
-    def pim(self, method: str, words: Any = None) -> httpx.Response:
-        """POST."""
-        return self.call(f"PIMAPI/{method}", words)
+    def pim(self, method: str, arguments: Any = None) -> httpx.Response:
+        """Call a method of `PIMAPI`."""
+        return self.call(f"PIMAPI/{method}", arguments)
 
     def put(self, product: dict[str, Any]) -> httpx.Response:  # type: ignore[override]  # nobody puts otherwise here
         """Upsert one product."""
         return self.pim("upsertProduct", {name: value for name, value in product.items() if name != "id"})
 
     def put_all(self, *products: dict[str, Any]) -> None:
-        """Upsert them, all of them well."""
+        """Upsert products, all of which must be valid."""
         for product in products:
             response = self.put(product)
             assert response.status_code == 200, response.text
 
     def ids(self, **query: Any) -> list[str]:
-        """Of a page of products."""
+        """Return the ids of a page of products."""
         response = self.pim("getProducts", {**query, "source": False})
         assert response.status_code == 200, response.text
         return [one["id"] for one in response.json()["products"]]
 
     def source(self, id: str) -> dict[str, Any]:
-        """One product as it is read."""
+        """Return one product as it is read."""
         response = self.pim("getProducts", {"filters": {"idList": [id]}})
         assert response.status_code == 200, response.text
         (one,) = response.json()["products"]
@@ -67,21 +67,20 @@ class Manager(Mircate):
         })
 
     def image(self, filename: str) -> httpx.Response:
-        """Read one, without a key."""
+        """Read an image without a key."""
         path = self.path("PIMAPI/getImage", filename.partition("-")[0])
         return httpx.get(self.gate.url + path, params={"filename": filename}, trust_env=False)
 
     def deliver_messages(self) -> None:
-        """Send all waiting messages, as a worker process does beside its work."""
-        store = self.gate.shop.store
-        handlers = message_senders(create_services(store, self.gate.shop.config))
+        """Deliver all messages of the outbox, as a worker process does in the background."""
+        store, handlers = self.gate.shop.store, message_senders(create_services(self.gate.shop.store, self.gate.shop.config))
         while messages := store.claim_messages(lease_seconds=30, limit=10):
             for message in messages:
                 handlers[message.topic].send(message)
                 store.mark_sent(message)
 
     def configuration(self) -> dict[str, Any]:
-        """What is settled, as it is kept."""
+        """Return the stored configuration."""
         (resource,) = self.gate.shop.store.resources(self.merchant, RESOURCE_TYPE)
         configuration: dict[str, Any] = msgspec.json.decode(resource.body)
         return configuration

@@ -1,4 +1,4 @@
-"""Merchants of shirts, of nothing yet, and others."""
+"""Merchants with a configuration for shirts, and without any."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,13 +11,13 @@ from tests.served import Served
 
 @pytest.fixture
 def manager(gate: Served) -> Iterator[Manager]:
-    """Whose shirts are settled."""
+    """Return the client of a merchant with a configuration for shirts."""
     with closing(Manager(gate, gate.merchant())) as client:
         yield client
 
 
 @pytest.fixture
 def beginner(gate: Served) -> Iterator[Manager]:
-    """Who has settled nothing yet."""
+    """Return the client of a merchant without a configuration."""
     with closing(Manager(gate, gate.merchant(), configuration=None)) as client:
         yield client

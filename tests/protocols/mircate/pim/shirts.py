@@ -1,4 +1,4 @@
-"""A merchant of shirts: what it has settled, and products of it."""
+"""The configuration of a merchant of shirts, and products of it."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ CATEGORIES: list[dict[str, Any]] = [
 
 
 def family(required: dict[str, list[str]] | None = None) -> dict[str, Any]:
-    """Shirts, all attributes but the odd one."""
+    """Return the family of shirts, with all attributes but the odd one."""
     attributes = [
         {"attribute": one["code"], "requiredChannels": (required or {}).get(one["code"], [])}
         for one in ATTRIBUTES if one["code"] != "odd"
@@ -37,7 +37,7 @@ def family(required: dict[str, list[str]] | None = None) -> dict[str, Any]:
 
 
 def configuration(required: dict[str, list[str]] | None = None) -> PimConfiguration:
-    """All of it; `required` are channels by attribute."""
+    """Return the configuration; `required` maps attributes to channels."""
     return msgspec.convert({
         "attributes": ATTRIBUTES, "attributeOptions": OPTIONS, "families": [family(required)],
         "groups": [{"code": "summer", "type": "season", "label": []}], "categories": CATEGORIES,
@@ -49,7 +49,7 @@ SHIRTS = configuration()
 
 def product(sku: str, *, family: str = "shirts", status: str = "DRAFT", groups: list[str] | None = None,
             categories: list[str] | None = None, **attributes: Any) -> dict[str, Any]:
-    """A product as it is worked: the request's, with its id."""
+    """Return a product as a record: that of a request with its id."""
     data: dict[str, Any] = {"sku": sku, "family": family, "status": status}
     if groups is not None:
         data["groups"] = groups
@@ -61,12 +61,12 @@ def product(sku: str, *, family: str = "shirts", status: str = "DRAFT", groups: 
 
 
 def model(code: str, *, way: str = "by_colour") -> dict[str, Any]:
-    """A model of shirts."""
+    """Return a model of shirts."""
     data = {"code": code, "family": "shirts", "variant": way, "status": "DRAFT"}
     return {"id": code, "dataType": "PRODUCT_MODEL", "data": data}
 
 
 def variant(sku: str, parent: str, *, colour: str = "red", size: str = "M", family: str = "shirts") -> dict[str, Any]:
-    """A variant of a model."""
+    """Return a variant of a model."""
     axes = [{"axe": "colour", "value": colour}, {"axe": "size", "value": size}]
     return {**product(sku, family=family), "parent": parent, "axesValues": axes}

@@ -1,4 +1,4 @@
-"""What a merchant settles: attributes and options, families, groups, categories, channels; and who may not."""
+"""A merchant's configuration: attributes, options, families, groups, categories, channels, and permissions."""
 
 import threading
 from typing import Any
@@ -12,18 +12,18 @@ from tests.protocols.mircate.pim.shirts import CATEGORIES, family, product
 COLOUR = {"code": "colour", "type": "SIMPLESELECT", "group": "other"}
 
 
-def test_a_beginner_has_what_everybody_has(beginner: Manager) -> None:
-    """The defaults of the ancestor, and nothing else."""
-    told = beginner.pim("getProductSettings").json()["productSettings"]
-    assert [one["code"] for one in told["attributes"]] == ["sku"]
-    assert told["attributes"][0] == {
+def test_a_new_merchant_has_the_defaults(beginner: Manager) -> None:
+    """They are those of the ancestor."""
+    result = beginner.pim("getProductSettings").json()["productSettings"]
+    assert [one["code"] for one in result["attributes"]] == ["sku"]
+    assert result["attributes"][0] == {
         "code": "sku", "type": "IDENTIFIER", "group": "other", "localizable": False, "scopable": False, "label": [],
         "isLocaleSpecific": False, "availableLocales": [], "isUnique": True, "maxCharacters": 255,
         "validationRule": "REGEXP", "validationRegexp": "^([A-Za-z0-9_])*$",
     }
-    assert [one["code"] for one in told["attributeGroups"]] == ["other"]
-    assert (told["families"], told["groups"], told["groupTypes"], told["attributeOptions"]) == ([], [], [], [])
-    assert beginner.ask("PIMAPI/getCatalogSettings").json() == {"catalogSettings": {
+    assert [one["code"] for one in result["attributeGroups"]] == ["other"]
+    assert (result["families"], result["groups"], result["groupTypes"], result["attributeOptions"]) == ([], [], [], [])
+    assert beginner.call_by_get("PIMAPI/getCatalogSettings").json() == {"catalogSettings": {
         "categories": [{"code": "masterCatalog", "subCategories": []}], "enabledCurrencies": ["USD"],
         "enabledLocales": ["en_US"], "channels": [{
             "code": "eCommerce", "currencies": ["USD"], "locales": ["en_US"], "categoryTree": "masterCatalog",
@@ -31,9 +31,9 @@ def test_a_beginner_has_what_everybody_has(beginner: Manager) -> None:
     }}
 
 
-def test_a_shop_is_settled_from_nothing(beginner: Manager) -> None:
-    """By calls alone, up to a product."""
-    for name, words in (
+def test_a_merchant_is_configured_by_calls_alone(beginner: Manager) -> None:
+    """The last call upserts a product."""
+    for name, arguments in (
         ("PIMAPI/upsertAttributes", {"attributes": [{"code": "title", "type": "TEXT", "group": "other"}, COLOUR]}),
         ("PIMAPI/upsertAttributeOption", {"attributeCode": "colour", "option": {"code": "red"}}),
         ("ProductSettings/upsertAttributeGroups", {"attributeGroups": [{"code": "looks"}]}),
@@ -46,12 +46,12 @@ def test_a_shop_is_settled_from_nothing(beginner: Manager) -> None:
         ("CatalogSettings/upsertChannel", {"channel": {
             "code": "web", "currencies": ["EUR"], "locales": ["tr_TR"], "categoryTree": "masterCatalog"}}),
     ):
-        response = beginner.call(name, words)
+        response = beginner.call(name, arguments)
         assert response.status_code == 200, (name, response.text)
         assert len(response.json()["meta"]["updateToken"]) == 10
     beginner.put_all(product("s1", title="x", colour="red", groups=["summer"], categories=["shirts"]))
-    told = beginner.pim("getCatalogSettings").json()["catalogSettings"]
-    assert (told["enabledCurrencies"], told["enabledLocales"]) == (["USD", "EUR"], ["en_US", "tr_TR"])
+    result = beginner.pim("getCatalogSettings").json()["catalogSettings"]
+    assert (result["enabledCurrencies"], result["enabledLocales"]) == (["USD", "EUR"], ["en_US", "tr_TR"])
     (shirts,) = beginner.pim("getProductSettings").json()["productSettings"]["families"]
     assert [one["attribute"] for one in shirts["attributes"]] == ["sku", "title", "colour"]
     assert shirts["attributeAsLabel"] == "sku"
@@ -101,50 +101,52 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
 ]
 
 
-def test_what_cannot_be_settled(manager: Manager) -> None:
-    """In the ancestor's words; nothing is changed."""
+def test_invalid_definitions_are_refused(manager: Manager) -> None:
+    """The texts are the ancestor's, and nothing is changed."""
     before = manager.configuration()
-    for name, words, status, text in REFUSED:
-        assert message(manager.call(name, words), status) == text, name
+    for name, arguments, status, text in REFUSED:
+        assert message(manager.call(name, arguments), status) == text, name
     assert manager.configuration() == before
 
 
-def test_a_model_error_has_the_shape_of_the_ancestors(manager: Manager) -> None:
-    """Paths lead into the definition."""
+def test_a_model_error_has_the_form_of_the_ancestor(manager: Manager) -> None:
+    """Paths refer to the definition."""
     definition = {**COLOUR, "type": "PAINT", "label": [{"locale": 5}], "maxCharacters": -1}
-    told = manager.pim("upsertAttributes", {"attributes": [definition]}).json()["error"]
-    assert told["name"] == "ZodError"
-    assert [(one["code"], one["path"]) for one in told["issues"]] == [
+    result = manager.pim("upsertAttributes", {"attributes": [definition]}).json()["error"]
+    assert result["name"] == "ZodError"
+    assert [(one["code"], one["path"]) for one in result["issues"]] == [
         ("invalid_enum_value", ["type"]), ("invalid_type", ["label", 0, "value"]),
         ("invalid_type", ["label", 0, "locale"]), ("too_small", ["maxCharacters"]),
     ]
 
 
 def test_an_attribute_keeps_what_products_rely_on(manager: Manager) -> None:
-    """Its type, its scopes and locales, and whether it is unique; the rest is replaced."""
+    """Its type, scopes, locales and uniqueness stay; other members are replaced."""
     again = {
         "code": "serial", "type": "NUMBER", "group": "other", "localizable": True, "scopable": True, "isUnique": False,
         "maxCharacters": 5, "minNumber": 3, "label": [{"locale": "en_US", "value": "Serial"}],
     }
     assert manager.pim("upsertAttributes", {"attributes": [again]}).status_code == 200
-    held = next(one for one in manager.configuration()["attributes"] if one["code"] == "serial")
-    assert (held["type"], held["localizable"], held["scopable"], held["isUnique"]) == ("TEXT", False, False, True)
-    assert (held["maxCharacters"], held["label"][0]["value"]) == (5, "Serial")
-    assert "minNumber" not in held
+    definition = next(one for one in manager.configuration()["attributes"] if one["code"] == "serial")
+    assert (definition["type"], definition["localizable"], definition["scopable"], definition["isUnique"]) == ("TEXT",
+        False, False, True)
+    assert (definition["maxCharacters"], definition["label"][0]["value"]) == (5, "Serial")
+    assert "minNumber" not in definition
     assert message(manager.put(product("s1", serial="123456")), 400) == "Error: serial maximum length should be 5"
 
 
-def test_options_are_merged_and_go_one_by_one(manager: Manager) -> None:
-    """By both names of each operation."""
+def test_options_are_merged_and_deleted_one_by_one(manager: Manager) -> None:
+    """Each operation has two names."""
     label = [{"locale": "en_US", "value": "Pink"}]
-    words = {"attributeOptions": [{"code": "colour", "options": [{"code": "pink"}, {"code": "red", "label": label}]}]}
-    assert manager.pim("upsertAttributeSelectOptions", words).status_code == 200
-    words = {"attributeCode": "colour", "option": {"code": "pink", "label": label}}
-    assert manager.pim("upsertSelectOption", words).status_code == 200
-    words = {"attributeCode": "colour", "attributeOptionCode": "blue"}
-    assert manager.pim("deleteSelectOption", words).status_code == 200
-    (told,) = manager.pim("getProductSettings").json()["productSettings"]["attributeOptions"]
-    assert told == {"code": "colour", "options": [
+    arguments = {"attributeOptions": [{"code": "colour", "options": [{"code": "pink"}, {"code": "red",
+        "label": label}]}]}
+    assert manager.pim("upsertAttributeSelectOptions", arguments).status_code == 200
+    arguments = {"attributeCode": "colour", "option": {"code": "pink", "label": label}}
+    assert manager.pim("upsertSelectOption", arguments).status_code == 200
+    arguments = {"attributeCode": "colour", "attributeOptionCode": "blue"}
+    assert manager.pim("deleteSelectOption", arguments).status_code == 200
+    (result,) = manager.pim("getProductSettings").json()["productSettings"]["attributeOptions"]
+    assert result == {"code": "colour", "options": [
         {"code": "red", "label": label}, {"code": "pink", "label": label},
     ]}
     manager.put_all(product("s1", colour="pink"))
@@ -153,8 +155,8 @@ def test_options_are_merged_and_go_one_by_one(manager: Manager) -> None:
     )
 
 
-def test_an_attribute_goes_from_its_families(manager: Manager) -> None:
-    """Products keep what they say of it until they are changed."""
+def test_a_deleted_attribute_leaves_its_families(manager: Manager) -> None:
+    """Products keep their values until they are changed."""
     manager.put_all(product("s1", size="L"))
     assert manager.pim("deleteAttribute", {"attributeCode": "washable"}).status_code == 200
     assert "washable" not in str(manager.configuration()["families"])
@@ -164,17 +166,17 @@ def test_an_attribute_goes_from_its_families(manager: Manager) -> None:
     assert "washable" not in str(manager.source("s1"))
 
 
-def test_a_family_keeps_the_ways_in_which_it_varies(manager: Manager) -> None:
-    """They have a method of their own."""
-    words = {"families": [{**family(), "label": [{"locale": "en_US", "value": "Shirts"}], "variants": []}]}
-    assert manager.call("ProductSettings/upsertFamilies", words).status_code == 200
-    (held,) = manager.configuration()["families"]
-    assert held["label"][0]["value"] == "Shirts"
-    assert [one["code"] for one in held["variants"]] == ["by_colour"]
+def test_a_family_keeps_its_variants(manager: Manager) -> None:
+    """Variants have a method of their own."""
+    arguments = {"families": [{**family(), "label": [{"locale": "en_US", "value": "Shirts"}], "variants": []}]}
+    assert manager.call("ProductSettings/upsertFamilies", arguments).status_code == 200
+    (definition,) = manager.configuration()["families"]
+    assert definition["label"][0]["value"] == "Shirts"
+    assert [one["code"] for one in definition["variants"]] == ["by_colour"]
 
 
-def test_a_tree_of_categories_is_replaced_whole(manager: Manager) -> None:
-    """Another one stays; what is published of a node is kept."""
+def test_a_category_tree_is_replaced_as_a_whole(manager: Manager) -> None:
+    """Other trees stay; published members of a node are kept."""
     tree = {
         "code": "outlet", "image": "https://shop.example/x.png", "label": [{"locale": "en_US", "value": "Outlet"}],
         "description": [{"locale": "en_US", "value": "Cheap"}], "subCategories": [{"code": "last"}],
@@ -190,7 +192,7 @@ def test_a_tree_of_categories_is_replaced_whole(manager: Manager) -> None:
 
 
 def test_categories_have_twelve_levels(manager: Manager) -> None:
-    """Not more."""
+    """A deeper tree is refused."""
     tree: dict[str, Any] = {"code": "leaf"}
     for _ in range(11):
         tree = {"code": "deep", "subCategories": [tree]}
@@ -200,12 +202,12 @@ def test_categories_have_twelve_levels(manager: Manager) -> None:
 
 
 def test_no_change_is_lost(manager: Manager) -> None:
-    """Whoever is too slow makes it again."""
+    """A change is repeated if another request was faster."""
     def settle(number: int) -> None:
         with Manager(manager.gate, manager.merchant, configuration=None) as another:
             for at in range(5):
-                words = {"attributeCode": "colour", "option": {"code": f"c{number}_{at}"}}
-                assert another.pim("upsertAttributeOption", words).status_code == 200
+                arguments = {"attributeCode": "colour", "option": {"code": f"c{number}_{at}"}}
+                assert another.pim("upsertAttributeOption", arguments).status_code == 200
 
     threads = [threading.Thread(target=settle, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -217,8 +219,8 @@ def test_no_change_is_lost(manager: Manager) -> None:
 
 
 @pytest.mark.parametrize("name", ["PIMAPI/upsertAttributes", "CatalogSettings/upsertChannel"])
-def test_who_may_only_read_settles_nothing(manager: Manager, name: str) -> None:
-    """Reading needs no more than that."""
+def test_a_key_for_reading_changes_nothing(manager: Manager, name: str) -> None:
+    """It can read the configuration."""
     with Manager(manager.gate, manager.merchant, configuration=None, scopes=("read",)) as reader:
         assert reader.call(name, {}).status_code == 403
         assert reader.pim("getProductSettings").status_code == 200

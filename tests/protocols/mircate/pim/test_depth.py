@@ -1,4 +1,4 @@
-"""Nesting that no decoder follows for ever is refused, never a fault."""
+"""Deeply nested values are refused and never cause a fault."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ CALLS = [
 
 @pytest.mark.parametrize("depth", [20, 200, 900, 1010, 100_000])
 @pytest.mark.parametrize(("name", "body"), CALLS)
-def test_deep_arguments_are_refused_or_kept(manager: Manager, name: str, body: str, depth: int) -> None:
-    """And what was kept is read again."""
+def test_deep_arguments_are_refused_or_stored(manager: Manager, name: str, body: str, depth: int) -> None:
+    """Stored values can be read again."""
     manager.call("DatasetAPI/create", {"name": "d"})
     response = manager.post(manager.path(name), content=(body % ("[" * depth + "]" * depth)).encode())
     assert response.status_code in (200, 204, 400), (response.status_code, response.text[:200])
@@ -34,5 +34,5 @@ def test_deep_arguments_are_refused_or_kept(manager: Manager, name: str, body: s
         ("PIMAPI/getProducts", {}), ("PIMAPI/getCatalogSettings", {}), ("MerchantAPI/getGlobalProducts", {}),
         ("DatasetAPI/listValues", {"datasetId": "1"}),
     ]
-    for read, words in reads:
-        assert manager.call(read, words).status_code == 200, read
+    for read, arguments in reads:
+        assert manager.call(read, arguments).status_code == 200, read

@@ -1,4 +1,4 @@
-"""Product information held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
+"""A fuzzer checks product information against its contract; ``GOODSGATE_FUZZ=long`` or ``make fuzz`` runs longer."""
 
 import os
 
@@ -31,7 +31,7 @@ METHODS = {"GET", "POST"} if LONG else {"POST"}
 
 
 def _operations(methods: set[str]) -> schemathesis.BaseSchema:
-    """Those of product information, by these methods."""
+    """Return the operations of product information with these methods."""
     return schemathesis.openapi.from_dict(CONTRACT.document, config=CONFIG).include(
         lambda context: context.operation.method.upper() in methods
         and bool(TAGS & set(context.operation.definition.raw.get("tags", ())))
@@ -54,7 +54,7 @@ def _hold(manager: Manager, case: schemathesis.Case) -> None:
 @short.parametrize()
 @settings(max_examples=300 if LONG else 2, **HOW)
 def test_the_operations_keep_their_contract(manager: Manager, case: schemathesis.Case) -> None:
-    """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
+    """Statuses, media types, bodies and headers are those of the contract."""
     _hold(manager, case)
 
 
@@ -62,5 +62,5 @@ def test_the_operations_keep_their_contract(manager: Manager, case: schemathesis
 @long.parametrize()
 @settings(max_examples=300, **{**HOW, "derandomize": False})
 def test_the_operations_keep_their_contract_for_long(manager: Manager, case: schemathesis.Case) -> None:
-    """The same, with other examples every time."""
+    """The long form uses other examples in each run."""
     _hold(manager, case)

@@ -1,4 +1,4 @@
-"""Images: looked at, kept, attached to products and categories, handed out, and gone when nothing has them."""
+"""Images: checked, stored, attached to products and categories, read, and deleted when nothing uses them."""
 
 import base64
 import time
@@ -15,14 +15,14 @@ from tests.protocols.mircate.pim.shirts import product, variant
 MEGABYTE = 1024**2
 
 
-def _kept(manager: Manager, *names: str) -> bool:
-    """Whether these are the merchant's objects, once everything is carried; messages come a little later."""
+def _stored(manager: Manager, *names: str) -> bool:
+    """Return whether these are the merchant's objects, after delivery of all messages."""
     folder = Path(manager.gate.shop.config.images) / manager.merchant
     until = time.monotonic() + 20
     while time.monotonic() < until:
         manager.deliver_messages()
-        found = {f"{manager.merchant}-{path.name}" for path in folder.iterdir()} if folder.exists() else set()
-        if found == set(names):
+        stored = {f"{manager.merchant}-{path.name}" for path in folder.iterdir()} if folder.exists() else set()
+        if stored == set(names):
             return True
         time.sleep(0.02)
     return False
@@ -34,15 +34,15 @@ def _values(manager: Manager, id: str, attribute: str) -> list[dict[str, Any]]:
 
 
 def test_an_image_is_attached_and_read(manager: Manager) -> None:
-    """By everybody who knows its name, as it was sent."""
+    """Anybody who knows its name reads it as it was sent."""
     manager.put_all(product("s1", title="x"))
     response = manager.attach("s1")
     assert response.status_code == 200, response.text
-    told = response.json()
-    assert told["filename"] == f"{manager.merchant}-{told['imageId']}.png"
+    result = response.json()
+    assert result["filename"] == f"{manager.merchant}-{result['imageId']}.png"
     (datum,) = _values(manager, "s1", "photo")
-    assert datum["value"] == told["filename"]
-    assert datum["meta"]["url"].endswith(f"/PIMAPI/getImage/{manager.merchant}?filename={told['filename']}")
+    assert datum["value"] == result["filename"]
+    assert datum["meta"]["url"].endswith(f"/PIMAPI/getImage/{manager.merchant}?filename={result['filename']}")
     image = manager.get(datum["meta"]["url"], headers={"x-api-key": ""})
     assert (image.status_code, image.content) == (200, PNG)
     assert image.headers["content-type"] == "image/png"
@@ -52,31 +52,31 @@ def test_an_image_is_attached_and_read(manager: Manager) -> None:
     assert manager.source("s1")["data"]["attributes"][0]["data"] == [{"value": "x"}]
 
 
-def test_an_image_takes_the_place_of_the_one_before(manager: Manager) -> None:
-    """Which goes; a list has them all."""
+def test_an_image_replaces_the_one_before(manager: Manager) -> None:
+    """The old one is deleted; a list keeps all."""
     manager.put_all(product("s1"))
     first = manager.attach("s1").json()["filename"]
     second = manager.attach("s1", JPEG, extension="jpg").json()["filename"]
     assert [datum["value"] for datum in _values(manager, "s1", "photo")] == [second]
-    assert _kept(manager, second)
+    assert _stored(manager, second)
     assert manager.image(first).status_code == 404
     listed = [manager.attach("s1", attribute="photos").json()["filename"] for _ in range(2)]
     assert _values(manager, "s1", "photos")[0]["value"] == listed
-    assert _kept(manager, second, *listed)
+    assert _stored(manager, second, *listed)
 
 
-def test_images_go_with_what_has_them(manager: Manager) -> None:
-    """The product, or what it says of the attribute, be it in bulk."""
+def test_images_are_deleted_with_their_product(manager: Manager) -> None:
+    """So are those of an attribute that is changed, also in bulk."""
     manager.put_all(*(product(id) for id in ("s1", "s2", "s3")))
-    kept = [manager.attach(id).json()["filename"] for id in ("s1", "s2", "s3")]
+    filenames = [manager.attach(id).json()["filename"] for id in ("s1", "s2", "s3")]
     manager.put_all(product("s2", title="no image"))
-    assert _kept(manager, kept[0], kept[2])
+    assert _stored(manager, filenames[0], filenames[2])
     refused = product("s1", photo="other.png", title="much too long")
     manager.pim("bulkProductUpsert", [product("s3", title="none"), refused])
     manager.idle()
-    assert _kept(manager, kept[0])
+    assert _stored(manager, filenames[0])
     assert manager.pim("deleteProduct", {"id": "s1"}).status_code == 204
-    assert _kept(manager)
+    assert _stored(manager)
 
 
 @pytest.mark.parametrize(("words", "status", "text"), [
@@ -93,71 +93,71 @@ def test_images_go_with_what_has_them(manager: Manager) -> None:
     ({"image": base64.b64encode(PNG + b"x" * (MEGABYTE + 10_000)).decode()}, 400, "Max image size should be 1"),
     ({"scope": "web"}, 400, "Error: photo is not scopable!"),
 ])
-def test_what_is_no_image_is_refused(manager: Manager, words: dict[str, Any], status: int, text: str) -> None:
-    """And nothing of it is kept."""
+def test_invalid_images_are_refused(manager: Manager, arguments: dict[str, Any], status: int, text: str) -> None:
+    """Nothing is stored."""
     manager.put_all(product("s1"))
     good = {
         "image": base64.b64encode(PNG).decode(), "productId": "s1", "extension": "png", "attributeCode": "photo",
     }
-    sent = {name: value for name, value in {**good, **words}.items() if value is not None}
+    sent = {name: value for name, value in {**good, **arguments}.items() if value is not None}
     assert message(manager.pim("attachProductAttributeImage", sent), status) == text
-    assert _kept(manager)
+    assert _stored(manager)
 
 
 def test_a_data_url_is_an_image_too(manager: Manager) -> None:
-    """As a browser makes it."""
+    """Browsers create such URLs."""
     manager.put_all(product("s1"))
-    words = {
+    arguments = {
         "image": f"data:image/png;base64,{base64.b64encode(PNG).decode()}", "productId": "s1", "extension": "png",
         "attributeCode": "photo",
     }
-    filename = manager.pim("attachProductAttributeImage", words).json()["filename"]
+    filename = manager.pim("attachProductAttributeImage", arguments).json()["filename"]
     assert manager.image(filename).content == PNG
 
 
 def test_a_variant_has_no_image_of_its_model(manager: Manager) -> None:
-    """The product says so, and the image is dropped."""
+    """The product is refused, and the image is deleted."""
     model = {"dataType": "PRODUCT_MODEL", "data": {
         "code": "m1", "family": "shirts", "variant": "by_colour", "status": "DRAFT"}}
     manager.put_all(model, variant("v1", "m1"))
     text = "Error: You can not edit common attributes in a variant! (photo)"
     assert message(manager.attach("v1"), 400) == text
-    assert _kept(manager)
+    assert _stored(manager)
 
 
 def test_a_category_has_an_image(manager: Manager) -> None:
-    """By its path or its code; the one before goes."""
-    words = {"image": base64.b64encode(PNG).decode(), "extension": "png", "categoryCode": "outlet#sale"}
-    first = manager.pim("attachCategoryImage", words).json()["filename"]
+    """The category is named by path or code; the image before is deleted."""
+    arguments = {"image": base64.b64encode(PNG).decode(), "extension": "png", "categoryCode": "outlet#sale"}
+    first = manager.pim("attachCategoryImage", arguments).json()["filename"]
     outlet = manager.pim("getCatalogSettings").json()["catalogSettings"]["categories"][1]
     assert outlet["subCategories"][0]["image"] == first
     assert manager.get(outlet["subCategories"][0]["meta"]["url"]).content == PNG
-    second = manager.pim("attachCategoryImage", words).json()["filename"]
-    assert _kept(manager, second)
+    second = manager.pim("attachCategoryImage", arguments).json()["filename"]
+    assert _stored(manager, second)
     for code, status, text in (("sale", 404, "Category not found!"), ("", 400, "Invalid body!")):
-        assert message(manager.pim("attachCategoryImage", {**words, "categoryCode": code}), status) == text
-    large = {**words, "image": base64.b64encode(PNG + b"x" * (3 * MEGABYTE + 10_000)).decode()}
+        assert message(manager.pim("attachCategoryImage", {**arguments, "categoryCode": code}), status) == text
+    large = {**arguments, "image": base64.b64encode(PNG + b"x" * (3 * MEGABYTE + 10_000)).decode()}
     assert message(manager.pim("attachCategoryImage", large), 400) == "Max image size should be 3 MB"
-    assert _kept(manager, second)
+    assert _stored(manager, second)
 
 
-def test_images_are_of_one_project(manager: Manager, beginner: Manager) -> None:
-    """What is asked of their size is looked at, and passed over."""
+def test_images_belong_to_one_project(manager: Manager, beginner: Manager) -> None:
+    """Parameters for their size are checked and ignored."""
     manager.put_all(product("s1"))
     filename = manager.attach("s1").json()["filename"]
     path = manager.path("PIMAPI/getImage")
-    asked = {"filename": filename, "width": "10", "fit": "cover", "format": "webp", "quality": "80"}
-    assert manager.get(path, params=asked).content == PNG
+    parameters = {"filename": filename, "width": "10", "fit": "cover", "format": "webp", "quality": "80"}
+    assert manager.get(path, params=parameters).content == PNG
     for wrong in ({}, {"filename": filename, "width": "wide"}, {"filename": filename, "quality": "101"}):
         text = "Invalid api parameters! (Model validation failed)"
         assert message(manager.get(path, params=wrong), 400) == text
     for wrong in ("../../etc/passwd", filename.replace(".png", ".svg"), f"{manager.merchant}-{'0' * 32}.png"):
         assert manager.get(path, params={"filename": wrong}).status_code == 404
-    assert message(beginner.get(beginner.path("PIMAPI/getImage"), params=asked), 400) == "Permission denied!"
+    assert message(beginner.get(beginner.path("PIMAPI/getImage"), params=parameters), 400) == "Permission denied!"
 
 
-def test_nobody_drops_anothers_image(manager: Manager, gate: Any) -> None:
-    """By naming it in a product of its own."""
+def test_another_merchants_image_cannot_be_deleted(manager: Manager, gate: Any) -> None:
+    """Its name in a product of one's own has no effect."""
     manager.put_all(product("s1"))
     filename = manager.attach("s1").json()["filename"]
     with Manager(gate, gate.merchant()) as thief:
@@ -171,6 +171,6 @@ def test_nobody_drops_anothers_image(manager: Manager, gate: Any) -> None:
     (PNG, "image/png"), (JPEG, "image/jpeg"), (b"RIFF0000WEBPVP8 ", "image/webp"), (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"), (b"GIF89a", None), (b"<svg/>", None), (b"", None), (b"RIFF0000WAVE", None),
 ])
-def test_an_image_is_what_its_first_bytes_say(content: bytes, kind: str | None) -> None:
-    """Whatever it is called."""
+def test_the_first_bytes_decide_the_type_of_an_image(content: bytes, kind: str | None) -> None:
+    """The extension does not."""
     assert image_media_type(content) == kind

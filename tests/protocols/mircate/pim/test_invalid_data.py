@@ -1,4 +1,4 @@
-"""Whatever is sent as a product is judged: no record makes the law fail, and what is held keeps it."""
+"""Any data sent as a product is checked without a fault, and stored products satisfy the rules."""
 
 import itertools
 from typing import Any
@@ -32,7 +32,7 @@ def _mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def _object(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Of these members, each of them mostly as it should be; those with ``_`` behind their name may be absent."""
+    """Return an object of these members, mostly valid; those with a trailing ``_`` may be absent."""
     must = {name: _mostly(good) for name, good in members.items() if not name.endswith("_")}
     may = {name[:-1]: _mostly(good) for name, good in members.items() if name.endswith("_")}
     return _mostly(st.fixed_dictionaries(must, optional=may))
@@ -47,7 +47,7 @@ ENTRY = st.sampled_from(sorted(VALUES)).flatmap(
     lambda code: _object(code=st.just(code), data=st.lists(_object(value=VALUES[code]), min_size=1, max_size=1))
 )
 AXES = st.tuples(st.sampled_from(["red", "blue"]), st.sampled_from(["S", "M"])).map(
-    lambda told: [{"axe": axe, "value": value} for axe, value in zip(("colour", "size"), told, strict=True)]
+    lambda result: [{"axe": axe, "value": value} for axe, value in zip(("colour", "size"), result, strict=True)]
 )
 STATUS = st.sampled_from(["DRAFT", "ACTIVE", "ARCHIVED"])
 PRODUCT = _object(dataType=st.just("PRODUCT"), data=_object(
@@ -66,7 +66,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One for all examples; each has a merchant of its own."""
+    """Return one shop for all examples; each has a merchant of its own."""
     with Shop(tmp_path_factory.mktemp("strange"), kind="sqlite") as shop:
         yield shop
 
@@ -77,17 +77,17 @@ def _sent(shop: Shop, merchant: str, records: list[bytes]) -> Batch:
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.one_of(PRODUCT, MODEL, VARIANT), min_size=1, max_size=12))
-def test_every_record_is_judged(shop: Shop, products: list[Any]) -> None:
-    """With issues of its own, never with a fault; and what is held, sent again, is unchanged."""
+def test_every_record_is_checked(shop: Shop, products: list[Any]) -> None:
+    """It gets issues and never a fault; a stored product that is sent again is unchanged."""
     merchant = f"strange{next(_numbers)}"
     shop.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=make.NOW))
     shop.store.add_resource(merchant, RESOURCE_TYPE, name="settled", body=encode(SHIRTS), resources_max=1)
     batch = _sent(shop, merchant, [with_id(orjson.dumps(one)) for one in products])
-    codes = [code for told in shop.codes(batch.id, merchant=merchant).values() for code in told]
+    codes = [code for result in shop.codes(batch.id, merchant=merchant).values() for code in result]
     assert "internal_fault" not in codes
     assert batch.counts.accounted == len(products)
-    held: list[Any] = [*shop.items(COLLECTION, merchant=merchant).values()]
-    held.sort(key=lambda record: record["dataType"], reverse=True)  # models first
-    if held:
-        again = _sent(shop, merchant, [orjson.dumps(record) for record in held])
-        assert again.counts == Counts(unchanged=len(held)), shop.findings(again.id, merchant=merchant)
+    records: list[Any] = [*shop.items(COLLECTION, merchant=merchant).values()]
+    records.sort(key=lambda record: record["dataType"], reverse=True)  # models first
+    if records:
+        again = _sent(shop, merchant, [orjson.dumps(record) for record in records])
+        assert again.counts == Counts(unchanged=len(records)), shop.findings(again.id, merchant=merchant)

@@ -24,7 +24,7 @@ def _enabled(record: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def shop(gate: Served) -> Iterator[Manager]:
-    """Three products, two models, two variants; each by itself, so that no two have one time."""
+    """Return a shop with three products, two models and two variants, sent one by one for distinct times."""
     with closing(Manager(gate, gate.merchant(), configuration=SHIRTS)) as manager:
         manager.put_all(
             product("B2", title="Zebra", groups=["summer"]), _enabled(product("A1", title="Ape")), model("m1"),
@@ -53,15 +53,15 @@ def shop(gate: Served) -> Iterator[Manager]:
     ({"createdAt": {}}, ALL), ({"sku": None}, ALL), ({"sku": "\0"}, []),
 ])
 def test_filters(shop: Manager, filters: dict[str, Any], ids: list[str]) -> None:
-    """All that are given must be fulfilled."""
+    """All filters of a call must match."""
     response = shop.pim("getProducts", {"filters": {k: v for k, v in filters.items() if v is not None}}).json()
     assert [one["id"] for one in response["products"]] == ids
     assert response["totalProducts"] == len(ids)
 
 
 @pytest.mark.parametrize(("text", "ids"), [("v", ["v1", "v2"]), ("V1", ["v1"]), ("2", ["B2", "m2", "v2"]), ("*", [])])
-def test_a_text_is_looked_for_in_ids(shop: Manager, text: str, ids: list[str]) -> None:
-    """Whatever its case, and as it is."""
+def test_a_text_is_searched_in_ids(shop: Manager, text: str, ids: list[str]) -> None:
+    """Case is ignored; there are no wildcards."""
     assert shop.ids(searchText=text) == ids
 
 
@@ -82,32 +82,32 @@ def test_sorts(shop: Manager, sorts: dict[str, str], ids: list[str]) -> None:
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 9), st.integers(0, 9), st.sampled_from([{}, {"id": "desc"}, {"enabled": "asc", "id": "desc"}]))
 def test_pages_are_cut_from_one_list(shop: Manager, offset: int, size: int, sorts: dict[str, str]) -> None:
-    """An offset of rows, not of pages; behind the end there is nothing."""
+    """The offset counts rows; after the end there are none."""
     whole = shop.ids(sorts=sorts)
     response = shop.pim("getProducts", {"pageFrom": offset, "pageSize": size, "sorts": sorts}).json()
     assert [one["id"] for one in response["products"]] == whole[offset : offset + size]
     assert (response["pageFrom"], response["pageSize"], response["totalProducts"]) == (offset, size, len(ALL))
 
 
-def test_times_are_bounds_that_count(shop: Manager) -> None:
-    """To the millisecond, both ends included."""
+def test_times_are_inclusive_bounds(shop: Manager) -> None:
+    """They are exact to the millisecond."""
     times = {id: shop.source(id)["meta"]["createdAt"] for id in ALL}
     for least, most in itertools.combinations(sorted(times.values()), 2):
-        found = shop.ids(filters={"createdAt": {"gte": least, "lte": most}})
-        assert found == [id for id in ALL if least <= times[id] <= most]
+        ids = shop.ids(filters={"createdAt": {"gte": least, "lte": most}})
+        assert ids == [id for id in ALL if least <= times[id] <= most]
     text = "filters.updatedAt.gte must be a time of ISO 8601."
     assert message(shop.pim("getProducts", {"filters": {"updatedAt": {"gte": "yesterday"}}}), 400) == text
 
 
 def test_a_request_may_be_empty_or_a_get(shop: Manager) -> None:
-    """As the platform's own client asks, too."""
+    """The platform's own client uses GET, too."""
     assert shop.post(shop.path("PIMAPI/getProducts")).json()["totalProducts"] == 7
-    assert shop.ask("PIMAPI/getProducts", {"filters": {"sku": "A1"}}).json()["totalProducts"] == 1
-    source = shop.ask("PIMAPI/getProducts", {"filters": {"parent": "m1"}}).json()["products"][0]["source"]
+    assert shop.call_by_get("PIMAPI/getProducts", {"filters": {"sku": "A1"}}).json()["totalProducts"] == 1
+    source = shop.call_by_get("PIMAPI/getProducts", {"filters": {"parent": "m1"}}).json()["products"][0]["source"]
     assert source["parent"] == "m1"
     assert source["axesValues"] == [{"axe": "colour", "value": "red"}, {"axe": "size", "value": "M"}]
 
 
 def test_strangers_see_nothing(shop: Manager, manager: Manager) -> None:
-    """Products are one merchant's."""
+    """Products belong to one merchant."""
     assert manager.ids() == []

@@ -1,4 +1,4 @@
-"""Products against what their merchant has settled: families, variants, axes, groups, categories, unique values."""
+"""Rules for products by the configuration: families, variants, axes, groups, categories, unique values."""
 
 import copy
 from typing import Any
@@ -15,51 +15,51 @@ from goodsgate.rules.merchant_rules import Record
 from tests.protocols.mircate.pim.shirts import SHIRTS, configuration, model, product, variant
 
 
-class Shelf:
-    """What is held, as a law sees it."""
+class CatalogueFake:
+    """The catalogue as rules see it."""
 
     def __init__(self) -> None:
-        self.held: dict[str, Record] = {}
-        self.marks: dict[str, list[IndexEntry]] = {}
+        self.documents: dict[str, Record] = {}
+        self.index_entries: dict[str, list[IndexEntry]] = {}
 
     def document(self, key: str) -> Record | None:
-        """A copy: nobody changes what is held."""
-        return copy.deepcopy(self.held.get(key))
+        """Return a copy, since stored documents do not change."""
+        return copy.deepcopy(self.documents.get(key))
 
-    def owners(self, mark: IndexEntry) -> set[str]:
-        """By looking at all of them."""
-        return {key for key, marks in self.marks.items() if mark in marks}
+    def owners(self, entry: IndexEntry) -> set[str]:
+        """Return the owners by a scan of all items."""
+        return {key for key, entries in self.index_entries.items() if entry in entries}
 
     def put(self, rules: ProductRules, record: Record) -> list[str]:
-        """Judge, and hold what passes; the texts."""
+        """Check a product, store it if it passes, and return the texts."""
         key = record["id"]
-        inputs = rules.inputs_for(key, record, self.held.get(key))
+        inputs = rules.inputs_for(key, record, self.documents.get(key))
         result = rules.check(key, copy.deepcopy(record), self)
         if not result.issues:
             assert result.record is not None
-            self.held[key], self.marks[key] = result.record, result.index_entries
-            mine = {mark for mark in result.index_entries if mark[0] in ("unique", "axes")}
-            assert mine <= set(inputs.index_entries)  # what is looked at was asked for
-        return [str(told.expected) for told in result.issues]
+            self.documents[key], self.index_entries[key] = result.record, result.index_entries
+            exclusive = {entry for entry in result.index_entries if entry[0] in ("unique", "axes")}
+            assert exclusive <= set(inputs.index_entries)
+        return [str(issue.expected) for issue in result.issues]
 
 
 RULES = ProductRules(SHIRTS)
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    """Nothing yet."""
-    return Shelf()
+def catalogue() -> CatalogueFake:
+    """Return an empty catalogue."""
+    return CatalogueFake()
 
 
-def test_a_product_keeps_its_family(shelf: Shelf) -> None:
-    """And is held with what goes without saying."""
-    assert shelf.put(RULES, product("s1", title="Shirt", odd="x", groups=["summer"], categories=["shirts"])) == []
-    held = shelf.held["s1"]["data"]
-    assert held["enabled"] is False
-    assert [entry["code"] for entry in held["attributes"]] == ["title", "washable"]
-    assert held["attributes"][1]["data"] == [{"value": True}]
-    assert shelf.put(RULES, product("s2", family="none")) == ["Product family not found!"]
+def test_a_valid_product_is_stored_with_defaults(catalogue: CatalogueFake) -> None:
+    """Its attributes are those of its family."""
+    assert catalogue.put(RULES, product("s1", title="Shirt", odd="x", groups=["summer"], categories=["shirts"])) == []
+    data = catalogue.documents["s1"]["data"]
+    assert data["enabled"] is False
+    assert [entry["code"] for entry in data["attributes"]] == ["title", "washable"]
+    assert data["attributes"][1]["data"] == [{"value": True}]
+    assert catalogue.put(RULES, product("s2", family="none")) == ["Product family not found!"]
 
 
 @pytest.mark.parametrize(("members", "texts"), [
@@ -74,60 +74,60 @@ def test_a_product_keeps_its_family(shelf: Shelf) -> None:
         "Group not found! (winter)",
     ]),
 ])
-def test_all_that_is_wrong_is_told(shelf: Shelf, members: dict[str, Any], texts: list[str]) -> None:
-    """In the ancestor's order, and nothing is held."""
-    assert shelf.put(RULES, product("s1", **members)) == texts
-    assert shelf.held == {}
+def test_all_issues_are_reported(catalogue: CatalogueFake, members: dict[str, Any], texts: list[str]) -> None:
+    """They have the ancestor's order, and nothing is stored."""
+    assert catalogue.put(RULES, product("s1", **members)) == texts
+    assert catalogue.documents == {}
 
 
-def test_an_attribute_is_said_once(shelf: Shelf) -> None:
-    """Twice is told once."""
+def test_an_attribute_occurs_once(catalogue: CatalogueFake) -> None:
+    """A duplicate is reported once."""
     record = product("s1", title="x")
     record["data"]["attributes"] *= 3
-    assert shelf.put(RULES, record) == ["Duplicated attribute detected! (title)"]
+    assert catalogue.put(RULES, record) == ["Duplicated attribute detected! (title)"]
 
 
-def test_a_channel_wants_a_value(shelf: Shelf) -> None:
-    """Of products that say anything of their attributes."""
+def test_a_channel_requires_a_value(catalogue: CatalogueFake) -> None:
+    """This is checked for products that send any attributes."""
     rules = ProductRules(configuration(required={"blurb": ["eCommerce"]}))
-    assert shelf.put(rules, product("s1")) == []
-    assert shelf.put(rules, product("s1", title="x")) == ["blurb is required in this channel! (eCommerce)"]
+    assert catalogue.put(rules, product("s1")) == []
+    assert catalogue.put(rules, product("s1", title="x")) == ["blurb is required in this channel! (eCommerce)"]
     record = product("s1")
     record["data"]["attributes"] = [{"code": "blurb", "data": [{"scope": "eCommerce", "value": "x"}]}]
-    assert shelf.put(rules, record) == []
+    assert catalogue.put(rules, record) == []
 
 
-def test_unique_values_are_somebodys(shelf: Shelf) -> None:
-    """They may be said again by whoever has them, and taken once they are given up."""
-    assert shelf.put(RULES, product("s1", serial="A")) == []
-    assert shelf.put(RULES, product("s1", serial="A")) == []
-    assert shelf.put(RULES, product("s2", serial="A")) == ["This unique attribute value already taken!"]
-    assert shelf.put(RULES, product("s1", serial="B")) == []
-    assert shelf.put(RULES, product("s2", serial="A")) == []
+def test_unique_values_belong_to_one_product(catalogue: CatalogueFake) -> None:
+    """The owner may send them again; once given up, another product may use them."""
+    assert catalogue.put(RULES, product("s1", serial="A")) == []
+    assert catalogue.put(RULES, product("s1", serial="A")) == []
+    assert catalogue.put(RULES, product("s2", serial="A")) == ["This unique attribute value already taken!"]
+    assert catalogue.put(RULES, product("s1", serial="B")) == []
+    assert catalogue.put(RULES, product("s2", serial="A")) == []
 
 
-def test_categories_are_paths_or_codes_that_only_one_has(shelf: Shelf) -> None:
-    """Two trees have sales."""
+def test_categories_are_paths_or_unique_codes(catalogue: CatalogueFake) -> None:
+    """Two trees have a category for sales."""
     good = ["masterCatalog#shirts", "shirts", "masterCatalog#sale", "outlet#sale"]
-    assert shelf.put(RULES, product("s1", categories=good)) == []
-    assert shelf.put(RULES, product("s1", categories=["sale"])) == ["Category not found! (sale)"]
+    assert catalogue.put(RULES, product("s1", categories=good)) == []
+    assert catalogue.put(RULES, product("s1", categories=["sale"])) == ["Category not found! (sale)"]
 
 
 # -- variants ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_variant_has_its_models_family(shelf: Shelf) -> None:
-    """Whatever it says itself."""
-    assert shelf.put(RULES, variant("v1", "m1", colour="red")) == ["Parent product not found!"]
-    assert shelf.put(RULES, model("m1")) == []
-    assert shelf.put(RULES, variant("v1", "m1", colour="red", family="hats")) == []
-    assert shelf.held["v1"]["data"]["family"] == "shirts"
-    assert shelf.put(RULES, variant("v2", "v1", colour="red")) == ["Parent product not found!"]
+def test_a_variant_has_its_models_family(catalogue: CatalogueFake) -> None:
+    """Its own family is ignored."""
+    assert catalogue.put(RULES, variant("v1", "m1", colour="red")) == ["Parent product not found!"]
+    assert catalogue.put(RULES, model("m1")) == []
+    assert catalogue.put(RULES, variant("v1", "m1", colour="red", family="hats")) == []
+    assert catalogue.documents["v1"]["data"]["family"] == "shirts"
+    assert catalogue.put(RULES, variant("v2", "v1", colour="red")) == ["Parent product not found!"]
 
 
-def test_a_model_varies_in_a_way_of_its_family(shelf: Shelf) -> None:
-    """One that there is."""
-    assert shelf.put(RULES, model("m1", way="by_taste")) == ["Product family variant not found!"]
+def test_a_model_has_a_variant_of_its_family(catalogue: CatalogueFake) -> None:
+    """The variant must exist."""
+    assert catalogue.put(RULES, model("m1", way="by_taste")) == ["Product family variant not found!"]
 
 
 @pytest.mark.parametrize(("axes", "texts"), [
@@ -137,65 +137,65 @@ def test_a_model_varies_in_a_way_of_its_family(shelf: Shelf) -> None:
     ({"colour": "red", "size": "L", "smell": "x"}, ["Unsupported axe! (smell)"]),
     ({"colour": "red", "size": "M"}, ["These axes are already in use!"]),
 ])
-def test_variants_differ_by_their_axes(shelf: Shelf, axes: dict[str, str], texts: list[str]) -> None:
-    """All of them, and only those."""
-    shelf.put(RULES, model("m1"))
-    assert shelf.put(RULES, variant("v1", "m1", colour="red", size="M")) == []
+def test_variants_differ_by_their_axes(catalogue: CatalogueFake, axes: dict[str, str], texts: list[str]) -> None:
+    """A variant has all axes and no others."""
+    catalogue.put(RULES, model("m1"))
+    assert catalogue.put(RULES, variant("v1", "m1", colour="red", size="M")) == []
     record = variant("v2", "m1")
     record["axesValues"] = [{"axe": axe, "value": value} for axe, value in axes.items()]
-    assert shelf.put(RULES, record) == texts
-    assert shelf.put(RULES, variant("v1", "m1", colour="red", size="M")) == []
+    assert catalogue.put(RULES, record) == texts
+    assert catalogue.put(RULES, variant("v1", "m1", colour="red", size="M")) == []
 
 
-def test_a_variant_says_what_its_model_leaves_to_it(shelf: Shelf) -> None:
-    """Neither an axis nor what they have in common."""
-    shelf.put(RULES, model("m1"))
+def test_a_variant_has_only_its_own_attributes(catalogue: CatalogueFake) -> None:
+    """It has neither axes nor common attributes."""
+    catalogue.put(RULES, model("m1"))
     record = variant("v1", "m1", colour="red")
     record["data"]["attributes"] = [
         {"code": code, "data": [{"value": "x"}]} for code in ("serial", "colour", "title")
     ]
-    assert shelf.put(RULES, record)[:2] == [
+    assert catalogue.put(RULES, record)[:2] == [
         "You can not edit an axe in the attributes! (colour)",
         "You can not edit common attributes in a variant! (title)",
     ]
     record["data"]["attributes"] = record["data"]["attributes"][:1]
-    assert shelf.put(RULES, record) == []
+    assert catalogue.put(RULES, record) == []
 
 
-def test_a_model_stays_while_it_has_variants(shelf: Shelf) -> None:
-    """In the words that are published."""
-    shelf.put(RULES, model("m1"))
-    assert RULES.check_deletion("m1", shelf) == []
-    shelf.put(RULES, variant("v1", "m1", colour="red"))
-    assert [told.expected for told in RULES.check_deletion("m1", shelf)] == [
+def test_a_model_stays_while_it_has_variants(catalogue: CatalogueFake) -> None:
+    """The text is the published one."""
+    catalogue.put(RULES, model("m1"))
+    assert RULES.check_deletion("m1", catalogue) == []
+    catalogue.put(RULES, variant("v1", "m1", colour="red"))
+    assert [result.expected for result in RULES.check_deletion("m1", catalogue)] == [
         "You can not delete! This product model have a product(s)."
     ]
 
 
-def test_what_a_product_is_stays(shelf: Shelf) -> None:
-    """A product is no model from one day to the next."""
-    shelf.put(RULES, product("x"))
-    assert shelf.put(RULES, model("x")) == ["Data type can not be changed!"]
+def test_the_data_type_is_fixed(catalogue: CatalogueFake) -> None:
+    """A product cannot become a model."""
+    catalogue.put(RULES, product("x"))
+    assert catalogue.put(RULES, model("x")) == ["Data type can not be changed!"]
 
 
-def test_marks_find_a_product(shelf: Shelf) -> None:
-    """By all that it may be asked for."""
-    shelf.put(RULES, model("m1"))
-    shelf.put(RULES, variant("V1", "m1", colour="red"))
-    marks = dict(shelf.marks["V1"])
+def test_index_entries_find_a_product(catalogue: CatalogueFake) -> None:
+    """There is one for each filter."""
+    catalogue.put(RULES, model("m1"))
+    catalogue.put(RULES, variant("V1", "m1", colour="red"))
+    marks = dict(catalogue.index_entries["V1"])
     assert {name: marks[name] for name in ("id", "text", "type", "family", "parent", "is_variant", "label")} == {
         "id": "V1", "text": "v1", "type": "PRODUCT", "family": "shirts", "parent": "m1", "is_variant": "true",
         "label": "V1",
     }
 
 
-def test_a_law_is_read_once() -> None:
-    """And anew when it changes."""
+def test_rules_are_compiled_once() -> None:
+    """They are compiled again when the configuration changes."""
     merchant_rules = PimRules()
-    kept = Resource(merchant="m", type="s", number=1, version=1, name="n", body=encode(PimConfiguration()))
-    first = merchant_rules.compile("m", kept)
-    assert merchant_rules.compile("m", msgspec.structs.replace(kept, version=2)) is first
-    assert merchant_rules.compile("m", msgspec.structs.replace(kept, body=encode(SHIRTS))) is not first
+    resource = Resource(merchant="m", type="s", number=1, version=1, name="n", body=encode(PimConfiguration()))
+    first = merchant_rules.compile("m", resource)
+    assert merchant_rules.compile("m", msgspec.structs.replace(resource, version=2)) is first
+    assert merchant_rules.compile("m", msgspec.structs.replace(resource, body=encode(SHIRTS))) is not first
     assert merchant_rules.compile("n", None) is not first
 
 
@@ -209,11 +209,11 @@ STEPS = st.lists(st.tuples(
 
 @settings(deadline=None, max_examples=100)
 @given(STEPS)
-def test_no_two_have_one_place_or_one_serial(steps: list[tuple[str, str, str, str, str | None]]) -> None:
-    """Whatever is sent in whatever order."""
-    shelf = Shelf()
-    shelf.put(RULES, model("m1"))
-    shelf.put(RULES, model("m2"))
+def test_axes_and_unique_values_are_never_shared(steps: list[tuple[str, str, str, str, str | None]]) -> None:
+    """This holds for any sequence of products."""
+    catalogue = CatalogueFake()
+    catalogue.put(RULES, model("m1"))
+    catalogue.put(RULES, model("m2"))
     places: dict[str, tuple[str, str, str]] = {}
     serials: dict[str, str | None] = {}
     for key, parent, colour, size, serial in steps:
@@ -221,8 +221,8 @@ def test_no_two_have_one_place_or_one_serial(steps: list[tuple[str, str, str, st
         if serial is not None:
             record["data"]["attributes"] = [{"code": "serial", "data": [{"value": serial}]}]
         place = (parent, colour, size)
-        taken = any(other != key and held == place for other, held in places.items())
-        taken |= serial is not None and any(other != key and held == serial for other, held in serials.items())
-        assert (shelf.put(RULES, record) == []) is not taken
+        taken = any(other != key and used == place for other, used in places.items())
+        taken |= serial is not None and any(other != key and used == serial for other, used in serials.items())
+        assert (catalogue.put(RULES, record) == []) is not taken
         if not taken:
             places[key], serials[key] = place, serial

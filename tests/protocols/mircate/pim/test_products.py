@@ -1,4 +1,4 @@
-"""Products sent, one by one and in bulk, deleted, and what is told of them."""
+"""Products that are sent one by one and in bulk, deleted, and rejected."""
 
 import re
 from typing import Any
@@ -12,17 +12,17 @@ from tests.protocols.mircate.pim.shirts import model, product, variant
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def test_a_product_is_made_and_changed(manager: Manager) -> None:
-    """The members of its data that are given replace those that are held; a list of attributes all of it."""
+def test_a_product_is_created_and_changed(manager: Manager) -> None:
+    """Members of its data replace the stored ones; a list of attributes replaces all of them."""
     response = manager.put(product("s1", title="Shirt", serial="A", categories=["shirts"]))
     assert response.status_code == 200, response.text
-    made = response.json()["meta"]
-    assert TIME.fullmatch(made["createdAt"])
-    assert re.fullmatch(r"[A-Za-z0-9]{10}", made["updateToken"])
+    meta = response.json()["meta"]
+    assert TIME.fullmatch(meta["createdAt"])
+    assert re.fullmatch(r"[A-Za-z0-9]{10}", meta["updateToken"])
     changed = manager.put(product("s1", status="ACTIVE", title="Better")).json()["meta"]
-    assert changed["createdAt"] == made["createdAt"]
-    assert changed["updatedAt"] > made["updatedAt"]
-    assert changed["updateToken"] != made["updateToken"]
+    assert changed["createdAt"] == meta["createdAt"]
+    assert changed["updatedAt"] > meta["updatedAt"]
+    assert changed["updateToken"] != meta["updateToken"]
     source = manager.source("s1")
     assert source["attributeAsLabel"] == "Better"
     assert source["meta"] == {name: changed[name] for name in ("createdAt", "updatedAt")}
@@ -44,9 +44,9 @@ def test_a_product_is_made_and_changed(manager: Manager) -> None:
     ({"dataType": "PRODUCT", "parent": "none", "data": {"sku": "x", "status": "DRAFT"}},
      "Error: Parent product not found!"),
 ])
-def test_what_a_product_is_refused_for(manager: Manager, words: dict[str, Any], text: str) -> None:
-    """In the ancestor's words, and nothing is held."""
-    assert message(manager.pim("upsertProduct", words), 400) == text
+def test_invalid_products_are_rejected(manager: Manager, arguments: dict[str, Any], text: str) -> None:
+    """The texts are the ancestor's, and nothing is stored."""
+    assert message(manager.pim("upsertProduct", arguments), 400) == text
     assert manager.ids() == []
 
 
@@ -64,31 +64,31 @@ def test_what_a_product_is_refused_for(manager: Manager, words: dict[str, Any], 
     ({"dataType": "PRODUCT", "data": {"sku": "x", "family": "shirts", "status": "DRAFT"}, "products": [
         {"sku": "y", "quantity": 0}]}, {"code": "too_small", "path": ["products", 0, "quantity"]}),
 ])
-def test_what_a_product_must_be(manager: Manager, words: dict[str, Any], issue: dict[str, Any]) -> None:
-    """Model errors have the shape that the ancestor's have."""
-    response = manager.pim("upsertProduct", words)
+def test_model_errors(manager: Manager, arguments: dict[str, Any], issue: dict[str, Any]) -> None:
+    """They have the form of the ancestor's model errors."""
+    response = manager.pim("upsertProduct", arguments)
     assert message(response, 400) == "Model validation error!"
     assert response.json()["error"]["name"] == "ZodError"
-    told = response.json()["error"]["issues"][0]
-    assert issue.items() <= told.items()
+    result = response.json()["error"]["issues"][0]
+    assert issue.items() <= result.items()
 
 
-def test_a_request_that_is_none_is_refused_at_once(manager: Manager) -> None:
-    """In the words of the platform."""
+def test_invalid_requests_are_refused_at_once(manager: Manager) -> None:
+    """The texts are the platform's."""
     response = manager.pim("upsertProduct", {"dataType": "PRODUCT"})
     assert message(response, 400) == "Model validation has been failed."
     assert response.json()["code"] == "VALIDATION"
     assert response.json()["issues"][0]["params"] == {"missingProperty": "data"}
 
 
-def test_many_products_are_worked_in_order(manager: Manager) -> None:
-    """Each for itself: a model before its variants, what is wrong told by its id."""
+def test_many_products_are_processed_in_order(manager: Manager) -> None:
+    """A model precedes its variants, and errors are reported by id."""
     good = [model("m1"), variant("v1", "m1"), product("s1", title="x")]
     products = [*good[:2], variant("v2", "m1"), good[2], {"dataType": "PRODUCT"}]
     accepted = manager.pim("bulkProductUpsert", {"products": products}).json()
     manager.idle()
-    told = manager.pim("checkBatchStatus", accepted).json()
-    assert told == {
+    result = manager.pim("checkBatchStatus", accepted).json()
+    assert result == {
         "batchStatus": "DONE", "failCount": 2, "successCount": 3, "ratio": "5/5", "pushPriceFrequency": 0,
         "bulkOperationType": "PRODUCT", "failedProducts": [
             {"sku": "v2", "channel": "", "message": "These axes are already in use!"},
@@ -96,20 +96,20 @@ def test_many_products_are_worked_in_order(manager: Manager) -> None:
         ],
     }
     assert manager.ids() == ["m1", "s1", "v1"]
-    assert manager.ended(accepted["batchId"]) == told  # the same by the other class
+    assert manager.final_status(accepted["batchId"]) == result  # the same by the other class
 
 
 def test_an_array_is_a_bulk_request_too(manager: Manager) -> None:
-    """At most 500 of them."""
+    """It has at most 500 products."""
     assert manager.pim("bulkProductUpsert", [product("s1")]).status_code == 200
     manager.idle()
     assert manager.ids() == ["s1"]
-    for words in ([product("s")] * 501, [], {"products": []}, {}):
-        assert manager.pim("bulkProductUpsert", words).json()["code"] == "VALIDATION"
+    for arguments in ([product("s")] * 501, [], {"products": []}, {}):
+        assert manager.pim("bulkProductUpsert", arguments).json()["code"] == "VALIDATION"
 
 
-def test_a_batch_is_somebodys(manager: Manager, beginner: Manager) -> None:
-    """A stranger's is an unknown one, and so are those of stock."""
+def test_a_batch_belongs_to_one_merchant(manager: Manager, beginner: Manager) -> None:
+    """Batches of other merchants and of stock are unknown."""
     accepted = manager.pim("bulkProductUpsert", [product("s1")]).json()
     assert message(beginner.pim("checkBatchStatus", accepted), 404) == "Record Not Found"
     assert beginner.pim("checkBatchStatus", {"batchId": "none"}).status_code == 404
@@ -118,7 +118,7 @@ def test_a_batch_is_somebodys(manager: Manager, beginner: Manager) -> None:
 
 
 def test_a_product_is_deleted(manager: Manager) -> None:
-    """By its id; what only it could have is free again."""
+    """Its unique values are free again."""
     manager.put_all(product("s1", serial="A"), model("m1"), variant("v1", "m1"))
     assert message(manager.put(product("s2", serial="A")), 400) == (
         "Error: This unique attribute value already taken!"
@@ -138,13 +138,13 @@ def test_a_product_is_deleted(manager: Manager) -> None:
     (before, after) for before in ("DRAFT", "ACTIVE", "ARCHIVED") for after in ("DRAFT", "ACTIVE", "ARCHIVED")
 ])
 def test_every_status_may_follow_every_status(manager: Manager, before: str, after: str) -> None:
-    """It is what the last upsert says, whether the product is enabled or not."""
+    """The last upsert decides, whether the product is enabled or not."""
     manager.put_all(product("s1", status=before), product("s1", status=after))
     assert manager.source("s1")["data"]["status"] == after
 
 
-def test_what_a_product_is_made_of_is_kept(manager: Manager) -> None:
-    """Bundles, wishes, and members that nobody has published."""
+def test_further_members_are_stored(manager: Manager) -> None:
+    """These are bundles, translation requests, and unpublished members."""
     record = {
         **product("s1"), "bundles": ["b1"], "products": [{"sku": "s2", "quantity": 2}], "translateWithAI": True,
         "other": {"x": [1, 2.50, "é"]},
@@ -156,8 +156,8 @@ def test_what_a_product_is_made_of_is_kept(manager: Manager) -> None:
     }
 
 
-def test_a_product_is_worked_when_its_turn_comes(manager: Manager) -> None:
-    """What was accepted before it is held before it."""
+def test_a_product_is_processed_in_its_turn(manager: Manager) -> None:
+    """Products that were accepted before are stored before."""
     for at in range(3):
         manager.pim("bulkProductUpsert", [product(f"s{at}{number}") for number in range(50)])
     manager.put_all(product("last"))
@@ -165,7 +165,7 @@ def test_a_product_is_worked_when_its_turn_comes(manager: Manager) -> None:
 
 
 def test_a_key_may_do_what_its_scopes_say(manager: Manager) -> None:
-    """Who may only read sends nothing, and nobody acts for another project."""
+    """A key for reading sends nothing, and no key acts for another project."""
     with Manager(manager.gate, manager.merchant, configuration=None, scopes=("read",)) as reader:
         assert reader.ids() == []
         assert message(reader.put(product("s1")), 403) == "Access Denied"

@@ -1,4 +1,4 @@
-"""The platform's own client, `@retter/sdk`, over TLS: it speaks nothing else, and builds its address itself."""
+"""The platform's own client `@retter/sdk`, over TLS, with addresses that it builds itself."""
 
 import asyncio
 import contextlib
@@ -29,12 +29,12 @@ def _skip(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def _run(*words: str | Path, folder: Path, seconds: float = 60) -> subprocess.CompletedProcess[str] | None:
-    """What it said; None if it did not come to an end."""
+def _run(*arguments: str | Path, folder: Path, seconds: float = 60) -> subprocess.CompletedProcess[str] | None:
+    """Return the output; None if the client did not finish."""
     env = {**os.environ, "npm_config_cache": str(folder / "cache"), "npm_config_update_notifier": "false"}
     try:
         return subprocess.run(
-            words, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=seconds
+            arguments, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=seconds
         )
     except subprocess.TimeoutExpired:
         return None
@@ -42,7 +42,7 @@ def _run(*words: str | Path, folder: Path, seconds: float = 60) -> subprocess.Co
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The client as it is published, with all that it needs in one file; skips without the programs or the package."""
+    """Bundle the published client into one file; skip without the programs or the package."""
     folder = tmp_path_factory.mktemp("sdk")
     if missing := [name for name in ("node", "npm", "openssl") if shutil.which(name) is None]:
         _skip(f"this machine has no {' and no '.join(missing)}")
@@ -59,15 +59,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "package" / "bundle" / "index.js"
 
 
-class Front:
-    """Takes TLS connections and passes what comes through them on to a gate; in a thread of its own."""
+class TlsProxy:
+    """A TLS proxy before a gate, in a thread of its own."""
 
     def __init__(self, port: int, folder: Path) -> None:
         self.certificate = folder / "certificate.pem"
         self.connections = 0
         self.address = ""
         self._gate = port
-        self._context = _context(folder / "key.pem", self.certificate)
+        self._tls_context = _tls_context(folder / "key.pem", self.certificate)
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
         ready = threading.Event()
@@ -76,13 +76,13 @@ class Front:
         assert ready.wait(20)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Stop the proxy."""
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
         self._loop.close()
 
     async def _serve(self, ready: threading.Event) -> None:
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._context)
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls_context)
         self.address = f"localhost:{server.sockets[0].getsockname()[1]}"
         ready.set()
         await self._ended.wait()
@@ -107,8 +107,8 @@ async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -
         await target.wait_closed()
 
 
-def _context(key: Path, certificate: Path) -> ssl.SSLContext:
-    """With a certificate of its own for localhost."""
+def _tls_context(key: Path, certificate: Path) -> ssl.SSLContext:
+    """Return a TLS context with its own certificate for localhost."""
     subprocess.run([
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
         "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=localhost",
@@ -120,26 +120,26 @@ def _context(key: Path, certificate: Path) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def front(manager: Manager, bundle: Path) -> Iterator[Front]:
-    """Before the gate; not made where there is no client for it."""
-    opened = Front(manager.gate.address[1], bundle.parents[2])
+def proxy(manager: Manager, bundle: Path) -> Iterator[TlsProxy]:
+    """Start a proxy before the gate."""
+    opened = TlsProxy(manager.gate.address[1], bundle.parents[2])
     yield opened
     opened.close()
 
 
-def _steps(manager: Manager, bundle: Path, front: Front) -> dict[str, Any]:
-    env = {**os.environ, "NODE_EXTRA_CA_CERTS": str(front.certificate)}
-    words = ["node", str(DRIVER), str(bundle), front.address, manager.merchant, str(manager.headers["x-api-key"])]
-    driven = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=120)
+def _steps(manager: Manager, bundle: Path, proxy: TlsProxy) -> dict[str, Any]:
+    env = {**os.environ, "NODE_EXTRA_CA_CERTS": str(proxy.certificate)}
+    arguments = ["node", str(DRIVER), str(bundle), proxy.address, manager.merchant, str(manager.headers["x-api-key"])]
+    driven = subprocess.run(arguments, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert driven.returncode == 0, driven.stderr[-3000:]
     steps: dict[str, Any] = orjson.loads(driven.stdout)
     return steps
 
 
-def test_the_platforms_client_drives_products(manager: Manager, bundle: Path, front: Front) -> None:
-    """Settings, products, a batch by both of its classes, GETs with base64, and a refusal it signs out on."""
-    steps = _steps(manager, bundle, front)
-    assert front.connections > 0
+def test_the_platforms_client_drives_products(manager: Manager, bundle: Path, proxy: TlsProxy) -> None:
+    """It uses settings, products, batches by both classes, GET with base64, and signs out after a refusal."""
+    steps = _steps(manager, bundle, proxy)
+    assert proxy.connections > 0
     settings = steps["settings"]["data"]["productSettings"]
     assert [one["code"] for one in settings["attributes"]] == [one["code"] for one in ATTRIBUTES]
     assert (steps["upserted"]["status"], set(steps["upserted"]["data"]["meta"])) == (
@@ -153,8 +153,8 @@ def test_the_platforms_client_drives_products(manager: Manager, bundle: Path, fr
     }
     assert steps["job"] == steps["status"] == {"status": 200, "data": status}
     assert [one["id"] for one in steps["posted"]["data"]["products"]] == ["s3", "s1"]
-    (found,) = steps["got"]["data"]["products"]
-    assert found["source"]["attributeAsLabel"] == "Çay"
+    (item,) = steps["got"]["data"]["products"]
+    assert item["source"]["attributeAsLabel"] == "Çay"
     assert steps["deleted"]["status"] == 204
     assert steps["denied"] == {"status": 403, "data": {"code": "ACCESS_DENIED", "message": "Access Denied"}}
     assert manager.ids() == ["s1"]

@@ -1,4 +1,4 @@
-"""Values of attributes against their definitions: what is told, in the published words, and what passes."""
+"""Values of attributes against their definitions, with the published texts."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ from goodsgate.protocols.mircate.pim.values import (
 
 
 def attribute(type: str = "TEXT", **members: Any) -> ProductAttribute:
-    """A definition called ``a``."""
+    """Return a definition with the code ``a``."""
     return build_attribute({"code": "a", "type": type, "group": "other", **members})
 
 
 def texts(definition: ProductAttribute, *values: Any) -> list[str]:
-    """The texts about values without scope and locale."""
+    """Return the texts about values without scope and locale."""
     return [text for _, text in check_values(definition, [{"value": value} for value in values])]
 
 
@@ -58,8 +58,8 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("type", "members", "value", "text"), WORDS)
-def test_what_is_wrong_is_told_in_the_published_words(type: str, members: dict, value: object, text: str) -> None:
-    """One text a fault."""
+def test_problems_have_the_published_texts(type: str, members: dict, value: object, text: str) -> None:
+    """Each problem has one text."""
     assert texts(attribute(type, **members), value) == [text]
 
 
@@ -73,8 +73,8 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("type", "members", "value"), GOOD)
-def test_what_keeps_its_definition_passes(type: str, members: dict, value: object) -> None:
-    """Bounds included."""
+def test_valid_values_pass(type: str, members: dict, value: object) -> None:
+    """Bounds are inclusive."""
     assert texts(attribute(type, **members), value) == []
 
 
@@ -91,16 +91,16 @@ def test_scopes_and_locales(scopable: bool, localizable: bool, datum: dict, text
     assert [text for _, text in check_values(definition, [{**datum, "value": "x"}])] == texts
 
 
-def test_a_locale_may_be_asked_for() -> None:
-    """By attributes that have some of their own."""
+def test_an_attribute_may_restrict_locales() -> None:
+    """This holds for locale-specific attributes."""
     definition = attribute(localizable=True, isLocaleSpecific=True, availableLocales=["tr_TR"])
     assert [text for _, text in check_values(definition, [{"locale": "en_US", "value": "x"}])] == [
         "a has invalid locale, en_US"
     ]
 
 
-def test_a_channel_may_ask_for_a_value() -> None:
-    """An empty one is none."""
+def test_a_channel_may_require_a_value() -> None:
+    """An empty value counts as none."""
     data = [{"scope": "web", "value": ""}, {"scope": "app", "value": "x"}]
     assert [*missing_channels("a", ["web", "app", "shop"], data)] == [
         "a is required in this channel! (web)", "a is required in this channel! (shop)",
@@ -113,12 +113,12 @@ def test_a_channel_may_ask_for_a_value() -> None:
     ([{"value": 5}], "Unique attribute should be string!"), ([{"value": ""}], None), ([], None),
 ])
 def test_unique_values(data: list, text: str | None) -> None:
-    """One text, for everybody."""
+    """A unique attribute has one text, without scope and locale."""
     assert unique_value(data) == (None, text)
 
 
 def test_options() -> None:
-    """Those that there are."""
+    """A select accepts only its options."""
     options = frozenset({"red", "blue"})
     assert [*check_options(attribute("SIMPLESELECT"), "red", options)] == []
     assert [*check_options(attribute("MULTISELECT"), ["red", "pink", 5], options)] == [
@@ -135,8 +135,8 @@ ANYTHING = st.recursive(
 
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(sorted(SPECIFIC)), ANYTHING)
-def test_no_value_is_too_strange(type: str, value: object) -> None:
-    """Whatever comes is judged."""
+def test_any_value_is_checked(type: str, value: object) -> None:
+    """No value causes a fault."""
     for text in texts(attribute(type), value):
         assert text
     assert isinstance(js_text(value), str)
@@ -150,7 +150,7 @@ def test_no_value_is_too_strange(type: str, value: object) -> None:
 )
 def test_numbers_against_arithmetic(tenths: int, least: int | None, most: int | None, negative: bool,
                                     decimals: bool) -> None:
-    """A number passes exactly if it keeps all that is asked of it."""
+    """A number passes exactly if it fulfils all conditions."""
     bounds = {name: bound for name, bound in (("minNumber", least), ("maxNumber", most)) if bound is not None}
     definition = attribute("NUMBER", negativeAllowed=negative, decimalsAllowed=decimals, **bounds)
     value = tenths / 2

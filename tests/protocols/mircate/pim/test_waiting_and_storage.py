@@ -1,4 +1,4 @@
-"""Products that have to wait for their turn; images in S3, and at a gate that has no place for them."""
+"""Products that wait for their turn; images in S3, and at a gate without a storage."""
 
 import base64
 import threading
@@ -35,13 +35,13 @@ def _worked(shop: Shop) -> Iterator[None]:
     working.join()
 
 
-def test_who_waits_too_long_is_told_the_batch(tmp_path: Path) -> None:
-    """It is durable, and worked in its turn."""
+def test_a_long_wait_ends_with_the_batch_id(tmp_path: Path) -> None:
+    """The product is stored durably and processed in its turn."""
     with Shop(tmp_path, kind="sqlite", wait_seconds_max=0.05) as shop, _serving(shop) as manager:
         waiting = manager.put(product("s1"))
         assert waiting.status_code == 202
-        told = manager.pim("checkBatchStatus", waiting.json()).json()
-        assert (told["batchStatus"], told["ratio"]) == ("WAITING", "0/1")
+        result = manager.pim("checkBatchStatus", waiting.json()).json()
+        assert (result["batchStatus"], result["ratio"]) == ("WAITING", "0/1")
         gone = manager.pim("deleteProduct", {"id": "s1"})
         assert gone.status_code == 202
         shop.work()
@@ -50,8 +50,8 @@ def test_who_waits_too_long_is_told_the_batch(tmp_path: Path) -> None:
         assert manager.ids() == []
 
 
-def test_a_batch_that_was_cancelled_was_not_worked(tmp_path: Path) -> None:
-    """By the operator, while somebody waits for it."""
+def test_a_cancelled_batch_was_not_processed(tmp_path: Path) -> None:
+    """An operator cancels it while a client waits."""
     with Shop(tmp_path, kind="sqlite", wait_seconds_max=0.05) as shop, _serving(shop) as manager:
         batch = manager.put(product("s1")).json()["batchId"]
         shop.engine.cancel(manager.merchant, batch)
@@ -59,8 +59,8 @@ def test_a_batch_that_was_cancelled_was_not_worked(tmp_path: Path) -> None:
         assert manager.pim("checkBatchStatus", {"batchId": batch}).json()["batchStatus"] == "FAILED"
 
 
-def test_an_image_of_a_product_that_waits_is_kept_until_it_is_worked(tmp_path: Path) -> None:
-    """Then it is the product's, or it goes."""
+def test_an_image_is_kept_until_its_product_is_processed(tmp_path: Path) -> None:
+    """Then it belongs to the product or is deleted."""
     settings = {"wait_seconds_max": 0.05, "images": str(tmp_path / "images")}
     with Shop(tmp_path / "store", kind="sqlite", **settings) as shop, _serving(shop) as manager:
         manager.put(product("s1"))
@@ -75,7 +75,7 @@ def test_an_image_of_a_product_that_waits_is_kept_until_it_is_worked(tmp_path: P
 
 
 def test_images_in_s3(tmp_path: Path, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Are handed out by the gate, and go like others."""
+    """The gate returns and deletes them like others."""
     for name, value in aws.environ.items():
         monkeypatch.setenv(name, value)
     settings = {"images": f"s3://{aws.bucket()}/images", "poll_seconds": 0.005}
@@ -90,12 +90,12 @@ def test_images_in_s3(tmp_path: Path, aws: Aws, monkeypatch: pytest.MonkeyPatch)
             manager.deliver_messages()
 
 
-def test_a_server_needs_a_place_for_images(tmp_path: Path) -> None:
-    """The setting is named; all else goes on."""
+def test_images_need_a_storage(tmp_path: Path) -> None:
+    """The error names the setting; other calls work."""
     with Shop(tmp_path, kind="postgres", poll_seconds=0.005) as shop, _worked(shop), _serving(shop) as manager:
         manager.put_all(product("s1"))
         assert "the setting images" in message(manager.attach("s1"), 503)
-        words = {"image": base64.b64encode(PNG).decode(), "extension": "png", "categoryCode": "shirts"}
-        assert "the setting images" in message(manager.pim("attachCategoryImage", words), 503)
+        arguments = {"image": base64.b64encode(PNG).decode(), "extension": "png", "categoryCode": "shirts"}
+        assert "the setting images" in message(manager.pim("attachCategoryImage", arguments), 503)
         assert manager.ids() == ["s1"]
     place.drop(tmp_path)
