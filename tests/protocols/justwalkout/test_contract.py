@@ -8,7 +8,7 @@ from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.justwalkout import MERCHANT_RULES, unpublished
 from goodsgate.protocols.justwalkout import __name__ as protocol_package
-from tests.protocols.contracts import held, named, promised, served
+from tests.protocols.contracts import declared_operations, defined_references, served_operations, used_references
 from tests.protocols.justwalkout.client import ONE_STORE, JustWalkOut, item
 from tests.served import Served
 
@@ -24,14 +24,14 @@ def _check(schema, value):
 
 def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
     """The protocol serves exactly the routes of its contract."""
-    assert served(gate, "justwalkout") == promised(CONTRACT)
+    assert served_operations(gate, "justwalkout") == declared_operations(CONTRACT)
 
 
 def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
     """The contract has no dead schema, except for a record that no request contains."""
-    used = named(CONTRACT)
+    used = used_references(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
-    assert held(CONTRACT) == used | {"#/components/schemas/Archival"}
+    assert defined_references(CONTRACT) == used | {"#/components/schemas/Archival"}
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])

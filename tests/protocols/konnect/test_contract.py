@@ -8,7 +8,7 @@ from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.konnect import __name__ as protocol_package
 from goodsgate.protocols.konnect.unpublished import ERROR_CODES
-from tests.protocols.contracts import held, named, nodes, promised, served
+from tests.protocols.contracts import declared_operations, defined_references, nodes, served_operations, used_references
 from tests.protocols.konnect.client import product
 from tests.served import Served
 
@@ -22,14 +22,14 @@ def _check(schema, value):
 
 def test_the_protocol_serves_exactly_the_documented_routes(gate: Served) -> None:
     """No route is missing and none is undocumented."""
-    assert served(gate, "konnect") == promised(CONTRACT)
+    assert served_operations(gate, "konnect") == declared_operations(CONTRACT)
 
 
 def test_every_component_is_defined_and_used() -> None:
     """There are no unused components and no broken references."""
-    used = named(CONTRACT)
+    used = used_references(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
-    assert held(CONTRACT) == used
+    assert defined_references(CONTRACT) == used
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])

@@ -8,7 +8,7 @@ from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.mircate import __name__ as protocol_package
 from goodsgate.protocols.mircate.unpublished import ALIASES, MESSAGES
-from tests.protocols.contracts import held, named
+from tests.protocols.contracts import defined_references, used_references
 from tests.protocols.mircate.client import ONE_STORE, Mircate
 from tests.served import Served
 
@@ -42,13 +42,13 @@ def test_a_call_has_both_verbs(gate: Served, template: str) -> None:
 
 def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
     """The contract has no dead schema and no broken reference."""
-    used = named(CONTRACT)
+    used = used_references(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
     # Records of this protocol's own vocabulary that no request holds as they are.
     records = {
         f"#/components/schemas/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node
     }
-    there = held(CONTRACT)
+    there = defined_references(CONTRACT)
     assert there - records <= used <= there
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.productsup import __name__ as protocol_package
-from tests.protocols.contracts import held, named, promised, served
+from tests.protocols.contracts import declared_operations, defined_references, served_operations, used_references
 from tests.protocols.productsup.client import ONE_STORE, Productsup
 from tests.served import Served
 
@@ -17,14 +17,14 @@ pytestmark = ONE_STORE
 
 def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
     """The protocol serves exactly the routes of its contract."""
-    assert served(gate, "productsup") == promised(CONTRACT)
+    assert served_operations(gate, "productsup") == declared_operations(CONTRACT)
 
 
 def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
     """The contract has no dead schema and no broken reference."""
-    used = named(CONTRACT)
+    used = used_references(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
-    assert held(CONTRACT) == used
+    assert defined_references(CONTRACT) == used
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
