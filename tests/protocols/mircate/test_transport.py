@@ -91,7 +91,7 @@ def test_arguments_come_in_the_query_as_well(seller: Mircate) -> None:
     assert response.json()["bulkOperationId"] == "7"
 
 
-@pytest.mark.parametrize(("data", "told"), [
+@pytest.mark.parametrize(("data", "result"), [
     ("%%%", "data"), ("e30", "VALIDATION"), ("Ww==", "JSON"), ("W10=", "VALIDATION"), ("A", "base64"),
 ])
 def test_invalid_base64_and_json_get_400(seller: Mircate, data: str, result: str) -> None:

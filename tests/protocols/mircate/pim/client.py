@@ -73,7 +73,8 @@ class Manager(Mircate):
 
     def deliver_messages(self) -> None:
         """Deliver all messages of the outbox, as a worker process does in the background."""
-        store, handlers = self.gate.shop.store, message_senders(create_services(self.gate.shop.store, self.gate.shop.config))
+        store = self.gate.shop.store
+        handlers = message_senders(create_services(store, self.gate.shop.config))
         while messages := store.claim_messages(lease_seconds=30, limit=10):
             for message in messages:
                 handlers[message.topic].send(message)

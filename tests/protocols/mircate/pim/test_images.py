@@ -79,7 +79,7 @@ def test_images_are_deleted_with_their_product(manager: Manager) -> None:
     assert _stored(manager)
 
 
-@pytest.mark.parametrize(("words", "status", "text"), [
+@pytest.mark.parametrize(("arguments", "status", "text"), [
     ({"image": ""}, 400, "Invalid body!"), ({"productId": None}, 400, "Invalid body!"),
     ({"productId": "none"}, 404, "Product not found!"),
     ({"attributeCode": "title"}, 400, "Invalid attribute!"), ({"attributeCode": "none"}, 400, "Invalid attribute!"),

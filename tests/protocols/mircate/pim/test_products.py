@@ -32,7 +32,7 @@ def test_a_product_is_created_and_changed(manager: Manager) -> None:
     assert "id" not in source
 
 
-@pytest.mark.parametrize(("words", "text"), [
+@pytest.mark.parametrize(("arguments", "text"), [
     ({"dataType": "PRODUCT", "data": {"status": "DRAFT"}}, "Error: Product sku is not defined!"),
     ({"dataType": "PRODUCT", "data": {"sku": "", "status": "DRAFT"}}, "Error: Product sku is not defined!"),
     ({"dataType": "PRODUCT_MODEL", "data": {"sku": "x"}}, "Error: Product model code is not defined!"),
@@ -50,7 +50,7 @@ def test_invalid_products_are_rejected(manager: Manager, arguments: dict[str, An
     assert manager.ids() == []
 
 
-@pytest.mark.parametrize(("words", "issue"), [
+@pytest.mark.parametrize(("arguments", "issue"), [
     ({"dataType": "BUNDLE", "data": {"sku": "x", "family": "shirts", "status": "DRAFT"}},
      {"code": "invalid_enum_value", "path": ["dataType"], "options": ["PRODUCT", "PRODUCT_MODEL"]}),
     ({"dataType": "PRODUCT", "data": {"sku": "x", "family": "shirts"}},
