@@ -1,0 +1,110 @@
+"""CPU of API and worker for each one-record submission, of two checkouts in turn.
+
+`python -m bench.paired OTHER [--rounds 5] [--submissions 400]`: OTHER is the root of another checkout, such as a
+worktree of an older commit. Each checkout serves a gate of its own. In every round each takes the same number of
+submissions, one after the other, each of one new product, and the CPU time that its processes used is divided by that
+number. Printed are the medians and the median of the ratios of the rounds, this checkout to the other.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.figures import lines_of
+
+ROOT = Path(__file__).parents[1]
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+class Checkout:
+    """A gate that is served from the sources of one checkout."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="goodsgate-paired-")
+        environ = {
+            **os.environ, "PYTHONPATH": str(root / "src"), "GOODSGATE_STORE": f"{self._folder.name}/store",
+        }
+        command = [sys.executable, "-m", "goodsgate"]
+        added = subprocess.run(
+            [*command, "merchant", "add", "bench", "--json"], env=environ, check=True, capture_output=True, text=True
+        )
+        self._key = json.loads(added.stdout)["key"]
+        self._serve = subprocess.Popen(
+            [*command, "serve", "--port", "0"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._serve.stdout is not None
+        while not (found := re.search(r"http://([0-9.:]+)", self._serve.stdout.readline())):
+            if self._serve.poll() is not None:
+                raise RuntimeError(f"the gate of {root} did not start")
+        self._address = found.group(1)
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that API and worker have used."""
+        tasks = Path(f"/proc/{self._serve.pid}/task").glob("*/children")
+        pids = {self._serve.pid, *(int(child) for task in tasks for child in task.read_text().split())}
+        used = 0
+        for pid in pids:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            used += int(fields[11]) + int(fields[12])
+        return used / TICKS_A_SECOND
+
+    def submit(self, lines: list[bytes]) -> float:
+        """Submit each line as a batch of its own and wait for its end; return the CPU time used."""
+        client = http.client.HTTPConnection(self._address, timeout=60)
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/x-ndjson"}
+        begin = self.cpu_seconds()
+        for line in lines:
+            client.request("POST", "/v1/batches", line, headers)
+            answer = json.loads(client.getresponse().read())
+            client.request("GET", f"/v1/batches/{answer['id']}?wait=10", None, headers)
+            ended = json.loads(client.getresponse().read())
+            assert ended["state"] == "finished", ended
+        client.close()
+        return self.cpu_seconds() - begin
+
+    def close(self) -> None:
+        """Stop the gate and remove its store."""
+        self._serve.send_signal(signal.SIGTERM)
+        self._serve.wait(30)
+        self._folder.cleanup()
+
+
+def main() -> None:
+    """Measure both checkouts in turn and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("other", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--submissions", type=int, default=400)
+    options = parser.parse_args()
+    checkouts = [Checkout(ROOT), Checkout(options.other)]
+    milliseconds: list[list[float]] = [[], []]
+    try:
+        for number in range(options.rounds + 1):
+            lines = lines_of(options.submissions, start=number * options.submissions)
+            order = (0, 1) if number % 2 else (1, 0)
+            for at in order:
+                used = checkouts[at].submit(lines) / options.submissions * 1000
+                if number:  # the first round only warms up
+                    milliseconds[at].append(used)
+            time.sleep(0.1)
+    finally:
+        for checkout in checkouts:
+            checkout.close()
+    ratios = [mine / other for mine, other in zip(*milliseconds, strict=True)]
+    print(f"this checkout {statistics.median(milliseconds[0]):.3f} ms CPU a submission, "
+          f"the other {statistics.median(milliseconds[1]):.3f} ms; ratio {statistics.median(ratios):.3f} "
+          f"({', '.join(f'{ratio:.2f}' for ratio in ratios)})")
+
+
+if __name__ == "__main__":
+    main()
