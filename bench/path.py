@@ -6,9 +6,9 @@ Two paths on the SQLite store, each measured in a warm process (a batch like it 
 - **receive**: one request with the same body and an idempotency key through the ASGI application, to its answer.
 
 Only functions defined in files under `src/goodsgate` count, in every thread; a comprehension or a lambda is a function
-of its own. A *move* is what a reader who follows the execution does: a named function is entered, or a generator or
-coroutine resumed, in another file than the one that was entered before. Frames of libraries between the two do not
-count. The figures are the same on every run.
+of its own. A *move* is what a reader who follows the execution does between files: from a file to a function of another
+file, by a call, a resumed generator or a return. The same move counts once, so the figures do not depend on the number
+of records, and they are the same on every run. Frames of libraries between two functions do not count.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ import os
 import sys
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -48,8 +47,8 @@ class Recording:
 
     def __init__(self) -> None:
         self.functions: dict[CodeType, None] = {}
-        self.moves: Counter[CodeType] = Counter()
-        """Function → how often it was entered from another file."""
+        self.moves: set[tuple[str, CodeType]] = set()
+        """File that was left, and function of another file that was entered or returned to."""
         self._is_running = False
         self._file = ""
         sys.setprofile(self._profile)
@@ -63,7 +62,7 @@ class Recording:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Record the calls made while the block runs, in every thread."""
-        self.functions, self.moves = {}, Counter()
+        self.functions, self.moves = {}, set()
         self._is_running, self._file = True, ""
         try:
             yield
@@ -73,28 +72,41 @@ class Recording:
     @property
     def figures(self) -> tuple[int, int, int]:
         """Files, functions and moves."""
-        return len({code.co_filename for code in self.functions}), len(self.functions), self.moves.total()
+        return len({code.co_filename for code in self.functions}), len(self.functions), len(self.moves)
 
     def lines(self) -> Iterator[str]:
         """Functions by file, in the order they were first entered, and the number of moves into each."""
         by_file: dict[str, list[CodeType]] = {}
         for code in self.functions:
             by_file.setdefault(code.co_filename.removeprefix(SOURCE), []).append(code)
+        into: dict[CodeType, int] = {}
+        for _, code in self.moves:
+            into[code] = into.get(code, 0) + 1
         for file, codes in sorted(by_file.items()):
-            yield f"{file}: {len(codes)} functions, {sum(self.moves[code] for code in codes)} moves into it"
+            yield f"{file}: {len(codes)} functions, {sum(into.get(code, 0) for code in codes)} moves into it"
             for code in codes:
-                yield f"    {code.co_qualname}{f' ({self.moves[code]})' if self.moves[code] else ''}"
+                yield f"    {code.co_qualname}{f' ({into[code]})' if code in into else ''}"
 
     def _profile(self, frame: FrameType, event: str, _: object) -> None:
-        code = frame.f_code
-        file = code.co_filename
-        if event != "call" or not self._is_running or not file.startswith(SOURCE):
+        if not self._is_running or event not in ("call", "return") or not _is_ours(frame):
             return
+        entered: FrameType | None = frame
+        if event == "return":
+            entered = frame.f_back
+            while entered is not None and not _is_ours(entered):
+                entered = entered.f_back
+        if entered is None:
+            return
+        code = entered.f_code
         self.functions[code] = None
         if not code.co_name.startswith("<"):
-            if self._file not in ("", file):
-                self.moves[code] += 1
-            self._file = file
+            if self._file not in ("", code.co_filename):
+                self.moves.add((self._file, code))
+            self._file = code.co_filename
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(SOURCE)
 
 
 def bodies() -> Iterator[bytes]:

@@ -50,11 +50,13 @@ def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk],
     if len(chunks) > 1:
         keys = ChunkKeys([key for checked in chunks for key in checked.distinct_keys.distinct])
     distinct = keys.distinct
-    with_documents = any(updates_items(round, checked) for checked in chunks)
+    with_documents = False
+    for checked in chunks:
+        with_documents = with_documents or updates_items(round, checked)
     items = store.current_items(round.merchant, round.kind, round.collection, distinct, documents=with_documents)
     new = [key for key in distinct if key not in items] if items else distinct
     variants = store.case_variants(round.merchant, round.kind, round.collection, new) if new else {}
-    if keys.has_case_variants:
+    if len(keys.folded) < len(distinct):  # some of them differ only by case
         variants = with_variants_among(distinct, variants)
     return CatalogueView(items, variants, find_seen_keys(store, round, distinct) if seen_keys is None else seen_keys)
 

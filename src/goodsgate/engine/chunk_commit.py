@@ -12,7 +12,7 @@ from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.reader import raw_record
 from goodsgate.formats import Chunk
 from goodsgate.model import crash
-from goodsgate.model.batch import RESULTS, Counts, Finding, Result, RoundKind, State
+from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State
 from goodsgate.model.issue import Issue
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StockChangedError, Store
 
@@ -31,13 +31,15 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         new_numbers = iter(numbers)
         numbers = [next(new_numbers) if number is None else number for number in chunk.replaces]
         counts[REJECTED] -= len(replaced)
-    findings = [
-        Finding(
-            number=numbers[at], source_row=chunk.source_rows[at], key=keys[at], result=RESULTS[results[at]],
-            issues=issues, raw=raw_record(chunk, at) if results[at] == REJECTED else None,
-        )
-        for at, issues in sorted(changes.issues.items()) if issues
-    ]
+    findings, warned = [], 0
+    for at in sorted(changes.issues):
+        if changes.issues[at]:
+            is_rejected = results[at] == REJECTED
+            warned += not is_rejected
+            findings.append(Finding(
+                number=numbers[at], source_row=chunk.source_rows[at], key=keys[at], result=RESULTS[results[at]],
+                issues=changes.issues[at], raw=raw_record(chunk, at) if is_rejected else None,
+            ))
     if chunk.replaces is not None:
         results, keys = bytes(results[at] for at in added), [keys[at] for at in added]
     # The mapping is stored with the first chunk of the submission.
@@ -49,8 +51,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         round=round, number=round.chunks, records=chunk.records_read, first=first if results else None, keys=keys,
         results=results, amended_results=replaced, writes=changes.writes, deletes=changes.deletes, findings=findings,
         file_issues=file_issues, counts=Counts(**{RESULTS[byte].value: count for byte, count in counts.items()}),
-        warned=sum(1 for finding in findings if finding.result is not Result.REJECTED),
-        bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,
+        warned=warned, bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,
         columns=mapping.columns if mapping is not None and is_first else None,
         mapping=mapping.mapping if mapping is not None and is_first else None, end_state=end_state,
     )

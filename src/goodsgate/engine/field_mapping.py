@@ -6,6 +6,7 @@ is stored with the batch, so that a repeated chunk, a fix and a retry use the sa
 
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import msgspec
 import orjson
@@ -36,11 +37,13 @@ class FieldMapping:
         """Submitter's name → field names, dotted where nested; only names that change."""
         self.columns = columns
         self._names: dict[str, str] = {}
+        self._nested: list[tuple[str, list[str]]] = []
+        """JSON members inside other members; their values are copied."""
         for theirs, ours in mapping.items():
             for name in ours:
                 self._names.setdefault(name, theirs)
-        self._nested = [(theirs, theirs.split(".")) for theirs in mapping if "." in theirs] if columns is None else []
-        """JSON members inside other members; their values are copied."""
+            if columns is None and "." in theirs:
+                self._nested.append((theirs, theirs.split(".")))
         self._plain, self._special = self._plan(columns) if columns is not None else ([], [])
 
     def _plan(self, columns: list[str]) -> tuple[list[str], list[tuple[str, list[tuple[str, ...]]]]]:
@@ -145,22 +148,24 @@ def resolve_mapping(kind: Kind, policy: Policy, *, columns: list[str] | None, sa
     if policy.schema:
         return FieldMapping(kind, {}, columns), []
     names = list(dict.fromkeys(columns)) if columns is not None else _member_names(sample)
-    known = set(names)
-    if columns is None:  # a dotted name reaches into a member; a column's dots are part of its name
-        known |= {name for name in policy.mapping if name.split(".", 1)[0] in known}
-    mapping = {
-        name: [fields.resolve(target, kind) or target for target in ours]
-        for name, ours in policy.mapping.items() if name in known
-    }
-    taken = {target for targets in mapping.values() for target in targets}
-    resolved = {name: fields.resolve(name, kind) for name in names if name not in mapping and name not in RESERVED}
-    taken.update(name for name, field in resolved.items() if field == name)
+    mapping: dict[str, list[str]] = {}
+    for name, targets in policy.mapping.items():
+        # A dotted name reaches into a member; the dots of a column are part of its name.
+        if name in names or (columns is None and name.split(".", 1)[0] in names):
+            mapping[name] = [fields.resolve(target, kind) or target for target in targets]
+    taken = set(chain.from_iterable(mapping.values()))
+    resolved: dict[str, str | None] = {}
+    for name in names:
+        if name not in mapping and name not in RESERVED:
+            field = resolved[name] = fields.resolve(name, kind)
+            if field == name:
+                taken.add(name)
+        elif columns is None and name in RESERVED and name != "_verb":
+            mapping[name] = []
     for name, field in resolved.items():
         if field is not None and field != name and field not in taken:
             mapping[name] = [field]
             taken.add(field)
-    if columns is None:
-        mapping |= {name: [] for name in names if name in RESERVED and name != "_verb"}
     issues = _header_issues(kind, resolved, taken) if columns is not None else []
     return FieldMapping(kind, mapping, columns), issues
 

@@ -60,39 +60,56 @@ class RoundReader:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield every chunk of the round; the last one is marked, and is empty if no records are left."""
-        chunks = self._chunks()
+        round, file = self.round, self._file
+        if file is None:
+            chunks = self._rejected_chunks()
+        elif round.round_kind is RoundKind.FIX:
+            chunks = self._corrected_chunks(file.header)
+        else:
+            chunks = self._split_last() if self._splits_last_chunk else self._source
         chunk = next(chunks, None)
-        if chunk is not None:
-            self._resolve_mapping(chunk)
+        is_new = round.mapping is None and round.round_kind is RoundKind.SUBMISSION
+        if is_new and chunk is not None and file is not None:
+            self.field_mapping, self._file_issues = resolve_mapping(
+                round.kind, round.policy, columns=file.header, sample=islice(chunk.lines, SAMPLE_RECORDS)
+            )
         while chunk is not None:
             # Only at the end of the payload is it cheap to read on before the chunk is done; elsewhere memory would
             # hold two chunks.
-            if chunk.bytes_done >= self.round.bytes_total or chunk.follows is not None:
+            if chunk.bytes_done >= round.bytes_total or chunk.follows is not None:
                 following = next(chunks, None)
+                yield self._with_file_issues(chunk, is_last=following is None)
                 if following is None:
-                    yield self._with_file_issues(chunk, is_last=True)
                     return
-                yield self._with_file_issues(chunk, is_last=False)
             else:
                 yield self._with_file_issues(chunk, is_last=False)
                 chunk = None  # freed before the next one is read
                 following = next(chunks, None)
             chunk = following
-        yield self._with_file_issues(
-            Chunk(lines=[], rows=[], source_rows=[], bytes_done=self.round.bytes_total), is_last=True
-        )
+        nothing = Chunk(lines=[], rows=[], source_rows=[], bytes_done=round.bytes_total)
+        yield self._with_file_issues(nothing, is_last=True)
 
-    def _chunks(self) -> Iterator[Chunk]:
-        """Return the chunks as the source has them."""
-        if self._file is None:
-            return self._rejected_chunks()
-        if self.round.round_kind is RoundKind.FIX:
-            header = self._file.header
-            return (
-                fix_records.assemble(chunk, header=header, round=self.round, store=self._store)
-                for chunk in self._source
-            )
-        return self._split_last() if self._splits_last_chunk else self._source
+    def _with_file_issues(self, chunk: Chunk, *, is_last: bool) -> Chunk:
+        """Return the chunk with the issues of the file that no chunk before it carried, and with the end."""
+        found, self._file_issues = self._file_issues, []
+        stopped = None
+        if self._file is not None:
+            for notice in self._file.notices[self._reported :]:
+                self._reported += 1
+                if notice not in self._known:
+                    found.append(notice)
+            stopped = self._file.stopped if is_last else None
+        if self._file_is_gone and is_last:
+            stopped = issue("payload_corrupt", value="the payload is no longer kept")
+        if not is_last and not found:
+            return chunk
+        return msgspec.structs.replace(chunk, file_issues=found, is_last=is_last, stopped=stopped)
+
+    def _corrected_chunks(self, header: list[str] | None) -> Iterator[Chunk]:
+        """Yield the records of a fix in the form of the batch."""
+        for chunk in self._source:
+            yield fix_records.assemble(chunk, header=header, round=self.round, store=self._store)
+            del chunk
 
     def _rejected_chunks(self) -> Iterator[Chunk]:
         """Yield the rejected records by number, as they were received.
@@ -116,32 +133,6 @@ class RoundReader:
                 yield chunk.part(0, end)
                 yield chunk.part(end, count)
             del chunk
-
-    def _resolve_mapping(self, first: Chunk) -> None:
-        round = self.round
-        if round.mapping is None and round.round_kind is RoundKind.SUBMISSION:
-            assert self._file is not None
-            self.field_mapping, self._file_issues = resolve_mapping(
-                round.kind, round.policy, columns=self._file.header, sample=islice(first.lines, SAMPLE_RECORDS)
-            )
-
-    def _with_file_issues(self, chunk: Chunk, *, is_last: bool) -> Chunk:
-        """Return the chunk with the issues of the file that no chunk before it carried."""
-        found, self._file_issues = self._file_issues, []
-        if self._file is not None:
-            notices = self._file.notices[self._reported :]
-            self._reported += len(notices)
-            found = [*found, *(notice for notice in notices if notice not in self._known)]
-        if not is_last and not found:
-            return chunk
-        return msgspec.structs.replace(
-            chunk, file_issues=found, is_last=is_last, stopped=self._stopped() if is_last else None
-        )
-
-    def _stopped(self) -> Issue | None:
-        if self._file_is_gone:
-            return issue("payload_corrupt", value="the payload is no longer kept")
-        return self._file.stopped if self._file is not None else None
 
 
 class ChunkQueue:

@@ -8,7 +8,7 @@ no longer contains. Small batches are worked together by `SmallBatches`.
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -135,7 +135,7 @@ class Sequential(Schedule):
     def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
         super().__init__(parts, round)
         self._reader = self._open_reader()
-        self._chunks = ChunkQueue(self._reader.chunks())
+        self._chunks: Iterator[Chunk] = self._reader.chunks()
         self._is_full_feed = round.policy.mode == "full" and round.round_kind is RoundKind.SUBMISSION
 
     def run(self, claim: Claim) -> bool:
@@ -222,6 +222,10 @@ class Sequential(Schedule):
 class Paced(Sequential):
     """Commits one record; then the round rests, and other lanes have their turn."""
 
+    def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
+        super().__init__(parts, round)
+        self._chunks = self._queue = ChunkQueue(self._chunks)
+
     def run(self, claim: Claim) -> bool:
         """See Schedule.run."""
         chunk = next(self._chunks, None)
@@ -231,7 +235,7 @@ class Paced(Sequential):
             if self._end_state(record) is not None:
                 return True
             if len(chunk) > 1:
-                self._chunks.put_back(chunk.part(1, len(chunk)))
+                self._queue.put_back(chunk.part(1, len(chunk)))
             if not record.is_last:
                 self._store.defer(claim, self.round, seconds=self.round.policy.pace_seconds)
                 return False
@@ -257,6 +261,7 @@ class PreparedAhead(Sequential):
 
     def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
         super().__init__(parts, round)
+        self._chunks = self._queue = ChunkQueue(self._chunks)
         self._prepared: PreparedChunk | None = None
         self._no_waiters = False
         """No other lane waited for its turn when the lease was renewed last."""
@@ -299,7 +304,7 @@ class PreparedAhead(Sequential):
 
     def _prepare_next(self, committing: CheckedChunk, after: ClaimedRound) -> None:
         """Check the next chunk, and apply it if the one that is being committed makes no difference to it."""
-        chunk = self._chunks.peek()
+        chunk = self._queue.peek()
         if chunk is None or not len(chunk):
             return
         with suppress(Exception):  # it fails again in its turn, where faults are handled

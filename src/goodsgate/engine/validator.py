@@ -38,11 +38,6 @@ class ChunkKeys:
         """The keys in lower case."""
         return set(map(str.lower, self.distinct))
 
-    @property
-    def has_case_variants(self) -> bool:
-        """Whether some of the keys differ only by case."""
-        return len(self.folded) < len(self.distinct)
-
 
 class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     """A chunk after the rules: what is known of its records without the catalogue."""
@@ -67,7 +62,10 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
 
 def has_error(issues: Iterable[Issue]) -> bool:
     """Return whether a record with these issues is rejected."""
-    return any(found.severity == "error" for found in issues)
+    for found in issues:  # noqa: SIM110 - called for every record with issues
+        if found.severity == "error":
+            return True
+    return False
 
 
 class Validator:
@@ -92,8 +90,8 @@ class Validator:
         """Check every record of a chunk. Raises KeyError if the policy names a schema that was not given."""
         policy = round.policy
         rules = merged_rules = self.rules(round.merchant, round.kind, policy)
-        issues: dict[int, list[Issue]] = {}
-        documents = mapping.documents(chunk.lines, chunk.rows, issues)
+        trimmed: dict[int, list[Issue]] = {}
+        documents = mapping.documents(chunk.lines, chunk.rows, trimmed)
         hashes = [*map(digest_of, documents)]
         checked = rules.check(documents, hashes) if isinstance(rules, Checker) else rules.check(documents)
         if checked.verbs is not None:
@@ -107,11 +105,19 @@ class Validator:
             merged_schema = schema.merged_schema if schema is not None else None
             merged_policy = msgspec.structs.replace(policy, verb=Verb.UPSERT, schema=merged_schema or policy.schema)
             merged_rules = self.rules(round.merchant, round.kind, merged_policy)
+        issues = checked.issues
+        for at, found in trimmed.items():
+            issues.setdefault(at, []).extend(found)
+        for at, unreadable in chunk.unreadable.items():
+            issues[at] = [unreadable]  # rules report nothing useful about a mutilated record
+        if issues and (mapping.mapping or mapping.columns is not None):
+            issues = {at: [_with_column(each, mapping) for each in found] for at, found in issues.items()}
+        for at, each in chunk.issues.items():
+            issues.setdefault(at, []).append(each)
         return CheckedChunk(
             chunk=chunk, documents=documents, keys=checked.keys, distinct_keys=ChunkKeys(checked.keys),
             versions=checked.versions, verbs=checked.verbs, hashes=hashes,
-            issues=_all_issues(chunk, checked.issues, issues, mapping), merged_rules=merged_rules, schema=schema,
-            refs=checked.refs,
+            issues=issues, merged_rules=merged_rules, schema=schema, refs=checked.refs,
         )
 
     def rules(self, merchant: str, kind: Kind, policy: Policy) -> Checker | SchemaChecker:
@@ -158,20 +164,6 @@ class Validator:
             after = page.next
             if after is None:
                 return entries
-
-
-def _all_issues(chunk: Chunk, found: dict[int, list[Issue]], trimmed: dict[int, list[Issue]], mapping: FieldMapping,
-                ) -> dict[int, list[Issue]]:
-    """Return the issues of rules, mapping and reader together, with the submitter's own column names."""
-    for at, issues in trimmed.items():
-        found.setdefault(at, []).extend(issues)
-    for at, unreadable in chunk.unreadable.items():
-        found[at] = [unreadable]  # rules report nothing useful about a mutilated record
-    if mapping.mapping or mapping.columns is not None:
-        found = {at: [_with_column(each, mapping) for each in issues] for at, issues in found.items()}
-    for at, each in chunk.issues.items():
-        found.setdefault(at, []).append(each)
-    return found
 
 
 def _with_column(issue: Issue, mapping: FieldMapping) -> Issue:
