@@ -164,7 +164,7 @@ def between_snapshots(monkeypatch: pytest.MonkeyPatch, does: list) -> Iterator[N
     monkeypatch.undo()
 
 
-def test_a_portion_that_is_settled_between_the_two_snapshots(used: Used, tmp_path: Path,
+def test_a_commit_between_the_two_snapshots_is_detected(used: Used, tmp_path: Path,
                                                              monkeypatch: pytest.MonkeyPatch) -> None:
     """Its end is in both files of the copy or in none: an intake file that is ahead would lose the records."""
     used.step("submit", 3)
@@ -212,7 +212,7 @@ def test_a_payload_that_is_swept_while_it_is_copied(used: Used, tmp_path: Path,
     copy.close()
 
 
-def test_a_payload_that_the_store_has_lost_is_told(used: Used, tmp_path: Path) -> None:
+def test_lost_payloads_are_reported(used: Used, tmp_path: Path) -> None:
     """Everything else is copied all the same."""
     for _ in range(3):
         used.step("submit large", 4)
@@ -222,7 +222,7 @@ def test_a_payload_that_the_store_has_lost_is_told(used: Used, tmp_path: Path) -
     assert len(list((tmp_path / "copy" / "payloads").iterdir())) == 2
 
 
-def test_an_upload_that_is_not_sealed_is_not_copied(used: Used, tmp_path: Path) -> None:
+def test_an_unfinished_upload_is_not_copied(used: Used, tmp_path: Path) -> None:
     """Nobody was told of it."""
     used.strict.append_upload("acme", "1" * 32, b"x" * LARGE)
     assert used.store.back_up(tmp_path / "copy").payloads == 0

@@ -182,10 +182,10 @@ def test_an_end_is_known_between_the_two_commits(folder: Path, store: Store) -> 
 
 @pytest.mark.parametrize("padding", [0, 200, 1_500_000], ids=["inline", "file", "pieces"])
 @pytest.mark.parametrize("point", ["seal-synced", "seal-written"])
-def test_a_seal_that_was_cut_off_leaves_nothing(folder: Path, store: Store, point: str, padding: int) -> None:
+def test_an_interrupted_submission_leaves_nothing(folder: Path, store: Store, point: str, padding: int) -> None:
     """No batch, and in the end no file."""
     if (point, padding < 1_000_000) == ("seal-written", True):
-        _only(folder, "sqlite", "one statement there, begun and committed with it: tests/store/test_postgres_away.py")
+        _only(folder, "sqlite", "one statement there, begun and committed with it: test_postgres_outages.py")
     assert _run("submit", folder, "3", str(padding), crash_at=point).returncode == KILLED
     assert store.batches("acme", BatchFilter()).rows == []
     assert store.claim("w", lease_seconds=1, rounds_max=1, bytes_max=1) is None
@@ -195,7 +195,7 @@ def test_a_seal_that_was_cut_off_leaves_nothing(folder: Path, store: Store, poin
 
 
 @pytest.mark.parametrize("padding", [0, 200, 1_500_000], ids=["inline", "file", "pieces"])
-def test_a_sealed_batch_survives_its_process(folder: Path, store: Store, padding: int) -> None:
+def test_an_accepted_batch_survives_its_process(folder: Path, store: Store, padding: int) -> None:
     """The id was printed, so the batch is there."""
     batch = _run("submit", folder, "3", str(padding)).stdout.strip()
     assert b"".join(store.payload("acme", batch, 0) or ()) == b"3" + b" " * padding
@@ -237,7 +237,7 @@ def test_a_lane_is_taken_over_after_a_kill(folder: Path, store: Store) -> None:
     assert found.state is State.FINISHED
 
 
-def test_a_reader_beside_the_worker_sees_it_grow(folder: Path, store: Store) -> None:
+def test_a_reader_sees_the_progress_of_the_worker(folder: Path, store: Store) -> None:
     """Another process works; every document on the way is whole and none goes back (StrictStore looks)."""
     batch = child.submit(store, 300)
     worker = _start("work", folder)
@@ -262,7 +262,7 @@ def test_a_reader_beside_the_worker_sees_it_grow(folder: Path, store: Store) -> 
 
 def test_a_full_disk_refuses_and_loses_nothing(folder: Path) -> None:
     """A file-size limit stands for it: settle and seal are refused whole, and go on when there is room again."""
-    _only(folder, "sqlite", "the disk is the server's: tests/store/test_postgres_away.py")
+    _only(folder, "sqlite", "the disk is the server's: tests/store/test_postgres_outages.py")
     done = _run("full", folder)
     assert done.stdout.split("\n")[:3] == ["refused 3", "accounted 0", "then 2000"], done.stderr
     store = child.open_store(folder)

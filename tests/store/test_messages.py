@@ -68,7 +68,7 @@ def test_a_message_may_wait_for_its_moment(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("ends", [State.FINISHED, State.CANCELLED, State.BROKEN])
-def test_the_end_of_a_batch_is_told(scene: Scene, ends: State) -> None:
+def test_the_end_of_a_batch_adds_a_message(scene: Scene, ends: State) -> None:
     """Once for each end, however it came; not to who did not ask."""
     told = scene.seal(notify="tested/ended")
     scene.run([bad("A")] if ends is State.FINISHED else [], ends=ends)
@@ -93,7 +93,7 @@ def test_a_replay_of_the_end_tells_nothing(scene: Scene) -> None:
     assert len(scene.store.messages("acme")) == 1
 
 
-def test_several_batches_that_end_together_are_told_of(scene: Scene) -> None:
+def test_several_batches_that_end_together_add_their_messages(scene: Scene) -> None:
     """In their order, each once."""
     sealed = [scene.seal(body=b"x", notify="tested/ended") for _ in range(5)]
     claim = scene.claimed(works=64)

@@ -35,7 +35,7 @@ def test_what_is_put_is_got(objects):
         assert b"".join(objects.get(path)) == content
 
 
-def test_the_last_put_is_held(objects):
+def test_put_replaces_an_object(objects):
     """And nothing of the one before."""
     objects.put("a", b"longer than the next")
     objects.put("a", b"next")
@@ -63,7 +63,7 @@ def test_pieces_that_break_off_leave_what_was_there(objects):
     assert objects.get("b") is None
 
 
-def test_what_is_deleted_is_gone(objects):
+def test_a_deleted_object_does_not_exist(objects):
     """Twice is no matter."""
     objects.put("a/b", b"1")
     objects.delete("a/b")
@@ -94,7 +94,7 @@ def test_a_folder_signs_nothing(tmp_path):
     assert Objects(str(tmp_path)).sign("a", 60) is None
 
 
-def test_storage_that_is_away_is_a_busy_store(monkeypatch, aws):
+def test_unavailable_storage_is_a_busy_store(monkeypatch, aws):
     """So that callers try again."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
@@ -113,7 +113,7 @@ def test_an_address_that_is_none_is_refused(address):
         Objects(address)
 
 
-def test_without_a_setting_they_lie_beside_an_embedded_store(tmp_path):
+def test_without_a_setting_objects_are_in_the_folder_of_the_store(tmp_path):
     """In a folder of their own."""
     objects = open_objects("", store=str(tmp_path), name="images", setting="images")
     objects.put("a", b"1")
@@ -122,7 +122,7 @@ def test_without_a_setting_they_lie_beside_an_embedded_store(tmp_path):
     assert elsewhere.folder == tmp_path / "there"
 
 
-def test_beside_a_server_the_setting_is_needed():
+def test_a_store_on_a_server_requires_the_setting():
     """A folder of one host is not there for the others."""
     with pytest.raises(StoreError, match="the setting images must name"):
         open_objects("", store="postgresql://db/x", name="images", setting="images")

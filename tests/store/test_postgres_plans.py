@@ -103,7 +103,7 @@ def test_keys_are_looked_up_by_the_index(db: Cursor, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["count_items_between", "current_items_between"])
-def test_what_lies_between_two_keys_is_told_by_the_index(db: Cursor, name: str) -> None:
+def test_a_range_of_keys_is_read_by_the_index(db: Cursor, name: str) -> None:
     """Without a look at what is before and behind."""
     counts = name == "count_items_between"
     named = {**_named(db), "least": "k2zz", "most": "k2zzz", "limit": 3}
@@ -144,7 +144,7 @@ def test_changed_rows_are_found_by_the_index(db: Cursor) -> None:
     assert _wasted(db, "write_items", named) <= WASTED_MAX
 
 
-def test_what_was_found_of_a_key_is_found_by_the_index(db: Cursor) -> None:
+def test_findings_of_a_key_are_found_by_the_index(db: Cursor) -> None:
     """Among all that was ever found of the merchant's records."""
     merchant = _named(db)["merchant"]
     assert _wasted(db, "findings_by_key", {"merchant": merchant, "key": "K320", "limit": 10}) <= 10

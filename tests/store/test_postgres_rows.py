@@ -191,7 +191,7 @@ def test_partitions_are_no_way_around(db: Database) -> None:
             db.execute(sql.SQL("SELECT 1 FROM {}").format(sql.Identifier(part)))
 
 
-def test_a_superuser_is_held_by_it_too(filled: Scene) -> None:
+def test_row_level_security_applies_to_superusers(filled: Scene) -> None:
     """Because every transaction takes the role."""
     acme, _ = _numbers(filled.folder)
     with place.raw(filled.folder) as raw, raw.transaction():

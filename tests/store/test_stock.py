@@ -36,7 +36,7 @@ def _move(scene: Scene, order: str = "o", merchant: str = "acme", *, text: str =
     return shown[0]
 
 
-def test_a_movement_is_shown_what_there_is(scene: Scene) -> None:
+def test_a_stock_change_receives_the_levels(scene: Scene) -> None:
     """Items that are held, what is reserved of them by all, and what is kept of the order alone."""
     _held(scene, "A", "B")
     assert _move(scene, keys=("A", "X")) == StockLevels(documents={"A": Record("A").document})
@@ -70,7 +70,7 @@ def test_a_movement_that_is_refused_leaves_nothing(scene: Scene) -> None:
     assert _move(scene).order_state is None
 
 
-def test_a_portion_that_was_outrun_is_made_anew(scene: Scene) -> None:
+def test_a_chunk_is_refreshed_after_a_stock_change(scene: Scene) -> None:
     """Of what was looked up, that which it writes and that which it found unchanged; nothing of the first is there."""
     _held(scene, "A", "B")
     scene.seal(kind=Kind.STOCK)
@@ -97,7 +97,7 @@ def test_a_portion_that_was_outrun_is_made_anew(scene: Scene) -> None:
     }
 
 
-def test_only_what_was_looked_up_matters(scene: Scene) -> None:
+def test_only_stock_that_was_looked_up_is_compared(scene: Scene) -> None:
     """Other items may move, and what was looked up for an earlier settle, or under an earlier claim."""
     _held(scene, "A", "B")
     scene.seal(kind=Kind.STOCK)

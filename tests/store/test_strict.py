@@ -30,7 +30,7 @@ BROKEN: dict[str, Callable[[ChunkCommit], ChunkCommit]] = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_portion_that_contradicts_itself_is_not_settled(scene: Scene, name: str) -> None:
+def test_a_contradictory_chunk_is_not_committed(scene: Scene, name: str) -> None:
     """Nothing reaches the store."""
     batch = scene.seal()
     claim = scene.claimed()
@@ -41,7 +41,7 @@ def test_a_portion_that_contradicts_itself_is_not_settled(scene: Scene, name: st
     scene.store.commit(claim, [good])
 
 
-def test_a_portion_of_another_claim_is_not_settled(scene: Scene) -> None:
+def test_a_chunk_of_another_claim_is_not_committed(scene: Scene) -> None:
     """Each claim settles its own works."""
     scene.seal()
     scene.seal("bolt")
@@ -50,7 +50,7 @@ def test_a_portion_of_another_claim_is_not_settled(scene: Scene) -> None:
         scene.store.commit(one, [portion(other.rounds[0], Record("A"))])
 
 
-def test_arguments_are_looked_at(scene: Scene) -> None:
+def test_arguments_are_checked(scene: Scene) -> None:
     """Before they do harm."""
     for request in (
         lambda: scene.store.append_upload("Acme!", "0" * 32, b""), lambda: scene.store.append_upload("acme", "../x",
@@ -73,7 +73,7 @@ def _ended(scene: Scene) -> Batch:
     {"total": 3}, {"total": 1}, {"total": None}, {"position": 0}, {"finished_at": None}, {"cancelling": True},
     {"warned": 2}, {"bytes_done": 11}, {"state": State.QUEUED}, {"counts": Counts(created=3, rejected=-1)},
 ])
-def test_a_document_that_contradicts_itself_is_told(scene: Scene, change: dict[str, object]) -> None:
+def test_a_contradictory_batch_is_detected(scene: Scene, change: dict[str, object]) -> None:
     """Promise 2 above all."""
     batch = _ended(scene)
     check_batch(batch)

@@ -27,7 +27,7 @@ def _files(scene: Scene) -> list[Path]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_sealed_payload_comes_back_as_it_was(scene: Scene, size: int) -> None:
+def test_a_payload_is_returned_unchanged(scene: Scene, size: int) -> None:
     """In pieces, also after a restart, whether it is kept inline or as a file."""
     body = bytes(number % 251 for number in range(size))
     upload = new_id()
@@ -142,7 +142,7 @@ def test_a_key_never_makes_two_batches(scene: Scene) -> None:
     assert scene.store.statistics()["rounds.queued"] == 1
 
 
-def test_an_answer_that_fails_undoes_the_seal(scene: Scene) -> None:
+def test_a_failing_answer_rolls_the_batch_back(scene: Scene) -> None:
     """It is part of the transaction."""
     def fails(batch: Batch) -> bytes:
         raise RuntimeError(batch.id)
@@ -183,7 +183,7 @@ def test_only_the_merchants_own_batch_is_opened_again(scene: Scene) -> None:
 
 def test_a_busy_store_keeps_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else writes for too long: refused whole, and calling again succeeds."""
-    scene.only("sqlite", "of the server: tests/store/test_postgres_away.py")
+    scene.only("sqlite", "of the server: tests/store/test_postgres_outages.py")
     monkeypatch.setattr("goodsgate.store.sqlite.file.BUSY_MILLISECONDS", 20)
     scene.reopen()
     other = apsw.Connection(str(scene.folder / "store" / "intake.db"))

@@ -36,7 +36,7 @@ def _listed(scene: Scene, name: str, **how: object) -> tuple[int, list[tuple[str
     return scene.store.list_index(*SHELF, name, **how)  # type: ignore[arg-type]
 
 
-def test_items_are_found_by_what_they_are_marked_with(scene: Scene) -> None:
+def test_items_are_found_by_their_index_entries(scene: Scene) -> None:
     """Several marks an item, several items a mark; what nobody has is left out."""
     _put(scene, {"a": (("sku", "1"), ("sku", "2"), ("slug", "x")), "b": (("slug", "x"),), "c": ()})
     asked = [("sku", "1"), ("sku", "2"), ("sku", "x"), ("slug", "x"), ("other", "1")]
@@ -50,7 +50,7 @@ def test_items_are_found_by_what_they_are_marked_with(scene: Scene) -> None:
     assert item.index_entries == (("slug", "x"),)
 
 
-def test_marks_change_and_go_with_their_item(scene: Scene) -> None:
+def test_index_entries_change_and_are_deleted_with_their_item(scene: Scene) -> None:
     """A write has all of them; a write without any, as one that knows of none, leaves none; a delete takes them."""
     _put(scene, {key: (("sku", key), ("same", "")) for key in "abcd"})
     _put(scene, {"a": (("sku", "new"), ("same", "")), "b": ()}, "c")
@@ -62,7 +62,7 @@ def test_marks_change_and_go_with_their_item(scene: Scene) -> None:
     assert _listed(scene, "same") == (2, [("", "a"), ("", "d")])
 
 
-def test_marks_are_of_one_shelf_of_one_merchant(scene: Scene) -> None:
+def test_index_entries_belong_to_one_collection_of_one_merchant(scene: Scene) -> None:
     """Another merchant's, another kind's and another collection's are others."""
     _put(scene, {"a": (("sku", "1"),)}, merchant="bolt")
     assert scene.store.find_by_index(*SHELF, [("sku", "1")]) == {}
@@ -81,7 +81,7 @@ def test_a_listing_is_by_value_forwards_or_backwards_and_in_pages(scene: Scene) 
     assert _listed(scene, "made", offset=9) == (5, [])
 
 
-def test_a_listing_may_hold_only_items_with_a_text_in_another_mark(scene: Scene) -> None:
+def test_a_listing_can_be_filtered_by_another_index_entry(scene: Scene) -> None:
     """As it is written, wildcards being letters like any other."""
     names = {"a": "linen shirt", "b": "50% linen", "c": "wool_hat"}
     _put(scene, {key: (("name", name), ("made", key)) for key, name in names.items()})
@@ -93,7 +93,7 @@ def test_a_listing_may_hold_only_items_with_a_text_in_another_mark(scene: Scene)
     assert _listed(scene, "made", filters=[[IndexFilter(name="made", contains="z")]]) == (0, [])
 
 
-def test_a_listing_may_hold_only_items_that_fulfil_several_demands(scene: Scene) -> None:
+def test_a_listing_can_have_several_filters(scene: Scene) -> None:
     """Each by one of its ways; an item counts once, however many of its marks do."""
     _put(scene, {key: (("id", key), ("group", group), ("group", "all"), ("made", made)) for key, group, made in (
         ("a", "x", "1"), ("b", "y", "2"), ("c", "z", "3"), ("d", "", "4"),
@@ -107,7 +107,7 @@ def test_a_listing_may_hold_only_items_that_fulfil_several_demands(scene: Scene)
     assert _listed(scene, "id", filters=[[late], []]) == (0, [])
 
 
-def test_a_replay_changes_no_mark(scene: Scene) -> None:
+def test_a_replay_changes_no_index_entry(scene: Scene) -> None:
     """A portion that is settled already is passed over whole."""
     scene.seal()
     claim = scene.claimed()
@@ -119,7 +119,7 @@ def test_a_replay_changes_no_mark(scene: Scene) -> None:
     scene.store.release_claim(claim)
 
 
-def test_a_worker_that_lost_its_lease_marks_nothing(scene: Scene) -> None:
+def test_a_worker_that_lost_its_lease_changes_no_index_entry(scene: Scene) -> None:
     """Marks are in the transaction that the fence guards."""
     scene.seal()
     claim = scene.claimed(seconds=1)
@@ -141,7 +141,7 @@ MARKS = st.dictionaries(
 @pytest.mark.parametrize("kind_of_store", KINDS)
 @settings(deadline=None, max_examples=15)
 @given(steps=st.lists(st.tuples(MARKS, st.sets(st.sampled_from("abcd"))), max_size=4))
-def test_marks_are_what_the_last_writes_left(tmp_path_factory, kind_of_store, steps) -> None:
+def test_index_entries_are_those_of_the_last_writes(tmp_path_factory, kind_of_store, steps) -> None:
     """Against a dictionary."""
     held: dict[str, tuple[IndexEntry, ...]] = {}
     with Scene(tmp_path_factory.mktemp("marks"), kind_of_store) as scene:

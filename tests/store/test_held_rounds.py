@@ -17,7 +17,7 @@ def _settled(scene: Scene, *, works: int = 10) -> list[str]:
     return [work.batch for work in claim.rounds]
 
 
-def test_a_held_round_waits_until_it_is_started(scene: Scene) -> None:
+def test_a_held_round_waits_until_it_is_released(scene: Scene) -> None:
     """However long; those of other collections go on, and do not count as overtaking."""
     held = [scene.seal(start="held") for _ in range(2)]
     other = scene.seal(collection="other")
@@ -31,7 +31,7 @@ def test_a_held_round_waits_until_it_is_started(scene: Scene) -> None:
     assert [(work.batch, work.overtakes) for work in claim.rounds] == [(batch, False) for batch in held]
 
 
-def test_what_came_after_the_moment_is_held_on(scene: Scene) -> None:
+def test_rounds_received_later_stay_held(scene: Scene) -> None:
     """A round that was received at the moment itself, too; nothing is started twice."""
     first = scene.seal(start="held")
     scene.clock.forward(1)
@@ -76,7 +76,7 @@ def test_a_held_round_can_be_cancelled(scene: Scene) -> None:
     assert [(work.batch, work.cancelling) for work in scene.claimed().rounds] == [(batch, True)]
 
 
-def test_what_is_held_is_not_late(scene: Scene) -> None:
+def test_held_rounds_are_not_overdue(scene: Scene) -> None:
     """The oldest that waits is one that could be worked."""
     scene.seal(start="held")
     scene.clock.forward(100)

@@ -51,7 +51,7 @@ def test_a_worker_learns_that_somebody_waits(scene: Scene) -> None:
     assert not scene.store.renew_claim(claim, lease_seconds=10).others_waiting
 
 
-def test_a_round_goes_on_where_it_stood(scene: Scene) -> None:
+def test_a_round_continues_at_its_progress(scene: Scene) -> None:
     """Given back after a portion, claimed again."""
     scene.seal()
     claim = scene.claimed()

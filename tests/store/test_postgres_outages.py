@@ -85,7 +85,7 @@ def _asked(store: Store) -> dict[str, Callable[[], object]]:
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-def test_a_stopped_server_refuses_and_is_found_again(own: Server, store: Store, mode: str) -> None:
+def test_a_restarted_server_is_used_again(own: Server, store: Store, mode: str) -> None:
     """Everything says that it is busy; when the server is back the same store goes on, at once."""
     batch = child.submit(store, 3)
     claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
@@ -158,7 +158,7 @@ def wired(own: Server, address: str, wire: Wire) -> Iterator[Store]:
     opened.close()
 
 
-def test_a_seal_whose_answer_was_lost_is_looked_up(wired: Store, wire: Wire, store: Store) -> None:
+def test_a_batch_whose_answer_was_lost_is_looked_up(wired: Store, wire: Wire, store: Store) -> None:
     """The commit took effect, so it is acknowledged, and its idempotency key gives the same answer again."""
     for key in ("one", "two"):
         assert wired.reserve_idempotency_key("acme", key, lease_seconds=30) is None
@@ -172,7 +172,7 @@ def test_a_seal_whose_answer_was_lost_is_looked_up(wired: Store, wire: Wire, sto
     child.work(store)
 
 
-def test_a_seal_that_never_arrived_is_not_acknowledged(wired: Store, wire: Wire, store: Store) -> None:
+def test_a_batch_that_never_arrived_is_not_acknowledged(wired: Store, wire: Wire, store: Store) -> None:
     """Nothing of it remains, and sending it again makes one batch."""
     assert wired.reserve_idempotency_key("acme", "k", lease_seconds=30) is None
     wire.break_at_commit(b"INSERT INTO batch", sent=False)
@@ -189,7 +189,7 @@ def _sealed(store: Store, key: str) -> str:
 
 
 @pytest.mark.parametrize("sent", [True, False], ids=["done", "undone"])
-def test_a_settle_whose_commit_was_lost_is_settled_once(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
+def test_a_commit_whose_answer_was_lost_takes_effect_once(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
     """Whether it took effect or not, the worker settles again and the records count once."""
     batch = child.submit(store, 3)
     claim = wired.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)

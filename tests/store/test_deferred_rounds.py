@@ -40,7 +40,7 @@ def test_those_behind_it_go_on_and_know_that_they_overtake(scene: Scene) -> None
     assert scene.batch(resting).state is State.WORKING
 
 
-def test_a_lane_that_rests_keeps_nobody_waiting(scene: Scene) -> None:
+def test_a_deferred_lane_delays_no_other(scene: Scene) -> None:
     """Workers of other lanes do not give way to it; the figures still count it."""
     scene.seal()
     _rest(scene, scene.claimed(), 600)

@@ -11,7 +11,7 @@ from tests.store.scene import Record, Scene, after, bad, digest, portion
 UNCHANGED, UPDATED, DELETED = Result.UNCHANGED, Result.UPDATED, Result.DELETED
 
 
-def test_a_portion_commits_everything_at_once(scene: Scene) -> None:
+def test_a_chunk_is_committed_as_a_whole(scene: Scene) -> None:
     """Items, results, findings, groups, counts and progress; the rest of the round later."""
     batch = scene.seal(body=b"x" * 100)
     claim = scene.claimed()
@@ -56,7 +56,7 @@ def test_a_replay_changes_nothing(scene: Scene) -> None:
     assert scene.store.issue_groups("acme", batch)[0].count == 1
 
 
-def test_what_is_held_of_many_keys_is_told_whole(scene: Scene) -> None:
+def test_many_keys_are_looked_up_at_once(scene: Scene) -> None:
     """However the store asks for them: each once, with the twins that differ by case."""
     held, asked = [f"K{number}" for number in range(6_000)], [f"k{number}" for number in range(3_000, 9_000)]
     scene.seal()
@@ -67,7 +67,7 @@ def test_what_is_held_of_many_keys_is_told_whole(scene: Scene) -> None:
     assert scene.store.case_variants(*shelf, asked) == {key: key.upper() for key in asked[:3_000]}
 
 
-def test_a_portion_that_is_not_due_is_an_error(scene: Scene) -> None:
+def test_a_chunk_out_of_order_is_an_error(scene: Scene) -> None:
     """A gap in portions or in record numbers would lose records; nothing of the call remains."""
     batch = scene.seal()
     claim = scene.claimed()
@@ -127,7 +127,7 @@ def test_notices_gather(scene: Scene) -> None:
 # -- items ------------------------------------------------------------------------------------------------------------
 
 
-def test_held_tells_hash_version_and_document(scene: Scene) -> None:
+def test_current_items_have_hash_version_and_document(scene: Scene) -> None:
     """For exactly the keys that were asked for, whatever their characters."""
     odd = ["ä/ö", "x\x1fberlin", 'quote"', "a b", "🛒", "0"]
     records = [Record(key, version=7 if key == "0" else None) for key in odd]
@@ -157,7 +157,7 @@ def test_items_that_differ_by_case_are_two(scene: Scene) -> None:
     assert scene.store.case_variants("bolt", Kind.PRODUCT, "products", ["Abc"]) == {}
 
 
-def test_looking_up_sees_what_was_settled_in_between(scene: Scene) -> None:
+def test_lookups_see_commits_in_between(scene: Scene) -> None:
     """However a store remembers what it looked up before."""
     scene.seal()
     scene.seal()
@@ -215,7 +215,7 @@ def test_kinds_and_collections_are_apart(scene: Scene) -> None:
     assert b"product spring" in scene.held(collection="spring")["A"]
 
 
-def test_later_portions_of_one_call_win(scene: Scene) -> None:
+def test_later_chunks_of_one_commit_win(scene: Scene) -> None:
     """As if they had been settled one by one."""
     batches = [scene.seal() for _ in range(3)]
     claim = scene.claimed(works=3)
@@ -247,7 +247,7 @@ def test_an_item_names_the_batch_that_wrote_it(scene: Scene) -> None:
 # -- fixes, retries ---------------------------------------------------------------------------------------------------
 
 
-def test_a_fix_moves_records_and_replaces_what_was_found(scene: Scene) -> None:
+def test_a_fix_moves_records_and_replaces_findings(scene: Scene) -> None:
     """A record that was rejected and is now created counts once; keys, results, issues and groups follow."""
     batch = scene.seal()
     scene.run([Record("A"), bad(), bad("C", "y")], [bad("D", "y"), Record("E")])
@@ -301,7 +301,7 @@ def test_groups_keep_the_most_frequent_values(scene: Scene) -> None:
 # -- full feeds -------------------------------------------------------------------------------------------------------
 
 
-def test_seen_knows_the_keys_of_earlier_portions(scene: Scene) -> None:
+def test_seen_keys_are_those_of_earlier_chunks(scene: Scene) -> None:
     """Written or not, rejected or deleted again; of this batch alone, also after a restart."""
     scene.seal()
     scene.run([Record("HELD"), Record("SAME"), Record("GONE")])
@@ -324,7 +324,7 @@ def test_seen_knows_the_keys_of_earlier_portions(scene: Scene) -> None:
     assert scene.store.seen_keys(work, ["BRIEF", "HELD", "NEW"]) == {"BRIEF", "NEW"}
 
 
-def test_missing_are_held_items_that_a_full_feed_lacks(scene: Scene) -> None:
+def test_absent_items_are_those_that_a_full_feed_lacks(scene: Scene) -> None:
     """Page by page; items that were made since the feed came are not among them."""
     scene.seal()
     scene.run([Record(f"K{number:02d}") for number in range(20)])

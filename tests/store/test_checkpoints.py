@@ -56,7 +56,7 @@ def test_logs_are_cut_when_nothing_happens(scene: Scene) -> None:
     scene.close()
 
 
-def test_the_last_reader_to_leave_is_not_held_up(tmp_path: Path) -> None:
+def test_the_last_reader_closes_without_delay(tmp_path: Path) -> None:
     """It leaves the catalogue's log to the next worker."""
     scene = Scene(tmp_path, "sqlite")
     scene.seal()

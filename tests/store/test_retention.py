@@ -145,7 +145,7 @@ def test_tombstones_go(scene: Scene) -> None:
         assert set(scene.store.current_items(merchant, Kind.PRODUCT, "products", ["A", "B"])) == {"B"}
 
 
-def test_a_reservation_that_nobody_took_back_goes(scene: Scene) -> None:
+def test_an_abandoned_reservation_expires(scene: Scene) -> None:
     """Its process died; what is still being received stays."""
     scene.store.reserve_idempotency_key("acme", "dead", lease_seconds=1)
     scene.store.reserve_idempotency_key("acme", "alive", lease_seconds=1_000)

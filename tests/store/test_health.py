@@ -55,7 +55,7 @@ def test_pages_that_are_broken(scene: Scene) -> None:
         scene.open().quick_checks()
 
 
-def test_a_large_file_is_looked_at_for_a_while(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_of_a_large_file_is_bounded_in_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """And then it is said that it was not seen whole."""
     monkeypatch.setattr(health, "PAGE_CHECK_SECONDS_MAX", 0.0)
     monkeypatch.setattr(health, "STEPS_PER_LOOK", 1)
@@ -73,7 +73,7 @@ def test_a_journal_that_is_none(scene: Scene) -> None:
     assert (well, told) == (False, "wal, synchronous 1 of 2")
 
 
-def test_a_lease_that_nobody_sees_to(scene: Scene) -> None:
+def test_an_overdue_lease_is_reported(scene: Scene) -> None:
     """Of a worker that is there and does nothing; without one there is nothing to be mended."""
     scene.seal()
     scene.claimed(seconds=10)

@@ -71,7 +71,7 @@ def test_batches_of_all_merchants_are_listed_newest_first(scene: Scene) -> None:
     ]
 
 
-def test_lanes_tell_who_works_them_and_since_when_they_wait(scene: Scene) -> None:
+def test_lanes_list_their_worker_and_waiting_time(scene: Scene) -> None:
     """Those with work; a lease that ran out is nobody's."""
     assert scene.store.lanes() == []
     scene.seal()
@@ -177,7 +177,7 @@ def test_rejected_records_are_paged(scene: Scene) -> None:
     assert [finding.number for finding in scene.store.rejected_records("acme", batch, after=1, limit=2)] == [3, 4]
 
 
-def test_results_are_paged_over_portions(scene: Scene) -> None:
+def test_results_are_paged_across_chunks(scene: Scene) -> None:
     """And filtered by what became of the records."""
     batch = scene.seal()
     claim = scene.claimed()
@@ -215,7 +215,7 @@ def test_items_are_in_the_order_of_their_keys(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["a", "A", "ab", "ä", "ab\x1f", "zz", "%", "_"])
-def test_items_are_found_by_prefix(scene: Scene, prefix: str) -> None:
+def test_items_can_be_filtered_by_prefix(scene: Scene, prefix: str) -> None:
     """With its case, page by page."""
     keys = ["b", "A", "a", "B", "ab", "AB", "aB", "_", "Z", "ä", "Ä", "ab\x1fx", "ac"]
     scene.seal()
@@ -251,7 +251,7 @@ def _moves(store: Store, seen: object) -> None:
         time.sleep(0.005)
 
 
-def test_the_pulse_changes_with_what_is_shown(scene: Scene) -> None:
+def test_the_change_token_changes_with_batch_documents(scene: Scene) -> None:
     """By this process or another, and stays while nothing happens."""
     other = scene.open()
     claims: list[Claim] = []

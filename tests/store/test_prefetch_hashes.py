@@ -52,7 +52,7 @@ def _look(store: Store, collection: str, keys: list[str]) -> Lookup | None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_the_answers_are_those_of_who_gave_no_hashes(kind: str) -> None:
+def test_prefetching_with_hashes_gives_the_same_answers(kind: str) -> None:
     """Of what is held, of twins and of what the batch has shown; and what is written then is counted right."""
     numbers = itertools.count()
     alike = 0
@@ -111,7 +111,7 @@ def _written(key: str, how: str) -> bytes | None:
     return _change(key, how).document if how in ("write", "version") else None
 
 
-def test_what_is_held_as_it_comes_does_not_travel(scene: Scene) -> None:
+def test_unchanged_items_are_not_sent_by_the_server(scene: Scene) -> None:
     """Nor does it lack anything; of stock every hash does, for it is compared again."""
     scene.only("postgres", "looks up in this process")
     keys = [f"K{number:03}" for number in range(300)]
@@ -136,7 +136,7 @@ def test_what_is_held_as_it_comes_does_not_travel(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("hashes", [[b"x" * 16], [b"x" * 16, b"x" * 15], []])
-def test_each_key_has_a_hash_of_its_own(scene: Scene, hashes: list[bytes]) -> None:
+def test_each_prefetched_key_needs_a_hash(scene: Scene, hashes: list[bytes]) -> None:
     """Of sixteen bytes."""
     scene.only("postgres", "prefetches")
     scene.seal()

@@ -1,5 +1,4 @@
-"""A hint about what will be asked changes nothing of the answers, whatever happens in between; nor does asking while
-something else is settled."""
+"""Prefetching changes no answer, whatever happens in between; nor do lookups during a commit."""
 
 import itertools
 import tempfile
@@ -24,7 +23,7 @@ steps = st.lists(st.tuples(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_what_is_held_is_told_right_whatever_was_foreseen(kind: str) -> None:
+def test_current_items_are_right_whatever_was_prefetched(kind: str) -> None:
     """Against a second store at the same place, which foresees nothing."""
     numbers = itertools.count()
 
@@ -85,7 +84,7 @@ def test_what_is_held_is_told_right_whatever_was_foreseen(kind: str) -> None:
         walk()
 
 
-def test_another_claim_knows_nothing_of_what_was_foreseen(scene: Scene) -> None:
+def test_prefetched_items_are_forgotten_by_the_next_claim(scene: Scene) -> None:
     """Between two claims of one worker another one may have worked the lane."""
     scene.seal()
     first = scene.claimed()
