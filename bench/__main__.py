@@ -27,7 +27,7 @@ from goodsgate.store.contract import ClaimedRound
 
 
 def check(short: bool) -> Iterator[Figure]:
-    """CPU of everything a record costs before the store: shape, rules, hash."""
+    """Measure the CPU that a record costs before the store: mapping, rules, hash."""
     from goodsgate.engine.field_mapping import resolve_mapping
     from goodsgate.engine.settings import CheckLimits
     from goodsgate.engine.validator import Validator
@@ -117,7 +117,7 @@ def poll(short: bool) -> Iterator[Figure]:
 
 
 def _stream(size_mb: int, media: str) -> Iterator[bytes]:
-    """A body of about this size, made on the way."""
+    """Yield a body of about this size."""
     lines = lines_of(5_000)
     if media == "text/csv":
         yield b"id,title,description,brand,price,link,gtin\n"

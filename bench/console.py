@@ -1,5 +1,7 @@
-"""First bytes of the console's pages, with 100,000 batches and a batch of a million issues, while bulk loads run:
-`python -m bench.console [--short]`."""
+"""First bytes of the console's pages: `python -m bench.console [--short]`.
+
+There are 100,000 batches and a batch of a million issues, and bulk loads run meanwhile.
+"""
 
 import argparse
 import re

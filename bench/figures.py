@@ -34,7 +34,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 def late(what: str, seconds: list[float], most_ms: float) -> Figure:
-    """The 99th percentile, in milliseconds."""
+    """Return the 99th percentile, in milliseconds."""
     seconds.sort()
     detail = f"p50 {statistics.median(seconds) * 1000:.1f} ms, {len(seconds)} times"
     return Figure(f"{what}, p99, ms", seconds[int(len(seconds) * 0.99)] * 1000, most_ms, False, detail)

@@ -55,11 +55,11 @@ class Gate:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def add_merchant(self, name: str) -> str:
-        """A new merchant's key."""
+        """Add a merchant and return its key."""
         return str(json.loads(self.run("merchant", "add", name, "--json"))["key"])
 
     def run(self, *words: str) -> str:
-        """What `goodsgate` with these words prints, with the gate's address and key once it is up."""
+        """Run `goodsgate` with these arguments and return its output; it knows the gate's address and key."""
         return subprocess.run(
             [sys.executable, "-m", "goodsgate", *words], env=self._environ, check=True, capture_output=True, text=True
         ).stdout
@@ -87,7 +87,7 @@ class Gate:
     def submit(self, body: bytes | Iterator[bytes], *, media: str = "application/x-ndjson",
                content_encoding: str | None = None,
                key: str | None = None, **query: str) -> str:
-        """The id of the new batch; `key` is another merchant's."""
+        """Submit a body and return the id of the new batch; `key` is another merchant's."""
         headers = {"Authorization": f"Bearer {key or self.key}", "Content-Type": media}
         if content_encoding:
             headers["Content-Encoding"] = content_encoding
@@ -103,8 +103,10 @@ class Gate:
 
     @contextmanager
     def visit(self, key: str) -> Iterator[Callable[..., dict[str, Any]]]:
-        """A merchant's client that stays connected: method, path and maybe NDJSON, to the answer's document. The
-        standard library's, as for `submit`."""
+        """Open a connection of a merchant: method, path and perhaps NDJSON in, the answer's document out.
+
+        The client is the standard library's, as for `submit`.
+        """
         client = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
 
@@ -123,7 +125,7 @@ class Gate:
             client.close()
 
     def finish(self, batch: str, *, key: str | None = None) -> dict[str, Any]:
-        """The batch's document once it has ended; waited for, as the API has it and the command line does."""
+        """Wait for a batch by long polls, as the command line does, and return its document."""
         headers = {"Authorization": f"Bearer {key or self.key}"}
         while True:
             asked = self.client.get(f"/v1/batches/{batch}", params={"wait": 30}, headers=headers)

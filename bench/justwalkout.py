@@ -20,7 +20,7 @@ PATH = "/v1/catalog/upload"
 
 
 def parts(short: bool) -> Iterator[Figure]:
-    """New items, then the same ones again with other prices."""
+    """Yield new items, then the same ones again with other prices."""
     accepted: list[float] = []
     done: list[float] = []
     again: list[float] = []

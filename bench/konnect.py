@@ -37,7 +37,7 @@ def parts(short: bool) -> Iterator[Figure]:
 
 
 def _seller(gate: Gate) -> httpx.Client:
-    """A client with a token, over the starter set of reference data."""
+    """Return a client with a token, over the starter set of reference data."""
     gate.run("reference", "starter")
     client = httpx.Client(base_url=gate.url, timeout=60, trust_env=False)
     given = {"username": "bench", "password": gate.key}
@@ -46,7 +46,7 @@ def _seller(gate: Gate) -> httpx.Client:
 
 
 def _body(first: int) -> bytes:
-    """A create of products from this number on, each in three sizes."""
+    """Return a create request of products from this number on, each in three sizes."""
     shoes = [
         product(number, description="A light shoe. " * 30, sizes=[size(number, label) for label in ("41", "42", "43")])
         for number in range(first, first + CREATE_PRODUCTS)
@@ -132,7 +132,7 @@ def _submit(url: str, token: str, body: bytes, stop: float, sent: list[int]) -> 
 
 
 def _many(count: int, native: int, *, times: int) -> Figure:
-    """A catalogue through requests of a hundred, against the native bulk path: the median of several gates."""
+    """Measure a catalogue through requests of a hundred against the native bulk path: the median of several gates."""
     rates = sorted((_rates(count, native) for _ in range(times)), key=lambda pair: pair[0] / pair[1])
     rate, bulk = rates[times // 2]
     what = f"{count:,} products in creates of 100 by {CLIENTS} clients, against the native bulk path"
@@ -196,7 +196,7 @@ class Poller(asyncio.Protocol):
             self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """The head of an answer; what else comes of it counts for nothing."""
+        """Read the head of an answer; its body does not count."""
         if self._asked is None or not data.startswith(MARK):
             return
         self._taken.append(time.perf_counter() - self._asked)

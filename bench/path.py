@@ -120,7 +120,7 @@ def bodies() -> Iterator[bytes]:
 
 
 def measure() -> tuple[Recording, Recording]:
-    """The recordings of working and of receiving."""
+    """Return the recordings of working and of receiving."""
     with tempfile.TemporaryDirectory(prefix="goodsgate-bench-") as folder:
         config = Config(store=f"{folder}/store")
         store = open_store(config)
@@ -172,7 +172,7 @@ def _receive(store: Any, config: Config) -> Recording:
 
 
 async def _post(application: Any, secret: str, body: bytes) -> int:
-    """The status of the answer to a submission."""
+    """Submit a body and return the status of the answer."""
     pieces = [body[at : at + PIECE_BYTES] for at in range(0, len(body), PIECE_BYTES)]
     messages = [{"type": "http.request", "body": piece, "more_body": piece is not pieces[-1]} for piece in pieces]
     statuses: list[int] = []
@@ -198,7 +198,7 @@ async def _post(application: Any, secret: str, body: bytes) -> int:
 
 
 def parts(_short: bool) -> Iterator[Figure]:
-    """The figures of both paths."""
+    """Yield the figures of both paths."""
     for name, recording, demands in zip(("work", "receive"), measure(), (WORK_DEMANDS, RECEIVE_DEMANDS), strict=True):
         for what, measured, demand in zip(("files", "functions", "moves"), recording.figures, demands, strict=True):
             yield Figure(f"{what} that a batch of 301 records passes, {name}", measured, demand, False)

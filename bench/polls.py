@@ -115,7 +115,7 @@ def measure(*, seconds: float = 3.0) -> tuple[float, str]:
 
 
 def _gate(folder: Path) -> tuple[uvicorn.Config, bytes]:
-    """The gate with one finished batch that has issues, and the poll for it."""
+    """Return a gate with one finished batch that has issues, and the poll for it."""
     from goodsgate import app, auth
     from goodsgate.model.catalogue import Scope
     from tests import make

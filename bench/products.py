@@ -32,7 +32,7 @@ Product = dict[str, object]
 
 
 def gtin13(number: int) -> str:
-    """The ``number``-th GTIN-13 from 4000000000000 on, with its check digit."""
+    """Return the ``number``-th GTIN-13 from 4000000000000 on, with its check digit."""
     body = f"{400_000_000_000 + number:012d}"
     total = sum((3 if place % 2 else 1) * int(digit) for place, digit in enumerate(body))
     return f"{body}{-total % 10}"
@@ -113,7 +113,7 @@ def references() -> dict[str, list[dict[str, object]]]:
 
 
 def flat(record: Product) -> dict[str, object]:
-    """The record as one row: nested members under dotted column names."""
+    """Return the record as one row: nested members under dotted column names."""
     row: dict[str, object] = {}
     _flatten(record, "", row)
     return row

@@ -1,5 +1,7 @@
-"""The bars of the Productsup protocol: 200 MB to a chunked stream, against the native bulk path on a gate of its
-own."""
+"""The demands on the Productsup protocol.
+
+200 MB go to a chunked stream, and are compared with the native bulk path on a gate of its own.
+"""
 
 import http.client
 import json
@@ -47,7 +49,7 @@ def parts(short: bool) -> Iterator[Figure]:
 
 
 def _stream(gate: Gate) -> str:
-    """The id of a new stream."""
+    """Create a stream and return its id."""
     document = {"data": {"type": "stream", "attributes": {"name": "Bench", "type": "chunked"}}}
     made = gate.client.post("/streams", json=document)
     assert made.status_code == 201, made.text

@@ -50,12 +50,14 @@ class Scaled:
         self.server = postgres.Server(binaries, place=Path(tempfile.gettempdir()), **SETTINGS)
 
     def gate(self, **settings: object) -> Gate:
-        """A gate on a database of its own."""
+        """Open a gate on a database of its own."""
         return Gate(store=self.server.database(), **settings)
 
     def settle(self) -> None:
-        """From now on the server writes its old log files anew, as one does that has run for a while. A new one has
-        none: it makes each when it is first needed, fills it with zeros, and every commit waits for that."""
+        """Make the server recycle its log files, as one does that has run for a while.
+
+        A new server has none: it creates each when it is first needed, fills it with zeros, and every commit waits.
+        """
         with self.server.admin("postgres") as db:
             made = again = 0
             while made < LOG_FILES and again < AGAIN_FILES:
@@ -66,8 +68,10 @@ class Scaled:
             db.execute("CHECKPOINT")
 
     def ceiling(self, lines: list[bytes]) -> float:
-        """Rows a second of plain COPY into the table of items with its indexes, CEILING_ROWS a transaction, on disk at
-        the end of each."""
+        """Return rows a second of plain COPY into the table of items with its indexes.
+
+        Each transaction has CEILING_ROWS rows and is on disk at its end.
+        """
         rows = [
             b"1\t1\t%b\t%b\t\\N\t%032d\t1\t%b\n" % (
                 orjson.loads(line)["id"].encode(), xxhash.xxh3_128(line).hexdigest().encode(), 1,
@@ -88,7 +92,7 @@ class Scaled:
 
 @contextmanager
 def scaled() -> Iterator[Scaled]:
-    """A server for as long as it is needed."""
+    """Run a server while the block runs."""
     made = Scaled()
     try:
         yield made
@@ -139,7 +143,7 @@ def load(made: Scaled, short: bool) -> Iterator[Figure]:
 
 
 def kinds(made: Scaled, short: bool) -> Iterator[Figure]:
-    """Requests of 500 records by 8 clients at once: prices and stock against products."""
+    """Measure requests of 500 records by 8 clients at once: prices and stock against products."""
     requests = 20 if short else 100
     with made.gate(workers=2) as gate:
         many(gate, "product", _bodies(2, _product))
@@ -173,7 +177,7 @@ def fairness(made: Scaled, short: bool) -> Figure:
 
 
 def many(gate: Gate, kind: str, bodies: list[bytes]) -> float:
-    """Records a second of requests by CLIENTS clients at once, from the first byte sent to the last batch's end."""
+    """Return records a second of CLIENTS clients at once, from the first byte sent to the last batch's end."""
     waiting = list(reversed(bodies))
     ids: list[str] = []
 

@@ -56,8 +56,10 @@ def hand(folder: Path, crash_at: str | None = None, *, protocols: bool = False) 
 
 
 def told(shop: Shop, sent: list[str]) -> list[object]:
-    """Everything that must be the same after a crash: catalogue, counts, results, issues, groups, and messages of those
-    batches whose end is to be told, once each."""
+    """Return everything that must be the same after a crash.
+
+    That is the catalogue, counts, results, issues, groups, and one message for each batch whose end is reported.
+    """
     return [
         shop.items(),
         sorted(sent.index(message.subject) for message in shop.store.messages("acme", topic=TOPIC, limit=1_000)),

@@ -18,8 +18,11 @@ NODE = {"type": "object", "properties": {"id": {"type": "string"}}, "required": 
 
 
 class Households:
-    """A child needs an existing parent, no two children of a parent share a place, and a parent with children cannot be
-    deleted. The configuration is the place of children that name none."""
+    """Rules of parents and children.
+
+    A child needs an existing parent, no two children of a parent share a place, and a parent with children cannot be
+    deleted. The configuration is the place of children that name none.
+    """
 
     resource_type = "test/household"
 

@@ -1,4 +1,4 @@
-"""A portion that is made while the one before it is settled is the one that would be made after it."""
+"""A chunk that is prepared while the one before it commits has the same effect as one that is prepared after it."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,7 +81,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[AppliedChunk]:
 
 @contextmanager
 def _shops(portion: int) -> Iterator[list[Shop]]:
-    """One that settles elsewhere, and one that does one thing after the other."""
+    """One shop whose commits run in another process, and one that works chunks in sequence."""
     how = {"chunk_records_max": portion, "claim_rounds_max": 1}
     with opened("postgres", "acme", **how) as elsewhere, opened("sqlite", "acme", **how) as here:
         yield [elsewhere, here]
@@ -106,8 +106,8 @@ def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Strictness, list[dic
 
 
 @pytest.mark.parametrize("portion", [1, 2, 3])
-def test_nobody_can_tell(portion: int, made: list[AppliedChunk]) -> None:
-    """Results, issues and items, whatever fails on the way."""
+def test_chunks_prepared_ahead_have_the_effect_of_chunks_in_sequence(portion: int, made: list[AppliedChunk]) -> None:
+    """Results, issues and items are the same, whatever fails on the way."""
     collections = itertools.count()
 
     @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
@@ -130,8 +130,8 @@ def test_nobody_can_tell(portion: int, made: list[AppliedChunk]) -> None:
 
 
 @pytest.mark.parametrize(("kind", "policy"), [(Kind.STOCK, {}), (Kind.PRODUCT, {"verb": Verb.UPDATE})])
-def test_what_others_may_move_is_made_in_its_turn(kind: Kind, policy: dict[str, Any], made: list[AppliedChunk]) -> None:
-    """Stock, and what is merged with what is held."""
+def test_stock_and_updates_are_not_applied_ahead(kind: Kind, policy: dict[str, Any], made: list[AppliedChunk]) -> None:
+    """Orders change stock, and updates depend on current items."""
     with opened("postgres", "acme", chunk_records_max=2) as shop:
         shop.run(ASUNDER)
         before = len(made)

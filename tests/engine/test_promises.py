@@ -35,8 +35,8 @@ class Failing:
         self._store.commit(claim, commits)
 
 
-def test_a_long_batch_delays_nobody_by_more_than_a_portion_or_two(opens: Opens) -> None:
-    """20 merchants with small batches are served between two portions of a long one."""
+def test_a_long_batch_delays_other_merchants_by_at_most_two_chunks(opens: Opens) -> None:
+    """20 merchants with small batches are served between two chunks of a long one."""
     small = [f"m{n}" for n in range(20)]
     shop = opens("acme", *small, chunk_records_max=10)
     long = shop.send(products(*range(1000)))
@@ -90,7 +90,7 @@ def test_a_waiting_batch_knows_its_position(shop: Shop) -> None:
     assert shop.engine.batch("acme", sent[2]).position is None
 
 
-def test_many_small_batches_are_settled_together(shop: Shop) -> None:
+def test_many_small_batches_are_committed_together(shop: Shop) -> None:
     """One claim, one transaction, each batch with its own counts."""
     sent = [shop.send(products(n, n + 1)) for n in range(30)]
     shop.worker.step()
@@ -100,7 +100,7 @@ def test_many_small_batches_are_settled_together(shop: Shop) -> None:
     assert [batch.counts.unchanged for batch in batches] == [0] + [1] * 29
 
 
-def test_between_two_groups_others_have_their_turn(opens: Opens) -> None:
+def test_other_merchants_are_served_between_two_groups(opens: Opens) -> None:
     """The first two rounds of the lane, then the other merchant's, then all the others at once."""
     shop = opens("acme", "other", claim_rounds_max=2)
     mine = [shop.send(products(n)) for n in range(7)]
@@ -130,7 +130,7 @@ def test_a_batch_is_cancelled_between_two_groups(opens: Opens, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("poison", [0, 1, 2, 5, 6])
-def test_a_group_at_fault_does_not_hold_up_others(opens: Opens, poison: int) -> None:
+def test_a_faulty_group_does_not_delay_others(opens: Opens, poison: int) -> None:
     """Whether it is the first of a claim or one behind; its other batches are worked one by one."""
     shop = opens("acme", claim_rounds_max=2)
     shop.worker = create_worker(Failing(shop.store, poison=f"SKU-{poison:04d}"), shop.config, "worker-1")
@@ -143,7 +143,7 @@ def test_a_group_at_fault_does_not_hold_up_others(opens: Opens, poison: int) -> 
 
 @pytest.mark.parametrize("poison", [0, 7, 24])
 @pytest.mark.parametrize("together", [False, True])
-def test_a_record_that_makes_us_fail_is_found_and_rejected(opens: Opens, poison: int, together: bool) -> None:
+def test_a_record_that_causes_a_fault_is_isolated_and_rejected(opens: Opens, poison: int, together: bool) -> None:
     """By bisection; its neighbours are applied and the batch ends."""
     shop = opens("acme")
     shop.worker = create_worker(Failing(shop.store, poison=f"SKU-{poison:04d}"), shop.config, "worker-1")
@@ -181,7 +181,7 @@ def test_a_payload_that_cannot_be_opened_breaks_its_batch_alone(shop: Shop) -> N
     assert shop.engine.batch("acme", fine).outcome is Outcome.CLEAN
 
 
-def test_a_file_without_a_record_is_told(shop: Shop) -> None:
+def test_a_file_without_records_is_reported(shop: Shop) -> None:
     """A header alone."""
     batch = shop.run(b"id,title\n", format="csv")
     assert batch.total == 0

@@ -1,4 +1,4 @@
-"""A feed that is sent again ends the same, whether its items are compared where they are held or with the worker."""
+"""A feed that is sent again has the same result, whether the store or the worker compares its items."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -91,7 +91,7 @@ def _sent() -> Iterator[Sent]:
     yield changed, {"verb": Verb.CREATE}
 
 
-def test_feeds_that_come_again_end_the_same(shops: dict[str, tuple[Shop, Watched]]) -> None:
+def test_repeated_feeds_have_the_same_result_on_both_stores(shops: dict[str, tuple[Shop, Watched]]) -> None:
     """Results, findings, counts and the whole catalogue."""
     told: dict[str, list[object]] = {name: [] for name in shops}
     for records, policy in _sent():

@@ -1,4 +1,4 @@
-"""Updates that make what is not held; and what watches a body while it comes."""
+"""Updates that create missing items, and observers of a body while it is received."""
 
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def test_members_are_merged_in_order(tmp_path_factory: pytest.TempPathFactory, s
         assert shop.items("made") == expected
 
 
-def test_what_a_watcher_found_is_kept_with_the_batch(tmp_path: Path) -> None:
+def test_data_of_a_body_watcher_is_stored_with_the_batch(tmp_path: Path) -> None:
     """Beside the facts that were given before."""
     with Shop(tmp_path) as shop:
         batch = _send(shop, b'{"id":"1"}\n', b'{"id":"2"}\n', watcher=Watching())
@@ -78,7 +78,7 @@ def test_what_a_watcher_found_is_kept_with_the_batch(tmp_path: Path) -> None:
         assert shop.engine.batch("acme", batch.id).protocol_data == batch.protocol_data
 
 
-def test_a_watcher_may_end_a_submission(tmp_path: Path) -> None:
+def test_a_body_watcher_can_refuse_a_submission(tmp_path: Path) -> None:
     """Nothing of it is left."""
     with Shop(tmp_path) as shop:
         with pytest.raises(Refusal):
