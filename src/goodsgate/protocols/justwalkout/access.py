@@ -78,9 +78,9 @@ class RequestAuthenticator:
             idle_seconds = self._context.limits.body_idle_seconds
             body = await request.body(unpublished.BODY_BYTES_MAX, idle_seconds).read(unpublished.BODY_BYTES_MAX + 1)
             if self._verifies:
-                sent = request.http.scope
-                path = sent.get("raw_path", sent["path"].encode())
-                target = RequestTarget(sent["method"], path, sent["query_string"])
+                asgi_scope = request.http.scope
+                path = asgi_scope.get("raw_path", asgi_scope["path"].encode())
+                target = RequestTarget(asgi_scope["method"], path, asgi_scope["query_string"])
                 await self._context.run_in_thread(
                     sigv4.verify_signature, signature, target, headers, body=body, secret=account.key.secret
                 )

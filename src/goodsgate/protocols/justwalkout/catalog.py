@@ -56,13 +56,13 @@ class CatalogItem(msgspec.Struct):
     other_image_url8: OptionalText = UNSET
 
 
-class RawUpload(msgspec.Struct):
+class RawCatalogUpload(msgspec.Struct):
     """The body of an upload, each item as the client wrote it."""
 
     items: list[msgspec.Raw] = msgspec.field(name="catalogItems")
 
 
-class DecodedUpload(msgspec.Struct):
+class CatalogUpload(msgspec.Struct):
     """The body of an upload, each item decoded and checked."""
 
     items: Annotated[list[CatalogItem], Meta(min_length=1)] = msgspec.field(name="catalogItems")
@@ -138,18 +138,18 @@ def split_items(body: bytes, stores: frozenset[str]) -> list[bytes]:
 
     Raises body_invalid with the first published text that applies.
     """
-    upload: RawUpload = _decode(body, _raw_upload_decoder)
+    upload: RawCatalogUpload = _decode(body, _raw_upload_decoder)
     if len(upload.items) > unpublished.ITEMS_MAX:
         raise bad_request(unpublished.ITEMS_TOO_MANY)
-    decoded: DecodedUpload = _decode(body, _upload_decoder)
-    named = {item.store_id for item in decoded.items}
-    if not named <= stores:
-        raise bad_request(unpublished.STORE_WRONG if len(named) == 1 else unpublished.STORES_WRONG)
+    decoded: CatalogUpload = _decode(body, _upload_decoder)
+    store_ids = {item.store_id for item in decoded.items}
+    if not store_ids <= stores:
+        raise bad_request(unpublished.STORE_WRONG if len(store_ids) == 1 else unpublished.STORES_WRONG)
     return [bytes(item) for item in upload.items]
 
 
-_raw_upload_decoder = msgspec.json.Decoder(RawUpload)
-_upload_decoder = msgspec.json.Decoder(DecodedUpload)
+_raw_upload_decoder = msgspec.json.Decoder(RawCatalogUpload)
+_upload_decoder = msgspec.json.Decoder(CatalogUpload)
 _archive_decoder = msgspec.json.Decoder(ArchiveRequest)
 
 

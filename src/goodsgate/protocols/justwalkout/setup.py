@@ -75,19 +75,20 @@ class SetupHandlers:
 
     async def set_up(self, request: ApiRequest) -> Response:
         """Answer PUT /v1/catalog/setup."""
-        wanted: SetupRequest = await request.decode_body(SetupRequest, self._context)
-        if wanted.stores is not UNSET and len(set(wanted.stores)) < len(wanted.stores):
+        parameters: SetupRequest = await request.decode_body(SetupRequest, self._context)
+        if parameters.stores is not UNSET and len(set(parameters.stores)) < len(parameters.stores):
             raise refuse("body_invalid", "A store is named twice.")
-        return json_response(await self._context.run_in_thread(self._change_setup, request.merchant, wanted))
+        return json_response(await self._context.run_in_thread(self._change_setup, request.merchant, parameters))
 
-    def _change_setup(self, merchant: str, wanted: SetupRequest) -> dict[str, Any]:
+    def _change_setup(self, merchant: str, parameters: SetupRequest) -> dict[str, Any]:
         settings = {
-            name: text for name, text in ((ACCOUNT, wanted.account), (QUEUE, wanted.queue)) if isinstance(text, str)
+            name: text
+            for name, text in ((ACCOUNT, parameters.account), (QUEUE, parameters.queue)) if isinstance(text, str)
         }
         if settings:
             put_merchant_settings(self._store, merchant, settings)
-        if isinstance(wanted.stores, list):
-            self._store.put_reference(merchant, STORES, [ReferenceEntry(code=code) for code in wanted.stores],
+        if isinstance(parameters.stores, list):
+            self._store.put_reference(merchant, STORES, [ReferenceEntry(code=code) for code in parameters.stores],
                 replace=True)
         return self._read_setup(merchant)
 
@@ -114,13 +115,13 @@ class SetupHandlers:
 
     async def new_access_key(self, request: ApiRequest) -> Response:
         """Answer POST /v1/catalog/accessKeys."""
-        wanted: AccessKeyRequest = await request.decode_body(AccessKeyRequest, self._context)
-        document = await self._context.run_in_thread(self._create_access_key, request.merchant, wanted)
+        parameters: AccessKeyRequest = await request.decode_body(AccessKeyRequest, self._context)
+        document = await self._context.run_in_thread(self._create_access_key, request.merchant, parameters)
         return json_response(document, status=201)
 
-    def _create_access_key(self, merchant: str, wanted: AccessKeyRequest) -> dict[str, str]:
+    def _create_access_key(self, merchant: str, parameters: AccessKeyRequest) -> dict[str, str]:
         secrets = self._context.services.secrets
-        key, access_key = new_access_key(merchant, SCOPES, secrets, label=wanted.label, session=wanted.session)
+        key, access_key = new_access_key(merchant, SCOPES, secrets, label=parameters.label, session=parameters.session)
         self._store.add_key(key)
         token = {"sessionToken": access_key.token} if access_key.token is not None else {}
         return {"keyId": key.id, "accessKeyId": access_key.id, "secretAccessKey": access_key.secret, **token}
@@ -134,8 +135,8 @@ class SetupHandlers:
 
     async def put_planogram(self, request: ApiRequest) -> Response:
         """Answer PUT /v1/catalog/planogram."""
-        wanted: PlanogramDocument = await request.decode_body(PlanogramDocument, self._context)
-        body = msgspec.json.encode(sorted(set(wanted.skus)))
+        parameters: PlanogramDocument = await request.decode_body(PlanogramDocument, self._context)
+        body = msgspec.json.encode(sorted(set(parameters.skus)))
         await self._context.run_in_thread(
             update_merchant_document, self._store, request.merchant, unpublished.PLANOGRAM, lambda _: body
         )

@@ -124,14 +124,14 @@ def check_timestamp(signature: RequestSignature, now: datetime) -> None:
             f"'{signature.day}' != '{timestamp[:8]}', from '{timestamp}'."
         ))
     try:
-        sent = datetime.strptime(timestamp, BASIC).replace(tzinfo=UTC)
+        signed_at = datetime.strptime(timestamp, BASIC).replace(tzinfo=UTC)
     except ValueError as fault:
         raise SignatureError(INCOMPLETE, "The date of the request is none.") from fault
     skew = timedelta(seconds=SKEW_SECONDS_MAX)
-    if sent < now - skew:
+    if signed_at < now - skew:
         limit = f"{now - skew:{BASIC}} ({now:{BASIC}} - 5 min.)"
         raise SignatureError(INVALID, f"Signature expired: {timestamp} is now earlier than {limit}")
-    if sent > now + skew:
+    if signed_at > now + skew:
         limit = f"{now + skew:{BASIC}} ({now:{BASIC}} + 5 min.)"
         raise SignatureError(INVALID, f"Signature not yet current: {timestamp} is still later than {limit}")
 

@@ -44,11 +44,11 @@ class StatusHandlers:
         """Answer POST /v1/catalog/getCatalogUploadStatus."""
         account, body = await self._authenticator.authenticate(request, Scope.READ)
         try:
-            wanted = msgspec.json.decode(body, type=StatusRequest)
+            parameters = msgspec.json.decode(body, type=StatusRequest)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
             raise bad_request(unpublished.BODY_WRONG) from fault
         base = f"{request.http.url.scheme}://{request.http.headers['host']}"
-        return json_response(await self._context.run_in_thread(self._status, account, wanted.ingestion, base))
+        return json_response(await self._context.run_in_thread(self._status, account, parameters.ingestion, base))
 
     def _status(self, account: RetailerAccount, ingestion: str, base: str) -> dict[str, str]:
         batch = self._context.store.batch(account.merchant, unpublished.batch_of(ingestion))

@@ -151,9 +151,9 @@ def _decode(content: bytes) -> Any:
 # -- arguments of a GET -----------------------------------------------------------------------------------------------
 
 
-def _decode_query(given: list[tuple[str, str]], schema: dict[str, Any], contract: OpenApiDocument) -> bytes:
+def _decode_query(parameters: list[tuple[str, str]], schema: dict[str, Any], contract: OpenApiDocument) -> bytes:
     """Return the object in ``data`` as base64, or the parameters themselves except those with leading ``__``."""
-    values = dict(given)
+    values = dict(parameters)
     if "data" in values and values.get("__isbase64") == "true":
         return _decode_base64(values["data"])
     properties = contract.resolved(schema).get("properties", {})

@@ -49,7 +49,7 @@ class UploadHandlers:
         """Return the handlers by operation id."""
         return {
             "upload_products": self.upload, "upload_products_put": self.upload, "upload_products_patch": self.upload,
-            "remove_products": self.remove, "remove_product": self.remove_one, "batch": self.batch,
+            "remove_products": self.remove, "remove_product": self.remove_product, "batch": self.batch,
         }
 
     async def upload(self, request: ApiRequest) -> Response:
@@ -63,7 +63,7 @@ class UploadHandlers:
         stream = await self._stream(request)
         return await self._acknowledge(await self._context.run_in_thread(self._remove_all, stream), stream)
 
-    async def remove_one(self, request: ApiRequest) -> Response:
+    async def remove_product(self, request: ApiRequest) -> Response:
         """Answer DELETE /streams/{stream}/products/{product}."""
         stream = await self._stream(request)
         line = msgspec.json.encode({"id": request.path["product"]})

@@ -144,8 +144,8 @@ class SiteStore:
         """
         for number in sorted(streams):
             start = None
-            while start != (wanted := self._start(merchant, number)):  # a site may change in between
-                start = wanted
+            while start != (required := self._start(merchant, number)):  # a site may change in between
+                start = required
                 if self._streams.set_start(merchant, number, start) and start == "now":
                     self._store.release_rounds(merchant, Kind.PRODUCT, collection_of(number))
 

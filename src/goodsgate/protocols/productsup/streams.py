@@ -23,7 +23,7 @@ from goodsgate.protocols.productsup.stream_store import (
 from goodsgate.protocols.productsup.unpublished import STREAMS_MAX, WELCOME
 from goodsgate.store.contract import NameTakenError, ResourcesFullError
 
-ID_GIVEN = "A stream ID should not be specified when creating a stream"
+ID_NOT_ALLOWED = "A stream ID should not be specified when creating a stream"
 
 
 class StreamHandlers:
@@ -50,7 +50,7 @@ class StreamHandlers:
         document = await read_document(request, self._context)
         data = _object(document.get("data"))
         if data.get("id") is not None:
-            return json_api_response(error_document(403, ID_GIVEN), status=403)
+            return json_api_response(error_document(403, ID_NOT_ALLOWED), status=403)
         attributes = _object(data.get("attributes"))
         name, type = attributes.get("name"), attributes.get("type")
         error = _check_data(data) or check_name(name) or _check_type(type)

@@ -70,23 +70,23 @@ class ProductListing:
 
 def list_filters(filters: dict[str, Any], text: str) -> Iterator[list[IndexFilter]]:
     """Yield the conditions that the products of a page fulfil."""
-    wanted = {name: value for name, value in filters.items() if value is not None}
+    values = {name: value for name, value in filters.items() if value is not None}
     for name, index in EXACT.items():
-        if name in wanted:
-            yield [_equals(index, wanted[name])]
-    if "idList" in wanted:
-        yield [_equals("id", id) for id in dict.fromkeys(wanted["idList"])]
-    if "group" in wanted and wanted.get("forceGroupFilter", True):
-        yield [_equals("group", wanted["group"])]
-    if "dataType" in wanted:
-        yield [_equals("type", type.strip()) for type in dict.fromkeys(wanted["dataType"].split(","))]
-    if "enabled" in wanted:
-        yield [_equals("enabled", str(wanted["enabled"]).lower())]
-    if "isVariant" in wanted:
-        yield [_equals("is_variant", str(wanted["isVariant"]).lower())]
+        if name in values:
+            yield [_equals(index, values[name])]
+    if "idList" in values:
+        yield [_equals("id", id) for id in dict.fromkeys(values["idList"])]
+    if "group" in values and values.get("forceGroupFilter", True):
+        yield [_equals("group", values["group"])]
+    if "dataType" in values:
+        yield [_equals("type", type.strip()) for type in dict.fromkeys(values["dataType"].split(","))]
+    if "enabled" in values:
+        yield [_equals("enabled", str(values["enabled"]).lower())]
+    if "isVariant" in values:
+        yield [_equals("is_variant", str(values["isVariant"]).lower())]
     for name in ("createdAt", "updatedAt"):
-        if wanted.get(name):
-            yield [_between(INDEXES[name], wanted[name], name)]
+        if values.get(name):
+            yield [_between(INDEXES[name], values[name], name)]
     if text:
         yield [IndexFilter(name="text", contains=_searchable(text.casefold()))]
 

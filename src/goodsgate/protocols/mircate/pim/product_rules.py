@@ -48,13 +48,13 @@ class PimRules:
     def compile(self, merchant: str, resource: Resource | None) -> "ProductRules":
         """Return the merchant's compiled rules."""
         body = resource.body if resource is not None else b"{}"
-        known = self._compiled.pop(merchant, None)
-        if known is None or known[0] != body:
-            known = (body, ProductRules(decode(body)))
-        self._compiled[merchant] = known
+        cached = self._compiled.pop(merchant, None)
+        if cached is None or cached[0] != body:
+            cached = (body, ProductRules(decode(body)))
+        self._compiled[merchant] = cached
         if len(self._compiled) > COMPILED_MAX:
             del self._compiled[next(iter(self._compiled))]
-        return known[1]
+        return cached[1]
 
 
 class ProductRules:
