@@ -22,7 +22,7 @@ def in_charset(text: str, charset: str) -> bytes:
 
 @settings(deadline=None)
 @given(LINES, st.sampled_from(["utf-8", "utf-8-sig", "utf-16-le-sig", "utf-16-be-sig"]), SIZES)
-def test_marked_files_are_read_as_what_they_are(lines, charset, sizes):
+def test_files_with_a_byte_order_mark_are_read_accordingly(lines, charset, sizes):
     """Whatever the pieces; UTF-16 is told, UTF-8 is not."""
     found = read(in_charset("\n".join(lines), charset), sizes=sizes)
     assert [line.decode() for line in found.records] == lines
@@ -32,7 +32,7 @@ def test_marked_files_are_read_as_what_they_are(lines, charset, sizes):
 
 @settings(deadline=None)
 @given(st.lists(st.text('abcd1234:,{}"', min_size=8, max_size=20), min_size=2), SIZES, st.booleans(), st.booleans())
-def test_utf16_shows_without_a_mark(lines, sizes, big, non_latin):
+def test_utf16_is_detected_without_a_mark(lines, sizes, big, non_latin):
     """By the places of its zero bytes, as long as a good part of it is ASCII."""
     lines = [*lines, "цена"] if non_latin else lines
     found = read("\n".join(lines).encode("utf-16-be" if big else "utf-16-le"), sizes=sizes)
@@ -42,7 +42,7 @@ def test_utf16_shows_without_a_mark(lines, sizes, big, non_latin):
 
 @settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from(CP1252), min_size=1).map("".join), min_size=1), SIZES)
-def test_windows_1252_is_told_and_read(lines, sizes):
+def test_windows_1252_is_read_with_a_notice(lines, sizes):
     """Accents, quotation marks and the euro sign."""
     text = "\n".join([*lines, "prix en € ou né"])
     found = read(text.encode("cp1252"), sizes=sizes)
@@ -59,7 +59,7 @@ def test_pieces_do_not_change_what_is_read(data, sizes, other_sizes):
     assert (one.notices, one.stopped) == (other.notices, other.stopped)
 
 
-def test_ascii_is_undecided_until_something_else_comes():
+def test_the_charset_of_ascii_is_open_until_another_byte_comes():
     """Two mebibytes of ASCII, then Windows-1252: still found."""
     found = read(b'{"sku":"1"}\n' * 180_000 + '{"title":"Café"}\n'.encode("cp1252"))
     assert found.notices == [("encoding_guessed", "Windows-1252")]
@@ -88,21 +88,21 @@ def test_a_broken_line_far_behind_is_found():
     assert found.unreadable == {60_000: "encoding_broken"}
 
 
-def test_bytes_that_windows_1252_does_not_have_are_told():
+def test_bytes_that_windows_1252_does_not_have_are_reported():
     """0x81 is no character there."""
     found = read("né à Évry\n".encode("cp1252") * 5 + b"x\x81y\xe9\n")
     assert found.unreadable == {5: "encoding_broken"}
     assert found.reader.notices[0].value == "Windows-1252"
 
 
-def test_broken_utf16_is_told():
+def test_invalid_utf16_is_reported():
     """Half a pair, and half a character at the end."""
     text = '{"title":"a good line"}\n'.encode("utf-16")
     assert read(text + b"\x00\xd8" + "x\nyy\n".encode("utf-16-le")).unreadable == {1: "encoding_broken"}
     assert read(text + "{}".encode("utf-16-le") + b"a").unreadable == {1: "encoding_broken"}
 
 
-def test_nul_bytes_are_told_per_record():
+def test_nul_bytes_are_reported_for_each_record():
     """In JSON and in tables."""
     assert read(b'{"a":"x"}\n{"a":"y\0"}\n{"a":"z"}\n').unreadable == {1: "nul_bytes"}
     assert read(b'[{"a":"x"},{"a":"y\0"},{"a":"z"}]', "json").unreadable == {1: "nul_bytes"}
@@ -116,7 +116,7 @@ def test_nul_bytes_are_told_per_record():
     [(b"PK\x03\x04rest", "ZIP"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "XLS"), (b"\x1f\x8b\x08", "gzip")],
 )
 @pytest.mark.parametrize("format", ["ndjson", "json", "csv", "tsv"])
-def test_what_is_no_text_is_not_read_as_text(head, word, format):
+def test_binary_files_are_not_read_as_text(head, word, format):
     """Told by what it is."""
     found = read(head, format)
     assert (found.records, found.stopped) == ([], "payload_corrupt")

@@ -38,7 +38,7 @@ def test_members_and_frames_come_out_one_after_the_other(members, content_encodi
 
 @pytest.mark.parametrize("level", [1, 3, 9, 19])
 @pytest.mark.parametrize("streamed", [True, False])
-def test_zstd_of_every_make(level, streamed):
+def test_zstd_of_every_encoder_is_read(level, streamed):
     """With and without length, checksum, single segment; raw, repeated and compressed blocks."""
     noise = random.Random(1).randbytes(300_000)
     data = noise + b"x" * 500_000 + b"a line of text\n" * 20_000
@@ -62,14 +62,14 @@ def test_skippable_frames_are_skipped():
     assert detect_content_encoding(skippable) == "zstd"
 
 
-def test_zero_bytes_behind_gzip_are_padding():
+def test_zero_bytes_after_gzip_are_padding():
     """Tapes and some servers fill up blocks."""
     out, _, reading = unpacked(packed(b"abc", "gzip") + bytes(100), "gzip", sizes=(7,))
     assert (out, reading.stopped) == (b"abc", None)
 
 
 @pytest.mark.parametrize("content_encoding", ["gzip", "zstd"])
-def test_truncation_is_told_at_every_byte(content_encoding):
+def test_truncation_is_reported_at_every_byte(content_encoding):
     """A prefix gives a prefix of the bytes, and the reason."""
     data = b"".join(b'{"sku":"%d"}\n' % number for number in range(300))
     sent = packed(data, content_encoding)
@@ -83,7 +83,7 @@ def test_truncation_is_told_at_every_byte(content_encoding):
 
 
 @pytest.mark.parametrize("content_encoding", ["gzip", "zstd"])
-def test_every_changed_byte_is_told_or_harmless(content_encoding):
+def test_every_changed_byte_is_reported_or_harmless(content_encoding):
     """Never wrong bytes without a word; header bytes such as the time do not matter."""
     data = b"".join(b'{"sku":"%d"}\n' % number for number in range(300))
     sent = packed(data, content_encoding)
@@ -94,7 +94,7 @@ def test_every_changed_byte_is_told_or_harmless(content_encoding):
 
 
 @pytest.mark.parametrize("content_encoding", ["gzip", "zstd"])
-def test_what_follows_and_is_not_packed_is_told(content_encoding):
+def test_uncompressed_data_after_the_end_is_reported(content_encoding):
     """Records before it are kept."""
     found = read(packed(b'{"a":1}\n{"b":2}\n', content_encoding) + b"and then some more text",
         content_encoding=content_encoding)
@@ -121,7 +121,7 @@ def bomb(content_encoding: str, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("content_encoding", ["gzip", "zstd"])
-def test_a_bomb_is_stopped_and_never_held(content_encoding):
+def test_a_decompression_bomb_is_stopped_in_bounded_memory(content_encoding):
     """A quarter of a gigabyte in a few kilobytes: stopped soon after the 16 MiB from which the ratio counts."""
     sent = bomb(content_encoding, 256 * MIB)
     reading = PayloadReader(Limits())
@@ -142,14 +142,14 @@ def test_the_ratio_counts_from_16_mebibytes_on(size, stops):
 
 @pytest.mark.parametrize("content_encoding", ["identity", "gzip", "zstd"])
 @pytest.mark.parametrize(("size", "stops"), [(999, False), (1000, False), (1001, True)])
-def test_the_unpacked_size_has_a_limit(content_encoding, size, stops):
+def test_the_decompressed_size_has_a_limit(content_encoding, size, stops):
     """At it and below all is well."""
     _, _, reading = unpacked(packed(b"x" * size, content_encoding), content_encoding, unpacked_bytes_max=1000)
     assert (reading.stopped is not None) is stops
     assert not stops or reading.stopped.code == "payload_inflates"
 
 
-def test_a_record_cut_by_truncation_is_not_taken_for_a_whole_one():
+def test_a_truncated_record_is_never_accepted():
     """129.99 cut to 12 must not become a price."""
     rows = b"sku,price\n" + b"".join(b"%d,%d.99\n" % (number, number * 7919 % 1000) for number in range(500))
     sent = packed(rows, "gzip")
@@ -161,7 +161,7 @@ def test_a_record_cut_by_truncation_is_not_taken_for_a_whole_one():
         assert set(cut.unreadable.values()) <= {"line_incomplete", "row_ragged"}
 
 
-def test_packed_twice_is_told():
+def test_a_file_compressed_twice_is_reported():
     """A gzip inside a gzip is no text."""
     found = read(gzip.compress(gzip.compress(b'{"a":1}\n')), content_encoding="gzip")
     assert (found.records, found.stopped) == ([], "payload_corrupt")

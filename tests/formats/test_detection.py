@@ -61,7 +61,7 @@ def told(head, *, type=None, encoding=None, name=None, format=None):
         (b"PK\x03\x04" + bytes(26) + b"weird.xml", {"type": MEDIA_TYPES["xlsx"]}, "xlsx"),
     ],
 )
-def test_formats_are_told(head, claims, found):
+def test_formats_are_detected(head, claims, found):
     """And the same when packed."""
     assert told(head, **claims) == (found, "identity")
     if head:
@@ -81,7 +81,7 @@ def test_formats_are_told(head, claims, found):
         (gzip.compress(gzip.compress(CSV, mtime=0), mtime=0), {"type": "text/csv"}, "only once"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_a_sentence(head, claims, sentence):
+def test_unsupported_files_are_refused_with_a_reason(head, claims, sentence):
     """A sentence for whoever sent it."""
     with pytest.raises(UnknownFormatError, match=sentence):
         told(head, **claims)
@@ -104,7 +104,7 @@ def test_other_content_encodings_are_refused(encoding):
         told(CSV, encoding=encoding, type="text/csv")
 
 
-def test_unknown_names_are_refused_at_opening():
+def test_unknown_names_are_refused_when_a_reader_is_opened():
     """Before anything is read."""
     with pytest.raises(UnknownFormatError):
         open_reader(iter(()), format="xml", content_encoding="identity", limits=Limits())
@@ -116,7 +116,7 @@ def test_unknown_names_are_refused_at_opening():
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_what_is_written_is_detected(format):
+def test_written_files_are_detected(format):
     """By its bytes alone, and read again."""
     table = format not in ("ndjson", "json")
     rows = [["1", "x"], ["2", "y"]] if table else [b'{"sku":"1"}', b'{"sku":"2"}']

@@ -44,7 +44,7 @@ def test_objects_after_each_other_are_records(values, layout, between, sizes):
 
 @settings(deadline=None)
 @given(st.integers(0, 500), st.lists(RECORD, min_size=3, max_size=6), LAYOUT, SIZES)
-def test_fast_and_slow_way_cut_the_same(seed, values, layout, sizes):
+def test_the_fast_and_the_slow_way_split_alike(seed, values, layout, sizes):
     """The decoder's cuts are those of the brackets."""
     data = json.dumps([{"sku": seed + number, **value} for number, value in enumerate(values * 20)], **layout).encode()
     fast = read(data, "json", sizes=(4000, *sizes))
@@ -74,7 +74,7 @@ def test_every_prefix_keeps_the_records_before_the_break():
      ('{"a":"\0"}', "nul_bytes"), ('{"a":1} tail', None)],
 )  # fmt: skip
 @pytest.mark.parametrize("count", [3, 300])
-def test_what_is_wrong_inside_an_element_harms_only_it(broken, code, count):
+def test_an_error_inside_an_element_affects_only_that_element(broken, code, count):
     """It is for the rules to say that it is no JSON; its neighbours are whole."""
     elements = [json.dumps({"sku": number}) for number in range(count)]
     elements[1] = broken
@@ -101,7 +101,7 @@ def test_what_is_wrong_inside_an_element_harms_only_it(broken, code, count):
         (b"<html>", "payload_corrupt", 0),
     ],
 )
-def test_a_broken_array_is_told_and_what_came_before_is_kept(data, stopped, good):
+def test_a_broken_array_is_reported_and_earlier_elements_are_kept(data, stopped, good):
     """Mismatched brackets, something after the end, an end that is missing."""
     for sizes in ((1,), (1000,)):
         found = read(data, "json", sizes=sizes)
@@ -119,7 +119,7 @@ def test_an_object_that_wraps_an_array_is_one_record():
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 120), min_size=1, max_size=30), SIZES)
-def test_an_element_over_the_limit_is_told_and_its_neighbours_read(lengths, sizes):
+def test_an_element_over_the_limit_is_reported_and_others_are_read(lengths, sizes):
     """At the limit it is read."""
     elements = [b'{"k":"%s"}' % (b"]" * length) for length in lengths]
     found = read(b"[" + b" ,\n".join(elements) + b"]", "json", sizes=sizes, line_bytes_max=50)
@@ -129,7 +129,7 @@ def test_an_element_over_the_limit_is_told_and_its_neighbours_read(lengths, size
 
 
 @pytest.mark.parametrize(("inside", "count"), [(b'"%s"', 100), (b"%s", 3)])
-def test_an_endless_element_is_never_held(inside, count):
+def test_an_endless_element_is_read_in_bounded_memory(inside, count):
     """Fifty megabytes in one string, or some of brackets."""
 
     def endless():
@@ -155,7 +155,7 @@ def test_blanks_do_not_make_an_element_long():
     assert most < 4 * 1024 * 1024
 
 
-def test_depth_is_no_trouble():
+def test_depth_does_not_matter():
     """A hundred thousand brackets, in the fast way's reach."""
     deep = b'{"sku":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     plain = b'{"sku":1}'

@@ -16,7 +16,7 @@ LINE = st.binary(min_size=1, max_size=30).map(lambda line: line.replace(b"\n", b
     st.lists(st.sampled_from([b'{"a":1}', b"[]", b"x" * 40, b"", b"  ", b"\t\r", "é€".encode(), b'{"b" : 2} '])),
     st.sampled_from([b"\n", b"\r\n"]), st.booleans(), PACKINGS, SIZES, st.integers(1, 200), st.integers(1, 7),
 )
-def test_lines_and_places_are_those_of_the_file(lines, end, closed, content_encoding, sizes, chunk_bytes,
+def test_lines_and_source_rows_are_those_of_the_file(lines, end, closed, content_encoding, sizes, chunk_bytes,
                                                 block_records):
     """Against a plain split, for every packing, piece and chunk size; blank lines are counted once."""
     data = end.join(lines) + (end if closed and lines else b"")
@@ -49,7 +49,7 @@ def test_skipping_gives_the_rest(lines, sizes, skip):
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 60), max_size=8), SIZES, st.booleans())
-def test_a_line_over_the_limit_is_told_and_its_neighbours_read(lengths, sizes, closed):
+def test_a_line_over_the_limit_is_reported_and_others_are_read(lengths, sizes, closed):
     """At the limit it is read, above it is not, wherever the pieces end."""
     lines = [bytes([65 + index % 26]) * length for index, length in enumerate(lengths)]
     found = read(b"\n".join(lines) + b"\n" * closed, sizes=sizes, line_bytes_max=30)
@@ -59,7 +59,7 @@ def test_a_line_over_the_limit_is_told_and_its_neighbours_read(lengths, sizes, c
     assert all(found.records[index] == line for index, line in enumerate(kept) if len(line) <= 30)
 
 
-def test_an_endless_line_is_never_held():
+def test_an_endless_line_is_read_in_bounded_memory():
     """A hundred megabytes without a line end; a cut of 4 KiB is kept."""
 
     def endless():
@@ -76,7 +76,7 @@ def test_an_endless_line_is_never_held():
     assert most < 12 * 1024 * 1024
 
 
-def test_a_cut_does_not_break_a_character():
+def test_truncation_does_not_break_a_character():
     """What is kept of a long line is UTF-8."""
     found = read(("x" + "é" * 10_000).encode() + b"\n{}", line_bytes_max=5000)
     assert found.records[0].decode() == "x" + "é" * 2047
@@ -92,7 +92,7 @@ def test_a_last_line_without_end_is_a_line():
 
 @pytest.mark.parametrize("data", [b"", b"\n", b" \r\n\t\n", b"\xef\xbb\xbf", b"\xff\xfe"])
 @pytest.mark.parametrize("format", ["ndjson", "json", "csv", "tsv"])
-def test_an_empty_file_is_told(data, format):
+def test_an_empty_file_is_reported(data, format):
     """Nothing, blanks, or a byte-order mark alone."""
     found = read(data, format)
     assert found.records == []
@@ -121,7 +121,7 @@ def test_a_million_empty_rows_are_one_notice():
     assert (table.notices, table.source_rows) == ([("rows_empty", "1000000")], [1_000_002])
 
 
-def test_blocks_end_at_their_bytes_and_their_records():
+def test_chunks_are_limited_in_bytes_and_records():
     """Whichever comes first; bytes done grow to the size of the payload."""
     data = b'{"a":"0123456789"}\n' * 1000
     limits = Limits(chunk_bytes=2000)

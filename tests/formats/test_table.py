@@ -31,7 +31,7 @@ def tables(draw):
 
 @settings(deadline=None)
 @given(tables(), st.sampled_from(["csv", "tsv"]), PACKINGS, SIZES, st.integers(1, 300), st.integers(1, 5))
-def test_what_was_written_is_read(given_table, format, content_encoding, sizes, chunk_bytes, block_records):
+def test_written_files_are_read_back(given_table, format, content_encoding, sizes, chunk_bytes, block_records):
     """Cells come back byte for byte."""
     names, rows = given_table
     data = packed(b"".join(write(iter(rows), format=format, header=names)), content_encoding)
@@ -70,7 +70,7 @@ def test_any_dialect_is_read_as_the_csv_module_reads_it(given_table, delimiter, 
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from('ab,"\n\r'), max_size=80), SIZES, st.integers(0, 6))
-def test_no_text_breaks_it_and_skipping_gives_the_rest(body, sizes, skip):
+def test_any_text_is_read_and_skipping_gives_the_rest(body, sizes, skip):
     """Any mess of quotation marks: rows with line numbers, the same after skipping."""
     data = ("h,i\n" + body).encode()
     limits = {"line_bytes_max": 30, "chunk_records_max": 2}
@@ -86,12 +86,12 @@ def test_no_text_breaks_it_and_skipping_gives_the_rest(body, sizes, skip):
     [("sku,title", ","), ("sku;title;price", ";"), ("sku\ttitle", "\t"), ("sku|title", "|"), ("sku", ","), ("", ","),
      ('"price, EUR";"name, short";sku', ";"), ('"a;b;c",d', ","), ("a,b;c", ","), ("a;b;c,d", ";")],
 )  # fmt: skip
-def test_the_header_shows_the_delimiter(line, delimiter):
+def test_the_delimiter_is_detected_in_the_header(line, delimiter):
     """The most frequent outside quotation marks; a comma in doubt."""
     assert delimiter_of(line) == delimiter
 
 
-def test_the_directive_of_a_spreadsheet_is_obeyed():
+def test_the_sep_directive_of_a_spreadsheet_is_followed():
     """`sep=` in front of the header, which keeps its line."""
     found = read(b"sep=|\r\na,b|c\r\n1|2\r\n", "csv")
     assert (found.reader.header, found.records, found.source_rows) == (["a,b", "c"], [["1", "2"]], [3])
@@ -105,7 +105,7 @@ def test_old_line_ends_are_read():
     assert (doubled.records, doubled.reader.header) == ([["1", "2"], ["3", "4"]], ["a", "b"])
 
 
-def test_a_header_is_trimmed_named_and_told():
+def test_a_header_is_trimmed_and_completed():
     """Blank lines before it are empty rows; the first of two equal names counts."""
     found = read(b"\n,,\n sku , title,,sku,\n1,2,3,4,5\n", "csv")
     assert found.reader.header == ["sku", "title", "column_3", "sku", "column_5"]
@@ -114,7 +114,7 @@ def test_a_header_is_trimmed_named_and_told():
 
 
 @pytest.mark.parametrize("header", [b'sku,"title', b"sku,\xe9\xc3\xa9\xc3\xa9", b"sku,a\0b", b'sku,"a"b'])
-def test_a_broken_header_stops(header):
+def test_an_invalid_header_stops_reading(header):
     """Without names no row means anything."""
     found = read(header + b"\n1,2\n", "csv")
     assert (found.reader.header, found.records, found.stopped) == ([], [], "payload_corrupt")
@@ -134,7 +134,7 @@ def test_columns_have_a_limit(count, stops):
      ("1,2,", None, ["1", "2", ""]), ("1,2", "row_ragged", ["1", "2"]), ("1", "row_ragged", ["1"]),
      ("1,2,3,4", "row_ragged", ["1", "2", "3", "4"]), ('1,2,3,,"x"', "row_ragged", ["1", "2", "3", "", "x"])],
 )  # fmt: skip
-def test_a_ragged_row_is_told(row, code, cells):
+def test_a_ragged_row_is_reported(row, code, cells):
     """Empty cells beyond the header are none; missing ones may be a line that broke."""
     found = read(f"a,b,c\n0,0,0\n{row}\n9,9,9\n".encode(), "csv")
     assert found.records == [["0"] * 3, cells, ["9"] * 3]
@@ -197,7 +197,7 @@ def test_an_open_quotation_mark_does_not_swallow_the_file():
     assert len(found.records) == 5001
 
 
-def test_marks_that_stay_open_are_not_read_for_ever():
+def test_unclosed_quotation_marks_take_linear_time():
     """Every line opens a quotation and none closes it: work stays in proportion, and nothing is lost silently."""
     assert table.REREAD_CHARACTERS_FREE == 16 * 1024 * 1024
     lines = 100_000
@@ -214,7 +214,7 @@ def test_a_tab_separated_file_need_not_quote():
     assert found.unreadable == {4: "quotes_broken"}
 
 
-def test_a_line_over_the_limit_is_told():
+def test_a_line_over_the_limit_is_reported():
     """At it and below it is read."""
     for length, code in ((29, None), (30, None), (31, "line_too_long")):
         line = b"1," + b"x" * (length - 2)

@@ -15,7 +15,7 @@ def written(rows, format, header=None):
     return b"".join(write(iter(rows), format=format, header=header))
 
 
-def test_csv_is_that_of_the_standard():
+def test_csv_follows_the_standard():
     """RFC 4180: comma, CR LF, marks only where they are needed; no byte-order mark, nothing done to formulas."""
     rows = [["1", 'a "b"', "x,y"], ["=1+1", "-5", "+3"], ["@a", "é", "line\nbreak"]]
     assert written(rows, "csv", ["sku", "title", "note"]).decode() == (
@@ -32,7 +32,7 @@ def test_a_header_that_holds_other_delimiters_is_quoted():
 
 
 @pytest.mark.parametrize(("format", "empty"), [("ndjson", b""), ("json", b"[\n\n]\n"), ("csv", b"a\r\n")])
-def test_nothing_is_written_as_nothing(format, empty):
+def test_no_records_are_written_as_an_empty_file(format, empty):
     """A header, an empty array."""
     assert written([], format, ["a"]) == empty
 
@@ -42,7 +42,7 @@ def test_nothing_is_written_as_nothing(format, empty):
     st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.lists(st.integers(), max_size=3))),
     st.sampled_from([None, 2]), st.sampled_from(["ndjson", "json"]), PACKINGS, SIZES,
 )
-def test_json_comes_back(values, indent, format, content_encoding, sizes):
+def test_json_is_read_back(values, indent, format, content_encoding, sizes):
     """Also where a value was laid out over several lines."""
     lines = [json.dumps(value, indent=indent).encode() for value in values]
     data = written(lines, format)
@@ -53,7 +53,7 @@ def test_json_comes_back(values, indent, format, content_encoding, sizes):
 
 
 @pytest.mark.parametrize("format", ["ndjson", "json", "csv", "tsv"])
-def test_files_come_in_pieces(format):
+def test_files_are_written_in_pieces(format):
     """A long file is never held; its pieces join as they should."""
     table = format in ("csv", "tsv")
     rows = [[str(number), "x" * 100] for number in range(3000)]

@@ -29,7 +29,7 @@ def workbook(fill, *, names=("Sheet1",)) -> bytes:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(CELL, min_size=3, max_size=3), max_size=6), PACKINGS, SIZES)
-def test_what_was_written_is_read(rows, content_encoding, sizes):
+def test_written_files_are_read_back(rows, content_encoding, sizes):
     """Cells come back character for character, and never as numbers or formulas."""
     data = packed(b"".join(write(iter(rows), format="xlsx", header=["a", "b", "c"])), content_encoding)
     found = read(data, "xlsx", content_encoding=content_encoding, sizes=[size * 50 for size in sizes],
@@ -41,7 +41,7 @@ def test_what_was_written_is_read(rows, content_encoding, sizes):
     assert (skipped.records, skipped.source_rows) == (found.records[2:], found.source_rows[2:])
 
 
-def test_text_that_looks_like_something_else_stays_text():
+def test_text_that_looks_like_a_number_stays_text():
     """GTINs keep their zeros, formulas stay letters."""
     row = ["04006381333931", "8.41E+12", "=1+1", "-5", "https://a.example", "1.50"]
     found = read(b"".join(write(iter([row]), format="xlsx", header=list("abcdef"))), "xlsx")
@@ -80,7 +80,7 @@ def test_typed_cells_are_read():
     assert read(workbook(fill), "xlsx").records == [["4006381333931", "19.9", "2026-03-01", "TRUE", "", "8.41E+12"]]
 
 
-def test_rows_keep_their_places_and_others_are_told():
+def test_rows_keep_their_numbers_and_other_sheets_are_reported():
     """Blank rows above and between, hidden and further sheets."""
 
     def fill(book, sheet):
@@ -94,7 +94,7 @@ def test_rows_keep_their_places_and_others_are_told():
     assert sorted(found.notices) == [("header_duplicate", "sku"), ("rows_empty", "4"), ("sheets_ignored", "Notes, Old")]
 
 
-def test_a_hidden_first_sheet_is_passed_over():
+def test_a_hidden_first_sheet_is_skipped():
     """What the person saw is meant."""
 
     def fill(book, sheet):
@@ -109,13 +109,13 @@ def test_a_hidden_first_sheet_is_passed_over():
     assert (found.reader.header, found.records) == (["sku"], [["1"]])
 
 
-def test_an_empty_sheet_is_told():
+def test_an_empty_sheet_is_reported():
     """No row, or a header alone."""
     assert read(workbook(lambda book, sheet: None), "xlsx").notices == [("payload_empty", None)]
     assert read(workbook(lambda book, sheet: sheet.write(0, 0, "sku")), "xlsx").notices == [("payload_empty", None)]
 
 
-def test_limits_of_cells_and_columns_hold():
+def test_cells_and_columns_are_limited():
     """As in every other table."""
     data = b"".join(write(iter([["x" * 30, "é" * 15, "x" * 31]]), format="xlsx", header=["a", "b", "c"]))
     assert read(data, "xlsx", cell_bytes_max=31).unreadable == {}
@@ -124,7 +124,7 @@ def test_limits_of_cells_and_columns_hold():
     assert read(data, "xlsx", columns_max=2).stopped == "columns_too_many"
 
 
-def test_files_over_the_limits_are_not_opened():
+def test_files_over_the_limits_are_refused():
     """At the limit they are; packed and unpacked sizes each."""
     data = b"".join(write(iter([["1", "2"]] * 50), format="xlsx", header=["a", "b"]))
     size = sum(part.file_size for part in zipfile.ZipFile(io.BytesIO(data)).infolist())
@@ -145,7 +145,7 @@ def altered(data: bytes, change) -> bytes:
 
 
 @pytest.mark.parametrize("cell", [b'<c r="XFD1048576">', b"<c r='XFD1048576'>", b'<c r = "XFD1048576">'])
-def test_a_far_cell_does_not_take_all_memory(cell):
+def test_a_far_cell_does_not_exhaust_memory(cell):
     """Two cells at the corners of the sheet span seventeen thousand million."""
     data = b"".join(write(iter([["1", "2"]]), format="xlsx", header=["a", "b"]))
     far = b'<row r="1048576">' + cell + b"<v>1</v></c></row></sheetData>"
@@ -153,7 +153,7 @@ def test_a_far_cell_does_not_take_all_memory(cell):
     assert (found.records, found.stopped) == ([], "payload_inflates")
 
 
-def test_a_directory_that_lies_is_not_believed():
+def test_a_false_zip_directory_is_not_trusted():
     """The parts are unpacked and counted, whatever size they claim."""
     data = b"".join(write(iter([["1", "2"]]), format="xlsx", header=["a", "b"]))
     large = altered(data, lambda xml: xml + b" " * 3_000_000)
@@ -164,7 +164,7 @@ def test_a_directory_that_lies_is_not_believed():
     assert read(lying, "xlsx", xlsx_unpacked_bytes_max=2_000_000).stopped == "payload_inflates"
 
 
-def test_damage_is_told():
+def test_damage_is_reported():
     """Cut or changed anywhere, the reader never raises."""
     data = b"".join(write(iter([["1", "2"]] * 5), format="xlsx", header=["a", "b"]))
     for length in range(0, len(data), 97):
@@ -177,7 +177,7 @@ def test_damage_is_told():
     assert read(b"sku,title\n1,2\n", "xlsx").stopped == "payload_corrupt"
 
 
-def test_what_does_not_fit_an_xlsx_is_refused_before_the_first_byte():
+def test_records_that_do_not_fit_an_xlsx_are_refused_before_the_first_byte():
     """Long cells and too many columns; rows are too many to write here."""
     assert list(write(iter([["x" * 32_767]]), format="xlsx", header=["a"]))
     with pytest.raises(FormatOverflowError, match="32,767"):

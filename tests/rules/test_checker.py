@@ -37,7 +37,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("raw", "code"), UNREADABLE, ids=range(len(UNREADABLE)))
-def test_what_is_no_record_is_told_and_its_neighbours_are_not_harmed(raw, code):
+def test_an_unreadable_document_gets_an_issue_and_others_are_not_affected(raw, code):
     """One issue, no key, and the position where reading stopped."""
     checked = rules().check([GOOD, raw, GOOD])
     assert checked.keys == ["A-1", None, "A-1"]
@@ -50,14 +50,14 @@ def test_what_is_no_record_is_told_and_its_neighbours_are_not_harmed(raw, code):
     (b'{"id": "A", "title": "caf\xe9"}', "not UTF-8 at byte 26"),
     (b'{"id": "A", "n": NaN}', "unexpected character, expected a JSON value at character 18"),
 ])
-def test_the_position_is_told(raw, value):
+def test_the_issue_names_the_position(raw, value):
     """From 1, as an editor counts."""
     assert rules().check([raw]).issues[0][0].value == value
 
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("depth_max", [2, 4, 5, 16])
-def test_depth_at_and_above_the_bound(kind, depth_max):
+def test_a_record_may_be_nested_up_to_the_limit(kind, depth_max):
     """The record itself is the first level; texts that hold brackets are not nested."""
     checked = Checker(kind, EUROS, NOTHING, depth_max=depth_max)
     base = {"id": "A", "title": "x [[[[[[[[[[[[[[[[[[[[ {{{{{{{{{{{{", "price": 5, "quantity": 5}
@@ -71,7 +71,7 @@ def test_depth_at_and_above_the_bound(kind, depth_max):
             assert {at: [one.code for one in told_of] for at, told_of in found.items()} == expected
 
 
-def test_the_last_of_two_members_counts():
+def test_the_last_of_two_equal_members_counts():
     """JSON leaves it open; every common reader does so."""
     raw = b'{"id": "A", "title": "x", "id": "B", "price": "5 EUR"}'
     assert rules().check([raw, raw]).keys == ["B", "B"]
@@ -80,7 +80,7 @@ def test_the_last_of_two_members_counts():
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" * 400, "1" * 6_000, "123456789012345678901234567890",
     "1e-999"])
-def test_numbers_of_any_size(number):
+def test_numbers_may_have_any_size(number):
     """JSON bounds none: unknown members keep them, known ones are told of."""
     unknown = b'{"id": "A", "title": "x", "n": ' + number.encode() + b"}"
     assert rules().check([unknown, unknown, GOOD, unknown]).issues == {}
@@ -112,7 +112,7 @@ def test_verbs_of_records():
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_a_delete_needs_its_key_alone(kind):
+def test_a_delete_needs_only_its_key(kind):
     """Whatever else the record holds is not looked at, but for its version."""
     policy = Policy(verb=Verb.DELETE)
     assert codes({"id": "A"}, kind=kind, policy=policy) == []
@@ -124,7 +124,7 @@ def test_a_delete_needs_its_key_alone(kind):
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_a_correction_needs_no_more_than_it_corrects(kind):
+def test_an_update_needs_only_the_members_that_it_changes(kind):
     """What it does hold must be good."""
     policy = Policy(verb=Verb.UPDATE, currency="EUR")
     assert codes({"id": "A"}, kind=kind, policy=policy) == []
@@ -132,7 +132,7 @@ def test_a_correction_needs_no_more_than_it_corrects(kind):
     assert codes({"id": "A", "price": -1, "quantity": -1}, kind=kind, policy=policy) != []
 
 
-def test_issues_are_cut_at_their_bound_and_errors_come_first():
+def test_issues_are_limited_and_errors_come_first():
     """So that a rejected record never looks as if it had only warnings."""
     record = product(variants=[{"id": f"{at}", "title": " x", "gtin": "1"} for at in range(20)])
     assert len(told(record)) == 40
@@ -144,7 +144,7 @@ def test_issues_are_cut_at_their_bound_and_errors_come_first():
     assert "issues_cut" not in {one.code for one in found}
 
 
-def test_a_fault_of_ours_stays_with_its_record(caplog):
+def test_a_fault_of_ours_affects_only_its_record(caplog):
     """A record that a rule fails on is rejected and logged; its neighbours are as they would be."""
     faulty = rules(reference=REFERENCE)
     faulty._ascii_context = faulty._context = None  # what no rule can work with
@@ -162,7 +162,7 @@ def test_a_fault_of_ours_stays_with_its_record(caplog):
     st.binary(max_size=60) | st.from_regex(rb'\{"id": ?"[^"]{0,5}"(, ?"(title|price|variants)": ?.{0,20})?\}')
 ))
 @example([b"{}"])
-def test_never_raises_on_any_bytes(raws):
+def test_a_check_never_raises_for_any_bytes(raws):
     """And accounts for each of them."""
     for kind in Kind:
         checked = rules(kind).check(raws)
@@ -186,7 +186,7 @@ json_values = st.recursive(
 
 @settings(max_examples=400, deadline=None)
 @given(json_values, st.sampled_from(Kind))
-def test_never_raises_on_any_json(value, kind):
+def test_a_check_never_raises_for_any_json(value, kind):
     """Whatever Python's json writes, lone surrogates and NaN included; and every issue can be worded."""
     raw = json.dumps({**SAMPLES[kind], **value} if isinstance(value, dict) else value).encode()
     checked = rules(kind, reference=REFERENCE).check([raw])

@@ -46,12 +46,12 @@ def issues():
     return list(every_issue())
 
 
-def test_every_code_of_the_rules_is_told_of_something(issues):
+def test_every_code_of_the_rules_occurs(issues):
     """No code is dead, and none is missing from the table."""
     assert {one.code for one in issues} == set(CODES) - OTHERS_TELL - TOLD_ELSEWHERE - SCHEMAS_TELL
 
 
-def test_messages_name_only_what_is_there(issues):
+def test_messages_name_only_existing_parts(issues):
     """A placeholder of a template is always filled."""
     for one in issues:
         assert "None" not in one.message.replace(str(one.value), ""), one
@@ -72,7 +72,7 @@ def test_templates_name_known_parts(code):
     assert len(CODES[code].template) <= 120
 
 
-def test_kinds_tell_of_their_own_members_alone():
+def test_issues_of_a_kind_concern_only_its_own_members():
     """A price record's title is nobody's business."""
     raw = document({"id": "A", "price": 5, "quantity": "x", "title": 5, "gtin": "1"})
     assert rules(Kind.PRICE).check([raw]).issues == {}

@@ -90,7 +90,7 @@ def test_the_nearest_field_is_suggested(name, near):
     ("attributes.quantity", Kind.PRODUCT, "text"), ("price.value", Kind.PRODUCT, "text"), ("_verb", Kind.STOCK, "text"),
     ("nothing", Kind.STOCK, "text"),
 ])
-def test_cells_become_what_their_field_holds(name, kind, expected):
+def test_cells_become_the_type_of_their_field(name, kind, expected):
     """A category's path holds commas and is not split."""
     assert fields.cell_type(name, kind) == expected
 

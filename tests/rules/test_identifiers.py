@@ -51,21 +51,21 @@ GTINS = [
 
 
 @pytest.mark.parametrize(("value", "code", "suggestion"), SKUS)
-def test_a_sku_is_told_what_is_wrong_with_it(value, code, suggestion):
+def test_every_defect_of_a_sku_is_reported(value, code, suggestion):
     """Google's bound of 50 characters, nothing invisible, no damage by a spreadsheet."""
     found = told({**product(), "id": value})
     assert [(one.code, one.path, one.suggestion) for one in found] == ([(code, "/id", suggestion)] if code else [])
 
 
 @pytest.mark.parametrize(("value", "code", "suggestion"), GTINS)
-def test_a_gtin_is_told_what_is_wrong_with_it(value, code, suggestion):
+def test_every_defect_of_a_gtin_is_reported(value, code, suggestion):
     """A rounded number is never expanded, lost zeros are put back where the check digit proves them."""
     found = told(product(gtin=value))
     assert [(one.code, one.path, one.suggestion) for one in found] == ([(code, "/gtin", suggestion)] if code else [])
 
 
 @pytest.mark.parametrize("value", ["85123A", "a" * 50, " 85123A"])
-def test_a_readable_sku_is_the_key_even_of_a_bad_record(value):
+def test_a_readable_sku_is_the_key_even_of_an_invalid_record(value):
     """So that the report can name it."""
     checked = rules().check([document({"id": value})])
     assert checked.keys == [value]
@@ -73,7 +73,7 @@ def test_a_readable_sku_is_the_key_even_of_a_bad_record(value):
 
 
 @pytest.mark.parametrize("value", ["", "x" * 51, "a\x1fb", 5, None, "\ud800"])
-def test_what_cannot_be_a_key_is_none(value):
+def test_a_record_without_a_usable_key_has_none(value):
     """Nothing that could be taken for another key, or that cannot be written, gets through."""
     raw = document({**product(), "id": value}) if value != "\ud800" else b'{"id": "\\ud800", "title": "x"}'
     checked = rules().check([raw])

@@ -91,7 +91,7 @@ OBJECTS = [
 
 
 @pytest.mark.parametrize(("value", "policy", "expected"), PRICES)
-def test_a_price_is_told_what_is_wrong_with_it(value, policy, expected):
+def test_every_defect_of_a_price_is_reported(value, policy, expected):
     """With what it should have been, where that can be known; the value itself is never changed."""
     found = told(product(price=value), policy=policy)
     assert {one.code: one.suggestion for one in found} == expected
@@ -99,7 +99,7 @@ def test_a_price_is_told_what_is_wrong_with_it(value, policy, expected):
 
 
 @pytest.mark.parametrize(("value", "expected"), OBJECTS)
-def test_a_price_as_an_object(value, expected):
+def test_a_price_may_be_an_object(value, expected):
     """The path says which member."""
     found = told(product(price=value), policy=NONE)
     assert {(one.code, one.path): one.suggestion for one in found} == expected
@@ -122,14 +122,14 @@ def test_a_variant_without_a_price_has_that_of_the_product():
     assert codes(product(price="20 EUR", variants=variants)) == [("sale_price_above_price", "/variants/0/sale_price")]
 
 
-def test_the_same_bad_price_is_told_for_every_variant():
+def test_an_invalid_price_is_reported_for_every_variant():
     """What was said of the one before is said again."""
     variants = [{"id": "1", "price": "0 EUR"}, {"id": "2", "price": "0 EUR"}, {"id": "3", "price": "5 EUR"}]
     assert codes(product(variants=variants)) == [("price_zero", "/variants/0/price"),
         ("price_zero", "/variants/1/price")]
 
 
-def test_the_currency_of_a_record_goes_before_that_of_the_submission():
+def test_the_currency_of_a_record_overrides_that_of_the_submission():
     """Spree sends it in a column of its own."""
     assert codes(product(price="1500.50", currency="JPY")) == [("price_decimals", "/price")]
     assert codes(product(price="879.99", currency="USD"), policy=NONE) == []
@@ -168,7 +168,7 @@ def test_reading_a_number_never_invents_digits(text):
 
 
 @given(st.text(max_size=20) | st.from_regex(r"[-($€ ]{0,2}[0-9.,' ]{1,9} ?([A-Za-z]{3}|€)?", fullmatch=True))
-def test_a_suggested_price_is_good(text):
+def test_a_suggested_price_is_valid(text):
     """Taking it leaves nothing to say about its form."""
     for one in told(product(price=text), policy=EUROS):
         if one.suggestion and one.code != "text_edge_blanks":

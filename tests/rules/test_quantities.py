@@ -135,12 +135,12 @@ def test_a_span_has_two_ends_in_order(value, code):
 
 
 @pytest.mark.parametrize(("value", "code", "suggestion"), ADDRESSES)
-def test_an_address_is_absolute_and_without_blanks(value, code, suggestion):
+def test_a_url_is_absolute_and_without_blanks(value, code, suggestion):
     """Of http or https."""
     assert only(product(image_link=value)) == (code, suggestion)
 
 
-def test_addresses_may_be_a_list_where_there_can_be_several():
+def test_urls_may_be_a_list_if_the_field_is_repeated():
     """Up to ten, each told by its place."""
     links = ["https://example.com/1", "/2", 3]
     found = [(one.code, one.path) for one in told(product(additional_image_link=links))]
@@ -151,7 +151,7 @@ def test_addresses_may_be_a_list_where_there_can_be_several():
 
 
 @pytest.mark.parametrize(("field", "value", "code", "suggestion"), CHOICES)
-def test_a_choice_is_one_of_few(field, value, code, suggestion):
+def test_a_choice_is_one_of_the_allowed_values(field, value, code, suggestion):
     """Another spelling is a warning, another value an error."""
     assert only(product(**{field: value})) == (code, suggestion)
 
@@ -164,13 +164,13 @@ def test_a_choice_is_one_of_few(field, value, code, suggestion):
     ({"version_number": 7, "observed_at": "1970-01-01T00:00:01Z"}, 7),
     ({"observed_at": "1969-12-31T23:59:59Z"}, -1_000_000),
 ])
-def test_versions(record, version):
+def test_a_version_is_a_number_or_a_timestamp(record, version):
     """The version number, or else the time it was observed, in microseconds."""
     assert rules(Kind.STOCK).check([document({"id": "A", "quantity": 1, **record})]).versions == [version]
 
 
 @given(st.datetimes(timezones=st.timezones() | st.none()))
-def test_a_moment_reads_as_python_writes_it(at):
+def test_a_timestamp_is_parsed_as_python_writes_it(at):
     """Any time of any zone, with or without fractions."""
     text = at.isoformat()
     if len(text) > 19 + 7 + 6:
@@ -180,7 +180,7 @@ def test_a_moment_reads_as_python_writes_it(at):
         assert read == round(at.timestamp() * 1_000_000) or abs(read / 1_000_000 - at.timestamp()) < 1e-3
 
 
-def test_references_off_means_no_unit_is_unknown():
+def test_with_references_off_no_unit_is_unknown():
     """A unit is looked up like a brand."""
     off = Policy(currency="EUR", references=Strictness.OFF)
     assert only(product(product_weight="3 stone"), policy=off) == (None, None)

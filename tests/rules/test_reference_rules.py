@@ -86,14 +86,14 @@ ATTRIBUTES = [
 
 
 @pytest.mark.parametrize(("members", "expected"), LOOKED_UP)
-def test_what_a_product_names_must_exist(members, expected):
+def test_references_of_a_product_must_exist(members, expected):
     """With the nearest name as suggestion."""
     found = told(product(**members), reference=REFERENCE)
     assert {one.code: one.suggestion for one in found} == expected
 
 
 @pytest.mark.parametrize(("members", "expected"), ATTRIBUTES)
-def test_a_category_asks_for_attributes(members, expected):
+def test_a_category_requires_attributes(members, expected):
     """Of the product or of every variant; its ancestors' demands are its own."""
     found = told(product(**members), reference=REFERENCE)
     assert [(one.code, one.path, one.suggestion) for one in found] == expected
@@ -103,7 +103,7 @@ def test_a_category_asks_for_attributes(members, expected):
     {"brand": "Grundig"}, {"product_type": "c9"}, {"product_type": "c1"}, {"tax_rule": "x"}, {"hs_code": "999999"},
     {"country_of_origin": "XQ"},
 ])
-def test_the_policy_says_how_severe_it_is(members):
+def test_the_policy_sets_the_severity(members):
     """Refuse, warn, or do not look."""
     severities = {}
     for treatment in Strictness:
@@ -120,7 +120,7 @@ def test_a_kind_without_entries_is_not_checked():
     assert codes(product(**members), reference=brands) == [("brand_unknown", "/brand")]
 
 
-def test_attributes_of_every_product():
+def test_attributes_may_be_required_of_every_product():
     """An attribute whose code names no category."""
     reference = ReferenceData.build({"attribute": [ReferenceEntry(code="season",
         data={"required": "yes", "allowed": "winter|summer"})]})
@@ -131,7 +131,7 @@ def test_attributes_of_every_product():
     ]
 
 
-def test_a_correction_need_not_have_what_is_required():
+def test_an_update_need_not_have_required_attributes():
     """Only a record that makes an item must be whole."""
     update = Policy(currency="EUR", verb="update")
     assert codes({"id": "A", "product_type": "c3"}, policy=update, reference=REFERENCE) == []
@@ -168,7 +168,7 @@ def test_a_category_may_be_its_own_ancestor():
     {"type": 5, "required": [], "allowed": {"a": 1}, "unit": 7, "minimum": "x", "maximum": None}, {},
     {"allowed": [None, 5]},
 ])
-def test_demands_that_make_no_sense_do_no_harm(data):
+def test_invalid_requirements_are_ignored(data):
     """They ask for nothing that could not be met."""
     reference = ReferenceData.build({"attribute": [ReferenceEntry(code="x", data=data)]})
     assert {code for code, _ in codes(product(attributes={"x": 1}), reference=reference)} <= {"attribute_not_allowed"}
@@ -184,7 +184,7 @@ def test_the_nearest_name_is_one_of_the_names(names, wrong):
         assert fold(found.nearest(name.upper()) or "") == fold(name.upper()) or fold(name) != fold(name.upper())
 
 
-def test_names_are_searched_up_to_a_number():
+def test_similar_names_are_searched_up_to_a_limit():
     """A hundred thousand are; more would take more memory than suggestions are worth."""
     names = NameIndex({f"brand-{number:06d}": "x" for number in range(SEARCHED_NAMES_MAX)})
     assert names.nearest("Brand 000500") == "brand-000500"
@@ -192,7 +192,7 @@ def test_names_are_searched_up_to_a_number():
     assert NameIndex({f"{number}": "x" for number in range(SEARCHED_NAMES_MAX + 1)}).nearest("1 ") is None
 
 
-def test_libraries_are_complete():
+def test_built_in_reference_data_is_complete():
     """What comes with Goodsgate can be listed like what was loaded."""
     by_kind = {kind: {entry.code: entry for entry in builtin_entries(kind)} for kind in BUILTIN_KINDS}
     assert by_kind["currency"]["JPY"].data == {"decimals": 0}

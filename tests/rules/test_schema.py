@@ -93,7 +93,7 @@ def _told(record, **how):
     {"template": "plain"}, {"category": "C", "attributes": {"fit": "slim"}}, {"category": "Flat"}, {"hs": "6404"},
     {"place": "L1"}, {"unknown": {"a": [1]}}, {"kind": None, "sizes": None}, {"sizes": [{"sku": "s"}, {"sku": "t"}]},
 ])
-def test_a_good_record_is_told_nothing(members):
+def test_a_valid_record_has_no_issues(members):
     """Null is absent, unknown members are nobody's business."""
     assert _told({**GOOD, **members}) == []
 
@@ -118,7 +118,7 @@ def test_a_good_record_is_told_nothing(members):
     ({"sizes": [5]}, "/sizes/0", "field_type"),
     ({"sizes": [{"sku": "s"}, {"sku": "s"}]}, "/sizes/1/sku", "variant_repeated"),
 ])
-def test_what_is_wrong_is_named_with_its_place(members, path, code):
+def test_every_issue_names_its_path(members, path, code):
     """One issue for one thing that is wrong."""
     assert _told({**GOOD, **members}) == [(path, code)]
 
@@ -130,7 +130,7 @@ def test_a_record_gets_all_its_issues():
     assert len(told) == 5
 
 
-def test_attributes_are_demanded_where_attributes_are_required():
+def test_required_attributes_are_checked():
     """A correction need not name them all."""
     whole = Schema({**NODE, "required": ["attributes"]})
     checker = SchemaChecker(
@@ -143,7 +143,7 @@ def test_attributes_are_demanded_where_attributes_are_required():
     assert _told(record) == []
 
 
-def test_a_suggestion_is_made_where_something_comes_near():
+def test_a_similar_value_is_suggested():
     """As for every reference."""
     (one,) = _checker().check([orjson.dumps({**GOOD, "brand": "acme"})]).issues[0]
     assert one.suggestion == "Acme"
@@ -155,7 +155,7 @@ def test_a_kind_without_entries_is_not_checked():
     assert _told({**GOOD, **members}, reference=ReferenceData.build({})) == []
 
 
-def test_a_policy_may_be_of_one_location():
+def test_a_policy_may_allow_only_one_location():
     """Others are foreign, known or not."""
     assert _told({**GOOD, "place": "L1"}, location="L1") == []
     assert _told({**GOOD, "place": "L2"}, location="L1") == [("/place", "location_foreign")]
@@ -165,14 +165,14 @@ def test_a_policy_may_be_of_one_location():
     (b"[1]", "record_not_object"), (b"{", "line_unreadable"),
     (b'{"code":' + b"[" * 20 + b"]" * 20 + b"}", "line_too_deep"),
 ])
-def test_what_is_no_record_is_told_so(document, code):
+def test_an_unreadable_document_gets_an_issue(document, code):
     """And ties nothing."""
     checked = _checker().check([document])
     assert [one.code for one in checked.issues[0]] == [code]
     assert (checked.keys, checked.refs) == ([None], [None])
 
 
-def test_a_record_is_tied_by_key_and_marks():
+def test_a_record_maps_to_items_by_its_key_and_index_entries():
     """The path of a mark is found again; marks of entries that do not qualify are left out."""
     record = {
         **GOOD, "name": "ÄB", "slug": "s", "parent": "p",
@@ -191,7 +191,7 @@ def test_a_record_is_tied_by_key_and_marks():
 
 
 @pytest.mark.parametrize("code", [None, 5, "", " ", "a\x1fb", "x" * 256])
-def test_what_cannot_be_a_key_is_none(code):
+def test_a_record_without_a_usable_key_has_none(code):
     """Missing, no text, blank, with control characters, too long."""
     assert _checker().check([orjson.dumps({**GOOD, "code": code})]).keys == [None]
 
@@ -202,7 +202,7 @@ def test_what_cannot_be_a_key_is_none(code):
     (True, None, ["field_type"]), ([1], None, ["field_type"]), (None, None, ["field_missing"]),
     ("", None, ["field_missing"]),
 ])
-def test_a_key_may_be_a_number_where_a_schema_says_so(code, key, issues):
+def test_a_key_may_be_a_number_if_the_schema_allows_it(code, key, issues):
     """And freer than an SKU; what can be no key is told."""
     node = {
         "type": "object", "x-record": {"key": ["code"], "numeric_key": True}, "required": ["code"],
@@ -220,7 +220,7 @@ def test_a_key_may_have_several_parts():
     assert schema.mapping.key_of({"code": "a"}) is None
 
 
-def test_a_level_is_told_or_counted():
+def test_a_level_is_named_or_counted():
     """A parent that is its own ancestor does not go on for ever."""
     parents = {"a": "b", "b": "a"}
     assert level_of(ReferenceEntry(code="x"), {}) == 1
@@ -237,7 +237,7 @@ JSON = st.recursive(
 
 @settings(deadline=None, max_examples=200)
 @given(st.dictionaries(st.sampled_from(sorted(NODE["properties"])), JSON))
-def test_no_record_at_all_is_a_failure(record):
+def test_no_record_causes_a_failure(record):
     """Whatever the members hold: issues, never a fault."""
     assert "internal_fault" not in {code for _, code in _told(record)}
 
@@ -258,7 +258,7 @@ GOODS = {
 @given(st.fixed_dictionaries({}, optional={
     name: st.sampled_from([*values, None]) for name, values in GOODS.items()
 }), st.sampled_from([None, "L1"]))
-def test_the_fast_way_lets_only_good_records_pass(record, location):
+def test_the_fast_path_accepts_only_valid_records(record, location):
     """What it acquits has no issue."""
     told = []
     SCHEMA.check_record(record, "", _checker(location=location)._context, told)
@@ -269,7 +269,7 @@ def test_the_fast_way_lets_only_good_records_pass(record, location):
     {}, {"count": 3, "kind": "a", "tags": ["a", 1], "flag": "No"}, {"sizes": [{"sku": "s"}], "brand": "Acme"},
     {"category": "C", "attributes": {"fit": "slim"}}, {"link": "https://shop.example/a/b.jpg", "hs": "6404"},
 ])
-def test_good_records_take_the_fast_way(members):
+def test_valid_records_take_the_fast_path(members):
     """Or it would be none."""
     assert _fast_path(SCHEMA, {**GOOD, **members}) is not None
 
@@ -307,7 +307,7 @@ SIZES = st.lists(st.fixed_dictionaries({}, optional={"sku": TEXT, "eans": EANS |
     "slug": TEXT | st.none(), "name": TEXT, "parent-code": TEXT, "sizes": SIZES | st.none(),
     "tax": st.fixed_dictionaries({}, optional={"rule": TEXT | st.none()}) | st.none(),
 }))
-def test_what_ties_a_record_is_the_same_by_the_fast_way(record):
+def test_the_mapping_of_a_record_is_the_same_on_the_fast_path(record):
     """Typed and plain: key, marks in their order, finds, needs, and what is told of it."""
     schema = Schema(NAMED)
     typed = _fast_path(schema, record)
@@ -323,7 +323,7 @@ def test_what_ties_a_record_is_the_same_by_the_fast_way(record):
     (("tax",), {"type": "object"}), (("sizes", "items", "eans", "items", "main"), {"type": "string"}),
     (("sizes", "items", "sku"), {"type": "number"}),
 ])
-def test_records_tied_by_more_than_texts_stay_as_they_came(path, named):
+def test_records_mapped_by_more_than_texts_are_not_changed(path, named):
     """A number has many spellings, and its types know one."""
     node = copy.deepcopy(NAMED)
     at = node["properties"]

@@ -44,7 +44,7 @@ TITLES = [
 
 
 @pytest.mark.parametrize(("value", "code", "suggestion"), TITLES)
-def test_a_title_is_told_what_is_wrong_with_it(value, code, suggestion):
+def test_every_defect_of_a_title_is_reported(value, code, suggestion):
     """Damage is told, with the text as it should have been where that can be known."""
     found = [one for one in told(product(title=value)) if one.code == code]
     assert bool(found) == bool(code)
@@ -71,7 +71,7 @@ def test_a_description_may_have_lines_and_other_texts_may_not():
     assert codes(product(color="one\ntwo")) == [("text_control_characters", "/color")]
 
 
-def test_every_issue_of_a_text_is_told():
+def test_every_issue_of_a_text_is_reported():
     """Not the first alone."""
     found = codes(product(title=" <b>A&amp;B</b>\ufffd" + "x" * 150))
     assert [code for code, _ in found] == [
@@ -79,7 +79,7 @@ def test_every_issue_of_a_text_is_told():
     ]
 
 
-def test_empty_texts():
+def test_an_empty_text_is_an_issue():
     """A required one is missing, any other is told."""
     assert codes(product(title="")) == [("field_missing", "/title")]
     assert codes(product(title="  ")) == [("field_missing", "/title")]
@@ -94,7 +94,7 @@ def test_a_text_must_be_a_text(value):
     assert codes(product(title=value)) == [("field_type", "/title")]
 
 
-def test_attributes_are_worded_too():
+def test_texts_of_attributes_are_checked():
     """Under whatever name, also one that a pointer must escape."""
     found = codes(product(attributes={"a/b~c": "x ", "list": ["<b>x</b>", 5], "n": 5, "deep": {"x": " "}, "e": ""}))
     assert found == [
@@ -104,14 +104,14 @@ def test_attributes_are_worded_too():
     assert codes(product(attributes=[])) == [("field_type", "/attributes")]
 
 
-def test_long_suggestions_are_not_made():
+def test_long_suggestions_are_left_out():
     """A million of them would outgrow the catalogue."""
     long = "CafÃ© " * (SUGGESTION_CHARACTERS_MAX // 4)
     assert [(one.code, one.suggestion) for one in told(product(description=long.strip()))] == [("text_mojibake", None)]
 
 
 @given(st.text("äöüßéèàçñ€–’“™œžÉÀ ÂÃabc", min_size=1, max_size=30))
-def test_what_was_misread_is_repaired(text):
+def test_wrongly_decoded_text_is_repaired(text):
     """Read as Windows-1252, told, and given back as it was."""
     misread = text.encode().decode("cp1252", errors="replace")
     if "\ufffd" in misread or misread.isascii():
@@ -121,7 +121,7 @@ def test_what_was_misread_is_repaired(text):
 
 
 @given(st.text(max_size=40))
-def test_a_suggestion_has_nothing_wrong_that_it_was_made_for(text):
+def test_a_suggestion_does_not_have_the_issue_that_it_repairs(text):
     """Taking it ends the issue."""
     for one in told(product(title=text)):
         if one.suggestion and one.code in ("text_entities", "text_edge_blanks", "text_control_characters"):

@@ -1,6 +1,6 @@
 """Charsets: the stages after this one see UTF-8 without a byte-order mark, whatever the file is encoded in.
 
-How the charset is found, in this order:
+How the charset is detected, in this order:
 
 1. A byte-order mark of UTF-8 or UTF-16 decides.
 2. UTF-16 without a mark is recognized by its zero bytes: in the first 64 KiB they stand at even or at odd places only.
@@ -9,7 +9,7 @@ How the charset is found, in this order:
    broken lines do not turn a UTF-8 file into something else.
 
 Everything but UTF-8 adds a notice (`encoding_guessed`), UTF-16 with a mark too. Bytes that are nothing in the
-charset come out as bytes that are not UTF-8 either, so that the record they are in is found by the same check.
+charset come out as bytes that are not UTF-8 either, so that the same check finds their record.
 """
 
 import codecs
@@ -68,10 +68,10 @@ def utf8(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator[bytes]:
     if other := describe_binary(head):
         reader.stop("payload_corrupt", f"this is {other}")
         return
-    if (found := detect_charset(head)) is None:
+    if (detected := detect_charset(head)) is None:
         yield from _decode_unmarked(pieces, reader)
         return
-    charset, mark_bytes = found
+    charset, mark_bytes = detected
     rest = _skip_bytes(pieces, mark_bytes)
     if charset == "UTF-8":
         yield from rest
@@ -105,8 +105,8 @@ def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator
         if piece.isascii():
             yield piece
             continue
-        found = _BEYOND_ASCII.search(piece)
-        start = found.start() if found else 0
+        first = _BEYOND_ASCII.search(piece)
+        start = first.start() if first else 0
         yield piece[:start]
         sample, rest = first_bytes(chain((piece[start:],), pieces), SAMPLE_BYTES)
         if guess_charset(sample) == "UTF-8":

@@ -82,9 +82,9 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
         is_end = end >= len(self)
         return Chunk(
             lines=self.lines[start:end], rows=self.rows[start:end], source_rows=self.source_rows[start:end],
-            unreadable={at - start: found for at, found in self.unreadable.items() if start <= at < end},
+            unreadable={at - start: problem for at, problem in self.unreadable.items() if start <= at < end},
             bytes_done=self.bytes_done, replaces=None if self.replaces is None else self.replaces[start:end],
-            issues={at - start: found for at, found in self.issues.items() if start <= at < end}, follows=follows,
+            issues={at - start: problem for at, problem in self.issues.items() if start <= at < end}, follows=follows,
             file_issues=[] if start else self.file_issues, stopped=self.stopped if is_end else None,
             is_last=self.is_last and is_end,
         )

@@ -56,7 +56,7 @@ def detect(
     """Return format and content encoding by the claims and the first bytes (a few KiB suffice; 64 KiB are used).
 
     Raises UnknownFormatError with a sentence for the submitter, UnknownContentEncodingError for a content encoding we
-    cannot unpack. A charset in the media type is not looked at: the reader finds it in the bytes.
+    cannot unpack. A charset in the media type is ignored: the reader detects it in the bytes.
     """
     content_encoding = _detect_content_encoding(content_encoding, head)
     if format is not None:
@@ -69,13 +69,13 @@ def detect(
         return _check_zip(plain, claimed), content_encoding
     if other := describe_binary(plain):
         raise UnknownFormatError(f"Unsupported file format: this is {other}.")
-    found = _detect_text_format(plain, claimed)
-    if found is None:
+    detected = _detect_text_format(plain, claimed)
+    if detected is None:
         start = plain[:SHOWN_BYTES].decode("utf-8", "replace")
         raise UnknownFormatError(
             f"Unrecognized file format (it starts with {start!r}); set the media type or format={'|'.join(FORMATS)}."
         )
-    return found, content_encoding
+    return detected, content_encoding
 
 
 def _detect_content_encoding(content_encoding: str | None, head: bytes) -> str:
@@ -101,14 +101,14 @@ def _decompress_head(head: bytes, content_encoding: str) -> bytes:
 
 def _claimed_format(content_type: str | None, filename: str | None) -> str | None:
     media_type = (content_type or "").partition(";")[0].strip().lower()
-    found = _FORMAT_OF_MEDIA_TYPE.get(media_type)
-    if found is None and media_type.endswith("+json"):
-        found = "json"
-    if found is None and filename:
+    claimed = _FORMAT_OF_MEDIA_TYPE.get(media_type)
+    if claimed is None and media_type.endswith("+json"):
+        claimed = "json"
+    if claimed is None and filename:
         name = PurePosixPath(filename.replace("\\", "/").lower())
         suffix = PurePosixPath(name.stem).suffix if name.suffix in _COMPRESSED_SUFFIXES else name.suffix
-        found = _FORMAT_OF_SUFFIX.get(suffix)
-    return found
+        claimed = _FORMAT_OF_SUFFIX.get(suffix)
+    return claimed
 
 
 def _check_zip(plain: bytes, claimed: str | None) -> str:

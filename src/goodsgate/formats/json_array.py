@@ -1,7 +1,7 @@
 """JSON arrays, split into their elements without decoding them.
 
 A top-level array gives one record an element. Top-level objects, one or several after each other, give one record
-each. An object that wraps an array (`{"items": […]}`) is one record and not opened: a product may hold arrays, too.
+each. An object that wraps an array (`{"items": […]}`) is one record and is not split: a product may hold arrays, too.
 
 The splitter looks at quotes and brackets alone, so an error inside an element affects only that element. Where many
 elements are valid, a JSON decoder that leaves values as they are splits them about ten times as fast.
@@ -214,8 +214,8 @@ class JsonArraySplitter:
             self.empty_elements += 1
         if token == _COMMA and line.endswith(b"}"):
             bracket = self._data.rfind(b"}", self._start, last)
-            found = _SEPARATOR(self._data, bracket, bracket + SEPARATOR_BYTES_MAX)
-            self._separator = found.group() if found else self._separator
+            separator = _SEPARATOR(self._data, bracket, bracket + SEPARATOR_BYTES_MAX)
+            self._separator = separator.group() if separator else self._separator
         self._closed = token == ord("]") and bool(self._is_array)
         self._long = b""
         self._start = self._at = at
@@ -248,5 +248,5 @@ class JsonArraySplitter:
 
 def _end_of_match(match: _Matcher, data: bytes, at: int) -> int:
     """Return where the match at `at` ends."""
-    found = match(data, at)
-    return found.end() if found else at
+    result = match(data, at)
+    return result.end() if result else at

@@ -1,7 +1,7 @@
 """Complete lines from pieces, and NDJSON.
 
-The good path has no Python call per line. What may be wrong with a line (not UTF-8, NUL bytes, too long) is looked for
-in many lines at once, and only where it is found is each line looked at.
+The fast path has no Python call for each line. Errors of lines (not UTF-8, NUL bytes, too long) are searched in many
+lines at once, and only if there is one is each line checked.
 """
 
 from collections.abc import Iterator

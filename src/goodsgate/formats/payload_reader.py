@@ -22,7 +22,7 @@ class RecordRun(msgspec.Struct):
     """Lines (bytes) or rows (lists of cells)."""
     source_rows: list[int]
     unreadable: dict[int, Issue]
-    """Index → why it is no record."""
+    """Index → why it cannot be read."""
     size: int
     """Decompressed bytes that they came from."""
 

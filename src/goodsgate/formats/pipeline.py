@@ -27,13 +27,13 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
     far it inflates is limited by its size alone.
 
     Raises UnknownFormatError and UnknownContentEncodingError for names that are not in FORMATS and CONTENT_ENCODINGS,
-    and whatever `pieces` raises; never for what the payload holds, that is told in `notices`, `stopped` and the blocks.
+    and whatever `pieces` raises; never for what the payload contains: that is in `notices`, `stopped` and the chunks.
     """
     if format not in FORMATS:
-        raise UnknownFormatError(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
+        raise UnknownFormatError(f"Unsupported format {format!r}; supported are {', '.join(FORMATS)}")
     if content_encoding not in CONTENT_ENCODINGS:
         known = ", ".join(CONTENT_ENCODINGS)
-        raise UnknownContentEncodingError(f"there is no content encoding {content_encoding!r}; there are {known}")
+        raise UnknownContentEncodingError(f"Unsupported content encoding {content_encoding!r}; supported are {known}")
     reader = PayloadReader(limits, exact=exact)
     decompressed = decompress(iter(pieces), reader, content_encoding=content_encoding)
     if format == "xlsx":

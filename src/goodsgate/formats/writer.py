@@ -43,7 +43,7 @@ def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: l
         return _write_json(cast(Iterable[bytes], rows), b"", b"\n", b"\n")
     if format == "json":
         return _write_json(cast(Iterable[bytes], rows), b"[\n", b",\n", b"\n]\n")
-    raise UnknownFormatError(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
+    raise UnknownFormatError(f"Unsupported format {format!r}; supported are {', '.join(FORMATS)}")
 
 
 def _write_json(values: Iterable[bytes], start: bytes, between: bytes, end: bytes) -> Iterator[bytes]:
@@ -66,10 +66,10 @@ def _write_delimited(rows: Iterable[list[str]], header: list[str] | None, delimi
     text = StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
     if header is not None:
-        # unquoted, a header that holds another delimiter would be taken for one of that delimiter
-        doubtful = delimiter == "," and (any(mark in "".join(header) for mark in ("sep=", *DELIMITERS)))
+        # unquoted, a header that holds another delimiter would look like a header with that delimiter
+        ambiguous = delimiter == "," and (any(mark in "".join(header) for mark in ("sep=", *DELIMITERS)))
         quoting = csv.writer(text, delimiter=delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
-        (quoting if doubtful else writer).writerow(header)
+        (quoting if ambiguous else writer).writerow(header)
     for row in rows:
         writer.writerow(row)
         if text.tell() >= PIECE_CHARACTERS:

@@ -56,8 +56,8 @@ class XlsxSheet:
             return
         run = RecordRun([], [], {}, 0)
         for row in self._texts():
-            if found := truncate_long_cells(row, self._reader):
-                run.unreadable[len(run.records)] = found
+            if problem := truncate_long_cells(row, self._reader):
+                run.unreadable[len(run.records)] = problem
             run.records.append(row)
             run.source_rows.append(self._number)
             run.size += sum(map(len, row)) + CELL_OVERHEAD_BYTES * len(row) // 4
@@ -74,8 +74,8 @@ class XlsxSheet:
         if len(row) > limit:
             self._reader.stop("columns_too_many", f"{len(row):,}", expected=f"at most {limit:,}")
             return []
-        if found := truncate_long_cells(row, self._reader):
-            self._reader.stop("payload_corrupt", f"invalid header. {found.message}")
+        if problem := truncate_long_cells(row, self._reader):
+            self._reader.stop("payload_corrupt", f"invalid header. {problem.message}")
             return []
         return column_names(row, self._reader)
 
@@ -157,11 +157,11 @@ class _SheetArea:
 
     def add(self, piece: bytes) -> None:
         """Add the positions of cells in another piece of XML."""
-        records_read = self._tail + piece
+        xml = self._tail + piece
         self._tail = piece[-_CELL_POSITION_BYTES_MAX:]
-        self._is_sheet = self._is_sheet or b"sheetData" in records_read
-        if found := _CELL_POSITION.findall(records_read):
-            columns, rows = map(set, zip(*found, strict=True))
+        self._is_sheet = self._is_sheet or b"sheetData" in xml
+        if positions := _CELL_POSITION.findall(xml):
+            columns, rows = map(set, zip(*positions, strict=True))
             self._rows = max(self._rows, *map(int, rows))
             self._columns = max(self._columns, *map(_column_number, columns))
 
@@ -207,11 +207,11 @@ def _first_sheet(data: bytes, reader: PayloadReader) -> CalamineSheet | None:
     try:
         book = CalamineWorkbook.from_filelike(BytesIO(data))
         sheets = [sheet for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
-        detected = [sheet for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible] or sheets
-        if not detected:
+        visible = [sheet for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible] or sheets
+        if not visible:
             reader.stop("payload_corrupt", "XLSX: no sheet found")
             return None
-        found = book.get_sheet_by_name(detected[0].name)
+        sheet = book.get_sheet_by_name(visible[0].name)
     except (CalamineError, OSError, ValueError) as fault:
         reader.stop("payload_corrupt", f"XLSX: {fault}")
         return None
@@ -220,7 +220,7 @@ def _first_sheet(data: bytes, reader: PayloadReader) -> CalamineSheet | None:
             raise
         reader.stop("payload_corrupt", "XLSX: unsupported file")
         return None
-    others = [sheet.name for sheet in book.sheets_metadata if sheet.name != detected[0].name]
+    others = [each.name for each in book.sheets_metadata if each.name != visible[0].name]
     if others:
         reader.add_notice("sheets_ignored", ", ".join(others))
-    return found
+    return sheet

@@ -122,11 +122,11 @@ def _type(node: Node, *, required: bool) -> Any:
     if "enum" in node:
         return Literal[tuple(node["enum"])]
     kinds = [node["type"]] if isinstance(node["type"], str) else node["type"]
-    found: Any = None
+    union: Any = None
     for kind in kinds:
         one = _one(kind, node, required=required)
-        found = one if found is None else found | one
-    return found
+        union = one if union is None else union | one
+    return union
 
 
 def _one(kind: str, node: Node, *, required: bool) -> Any:
@@ -155,22 +155,22 @@ def _pattern(node: Node) -> str | None:
 
 def _checks(node: Node, steps: tuple[str, ...]) -> list[tuple[tuple[str, ...], CheckMaker]]:
     """Return path and check of everything in a node that its type cannot express."""
-    found: list[tuple[tuple[str, ...], CheckMaker]] = []
+    checks: list[tuple[tuple[str, ...], CheckMaker]] = []
     if "x-reference" in node:
-        found.append((steps, _reference(node["x-reference"])))
+        checks.append((steps, _reference(node["x-reference"])))
     if node.get("x-form") == "hs_code":
-        found.append((steps, _hs_known))
+        checks.append((steps, _known_hs_code))
     if "x-own-location" in node:
-        found.append((steps, _own_location))
+        checks.append((steps, _own_location))
     for name, inner in node.get("properties", {}).items():
         if "x-at-most" in inner:
-            found.append((steps, _at_most(name, inner["x-at-most"])))
+            checks.append((steps, _at_most(name, inner["x-at-most"])))
         if "x-attributes-of" in inner:
-            found.append((steps, _requirements(inner["x-attributes-of"], attributes=name, fields=node["properties"])))
-        found += _checks(inner, (*steps, name))
+            checks.append((steps, _requirements(inner["x-attributes-of"], attributes=name, fields=node["properties"])))
+        checks += _checks(inner, (*steps, name))
     if "items" in node:
-        found += _checks(node["items"], (*steps, "*"))
-    return found
+        checks += _checks(node["items"], (*steps, "*"))
+    return checks
 
 
 def _reference(mapping: Node) -> CheckMaker:
@@ -186,7 +186,7 @@ def _reference(mapping: Node) -> CheckMaker:
     return make
 
 
-def _hs_known(context: RuleContext) -> Check:
+def _known_hs_code(context: RuleContext) -> Check:
     return lambda code: is_known_hs_code(code, context)
 
 
@@ -214,9 +214,9 @@ def _requirements(category: str, *, attributes: str, fields: Node) -> CheckMaker
                 content[named] = not any(one.required or name in fields for name, one in requirements.items())
             if not requirements:
                 return True
-            found: Issues = []
-            check_requirements(record, requirements, context, found, category=None, whole=True)
-            return not found and not record.get("variants")  # which are looked into as plain ones only
+            issues: Issues = []
+            check_requirements(record, requirements, context, issues, category=None, whole=True)
+            return not issues and not record.get("variants")  # which are looked into as plain ones only
 
         return check
 

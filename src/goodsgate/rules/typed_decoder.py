@@ -63,22 +63,22 @@ class Amount(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     currency_code: Literal[tuple(DECIMALS)] | None = None  # type: ignore[valid-type]  # built from a table
 
 
-def _text(longest: int) -> Any:
+def _text_type(longest: int) -> Any:
     return Annotated[str, Meta(min_length=1, max_length=longest)]
 
 
 def _value_type(field: Field) -> Any:
     """Return the type of one value that can be valid; what the type cannot express is checked afterwards."""
     if field.type in ("sku", "location", "text", "long_text", "gtin", "brand", "category", "tax_rule", "hs_code"):
-        return _text(field.characters_max)
+        return _text_type(field.characters_max)
     if field.type == "url":
-        return _text(URL_CHARACTERS_MAX)
+        return _text_type(URL_CHARACTERS_MAX)
     if field.type == "choice":
         return Literal[field.choices]
     if field.type == "yes_no":
         return bool | Literal[YES_NO]
     if field.type == "money":
-        return Amount | _text(24) | int | float
+        return Amount | _text_type(24) | int | float
     if field.type == "currency":
         return Literal[tuple(DECIMALS)]
     if field.type == "country":
@@ -93,7 +93,7 @@ def _value_type(field: Field) -> Any:
     if field.type == "span":
         return Annotated[str, Meta(pattern=rf"^{TIMESTAMP}/{TIMESTAMP}\Z")]
     if field.type == "attributes":
-        text = _text(ATTRIBUTE_CHARACTERS_MAX)
+        text = _text_type(ATTRIBUTE_CHARACTERS_MAX)
         return dict[str, text | int | float | bool | list[text] | None]  # type: ignore[valid-type]  # built from a table
     return Shallow
 
