@@ -1,4 +1,4 @@
-"""Charsets: found, told, and every record gets its own characters."""
+"""Charsets are detected and reported, and every record gets its own characters."""
 
 import codecs
 
@@ -23,7 +23,7 @@ def in_charset(text: str, charset: str) -> bytes:
 @settings(deadline=None)
 @given(LINES, st.sampled_from(["utf-8", "utf-8-sig", "utf-16-le-sig", "utf-16-be-sig"]), SIZES)
 def test_files_with_a_byte_order_mark_are_read_accordingly(lines, charset, sizes):
-    """Whatever the pieces; UTF-16 is told, UTF-8 is not."""
+    """Whatever the pieces; UTF-16 adds a notice, UTF-8 does not."""
     found = read(in_charset("\n".join(lines), charset), sizes=sizes)
     assert [line.decode() for line in found.records] == lines
     assert found.notices == ([("encoding_guessed", "UTF-16")] if "16" in charset else [])
@@ -135,8 +135,8 @@ def test_a_real_file_in_another_charset_reads_the_same(charset):
         expected.reader.header, expected.records, expected.source_rows
     )
     name = {"cp1252": "Windows-1252", "utf-8": None}.get(charset, "UTF-16")
-    told = [("encoding_guessed", name)] if name else []
-    assert sorted(found.notices) == [*told, ("header_duplicate", "#NAME?")]  # a spreadsheet broke those names, too
+    notices = [("encoding_guessed", name)] if name else []
+    assert sorted(found.notices) == [*notices, ("header_duplicate", "#NAME?")]  # a spreadsheet broke those names, too
 
 
 @settings(deadline=None)

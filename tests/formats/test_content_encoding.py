@@ -1,4 +1,4 @@
-"""Gzip and zstd: what goes in comes out, in bounded pieces, and damage is told."""
+"""Gzip and zstd are decompressed in bounded pieces, and damage is reported."""
 
 import gzip
 import random

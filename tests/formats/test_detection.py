@@ -23,7 +23,7 @@ CSV = b"sku,title\n1,x\n"
 TSV = b"sku\ttitle\n1\tx\n"
 
 
-def told(head, *, type=None, encoding=None, name=None, format=None):
+def detect_head(head, *, type=None, encoding=None, name=None, format=None):
     """What is detected."""
     return detect(content_type=type, content_encoding=encoding, filename=name, head=head, format=format)
 
@@ -63,10 +63,10 @@ def told(head, *, type=None, encoding=None, name=None, format=None):
 )
 def test_formats_are_detected(head, claims, found):
     """And the same when packed."""
-    assert told(head, **claims) == (found, "identity")
+    assert detect_head(head, **claims) == (found, "identity")
     if head:
-        assert told(gzip.compress(head), **claims) == (found, "gzip")
-        assert told(zstandard.compress(head), **claims, encoding="gzip") == (found, "zstd")
+        assert detect_head(gzip.compress(head), **claims) == (found, "gzip")
+        assert detect_head(zstandard.compress(head), **claims, encoding="gzip") == (found, "zstd")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_formats_are_detected(head, claims, found):
 def test_unsupported_files_are_refused_with_a_reason(head, claims, sentence):
     """A sentence for whoever sent it."""
     with pytest.raises(UnknownFormatError, match=sentence):
-        told(head, **claims)
+        detect_head(head, **claims)
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_unsupported_files_are_refused_with_a_reason(head, claims, sentence):
 )  # fmt: skip
 def test_bytes_win_over_the_content_encoding(encoding, head, content_encoding):
     """Proxies unpack on the way, clients forget to say."""
-    assert told(head, encoding=encoding, type="text/csv") == ("csv", content_encoding)
+    assert detect_head(head, encoding=encoding, type="text/csv") == ("csv", content_encoding)
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd, gzip"])
 def test_other_content_encodings_are_refused(encoding):
     """Named, with what is supported."""
     with pytest.raises(UnknownContentEncodingError, match=r"Unsupported content encoding|only once"):
-        told(CSV, encoding=encoding, type="text/csv")
+        detect_head(CSV, encoding=encoding, type="text/csv")
 
 
 def test_unknown_names_are_refused_when_a_reader_is_opened():
@@ -121,6 +121,6 @@ def test_written_files_are_detected(format):
     table = format not in ("ndjson", "json")
     rows = [["1", "x"], ["2", "y"]] if table else [b'{"sku":"1"}', b'{"sku":"2"}']
     data = b"".join(write(iter(rows), format=format, header=["sku", "title"] if table else None))
-    assert told(data) == (format, "identity")
+    assert detect_head(data) == (format, "identity")
     (chunk,) = open_reader(iter([data]), format=format, content_encoding="identity", limits=Limits()).chunks()
     assert (chunk.rows if table else chunk.lines) == rows

@@ -57,7 +57,7 @@ def test_the_fast_and_the_slow_way_split_alike(seed, values, layout, sizes):
 
 
 def test_every_prefix_keeps_the_records_before_the_break():
-    """Cut at any byte: told, and the last record never taken for whole when it is not."""
+    """A file truncated at any byte is reported, and its incomplete last record is never accepted."""
     values = [{"sku": f"A{number}", "tags": ["x]", '"', {"y": "}"}]} for number in range(4)]
     for data in (json.dumps(values).encode(), json.dumps(values, indent=1).encode()):
         for length in range(1, len(data)):

@@ -28,9 +28,9 @@ def test_lines_and_source_rows_are_those_of_the_file(lines, end, closed, content
     assert list(zip(found.source_rows, found.records, strict=True)) == [(number, line) for number,
         line in numbered if line]
     blank = len(data.split(b"\n")) - (data.endswith(b"\n") or not data) - len(found.records)
-    told = dict(found.notices)
-    assert told.get("rows_empty") == (str(blank) if blank else None)
-    assert ("payload_empty" in told) is (not found.records)
+    notices = dict(found.notices)
+    assert notices.get("rows_empty") == (str(blank) if blank else None)
+    assert ("payload_empty" in notices) is (not found.records)
     assert not found.unreadable
     assert found.stopped is None
 

@@ -150,7 +150,7 @@ def test_empty_rows_are_counted():
 
 @pytest.mark.parametrize(("length", "code"), [(19, None), (20, None), (21, "cell_too_long")])
 def test_cells_have_a_limit_in_bytes(length, code):
-    """Of one line or of several, told with the column."""
+    """In one line or several; the issue names the column."""
     odd = "x" * (length % 2)
     for cell in ("x" * length, '"' + "x\n" * (length // 2) + odd + '"', "é" * (length // 2) + odd):
         found = read(f"a,b\n1,{cell}\n".encode(), "csv", cell_bytes_max=20)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.issue import CODES
 from goodsgate.rules import Checker
-from tests.rules.truth import EUROS, NOTHING, REFERENCE, codes, document, product, rules, told
+from tests.rules.truth import EUROS, NOTHING, REFERENCE, codes, document, issues_of, product, rules
 from tests.rules.values import SAMPLES
 
 GOOD = document(product())
@@ -81,7 +81,7 @@ def test_the_last_of_two_equal_members_counts():
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" * 400, "1" * 6_000, "123456789012345678901234567890",
     "1e-999"])
 def test_numbers_may_have_any_size(number):
-    """JSON bounds none: unknown members keep them, known ones are told of."""
+    """JSON does not limit them: unknown members keep them, known ones get an issue."""
     unknown = b'{"id": "A", "title": "x", "n": ' + number.encode() + b"}"
     assert rules().check([unknown, unknown, GOOD, unknown]).issues == {}
     known = b'{"id": "A", "quantity": ' + number.encode() + b"}"
@@ -95,12 +95,12 @@ def test_numbers_may_have_any_size(number):
 
 
 def codes_of(raw):
-    """Codes a document is told of."""
+    """Return the issue codes of a document."""
     return {one.code for one in rules(reference=REFERENCE).check([raw]).issues.get(0, [])}
 
 
 def test_verbs_of_records():
-    """None until one record names one; an unknown one is told and the policy's counts."""
+    """There are none until a record names one; an unknown one is reported, and the policy's verb counts."""
     raws = [document(product(_verb=verb)) for verb in (None, "upsert", "create", "update", "delete", "DELETE", 5)]
     checked = rules().check([GOOD, GOOD])
     assert checked.verbs is None
@@ -135,7 +135,7 @@ def test_an_update_needs_only_the_members_that_it_changes(kind):
 def test_issues_are_limited_and_errors_come_first():
     """So that a rejected record never looks as if it had only warnings."""
     record = product(variants=[{"id": f"{at}", "title": " x", "gtin": "1"} for at in range(20)])
-    assert len(told(record)) == 40
+    assert len(issues_of(record)) == 40
     found = Checker(Kind.PRODUCT, EUROS, NOTHING, issues_per_record_max=10).check([document(record)]).issues[0]
     assert [one.code for one in found] == ["gtin_length"] * 9 + ["issues_cut"]
     found = Checker(Kind.PRODUCT, EUROS, NOTHING, issues_per_record_max=1).check([document(record)]).issues[0]

@@ -1,4 +1,4 @@
-"""The table of codes: every one has a record that is told of it, and a message that says something."""
+"""The table of codes: each one occurs in a record, and has a message that says something."""
 
 import string
 

@@ -175,5 +175,5 @@ def test_attributes_of_variants_must_satisfy_the_category():
         for fit in ("slim", "wide", "slim")
     ]
     checked = fast.check([orjson.dumps(record) for record in records], [bytes([at]) * 16 for at in range(3)])
-    told = {at: [(one.code, one.path) for one in issues] for at, issues in checked.issues.items()}
-    assert told == {1: [("attribute_not_allowed", "/variants/0/attributes/fit")]}
+    actual = {at: [(one.code, one.path) for one in issues] for at, issues in checked.issues.items()}
+    assert actual == {1: [("attribute_not_allowed", "/variants/0/attributes/fit")]}

@@ -1,4 +1,4 @@
-"""SKUs and GTINs: what a feed sends, what it is told."""
+"""SKUs and GTINs: what a feed sends, and which issues it gets."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from stdnum import ean
 
 from goodsgate.rules.gtin import GTIN_LENGTHS, check_digit, is_gtin
 from tests.data import sample_bytes
-from tests.rules.truth import codes, document, product, rules, told
+from tests.rules.truth import codes, document, issues_of, product, rules
 
 SKUS = [
     # of Online Retail
@@ -53,14 +53,14 @@ GTINS = [
 @pytest.mark.parametrize(("value", "code", "suggestion"), SKUS)
 def test_every_defect_of_a_sku_is_reported(value, code, suggestion):
     """Google's bound of 50 characters, nothing invisible, no damage by a spreadsheet."""
-    found = told({**product(), "id": value})
+    found = issues_of({**product(), "id": value})
     assert [(one.code, one.path, one.suggestion) for one in found] == ([(code, "/id", suggestion)] if code else [])
 
 
 @pytest.mark.parametrize(("value", "code", "suggestion"), GTINS)
 def test_every_defect_of_a_gtin_is_reported(value, code, suggestion):
     """A rounded number is never expanded, lost zeros are put back where the check digit proves them."""
-    found = told(product(gtin=value))
+    found = issues_of(product(gtin=value))
     assert [(one.code, one.path, one.suggestion) for one in found] == ([(code, "/gtin", suggestion)] if code else [])
 
 
@@ -104,7 +104,7 @@ def test_the_table_agrees_with_stdnum_on_anything(text):
     ("openfoodfacts/products-2026-export.tsv.gz", "\t", {"gtin_check_digit": 4}),
 ])
 def test_barcodes_of_open_food_facts(path, delimiter, expected):
-    """Whole files: every ruined barcode is told as what happened to it (counts as measured beside the data)."""
+    """Whole files: every damaged barcode is reported with its cause (counts as measured beside the data)."""
     reader = csv.DictReader(io.StringIO(sample_bytes(path).decode("utf-8-sig"), newline=""), delimiter=delimiter)
     documents = [document(product(id=f"row-{at}", gtin=row["code"] or None)) for at, row in enumerate(reader)]
     checked = rules().check(documents)

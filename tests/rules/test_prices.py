@@ -15,7 +15,7 @@ from goodsgate.rules.currencies import DECIMALS, ISO_DECIMALS
 from goodsgate.rules.prices import read_number
 from tests.data import sample
 from tests.invented import offers, sales_lines
-from tests.rules.truth import EUROS, codes, document, product, rules, told
+from tests.rules.truth import EUROS, codes, document, issues_of, product, rules
 
 DOLLARS = Policy(currency="USD")
 POUNDS = Policy(currency="GBP")
@@ -93,7 +93,7 @@ OBJECTS = [
 @pytest.mark.parametrize(("value", "policy", "expected"), PRICES)
 def test_every_defect_of_a_price_is_reported(value, policy, expected):
     """With what it should have been, where that can be known; the value itself is never changed."""
-    found = told(product(price=value), policy=policy)
+    found = issues_of(product(price=value), policy=policy)
     assert {one.code: one.suggestion for one in found} == expected
     assert {one.path for one in found} <= {"/price"}
 
@@ -101,7 +101,7 @@ def test_every_defect_of_a_price_is_reported(value, policy, expected):
 @pytest.mark.parametrize(("value", "expected"), OBJECTS)
 def test_a_price_may_be_an_object(value, expected):
     """The path says which member."""
-    found = told(product(price=value), policy=NONE)
+    found = issues_of(product(price=value), policy=NONE)
     assert {(one.code, one.path): one.suggestion for one in found} == expected
 
 
@@ -133,7 +133,7 @@ def test_the_currency_of_a_record_overrides_that_of_the_submission():
     """Spree sends it in a column of its own."""
     assert codes(product(price="1500.50", currency="JPY")) == [("price_decimals", "/price")]
     assert codes(product(price="879.99", currency="USD"), policy=NONE) == []
-    assert [one.suggestion for one in told(product(price="5", currency="usd"), policy=EUROS)] == ["USD"]
+    assert [one.suggestion for one in issues_of(product(price="5", currency="usd"), policy=EUROS)] == ["USD"]
 
 
 def test_prices_need_a_price_and_their_location_is_in_the_key():
@@ -170,7 +170,7 @@ def test_reading_a_number_never_invents_digits(text):
 @given(st.text(max_size=20) | st.from_regex(r"[-($€ ]{0,2}[0-9.,' ]{1,9} ?([A-Za-z]{3}|€)?", fullmatch=True))
 def test_a_suggested_price_is_valid(text):
     """Taking it leaves nothing to say about its form."""
-    for one in told(product(price=text), policy=EUROS):
+    for one in issues_of(product(price=text), policy=EUROS):
         if one.suggestion and one.code != "text_edge_blanks":
             again = {code for code, _ in codes(product(price=one.suggestion), policy=EUROS)}
             assert again <= {"price_zero", "price_decimals", "price_too_large"}

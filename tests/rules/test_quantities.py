@@ -13,7 +13,7 @@ from goodsgate.model.batch import Kind, Policy, Strictness
 from goodsgate.rules.timestamps import microseconds
 from tests.data import sample_bytes
 from tests.invented import sales_lines
-from tests.rules.truth import EUROS, document, product, rules, told
+from tests.rules.truth import EUROS, document, issues_of, product, rules
 
 QUANTITIES = [
     # Online Retail, Sunrise, Kibo
@@ -104,7 +104,7 @@ CHOICES = [
 
 def only(record, *, kind=Kind.PRODUCT, policy=EUROS):
     """Code and suggestion of the single issue of a record, if it has one."""
-    found = told(record, kind=kind, policy=policy)
+    found = issues_of(record, kind=kind, policy=policy)
     assert len(found) <= 1, found
     return (found[0].code, found[0].suggestion) if found else (None, None)
 
@@ -130,7 +130,7 @@ def test_a_date_is_iso_8601(value, code, suggestion):
 @pytest.mark.parametrize(("value", "code"), SPANS)
 def test_a_span_has_two_ends_in_order(value, code):
     """With a slash between."""
-    found = {one.code for one in told(product(sale_price_effective_date=value))}
+    found = {one.code for one in issues_of(product(sale_price_effective_date=value))}
     assert found == ({code} if code else set())
 
 
@@ -141,9 +141,9 @@ def test_a_url_is_absolute_and_without_blanks(value, code, suggestion):
 
 
 def test_urls_may_be_a_list_if_the_field_is_repeated():
-    """Up to ten, each told by its place."""
+    """Up to ten, each reported by its position."""
     links = ["https://example.com/1", "/2", 3]
-    found = [(one.code, one.path) for one in told(product(additional_image_link=links))]
+    found = [(one.code, one.path) for one in issues_of(product(additional_image_link=links))]
     assert found == [("url_not_absolute", "/additional_image_link/1"), ("field_type", "/additional_image_link/2")]
     assert only(product(additional_image_link=["https://example.com/1"] * 11)) == ("list_too_long", None)
     assert only(product(additional_image_link="https://example.com/1")) == (None, None)
@@ -185,7 +185,7 @@ def test_with_references_off_no_unit_is_unknown():
     off = Policy(currency="EUR", references=Strictness.OFF)
     assert only(product(product_weight="3 stone"), policy=off) == (None, None)
     refuse = Policy(currency="EUR", references=Strictness.REFUSE)
-    assert told(product(product_weight="3 stone"), policy=refuse)[0].severity == "error"
+    assert issues_of(product(product_weight="3 stone"), policy=refuse)[0].severity == "error"
 
 
 def counted(documents):

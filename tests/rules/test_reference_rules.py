@@ -14,7 +14,7 @@ from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.rules import BUILTIN_KINDS, ReferenceData, builtin_entries
 from goodsgate.rules.name_index import SEARCHED_NAMES_MAX, NameIndex, fold
 from tests.data import sample_bytes
-from tests.rules.truth import EUROS, NOTHING, REFERENCE, STRICT, codes, document, product, rules, told
+from tests.rules.truth import EUROS, NOTHING, REFERENCE, STRICT, codes, document, issues_of, product, rules
 
 SHIRT = {"product_type": "c3", "attributes": {"color": "navy"}}
 
@@ -88,14 +88,14 @@ ATTRIBUTES = [
 @pytest.mark.parametrize(("members", "expected"), LOOKED_UP)
 def test_references_of_a_product_must_exist(members, expected):
     """With the nearest name as suggestion."""
-    found = told(product(**members), reference=REFERENCE)
+    found = issues_of(product(**members), reference=REFERENCE)
     assert {one.code: one.suggestion for one in found} == expected
 
 
 @pytest.mark.parametrize(("members", "expected"), ATTRIBUTES)
 def test_a_category_requires_attributes(members, expected):
     """Of the product or of every variant; its ancestors' demands are its own."""
-    found = told(product(**members), reference=REFERENCE)
+    found = issues_of(product(**members), reference=REFERENCE)
     assert [(one.code, one.path, one.suggestion) for one in found] == expected
 
 
@@ -107,7 +107,7 @@ def test_the_policy_sets_the_severity(members):
     """Refuse, warn, or do not look."""
     severities = {}
     for treatment in Strictness:
-        found = told(product(**members), policy=Policy(currency="EUR", references=treatment), reference=REFERENCE)
+        found = issues_of(product(**members), policy=Policy(currency="EUR", references=treatment), reference=REFERENCE)
         severities[treatment] = [one.severity for one in found]
     assert severities == {Strictness.REFUSE: ["error"], Strictness.WARN: ["warning"], Strictness.OFF: []}
 
@@ -219,7 +219,7 @@ def test_categories_of_best_buy():
     documents += [document(product(id=row["id"], product_type=row["id"])) for row in rows]
     found = rules(reference=reference).check(documents).issues
     assert Counter(one.code for issues in found.values() for one in issues if one.code == "category_unknown") == {}
-    wrong = told(product(product_type=paths[100].replace(" > ", "/")), reference=reference)
+    wrong = issues_of(product(product_type=paths[100].replace(" > ", "/")), reference=reference)
     assert [one.suggestion for one in wrong] == [paths[100]]
 
 

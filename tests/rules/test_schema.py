@@ -1,4 +1,4 @@
-"""Records held to a schema that is given as data: tables of values, and what ties them to items."""
+"""Records checked against a schema that is data: tables of values, and how records map to items."""
 
 import copy
 from itertools import pairwise
@@ -81,7 +81,7 @@ def _fast_path(schema, record, **policy):
     return schema.fast_path.compile(_checker(**policy)._context)(orjson.dumps(record))
 
 
-def _told(record, **how):
+def _issues_of(record, **how):
     checked = _checker(**how).check([orjson.dumps(record)])
     return [(one.path, one.code) for one in checked.issues.get(0, ())]
 
@@ -95,7 +95,7 @@ def _told(record, **how):
 ])
 def test_a_valid_record_has_no_issues(members):
     """Null is absent, unknown members are nobody's business."""
-    assert _told({**GOOD, **members}) == []
+    assert _issues_of({**GOOD, **members}) == []
 
 
 @pytest.mark.parametrize(("members", "path", "code"), [
@@ -120,14 +120,14 @@ def test_a_valid_record_has_no_issues(members):
 ])
 def test_every_issue_names_its_path(members, path, code):
     """One issue for one thing that is wrong."""
-    assert _told({**GOOD, **members}) == [(path, code)]
+    assert _issues_of({**GOOD, **members}) == [(path, code)]
 
 
 def test_a_record_gets_all_its_issues():
     """Not only the first."""
-    told = _told({"name": 5, "count": -1, "brand": "B", "sizes": [{}]})
-    assert {code for _, code in told} == {"field_missing", "field_type", "number_negative", "brand_unknown"}
-    assert len(told) == 5
+    actual = _issues_of({"name": 5, "count": -1, "brand": "B", "sizes": [{}]})
+    assert {code for _, code in actual} == {"field_missing", "field_type", "number_negative", "brand_unknown"}
+    assert len(actual) == 5
 
 
 def test_required_attributes_are_checked():
@@ -140,7 +140,7 @@ def test_required_attributes_are_checked():
     assert [(one.path, one.code) for one in checker.check([orjson.dumps(record)]).issues[0]] == [
         ("/attributes/fit", "attribute_missing"),
     ]
-    assert _told(record) == []
+    assert _issues_of(record) == []
 
 
 def test_a_similar_value_is_suggested():
@@ -152,13 +152,13 @@ def test_a_similar_value_is_suggested():
 def test_a_kind_without_entries_is_not_checked():
     """As everywhere in the house."""
     members = {"brand": "Any", "category": "Any", "rooms": [1], "template": "x", "hs": "9999", "place": "any"}
-    assert _told({**GOOD, **members}, reference=ReferenceData.build({})) == []
+    assert _issues_of({**GOOD, **members}, reference=ReferenceData.build({})) == []
 
 
 def test_a_policy_may_allow_only_one_location():
     """Others are foreign, known or not."""
-    assert _told({**GOOD, "place": "L1"}, location="L1") == []
-    assert _told({**GOOD, "place": "L2"}, location="L1") == [("/place", "location_foreign")]
+    assert _issues_of({**GOOD, "place": "L1"}, location="L1") == []
+    assert _issues_of({**GOOD, "place": "L2"}, location="L1") == [("/place", "location_foreign")]
 
 
 @pytest.mark.parametrize(("document", "code"), [
@@ -203,14 +203,14 @@ def test_a_record_without_a_usable_key_has_none(code):
     ("", None, ["field_missing"]),
 ])
 def test_a_key_may_be_a_number_if_the_schema_allows_it(code, key, issues):
-    """And freer than an SKU; what can be no key is told."""
+    """Such a key is freer than an SKU; a value that cannot be a key is reported."""
     node = {
         "type": "object", "x-record": {"key": ["code"], "numeric_key": True}, "required": ["code"],
         "properties": {"code": {"x-form": "name"}},
     }
     checker = SchemaChecker(Schema(node), Policy(), ReferenceData.build({}), issues_per_record_max=9, depth_max=16)
     checked = checker.check([orjson.dumps({"code": code, "other": 1})])
-    assert (checked.keys, [told.code for told in checked.issues.get(0, [])]) == ([key], issues)
+    assert (checked.keys, [one.code for one in checked.issues.get(0, [])]) == ([key], issues)
 
 
 def test_a_key_may_have_several_parts():
@@ -239,7 +239,7 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(sorted(NODE["properties"])), JSON))
 def test_no_record_causes_a_failure(record):
     """Whatever the members hold: issues, never a fault."""
-    assert "internal_fault" not in {code for _, code in _told(record)}
+    assert "internal_fault" not in {code for _, code in _issues_of(record)}
 
 
 GOODS = {
@@ -260,9 +260,9 @@ GOODS = {
 }), st.sampled_from([None, "L1"]))
 def test_the_fast_path_accepts_only_valid_records(record, location):
     """What it acquits has no issue."""
-    told = []
-    SCHEMA.check_record(record, "", _checker(location=location)._context, told)
-    assert _fast_path(SCHEMA, record, location=location) is None or not told
+    actual = []
+    SCHEMA.check_record(record, "", _checker(location=location)._context, actual)
+    assert _fast_path(SCHEMA, record, location=location) is None or not actual
 
 
 @pytest.mark.parametrize("members", [
@@ -308,7 +308,7 @@ SIZES = st.lists(st.fixed_dictionaries({}, optional={"sku": TEXT, "eans": EANS |
     "tax": st.fixed_dictionaries({}, optional={"rule": TEXT | st.none()}) | st.none(),
 }))
 def test_the_mapping_of_a_record_is_the_same_on_the_fast_path(record):
-    """Typed and plain: key, marks in their order, finds, needs, and what is told of it."""
+    """Typed and decoded records have the same key, index entries in order, required items, and issues."""
     schema = Schema(NAMED)
     typed = _fast_path(schema, record)
     assert isinstance(typed, TypedRecord)

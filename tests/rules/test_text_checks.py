@@ -14,7 +14,7 @@ from goodsgate.rules.context import SUGGESTION_CHARACTERS_MAX
 from goodsgate.rules.text_checks import repair
 from tests.data import sample_bytes
 from tests.invented import offers, sales_lines
-from tests.rules.truth import codes, document, product, rules, told
+from tests.rules.truth import codes, document, issues_of, product, rules
 
 TITLES = [
     # Luma
@@ -45,11 +45,11 @@ TITLES = [
 
 @pytest.mark.parametrize(("value", "code", "suggestion"), TITLES)
 def test_every_defect_of_a_title_is_reported(value, code, suggestion):
-    """Damage is told, with the text as it should have been where that can be known."""
-    found = [one for one in told(product(title=value)) if one.code == code]
+    """Damage is reported with the repaired text, if that can be known."""
+    found = [one for one in issues_of(product(title=value)) if one.code == code]
     assert bool(found) == bool(code)
     if code is None:
-        assert not told(product(title=value))
+        assert not issues_of(product(title=value))
     elif suggestion is not None:
         assert found[0].suggestion == suggestion
 
@@ -80,7 +80,7 @@ def test_every_issue_of_a_text_is_reported():
 
 
 def test_an_empty_text_is_an_issue():
-    """A required one is missing, any other is told."""
+    """A required text counts as missing; any other is reported as empty."""
     assert codes(product(title="")) == [("field_missing", "/title")]
     assert codes(product(title="  ")) == [("field_missing", "/title")]
     assert codes({"id": "A-1"}) == [("field_missing", "/title")]
@@ -107,12 +107,13 @@ def test_texts_of_attributes_are_checked():
 def test_long_suggestions_are_left_out():
     """A million of them would outgrow the catalogue."""
     long = "CafÃ© " * (SUGGESTION_CHARACTERS_MAX // 4)
-    assert [(one.code, one.suggestion) for one in told(product(description=long.strip()))] == [("text_mojibake", None)]
+    issues = issues_of(product(description=long.strip()))
+    assert [(one.code, one.suggestion) for one in issues] == [("text_mojibake", None)]
 
 
 @given(st.text("äöüßéèàçñ€–’“™œžÉÀ ÂÃabc", min_size=1, max_size=30))
 def test_wrongly_decoded_text_is_repaired(text):
-    """Read as Windows-1252, told, and given back as it was."""
+    """Text that was read as Windows-1252 is reported and repaired."""
     misread = text.encode().decode("cp1252", errors="replace")
     if "\ufffd" in misread or misread.isascii():
         return
@@ -123,7 +124,7 @@ def test_wrongly_decoded_text_is_repaired(text):
 @given(st.text(max_size=40))
 def test_a_suggestion_does_not_have_the_issue_that_it_repairs(text):
     """Taking it ends the issue."""
-    for one in told(product(title=text)):
+    for one in issues_of(product(title=text)):
         if one.suggestion and one.code in ("text_entities", "text_edge_blanks", "text_control_characters"):
             again = [code for code, _ in codes(product(title=one.suggestion))]
             assert one.code not in again or html.unescape(one.suggestion) != one.suggestion

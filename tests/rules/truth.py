@@ -46,7 +46,7 @@ def document(record: object) -> bytes:
     return orjson.dumps(record)
 
 
-def told(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: ReferenceData = NOTHING,
+def issues_of(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: ReferenceData = NOTHING,
          ) -> list[Issue]:
     """The issues of one record, by way of the checker."""
     return rules(kind, policy, reference).check([document(record)]).issues.get(0, [])
@@ -55,7 +55,7 @@ def told(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, r
 def codes(record: object, *, kind: Kind = Kind.PRODUCT, policy: Policy = EUROS, reference: ReferenceData = NOTHING,
           ) -> list[tuple[str, str]]:
     """Code and path of each issue."""
-    return [(one.code, one.path) for one in told(record, kind=kind, policy=policy, reference=reference)]
+    return [(one.code, one.path) for one in issues_of(record, kind=kind, policy=policy, reference=reference)]
 
 
 def product(**members: object) -> dict[str, object]:
