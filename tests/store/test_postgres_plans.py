@@ -64,13 +64,13 @@ def db(request: pytest.FixtureRequest, address: tuple[str, Path]) -> Iterator[Cu
         with place.raw(folder) as raw:
             raw.execute("ANALYZE item")
     store = _open(made)
-    with suppress(_Undone), store.database.server.transaction(store.database.number("acme")) as db:
+    with suppress(_RollbackError), store.database.server.transaction(store.database.number("acme")) as db:
         yield db.cursor
-        raise _Undone
+        raise _RollbackError
     store.close()
 
 
-class _Undone(Exception):
+class _RollbackError(Exception):
     """Ends a transaction without a trace."""
 
 

@@ -34,7 +34,7 @@ REFUSALS: dict[str, str] = {
 """Code → title. Each protocol maps the codes to its own status codes and texts."""
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - the word of the domain, which the API and the docs use, too
     """A submission or request is not accepted; `code` is a key of REFUSALS."""
 
     def __init__(self, code: str, detail: str = "", /, **details: object) -> None:
