@@ -12,7 +12,7 @@ from goodsgate.store.strict import StrictStore
 from tests import place
 from tests.postgres import Server
 from tests.store import child
-from tests.store.scene import Record, bad, portion
+from tests.store.scene import Record, chunk_commit, rejected_record
 from tests.store.wire import Wire
 
 
@@ -38,7 +38,7 @@ def _rejected(store: Store) -> str:
     """A batch that has ended with one record rejected."""
     batch = child.submit(store, 1)
     claim = _claim(store)
-    store.commit(claim, [portion(claim.rounds[0], bad("A"), ends=State.FINISHED)])
+    store.commit(claim, [chunk_commit(claim.rounds[0], rejected_record("A"), ends=State.FINISHED)])
     store.release_claim(claim)
     return batch
 
@@ -70,7 +70,7 @@ def test_a_round_is_acknowledged_if_it_is_stored(wired: Store, wire: Wire, store
     assert acknowledged == (sent and kind is RoundKind.FIX)
     if sent:
         claim = _claim(store)
-        settled = portion(claim.rounds[0], Record("A"), amends=[1], ends=State.FINISHED)
+        settled = chunk_commit(claim.rounds[0], Record("A"), amends=[1], ends=State.FINISHED)
         store.commit(claim, [settled])
         found = store.batch("acme", batch)
         assert found is not None

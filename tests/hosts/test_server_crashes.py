@@ -16,7 +16,7 @@ from tests.make import NOW
 from tests.postgres import Server
 from tests.shop import ndjson
 from tests.store import child
-from tests.store.scene import Record, after, portion
+from tests.store.scene import Record, advanced, chunk_commit
 
 PIECE = b" " * 1024 * 1024
 """Size of one piece; it compresses well, so that the write-ahead log is not flushed early."""
@@ -53,7 +53,8 @@ def _seal(store: Store, upload: str) -> str:
 
 @pytest.mark.parametrize("after", [0, 1], ids=["then sealed", "then goes on"])
 @pytest.mark.parametrize("kept", [0, 2])
-def test_a_submission_with_lost_pieces_is_not_acknowledged(lazy: Server, store: Store, kept: int, after: int) -> None:
+def test_a_submission_with_lost_pieces_is_not_acknowledged(lazy: Server, store: Store, kept: int,
+                                                           after: int) -> None:
     """It is refused whether all pieces or the last ones are lost, and can be sent again."""
     upload = new_id()
     for _ in range(kept):
@@ -80,24 +81,24 @@ def test_chunks_that_a_crash_lost_are_processed_again(lazy: Server, store: Store
     claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
     work = claim.rounds[0]
-    first = portion(work, Record("A"), Record("B", Result.UNCHANGED))
+    first = chunk_commit(work, Record("A"), Record("B", Result.UNCHANGED))
     store.commit(claim, [first])
-    assert store.seen_keys(after(work, first), ["A", "B", "C"]) == {"A", "B"}
+    assert store.seen_keys(advanced(work, first), ["A", "B", "C"]) == {"A", "B"}
     lazy.stop("immediate")
     lazy.start()
     assert [item.key for item in store.items("acme", Kind.PRODUCT, "products").rows if item.key != "K1"] == []
     with pytest.raises(StoreError):
-        store.commit(claim, [portion(after(work, first), Record("C"), ends=State.FINISHED)])
+        store.commit(claim, [chunk_commit(advanced(work, first), Record("C"), ends=State.FINISHED)])
     store.release_claim(claim)
     claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
     work = claim.rounds[0]
     assert (work.chunks, store.seen_keys(work, ["A", "B", "C"])) == (0, set())
-    first = portion(work, Record("A"), Record("B"))
+    first = chunk_commit(work, Record("A"), Record("B"))
     store.commit(claim, [first])
-    work = after(work, first)
+    work = advanced(work, first)
     assert store.seen_keys(work, ["A", "B", "C"]) == {"A", "B"}
-    store.commit(claim, [portion(work, Record("C"), ends=State.FINISHED)])
+    store.commit(claim, [chunk_commit(work, Record("C"), ends=State.FINISHED)])
     lazy.stop("immediate")
     lazy.start()
     found = store.batch("acme", batch)

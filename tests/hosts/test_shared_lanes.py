@@ -8,7 +8,7 @@ import pytest
 from goodsgate.model.batch import Result, RoundKind, State
 from goodsgate.store.contract import Store, StoreBusyError
 from tests import place
-from tests.store.scene import Record, Scene, bad, portion
+from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def _one(scene: Scene, store: Store, *records: Record, ends: State | None = None) -> None:
     """Process one chunk, from claim to release."""
     claim = scene.claimed(store=store)
-    store.commit(claim, [portion(claim.rounds[0], *records, ends=ends)])
+    store.commit(claim, [chunk_commit(claim.rounds[0], *records, ends=ends)])
     store.release_claim(claim)
 
 
@@ -30,11 +30,11 @@ def test_keys_committed_by_other_workers_are_known(scene: Scene) -> None:
     first, second = scene.store, scene.open()
     scene.seal()
     _one(scene, first, Record("A", Result.UNCHANGED))
-    _one(scene, second, bad("B"), Record("C"))
+    _one(scene, second, rejected_record("B"), Record("C"))
     _one(scene, second, Record("D", Result.UNCHANGED))
     claim = scene.claimed(store=first)
     assert first.seen_keys(claim.rounds[0], ["A", "B", "C", "D", "E"]) == {"A", "B", "C", "D"}
-    first.commit(claim, [portion(claim.rounds[0], bad("E"))])
+    first.commit(claim, [chunk_commit(claim.rounds[0], rejected_record("E"))])
     first.release_claim(claim)
     claim = scene.claimed(store=second)
     assert second.seen_keys(claim.rounds[0], ["A", "B", "C", "D", "E"]) == {"A", "B", "C", "D", "E"}
@@ -47,14 +47,14 @@ def test_keys_that_other_workers_read_from_a_full_feed_are_not_absent(scene: Sce
     scene.run([Record("A"), Record("B"), Record("C"), Record("GONE")])
     feed = scene.seal(mode="full")
     _one(scene, first, Record("A", Result.UNCHANGED))
-    _one(scene, second, Record("B", Result.UNCHANGED), bad("c"))
+    _one(scene, second, Record("B", Result.UNCHANGED), rejected_record("c"))
     claim = scene.claimed(store=first)
     assert first.absent_items(claim.rounds[0], after=None, limit=10) == (4, 2, ["C", "GONE"])
-    first.commit(claim, [portion(claim.rounds[0], ends=State.FINISHED)])
+    first.commit(claim, [chunk_commit(claim.rounds[0], ends=State.FINISHED)])
     first.release_claim(claim)
     scene.again(feed, RoundKind.FIX)
     claim = scene.claimed(store=second)
-    fixed = portion(claim.rounds[0], Record("C", Result.UNCHANGED), amends=[3], ends=State.FINISHED)
+    fixed = chunk_commit(claim.rounds[0], Record("C", Result.UNCHANGED), amends=[3], ends=State.FINISHED)
     second.commit(claim, [fixed])
     second.release_claim(claim)
     scene.again(feed, RoundKind.REMOVAL)
@@ -64,8 +64,8 @@ def test_keys_that_other_workers_read_from_a_full_feed_are_not_absent(scene: Sce
 
 def test_a_lane_of_a_dead_host_does_not_block_other_lanes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its transaction is open, cut off in a commit: other lanes are served, and later this one as well."""
-    monkeypatch.setattr("goodsgate.store.postgres.receiving.PATIENT", "SET LOCAL lock_timeout = '0.2s'")
-    monkeypatch.setattr("goodsgate.store.postgres.lanes.IMPATIENT", "SET LOCAL lock_timeout = '0.1s'")
+    monkeypatch.setattr("goodsgate.store.postgres.intake.LOCK_TIMEOUT", "SET LOCAL lock_timeout = '0.2s'")
+    monkeypatch.setattr("goodsgate.store.postgres.queue.LOCK_TIMEOUT", "SET LOCAL lock_timeout = '0.1s'")
     stuck = scene.seal()
     with place.raw(scene.folder) as held:
         held.execute("BEGIN")

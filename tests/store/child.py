@@ -25,7 +25,7 @@ from goodsgate.store.contract import (
 )
 from goodsgate.store.strict import StrictStore
 from tests import place
-from tests.store.scene import Record, bad, portion
+from tests.store.scene import Record, chunk_commit, rejected_record
 
 PORTION_RECORDS = 3
 KEPT = Retention(payload_seconds=0, report_seconds=0, batch_seconds=0, answer_seconds=0, tombstone_seconds=0)
@@ -64,7 +64,7 @@ def new_batch(merchant: str, *, kind: Kind = Kind.PRODUCT) -> NewBatch:
 
 
 def work(store: Store, *, lease_seconds: float = 60) -> None:
-    """All that there is, a portion a claim, then leave; a lane that a dead worker held is waited for."""
+    """All that there is, a chunk a claim, then leave; a lane that a dead worker held is waited for."""
     while store.statistics()["lanes"]:
         claim = store.claim("child", lease_seconds=lease_seconds, rounds_max=1, bytes_max=100)
         if claim is None:
@@ -84,13 +84,13 @@ def submission(store: Store, claim: Claim, at: ClaimedRound) -> None:
     records = int(b"".join(payload))
     numbers = range(at.records + 1, min(at.records + PORTION_RECORDS, records) + 1)
     ends = at.records + len(numbers) >= records
-    store.commit(claim, [portion(at, *map(record, numbers), ends=State.FINISHED if ends else None)])
+    store.commit(claim, [chunk_commit(at, *map(record, numbers), ends=State.FINISHED if ends else None)])
 
 
 def record(number: int) -> Record:
     """Rejected, warned of, or just created."""
     if number % 3 == 0:
-        return bad(f"K{number}", str(number % 2))
+        return rejected_record(f"K{number}", str(number % 2))
     issues = [issue("sku_case_twin", "/id", value="w")] if number % 5 == 0 else []
     return Record(f"K{number}", Result.CREATED, issues=issues)
 
@@ -99,7 +99,7 @@ def fix(store: Store, claim: Claim, at: ClaimedRound) -> None:
     """The next rejected records are created after all."""
     numbers = [finding.number for finding in store.rejected_records(at.merchant, at.batch, limit=PORTION_RECORDS)]
     mended = [Record(f"K{number}", text="fixed") for number in numbers]
-    store.commit(claim, [portion(at, *mended, amends=numbers, ends=None if numbers else State.FINISHED)])
+    store.commit(claim, [chunk_commit(at, *mended, amends=numbers, ends=None if numbers else State.FINISHED)])
 
 
 def hold(store: Store, *, lease_seconds: float) -> None:
@@ -122,7 +122,7 @@ def full(store: Store, folder: Path) -> None:
     claim = store.claim("child", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
     at = claim.rounds[0]
-    settled = portion(at, *(Record(f"K{n}", text="x" * 2_000) for n in range(2_000)), ends=State.FINISHED)
+    settled = chunk_commit(at, *(Record(f"K{n}", text="x" * 2_000) for n in range(2_000)), ends=State.FINISHED)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 50_000, resource.RLIM_INFINITY))
     refused = 0
     for attempt in (

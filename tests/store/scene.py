@@ -142,9 +142,9 @@ class Scene:
         work = claim.rounds[0]
         for at, records in enumerate(portions):
             last = at == len(portions) - 1
-            settled = portion(work, *records, ends=ends if last else None)
+            settled = chunk_commit(work, *records, ends=ends if last else None)
             self.store.commit(claim, [settled])
-            work = after(work, settled)
+            work = advanced(work, settled)
         self.store.release_claim(claim)
         return work
 
@@ -177,7 +177,7 @@ class Record(msgspec.Struct, frozen=True):
         return msgspec.json.encode({"id": self.key, "text": self.text})
 
 
-def bad(key: str | None = None, value: str = "x", code: str = "line_unreadable") -> Record:
+def rejected_record(key: str | None = None, value: str = "x", code: str = "line_unreadable") -> Record:
     """A rejected record."""
     return Record(key, Result.REJECTED, issues=[issue(code, "/price", value=value)])
 
@@ -187,7 +187,7 @@ def digest(document: bytes) -> bytes:
     return hashlib.blake2b(document, digest_size=16).digest()
 
 
-def portion(work: ClaimedRound, *records: Record, ends: State | None = None, amends: Sequence[int] = (),
+def chunk_commit(work: ClaimedRound, *records: Record, ends: State | None = None, amends: Sequence[int] = (),
             **more: object) -> ChunkCommit:
     """What the records change; `amends` are the record numbers that the first of them replace."""
     amending, added = records[: len(amends)], records[len(amends) :]
@@ -221,9 +221,8 @@ def portion(work: ClaimedRound, *records: Record, ends: State | None = None, ame
     return msgspec.structs.replace(settled, **more)
 
 
-def after(work: ClaimedRound, settled: ChunkCommit) -> ClaimedRound:
-    """The work once the portion is settled."""
+def advanced(round: ClaimedRound, commit: ChunkCommit) -> ClaimedRound:
+    """Return the round as it is once the chunk is committed."""
     return msgspec.structs.replace(
-        work, chunks=work.chunks + 1, records=work.records + settled.records,
-        total=work.total + len(settled.results),
+        round, chunks=round.chunks + 1, records=round.records + commit.records, total=round.total + len(commit.results)
     )

@@ -7,7 +7,7 @@ import pytest
 
 from goodsgate.model.batch import State
 from goodsgate.store.sqlite import SqliteStore, checkpoints
-from tests.store.scene import Record, Scene, after, portion
+from tests.store.scene import Record, Scene, advanced, chunk_commit
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def test_a_load_that_never_pauses_reuses_its_log(scene: Scene) -> None:
     written = 0
     for at in range(80):
         records = [Record(f"K{at}-{number}", text="x" * 1_000) for number in range(40)]
-        settled = portion(work, *records, ends=State.FINISHED if at == 79 else None)
+        settled = chunk_commit(work, *records, ends=State.FINISHED if at == 79 else None)
         scene.store.commit(claim, [settled])
-        work = after(work, settled)
+        work = advanced(work, settled)
         written += sum(len(write.document) for write in settled.writes)
         scene.store.results("acme", batch, after=work.total - 5)
         sizes.append((scene.folder / "store" / "catalogue.db-wal").stat().st_size)

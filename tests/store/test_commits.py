@@ -1,4 +1,4 @@
-"""Promises 2, 3, 7 and 8 at the store: what a portion changes, and that it changes it once."""
+"""Promises 2, 3, 7 and 8 at the store: what a chunk changes, and that it changes it once."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from goodsgate.model.batch import Counts, Kind, Outcome, Result, RoundKind, Stat
 from goodsgate.model.catalogue import CurrentItem, Delete, Write
 from goodsgate.model.issue import issue
 from goodsgate.store.contract import StoreError
-from tests.store.scene import Record, Scene, after, bad, digest, portion
+from tests.store.scene import Record, Scene, advanced, chunk_commit, digest, rejected_record
 
 UNCHANGED, UPDATED, DELETED = Result.UNCHANGED, Result.UPDATED, Result.DELETED
 
@@ -17,7 +17,7 @@ def test_a_chunk_is_committed_as_a_whole(scene: Scene) -> None:
     claim = scene.claimed()
     work = claim.rounds[0]
     warned = Record("B", issues=[issue("sku_case_twin", "/id", value="B")])
-    scene.store.commit(claim, [portion(work, Record("A"), warned, bad(), bad("C", "y"))])
+    scene.store.commit(claim, [chunk_commit(work, Record("A"), warned, rejected_record(), rejected_record("C", "y"))])
     found = scene.batch(batch)
     assert found.counts == Counts(created=2, rejected=2)
     assert (found.state, found.total, found.warned, found.bytes_done) == (State.WORKING, None, 1, 4)
@@ -31,23 +31,23 @@ def test_a_chunk_is_committed_as_a_whole(scene: Scene) -> None:
     ]
     group = scene.store.issue_groups("acme", batch)[0]
     assert (group.code, group.field, group.count, group.top) == ("line_unreadable", "/price", 2, [("x", 1), ("y", 1)])
-    assert [finding.raw for finding in scene.store.rejected_records("acme", batch)] == [bad().document,
-        bad("C").document]
+    assert [finding.raw for finding in scene.store.rejected_records("acme", batch)] == [rejected_record().document,
+        rejected_record("C").document]
     assert scene.store.collections("acme") == [(Kind.PRODUCT, "products", 2)]
 
 
 def test_a_replay_changes_nothing(scene: Scene) -> None:
-    """A portion that was settled before is passed over, also with others behind it in the same call."""
+    """A chunk that was settled before is passed over, also with others behind it in the same call."""
     batch = scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
-    first = portion(work, Record("A"), bad())
+    first = chunk_commit(work, Record("A"), rejected_record())
     scene.store.commit(claim, [first])
     item = scene.store.item("acme", Kind.PRODUCT, "products", "A")
     scene.clock.forward(1)
-    other = portion(work, Record("Z"), ends=State.FINISHED)
+    other = chunk_commit(work, Record("Z"), ends=State.FINISHED)
     scene.store.commit(claim, [first])
-    scene.store.commit(claim, [other, portion(after(work, first), Record("B"), ends=State.FINISHED)])
+    scene.store.commit(claim, [other, chunk_commit(advanced(work, first), Record("B"), ends=State.FINISHED)])
     scene.store.commit(claim, [first])
     assert scene.store.item("acme", Kind.PRODUCT, "products", "A") == item
     assert set(scene.held()) == {"A", "B"}
@@ -72,16 +72,16 @@ def test_a_chunk_out_of_order_is_an_error(scene: Scene) -> None:
     batch = scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
-    early = portion(after(work, portion(work, Record("A"))), Record("B"))
+    early = chunk_commit(advanced(work, chunk_commit(work, Record("A"))), Record("B"))
     with pytest.raises(StoreError):
-        scene.store.commit(claim, [portion(work, Record("A")), portion(work, Record("X"), number=7)])
+        scene.store.commit(claim, [chunk_commit(work, Record("A")), chunk_commit(work, Record("X"), number=7)])
     with pytest.raises(StoreError):
         scene.store.commit(claim, [early])
     with pytest.raises(StoreError):
-        scene.store.commit(claim, [portion(work, Record("A"), first=5)])
+        scene.store.commit(claim, [chunk_commit(work, Record("A"), first=5)])
     assert scene.held() == {}
     assert scene.batch(batch).counts == Counts()
-    scene.store.commit(claim, [portion(work, Record("A"), ends=State.FINISHED)])
+    scene.store.commit(claim, [chunk_commit(work, Record("A"), ends=State.FINISHED)])
     with pytest.raises(StoreError):
         scene.store.commit(claim, [early])
 
@@ -90,7 +90,8 @@ def test_outcomes_come_from_the_counts(scene: Scene) -> None:
     """Clean, partial, rejected; a broken or cancelled batch has none."""
     outcomes = []
     for records, ends in (
-        ([Record("A")], State.FINISHED), ([Record("A", UNCHANGED), bad()], State.FINISHED), ([bad()], State.FINISHED),
+        ([Record("A")], State.FINISHED), ([Record("A", UNCHANGED), rejected_record()], State.FINISHED),
+        ([rejected_record()], State.FINISHED),
         ([Record("A", UNCHANGED)], State.BROKEN),
     ):
         batch = scene.seal()
@@ -104,7 +105,7 @@ def test_a_round_may_end_without_a_record(scene: Scene) -> None:
     batch = scene.seal()
     claim = scene.claimed()
     told = [issue("payload_empty")]
-    scene.store.commit(claim, [portion(claim.rounds[0], ends=State.FINISHED, file_issues=told)])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], ends=State.FINISHED, file_issues=told)])
     assert (scene.batch(batch).total, scene.batch(batch).outcome) == (0, Outcome.CLEAN)
     finding = scene.store.findings("acme", batch)[0]
     assert (finding.number, finding.issues, finding.result, finding.key) == (0, told, None, None)
@@ -115,10 +116,10 @@ def test_notices_gather(scene: Scene) -> None:
     batch = scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
-    first = portion(work, Record("A"), file_issues=[issue("encoding_guessed", value="cp1252")])
+    first = chunk_commit(work, Record("A"), file_issues=[issue("encoding_guessed", value="cp1252")])
     scene.store.commit(claim, [first])
     truncated = [issue("payload_truncated")]
-    scene.store.commit(claim, [portion(after(work, first), ends=State.BROKEN, file_issues=truncated)])
+    scene.store.commit(claim, [chunk_commit(advanced(work, first), ends=State.BROKEN, file_issues=truncated)])
     codes = [told.code for told in scene.store.findings("acme", batch)[0].issues]
     assert codes == ["encoding_guessed", "payload_truncated"]
     assert {group.code: group.count for group in scene.store.issue_groups("acme", batch)} == dict.fromkeys(codes, 1)
@@ -191,14 +192,14 @@ def test_a_delete_with_a_version_leaves_a_tombstone(scene: Scene) -> None:
 
 
 def test_a_delete_without_a_version_leaves_nothing(scene: Scene) -> None:
-    """Not even a tombstone that was there: a portion may have revived it and deleted it again."""
+    """Not even a tombstone that was there: a chunk may have revived it and deleted it again."""
     scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
-    first = portion(work, Record("A", DELETED, version=5))
+    first = chunk_commit(work, Record("A", DELETED, version=5))
     scene.store.commit(claim, [first])
     assert scene.store.current_items("acme", Kind.PRODUCT, "products", ["A"]) == {"A": CurrentItem(None, 5)}
-    scene.store.commit(claim, [portion(after(work, first), ends=State.FINISHED, deletes=[Delete("A", None)])])
+    scene.store.commit(claim, [chunk_commit(advanced(work, first), ends=State.FINISHED, deletes=[Delete("A", None)])])
     assert scene.store.current_items("acme", Kind.PRODUCT, "products", ["A"]) == {}
     assert scene.store.collections("acme") == []
 
@@ -222,7 +223,7 @@ def test_later_chunks_of_one_commit_win(scene: Scene) -> None:
     texts = ["1", "2", "3"]
     results = [Result.CREATED, UPDATED, UPDATED]
     scene.store.commit(claim, [
-        portion(work, Record("A", result, text), ends=State.FINISHED)
+        chunk_commit(work, Record("A", result, text), ends=State.FINISHED)
         for work, result, text in zip(claim.rounds, results, texts, strict=True)
     ])
     item = scene.store.item("acme", Kind.PRODUCT, "products", "A")
@@ -250,15 +251,17 @@ def test_an_item_names_the_batch_that_wrote_it(scene: Scene) -> None:
 def test_a_fix_moves_records_and_replaces_findings(scene: Scene) -> None:
     """A record that was rejected and is now created counts once; keys, results, issues and groups follow."""
     batch = scene.seal()
-    scene.run([Record("A"), bad(), bad("C", "y")], [bad("D", "y"), Record("E")])
+    scene.run([Record("A"), rejected_record(), rejected_record("C", "y")], [rejected_record("D", "y"), Record("E")])
     scene.again(batch, RoundKind.FIX)
     claim = scene.claimed()
     work = claim.rounds[0]
     assert (work.number, work.round_kind, work.chunks, work.total) == (1, RoundKind.FIX, 0, 5)
     before = scene.store.rejected_by_number("acme", batch, [1, 2, 4, 99])
-    assert {number: finding.raw for number, finding in before.items()} == {2: bad().document, 4: bad("D").document}
+    assert {number: finding.raw for number, finding in before.items()} == {2: rejected_record().document,
+        4: rejected_record("D").document}
     warned = Record("D", issues=[issue("sku_case_twin", "/id")])
-    fixed = portion(work, Record("B"), warned, bad("C", "z", "field_type"), amends=[2, 4, 3], ends=State.FINISHED)
+    fixed = chunk_commit(work, Record("B"), warned, rejected_record("C", "z", "field_type"), amends=[2, 4,
+        3], ends=State.FINISHED)
     scene.store.commit(claim, [fixed])
     scene.store.commit(claim, [fixed])
     ended = scene.batch(batch)
@@ -281,10 +284,11 @@ def test_a_fix_moves_records_and_replaces_findings(scene: Scene) -> None:
 def test_a_fix_may_add_records(scene: Scene) -> None:
     """Numbered behind the batch's last."""
     batch = scene.seal()
-    scene.run([bad("A")])
+    scene.run([rejected_record("A")])
     scene.again(batch, RoundKind.FIX)
     claim = scene.claimed()
-    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), bad("B"), amends=[1], ends=State.FINISHED)])
+    settled = chunk_commit(claim.rounds[0], Record("A"), rejected_record("B"), amends=[1], ends=State.FINISHED)
+    scene.store.commit(claim, [settled])
     assert [(row.number, row.key) for row in scene.store.results("acme", batch)] == [(1, "A"), (2, "B")]
     assert (scene.batch(batch).counts, scene.batch(batch).total) == (Counts(created=1, rejected=1), 2)
 
@@ -292,8 +296,8 @@ def test_a_fix_may_add_records(scene: Scene) -> None:
 def test_groups_keep_the_most_frequent_values(scene: Scene) -> None:
     """Of more distinct values than are counted, with counts that never say too much."""
     batch = scene.seal()
-    often = [bad(None, "often") for _ in range(30)]
-    scene.run(often, [bad(None, f"v{number:03d}") for number in range(200)], often)
+    often = [rejected_record(None, "often") for _ in range(30)]
+    scene.run(often, [rejected_record(None, f"v{number:03d}") for number in range(200)], often)
     group = scene.store.issue_groups("acme", batch)[0]
     assert (group.count, group.top[0]) == (260, ("often", 60))
 
@@ -310,12 +314,18 @@ def test_seen_keys_are_those_of_earlier_chunks(scene: Scene) -> None:
     work = claim.rounds[0]
     keys = ["HELD", "SAME", "NEW", "BAD", "NEXT", "GONE", "BRIEF"]
     assert scene.store.seen_keys(work, keys) == set()
-    first = portion(
-        work, Record("SAME", UNCHANGED), Record("NEW"), bad("BAD"), bad(), Record("GONE", DELETED), Record("BRIEF")
+    first = chunk_commit(
+        work,
+        Record("SAME", UNCHANGED),
+        Record("NEW"),
+        rejected_record("BAD"),
+        rejected_record(),
+        Record("GONE", DELETED),
+        Record("BRIEF"),
     )
     scene.store.commit(claim, [first])
-    assert scene.store.seen_keys(after(work, first), keys) == {"SAME", "NEW", "BAD", "GONE", "BRIEF"}
-    second = portion(after(work, first), Record("NEXT"), Record("BRIEF", DELETED))
+    assert scene.store.seen_keys(advanced(work, first), keys) == {"SAME", "NEW", "BAD", "GONE", "BRIEF"}
+    second = chunk_commit(advanced(work, first), Record("NEXT"), Record("BRIEF", DELETED))
     scene.store.commit(claim, [second])
     assert scene.store.seen_keys(work, keys) == set(keys) - {"HELD"}
     scene.store.release_claim(claim)
@@ -331,15 +341,17 @@ def test_absent_items_are_those_that_a_full_feed_lacks(scene: Scene) -> None:
     feed = scene.seal(mode="full")
     claim = scene.claimed()
     work = claim.rounds[0]
-    first = portion(work, Record("K00", UNCHANGED), Record("K01", UPDATED, "2"), bad("K02"), Record("NEW"))
+    first = chunk_commit(
+        work, Record("K00", UNCHANGED), Record("K01", UPDATED, "2"), rejected_record("K02"), Record("NEW")
+    )
     scene.store.commit(claim, [first])
-    work = after(work, first)
+    work = advanced(work, first)
     lacking = [f"K{number:02d}" for number in range(3, 20)]
     held, missing, keys = scene.store.absent_items(work, after=None, limit=10)
     assert (held, missing, keys) == (20, 17, lacking[:10])
     assert scene.store.absent_items(work, after=keys[-1], limit=10) == (20, 17, lacking[10:])
     withheld = Withheld(items=20, deletions=17)
-    scene.store.commit(claim, [portion(work, ends=State.FINISHED, withheld=withheld)])
+    scene.store.commit(claim, [chunk_commit(work, ends=State.FINISHED, withheld=withheld)])
     scene.store.release_claim(claim)
     assert scene.batch(feed).withheld == withheld
     scene.seal()
@@ -351,9 +363,9 @@ def test_absent_items_are_those_that_a_full_feed_lacks(scene: Scene) -> None:
     while True:
         held, missing, keys = scene.store.absent_items(work, after=None, limit=6)
         assert (held, missing, keys) == (20, len(lacking), lacking[:6])
-        settled = portion(work, *(Record(key, DELETED) for key in keys), ends=None if keys else State.FINISHED)
+        settled = chunk_commit(work, *(Record(key, DELETED) for key in keys), ends=None if keys else State.FINISHED)
         scene.store.commit(claim, [settled])
-        work = after(work, settled)
+        work = advanced(work, settled)
         if not keys:
             break
         del lacking[:6]
@@ -368,18 +380,18 @@ def test_a_key_that_a_fix_corrects_is_not_missing(scene: Scene) -> None:
     feed = scene.seal(mode="full")
     claim = scene.claimed()
     work = claim.rounds[0]
-    first = portion(work, bad("WRONG"), Record("NEW"))
+    first = chunk_commit(work, rejected_record("WRONG"), Record("NEW"))
     scene.store.commit(claim, [first])
-    assert scene.store.absent_items(after(work, first), after=None, limit=10) == (3, 2, ["GONE", "RIGHT"])
-    scene.store.commit(claim, [portion(after(work, first), ends=State.FINISHED)])
+    assert scene.store.absent_items(advanced(work, first), after=None, limit=10) == (3, 2, ["GONE", "RIGHT"])
+    scene.store.commit(claim, [chunk_commit(advanced(work, first), ends=State.FINISHED)])
     scene.store.release_claim(claim)
     scene.again(feed, RoundKind.FIX)
     claim = scene.claimed()
     work = claim.rounds[0]
     assert scene.store.absent_items(work, after=None, limit=10) == (3, 2, ["GONE", "RIGHT"])
-    fixed = portion(work, Record("RIGHT", UNCHANGED), amends=[1])
+    fixed = chunk_commit(work, Record("RIGHT", UNCHANGED), amends=[1])
     scene.store.commit(claim, [fixed])
-    assert scene.store.absent_items(after(work, fixed), after=None, limit=10) == (3, 2, ["GONE", "WRONG"])
+    assert scene.store.absent_items(advanced(work, fixed), after=None, limit=10) == (3, 2, ["GONE", "WRONG"])
 
 
 def test_an_empty_full_feed_lacks_everything(scene: Scene) -> None:
@@ -397,9 +409,9 @@ def test_a_write_replaces_the_whole_item(scene: Scene) -> None:
     scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
-    first = portion(work, Record("A", version=1))
+    first = chunk_commit(work, Record("A", version=1))
     scene.store.commit(claim, [first])
-    second = portion(after(work, first), writes=[Write("A", b"h" * 16, b"{}", None)])
+    second = chunk_commit(advanced(work, first), writes=[Write("A", b"h" * 16, b"{}", None)])
     scene.store.commit(claim, [second])
     held = scene.store.current_items("acme", Kind.PRODUCT, "products", ["A"], documents=True)
     assert held == {"A": CurrentItem(b"h" * 16, None, b"{}")}

@@ -2,13 +2,13 @@
 
 from goodsgate.model.batch import Kind, State
 from goodsgate.store.contract import Claim, ClaimedRound
-from tests.store.scene import Record, Scene, portion
+from tests.store.scene import Record, Scene, chunk_commit
 
 
 def _rest(scene: Scene, claim: Claim, seconds: float) -> ClaimedRound:
-    """The first round of a claim rests after a portion."""
+    """The first round of a claim rests after a chunk."""
     work = claim.rounds[0]
-    scene.store.commit(claim, [portion(work, Record("A"))])
+    scene.store.commit(claim, [chunk_commit(work, Record("A"))])
     scene.store.defer(claim, work, seconds=seconds)
     scene.store.release_claim(claim)
     return work
@@ -34,7 +34,7 @@ def test_those_behind_it_go_on_and_know_that_they_overtake(scene: Scene) -> None
     behind, other = scene.seal(), scene.seal(collection="other")
     claim = scene.claimed(works=2)
     assert [(work.batch, work.overtakes) for work in claim.rounds] == [(behind, True), (other, False)]
-    scene.store.commit(claim, [portion(work, Record("B"), ends=State.FINISHED) for work in claim.rounds])
+    scene.store.commit(claim, [chunk_commit(work, Record("B"), ends=State.FINISHED) for work in claim.rounds])
     scene.store.release_claim(claim)
     assert scene.claim() is None
     assert scene.batch(resting).state is State.WORKING

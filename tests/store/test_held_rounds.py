@@ -6,13 +6,13 @@ import pytest
 
 from goodsgate.model.batch import Kind, State
 from goodsgate.store.contract import QueueFullError
-from tests.store.scene import Record, Scene, portion
+from tests.store.scene import Record, Scene, chunk_commit
 
 
 def _settled(scene: Scene, *, works: int = 10) -> list[str]:
     """What the next claim holds, worked to its end."""
     claim = scene.claimed(works=works)
-    scene.store.commit(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.rounds])
+    scene.store.commit(claim, [chunk_commit(work, Record("A"), ends=State.FINISHED) for work in claim.rounds])
     scene.store.release_claim(claim)
     return [work.batch for work in claim.rounds]
 

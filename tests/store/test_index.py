@@ -12,13 +12,13 @@ from goodsgate.model.catalogue import IndexEntry, Key, Scope, Token
 from goodsgate.store.contract import ChunkCommit, IndexFilter, LeaseLostError, Retention, StoreError
 from tests.make import NOW
 from tests.place import KINDS
-from tests.store.scene import Record, Scene, portion
+from tests.store.scene import Record, Scene, chunk_commit
 
 SHELF = ("acme", Kind.PRODUCT, "products")
 
 
 def _marked(settled: ChunkCommit, marks: dict[str, tuple[IndexEntry, ...]]) -> ChunkCommit:
-    """The portion with marks for its writes."""
+    """The chunk with marks for its writes."""
     writes = [msgspec.structs.replace(write, index_entries=marks.get(write.key, ())) for write in settled.writes]
     return msgspec.structs.replace(settled, writes=writes)
 
@@ -28,7 +28,7 @@ def _put(scene: Scene, marks: dict[str, tuple[IndexEntry, ...]], *deleted: str, 
     claim = scene.claimed()
     records = [Record(key, text=repr(held)) for key, held in marks.items()]
     records += [Record(key, Result.DELETED) for key in deleted]
-    scene.store.commit(claim, [_marked(portion(claim.rounds[0], *records, ends=State.FINISHED), marks)])
+    scene.store.commit(claim, [_marked(chunk_commit(claim.rounds[0], *records, ends=State.FINISHED), marks)])
     scene.store.release_claim(claim)
 
 
@@ -108,10 +108,10 @@ def test_a_listing_can_have_several_filters(scene: Scene) -> None:
 
 
 def test_a_replay_changes_no_index_entry(scene: Scene) -> None:
-    """A portion that is settled already is passed over whole."""
+    """A chunk that is settled already is passed over whole."""
     scene.seal()
     claim = scene.claimed()
-    settled = _marked(portion(claim.rounds[0], Record("a"), ends=State.FINISHED), {"a": (("sku", "1"),)})
+    settled = _marked(chunk_commit(claim.rounds[0], Record("a"), ends=State.FINISHED), {"a": (("sku", "1"),)})
     scene.store.commit(claim, [settled])
     other = _marked(settled, {"a": (("sku", "2"),)})
     scene.store.commit(claim, [other])
@@ -126,7 +126,7 @@ def test_a_worker_that_lost_its_lease_changes_no_index_entry(scene: Scene) -> No
     scene.clock.forward(5)
     again = scene.claimed(worker="w2")
     with pytest.raises(LeaseLostError):
-        scene.store.commit(claim, [_marked(portion(claim.rounds[0], Record("a")), {"a": (("sku", "1"),)})])
+        scene.store.commit(claim, [_marked(chunk_commit(claim.rounds[0], Record("a")), {"a": (("sku", "1"),)})])
     assert scene.store.find_by_index(*SHELF, [("sku", "1")]) == {}
     scene.store.release_claim(again)
 

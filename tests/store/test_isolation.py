@@ -7,7 +7,7 @@ import pytest
 from goodsgate.model.batch import Kind, new_id
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.contract import BatchFilter, Store
-from tests.store.scene import Record, Scene, bad
+from tests.store.scene import Record, Scene, rejected_record
 
 ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "batch": lambda store, merchant, batch: store.batch(merchant, batch),
@@ -38,7 +38,7 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
 def test_what_one_merchant_sees_no_other_does(scene: Scene, name: str) -> None:
     """Neither another merchant, nor one that does not exist, nor under an id that is none."""
     batch = scene.seal()
-    scene.run([Record("A"), bad("sought")])
+    scene.run([Record("A"), rejected_record("sought")])
     scene.store.put_reference("acme", "brand", [ReferenceEntry(code="x")])
     scene.store.put_mapping("acme", "erp", {"a": ["id"]})
     scene.store.add_resource("acme", "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)])

@@ -11,7 +11,7 @@ from goodsgate.model.catalogue import Resource
 from goodsgate.model.message import DeliveryState, Message, NewMessage
 from goodsgate.store.contract import NameTakenError, Retention
 from tests.make import NOW
-from tests.store.scene import Record, Scene, bad, portion
+from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 
 SORT, TOPIC = "tested/shipment", "tested/moved"
 KEPT = Retention(
@@ -71,7 +71,7 @@ def test_a_message_may_wait_for_its_moment(scene: Scene) -> None:
 def test_the_end_of_a_batch_adds_a_message(scene: Scene, ends: State) -> None:
     """Once for each end, however it came; not to who did not ask."""
     told = scene.seal(notify="tested/ended")
-    scene.run([bad("A")] if ends is State.FINISHED else [], ends=ends)
+    scene.run([rejected_record("A")] if ends is State.FINISHED else [], ends=ends)
     scene.seal()
     scene.run([Record("B")])
     found = scene.store.messages("acme")
@@ -84,10 +84,10 @@ def test_the_end_of_a_batch_adds_a_message(scene: Scene, ends: State) -> None:
 
 
 def test_a_replay_of_the_end_tells_nothing(scene: Scene) -> None:
-    """A portion that is settled already changes nothing."""
+    """A chunk that is settled already changes nothing."""
     scene.seal(notify="tested/ended")
     claim = scene.claimed()
-    settled = portion(claim.rounds[0], Record("A"), ends=State.FINISHED)
+    settled = chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)
     for _ in range(3):
         scene.store.commit(claim, [settled])
     assert len(scene.store.messages("acme")) == 1
@@ -97,7 +97,7 @@ def test_several_batches_that_end_together_add_their_messages(scene: Scene) -> N
     """In their order, each once."""
     sealed = [scene.seal(body=b"x", notify="tested/ended") for _ in range(5)]
     claim = scene.claimed(works=64)
-    scene.store.commit(claim, [portion(work, Record(work.batch), ends=State.FINISHED) for work in claim.rounds])
+    scene.store.commit(claim, [chunk_commit(work, Record(work.batch), ends=State.FINISHED) for work in claim.rounds])
     assert _subjects(scene) == sealed
 
 

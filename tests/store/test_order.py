@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Counts, Kind, Result, State
 from goodsgate.store.contract import ChunkCommit, Claim, LeaseLostError, Retention
 from goodsgate.store.strict.demands import key_order
-from tests.store.scene import Record, Scene, bad, digest, portion
+from tests.store.scene import Record, Scene, chunk_commit, digest, rejected_record
 
 KEYS = ["a", "A", "b", "ä", "c\x1fx"]
 LANES = [("acme", Kind.PRODUCT), ("acme", Kind.STOCK), ("bolt", Kind.PRODUCT)]
@@ -45,7 +45,7 @@ class Step(msgspec.Struct, frozen=True):
 ASKED = st.one_of(
     st.builds(Asked, st.just("upsert"), st.sampled_from(KEYS), st.sampled_from("xyz"), st.none() | st.integers(1, 3)),
     st.builds(Asked, st.just("delete"), st.sampled_from(KEYS), version=st.none() | st.integers(1, 3)),
-    st.builds(Asked, st.just("bad")),
+    st.builds(Asked, st.just("rejected")),
 )
 STEPS = st.lists(st.one_of(
     st.builds(Sent, st.integers(0, 2), st.lists(ASKED, max_size=7)),
@@ -61,7 +61,7 @@ class Shelf(msgspec.Struct):
 
     def apply(self, asked: Asked) -> Result:
         """One record."""
-        if asked.verb == "bad":
+        if asked.verb == "rejected":
             return Result.REJECTED
         text, version = self.items.get(asked.key, (None, None))
         if version is not None and asked.version is not None and asked.version < version:
@@ -89,7 +89,7 @@ class Hand:
         self.stale: list[tuple[Claim, ChunkCommit]] = []
 
     def work(self, size: int) -> bool:
-        """Claim, settle a portion of at most so many records of each work, give back."""
+        """Claim, settle a chunk of at most so many records of each work, give back."""
         claim = self.scene.claim(seconds=LEASE_SECONDS, works=self.together, bytes_max=10 * self.together)
         if claim is None:
             return False
@@ -99,11 +99,11 @@ class Hand:
             rest = self.records[work.batch][work.records :]
             if work.cancelling:
                 cancelled = [Record(None, Result.CANCELLED) for _ in rest]
-                settled.append(portion(work, *cancelled, ends=State.CANCELLED))
+                settled.append(chunk_commit(work, *cancelled, ends=State.CANCELLED))
                 continue
             mine = rest if len(claim.rounds) > 1 else rest[:size]
             judged = [_judged(asked, shelf.apply(asked)) for asked in mine]
-            settled.append(portion(work, *judged, ends=State.FINISHED if len(mine) == len(rest) else None))
+            settled.append(chunk_commit(work, *judged, ends=State.FINISHED if len(mine) == len(rest) else None))
         self.scene.store.commit(claim, settled)
         self.scene.store.commit(claim, settled)
         self.stale.append((claim, settled[0]))
@@ -132,7 +132,7 @@ class Hand:
         assert again is not None
         if (again.merchant, again.kind) == (claim.merchant, claim.kind):
             with pytest.raises(LeaseLostError):
-                self.scene.store.commit(claim, [portion(claim.rounds[0], Record("LATE"))])
+                self.scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("LATE"))])
             self.scene.store.release_claim(claim)
         self.scene.store.release_claim(again)
         self.scene.store.release_claim(claim)
@@ -140,7 +140,7 @@ class Hand:
 
 def _judged(asked: Asked, result: Result) -> Record:
     if result is Result.REJECTED:
-        return bad(None, asked.text)
+        return rejected_record(None, asked.text)
     return Record(asked.key, result, asked.text, asked.version)
 
 

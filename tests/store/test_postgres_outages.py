@@ -28,7 +28,7 @@ from tests import place, postgres
 from tests.make import NOW
 from tests.postgres import Server
 from tests.store import child
-from tests.store.scene import portion
+from tests.store.scene import chunk_commit
 from tests.store.wire import Wire
 
 
@@ -194,7 +194,7 @@ def test_a_commit_whose_answer_was_lost_takes_effect_once(wired: Store, wire: Wi
     batch = child.submit(store, 3)
     claim = wired.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
-    settled = portion(claim.rounds[0], *map(child.record, range(1, 4)), ends=State.FINISHED)
+    settled = chunk_commit(claim.rounds[0], *map(child.record, range(1, 4)), ends=State.FINISHED)
     wire.break_at_commit(b"UPDATE lane SET written_at", sent=sent)
     with pytest.raises(StoreBusyError):
         wired.commit(claim, [settled])

@@ -20,7 +20,7 @@ from goodsgate.store.strict import StrictStore
 from tests import place
 from tests.make import NOW
 from tests.store import child
-from tests.store.scene import Record, bad, portion
+from tests.store.scene import Record, chunk_commit, rejected_record
 
 HELD = 32_000
 ASKED = 16_000
@@ -45,8 +45,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     child.submit(store, HELD)
     claim = store.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
-    records = [bad(f"K{number}") if number % REJECTED == 0 else Record(f"K{number}") for number in range(HELD)]
-    store.commit(claim, [portion(claim.rounds[0], *records, ends=State.FINISHED)])
+    records = [
+        rejected_record(f"K{number}") if number % REJECTED == 0 else Record(f"K{number}") for number in range(HELD)
+    ]
+    store.commit(claim, [chunk_commit(claim.rounds[0], *records, ends=State.FINISHED)])
     store.close()
     yield made, folder
     place.drop(folder)

@@ -17,7 +17,7 @@ from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Idempotency, StockChange
 from tests import place
 from tests.make import NOW
-from tests.store.scene import Record, Scene, bad, portion
+from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 
 Database = psycopg.Connection[tuple[Any, ...]]
 
@@ -50,7 +50,7 @@ def _fill(scene: Scene, merchant: str) -> None:
     answered = Idempotency(key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()
-    settled = portion(claim.rounds[0], Record("A"), bad(), ends=State.FINISHED)
+    settled = chunk_commit(claim.rounds[0], Record("A"), rejected_record(), ends=State.FINISHED)
     marked = [msgspec.structs.replace(write, index_entries=(("slug", "a"),)) for write in settled.writes]
     store.commit(claim, [msgspec.structs.replace(settled, writes=marked)])
     store.release_claim(claim)

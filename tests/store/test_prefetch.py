@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Result, State
 from goodsgate.store.contract import SupportsPrefetch
-from tests.store.scene import Record, Scene, after, portion
+from tests.store.scene import Record, Scene, advanced, chunk_commit
 
 KEYS = ["a", "A", "b", "B", "c", "ä", "Ä"]
 SHELF = ("acme", Kind.PRODUCT, "products")
@@ -35,11 +35,11 @@ def test_current_items_are_right_whatever_was_prefetched(kind: str) -> None:
         claim = scene.claimed()
         work, foreseen = claim.rounds[0], KEYS
         shelf = ("acme", Kind.PRODUCT, collection)
-        settled = portion(work, Record("b"))
+        settled = chunk_commit(work, Record("b"))
         scene.store.commit(claim, [settled])
         try:
             for turn, (what, named) in enumerate(taken):
-                work = after(work, settled) if work.chunks < settled.number + 1 else work
+                work = advanced(work, settled) if work.chunks < settled.number + 1 else work
                 if what == "foresee":
                     foreseen = [*named, *(key for key in ["c"] if key not in named)]
                     held = plain.current_items(*shelf, foreseen)
@@ -49,12 +49,12 @@ def test_current_items_are_right_whatever_was_prefetched(kind: str) -> None:
                             scene.store.prefetch(work, hint, hashes=hashes if turn % 4 else None)
                 elif what in ("settle", "delete"):
                     result = Result.CREATED if what == "settle" else Result.DELETED
-                    settled = portion(work, *(Record(key, result, f"{turn}") for key in named))
+                    settled = chunk_commit(work, *(Record(key, result, f"{turn}") for key in named))
                     scene.store.commit(claim, [settled])
                 elif what == "beside":
                     shades = {key.lower() for key in named}
                     asked = [key for key in foreseen if key.lower() not in shades]
-                    settled = portion(work, *(Record(key, Result.CREATED, f"{turn}") for key in named))
+                    settled = chunk_commit(work, *(Record(key, Result.CREATED, f"{turn}") for key in named))
                     told = settling.submit(scene.store.commit, claim, [settled])
                     if not isinstance(scene.store, SupportsPrefetch):
                         told.result()
@@ -63,7 +63,7 @@ def test_current_items_are_right_whatever_was_prefetched(kind: str) -> None:
                     told.result()
                     assert held == plain.current_items(*shelf, asked)
                     assert twins == plain.case_variants(*shelf, asked)
-                    assert seen == plain.seen_keys(after(work, settled), asked)
+                    assert seen == plain.seen_keys(advanced(work, settled), asked)
                 elif what == "other":
                     scene.store.current_items("acme", Kind.PRODUCT, "elsewhere", named)
                 else:
@@ -73,8 +73,8 @@ def test_current_items_are_right_whatever_was_prefetched(kind: str) -> None:
                     assert scene.store.case_variants(*shelf, asked) == plain.case_variants(*shelf, asked)
                     assert scene.store.seen_keys(work, asked) == plain.seen_keys(work, asked)
         finally:
-            work = after(work, settled) if work.chunks < settled.number + 1 else work
-            scene.store.commit(claim, [portion(work, ends=State.FINISHED)])
+            work = advanced(work, settled) if work.chunks < settled.number + 1 else work
+            scene.store.commit(claim, [chunk_commit(work, ends=State.FINISHED)])
             scene.store.release_claim(claim)
 
     with (
@@ -88,7 +88,7 @@ def test_prefetched_items_are_forgotten_by_the_next_claim(scene: Scene) -> None:
     """Between two claims of one worker another one may have worked the lane."""
     scene.seal()
     first = scene.claimed()
-    scene.store.commit(first, [portion(first.rounds[0], Record("A"))])
+    scene.store.commit(first, [chunk_commit(first.rounds[0], Record("A"))])
     if isinstance(scene.store, SupportsPrefetch):
         scene.store.prefetch(first.rounds[0], ["B", "C"])
     scene.store.release_claim(first)
@@ -96,7 +96,7 @@ def test_prefetched_items_are_forgotten_by_the_next_claim(scene: Scene) -> None:
         other = scene.open()
         second = scene.claimed(worker="w2", store=other)
         work = second.rounds[0]
-        other.commit(second, [portion(work, Record("B"))])
+        other.commit(second, [chunk_commit(work, Record("B"))])
         other.release_claim(second)
     third = scene.claimed()
     held = scene.store.current_items(*SHELF, ["B", "C"])

@@ -14,7 +14,7 @@ from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.shared.lookup_cache import Lookup
 from goodsgate.store.strict import StrictStore
 from goodsgate.store.strict.demands import ContractViolationError
-from tests.store.scene import Record, Scene, after, digest, portion
+from tests.store.scene import Record, Scene, advanced, chunk_commit, digest
 
 KEYS = ["a", "b", "c", "d", "E", "f\x1fx", "ä", "Ö", "日", '"\\']
 STATES = ["plain", "plain", "plain", "plain", "versioned", "buried", "mine", "twin", "both", "none"]
@@ -67,9 +67,10 @@ def test_prefetching_with_hashes_gives_the_same_answers(kind: str) -> None:
         first = scene.run([record for key, (state, *_) in stands.items() for record in _before(key, state)])
         scene.seal(collection=shelf[2])
         claim = scene.claimed()
-        settled = portion(claim.rounds[0], *(Record(key) for key, (state, *_) in stands.items() if state == "mine"))
+        settled = chunk_commit(claim.rounds[0], *(Record(key) for key, (state,
+            *_) in stands.items() if state == "mine"))
         scene.store.commit(claim, [settled])
-        work = after(claim.rounds[0], settled)
+        work = advanced(claim.rounds[0], settled)
         asked = [key for key, (*_, wanted) in stands.items() if wanted == "asked"]
         gives = {key: given for key, (_, given, _) in stands.items()}
         for hint in (asked[:cut], asked[cut:]):
@@ -83,7 +84,7 @@ def test_prefetching_with_hashes_gives_the_same_answers(kind: str) -> None:
         for one in (work, first)[:asking]:
             assert scene.store.seen_keys(one, asked) == plain.seen_keys(one, asked)
 
-        ends = portion(work, *(_change(key, how) for key, how in zip(asked, changed, strict=False)),
+        ends = chunk_commit(work, *(_change(key, how) for key, how in zip(asked, changed, strict=False)),
                        ends=State.FINISHED)
         scene.store.commit(claim, [ends])
         scene.store.release_claim(claim)

@@ -5,7 +5,7 @@ import pytest
 
 from goodsgate.model.batch import Kind, Result, RoundKind, State
 from goodsgate.store.contract import LeaseLostError
-from tests.store.scene import Record, Scene, after, bad, portion
+from tests.store.scene import Record, Scene, advanced, chunk_commit, rejected_record
 
 
 def test_a_lane_is_worked_in_order_of_acceptance(scene: Scene) -> None:
@@ -16,7 +16,7 @@ def test_a_lane_is_worked_in_order_of_acceptance(scene: Scene) -> None:
     assert [work.batch for work in claim.rounds] == [first]
     assert (scene.batch(first).state, scene.batch(second).position) == (State.WORKING, 1)
     assert scene.claim("w2") is None
-    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)])
     assert (scene.batch(first).position, scene.batch(second).position) == (None, 0)
     scene.store.release_claim(claim)
     assert scene.claimed().rounds[0].batch == second
@@ -31,7 +31,7 @@ def test_lanes_are_served_in_turn(scene: Scene) -> None:
     lanes = []
     while (claim := scene.claim()) is not None:
         lanes.append((claim.merchant, claim.kind))
-        scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+        scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)])
         scene.store.release_claim(claim)
     acme, bolt, stock = ("acme", Kind.PRODUCT), ("bolt", Kind.PRODUCT), ("acme", Kind.STOCK)
     assert sorted(lanes[:3]) == sorted([acme, bolt, stock])
@@ -52,11 +52,11 @@ def test_a_worker_learns_that_somebody_waits(scene: Scene) -> None:
 
 
 def test_a_round_continues_at_its_progress(scene: Scene) -> None:
-    """Given back after a portion, claimed again."""
+    """Given back after a chunk, claimed again."""
     scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
-    settled = portion(work, Record("A"), bad(), columns=["a", "b"], mapping={"a": ["id"]})
+    settled = chunk_commit(work, Record("A"), rejected_record(), columns=["a", "b"], mapping={"a": ["id"]})
     scene.store.commit(claim, [settled])
     scene.store.release_claim(claim)
     scene.reopen()
@@ -73,17 +73,17 @@ def test_small_rounds_are_claimed_together(scene: Scene) -> None:
     behind = scene.seal()
     claim = scene.claimed(works=3, bytes_max=300)
     assert [work.batch for work in claim.rounds] == batches[:3]
-    scene.store.commit(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.rounds[:2]])
+    scene.store.commit(claim, [chunk_commit(work, Record("A"), ends=State.FINISHED) for work in claim.rounds[:2]])
     scene.store.release_claim(claim)
     assert [scene.batch(batch).state for batch in batches[:3]] == [State.FINISHED, State.FINISHED, State.WORKING]
     claim = scene.claimed(works=5, bytes_max=500)
     assert [work.batch for work in claim.rounds] == batches[2:4]
-    scene.store.commit(claim, [portion(work, Record("A"), ends=State.FINISHED) for work in claim.rounds])
+    scene.store.commit(claim, [chunk_commit(work, Record("A"), ends=State.FINISHED) for work in claim.rounds])
     scene.store.release_claim(claim)
     for batch in (large, behind):
         claim = scene.claimed(works=5, bytes_max=500)
         assert [work.batch for work in claim.rounds] == [batch]
-        scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+        scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)])
         scene.store.release_claim(claim)
 
 
@@ -91,11 +91,11 @@ def test_a_round_that_has_begun_is_claimed_alone(scene: Scene) -> None:
     """Its portions cannot be settled together with others'."""
     first, second = scene.seal(), scene.seal()
     claim = scene.claimed(works=1)
-    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"))])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("A"))])
     scene.store.release_claim(claim)
     claim = scene.claimed(works=5)
     assert [work.batch for work in claim.rounds] == [first]
-    scene.store.commit(claim, [portion(claim.rounds[0], Record("B"), ends=State.FINISHED)])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("B"), ends=State.FINISHED)])
     scene.store.release_claim(claim)
     assert [work.batch for work in scene.claimed(works=5).rounds] == [second]
 
@@ -112,14 +112,14 @@ def test_a_lease_that_ran_out_is_taken_over(scene: Scene) -> None:
     scene.clock.forward(2)
     claim = scene.claimed(worker="w2")
     assert claim.attempt > stale.attempt
-    late = portion(stale.rounds[0], Record("LATE"), ends=State.FINISHED)
+    late = chunk_commit(stale.rounds[0], Record("LATE"), ends=State.FINISHED)
     with pytest.raises(LeaseLostError):
         scene.store.commit(stale, [late])
     with pytest.raises(LeaseLostError):
         scene.store.renew_claim(stale, lease_seconds=10)
     scene.store.release_claim(stale)
     assert scene.claim("w3") is None
-    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)])
     scene.store.release_claim(claim)
     assert scene.held() == {"A": Record("A").document}
     assert scene.batch(batch).counts.created == 1
@@ -131,14 +131,14 @@ def test_a_stale_worker_stays_out_when_the_lane_was_given_back(scene: Scene) -> 
     stale = scene.claimed()
     scene.clock.forward(11)
     claim = scene.claimed(worker="w2")
-    settled = portion(claim.rounds[0], Record("A"))
+    settled = chunk_commit(claim.rounds[0], Record("A"))
     scene.store.commit(claim, [settled])
     scene.store.release_claim(claim)
-    for work in (stale.rounds[0], after(claim.rounds[0], settled)):
+    for work in (stale.rounds[0], advanced(claim.rounds[0], settled)):
         with pytest.raises(LeaseLostError):
-            scene.store.commit(stale, [portion(work, Record("LATE"))])
+            scene.store.commit(stale, [chunk_commit(work, Record("LATE"))])
     with pytest.raises(LeaseLostError):
-        scene.store.commit(claim, [portion(after(claim.rounds[0], settled), Record("LATE"))])
+        scene.store.commit(claim, [chunk_commit(advanced(claim.rounds[0], settled), Record("LATE"))])
 
 
 def test_renewing_keeps_the_lane(scene: Scene) -> None:
@@ -149,7 +149,7 @@ def test_renewing_keeps_the_lane(scene: Scene) -> None:
         scene.clock.forward(9)
         scene.store.renew_claim(claim, lease_seconds=10)
         assert scene.claim("w2") is None
-    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)])
 
 
 # -- cancels ----------------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_a_round_to_be_cancelled_comes_first(scene: Scene) -> None:
     assert (asked.cancelling, asked.state) == (True, State.QUEUED)
     claim = scene.claimed(works=5)
     assert [(work.batch, work.cancelling) for work in claim.rounds] == [(batch, True)]
-    scene.store.commit(claim, [portion(claim.rounds[0], Record("A", Result.CANCELLED), ends=State.CANCELLED)])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("A", Result.CANCELLED), ends=State.CANCELLED)])
     ended = scene.batch(batch)
     assert (ended.state, ended.cancelling, ended.counts.cancelled, ended.total) == (State.CANCELLED, False, 1, 1)
 
@@ -207,9 +207,10 @@ def test_two_workers_hold_two_lanes(scene: Scene) -> None:
     assert {one.rounds[0].batch, other.rounds[0].batch} == sent
     assert scene.claim("w3") is scene.claim("w3", store=second) is None
     with pytest.raises(LeaseLostError):
-        second.commit(msgspec.structs.replace(one, attempt=one.attempt - 1), [portion(one.rounds[0], Record("LATE"))])
-    second.commit(other, [portion(other.rounds[0], Record(other.merchant), ends=State.FINISHED)])
-    scene.store.commit(one, [portion(one.rounds[0], Record(one.merchant), ends=State.FINISHED)])
+        second.commit(msgspec.structs.replace(one, attempt=one.attempt - 1), [chunk_commit(one.rounds[0],
+            Record("LATE"))])
+    second.commit(other, [chunk_commit(other.rounds[0], Record(other.merchant), ends=State.FINISHED)])
+    scene.store.commit(one, [chunk_commit(one.rounds[0], Record(one.merchant), ends=State.FINISHED)])
     scene.store.release_claim(one)
     again = scene.claimed(worker="w3", store=second)
     assert (again.merchant, scene.claim("w4")) == (one.merchant, None)
@@ -231,8 +232,8 @@ def test_a_second_worker_of_a_folder_stands_by(scene: Scene) -> None:
     assert claim is not None
     assert claim.rounds[0].batch == batch
     with pytest.raises(LeaseLostError):
-        second.commit(stale, [portion(stale.rounds[0], Record("LATE"))])
-    second.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+        second.commit(stale, [chunk_commit(stale.rounds[0], Record("LATE"))])
+    second.commit(claim, [chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)])
     assert second.batch("acme", batch) is not None
 
 
@@ -246,10 +247,10 @@ def test_two_that_both_believe_to_be_the_worker_do_no_harm(scene: Scene) -> None
     claim = scene.claim("w2", store=second)
     assert claim is not None
     with pytest.raises(LeaseLostError):
-        scene.store.commit(stale, [portion(stale.rounds[0], Record("LATE"))])
+        scene.store.commit(stale, [chunk_commit(stale.rounds[0], Record("LATE"))])
     with pytest.raises(LeaseLostError):
         scene.store.renew_claim(stale, lease_seconds=10)
-    second.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+    second.commit(claim, [chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)])
     second.release_claim(claim)
     assert scene.batch(batch).counts.created == 1
     assert set(scene.held()) == {"A"}

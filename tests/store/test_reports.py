@@ -10,7 +10,7 @@ from goodsgate.model.issue import issue
 from goodsgate.store.contract import BatchFilter, Claim, Store
 from goodsgate.store.strict.demands import key_order
 from tests.make import NOW
-from tests.store.scene import Record, Scene, after, bad, portion
+from tests.store.scene import Record, Scene, advanced, chunk_commit, rejected_record
 
 WAIT_SECONDS = 20
 
@@ -33,7 +33,7 @@ def test_a_batch_tells_its_life(scene: Scene) -> None:
     scene.clock.forward(5)
     claim = scene.claimed()
     scene.clock.forward(5)
-    scene.store.commit(claim, [portion(claim.rounds[0], Record("A"), ends=State.FINISHED)])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)])
     scene.clock.forward(5)
     found = scene.batch(batch)
     times = [found.received_at, found.started_at, found.finished_at]
@@ -60,7 +60,7 @@ def test_batches_of_all_merchants_are_listed_newest_first(scene: Scene) -> None:
     assert rows[0] == scene.batch(third)
     assert [batch.id for batch in store.all_batches(BatchFilter(protocol="two")).rows] == [third, second]
     assert _ids(scene, protocol="two") == [third]
-    scene.run([Record("A"), bad()])
+    scene.run([Record("A"), rejected_record()])
     (finished,) = store.all_batches(BatchFilter(state=State.FINISHED)).rows
     assert finished == scene.batch(finished.id, finished.merchant)
     assert store.all_batches(BatchFilter(outcome="partial")).rows == [finished]
@@ -97,7 +97,7 @@ def test_what_was_ever_wrong_with_an_item(scene: Scene) -> None:
     long = "k" * 5_000
     for _ in range(2):
         scene.seal()
-        scene.run([bad("A"), Record("B"), bad(long), bad(long + "x")])
+        scene.run([rejected_record("A"), Record("B"), rejected_record(long), rejected_record(long + "x")])
     second, first = (batch.id for batch in scene.store.batches("acme", BatchFilter()).rows)
     found = scene.store.findings_by_key("acme", "A")
     assert [(batch, finding.number, finding.key) for batch, finding in found] == [(second, 1, "A"), (first, 1, "A")]
@@ -126,8 +126,10 @@ def test_batches_are_filtered(scene: Scene) -> None:
 def test_batches_are_filtered_by_state_and_outcome(scene: Scene) -> None:
     """As each is at this moment, with or without its end being known everywhere."""
     ends = {
-        "clean": ([Record("A")], State.FINISHED), "partial": ([Record("A", Result.UNCHANGED), bad()], State.FINISHED),
-        "rejected": ([bad()], State.FINISHED), "broken": ([bad()], State.BROKEN), "cancelled": ([], State.CANCELLED),
+        "clean": ([Record("A")], State.FINISHED), "partial": ([Record("A", Result.UNCHANGED), rejected_record()],
+        State.FINISHED),
+        "rejected": ([rejected_record()], State.FINISHED), "broken": ([rejected_record()],
+        State.BROKEN), "cancelled": ([], State.CANCELLED),
     }
     made = {}
     for name, (records, state) in ends.items():
@@ -135,7 +137,7 @@ def test_batches_are_filtered_by_state_and_outcome(scene: Scene) -> None:
         scene.run(records, ends=state)
     made["working"], made["queued"] = scene.seal(), scene.seal()
     claim = scene.claimed()
-    scene.store.commit(claim, [portion(claim.rounds[0], Record("B"))])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("B"))])
     for outcome in ("clean", "partial", "rejected"):
         assert _ids(scene, outcome=outcome) == [made[outcome]]
     for state in (State.BROKEN, State.CANCELLED, State.WORKING, State.QUEUED):
@@ -152,7 +154,7 @@ def test_findings_are_filtered_and_paged(scene: Scene) -> None:
     batch = scene.seal()
     both = Record(None, Result.REJECTED, issues=[issue("line_too_long"), issue("sku_case_twin")])
     warned = Record("A", issues=[issue("sku_case_twin")])
-    scene.run([bad(), both, Record("B"), warned])
+    scene.run([rejected_record(), both, Record("B"), warned])
     store = scene.store
     assert [finding.number for finding in store.findings("acme", batch)] == [1, 2, 4]
     assert [finding.number for finding in store.findings("acme", batch, code="sku_case_twin")] == [2, 4]
@@ -169,7 +171,7 @@ def test_rejected_records_are_paged(scene: Scene) -> None:
     """With their raw; long ones in shorter pages."""
     batch = scene.seal()
     long = Record("L" * 3_000_000, Result.REJECTED, issues=[issue("line_too_long")])
-    scene.run([bad(), Record("A"), *[long] * 4], [bad()])
+    scene.run([rejected_record(), Record("A"), *[long] * 4], [rejected_record()])
     numbers: list[int] = []
     while page := scene.store.rejected_records("acme", batch, after=numbers[-1] if numbers else 0):
         numbers += [finding.number for finding in page]
@@ -183,10 +185,13 @@ def test_results_are_paged_across_chunks(scene: Scene) -> None:
     claim = scene.claimed()
     work = claim.rounds[0]
     for start in range(0, 30, 6):
-        records = [bad(f"K{number}") if number % 5 == 0 else Record(f"K{number}") for number in range(start, start + 6)]
-        settled = portion(work, *records, ends=State.FINISHED if start == 24 else None)
+        records = [
+            rejected_record(f"K{number}") if number % 5 == 0 else Record(f"K{number}")
+            for number in range(start, start + 6)
+        ]
+        settled = chunk_commit(work, *records, ends=State.FINISHED if start == 24 else None)
         scene.store.commit(claim, [settled])
-        work = after(work, settled)
+        work = advanced(work, settled)
     rows = scene.store.results("acme", batch, limit=100)
     assert [row.key for row in rows] == [f"K{number}" for number in range(30)]
     assert scene.store.results("acme", batch, after=4, limit=9) == rows[4:13]
@@ -258,7 +263,7 @@ def test_the_change_token_changes_with_batch_documents(scene: Scene) -> None:
     for happens in (
         scene.seal,
         lambda: claims.append(scene.claimed()),
-        lambda: scene.store.commit(claims[0], [portion(claims[0].rounds[0], Record("A"))]),
+        lambda: scene.store.commit(claims[0], [chunk_commit(claims[0].rounds[0], Record("A"))]),
     ):
         seen, own = _rests(other), _rests(scene.store)
         happens()

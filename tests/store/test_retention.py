@@ -9,7 +9,7 @@ import pytest
 from goodsgate.model.batch import Kind, Result, RoundKind, State, new_id
 from goodsgate.model.catalogue import CurrentItem
 from goodsgate.store.contract import BatchFilter, Idempotency, IdempotentAnswer, Retention, SweepCounts
-from tests.store.scene import Record, Scene, bad, portion
+from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 
 KEPT = Retention(payload_seconds=10, report_seconds=20, batch_seconds=30, answer_seconds=40, tombstone_seconds=50)
 
@@ -33,7 +33,7 @@ def test_things_go_when_their_time_has_come(scene: Scene, size: int) -> None:
     """Payload, report, batch, answer, each at its own; items stay."""
     idempotency = Idempotency(key="k", fingerprint=b"f", answer=lambda batch: b"answer")
     batch = scene.seal(body=b"x" * size, idempotency=idempotency)
-    scene.run([Record("A"), bad()])
+    scene.run([Record("A"), rejected_record()])
     scene.clock.forward(9)
     assert _sweep(scene) == SweepCounts()
     scene.clock.forward(2)
@@ -62,12 +62,12 @@ def test_things_go_when_their_time_has_come(scene: Scene, size: int) -> None:
 def test_an_open_round_keeps_what_it_needs(scene: Scene) -> None:
     """Queued or worked, first round or a fix, however old."""
     fixed = scene.seal()
-    scene.run([bad()])
+    scene.run([rejected_record()])
     scene.again(fixed, RoundKind.FIX, body=b"y" * 5_000)
     queued, worked = scene.seal(body=b"x" * 5_000), scene.seal(kind=Kind.PRICE)
     claim = scene.claimed()
     assert claim.rounds[0].batch == worked
-    scene.store.commit(claim, [portion(claim.rounds[0], bad())])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], rejected_record())])
     scene.clock.forward(1_000)
     assert _sweep(scene) == SweepCounts()
     assert scene.store.payload("acme", fixed, 1) is not None
@@ -80,11 +80,11 @@ def test_an_open_round_keeps_what_it_needs(scene: Scene) -> None:
 def test_a_fix_starts_the_time_again(scene: Scene) -> None:
     """Counted from the end of the last round."""
     batch = scene.seal()
-    scene.run([bad()])
+    scene.run([rejected_record()])
     scene.clock.forward(19)
     scene.again(batch, RoundKind.RETRY)
     claim = scene.claimed()
-    scene.store.commit(claim, [portion(claim.rounds[0], bad(), amends=[1], ends=State.FINISHED)])
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], rejected_record(), amends=[1], ends=State.FINISHED)])
     scene.clock.forward(9)
     assert _sweep(scene) == SweepCounts()
     assert scene.store.rejected_records("acme", batch)
@@ -96,7 +96,7 @@ def test_a_sweep_takes_small_steps(scene: Scene) -> None:
     """No more than asked for at a time, and all of it in the end."""
     for number in range(7):
         scene.seal(body=b"x" * 5_000)
-        scene.run([Record(f"K{number}"), *[bad() for _ in range(30)]])
+        scene.run([Record(f"K{number}"), *[rejected_record() for _ in range(30)]])
     scene.clock.forward(15)
     assert [_sweep(scene, 3).payloads for _ in range(4)] == [3, 3, 1, 0]
     scene.clock.forward(100)
@@ -112,7 +112,7 @@ def test_a_sweep_takes_small_steps(scene: Scene) -> None:
 def test_a_large_batch_goes_slice_by_slice(scene: Scene) -> None:
     """A call does little of it, the calls together all of it, though a batch is no longer seen from the first on."""
     batch = scene.seal()
-    scene.run([bad() for _ in range(4_500)], [Record("A")])
+    scene.run([rejected_record() for _ in range(4_500)], [Record("A")])
     scene.clock.forward(25)
     assert _sweep(scene, 1) == SweepCounts(payloads=1, reports=1)
     assert 0 < len(scene.store.findings("acme", batch, limit=5_000)) < 4_500

@@ -6,7 +6,7 @@ import pytest
 
 from goodsgate.model.batch import Kind, Result, State
 from goodsgate.store.contract import Retention, StockChange, StockChangedError, StockLevels, StoreError
-from tests.store.scene import Record, Scene, after, digest, portion
+from tests.store.scene import Record, Scene, advanced, chunk_commit, digest
 
 KEPT = Retention(
     payload_seconds=10**9, report_seconds=10**9, batch_seconds=10**9, answer_seconds=10**9, tombstone_seconds=10**9,
@@ -78,7 +78,8 @@ def test_a_chunk_is_refreshed_after_a_stock_change(scene: Scene) -> None:
     work = claim.rounds[0]
     scene.store.current_items("acme", Kind.STOCK, "products", ["A", "B"])
     _move(scene)
-    first = portion(work, Record("B", Result.UPDATED, text="fed"), Record("A", Result.UNCHANGED), ends=State.FINISHED)
+    first = chunk_commit(work, Record("B", Result.UPDATED, text="fed"), Record("A", Result.UNCHANGED),
+        ends=State.FINISHED)
     with pytest.raises(StockChangedError):
         scene.store.commit(claim, [first])
     assert scene.batch(work.batch).state is State.WORKING
@@ -88,7 +89,7 @@ def test_a_chunk_is_refreshed_after_a_stock_change(scene: Scene) -> None:
         shown.append(scene.store.current_items("acme", Kind.STOCK, "products", ["A", "B"],
             documents=True)["A"].document)
         records = (Record("B", Result.UPDATED, text="fed"), Record("A", Result.UPDATED, text="set"))
-        return [portion(work, *records, ends=State.FINISHED)]
+        return [chunk_commit(work, *records, ends=State.FINISHED)]
 
     scene.store.commit(claim, [first], refresh=again)  # type: ignore[arg-type]
     assert shown == [Record("A", text="moved").document]
@@ -105,13 +106,13 @@ def test_only_stock_that_was_looked_up_is_compared(scene: Scene) -> None:
     work = claim.rounds[0]
     scene.store.current_items("acme", Kind.STOCK, "products", ["B"])
     _move(scene, "one")
-    settled = portion(work, Record("B", Result.UNCHANGED))
+    settled = chunk_commit(work, Record("B", Result.UNCHANGED))
     scene.store.commit(claim, [settled])
     scene.store.current_items("acme", Kind.STOCK, "products", ["A"])
     _move(scene, "two", text="again")
     scene.store.release_claim(claim)
     claim = scene.claimed()
-    scene.store.commit(claim, [portion(after(work, settled), Record("A", Result.UPDATED), ends=State.FINISHED)])
+    scene.store.commit(claim, [chunk_commit(advanced(work, settled), Record("A", Result.UPDATED), ends=State.FINISHED)])
     assert scene.held(kind=Kind.STOCK)["A"] == Record("A").document
 
 

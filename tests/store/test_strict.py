@@ -9,7 +9,7 @@ from goodsgate.model.batch import Batch, Counts, Result, State, Withheld
 from goodsgate.model.catalogue import Delete
 from goodsgate.store.contract import ChunkCommit
 from goodsgate.store.strict.demands import ContractViolationError, check_batch
-from tests.store.scene import Record, Scene, bad, portion
+from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 
 replace = msgspec.structs.replace
 
@@ -34,7 +34,7 @@ def test_a_contradictory_chunk_is_not_committed(scene: Scene, name: str) -> None
     """Nothing reaches the store."""
     batch = scene.seal()
     claim = scene.claimed()
-    good = portion(claim.rounds[0], Record("A"), bad())
+    good = chunk_commit(claim.rounds[0], Record("A"), rejected_record())
     with pytest.raises(ContractViolationError):
         scene.store.commit(claim, [BROKEN[name](good)])
     assert scene.batch(batch).counts == Counts()
@@ -47,7 +47,7 @@ def test_a_chunk_of_another_claim_is_not_committed(scene: Scene) -> None:
     scene.seal("bolt")
     one, other = scene.claimed(), scene.claimed()
     with pytest.raises(ContractViolationError):
-        scene.store.commit(one, [portion(other.rounds[0], Record("A"))])
+        scene.store.commit(one, [chunk_commit(other.rounds[0], Record("A"))])
 
 
 def test_arguments_are_checked(scene: Scene) -> None:
@@ -65,7 +65,7 @@ def test_arguments_are_checked(scene: Scene) -> None:
 
 def _ended(scene: Scene) -> Batch:
     batch = scene.seal()
-    scene.run([Record("A"), bad()])
+    scene.run([Record("A"), rejected_record()])
     return scene.batch(batch)
 
 

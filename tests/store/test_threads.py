@@ -7,7 +7,7 @@ import pytest
 
 from goodsgate.model.batch import Counts, Kind, State
 from goodsgate.store.contract import BatchFilter, KeyInUseError, QueueFullError
-from tests.store.scene import Record, Scene, bad, portion
+from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 
 BATCHES = 15
 
@@ -52,7 +52,8 @@ def test_submitters_workers_and_readers_do_not_disturb_each_other(scene: Scene) 
                 assert lane not in live
                 live.add(lane)
                 scene.store.current_items("acme", claim.kind, "products", ["A", "B"])
-                settled = [portion(one, Record(one.batch), bad(), ends=State.FINISHED) for one in claim.rounds]
+                settled = [chunk_commit(one, Record(one.batch), rejected_record(),
+                    ends=State.FINISHED) for one in claim.rounds]
                 scene.store.commit(claim, settled)
                 live.remove(lane)
                 scene.store.release_claim(claim)
