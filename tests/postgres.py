@@ -57,8 +57,8 @@ def version(binaries: Path) -> int | None:
     """Major version of the server in a folder of programs; None if it holds none that runs."""
     if not all((binaries / name).exists() for name in ("postgres", "initdb")):
         return None
-    told = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=False)
-    found = re.search(r"\(PostgreSQL\) (\d+)", told.stdout)
+    output = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"\(PostgreSQL\) (\d+)", output.stdout)
     return int(found[1]) if found else None
 
 
@@ -67,8 +67,8 @@ def machine() -> Iterator[Path]:
     if os.environ.get(BINARIES_VARIABLE):
         yield Path(os.environ[BINARIES_VARIABLE])
     if shutil.which("pg_config"):
-        told = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False)
-        yield Path(told.stdout.strip())
+        output = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False)
+        yield Path(output.stdout.strip())
     installed = Path("/usr/lib/postgresql").glob("*/bin")
     yield from sorted(installed, key=lambda folder: int(re.sub(r"\D", "", folder.parent.name) or 0), reverse=True)
     yield from map(Path, os.environ.get("PATH", "").split(os.pathsep))

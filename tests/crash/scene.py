@@ -55,7 +55,7 @@ def hand(folder: Path, crash_at: str | None = None, *, protocols: bool = False) 
     return run.returncode
 
 
-def told(shop: Shop, sent: list[str]) -> list[object]:
+def state_after(shop: Shop, sent: list[str]) -> list[object]:
     """Return everything that must be the same after a crash.
 
     That is the catalogue, counts, results, issues, groups, and one message for each batch whose end is reported.

@@ -23,8 +23,8 @@ def _carrier(folder: Path, port: int) -> "subprocess.Popen[bytes]":
 def test_a_carrier_that_dies_is_followed_by_another(tmp_path: Path, kind: str) -> None:
     """Who was killed had the message in its hands: it arrives twice, the others once, all of them are marked."""
     with Receiver().open() as receiver, Shop(tmp_path, "acme", kind=kind, **PORTION) as shop:
-        told = [NewMessage(topic=TOPIC, subject=str(n)) for n in range(COUNT)]
-        shop.store.add_resource("acme", "tested/thing", name="a", body=b"{}", resources_max=9, messages=told)
+        messages = [NewMessage(topic=TOPIC, subject=str(n)) for n in range(COUNT)]
+        shop.store.add_resource("acme", "tested/thing", name="a", body=b"{}", resources_max=9, messages=messages)
         receiver.silent.add("acme")
         first = _carrier(tmp_path, receiver.port)
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from goodsgate.model.crash import POINTS
-from tests.crash.scene import hand, stage, told
+from tests.crash.scene import hand, stage, state_after
 from tests.shop import Shop
 
 ELSEWHERE = ("received", "seal-synced", "seal-written", "sealed", "sweep-halved")
@@ -19,8 +19,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     shop, sent = stage(tmp_path_factory.mktemp("peace"), "sqlite")
     with shop:
         shop.work()
-        found = told(shop, sent)
-        assert found[1] == [at for at in range(len(sent)) if at != len(sent) - 2]  # one did not ask to be told of
+        found = state_after(shop, sent)
+        assert found[1] == [at for at in range(len(sent)) if at != len(sent) - 2]  # one batch had no notification
         return found
 
 
@@ -37,4 +37,4 @@ def test_kill_at_a_step(tmp_path: Path, kind: str, undisturbed: list[object], po
     assert status == -9 or occurrence > 1, f"{point} was never reached"
     assert hand(tmp_path) == 0
     with Shop(tmp_path, "acme") as after:
-        assert told(after, sent) == undisturbed
+        assert state_after(after, sent) == undisturbed

@@ -90,7 +90,7 @@ def test_an_update_is_checked_as_the_whole_it_makes(shop: Shop) -> None:
 
 
 def test_delete_needs_the_key_alone(shop: Shop) -> None:
-    """A held item goes; one that is not held is told."""
+    """A current item is deleted; an unknown key is reported."""
     shop.run(products(1, 2))
     batch = shop.run([{"id": "SKU-0001"}, {"id": "SKU-0007"}], verb=Verb.DELETE)
     assert (batch.counts.deleted, batch.counts.unchanged) == (1, 1)

@@ -21,12 +21,12 @@ def test_a_dry_run_has_the_result_of_the_real_run_and_changes_nothing(shop: Shop
     """Counts and issue groups, against whatever the catalogue holds, with every verb."""
     shop.run(held)
     before = shop.items()
-    told = create_dry_runner(shop.store, shop.config).run(
+    dry_run = create_dry_runner(shop.store, shop.config).run(
         [ndjson(records)], merchant="acme", kind=Kind.PRODUCT, collection="products", policy=Policy(verb=verb),
         format="ndjson", content_encoding="identity",
     )
     assert shop.items() == before
     batch = shop.run(records, verb=verb)
-    assert told.batch.counts == batch.counts
-    assert told.groups == shop.engine.groups("acme", batch.id, limit=50)
-    assert len(told.rejected) == min(batch.counts.rejected, 5)
+    assert dry_run.batch.counts == batch.counts
+    assert dry_run.groups == shop.engine.groups("acme", batch.id, limit=50)
+    assert len(dry_run.rejected) == min(batch.counts.rejected, 5)

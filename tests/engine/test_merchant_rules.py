@@ -48,12 +48,12 @@ class Household:
 
     def check(self, key: str, record: Record, lookup: CatalogueLookup) -> RuleResult:
         """Check the parent and the place."""
-        told: list[Issue] = []
+        issues: list[Issue] = []
         if "parent" in record and lookup.document(record["parent"]) is None:
-            told.append(issue("bylaw_broken", "/parent", expected="no such parent"))
+            issues.append(issue("bylaw_broken", "/parent", expected="no such parent"))
         if any(lookup.owners(mark) - {key} for mark in self._marks(record) if mark[0] == "seat"):
-            told.append(issue("bylaw_broken", "/place", expected="place taken"))
-        return RuleResult(told, self._marks(record), {"place": self._place, **record} if self._place else None)
+            issues.append(issue("bylaw_broken", "/place", expected="place taken"))
+        return RuleResult(issues, self._marks(record), {"place": self._place, **record} if self._place else None)
 
     def check_deletion(self, key: str, lookup: CatalogueLookup) -> list[Issue]:
         """Refuse while there are children."""
@@ -74,8 +74,8 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 def _run(shop: Shop, *records: object, verb: Verb = Verb.UPDATE) -> list[str]:
     policy = {"verb": verb, "schema": "test/One", "update_creates": True, "duplicates": Strictness.OFF}
     batch = shop.run(records, kind=Kind.PRODUCT, collection="homes", **policy)
-    told = {finding.number: finding.issues[-1].expected for finding in shop.findings(batch.id)}
-    return [told.get(row.number) or row.result for row in shop.results(batch.id)]
+    issues = {finding.number: finding.issues[-1].expected for finding in shop.findings(batch.id)}
+    return [issues.get(row.number) or row.result for row in shop.results(batch.id)]
 
 
 def test_a_record_is_checked_against_those_before_it(shop: Shop) -> None:

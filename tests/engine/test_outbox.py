@@ -28,8 +28,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 def _tell(shop: Shop, count: int, merchant: str = "acme", topic: str = TOPIC) -> None:
-    told = [NewMessage(topic=topic, subject=f"s{n}", body=b'{"n":%d}' % n) for n in range(count)]
-    shop.store.add_resource(merchant, "tested/thing", name=topic, body=b"{}", resources_max=9, messages=told)
+    messages = [NewMessage(topic=topic, subject=f"s{n}", body=b'{"n":%d}' % n) for n in range(count)]
+    shop.store.add_resource(merchant, "tested/thing", name=topic, body=b"{}", resources_max=9, messages=messages)
 
 
 @contextmanager
@@ -42,10 +42,10 @@ def _carrying(shop: Shop, courier: object) -> Iterator[None]:
         outbox.stop()
 
 
-def _until(shop: Shop, told: DeliveryState, count: int, merchant: str = "acme") -> list[Message]:
+def _until(shop: Shop, messages: DeliveryState, count: int, merchant: str = "acme") -> list[Message]:
     """Messages that have come so far, once there are so many."""
     until = time.monotonic() + SECONDS_MAX
-    while len(found := shop.store.messages(merchant, delivery_state=told)) < count:
+    while len(found := shop.store.messages(merchant, delivery_state=messages)) < count:
         assert time.monotonic() < until, shop.store.messages(merchant)
         time.sleep(0.02)
     return found

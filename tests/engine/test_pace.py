@@ -45,7 +45,7 @@ def _ended(shop: Shop, batch: str) -> State:
 
 
 def test_one_record_and_then_a_rest(shop: Shop) -> None:
-    """The worker is free meanwhile; what has been applied is told."""
+    """The worker is free meanwhile, and reports what it has applied."""
     batch = _send(shop, ("A", 1), ("B", 2), ("C", 3), pace=600)
     shop.work()
     assert _stock(shop) == {"A": 1}

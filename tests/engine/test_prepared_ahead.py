@@ -89,7 +89,7 @@ def _shops(portion: int) -> Iterator[list[Shop]]:
 
 def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Strictness, list[dict[str, object]]]], *,
           collection: str, troubles: Mapping[int, str]) -> tuple[Told, dict[str, object]]:
-    told: Told = []
+    results: Told = []
     number = itertools.count()
     rough.troubles = iter(lambda: troubles.get(next(number)), "never")
     for duplicates, records in batches:
@@ -101,8 +101,9 @@ def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Strictness, list[dic
             except StoreError:
                 continue
         codes = shop.codes(batch)
-        told.append([(row.number, row.key, str(row.result), codes.get(row.number, [])) for row in shop.results(batch)])
-    return told, shop.items(collection, kind=Kind.PRODUCT)
+        results.append([(row.number, row.key, str(row.result), codes.get(row.number,
+            [])) for row in shop.results(batch)])
+    return results, shop.items(collection, kind=Kind.PRODUCT)
 
 
 @pytest.mark.parametrize("portion", [1, 2, 3])

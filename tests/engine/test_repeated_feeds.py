@@ -22,7 +22,7 @@ Sent = tuple[list[dict[str, object]], dict[str, Any]]
 
 
 class Watched:
-    """A store that notes how many items were told to be alike, or is given no hashes."""
+    """A store that counts the items reported as equal, or that gets no hashes."""
 
     def __init__(self, store: Store, *, hashes: bool) -> None:
         self._store = store
@@ -93,18 +93,18 @@ def _sent() -> Iterator[Sent]:
 
 def test_repeated_feeds_have_the_same_result_on_both_stores(shops: dict[str, tuple[Shop, Watched]]) -> None:
     """Results, findings, counts and the whole catalogue."""
-    told: dict[str, list[object]] = {name: [] for name in shops}
+    reports: dict[str, list[object]] = {name: [] for name in shops}
     for records, policy in _sent():
         for name, (shop, _) in shops.items():
             batch = shop.run(records, **policy)
             results = [(row.number, row.key, row.result) for row in shop.results(batch.id)]
-            told[name].append((
+            reports[name].append((
                 msgspec.to_builtins(batch.counts), batch.outcome, results, shop.codes(batch.id), shop.items(),
                 shop.store.collections("acme"),
             ))
         for name in ("reads", "here"):
-            assert told[name][-1] == told["compares"][-1], (name, len(told[name]), policy)
+            assert reports[name][-1] == reports["compares"][-1], (name, len(reports[name]), policy)
     assert shops["reads"][1].alike == shops["here"][1].alike == 0
     assert shops["compares"][1].alike > 5 * COUNT // 2
-    results = {result for entry in told["here"] for _, _, result in entry[2]}  # type: ignore[index]
+    results = {result for entry in reports["here"] for _, _, result in entry[2]}  # type: ignore[index]
     assert results >= {*Result} - {Result.CANCELLED}

@@ -58,7 +58,7 @@ def test_an_order_goes_its_way(shop: Shop) -> None:
 
 
 def test_a_movement_is_whole_or_not_at_all(shop: Shop) -> None:
-    """Every line that stands in its way is told; nothing of the others is done."""
+    """Every line that prevents it is reported, and no other line is applied."""
     _feed(shop, A=10, B=1, C=2)
     _move(shop, RESERVE, "o0", C=1)
     code, lines = _refused(shop, RESERVE, A=4, B=2, C=2)
@@ -207,9 +207,9 @@ def test_fifty_clients_never_sell_more_than_there_is(shop: Shop, tmp_path: Path)
     buyers = [
         subprocess.Popen([*command, str(at), "25", "2"], cwd=ROOT, stdout=subprocess.PIPE, text=True) for at in range(2)
     ]
-    told = [buyer.communicate(timeout=120)[0] for buyer in buyers]
+    output = [buyer.communicate(timeout=120)[0] for buyer in buyers]
     assert [buyer.returncode for buyer in buyers] == [0, 0]
-    assert sum(int(one) for one in told) == 40
+    assert sum(int(one) for one in output) == 40
     assert (_level(shop, "A"), _level(shop, "B")) == ((20, 0, 20), (0, 0, 0))
 
 
@@ -223,8 +223,8 @@ def test_a_client_that_was_killed_says_it_again(shop: Shop, tmp_path: Path, take
         assert killed.poll() is None
     killed.kill()
     killed.wait()
-    told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
-    assert int(told) == 40
+    output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
+    assert int(output) == 40
     assert (_level(shop, "A"), _level(shop, "B")) == ((20, 0, 20), (20, 0, 20))
 
 

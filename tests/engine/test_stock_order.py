@@ -154,10 +154,10 @@ def test_whatever_comes_between(scene: tuple[Shop, Between, Stock], turns: list[
             named = msgspec.structs.replace(movement, id=str(next(number)))
             try:
                 stock.move("acme", collection, named)
-                told = ""
+                outcome = ""
             except Refusal as refusal:
-                told = refusal.code
-            assert told == model.move(movement)
+                outcome = refusal.code
+            assert outcome == model.move(movement)
 
     for (verb, records), gaps in turns:
         portions = [records[at : at + PORTION] for at in range(0, len(records), PORTION)]
@@ -229,7 +229,7 @@ def test_what_was_read_ahead_is_not_believed(scene: tuple[Shop, Between, Stock])
 
 
 def test_what_is_rejected_is_rejected_once(scene: tuple[Shop, Between, Stock]) -> None:
-    """Its neighbour is made anew, and the issues of the first try are not told again."""
+    """Its neighbour is applied again, and the issues of the first attempt are not reported twice."""
     shop, between, stock = scene
     shop.run([{"id": "A", "quantity": 5}, {"id": "B", "quantity": 5}], kind=Kind.STOCK, collection="stock")
 

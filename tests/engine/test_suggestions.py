@@ -14,7 +14,7 @@ from tests.shop import Shop
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
-def told(path: str, value: str | None, suggestion: str | None, *, column: str | None = None) -> Issue:
+def suggested(path: str, value: str | None, suggestion: str | None, *, column: str | None = None) -> Issue:
     """A suggestion in place of a value."""
     return msgspec.structs.replace(issue("gtin_check_digit", path, value=value, suggestion=suggestion), column=column)
 
@@ -32,19 +32,19 @@ def taken(record: object, *issues: Issue, columns: list[str] | None = None) -> o
 
 
 @pytest.mark.parametrize(("record", "one", "expected"), [
-    ({"gtin": "1"}, told("/gtin", "1", "2"), {"gtin": "2"}),
-    ({"ean": "1", "x": 1.50}, told("/gtin", "1", "2", column="ean"), {"ean": "2", "x": 1.5}),
-    ({"price": {"value": "1,5", "currency": "EUR"}}, told("/price", "1,5", "1.5"),
+    ({"gtin": "1"}, suggested("/gtin", "1", "2"), {"gtin": "2"}),
+    ({"ean": "1", "x": 1.50}, suggested("/gtin", "1", "2", column="ean"), {"ean": "2", "x": 1.5}),
+    ({"price": {"value": "1,5", "currency": "EUR"}}, suggested("/price", "1,5", "1.5"),
      {"price": {"value": "1.5", "currency": "EUR"}}),
-    ({"variants": [{"gtin": "1"}, {"gtin": "9"}]}, told("/variants/0/gtin", "1", "2"),
+    ({"variants": [{"gtin": "1"}, {"gtin": "9"}]}, suggested("/variants/0/gtin", "1", "2"),
      {"variants": [{"gtin": "2"}, {"gtin": "9"}]}),
-    ({"sizes": ["S", "m"]}, told("/sizes/1", "m", "M"), {"sizes": ["S", "M"]}),
-    ({"gtin": 1}, told("/gtin", "1", "0001"), {"gtin": "0001"}),
-    ({"title": "x"}, told("/gtin", None, "2"), None),
-    ({"gtin": "1"}, told("", "1", "2"), None),
-    ({"gtin": "1"}, told("/gtin", "1", None), None),
-    ({"gtin": "2"}, told("/gtin", "1", "2"), None),
-    ({"a/b": "1"}, told("/a~1b", "1", "2"), {"a/b": "2"}),
+    ({"sizes": ["S", "m"]}, suggested("/sizes/1", "m", "M"), {"sizes": ["S", "M"]}),
+    ({"gtin": 1}, suggested("/gtin", "1", "0001"), {"gtin": "0001"}),
+    ({"title": "x"}, suggested("/gtin", None, "2"), None),
+    ({"gtin": "1"}, suggested("", "1", "2"), None),
+    ({"gtin": "1"}, suggested("/gtin", "1", None), None),
+    ({"gtin": "2"}, suggested("/gtin", "1", "2"), None),
+    ({"a/b": "1"}, suggested("/a~1b", "1", "2"), {"a/b": "2"}),
 ])
 def test_a_suggestion_goes_where_the_value_stood(record: object, one: Issue, expected: object) -> None:
     """In objects and lists, under other names; where there is nothing to put it, nothing is changed."""
@@ -54,8 +54,8 @@ def test_a_suggestion_goes_where_the_value_stood(record: object, one: Issue, exp
 def test_in_a_cell_that_holds_more_the_rest_stays() -> None:
     """A list of values in one cell of a table."""
     columns = ["sku", "size"]
-    assert taken(["A", "S, m, L"], told("/size/1", "m", "M"), columns=columns) == {"sku": "A", "size": "S, M, L"}
-    assert taken(["A", "mm"], told("/size", "mm", "M"), columns=columns) == {"sku": "A", "size": "M"}
+    assert taken(["A", "S, m, L"], suggested("/size/1", "m", "M"), columns=columns) == {"sku": "A", "size": "S, M, L"}
+    assert taken(["A", "mm"], suggested("/size", "mm", "M"), columns=columns) == {"sku": "A", "size": "M"}
 
 
 def test_what_is_no_record_has_no_members() -> None:
@@ -71,7 +71,7 @@ def test_what_is_no_record_has_no_members() -> None:
 def test_only_what_was_refused_is_changed(record: dict[str, str], suggestion: str, data: st.DataObject) -> None:
     """Whatever the names and values are."""
     name = data.draw(st.sampled_from(sorted(record)))
-    one = told("/" + name.replace("~", "~0").replace("/", "~1"), record[name], suggestion)
+    one = suggested("/" + name.replace("~", "~0").replace("/", "~1"), record[name], suggestion)
     members: Members | None = members_of(orjson.dumps(record), None)
     assert members is not None
     if member_of(one, members) != name:

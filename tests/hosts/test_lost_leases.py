@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import place
-from tests.crash.scene import ROOT, stage, told
+from tests.crash.scene import ROOT, stage, state_after
 
 SECONDS_MAX = 30
 
@@ -22,7 +22,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     shop, sent = stage(tmp_path_factory.mktemp("peace"), "sqlite")
     with shop:
         shop.work()
-        return told(shop, sent)
+        return state_after(shop, sent)
 
 
 @pytest.fixture
@@ -57,12 +57,12 @@ def test_a_worker_that_lost_its_lease_changes_nothing(folder: Path, undisturbed:
         while shop.worker.step() or shop.store.statistics()["lanes"]:
             assert time.monotonic() < until, "nobody took over"
             time.sleep(0.01)
-        assert told(shop, sent) == undisturbed
+        assert state_after(shop, sent) == undisturbed
         slow.send_signal(signal.SIGCONT)
         losses, _ = slow.communicate(timeout=SECONDS_MAX)
         assert slow.returncode == 0
         assert int(losses) == (0 if point == "settle-written" else 1)  # there the server has ended the transaction
-        assert told(shop, sent) == undisturbed
+        assert state_after(shop, sent) == undisturbed
     finally:
         slow.kill()
         slow.communicate()

@@ -147,7 +147,7 @@ def test_prepared_chunks_are_prepared_again_after_a_crash(lazy: Server, store: S
             worker.step()
     worker.close()
     found = store.findings("acme", receipt.batch.id)
-    codes = {one.number: sorted(told.code for told in one.issues) for one in found if one.number > 18}
+    codes = {one.number: sorted(issue.code for issue in one.issues) for one in found if one.number > 18}
     assert codes == {19: ["duplicate_in_batch", "field_missing"], 20: ["duplicate_in_batch"]}
     assert len(store.items("acme", Kind.PRODUCT, "products", limit=100).rows) == 12
     counts = store.batches("acme", BatchFilter()).rows[0].counts

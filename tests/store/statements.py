@@ -1,4 +1,4 @@
-"""What can be told of a statement by reading it; for the statements of every store."""
+"""What the text of a statement shows, for the statements of every store."""
 
 import re
 

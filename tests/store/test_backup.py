@@ -99,7 +99,7 @@ def opened(folder: Path) -> StrictStore:
     return StrictStore(SqliteStore(folder, cache_bytes=2 * 1024**2, small_payload_bytes=100))
 
 
-def told(store: StrictStore, batches: list[str], *, times: bool = True) -> list[object]:
+def contents(store: StrictStore, batches: list[str], *, times: bool = True) -> list[object]:
     """Everything that can be asked, with the payloads themselves."""
     found: list[object] = [store.collections("acme")]
     for kind in (Kind.PRODUCT, Kind.PRICE):
@@ -128,11 +128,11 @@ def test_a_copy_shows_what_the_store_shows_and_goes_on_as_it_does(steps: list[tu
             used.step(what, number)
         used.store.back_up(Path(folder) / "copy")
         copy = opened(Path(folder) / "copy")
-        assert told(copy, used.batches) == told(used.strict, used.batches)
+        assert contents(copy, used.batches) == contents(used.strict, used.batches)
         used.step("release")
         for store in (copy, used.strict):
             child.work(store)
-        assert told(copy, used.batches, times=False) == told(used.strict, used.batches, times=False)
+        assert contents(copy, used.batches, times=False) == contents(used.strict, used.batches, times=False)
         assert all(well for _, well, _ in [*copy.quick_checks(), *copy.health_checks()])
         copy.close()
         used.close()
@@ -172,13 +172,13 @@ def test_a_commit_between_the_two_snapshots_is_detected(used: Used, tmp_path: Pa
     with between_snapshots(monkeypatch, [used.settle]):
         used.store.back_up(tmp_path / "copy")
     copy = opened(tmp_path / "copy")
-    assert told(copy, used.batches) == told(used.strict, used.batches)
+    assert contents(copy, used.batches) == contents(used.strict, used.batches)
     assert copy.items("acme", Kind.PRODUCT, "products").rows
     copy.close()
 
 
 def test_a_store_that_is_never_at_rest(used: Used, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told, and nothing is left beside."""
+    """The error is reported, and no partial backup is left."""
     monkeypatch.setattr(backup, "TRIES_MAX", 3)
 
     def commits() -> None:
@@ -207,7 +207,7 @@ def test_a_payload_that_is_swept_while_it_is_copied(used: Used, tmp_path: Path,
         copied = used.store.back_up(tmp_path / "copy")
     assert (copied.payloads, copied.payloads_lost) == (0, 0)
     copy = opened(tmp_path / "copy")
-    assert told(copy, used.batches) == told(used.strict, used.batches)
+    assert contents(copy, used.batches) == contents(used.strict, used.batches)
     assert copy.payload("acme", used.batches[0], 0) is None
     copy.close()
 
@@ -223,7 +223,7 @@ def test_lost_payloads_are_reported(used: Used, tmp_path: Path) -> None:
 
 
 def test_an_unfinished_upload_is_not_copied(used: Used, tmp_path: Path) -> None:
-    """Nobody was told of it."""
+    """No client has received its id."""
     used.strict.append_upload("acme", "1" * 32, b"x" * LARGE)
     assert used.store.back_up(tmp_path / "copy").payloads == 0
     assert list((tmp_path / "copy" / "payloads").iterdir()) == []

@@ -101,14 +101,14 @@ def test_outcomes_come_from_the_counts(scene: Scene) -> None:
 
 
 def test_a_round_may_end_without_a_record(scene: Scene) -> None:
-    """An empty file, told of by a notice about record number 0."""
+    """An empty file has an issue of the file, with record number 0."""
     batch = scene.seal()
     claim = scene.claimed()
-    told = [issue("payload_empty")]
-    scene.store.commit(claim, [chunk_commit(claim.rounds[0], ends=State.FINISHED, file_issues=told)])
+    file_issues = [issue("payload_empty")]
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], ends=State.FINISHED, file_issues=file_issues)])
     assert (scene.batch(batch).total, scene.batch(batch).outcome) == (0, Outcome.CLEAN)
     finding = scene.store.findings("acme", batch)[0]
-    assert (finding.number, finding.issues, finding.result, finding.key) == (0, told, None, None)
+    assert (finding.number, finding.issues, finding.result, finding.key) == (0, file_issues, None, None)
 
 
 def test_notices_gather(scene: Scene) -> None:
@@ -120,7 +120,7 @@ def test_notices_gather(scene: Scene) -> None:
     scene.store.commit(claim, [first])
     truncated = [issue("payload_truncated")]
     scene.store.commit(claim, [chunk_commit(advanced(work, first), ends=State.BROKEN, file_issues=truncated)])
-    codes = [told.code for told in scene.store.findings("acme", batch)[0].issues]
+    codes = [found.code for found in scene.store.findings("acme", batch)[0].issues]
     assert codes == ["encoding_guessed", "payload_truncated"]
     assert {group.code: group.count for group in scene.store.issue_groups("acme", batch)} == dict.fromkeys(codes, 1)
 
@@ -147,7 +147,7 @@ def test_current_items_have_hash_version_and_document(scene: Scene) -> None:
 
 
 def test_items_that_differ_by_case_are_two(scene: Scene) -> None:
-    """And are told as twins of each other; beyond ASCII there are none."""
+    """Keys that differ by case are reported as variants of each other; beyond ASCII there are none."""
     scene.seal()
     scene.run([Record("abc"), Record("ABC", text="2"), Record("Ä"), Record("x")])
     assert len(scene.held()) == 4

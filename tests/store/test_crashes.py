@@ -162,7 +162,7 @@ def _check_open(store: Store, batches: list[str]) -> None:
 
 
 def test_an_end_is_known_between_the_two_commits(folder: Path, store: Store) -> None:
-    """The worker dies before it is told: everybody sees the end, filters too, and it can be fixed."""
+    """The worker dies before it hears of the commit: all reads and filters show the end, and the batch can be fixed."""
     batch = child.submit(store, 3)
     assert _run("work", folder, crash_at="settle-committed").returncode == KILLED
     found = store.batch("acme", batch)

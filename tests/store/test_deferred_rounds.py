@@ -28,7 +28,7 @@ def test_a_round_that_rests_is_claimed_when_its_time_has_come(scene: Scene) -> N
 
 
 def test_those_behind_it_go_on_and_know_that_they_overtake(scene: Scene) -> None:
-    """Those of its own collection do; others are told nothing."""
+    """Rounds of the same collection overtake it; other collections are not affected."""
     resting = scene.seal()
     _rest(scene, scene.claimed(), 600)
     behind, other = scene.seal(), scene.seal(collection="other")

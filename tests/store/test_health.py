@@ -1,4 +1,4 @@
-"""What a doctor is told of the embedded store."""
+"""Health checks of the embedded store."""
 
 import os
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def facts(scene: Scene) -> dict[str, tuple[bool, str]]:
-    """By name, as a second process is told."""
-    return {name: (well, told) for name, well, told in scene.open().health_checks()}
+    """Return the checks by name, as a second process gets them."""
+    return {name: (well, detail) for name, well, detail in scene.open().health_checks()}
 
 
 def test_a_sound_store(scene: Scene) -> None:
@@ -47,9 +47,9 @@ def test_pages_that_are_broken(scene: Scene) -> None:
         for page in range(length - 4096 * 3, length, 4096):
             file.seek(page)
             file.write(b"\x0d" + bytes(4095))
-    told = facts(scene)
-    assert not told["pages of catalogue.db"][0]
-    assert told["pages of intake.db"] == (True, "sound")
+    checks = facts(scene)
+    assert not checks["pages of catalogue.db"][0]
+    assert checks["pages of intake.db"] == (True, "sound")
     path.write_bytes(os.urandom(length))
     with pytest.raises(StoreError, match=r"catalogue\.db is corrupt"):
         scene.open().quick_checks()
@@ -59,9 +59,9 @@ def test_the_check_of_a_large_file_is_bounded_in_time(scene: Scene, monkeypatch:
     """And then it is said that it was not seen whole."""
     monkeypatch.setattr(health, "PAGE_CHECK_SECONDS_MAX", 0.0)
     monkeypatch.setattr(health, "STEPS_PER_LOOK", 1)
-    well, told = facts(scene)["pages of catalogue.db"]
+    well, detail = facts(scene)["pages of catalogue.db"]
     assert well
-    assert "as far as" in told
+    assert "as far as" in detail
 
 
 def test_a_journal_that_is_none(scene: Scene) -> None:
@@ -69,8 +69,8 @@ def test_a_journal_that_is_none(scene: Scene) -> None:
     store = scene.open().store
     with store.database.intake.reading() as db:
         db.connection.execute("PRAGMA synchronous=NORMAL")
-    well, told = next((well, told) for name, well, told in store.health_checks() if name == "journal of intake.db")
-    assert (well, told) == (False, "wal, synchronous 1 of 2")
+    checks = {name: (well, detail) for name, well, detail in store.health_checks()}
+    assert checks["journal of intake.db"] == (False, "wal, synchronous 1 of 2")
 
 
 def test_an_overdue_lease_is_reported(scene: Scene) -> None:

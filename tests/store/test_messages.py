@@ -21,8 +21,8 @@ KEPT = Retention(
 
 
 def _add(scene: Scene, name: str, *subjects: str, merchant: str = "acme") -> Resource:
-    told = [NewMessage(topic=TOPIC, subject=subject, body=b'{"n":  1}') for subject in subjects or (name,)]
-    return scene.store.add_resource(merchant, SORT, name=name, body=b"{}", resources_max=100, messages=told)
+    new_messages = [NewMessage(topic=TOPIC, subject=subject, body=b'{"n":  1}') for subject in subjects or (name,)]
+    return scene.store.add_resource(merchant, SORT, name=name, body=b"{}", resources_max=100, messages=new_messages)
 
 
 def _take(scene: Scene, limit: int = 10, *without: str, seconds: float = 60) -> list[Message]:
@@ -39,9 +39,9 @@ def test_a_message_is_there_with_what_it_tells(scene: Scene) -> None:
     _add(scene, "b", merchant="bolt")
     with pytest.raises(NameTakenError):
         _add(scene, "a", "three")
-    told = [NewMessage(topic=TOPIC, subject="four")]
-    assert scene.store.put_resource(msgspec.structs.replace(made, body=b"[]"), messages=told) is not None
-    assert scene.store.put_resource(msgspec.structs.replace(made, body=b"0"), messages=told) is None
+    new_messages = [NewMessage(topic=TOPIC, subject="four")]
+    assert scene.store.put_resource(msgspec.structs.replace(made, body=b"[]"), messages=new_messages) is not None
+    assert scene.store.put_resource(msgspec.structs.replace(made, body=b"0"), messages=new_messages) is None
     scene.reopen()
     found = scene.store.messages("acme")
     assert [(one.number, one.subject) for one in found] == [(1, "one"), (2, "two"), (3, "four")]
@@ -57,8 +57,8 @@ def test_a_message_is_there_with_what_it_tells(scene: Scene) -> None:
 def test_a_message_may_wait_for_its_moment(scene: Scene) -> None:
     """Nobody carries it before; others do not wait for it."""
     later = NewMessage(topic=TOPIC, subject="later", due_at=scene.clock() + timedelta(seconds=60))
-    told = [later, NewMessage(topic=TOPIC, subject="now")]
-    scene.store.add_resource("acme", SORT, name="a", body=b"{}", resources_max=9, messages=told)
+    new_messages = [later, NewMessage(topic=TOPIC, subject="now")]
+    scene.store.add_resource("acme", SORT, name="a", body=b"{}", resources_max=9, messages=new_messages)
     assert [one.subject for one in _take(scene)] == ["now"]
     assert scene.store.statistics()["messages.waiting"] == 1
     scene.clock.forward(59)
@@ -70,14 +70,14 @@ def test_a_message_may_wait_for_its_moment(scene: Scene) -> None:
 @pytest.mark.parametrize("ends", [State.FINISHED, State.CANCELLED, State.BROKEN])
 def test_the_end_of_a_batch_adds_a_message(scene: Scene, ends: State) -> None:
     """Once for each end, however it came; not to who did not ask."""
-    told = scene.seal(notify="tested/ended")
+    batch = scene.seal(notify="tested/ended")
     scene.run([rejected_record("A")] if ends is State.FINISHED else [], ends=ends)
     scene.seal()
     scene.run([Record("B")])
     found = scene.store.messages("acme")
-    assert [(one.topic, one.subject, one.number) for one in found] == [("tested/ended", told, 1)]
+    assert [(one.topic, one.subject, one.number) for one in found] == [("tested/ended", batch, 1)]
     assert msgspec.json.decode(found[0].body) == {"round": 0, "state": ends}
-    scene.again(told, RoundKind.FIX)
+    scene.again(batch, RoundKind.FIX)
     assert len(scene.store.messages("acme")) == 1
     scene.run([], ends=State.FINISHED)
     assert [msgspec.json.decode(one.body)["round"] for one in scene.store.messages("acme")] == [0, 1]

@@ -80,8 +80,8 @@ def _wasted(db: Cursor, name: str, given: dict[str, Any]) -> int:
     """Rows that a statement compared in vain."""
     row = db.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + SQL[name], given).fetchone()
     assert row is not None
-    told = row[0] if isinstance(row[0], list) else json.loads(row[0])
-    return _removed(told[0]["Plan"])
+    answer = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    return _removed(answer[0]["Plan"])
 
 
 def _removed(plan: dict[str, Any]) -> int:
@@ -130,8 +130,8 @@ def test_neighbours_are_compared_all_at_once(db: Cursor, share: str, plans: str)
     }
     assert len(keys) > HELD // 4
     assert _wasted(db, "changed_items_between", named) <= len(keys)
-    told = db.execute(SQL["changed_items_between"], named).fetchall()
-    assert len(told) == {"same": 0, "other": 1, "new": 2}[share] * len(keys)
+    answer = db.execute(SQL["changed_items_between"], named).fetchall()
+    assert len(answer) == {"same": 0, "other": 1, "new": 2}[share] * len(keys)
 
 
 def test_changed_rows_are_found_by_the_index(db: Cursor) -> None:

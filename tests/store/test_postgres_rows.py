@@ -43,9 +43,9 @@ def _fill(scene: Scene, merchant: str) -> None:
     store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", created_at=NOW, expires_at=ahead))
     store.put_reference(merchant, "brand", [ReferenceEntry(code="x")])
     store.put_mapping(merchant, "erp", {"a": ["id"]})
-    told = [NewMessage(topic="tested/word", subject="a")]
+    messages = [NewMessage(topic="tested/word", subject="a")]
     store.add_resource(
-        merchant, "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)], messages=told
+        merchant, "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)], messages=messages
     )
     answered = Idempotency(key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)

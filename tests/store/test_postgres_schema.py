@@ -178,10 +178,10 @@ def blank() -> Iterator[str]:
 
 def _dump(address: str) -> str:
     """The schema in SQL, as the server's own tool writes it, without what is random in it."""
-    told = subprocess.run(
+    dump = subprocess.run(
         [server().binaries / "pg_dump", "--schema-only", address], capture_output=True, text=True, check=True
     ).stdout
-    return "\n".join(line for line in told.splitlines() if not line.startswith("\\"))
+    return "\n".join(line for line in dump.splitlines() if not line.startswith("\\"))
 
 
 def _migrate(address: str, to: list[Migration], monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -255,7 +255,7 @@ def own(request: pytest.FixtureRequest) -> Iterator[Server]:
     ("SUPERUSER", True), ("CREATEROLE", True), ("NOCREATEROLE", False), ("granted", True), ("role alone", False),
 ])
 def test_the_login_makes_the_role_or_says_what_to_do(own: Server, rights: str, works: bool) -> None:
-    """As superuser, with the right to make roles, or with the role granted beforehand; otherwise it is told."""
+    """As superuser, with the right to make roles, or with the role granted beforehand; otherwise the error says so."""
     login = "login_" + rights.lower().replace(" ", "_")
     with own.admin() as db:
         db.execute("DROP ROLE IF EXISTS goodsgate_app")

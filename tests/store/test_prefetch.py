@@ -55,12 +55,12 @@ def test_current_items_are_right_whatever_was_prefetched(kind: str) -> None:
                     shades = {key.lower() for key in named}
                     asked = [key for key in foreseen if key.lower() not in shades]
                     settled = chunk_commit(work, *(Record(key, Result.CREATED, f"{turn}") for key in named))
-                    told = settling.submit(scene.store.commit, claim, [settled])
+                    future = settling.submit(scene.store.commit, claim, [settled])
                     if not isinstance(scene.store, SupportsPrefetch):
-                        told.result()
+                        future.result()
                     held = scene.store.current_items(*shelf, asked)
                     twins, seen = scene.store.case_variants(*shelf, asked), scene.store.seen_keys(work, asked)
-                    told.result()
+                    future.result()
                     assert held == plain.current_items(*shelf, asked)
                     assert twins == plain.case_variants(*shelf, asked)
                     assert seen == plain.seen_keys(advanced(work, settled), asked)

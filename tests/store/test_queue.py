@@ -156,7 +156,7 @@ def test_renewing_keeps_the_lane(scene: Scene) -> None:
 
 
 def test_a_round_to_be_cancelled_comes_first(scene: Scene) -> None:
-    """Before older rounds of its lane and before other lanes; and is told as such."""
+    """Before older rounds of its lane and before other lanes; and its claim says so."""
     scene.seal("bolt")
     scene.seal()
     batch = scene.seal()

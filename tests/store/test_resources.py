@@ -40,7 +40,7 @@ def test_resources_are_counted_by_merchant_and_type(scene: Scene) -> None:
 
 
 def test_a_name_is_taken_once(scene: Scene) -> None:
-    """Whoever comes second is told by which; a renamed one gives its name free. No number is lost to the refusal."""
+    """The second caller gets an error that names the resource; renaming frees a name. A refusal uses up no number."""
     first, second = _add(scene, "a"), _add(scene, "b")
     with pytest.raises(NameTakenError) as taken:
         _add(scene, "a")

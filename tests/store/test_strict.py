@@ -1,4 +1,4 @@
-"""The contract enforced: what breaks it is told, by whichever side it is broken."""
+"""The strict store reports a violation of the contract, whichever side breaks it."""
 
 from collections.abc import Callable
 

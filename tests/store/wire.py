@@ -6,7 +6,7 @@ import threading
 
 
 class Wire:
-    """Passes connections on to a port of this machine until told to break; runs until `close`."""
+    """Passes connections on to a port of this machine until it is told to break; runs until `close`."""
 
     def __init__(self, port: int) -> None:
         self._to = port

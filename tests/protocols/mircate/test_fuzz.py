@@ -41,7 +41,7 @@ posts, gets = _operations("POST"), _operations("GET")
 def _hold(seller: Mircate, case: schemathesis.Case) -> None:
     if "MerchantAPI" in case.path:
         case.path_parameters = {**(case.path_parameters or {}), "instance": seller.merchant}
-    # What is wrong with a unit is told of the unit, and most members of a query are passed over.
+    # An error of a unit is reported with the unit, and most members of a query are ignored.
     case.call_and_validate(
         base_url=seller.gate.url, headers={"x-api-key": seller.headers["x-api-key"]}, timeout=20,
         excluded_checks=[negative_data_rejection],

@@ -99,16 +99,16 @@ def test_every_problem_code_is_listed_under_its_status():
     statuses = {"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "404": "NotFound", "408": "Stalled",
                 "409": "Conflict", "410": "Gone", "413": "TooLarge", "415": "UnknownFormat", "422": "Unprocessable",
                 "429": "QueueFull", "500": "Fault", "503": "Busy", "507": "StoreFull"}
-    told = {}
+    documented = {}
     for status, name in statuses.items():
         for code in re.findall(r"`([a-z_]+)`", DOCUMENT["components"]["responses"][name]["description"]):
             if code in STATUSES:
-                told[code] = int(status)
+                documented[code] = int(status)
     beside = {"method_not_allowed", "headers_too_large"}
     elsewhere = {
         "nothing_suggested", "stock_unknown", "stock_conflict", "stock_short", "too_many_requests", "state_conflict",
     }
-    assert told == {code: status for code, status in STATUSES.items() if code not in beside | elsewhere}
+    assert documented == {code: status for code, status in STATUSES.items() if code not in beside | elsewhere}
     assert set(STATUSES) == set(REFUSALS) | set(HTTP_REFUSALS)
 
 

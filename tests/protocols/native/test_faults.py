@@ -28,8 +28,8 @@ def test_an_internal_fault_reveals_only_its_request_id(tmp_path, caplog):
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_fault")
     assert "SQL" not in answer.text
     assert "gone" not in answer.text
-    told = [record for record in caplog.records if getattr(record, "request", None) == answer.json()["instance"]]
-    assert any(record.exc_info for record in told)
+    records = [record for record in caplog.records if getattr(record, "request", None) == answer.json()["instance"]]
+    assert any(record.exc_info for record in records)
     assert client.get("/healthz").status_code == 200
     file.close()
     served.close()

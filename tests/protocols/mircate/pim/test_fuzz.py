@@ -43,7 +43,7 @@ short, long = _operations(METHODS), _operations({"GET", "POST"})
 
 def _hold(manager: Manager, case: schemathesis.Case) -> None:
     case.path_parameters = {**(case.path_parameters or {}), "instance": manager.merchant}
-    # What is wrong with a record is told of the record, and most members of a query are passed over.
+    # An error of a record is reported with the record, and most members of a query are ignored.
     case.call_and_validate(
         base_url=manager.gate.url, headers={"x-api-key": manager.headers["x-api-key"]}, timeout=20,
         excluded_checks=[negative_data_rejection],
