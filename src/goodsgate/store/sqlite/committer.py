@@ -108,11 +108,11 @@ class SqliteCommitter:
     def _after_commit(self, number: int, committed: list[CommittedChunk]) -> None:
         """Record ended rounds in the intake file, and update the caches.
 
-        The commit stands: a full or busy intake file is corrected by the next claim.
+        The commit stands: what a full or busy intake file, or a power cut, loses here, the next claim records again.
         """
         ended = [chunk for chunk in committed if chunk.progress.ended is not None]
         if ended:
-            with suppress(StoreFullError, StoreBusyError), self._database.intake.writing() as db:
+            with suppress(StoreFullError, StoreBusyError), self._database.intake.writing(lazy=True) as db:
                 for chunk in ended:
                     round = chunk.commit.round
                     record_end(

@@ -136,12 +136,18 @@ class SqliteFile:
             yield self._writer
 
     @contextmanager
-    def writing(self, _merchants: Merchants = None, /) -> Iterator[SqliteStatements]:
-        """Open a transaction: committed and synced at the end, rolled back if anything is raised."""
+    def writing(self, _merchants: Merchants = None, /, *, lazy: bool = False) -> Iterator[SqliteStatements]:
+        """Open a transaction: committed and synced at the end, rolled back if anything is raised.
+
+        A `lazy` one is not synced by itself. It survives the death of every process; a power cut may undo it, together
+        with lazy ones after it, as long as no other transaction of the file follows.
+        """
         with self.writer() as db:
             connection = db.connection
-            connection.execute("BEGIN IMMEDIATE")
+            if lazy:
+                connection.execute("PRAGMA synchronous=NORMAL")
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 yield db
                 connection.execute("COMMIT")
             except BaseException:
@@ -149,6 +155,9 @@ class SqliteFile:
                     with suppress(apsw.Error):
                         connection.execute("ROLLBACK")
                 raise
+            finally:
+                if lazy:
+                    connection.execute("PRAGMA synchronous=FULL")
 
     def _note_log(self, *arguments: object) -> int:
         *_, pages = arguments

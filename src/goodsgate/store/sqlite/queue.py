@@ -1,8 +1,9 @@
 """Lanes: claims, leases and cancellations.
 
-The lease is in the intake file. Fencing is in both: `attempt` in the intake file says whose the lane is, and a claim
-that takes over from a worker that did not release the lane raises the fence in the catalogue file before it reads the
-progress of the rounds. A stale worker's commit therefore comes before that, or fails.
+The lease is in the intake file, and is not synced: a power cut ends every worker, so that no lease needs to survive it.
+Fencing is in both files: `attempt` in the intake file says whose the lane is, and a claim that takes over from a worker
+that did not release the lane raises the fence in the catalogue file before it reads the progress of the rounds. A stale
+worker's commit therefore comes before that, or fails.
 """
 
 import time
@@ -75,7 +76,7 @@ class SqliteQueue:
         now = self._database.now()
         until = now + int(lease_seconds * 1e6)
         named = {"merchant": lane.number, "kind": lane.kind}
-        with self._intake.writing() as db:
+        with self._intake.writing(lazy=True) as db:
             if _next_lane(db, now) != lane:
                 return None
             leased = {**named, "worker": worker, "until": until, "served": self._next_served(db, now)}
@@ -108,7 +109,7 @@ class SqliteQueue:
         for row in rows:
             progress = all_progress.get(row.batch)
             if progress is not None and progress.has_ended(row.number):
-                with self._intake.writing() as db:
+                with self._intake.writing(lazy=True) as db:
                     record_end(
                         db, lane.number, lane.kind, row.batch, row.number, progress,
                         policy=decode_policy(row.policy), now=self._database.now(),
@@ -139,7 +140,7 @@ class SqliteQueue:
         named = {
             "merchant": self._database.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt, "now": now
         }
-        with self._intake.writing() as db:
+        with self._intake.writing(lazy=True) as db:
             if not db.change("renew_lease", {**named, "until": now + int(lease_seconds * 1e6)}):
                 raise LeaseLostError(f"{claim.merchant} {claim.kind}")
             waiting = db.value("other_lane_waits", named)
@@ -150,14 +151,14 @@ class SqliteQueue:
     def release_claim(self, claim: Claim) -> None:
         """Release the lane; without space on the disk its lease ends by itself."""
         named = {"merchant": self._database.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
-        with suppress(StoreFullError, StoreBusyError), self._intake.writing() as db:
+        with suppress(StoreFullError, StoreBusyError), self._intake.writing(lazy=True) as db:
             db.change("release_lane", named)
 
     def defer(self, claim: Claim, round: ClaimedRound, *, seconds: float) -> None:
         """Keep a round from being claimed for some seconds; no effect if the claim was taken over."""
         named = {"merchant": self._database.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
         until = self._database.now() + int(seconds * 1e6)
-        with self._intake.writing() as db:
+        with self._intake.writing(lazy=True) as db:
             db.change("defer_round", {**named, "id": id_bytes(round.batch), "round": round.number, "until": until})
 
     def release_rounds(self, merchant: str, kind: Kind, collection: str, *, before: datetime | None = None) -> int:
