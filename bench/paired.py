@@ -3,7 +3,8 @@
 `python -m bench.paired OTHER [--rounds 5] [--submissions 400]`: OTHER is the root of another checkout, such as a
 worktree of an older commit. Each checkout serves a gate of its own. In every round each takes the same number of
 submissions, one after the other, each of one new product, and the CPU time that its processes used is divided by that
-number. Printed are the medians and the median of the ratios of the rounds, this checkout to the other.
+number; then the same again with a long poll for the end of each batch, which costs more than the submission. It prints
+the medians, and the median of the ratios of the rounds, this checkout to the other.
 """
 
 import argparse
@@ -16,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from bench.figures import lines_of
@@ -58,17 +58,21 @@ class Checkout:
             used += int(fields[11]) + int(fields[12])
         return used / TICKS_A_SECOND
 
-    def submit(self, lines: list[bytes]) -> float:
-        """Submit each line as a batch of its own and wait for its end; return the CPU time used."""
+    def submit(self, lines: list[bytes], *, waits: bool) -> float:
+        """Submit each line as a batch of its own and return the CPU time until the last one has ended.
+
+        If it `waits`, a long poll for the end of each batch comes before the next submission.
+        """
         client = http.client.HTTPConnection(self._address, timeout=60)
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/x-ndjson"}
         begin = self.cpu_seconds()
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             client.request("POST", "/v1/batches", line, headers)
             answer = json.loads(client.getresponse().read())
-            client.request("GET", f"/v1/batches/{answer['id']}?wait=10", None, headers)
-            ended = json.loads(client.getresponse().read())
-            assert ended["state"] == "finished", ended
+            if waits or number == len(lines):
+                client.request("GET", f"/v1/batches/{answer['id']}?wait=10", None, headers)
+                batch = json.loads(client.getresponse().read())
+                assert batch["state"] == "finished", batch
         client.close()
         return self.cpu_seconds() - begin
 
@@ -87,21 +91,26 @@ def main() -> None:
     parser.add_argument("--submissions", type=int, default=400)
     options = parser.parse_args()
     checkouts = [Checkout(ROOT), Checkout(options.other)]
-    milliseconds: list[list[float]] = [[], []]
     try:
-        for number in range(options.rounds + 1):
-            lines = lines_of(options.submissions, start=number * options.submissions)
-            order = (0, 1) if number % 2 else (1, 0)
-            for at in order:
-                used = checkouts[at].submit(lines) / options.submissions * 1000
-                if number:  # the first round only warms up
-                    milliseconds[at].append(used)
-            time.sleep(0.1)
+        for waits in (False, True):
+            _compare(checkouts, options.rounds, options.submissions, waits=waits)
     finally:
         for checkout in checkouts:
             checkout.close()
+
+
+def _compare(checkouts: list[Checkout], rounds: int, submissions: int, *, waits: bool) -> None:
+    """Print the CPU time of a submission in both checkouts; the first round only warms up."""
+    milliseconds: list[list[float]] = [[], []]
+    for number in range(rounds + 1):
+        lines = lines_of(submissions, start=(number + waits * (rounds + 1)) * submissions)
+        for at in (0, 1) if number % 2 else (1, 0):
+            used = checkouts[at].submit(lines, waits=waits) / submissions * 1000
+            if number:
+                milliseconds[at].append(used)
     ratios = [mine / other for mine, other in zip(*milliseconds, strict=True)]
-    print(f"this checkout {statistics.median(milliseconds[0]):.3f} ms CPU a submission, "
+    print(f"{'with a long poll for each' if waits else 'one after the other'}: "
+          f"this checkout {statistics.median(milliseconds[0]):.3f} ms CPU a submission, "
           f"the other {statistics.median(milliseconds[1]):.3f} ms; ratio {statistics.median(ratios):.3f} "
           f"({', '.join(f'{ratio:.2f}' for ratio in ratios)})")
 
