@@ -53,18 +53,18 @@ class Scaled:
         """Open a gate on a database of its own."""
         return Gate(store=self.server.database(), **settings)
 
-    def settle(self) -> None:
+    def recycle_logs(self) -> None:
         """Make the server recycle its log files, as one does that has run for a while.
 
         A new server has none: it creates each when it is first needed, fills it with zeros, and every commit waits.
         """
         with self.server.admin("postgres") as db:
-            made = again = 0
-            while made < LOG_FILES and again < AGAIN_FILES:
+            server = again = 0
+            while server < LOG_FILES and again < AGAIN_FILES:
                 db.execute("SELECT pg_logical_emit_message(false, 'bench', 'fill'), pg_switch_wal()")
                 (there,) = db.execute("SELECT count(*) FROM pg_ls_waldir()").fetchone() or (0,)
-                again = 0 if there > made else again + 1
-                made = max(made, there)
+                again = 0 if there > server else again + 1
+                server = max(server, there)
             db.execute("CHECKPOINT")
 
     def ceiling(self, lines: list[bytes]) -> float:
@@ -84,7 +84,8 @@ class Scaled:
             begin = time.perf_counter()
             for text in texts:
                 with db.cursor().copy(
-                    "COPY goodsgate.item (merchant, shelf, key, hash, version, batch, written_at, document) FROM STDIN"
+                    "COPY goodsgate.item (merchant, collection, key, hash, version, batch, written_at, document) "
+                    "FROM STDIN"
                 ) as copy:
                     copy.write(text)
             return len(lines) / (time.perf_counter() - begin)
@@ -93,27 +94,27 @@ class Scaled:
 @contextmanager
 def scaled() -> Iterator[Scaled]:
     """Run a server while the block runs."""
-    made = Scaled()
+    server = Scaled()
     try:
-        yield made
+        yield server
     finally:
-        made.server.close()
+        server.server.close()
 
 
 def parts(short: bool) -> Iterator[Figure]:
     """All of them, on one server."""
-    with scaled() as made:
-        made.settle()
-        yield from load(made, short)
-        yield from kinds(made, short)
-        yield takeover(made, short)
-        yield fairness(made, short)
-        yield from growth(short, made.gate)
-        made.settle()
-        yield from small(short, made.gate, accepted_ms_max=25.0)
+    with scaled() as server:
+        server.recycle_logs()
+        yield from load(server, short)
+        yield from kinds(server, short)
+        yield takeover(server, short)
+        yield fairness(server, short)
+        yield from growth(short, server.gate)
+        server.recycle_logs()
+        yield from small(short, server.gate, accepted_ms_max=25.0)
 
 
-def load(made: Scaled, short: bool) -> Iterator[Figure]:
+def load(server: Scaled, short: bool) -> Iterator[Figure]:
     """POST of 100 MB to finished, fresh and again; and two of 50 MB in lanes of their own, by one worker and by two."""
     count = PRODUCTS // 5 if short else PRODUCTS
     lines = lines_of(count)
@@ -122,15 +123,15 @@ def load(made: Scaled, short: bool) -> Iterator[Figure]:
     halves = [b"\n".join(lines[: count // 2]), b"\n".join(lines[count // 2 :])]
     rates: dict[str, list[float]] = {"ceiling": [], "fresh": [], "again": [], "one": [], "two": []}
     for _ in range(1 if short else ROUNDS):
-        rates["ceiling"].append(made.ceiling(lines))
-        with made.gate() as gate:
+        rates["ceiling"].append(server.ceiling(lines))
+        with server.gate() as gate:
             gate.load(warm, collection="warm")
             for name in ("fresh", "again"):
                 seconds, document = gate.load(body, collection="a")
                 assert document["counts"]["total"] == count, document
                 rates[name].append(count / seconds)
         for workers, name in ((1, "one"), (2, "two")):
-            with made.gate(workers=workers) as gate:
+            with server.gate(workers=workers) as gate:
                 gate.load(warm, collection="warm")
                 rates[name].append(count / _lanes_seconds(gate, halves))
     top, fresh, again, one, two = (statistics.median(rates[name]) for name in rates)
@@ -142,10 +143,10 @@ def load(made: Scaled, short: bool) -> Iterator[Figure]:
     yield Figure("identical feed again, against fresh", again / fresh, 1.7, True, f"{again:,.0f} products/s")
 
 
-def kinds(made: Scaled, short: bool) -> Iterator[Figure]:
+def kinds(server: Scaled, short: bool) -> Iterator[Figure]:
     """Measure requests of 500 records by 8 clients at once: prices and stock against products."""
     requests = 20 if short else 100
-    with made.gate(workers=2) as gate:
+    with server.gate(workers=2) as gate:
         many(gate, "product", _bodies(2, _product))
         rates = {kind: many(gate, kind, _bodies(requests, make)) for kind, make in KINDS.items()}
     for kind in ("price", "stock"):
@@ -154,21 +155,21 @@ def kinds(made: Scaled, short: bool) -> Iterator[Figure]:
         yield Figure(what, rates[kind] / rates["product"], 1.5, True, detail)
 
 
-def takeover(made: Scaled, short: bool) -> Figure:
+def takeover(server: Scaled, short: bool) -> Figure:
     """Kill -9 of the worker in the middle of a bulk load, until another one holds the lane."""
     over = []
     for _ in range(1 if short else 3):
-        with made.gate(workers=2, lease_seconds=LEASE_SECONDS) as gate:
-            seconds = _takeover_seconds(made, gate, b"\n".join(lines_of(PRODUCTS)))
+        with server.gate(workers=2, lease_seconds=LEASE_SECONDS) as gate:
+            seconds = _takeover_seconds(server, gate, b"\n".join(lines_of(PRODUCTS)))
             over.append(seconds - LEASE_SECONDS - WAIT_SECONDS)
     told = ", ".join(f"{seconds:+.2f}" for seconds in over)
     detail = f"lease {LEASE_SECONDS:g} s, looked for every {WAIT_SECONDS:g} s; {told}"
     return Figure("takeover after kill -9, seconds beyond lease and poll, worst", max(over), 0.5, False, detail)
 
 
-def fairness(made: Scaled, short: bool) -> Figure:
+def fairness(server: Scaled, short: bool) -> Figure:
     """50 merchants with 20 records each while 1 M records of another are worked."""
-    with made.gate(workers=2) as gate:
+    with server.gate(workers=2) as gate:
         times = _fair_seconds(gate, 200_000 if short else 1_000_000, 10 if short else 50)
     detail = f"p50 {times[len(times) // 2] * 1000:.0f} ms, {len(times)} batches"
     worst = times[min(int(len(times) * 0.99), len(times) - 1)] * 1000
@@ -212,12 +213,12 @@ def _lanes_seconds(gate: Gate, bodies: list[bytes]) -> float:
     return time.perf_counter() - begin
 
 
-def _takeover_seconds(made: Scaled, gate: Gate, body: bytes) -> float:
+def _takeover_seconds(server: Scaled, gate: Gate, body: bytes) -> float:
     batch = gate.submit(body, collection="taken")
     while not gate.client.get(f"/v1/batches/{batch}").json()["counts"]["accounted"]:
         time.sleep(0.005)
     asked = "SELECT holder FROM goodsgate.lane WHERE holder IS NOT NULL AND holder <> %s"
-    with made.server.admin(gate.database) as db:
+    with server.server.admin(gate.database) as db:
         (holder,) = db.execute(asked, ("",)).fetchone() or ("",)
         os.kill(int(str(holder).rpartition("-")[2]), signal.SIGKILL)  # a worker is named by its host and process
         begin = time.perf_counter()

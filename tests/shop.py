@@ -17,7 +17,7 @@ from tests import make, place
 class Shop:
     """Store, engine and one worker in this process; `work` runs the worker until nothing is left to do.
 
-    What kind of store the folder has is settled by the first who says so; a server's is to be closed.
+    What kind of store the folder has is committed by the first who says so; a server's is to be closed.
     """
 
     def __init__(self, folder: Path, *merchants: str, kind: str | None = None, **settings: object) -> None:

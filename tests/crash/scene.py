@@ -14,17 +14,17 @@ from tests.shop import Shop
 
 ROOT = Path(__file__).parent.parent.parent
 TOPIC = "tested/ended"
-PORTION = {"chunk_records_max": 40, "lease_seconds": 1.0, "delivery_seconds": 0.5}
+CHUNK_RECORDS = {"chunk_records_max": 40, "lease_seconds": 1.0, "delivery_seconds": 0.5}
 
 
 def settings_of(folder: Path) -> Config:
     """The settings both processes use."""
-    return Config(store=place.address(folder), **PORTION)  # type: ignore[arg-type]
+    return Config(store=place.address(folder), **CHUNK_RECORDS)  # type: ignore[arg-type]
 
 
 def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
     """A store with batches of every sort queued, none worked."""
-    shop = Shop(folder, "acme", kind=kind, **PORTION)
+    shop = Shop(folder, "acme", kind=kind, **CHUNK_RECORDS)
     shop.reference("brand", ReferenceEntry(code="Acme"))
     dirty = [
         product(n, title=None) if n % 7 == 0 else product(n, brand="Acme" if n % 2 else "Nova") for n in range(200)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from goodsgate.model.message import DeliveryState, NewMessage
-from tests.crash.scene import PORTION, ROOT, TOPIC
+from tests.crash.scene import CHUNK_RECORDS, ROOT, TOPIC
 from tests.engine.receiver import Receiver
 from tests.shop import Shop
 
@@ -22,7 +22,7 @@ def _carrier(folder: Path, port: int) -> "subprocess.Popen[bytes]":
 
 def test_a_carrier_that_dies_is_followed_by_another(tmp_path: Path, kind: str) -> None:
     """Who was killed had the message in its hands: it arrives twice, the others once, all of them are marked."""
-    with Receiver().open() as receiver, Shop(tmp_path, "acme", kind=kind, **PORTION) as shop:
+    with Receiver().open() as receiver, Shop(tmp_path, "acme", kind=kind, **CHUNK_RECORDS) as shop:
         messages = [NewMessage(topic=TOPIC, subject=str(n)) for n in range(COUNT)]
         shop.store.add_resource("acme", "tested/thing", name="a", body=b"{}", resources_max=9, messages=messages)
         receiver.silent.add("acme")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from goodsgate.model.batch import Kind, State
-from tests.crash.scene import PORTION, hand
+from tests.crash.scene import CHUNK_RECORDS, hand
 from tests.shop import Shop
 
 A_MOMENT = 0.0001
@@ -17,17 +17,17 @@ def _units(*numbers: int) -> list[dict[str, object]]:
     return [{"sku": f"A{at}", "channel": "web", "stock": stock} for at, stock in enumerate(numbers)]
 
 
-@pytest.mark.parametrize("point", ["claim-taken", "applied", "settled"])
+@pytest.mark.parametrize("point", ["claim-taken", "applied", "committed"])
 def test_a_paced_round_survives_its_worker(tmp_path: Path, kind: str, point: str) -> None:
     """Killed in the middle, taken over by the next."""
     if kind == "postgres" and point != "applied":
         pytest.skip("each waits a second for a dead worker's lease; once is enough")
-    with Shop(tmp_path, "acme", kind=kind, **PORTION) as shop:
+    with Shop(tmp_path, "acme", kind=kind, **CHUNK_RECORDS) as shop:
         paced = shop.send(_units(1, 2, 3, 4, 5, 6), pace_seconds=A_MOMENT, **STOCK)
         shop.worker.step()
         newer = shop.send(_units(10, 20)[1:], **STOCK)
     assert hand(tmp_path, f"{point}:3", protocols=True) == -9
-    with Shop(tmp_path, "acme", **PORTION) as after:
+    with Shop(tmp_path, "acme", **CHUNK_RECORDS) as after:
         until = time.monotonic() + 30
         while any(after.engine.batch("acme", id).finished_at is None for id in (paced, newer)):
             assert time.monotonic() < until

@@ -140,7 +140,7 @@ def test_twice_in_a_batch(shop: Shop, treatment: Strictness, results: list[str],
 
 
 def test_twice_in_a_batch_over_portions(opens: Opens) -> None:
-    """A key of an earlier portion is known, though its record was unchanged."""
+    """A key of an earlier chunk is known, though its record was unchanged."""
     shop = opens("acme", chunk_records_max=2)
     shop.run(products(1, 2, 3, 4, 5))
     batch = shop.run([*products(1, 2, 3, 4), product(2, title="Again")], duplicates=Strictness.REFUSE)

@@ -1,4 +1,4 @@
-"""What is settled of a merchant, by several at once."""
+"""What is committed of a merchant, by several at once."""
 
 import threading
 

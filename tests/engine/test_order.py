@@ -19,10 +19,11 @@ def test_lanes_end_as_one_by_one(store: str, examples: int) -> None:
 
     @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(
-        steps=st.lists(STEP, min_size=1, max_size=10), portion=st.integers(1, 5), together=st.sampled_from([1, 4, 64]),
+        steps=st.lists(STEP, min_size=1, max_size=10), chunk_records=st.integers(1, 5), together=st.sampled_from([1, 4,
+            64]),
     )
-    def interleave(steps: list[object], portion: int, together: int) -> None:
-        with opened(store, "acme", "other", chunk_records_max=portion, claim_rounds_max=together) as shop:
+    def interleave(steps: list[object], chunk_records: int, together: int) -> None:
+        with opened(store, "acme", "other", chunk_records_max=chunk_records, claim_rounds_max=together) as shop:
             expected = Expected({"acme": {}, "other": {}})
             for step in steps:
                 if isinstance(step, tuple):
@@ -37,15 +38,15 @@ def test_lanes_end_as_one_by_one(store: str, examples: int) -> None:
 
 @pytest.mark.parametrize(("store", "examples"), EXAMPLES)
 def test_the_last_stock_wins(store: str, examples: int) -> None:
-    """By SKU and location, whatever the portions."""
+    """By SKU and location, whatever the chunks."""
 
     @settings(deadline=None, max_examples=examples // 3, suppress_health_check=list(HealthCheck))
     @given(
         quantities=st.lists(st.tuples(KEYS, st.sampled_from(["", "X", "Y"]), st.integers(0, 3)), max_size=20),
-        portion=st.integers(1, 6),
+        chunk_records=st.integers(1, 6),
     )
-    def send(quantities: list[tuple[str, str, int]], portion: int) -> None:
-        with opened(store, "acme", chunk_records_max=portion) as shop:
+    def send(quantities: list[tuple[str, str, int]], chunk_records: int) -> None:
+        with opened(store, "acme", chunk_records_max=chunk_records) as shop:
             last: dict[str, int] = {}
             for sku, location, quantity in quantities:
                 last[f"{sku}\x1f{location}" if location else sku] = quantity

@@ -28,7 +28,7 @@ ASUNDER = [{"id": key, "title": "one"} for key in KEYS if key.isupper()]
 TWINS = [{"id": key, "title": "one"} for key in ("A", "B", "C", "D", "a", "D", "b", "E", "F", "G", "f", "F")]
 BATCH = st.tuples(st.sampled_from(list(Strictness)), st.one_of(
     st.lists(RECORD, min_size=1, max_size=16),
-    st.permutations(ASUNDER), st.permutations(TWINS),  # in the first every portion stands alone
+    st.permutations(ASUNDER), st.permutations(TWINS),  # in the first every chunk stands alone
 ))
 TROUBLES = st.dictionaries(st.integers(0, 12), st.sampled_from(["refused", "unheard", "lost"]), max_size=3)
 
@@ -80,9 +80,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[AppliedChunk]:
 
 
 @contextmanager
-def _shops(portion: int) -> Iterator[list[Shop]]:
+def _shops(chunk_records: int) -> Iterator[list[Shop]]:
     """One shop whose commits run in another process, and one that works chunks in sequence."""
-    how = {"chunk_records_max": portion, "claim_rounds_max": 1}
+    how = {"chunk_records_max": chunk_records, "claim_rounds_max": 1}
     with opened("postgres", "acme", **how) as elsewhere, opened("sqlite", "acme", **how) as here:
         yield [elsewhere, here]
 
@@ -106,8 +106,9 @@ def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Strictness, list[dic
     return results, shop.items(collection, kind=Kind.PRODUCT)
 
 
-@pytest.mark.parametrize("portion", [1, 2, 3])
-def test_chunks_prepared_ahead_have_the_effect_of_chunks_in_sequence(portion: int, made: list[AppliedChunk]) -> None:
+@pytest.mark.parametrize("chunk_records", [1, 2, 3])
+def test_chunks_prepared_ahead_have_the_effect_of_chunks_in_sequence(chunk_records: int,
+                                                                     made: list[AppliedChunk]) -> None:
     """Results, issues and items are the same, whatever fails on the way."""
     collections = itertools.count()
 
@@ -122,7 +123,7 @@ def test_chunks_prepared_ahead_have_the_effect_of_chunks_in_sequence(portion: in
         ]
         assert ends[0] == ends[1]
 
-    with _shops(portion) as shops:
+    with _shops(chunk_records) as shops:
         rough = [Rough(shop.store) for shop in shops]
         for shop, store in zip(shops, rough, strict=True):
             shop.worker = create_worker(store, shop.config, "rough")  # type: ignore[arg-type]

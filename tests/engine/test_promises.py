@@ -114,7 +114,7 @@ def test_other_merchants_are_served_between_two_groups(opens: Opens) -> None:
 
 
 def test_a_batch_is_cancelled_between_two_groups(opens: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked for while the first is settled."""
+    """Asked for while the first is committed."""
     shop = opens("acme", claim_rounds_max=2)
     sent = [shop.send(products(n)) for n in range(6)]
     commit = shop.store.commit
@@ -202,7 +202,7 @@ def test_wide_and_strange_records_do_not_stop_a_batch(shop: Shop) -> None:
 
 
 def test_totals_only_grow(shop: Shop) -> None:
-    """Records by result and rounds by outcome, counted in the transaction that settles them, fixes included."""
+    """Records by result and rounds by outcome, counted in the transaction that commits them, fixes included."""
     batch = shop.run([product(1), product(2, title=None)])
     shop.run(products(3))
     shop.fix(batch.id, b"_row,id,title\n2,SKU-0002,Belt\n", format="csv")

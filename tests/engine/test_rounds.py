@@ -186,7 +186,7 @@ def test_cancel_in_the_middle_says_what_was_applied(opens: Opens) -> None:
     shop = opens("acme", "other", chunk_records_max=10)
     batch = shop.send(products(*range(100)))
     other = shop.send(products(1), merchant="other")
-    shop.worker.step()  # gives way after one portion, because the other merchant waits
+    shop.worker.step()  # gives way after one chunk, because the other merchant waits
     assert shop.engine.batch("acme", batch).counts.created == 10
     shop.engine.cancel("acme", batch)
     shop.work()

@@ -109,7 +109,7 @@ STEPS = st.lists(st.one_of(
 @pytest.mark.parametrize("together", [True, False], ids=["together", "alone"])
 @pytest.mark.parametrize("store", place.KINDS)
 def test_any_sequence_leaves_what_one_by_one_leaves(tmp_path, store: str, together: bool) -> None:
-    """Batches settled together or each alone; results, items and marks against a model."""
+    """Batches committed together or each alone; results, items and marks against a model."""
     number = 0
     with Shop(tmp_path, kind=store) as shop:
         @settings(deadline=None, max_examples=60 if store == "sqlite" else 15)
@@ -144,10 +144,10 @@ def _sent(shop: Shop, collection: str, policy: Policy, records: list[dict[str, o
 
 
 def _compare(shop: Shop, collection: str, model: Model) -> None:
-    shelf = ("acme", Kind.PRODUCT, collection)
+    collection_args = ("acme", Kind.PRODUCT, collection)
     held = shop.items(collection)
     assert {code: (item["slug"], item["brand"], _skus(item["sizes"])) for code, item in held.items()} == model.held
-    _, skus = shop.store.list_index(*shelf, "sku")
+    _, skus = shop.store.list_index(*collection_args, "sku")
     assert skus == sorted((sku, code) for code, (_, _, owned) in model.held.items() for sku in owned)
-    made, changed = shop.store.list_index(*shelf, "made"), shop.store.list_index(*shelf, "changed")
+    made, changed = shop.store.list_index(*collection_args, "made"), shop.store.list_index(*collection_args, "changed")
     assert made[0] == changed[0] == len(model.held)

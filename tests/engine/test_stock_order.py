@@ -1,8 +1,8 @@
 """Movements in the middle of a feed: whatever comes between, the end is that of some order one by one.
 
-A movement that is committed before a portion is settled comes before it, one after it behind; so a model that works
-them in that order must come to the same. The movements are another process's, put right before each portion's settle,
-where what the portion was made from is oldest.
+A movement that is committed before a chunk is committed comes before it, one after it behind; so a model that works
+them in that order must come to the same. The movements are another process's, put right before each chunk's commit,
+where what the chunk was made from is oldest.
 """
 
 import itertools
@@ -22,7 +22,7 @@ from goodsgate.store.strict import StrictStore
 from tests.engine.conftest import Opens
 from tests.shop import Shop, open_store
 
-PORTION = 2
+CHUNK_RECORDS = 2
 """Records."""
 KEYS = ("A", "B", "C")
 ORDERS = ("o1", "o2", "o3")
@@ -86,13 +86,13 @@ class Model:
 
 
 class Between:
-    """The store of the shop; whatever is to come before its next settle comes then."""
+    """The store of the shop; whatever is to come before its next commit comes then."""
 
     def __init__(self, shop: Shop) -> None:
         assert isinstance(shop.store, StrictStore)
         self._store = shop.store.store
         self.before: list[Callable[[], None]] = []
-        self.anew = 0
+        self.refreshes = 0
         shop.store.store = self  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> Any:
@@ -106,7 +106,7 @@ class Between:
         try:
             self._store.commit(claim, commits, refresh=refresh)
         except StockChangedError:
-            self.anew += 1
+            self.refreshes += 1
             raise
 
 
@@ -129,8 +129,8 @@ TURNS = st.lists(st.tuples(FEEDS, st.lists(st.lists(MOVES, max_size=3), max_size
 
 @pytest.fixture
 def scene(opens: Opens) -> Iterator[tuple[Shop, Between, Stock]]:
-    """A shop with small portions, what comes between, and the stock as another process sees it."""
-    shop = opens("acme", chunk_records_max=PORTION)
+    """A shop with small chunks, what comes between, and the stock as another process sees it."""
+    shop = opens("acme", chunk_records_max=CHUNK_RECORDS)
     store = open_store(shop.config)
     yield shop, Between(shop), Stock(store)
     store.close()
@@ -160,14 +160,14 @@ def test_whatever_comes_between(scene: tuple[Shop, Between, Stock], turns: list[
             assert outcome == model.move(movement)
 
     for (verb, records), gaps in turns:
-        portions = [records[at : at + PORTION] for at in range(0, len(records), PORTION)]
+        chunks = [records[at : at + CHUNK_RECORDS] for at in range(0, len(records), CHUNK_RECORDS)]
 
-        def before(at: int, *, verb: Verb = verb, portions: Any = portions, gaps: Any = gaps) -> None:
+        def before(at: int, *, verb: Verb = verb, chunks: Any = chunks, gaps: Any = gaps) -> None:
             moves(gaps[at] if at < len(gaps) else [])
-            for record in portions[at]:
+            for record in chunks[at]:
                 model.record(record, verb)
 
-        between.before = [lambda at=at, before=before: before(at) for at in range(len(portions))]  # type: ignore[misc]
+        between.before = [lambda at=at, before=before: before(at) for at in range(len(chunks))]  # type: ignore[misc]
         shop.run(records, kind=Kind.STOCK, collection=collection, verb=verb, duplicates=Strictness.OFF)
         assert between.before == []
         assert shop.items(collection, kind=Kind.STOCK) == model.items
@@ -176,7 +176,7 @@ def test_whatever_comes_between(scene: tuple[Shop, Between, Stock], turns: list[
 
 
 def test_a_movement_of_two_items_is_never_half_before(scene: tuple[Shop, Between, Stock]) -> None:
-    """One that the portion would find unchanged, one that it changes: taken from both, then set again both."""
+    """One that the chunk would find unchanged, one that it changes: taken from both, then set again both."""
     shop, between, stock = scene
     shop.run([{"id": "A", "quantity": 5}, {"id": "B", "quantity": 5}], kind=Kind.STOCK, collection="stock")
 
@@ -186,7 +186,7 @@ def test_a_movement_of_two_items_is_never_half_before(scene: tuple[Shop, Between
 
     between.before = [take]
     batch = shop.run([{"id": "A", "quantity": 5}, {"id": "B", "quantity": 6}], kind=Kind.STOCK, collection="stock")
-    assert between.anew == 1
+    assert between.refreshes == 1
     assert batch.counts.updated == 2
     assert shop.items("stock", kind=Kind.STOCK) == {"A": {"id": "A", "quantity": 5}, "B": {"id": "B", "quantity": 6}}
 
@@ -206,13 +206,13 @@ def test_batches_that_are_worked_together_are_made_anew_together(scene: tuple[Sh
         for turn in range(3)
     ]
     shop.work()
-    assert between.anew == 1
+    assert between.refreshes == 1
     assert [shop.engine.batch("acme", one).counts.updated for one in sent] == [1, 1, 1]
     assert shop.items("stock", kind=Kind.STOCK) == {"A": {"id": "A", "quantity": 3, "note": 2}}
 
 
 def test_what_was_read_ahead_is_not_believed(scene: tuple[Shop, Between, Stock]) -> None:
-    """Each portion was looked up while the one before it was settled, and is outrun right before its own settle."""
+    """Each chunk was looked up while the one before it was committed, and is outrun right before its own commit."""
     shop, between, stock = scene
     keys = [f"K{n}" for n in range(12)]
     feed = [{"id": key, "quantity": 5} for key in keys]
@@ -224,7 +224,7 @@ def test_what_was_read_ahead_is_not_believed(scene: tuple[Shop, Between, Stock])
 
     between.before = [lambda key=key: take(key) for key in keys[::2]]  # type: ignore[misc]
     batch = shop.run(feed, kind=Kind.STOCK, collection="stock")
-    assert between.anew == batch.counts.updated == len(keys[::2])
+    assert between.refreshes == batch.counts.updated == len(keys[::2])
     assert shop.items("stock", kind=Kind.STOCK) == {key: {"id": key, "quantity": 5} for key in keys}
 
 
@@ -241,7 +241,7 @@ def test_what_is_rejected_is_rejected_once(scene: tuple[Shop, Between, Stock]) -
     batch = shop.run(
         [{"id": "A", "note": 1}, {"id": "B", "quantity": -1}], kind=Kind.STOCK, collection="stock", verb=Verb.UPDATE
     )
-    assert (between.anew, batch.counts.updated, batch.counts.rejected) == (1, 1, 1)
+    assert (between.refreshes, batch.counts.updated, batch.counts.rejected) == (1, 1, 1)
     assert shop.codes(batch.id) == {2: ["number_negative"]}
     assert shop.items("stock", kind=Kind.STOCK) == {
         "A": {"id": "A", "quantity": 4, "note": 1}, "B": {"id": "B", "quantity": 5}

@@ -54,13 +54,13 @@ def _at_work(shop: Shop, workers: int) -> Iterator[None]:
 @pytest.mark.parametrize("store", KINDS)
 @settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 @given(
-    batches=st.lists(BATCH, min_size=4, max_size=12), workers=st.integers(2, 4), portion=st.integers(1, 3),
+    batches=st.lists(BATCH, min_size=4, max_size=12), workers=st.integers(2, 4), chunk_records=st.integers(1, 3),
     together=st.sampled_from([1, 4, 64]), lease_seconds=st.sampled_from([0.1, 15.0]),
 )
-def test_a_lane_ends_as_one_by_one(store: str, batches: list[object], workers: int, portion: int, together: int,
+def test_a_lane_ends_as_one_by_one(store: str, batches: list[object], workers: int, chunk_records: int, together: int,
                                    lease_seconds: float) -> None:
     """Two lanes, worked while they are filled, by leases that some of the time run out in the middle."""
-    how = {"chunk_records_max": portion, "claim_rounds_max": together, "lease_seconds": lease_seconds}
+    how = {"chunk_records_max": chunk_records, "claim_rounds_max": together, "lease_seconds": lease_seconds}
     with opened(store, "acme", "other", **how) as shop:
         expected = Expected({"acme": {}, "other": {}})
         with _at_work(shop, workers):

@@ -70,8 +70,8 @@ def test_a_round_is_acknowledged_if_it_is_stored(wired: Store, wire: Wire, store
     assert acknowledged == (sent and kind is RoundKind.FIX)
     if sent:
         claim = _claim(store)
-        settled = chunk_commit(claim.rounds[0], Record("A"), amends=[1], ends=State.FINISHED)
-        store.commit(claim, [settled])
+        committed = chunk_commit(claim.rounds[0], Record("A"), amends=[1], ends=State.FINISHED)
+        store.commit(claim, [committed])
         found = store.batch("acme", batch)
         assert found is not None
         assert found.counts.created == 1

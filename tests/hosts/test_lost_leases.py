@@ -38,7 +38,7 @@ def _state(process: "subprocess.Popen[str]") -> str:
 
 
 @pytest.mark.parametrize(("point", "times"), [
-    ("claimed", 1), ("applied", 3), ("settle-written", 2), ("settle-committed", 2),
+    ("claimed", 1), ("applied", 3), ("commit-written", 2), ("commit-synced", 2),
 ])
 def test_a_worker_that_lost_its_lease_changes_nothing(folder: Path, undisturbed: list[object], point: str,
                                                       times: int) -> None:
@@ -61,7 +61,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(folder: Path, undisturbed:
         slow.send_signal(signal.SIGCONT)
         losses, _ = slow.communicate(timeout=SECONDS_MAX)
         assert slow.returncode == 0
-        assert int(losses) == (0 if point == "settle-written" else 1)  # there the server has ended the transaction
+        assert int(losses) == (0 if point == "commit-written" else 1)  # there the server has ended the transaction
         assert state_after(shop, sent) == undisturbed
     finally:
         slow.kill()

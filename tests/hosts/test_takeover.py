@@ -59,7 +59,7 @@ def _taken_over(shop: Shop, folder: Path, workers: Workers, batch: str) -> str:
     first = wait_until(lambda: done() > before, "nobody goes on")
     return (
         f"taken over {seconds:.3f} s after the kill (lease {LEASE_SECONDS} s, poll {POLL_SECONDS} s), "
-        f"{behind * 1000:.0f} ms after the lease; next portion {first * 1000:.0f} ms later"
+        f"{behind * 1000:.0f} ms after the lease; next chunk {first * 1000:.0f} ms later"
     )
 
 

@@ -1,7 +1,7 @@
 """A process of its own for tests of crashes, locks and limits: `python -m tests.store.child WHAT FOLDER`.
 
 It works by a fixed rule, so that what it leaves can be compared: a payload is a number of records, as text; every third
-record is rejected, every fifth warned of; portions are of three records. Of which kind the store is, its folder knows.
+record is rejected, every fifth warned of; chunks are of three records. Of which kind the store is, its folder knows.
 """
 
 import resource
@@ -71,9 +71,9 @@ def work(store: Store, *, lease_seconds: float = 60) -> None:
             time.sleep(0.02)
             continue
         at = claim.rounds[0]
-        settle = fix if at.round_kind is RoundKind.FIX else submission
+        commit_chunk = fix if at.round_kind is RoundKind.FIX else submission
         with suppress(LeaseLostError):  # a short one, on a machine that is busy
-            settle(store, claim, at)
+            commit_chunk(store, claim, at)
         store.release_claim(claim)
 
 
@@ -122,11 +122,11 @@ def full(store: Store, folder: Path) -> None:
     claim = store.claim("child", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
     at = claim.rounds[0]
-    settled = chunk_commit(at, *(Record(f"K{n}", text="x" * 2_000) for n in range(2_000)), ends=State.FINISHED)
+    committed = chunk_commit(at, *(Record(f"K{n}", text="x" * 2_000) for n in range(2_000)), ends=State.FINISHED)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 50_000, resource.RLIM_INFINITY))
     refused = 0
     for attempt in (
-        lambda: store.commit(claim, [settled]),
+        lambda: store.commit(claim, [committed]),
         lambda: submit(store, 1, padding=1_000_000),
         lambda: [submit(store, 1, padding=90) for _ in range(5_000)],
     ):
@@ -138,7 +138,7 @@ def full(store: Store, folder: Path) -> None:
     found = store.batch("acme", at.batch)
     print(f"accounted {found.counts.accounted if found is not None else None}")
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    store.commit(claim, [settled])
+    store.commit(claim, [committed])
     store.release_claim(claim)
     work(store)
     found = store.batch("acme", at.batch)

@@ -137,14 +137,14 @@ class Scene:
         return claim
 
     def run(self, *portions: Sequence["Record"], ends: State = State.FINISHED) -> ClaimedRound:
-        """Claim the next round, settle it in these portions to its end, give the lane back."""
+        """Claim the next round, commit it in these chunks to its end, give the lane back."""
         claim = self.claimed()
         work = claim.rounds[0]
         for at, records in enumerate(portions):
             last = at == len(portions) - 1
-            settled = chunk_commit(work, *records, ends=ends if last else None)
-            self.store.commit(claim, [settled])
-            work = advanced(work, settled)
+            committed = chunk_commit(work, *records, ends=ends if last else None)
+            self.store.commit(claim, [committed])
+            work = advanced(work, committed)
         self.store.release_claim(claim)
         return work
 
@@ -205,7 +205,7 @@ def chunk_commit(work: ClaimedRound, *records: Record, ends: State | None = None
     ]
     counts = Counter(record.result.value for record in records)
     counts["rejected"] -= len(amending)
-    settled = ChunkCommit(
+    committed = ChunkCommit(
         round=work, number=work.chunks, records=len(records), first=work.total + 1 if added else None,
         keys=[record.key for record in added], results=bytes(RESULT_BYTE[record.result] for record in added),
         amended_results={number: (record.result, record.key) for number, record in zip(amends, amending, strict=True)},
@@ -218,7 +218,7 @@ def chunk_commit(work: ClaimedRound, *records: Record, ends: State | None = None
         warned=sum(1 for finding in findings if finding.result is not Result.REJECTED),
         bytes_done=work.bytes_total if ends else min(work.records + len(records), work.bytes_total), end_state=ends,
     )
-    return msgspec.structs.replace(settled, **more)
+    return msgspec.structs.replace(committed, **more)
 
 
 def advanced(round: ClaimedRound, commit: ChunkCommit) -> ClaimedRound:

@@ -30,10 +30,10 @@ def test_a_load_that_never_pauses_reuses_its_log(scene: Scene) -> None:
     written = 0
     for at in range(80):
         records = [Record(f"K{at}-{number}", text="x" * 1_000) for number in range(40)]
-        settled = chunk_commit(work, *records, ends=State.FINISHED if at == 79 else None)
-        scene.store.commit(claim, [settled])
-        work = advanced(work, settled)
-        written += sum(len(write.document) for write in settled.writes)
+        committed = chunk_commit(work, *records, ends=State.FINISHED if at == 79 else None)
+        scene.store.commit(claim, [committed])
+        work = advanced(work, committed)
+        written += sum(len(write.document) for write in committed.writes)
         scene.store.results("acme", batch, after=work.total - 5)
         sizes.append((scene.folder / "store" / "catalogue.db-wal").stat().st_size)
     assert written > 2 * max(sizes)

@@ -37,7 +37,7 @@ def test_a_chunk_is_committed_as_a_whole(scene: Scene) -> None:
 
 
 def test_a_replay_changes_nothing(scene: Scene) -> None:
-    """A chunk that was settled before is passed over, also with others behind it in the same call."""
+    """A chunk that was committed before is passed over, also with others behind it in the same call."""
     batch = scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
@@ -57,18 +57,18 @@ def test_a_replay_changes_nothing(scene: Scene) -> None:
 
 
 def test_many_keys_are_looked_up_at_once(scene: Scene) -> None:
-    """However the store asks for them: each once, with the twins that differ by case."""
+    """However the store asks for them: each once, with the case variants that differ by case."""
     held, asked = [f"K{number}" for number in range(6_000)], [f"k{number}" for number in range(3_000, 9_000)]
     scene.seal()
     scene.run([Record(key) for key in held])
-    shelf = ("acme", Kind.PRODUCT, "products")
-    found = scene.store.current_items(*shelf, [*held, *asked])
+    collection_args = ("acme", Kind.PRODUCT, "products")
+    found = scene.store.current_items(*collection_args, [*held, *asked])
     assert found == {key: CurrentItem(digest(Record(key).document), None) for key in held}
-    assert scene.store.case_variants(*shelf, asked) == {key: key.upper() for key in asked[:3_000]}
+    assert scene.store.case_variants(*collection_args, asked) == {key: key.upper() for key in asked[:3_000]}
 
 
 def test_a_chunk_out_of_order_is_an_error(scene: Scene) -> None:
-    """A gap in portions or in record numbers would lose records; nothing of the call remains."""
+    """A gap in chunks or in record numbers would lose records; nothing of the call remains."""
     batch = scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
@@ -112,7 +112,7 @@ def test_a_round_may_end_without_a_record(scene: Scene) -> None:
 
 
 def test_notices_gather(scene: Scene) -> None:
-    """What later portions say of the file comes behind what was said before."""
+    """What later chunks say of the file comes behind what was said before."""
     batch = scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
@@ -217,7 +217,7 @@ def test_kinds_and_collections_are_apart(scene: Scene) -> None:
 
 
 def test_later_chunks_of_one_commit_win(scene: Scene) -> None:
-    """As if they had been settled one by one."""
+    """As if they had been committed one by one."""
     batches = [scene.seal() for _ in range(3)]
     claim = scene.claimed(works=3)
     texts = ["1", "2", "3"]
@@ -287,8 +287,8 @@ def test_a_fix_may_add_records(scene: Scene) -> None:
     scene.run([rejected_record("A")])
     scene.again(batch, RoundKind.FIX)
     claim = scene.claimed()
-    settled = chunk_commit(claim.rounds[0], Record("A"), rejected_record("B"), amends=[1], ends=State.FINISHED)
-    scene.store.commit(claim, [settled])
+    committed = chunk_commit(claim.rounds[0], Record("A"), rejected_record("B"), amends=[1], ends=State.FINISHED)
+    scene.store.commit(claim, [committed])
     assert [(row.number, row.key) for row in scene.store.results("acme", batch)] == [(1, "A"), (2, "B")]
     assert (scene.batch(batch).counts, scene.batch(batch).total) == (Counts(created=1, rejected=1), 2)
 
@@ -363,9 +363,9 @@ def test_absent_items_are_those_that_a_full_feed_lacks(scene: Scene) -> None:
     while True:
         held, missing, keys = scene.store.absent_items(work, after=None, limit=6)
         assert (held, missing, keys) == (20, len(lacking), lacking[:6])
-        settled = chunk_commit(work, *(Record(key, DELETED) for key in keys), ends=None if keys else State.FINISHED)
-        scene.store.commit(claim, [settled])
-        work = advanced(work, settled)
+        committed = chunk_commit(work, *(Record(key, DELETED) for key in keys), ends=None if keys else State.FINISHED)
+        scene.store.commit(claim, [committed])
+        work = advanced(work, committed)
         if not keys:
             break
         del lacking[:6]

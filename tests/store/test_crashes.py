@@ -124,11 +124,11 @@ def _undisturbed(folder: Path) -> list[object]:
     return everything
 
 
-@pytest.mark.parametrize("point", ["claim-taken", "settle-written", "settle-committed", "settle-mirrored"])
+@pytest.mark.parametrize("point", ["claim-taken", "commit-written", "commit-synced", "commit-mirrored"])
 def test_kills_change_nothing_in_the_end(folder: Path, point: str) -> None:
     """Killed again and again at this step, then left alone: the same as never disturbed, and right all the way."""
-    if point == "settle-mirrored":
-        _only(folder, "sqlite", "nothing is left to do behind a settle's commit but to remember it")
+    if point == "commit-mirrored":
+        _only(folder, "sqlite", "nothing is left to do behind a commit but to remember it")
     batches = _submitted(folder)
     store = child.open_store(folder)
     for times in (1, 3, 2):
@@ -164,7 +164,7 @@ def _check_open(store: Store, batches: list[str]) -> None:
 def test_an_end_is_known_between_the_two_commits(folder: Path, store: Store) -> None:
     """The worker dies before it hears of the commit: all reads and filters show the end, and the batch can be fixed."""
     batch = child.submit(store, 3)
-    assert _run("work", folder, crash_at="settle-committed").returncode == KILLED
+    assert _run("work", folder, crash_at="commit-synced").returncode == KILLED
     found = store.batch("acme", batch)
     assert found is not None
     assert (found.state, found.counts, found.position) == (State.FINISHED, Counts(created=2, rejected=1), None)
@@ -261,7 +261,7 @@ def test_a_reader_sees_the_progress_of_the_worker(folder: Path, store: Store) ->
 
 
 def test_a_full_disk_refuses_and_loses_nothing(folder: Path) -> None:
-    """A file-size limit stands for it: settle and seal are refused whole, and go on when there is room again."""
+    """A file-size limit stands for it: commit and seal are refused whole, and go on when there is room again."""
     _only(folder, "sqlite", "the disk is the server's: tests/store/test_postgres_outages.py")
     done = _run("full", folder)
     assert done.stdout.split("\n")[:3] == ["refused 3", "accounted 0", "then 2000"], done.stderr

@@ -17,10 +17,10 @@ from tests.store.scene import Record, Scene, chunk_commit
 SHELF = ("acme", Kind.PRODUCT, "products")
 
 
-def _marked(settled: ChunkCommit, marks: dict[str, tuple[IndexEntry, ...]]) -> ChunkCommit:
+def _marked(committed: ChunkCommit, marks: dict[str, tuple[IndexEntry, ...]]) -> ChunkCommit:
     """The chunk with marks for its writes."""
-    writes = [msgspec.structs.replace(write, index_entries=marks.get(write.key, ())) for write in settled.writes]
-    return msgspec.structs.replace(settled, writes=writes)
+    writes = [msgspec.structs.replace(write, index_entries=marks.get(write.key, ())) for write in committed.writes]
+    return msgspec.structs.replace(committed, writes=writes)
 
 
 def _put(scene: Scene, marks: dict[str, tuple[IndexEntry, ...]], *deleted: str, merchant: str = "acme") -> None:
@@ -108,12 +108,12 @@ def test_a_listing_can_have_several_filters(scene: Scene) -> None:
 
 
 def test_a_replay_changes_no_index_entry(scene: Scene) -> None:
-    """A chunk that is settled already is passed over whole."""
+    """A chunk that is committed already is passed over whole."""
     scene.seal()
     claim = scene.claimed()
-    settled = _marked(chunk_commit(claim.rounds[0], Record("a"), ends=State.FINISHED), {"a": (("sku", "1"),)})
-    scene.store.commit(claim, [settled])
-    other = _marked(settled, {"a": (("sku", "2"),)})
+    committed = _marked(chunk_commit(claim.rounds[0], Record("a"), ends=State.FINISHED), {"a": (("sku", "1"),)})
+    scene.store.commit(claim, [committed])
+    other = _marked(committed, {"a": (("sku", "2"),)})
     scene.store.commit(claim, [other])
     assert scene.store.find_by_index(*SHELF, [("sku", "1"), ("sku", "2")]) == {("sku", "1"): ["a"]}
     scene.store.release_claim(claim)

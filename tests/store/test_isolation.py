@@ -23,7 +23,7 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "items": lambda store, merchant, batch: store.items(merchant, Kind.PRODUCT, "products").rows,
     "item": lambda store, merchant, batch: store.item(merchant, Kind.PRODUCT, "products", "A"),
     "held": lambda store, merchant, batch: store.current_items(merchant, Kind.PRODUCT, "products", ["A"]),
-    "twins": lambda store, merchant, batch: store.case_variants(merchant, Kind.PRODUCT, "products", ["a"]),
+    "case variants": lambda store, merchant, batch: store.case_variants(merchant, Kind.PRODUCT, "products", ["a"]),
     "collections": lambda store, merchant, batch: store.collections(merchant),
     "reference": lambda store, merchant, batch: store.reference(merchant, "brand").rows,
     "reference_version": lambda store, merchant, batch: store.reference_version(merchant),

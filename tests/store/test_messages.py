@@ -84,12 +84,12 @@ def test_the_end_of_a_batch_adds_a_message(scene: Scene, ends: State) -> None:
 
 
 def test_a_replay_of_the_end_tells_nothing(scene: Scene) -> None:
-    """A chunk that is settled already changes nothing."""
+    """A chunk that is committed already changes nothing."""
     scene.seal(notify="tested/ended")
     claim = scene.claimed()
-    settled = chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)
+    committed = chunk_commit(claim.rounds[0], Record("A"), ends=State.FINISHED)
     for _ in range(3):
-        scene.store.commit(claim, [settled])
+        scene.store.commit(claim, [committed])
     assert len(scene.store.messages("acme")) == 1
 
 

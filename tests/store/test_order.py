@@ -89,24 +89,24 @@ class Hand:
         self.stale: list[tuple[Claim, ChunkCommit]] = []
 
     def work(self, size: int) -> bool:
-        """Claim, settle a chunk of at most so many records of each work, give back."""
+        """Claim, commit a chunk of at most so many records of each work, give back."""
         claim = self.scene.claim(seconds=LEASE_SECONDS, works=self.together, bytes_max=10 * self.together)
         if claim is None:
             return False
-        settled = []
-        shelf = self._shelf(claim)
+        committed = []
+        collection_args = self._shelf(claim)
         for work in claim.rounds:
             rest = self.records[work.batch][work.records :]
             if work.cancelling:
                 cancelled = [Record(None, Result.CANCELLED) for _ in rest]
-                settled.append(chunk_commit(work, *cancelled, ends=State.CANCELLED))
+                committed.append(chunk_commit(work, *cancelled, ends=State.CANCELLED))
                 continue
             mine = rest if len(claim.rounds) > 1 else rest[:size]
-            judged = [_judged(asked, shelf.apply(asked)) for asked in mine]
-            settled.append(chunk_commit(work, *judged, ends=State.FINISHED if len(mine) == len(rest) else None))
-        self.scene.store.commit(claim, settled)
-        self.scene.store.commit(claim, settled)
-        self.stale.append((claim, settled[0]))
+            judged = [_judged(asked, collection_args.apply(asked)) for asked in mine]
+            committed.append(chunk_commit(work, *judged, ends=State.FINISHED if len(mine) == len(rest) else None))
+        self.scene.store.commit(claim, committed)
+        self.scene.store.commit(claim, committed)
+        self.stale.append((claim, committed[0]))
         self.scene.store.release_claim(claim)
         return True
 
@@ -117,10 +117,10 @@ class Hand:
         return Shelf({key: (_text(was.document), was.version) for key, was in held.items()})
 
     def replay(self, number: int) -> None:
-        """A worker that lost its claim comes back with what it settled before."""
-        for claim, settled in self.stale[-number:]:
+        """A worker that lost its claim comes back with what it committed before."""
+        for claim, committed in self.stale[-number:]:
             with pytest.raises(LeaseLostError):
-                self.scene.store.commit(claim, [settled])
+                self.scene.store.commit(claim, [committed])
 
     def late(self) -> None:
         """A claim is held too long, taken over, and then used."""
@@ -163,8 +163,8 @@ def _check(hand: Hand, accepted: list[tuple[int, str]], cancelled: set[str]) -> 
         rejected = [row.number for row in rows if row.result is Result.REJECTED]
         assert [finding.number for finding in hand.scene.store.rejected_records(merchant, batch)] == rejected
         assert sum(group.count for group in hand.scene.store.issue_groups(merchant, batch)) == len(rejected)
-    for (merchant, kind), shelf in zip(LANES, shelves, strict=True):
-        live = {key: text for key, (text, _) in shelf.items.items() if text is not None}
+    for (merchant, kind), collection_args in zip(LANES, shelves, strict=True):
+        live = {key: text for key, (text, _) in collection_args.items.items() if text is not None}
         held = hand.scene.held(merchant=merchant, kind=kind)
         assert [(key, _text(document)) for key, document in held.items()] == [
             (key, live[key]) for key in sorted(live, key=key_order)
@@ -172,14 +172,15 @@ def _check(hand: Hand, accepted: list[tuple[int, str]], cancelled: set[str]) -> 
         counted = {name: count for of, name, count in hand.scene.store.collections(merchant) if of is kind}
         assert counted == ({"products": len(live)} if live else {})
         known = hand.scene.store.current_items(merchant, kind, "products", KEYS)
-        assert {key: was.version for key, was in known.items()} == {key: at for key, (_, at) in shelf.items.items()}
+        assert {key: was.version for key, was in known.items()} == {key: at for key, (_,
+            at) in collection_args.items.items()}
         for key, was in known.items():
             assert was.hash == (digest(Record(key, text=live[key]).document) if key in live else None)
 
 
 @pytest.mark.parametrize(("kind", "examples"), [("sqlite", 60), ("postgres", 25)])  # a server takes ten times as long
 def test_any_interleaving_ends_as_one_by_one(kind: str, examples: int) -> None:
-    """Of submissions, portions, grouped batches, cancels, lost leases, replays, restarts and sweeps."""
+    """Of submissions, chunks, grouped batches, cancels, lost leases, replays, restarts and sweeps."""
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(steps=STEPS, together=st.integers(1, 3))

@@ -55,7 +55,7 @@ def _open(address: str) -> Store:
 
 
 def test_a_submission_passes_through_it(store: Store) -> None:
-    """Sealed in pieces, claimed, renewed, settled, fixed, cancelled, swept; and the doctor is content."""
+    """Sealed in pieces, claimed, renewed, committed, fixed, cancelled, swept; and the doctor is content."""
     batch = child.submit(store, 5, padding=1_500_000)
     claim = store.claim("w", lease_seconds=30, rounds_max=1, bytes_max=100)
     assert claim is not None

@@ -190,18 +190,18 @@ def _sealed(store: Store, key: str) -> str:
 
 @pytest.mark.parametrize("sent", [True, False], ids=["done", "undone"])
 def test_a_commit_whose_answer_was_lost_takes_effect_once(wired: Store, wire: Wire, store: Store, sent: bool) -> None:
-    """Whether it took effect or not, the worker settles again and the records count once."""
+    """Whether it took effect or not, the worker commits again and the records count once."""
     batch = child.submit(store, 3)
     claim = wired.claim("w", lease_seconds=60, rounds_max=1, bytes_max=100)
     assert claim is not None
-    settled = chunk_commit(claim.rounds[0], *map(child.record, range(1, 4)), ends=State.FINISHED)
+    committed = chunk_commit(claim.rounds[0], *map(child.record, range(1, 4)), ends=State.FINISHED)
     wire.break_at_commit(b"UPDATE lane SET written_at", sent=sent)
     with pytest.raises(StoreBusyError):
-        wired.commit(claim, [settled])
+        wired.commit(claim, [committed])
     found = store.batch("acme", batch)
     assert found is not None
     assert found.counts == (Counts(created=2, rejected=1) if sent else Counts())
-    wired.commit(claim, [settled])
+    wired.commit(claim, [committed])
     wired.release_claim(claim)
     found = store.batch("acme", batch)
     assert found is not None
@@ -210,7 +210,7 @@ def test_a_commit_whose_answer_was_lost_takes_effect_once(wired: Store, wire: Wi
 
 
 def test_a_worker_that_was_cut_off_does_not_stand_in_the_way(wired: Store, wire: Wire, store: Store) -> None:
-    """Its transaction is open and its lease ends: another takes the lane over, and its late settle is refused."""
+    """Its transaction is open and its lease ends: another takes the lane over, and its late commit is refused."""
     batch = child.submit(store, 3)
     stale = wired.claim("w1", lease_seconds=0.5, rounds_max=1, bytes_max=100)
     assert stale is not None

@@ -1,4 +1,4 @@
-"""How the server goes about what a settle asks of it: by the index, whether it has statistics or not.
+"""How the server goes about what a commit asks of it: by the index, whether it has statistics or not.
 
 Just after a first load it has none. A plan that then compares every row with every key takes minutes at thirty thousand
 records; it passes every other test.
@@ -33,7 +33,7 @@ BY_KEY = ("current_items", "current_documents", "live_keys", "delete_items")
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A database that was filled by one settle and has never been looked through for statistics."""
+    """A database that was filled by one commit and has never been looked through for statistics."""
     folder = tmp_path_factory.mktemp("plans")
     made = place.make(folder, "postgres")
     with place.raw(folder) as db:
@@ -60,7 +60,7 @@ def _open(address: str) -> PostgresStore:
 
 @pytest.fixture(params=["without statistics", "with statistics"])
 def db(request: pytest.FixtureRequest, address: tuple[str, Path]) -> Iterator[Cursor]:
-    """A transaction as a settle has it, which leaves nothing."""
+    """A transaction as a commit has it, which leaves nothing."""
     made, folder = address
     if request.param == "with statistics":
         with place.raw(folder) as raw:

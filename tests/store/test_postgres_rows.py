@@ -50,9 +50,9 @@ def _fill(scene: Scene, merchant: str) -> None:
     answered = Idempotency(key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()
-    settled = chunk_commit(claim.rounds[0], Record("A"), rejected_record(), ends=State.FINISHED)
-    marked = [msgspec.structs.replace(write, index_entries=(("slug", "a"),)) for write in settled.writes]
-    store.commit(claim, [msgspec.structs.replace(settled, writes=marked)])
+    committed = chunk_commit(claim.rounds[0], Record("A"), rejected_record(), ends=State.FINISHED)
+    marked = [msgspec.structs.replace(write, index_entries=(("slug", "a"),)) for write in committed.writes]
+    store.commit(claim, [msgspec.structs.replace(committed, writes=marked)])
     store.release_claim(claim)
     scene.seal(merchant, Kind.STOCK)
     scene.run([Record("A")])

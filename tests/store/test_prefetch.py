@@ -18,7 +18,7 @@ SHELF = ("acme", Kind.PRODUCT, "products")
 
 keys = st.lists(st.sampled_from(KEYS), unique=True, max_size=5)
 steps = st.lists(st.tuples(
-    st.sampled_from(["foresee", "settle", "delete", "ask", "foresee", "beside", "ask", "documents", "other"]), keys
+    st.sampled_from(["foresee", "commit", "delete", "ask", "foresee", "beside", "ask", "documents", "other"]), keys
 ), min_size=4, max_size=20)
 
 
@@ -34,46 +34,47 @@ def test_current_items_are_right_whatever_was_prefetched(kind: str) -> None:
         scene.seal(collection=collection)
         claim = scene.claimed()
         work, foreseen = claim.rounds[0], KEYS
-        shelf = ("acme", Kind.PRODUCT, collection)
-        settled = chunk_commit(work, Record("b"))
-        scene.store.commit(claim, [settled])
+        collection = ("acme", Kind.PRODUCT, collection)
+        committed = chunk_commit(work, Record("b"))
+        scene.store.commit(claim, [committed])
         try:
             for turn, (what, named) in enumerate(taken):
-                work = advanced(work, settled) if work.chunks < settled.number + 1 else work
+                work = advanced(work, committed) if work.chunks < committed.number + 1 else work
                 if what == "foresee":
                     foreseen = [*named, *(key for key in ["c"] if key not in named)]
-                    held = plain.current_items(*shelf, foreseen)
+                    held = plain.current_items(*collection, foreseen)
                     for hint in (foreseen[:turn % 3], foreseen[turn % 3 :]):
                         hashes = [(held[key].hash if key in held else None) or b"x" * 16 for key in hint]
                         if isinstance(scene.store, SupportsPrefetch):
                             scene.store.prefetch(work, hint, hashes=hashes if turn % 4 else None)
-                elif what in ("settle", "delete"):
-                    result = Result.CREATED if what == "settle" else Result.DELETED
-                    settled = chunk_commit(work, *(Record(key, result, f"{turn}") for key in named))
-                    scene.store.commit(claim, [settled])
+                elif what in ("commit", "delete"):
+                    result = Result.CREATED if what == "commit" else Result.DELETED
+                    committed = chunk_commit(work, *(Record(key, result, f"{turn}") for key in named))
+                    scene.store.commit(claim, [committed])
                 elif what == "beside":
                     shades = {key.lower() for key in named}
                     asked = [key for key in foreseen if key.lower() not in shades]
-                    settled = chunk_commit(work, *(Record(key, Result.CREATED, f"{turn}") for key in named))
-                    future = settling.submit(scene.store.commit, claim, [settled])
+                    committed = chunk_commit(work, *(Record(key, Result.CREATED, f"{turn}") for key in named))
+                    future = settling.submit(scene.store.commit, claim, [committed])
                     if not isinstance(scene.store, SupportsPrefetch):
                         future.result()
-                    held = scene.store.current_items(*shelf, asked)
-                    twins, seen = scene.store.case_variants(*shelf, asked), scene.store.seen_keys(work, asked)
+                    held = scene.store.current_items(*collection, asked)
+                    variants, seen = scene.store.case_variants(*collection, asked), scene.store.seen_keys(work,
+                        asked)
                     future.result()
-                    assert held == plain.current_items(*shelf, asked)
-                    assert twins == plain.case_variants(*shelf, asked)
-                    assert seen == plain.seen_keys(advanced(work, settled), asked)
+                    assert held == plain.current_items(*collection, asked)
+                    assert variants == plain.case_variants(*collection, asked)
+                    assert seen == plain.seen_keys(advanced(work, committed), asked)
                 elif what == "other":
                     scene.store.current_items("acme", Kind.PRODUCT, "elsewhere", named)
                 else:
                     asked, documents = foreseen, what == "documents"
-                    held = scene.store.current_items(*shelf, asked, documents=documents)
-                    assert held == plain.current_items(*shelf, asked, documents=documents)
-                    assert scene.store.case_variants(*shelf, asked) == plain.case_variants(*shelf, asked)
+                    held = scene.store.current_items(*collection, asked, documents=documents)
+                    assert held == plain.current_items(*collection, asked, documents=documents)
+                    assert scene.store.case_variants(*collection, asked) == plain.case_variants(*collection, asked)
                     assert scene.store.seen_keys(work, asked) == plain.seen_keys(work, asked)
         finally:
-            work = advanced(work, settled) if work.chunks < settled.number + 1 else work
+            work = advanced(work, committed) if work.chunks < committed.number + 1 else work
             scene.store.commit(claim, [chunk_commit(work, ends=State.FINISHED)])
             scene.store.release_claim(claim)
 

@@ -53,7 +53,7 @@ def _look(store: Store, collection: str, keys: list[str]) -> Lookup | None:
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_prefetching_with_hashes_gives_the_same_answers(kind: str) -> None:
-    """Of what is held, of twins and of what the batch has shown; and what is written then is counted right."""
+    """Of what is held, of case variants and of what the batch has shown; and what is written then is counted right."""
     numbers = itertools.count()
     alike = 0
 
@@ -61,26 +61,26 @@ def test_prefetching_with_hashes_gives_the_same_answers(kind: str) -> None:
     @given(facts, changes, st.integers(0, len(KEYS)), st.booleans(), st.integers(0, 2))
     def walk(drawn: list[tuple[str, str, str]], changed: list[str], cut: int, both: bool, asking: int) -> None:
         nonlocal alike
-        shelf = ("acme", Kind.PRODUCT, f"c{next(numbers)}")
-        scene.seal(collection=shelf[2])
+        collection_args = ("acme", Kind.PRODUCT, f"c{next(numbers)}")
+        scene.seal(collection=collection_args[2])
         stands = dict(zip(KEYS, drawn, strict=True))
         first = scene.run([record for key, (state, *_) in stands.items() for record in _before(key, state)])
-        scene.seal(collection=shelf[2])
+        scene.seal(collection=collection_args[2])
         claim = scene.claimed()
-        settled = chunk_commit(claim.rounds[0], *(Record(key) for key, (state,
+        committed = chunk_commit(claim.rounds[0], *(Record(key) for key, (state,
             *_) in stands.items() if state == "mine"))
-        scene.store.commit(claim, [settled])
-        work = advanced(claim.rounds[0], settled)
+        scene.store.commit(claim, [committed])
+        work = advanced(claim.rounds[0], committed)
         asked = [key for key, (*_, wanted) in stands.items() if wanted == "asked"]
         gives = {key: given for key, (_, given, _) in stands.items()}
         for hint in (asked[:cut], asked[cut:]):
             hashes = _hashes(gives, hint) if both or hint == asked[:cut] else None
             if isinstance(scene.store, SupportsPrefetch):
                 scene.store.prefetch(work, hint, hashes=hashes)
-        assert scene.store.current_items(*shelf, asked) == plain.current_items(*shelf, asked)
-        look = _look(scene.store, shelf[2], asked)
+        assert scene.store.current_items(*collection_args, asked) == plain.current_items(*collection_args, asked)
+        look = _look(scene.store, collection_args[2], asked)
         alike += len(look.same) if look is not None else 0
-        assert scene.store.case_variants(*shelf, asked) == plain.case_variants(*shelf, asked)
+        assert scene.store.case_variants(*collection_args, asked) == plain.case_variants(*collection_args, asked)
         for one in (work, first)[:asking]:
             assert scene.store.seen_keys(one, asked) == plain.seen_keys(one, asked)
 
@@ -88,9 +88,9 @@ def test_prefetching_with_hashes_gives_the_same_answers(kind: str) -> None:
                        ends=State.FINISHED)
         scene.store.commit(claim, [ends])
         scene.store.release_claim(claim)
-        held = scene.held(collection=shelf[2])
+        held = scene.held(collection=collection_args[2])
         counts = {name: count for _, name, count in scene.store.collections("acme")}
-        assert counts.get(shelf[2], 0) == len(held)
+        assert counts.get(collection_args[2], 0) == len(held)
         for key, how in zip(asked, changed, strict=False):
             assert how == "leave" or held.get(key) == _written(key, how)
 

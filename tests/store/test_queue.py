@@ -56,8 +56,8 @@ def test_a_round_continues_at_its_progress(scene: Scene) -> None:
     scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
-    settled = chunk_commit(work, Record("A"), rejected_record(), columns=["a", "b"], mapping={"a": ["id"]})
-    scene.store.commit(claim, [settled])
+    committed = chunk_commit(work, Record("A"), rejected_record(), columns=["a", "b"], mapping={"a": ["id"]})
+    scene.store.commit(claim, [committed])
     scene.store.release_claim(claim)
     scene.reopen()
     again = scene.claimed().rounds[0]
@@ -67,7 +67,7 @@ def test_a_round_continues_at_its_progress(scene: Scene) -> None:
 
 
 def test_small_rounds_are_claimed_together(scene: Scene) -> None:
-    """As many as asked, in order, up to the first that is large; and settled in one transaction."""
+    """As many as asked, in order, up to the first that is large; and committed in one transaction."""
     batches = [scene.seal() for _ in range(4)]
     large = scene.seal(body=b"x" * 200)
     behind = scene.seal()
@@ -88,7 +88,7 @@ def test_small_rounds_are_claimed_together(scene: Scene) -> None:
 
 
 def test_a_round_that_has_begun_is_claimed_alone(scene: Scene) -> None:
-    """Its portions cannot be settled together with others'."""
+    """Its chunks cannot be committed together with others'."""
     first, second = scene.seal(), scene.seal()
     claim = scene.claimed(works=1)
     scene.store.commit(claim, [chunk_commit(claim.rounds[0], Record("A"))])
@@ -131,14 +131,14 @@ def test_a_stale_worker_stays_out_when_the_lane_was_given_back(scene: Scene) -> 
     stale = scene.claimed()
     scene.clock.forward(11)
     claim = scene.claimed(worker="w2")
-    settled = chunk_commit(claim.rounds[0], Record("A"))
-    scene.store.commit(claim, [settled])
+    committed = chunk_commit(claim.rounds[0], Record("A"))
+    scene.store.commit(claim, [committed])
     scene.store.release_claim(claim)
-    for work in (stale.rounds[0], advanced(claim.rounds[0], settled)):
+    for work in (stale.rounds[0], advanced(claim.rounds[0], committed)):
         with pytest.raises(LeaseLostError):
             scene.store.commit(stale, [chunk_commit(work, Record("LATE"))])
     with pytest.raises(LeaseLostError):
-        scene.store.commit(claim, [chunk_commit(advanced(claim.rounds[0], settled), Record("LATE"))])
+        scene.store.commit(claim, [chunk_commit(advanced(claim.rounds[0], committed), Record("LATE"))])
 
 
 def test_renewing_keeps_the_lane(scene: Scene) -> None:

@@ -189,9 +189,9 @@ def test_results_are_paged_across_chunks(scene: Scene) -> None:
             rejected_record(f"K{number}") if number % 5 == 0 else Record(f"K{number}")
             for number in range(start, start + 6)
         ]
-        settled = chunk_commit(work, *records, ends=State.FINISHED if start == 24 else None)
-        scene.store.commit(claim, [settled])
-        work = advanced(work, settled)
+        committed = chunk_commit(work, *records, ends=State.FINISHED if start == 24 else None)
+        scene.store.commit(claim, [committed])
+        work = advanced(work, committed)
     rows = scene.store.results("acme", batch, limit=100)
     assert [row.key for row in rows] == [f"K{number}" for number in range(30)]
     assert scene.store.results("acme", batch, after=4, limit=9) == rows[4:13]

@@ -1,4 +1,4 @@
-"""Movements of stock as the store keeps them: shown, written and remembered in one transaction, beside any settle."""
+"""Movements of stock as the store keeps them: shown, written and remembered in one transaction, beside any commit."""
 
 import threading
 
@@ -99,20 +99,21 @@ def test_a_chunk_is_refreshed_after_a_stock_change(scene: Scene) -> None:
 
 
 def test_only_stock_that_was_looked_up_is_compared(scene: Scene) -> None:
-    """Other items may move, and what was looked up for an earlier settle, or under an earlier claim."""
+    """Other items may move, and what was looked up for an earlier commit, or under an earlier claim."""
     _held(scene, "A", "B")
     scene.seal(kind=Kind.STOCK)
     claim = scene.claimed()
     work = claim.rounds[0]
     scene.store.current_items("acme", Kind.STOCK, "products", ["B"])
     _move(scene, "one")
-    settled = chunk_commit(work, Record("B", Result.UNCHANGED))
-    scene.store.commit(claim, [settled])
+    committed = chunk_commit(work, Record("B", Result.UNCHANGED))
+    scene.store.commit(claim, [committed])
     scene.store.current_items("acme", Kind.STOCK, "products", ["A"])
     _move(scene, "two", text="again")
     scene.store.release_claim(claim)
     claim = scene.claimed()
-    scene.store.commit(claim, [chunk_commit(advanced(work, settled), Record("A", Result.UPDATED), ends=State.FINISHED)])
+    scene.store.commit(claim, [chunk_commit(advanced(work, committed), Record("A", Result.UPDATED),
+        ends=State.FINISHED)])
     assert scene.held(kind=Kind.STOCK)["A"] == Record("A").document
 
 

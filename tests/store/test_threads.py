@@ -52,9 +52,9 @@ def test_submitters_workers_and_readers_do_not_disturb_each_other(scene: Scene) 
                 assert lane not in live
                 live.add(lane)
                 scene.store.current_items("acme", claim.kind, "products", ["A", "B"])
-                settled = [chunk_commit(one, Record(one.batch), rejected_record(),
+                committed = [chunk_commit(one, Record(one.batch), rejected_record(),
                     ends=State.FINISHED) for one in claim.rounds]
-                scene.store.commit(claim, settled)
+                scene.store.commit(claim, committed)
                 live.remove(lane)
                 scene.store.release_claim(claim)
         return job

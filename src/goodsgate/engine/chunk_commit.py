@@ -99,7 +99,7 @@ class Committer:
             self._store.commit(claim, commits)
         except StockChangedError:
             self._store.commit(claim, commits, refresh=refresh)
-        crash.point("settled")
+        crash.point("committed")
 
     @contextmanager
     def committing(self, claim: Claim, commits: list[ChunkCommit], refresh: Callable[[], list[ChunkCommit]],
@@ -114,7 +114,7 @@ class Committer:
                 future.result()
             except StockChangedError:
                 self._store.commit(claim, commits, refresh=refresh)
-        crash.point("settled")
+        crash.point("committed")
 
     def close(self) -> None:
         """End the thread."""

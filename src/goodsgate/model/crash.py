@@ -1,6 +1,6 @@
 """Named points at which a test can kill the process, as a power failure would.
 
-``GOODSGATE_CRASH_AT=settle-written`` kills the process when it first reaches the point, ``settle-written:3`` the third
+``GOODSGATE_CRASH_AT=commit-written`` kills the process when it first reaches the point, ``commit-written:3`` the third
 time.
 """
 
@@ -15,7 +15,7 @@ POINTS: tuple[str, ...] = (
     "claim-taken", "claimed", "applied",
     # committing: everything is written, but not committed / the catalogue is committed, but not the intake file / the
     # intake file is up to date / the worker knows
-    "settle-written", "settle-committed", "settle-mirrored", "settled",
+    "commit-written", "commit-synced", "commit-mirrored", "committed",
     # sweeping: one half of related data is deleted
     "sweep-halved",
 )

@@ -129,10 +129,10 @@ class PostgresCommitter:
             self._lookups.cache.clear()
             raise
         self._lookups.forget_stock()
-        crash.point("settle-committed")
+        crash.point("commit-synced")
         self._update_caches(committed)
         self._database.notifications.notify()
-        crash.point("settle-mirrored")
+        crash.point("commit-mirrored")
 
     def _commit(self, number: int, claim: Claim, commits: Sequence[ChunkCommit],
                 refresh: Callable[[], Sequence[ChunkCommit]] | None) -> list[CommittedChunk]:
@@ -155,7 +155,7 @@ class PostgresCommitter:
             if writer.committed:
                 writer.write()
                 writer.write_progress()
-            crash.point("settle-written")
+            crash.point("commit-written")
             # The last statement: a worker that took over the lane waits here for the commit, or came first.
             lane = {**named, "written_at": writer.written_at, "closed": len(writer.ended)}
             if not db.change("commit_lane", lane):

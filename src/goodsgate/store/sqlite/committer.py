@@ -99,11 +99,11 @@ class SqliteCommitter:
                 writer.add(commit)
             writer.write()
             writer.write_progress()
-            crash.point("settle-written")
+            crash.point("commit-written")
         self._lookups.forget_stock()
-        crash.point("settle-committed")
+        crash.point("commit-synced")
         self._after_commit(number, writer.committed)
-        crash.point("settle-mirrored")
+        crash.point("commit-mirrored")
 
     def _after_commit(self, number: int, committed: list[CommittedChunk]) -> None:
         """Record ended rounds in the intake file, and update the caches.
