@@ -1,4 +1,4 @@
-"""S3 and SQS of this machine, by a real server on a free port; what is kept in it ends with it."""
+"""S3 and SQS by a local server on a free port; its data ends with it."""
 
 import itertools
 import logging
@@ -12,7 +12,7 @@ _numbers = itertools.count(1)
 
 
 class Aws:
-    """One server; `environ` is what tells programs where it is."""
+    """A server; `environ` has the variables with which programs find it."""
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -26,13 +26,13 @@ class Aws:
         }
 
     def bucket(self) -> str:
-        """The name of a new bucket."""
+        """Create a bucket and return its name."""
         name = f"bucket-{next(_numbers)}"
         httpx.put(f"{self.url}/{name}", trust_env=False).raise_for_status()
         return name
 
     def queue(self) -> "Queue":
-        """A new queue."""
+        """Create a queue."""
         return Queue(self, f"queue-{next(_numbers)}")
 
     def close(self) -> None:
@@ -41,7 +41,7 @@ class Aws:
 
 
 class Queue:
-    """One queue of SQS."""
+    """A queue of SQS."""
 
     def __init__(self, aws: Aws, name: str) -> None:
         session = botocore.session.Session()
@@ -51,7 +51,7 @@ class Queue:
         self.arn = f"arn:aws:sqs:{REGION}:123456789012:{name}"
 
     def taken(self) -> list[str]:
-        """Bodies of the messages that are in it now; they leave it."""
+        """Receive and delete the messages that are in the queue now; return their bodies."""
         bodies = []
         while found := self._client.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
             for message in found:
@@ -60,5 +60,5 @@ class Queue:
         return bodies
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()

@@ -1,4 +1,4 @@
-"""What the tests of several rooms share."""
+"""Fixtures for all tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=place.KINDS)
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Of the store; the test runs for each, and the databases of its folder go with it."""
+    """The kind of store: the test runs for each, and its databases are dropped afterwards."""
     yield request.param
     place.drop(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def aws() -> "Iterator[Aws]":
-    """A local S3 and SQS."""
+    """A local server of S3 and SQS."""
     from tests.aws import Aws  # takes a second to load, and few tests ask for it
 
     server = Aws()

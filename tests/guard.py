@@ -1,7 +1,7 @@
-"""Ends what runs in a folder, and removes it, once the tests that made it are gone: `python -m tests.guard FOLDER`.
+"""Ends the processes in a folder and removes it once the tests are gone: `python -m tests.guard FOLDER`.
 
-It reads its standard input, which the tests hold open and never write to: the end of that is the end of them, however
-they ended. A session of its own keeps Ctrl-C and a killed process group away from it.
+It reads its standard input, which the tests keep open and never write to, so that it ends with the tests, however they
+end. It has a session of its own, so that Ctrl-C and a killed process group do not reach it.
 """
 
 import os
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 10
 
 
 def start(folder: Path) -> "subprocess.Popen[bytes]":
-    """A guard of the folder; closing its standard input sets it to work."""
+    """Start a guard process of a folder; closing its standard input makes it clean up."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.guard", str(folder)], cwd=TOP, stdin=subprocess.PIPE, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -26,7 +26,7 @@ def start(folder: Path) -> "subprocess.Popen[bytes]":
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Ids of the processes whose working folder this is, or is below it; oldest first."""
+    """Return the ids of processes whose working folder is this one or below it, oldest first."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended just now, or is none of ours
@@ -36,7 +36,7 @@ def processes_in(folder: Path) -> list[int]:
 
 
 def send(folder: Path, number: signal.Signals) -> list[int]:
-    """A signal to all of them; who they were."""
+    """Send a signal to these processes and return their ids."""
     reached = processes_in(folder)
     for process in reached:
         with suppress(ProcessLookupError):
@@ -45,7 +45,7 @@ def send(folder: Path, number: signal.Signals) -> list[int]:
 
 
 def _end(folder: Path) -> None:
-    """Asked first, so that a server gives its shared memory back; then killed."""
+    """Ask the processes to end, so that a server frees its shared memory; kill them after a time; remove the folder."""
     until = time.monotonic() + PATIENCE_SECONDS
     send(folder, signal.SIGQUIT)
     send(folder, signal.SIGCONT)

@@ -13,7 +13,7 @@ from tests.postgres import PASSWORD, ROLE, WAIT_SECONDS, Server, free_port
 
 
 def program() -> Path:
-    """Where it is; skips the test if the machine has none."""
+    """Return the path of PgBouncer; skip the test if the machine has none."""
     found = shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
     if found is None:
         print("no pgbouncer on this machine")
@@ -22,7 +22,7 @@ def program() -> Path:
 
 
 class PgBouncer:
-    """Few sessions of the server for any number of clients; runs until `close`."""
+    """A PgBouncer with few server sessions for any number of clients; runs until `close`."""
 
     def __init__(self, server: Server, *, sessions: int) -> None:
         self._server = server
@@ -46,11 +46,11 @@ class PgBouncer:
         self._wait()
 
     def address(self, of: str) -> str:
-        """The way through it to a database whose own address this is."""
+        """Return the address of a database through PgBouncer."""
         return self._server.address(of.rpartition("/")[2], port=self.port)
 
     def close(self) -> None:
-        """At once."""
+        """Stop it at once."""
         self._process.terminate()
         self._process.wait(WAIT_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Where a test's store is: in its folder, or in a database that the folder remembers, for every process that asks."""
+"""The store of a test: in its folder, or in a database whose address the folder contains."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -20,38 +20,38 @@ _MARK = "postgresql-address"
 
 
 def make(folder: Path, kind: str) -> str:
-    """Settle that the folder's store is of this kind; its address, the same each time."""
+    """Return the address of the folder's store, which is of this kind; the same for each call."""
     if kind == "postgres" and not (folder / _MARK).exists():
         settle(folder, server().database())
     return address(folder)
 
 
 def settle(folder: Path, database: str) -> None:
-    """That the folder's store is the database of this address."""
+    """Use the database at this address as the folder's store."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARK).write_text(database)
 
 
 def address(folder: Path) -> str:
-    """What GOODSGATE_STORE is to be."""
+    """Return the address of the folder's store, for GOODSGATE_STORE."""
     mark = folder / _MARK
     return mark.read_text() if mark.exists() else str(folder / "store")
 
 
 def kind_of(folder: Path) -> str:
-    """Which of the kinds its store is of."""
+    """Return the kind of the folder's store."""
     return "postgres" if (folder / _MARK).exists() else "sqlite"
 
 
 def raw(folder: Path) -> "psycopg.Connection[tuple[Any, ...]]":
-    """The folder's database as its superuser sees it, the gate's tables first; to be used with `with`."""
+    """Connect to the folder's database as superuser, with the gate's schema first; use it with `with`."""
     db = server().admin(urlsplit(address(folder)).path[1:])
     db.execute("SET search_path = goodsgate, public")
     return db
 
 
 def drop(below: Path) -> None:
-    """The databases of this folder and of those in it."""
+    """Drop the databases of this folder and of the folders in it."""
     for mark in below.rglob(_MARK):
         server().retire(mark.read_text())
         mark.unlink()
@@ -59,7 +59,7 @@ def drop(below: Path) -> None:
 
 def open_at(address: str, *, small_payload_bytes: int, cache_bytes: int = 4 * 1024**2,
             connections_max: int = CONNECTIONS_MAX, now: Callable[[], datetime] | None = None) -> Store:
-    """The store there; `now` stands in for its clock."""
+    """Open the store at an address; `now` replaces its clock."""
     if address.startswith("postgresql:"):
         return PostgresStore(
             address, connections_max=connections_max, small_payload_bytes=small_payload_bytes, now=now

