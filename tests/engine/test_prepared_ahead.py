@@ -59,7 +59,7 @@ class Rough:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[AppliedChunk]:
+def applied_chunks(monkeypatch: pytest.MonkeyPatch) -> list[AppliedChunk]:
     """Return the chunks that are applied ahead; a chunk with a record whose title is boom cannot be applied."""
     seen: list[AppliedChunk] = []
     prepare = PreparedAhead._prepare_next
@@ -108,7 +108,7 @@ def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Strictness, list[dic
 
 @pytest.mark.parametrize("chunk_records", [1, 2, 3])
 def test_chunks_prepared_ahead_have_the_effect_of_chunks_in_sequence(chunk_records: int,
-                                                                     made: list[AppliedChunk]) -> None:
+                                                                     applied_chunks: list[AppliedChunk]) -> None:
     """Results, issues and items are the same, whatever fails on the way."""
     collections = itertools.count()
 
@@ -128,16 +128,17 @@ def test_chunks_prepared_ahead_have_the_effect_of_chunks_in_sequence(chunk_recor
         for shop, store in zip(shops, rough, strict=True):
             shop.worker = create_worker(store, shop.config, "rough")  # type: ignore[arg-type]
         walk()
-    assert len(made) > 10
+    assert len(applied_chunks) > 10
 
 
 @pytest.mark.parametrize(("kind", "policy"), [(Kind.STOCK, {}), (Kind.PRODUCT, {"verb": Verb.UPDATE})])
-def test_stock_and_updates_are_not_applied_ahead(kind: Kind, policy: dict[str, Any], made: list[AppliedChunk]) -> None:
+def test_stock_and_updates_are_not_applied_ahead(kind: Kind, policy: dict[str, Any],
+                                                 applied_chunks: list[AppliedChunk]) -> None:
     """Orders change stock, and updates depend on current items."""
     with opened("postgres", "acme", chunk_records_max=2) as shop:
         shop.run(ASUNDER)
-        before = len(made)
+        before = len(applied_chunks)
         values = {"quantity": 3} if kind is Kind.STOCK else {"title": "new"}
         shop.run([{"id": record["id"], **values} for record in ASUNDER], kind=kind, **policy)
-        assert before == len(made)
+        assert before == len(applied_chunks)
         assert before > 0

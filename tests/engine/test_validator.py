@@ -11,19 +11,19 @@ from goodsgate.store.contract import Page
 from tests.make import product
 
 
-class Asked:
-    """A store of reference data alone, that counts what is read of it."""
+class ReferenceReads:
+    """A store with reference data only, which counts its reads."""
 
     def __init__(self, **brands: list[str]) -> None:
         self.brands = brands
         self.reads = 0
 
     def reference_version(self, merchant: str) -> int:
-        """0 of who has none."""
+        """Return 0 for a merchant without reference data."""
         return len(self.brands.get(merchant, ()))
 
     def reference(self, merchant: str, kind: str, *, after: str | None, limit: int) -> Page[ReferenceEntry]:
-        """Of brands."""
+        """Return one page of brands."""
         self.reads += 1
         assert (after, limit > 1) == (None, True)
         return Page([ReferenceEntry(code=code) for code in self.brands.get(merchant, ()) if kind == "brand"], None)
@@ -31,7 +31,7 @@ class Asked:
 
 def test_merchants_without_reference_data_share_their_rules() -> None:
     """Nothing is read for them; a merchant with reference data is checked by its own alone."""
-    store = Asked(acme=["Bolt"])
+    store = ReferenceReads(acme=["Bolt"])
     validator = Validator(store, CheckLimits(), {})  # type: ignore[arg-type]
     record = [orjson.dumps(product(brand="Other"))]
 

@@ -19,7 +19,7 @@ LANES = [("acme", Kind.PRODUCT), ("acme", Kind.STOCK), ("bolt", Kind.PRODUCT)]
 LEASE_SECONDS = 10.0
 
 
-class Asked(msgspec.Struct, frozen=True):
+class RequestedRecord(msgspec.Struct, frozen=True):
     """A record as it is sent: upsert, delete (with a version, or without) or something unreadable."""
 
     verb: str
@@ -32,7 +32,7 @@ class Sent(msgspec.Struct, frozen=True):
     """A batch is accepted in a lane."""
 
     lane: int
-    records: list[Asked]
+    records: list[RequestedRecord]
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -43,9 +43,11 @@ class Step(msgspec.Struct, frozen=True):
 
 
 ASKED = st.one_of(
-    st.builds(Asked, st.just("upsert"), st.sampled_from(KEYS), st.sampled_from("xyz"), st.none() | st.integers(1, 3)),
-    st.builds(Asked, st.just("delete"), st.sampled_from(KEYS), version=st.none() | st.integers(1, 3)),
-    st.builds(Asked, st.just("rejected")),
+    st.builds(
+        RequestedRecord, st.just("upsert"), st.sampled_from(KEYS), st.sampled_from("xyz"), st.none() | st.integers(1, 3)
+    ),
+    st.builds(RequestedRecord, st.just("delete"), st.sampled_from(KEYS), version=st.none() | st.integers(1, 3)),
+    st.builds(RequestedRecord, st.just("rejected")),
 )
 STEPS = st.lists(st.one_of(
     st.builds(Sent, st.integers(0, 2), st.lists(ASKED, max_size=7)),
@@ -59,7 +61,7 @@ class Shelf(msgspec.Struct):
 
     items: dict[str, tuple[str | None, int | None]] = {}
 
-    def apply(self, asked: Asked) -> Result:
+    def apply(self, asked: RequestedRecord) -> Result:
         """One record."""
         if asked.verb == "rejected":
             return Result.REJECTED
@@ -85,7 +87,7 @@ class Hand:
     def __init__(self, scene: Scene, together: int) -> None:
         self.scene = scene
         self.together = together
-        self.records: dict[str, list[Asked]] = {}
+        self.records: dict[str, list[RequestedRecord]] = {}
         self.stale: list[tuple[Claim, ChunkCommit]] = []
 
     def work(self, size: int) -> bool:
@@ -138,7 +140,7 @@ class Hand:
         self.scene.store.release_claim(claim)
 
 
-def _judged(asked: Asked, result: Result) -> Record:
+def _judged(asked: RequestedRecord, result: Result) -> Record:
     if result is Result.REJECTED:
         return rejected_record(None, asked.text)
     return Record(asked.key, result, asked.text, asked.version)
