@@ -1,6 +1,7 @@
 """A gate that is served on a socket in this process; its worker runs on request."""
 
 import itertools
+import re
 import socket
 import threading
 from collections.abc import Iterable
@@ -100,3 +101,17 @@ def read_all(connection: socket.socket) -> bytes:
     while piece := connection.recv(65536):
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def read_response(connection: socket.socket) -> bytes:
+    """Read the head of one response and, if it has a Content-Length, its body; a head may arrive without its body."""
+    received = b""
+    while b"\r\n\r\n" not in received and (piece := connection.recv(65536)):
+        received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: (\d+)", head.lower())
+    missing = int(length[1]) - len(body) if length else 0
+    while missing > 0 and (piece := connection.recv(missing)):
+        received += piece
+        missing -= len(piece)
+    return received

@@ -1,37 +1,26 @@
 """A fuzzer checks the running protocol against its contract; ``GOODSGATE_FUZZ=long`` or ``make fuzz`` runs longer."""
 
-import os
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, settings
 from requests.auth import AuthBase
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.justwalkout import __name__ as protocol_package
+from tests.protocols.fuzzing import examples, load_schema
 from tests.protocols.justwalkout.client import ONE_STORE
 
-LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
-HOW = {
-    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
-    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+CHECKS = {
+    # An ingestion that nobody has, a store that is not the merchant's, a link that is not signed: all well-formed.
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "403", "404", "429"]},
+    "negative_data_rejection": {"expected-statuses": ["400", "401", "403", "404", "408", "413", "429"]},
+    # There is no 401 and no 405: the platform says 403 to both.
+    "missing_required_header": {"enabled": False},
+    "unsupported_method": {"enabled": False},
+    "ignored_auth": {"enabled": False},
 }
-
-CONFIG = schemathesis.Config.from_dict({
-    "checks": {
-        # An ingestion that nobody has, a store that is not the merchant's, a link that is not signed: all well-formed.
-        "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "403", "404", "429"]},
-        "negative_data_rejection": {"expected-statuses": ["400", "401", "403", "404", "408", "413", "429"]},
-        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
-        # There is no 401 and no 405: the platform says 403 to both.
-        "missing_required_header": {"enabled": False},
-        "unsupported_method": {"enabled": False},
-        "ignored_auth": {"enabled": False},
-    },
-})
 CONTRACT = load_openapi(protocol_package)
-schema = schemathesis.openapi.from_dict(CONTRACT.document, config=CONFIG)
+schema = load_schema(protocol_package, CHECKS)
 SIGNED = ("upload", "upload_cart", "archive", "upload_status")
 
 
@@ -74,15 +63,7 @@ def fuzzed(retailer):
 
 @ONE_STORE
 @schema.parametrize()
-@settings(max_examples=500 if LONG else 4, **HOW)
+@examples(4, long=500)
 def test_the_protocol_keeps_its_contract(fuzzed, case):
     """Statuses, media types, bodies and headers are those of the contract."""
-    _check_case(fuzzed, case)
-
-
-@pytest.mark.slow
-@schema.parametrize()
-@settings(max_examples=500, **{**HOW, "derandomize": False})
-def test_the_protocol_keeps_its_contract_for_long(fuzzed, case):
-    """The long form uses other examples in each run, 500 for each operation."""
     _check_case(fuzzed, case)

@@ -1,33 +1,22 @@
 """The running protocol against its contract, by a fuzzer; ``make fuzz`` or ``GOODSGATE_FUZZ=long`` runs it longer."""
 
-import os
 from contextlib import closing
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.konnect import __name__ as protocol_package
+from tests.protocols.fuzzing import examples, load_schema
 from tests.protocols.konnect.client import Konnect, load_starter
 from tests.protocols.konnect.order_clients import Operator, create_with_stock
 
-LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
-HOW = {
-    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
-    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+CHECKS = {
+    # Wrong credentials, unknown trace ids and impossible transitions are well-formed requests.
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "404", "409", "413"]},
 }
-
-CONFIG = schemathesis.Config.from_dict({
-    "checks": {
-        # Wrong credentials, unknown trace ids and impossible transitions are well-formed requests.
-        "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "401", "404", "409", "413"]},
-        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
-    },
-})
 CONTRACT = load_openapi(protocol_package)
-schema = schemathesis.openapi.from_dict(CONTRACT.document, config=CONFIG)
+schema = load_schema(protocol_package, CHECKS)
 OPERATIONS = [operation for path in CONTRACT.paths for operation in path.operations.values()]
 PLAIN = {
     name for operation in OPERATIONS for name, parameter in operation.parameters.items()
@@ -58,15 +47,7 @@ def _check(admin_client, case):
 
 
 @schema.parametrize()
-@settings(max_examples=500 if LONG else 4, **HOW)
+@examples(4, long=500)
 def test_answers_match_the_contract(admin_client, case):
     """Status, media type, body and headers of every answer are documented."""
-    _check(admin_client, case)
-
-
-@pytest.mark.slow
-@schema.parametrize()
-@settings(max_examples=500, **{**HOW, "derandomize": False})
-def test_answers_match_the_contract_for_many_examples(admin_client, case):
-    """Each run has other examples: 10,000 cases over all operations."""
     _check(admin_client, case)

@@ -1,30 +1,18 @@
 """A fuzzer checks the running protocol against its contract; ``GOODSGATE_FUZZ=long`` or ``make fuzz`` runs longer."""
 
-import os
-
-import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.mircate import __name__ as protocol_package
+from tests.protocols.fuzzing import examples, load_schema
 from tests.protocols.mircate.client import ONE_STORE, Mircate
 
-LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
-HOW = {
-    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
-    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+CHECKS = {
+    # Batches, exports and links that nobody has are well-formed, and so is an order for what is not in stock.
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "403", "404", "413", "429"]},
 }
-CONFIG = schemathesis.Config.from_dict({
-    "checks": {
-        # Batches, exports and links that nobody has are well-formed, and so is an order for what is not in stock.
-        "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "403", "404", "413", "429"]},
-        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
-    },
-})
 TAGS = {"supplier", "sales", "service"}
-schema = schemathesis.openapi.from_dict(load_openapi(protocol_package).document, config=CONFIG)
+schema = load_schema(protocol_package, CHECKS)
 
 
 def _operations(method: str) -> schemathesis.schemas.BaseSchema:
@@ -49,7 +37,7 @@ def _hold(seller: Mircate, case: schemathesis.Case) -> None:
 
 
 @posts.parametrize()
-@settings(max_examples=300 if LONG else 2, **HOW)
+@examples(2, long=300)
 def test_the_protocol_keeps_its_contract(seller: Mircate, case: schemathesis.Case) -> None:
     """Statuses, media types, bodies and headers are those of the contract."""
     _hold(seller, case)
@@ -57,15 +45,7 @@ def test_the_protocol_keeps_its_contract(seller: Mircate, case: schemathesis.Cas
 
 @ONE_STORE
 @gets.parametrize()
-@settings(max_examples=300 if LONG else 2, **HOW)
+@examples(2, long=300)
 def test_the_protocol_keeps_its_contract_by_get(seller: Mircate, case: schemathesis.Case) -> None:
     """The same holds for GET, for which one kind of store is enough."""
-    _hold(seller, case)
-
-
-@pytest.mark.slow
-@posts.parametrize()
-@settings(max_examples=300, **{**HOW, "derandomize": False})
-def test_the_protocol_keeps_its_contract_for_long(seller: Mircate, case: schemathesis.Case) -> None:
-    """The long form uses other examples in each run."""
     _hold(seller, case)

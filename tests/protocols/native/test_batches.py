@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests import make
+from tests.served import read_response
 from tests.shop import ndjson
 
 UNKNOWN = "0" * 32
@@ -208,7 +209,7 @@ def test_the_number_of_waiting_requests_is_limited(client, gate):
     open_streams = [gate.connect() for _ in range(gate.shop.config.sessions_max)]
     for stream in open_streams:
         stream.sendall(request.encode())
-        assert stream.recv(65536).startswith(b"HTTP/1.1 200")
+        assert read_response(stream).startswith(b"HTTP/1.1 200")
     refused = client.get(batch["links"]["self"], params={"wait": 5})
     assert (refused.status_code, refused.json()["code"]) == (503, "sessions_full")
     assert refused.headers["retry-after"] == "5"

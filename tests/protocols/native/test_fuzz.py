@@ -1,32 +1,21 @@
 """The running protocol held to its contract by a fuzzer: ``GOODSGATE_FUZZ=long`` or ``make fuzz`` for the long form."""
 
-import os
 import zlib
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.native import __name__ as protocol_package
 from tests import make
+from tests.protocols.fuzzing import examples, load_schema
 from tests.shop import ndjson
 
-LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
-HOW = {
-    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
-    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+CHECKS = {
+    # mode=full refuses other verbs, and a saved mapping must be there: combinations that a schema cannot tell.
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "400", "404", "409", "415", "422"]},
 }
-
-CONFIG = schemathesis.Config.from_dict({
-    "checks": {
-        # mode=full refuses other verbs, and a saved mapping must be there: combinations that a schema cannot tell.
-        "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "400", "404", "409", "415", "422"]},
-        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
-    },
-})
-schema = schemathesis.openapi.from_dict(load_openapi(protocol_package).document, config=CONFIG)
+schema = load_schema(protocol_package, CHECKS)
 
 
 def _as_text(context, value):
@@ -65,15 +54,7 @@ def _hold(gate, held, case):
 
 
 @schema.parametrize()
-@settings(max_examples=200 if LONG else 10, **HOW)
+@examples(10, long=200)
 def test_the_protocol_keeps_its_contract(gate, held, case):
     """Statuses, media types, bodies and headers of whatever is asked are those that the contract tells."""
-    _hold(gate, held, case)
-
-
-@pytest.mark.slow
-@schema.parametrize()
-@settings(max_examples=200, **{**HOW, "derandomize": False})
-def test_the_protocol_keeps_its_contract_for_long(gate, held, case):
-    """The same, with other examples every time."""
     _hold(gate, held, case)

@@ -8,6 +8,7 @@ import apsw
 import pytest
 
 from tests import make
+from tests.served import read_response
 from tests.shop import ndjson
 
 BODY = ndjson(make.products(1, 2))
@@ -66,7 +67,7 @@ def test_a_key_in_use_is_refused(client, gate):
         assert (again.status_code, again.json()["code"]) == (409, "key_in_use")
         assert int(again.headers["retry-after"]) >= 0
         connection.sendall(b" ")
-        assert b" 202 " in connection.recv(65536)
+        assert b" 202 " in read_response(connection)
 
 
 @pytest.mark.parametrize(("given", "status"), [

@@ -9,6 +9,7 @@ import xlsxwriter
 import zstandard
 
 from tests import make
+from tests.served import read_response
 from tests.shop import ndjson
 
 CSV = b"id,title,price\nA-1,Cup,7.90 EUR\nA-2,Jug,9.90 EUR\n"
@@ -178,4 +179,4 @@ def test_a_request_with_expect_100_continue_is_refused_before_its_body(gate):
     head = b"POST /v1/batches HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n"
     with gate.connect() as connection:
         connection.sendall(head)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 401")
+        assert read_response(connection).startswith(b"HTTP/1.1 401")

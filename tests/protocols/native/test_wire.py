@@ -7,7 +7,7 @@ import pytest
 
 from goodsgate.http import server_limits
 from tests import make
-from tests.served import Served, read_all
+from tests.served import Served, read_all, read_response
 from tests.shop import Shop, ndjson
 
 
@@ -57,7 +57,7 @@ def test_a_connection_stays_open_for_the_next_request(gate, client):
     with gate.connect() as connection:
         for path in (b"/nothing", b"/healthz", b"/v1/batches"):
             connection.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
-            assert connection.recv(65536).startswith(b"HTTP/1.1 ")
+            assert read_response(connection).startswith(b"HTTP/1.1 ")
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert read_all(connection).startswith(b"HTTP/1.1 200")
 
@@ -107,7 +107,7 @@ def test_stopping_ends_streams_and_long_polls(tmp_path):
     request = f"GET {batch['links']['events']} HTTP/1.1\r\nHost: x\r\nX-API-Key: {client.secret}\r\n\r\n"
     with served.connect() as stream:
         stream.sendall(request.encode())
-        assert stream.recv(65536).startswith(b"HTTP/1.1 200")
+        assert read_response(stream).startswith(b"HTTP/1.1 200")
         served.close()
         assert read_all(stream).endswith(b"0\r\n\r\n")
     shop.store.close()

@@ -1,31 +1,20 @@
 """A fuzzer checks the running protocol against its contract; ``GOODSGATE_FUZZ=long`` or ``make fuzz`` runs longer."""
 
-import os
 
-import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.productsup import __name__ as protocol_package
+from tests.protocols.fuzzing import examples, load_schema
 from tests.protocols.productsup.client import PLATFORM, Site, upload
 
-LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
-HOW = {
-    "deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": not LONG,
-    "phases": (Phase.explicit, Phase.generate, *((Phase.shrink,) if LONG else ())),
+CHECKS = {
+    # A name may be taken or hold what no name may; a stream may not be there; an id may be given.
+    "positive_data_acceptance": {"expected-statuses": ["2xx", "403", "404", "409", "413", "415", "422"]},
 }
-CONFIG = schemathesis.Config.from_dict({
-    "checks": {
-        # A name may be taken or hold what no name may; a stream may not be there; an id may be given.
-        "positive_data_acceptance": {"expected-statuses": ["2xx", "403", "404", "409", "413", "415", "422"]},
-        "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx"]},
-    },
-})
 FEED = "application/x-ndjson"
 KNOWN = ("page[limit]", "page[offset]", "all")
-schema = schemathesis.openapi.from_dict(load_openapi(protocol_package).document, config=CONFIG)
+schema = load_schema(protocol_package, CHECKS)
 
 
 @schemathesis.serializer(FEED)
@@ -63,15 +52,7 @@ def _hold(sender, case):
 
 
 @schema.parametrize()
-@settings(max_examples=500 if LONG else 5, **HOW)
+@examples(5, long=500)
 def test_the_protocol_keeps_its_contract(sender, case):
     """Statuses, media types, bodies and headers are those of the contract."""
-    _hold(sender, case)
-
-
-@pytest.mark.slow
-@schema.parametrize()
-@settings(max_examples=500, **{**HOW, "derandomize": False})
-def test_the_protocol_keeps_its_contract_for_long(sender, case):
-    """The long form uses other examples in each run."""
     _hold(sender, case)
