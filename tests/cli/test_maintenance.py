@@ -102,7 +102,8 @@ def test_doctor_reports_a_queue_without_a_worker(tmp_path: Path):
     store.close()
     code, output = run("doctor", "--store", tmp_path / "store")
     assert code == 7
-    assert re.search(r"^BAD  queue: 1 lanes with work, .* is a worker running\?$", output, re.M)
+    found = r"^BAD  worker: no worker is running, .* rounds waiting: 1, the oldest for [\d,]+ s\n +→ start a worker"
+    assert re.search(found, output, re.M)
 
 
 def test_doctor_reports_a_store_without_a_schema(tmp_path: Path):
@@ -126,7 +127,7 @@ def test_doctor_reports_a_broken_file(tmp_path: Path):
     path.write_bytes(b"x" * path.stat().st_size)
     code, output = run("doctor", "--store", tmp_path / "store")
     assert code == 7
-    assert re.search(r"^BAD  store: .*intake\.db is corrupt", output, re.M)
+    assert re.search(r"^BAD  schema of intake\.db: intake\.db is corrupt.*\n +→ .*restore", output, re.M)
 
 
 # -- secrets ----------------------------------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def test_a_copy_shows_what_the_store_shows_and_goes_on_as_it_does(steps: list[tu
         for store in (copy, used.strict):
             child.work(store)
         assert contents(copy, used.batches, times=False) == contents(used.strict, used.batches, times=False)
-        assert all(well for _, well, _ in [*copy.quick_checks(), *copy.health_checks()])
+        assert all(check.is_ok for check in [*copy.quick_checks(), *copy.health_checks()])
         copy.close()
         used.close()
 

@@ -79,7 +79,7 @@ def test_a_submission_passes_through_it(store: Store) -> None:
     assert store.sweep(child.KEPT, steps_max=5) == SweepCounts()
     assert store.batches("acme", BatchFilter()).rows == []
     assert store.health_checks()
-    assert [fact for fact in store.quick_checks() if not fact[1]] == []
+    assert [check for check in store.quick_checks() if not check.is_ok] == []
 
 
 def test_many_threads_share_its_few_sessions(store: Store, address: str) -> None:

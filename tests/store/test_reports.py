@@ -275,7 +275,7 @@ def test_the_change_token_changes_with_batch_documents(scene: Scene) -> None:
 
 def test_a_store_tells_how_it_is(scene: Scene) -> None:
     """To a doctor and to metrics."""
-    assert all(well for _, well, _ in scene.store.quick_checks())
+    assert all(check.is_ok for check in scene.store.quick_checks())
     scene.seal()
     scene.clock.forward(3)
     figures = scene.store.statistics()

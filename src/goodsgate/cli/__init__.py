@@ -9,7 +9,8 @@ from goodsgate import __version__
 from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, watch
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
-from goodsgate.cli.maintenance import backup, doctor, migrate
+from goodsgate.cli.doctor import doctor
+from goodsgate.cli.maintenance import backup, migrate
 from goodsgate.cli.merchant import merchant
 from goodsgate.cli.orders import orders
 from goodsgate.cli.outbox import outbox

@@ -13,7 +13,7 @@ from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import ConsoleRequest
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Batch, now
-from goodsgate.store.contract import BatchFilter, HealthCheck, LaneStatus, StoreError
+from goodsgate.store.contract import BatchFilter, LaneStatus, StoreError, bad
 
 RECENT_BATCHES = 200
 """Batches from which the statistics of merchants are computed."""
@@ -72,10 +72,12 @@ class HealthPage:
         """Return what concerns all merchants; empty for users who are not admins."""
         if not request.is_admin:
             return {"figures": {}, "checks": [], "workers_alive": None, "sizes": [], "size": 0.0, "rate": None}
+        checks = self._context.store.quick_checks()
         try:
-            figures, checks = self._context.statistics.now(), self._context.store.quick_checks()
+            figures = self._context.statistics.now()
         except StoreError as error:
-            figures, checks = {}, [HealthCheck("store", False, str(error))]
+            figures = {}
+            checks.append(bad("store", str(error), "run `goodsgate doctor` on the host of the gate"))
         rates = [rate for rate in self._history.series()["records"][-4:] if rate is not None]
         return {
             "figures": figures, "checks": checks, "size": total_bytes(figures),

@@ -11,7 +11,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.protocols.native.responses import JSON, json_response
-from goodsgate.store.contract import HealthCheck, StoreError
+from goodsgate.store.contract import StoreError, bad
 
 READINESS_SECONDS = 1.0
 """The store is checked at most this often, whatever the number of probes."""
@@ -47,15 +47,15 @@ class ServiceHandlers:
     def _check(self) -> dict[str, Any]:
         workers = self._context.workers_alive() if self._context.workers_alive is not None else None
         queue: dict[str, float] = {}
+        checks = self._context.store.quick_checks()
         try:
-            checks = self._context.store.quick_checks()
             queue = self._context.statistics.now()
-        except StoreError:
-            checks = [HealthCheck("store", False, "")]
+        except StoreError as error:
+            checks.append(bad("store", str(error), "run `goodsgate doctor`"))
         return {
-            "ready": all(is_ok for _, is_ok, _ in checks),
+            "ready": all(check.is_ok for check in checks),
             # The endpoint is public, so details such as the address of the store are left to `goodsgate doctor`.
-            "checks": [{"name": name, "ok": is_ok} for name, is_ok, _ in checks],
+            "checks": [{"name": check.name, "ok": check.is_ok} for check in checks],
             "queue": queue,
             "workers": workers,
         }

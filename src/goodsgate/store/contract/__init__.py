@@ -1,8 +1,9 @@
 """The contract of a store: what it does, the values that it takes and returns, and its errors.
 
-`concerns.py` has one small protocol per concern, `values.py` the values and `errors.py` the errors. Import all of them
-from here. Every implementation keeps the contract, `strict` checks it on every call in the tests, and one conformance
-suite over all implementations (`tests/store/`) is the definition of done. Nothing here knows SQL, HTTP or a protocol.
+`concerns.py` has one small protocol per concern, `values.py` the values, `health.py` the results of checks, and
+`errors.py` the errors. Import all of them from here. Every implementation keeps the contract, `strict` checks it on
+every call in the tests, and one conformance suite over all implementations (`tests/store/`) is the definition of done.
+Nothing here knows SQL, HTTP or a protocol.
 
 Each method is one transaction. A store may be used from several threads at once, and from any number of processes that
 read and submit; each implementation says how many processes may work.
@@ -34,12 +35,18 @@ from goodsgate.store.contract.errors import StockChangedError as StockChangedErr
 from goodsgate.store.contract.errors import StoreBusyError as StoreBusyError
 from goodsgate.store.contract.errors import StoreError as StoreError
 from goodsgate.store.contract.errors import StoreFullError as StoreFullError
+from goodsgate.store.contract.health import Check as Check
+from goodsgate.store.contract.health import HealthCheck as HealthCheck
+from goodsgate.store.contract.health import HealthLevel as HealthLevel
+from goodsgate.store.contract.health import bad as bad
+from goodsgate.store.contract.health import ok as ok
+from goodsgate.store.contract.health import run_checks as run_checks
+from goodsgate.store.contract.health import warn as warn
 from goodsgate.store.contract.values import INDEX_VALUE_MAX as INDEX_VALUE_MAX
 from goodsgate.store.contract.values import BatchFilter as BatchFilter
 from goodsgate.store.contract.values import ChunkCommit as ChunkCommit
 from goodsgate.store.contract.values import Claim as Claim
 from goodsgate.store.contract.values import ClaimedRound as ClaimedRound
-from goodsgate.store.contract.values import HealthCheck as HealthCheck
 from goodsgate.store.contract.values import Idempotency as Idempotency
 from goodsgate.store.contract.values import IdempotentAnswer as IdempotentAnswer
 from goodsgate.store.contract.values import IndexFilter as IndexFilter

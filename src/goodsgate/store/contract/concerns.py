@@ -17,12 +17,12 @@ from goodsgate.model.catalogue import (
     Token,
 )
 from goodsgate.model.message import DeliveryState, Message, NewMessage
+from goodsgate.store.contract.health import HealthCheck
 from goodsgate.store.contract.values import (
     BatchFilter,
     ChunkCommit,
     Claim,
     ClaimedRound,
-    HealthCheck,
     Idempotency,
     IdempotentAnswer,
     IndexFilter,
@@ -390,10 +390,10 @@ class MaintenanceStore(Protocol):
         """Apply missing migrations, forward only, and return their titles."""
 
     def quick_checks(self) -> list[HealthCheck]:
-        """Check whether the store can be used now; cheap enough for every second."""
+        """Check whether the store can be used now; cheap enough for every second. Raises nothing."""
 
     def health_checks(self) -> list[HealthCheck]:
-        """Check for problems that may take seconds to find and do not stop the store now."""
+        """Check for problems that may take seconds to find and do not stop the store now. Raises nothing."""
 
     def change_token(self) -> object:
         """Return a value that changes whenever a batch document may have changed; takes microseconds.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -224,14 +224,6 @@ class StockChange(msgspec.Struct, frozen=True, kw_only=True):
     """JSON to store for the order."""
     order_closed: bool
     """Nothing of the order is reserved: its state may be deleted after its retention."""
-
-
-class HealthCheck(NamedTuple):
-    """The result of one check of the store."""
-
-    name: str
-    ok: bool
-    detail: str
 
 
 class SweepCounts(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,11 +1,19 @@
-"""Checks of the server: whether the store can be used now, and settings that cause problems sooner or later."""
+"""Checks of the server: whether the store can be used now, and settings that cause problems sooner or later.
 
-from goodsgate.store.contract import HealthCheck, StoreBusyError
+Each check is one function in a list; see `store/contract/health.py`.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from goodsgate.store.contract import HealthCheck, StoreError, bad, ok, run_checks
 from goodsgate.store.postgres.database import MIGRATIONS, PostgresDatabase
 from goodsgate.store.postgres.schema import VERSION_MIN, role_privilege, schema_number
 from goodsgate.store.postgres.server import ROLE, SCHEMA
 from goodsgate.store.postgres.statements import Cursor
 from goodsgate.store.shared.database import ALL_MERCHANTS, Row
+from goodsgate.store.shared.health import judge_worker
 
 AHEAD_SECONDS_MAX = 1.0
 """Leases run on the server's clock, so that a host's own may be wrong; times in its log are then wrong, too."""
@@ -27,113 +35,192 @@ SETTINGS = {
 SYNCHRONOUS = frozenset({"on", "remote_apply", "remote_write", "local"})
 
 
+WORKER_LOOKS = 3
+WORKER_LOOK_SECONDS = 0.3
+"""A worker holds no lease between two claims, so that one look at the leases is not enough."""
+SETUP = "see docs/how-to/run-on-postgresql.md"
+
+
 class PostgresHealth:
     """Implements the checks of MaintenanceStore."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self._server = database.server
 
     def quick_checks(self) -> list[HealthCheck]:
         """Check connection, schema and whether the server is writable; cheap enough for every second."""
-        known = MIGRATIONS[-1].number
+        server = self._database.server
         try:
-            current = schema_number(self._server)
-            if current:
-                with self._server.transaction(ALL_MERCHANTS) as db:
-                    row = db.cursor.execute("SELECT pg_is_in_recovery()").fetchone()
-        except StoreBusyError as fault:
-            return [HealthCheck("server", False, f"{self._server.display_address}: {fault}")]
-        checks = [
-            HealthCheck("server", True, self._server.display_address),
-            HealthCheck("schema", current == known, f"{current} of {known}"),
-        ]
-        if current:
-            standby = row is not None and bool(row[0])
-            checks.append(HealthCheck("writable", not standby, "it is a standby" if standby else "yes"))
-        return checks
+            current = schema_number(server)
+        except StoreError as fault:
+            remedy = "start the database, or correct the setting store"
+            return [bad("server", f"{server.display_address}: {fault}", remedy)]
+        checks = QUICK_CHECKS if current else (check_schema,)
+        return [ok("server", server.display_address), *run_checks(checks, self._database)]
 
     def health_checks(self) -> list[HealthCheck]:
-        """Check version, privileges, settings, clocks of the hosts, and overdue leases."""
-        if schema_number(self._server) < MIGRATIONS[-1].number:
-            return [HealthCheck("migrations", False, "goodsgate migrate brings the schema up to date")]
-        with self._server.session(f"BEGIN READ ONLY; SET LOCAL search_path = {SCHEMA}") as db:
-            cursor = db.cursor
-            checks = [
-                _version(cursor), _login(cursor), _row_level_security(cursor), *_settings(cursor), _connections(cursor)
-            ]
-        since = self._database.now() - HOST_SECONDS * 1_000_000
-        with self._server.transaction(ALL_MERCHANTS) as db:
-            hosts = db.rows("hosts", {"since": since, "limit": ROWS_MAX})
-            leases = db.rows("leases", {"limit": ROWS_MAX})
-        return [*checks, self._clocks(hosts), self._leases(leases)]
-
-    def _clocks(self, hosts: list[Row]) -> HealthCheck:
-        ahead = {name: microseconds / 1e6 for name, microseconds in hosts}
-        ahead["this host"] = self._server.ahead()
-        worst = max(abs(seconds) for seconds in ahead.values())
-        detail = ", ".join(f"{name} {seconds:+.3f} s" for name, seconds in sorted(ahead.items()))
-        return HealthCheck("clocks", worst <= AHEAD_SECONDS_MAX, f"ahead of the server's: {detail}")
-
-    def _leases(self, leases: list[Row]) -> HealthCheck:
-        now = self._database.now()
-        late = [
-            f"{merchant} {kind} by {holder}, {(now - expires_at) / 1e6:.0f} s ago"
-            for merchant, kind, holder, expires_at, open in leases if open and (now - expires_at) / 1e6 > LATE_SECONDS
-        ]
-        detail = f"ended: {'; '.join(late)}" if late else f"{len(leases)} held, none overdue"
-        return HealthCheck("leases", not late, detail)
+        """Check version, privileges, settings, clocks of the hosts, workers, and overdue leases."""
+        return run_checks(THOROUGH_CHECKS, self._database)
 
 
-def _version(cursor: Cursor) -> HealthCheck:
-    version = cursor.connection.info.server_version
-    return HealthCheck("version", version >= VERSION_MIN, f"PostgreSQL {version // 10000}.{version % 10000}")
+# -- quick checks -----------------------------------------------------------------------------------------------------
 
 
-def _login(cursor: Cursor) -> HealthCheck:
+def check_schema(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that the database has the schema that this version knows."""
+    current, known = schema_number(database.server), MIGRATIONS[-1].number
+    detail = f"{current} of {known}"
+    if current == known:
+        yield ok("schema", detail)
+    elif current < known:
+        yield bad("schema", detail, "run `goodsgate migrate`")
+    else:
+        yield bad("schema", detail, "install the version of Goodsgate that created the schema")
+
+
+def check_writable(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that the server is no standby."""
+    with database.server.transaction(ALL_MERCHANTS) as db:
+        row = db.cursor.execute("SELECT pg_is_in_recovery()").fetchone()
+    if row is not None and row[0]:
+        yield bad("writable", "it is a standby", "let the setting store name the primary server")
+    else:
+        yield ok("writable", "yes")
+
+
+# -- thorough checks --------------------------------------------------------------------------------------------------
+
+
+def check_version(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that the server is recent enough."""
+    with _reading(database) as cursor:
+        version = cursor.connection.info.server_version
+    detail = f"PostgreSQL {version // 10000}.{version % 10000}"
+    if version >= VERSION_MIN:
+        yield ok("version", detail)
+    else:
+        yield bad("version", detail, f"upgrade to PostgreSQL {VERSION_MIN // 10000} or newer")
+
+
+def check_login(database: PostgresDatabase) -> Iterator[HealthCheck]:
     """Check that the login owns the tables, so that it can migrate and copy."""
-    row = cursor.execute(
-        "SELECT current_user::text, pg_has_role(current_user, c.relowner, 'usage'),"
-        " pg_has_role(current_user, %s, %s) FROM pg_class c WHERE c.oid = 'item'::regclass",
-        (ROLE, role_privilege(cursor)),
-    ).fetchone()
+    with _reading(database) as cursor:
+        row = cursor.execute(
+            "SELECT current_user::text, pg_has_role(current_user, c.relowner, 'usage'),"
+            " pg_has_role(current_user, %s, %s) FROM pg_class c WHERE c.oid = 'item'::regclass",
+            (ROLE, role_privilege(cursor)),
+        ).fetchone()
     assert row is not None
     login, owns, member = row
-    if owns and member:
-        return HealthCheck("login", True, f"{login} owns the tables and may take the role {ROLE}")
-    detail = f"{login} {'may not take the role ' + ROLE if owns else 'does not own the tables'}"
-    return HealthCheck("login", False, detail)
+    if not owns:
+        yield bad("login", f"{login} does not own the tables", f"use the login that created them; {SETUP}")
+    elif not member:
+        yield bad("login", f"{login} may not take the role {ROLE}", f"GRANT {ROLE} TO {login}; {SETUP}")
+    else:
+        yield ok("login", f"{login} owns the tables and may take the role {ROLE}")
 
 
-def _row_level_security(cursor: Cursor) -> HealthCheck:
+def check_row_level_security(database: PostgresDatabase) -> Iterator[HealthCheck]:
     """Check that row-level security is on, and that the role cannot bypass it."""
-    row = cursor.execute(
-        "SELECT bool_and(c.relrowsecurity), (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = %s)"
-        " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'merchant'"
-        " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition",
-        (ROLE,),
-    ).fetchone()
+    with _reading(database) as cursor:
+        row = cursor.execute(
+            "SELECT bool_and(c.relrowsecurity), (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = %s)"
+            " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'merchant'"
+            " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')"
+            " AND NOT c.relispartition",
+            (ROLE,),
+        ).fetchone()
     assert row is not None
+    name = "row-level security"
     if row[1]:
-        return HealthCheck("row-level security", False, f"the role {ROLE} may bypass it")
-    detail = "on for every table of merchants" if row[0] else "off for some table"
-    return HealthCheck("row-level security", bool(row[0]), detail)
+        yield bad(name, f"the role {ROLE} may bypass it", f"ALTER ROLE {ROLE} NOSUPERUSER NOBYPASSRLS")
+    elif not row[0]:
+        yield bad(name, "off for some table", "ALTER TABLE … ENABLE ROW LEVEL SECURITY for every table of merchants")
+    else:
+        yield ok(name, "on for every table of merchants")
 
 
-def _settings(cursor: Cursor) -> list[HealthCheck]:
-    checks = []
-    for name, (required, harm) in SETTINGS.items():
-        row = cursor.execute("SELECT current_setting(%s)", (name,)).fetchone()
-        value = str(row[0]) if row is not None else ""
-        ok = value == required or (name == "synchronous_commit" and value in SYNCHRONOUS)
-        checks.append(HealthCheck(f"setting {name}", ok, value if ok else f"{value}: {harm}"))
-    return checks
+def check_settings(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check the settings of the server that durability and maintenance depend on."""
+    with _reading(database) as cursor:
+        for name, (required, harm) in SETTINGS.items():
+            row = cursor.execute("SELECT current_setting(%s)", (name,)).fetchone()
+            value = str(row[0]) if row is not None else ""
+            if value == required or (name == "synchronous_commit" and value in SYNCHRONOUS):
+                yield ok(f"setting {name}", value)
+            else:
+                yield bad(f"setting {name}", f"{value}: {harm}", f"set {name} = {required} on the server")
 
 
-def _connections(cursor: Cursor) -> HealthCheck:
-    row = cursor.execute(
-        "SELECT count(*), current_setting('max_connections')::integer FROM pg_stat_activity WHERE backend_type ="
-        " 'client backend'"
-    ).fetchone()
+def check_connections(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that the server has connections left."""
+    with _reading(database) as cursor:
+        row = cursor.execute(
+            "SELECT count(*), current_setting('max_connections')::integer FROM pg_stat_activity WHERE backend_type ="
+            " 'client backend'"
+        ).fetchone()
     assert row is not None
-    return HealthCheck("connections", row[1] - row[0] >= CONNECTIONS_LEFT_MIN, f"{row[0]} of {row[1]} in use")
+    detail = f"{row[0]} of {row[1]} in use"
+    if row[1] - row[0] >= CONNECTIONS_LEFT_MIN:
+        yield ok("connections", detail)
+    else:
+        yield bad("connections", detail, "raise max_connections of the server, or lower the setting connections_max")
+
+
+def check_clocks(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that the clocks of all hosts agree with the server's."""
+    since = database.now() - HOST_SECONDS * 1_000_000
+    with database.server.transaction(ALL_MERCHANTS) as db:
+        hosts = db.rows("hosts", {"since": since, "limit": ROWS_MAX})
+    ahead = {name: microseconds / 1e6 for name, microseconds in hosts}
+    ahead["this host"] = database.server.ahead()
+    worst = max(abs(seconds) for seconds in ahead.values())
+    listed = ", ".join(f"{name} {seconds:+.3f} s" for name, seconds in sorted(ahead.items()))
+    detail = f"ahead of the server's: {listed}"
+    if worst <= AHEAD_SECONDS_MAX:
+        yield ok("clocks", detail)
+    else:
+        yield bad("clocks", detail, "synchronize the clocks of the hosts, for example with chrony")
+
+
+def check_worker(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that somebody works while work waits."""
+    for _ in range(WORKER_LOOKS):
+        now = database.now()
+        check = judge_worker(database, is_worked=any(expires_at > now for *_, expires_at, _ in _leases(database)))
+        if check.is_ok:
+            break
+        time.sleep(WORKER_LOOK_SECONDS)
+    yield check
+
+
+def check_leases(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that leases that have ended are taken over."""
+    now, leases = database.now(), _leases(database)
+    late = [
+        f"{merchant} {kind} by {holder}, {(now - expires_at) / 1e6:.0f} s ago"
+        for merchant, kind, holder, expires_at, open in leases if open and (now - expires_at) / 1e6 > LATE_SECONDS
+    ]
+    if late:
+        yield bad("leases", f"ended: {'; '.join(late)}", "start a worker; the log of the old one says why it ended")
+    else:
+        yield ok("leases", f"{len(leases)} held, none overdue")
+
+
+QUICK_CHECKS = (check_schema, check_writable)
+THOROUGH_CHECKS = (
+    check_version, check_login, check_row_level_security, check_settings, check_connections, check_clocks, check_worker,
+    check_leases,
+)
+
+
+@contextmanager
+def _reading(database: PostgresDatabase) -> Iterator[Cursor]:
+    """Open a transaction of the login itself, which sees the catalogue of the server."""
+    with database.server.session(f"BEGIN READ ONLY; SET LOCAL search_path = {SCHEMA}") as db:
+        yield db.cursor
+
+
+def _leases(database: PostgresDatabase) -> list[Row]:
+    with database.server.transaction(ALL_MERCHANTS) as db:
+        return db.rows("leases", {"limit": ROWS_MAX})

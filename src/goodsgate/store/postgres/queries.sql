@@ -526,6 +526,11 @@ SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(r.started_at
        min(CASE WHEN r.started_at IS NULL AND r.starts_at < :held THEN b.received_at END)
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch WHERE r.open
 
+-- name: waiting_rounds
+-- Every merchant: for health checks.
+SELECT count(*), min(b.received_at) FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
+WHERE r.open AND r.starts_at <= :now
+
 -- name: lanes
 -- Every merchant: for operators.
 SELECT m.id, l.kind, l.open, l.holder, l.expires_at, (

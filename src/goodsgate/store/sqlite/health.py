@@ -1,12 +1,17 @@
-"""Checks of the folder: whether the files are sound and durable, a worker lives, and there is room to grow."""
+"""Checks of the folder: whether the files are complete, sound and durable, a worker lives, and there is room to grow.
+
+Each check is one function in a list; see `store/contract/health.py`.
+"""
 
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 
 import apsw
 
-from goodsgate.store.contract import HealthCheck
+from goodsgate.store.contract import HealthCheck, StoreError, bad, ok, run_checks
+from goodsgate.store.shared.health import judge_worker
 from goodsgate.store.sqlite.database import MIGRATIONS, SqliteDatabase
 from goodsgate.store.sqlite.file import SqliteFile
 
@@ -21,6 +26,7 @@ GROWTH_SHARE = 0.1
 LATE_SECONDS = 60.0
 """A lease that ended longer ago, while a worker lives, is overdue."""
 SYNCHRONOUS_FULL = 2
+RESTORE = "stop the gate and restore the store from a backup; see docs/how-to/back-up.md"
 
 
 class SqliteHealth:
@@ -30,75 +36,81 @@ class SqliteHealth:
         self._database = database
 
     def quick_checks(self) -> list[HealthCheck]:
-        """Check schema, free space and rights; cheap enough for every second."""
-        database = self._database
-        known = MIGRATIONS[-1].number
-        checks = []
-        for file in (database.intake, database.catalogue):
-            number = file.schema_number()
-            checks.append(HealthCheck(f"schema of {file.path.name}", number == known, f"{number} of {known}"))
-        free = _free_bytes(database)
-        checks.append(HealthCheck("free space", free >= FREE_BYTES_MIN, f"{free // 1024**2:,} MB free"))
-        writable = os.access(database.folder, os.W_OK)
-        detail = f"{database.folder} is {'' if writable else 'not '}writable"
-        return [*checks, HealthCheck("folder", writable, detail)]
+        """Check files, schema, free space and rights; cheap enough for every second."""
+        return run_checks(QUICK_CHECKS, self._database)
 
     def health_checks(self) -> list[HealthCheck]:
         """Check pages, durability, growth, worker and leases; takes at most twice PAGE_CHECK_SECONDS_MAX."""
-        checks = []
-        for file in (self._database.intake, self._database.catalogue):
-            checks += [_durability(file), _page_check(file)]
-        return [*checks, self._growth(), self._worker(), self._leases()]
+        return run_checks(THOROUGH_CHECKS, self._database)
 
-    def _growth(self) -> HealthCheck:
-        database = self._database
-        used = database.intake.bytes_on_disk() + database.catalogue.bytes_on_disk() + database.uploads.bytes_on_disk()
-        free = _free_bytes(database)
-        detail = f"{free // 1024**2:,} MB free, {used // 1024**2:,} MB used"
-        return HealthCheck("room to grow", free >= used * GROWTH_SHARE, detail)
 
-    def _worker(self) -> HealthCheck:
-        """Report the worker; its absence is no problem in itself: a gate may be stopped, a backup has none."""
-        detail = "a worker is running" if self._is_worked() else "no worker is running, so that nothing is processed"
-        return HealthCheck("worker", True, detail)
+def _files(database: SqliteDatabase) -> tuple[SqliteFile, SqliteFile]:
+    return database.intake, database.catalogue
 
-    def _is_worked(self) -> bool:
+
+# -- quick checks -----------------------------------------------------------------------------------------------------
+
+
+def check_schema(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that both files have the schema that this version knows."""
+    known = MIGRATIONS[-1].number
+    for file in _files(database):
+        name = f"schema of {file.path.name}"
         try:
-            lock = os.open(self._database.folder / "worker.lock", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
-
-    def _leases(self) -> HealthCheck:
-        before = self._database.now() - int(LATE_SECONDS * 1e6)
-        leased, late = self._database.intake.query("leases", {"before": before})[0]
-        detail = f"{leased} lanes are leased, {late} leases are overdue"
-        return HealthCheck("leases", not late or not self._is_worked(), detail)
+            number = file.schema_number()
+        except StoreError as fault:
+            yield bad(name, str(fault), RESTORE)
+            continue
+        if number == known:
+            yield ok(name, f"{number} of {known}")
+        elif number < known:
+            yield bad(name, f"{number} of {known}", "run `goodsgate migrate`")
+        else:
+            yield bad(name, f"{number} of {known}", "install the version of Goodsgate that created the store")
 
 
-def _free_bytes(database: SqliteDatabase) -> int:
-    disk = os.statvfs(database.folder)
-    return disk.f_bavail * disk.f_frsize
+def check_free_space(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that the disk is not full."""
+    free = _free_bytes(database)
+    detail = f"{free // 1024**2:,} MB free"
+    if free >= FREE_BYTES_MIN:
+        yield ok("free space", detail)
+    else:
+        yield bad("free space", detail, f"free at least {FREE_BYTES_MIN // 1024**2} MB on the disk of the store")
 
 
-def _durability(file: SqliteFile) -> HealthCheck:
+def check_folder(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that this process may write."""
+    if os.access(database.folder, os.W_OK):
+        yield ok("folder", f"{database.folder} is writable")
+    else:
+        detail = f"{database.folder} is not writable"
+        yield bad("folder", detail, "give the folder to the user that runs the gate, and mount its disk for writing")
+
+
+# -- thorough checks --------------------------------------------------------------------------------------------------
+
+
+def check_journal(database: SqliteDatabase) -> Iterator[HealthCheck]:
     """Check the journal: on file systems without shared memory SQLite silently uses another one."""
-    with file.reading() as db:
-        journal = str(db.connection.pragma("journal_mode"))
-        synchronous = int(str(db.connection.pragma("synchronous")))
-    ok = journal == "wal" and synchronous >= SYNCHRONOUS_FULL
-    return HealthCheck(
-        f"journal of {file.path.name}", ok, f"{journal}, synchronous {synchronous} of {SYNCHRONOUS_FULL}"
-    )
+    for file in _files(database):
+        with file.reading() as db:
+            journal = str(db.connection.pragma("journal_mode"))
+            synchronous = int(str(db.connection.pragma("synchronous")))
+        name, detail = f"journal of {file.path.name}", f"{journal}, synchronous {synchronous} of {SYNCHRONOUS_FULL}"
+        if journal == "wal" and synchronous >= SYNCHRONOUS_FULL:
+            yield ok(name, detail)
+        else:
+            yield bad(name, detail, "move the store to a local disk; network file systems are not safe")
 
 
-def _page_check(file: SqliteFile) -> HealthCheck:
+def check_pages(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check the structure of the files."""
+    for file in _files(database):
+        yield _check_pages(file)
+
+
+def _check_pages(file: SqliteFile) -> HealthCheck:
     name = f"pages of {file.path.name}"
     end = time.monotonic() + PAGE_CHECK_SECONDS_MAX
     with file.reading() as db:
@@ -107,7 +119,57 @@ def _page_check(file: SqliteFile) -> HealthCheck:
         try:
             result = "".join(str(line) for (line,) in connection.execute("PRAGMA quick_check(1)"))
         except apsw.InterruptError:
-            return HealthCheck(name, True, f"sound as far as checked in {PAGE_CHECK_SECONDS_MAX:g} s")
+            return ok(name, f"sound as far as checked in {PAGE_CHECK_SECONDS_MAX:g} s")
         finally:
             connection.set_progress_handler(None)
-    return HealthCheck(name, result == "ok", "sound" if result == "ok" else result)
+    return ok(name, "sound") if result == "ok" else bad(name, result, RESTORE)
+
+
+def check_growth(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that the store can grow by a share of its size."""
+    used = database.intake.bytes_on_disk() + database.catalogue.bytes_on_disk() + database.uploads.bytes_on_disk()
+    free = _free_bytes(database)
+    detail = f"{free // 1024**2:,} MB free, {used // 1024**2:,} MB used"
+    if free >= used * GROWTH_SHARE:
+        yield ok("room to grow", detail)
+    else:
+        yield bad("room to grow", detail, "add space, or shorten payload_days, report_days or batch_days")
+
+
+def check_worker(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that a worker lives while work waits."""
+    yield judge_worker(database, is_worked=_is_worked(database))
+
+
+def check_leases(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that a worker that lives works."""
+    before = database.now() - int(LATE_SECONDS * 1e6)
+    leased, late = database.intake.query("leases", {"before": before})[0]
+    detail = f"{leased} lanes are leased, {late} leases are overdue"
+    if not late or not _is_worked(database):
+        yield ok("leases", detail)
+    else:
+        yield bad("leases", detail, "restart the worker; its log says what it waits for")
+
+
+QUICK_CHECKS = (check_schema, check_free_space, check_folder)
+THOROUGH_CHECKS = (check_journal, check_pages, check_growth, check_worker, check_leases)
+
+
+def _is_worked(database: SqliteDatabase) -> bool:
+    try:
+        lock = os.open(database.folder / "worker.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _free_bytes(database: SqliteDatabase) -> int:
+    disk = os.statvfs(database.folder)
+    return disk.f_bavail * disk.f_frsize

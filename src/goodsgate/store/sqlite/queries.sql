@@ -418,6 +418,11 @@ SELECT (SELECT count(*) FROM lane WHERE open > 0), count(*) - count(started_at),
            THEN (SELECT received_at FROM batch WHERE seq = round.batch) END)
 FROM round WHERE open = 1
 
+-- name: waiting_rounds
+-- Every merchant: for health checks.
+SELECT count(*), min(b.received_at) FROM round r JOIN batch b ON b.seq = r.batch
+WHERE r.open = 1 AND r.starts_at <= :now
+
 -- name: lanes
 -- Every merchant: for operators.
 SELECT m.id, l.kind, l.open, l.holder, l.expires_at, (

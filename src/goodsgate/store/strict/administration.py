@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from goodsgate.model.message import DeliveryState, Message
+from goodsgate.store.contract import HealthCheck, HealthLevel
 from goodsgate.store.strict.demands import (
     check_labels,
     check_merchant,
@@ -30,13 +31,19 @@ def migrate(observed: Observed, call: Any) -> Check:
 @checks
 def quick_checks(observed: Observed, call: Any) -> Check:
     results = yield None
-    require(len({name for name, _, _ in results}) == len(results) > 0, "checks have distinct names", results)
+    _check_health(results)
 
 
 @checks
 def health_checks(observed: Observed, call: Any) -> Check:
     results = yield None
-    require(len({name for name, _, _ in results}) == len(results), "checks have distinct names", results)
+    _check_health(results)
+
+
+def _check_health(results: list[HealthCheck]) -> None:
+    require(len({check.name for check in results}) == len(results) > 0, "checks have distinct names", results)
+    has_remedies = all(bool(check.remedy) == (check.level is not HealthLevel.OK) for check in results)
+    require(has_remedies, "whatever is not well has a remedy", results)
 
 
 @checks

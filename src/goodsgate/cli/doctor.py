@@ -1,0 +1,141 @@
+"""`doctor`: check store, queue and settings, say what is wrong, and what to do about it.
+
+Each check is one function in a list; see `store/contract/health.py`.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from goodsgate.cli.errors import ExitCode
+from goodsgate.cli.maintenance import opened_store
+from goodsgate.cli.settings import with_settings
+
+if TYPE_CHECKING:
+    from goodsgate.config import Config
+    from goodsgate.store.contract import HealthCheck, Store
+
+
+@click.command()
+@click.option("--settings", is_flag=True, help="Also print all settings and their current values.")
+@with_settings
+def doctor(*, config: "Config", settings: bool) -> None:
+    """Check store, disk and queue, and say what to do about problems. Exits with 7 if there are any.
+
+    \b
+    Examples:
+      goodsgate doctor
+      goodsgate doctor --settings --store /var/lib/goodsgate
+    """
+    with opened_store(config, "cannot be checked") as store:
+        checks, figures = examine(store, config)
+    for check in checks:
+        print_check(check)
+    for name, figure in sorted(figures.items()):
+        click.echo(f"     {name}: {figure:g}")
+    if settings:
+        print_settings(config)
+    sys.exit(ExitCode.CLEAN if all(check.is_ok for check in checks) else ExitCode.UNHEALTHY)
+
+
+class Examination:
+    """What the checks look at that are not the store's own."""
+
+    def __init__(self, config: "Config", figures: dict[str, float]) -> None:
+        self.config = config
+        self.figures = figures
+        """Statistics of the store."""
+
+
+def examine(store: "Store", config: "Config") -> tuple[list["HealthCheck"], dict[str, float]]:
+    """Return the results of all checks, and the statistics of the store.
+
+    If the store cannot be read, only the checks that found that out.
+    """
+    from goodsgate.config import without_password, without_secrets
+    from goodsgate.store.contract import StoreError, bad, run_checks
+
+    checks = store.quick_checks()
+    if not all(check.is_ok for check in checks if check.name.startswith(NECESSARY)):
+        return checks, {}
+    try:
+        figures = store.statistics()
+    except (OSError, StoreError) as error:
+        reason = without_secrets(str(error), address=config.store)
+        remedy = "solve the problem that the message names, then run `goodsgate doctor` again"
+        return [*checks, bad("store", f"{without_password(config.store)}: {reason}", remedy)], {}
+    return [*checks, *store.health_checks(), *run_checks(CHECKS, Examination(config, figures))], figures
+
+
+def print_check(check: "HealthCheck") -> None:
+    """Print one result, and what to do about it."""
+    click.echo(f"{check.level.upper():4} {check.name}: {check.detail}")
+    if check.remedy:
+        click.echo(f"     → {check.remedy}")
+
+
+def print_settings(config: "Config") -> None:
+    """Print all settings, without secrets."""
+    from goodsgate.config import without_password
+    from goodsgate.engine.secrets import parse_masters
+
+    redacted = {"store": without_password(config.store), "secrets": ", ".join(parse_masters(config.secrets))}
+    for name in config.__struct_fields__:
+        click.echo(f"     {name} = {redacted.get(name, getattr(config, name))!r}")
+
+
+# -- checks -----------------------------------------------------------------------------------------------------------
+
+NECESSARY = ("schema", "server")
+"""If one of these checks of the store fails, no further check can succeed."""
+
+
+def check_queue(examination: Examination) -> "Iterator[HealthCheck]":
+    """Report how much work there is; whether somebody does it is checked by the store."""
+    from goodsgate.store.contract import ok
+
+    figures = examination.figures
+    yield ok(
+        "queue", f"lanes with work: {figures.get('lanes', 0.0):,.0f}, rounds in progress: "
+        f"{figures.get('rounds.working', 0.0):,.0f}, oldest queued: {figures.get('oldest_queued_seconds', 0.0):,.0f} s",
+    )
+
+
+def check_outbox(examination: Examination) -> "Iterator[HealthCheck]":
+    """Warn of messages that were given up. They are no problem of the gate: a customer's address may be dead."""
+    from goodsgate.store.contract import ok, warn
+
+    figures = examination.figures
+    waiting, given_up = figures.get("messages.waiting", 0.0), figures.get("messages.given_up", 0.0)
+    detail = f"{waiting:,.0f} messages waiting, {given_up:,.0f} given up"
+    if given_up:
+        yield warn("outbox", detail, "`goodsgate outbox list` shows why; `goodsgate outbox replay` sends them again")
+    else:
+        yield ok("outbox", detail)
+
+
+def check_secrets(examination: Examination) -> "Iterator[HealthCheck]":
+    """Report which master secret is in use."""
+    from goodsgate.engine.secrets import parse_masters
+    from goodsgate.store.contract import ok
+
+    current, *others = [*parse_masters(examination.config.secrets)] or [""]
+    if not current:
+        yield ok("secrets", "no master secret is set; derived from one in the store, so as safe as the store")
+    else:
+        yield ok("secrets", f"current {current}" + (f"; also accepted: {', '.join(others)}" if others else ""))
+
+
+def check_signatures(examination: Examination) -> "Iterator[HealthCheck]":
+    """Check that signatures are verified."""
+    from goodsgate.store.contract import bad, ok
+
+    if examination.config.signatures == "verify":
+        yield ok("signatures", "verified")
+    else:
+        yield bad("signatures", "NOT VERIFIED", "set signatures = verify")
+
+
+CHECKS = (check_queue, check_outbox, check_secrets, check_signatures)
