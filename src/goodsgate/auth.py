@@ -46,16 +46,21 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", settings: dict[str, str] | None = None,
-            ) -> tuple[Key, str]:
-    """Create a key and its secret; the secret is not stored."""
+            seed: bytes | None = None) -> tuple[Key, str]:
+    """Create a key and its secret; the secret is not stored. `seed` replaces its random bytes."""
     key_id = secrets.token_hex(6)
-    secret = f"gg_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    secret = bearer_secret(key_id, seed or secrets.token_bytes(SECRET_BYTES))
     digest = hashlib.sha256(secret.encode()).digest()
     key = Key(
         id=key_id, digest=digest, merchant=merchant, scopes=frozenset(scopes), label=label, created_at=now(),
         settings=settings or {},
     )
     return key, secret
+
+
+def bearer_secret(key_id: str, seed: bytes) -> str:
+    """Return the secret of a key."""
+    return f"gg_{key_id}_{base64.urlsafe_b64encode(seed).rstrip(b'=').decode()}"
 
 
 class AccessKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("connections", "server"):
         monkeypatch.setattr(f"goodsgate.store.postgres.{module}.SILENCE_SECONDS", 0.5)
         monkeypatch.setattr(f"goodsgate.store.postgres.{module}.CONNECT_SECONDS", 2)
-    monkeypatch.setattr("goodsgate.engine.receive.RESERVE_SECONDS", 0.5)
+    for module in ("idempotency", "receive"):
+        monkeypatch.setattr(f"goodsgate.engine.{module}.RESERVE_SECONDS", 0.5)
     monkeypatch.setattr("goodsgate.protocols.native.service.READINESS_SECONDS", 0.0)
 
 

@@ -66,7 +66,7 @@ def test_any_idempotency_key_is_reserved_once(store: PostgresStore, text: str, a
         if store.reserve_idempotency_key("acme", text, lease_seconds=60) is None:
             with pytest.raises(KeyInUseError):
                 store.reserve_idempotency_key("acme", text, lease_seconds=60)
-            asked = Idempotency(key=text, fingerprint=b"\0'\\" * 8, answer=lambda _: answer)
+            asked = Idempotency(merchant="acme", key=text, fingerprint=b"\0'\\" * 8, answer=lambda _: answer)
             batch = child.submit(store, 1, idempotency=asked)
             found = store.reserve_idempotency_key("acme", text, lease_seconds=60)
             assert found is not None

@@ -1,21 +1,26 @@
 """Promise 1: acknowledged means durable; and idempotency keys."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
 from goodsgate.model.batch import Batch, Kind, Policy, RoundKind, State, new_id
+from goodsgate.model.catalogue import Key, Merchant, Scope
 from goodsgate.store.contract import (
     Idempotency,
     IdempotentAnswer,
     KeyInUseError,
     NewBatch,
+    NewRound,
     QueueFullError,
     RoundOpenError,
     StoreBusyError,
     StoreError,
 )
+from tests.make import NOW
 from tests.store.scene import SMALL_BYTES, Record, Scene
 
 SIZES = [1, SMALL_BYTES, SMALL_BYTES + 1, 3 * 1024**2]
@@ -100,7 +105,7 @@ def test_an_unknown_merchant_submits_nothing(scene: Scene) -> None:
 
 
 def _idempotency(key: str = "k") -> Idempotency:
-    return Idempotency(key=key, fingerprint=b"f" * 32, answer=lambda batch: batch.id.encode())
+    return Idempotency(merchant="acme", key=key, fingerprint=b"f" * 32, answer=lambda batch: batch.id.encode())
 
 
 def test_an_answered_key_gives_its_first_answer(scene: Scene) -> None:
@@ -148,9 +153,63 @@ def test_a_failing_answer_rolls_the_batch_back(scene: Scene) -> None:
         raise RuntimeError(batch.id)
 
     with pytest.raises(RuntimeError):
-        scene.seal(idempotency=Idempotency(key="k", fingerprint=b"f", answer=fails))
+        scene.seal(idempotency=Idempotency(merchant="acme", key="k", fingerprint=b"f", answer=fails))
     assert scene.store.statistics()["rounds.queued"] == 0
     assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=1) is None
+
+
+CHANGES: dict[str, Callable[[Scene, str, Idempotency | None], object]] = {
+    "add_round": lambda scene, batch, idempotency: scene.store.add_round(
+        NewRound(merchant="acme", batch=batch, kind=RoundKind.RETRY), upload=None, idempotency=idempotency,
+        open_rounds_max=10),
+    "cancel": lambda scene, batch, idempotency: scene.store.cancel("acme", batch, idempotency=idempotency),
+    "add_merchant": lambda scene, batch, idempotency: scene.store.add_merchant(
+        Merchant(id="later", name="", created_at=NOW), idempotency=idempotency),
+    "add_key": lambda scene, batch, idempotency: scene.store.add_key(
+        Key(id="k1", digest=b"d" * 32, merchant="bolt", scopes=frozenset({Scope.READ}), label="", created_at=NOW),
+        idempotency=idempotency),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_answers_its_key_in_its_transaction(scene: Scene, change: str) -> None:
+    """The answer is stored with the change, and neither without the other."""
+    batch = scene.seal()
+    if change == "add_round":
+        scene.run([Record("A")])
+
+    def fails(_: object) -> bytes:
+        raise RuntimeError
+
+    before = _state(scene, batch)
+    with pytest.raises(RuntimeError):
+        CHANGES[change](scene, batch, Idempotency(merchant="acme", key="k", fingerprint=b"f", answer=fails))
+    assert _state(scene, batch) == before
+    assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5) is None
+    asked = Idempotency[Any](merchant="acme", key="k", fingerprint=b"f", answer=lambda _: b"answer")
+    CHANGES[change](scene, batch, asked)
+    assert _state(scene, batch) != before
+    about = batch if change in ("add_round", "cancel") else None
+    answer = IdempotentAnswer(b"f", b"answer", about)
+    assert scene.store.reserve_idempotency_key("acme", "k", lease_seconds=5) == answer
+
+
+def test_a_key_answered_meanwhile_lets_no_second_change_through(scene: Scene) -> None:
+    """As for submissions: the lease of the first request ended, and both were carried out."""
+    batch = scene.seal()
+    for change in ("cancel", "add_merchant", "add_key"):
+        key = _idempotency(change)
+        scene.seal(kind=Kind.STOCK, idempotency=key)
+        before = _state(scene, batch)
+        with pytest.raises(KeyInUseError):
+            CHANGES[change](scene, batch, key)
+        assert _state(scene, batch) == before
+
+
+def _state(scene: Scene, batch: str) -> object:
+    found = scene.store.batch("acme", batch)
+    assert found is not None
+    return found.rounds, found.cancelling, scene.store.merchants(), scene.store.keys("bolt")
 
 
 # -- rounds -----------------------------------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ def test_a_batch_that_never_arrived_is_not_acknowledged(wired: Store, wire: Wire
 
 
 def _sealed(store: Store, key: str) -> str:
-    asked = Idempotency(key=key, fingerprint=b"f" * 32, answer=lambda batch: batch.id.encode())
+    asked = Idempotency(merchant="acme", key=key, fingerprint=b"f" * 32, answer=lambda batch: batch.id.encode())
     return child.submit(store, 3, idempotency=asked)
 
 

@@ -47,7 +47,7 @@ def _fill(scene: Scene, merchant: str) -> None:
     store.add_resource(
         merchant, "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)], messages=messages
     )
-    answered = Idempotency(key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
+    answered = Idempotency(merchant=merchant, key="k", fingerprint=b"f" * 32, answer=lambda batch: b"answer")
     scene.seal(merchant, body=bytes(range(256)) * 8_000, idempotency=answered)
     claim = scene.claimed()
     committed = chunk_commit(claim.rounds[0], Record("A"), rejected_record(), ends=State.FINISHED)

@@ -31,7 +31,7 @@ def _files(scene: Scene) -> list[Path]:
 @pytest.mark.parametrize("size", [10, 5_000])
 def test_things_go_when_their_time_has_come(scene: Scene, size: int) -> None:
     """Payload, report, batch, answer, each at its own; items stay."""
-    idempotency = Idempotency(key="k", fingerprint=b"f", answer=lambda batch: b"answer")
+    idempotency = Idempotency(merchant="acme", key="k", fingerprint=b"f", answer=lambda batch: b"answer")
     batch = scene.seal(body=b"x" * size, idempotency=idempotency)
     scene.run([Record("A"), rejected_record()])
     scene.clock.forward(9)

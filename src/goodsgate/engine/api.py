@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from goodsgate.engine import reference as reference_data
 from goodsgate.engine import report as reports
+from goodsgate.engine.idempotency import RequestKey, answer_once
 from goodsgate.engine.receive import BodyWatcher, Submission, store_refusals
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.secrets import Secrets
@@ -12,7 +13,7 @@ from goodsgate.engine.stock import Stock
 from goodsgate.engine.suggestions import fix_lines
 from goodsgate.model.batch import FINAL_STATES, Batch, IssueGroup, Kind, Policy, RoundKind, new_id
 from goodsgate.model.catalogue import Item, ReferenceEntry
-from goodsgate.store.contract import NewBatch, NewRound, Page, Store
+from goodsgate.store.contract import Idempotency, NewBatch, NewRound, Page, Store
 
 
 class Engine:
@@ -24,7 +25,7 @@ class Engine:
         self.secrets = secrets
         self.stock = stock
 
-    def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
+    def submit(self, *, merchant: str, kind: Kind, collection: str, policy: Policy | Callable[[], Policy], format: str,
                content_encoding: str = "identity", label: str = "", protocol: str = "",
                protocol_data: dict[str, str] | None = None, idempotency_key: str | None = None,
                fingerprint_of: str = "", answer: Callable[[Batch], bytes] | None = None, id: str | None = None,
@@ -33,27 +34,34 @@ class Engine:
 
         `id` is an id like those of `new_id`, for callers that must be able to derive it. `fingerprint_of` is what, in
         addition to the body, two submissions with one idempotency key must have in common. `answer` serializes the
-        first answer, which is stored and repeated. Raises Refusal: key_malformed, key_in_use.
+        first answer, which is stored and repeated. A `policy` to be called is called if there is no such answer.
+        Raises Refusal: key_malformed, key_in_use.
         """
-        new = NewBatch(
-            merchant=merchant, id=id or new_id(), kind=kind, collection=collection, policy=policy, format=format,
-            content_encoding=content_encoding, label=label, protocol=protocol, protocol_data=protocol_data or {},
-        )
+        def begin() -> NewBatch:
+            return NewBatch(
+                merchant=merchant, id=id or new_id(), kind=kind, collection=collection,
+                policy=policy() if callable(policy) else policy, format=format, content_encoding=content_encoding,
+                label=label, protocol=protocol, protocol_data=protocol_data or {},
+            )
+
         return Submission(
-            self.store, self.settings, new, key=idempotency_key, fingerprint_of=fingerprint_of, answer=answer,
-            watcher=watcher,
+            self.store, self.settings, merchant, begin, key=idempotency_key, fingerprint_of=fingerprint_of,
+            answer=answer, watcher=watcher,
         )
 
     def fix(self, merchant: str, batch: str, *, format: str, content_encoding: str = "identity",
             idempotency_key: str | None = None, fingerprint_of: str = "",
             answer: Callable[[Batch], bytes] | None = None) -> Submission:
         """Begin a fix of a batch that has ended. Raises Refusal as `submit`, and batch_unknown, batch_open."""
-        self._ended(merchant, batch)
-        new = NewRound(
-            merchant=merchant, batch=batch, kind=RoundKind.FIX, format=format, content_encoding=content_encoding
-        )
+        def begin() -> NewRound:
+            self._ended(merchant, batch)
+            return NewRound(
+                merchant=merchant, batch=batch, kind=RoundKind.FIX, format=format, content_encoding=content_encoding
+            )
+
         return Submission(
-            self.store, self.settings, new, key=idempotency_key, fingerprint_of=fingerprint_of, answer=answer
+            self.store, self.settings, merchant, begin, key=idempotency_key, fingerprint_of=fingerprint_of,
+            answer=answer,
         )
 
     def submit_fix(self, merchant: str, batch: str, lines: Iterable[bytes]) -> Batch:
@@ -80,13 +88,19 @@ class Engine:
         except Refusal as refusal:
             raise Refusal("nothing_suggested") if refusal.code == "payload_empty" else refusal from None
 
-    def retry(self, merchant: str, batch: str) -> Batch:
+    def answer_once(self, key: RequestKey | None, act: Callable[[], bytes]) -> bytes:
+        """Carry out a request once; see `engine.idempotency`. Raises Refusal: key_in_use, key_reused, and others."""
+        with store_refusals(self.settings.open_rounds_max):
+            return answer_once(self.store, key, act)
+
+    def retry(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch:
         """Work the rejected records again as they are. Raises Refusal: batch_unknown, batch_open, nothing_rejected."""
         if not self._ended(merchant, batch).counts.rejected:
             raise Refusal("nothing_rejected")
-        return self._add_round(merchant, batch, RoundKind.RETRY)
+        return self._add_round(merchant, batch, RoundKind.RETRY, idempotency)
 
-    def confirm(self, merchant: str, batch: str, deletions: int) -> Batch:
+    def confirm(self, merchant: str, batch: str, deletions: int, *, idempotency: Idempotency[Batch] | None = None,
+                ) -> Batch:
         """Confirm the withheld deletions of a full feed.
 
         Raises Refusal: batch_unknown, batch_open, nothing_withheld, confirmation_mismatch.
@@ -96,11 +110,11 @@ class Engine:
             raise Refusal("nothing_withheld")
         if withheld.deletions != deletions:
             raise Refusal("confirmation_mismatch", deletions=withheld.deletions)
-        return self._add_round(merchant, batch, RoundKind.REMOVAL)
+        return self._add_round(merchant, batch, RoundKind.REMOVAL, idempotency)
 
-    def cancel(self, merchant: str, batch: str) -> Batch:
+    def cancel(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch:
         """Cancel a batch between two records; no effect on one that has ended. Raises Refusal: batch_unknown."""
-        found = self.store.cancel(merchant, batch)
+        found = self.store.cancel(merchant, batch, idempotency=idempotency)
         if found is None:
             raise Refusal("batch_unknown")
         return found
@@ -148,11 +162,12 @@ class Engine:
             raise Refusal("batch_open")
         return found
 
-    def _add_round(self, merchant: str, batch: str, kind: RoundKind) -> Batch:
+    def _add_round(self, merchant: str, batch: str, kind: RoundKind, idempotency: Idempotency[Batch] | None) -> Batch:
         limit = self.settings.open_rounds_max
         with store_refusals(limit):
             found = self.store.add_round(
-                NewRound(merchant=merchant, batch=batch, kind=kind), upload=None, open_rounds_max=limit
+                NewRound(merchant=merchant, batch=batch, kind=kind), upload=None, idempotency=idempotency,
+                open_rounds_max=limit,
             )
         if found is None:
             raise Refusal("batch_unknown")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from goodsgate.engine.idempotency import RESERVE_SECONDS, check_same_request, reserve
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.model import crash
@@ -24,12 +25,6 @@ from goodsgate.store.contract import (
     StoreBusyError,
     StoreFullError,
 )
-
-RESERVE_SECONDS = 5.0
-"""An idempotency key whose submission shows no life for this long can be taken again: its process may be dead.
-
-If it is alive after all, the first of the two submissions that is stored counts, and the other one is refused.
-"""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -52,13 +47,14 @@ class BodyWatcher(Protocol):
 class Submission:
     """One body while it is received: `write` it, then `finish` or `abort` it. Not for two threads at once."""
 
-    def __init__(self, store: Store, settings: EngineSettings, new: NewBatch | NewRound, *, key: str | None = None,
-                 fingerprint_of: str = "", answer: Callable[[Batch], bytes] | None = None,
+    def __init__(self, store: Store, settings: EngineSettings, merchant: str, begin: Callable[[], NewBatch | NewRound],
+                 *, key: str | None = None, fingerprint_of: str = "", answer: Callable[[Batch], bytes] | None = None,
                  watcher: BodyWatcher | None = None) -> None:
+        """Reserve the key; `begin` returns what is submitted, and is not called if the key was answered before."""
+        self._merchant = merchant
         self._watcher = watcher
         self._store = store
         self._settings = settings
-        self._new = new
         self._key = key
         self._answer = answer
         self._upload = new_id()
@@ -67,10 +63,15 @@ class Submission:
         self._reserved_at = time.monotonic()
         self._replay: IdempotentAnswer | None = None
         if key is not None:
-            if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
-                raise Refusal("key_malformed")
             with store_refusals(settings.open_rounds_max):
-                self._replay = store.reserve_idempotency_key(new.merchant, key, lease_seconds=RESERVE_SECONDS)
+                self._replay = reserve(store, merchant, key)
+        self._new: NewBatch | NewRound | None = None
+        if self._replay is None:
+            try:
+                self._new = begin()
+            except BaseException:
+                self.abort()
+                raise
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the body. Raises Refusal (payload_too_large, store_full); then abort."""
@@ -86,24 +87,26 @@ class Submission:
                 return
         with store_refusals(self._settings.open_rounds_max):
             if self._key is not None and time.monotonic() - self._reserved_at > RESERVE_SECONDS / 3:
-                self._store.renew_idempotency_key(self._new.merchant, self._key, lease_seconds=RESERVE_SECONDS)
+                self._store.renew_idempotency_key(self._merchant, self._key, lease_seconds=RESERVE_SECONDS)
                 self._reserved_at = time.monotonic()
-            self._store.append_upload(self._new.merchant, self._upload, chunk)
+            self._store.append_upload(self._merchant, self._upload, chunk)
 
     def finish(self) -> Receipt:
         """Make the submission durable. Raises Refusal; then nothing of it remains once it is aborted."""
         if self._replay is not None:
-            if self._replay.fingerprint != self._hash.digest():
-                raise Refusal("key_reused")
+            check_same_request(self._replay, self._hash.digest())
             return Receipt(None, self._replay)
         if not self._bytes:
             raise Refusal("payload_empty")
         crash.point("received")
         idempotency = None
         if self._key is not None and self._answer is not None:
-            idempotency = Idempotency(key=self._key, fingerprint=self._hash.digest(), answer=self._answer)
+            idempotency = Idempotency(
+                merchant=self._merchant, key=self._key, fingerprint=self._hash.digest(), answer=self._answer
+            )
         limit = self._settings.open_rounds_max
         batch: Batch | None
+        assert self._new is not None
         with store_refusals(limit):
             if isinstance(self._new, NewBatch):
                 new = self._new
@@ -125,9 +128,9 @@ class Submission:
 
     def abort(self) -> None:
         """Discard what was received; no effect after `finish`."""
-        self._store.discard_upload(self._new.merchant, self._upload)
+        self._store.discard_upload(self._merchant, self._upload)
         if self._key is not None and self._replay is None:
-            self._store.release_idempotency_key(self._new.merchant, self._key)
+            self._store.release_idempotency_key(self._merchant, self._key)
 
 
 @contextmanager

@@ -41,15 +41,23 @@ class ApiRequest(msgspec.Struct, frozen=True, kw_only=True):
         """Return the request's body. Raises payload_too_large."""
         return RequestBody(self.http, bytes_max=bytes_max, idle_seconds=idle_seconds)
 
-    async def decode_body(self, type: Any, context: ServerContext) -> Any:
-        """Return a small JSON body decoded as `type`. Raises body_invalid."""
+    async def read_body(self, context: ServerContext) -> bytes:
+        """Return a small body as it was received. Raises payload_too_large."""
         limits = context.limits
         body = self.body(limits.document_bytes_max, limits.body_idle_seconds)
-        content = await body.read(limits.document_bytes_max + 1)
-        try:
-            return msgspec.json.decode(content, type=type)
-        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-            raise refuse("body_invalid", f"Invalid request body: {fault}.") from fault
+        return await body.read(limits.document_bytes_max + 1)
+
+    async def decode_body(self, type: Any, context: ServerContext) -> Any:
+        """Return a small JSON body decoded as `type`. Raises body_invalid."""
+        return decode_json(await self.read_body(context), type)
+
+
+def decode_json(content: bytes, type: Any) -> Any:
+    """Return a JSON body decoded as `type`. Raises body_invalid."""
+    try:
+        return msgspec.json.decode(content, type=type)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise refuse("body_invalid", f"Invalid request body: {fault}.") from fault
 
 
 Handler = Callable[[ApiRequest], Awaitable[Response]]

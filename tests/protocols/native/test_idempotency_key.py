@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.protocols.native.batches import idempotency_key
+from goodsgate.protocols.native.idempotency import idempotency_key
 
 
 def _key(*values):

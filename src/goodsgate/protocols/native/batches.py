@@ -2,32 +2,36 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 from goodsgate import formats
 from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
-from goodsgate.http.endpoints import ApiRequest, Handler
+from goodsgate.http.endpoints import ApiRequest, Handler, decode_json
 from goodsgate.model.batch import FINAL_STATES, Batch, IssueGroup, Kind, Policy, Strictness, Verb
+from goodsgate.protocols.native.idempotency import fingerprint_of, idempotency_key, request_key
 from goodsgate.protocols.native.responses import JSON
+from goodsgate.store.contract import Idempotency
 
 MAPPING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-KEY_CHARACTERS_MAX = 255
-_QUOTED_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
-"""A String of a structured field, RFC 8941 section 3.3.3."""
-_BARE_KEY = re.compile(r"[!#-+\--:<-\[\]-~]+")
-"""The form that many clients send instead: visible characters without quotes, commas, semicolons and backslashes."""
 
 
 class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of POST /v1/batches/{batch}/confirm."""
 
     deletions: int
+
+
+class Change(Protocol):
+    """Changes a batch and answers under an idempotency key."""
+
+    def __call__(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None) -> Batch:
+        """Change a batch and return it."""
 
 
 class BatchHandlers:
@@ -48,14 +52,14 @@ class BatchHandlers:
     async def submit(self, request: ApiRequest) -> Response:
         """Handle POST /v1/batches."""
         query, key = request.query, idempotency_key(request.http)
-        policy = await self._policy(request)
+        policy = partial(self._policy, request)
 
         def begin(head: bytes) -> Submission:
             format, content_encoding = detect_format(request, head)
             return self._engine.submit(
                 merchant=request.merchant, kind=Kind(query["kind"]), collection=query["collection"], policy=policy,
                 format=format, content_encoding=content_encoding, label=query["label"], protocol="native",
-                idempotency_key=key, fingerprint_of=_fingerprint(request, format, content_encoding),
+                idempotency_key=key, fingerprint_of=fingerprint_of(request, format, content_encoding),
                 answer=encode_batch,
             )
 
@@ -69,7 +73,7 @@ class BatchHandlers:
             format, content_encoding = detect_format(request, head)
             return self._engine.fix(
                 request.merchant, request.path["batch"], format=format, content_encoding=content_encoding,
-                idempotency_key=key, fingerprint_of=_fingerprint(request, format, content_encoding),
+                idempotency_key=key, fingerprint_of=fingerprint_of(request, format, content_encoding),
                 answer=encode_batch,
             )
 
@@ -79,15 +83,16 @@ class BatchHandlers:
         limits = self._context.limits
         receipt = await self._context.stream_body(request.body(limits.body_bytes_max, limits.body_idle_seconds), begin)
         if receipt.replay is not None:
+            assert receipt.replay.batch is not None
             return _accepted(receipt.replay.body, receipt.replay.batch)
         assert receipt.batch is not None
         return _accepted(encode_batch(receipt.batch), receipt.batch.id)
 
-    async def _policy(self, request: ApiRequest) -> Policy:
+    def _policy(self, request: ApiRequest) -> Policy:
         query = request.query
         mapping: dict[str, list[str]] = {}
         if query["map"] is not None:
-            mapping = parse_mapping(query["map"]) or await self._saved_mapping(request, query["map"])
+            mapping = parse_mapping(query["map"]) or self._saved_mapping(request, query["map"])
         if query["mode"] == "full" and query["verb"] != "upsert":
             raise Refusal(
                 "parameter_invalid", "mode=full requires verb=upsert.", parameter="mode", expected="verb=upsert"
@@ -99,63 +104,47 @@ class BatchHandlers:
             mapping=mapping,
         )
 
-    async def _saved_mapping(self, request: ApiRequest, name: str) -> dict[str, list[str]]:
+    def _saved_mapping(self, request: ApiRequest, name: str) -> dict[str, list[str]]:
         if not MAPPING_NAME.fullmatch(name):
             raise Refusal(
                 "parameter_invalid", "map must be column:field pairs or the name of a saved mapping.", parameter="map"
             )
-        saved = await self._context.run_in_thread(self._store.mapping, request.merchant, name)
+        saved = self._store.mapping(request.merchant, name)
         if saved is None:
             raise Refusal("mapping_unknown", mapping=name)
         return saved
 
     async def retry(self, request: ApiRequest) -> Response:
         """Handle POST /v1/batches/{batch}/retry."""
-        return await self._change(request, self._engine.retry)
+        return await self._change(request, self._engine.retry, await request.read_body(self._context))
 
     async def cancel(self, request: ApiRequest) -> Response:
         """Handle POST /v1/batches/{batch}/cancel."""
-        return await self._change(request, self._engine.cancel)
+        return await self._change(request, self._engine.cancel, await request.read_body(self._context))
 
     async def confirm(self, request: ApiRequest) -> Response:
         """Handle POST /v1/batches/{batch}/confirm."""
-        confirmation: Confirmation = await request.decode_body(Confirmation, self._context)
-        return await self._change(request, self._engine.confirm, confirmation.deletions)
+        content = await request.read_body(self._context)
 
-    async def _change(self, request: ApiRequest, change: Callable[..., Batch], *arguments: object) -> Response:
-        def change_and_encode() -> bytes:
-            batch = change(request.merchant, request.path["batch"], *arguments)
-            return encode_batch(batch, self._engine.groups(request.merchant, batch.id))
+        def confirm(merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None) -> Batch:
+            confirmation: Confirmation = decode_json(content, Confirmation)
+            return self._engine.confirm(merchant, batch, confirmation.deletions, idempotency=idempotency)
 
-        return _accepted(await self._context.run_in_thread(change_and_encode), request.path["batch"])
+        return await self._change(request, confirm, content)
+
+    async def _change(self, request: ApiRequest, change: Change, content: bytes) -> Response:
+        merchant, batch, key = request.merchant, request.path["batch"], request_key(request, content)
+
+        def act() -> bytes:
+            answer = partial(encode_batch, groups=self._engine.groups(merchant, batch))
+            idempotency = key.answered_by(answer) if key is not None else None
+            return answer(change(merchant, batch, idempotency=idempotency))
+
+        return _accepted(await self._context.run_in_thread(self._engine.answer_once, key, act), batch)
 
 
 def _accepted(body: bytes, batch: str) -> Response:
     return Response(body, status_code=202, media_type=JSON, headers={"location": f"/v1/batches/{batch}"})
-
-
-def _fingerprint(request: ApiRequest, format: str, content_encoding: str) -> str:
-    """Return what must be equal, besides the body, for two submissions with one idempotency key to be the same."""
-    return repr((request.operation.id, request.path, sorted(request.query.items()), format, content_encoding))
-
-
-def idempotency_key(request: Request) -> str | None:
-    """Return the value of the Idempotency-Key header without its quotes, None if there is none. Raises key_malformed.
-
-    The header is defined by draft-ietf-httpapi-idempotency-key-header-07; the draft has no parameters, so none are
-    accepted.
-    """
-    values = request.headers.getlist("idempotency-key")
-    if not values:
-        return None
-    if len(values) > 1:
-        raise Refusal("key_malformed", "Idempotency-Key is given more than once.")
-    text = values[0].strip(" \t")
-    quoted = _QUOTED_KEY.fullmatch(text)
-    key = re.sub(r'\\(["\\])', r"\1", quoted[1]) if quoted else text if _BARE_KEY.fullmatch(text) else ""
-    if not 1 <= len(key) <= KEY_CHARACTERS_MAX:
-        raise Refusal("key_malformed")
-    return key
 
 
 def detect_format(request: ApiRequest, head: bytes) -> tuple[str, str]:

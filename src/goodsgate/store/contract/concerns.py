@@ -42,14 +42,18 @@ from goodsgate.store.contract.values import (
 class MerchantStore(Protocol):
     """Merchants, their keys and tokens, and the secrets of the installation."""
 
-    def add_merchant(self, merchant: Merchant) -> bool:
-        """Add a merchant; return False if the id is taken."""
+    def add_merchant(self, merchant: Merchant, *, idempotency: Idempotency[Merchant] | None = None) -> bool:
+        """Add a merchant; return False if the id is taken. Raises KeyInUseError as `add_batch` does."""
 
     def merchants(self, *, after: str | None = None, limit: int = 100) -> Page[Merchant]:
         """Return merchants in the order of their ids."""
 
-    def add_key(self, key: Key) -> None:
-        """Add a key. Raises StoreError if the merchant is unknown, or the id or digest is taken."""
+    def add_key(self, key: Key, *, idempotency: Idempotency[Key] | None = None) -> None:
+        """Add a key.
+
+        Raises StoreError if the merchant is unknown, or the id or digest is taken, and KeyInUseError as `add_batch`
+        does.
+        """
 
     def key(self, digest: bytes) -> Key | None:
         """Return the key with this SHA-256 digest, revoked or not."""
@@ -169,10 +173,10 @@ class IntakeStore(Protocol):
     """Submissions on their way in."""
 
     def reserve_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> IdempotentAnswer | None:
-        """Reserve an idempotency key before the body is read.
+        """Reserve an idempotency key before anything else of its request is looked at.
 
         Returns the answer if the key was answered before, None if it is now reserved. Raises KeyInUseError while
-        another submission with the key is being received, until its lease ends.
+        another request with the key is in progress, until its lease ends.
         """
 
     def renew_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> None:
@@ -187,7 +191,7 @@ class IntakeStore(Protocol):
     def discard_upload(self, merchant: str, upload: str) -> None:
         """Delete an upload that belongs to no batch."""
 
-    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
+    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency[Batch] | None = None,
                   open_rounds_max: int) -> Batch:
         """Make an upload durable and queue it as round 0 of a new batch; on return it survives a power cut.
 
@@ -195,7 +199,7 @@ class IntakeStore(Protocol):
         another submission was answered under it. Then nothing of the batch remains; discard the upload.
         """
 
-    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
+    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency[Batch] | None = None,
                   open_rounds_max: int) -> Batch | None:
         """Queue one more round of a batch that has ended; return None if the merchant has no such batch.
 
@@ -237,8 +241,11 @@ class QueueStore(Protocol):
         With `before`, only rounds of batches received before that time.
         """
 
-    def cancel(self, merchant: str, batch: str) -> Batch | None:
-        """Request the cancellation of a batch; no effect if it has ended. Returns None if it is unknown."""
+    def cancel(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch | None:
+        """Request the cancellation of a batch; no effect if it has ended. Returns None if it is unknown.
+
+        Raises KeyInUseError as `add_batch` does.
+        """
 
     def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
         """Return lanes with work, the next to be served first; of one merchant, or of all for operators."""

@@ -6,9 +6,11 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from goodsgate.model.batch import Batch, Counts, Finding, Kind, Policy, Result, RoundKind, State, Withheld
+from goodsgate.model.batch import Counts, Finding, Kind, Policy, Result, RoundKind, State, Withheld
 from goodsgate.model.catalogue import Delete, Write
 from goodsgate.model.issue import Issue
+
+Subject = TypeVar("Subject")
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,16 +44,19 @@ class IdempotentAnswer(msgspec.Struct, frozen=True):
     fingerprint: bytes
     body: bytes
     """The first answer, to be sent again unchanged."""
-    batch: str
+    batch: str | None
+    """The batch that the request created or changed; None if it was about something else."""
 
 
-class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
-    """A reserved idempotency key, to be answered in the transaction that stores its submission."""
+class Idempotency(msgspec.Struct, Generic[Subject], frozen=True, kw_only=True):
+    """A reserved idempotency key, to be answered in the transaction that stores what its request asks for."""
 
+    merchant: str
+    """The merchant that uses the key."""
     key: str
     fingerprint: bytes
-    answer: Callable[[Batch], bytes]
-    """Serializes the first answer; called inside the transaction with the batch as it now is."""
+    answer: Callable[[Subject], bytes]
+    """Serializes the first answer; called inside the transaction with the batch, merchant or key as it now is."""
 
 
 class ClaimedRound(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,9 +22,9 @@ from goodsgate.store.contract import (
 from goodsgate.store.postgres.batches import PostgresBatches, batch_from_row, batch_row
 from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.server import CommitLostError
-from goodsgate.store.postgres.statements import PostgresStatements
 from goodsgate.store.postgres.uploads import NO_REST, UploadRest
 from goodsgate.store.shared.database import ConstraintError, Row
+from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.rounds import start_time
 from goodsgate.store.shared.timestamps import id_bytes, timestamp
 
@@ -56,7 +56,7 @@ class PostgresIntake:
         if not rows or rows[0][2] is None:
             raise KeyInUseError(key)
         ((_, fingerprint, body, batch),) = rows
-        return IdempotentAnswer(fingerprint, body, batch.hex())
+        return IdempotentAnswer(fingerprint, body, batch.hex() if batch is not None else None)
 
     def renew_idempotency_key(self, merchant: str, key: str, *, lease_seconds: float) -> None:
         """Extend the lease of a reserved key; no effect on an answered one."""
@@ -81,7 +81,7 @@ class PostgresIntake:
         with suppress(StoreBusyError):
             self._uploads.discard(merchant, self._database.number(merchant) or 0, upload)
 
-    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
+    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency[Batch] | None = None,
                   open_rounds_max: int) -> Batch:
         """Make an upload durable and queue it as round 0 of a new batch. Raises as the contract says."""
         number = self._database.require_number(batch.merchant)
@@ -106,7 +106,7 @@ class PostgresIntake:
                     # The row of the lane is locked to the end: rounds are numbered in the order of their commits.
                     added = _new_batch(batch, rest, db.rows("add_batch", row))
                     if idempotency is not None:
-                        self._answer_key(db, number, batch.id, idempotency, added)
+                        answer_key(db, number, idempotency, added, now=self._database.now(), batch=batch.id)
                     crash.point("seal-written")
         except ConstraintError as fault:
             raise StoreError(f"the batch {batch.id} exists already") from fault
@@ -117,7 +117,7 @@ class PostgresIntake:
         self._database.notifications.notify()
         return added
 
-    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
+    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency[Batch] | None = None,
                   open_rounds_max: int) -> Batch | None:
         """Queue one more round of a batch that has ended. Raises as the contract says."""
         number = self._database.number(round.merchant)
@@ -151,7 +151,7 @@ class PostgresIntake:
                 assert row is not None
                 added = batch_from_row(row, round.merchant)
                 if idempotency is not None:
-                    self._answer_key(db, number, round.batch, idempotency, added)
+                    answer_key(db, number, idempotency, added, now=self._database.now(), batch=round.batch)
                 crash.point("seal-written")
                 rounds = added.rounds
         except CommitLostError as fault:
@@ -178,14 +178,6 @@ class PostgresIntake:
         return self._uploads.read(number, rows[0][0].hex(), rows[0][1])
 
     # -- inside -------------------------------------------------------------------------------------------------------
-
-    def _answer_key(self, db: PostgresStatements, number: int, id: str, idempotency: Idempotency, batch: Batch) -> None:
-        answered = db.change("answer_idempotency_key", {
-            "merchant": number, "key": idempotency.key, "now": self._database.now(),
-            "fingerprint": idempotency.fingerprint, "body": idempotency.answer(batch), "batch": id,
-        })
-        if not answered:
-            raise KeyInUseError(idempotency.key)
 
     def _find_committed(self, merchant: str, batch: str, rounds: int, fault: CommitLostError) -> Batch:
         """Return the batch if the commit whose connection was lost took effect, and raise the fault otherwise.

@@ -17,20 +17,22 @@ from goodsgate.model.batch import Batch, Kind
 from goodsgate.store.contract import (
     Claim,
     ClaimedRound,
+    Idempotency,
     LaneStatus,
     LeaseLostError,
     Renewal,
     StoreBusyError,
     StoreFullError,
 )
-from goodsgate.store.postgres.batches import PostgresBatches
+from goodsgate.store.postgres.batches import PostgresBatches, batch_from_row, batch_row
 from goodsgate.store.postgres.database import PostgresDatabase
 from goodsgate.store.postgres.lookups import PostgresLookups
 from goodsgate.store.postgres.progress import progress_from_row
 from goodsgate.store.shared.database import ALL_MERCHANTS
+from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.maintenance import list_lanes
 from goodsgate.store.shared.rounds import HELD, OpenRound, claimed_round, select_rounds
-from goodsgate.store.shared.timestamps import microseconds, timestamp
+from goodsgate.store.shared.timestamps import id_bytes, microseconds, timestamp
 
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '1s'"
 """A lane locked by a process that was cut off in the middle of a transaction is not waited for: there are others."""
@@ -166,15 +168,19 @@ class PostgresQueue:
         self._database.notifications.notify()
         return released
 
-    def cancel(self, merchant: str, batch: str) -> Batch | None:
+    def cancel(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch | None:
         """Request a cancellation, which takes effect when the worker next renews its claim."""
-        found = self._batches.batch(merchant, batch)
-        if found is None or found.position is None or found.cancelling:
-            return found
-        number = self._database.require_number(merchant)
-        self._server.run("cancel_round", {"merchant": number, "id": batch}, number)
+        number = self._database.number(merchant)
+        if number is None or id_bytes(batch) is None:
+            return None
+        with self._server.transaction(number) as db:
+            db.change("cancel_round", {"merchant": number, "id": batch})
+            row = batch_row(db, number, batch)
+            cancelled = batch_from_row(row, merchant) if row is not None else None
+            if cancelled is not None and idempotency is not None:
+                answer_key(db, number, idempotency, cancelled, now=self._database.now(), batch=batch)
         self._database.notifications.notify()
-        return self._batches.batch(merchant, batch)
+        return cancelled
 
     def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
         """Return lanes with work, the next to be served first."""

@@ -3,8 +3,10 @@
 import msgspec
 
 from goodsgate.model.catalogue import Key, Merchant, Scope, Token
-from goodsgate.store.contract import Page, StoreError
-from goodsgate.store.shared.database import ALL_MERCHANTS, ConstraintError, Database
+from goodsgate.store.contract import Idempotency, Page, StoreError
+from goodsgate.store.contract.values import Subject
+from goodsgate.store.shared.database import ALL_MERCHANTS, ConstraintError, Database, Statements
+from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.timestamps import microseconds, timestamp, timestamp_or_none
 
 decode_settings = msgspec.json.Decoder(dict[str, str]).decode
@@ -18,11 +20,15 @@ class SqlMerchants:
         self._database = database
         self._intake = database.intake
 
-    def add_merchant(self, merchant: Merchant) -> bool:
-        """Add a merchant; return False if the id is taken."""
+    def add_merchant(self, merchant: Merchant, *, idempotency: Idempotency[Merchant] | None = None) -> bool:
+        """Add a merchant; return False if the id is taken. Raises KeyInUseError."""
         row = {"id": merchant.id, "name": merchant.name, "created_at": microseconds(merchant.created_at)}
         with self._intake.writing(ALL_MERCHANTS) as db:
-            return bool(db.change("add_merchant", row))
+            if not db.change("add_merchant", row):
+                return False
+            if idempotency is not None:
+                self._answer(db, idempotency, merchant)
+        return True
 
     def merchants(self, *, after: str | None = None, limit: int = 100) -> Page[Merchant]:
         """Return merchants by id."""
@@ -32,8 +38,8 @@ class SqlMerchants:
         ]
         return Page(merchants, merchants[-1].id if len(rows) > limit else None)
 
-    def add_key(self, key: Key) -> None:
-        """Add a key. Raises StoreError if the merchant is unknown, or the id or digest is taken."""
+    def add_key(self, key: Key, *, idempotency: Idempotency[Key] | None = None) -> None:
+        """Add a key. Raises StoreError if the merchant is unknown, or the id or digest is taken, and KeyInUseError."""
         number = self._database.require_number(key.merchant)
         row = {
             "merchant": number, "id": key.id, "digest": key.digest, "scopes": " ".join(sorted(key.scopes)),
@@ -42,8 +48,11 @@ class SqlMerchants:
             "settings": encode(key.settings).decode(),
         }
         try:
-            with self._intake.writing(number) as db:
+            # An admin adds keys for merchants and answers under an idempotency key of its own merchant.
+            with self._intake.writing(number if idempotency is None else ALL_MERCHANTS) as db:
                 db.change("add_key", row)
+                if idempotency is not None:
+                    self._answer(db, idempotency, key)
         except ConstraintError as fault:
             raise StoreError(f"the key {key.id} exists already") from fault
 
@@ -101,6 +110,10 @@ class SqlMerchants:
                 db.change("add_secret", {"name": name, "bytes": default})
             row = db.first("secret", {"name": name})
         return bytes(row[0]) if row is not None else None
+
+    def _answer(self, db: Statements, idempotency: Idempotency[Subject], subject: Subject) -> None:
+        number = self._database.require_number(idempotency.merchant)
+        answer_key(db, number, idempotency, subject, now=self._database.now())
 
 
 def _key(merchant: str, code: str, digest: bytes, scopes: str, label: str, created_at: int, revoked_at: int | None,

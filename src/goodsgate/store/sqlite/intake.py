@@ -20,6 +20,7 @@ from goodsgate.store.contract import (
     StoreError,
     StoreFullError,
 )
+from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.outbox import add_messages
 from goodsgate.store.shared.progress import COUNT_NAMES, Progress, end_messages
 from goodsgate.store.shared.rounds import decode_policy, start_time
@@ -67,7 +68,7 @@ class SqliteIntake:
             if row is not None:
                 expires_at, fingerprint, body, batch = row
                 if body is not None:
-                    return IdempotentAnswer(fingerprint, body, batch.hex())
+                    return IdempotentAnswer(fingerprint, body, batch.hex() if batch is not None else None)
                 if expires_at > now:
                     raise KeyInUseError(key)
             db.change("reserve_idempotency_key", {**named, "now": now, "until": now + int(lease_seconds * 1e6)})
@@ -95,7 +96,7 @@ class SqliteIntake:
         """Delete an upload, if it exists."""
         self._uploads.discard(merchant, upload)
 
-    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency | None = None,
+    def add_batch(self, batch: NewBatch, *, upload: str, idempotency: Idempotency[Batch] | None = None,
                   open_rounds_max: int) -> Batch:
         """Make an upload durable and queue it as round 0 of a new batch. Raises as the contract says."""
         number, id = self._database.require_number(batch.merchant), id_bytes(batch.id)
@@ -124,7 +125,7 @@ class SqliteIntake:
         self._uploads.keep(batch.merchant, upload)
         return added
 
-    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency | None = None,
+    def add_round(self, round: NewRound, *, upload: str | None, idempotency: Idempotency[Batch] | None = None,
                   open_rounds_max: int) -> Batch | None:
         """Queue one more round of a batch that has ended. Raises as the contract says."""
         number, id = self._database.number(round.merchant), id_bytes(round.batch)
@@ -162,7 +163,7 @@ class SqliteIntake:
     # -- inside a transaction ---------------------------------------------------------------------------------------
 
     def _add_round(self, db: SqliteStatements, merchant: str, number: int, id: bytes, payload: RoundPayload,
-                   idempotency: Idempotency | None) -> Batch:
+                   idempotency: Idempotency[Batch] | None) -> Batch:
         db.change("add_round", {
             "merchant": number, "id": id, "round_kind": payload.kind, "format": payload.format,
             "content_encoding": payload.content_encoding, "bytes": payload.size, "file": payload.file,
@@ -176,19 +177,9 @@ class SqliteIntake:
         batch = self._batches.from_row(row, merchant)
         assert batch is not None
         if idempotency is not None:
-            self._answer_key(db, number, id, idempotency, batch)
+            answer_key(db, number, idempotency, batch, now=self._database.now(), batch=id)
         crash.point("seal-written")
         return batch
-
-    def _answer_key(self, db: SqliteStatements, number: int, id: bytes, idempotency: Idempotency, batch: Batch) -> None:
-        named = {"merchant": number, "key": idempotency.key}
-        row = db.first("idempotency_key", named)
-        if row is not None and row[2] is not None:
-            raise KeyInUseError(idempotency.key)
-        db.change("answer_idempotency_key", {
-            **named, "now": self._database.now(), "fingerprint": idempotency.fingerprint,
-            "body": idempotency.answer(batch), "batch": id,
-        })
 
     def _check_ended(self, db: SqliteStatements, row: SqliteBatchRow) -> None:
         if not row.open:

@@ -214,6 +214,7 @@ INSERT INTO idempotency_key (merchant, key, expires_at, created_at, fingerprint,
 VALUES (:merchant, :key, 0, :now, :fingerprint, :body, :batch)
 ON CONFLICT (merchant, key) DO UPDATE
 SET expires_at = 0, created_at = :now, fingerprint = :fingerprint, body = :body, batch = :batch
+WHERE idempotency_key.body IS NULL
 
 -- name: count_open_rounds
 -- Differs because a statement costs no network round trip.

@@ -18,16 +18,18 @@ from goodsgate.model.batch import Batch, Kind
 from goodsgate.store.contract import (
     Claim,
     ClaimedRound,
+    Idempotency,
     LaneStatus,
     LeaseLostError,
     Renewal,
     StoreBusyError,
     StoreFullError,
 )
+from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.maintenance import list_lanes
 from goodsgate.store.shared.rounds import HELD, OpenRound, claimed_round, decode_policy, select_rounds
 from goodsgate.store.shared.timestamps import id_bytes, microseconds, timestamp
-from goodsgate.store.sqlite.batches import SqliteBatches
+from goodsgate.store.sqlite.batches import SqliteBatches, batch_row
 from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.intake import record_end
 from goodsgate.store.sqlite.lookups import SqliteLookups
@@ -168,14 +170,18 @@ class SqliteQueue:
             values = {**named, "before": None if before is None else microseconds(before)}
             return db.change("release_held_rounds", values)
 
-    def cancel(self, merchant: str, batch: str) -> Batch | None:
+    def cancel(self, merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None = None) -> Batch | None:
         """Request a cancellation, which takes effect when the worker next renews its claim."""
-        found = self._batches.batch(merchant, batch)
-        if found is None or found.position is None or found.cancelling:
-            return found
+        number, id = self._database.number(merchant), id_bytes(batch)
+        if number is None or id is None:
+            return None
         with self._intake.writing() as db:
-            db.change("cancel_round", {"merchant": self._database.number(merchant), "id": id_bytes(batch)})
-        return self._batches.batch(merchant, batch)
+            db.change("cancel_round", {"merchant": number, "id": id})
+            row = batch_row(db, number, id)
+            cancelled = self._batches.from_row(row, merchant, reread=True) if row is not None else None
+            if cancelled is not None and idempotency is not None:
+                answer_key(db, number, idempotency, cancelled, now=self._database.now(), batch=id)
+        return cancelled
 
     def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
         """Return lanes with work, the next to be served first."""
