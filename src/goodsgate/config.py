@@ -31,6 +31,8 @@ _ALIASES = r"^(([A-Za-z]\w*/\w+=[A-Za-z]\w*/\w+|[A-Za-z]\w*=[A-Za-z]\w*)(, ?|$))
 
 _PASSWORDS = re.compile(r"([?&](?:ssl)?password=)([^&]*)")
 """A password among the query parameters of an address."""
+_WORD = re.compile(r"\w{1,15}")
+"""A password that messages may contain by chance."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,12 +186,19 @@ def without_password(address: str) -> str:
 
 
 def without_secrets(text: str, *, address: str) -> str:
-    """Return a message about a store without the passwords of the store's address."""
+    """Return a message about a store without the passwords of the store's address.
+
+    A password that could be a word or a number is removed only where it stands as in an address or in quotation marks:
+    elsewhere it is part of the message, and removing it would show what it is.
+    """
     text = text.replace(address, without_password(address))
     _, server, rest = address.partition("://")
     if not server:
         return text
     secrets = {rest.rpartition("@")[0].partition(":")[2], *(match[2] for match in _PASSWORDS.finditer(rest))}
-    for secret in secrets | {unquote(secret) for secret in secrets}:
-        text = text.replace(secret, "***") if secret else text
+    for secret in filter(None, secrets | {unquote(secret) for secret in secrets}):
+        if _WORD.fullmatch(secret):
+            text = re.sub(rf"(?<=[:='\"]){re.escape(secret)}(?=[@&'\"]|$)", "***", text)
+        else:
+            text = text.replace(secret, "***")
     return text

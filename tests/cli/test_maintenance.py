@@ -166,6 +166,16 @@ def test_no_command_shows_a_password(secret: str, escaped: bool, port: str, in_q
     assert secret not in without_secrets(str(fault), address=address)
 
 
+@pytest.mark.parametrize("secret", ["a", "server", "5432", "goodsgate"])
+def test_a_password_that_is_a_word_leaves_messages_readable(secret: str):
+    """It is removed from addresses and quotation marks; replacing it elsewhere would garble the message and show it."""
+    address = f"postgresql://user:{secret}@host:5432/goodsgate"
+    message = "connection to server at host, port 5432 failed: database goodsgate does not exist"
+    assert without_secrets(message, address=address) == message
+    for before, after in (('"', '"'), ("//user:", "@"), ("password=", "&x"), ("password=", "")):
+        assert without_secrets(f"{before}{secret}{after}", address=address) == f"{before}***{after}"
+
+
 @pytest.mark.parametrize("command", ["doctor", "migrate", "backup x", "merchant list", "work"])
 def test_an_invalid_store_address_gives_one_line(command: str):
     """The exit code is 2 and the password is not shown."""

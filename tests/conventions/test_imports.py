@@ -131,3 +131,12 @@ def test_a_protocol_is_named_only_in_its_own_package_and_the_list():
 def test_modules_have_telling_names():
     """A name such as `utils` does not say what a module contains."""
     assert not [path for path in modules() if VAGUE_NAMES & set(re.split(r"[/.]", path))]
+
+
+def test_threads_that_run_on_their_own_survive_errors():
+    """A thread that nobody waits for is a `BackgroundThread`; the one that ends its process is the exception."""
+    starting = {
+        path for path, tree in modules().items() for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("threading.Thread", "Thread")
+    }
+    assert starting == {"model/background.py", "cli/serve.py"}

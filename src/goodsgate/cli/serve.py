@@ -138,10 +138,12 @@ def _configure_logging(config: "Config") -> None:
 
 
 def _wait_for_parent(stop: threading.Event) -> None:
-    """Set `stop` when standard input ends, which it does when the parent process ends."""
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    stop.set()
+    """Set `stop` when standard input ends, as it does with the parent process, or cannot be read."""
+    try:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+    finally:
+        stop.set()
 
 
 def _listen(config: "Config") -> socket.socket:

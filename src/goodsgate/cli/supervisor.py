@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 from goodsgate.config import Config
+from goodsgate.model.background import BackgroundThread
 
 BACKOFF_SECONDS_MIN = 0.2
 BACKOFF_SECONDS_MAX = 30.0
@@ -33,13 +35,12 @@ class WorkerSupervisor:
         self._stopping = threading.Event()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        self._threads: list[BackgroundThread] = []
 
     def start(self) -> None:
         """Start all workers."""
         for slot in range(self._count):
-            process = self._launch(slot)
-            self._threads.append(threading.Thread(target=self._watch, args=(slot, process), daemon=True))
+            self._threads.append(BackgroundThread(f"worker-{slot}", partial(self._watch, slot), self._stopping))
             self._threads[-1].start()
 
     def count_alive(self) -> int:
@@ -66,9 +67,9 @@ class WorkerSupervisor:
         for thread in self._threads:
             thread.join()
 
-    def _watch(self, slot: int, process: subprocess.Popen[bytes] | None) -> None:
+    def _watch(self, slot: int) -> None:
         crashes = 0
-        while process is not None:
+        while (process := self._processes.get(slot) or self._launch(slot)) is not None:
             started = time.monotonic()
             code = process.wait()
             with self._lock:
@@ -83,7 +84,6 @@ class WorkerSupervisor:
                 "worker %d (pid %d) ended with code %d; restarting in %.1f s", slot, process.pid, code, pause
             )
             self._stopping.wait(pause)
-            process = self._launch(slot)
 
     def _launch(self, slot: int) -> subprocess.Popen[bytes] | None:
         command = [sys.executable, "-m", "goodsgate", "work", "--with-parent"]

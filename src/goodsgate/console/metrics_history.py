@@ -1,8 +1,8 @@
 """The metrics of the last hours, kept in this process for the charts of the health page."""
 
 import asyncio
-import contextlib
 import itertools
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +15,8 @@ from goodsgate.store.contract import StoreError
 STEP_SECONDS = 15.0
 SAMPLES_MAX = 6 * 3600 // 15
 """Six hours."""
+
+log = logging.getLogger(__name__)
 
 
 class MetricsSample(msgspec.Struct, frozen=True):
@@ -45,8 +47,12 @@ class MetricsHistory:
 
     async def _sample(self) -> None:
         while True:
-            with contextlib.suppress(StoreError):  # the charts show a gap
+            try:
                 self.add(await self._context.run_in_thread(self._context.statistics.now))
+            except StoreError:
+                log.debug("no metrics, so that the charts show a gap")
+            except Exception:
+                log.exception("no metrics, so that the charts show a gap")
             await asyncio.sleep(STEP_SECONDS)
 
     def add(self, figures: dict[str, float]) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from goodsgate.model.background import BackgroundThread
 from goodsgate.store.contract import Claim, LeaseLostError, Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -21,13 +22,13 @@ class Heartbeat:
         self._lease_seconds = lease_seconds
         self._claim: Claim | None = None
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: BackgroundThread | None = None
 
     @contextmanager
     def keeping(self, claim: Claim) -> Iterator[None]:
         """Renew the claim while the block runs; the next commit finds out if the lease is lost."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+            self._thread = BackgroundThread("heartbeat", self._beat, self._stop)
             self._thread.start()
         self._claim = claim
         try:

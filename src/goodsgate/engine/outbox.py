@@ -15,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from goodsgate.model.background import BackgroundThread
 from goodsgate.model.batch import new_id
 from goodsgate.model.message import Message
 from goodsgate.store.contract import Store, StoreError
@@ -81,7 +82,7 @@ class Outbox:
         """Merchants with a message that is being sent."""
         self._failing: set[str] = set()
         """Merchants whose last message failed."""
-        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._thread = BackgroundThread("outbox", self._run, self._stop)
 
     def start(self) -> None:
         """Start to claim messages."""
@@ -92,8 +93,7 @@ class Outbox:
         """Claim no more messages and wait for those that are being sent."""
         self._stop.set()
         self._thread_free.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.join()
         self._pool.shutdown()
 
     def _run(self) -> None:
@@ -135,6 +135,9 @@ class Outbox:
         except StoreError as fault:  # the lease expires, and the message is sent again
             log.warning("the state of a message could not be stored", extra={**_fields(message), "fault": repr(fault)})
             has_arrived = True
+        except Exception:  # the thread belongs to a pool, in which nobody else would notice
+            log.exception("the delivery of a message failed", extra=_fields(message))
+            has_arrived = False
         with self._lock:
             self._sending.discard(message.merchant)
             if has_arrived:

@@ -13,6 +13,7 @@ import time
 
 import psycopg
 
+from goodsgate.model.background import BackgroundThread
 from goodsgate.store.contract import StoreError
 from goodsgate.store.postgres.server import Server
 
@@ -41,7 +42,7 @@ class Notifications:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        self._threads: list[BackgroundThread] = []
         self._stop = threading.Event()
         self._owed = threading.Event()
         self._notified = threading.Event()
@@ -91,8 +92,8 @@ class Notifications:
             if self._threads or self._stop.is_set():
                 return
             self._threads = [
-                threading.Thread(target=run, name=f"store-{run.__name__.strip('_')}", daemon=True)
-                for run in (self._listen, self._send)
+                BackgroundThread("store-listen", self._listen, self._stop),
+                BackgroundThread("store-send", self._send, self._stop),
             ]
             for thread in self._threads:
                 thread.start()

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import apsw
 
+from goodsgate.model.background import BackgroundThread
 from goodsgate.store.contract import StoreError
 from goodsgate.store.sqlite.file import SqliteFile
 
@@ -29,7 +30,7 @@ class Checkpoints:
         self._stop = threading.Event()
         self._copying = threading.Lock()
         self._connections: dict[SqliteFile, apsw.Connection] = {}
-        self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
+        self._thread = BackgroundThread("checkpoints", self._run, self._stop)
 
     def start(self) -> None:
         """Start the thread."""
@@ -38,8 +39,7 @@ class Checkpoints:
     def stop(self) -> None:
         """Stop after the current copy."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.join()
 
     def limit_log(self) -> None:
         """Wait for a copy of the catalogue's log if it has become too long; called between two chunks."""
