@@ -129,7 +129,7 @@ def _gate(folder: Path) -> tuple[uvicorn.Config, bytes]:
     store = open_store(shop.config)
     application = app.create_app(store, shop.config)
     request = f"GET /v1/batches/{batch.id} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {secret}\r\n\r\n"
-    return app.server_config(application), request.encode()
+    return app.server_config(application, app.connection_limits(shop.config)), request.encode()
 
 
 def _bare(_: Path) -> tuple[uvicorn.Config, bytes]:

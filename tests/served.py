@@ -23,7 +23,7 @@ class Served:
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
         self.application = app.create_app(shop.store, shop.config)
-        self._server = uvicorn.Server(app.server_config(self.application))
+        self._server = uvicorn.Server(app.server_config(self.application, app.connection_limits(shop.config)))
         listening = socket.create_server(("127.0.0.1", 0))
         self.address = listening.getsockname()[:2]
         self.url = f"http://127.0.0.1:{self.address[1]}"

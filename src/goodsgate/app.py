@@ -1,5 +1,7 @@
 """The composition root: builds the parts of a process from the settings. No other module imports all of them."""
 
+import logging
+import math
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,9 +20,9 @@ from goodsgate.engine.settings import CheckLimits, EngineSettings, WorkerSetting
 from goodsgate.engine.stock import Stock
 from goodsgate.formats import Limits
 from goodsgate.http.application import Application
+from goodsgate.http.connections import ConnectionLimits, OpenConnections, bounded_http, fit_descriptors
 from goodsgate.http.context import ServerContext
 from goodsgate.http.known_settings import KnownSettings
-from goodsgate.http.server_limits import bounded_http
 from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings, WebhookSettings
 from goodsgate.protocols import load_known_settings, load_message_senders, load_protocols, load_schemas
 from goodsgate.rules import Schema
@@ -28,12 +30,18 @@ from goodsgate.store.contract import Retention, Store
 from goodsgate.store.objects import Objects, open_objects
 from goodsgate.store.sqlite import SqliteStore
 
-KEEP_ALIVE_SECONDS = 75
 SCRATCH_CACHE_BYTES = 8 * 1024**2
 SCRATCH_VALID_CACHE_RECORDS = 1_024
 """Size of the caches of a dry run."""
 GRACE_SECONDS = 10
 """Time for requests in progress when the gate stops; a submission that is cut off leaves nothing behind."""
+
+DESCRIPTORS_RESERVED = 96
+"""Files that an API process needs besides those of clients and request threads: store, workers, refused clients."""
+DESCRIPTORS_A_THREAD = 8
+"""Files that a request thread may have open: its connection to the store and a payload."""
+
+log = logging.getLogger("goodsgate")
 
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
@@ -182,10 +190,25 @@ def protocol_settings(config: Config) -> ProtocolSettings:
     )
 
 
-def server_config(application: Application) -> uvicorn.Config:
-    """Return the configuration of uvicorn, with bounds on the size of headers and the time to send them."""
+def connection_limits(config: Config, *, descriptors: float = math.inf) -> ConnectionLimits:
+    """Return the bounds of connections, lowered if the process may not open that many files (`descriptors`)."""
+    limits = ConnectionLimits(**{name: getattr(config, name) for name in ConnectionLimits.__struct_fields__})
+    own = DESCRIPTORS_RESERVED + config.threads * DESCRIPTORS_A_THREAD
+    fitted = fit_descriptors(limits, max(DESCRIPTORS_RESERVED / 2, descriptors - own))
+    if fitted != limits:
+        log.warning(
+            "this process may open %d files, so it accepts %d connections, %d of one address; raise the limit (ulimit "
+            "-n, LimitNOFILE) to %d for http_connections_max", descriptors, fitted.http_connections_max,
+            fitted.http_connections_per_address_max, own + limits.http_connections_max,
+        )
+    return fitted
+
+
+def server_config(application: Application, limits: ConnectionLimits) -> uvicorn.Config:
+    """Return the configuration of uvicorn, with bounds on its connections."""
+    open_connections = OpenConnections(limits, application.context.metrics)
     return uvicorn.Config(
-        application, loop="uvloop", http=bounded_http(application.close_sessions), ws="none", lifespan="on",
-        log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS, backlog=2048,
+        application, loop="uvloop", http=bounded_http(open_connections, application.close_sessions), ws="none",
+        lifespan="on", log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        timeout_keep_alive=math.ceil(limits.keep_alive_seconds), timeout_graceful_shutdown=GRACE_SECONDS, backlog=2048,
     )

@@ -56,6 +56,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     body_bytes_max: Bytes = 64 * 1024**3
     body_idle_seconds: Seconds = 60.0
     """Time after which a body from which nothing arrives is refused."""
+    http_connections_max: Count = 4_000
+    """Connections of clients that one API process has open at once."""
+    http_connections_per_address_max: Count = 1_000
+    headers_bytes_max: Annotated[int, Meta(ge=1024, le=1024**2)] = 32 * 1024
+    """Maximum headers of a request, and maximum trailers."""
+    headers_seconds: Seconds = 20.0
+    """Time for the headers of a request, and for the rest of a body that the gate did not need for its response."""
+    keep_alive_seconds: Seconds = 75.0
+    write_seconds: Seconds = 60.0
+    """Time after which a client that takes nothing of a response is disconnected."""
     threads: Annotated[int, Meta(ge=1, le=256)] = 8
     """Threads of one API process that work for requests."""
     rate_limits: Literal["on", "off"] = "on"

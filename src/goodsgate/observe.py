@@ -138,6 +138,11 @@ class Metrics:
             "goodsgate_submissions", "Submissions by outcome.", ["end"], registry=self.registry
         )
         self.sessions = Gauge("goodsgate_sessions", "Long polls and event streams open.", registry=self.registry)
+        self.connections = Gauge("goodsgate_connections", "Connections of clients open.", registry=self.registry)
+        self.closed_connections = Counter(
+            "goodsgate_closed_connections", "Connections that the gate refused or ended.", ["reason"],
+            registry=self.registry,
+        )
         self.registry.register(_StatisticsCollector(statistics))
         # Looking up a child by its labels costs more than counting, so children are cached.
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}

@@ -1,7 +1,10 @@
 """Settings that long-running processes make for themselves: memory allocator and priority."""
 
+import contextlib
 import ctypes
+import math
 import os
+import resource
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
@@ -25,6 +28,15 @@ def retain_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, RETAINED_BYTES)
         mallopt(M_TRIM_THRESHOLD, RETAINED_BYTES)
+
+
+def raise_descriptor_limit() -> float:
+    """Raise the limit of open files to the maximum of this process and return it."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems refuse an infinite one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
+    current, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return math.inf if current == resource.RLIM_INFINITY else current
 
 
 def lower_priority() -> None:

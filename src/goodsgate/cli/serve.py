@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goodsgate.cli.errors import CommandError
-from goodsgate.cli.process import lower_priority, retain_freed_memory
+from goodsgate.cli.process import lower_priority, raise_descriptor_limit, retain_freed_memory
 from goodsgate.cli.settings import open_store, with_settings
 
 if TYPE_CHECKING:
@@ -181,7 +181,8 @@ def _serve_http(store: "Store", config: "Config", listening: socket.socket, supe
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     application = app.create_app(store, config, workers_alive=supervisor.count_alive)
-    server = GateServer(app.server_config(application))
+    limits = app.connection_limits(config, descriptors=raise_descriptor_limit())
+    server = GateServer(app.server_config(application, limits))
     server.run(sockets=[listening])
     if not server.started:
         raise CommandError("the gate could not start; the log above has the reason")

@@ -9,7 +9,9 @@ HTTP_REFUSALS: dict[str, str] = {
     "forbidden": "The API key does not permit this.",
     "not_found": "Not found.",
     "method_not_allowed": "Method not allowed.",
-    "headers_too_large": "The request headers are too large.",
+    "headers_too_large": "The request headers or trailers are too large.",
+    "request_malformed": "The request is not valid HTTP/1.1.",
+    "connections_full": "Too many connections; try again later.",
     "body_invalid": "Invalid request body.",
     "body_incomplete": "The request body is shorter than its Content-Length; nothing was stored.",
     "sessions_full": "Too many open long polls and event streams; try again later.",
@@ -57,6 +59,8 @@ STATUSES: dict[str, int] = {
     "not_found": 404,
     "method_not_allowed": 405,
     "headers_too_large": 431,
+    "request_malformed": 400,
+    "connections_full": 503,
     "body_invalid": 400,
     "body_incomplete": 400,
     "sessions_full": 503,
@@ -69,7 +73,10 @@ STATUSES: dict[str, int] = {
 }
 """Code → HTTP status of every refusal; a vendor protocol may use others."""
 
-RETRY_AFTER_SECONDS = {"queue_full": 10, "store_full": 60, "store_busy": 1, "sessions_full": 5, "too_many_requests": 1}
+RETRY_AFTER_SECONDS = {
+    "queue_full": 10, "store_full": 60, "store_busy": 1, "sessions_full": 5, "too_many_requests": 1,
+    "connections_full": 5,
+}
 
 CHALLENGE = 'Bearer realm="goodsgate"'
 

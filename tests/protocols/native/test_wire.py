@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from goodsgate.http import server_limits
 from tests import make
 from tests.served import Served, read_all, read_response
 from tests.shop import Shop, ndjson
@@ -23,10 +22,9 @@ def test_headers_that_are_too_large_are_refused(gate):
         assert b" 431 " in read_all(connection)
 
 
-def test_headers_that_are_too_slow_are_refused(tmp_path, monkeypatch):
+def test_headers_that_are_too_slow_are_refused(tmp_path):
     """A connection that sends nothing is closed as well."""
-    monkeypatch.setattr(server_limits, "HEADERS_SECONDS_MAX", 0.2)
-    shop = Shop(tmp_path)
+    shop = Shop(tmp_path, headers_seconds=0.2)
     served = Served(shop)
     for started in (b"", b"GET /healthz HTTP/1.1\r\nHost:"):
         with served.connect() as connection:
