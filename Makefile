@@ -51,10 +51,10 @@ bench: $(STAMP) ## Measure speed and memory as ratios to ceilings of the same ru
 	@exec $(PY) -m bench
 
 crash: $(STAMP) ## Run the crash tests for longer (KILLS=100)
-	@GOODSGATE_KILLS=$${KILLS:-100} exec $(PY) -m pytest --timeout 3600 tests/crash tests/hosts
+	@GOODSGATE_TEST_KILLS=$${KILLS:-100} exec $(PY) -m pytest --timeout 3600 tests/crash tests/hosts
 
 fuzz: $(STAMP) ## Run the fuzz tests for longer
-	@GOODSGATE_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/protocols tests/console -k fuzz
+	@GOODSGATE_TEST_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/protocols tests/console -k fuzz
 
 pictures: $(STAMP) ## Take the pictures of the console in docs/ again (needs Chromium)
 	@exec $(PY) -m tests.browser.pictures

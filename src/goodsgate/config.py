@@ -7,8 +7,9 @@ from ``GOODSGATE_<NAME>`` in the environment, which takes precedence.
 import os
 import re
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import unquote
 
 import msgspec
@@ -16,7 +17,7 @@ from msgspec import Meta
 
 
 class ConfigError(Exception):
-    """An unknown setting, or a value that is out of bounds; the message names the setting and its bound."""
+    """Settings that cannot be used; the message has one line for each, with its file and line, or its variable."""
 
 
 Seconds = Annotated[float, Meta(ge=0.01, le=3600)]
@@ -28,6 +29,13 @@ _MASTER = r"[a-z][a-z0-9-]{0,31}:(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[
 _MASTERS = rf"^(?:{_MASTER}(?:,{_MASTER})*)?$"
 """Comma-separated ``name:base64`` of at least 24 bytes each."""
 _ALIASES = r"^(([A-Za-z]\w*/\w+=[A-Za-z]\w*/\w+|[A-Za-z]\w*=[A-Za-z]\w*)(, ?|$))*$"
+
+_LEVELS = "`debug`, `info`, `warning` or `error`"
+_MASTERS_EXPECTED = "comma-separated `name:base64` of at least 24 bytes each"
+_ALIASES_EXPECTED = "comma-separated `Class/method=Class/method` or `Class=Class`"
+_PAUSES = "comma-separated whole numbers of seconds"
+_HOSTS = "comma-separated host names"
+_PUBLIC_URL = "`https://host` without a path: the vendors' protocols fix the paths, so the gate needs its own host name"
 
 _PASSWORDS = re.compile(r"([?&](?:ssl)?password=)([^&]*)")
 """A password among the query parameters of an address."""
@@ -48,8 +56,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """0 takes a free port."""
     workers: Annotated[int, Meta(ge=0, le=64)] = 1
     """Worker processes that `serve` starts; use one with the embedded store."""
-    log_level: str = "info"
-    secrets: Annotated[str, Meta(pattern=_MASTERS)] = ""
+    log_level: Annotated[str, Meta(pattern=r"^(?i:debug|info|warning|error)$", description=_LEVELS)] = "info"
+    secrets: Annotated[str, Meta(pattern=_MASTERS, description=_MASTERS_EXPECTED)] = ""
     """Master secrets, comma-separated ``name:base64``; the first one signs new keys, the others stay valid."""
 
     # HTTP
@@ -79,11 +87,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Maximum body of a small administrative request."""
     open_rounds_max: Count = 10_000
     """Rounds of one merchant that are queued or working at once."""
-    public_url: Annotated[str, Meta(pattern=r"^(https?://[^/?# ]+[^?# ]*)?$")] = ""
-    """Base URL of links; empty: the address to which the request was sent."""
+    public_url: Annotated[str, Meta(pattern=r"^(https?://[^/?# ]+/?)?$", description=_PUBLIC_URL)] = ""
+    """Base URL of links, without a path; empty: the address to which the request was sent."""
     signatures: Literal["verify", "accept"] = "verify"
     """How signed requests are treated; ``accept`` takes any signature, for tests on one's own machine."""
-    call_aliases: Annotated[str, Meta(pattern=_ALIASES)] = ""
+    call_aliases: Annotated[str, Meta(pattern=_ALIASES, description=_ALIASES_EXPECTED)] = ""
     """Other names of Mircate calls, the known name on the right: ``Class/method=Class/method``, or ``Class=Class``."""
     small_payload_bytes: Bytes = 256 * 1024
     """Payloads up to this size are stored in the intake file itself."""
@@ -120,12 +128,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Messages that one worker process delivers at once."""
     delivery_seconds: Seconds = 15.0
     """Timeout of one delivery."""
-    delivery_retry_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$")] = (
+    delivery_retry_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$", description=_PAUSES)] = (
         "5,300,1800,7200,18000,36000,50400,72000,86400"
     )
     """Pauses before a failed message is delivered again; after the last one it is given up."""
 
-    webhook_hosts: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*:_-]+(, ?|$))*$")] = ""
+    webhook_hosts: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.*:_-]+(, ?|$))*$", description=_HOSTS)] = ""
     """Hosts to which order events may be sent, comma-separated; ``*.host`` allows every subdomain, ``*`` every host."""
     webhook_private: Literal["refuse", "allow"] = "refuse"
     """What happens when such a host resolves to a private address."""
@@ -133,7 +141,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Time from the invoice of an order until the simulated parcel courier is assigned."""
 
     # Retention
-    reports: Annotated[str, Meta(pattern=r"^(s3://[^ ]+)?$")] = ""
+    reports: Annotated[str, Meta(pattern=r"^(s3://[^ ]+)?$", description="`s3://bucket/prefix`, or empty")] = ""
     """``s3://bucket/prefix`` for reports that are downloaded with signed links; empty: the gate serves them itself."""
     images: Annotated[str, Meta(max_length=1000)] = ""
     """A folder or ``s3://bucket/prefix`` for images; empty: ``images`` in the folder of an embedded store."""
@@ -158,32 +166,131 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sweep_seconds: Seconds = 60.0
 
 
-def load(path: Path | None = None, environ: dict[str, str] | None = None, **given: object) -> Config:
+CLIENT_VARIABLES = frozenset({"GOODSGATE_CONFIG", "GOODSGATE_URL", "GOODSGATE_KEY", "GOODSGATE_CA"})
+"""Variables of the command line that are not settings."""
+_OTHER_VARIABLES = re.compile(
+    r"GOODSGATE_TEST_\w+|GOODSGATE_(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|GOODSGATE_(\w+_)?PORT_\d+_(TCP|UDP)(_\w+)?"
+)
+"""Variables of the tests, and those that Kubernetes adds for a service whose name begins with ``goodsgate``."""
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp)://.*")
+"""Value of GOODSGATE_PORT in a Kubernetes cluster that has a service named ``goodsgate``; not a setting."""
+SECRET_SETTINGS = frozenset({"store", "secrets"})
+"""Settings whose values error messages do not show."""
+SIMILARITY_MIN = 60
+"""Percentage of similarity from which a name is suggested for an unknown one."""
+VALUE_CHARACTERS_MAX = 60
+
+
+class LoadedConfig(msgspec.Struct, frozen=True):
+    """The settings in force, and where each one comes from."""
+
+    config: Config
+    sources: dict[str, str]
+    """Setting → ``default``, ``command line``, its variable, or its file and line."""
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **given: object) -> Config:
     """Return the settings of the file, the environment and `given`; later sources take precedence.
 
     Raises ConfigError.
     """
-    environ = dict(os.environ) if environ is None else environ
-    named = path or (Path(environ["GOODSGATE_CONFIG"]) if "GOODSGATE_CONFIG" in environ else None)
-    values: dict[str, object] = {}
-    file = named or Path("goodsgate.toml")
-    if named or file.exists():
-        try:
-            values.update(tomllib.loads(file.read_text("utf-8")))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-            raise ConfigError(f"{file}: {fault}") from fault
+    return load_with_sources(path, environ, **given).config
+
+
+def load_with_sources(path: Path | None = None, environ: Mapping[str, str] | None = None, **given: object,
+                      ) -> LoadedConfig:
+    """Return the settings as `load` does, and their sources. Raises ConfigError with everything that is wrong."""
+    environ = os.environ if environ is None else environ
+    values, sources, problems = _read_file(path, environ)
+    problems += unknown_variables(environ)
     for name in Config.__struct_fields__:
-        text = environ.get(f"GOODSGATE_{name.upper()}")
-        if text is not None:
-            values[name] = text
-    values.update({name: value for name, value in given.items() if value is not None})
-    unknown = sorted(set(values) - set(Config.__struct_fields__))
-    if unknown:
-        raise ConfigError(f"unknown setting: {', '.join(unknown)}")
+        variable = f"GOODSGATE_{name.upper()}"
+        text = environ.get(variable)
+        if text is not None and not (name == "port" and _SERVICE_ADDRESS.fullmatch(text)):
+            values[name], sources[name] = text, variable
+    for name, value in given.items():
+        if value is not None:
+            values[name], sources[name] = value, "command line"
+    hints = get_type_hints(Config, include_extras=True)
+    converted: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in hints:
+            problems.append(f"unknown setting `{name}` ({sources[name]}){_suggestion(name, hints)}")
+            continue
+        try:
+            converted[name] = msgspec.convert(value, hints[name], strict=False)
+        except msgspec.ValidationError:
+            shown = "" if name in SECRET_SETTINGS else f", not {_quoted(value)}"
+            problems.append(f"the setting `{name}` ({sources[name]}) must be {_expected(hints[name])}{shown}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    sources = {name: sources.get(name, "default") for name in Config.__struct_fields__}
+    return LoadedConfig(Config(**converted), sources)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each variable that looks like one of Goodsgate's and is none, with the nearest name."""
+    known = {f"GOODSGATE_{name.upper()}" for name in Config.__struct_fields__} | CLIENT_VARIABLES
+    return [
+        f"unknown variable {name} in the environment{_suggestion(name, known, quote='')}"
+        for name in sorted(environ)
+        if name.startswith("GOODSGATE_") and name not in known and not _OTHER_VARIABLES.fullmatch(name)
+    ]
+
+
+def _read_file(path: Path | None, environ: Mapping[str, str]) -> tuple[dict[str, object], dict[str, str], list[str]]:
+    """Return the values of the settings file, their sources, and what is wrong with the file as a whole."""
+    named = path or (Path(environ["GOODSGATE_CONFIG"]) if "GOODSGATE_CONFIG" in environ else None)
+    file = named or Path("goodsgate.toml")
+    if not named and not file.exists():
+        return {}, {}, []
     try:
-        return msgspec.convert(values, Config, strict=False)
-    except msgspec.ValidationError as fault:
-        raise ConfigError(str(fault)) from fault
+        text = file.read_text("utf-8")
+        values: dict[str, object] = tomllib.loads(text)
+    except OSError as fault:
+        return {}, {}, [f"the settings file {file} cannot be read: {fault.strerror or fault}"]
+    except UnicodeDecodeError:
+        return {}, {}, [f"the settings file {file} is not UTF-8 text"]
+    except tomllib.TOMLDecodeError as fault:
+        return {}, {}, [f"the settings file {file} is not valid TOML: {fault}"]
+    lines = text.splitlines()
+    sources = {}
+    for name in values:
+        start = re.compile(rf"\s*\[?\s*[\"']?{re.escape(name)}\b")
+        number = next((number for number, line in enumerate(lines, 1) if start.match(line)), None)
+        sources[name] = f"{file}, line {number}" if number else str(file)
+    return values, sources, []
+
+
+def _suggestion(name: str, known: Iterable[str], *, quote: str = "`") -> str:
+    from rapidfuzz import process  # only when something is wrong
+
+    nearest = process.extractOne(name, sorted(known), score_cutoff=SIMILARITY_MIN)
+    return f"; did you mean {quote}{nearest[0]}{quote}?" if nearest else "; see docs/reference/settings.md"
+
+
+def _quoted(value: object) -> str:
+    text = "".join(sign if sign.isprintable() else "·" for sign in str(value))
+    return f"`{text[:VALUE_CHARACTERS_MAX]}…`" if len(text) > VALUE_CHARACTERS_MAX else f"`{text}`"
+
+
+def _expected(hint: Any) -> str:
+    """Return the values that a setting may have, in words."""
+    base, *metas = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
+    if getattr(base, "__origin__", None) is Literal:
+        return " or ".join(f"`{choice}`" for choice in get_args(base))
+    for meta in metas:
+        if meta.description:
+            return str(meta.description)
+    if base is str:
+        longest = next((meta.max_length for meta in metas if meta.max_length), None)
+        return f"a text of at most {longest:,} characters" if longest else "a text"
+    kind = "a whole number" if base is int else "a number"
+    bounds = [
+        f"{word} {bound:,}" for meta in metas
+        for word, bound in (("at least", meta.ge), ("greater than", meta.gt), ("at most", meta.le)) if bound is not None
+    ]
+    return f"{kind}, {' and '.join(bounds)}" if bounds else kind
 
 
 def without_password(address: str) -> str:

@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 from tests.browser.world import DIRTY, World, drop, violations
 
 WIDTHS = (1600, 360)
-ALL_COMBINATIONS = os.environ.get("GOODSGATE_BROWSER") == "long"
+ALL_COMBINATIONS = os.environ.get("GOODSGATE_TEST_BROWSER") == "long"
 """Check all rules in both colour schemes at both widths; otherwise dark mode is checked for contrast only."""
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.console.conftest import Person, csrf
 
-EXAMPLES = 2_000 if os.environ.get("GOODSGATE_FUZZ") == "long" else 60
+EXAMPLES = 2_000 if os.environ.get("GOODSGATE_TEST_FUZZ") == "long" else 60
 TEXT = st.text(max_size=30) | st.just("a\0b")
 GETS = (
     "/console/batches", "{base}/batches/{x}", "{base}/batches/{x}/records", "{base}/batches/{x}/report",

@@ -1,4 +1,4 @@
-"""A worker's process for crash tests: works a folder's store until nothing is left; run with GOODSGATE_CRASH_AT."""
+"""A worker for crash tests: works a folder's store until nothing is left; run with GOODSGATE_TEST_CRASH_AT."""
 
 import sys
 import time

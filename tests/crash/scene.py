@@ -46,7 +46,7 @@ def hand(folder: Path, crash_at: str | None = None, *, protocols: bool = False) 
     """
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
     if crash_at is not None:
-        environ["GOODSGATE_CRASH_AT"] = crash_at
+        environ["GOODSGATE_TEST_CRASH_AT"] = crash_at
     run = subprocess.run(
         [sys.executable, "-m", "tests.crash.hand", str(folder), *(["protocols"] if protocols else [])], env=environ,
         cwd=ROOT,

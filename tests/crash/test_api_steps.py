@@ -25,9 +25,9 @@ def test_kill_at_a_step(tmp_path: Path, kind: str, step: str, big: bool) -> None
         key = gate.merchant_key()
         gate.process.kill()
         gate.process.wait()
-        gate.environ["GOODSGATE_CRASH_AT"] = step
+        gate.environ["GOODSGATE_TEST_CRASH_AT"] = step
         gate.start()
-        gate.environ.pop("GOODSGATE_CRASH_AT")
+        gate.environ.pop("GOODSGATE_TEST_CRASH_AT")
         restarts = gate.watch()
         try:
             batch = submit(gate.url, key, number=1, body=body)

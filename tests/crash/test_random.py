@@ -11,7 +11,7 @@ from tests.crash.served import Served, submit
 from tests.make import product
 from tests.shop import Shop, ndjson
 
-KILLS = int(os.environ.get("GOODSGATE_KILLS", "4"))
+KILLS = int(os.environ.get("GOODSGATE_TEST_KILLS", "4"))
 """`make crash` sets a larger number."""
 
 

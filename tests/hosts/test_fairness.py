@@ -13,7 +13,7 @@ from tests.hosts.workers import Workers, wait_until
 from tests.make import product, products
 from tests.shop import Shop
 
-LONG = "GOODSGATE_KILLS" in os.environ
+LONG = "GOODSGATE_TEST_KILLS" in os.environ
 """`make crash` asks for the long form."""
 RECORDS = 1_000_000 if LONG else 30_000
 SETTINGS = {} if LONG else {"chunk_records_max": 2_000}

@@ -27,7 +27,7 @@ from tests.make import NOW
 from tests.postgres import Server
 from tests.shop import Shop
 
-DISTURBANCES = int(os.environ.get("GOODSGATE_KILLS", "0"))
+DISTURBANCES = int(os.environ.get("GOODSGATE_TEST_KILLS", "0"))
 """So many, at random; `make crash` sets it. Without it each once, and in order."""
 MERCHANTS = ("acme", "bolt", "cord")
 LEASE_SECONDS = 2.0

@@ -1,6 +1,6 @@
 """What the fuzz tests of all protocols share: the schema of a contract, and how many examples are tried.
 
-The short form tries a few fixed examples of each operation. The long form (``make fuzz``, ``GOODSGATE_FUZZ=long``)
+The short form tries a few fixed examples of each operation. The long form (``make fuzz``, ``GOODSGATE_TEST_FUZZ=long``)
 tries hundreds, other ones in each run, and every boundary value that the contract's schemas name.
 """
 
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from goodsgate.http.endpoints import load_openapi
 
-LONG = os.environ.get("GOODSGATE_FUZZ") == "long"
+LONG = os.environ.get("GOODSGATE_TEST_FUZZ") == "long"
 
 
 def load_schema(package: str, checks: dict[str, dict[str, Any]]) -> schemathesis.BaseSchema:

@@ -23,7 +23,7 @@ KILLED = -9
 def _run(what: str, folder: Path, *more: str, crash_at: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.store.child", what, str(folder), *more], cwd=TOP, text=True, capture_output=True,
-        env={**os.environ, "GOODSGATE_CRASH_AT": crash_at, "PYTHONPATH": f"{TOP / 'src'}{os.pathsep}{TOP}"},
+        env={**os.environ, "GOODSGATE_TEST_CRASH_AT": crash_at, "PYTHONPATH": f"{TOP / 'src'}{os.pathsep}{TOP}"},
         timeout=60, check=False,
     )
 

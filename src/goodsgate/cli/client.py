@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import random
 import sys
 import time
@@ -51,6 +52,7 @@ def with_client(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(
         *args: Any, url: str | None, key: str | None, act_for: str | None, retry_timeout: float, **options: Any,
     ) -> Any:
+        _check_variables()
         saved = _read_settings()
         client = GateClient(
             url or saved.get("url", DEFAULT_URL), key or saved.get("key"), act_for=act_for, retry_seconds=retry_timeout
@@ -64,6 +66,14 @@ def with_client(command: Callable[..., Any]) -> Callable[..., Any]:
             client.close()
 
     return wrapped
+
+
+def _check_variables() -> None:
+    from goodsgate.config import unknown_variables
+
+    problems = unknown_variables(os.environ)
+    if problems:
+        raise CommandError("\n".join(problems))
 
 
 def _read_settings() -> dict[str, str]:

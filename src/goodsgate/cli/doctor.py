@@ -11,7 +11,7 @@ import click
 
 from goodsgate.cli.errors import ExitCode
 from goodsgate.cli.maintenance import opened_store
-from goodsgate.cli.settings import with_settings
+from goodsgate.cli.settings import SOURCES, with_settings
 
 if TYPE_CHECKING:
     from goodsgate.config import Config
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--settings", is_flag=True, help="Also print all settings and their current values.")
+@click.option("--settings", is_flag=True, help="Also print the settings that have their defaults.")
 @with_settings
 def doctor(*, config: "Config", settings: bool) -> None:
-    """Check store, disk and queue, and say what to do about problems. Exits with 7 if there are any.
+    """Check store, disk, queue and settings, and say what to do about problems. Exits with 7 if there are any.
+
+    It ends with the settings that differ from their defaults, and where each comes from: the file, a variable or the
+    command line.
 
     \b
     Examples:
@@ -35,8 +38,7 @@ def doctor(*, config: "Config", settings: bool) -> None:
         print_check(check)
     for name, figure in sorted(figures.items()):
         click.echo(f"     {name}: {figure:g}")
-    if settings:
-        print_settings(config)
+    print_settings(config, click.get_current_context().meta[SOURCES], with_defaults=settings)
     sys.exit(ExitCode.CLEAN if all(check.is_ok for check in checks) else ExitCode.UNHEALTHY)
 
 
@@ -76,14 +78,15 @@ def print_check(check: "HealthCheck") -> None:
         click.echo(f"     → {check.remedy}")
 
 
-def print_settings(config: "Config") -> None:
-    """Print all settings, without secrets."""
+def print_settings(config: "Config", sources: dict[str, str], *, with_defaults: bool) -> None:
+    """Print the settings in force and their sources, without secrets."""
     from goodsgate.config import without_password
     from goodsgate.engine.secrets import parse_masters
 
     redacted = {"store": without_password(config.store), "secrets": ", ".join(parse_masters(config.secrets))}
     for name in config.__struct_fields__:
-        click.echo(f"     {name} = {redacted.get(name, getattr(config, name))!r}")
+        if with_defaults or sources[name] != "default":
+            click.echo(f"     {name} = {redacted.get(name, getattr(config, name))!r} ({sources[name]})")
 
 
 # -- checks -----------------------------------------------------------------------------------------------------------

@@ -128,10 +128,7 @@ def _configure_logging(config: "Config") -> None:
 
     from goodsgate import observe
 
-    try:
-        observe.configure_logging(config.log_level)
-    except ValueError as error:
-        raise CommandError(f"log_level: {error}") from error
+    observe.configure_logging(config.log_level)
     # The gate logs its own start and stop, so uvicorn need not. httpx logs the URLs it calls, which may hold secrets.
     for name in ("uvicorn", "httpx"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

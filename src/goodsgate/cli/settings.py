@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from goodsgate.store.contract import Store
 
 
+SOURCES = "goodsgate.sources"
+"""Key of click's context under which the sources of the settings are stored."""
+
+
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --config and --store to a command and pass it the settings as `config`.
 
@@ -31,14 +35,15 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(command)
     def wrapped(*args: Any, file: Path | None, store: str | None, **options: Any) -> Any:
-        from goodsgate.config import Config, ConfigError, load
+        from goodsgate.config import Config, ConfigError, load_with_sources
 
         overrides = {name: options.pop(name) for name in list(options) if name in Config.__struct_fields__}
         try:
-            config = load(file, store=store, **overrides)
+            loaded = load_with_sources(file, store=store, **overrides)
         except ConfigError as error:
             raise CommandError(str(error)) from error
-        return command(*args, config=config, **options)
+        click.get_current_context().meta[SOURCES] = loaded.sources
+        return command(*args, config=loaded.config, **options)
 
     return wrapped
 

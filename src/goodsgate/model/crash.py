@@ -1,7 +1,7 @@
 """Named points at which a test can kill the process, as a power failure would.
 
-``GOODSGATE_CRASH_AT=commit-written`` kills the process when it first reaches the point, ``commit-written:3`` the third
-time.
+``GOODSGATE_TEST_CRASH_AT=commit-written`` kills the process when it first reaches the point, ``commit-written:3`` the
+third time.
 """
 
 import os
@@ -21,11 +21,11 @@ POINTS: tuple[str, ...] = (
 )
 """In the order in which a submission reaches them."""
 
-_NAME, _, _TIMES = os.environ.get("GOODSGATE_CRASH_AT", "").partition(":")
+_NAME, _, _TIMES = os.environ.get("GOODSGATE_TEST_CRASH_AT", "").partition(":")
 _left = int(_TIMES or 1)
 
 if _NAME and _NAME not in POINTS:
-    raise ValueError(f"GOODSGATE_CRASH_AT: no such point: {_NAME}")
+    raise ValueError(f"GOODSGATE_TEST_CRASH_AT: no such point: {_NAME}")
 
 
 def point(name: str, /) -> None:

@@ -1,4 +1,4 @@
-"""The running protocol against its contract, by a fuzzer; ``make fuzz`` or ``GOODSGATE_FUZZ=long`` runs it longer."""
+"""A fuzzer checks the running protocol against its contract; ``GOODSGATE_TEST_FUZZ=long`` tries more."""
 
 from contextlib import closing
 

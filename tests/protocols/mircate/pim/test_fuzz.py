@@ -1,4 +1,4 @@
-"""A fuzzer checks product information against its contract; ``GOODSGATE_FUZZ=long`` or ``make fuzz`` runs longer."""
+"""A fuzzer checks product information against its contract; ``GOODSGATE_TEST_FUZZ=long`` tries more."""
 
 import schemathesis
 from schemathesis.specs.openapi.checks import negative_data_rejection
