@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.formats import FormatOverflowError, write
-from goodsgate.formats.xlsx import text_of
+from goodsgate.formats.xlsx_parser import text_of
 from tests.formats.helpers import PACKINGS, SIZES, packed, read
 
 CELL = st.text(

@@ -5,7 +5,8 @@
 Nothing here knows what a product is: a record is a line of JSON or a list of cells.
 
 Reading is a pipeline of generators, one module each: content_encoding (gzip, zstd) → charset → lines, json_array or
-table → payload_reader (chunks). An XLSX goes from content_encoding directly to xlsx.
+table → payload_reader (chunks). An XLSX goes from content_encoding directly to xlsx, which has it parsed in a process
+of its own (isolated, xlsx_parser).
 """
 
 from goodsgate.formats.contract import (

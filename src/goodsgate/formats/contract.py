@@ -36,6 +36,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     xlsx_bytes_max: int = 64 * 1024 * 1024
     """An XLSX is a random-access format: it is read whole."""
     xlsx_unpacked_bytes_max: int = 128 * 1024 * 1024
+    parser_memory_bytes_max: int = 512 * 1024 * 1024
+    parser_seconds_max: float = 10.0
+    """Memory and processor time of the process that parses one XLSX."""
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):

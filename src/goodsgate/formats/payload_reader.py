@@ -57,11 +57,15 @@ class PayloadReader:
         self.notices.append(issue(code, value=value))
 
     def chunks(self, *, skip: int = 0, opening: int | None = None) -> Iterator[Chunk]:
-        """Yield the chunks; see `Reader.chunks`."""
+        """Yield the chunks; see `Reader.chunks`. What they need, such as a process, ends when they are dropped."""
+        runs, self.runs = self.runs, iter(())  # which refer to this reader, too: nothing else would free them soon
+        return self._chunks(runs, skip, opening)
+
+    def _chunks(self, runs: Iterator[RecordRun], skip: int, opening: int | None) -> Iterator[Chunk]:
         limits = self.limits
         most = min(opening or limits.chunk_records_max, limits.chunk_records_max)
         records_read = 0
-        for run in self.runs:
+        for run in runs:
             room = limits.records_max - records_read
             records_read += min(len(run.records), room)
             self._append(run, skip, room)

@@ -92,6 +92,11 @@ CODES: dict[str, Code] = {
     "payload_inflates": Code(
         "error", "The file expands too much when decompressed ({value}); expected {expected}.", "file"
     ),
+    "parsing_too_slow": Code(
+        "error",
+        "Reading the {value} takes too long; expected {expected}. Delete unused cells and sheets, or send a CSV.",
+        "file",
+    ),
     "records_too_many": Code("error", "The file contains too many records; expected {expected}.", "file"),
     "columns_too_many": Code("error", "The file has too many columns ({value}); expected {expected}.", "file"),
     "round_fault": Code("error", "Internal error while processing this file; it is logged as {value}.", "file"),

@@ -9,6 +9,7 @@ import xlsxwriter
 import zstandard
 
 from tests import make
+from tests.formats.hostile_workbooks import long_string, row, workbook
 from tests.served import read_response
 from tests.shop import ndjson
 
@@ -180,3 +181,18 @@ def test_a_request_with_expect_100_continue_is_refused_before_its_body(gate):
     with gate.connect() as connection:
         connection.sendall(head)
         assert read_response(connection).startswith(b"HTTP/1.1 401")
+
+
+def test_a_hostile_workbook_breaks_its_batch_and_its_reference_data_alone(client):
+    """Nothing of it is applied, and the next batch and the next reference data are."""
+    hostile = long_string()
+    broken = client.submit(hostile, format="xlsx")
+    assert (broken["state"], broken["counts"]["total"]) == ("broken", 0)
+    issues = client.get(f"/v1/batches/{broken['id']}/issues").text
+    assert "payload_inflates" in issues
+    refused = client.put("/v1/reference/brand", params={"format": "xlsx"}, content=hostile)
+    assert (refused.status_code, refused.json()["code"]) == (422, "reference_invalid")
+    assert "needs more than 512 MB of memory" in refused.json()["entries"][0]["message"]
+    assert client.submit(workbook(), format="xlsx")["counts"]["total"] == 2
+    brands = workbook(row(1, "code", "name") + row(2, "acme", "Acme"))
+    assert client.put("/v1/reference/brand", params={"format": "xlsx"}, content=brands).json()["entries"] == 1

@@ -1,0 +1,115 @@
+"""Parsers in a process of their own: hostile files end it, and nothing else."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from goodsgate.formats import Limits, open_reader
+from goodsgate.formats.isolated import ParserKilledError, ParserProcess, ParserTimeError
+from tests.formats import hostile_workbooks as hostile
+from tests.formats.helpers import peak, read
+
+MEMORY_BYTES = 256 * 1024**2
+UNPACKED_BYTES = 16 * 1024**2
+
+
+@pytest.mark.parametrize(("make", "stopped", "words"), [
+    (hostile.long_string, "payload_inflates", "needs more than 256 MB of memory"),
+    (hostile.wide_row, "payload_inflates", "send it as CSV"),
+    (hostile.far_cell, "payload_inflates", "needs more than 256 MB of memory"),
+    (hostile.far_cell_over_a_boundary, "payload_inflates", "needs more than 256 MB of memory"),
+    (hostile.far_cell_by_entities, "payload_corrupt", "XLSX"),
+    (hostile.entities, "payload_corrupt", "unrecognized entity"),
+    (hostile.zip_bomb, "payload_inflates", "at most 16,777,216 bytes"),
+    (hostile.deep, "payload_corrupt", "XLSX"),
+    (hostile.shared_bomb, None, ""),
+    (hostile.merged_cells, None, ""),
+    (hostile.many_styles, None, ""),
+    (hostile.many_sheets, None, ""),
+    (hostile.many_parts, None, ""),
+])  # fmt: skip
+def test_a_hostile_workbook_is_read_or_refused(make: Callable[[], bytes], stopped: str | None, words: str) -> None:
+    """Either its two rows are read, or none and there is a sentence; this process needs no memory for it."""
+    workbook = make()
+    found, bytes_max = peak(lambda: read(
+        workbook, "xlsx", parser_memory_bytes_max=MEMORY_BYTES, xlsx_unpacked_bytes_max=UNPACKED_BYTES
+    ))
+    assert found.stopped == stopped
+    assert found.records == ([] if stopped else [["A-1", "Teapot"], ["A-2", "Cup"]])
+    if found.reader.stopped is not None:
+        assert words in found.reader.stopped.message
+    assert bytes_max < UNPACKED_BYTES
+
+
+def test_a_long_row_is_one_invalid_record() -> None:
+    """The rows around it are read; of its cells only the beginnings are kept."""
+    rows = hostile.HEADER + hostile.row(2, "A-1", "x" * 3_000) + hostile.row(3, "A-2", "Cup")
+    found = read(hostile.workbook(rows), "xlsx", line_bytes_max=2_000)
+    assert found.unreadable == {0: "line_too_long"}
+    assert found.records == [["A-1", "x" * 64], ["A-2", "Cup"]]
+
+
+def test_time_is_limited() -> None:
+    """A parser that does not answer is ended, whether it works or sleeps."""
+    found = read(hostile.workbook(), "xlsx", parser_seconds_max=0.0001)
+    assert (found.stopped, found.records) == ("parsing_too_slow", [])
+    process = _start()
+    os.kill(process.pid, signal.SIGXCPU)  # what the kernel sends at the limit
+    with pytest.raises(ParserTimeError):
+        next(process.frames())
+
+
+def test_a_parser_that_others_kill_does_not_condemn_the_file() -> None:
+    """The reader raises, so that the file is read again."""
+    process = _start()
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(ParserKilledError):
+        next(process.frames())
+
+
+def test_a_parser_has_no_secrets_no_files_and_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its environment is empty, it has its pipes alone and can open nothing."""
+    monkeypatch.setenv("GOODSGATE_SECRETS", "a:very-secret")
+    with open(tmp_path / "store.db", "wb") as store:
+        os.set_inheritable(store.fileno(), True)
+        process = _start()
+        system = Path(f"/proc/{process.pid}")
+        deadline = time.monotonic() + 60
+        while "Max open files            3 " not in (limits := (system / "limits").read_text()):
+            assert time.monotonic() < deadline, limits
+            time.sleep(0.005)
+        assert b"GOODSGATE" not in (system / "environ").read_bytes()
+        opened = [os.readlink(each) for each in (system / "fd").iterdir()]
+    assert len(opened) == 3
+    assert all(name.startswith("pipe:") or name == "/dev/null" for name in opened)
+    assert f"Max address space         {MEMORY_BYTES} " in limits
+    assert "Max cpu time              10 " in limits
+    process.close()
+
+
+def test_a_parser_ends_with_its_reader() -> None:
+    """A reader that is dropped, as a preview does after some rows, leaves no process."""
+    reader = open_reader(
+        iter([hostile.workbook()]), format="xlsx", content_encoding="identity", limits=Limits(chunk_records_max=1)
+    )
+    chunks = reader.chunks()
+    assert next(chunks).rows == [["A-1", "Teapot"]]
+    assert len(_children()) == 1
+    del reader, chunks
+    assert not _children()
+
+
+def _start() -> ParserProcess:
+    return ParserProcess(
+        "xlsx_parser", packages=["isal", "python_calamine"], memory_bytes_max=MEMORY_BYTES, seconds_max=10,
+        frame_bytes_max=1_000_000, arguments=["1000000", "1000", "1000"],
+    )
+
+
+def _children() -> list[str]:
+    """Return the processes that this thread has started and that run."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
