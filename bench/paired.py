@@ -1,10 +1,11 @@
-"""CPU of API and worker for each one-record submission, of two checkouts in turn.
+"""CPU of API and worker for one-record submissions and for a bulk load, of two checkouts in turn.
 
-`python -m bench.paired OTHER [--rounds 5] [--submissions 400]`: OTHER is the root of another checkout, such as a
-worktree of an older commit. Each checkout serves a gate of its own. In every round each takes the same number of
-submissions, one after the other, each of one new product, and the CPU time that its processes used is divided by that
-number; then the same again with a long poll for the end of each batch, which costs more than the submission. It prints
-the medians, and the median of the ratios of the rounds, this checkout to the other.
+`python -m bench.paired OTHER [--rounds 5] [--submissions 400] [--records 100000]`: OTHER is the root of another
+checkout, such as a worktree of an older commit. Each checkout serves a gate of its own. In every round each takes the
+same number of submissions, one after the other, each of one new product, and the CPU time that its processes used is
+divided by that number; then the same again with a long poll for the end of each batch, which costs more than the
+submission. Then each takes the same number of records in one batch, new and again. It prints the medians, and the
+median of the ratios of the rounds, this checkout to the other. A number of 0 leaves a part out.
 """
 
 import argparse
@@ -58,6 +59,19 @@ class Checkout:
             used += int(fields[11]) + int(fields[12])
         return used / TICKS_A_SECOND
 
+    def load(self, payload: bytes) -> float:
+        """Submit one large batch and return the CPU time until it has ended."""
+        client = http.client.HTTPConnection(self._address, timeout=600)
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/x-ndjson"}
+        begin = self.cpu_seconds()
+        client.request("POST", "/v1/batches", payload, headers)
+        batch = json.loads(client.getresponse().read())
+        while batch["state"] != "finished":
+            client.request("GET", f"/v1/batches/{batch['id']}?wait=30", None, headers)
+            batch = json.loads(client.getresponse().read())
+        client.close()
+        return self.cpu_seconds() - begin
+
     def submit(self, lines: list[bytes], *, waits: bool) -> float:
         """Submit each line as a batch of its own and return the CPU time until the last one has ended.
 
@@ -89,17 +103,21 @@ def main() -> None:
     parser.add_argument("other", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--submissions", type=int, default=400)
+    parser.add_argument("--records", type=int, default=100_000)
     options = parser.parse_args()
     checkouts = [Checkout(ROOT), Checkout(options.other)]
     try:
-        for waits in (False, True):
-            _compare(checkouts, options.rounds, options.submissions, waits=waits)
+        if options.submissions:
+            for waits in (False, True):
+                _compare_submissions(checkouts, options.rounds, options.submissions, waits=waits)
+        if options.records:
+            _compare_loads(checkouts, options.rounds, options.records)
     finally:
         for checkout in checkouts:
             checkout.close()
 
 
-def _compare(checkouts: list[Checkout], rounds: int, submissions: int, *, waits: bool) -> None:
+def _compare_submissions(checkouts: list[Checkout], rounds: int, submissions: int, *, waits: bool) -> None:
     """Print the CPU time of a submission in both checkouts; the first round only warms up."""
     milliseconds: list[list[float]] = [[], []]
     for number in range(rounds + 1):
@@ -108,11 +126,26 @@ def _compare(checkouts: list[Checkout], rounds: int, submissions: int, *, waits:
             used = checkouts[at].submit(lines, waits=waits) / submissions * 1000
             if number:
                 milliseconds[at].append(used)
-    ratios = [mine / other for mine, other in zip(*milliseconds, strict=True)]
-    print(f"{'with a long poll for each' if waits else 'one after the other'}: "
-          f"this checkout {statistics.median(milliseconds[0]):.3f} ms CPU a submission, "
-          f"the other {statistics.median(milliseconds[1]):.3f} ms; ratio {statistics.median(ratios):.3f} "
-          f"({', '.join(f'{ratio:.2f}' for ratio in ratios)})")
+    _print_ratio("with a long poll for each" if waits else "one after the other", "ms a submission", milliseconds)
+
+
+def _compare_loads(checkouts: list[Checkout], rounds: int, records: int) -> None:
+    """Print the CPU time of a record of a large batch in both checkouts, new and again."""
+    microseconds: dict[str, list[list[float]]] = {"new records": [[], []], "the same again": [[], []]}
+    for number in range(rounds):
+        payload = b"\n".join(lines_of(records, start=10_000_000 + number * records))
+        for used in microseconds.values():
+            for at in (0, 1) if number % 2 else (1, 0):
+                used[at].append(checkouts[at].load(payload) / records * 1e6)
+    for name, used in microseconds.items():
+        _print_ratio(f"bulk, {name}", "µs a record", used)
+
+
+def _print_ratio(name: str, unit: str, used: list[list[float]]) -> None:
+    ratios = [mine / other for mine, other in zip(*used, strict=True)]
+    print(f"{name}: this checkout {statistics.median(used[0]):.3f} {unit} of CPU, the other "
+          f"{statistics.median(used[1]):.3f}; ratio {statistics.median(ratios):.3f} "
+          f"({', '.join(f'{ratio:.2f}' for ratio in ratios)})", flush=True)
 
 
 if __name__ == "__main__":

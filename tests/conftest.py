@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,12 @@ from tests import place
 
 if TYPE_CHECKING:
     from tests.aws import Aws
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collected tests, which live until the end, out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=place.KINDS)

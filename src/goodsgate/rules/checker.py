@@ -105,37 +105,38 @@ class Checker:
         mask = cache.mask
         for at, key_offset in enumerate(cache.find(fingerprints)):
             if key_offset > mask:
-                if self._check_one(documents[at], at, result):
-                    cache.add(fingerprints[at], self._key_offset(documents[at], at, result))
+                record = self._check_one(documents[at], at, result)
+                if record is not None:
+                    cache.add(fingerprints[at], self._key_offset(documents[at], record))
             elif key_offset:
                 result.keys[at] = key_at(documents[at], key_offset)
             else:
                 self._add_key_fields(self._decode_key_fields(documents[at]), at, result)
         return result
 
-    def _check_one(self, document: bytes, at: int, result: CheckResult) -> bool:
-        """Check one document; return whether the fast path found it valid."""
+    def _check_one(self, document: bytes, at: int, result: CheckResult) -> Any | None:
+        """Check one document; return it decoded if the fast path found it valid."""
         try:
             record = self._decoder.decode(document)
-            is_valid = self._fast_path.is_valid(document, record)
+            if self._fast_path.is_valid(document, record):
+                self._add_key_fields(record, at, result)
+                return record
         except msgspec.ValidationError as error:
-            is_valid = False
             if "unknown field" in str(error):
                 self._learn(document)
         except Exception:  # whatever the fast path fails on, the rules decide
-            is_valid = False
-        if is_valid:
-            self._add_key_fields(record, at, result)
-        else:
-            self._apply_rules(document, at, result)
-        return is_valid
+            log.debug("the fast path failed on a %s", self.kind, exc_info=True)
+        self._apply_rules(document, at, result)
+        return None
 
-    def _key_offset(self, document: bytes, at: int, result: CheckResult) -> int:
-        """Return where the key of a valid document stands; 0 if the key is not all that its result says."""
-        key = result.keys[at]
-        if not self._is_product or key is None or result.versions[at] is not None:
+    def _key_offset(self, document: bytes, record: Any) -> int:
+        """Return where the key of a valid document stands; 0 if its result says more than the key."""
+        if (
+            not self._is_product or record.version_number is not None or record.observed_at is not None
+            or record.verb is not None
+        ):
             return 0
-        return key_offset_of(document, key) if result.verbs is None or result.verbs[at] is None else 0
+        return key_offset_of(document, record.id)
 
     def _add_key_fields(self, record: Any, at: int, result: CheckResult) -> None:
         result.keys[at] = record.id if self._is_product else item_key(record.id, record.location)

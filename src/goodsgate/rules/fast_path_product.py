@@ -60,8 +60,9 @@ class ProductFastPath(FastPath):
                 return False
         elif title != title.strip():
             return False
+        key = record.id
         if (
-            not is_trimmed(record.id)
+            key != key.strip()
             or (description is not None and description != description.strip())
             or (mpn is not None and mpn != mpn.strip())
             or (gtin is not None and not is_gtin(gtin))
@@ -94,7 +95,7 @@ class ProductFastPath(FastPath):
         if brand is not None and not (brand == brand.strip() if self._brands is None else brand in self._brands):
             return False
         if tax_rule is not None and not (
-            is_trimmed(tax_rule) if self._tax_rules is None else tax_rule in self._tax_rules
+            tax_rule == tax_rule.strip() if self._tax_rules is None else tax_rule in self._tax_rules
         ):
             return False
         return hs_code is None or (is_hs_code(hs_code) and (self._hs_codes is None or hs_code in self._hs_codes))
@@ -168,22 +169,22 @@ class ProductFastPath(FastPath):
     def _has_valid_variants(self, variants: Any, price: Any, currency: str | None) -> bool:
         ids = set()
         last = None
+        checks = self.variant_checks
         for variant in variants:
-            if not is_trimmed(variant.id):
+            key, own, sale, gtin = variant.id, variant.price, variant.sale_price, variant.gtin
+            if key != key.strip():
                 return False
-            ids.add(variant.id)
-            own, sale = variant.price, variant.sale_price
+            ids.add(key)
             if own is not None and own != last:
                 if not self.is_price(own, currency):
                     return False
                 last = own
-            if sale is not None and not self.is_sale_price(sale, price if own is None else own, currency):
-                return False
-            if variant.gtin is not None and not is_gtin(variant.gtin):
-                return False
-            if variant.attributes is not None and not _are_trimmed(variant.attributes):
-                return False
-            if not self._pass(self.variant_checks, variant):
+            if (
+                (sale is not None and not self.is_sale_price(sale, price if own is None else own, currency))
+                or (gtin is not None and not is_gtin(gtin))
+                or (variant.attributes is not None and not _are_trimmed(variant.attributes))
+                or (checks and not self._pass(checks, variant))
+            ):
                 return False
         return len(ids) == len(variants)
 
