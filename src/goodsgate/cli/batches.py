@@ -5,13 +5,16 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from goodsgate.cli.client import Document, GateClient, with_client
-from goodsgate.cli.errors import CommandError, ExitCode
+from goodsgate.cli.errors import CommandError, ExitCode, UnreachableError
 from goodsgate.cli.output import ProgressDisplay, create_console, exit_code, has_ended, mask_control, print_batch
+
+if TYPE_CHECKING:
+    import httpx
 
 BATCH_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -29,14 +32,14 @@ WAIT = click.option("--wait/--no-wait", default=True, help="Wait until the batch
 
 def follow_batch(client: GateClient, batch_id: str, *, progress: ProgressDisplay) -> Document:
     """Show the progress of a batch until it has ended and return its last document."""
-    events = client.events(
-        f"/v1/batches/{batch_id}/events", on_retry=lambda reason: progress.note(f"{reason}; reconnecting")
+    documents = client.follow(
+        f"/v1/batches/{batch_id}", on_retry=lambda reason: progress.note(f"{reason}; trying again")
     )
-    for batch in events:
+    for batch in documents:
         progress.show_batch(batch)
         if has_ended(batch):
             return batch
-    raise AssertionError("a stream of events ends with an ended batch or an error")
+    raise AssertionError("a batch is followed until it has ended")
 
 
 @click.command()
@@ -74,24 +77,42 @@ def report(*, client: GateClient, batch_id: str, output: str | None, only: str, 
       goodsgate report 019b2f0c64aa5e1f9c3b7d20448a91ce --only all --format ndjson -o - | head
     """
     params = {"only": only} | ({"format": format} if format else {})
-    with client.stream(f"/v1/batches/{batch_id}/report", params=params) as response:
-        if output == "-":
+    path = f"/v1/batches/{batch_id}/report"
+    if output == "-":
+        client.download(path, _print_report, params=params)
+        return
+    target = client.download(
+        path, lambda response: _save_report(response, output, default=f"{batch_id}-{only}"), params=params
+    )
+    click.echo(target)
+
+
+def _print_report(response: "httpx.Response") -> None:
+    """Write a report to standard output, which cannot be started again if the connection is lost."""
+    import httpx
+
+    try:
+        for piece in response.iter_bytes():
+            sys.stdout.buffer.write(piece)
+    except httpx.TransportError as error:
+        raise UnreachableError(f"the connection was lost, and the output is incomplete: {error}") from error
+
+
+def _save_report(response: "httpx.Response", output: str | None, *, default: str) -> Path:
+    """Save a report as a whole or not at all, and return its path."""
+    filename = re.search(r'filename="?([\w.-]+)"?', response.headers.get("Content-Disposition", ""))
+    target = Path(output or (filename.group(1) if filename else default))
+    part = target.with_name(target.name + ".part")
+    try:
+        with part.open("wb") as file:
             for piece in response.iter_bytes():
-                sys.stdout.buffer.write(piece)
-            return
-        filename = re.search(r'filename="?([\w.-]+)"?', response.headers.get("Content-Disposition", ""))
-        target = Path(output or (filename.group(1) if filename else f"{batch_id}-{only}"))
-        part = target.with_name(target.name + ".part")
-        try:
-            with part.open("wb") as file:
-                for piece in response.iter_bytes():
-                    file.write(piece)
-            os.replace(part, target)
-        except OSError as error:
-            raise CommandError(f"{target}: {error.strerror}") from error
-        finally:
-            part.unlink(missing_ok=True)
-        click.echo(target)
+                file.write(piece)
+        os.replace(part, target)
+    except OSError as error:
+        raise CommandError(f"{target}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target
 
 
 @click.command()

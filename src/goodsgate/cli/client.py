@@ -3,19 +3,18 @@
 import functools
 import json
 import os
-import random
 import sys
 import time
 import tomllib
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from goodsgate import __version__
 from goodsgate.cli.errors import CommandError, ExitCode, RefusedError, UnreachableError
+from goodsgate.cli.transport import RetryTimer, create_http_client, final_error, is_transient, parse_refusal
 
 if TYPE_CHECKING:
     import httpx
@@ -23,39 +22,47 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://127.0.0.1:8480"
 FIRST_CONTACT_SECONDS = 3.0
 """Retry timeout until the gate has answered once: a wrong address should be reported soon."""
-PAUSE_SECONDS_MIN = 0.2
-PAUSE_SECONDS_MAX = 5.0
-RESPONSE_SECONDS_MAX = 300.0
-"""Longest silence before the connection counts as lost; committing a large upload takes a while."""
-TRANSIENT_CODES = {"key_in_use", "store_busy", "queue_full"}
-"""Refusals that a later attempt may not get."""
+STREAM_SILENCE_SECONDS_MAX = 20.0
+"""An event stream that sends nothing for longer, not even a heartbeat, is broken or buffered by a proxy."""
+POLL_SECONDS_MIN = 0.5
+POLL_SECONDS_MAX = 3.0
+"""Pauses between two polls, where there is no event stream."""
 
 Document = dict[str, Any]
+T = TypeVar("T")
+OnRetry = Callable[[str], None]
+"""Called with the reason before each further attempt."""
 
 
 def settings_file() -> Path:
-    """Return the path of the user's settings file, which holds ``url`` and ``key``."""
+    """Return the path of the user's settings file, which holds ``url``, ``key`` and ``ca``."""
     return Path(click.get_app_dir("goodsgate")) / "client.toml"
 
 
 def with_client(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --url, --key, --act-for and --retry-timeout to a command and pass it a `GateClient` as `client`."""
+    """Add the options of the connection to a command and pass it a `GateClient` as `client`."""
 
     @click.option("--url", envvar="GOODSGATE_URL", help=f"Address of the gate. Default: {DEFAULT_URL}.")
     @click.option("--key", envvar="GOODSGATE_KEY", help="API key. Safer: $GOODSGATE_KEY or the settings file.")
+    @click.option(
+        "--ca", envvar="GOODSGATE_CA", metavar="FILE",
+        help="CA certificates to trust (PEM). Default: $SSL_CERT_FILE, else those of the system.",
+    )
     @click.option("--act-for", metavar="MERCHANT", help="Merchant to act for; needs an admin key.")
     @click.option(
         "--retry-timeout", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="SECONDS",
-        help="Retry timeout for lost connections.",
+        help="How long lost connections and temporary failures are retried.",
     )
     @functools.wraps(command)
     def wrapped(
-        *args: Any, url: str | None, key: str | None, act_for: str | None, retry_timeout: float, **options: Any,
+        *args: Any, url: str | None, key: str | None, ca: str | None, act_for: str | None, retry_timeout: float,
+        **options: Any,
     ) -> Any:
         _check_variables()
         saved = _read_settings()
         client = GateClient(
-            url or saved.get("url", DEFAULT_URL), key or saved.get("key"), act_for=act_for, retry_seconds=retry_timeout
+            url or saved.get("url", DEFAULT_URL), key or saved.get("key"), act_for=act_for, retry_seconds=retry_timeout,
+            ca=ca or saved.get("ca"),
         )
         try:
             return command(*args, client=client, **options)
@@ -86,51 +93,35 @@ def _read_settings() -> dict[str, str]:
         raise CommandError(f"{file}: {error}") from error
 
 
-class RetryTimer:
-    """Exponential backoff that gives up a fixed time after the last success."""
+class _TemporaryRefusal(Exception):  # noqa: N818 - a step of a loop, not an error that anybody sees
+    """A refusal after which a later attempt may succeed."""
 
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Start over after a success."""
-        self._since = time.monotonic()
-        self._attempts = 0
-
-    def wait(self, seconds_max: float, *, seconds_min: float = 0.0) -> bool:
-        """Sleep before the next attempt; return False if that would exceed `seconds_max` since the last success."""
-        pause = min(PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN * 2.0**self._attempts)
-        pause = max(seconds_min, pause * random.uniform(0.7, 1.0))  # noqa: S311 - spreads retries, guards nothing
-        self._attempts += 1
-        if time.monotonic() + pause > self._since + seconds_max:
-            return False
-        time.sleep(pause)
-        return True
+    def __init__(self, refused: RefusedError, wait_seconds: float) -> None:
+        super().__init__(refused.message)
+        self.refused = refused
+        self.wait_seconds = wait_seconds
 
 
 class GateClient:
-    """Client of a running gate with the key of one merchant."""
+    """Client of a running gate with the key of one merchant.
 
-    def __init__(self, url: str, key: str | None, *, act_for: str | None, retry_seconds: float) -> None:
+    Requests are repeated until there is a final answer or `retry_seconds` have passed. Lost connections, timeouts, and
+    statuses that a later attempt may not get are not final.
+    """
+
+    def __init__(self, url: str, key: str | None, *, act_for: str | None = None, retry_seconds: float,
+                 ca: str | None = None) -> None:
+        """Connect to nothing yet; `ca` names a file of CA certificates. Raises CommandError."""
         import httpx
 
         self.url = url.rstrip("/")
         self.retry_seconds = retry_seconds
         self._reached = False
-        self._transport_errors = (httpx.TransportError, httpx.StreamError)
+        self._transport_errors = (httpx.TransportError, httpx.StreamError, httpx.DecodingError)
         self._connect_errors = (httpx.ConnectError, httpx.ConnectTimeout)
-        headers = {"User-Agent": f"goodsgate/{__version__}"}
-        headers |= {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         headers |= {"Goodsgate-Merchant": act_for} if act_for else {}
-        try:
-            self._http = httpx.Client(
-                base_url=self.url, headers=headers, trust_env=False,
-                timeout=httpx.Timeout(RESPONSE_SECONDS_MAX, connect=5.0, write=60.0),
-            )
-            if not self._http.base_url.is_absolute_url:
-                raise CommandError(f"{url!r} is not a URL like {DEFAULT_URL}")
-        except httpx.InvalidURL as error:
-            raise CommandError(f"{url!r} is not a valid URL: {error}") from error
+        self._http = create_http_client(self.url, headers, ca=ca)
 
     def close(self) -> None:
         """Close the connections."""
@@ -146,88 +137,108 @@ class GateClient:
         return document
 
     def send(
-        self, method: str, path: str, *, on_retry: Callable[[str], None] | None = None,
-        body: Callable[[], Iterator[bytes]] | None = None, **options: Any,
+        self, method: str, path: str, *, on_retry: OnRetry | None = None, is_repeatable: bool = True,
+        body: Callable[[], Iterator[bytes]] | None = None, headers: dict[str, str] | None = None, **options: Any,
     ) -> "httpx.Response":
-        """Send a request, again if the connection is lost; raises RefusedError and UnreachableError.
+        """Send a request until there is a final answer; raises RefusedError and UnreachableError.
 
-        `body` returns the content again for each attempt. A request that changes something must carry an idempotency
-        key or have the same effect when it arrives twice.
+        `body` returns the content again for each attempt. Every POST carries an idempotency key. A request that would
+        have a second effect nevertheless is not repeatable: it is sent again only if it had none.
         """
+        headers = headers or {}
+        if method == "POST":
+            headers = {"Idempotency-Key": f'"{uuid.uuid4()}"', **headers}
+
+        def attempt() -> "httpx.Response":
+            response = self._http.request(
+                method, path, content=body() if body else None, headers=headers, **options
+            )
+            return self._checked(response, is_repeatable=is_repeatable)
+
+        return self._repeat(attempt, on_retry=on_retry, is_repeatable=is_repeatable)
+
+    def download(self, path: str, consume: "Callable[[httpx.Response], T]", **options: Any) -> T:
+        """Pass a response to `consume` while it arrives, again from its start if the connection is lost."""
+
+        def attempt() -> T:
+            with self._http.stream("GET", path, **options) as response:
+                return consume(self._checked(response))
+
+        return self._repeat(attempt)
+
+    def follow(self, path: str, *, on_retry: OnRetry | None = None) -> Iterator[Document]:
+        """Yield the document at `path` whenever it may have changed, for ever.
+
+        Its event stream is read as long as it works. One that yields nothing is given up for polling: a proxy may
+        buffer it, or the gate may have as many streams as it may have.
+        """
+        has_stream, polls = True, 0
+        while True:
+            if has_stream:
+                has_stream = False
+                try:
+                    for document in self._events(f"{path}/events"):
+                        has_stream, polls = True, 0
+                        yield document
+                except (_TemporaryRefusal, *self._transport_errors) as error:
+                    self._end_if_final(error)
+                    if on_retry:
+                        on_retry(f"event stream: {str(error) or type(error).__name__}")
+            yield self.request("GET", path, on_retry=on_retry)
+            time.sleep(min(POLL_SECONDS_MAX, POLL_SECONDS_MIN * 1.5**polls))
+            polls += 1
+
+    def _events(self, path: str) -> Iterator[Document]:
+        """Yield the documents of a stream of server-sent events until it ends."""
+        import httpx
+
+        timeout = httpx.Timeout(**{**self._http.timeout.as_dict(), "read": STREAM_SILENCE_SECONDS_MAX})
+        with self._http.stream("GET", path, headers={"Accept": "text/event-stream"}, timeout=timeout) as response:
+            self._checked(response)
+            for line in response.iter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line.removeprefix("data:"))
+
+    def _repeat(self, attempt: Callable[[], T], *, on_retry: OnRetry | None = None, is_repeatable: bool = True) -> T:
+        """Call `attempt` until it returns or raises something final, or the time for retries is over."""
         timer = RetryTimer()
         while True:
+            wait_seconds = 0.0
             try:
-                response = self._http.request(method, path, content=body() if body else None, **options)
-                self._reached = True
-                if response.is_success:
-                    return response
-                refused, wait = parse_refusal(response)
-                if refused.code not in TRANSIENT_CODES and response.status_code != 503:
-                    raise refused
-                last_error: Exception = refused
+                return attempt()
+            except _TemporaryRefusal as error:
+                last_error: Exception = error
+                wait_seconds = error.wait_seconds
             except self._transport_errors as error:
-                self._note_contact(error)
-                last_error, wait = error, 0.0
+                # A connection that broke was one; only one that was never made may mean a wrong address.
+                self._reached = self._reached or not isinstance(error, self._connect_errors)
+                self._end_if_final(error)
+                if not is_repeatable and not isinstance(error, self._connect_errors):
+                    raise self._give_up(error) from error
+                last_error = error
             if on_retry:
                 on_retry(str(last_error) or type(last_error).__name__)
-            if not timer.wait(self._retry_seconds(), seconds_min=wait):
-                raise self._final_error(last_error) from last_error
+            seconds_max = self.retry_seconds if self._reached else min(FIRST_CONTACT_SECONDS, self.retry_seconds)
+            if not timer.wait(seconds_max, seconds_min=wait_seconds):
+                raise self._give_up(last_error) from last_error
 
-    @contextmanager
-    def stream(self, path: str, **options: Any) -> "Iterator[httpx.Response]":
-        """Open a response that is read while it arrives; raises RefusedError and UnreachableError."""
-        try:
-            with self._http.stream("GET", path, **options) as response:
-                self._reached = True
-                if not response.is_success:
-                    response.read()
-                    raise parse_refusal(response)[0]
-                yield response
-        except self._transport_errors as error:
-            self._note_contact(error)
-            raise self._final_error(error) from error
+    def _checked(self, response: "httpx.Response", *, is_repeatable: bool = True) -> "httpx.Response":
+        """Return a successful response; raises RefusedError or _TemporaryRefusal."""
+        self._reached = True
+        if response.is_success:
+            return response
+        response.read()
+        refused, wait_seconds = parse_refusal(response)
+        if is_transient(response, refused, is_repeatable=is_repeatable):
+            raise _TemporaryRefusal(refused, wait_seconds)
+        raise refused
 
-    def events(self, path: str, *, on_retry: Callable[[str], None] | None = None) -> Iterator[Document]:
-        """Yield the documents of a stream of server-sent events; reconnect whenever it breaks off."""
-        timer = RetryTimer()
-        while True:
-            last_error: click.ClickException | None = None
-            try:
-                with self.stream(path, headers={"Accept": "text/event-stream"}) as response:
-                    for line in response.iter_lines():
-                        if line.startswith("data:"):
-                            timer.reset()
-                            yield json.loads(line.removeprefix("data:"))
-            except UnreachableError as error:
-                last_error = error
-            if on_retry and last_error:
-                on_retry(last_error.message)
-            if not timer.wait(self._retry_seconds()):
-                raise last_error or UnreachableError(f"{self.url} keeps closing the event stream")
+    def _end_if_final(self, error: Exception) -> None:
+        final = final_error(error, self.url)
+        if final is not None:
+            raise final from error
 
-    def _note_contact(self, error: Exception) -> None:
-        """Count a connection that broke as contact; only one that was never made may mean a wrong address."""
-        self._reached = self._reached or not isinstance(error, self._connect_errors)
-
-    def _retry_seconds(self) -> float:
-        return self.retry_seconds if self._reached else min(FIRST_CONTACT_SECONDS, self.retry_seconds)
-
-    def _final_error(self, last_error: Exception) -> click.ClickException:
-        if isinstance(last_error, RefusedError):
-            return last_error
-        return UnreachableError(f"no connection to {self.url}: {last_error or type(last_error).__name__}")
-
-
-def parse_refusal(response: "httpx.Response") -> tuple[RefusedError, float]:
-    """Return the problem document of a response as one line, and the seconds to wait before a retry."""
-    try:
-        problem = response.json()
-        code = str(problem.get("code") or problem.get("type", "").rpartition("/")[2])
-        text = str(problem.get("detail") or problem.get("title") or "")
-    except (ValueError, AttributeError):
-        code, text = "", ""
-    if response.status_code == 401:
-        text = f"{text or 'The key is missing or not valid.'} Use --key or set GOODSGATE_KEY."
-    wait = response.headers.get("Retry-After", "")
-    name = code or f"status {response.status_code}"
-    return RefusedError(name, f"{text or response.reason_phrase} ({name})"), float(wait) if wait.isdigit() else 0.0
+    def _give_up(self, last_error: Exception) -> click.ClickException:
+        if isinstance(last_error, _TemporaryRefusal):
+            return last_error.refused
+        return UnreachableError(f"no connection to {self.url}: {str(last_error) or type(last_error).__name__}")

@@ -144,7 +144,7 @@ def simulate(*, client: GateClient, order: str, event: str, items: tuple[str, ..
       goodsgate orders simulate 17952521955190000002 return --item 0000001:1
     """
     body: Document = {"event": event, "remark": remark, "items": [_parse_item(text) for text in items]}
-    changed = client.request("POST", f"/oms/admin/orders/{order}/events", json=body)
+    changed = client.request("POST", f"/oms/admin/orders/{order}/events", json=body, is_repeatable=False)
     click.echo(f"{changed['id']}\t{changed['orderStatus']}\t{changed['bagStatus']}")
 
 
@@ -172,7 +172,7 @@ def add(*, client: GateClient, address: str) -> None:
     Example:
       goodsgate orders webhook add https://erp.example/orders
     """
-    _print_webhook(client.request("POST", "/oms/admin/webhooks", json={"url": address}))
+    _print_webhook(client.request("POST", "/oms/admin/webhooks", json={"url": address}, is_repeatable=False))
 
 
 @webhook.command("list")
