@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import apsw
+import psycopg
 import pytest
 
-from goodsgate.store.sqlite import health
+from goodsgate.store.contract import HealthCheck, StoreError
+from goodsgate.store.postgres import PostgresStore
+from goodsgate.store.sqlite import SqliteStore, health
+from tests import postgres
 from tests.store.scene import Scene
 
 
@@ -89,3 +94,61 @@ def test_room_to_grow(scene: Scene) -> None:
     payload = next((scene.folder / "store" / "payloads").iterdir())
     os.truncate(payload, 10**13)
     assert not facts(scene)["room to grow"][0]
+
+
+@pytest.mark.parametrize(("statement", "difference"), [
+    ("DROP INDEX round_open", "index round_open is missing"),
+    ("CREATE TABLE notes (text TEXT)", "table notes is unknown"),
+    ("ALTER TABLE round ADD COLUMN mood TEXT", "table round differs"),
+])
+def test_a_schema_of_another_content_is_refused(tmp_path: Path, statement: str, difference: str) -> None:
+    """Although it has the right number: it was changed, or created by another version."""
+    _sqlite(tmp_path).close()
+    connection = apsw.Connection(str(tmp_path / "intake.db"))
+    connection.execute(statement)
+    connection.close()
+    store = SqliteStore(tmp_path, cache_bytes=1024**2, small_payload_bytes=10)
+    (check,) = _bad(store.quick_checks())
+    assert check.name == "schema of intake.db"
+    assert check.detail == f"1 of 1, but of another content: {difference}"
+    with pytest.raises(StoreError, match=difference):
+        store.migrate()
+    store.close()
+
+
+@pytest.mark.parametrize(("statement", "difference"), [
+    ("DROP INDEX goodsgate.round_open", "changed since it was created: missing: index round_open f t"),
+    ("ALTER TABLE goodsgate.round ADD COLUMN mood text",
+     "changed since it was created: unknown: column round.mood text f"),
+    ("ALTER TABLE goodsgate.batch DISABLE ROW LEVEL SECURITY",
+     "changed since it was created: missing: table batch r t, unknown: table batch r f"),
+    ("UPDATE goodsgate.migration SET fingerprint = 'other'",
+     "schema 1 was created by another version of migration 0001 initial"),
+])
+def test_a_postgresql_schema_of_another_content_is_reported(statement: str, difference: str) -> None:
+    """One that was created by another version of the migration is not started on either."""
+    address = postgres.server().blank()
+    store = PostgresStore(address, connections_max=2, small_payload_bytes=10)
+    try:
+        store.migrate()
+        assert "schema content" not in [check.name for check in _bad(store.health_checks())]
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(statement)
+        assert difference in [check.detail for check in _bad(store.health_checks())]
+        if "another version" in difference:
+            with pytest.raises(StoreError, match=difference):
+                store.migrate()
+        else:
+            assert store.migrate() == []
+    finally:
+        store.close()
+
+
+def _sqlite(folder: Path) -> SqliteStore:
+    store = SqliteStore(folder, cache_bytes=1024**2, small_payload_bytes=10)
+    store.migrate()
+    return store
+
+
+def _bad(checks: list[HealthCheck]) -> list[HealthCheck]:
+    return [check for check in checks if not check.is_ok]

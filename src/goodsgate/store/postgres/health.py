@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from goodsgate.store.contract import HealthCheck, StoreError, bad, ok, run_checks
 from goodsgate.store.postgres.database import MIGRATIONS, PostgresDatabase
+from goodsgate.store.postgres.fingerprint import migration_difference, schema_difference
 from goodsgate.store.postgres.schema import VERSION_MIN, role_privilege, schema_number
 from goodsgate.store.postgres.server import ROLE, SCHEMA
 from goodsgate.store.postgres.statements import Cursor
@@ -86,6 +87,19 @@ def check_writable(database: PostgresDatabase) -> Iterator[HealthCheck]:
         yield bad("writable", "it is a standby", "let the setting store name the primary server")
     else:
         yield ok("writable", "yes")
+
+
+def check_schema_content(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that the schema is the one that this version creates, and that nobody has changed it since."""
+    with _reading(database) as cursor:
+        difference = migration_difference(cursor, MIGRATIONS[-1])
+        change = schema_difference(cursor) if difference is None else None
+    if difference is not None:
+        yield bad("schema content", difference, "use the version of Goodsgate that created it, or restore a backup")
+    elif change is not None:
+        yield bad("schema content", f"changed since it was created: {change}", "undo the change, or restore a backup")
+    else:
+        yield ok("schema content", "as it was created")
 
 
 # -- thorough checks --------------------------------------------------------------------------------------------------
@@ -209,8 +223,8 @@ def check_leases(database: PostgresDatabase) -> Iterator[HealthCheck]:
 
 QUICK_CHECKS = (check_schema, check_writable)
 THOROUGH_CHECKS = (
-    check_version, check_login, check_row_level_security, check_settings, check_connections, check_clocks, check_worker,
-    check_leases,
+    check_schema_content, check_version, check_login, check_row_level_security, check_settings, check_connections,
+    check_clocks, check_worker, check_leases,
 )
 
 

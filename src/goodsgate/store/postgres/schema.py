@@ -7,6 +7,7 @@ from psycopg import errors, sql
 
 from goodsgate.store.contract import StoreError
 from goodsgate.store.postgres.database import MIGRATIONS
+from goodsgate.store.postgres.fingerprint import fingerprint, migration_difference, read_content
 from goodsgate.store.postgres.server import ROLE, SCHEMA, Server
 from goodsgate.store.postgres.statements import Cursor
 
@@ -30,8 +31,11 @@ def migrate(server: Server) -> list[str]:
         missing = MIGRATIONS[current:]
         for migration in missing:
             cursor.connection.execute(migration.parts["database"].encode())  # many statements: the simple protocol
-            row = (migration.number, migration.title)
-            cursor.execute("INSERT INTO migration (number, title) VALUES (%s, %s)", row)
+            row = (migration.number, migration.title, fingerprint(migration), read_content(cursor))
+            cursor.execute("INSERT INTO migration (number, title, fingerprint, content) VALUES (%s, %s, %s, %s)", row)
+        difference = migration_difference(cursor, MIGRATIONS[-1])
+        if difference is not None:
+            raise StoreError(f"{difference}; use the version of Goodsgate that created it, or another database")
     return [f"{migration.number:04d} {migration.title}" for migration in missing]
 
 
@@ -78,7 +82,7 @@ def _create_role(cursor: Cursor) -> None:
         cursor.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {ROLE}")
     cursor.execute(
         "CREATE TABLE IF NOT EXISTS migration (number integer PRIMARY KEY, title text NOT NULL,"
-        " applied_at timestamptz NOT NULL DEFAULT now())"
+        " applied_at timestamptz NOT NULL DEFAULT now(), fingerprint text NOT NULL, content text NOT NULL)"
     )
 
 

@@ -13,6 +13,7 @@ import apsw
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 from goodsgate.store.shared.database import ConstraintError, Merchants, Row, Values
 from goodsgate.store.shared.statement_files import Migration
+from goodsgate.store.sqlite.fingerprint import schema_difference
 from goodsgate.store.sqlite.statements import SqliteStatements
 
 BUSY_MILLISECONDS = 10_000
@@ -177,11 +178,22 @@ class SqliteFile:
         with self.reading() as db:
             return int(db.connection.pragma("user_version"))
 
+    def schema_difference(self, migrations: list[Migration]) -> str | None:
+        """Return how the schema differs from the one that the migrations create; None if it does not."""
+        with self.reading() as db:
+            return schema_difference(db.connection, migrations, self.part)
+
     def migrate(self, migrations: list[Migration]) -> set[int]:
         """Apply missing migrations and return their numbers. Raises StoreError on a newer schema."""
         applied: set[int] = set()
         last = migrations[-1].number if migrations else 0
         if self.schema_number() == last:
+            difference = self.schema_difference(migrations)
+            if difference is not None:
+                raise StoreError(
+                    f"{self.path.name} has schema {last}, but of another version of Goodsgate ({difference}); use the "
+                    "version that created it, or another store"
+                )
             return applied
         for migration in migrations:
             with self.writing() as db:

@@ -61,7 +61,11 @@ def check_schema(database: SqliteDatabase) -> Iterator[HealthCheck]:
         except StoreError as fault:
             yield bad(name, str(fault), RESTORE)
             continue
-        if number == known:
+        difference = file.schema_difference(MIGRATIONS) if number == known else None
+        if difference is not None:
+            remedy = "use the version of Goodsgate that created the store, or restore a backup"
+            yield bad(name, f"{number} of {known}, but of another content: {difference}", remedy)
+        elif number == known:
             yield ok(name, f"{number} of {known}")
         elif number < known:
             yield bad(name, f"{number} of {known}", "run `goodsgate migrate`")
