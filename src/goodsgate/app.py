@@ -33,8 +33,8 @@ from goodsgate.store.sqlite import SqliteStore
 SCRATCH_CACHE_BYTES = 8 * 1024**2
 SCRATCH_VALID_CACHE_RECORDS = 1_024
 """Size of the caches of a dry run."""
-GRACE_SECONDS = 10
-"""Time for requests in progress when the gate stops; a submission that is cut off leaves nothing behind."""
+REFUSAL_SECONDS = 5
+"""Time after `stop_seconds` in which the requests that are still in progress are refused."""
 
 DESCRIPTORS_RESERVED = 96
 """Files that an API process needs besides those of clients and request threads: store, workers, refused clients."""
@@ -166,12 +166,8 @@ def delivery_settings(config: Config) -> DeliverySettings:
 
 def http_limits(config: Config) -> HttpLimits:
     """Return the bounds of requests."""
-    return HttpLimits(
-        threads=config.threads, sessions_max=config.sessions_max, body_bytes_max=config.body_bytes_max,
-        body_idle_seconds=config.body_idle_seconds, document_bytes_max=config.document_bytes_max,
-        reference_body_bytes_max=config.reference_body_bytes_max, wait_seconds_max=config.wait_seconds_max,
-        page_rows_max=config.page_rows_max, session_seconds=config.session_hours * 3600,
-    )
+    names = set(HttpLimits.__struct_fields__) - {"session_seconds"}
+    return HttpLimits(session_seconds=config.session_hours * 3600, **{name: getattr(config, name) for name in names})
 
 
 def protocol_settings(config: Config) -> ProtocolSettings:
@@ -206,9 +202,12 @@ def connection_limits(config: Config, *, descriptors: float = math.inf) -> Conne
 
 def server_config(application: Application, limits: ConnectionLimits) -> uvicorn.Config:
     """Return the configuration of uvicorn, with bounds on its connections."""
-    open_connections = OpenConnections(limits, application.context.metrics)
+    open_connections = OpenConnections(
+        limits, application.context.metrics, buffer_bytes=application.context.uploads.buffer_bytes
+    )
     return uvicorn.Config(
-        application, loop="uvloop", http=bounded_http(open_connections, application.close_sessions), ws="none",
+        application, loop="uvloop", http=bounded_http(open_connections, application.begin_stop), ws="none",
         lifespan="on", log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        timeout_keep_alive=math.ceil(limits.keep_alive_seconds), timeout_graceful_shutdown=GRACE_SECONDS, backlog=2048,
+        timeout_keep_alive=math.ceil(limits.keep_alive_seconds), backlog=2048,
+        timeout_graceful_shutdown=math.ceil(application.context.limits.stop_seconds) + REFUSAL_SECONDS,
     )

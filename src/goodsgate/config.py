@@ -64,6 +64,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     body_bytes_max: Bytes = 64 * 1024**3
     body_idle_seconds: Seconds = 60.0
     """Time after which a body from which nothing arrives is refused."""
+    body_bytes_per_second_min: Count = 1_000
+    """Least average speed of a body, after `body_idle_seconds`."""
     http_connections_max: Count = 4_000
     """Connections of clients that one API process has open at once."""
     http_connections_per_address_max: Count = 1_000
@@ -74,12 +76,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keep_alive_seconds: Seconds = 75.0
     write_seconds: Seconds = 60.0
     """Time after which a client that takes nothing of a response is disconnected."""
+    stop_seconds: Seconds = 10.0
+    """Time for requests in progress when the gate stops."""
     threads: Annotated[int, Meta(ge=1, le=256)] = 8
     """Threads of one API process that work for requests."""
     rate_limits: Literal["on", "off"] = "on"
     """Whether the rate limits that vendors publish for their protocols are enforced."""
     sessions_max: Count = 500
     """Long polls and event streams that are open at once."""
+    sessions_per_merchant_max: Count = 200
+    uploads_max: Count = 256
+    """Bodies of requests that are arriving at once."""
+    uploads_per_merchant_max: Count = 64
     wait_seconds_max: Seconds = 60.0
     page_rows_max: Count = 1_000
     reference_body_bytes_max: Bytes = 256 * 1024**2

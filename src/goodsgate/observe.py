@@ -138,6 +138,7 @@ class Metrics:
             "goodsgate_submissions", "Submissions by outcome.", ["end"], registry=self.registry
         )
         self.sessions = Gauge("goodsgate_sessions", "Long polls and event streams open.", registry=self.registry)
+        self.uploads = Gauge("goodsgate_uploads", "Request bodies arriving.", registry=self.registry)
         self.connections = Gauge("goodsgate_connections", "Connections of clients open.", registry=self.registry)
         self.closed_connections = Counter(
             "goodsgate_closed_connections", "Connections that the gate refused or ended.", ["reason"],

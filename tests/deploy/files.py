@@ -42,10 +42,10 @@ def check_settings(names: list[str]) -> None:
 
 def check_stop(seconds: float, *, command: str) -> None:
     """Check that a timeout is longer than a process may need to stop."""
-    from goodsgate.app import GRACE_SECONDS
+    from goodsgate.app import REFUSAL_SECONDS
     from goodsgate.cli.supervisor import STOP_SECONDS_MAX
 
-    assert seconds > (GRACE_SECONDS if command == "serve" else STOP_SECONDS_MAX)
+    assert seconds > (Config().stop_seconds + REFUSAL_SECONDS if command == "serve" else STOP_SECONDS_MAX)
 
 
 def seconds(text: str) -> float:

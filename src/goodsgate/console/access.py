@@ -19,8 +19,9 @@ from goodsgate.console.request import (
     read_form,
 )
 from goodsgate.engine.refusal import Refusal
+from goodsgate.http.admission import held_request
 from goodsgate.http.context import ServerContext
-from goodsgate.http.problems import refuse
+from goodsgate.http.problems import STATUSES, refuse
 from goodsgate.store.contract import StoreError
 
 HOME_PATH = "/console/batches"
@@ -39,14 +40,15 @@ class SignInPage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and POST; raises method_not_allowed."""
-        http = Request(scope, receive)
-        if http.method in ("GET", "HEAD"):
-            response = self._form(http)
-        elif http.method == "POST":
-            response = await self._sign_in(http)
-        else:
-            raise refuse("method_not_allowed", allow="GET, POST")
-        await response(scope, receive, send)
+        with held_request(scope, receive, self._context.uploads) as receiver:
+            http = Request(scope, receiver)
+            if http.method in ("GET", "HEAD"):
+                response = self._form(http)
+            elif http.method == "POST":
+                response = await self._sign_in(http)
+            else:
+                raise refuse("method_not_allowed", allow="GET, POST")
+            await response(scope, receive, send)
 
     def _form(self, http: Request, error: str = "", *, status: int = 200, next_path: str | None = None) -> Response:
         secret = http.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
@@ -60,7 +62,7 @@ class SignInPage:
         try:
             form = await read_form(http, self._context)
         except Refusal as refusal:
-            return self._form(http, refusal.detail, status=400)
+            return self._form(http, refusal.detail, status=STATUSES[refusal.code])
         next_path = form.get("next")
         expected = csrf_token(http.cookies.get(FORM_COOKIE, ""))
         is_own_form = FORM_COOKIE in http.cookies and hmac.compare_digest(

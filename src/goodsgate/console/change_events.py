@@ -23,24 +23,23 @@ class ChangeEvents:
         self._context = context
 
     async def get(self, request: ConsoleRequest) -> Response:
-        """Stream events until the session ends, the gate stops or the client disconnects; raises sessions_full."""
-        self._context.change_signal.admit()
+        """Stream events until the session ends, the gate stops or the client disconnects; raises as `sessions.hold`."""
+        self._context.sessions.hold(request.http.scope, request.caller.merchant)
         headers = {**HEADERS, "x-accel-buffering": "no"}
         return StreamingResponse(self._events(request), media_type="text/event-stream", headers=headers)
 
     async def _events(self, request: ConsoleRequest) -> AsyncIterator[bytes]:
         signal = self._context.change_signal
-        with signal.session():
-            token = self._change_token(None)
-            # Reload once at the start: something may have changed since the page was rendered or the stream was lost.
-            yield b"retry: 3000\n\n" + CHANGE_EVENT
-            while not signal.closed and await self._is_valid(request):
-                await signal.wait_for_change(token, HEARTBEAT_SECONDS)
-                current = self._change_token(token)
-                yield CHANGE_EVENT if current != token else b": still here\n\n"
-                token = current
-                await asyncio.sleep(PAUSE_SECONDS)
-            yield b"event: end\ndata: -\n\n"
+        token = self._change_token(None)
+        # Reload once at the start: something may have changed since the page was rendered or the stream was lost.
+        yield b"retry: 3000\n\n" + CHANGE_EVENT
+        while not signal.closed and await self._is_valid(request):
+            await signal.wait_for_change(token, HEARTBEAT_SECONDS)
+            current = self._change_token(token)
+            yield CHANGE_EVENT if current != token else b": still here\n\n"
+            token = current
+            await asyncio.sleep(PAUSE_SECONDS)
+        yield b"event: end\ndata: -\n\n"
 
     def _change_token(self, previous: object) -> object:
         """Return the change token, or `previous` while the store is unavailable."""

@@ -3,15 +3,15 @@
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import CSRF_HEADER, SESSION_COOKIE, ConsoleRequest
-from goodsgate.http.context import Receiver, ServerContext, drain_body
-from goodsgate.http.endpoints import CALLER, REQUEST_ID, to_refusal
+from goodsgate.http.admission import CALLER, held_request
+from goodsgate.http.context import ServerContext, drain_body
+from goodsgate.http.endpoints import REQUEST_ID, to_refusal
 from goodsgate.http.problems import problem, refuse, title
 
 Handler = Callable[[ConsoleRequest], Awaitable[Response]]
@@ -30,21 +30,21 @@ class ConsoleEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request, unless the client has disconnected."""
-        receiver = Receiver(receive, Headers(scope=scope))
-        http = Request(scope, receiver)
-        request: ConsoleRequest | None = None
-        try:
-            handler = self._handler(http.method)
-            request = await authenticate(http, self._context)
-            response = await handler(request) if request is not None else _redirect_to_sign_in(http)
-        except ClientDisconnect:
-            return
-        except Exception as error:
-            response = self._render_refusal(error, request, scope)
-            if not receiver.ended:
-                await drain_body(response, receiver, send)
+        with held_request(scope, receive, self._context.uploads) as receiver:
+            http = Request(scope, receiver)
+            request: ConsoleRequest | None = None
+            try:
+                handler = self._handler(http.method)
+                request = await authenticate(http, self._context)
+                response = await handler(request) if request is not None else _redirect_to_sign_in(http)
+            except ClientDisconnect:
                 return
-        await response(scope, receive, send)
+            except Exception as error:
+                response = self._render_refusal(error, request, scope)
+                if not receiver.ended:
+                    await drain_body(response, receiver, send)
+                    return
+            await response(scope, receive, send)
 
     def _handler(self, method: str) -> Handler:
         handler = self._handlers.get("GET" if method == "HEAD" else method)

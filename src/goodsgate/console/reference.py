@@ -105,12 +105,12 @@ class ReferencePages:
         upload = await UploadWithFields.start(
             request.body(limits.reference_body_bytes_max), bytes_max=limits.document_bytes_max
         )
-        piece = await upload.read(PIECE_BYTES)
+        piece = await upload.read(self._context.uploads.buffer_bytes())
         format, content_encoding = detect_format(piece, upload.fields)
         with tempfile.TemporaryFile() as file:
             while piece:
                 await self._context.run_in_thread(file.write, piece)
-                piece = b"" if upload.ended else await upload.read(PIECE_BYTES)
+                piece = b"" if upload.ended else await upload.read(self._context.uploads.buffer_bytes())
             await self._context.run_in_thread(
                 self._engine.load_reference, merchant, kind, _pieces(file), format=format,
                 content_encoding=content_encoding, replace=upload.fields.get("replace") == "yes",

@@ -1,5 +1,6 @@
 """The ASGI application: request ids, response headers, cached responses, refusals, metrics and log lines."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -48,9 +49,16 @@ class Application:
         self._background = background
         self._request_ids = RequestIds()
 
-    def close_sessions(self) -> None:
-        """Answer long polls and end event streams now."""
-        self.context.change_signal.close()
+    def begin_stop(self) -> None:
+        """Answer long polls and end event streams now, and refuse uploads that do not end in time."""
+        if not self.context.change_signal.closed:
+            self.context.change_signal.close()
+            asyncio.get_running_loop().call_later(self.context.limits.stop_seconds, self._cut_off_uploads)
+
+    def _cut_off_uploads(self) -> None:
+        number = self.context.uploads.cut_off()
+        if number:
+            logger.info("stopping: %d uploads did not end in time and are refused", number)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -86,6 +94,10 @@ class Application:
                 await self.router(scope, receive, send_with_headers)
         except Refusal as refusal:
             await self._refusal_response(refusal, scope)(scope, receive, send_with_headers)
+        except asyncio.CancelledError:  # the gate is stopping, and the request has had its time
+            if status:
+                raise
+            await self._refusal_response(refuse("stopping"), scope)(scope, receive, send_with_headers)
         except Exception as fault:
             logger.error("a request failed", exc_info=fault, extra={"request": request_id})
             if status:

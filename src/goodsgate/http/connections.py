@@ -34,8 +34,6 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.problems import problem, refuse
 from goodsgate.observe import Metrics
 
-BODY_COMPLETE = "goodsgate.body_complete"
-"""Key of an ASGI scope that is set once the whole body has arrived."""
 DRAIN_SECONDS = 1.0
 """Time for which a refused client may still send: closing at once would reset the connection and lose the response."""
 DRAINING_MAX = 64
@@ -85,8 +83,10 @@ def fit_descriptors(limits: ConnectionLimits, available: float) -> ConnectionLim
 class OpenConnections:
     """The connections of one server: counted in all and by address, and closed when their time is up."""
 
-    def __init__(self, limits: ConnectionLimits, metrics: Metrics) -> None:
+    def __init__(self, limits: ConnectionLimits, metrics: Metrics, *, buffer_bytes: Callable[[], int]) -> None:
+        """Create an empty set; `buffer_bytes` returns how many bytes of a body may wait for its handler."""
         self.limits = limits
+        self.buffer_bytes = buffer_bytes
         self._metrics = metrics
         self._counted: dict[BoundedHttp, str] = {}
         """Connection → address for which it is counted."""
@@ -240,13 +240,14 @@ class BoundedHttp(HttpToolsProtocol):
         """Pass on a piece of the body."""
         self._received_bytes = 0
         super().on_body(body)
+        if len(self.cycle.body) > self.open_connections.buffer_bytes():
+            self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """Note that the body is complete."""
         if self.parser.should_upgrade():
             return
         self._in_body = False
-        self.cycle.scope[BODY_COMPLETE] = True  # type: ignore[literal-required] # a key of our own
         super().on_message_complete()
         if not self._is_answering():
             self._wait(self._limits.keep_alive_seconds, "idle")

@@ -5,17 +5,17 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Send
+from starlette.types import Send
 
 from goodsgate.auth import Authenticator, Caller
 from goodsgate.engine import Engine
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
+from goodsgate.http.admission import AdmissionLimit, ArrivingBodies, Receiver
 from goodsgate.http.long_poll import ChangeSignal
 from goodsgate.http.problems import refuse
 from goodsgate.http.services import HttpLimits, ProtocolServices
@@ -24,7 +24,7 @@ from goodsgate.observe import Metrics, StatisticsCache
 HEAD_BYTES = 4096
 """Bytes of a body that are read before its format is detected."""
 PIECE_BYTES = 1024**2
-"""Bytes of a body that are collected before a thread writes them."""
+"""Bytes of a stored body that are read at once."""
 STREAM_BYTES = 256 * 1024
 """Bytes of a streamed response that a thread collects at once."""
 
@@ -51,8 +51,16 @@ class ServerContext:
         self.authenticator = Authenticator(engine.store)
         self.statistics = StatisticsCache(engine.store.statistics)
         self.metrics = Metrics(self.statistics)
-        self.change_signal = ChangeSignal(engine.store.change_token, sessions_max=limits.sessions_max,
-            gauge=self.metrics.sessions)
+        self.sessions = AdmissionLimit(
+            "sessions", total_max=limits.sessions_max, merchant_max=limits.sessions_per_merchant_max,
+            gauge=self.metrics.sessions,
+        )
+        self.change_signal = ChangeSignal(engine.store.change_token, self.sessions)
+        uploads = AdmissionLimit(
+            "uploads", total_max=limits.uploads_max, merchant_max=limits.uploads_per_merchant_max,
+            gauge=self.metrics.uploads,
+        )
+        self.uploads = ArrivingBodies(uploads, bytes_per_second_min=limits.body_bytes_per_second_min)
         self.workers_alive = workers_alive
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="request")
 
@@ -132,7 +140,7 @@ class ServerContext:
         try:
             while not body.ended:
                 writing = asyncio.ensure_future(self.run_in_thread(submission.write, piece))
-                piece = await body.read(PIECE_BYTES)
+                piece = await body.read(self.uploads.buffer_bytes())
                 await writing
             return await self.run_in_thread(_finish, submission, piece)
         except BaseException:
@@ -178,7 +186,7 @@ class RequestBody:
     """The body of a request, read in pieces of a size that the reader chooses."""
 
     def __init__(self, request: Request, *, bytes_max: int, idle_seconds: float) -> None:
-        self._receive = request.receive
+        self._receiver = cast(Receiver, request.receive)
         self._bytes_max = bytes_max
         self._idle_seconds = idle_seconds
         length = request.headers.get("content-length")
@@ -196,16 +204,13 @@ class RequestBody:
     async def read(self, least: int) -> bytes:
         """Return at least `least` bytes, or the rest of the body.
 
-        Raises payload_too_large, upload_stalled, body_incomplete, and ClientDisconnect if the client disconnects.
+        Raises payload_too_large, body_incomplete, ClientDisconnect if the client disconnects, and as
+        `Receiver.read_body`.
         """
         parts: list[bytes] = []
         end = self.bytes_read + least
         while self.bytes_read < end and not self.ended:
-            try:
-                async with asyncio.timeout(self._idle_seconds):
-                    message = await self._receive()
-            except TimeoutError:
-                raise Refusal("upload_stalled", limit_seconds=self._idle_seconds) from None
+            message = await self._receiver.read_body(self._idle_seconds)
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             part: bytes = message.get("body", b"")
@@ -217,20 +222,6 @@ class RequestBody:
             if self.ended and self._declared_bytes is not None and self.bytes_read != self._declared_bytes:
                 raise refuse("body_incomplete", declared_bytes=self._declared_bytes, received_bytes=self.bytes_read)
         return b"".join(parts)
-
-
-class Receiver:
-    """ASGI `receive` of a request that knows whether the body was read to its end."""
-
-    def __init__(self, receive: Receive, headers: Headers) -> None:
-        self._receive = receive
-        self.ended = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-
-    async def __call__(self) -> Message:
-        """Return the next message."""
-        message = await self._receive()
-        self.ended = not message.get("more_body", False)
-        return message
 
 
 async def drain_body(response: Response, receive: Receiver, send: Send) -> None:

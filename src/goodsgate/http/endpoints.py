@@ -6,7 +6,6 @@ from importlib.resources import files
 from typing import Any
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -14,14 +13,14 @@ from starlette.types import Receive, Scope, Send
 
 from goodsgate.auth import Caller
 from goodsgate.engine.refusal import Refusal
-from goodsgate.http.context import Receiver, RequestBody, ServerContext, drain_body, find_secret
+from goodsgate.http.admission import CALLER as CALLER
+from goodsgate.http.admission import held_request
+from goodsgate.http.context import RequestBody, ServerContext, drain_body, find_secret
 from goodsgate.http.openapi import OpenApiDocument, Operation, Path
 from goodsgate.http.problems import problem, refuse
 from goodsgate.observe import REQUEST_ID as REQUEST_ID
 from goodsgate.store.contract import StoreBusyError, StoreFullError
 
-CALLER = "goodsgate.caller"
-"""Key of an ASGI scope under which the caller is stored once it is known."""
 log = logging.getLogger(__name__)
 
 
@@ -122,17 +121,17 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; nothing is sent to a client that has disconnected."""
-        receiver = Receiver(receive, Headers(scope=scope))
-        try:
-            response = await self._answer(Request(scope, receiver))
-        except ClientDisconnect:
-            return
-        except Exception as fault:
-            response = self.refusal(fault, scope)
-            if not receiver.ended and response.status_code != 408:
-                await drain_body(response, receiver, send)
+        with held_request(scope, receive, self._context.uploads) as receiver:
+            try:
+                response = await self._answer(Request(scope, receiver))
+            except ClientDisconnect:
                 return
-        await response(scope, receive, send)
+            except Exception as fault:
+                response = self.refusal(fault, scope)
+                if not receiver.ended and response.status_code != 408:
+                    await drain_body(response, receiver, send)
+                    return
+            await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         method = request.method

@@ -2,14 +2,12 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
 import msgspec
-from prometheus_client import Gauge
 
-from goodsgate.http.problems import refuse
+from goodsgate.http.admission import AdmissionLimit
 
 CHANGE_TOKEN_SECONDS = 0.001
 """Reading the change token costs as much as the rest of a poll, so concurrent polls share one read."""
@@ -22,16 +20,14 @@ DOCUMENTS_BYTES_MAX = 32 * 1024**2
 
 
 class ChangeSignal:
-    """The store's change token, shared by all requests that wait for a change; counts those requests."""
+    """The store's change token, shared by all requests that wait for a change."""
 
-    def __init__(self, read_token: Callable[[], object], *, sessions_max: int, gauge: Gauge) -> None:
+    def __init__(self, read_token: Callable[[], object], sessions: AdmissionLimit) -> None:
         self._read_token = read_token
         self._token: object = None
         self.expires_at = 0.0
         """Monotonic time at which the token is read again; set to 0.0 after a possible change."""
-        self._sessions_max = sessions_max
-        self._sessions = 0
-        self._gauge = gauge
+        self._sessions = sessions
         self.closed = False
 
     def now(self) -> object:
@@ -42,28 +38,12 @@ class ChangeSignal:
             self.expires_at = moment + CHANGE_TOKEN_SECONDS
         return self._token
 
-    def admit(self) -> None:
-        """Raise sessions_full if no further request may wait now."""
-        if self._sessions >= self._sessions_max:
-            raise refuse("sessions_full", limit=self._sessions_max)
-
-    @contextmanager
-    def session(self) -> Iterator[None]:
-        """Count a waiting request for the duration of the context."""
-        self._sessions += 1
-        self._gauge.set(self._sessions)
-        try:
-            yield
-        finally:
-            self._sessions -= 1
-            self._gauge.set(self._sessions)
-
     async def wait_for_change(self, before: object, seconds: float) -> None:
         """Wait until the token differs from `before`, for at most `seconds`."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while not self.closed and (left := until - loop.time()) > 0:
-            await asyncio.sleep(min(left, TICK_SECONDS + TICK_SECONDS_A_SESSION * self._sessions))
+            await asyncio.sleep(min(left, TICK_SECONDS + TICK_SECONDS_A_SESSION * self._sessions.total))
             if self.now() != before:
                 return
 

@@ -15,6 +15,10 @@ HTTP_REFUSALS: dict[str, str] = {
     "body_invalid": "Invalid request body.",
     "body_incomplete": "The request body is shorter than its Content-Length; nothing was stored.",
     "sessions_full": "Too many open long polls and event streams; try again later.",
+    "merchant_sessions_full": "The merchant has too many open long polls and event streams; try again later.",
+    "uploads_full": "Too many uploads are arriving; try again later.",
+    "merchant_uploads_full": "The merchant has too many uploads in progress; try again later.",
+    "stopping": "The gate is stopping; nothing was stored, try again.",
     "too_many_requests": "Rate limit exceeded; try again later.",
     "state_conflict": "Not allowed in the current state.",
     "merchant_unknown": "Merchant not found.",
@@ -64,6 +68,10 @@ STATUSES: dict[str, int] = {
     "body_invalid": 400,
     "body_incomplete": 400,
     "sessions_full": 503,
+    "merchant_sessions_full": 429,
+    "uploads_full": 503,
+    "merchant_uploads_full": 429,
+    "stopping": 503,
     "too_many_requests": 429,
     "state_conflict": 409,
     "merchant_unknown": 404,
@@ -75,7 +83,7 @@ STATUSES: dict[str, int] = {
 
 RETRY_AFTER_SECONDS = {
     "queue_full": 10, "store_full": 60, "store_busy": 1, "sessions_full": 5, "too_many_requests": 1,
-    "connections_full": 5,
+    "connections_full": 5, "merchant_sessions_full": 5, "uploads_full": 5, "merchant_uploads_full": 5, "stopping": 5,
 }
 
 CHALLENGE = 'Bearer realm="goodsgate"'

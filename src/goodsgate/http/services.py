@@ -16,6 +16,11 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     threads: int
     sessions_max: int
+    sessions_per_merchant_max: int
+    uploads_max: int
+    uploads_per_merchant_max: int
+    body_bytes_per_second_min: int
+    stop_seconds: float
     body_bytes_max: int
     body_idle_seconds: float
     document_bytes_max: int

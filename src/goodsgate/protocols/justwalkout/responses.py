@@ -70,9 +70,9 @@ def _service_error(refusal: Refusal) -> tuple[int, str, dict[str, Any]]:
             return 400, "BadRequestException", {"errorMsg": refusal.detail}
         case "body_incomplete" | "payload_empty" | "parameter_invalid":
             return 400, "BadRequestException", {"errorMsg": unpublished.BODY_WRONG}
-        case "too_many_requests" | "queue_full":
+        case "too_many_requests" | "queue_full" | "merchant_uploads_full" | "merchant_sessions_full":
             return 429, "TooManyRequestsException", {"errorMsg": unpublished.TOO_MANY_REQUESTS}
-        case "store_busy" | "store_full":
+        case "store_busy" | "store_full" | "uploads_full" | "sessions_full" | "stopping":
             return 500, "InternalServerException", {"errorMsg": unpublished.RETRY_ADVISED}
         case _:
             return 500, "InternalServerException", {"errorMsg": unpublished.RETRY_NOT_ADVISED}

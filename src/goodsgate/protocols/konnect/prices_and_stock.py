@@ -61,7 +61,7 @@ class PriceStockHandlers:
         policy = Policy(schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE, location=location)
         notes = [index for index, raw in enumerate(records) if kind is Kind.STOCK and _is_credit_note(raw)]
         if not notes:
-            batch_id, outcome = await self._apply(request.merchant, kind, records, policy)
+            batch_id, outcome = await self._apply(request, kind, records, policy)
             return _response(request, batch_id, outcome, len(records))
         others = [index for index in range(len(records)) if index not in notes]
         add_credit_note = partial(self._updates.invoice, request.merchant, location)
@@ -70,7 +70,7 @@ class PriceStockHandlers:
         )
         batch_id, outcome = "", WriteOutcome([], 0, True)
         if others:
-            batch_id, outcome = await self._apply(request.merchant, kind, [records[index] for index in others], policy)
+            batch_id, outcome = await self._apply(request, kind, [records[index] for index in others], policy)
         errors = sorted(
             _with_positions(failed_notes, notes) + _with_positions(outcome.errors, others),
             key=lambda error: int(error["index"]),
@@ -78,14 +78,14 @@ class PriceStockHandlers:
         failed = outcome.failed + len(failed_notes)
         return _response(request, batch_id, WriteOutcome(errors, failed, outcome.ended), len(records))
 
-    async def _apply(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy,
+    async def _apply(self, request: ApiRequest, kind: Kind, records: list[msgspec.Raw], policy: Policy,
                      ) -> tuple[str, WriteOutcome]:
         """Submit the records as a batch and wait, within bounds, for its outcome; return its id and the outcome."""
-        self._context.change_signal.admit()
-        with self._context.change_signal.session():
-            batch = await self._context.run_in_thread(self._submit, merchant, kind, records, policy)
-            seconds = min(SYNCHRONOUS_SECONDS_MAX, self._context.limits.wait_seconds_max)
-            document = await self._documents.wait_for_change(merchant, batch.id, since=None, seconds=seconds)
+        merchant = request.merchant
+        self._context.sessions.hold(request.http.scope, merchant)
+        batch = await self._context.run_in_thread(self._submit, merchant, kind, records, policy)
+        seconds = min(SYNCHRONOUS_SECONDS_MAX, self._context.limits.wait_seconds_max)
+        document = await self._documents.wait_for_change(merchant, batch.id, since=None, seconds=seconds)
         return batch.id, msgspec.json.decode(document.body, type=WriteOutcome)
 
     def _submit(self, merchant: str, kind: Kind, records: list[msgspec.Raw], policy: Policy) -> Batch:

@@ -73,10 +73,9 @@ class BatchQueryHandlers:
         if not request.query["wait"]:
             return _document_response(await self._documents.get(merchant, batch), etag)
         seconds = min(float(request.query["wait"]), self._context.limits.wait_seconds_max)
-        self._context.change_signal.admit()
-        with self._context.change_signal.session():
-            change = self._documents.wait_for_change(merchant, batch, since=etag, seconds=seconds)
-            return _document_response(await _unless_disconnected(request.http, change), etag)
+        self._context.sessions.hold(request.http.scope, merchant)
+        change = self._documents.wait_for_change(merchant, batch, since=etag, seconds=seconds)
+        return _document_response(await _unless_disconnected(request.http, change), etag)
 
     def cached_response(self, scope: Scope) -> CachedResponse | None:
         """Return the response to ``GET /v1/batches/{batch}`` if caller and document are cached and current.
@@ -107,7 +106,7 @@ class BatchQueryHandlers:
         first = await self._documents.get(merchant, batch)
         if first.ended and request.http.headers.get("last-event-id") == first.etag.strip('"'):
             return Response(status_code=204)
-        self._context.change_signal.admit()
+        self._context.sessions.hold(request.http.scope, merchant)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(
             self._events(merchant, batch, first), media_type="text/event-stream", headers=headers
@@ -115,20 +114,19 @@ class BatchQueryHandlers:
 
     async def _events(self, merchant: str, batch: str, document: BatchDocument) -> AsyncIterator[bytes]:
         """Yield the document as an event at each change, until the batch has ended or the gate stops."""
-        with self._context.change_signal.session():
-            yield _event(document)
-            while not document.ended and not self._context.change_signal.closed:
-                try:
-                    current = await self._documents.wait_for_change(
-                        merchant, batch, since=document.etag, seconds=HEARTBEAT_SECONDS
-                    )
-                except StoreBusyError:
-                    # Ending the stream would make every client connect again at the same moment.
-                    yield b": storage is unavailable\n\n"
-                    await asyncio.sleep(STORE_RETRY_SECONDS)
-                    continue
-                yield _event(current) if current.etag != document.etag else b": heartbeat\n\n"
-                document = current
+        yield _event(document)
+        while not document.ended and not self._context.change_signal.closed:
+            try:
+                current = await self._documents.wait_for_change(
+                    merchant, batch, since=document.etag, seconds=HEARTBEAT_SECONDS
+                )
+            except StoreBusyError:
+                # Ending the stream would make every client connect again at the same moment.
+                yield b": storage is unavailable\n\n"
+                await asyncio.sleep(STORE_RETRY_SECONDS)
+                continue
+            yield _event(current) if current.etag != document.etag else b": heartbeat\n\n"
+            document = current
 
     async def issues(self, request: ApiRequest) -> Response:
         """Handle GET /v1/batches/{batch}/issues."""

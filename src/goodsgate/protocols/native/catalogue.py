@@ -114,7 +114,7 @@ class CatalogueHandlers:
         with tempfile.TemporaryFile() as file:
             while piece:
                 await self._context.run_in_thread(file.write, piece)
-                piece = await body.read(PIECE_BYTES)
+                piece = await body.read(self._context.uploads.buffer_bytes())
             entries = await self._context.run_in_thread(
                 self._engine.load_reference, request.merchant, request.path["kind"], _pieces(file), format=format,
                 content_encoding=content_encoding, replace=request.query["replace"],

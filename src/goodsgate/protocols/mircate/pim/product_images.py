@@ -44,7 +44,7 @@ class ProductImageMethods:
         """Attach one image; no other image can be attached to the same product meanwhile."""
         if not all(call.arguments.get(name) for name in REQUIRED):
             raise bad_request("Invalid body!")
-        self._context.change_signal.admit()
+        self._context.sessions.hold(call.request.http.scope, call.merchant)
         with ExitStack() as stack:
             stack.enter_context(self._dispatcher.exclusive(call.merchant, f"image/{call.arguments['productId']}"))
             image, batch = self._submit(call)

@@ -62,7 +62,7 @@ class ProductMethods:
 
     def upsert(self, call: MethodCall) -> Awaitable[Response]:
         """Write one product and answer with the result."""
-        self._context.change_signal.admit()
+        self._context.sessions.hold(call.request.http.scope, call.merchant)
         batch = self.submit_records(call, [with_id(call.content)], UPSERT)
         return self._wait_for_upsert(call, batch)
 
@@ -115,7 +115,7 @@ class ProductMethods:
         id = call.arguments.get("id") or call.arguments.get("sku")
         if not id:
             raise bad_request("'id' required!")
-        self._context.change_signal.admit()
+        self._context.sessions.hold(call.request.http.scope, call.merchant)
         batch = self.submit_records(call, [msgspec.json.encode({"id": id})], REMOVAL)
         return self._wait_for_deletion(call, batch)
 
@@ -131,9 +131,8 @@ class ProductMethods:
 
     async def wait_for_outcome(self, merchant: str, batch: str) -> ProductOutcome:
         """Wait a few seconds for the result of a batch of one product."""
-        with self._context.change_signal.session():
-            seconds = min(SYNCHRONOUS_SECONDS_MAX, self._context.limits.wait_seconds_max)
-            document = await self._documents.wait_for_change(merchant, batch, since=None, seconds=seconds)
+        seconds = min(SYNCHRONOUS_SECONDS_MAX, self._context.limits.wait_seconds_max)
+        document = await self._documents.wait_for_change(merchant, batch, since=None, seconds=seconds)
         return msgspec.json.decode(document.body, type=ProductOutcome)
 
     async def _load_outcome(self, merchant: str, batch: str) -> tuple[bytes, bool]:
