@@ -94,6 +94,7 @@ CREATE TABLE batch (
     rejected bigint NOT NULL DEFAULT 0,
     cancelled bigint NOT NULL DEFAULT 0,
     warned bigint NOT NULL DEFAULT 0,
+    file_errors bigint NOT NULL DEFAULT 0,
     columns json,
     mapping json,
     withheld json,
