@@ -10,7 +10,8 @@ SELECT number FROM merchant WHERE id = :id
 
 -- name: add_merchant
 -- Every merchant: the new one is not one of them yet.
-INSERT INTO merchant (id, name, created_at) VALUES (:id, :name, :created_at) ON CONFLICT (id) DO NOTHING
+INSERT INTO merchant (number, id, name, created_at) VALUES (:number, :id, :name, :created_at)
+ON CONFLICT (id) DO NOTHING
 
 -- name: merchants
 -- Every merchant: it is the list of merchants.

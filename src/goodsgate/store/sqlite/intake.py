@@ -155,9 +155,9 @@ class SqliteIntake:
         rows = self._intake.query("payload", values)
         if not rows:
             return None
-        file, content = rows[0]
+        file, size, content = rows[0]
         if file is not None:
-            return self._uploads.read(file)
+            return self._uploads.read(file, size)
         return _pieces(content) if content is not None else None
 
     # -- inside a transaction ---------------------------------------------------------------------------------------

@@ -1,13 +1,51 @@
 -- Every statement of the embedded store, by name. Each is limited to one merchant, or says on a line
 -- "-- Every merchant: …" why it is not (tested). Statements of the intake file first, then the catalogue's.
 
+-- =============================================== intake: identity ==============================================
+
+-- name: intake_identity
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+SELECT store, generation, raising FROM intake_identity
+
+-- name: add_intake_identity
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+INSERT INTO intake_identity (store, generation, raising) SELECT :store, 0, 1
+WHERE NOT EXISTS (SELECT 1 FROM intake_identity)
+
+-- name: begin_generation
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+UPDATE intake_identity SET raising = 1
+
+-- name: end_generation
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+UPDATE intake_identity SET generation = :generation, raising = 0
+
+-- name: last_finished
+-- Differs because there are two files.
+-- Every merchant: it tells how far the other file must be.
+SELECT max(finished_at) FROM batch WHERE finished_at IS NOT NULL
+
+-- name: rounds_of_batch
+-- Differs because there are two files.
+SELECT rounds FROM batch WHERE merchant = :merchant AND id = :id
+
+-- name: last_merchant_number
+-- Differs because numbers are given out one after the other.
+-- Every merchant: the next number is one that none has.
+SELECT coalesce(max(number), 0) FROM merchant
+
 -- ============================================ intake: merchants, keys ===========================================
 
 -- name: merchant_number
 SELECT number FROM merchant WHERE id = :id
 
 -- name: add_merchant
-INSERT INTO merchant (id, name, created_at) VALUES (:id, :name, :created_at) ON CONFLICT (id) DO NOTHING
+INSERT INTO merchant (number, id, name, created_at) VALUES (:number, :id, :name, :created_at)
+ON CONFLICT (id) DO NOTHING
 
 -- name: merchants
 -- Every merchant: it is the list of merchants.
@@ -245,9 +283,14 @@ SET rounds = rounds + 1, bytes_total = bytes_total + :bytes, state = NULL, finis
 WHERE merchant = :merchant AND id = :id
 
 -- name: payload
-SELECT r.file, p.bytes
+SELECT r.file, r.bytes, p.bytes
 FROM batch b JOIN round r ON r.batch = b.seq AND r.number = :round LEFT JOIN payload p ON p.round = r.id
 WHERE b.merchant = :merchant AND b.id = :id
+
+-- name: waiting_payloads
+-- Differs because payloads are files.
+-- Every merchant: the store as a whole is checked.
+SELECT file, bytes FROM round WHERE open = 1 AND file IS NOT NULL ORDER BY id LIMIT :limit
 
 -- =========================================== intake: batch documents ============================================
 
@@ -530,6 +573,34 @@ SELECT kind, name, items FROM collection WHERE merchant = :merchant AND items > 
 
 -- name: mark_collection_indexed
 UPDATE collection SET indexed = 1 WHERE merchant = :merchant AND id = :collection
+
+-- ============================================== catalogue: identity =============================================
+
+-- name: catalogue_identity
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+SELECT store, generation FROM catalogue_identity
+
+-- name: add_catalogue_identity
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+INSERT INTO catalogue_identity (store, generation) SELECT :store, 1
+WHERE NOT EXISTS (SELECT 1 FROM catalogue_identity)
+
+-- name: set_catalogue_generation
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+UPDATE catalogue_identity SET generation = :generation
+
+-- name: newest_progress
+-- Differs because there are two files.
+-- Every merchant: it tells how far the other file must be.
+SELECT merchant, batch, round FROM progress ORDER BY seq DESC LIMIT :limit
+
+-- name: reserve_merchant_number
+-- Differs because numbers are given out one after the other.
+-- Every merchant: the next number is one that none has.
+UPDATE catalogue_identity SET last_merchant = max(last_merchant, :last) + 1 RETURNING last_merchant
 
 -- =============================================== catalogue: items ===============================================
 

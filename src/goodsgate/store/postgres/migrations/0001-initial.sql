@@ -7,7 +7,7 @@
 
 -- part: database
 CREATE TABLE merchant (
-    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number bigint PRIMARY KEY,                      -- random: a dump that is restored gives no number out again
     id text COLLATE "C" NOT NULL UNIQUE,
     name text NOT NULL,
     created_at bigint NOT NULL,

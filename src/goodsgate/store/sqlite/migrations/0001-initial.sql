@@ -2,8 +2,15 @@
 -- A merchant's number is its row in the intake file; both files lead with it.
 
 -- part: intake
+-- Says that both files belong together. The generation is raised in both whenever a worker process begins to work.
+CREATE TABLE intake_identity (
+    store BLOB NOT NULL,
+    generation INTEGER NOT NULL,              -- 0: the store is just being created
+    raising INTEGER NOT NULL                  -- 1: the catalogue file may be one generation ahead
+) STRICT;
+
 CREATE TABLE merchant (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    number INTEGER PRIMARY KEY,               -- given out by the catalogue file, never twice
     id TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
     created_at INTEGER NOT NULL,
@@ -222,6 +229,12 @@ CREATE TABLE label (
 CREATE INDEX label_of ON label (merchant, type, number);
 
 -- part: catalogue
+CREATE TABLE catalogue_identity (
+    store BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    last_merchant INTEGER NOT NULL DEFAULT 0  -- the highest merchant number that was given out
+) STRICT;
+
 CREATE TABLE collection (
     id INTEGER PRIMARY KEY,
     merchant INTEGER NOT NULL,
