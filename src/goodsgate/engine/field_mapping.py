@@ -92,7 +92,7 @@ class FieldMapping:
         """Return the record with the gate's member names and unchanged values; what is no object stays as it is."""
         try:
             members = decode_members(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return line
         record: dict[str, object] = {}
         for name, value in members.items():
@@ -199,7 +199,7 @@ def _member_names(sample: Iterable[bytes]) -> list[str]:
     for line in sample:
         try:
             names.update(dict.fromkeys(decode_members(line)))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
     return list(names)
 

@@ -44,10 +44,13 @@ def _replacements(numbers: list[int | None], rejected: dict[int, Finding],
     """Return which record each one replaces; what names no rejected record, or one named before, is a new record."""
     replaces: list[int | None] = []
     issues: dict[int, Issue] = {}
+    replaced: set[int] = set()
     for at, number in enumerate(numbers):
-        if number is not None and (number not in rejected or number in replaces):
+        if number is not None and (number not in rejected or number in replaced):
             issues[at] = issue("row_not_rejected", "/_row", value=number)
             number = None
+        if number is not None:
+            replaced.add(number)
         replaces.append(number)
     return replaces, issues
 
@@ -61,7 +64,7 @@ def _members(chunk: Chunk, at: int, header: list[str] | None) -> Members | None:
         return first
     try:
         return dict(msgspec.json.decode(chunk.lines[at], type=dict[str, msgspec.Raw]))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

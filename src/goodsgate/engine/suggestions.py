@@ -23,7 +23,7 @@ def members_of(raw: bytes, columns: Sequence[str] | None) -> Members | None:
         if columns is None:
             return dict(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
         row = msgspec.json.decode(raw, type=list[str])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     cells: Members = {}
     for column, cell in zip(columns, row, strict=False):
