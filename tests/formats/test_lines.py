@@ -139,7 +139,8 @@ def test_memory_does_not_grow_with_the_file():
 
     def most(count):
         given = (line * 1000 for _ in range(count))
-        reader = open_reader(given, format="ndjson", content_encoding="identity", limits=Limits(chunk_bytes=4 << 20))
+        limits = Limits(chunk_bytes=4 << 20, chunk_seconds=3600)
+        reader = open_reader(given, format="ndjson", content_encoding="identity", limits=limits)
         return peak(lambda: sum(len(chunk.lines) for chunk in reader.chunks()))[1]
 
     assert most(200) < most(20) * 1.1 < 24 * 1024 * 1024

@@ -1,5 +1,6 @@
 """Read one round of a batch: its payload, a fix, or the rejected records of a retry, as chunks."""
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
@@ -59,7 +60,10 @@ class RoundReader:
             self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield every chunk of the round; the last one is marked, and is empty if no records are left."""
+        """Yield every chunk of the round; the last one is marked, and is empty if no records are left.
+
+        Others are empty if no record was found in the time of a chunk.
+        """
         round, file = self.round, self._file
         if file is None:
             chunks = self._rejected_chunks()
@@ -69,11 +73,12 @@ class RoundReader:
             chunks = self._split_last() if self._splits_last_chunk else self._source
         chunk = next(chunks, None)
         is_new = round.mapping is None and round.round_kind is RoundKind.SUBMISSION
-        if is_new and chunk is not None and file is not None:
-            self.field_mapping, self._file_issues = resolve_mapping(
-                round.kind, round.policy, columns=file.header, sample=islice(chunk.lines, SAMPLE_RECORDS)
-            )
         while chunk is not None:
+            if is_new and len(chunk) and file is not None:
+                is_new = False
+                self.field_mapping, self._file_issues = resolve_mapping(
+                    round.kind, round.policy, columns=file.header, sample=islice(chunk.lines, SAMPLE_RECORDS)
+                )
             # Only at the end of the payload is it cheap to read on before the chunk is done; elsewhere memory would
             # hold two chunks.
             if chunk.bytes_done >= round.bytes_total or chunk.follows is not None:
@@ -100,7 +105,7 @@ class RoundReader:
                     found.append(notice)
             stopped = self._file.stopped if is_last else None
         if self._file_is_gone and is_last:
-            stopped = issue("payload_corrupt", value="the payload is no longer kept, or not whole")
+            stopped = issue("payload_corrupt", value="the payload is no longer kept")
         if not is_last and not found:
             return chunk
         return msgspec.structs.replace(chunk, file_issues=found, is_last=is_last, stopped=stopped)
@@ -136,30 +141,27 @@ class RoundReader:
 
 
 class ChunkQueue:
-    """Chunks of a reader, of which the next can be looked at, and put back."""
+    """Chunks of a reader, of which the next can be looked at, and to which others can be put back."""
 
     def __init__(self, chunks: Iterator[Chunk]) -> None:
         self._chunks = chunks
-        self._next: Chunk | None = None
+        self._ahead: deque[Chunk] = deque()
 
     def __iter__(self) -> "ChunkQueue":
         return self
 
     def __next__(self) -> Chunk:
-        if self._next is None:
-            return next(self._chunks)
-        chunk, self._next = self._next, None
-        return chunk
+        return self._ahead.popleft() if self._ahead else next(self._chunks)
 
     def peek(self) -> Chunk | None:
         """Return the next chunk, which stays the next one; None at the end."""
-        if self._next is None:
-            self._next = next(self._chunks, None)
-        return self._next
+        if not self._ahead and (chunk := next(self._chunks, None)) is not None:
+            self._ahead.append(chunk)
+        return self._ahead[0] if self._ahead else None
 
-    def put_back(self, chunk: Chunk) -> None:
-        """Make a chunk the next one; no chunk may have been looked at since the last was taken."""
-        self._next = chunk
+    def put_back(self, *chunks: Chunk) -> None:
+        """Make these chunks the next ones, in this order."""
+        self._ahead.extendleft(reversed(chunks))
 
 
 def _known_file_issues(store: Store, round: ClaimedRound) -> list[Issue]:

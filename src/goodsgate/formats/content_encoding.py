@@ -14,6 +14,9 @@ from goodsgate.formats.payload_reader import PayloadReader
 SLICE_BYTES = 64 * 1024
 """Compressed bytes fed at once; `bytes_done` may run ahead by this much."""
 
+READ_AHEAD_BYTES = 4 * 1024 * 1024
+"""Decompressed bytes that the next stages may hold before their records are counted."""
+
 RATIO_FROM_BYTES = 16 * 1024 * 1024
 """The ratio is not checked for smaller files, for which it means nothing."""
 
@@ -49,11 +52,10 @@ def decompress(pieces: Iterator[bytes], reader: PayloadReader, *, content_encodi
         parts = _gunzip(_slice(pieces, reader, SLICE_BYTES), reader.piece_bytes)
     else:
         parts = _cut(_unzstd(_slice(pieces, reader, SLICE_BYTES)), reader.piece_bytes)
-    decompressed = 0
     try:
         for part in parts:
-            decompressed += len(part)
-            if _is_too_large(decompressed, reader):
+            reader.bytes_unpacked += len(part)
+            if _is_too_large(reader) or _is_sparse(reader):
                 return
             yield part
     except _TruncatedError as fault:
@@ -62,8 +64,8 @@ def decompress(pieces: Iterator[bytes], reader: PayloadReader, *, content_encodi
         reader.stop("payload_corrupt", f"{fault} (before byte {reader.bytes_done:,})")
 
 
-def _is_too_large(decompressed: int, reader: PayloadReader) -> bool:
-    limits = reader.limits
+def _is_too_large(reader: PayloadReader) -> bool:
+    limits, decompressed = reader.limits, reader.bytes_unpacked
     ratio = decompressed > RATIO_FROM_BYTES and decompressed > reader.bytes_done * limits.inflate_ratio_max
     expected = ""
     if decompressed > limits.unpacked_bytes_max:
@@ -73,6 +75,15 @@ def _is_too_large(decompressed: int, reader: PayloadReader) -> bool:
     if expected:
         reader.stop("payload_inflates", f"{decompressed:,} bytes from {reader.bytes_done:,}", expected=expected)
     return bool(expected)
+
+
+def _is_sparse(reader: PayloadReader) -> bool:
+    """Return whether too much was read since the last record; what one line may hold is never too much."""
+    limit = max(reader.limits.skipped_bytes_max, reader.limits.line_bytes_max + READ_AHEAD_BYTES)
+    skipped = reader.bytes_unpacked - reader.bytes_at_record
+    if skipped > limit:
+        reader.stop("payload_sparse", f"{skipped:,}", expected=f"at most {limit:,} bytes")
+    return skipped > limit
 
 
 def _slice(pieces: Iterator[bytes], reader: PayloadReader, size: int) -> Iterator[bytes]:

@@ -26,13 +26,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     chunk_bytes: int = 16 * 1024 * 1024
     """A chunk ends after this many decompressed bytes."""
     chunk_records_max: int = 16_384
+    chunk_seconds: float = 1.0
+    """A chunk ends, perhaps without a record, once reading it has taken half of this time."""
     line_bytes_max: int = 2 * 1024 * 1024
     cell_bytes_max: int = 256 * 1024
     columns_max: int = 2_000
     records_max: int = 50_000_000
-    inflate_ratio_max: int = 500
+    inflate_ratio_max: int = 200
     """Maximum ratio of decompressed to compressed bytes, checked from 16 MiB on."""
-    unpacked_bytes_max: int = 1024**4
+    unpacked_bytes_max: int = 64 * 1024**3
+    skipped_bytes_max: int = 256 * 1024 * 1024
+    """Maximum decompressed bytes without a record: blank lines, blank rows, or one endless line."""
     xlsx_bytes_max: int = 64 * 1024 * 1024
     """An XLSX is a random-access format: it is read whole."""
     xlsx_unpacked_bytes_max: int = 128 * 1024 * 1024
@@ -111,6 +115,7 @@ class Reader(Protocol):
     def chunks(self, *, skip: int = 0, opening: int | None = None) -> Iterator[Chunk]:
         """Yield the chunks from record `skip` + 1 on, once, the first with at most `opening` records.
 
+        A chunk without records means that none was found in the time for a chunk; reading goes on with the next.
         Never raises for what a payload contains.
         """
 

@@ -1,5 +1,6 @@
 """The state that all stages of reading share, and the last stage: chunks."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,6 +39,10 @@ class PayloadReader:
         self.notices: list[Issue] = []
         self.stopped: Issue | None = None
         self.bytes_done = 0
+        self.bytes_unpacked = 0
+        """Decompressed bytes so far."""
+        self.bytes_at_record = 0
+        """The same when the last record was read."""
         self.charset = "UTF-8"
         self.runs: Iterator[RecordRun] = iter(())
         self._pending = RecordRun([], [], {}, 0)
@@ -65,7 +70,10 @@ class PayloadReader:
         limits = self.limits
         most = min(opening or limits.chunk_records_max, limits.chunk_records_max)
         records_read = 0
+        ends_at = time.monotonic() + limits.chunk_seconds / 2
         for run in runs:
+            if run.records:
+                self.bytes_at_record = self.bytes_unpacked
             room = limits.records_max - records_read
             records_read += min(len(run.records), room)
             self._append(run, skip, room)
@@ -73,8 +81,11 @@ class PayloadReader:
             while len(self._pending.records) >= most:
                 yield self._take_chunk(most)
                 most = limits.chunk_records_max
-            if self._pending.size >= limits.chunk_bytes and self._pending.records:
+                ends_at = time.monotonic() + limits.chunk_seconds / 2
+            is_full = self._pending.size >= limits.chunk_bytes and self._pending.records
+            if is_full or time.monotonic() > ends_at:
                 yield self._take_chunk(len(self._pending.records))
+                ends_at = time.monotonic() + limits.chunk_seconds / 2
             if len(run.records) > room:
                 self.stop("records_too_many", f"over {records_read:,}",
                     expected=f"at most {limits.records_max:,} records")

@@ -22,6 +22,8 @@ DELIMITERS = ",;\t|"
 """In order of preference if several are equally frequent in the header."""
 REREAD_CHARACTERS_FREE = 16 * 1024 * 1024
 """Lines may be read twice up to this many characters, then as many as were read once, so that time stays linear."""
+BLANK_BYTES_MAX = 4 * 1024 * 1024
+"""Blank lines before the header are skipped up to this size."""
 CELLS_PER_CHUNK_BYTE = 4
 """Cells may need this much more memory than the chunk has bytes; many short cells end a chunk earlier."""
 
@@ -144,6 +146,10 @@ class DelimitedTable:
             self._number = first = self._number + 1
             text = line.rstrip("\r") if line.endswith("\r") else line
             problem = None
+            if size >= piece_bytes:
+                yield self._with_size(run, size)
+                run, size = RecordRun([], [], {}, 0), 0
+            size += len(text) + 1
             if not text:
                 self._empty += 1
                 continue
@@ -151,7 +157,6 @@ class DelimitedTable:
                 row = text.split(delimiter)
             else:
                 row, problem = self._read_quoted(line, text)
-            size += len(text) + 1
             if problem or unreadable or len(row) != width or len(text) > cell_characters or self._number != first:
                 row, problem = self._check_row(row, problem, first)
             if not row[0].strip() and not problem and not "".join(row).strip():
@@ -161,9 +166,6 @@ class DelimitedTable:
                 run.unreadable[len(run.records)] = problem
             run.records.append(row)
             run.source_rows.append(first)
-            if size >= piece_bytes:
-                yield self._with_size(run, size)
-                run, size = RecordRun([], [], {}, 0), 0
         yield self._with_size(run, size)
         if self._empty:
             self._reader.add_notice("rows_empty", str(self._empty))
@@ -179,8 +181,14 @@ class DelimitedTable:
 
     def _header(self, delimiter: str | None) -> list[str]:
         """Return the names in the first line that is not blank; an empty list if there is no readable header."""
+        skipped = 0
         for line in self._lines:
             if line is None:
+                return []
+            skipped += len(line) + 1
+            if skipped > self._limit + BLANK_BYTES_MAX:
+                expected = f"a header within {BLANK_BYTES_MAX:,} bytes"
+                self._reader.stop("payload_sparse", f"{skipped:,}", expected=expected)
                 return []
             self._number = first = self._number + 1
             directive = _DIRECTIVE.fullmatch(line) if first == 1 and delimiter is None else None

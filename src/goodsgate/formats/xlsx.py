@@ -120,6 +120,7 @@ def _send_all(pieces: Iterator[bytes], reader: PayloadReader) -> ParserProcess |
     sent = 0
     for piece in pieces:
         sent += len(piece)
+        reader.bytes_at_record = reader.bytes_unpacked  # rows come at the end; the file has a limit of its own
         if sent > limit:
             reader.stop("payload_corrupt", f"an XLSX may have at most {limit:,} bytes; a CSV has no such limit")
             return None
