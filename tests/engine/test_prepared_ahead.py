@@ -69,10 +69,10 @@ def applied_chunks(monkeypatch: pytest.MonkeyPatch) -> list[AppliedChunk]:
         if self._prepared is not None and self._prepared.applied is not None:
             seen.append(self._prepared.applied)
 
-    def faulty(checked: CheckedChunk, *args: Any) -> ChunkChanges:
+    def faulty(checked: CheckedChunk, *args: Any, **ends: float) -> ChunkChanges:
         if any(b"boom" in document for document in checked.documents):
             raise ZeroDivisionError
-        return apply.apply(checked, *args)
+        return apply.apply(checked, *args, **ends)
 
     monkeypatch.setattr(PreparedAhead, "_prepare_next", noted)
     monkeypatch.setattr(scheduling, "apply", faulty)

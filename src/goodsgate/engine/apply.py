@@ -4,6 +4,9 @@ The effect is that of working the records one by one in order. Several records w
 Several small batches of a lane share one view, so that each sees the changes of those before it.
 """
 
+import math
+import time
+from collections import deque
 from collections.abc import Sequence
 from itertools import repeat
 from typing import NamedTuple
@@ -15,7 +18,6 @@ from goodsgate.engine.validator import CheckedChunk, digest_of, has_error
 from goodsgate.model.batch import RESULT_BYTE, Policy, Result, Strictness, Verb
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, display_key
 from goodsgate.model.issue import Issue, Severity, issue
-from goodsgate.rules import Checker, SchemaChecker
 
 CREATED = RESULT_BYTE[Result.CREATED]
 UPDATED = RESULT_BYTE[Result.UPDATED]
@@ -25,14 +27,23 @@ SUPERSEDED = RESULT_BYTE[Result.SUPERSEDED]
 REJECTED = RESULT_BYTE[Result.REJECTED]
 CANCELLED = RESULT_BYTE[Result.CANCELLED]
 
-decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+MERGED_RECORDS = 256
+"""Updates that are merged and checked at once."""
+MERGED_BYTES = 1024 * 1024
+"""Size of the documents from which fewer are."""
+
+Members = dict[str, msgspec.Raw]
+decode_members = msgspec.json.Decoder(Members).decode
 
 Issues = dict[int, list[Issue]]
 """Index of a record → its issues; the lists are never changed, they are shared with the checked chunk."""
 
 
 class ChunkChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the records of a chunk, and what changes in the catalogue."""
+    """What became of the records of a chunk, and what changes in the catalogue.
+
+    If the time did not suffice, it is about the first records only.
+    """
 
     results: bytes
     """One byte for each record: its index in RESULTS."""
@@ -43,18 +54,28 @@ class ChunkChanges(msgspec.Struct, frozen=True, kw_only=True):
     deletes: list[Delete] = []
 
 
-def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy) -> ChunkChanges:
-    """Apply the records of a chunk; the view takes part in the changes."""
+def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy, *, ends_at: float = math.inf) -> ChunkChanges:
+    """Apply the records of a chunk; the view takes part in the changes.
+
+    Merging updates ends early, after at least one, when the monotonic clock passes `ends_at`.
+    """
     view.add_created()
     changes = _apply_uniform(checked, view, policy)
     if changes is not None:
         return changes
     application = _Application(checked, view, policy)
-    results = application.apply_all()
+    results = application.apply_all(ends_at)
     writes, deletes = view.take_changes()
-    return ChunkChanges(
-        results=results, keys=checked.keys, issues=application.issues, writes=writes, deletes=deletes
-    )
+    return chunk_changes(results, checked.keys, application.issues, writes=writes, deletes=deletes)
+
+
+def chunk_changes(results: bytes, keys: list[str | None], issues: Issues, *, writes: Sequence[Write],
+                  deletes: list[Delete]) -> ChunkChanges:
+    """Return the changes by the records that have a result."""
+    count = len(results)
+    if count < len(keys):
+        keys, issues = keys[:count], {at: found for at, found in issues.items() if at < count}
+    return ChunkChanges(results=results, keys=keys, issues=issues, writes=writes, deletes=deletes)
 
 
 def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy) -> ChunkChanges | None:
@@ -85,6 +106,7 @@ class _Merged(NamedTuple):
     """An update that was merged into the current item."""
 
     item: CurrentItem | Write
+    members: Members
     document: bytes
     issues: list[Issue] | None
 
@@ -97,16 +119,23 @@ class _Application:
         self._checked = checked
         self._view = view
         self._policy = policy
+        self._updates: deque[tuple[int, CurrentItem | Write]] = deque()
+        """Index and item of the updates that are still to be merged, at most one of an item."""
+        self._merged: dict[int, _Merged] = {}
+        """Updates that were merged with those before them."""
+        self._last: tuple[Write, Members] | None = None
+        """The update that was merged last, decoded: often the next record updates the same item."""
 
-    def apply_all(self) -> bytes:
-        """Return one result byte for each record."""
+    def apply_all(self, ends_at: float) -> bytes:
+        """Return one result byte for each record, or for the first ones if the time does not suffice."""
         checked, view, policy, issues = self._checked, self._view, self._policy, self.issues
         results = bytearray(len(checked.documents))
         items, writes = view.items, view.writes
         reports_duplicates = policy.duplicates is not Strictness.OFF
         chunk_keys: set[str] = set()
         upserts = policy.verb is Verb.UPSERT and checked.verbs is None
-        merged = {} if upserts else self._merge_updates()
+        if not upserts:
+            self._updates.extend(self._first_updates())
         for at, (key, version, digest) in enumerate(zip(checked.keys, checked.versions, checked.hashes, strict=True)):
             if reports_duplicates and key is not None:
                 if key in chunk_keys or key in view.seen_keys:
@@ -126,21 +155,55 @@ class _Application:
                 items[key] = writes[key] = Write(key, digest, checked.documents[at], None)
                 continue
             verb = (checked.verbs[at] if checked.verbs is not None else None) or policy.verb
-            results[at] = self._apply_one(at, key, verb, merged.get(at))
+            results[at] = self._apply_one(at, key, verb)
+            if verb is Verb.UPDATE and time.monotonic() > ends_at:
+                return bytes(results[: at + 1])
         return bytes(results)
 
-    def _merge_updates(self) -> dict[int, _Merged]:
-        """Merge and check, all at once, the updates of items that no record of this chunk has changed."""
-        checked = self._checked
-        updates = [
-            (at, item) for at, (key, verb) in enumerate(zip(checked.keys, checked.verbs or repeat(None), strict=False))
-            if (verb or self._policy.verb) is Verb.UPDATE and (item := self._view.items.get(key or "")) is not None
-            and item.hash is not None and not has_error(self.issues.get(at, ()))
-        ]
-        merged = _merge_and_check([(item, checked.documents[at]) for at, item in updates], checked.merged_rules)
-        return {at: each for (at, _), each in zip(updates, merged, strict=True)}
+    def _first_updates(self) -> list[tuple[int, CurrentItem | Write]]:
+        """Return index and item of the first update of each item."""
+        checked, first = self._checked, {}
+        for at, (key, verb) in enumerate(zip(checked.keys, checked.verbs or repeat(None), strict=False)):
+            if key is None or key in first or (verb or self._policy.verb) is not Verb.UPDATE:
+                continue
+            item = self._view.items.get(key)
+            if item is not None and item.hash is not None and not has_error(self.issues.get(at, ())):
+                first[key] = at, item
+        return [*first.values()]
 
-    def _apply_one(self, at: int, key: str, verb: Verb, merged: _Merged | None) -> int:
+    def _merge(self, at: int, item: CurrentItem | Write) -> _Merged:
+        """Merge and check an update, together with some after it if no record before it has changed the item."""
+        updates = self._updates
+        while updates and updates[0][0] < at:
+            updates.popleft()
+        if updates and updates[0][0] == at:
+            some: list[tuple[int, CurrentItem | Write]] = []
+            size = 0
+            while updates and len(some) < MERGED_RECORDS and size < MERGED_BYTES:
+                some.append(updates.popleft())
+                size += len(some[-1][1].document or b"")
+            self._merged = dict(zip((at for at, _ in some), self._merge_and_check(some), strict=True))
+        merged = self._merged.pop(at, None)
+        if merged is None or merged.item is not item:
+            (merged,) = self._merge_and_check([(at, item)])
+        return merged
+
+    def _merge_and_check(self, updates: Sequence[tuple[int, CurrentItem | Write]]) -> list[_Merged]:
+        last, checked = self._last, self._checked
+        members = [
+            merge_members(
+                last[1] if last is not None and last[0] is item else decode_members(item.document or b"{}"),
+                checked.documents[at],
+            ) for at, item in updates
+        ]
+        documents = [*map(msgspec.json.encode, members)]
+        issues = checked.merged_rules.check(documents).issues
+        return [
+            _Merged(item, own_members, document, issues.get(at))
+            for at, ((_, item), own_members, document) in enumerate(zip(updates, members, documents, strict=True))
+        ]
+
+    def _apply_one(self, at: int, key: str, verb: Verb) -> int:
         """Apply a record whose verb or version needs a closer look."""
         checked, view = self._checked, self._view
         version, item = checked.versions[at], view.items.get(key)
@@ -154,9 +217,9 @@ class _Application:
         if verb is Verb.UPDATE and not exists:
             return self._reject(at, issue("key_unknown", "/id", value=display_key(key)))
         document, digest = checked.documents[at], checked.hashes[at]
+        merged = None
         if verb is Verb.UPDATE and item is not None:
-            if merged is None or merged.item is not item:  # a record before it has changed the item
-                (merged,) = _merge_and_check([(item, document)], checked.merged_rules)
+            merged = self._merge(at, item)
             document = merged.document
             if merged.issues:
                 self.issues[at] = merged.issues  # of the merged record, so they include those of the update itself
@@ -168,8 +231,10 @@ class _Application:
             return UNCHANGED
         if not exists and key in view.case_variants:
             self._report_case_variant(at, key)
-        view.items[key] = view.writes[key] = Write(key, digest, document, new_version)
+        view.items[key] = view.writes[key] = write = Write(key, digest, document, new_version)
         view.deletes.pop(key, None)
+        if merged is not None:
+            self._last = write, merged.members
         return UPDATED if exists else CREATED
 
     def _delete(self, at: int, key: str, item: CurrentItem | Write | None) -> int:
@@ -204,19 +269,14 @@ def report_duplicate(issues: Issues, at: int, key: str, policy: Policy, *, path:
     add_issues(issues, at, issue("duplicate_in_batch", path, value=display_key(key), severity=severity))
 
 
-def _merge_and_check(updates: Sequence[tuple[CurrentItem | Write, bytes]], rules: Checker | SchemaChecker,
-                     ) -> list[_Merged]:
-    documents = [merge(item.document or b"{}", patch) for item, patch in updates]
-    issues = rules.check(documents).issues if documents else {}
-    return [
-        _Merged(item, document, issues.get(at))
-        for at, ((item, _), document) in enumerate(zip(updates, documents, strict=True))
-    ]
-
-
 def merge(document: bytes, patch: bytes) -> bytes:
     """Return a document after a JSON Merge Patch (RFC 7396); members that the patch does not name stay as they are."""
-    members = decode_members(document)
+    return msgspec.json.encode(merge_members(decode_members(document), patch))
+
+
+def merge_members(document: Members, patch: bytes) -> Members:
+    """Return the members of a document after a JSON Merge Patch."""
+    members = document.copy()
     for name, value in decode_members(patch).items():
         raw = bytes(value)
         if raw == b"null":
@@ -226,4 +286,4 @@ def merge(document: bytes, patch: bytes) -> bytes:
             members[name] = msgspec.Raw(merge(target if target[:1] == b"{" else b"{}", raw))
         else:
             members[name] = value
-    return msgspec.json.encode(members)
+    return members

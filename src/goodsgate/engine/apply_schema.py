@@ -3,6 +3,7 @@
 The view knows which item has which index entry, so that each record sees the changes of those before it.
 """
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ from goodsgate.engine.apply import (
     UPDATED,
     ChunkChanges,
     add_issues,
+    chunk_changes,
     report_duplicate,
 )
 from goodsgate.engine.document_merge import decode, decode_members, encode, merge_mapped, remove_entries
@@ -51,17 +53,17 @@ class UniqueTimestamps:
 TIMESTAMPS = UniqueTimestamps()
 
 
-def apply_schema(checked: CheckedChunk, view: IndexedView, round: ClaimedRound) -> ChunkChanges:
+def apply_schema(checked: CheckedChunk, view: IndexedView, round: ClaimedRound, *,
+                 ends_at: float = math.inf) -> ChunkChanges:
     """Apply the records of a chunk; the view takes part in the changes.
 
-    The keys of the changes are those of the items that were found.
+    The keys of the changes are those of the items that were found. It ends early, after at least one record, when the
+    monotonic clock passes `ends_at`.
     """
     application = _SchemaApplication(checked, view, round)
-    results = application.apply_all()
+    results = application.apply_all(ends_at)
     writes, deletes = view.take_changes()
-    return ChunkChanges(
-        results=results, keys=application.keys, issues=application.issues, writes=writes, deletes=deletes
-    )
+    return chunk_changes(results, application.keys, application.issues, writes=writes, deletes=deletes)
 
 
 class _SchemaApplication:
@@ -79,8 +81,8 @@ class _SchemaApplication:
         rules = checked.schema.merchant_rules
         self._rules = view.rules[rules.resource_type] if rules is not None else None
 
-    def apply_all(self) -> bytes:
-        """Return one result byte for each record."""
+    def apply_all(self, ends_at: float) -> bytes:
+        """Return one result byte for each record, or for the first ones if the time does not suffice."""
         policy, view, keys = self._policy, self._view, self.keys
         update = self._update_or_create if policy.update_creates else self._update
         apply_one = {
@@ -100,6 +102,8 @@ class _SchemaApplication:
                 results[at] = REJECTED
             else:
                 results[at] = SUPERSEDED if is_versioned and self._is_superseded(at) else apply_one(at, refs)
+                if time.monotonic() > ends_at:
+                    return bytes(results[: at + 1])
         return bytes(results)
 
     def _is_superseded(self, at: int) -> bool:

@@ -1,5 +1,7 @@
 """Merge and cut documents of a schema; whatever is not named stays byte for byte."""
 
+from collections.abc import Iterable, Sequence
+
 import msgspec
 import orjson
 
@@ -42,13 +44,13 @@ def remove_entries(document: bytes, named: msgspec.Raw, member: str, rule: ListR
     """
     members = decode_members(document)
     raws = decode_list(members.get(member, msgspec.Raw(b"[]")))
-    entries = [orjson.loads(bytes(raw)) for raw in raws]
+    entries = _EntryIndex(orjson.loads(bytes(raw)) for raw in raws)
     removed: set[int] = set()
     unknown: list[tuple[str, str]] = []
     wanted = orjson.loads(bytes(named))
     for at, each in enumerate(wanted if isinstance(wanted, list) else []):
         entry_id = rule.id_of(each)
-        matches = [index for index, entry in enumerate(entries) if entry_id and _has_id(entry, entry_id)]
+        matches = entries.places(entry_id)
         if not matches:
             unknown.append((
                 f"/{member}/{at}" + (f"/{entry_id[0]}" if entry_id else ""), entry_id[1] if entry_id else "",
@@ -61,8 +63,33 @@ def remove_entries(document: bytes, named: msgspec.Raw, member: str, rule: ListR
     return encode(members), unknown
 
 
-def _has_id(entry: object, entry_id: tuple[str, str]) -> bool:
-    return isinstance(entry, dict) and str(entry.get(entry_id[0])) == entry_id[1]
+class _EntryIndex:
+    """Entries of a list by their ids, which may stand in any member; each member is indexed once."""
+
+    def __init__(self, entries: Iterable[object]) -> None:
+        self._entries = [*entries]
+        self._places: dict[str, dict[str, list[int]]] = {}
+
+    def places(self, entry_id: tuple[str, str] | None) -> Sequence[int]:
+        """Return where the entries with this id (member and value) are."""
+        if not entry_id:
+            return ()
+        name, value = entry_id
+        if name not in self._places:
+            self._places[name] = {}
+            for place, entry in enumerate(self._entries):
+                self._add(name, entry, place)
+        return self._places[name].get(value, ())
+
+    def append(self, entry: object) -> None:
+        """Add an entry."""
+        for name in self._places:
+            self._add(name, entry, len(self._entries))
+        self._entries.append(entry)
+
+    def _add(self, name: str, entry: object, place: int) -> None:
+        if isinstance(entry, dict):
+            self._places[name].setdefault(str(entry.get(name)), []).append(place)
 
 
 def _merge_object(current: bytes, patch: bytes) -> bytes:
@@ -79,14 +106,14 @@ def _merge_object(current: bytes, patch: bytes) -> bytes:
 def _merge_list(current: bytes, patch: bytes, rule: ListRule) -> bytes:
     """Return a list in which entries with a known id are merged and others are appended."""
     raws = decode_list(current)
-    entries = [orjson.loads(bytes(raw)) for raw in raws]
+    entries = _EntryIndex(orjson.loads(bytes(raw)) for raw in raws)
     for raw in decode_list(patch):
         entry = orjson.loads(bytes(raw))
-        entry_id = rule.id_of(entry)
-        match = next((index for index, known in enumerate(entries) if entry_id and _has_id(known, entry_id)), None)
-        if match is None:
+        places = entries.places(rule.id_of(entry))
+        if not places:
             raws.append(raw)
             entries.append(entry)
         else:
+            match = places[0]
             raws[match] = msgspec.Raw(_merge_object(bytes(raws[match]), bytes(raw)))
     return encode(raws)

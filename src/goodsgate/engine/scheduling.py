@@ -6,11 +6,13 @@ no longer contains. Small batches are worked together by `SmallBatches`.
 """
 
 import logging
+import math
 import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from contextlib import suppress
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,11 +22,11 @@ from goodsgate.engine.catalogue_view import CatalogueView, find_seen_keys, load_
 from goodsgate.engine.chunk_commit import Committer, advance, build_commit, empty_commit
 from goodsgate.engine.indexed_view import IndexedView, load_indexed_view
 from goodsgate.engine.reader import ChunkQueue, RoundReader
-from goodsgate.engine.validator import CheckedChunk, Validator, has_error
+from goodsgate.engine.validator import CheckedChunk, Validator
 from goodsgate.formats import Chunk, Limits
-from goodsgate.model.batch import Kind, RoundKind, State, Verb, Withheld, new_id
+from goodsgate.model.batch import Kind, Result, RoundKind, State, Verb, Withheld, new_id
 from goodsgate.model.catalogue import Delete
-from goodsgate.model.issue import is_unsound, issue
+from goodsgate.model.issue import issue
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError, SupportsPrefetch
 
 log = logging.getLogger(__name__)
@@ -90,8 +92,7 @@ class Schedule(ABC):
     def _remove_absent_items(self, claim: Claim, *, confirmed: bool) -> bool:
         """Delete the items that a full feed lacks, page by page; result as of `run`.
 
-        The deletions are withheld if they are more than the policy allows without confirmation, or if something of
-        the feed was not read soundly.
+        If that is more than the policy allows without confirmation, the deletions are withheld.
         """
         last = None
         while True:
@@ -100,15 +101,10 @@ class Schedule(ABC):
             if not keys:
                 self._commit(claim, empty_commit(round, State.FINISHED))
                 return True
-            if not confirmed:
-                is_sound = self._is_sound()
-                if not is_sound or absent > items * round.policy.delete_share_max:
-                    reason: Literal["share", "evidence"] = "share" if is_sound else "evidence"
-                    withheld = Withheld(items=items, deletions=absent, reason=reason)
-                    self._commit(
-                        claim, msgspec.structs.replace(empty_commit(round, State.FINISHED), withheld=withheld)
-                    )
-                    return True
+            if not confirmed and (absent > items * round.policy.delete_share_max or self._has_unreadable_keys()):
+                withheld = Withheld(items=items, deletions=absent)
+                self._commit(claim, msgspec.structs.replace(empty_commit(round, State.FINISHED), withheld=withheld))
+                return True
             confirmed = True  # decided by the first page
             commit = empty_commit(round, None, keys=keys, result=DELETED)
             self._commit(claim, msgspec.structs.replace(commit, deletes=[Delete(key, None) for key in keys]))
@@ -117,17 +113,14 @@ class Schedule(ABC):
             if not goes_on:
                 return self.cancel(claim) if goes_on is None else False
 
-    def _is_sound(self) -> bool:
-        """Return whether the feed proves what it lacks: no error of the file, no record whose key is in doubt."""
+    def _has_unreadable_keys(self) -> bool:
+        """Return whether the key of some record is unknown, so that nobody can say what the feed lacks."""
         merchant, batch, after = self.round.merchant, self.round.batch, 0
-        of_file = self._store.findings(merchant, batch, after=-1, limit=1)
-        if of_file and of_file[0].number == 0 and has_error(of_file[0].issues):
-            return False
-        while rejected := self._store.rejected_records(merchant, batch, after=after, limit=1_000):
-            if any(finding.key is None or is_unsound(finding.issues) for finding in rejected):
-                return False
-            after = rejected[-1].number
-        return True
+        while rows := self._store.results(merchant, batch, after=after, limit=10_000, result=Result.REJECTED):
+            if any(row.key is None for row in rows):
+                return True
+            after = rows[-1].number
+        return False
 
 
 class Removal(Schedule):
@@ -144,13 +137,13 @@ class Sequential(Schedule):
     def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
         super().__init__(parts, round)
         self._reader = self._open_reader()
-        self._chunks: Iterator[Chunk] = self._reader.chunks()
+        self._chunks = ChunkQueue(self._reader.chunks())
         self._is_full_feed = round.policy.mode == "full" and round.round_kind is RoundKind.SUBMISSION
 
     def run(self, claim: Claim) -> bool:
         """See Schedule.run."""
         for chunk in self._chunks:
-            self._process(claim, chunk)
+            chunk = self._process(claim, chunk)
             if self._end_state(chunk) is not None:
                 return True
             if not chunk.is_last:
@@ -182,28 +175,32 @@ class Sequential(Schedule):
             return State.BROKEN
         return None if self._is_full_feed else State.FINISHED
 
-    def _process(self, claim: Claim, chunk: Chunk) -> None:
-        """Work and commit a chunk; after a fault halve it until the record at fault stands alone."""
+    def _process(self, claim: Claim, chunk: Chunk) -> Chunk:
+        """Work and commit a chunk, or as much of it as its time allows; return what was committed.
+
+        The rest is worked next. After a fault a chunk is halved until the record at fault stands alone.
+        """
         if not len(chunk):
             self._commit_empty(claim, chunk)
-            return
+            return chunk
         try:
-            self._process_whole(claim, chunk)
-            return
+            checked = self._check(chunk)
+            chunk = checked.chunk
+            return self._commit_checked(claim, checked)
         except StoreError:
             raise
         except Exception:
             fault = new_id()
             log.exception("fault in a chunk", extra={"fault": fault, "batch": self.round.batch, "records": len(chunk)})
         if len(chunk) == 1:
-            self._process_whole(claim, msgspec.structs.replace(
+            chunk = msgspec.structs.replace(
                 chunk, lines=[b"{}" for _ in chunk.lines], rows=[[] for _ in chunk.rows],
                 unreadable={0: issue("internal_fault", value=fault)},
-            ))
-            return
+            )
+            return self._commit_checked(claim, self._check(chunk))
         middle = len(chunk) // 2
-        self._process(claim, chunk.part(0, middle))
-        self._process(claim, chunk.part(middle, len(chunk)))
+        self._chunks.put_back(chunk.part(0, middle), chunk.part(middle, len(chunk)))
+        return chunk.part(0, 0)
 
     def _commit_empty(self, claim: Claim, chunk: Chunk) -> None:
         """Commit what is left to say when the records are done."""
@@ -212,28 +209,51 @@ class Sequential(Schedule):
             nothing = ChunkChanges(results=b"", keys=[], issues={})
             self._commit(claim, build_commit(self.round, chunk, nothing, None, end_state=end_state))
 
-    def _process_whole(self, claim: Claim, chunk: Chunk) -> None:
+    def _check(self, chunk: Chunk) -> CheckedChunk:
+        """Check a chunk, or as much of it as its time allows, and put the rest back."""
+        checked = self._parts.validator.check(chunk, self.round, self._reader.field_mapping)
+        if checked.chunk is not chunk:
+            self._chunks.put_back(chunk.part(len(checked.chunk), len(chunk)))
+        return checked
+
+    def _commit_checked(self, claim: Claim, checked: CheckedChunk) -> Chunk:
+        """Apply and commit a chunk, or as much of it as its time allows; return that, and put the rest back."""
         round = self.round
-        checked = self._parts.validator.check(chunk, round, self._reader.field_mapping)
-        commit, seen_keys = self._apply(round, checked, None)
-        self._parts.committer.commit(claim, [commit], lambda: [self._apply(round, checked, seen_keys).commit])
-        self.round = advance(round, commit)
+        applied = self._apply(round, checked, None)
+        self._parts.committer.commit(claim, [applied.commit], lambda: [self._apply_again(round, applied)])
+        self.round = advance(round, applied.commit)
+        return self._put_back_rest(checked, applied)
+
+    def _put_back_rest(self, checked: CheckedChunk, applied: "AppliedChunk") -> Chunk:
+        chunk = applied.checked.chunk
+        if chunk is not checked.chunk:
+            self._chunks.put_back(checked.chunk.part(len(chunk), len(checked.chunk)))
+        return chunk
 
     def _apply(self, round: ClaimedRound, checked: CheckedChunk, seen_keys: Set[str] | None) -> "AppliedChunk":
-        """Apply a chunk to the current items; `seen_keys` are given if they were looked up before."""
+        """Apply a chunk, or as much of it as its time allows, to the current items.
+
+        `seen_keys` are given if they were looked up before.
+        """
         view = load(self._store, round, [checked], seen_keys=seen_keys)
-        changes = apply_chunk(round, checked, view)
+        ends_at = time.monotonic() + self._parts.read_limits.chunk_seconds / 2
+        changes = apply_chunk(round, checked, view, ends_at=ends_at)
+        if len(changes.results) < len(checked.chunk):
+            checked = checked.first(len(changes.results))
+        return AppliedChunk(self._build_commit(round, checked, changes), view.seen_keys, checked)
+
+    def _apply_again(self, round: ClaimedRound, applied: "AppliedChunk") -> ChunkCommit:
+        """Apply the same records once more, to items that have changed."""
+        view = load(self._store, round, [applied.checked], seen_keys=applied.seen_keys)
+        return self._build_commit(round, applied.checked, apply_chunk(round, applied.checked, view))
+
+    def _build_commit(self, round: ClaimedRound, checked: CheckedChunk, changes: ChunkChanges) -> ChunkCommit:
         chunk, mapping = checked.chunk, self._reader.field_mapping
-        commit = build_commit(round, chunk, changes, mapping, end_state=self._end_state(chunk))
-        return AppliedChunk(commit, view.seen_keys)
+        return build_commit(round, chunk, changes, mapping, end_state=self._end_state(chunk))
 
 
 class Paced(Sequential):
     """Commits one record; then the round rests, and other lanes have their turn."""
-
-    def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
-        super().__init__(parts, round)
-        self._chunks = self._queue = ChunkQueue(self._chunks)
 
     def run(self, claim: Claim) -> bool:
         """See Schedule.run."""
@@ -244,7 +264,7 @@ class Paced(Sequential):
             if self._end_state(record) is not None:
                 return True
             if len(chunk) > 1:
-                self._queue.put_back(chunk.part(1, len(chunk)))
+                self._chunks.put_back(chunk.part(1, len(chunk)))
             if not record.is_last:
                 self._store.defer(claim, self.round, seconds=self.round.policy.pace_seconds)
                 return False
@@ -256,6 +276,8 @@ class AppliedChunk(NamedTuple):
 
     commit: ChunkCommit
     seen_keys: Set[str]
+    checked: CheckedChunk
+    """The records that were applied."""
 
 
 class PreparedChunk(NamedTuple):
@@ -270,7 +292,6 @@ class PreparedAhead(Sequential):
 
     def __init__(self, parts: WorkerParts, round: ClaimedRound) -> None:
         super().__init__(parts, round)
-        self._chunks = self._queue = ChunkQueue(self._chunks)
         self._prepared: PreparedChunk | None = None
         self._no_waiters = False
         """No other lane waited for its turn when the lease was renewed last."""
@@ -294,30 +315,35 @@ class PreparedAhead(Sequential):
         self._no_waiters = bool(goes_on)
         return goes_on
 
-    def _process_whole(self, claim: Claim, chunk: Chunk) -> None:
+    def _check(self, chunk: Chunk) -> CheckedChunk:
+        prepared = self._prepared
+        return prepared.checked if prepared is not None and prepared.checked.chunk is chunk else super()._check(chunk)
+
+    def _commit_checked(self, claim: Claim, checked: CheckedChunk) -> Chunk:
         round, prepared, self._prepared = self.round, self._prepared, None
-        if prepared is None or prepared.checked.chunk is not chunk:
-            prepared = PreparedChunk(self._parts.validator.check(chunk, round, self._reader.field_mapping), None)
-        checked, applied = prepared
+        applied = prepared.applied if prepared is not None and prepared.checked is checked else None
         if applied is None or applied.commit.round != round:
             applied = self._apply(round, checked, None)
-        commit, seen_keys = applied
         committing = self._parts.committer.committing(
-            claim, [commit], lambda: [self._apply(round, checked, seen_keys).commit]
+            claim, [applied.commit], lambda: [self._apply_again(round, applied)]
         )
-        after = advance(round, commit)
+        after = advance(round, applied.commit)
         with committing:
-            if not chunk.is_last:
+            if applied.checked is checked and not checked.chunk.is_last:
                 self._prepare_next(checked, after)
         self.round = after
+        return self._put_back_rest(checked, applied)
 
     def _prepare_next(self, committing: CheckedChunk, after: ClaimedRound) -> None:
         """Check the next chunk, and apply it if the one that is being committed makes no difference to it."""
-        chunk = self._queue.peek()
+        chunk = self._chunks.peek()
         if chunk is None or not len(chunk):
             return
         with suppress(Exception):  # it fails again in its turn, where faults are handled
             checked = self._parts.validator.check(chunk, after, self._reader.field_mapping)
+            if checked.chunk is not chunk:
+                next(self._chunks)
+                self._chunks.put_back(checked.chunk, chunk.part(len(checked.chunk), len(chunk)))
             self._prepared = PreparedChunk(checked, None)
             keys = checked.distinct_keys.distinct
             if (
@@ -352,8 +378,9 @@ def load(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk], *, s
     return load_view(store, round, chunks, seen_keys=seen_keys)
 
 
-def apply_chunk(round: ClaimedRound, checked: CheckedChunk, view: CatalogueView) -> ChunkChanges:
-    """Apply a chunk to a view that was loaded for it."""
+def apply_chunk(round: ClaimedRound, checked: CheckedChunk, view: CatalogueView, *,
+                ends_at: float = math.inf) -> ChunkChanges:
+    """Apply a chunk, or as much of it as is possible until `ends_at`, to a view that was loaded for it."""
     if isinstance(view, IndexedView):
-        return apply_schema(checked, view, round)
-    return apply(checked, view, round.policy)
+        return apply_schema(checked, view, round, ends_at=ends_at)
+    return apply(checked, view, round.policy, ends_at=ends_at)

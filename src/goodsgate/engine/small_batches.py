@@ -1,6 +1,8 @@
 """Work the small batches at the head of a lane together: many in one transaction, the next ones read meanwhile."""
 
 import logging
+import math
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -54,11 +56,14 @@ class SmallBatches:
                 return False
             while group:
                 following: Group = []
-                committing = self._parts.committer.committing(
-                    claim, self._commits(group), partial(self._commits, group)
-                )
+                ends_at = time.monotonic() + self._parts.read_limits.chunk_seconds
+                commits = self._commits(group, ends_at=ends_at)
+                if not commits:
+                    return has_committed  # the next claim begins with the batch that takes long
+                is_whole, group = len(commits) == len(group), group[: len(commits)]
+                committing = self._parts.committer.committing(claim, commits, partial(self._commits, group))
                 with committing, suppress(Exception):  # it fails again when it is claimed first, and is handled then
-                    read = next(groups, [])
+                    read = next(groups, []) if is_whole else []
                     if read and not self._gives_way(claim):
                         following = read
                 has_committed = True
@@ -80,12 +85,15 @@ class SmallBatches:
         group: Group = []
         size = 0
         rounds_max = max(2, self._rounds_max // FIRST_PART)
+        ends_at = time.monotonic() + self._parts.read_limits.chunk_seconds
         for round in claim.rounds:
             if not _goes_with(round, claim.rounds[0]):
                 break
-            if len(group) >= rounds_max or size + round.bytes_total > self._bytes_max:
+            is_full = len(group) >= rounds_max or size + round.bytes_total > self._bytes_max
+            if is_full or (group and time.monotonic() > ends_at):
                 yield group
                 group, size, rounds_max = [], 0, self._rounds_max
+                ends_at = time.monotonic() + self._parts.read_limits.chunk_seconds
             batch = self._read(round)
             if batch is None:
                 break
@@ -102,11 +110,16 @@ class SmallBatches:
             return None
         mapping = reader.field_mapping
         checked = self._parts.validator.check(chunk, round, mapping)
+        if checked.chunk is not chunk:
+            return None
         end_state = State.BROKEN if chunk.stopped is not None else State.FINISHED
         return SmallBatch(round, checked, mapping, end_state)
 
-    def _commits(self, group: Group) -> list[ChunkCommit]:
-        """Apply the batches in their order; those of one collection see each other's changes."""
+    def _commits(self, group: Group, *, ends_at: float = math.inf) -> list[ChunkCommit]:
+        """Apply the batches in their order, as many as is possible until `ends_at`.
+
+        Those of one collection see each other's changes.
+        """
         store = self._parts.store
         by_collection: dict[str, Group] = {}
         for batch in group:
@@ -117,7 +130,9 @@ class SmallBatches:
         }
         commits = []
         for batch in group:
-            changes = apply_chunk(batch.round, batch.checked, views[batch.round.collection])
+            changes = apply_chunk(batch.round, batch.checked, views[batch.round.collection], ends_at=ends_at)
+            if len(changes.results) < len(batch.checked.chunk):
+                break
             commits.append(build_commit(
                 batch.round, batch.checked.chunk, changes, batch.mapping, end_state=batch.end_state
             ))

@@ -1,5 +1,6 @@
 """Check the records of a chunk: rows become documents, keys, hashes and issues."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 
@@ -18,6 +19,14 @@ from goodsgate.store.contract import ClaimedRound, Store
 REFERENCE_PAGE = 5_000
 CHECKERS_MAX = 32
 """Compiled rule sets that a worker keeps, one for each merchant, kind and policy."""
+FIRST_RECORDS = 64
+"""Records that are checked before the clock is looked at; one if they are large."""
+LARGE_BYTES = 256 * 1024
+"""Size from which so many records are large."""
+GROWTH = 4
+"""So many times more records are checked before the clock is looked at again."""
+CELL_BYTES = 16
+"""What a cell counts for, whatever its length."""
 NO_MERCHANT = ""
 """Stands for every merchant without reference data: all of them share their rules."""
 
@@ -59,6 +68,16 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     refs: list[RecordRefs | None] | None = None
     """What each record of a schema refers to; None without a schema."""
 
+    def first(self, count: int) -> "CheckedChunk":
+        """Return the first records."""
+        keys = self.keys[:count]
+        return msgspec.structs.replace(
+            self, chunk=self.chunk.part(0, count), documents=self.documents[:count], keys=keys,
+            distinct_keys=ChunkKeys(keys), versions=self.versions[:count],
+            verbs=self.verbs and self.verbs[:count], hashes=self.hashes[:count],
+            issues={at: found for at, found in self.issues.items() if at < count}, refs=self.refs and self.refs[:count],
+        )
+
 
 def has_error(issues: Iterable[Issue]) -> bool:
     """Return whether a record with these issues is rejected."""
@@ -87,37 +106,34 @@ class Validator:
         self._versions.clear()
 
     def check(self, chunk: Chunk, round: ClaimedRound, mapping: FieldMapping) -> CheckedChunk:
-        """Check every record of a chunk. Raises KeyError if the policy names a schema that was not given."""
+        """Check the records of a chunk, or as many of them as the time allows: those are the chunk of the result.
+
+        Raises KeyError if the policy names a schema that was not given.
+        """
         policy = round.policy
         rules = merged_rules = self.rules(round.merchant, round.kind, policy)
-        trimmed: dict[int, list[Issue]] = {}
-        documents = mapping.documents(chunk.lines, chunk.rows, trimmed)
-        hashes = [*map(digest_of, documents)]
-        checked = rules.check(documents, hashes) if isinstance(rules, Checker) else rules.check(documents)
-        if checked.verbs is not None:
-            documents = [
-                document if verb is None else without_verb(document)
-                for document, verb in zip(documents, checked.verbs, strict=True)
-            ]
-            hashes = [*map(digest_of, documents)]
+        count = len(chunk)
+        end = FIRST_RECORDS if _weight(chunk, FIRST_RECORDS) < LARGE_BYTES else 1
+        if count <= end:
+            records = _check_records(chunk, rules, mapping)
+        else:
+            began = time.monotonic()
+            ends_at = began + self._limits.chunk_seconds / 2
+            records = _check_records(chunk.part(0, end), rules, mapping)
+            while end < count and (left := ends_at - time.monotonic()) > 0:
+                fitting = int(end * left / (time.monotonic() - began))
+                start, end = end, min(end + max(1, fitting), end * GROWTH, count)
+                records.extend(_check_records(chunk.part(start, end), rules, mapping))
+            chunk = chunk if end >= count else chunk.part(0, end)
         schema = self._schemas[policy.schema] if policy.schema else None
-        if policy.verb is not Verb.UPSERT or checked.verbs is not None or (schema is not None and schema.merged_schema):
+        if policy.verb is not Verb.UPSERT or records.verbs is not None or (schema is not None and schema.merged_schema):
             merged_schema = schema.merged_schema if schema is not None else None
             merged_policy = msgspec.structs.replace(policy, verb=Verb.UPSERT, schema=merged_schema or policy.schema)
             merged_rules = self.rules(round.merchant, round.kind, merged_policy)
-        issues = checked.issues
-        for at, found in trimmed.items():
-            issues.setdefault(at, []).extend(found)
-        for at, unreadable in chunk.unreadable.items():
-            issues[at] = [unreadable]  # rules report nothing useful about a mutilated record
-        if issues and (mapping.mapping or mapping.columns is not None):
-            issues = {at: [_with_column(each, mapping) for each in found] for at, found in issues.items()}
-        for at, each in chunk.issues.items():
-            issues.setdefault(at, []).append(each)
         return CheckedChunk(
-            chunk=chunk, documents=documents, keys=checked.keys, distinct_keys=ChunkKeys(checked.keys),
-            versions=checked.versions, verbs=checked.verbs, hashes=hashes,
-            issues=issues, merged_rules=merged_rules, schema=schema, refs=checked.refs,
+            chunk=chunk, documents=records.documents, keys=records.keys, distinct_keys=ChunkKeys(records.keys),
+            versions=records.versions, verbs=records.verbs, hashes=records.hashes, issues=records.issues,
+            merged_rules=merged_rules, schema=schema, refs=records.refs,
         )
 
     def rules(self, merchant: str, kind: Kind, policy: Policy) -> Checker | SchemaChecker:
@@ -164,6 +180,62 @@ class Validator:
             after = page.next
             if after is None:
                 return entries
+
+
+class _CheckedRecords(msgspec.Struct):
+    """What the rules say about consecutive records; see CheckedChunk."""
+
+    documents: Sequence[bytes]
+    hashes: list[bytes]
+    keys: list[str | None]
+    versions: list[int | None]
+    verbs: list[Verb | None] | None
+    issues: dict[int, list[Issue]]
+    refs: list[RecordRefs | None] | None
+
+    def extend(self, following: "_CheckedRecords") -> None:
+        """Add the records that follow."""
+        count, others = len(self.keys), len(following.keys)
+        if self.verbs is not None or following.verbs is not None:
+            self.verbs = [*(self.verbs or [None] * count), *(following.verbs or [None] * others)]
+        self.documents = [*self.documents, *following.documents]
+        self.hashes += following.hashes
+        self.keys += following.keys
+        self.versions += following.versions
+        self.issues.update((at + count, found) for at, found in following.issues.items())
+        if self.refs is not None and following.refs is not None:
+            self.refs += following.refs
+
+
+def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldMapping) -> _CheckedRecords:
+    """Check every record of a chunk."""
+    trimmed: dict[int, list[Issue]] = {}
+    documents = mapping.documents(chunk.lines, chunk.rows, trimmed)
+    hashes = [*map(digest_of, documents)]
+    checked = rules.check(documents, hashes) if isinstance(rules, Checker) else rules.check(documents)
+    if checked.verbs is not None:
+        documents = [
+            document if verb is None else without_verb(document)
+            for document, verb in zip(documents, checked.verbs, strict=True)
+        ]
+        hashes = [*map(digest_of, documents)]
+    issues = checked.issues
+    for at, found in trimmed.items():
+        issues.setdefault(at, []).extend(found)
+    for at, unreadable in chunk.unreadable.items():
+        issues[at] = [unreadable]  # rules report nothing useful about a mutilated record
+    if issues and (mapping.mapping or mapping.columns is not None):
+        issues = {at: [_with_column(each, mapping) for each in found] for at, found in issues.items()}
+    for at, each in chunk.issues.items():
+        issues.setdefault(at, []).append(each)
+    return _CheckedRecords(documents, hashes, checked.keys, checked.versions, checked.verbs, issues, checked.refs)
+
+
+def _weight(chunk: Chunk, count: int) -> int:
+    """Return the size of the first records, in bytes."""
+    if chunk.lines:
+        return sum(map(len, chunk.lines[:count]))
+    return sum(map(len, chunk.rows[:count])) * CELL_BYTES
 
 
 def _with_column(issue: Issue, mapping: FieldMapping) -> Issue:

@@ -117,7 +117,6 @@ class Endpoint:
         self.protocol = protocol.name
         self._serialize_refusal = protocol.serialize_refusal
         self._secret_of = protocol.find_secret
-        self.methods = frozenset(path.operations)
         self.handlers = {operation.id: protocol.handlers[operation.id] for operation in path.operations.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,7 +150,7 @@ class Endpoint:
             http=request, operation=operation, path=path, query=query, caller=caller, merchant=merchant
         )
         response = await self.handlers[operation.id](api_request)
-        return headers_only(response) if method == "HEAD" else response
+        return _headers_only(response) if method == "HEAD" else response
 
     def refusal(self, fault: Exception, scope: Scope) -> Response:
         """Return the response to an exception in the format of the protocol."""
@@ -173,10 +172,8 @@ def to_refusal(fault: Exception, template: str, scope: Scope) -> Refusal:
     return refuse("internal_fault")
 
 
-def headers_only(response: Response) -> Response:
-    """Return the response to HEAD: with the headers of the response to GET; a stream is not started."""
+def _headers_only(response: Response) -> Response:
+    """Return the response to HEAD; a stream is not started."""
     if not isinstance(response, StreamingResponse):
-        return response  # the server drops the body
-    head = Response(status_code=response.status_code)
-    head.raw_headers = response.raw_headers
-    return head
+        return response
+    return Response(headers={name: value for name, value in response.headers.items() if name != "content-length"})

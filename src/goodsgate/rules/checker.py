@@ -122,7 +122,7 @@ class Checker:
                 self._add_key_fields(record, at, result)
                 return record
         except msgspec.ValidationError as error:
-            if "unknown field" in str(error):
+            if not self._decoder.is_full and "unknown field" in str(error):
                 self._learn(document)
         except Exception:  # whatever the fast path fails on, the rules decide
             log.debug("the fast path failed on a %s", self.kind, exc_info=True)

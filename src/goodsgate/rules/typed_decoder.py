@@ -122,6 +122,11 @@ class TypedDecoder:
         self.decode: Callable[[bytes], Any]
         self._build()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no further members can be learned."""
+        return self._rejecting or (len(self._known) >= NAMES_MAX and not self._postponed)
+
     def learn(self, record: dict[str, object]) -> bool:
         """Add the members of a rejected record; return whether `decode` is another one now.
 

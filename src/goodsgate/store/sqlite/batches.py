@@ -46,7 +46,6 @@ class SqliteBatchRow(msgspec.Struct):
     rejected: int
     cancelled: int
     warned: int
-    file_errors: int
     columns: bytes | None
     withheld: bytes | None
     open: int
