@@ -57,6 +57,13 @@ class Served:
         self._clients.append(client)
         return client
 
+    def metrics(self) -> str:
+        """Return the metrics, as a monitoring system reads them."""
+        headers = {"Authorization": f"Bearer {self.shop.config.metrics_token}"}
+        answer = self.anonymous().get("/metrics", headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
     def connect(self) -> socket.socket:
         """Open a TCP connection to the gate."""
         return socket.create_connection(self.address, timeout=10)

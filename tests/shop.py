@@ -13,6 +13,8 @@ from goodsgate.store.contract import RecordResult, Store
 from goodsgate.store.strict import StrictStore
 from tests import make, place
 
+METRICS_TOKEN = "a token for monitoring".replace(" ", "-")
+
 
 class Shop:
     """Store, engine and one worker in this process; `work` runs the worker until the queue is empty.
@@ -22,7 +24,7 @@ class Shop:
 
     def __init__(self, folder: Path, *merchants: str, kind: str | None = None, **settings: object) -> None:
         address = place.address(folder) if kind is None else place.make(folder, kind)
-        self.config = Config(store=address, **settings)  # type: ignore[arg-type]
+        self.config = Config(store=address, **{"metrics_token": METRICS_TOKEN, **settings})  # type: ignore[arg-type]
         self.store: Store = StrictStore(open_store(self.config))
         self.store.migrate()
         for merchant in merchants or ("acme",):

@@ -34,6 +34,7 @@ _LEVELS = "`debug`, `info`, `warning` or `error`"
 _MASTERS_EXPECTED = "comma-separated `name:base64` of at least 24 bytes each"
 _ALIASES_EXPECTED = "comma-separated `Class/method=Class/method` or `Class=Class`"
 _PAUSES = "comma-separated whole numbers of seconds"
+_TOKENS = "16 to 200 letters, digits or signs without spaces"
 _HOSTS = "comma-separated host names"
 _PUBLIC_URL = "`https://host` without a path: the vendors' protocols fix the paths, so the gate needs its own host name"
 
@@ -59,6 +60,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_level: Annotated[str, Meta(pattern=r"^(?i:debug|info|warning|error)$", description=_LEVELS)] = "info"
     secrets: Annotated[str, Meta(pattern=_MASTERS, description=_MASTERS_EXPECTED)] = ""
     """Master secrets, comma-separated ``name:base64``; the first one signs new keys, the others stay valid."""
+
+    metrics_token: Annotated[str, Meta(pattern=r"^([!-~]{16,200})?$", description=_TOKENS)] = ""
+    """Secret with which a monitoring system reads `/metrics`; an admin's key does, too."""
 
     # HTTP
     body_bytes_max: Bytes = 64 * 1024**3
@@ -189,7 +193,7 @@ _OTHER_VARIABLES = re.compile(
 """Variables of the tests, and those that Kubernetes adds for a service whose name begins with ``goodsgate``."""
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp)://.*")
 """Value of GOODSGATE_PORT in a Kubernetes cluster that has a service named ``goodsgate``; not a setting."""
-SECRET_SETTINGS = frozenset({"store", "secrets"})
+SECRET_SETTINGS = frozenset({"store", "secrets", "metrics_token"})
 """Settings whose values error messages do not show."""
 SIMILARITY_MIN = 60
 """Percentage of similarity from which a name is suggested for an unknown one."""

@@ -89,7 +89,8 @@ def test_ctrl_c_while_watching_does_not_affect_the_batch(tmp_path: Path):
 
 def _sessions(gate: Gate) -> int:
     """Return the number of open long polls and event streams."""
-    with urllib.request.urlopen(f"{gate.url}/metrics") as answer:
+    request = urllib.request.Request(f"{gate.url}/metrics", headers={"Authorization": f"Bearer {gate.key}"})
+    with urllib.request.urlopen(request) as answer:
         return int(float(re.search(r"^goodsgate_sessions (\S+)", answer.read().decode(), re.M)[1]))
 
 

@@ -8,7 +8,7 @@ import pytest
 from goodsgate.app import create_worker
 from goodsgate.engine.scheduling import REMOVED_KEYS
 from goodsgate.model.batch import Kind, Outcome, State
-from goodsgate.store.contract import ChunkCommit, Claim, StoreFullError
+from goodsgate.store.contract import BatchFilter, ChunkCommit, Claim, StoreFullError
 from tests.engine.conftest import Opens
 from tests.make import product, products
 from tests.shop import Shop
@@ -186,6 +186,8 @@ def test_a_file_without_records_is_reported(shop: Shop) -> None:
     batch = shop.run(b"id,title\n", format="csv")
     assert batch.total == 0
     assert shop.codes(batch.id)[0] == ["payload_empty"]
+    assert batch.outcome is Outcome.REJECTED
+    assert [each.id for each in shop.store.batches("acme", BatchFilter(outcome="rejected"), limit=5).rows] == [batch.id]
 
 
 def test_wide_and_strange_records_do_not_stop_a_batch(shop: Shop) -> None:

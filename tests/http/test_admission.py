@@ -47,7 +47,7 @@ def upload(client: Client, gate: Served, path: str = "/v1/batches?format=ndjson"
 
 def gauge(gate: Served, name: str) -> int:
     """Return a gauge of the gate."""
-    found = re.search(rf"^goodsgate_{name} (\S+)$", gate.anonymous().get("/metrics").text, re.M)
+    found = re.search(rf"^goodsgate_{name} (\S+)$", gate.metrics(), re.M)
     assert found is not None
     return int(float(found[1]))
 

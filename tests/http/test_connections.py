@@ -87,7 +87,7 @@ def submission(gate: Served) -> bytes:
 
 def closed(gate: Served, reason: str) -> int:
     """Return how many connections the gate has closed for a reason."""
-    text = gate.anonymous().get("/metrics").text
+    text = gate.metrics()
     found = re.search(rf'goodsgate_closed_connections_total{{reason="{reason}"}} (\S+)', text)
     return int(float(found[1])) if found else 0
 

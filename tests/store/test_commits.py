@@ -106,7 +106,7 @@ def test_a_round_may_end_without_a_record(scene: Scene) -> None:
     claim = scene.claimed()
     file_issues = [issue("payload_empty")]
     scene.store.commit(claim, [chunk_commit(claim.rounds[0], ends=State.FINISHED, file_issues=file_issues)])
-    assert (scene.batch(batch).total, scene.batch(batch).outcome) == (0, Outcome.CLEAN)
+    assert (scene.batch(batch).total, scene.batch(batch).outcome) == (0, Outcome.REJECTED)
     finding = scene.store.findings("acme", batch)[0]
     assert (finding.number, finding.issues, finding.result, finding.key) == (0, file_issues, None, None)
 

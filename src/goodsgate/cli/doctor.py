@@ -83,7 +83,10 @@ def print_settings(config: "Config", sources: dict[str, str], *, with_defaults: 
     from goodsgate.config import without_password
     from goodsgate.engine.secrets import parse_masters
 
-    redacted = {"store": without_password(config.store), "secrets": ", ".join(parse_masters(config.secrets))}
+    redacted = {
+        "store": without_password(config.store), "secrets": ", ".join(parse_masters(config.secrets)),
+        "metrics_token": "***" if config.metrics_token else "",
+    }
     for name in config.__struct_fields__:
         if with_defaults or sources[name] != "default":
             click.echo(f"     {name} = {redacted.get(name, getattr(config, name))!r} ({sources[name]})")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goodsgate.cli.errors import CommandError
-from goodsgate.cli.settings import open_store, with_settings
+from goodsgate.cli.settings import open_current_store, with_settings
 
 if TYPE_CHECKING:
     from goodsgate.auth import AccessKey
@@ -76,7 +76,7 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
     from goodsgate.model.catalogue import ReferenceEntry
 
     _check_settings(settings, owner="merchant")
-    store = open_store(config)
+    store = open_current_store(config, create=True)
     try:
         create_merchant(store, merchant_id, name=name)
         if settings:
@@ -105,7 +105,7 @@ def set_settings(*, config: "Config", merchant_id: str, settings: dict[str, str]
     from goodsgate.store.contract import StoreError
 
     _check_settings(settings, owner="merchant")
-    store = open_store(config)
+    store = open_current_store(config)
     try:
         current = (
             put_merchant_settings(store, merchant_id, settings) if settings else merchant_settings(store, merchant_id)
@@ -127,7 +127,7 @@ def list_merchants(*, config: "Config") -> None:
     Example:
       goodsgate merchant list
     """
-    store = open_store(config)
+    store = open_current_store(config)
     try:
         after: str | None = None
         while True:
@@ -172,7 +172,7 @@ def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], labe
       eval "$(goodsgate merchant key add brightware --signing --quiet)"
     """
     _check_settings(settings, owner="key")
-    store = open_store(config)
+    store = open_current_store(config)
     try:
         if signing or session:
             access_key = create_access_key(
@@ -196,7 +196,7 @@ def list_keys(*, config: "Config", merchant_id: str) -> None:
     Example:
       goodsgate merchant key list brightware
     """
-    store = open_store(config)
+    store = open_current_store(config)
     try:
         for row in store.keys(merchant_id):
             state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "valid"
@@ -217,7 +217,7 @@ def revoke(*, config: "Config", merchant_id: str, key_id: str) -> None:
     Example:
       goodsgate merchant key revoke brightware 3f9a1c0b77de
     """
-    store = open_store(config)
+    store = open_current_store(config)
     try:
         if not store.revoke_key(merchant_id, key_id):
             raise CommandError(f"{merchant_id} has no key {key_id}")

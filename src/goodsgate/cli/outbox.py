@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goodsgate.cli.errors import CommandError
-from goodsgate.cli.settings import open_store, with_settings
+from goodsgate.cli.settings import open_current_store, with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic
       goodsgate outbox list brightware
       goodsgate outbox list brightware --only given-up
     """
-    store = open_store(config)
+    store = open_current_store(config)
     try:
         for message in _messages(store, merchant_id, only=only, topic=topic):
             cells = (
@@ -65,7 +65,7 @@ def replay(*, config: "Config", merchant_id: str, numbers: tuple[int, ...], give
     """
     if bool(numbers) == given_up:
         raise CommandError("give either message numbers or --given-up")
-    store = open_store(config)
+    store = open_current_store(config)
     try:
         if given_up:
             numbers = tuple(message.number for message in _messages(store, merchant_id, only="given-up", topic=None))

@@ -142,7 +142,7 @@ def exit_code(batch: Document) -> ExitCode:
         return ExitCode.INCOMPLETE
     if batch["withheld"]:
         return ExitCode.WITHHELD
-    return ExitCode.REJECTED if batch["counts"]["rejected"] else ExitCode.CLEAN
+    return ExitCode.CLEAN if batch["outcome"] == "clean" else ExitCode.REJECTED
 
 
 def print_batch(batch: Document, *, as_json: bool) -> None:
@@ -167,6 +167,8 @@ def print_batch(batch: Document, *, as_json: bool) -> None:
     if batch["withheld"]:
         deletions, items = batch["withheld"]["deletions"], batch["withheld"]["items"]
         out.print(f"{deletions:,} of {items:,} items are missing from the feed. Nothing was deleted.")
+        if batch["withheld"]["reason"] == "evidence":
+            out.print("Some of the feed could not be read, so the missing items may be in it.")
         out.print(f"To delete them: goodsgate confirm {batch['id']} --deletions {deletions}")
     if counts["rejected"] and "id" in batch:
         out.print(f"To download the rejected records: goodsgate report {batch['id']}", soft_wrap=True)

@@ -62,6 +62,25 @@ def open_store(config: "Config", *, migrate: bool = True) -> "Store":
         raise store_error(config, "cannot be opened", error) from error
 
 
+def open_current_store(config: "Config", *, create: bool = False) -> "Store":
+    """Open a store whose schema is current, and never change the schema; `create` creates a store that does not exist.
+
+    Raises CommandError.
+    """
+    from goodsgate.store.contract import StoreError
+
+    store = open_store(config, migrate=False)
+    try:
+        if create and store.is_new():
+            store.migrate()
+        else:
+            store.require_current()
+        return store
+    except (OSError, StoreError) as error:
+        store.close()
+        raise store_error(config, "cannot be opened", error) from error
+
+
 def store_error(config: "Config", problem: str, error: Exception) -> CommandError:
     """Return a one-line error about the store, without the password of its address."""
     from goodsgate.config import without_password, without_secrets

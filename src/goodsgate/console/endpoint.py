@@ -11,7 +11,7 @@ from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import CSRF_HEADER, SESSION_COOKIE, ConsoleRequest
 from goodsgate.http.admission import CALLER, held_request
 from goodsgate.http.context import ServerContext, drain_body
-from goodsgate.http.endpoints import REQUEST_ID, to_refusal
+from goodsgate.http.endpoints import REQUEST_ID, headers_only, to_refusal
 from goodsgate.http.problems import problem, refuse, title
 
 Handler = Callable[[ConsoleRequest], Awaitable[Response]]
@@ -37,6 +37,7 @@ class ConsoleEndpoint:
                 handler = self._handler(http.method)
                 request = await authenticate(http, self._context)
                 response = await handler(request) if request is not None else _redirect_to_sign_in(http)
+                response = headers_only(response) if http.method == "HEAD" else response
             except ClientDisconnect:
                 return
             except Exception as error:

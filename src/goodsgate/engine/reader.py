@@ -105,7 +105,7 @@ class RoundReader:
                     found.append(notice)
             stopped = self._file.stopped if is_last else None
         if self._file_is_gone and is_last:
-            stopped = issue("payload_corrupt", value="the payload is no longer kept")
+            stopped = issue("payload_corrupt", value="the payload is no longer kept, or not whole")
         if not is_last and not found:
             return chunk
         return msgspec.structs.replace(chunk, file_issues=found, is_last=is_last, stopped=stopped)

@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence, Set
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -22,11 +22,11 @@ from goodsgate.engine.catalogue_view import CatalogueView, find_seen_keys, load_
 from goodsgate.engine.chunk_commit import Committer, advance, build_commit, empty_commit
 from goodsgate.engine.indexed_view import IndexedView, load_indexed_view
 from goodsgate.engine.reader import ChunkQueue, RoundReader
-from goodsgate.engine.validator import CheckedChunk, Validator
+from goodsgate.engine.validator import CheckedChunk, Validator, has_error
 from goodsgate.formats import Chunk, Limits
-from goodsgate.model.batch import Kind, Result, RoundKind, State, Verb, Withheld, new_id
+from goodsgate.model.batch import Kind, RoundKind, State, Verb, Withheld, new_id
 from goodsgate.model.catalogue import Delete
-from goodsgate.model.issue import issue
+from goodsgate.model.issue import is_unsound, issue
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError, SupportsPrefetch
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,8 @@ class Schedule(ABC):
     def _remove_absent_items(self, claim: Claim, *, confirmed: bool) -> bool:
         """Delete the items that a full feed lacks, page by page; result as of `run`.
 
-        If that is more than the policy allows without confirmation, the deletions are withheld.
+        The deletions are withheld if they are more than the policy allows without confirmation, or if something of
+        the feed was not read soundly.
         """
         last = None
         while True:
@@ -101,10 +102,15 @@ class Schedule(ABC):
             if not keys:
                 self._commit(claim, empty_commit(round, State.FINISHED))
                 return True
-            if not confirmed and (absent > items * round.policy.delete_share_max or self._has_unreadable_keys()):
-                withheld = Withheld(items=items, deletions=absent)
-                self._commit(claim, msgspec.structs.replace(empty_commit(round, State.FINISHED), withheld=withheld))
-                return True
+            if not confirmed:
+                is_sound = self._is_sound()
+                if not is_sound or absent > items * round.policy.delete_share_max:
+                    reason: Literal["share", "evidence"] = "share" if is_sound else "evidence"
+                    withheld = Withheld(items=items, deletions=absent, reason=reason)
+                    self._commit(
+                        claim, msgspec.structs.replace(empty_commit(round, State.FINISHED), withheld=withheld)
+                    )
+                    return True
             confirmed = True  # decided by the first page
             commit = empty_commit(round, None, keys=keys, result=DELETED)
             self._commit(claim, msgspec.structs.replace(commit, deletes=[Delete(key, None) for key in keys]))
@@ -113,14 +119,17 @@ class Schedule(ABC):
             if not goes_on:
                 return self.cancel(claim) if goes_on is None else False
 
-    def _has_unreadable_keys(self) -> bool:
-        """Return whether the key of some record is unknown, so that nobody can say what the feed lacks."""
+    def _is_sound(self) -> bool:
+        """Return whether the feed proves what it lacks: no error of the file, no record whose key is in doubt."""
         merchant, batch, after = self.round.merchant, self.round.batch, 0
-        while rows := self._store.results(merchant, batch, after=after, limit=10_000, result=Result.REJECTED):
-            if any(row.key is None for row in rows):
-                return True
-            after = rows[-1].number
-        return False
+        of_file = self._store.findings(merchant, batch, after=-1, limit=1)
+        if of_file and of_file[0].number == 0 and has_error(of_file[0].issues):
+            return False
+        while rejected := self._store.rejected_records(merchant, batch, after=after, limit=1_000):
+            if any(finding.key is None or is_unsound(finding.issues) for finding in rejected):
+                return False
+            after = rejected[-1].number
+        return True
 
 
 class Removal(Schedule):

@@ -10,6 +10,8 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from goodsgate.engine.refusal import Refusal
+from goodsgate.http.admission import CALLER
+from goodsgate.http.compression import COMPRESSED_BYTES_MIN, CompressingSend, accepts_gzip, is_compressible
 from goodsgate.http.context import ServerContext
 from goodsgate.http.docs import DocumentationPages
 from goodsgate.http.endpoints import REQUEST_ID, CachedResponse, WireProtocol, problem_response
@@ -17,10 +19,13 @@ from goodsgate.http.problems import refuse
 from goodsgate.observe import RequestIds, logger
 
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-"""The only security header that cached responses need: they are JSON."""
 NO_REFERRER = (b"referrer-policy", b"no-referrer")
 LOAD_NOTHING = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 """For responses without a content security policy of their own."""
+REVALIDATE = (b"cache-control", b"private, no-cache")
+"""For responses without a header of their own: a client may keep them, and asks each time whether they are current."""
+CREDENTIALS = b"Authorization, X-API-Key, Goodsgate-Merchant"
+"""Headers of a request on which every response depends that needs a key."""
 
 
 class BackgroundTask(Protocol):
@@ -66,29 +71,30 @@ class Application:
             await self._run_lifespan(receive, send)
             return
         began = time.perf_counter()
-        request_id = scope[REQUEST_ID] = self._request_ids.choose(dict(scope["headers"]).get(b"x-request-id"))
+        request_headers: dict[bytes, bytes] = dict(scope["headers"])
+        request_id = scope[REQUEST_ID] = self._request_ids.choose(request_headers.get(b"x-request-id"))
         if scope["path"].startswith("//"):
             scope = self._without_double_slash(scope)
-        if scope["method"] == "GET" and (cached := self._cached_response(scope)) is not None:
-            headers = [*cached.headers, NO_SNIFFING, (b"x-request-id", request_id.encode())]
+        compresses = accepts_gzip(request_headers)
+        cached = self._cached_response(scope) if scope["method"] in ("GET", "HEAD") else None
+        if cached is not None and not (compresses and len(cached.body) >= COMPRESSED_BYTES_MIN):
+            headers = [*cached.headers, NO_SNIFFING, NO_REFERRER, (b"x-request-id", request_id.encode()), LOAD_NOTHING]
             await send({"type": "http.response.start", "status": cached.status, "headers": headers})
             await send({"type": "http.response.body", "body": cached.body})
             self.context.metrics.record_request(scope, route=cached.route, status=cached.status, began=began)
             return
         status = 0
+        send_response = CompressingSend(send) if compresses else send
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], NO_SNIFFING, NO_REFERRER, (b"x-request-id", request_id.encode())]
-                if LOAD_NOTHING[0] not in dict(headers):
-                    headers.append(LOAD_NOTHING)
-                message["headers"] = headers
-            await send(message)
+                message["headers"] = complete_headers(message, scope, request_id)
+            await send_response(message)
 
         try:
-            if scope["path"] == "/" and b"text/html" in dict(scope["headers"]).get(b"accept", b""):
+            if scope["path"] == "/" and b"text/html" in request_headers.get(b"accept", b""):
                 await RedirectResponse("/docs")(scope, receive, send_with_headers)  # browsers; others ask a protocol
             else:
                 await self.router(scope, receive, send_with_headers)
@@ -140,6 +146,26 @@ class Application:
             await task.stop()
         self.context.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def complete_headers(start: Message, scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response with those that every response has: security, caching, request id."""
+    given = dict(start["headers"])
+    complete = [*start["headers"], NO_SNIFFING, NO_REFERRER, (b"x-request-id", request_id.encode())]
+    if LOAD_NOTHING[0] not in given:
+        complete.append(LOAD_NOTHING)
+    caching = given.get(b"cache-control")
+    if caching is None:
+        complete.append(REVALIDATE)
+    if b"vary" not in given:
+        varying = [b"Accept"] if scope["path"] == "/" else []
+        if scope.get(CALLER) is not None and (caching is None or b"no-store" not in caching):
+            varying.append(CREDENTIALS)
+        if is_compressible(given) or start["status"] == 304:
+            varying.append(b"Accept-Encoding")
+        if varying:
+            complete.append((b"vary", b", ".join(varying)))
+    return complete
 
 
 async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -117,6 +117,7 @@ class Endpoint:
         self.protocol = protocol.name
         self._serialize_refusal = protocol.serialize_refusal
         self._secret_of = protocol.find_secret
+        self.methods = frozenset(path.operations)
         self.handlers = {operation.id: protocol.handlers[operation.id] for operation in path.operations.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,7 +151,7 @@ class Endpoint:
             http=request, operation=operation, path=path, query=query, caller=caller, merchant=merchant
         )
         response = await self.handlers[operation.id](api_request)
-        return _headers_only(response) if method == "HEAD" else response
+        return headers_only(response) if method == "HEAD" else response
 
     def refusal(self, fault: Exception, scope: Scope) -> Response:
         """Return the response to an exception in the format of the protocol."""
@@ -172,8 +173,10 @@ def to_refusal(fault: Exception, template: str, scope: Scope) -> Refusal:
     return refuse("internal_fault")
 
 
-def _headers_only(response: Response) -> Response:
-    """Return the response to HEAD; a stream is not started."""
+def headers_only(response: Response) -> Response:
+    """Return the response to HEAD: with the headers of the response to GET; a stream is not started."""
     if not isinstance(response, StreamingResponse):
-        return response
-    return Response(headers={name: value for name, value in response.headers.items() if name != "content-length"})
+        return response  # the server drops the body
+    head = Response(status_code=response.status_code)
+    head.raw_headers = response.raw_headers
+    return head

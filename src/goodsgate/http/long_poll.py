@@ -15,6 +15,8 @@ TICK_SECONDS = 0.005
 """Interval at which the store's change token is read while a request waits."""
 TICK_SECONDS_A_SESSION = 0.001
 """Added to the interval for each waiting request, so that polling never takes the whole process."""
+VARY = b"Authorization, X-API-Key, Goodsgate-Merchant, Accept-Encoding"
+"""What a document depends on, as `http.application` says it for all responses."""
 DOCUMENTS_BYTES_MAX = 32 * 1024**2
 """Total size of cached documents; beyond it the oldest are dropped."""
 
@@ -73,7 +75,7 @@ def make_document(body: bytes, *, ended: bool, change_token: object) -> BatchDoc
     """Return the document of a JSON body with its response headers."""
     etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     tag = etag.encode()
-    tag_headers = [(b"etag", tag), (b"cache-control", b"private, no-cache")]
+    tag_headers = [(b"etag", tag), (b"cache-control", b"private, no-cache"), (b"vary", VARY)]
     sizes = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     return BatchDocument(
         body=body, etag=etag, ended=ended, change_token=change_token, built_at=monotonic(), tag=tag,

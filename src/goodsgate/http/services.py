@@ -50,6 +50,8 @@ class ProtocolSettings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limits: bool
     """Whether published rate limits are enforced."""
     verify_signatures: bool
+    metrics_token: str
+    """Secret with which metrics can be read; empty: only with an admin's key."""
     call_aliases: str
     """Other names of calls: ``Class/method=Class/method``, or ``Class=Class``, separated by commas."""
     token_seconds: float

@@ -150,20 +150,22 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
 
-def outcome_of(counts: Counts) -> Outcome:
-    """Return the outcome of a finished batch with these counts."""
-    if not counts.rejected:
+def outcome_of(counts: Counts, file_errors: int = 0) -> Outcome:
+    """Return the outcome of a finished batch with these counts and so many errors of the file as a whole."""
+    if not counts.rejected and not file_errors:
         return Outcome.CLEAN
     return Outcome.REJECTED if counts.rejected == counts.accounted else Outcome.PARTIAL
 
 
 class Withheld(msgspec.Struct, frozen=True, kw_only=True):
-    """Deletions of a full feed that exceed the share of the policy and await confirmation."""
+    """Deletions of a full feed that await confirmation."""
 
     items: int
     """Items of the collection when the feed was received."""
     deletions: int
     """Items that the feed does not contain."""
+    reason: Literal["share", "evidence"] = "share"
+    """They exceed the share of the policy, or something of the feed was not read soundly and may be one of them."""
 
     @property
     def share(self) -> float:
@@ -192,6 +194,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     warned: int = 0
     """Records that were not rejected and have at least one issue."""
+    file_errors: int = 0
+    """Issues of severity error that concern the file as a whole."""
     total: int | None
     """Records in all; None until the payload has been read to its end."""
     bytes_total: int
@@ -213,7 +217,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outcome(self) -> Outcome | None:
         """The outcome of a finished batch; None before that."""
-        return outcome_of(self.counts) if self.state is State.FINISHED else None
+        return outcome_of(self.counts, self.file_errors) if self.state is State.FINISHED else None
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

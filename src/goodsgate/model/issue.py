@@ -1,5 +1,6 @@
 """Issues and the table of their codes."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -67,6 +68,14 @@ def issue(
     return Issue(
         code=code, path=path, value=truncate_value(value), expected=expected, suggestion=suggestion,
         severity=severity or CODES[code].severity,
+    )
+
+
+def is_unsound(issues: Iterable[Issue]) -> bool:
+    """Return whether the issues of a rejected record leave it open which item the record was about."""
+    return any(
+        each.severity == "error" and (each.path in ("/id", "/location") or each.code in UNSOUND_CODES)
+        for each in issues
     )
 
 
@@ -211,4 +220,11 @@ CODES: dict[str, Code] = {
     "row_not_rejected": _error('_row "{value}" is not a rejected record of this batch.'),
     "internal_fault": _error("Internal error while processing this record; it is logged as {value}."),
 }
+
+UNSOUND_CODES = frozenset({
+    "line_unreadable", "line_too_long", "line_too_deep", "line_incomplete", "record_not_object", "cell_too_long",
+    "row_ragged", "quotes_broken", "nul_bytes", "encoding_broken", "sku_missing", "sku_too_long", "sku_characters",
+    "sku_edge_blanks", "sku_rounded",
+})
+"""Errors after which the key of a record is unknown or doubtful: its cells may stand in the wrong columns."""
 """Name → entry. The one table: rules, formats and engine take their codes from here."""

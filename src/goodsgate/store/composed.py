@@ -64,6 +64,8 @@ class ComposedStore:
         self.replay = outbox.replay
 
         self.migrate = maintenance.migrate
+        self.is_new = maintenance.is_new
+        self.require_current = maintenance.require_current
         self.quick_checks = maintenance.quick_checks
         self.health_checks = maintenance.health_checks
         self.change_token = maintenance.change_token

@@ -247,7 +247,7 @@ def test_withheld_deletions_are_confirmed_with_their_number(client, gate):
     """A full feed with too many absent items deletes nothing before that."""
     client.submit(ndjson(make.products(1, 2, 3, 4)))
     batch = client.submit(ndjson(make.products(1)), mode="full")
-    assert batch["withheld"] == {"items": 4, "deletions": 3, "share": 0.75}
+    assert batch["withheld"] == {"items": 4, "deletions": 3, "share": 0.75, "reason": "share"}
     path = f"/v1/batches/{batch['id']}/confirm"
     wrong = client.post(path, json={"deletions": 2})
     assert (wrong.status_code, wrong.json()["code"], wrong.json()["deletions"]) == (409, "confirmation_mismatch", 3)

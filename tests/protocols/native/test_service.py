@@ -1,6 +1,7 @@
 """Health, metrics, documentation, and what every answer carries."""
 
 import re
+from contextlib import closing
 
 import httpx
 import pytest
@@ -8,19 +9,54 @@ import yaml
 
 from goodsgate.http.problems import HTTP_REFUSALS, REFUSALS, STATUSES
 from goodsgate.model.issue import CODES
+from goodsgate.store.sqlite import health
 from tests import make
-from tests.shop import ndjson
+from tests.served import Served
+from tests.shop import METRICS_TOKEN, Shop, ndjson
 
 PAGES = ["/docs", "/docs/native", "/docs/problems", "/docs/issues"]
 
 
 def test_health_and_readiness_are_public(gate, client):
-    """The gate is ready as long as the store is; the queue is informative."""
+    """Strangers and merchants see no figures of the business; the gate is ready as long as the store is."""
     anonymous = gate.anonymous()
     assert anonymous.get("/healthz").json()["status"] == "alive"
-    ready = anonymous.get("/readyz")
-    assert (ready.status_code, ready.json()["ready"], ready.json()["workers"]) == (200, True, None)
-    assert all(check["ok"] for check in ready.json()["checks"])
+    for reader in (anonymous, client, gate.client(secret="gg_0_wrong")):
+        ready = reader.get("/readyz")
+        assert (ready.status_code, ready.json()) == (200, {"ready": True, "failed": []})
+
+
+def test_an_admin_sees_details_of_readiness(gate):
+    """What each check saw, the queue, and the workers of the process, of which this one watches none."""
+    ready = gate.client(None, "admin").get("/readyz").json()
+    assert (ready["ready"], ready["failed"], ready["workers"]) == (True, [], None)
+    assert {check["level"] for check in ready["checks"]} == {"ok"}
+    assert ready["queue"]["rounds.queued"] == 0
+
+
+def test_readiness_names_what_fails(tmp_path, monkeypatch):
+    """An admin learns what to do, too; the store's folder is shown to nobody else."""
+    monkeypatch.setattr(health, "FREE_BYTES_MIN", 2**62)
+    with Shop(tmp_path, kind="sqlite") as shop, closing(Served(shop)) as gate:
+        ready = gate.anonymous().get("/readyz")
+        assert (ready.status_code, ready.json()) == (503, {"ready": False, "failed": ["free space"]})
+        details = gate.client(None, "admin").get("/readyz").json()["checks"]
+        assert [check["remedy"][:4] for check in details if check["level"] == "bad"] == ["free"]
+
+
+@pytest.mark.parametrize(("headers", "status"), [
+    ({}, 401), ({"Authorization": "Bearer gg_0_wrong"}, 401), ({"Authorization": f"Bearer {METRICS_TOKEN[:-1]}"}, 401),
+    ({"Authorization": f"Bearer {METRICS_TOKEN}"}, 200), ({"X-API-Key": METRICS_TOKEN}, 200),
+])
+def test_metrics_need_the_token_or_an_admin(gate, headers, status):
+    """They show how much business there is."""
+    assert gate.anonymous().get("/metrics", headers=headers).status_code == status
+
+
+def test_metrics_are_not_for_merchants(gate, client):
+    """A key needs the scope admin."""
+    assert client.get("/metrics").json()["code"] == "forbidden"
+    assert gate.client(None, "admin").get("/metrics").status_code == 200
 
 
 def test_metrics_are_labelled_by_route_and_never_by_merchant(gate, client):
@@ -29,7 +65,7 @@ def test_metrics_are_labelled_by_route_and_never_by_merchant(gate, client):
     for _ in range(3):
         client.get(batch["links"]["self"])
     client.get("/no/such/path")
-    text = gate.anonymous().get("/metrics").text
+    text = gate.metrics()
     polls = re.search(r'goodsgate_requests_total{method="GET",route="/v1/batches/{batch}",status="200"} (\S+)', text)
     assert polls is not None
     assert float(polls[1]) >= 4

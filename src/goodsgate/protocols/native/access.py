@@ -118,7 +118,8 @@ class AccessHandlers:
         """Handle POST /v1/merchants/{merchant}/keys."""
         content = await request.read_body(self._context)
         key = request_key(request, content)
-        return _created(await self._context.run_in_thread(self._add_key, request.path["merchant"], content, key))
+        body = await self._context.run_in_thread(self._add_key, request.path["merchant"], content, key)
+        return _created(body, {"cache-control": "no-store"})
 
     def _add_key(self, merchant: str, content: bytes, request: RequestKey | None) -> bytes:
         if request is None:

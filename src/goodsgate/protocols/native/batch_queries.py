@@ -74,7 +74,8 @@ class BatchQueryHandlers:
             return _document_response(await self._documents.get(merchant, batch), etag)
         seconds = min(float(request.query["wait"]), self._context.limits.wait_seconds_max)
         self._context.sessions.hold(request.http.scope, merchant)
-        change = self._documents.wait_for_change(merchant, batch, since=etag, seconds=seconds)
+        since = etag.removeprefix("W/") if etag is not None else None  # weak if the document was compressed
+        change = self._documents.wait_for_change(merchant, batch, since=since, seconds=seconds)
         return _document_response(await _unless_disconnected(request.http, change), etag)
 
     def cached_response(self, scope: Scope) -> CachedResponse | None:

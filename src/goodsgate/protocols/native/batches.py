@@ -224,6 +224,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
         "columns": batch.columns,
         "withheld": None if withheld is None else {
             "items": withheld.items, "deletions": withheld.deletions, "share": withheld.share,
+            "reason": withheld.reason,
         },
         "received_at": batch.received_at,
         "started_at": batch.started_at,

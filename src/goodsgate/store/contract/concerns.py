@@ -394,7 +394,16 @@ class MaintenanceStore(Protocol):
     """Schema, health, statistics and retention of the store as a whole."""
 
     def migrate(self) -> list[str]:
-        """Apply missing migrations, forward only, and return their titles."""
+        """Create the store or apply missing migrations, forward only, and return their titles.
+
+        Raises StoreError if the parts of the store do not belong together.
+        """
+
+    def is_new(self) -> bool:
+        """Return whether the store does not exist yet."""
+
+    def require_current(self) -> None:
+        """Raise StoreError if the store does not exist, needs a migration, or its parts do not belong together."""
 
     def quick_checks(self) -> list[HealthCheck]:
         """Check whether the store can be used now; cheap enough for every second. Raises nothing."""

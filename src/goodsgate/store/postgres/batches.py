@@ -41,6 +41,7 @@ class PostgresBatchRow(msgspec.Struct):
     rejected: int
     cancelled: int
     warned: int
+    file_errors: int
     columns: bytes | None
     withheld: bytes | None
     ended: str | None

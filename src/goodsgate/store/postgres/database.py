@@ -1,5 +1,6 @@
 """What the parts of the store share: the server, notifications, uploads, and the numbers of merchants."""
 
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,11 @@ from goodsgate.store.postgres.notifications import Notifications
 from goodsgate.store.postgres.server import Server
 from goodsgate.store.postgres.uploads import Uploads
 from goodsgate.store.shared.database import ALL_MERCHANTS
+from goodsgate.store.shared.merchant_numbers import MerchantNumbers
 from goodsgate.store.shared.statement_files import migrations
+
+NUMBER_BITS = 62
+"""Of the number of a merchant, which is a bigint that is not negative."""
 
 MIGRATIONS = migrations(Path(__file__).parent / "migrations")
 
@@ -23,7 +28,7 @@ class PostgresDatabase:
         self.server = Server(address, connections_max=connections_max, now=now)
         self.notifications = Notifications(self.server)
         self.uploads = Uploads(self.server, small_bytes=small_payload_bytes, sending_max=connections_max)
-        self._numbers: dict[str, int] = {}
+        self._numbers = MerchantNumbers(self._read_number)
 
     @property
     def intake(self) -> Server:
@@ -47,18 +52,19 @@ class PostgresDatabase:
 
     def number(self, merchant: str) -> int | None:
         """Return the number by which rows refer to the merchant; None if there is no such merchant."""
-        number = self._numbers.get(merchant)
-        if number is not None:
-            return number
+        return self._numbers.get(merchant)
+
+    def _read_number(self, merchant: str) -> int | None:
         rows = self.server.query("merchant_number", {"id": merchant}, ALL_MERCHANTS)
-        if not rows:
-            return None
-        self.cache_number(merchant, int(rows[0][0]))
-        return int(rows[0][0])
+        return int(rows[0][0]) if rows else None
 
     def cache_number(self, merchant: str, number: int) -> None:
-        """Cache the number of a merchant for good: merchants stay, and numbers are not reused."""
-        self._numbers[merchant] = number
+        """Cache the number of a merchant that was just read."""
+        self._numbers.put(merchant, number)
+
+    def new_number(self) -> int:
+        """Return a random number: no sequence, which a dump restored under a running gate would set back."""
+        return secrets.randbits(NUMBER_BITS)
 
     def require_number(self, merchant: str) -> int:
         """Return the number of the merchant. Raises StoreError if there is no such merchant."""

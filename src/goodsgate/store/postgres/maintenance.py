@@ -1,8 +1,8 @@
 """Schema, checks, statistics and retention of the database."""
 
-from goodsgate.store.contract import HealthCheck, Retention, SweepCounts
+from goodsgate.store.contract import HealthCheck, Retention, StoreError, SweepCounts
 from goodsgate.store.postgres import schema
-from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.postgres.database import MIGRATIONS, PostgresDatabase
 from goodsgate.store.postgres.health import PostgresHealth
 from goodsgate.store.postgres.lookups import PostgresLookups
 from goodsgate.store.postgres.retention import PostgresRetention
@@ -22,6 +22,18 @@ class PostgresMaintenance:
     def migrate(self) -> list[str]:
         """Apply missing migrations and return their titles. Raises StoreError if the login lacks a privilege."""
         return schema.migrate(self._database.server)
+
+    def is_new(self) -> bool:
+        """Return whether there is no schema in the database yet."""
+        return not schema.schema_number(self._database.server)
+
+    def require_current(self) -> None:
+        """Raise StoreError if there is no schema in the database, or it is not current."""
+        number, known = schema.schema_number(self._database.server), MIGRATIONS[-1].number
+        if not number:
+            raise StoreError(f"there is no store in {self._database.server.display_address}")
+        if number != known:
+            raise StoreError(f"the database has schema {number}, this version needs {known}: run `goodsgate migrate`")
 
     def quick_checks(self) -> list[HealthCheck]:
         """Check connection, schema and whether the server is writable."""

@@ -40,6 +40,7 @@ class CountedRow(Protocol):
     """The counts of a batch, from its row or its progress."""
 
     warned: int
+    file_errors: int
     columns: bytes | None
     withheld: bytes | None
 
@@ -52,7 +53,8 @@ def make_batch(row: BatchRow, counted: CountedRow, merchant: str, state: State, 
         merchant=merchant, id=row.id.hex(), kind=Kind(row.kind), collection=row.collection,
         policy=decode_policy(row.policy), format=row.format, content_encoding=row.content_encoding, label=row.label,
         protocol=row.protocol, state=state, cancelling=bool(row.cancelling) and not ended,
-        counts=Counts(**{name: getattr(counted, name) for name in COUNT_NAMES}), warned=counted.warned, total=total,
+        counts=Counts(**{name: getattr(counted, name) for name in COUNT_NAMES}), warned=counted.warned,
+        file_errors=counted.file_errors, total=total,
         bytes_total=row.bytes_total, bytes_done=min(bytes_done, row.bytes_total),
         position=None if ended else row.position, rounds=row.rounds,
         columns=decode_columns(counted.columns) if counted.columns is not None else None,

@@ -79,5 +79,8 @@ class Database(Protocol):
     def number(self, merchant: str) -> int | None:
         """Return the number by which rows refer to the merchant; None if there is no such merchant."""
 
+    def new_number(self) -> int:
+        """Return a number that no merchant has or had, not even one that a restored backup does not know."""
+
     def require_number(self, merchant: str) -> int:
         """Return the number of the merchant. Raises StoreError if there is no such merchant."""

@@ -22,7 +22,12 @@ class SqlMerchants:
 
     def add_merchant(self, merchant: Merchant, *, idempotency: Idempotency[Merchant] | None = None) -> bool:
         """Add a merchant; return False if the id is taken. Raises KeyInUseError."""
-        row = {"id": merchant.id, "name": merchant.name, "created_at": microseconds(merchant.created_at)}
+        if self._database.number(merchant.id) is not None:
+            return False
+        row = {
+            "number": self._database.new_number(), "id": merchant.id, "name": merchant.name,
+            "created_at": microseconds(merchant.created_at),
+        }
         with self._intake.writing(ALL_MERCHANTS) as db:
             if not db.change("add_merchant", row):
                 return False

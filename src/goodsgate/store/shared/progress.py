@@ -29,6 +29,7 @@ class Progress(msgspec.Struct, kw_only=True):
     rejected: int = 0
     cancelled: int = 0
     warned: int = 0
+    file_errors: int = 0
     columns: bytes | None = None
     mapping: bytes | None = None
     withheld: bytes | None = None
@@ -51,7 +52,7 @@ class Progress(msgspec.Struct, kw_only=True):
         """How the round ended: the outcome of a finished batch, or ``cancelled`` or ``broken``."""
         if self.ended != State.FINISHED:
             return str(self.ended)
-        return str(outcome_of(Counts(**{name: getattr(self, name) for name in COUNT_NAMES})))
+        return str(outcome_of(Counts(**{name: getattr(self, name) for name in COUNT_NAMES}), self.file_errors))
 
     def check_next(self, commit: ChunkCommit) -> None:
         """Step into the chunk's round. Raises StoreError if it is not the next chunk."""
@@ -76,6 +77,8 @@ class Progress(msgspec.Struct, kw_only=True):
         self.total += len(commit.results)
         self.bytes_done = commit.bytes_done
         self.warned += commit.warned
+        if commit.round.round_kind is RoundKind.SUBMISSION:
+            self.file_errors += sum(found.severity == "error" for found in commit.file_issues)
         for name in COUNT_NAMES:
             setattr(self, name, getattr(self, name) + getattr(commit.counts, name))
         if commit.columns is not None:

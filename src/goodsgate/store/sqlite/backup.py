@@ -20,7 +20,7 @@ import apsw
 from goodsgate.store.backup import BackupSummary
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 from goodsgate.store.sqlite.database import MIGRATIONS, SqliteDatabase
-from goodsgate.store.sqlite.file import FULL_ERRNOS, is_full
+from goodsgate.store.sqlite.file import FOLDER_MODE, FULL_ERRNOS, SqliteFile, is_full
 from goodsgate.store.sqlite.statements import SqliteStatements
 from goodsgate.store.sqlite.uploads import sync_folder
 
@@ -49,11 +49,10 @@ class SqliteBackup:
         """
         to = to.resolve()
         self._check_target(to)
-        to.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        to.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         self._check_room(to.parent)
         unfinished = Path(mkdtemp(prefix=f".{to.name}.unfinished-", dir=to.parent))
         try:
-            unfinished.chmod(0o750)
             copied = self._copy(unfinished)
             sync_folder(unfinished)
             unfinished.rename(to)
@@ -85,7 +84,7 @@ class SqliteBackup:
 
     def _copy(self, to: Path) -> BackupSummary:
         payloads = to / "payloads"
-        payloads.mkdir(mode=0o750)
+        payloads.mkdir(mode=FOLDER_MODE)
         copied: set[str] = set()
         with self._intake.reading() as db:
             named = _used_files(db)
@@ -149,6 +148,7 @@ def _snapshot(db: SqliteStatements) -> Iterator[None]:
 
 def _copy_pages(source: apsw.Connection, to: Path) -> None:
     """Copy the database as the connection's snapshot shows it, and sync the copy. Raises StoreFullError, StoreError."""
+    SqliteFile.create_at(to)
     target = apsw.Connection(str(to))
     try:
         # Nobody sees the copy before it is whole and synced, so it needs no journal of its own.

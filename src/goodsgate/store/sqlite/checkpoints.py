@@ -41,6 +41,11 @@ class Checkpoints:
         self._stop.set()
         self._thread.join()
 
+    def empty_logs(self) -> None:
+        """Copy both logs whole and empty them, so that the files are complete without them."""
+        for file in (self._intake, self._catalogue):
+            self._copy(file, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
     def limit_log(self) -> None:
         """Wait for a copy of the catalogue's log if it has become too long; called between two chunks."""
         if self._catalogue.log_pages >= CATALOGUE_PAGES_MAX:

@@ -4,15 +4,18 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from goodsgate.model.batch import now as now_utc
 from goodsgate.store.contract import StoreError
+from goodsgate.store.shared.merchant_numbers import MerchantNumbers
 from goodsgate.store.shared.statement_files import migrations
 from goodsgate.store.shared.timestamps import microseconds
 from goodsgate.store.sqlite.checkpoints import Checkpoints
-from goodsgate.store.sqlite.file import SqliteFile
+from goodsgate.store.sqlite.file import FILE_MODE, FOLDER_MODE, SqliteFile
+from goodsgate.store.sqlite.identity import SqliteIdentity
 from goodsgate.store.sqlite.uploads import Uploads
 
 MIGRATIONS = migrations(Path(__file__).parent / "migrations")
@@ -27,8 +30,7 @@ class SqliteDatabase:
 
     def __init__(self, folder: Path, *, cache_bytes: int, small_payload_bytes: int,
                  now: Callable[[], datetime] = now_utc) -> None:
-        """Create the folder, but not the schema; see SqliteStore."""
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        """Open and create nothing yet; see SqliteStore."""
         self.folder = folder
         self.intake = SqliteFile(
             folder / "intake.db", part="intake", writer_cache_bytes=INTAKE_CACHE_BYTES,
@@ -40,14 +42,29 @@ class SqliteDatabase:
         )
         self.uploads = Uploads(folder / "payloads", small_bytes=small_payload_bytes)
         self.checkpoints = Checkpoints(self.intake, self.catalogue)
+        self.identity = SqliteIdentity(self.intake, self.catalogue)
         self._clock = now
-        self._numbers: dict[str, int] = {}
+        self._numbers = MerchantNumbers(self._read_number)
         self._worker_lock: int | None = None
         self._worker_lock_guard = threading.Lock()
 
+    def create(self) -> None:
+        """Create the folder and the folder of payloads, which only this user may enter."""
+        self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if not any(self.folder.iterdir()):
+            with suppress(PermissionError):
+                self.folder.chmod(FOLDER_MODE)
+        self.uploads.create()
+
+    def is_new(self) -> bool:
+        """Return whether there is no store in the folder."""
+        return not self.intake.schema_number() and not self.catalogue.schema_number()
+
     def close(self) -> None:
-        """Release the worker lock last, so that the next worker finds everything at rest."""
+        """Copy the logs if this process works, and release the worker lock last: the next one finds all at rest."""
         self.checkpoints.stop()
+        if self._worker_lock is not None:
+            self.checkpoints.empty_logs()
         self.uploads.close()
         self.intake.close()
         self.catalogue.close()
@@ -66,7 +83,7 @@ class SqliteDatabase:
         with self._worker_lock_guard:
             if self._worker_lock is not None:
                 return True
-            lock = os.open(self.folder / "worker.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            lock = os.open(self.folder / "worker.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -76,6 +93,8 @@ class SqliteDatabase:
                 # Leases of a dead worker end at once. Their holder stays, so that the next claim fences it off.
                 with self.intake.writing() as db:
                     db.change("void_leases")
+                    generation = self.identity.raise_generation(db)
+                self.identity.end_raising(generation)
             except BaseException:
                 os.close(lock)
                 raise
@@ -89,14 +108,20 @@ class SqliteDatabase:
 
     def number(self, merchant: str) -> int | None:
         """Return the number by which both files refer to the merchant; None if there is no such merchant."""
-        number = self._numbers.get(merchant)
-        if number is not None:
-            return number
+        return self._numbers.get(merchant)
+
+    def _read_number(self, merchant: str) -> int | None:
         rows = self.intake.query("merchant_number", {"id": merchant})
-        if not rows:
-            return None
-        self._numbers[merchant] = int(rows[0][0])  # cached for good: merchants stay, numbers are not reused
-        return int(rows[0][0])
+        return int(rows[0][0]) if rows else None
+
+    def new_number(self) -> int:
+        """Return a number that no merchant has or had.
+
+        The catalogue gives it out: an intake file that was restored from a backup does not know all of them.
+        """
+        last = self.intake.query("last_merchant_number", {})[0][0]
+        with self.catalogue.writing() as db:
+            return int(db.value("reserve_merchant_number", {"last": last}))
 
     def require_number(self, merchant: str) -> int:
         """Return the number of the merchant. Raises StoreError if there is no such merchant."""

@@ -23,6 +23,9 @@ READER_CACHE_BYTES = 2 * 1024**2
 STATEMENT_CACHE_SIZE = 200
 FREE_BYTES_MIN = 256 * 1024
 """With less free space on the disk, an I/O error counts as a full disk."""
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+"""Submissions and secrets are nobody else's business."""
 FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -49,6 +52,8 @@ class SqliteFile:
         self._watch_lock = threading.Lock()
         self._watcher: apsw.Connection | None = None
         self._closed = False
+        self._inode: tuple[int, int] | None = None
+        """Device and inode of the file when it was first opened."""
         self.log_pages = 0
         """Pages in the log after the last commit of this process."""
 
@@ -73,10 +78,13 @@ class SqliteFile:
         return (os.stat(self.path).st_size if self.path.exists() else 0) + self.wal_bytes
 
     def open(self, *, cache_bytes: int = READER_CACHE_BYTES, writes: bool = False) -> apsw.Connection:
-        """Open a connection; `close` closes it too."""
+        """Open a connection to the file, which must exist; `close` closes it too."""
         if self._closed:
             raise StoreError("the store is closed")
-        db = apsw.Connection(str(self.path), statementcachesize=STATEMENT_CACHE_SIZE)
+        self.check_place()
+        db = apsw.Connection(
+            str(self.path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=STATEMENT_CACHE_SIZE
+        )
         if writes and self._retries_often:
             db.set_busy_handler(_retry_often())
         else:
@@ -90,8 +98,27 @@ class SqliteFile:
         if not writes and not self._checkpoints_on_close:
             # The last reader to close would otherwise copy the whole log before its process can end.
             db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if self._inode is None:
+            self._inode = _inode_of(self.path)
         self._all.add(db)
         return db
+
+    @staticmethod
+    def create_at(path: Path) -> None:
+        """Create an empty file that only this user can read, unless the file exists."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            if not os.fstat(descriptor).st_size:
+                os.fchmod(descriptor, FILE_MODE)  # whatever the umask; SQLite gives its logs the same mode
+        finally:
+            os.close(descriptor)
+
+    def check_place(self) -> None:
+        """Raise StoreBusyError if the file was moved, deleted or replaced since it was first opened."""
+        if self._inode is not None and _inode_of(self.path) != self._inode:
+            raise StoreBusyError(
+                f"{self.path} was moved, deleted or replaced while the gate uses it: put it back, or restart the gate"
+            )
 
     def close(self) -> None:
         """Close all connections, the writer last."""
@@ -144,6 +171,7 @@ class SqliteFile:
         with lazy ones after it, as long as no other transaction of the file follows.
         """
         with self.writer() as db:
+            self.check_place()
             connection = db.connection
             if lazy:
                 connection.execute("PRAGMA synchronous=NORMAL")
@@ -174,7 +202,9 @@ class SqliteFile:
             return int(self._watcher.pragma("data_version"))
 
     def schema_number(self) -> int:
-        """Return the number of the last migration applied."""
+        """Return the number of the last migration applied; 0 if the file is missing or empty."""
+        if self._inode is None and not (self.path.exists() and self.path.stat().st_size):
+            return 0
         with self.reading() as db:
             return int(db.connection.pragma("user_version"))
 
@@ -184,7 +214,8 @@ class SqliteFile:
             return schema_difference(db.connection, migrations, self.part)
 
     def migrate(self, migrations: list[Migration]) -> set[int]:
-        """Apply missing migrations and return their numbers. Raises StoreError on a newer schema."""
+        """Create the file, apply missing migrations and return their numbers. Raises StoreError on a newer schema."""
+        self.create_at(self.path)
         applied: set[int] = set()
         last = migrations[-1].number if migrations else 0
         if self.schema_number() == last:
@@ -223,18 +254,42 @@ class SqliteFile:
         except (apsw.CorruptError, apsw.NotADBError) as fault:
             # No record is to blame, and no batch.
             raise StoreError(f"{self.path.name} is corrupt: {fault}") from fault
-        except (apsw.IOError, apsw.CantOpenError) as fault:
-            if not self._is_full(fault):
-                raise
-            raise StoreFullError(f"{self.path.name}: {fault}") from fault
+        except (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as fault:
+            if self._is_full(fault):
+                raise StoreFullError(f"{self.path.name}: {fault}") from fault
+            raise StoreBusyError(self._reason(fault)) from fault
 
     def _is_full(self, fault: apsw.Error) -> bool:
         """Return whether the disk is full; SQLite distinguishes that from a broken disk only in some places."""
         numbers = {self._writer.connection.system_errno} if self._writer is not None else set()
         if numbers & FULL_ERRNOS or getattr(fault, "errno", None) in FULL_ERRNOS:
             return True
-        room = os.statvfs(self.path.parent)
+        try:
+            room = os.statvfs(self.path.parent)
+        except OSError:
+            return False
         return room.f_bavail * room.f_frsize < FREE_BYTES_MIN
+
+    def _reason(self, fault: apsw.Error) -> str:
+        """Return in a sentence why the file cannot be used."""
+        folder = self.path.parent
+        if not self.path.exists():
+            return f"{self.path} does not exist, or its folder cannot be read by this user"
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return f"{folder} is on a file system that is mounted read-only"
+        for path in (folder, self.path):
+            if not os.access(path, os.R_OK | os.W_OK):
+                return f"{path} cannot be read and written by this user (uid {os.geteuid()})"
+        return f"{self.path.name}: {fault}"
+
+
+def _inode_of(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of a file; None if it cannot be found."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _retry_often() -> Callable[[int], bool]:

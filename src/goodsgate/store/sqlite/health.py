@@ -7,10 +7,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
+from itertools import islice
 
 import apsw
 
-from goodsgate.store.contract import HealthCheck, StoreError, bad, ok, run_checks
+from goodsgate.store.contract import HealthCheck, StoreBusyError, StoreError, bad, ok, run_checks
 from goodsgate.store.shared.health import judge_worker
 from goodsgate.store.sqlite.database import MIGRATIONS, SqliteDatabase
 from goodsgate.store.sqlite.file import SqliteFile
@@ -26,6 +27,9 @@ GROWTH_SHARE = 0.1
 LATE_SECONDS = 60.0
 """A lease that ended longer ago, while a worker lives, is overdue."""
 SYNCHRONOUS_FULL = 2
+OTHERS = 0o077
+"""Permissions of everybody but the owner."""
+PAYLOADS_LOOKED_AT = 1_000
 RESTORE = "stop the gate and restore the store from a backup; see docs/how-to/back-up.md"
 
 
@@ -81,6 +85,29 @@ def check_free_space(database: SqliteDatabase) -> Iterator[HealthCheck]:
         yield ok("free space", detail)
     else:
         yield bad("free space", detail, f"free at least {FREE_BYTES_MIN // 1024**2} MB on the disk of the store")
+
+
+def check_place(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that the files are where they were when the gate opened them."""
+    try:
+        for file in _files(database):
+            file.check_place()
+    except StoreBusyError as fault:
+        yield bad("place", str(fault), "put the folder back, or restart the gate")
+    else:
+        yield ok("place", f"{database.folder}")
+
+
+def check_identity(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that the files belong to one store, and that none is an older copy."""
+    try:
+        mismatch = database.identity.mismatch()
+    except StoreError:
+        return  # a file cannot be read, as the check of its schema says
+    if mismatch is None:
+        yield ok("identity", "both files are of one store and one time")
+    else:
+        yield bad("identity", mismatch, RESTORE)
 
 
 def check_folder(database: SqliteDatabase) -> Iterator[HealthCheck]:
@@ -140,6 +167,30 @@ def check_growth(database: SqliteDatabase) -> Iterator[HealthCheck]:
         yield bad("room to grow", detail, "add space, or shorten payload_days, report_days or batch_days")
 
 
+def check_permissions(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that no other user can read the store."""
+    folder, payloads = database.folder, database.folder / "payloads"
+    paths = [folder, payloads, *folder.glob("*.db*"), *islice(payloads.iterdir(), PAYLOADS_LOOKED_AT)]
+    readable = [path for path in paths if path.stat().st_mode & OTHERS]
+    if readable:
+        names = ", ".join(str(path) for path in readable[:5])
+        remedy = f"run `chmod -R go= {folder}`, and create files with no access for others"
+        yield bad("permissions", f"other users of this machine have access to {names}", remedy)
+    else:
+        yield ok("permissions", "only the user of the gate has access")
+
+
+def check_payloads(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that the payloads of waiting rounds are there, as long as they were received."""
+    waiting = database.intake.query("waiting_payloads", {"limit": PAYLOADS_LOOKED_AT})
+    lost = [file for file, size in waiting if database.uploads.size(file) != size]
+    if lost:
+        detail = f"payloads that waiting rounds need and that are missing or not whole: {len(lost):,}"
+        yield bad("payloads", detail, f"restore {database.folder / 'payloads'}, or cancel the batches; {RESTORE}")
+    else:
+        yield ok("payloads", f"payloads that waiting rounds need: {len(waiting):,}, all whole")
+
+
 def check_worker(database: SqliteDatabase) -> Iterator[HealthCheck]:
     """Check that a worker lives while work waits."""
     yield judge_worker(database, is_worked=_is_worked(database))
@@ -156,8 +207,10 @@ def check_leases(database: SqliteDatabase) -> Iterator[HealthCheck]:
         yield bad("leases", detail, "restart the worker; its log says what it waits for")
 
 
-QUICK_CHECKS = (check_schema, check_free_space, check_folder)
-THOROUGH_CHECKS = (check_journal, check_pages, check_growth, check_worker, check_leases)
+QUICK_CHECKS = (check_schema, check_place, check_identity, check_free_space, check_folder)
+THOROUGH_CHECKS = (
+    check_journal, check_pages, check_permissions, check_payloads, check_growth, check_worker, check_leases
+)
 
 
 def _is_worked(database: SqliteDatabase) -> bool:

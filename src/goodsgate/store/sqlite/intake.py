@@ -155,9 +155,9 @@ class SqliteIntake:
         rows = self._intake.query("payload", values)
         if not rows:
             return None
-        file, content = rows[0]
+        file, size, content = rows[0]
         if file is not None:
-            return self._uploads.read(file)
+            return self._uploads.read(file, size)
         return _pieces(content) if content is not None else None
 
     # -- inside a transaction ---------------------------------------------------------------------------------------
@@ -204,6 +204,7 @@ def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, rou
         # Without an end there is a later round, which the intake file, restored from a backup, does not know.
         "state": progress.ended or State.FINISHED, "finished_at": progress.ended_at or progress.first_at,
         "bytes_done": progress.bytes_before + progress.bytes_done, "warned": progress.warned,
+        "file_errors": progress.file_errors,
         "columns": progress.columns, "withheld": progress.withheld,
     })
     db.change("close_lane", named)

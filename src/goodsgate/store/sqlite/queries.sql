@@ -1,13 +1,51 @@
 -- Every statement of the embedded store, by name. Each is limited to one merchant, or says on a line
 -- "-- Every merchant: …" why it is not (tested). Statements of the intake file first, then the catalogue's.
 
+-- =============================================== intake: identity ==============================================
+
+-- name: intake_identity
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+SELECT store, generation, raising FROM intake_identity
+
+-- name: add_intake_identity
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+INSERT INTO intake_identity (store, generation, raising) SELECT :store, 0, 1
+WHERE NOT EXISTS (SELECT 1 FROM intake_identity)
+
+-- name: begin_generation
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+UPDATE intake_identity SET raising = 1
+
+-- name: end_generation
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+UPDATE intake_identity SET generation = :generation, raising = 0
+
+-- name: last_finished
+-- Differs because there are two files.
+-- Every merchant: it tells how far the other file must be.
+SELECT max(finished_at) FROM batch WHERE finished_at IS NOT NULL
+
+-- name: rounds_of_batch
+-- Differs because there are two files.
+SELECT rounds FROM batch WHERE merchant = :merchant AND id = :id
+
+-- name: last_merchant_number
+-- Differs because numbers are given out one after the other.
+-- Every merchant: the next number is one that none has.
+SELECT coalesce(max(number), 0) FROM merchant
+
 -- ============================================ intake: merchants, keys ===========================================
 
 -- name: merchant_number
 SELECT number FROM merchant WHERE id = :id
 
 -- name: add_merchant
-INSERT INTO merchant (id, name, created_at) VALUES (:id, :name, :created_at) ON CONFLICT (id) DO NOTHING
+INSERT INTO merchant (number, id, name, created_at) VALUES (:number, :id, :name, :created_at)
+ON CONFLICT (id) DO NOTHING
 
 -- name: merchants
 -- Every merchant: it is the list of merchants.
@@ -245,9 +283,14 @@ SET rounds = rounds + 1, bytes_total = bytes_total + :bytes, state = NULL, finis
 WHERE merchant = :merchant AND id = :id
 
 -- name: payload
-SELECT r.file, p.bytes
+SELECT r.file, r.bytes, p.bytes
 FROM batch b JOIN round r ON r.batch = b.seq AND r.number = :round LEFT JOIN payload p ON p.round = r.id
 WHERE b.merchant = :merchant AND b.id = :id
+
+-- name: waiting_payloads
+-- Differs because payloads are files.
+-- Every merchant: the store as a whole is checked.
+SELECT file, bytes FROM round WHERE open = 1 AND file IS NOT NULL ORDER BY id LIMIT :limit
 
 -- =========================================== intake: batch documents ============================================
 
@@ -266,8 +309,8 @@ WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
   AND (:protocol IS NULL OR protocol = :protocol)
   AND (:state IS NULL OR open = 1 OR state = :state)
   AND (:outcome IS NULL OR open = 1 OR (state = 'finished' AND :outcome = CASE
-       WHEN rejected = 0 THEN 'clean'
-       WHEN rejected = created + updated + unchanged + deleted + superseded + rejected + cancelled THEN 'rejected'
+       WHEN rejected = 0 AND file_errors = 0 THEN 'clean'
+       WHEN created + updated + unchanged + deleted + superseded + cancelled = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY seq DESC LIMIT :limit
 
@@ -284,9 +327,8 @@ WHERE d.seq < :after AND d.seq >= :oldest
   AND (:protocol IS NULL OR d.protocol = :protocol)
   AND (:state IS NULL OR d.open = 1 OR d.state = :state)
   AND (:outcome IS NULL OR d.open = 1 OR (d.state = 'finished' AND :outcome = CASE
-       WHEN d.rejected = 0 THEN 'clean'
-       WHEN d.rejected = d.created + d.updated + d.unchanged + d.deleted + d.superseded + d.rejected + d.cancelled
-           THEN 'rejected'
+       WHEN d.rejected = 0 AND d.file_errors = 0 THEN 'clean'
+       WHEN d.created + d.updated + d.unchanged + d.deleted + d.superseded + d.cancelled = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY d.seq DESC LIMIT :limit
 
@@ -405,7 +447,8 @@ WHERE open = 1 AND number = :round AND merchant = :merchant
 UPDATE batch
 SET state = :state, finished_at = :finished_at, total = :total, bytes_done = min(:bytes_done, bytes_total),
     created = :created, updated = :updated, unchanged = :unchanged, deleted = :deleted, superseded = :superseded,
-    rejected = :rejected, cancelled = :cancelled, warned = :warned, columns = :columns, withheld = :withheld
+    rejected = :rejected, cancelled = :cancelled, warned = :warned, file_errors = :file_errors,
+    columns = :columns, withheld = :withheld
 WHERE merchant = :merchant AND id = :id
 
 -- name: close_lane
@@ -530,6 +573,34 @@ SELECT kind, name, items FROM collection WHERE merchant = :merchant AND items > 
 
 -- name: mark_collection_indexed
 UPDATE collection SET indexed = 1 WHERE merchant = :merchant AND id = :collection
+
+-- ============================================== catalogue: identity =============================================
+
+-- name: catalogue_identity
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+SELECT store, generation FROM catalogue_identity
+
+-- name: add_catalogue_identity
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+INSERT INTO catalogue_identity (store, generation) SELECT :store, 1
+WHERE NOT EXISTS (SELECT 1 FROM catalogue_identity)
+
+-- name: set_catalogue_generation
+-- Differs because there are two files.
+-- Every merchant: it identifies the file.
+UPDATE catalogue_identity SET generation = :generation
+
+-- name: newest_progress
+-- Differs because there are two files.
+-- Every merchant: it tells how far the other file must be.
+SELECT merchant, batch, round FROM progress ORDER BY seq DESC LIMIT :limit
+
+-- name: reserve_merchant_number
+-- Differs because numbers are given out one after the other.
+-- Every merchant: the next number is one that none has.
+UPDATE catalogue_identity SET last_merchant = max(last_merchant, :last) + 1 RETURNING last_merchant
 
 -- =============================================== catalogue: items ===============================================
 
@@ -713,7 +784,7 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 
 -- name: progress
 SELECT batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, warned, columns, mapping, withheld, items_before, first_at, ended, ended_at
+       superseded, rejected, cancelled, warned, file_errors, columns, mapping, withheld, items_before, first_at, ended, ended_at
 FROM progress WHERE merchant = ?1 AND batch IN (SELECT unhex(value) FROM json_each(?2))
 
 -- name: batch_number
@@ -722,8 +793,8 @@ SELECT seq FROM progress WHERE merchant = :merchant AND batch = unhex(:id)
 -- name: add_progress
 -- Differs because progress is in another file than the batch.
 INSERT INTO progress (merchant, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged,
-                      deleted, superseded, rejected, cancelled, warned, batch, round, items_before, first_at)
-VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :row)
+                      deleted, superseded, rejected, cancelled, warned, file_errors, batch, round, items_before, first_at)
+VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :row)
 
 -- name: add_totals
 INSERT INTO total_count (merchant, name, count) VALUES (?1, :row)
@@ -736,7 +807,7 @@ SELECT name, sum(count) FROM total_count GROUP BY name
 -- name: put_progress
 -- Differs because rows are passed one by one; none is new.
 INSERT INTO progress (merchant, batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated,
-                      unchanged, deleted, superseded, rejected, cancelled, warned, columns, mapping, withheld,
+                      unchanged, deleted, superseded, rejected, cancelled, warned, file_errors, columns, mapping, withheld,
                       items_before, first_at, ended, ended_at)
 VALUES (?1, :row)
 ON CONFLICT (merchant, batch) DO UPDATE SET
@@ -744,7 +815,7 @@ ON CONFLICT (merchant, batch) DO UPDATE SET
     bytes_before = excluded.bytes_before, bytes_done = excluded.bytes_done, created = excluded.created,
     updated = excluded.updated, unchanged = excluded.unchanged, deleted = excluded.deleted,
     superseded = excluded.superseded, rejected = excluded.rejected, cancelled = excluded.cancelled,
-    warned = excluded.warned, columns = excluded.columns, mapping = excluded.mapping, withheld = excluded.withheld,
+    warned = excluded.warned, file_errors = excluded.file_errors, columns = excluded.columns, mapping = excluded.mapping, withheld = excluded.withheld,
     ended = excluded.ended, ended_at = excluded.ended_at
 
 -- name: fence

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from goodsgate.store.contract import StoreError, StoreFullError
-from goodsgate.store.sqlite.file import is_full
+from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
+from goodsgate.store.sqlite.file import FILE_MODE, FOLDER_MODE, is_full
 
 IDLE_SECONDS = 3_600.0
 """Longer than any server waits for the next bytes of a body."""
@@ -56,10 +56,13 @@ class Uploads:
     """The folder of payloads."""
 
     def __init__(self, folder: Path, *, small_bytes: int) -> None:
-        folder.mkdir(mode=0o750, exist_ok=True)
         self._folder = folder
         self._small_bytes = small_bytes
         self._open: dict[tuple[str, str], Upload] = {}
+
+    def create(self) -> None:
+        """Create the folder."""
+        self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
     def append(self, merchant: str, name: str, piece: bytes) -> None:
         """Append bytes to an upload. Raises StoreFullError."""
@@ -109,13 +112,26 @@ class Uploads:
         if upload is not None and upload.descriptor is not None:
             os.close(upload.descriptor)
 
-    def read(self, name: str) -> Iterator[bytes] | None:
-        """Return the pieces of a file, None if it is gone; it may be removed while it is read."""
+    def read(self, name: str, size: int) -> Iterator[bytes] | None:
+        """Return the pieces of a file, None if it is gone or not `size` bytes long.
+
+        It may be removed while it is read.
+        """
         try:
             descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
+        if os.fstat(descriptor).st_size != size:
+            os.close(descriptor)
+            return None
         return Pieces(descriptor)
+
+    def size(self, name: str) -> int | None:
+        """Return the length of a file, None if it is gone."""
+        try:
+            return os.stat(self._folder / name).st_size
+        except FileNotFoundError:
+            return None
 
     def copy(self, name: str, to: Path) -> bool:
         """Copy a file and sync the copy; return False if the file is gone."""
@@ -123,7 +139,7 @@ class Uploads:
             source = (self._folder / name).open("rb")
         except FileNotFoundError:
             return False
-        with source, to.open("xb") as target:
+        with source, open(to, "xb", opener=_open_private) as target:
             shutil.copyfileobj(source, target, PIECE_BYTES)
             target.flush()
             os.fsync(target.fileno())
@@ -179,7 +195,7 @@ class Uploads:
         """Create and lock a file; once more if a sweep took it for an orphan in between."""
         path = self._folder / name
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_at(descriptor, path):
                 return descriptor
@@ -205,8 +221,15 @@ def _is_at(descriptor: int, path: Path) -> bool:
     return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
 
 
+def _open_private(path: str, flags: int) -> int:
+    """Open a new file that only this user can read."""
+    return os.open(path, flags, FILE_MODE)
+
+
 def _translate(fault: OSError) -> Exception:
-    return StoreFullError(f"payload: {fault.strerror}") if is_full(fault) else fault
+    """Return the error of a store for one of the system, which no submission is to blame for."""
+    reason = f"{fault.filename or 'payload'}: {fault.strerror}"
+    return StoreFullError(reason) if is_full(fault) else StoreBusyError(reason)
 
 
 def _write(descriptor: int, piece: bytes) -> None:

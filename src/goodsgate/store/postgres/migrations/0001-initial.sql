@@ -7,7 +7,7 @@
 
 -- part: database
 CREATE TABLE merchant (
-    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number bigint PRIMARY KEY,                      -- random: a dump that is restored gives no number out again
     id text COLLATE "C" NOT NULL UNIQUE,
     name text NOT NULL,
     created_at bigint NOT NULL,
@@ -94,6 +94,7 @@ CREATE TABLE batch (
     rejected bigint NOT NULL DEFAULT 0,
     cancelled bigint NOT NULL DEFAULT 0,
     warned bigint NOT NULL DEFAULT 0,
+    file_errors bigint NOT NULL DEFAULT 0,
     columns json,
     mapping json,
     withheld json,

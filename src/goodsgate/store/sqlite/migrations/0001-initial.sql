@@ -2,8 +2,15 @@
 -- A merchant's number is its row in the intake file; both files lead with it.
 
 -- part: intake
+-- Says that both files belong together. The generation is raised in both whenever a worker process begins to work.
+CREATE TABLE intake_identity (
+    store BLOB NOT NULL,
+    generation INTEGER NOT NULL,              -- 0: the store is just being created
+    raising INTEGER NOT NULL                  -- 1: the catalogue file may be one generation ahead
+) STRICT;
+
 CREATE TABLE merchant (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    number INTEGER PRIMARY KEY,               -- given out by the catalogue file, never twice
     id TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
     created_at INTEGER NOT NULL,
@@ -87,6 +94,7 @@ CREATE TABLE batch (
     rejected INTEGER NOT NULL DEFAULT 0,
     cancelled INTEGER NOT NULL DEFAULT 0,
     warned INTEGER NOT NULL DEFAULT 0,
+    file_errors INTEGER NOT NULL DEFAULT 0,
     columns BLOB,
     withheld BLOB,
     UNIQUE (merchant, id)
@@ -122,7 +130,7 @@ CREATE INDEX round_file ON round (file) WHERE file IS NOT NULL;
 CREATE VIEW batch_document AS
 SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.folded, b.protocol, b.protocol_data,
        b.rounds, b.bytes_total, b.received_at, b.started_at, b.state, b.finished_at, b.total, b.bytes_done,
-       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.file_errors,
        b.columns, b.withheld, r.open, r.cancelling, r.started_at AS round_started_at,
        CASE WHEN r.open = 1 AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
@@ -221,6 +229,12 @@ CREATE TABLE label (
 CREATE INDEX label_of ON label (merchant, type, number);
 
 -- part: catalogue
+CREATE TABLE catalogue_identity (
+    store BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    last_merchant INTEGER NOT NULL DEFAULT 0  -- the highest merchant number that was given out
+) STRICT;
+
 CREATE TABLE collection (
     id INTEGER PRIMARY KEY,
     merchant INTEGER NOT NULL,
@@ -266,6 +280,7 @@ CREATE TABLE progress (
     rejected INTEGER NOT NULL,
     cancelled INTEGER NOT NULL,
     warned INTEGER NOT NULL,
+    file_errors INTEGER NOT NULL,
     columns BLOB,
     mapping BLOB,
     withheld BLOB,
