@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from goodsgate.store.contract import Store
 
 
-RECONNECT_SECONDS = 1.0
-"""Pause of a worker between two attempts to open a store that is unavailable."""
-
-
 @click.command()
 @click.option("--host", help="Address to listen on. Default: 127.0.0.1.")
 @click.option("--port", type=int, help="Port to listen on; 0 picks a free port. Default: 8480.")
@@ -108,18 +104,17 @@ def _open_store(config: "Config", stop: threading.Event | None) -> "Store | None
 
     A parent process has already opened the store, so its address is known to be right.
     """
-    import logging
-
+    from goodsgate.engine.outage import StoreOutage
     from goodsgate.store.contract import StoreBusyError
 
+    outage = StoreOutage("the worker")
     while stop is None or not stop.is_set():
         try:
             return open_store(config)
         except CommandError as error:
             if stop is None or not isinstance(error.__cause__, StoreBusyError):
                 raise
-            logging.getLogger(__name__).warning("%s; retrying", error.message)
-            stop.wait(RECONNECT_SECONDS)
+            outage.wait(StoreBusyError(error.message), stop)  # without the password of the address
     return None
 
 

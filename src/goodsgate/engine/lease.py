@@ -43,6 +43,7 @@ class Heartbeat:
             self._thread.join()
 
     def _beat(self) -> None:
+        is_failing = False
         while not self._stop.wait(self._lease_seconds / BEATS):
             claim = self._claim
             if claim is None:
@@ -52,4 +53,8 @@ class Heartbeat:
             except LeaseLostError:
                 continue
             except StoreError as fault:
-                log.warning("a lease could not be renewed, trying again", extra={"fault": repr(fault)})
+                if not is_failing:  # one line for each outage: the worker's own have the details
+                    log.warning("a lease could not be renewed, trying again: %s", fault)
+                is_failing = True
+                continue
+            is_failing = False

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from goodsgate.engine.outage import StoreOutage
 from goodsgate.model.background import BackgroundThread
 from goodsgate.model.batch import new_id
 from goodsgate.model.message import Message
@@ -26,8 +27,6 @@ LEASE_FACTOR = 2
 """A message is claimed for this multiple of the delivery timeout, and one second, to have time to mark it as sent."""
 IDLE_SECONDS = 0.25
 """Pause between two claims if there are no messages or no free threads."""
-STORE_RETRY_SECONDS = 1.0
-"""Pause after the store could not be read."""
 JITTER = 0.1
 """Share by which a pause is extended at random, so that messages that failed together are not retried together."""
 FAILING_MERCHANTS_MAX = 10_000
@@ -97,14 +96,15 @@ class Outbox:
         self._pool.shutdown()
 
     def _run(self) -> None:
+        outage = StoreOutage("the outbox")
         while not self._stop.is_set():
             self._thread_free.clear()
             try:
                 has_claimed = self._claim_and_send()
             except StoreError as fault:
-                log.warning("the outbox cannot be read, trying again", extra={"fault": repr(fault)})
-                self._stop.wait(STORE_RETRY_SECONDS)
+                outage.wait(fault, self._stop)
                 continue
+            outage.end()
             if not has_claimed:
                 self._thread_free.wait(IDLE_SECONDS)
 

@@ -15,6 +15,7 @@ import msgspec
 
 from goodsgate.engine.chunk_commit import Committer, empty_commit
 from goodsgate.engine.lease import Heartbeat
+from goodsgate.engine.outage import StoreOutage
 from goodsgate.engine.scheduling import Paced, PreparedAhead, Removal, Schedule, Sequential, WorkerParts
 from goodsgate.engine.settings import WorkerSettings
 from goodsgate.engine.small_batches import GROUPS_CLAIMED, SmallBatches
@@ -46,8 +47,6 @@ SWITCH_SECONDS_REMOTE = 0.0005
 SWEEP_STEPS = 20
 SWEEP_SECONDS_MAX = 0.2
 """A sweep gives way to the work after this time, and goes on between two claims."""
-RETRY_SECONDS = 1.0
-"""Pause before the next try after the store was full or busy."""
 
 RoundId = tuple[str, str, int]
 
@@ -83,15 +82,16 @@ class Worker:
         gc.set_threshold(500_000, 50, 100)
         # The thread that commits wants the interpreter between statements of a tenth of a millisecond or more.
         sys.setswitchinterval(SWITCH_SECONDS_REMOTE if isinstance(self._store, SupportsPrefetch) else SWITCH_SECONDS)
+        outage = StoreOutage("the worker")
         while not self._stop.is_set():
             try:
                 has_worked = self.step()
                 if time.monotonic() - self._swept_at > self._settings.sweep_seconds:
                     self._sweep()
             except StoreError as fault:
-                log.warning("the store refuses, trying again", extra={"fault": repr(fault)})
-                self._stop.wait(RETRY_SECONDS)
+                outage.wait(fault, self._stop)
                 continue
+            outage.end()
             if not has_worked:
                 self._store.wait_for_work(self._settings.poll_seconds)
         self.close()

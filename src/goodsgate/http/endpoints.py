@@ -19,7 +19,7 @@ from goodsgate.http.context import RequestBody, ServerContext, drain_body, find_
 from goodsgate.http.openapi import OpenApiDocument, Operation, Path
 from goodsgate.http.problems import problem, refuse
 from goodsgate.observe import REQUEST_ID as REQUEST_ID
-from goodsgate.store.contract import StoreBusyError, StoreFullError
+from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +169,9 @@ def to_refusal(fault: Exception, template: str, scope: Scope) -> Refusal:
             return Refusal("store_full")
         case StoreBusyError():
             return Refusal("store_busy")
+        case StoreError():  # its message says all; a traceback for each request would bury it
+            log.error("request to %s failed: %s", template, fault, extra={"request": scope[REQUEST_ID]})
+            return refuse("internal_fault")
     log.error("request to %s failed", template, exc_info=fault, extra={"request": scope[REQUEST_ID]})
     return refuse("internal_fault")
 
