@@ -135,6 +135,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # Workers
     lease_seconds: Seconds = 15.0
     poll_seconds: Annotated[float, Meta(ge=0.001, le=60)] = 0.02
+    worker_deaths_max: Count = 3
+    """Workers that may die at a batch, without a committed chunk between, before it ends broken."""
     claim_rounds_max: Count = 40
     claim_bytes_max: Bytes = 8 * 1024**2
     """Small batches of a lane are committed together up to this number and these payload bytes."""

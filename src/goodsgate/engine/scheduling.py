@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence, Set
 from contextlib import suppress
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -35,8 +36,15 @@ REMOVED_KEYS = 10_000
 """Deletions of a full feed that are committed at once."""
 FIRST_CHUNK_RECORDS = 4_096
 """First records of a large payload that is prepared ahead: so that there is something to commit soon."""
+CANCEL_SECONDS_MAX = 1.0
+"""The records of a cancelled round are counted for this long."""
 LARGE_BYTES = 8 * 1024**2
 """Size from which a payload is large."""
+
+
+def cancelled_state(round: ClaimedRound) -> State:
+    """Return the state of a round that was cancelled; a batch keeps what was done before its fix or retry."""
+    return State.CANCELLED if round.round_kind is RoundKind.SUBMISSION else State.FINISHED
 
 
 class WorkerParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +81,7 @@ class Schedule(ABC):
 
     def cancel(self, claim: Claim) -> bool:
         """End the round; the records of a fix or a retry stay rejected."""
-        is_submission = self.round.round_kind is RoundKind.SUBMISSION
-        self._commit(claim, empty_commit(self.round, State.CANCELLED if is_submission else State.FINISHED))
+        self._commit(claim, empty_commit(self.round, cancelled_state(self.round)))
         return True
 
     def _commit(self, claim: Claim, commit: ChunkCommit) -> None:
@@ -164,9 +171,13 @@ class Sequential(Schedule):
         return not self._is_full_feed or self._remove_absent_items(claim, confirmed=False)
 
     def cancel(self, claim: Claim) -> bool:
-        """Count the records that are left as cancelled and end the round; those of a fix or a retry stay rejected."""
+        """Count the records that are left as cancelled and end the round; those of a fix or a retry stay rejected.
+
+        A payload that takes long is not read to its end: nobody shall wait for records that nobody wants.
+        """
+        end = time.monotonic() + CANCEL_SECONDS_MAX
         if self.round.round_kind is RoundKind.SUBMISSION:
-            for chunk in self._chunks:
+            for chunk in takewhile(lambda _: time.monotonic() < end, self._chunks):
                 changes = ChunkChanges(results=bytes([CANCELLED]) * len(chunk), keys=[None] * len(chunk), issues={})
                 self._commit(
                     claim, build_commit(self.round, chunk, changes, self._reader.field_mapping, end_state=None)

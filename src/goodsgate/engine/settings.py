@@ -28,6 +28,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Small batches of a lane that are committed together."""
     claim_bytes_max: int
     """Their size, and at the same time the size of what is read of a lane at once."""
+    worker_deaths_max: int
+    """Workers that may die at a round, without a committed chunk between, before it ends broken."""
     sweep_seconds: float
     """Pause between two removals of expired data."""
     retention: Retention

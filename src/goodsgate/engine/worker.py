@@ -10,19 +10,28 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from goodsgate.engine.chunk_commit import Committer, empty_commit
 from goodsgate.engine.lease import Heartbeat
 from goodsgate.engine.outage import StoreOutage
-from goodsgate.engine.scheduling import Paced, PreparedAhead, Removal, Schedule, Sequential, WorkerParts
+from goodsgate.engine.scheduling import (
+    Paced,
+    PreparedAhead,
+    Removal,
+    Schedule,
+    Sequential,
+    WorkerParts,
+    cancelled_state,
+)
 from goodsgate.engine.settings import WorkerSettings
 from goodsgate.engine.small_batches import GROUPS_CLAIMED, SmallBatches
 from goodsgate.engine.validator import Validator
 from goodsgate.model import crash
 from goodsgate.model.batch import RoundKind, State, new_id
-from goodsgate.model.issue import issue
+from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import Schema
 from goodsgate.store.contract import (
     Claim,
@@ -39,7 +48,7 @@ log = logging.getLogger(__name__)
 OPEN_ROUNDS_MAX = 4
 """Rounds that stay open between claims."""
 FAULTS_MAX = 3
-"""Times that a round may fail outside its records before it is broken."""
+"""Times in a row, without a committed chunk, that a round may fail outside its records before it is broken."""
 SWITCH_SECONDS = 0.0001
 """A thread that waits for the interpreter gets it after this time, where this process commits by itself."""
 SWITCH_SECONDS_REMOTE = 0.0005
@@ -49,6 +58,14 @@ SWEEP_SECONDS_MAX = 0.2
 """A sweep gives way to the work after this time, and goes on between two claims."""
 
 RoundId = tuple[str, str, int]
+
+
+class FaultCount(NamedTuple):
+    """Faults of a round in a row."""
+
+    chunks: int
+    """Chunks that were committed then."""
+    faults: int
 
 
 class Worker:
@@ -73,7 +90,7 @@ class Worker:
             self._parts, rounds_max=settings.claim_rounds_max, bytes_max=settings.claim_bytes_max
         )
         self._open: dict[RoundId, Schedule] = {}
-        self._faults: dict[RoundId, int] = {}
+        self._faults: dict[RoundId, FaultCount] = {}
 
     def run(self) -> None:
         """Work until the worker is told to stop."""
@@ -130,6 +147,9 @@ class Worker:
         """Work one round; its schedule is kept if it has not ended."""
         name = round.merchant, round.batch, round.number
         schedule = self._open.pop(name, None)
+        if round.worker_deaths and (round.cancelling or round.worker_deaths >= self._settings.worker_deaths_max):
+            self._end_unread(claim, round, issue("worker_died", value=str(round.worker_deaths)))
+            return
         try:
             if schedule is None or not schedule.resume(round):
                 schedule = self._open_round(round)
@@ -159,11 +179,22 @@ class Worker:
         """Log a fault that no single record explains: the round can be claimed again, but not for ever."""
         fault = new_id()
         log.exception("fault in a round", extra={"fault": fault, "batch": round.batch})
-        self._faults[name] = self._faults.get(name, 0) + 1
-        if self._faults[name] >= FAULTS_MAX:
-            del self._faults[name]
-            commit = empty_commit(round, State.BROKEN, file_issues=[issue("round_fault", value=fault)])
-            self._committer.commit(claim, [commit], lambda: [commit])
+        last = self._faults.pop(name, None)
+        faults = last.faults + 1 if last is not None and last.chunks == round.chunks else 1
+        if round.cancelling or faults >= FAULTS_MAX:
+            self._end_unread(claim, round, issue("round_fault", value=fault))
+        else:
+            self._faults[name] = FaultCount(round.chunks, faults)
+
+    def _end_unread(self, claim: Claim, round: ClaimedRound, problem: Issue) -> None:
+        """End a round whose payload cannot be read: as cancelled if that is requested, else as broken by the problem.
+        """
+        log.error("a round is ended unread", extra={"batch": round.batch, "code": problem.code})
+        if round.cancelling:
+            commit = empty_commit(round, cancelled_state(round))
+        else:
+            commit = empty_commit(round, State.BROKEN, file_issues=[problem])
+        self._committer.commit(claim, [commit], lambda: [commit])
 
     def _sweep(self) -> None:
         """Remove expired data, for a while."""

@@ -112,6 +112,9 @@ CODES: dict[str, Code] = {
     "records_too_many": Code("error", "The file contains too many records; expected {expected}.", "file"),
     "columns_too_many": Code("error", "The file has too many columns ({value}); expected {expected}.", "file"),
     "round_fault": Code("error", "Internal error while processing this file; it is logged as {value}.", "file"),
+    "worker_died": Code(
+        "error", "{value} workers ended while processing this file. Send it in smaller parts, or as CSV.", "file"
+    ),
     # reading one record
     "line_unreadable": _error("Invalid JSON: {value}."),
     "line_too_long": _error("The line is too long; expected {expected}."),

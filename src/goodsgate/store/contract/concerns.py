@@ -217,7 +217,12 @@ class QueueStore(Protocol):
         """Claim the head of the lane that was served longest ago; return None if there is nothing to do.
 
         Several rounds (at most `rounds_max`) are claimed together only if each has at most `bytes_max / rounds_max`
-        bytes and no committed chunk. Rounds to be cancelled come first. No two live claims hold the same lane.
+        bytes, no committed chunk and no dead worker. Rounds to be cancelled come first. No two live claims hold the
+        same lane.
+
+        A claim whose lease ended before it was released counts as the death of its worker at each of its rounds. It is
+        the first one if a chunk of the round was committed since the last death. After the second death in a row, and
+        longer after each further one, the lane rests: only rounds to be cancelled are claimed.
         """
 
     def wait_for_work(self, seconds: float) -> None:

@@ -77,6 +77,8 @@ class ClaimedRound(msgspec.Struct, frozen=True, kw_only=True):
     cancelling: bool
     overtakes: bool = False
     """A round of the same collection that was accepted earlier is or was deferred, and has not ended."""
+    worker_deaths: int = 0
+    """Workers that claimed the round and died, one after the other, since its last committed chunk."""
     chunks: int
     """Committed chunks of this round; the next chunk has this number (from 0)."""
     records: int

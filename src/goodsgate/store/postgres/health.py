@@ -14,7 +14,7 @@ from goodsgate.store.postgres.schema import VERSION_MIN, role_privilege, schema_
 from goodsgate.store.postgres.server import ROLE, SCHEMA
 from goodsgate.store.postgres.statements import Cursor
 from goodsgate.store.shared.database import ALL_MERCHANTS, Row
-from goodsgate.store.shared.health import judge_worker
+from goodsgate.store.shared.health import judge_deaths, judge_worker
 
 AHEAD_SECONDS_MAX = 1.0
 """Leases run on the server's clock, so that a host's own may be wrong; times in its log are then wrong, too."""
@@ -100,6 +100,11 @@ def check_schema_content(database: PostgresDatabase) -> Iterator[HealthCheck]:
         yield bad("schema content", f"changed since it was created: {change}", "undo the change, or restore a backup")
     else:
         yield ok("schema content", "as it was created")
+
+
+def check_deaths(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that no batch ends the workers that process it."""
+    yield judge_deaths(database)
 
 
 # -- thorough checks --------------------------------------------------------------------------------------------------
@@ -221,7 +226,7 @@ def check_leases(database: PostgresDatabase) -> Iterator[HealthCheck]:
         yield ok("leases", f"{len(leases)} held, none overdue")
 
 
-QUICK_CHECKS = (check_schema, check_writable)
+QUICK_CHECKS = (check_schema, check_writable, check_deaths)
 THOROUGH_CHECKS = (
     check_schema_content, check_version, check_login, check_row_level_security, check_settings, check_connections,
     check_clocks, check_worker, check_leases,

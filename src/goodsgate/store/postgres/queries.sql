@@ -395,38 +395,41 @@ ORDER BY b.seq DESC LIMIT :limit
 -- Every merchant: the one with the first round to be cancelled in a free lane, or else they take turns.
 -- Differs because others claim at the same time: the row is locked, and rows that others have locked are skipped.
 WITH cancelling AS MATERIALIZED (
-    SELECT l.merchant, l.kind
+    SELECT l.merchant, l.kind, l.holder
     FROM round r JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
-    WHERE r.open AND r.cancelling AND l.expires_at <= :now ORDER BY r.id LIMIT 1 FOR UPDATE OF l SKIP LOCKED
+    WHERE r.open AND r.cancelling AND (l.expires_at <= :now OR l.holder IS NULL)
+    ORDER BY r.id LIMIT 1 FOR UPDATE OF l SKIP LOCKED
 ), ready AS MATERIALIZED (
-    SELECT merchant, kind FROM lane l WHERE NOT EXISTS (SELECT 1 FROM cancelling) AND l.open > 0
+    SELECT merchant, kind, holder FROM lane l WHERE NOT EXISTS (SELECT 1 FROM cancelling) AND l.open > 0
       AND l.expires_at <= :now AND l.open > (
         SELECT count(*) FROM round r
         WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
     )
     ORDER BY served LIMIT 1 FOR UPDATE SKIP LOCKED
 ), found AS (
-    SELECT merchant, kind, true AS cancelling FROM cancelling UNION ALL SELECT merchant, kind, false FROM ready
+    SELECT merchant, kind, holder, true AS cancelling FROM cancelling
+    UNION ALL SELECT merchant, kind, holder, false FROM ready
 ), taken AS (
     UPDATE lane l SET holder = :worker, expires_at = :until, served = :now, attempt = attempt + 1
-    FROM found f WHERE l.merchant = f.merchant AND l.kind = f.kind RETURNING l.merchant, l.kind, f.cancelling, l.attempt
+    FROM found f WHERE l.merchant = f.merchant AND l.kind = f.kind
+    RETURNING l.merchant, l.kind, f.cancelling, l.attempt, f.holder
 )
-SELECT t.merchant, m.id, t.kind, t.cancelling, t.attempt FROM taken t JOIN merchant m ON m.number = t.merchant
+SELECT t.merchant, m.id, t.kind, t.cancelling, t.attempt, t.holder FROM taken t JOIN merchant m ON m.number = t.merchant
 
 -- name: claim_awaited_lane
 -- Every merchant: they take turns.
 -- Differs because a submission may just be locking the only lane for a moment.
 WITH ready AS MATERIALIZED (
-    SELECT merchant, kind FROM lane l WHERE l.open > 0 AND l.expires_at <= :now AND l.open > (
+    SELECT merchant, kind, holder FROM lane l WHERE l.open > 0 AND l.expires_at <= :now AND l.open > (
         SELECT count(*) FROM round r
         WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
     )
     ORDER BY served LIMIT 1 FOR UPDATE
 ), taken AS (
     UPDATE lane l SET holder = :worker, expires_at = :until, served = :now, attempt = attempt + 1
-    FROM ready f WHERE l.merchant = f.merchant AND l.kind = f.kind RETURNING l.merchant, l.kind, l.attempt
+    FROM ready f WHERE l.merchant = f.merchant AND l.kind = f.kind RETURNING l.merchant, l.kind, l.attempt, f.holder
 )
-SELECT t.merchant, m.id, t.kind, false, t.attempt FROM taken t JOIN merchant m ON m.number = t.merchant
+SELECT t.merchant, m.id, t.kind, false, t.attempt, t.holder FROM taken t JOIN merchant m ON m.number = t.merchant
 
 -- name: next_lease
 -- Every merchant: a turn comes when a lease ends, or a deferred round may start.
@@ -443,8 +446,7 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
            SELECT 1 FROM round q JOIN batch p ON p.merchant = q.merchant AND p.seq = q.batch
            WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open AND q.starts_at > 0 AND q.id < r.id
              AND q.starts_at < :held AND p.collection = b.collection
-       ),
-       r.started_at IS NOT NULL AND b.started_at IS NOT NULL,
+       ), r.attempt, r.deaths, r.death_chunks,
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
        b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.file_errors, b.columns, b.mapping, b.withheld, b.items_before,
        b.first_at, b.ended, b.ended_at
@@ -459,8 +461,14 @@ WITH started AS (
     UPDATE batch SET started_at = :now
     WHERE merchant = :merchant AND seq = ANY (:batches::bigint[]) AND started_at IS NULL
 )
-UPDATE round SET started_at = :now
-WHERE merchant = :merchant AND id = ANY (:rounds::bigint[]) AND started_at IS NULL
+UPDATE round SET attempt = :attempt, started_at = coalesce(started_at, :now)
+WHERE merchant = :merchant AND id = ANY (:rounds::bigint[])
+
+-- name: count_death
+UPDATE round SET deaths = :deaths, death_chunks = :chunks WHERE merchant = :merchant AND id = :round
+
+-- name: rest_lane
+UPDATE lane SET expires_at = :until, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
 
 -- name: lease
 SELECT written_at FROM lane
@@ -540,6 +548,12 @@ SELECT m.id, l.kind, l.open, l.holder, l.expires_at, (
 )
 FROM lane l JOIN merchant m ON m.number = l.merchant
 WHERE l.open > 0 AND (:id::text IS NULL OR m.id = :id) ORDER BY l.served LIMIT :limit
+
+-- name: disturbed_rounds
+-- Every merchant: for health checks.
+SELECT m.id, b.id, r.deaths FROM round r
+JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch JOIN merchant m ON m.number = r.merchant
+WHERE r.open AND r.deaths > 0 ORDER BY r.deaths DESC, r.id LIMIT :limit
 
 -- name: leases
 -- Every merchant: for health checks.

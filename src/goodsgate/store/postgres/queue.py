@@ -6,8 +6,6 @@ was taken over commits before the takeover, or fails.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
 
 from psycopg import errors
@@ -22,7 +20,6 @@ from goodsgate.store.contract import (
     LeaseLostError,
     Renewal,
     StoreBusyError,
-    StoreFullError,
 )
 from goodsgate.store.postgres.batches import PostgresBatches, batch_from_row, batch_row
 from goodsgate.store.postgres.database import PostgresDatabase
@@ -31,13 +28,21 @@ from goodsgate.store.postgres.progress import progress_from_row
 from goodsgate.store.shared.database import ALL_MERCHANTS
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.maintenance import list_lanes
-from goodsgate.store.shared.rounds import HELD, OpenRound, claimed_round, select_rounds
+from goodsgate.store.shared.progress import Progress
+from goodsgate.store.shared.rounds import (
+    HELD,
+    OpenRound,
+    ReleaseFailures,
+    claimed_round,
+    rest_seconds,
+    select_rounds,
+)
 from goodsgate.store.shared.timestamps import id_bytes, microseconds, timestamp
 
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '1s'"
 """A lane locked by a process that was cut off in the middle of a transaction is not waited for: there are others."""
 ROUND_COLUMNS = len(OpenRound.__struct_fields__)
-"""The next columns of a row tell whether the round has started, and the progress of its batch."""
+"""The next columns of a row are the progress of its batch."""
 
 
 class PostgresQueue:
@@ -50,6 +55,7 @@ class PostgresQueue:
         self._lookups = lookups
         self._next_lease_end: float | None = None
         """When the first lease of others ends, on the monotonic clock; as of the last claim without a result."""
+        self._release_failures = ReleaseFailures()
 
     def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
         """Claim the head of a lane until the lease ends by the server's clock."""
@@ -68,20 +74,27 @@ class PostgresQueue:
         lane = self._lease(worker, lease_seconds)
         if lane is None:
             return None
-        claim, values = lane
+        claim, values, is_lost = lane
         crash.point("claim-taken")
         try:
-            claim.rounds.extend(self._rounds(claim, values, rounds_max=rounds_max, bytes_max=bytes_max // rounds_max))
+            has_died = is_lost and self._release_failures.has_died(claim.merchant, claim.kind, claim.attempt - 1)
+            limits = {"rounds_max": rounds_max, "bytes_max": bytes_max // rounds_max}
+            rounds = self._rounds(claim, values, has_died=has_died, **limits)
         except BaseException:
             self.release_claim(claim)
             raise
+        if rounds is None:
+            return self._claim(worker, lease_seconds, rounds_max=rounds_max, bytes_max=bytes_max)
+        claim.rounds.extend(rounds)
         if not claim.rounds:
             self.release_claim(claim)
             return None
         return claim
 
-    def _lease(self, worker: str, lease_seconds: float) -> tuple[Claim, dict[str, object]] | None:
-        """Lease the next lane; return the claim and the values with which its rounds are read.
+    def _lease(self, worker: str, lease_seconds: float) -> tuple[Claim, dict[str, object], bool] | None:
+        """Lease the next lane; return the claim, the values with which its rounds are read, and whether it was lost.
+
+        It was lost if the last claim was not released before its lease ended.
 
         That is a lane with a round to be cancelled, or the one that was served longest ago. A lane that a submission is
         just locking is waited for only if there is no other.
@@ -92,35 +105,57 @@ class PostgresQueue:
             values = {"worker": worker, "until": until, "now": now}
             rows = self._server.run(name, values, ALL_MERCHANTS, also=LOCK_TIMEOUT).rows
             if rows:
-                number, merchant, kind, cancelling, attempt = rows[0]
+                number, merchant, kind, cancelling, attempt, last_holder = rows[0]
                 self._database.cache_number(merchant, number)
                 claim = Claim(
                     merchant=merchant, kind=Kind(kind), worker=worker, attempt=attempt, expires_at=timestamp(until),
                     rounds=[],
                 )
-                return claim, {"merchant": number, "kind": kind, "cancelling": cancelling, "now": now, "held": HELD}
+                read = {"merchant": number, "kind": kind, "cancelling": cancelling, "now": now, "held": HELD}
+                return claim, read, last_holder is not None
         end = self._server.query("next_lease", {"now": now}, ALL_MERCHANTS)[0][0]
         self._next_lease_end = time.monotonic() + (end - now) / 1e6 if end is not None else None
         return None
 
-    def _rounds(self, claim: Claim, values: dict[str, object], *, rounds_max: int,
-                bytes_max: int) -> Iterator[ClaimedRound]:
-        """Yield the rounds of a claim with their progress."""
+    def _rounds(self, claim: Claim, values: dict[str, object], *, rounds_max: int, bytes_max: int, has_died: bool,
+                ) -> list[ClaimedRound] | None:
+        """Return the rounds of a claim with their progress; None if the lane rests after the death of a worker."""
         number = self._database.require_number(claim.merchant)
         rows = self._server.query("open_rounds", {**values, "limit": rounds_max}, number)
-        rounds = select_rounds([OpenRound(*row[:ROUND_COLUMNS]) for row in rows], bytes_max)
-        rows = rows[: len(rounds)]
-        if not all(row[ROUND_COLUMNS] for row in rows):
-            started = {"rounds": [row.id for row in rounds], "batches": [row.seq for row in rounds], **values}
-            self._server.run("start_rounds", started, number, lazy=True)
-        for open_round, row in zip(rounds, rows, strict=True):
-            progress = progress_from_row(row[ROUND_COLUMNS + 1 :])
-            round = claimed_round(claim.merchant, claim.kind, open_round, progress)
-            if claim.rounds and round.chunks:
-                return
-            yield round
+        opened = [(OpenRound(*row[:ROUND_COLUMNS]), progress_from_row(row[ROUND_COLUMNS:])) for row in rows]
+        selected = select_rounds([row for row, _ in opened], bytes_max)
+        if has_died:
+            lost = [(row, progress) for row, progress in opened if row.attempt == claim.attempt - 1]
+            if self._count_deaths(claim, number, lost):
+                return None
+            selected = selected[:1]  # alone, to find the culprit
+        started = {"rounds": [row.id for row in selected], "batches": [row.seq for row in selected], **values}
+        self._server.run("start_rounds", {**started, "attempt": claim.attempt}, number, lazy=True)
+        rounds: list[ClaimedRound] = []
+        for row, progress in opened[: len(selected)]:
+            round = claimed_round(claim.merchant, claim.kind, row, progress)
+            if rounds and round.chunks:
+                break
+            rounds.append(round)
             if round.chunks:
-                return
+                break
+        return rounds
+
+    def _count_deaths(self, claim: Claim, number: int, lost: list[tuple[OpenRound, Progress | None]]) -> bool:
+        """Count the death of the last worker at the rounds that it held; return whether the lane rests now."""
+        for row, progress in lost:
+            row.count_death(row.chunks(progress))
+        seconds = rest_seconds(row for row, _ in lost)
+        with self._server.transaction(number) as db:
+            for row, _ in lost:
+                db.change("count_death", {
+                    "merchant": number, "round": row.id, "deaths": row.deaths, "chunks": row.death_chunks
+                })
+            if seconds:
+                until = self._database.now() + int(seconds * 1e6)
+                lane = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
+                db.change("rest_lane", {**lane, "until": until})
+        return seconds > 0
 
     def wait_for_work(self, seconds: float) -> None:
         """Wait for a notification of new work, or until the next lease ends, of which nobody notifies."""
@@ -145,7 +180,7 @@ class PostgresQueue:
 
     def release_claim(self, claim: Claim) -> None:
         """Release the lane; if the server cannot be reached, the lease ends by itself."""
-        with suppress(StoreFullError, StoreBusyError):
+        with self._release_failures.releasing(claim):
             number = self._database.number(claim.merchant)
             named = {"merchant": number, "kind": claim.kind, "attempt": claim.attempt}
             # A server that crashes just now may lose it: then the lease ends by itself, too.

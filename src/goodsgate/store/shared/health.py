@@ -3,8 +3,25 @@
 from goodsgate.store.contract import HealthCheck, bad, ok, warn
 from goodsgate.store.shared.database import ALL_MERCHANTS, Database
 
+DISTURBED_MAX = 5
+"""Batches that are named."""
 WORKERLESS_SECONDS_MAX = 60.0
 """If work waits longer and no worker lives, none will: a worker that crashed is restarted sooner."""
+
+
+def judge_deaths(database: Database) -> HealthCheck:
+    """Judge whether batches end the workers that process them. The gate goes on: such a batch ends broken."""
+    name = "worker deaths"
+    rows = database.intake.query("disturbed_rounds", {"limit": DISTURBED_MAX}, ALL_MERCHANTS)
+    if not rows:
+        return ok(name, "no batch in the queue has ended a worker")
+    batches = [(merchant, batch.hex(), deaths) for merchant, batch, deaths in rows]
+    listed = "; ".join(f"{merchant} {batch}: {deaths}" for merchant, batch, deaths in batches)
+    return warn(
+        name, f"workers that died, by batch that is retried: {listed}",
+        f"the log of the workers says why; `goodsgate cancel {batches[0][1]}` ends it; it also ends as broken "
+        "after as many deaths as the setting worker_deaths_max allows",
+    )
 
 
 def judge_worker(database: Database, *, is_worked: bool) -> HealthCheck:

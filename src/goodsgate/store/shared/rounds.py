@@ -1,14 +1,21 @@
 """Queued rounds, and which of them a worker claims."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 import msgspec
 
 from goodsgate.model.batch import Kind, Policy, RoundKind
-from goodsgate.store.contract import ClaimedRound, LaneStatus
+from goodsgate.store.contract import Claim, ClaimedRound, LaneStatus, StoreBusyError, StoreFullError
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.timestamps import timestamp, timestamp_or_none
 
 HELD = 2**62
 """Start time, in microseconds, of a round that is held until somebody releases it."""
+
+REST_SECONDS = 5.0
+"""Rest of a lane after the second death of a worker in a row; each further one doubles it."""
+REST_SECONDS_MAX = 300.0
 
 decode_policy = msgspec.json.Decoder(Policy).decode
 decode_columns = msgspec.json.Decoder(list[str]).decode
@@ -31,6 +38,43 @@ class OpenRound(msgspec.Struct):
     received_at: int
     cancelling: int
     overtakes: int
+    attempt: int
+    deaths: int
+    death_chunks: int
+
+    def chunks(self, progress: Progress | None) -> int:
+        """Return the committed chunks of the round, given the progress of its batch."""
+        return progress.chunks if progress is not None and progress.round == self.number else 0
+
+    def count_death(self, chunks: int) -> None:
+        """Count the death of a worker that had claimed the round; one since the last committed chunk."""
+        self.deaths = self.deaths + 1 if chunks == self.death_chunks else 1
+        self.death_chunks = chunks
+
+
+def rest_seconds(rounds: Iterable[OpenRound]) -> float:
+    """Return how long a lane rests after a death; after the first one not at all, because it may have been chance."""
+    deaths = max((round.deaths for round in rounds), default=0)
+    return min(REST_SECONDS * 2 ** (deaths - 2), REST_SECONDS_MAX) if deaths > 1 else 0.0
+
+
+class ReleaseFailures:
+    """Lanes that this process could not release. Their leases end as if it had died, but it lives."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[tuple[str, str], int] = {}
+
+    @contextmanager
+    def releasing(self, claim: Claim) -> Iterator[None]:
+        """Remember the lane if the store refuses to release it; raises nothing then."""
+        try:
+            yield
+        except (StoreFullError, StoreBusyError):
+            self._attempts[claim.merchant, claim.kind] = claim.attempt
+
+    def has_died(self, merchant: str, kind: str, attempt: int) -> bool:
+        """Return whether a worker died whose claim was not released."""
+        return self._attempts.pop((merchant, kind), None) != attempt
 
 
 def start_time(policy: Policy) -> int:
@@ -51,19 +95,19 @@ def select_rounds(rounds: list[OpenRound], bytes_max: int) -> list[OpenRound]:
 
 
 def _is_small(round: OpenRound, bytes_max: int) -> bool:
-    return round.round_kind == RoundKind.SUBMISSION and round.bytes <= bytes_max
+    return round.round_kind == RoundKind.SUBMISSION and round.bytes <= bytes_max and not round.deaths
 
 
 def claimed_round(merchant: str, kind: str, row: OpenRound, progress: Progress | None) -> ClaimedRound:
     """Return a round with its progress as a claim contains it."""
-    begun = progress is not None and progress.round == row.number
+    chunks = row.chunks(progress)
     return ClaimedRound(
         merchant=merchant, batch=row.batch.hex(), number=row.number, round_kind=RoundKind(row.round_kind),
         kind=Kind(kind), collection=row.collection, policy=decode_policy(row.policy), format=row.format,
         content_encoding=row.content_encoding, bytes_total=row.bytes, received_at=timestamp(row.received_at),
         cancelling=bool(row.cancelling), overtakes=bool(row.overtakes),
-        chunks=progress.chunks if begun and progress else 0,
-        records=progress.records if begun and progress else 0, total=progress.total if progress else 0,
+        worker_deaths=row.deaths if row.death_chunks == chunks else 0,
+        chunks=chunks, records=progress.records if chunks and progress else 0, total=progress.total if progress else 0,
         columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,
         mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,
     )

@@ -12,7 +12,7 @@ from itertools import islice
 import apsw
 
 from goodsgate.store.contract import HealthCheck, StoreBusyError, StoreError, bad, ok, run_checks
-from goodsgate.store.shared.health import judge_worker
+from goodsgate.store.shared.health import judge_deaths, judge_worker
 from goodsgate.store.sqlite.database import MIGRATIONS, SqliteDatabase
 from goodsgate.store.sqlite.file import SqliteFile
 
@@ -75,6 +75,11 @@ def check_schema(database: SqliteDatabase) -> Iterator[HealthCheck]:
             yield bad(name, f"{number} of {known}", "run `goodsgate migrate`")
         else:
             yield bad(name, f"{number} of {known}", "install the version of Goodsgate that created the store")
+
+
+def check_deaths(database: SqliteDatabase) -> Iterator[HealthCheck]:
+    """Check that no batch ends the workers that process it."""
+    yield judge_deaths(database)
 
 
 def check_free_space(database: SqliteDatabase) -> Iterator[HealthCheck]:
@@ -207,7 +212,7 @@ def check_leases(database: SqliteDatabase) -> Iterator[HealthCheck]:
         yield bad("leases", detail, "restart the worker; its log says what it waits for")
 
 
-QUICK_CHECKS = (check_schema, check_place, check_identity, check_free_space, check_folder)
+QUICK_CHECKS = (check_schema, check_place, check_identity, check_free_space, check_folder, check_deaths)
 THOROUGH_CHECKS = (
     check_journal, check_pages, check_permissions, check_payloads, check_growth, check_worker, check_leases
 )

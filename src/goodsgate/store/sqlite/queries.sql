@@ -346,7 +346,8 @@ SELECT min(batch) FROM round WHERE open = 1
 -- name: void_leases
 -- Differs because only one process works, and its lock proves that the last one is dead.
 -- Every merchant: the worker that held them is dead.
-UPDATE lane SET expires_at = 0, attempt = attempt + 1 WHERE holder IS NOT NULL
+-- A lane that was voided before keeps its number: `attempt` is then one more than that of the dead worker's claim.
+UPDATE lane SET expires_at = 0, attempt = attempt + 1 WHERE holder IS NOT NULL AND expires_at > 0
 
 -- name: last_served
 -- Differs because one process serves all lanes and counts.
@@ -356,15 +357,15 @@ SELECT coalesce(max(served), 0) FROM lane
 -- name: cancelling_lane
 -- Every merchant: the first round to be cancelled in a lane that nobody holds.
 -- Differs because the lane is leased in a transaction of its own.
-SELECT r.merchant, m.id, r.kind, l.holder
+SELECT r.merchant, m.id, r.kind, l.holder, l.attempt - (l.expires_at = 0)
 FROM round r CROSS JOIN lane l ON l.merchant = r.merchant AND l.kind = r.kind
 CROSS JOIN merchant m ON m.number = r.merchant
-WHERE r.open = 1 AND r.cancelling = 1 AND l.expires_at <= :now ORDER BY r.id LIMIT 1
+WHERE r.open = 1 AND r.cancelling = 1 AND (l.expires_at <= :now OR l.holder IS NULL) ORDER BY r.id LIMIT 1
 
 -- name: ready_lane
 -- Every merchant: they take turns.
 -- Differs because the lane is leased in a transaction of its own.
-SELECT l.merchant, m.id, l.kind, l.holder FROM lane l CROSS JOIN merchant m ON m.number = l.merchant
+SELECT l.merchant, m.id, l.kind, l.holder, l.attempt - (l.expires_at = 0) FROM lane l CROSS JOIN merchant m ON m.number = l.merchant
 WHERE l.open > 0 AND l.expires_at <= :now AND l.open > (
     SELECT count(*) FROM round r
     WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.starts_at > 0 AND r.starts_at > :now
@@ -381,15 +382,21 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
            SELECT 1 FROM round q CROSS JOIN batch p ON p.seq = q.batch
            WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open = 1 AND q.starts_at > 0 AND q.id < r.id
              AND q.starts_at < :held AND p.collection = b.collection
-       )
+       ), r.attempt, r.deaths, r.death_chunks
 FROM round r CROSS JOIN batch b ON b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling >= :cancelling
   AND (r.starts_at <= :now OR r.cancelling = 1)
 ORDER BY r.id LIMIT :limit
 
 -- name: start_rounds
-UPDATE round SET started_at = :now
-WHERE id IN (SELECT value FROM json_each(:rounds)) AND merchant = :merchant AND started_at IS NULL
+UPDATE round SET attempt = :attempt, started_at = coalesce(started_at, :now)
+WHERE id IN (SELECT value FROM json_each(:rounds)) AND merchant = :merchant
+
+-- name: count_death
+UPDATE round SET deaths = :deaths, death_chunks = :chunks WHERE id = :round AND merchant = :merchant
+
+-- name: rest_lane
+UPDATE lane SET expires_at = :until, holder = NULL WHERE merchant = :merchant AND kind = :kind AND attempt = :attempt
 
 -- name: start_batches
 -- Differs because one more statement is cheap here.
@@ -476,6 +483,11 @@ SELECT m.id, l.kind, l.open, l.holder, l.expires_at, (
 )
 FROM lane l JOIN merchant m ON m.number = l.merchant
 WHERE l.open > 0 AND (:id IS NULL OR m.id = :id) ORDER BY l.served LIMIT :limit
+
+-- name: disturbed_rounds
+-- Every merchant: for health checks.
+SELECT m.id, b.id, r.deaths FROM round r JOIN batch b ON b.seq = r.batch JOIN merchant m ON m.number = r.merchant
+WHERE r.open = 1 AND r.deaths > 0 ORDER BY r.deaths DESC, r.id LIMIT :limit
 
 -- name: leases
 -- Every merchant: for health checks.

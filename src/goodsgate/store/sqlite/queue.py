@@ -7,7 +7,6 @@ worker's commit therefore comes before that, or fails.
 """
 
 import time
-from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -22,12 +21,18 @@ from goodsgate.store.contract import (
     LaneStatus,
     LeaseLostError,
     Renewal,
-    StoreBusyError,
-    StoreFullError,
 )
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.maintenance import list_lanes
-from goodsgate.store.shared.rounds import HELD, OpenRound, claimed_round, decode_policy, select_rounds
+from goodsgate.store.shared.rounds import (
+    HELD,
+    OpenRound,
+    ReleaseFailures,
+    claimed_round,
+    decode_policy,
+    rest_seconds,
+    select_rounds,
+)
 from goodsgate.store.shared.timestamps import id_bytes, microseconds, timestamp
 from goodsgate.store.sqlite.batches import SqliteBatches, batch_row
 from goodsgate.store.sqlite.database import SqliteDatabase
@@ -45,6 +50,8 @@ class NextLane(msgspec.Struct, frozen=True):
     kind: str
     holder: str | None
     """The worker that did not release it, if its lease ended."""
+    attempt: int
+    """The last claim."""
     cancelling: bool
 
 
@@ -57,6 +64,7 @@ class SqliteQueue:
         self._batches = batches
         self._lookups = lookups
         self._last_served = 0
+        self._release_failures = ReleaseFailures()
 
     def claim(self, worker: str, *, lease_seconds: float, rounds_max: int, bytes_max: int) -> Claim | None:
         """Claim the head of a lane; return None also while another process holds the worker lock."""
@@ -81,12 +89,17 @@ class SqliteQueue:
         with self._intake.writing(lazy=True) as db:
             if _next_lane(db, now) != lane:
                 return None
+            has_died = lane.holder is not None and self._release_failures.has_died(
+                lane.merchant, lane.kind, lane.attempt
+            )
             leased = {**named, "worker": worker, "until": until, "served": self._next_served(db, now)}
             attempt = db.value("lease_lane", leased)
             values = {**named, "cancelling": lane.cancelling, "limit": rounds_max, "now": now, "held": HELD}
             rows = [OpenRound(*row) for row in db.each("open_rounds", values)]
-            rows = select_rounds(rows, bytes_max // rounds_max)
-            started = {"merchant": lane.number, "now": now}
+            lost = [row for row in rows if row.attempt == lane.attempt] if has_died else []
+            # After a death the first round is claimed alone, to find the culprit.
+            rows = rows[:1] if has_died else select_rounds(rows, bytes_max // rounds_max)
+            started = {"merchant": lane.number, "now": now, "attempt": attempt}
             db.change("start_rounds", {**started, "rounds": _json([row.id for row in rows])})
             db.change("start_batches", {**started, "batches": _json([row.seq for row in rows])})
         crash.point("claim-taken")
@@ -97,11 +110,30 @@ class SqliteQueue:
         if lane.holder is not None:
             with self._database.catalogue.writing() as db:
                 db.change("raise_fence", {**named, "attempt": attempt})
+            if has_died and self._count_deaths(lane, lost, attempt):
+                return None
         rounds = self._rounds(lane, rows)
         if not rounds:
             self.release_claim(claim)
             return None
         return msgspec.structs.replace(claim, rounds=rounds)
+
+    def _count_deaths(self, lane: NextLane, lost: list[OpenRound], attempt: int) -> bool:
+        """Count the death of the last worker at the rounds that it held; return whether the lane rests now."""
+        with self._database.catalogue.writer() as db:
+            all_progress = read_all_progress(db, lane.number, [row.batch for row in lost])
+        for row in lost:
+            row.count_death(row.chunks(all_progress.get(row.batch)))
+        seconds = rest_seconds(lost)
+        named = {"merchant": lane.number, "kind": lane.kind, "attempt": attempt}
+        with self._intake.writing(lazy=True) as db:
+            for row in lost:
+                db.change("count_death", {
+                    "merchant": lane.number, "round": row.id, "deaths": row.deaths, "chunks": row.death_chunks
+                })
+            if seconds:
+                db.change("rest_lane", {**named, "until": self._database.now() + int(seconds * 1e6)})
+        return seconds > 0
 
     def _rounds(self, lane: NextLane, rows: list[OpenRound]) -> list[ClaimedRound]:
         """Return the rounds with their progress, and record the end of those that ended just before a crash."""
@@ -153,7 +185,7 @@ class SqliteQueue:
     def release_claim(self, claim: Claim) -> None:
         """Release the lane; without space on the disk its lease ends by itself."""
         named = {"merchant": self._database.number(claim.merchant), "kind": claim.kind, "attempt": claim.attempt}
-        with suppress(StoreFullError, StoreBusyError), self._intake.writing(lazy=True) as db:
+        with self._release_failures.releasing(claim), self._intake.writing(lazy=True) as db:
             db.change("release_lane", named)
 
     def defer(self, claim: Claim, round: ClaimedRound, *, seconds: float) -> None:
@@ -203,8 +235,8 @@ def _next_lane(db: SqliteStatements, now: int) -> NextLane | None:
     for statement, cancelling in (("cancelling_lane", True), ("ready_lane", False)):
         row = db.first(statement, {"now": now})
         if row is not None:
-            number, merchant, kind, holder = row
-            return NextLane(number, merchant, kind, holder, cancelling)
+            number, merchant, kind, holder, attempt = row
+            return NextLane(number, merchant, kind, holder, attempt, cancelling)
     return None
 
 

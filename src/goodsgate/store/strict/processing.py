@@ -93,6 +93,7 @@ def claim(observed: Observed, call: Any) -> Check:
     check_utc(claim.expires_at)
     for round in rounds:
         require((round.merchant, round.kind) == lane, "rounds belong to one lane", round)
+        require(round.worker_deaths >= 0, "deaths are not negative", round)
         require(round.chunks >= 0 <= round.records and round.total >= 0, "progress is not negative", round)
     order = [round.received_at for round in rounds]
     require(order == sorted(order), "rounds are in order of acceptance", claim)
@@ -100,6 +101,7 @@ def claim(observed: Observed, call: Any) -> Check:
         bytes_max = call.bytes_max // call.rounds_max
         small = all(round.bytes_total <= bytes_max and not round.chunks for round in rounds)
         require(small, "only small rounds without committed chunks are claimed together", claim)
+        require(not any(round.worker_deaths for round in rounds), "a round that ends workers is claimed alone", claim)
 
 
 @checks

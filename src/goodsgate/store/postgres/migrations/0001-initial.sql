@@ -125,11 +125,15 @@ CREATE TABLE round (
     cancelling boolean NOT NULL DEFAULT false,
     started_at bigint,
     starts_at bigint NOT NULL DEFAULT 0,            -- not claimed before; later rounds go on
+    attempt bigint NOT NULL DEFAULT 0,              -- of the lane, when the round was claimed last
+    deaths integer NOT NULL DEFAULT 0,              -- of workers that had claimed it, since a chunk was committed
+    death_chunks integer NOT NULL DEFAULT 0,        -- chunks that were committed at the last death
     PRIMARY KEY (merchant, id),
     UNIQUE (merchant, batch, number)
 ) WITH (fillfactor = 80);
 CREATE INDEX round_open ON round (merchant, kind, id) WHERE open;
 CREATE INDEX round_cancelling ON round (id) WHERE open AND cancelling;
+CREATE INDEX round_deaths ON round (id) WHERE open AND deaths > 0;
 CREATE INDEX round_deferred ON round (merchant, kind, starts_at) WHERE open AND starts_at > 0;
 
 -- Uploads from their first piece until a round uses them.

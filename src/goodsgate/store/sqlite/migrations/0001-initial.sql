@@ -119,11 +119,15 @@ CREATE TABLE round (
     cancelling INTEGER NOT NULL DEFAULT 0,
     started_at INTEGER,
     starts_at INTEGER NOT NULL DEFAULT 0,     -- not claimed before; later rounds go on
+    attempt INTEGER NOT NULL DEFAULT 0,       -- of the lane, when the round was claimed last
+    deaths INTEGER NOT NULL DEFAULT 0,        -- of workers that had claimed it, since a chunk was committed
+    death_chunks INTEGER NOT NULL DEFAULT 0,  -- chunks that were committed at the last death
     UNIQUE (batch, number)
 ) STRICT;
 CREATE INDEX round_open ON round (merchant, kind, id) WHERE open = 1;
 CREATE INDEX round_cancelling ON round (id) WHERE open = 1 AND cancelling = 1;
 CREATE INDEX round_deferred ON round (merchant, kind, starts_at) WHERE open = 1 AND starts_at > 0;
+CREATE INDEX round_deaths ON round (id) WHERE open = 1 AND deaths > 0;
 CREATE INDEX round_file ON round (file) WHERE file IS NOT NULL;
 
 -- A batch with its latest round, and the number of rounds of the lane before that.
