@@ -13,8 +13,16 @@ import psycopg
 from goodsgate.model import crash
 from goodsgate.model.catalogue import Delete, Write, Writes
 from goodsgate.model.message import NewMessage
-from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, LeaseLostError, StockChangedError, StoreError
-from goodsgate.store.postgres.database import PostgresDatabase
+from goodsgate.store.contract import (
+    ChunkCommit,
+    Claim,
+    ClaimedRound,
+    LeaseLostError,
+    StockChangedError,
+    StoreBusyError,
+    StoreError,
+)
+from goodsgate.store.postgres.database import PostgresDatabase, random_number
 from goodsgate.store.postgres.findings import FindingWriter
 from goodsgate.store.postgres.item_index import write_entries
 from goodsgate.store.postgres.item_rows import ItemRows, copy_rows, row_head, rows_of, stamp
@@ -214,7 +222,9 @@ class _CommitWriter:
         if number:
             return number
         self._db.cursor.execute(SYNCHRONOUS)
-        named = {"merchant": self._number, "kind": round.kind, "name": round.collection}
+        named = {
+            "merchant": self._number, "id": random_number(), "kind": round.kind, "name": round.collection
+        }
         return int(self._db.value("add_collection", named))
 
     def add(self, commit: ChunkCommit) -> None:
@@ -297,7 +307,7 @@ class _CommitWriter:
             writes = collection.new_writes.in_order()
             stamps = [collection.stamp] * len(writes)
             new.append(ItemRows(head, writes.keys, writes.hashes, None, writes.documents, stamps))
-            self._db.change("change_item_count", {**named, "change": len(writes), "tombstone_at": None})
+            self._count_items({**named, "change": len(writes), "tombstone_at": None})
             return
         collection.split_columns()
         written: dict[str, Write | Delete] = {**collection.writes}
@@ -319,7 +329,13 @@ class _CommitWriter:
             self._db.change("delete_items", {**named, "keys": sorted_keys(deleted)})
         write_entries(self._db, self._number, collection.number, collection.writes, collection.deletes)
         if change or tombstone_at is not None:
-            self._db.change("change_item_count", {**named, "change": change, "tombstone_at": tombstone_at})
+            self._count_items({**named, "change": change, "tombstone_at": tombstone_at})
+
+    def _count_items(self, change: dict[str, int | None]) -> None:
+        """Change the number of items of a collection. Raises StoreBusyError if it is gone: a backup was restored."""
+        if not self._db.change("change_item_count", change):
+            self._lookups.forget_collections()
+            raise StoreBusyError("the collection is gone: the database was restored while the worker was running")
 
     def write_progress(self) -> None:
         """Write the progress of the batches, the ends of rounds with their messages, and the totals."""

@@ -14,9 +14,14 @@ from goodsgate.store.shared.merchant_numbers import MerchantNumbers
 from goodsgate.store.shared.statement_files import migrations
 
 NUMBER_BITS = 62
-"""Of the number of a merchant, which is a bigint that is not negative."""
+"""Of a number in the database, which is a bigint that is not negative."""
 
 MIGRATIONS = migrations(Path(__file__).parent / "migrations")
+
+
+def random_number() -> int:
+    """Return a number for a merchant or a collection: no sequence, which a restored dump would set back."""
+    return secrets.randbits(NUMBER_BITS)
 
 
 class PostgresDatabase:
@@ -63,8 +68,8 @@ class PostgresDatabase:
         self._numbers.put(merchant, number)
 
     def new_number(self) -> int:
-        """Return a random number: no sequence, which a dump restored under a running gate would set back."""
-        return secrets.randbits(NUMBER_BITS)
+        """Return a number that no merchant has or had, not even one that a restored backup does not know."""
+        return random_number()
 
     def require_number(self, merchant: str) -> int:
         """Return the number of the merchant. Raises StoreError if there is no such merchant."""

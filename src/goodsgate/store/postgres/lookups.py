@@ -1,6 +1,7 @@
 """What a chunk needs to know before it is committed; another thread may look up the next chunk meanwhile."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -28,6 +29,7 @@ from goodsgate.store.shared.lookup_cache import (
     fold_keys,
     merge_lookups,
 )
+from goodsgate.store.shared.merchant_numbers import CACHED_SECONDS
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.timestamps import id_bytes
 
@@ -68,7 +70,8 @@ class PostgresLookups:
         self._database = database
         self._server = database.server
         self._threads = ThreadPoolExecutor(2, "lookups")
-        self._collections: dict[CollectionName, int] = {}
+        self._collections: dict[CollectionName, tuple[int, float]] = {}
+        """Numbers of collections, and until when they are cached."""
         self._prefetched: Prefetched | None = None
         self._changing_batch = ""
         """A batch most of whose items differ, so that comparing them in the server does not pay."""
@@ -207,14 +210,20 @@ class PostgresLookups:
         self.stock_hashes = StockHashes()
 
     def collection_number(self, db: PostgresStatements, number: int, name: CollectionName) -> int:
-        """Return the number of a collection, which is cached for good; 0 if it does not exist."""
-        known = self._collections.get(name)
-        if known is None:
-            found = find_collection(db, number, *name[1:])
-            if found is None:
-                return 0
-            known = self._collections[name] = found.number
-        return known
+        """Return the number of a collection, which is cached for a moment; 0 if it does not exist."""
+        known, expires_at = self._collections.get(name, (0, 0.0))
+        if time.monotonic() < expires_at:
+            return known
+        found = find_collection(db, number, *name[1:])
+        if found is None:
+            self._collections.pop(name, None)
+            return 0
+        self._collections[name] = found.number, time.monotonic() + CACHED_SECONDS
+        return found.number
+
+    def forget_collections(self) -> None:
+        """Forget the numbers of collections."""
+        self._collections.clear()
 
     def note_absent_items(self, collection: int, commit: ChunkCommit, deleted: int | None) -> None:
         """Keep the count of absent items right: `deleted` by a chunk that did nothing else, None by any other."""

@@ -58,7 +58,9 @@ SELECT bytes FROM secret WHERE name = :name
 -- ============================================== reference, mappings =============================================
 
 -- name: next_reference_version
-UPDATE merchant SET reference_version = reference_version + 1 WHERE number = :merchant RETURNING reference_version
+-- The time, so that a restored backup does not use a version again that processes have cached.
+UPDATE merchant SET reference_version = greatest(reference_version + 1, :now) WHERE number = :merchant
+RETURNING reference_version
 
 -- name: put_entries
 INSERT INTO reference_entry (merchant, kind, code, name, parent, data, folded, version)
@@ -666,7 +668,7 @@ DELETE FROM message WHERE (merchant, number) IN (
 SELECT id, items, indexed FROM collection WHERE merchant = :merchant AND kind = :kind AND name = :name
 
 -- name: add_collection
-INSERT INTO collection (merchant, kind, name) VALUES (:merchant, :kind, :name) RETURNING id
+INSERT INTO collection (merchant, id, kind, name) VALUES (:merchant, :id, :kind, :name) RETURNING id
 
 -- name: change_item_count
 UPDATE collection SET items = items + :change, tombstone_at = least(tombstone_at, :tombstone_at::bigint)
@@ -676,7 +678,7 @@ WHERE merchant = :merchant AND id = :collection
 SELECT kind, name, items FROM collection WHERE merchant = :merchant AND items > 0 ORDER BY kind, name
 
 -- name: is_collection_indexed
--- Differs because the number of a collection is cached for good, and whether it is indexed is not.
+-- Differs because the number of a collection is cached, and whether it is indexed is not.
 SELECT indexed FROM collection WHERE merchant = :merchant AND id = :collection
 
 -- name: mark_collection_indexed

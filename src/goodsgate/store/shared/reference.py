@@ -29,7 +29,7 @@ class SqlReference:
         named = {"merchant": number, "kind": kind}
         distinct = list({entry.code: entry for entry in entries}.values())
         with self._intake.writing(number) as db:
-            version = db.value("next_reference_version", {"merchant": number})
+            version = db.value("next_reference_version", {"merchant": number, "now": self._database.now()})
             for start in range(0, len(distinct), ENTRIES_PER_STATEMENT):
                 rows = [_entry_row(entry) for entry in distinct[start : start + ENTRIES_PER_STATEMENT]]
                 db.change("put_entries", {**named, "version": version, "entries": orjson.dumps(rows).decode()})

@@ -92,7 +92,9 @@ SELECT bytes FROM secret WHERE name = :name
 -- ========================================= intake: reference, mappings ==========================================
 
 -- name: next_reference_version
-UPDATE merchant SET reference_version = reference_version + 1 WHERE number = :merchant RETURNING reference_version
+-- The time, so that a restored backup does not use a version again that processes have cached.
+UPDATE merchant SET reference_version = max(reference_version + 1, :now) WHERE number = :merchant
+RETURNING reference_version
 
 -- name: put_entries
 INSERT INTO reference_entry (merchant, kind, code, name, parent, data, folded, version)
