@@ -64,6 +64,10 @@ class Served:
         assert answer.status_code == 200, answer.text
         return answer.text
 
+    def keep(self, client: httpx.Client) -> None:
+        """Close a client with the gate."""
+        self._clients.append(client)
+
     def connect(self) -> socket.socket:
         """Open a TCP connection to the gate."""
         return socket.create_connection(self.address, timeout=10)

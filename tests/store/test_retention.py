@@ -153,8 +153,10 @@ def test_an_abandoned_reservation_expires(scene: Scene) -> None:
     assert _sweep(scene).answers == 1
 
 
-def test_an_upload_of_a_dead_process_goes_and_of_a_living_one_stays(scene: Scene) -> None:
-    """Two stores on one folder are two processes to each other."""
+def test_an_upload_of_a_dead_process_goes_and_of_a_living_one_stays(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two stores on one folder are two processes to each other. A clock that is set makes no upload idle."""
     scene.only("sqlite", "payloads of the server are no files; the test after this one is its own")
     other = scene.open()
     living, mine = new_id(), new_id()
@@ -165,6 +167,9 @@ def test_an_upload_of_a_dead_process_goes_and_of_a_living_one_stays(scene: Scene
     assert {file.name for file in _files(scene)} == {living, mine}
     hour_ago = os.stat(_files(scene)[0]).st_mtime - 3_700
     os.utime(scene.folder / "store" / "payloads" / living, (hour_ago, hour_ago))
+    assert _sweep(scene) == SweepCounts()
+    monkeypatch.setattr("goodsgate.store.sqlite.uploads.IDLE_SECONDS", 0.0)
+    scene.store.append_upload("acme", mine, b"x")
     assert _sweep(scene) == SweepCounts(orphans=1)
     assert [file.name for file in _files(scene)] == [mine]
 

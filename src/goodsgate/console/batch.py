@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from goodsgate import formats
 from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
-from goodsgate.console.request import ConsoleRequest, FormFields
+from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFields
 from goodsgate.console.upload import UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
@@ -74,7 +74,7 @@ class BatchPage:
         """Confirm the withheld deletions of a full feed, as many as the page showed."""
         form, merchant, batch = await self._action(request)
         deletions = form.get("deletions")
-        if not deletions.isdecimal():
+        if not deletions.isdecimal() or len(deletions) > NUMBER_DIGITS_MAX:
             raise Refusal("parameter_invalid", "deletions must be a number.", parameter="deletions")
         return _redirect_to(await self._context.run_in_thread(self._engine.confirm, merchant, batch, int(deletions)))
 

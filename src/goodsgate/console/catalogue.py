@@ -14,6 +14,7 @@ from goodsgate.http.problems import refuse
 from goodsgate.model import fields
 from goodsgate.model.batch import Batch, Finding, Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, split_key
+from goodsgate.model.json_text import load_json
 
 PAGE_ITEMS = 50
 FIRST_SEARCH_SECONDS = 0.06
@@ -136,7 +137,7 @@ def kind_in_path(request: ConsoleRequest) -> Kind:
 def item_row(item: Item) -> ItemRow:
     """Return what a list shows of an item, by whatever names its members have."""
     try:
-        document = orjson.loads(item.document)
+        document = load_json(item.document)
     except orjson.JSONDecodeError:
         document = None
     texts: dict[str, str] = {}
@@ -157,7 +158,7 @@ def _price(texts: dict[str, str]) -> str:
 
 def _members(item: Item) -> list[tuple[str, str]]:
     """Return name and text of each member, in their order."""
-    document = orjson.loads(item.document)
+    document = load_json(item.document)
     if not isinstance(document, dict):
         return []
     return [

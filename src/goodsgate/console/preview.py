@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
 
 import msgspec
-import orjson
 
 from goodsgate import formats
 from goodsgate.console.upload import Fields
@@ -15,6 +13,7 @@ from goodsgate.http.problems import refuse
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.issue import Issue
+from goodsgate.model.json_text import cell_text, read_members
 
 SAMPLE_RECORDS = 200
 """Records from which columns and example values are taken."""
@@ -140,17 +139,9 @@ def _detected_field(name: str, kind: Kind, mapping: dict[str, list[str]]) -> str
 
 def _member_names(lines: Sequence[bytes]) -> list[str]:
     names: dict[str, None] = {}
-    for record in map(_parse_object, lines):
-        names.update(dict.fromkeys(record))
+    for line in lines:
+        names.update(dict.fromkeys(read_members(line) or {}))
     return [*names]
-
-
-def _parse_object(line: bytes) -> dict[str, Any]:
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _examples(name: str, header: list[str] | None, rows: Sequence[list[str]], lines: Sequence[bytes]) -> list[str]:
@@ -158,7 +149,6 @@ def _examples(name: str, header: list[str] | None, rows: Sequence[list[str]], li
         index = header.index(name)
         texts = (row[index] for row in rows if index < len(row))
     else:
-        values = (_parse_object(line).get(name) for line in lines)
-        texts = (value if isinstance(value, str) else orjson.dumps(value).decode() for value in values)
+        texts = (cell_text((read_members(line) or {}).get(name)) for line in lines)
     distinct = dict.fromkeys(text[:EXAMPLE_CHARACTERS_MAX] for text in texts if text.strip() and text != "null")
     return [*islice(distinct, EXAMPLES_MAX)]

@@ -9,13 +9,14 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from goodsgate.console.batch import batch_path
 from goodsgate.console.rendering import HEADERS, PageRenderer
-from goodsgate.console.request import ConsoleRequest, FormFields
+from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFields
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.suggestions import Members, fix_line, member_of, members_of, with_suggestions
+from goodsgate.engine.suggestions import fix_line, member_of, members_of, with_suggestions
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import FINAL_STATES, Batch, Finding
 from goodsgate.model.issue import CODES, Issue
+from goodsgate.model.json_text import UNREADABLE_JSON, Members, member_text
 
 PAGE_RECORDS = 20
 RECORDS_MARKER = "<!-- records -->"
@@ -85,7 +86,7 @@ class RecordsPage:
 
     def _render_records(self, request: ConsoleRequest, values: dict[str, Any]) -> str:
         batch, code, field, after_text = values["batch"], values["code"], values["field"], request.query.get("after")
-        after = int(after_text) if after_text.isdecimal() and len(after_text) < 19 else 0
+        after = int(after_text) if after_text.isdecimal() and len(after_text) <= NUMBER_DIGITS_MAX else 0
         findings, next_after = self._find(batch, code, field, after)
         rejected = self._context.store.rejected_by_number(batch.merchant, batch.id, [each.number for each in findings])
         records = [record_values(batch, rejected.get(each.number, each), code, field) for each in findings]
@@ -116,7 +117,7 @@ class RecordsPage:
         request.require_scope("submit")
         form = await request.form()
         merchant, id, number = await request.merchant(), request.path_param("batch"), request.path_param("number")
-        if not number.isdecimal() or len(number) > 18:
+        if not number.isdecimal() or len(number) > NUMBER_DIGITS_MAX:
             raise refuse("not_found")
 
         def correct() -> Batch:
@@ -187,17 +188,11 @@ def _submitted_fields(members: Members, finding: Finding, code: str | None, fiel
         return 0 if any((issue.code, issue.field) == (code, field) for issue in issues) else 1 if issues else 2
 
     for name in sorted(members, key=rank):
-        text = _text(members[name])
+        text = member_text(members[name])
         yield SubmittedField(
             name=name, text=text[:TEXT_CHARACTERS_MAX], issues=issues_by_name.get(name, []),
             is_truncated=len(text) > TEXT_CHARACTERS_MAX,
         )
-
-
-def _text(value: object) -> str:
-    if isinstance(value, msgspec.Raw):
-        value = bytes(value).decode("utf-8", "replace") if bytes(value)[:1] != b'"' else msgspec.json.decode(value)
-    return str(value)
 
 
 def _format_json(raw: bytes | None) -> str:
@@ -206,5 +201,5 @@ def _format_json(raw: bytes | None) -> str:
         return ""
     try:
         return msgspec.json.format(raw, indent=1).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE_JSON:
         return raw.decode("utf-8", "replace")

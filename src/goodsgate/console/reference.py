@@ -24,6 +24,8 @@ TITLES = {
 }
 """Kind → its title; other kinds are shown by their name."""
 PAGE_ENTRIES = 100
+TREE_LEVELS_MAX = 32
+"""A tree with more levels is shown as a list."""
 PREVIEW_ENTRIES = 6
 TREE_ENTRIES_MAX = 2_000
 """A kind whose entries have parents is shown as a tree up to this number of entries."""
@@ -62,6 +64,8 @@ class ReferencePages:
         if not text and after is None and any(entry.parent for entry in page.rows):
             whole = self._engine.reference(merchant, kind, limit=TREE_ENTRIES_MAX)
             tree = build_tree(whole.rows) if whole.next is None else None
+            if tree is not None and _levels(tree) > TREE_LEVELS_MAX:
+                tree = None
         values: dict[str, Any] = {
             "kind": kind, "title": kind_title(kind), "q": text, "page": page, "tree": tree, "after": after,
             "can_load": request.caller.may("submit") and kind not in READ_ONLY_KINDS, "merchant": merchant,
@@ -133,6 +137,15 @@ def build_tree(entries: list[ReferenceEntry]) -> list[tuple[ReferenceEntry, Any]
         node = nodes[entry.code]
         (top if parent is None or _is_in_cycle(entry, nodes) else parent[1]).append(node)
     return top
+
+
+def _levels(tree: list[tuple[ReferenceEntry, Any]]) -> int:
+    """Return the number of levels of a tree."""
+    levels, nodes = 0, tree
+    while nodes:
+        levels += 1
+        nodes = [child for _, children in nodes for child in children]
+    return levels
 
 
 def _is_in_cycle(entry: ReferenceEntry, nodes: dict[str, tuple[ReferenceEntry, Any]]) -> bool:

@@ -16,6 +16,8 @@ SESSION_COOKIE = "goodsgate_session"
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf"
 FORM_FIELDS_MAX = 5_000
+NUMBER_DIGITS_MAX = 18
+"""Digits of a number in a path or a form field; int() fails beyond some thousand."""
 NUL = "\0"
 """PostgreSQL cannot store it in a text."""
 SAME_SITE = frozenset({"same-origin", "none"})

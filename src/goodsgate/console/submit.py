@@ -12,7 +12,7 @@ from goodsgate.console.batch import batch_path
 from goodsgate.console.preview import parse_kind, parse_mapping, parse_policy, preview_file
 from goodsgate.console.records import record_values
 from goodsgate.console.rendering import HEADERS, PageRenderer
-from goodsgate.console.request import ConsoleRequest
+from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest
 from goodsgate.console.upload import Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.dry_run import DryRunner
@@ -63,7 +63,8 @@ class SubmitPage:
             head, self._context.engine.settings.read_limits, format=format, content_encoding=content_encoding,
             is_whole=is_whole, kind=kind, mapping=mapping,
         )
-        bytes_total = int(form["bytes"]) if form.get("bytes", "").isdecimal() else 0
+        size = form.get("bytes", "")
+        bytes_total = int(size) if size.isdecimal() and len(size) <= NUMBER_DIGITS_MAX else 0
         values: dict[str, Any] = {
             "file": file, "form": form, "kind": kind, "kinds": [*Kind], "verbs": [*Verb], "is_whole": is_whole,
             "strictness": [*Strictness], "fields": [*FIELDS[kind]], "formats": formats.FORMATS,

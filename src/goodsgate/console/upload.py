@@ -6,6 +6,7 @@ from goodsgate import formats
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import HEAD_BYTES, RequestBody
 from goodsgate.http.problems import refuse
+from goodsgate.model.json_text import UNREADABLE_JSON
 
 Fields = dict[str, str]
 
@@ -32,7 +33,7 @@ class UploadWithFields(RequestBody):
         line, newline, rest = head.partition(b"\n")
         try:
             fields = msgspec.json.decode(line, type=Fields)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE_JSON:
             fields = None
         if fields is None or not newline or b"\\u0000" in line:
             raise refuse("body_invalid", "The form fields are missing before the file.")

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 import msgspec
-import orjson
 
+from goodsgate.model.json_text import load_json
 from goodsgate.rules import RecordMapping
 from goodsgate.rules.record_mapping import ListRule
 
@@ -16,7 +16,7 @@ encode = msgspec.json.encode
 
 def decode(document: bytes) -> dict[str, object]:
     """Return the decoded document; empty if it is no object."""
-    found = orjson.loads(document)
+    found = load_json(document)
     return found if isinstance(found, dict) else {}
 
 
@@ -44,10 +44,10 @@ def remove_entries(document: bytes, named: msgspec.Raw, member: str, rule: ListR
     """
     members = decode_members(document)
     raws = decode_list(members.get(member, msgspec.Raw(b"[]")))
-    entries = _EntryIndex(orjson.loads(bytes(raw)) for raw in raws)
+    entries = _EntryIndex(load_json(bytes(raw)) for raw in raws)
     removed: set[int] = set()
     unknown: list[tuple[str, str]] = []
-    wanted = orjson.loads(bytes(named))
+    wanted = load_json(bytes(named))
     for at, each in enumerate(wanted if isinstance(wanted, list) else []):
         entry_id = rule.id_of(each)
         matches = entries.places(entry_id)
@@ -106,9 +106,9 @@ def _merge_object(current: bytes, patch: bytes) -> bytes:
 def _merge_list(current: bytes, patch: bytes, rule: ListRule) -> bytes:
     """Return a list in which entries with a known id are merged and others are appended."""
     raws = decode_list(current)
-    entries = _EntryIndex(orjson.loads(bytes(raw)) for raw in raws)
+    entries = _EntryIndex(load_json(bytes(raw)) for raw in raws)
     for raw in decode_list(patch):
-        entry = orjson.loads(bytes(raw))
+        entry = load_json(bytes(raw))
         places = entries.places(rule.id_of(entry))
         if not places:
             raws.append(raw)

@@ -5,6 +5,7 @@ is stored with the batch, so that a repeated chunk, a fix and a retry use the sa
 """
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
@@ -14,6 +15,7 @@ import orjson
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.issue import Issue, issue
+from goodsgate.model.json_text import UNREADABLE_JSON
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,11 @@ SAMPLE_RECORDS = 1_000
 """First records of a JSON payload whose member names are collected to resolve the mapping."""
 
 Members = dict[str, msgspec.Raw]
+LEVELS_MAX = 32
+"""Levels that a mapping creates at most; dots of a longer name are part of the name."""
+_INTEGER = re.compile(r"[+-]?[0-9]{1,17}")
+_POSITION = re.compile(r"[0-9]{1,9}")
+
 decode_members = msgspec.json.Decoder(Members).decode
 encode = msgspec.json.encode
 
@@ -92,7 +99,7 @@ class FieldMapping:
         """Return the record with the gate's member names and unchanged values; what is no object stays as it is."""
         try:
             members = decode_members(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE_JSON:
             return line
         record: dict[str, object] = {}
         for name, value in members.items():
@@ -199,7 +206,7 @@ def _member_names(sample: Iterable[bytes]) -> list[str]:
     for line in sample:
         try:
             names.update(dict.fromkeys(decode_members(line)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE_JSON:
             continue
     return list(names)
 
@@ -207,7 +214,7 @@ def _member_names(sample: Iterable[bytes]) -> list[str]:
 def _nests(target: str, kind: Kind) -> bool:
     """Return whether the dot separates two levels; below a field without members it is part of the name."""
     top = target.split(".", 1)[0]
-    return "." in target and fields.holds_members(top, kind)
+    return 0 < target.count(".") <= LEVELS_MAX and fields.holds_members(top, kind)
 
 
 def _converts(target: str, kind: Kind) -> bool:
@@ -217,13 +224,15 @@ def _converts(target: str, kind: Kind) -> bool:
 def _convert(cell: str, path: tuple[str, ...], kind: Kind) -> object:
     """Return the cell as the field's type; a cell that cannot be converted stays text, and the rules report it."""
     wanted = fields.cell_type(".".join(path), kind)
-    if wanted == "integer" and cell.lstrip("+-").isdigit() and cell.isascii() and len(cell) <= 18:
+    if wanted == "integer" and _INTEGER.fullmatch(cell):
         return int(cell)
     if wanted in ("list", "object") and cell[:1] in "[{":
         try:
-            return orjson.loads(cell)
-        except orjson.JSONDecodeError:
+            value = orjson.loads(cell)
+            orjson.dumps(value)  # which nests less deeply than it reads
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             return cell
+        return value
     if wanted == "list":
         return [part for part in (piece.strip() for piece in cell.split(",")) if part]
     return cell
@@ -235,10 +244,13 @@ def _nested_value(members: Members, path: list[str]) -> object:
     for step in path[1:]:
         if not isinstance(value, msgspec.Raw):
             return None
-        below = msgspec.json.decode(value, type=Members | list[msgspec.Raw] | str | float | bool | None)
+        try:
+            below = msgspec.json.decode(value, type=Members | list[msgspec.Raw] | str | float | bool | None)
+        except UNREADABLE_JSON:
+            return None
         if isinstance(below, dict):
             value = below.get(step)
-        elif isinstance(below, list) and step.isdigit() and int(step) < len(below):
+        elif isinstance(below, list) and _POSITION.fullmatch(step) and int(step) < len(below):
             value = below[int(step)]
         else:
             return None
@@ -249,9 +261,9 @@ def _put(record: dict[str, object], path: tuple[str, ...], value: object) -> Non
     """Set a value at a path, creating objects and lists on the way."""
     at: object = record
     for step, following in zip(path, (*path[1:], None), strict=True):
-        fresh: object = value if following is None else ([] if following.isdigit() else {})
+        fresh: object = value if following is None else ([] if _POSITION.fullmatch(following) else {})
         if isinstance(at, list):
-            if not step.isdigit() or int(step) > len(at):
+            if not _POSITION.fullmatch(step) or int(step) > len(at):
                 return
             if int(step) == len(at):
                 at.append(fresh)

@@ -11,9 +11,8 @@ import orjson
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Finding
 from goodsgate.model.issue import Issue, issue
+from goodsgate.model.json_text import UNREADABLE_JSON, Members, cell_text, read_members, read_value
 from goodsgate.store.contract import ClaimedRound, Store
-
-Members = dict[str, object]
 
 
 def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, store: Store) -> Chunk:
@@ -62,10 +61,7 @@ def _members(chunk: Chunk, at: int, header: list[str] | None) -> Members | None:
         for name, cell in zip(header, chunk.rows[at], strict=False):
             first.setdefault(name, cell)
         return first
-    try:
-        return dict(msgspec.json.decode(chunk.lines[at], type=dict[str, msgspec.Raw]))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    return read_members(chunk.lines[at])
 
 
 def _number(value: object) -> int | None:
@@ -82,32 +78,26 @@ def _line(members: Members) -> bytes:
     raw = members.pop("_raw", None)
     own = {name: value for name, value in members.items() if name not in ("_codes", "_messages", "_result")}
     if raw is not None and not own:
-        text = msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw
-        return str(text).encode("utf-8", "replace")
+        return str(read_value(raw)).encode("utf-8", "replace")
     return msgspec.json.encode(own)
 
 
 def _typed(members: Members, before: Finding | None) -> Members:
     """Return cells of a table that fixes a JSON record with the types the record had: non-texts are read as JSON."""
-    try:
-        had = orjson.loads(before.raw or b"") if before is not None else {}
-    except orjson.JSONDecodeError:
-        had = {}
+    had = read_members(before.raw or b"") or {} if before is not None else {}
     typed: Members = {}
     for name, cell in members.items():
-        was = had.get(name) if isinstance(had, dict) else None
-        if cell == "" and was != "":
+        value = had.get(name)
+        was = bytes(value) if isinstance(value, msgspec.Raw) else b"null"
+        if cell == "" and was != b'""':
             continue
         typed[name] = cell
-        if was is not None and not isinstance(was, str):
-            with contextlib.suppress(orjson.JSONDecodeError):
-                typed[name] = orjson.loads(str(cell))
+        if was != b"null" and was[:1] != b'"':
+            with contextlib.suppress(*UNREADABLE_JSON):
+                orjson.loads(str(cell))
+                typed[name] = msgspec.Raw(" ".join(str(cell).splitlines()).encode())
     return typed
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, msgspec.Raw):
-        value = msgspec.json.decode(value)
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return cell_text(value)

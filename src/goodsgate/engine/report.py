@@ -13,6 +13,7 @@ from goodsgate.engine.reader import RoundReader, raw_record
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import Batch, Finding, RoundKind
 from goodsgate.model.issue import Issue
+from goodsgate.model.json_text import cell_text, load_json, read_members
 from goodsgate.store.contract import ClaimedRound, RecordResult, Store
 
 PAGE_RECORDS = 2_000
@@ -168,8 +169,7 @@ def _columns(store: Store, batch: Batch) -> list[str]:
         return batch.columns
     names: dict[str, None] = {}
     for finding in store.rejected_records(batch.merchant, batch.id, limit=PAGE_RECORDS):
-        if _is_object(finding.raw or b""):
-            names.update(dict.fromkeys(orjson.loads(finding.raw or b"")))
+        names.update(dict.fromkeys(read_members(finding.raw or b"") or {}))
     return [*names] or ["id"]
 
 
@@ -178,20 +178,12 @@ def _cells(raw: bytes) -> list[str]:
 
 
 def _flat(raw: bytes, header: list[str]) -> list[str]:
-    if not _is_object(raw):
-        return [""] * len(header)
-    record = orjson.loads(raw)
-    return [_text(record.get(name)) for name in header]
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    members = read_members(raw) or {}
+    return [cell_text(members.get(name)) for name in header]
 
 
 def _is_object(raw: bytes) -> bool:
     try:
-        return isinstance(orjson.loads(raw), dict)
+        return isinstance(load_json(raw), dict)
     except orjson.JSONDecodeError:
         return False

@@ -13,6 +13,7 @@ import orjson
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
+from goodsgate.model.json_text import load_json
 from goodsgate.store.contract import Store
 
 ITEMS_AT_ONCE = 1_000
@@ -82,7 +83,7 @@ def uses_code(code: str) -> Predicate:
 
 def _decode(document: bytes) -> object:
     try:
-        return orjson.loads(document)
+        return load_json(document)
     except orjson.JSONDecodeError:
         return None
 

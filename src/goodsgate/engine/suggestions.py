@@ -9,21 +9,18 @@ import msgspec
 
 from goodsgate.model.batch import Batch, Finding
 from goodsgate.model.issue import Issue
+from goodsgate.model.json_text import UNREADABLE_JSON, Members, read_members, read_value
 from goodsgate.store.contract import Store
 
 RECORDS_AT_ONCE = 1_000
 
-Members = dict[str, object]
-"""By the submitter's own names: cells of a table as texts, members of JSON as the bytes they were received in."""
-
-
 def members_of(raw: bytes, columns: Sequence[str] | None) -> Members | None:
     """Return the members of a record as received; None if it is no object or row."""
+    if columns is None:
+        return read_members(raw)
     try:
-        if columns is None:
-            return dict(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
         row = msgspec.json.decode(raw, type=list[str])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return None
     cells: Members = {}
     for column, cell in zip(columns, row, strict=False):
@@ -49,7 +46,7 @@ def with_suggestions(members: Members, issues: Sequence[Issue]) -> Members | Non
         if issue.suggestion is None or name is None:
             continue
         before = corrected[name]
-        value = msgspec.json.decode(before) if isinstance(before, msgspec.Raw) else before
+        value = read_value(before)
         after = _replace(value, issue)
         is_changed = is_changed or after != value
         corrected[name] = after

@@ -14,6 +14,7 @@ from goodsgate.formats.content_encoding import decompress, detect_content_encodi
 from goodsgate.formats.contract import FORMATS, Limits, UnknownContentEncodingError, UnknownFormatError
 from goodsgate.formats.payload_reader import PayloadReader
 from goodsgate.formats.table import DELIMITERS, delimiter_of
+from goodsgate.model.json_text import UNREADABLE_JSON
 
 _CONTENT_ENCODING_NAMES = {"": "identity", "identity": "identity", "gzip": "gzip", "x-gzip": "gzip", "zstd": "zstd"}
 
@@ -143,5 +144,5 @@ def _is_ndjson(text: str) -> bool:
         return False
     try:
         return isinstance(msgspec.json.decode(line), dict)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return False

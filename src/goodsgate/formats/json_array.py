@@ -15,6 +15,7 @@ import msgspec
 from goodsgate.formats.lines import are_readable, check_line, incomplete_line, truncate_line
 from goodsgate.formats.payload_reader import PayloadReader, RecordRun
 from goodsgate.model.issue import Issue, issue
+from goodsgate.model.json_text import UNREADABLE_JSON
 
 BLANKS = b" \t\r\n"
 GUESSES_MAX = 4
@@ -164,7 +165,7 @@ class JsonArraySplitter:
             run = data[start : guess + 1]
             try:
                 lines = list(map(bytes, _elements.decode(b"[" + run + b"]")))
-            except (msgspec.DecodeError, RecursionError):
+            except UNREADABLE_JSON:
                 continue
             if are_readable(run, lines, self._reader):
                 self._lines += lines

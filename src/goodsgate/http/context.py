@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar, cast
@@ -20,6 +21,8 @@ from goodsgate.http.long_poll import ChangeSignal
 from goodsgate.http.problems import refuse
 from goodsgate.http.services import HttpLimits, ProtocolServices
 from goodsgate.observe import Metrics, StatisticsCache
+
+_LENGTH = re.compile(r"[0-9]{1,18}")
 
 HEAD_BYTES = 4096
 """Bytes of a body that are read before its format is detected."""
@@ -190,7 +193,7 @@ class RequestBody:
         self._bytes_max = bytes_max
         self._idle_seconds = idle_seconds
         length = request.headers.get("content-length")
-        self._declared_bytes = int(length) if length is not None and length.isdecimal() else None
+        self._declared_bytes = int(length) if length is not None and _LENGTH.fullmatch(length) else None
         self.bytes_read = 0
         self.ended = False
         if self._declared_bytes is not None and self._declared_bytes > bytes_max:

@@ -18,6 +18,7 @@ from goodsgate.http.admission import held_request
 from goodsgate.http.context import RequestBody, ServerContext, drain_body, find_secret
 from goodsgate.http.openapi import OpenApiDocument, Operation, Path
 from goodsgate.http.problems import problem, refuse
+from goodsgate.model.json_text import UNREADABLE_JSON
 from goodsgate.observe import REQUEST_ID as REQUEST_ID
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 
@@ -55,7 +56,7 @@ def decode_json(content: bytes, type: Any) -> Any:
     """Return a JSON body decoded as `type`. Raises body_invalid."""
     try:
         return msgspec.json.decode(content, type=type)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except UNREADABLE_JSON as fault:
         raise refuse("body_invalid", f"Invalid request body: {fault}.") from fault
 
 

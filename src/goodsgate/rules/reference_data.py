@@ -1,5 +1,6 @@
 """Reference data of a merchant, compiled once for many records."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, Self
 
@@ -10,6 +11,8 @@ from goodsgate.rules.name_index import NameIndex
 
 PATH_SEPARATOR = " > "
 """Between the names of a category's full path, as in Google's product taxonomy."""
+LEVEL = re.compile(r"[0-9]{1,9}")
+"""A level that an entry states as a text."""
 DEPTH_MAX = 50
 """Maximum depth of a category tree; it also ends a chain in which a category is its own ancestor."""
 EVERY_CATEGORY = ""
@@ -151,7 +154,7 @@ def _build_index(entries: list[ReferenceEntry], by: tuple[str, ...], level: int 
 def level_of(entry: ReferenceEntry, parents: Mapping[str, str | None]) -> int:
     """Return the level of an entry in its tree, from 1: the one it names, else the number of its ancestors plus one."""
     level_member = entry.data.get("level")
-    if isinstance(level_member, int) or (isinstance(level_member, str) and level_member.isdecimal()):
+    if isinstance(level_member, int) or (isinstance(level_member, str) and LEVEL.fullmatch(level_member)):
         return int(level_member)
     level, above = 1, entry.parent
     while above is not None and level < DEPTH_MAX:

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 from msgspec import Meta
 
+from goodsgate.model.json_text import UNREADABLE_JSON
 from goodsgate.rules.attributes import CACHED_CATEGORIES_MAX, check_requirements, requirements_by_name
 from goodsgate.rules.context import Issues, RuleContext
 from goodsgate.rules.member_access import TYPED_MEMBERS, TypedRecord, attribute_of
@@ -57,7 +58,7 @@ class SchemaFastPath:
         def accept(document: bytes) -> Record | None:
             try:
                 record: TypedRecord = decode(document)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            except UNREADABLE_JSON:
                 return None
             for check in checks:
                 if not check(record):

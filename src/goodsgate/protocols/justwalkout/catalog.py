@@ -11,6 +11,7 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.model.batch import Kind, Policy, Strictness, Verb
 from goodsgate.model.catalogue import Scope
+from goodsgate.model.json_text import UNREADABLE_JSON
 from goodsgate.protocols.justwalkout import unpublished
 from goodsgate.protocols.justwalkout.access import RequestAuthenticator, RetailerAccount, bad_request
 from goodsgate.protocols.justwalkout.responses import json_response
@@ -156,7 +157,7 @@ _archive_decoder = msgspec.json.Decoder(ArchiveRequest)
 def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except UNREADABLE_JSON as fault:
         raise bad_request(unpublished.BODY_WRONG) from fault
 
 

@@ -11,6 +11,7 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.http.problems import refuse
 from goodsgate.model.catalogue import Scope
+from goodsgate.model.json_text import UNREADABLE_JSON
 from goodsgate.protocols.justwalkout import unpublished
 from goodsgate.protocols.justwalkout.access import RequestAuthenticator, RetailerAccount, bad_request
 from goodsgate.protocols.justwalkout.report import IngestionReports
@@ -45,9 +46,10 @@ class StatusHandlers:
         account, body = await self._authenticator.authenticate(request, Scope.READ)
         try:
             parameters = msgspec.json.decode(body, type=StatusRequest)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        except UNREADABLE_JSON as fault:
             raise bad_request(unpublished.BODY_WRONG) from fault
-        base = f"{request.http.url.scheme}://{request.http.headers['host']}"
+        host = request.http.headers.get("host")  # which HTTP/1.0 requests may lack
+        base = f"{request.http.url.scheme}://{host}" if host else ""
         return json_response(await self._context.run_in_thread(self._status, account, parameters.ingestion, base))
 
     def _status(self, account: RetailerAccount, ingestion: str, base: str) -> dict[str, str]:

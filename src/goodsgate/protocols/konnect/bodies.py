@@ -6,6 +6,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest
 from goodsgate.http.problems import refuse
+from goodsgate.model.json_text import UNREADABLE_JSON
 from goodsgate.protocols.konnect.unpublished import BODY_BYTES_MAX
 
 
@@ -26,7 +27,7 @@ def split_array(content: bytes, *, member: str) -> list[msgspec.Raw]:
         return _decode_list(content)
     except msgspec.ValidationError as fault:
         raise refuse("body_invalid", f"{member} must be an array.", member=member) from fault
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except UNREADABLE_JSON as fault:
         raise refuse("body_invalid", f"The body is not valid JSON: {fault}.", member=member) from fault
 
 

@@ -12,6 +12,7 @@ from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.http.long_poll import DocumentCache
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Policy, State, Strictness
+from goodsgate.model.json_text import UNREADABLE_JSON
 from goodsgate.protocols.konnect.bodies import read_body, split_array
 from goodsgate.protocols.konnect.failed_records import FailedRecord, join_messages, read_failed_records
 from goodsgate.protocols.konnect.orders.request_bodies import collect_errors
@@ -123,7 +124,7 @@ def _is_credit_note(raw: msgspec.Raw) -> bool:
         return False
     try:
         record = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return False
     return isinstance(record, dict) and record.get("invoiceType") == "return" and "orderId" in record
 

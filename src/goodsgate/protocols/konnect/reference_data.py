@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.rules.reference_data import LEVEL
 from goodsgate.store.contract import Store
 
 PAGE_ENTRIES = 5_000
@@ -65,7 +66,7 @@ class CategoryTree:
     def level(self, entry: ReferenceEntry) -> int:
         """Return the level that the entry states, else its depth from 1."""
         level = entry.data.get("level")
-        if isinstance(level, int) or (isinstance(level, str) and level.isdecimal()):
+        if isinstance(level, int) or (isinstance(level, str) and LEVEL.fullmatch(level)):
             return int(level)
         return len(self.ancestry(entry))
 

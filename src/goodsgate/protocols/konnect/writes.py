@@ -9,6 +9,7 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, Policy, Strictness, Verb
+from goodsgate.model.json_text import UNREADABLE_JSON
 from goodsgate.protocols.konnect.bodies import read_body, split_array
 from goodsgate.protocols.konnect.responses import json_response
 from goodsgate.protocols.konnect.trace_ids import new_batch_id, to_trace_id
@@ -76,7 +77,7 @@ def split_products(content: bytes) -> list[bytes]:
         members = _decode_members(content)
     except msgspec.ValidationError as fault:
         raise refuse("body_invalid", "The body must be an object.") from fault
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except UNREADABLE_JSON as fault:
         raise refuse("body_invalid", f"The body is not valid JSON: {fault}.") from fault
     template = _template(members.get("template"))
     products = split_array(bytes(members.get("products", b"null")), member="products")
@@ -90,7 +91,7 @@ def split_products(content: bytes) -> list[bytes]:
 def _template(raw: msgspec.Raw | None) -> bytes:
     try:
         template = msgspec.json.decode(raw, type=str) if raw is not None else ""
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE_JSON:
         template = ""
     if not 0 < len(template) <= TEMPLATE_CHARACTERS_MAX:
         raise refuse("body_invalid", "template must be the slug of a template.", member="template")

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import FINAL_STATES, Batch, Finding, Kind, Result, State
+from goodsgate.model.json_text import cell_text, read_members
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
 from goodsgate.protocols.mircate.pim.records import failed_product
 from goodsgate.protocols.mircate.responses import json_response, not_found
@@ -87,17 +87,10 @@ def _status(batch: Batch, *, has_begun: bool, is_complete: bool) -> str:
 
 
 def _failed_unit(finding: Finding) -> dict[str, str]:
-    try:
-        unit = orjson.loads(finding.raw or b"{}")
-    except orjson.JSONDecodeError:
-        unit = {}
-    unit = unit if isinstance(unit, dict) else {}
+    unit = read_members(finding.raw or b"{}") or {}
     messages = [
         MESSAGES.get(issue.code, issue.message.removesuffix("."))
         for issue in finding.issues if issue.severity == "error"
     ]
-    return {"sku": _text(unit.get("sku")), "channel": _text(unit.get("channel")), "message": "; ".join(messages)}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+    sku, channel = cell_text(unit.get("sku")), cell_text(unit.get("channel"))
+    return {"sku": sku, "channel": channel, "message": "; ".join(messages)}

@@ -98,6 +98,8 @@ class CallDispatcher:
             issues = [*itertools.islice(validate(arguments, schema, self._contract), ISSUES_MAX)]
             if issues:
                 raise refuse("body_invalid", issues=issues)
+        elif not isinstance(arguments, dict):
+            arguments = {}  # the method publishes no arguments
         call = MethodCall(
             request=request, merchant=request.merchant, instance=request.path["instance"], content=content,
             arguments=arguments

@@ -16,6 +16,7 @@ from goodsgate.engine.stock import Stock, StockLevel
 from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import Item, Resource, split_key
+from goodsgate.model.json_text import load_json
 from goodsgate.model.message import Message, NewMessage
 from goodsgate.protocols.mircate.unpublished import (
     COLLECTION,
@@ -176,7 +177,7 @@ class _ExportPart:
 
 
 def _row(item: Item, columns: tuple[str, ...], level: StockLevel | None) -> list[str]:
-    unit = {**orjson.loads(item.document), "updatedAt": f"{item.written_at:%Y-%m-%dT%H:%M:%S.%f}Z"}
+    unit = {**load_json(item.document), "updatedAt": f"{item.written_at:%Y-%m-%dT%H:%M:%S.%f}Z"}
     if level is not None:
         unit.update(stock=level.stock, reserved=level.reserved, available=level.available)
     return [_cell(unit.get(column)) for column in columns]

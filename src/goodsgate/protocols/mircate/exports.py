@@ -1,6 +1,7 @@
 """Exports of a merchant's stock and prices: requested, written in the background, downloaded by links."""
 
 import hmac
+import re
 import secrets
 from collections.abc import Iterator
 from functools import cached_property
@@ -30,6 +31,8 @@ from goodsgate.protocols.mircate.responses import json_response, not_found
 from goodsgate.protocols.mircate.unpublished import EXPORTS_MAX, FAILED, LINK_SECONDS
 from goodsgate.store.contract import ResourcesFullError, Store, StoreError
 from goodsgate.store.objects import Objects
+
+_UNTIL = re.compile(r"[0-9]{1,12}")
 
 PURPOSE = "mircate export"
 PAGE = 100
@@ -132,7 +135,8 @@ class ExportMethods:
             expected, _ = self._context.services.secrets.derived(PURPOSE, f"{path}/{until}", by=by)
         except UnknownMasterError as fault:
             raise refuse("forbidden") from fault
-        if not hmac.compare_digest(expected.hex(), signature) or int(until) < now().timestamp():
+        if not hmac.compare_digest(expected.hex(), signature) or not _UNTIL.fullmatch(until) \
+                or int(until) < now().timestamp():
             raise refuse("forbidden")
 
 

@@ -4,6 +4,7 @@ import re
 
 import msgspec
 
+from goodsgate.model.json_text import UNREADABLE_JSON
 from goodsgate.protocols.mircate.responses import bad_request
 from goodsgate.protocols.mircate.unpublished import CHANNEL
 
@@ -29,7 +30,7 @@ def split_units(content: bytes) -> list[bytes]:
     """Return the entries of ``products`` as they are written, each completed by what it lacks."""
     try:
         units = _decode_list(content).products
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except UNREADABLE_JSON as fault:
         raise bad_request(f"The body is not valid JSON: {fault}.") from fault
     return [complete_unit(bytes(unit)) for unit in units]
 
@@ -43,7 +44,7 @@ def complete_unit(unit: bytes) -> bytes:
         return unit
     try:
         keys = _decode_keys(unit)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE_JSON:
         return unit
     missing = []
     if _is_empty(keys.sku) and not _is_empty(keys.productId):

@@ -16,7 +16,7 @@ from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 from goodsgate.store.sqlite.file import FILE_MODE, FOLDER_MODE, is_full
 
 IDLE_SECONDS = 3_600.0
-"""Longer than any server waits for the next bytes of a body."""
+"""Longer than any server waits for the next bytes of a body; measured by a clock that nobody sets."""
 PIECE_BYTES = 1024 * 1024
 
 
@@ -59,6 +59,8 @@ class Uploads:
         self._folder = folder
         self._small_bytes = small_bytes
         self._open: dict[tuple[str, str], Upload] = {}
+        self._watched: dict[str, tuple[int, float]] = {}
+        """Locked files that no round uses: size, and since when it has been that."""
 
     def create(self) -> None:
         """Create the folder."""
@@ -98,7 +100,7 @@ class Uploads:
         if upload.descriptor is None:
             return upload.bytes, bytes(upload.content)
         if not _is_at(upload.descriptor, self._folder / name):
-            raise StoreError("the upload was idle too long and was removed")
+            raise StoreBusyError("the upload was idle too long and was removed")
         try:
             os.fsync(upload.descriptor)
             sync_folder(self._folder)
@@ -153,14 +155,15 @@ class Uploads:
     def remove_orphans(self, is_used: Callable[[str], bool], *, limit: int) -> int:
         """Remove files that no round uses and no living process writes; return their number."""
         removed = 0
+        watched, self._watched = self._watched, {}
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 if removed >= limit:
                     break
-                removed += self._remove_if_orphan(entry.name, is_used)
+                removed += self._remove_if_orphan(entry.name, is_used, watched.get(entry.name))
         return removed
 
-    def _remove_if_orphan(self, name: str, is_used: Callable[[str], bool]) -> bool:
+    def _remove_if_orphan(self, name: str, is_used: Callable[[str], bool], before: tuple[int, float] | None) -> bool:
         if is_used(name):
             return False
         try:
@@ -168,9 +171,11 @@ class Uploads:
         except (FileNotFoundError, IsADirectoryError):
             return False
         try:
-            idle = time.time() - os.fstat(descriptor).st_mtime > IDLE_SECONDS
+            size, now = os.fstat(descriptor).st_size, time.monotonic()
+            since = before[1] if before is not None and before[0] == size else now
             # Checked again behind the lock: a batch may have taken the file, and unlocked it, in between.
-            if (not _lock(descriptor) and not idle) or is_used(name):
+            if (not _lock(descriptor) and now - since <= IDLE_SECONDS) or is_used(name):
+                self._watched[name] = (size, since)
                 return False
             self.remove(name)
             return True

@@ -10,6 +10,7 @@ from msgspec import Meta
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest
 from goodsgate.http.problems import refuse
+from goodsgate.model.json_text import UNREADABLE_JSON
 from goodsgate.protocols.konnect.bodies import read_body, split_array
 from goodsgate.protocols.konnect.orders.error_codes import INVALID_INVOICE, EntryError, ErrorCodes, invalid_entry
 from goodsgate.protocols.konnect.orders.shipment import InvoiceDetails, Parcel, Shipment
@@ -121,10 +122,10 @@ def decode_entry(raw: msgspec.Raw, type: type[E], codes: ErrorCodes) -> E:
     """Return one entry; raise EntryError, with the entry's order if it names one."""
     try:
         return msgspec.json.decode(raw, type=type)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except UNREADABLE_JSON as fault:
         try:
             order = str(msgspec.json.decode(raw, type=_OrderName).orderId)[:255]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE_JSON:
             order = ""
         raise invalid_entry(codes, f"{fault}.", order=order) from fault
 

@@ -3,6 +3,7 @@
 The vendor has published only the names of the operations, so the forms are minimal.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from goodsgate.protocols.mircate.pim.records import check_depth
 from goodsgate.protocols.mircate.pim.unpublished import DATASET_BYTES_MAX, DATASET_TYPE, DATASETS_MAX
 from goodsgate.protocols.mircate.responses import bad_request, instance_busy, json_response, not_found
 from goodsgate.store.contract import NameTakenError, ResourcesFullError
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 UNKNOWN = "Dataset not found!"
 ATTEMPTS_MAX = 5
@@ -93,7 +96,7 @@ class DatasetMethods:
 
     def _resource(self, call: MethodCall) -> Resource:
         id = call.arguments["datasetId"]
-        resource = self._store.resource(call.merchant, DATASET_TYPE, int(id)) if id.isdecimal() else None
+        resource = self._store.resource(call.merchant, DATASET_TYPE, int(id)) if _NUMBER.fullmatch(id) else None
         if resource is None or resource.expires_at is not None:
             raise not_found(UNKNOWN)
         return resource

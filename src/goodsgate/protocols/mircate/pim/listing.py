@@ -6,12 +6,12 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
+from goodsgate.model.json_text import load_json
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
 from goodsgate.protocols.mircate.pim.configuration import IMAGES, PimConfiguration
 from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
@@ -139,7 +139,7 @@ def _page(store: Store, merchant: str, conditions: list[list[IndexFilter]], sort
 
 def product_source(item: Item, configuration: PimConfiguration, images: str) -> dict[str, Any]:
     """Return a product as stored, with its label, its times, and the addresses of its images."""
-    record: dict[str, Any] = orjson.loads(item.document)
+    record: dict[str, Any] = load_json(item.document)
     record.pop("id", None)
     data = record["data"]
     for entry in data.get("attributes", ()):

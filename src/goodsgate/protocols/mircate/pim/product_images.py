@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Kind
+from goodsgate.model.json_text import load_json
 from goodsgate.protocols.mircate.dispatcher import CallDispatcher, CallMethod, MethodCall
 from goodsgate.protocols.mircate.pim.configuration import IMAGES, PimConfiguration, ProductAttribute
 from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
@@ -57,7 +58,7 @@ class ProductImageMethods:
         if item is None:
             raise not_found("Product not found!")
         configuration = self._configurations.read(call.merchant)
-        record = orjson.loads(item.document)
+        record = load_json(item.document)
         attribute = _image_attribute(configuration, code, record["data"]["family"])
         allowed = attribute.allowed_extensions if isinstance(attribute.allowed_extensions, list) else EXTENSIONS
         most = attribute.max_file_size_in_mb if isinstance(attribute.max_file_size_in_mb, int | float) else IMAGE_MB_MAX

@@ -1,5 +1,6 @@
 """Products of a request as records of a batch, and their errors in the form of this protocol."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -7,9 +8,12 @@ import orjson
 
 from goodsgate.model.batch import Finding
 from goodsgate.model.issue import Issue
+from goodsgate.model.json_text import load_json, read_members, read_value
 from goodsgate.protocols.mircate.pim.product_rules import CODE, MODEL
 from goodsgate.protocols.mircate.pim.unpublished import DEPTH_KEPT_MAX, PREFIX, VALIDATION
 from goodsgate.protocols.mircate.responses import TOO_DEEP, bad_request
+
+_POSITION = re.compile(r"[0-9]{1,9}")
 
 _product_list = msgspec.json.Decoder(list[msgspec.Raw])
 _bulk_request = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -33,14 +37,18 @@ def with_id(product: bytes) -> bytes:
     text = product.strip()
     if text[:1] != b"{":
         return text  # not an object: processing rejects it
+    try:
+        id = id_of(load_json(text))
+    except orjson.JSONDecodeError:
+        return text
     body = text[:-1].rstrip()
-    return body + (b"" if body == b"{" else b",") + b'"id":' + orjson.dumps(id_of(orjson.loads(text))) + b"}"
+    return body + (b"" if body == b"{" else b",") + b'"id":' + orjson.dumps(id) + b"}"
 
 
 def key_of(record: bytes) -> str | None:
     """Return the key of a record that has its id."""
-    members = orjson.loads(record) if record[:1] == b"{" else {}
-    key = members.get("id")
+    key = (read_members(record) or {}).get("id")
+    key = read_value(key)
     return key if isinstance(key, str) else None
 
 
@@ -54,7 +62,7 @@ def id_of(product: dict[str, Any]) -> str | None:
 def rejected_record(finding: Finding) -> dict[str, Any]:
     """Return the product that was rejected; empty if it is not an object."""
     try:
-        record = orjson.loads(finding.raw or b"{}")
+        record = load_json(finding.raw or b"{}")
     except orjson.JSONDecodeError:
         return {}
     return record if isinstance(record, dict) else {}
@@ -92,7 +100,7 @@ def _text(issue: Issue, record: dict[str, Any]) -> str:
 
 def _zod_issue(issue: Issue) -> dict[str, Any]:
     """Return an issue in the form of the ancestor's validation."""
-    path = [int(part) if part.isdigit() else part for part in issue.path.split("/")[1:]]
+    path = [int(part) if _POSITION.fullmatch(part) else part for part in issue.path.split("/")[1:]]
     match issue.code:
         case "field_missing":
             return {"code": "invalid_type", "received": "undefined", "path": path, "message": "Required"}
@@ -132,7 +140,7 @@ def model_error(message: str, issues: list[dict[str, Any]]) -> Exception:
 
 
 def _zod_issue_of_ajv(issue: dict[str, Any]) -> dict[str, Any]:
-    path = [int(part) if part.isdigit() else part for part in issue["instancePath"].split("/")[1:]]
+    path = [int(part) if _POSITION.fullmatch(part) else part for part in issue["instancePath"].split("/")[1:]]
     params = issue["params"]
     match issue["keyword"]:
         case "required":

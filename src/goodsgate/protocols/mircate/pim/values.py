@@ -130,7 +130,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def _check_decimals(attribute: ProductAttribute, value: Any) -> Iterator[str]:
-    if attribute.decimals_allowed is False and (value != int(value) or abs(value) > SAFE_INTEGER):
+    if attribute.decimals_allowed is False and (abs(value) > SAFE_INTEGER or value != int(value)):
         yield f"{attribute.code} should not be decimal!"
 
 
