@@ -1,7 +1,9 @@
 """Which rules check the records of a merchant."""
 
 import orjson
+import pytest
 
+from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.settings import CheckLimits
 from goodsgate.engine.validator import Validator
 from goodsgate.model.batch import Kind, Policy
@@ -49,3 +51,18 @@ def test_merchants_without_reference_data_share_their_rules() -> None:
     validator.refresh()
     assert rules("m0").check(record).issues
     assert not rules("m1").check(record).issues
+
+
+@pytest.mark.parametrize(("cell", "urls"), [
+    ("https://a.example/1.jpg,https://a.example/2.jpg", ["https://a.example/1.jpg", "https://a.example/2.jpg"]),
+    ("https://a.example/w_3,h_3/b.jpg, https://a.example/c.jpg",
+     ["https://a.example/w_3,h_3/b.jpg", "https://a.example/c.jpg"]),
+    ("https://a.example/1.jpg | HTTP://a.example/2.jpg;", ["https://a.example/1.jpg", "HTTP://a.example/2.jpg"]),
+    ("https://a.example/1.jpg\nhttps://a.example/2.jpg", ["https://a.example/1.jpg", "https://a.example/2.jpg"]),
+    ("1.jpg, 2.jpg", ["1.jpg", "2.jpg"]),
+])
+def test_a_cell_of_urls_is_split_where_one_begins(cell: str, urls: list[str]) -> None:
+    """A comma inside a URL belongs to it."""
+    mapping = FieldMapping(Kind.PRODUCT, {}, ["id", "additional_image_link"])
+    (document,) = mapping.documents([], [["A", cell]], {})
+    assert orjson.loads(document)["additional_image_link"] == urls

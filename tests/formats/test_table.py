@@ -189,6 +189,17 @@ def test_a_quotation_mark_too_many_costs_one_line(rows, codes):
     assert found.source_rows == list(range(2, 2 + len(found.records)))
 
 
+@pytest.mark.parametrize(("line", "cells"), [
+    ('1, "Cup, big"', ["1", "Cup, big"]), (' "1",  "Cup"', ["1", "Cup"]),
+    ('"1", "two\nlines, both"', ["1", "two\nlines, both"]),
+    ('1, Cup', ["1", " Cup"]), ('"1", Cup', ["1", " Cup"]), ('"1","a, ""b"""', ["1", 'a, "b"']),
+])
+def test_a_blank_before_a_quotation_mark_belongs_to_no_cell(line, cells):
+    """Elsewhere blanks are those of the cell; a header is read in the same way."""
+    assert read(f'"id", "title"\n{line}\n'.encode(), "csv").records == [cells]
+    assert read(b' "id", "title"\n1,2\n', "csv").reader.header == ["id", "title"]
+
+
 def test_an_open_quotation_mark_does_not_swallow_the_file():
     """A record of many lines over the limit is one broken line; all rows behind it are read."""
     rows = b"".join(b"%d,fine\n" % number for number in range(5000))

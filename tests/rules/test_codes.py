@@ -34,6 +34,7 @@ def every_issue():
         documents.append(document({**sample, "product_type": "c4", "attributes": {"wattage": "9 hp", "cups": 1}}))
         documents += [document({**sample, "product_type": "c4", "attributes": {"wattage": it}}) for it in (9, "hot")]
         documents += [document({**sample, "price": price}) for price in ("1,099", "$1,099.00")]
+        documents.append(document({**sample, "product_weight": "1,250 kg"}))
         documents.append(document({**sample, "product_type": "c3", "attributes": {}, "color": None, "variants": None}))
         for policy in (EUROS, Policy()):
             for found in rules(kind, policy, REFERENCE).check(documents).issues.values():

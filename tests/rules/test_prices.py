@@ -40,7 +40,7 @@ PRICES = [
     # Sunrise: several currencies, minor units
     ("EUR 34375;US-USD 34375;DE-EUR 27500", NONE, {"price_unreadable": None}),
     # Saleor and Kibo
-    ("10.000", Policy(currency="PLN"), {"price_decimals": "10.00"}), (222, DOLLARS, {}), (19.5, DOLLARS, {}),
+    ("10.000", Policy(currency="PLN"), {"price_decimals": None}), (222, DOLLARS, {}), (19.5, DOLLARS, {}),
     # decimal comma and thousands, where a point was agreed
     ("15,99 EUR", NONE, {"price_decimal_mark": "15.99 EUR"}), ("15,9", EUROS, {"price_decimal_mark": "15.9"}),
     ("0,099 KWD", NONE, {"price_decimal_mark": "0.099 KWD"}),
@@ -65,8 +65,12 @@ PRICES = [
     ("(5.00)", EUROS, {"price_negative": None}), ("-5 EUR", NONE, {"price_negative": None}),
     (-1, EUROS, {"price_negative": None}),
     ("-0", EUROS, {"price_zero": None}), (0, EUROS, {"price_zero": None}),
-    ("15.999 EUR", NONE, {"price_decimals": None}), ("15.990 EUR", NONE, {"price_decimals": "15.99 EUR"}),
-    ("1500.00 JPY", NONE, {"price_decimals": "1500 JPY"}), (0.1 + 0.2, EUROS, {"price_decimals": None}),
+    ("15.999 EUR", NONE, {"price_decimals": None}), ("15.990 EUR", NONE, {"price_decimals": None}),
+    # zeros beyond the cents, as shop systems export them; three may be thousands
+    ("1500.00 JPY", NONE, {}), ("34.000000", EUROS, {}), ("113.8900000000 USD", NONE, {}), ("0.990", EUROS, {}),
+    ("1500.000 JPY", NONE, {}), ("150.000 JPY", NONE, {"price_decimals": None}),
+    ("4.5454", EUROS, {"price_decimals": None}),
+    ("34,0000", COMMA, {}), (0.1 + 0.2, EUROS, {"price_decimals": None}),
     ("999999999999.99 EUR", NONE, {}), ("1000000000000 EUR", NONE, {"price_too_large": None}),
     (1e30, EUROS, {"price_too_large": None}), ("x" * 500, EUROS, {"price_unreadable": None}),
     (".99", EUROS, {"price_unreadable": "0.99"}), ("1e3", EUROS, {"price_unreadable": None}),

@@ -22,6 +22,7 @@ QUANTITIES = [
     (0, None, None), (-1, "number_negative", None), (999_999_999, None, None),
     (1_000_000_000, "number_out_of_range", None), ("1000000000", "number_out_of_range", None),
     (5.5, "number_not_whole", None), (5.0, "number_not_whole", "5"), ("5.00", "number_not_whole", "5"),
+    ("1.000", "number_not_whole", None), ("5.0000", "number_not_whole", "5"),
     ("5,5", "number_not_whole", None), ("many", "number_unreadable", None), ("1,000", "number_not_whole", None),
     ("+5", "number_unreadable", "5"), (" 5", "number_unreadable", "5"), ("5 pcs", "number_unreadable", None),
     ("٥", "number_unreadable", None), (1e300, "number_not_whole", None), (2**63, "number_out_of_range", None),
@@ -36,10 +37,19 @@ MEASURES = [
     ({"unit": "lbs", "value": 0.5}, "unit_unknown", "0.5 lb"),
     ("1,5 kg", "measure_unreadable", "1.5 kg"), ("1.5 KG", "unit_unknown", "1.5 kg"),
     ("3 furlongs", "unit_unknown", None),
+    ("1.250 kg", None, None), ("1,250 kg", "measure_ambiguous", None),
+    ("1.250,5 g", "measure_unreadable", "1250.5 g"), ("1 250 g", "measure_unreadable", "1250 g"),
     ("1.5  kg", "measure_unreadable", "1.5 kg"), ("heavy", "measure_unreadable", None),
     ("-1 kg", "measure_unreadable", None),
     ("2000 kg", None, None), ("2001 kg", "measure_out_of_range", None), ({"unit": "kg"}, "field_type", None),
     ({"value": [1], "unit": "kg"}, "field_type", None), (True, "field_type", None), ("", "text_empty", None),
+]
+
+MEASURES_WITH_COMMA = [
+    ("1,25 kg", None, None), ("0,5 kg", None, None), ("3 kg", None, None), ("1.25 kg", "measure_unreadable", "1,25 kg"),
+    ("1.250 kg", "measure_ambiguous", None), ("1.250,5 g", "measure_unreadable", "1250,5 g"),
+    ({"value": 1.5, "unit": "kg"}, None, None), ({"value": 1.25, "unit": "kg"}, None, None),
+    ({"value": "1.250", "unit": "kg"}, "measure_ambiguous", None),
 ]
 
 MOMENTS = [
@@ -119,6 +129,13 @@ def test_a_quantity_is_a_whole_number(value, code, suggestion):
 def test_a_measure_is_a_number_and_a_unit(value, code, suggestion):
     """Of the field's few units."""
     assert only(product(product_weight=value)) == (code, suggestion)
+
+
+@pytest.mark.parametrize(("value", "code", "suggestion"), MEASURES_WITH_COMMA)
+def test_a_measure_has_the_decimal_mark_of_the_submission(value, code, suggestion):
+    """As prices have; the point of a JSON number is none of it."""
+    record = product(product_weight=value, price="7,90 EUR")
+    assert only(record, policy=Policy(decimal="comma")) == (code, suggestion)
 
 
 @pytest.mark.parametrize(("value", "code", "suggestion"), MOMENTS)

@@ -211,6 +211,11 @@ def _member_names(sample: Iterable[bytes]) -> list[str]:
     return list(names)
 
 
+_URL = re.compile(r"https?://", re.IGNORECASE)
+_BEFORE_URL = re.compile(r"[\s,;|]+(?=https?://)|[\s,;|]+\Z", re.IGNORECASE)
+"""Separators of URLs in a cell; elsewhere a comma is part of a URL (``/w_300,h_300/a.jpg``)."""
+
+
 def _nests(target: str, kind: Kind) -> bool:
     """Return whether the dot separates two levels; below a field without members it is part of the name."""
     top = target.split(".", 1)[0]
@@ -234,7 +239,8 @@ def _convert(cell: str, path: tuple[str, ...], kind: Kind) -> object:
             return cell
         return value
     if wanted == "list":
-        return [part for part in (piece.strip() for piece in cell.split(",")) if part]
+        pieces = _BEFORE_URL.split(cell) if _URL.match(cell) else cell.split(",")
+        return [part for part in (piece.strip() for piece in pieces) if part]
     return cell
 
 

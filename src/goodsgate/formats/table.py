@@ -12,11 +12,15 @@ import csv
 import re
 from collections import deque
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from goodsgate.formats.charset import HEAD_BYTES, first_bytes
 from goodsgate.formats.lines import CUT_BYTES, are_readable, check_line, incomplete_line, truncate_line, whole_lines
 from goodsgate.formats.payload_reader import CELL_OVERHEAD_BYTES, PIECE_BYTES, PayloadReader, RecordRun
 from goodsgate.model.issue import Issue, issue
+
+if TYPE_CHECKING:
+    import _csv
 
 DELIMITERS = ",;\t|"
 """In order of preference if several are equally frequent in the header."""
@@ -173,6 +177,12 @@ class DelimitedTable:
     def _set_delimiter(self, delimiter: str) -> None:
         self._delimiter = delimiter
         self._dialect = csv.reader((), delimiter=delimiter, strict=True).dialect  # built once
+        self._skipping_dialect = csv.reader((), delimiter=delimiter, strict=True, skipinitialspace=True).dialect
+        self._has_blank_before_quote = re.compile(rf'(?:^|{re.escape(delimiter)}) +"').search
+
+    def _dialect_of(self, text: str) -> "_csv.Dialect":
+        """Return how a line is read: a blank between a delimiter and a quotation mark belongs to no cell."""
+        return self._skipping_dialect if self._has_blank_before_quote(text) else self._dialect
 
     def _with_size(self, run: RecordRun, size: int) -> RecordRun:
         memory = size + CELL_OVERHEAD_BYTES * self._width * len(run.records)
@@ -222,7 +232,7 @@ class DelimitedTable:
                 return text.split(self._delimiter), None
         if text.count('"') % 2 == 0:
             try:
-                return next(csv.reader((text,), self._dialect)), None
+                return next(csv.reader((text,), self._dialect_of(text))), None
             except csv.Error:
                 pass
         return self._read_several_lines(line, text)
@@ -231,7 +241,7 @@ class DelimitedTable:
         """Return the record of this line and as many more as it needs, or of this line alone if they are invalid."""
         pending = [line]
         try:
-            row: list[str] = next(csv.reader(self._feed_csv(pending), self._dialect))
+            row: list[str] = next(csv.reader(self._feed_csv(pending), self._dialect_of(line)))
         except csv.Error:
             problem = issue("quotes_broken", value=text)
         except _RecordTooLongError:

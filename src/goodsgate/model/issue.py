@@ -178,6 +178,9 @@ CODES: dict[str, Code] = {
     "number_not_whole": _error("{field} is {value}; expected a whole number."),
     "number_negative": _error("{field} is {value}; it cannot be negative."),
     "number_out_of_range": _error('{field} "{value}" is out of range; expected {expected}.'),
+    "measure_ambiguous": _error(
+        '{field} "{value}" is ambiguous: {expected}. Set `decimal` to the decimal mark of the file.'
+    ),
     "measure_unreadable": _error('{field} "{value}" is not a valid measure; expected {expected}.'),
     "measure_out_of_range": _warning('{field} "{value}" is out of range; expected {expected}.'),
     "unit_missing": _warning('{field} "{value}" has no unit; expected one of {expected}.'),

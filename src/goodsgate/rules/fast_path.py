@@ -61,6 +61,11 @@ def is_trimmed(text: str) -> bool:
     return text == text.strip()
 
 
+def has_no_point(measure: str) -> bool:
+    """Return whether a measure, which the typed decode reads with a decimal point, has none."""
+    return "." not in measure
+
+
 def is_ordered(span: str) -> bool:
     """Return whether two timestamps in the same notation are in order."""
     begin, _, end = span.partition("/")
@@ -94,7 +99,8 @@ class FastPath(ABC):
     ) -> list[tuple[str, ValueCheck]]:
         """Return the checks of members that are not checked by name."""
         known = [fields[name] for name in names if name in fields and name not in main]
-        return [(field.name, self._check_for(field)) for field in known if field.type in CHECKED_TYPES]
+        types = (*CHECKED_TYPES, "measure") if self.context.decimal_comma else CHECKED_TYPES
+        return [(field.name, self._check_for(field)) for field in known if field.type in types]
 
     def _check_for(self, field: Field) -> ValueCheck:
         check: Callable[[Any], bool] = is_trimmed
@@ -104,6 +110,8 @@ class FastPath(ABC):
             check = self.is_price
         elif field.type == "span":
             check = is_ordered
+        elif field.type == "measure":
+            check = has_no_point
         elif not field.repeated:
             return None
         if not field.repeated:

@@ -18,6 +18,7 @@ from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.currencies import DECIMALS, meant_by
+from goodsgate.rules.numbers import BLANKS, NumberReading, may_separate_thousands, read_number
 
 WHOLE_DIGITS_MAX = 12
 """Digits before the decimal mark; a price of a trillion is a mistake."""
@@ -30,12 +31,9 @@ EXPECTED = "a price such as 15.00 EUR"
 NO_CURRENCY = ""
 """Stands for the currency of a price whose own one is invalid and has its own issue."""
 
-_BLANK = " \u00a0\u202f\u2009"
-_NUMBER = re.compile(rf"\d(?:[\d.,'’{_BLANK}]*\d)?|[.,]\d+", re.ASCII)
+_NUMBER = re.compile(rf"\d(?:[\d.,'’{BLANKS}]*\d)?|[.,]\d+", re.ASCII)
 _MINUS = re.compile(r"[-−–(]")
-_AROUND = f"{_BLANK}()-−–+\t"
-_GROUPS = {mark: re.compile(rf"\d{{1,3}}(?:[{mark}]\d{{3}})+", re.ASCII) for mark in ".,"}
-_APART = re.compile(rf"['’{_BLANK}]")
+_AROUND = f"{BLANKS}()-−–+\t"
 
 
 class Money(NamedTuple):
@@ -48,17 +46,6 @@ class Money(NamedTuple):
     def amount(self) -> Decimal:
         """The amount as a number."""
         return Decimal(self.plain)
-
-
-class NumberReading(NamedTuple):
-    """Interpretation of the digits and separators of a price."""
-
-    plain: str | None
-    """The number with a decimal point and no other separator; None if it is ambiguous or unreadable."""
-    other_mark: bool = False
-    thousands: bool = False
-    alternatives: str | None = None
-    """The two possible readings of an ambiguous number."""
 
 
 def money(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
@@ -184,49 +171,6 @@ def _add_notation_issues(
         issues.append(issue(code_of_issue, path, value=value, expected=wanted, suggestion=None if negative else wanted))
 
 
-def read_number(digits: str, *, comma: bool) -> NumberReading:
-    """Interpret digits with points, commas, apostrophes and blanks between them; ``comma``: decimal comma.
-
-    One mark with exactly three digits behind it and one to three before it may separate thousands or decimals: the
-    expected decimal mark separates decimals, the other one is ambiguous.
-    """
-    tight = _APART.sub("", digits)
-    reading = _read_marks(tight, ",", ".") if comma else _read_marks(tight, ".", ",")
-    return reading._replace(thousands=True) if tight != digits else reading
-
-
-def _read_marks(tight: str, mark: str, other: str) -> NumberReading:
-    marks, others = tight.count(mark), tight.count(other)
-    if not others and marks <= 1:
-        return NumberReading(_with_point(tight, mark))
-    if not others:
-        return _read_groups(tight, mark)
-    if marks and others:
-        last, first = (mark, other) if tight.rfind(mark) > tight.rfind(other) else (other, mark)
-        whole, _, decimals = tight.rpartition(last)
-        if last in whole or not _GROUPS[first].fullmatch(whole):
-            return NumberReading(None)
-        return NumberReading(f"{whole.replace(first, '')}.{decimals}", other_mark=last == other, thousands=True)
-    if others > 1:
-        return _read_groups(tight, other)
-    whole, _, decimals = tight.partition(other)
-    if len(decimals) == 3 and 1 <= len(whole) <= 3 and whole != "0":
-        return NumberReading(None, alternatives=f"{whole}{decimals} or {whole}{mark}{decimals}")
-    return NumberReading(_with_point(tight, other), other_mark=True)
-
-
-def _read_groups(tight: str, mark: str) -> NumberReading:
-    """Read a number in which all marks separate thousands."""
-    if not _GROUPS[mark].fullmatch(tight):
-        return NumberReading(None)
-    return NumberReading(tight.replace(mark, ""), thousands=True)
-
-
-def _with_point(tight: str, mark: str) -> str:
-    plain = tight.replace(mark, ".")
-    return f"0{plain}" if plain.startswith(".") else plain
-
-
 def _check_amount(plain: str, value: object, path: str, issues: Issues, *, currency: str | None) -> Money | None:
     """Check whether an amount, as plain decimal text, can be a price."""
     usable = currency in DECIMALS
@@ -242,17 +186,10 @@ def _check_amount(plain: str, value: object, path: str, issues: Issues, *, curre
         issues.append(issue("price_too_large", path, value=value, expected=f"at most {WHOLE_DIGITS_MAX} digits"))
         usable = False
     elif currency is not None and len(fraction) > DECIMALS.get(currency, len(fraction)):
-        _add_decimals_issue(fraction, value, path, issues, decimals=DECIMALS[currency])
-        usable = False
+        decimals = DECIMALS[currency]
+        if fraction[decimals:].strip("0") or may_separate_thousands(whole.lstrip("-"), fraction):
+            issues.append(issue("price_decimals", path, value=value, expected=f"at most {decimals}"))
+            usable = False
+        else:
+            plain = f"{whole}.{fraction[:decimals]}".rstrip(".")  # shop systems export 34.000000 for 34
     return Money(plain, currency) if usable and currency is not None else None
-
-
-def _add_decimals_issue(fraction: str, value: object, path: str, issues: Issues, *, decimals: int) -> None:
-    suggestion = None
-    previous = issues[-1] if issues and issues[-1].path == path else None
-    is_replaced = previous is not None and (previous.suggestion is not None or previous.code == "price_negative")
-    if isinstance(value, str) and not is_replaced and not fraction[decimals:].strip("0"):
-        shorter = fraction[:decimals]
-        mark = "" if shorter else r"[.,]"
-        suggestion = re.sub(rf"{mark}{fraction}(?!\d)", shorter, value, count=1)
-    issues.append(issue("price_decimals", path, value=value, expected=f"at most {decimals}", suggestion=suggestion))

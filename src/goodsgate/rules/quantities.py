@@ -9,12 +9,14 @@ import re
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
+from goodsgate.rules.numbers import BLANKS, may_separate_thousands, read_number
 
 WHOLE_TEXT = re.compile(r"\d{1,19}", re.ASCII)
 _SIGNED = re.compile(r"[+\-−]?\d+", re.ASCII)
 _DECIMAL = re.compile(r"[+\-−]?\d+[.,]\d+", re.ASCII)
 MEASURE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([a-zA-Z]{1,5})", re.ASCII)
-_MEASURE_LIKE = re.compile(r"(\d+(?:[.,]\d+)?)\s*([^\d\s.,][^\d]{0,11})?", re.ASCII)
+MEASURE_COMMA = re.compile(r"(\d{1,9}(?:,\d{1,6})?) ?([a-zA-Z]{1,5})", re.ASCII)
+_MEASURE_LIKE = re.compile(rf"(\d(?:[\d.,'’{BLANKS}]*\d)?)\s*([^\d\s.,][^\d]{{0,11}})?", re.ASCII)
 
 
 def whole(field: Field) -> Rule:
@@ -59,8 +61,9 @@ def _add_whole_issue(value: str, path: str, issues: Issues) -> None:
     elif _SIGNED.fullmatch(text) and text[0] in "-−" and text.strip("-−0"):
         issues.append(issue("number_negative", path, value=value))
     elif _DECIMAL.fullmatch(text):
-        exact = re.split("[.,]", text)
-        suggestion = exact[0] if not exact[1].strip("0") and exact[0].isdigit() and "." in text else None
+        whole, fraction = re.split("[.,]", text)
+        is_whole = not fraction.strip("0") and whole.isdigit() and "." in text
+        suggestion = whole if is_whole and not may_separate_thousands(whole, fraction) else None
         issues.append(issue("number_not_whole", path, value=value, suggestion=suggestion))
     else:
         suggestion = text.lstrip("+") if len(text) < 20 and _SIGNED.fullmatch(text) and text[0] not in "-−" else None
@@ -101,20 +104,28 @@ def _measure_text(value: object) -> str | None:
 
 
 def _check_measure(text: str, value: object, path: str, context: RuleContext, issues: Issues, *, field: Field,
-                  expected: str,
-                  ) -> None:
-    clean = MEASURE.fullmatch(text)
+                   expected: str,
+                   ) -> None:
+    number_of = value.get("value") if isinstance(value, dict) else value
+    comma = context.decimal_comma and isinstance(number_of, str)  # the decimal mark of a JSON number is a point
+    clean = (MEASURE_COMMA if comma else MEASURE).fullmatch(text)
     if clean and clean[2] in field.units:
-        _check_range(float(clean[1]), value, path, issues, field=field)
+        _check_range(float(clean[1].replace(",", ".")), value, path, issues, field=field)
         return
     like = _MEASURE_LIKE.fullmatch(text.strip()) if len(text) <= 64 else None
     if like is None:
         issues.append(issue("measure_unreadable", path, value=value, expected=expected))
         return
-    number, unit = like[1], (like[2] or "").strip()
+    unit = (like[2] or "").strip()
+    reading = read_number(like[1], comma=comma)
+    if reading.plain is None:
+        code = "measure_ambiguous" if reading.alternatives else "measure_unreadable"
+        issues.append(issue(code, path, value=value, expected=reading.alternatives or expected))
+        return
     known = _unit(unit, field.units)
-    suggestion = f"{number.replace(',', '.')} {known}" if known else None
-    if "," in number or (known and known == unit):
+    wanted = reading.plain.replace(".", ",") if comma else reading.plain
+    suggestion = f"{wanted} {known}" if known else None
+    if wanted != like[1] or (known and known == unit):
         issues.append(issue("measure_unreadable", path, value=value, expected=expected, suggestion=suggestion))
     elif not unit:
         issues.append(issue("unit_missing", path, value=value, expected=", ".join(field.units)))

@@ -1,0 +1,69 @@
+"""Numbers as people write them: decimal marks, thousands separators, and what can be read in two ways."""
+
+import re
+from typing import NamedTuple
+
+BLANKS = " \u00a0\u202f\u2009"
+"""Blanks that may separate thousands."""
+
+_GROUPS = {mark: re.compile(rf"\d{{1,3}}(?:[{mark}]\d{{3}})+", re.ASCII) for mark in ".,"}
+_APART = re.compile(rf"['’{BLANKS}]")
+
+
+class NumberReading(NamedTuple):
+    """Interpretation of the digits and separators of a number."""
+
+    plain: str | None
+    """The number with a decimal point and no other separator; None if it is ambiguous or unreadable."""
+    other_mark: bool = False
+    thousands: bool = False
+    alternatives: str | None = None
+    """The two possible readings of an ambiguous number."""
+
+
+def may_separate_thousands(whole: str, fraction: str) -> bool:
+    """Return whether a mark between these digits may separate thousands as well as decimals, as in ``1.000``."""
+    return len(fraction) == 3 and 1 <= len(whole) <= 3 and whole.strip("0") != ""
+
+
+def read_number(digits: str, *, comma: bool) -> NumberReading:
+    """Interpret digits with points, commas, apostrophes and blanks between them; ``comma``: decimal comma.
+
+    One mark with exactly three digits behind it and one to three before it may separate thousands or decimals: the
+    expected decimal mark separates decimals, the other one is ambiguous.
+    """
+    tight = _APART.sub("", digits)
+    reading = _read_marks(tight, ",", ".") if comma else _read_marks(tight, ".", ",")
+    return reading._replace(thousands=True) if tight != digits else reading
+
+
+def _read_marks(tight: str, mark: str, other: str) -> NumberReading:
+    marks, others = tight.count(mark), tight.count(other)
+    if not others and marks <= 1:
+        return NumberReading(_with_point(tight, mark))
+    if not others:
+        return _read_groups(tight, mark)
+    if marks and others:
+        last, first = (mark, other) if tight.rfind(mark) > tight.rfind(other) else (other, mark)
+        whole, _, decimals = tight.rpartition(last)
+        if last in whole or not _GROUPS[first].fullmatch(whole):
+            return NumberReading(None)
+        return NumberReading(f"{whole.replace(first, '')}.{decimals}", other_mark=last == other, thousands=True)
+    if others > 1:
+        return _read_groups(tight, other)
+    whole, _, decimals = tight.partition(other)
+    if may_separate_thousands(whole, decimals):
+        return NumberReading(None, alternatives=f"{whole}{decimals} or {whole}{mark}{decimals}")
+    return NumberReading(_with_point(tight, other), other_mark=True)
+
+
+def _read_groups(tight: str, mark: str) -> NumberReading:
+    """Read a number in which all marks separate thousands."""
+    if not _GROUPS[mark].fullmatch(tight):
+        return NumberReading(None)
+    return NumberReading(tight.replace(mark, ""), thousands=True)
+
+
+def _with_point(tight: str, mark: str) -> str:
+    plain = tight.replace(mark, ".")
+    return f"0{plain}" if plain.startswith(".") else plain
