@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from goodsgate.formats import MEDIA_TYPES
 from tests import place
 from tests.crash.scene import ROOT
 
@@ -49,18 +51,25 @@ class Served:
 
     def worker(self) -> int | None:
         """Process id of its worker."""
-        try:  # a worker that was started again is a child of the thread that watches it
-            tasks = [*Path(f"/proc/{self.process.pid}/task").glob("*/children")]
-            children = [child for task in tasks for child in task.read_text().split()]
-        except OSError:
-            return None
-        return int(children[0]) if children else None
+        return _child(self.process.pid)
+
+    def parser(self) -> int | None:
+        """Process id of the parser of the worker, once there is one."""
+        for _ in range(200):
+            worker = self.worker()
+            parser = _child(worker) if worker is not None else None
+            if parser is not None:
+                return parser
+            time.sleep(0.005)
+        return None
 
     def kill(self, what: str) -> None:
-        """kill -9 of one of the two; a killed API is started again."""
-        pid = self.worker() if what == "worker" else self.process.pid
+        """kill -9 of one of the three; a killed API is started again."""
+        pids = {"worker": self.worker, "parser": self.parser, "api": lambda: self.process.pid}
+        pid = pids[what]()
         if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         if what == "api":
             self.process.wait()
             self.start()
@@ -109,10 +118,21 @@ class Served:
         self.process.wait(30)
 
 
+def _child(pid: int) -> int | None:
+    """Return a child of a process."""
+    try:  # one that was started again is a child of the thread that watches it
+        tasks = [*Path(f"/proc/{pid}/task").glob("*/children")]
+        children = [child for task in tasks for child in task.read_text().split()]
+    except OSError:
+        return None
+    return int(children[0]) if children else None
+
+
 def submit(url: str, key: str, *, number: int, body: bytes) -> str:
     """As a patient client does: the same idempotency key until there is an answer."""
     headers = {
-        "Authorization": f"Bearer {key}", "Idempotency-Key": f'"turn-{number}"', "Content-Type": "application/x-ndjson",
+        "Authorization": f"Bearer {key}", "Idempotency-Key": f'"turn-{number}"',
+        "Content-Type": MEDIA_TYPES["xlsx" if body.startswith(b"PK") else "ndjson"],
     }
     for _ in range(300):
         try:

@@ -1,4 +1,4 @@
-"""kill -9 of the API and of the worker at random moments while a client submits; nothing acknowledged is lost."""
+"""kill -9 of the API, of the worker and of its parser at random moments; nothing acknowledged is lost."""
 
 import os
 import random
@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+from goodsgate.formats import write
 from goodsgate.model.batch import Batch
 from tests.crash.served import Served, submit
 from tests.make import product
@@ -16,21 +17,26 @@ KILLS = int(os.environ.get("GOODSGATE_TEST_KILLS", "4"))
 
 
 def bodies() -> list[bytes]:
-    """Batches that overwrite each other, dirt included."""
+    """Batches that overwrite each other, dirt included; every third one is a workbook."""
     sent = []
     for turn in range(30):
         numbers = range(turn * 5, turn * 5 + 60)
-        sent.append(ndjson([
-            product(n, title=None if (n + turn) % 11 == 0 else f"Turn {turn} of {n}") for n in numbers
-        ]))
+        records = [product(n, title="" if (n + turn) % 11 == 0 else f"Turn {turn} of {n}") for n in numbers]
+        sent.append(workbook(records) if turn % 3 == 0 else ndjson(records))
     return sent
+
+
+def workbook(records: list[dict[str, object]]) -> bytes:
+    """Return records as an XLSX."""
+    rows = ([str(value) for value in record.values()] for record in records)
+    return b"".join(write(rows, format="xlsx", header=[*records[0]]))
 
 
 def test_random_kills(tmp_path: Path, kind: str) -> None:
     """The catalogue, and every batch's counts and issues, equal those of a run in peace."""
     sent = bodies()
     peace = Shop(tmp_path / "peace")
-    expected = [peace.run(body) for body in sent]
+    expected = [peace.run(body, format="xlsx" if body.startswith(b"PK") else "ndjson") for body in sent]
     gate = Served(tmp_path, kind)
     try:
         _disturb(gate, tmp_path, sent=sent, peace=peace, expected=expected)
@@ -51,7 +57,7 @@ def _disturb(gate: Served, folder: Path, *, sent: list[bytes], peace: Shop, expe
     chance = random.Random(7)
     for turn in range(KILLS):
         time.sleep(chance.uniform(0.05, 0.6))
-        gate.kill("worker" if turn % 2 else "api")
+        gate.kill(("api", "worker", "parser")[turn % 3])
     sender.join(60)
     assert len(ids) == len(sent)
     with Shop(folder, "acme") as after:
