@@ -16,7 +16,7 @@ ifneq ($(shell cat .venv/made-in 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help setup run demo test lint bench crash fuzz pictures clean
+.PHONY: help setup run demo test lint bench crash attack fuzz pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,9 @@ bench: $(STAMP) ## Measure speed and memory as ratios to ceilings of the same ru
 
 crash: $(STAMP) ## Run the crash tests for longer (KILLS=100)
 	@GOODSGATE_TEST_KILLS=$${KILLS:-100} exec $(PY) -m pytest --timeout 3600 tests/crash tests/hosts
+
+attack: $(STAMP) ## Attack a gate with hostile clients, files and requests (REQUESTS=100000)
+	@exec $(PY) -m bench.attack --requests $${REQUESTS:-100000}
 
 fuzz: $(STAMP) ## Run the fuzz tests for longer
 	@GOODSGATE_TEST_FUZZ=long exec $(PY) -m pytest --timeout 3600 tests/protocols tests/console -k fuzz

@@ -45,7 +45,8 @@ class Gate:
                 raise RuntimeError("the gate did not start")
         self.url = found.group()
         self._environ |= {"GOODSGATE_URL": self.url, "GOODSGATE_KEY": self.key}
-        threading.Thread(target=self._serve.stdout.read, daemon=True).start()
+        self._drain = threading.Thread(target=self._serve.stdout.read, daemon=True)
+        self._drain.start()
         self.client = httpx.Client(
             base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=600,
             limits=httpx.Limits(max_keepalive_connections=4),
@@ -148,6 +149,10 @@ class Gate:
             self._serve.wait(30)
         except subprocess.TimeoutExpired:
             self._serve.kill()
+            self._serve.wait()
+        self._drain.join()
+        assert self._serve.stdout is not None
+        self._serve.stdout.close()
         self._folder.cleanup()
 
     def __enter__(self) -> "Gate":
