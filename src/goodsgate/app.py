@@ -160,7 +160,7 @@ def create_services(store: Store, config: Config, *, secrets: Secrets | None = N
 def delivery_settings(config: Config) -> DeliverySettings:
     """Return the settings of the outbox."""
     return DeliverySettings(
-        threads=config.delivery_threads, timeout_seconds=config.delivery_seconds,
+        threads=config.delivery_threads, timeout_seconds=config.delivery_seconds, stop_seconds=config.stop_seconds,
         retry_seconds=tuple(float(seconds) for seconds in config.delivery_retry_seconds.split(",")),
     )
 

@@ -81,7 +81,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     write_seconds: Seconds = 60.0
     """Time after which a client that takes nothing of a response is disconnected."""
     stop_seconds: Seconds = 10.0
-    """Time for requests in progress when the gate stops."""
+    """Time for requests and deliveries in progress when the gate stops."""
     threads: Annotated[int, Meta(ge=1, le=256)] = 8
     """Threads of one API process that work for requests."""
     rate_limits: Literal["on", "off"] = "on"
@@ -148,7 +148,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     delivery_threads: Annotated[int, Meta(ge=1, le=256)] = 8
     """Messages that one worker process delivers at once."""
     delivery_seconds: Seconds = 15.0
-    """Timeout of one delivery."""
+    """Time limit of one delivery in all."""
     delivery_retry_seconds: Annotated[str, Meta(pattern=r"^[0-9]{1,7}(,[0-9]{1,7})*$", description=_PAUSES)] = (
         "5,300,1800,7200,18000,36000,50400,72000,86400"
     )

@@ -141,6 +141,50 @@ def test_a_fault_of_a_courier_is_a_failed_attempt(opens: Opens) -> None:
     assert failed.last_error.startswith("internal fault ")
 
 
+class Hanging:
+    """A sender whose messages to some merchants hang until `closing` is set."""
+
+    def __init__(self, *merchants: str) -> None:
+        self._merchants = merchants
+        self.hanging = threading.Semaphore(0)
+        self.closing = threading.Event()
+
+    def send(self, message: Message) -> None:
+        """Hang, or return at once."""
+        if message.merchant in self._merchants:
+            self.hanging.release()
+            assert self.closing.wait(SECONDS_MAX)
+
+
+def test_slow_deliveries_leave_their_threads_to_others(opens: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there are threads hang; the messages of another merchant arrive meanwhile."""
+    monkeypatch.setattr("goodsgate.engine.outbox.SLOW_SECONDS", 0.05)
+    slow = ["slow1", "slow2"]
+    shop = opens("acme", *slow, delivery_threads=2)
+    sender = Hanging(*slow)
+    for merchant in slow:
+        _tell(shop, 3, merchant)
+    with _carrying(shop, sender):
+        assert all(sender.hanging.acquire(timeout=SECONDS_MAX) for _ in slow)
+        _tell(shop, 5)
+        _until(shop, DeliveryState.SENT, 5)
+        assert not any(shop.store.messages(merchant, delivery_state=DeliveryState.SENT) for merchant in slow)
+        sender.closing.set()
+
+
+def test_a_stop_waits_for_a_hanging_delivery_no_longer_than_it_may(opens: Opens) -> None:
+    """Its message waits, to be sent again when its lease has ended."""
+    shop = opens("acme", stop_seconds=0.05)
+    sender = Hanging("acme")
+    _tell(shop, 1)
+    with _carrying(shop, sender):
+        assert sender.hanging.acquire(timeout=SECONDS_MAX)
+    assert not sender.closing.is_set()
+    (waiting,) = shop.store.messages("acme", delivery_state=DeliveryState.WAITING)
+    assert waiting.attempts == 1
+    sender.closing.set()
+
+
 def test_who_stops_waits_for_what_is_on_its_way(shop: Shop) -> None:
     """It is sent and marked; the next is not begun."""
     begun, may_end = threading.Event(), threading.Event()

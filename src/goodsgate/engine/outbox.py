@@ -3,14 +3,15 @@
 A message is claimed for a limited time and marked as sent once it has arrived. If the process dies in between, another
 one delivers the message again. A message that does not arrive is retried after pauses and given up in the end.
 Merchants take turns, with one message of each at a time. Merchants whose last message failed share half of the
-threads, so that unreachable addresses do not delay the messages of other merchants.
+threads, and a delivery that takes more than a second leaves its thread's place to others, so that unreachable and slow
+addresses do not delay the messages of other merchants.
 """
 
 import logging
 import random
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Protocol
 
 import msgspec
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 LEASE_FACTOR = 2
 """A message is claimed for this multiple of the delivery timeout, and one second, to have time to mark it as sent."""
+SLOW_SECONDS = 1.0
+"""A delivery that takes longer is slow: it no longer counts as one of the threads, up to as many more threads."""
 IDLE_SECONDS = 0.25
 """Pause between two claims if there are no messages or no free threads."""
 JITTER = 0.1
@@ -39,7 +42,9 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     threads: int
     timeout_seconds: float
-    """Time limit of one delivery."""
+    """Time limit of one delivery, from the first byte that is sent to the last one that is received."""
+    stop_seconds: float
+    """Time that deliveries in progress have to end when the outbox stops; later they are made again."""
     retry_seconds: tuple[float, ...]
     """Pauses before the attempts after the first one."""
 
@@ -57,7 +62,7 @@ class MessageSender(Protocol):
     """Sends the messages of some topics; called by several threads at once."""
 
     def send(self, message: Message) -> None:
-        """Return once the message has arrived, within the delivery timeout. Raises DeliveryError.
+        """Return once the message has arrived, within the delivery timeout in all. Raises DeliveryError.
 
         The message may have arrived before; merchant and number identify it.
         """
@@ -72,13 +77,15 @@ class Outbox:
         self._senders = senders
         self._settings = settings
         self._lease_seconds = LEASE_FACTOR * settings.timeout_seconds + 1
-        self._pool = ThreadPoolExecutor(settings.threads, "delivery")
         self._stop = threading.Event()
         self._thread_free = threading.Event()
         """Set when a thread has finished with a message."""
-        self._lock = threading.Lock()
-        self._sending: set[str] = set()
-        """Merchants with a message that is being sent."""
+        self._lock = threading.Condition()
+        """Notified when a thread has finished, too."""
+        self._sending: dict[str, float] = {}
+        """Merchants with a message that is being sent, and since when, on the monotonic clock."""
+        self._abandoned = False
+        """Whether the outbox has stopped without waiting for the deliveries in progress any longer."""
         self._failing: set[str] = set()
         """Merchants whose last message failed."""
         self._thread = BackgroundThread("outbox", self._run, self._stop)
@@ -89,11 +96,18 @@ class Outbox:
             self._thread.start()
 
     def stop(self) -> None:
-        """Claim no more messages and wait for those that are being sent."""
+        """Claim no more messages, and wait for those that are being sent as long as the settings say.
+
+        The threads of later ones end with the process. Their leases expire, and the messages are sent again.
+        """
         self._stop.set()
         self._thread_free.set()
         self._thread.join()
-        self._pool.shutdown()
+        with self._lock:
+            self._lock.wait_for(lambda: not self._sending, self._settings.stop_seconds)
+            self._abandoned = True
+            if self._sending:
+                log.warning("deliveries are cut off by the stop and made again", extra={"messages": len(self._sending)})
 
     def _run(self) -> None:
         outage = StoreOutage("the outbox")
@@ -110,18 +124,22 @@ class Outbox:
 
     def _claim_and_send(self) -> bool:
         """Claim a message for each free thread, and return whether there was any."""
+        slow_before = monotonic() - SLOW_SECONDS
         with self._lock:
-            sending, failing = {*self._sending}, {*self._failing}
-        free = self._settings.threads - len(sending)
+            sending = {*self._sending}
+            slow = {merchant for merchant, since in self._sending.items() if since < slow_before}
+            failing = self._failing | slow
+        free = self._settings.threads - len(sending) + min(len(slow), self._settings.threads)
         failing_share = min(free, max(1, self._settings.threads // 2) - len(sending & failing))
         messages = self._claim(free, without=sending | failing)
         if failing and failing_share > 0 and len(messages) < free:
             excluded = sending.union(message.merchant for message in messages)
             messages += self._claim(min(failing_share, free - len(messages)), without=excluded)
         with self._lock:
-            self._sending.update(message.merchant for message in messages)
+            self._sending.update((message.merchant, monotonic()) for message in messages)
         for message in messages:
-            self._pool.submit(self._send, message)
+            # Not of a pool, whose threads the interpreter joins at its end.
+            threading.Thread(target=self._send, args=(message,), name="delivery", daemon=True).start()
         return bool(messages)
 
     def _claim(self, limit: int, *, without: set[str]) -> list[Message]:
@@ -135,11 +153,12 @@ class Outbox:
         except StoreError as fault:  # the lease expires, and the message is sent again
             log.warning("the state of a message could not be stored", extra={**_fields(message), "fault": repr(fault)})
             has_arrived = True
-        except Exception:  # the thread belongs to a pool, in which nobody else would notice
+        except Exception:  # nobody else would notice
             log.exception("the delivery of a message failed", extra=_fields(message))
             has_arrived = False
         with self._lock:
-            self._sending.discard(message.merchant)
+            self._sending.pop(message.merchant, None)
+            self._lock.notify_all()
             if has_arrived:
                 self._failing.discard(message.merchant)
             elif len(self._failing) < FAILING_MERCHANTS_MAX:
@@ -155,6 +174,8 @@ class Outbox:
             if sender is None:
                 raise DeliveryError(f"no sender for the topic {message.topic}")
             sender.send(message)
+            if self._abandoned:
+                return True
         except DeliveryError as fault:
             self._store_failure(message, fault.reason, final=fault.final)
             return False
@@ -167,6 +188,8 @@ class Outbox:
         return True
 
     def _store_failure(self, message: Message, reason: str, *, final: bool) -> None:
+        if self._abandoned:
+            return
         error = " ".join(reason.split())[:ERROR_CHARACTERS_MAX] or "no reason given"
         fields = {**_fields(message), "attempts": message.attempts, "last_error": error}
         if final or message.attempts > len(self._settings.retry_seconds):

@@ -26,9 +26,17 @@ from goodsgate import app
 from goodsgate.cli import main
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.services import WebhookSettings
-from goodsgate.model.message import DeliveryState
+from goodsgate.model.message import DeliveryState, Message
 from goodsgate.protocols.konnect.orders import webhooks
-from goodsgate.protocols.konnect.orders.webhooks import AddressRefusedError, is_public, parse_webhook_url, resolve_host
+from goodsgate.protocols.konnect.orders.addresses import is_public
+from goodsgate.protocols.konnect.orders.events import WEBHOOK, WebhookMessage
+from goodsgate.protocols.konnect.orders.webhooks import (
+    AddressRefusedError,
+    WebhookSender,
+    parse_webhook_url,
+    resolve_host,
+)
+from tests.make import NOW
 from tests.protocols.konnect.client import Konnect
 from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, wait_for
 
@@ -281,7 +289,14 @@ def test_other_urls_are_refused(url: str, gate: object) -> None:
     ("93.184.216.34", True), ("2606:2800:220:1:248:1893:25c8:1946", True), ("127.0.0.1", False), ("10.1.2.3", False),
     ("192.168.0.1", False), ("172.16.5.4", False), ("169.254.169.254", False), ("100.64.0.1", False),
     ("0.0.0.0", False), ("224.0.0.1", False), ("::1", False), ("fe80::1", False), ("fd00::1", False),
-    ("::ffff:127.0.0.1", False),
+    ("::ffff:127.0.0.1", False), ("::ffff:93.184.216.34", True), ("::127.0.0.1", False), ("::93.184.216.34", False),
+    ("::", False), ("64:ff9b:1::a00:1", False), ("64:ff9b:1::5db8:d822", False), ("fec0::1", False), ("ff02::1", False),
+    ("192.0.0.192", False), ("192.0.0.9", False), ("192.0.2.1", False), ("198.18.0.1", False), ("198.51.100.1", False),
+    ("192.88.99.1", False), ("192.31.196.1", False), ("192.175.48.1", False), ("203.0.113.1", False),
+    ("240.0.0.1", False), ("239.255.255.250", False), ("2002:5db8:d822::1", True), ("2002:a00:1::", False),
+    ("2001:0:5db8:d822::a247:27dd", True), ("2001:0:5db8:d822::f5ff:fffe", False), ("2001:0:a00:1::a247:27dd", False),
+    ("2001:db8::1", False), ("3fff::1", False), ("100::1", False), ("5f00::1", False), ("4000::1", False),
+    ("::ffff:0:7f00:1", False), ("2620:4f:8000::1", False), ("2001:2::1", False),
     ("2002:7f00:1::", False), ("64:ff9b::a00:1", False), ("64:ff9b::5db8:d822", True), ("255.255.255.255", False),
 ])
 def test_only_public_ip_addresses_are_public(place: str, public: bool, gate: object) -> None:
@@ -299,3 +314,36 @@ def test_every_address_of_a_host_is_checked(monkeypatch: pytest.MonkeyPatch, gat
     with pytest.raises(DeliveryError, match=r"10\.0\.0\.1"):
         resolve_host(address, private=False)
     assert resolve_host(address, private=True) == "93.184.216.34"
+
+
+def test_a_delivery_is_bounded_as_a_whole(operator: Operator) -> None:
+    """A receiver that sends a byte now and then keeps no thread: each read is quick, and the delivery never ends."""
+    closing = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not closing.wait(0.02):
+                connection.sendall(b"x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    shop = operator.gate.shop
+    anywhere = WebhookSettings(hosts=frozenset({"*"}), allow_private=True)
+    sender = WebhookSender(shop.store, shop.engine.secrets, anywhere, timeout_seconds=0.3)
+    webhook = shop.store.add_resource(
+        operator.merchant, WEBHOOK, name=f"http://127.0.0.1:{listening.getsockname()[1]}/", body=b"{}", resources_max=99
+    )
+    message = Message(
+        merchant=operator.merchant, number=1, topic=WEBHOOK, subject="1", attempts=1, created_at=NOW, due_at=None,
+        body=msgspec.json.encode(WebhookMessage(webhook=webhook.number, payload="{}")),
+    )
+    try:
+        with pytest.raises(DeliveryError, match="no answer within"):
+            sender.send(message)
+    finally:
+        closing.set()
+        thread.join()
+        listening.close()

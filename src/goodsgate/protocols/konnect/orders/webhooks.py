@@ -4,8 +4,8 @@ Each attempt resolves the host once, checks every address of it, and connects to
 its address between the check and the connection leads nowhere else. Redirects are not followed.
 """
 
+import asyncio
 import base64
-import ipaddress
 import socket
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,6 +19,7 @@ from goodsgate.http.services import WebhookSettings
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
 from goodsgate.model.message import Message
+from goodsgate.protocols.konnect.orders.addresses import is_public
 from goodsgate.protocols.konnect.orders.events import WEBHOOK, WEBHOOKS_MAX, WebhookMessage
 from goodsgate.protocols.konnect.orders.repository import ShipmentRepository
 from goodsgate.store.contract import NameTakenError, Store
@@ -26,7 +27,6 @@ from goodsgate.store.contract import NameTakenError, Store
 PORTS = {"http": 80, "https": 443}
 GONE = 410
 """Status of a receiver that wants no more messages (Standard Webhooks)."""
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class AddressRefusedError(Exception):
@@ -93,7 +93,9 @@ class WebhookSender:
         ip_address = resolve_host(address, private=self._settings.allow_private)
         headers = self.sign(message, body.webhook, body.payload)
         try:
-            status = self._post(address, ip_address, headers, body.payload.encode())
+            status = asyncio.run(self._post(address, ip_address, headers, body.payload.encode()))
+        except TimeoutError as fault:
+            raise DeliveryError(f"no answer within {self._timeout_seconds:g} s") from fault
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
             raise DeliveryError(f"{type(fault).__name__}: {fault}") from fault
         if not 200 <= status < 300:
@@ -109,14 +111,19 @@ class WebhookSender:
             "webhook-signature": " ".join(Webhook(key).sign(id, at, payload) for key in keys),
         }
 
-    def _post(self, address: SplitResult, ip_address: str, headers: dict[str, str], content: bytes) -> int:
-        """Post to the checked address and return the status; the certificate must be the host's."""
+    async def _post(self, address: SplitResult, ip_address: str, headers: dict[str, str], content: bytes) -> int:
+        """Post to the checked address and return the status; the certificate must be the host's.
+
+        Asynchronous because only so the delivery as a whole has a time limit: a receiver may send a byte now and then.
+        Raises TimeoutError.
+        """
         url = httpx.URL(
             scheme=address.scheme, host=ip_address, port=address.port or PORTS[address.scheme],
             raw_path=f"{address.path or '/'}{'?' if address.query else ''}{address.query}".encode(),
         )
-        with (
-            httpx.Client(timeout=self._timeout_seconds, follow_redirects=False, trust_env=False) as client,
+        async with (
+            asyncio.timeout(self._timeout_seconds),
+            httpx.AsyncClient(timeout=self._timeout_seconds, follow_redirects=False, trust_env=False) as client,
             client.stream(
                 "POST", url, content=content, extensions={"sni_hostname": address.hostname or ""},
                 headers={"host": address.netloc.rpartition("@")[2], "content-type": "application/json", **headers},
@@ -165,18 +172,6 @@ def resolve_host(address: SplitResult, *, private: bool) -> str:
         if not private and not is_public(ip_address):
             raise DeliveryError(f"the host {host} has the private address {ip_address} (setting webhook_private)")
     return ip_addresses[0]
-
-
-def is_public(ip_address: str) -> bool:
-    """Return whether an IP address is public, and does not embed a private one."""
-    address = ipaddress.ip_address(ip_address)
-    if isinstance(address, ipaddress.IPv6Address):
-        embedded = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        if embedded is not None:
-            return is_public(str(embedded))
-        if address in _NAT64:
-            return is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)))
-    return address.is_global and not address.is_multicast
 
 
 def _secret_name(merchant: str, webhook: int) -> str:
