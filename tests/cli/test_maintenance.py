@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -21,6 +22,9 @@ from tests.cli.conftest import write_ndjson
 from tests.cli.gate import RUN_SECONDS_MAX, RUNNING_AT, Gate
 from tests.make import NOW, product
 from tests.store import child
+
+if TYPE_CHECKING:
+    from tests.aws import Aws
 
 
 def run(*words: object, **environment: str) -> tuple[int, str]:
@@ -128,6 +132,61 @@ def test_doctor_reports_a_broken_file(tmp_path: Path):
     code, output = run("doctor", "--store", tmp_path / "store")
     assert code == 7
     assert re.search(r"^BAD  schema of intake\.db: intake\.db is corrupt.*\n +→ .*restore", output, re.M)
+
+
+def test_doctor_reports_a_folder_that_is_not_there(tmp_path: Path):
+    """It creates nothing, and does not call two missing files a match."""
+    code, output = run("doctor", "--store", tmp_path / "none")
+    assert code == 7
+    assert re.search(r"^BAD  folder: .*/none does not exist, or may not be seen\n +→ mount the disk", output, re.M)
+    assert "identity" not in output
+    assert not (tmp_path / "none").exists()
+
+
+def test_doctor_reports_half_a_store(tmp_path: Path):
+    """A file that is missing or of another store is named, with what to restore."""
+    for name in ("a", "b"):
+        run("migrate", "--store", tmp_path / name)
+    (tmp_path / "a" / "catalogue.db").replace(tmp_path / "catalogue.db")
+    code, output = run("doctor", "--store", tmp_path / "a")
+    assert code == 7
+    assert re.search(r"^BAD  identity: catalogue.db is missing or empty\n +→ .*restore", output, re.M)
+    (tmp_path / "catalogue.db").replace(tmp_path / "b" / "catalogue.db")
+    code, output = run("doctor", "--store", tmp_path / "b")
+    assert code == 7
+    assert re.search(r"^BAD  identity: intake.db and catalogue.db are of different stores\n +→ .*restore", output, re.M)
+
+
+def test_doctor_reports_buckets_and_folders_that_cannot_be_written(aws: "Aws", tmp_path: Path):
+    """It writes an object for a moment, and says which setting to correct."""
+    run("migrate", "--store", tmp_path / "store")
+    code, output = run(
+        "doctor", "--store", tmp_path / "store", GOODSGATE_REPORTS=f"s3://{aws.bucket()}/below",
+        GOODSGATE_IMAGES="s3://no-such-bucket/below", GOODSGATE_EXPORTS=str(tmp_path / "none"), **aws.environ,
+    )
+    assert code == 7
+    assert re.search(r"^OK   reports: s3://bucket-\d+/below can be written$", output, re.M)
+    assert re.search(r"^BAD  images: s3://no-such-bucket/below: .*\n +→ correct the setting images", output, re.M)
+    assert re.search(r"^WARN exports: .*/none does not exist; .*\n +→ mount or create it", output, re.M)
+    assert not (tmp_path / "none").exists()
+
+
+def test_doctor_shows_settings_with_their_sources_and_without_secrets(tmp_path: Path):
+    """Those that differ from their defaults, or with --settings all."""
+    run("migrate", "--store", tmp_path / "store")
+    file = tmp_path / "gate.toml"
+    file.write_text("threads = 4\n")
+    secrets = {"GOODSGATE_SECRETS": "new:" + "bmV3" * 12, "GOODSGATE_METRICS_TOKEN": "geheim" * 4}
+    arguments = ("doctor", "--store", tmp_path / "store", "--config", file)
+    code, output = run(*arguments, **secrets)
+    assert code == 0, output
+    shown = {"store": "command line", "secrets": "GOODSGATE_SECRETS", "metrics_token": "GOODSGATE_METRICS_TOKEN",
+             "threads": f"{file}, line 1"}
+    assert dict(re.findall(r"^ +(\w+) = .* \((.*)\)$", output, re.M)) == shown
+    assert "bmV3" not in output
+    assert "geheim" not in output
+    everything = run(*arguments, "--settings", **secrets)[1]
+    assert set(re.findall(r"^ +(\w+) = .* \(.*\)$", everything, re.M)) == set(Config.__struct_fields__)
 
 
 # -- secrets ----------------------------------------------------------------------------------------------------------

@@ -139,3 +139,17 @@ def _is_working_with(pid: int, niceness: int) -> bool:
     """Return whether the process has the threads of a worker and this niceness."""
     working = len(os.listdir(f"/proc/{pid}/task")) > 1
     return working and os.getpriority(os.PRIO_PROCESS, pid) == niceness
+
+
+def test_a_worker_of_a_gate_waits_for_a_store_that_is_gone(tmp_path: Path):
+    """It creates no other store in its place."""
+    with subprocess.Popen(
+        [*COMMAND, "work", "--with-parent", "--store", str(tmp_path / "store")], env=clean_environment(), cwd=tmp_path,
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as worker:
+        line = worker.stderr.readline()
+        worker.stdin.close()
+        assert worker.wait(WAIT_SECONDS_MAX) == 0
+    assert "the worker cannot use the store, trying again in 1 s: " in line
+    assert f"there is no store in {tmp_path / 'store'}" in line
+    assert not (tmp_path / "store").exists()

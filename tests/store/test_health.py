@@ -96,6 +96,16 @@ def test_room_to_grow(scene: Scene) -> None:
     assert not facts(scene)["room to grow"][0]
 
 
+def test_a_folder_that_was_moved_away_is_no_surprise(tmp_path: Path) -> None:
+    """Checks name the place, and statistics raise an error of the store, which `readyz` and metrics expect."""
+    store = _sqlite(tmp_path / "store")
+    (tmp_path / "store").rename(tmp_path / "moved")
+    assert {"place", "folder"} <= {check.name for check in _bad(store.quick_checks())}
+    with pytest.raises(StoreError):
+        store.statistics()
+    store.close()
+
+
 @pytest.mark.parametrize(("statement", "difference"), [
     ("DROP INDEX round_open", "index round_open is missing"),
     ("CREATE TABLE notes (text TEXT)", "table notes is unknown"),

@@ -3,8 +3,10 @@
 Each check is one function in a list; see `store/contract/health.py`.
 """
 
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -144,4 +146,41 @@ def check_signatures(examination: Examination) -> "Iterator[HealthCheck]":
         yield bad("signatures", "NOT VERIFIED", "set signatures = verify")
 
 
-CHECKS = (check_queue, check_outbox, check_secrets, check_signatures)
+def check_objects(examination: Examination) -> "Iterator[HealthCheck]":
+    """Check that the folders and buckets of the settings can be written; a bucket gets an object for a moment."""
+    from goodsgate.model.batch import new_id
+    from goodsgate.store.contract import StoreError, bad, ok
+    from goodsgate.store.objects import Objects
+
+    for name in ("reports", "images", "exports"):
+        address = getattr(examination.config, name)
+        if "://" not in address:
+            yield from _check_folder(name, address)
+            continue
+        probe = f"goodsgate-doctor-{new_id()}"
+        try:
+            objects = Objects(address)
+            objects.put(probe, b"")
+            objects.delete(probe)
+        except StoreError as fault:
+            remedy = f"correct the setting {name}, and check AWS_REGION, AWS_ENDPOINT_URL and the credentials"
+            yield bad(name, f"{address}: {fault}", remedy)
+        else:
+            yield ok(name, f"{address} can be written")
+
+
+def _check_folder(name: str, address: str) -> "Iterator[HealthCheck]":
+    from goodsgate.store.contract import bad, ok, warn
+
+    if not address:
+        return
+    if not Path(address).exists():
+        detail = f"{address} does not exist; it is created when it is first used"
+        yield warn(name, detail, f"mount or create it if it should exist, or correct the setting {name}")
+    elif os.access(address, os.W_OK | os.X_OK):
+        yield ok(name, f"{address} is writable")
+    else:
+        yield bad(name, f"{address} is not writable", "give it to the user that runs the gate")
+
+
+CHECKS = (check_queue, check_outbox, check_secrets, check_signatures, check_objects)

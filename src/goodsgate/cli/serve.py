@@ -1,5 +1,6 @@
 """`serve` and `work`: the API process, which starts and watches workers, and a worker alone."""
 
+import logging
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import click
 
 from goodsgate.cli.errors import CommandError
 from goodsgate.cli.process import lower_priority, raise_descriptor_limit, retain_freed_memory
-from goodsgate.cli.settings import open_store, with_settings
+from goodsgate.cli.settings import open_current_store, open_store, with_settings
 
 if TYPE_CHECKING:
     from goodsgate.cli.supervisor import WorkerSupervisor
@@ -49,6 +50,10 @@ def serve(*, config: "Config", first_merchant: str | None) -> None:
     store = open_store(config)
     if first_merchant:
         _add_first_merchant(store, first_merchant)
+    if not config.workers and "://" not in config.store:
+        logging.getLogger(__name__).warning(
+            "this process starts no worker; nothing is processed until `goodsgate work` runs on the same store"
+        )
     supervisor = WorkerSupervisor(config, config.workers)
     supervisor.start()
     try:
@@ -102,25 +107,24 @@ def work(*, config: "Config", name: str | None, with_parent: bool) -> None:
 def _open_store(config: "Config", stop: threading.Event | None) -> "Store | None":
     """Open the store; with `stop`, wait for one that is unavailable and return None if stopped meanwhile.
 
-    A parent process has already opened the store, so its address is known to be right.
+    A parent process has already opened the store, so that it exists and its address is right. A folder that is gone is
+    waited for: a new store in its place would be another one.
     """
     from goodsgate.engine.outage import StoreOutage
-    from goodsgate.store.contract import StoreBusyError
+    from goodsgate.store.contract import StoreError
 
     outage = StoreOutage("the worker")
     while stop is None or not stop.is_set():
         try:
-            return open_store(config)
+            return open_store(config) if stop is None else open_current_store(config)
         except CommandError as error:
-            if stop is None or not isinstance(error.__cause__, StoreBusyError):
+            if stop is None or not isinstance(error.__cause__, StoreError):
                 raise
-            outage.wait(StoreBusyError(error.message), stop)  # without the password of the address
+            outage.wait(StoreError(error.message), stop)  # without the password of the address
     return None
 
 
 def _configure_logging(config: "Config") -> None:
-    import logging
-
     from goodsgate import observe
 
     observe.configure_logging(config.log_level)

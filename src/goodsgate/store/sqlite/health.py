@@ -71,6 +71,9 @@ def check_schema(database: SqliteDatabase) -> Iterator[HealthCheck]:
             yield bad(name, f"{number} of {known}, but of another content: {difference}", remedy)
         elif number == known:
             yield ok(name, f"{number} of {known}")
+        elif not number:
+            remedy = "correct the setting store, or restore a backup; for a new store, run `goodsgate migrate`"
+            yield bad(name, f"{number} of {known}", remedy)
         elif number < known:
             yield bad(name, f"{number} of {known}", "run `goodsgate migrate`")
         else:
@@ -84,6 +87,8 @@ def check_deaths(database: SqliteDatabase) -> Iterator[HealthCheck]:
 
 def check_free_space(database: SqliteDatabase) -> Iterator[HealthCheck]:
     """Check that the disk is not full."""
+    if not database.folder.exists():
+        return
     free = _free_bytes(database)
     detail = f"{free // 1024**2:,} MB free"
     if free >= FREE_BYTES_MIN:
@@ -106,6 +111,8 @@ def check_place(database: SqliteDatabase) -> Iterator[HealthCheck]:
 def check_identity(database: SqliteDatabase) -> Iterator[HealthCheck]:
     """Check that the files belong to one store, and that none is an older copy."""
     try:
+        if database.is_new():
+            return
         mismatch = database.identity.mismatch()
     except StoreError:
         return  # a file cannot be read, as the check of its schema says
@@ -117,7 +124,10 @@ def check_identity(database: SqliteDatabase) -> Iterator[HealthCheck]:
 
 def check_folder(database: SqliteDatabase) -> Iterator[HealthCheck]:
     """Check that this process may write."""
-    if os.access(database.folder, os.W_OK):
+    if not database.folder.exists():
+        remedy = "mount the disk of the store, or correct the setting store"
+        yield bad("folder", f"{database.folder} does not exist, or may not be seen", remedy)
+    elif os.access(database.folder, os.W_OK):
         yield ok("folder", f"{database.folder} is writable")
     else:
         detail = f"{database.folder} is not writable"

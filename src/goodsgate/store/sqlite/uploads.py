@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
@@ -18,6 +18,21 @@ from goodsgate.store.sqlite.file import FILE_MODE, FOLDER_MODE, is_full
 IDLE_SECONDS = 3_600.0
 """Longer than any server waits for the next bytes of a body; measured by a clock that nobody sets."""
 PIECE_BYTES = 1024 * 1024
+
+
+def _translate(fault: OSError) -> Exception:
+    """Return the error of a store for one of the system, which no submission is to blame for."""
+    reason = f"{fault.filename or 'payload'}: {fault.strerror}"
+    return StoreFullError(reason) if is_full(fault) else StoreBusyError(reason)
+
+
+@contextmanager
+def _translate_errors() -> Iterator[None]:
+    """Raise errors of the system as those of a store."""
+    try:
+        yield
+    except OSError as fault:
+        raise _translate(fault) from fault
 
 
 class Upload:
@@ -114,6 +129,7 @@ class Uploads:
         if upload is not None and upload.descriptor is not None:
             os.close(upload.descriptor)
 
+    @_translate_errors()
     def read(self, name: str, size: int) -> Iterator[bytes] | None:
         """Return the pieces of a file, None if it is gone or not `size` bytes long.
 
@@ -128,6 +144,7 @@ class Uploads:
             return None
         return Pieces(descriptor)
 
+    @_translate_errors()
     def size(self, name: str) -> int | None:
         """Return the length of a file, None if it is gone."""
         try:
@@ -147,11 +164,13 @@ class Uploads:
             os.fsync(target.fileno())
         return True
 
+    @_translate_errors()
     def remove(self, name: str) -> None:
         """Remove a file that no round uses any more."""
         with suppress(FileNotFoundError):
             os.unlink(self._folder / name)
 
+    @_translate_errors()
     def remove_orphans(self, is_used: Callable[[str], bool], *, limit: int) -> int:
         """Remove files that no round uses and no living process writes; return their number."""
         removed = 0
@@ -182,6 +201,7 @@ class Uploads:
         finally:
             os.close(descriptor)
 
+    @_translate_errors()
     def bytes_on_disk(self) -> int:
         """Return the size of all payload files."""
         total = 0
@@ -229,12 +249,6 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _open_private(path: str, flags: int) -> int:
     """Open a new file that only this user can read."""
     return os.open(path, flags, FILE_MODE)
-
-
-def _translate(fault: OSError) -> Exception:
-    """Return the error of a store for one of the system, which no submission is to blame for."""
-    reason = f"{fault.filename or 'payload'}: {fault.strerror}"
-    return StoreFullError(reason) if is_full(fault) else StoreBusyError(reason)
 
 
 def _write(descriptor: int, piece: bytes) -> None:
