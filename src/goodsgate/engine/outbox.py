@@ -11,13 +11,14 @@ import logging
 import random
 import threading
 from collections.abc import Mapping
+from functools import partial
 from time import monotonic
 from typing import Protocol
 
 import msgspec
 
 from goodsgate.engine.outage import StoreOutage
-from goodsgate.model.background import BackgroundThread
+from goodsgate.model.background import BackgroundThread, run_once
 from goodsgate.model.batch import new_id
 from goodsgate.model.message import Message
 from goodsgate.store.contract import Store, StoreError
@@ -139,7 +140,7 @@ class Outbox:
             self._sending.update((message.merchant, monotonic()) for message in messages)
         for message in messages:
             # Not of a pool, whose threads the interpreter joins at its end.
-            threading.Thread(target=self._send, args=(message,), name="delivery", daemon=True).start()
+            run_once("delivery", partial(self._send, message))
         return bool(messages)
 
     def _claim(self, limit: int, *, without: set[str]) -> list[Message]:

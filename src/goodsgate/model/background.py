@@ -49,3 +49,15 @@ class BackgroundThread:
                 log.exception("the thread %s failed, trying again in %.0f s", self._name, pause)
             self._stop.wait(pause)
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+
+def run_once(name: str, run: Callable[[], None]) -> None:
+    """Run a function in a thread that ends with the process at the latest; an unforeseen error is logged."""
+
+    def run_and_log() -> None:
+        try:
+            run()
+        except Exception:
+            log.exception("the thread %s failed", name)
+
+    threading.Thread(target=run_and_log, name=name, daemon=True).start()
