@@ -59,6 +59,11 @@ def open_store(config: Config) -> Store:
     )
 
 
+def open_bucket(address: str) -> Objects:
+    """Return the objects in a bucket that a setting names. Raises StoreError."""
+    return Objects(address)
+
+
 def known_settings() -> KnownSettings:
     """Return the settings of keys and merchants that the protocols know."""
     return load_known_settings()

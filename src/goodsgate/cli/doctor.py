@@ -148,9 +148,9 @@ def check_signatures(examination: Examination) -> "Iterator[HealthCheck]":
 
 def check_objects(examination: Examination) -> "Iterator[HealthCheck]":
     """Check that the folders and buckets of the settings can be written; a bucket gets an object for a moment."""
+    from goodsgate import app
     from goodsgate.model.batch import new_id
     from goodsgate.store.contract import StoreError, bad, ok
-    from goodsgate.store.objects import Objects
 
     for name in ("reports", "images", "exports"):
         address = getattr(examination.config, name)
@@ -159,7 +159,7 @@ def check_objects(examination: Examination) -> "Iterator[HealthCheck]":
             continue
         probe = f"goodsgate-doctor-{new_id()}"
         try:
-            objects = Objects(address)
+            objects = app.open_bucket(address)
             objects.put(probe, b"")
             objects.delete(probe)
         except StoreError as fault:
