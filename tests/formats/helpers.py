@@ -55,12 +55,12 @@ def pieces(data: bytes, sizes: Sequence[int] = (1 << 20,)) -> Iterator[bytes]:
 
 def read(
     data: bytes | Iterator[bytes], format: str = "ndjson", *, content_encoding: str = "identity", skip: int = 0,
-    sizes: Sequence[int] = (1 << 20,), **limits: int,
+    sizes: Sequence[int] = (1 << 20,), encoding: str | None = None, **limits: int,
 ) -> Read:
     """Read a payload to its end and hold the reader to what it promises of every chunk."""
     given = pieces(data, sizes) if isinstance(data, bytes) else data
     bounds = Limits(**{"chunk_seconds": 3600, **limits})  # no chunk ends early on a slow machine
-    reader = open_reader(given, format=format, content_encoding=content_encoding, limits=bounds)
+    reader = open_reader(given, format=format, content_encoding=content_encoding, limits=bounds, encoding=encoding)
     found = Read(reader=reader, records=[], source_rows=[], unreadable={}, chunks=[], bytes_done=0)
     for chunk in reader.chunks(skip=skip):
         records = chunk.lines if reader.header is None else chunk.rows

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goodsgate.formats import UnknownEncodingError, find_encoding
 from tests.data import sample_bytes
 from tests.formats.helpers import SIZES, TEXT, read
 
@@ -148,3 +149,35 @@ def test_utf8_is_never_guessed_to_be_something_else(lines, sizes):
     if not data.startswith((b"\xff", b"\xfe", codecs.BOM_UTF8, b"PK", b"\x1f\x8b", b"(\xb5")):
         assert not found.unreadable
         assert not [code for code, _ in found.notices if code == "encoding_guessed"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize(("name", "text"), [
+    ("windows-1250", "Čaša šaržer Žlica"), ("ISO-8859-2", "Žluťoučký kůň"), ("windows-1251", "Чашка"),
+    ("KOI8-R", "Чашка"), ("Shift_JIS", "カップ①"), ("EUC-JP", "カップ"), ("GBK", "杯子"), ("windows-1255", "כוס"),
+    ("cp850", "Tasse à café"), ("UTF-8", "Tasse à café"), ("latin1", "5 € “Tasse”"), ("utf-16-le", "Чашка"),
+])
+def test_a_named_charset_is_obeyed(name, text, size):
+    """Whatever the pieces; nothing was guessed, so there is no notice."""
+    encoding = find_encoding(name)
+    found = read(f"id,title\nA,{text}\n".encode(encoding), "csv", sizes=(size,), encoding=encoding)
+    assert (found.records, found.notices, found.unreadable) == ([["A", text]], [], {})
+
+
+def test_bytes_that_are_nothing_in_the_named_charset_concern_their_record_only():
+    """The issue names the charset."""
+    found = read(b"id,title\nA,\x81\nB,b\n", "csv", encoding=find_encoding("windows-1252"))
+    assert (found.unreadable, found.records[1]) == ({0: "encoding_broken"}, ["B", "b"])
+    assert read("id,title\nA,é\n".encode("cp1252"), "csv", encoding="utf-8").unreadable == {0: "encoding_broken"}
+
+
+def test_a_byte_order_mark_beats_a_named_charset():
+    """It is in the file itself."""
+    assert read(codecs.BOM_UTF8 + "id\né\n".encode(), "csv", encoding="cp1250").records == [["é"]]
+
+
+@pytest.mark.parametrize("name", ["", "nonsense", "idna", "utf-7", "base64", "unicode_escape", "a\0b", "ü" * 40])
+def test_a_charset_that_is_none_is_refused(name):
+    """Python's codecs that are no charsets, too."""
+    with pytest.raises(UnknownEncodingError):
+        find_encoding(name)

@@ -83,12 +83,15 @@ def check(
 def _parse_policy(maps: tuple[str, ...], options: dict[str, Any]) -> "Policy":
     import msgspec
 
+    from goodsgate.engine.receive import parse_encoding
     from goodsgate.model.batch import Policy
 
     mapping: dict[str, list[str]] = {}
     for column, field in parse_pairs(maps):
         mapping.setdefault(column, []).extend([field] if field else [])
     given = {name: value for name, value in options.items() if value is not None}
+    if "encoding" in given:
+        given["encoding"] = parse_encoding(given["encoding"])
     return msgspec.convert(given | {"mapping": mapping}, Policy)
 
 

@@ -35,6 +35,8 @@ def policy_options(command: Any) -> Any:
         click.option("--references", type=STRICTNESS, help="Unknown brands, categories etc. Default: warn."),
         click.option("--currency", metavar="CODE", help="Default currency, e.g. EUR."),
         click.option("--decimal", type=click.Choice(["point", "comma"]), help="Decimal separator. Default: point."),
+        click.option("--encoding", metavar="CHARSET",
+                     help="Charset of a text file, e.g. Windows-1250. Default: detected."),
         click.option("--format", "format", type=FORMATS, help=FORMAT_HELP),
     )):
         command = option(command)

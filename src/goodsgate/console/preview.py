@@ -8,6 +8,7 @@ import msgspec
 from goodsgate import formats
 from goodsgate.console.upload import Fields
 from goodsgate.engine.field_mapping import RESERVED, resolve_mapping
+from goodsgate.engine.receive import parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.problems import refuse
 from goodsgate.model import fields
@@ -24,7 +25,7 @@ MAP_PREFIX = "map:"
 UNCHECKED = "-"
 """Form value for a column that is stored unchecked."""
 
-POLICY_FIELDS = ("verb", "mode", "decimal", "currency", "duplicates", "references")
+POLICY_FIELDS = ("verb", "mode", "decimal", "encoding", "currency", "duplicates", "references")
 """The parts of a policy that the form contains."""
 
 
@@ -57,6 +58,8 @@ class FilePreview(msgspec.Struct, frozen=True, kw_only=True):
 def parse_policy(form: Fields, mapping: dict[str, list[str]]) -> Policy:
     """Return the policy in the form; raises parameter_invalid."""
     given = {name: form[name] for name in POLICY_FIELDS if form.get(name)}
+    if "encoding" in given:
+        given["encoding"] = parse_encoding(given["encoding"])
     try:
         policy = msgspec.convert({**given, "mapping": mapping}, Policy)
     except msgspec.ValidationError as error:
@@ -99,10 +102,12 @@ def parse_mapping(form: Fields, saved: dict[str, dict[str, list[str]]]) -> dict[
 
 
 def preview_file(head: bytes, limits: formats.Limits, *, format: str, content_encoding: str, is_whole: bool, kind: Kind,
-                 mapping: dict[str, list[str]]) -> FilePreview:
+                 mapping: dict[str, list[str]], encoding: str | None = None) -> FilePreview:
     """Return a preview of a file from its first bytes; a record cut off at their end is ignored."""
     bounds = msgspec.structs.replace(limits, chunk_records_max=SAMPLE_RECORDS + 1)
-    reader = formats.open_reader(iter([head]), format=format, content_encoding=content_encoding, limits=bounds)
+    reader = formats.open_reader(
+        iter([head]), format=format, content_encoding=content_encoding, limits=bounds, encoding=encoding
+    )
     chunk = next(reader.chunks(), None)
     records = len(chunk.source_rows) if chunk is not None else 0
     if not is_whole and records <= SAMPLE_RECORDS:

@@ -16,6 +16,7 @@ from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest
 from goodsgate.console.upload import Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.dry_run import DryRunner
+from goodsgate.engine.receive import parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
@@ -62,6 +63,7 @@ class SubmitPage:
         file = preview_file(
             head, self._context.engine.settings.read_limits, format=format, content_encoding=content_encoding,
             is_whole=is_whole, kind=kind, mapping=mapping,
+            encoding=parse_encoding(form["encoding"]) if form.get("encoding") else None,
         )
         size = form.get("bytes", "")
         bytes_total = int(size) if size.isdecimal() and len(size) <= NUMBER_DIGITS_MAX else 0

@@ -144,11 +144,11 @@ class Engine:
         )
 
     def load_reference(self, merchant: str, kind: str, pieces: Iterator[bytes], *, format: str,
-                       content_encoding: str = "identity", replace: bool = False) -> int:
+                       content_encoding: str = "identity", encoding: str | None = None, replace: bool = False) -> int:
         """Store entries of reference data; see `engine.reference`."""
         return reference_data.load_reference(
             self.store, self.settings, merchant, kind, pieces, format=format, content_encoding=content_encoding,
-            replace=replace,
+            encoding=encoding, replace=replace,
         )
 
     def reference(self, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,

@@ -53,9 +53,11 @@ class RoundReader:
         if round.round_kind is not RoundKind.RETRY and round.round_kind is not RoundKind.REMOVAL:
             pieces = store.payload(round.merchant, round.batch, round.number)
             self._file_is_gone = pieces is None
+            is_submission = round.round_kind is RoundKind.SUBMISSION
             self._file = formats.open_reader(
                 iter(()) if pieces is None else pieces, format=round.format, content_encoding=round.content_encoding,
-                limits=limits, exact=round.policy.exact and round.round_kind is RoundKind.SUBMISSION,
+                limits=limits, exact=is_submission and round.policy.exact,
+                encoding=round.policy.encoding if is_submission else None,  # a report, which a fix is, is UTF-8
             )
             self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from goodsgate import formats
 from goodsgate.engine.idempotency import RESERVE_SECONDS, check_same_request, reserve
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
@@ -131,6 +132,14 @@ class Submission:
         self._store.discard_upload(self._merchant, self._upload)
         if self._key is not None and self._replay is None:
             self._store.release_idempotency_key(self._merchant, self._key)
+
+
+def parse_encoding(name: str) -> str:
+    """Return the charset that a submitter has named. Raises Refusal (parameter_invalid)."""
+    try:
+        return formats.find_encoding(name)
+    except formats.UnknownEncodingError as fault:
+        raise Refusal("parameter_invalid", str(fault), parameter="encoding") from fault
 
 
 @contextmanager

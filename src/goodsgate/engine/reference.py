@@ -18,7 +18,8 @@ INVALID_MAX = 20
 
 
 def load_reference(store: Store, settings: EngineSettings, merchant: str, kind: str, pieces: Iterator[bytes], *,
-                   format: str, content_encoding: str = "identity", replace: bool = False) -> int:
+                   format: str, content_encoding: str = "identity", encoding: str | None = None,
+                   replace: bool = False) -> int:
     """Store entries and return how many the merchant has now.
 
     Columns or members are ``code`` (required), ``name`` and ``parent``; others belong to the kind.
@@ -26,7 +27,9 @@ def load_reference(store: Store, settings: EngineSettings, merchant: str, kind: 
     Raises Refusal: reference_kind_unknown, reference_read_only, reference_invalid (nothing is stored then).
     """
     _check_kind(kind, write=True)
-    reader = formats.open_reader(pieces, format=format, content_encoding=content_encoding, limits=settings.read_limits)
+    reader = formats.open_reader(
+        pieces, format=format, content_encoding=content_encoding, limits=settings.read_limits, encoding=encoding
+    )
     entries: dict[str, ReferenceEntry] = {}
     invalid: list[dict[str, object]] = []
     for chunk in reader.chunks():

@@ -9,6 +9,7 @@ table → payload_reader (chunks). An XLSX goes from content_encoding directly t
 of its own (isolated, xlsx_parser).
 """
 
+from goodsgate.formats.charset import find_encoding
 from goodsgate.formats.contract import (
     CONTENT_ENCODINGS,
     FORMATS,
@@ -18,6 +19,7 @@ from goodsgate.formats.contract import (
     Limits,
     Reader,
     UnknownContentEncodingError,
+    UnknownEncodingError,
     UnknownFormatError,
 )
 from goodsgate.formats.detection import detect
@@ -28,5 +30,6 @@ from goodsgate.formats.writer import write
 
 __all__ = [
     "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "Chunk", "FormatOverflowError", "JsonArraySplitter", "Limits",
-    "PayloadReader", "Reader", "UnknownContentEncodingError", "UnknownFormatError", "detect", "open_reader", "write",
+    "PayloadReader", "Reader", "UnknownContentEncodingError", "UnknownEncodingError", "UnknownFormatError", "detect",
+    "find_encoding", "open_reader", "write",
 ]

@@ -1,6 +1,7 @@
 """Charsets: the stages after this one see UTF-8 without a byte-order mark, whatever the file is encoded in.
 
-How the charset is detected, in this order:
+A charset that the submitter names is obeyed; only a byte-order mark of UTF-8 or UTF-16 beats it. Without a name the
+charset is detected, in this order:
 
 1. A byte-order mark of UTF-8 or UTF-16 decides.
 2. UTF-16 without a mark is recognized by its zero bytes: in the first 64 KiB they stand at even or at odd places only.
@@ -8,8 +9,8 @@ How the charset is detected, in this order:
    decides: it is UTF-8 if it holds at least as many valid UTF-8 sequences as broken bytes, else Windows-1252. So a few
    broken lines do not turn a UTF-8 file into something else.
 
-Everything but UTF-8 adds a notice (`encoding_guessed`), UTF-16 with a mark too. Bytes that are nothing in the
-charset come out as bytes that are not UTF-8 either, so that the same check finds their record.
+Every detected charset but UTF-8 adds a notice (`encoding_guessed`), UTF-16 with a mark too. Bytes that are nothing in
+the charset come out as bytes that are not UTF-8 either, so that the same check finds their record.
 """
 
 import codecs
@@ -18,10 +19,25 @@ from collections.abc import Iterator
 from itertools import chain
 
 from goodsgate.formats.content_encoding import detect_content_encoding
+from goodsgate.formats.contract import UnknownEncodingError
 from goodsgate.formats.payload_reader import PayloadReader
 
 HEAD_BYTES = 64 * 1024
 SAMPLE_BYTES = 1024 * 1024
+
+ENCODINGS = frozenset({
+    "utf-8", "utf-16", "utf-16-le", "utf-16-be", *(f"cp{page}" for page in range(1250, 1259)),
+    *(f"iso8859-{part}" for part in range(1, 17) if part != 12),
+    "cp437", "cp850", "cp852", "cp855", "cp858", "cp862", "cp866", "cp874",
+    "koi8-r", "koi8-u", "mac-roman", "mac-latin2", "mac-cyrillic", "mac-greek", "mac-turkish", "ascii", "shift_jis",
+    "cp932", "euc_jp", "iso2022_jp", "gb2312", "gbk", "gb18030", "big5", "cp949", "euc_kr", "tis-620",
+})
+"""Charsets that a submitter may name, as Python calls them."""
+_SUPERSETS = {
+    "iso8859-1": "cp1252", "ascii": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
+    "shift_jis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949",
+}
+"""What is meant by the names in practice, as browsers read them (WHATWG Encoding Standard, section 4.2)."""
 
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _MARKS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16-LE"), (codecs.BOM_UTF16_BE, "UTF-16-BE"))
@@ -36,6 +52,17 @@ def describe_binary(head: bytes) -> str | None:
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return "an XLS or a password-protected spreadsheet, not text"
     return None
+
+
+def find_encoding(name: str) -> str:
+    """Return the charset that a name stands for. Raises UnknownEncodingError."""
+    try:
+        found = codecs.lookup(name.strip()).name
+    except (LookupError, ValueError):
+        found = ""
+    if found not in ENCODINGS:
+        raise UnknownEncodingError(f"Unsupported encoding {name!r}; expected UTF-8, Windows-1250, ISO-8859-2 or such.")
+    return _SUPERSETS.get(found, found)
 
 
 def detect_charset(head: bytes) -> tuple[str, int] | None:
@@ -62,13 +89,21 @@ def guess_charset(sample: bytes) -> str:
     return "UTF-8" if valid >= broken else "Windows-1252"
 
 
-def utf8(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator[bytes]:
-    """Yield the text in UTF-8, in pieces of any size; nothing for a binary file, which sets `reader.stopped`."""
+def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None = None) -> Iterator[bytes]:
+    """Yield the text in UTF-8, in pieces of any size; nothing for a binary file, which sets `reader.stopped`.
+
+    `encoding` is the charset that the submitter has named, as `find_encoding` returns it.
+    """
     head, pieces = first_bytes(pieces, HEAD_BYTES)
     if other := describe_binary(head):
         reader.stop("payload_corrupt", f"this is {other}")
         return
-    if (detected := detect_charset(head)) is None:
+    detected = detect_charset(head)
+    if encoding is not None and (detected is None or not detected[1]):
+        reader.charset = encoding.upper()
+        yield from pieces if encoding == "utf-8" else _decode(pieces, encoding)
+        return
+    if detected is None:
         yield from _decode_unmarked(pieces, reader)
         return
     charset, mark_bytes = detected
@@ -116,6 +151,14 @@ def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator
         reader.add_notice("encoding_guessed", "Windows-1252")
         for part in rest:
             yield part.decode("cp1252", "surrogateescape").encode("utf-8", "surrogateescape")
+
+
+def _decode(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """Yield text of a named charset as UTF-8; bytes that are nothing in it stay as they are."""
+    decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+    for piece in pieces:
+        yield decoder.decode(piece).encode("utf-8", "surrogateescape")
+    yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
 
 
 def _from_utf16(pieces: Iterator[bytes], charset: str) -> Iterator[bytes]:

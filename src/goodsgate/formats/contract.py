@@ -120,6 +120,10 @@ class Reader(Protocol):
         """
 
 
+class UnknownEncodingError(ValueError):
+    """The charset is not one that the gate reads."""
+
+
 class UnknownFormatError(ValueError):
     """The format is not supported, or neither the media type, the file name nor the bytes show it."""
 

@@ -20,11 +20,12 @@ from goodsgate.formats.xlsx import XlsxSheet
 
 
 def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, limits: Limits,
-                exact: bool = False) -> Reader:
+                exact: bool = False, encoding: str | None = None) -> Reader:
     """Return the reader of a payload; a table is read as far as its header.
 
-    With `exact` JSON is UTF-8 without a mark whatever it looks like, only spaces and tabs make a line blank, and how
-    far it inflates is limited by its size alone.
+    `encoding` is the charset of a text, as `find_encoding` returns it; None: it is detected. With `exact` JSON is UTF-8
+    without a mark whatever it looks like, only spaces and tabs make a line blank, and how far it inflates is limited by
+    its size alone.
 
     Raises UnknownFormatError and UnknownContentEncodingError for names that are not in FORMATS and CONTENT_ENCODINGS,
     and whatever `pieces` raises; never for what the payload contains: that is in `notices`, `stopped` and the chunks.
@@ -39,7 +40,7 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
     if format == "xlsx":
         reader.runs = XlsxSheet(decompressed, reader).runs()
         return reader
-    text = decompressed if exact else utf8(decompressed, reader)
+    text = decompressed if exact else utf8(decompressed, reader, encoding=encoding)
     if format == "ndjson":
         reader.runs = ndjson(text, reader)
     elif format == "json":

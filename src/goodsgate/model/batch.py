@@ -107,6 +107,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str | None = None
     """Default currency of prices, an ISO 4217 code."""
     decimal: Literal["point", "comma"] = "point"
+    encoding: str | None = None
+    """Charset of the text, as the submitter named it; None: it is detected."""
     schema: str = ""
     """Name of the schema that checks the records; empty for records with Goodsgate's own fields."""
     update_creates: bool = False

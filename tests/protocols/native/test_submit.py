@@ -80,7 +80,8 @@ def test_all_parameters_are_stored_in_the_policy(client):
     assert batch["collection"] == "spring"
     assert batch["policy"] == {
         "verb": "upsert", "duplicates": "refuse", "references": "off", "mode": "full", "delete_share_max": 0.5,
-        "currency": "EUR", "decimal": "comma", "map": {"Artikelnummer": ["sku"], "g:title": ["title"], "Notiz": []},
+        "currency": "EUR", "decimal": "comma", "encoding": None,
+            "map": {"Artikelnummer": ["sku"], "g:title": ["title"], "Notiz": []},
     }
 
 
@@ -173,6 +174,26 @@ def test_a_chunked_body_needs_no_content_length(client, gate):
     assert answer.status_code == 202
     gate.shop.work()
     assert client.get(answer.headers["location"]).json()["counts"]["created"] == 3000
+
+
+@pytest.mark.parametrize(("media_type", "query", "title"), [
+    ("text/csv; charset=windows-1250", {}, "Čaša"), ('text/csv; header=present; charset="Windows-1250"', {}, "Čaša"),
+    ("text/csv", {"encoding": "cp1250"}, "Čaša"), ("text/csv; charset=cp1251", {"encoding": "cp1250"}, "Čaša"),
+])
+def test_a_named_charset_is_obeyed(client, gate, media_type, query, title):
+    """The query beats the media type; the policy of the batch has it."""
+    body = f"sku,title\nA,{title}\n".encode("cp1250")
+    answer = client.post("/v1/batches", content=body, params=query, headers={"content-type": media_type})
+    assert answer.json()["policy"]["encoding"] == "cp1250"
+    gate.shop.work()
+    assert gate.shop.items(merchant=client.merchant)["A"]["title"] == title
+
+
+@pytest.mark.parametrize("name", ["nonsense", "base64"])
+def test_an_unknown_charset_is_refused(client, name):
+    """The answer names the parameter."""
+    answer = client.post("/v1/batches", content=b"sku\nA\n", params={"format": "csv", "encoding": name})
+    assert (answer.status_code, answer.json()["parameter"]) == (400, "encoding")
 
 
 def test_a_request_with_expect_100_continue_is_refused_before_its_body(gate):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from email.message import Message
 from functools import partial
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from goodsgate import formats
 from goodsgate.engine import Submission
+from goodsgate.engine.receive import parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler, decode_json
@@ -101,7 +103,7 @@ class BatchHandlers:
             verb=Verb(query["verb"]), duplicates=Strictness(query["duplicates"]),
             references=Strictness(query["references"]), mode=query["mode"],
             delete_share_max=float(query["delete_share_max"]), currency=query["currency"], decimal=query["decimal"],
-            mapping=mapping,
+            encoding=named_encoding(request), mapping=mapping,
         )
 
     def _saved_mapping(self, request: ApiRequest, name: str) -> dict[str, list[str]]:
@@ -166,6 +168,14 @@ def detect_format(request: ApiRequest, head: bytes) -> tuple[str, str]:
         raise Refusal("format_unknown", str(fault), allowed=[*formats.FORMATS]) from fault
 
 
+def named_encoding(request: ApiRequest) -> str | None:
+    """Return the charset that the query or the media type (RFC 9110, section 8.3.2) names. Raises parameter_invalid."""
+    media_type = Message()
+    media_type["content-type"] = request.http.headers.get("content-type", "")
+    name = request.query["encoding"] or media_type.get_content_charset()
+    return parse_encoding(name) if name else None
+
+
 def parse_mapping(text: str) -> dict[str, list[str]]:
     """Return the mapping of ``column:field,column:field``; empty if the text has no colon. Raises parameter_invalid."""
     mapping: dict[str, list[str]] = {}
@@ -219,6 +229,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
         "policy": {
             "verb": policy.verb, "duplicates": policy.duplicates, "references": policy.references, "mode": policy.mode,
             "delete_share_max": policy.delete_share_max, "currency": policy.currency, "decimal": policy.decimal,
+            "encoding": policy.encoding,
             "map": policy.mapping,
         },
         "columns": batch.columns,

@@ -13,7 +13,7 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, display_key, item_key, split_key
-from goodsgate.protocols.native.batches import detect_format
+from goodsgate.protocols.native.batches import detect_format, named_encoding
 from goodsgate.protocols.native.responses import json_response, page_response
 from goodsgate.store.contract import Page
 
@@ -111,13 +111,14 @@ class CatalogueHandlers:
         body = request.body(limits.reference_body_bytes_max, limits.body_idle_seconds)
         head = piece = await body.read(HEAD_BYTES)
         format, content_encoding = detect_format(request, head)
+        encoding = named_encoding(request)
         with tempfile.TemporaryFile() as file:
             while piece:
                 await self._context.run_in_thread(file.write, piece)
                 piece = await body.read(self._context.uploads.buffer_bytes())
             entries = await self._context.run_in_thread(
                 self._engine.load_reference, request.merchant, request.path["kind"], _pieces(file), format=format,
-                content_encoding=content_encoding, replace=request.query["replace"],
+                content_encoding=content_encoding, encoding=encoding, replace=request.query["replace"],
             )
         return json_response({"kind": request.path["kind"], "entries": entries})
 
