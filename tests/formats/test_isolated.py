@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from goodsgate.formats import Limits, open_reader
-from goodsgate.formats.isolated import ParserKilledError, ParserProcess, ParserTimeError
+from goodsgate.formats.isolated import (
+    ParserError,
+    ParserKilledError,
+    ParserMemoryError,
+    ParserProcess,
+    ParserTimeError,
+    fault_of,
+)
 from tests.formats import hostile_workbooks as hostile
 from tests.formats.helpers import peak, read
 
@@ -69,6 +76,16 @@ def test_a_parser_that_others_kill_does_not_condemn_the_file() -> None:
     os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(ParserKilledError):
         next(process.frames())
+
+
+@pytest.mark.parametrize(("code", "fault"), [
+    (3, ParserMemoryError), (-signal.SIGABRT, ParserMemoryError), (-signal.SIGXCPU, ParserTimeError),
+    (-signal.SIGKILL, ParserKilledError), (-signal.SIGTERM, ParserKilledError), (-signal.SIGSEGV, ParserError),
+    (0, ParserError), (1, ParserError),
+])  # fmt: skip
+def test_the_exit_of_a_parser_says_why_it_ended(code: int, fault: type[Exception]) -> None:
+    """Only what the file caused condemns it."""
+    assert type(fault_of(code)) is fault
 
 
 def test_a_parser_has_no_secrets_no_files_and_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from pathlib import Path
 WALL_FACTOR = 3
 """The parser may let its reader wait for so many times its processor time, because a busy machine shares processors."""
 PIPE_BYTES = 256 * 1024
+END_SECONDS_MAX = 5.0
+"""Time between the end of the output and that of the process."""
 FRAME_LENGTH_BYTES = 4
 MEMORY_EXIT_CODE = 3
 """Exit code of a parser that ran out of memory and could still say so."""
@@ -115,14 +117,24 @@ class ParserProcess:
                 raise ParserTimeError("no answer in time")
             piece = os.read(descriptor, min(count, PIPE_BYTES))
             if not piece:
-                raise _death(self._process.wait())
+                raise self._death()
             pieces.append(piece)
             count -= len(piece)
         return b"".join(pieces)
 
 
-def _death(code: int) -> Exception:
-    """Return why a process ended too early, by its exit code."""
+    def _death(self) -> Exception:
+        """Return why the process ended too early, by its exit code."""
+        try:
+            code = self._process.wait(END_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.close()
+            return ParserOutputError("the parser closed its output and went on")
+        return fault_of(code)
+
+
+def fault_of(code: int) -> Exception:
+    """Return what the exit code of a process means."""
     if code in (MEMORY_EXIT_CODE, -signal.SIGABRT):  # a library that gets no memory calls abort
         return ParserMemoryError("out of memory")
     if code == -signal.SIGXCPU:
