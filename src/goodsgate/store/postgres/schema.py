@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from psycopg import errors, sql
 
-from goodsgate.store.contract import StoreError
+from goodsgate.store.contract import StoreBusyError, StoreError
 from goodsgate.store.postgres.database import MIGRATIONS
 from goodsgate.store.postgres.fingerprint import fingerprint, migration_difference, read_content
 from goodsgate.store.postgres.server import ROLE, SCHEMA, Server
@@ -59,8 +59,10 @@ def _migrating(server: Server) -> Iterator[Cursor]:
         with server.session(begin, seconds=MIGRATION_SECONDS_MAX) as db:
             db.cursor.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
             yield db.cursor
-    except errors.InsufficientPrivilege as fault:
-        message = f"{server.display_address}: {fault.diag.message_primary}; see docs/how-to/run-on-postgresql.md"
+    except StoreBusyError as fault:
+        if not isinstance(fault.__cause__, errors.InsufficientPrivilege):
+            raise
+        message = f"{server.display_address}: {fault}; see docs/how-to/run-on-postgresql.md"
         raise StoreError(message) from fault
 
 

@@ -60,6 +60,8 @@ BUSY = (
     psycopg.OperationalError, psycopg.InterfaceError, errors.DeadlockDetected, errors.SerializationFailure,
     errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout,
 )
+DENIED = (errors.InsufficientPrivilege, errors.UndefinedTable, errors.InvalidSchemaName)
+"""Somebody is changing privileges or restoring the database; no record is to blame, and it may be over in a moment."""
 FULL = (errors.DiskFull, errors.OutOfMemory)
 
 
@@ -90,7 +92,7 @@ class Server:
         self._settings = {
             "connect_timeout": CONNECT_SECONDS, "keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 2,
             "tcp_user_timeout": ANSWER_MILLISECONDS, "application_name": "goodsgate",
-            **{name: text for name, text in given.items() if text is not None},
+            **{name: text for name, text in given.items() if text is not None}, "client_encoding": "UTF8",
         }
         self._clock = now
         self._clock_lock = threading.Lock()
@@ -150,7 +152,7 @@ class Server:
             try:
                 statement = psycopg.ClientCursor(connection).mogrify(SQL[name], values)
                 connection.patience = seconds + SILENCE_SECONDS
-                text = f"{begin}; {statement}; {COMMIT}"
+                text = f"{connection.pinned(begin)}; {statement}; {COMMIT}"
                 result = _result(connection.execute(text.encode(connection.info.encoding)))
                 if connection.pgconn.transaction_status != TransactionStatus.IDLE:
                     raise StoreError(f"{name} was not committed")
@@ -207,7 +209,7 @@ class Server:
             raise ConstraintError(_message(fault)) from fault
         except FULL as fault:
             raise StoreFullError(_message(fault)) from fault
-        except BUSY as fault:
+        except (*BUSY, *DENIED) as fault:
             raise StoreBusyError(_message(fault)) from fault
 
     # -- time ---------------------------------------------------------------------------------------------------------
