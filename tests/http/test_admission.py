@@ -187,6 +187,18 @@ def test_stopping_refuses_uploads_that_outlast_the_time(tmp_path, caplog):
     assert [line.levelname for line in lines] == ["INFO"]
 
 
+def test_stopping_cuts_off_responses_that_outlast_the_time(tmp_path, caplog):
+    """A client that does not read its response does not delay the stop, and is no error of the gate."""
+    with Shop(tmp_path, stop_seconds=0.3) as shop:
+        served = Served(shop)
+        with served.connect() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 60)
+            assert connection.recv(1)
+            served.close()
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 def test_a_cancelled_request_gets_a_problem_document(tmp_path):
     """Whatever it was doing."""
     with Shop(tmp_path) as shop:

@@ -137,6 +137,18 @@ def test_a_client_that_does_not_read_is_disconnected(hasty_gate):
     assert closed(hasty_gate, "write") == before + 1
 
 
+def test_who_leaves_before_the_responses_is_no_error(gate, caplog):
+    """Neither for the request that is being answered nor for those behind it."""
+    before = len(caplog.records)
+    for _ in range(5):
+        with gate.connect() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 30)
+            connection.recv(1)
+    assert gate.ask(GET[:-2] + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200")
+    assert [record.message for record in caplog.records[before:] if record.levelname == "ERROR"] == []
+
+
 ENDLESS = {
     "headers": (b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"X: %s\r\n" % (b"x" * 1000)),
     "one header": (b"GET /healthz HTTP/1.1\r\nX: ", b"x" * 1000),
@@ -313,7 +325,7 @@ def test_few_descriptors_lower_both_bounds_in_proportion(available, expected):
     """So one address can never take all."""
     limits = ConnectionLimits(
         http_connections_max=4000, http_connections_per_address_max=1000, headers_bytes_max=1024, headers_seconds=1,
-        keep_alive_seconds=1, write_seconds=1,
+        keep_alive_seconds=1, write_seconds=1, stop_seconds=1,
     )
     fitted = fit_descriptors(limits, available)
     assert (fitted.http_connections_max, fitted.http_connections_per_address_max) == expected

@@ -27,8 +27,9 @@ from http import HTTPStatus
 
 import httptools
 import msgspec
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http import httptools_impl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.problems import problem, refuse
@@ -40,6 +41,8 @@ DRAINING_MAX = 64
 """Refused connections that are open at once; those beyond are closed without a response."""
 PIPELINED_MAX = 64
 """Requests that one connection may send ahead of their responses."""
+STOP_SECONDS = 3.0
+"""Time after `stop_seconds` in which refused uploads receive their refusal."""
 CHECK_SECONDS_MAX = 1.0
 LOG_SECONDS = 10.0
 """Refused connections are logged at most this often."""
@@ -69,6 +72,7 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
     headers_seconds: float
     keep_alive_seconds: float
     write_seconds: float
+    stop_seconds: float
 
 
 def fit_descriptors(limits: ConnectionLimits, available: float) -> ConnectionLimits:
@@ -165,6 +169,7 @@ class BoundedHttp(HttpToolsProtocol):
     """Time of the loop at which the connection has to be in another state; infinite while a request is answered."""
     _write_deadline = math.inf
     _close_deadline = math.inf
+    _stop_deadline = math.inf
     _late = "headers"
     """Why the connection is closed at its deadline."""
     _in_headers = False
@@ -172,6 +177,8 @@ class BoundedHttp(HttpToolsProtocol):
     _received_bytes = 0
     """Bytes since the last headers or the last piece of a body were complete."""
     _refused = False
+    _running: RequestResponseCycle | None = None
+    """The request that is being answered; those behind it wait in the pipeline."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it too
         """Count the connection, or refuse it."""
@@ -184,9 +191,16 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(refuse("connections_full"), "full")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection, and tell the handler; uvicorn tells that of the newest request alone."""
         self.open_connections.remove(self)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived. A request to upgrade is served as if it did not ask for it (RFC 9110, 7.8)."""
@@ -277,6 +291,7 @@ class BoundedHttp(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Answer waiting requests first, because uvicorn waits for them."""
         self.on_shutdown()
+        self._stop_deadline = self.loop.time() + self._limits.stop_seconds + STOP_SECONDS
         super().shutdown()
 
     def check(self, now: float) -> None:
@@ -288,6 +303,9 @@ class BoundedHttp(HttpToolsProtocol):
                 self._drop("write")
         elif now >= self._write_deadline:
             self._drop("write")
+        elif now >= self._stop_deadline and self._is_answering() and (
+                self.flow.write_paused or self.cycle.response_started):
+            self._drop("stopping")
         elif now >= self._deadline:
             if not self._refused:
                 self.open_connections.record_close(self._late)
