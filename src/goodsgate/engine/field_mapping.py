@@ -169,11 +169,19 @@ def resolve_mapping(kind: Kind, policy: Policy, *, columns: list[str] | None, sa
                 taken.add(name)
         elif columns is None and name in RESERVED and name != "_verb":
             mapping[name] = []
+    mapped = set(chain.from_iterable(mapping.values()))
+    keys = [name for name, field in resolved.items() if field == "id"] if columns is not None else []
+    if len(keys) > 1 and "id" not in mapped:  # nobody knows which one it is: none is used, and each record lacks a key
+        taken.discard("id")
+    else:
+        keys = []
+    issues = _header_issues(kind, resolved, taken, mapped, keys) if columns is not None else []
     for name, field in resolved.items():
-        if field is not None and field != name and field not in taken:
+        if name in keys or (field == name and field in mapped):
+            mapping[name] = []
+        elif field is not None and field != name and field not in taken:
             mapping[name] = [field]
             taken.add(field)
-    issues = _header_issues(kind, resolved, taken) if columns is not None else []
     return FieldMapping(kind, mapping, columns), issues
 
 
@@ -189,15 +197,26 @@ def set_aside(name: str, kind: Kind) -> str:
     return f"x_{name}" if fields.resolve(name, kind) else name
 
 
-def _header_issues(kind: Kind, resolved: dict[str, str | None], taken: set[str]) -> list[Issue]:
+def _header_issues(
+    kind: Kind, resolved: dict[str, str | None], taken: set[str], mapped: set[str], keys: list[str]
+) -> list[Issue]:
+    """Return the issues of a header.
+
+    `taken` are the fields that have a column, `mapped` those that the policy maps, `keys` the columns that may be the
+    key.
+    """
     issues = []
-    if "id" not in taken:
+    if keys:
+        issues.append(issue("header_key_ambiguous", value=", ".join(keys), suggestion=f"{keys[-1]}:id"))
+    elif not any(field == "id" for field in resolved.values()) and "id" not in mapped:
         issues.append(issue("header_key_missing", expected="a column for id (sku, code, item number …)"))
+    used = {name: name for name in taken if name in resolved} | dict.fromkeys(mapped, "a mapped column")
     for name, field in resolved.items():
         top = name.split(".", 1)[0]
         if field is None and not (top != name and fields.resolve(top, kind)):
-            near = fields.nearest(name, kind)
-            issues.append(issue("header_unknown", value=name, suggestion=near))
+            issues.append(issue("header_unknown", value=name, suggestion=fields.nearest(name, kind)))
+        elif field is not None and name not in keys and (other := used.setdefault(field, name)) != name:
+            issues.append(issue("header_field_repeated", value=name, expected=other))
     return issues
 
 

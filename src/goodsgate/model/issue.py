@@ -92,6 +92,12 @@ CODES: dict[str, Code] = {
     "encoding_guessed": Code("warning", "The file is not valid UTF-8; it was read as {value}.", "file"),
     "header_duplicate": Code("warning", 'Column "{value}" appears more than once; only the first is used.', "file"),
     "header_unknown": Code("warning", 'Unrecognized column "{value}"; stored unchanged.', "file"),
+    "header_key_ambiguous": Code(
+        "error", "Several columns may be the SKU: {value}. Name one, for example with `map={suggestion}`.", "file"
+    ),
+    "header_field_repeated": Code(
+        "warning", 'Column "{value}" means the same field as {expected} and is not used; map it to use it.', "file"
+    ),
     "header_key_missing": Code("error", "No SKU column found. Map one with `--map YourColumn:id`.", "file"),
     "rows_empty": Code("warning", "Skipped empty rows: {value}.", "file"),
     "sheets_ignored": Code("warning", "Only the first sheet was read; ignored: {value}.", "file"),
