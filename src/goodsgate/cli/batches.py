@@ -64,8 +64,10 @@ def watch(*, client: GateClient, batch_id: str, as_json: bool) -> None:
               help="Which records to include.")
 @click.option("--format", "format", type=click.Choice(["ndjson", "json", "csv", "tsv", "xlsx"]),
               help="Format of the report. Default: the format of the submission.")
+@click.option("--raw", is_flag=True, help="Write formulas as received, without an apostrophe before them.")
 @with_client
-def report(*, client: GateClient, batch_id: str, output: str | None, only: str, format: str | None) -> None:
+def report(*, client: GateClient, batch_id: str, output: str | None, only: str, format: str | None, raw: bool,
+           ) -> None:
     """Download the records of a batch in your own columns, with the issues of each.
 
     Correct the file and send it back with `goodsgate fix`.
@@ -76,7 +78,7 @@ def report(*, client: GateClient, batch_id: str, output: str | None, only: str, 
       goodsgate report 019b2f0c64aa5e1f9c3b7d20448a91ce --format xlsx -o rejected.xlsx
       goodsgate report 019b2f0c64aa5e1f9c3b7d20448a91ce --only all --format ndjson -o - | head
     """
-    params = {"only": only} | ({"format": format} if format else {})
+    params = {"only": only} | ({"format": format} if format else {}) | ({"raw": "true"} if raw else {})
     path = f"/v1/batches/{batch_id}/report"
     if output == "-":
         client.download(path, _print_report, params=params)

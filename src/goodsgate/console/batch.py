@@ -50,6 +50,7 @@ class BatchPage:
         report = await self._context.run_in_thread(
             self._engine.report, await request.merchant(), request.path_param("batch"),
             only=request.query.get("only", "rejected"), format=request.query.get("format") or None,
+            raw=request.query.get("raw") == "true",
         )
         try:
             pieces = await self._context.stream(report.pieces)

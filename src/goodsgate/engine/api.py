@@ -137,10 +137,12 @@ class Engine:
             raise Refusal("item_unknown")
         return found
 
-    def report(self, merchant: str, batch: str, *, only: str = "rejected", format: str | None = None) -> reports.Report:
+    def report(self, merchant: str, batch: str, *, only: str = "rejected", format: str | None = None,
+               raw: bool = False) -> reports.Report:
         """Return a file of the batch's records; see `engine.report`."""
         return reports.report(
-            self.store, self.settings.read_limits, self.batch(merchant, batch), only=only, format=format
+            self.store, self.settings.read_limits, self.batch(merchant, batch), only=only, format=format,
+            raw=raw,
         )
 
     def load_reference(self, merchant: str, kind: str, pieces: Iterator[bytes], *, format: str,

@@ -8,11 +8,16 @@ import contextlib
 import msgspec
 import orjson
 
+from goodsgate.engine.suggestions import members_of
 from goodsgate.formats import Chunk
+from goodsgate.formats.formula_marks import is_marked, mark_formula, needs_mark, unmark_formula
 from goodsgate.model.batch import Finding
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, cell_text, read_members, read_value
 from goodsgate.store.contract import ClaimedRound, Store
+
+MARKED_FORMATS = frozenset({"csv", "tsv"})
+"""Formats in which reports mark cells that a spreadsheet would run."""
 
 
 def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, store: Store) -> Chunk:
@@ -20,6 +25,9 @@ def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, sto
     records = [_members(chunk, at, header) for at in range(len(chunk))]
     numbers = [_number(members.pop("_row", None)) if members is not None else None for members in records]
     rejected = store.rejected_by_number(round.merchant, round.batch, [n for n in numbers if n is not None])
+    if round.format in MARKED_FORMATS:
+        for at, number in enumerate(numbers):
+            records[at] = _unmarked(records[at] or {}, rejected.get(number or 0), round.columns)
     unreadable = dict(chunk.unreadable)
     lines: list[bytes] = []
     rows: list[list[str]] = []
@@ -36,6 +44,27 @@ def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, sto
     return msgspec.structs.replace(
         chunk, lines=lines, rows=rows, unreadable=unreadable, replaces=replaces, issues=issues
     )
+
+
+def _unmarked(members: Members, before: Finding | None, columns: list[str] | None) -> Members:
+    """Return the cells of a corrected record without the marks that the report has put before names and cells.
+
+    The file may be a report without marks. So a cell that is the one that was received stays, and a mark is removed if
+    what was received had one, too.
+    """
+    received = (members_of(before.raw or b"", columns) if before is not None else None) or {}
+    names = received if columns is None else columns
+    marked = {mark_formula(name) for name in names if needs_mark(name)}
+    if marked and marked <= members.keys():
+        members = {unmark_formula(name) if name in marked else name: cell for name, cell in members.items()}
+    return {name: _unmarked_cell(str(cell), received.get(name)) for name, cell in members.items()}
+
+
+def _unmarked_cell(cell: str, received: object) -> str:
+    text = cell_text(received)
+    if not is_marked(cell) or cell == text:
+        return cell
+    return unmark_formula(cell) if needs_mark(text) or unmark_formula(cell) == text else cell
 
 
 def _replacements(numbers: list[int | None], rejected: dict[int, Finding],

@@ -38,10 +38,11 @@ class ReportLine(msgspec.Struct, frozen=True):
 
 
 def report(store: Store, limits: formats.Limits, batch: Batch, *, only: str = "rejected",
-           format: str | None = None) -> Report:
+           format: str | None = None, raw: bool = False) -> Report:
     """Return a report of a batch.
 
-    `only` is ``rejected`` or ``all``; `format` is one of formats.FORMATS, the submitter's own if None.
+    `only` is ``rejected`` or ``all``; `format` is one of formats.FORMATS, the submitter's own if None. Cells of CSV and
+    TSV that a spreadsheet would run are marked, unless `raw`; a fix removes the marks.
 
     Raises Refusal: parameter_invalid, payload_gone (``all`` reads the payload again), batch_open (``all``).
     """
@@ -61,7 +62,7 @@ def report(store: Store, limits: formats.Limits, batch: Batch, *, only: str = "r
         header = _columns(store, batch)
         rows = (_row(line, batch, header, results=results) for line in lines)
         added = ("_row", "_result", *ADDED[1:]) if results else ADDED
-        pieces = formats.write(rows, format=wanted, header=[*header, *added])
+        pieces = formats.write(rows, format=wanted, header=[*header, *added], marks=not raw)
     return Report(
         media_type=formats.MEDIA_TYPES[wanted], filename=f"{batch.id}-{only}.{wanted}", pieces=pieces
     )

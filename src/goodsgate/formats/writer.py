@@ -9,6 +9,7 @@ from typing import IO, cast
 import xlsxwriter  # type: ignore[import-untyped]  # it has no types
 
 from goodsgate.formats.contract import FORMATS, FormatOverflowError, UnknownFormatError
+from goodsgate.formats.formula_marks import mark_formula
 from goodsgate.formats.table import DELIMITERS
 
 PIECE_CHARACTERS = 64 * 1024
@@ -24,19 +25,24 @@ _XLSX_OPTIONS = {
 }
 
 
-def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: list[str] | None) -> Iterator[bytes]:
+def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: list[str] | None,
+          marks: bool = False) -> Iterator[bytes]:
     """Yield a file of records: lists of cells for csv, tsv and xlsx, the bytes of JSON values for ndjson and json.
 
     UTF-8 without a byte-order mark. CSV is that of RFC 4180 (comma, CR LF); TSV is the same with tabs. A line break
     inside a JSON value becomes a blank, which changes nothing in valid JSON; in `json` every value must be valid.
-    Cells are written byte for byte, also those that a spreadsheet takes for a formula (`=1+1`, `-5`): files go back to
-    who sent them and come back again. In an XLSX every cell is text, so it runs nothing and keeps leading zeros.
+    With `marks`, cells of CSV and TSV that a spreadsheet would run get a mark, see `formula_marks`; without, they are
+    written byte for byte. In an XLSX every cell is text, so it runs nothing and keeps leading zeros.
 
     Raises UnknownFormatError for other formats and FormatOverflowError, before the first piece, for an XLSX that
     cannot hold it.
     """
     if format in ("csv", "tsv"):
-        return _write_delimited(cast(Iterable[list[str]], rows), header, "\t" if format == "tsv" else ",")
+        cells = cast(Iterable[list[str]], rows)
+        if marks:
+            cells = ([*map(mark_formula, row)] for row in cells)
+            header = [*map(mark_formula, header)] if header is not None else None
+        return _write_delimited(cells, header, "\t" if format == "tsv" else ",")
     if format == "xlsx":
         return _write_xlsx(cast(Iterable[list[str]], rows), header)
     if format == "ndjson":

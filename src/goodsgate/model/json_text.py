@@ -53,8 +53,8 @@ def member_text(value: object) -> str:
 
 def cell_text(value: object) -> str:
     """Return the text of a member as a cell: nothing for null and for no member."""
-    text = "" if value is None else member_text(value)
-    return "" if text == "null" and isinstance(value, msgspec.Raw) else text
+    is_empty = value is None or (isinstance(value, msgspec.Raw) and bytes(value) == b"null")
+    return "" if is_empty else member_text(value)
 
 
 def load_json(content: bytes | str) -> Any:

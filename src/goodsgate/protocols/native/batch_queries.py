@@ -165,7 +165,7 @@ class BatchQueryHandlers:
         """Handle GET /v1/batches/{batch}/report."""
         report = await self._context.run_in_thread(
             self._engine.report, request.merchant, request.path["batch"], only=request.query["only"],
-            format=request.query["format"]
+            format=request.query["format"], raw=request.query["raw"],
         )
         headers = {"content-disposition": f'attachment; filename="{report.filename}"'}
         try:
