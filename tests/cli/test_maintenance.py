@@ -1,7 +1,7 @@
 """The commands for operators: backup, doctor, migrate, and the passwords that they must not show."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from goodsgate.cli.settings import store_error
 from goodsgate.config import Config, without_password, without_secrets
 from goodsgate.model.catalogue import Merchant
 from goodsgate.store.contract import StoreBusyError
+from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.sqlite import SqliteStore
 from tests import postgres
 from tests.cli.conftest import write_ndjson
@@ -95,16 +96,20 @@ def test_backup_refuses_a_postgresql_store(tmp_path: Path):
 # -- doctor -----------------------------------------------------------------------------------------------------------
 
 
-def test_doctor_reports_a_queue_without_a_worker(tmp_path: Path):
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_doctor_reports_a_queue_without_a_worker(kind: str, tmp_path: Path):
     """A round has been queued for longer than any worker needs to find it."""
-    store = SqliteStore(
-        tmp_path / "store", cache_bytes=1024**2, small_payload_bytes=100, now=lambda: NOW - timedelta(days=900)
-    )
+    def long_ago() -> datetime:
+        return NOW - timedelta(days=900)
+
+    address = str(tmp_path / "store") if kind == "sqlite" else postgres.server().blank()
+    store = SqliteStore(Path(address), cache_bytes=1024**2, small_payload_bytes=100, now=long_ago) \
+        if kind == "sqlite" else PostgresStore(address, connections_max=4, small_payload_bytes=100, now=long_ago)
     store.migrate()
     store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     child.submit(store, 3)
     store.close()
-    code, output = run("doctor", "--store", tmp_path / "store")
+    code, output = run("doctor", GOODSGATE_STORE=address)
     assert code == 7
     found = r"^BAD  worker: no worker is running, .* rounds waiting: 1, the oldest for [\d,]+ s\n +→ start a worker"
     assert re.search(found, output, re.M)
