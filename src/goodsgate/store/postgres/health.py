@@ -214,7 +214,8 @@ def check_worker(database: PostgresDatabase) -> Iterator[HealthCheck]:
     """Check that somebody works while work waits."""
     for _ in range(WORKER_LOOKS):
         now = database.now()
-        check = judge_worker(database, is_worked=any(expires_at > now for *_, expires_at, _ in _leases(database)))
+        is_worked = any(expires_at > now for *_, expires_at, _ in _leases(database))
+        check = judge_worker(database, is_worked=is_worked, absence="no worker holds a lease")
         if check.is_ok:
             break
         time.sleep(WORKER_LOOK_SECONDS)

@@ -24,15 +24,18 @@ def judge_deaths(database: Database) -> HealthCheck:
     )
 
 
-def judge_worker(database: Database, *, is_worked: bool) -> HealthCheck:
-    """Judge whether somebody works while work waits. Without work a worker may be absent: a backup has none."""
+def judge_worker(database: Database, *, is_worked: bool, absence: str = "no worker is running") -> HealthCheck:
+    """Judge whether somebody works while work waits. Without work a worker may be absent: a backup has none.
+
+    `absence` says what was seen if nobody works.
+    """
     now = database.now()
     waiting, oldest_at = database.intake.query("waiting_rounds", {"now": now}, ALL_MERCHANTS)[0]
     if is_worked:
         return ok("worker", "a worker is running")
     if not waiting:
-        return ok("worker", "no worker is running, and no work waits")
+        return ok("worker", f"{absence}, and no work waits")
     seconds = max(0.0, (now - oldest_at) / 1e6)
-    detail = f"no worker is running, and work waits; rounds waiting: {waiting:,}, the oldest for {seconds:,.0f} s"
+    detail = f"{absence}, and work waits; rounds waiting: {waiting:,}, the oldest for {seconds:,.0f} s"
     remedy = "start a worker: `goodsgate work`, or `goodsgate serve` with workers = 1"
     return (bad if seconds > WORKERLESS_SECONDS_MAX else warn)("worker", detail, remedy)
