@@ -142,6 +142,35 @@ def test_retry_after_reference_data_was_mended(shop: Shop) -> None:
     assert list(shop.codes(batch.id)) == [3]
 
 
+def test_a_retry_does_not_bring_back_what_a_later_batch_replaced(shop: Shop) -> None:
+    """Monday's record waits for a brand; Tuesday's newer one is applied; on Wednesday Monday's batch is retried."""
+    shop.reference("brand", ReferenceEntry(code="Acme"))
+    monday = shop.run([
+        {"id": "A", "title": "Old", "brand": "Nova"}, {"id": "B", "title": "Only on Monday", "brand": "Nova"},
+        {"id": "C", "title": "Old", "brand": "Nova", "version_number": 1},
+    ], references=Strictness.REFUSE)
+    shop.run([{"id": "A", "title": "New", "brand": "Acme"}, {"id": "C", "title": "New", "version_number": 2}])
+    shop.reference("brand", ReferenceEntry(code="Nova"))
+    shop.engine.retry("acme", monday.id)
+    shop.work()
+    after = shop.engine.batch("acme", monday.id)
+    assert (after.counts.created, after.counts.superseded, after.counts.rejected) == (1, 2, 0)
+    assert shop.codes(monday.id) == {1: ["item_newer"]}
+    assert {key: item["title"] for key, item in shop.items().items()} == {"A": "New", "B": "Only on Monday", "C": "New"}
+
+
+def test_a_fix_of_an_old_batch_does_not_replace_what_a_later_batch_wrote(shop: Shop) -> None:
+    """What an earlier batch wrote is replaced."""
+    shop.run([{"id": "B", "title": "Older"}])
+    old = shop.run([{"id": "A", "title": "Old", "price": "x"}, {"id": "B", "title": "Old", "price": "x"}])
+    shop.run([{"id": "A", "title": "New"}])
+    shop.fix(old.id, ndjson([{"id": key, "title": "Mended", "_row": row} for row, key in enumerate("AB", 1)]),
+             format="ndjson")
+    shop.work()
+    assert {key: item["title"] for key, item in shop.items().items()} == {"A": "New", "B": "Mended"}
+    assert shop.codes(old.id)[1] == ["item_newer"]
+
+
 def test_retry_of_a_table_keeps_its_columns(shop: Shop) -> None:
     """Cells are shaped as they were the first time."""
     shop.reference("brand", ReferenceEntry(code="Acme"))

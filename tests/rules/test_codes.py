@@ -11,7 +11,7 @@ from tests.rules.values import SAMPLES, VALUES
 
 OTHERS_TELL = {code for code, entry in CODES.items() if entry.about == "file"} | {
     "line_too_long", "line_incomplete", "cell_too_long", "row_ragged", "quotes_broken", "encoding_broken",
-    "duplicate_in_batch", "key_held", "key_unknown", "key_not_held", "sku_case_twin", "row_not_rejected",
+    "duplicate_in_batch", "key_held", "key_unknown", "key_not_held", "sku_case_twin", "row_not_rejected", "item_newer",
 }
 """Told by formats and engine."""
 TOLD_ELSEWHERE = {"internal_fault", "issues_cut", "line_unreadable", "line_too_deep", "record_not_object"}

@@ -86,7 +86,7 @@ def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy) -
     keys, hashes, count = checked.distinct_keys.distinct, checked.hashes, len(checked.keys)
     if policy.verb is not Verb.UPSERT or checked.verbs is not None or checked.issues or len(keys) != count:
         return None
-    if checked.versions.count(None) != count or not view.seen_keys.isdisjoint(keys):
+    if checked.versions.count(None) != count or view.newer_keys or not view.seen_keys.isdisjoint(keys):
         return None
     items = view.items
     if items.keys().isdisjoint(keys):
@@ -130,7 +130,7 @@ class _Application:
         """Return one result byte for each record, or for the first ones if the time does not suffice."""
         checked, view, policy, issues = self._checked, self._view, self._policy, self.issues
         results = bytearray(len(checked.documents))
-        items, writes = view.items, view.writes
+        items, writes, newer_keys = view.items, view.writes, view.newer_keys
         reports_duplicates = policy.duplicates is not Strictness.OFF
         chunk_keys: set[str] = set()
         upserts = policy.verb is Verb.UPSERT and checked.verbs is None
@@ -143,6 +143,10 @@ class _Application:
                 chunk_keys.add(key)
             if key is None or (at in issues and has_error(issues[at])):
                 results[at] = REJECTED
+                continue
+            if newer_keys and version is None and key in newer_keys:
+                add_issues(issues, at, issue("item_newer", "/id", value=display_key(key)))
+                results[at] = SUPERSEDED
                 continue
             item = items.get(key)
             if upserts and version is None and (item is None or (item.version is None and item.hash is not None)):

@@ -11,13 +11,16 @@ from goodsgate.store.contract import ClaimedRound, Store
 class CatalogueView:
     """Items of one collection by key, with the changes that records made to them."""
 
-    def __init__(self, items: dict[str, CurrentItem], case_variants: dict[str, str], seen_keys: Set[str]) -> None:
+    def __init__(self, items: dict[str, CurrentItem], case_variants: dict[str, str], seen_keys: Set[str], *,
+                 newer_keys: Set[str] = frozenset()) -> None:
         self.items: dict[str, CurrentItem | Write] = {**items}
         """Key → the item as it is now, tombstones included."""
         self.case_variants = case_variants
         """Key → another key that differs only by case."""
         self.seen_keys = seen_keys
         """Keys that earlier chunks of the batch contain."""
+        self.newer_keys = newer_keys
+        """Keys of items that a batch has written which was accepted after this one; for a fix and a retry only."""
         self.writes: dict[str, Write] = {}
         self.deletes: dict[str, Delete] = {}
         self._created: Writes | None = None
@@ -58,7 +61,27 @@ def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk],
     variants = store.case_variants(round.merchant, round.kind, round.collection, new) if new else {}
     if len(keys.folded) < len(distinct):  # some of them differ only by case
         variants = with_variants_among(distinct, variants)
-    return CatalogueView(items, variants, find_seen_keys(store, round, distinct) if seen_keys is None else seen_keys)
+    if seen_keys is None:
+        seen_keys = find_seen_keys(store, round, distinct)
+    return CatalogueView(items, variants, seen_keys, newer_keys=find_newer_keys(store, round, items))
+
+
+def find_newer_keys(store: Store, round: ClaimedRound, keys: Iterable[str]) -> Set[str]:
+    """Return the keys of items that a batch wrote last which was accepted after the batch of this fix or retry."""
+    if round.round_kind not in (RoundKind.FIX, RoundKind.RETRY):
+        return frozenset()
+    is_newer = {round.batch: False}
+    newer = set()
+    for key in keys:
+        item = store.item(round.merchant, round.kind, round.collection, key)
+        if item is None:
+            continue
+        if item.batch not in is_newer:
+            writer = store.batch(round.merchant, item.batch)
+            is_newer[item.batch] = writer is not None and writer.received_at > round.received_at
+        if is_newer[item.batch]:
+            newer.add(key)
+    return newer
 
 
 def find_seen_keys(store: Store, round: ClaimedRound, keys: Sequence[str]) -> Set[str]:

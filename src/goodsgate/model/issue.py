@@ -217,6 +217,9 @@ CODES: dict[str, Code] = {
     "issues_cut": _warning("Too many issues ({value}); {expected} are shown."),
     # the key and what is held
     "duplicate_in_batch": _error('Key "{value}" appears more than once in this batch.'),
+    "item_newer": _warning(
+        'Not applied: a batch that was accepted later has written "{value}". Submit the record again to apply it.'
+    ),
     "key_held": _error('An item with key "{value}" already exists; create does not replace it.'),
     "key_unknown": _error('No item has key "{value}"; update does not create one.'),
     "item_unnamed": _error("No identifier given; expected {expected}."),
