@@ -1,7 +1,8 @@
 """Every demand on speed and memory, as a ratio to a ceiling of the same run: `python -m bench [part …] [--short]`.
 
 Parts: check load memory small growth polls (the embedded store), scaled (PostgreSQL), konnect, justwalkout
-and productsup (the protocols), console (its pages), path (code that a batch passes). Prints a Markdown table and
+and productsup (the protocols), console (its pages), path (code that a batch passes), reports
+(small requests while reports are written). Prints a Markdown table and
 exits 1 if a demand is not reached.
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import orjson
 
-from bench import ceilings, console, justwalkout, konnect, path, polls, productsup, scaled
+from bench import ceilings, console, justwalkout, konnect, path, polls, productsup, reports, scaled
 from bench.figures import PRODUCTS, Figure, growth, lines_of, small
 from bench.gate import Gate
 from goodsgate.app import open_store
@@ -150,7 +151,7 @@ def _packed(body: Iterator[bytes]) -> Iterator[bytes]:
 PARTS = {
     "check": check, "load": load, "memory": memory, "small": small, "growth": growth, "polls": poll,
     "scaled": scaled.parts, "konnect": konnect.parts, "justwalkout": justwalkout.parts,
-    "productsup": productsup.parts, "console": console.parts, "path": path.parts,
+    "productsup": productsup.parts, "console": console.parts, "path": path.parts, "reports": reports.parts,
 }
 
 

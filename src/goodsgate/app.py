@@ -24,6 +24,7 @@ from goodsgate.http.connections import ConnectionLimits, OpenConnections, bounde
 from goodsgate.http.context import ServerContext
 from goodsgate.http.known_settings import KnownSettings
 from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings, WebhookSettings
+from goodsgate.http.threads import threads_of
 from goodsgate.protocols import load_known_settings, load_message_senders, load_protocols, load_schemas
 from goodsgate.rules import Schema
 from goodsgate.store.contract import Retention, Store
@@ -196,7 +197,7 @@ def protocol_settings(config: Config) -> ProtocolSettings:
 def connection_limits(config: Config, *, descriptors: float = math.inf) -> ConnectionLimits:
     """Return the bounds of connections, lowered if the process may not open that many files (`descriptors`)."""
     limits = ConnectionLimits(**{name: getattr(config, name) for name in ConnectionLimits.__struct_fields__})
-    own = DESCRIPTORS_RESERVED + config.threads * DESCRIPTORS_A_THREAD
+    own = DESCRIPTORS_RESERVED + threads_of(http_limits(config)) * DESCRIPTORS_A_THREAD
     fitted = fit_descriptors(limits, max(DESCRIPTORS_RESERVED / 2, descriptors - own))
     if fitted != limits:
         log.warning(

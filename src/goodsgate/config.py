@@ -83,7 +83,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stop_seconds: Seconds = 10.0
     """Time for requests and deliveries in progress when the gate stops."""
     threads: Annotated[int, Meta(ge=1, le=256)] = 8
-    """Threads of one API process that work for requests."""
+    """Threads of one API process for requests that read, and as many for requests that write."""
+    report_threads: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Threads of one API process that write reports."""
+    reports_max: Count = 32
+    """Reports that are written or sent at once."""
+    reports_per_merchant_max: Count = 8
     rate_limits: Literal["on", "off"] = "on"
     """Whether the rate limits that vendors publish for their protocols are enforced."""
     sessions_max: Count = 500

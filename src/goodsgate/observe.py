@@ -139,6 +139,7 @@ class Metrics:
         )
         self.sessions = Gauge("goodsgate_sessions", "Long polls and event streams open.", registry=self.registry)
         self.uploads = Gauge("goodsgate_uploads", "Request bodies arriving.", registry=self.registry)
+        self.reports = Gauge("goodsgate_reports", "Reports being written or sent.", registry=self.registry)
         self.connections = Gauge("goodsgate_connections", "Connections of clients open.", registry=self.registry)
         self.closed_connections = Counter(
             "goodsgate_closed_connections", "Connections that the gate refused or ended.", ["reason"],

@@ -1,8 +1,9 @@
 """The page of one batch: its progress, its issues by frequency, and the actions on it."""
 
+from functools import partial
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response
 
 from goodsgate import formats
 from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
@@ -47,17 +48,14 @@ class BatchPage:
 
     async def report(self, request: ConsoleRequest) -> Response:
         """Return the records as a file; a file of rejected records can be corrected and sent back."""
-        report = await self._context.run_in_thread(
-            self._engine.report, await request.merchant(), request.path_param("batch"),
+        merchant = await request.merchant()
+        response = await self._context.report(request.http.scope, merchant, partial(
+            self._engine.report, merchant, request.path_param("batch"),
             only=request.query.get("only", "rejected"), format=request.query.get("format") or None,
             raw=request.query.get("raw") == "true",
-        )
-        try:
-            pieces = await self._context.stream(report.pieces)
-        except formats.FormatOverflowError as error:
-            raise Refusal("parameter_invalid", str(error), parameter="format") from error
-        headers = {**HEADERS, "content-disposition": f'attachment; filename="{report.filename}"'}
-        return StreamingResponse(pieces, media_type=report.media_type, headers=headers)
+        ))
+        response.headers.update(HEADERS)
+        return response
 
     # -- actions ------------------------------------------------------------------------------------------------------
 

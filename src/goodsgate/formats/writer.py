@@ -13,6 +13,8 @@ from goodsgate.formats.formula_marks import mark_formula
 from goodsgate.formats.table import DELIMITERS
 
 PIECE_CHARACTERS = 64 * 1024
+PAUSE_ROWS = 50
+"""Rows after which a thread that writes an XLSX may turn to something else."""
 XLSX_ROWS_MAX = 1_048_576
 XLSX_COLUMNS_MAX = 16_384
 XLSX_CELL_CHARACTERS_MAX = 32_767
@@ -29,6 +31,7 @@ def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: l
           marks: bool = False) -> Iterator[bytes]:
     """Yield a file of records: lists of cells for csv, tsv and xlsx, the bytes of JSON values for ndjson and json.
 
+    Some pieces are empty, so that the caller can do something else before the file goes on.
     UTF-8 without a byte-order mark. CSV is that of RFC 4180 (comma, CR LF); TSV is the same with tabs. A line break
     inside a JSON value becomes a blank, which changes nothing in valid JSON; in `json` every value must be valid.
     With `marks`, cells of CSV and TSV that a spreadsheet would run get a mark, see `formula_marks`; without, they are
@@ -87,13 +90,15 @@ def _write_delimited(rows: Iterable[list[str]], header: list[str] | None, delimi
 
 def _write_xlsx(rows: Iterable[list[str]], header: list[str] | None) -> Iterator[bytes]:
     with TemporaryFile() as file:
-        _fill_workbook(file, rows, header)
+        for _ in _fill_workbook(file, rows, header):
+            yield b""
         file.seek(0)
         while piece := file.read(PIECE_CHARACTERS):
             yield piece
 
 
-def _fill_workbook(file: IO[bytes], rows: Iterable[list[str]], header: list[str] | None) -> None:
+def _fill_workbook(file: IO[bytes], rows: Iterable[list[str]], header: list[str] | None) -> Iterator[None]:
+    """Write a workbook, with a pause after every few rows."""
     with xlsxwriter.Workbook(file, _XLSX_OPTIONS) as book:
         sheet = book.add_worksheet()
         number = 0
@@ -103,6 +108,8 @@ def _fill_workbook(file: IO[bytes], rows: Iterable[list[str]], header: list[str]
         for row in rows:
             _fill_row(sheet, number, row)
             number += 1
+            if number % PAUSE_ROWS == 0:
+                yield
 
 
 def _fill_row(sheet: xlsxwriter.worksheet.Worksheet, number: int, row: list[str]) -> None:

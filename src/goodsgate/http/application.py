@@ -1,6 +1,7 @@
 """The ASGI application: request ids, response headers, cached responses, refusals, metrics and log lines."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -16,6 +17,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.docs import DocumentationPages
 from goodsgate.http.endpoints import REQUEST_ID, CachedResponse, WireProtocol, problem_response
 from goodsgate.http.problems import refuse
+from goodsgate.http.threads import SWITCH_SECONDS, WORK, Work
 from goodsgate.observe import RequestIds, logger
 
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
@@ -71,6 +73,7 @@ class Application:
             await self._run_lifespan(receive, send)
             return
         began = time.perf_counter()
+        WORK.set(Work.READS if scope["method"] in ("GET", "HEAD") else Work.WRITES)
         request_headers: dict[bytes, bytes] = dict(scope["headers"])
         request_id = scope[REQUEST_ID] = self._request_ids.choose(request_headers.get(b"x-request-id"))
         if scope["path"].startswith("//"):
@@ -138,6 +141,7 @@ class Application:
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        sys.setswitchinterval(SWITCH_SECONDS)
         for task in self._background:
             task.start()
         await send({"type": "lifespan.startup.complete"})

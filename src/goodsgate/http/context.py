@@ -4,22 +4,24 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Scope as ASGIScope
 from starlette.types import Send
 
 from goodsgate.auth import Authenticator, Caller
-from goodsgate.engine import Engine
+from goodsgate.engine import Engine, Report
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
+from goodsgate.formats import FormatOverflowError
 from goodsgate.http.admission import AdmissionLimit, ArrivingBodies, Receiver
 from goodsgate.http.long_poll import ChangeSignal
 from goodsgate.http.problems import refuse
 from goodsgate.http.services import HttpLimits, ProtocolServices
+from goodsgate.http.threads import RequestThreads, Work
 from goodsgate.observe import Metrics, StatisticsCache
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -28,8 +30,6 @@ HEAD_BYTES = 4096
 """Bytes of a body that are read before its format is detected."""
 PIECE_BYTES = 1024**2
 """Bytes of a stored body that are read at once."""
-STREAM_BYTES = 256 * 1024
-"""Bytes of a streamed response that a thread collects at once."""
 
 DRAIN_BYTES = 4 * 1024**2
 DRAIN_SECONDS = 2.0
@@ -65,20 +65,37 @@ class ServerContext:
         )
         self.uploads = ArrivingBodies(uploads, bytes_per_second_min=limits.body_bytes_per_second_min)
         self.workers_alive = workers_alive
-        self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="request")
+        self.reports = AdmissionLimit(
+            "reports", total_max=limits.reports_max, merchant_max=limits.reports_per_merchant_max,
+            gauge=self.metrics.reports,
+        )
+        self.threads = RequestThreads(limits)
 
     async def run_in_thread(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work in the thread pool and return its result; waits for a free thread."""
-        bound = functools.partial(work, *args, **kwargs)
+        """Run blocking work in a thread for requests of this kind, and return its result; waits for a free thread."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, bound)
+            return await self.threads.run(functools.partial(work, *args, **kwargs))
         finally:
             self.change_signal.expires_at = 0.0  # the work may have changed something
+
+    async def report(self, scope: ASGIScope, merchant: str, write: Callable[[], Report]) -> Response:
+        """Return a report as a streamed download; it counts as open until it has been sent.
+
+        Raises reports_full, merchant_reports_full, and parameter_invalid if the format cannot hold the report.
+        """
+        self.reports.hold(scope, merchant)
+        report = await self.threads.run(write, Work.REPORTS)
+        try:
+            pieces = await self.threads.stream(report.pieces)
+        except FormatOverflowError as fault:
+            raise Refusal("parameter_invalid", str(fault), parameter="format") from fault
+        headers = {"content-disposition": f'attachment; filename="{report.filename}"'}
+        return StreamingResponse(pieces, media_type=report.media_type, headers=headers)
 
     def close(self) -> None:
         """End waiting requests, cancel queued work and wait for running work."""
         self.change_signal.close()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self.threads.close()
 
     # -- authentication ---------------------------------------------------------------------------------------------
     async def caller(self, secret: bytes | None, *, scope: str) -> Caller:
@@ -102,19 +119,6 @@ class ServerContext:
         if not await self.run_in_thread(self.authenticator.merchant_exists, wanted):
             raise refuse("merchant_unknown")
         return wanted
-
-    # -- streamed responses -----------------------------------------------------------------------------------------
-    async def stream(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """Return the pieces of a blocking iterator, read in the thread pool.
-
-        The first pieces are read at once, so that their errors are raised before the response starts.
-        """
-        return self._continue_stream(await self.run_in_thread(_join_pieces, pieces), pieces)
-
-    async def _continue_stream(self, joined: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        while joined:
-            yield joined
-            joined = await self.run_in_thread(_join_pieces, pieces)
 
     # -- submissions ------------------------------------------------------------------------------------------------
     async def stream_body(self, body: "RequestBody", begin: Callable[[bytes], Submission]) -> Receipt:
@@ -159,15 +163,6 @@ def find_secret(headers: Mapping[bytes, bytes]) -> bytes | None:
     if authorization is None:
         return headers.get(b"x-api-key")
     return authorization[7:].strip() if authorization[:7].lower() == b"bearer " else None
-
-
-def _join_pieces(pieces: Iterator[bytes]) -> bytes:
-    joined: list[bytes] = []
-    size = 0
-    while size < STREAM_BYTES and (piece := next(pieces, None)) is not None:
-        joined.append(piece)
-        size += len(piece)
-    return b"".join(joined)
 
 
 def _submit_short_body(begin: Callable[[bytes], Submission], body: bytes) -> Receipt:

@@ -16,6 +16,8 @@ HTTP_REFUSALS: dict[str, str] = {
     "body_incomplete": "The request body is shorter than its Content-Length; nothing was stored.",
     "sessions_full": "Too many open long polls and event streams; try again later.",
     "merchant_sessions_full": "The merchant has too many open long polls and event streams; try again later.",
+    "reports_full": "Too many reports are being written; try again later.",
+    "merchant_reports_full": "The merchant has too many reports in progress; try again later.",
     "uploads_full": "Too many uploads are arriving; try again later.",
     "merchant_uploads_full": "The merchant has too many uploads in progress; try again later.",
     "stopping": "The gate is stopping; nothing was stored, try again.",
@@ -69,6 +71,8 @@ STATUSES: dict[str, int] = {
     "body_incomplete": 400,
     "sessions_full": 503,
     "merchant_sessions_full": 429,
+    "reports_full": 503,
+    "merchant_reports_full": 429,
     "uploads_full": 503,
     "merchant_uploads_full": 429,
     "stopping": 503,
@@ -84,6 +88,7 @@ STATUSES: dict[str, int] = {
 RETRY_AFTER_SECONDS = {
     "queue_full": 10, "store_full": 60, "store_busy": 1, "sessions_full": 5, "too_many_requests": 1,
     "connections_full": 5, "merchant_sessions_full": 5, "uploads_full": 5, "merchant_uploads_full": 5, "stopping": 5,
+    "reports_full": 5, "merchant_reports_full": 5,
 }
 
 CHALLENGE = 'Bearer realm="goodsgate"'

@@ -15,6 +15,9 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of requests to one API process; see the settings of the same names."""
 
     threads: int
+    report_threads: int
+    reports_max: int
+    reports_per_merchant_max: int
     sessions_max: int
     sessions_per_merchant_max: int
     uploads_max: int

@@ -127,7 +127,7 @@ class ExportMethods:
             "content-disposition": f'attachment; filename="{request.path["file"]}"',
             "cache-control": "private, no-store"
         }
-        return StreamingResponse(await self._context.stream(content), media_type="text/csv", headers=headers)
+        return StreamingResponse(await self._context.threads.stream(content), media_type="text/csv", headers=headers)
 
     def _check_link(self, path: str, query: dict[str, Any]) -> None:
         until, by, signature = str(query["until"]), str(query["by"]), str(query["signature"])

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
+from functools import partial
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Scope
 
-from goodsgate.engine.refusal import Refusal
-from goodsgate.formats import FormatOverflowError
 from goodsgate.http.context import MERCHANT_HEADER, ServerContext, find_secret
 from goodsgate.http.endpoints import ApiRequest, CachedResponse, Handler
 from goodsgate.http.long_poll import BatchDocument, DocumentCache
@@ -163,16 +162,10 @@ class BatchQueryHandlers:
 
     async def report(self, request: ApiRequest) -> Response:
         """Handle GET /v1/batches/{batch}/report."""
-        report = await self._context.run_in_thread(
+        return await self._context.report(request.http.scope, request.merchant, partial(
             self._engine.report, request.merchant, request.path["batch"], only=request.query["only"],
             format=request.query["format"], raw=request.query["raw"],
-        )
-        headers = {"content-disposition": f'attachment; filename="{report.filename}"'}
-        try:
-            pieces = await self._context.stream(report.pieces)
-        except FormatOverflowError as fault:
-            raise Refusal("parameter_invalid", str(fault), parameter="format") from fault
-        return StreamingResponse(pieces, media_type=report.media_type, headers=headers)
+        ))
 
     def _limit(self, request: ApiRequest) -> int:
         return min(int(request.query["limit"]), self._context.limits.page_rows_max)

@@ -1,5 +1,6 @@
 """Health, readiness, metrics and the OpenAPI document."""
 
+import asyncio
 import hmac
 import time
 from typing import Any
@@ -13,10 +14,13 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext, find_secret
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import OpenApiDocument
+from goodsgate.http.threads import WORK, Work
 from goodsgate.model.catalogue import Scope
 from goodsgate.protocols.native.responses import JSON, json_response
 from goodsgate.store.contract import StoreError, bad
 
+CHECK_SECONDS_MAX = 3.0
+"""A store that takes longer to check is not ready."""
 READINESS_SECONDS = 1.0
 """The store is checked at most this often, whatever the number of probes."""
 
@@ -29,6 +33,7 @@ class ServiceHandlers:
         self._openapi = openapi
         self._readiness: dict[str, Any] = {}
         self._expires_at = 0.0
+        self._checking: asyncio.Future[dict[str, Any]] | None = None
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
@@ -43,12 +48,27 @@ class ServiceHandlers:
 
     async def ready(self, request: ApiRequest) -> Response:
         """Handle GET /readyz; strangers see no more than the names of failed checks."""
-        if time.monotonic() >= self._expires_at:
-            self._readiness = await self._context.run_in_thread(self._check)
-            self._expires_at = time.monotonic() + READINESS_SECONDS
+        await self._refresh()
         is_ready, failed = self._readiness["ready"], self._readiness["failed"]
         document = self._readiness if await self._is_admin(request) else {"ready": is_ready, "failed": failed}
         return json_response(document, status=200 if is_ready else 503)
+
+    async def _refresh(self) -> None:
+        """Check the store again if the last check is old; all requests share one check, and wait for it so long."""
+        WORK.set(Work.HEALTH)
+        if time.monotonic() < self._expires_at:
+            return
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.ensure_future(self._context.run_in_thread(self._check))
+        try:
+            self._readiness = await asyncio.wait_for(asyncio.shield(self._checking), CHECK_SECONDS_MAX)
+        except TimeoutError:
+            slow = bad("store", "no answer yet", "run `goodsgate doctor`")
+            self._readiness = {
+                "ready": False, "failed": [slow.name], "checks": [msgspec.to_builtins(slow)], "queue": {},
+                "workers": None,
+            }
+        self._expires_at = time.monotonic() + READINESS_SECONDS
 
     async def _is_admin(self, request: ApiRequest) -> bool:
         """Return whether the request has an admin's key; False while the store cannot tell."""
@@ -76,6 +96,7 @@ class ServiceHandlers:
 
     async def metrics(self, request: ApiRequest) -> Response:
         """Handle GET /metrics, for the token of the settings or an admin's key. Raises unauthorized, forbidden."""
+        WORK.set(Work.HEALTH)
         secret, token = find_secret(dict(request.http.scope["headers"])), self._context.services.settings.metrics_token
         if not token or secret is None or not hmac.compare_digest(secret, token.encode()):
             await self._context.caller(secret, scope=Scope.ADMIN)

@@ -47,6 +47,8 @@ CLOCK_QUERY_SECONDS_MAX = 0.1
 """A reading of the clock that took longer is too inexact."""
 STATEMENT_SECONDS_MAX = 20.0
 """A statement that takes longer is ended: a client waits for it."""
+LOCK_SECONDS_MAX = 10.0
+"""A statement that waits longer for a lock is ended, like one that waits for another process on an embedded store."""
 WORK_SECONDS_MAX = 120.0
 """The same for statements of a worker about thousands of records."""
 IDLE_SECONDS_MAX = 15.0
@@ -270,6 +272,7 @@ def _result(cursor: Cursor) -> StatementResult:
 def _limits(seconds: float) -> str:
     return (
         f"SET LOCAL statement_timeout = '{int(seconds * 1000)}ms';"
+        f"SET LOCAL lock_timeout = '{int(LOCK_SECONDS_MAX * 1000)}ms';"
         f"SET LOCAL idle_in_transaction_session_timeout = '{int(IDLE_SECONDS_MAX * 1000)}ms'"
     )
 
