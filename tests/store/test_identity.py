@@ -1,7 +1,9 @@
 """The files of an embedded store know each other: none works beside an older copy, or one of another store."""
 
 import os
+import resource
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -173,6 +175,29 @@ def test_a_payload_that_is_not_whole_breaks_the_batch(left: int | None, tmp_path
         assert shop.engine.batch("acme", batch).state is State.BROKEN
         assert shop.codes(batch)[0] [-1:] == ["payload_corrupt"]
         assert not shop.items()
+
+
+# -- the disk ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_store_without_space_is_not_ready(tmp_path: Path) -> None:
+    """As long as a limit of the process, a quota or the disk lets it write no more; then it is ready again."""
+    with Shop(tmp_path, kind="sqlite", small_payload_bytes=100) as shop:
+        def is_ready() -> bool:
+            return {check.name: check for check in shop.store.quick_checks()}["free space"].is_ok
+
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, before[1]))
+        try:
+            with pytest.raises(Refusal, match=r"full|space"):
+                shop.send(b'{"id":"a","title":"%s"}\n' % (b"x" * 200_000))
+            assert not is_ready()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+        assert is_ready()
+        _feed(shop, "after")
 
 
 # -- the folder -------------------------------------------------------------------------------------------------------

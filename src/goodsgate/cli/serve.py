@@ -48,6 +48,7 @@ def serve(*, config: "Config", first_merchant: str | None) -> None:
     _configure_logging(config)
     listening = _listen(config)
     store = open_store(config)
+    _log_problems(store)
     if first_merchant:
         _add_first_merchant(store, first_merchant)
     if not config.workers and "://" not in config.store:
@@ -122,6 +123,13 @@ def _open_store(config: "Config", stop: threading.Event | None) -> "Store | None
                 raise
             outage.wait(StoreError(error.message), stop)  # without the password of the address
     return None
+
+
+def _log_problems(store: "Store") -> None:
+    """Log what the checks of the store find at the start, such as a disk that is nearly full."""
+    for check in store.quick_checks():
+        if check.remedy:
+            logging.getLogger(__name__).warning("%s: %s; %s", check.name, check.detail, check.remedy)
 
 
 def _configure_logging(config: "Config") -> None:

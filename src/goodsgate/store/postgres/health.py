@@ -32,6 +32,8 @@ SETTINGS = {
     "track_counts": ("on", "autovacuum does not know what to do"),
 }
 """Setting → required value, and the harm of any other."""
+FULL_SECONDS = 10.0
+"""After a statement failed for lack of space, the store counts as full for this long."""
 WORKER_LOOKS = 3
 WORKER_LOOK_SECONDS = 0.3
 """A worker holds no lease between two claims, so that one look at the leases is not enough."""
@@ -76,13 +78,26 @@ def check_schema(database: PostgresDatabase) -> Iterator[HealthCheck]:
 
 
 def check_writable(database: PostgresDatabase) -> Iterator[HealthCheck]:
-    """Check that the server is no standby."""
+    """Check that the server is no standby, and that transactions may write."""
     with database.server.transaction(ALL_MERCHANTS) as db:
-        row = db.cursor.execute("SELECT pg_is_in_recovery()").fetchone()
-    if row is not None and row[0]:
+        row = db.cursor.execute("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')").fetchone()
+    assert row is not None
+    if row[0]:
         yield bad("writable", "it is a standby", "let the setting store name the primary server")
+    elif row[1] == "on":
+        remedy = "ALTER DATABASE … or ALTER ROLE … RESET default_transaction_read_only"
+        yield bad("writable", "default_transaction_read_only is on", remedy)
     else:
         yield ok("writable", "yes")
+
+
+def check_free_space(database: PostgresDatabase) -> Iterator[HealthCheck]:
+    """Check that the server's disk is not full, as far as this process has noticed: the server does not tell."""
+    full_at = database.server.full_at
+    if full_at is not None and time.monotonic() - full_at < FULL_SECONDS:
+        yield bad("free space", "a statement failed for lack of space", "free space on the disk of the server")
+    else:
+        yield ok("free space", "no statement has failed for lack of space")
 
 
 def check_schema_content(database: PostgresDatabase) -> Iterator[HealthCheck]:
@@ -235,10 +250,10 @@ def check_leases(database: PostgresDatabase) -> Iterator[HealthCheck]:
         yield ok("leases", f"{len(leases)} held, none overdue")
 
 
-QUICK_CHECKS = (check_schema, check_writable, check_deaths)
+QUICK_CHECKS = (check_schema, check_writable, check_free_space, check_deaths, check_worker)
 THOROUGH_CHECKS = (
     check_schema_content, check_version, check_login, check_row_level_security, check_settings, check_session_settings,
-    check_connections, check_clocks, check_worker, check_leases,
+    check_connections, check_clocks, check_leases,
 )
 
 

@@ -96,6 +96,8 @@ class Server:
             "tcp_user_timeout": ANSWER_MILLISECONDS, "application_name": "goodsgate",
             **{name: text for name, text in given.items() if text is not None}, "client_encoding": "UTF8",
         }
+        self.full_at: float | None = None
+        """When a statement last failed for lack of space, on the monotonic clock."""
         self._clock = now
         self._clock_lock = threading.Lock()
         self._offset: float | None = None
@@ -210,6 +212,7 @@ class Server:
         except errors.IntegrityError as fault:
             raise ConstraintError(_message(fault)) from fault
         except FULL as fault:
+            self.full_at = time.monotonic()
             raise StoreFullError(_message(fault)) from fault
         except (*BUSY, *DENIED) as fault:
             raise StoreBusyError(_message(fault)) from fault

@@ -32,21 +32,28 @@ class SqliteDatabase:
                  now: Callable[[], datetime] = now_utc) -> None:
         """Open and create nothing yet; see SqliteStore."""
         self.folder = folder
+        self.is_full = False
+        """Whether a write of this process has failed for lack of space, and none of a check has succeeded since."""
         self.intake = SqliteFile(
             folder / "intake.db", part="intake", writer_cache_bytes=INTAKE_CACHE_BYTES,
-            wal_pages_max=INTAKE_WAL_PAGES_MAX, checkpoints_on_close=True,
+            wal_pages_max=INTAKE_WAL_PAGES_MAX, checkpoints_on_close=True, note_full=self._note_full,
         )
         self.catalogue = SqliteFile(
             folder / "catalogue.db", part="catalogue", writer_cache_bytes=cache_bytes, wal_pages_max=0,
-            checkpoints_on_close=False, retries_often=True,
+            checkpoints_on_close=False, retries_often=True, note_full=self._note_full,
         )
-        self.uploads = Uploads(folder / "payloads", small_bytes=small_payload_bytes)
+        self.uploads = Uploads(
+            folder / "payloads", small_bytes=small_payload_bytes, note_full=self._note_full
+        )
         self.checkpoints = Checkpoints(self.intake, self.catalogue)
         self.identity = SqliteIdentity(self.intake, self.catalogue)
         self._clock = now
         self._numbers = MerchantNumbers(self._read_number)
         self._worker_lock: int | None = None
         self._worker_lock_guard = threading.Lock()
+
+    def _note_full(self) -> None:
+        self.is_full = True
 
     def create(self) -> None:
         """Create the folder and the folder of payloads, which only this user may enter."""

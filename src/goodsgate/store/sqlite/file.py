@@ -33,11 +33,12 @@ class SqliteFile:
     """A database file that any number of threads read, and one at a time writes, without polling for its turn."""
 
     def __init__(self, path: Path, *, part: str, writer_cache_bytes: int, wal_pages_max: int,
-                 checkpoints_on_close: bool, retries_often: bool = False) -> None:
+                 checkpoints_on_close: bool, retries_often: bool = False,
+                 note_full: Callable[[], None] = lambda: None) -> None:
         """Open nothing yet.
 
         With `retries_often`, a waiting writer retries every 0.1 ms. SQLite itself retries less and less often, and
-        might never get in between short transactions.
+        might never get in between short transactions. `note_full` is called when a write fails for lack of space.
         """
         self.path = path
         self.part = part
@@ -45,6 +46,7 @@ class SqliteFile:
         self._wal_pages_max = wal_pages_max
         self._checkpoints_on_close = checkpoints_on_close
         self._retries_often = retries_often
+        self._note_full = note_full
         self._idle: list[SqliteStatements] = []
         self._all: set[apsw.Connection] = set()
         self._lock = threading.RLock()
@@ -248,6 +250,7 @@ class SqliteFile:
         except (apsw.BusyError, apsw.LockedError) as fault:
             raise StoreBusyError(f"{self.path.name}: {fault}") from fault
         except apsw.FullError as fault:
+            self._note_full()
             raise StoreFullError(f"{self.path.name}: {fault}") from fault
         except apsw.ConstraintError as fault:
             raise ConstraintError(f"{self.path.name}: {fault}") from fault
@@ -256,6 +259,7 @@ class SqliteFile:
             raise StoreError(f"{self.path.name} is corrupt: {fault}") from fault
         except (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as fault:
             if self._is_full(fault):
+                self._note_full()
                 raise StoreFullError(f"{self.path.name}: {fault}") from fault
             raise StoreBusyError(self._reason(fault)) from fault
 

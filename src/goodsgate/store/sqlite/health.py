@@ -11,13 +11,15 @@ from itertools import islice
 
 import apsw
 
-from goodsgate.store.contract import HealthCheck, StoreBusyError, StoreError, bad, ok, run_checks
+from goodsgate.store.contract import HealthCheck, StoreBusyError, StoreError, bad, ok, run_checks, warn
 from goodsgate.store.shared.health import judge_deaths, judge_worker
 from goodsgate.store.sqlite.database import MIGRATIONS, SqliteDatabase
 from goodsgate.store.sqlite.file import SqliteFile
 
 FREE_BYTES_MIN = 64 * 1024**2
 """With less free space the store is not healthy."""
+LOGS_BYTES_MAX = 512 * 1024**2
+"""Room for both write-ahead logs, at most 384 MB and 16 MB, and for a chunk."""
 PAGE_CHECK_SECONDS_MAX = 5.0
 """A file is checked for this long; a large one is not checked to its end."""
 STEPS_PER_LOOK = 10_000
@@ -86,15 +88,22 @@ def check_deaths(database: SqliteDatabase) -> Iterator[HealthCheck]:
 
 
 def check_free_space(database: SqliteDatabase) -> Iterator[HealthCheck]:
-    """Check that the disk is not full."""
+    """Check that the disk is not full, and has room for the write-ahead logs."""
     if not database.folder.exists():
         return
     free = _free_bytes(database)
     detail = f"{free // 1024**2:,} MB free"
-    if free >= FREE_BYTES_MIN:
-        yield ok("free space", detail)
+    remedy = f"free at least {LOGS_BYTES_MAX // 1024**2} MB on the disk of the store"
+    if database.is_full and not database.uploads.can_grow():
+        yield bad("free space", f"writing failed for lack of space; {detail}", f"{remedy}, or raise its quota")
+        return
+    database.is_full = False
+    if free < FREE_BYTES_MIN:
+        yield bad("free space", detail, remedy)
+    elif free < LOGS_BYTES_MAX:
+        yield warn("free space", f"{detail}; the write-ahead logs need up to {LOGS_BYTES_MAX // 1024**2} MB", remedy)
     else:
-        yield bad("free space", detail, f"free at least {FREE_BYTES_MIN // 1024**2} MB on the disk of the store")
+        yield ok("free space", detail)
 
 
 def check_place(database: SqliteDatabase) -> Iterator[HealthCheck]:
@@ -222,10 +231,10 @@ def check_leases(database: SqliteDatabase) -> Iterator[HealthCheck]:
         yield bad("leases", detail, "restart the worker; its log says what it waits for")
 
 
-QUICK_CHECKS = (check_schema, check_place, check_identity, check_free_space, check_folder, check_deaths)
-THOROUGH_CHECKS = (
-    check_journal, check_pages, check_permissions, check_payloads, check_growth, check_worker, check_leases
+QUICK_CHECKS = (
+    check_schema, check_place, check_identity, check_free_space, check_folder, check_deaths, check_worker
 )
+THOROUGH_CHECKS = (check_journal, check_pages, check_permissions, check_payloads, check_growth, check_leases)
 
 
 def _is_worked(database: SqliteDatabase) -> bool:

@@ -12,18 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from goodsgate.model.batch import new_id
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 from goodsgate.store.sqlite.file import FILE_MODE, FOLDER_MODE, is_full
 
 IDLE_SECONDS = 3_600.0
 """Longer than any server waits for the next bytes of a body; measured by a clock that nobody sets."""
 PIECE_BYTES = 1024 * 1024
-
-
-def _translate(fault: OSError) -> Exception:
-    """Return the error of a store for one of the system, which no submission is to blame for."""
-    reason = f"{fault.filename or 'payload'}: {fault.strerror}"
-    return StoreFullError(reason) if is_full(fault) else StoreBusyError(reason)
 
 
 @contextmanager
@@ -33,6 +28,12 @@ def _translate_errors() -> Iterator[None]:
         yield
     except OSError as fault:
         raise _translate(fault) from fault
+
+
+def _translate(fault: OSError) -> Exception:
+    """Return the error of a store for one of the system, which no submission is to blame for."""
+    reason = f"{fault.filename or 'payload'}: {fault.strerror}"
+    return StoreFullError(reason) if is_full(fault) else StoreBusyError(reason)
 
 
 class Upload:
@@ -70,9 +71,11 @@ class Pieces(Iterator[bytes]):
 class Uploads:
     """The folder of payloads."""
 
-    def __init__(self, folder: Path, *, small_bytes: int) -> None:
+    def __init__(self, folder: Path, *, small_bytes: int, note_full: Callable[[], None] = lambda: None) -> None:
+        """Open nothing yet. `note_full` is called when a write fails for lack of space."""
         self._folder = folder
         self._small_bytes = small_bytes
+        self._note_full = note_full
         self._open: dict[tuple[str, str], Upload] = {}
         self._watched: dict[str, tuple[int, float]] = {}
         """Locked files that no round uses: size, and since when it has been that."""
@@ -97,6 +100,8 @@ class Uploads:
             _write(upload.descriptor, piece)
         except OSError as fault:
             self.discard(merchant, name)
+            if is_full(fault):
+                self._note_full()
             raise _translate(fault) from fault
 
     def discard(self, merchant: str, name: str) -> None:
@@ -120,6 +125,8 @@ class Uploads:
             os.fsync(upload.descriptor)
             sync_folder(self._folder)
         except OSError as fault:
+            if is_full(fault):
+                self._note_full()
             raise _translate(fault) from fault
         return upload.bytes, None
 
@@ -215,6 +222,20 @@ class Uploads:
         """Delete uploads that no batch has taken."""
         for merchant, name in list(self._open):
             self.discard(merchant, name)
+
+    def can_grow(self) -> bool:
+        """Return whether the disk takes another megabyte; quotas count, too."""
+        probe = self._folder / f".{new_id()}"
+        try:
+            descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            try:
+                os.posix_fallocate(descriptor, 0, PIECE_BYTES)
+            finally:
+                os.unlink(probe)
+                os.close(descriptor)
+        except OSError:
+            return False
+        return True
 
     def _create(self, name: str) -> int:
         """Create and lock a file; once more if a sweep took it for an orphan in between."""
