@@ -88,6 +88,11 @@ HEADERS = {
     "two barcodes, one by its own name": (
         ["sku", "ean", "gtin"], {}, {"sku": ["id"]}, [("header_field_repeated", "ean", None)],
     ),
+    "a currency in a name": (
+        ["sku", "Price (EUR)", "sale_price_usd", "color EUR"], {}, {"sku": ["id"]},
+        [("header_unknown", "Price (EUR)", "price"), ("header_unknown", "sale_price_usd", "sale_price"),
+         ("header_unknown", "color EUR", "color")],
+    ),
     "no key": (["title"], {}, {}, [("header_key_missing", None, None)]),
 }
 

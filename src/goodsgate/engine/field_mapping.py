@@ -16,6 +16,7 @@ from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import UNREADABLE_JSON
+from goodsgate.rules.currencies import DECIMALS
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ Members = dict[str, msgspec.Raw]
 LEVELS_MAX = 32
 """Levels that a mapping creates at most; dots of a longer name are part of the name."""
 _INTEGER = re.compile(r"[+-]?[0-9]{1,17}")
+_WORD = re.compile(r"[^\W_]+")
 _POSITION = re.compile(r"[0-9]{1,9}")
 
 decode_members = msgspec.json.Decoder(Members).decode
@@ -214,10 +216,17 @@ def _header_issues(
     for name, field in resolved.items():
         top = name.split(".", 1)[0]
         if field is None and not (top != name and fields.resolve(top, kind)):
-            issues.append(issue("header_unknown", value=name, suggestion=fields.nearest(name, kind)))
+            issues.append(issue("header_unknown", value=name, suggestion=_nearest(name, kind)))
         elif field is not None and name not in keys and (other := used.setdefault(field, name)) != name:
             issues.append(issue("header_field_repeated", value=name, expected=other))
     return issues
+
+
+def _nearest(name: str, kind: Kind) -> str | None:
+    """Return the field that an unknown column may stand for; a currency in its name says nothing about that."""
+    words = [word for word in _WORD.findall(name) if word.upper() not in DECIMALS]
+    without_currency = "_".join(words)
+    return fields.resolve(without_currency, kind) or fields.nearest(without_currency, kind)
 
 
 def _member_names(sample: Iterable[bytes]) -> list[str]:

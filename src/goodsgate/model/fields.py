@@ -71,13 +71,16 @@ ID = Field(
     aliases=(
         "sku", "sku_id", "code", "item_id", "item_code", "item_number", "product_code", "product_sku",
         "stock_code", "stock_keeping_unit", "variation_product_code", "article_number", "offer_id", "seller_sku",
+        "product_id", "variant_sku",
     ),
 )
 GTIN = Field(name="gtin", type="gtin", characters_max=14, aliases=(
     "ean", "ean13", "ean_code", "upc", "upc_code", "barcode", "gtin13", "gtin14", "gtin12", "gtin8", "isbn13", "jan",
-    "gtins",
+    "gtins", "variant_barcode",
 ))
-PRICE = Field(name="price", type="money", aliases=("unit_price", "price_amount", "selling_price", "standard_price"))
+PRICE = Field(name="price", type="money", aliases=(
+    "unit_price", "price_amount", "selling_price", "standard_price", "regular_price", "variant_price",
+))
 SALE_PRICE = Field(name="sale_price", type="money", aliases=("special_price", "discounted_price", "price_effective"))
 SALE_SPAN = Field(name="sale_price_effective_date", type="span")
 CURRENCY = Field(name="currency", type="currency", aliases=("currency_code", "iso_currency_code"))
