@@ -11,6 +11,9 @@ import psycopg
 import pytest
 
 from goodsgate.formats import writer
+from goodsgate.formats.isolated import ParserProcess
+from goodsgate.http.threads import FILE_THREADS
+from tests.formats.hostile_workbooks import row, workbook
 from tests.served import Served
 from tests.shop import Shop
 
@@ -207,3 +210,31 @@ def test_a_lock_of_the_database_holds_up_only_who_needs_it(tmp_path: Path) -> No
             assert statuses == [200] * 3
         finally:
             served.close()
+
+
+def test_submissions_are_answered_while_workbooks_are_parsed(
+    served: Served, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More files than there are threads wait for their parsers."""
+    held = Held()
+    frames = ParserProcess.frames
+
+    def wait(process: ParserProcess) -> Iterator[bytes]:
+        held.wait()
+        return frames(process)
+
+    monkeypatch.setattr(ParserProcess, "frames", wait)
+    client = served.client()
+    brands = workbook(row(1, "code") + row(2, "acme"))
+    answers: list[int] = []
+    loading = _in_threads(FILE_THREADS + 1, lambda: answers.append(
+        client.put("/v1/reference/brand", params={"format": "xlsx"}, content=brands).status_code
+    ))
+    held.expect(FILE_THREADS)
+    other = served.client()
+    assert other.post("/v1/batches", params={"format": "ndjson"}, content=RECORD).status_code == 202
+    assert other.get("/v1/reference/brand").status_code == 200
+    held.release.set()
+    for thread in loading:
+        thread.join(GUARD_SECONDS)
+    assert answers == [200] * (FILE_THREADS + 1)

@@ -20,6 +20,7 @@ from goodsgate.engine.receive import parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
+from goodsgate.http.threads import WORK, Work
 from goodsgate.model.batch import Kind, Strictness, Verb
 from goodsgate.model.fields import FIELDS
 
@@ -51,6 +52,7 @@ class SubmitPage:
         """Return a preview of the file, with a form for its mapping and policy."""
         merchant, upload = await self._start_upload(request, self._context.engine.settings.read_limits.xlsx_bytes_max)
         head = await upload.read(self._context.engine.settings.read_limits.xlsx_bytes_max)
+        WORK.set(Work.FILES)
         return await self._context.run_in_thread(self._render_preview, request, merchant, upload.fields, head)
 
     def _render_preview(self, request: ConsoleRequest, merchant: str, form: Fields, head: bytes) -> Response:
@@ -85,6 +87,7 @@ class SubmitPage:
         if len(content) > VALIDATION_BYTES_MAX:
             message = f"Files of more than {VALIDATION_BYTES_MAX} bytes are checked with `goodsgate check`."
             raise Refusal("payload_too_large", message)
+        WORK.set(Work.FILES)
         async with self._validation_lock:
             return await self._context.run_in_thread(
                 self._render_validation, request, merchant, upload.fields, content

@@ -1,7 +1,7 @@
 """The threads that work for requests: each kind of work has its own, so that none waits for another.
 
 Requests that read may wait for a lock of the store, and reports take processor time for minutes. Submissions and
-health checks are answered meanwhile.
+health checks are answered meanwhile. Files that are read whole for an answer have threads of their own, too.
 """
 
 import asyncio
@@ -24,11 +24,15 @@ class Work(StrEnum):
     WRITES = "writes"
     HEALTH = "health"
     REPORTS = "reports"
+    FILES = "files"
+    """Reading a whole file for its answer: reference data, a preview, a validation."""
 
 
 WORK: ContextVar[Work] = ContextVar("goodsgate.work", default=Work.READS)
 """The kind of work that the current request does."""
 HEALTH_THREADS = 2
+FILE_THREADS = 2
+"""Each may wait for a parser, which takes memory and processor time."""
 SWITCH_SECONDS = 0.0005
 """A thread that waits for the interpreter gets it after this time: the event loop must not wait long for a report."""
 SLICE_BYTES = 256 * 1024
@@ -78,7 +82,7 @@ def threads_of(limits: HttpLimits) -> int:
 def _sizes(limits: HttpLimits) -> dict[Work, int]:
     return {
         Work.READS: limits.threads, Work.WRITES: limits.threads, Work.HEALTH: HEALTH_THREADS,
-        Work.REPORTS: limits.report_threads,
+        Work.REPORTS: limits.report_threads, Work.FILES: FILE_THREADS,
     }
 
 

@@ -11,6 +11,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import HEAD_BYTES, PIECE_BYTES, ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
+from goodsgate.http.threads import WORK, Work
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, display_key, item_key, split_key
 from goodsgate.protocols.native.batches import detect_format, named_encoding
@@ -116,6 +117,7 @@ class CatalogueHandlers:
             while piece:
                 await self._context.run_in_thread(file.write, piece)
                 piece = await body.read(self._context.uploads.buffer_bytes())
+            WORK.set(Work.FILES)
             entries = await self._context.run_in_thread(
                 self._engine.load_reference, request.merchant, request.path["kind"], _pieces(file), format=format,
                 content_encoding=content_encoding, encoding=encoding, replace=request.query["replace"],
