@@ -57,7 +57,7 @@ class ChunkChanges(msgspec.Struct, frozen=True, kw_only=True):
 def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy, *, ends_at: float = math.inf) -> ChunkChanges:
     """Apply the records of a chunk; the view takes part in the changes.
 
-    Merging updates ends early, after at least one, when the monotonic clock passes `ends_at`.
+    Merging updates ends early, after at least one, when the processor time of this thread passes `ends_at`.
     """
     view.add_created()
     changes = _apply_uniform(checked, view, policy)
@@ -160,7 +160,7 @@ class _Application:
                 continue
             verb = (checked.verbs[at] if checked.verbs is not None else None) or policy.verb
             results[at] = self._apply_one(at, key, verb)
-            if verb is Verb.UPDATE and time.monotonic() > ends_at:
+            if verb is Verb.UPDATE and time.thread_time() > ends_at:
                 return bytes(results[: at + 1])
         return bytes(results)
 

@@ -58,7 +58,7 @@ def apply_schema(checked: CheckedChunk, view: IndexedView, round: ClaimedRound, 
     """Apply the records of a chunk; the view takes part in the changes.
 
     The keys of the changes are those of the items that were found. It ends early, after at least one record, when the
-    monotonic clock passes `ends_at`.
+    processor time of this thread passes `ends_at`.
     """
     application = _SchemaApplication(checked, view, round)
     results = application.apply_all(ends_at)
@@ -102,7 +102,7 @@ class _SchemaApplication:
                 results[at] = REJECTED
             else:
                 results[at] = SUPERSEDED if is_versioned and self._is_superseded(at) else apply_one(at, refs)
-                if time.monotonic() > ends_at:
+                if time.thread_time() > ends_at:
                     return bytes(results[: at + 1])
         return bytes(results)
 

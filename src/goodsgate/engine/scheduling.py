@@ -256,7 +256,7 @@ class Sequential(Schedule):
         `seen_keys` are given if they were looked up before.
         """
         view = load(self._store, round, [checked], seen_keys=seen_keys)
-        ends_at = time.monotonic() + self._parts.read_limits.chunk_seconds / 2
+        ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds / 2
         changes = apply_chunk(round, checked, view, ends_at=ends_at)
         if len(changes.results) < len(checked.chunk):
             checked = checked.first(len(changes.results))

@@ -13,7 +13,8 @@ class CheckLimits(msgspec.Struct, frozen=True, kw_only=True):
     depth_max: int = 16
     """Nesting of a record."""
     chunk_seconds: float = 1.0
-    """Reading a chunk and checking it may each take half of this time, or that of a single record."""
+    """Checking a chunk may take half of this time, or that of a single record; processor time, because on a busy
+    machine smaller chunks would only cost more."""
     valid_cache_records: int = 2**21
     """Records found valid that a worker recognizes without checking them again; 8 bytes each."""
 

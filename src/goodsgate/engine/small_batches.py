@@ -56,7 +56,7 @@ class SmallBatches:
                 return False
             while group:
                 following: Group = []
-                ends_at = time.monotonic() + self._parts.read_limits.chunk_seconds
+                ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds
                 commits = self._commits(group, ends_at=ends_at)
                 if not commits:
                     return has_committed  # the next claim begins with the batch that takes long
@@ -85,15 +85,15 @@ class SmallBatches:
         group: Group = []
         size = 0
         rounds_max = max(2, self._rounds_max // FIRST_PART)
-        ends_at = time.monotonic() + self._parts.read_limits.chunk_seconds
+        ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds
         for round in claim.rounds:
             if not _goes_with(round, claim.rounds[0]):
                 break
             is_full = len(group) >= rounds_max or size + round.bytes_total > self._bytes_max
-            if is_full or (group and time.monotonic() > ends_at):
+            if is_full or (group and time.thread_time() > ends_at):
                 yield group
                 group, size, rounds_max = [], 0, self._rounds_max
-                ends_at = time.monotonic() + self._parts.read_limits.chunk_seconds
+                ends_at = time.thread_time() + self._parts.read_limits.chunk_seconds
             batch = self._read(round)
             if batch is None:
                 break

@@ -117,11 +117,11 @@ class Validator:
         if count <= end:
             records = _check_records(chunk, rules, mapping)
         else:
-            began = time.monotonic()
+            began = time.thread_time()
             ends_at = began + self._limits.chunk_seconds / 2
             records = _check_records(chunk.part(0, end), rules, mapping)
-            while end < count and (left := ends_at - time.monotonic()) > 0:
-                fitting = int(end * left / (time.monotonic() - began))
+            while end < count and (left := ends_at - time.thread_time()) > 0:
+                fitting = int(end * left / max(time.thread_time() - began, 1e-6))
                 start, end = end, min(end + max(1, fitting), end * GROWTH, count)
                 records.extend(_check_records(chunk.part(start, end), rules, mapping))
             chunk = chunk if end >= count else chunk.part(0, end)
