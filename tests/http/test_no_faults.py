@@ -9,6 +9,7 @@ import pytest
 from starlette.routing import Route
 
 from goodsgate.model.catalogue import ReferenceEntry
+from tests import nasty, place
 from tests.protocols.mircate.client import Mircate
 from tests.protocols.productsup.client import Productsup
 from tests.served import Served
@@ -121,3 +122,27 @@ def test_a_deep_tree_of_categories_is_shown_as_a_list(gate):
     assert gate.client(merchant).get("/v1/reference/category?limit=1000").status_code == 200
     gate.shop.store.put_reference(merchant, "category", entries[:20], replace=True)
     assert 'class="tree"' in browser.get(f"/console/merchants/{merchant}/reference/category").text
+
+
+@pytest.mark.parametrize("store", place.KINDS)
+@pytest.mark.parametrize("kind", ["category", "attribute"])
+def test_no_entry_of_reference_data_is_a_fault(tmp_path_factory, kind, store):
+    """It is loaded or refused, and what was loaded can be read."""
+    with Shop(tmp_path_factory.mktemp("entries"), kind=store) as shop:
+        gate = Served(shop)
+        _load_nasty_entries(gate, kind)
+        gate.close()
+
+
+def _load_nasty_entries(gate: Served, kind: str) -> None:
+    merchant = gate.merchant()
+    client = gate.client(merchant)
+    for value, member in itertools.product(
+        nasty.VALUES.values(), ("code", "name", "parent", "level", "minimum", "allowed", "unit", "x")
+    ):
+        code = b"" if member == "code" else b'"code":"%s",' % member.encode()
+        entry = b'[{%s"%s":%s}]' % (code, member.encode(), value)
+        answer = client.put(f"/v1/reference/{kind}?format=json", content=entry)
+        assert answer.status_code in (200, 422), (member, value[:40], answer.text)
+        assert client.get(f"/v1/reference/{kind}").status_code == 200
+    assert _browser(gate, merchant).get(f"/console/merchants/{merchant}/reference/{kind}").status_code == 200

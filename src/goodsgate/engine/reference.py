@@ -9,10 +9,13 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
 from goodsgate.rules import builtin_entries
+from goodsgate.rules.document import is_deeper
 from goodsgate.store.contract import Page, Store
 
 READ_ONLY_KINDS = ("currency", "country", "unit")
 COMMON_MEMBERS = {"code", "name", "parent"}
+LEVELS_MAX = 16
+"""Levels of the members of an entry, the entry included."""
 INVALID_MAX = 20
 """Invalid entries that a refusal lists."""
 
@@ -90,6 +93,8 @@ def _members(header: Sequence[str] | None, chunk: formats.Chunk, at: int) -> dic
         return {"code": record}
     if not isinstance(record, dict):
         raise ValueError("an entry is a JSON object or a text")
+    if is_deeper(record, LEVELS_MAX):
+        raise ValueError(f"an entry nests more than {LEVELS_MAX} levels")
     return record
 
 
@@ -111,6 +116,8 @@ def _entry(kind: str, members: dict[str, object]) -> ReferenceEntry:
     if len(text) > 500 or not text.isprintable():
         raise ValueError("code is longer than 500 characters or holds control characters")
     name, parent = members.get("name"), members.get("parent")
+    if "\0" in f"{name}{parent}":
+        raise ValueError("name or parent holds a NUL")
     return ReferenceEntry(
         code=text, name=str(name).strip() if name is not None else "", parent=str(parent).strip() if parent else None,
         data=data,

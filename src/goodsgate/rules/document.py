@@ -33,7 +33,7 @@ def decode_document(document: bytes, *, depth_max: int) -> Record:
         record = _decode_large_numbers(document, error, depth_max)
     if not isinstance(record, dict):
         raise UnreadableError(issue("record_not_object", value=_TYPE_NAMES.get(type(record), "something else")))
-    if document.count(b"{") + document.count(b"[") > depth_max and _is_deeper(record, depth_max):
+    if document.count(b"{") + document.count(b"[") > depth_max and is_deeper(record, depth_max):
         raise UnreadableError(issue("line_too_deep", expected=f"at most {depth_max} levels"))
     return record
 
@@ -66,7 +66,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _is_deeper(value: dict[str, Any], levels: int) -> bool:
+def is_deeper(value: dict[str, Any], levels: int) -> bool:
     """Return whether lists and objects are nested more than so many levels."""
     level: list[Any] = [value]
     for _ in range(levels):
