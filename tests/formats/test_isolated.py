@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,7 @@ from goodsgate.formats.isolated import (
 from tests.formats import hostile_workbooks as hostile
 from tests.formats.helpers import peak, read
 
+ROOT = Path(__file__).parent.parent.parent
 MEMORY_BYTES = 256 * 1024**2
 UNPACKED_BYTES = 16 * 1024**2
 
@@ -106,6 +109,17 @@ def test_a_parser_has_no_secrets_no_files_and_limits(monkeypatch: pytest.MonkeyP
     assert f"Max address space         {MEMORY_BYTES} " in limits
     assert "Max cpu time              10 " in limits
     process.close()
+
+
+def test_lower_limits_of_the_operator_are_kept() -> None:
+    """Under a limit of processor time that nobody may raise, a workbook is read."""
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_CPU, (15, 15))\n"
+        "from tests.formats.helpers import read; from tests.formats.hostile_workbooks import workbook\n"
+        "assert len(read(workbook(), 'xlsx').records) == 2"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], env=environ, cwd=ROOT, check=True, timeout=60)
 
 
 def test_a_parser_ends_with_its_reader() -> None:

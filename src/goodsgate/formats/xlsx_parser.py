@@ -85,12 +85,20 @@ def _be_ended_first() -> None:
 def _limit_process(memory_bytes: int, seconds: float, *, factor: int) -> None:
     """Limit this process, so that no bug of a library can do more harm than use this up."""
     whole_seconds = max(1, round(seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes * factor, memory_bytes * ROWS_FACTOR))
-    resource.setrlimit(resource.RLIMIT_CPU, (whole_seconds * factor, whole_seconds * ROWS_FACTOR + 1))
+    _limit(resource.RLIMIT_AS, memory_bytes * factor, memory_bytes * ROWS_FACTOR)
+    _limit(resource.RLIMIT_CPU, whole_seconds * factor, whole_seconds * ROWS_FACTOR + 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are not files
     "".encode("cp437")  # what zipfile loads when it meets a name; from here on no file or connection can be opened
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+
+
+def _limit(kind: int, soft: int, hard: int) -> None:
+    """Set a limit, unless the operator has set a lower one for all processes."""
+    _, given = resource.getrlimit(kind)
+    if given != resource.RLIM_INFINITY:
+        hard = min(hard, given)
+    resource.setrlimit(kind, (min(soft, hard), hard))
 
 
 def _open(data: bytes, unpacked_bytes_max: int) -> CalamineSheet | None:
