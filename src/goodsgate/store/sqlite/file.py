@@ -173,7 +173,8 @@ class SqliteFile:
         with lazy ones after it, as long as no other transaction of the file follows.
         """
         with self.writer() as db:
-            self.check_place()
+            if not lazy:  # nothing is acknowledged by a lazy one
+                self.check_place()
             connection = db.connection
             if lazy:
                 connection.execute("PRAGMA synchronous=NORMAL")
