@@ -9,6 +9,6 @@ A request passes through these modules in this order:
 
 `long_poll` caches the documents of batches and waits for changes; `rate_limit` counts requests; `json_batches` submits
 records that a handler has decoded. `services` is what `app.py` builds for the protocols; `known_settings` checks
-settings of keys and merchants. `connections` bounds connections and headers in the server itself, and `docs` renders
-the documentation pages.
+settings of keys and merchants. `connections` bounds connections and headers in the server itself, `admission` bounds
+uploads and waiting requests, `compression` sends text as gzip, and `docs` renders the documentation pages.
 """
