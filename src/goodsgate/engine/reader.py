@@ -103,6 +103,8 @@ class RoundReader:
         if self._file is not None:
             for notice in self._file.notices[self._reported :]:
                 self._reported += 1
+                if notice.code == "payload_empty" and self.round.policy.allow_empty:
+                    continue
                 if notice not in self._known:
                     found.append(notice)
             stopped = self._file.stopped if is_last else None

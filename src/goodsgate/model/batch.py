@@ -104,6 +104,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mode: Literal["delta", "full"] = "delta"
     delete_share_max: float = 0.1
     """Share (0 to 1) of the items that ``mode=full`` may delete without confirmation."""
+    allow_empty: bool = False
+    """Whether a submission without records is meant, so that it is no error; a full one then deletes every item."""
     currency: str | None = None
     """Default currency of prices, an ISO 4217 code."""
     decimal: Literal["point", "comma"] = "point"

@@ -121,7 +121,7 @@ class RemovalMethods:
                     break
 
     def _clear(self, merchant: str, kind: Kind) -> None:
-        policy = Policy(mode="full", delete_share_max=1.0, schema=SCHEMAS[kind])
+        policy = Policy(mode="full", delete_share_max=1.0, allow_empty=True, schema=SCHEMAS[kind])
         submit_body(
             self._context.engine.submit(
                 merchant=merchant, kind=kind, collection=COLLECTION, policy=policy, format="ndjson", protocol=PROTOCOL,

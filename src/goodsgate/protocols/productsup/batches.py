@@ -33,7 +33,7 @@ UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=Tr
     exact=True)
 """Members are added and changed, unknown products are created, and the last of two lines with one id wins."""
 DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Strictness.OFF, exact=True)
-CLEAR = Policy(mode="full", delete_share_max=1.0, schema="productsup/Product")
+CLEAR = Policy(mode="full", delete_share_max=1.0, allow_empty=True, schema="productsup/Product")
 NO_RECORDS = b"\n"
 """A payload without a record."""
 
