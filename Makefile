@@ -40,8 +40,8 @@ run: $(STAMP) ## Start a gate on 127.0.0.1:8480 with its data in ./goodsgate-dat
 demo: $(STAMP) ## Submit a real feed with errors to a temporary gate and show the results
 	@exec $(PY) demo/run.py
 
-test: $(STAMP) ## Run all tests, with one process per core
-	@exec $(PY) -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+test: $(STAMP) ## Run all tests, several at a time
+	@exec $(PY) -m pytest -m "not slow" -n auto --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## Check style and types
 	@$(PY) -m ruff check .

@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,11 @@ from tests import place
 
 if TYPE_CHECKING:
     from tests.aws import Aws
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one test more than there are cores: tests of crashes and outages mostly wait for other processes."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_finish() -> None:

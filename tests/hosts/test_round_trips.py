@@ -156,6 +156,8 @@ def test_a_full_queue_accepts_nothing(store: PostgresStore) -> None:
     for kind in (Kind.PRODUCT, Kind.STOCK, Kind.PRICE):
         with pytest.raises(StoreError, match="acme"):
             child.submit(store, 1, kind=kind, open_rounds_max=2)
-    with store.database.server.transaction(1) as db:
+    number = store.database.number("acme")
+    assert number is not None
+    with store.database.server.transaction(number) as db:
         assert db.cursor.execute("SELECT sum(open), count(*) FROM lane").fetchone() == (2, 2)
         assert db.cursor.execute("SELECT count(*) FROM payload").fetchone() == (2,)

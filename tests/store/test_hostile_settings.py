@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from goodsgate.store.postgres.server import LOCK_SECONDS_MAX
 from goodsgate.store.postgres.session_settings import OF_SESSIONS, REQUIRED
 from tests import guard, place
 from tests.postgres import ROLE_SETTINGS_VARIABLE, server
@@ -66,11 +67,12 @@ def test_doctor_names_what_differs(hostile: Path) -> None:
 
 def test_the_sessions_of_a_store_have_what_it_relies_on(hostile: Path) -> None:
     """In every transaction, whatever its kind; and what is not durable at once says so."""
+    expected = {**REQUIRED, "lock_timeout": f"{LOCK_SECONDS_MAX:.0f}s"}  # a transaction's own bound
     with Shop(hostile) as shop:
         postgres = shop.store.store.database.server  # type: ignore[attr-defined]
         for lazy in (False, True):
             with postgres.transaction(lazy=lazy) as db:
-                for name, value in REQUIRED.items():
+                for name, value in expected.items():
                     row = db.cursor.execute("SELECT current_setting(%s, true)", (name,)).fetchone()
                     assert row[0] in (value, None), name
                 row = db.cursor.execute("SELECT current_setting('synchronous_commit')").fetchone()
