@@ -166,7 +166,7 @@ def _receive(store: Any, config: Config) -> Recording:
                 status = asyncio.run(_post(application, secret, next(sent)))
             assert status == 202, status
     finally:
-        application.close_sessions()
+        application.context.close()
         recording.close()
     return recording
 
