@@ -47,7 +47,7 @@ class Client(asyncio.Protocol):
             self._transport.write(self._request * found)
 
 
-class Served:
+class ServerProcess:
     """A server process, its request, and its CPU time."""
 
     def __init__(self, what: str, folder: Path) -> None:
@@ -98,7 +98,7 @@ class Served:
 def measure(*, seconds: float = 3.0) -> tuple[float, str]:
     """CPU of the bare answer over that of a poll (1 would be free), the median of interleaved rounds."""
     with tempfile.TemporaryDirectory(prefix="goodsgate-bench-") as name, contextlib.ExitStack() as stack:
-        gate, bare = Served("gate", Path(name)), Served("bare", Path(name))
+        gate, bare = ServerProcess("gate", Path(name)), ServerProcess("bare", Path(name))
         stack.callback(gate.close)
         stack.callback(bare.close)
         for served in (gate, bare):
@@ -118,11 +118,12 @@ def _gate(folder: Path) -> tuple[uvicorn.Config, bytes]:
     """Return a gate with one finished batch that has issues, and the poll for it."""
     from goodsgate import app, auth
     from goodsgate.model.catalogue import Scope
-    from tests import make
+    from tests import factories
     from tests.shop import Shop, open_store
 
     shop = Shop(folder)
-    batch = shop.run([*make.products(*range(50)), make.product(51, price="cheap"), make.product(52, title=None)])
+    records = [*factories.products(*range(50)), factories.product(51, price="cheap"), factories.product(52, title=None)]
+    batch = shop.run(records)
     key, secret = auth.new_key("acme", {Scope.READ})
     shop.store.add_key(key)
     shop.store.close()

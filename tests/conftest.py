@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import place
+from tests import stores
 
 if TYPE_CHECKING:
     from tests.aws import Aws
@@ -25,11 +25,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.fixture(params=place.KINDS)
+@pytest.fixture(params=stores.KINDS)
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The kind of store: the test runs for each, and its databases are dropped afterwards."""
     yield request.param
-    place.drop(tmp_path)
+    stores.drop(tmp_path)
 
 
 @pytest.fixture(scope="session")

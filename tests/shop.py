@@ -11,7 +11,7 @@ from goodsgate.model.batch import Batch, Finding, Kind, Policy
 from goodsgate.model.catalogue import Merchant, ReferenceEntry
 from goodsgate.store.contract import RecordResult, Store
 from goodsgate.store.strict import StrictStore
-from tests import make, place
+from tests import factories, stores
 
 METRICS_TOKEN = "a token for monitoring".replace(" ", "-")
 
@@ -23,12 +23,12 @@ class Shop:
     """
 
     def __init__(self, folder: Path, *merchants: str, kind: str | None = None, **settings: object) -> None:
-        address = place.address(folder) if kind is None else place.make(folder, kind)
+        address = stores.address(folder) if kind is None else stores.create_address(folder, kind)
         self.config = Config(store=address, **{"metrics_token": METRICS_TOKEN, **settings})  # type: ignore[arg-type]
         self.store: Store = StrictStore(open_store(self.config))
         self.store.migrate()
         for merchant in merchants or ("acme",):
-            self.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=make.NOW))
+            self.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=factories.NOW))
         self.engine = create_engine(self.store, self.config)
         self.worker = create_worker(self.store, self.config, "worker-1")
 
@@ -108,7 +108,7 @@ class Shop:
 
 def open_store(config: Config) -> Store:
     """Open the store as the application does."""
-    return place.open_at(
+    return stores.open_at(
         config.store, small_payload_bytes=config.small_payload_bytes, cache_bytes=config.catalogue_cache_bytes,
         connections_max=config.connections_max,
     )

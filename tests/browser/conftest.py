@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests import place
+from tests import stores
 from tests.browser.world import World, chromium
-from tests.served import Served
+from tests.http_gate import HttpGate
 from tests.shop import Shop
 
 
@@ -18,7 +18,7 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(params=place.KINDS)
+@pytest.fixture(params=stores.KINDS)
 def world(browser: Browser, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory,
           ) -> Iterator[World]:
     """A new gate for each test; the test fails if the browser reported a problem."""
@@ -34,9 +34,9 @@ def sqlite_world(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> 
 def _world(browser: Browser, tmp_path_factory: pytest.TempPathFactory, kind: str) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("browser")
     with Shop(folder, kind=kind) as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         world = World(shop, gate, browser)
         yield world
         gate.close()
-    place.drop(folder)
+    stores.drop(folder)
     assert world.problems == []

@@ -8,9 +8,9 @@ from playwright.sync_api import Page
 
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Merchant
-from tests import make
+from tests import factories
 from tests.browser.world import DIRTY, World, chromium, drop
-from tests.served import Served
+from tests.http_gate import HttpGate
 from tests.shop import Shop
 
 TOP = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ def main() -> None:
     """Take all screenshots, over a temporary store."""
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, chromium() as browser, Shop(Path(folder), MERCHANT) as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         try:
             world = World(shop, gate, browser)
             _take_pictures(world)
@@ -70,7 +70,7 @@ def _add_data(world: World) -> dict[str, str]:
     """Add a real feed with errors and other merchants to the data of the tests; return name → path of every page."""
     shop = world.shop
     for merchant in ("bolt", "nordic-home"):
-        shop.store.add_merchant(Merchant(id=merchant, name=merchant.title(), created_at=make.NOW))
+        shop.store.add_merchant(Merchant(id=merchant, name=merchant.title(), created_at=factories.NOW))
     feed = (TOP / "demo/feed/spree-home/products.csv").read_bytes()
     world.send("products.csv", feed, merchant="nordic-home")
     for round in range(3):

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.catalogue import ReferenceEntry
-from tests.served import Served
+from tests.http_gate import HttpGate
 from tests.shop import Shop, ndjson
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
@@ -44,7 +44,7 @@ def chromium() -> Iterator[Browser]:
 class World:
     """A gate, its worker that tests run step by step, and a browser."""
 
-    def __init__(self, shop: Shop, gate: Served, browser: Browser) -> None:
+    def __init__(self, shop: Shop, gate: HttpGate, browser: Browser) -> None:
         self.shop = shop
         self.gate = gate
         self.browser = browser

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.gate import Gate
-from tests.make import product
+from tests.factories import product
 
 
 @pytest.fixture(scope="module")

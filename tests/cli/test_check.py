@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.cli.conftest import write_csv
 from tests.cli.gate import Gate
-from tests.make import product
+from tests.factories import product
 
 
 def test_check_finds_the_same_issues_as_a_gate(gate: Gate, feed: Path):

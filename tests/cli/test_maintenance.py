@@ -21,7 +21,7 @@ from goodsgate.store.sqlite import SqliteStore
 from tests import postgres
 from tests.cli.conftest import write_ndjson
 from tests.cli.gate import RUN_SECONDS_MAX, RUNNING_AT, Gate
-from tests.make import NOW, product
+from tests.factories import NOW, product
 from tests.store import child
 
 if TYPE_CHECKING:

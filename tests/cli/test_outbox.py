@@ -7,12 +7,12 @@ from click.testing import CliRunner, Result
 
 from goodsgate.cli import main
 from goodsgate.model.message import NewMessage
-from tests import place
+from tests import stores
 from tests.shop import Shop
 
 
 def _run(folder: Path, *words: str) -> Result:
-    return CliRunner().invoke(main, ["outbox", *words, "--store", place.address(folder)])
+    return CliRunner().invoke(main, ["outbox", *words, "--store", stores.address(folder)])
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from goodsgate.cli.process import NICENESS
 from tests import postgres
 from tests.cli.conftest import write_ndjson
 from tests.cli.gate import COMMAND, Gate, alive, clean_environment, within
-from tests.make import product
+from tests.factories import product
 
 WAIT_SECONDS_MAX = 30
 

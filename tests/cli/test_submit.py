@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.cli.conftest import write_csv, write_ndjson
 from tests.cli.gate import Gate
 from tests.cli.proxy import CuttingProxy
-from tests.make import product
+from tests.factories import product
 
 
 def test_a_clean_feed_gives_exit_code_0(gate: Gate, tmp_path: Path):

@@ -8,15 +8,15 @@ import httpx
 import orjson
 import pytest
 
-from tests import place
-from tests.served import Served
+from tests import stores
+from tests.http_gate import HttpGate
 from tests.shop import Shop
 
 
 class Person(httpx.Client):
     """A user whose browser keeps cookies, follows redirects and runs no scripts."""
 
-    def __init__(self, gate: Served, merchant: str, *scopes: str) -> None:
+    def __init__(self, gate: HttpGate, merchant: str, *scopes: str) -> None:
         super().__init__(base_url=gate.url, follow_redirects=True, timeout=30, trust_env=False)
         self.gate = gate
         self.merchant = merchant
@@ -61,40 +61,40 @@ def text_of(page: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
-@pytest.fixture(scope="module", params=place.KINDS)
-def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=stores.KINDS)
+def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """One gate for all tests of a module; each test uses its own merchants."""
     folder = tmp_path_factory.mktemp("console")
     with Shop(folder, kind=request.param, body_idle_seconds=1.0) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         yield served
         served.close()
-    place.drop(folder)
+    stores.drop(folder)
 
 
 @pytest.fixture
-def clerk(gate: Served) -> Iterator[Person]:
+def clerk(gate: HttpGate) -> Iterator[Person]:
     """A signed-in user of a supplier."""
     with Person(gate, gate.merchant()) as person:
         yield person.sign_in()
 
 
 @pytest.fixture
-def reader(gate: Served, clerk: Person) -> Iterator[Person]:
+def reader(gate: HttpGate, clerk: Person) -> Iterator[Person]:
     """A user of the same merchant with the scope read only."""
     with Person(gate, clerk.merchant, "read") as person:
         yield person.sign_in()
 
 
 @pytest.fixture
-def stranger(gate: Served) -> Iterator[Person]:
+def stranger(gate: HttpGate) -> Iterator[Person]:
     """A user of another merchant."""
     with Person(gate, gate.merchant()) as person:
         yield person.sign_in()
 
 
 @pytest.fixture
-def operator(gate: Served) -> Iterator[Person]:
+def operator(gate: HttpGate) -> Iterator[Person]:
     """A user with the scope admin."""
     with Person(gate, gate.merchant(), "read", "submit", "admin") as person:
         yield person.sign_in()

@@ -9,7 +9,7 @@ import pytest
 from goodsgate.auth import Authenticator
 from goodsgate.model.batch import now
 from tests.console.conftest import Person, csrf
-from tests.served import Served
+from tests.http_gate import HttpGate
 
 PAGES = (
     "batches", "health", "merchants/{m}/submit", "merchants/{m}/catalogue", "merchants/{m}/reference",
@@ -21,7 +21,7 @@ POSTS = (
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_requires_signing_in(gate: Served, page: str) -> None:
+def test_every_page_requires_signing_in(gate: HttpGate, page: str) -> None:
     """Every page redirects to the sign-in form, which leads back to it."""
     anonymous = gate.anonymous()
     path = "/console/" + page.format(m="acme")
@@ -31,7 +31,7 @@ def test_every_page_requires_signing_in(gate: Served, page: str) -> None:
     assert anonymous.get(path, headers={"hx-request": "true"}).status_code == 401
 
 
-def test_the_session_cookie_is_limited_to_the_console(gate: Served) -> None:
+def test_the_session_cookie_is_limited_to_the_console(gate: HttpGate) -> None:
     """Scripts cannot read it, other sites cannot send it, and it is Secure behind a TLS proxy."""
     with Person(gate, gate.merchant()) as person:
         form = person.get("/console/sign-in")
@@ -48,7 +48,7 @@ def test_the_session_cookie_is_limited_to_the_console(gate: Served) -> None:
 
 
 @pytest.mark.parametrize("onward", ["https://elsewhere.example/", "//elsewhere.example", "/v1/batches", "/console/\\x"])
-def test_signing_in_never_redirects_to_another_site(gate: Served, onward: str) -> None:
+def test_signing_in_never_redirects_to_another_site(gate: HttpGate, onward: str) -> None:
     """An address outside the console is replaced by the list of batches."""
     with Person(gate, gate.merchant()) as person:
         form = person.get("/console/sign-in", params={"next": onward})
@@ -57,7 +57,7 @@ def test_signing_in_never_redirects_to_another_site(gate: Served, onward: str) -
         assert answer.headers["location"] == "/console/batches"
 
 
-def test_a_wrong_key_is_rejected(gate: Served) -> None:
+def test_a_wrong_key_is_rejected(gate: HttpGate) -> None:
     """A key without the scope read is rejected as well."""
     with Person(gate, gate.merchant(), "submit") as person:
         form = person.get("/console/sign-in")
@@ -68,7 +68,7 @@ def test_a_wrong_key_is_rejected(gate: Served) -> None:
         assert person.get("/console/batches", follow_redirects=False).status_code == 303
 
 
-def test_the_sign_in_form_works_only_in_the_browser_that_loaded_it(gate: Served) -> None:
+def test_the_sign_in_form_works_only_in_the_browser_that_loaded_it(gate: HttpGate) -> None:
     """Another site cannot sign a user in with someone else's key."""
     with Person(gate, gate.merchant()) as person:
         token = csrf(person.get("/console/sign-in").text)
@@ -88,7 +88,7 @@ def test_signing_out_ends_the_session_and_not_the_key(clerk: Person) -> None:
     clerk.sign_in()
 
 
-def test_a_revoked_key_ends_its_sessions(gate: Served, clerk: Person) -> None:
+def test_a_revoked_key_ends_its_sessions(gate: HttpGate, clerk: Person) -> None:
     """The process that revokes the key ends them at once."""
     store = gate.shop.store
     (key,) = store.keys(clerk.merchant)
@@ -97,7 +97,7 @@ def test_a_revoked_key_ends_its_sessions(gate: Served, clerk: Person) -> None:
     assert clerk.get("/console/batches", follow_redirects=False).status_code == 303
 
 
-def test_a_session_expires(gate: Served, clerk: Person) -> None:
+def test_a_session_expires(gate: HttpGate, clerk: Person) -> None:
     """A token is refused after its lifetime."""
     caller = Authenticator(gate.shop.store).caller(clerk.key.encode())
     assert caller is not None

@@ -9,7 +9,7 @@ import pytest
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import ReferenceEntry
 from tests.console.conftest import Person, csrf, text_of
-from tests.served import Served
+from tests.http_gate import HttpGate
 
 DIRTY = (
     b'sku,title,price,ean\nA1,Shoe,"12,50 EUR",4006381333931\nA2,Tent,9.99 EUR,4006381333932\n'
@@ -252,7 +252,7 @@ def test_unsupported_methods_and_unknown_files_are_refused(clerk: Person) -> Non
     assert clerk.get("/console/static/../__init__.py").status_code == 404
 
 
-def test_static_files_are_cached_for_good(gate: Served, clerk: Person) -> None:
+def test_static_files_are_cached_for_good(gate: HttpGate, clerk: Person) -> None:
     """Their URLs change with their content, and nothing comes from other hosts."""
     page = clerk.get("/console/health").text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)

@@ -5,14 +5,14 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.console.conftest import Person
-from tests.served import Served
+from tests.http_gate import HttpGate
 from tests.shop import Shop
 
 
 def test_the_event_streams_of_open_pages_end_when_the_gate_stops(tmp_path: Path) -> None:
     """Each stream sends a last event, and the gate stops."""
     with Shop(tmp_path) as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         with closing(Person(gate, "acme")) as person:
             person.sign_in()
             with person.stream("GET", "/console/changes") as events:

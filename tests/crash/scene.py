@@ -8,8 +8,8 @@ from pathlib import Path
 from goodsgate.config import Config
 from goodsgate.model.batch import Strictness, Verb
 from goodsgate.model.catalogue import ReferenceEntry
-from tests import place
-from tests.make import product, products
+from tests import stores
+from tests.factories import product, products
 from tests.shop import Shop
 
 ROOT = Path(__file__).parent.parent.parent
@@ -19,7 +19,7 @@ CHUNK_RECORDS = {"chunk_records_max": 40, "lease_seconds": 1.0, "delivery_second
 
 def settings_of(folder: Path) -> Config:
     """The settings both processes use."""
-    return Config(store=place.address(folder), **CHUNK_RECORDS)  # type: ignore[arg-type]
+    return Config(store=stores.address(folder), **CHUNK_RECORDS)  # type: ignore[arg-type]
 
 
 def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:

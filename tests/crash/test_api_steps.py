@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from goodsgate.store.contract import BatchFilter
-from tests.crash.served import Served, submit
-from tests.make import products
+from tests.crash.gate_process import GateProcess, submit
+from tests.factories import products
 from tests.shop import Shop, ndjson
 
 STEPS = ("received", "seal-synced", "seal-written", "sealed")
@@ -20,7 +20,7 @@ def test_kill_at_a_step(tmp_path: Path, kind: str, step: str, big: bool) -> None
     if kind == "postgres" and (step, big) not in (("seal-written", True), ("sealed", True)):
         pytest.skip("seconds each for the key's lease, and what comes before the seal is the engine's")
     body = ndjson(products(*range(1500 if big else 20)))
-    gate = Served(tmp_path, kind)
+    gate = GateProcess(tmp_path, kind)
     try:
         key = gate.merchant_key()
         gate.process.kill()

@@ -11,9 +11,9 @@ import pytest
 from goodsgate.model.batch import Batch
 from goodsgate.store.contract import BatchFilter
 from goodsgate.store.sqlite import SqliteStore
-from tests import place
-from tests.crash.served import Served, submit
-from tests.make import product
+from tests import stores
+from tests.crash.gate_process import GateProcess, submit
+from tests.factories import product
 from tests.postgres import server
 from tests.shop import Shop, ndjson
 
@@ -57,9 +57,9 @@ def copy_folder(gate: Path, to: Path) -> None:
 def copy_database(gate: Path, to: Path) -> None:
     """As docs/how-to/back-up.md has it."""
     dump = to.with_suffix(".dump")
-    _run("pg_dump", "--format=custom", f"--file={dump}", place.address(gate))
-    place.settle(to, server().blank())
-    _run("pg_restore", "--exit-on-error", f"--dbname={place.address(to)}", dump)
+    _run("pg_dump", "--format=custom", f"--file={dump}", stores.address(gate))
+    stores.set_address(to, server().blank())
+    _run("pg_restore", "--exit-on-error", f"--dbname={stores.address(to)}", dump)
 
 
 def _run(program: str, *words: object) -> None:
@@ -82,7 +82,7 @@ def test_every_backup_answers_for_what_was_acknowledged(tmp_path: Path, kind: st
         monkeypatch.setenv(name, text)
     sent = bodies()
     truth = Truth(tmp_path / "peace", sent)
-    gate = Served(tmp_path / "gate", kind)
+    gate = GateProcess(tmp_path / "gate", kind)
     ids: list[str] = []
     copy, times = COPIES[kind]
     try:

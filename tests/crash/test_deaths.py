@@ -6,7 +6,7 @@ from pathlib import Path
 
 from goodsgate.model.batch import State
 from tests.crash.scene import CHUNK_RECORDS, ROOT
-from tests.make import product, products
+from tests.factories import product, products
 from tests.shop import Shop
 
 DEATHS = 3

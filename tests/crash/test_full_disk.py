@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.crash.served import Served
-from tests.make import product
+from tests.crash.gate_process import GateProcess
+from tests.factories import product
 from tests.shop import ndjson
 
 DISK_MB = 16
@@ -33,7 +33,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_refuses_and_loses_nothing(disk: Path) -> None:
     """Batches until the disk is full, then room is made: all that were acknowledged end, the others never were."""
-    gate = Served(disk)
+    gate = GateProcess(disk)
     try:
         key = gate.merchant_key()
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from goodsgate.formats import write
 from goodsgate.model.batch import Batch
-from tests.crash.served import Served, submit
-from tests.make import product
+from tests.crash.gate_process import GateProcess, submit
+from tests.factories import product
 from tests.shop import Shop, ndjson
 
 KILLS = int(os.environ.get("GOODSGATE_TEST_KILLS", "4"))
@@ -37,7 +37,7 @@ def test_random_kills(tmp_path: Path, kind: str) -> None:
     sent = bodies()
     peace = Shop(tmp_path / "peace")
     expected = [peace.run(body, format="xlsx" if body.startswith(b"PK") else "ndjson") for body in sent]
-    gate = Served(tmp_path, kind)
+    gate = GateProcess(tmp_path, kind)
     try:
         _disturb(gate, tmp_path, sent=sent, peace=peace, expected=expected)
     finally:
@@ -46,7 +46,7 @@ def test_random_kills(tmp_path: Path, kind: str) -> None:
         peace.store.close()
 
 
-def _disturb(gate: Served, folder: Path, *, sent: list[bytes], peace: Shop, expected: list[Batch]) -> None:
+def _disturb(gate: GateProcess, folder: Path, *, sent: list[bytes], peace: Shop, expected: list[Batch]) -> None:
     """Send, kill, wait, compare."""
     key = gate.merchant_key()
     ids: list[str] = []
@@ -64,7 +64,7 @@ def _disturb(gate: Served, folder: Path, *, sent: list[bytes], peace: Shop, expe
         _compare(gate, after, ids=ids, peace=peace, expected=expected)
 
 
-def _compare(gate: Served, after: Shop, *, ids: list[str], peace: Shop, expected: list[Batch]) -> None:
+def _compare(gate: GateProcess, after: Shop, *, ids: list[str], peace: Shop, expected: list[Batch]) -> None:
     """Once every batch has ended."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any(after.engine.batch("acme", one).outcome is None for one in ids):

@@ -8,14 +8,14 @@ from goodsgate.config import Config
 from goodsgate.engine import Refusal
 from goodsgate.engine.stock import Stock, StockMovement, StockOperation
 from goodsgate.store.contract import StoreBusyError
-from tests import place
+from tests import stores
 from tests.shop import open_store
 
 
 def main() -> None:
     """Folder, which process this is, its clients, and how often each orders; prints how many orders came through."""
     clients, orders = int(sys.argv[3]), int(sys.argv[4])
-    store = open_store(Config(store=place.address(Path(sys.argv[1]))))
+    store = open_store(Config(store=stores.address(Path(sys.argv[1]))))
     stock, came = Stock(store), []
 
     def buy(client: int) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Strictness, Verb
-from tests import place
+from tests import stores
 from tests.shop import Shop, ndjson
 
 KEYS = st.sampled_from(["A", "a", "B", "C", "D"])
@@ -36,7 +36,7 @@ def opened(kind: str, *merchants: str, **how: object) -> Iterator[Shop]:
     with tempfile.TemporaryDirectory() as folder:
         with Shop(Path(folder), *merchants, kind=kind, **how) as shop:
             yield shop
-        place.drop(Path(folder))
+        stores.drop(Path(folder))
 
 
 def one_by_one(held: Held, verb: Verb, duplicates: Strictness, records: list[dict[str, object]]) -> list[str]:

@@ -6,7 +6,7 @@ from goodsgate.engine.apply import merge
 from goodsgate.model.batch import Kind, Outcome, Result, State, Strictness, Verb
 from goodsgate.model.catalogue import item_key
 from tests.engine.conftest import Opens
-from tests.make import product, products
+from tests.factories import product, products
 from tests.shop import Shop
 
 

@@ -15,7 +15,7 @@ from goodsgate.formats import Chunk, write
 from goodsgate.formats.formula_marks import is_marked, mark_formula, unmark_formula
 from goodsgate.model.batch import Kind, Policy, RoundKind
 from goodsgate.store.contract import ClaimedRound
-from tests import make
+from tests import factories
 from tests.shop import Shop, ndjson
 
 SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20'"
@@ -77,7 +77,7 @@ def test_a_report_that_is_sent_back_is_what_was_received(shop, raw, cells):
         round = ClaimedRound(
             merchant="acme", batch=batch.id, number=1, round_kind=RoundKind.FIX, kind=Kind.PRODUCT, format="csv",
             collection="products", policy=Policy(), content_encoding="identity", bytes_total=1, columns=batch.columns,
-            received_at=make.NOW, cancelling=False, chunks=0, records=0, total=0, mapping=None,
+            received_at=factories.NOW, cancelling=False, chunks=0, records=0, total=0, mapping=None,
         )
         chunk = Chunk(lines=[], rows=[row], source_rows=[2], unreadable={}, bytes_done=1)
         fixed = fix_records.assemble(chunk, header=header, round=round, store=shop.store)

@@ -8,7 +8,7 @@ from goodsgate.engine.merchant_documents import (
     read_merchant_document,
     update_merchant_document,
 )
-from tests import place
+from tests import stores
 from tests.shop import Shop
 
 
@@ -36,4 +36,4 @@ def test_nobodys_change_is_lost(kind, tmp_path):
         for thread in threads:
             thread.join()
         assert read_merchant_document(shop.store, "acme", "test/count") == b"40"
-    place.drop(tmp_path)
+    stores.drop(tmp_path)

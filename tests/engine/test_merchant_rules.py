@@ -11,7 +11,7 @@ from goodsgate.model.catalogue import IndexEntry, Resource
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import Schema
 from goodsgate.rules.merchant_rules import CatalogueLookup, Record, RuleInputs, RuleResult
-from tests import place
+from tests import stores
 from tests.shop import Shop
 
 NODE = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"], "x-record": {"key": ["id"]}}
@@ -61,14 +61,14 @@ class Household:
         return [issue("bylaw_broken", expected="has children")] if held else []
 
 
-@pytest.fixture(params=place.KINDS)
+@pytest.fixture(params=stores.KINDS)
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """A shop whose worker knows these rules."""
     with Shop(tmp_path, kind=request.param) as shop:
         schemas = {"test/One": Schema(NODE, merchant_rules=Households())}
         shop.worker = create_worker(shop.store, shop.config, "worker-1", schemas=schemas)
         yield shop
-    place.drop(tmp_path)
+    stores.drop(tmp_path)
 
 
 def _run(shop: Shop, *records: object, verb: Verb = Verb.UPDATE) -> list[str]:

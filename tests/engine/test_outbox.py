@@ -13,7 +13,7 @@ from goodsgate.model.catalogue import Merchant
 from goodsgate.model.message import DeliveryState, Message, NewMessage
 from tests.engine.conftest import Opens
 from tests.engine.receiver import HttpSender, Receiver
-from tests.make import NOW
+from tests.factories import NOW
 from tests.shop import Shop
 
 TOPIC = "tested/word"

@@ -8,19 +8,19 @@ import pytest
 
 from goodsgate.model.batch import Kind, State
 from goodsgate.model.catalogue import item_key
-from tests import place
+from tests import stores
 from tests.shop import Shop
 
 SCHEMA = "mircate/StockUnit"
 A_WHILE = 0.05
 
 
-@pytest.fixture(params=place.KINDS)
+@pytest.fixture(params=stores.KINDS)
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     """One over each kind of store."""
     with Shop(tmp_path, kind=request.param) as made:
         yield made
-    place.drop(tmp_path)
+    stores.drop(tmp_path)
 
 
 def _send(shop: Shop, *units: tuple[str, int], pace: float = 0.0, **policy: object) -> str:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind
-from tests import place
+from tests import stores
 from tests.shop import Shop
 
 SKUS = "ABC"
@@ -27,13 +27,13 @@ batches = st.lists(
 """Records (no stock: a deletion), seconds between them, and how often the worker steps before the next comes."""
 
 
-@pytest.fixture(scope="module", params=place.KINDS)
+@pytest.fixture(scope="module", params=stores.KINDS)
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """One for all examples, which take collections of their own."""
     folder = tmp_path_factory.mktemp("pace")
     with Shop(folder, kind=request.param) as made:
         yield made
-    place.drop(folder)
+    stores.drop(folder)
 
 
 def _send(shop: Shop, collection: str, records: list[tuple[str, int | None]], pace: float) -> str:

@@ -10,7 +10,7 @@ from goodsgate.engine.scheduling import REMOVED_KEYS
 from goodsgate.model.batch import Kind, Outcome, State
 from goodsgate.store.contract import BatchFilter, ChunkCommit, Claim, StoreFullError
 from tests.engine.conftest import Opens
-from tests.make import product, products
+from tests.factories import product, products
 from tests.shop import Shop
 
 

@@ -13,7 +13,7 @@ from goodsgate.store.contract import ClaimedRound, Store, SupportsPrefetch
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.strict import StrictStore
 from tests.engine.model import opened
-from tests.make import products
+from tests.factories import products
 from tests.shop import Shop
 
 COUNT = 4_000

@@ -11,7 +11,7 @@ from goodsgate.model.batch import Kind, Outcome, Policy, State, Strictness
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.contract import BatchFilter
 from tests.engine.conftest import Opens
-from tests.make import product, products
+from tests.factories import product, products
 from tests.shop import Shop, ndjson
 
 FEED = b"sku,Title,house,price\nA,Shirt,1,1.00 EUR\nB,,2,2.00 EUR\nC,Coat,3,x\n"

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Policy, Result, Strictness, Verb
-from tests import place
+from tests import stores
 from tests.shop import Shop, ndjson
 
 SCHEMAS = {
@@ -107,7 +107,7 @@ STEPS = st.lists(st.one_of(
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["together", "alone"])
-@pytest.mark.parametrize("store", place.KINDS)
+@pytest.mark.parametrize("store", stores.KINDS)
 def test_any_sequence_leaves_what_one_by_one_leaves(tmp_path, store: str, together: bool) -> None:
     """Batches committed together or each alone; results, items and marks against a model."""
     number = 0
@@ -130,7 +130,7 @@ def test_any_sequence_leaves_what_one_by_one_leaves(tmp_path, store: str, togeth
             _compare(shop, collection, model)
 
         hold()
-    place.drop(tmp_path)
+    stores.drop(tmp_path)
 
 
 def _sent(shop: Shop, collection: str, policy: Policy, records: list[dict[str, object]]) -> str:

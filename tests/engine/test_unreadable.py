@@ -11,7 +11,7 @@ import pytest
 from goodsgate.formats import write
 from goodsgate.formats.isolated import ParserProcess
 from goodsgate.model.batch import State
-from tests.make import products
+from tests.factories import products
 from tests.shop import Shop
 
 LEASE_SECONDS = 0.02

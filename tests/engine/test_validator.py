@@ -10,7 +10,7 @@ from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.rules import Checker, SchemaChecker
 from goodsgate.store.contract import Page
-from tests.make import product
+from tests.factories import product
 
 
 class ReferenceReads:

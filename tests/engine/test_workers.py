@@ -13,8 +13,8 @@ from goodsgate.engine import Worker
 from goodsgate.store.contract import Store, StoreError
 from goodsgate.store.strict import StrictStore
 from tests.engine.model import BATCH, Expected, opened
-from tests.place import KINDS
 from tests.shop import Shop, open_store
+from tests.stores import KINDS
 
 
 @contextmanager

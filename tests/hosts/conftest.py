@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from goodsgate.model.catalogue import Merchant
-from tests import place, postgres
-from tests.make import NOW
+from tests import postgres, stores
+from tests.factories import NOW
 from tests.postgres import Server
 from tests.store.wire import Wire
 
@@ -28,7 +28,7 @@ def own() -> Iterator[Server]:
 def address(own: Server) -> Iterator[str]:
     """Create a database with a store and the merchant acme, and yield its address."""
     address = own.database()
-    store = place.open_at(address, small_payload_bytes=1_000)
+    store = stores.open_at(address, small_payload_bytes=1_000)
     store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
     store.close()
     yield address

@@ -9,7 +9,7 @@ import pytest
 from goodsgate.model.batch import Kind, RoundKind, State, new_id
 from goodsgate.store.contract import Claim, NewRound, Store, StoreBusyError
 from goodsgate.store.strict import StrictStore
-from tests import place
+from tests import stores
 from tests.postgres import Server
 from tests.store import child
 from tests.store.scene import Record, chunk_commit, rejected_record
@@ -29,7 +29,7 @@ def store(address: str) -> Iterator[Store]:
 
 
 def _opened(address: str) -> Iterator[Store]:
-    opened = StrictStore(place.open_at(address, small_payload_bytes=1_000, connections_max=4))
+    opened = StrictStore(stores.open_at(address, small_payload_bytes=1_000, connections_max=4))
     yield opened
     opened.close()
 

@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from goodsgate.model.batch import Batch, State, Strictness
-from tests import place
+from tests import stores
+from tests.factories import product, products
 from tests.hosts.workers import Workers, wait_until
-from tests.make import product, products
 from tests.shop import Shop
 
 LONG = "GOODSGATE_TEST_KILLS" in os.environ
@@ -29,7 +29,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     """On a server."""
     with Shop(tmp_path, "large", *MERCHANTS, kind="postgres", **SETTINGS) as made:
         yield made
-    place.drop(tmp_path)
+    stores.drop(tmp_path)
 
 
 def _large() -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import place
+from tests import stores
 from tests.crash.scene import ROOT, stage, state_after
 
 SECONDS_MAX = 30
@@ -29,7 +29,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
 def folder(tmp_path: Path) -> Iterator[Path]:
     """Of a store on a server; the embedded store has one worker."""
     yield tmp_path
-    place.drop(tmp_path)
+    stores.drop(tmp_path)
 
 
 def _state(process: "subprocess.Popen[str]") -> str:

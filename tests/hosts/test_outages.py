@@ -12,10 +12,10 @@ import pytest
 
 from goodsgate.model.batch import State
 from goodsgate.store.contract import BatchFilter
-from tests import place
-from tests.make import product
+from tests import stores
+from tests.factories import product
+from tests.http_gate import Client, HttpGate, read_all
 from tests.postgres import Server
-from tests.served import Client, Served, read_all
 from tests.shop import Shop, ndjson
 
 T = TypeVar("T")
@@ -35,20 +35,20 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def gate(own: Server, address: str, tmp_path: Path) -> Iterator[Served]:
+def gate(own: Server, address: str, tmp_path: Path) -> Iterator[HttpGate]:
     """Serve a gate with fewer database connections than threads."""
-    place.settle(tmp_path, address)
+    stores.set_address(tmp_path, address)
     with Shop(
         tmp_path, connections_max=CONNECTIONS_MAX, small_payload_bytes=2_000, chunk_records_max=50, lease_seconds=1.0,
         sweep_seconds=0.01,
     ) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         yield served
         served.close()
 
 
 @pytest.fixture
-def client(gate: Served) -> Client:
+def client(gate: HttpGate) -> Client:
     """Return a client of acme."""
     return gate.client("acme")
 
@@ -90,7 +90,7 @@ def _is_busy(answer: httpx.Response) -> bool:
     return (answer.status_code, answer.json()["code"]) == (503, "store_busy") and bool(answer.headers["retry-after"])
 
 
-def _ready(gate: Served) -> int:
+def _ready(gate: HttpGate) -> int:
     with gate.anonymous() as anybody:
         return anybody.get("/readyz").status_code
 
@@ -103,7 +103,7 @@ def _soon(holds: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("away", ["stopped", "paused"])
-def test_submissions_are_refused_while_the_server_is_unavailable(own: Server, gate: Served, client: Client,
+def test_submissions_are_refused_while_the_server_is_unavailable(own: Server, gate: HttpGate, client: Client,
                                                                  away: str) -> None:
     """Acknowledged batches are there afterwards, and refused ones can be sent again."""
     before = [_submit_until_accepted(client, number) for number in range(3)]
@@ -140,7 +140,9 @@ def _pieces(own: Server, address: str) -> int:
 
 
 @pytest.mark.parametrize("away", ["stopped", "restarted", "paused"])
-def test_an_outage_in_the_middle_of_a_body(own: Server, address: str, gate: Served, client: Client, away: str) -> None:
+def test_an_outage_in_the_middle_of_a_body(
+    own: Server, address: str, gate: HttpGate, client: Client, away: str
+) -> None:
     """After a restart nothing of the body remains; after a pause the upload continues or is refused."""
     body = ndjson(product(n, description=f"{n} " * 400) for n in range(2_500))
     head = (
@@ -171,7 +173,7 @@ def test_an_outage_in_the_middle_of_a_body(own: Server, address: str, gate: Serv
     assert gate.shop.engine.batch("acme", batch.id).counts.created == 2_500
 
 
-def test_waiting_requests_end_or_continue(own: Server, gate: Served, client: Client) -> None:
+def test_waiting_requests_end_or_continue(own: Server, gate: HttpGate, client: Client) -> None:
     """A long poll ends with 503; an event stream continues, and ends with the batch."""
     batch = _submit_until_accepted(client, 1)
     lines: list[str] = []
@@ -199,7 +201,7 @@ def test_waiting_requests_end_or_continue(own: Server, gate: Served, client: Cli
 
 
 @pytest.mark.parametrize("away", ["stopped", "paused"])
-def test_the_change_token_recovers(own: Server, gate: Served, away: str) -> None:
+def test_the_change_token_recovers(own: Server, gate: HttpGate, away: str) -> None:
     """While the server is unavailable everything counts as changed; afterwards polls are cheap again."""
     def still() -> bool:
         return gate.shop.store.change_token() == gate.shop.store.change_token()
@@ -213,7 +215,7 @@ def test_the_change_token_recovers(own: Server, gate: Served, away: str) -> None
     _soon(still)
 
 
-def test_a_worker_survives_stops_and_pauses_of_the_server(own: Server, gate: Served, client: Client) -> None:
+def test_a_worker_survives_stops_and_pauses_of_the_server(own: Server, gate: HttpGate, client: Client) -> None:
     """It also sweeps meanwhile; every batch ends once."""
     working = threading.Thread(target=gate.shop.worker.run)
     working.start()
@@ -238,7 +240,7 @@ def test_a_worker_survives_stops_and_pauses_of_the_server(own: Server, gate: Ser
     assert gate.shop.store.statistics()["lanes"] == 0
 
 
-def test_the_number_of_connections_is_limited(own: Server, address: str, gate: Served, client: Client) -> None:
+def test_the_number_of_connections_is_limited(own: Server, address: str, gate: HttpGate, client: Client) -> None:
     """One connection is reserved for notifications."""
     most = 0
     done = threading.Event()

@@ -14,7 +14,7 @@ from goodsgate.model.batch import Kind, new_id
 from goodsgate.store.contract import BatchFilter, Idempotency, KeyInUseError, Store, StoreBusyError, StoreError
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.postgres.connections import Connection
-from tests import place
+from tests import stores
 from tests.postgres import Server
 from tests.store import child
 from tests.store.wire import Wire
@@ -30,7 +30,7 @@ TEXTS = st.one_of(
 @pytest.fixture
 def store(address: str) -> Iterator[PostgresStore]:
     """As bare as it is."""
-    opened = place.open_at(address, small_payload_bytes=100_000)
+    opened = stores.open_at(address, small_payload_bytes=100_000)
     assert isinstance(opened, PostgresStore)
     yield opened
     opened.close()
@@ -39,7 +39,7 @@ def store(address: str) -> Iterator[PostgresStore]:
 @pytest.fixture
 def wired(own: Server, address: str, wire: Wire) -> Iterator[Store]:
     """A store at the other end of the wire."""
-    opened = place.open_at(own.address(urlsplit(address).path[1:], port=wire.port), small_payload_bytes=1_000)
+    opened = stores.open_at(own.address(urlsplit(address).path[1:], port=wire.port), small_payload_bytes=1_000)
     yield opened
     opened.close()
 

@@ -11,8 +11,8 @@ from goodsgate.config import Config
 from goodsgate.model.batch import Kind, Policy, Result, State, new_id
 from goodsgate.model.catalogue import Merchant
 from goodsgate.store.contract import BatchFilter, ChunkCommit, Claim, Store, StoreBusyError, StoreError
-from tests import place
-from tests.make import NOW
+from tests import stores
+from tests.factories import NOW
 from tests.postgres import Server
 from tests.shop import ndjson
 from tests.store import child
@@ -36,7 +36,7 @@ def lazy(own: Server) -> Server:
 @pytest.fixture
 def store(lazy: Server, address: str) -> Iterator[Store]:
     """Open a store on a new database."""
-    opened = place.open_at(address, small_payload_bytes=1_000)
+    opened = stores.open_at(address, small_payload_bytes=1_000)
     yield opened
     opened.close()
 

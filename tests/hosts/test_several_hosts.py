@@ -19,11 +19,11 @@ from goodsgate import auth
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Merchant, Scope
 from goodsgate.store.contract import BatchFilter, Store
-from tests import place, postgres
+from tests import postgres, stores
 from tests.crash.scene import ROOT
+from tests.factories import NOW
 from tests.hosts.traffic import Clients
 from tests.hosts.virtual_network import Host, VirtualNetwork, inside
-from tests.make import NOW
 from tests.postgres import Server
 from tests.shop import Shop
 
@@ -115,7 +115,7 @@ class Scenery:
 
     def store(self) -> Store:
         """To be opened and used inside."""
-        return place.open_at(self.address, small_payload_bytes=1_000, connections_max=2)
+        return stores.open_at(self.address, small_payload_bytes=1_000, connections_max=2)
 
     def close(self) -> None:
         """Nothing is left."""

@@ -7,7 +7,7 @@ import pytest
 
 from goodsgate.model.batch import Result, RoundKind, State
 from goodsgate.store.contract import Store, StoreBusyError
-from tests import place
+from tests import stores
 from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 
 
@@ -67,7 +67,7 @@ def test_a_lane_of_a_dead_host_does_not_block_other_lanes(scene: Scene, monkeypa
     monkeypatch.setattr("goodsgate.store.postgres.intake.LOCK_TIMEOUT", "SET LOCAL lock_timeout = '0.2s'")
     monkeypatch.setattr("goodsgate.store.postgres.queue.LOCK_TIMEOUT", "SET LOCAL lock_timeout = '0.1s'")
     stuck = scene.seal()
-    with place.raw(scene.folder) as held:
+    with stores.raw(scene.folder) as held:
         held.execute("BEGIN")
         held.execute("SELECT FROM lane FOR UPDATE")
         assert scene.claim() is None

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from goodsgate.model.batch import State
-from tests import place
+from tests import stores
+from tests.factories import product, products
 from tests.hosts.workers import Workers, wait_until
-from tests.make import product, products
 from tests.shop import Shop
 
 LEASE_SECONDS = 1.0
@@ -24,18 +24,18 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         tmp_path, kind="postgres", lease_seconds=LEASE_SECONDS, poll_seconds=POLL_SECONDS, chunk_records_max=500
     ) as made:
         yield made
-    place.drop(tmp_path)
+    stores.drop(tmp_path)
 
 
 def _lane(folder: Path) -> tuple[str | None, float, float]:
     """Return the owner of the lease, its end, and the time of the last claim, in seconds."""
-    with place.raw(folder) as db:
+    with stores.raw(folder) as db:
         row = db.execute("SELECT holder, expires_at, served FROM lane WHERE kind = 'product'").fetchone()
     return (None, 0.0, 0.0) if row is None else (row[0], row[1] / 1e6, row[2] / 1e6)
 
 
 def _listening(folder: Path) -> int:
-    with place.raw(folder) as db:
+    with stores.raw(folder) as db:
         row = db.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN goodsgate'"
         ).fetchone()

@@ -9,8 +9,8 @@ import httpx
 import msgspec
 
 from goodsgate.model.batch import Kind
+from tests.factories import product
 from tests.hosts.virtual_network import Host, enter
-from tests.make import product
 from tests.shop import ndjson
 
 TIMEOUT_SECONDS = 2.0

@@ -15,29 +15,29 @@ from prometheus_client import CollectorRegistry, Gauge
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.admission import SHORT_BYTES, AdmissionLimit
 from goodsgate.store.contract import BatchFilter
-from tests import make
-from tests.served import Client, Served, read_all, read_response
+from tests import factories
+from tests.http_gate import Client, HttpGate, read_all, read_response
 from tests.shop import Shop, ndjson
 
 GUARD_SECONDS = 30
-BODY = ndjson(make.products(1))
+BODY = ndjson(factories.products(1))
 CHUNK = b"%x\r\n%s\r\n" % (len(BODY), BODY)
 MERCHANT_MAX, TOTAL_MAX = 2, 3
 
 
 @pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """A gate with low limits."""
     with Shop(
         tmp_path_factory.mktemp("gate"), uploads_max=TOTAL_MAX, uploads_per_merchant_max=MERCHANT_MAX,
         sessions_max=TOTAL_MAX, sessions_per_merchant_max=MERCHANT_MAX,
     ) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         yield served
         served.close()
 
 
-def upload(client: Client, gate: Served, path: str = "/v1/batches?format=ndjson") -> socket.socket:
+def upload(client: Client, gate: HttpGate, path: str = "/v1/batches?format=ndjson") -> socket.socket:
     """Start an upload of which one chunk arrives."""
     connection = gate.connect()
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {client.secret}\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -45,14 +45,14 @@ def upload(client: Client, gate: Served, path: str = "/v1/batches?format=ndjson"
     return connection
 
 
-def gauge(gate: Served, name: str) -> int:
+def gauge(gate: HttpGate, name: str) -> int:
     """Return a gauge of the gate."""
     found = re.search(rf"^goodsgate_{name} (\S+)$", gate.metrics(), re.M)
     assert found is not None
     return int(float(found[1]))
 
 
-def wait_for(gate: Served, name: str, number: int) -> None:
+def wait_for(gate: HttpGate, name: str, number: int) -> None:
     """Wait until a gauge has a value."""
     until = time.monotonic() + GUARD_SECONDS
     while gauge(gate, name) != number:
@@ -147,7 +147,7 @@ def test_a_head_request_holds_no_session(gate):
 def test_a_body_has_a_least_speed(tmp_path):
     """A body that drips is refused, although something arrives all the time."""
     with Shop(tmp_path, body_idle_seconds=0.5, body_bytes_per_second_min=100_000) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         with upload(served.client(), served) as connection:
             connection.settimeout(0.02)
             until = time.monotonic() + GUARD_SECONDS
@@ -168,7 +168,7 @@ def test_stopping_refuses_uploads_that_outlast_the_time(tmp_path, caplog):
     """They get 503 with a request id and Retry-After; nothing of them is stored, and one line says so."""
     caplog.set_level(logging.INFO, "goodsgate")
     with Shop(tmp_path, stop_seconds=0.3) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         client = served.client()
         connections = [upload(client, served) for _ in range(2)]
         wait_for(served, "uploads", 2)
@@ -190,7 +190,7 @@ def test_stopping_refuses_uploads_that_outlast_the_time(tmp_path, caplog):
 def test_stopping_cuts_off_responses_that_outlast_the_time(tmp_path, caplog):
     """A client that does not read its response does not delay the stop, and is no error of the gate."""
     with Shop(tmp_path, stop_seconds=0.3) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         with served.connect() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 60)
@@ -202,7 +202,7 @@ def test_stopping_cuts_off_responses_that_outlast_the_time(tmp_path, caplog):
 def test_a_cancelled_request_gets_a_problem_document(tmp_path):
     """Whatever it was doing."""
     with Shop(tmp_path) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         client = served.client()
         batch = client.post("/v1/batches?format=ndjson", content=BODY).json()
         sent: list[dict[str, object]] = []

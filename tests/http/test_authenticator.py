@@ -8,7 +8,7 @@ import pytest
 from goodsgate import auth
 from goodsgate.auth import Authenticator, new_key
 from goodsgate.model.catalogue import Merchant, Scope
-from tests import make
+from tests import factories
 from tests.shop import Shop
 
 
@@ -85,7 +85,7 @@ def test_merchants_are_known_as_soon_as_they_exist(shop):
     authenticator = Authenticator(shop.store)
     assert authenticator.merchant_exists("acme")
     assert not authenticator.merchant_exists("late")
-    shop.store.add_merchant(Merchant(id="late", name="", created_at=make.NOW))
+    shop.store.add_merchant(Merchant(id="late", name="", created_at=factories.NOW))
     assert authenticator.merchant_exists("late")
 
 
@@ -101,7 +101,7 @@ def test_a_token_stands_for_its_key_until_it_expires(shop, monkeypatch):
         assert re.fullmatch(r"gt_[A-Za-z0-9_-]{43}", token)
         assert Authenticator(shop.store).caller(token.encode()) == caller
     assert caller.settings == {"location": "BLR-01"}
-    ended = make.NOW.replace(year=2100)
+    ended = factories.NOW.replace(year=2100)
     monkeypatch.setattr(auth, "now", lambda: ended)
     assert Authenticator(shop.store).caller(first.encode()) is None
 

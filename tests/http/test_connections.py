@@ -16,7 +16,7 @@ from goodsgate.http.connections import (
     client_network,
     fit_descriptors,
 )
-from tests.served import Served, read_all, read_response
+from tests.http_gate import HttpGate, read_all, read_response
 from tests.shop import Shop
 
 GUARD_SECONDS = 30
@@ -25,20 +25,20 @@ HEADERS_BYTES_MAX = 4096
 
 
 @pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """A gate with ordinary time limits."""
     with Shop(tmp_path_factory.mktemp("gate"), headers_bytes_max=HEADERS_BYTES_MAX) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         yield served
         served.close()
 
 
 @pytest.fixture(scope="module")
-def hasty_gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def hasty_gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """A gate with short time limits."""
     settings = dict.fromkeys(("headers_seconds", "keep_alive_seconds", "write_seconds", "body_idle_seconds"), 0.3)
     with Shop(tmp_path_factory.mktemp("hasty"), **settings) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         yield served
         served.close()
 
@@ -68,10 +68,10 @@ def wait(connection: socket.socket) -> bytes:
     return read_all(connection)
 
 
-def send_then(first: bytes, then: Callable[[socket.socket], bytes]) -> Callable[[Served], bytes]:
+def send_then(first: bytes, then: Callable[[socket.socket], bytes]) -> Callable[[HttpGate], bytes]:
     """Return a client that sends bytes and then does something until the gate closes the connection."""
 
-    def run(gate: Served) -> bytes:
+    def run(gate: HttpGate) -> bytes:
         with gate.connect() as connection:
             connection.sendall(first)
             return then(connection)
@@ -79,13 +79,13 @@ def send_then(first: bytes, then: Callable[[socket.socket], bytes]) -> Callable[
     return run
 
 
-def submission(gate: Served) -> bytes:
+def submission(gate: HttpGate) -> bytes:
     """Return the head of a submission of a new merchant, whose chunks follow."""
     head = "POST /v1/batches?format=ndjson HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
     return f"{head}X-API-Key: {gate.client().secret}\r\n\r\n".encode()
 
 
-def closed(gate: Served, reason: str) -> int:
+def closed(gate: HttpGate, reason: str) -> int:
     """Return how many connections the gate has closed for a reason."""
     text = gate.metrics()
     found = re.search(rf'goodsgate_closed_connections_total{{reason="{reason}"}} (\S+)', text)
@@ -287,7 +287,7 @@ def test_requests_ahead_of_responses_are_bounded(gate):
 def test_connections_are_bounded_in_all_and_for_each_address(tmp_path, caplog, in_all, by_address):
     """One more gets 503 with a request id and a log line; when one is closed, another one may connect."""
     shop = Shop(tmp_path, http_connections_max=in_all, http_connections_per_address_max=by_address)
-    served = Served(shop)
+    served = HttpGate(shop)
     try:
         connections = [served.connect() for _ in range(3)]
         for connection in connections:  # each is known to the gate once it has answered

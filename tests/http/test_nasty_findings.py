@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.model.batch import Batch
-from tests import nasty, place
-from tests.served import Served
+from tests import nasty, stores
+from tests.http_gate import HttpGate
 from tests.shop import Shop
 
 MEMBERS = ("sku", "title", "price", "gtin", "category", "variants", "unknown")
@@ -29,7 +29,7 @@ SKIPPED = {"/v1/batches/{batch}/events", "/console/changes"}
 class Scene:
     """A gate with the nasty batch, and a client who may read everything."""
 
-    def __init__(self, gate: Served) -> None:
+    def __init__(self, gate: HttpGate) -> None:
         self.gate = gate
         text = "Größe für äußere Maße".encode() * 4_000  # so that the payload is UTF-8, whatever else it contains
         lines = [b'{"sku":"plain","title":"T","unknown":"%s","price":"on request"}' % text, *nasty.records(*MEMBERS)]
@@ -49,11 +49,11 @@ class Scene:
         self.browser.post("/console/sign-in", data={"key": key, "csrf": token[1], "next": ""})
 
 
-@pytest.fixture(scope="module", params=place.KINDS)
+@pytest.fixture(scope="module", params=stores.KINDS)
 def scene(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Scene]:
     """One scene for each kind of store."""
     with Shop(tmp_path_factory.mktemp("nasty"), kind=request.param) as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         opened = Scene(gate)
         yield opened
         opened.browser.close()

@@ -9,10 +9,10 @@ import pytest
 from starlette.routing import Route
 
 from goodsgate.model.catalogue import ReferenceEntry
-from tests import nasty, place
+from tests import nasty, stores
+from tests.http_gate import HttpGate
 from tests.protocols.mircate.client import Mircate
 from tests.protocols.productsup.client import Productsup
-from tests.served import Served
 from tests.shop import Shop
 
 NUMBERS = ["9" * 5_000, "9" * 19, "\u00b2", "\u0665", "1e400", "-5", "+5"]
@@ -20,15 +20,15 @@ NUMBERS = ["9" * 5_000, "9" * 19, "\u00b2", "\u0665", "1e400", "-5", "+5"]
 
 
 @pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """One gate for all tests."""
     with Shop(tmp_path_factory.mktemp("faults"), kind="sqlite", rate_limits="off", public_url="") as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         yield served
         served.close()
 
 
-def _browser(gate: Served, merchant: str) -> httpx.Client:
+def _browser(gate: HttpGate, merchant: str) -> httpx.Client:
     """Return a client that is signed in to the console."""
     browser = httpx.Client(base_url=gate.url, timeout=30, trust_env=False, follow_redirects=True)
     gate.keep(browser)
@@ -124,17 +124,17 @@ def test_a_deep_tree_of_categories_is_shown_as_a_list(gate):
     assert 'class="tree"' in browser.get(f"/console/merchants/{merchant}/reference/category").text
 
 
-@pytest.mark.parametrize("store", place.KINDS)
+@pytest.mark.parametrize("store", stores.KINDS)
 @pytest.mark.parametrize("kind", ["category", "attribute"])
 def test_no_entry_of_reference_data_is_a_fault(tmp_path_factory, kind, store):
     """It is loaded or refused, and what was loaded can be read."""
     with Shop(tmp_path_factory.mktemp("entries"), kind=store) as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         _load_nasty_entries(gate, kind)
         gate.close()
 
 
-def _load_nasty_entries(gate: Served, kind: str) -> None:
+def _load_nasty_entries(gate: HttpGate, kind: str) -> None:
     merchant = gate.merchant()
     client = gate.client(merchant)
     for value, member in itertools.product(

@@ -10,8 +10,8 @@ import pytest
 from goodsgate.http.compression import COMPRESSED_BYTES_MIN, accepts_gzip
 from goodsgate.http.endpoints import Endpoint
 from goodsgate.model.catalogue import Scope
-from tests import make
-from tests.served import Client, Served
+from tests import factories
+from tests.http_gate import Client, HttpGate
 from tests.shop import Shop, ndjson
 
 OWN = {
@@ -24,25 +24,26 @@ CALLS = "/CALL/"
 
 
 @pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """A gate with a batch of many issues."""
     with Shop(tmp_path_factory.mktemp("gate")) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         yield served
         served.close()
 
 
 @pytest.fixture(scope="module")
-def client(gate: Served) -> Client:
+def client(gate: HttpGate) -> Client:
     """A client with all scopes, and a finished batch with rejected records."""
     client = gate.client(None, *Scope)
     client.headers.update({"x-request-id": "same", "accept-encoding": "identity"})
-    client.submit(ndjson([*make.products(*range(1, 40)), make.product(50, price="cheap"), {"id": "no-title"}]))
+    records = [*factories.products(*range(1, 40)), factories.product(50, price="cheap"), {"id": "no-title"}]
+    client.submit(ndjson(records))
     client.put("/v1/mappings/a", content=b'{"a": ["id"]}')
     return client
 
 
-def paths(gate: Served, client: Client) -> dict[str, str]:
+def paths(gate: HttpGate, client: Client) -> dict[str, str]:
     """Return an address of every GET route: path template → path."""
     batch = client.get("/v1/batches").json()["batches"][0]["id"]
     values = {
@@ -132,7 +133,7 @@ def test_other_responses_are_sent_as_they_are(gate, client):
 def test_the_entity_tag_of_a_compressed_response_is_weak(gate, client):
     """It revalidates, and a long poll waits with it."""
     columns = ",".join(f"column_{number:04}:" for number in range(COMPRESSED_BYTES_MIN // 16))
-    link = client.submit(ndjson(make.products(60)), map=columns)["links"]["self"]
+    link = client.submit(ndjson(factories.products(60)), map=columns)["links"]["self"]
     plain, body = raw(client, link, **{"accept-encoding": "identity"})
     assert len(body) >= COMPRESSED_BYTES_MIN
     packed, _ = raw(client, link, **{"accept-encoding": "gzip"})

@@ -14,7 +14,7 @@ from goodsgate.formats import writer
 from goodsgate.formats.isolated import ParserProcess
 from goodsgate.http.threads import FILE_THREADS
 from tests.formats.hostile_workbooks import row, workbook
-from tests.served import Served
+from tests.http_gate import HttpGate
 from tests.shop import Shop
 
 GUARD_SECONDS = 30
@@ -30,9 +30,9 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def served(shop: Shop) -> Iterator[Served]:
+def served(shop: Shop) -> Iterator[HttpGate]:
     """Return the shop, served."""
-    served = Served(shop)
+    served = HttpGate(shop)
     yield served
     served.close()
 
@@ -70,7 +70,7 @@ def _until(is_so: Callable[[], bool]) -> None:
 
 
 def test_submissions_and_health_are_answered_while_reads_wait(
-    served: Served, monkeypatch: pytest.MonkeyPatch,
+    served: HttpGate, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Every thread for reads waits for the store."""
     held = Held()
@@ -96,7 +96,7 @@ def test_submissions_and_health_are_answered_while_reads_wait(
     assert statuses == [200] * 4
 
 
-def test_readiness_is_answered_while_the_store_does_not(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readiness_is_answered_while_the_store_does_not(served: HttpGate, monkeypatch: pytest.MonkeyPatch) -> None:
     """As not ready; the check that waits is not started again."""
     held = Held()
     monkeypatch.setattr("goodsgate.protocols.native.service.CHECK_SECONDS_MAX", 0.05)
@@ -120,7 +120,7 @@ def test_readiness_is_answered_while_the_store_does_not(served: Served, monkeypa
 
 
 def test_reports_are_limited_and_others_are_served_meanwhile(
-    served: Served, monkeypatch: pytest.MonkeyPatch,
+    served: HttpGate, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One report of a merchant and two of all; one too many is refused with a pause."""
     held = Held()
@@ -155,7 +155,7 @@ def test_reports_are_limited_and_others_are_served_meanwhile(
     assert clients[2].get(paths[2]).status_code == 200
 
 
-def test_reports_are_written_in_turns(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_are_written_in_turns(served: HttpGate, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one thread, a short report ends while a long one is being written."""
     monkeypatch.setattr("goodsgate.http.threads.SLICE_SECONDS", 0.0)
     monkeypatch.setattr(writer, "PAUSE_ROWS", 1)
@@ -191,7 +191,7 @@ def test_reports_are_written_in_turns(served: Served, monkeypatch: pytest.Monkey
 def test_a_lock_of_the_database_holds_up_only_who_needs_it(tmp_path: Path) -> None:
     """On PostgreSQL: reads of items wait for a locked table, submissions and health checks do not."""
     with Shop(tmp_path, kind="postgres", threads=2) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         try:
             reader, sender = served.client(), served.client()
             reader.submit(RECORD)
@@ -213,7 +213,7 @@ def test_a_lock_of_the_database_holds_up_only_who_needs_it(tmp_path: Path) -> No
 
 
 def test_submissions_are_answered_while_workbooks_are_parsed(
-    served: Served, monkeypatch: pytest.MonkeyPatch,
+    served: HttpGate, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """More files than there are threads wait for their parsers."""
     held = Held()

@@ -5,7 +5,7 @@ from typing import Any
 
 from goodsgate.http.endpoints import Endpoint
 from goodsgate.http.openapi import OpenApiDocument
-from tests.served import Served
+from tests.http_gate import HttpGate
 
 
 def nodes(node: Any) -> Iterator[Any]:
@@ -15,7 +15,7 @@ def nodes(node: Any) -> Iterator[Any]:
         yield from nodes(inner)
 
 
-def served_operations(gate: Served, protocol: str) -> set[tuple[str, str]]:
+def served_operations(gate: HttpGate, protocol: str) -> set[tuple[str, str]]:
     """Return the path and operation id of everything that the running protocol answers."""
     endpoints = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
     return {

@@ -10,30 +10,30 @@ import httpx
 import orjson
 import pytest
 
-from tests import nasty, place
+from tests import nasty, stores
+from tests.http_gate import HttpGate
 from tests.protocols.justwalkout import client as justwalkout
 from tests.protocols.konnect import client as konnect
 from tests.protocols.mircate import client as mircate
 from tests.protocols.productsup import client as productsup
-from tests.served import Served
 from tests.shop import Shop
 
 ClientT = TypeVar("ClientT", bound=httpx.Client)
 JSON = {"content-type": "application/json"}
 
 
-@pytest.fixture(scope="module", params=place.KINDS)
-def gate(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=stores.KINDS)
+def gate(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[HttpGate]:
     """One gate for each kind of store."""
     with pytest.MonkeyPatch.context() as patch, \
             Shop(tmp_path_factory.mktemp("vendors"), kind=request.param, rate_limits="off") as shop:
         patch.setattr("goodsgate.protocols.justwalkout.unpublished.REQUESTS_PER_SECOND", 100_000)
-        served = Served(shop)
+        served = HttpGate(shop)
         yield served
         served.close()
 
 
-def _open(gate: Served, client: ClientT) -> ClientT:
+def _open(gate: HttpGate, client: ClientT) -> ClientT:
     """Return a client that is closed with the gate."""
     gate.keep(client)
     return client
@@ -132,7 +132,7 @@ BODIES = [b"[1]", b"5", b"null", b"9" * 5_000, b"\xff", b"[" * 2_000, b'{"data":
 def test_no_body_of_any_operation_is_a_fault(tmp_path):
     """Every operation of every protocol with bodies that are no object, with a key of its protocol and without one."""
     with Shop(tmp_path, kind="sqlite", rate_limits="off") as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         merchant = gate.merchant()
         secret = gate.secret(merchant, ["admin"])
         token = _open(gate, konnect.Konnect(gate, merchant)).headers["x-access-token"]
@@ -144,7 +144,9 @@ def test_no_body_of_any_operation_is_a_fault(tmp_path):
     assert not faults, faults
 
 
-async def _faults(gate: Served, merchant: str, keys: dict[str, dict[str, str]], bearer: dict[str, str]) -> list[object]:
+async def _faults(
+    gate: HttpGate, merchant: str, keys: dict[str, dict[str, str]], bearer: dict[str, str]
+) -> list[object]:
     """Send every body to every operation, and return those that are answered by a fault."""
     faults: list[object] = []
     transport = httpx.ASGITransport(gate.application, raise_app_exceptions=False)

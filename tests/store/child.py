@@ -24,7 +24,7 @@ from goodsgate.store.contract import (
     SweepCounts,
 )
 from goodsgate.store.strict import StrictStore
-from tests import place
+from tests import stores
 from tests.store.scene import Record, chunk_commit, rejected_record
 
 PORTION_RECORDS = 3
@@ -33,12 +33,12 @@ KEPT = Retention(payload_seconds=0, report_seconds=0, batch_seconds=0, answer_se
 
 def open_store(folder: Path) -> Store:
     """The store of the folder."""
-    return StrictStore(place.open_at(place.address(folder), cache_bytes=2 * 1024**2, small_payload_bytes=100))
+    return StrictStore(stores.open_at(stores.address(folder), cache_bytes=2 * 1024**2, small_payload_bytes=100))
 
 
 def lease_seconds(folder: Path) -> float:
     """Long where a dead worker's lane is free at once, whatever was leased; short where its lease has to end."""
-    return 60 if place.kind_of(folder) == "sqlite" else 0.8
+    return 60 if stores.kind_of(folder) == "sqlite" else 0.8
 
 
 def submit(store: Store, records: int, *, merchant: str = "acme", kind: Kind = Kind.PRODUCT, padding: int = 0,

@@ -25,8 +25,8 @@ from goodsgate.model.catalogue import Delete, Merchant, Write
 from goodsgate.model.issue import Issue, issue
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Idempotency, NewBatch, NewRound, Store
 from goodsgate.store.strict import StrictStore
-from tests import place
-from tests.make import NOW
+from tests import stores
+from tests.factories import NOW
 
 SMALL_BYTES = 1_000
 """Payloads up to this are kept inline."""
@@ -53,7 +53,7 @@ class Scene:
     def __init__(self, folder: Path, kind: str) -> None:
         self.folder = folder
         self.kind = kind
-        self.address = place.make(folder, kind)
+        self.address = stores.create_address(folder, kind)
         self.clock = Clock()
         self.stores: list[Store] = []
         self.store = self.open()
@@ -66,7 +66,7 @@ class Scene:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        place.drop(self.folder)
+        stores.drop(self.folder)
 
     def only(self, kind: str, why: str) -> None:
         """Skip the test for every other kind of store."""
@@ -76,7 +76,7 @@ class Scene:
 
     def open(self) -> Store:
         """One more store at the same place, as good as a second process."""
-        store = StrictStore(place.open_at(self.address, small_payload_bytes=SMALL_BYTES, now=self.clock))
+        store = StrictStore(stores.open_at(self.address, small_payload_bytes=SMALL_BYTES, now=self.clock))
         self.stores.append(store)
         return store
 

@@ -26,7 +26,7 @@ from goodsgate.store.contract import (
 from goodsgate.store.sqlite import SqliteStore, backup
 from goodsgate.store.sqlite.statements import SqliteStatements
 from goodsgate.store.strict import StrictStore
-from tests.make import NOW
+from tests.factories import NOW
 from tests.store import child
 
 LARGE = 500

@@ -12,8 +12,8 @@ from goodsgate.model import crash
 from goodsgate.model.batch import Counts, Kind, RoundKind, State
 from goodsgate.model.catalogue import Merchant
 from goodsgate.store.contract import BatchFilter, NewRound, Store, StoreFullError
-from tests import place
-from tests.make import NOW
+from tests import stores
+from tests.factories import NOW
 from tests.store import child
 
 TOP = Path(__file__).resolve().parents[2]
@@ -37,7 +37,7 @@ def _start(what: str, folder: Path) -> "subprocess.Popen[str]":
 
 def _made(folder: Path, kind: str) -> Path:
     """The folder, of a store with a merchant."""
-    place.make(folder, kind)
+    stores.create_address(folder, kind)
     store = child.open_store(folder)
     store.migrate()
     store.add_merchant(Merchant(id="acme", name="Acme", created_at=NOW))
@@ -52,24 +52,24 @@ def folder(tmp_path: Path, kind: str) -> Path:
 
 
 def _only(folder: Path, kind: str, why: str) -> None:
-    if place.kind_of(folder) != kind:
+    if stores.kind_of(folder) != kind:
         print(why)
         pytest.skip(why)
 
 
 def _payloads(folder: Path) -> int:
     """Those that are kept apart from the rows of their rounds."""
-    if place.kind_of(folder) == "sqlite":
+    if stores.kind_of(folder) == "sqlite":
         return len(list((folder / "store" / "payloads").iterdir()))
-    with place.raw(folder) as db:
+    with stores.raw(folder) as db:
         found = db.execute("SELECT count(DISTINCT upload) FROM payload").fetchone()
     return int(found[0]) if found is not None else 0
 
 
 def _an_hour_later(folder: Path) -> None:
     """For uploads that nobody will seal; those of the embedded store are known by their process, which is dead."""
-    if place.kind_of(folder) == "postgres":
-        with place.raw(folder) as db:
+    if stores.kind_of(folder) == "postgres":
+        with stores.raw(folder) as db:
             db.execute("UPDATE upload SET touched_at = touched_at - 3700 * 1000000::bigint")
 
 
@@ -139,7 +139,7 @@ def test_kills_change_nothing_in_the_end(folder: Path, point: str) -> None:
     assert _run("work", folder, crash_at=f"{point}:1").returncode == KILLED
     _check_open(store, batches)
     assert _run("work", folder).returncode == 0
-    calm = _made(folder / "undisturbed", place.kind_of(folder))
+    calm = _made(folder / "undisturbed", stores.kind_of(folder))
     assert _everything(store, batches) == _undisturbed(calm)
     assert store.statistics()["lanes"] == 0
     store.close()

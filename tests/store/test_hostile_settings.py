@@ -12,7 +12,7 @@ import pytest
 
 from goodsgate.store.postgres.server import LOCK_SECONDS_MAX
 from goodsgate.store.postgres.session_settings import OF_SESSIONS, REQUIRED
-from tests import guard, place
+from tests import guard, stores
 from tests.postgres import ROLE_SETTINGS_VARIABLE, server
 from tests.shop import Shop
 
@@ -36,13 +36,13 @@ RAW = [
 def hostile(tmp_path: Path) -> Iterator[Path]:
     """The folder of a store whose database has every hostile setting, and sorts by the rules of a language."""
     address = server().blank()
-    place.settle(tmp_path, address)
+    stores.set_address(tmp_path, address)
     name = urlsplit(address).path[1:]
     with server().admin() as db:
         for setting, value in HOSTILE.items():
             db.execute(f"ALTER DATABASE {name} SET {setting} = {value if ',' in value else repr(value)}")  # type: ignore[arg-type]
     yield tmp_path
-    place.drop(tmp_path)
+    stores.drop(tmp_path)
 
 
 def test_rejected_records_are_kept_byte_for_byte(hostile: Path) -> None:

@@ -18,7 +18,7 @@ from goodsgate.model.batch import State
 from goodsgate.model.catalogue import Merchant
 from goodsgate.store.contract import StoreBusyError, StoreError
 from goodsgate.store.sqlite import SqliteStore
-from tests.make import NOW
+from tests.factories import NOW
 from tests.shop import Shop
 
 

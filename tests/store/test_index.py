@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from goodsgate.model.batch import Kind, Result, State
 from goodsgate.model.catalogue import IndexEntry, Key, Scope, Token
 from goodsgate.store.contract import ChunkCommit, IndexFilter, LeaseLostError, Retention, StoreError
-from tests.make import NOW
-from tests.place import KINDS
+from tests.factories import NOW
 from tests.store.scene import Record, Scene, chunk_commit
+from tests.stores import KINDS
 
 SHELF = ("acme", Kind.PRODUCT, "products")
 

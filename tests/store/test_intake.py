@@ -20,7 +20,7 @@ from goodsgate.store.contract import (
     StoreBusyError,
     StoreError,
 )
-from tests.make import NOW
+from tests.factories import NOW
 from tests.store.scene import SMALL_BYTES, Record, Scene
 
 SIZES = [1, SMALL_BYTES, SMALL_BYTES + 1, 3 * 1024**2]

@@ -6,7 +6,7 @@ import pytest
 
 from goodsgate.model.catalogue import Key, Merchant, ReferenceEntry, Scope
 from goodsgate.store.contract import StoreError
-from tests.make import NOW
+from tests.factories import NOW
 from tests.store.scene import Scene
 
 

@@ -10,7 +10,7 @@ from goodsgate.model.batch import RoundKind, State
 from goodsgate.model.catalogue import Resource
 from goodsgate.model.message import DeliveryState, Message, NewMessage
 from goodsgate.store.contract import NameTakenError, Retention
-from tests.make import NOW
+from tests.factories import NOW
 from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 
 SORT, TOPIC = "tested/shipment", "tested/moved"

@@ -12,8 +12,8 @@ from goodsgate.model.batch import Kind, RoundKind, State
 from goodsgate.model.catalogue import Merchant
 from goodsgate.store.contract import BatchFilter, NewRound, Store, SweepCounts
 from goodsgate.store.strict import StrictStore
-from tests import place
-from tests.make import NOW
+from tests import stores
+from tests.factories import NOW
 from tests.pgbouncer import PgBouncer
 from tests.postgres import server
 from tests.store import child
@@ -35,8 +35,8 @@ def bouncer() -> Iterator[PgBouncer]:
 @pytest.fixture
 def address(bouncer: PgBouncer, tmp_path: Path) -> Iterator[str]:
     """The way through it to a fresh database."""
-    yield bouncer.address(place.make(tmp_path, "postgres"))
-    place.drop(tmp_path)
+    yield bouncer.address(stores.create_address(tmp_path, "postgres"))
+    stores.drop(tmp_path)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def store(address: str) -> Iterator[Store]:
 
 
 def _open(address: str) -> Store:
-    return StrictStore(place.open_at(address, small_payload_bytes=100, connections_max=6))
+    return StrictStore(stores.open_at(address, small_payload_bytes=100, connections_max=6))
 
 
 def test_a_submission_passes_through_it(store: Store) -> None:

@@ -24,8 +24,8 @@ from goodsgate.store.contract import (
     StoreFullError,
 )
 from goodsgate.store.strict import StrictStore
-from tests import place, postgres
-from tests.make import NOW
+from tests import postgres, stores
+from tests.factories import NOW
 from tests.postgres import Server
 from tests.store import child
 from tests.store.scene import chunk_commit
@@ -69,7 +69,7 @@ def store(address: str) -> Iterator[Store]:
 
 
 def _open(address: str) -> Store:
-    return StrictStore(place.open_at(address, small_payload_bytes=1_000, connections_max=4))
+    return StrictStore(stores.open_at(address, small_payload_bytes=1_000, connections_max=4))
 
 
 def _asked(store: Store) -> dict[str, Callable[[], object]]:

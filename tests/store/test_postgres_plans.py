@@ -17,8 +17,8 @@ from goodsgate.model.catalogue import Merchant
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.postgres.statements import SQL, Cursor
 from goodsgate.store.strict import StrictStore
-from tests import place
-from tests.make import NOW
+from tests import stores
+from tests.factories import NOW
 from tests.store import child
 from tests.store.scene import Record, chunk_commit, rejected_record
 
@@ -35,8 +35,8 @@ BY_KEY = ("current_items", "current_documents", "live_keys", "delete_items")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A database that was filled by one commit and has never been looked through for statistics."""
     folder = tmp_path_factory.mktemp("plans")
-    made = place.make(folder, "postgres")
-    with place.raw(folder) as db:
+    made = stores.create_address(folder, "postgres")
+    with stores.raw(folder) as db:
         for (part,) in db.execute("SELECT relname FROM pg_class WHERE relname ~ '^item_[0-9]+$'").fetchall():
             db.execute(f"ALTER TABLE {part} SET (autovacuum_enabled = off)")
     store = StrictStore(_open(made))
@@ -51,7 +51,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     store.commit(claim, [chunk_commit(claim.rounds[0], *records, ends=State.FINISHED)])
     store.close()
     yield made, folder
-    place.drop(folder)
+    stores.drop(folder)
 
 
 def _open(address: str) -> PostgresStore:
@@ -63,7 +63,7 @@ def db(request: pytest.FixtureRequest, address: tuple[str, Path]) -> Iterator[Cu
     """A transaction as a commit has it, which leaves nothing."""
     made, folder = address
     if request.param == "with statistics":
-        with place.raw(folder) as raw:
+        with stores.raw(folder) as raw:
             raw.execute("ANALYZE item")
     store = _open(made)
     with suppress(_RollbackError), store.database.server.transaction(store.database.number("acme")) as db:

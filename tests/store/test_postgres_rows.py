@@ -15,8 +15,8 @@ from goodsgate.model.catalogue import Key, ReferenceEntry, Token
 from goodsgate.model.catalogue import Scope as KeyScope
 from goodsgate.model.message import NewMessage
 from goodsgate.store.contract import Idempotency, StockChange
-from tests import place
-from tests.make import NOW
+from tests import stores
+from tests.factories import NOW
 from tests.store.scene import Record, Scene, chunk_commit, rejected_record
 
 Database = psycopg.Connection[tuple[Any, ...]]
@@ -109,7 +109,7 @@ def _count(db: Database, statement: str, table: str, column: str, **given: objec
 
 
 def _numbers(folder: Path) -> tuple[int, int]:
-    with place.raw(folder) as db:
+    with stores.raw(folder) as db:
         rows = db.execute("SELECT number FROM merchant WHERE id IN ('acme', 'bolt') ORDER BY id").fetchall()
     return int(rows[0][0]), int(rows[1][0])
 
@@ -119,7 +119,7 @@ def test_every_table_says_whose_its_rows_are(filled: Scene, db: Database) -> Non
     tables = _tables(db)
     assert _all_tables(db).keys() - tables.keys() == OPEN_TO_ALL.keys()
     acme, bolt = _numbers(filled.folder)
-    with place.raw(filled.folder) as raw:
+    with stores.raw(filled.folder) as raw:
         for table, column in tables.items():
             for number in (acme, bolt):
                 assert _count(raw, "SELECT 1 FROM {table} WHERE {whose} = %(n)s", table, column, n=number), table
@@ -194,7 +194,7 @@ def test_partitions_are_no_way_around(db: Database) -> None:
 def test_row_level_security_applies_to_superusers(filled: Scene) -> None:
     """Because every transaction takes the role."""
     acme, _ = _numbers(filled.folder)
-    with place.raw(filled.folder) as raw, raw.transaction():
+    with stores.raw(filled.folder) as raw, raw.transaction():
         _as(raw, acme)
         for table, column in _tables(raw).items():
             assert _count(raw, "SELECT 1 FROM {table} WHERE {whose} <> %(n)s", table, column, n=acme) == 0, table

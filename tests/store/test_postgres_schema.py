@@ -18,7 +18,7 @@ from goodsgate.store.postgres.statements import TEXTS
 from goodsgate.store.shared.statement_files import Migration
 from goodsgate.store.sqlite import statements as embedded
 from goodsgate.store.sqlite.database import MIGRATIONS as EMBEDDED_MIGRATIONS
-from tests import place, postgres
+from tests import postgres, stores
 from tests.postgres import Server, server
 from tests.store.statements import CALL, DIFFERS, TOLD, code, is_bound
 
@@ -108,10 +108,10 @@ def test_both_stores_have_the_same_statements_in_the_same_order() -> None:
 def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
     """A migrated database, as its superuser sees it."""
     folder = tmp_path_factory.mktemp("schema")
-    place.make(folder, "postgres")
-    with place.raw(folder) as connection:
+    stores.create_address(folder, "postgres")
+    with stores.raw(folder) as connection:
         yield connection
-    place.drop(folder)
+    stores.drop(folder)
 
 
 def test_every_unique_key_leads_with_the_merchant(db: "psycopg.Connection[tuple[Any, ...]]") -> None:

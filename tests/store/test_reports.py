@@ -9,7 +9,7 @@ from goodsgate.model.batch import Kind, Result, RoundKind, State
 from goodsgate.model.issue import issue
 from goodsgate.store.contract import BatchFilter, Claim, Store
 from goodsgate.store.strict.demands import key_order
-from tests.make import NOW
+from tests.factories import NOW
 from tests.store.scene import Record, Scene, advanced, chunk_commit, rejected_record
 
 WAIT_SECONDS = 20

@@ -10,8 +10,8 @@ from goodsgate.model.batch import State
 from goodsgate.model.catalogue import Merchant
 from goodsgate.store.contract import StoreError
 from goodsgate.store.shared import merchant_numbers
-from tests import place
-from tests.make import NOW
+from tests import stores
+from tests.factories import NOW
 from tests.postgres import ROLE, server
 from tests.shop import Shop
 
@@ -68,7 +68,7 @@ def test_a_merchant_that_a_restored_database_lacks_gets_nobody_elses_data(tmp_pa
     """Though the process still knows its number, and another merchant was added since."""
     with Gate(tmp_path) as gate, Gate(tmp_path, "none") as other:
         gate.run(_records("acme"))
-        backup = Backup(place.address(tmp_path))
+        backup = Backup(stores.address(tmp_path))
         _add(gate, "bolt")
         gate.run(_records("bolt"), merchant="bolt")
         backup.restore()
@@ -86,7 +86,7 @@ def test_a_collection_that_a_restored_database_lacks_is_created_again(tmp_path: 
     """The worker remembers its number, which no other collection has got; its batch is worked all the same."""
     with Gate(tmp_path) as gate, Gate(tmp_path, "none") as other:
         gate.run(_records("first"))
-        backup = Backup(place.address(tmp_path))
+        backup = Backup(stores.address(tmp_path))
         for _ in range(2):  # the number is cached when it is looked up
             gate.run(_records("late"), collection="late")
         backup.restore()
@@ -106,7 +106,7 @@ def test_a_merchant_that_is_added_again_after_a_restore_is_known_everywhere(
     """Its old number is forgotten after a moment."""
     monkeypatch.setattr(merchant_numbers, "CACHED_SECONDS", 0.0)
     with Gate(tmp_path) as gate, Gate(tmp_path, "none") as other:
-        backup = Backup(place.address(tmp_path))
+        backup = Backup(stores.address(tmp_path))
         _add(gate, "bolt")
         gate.run(_records("old"), merchant="bolt")
         backup.restore()

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 from goodsgate import auth
 from goodsgate.engine.merchant_documents import put_merchant_settings
 from goodsgate.model.catalogue import ReferenceEntry, Scope
-from tests.served import Served
+from tests.http_gate import HttpGate
 
 ONE_STORE = pytest.mark.parametrize("gate", ["sqlite"], indirect=True, scope="module")
 """For tables in which the store has no part: once is enough."""
@@ -24,7 +24,7 @@ _accounts = iter(range(100_000_000_000, 200_000_000_000))
 class JustWalkOut(httpx.Client):
     """The HTTP client of one access key."""
 
-    def __init__(self, gate: Served, merchant: str, *stores: str, account: str | None = None, session: bool = False,
+    def __init__(self, gate: HttpGate, merchant: str, *stores: str, account: str | None = None, session: bool = False,
                  scopes: tuple[Scope, ...] = SCOPES, region: str = "us-east-1", **settings: str) -> None:
         super().__init__(base_url=gate.url, timeout=30, trust_env=False)
         self.gate = gate

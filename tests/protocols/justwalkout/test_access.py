@@ -16,8 +16,8 @@ from goodsgate.config import ConfigError, load
 from goodsgate.engine.merchant_documents import put_merchant_settings
 from goodsgate.model.catalogue import Scope
 from goodsgate.protocols.justwalkout import access
+from tests.http_gate import HttpGate
 from tests.protocols.justwalkout.client import ONE_STORE, JustWalkOut, item
-from tests.served import Served
 from tests.shop import Shop
 
 UPLOAD, STATUS = "/v1/catalog/upload", "/v1/catalog/getCatalogUploadStatus"
@@ -168,7 +168,7 @@ def test_ten_requests_a_second(gate, monkeypatch):
 def test_any_signature_is_accepted_where_the_settings_say_so(tmp_path, caplog):
     """The log warns; the header is parsed all the same, and the access key must exist."""
     with Shop(tmp_path, kind="sqlite", signatures="accept") as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         assert any("SIGNATURES ARE NOT VERIFIED" in record.message for record in caplog.records)
         with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:
             headers = client.sign(UPLOAD, b"something else", secret="whatever")
@@ -202,7 +202,7 @@ def test_keys_and_links_outlive_a_new_master_secret(tmp_path):
     """The first secret makes new ones; the others stay valid until they are removed."""
     old, new = "old:" + "b2xk" * 12, "new:" + "bmV3" * 12
     with Shop(tmp_path, kind="sqlite", secrets=old) as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:
             ingestion = client.upload(item(1)).json()["ingestionId"]
             shop.work()
@@ -210,7 +210,7 @@ def test_keys_and_links_outlive_a_new_master_secret(tmp_path):
             for secrets, status in ((old, 201), (f"{new},{old}", 201), (new, 403)):
                 config = load(environ={}, store=shop.config.store, secrets=secrets)
                 shop.config = config
-                other = Served(shop)
+                other = HttpGate(shop)
                 response = httpx.post(
                     f"{other.url}{UPLOAD}", content=BODY, trust_env=False,
                     headers={**client.sign(UPLOAD, BODY), "host": gate.url.removeprefix("http://")},

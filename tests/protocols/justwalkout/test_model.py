@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind, Result, Strictness, Verb
-from tests import place
+from tests import stores
 from tests.protocols.justwalkout.client import item
 from tests.shop import Shop
 
@@ -86,7 +86,7 @@ def test_any_sequence_equals_the_model(kind, tmp_path, together):
             _compare(shop, collection, model)
 
         hold()
-    place.drop(tmp_path)
+    stores.drop(tmp_path)
 
 
 def _compare(shop: Shop, collection: str, model: CatalogueModel) -> None:

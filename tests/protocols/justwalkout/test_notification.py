@@ -13,8 +13,8 @@ from goodsgate.engine.outbox import DeliveryError
 from goodsgate.model.message import DeliveryState
 from goodsgate.protocols.justwalkout import message_senders, unpublished
 from tests.cli.gate import within
+from tests.http_gate import HttpGate
 from tests.protocols.justwalkout.client import JustWalkOut, item
-from tests.served import Served
 from tests.shop import Shop
 
 
@@ -135,7 +135,7 @@ def test_invalid_queue_names_receive_nothing(retailer, cloud):
 def test_the_outbox_delivers_notifications(kind, tmp_path, queue):
     """A worker process runs it, and the setup shows the result."""
     with Shop(tmp_path, kind=kind) as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         outbox = create_outbox(shop.store, shop.config)
         merchant = gate.merchant()
         headers = {"authorization": f"Bearer {gate.secret(merchant)}"}
@@ -157,7 +157,7 @@ def test_the_outbox_delivers_notifications(kind, tmp_path, queue):
 def test_reports_are_stored_in_s3(tmp_path, cloud):
     """They are written when first needed, and their presigned links work for an hour."""
     with Shop(tmp_path, kind="sqlite", reports=f"s3://{cloud.bucket()}/reports") as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:
             ingestion = client.upload(item(1), item(2, standard_price="x")).json()["ingestionId"]
             assert client.status(ingestion)["reportDownloadLink"] == ""
@@ -176,7 +176,7 @@ def test_an_unavailable_storage_is_reported(tmp_path, cloud, monkeypatch):
     """The answer advises a retry; the ingestion itself is done."""
     with Shop(tmp_path, kind="sqlite", reports="s3://nowhere") as shop:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        gate = Served(shop)
+        gate = HttpGate(shop)
         with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:
             ingestion = client.upload(item(1)).json()["ingestionId"]
             shop.work()
@@ -189,7 +189,7 @@ def test_an_unavailable_storage_is_reported(tmp_path, cloud, monkeypatch):
 def test_links_begin_where_clients_reach_the_gate(tmp_path):
     """They begin with the public URL of the settings, or with the address of the request."""
     with Shop(tmp_path, kind="sqlite", public_url="https://gate.example.com/jwo/") as shop:
-        gate = Served(shop)
+        gate = HttpGate(shop)
         with closing(JustWalkOut(gate, gate.merchant(), "STORE-1")) as client:
             ingestion = client.upload(item(1)).json()["ingestionId"]
             shop.work()

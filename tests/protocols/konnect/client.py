@@ -12,7 +12,7 @@ import pytest
 from goodsgate import auth
 from goodsgate.app import create_engine
 from goodsgate.model.catalogue import ReferenceEntry, Scope
-from tests.served import Served
+from tests.http_gate import HttpGate
 
 ONE_STORE = pytest.mark.parametrize("gate", ["sqlite"], indirect=True, scope="module")
 """For tables in which the store has no part: once is enough."""
@@ -24,7 +24,7 @@ TAX_RULE = "66f0c0ffee0000000000aa01"
 class Konnect(httpx.Client):
     """The client of one credential; it gets a token when it is created."""
 
-    def __init__(self, gate: Served, merchant: str, *, scopes: Iterable[str] = ("submit", "read"),
+    def __init__(self, gate: HttpGate, merchant: str, *, scopes: Iterable[str] = ("submit", "read"),
                  **settings: str) -> None:
         super().__init__(base_url=gate.url, timeout=30, trust_env=False)
         self.merchant = merchant
@@ -108,7 +108,7 @@ def size(number: int = 1, label: str = "42", **members: Any) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if value is not None}
 
 
-def load_starter(gate: Served, merchant: str) -> None:
+def load_starter(gate: HttpGate, merchant: str) -> None:
     """Load the set of `goodsgate reference starter`; the engine parses it once."""
     store = gate.shop.store
     if not _STARTER:

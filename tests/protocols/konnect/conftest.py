@@ -6,30 +6,30 @@ from contextlib import closing
 
 import pytest
 
-from tests import place
+from tests import stores
+from tests.http_gate import HttpGate
 from tests.protocols.konnect.client import Konnect, load_starter
 from tests.protocols.konnect.order_clients import Operator, Seller, create_with_stock
-from tests.served import Served
 from tests.shop import Shop
 
 
-@pytest.fixture(scope="module", params=place.KINDS)
-def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=stores.KINDS)
+def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """A gate for all tests of a module; each test has merchants of its own."""
     folder = tmp_path_factory.mktemp("konnect")
     with Shop(folder, kind=request.param, body_idle_seconds=1.0, wait_seconds_max=3.0, poll_seconds=0.005) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         working = threading.Thread(target=shop.worker.run)
         working.start()
         yield served
         served.close()
         shop.worker.stop()
         working.join()
-    place.drop(folder)
+    stores.drop(folder)
 
 
 @pytest.fixture
-def seller(gate: Served) -> Iterator[Konnect]:
+def seller(gate: HttpGate) -> Iterator[Konnect]:
     """A merchant's client with a company-level token and the starter set of reference data."""
     merchant = gate.merchant()
     load_starter(gate, merchant)
@@ -38,7 +38,7 @@ def seller(gate: Served) -> Iterator[Konnect]:
 
 
 @pytest.fixture
-def stranger(gate: Served) -> Iterator[Konnect]:
+def stranger(gate: HttpGate) -> Iterator[Konnect]:
     """The client of another merchant, without reference data."""
     with closing(Konnect(gate, gate.merchant())) as client:
         yield client

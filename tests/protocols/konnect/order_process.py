@@ -12,7 +12,7 @@ from goodsgate.protocols.konnect.orders import shipment as shipment_module
 from goodsgate.protocols.konnect.orders.shipment import Shipment, ShipmentLine
 from goodsgate.protocols.konnect.orders.transitions import apply_event
 from goodsgate.protocols.konnect.orders.wiring import open_repository
-from tests import place
+from tests import stores
 from tests.shop import open_store
 
 SKU, LOCATION, PIECES = "A", "BLR-01", 3
@@ -31,7 +31,7 @@ def new_order(name: str) -> Shipment:
 def main() -> None:
     """Print the id of each order after processing it."""
     shipment_module.PLACEMENT_SECONDS_MAX = 0  # each process completes the interrupted placements of the other at once
-    config = Config(store=place.address(Path(sys.argv[1])))
+    config = Config(store=stores.address(Path(sys.argv[1])))
     store = open_store(config)
     repository = open_repository(create_services(store, config))
     for number in itertools.count():

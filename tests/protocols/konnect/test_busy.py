@@ -4,8 +4,8 @@ from contextlib import closing
 
 import pytest
 
+from tests.http_gate import HttpGate
 from tests.protocols.konnect.client import Konnect, product
-from tests.served import Served
 from tests.shop import Shop
 
 RECORD = {"location_id": "BLR-01", "sku": "TR-001-42", "esp": 9, "mrp": 10, "currency": "INR"}
@@ -15,7 +15,7 @@ RECORD = {"location_id": "BLR-01", "sku": "TR-001-42", "esp": 9, "mrp": 10, "cur
 def idle(tmp_path, kind: str):
     """A client of a gate without a running worker, which waits only briefly and for one client at a time."""
     with Shop(tmp_path, kind=kind, wait_seconds_max=0.05, open_rounds_max=3, sessions_max=1) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         with closing(Konnect(served, "acme")) as client:
             yield client
         served.close()

@@ -8,9 +8,9 @@ from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.konnect import __name__ as protocol_package
 from goodsgate.protocols.konnect.unpublished import ERROR_CODES
+from tests.http_gate import HttpGate
 from tests.protocols.contracts import declared_operations, defined_references, nodes, served_operations, used_references
 from tests.protocols.konnect.client import product
-from tests.served import Served
 
 CONTRACT = load_openapi(protocol_package)
 DOCUMENT = CONTRACT.document
@@ -20,7 +20,7 @@ def _check(schema, value):
     jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
 
 
-def test_the_protocol_serves_exactly_the_documented_routes(gate: Served) -> None:
+def test_the_protocol_serves_exactly_the_documented_routes(gate: HttpGate) -> None:
     """No route is missing and none is undocumented."""
     assert served_operations(gate, "konnect") == declared_operations(CONTRACT)
 
@@ -67,7 +67,7 @@ def test_every_error_code_belongs_to_an_existing_issue_code() -> None:
     assert {*ERROR_CODES.values(), "FORMAT_ERROR"} == set(DOCUMENT["components"]["schemas"]["ErrorCode"]["enum"])
 
 
-def test_the_documentation_page_shows_the_protocol(gate: Served) -> None:
+def test_the_documentation_page_shows_the_protocol(gate: HttpGate) -> None:
     """It names the header that carries the token."""
     page = gate.anonymous().get("/docs/konnect")
     assert page.status_code == 200

@@ -10,12 +10,12 @@ from importlib.resources import files
 import httpx
 import pytest
 
+from tests.http_gate import HttpGate
 from tests.protocols.konnect.client import ONE_STORE, Konnect, product, size
-from tests.served import Served
 
 
 @pytest.fixture
-def reference_seller(gate: Served, seller: Konnect):
+def reference_seller(gate: HttpGate, seller: Konnect):
     """The same merchant with the profile `reference` and strict updates."""
     with closing(Konnect(gate, seller.merchant, profile="reference", strict="yes")) as client:
         yield client

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Kind
 from goodsgate.protocols.konnect.trace_ids import new_batch_id, to_batch_id, to_object_id, to_trace_id
+from tests.http_gate import HttpGate
 from tests.protocols.konnect.client import Konnect, product
-from tests.served import Served
 from tests.shop import Shop, ndjson
 
 STATUS = "/v3/catalog/status"
@@ -20,7 +20,7 @@ STATUS = "/v3/catalog/status"
 def idle(tmp_path, kind: str):
     """A client of a gate whose worker is run by hand."""
     with Shop(tmp_path, kind=kind) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         with closing(Konnect(served, "acme")) as client:
             yield client
         served.close()
@@ -45,7 +45,7 @@ def test_a_waiting_write_is_running(idle: Konnect, profile: str) -> None:
 def test_the_status_is_the_same_after_a_restart(tmp_path, kind: str) -> None:
     """It is equal byte for byte."""
     with Shop(tmp_path, kind=kind) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         with closing(Konnect(served, "acme")) as client:
             token = client.headers["x-access-token"]
             trace = client.create(product(1), product(2, name="")).json()["trace_id"]
@@ -53,7 +53,7 @@ def test_the_status_is_the_same_after_a_restart(tmp_path, kind: str) -> None:
             before = client.get(STATUS, params={"trace_id": trace})
         served.close()
     with Shop(tmp_path, "other") as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         after = served.anonymous().get(STATUS, params={"trace_id": trace}, headers={"x-access-token": token})
         assert (after.status_code, after.content) == (200, before.content)
         assert after.json()["stage"] == "PARTIAL"
@@ -147,7 +147,7 @@ def test_any_text_converts_to_a_batch_id_or_none(text: str) -> None:
     assert to_batch_id(text) is None or to_trace_id(str(to_batch_id(text))) == text
 
 
-def test_the_contract_needs_no_token(gate: Served) -> None:
+def test_the_contract_needs_no_token(gate: HttpGate) -> None:
     """It is served as JSON and as YAML."""
     assert gate.anonymous().get("/v3/openapi.json").json()["info"]["title"] == "Fynd Konnect"
     assert gate.anonymous().get("/v3/openapi.yaml").text.startswith("openapi:")

@@ -11,8 +11,8 @@ import pytest
 from goodsgate import auth
 from goodsgate.model.catalogue import Scope
 from goodsgate.observe import JsonLines
+from tests.http_gate import HttpGate
 from tests.protocols.konnect.client import Konnect, product
-from tests.served import Served
 from tests.shop import Shop
 
 TOKEN = "/aggregator/v1/token"
@@ -52,7 +52,7 @@ def test_earlier_tokens_stay_valid(seller: Konnect) -> None:
     assert response.headers["cache-control"] == "no-store"
 
 
-def test_a_token_expires(gate: Served, seller: Konnect) -> None:
+def test_a_token_expires(gate: HttpGate, seller: Konnect) -> None:
     """It expires after the configured hours, or with its key."""
     authenticator = gate.application.context.authenticator
     caller = authenticator.caller(seller.password.encode())
@@ -65,7 +65,7 @@ def test_a_token_expires(gate: Served, seller: Konnect) -> None:
     assert seller.get(TOKEN, params={"username": seller.merchant, "password": seller.password}).status_code == 401
 
 
-def test_a_token_has_the_scopes_of_its_key(gate: Served, seller: Konnect) -> None:
+def test_a_token_has_the_scopes_of_its_key(gate: HttpGate, seller: Konnect) -> None:
     """Other requests are answered with 403."""
     with closing(Konnect(gate, seller.merchant, scopes=("read",))) as reader:
         assert reader.get("/v3/catalog/departments").status_code == 200
@@ -73,7 +73,7 @@ def test_a_token_has_the_scopes_of_its_key(gate: Served, seller: Konnect) -> Non
         assert (refused.status_code, refused.json()["status"]) == (403, "FAILED")
 
 
-def test_a_location_level_token_is_limited_to_its_location(gate: Served, seller: Konnect) -> None:
+def test_a_location_level_token_is_limited_to_its_location(gate: HttpGate, seller: Konnect) -> None:
     """A price of another location fails."""
     seller.create_all(product(1))
     record = {"sku": "TR-001-42", "esp": 9, "mrp": 10, "currency": "INR"}
@@ -93,7 +93,7 @@ def test_a_location_level_token_is_limited_to_its_location(gate: Served, seller:
 @pytest.mark.parametrize(("settings", "company"), [
     ({"company_id": "6900"}, 6900), ({"company_id": "x"}, None), ({}, None),
 ])
-def test_a_company_has_a_constant_number(gate: Served, settings: dict[str, str], company: int | None) -> None:
+def test_a_company_has_a_constant_number(gate: HttpGate, settings: dict[str, str], company: int | None) -> None:
     """It is the setting of the key, or derived from the merchant."""
     merchant = gate.merchant()
     with closing(Konnect(gate, merchant, **settings)) as client:
@@ -103,7 +103,9 @@ def test_a_company_has_a_constant_number(gate: Served, settings: dict[str, str],
         assert isinstance(numbers.pop(), int)
 
 
-def test_passwords_appear_in_no_log_or_metric(gate: Served, seller: Konnect, caplog: pytest.LogCaptureFixture) -> None:
+def test_passwords_appear_in_no_log_or_metric(
+    gate: HttpGate, seller: Konnect, caplog: pytest.LogCaptureFixture
+) -> None:
     """This covers every log level and valid, wrong and malformed requests; httpx is only the client."""
     lines = io.StringIO()
     handler = logging.StreamHandler(lines)
@@ -134,12 +136,12 @@ def test_passwords_appear_in_no_log_or_metric(gate: Served, seller: Konnect, cap
 def test_tokens_stay_valid_after_a_restart(tmp_path, kind: str) -> None:
     """The store holds them as hashes."""
     with Shop(tmp_path, kind=kind) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         with closing(Konnect(served, "acme")) as client:
             token = client.headers["x-access-token"]
         served.close()
     with Shop(tmp_path, "other") as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         response = served.anonymous().get("/v3/catalog/departments", headers={"x-access-token": token})
         assert response.status_code == 200
         served.close()
@@ -148,7 +150,7 @@ def test_tokens_stay_valid_after_a_restart(tmp_path, kind: str) -> None:
         assert token.encode() not in content
 
 
-def test_settings_of_a_key_are_stored(gate: Served) -> None:
+def test_settings_of_a_key_are_stored(gate: HttpGate) -> None:
     """The store returns them with the key."""
     key, _ = auth.new_key(gate.merchant(), [Scope.READ], settings={"location": "BLR-01", "profile": "reference"})
     gate.shop.store.add_key(key)

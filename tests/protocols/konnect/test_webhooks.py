@@ -36,7 +36,7 @@ from goodsgate.protocols.konnect.orders.webhooks import (
     parse_webhook_url,
     resolve_host,
 )
-from tests.make import NOW
+from tests.factories import NOW
 from tests.protocols.konnect.client import Konnect
 from tests.protocols.konnect.order_clients import ADMIN, Operator, Seller, wait_for
 

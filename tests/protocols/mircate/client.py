@@ -11,7 +11,7 @@ import pytest
 
 from goodsgate.model.batch import State
 from goodsgate.store.contract import BatchFilter
-from tests.served import Served
+from tests.http_gate import HttpGate
 
 ONE_STORE = pytest.mark.parametrize("gate", ["sqlite"], indirect=True, scope="module")
 """For tables in which the store has no part: once is enough."""
@@ -21,7 +21,7 @@ ROOT = "/5p1hp1d2t/CALL"
 class Mircate(httpx.Client):
     """The HTTP client of one key, whose merchant's id is its project."""
 
-    def __init__(self, gate: Served, merchant: str, *, scopes: Iterable[str] = ("submit", "read")) -> None:
+    def __init__(self, gate: HttpGate, merchant: str, *, scopes: Iterable[str] = ("submit", "read")) -> None:
         super().__init__(base_url=gate.url, timeout=30, trust_env=False)
         self.gate = gate
         self.merchant = merchant

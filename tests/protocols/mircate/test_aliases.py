@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from goodsgate.config import ConfigError, load
+from tests.http_gate import HttpGate
 from tests.protocols.mircate.client import Mircate
-from tests.served import Served
 from tests.shop import Shop
 
 STOCK = "MerchantAPI/receiveStock"
@@ -18,7 +18,7 @@ def test_a_method_may_have_another_name(tmp_path: Path) -> None:
     """The setting renames methods or whole classes; the published name stays valid."""
     aliases = "StockAPI/receive=MerchantAPI/receiveStock, MerchantAPI/push=MerchantAPI/receivePrice, Shop=MerchantAPI"
     with Shop(tmp_path, kind="sqlite", call_aliases=aliases) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         try:
             with closing(Mircate(served, served.merchant())) as seller:
                 for name in ("StockAPI/receive", "MerchantAPI/push", "Shop/receivePrice", STOCK):

@@ -8,9 +8,9 @@ from goodsgate.model.issue import CODES
 from goodsgate.protocols import load_schemas
 from goodsgate.protocols.mircate import __name__ as protocol_package
 from goodsgate.protocols.mircate.unpublished import ALIASES, MESSAGES
+from tests.http_gate import HttpGate
 from tests.protocols.contracts import defined_references, used_references
 from tests.protocols.mircate.client import ONE_STORE, Mircate
-from tests.served import Served
 
 CONTRACT = load_openapi(protocol_package)
 DOCUMENT = CONTRACT.document
@@ -19,7 +19,7 @@ CALLS = {template: node for template, node in DOCUMENT["paths"].items() if "/CAL
 pytestmark = ONE_STORE
 
 
-def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
+def test_every_route_is_served_and_nothing_else(gate: HttpGate) -> None:
     """The protocol serves its published names and the built-in aliases."""
     served = [route.endpoint for route in gate.application.router.routes if isinstance(route.endpoint, Endpoint)]
     mine = [endpoint for endpoint in served if endpoint.protocol == "mircate"]
@@ -31,7 +31,7 @@ def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
 
 
 @pytest.mark.parametrize("template", CALLS)
-def test_a_call_has_both_verbs(gate: Served, template: str) -> None:
+def test_a_call_has_both_verbs(gate: HttpGate, template: str) -> None:
     """Both have the same responses and the same scope; their ids differ in the suffix."""
     post, get = CALLS[template]["post"], CALLS[template]["get"]
     assert get["operationId"] == f"{post['operationId']}_get"
@@ -40,7 +40,7 @@ def test_a_call_has_both_verbs(gate: Served, template: str) -> None:
     assert "requestBody" not in get
 
 
-def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
+def test_every_component_is_used_and_none_is_missing(gate: HttpGate) -> None:
     """The contract has no dead schema and no broken reference."""
     used = used_references(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
@@ -53,19 +53,19 @@ def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
-def test_schemas_are_valid(gate: Served, name: str) -> None:
+def test_schemas_are_valid(gate: HttpGate, name: str) -> None:
     """Each schema is valid JSON Schema 2020-12."""
     schema = DOCUMENT["components"]["schemas"][name]
     jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
 
 
-def test_every_schema_of_records_is_compiled(gate: Served) -> None:
+def test_every_schema_of_records_is_compiled(gate: HttpGate) -> None:
     """This covers the schemas of all parts of the contract."""
     mine = {f"mircate/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
     assert {"mircate/StockUnit", "mircate/PriceUnit", "mircate/UnitRemoval"} <= mine <= set(load_schemas())
 
 
-def test_messages_have_existing_issue_codes(gate: Served) -> None:
+def test_messages_have_existing_issue_codes(gate: HttpGate) -> None:
     """Each message replaces that of an issue the gate can report."""
     assert set(MESSAGES) <= set(CODES)
 

@@ -7,10 +7,10 @@ from importlib.resources import files
 
 import pytest
 
+from tests.http_gate import HttpGate
 from tests.protocols.mircate.client import ONE_STORE, ROOT, Mircate, message
 from tests.protocols.mircate.pim.client import Manager
 from tests.protocols.mircate.pim.shirts import product
-from tests.served import Served
 
 pytestmark = ONE_STORE
 
@@ -18,13 +18,13 @@ UNIT = {"sku": "A-1", "channel": "web", "stock": 5, "price": 2}
 
 
 @pytest.fixture
-def manager(gate: Served) -> Iterator[Manager]:
+def manager(gate: HttpGate) -> Iterator[Manager]:
     """Return the client of a merchant with a configuration for shirts."""
     with closing(Manager(gate, gate.merchant())) as client:
         yield client
 
 
-def test_the_table_names_all_fifteen(gate: Served) -> None:
+def test_the_table_names_all_fifteen(gate: HttpGate) -> None:
     """The README lists each contradiction once and in order."""
     lines = (files("goodsgate.protocols.mircate") / "README.md").read_text("utf-8").splitlines()
     rows = [line.split("|")[1].strip() for line in lines if re.match(r"\| C\d", line)]

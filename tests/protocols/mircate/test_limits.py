@@ -8,10 +8,10 @@ import pytest
 
 from goodsgate.app import create_outbox
 from goodsgate.protocols.mircate.unpublished import ARGUMENTS_BYTES_MAX, EXPORTS_MAX, UNITS_BYTES_MAX
-from tests import place
+from tests import stores
 from tests.aws import Aws
+from tests.http_gate import HttpGate
 from tests.protocols.mircate.client import Mircate, message
-from tests.served import Served
 from tests.shop import Shop
 
 STOCK, EXPORT = "MerchantAPI/receiveStock", "MerchantAPI/exportStockPrice"
@@ -22,7 +22,7 @@ UNIT = {"sku": "A-1", "channel": "web", "stock": 5}
 def unworked(tmp_path: Path) -> Iterator[Mircate]:
     """Return the client of a merchant with two open batches at most, and no worker."""
     with Shop(tmp_path, kind="sqlite", open_rounds_max=2) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         with closing(Mircate(served, served.merchant())) as client:
             yield client
         served.close()
@@ -64,13 +64,13 @@ def test_the_number_of_exports_has_a_limit(unworked: Mircate) -> None:
 def test_exports_need_a_storage(tmp_path: Path) -> None:
     """The error names the setting, no export is started, and other calls work."""
     with Shop(tmp_path, kind="postgres") as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         with closing(Mircate(served, served.merchant())) as client:
             assert "the setting exports" in message(client.call(EXPORT), 503)
             assert client.call("MerchantAPI/listExports").json()["total"] == 0
             assert client.call(STOCK, {"products": [UNIT]}).status_code == 200
         served.close()
-    place.drop(tmp_path)
+    stores.drop(tmp_path)
 
 
 def test_files_in_s3_are_fetched_there(tmp_path: Path, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_files_in_s3_are_fetched_there(tmp_path: Path, aws: Aws, monkeypatch: py
     for name, value in aws.environ.items():
         monkeypatch.setenv(name, value)
     with Shop(tmp_path, kind="sqlite", exports=f"s3://{aws.bucket()}/exports") as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         outbox = create_outbox(shop.store, shop.config)
         outbox.start()
         with closing(Mircate(served, served.merchant())) as client:

@@ -6,8 +6,8 @@ from contextlib import closing
 import orjson
 import pytest
 
+from tests.http_gate import HttpGate
 from tests.protocols.mircate.client import ONE_STORE, ROOT, Mircate, message
-from tests.served import Served
 
 STOCK = "MerchantAPI/receiveStock"
 UNIT = {"sku": "A-1", "channel": "web", "stock": 5}
@@ -17,13 +17,13 @@ pytestmark = ONE_STORE
 
 
 @pytest.mark.parametrize("headers", [{"x-api-key": ""}, {"x-api-key": "0123456789abcdef0123456789abcdef"}])
-def test_an_empty_or_wrong_key_gets_403(gate: Served, headers: dict[str, str]) -> None:
+def test_an_empty_or_wrong_key_gets_403(gate: HttpGate, headers: dict[str, str]) -> None:
     """A published sample command sends an empty one."""
     response = gate.anonymous().post(f"{ROOT}/{STOCK}/any", json={"products": [UNIT]}, headers=headers)
     assert (response.status_code, response.json()) == (403, DENIED)
 
 
-def test_a_missing_key_gets_403(gate: Served) -> None:
+def test_a_missing_key_gets_403(gate: HttpGate) -> None:
     """One table of the documentation calls it optional; other headers do not count."""
     secret = gate.secret(gate.merchant())
     headers = {"authorization": f"Bearer {secret}"}
@@ -34,7 +34,7 @@ def test_a_missing_key_gets_403(gate: Served) -> None:
         assert (response.status_code, response.json()) == (403, DENIED)
 
 
-def test_a_key_without_the_scope_gets_403(gate: Served) -> None:
+def test_a_key_without_the_scope_gets_403(gate: HttpGate) -> None:
     """A key for reading cannot send."""
     with closing(Mircate(gate, gate.merchant(), scopes=["read"])) as reader:
         assert reader.call(STOCK, {"products": [UNIT]}).json() == DENIED
@@ -46,7 +46,7 @@ def test_the_project_of_another_merchant_gets_403(seller: Mircate, stranger: Mir
         assert seller.call(STOCK, {"products": [UNIT]}, instance=instance).json() == DENIED
 
 
-def test_a_key_may_name_more_projects(gate: Served) -> None:
+def test_a_key_may_name_more_projects(gate: HttpGate) -> None:
     """The setting `project` of the key lists them."""
     merchant = gate.merchant()
     with closing(Mircate(gate, merchant)) as seller:

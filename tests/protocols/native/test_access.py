@@ -7,7 +7,7 @@ import pytest
 
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.native import __name__ as protocol_package
-from tests import make
+from tests import factories
 from tests.shop import ndjson
 
 CONTRACT = load_openapi(protocol_package)
@@ -74,7 +74,7 @@ def owned(gate):
     owner.put("/v1/mappings/werk", json={"a": ["id"]})
     for kind in ("stock", "price"):
         owner.submit(b'{"id": "SKU-0001", "quantity": 1, "price": "1.00 EUR"}', kind=kind)
-    batch = owner.submit(ndjson([make.product(1), make.product(2, price="cheap")]))
+    batch = owner.submit(ndjson([factories.product(1), factories.product(2, price="cheap")]))
     return owner, stranger, str(batch["id"])
 
 
@@ -173,7 +173,7 @@ def test_merchants_and_keys_are_created_and_revoked(gate, admin):
 
 def test_a_key_revoked_by_another_process_stops_working_within_a_second(gate, client):
     """Cached entries expire, also those of polls."""
-    batch = client.submit(ndjson(make.products(1)))
+    batch = client.submit(ndjson(factories.products(1)))
     assert client.get(batch["links"]["self"]).status_code == 200
     (key,) = gate.shop.store.keys(client.merchant)
     assert gate.shop.store.revoke_key(client.merchant, key.id)

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from tests import make
-from tests.served import read_response
+from tests import factories
+from tests.http_gate import read_response
 from tests.shop import ndjson
 
 UNKNOWN = "0" * 32
@@ -17,7 +17,7 @@ UNKNOWN = "0" * 32
 
 def _dirty():
     """Three records: the second is rejected."""
-    return ndjson([make.product(1), make.product(2, price="cheap"), make.product(3)])
+    return ndjson([factories.product(1), factories.product(2, price="cheap"), factories.product(3)])
 
 
 def test_a_finished_batch_accounts_for_every_record(client):
@@ -36,7 +36,7 @@ def test_a_finished_batch_accounts_for_every_record(client):
 
 def test_issues_name_the_record_and_the_value(client):
     """They are listed in pages, and filtered by code and severity."""
-    batch = client.submit(ndjson([make.product(number, price="cheap") for number in range(1, 8)]))
+    batch = client.submit(ndjson([factories.product(number, price="cheap") for number in range(1, 8)]))
     first = client.get(batch["links"]["issues"], params={"limit": 3}).json()
     assert [issue["record"] for issue in first["issues"]] == [1, 2, 3]
     issue = first["issues"][0]
@@ -109,7 +109,7 @@ def test_batches_are_listed_newest_first_in_pages(client):
 
 def test_batches_are_filtered(client):
     """Filters are kind, state, outcome, collection, time and text."""
-    clean = client.submit(ndjson(make.products(1)), label="Spring clean", collection="a")
+    clean = client.submit(ndjson(factories.products(1)), label="Spring clean", collection="a")
     partial = client.submit(_dirty(), label="autumn", collection="b")
     stock = client.post("/v1/batches?format=ndjson&kind=stock", content=b'{"id": "A", "quantity": 1}').json()
 
@@ -235,7 +235,7 @@ def test_cancel_stops_a_queued_batch(client, gate):
 def test_retry_processes_rejected_records_again(client, gate):
     """The reference data was corrected in between."""
     assert client.put("/v1/reference/brand", json=[{"code": "Hearth"}]).json() == {"kind": "brand", "entries": 1}
-    batch = client.submit(ndjson([make.product(1, brand="Brightware")]), references="refuse")
+    batch = client.submit(ndjson([factories.product(1, brand="Brightware")]), references="refuse")
     assert batch["outcome"] == "rejected", batch["issues"]
     client.put("/v1/reference/brand", json=[{"code": "Brightware"}])
     assert client.post(f"/v1/batches/{batch['id']}/retry").status_code == 202
@@ -245,8 +245,8 @@ def test_retry_processes_rejected_records_again(client, gate):
 
 def test_withheld_deletions_are_confirmed_with_their_number(client, gate):
     """A full feed with too many absent items deletes nothing before that."""
-    client.submit(ndjson(make.products(1, 2, 3, 4)))
-    batch = client.submit(ndjson(make.products(1)), mode="full")
+    client.submit(ndjson(factories.products(1, 2, 3, 4)))
+    batch = client.submit(ndjson(factories.products(1)), mode="full")
     assert batch["withheld"] == {"items": 4, "deletions": 3, "share": 0.75, "reason": "share"}
     path = f"/v1/batches/{batch['id']}/confirm"
     wrong = client.post(path, json={"deletions": 2})
@@ -263,7 +263,7 @@ def test_changes_in_the_wrong_state_are_refused(client):
     assert client.post(f"/v1/batches/{queued['id']}/retry").json()["code"] == "batch_open"
     assert client.post(f"/v1/batches/{queued['id']}/fix?format=ndjson", content=b"{}").json()["code"] == "batch_open"
     assert client.get(f"/v1/batches/{queued['id']}/report?only=all").json()["code"] == "batch_open"
-    clean = client.submit(ndjson(make.products(9)))
+    clean = client.submit(ndjson(factories.products(9)))
     assert client.post(f"/v1/batches/{clean['id']}/retry").json()["code"] == "nothing_rejected"
     nothing = client.post(f"/v1/batches/{clean['id']}/confirm", json={"deletions": 1})
     assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_withheld")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import make
+from tests import factories
 from tests.shop import ndjson
 
 
@@ -19,7 +19,7 @@ def test_a_record_is_returned_byte_for_byte(client):
 
 def test_items_are_listed_in_pages_by_key(client):
     """They can be filtered by a prefix."""
-    batch = client.submit(ndjson(make.products(*range(1, 8))))
+    batch = client.submit(ndjson(factories.products(*range(1, 8))))
     seen, path = [], "/v1/collections/products/items?limit=3"
     while path:
         page = client.get(path).json()
@@ -33,7 +33,7 @@ def test_items_are_listed_in_pages_by_key(client):
 
 def test_collections_are_listed_with_their_size(client):
     """There is one entry for each kind and name."""
-    client.submit(ndjson(make.products(1, 2)), collection="spring")
+    client.submit(ndjson(factories.products(1, 2)), collection="spring")
     client.submit(b'{"id": "A", "quantity": 3}', kind="stock", collection="spring")
     assert client.get("/v1/collections").json()["collections"] == [
         {"kind": "product", "collection": "spring", "items": 2}, {"kind": "stock", "collection": "spring", "items": 1},

@@ -8,15 +8,15 @@ import pytest
 from goodsgate.http.endpoints import REQUEST_ID, Endpoint
 from goodsgate.http.problems import STATUSES, problem, refuse
 from goodsgate.store.contract import Retention, StoreBusyError, StoreFullError
-from tests import make
-from tests.served import Served
+from tests import factories
+from tests.http_gate import HttpGate
 from tests.shop import Shop, ndjson
 
 
 def test_an_internal_fault_reveals_only_its_request_id(tmp_path, caplog):
     """The response is a problem document with status 500; the traceback is logged under the id."""
     shop = Shop(tmp_path)
-    served = Served(shop)
+    served = HttpGate(shop)
     client = served.client()
     assert client.get("/v1/collections").status_code == 200
     file = apsw.Connection(str(next((tmp_path / "store").glob("catalogue.db"))))
@@ -38,7 +38,7 @@ def test_an_internal_fault_reveals_only_its_request_id(tmp_path, caplog):
 
 def test_a_payload_is_gone_after_its_retention(gate, client):
     """The complete report is answered with 410; the rejected records are still available."""
-    batch = client.submit(ndjson([make.product(1), make.product(2, price="cheap")]))
+    batch = client.submit(ndjson([factories.product(1), factories.product(2, price="cheap")]))
     past = Retention(
         payload_seconds=0, report_seconds=10**6, batch_seconds=10**7, answer_seconds=10**6, tombstone_seconds=10**6
     )

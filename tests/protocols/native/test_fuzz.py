@@ -7,7 +7,7 @@ import schemathesis
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from goodsgate.protocols.native import __name__ as protocol_package
-from tests import make
+from tests import factories
 from tests.protocols.fuzzing import examples, load_schema
 from tests.shop import ndjson
 
@@ -34,7 +34,7 @@ for media_type in FEEDS:
 def held(gate):
     """A client with every scope, and the id of a batch that has something in it."""
     client = gate.client(None, "submit", "read", "admin")
-    batch = client.submit(ndjson([make.product(1), make.product(2, price="cheap")]))
+    batch = client.submit(ndjson([factories.product(1), factories.product(2, price="cheap")]))
     client.put("/v1/mappings/werk", json={"a": ["id"]})
     return client, str(batch["id"])
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests import make
-from tests.served import read_response
+from tests import factories
+from tests.http_gate import read_response
 from tests.shop import ndjson
 
-BODY = ndjson(make.products(1, 2))
-OTHER = ndjson(make.products(3))
+BODY = ndjson(factories.products(1, 2))
+OTHER = ndjson(factories.products(3))
 
 
 def _send(client, key, body=BODY, path="/v1/batches?format=ndjson"):
@@ -115,9 +115,9 @@ def test_a_refused_submission_does_not_use_up_its_key(client):
 
 def test_a_fix_accepts_a_key(client, gate):
     """The rules are the same; the fingerprint includes the batch."""
-    batch = client.submit(ndjson([make.product(1, price="cheap"), make.product(2)]))
+    batch = client.submit(ndjson([factories.product(1, price="cheap"), factories.product(2)]))
     path = f"/v1/batches/{batch['id']}/fix?format=ndjson"
-    fixed = ndjson([{**make.product(1), "_row": 1}])
+    fixed = ndjson([{**factories.product(1), "_row": 1}])
     first = _send(client, '"fix"', fixed, path)
     gate.shop.work()
     assert first.status_code == 202, first.text

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import make
-from tests.served import Served
+from tests import factories
+from tests.http_gate import HttpGate
 from tests.shop import Shop, ndjson
 
 LIMIT = 2_000
@@ -16,14 +16,14 @@ def gate(tmp_path_factory):
         tmp_path_factory.mktemp("narrow"), body_bytes_max=LIMIT, reference_body_bytes_max=LIMIT,
         document_bytes_max=LIMIT, page_rows_max=3, open_rounds_max=2, threads=1, wait_seconds_max=0.05,
     )
-    served = Served(shop)
+    served = HttpGate(shop)
     yield served
     served.close()
     shop.store.close()
 
 
 def _body(size):
-    line = ndjson([{**make.product(1), "note": ""}]).rstrip()
+    line = ndjson([{**factories.product(1), "note": ""}]).rstrip()
     return line.replace(b'"note":""', b'"note":"%s"' % (b"x" * (size - len(line))))
 
 
@@ -60,7 +60,7 @@ def test_the_body_of_an_administrative_request_is_limited(client, size, status):
 @pytest.mark.parametrize(("limit", "rows"), [(2, 2), (3, 3), (4, 3), (1000, 3)])
 def test_the_rows_of_a_page_are_limited(client, gate, limit, rows):
     """A larger `limit` is reduced to the setting."""
-    client.submit(ndjson(make.products(1, 2, 3, 4)))
+    client.submit(ndjson(factories.products(1, 2, 3, 4)))
     assert len(client.get("/v1/collections/products/items", params={"limit": limit}).json()["items"]) == rows
 
 
@@ -72,7 +72,7 @@ def test_a_limit_out_of_bounds_is_refused(client, limit):
 
 def test_the_open_batches_of_a_merchant_are_limited(client, gate):
     """Above the limit the response is 429 with Retry-After; other merchants are not affected."""
-    body = ndjson(make.products(1))
+    body = ndjson(factories.products(1))
     for _ in range(2):
         assert client.post("/v1/batches?format=ndjson", content=body).status_code == 202
     full = client.post("/v1/batches?format=ndjson", content=body)
@@ -86,7 +86,7 @@ def test_the_open_batches_of_a_merchant_are_limited(client, gate):
 
 def test_the_time_of_a_long_poll_is_limited(client, gate):
     """The response comes after the maximum of the settings."""
-    batch = client.post("/v1/batches?format=ndjson", content=ndjson(make.products(1))).json()
+    batch = client.post("/v1/batches?format=ndjson", content=ndjson(factories.products(1))).json()
     assert client.get(batch["links"]["self"], params={"wait": 60}).json()["state"] == "queued"
     gate.shop.work()
 

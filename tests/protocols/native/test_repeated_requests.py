@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from goodsgate.http.endpoints import load_openapi
-from tests import make
-from tests.served import Client, Served
+from tests import factories
+from tests.http_gate import Client, HttpGate
 from tests.shop import ndjson
 
 OPENAPI = load_openapi("goodsgate.protocols.native")
@@ -33,46 +33,46 @@ class Case(msgspec.Struct):
     """Another body."""
 
 
-def _rejected(client: Client, _: Served) -> str:
-    return str(client.submit(ndjson([make.product(1, price="cheap"), make.product(2)]))["id"])
+def _rejected(client: Client, _: HttpGate) -> str:
+    return str(client.submit(ndjson([factories.product(1, price="cheap"), factories.product(2)]))["id"])
 
 
-def _submit(client: Client, gate: Served) -> Case:
+def _submit(client: Client, gate: HttpGate) -> Case:
     """Return a submission with a saved mapping, which is deleted before the request is repeated."""
     assert client.put("/v1/mappings/mine", json={"note": []}).status_code == 200
-    return Case("/v1/batches?format=ndjson&map=mine", ndjson(make.products(1)), ndjson(make.products(2)))
+    return Case("/v1/batches?format=ndjson&map=mine", ndjson(factories.products(1)), ndjson(factories.products(2)))
 
 
-def _fix(client: Client, gate: Served) -> Case:
-    fixed = ndjson([{**make.product(1), "_row": 1}])
+def _fix(client: Client, gate: HttpGate) -> Case:
+    fixed = ndjson([{**factories.product(1), "_row": 1}])
     return Case(f"/v1/batches/{_rejected(client, gate)}/fix?format=ndjson", fixed, fixed + b"{}\n")
 
 
-def _retry(client: Client, gate: Served) -> Case:
+def _retry(client: Client, gate: HttpGate) -> Case:
     return Case(f"/v1/batches/{_rejected(client, gate)}/retry", b"", b"{}")
 
 
-def _cancel(client: Client, gate: Served) -> Case:
-    batch = client.post("/v1/batches?format=ndjson", content=ndjson(make.products(1))).json()["id"]
+def _cancel(client: Client, gate: HttpGate) -> Case:
+    batch = client.post("/v1/batches?format=ndjson", content=ndjson(factories.products(1))).json()["id"]
     return Case(f"/v1/batches/{batch}/cancel", b"", b"{}")
 
 
-def _confirm(client: Client, gate: Served) -> Case:
-    client.submit(ndjson(make.products(1, 2, 3)))
-    full = client.submit(ndjson(make.products(1)), mode="full")
+def _confirm(client: Client, gate: HttpGate) -> Case:
+    client.submit(ndjson(factories.products(1, 2, 3)))
+    full = client.submit(ndjson(factories.products(1)), mode="full")
     return Case(f"/v1/batches/{full['id']}/confirm", b'{"deletions":2}', b'{"deletions":1}')
 
 
-def _add_merchant(client: Client, gate: Served) -> Case:
+def _add_merchant(client: Client, gate: HttpGate) -> Case:
     name = b"new%d" % next(numbers)
     return Case("/v1/merchants", b'{"id":"%s","settings":{}}' % name, b'{"id":"%s-other"}' % name)
 
 
-def _add_key(client: Client, gate: Served) -> Case:
+def _add_key(client: Client, gate: HttpGate) -> Case:
     return Case(f"/v1/merchants/{client.merchant}/keys", b'{"scopes":["read"]}', b'{"scopes":["admin"]}')
 
 
-CASES: dict[str, Callable[[Client, Served], Case]] = {
+CASES: dict[str, Callable[[Client, HttpGate], Case]] = {
     "submit": _submit, "fix": _fix, "retry": _retry, "cancel": _cancel, "confirm": _confirm,
     "add_merchant": _add_merchant, "add_key": _add_key,
 }
@@ -90,7 +90,7 @@ def _post(client: Client, path: str, body: bytes, key: str = "once") -> httpx.Re
     return client.post(path, content=body, headers={"Idempotency-Key": f'"{key}"'})
 
 
-def _effects(client: Client, gate: Served) -> Any:
+def _effects(client: Client, gate: HttpGate) -> Any:
     """Return what a request that is carried out twice would change."""
     batches = client.get("/v1/batches").json()["batches"]
     return (
@@ -132,7 +132,7 @@ def test_a_refused_request_does_not_use_up_its_key(gate, operation, body, status
     case = CASES[operation](client, gate)
     path = case.path
     if operation == "retry":
-        path = f"/v1/batches/{client.submit(ndjson(make.products(1)))['id']}/retry"
+        path = f"/v1/batches/{client.submit(ndjson(factories.products(1)))['id']}/retry"
     if operation == "cancel":
         path = f"/v1/batches/{'0' * 32}/cancel"
     refused = _post(client, path, case.body if body is None else body)

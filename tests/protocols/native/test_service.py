@@ -10,8 +10,8 @@ import yaml
 from goodsgate.http.problems import HTTP_REFUSALS, REFUSALS, STATUSES
 from goodsgate.model.issue import CODES
 from goodsgate.store.sqlite import health
-from tests import make
-from tests.served import Served
+from tests import factories
+from tests.http_gate import HttpGate
 from tests.shop import METRICS_TOKEN, Shop, ndjson
 
 PAGES = ["/docs", "/docs/native", "/docs/problems", "/docs/issues"]
@@ -37,7 +37,7 @@ def test_an_admin_sees_details_of_readiness(gate):
 def test_readiness_names_what_fails(tmp_path, monkeypatch):
     """An admin learns what to do, too; the store's folder is shown to nobody else."""
     monkeypatch.setattr(health, "FREE_BYTES_MIN", 2**62)
-    with Shop(tmp_path, kind="sqlite") as shop, closing(Served(shop)) as gate:
+    with Shop(tmp_path, kind="sqlite") as shop, closing(HttpGate(shop)) as gate:
         ready = gate.anonymous().get("/readyz")
         assert (ready.status_code, ready.json()) == (503, {"ready": False, "failed": ["free space"]})
         details = gate.client(None, "admin").get("/readyz").json()["checks"]
@@ -61,7 +61,7 @@ def test_metrics_are_not_for_merchants(gate, client):
 
 def test_metrics_are_labelled_by_route_and_never_by_merchant(gate, client):
     """They have the text format of Prometheus."""
-    batch = client.submit(ndjson(make.products(1)))
+    batch = client.submit(ndjson(factories.products(1)))
     for _ in range(3):
         client.get(batch["links"]["self"])
     client.get("/no/such/path")
@@ -154,7 +154,7 @@ def test_options_lists_the_allowed_methods(gate):
 
 def test_head_is_get_without_a_body(client):
     """It has the same headers; a stream is not started."""
-    batch = client.submit(ndjson(make.products(1)))
+    batch = client.submit(ndjson(factories.products(1)))
     get, head = client.get(batch["links"]["self"]), client.head(batch["links"]["self"])
     assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", get.headers["etag"])
     assert head.headers["content-length"] == str(len(get.content))
@@ -179,7 +179,7 @@ def test_every_response_has_a_request_id_and_security_headers(client, path):
 ])
 def test_a_request_id_of_the_client_is_used_if_it_is_harmless(client, given, taken):
     """Otherwise the gate creates one, also for cached responses."""
-    batch = client.submit(ndjson(make.products(1)))
+    batch = client.submit(ndjson(factories.products(1)))
     for path in ("/nothing", batch["links"]["self"], batch["links"]["self"]):
         answer = client.get(path, headers=[(b"X-Request-Id", given.encode("latin-1"))])
         assert (answer.headers["x-request-id"] == given) is taken

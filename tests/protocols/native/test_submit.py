@@ -8,9 +8,9 @@ import pytest
 import xlsxwriter
 import zstandard
 
-from tests import make
+from tests import factories
 from tests.formats.hostile_workbooks import long_string, row, workbook
-from tests.served import read_response
+from tests.http_gate import read_response
 from tests.shop import ndjson
 
 CSV = b"id,title,price\nA-1,Cup,7.90 EUR\nA-2,Jug,9.90 EUR\n"
@@ -26,7 +26,7 @@ def _xlsx() -> bytes:
 
 
 BODIES = {
-    "ndjson": ("application/x-ndjson", ndjson(make.products(1, 2))),
+    "ndjson": ("application/x-ndjson", ndjson(factories.products(1, 2))),
     "json": ("application/json", b'[{"id": "A-1", "title": "Cup"}, {"id": "A-2", "title": "Jug"}]'),
     "csv": ("text/csv", CSV),
     "tsv": ("text/tab-separated-values", CSV.replace(b",", b"\t")),
@@ -60,7 +60,7 @@ def test_the_format_parameter_replaces_a_media_type(client):
 
 def test_a_submission_is_answered_with_the_batch_and_its_location(client):
     """The status is 202."""
-    answer = client.post("/v1/batches?label=spring.csv&format=ndjson", content=ndjson(make.products(1)))
+    answer = client.post("/v1/batches?label=spring.csv&format=ndjson", content=ndjson(factories.products(1)))
     batch = answer.json()
     assert answer.status_code == 202
     assert answer.headers["location"] == f"/v1/batches/{batch['id']}" == batch["links"]["self"]
@@ -168,7 +168,7 @@ def test_a_stalled_body_is_refused(client, gate):
 
 def test_a_chunked_body_needs_no_content_length(client, gate):
     """It may have any length."""
-    lines = ndjson(make.products(*range(3000)))
+    lines = ndjson(factories.products(*range(3000)))
     pieces = [lines[start : start + 10_000] for start in range(0, len(lines), 10_000)]
     answer = client.post("/v1/batches?format=ndjson", content=iter(pieces))
     assert answer.status_code == 202

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tests import make
-from tests.served import Served, read_all, read_response
+from tests import factories
+from tests.http_gate import HttpGate, read_all, read_response
 from tests.shop import Shop, ndjson
 
 
@@ -25,7 +25,7 @@ def test_headers_that_are_too_large_are_refused(gate):
 def test_headers_that_are_too_slow_are_refused(tmp_path):
     """A connection that sends nothing is closed as well."""
     shop = Shop(tmp_path, headers_seconds=0.2)
-    served = Served(shop)
+    served = HttpGate(shop)
     for started in (b"", b"GET /healthz HTTP/1.1\r\nHost:"):
         with served.connect() as connection:
             connection.sendall(started)
@@ -62,7 +62,7 @@ def test_a_connection_stays_open_for_the_next_request(gate, client):
 
 def test_pipelined_polls_are_answered_in_order(gate, client):
     """Some responses are cached and others not."""
-    batches = [client.submit(ndjson(make.products(number))) for number in (1, 2)]
+    batches = [client.submit(ndjson(factories.products(number))) for number in (1, 2)]
     requests = b"".join(
         f"GET {batch['links']['self']} HTTP/1.1\r\nHost: x\r\nX-API-Key: {client.secret}\r\n\r\n".encode()
         for batch in batches * 3
@@ -76,7 +76,7 @@ def test_pipelined_polls_are_answered_in_order(gate, client):
 @pytest.mark.parametrize("sent", [90, 110])
 def test_a_body_of_another_length_than_declared_is_refused(gate, client, sent):
     """The gate checks the length even if the server does not."""
-    body = ndjson(make.products(1)).ljust(sent)[:sent]
+    body = ndjson(factories.products(1)).ljust(sent)[:sent]
     messages = [{"type": "http.request", "body": body, "more_body": False}]
     answers = []
 
@@ -99,9 +99,9 @@ def test_a_body_of_another_length_than_declared_is_refused(gate, client, sent):
 def test_stopping_ends_streams_and_long_polls(tmp_path):
     """Stopping does not wait for them."""
     shop = Shop(tmp_path)
-    served = Served(shop)
+    served = HttpGate(shop)
     client = served.client()
-    batch = client.post("/v1/batches?format=ndjson", content=ndjson(make.products(1))).json()
+    batch = client.post("/v1/batches?format=ndjson", content=ndjson(factories.products(1))).json()
     request = f"GET {batch['links']['events']} HTTP/1.1\r\nHost: x\r\nX-API-Key: {client.secret}\r\n\r\n"
     with served.connect() as stream:
         stream.sendall(request.encode())

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.served import Served
+from tests.http_gate import HttpGate
 
 ONE_STORE = pytest.mark.parametrize("gate", ["sqlite"], indirect=True, scope="module")
 """For tables in which the store has no part: once is enough."""
@@ -16,7 +16,7 @@ JSON_API = "application/vnd.api+json"
 class Productsup(httpx.Client):
     """The HTTP client of one token."""
 
-    def __init__(self, gate: Served, merchant: str, *, scopes: Iterable[str] = ("submit", "read")) -> None:
+    def __init__(self, gate: HttpGate, merchant: str, *, scopes: Iterable[str] = ("submit", "read")) -> None:
         super().__init__(base_url=gate.url, timeout=30, trust_env=False)
         self.gate = gate
         self.merchant = merchant

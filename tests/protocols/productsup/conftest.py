@@ -5,32 +5,32 @@ from contextlib import closing
 
 import pytest
 
-from tests import place
+from tests import stores
+from tests.http_gate import HttpGate
 from tests.protocols.productsup.client import Productsup
-from tests.served import Served
 from tests.shop import Shop
 
 
-@pytest.fixture(scope="module", params=place.KINDS)
-def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=stores.KINDS)
+def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """Serve one gate for all tests of a module; each test creates merchants of its own."""
     folder = tmp_path_factory.mktemp("productsup")
     with Shop(folder, kind=request.param, body_idle_seconds=1.0, rate_limits="off") as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         yield served
         served.close()
-    place.drop(folder)
+    stores.drop(folder)
 
 
 @pytest.fixture
-def sender(gate: Served) -> Iterator[Productsup]:
+def sender(gate: HttpGate) -> Iterator[Productsup]:
     """Return the client of a merchant."""
     with closing(Productsup(gate, gate.merchant())) as client:
         yield client
 
 
 @pytest.fixture
-def stranger(gate: Served) -> Iterator[Productsup]:
+def stranger(gate: HttpGate) -> Iterator[Productsup]:
     """Return the client of another merchant."""
     with closing(Productsup(gate, gate.merchant())) as client:
         yield client

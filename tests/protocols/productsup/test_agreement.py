@@ -19,7 +19,7 @@ from goodsgate.protocols.productsup.upload_validation import (
     LineChecker,
     StageReport,
 )
-from tests.make import NOW
+from tests.factories import NOW
 from tests.protocols.productsup.test_lines import VECTORS
 from tests.shop import Shop
 

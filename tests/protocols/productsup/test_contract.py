@@ -5,9 +5,9 @@ import pytest
 
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.protocols.productsup import __name__ as protocol_package
+from tests.http_gate import HttpGate
 from tests.protocols.contracts import declared_operations, defined_references, served_operations, used_references
 from tests.protocols.productsup.client import ONE_STORE, Productsup
-from tests.served import Served
 
 CONTRACT = load_openapi(protocol_package)
 DOCUMENT = CONTRACT.document
@@ -15,12 +15,12 @@ DOCUMENT = CONTRACT.document
 pytestmark = ONE_STORE
 
 
-def test_every_route_is_served_and_nothing_else(gate: Served) -> None:
+def test_every_route_is_served_and_nothing_else(gate: HttpGate) -> None:
     """The protocol serves exactly the routes of its contract."""
     assert served_operations(gate, "productsup") == declared_operations(CONTRACT)
 
 
-def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
+def test_every_component_is_used_and_none_is_missing(gate: HttpGate) -> None:
     """The contract has no dead schema and no broken reference."""
     used = used_references(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
@@ -28,7 +28,7 @@ def test_every_component_is_used_and_none_is_missing(gate: Served) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
-def test_schemas_are_valid(gate: Served, name: str) -> None:
+def test_schemas_are_valid(gate: HttpGate, name: str) -> None:
     """Each schema is valid JSON Schema 2020-12."""
     schema = DOCUMENT["components"]["schemas"][name]
     jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from goodsgate.protocols.productsup.decoding import decode_error
 from goodsgate.protocols.productsup.upload_validation import LINE_BYTES_MAX, LineChecker, check_line
-from tests.make import NOW
+from tests.factories import NOW
 
 CONTROL = "Control character error, possibly incorrectly encoded"
 VECTORS = [

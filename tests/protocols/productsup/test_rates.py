@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.protocols.productsup.rates import PublishedRates
+from tests.http_gate import HttpGate
 from tests.protocols.productsup.client import JSON_API, Productsup
-from tests.served import Served
 from tests.shop import Shop
 
 NAMES = ("ratelimit-limit", "ratelimit-observed", "ratelimit-remaining", "ratelimit-reset")
@@ -68,15 +68,15 @@ def test_counts_are_reset_every_second(asked: list[tuple[str, str, float]]) -> N
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """Serve a gate that enforces the rates."""
     with Shop(tmp_path_factory.mktemp("rates")) as shop:
-        served = Served(shop)
+        served = HttpGate(shop)
         yield served
         served.close()
 
 
-def test_excess_requests_are_refused(strict: Served) -> None:
+def test_excess_requests_are_refused(strict: HttpGate) -> None:
     """The answer is 429 with the published body; other streams, and the next second, are not affected."""
     with closing(Productsup(strict, strict.merchant())) as client:
         busy, calm = client.create_stream("Busy"), client.create_stream("Calm")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from goodsgate.protocols.productsup.decoding import decode_error
 from goodsgate.protocols.productsup.raw_upload import RawUpload, UndecodableUploadError
 from goodsgate.protocols.productsup.upload_validation import LINE_BYTES_MAX
-from tests.make import NOW
+from tests.factories import NOW
 from tests.protocols.productsup.client import ONE_STORE, Productsup, error
 from tests.protocols.productsup.test_lines import VECTORS
 

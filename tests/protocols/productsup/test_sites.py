@@ -5,8 +5,8 @@ from contextlib import closing
 import httpx
 import pytest
 
+from tests.http_gate import HttpGate
 from tests.protocols.productsup.client import ONE_STORE, PLATFORM, Productsup, Site, upload
-from tests.served import Served
 
 
 def _refused(response: httpx.Response) -> tuple[int, str]:
@@ -106,7 +106,7 @@ def test_strangers_see_nothing(sender: Productsup, stranger: Productsup) -> None
 
 
 @ONE_STORE
-def test_either_header_authenticates(gate: Served) -> None:
+def test_either_header_authenticates(gate: HttpGate) -> None:
     """Requests without permission get the published messages."""
     merchant = gate.merchant()
     with closing(Productsup(gate, merchant)) as client:

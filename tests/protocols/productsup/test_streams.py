@@ -10,8 +10,8 @@ import pytest
 from goodsgate.model.batch import now
 from goodsgate.protocols.productsup.stream_store import RESOURCE_TYPE
 from goodsgate.protocols.productsup.unpublished import STREAMS_MAX, account_of
+from tests.http_gate import HttpGate
 from tests.protocols.productsup.client import JSON_API, ONE_STORE, Productsup, error
-from tests.served import Served
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 TITLE = "Validation error happened with stream payload"
@@ -254,7 +254,7 @@ def test_unknown_streams(sender: Productsup, stream: str) -> None:
 
 
 @ONE_STORE
-def test_a_token_is_required(gate: Served) -> None:
+def test_a_token_is_required(gate: HttpGate) -> None:
     """Every operation gets 401 with the published title and a challenge, before any other check."""
     for headers in ({}, {"authorization": "Bearer nobody"}, {"authorization": "Basic Zm9vOmJhcg=="}):
         for method, path in (("GET", "/streams"), ("POST", "/streams"), ("GET", "/streams/1"), ("PATCH", "/streams/x"),
@@ -266,7 +266,7 @@ def test_a_token_is_required(gate: Served) -> None:
 
 
 @ONE_STORE
-def test_a_token_that_may_only_read(gate: Served) -> None:
+def test_a_token_that_may_only_read(gate: HttpGate) -> None:
     """It lists streams and cannot create one."""
     with closing(Productsup(gate, gate.merchant(), scopes=["read"])) as client:
         assert client.get("/streams").status_code == 200

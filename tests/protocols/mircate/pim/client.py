@@ -11,9 +11,9 @@ from goodsgate.app import create_services
 from goodsgate.protocols.mircate import message_senders
 from goodsgate.protocols.mircate.pim.configuration import PimConfiguration, encode
 from goodsgate.protocols.mircate.pim.unpublished import RESOURCE_TYPE
+from tests.http_gate import HttpGate
 from tests.protocols.mircate.client import Mircate
 from tests.protocols.mircate.pim.shirts import SHIRTS
-from tests.served import Served
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image" * 20
 JPEG = b"\xff\xd8\xff\xe0" + b"image" * 20
@@ -22,7 +22,7 @@ JPEG = b"\xff\xd8\xff\xe0" + b"image" * 20
 class Manager(Mircate):
     """The client of a merchant that manages products."""
 
-    def __init__(self, gate: Served, merchant: str, *, configuration: PimConfiguration | None = SHIRTS,
+    def __init__(self, gate: HttpGate, merchant: str, *, configuration: PimConfiguration | None = SHIRTS,
                  scopes: Iterable[str] = ("submit", "read")) -> None:
         super().__init__(gate, merchant, scopes=scopes)
         if configuration is not None:

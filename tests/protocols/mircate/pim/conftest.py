@@ -5,19 +5,19 @@ from contextlib import closing
 
 import pytest
 
+from tests.http_gate import HttpGate
 from tests.protocols.mircate.pim.client import Manager
-from tests.served import Served
 
 
 @pytest.fixture
-def manager(gate: Served) -> Iterator[Manager]:
+def manager(gate: HttpGate) -> Iterator[Manager]:
     """Return the client of a merchant with a configuration for shirts."""
     with closing(Manager(gate, gate.merchant())) as client:
         yield client
 
 
 @pytest.fixture
-def beginner(gate: Served) -> Iterator[Manager]:
+def beginner(gate: HttpGate) -> Iterator[Manager]:
     """Return the client of a merchant without a configuration."""
     with closing(Manager(gate, gate.merchant(), configuration=None)) as client:
         yield client

@@ -15,7 +15,7 @@ from goodsgate.protocols.mircate.pim.configuration import encode
 from goodsgate.protocols.mircate.pim.products import UPSERT
 from goodsgate.protocols.mircate.pim.records import with_id
 from goodsgate.protocols.mircate.pim.unpublished import COLLECTION, RESOURCE_TYPE
-from tests import make
+from tests import factories
 from tests.protocols.mircate.pim.shirts import SHIRTS
 from tests.shop import Shop
 
@@ -80,7 +80,7 @@ def _sent(shop: Shop, merchant: str, records: list[bytes]) -> Batch:
 def test_every_record_is_checked(shop: Shop, products: list[Any]) -> None:
     """It gets issues and never a fault; a stored product that is sent again is unchanged."""
     merchant = f"strange{next(_numbers)}"
-    shop.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=make.NOW))
+    shop.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=factories.NOW))
     shop.store.add_resource(merchant, RESOURCE_TYPE, name="settled", body=encode(SHIRTS), resources_max=1)
     batch = _sent(shop, merchant, [with_id(orjson.dumps(one)) for one in products])
     codes = [code for result in shop.codes(batch.id, merchant=merchant).values() for code in result]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.http_gate import HttpGate
 from tests.protocols.mircate.client import message
 from tests.protocols.mircate.pim.client import Manager
 from tests.protocols.mircate.pim.shirts import SHIRTS, model, product, variant
-from tests.served import Served
 
 ALL = ["A1", "B2", "C3", "m1", "m2", "v1", "v2"]
 
@@ -23,7 +23,7 @@ def _enabled(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def shop(gate: Served) -> Iterator[Manager]:
+def shop(gate: HttpGate) -> Iterator[Manager]:
     """Return a shop with three products, two models and two variants, sent one by one for distinct times."""
     with closing(Manager(gate, gate.merchant(), configuration=SHIRTS)) as manager:
         manager.put_all(

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests import place
+from tests import stores
 from tests.aws import Aws
+from tests.http_gate import HttpGate
 from tests.protocols.mircate.client import message
 from tests.protocols.mircate.pim.client import PNG, Manager
 from tests.protocols.mircate.pim.shirts import product
-from tests.served import Served
 from tests.shop import Shop
 
 
 @contextmanager
 def _serving(shop: Shop) -> Iterator[Manager]:
-    served = Served(shop)
+    served = HttpGate(shop)
     with closing(Manager(served, served.merchant())) as manager:
         yield manager
     served.close()
@@ -98,4 +98,4 @@ def test_images_need_a_storage(tmp_path: Path) -> None:
         arguments = {"image": base64.b64encode(PNG).decode(), "extension": "png", "categoryCode": "shirts"}
         assert "the setting images" in message(manager.pim("attachCategoryImage", arguments), 503)
         assert manager.ids() == ["s1"]
-    place.drop(tmp_path)
+    stores.drop(tmp_path)

@@ -11,13 +11,13 @@ import uvicorn
 
 from goodsgate import app, auth
 from goodsgate.model.catalogue import Merchant, Scope
-from tests import make
+from tests import factories
 from tests.shop import Shop
 
 _numbers = itertools.count(1)
 
 
-class Served:
+class HttpGate:
     """A shop served by uvicorn on a free port; `close` stops it as a signal would."""
 
     def __init__(self, shop: Shop) -> None:
@@ -34,7 +34,7 @@ class Served:
     def merchant(self) -> str:
         """Add a merchant for a test and return its id."""
         merchant = f"m{next(_numbers)}"
-        assert self.shop.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=make.NOW))
+        assert self.shop.store.add_merchant(Merchant(id=merchant, name=merchant, created_at=factories.NOW))
         return merchant
 
     def secret(self, merchant: str, scopes: Iterable[str] = ("submit", "read"), *,
@@ -89,7 +89,7 @@ class Served:
 class Client(httpx.Client):
     """A client of one merchant, with a shortcut for submissions."""
 
-    def __init__(self, served: Served, merchant: str, secret: str) -> None:
+    def __init__(self, served: HttpGate, merchant: str, secret: str) -> None:
         super().__init__(
             base_url=served.url, headers={"Authorization": f"Bearer {secret}"}, timeout=30, trust_env=False
         )

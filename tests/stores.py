@@ -19,14 +19,14 @@ CONNECTIONS_MAX = 6
 _MARK = "postgresql-address"
 
 
-def make(folder: Path, kind: str) -> str:
+def create_address(folder: Path, kind: str) -> str:
     """Return the address of the folder's store, which is of this kind; the same for each call."""
     if kind == "postgres" and not (folder / _MARK).exists():
-        settle(folder, server().database())
+        set_address(folder, server().database())
     return address(folder)
 
 
-def settle(folder: Path, database: str) -> None:
+def set_address(folder: Path, database: str) -> None:
     """Use the database at this address as the folder's store."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARK).write_text(database)

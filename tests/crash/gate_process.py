@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 
 from goodsgate.formats import MEDIA_TYPES
-from tests import place
+from tests import stores
 from tests.crash.scene import ROOT
 
 
-class Served:
+class GateProcess:
     """A served gate that can be killed and started again on the same port and store."""
 
     def __init__(self, folder: Path, kind: str = "sqlite") -> None:
@@ -29,7 +29,7 @@ class Served:
             self.port = probe.getsockname()[1]
         self.environ = {
             **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
-            "GOODSGATE_STORE": place.make(folder, kind), "GOODSGATE_CHUNK_RECORDS_MAX": "40",
+            "GOODSGATE_STORE": stores.create_address(folder, kind), "GOODSGATE_CHUNK_RECORDS_MAX": "40",
             "GOODSGATE_LEASE_SECONDS": "1", "GOODSGATE_PORT": str(self.port),
         }
         self.url = f"http://127.0.0.1:{self.port}"
