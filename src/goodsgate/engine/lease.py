@@ -2,8 +2,10 @@
 
 import logging
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from goodsgate.model.background import BackgroundThread
 from goodsgate.store.contract import Claim, LeaseLostError, Store, StoreError
@@ -15,20 +17,23 @@ BEATS = 3
 
 
 class Heartbeat:
-    """A thread of a worker that renews its current claim."""
+    """A thread of a worker that renews its current claim; it ends with this object at the latest."""
 
     def __init__(self, store: Store, *, lease_seconds: float) -> None:
         self._store = store
         self._lease_seconds = lease_seconds
         self._claim: Claim | None = None
+        self._is_failing = False
         self._stop = threading.Event()
         self._thread: BackgroundThread | None = None
+        weakref.finalize(self, self._stop.set)
 
     @contextmanager
     def keeping(self, claim: Claim) -> Iterator[None]:
         """Renew the claim while the block runs; the next commit finds out if the lease is lost."""
         if self._thread is None:
-            self._thread = BackgroundThread("heartbeat", self._beat, self._stop)
+            run = partial(_beat, weakref.ref(self), self._stop, self._lease_seconds / BEATS)
+            self._thread = BackgroundThread("heartbeat", run, self._stop)
             self._thread.start()
         self._claim = claim
         try:
@@ -42,19 +47,28 @@ class Heartbeat:
         if self._thread is not None:
             self._thread.join()
 
-    def _beat(self) -> None:
-        is_failing = False
-        while not self._stop.wait(self._lease_seconds / BEATS):
-            claim = self._claim
-            if claim is None:
-                continue
-            try:
-                self._store.renew_claim(claim, lease_seconds=self._lease_seconds)
-            except LeaseLostError:
-                continue
-            except StoreError as fault:
-                if not is_failing:  # one line for each outage: the worker's own have the details
-                    log.warning("a lease could not be renewed, trying again: %s", fault)
-                is_failing = True
-                continue
-            is_failing = False
+    def renew(self) -> None:
+        """Renew the claim that the worker has now, if it has one."""
+        claim = self._claim
+        if claim is None:
+            return
+        try:
+            self._store.renew_claim(claim, lease_seconds=self._lease_seconds)
+        except LeaseLostError:
+            return
+        except StoreError as fault:
+            if not self._is_failing:  # one line for each outage: the worker's own have the details
+                log.warning("a lease could not be renewed, trying again: %s", fault)
+            self._is_failing = True
+            return
+        self._is_failing = False
+
+
+def _beat(reference: "weakref.ref[Heartbeat]", stop: threading.Event, seconds: float) -> None:
+    """Renew the claim of a heartbeat until it stops; only a reference to it is held, so that a worker can be freed."""
+    while not stop.wait(seconds):
+        heartbeat = reference()
+        if heartbeat is None:
+            return
+        heartbeat.renew()
+        del heartbeat
