@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -100,8 +101,9 @@ class CachedResponse(msgspec.Struct, frozen=True):
     body: bytes
 
 
+@cache
 def load_openapi(package: str) -> OpenApiDocument:
-    """Return the ``openapi.yaml`` of a protocol's package, joined with those of its subpackages."""
+    """Return the ``openapi.yaml`` of a protocol's package, joined with those of its subpackages; it is read once."""
     folder = files(package)
     parts = [below / "openapi.yaml" for below in folder.iterdir() if below.is_dir()]
     texts = [part.read_bytes() for part in sorted(parts, key=str) if part.is_file()]

@@ -181,7 +181,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
         return dict(texts)
 
 
-class _PlainDumper(yaml.SafeDumper):
+class _PlainDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc] # one of two classes
     """Dumper that writes no anchors and aliases, which are hard to read."""
 
     def ignore_aliases(self, _data: Any) -> bool:
@@ -202,7 +202,7 @@ class OpenApiDocument:
         self.document: dict[str, Any] = _parse(text)
         for part in parts:
             self._join(_parse(part))
-        self.yaml = text if not parts else yaml.dump(self.document, Dumper=_PlainDumper, sort_keys=False).encode()
+        self._text = text if not parts else None
         self.paths = [self._path(template, self.resolved(node)) for template, node in self.document["paths"].items()]
 
     def _join(self, part: dict[str, Any]) -> None:
@@ -213,6 +213,13 @@ class OpenApiDocument:
             known = whole.setdefault("components", {}).setdefault(kind, {})
             assert not known.keys() & components, f"defined twice: {kind} {known.keys() & components}"
             known.update(components)
+
+    @cached_property
+    def yaml(self) -> bytes:
+        """The document as YAML: as it was written, unless parts were joined to it."""
+        if self._text is not None:
+            return self._text
+        return yaml.dump(self.document, Dumper=_PlainDumper, sort_keys=False).encode()
 
     @cached_property
     def json(self) -> bytes:
