@@ -84,6 +84,7 @@ def test_a_submission_takes_one_round_trip(store: PostgresStore, monkeypatch: py
             ways[-1] += 1
         return waited(connection, *args, **kwargs)  # type: ignore[arg-type]
 
+    monkeypatch.setattr("goodsgate.store.shared.merchant_numbers.CACHED_SECONDS", 600.0)
     child.submit(store, 1)
     monkeypatch.setattr("goodsgate.store.postgres.connections.TRUSTED_SECONDS", 600.0)
     monkeypatch.setattr(Connection, "wait", counted)
