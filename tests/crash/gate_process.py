@@ -30,6 +30,7 @@ class GateProcess:
         self.environ = {
             **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
             "GOODSGATE_STORE": stores.create_address(folder, kind), "GOODSGATE_CHUNK_RECORDS_MAX": "40",
+            "GOODSGATE_WORKER_DEATHS_MAX": "100",  # workers are killed at random, some before their first commit
             "GOODSGATE_LEASE_SECONDS": "1", "GOODSGATE_PORT": str(self.port),
         }
         self.url = f"http://127.0.0.1:{self.port}"

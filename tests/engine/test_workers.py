@@ -60,7 +60,10 @@ def _at_work(shop: Shop, workers: int) -> Iterator[None]:
 def test_a_lane_ends_as_one_by_one(store: str, batches: list[object], workers: int, chunk_records: int, together: int,
                                    lease_seconds: float) -> None:
     """Two lanes, worked while they are filled, by leases that some of the time run out in the middle."""
-    how = {"chunk_records_max": chunk_records, "claim_rounds_max": together, "lease_seconds": lease_seconds}
+    how = {
+        "chunk_records_max": chunk_records, "claim_rounds_max": together, "lease_seconds": lease_seconds,
+        "worker_deaths_max": 1_000,  # a lease that runs out counts as a death
+    }
     with opened(store, "acme", "other", **how) as shop:
         expected = Expected({"acme": {}, "other": {}})
         with _at_work(shop, workers):
