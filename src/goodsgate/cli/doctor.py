@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goodsgate.cli.errors import ExitCode
-from goodsgate.cli.maintenance import opened_store
+from goodsgate.cli.maintenance import use_store
 from goodsgate.cli.settings import SOURCES, with_settings
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def doctor(*, config: "Config", settings: bool) -> None:
       goodsgate doctor
       goodsgate doctor --settings --store /var/lib/goodsgate
     """
-    with opened_store(config, "cannot be checked") as store:
+    with use_store(config, "cannot be checked") as store:
         checks, figures = examine(store, config)
     for check in checks:
         print_check(check)

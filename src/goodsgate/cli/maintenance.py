@@ -24,7 +24,7 @@ def migrate(*, config: "Config") -> None:
     Example:
       goodsgate migrate --store /var/lib/goodsgate
     """
-    with opened_store(config, "cannot be brought up to date") as store:
+    with use_store(config, "cannot be brought up to date") as store:
         applied = store.migrate()
     for title in applied:
         click.echo(f"applied {title}")
@@ -47,7 +47,7 @@ def backup(*, config: "Config", folder: Path) -> None:
     """
     from goodsgate.store.backup import SupportsBackup
 
-    with opened_store(config, f"cannot be copied to {folder}") as store:
+    with use_store(config, f"cannot be copied to {folder}") as store:
         if not isinstance(store, SupportsBackup):
             raise CommandError("a PostgreSQL store is backed up with pg_dump; see docs/how-to/back-up.md")
         copied = store.back_up(folder)
@@ -58,8 +58,8 @@ def backup(*, config: "Config", folder: Path) -> None:
 
 
 @contextmanager
-def opened_store(config: "Config", problem: str) -> Iterator["Store"]:
-    """Open the store without migrating it; a failure becomes a one-line error that names the `problem`."""
+def use_store(config: "Config", problem: str) -> Iterator["Store"]:
+    """Open the store without migrating it, and close it after the block; a failure is one line with the `problem`."""
     from goodsgate.store.contract import StoreError
 
     store = open_store(config, migrate=False)
