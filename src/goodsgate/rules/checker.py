@@ -105,22 +105,21 @@ class Checker:
         mask = cache.mask
         for at, key_offset in enumerate(cache.find(fingerprints)):
             if key_offset > mask:
-                record = self._check_one(documents[at], at, result)
-                if record is not None:
-                    cache.add(fingerprints[at], self._key_offset(documents[at], record))
+                valid_offset = self._check_one(documents[at], at, result)
+                if valid_offset is not None:
+                    cache.add(fingerprints[at], valid_offset)
             elif key_offset:
                 result.keys[at] = key_at(documents[at], key_offset)
             else:
-                self._add_key_fields(self._decode_key_fields(documents[at]), at, result)
+                self._add_key_fields(self._decode_key_fields(documents[at]), documents[at], at, result)
         return result
 
-    def _check_one(self, document: bytes, at: int, result: CheckResult) -> Any | None:
-        """Check one document; return it decoded if the fast path found it valid."""
+    def _check_one(self, document: bytes, at: int, result: CheckResult) -> int | None:
+        """Check one document; return its key offset if the fast path found it valid."""
         try:
             record = self._decoder.decode(document)
             if self._fast_path.is_valid(document, record):
-                self._add_key_fields(record, at, result)
-                return record
+                return self._add_key_fields(record, document, at, result)
         except msgspec.ValidationError as error:
             if not self._decoder.is_full and "unknown field" in str(error):
                 self._learn(document)
@@ -129,23 +128,18 @@ class Checker:
         self._apply_rules(document, at, result)
         return None
 
-    def _key_offset(self, document: bytes, record: Any) -> int:
-        """Return where the key of a valid document stands; 0 if its result says more than the key."""
-        if (
-            not self._is_product or record.version_number is not None or record.observed_at is not None
-            or record.verb is not None
-        ):
-            return 0
-        return key_offset_of(document, record.id)
-
-    def _add_key_fields(self, record: Any, at: int, result: CheckResult) -> None:
-        result.keys[at] = record.id if self._is_product else item_key(record.id, record.location)
+    def _add_key_fields(self, record: Any, document: bytes, at: int, result: CheckResult) -> int:
+        """Add key, version and verb to the result; return where the key stands, or 0 if it is not the only one."""
+        key = result.keys[at] = record.id if self._is_product else item_key(record.id, record.location)
+        if record.version_number is None and record.observed_at is None and record.verb is None:
+            return key_offset_of(document, key) if self._is_product else 0
         if record.version_number is not None:
             result.versions[at] = record.version_number
         elif record.observed_at is not None:
             result.versions[at] = (record.observed_at - EPOCH) // MICROSECOND
         if record.verb is not None:
             _add_verb(result, at, record.verb)
+        return 0
 
     def _learn(self, document: bytes) -> None:
         """Add the members of a record that has new ones to the decoder, if the record can be read."""

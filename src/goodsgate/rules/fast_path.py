@@ -27,6 +27,7 @@ CREATING_VERBS = frozenset({Verb.UPSERT, Verb.CREATE})
 ORIGINS_MAX = 10_000
 FREQUENT_ORIGINS_MAX = 4
 
+BACKSLASH, LESS_THAN, AMPERSAND, PLUS, DELETE = b"\\<&+\x7f"
 _SUSPECT = re.compile(
     rb'<[a-zA-Z/!?]|&[a-zA-Z#][a-zA-Z0-9]{1,31};|\\[^"\\/n]|\x7f'
     rb"|\xc2[\x80-\xa0]|\xc3[\x82\x83]|\xc3\xa2\xe2|\xc3\xaf\xc2|\xc3\xb0\xc5"
@@ -50,9 +51,9 @@ def has_suspect_bytes(document: bytes) -> bool:
     These are escapes, markup, entities and everything that is not ASCII. A plus sign may be that of a number that a
     spreadsheet has rounded.
     """
-    return (
-        b"\\" in document or b"<" in document or b"&" in document or b"+" in document or b"\x7f" in document
-        or not document.isascii()
+    return (  # numbers: bytes find a number several times faster than a text of one byte
+        BACKSLASH in document or LESS_THAN in document or AMPERSAND in document or PLUS in document
+        or DELETE in document or not document.isascii()
     )
 
 
@@ -122,7 +123,7 @@ class FastPath(ABC):
         """Return whether the rules would certainly find nothing in a decoded record."""
         if has_suspect_bytes(document) and not self._has_clean_texts(document, record):
             return False
-        return self._has_valid_members(record) and self._pass(self.checks, record)
+        return self._has_valid_members(record) and (not self.checks or self._pass(self.checks, record))
 
     @abstractmethod
     def _has_valid_members(self, record: Any) -> bool:
@@ -150,7 +151,7 @@ class FastPath(ABC):
             line_breaks = (getattr(record, "description", None) or "").count("\n")
             if document.count(b"\\n") != line_breaks:
                 return False
-        if b"+" in document or not document.isascii():
+        if PLUS in document or not document.isascii():
             return self._has_plain_keys_and_urls(record)
         return True
 
