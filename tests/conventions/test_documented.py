@@ -15,6 +15,7 @@ from goodsgate.engine.refusal import REFUSALS
 from goodsgate.http.problems import HTTP_REFUSALS, STATUSES
 from goodsgate.model.fields import FIELDS
 from goodsgate.model.issue import CODES
+from goodsgate.model.remedies import REMEDIES
 from tests.conventions.source import PACKAGE, TOP
 
 DOCS = TOP / "docs"
@@ -61,16 +62,18 @@ def test_no_unknown_setting_is_documented():
     assert set(_rows("reference/settings.md")) - {"setting", "---"} == set(Config.__struct_fields__)
 
 
-def test_issue_codes_are_documented_with_severity_and_message():
-    """Each with an anchor, to which answers link."""
+def test_issue_codes_are_documented_with_severity_message_and_remedy():
+    """Each with an anchor, to which answers link; the remedies are those that API, command line and console show."""
     rows = _rows("reference/codes.md")
     page = (DOCS / "reference/codes.md").read_text("utf-8")
     undocumented = []
     for code, entry in CODES.items():
         severity, message, description = rows.get(code, ["", "", ""])
-        if (severity, message) != (entry.severity, entry.template) or not description or f'<a id="{code}">' not in page:
+        expected = (entry.severity, entry.template, REMEDIES.get(code))
+        if (severity, message, description) != expected or f'<a id="{code}">' not in page:
             undocumented.append(code)
     assert not undocumented
+    assert list(REMEDIES) == list(CODES)
 
 
 def test_refusals_are_documented_with_status_and_title():

@@ -11,11 +11,22 @@ import click
 
 from goodsgate.cli.client import Document, GateClient, with_client
 from goodsgate.cli.errors import CommandError, ExitCode, UnreachableError
-from goodsgate.cli.output import ProgressDisplay, create_console, exit_code, has_ended, mask_control, print_batch
+from goodsgate.cli.output import (
+    Examples,
+    ProgressDisplay,
+    create_console,
+    examples_of,
+    exit_code,
+    has_ended,
+    mask_control,
+    print_batch,
+)
 
 if TYPE_CHECKING:
     import httpx
 
+EXAMPLE_RECORDS = 200
+"""Records with issues among which examples are searched."""
 BATCH_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -40,6 +51,16 @@ def follow_batch(client: GateClient, batch_id: str, *, progress: ProgressDisplay
         if has_ended(batch):
             return batch
     raise AssertionError("a batch is followed until it has ended")
+
+
+def print_result(client: GateClient, batch: Document, *, as_json: bool) -> None:
+    """Print a batch, with the first row of each group of its issues."""
+
+    def examples() -> Examples:
+        page = client.request("GET", f"/v1/batches/{batch['id']}/issues", params={"limit": EXAMPLE_RECORDS})
+        return examples_of((each["code"], each["path"], each["source_row"]) for each in page["issues"])
+
+    print_batch(batch, as_json=as_json, examples=examples)
 
 
 @click.command()
@@ -213,5 +234,5 @@ def _finish(client: GateClient, batch_id: str, *, wait: bool, as_json: bool) -> 
             batch = follow_batch(client, batch_id, progress=progress)
     else:
         batch = client.request("GET", f"/v1/batches/{batch_id}")
-    print_batch(batch, as_json=as_json)
+    print_result(client, batch, as_json=as_json)
     sys.exit(exit_code(batch) if wait else ExitCode.CLEAN)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from goodsgate.cli.batches import EXAMPLE_RECORDS
 from goodsgate.cli.client import Document
 from goodsgate.cli.errors import CommandError
-from goodsgate.cli.output import ProgressDisplay, exit_code, print_batch
+from goodsgate.cli.output import Examples, ProgressDisplay, examples_of, exit_code, print_batch
 from goodsgate.cli.source import PIECE_BYTES, FeedSource, format_of, ignore_progress
 from goodsgate.cli.submit import parse_pairs, policy_options
 
@@ -71,12 +72,13 @@ def check(
             if report_to:
                 _write(report_to, engine.report(MERCHANT, batch.id).pieces)
             document = _document(batch, engine)
+            examples = _examples(batch, engine)
         except (Refusal, UnknownFormatError) as error:
             raise CommandError(f"{source.name}: {error}") from error
         finally:
             source.close()
             store.close()
-    print_batch(document, as_json=as_json)
+    print_batch(document, as_json=as_json, examples=lambda: examples)
     sys.exit(exit_code(document))
 
 
@@ -145,6 +147,11 @@ def _write(target: Path, pieces: Iterator[bytes]) -> None:
         raise CommandError(f"{target}: {error.strerror}") from error
 
 
+def _examples(batch: "Batch", engine: "Engine") -> Examples:
+    findings = engine.store.findings(MERCHANT, batch.id, limit=EXAMPLE_RECORDS)
+    return examples_of((each.code, each.path, finding.source_row) for finding in findings for each in finding.issues)
+
+
 def _document(batch: "Batch", engine: "Engine") -> Document:
     """Return the batch in the form in which the API returns it, as far as `print_batch` needs it."""
     import msgspec
@@ -152,7 +159,10 @@ def _document(batch: "Batch", engine: "Engine") -> Document:
     counts = {name: getattr(batch.counts, name) for name in batch.counts.__struct_fields__}
     counts |= {"total": batch.total, "accounted": batch.counts.accounted, "warned": batch.warned}
     groups = [
-        msgspec.to_builtins(group) | {"top": [{"value": value, "count": count} for value, count in group.top]}
+        msgspec.to_builtins(group) | {
+            "message": group.message, "remedy": group.remedy,
+            "top": [{"value": value, "count": count} for value, count in group.top],
+        }
         for group in engine.groups(MERCHANT, batch.id)
     ]
     return {

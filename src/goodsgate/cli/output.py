@@ -4,10 +4,11 @@ Values that come from a feed are masked, so that they cannot control the termina
 """
 
 import json
+import re
 import sys
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,7 +24,11 @@ LINE_SECONDS = 2.0
 """Shortest time between two progress lines where there is no terminal."""
 GROUPS_MAX = 20
 VALUES_MAX = 3
+POSITION = re.compile(r"/[0-9]+(?=/|\Z)")
 WIDTH_WITHOUT_TERMINAL = 110
+
+Examples = Mapping[tuple[str, str], int]
+"""Code and field of a group of issues → the line or row of its first record."""
 
 
 def mask_control(text: object) -> str:
@@ -145,8 +150,20 @@ def exit_code(batch: Document) -> ExitCode:
     return ExitCode.CLEAN if batch["outcome"] == "clean" else ExitCode.REJECTED
 
 
-def print_batch(batch: Document, *, as_json: bool) -> None:
-    """Print counts, grouped issues and the next step to standard output, or the document itself as JSON."""
+def examples_of(issues: Iterable[tuple[str, str, int]]) -> Examples:
+    """Return the first row of each group among issues, given as code, path and row."""
+    examples: dict[tuple[str, str], int] = {}
+    for code, path, row in issues:
+        if row:
+            examples.setdefault((code, POSITION.sub("/*", path)), row)
+    return examples
+
+
+def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Examples] = dict) -> None:
+    """Print counts, grouped issues and the next step to standard output, or the document itself as JSON.
+
+    `examples` is called if there are issues to print.
+    """
     if as_json:
         click.echo(json.dumps(batch, ensure_ascii=False))
         return
@@ -163,7 +180,7 @@ def print_batch(batch: Document, *, as_json: bool) -> None:
     if batch.get("records_per_second") and batch["rounds"] == 1:
         out.print(f"  speed    {batch['records_per_second']:,.0f} records/s")
     if batch.get("issues"):
-        _print_groups(out, batch["issues"])
+        _print_groups(out, batch["issues"], examples())
     if batch["withheld"]:
         deletions, items = batch["withheld"]["deletions"], batch["withheld"]["items"]
         out.print(f"{deletions:,} of {items:,} items are missing from the feed. Nothing was deleted.")
@@ -180,23 +197,18 @@ def _format_total(counts: Document) -> str:
     return f"{counts['accounted']:,} of {counts['total']:,}"
 
 
-def _print_groups(out: "Console", groups: list[Document]) -> None:
-    from rich import box
-    from rich.table import Table
+def _print_groups(out: "Console", groups: list[Document], examples: Examples) -> None:
+    """Print for each group what is wrong, where it is for example, and what to do."""
+    from rich.padding import Padding
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("issues", justify="right")
-    table.add_column("severity")
-    table.add_column("code", no_wrap=True)
-    table.add_column("field")
-    table.add_column("most frequent values")
     for group in groups[:GROUPS_MAX]:
+        row = examples.get((group["code"], group["field"]))
         values = ", ".join(f"{_shorten(top['value'])} ({top['count']:,})" for top in group["top"][:VALUES_MAX])
-        field = group["field"].lstrip("/") or "–"
-        table.add_row(
-            f"{group['count']:,}", group["severity"], group["code"], mask_control(field), mask_control(values)
-        )
-    out.print(table)
+        field = group["field"].lstrip("/")
+        where = " · ".join(filter(None, (field, f"first in line {row:,}" if row else "", values)))
+        out.print(mask_control(f"{group['count']:,} × {group['severity']}: {group['message']}"))
+        for line in filter(None, (where, f"{group['remedy']} [{group['code']}]")):
+            out.print(Padding(mask_control(line), (0, 0, 0, 4), expand=False))
     if len(groups) > GROUPS_MAX:
         out.print(f"… and {len(groups) - GROUPS_MAX} more groups")
 

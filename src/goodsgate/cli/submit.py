@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from goodsgate.cli.batches import BATCH_ID, follow_batch
+from goodsgate.cli.batches import BATCH_ID, follow_batch, print_result
 from goodsgate.cli.client import Document, GateClient, with_client
 from goodsgate.cli.errors import ExitCode, RefusedError
-from goodsgate.cli.output import ProgressDisplay, exit_code, print_batch
+from goodsgate.cli.output import ProgressDisplay, exit_code
 from goodsgate.cli.source import FeedSource
 
 FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx"])
@@ -94,7 +94,7 @@ def submit(
                 source.close()
         batches = [follow_batch(client, batch["id"], progress=progress) for batch in accepted] if wait else accepted
     for batch in batches:
-        print_batch(batch, as_json=as_json)
+        print_result(client, batch, as_json=as_json)
     codes += [exit_code(batch) for batch in batches] if wait else []
     sys.exit(next((code for code in WORST_FIRST if code in codes), ExitCode.CLEAN))
 
@@ -129,7 +129,7 @@ def fix(*, client: GateClient, file: str, batch_id: str | None, format: str | No
             batch = follow_batch(client, batch["id"], progress=progress) if wait else batch
     finally:
         source.close()
-    print_batch(batch, as_json=as_json)
+    print_result(client, batch, as_json=as_json)
     sys.exit(exit_code(batch) if wait else ExitCode.CLEAN)
 
 

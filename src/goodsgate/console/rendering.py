@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from goodsgate import __version__
 from goodsgate.console.request import CSRF_FIELD, ConsoleRequest
+from goodsgate.http.docs import prose
 from goodsgate.model.batch import Batch, now
 from goodsgate.model.catalogue import display_key
 
@@ -47,7 +48,7 @@ class PageRenderer:
         )
         self._templates.filters.update(
             bytes=format_bytes, number=format_number, seconds=format_seconds, duration=format_duration,
-            age=format_age, time=format_time, path_segment=path_segment, display_key=display_key,
+            age=format_age, time=format_time, path_segment=path_segment, display_key=display_key, prose=prose,
         )
         self._templates.globals.update(
             asset_url=asset_url, version=__version__, csrf_field=CSRF_FIELD, outcome_or_state=outcome_or_state,

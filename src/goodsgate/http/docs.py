@@ -20,6 +20,7 @@ from goodsgate.http.endpoints import WireProtocol
 from goodsgate.http.openapi import METHODS, OpenApiDocument
 from goodsgate.http.problems import HTTP_REFUSALS, STATUSES, refuse
 from goodsgate.model.issue import CODES
+from goodsgate.model.remedies import REMEDIES
 
 PAGES = files(__package__) / "pages"
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -75,7 +76,7 @@ class DocumentationPages:
         elif page == "problems":
             text = self._templates.get_template("problems.html").render(page=page, problems=problem_rows())
         elif page == "issues":
-            text = self._templates.get_template("issues.html").render(page=page, codes=CODES)
+            text = self._templates.get_template("issues.html").render(page=page, codes=CODES, remedies=REMEDIES)
         else:
             raise refuse("not_found")
         return text.encode()

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from goodsgate.model.issue import CODES, Issue
+from goodsgate.model.remedies import REMEDIES
 
 
 class Kind(StrEnum):
@@ -259,6 +260,11 @@ class IssueGroup(msgspec.Struct, frozen=True, kw_only=True):
         return template.format(
             value=value, expected=DIFFERENT, suggestion=DIFFERENT, field=self.field.lstrip("/") or "record"
         ).strip().replace(f"{DIFFERENT}.", DIFFERENT)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the issues of the group."""
+        return REMEDIES[self.code]
 
 
 def new_id() -> str:

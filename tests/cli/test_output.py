@@ -1,0 +1,38 @@
+"""What the command line prints about a batch."""
+
+import pytest
+
+from goodsgate.cli.output import examples_of, print_batch
+from goodsgate.model.batch import IssueGroup
+
+
+def test_a_group_of_issues_is_a_sentence_an_example_and_what_to_do(capsys: pytest.CaptureFixture[str]):
+    """Not a code alone; list positions are one group, and what would control the terminal is masked."""
+    groups = [
+        IssueGroup(code="price_unreadable", severity="error", field="/price", count=3, top=[("ask\x1b", 2), ("?", 1)]),
+        IssueGroup(code="barcode_form", severity="error", field="/variants/*/gtin", count=1, top=[]),
+    ]
+    issues = [
+        {"code": group.code, "severity": group.severity, "field": group.field, "count": group.count,
+         "message": group.message, "remedy": group.remedy,
+         "top": [{"value": value, "count": count} for value, count in group.top]}
+        for group in groups
+    ]
+    counts = dict.fromkeys(("created", "updated", "unchanged", "deleted", "superseded", "cancelled", "warned"), 0)
+    batch = {
+        "label": "feed.csv", "state": "finished", "outcome": "rejected", "withheld": None, "issues": issues,
+        "counts": counts | {"rejected": 4, "total": 4, "accounted": 4},
+    }
+    examples = examples_of([("price_unreadable", "/price", 7), ("price_unreadable", "/price", 9),
+                            ("barcode_form", "/variants/1/gtin", 12), ("barcode_form", "", 0)])
+    print_batch(batch, as_json=False, examples=lambda: examples)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert " / ".join(lines[3:]) == (
+        '3 × error: "…" is not a valid price.'
+        " / price · first in line 7 · ask· (2), ? (1)"
+        " / Send an amount and a currency code: `7.90 EUR`. [price_unreadable]"
+        ' / 1 × error: Barcode "…" is not valid for its barcode type.'
+        " / variants/*/gtin · first in line 12"
+        " / Send all digits including the check digit, or set the right type; the suggestion adds the check digit."
+        " / [barcode_form]"
+    )
