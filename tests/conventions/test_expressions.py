@@ -10,6 +10,7 @@ OURS = {
     "formats/table.py": "one of four delimiters, escaped",
     "http/known_settings.py": "patterns of the settings that a protocol declares",
     "http/openapi.py": "patterns of our OpenAPI documents",
+    "profiles/__init__.py": "patterns of the profiles that are shipped",
     "protocols/justwalkout/notification.py": "a constant",
     "protocols/mircate/pim/images.py": "constants by name",
     "protocols/mircate/validation.py": "patterns of our OpenAPI documents",

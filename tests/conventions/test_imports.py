@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from tests.conventions.source import PACKAGE, imported_names, modules, package_of, string_constants
 
 MODEL = {"model"}
-BELOW_ENGINE = {"rules", "formats", "store", "model"}
+BELOW_ENGINE = {"rules", "formats", "profiles", "store", "model"}
 ABOVE_ENGINE = BELOW_ENGINE | {"engine", "auth", "observe"}
 ALLOWED: dict[str, set[str]] = {
     "model": set(),
     "formats": MODEL,
+    "profiles": MODEL,
     "rules": MODEL,
     "store": MODEL,
     "config": set(),
