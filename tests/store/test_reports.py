@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from goodsgate.model.batch import Kind, Result, RoundKind, State
+from goodsgate.model.batch import Counts, Kind, Result, RoundKind, State
 from goodsgate.model.issue import issue
-from goodsgate.store.contract import BatchFilter, Claim, Store
+from goodsgate.store.contract import BatchFilter, Claim, RecordResult, Store
 from goodsgate.store.strict.demands import key_order
 from tests.factories import NOW
 from tests.store.scene import Record, Scene, advanced, chunk_commit, rejected_record
@@ -121,6 +121,21 @@ def test_batches_are_filtered(scene: Scene) -> None:
     assert _ids(scene, text=second[:31]) in ([second], [second, first])
     assert _ids(scene, text=second) == [second]
     assert _ids(scene, text="%") == []
+
+
+def test_merged_rows_are_counted_and_are_not_rejected(scene: Scene) -> None:
+    """Among the results, in the counts while the batch is open and after its end, and in the outcome."""
+    batch = scene.seal()
+    records = [Record(None, Result.MERGED), Record("A"), Record("A", Result.MERGED)]
+    scene.run(records)
+    mixed = scene.seal()
+    scene.run([Record(None, Result.MERGED), rejected_record()])
+    assert scene.batch(batch).counts == Counts(created=1, merged=2)
+    assert scene.store.results("acme", batch, result=Result.MERGED) == [
+        RecordResult(number=1, key=None, result=Result.MERGED), RecordResult(number=3, key="A", result=Result.MERGED),
+    ]
+    assert (_ids(scene, outcome="clean"), _ids(scene, outcome="partial")) == ([batch], [mixed])
+    assert _ids(scene, outcome="rejected") == []
 
 
 def test_batches_are_filtered_by_state_and_outcome(scene: Scene) -> None:

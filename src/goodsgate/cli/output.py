@@ -173,7 +173,7 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
     if "id" in batch:
         out.print(f"  batch    {batch['id']}")
     out.print(f"  records  {_format_total(counts)}")
-    results = ("created", "updated", "unchanged", "deleted", "superseded", "rejected", "cancelled")
+    results = ("created", "updated", "unchanged", "deleted", "superseded", "merged", "rejected", "cancelled")
     out.print("  results  " + (", ".join(f"{counts[name]:,} {name}" for name in results if counts[name]) or "none"))
     if counts["warned"]:
         out.print(f"  warnings {counts['warned']:,} accepted with a warning")

@@ -63,6 +63,8 @@ class Result(StrEnum):
     SUPERSEDED = "superseded"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
+    MERGED = "merged"
+    """A row that gave its values to other rows of its group and is no item of its own."""
 
 
 RESULTS: tuple[Result, ...] = tuple(Result)
@@ -141,13 +143,14 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     superseded: int = 0
     rejected: int = 0
     cancelled: int = 0
+    merged: int = 0
 
     @property
     def accounted(self) -> int:
         """Records that have a result."""
         return (
             self.created + self.updated + self.unchanged + self.deleted + self.superseded + self.rejected
-            + self.cancelled
+            + self.cancelled + self.merged
         )
 
     def plus(self, other: "Counts", /) -> "Counts":

@@ -40,6 +40,7 @@ class PostgresBatchRow(msgspec.Struct):
     superseded: int
     rejected: int
     cancelled: int
+    merged: int
     warned: int
     file_errors: int
     columns: bytes | None

@@ -322,7 +322,8 @@ WHERE merchant = :merchant AND upload = :upload::uuid AND piece >= :first AND pi
 SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.protocol,
        b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total,
        b.bytes_before + b.bytes_done,
-       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.file_errors, b.columns,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
+       b.columns,
        b.withheld, b.ended, r.open, r.cancelling, r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
@@ -335,7 +336,8 @@ WHERE b.merchant = :merchant AND b.id = :id::uuid AND NOT b.deleting
 SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.protocol,
        b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total,
        b.bytes_before + b.bytes_done,
-       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.file_errors, b.columns,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
+       b.columns,
        b.withheld, b.ended, r.open, r.cancelling, r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
@@ -353,7 +355,7 @@ WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.deleting
        WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
   AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
        WHEN b.rejected = 0 AND b.file_errors = 0 THEN 'clean'
-       WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled = 0 THEN 'rejected'
+       WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled + b.merged = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY b.seq DESC LIMIT :limit
 
@@ -363,7 +365,8 @@ ORDER BY b.seq DESC LIMIT :limit
 SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.protocol,
        b.protocol_data, b.rounds, b.bytes_total, b.received_at, b.started_at, b.finished_at, b.round, b.total,
        b.bytes_before + b.bytes_done,
-       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.file_errors, b.columns,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
+       b.columns,
        b.withheld, b.ended, b.open, b.cancelling, b.round_started_at,
        CASE WHEN b.open AND b.round_started_at IS NULL THEN (
            SELECT count(*) FROM round q
@@ -385,6 +388,7 @@ FROM merchant m CROSS JOIN LATERAL (
       AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
            WHEN b.rejected = 0 THEN 'clean'
            WHEN b.rejected = b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.rejected + b.cancelled
+             + b.merged
                THEN 'rejected'
            ELSE 'partial' END))
     ORDER BY b.seq DESC LIMIT :limit
@@ -450,7 +454,8 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
              AND q.starts_at < :held AND p.collection = b.collection
        ), r.attempt, r.deaths, r.death_chunks,
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
-       b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.file_errors, b.columns, b.mapping, b.withheld, b.items_before,
+       b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors, b.columns, b.mapping, b.withheld,
+       b.items_before,
        b.first_at, b.ended, b.ended_at
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
@@ -974,13 +979,15 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 -- name: lock_batches
 -- Differs because a worker that was cut off may still be writing: the next statements wait for it.
 SELECT id, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, warned, file_errors, columns, mapping, withheld, items_before, first_at, ended, ended_at
+       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, items_before, first_at,
+       ended, ended_at
 FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
 
 -- name: progress
 -- Differs because it is part of the batch's row.
 SELECT seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, warned, file_errors, columns, mapping, withheld, items_before, first_at, ended, ended_at
+       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, items_before, first_at,
+       ended, ended_at
 FROM batch WHERE merchant = :merchant AND id = :id::uuid AND round IS NOT NULL
 
 -- name: batch_number
@@ -1000,14 +1007,15 @@ SELECT name, sum(count)::bigint FROM total_count GROUP BY name
 UPDATE batch b
 SET round = p.round, chunks = p.chunks, records = p.records, total = p.total, bytes_before = p.bytes_before,
     bytes_done = p.bytes_done, created = p.created, updated = p.updated, unchanged = p.unchanged, deleted = p.deleted,
-    superseded = p.superseded, rejected = p.rejected, cancelled = p.cancelled, warned = p.warned,
+    superseded = p.superseded, rejected = p.rejected, cancelled = p.cancelled, merged = p.merged, warned = p.warned,
     file_errors = p.file_errors,
     columns = p.columns::json, mapping = p.mapping::json, withheld = p.withheld::json, items_before = p.items_before,
     first_at = p.first_at, ended = p.ended, ended_at = p.ended_at
 FROM json_to_recordset(:rows::json) AS p (
     seq bigint, round integer, chunks integer, records bigint, total bigint, bytes_before bigint, bytes_done bigint,
     created bigint, updated bigint, unchanged bigint, deleted bigint, superseded bigint, rejected bigint,
-    cancelled bigint, warned bigint, file_errors bigint, columns text, mapping text, withheld text, items_before bigint, first_at bigint,
+    cancelled bigint, merged bigint, warned bigint, file_errors bigint, columns text, mapping text, withheld text,
+    items_before bigint, first_at bigint,
     ended text, ended_at bigint
 )
 WHERE b.merchant = :merchant AND b.seq = p.seq

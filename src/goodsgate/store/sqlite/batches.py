@@ -45,6 +45,7 @@ class SqliteBatchRow(msgspec.Struct):
     superseded: int
     rejected: int
     cancelled: int
+    merged: int
     warned: int
     file_errors: int
     columns: bytes | None

@@ -312,7 +312,7 @@ WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
   AND (:state IS NULL OR open = 1 OR state = :state)
   AND (:outcome IS NULL OR open = 1 OR (state = 'finished' AND :outcome = CASE
        WHEN rejected = 0 AND file_errors = 0 THEN 'clean'
-       WHEN created + updated + unchanged + deleted + superseded + cancelled = 0 THEN 'rejected'
+       WHEN created + updated + unchanged + deleted + superseded + cancelled + merged = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY seq DESC LIMIT :limit
 
@@ -330,7 +330,7 @@ WHERE d.seq < :after AND d.seq >= :oldest
   AND (:state IS NULL OR d.open = 1 OR d.state = :state)
   AND (:outcome IS NULL OR d.open = 1 OR (d.state = 'finished' AND :outcome = CASE
        WHEN d.rejected = 0 AND d.file_errors = 0 THEN 'clean'
-       WHEN d.created + d.updated + d.unchanged + d.deleted + d.superseded + d.cancelled = 0 THEN 'rejected'
+       WHEN d.created + d.updated + d.unchanged + d.deleted + d.superseded + d.cancelled + d.merged = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY d.seq DESC LIMIT :limit
 
@@ -456,7 +456,7 @@ WHERE open = 1 AND number = :round AND merchant = :merchant
 UPDATE batch
 SET state = :state, finished_at = :finished_at, total = :total, bytes_done = min(:bytes_done, bytes_total),
     created = :created, updated = :updated, unchanged = :unchanged, deleted = :deleted, superseded = :superseded,
-    rejected = :rejected, cancelled = :cancelled, warned = :warned, file_errors = :file_errors,
+    rejected = :rejected, cancelled = :cancelled, merged = :merged, warned = :warned, file_errors = :file_errors,
     columns = :columns, withheld = :withheld
 WHERE merchant = :merchant AND id = :id
 
@@ -798,7 +798,8 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 
 -- name: progress
 SELECT batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, warned, file_errors, columns, mapping, withheld, items_before, first_at, ended, ended_at
+       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, items_before, first_at,
+       ended, ended_at
 FROM progress WHERE merchant = ?1 AND batch IN (SELECT unhex(value) FROM json_each(?2))
 
 -- name: batch_number
@@ -807,8 +808,9 @@ SELECT seq FROM progress WHERE merchant = :merchant AND batch = unhex(:id)
 -- name: add_progress
 -- Differs because progress is in another file than the batch.
 INSERT INTO progress (merchant, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged,
-                      deleted, superseded, rejected, cancelled, warned, file_errors, batch, round, items_before, first_at)
-VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :row)
+                      deleted, superseded, rejected, cancelled, merged, warned, file_errors, batch, round, items_before,
+                      first_at)
+VALUES (?1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, :row)
 
 -- name: add_totals
 INSERT INTO total_count (merchant, name, count) VALUES (?1, :row)
@@ -821,15 +823,16 @@ SELECT name, sum(count) FROM total_count GROUP BY name
 -- name: put_progress
 -- Differs because rows are passed one by one; none is new.
 INSERT INTO progress (merchant, batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated,
-                      unchanged, deleted, superseded, rejected, cancelled, warned, file_errors, columns, mapping, withheld,
-                      items_before, first_at, ended, ended_at)
+                      unchanged, deleted, superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping,
+                      withheld, items_before, first_at, ended, ended_at)
 VALUES (?1, :row)
 ON CONFLICT (merchant, batch) DO UPDATE SET
     round = excluded.round, chunks = excluded.chunks, records = excluded.records, total = excluded.total,
     bytes_before = excluded.bytes_before, bytes_done = excluded.bytes_done, created = excluded.created,
     updated = excluded.updated, unchanged = excluded.unchanged, deleted = excluded.deleted,
     superseded = excluded.superseded, rejected = excluded.rejected, cancelled = excluded.cancelled,
-    warned = excluded.warned, file_errors = excluded.file_errors, columns = excluded.columns, mapping = excluded.mapping, withheld = excluded.withheld,
+    merged = excluded.merged, warned = excluded.warned, file_errors = excluded.file_errors,
+    columns = excluded.columns, mapping = excluded.mapping, withheld = excluded.withheld,
     ended = excluded.ended, ended_at = excluded.ended_at
 
 -- name: fence

@@ -93,6 +93,7 @@ CREATE TABLE batch (
     superseded bigint NOT NULL DEFAULT 0,
     rejected bigint NOT NULL DEFAULT 0,
     cancelled bigint NOT NULL DEFAULT 0,
+    merged bigint NOT NULL DEFAULT 0,
     warned bigint NOT NULL DEFAULT 0,
     file_errors bigint NOT NULL DEFAULT 0,
     columns json,

@@ -93,6 +93,7 @@ CREATE TABLE batch (
     superseded INTEGER NOT NULL DEFAULT 0,
     rejected INTEGER NOT NULL DEFAULT 0,
     cancelled INTEGER NOT NULL DEFAULT 0,
+    merged INTEGER NOT NULL DEFAULT 0,
     warned INTEGER NOT NULL DEFAULT 0,
     file_errors INTEGER NOT NULL DEFAULT 0,
     columns BLOB,
@@ -134,7 +135,7 @@ CREATE INDEX round_file ON round (file) WHERE file IS NOT NULL;
 CREATE VIEW batch_document AS
 SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.folded, b.protocol, b.protocol_data,
        b.rounds, b.bytes_total, b.received_at, b.started_at, b.state, b.finished_at, b.total, b.bytes_done,
-       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.warned, b.file_errors,
+       b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
        b.columns, b.withheld, r.open, r.cancelling, r.started_at AS round_started_at,
        CASE WHEN r.open = 1 AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
@@ -283,6 +284,7 @@ CREATE TABLE progress (
     superseded INTEGER NOT NULL,
     rejected INTEGER NOT NULL,
     cancelled INTEGER NOT NULL,
+    merged INTEGER NOT NULL,
     warned INTEGER NOT NULL,
     file_errors INTEGER NOT NULL,
     columns BLOB,
