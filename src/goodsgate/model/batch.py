@@ -120,6 +120,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether an update of a record with a schema creates a missing item."""
     start: Literal["now", "held"] = "now"
     """When processing starts: in turn, or only after the rounds of the collection are released."""
+    products_first_seconds: float = 0.0
+    """How long the records, which need products, wait for those that the collection received before them."""
     exact: bool = False
     """Whether text is read as UTF-8 without detection, and only spaces and tabs make a line blank."""
     pace_seconds: float = 0.0

@@ -36,6 +36,17 @@ def test_waiting_records_are_pending_and_applied_in_order(idle: Konnect) -> None
     assert [price["esp"] for price in row["prices"]] == [2]
 
 
+def test_stock_that_is_sent_behind_a_create_finds_its_product(idle: Konnect) -> None:
+    """However many lanes there are to choose from, and in whatever order workers serve them."""
+    idle.create(product(1))
+    for record in ({"quantity": 7}, {"quantity": 8}):
+        sent = [{"location_id": "BLR-01", "sku": "TR-001-42", **record}]
+        assert idle.put("/ims/v3/inventory", json=sent).json()["meta"]["status"] == "PENDING"
+    idle.gate.shop.work()
+    (row,) = idle.get("/ims/v3/listings").json()["data"]
+    assert row["quantity"] == 8
+
+
 def test_a_full_queue_is_refused_with_a_retry_time(idle: Konnect) -> None:
     """The answer is 429, and nothing is stored."""
     for _ in range(3):

@@ -19,7 +19,12 @@ from goodsgate.protocols.konnect.orders.request_bodies import collect_errors
 from goodsgate.protocols.konnect.orders.updates import OrderUpdateHandlers
 from goodsgate.protocols.konnect.responses import json_response, serialize_meta
 from goodsgate.protocols.konnect.trace_ids import new_batch_id, to_object_id
-from goodsgate.protocols.konnect.unpublished import COLLECTION, SYNCHRONOUS_SECONDS_MAX, token_location
+from goodsgate.protocols.konnect.unpublished import (
+    COLLECTION,
+    PRODUCTS_FIRST_SECONDS,
+    SYNCHRONOUS_SECONDS_MAX,
+    token_location,
+)
 
 RECORDS_MAX = 500
 
@@ -59,7 +64,10 @@ class PriceStockHandlers:
         if len(records) > RECORDS_MAX:
             raise refuse("body_invalid", f"The request body may hold at most {RECORDS_MAX} records.")
         location = token_location(request.caller)
-        policy = Policy(schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE, location=location)
+        policy = Policy(
+            schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE, location=location,
+            products_first_seconds=PRODUCTS_FIRST_SECONDS,
+        )
         notes = [index for index, raw in enumerate(records) if kind is Kind.STOCK and _is_credit_note(raw)]
         if not notes:
             batch_id, outcome = await self._apply(request, kind, records, policy)

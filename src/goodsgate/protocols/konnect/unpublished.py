@@ -18,6 +18,8 @@ BODY_BYTES_MAX = 16 * 1024**2
 """Limit of one request; 100 products with descriptions of 5,000 characters need a fraction of it."""
 SYNCHRONOUS_SECONDS_MAX = 10.0
 """Longest wait for prices and stock to be applied; after it the answer is 202 with PENDING."""
+PRODUCTS_FIRST_SECONDS = 300.0
+"""How long prices and stock wait for products that the seller sent before them."""
 SHIPMENTS_OPEN_MAX = 100_000
 """Limit of one merchant's unfinished shipments."""
 SLA_HOURS = 24

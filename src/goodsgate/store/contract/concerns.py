@@ -220,6 +220,10 @@ class QueueStore(Protocol):
         bytes, no committed chunk and no dead worker. Rounds to be cancelled come first. No two live claims hold the
         same lane.
 
+        A round whose policy has `products_first_seconds` is not claimed, nor are those behind it, while a product round
+        is open that its collection received before it (and that is not held), until so many seconds have passed since
+        the round was queued.
+
         A claim whose lease ended before it was released counts as the death of its worker at each of its rounds. It is
         the first one if a chunk of the round was committed since the last death. After the second death in a row, and
         longer after each further one, the lane rests: only rounds to be cancelled are claimed.

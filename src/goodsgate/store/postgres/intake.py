@@ -25,7 +25,7 @@ from goodsgate.store.postgres.server import CommitLostError
 from goodsgate.store.postgres.uploads import NO_REST, UploadRest
 from goodsgate.store.shared.database import ConstraintError, Row
 from goodsgate.store.shared.idempotency import answer_key
-from goodsgate.store.shared.rounds import start_time
+from goodsgate.store.shared.rounds import decode_policy, start_time, wait_end
 from goodsgate.store.shared.timestamps import id_bytes, timestamp
 
 encode = msgspec.json.Encoder().encode
@@ -96,7 +96,8 @@ class PostgresIntake:
         rest = self._uploads.rest(batch.merchant, upload)
         crash.point("seal-synced")
         row |= {**rest.piece, "pieces": rest.pieces, "bytes": rest.bytes, "starts_at": start_time(batch.policy)}
-        row |= {"now": self._database.now(), "rounds_max": open_rounds_max}
+        now = self._database.now()
+        row |= {"now": now, "rounds_max": open_rounds_max, "waits_until": wait_end(batch.policy, now=now)}
         try:
             if idempotency is None and not rest.touched_at:
                 added = _new_batch(batch, rest, self._server.run("add_batch", row, number, also=LOCK_TIMEOUT).rows)
@@ -137,15 +138,16 @@ class PostgresIntake:
                         db.change("add_payload", {"merchant": number, **rest.piece})
                     crash.point("seal-synced")
                 now = self._database.now()
+                waiting = {"waits_until": wait_end(decode_policy(row.policy), now=now)}
                 lane = {"merchant": number, "kind": row.kind, "now": now, "rounds_max": open_rounds_max}
-                if not db.rows("open_lane", lane):
+                if not db.rows("open_lane", {**lane, **waiting}):
                     raise QueueFullError(round.merchant)
                 if not db.change("reopen_batch", {**named, "bytes": rest.bytes, "has_payload": upload is not None}):
                     raise RoundOpenError(round.batch)
                 db.change("add_round", {
                     **named, "round_kind": round.kind, "format": round.format,
                     "content_encoding": round.content_encoding, "bytes": rest.bytes, "upload": upload,
-                    "pieces": rest.pieces,
+                    "pieces": rest.pieces, **waiting,
                 })
                 row = batch_row(db, number, round.batch)
                 assert row is not None

@@ -253,9 +253,11 @@ DELETE FROM upload WHERE merchant = :merchant AND id = :upload::uuid
 WITH waiting AS (
     SELECT coalesce(sum(o.open), 0)::bigint AS others FROM lane o WHERE o.merchant = :merchant AND o.kind <> :kind
 ), lane_row AS (
-    INSERT INTO lane (merchant, kind, open, accepted_at)
-    SELECT :merchant, :kind, 1, :now FROM waiting WHERE others < :rounds_max
-    ON CONFLICT (merchant, kind) DO UPDATE SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now)
+    INSERT INTO lane (merchant, kind, open, accepted_at, waits_until)
+    SELECT :merchant, :kind, 1, :now, :waits_until FROM waiting WHERE others < :rounds_max
+    ON CONFLICT (merchant, kind) DO UPDATE
+    SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now),
+        waits_until = greatest(lane.waits_until, :waits_until)
     WHERE lane.open + (SELECT others FROM waiting) < :rounds_max
     RETURNING accepted_at, open - 1 AS position
 ), last_piece AS (
@@ -270,16 +272,26 @@ WITH waiting AS (
     RETURNING seq
 ), first_round AS (
     INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, upload, pieces,
-                       starts_at)
+                       starts_at, waits_for, waits_until)
     SELECT :merchant, :kind, seq, 0, :round_kind, :format, :content_encoding, :bytes, :upload::uuid, :pieces,
-           :starts_at
+           :starts_at, CASE WHEN :waits_until > 0 THEN coalesce((
+               SELECT max(p.id) FROM round p JOIN batch b ON b.merchant = p.merchant AND b.seq = p.batch
+               WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open AND p.starts_at = 0
+                 AND b.collection = :collection
+           ), 0) ELSE 0 END, :waits_until
     FROM new_batch
 )
 SELECT accepted_at, position FROM lane_row
 
 -- name: add_round
-INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, upload, pieces)
-SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :upload::uuid, :pieces
+INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, upload, pieces,
+                   waits_for, waits_until)
+SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :upload::uuid, :pieces,
+       CASE WHEN :waits_until > 0 THEN coalesce((
+           SELECT max(p.id) FROM round p JOIN batch b ON b.merchant = p.merchant AND b.seq = p.batch
+           WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open AND p.starts_at = 0
+             AND b.collection = batch.collection
+       ), 0) ELSE 0 END, :waits_until
 FROM batch WHERE merchant = :merchant AND id = :id::uuid
 
 -- name: add_payload
@@ -292,9 +304,11 @@ VALUES (:merchant, :upload::uuid, :piece, :packed, :content)
 WITH waiting AS (
     SELECT coalesce(sum(o.open), 0)::bigint AS others FROM lane o WHERE o.merchant = :merchant AND o.kind <> :kind
 )
-INSERT INTO lane (merchant, kind, open, accepted_at)
-SELECT :merchant, :kind, 1, :now FROM waiting WHERE others < :rounds_max
-ON CONFLICT (merchant, kind) DO UPDATE SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now)
+INSERT INTO lane (merchant, kind, open, accepted_at, waits_until)
+SELECT :merchant, :kind, 1, :now, :waits_until FROM waiting WHERE others < :rounds_max
+ON CONFLICT (merchant, kind) DO UPDATE
+SET open = lane.open + 1, accepted_at = greatest(lane.accepted_at, :now),
+    waits_until = greatest(lane.waits_until, :waits_until)
 WHERE lane.open + (SELECT others FROM waiting) < :rounds_max
 RETURNING accepted_at, open - 1
 
@@ -411,6 +425,17 @@ WITH cancelling AS MATERIALIZED (
         SELECT count(*) FROM round r
         WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
     )
+      AND (l.waits_until <= :now OR NOT EXISTS (
+          SELECT 1 FROM round r
+          WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
+              SELECT min(h.id) FROM round h
+              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.open AND h.starts_at <= :now
+          ) AND EXISTS (
+              SELECT 1 FROM round p
+              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
+                AND p.starts_at <= :now
+          )
+      ))
     ORDER BY served LIMIT 1 FOR UPDATE SKIP LOCKED
 ), found AS (
     SELECT merchant, kind, holder, true AS cancelling FROM cancelling
@@ -430,6 +455,17 @@ WITH ready AS MATERIALIZED (
         SELECT count(*) FROM round r
         WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
     )
+      AND (l.waits_until <= :now OR NOT EXISTS (
+          SELECT 1 FROM round r
+          WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
+              SELECT min(h.id) FROM round h
+              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.open AND h.starts_at <= :now
+          ) AND EXISTS (
+              SELECT 1 FROM round p
+              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
+                AND p.starts_at <= :now
+          )
+      ))
     ORDER BY served LIMIT 1 FOR UPDATE
 ), taken AS (
     UPDATE lane l SET holder = :worker, expires_at = :until, served = :now, attempt = attempt + 1
@@ -452,7 +488,11 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
            SELECT 1 FROM round q JOIN batch p ON p.merchant = q.merchant AND p.seq = q.batch
            WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open AND q.starts_at > 0 AND q.id < r.id
              AND q.starts_at < :held AND p.collection = b.collection
-       ), r.attempt, r.deaths, r.death_chunks,
+       ), r.attempt, r.deaths, r.death_chunks, r.waits_until > :now AND NOT r.cancelling AND EXISTS (
+           SELECT 1 FROM round p
+           WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
+             AND p.starts_at <= :now
+       ),
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
        b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors, b.columns, b.mapping, b.withheld,
        b.items_before,
@@ -512,6 +552,17 @@ SELECT EXISTS (
         SELECT count(*) FROM round r
         WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open AND r.starts_at > 0 AND r.starts_at > :now
     )
+      AND (l.waits_until <= :now OR NOT EXISTS (
+          SELECT 1 FROM round r
+          WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
+              SELECT min(h.id) FROM round h
+              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.open AND h.starts_at <= :now
+          ) AND EXISTS (
+              SELECT 1 FROM round p
+              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open AND p.id <= r.waits_for
+                AND p.starts_at <= :now
+          )
+      ))
 )
 
 -- name: release_held_rounds

@@ -41,6 +41,8 @@ class OpenRound(msgspec.Struct):
     attempt: int
     deaths: int
     death_chunks: int
+    is_waiting: int
+    """Whether it waits for earlier products; those behind it in the lane wait, too."""
 
     def chunks(self, progress: Progress | None) -> int:
         """Return the committed chunks of the round, given the progress of its batch."""
@@ -82,13 +84,20 @@ def start_time(policy: Policy) -> int:
     return HELD if policy.start == "held" else 0
 
 
+def wait_end(policy: Policy, *, now: int) -> int:
+    """Return until when a new round waits for earlier products, in microseconds; 0 if it does not."""
+    return now + int(policy.products_first_seconds * 1e6) if policy.products_first_seconds else 0
+
+
 def select_rounds(rounds: list[OpenRound], bytes_max: int) -> list[OpenRound]:
     """Return the first round, or several from the first on if they are small submissions."""
-    if not rounds or not _is_small(rounds[0], bytes_max):
+    if not rounds or rounds[0].is_waiting:
+        return []
+    if not _is_small(rounds[0], bytes_max):
         return rounds[:1]
     small: list[OpenRound] = []
     for round in rounds:
-        if not _is_small(round, bytes_max):
+        if round.is_waiting or not _is_small(round, bytes_max):
             break
         small.append(round)
     return small

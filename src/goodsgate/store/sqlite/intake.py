@@ -23,7 +23,7 @@ from goodsgate.store.contract import (
 from goodsgate.store.shared.idempotency import answer_key
 from goodsgate.store.shared.outbox import add_messages
 from goodsgate.store.shared.progress import COUNT_NAMES, Progress, end_messages
-from goodsgate.store.shared.rounds import decode_policy, start_time
+from goodsgate.store.shared.rounds import decode_policy, start_time, wait_end
 from goodsgate.store.shared.timestamps import id_bytes
 from goodsgate.store.sqlite.batches import SqliteBatches, SqliteBatchRow, batch_row
 from goodsgate.store.sqlite.database import SqliteDatabase
@@ -41,6 +41,7 @@ class RoundPayload(msgspec.Struct, kw_only=True):
     format: str
     content_encoding: str
     starts_at: int = 0
+    waits_until: int = 0
     size: int = 0
     content: bytes | None = None
     """A small payload."""
@@ -113,6 +114,7 @@ class SqliteIntake:
         payload = RoundPayload(
             kind=RoundKind.SUBMISSION, format=batch.format, content_encoding=batch.content_encoding, size=size,
             content=content, file=upload if content is None else None, starts_at=start_time(batch.policy),
+            waits_until=wait_end(batch.policy, now=self._database.now()),
         )
         with self._intake.writing() as db:
             _check_queue(db, number, open_rounds_max)
@@ -144,6 +146,7 @@ class SqliteIntake:
             _check_queue(db, number, open_rounds_max)
             named = {"merchant": number, "id": id, "bytes": payload.size, "has_payload": upload is not None}
             db.change("reopen_batch", named)
+            payload.waits_until = wait_end(decode_policy(row.policy), now=self._database.now())
             added = self._add_round(db, round.merchant, number, id, payload, idempotency)
         if upload is not None:
             self._uploads.keep(round.merchant, upload)
@@ -167,13 +170,13 @@ class SqliteIntake:
         db.change("add_round", {
             "merchant": number, "id": id, "round_kind": payload.kind, "format": payload.format,
             "content_encoding": payload.content_encoding, "bytes": payload.size, "file": payload.file,
-            "starts_at": payload.starts_at,
+            "starts_at": payload.starts_at, "waits_until": payload.waits_until,
         })
         if payload.content is not None:
             db.change("add_payload", {"merchant": number, "content": payload.content})
         row = batch_row(db, number, id)
         assert row is not None
-        db.change("open_lane", {"merchant": number, "kind": row.kind})
+        db.change("open_lane", {"merchant": number, "kind": row.kind, "waits_until": payload.waits_until})
         batch = self._batches.from_row(row, merchant)
         assert batch is not None
         if idempotency is not None:

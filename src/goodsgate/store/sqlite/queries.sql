@@ -267,16 +267,22 @@ VALUES (:merchant, :id, :kind, :collection, :policy, :format, :content_encoding,
         :protocol_data, :bytes, :now)
 
 -- name: add_round
-INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, file, starts_at)
-SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :file, :starts_at
+INSERT INTO round (merchant, kind, batch, number, round_kind, format, content_encoding, bytes, file, starts_at,
+                   waits_for, waits_until)
+SELECT merchant, kind, seq, rounds - 1, :round_kind, :format, :content_encoding, :bytes, :file, :starts_at,
+       CASE WHEN :waits_until > 0 THEN coalesce((
+           SELECT max(p.id) FROM round p CROSS JOIN batch b ON b.seq = p.batch
+           WHERE p.merchant = :merchant AND p.kind = 'product' AND p.open = 1 AND p.starts_at = 0
+             AND b.collection = batch.collection
+       ), 0) ELSE 0 END, :waits_until
 FROM batch WHERE merchant = :merchant AND id = :id
 
 -- name: add_payload
 INSERT INTO payload (round, merchant, bytes) VALUES (last_insert_rowid(), :merchant, :content)
 
 -- name: open_lane
-INSERT INTO lane (merchant, kind, open) VALUES (:merchant, :kind, 1)
-ON CONFLICT (merchant, kind) DO UPDATE SET open = open + 1
+INSERT INTO lane (merchant, kind, open, waits_until) VALUES (:merchant, :kind, 1, :waits_until)
+ON CONFLICT (merchant, kind) DO UPDATE SET open = open + 1, waits_until = max(waits_until, :waits_until)
 
 -- name: reopen_batch
 UPDATE batch
@@ -371,7 +377,19 @@ SELECT l.merchant, m.id, l.kind, l.holder, l.attempt - (l.expires_at = 0) FROM l
 WHERE l.open > 0 AND l.expires_at <= :now AND l.open > (
     SELECT count(*) FROM round r
     WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.starts_at > 0 AND r.starts_at > :now
-) ORDER BY l.served LIMIT 1
+)
+  AND (l.waits_until <= :now OR NOT EXISTS (
+      SELECT 1 FROM round r
+      WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
+          SELECT min(h.id) FROM round h
+          WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.open = 1 AND h.starts_at <= :now
+      ) AND EXISTS (
+          SELECT 1 FROM round p
+          WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open = 1 AND p.id <= r.waits_for
+            AND p.starts_at <= :now
+      )
+  ))
+ORDER BY l.served LIMIT 1
 
 -- name: lease_lane
 -- Differs because the lane was found before.
@@ -384,7 +402,11 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
            SELECT 1 FROM round q CROSS JOIN batch p ON p.seq = q.batch
            WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open = 1 AND q.starts_at > 0 AND q.id < r.id
              AND q.starts_at < :held AND p.collection = b.collection
-       ), r.attempt, r.deaths, r.death_chunks
+       ), r.attempt, r.deaths, r.death_chunks, r.waits_until > :now AND NOT r.cancelling AND EXISTS (
+           SELECT 1 FROM round p
+           WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open = 1 AND p.id <= r.waits_for
+             AND p.starts_at <= :now
+       )
 FROM round r CROSS JOIN batch b ON b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling >= :cancelling
   AND (r.starts_at <= :now OR r.cancelling = 1)
@@ -429,6 +451,17 @@ SELECT EXISTS (
         SELECT count(*) FROM round r
         WHERE r.merchant = l.merchant AND r.kind = l.kind AND r.open = 1 AND r.starts_at > 0 AND r.starts_at > :now
     )
+      AND (l.waits_until <= :now OR NOT EXISTS (
+          SELECT 1 FROM round r
+          WHERE r.merchant = l.merchant AND r.waits_until > :now AND r.id = (
+              SELECT min(h.id) FROM round h
+              WHERE h.merchant = l.merchant AND h.kind = l.kind AND h.open = 1 AND h.starts_at <= :now
+          ) AND EXISTS (
+              SELECT 1 FROM round p
+              WHERE p.merchant = r.merchant AND p.kind = 'product' AND p.open = 1 AND p.id <= r.waits_for
+                AND p.starts_at <= :now
+          )
+      ))
 )
 
 -- name: release_held_rounds

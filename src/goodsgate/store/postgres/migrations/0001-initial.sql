@@ -126,6 +126,8 @@ CREATE TABLE round (
     cancelling boolean NOT NULL DEFAULT false,
     started_at bigint,
     starts_at bigint NOT NULL DEFAULT 0,            -- not claimed before; later rounds go on
+    waits_for bigint NOT NULL DEFAULT 0,            -- the last product round before it whose items its records need
+    waits_until bigint NOT NULL DEFAULT 0,          -- it waits for that one, and those before it, until then
     attempt bigint NOT NULL DEFAULT 0,              -- of the lane, when the round was claimed last
     deaths integer NOT NULL DEFAULT 0,              -- of workers that had claimed it, since a chunk was committed
     death_chunks integer NOT NULL DEFAULT 0,        -- chunks that were committed at the last death
@@ -163,6 +165,7 @@ CREATE TABLE lane (
     holder text,                                    -- worker of the lease, also of one that has ended
     expires_at bigint NOT NULL DEFAULT 0,
     attempt bigint NOT NULL DEFAULT 0,              -- fencing token
+    waits_until bigint NOT NULL DEFAULT 0,          -- the latest of its rounds
     accepted_at bigint NOT NULL,                    -- of the last round; never decreasing
     written_at bigint NOT NULL DEFAULT 0,           -- of the last chunk; strictly growing
     PRIMARY KEY (merchant, kind)

@@ -120,6 +120,8 @@ CREATE TABLE round (
     cancelling INTEGER NOT NULL DEFAULT 0,
     started_at INTEGER,
     starts_at INTEGER NOT NULL DEFAULT 0,     -- not claimed before; later rounds go on
+    waits_for INTEGER NOT NULL DEFAULT 0,     -- the last product round before it whose items its records need
+    waits_until INTEGER NOT NULL DEFAULT 0,   -- it waits for that one, and those before it, until then
     attempt INTEGER NOT NULL DEFAULT 0,       -- of the lane, when the round was claimed last
     deaths INTEGER NOT NULL DEFAULT 0,        -- of workers that had claimed it, since a chunk was committed
     death_chunks INTEGER NOT NULL DEFAULT 0,  -- chunks that were committed at the last death
@@ -158,6 +160,7 @@ CREATE TABLE lane (
     holder TEXT,                              -- worker of the lease, also of one that has ended
     expires_at INTEGER NOT NULL DEFAULT 0,
     attempt INTEGER NOT NULL DEFAULT 0,       -- fencing token
+    waits_until INTEGER NOT NULL DEFAULT 0,   -- the latest of its rounds
     PRIMARY KEY (merchant, kind)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX lane_ready ON lane (served) WHERE open > 0;
