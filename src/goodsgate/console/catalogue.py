@@ -14,7 +14,7 @@ from goodsgate.http.problems import refuse
 from goodsgate.model import fields
 from goodsgate.model.batch import Batch, Finding, Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, split_key
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json, write_json
 
 PAGE_ITEMS = 50
 FIRST_SEARCH_SECONDS = 0.06
@@ -137,14 +137,14 @@ def kind_in_path(request: ConsoleRequest) -> Kind:
 def item_row(item: Item) -> ItemRow:
     """Return what a list shows of an item, by whatever names its members have."""
     try:
-        document = load_json(item.document)
+        document = read_json(item.document)
     except orjson.JSONDecodeError:
         document = None
     texts: dict[str, str] = {}
     for name, value in document.items() if isinstance(document, dict) else ():
         field = fields.resolve(name, item.kind) or name
         if field not in texts or name == field:
-            texts[field] = value if isinstance(value, str) else orjson.dumps(value).decode()
+            texts[field] = value if isinstance(value, str) else write_json(value).decode()
     return ItemRow(
         item=item, title=texts.get("title", "")[:TEXT_CHARACTERS_MAX],
         gtin=texts.get("gtin", "")[:TEXT_CHARACTERS_MAX], price=_price(texts), quantity=texts.get("quantity", ""),
@@ -158,10 +158,10 @@ def _price(texts: dict[str, str]) -> str:
 
 def _members(item: Item) -> list[tuple[str, str]]:
     """Return name and text of each member, in their order."""
-    document = load_json(item.document)
+    document = read_json(item.document)
     if not isinstance(document, dict):
         return []
     return [
-        (name, value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+        (name, value if isinstance(value, str) else msgspec.json.format(write_json(value), indent=2).decode())
         for name, value in document.items()
     ]

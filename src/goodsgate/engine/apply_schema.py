@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from goodsgate.engine.apply import (
     CREATED,
     DELETED,
@@ -355,4 +353,4 @@ def _list(value: object) -> list[object]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if isinstance(value, str) else encode(value).decode()

@@ -4,19 +4,19 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json, write_json
 from goodsgate.rules import RecordMapping
 from goodsgate.rules.record_mapping import ListRule
 
 Members = dict[str, msgspec.Raw]
 decode_members = msgspec.json.Decoder(Members).decode
 decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-encode = msgspec.json.encode
+encode = write_json
 
 
 def decode(document: bytes) -> dict[str, object]:
     """Return the decoded document; empty if it is no object."""
-    found = load_json(document)
+    found = read_json(document)
     return found if isinstance(found, dict) else {}
 
 
@@ -44,10 +44,10 @@ def remove_entries(document: bytes, named: msgspec.Raw, member: str, rule: ListR
     """
     members = decode_members(document)
     raws = decode_list(members.get(member, msgspec.Raw(b"[]")))
-    entries = _EntryIndex(load_json(bytes(raw)) for raw in raws)
+    entries = _EntryIndex(read_json(bytes(raw)) for raw in raws)
     removed: set[int] = set()
     unknown: list[tuple[str, str]] = []
-    wanted = load_json(bytes(named))
+    wanted = read_json(bytes(named))
     for at, each in enumerate(wanted if isinstance(wanted, list) else []):
         entry_id = rule.id_of(each)
         matches = entries.places(entry_id)
@@ -106,9 +106,9 @@ def _merge_object(current: bytes, patch: bytes) -> bytes:
 def _merge_list(current: bytes, patch: bytes, rule: ListRule) -> bytes:
     """Return a list in which entries with a known id are merged and others are appended."""
     raws = decode_list(current)
-    entries = _EntryIndex(load_json(bytes(raw)) for raw in raws)
+    entries = _EntryIndex(read_json(bytes(raw)) for raw in raws)
     for raw in decode_list(patch):
-        entry = load_json(bytes(raw))
+        entry = read_json(bytes(raw))
         places = entries.places(rule.id_of(entry))
         if not places:
             raws.append(raw)

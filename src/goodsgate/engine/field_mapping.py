@@ -15,7 +15,7 @@ import orjson
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.issue import Issue, issue
-from goodsgate.model.json_text import UNREADABLE_JSON
+from goodsgate.model.json_text import UNREADABLE_JSON, read_json, write_json
 from goodsgate.rules.currencies import DECIMALS
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,10 @@ class FieldMapping:
                 continue
             for path in paths:
                 _put(record, path, _convert(str(cell), path, self.kind))
-        return orjson.dumps(record)
+        try:
+            return orjson.dumps(record)
+        except orjson.JSONEncodeError:  # a cell of JSON holds a number that orjson would round
+            return write_json(record)
 
     def rename(self, line: bytes) -> bytes:
         """Return the record with the gate's member names and unchanged values; what is no object stays as it is."""
@@ -261,9 +264,9 @@ def _convert(cell: str, path: tuple[str, ...], kind: Kind) -> object:
         return int(cell)
     if wanted in ("list", "object") and cell[:1] in "[{":
         try:
-            value = orjson.loads(cell)
-            orjson.dumps(value)  # which nests less deeply than it reads
-        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+            value = read_json(cell)
+            write_json(value)  # which nests less deeply than it reads
+        except (orjson.JSONDecodeError, RecursionError):
             return cell
         return value
     if wanted == "list":

@@ -6,14 +6,13 @@ A fix may come in any format. Each of its records names the rejected record that
 import contextlib
 
 import msgspec
-import orjson
 
 from goodsgate.engine.suggestions import members_of
 from goodsgate.formats import Chunk
 from goodsgate.formats.formula_marks import is_marked, mark_formula, needs_mark, unmark_formula
 from goodsgate.model.batch import Finding
 from goodsgate.model.issue import Issue, issue
-from goodsgate.model.json_text import UNREADABLE_JSON, Members, cell_text, read_members, read_value
+from goodsgate.model.json_text import UNREADABLE_JSON, Members, cell_text, read_json, read_members, read_value
 from goodsgate.store.contract import ClaimedRound, Store
 
 MARKED_FORMATS = frozenset({"csv", "tsv"})
@@ -123,7 +122,7 @@ def _typed(members: Members, before: Finding | None) -> Members:
         typed[name] = cell
         if was != b"null" and was[:1] != b'"':
             with contextlib.suppress(*UNREADABLE_JSON):
-                orjson.loads(str(cell))
+                read_json(str(cell))
                 typed[name] = msgspec.Raw(" ".join(str(cell).splitlines()).encode())
     return typed
 

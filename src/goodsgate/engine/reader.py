@@ -56,7 +56,7 @@ class RoundReader:
             is_submission = round.round_kind is RoundKind.SUBMISSION
             self._file = formats.open_reader(
                 iter(()) if pieces is None else pieces, format=round.format, content_encoding=round.content_encoding,
-                limits=limits, exact=is_submission and round.policy.exact,
+                limits=limits, exact=is_submission and bool(round.policy.schema),
                 encoding=round.policy.encoding if is_submission else None,  # a report, which a fix is, is UTF-8
             )
             self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)

@@ -13,7 +13,7 @@ from goodsgate.engine.reader import RoundReader, raw_record
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import Batch, Finding, RoundKind
 from goodsgate.model.issue import Issue
-from goodsgate.model.json_text import cell_text, load_json, read_members
+from goodsgate.model.json_text import cell_text, read_json, read_members
 from goodsgate.store.contract import ClaimedRound, RecordResult, Store
 
 PAGE_RECORDS = 2_000
@@ -185,6 +185,6 @@ def _flat(raw: bytes, header: list[str]) -> list[str]:
 
 def _is_object(raw: bytes) -> bool:
     try:
-        return isinstance(load_json(raw), dict)
+        return isinstance(read_json(raw), dict)
     except orjson.JSONDecodeError:
         return False

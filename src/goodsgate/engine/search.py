@@ -13,7 +13,7 @@ import orjson
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import is_number, read_json
 from goodsgate.store.contract import Store
 
 ITEMS_AT_ONCE = 1_000
@@ -83,7 +83,7 @@ def uses_code(code: str) -> Predicate:
 
 def _decode(document: bytes) -> object:
     try:
-        return load_json(document)
+        return read_json(document)
     except orjson.JSONDecodeError:
         return None
 
@@ -107,7 +107,7 @@ def _values(node: object, depth: int = 0) -> Iterator[str]:
     """Yield every text and number inside the node, as text."""
     if isinstance(node, str):
         yield node
-    elif isinstance(node, int | float) and not isinstance(node, bool):
+    elif is_number(node):
         yield str(node)
     elif isinstance(node, dict | list) and depth <= DEPTH_MAX:
         for value in node.values() if isinstance(node, dict) else node:

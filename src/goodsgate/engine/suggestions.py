@@ -9,7 +9,7 @@ import msgspec
 
 from goodsgate.model.batch import Batch, Finding
 from goodsgate.model.issue import Issue
-from goodsgate.model.json_text import UNREADABLE_JSON, Members, read_members, read_value
+from goodsgate.model.json_text import UNREADABLE_JSON, Members, read_members, read_value, write_json
 from goodsgate.store.contract import Store
 
 RECORDS_AT_ONCE = 1_000
@@ -90,4 +90,4 @@ def _corrected_line(finding: Finding, batch: Batch, *, code: str, field: str) ->
 
 def fix_line(number: int, members: Members) -> bytes:
     """Return one line of a fix."""
-    return msgspec.json.encode({**members, "_row": number}) + b"\n"
+    return write_json({**members, "_row": number}) + b"\n"

@@ -115,15 +115,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     encoding: str | None = None
     """Charset of the text, as the submitter named it; None: it is detected."""
     schema: str = ""
-    """Name of the schema that checks the records; empty for records with Goodsgate's own fields."""
+    """Name of the schema that checks the records; empty for records with Goodsgate's own fields.
+
+    Records with a schema are those of a protocol: they are JSON, and so UTF-8 whatever they look like (RFC 8259).
+    """
     update_creates: bool = False
     """Whether an update of a record with a schema creates a missing item."""
     start: Literal["now", "held"] = "now"
     """When processing starts: in turn, or only after the rounds of the collection are released."""
     products_first_seconds: float = 0.0
     """How long the records, which need products, wait for those that the collection received before them."""
-    exact: bool = False
-    """Whether text is read as UTF-8 without detection, and only spaces and tabs make a line blank."""
     pace_seconds: float = 0.0
     """Pause between two records with a schema, which are then applied one by one. Other rounds of the lane continue
     meanwhile, and their changes are not overwritten."""

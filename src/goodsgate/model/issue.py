@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from goodsgate.model.json_text import write_json
+
 Severity = Literal["error", "warning"]
 
 VALUE_CHARACTERS_MAX = 200
@@ -56,7 +58,7 @@ def truncate_value(value: object) -> str | None:
     """Return a value as the text that an issue contains; None for None."""
     if value is None:
         return None
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = value if isinstance(value, str) else write_json(value).decode()
     return text if len(text) <= VALUE_CHARACTERS_MAX else text[: VALUE_CHARACTERS_MAX - 1] + "…"
 
 

@@ -7,11 +7,13 @@ variant.
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 from goodsgate.model.fields import ATTRIBUTE_CHARACTERS_MAX, Field
 from goodsgate.model.issue import issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, pointer, wrong_type
 from goodsgate.rules.member_access import TypedRecord
+from goodsgate.rules.numbers import exact_number, plain_number, whole_number
 from goodsgate.rules.reference_data import AttributeRequirement, ReferenceData, Requirements, text_of
 from goodsgate.rules.text_checks import CONTROL, check_damage
 
@@ -176,7 +178,7 @@ def _not_allowed(value: object, path: str, wanted: AttributeRequirement, context
 def _check_number(value: object, path: str, wanted: AttributeRequirement, context: RuleContext, issues: Issues) -> None:
     number, unit = _number(value)
     expected = _TYPE_NAMES[wanted.expected] + (f" of {wanted.unit}" if wanted.unit else "")
-    if number is None or (wanted.expected == "integer" and not number.is_integer()):
+    if number is None or (wanted.expected == "integer" and whole_number(number) is None):
         suggestion = value.replace(",", ".") if isinstance(value, str) and value.count(",") == 1 else None
         if suggestion is not None and _number(suggestion)[0] is None:
             suggestion = None
@@ -187,24 +189,26 @@ def _check_number(value: object, path: str, wanted: AttributeRequirement, contex
         known = unit.casefold() == wanted.unit.casefold() and wanted.unit
         issues.append(issue("attribute_unit", path, value=value, expected=wanted.unit or "none",
                             severity=context.lookup_severity,
-                            suggestion=f"{number:g} {wanted.unit}" if known else None))
+                            suggestion=f"{plain_number(number)} {wanted.unit}" if known else None))
         return
     if wanted.allowed and text_of(value) not in wanted.allowed:
         _not_allowed(value, path, wanted, context, issues)
     low, high = wanted.minimum, wanted.maximum
     if (low is not None and number < low) or (high is not None and number > high):
         issues.append(issue("attribute_out_of_range", path, value=value, severity=context.lookup_severity,
-                            expected=f"{'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'}"))
+                            expected=f"{_bound_text(low)} to {_bound_text(high)}"))
 
 
-def _number(value: object) -> tuple[float | None, str]:
+def _bound_text(bound: Decimal | None) -> str:
+    return "" if bound is None else plain_number(bound)
+
+
+def _number(value: object) -> tuple[Decimal | None, str]:
     """Return number and unit of an attribute: a number, a text such as ``1400 W``, or an object of value and unit."""
     if isinstance(value, dict):
         unit = value.get("unit")
         return _number(value.get("value"))[0], unit if isinstance(unit, str) else ""
     if isinstance(value, str):
         parts = _NUMBER_UNIT.fullmatch(value)
-        return (float(parts[1]), parts[2] or "") if parts else (None, "")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value), ""
-    return None, ""
+        return (Decimal(parts[1]), parts[2] or "") if parts else (None, "")
+    return exact_number(value), ""

@@ -6,6 +6,7 @@ import msgspec
 
 from goodsgate.model.batch import Policy, Strictness
 from goodsgate.model.issue import Issue, Severity, issue
+from goodsgate.model.json_text import is_number
 from goodsgate.rules.reference_data import ReferenceData
 
 SUGGESTION_CHARACTERS_MAX = 500
@@ -54,8 +55,8 @@ def pointer(path: str, member: str) -> str:
 
 def wrong_type(value: object, path: str, issues: Issues, *, expected: str, suggestion: str | None = None) -> None:
     """Add that a value has another JSON type than its field takes."""
-    if suggestion is None and isinstance(value, int | float) and not isinstance(value, bool) and "text" in expected:
-        suggestion = str(value)
+    if suggestion is None and is_number(value) and "text" in expected:
+        suggestion = if_short(str(value))
     issues.append(issue("field_type", path, value=value, expected=expected, suggestion=suggestion))
 
 

@@ -1,16 +1,16 @@
 """Decoding of one document, with the reason why it is not a record."""
 
-import json
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
 from goodsgate.model.issue import Issue, issue
+from goodsgate.model.json_text import Number, read_json
 
 Record = dict[str, object]
 
 _TYPE_NAMES: dict[type, str] = {
-    list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false", type(None): "null",
+    list: "a list", str: "a text", int: "a number", Number: "a number", bool: "true or false", type(None): "null",
 }
 
 
@@ -23,34 +23,21 @@ class UnreadableError(Exception):
 
 
 def decode_document(document: bytes, *, depth_max: int) -> Record:
-    """Decode one document; raises UnreadableError if it is not a record.
+    """Decode one document exactly, as `read_json` does; raises UnreadableError if it is not a record.
 
     If a member occurs twice, the last one counts, as in every common reader (RFC 8259, section 4, leaves it open).
     """
     try:
-        record = orjson.loads(document)
+        record = read_json(document)
     except orjson.JSONDecodeError as error:
-        record = _decode_large_numbers(document, error, depth_max)
+        if "depth" in error.msg or "recursion" in error.msg.lower():
+            raise UnreadableError(issue("line_too_deep", expected=f"at most {depth_max} levels")) from None
+        raise UnreadableError(issue("line_unreadable", value=_describe(document, error))) from None
     if not isinstance(record, dict):
         raise UnreadableError(issue("record_not_object", value=_TYPE_NAMES.get(type(record), "something else")))
     if document.count(b"{") + document.count(b"[") > depth_max and is_deeper(record, depth_max):
         raise UnreadableError(issue("line_too_deep", expected=f"at most {depth_max} levels"))
     return record
-
-
-def _decode_large_numbers(document: bytes, error: orjson.JSONDecodeError, depth_max: int) -> Any:
-    """Decode a document whose numbers orjson does not accept, though JSON does; raise for every other error."""
-    if "depth" in error.msg or "recursion" in error.msg.lower():
-        raise UnreadableError(issue("line_too_deep", expected=f"at most {depth_max} levels"))
-    if "infinity" in error.msg:
-        try:
-            record = json.loads(document, parse_int=float, parse_constant=_refuse_constant)
-            json.dumps(record, ensure_ascii=False).encode()  # lone surrogates do not encode
-        except (ValueError, RecursionError):
-            pass
-        else:
-            return record
-    raise UnreadableError(issue("line_unreadable", value=_describe(document, error)))
 
 
 def _describe(document: bytes, error: orjson.JSONDecodeError) -> str:
@@ -60,10 +47,6 @@ def _describe(document: bytes, error: orjson.JSONDecodeError) -> str:
     except UnicodeDecodeError as broken:
         return f"not UTF-8 at byte {broken.start + 1}"
     return f"{error.msg.split(': line ')[0]} at character {error.pos + 1}"
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def is_deeper(value: dict[str, Any], levels: int) -> bool:

@@ -1,10 +1,14 @@
-"""Numbers as people write them: decimal marks, thousands separators, and what can be read in two ways."""
+"""Numbers: as people write them, with what can be read in two ways, and those of JSON, which are exact."""
 
 import re
+from decimal import Decimal
 from typing import NamedTuple
 
 BLANKS = " \u00a0\u202f\u2009"
 """Blanks that may separate thousands."""
+
+DIGITS_MAX = 400
+"""Digits up to which a number is written out; the exponent of a number can stand for millions of them."""
 
 _GROUPS = {mark: re.compile(rf"\d{{1,3}}(?:[{mark}]\d{{3}})+", re.ASCII) for mark in ".,"}
 _APART = re.compile(rf"['’{BLANKS}]")
@@ -67,3 +71,35 @@ def _read_groups(tight: str, mark: str) -> NumberReading:
 def _with_point(tight: str, mark: str) -> str:
     plain = tight.replace(mark, ".")
     return f"0{plain}" if plain.startswith(".") else plain
+
+
+def exact_number(value: object) -> Decimal | None:
+    """Return the value of a number of JSON; None for everything else."""
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return Decimal(value) if isinstance(value, int) else Decimal(repr(value))
+
+
+def whole_number(value: object) -> int | None:
+    """Return a number of JSON that has no fraction (5, 5.0, 1e2) as int; None for everything else.
+
+    Numbers of more than DIGITS_MAX digits count as everything else.
+    """
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
+    number = exact_number(value)
+    if number is None or not number.is_finite() or number.adjusted() > DIGITS_MAX:
+        return None
+    return int(number) if number == number.to_integral_value() else None
+
+
+def plain_number(value: Decimal) -> str:
+    """Return a number without exponent: exact up to DIGITS_MAX digits, beyond them as far from or as near to zero."""
+    if not value:
+        return "0"
+    if value.is_finite() and abs(value.adjusted()) <= DIGITS_MAX:
+        return format(value, "f")
+    sign = "-" if value.is_signed() else ""
+    return sign + ("9" * DIGITS_MAX if value.adjusted() > 0 or not value.is_finite() else "0." + "0" * DIGITS_MAX + "1")

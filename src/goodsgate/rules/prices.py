@@ -6,9 +6,7 @@ if it can be understood all the same, the suggestion says how it should be writt
 """
 
 import functools
-import math
 import re
-import sys
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -18,7 +16,14 @@ from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.currencies import DECIMALS, meant_by
-from goodsgate.rules.numbers import BLANKS, NumberReading, may_separate_thousands, read_number
+from goodsgate.rules.numbers import (
+    BLANKS,
+    NumberReading,
+    exact_number,
+    may_separate_thousands,
+    plain_number,
+    read_number,
+)
 
 WHOLE_DIGITS_MAX = 12
 """Digits before the decimal mark; a price of a trillion is a mistake."""
@@ -63,10 +68,11 @@ def read_price(value: object, path: str, context: RuleContext, issues: Issues) -
         return _read_text(value, path, context, issues, currency=context.currency)
     if isinstance(value, dict):
         return _read_object(value, path, context, issues)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    number = exact_number(value)
+    if number is None:
         wrong_type(value, path, issues, expected="a price as text, object or number")
         return None
-    return _check_amount(_plain(value), value, path, issues, currency=context.currency)
+    return _check_amount(plain_number(number), value, path, issues, currency=context.currency)
 
 
 def _read_object(value: dict[str, object], path: str, context: RuleContext, issues: Issues) -> Money | None:
@@ -86,10 +92,11 @@ def _read_object(value: dict[str, object], path: str, context: RuleContext, issu
         return None
     if isinstance(inner, str):
         return _read_text(inner, path, context, issues, currency=currency)
-    if isinstance(inner, bool) or not isinstance(inner, int | float):
+    number = exact_number(inner)
+    if number is None:
         wrong_type(inner, path, issues, expected="text or a number")
         return None
-    return _check_amount(_plain(inner), inner, path, issues, currency=currency)
+    return _check_amount(plain_number(number), inner, path, issues, currency=currency)
 
 
 def check_currency(value: object, path: str, context: RuleContext, issues: Issues) -> None:  # noqa: ARG001 - a rule
@@ -110,13 +117,6 @@ def _near_currency(sign: str) -> str | None:
     meant = meant_by(sign, None)
     near = None if meant else process.extractOne(sign.upper(), DECIMALS.keys(), scorer=fuzz.ratio, score_cutoff=60)
     return near[0] if near else meant
-
-
-def _plain(number: float) -> str:
-    """Return the shortest decimal text of a JSON number; an infinite one counts as the largest double."""
-    if not math.isfinite(number):
-        number = sys.float_info.max
-    return format(Decimal(repr(number)), "f")
 
 
 def _read_text(value: str, path: str, context: RuleContext, issues: Issues, *, currency: str | None) -> Money | None:

@@ -9,7 +9,7 @@ import re
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
-from goodsgate.rules.numbers import BLANKS, may_separate_thousands, read_number
+from goodsgate.rules.numbers import BLANKS, exact_number, may_separate_thousands, read_number, whole_number
 
 WHOLE_TEXT = re.compile(r"\d{1,19}", re.ASCII)
 _SIGNED = re.compile(r"[+\-−]?\d+", re.ASCII)
@@ -32,9 +32,10 @@ def whole(field: Field) -> Rule:
             number = int(value)
         elif isinstance(value, int) and not isinstance(value, bool):
             number = value
-        elif isinstance(value, float):
-            exact = str(int(value)) if value.is_integer() and abs(value) <= most else None
-            issues.append(issue("number_not_whole", path, value=value, suggestion=exact))
+        elif exact_number(value) is not None:
+            exact = whole_number(value)
+            suggestion = str(exact) if exact is not None and abs(exact) <= most else None
+            issues.append(issue("number_not_whole", path, value=value, suggestion=suggestion))
             return
         else:
             wrong_type(value, path, issues, expected="a whole number")
@@ -48,10 +49,10 @@ def whole(field: Field) -> Rule:
 
 
 def whole_value(value: object) -> int | None:
-    """Return the number if it is a whole number or a text of digits, else None."""
+    """Return the number if it is a number without a fraction or a text of digits, else None."""
     if isinstance(value, str):
         return int(value) if WHOLE_TEXT.fullmatch(value) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return whole_number(value)
 
 
 def _add_whole_issue(value: str, path: str, issues: Issues) -> None:
@@ -98,9 +99,7 @@ def _measure_text(value: object) -> str | None:
             return None
         text = _measure_text(number)
         return f"{text} {unit}" if text and unit else text
-    if isinstance(value, bool):
-        return None
-    return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else None
+    return value if isinstance(value, str) else str(value) if exact_number(value) is not None else None
 
 
 def _check_measure(text: str, value: object, path: str, context: RuleContext, issues: Issues, *, field: Field,

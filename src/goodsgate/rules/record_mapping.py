@@ -31,6 +31,7 @@ import msgspec
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import IndexEntry, item_key
 from goodsgate.model.issue import issue
+from goodsgate.model.json_text import is_number
 from goodsgate.rules.context import Issues, pointer
 from goodsgate.rules.identifiers import INVISIBLE
 from goodsgate.rules.member_access import JSON_MEMBERS, TYPED_MEMBERS, MemberAccess, TypedRecord, members_of
@@ -240,8 +241,8 @@ class RecordMapping:
         parts = []
         for get in self._compiled_for(record).key:
             part = get(record)
-            if self.numeric_key and type(part) in (int, float):
-                part = str(part)
+            if self.numeric_key and is_number(part):
+                part = str(part)  # as it was written
             if not isinstance(part, str) or not _is_part(part):
                 return None
             parts.append(part)

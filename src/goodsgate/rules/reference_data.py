@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Literal, Self
 
 import msgspec
 
 from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.model.json_text import write_json
 from goodsgate.rules.name_index import NameIndex
+from goodsgate.rules.numbers import exact_number
 
 PATH_SEPARATOR = " > "
 """Between the names of a category's full path, as in Google's product taxonomy."""
@@ -35,8 +38,8 @@ class AttributeRequirement(msgspec.Struct, frozen=True, kw_only=True):
     """Texts, or numbers as text; empty: any."""
     unit: str = ""
     """Of numbers; a number without a unit is in this one."""
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
     near: NameIndex
 
 
@@ -215,7 +218,7 @@ def _compile_requirements(
         below, _, name = entry.code.rpartition("/")
         owner = entry.parent or below
         code = category.codes.get(owner, owner) if category else owner
-        content = (name, msgspec.json.encode(entry.data))
+        content = (name, write_json(entry.data))
         if content not in same:
             same[content] = _compile_requirement(name, entry.data)
         requirements.setdefault(code, {})[name] = same[content]
@@ -243,8 +246,9 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _number(value: object) -> float | None:
+def _number(value: object) -> Decimal | None:
     try:
-        return float(value) if isinstance(value, int | float | str) and value != "" else None
-    except ValueError:
+        number = Decimal(value.strip()) if isinstance(value, str) else exact_number(value)
+    except InvalidOperation:
         return None
+    return number if number is not None and not number.is_nan() else None

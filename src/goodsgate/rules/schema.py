@@ -1,7 +1,7 @@
 """Records in a protocol's own vocabulary, checked against a schema that the protocol supplies as data.
 
 A schema is a node of JSON Schema (2020-12). Supported are ``type``, ``properties``, ``required``, ``items``,
-``minItems``, ``minLength``, ``maxLength``, ``pattern``, ``enum``, ``minimum``, and these extensions:
+``minItems``, ``minLength``, ``maxLength``, ``pattern``, ``enum``, ``minimum``, ``maximum``, and these extensions:
 
 ``x-form``            ``identity`` (a part of a key), ``name`` (the same, freer, or a number), ``hs_code``, ``url``,
                       ``moment``, ``yes_no`` (true, "Yes" …)
@@ -22,10 +22,12 @@ from typing import Any
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
+from goodsgate.model.json_text import Number, is_number
 from goodsgate.rules import identifiers, reference_rules, urls
 from goodsgate.rules.attributes import check_leaf_requirements
 from goodsgate.rules.context import Issues, Rule, RuleContext, pointer, wrong_type
 from goodsgate.rules.merchant_rules import MerchantRules
+from goodsgate.rules.numbers import whole_number
 from goodsgate.rules.record_mapping import KEY_CHARACTERS_MAX, RecordMapping
 from goodsgate.rules.schema_fast_path import SchemaFastPath
 from goodsgate.rules.timestamps import parse as parse_moment
@@ -41,11 +43,11 @@ _TYPE_NAMES = {
     "object": "an object",
 }
 _TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "array": (list,),
+    "string": (str,), "integer": (int,), "number": (int, float, Number), "boolean": (bool,), "array": (list,),
     "object": (dict,),
 }
 """Type of JSON Schema → types of decoded values."""
-_NUMBERS = frozenset({int, float})
+_NUMBERS = frozenset({int, float, Number})
 
 
 class Schema:
@@ -94,7 +96,7 @@ def _typed_rule(kinds: list[str], checks: list[Check]) -> Rule:
     whole = "integer" in kinds
 
     def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
-        if type(value) not in types and not (whole and isinstance(value, float) and value.is_integer()):
+        if type(value) not in types and not (whole and type(value) in _NUMBERS and whole_number(value) is not None):
             wrong_type(value, path, issues, expected=expected)
             return
         for check in checks:
@@ -221,6 +223,16 @@ def _minimum(node: Node) -> Check:
     return check
 
 
+def _maximum(node: Node) -> Check:
+    maximum = node["maximum"]
+
+    def check(value: float, path: str, _context: RuleContext, issues: Issues) -> None:
+        if value > maximum:
+            issues.append(issue("number_out_of_range", path, value=value, expected=f"at most {maximum}"))
+
+    return check
+
+
 # -- references --------------------------------------------------------------------------------------------------------
 
 
@@ -256,13 +268,15 @@ def _identity(_node: Node) -> Rule:
 
 def _name(_node: Node) -> Rule:
     def rule(value: object, path: str, _context: RuleContext, issues: Issues) -> None:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        if not isinstance(value, str) and not is_number(value):
             wrong_type(value, path, issues, expected="text or a number")
-        elif isinstance(value, str) and not value.strip():
+            return
+        text = str(value)
+        if not text.strip():
             issues.append(issue("sku_missing", path, value=value))
-        elif isinstance(value, str) and len(value) > KEY_CHARACTERS_MAX:
+        elif len(text) > KEY_CHARACTERS_MAX:
             issues.append(issue("sku_too_long", path, value=value, expected=f"at most {KEY_CHARACTERS_MAX} characters"))
-        elif isinstance(value, str) and identifiers.INVISIBLE.search(value):
+        elif identifiers.INVISIBLE.search(text):
             issues.append(issue("sku_characters", path, value=value))
 
     return rule
@@ -299,6 +313,6 @@ FORMS: dict[str, Callable[[Node], Rule]] = {
 CHECKS_AFTER_FORM: dict[str, Callable[[Node], Check]] = {"x-own-location": _own_location, "x-reference": _reference}
 CHECKS: dict[str, Callable[[Node], Check]] = {
     "minLength": _min_length, "maxLength": _max_length, "pattern": _pattern, "enum": _enum, "minimum": _minimum,
-    "minItems": _min_items, **CHECKS_AFTER_FORM, "properties": _properties, "items": _items,
+    "maximum": _maximum, "minItems": _min_items, **CHECKS_AFTER_FORM, "properties": _properties, "items": _items,
 }
 """Keyword → function that makes its check, in the order in which a value is checked."""

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
-import orjson
 from msgspec import Meta
 
-from goodsgate.model.json_text import UNREADABLE_JSON
+from goodsgate.model.fields import INT64_MAX
+from goodsgate.model.json_text import UNREADABLE_JSON, read_json
 from goodsgate.rules.attributes import CACHED_CATEGORIES_MAX, check_requirements, requirements_by_name
 from goodsgate.rules.context import Issues, RuleContext
 from goodsgate.rules.member_access import TYPED_MEMBERS, TypedRecord, attribute_of
@@ -21,7 +21,7 @@ from goodsgate.rules.typed_decoder import TIMESTAMP, Shallow
 Node = Mapping[str, Any]
 Record = dict[str, Any] | TypedRecord
 AcceptValid = Callable[[bytes], Record | None]
-decode_members: Callable[[bytes], dict[str, Any]] = orjson.loads
+decode_members: Callable[[bytes], dict[str, Any]] = read_json
 Check = Callable[[Any], bool]
 """Whether a value is valid."""
 CheckMaker = Callable[[RuleContext], Check | None]
@@ -30,7 +30,8 @@ CheckMaker = Callable[[RuleContext], Check | None]
 FORMS: dict[str, Any] = {
     # visible ASCII without blanks, and without the plus sign of a number that a spreadsheet has rounded
     "identity": Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-*,-~]+\Z")],
-    "name": Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-~]+\Z")] | int,
+    "name": Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-~]+\Z")]
+    | Annotated[int, Meta(ge=-INT64_MAX, le=INT64_MAX)],
     "hs_code": Annotated[str, Meta(pattern=r"^(?:[0-9]{4}|[0-9]{6}|[0-9]{8})\Z")],
     "url": Annotated[str, Meta(max_length=2000, pattern=r"^https?://[a-z0-9][a-z0-9.-]*[a-z0-9]/[A-Za-z0-9/._~-]*\Z")],
     "moment": Annotated[str, Meta(pattern=rf"^{TIMESTAMP}\Z")],
@@ -142,7 +143,8 @@ def _one(kind: str, node: Node, *, required: bool) -> Any:
             return bool
         case "integer" | "number":
             number: Any = int if kind == "integer" else float
-            return Annotated[number, Meta(ge=node["minimum"])] if "minimum" in node else number
+            bounds = {limit: node[word] for word, limit in (("minimum", "ge"), ("maximum", "le")) if word in node}
+            return Annotated[number, Meta(**bounds)] if bounds else number
         case _:
             shortest = max(node.get("minLength", 0), int(required))
             return Annotated[str, Meta(min_length=shortest, max_length=node.get("maxLength"), pattern=_pattern(node))]

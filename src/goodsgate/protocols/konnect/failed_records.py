@@ -9,7 +9,7 @@ import orjson
 
 from goodsgate.model.batch import Batch, Finding
 from goodsgate.model.issue import Issue
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json
 from goodsgate.protocols.konnect.unpublished import error_code
 from goodsgate.store.contract import Store
 
@@ -54,7 +54,7 @@ def read_failed_records(store: Store, batch: Batch) -> Iterator[FailedRecord]:
 
 def _decode_record(raw: bytes | None) -> dict[str, Any]:
     try:
-        record = load_json(raw or b"{}")
+        record = read_json(raw or b"{}")
     except orjson.JSONDecodeError:
         return {}
     return record if isinstance(record, dict) else {}

@@ -9,7 +9,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, item_key
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json
 from goodsgate.protocols.konnect.responses import JsonObject, json_response, serialize_meta
 from goodsgate.protocols.konnect.unpublished import COLLECTION, CURRENCY, token_location
 
@@ -63,7 +63,7 @@ class ListingHandlers:
                 products[key] = self._store.item(merchant, Kind.PRODUCT, COLLECTION, key)
             item = products[key]
             if item is not None:
-                yield self._serialize_row(merchant, sku, load_json(item.document), location)
+                yield self._serialize_row(merchant, sku, read_json(item.document), location)
 
     def _serialize_row(self, merchant: str, sku: str, product: JsonObject, location: str | None) -> JsonObject:
         size: JsonObject = next((size for size in product["sizes"] if size.get("primary_identifier") == sku), {})
@@ -89,5 +89,5 @@ class ListingHandlers:
 
 
 def _without_sku(item: Item) -> JsonObject:
-    record: JsonObject = load_json(item.document)
+    record: JsonObject = read_json(item.document)
     return {name: value for name, value in record.items() if name != "sku"}

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import orjson
 from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
@@ -12,7 +13,7 @@ from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.http.long_poll import DocumentCache
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Policy, State, Strictness
-from goodsgate.model.json_text import UNREADABLE_JSON
+from goodsgate.model.json_text import read_json
 from goodsgate.protocols.konnect.bodies import read_body, split_array
 from goodsgate.protocols.konnect.failed_records import FailedRecord, join_messages, read_failed_records
 from goodsgate.protocols.konnect.orders.request_bodies import collect_errors
@@ -131,8 +132,8 @@ def _is_credit_note(raw: msgspec.Raw) -> bool:
     if b"invoiceType" not in bytes(raw):
         return False
     try:
-        record = msgspec.json.decode(raw)
-    except UNREADABLE_JSON:
+        record = read_json(bytes(raw))
+    except orjson.JSONDecodeError:
         return False
     return isinstance(record, dict) and record.get("invoiceType") == "return" and "orderId" in record
 

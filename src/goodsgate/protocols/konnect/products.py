@@ -10,7 +10,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json
 from goodsgate.protocols.konnect.responses import JsonObject, json_response
 from goodsgate.protocols.konnect.unpublished import COLLECTION, CURRENCY, company_id
 from goodsgate.store.contract import IndexFilter, Store
@@ -51,7 +51,7 @@ class ProductListHandlers:
             return total, _read_items(self._store, merchant, [key for _, key in rows])
         selected = [
             item for item in _read_items(self._store, merchant, self._selected_keys(merchant, query))
-            if name in str(load_json(item.document).get("name", "")).casefold()
+            if name in str(read_json(item.document).get("name", "")).casefold()
         ]
         selected.sort(key=lambda item: (dict(item.index_entries).get(order, ""), item.key), reverse=latest)
         return len(selected), selected[offset : offset + size]
@@ -78,7 +78,7 @@ def product_uid(item: Item) -> int:
 
 def serialize_product(item: Item, company: int) -> JsonObject:
     """Return a product with all members that clients read."""
-    record: JsonObject = load_json(item.document)
+    record: JsonObject = read_json(item.document)
     times = dict(item.index_entries)
     sizes = record.get("sizes") or []
     uid = product_uid(item)

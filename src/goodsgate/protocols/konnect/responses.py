@@ -3,11 +3,11 @@
 import secrets
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from goodsgate.auth import Caller
 from goodsgate.model.batch import now
+from goodsgate.model.json_text import write_json
 from goodsgate.protocols.konnect.trace_ids import format_milliseconds
 from goodsgate.protocols.konnect.unpublished import integration_id
 
@@ -17,7 +17,7 @@ JsonObject = dict[str, Any]
 
 def json_response(value: object, *, status: int = 200) -> Response:
     """Return a value, or bytes that are JSON already, as a response that must not be cached."""
-    content = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    content = value if isinstance(value, bytes) else write_json(value)
     return Response(content, status_code=status, media_type=JSON, headers={"cache-control": "no-store"})
 
 

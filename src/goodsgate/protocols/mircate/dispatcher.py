@@ -17,6 +17,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import OpenApiDocument, Path
 from goodsgate.http.problems import refuse
+from goodsgate.model.json_text import read_json, write_json
 from goodsgate.protocols.mircate.responses import TOO_DEEP, bad_request, instance_busy
 from goodsgate.protocols.mircate.unpublished import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_SETTING
 from goodsgate.protocols.mircate.validation import validate
@@ -25,6 +26,8 @@ from goodsgate.store.contract import KeyInUseError
 BY_GET = "_get"
 """Suffix of the operation id of a method's GET."""
 CALL = "/CALL/"
+OFFSET_MAX = 2**53
+"""No list is longer; what is larger is no number for a database."""
 EXCLUSIVE = "\x1f"
 """Prefix of lock names among idempotency keys; clients' keys have no such characters."""
 
@@ -136,16 +139,16 @@ def is_own_project(instance: str, merchant: str, caller: Caller | None) -> bool:
     return instance == merchant or instance in [project.strip() for project in projects.split(",")]
 
 
-def page_bounds(arguments: dict[str, Any]) -> tuple[int, int]:
+def page_bounds(arguments: dict[str, Any], *, size: int = 50) -> tuple[int, int]:
     """Return the offset and the size of a page, which a client may write as 1.0."""
-    return int(arguments.get("pageFrom", 0)), int(arguments.get("pageSize", 50))
+    return min(int(arguments.get("pageFrom", 0)), OFFSET_MAX), int(arguments.get("pageSize", size))
 
 
 def _decode(content: bytes) -> Any:
     if not content.strip():
         return {}
     try:
-        return orjson.loads(content)
+        return read_json(content)
     except orjson.JSONDecodeError as fault:
         raise bad_request(f"The body is not valid JSON: {fault}.") from fault
 
@@ -159,7 +162,7 @@ def _decode_query(parameters: list[tuple[str, str]], schema: dict[str, Any], con
     if "data" in values and values.get("__isbase64") == "true":
         return _decode_base64(values["data"])
     properties = contract.resolved(schema).get("properties", {})
-    return orjson.dumps({
+    return write_json({
         name: _decode_parameter(text, contract.resolved(properties.get(name, {})))
         for name, text in values.items() if not name.startswith("__")
     })
@@ -179,7 +182,7 @@ def _decode_parameter(text: str, node: dict[str, Any]) -> object:
     if node.get("type", "string") in ("string", ["string"]):
         return text
     try:
-        return orjson.loads(text)
+        return read_json(text)
     except orjson.JSONDecodeError:
         return text
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import msgspec
-import orjson
 
 from goodsgate import formats
 from goodsgate.engine.outbox import DeliveryError
@@ -16,7 +15,7 @@ from goodsgate.engine.stock import Stock, StockLevel
 from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Kind, now
 from goodsgate.model.catalogue import Item, Resource, split_key
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json, write_json
 from goodsgate.model.message import Message, NewMessage
 from goodsgate.protocols.mircate.unpublished import (
     COLLECTION,
@@ -177,11 +176,11 @@ class _ExportPart:
 
 
 def _row(item: Item, columns: tuple[str, ...], level: StockLevel | None) -> list[str]:
-    unit = {**load_json(item.document), "updatedAt": f"{item.written_at:%Y-%m-%dT%H:%M:%S.%f}Z"}
+    unit = {**read_json(item.document), "updatedAt": f"{item.written_at:%Y-%m-%dT%H:%M:%S.%f}Z"}
     if level is not None:
         unit.update(stock=level.stock, reserved=level.reserved, available=level.available)
     return [_cell(unit.get(column)) for column in columns]
 
 
 def _cell(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else "" if value is None else write_json(value).decode()

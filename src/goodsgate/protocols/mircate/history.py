@@ -9,7 +9,7 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, item_key, split_key
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, page_bounds
 from goodsgate.protocols.mircate.responses import bad_request, json_response
 from goodsgate.protocols.mircate.unpublished import COLLECTION
@@ -64,7 +64,7 @@ class HistoryMethods:
 
 def _entries(kind: Kind, item: Item) -> Iterator[tuple[datetime, dict[str, Any]]]:
     _, channel = split_key(item.key)
-    for stored in load_json(item.document).get("_history", ()):
+    for stored in read_json(item.document).get("_history", ()):
         value = stored.pop(VALUES[kind], None)
         at, batch = stored.pop("at"), stored.pop("batch")
         document = {

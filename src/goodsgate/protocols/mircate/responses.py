@@ -2,12 +2,12 @@
 
 import time
 
-import msgspec
 from starlette.responses import Response
 from starlette.types import Scope
 
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.problems import RETRY_AFTER_SECONDS, STATUSES, refuse
+from goodsgate.model.json_text import write_json
 from goodsgate.protocols.mircate.unpublished import BUSY_STATUS, DENIED, INVALID, NOT_FOUND, TOO_MANY
 
 JSON = "application/json"
@@ -25,7 +25,7 @@ def json_response(document: object = None, *, status: int = 200) -> Response:
     """Return a JSON document, or 204 if there is none."""
     if document is None:
         return Response(status_code=204, headers=response_headers())
-    return Response(msgspec.json.encode(document), status_code=status, media_type=JSON, headers=response_headers())
+    return Response(write_json(document), status_code=status, media_type=JSON, headers=response_headers())
 
 
 def bad_request(message: str) -> Refusal:
@@ -54,7 +54,7 @@ def problem_response(refusal: Refusal, _scope: Scope) -> tuple[int, dict[str, st
         headers["allow"] = str(refusal.details["allow"])
     if status == 408:
         headers["connection"] = "close"
-    return status, headers, msgspec.json.encode(_problem_document(refusal, status))
+    return status, headers, write_json(_problem_document(refusal, status))
 
 
 def _problem_document(refusal: Refusal, status: int) -> dict[str, object]:

@@ -6,9 +6,12 @@ which are checked one by one when they are processed, and are skipped here.
 
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from goodsgate.http.openapi import OpenApiDocument
+from goodsgate.model.json_text import is_number
+from goodsgate.rules.numbers import whole_number
 
 AjvIssue = dict[str, Any]
 Node = dict[str, Any]
@@ -16,10 +19,8 @@ Node = dict[str, Any]
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: (
-        not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
-    ),
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "integer": lambda value: whole_number(value) is not None,
+    "number": is_number,
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
     "null": lambda value: value is None,
@@ -52,7 +53,7 @@ class _SchemaValidator:
             yield from self._check_object(value, node, where=where, rule=rule)
         elif isinstance(value, list):
             yield from self._check_list(value, node, where=where, rule=rule)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        elif is_number(value):
             yield from _check_bounds(value, node, where=where, rule=rule)
 
     def _check_object(self, value: dict[str, Any], node: Node, *, where: str, rule: str) -> Iterator[AjvIssue]:
@@ -91,7 +92,7 @@ def _check_length(length: int, node: Node, *, keywords: tuple[str, str, str], wh
         yield _issue(where, rule, maximum, {"limit": node[maximum]}, message)
 
 
-def _check_bounds(value: float, node: Node, *, where: str, rule: str) -> Iterator[AjvIssue]:
+def _check_bounds(value: int | Decimal, node: Node, *, where: str, rule: str) -> Iterator[AjvIssue]:
     for keyword, sign, is_violated in (
         ("minimum", ">=", value < node.get("minimum", value)), ("maximum", "<=", value > node.get("maximum", value)),
     ):

@@ -29,10 +29,9 @@ from goodsgate.protocols.productsup.upload_watcher import (
 )
 
 PROTOCOL = "productsup"
-UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=True, duplicates=Strictness.OFF,
-    exact=True)
+UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=True, duplicates=Strictness.OFF)
 """Members are added and changed, unknown products are created, and the last of two lines with one id wins."""
-DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Strictness.OFF, exact=True)
+DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Strictness.OFF)
 CLEAR = Policy(mode="full", delete_share_max=1.0, allow_empty=True, schema="productsup/Product")
 NO_RECORDS = b"\n"
 """A payload without a record."""

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-import orjson
-
 from goodsgate.model.batch import Kind
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json, write_json
 from goodsgate.protocols.productsup.site_store import ADDITIONAL, MAIN, StoredSite
 from goodsgate.protocols.productsup.stream_store import collection_of
 from goodsgate.store.contract import Store
@@ -50,6 +48,6 @@ def _documents(store: Store, merchant: str, collection: str) -> Iterator[bytes]:
 
 def _row(document: bytes) -> dict[str, str]:
     return {
-        name: value if isinstance(value, str) else orjson.dumps(value).decode()
-        for name, value in load_json(document).items() if value is not None
+        name: value if isinstance(value, str) else write_json(value).decode()
+        for name, value in read_json(document).items() if value is not None
     }

@@ -1,12 +1,12 @@
 """The upload stage: checks of the lines of an upload while they arrive."""
 
-import json
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 import orjson
 
+from goodsgate.model.json_text import is_number, read_json
 from goodsgate.protocols.productsup.decoding import decode_error
 from goodsgate.protocols.productsup.responses import format_time
 
@@ -160,10 +160,10 @@ def check_line(line: bytes) -> str | None:
         message = decode_error(line)
         if message is not None:
             return message
-        record = json.loads(line, parse_int=float)  # JSON has no bounds for numbers, orjson has
+        record = read_json(line)  # JSON has no bounds for numbers, orjson has
     if type(record) is dict:
         id = record.get("id")
-        if id is not None and id != "" and type(id) in (str, int, float):
+        if (isinstance(id, str) and id != "") or is_number(id):
             return decode_error(line) if line.count(b"[") + line.count(b"{") > 500 else None
         return NO_ID if any(value is not None and value != "" for value in record.values()) else EMPTY_PRODUCT
     return EMPTY_PRODUCT if record in ([], None, "") else NO_ID

@@ -6,7 +6,7 @@ from typing import Any
 
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, split_key
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json
 from goodsgate.protocols.konnect.orders.shipment import ShipmentLine
 from goodsgate.protocols.konnect.reference_data import ReferenceCache
 from goodsgate.protocols.konnect.reference_serializers import serialize_tax_rule
@@ -43,13 +43,13 @@ class CataloguePricing:
         item = self._store.item(merchant, Kind.PRODUCT, COLLECTION, keys[0]) if keys else None
         if item is None:
             raise UnknownSkuError(sku)
-        product: dict[str, Any] = load_json(item.document)
+        product: dict[str, Any] = read_json(item.document)
         sizes: list[dict[str, Any]] = product["sizes"]
         size = next((each for each in sizes if each.get("primary_identifier") == sku), None)
         if size is None:
             raise UnknownSkuError(sku)
         own = self._store.item(merchant, Kind.PRICE, COLLECTION, item_key(sku, location))
-        price: Mapping[str, Any] = load_json(own.document) if own is not None else {}
+        price: Mapping[str, Any] = read_json(own.document) if own is not None else {}
         esp = _parse_amount(price.get("esp", size.get("price_effective")))
         mrp = _parse_amount(price.get("mrp", size.get("price")))
         if max(esp, mrp) > AMOUNT_MAX:
@@ -86,7 +86,7 @@ class CataloguePricing:
         page = self._store.items(merchant, Kind.STOCK, COLLECTION, prefix=sku + KEY_SEPARATOR, limit=LOCATIONS_MAX)
         for item in page.rows:
             location = split_key(item.key)[1]
-            if location is not None and load_json(item.document).get("quantity", 0) > 0:
+            if location is not None and read_json(item.document).get("quantity", 0) > 0:
                 yield location
 
 

@@ -10,6 +10,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
+from goodsgate.model.json_text import write_json
+from goodsgate.protocols.mircate.responses import bad_request
+
 IDENTIFIER = "sku"
 """Code of the attribute that every project has and nobody can change."""
 GROUP = "other"
@@ -231,7 +234,16 @@ def build_attribute(definition: dict[str, Any]) -> ProductAttribute:
         name: value for name, value in definition.items() if value is not None and (name in COMMON or name in specific)
     }
     defaults = {name: value for name, value in specific.items() if value is not UNSET}
-    return msgspec.convert({**defaults, **members}, ProductAttribute, strict=False)
+    attribute: ProductAttribute = build({**defaults, **members}, ProductAttribute, strict=False)
+    return attribute
+
+
+def build(definition: object, type: Any, *, strict: bool = True) -> Any:
+    """Return a valid definition as a type; refuse one with a number that is too large for it."""
+    try:
+        return msgspec.json.decode(write_json(definition), type=type, strict=strict)
+    except msgspec.ValidationError as fault:
+        raise bad_request(f"Invalid definition: {fault}.") from fault
 
 
 encode = msgspec.json.Encoder().encode

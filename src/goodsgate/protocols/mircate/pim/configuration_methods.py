@@ -23,6 +23,7 @@ from goodsgate.protocols.mircate.pim.configuration import (
     SalesChannel,
     SelectOption,
     SelectOptions,
+    build,
     build_attribute,
 )
 from goodsgate.protocols.mircate.pim.configuration_store import Change, ConfigurationStore
@@ -164,7 +165,7 @@ class ConfigurationMethods:
         """Define options of several attributes."""
         for select in arguments["attributeOptions"]:
             self._check_schema("AttributeOptions", select, VALIDATION)
-        selects = msgspec.convert(arguments["attributeOptions"], list[SelectOptions])
+        selects = build(arguments["attributeOptions"], list[SelectOptions])
 
         def change(configuration: PimConfiguration) -> PimConfiguration:
             for select in selects:
@@ -176,7 +177,7 @@ class ConfigurationMethods:
     def option(self, arguments: dict[str, Any]) -> Change:
         """Define one option."""
         self._check_schema("Option", arguments["option"], VALIDATION)
-        option = msgspec.convert(arguments["option"], SelectOption)
+        option = build(arguments["option"], SelectOption)
         select = SelectOptions(arguments["attributeCode"], [option])
         return lambda configuration: _with_options(configuration, select)
 
@@ -223,7 +224,7 @@ class ConfigurationMethods:
         """Define variants of a family."""
         for definition in arguments["variants"]:
             self._check_schema("FamilyVariant", definition, FAMILY_INVALID)
-        definitions = msgspec.convert(arguments["variants"], list[FamilyVariant])
+        definitions = build(arguments["variants"], list[FamilyVariant])
 
         def change(configuration: PimConfiguration) -> PimConfiguration:
             before = configuration.family.get(arguments["code"])
@@ -273,7 +274,7 @@ class ConfigurationMethods:
     def _convert(self, definitions: list[Any], schema: str, type: Any) -> list[Any]:
         for definition in definitions:
             self._check_schema(schema, definition, VALIDATION)
-        return [msgspec.convert(definition, type) for definition in definitions]
+        return [build(definition, type) for definition in definitions]
 
     # -- the catalogue ------------------------------------------------------------------------------------------------
 
@@ -299,7 +300,7 @@ class ConfigurationMethods:
     def channel(self, arguments: dict[str, Any]) -> Change:
         """Define a channel, and enable its currencies and locales."""
         self._check_schema("Channel", arguments["channel"], TREE_INVALID)
-        channel = msgspec.convert(arguments["channel"], SalesChannel)
+        channel = build(arguments["channel"], SalesChannel)
         return lambda configuration: msgspec.structs.replace(
             configuration, channels=_merge_by_code(configuration.channels, [channel]),
             enabled_currencies=[*dict.fromkeys([*configuration.enabled_currencies, *channel.currencies])],
@@ -359,7 +360,7 @@ def _without_attribute(family: ProductFamily, code: str) -> ProductFamily:
 def _build_family(definition: dict[str, Any]) -> ProductFamily:
     """Return a family with the identifier as its first attribute."""
     members = {name: value for name, value in definition.items() if value is not None}
-    family = msgspec.convert(members, ProductFamily)
+    family: ProductFamily = build(members, ProductFamily)
     others = [entry for entry in family.attributes if entry.attribute != IDENTIFIER]
     family = msgspec.structs.replace(family, attributes=[FamilyAttribute(IDENTIFIER), *others])
     label = family.attribute_as_label

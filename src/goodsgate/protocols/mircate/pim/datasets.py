@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import orjson
 from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Resource
+from goodsgate.model.json_text import read_json, write_json
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, page_bounds
 from goodsgate.protocols.mircate.pim.records import check_depth
 from goodsgate.protocols.mircate.pim.unpublished import DATASET_BYTES_MAX, DATASET_TYPE, DATASETS_MAX
@@ -90,7 +90,7 @@ class DatasetMethods:
     def values(self, call: MethodCall) -> Response:
         """Return a page of values, ordered by key."""
         offset, size = page_bounds(call.arguments)
-        entries = sorted(orjson.loads(self._resource(call).body).items())
+        entries = sorted(read_json(self._resource(call).body).items())
         page = [{"key": key, "value": value} for key, value in entries[offset : offset + size]]
         return json_response({"values": page, "pageFrom": offset, "pageSize": size, "total": len(entries)})
 
@@ -103,7 +103,7 @@ class DatasetMethods:
 
     def _change_values(self, call: MethodCall, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         def with_values(resource: Resource) -> Resource:
-            body = orjson.dumps(change(orjson.loads(resource.body)))
+            body = write_json(change(read_json(resource.body)))
             if len(body) > DATASET_BYTES_MAX:
                 raise bad_request(f"A dataset may have {DATASET_BYTES_MAX} bytes.")
             return msgspec.structs.replace(resource, body=body)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.model.batch import Kind, Policy, Strictness, Verb
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json
 from goodsgate.protocols.mircate.batch_status import FREQUENCY, TOTAL
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, page_bounds
 from goodsgate.protocols.mircate.pim.records import split_products
@@ -49,7 +49,7 @@ class GlobalProductMethods:
         store, collection = self._context.store, (call.merchant, Kind.PRODUCT, GLOBAL_COLLECTION)
         total, rows = store.list_index(*collection, INDEX, offset=offset, limit=max(size, 1))
         items = [store.item(*collection, key) for _, key in rows[:size]]
-        products = [load_json(item.document) for item in items if item is not None]
+        products = [read_json(item.document) for item in items if item is not None]
         return json_response({"pageFrom": offset, "pageSize": size, "totalProducts": total, "products": products})
 
     def _submit(self, call: MethodCall, policy: Policy) -> Response:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.http.services import ProtocolServices
 from goodsgate.model.batch import Kind
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json
 from goodsgate.model.message import Message
 from goodsgate.protocols.mircate.dispatcher import MethodCall, is_own_project
 from goodsgate.protocols.mircate.pim.images import NAME, image_path
@@ -53,7 +53,7 @@ def own_images(call: MethodCall, store: Store, keys: list[str], added: str = "")
 def _image_names(store: Store, merchant: str, keys: list[str]) -> set[str]:
     unique = [*dict.fromkeys(keys)]
     items = store.current_items(merchant, Kind.PRODUCT, COLLECTION, unique, documents=True) if keys else {}
-    return {name for item in items.values() if item.document for name in _record_images(load_json(item.document))}
+    return {name for item in items.values() if item.document for name in _record_images(read_json(item.document))}
 
 
 def _record_images(record: dict[str, object]) -> Iterator[str]:

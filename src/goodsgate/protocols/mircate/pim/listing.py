@@ -11,8 +11,8 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import Item
-from goodsgate.model.json_text import load_json
-from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
+from goodsgate.model.json_text import read_json
+from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, page_bounds
 from goodsgate.protocols.mircate.pim.configuration import IMAGES, PimConfiguration
 from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
 from goodsgate.protocols.mircate.pim.product_rules import product_label
@@ -46,7 +46,7 @@ class ProductListing:
         """Return a page and the total number of products."""
         query = {name: value for name, value in call.arguments.items() if value is not None}
         filters = query.get("filters", {})
-        offset, size = int(query.get("pageFrom", 0)), int(query.get("pageSize", PAGE_SIZE))
+        offset, size = page_bounds(query, size=PAGE_SIZE)
         conditions = [*list_filters(filters, query.get("searchText", ""))]
         sorts = [
             (INDEXES[name], direction == "desc")
@@ -139,7 +139,7 @@ def _page(store: Store, merchant: str, conditions: list[list[IndexFilter]], sort
 
 def product_source(item: Item, configuration: PimConfiguration, images: str) -> dict[str, Any]:
     """Return a product as stored, with its label, its times, and the addresses of its images."""
-    record: dict[str, Any] = load_json(item.document)
+    record: dict[str, Any] = read_json(item.document)
     record.pop("id", None)
     data = record["data"]
     for entry in data.get("attributes", ()):

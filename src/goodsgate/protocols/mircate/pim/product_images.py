@@ -3,12 +3,11 @@
 from collections.abc import Awaitable
 from contextlib import ExitStack
 
-import orjson
 from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.model.batch import Kind
-from goodsgate.model.json_text import load_json
+from goodsgate.model.json_text import read_json, write_json
 from goodsgate.protocols.mircate.dispatcher import CallDispatcher, CallMethod, MethodCall
 from goodsgate.protocols.mircate.pim.configuration import IMAGES, PimConfiguration, ProductAttribute
 from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
@@ -58,7 +57,7 @@ class ProductImageMethods:
         if item is None:
             raise not_found("Product not found!")
         configuration = self._configurations.read(call.merchant)
-        record = load_json(item.document)
+        record = read_json(item.document)
         attribute = _image_attribute(configuration, code, record["data"]["family"])
         allowed = attribute.allowed_extensions if isinstance(attribute.allowed_extensions, list) else EXTENSIONS
         most = attribute.max_file_size_in_mb if isinstance(attribute.max_file_size_in_mb, int | float) else IMAGE_MB_MAX
@@ -70,7 +69,7 @@ class ProductImageMethods:
             record["data"].get("attributes", []), code, scope, image["filename"], is_list=attribute.type == "IMAGE_LIST"
         )
         try:
-            batch = self._products.submit_records(call, [orjson.dumps(record)], UPSERT, image=image["filename"])
+            batch = self._products.submit_records(call, [write_json(record)], UPSERT, image=image["filename"])
         except BaseException:
             self._images.delete_images(call, {image["filename"]})
             raise

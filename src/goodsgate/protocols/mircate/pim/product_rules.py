@@ -11,6 +11,7 @@ from typing import Any
 
 from goodsgate.model.catalogue import IndexEntry, Resource
 from goodsgate.model.issue import Issue, issue
+from goodsgate.model.json_text import is_number
 from goodsgate.protocols.mircate.pim.configuration import (
     SELECTS,
     FamilyVariant,
@@ -23,7 +24,6 @@ from goodsgate.protocols.mircate.pim.unpublished import NO_PARENT, RESOURCE_TYPE
 from goodsgate.protocols.mircate.pim.values import (
     check_options,
     check_values,
-    is_number,
     js_text,
     missing_channels,
     unique_value,

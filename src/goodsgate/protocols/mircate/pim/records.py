@@ -8,7 +8,7 @@ import orjson
 
 from goodsgate.model.batch import Finding
 from goodsgate.model.issue import Issue
-from goodsgate.model.json_text import load_json, read_members, read_value
+from goodsgate.model.json_text import read_json, read_members, read_value, write_json
 from goodsgate.protocols.mircate.pim.product_rules import CODE, MODEL
 from goodsgate.protocols.mircate.pim.unpublished import DEPTH_KEPT_MAX, PREFIX, VALIDATION
 from goodsgate.protocols.mircate.responses import TOO_DEEP, bad_request
@@ -38,11 +38,11 @@ def with_id(product: bytes) -> bytes:
     if text[:1] != b"{":
         return text  # not an object: processing rejects it
     try:
-        id = id_of(load_json(text))
+        id = id_of(read_json(text))
     except orjson.JSONDecodeError:
         return text
     body = text[:-1].rstrip()
-    return body + (b"" if body == b"{" else b",") + b'"id":' + orjson.dumps(id) + b"}"
+    return body + (b"" if body == b"{" else b",") + b'"id":' + write_json(id) + b"}"
 
 
 def key_of(record: bytes) -> str | None:
@@ -62,7 +62,7 @@ def id_of(product: dict[str, Any]) -> str | None:
 def rejected_record(finding: Finding) -> dict[str, Any]:
     """Return the product that was rejected; empty if it is not an object."""
     try:
-        record = load_json(finding.raw or b"{}")
+        record = read_json(finding.raw or b"{}")
     except orjson.JSONDecodeError:
         return {}
     return record if isinstance(record, dict) else {}

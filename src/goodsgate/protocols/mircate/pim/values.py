@@ -7,12 +7,14 @@ as a number instead of a text) have one of ours, `unpublished.VALUE`.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, TypeGuard
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from goodsgate.model.json_text import Number, is_number
 from goodsgate.protocols.mircate.pim.configuration import ProductAttribute
 from goodsgate.protocols.mircate.pim.unpublished import NO_DATE, NO_EXPRESSION, VALUE
+from goodsgate.rules.numbers import exact_number, whole_number
 from goodsgate.rules.patterns import PatternError, compile_pattern
 
 ValueProblem = tuple[str, str]
@@ -124,20 +126,16 @@ def _check_price(attribute: ProductAttribute, value: object) -> Iterator[str]:
     yield from _check_range(attribute, value)
 
 
-def is_number(value: object) -> TypeGuard[float]:
-    """Return whether a value is a JSON number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _check_decimals(attribute: ProductAttribute, value: Any) -> Iterator[str]:
-    if attribute.decimals_allowed is False and (abs(value) > SAFE_INTEGER or value != int(value)):
+    if attribute.decimals_allowed is False and (abs(value) > SAFE_INTEGER or whole_number(value) is None):
         yield f"{attribute.code} should not be decimal!"
 
 
 def _check_range(attribute: ProductAttribute, value: Any) -> Iterator[str]:
-    if attribute.max_number is not UNSET and value > attribute.max_number:
+    highest, lowest = exact_number(attribute.max_number), exact_number(attribute.min_number)
+    if highest is not None and value > highest:
         yield f"{attribute.code} should not be greater than {js_text(attribute.max_number)}!"
-    if attribute.min_number is not UNSET and value < attribute.min_number:
+    if lowest is not None and value < lowest:
         yield f"{attribute.code} should not be less than {js_text(attribute.min_number)}!"
 
 
@@ -219,8 +217,8 @@ def js_text(value: object) -> str:
             return "undefined"
         case bool():
             return str(value).lower()
-        case float() if value.is_integer():
-            return str(int(value))
+        case float() | Number() if (whole := whole_number(value)) is not None:
+            return str(whole)
         case list():
             return ",".join(map(js_text, value))
         case dict():
