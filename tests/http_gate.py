@@ -97,9 +97,10 @@ class Client(httpx.Client):
         self.secret = secret
         self._shop = served.shop
 
-    def submit(self, body: bytes, **query: str | int | float) -> dict[str, object]:
-        """Submit, work, and return the ended batch."""
-        answered = self.post("/v1/batches", content=body, params={"format": "ndjson", **query})
+    def submit(self, body: bytes, **query: str | int | float | None) -> dict[str, object]:
+        """Submit, work, and return the ended batch; a parameter that is None is left out."""
+        params = {name: value for name, value in {"format": "ndjson", **query}.items() if value is not None}
+        answered = self.post("/v1/batches", content=body, params=params)
         assert answered.status_code == 202, answered.text
         self._shop.work()
         document: dict[str, object] = self.get(answered.headers["location"]).json()

@@ -28,6 +28,12 @@ def test_a_batch_is_listed_with_its_results(clerk: Person) -> None:
     assert re.search(r'class="badge partial"><span aria-hidden="true">◐</span> partial', page)
 
 
+def test_a_batch_tells_how_its_file_was_read(clerk: Person) -> None:
+    """One line among the details."""
+    text = text_of(clerk.get(clerk.submit("sku;title\nA1;é\n".encode("cp1252"), filename="spring.csv")).text)
+    assert "Read as format csv detected , encoding Windows-1252 detected , delimiter semicolon detected" in text
+
+
 @pytest.mark.parametrize(("params", "is_listed"), [
     ({"q": "spring"}, True), ({"q": "autumn"}, False), ({"kind": "product"}, True), ({"kind": "stock"}, False),
     ({"state": "finished"}, True), ({"state": "queued"}, False), ({"outcome": "partial"}, True),

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from goodsgate.model.batch import Kind, Result, RoundKind, State
-from goodsgate.store.contract import LeaseLostError
+from goodsgate.model.batch import Kind, ReadingDecision, Result, RoundKind, State
+from goodsgate.store.contract import BatchFilter, LeaseLostError
 from tests.store.scene import Record, Scene, advanced, chunk_commit, rejected_record
 
 
@@ -56,14 +56,34 @@ def test_a_round_continues_at_its_progress(scene: Scene) -> None:
     scene.seal()
     claim = scene.claimed()
     work = claim.rounds[0]
-    committed = chunk_commit(work, Record("A"), rejected_record(), columns=["a", "b"], mapping={"a": ["id"]})
+    reading = [ReadingDecision(what="delimiter", value="tab", how="detected", confidence=0.75)]
+    committed = chunk_commit(
+        work, Record("A"), rejected_record(), columns=["a", "b"], mapping={"a": ["id"]}, reading=reading
+    )
     scene.store.commit(claim, [committed])
     scene.store.release_claim(claim)
     scene.reopen()
     again = scene.claimed().rounds[0]
     assert (again.chunks, again.records, again.total) == (1, 2, 2)
-    assert (again.columns, again.mapping) == (["a", "b"], {"a": ["id"]})
+    assert (again.columns, again.mapping, again.reading) == (["a", "b"], {"a": ["id"]}, reading)
     assert again.number == 0
+
+
+def test_reading_decisions_stand_with_the_batch(scene: Scene) -> None:
+    """Those of a later chunk replace the earlier ones; a chunk without any leaves them, as does the end."""
+    assert scene.batch(batch := scene.seal()).reading == []
+    claim = scene.claimed()
+    work = claim.rounds[0]
+    first = [ReadingDecision(what="delimiter", value="é|", how="given")]
+    second = [*first, ReadingDecision(what="encoding", value="Windows-1252", how="detected", confidence=0.5)]
+    for reading, expected in ((first, first), (None, first), (second, second)):
+        committed = chunk_commit(work, Record("A"), reading=reading)
+        scene.store.commit(claim, [committed])
+        work = advanced(work, committed)
+        assert scene.batch(batch).reading == expected
+    scene.store.commit(claim, [chunk_commit(work, ends=State.FINISHED)])
+    assert scene.batch(batch).reading == second
+    assert [row.reading for row in scene.store.batches("acme", BatchFilter()).rows] == [second]
 
 
 def test_small_rounds_are_claimed_together(scene: Scene) -> None:

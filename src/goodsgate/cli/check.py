@@ -46,6 +46,8 @@ def check(
       goodsgate check products.csv --reference brand=brands.csv --references refuse
       goodsgate check --kind stock --report rejected.csv stock.csv
     """
+    import msgspec
+
     from goodsgate import app
     from goodsgate.config import Config
     from goodsgate.engine import Refusal
@@ -67,7 +69,8 @@ def check(
             with ProgressDisplay(silent=as_json) as progress:
                 worker = app.create_worker(store, config, schemas={})
                 batch = _process(
-                    engine, worker, source, kind=kind, policy=policy, format=format or source.format, progress=progress
+                    engine, worker, source, kind=kind, policy=msgspec.structs.replace(policy, format=format),
+                    format=format or source.format, progress=progress,
                 )
             if report_to:
                 _write(report_to, engine.report(MERCHANT, batch.id).pieces)
@@ -167,5 +170,5 @@ def _document(batch: "Batch", engine: "Engine") -> Document:
     ]
     return {
         "label": batch.label, "state": str(batch.state), "outcome": batch.outcome and str(batch.outcome),
-        "counts": counts, "issues": groups, "withheld": None,
+        "counts": counts, "issues": groups, "withheld": None, "reading": msgspec.to_builtins(batch.reading),
     }

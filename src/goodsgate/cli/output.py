@@ -179,6 +179,8 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
         out.print(f"  warnings {counts['warned']:,} accepted with a warning")
     if batch.get("records_per_second") and batch["rounds"] == 1:
         out.print(f"  speed    {batch['records_per_second']:,.0f} records/s")
+    if batch["reading"]:
+        out.print(mask_control(f"  read as  {_format_reading(batch['reading'])}"), soft_wrap=True)
     if batch.get("issues"):
         _print_groups(out, batch["issues"], examples())
     if batch["withheld"]:
@@ -195,6 +197,16 @@ def _format_total(counts: Document) -> str:
     if counts["total"] is None or counts["total"] == counts["accounted"]:
         return f"{counts['accounted']:,}"
     return f"{counts['accounted']:,} of {counts['total']:,}"
+
+
+def _format_reading(reading: list[Document]) -> str:
+    """Return the reading decisions in one line, with what makes them less than certain."""
+    texts = []
+    for decision in reading:
+        confidence = decision.get("confidence")
+        unsure = f", {confidence:.0%} certain" if confidence is not None and confidence < 1 else ""
+        texts.append(f"{decision['what'].replace('_', ' ')} {decision['value']} ({decision['how']}{unsure})")
+    return ", ".join(texts)
 
 
 def _print_groups(out: "Console", groups: list[Document], examples: Examples) -> None:

@@ -25,7 +25,7 @@ MAP_PREFIX = "map:"
 UNCHECKED = "-"
 """Form value for a column that is stored unchecked."""
 
-POLICY_FIELDS = ("verb", "mode", "decimal", "encoding", "currency", "duplicates", "references")
+POLICY_FIELDS = ("verb", "mode", "decimal", "format", "encoding", "currency", "duplicates", "references")
 """The parts of a policy that the form contains."""
 
 

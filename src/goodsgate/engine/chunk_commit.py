@@ -53,7 +53,8 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         file_issues=file_issues, counts=Counts(**{RESULTS[byte].value: count for byte, count in counts.items()}),
         warned=warned, bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,
         columns=mapping.columns if mapping is not None and is_first else None,
-        mapping=mapping.mapping if mapping is not None and is_first else None, end_state=end_state,
+        mapping=mapping.mapping if mapping is not None and is_first else None, reading=chunk.reading,
+        end_state=end_state,
     )
 
 
@@ -78,6 +79,7 @@ def advance(round: ClaimedRound, commit: ChunkCommit) -> ClaimedRound:
         total=round.total + len(commit.results),
         columns=commit.columns if commit.columns is not None else round.columns,
         mapping=commit.mapping if commit.mapping is not None else round.mapping,
+        reading=commit.reading if commit.reading is not None else round.reading,
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from goodsgate.model import fields
-from goodsgate.model.batch import Kind, Policy
+from goodsgate.model.batch import Kind, Policy, ReadingDecision
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import UNREADABLE_JSON, read_json, write_json
 from goodsgate.rules.currencies import DECIMALS
@@ -45,6 +45,8 @@ class FieldMapping:
         self.mapping = mapping
         """Submitter's name → field names, dotted where nested; only names that change."""
         self.columns = columns
+        self.decisions: list[ReadingDecision] = []
+        """What was inferred about the names, for the batch to show."""
         self._names: dict[str, str] = {}
         self._nested: list[tuple[str, list[str]]] = []
         """JSON members inside other members; their values are copied."""

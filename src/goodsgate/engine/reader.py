@@ -11,7 +11,7 @@ from goodsgate import formats
 from goodsgate.engine import fix_records
 from goodsgate.engine.field_mapping import SAMPLE_RECORDS, FieldMapping, resolve_mapping
 from goodsgate.formats import Chunk
-from goodsgate.model.batch import Finding, RoundKind
+from goodsgate.model.batch import Finding, ReadingDecision, RoundKind
 from goodsgate.model.issue import CODES, Issue, issue
 from goodsgate.store.contract import ClaimedRound, Store
 
@@ -48,6 +48,8 @@ class RoundReader:
         """Issues found when the mapping was resolved."""
         self._reported = 0
         """Notices of the file that chunks have carried so far."""
+        self._reading = [*round.reading]
+        """Reading decisions that chunks have carried so far."""
         # A file that is read again reports again what earlier chunks of the round reported.
         self._known = _known_file_issues(store, round) if round.chunks else []
         if round.round_kind is not RoundKind.RETRY and round.round_kind is not RoundKind.REMOVAL:
@@ -58,6 +60,7 @@ class RoundReader:
                 iter(()) if pieces is None else pieces, format=round.format, content_encoding=round.content_encoding,
                 limits=limits, exact=is_submission and bool(round.policy.schema),
                 encoding=round.policy.encoding if is_submission else None,  # a report, which a fix is, is UTF-8
+                is_format_given=round.policy.format is not None,
             )
             self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)
 
@@ -81,6 +84,7 @@ class RoundReader:
                 self.field_mapping, self._file_issues = resolve_mapping(
                     round.kind, round.policy, columns=file.header, sample=islice(chunk.lines, SAMPLE_RECORDS)
                 )
+                file.decisions += self.field_mapping.decisions
             # Only at the end of the payload is it cheap to read on before the chunk is done; elsewhere memory would
             # hold two chunks.
             if chunk.bytes_done >= round.bytes_total or chunk.follows is not None:
@@ -110,9 +114,19 @@ class RoundReader:
             stopped = self._file.stopped if is_last else None
         if self._file_is_gone and is_last:
             stopped = issue("payload_corrupt", value="the payload is no longer kept, or not whole")
-        if not is_last and not found:
+        reading = self._new_reading()
+        if not is_last and not found and reading is None:
             return chunk
-        return msgspec.structs.replace(chunk, file_issues=found, is_last=is_last, stopped=stopped)
+        return msgspec.structs.replace(chunk, file_issues=found, reading=reading, is_last=is_last, stopped=stopped)
+
+    def _new_reading(self) -> list[ReadingDecision] | None:
+        """Return all decisions about the submission if there are new ones; None if chunks have carried all of them."""
+        if self._file is None or self.round.round_kind is not RoundKind.SUBMISSION:
+            return None
+        # A file that is read again decides again what was stored.
+        new = [decision for decision in self._file.decisions if decision not in self._reading]
+        self._reading += new
+        return [*self._reading] if new else None
 
     def _corrected_chunks(self, header: list[str] | None) -> Iterator[Chunk]:
         """Yield the records of a fix in the form of the batch."""

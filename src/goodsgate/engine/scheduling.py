@@ -225,7 +225,7 @@ class Sequential(Schedule):
     def _commit_empty(self, claim: Claim, chunk: Chunk) -> None:
         """Commit what is left to say when the records are done."""
         end_state = self._end_state(chunk)
-        if end_state is not None or chunk.file_issues:
+        if end_state is not None or chunk.file_issues or chunk.reading:
             nothing = ChunkChanges(results=b"", keys=[], issues={})
             self._commit(claim, build_commit(self.round, chunk, nothing, None, end_state=end_state))
 

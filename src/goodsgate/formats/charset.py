@@ -101,6 +101,7 @@ def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None
     detected = detect_charset(head)
     if encoding is not None and (detected is None or not detected[1]):
         reader.charset = encoding.upper()
+        reader.add_decision("encoding", reader.charset, "given")
         yield from pieces if encoding == "utf-8" else _decode(pieces, encoding)
         return
     if detected is None:
@@ -112,6 +113,7 @@ def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None
         yield from rest
         return
     reader.charset = "UTF-16"
+    reader.add_decision("encoding", "UTF-16", "detected", 1.0 if mark_bytes else None)
     reader.add_notice("encoding_guessed", "UTF-16")
     yield from _from_utf16(rest, charset)
 
@@ -148,6 +150,7 @@ def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator
             yield from rest
             return
         reader.charset = "Windows-1252"
+        reader.add_decision("encoding", "Windows-1252", "detected")
         reader.add_notice("encoding_guessed", "Windows-1252")
         for part in rest:
             yield part.decode("cp1252", "surrogateescape").encode("utf-8", "surrogateescape")

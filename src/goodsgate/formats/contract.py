@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from goodsgate.model.batch import ReadingDecision
 from goodsgate.model.issue import Issue
 
 FORMATS = ("ndjson", "json", "csv", "tsv", "xlsx")
@@ -66,6 +67,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """In a retry: the record number after which this chunk begins."""
     file_issues: list[Issue] = []
     """Issues of the file as a whole that were found since the chunk before this one."""
+    reading: list[ReadingDecision] | None = None
+    """All reading decisions so far, if there are more than at the chunk before this one; else None."""
     stopped: Issue | None = None
     """Why the payload could not be read further; only in the last chunk."""
     is_last: bool = False
@@ -92,7 +95,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
             unreadable={at - start: problem for at, problem in self.unreadable.items() if start <= at < end},
             bytes_done=self.bytes_done, replaces=None if self.replaces is None else self.replaces[start:end],
             issues={at - start: problem for at, problem in self.issues.items() if start <= at < end}, follows=follows,
-            file_issues=[] if start else self.file_issues, stopped=self.stopped if is_end else None,
+            file_issues=[] if start else self.file_issues, reading=None if start else self.reading,
+            stopped=self.stopped if is_end else None,
             is_last=self.is_last and is_end,
         )
 
@@ -109,6 +113,8 @@ class Reader(Protocol):
     """How its text is encoded, as far as it was read: UTF-8, UTF-16 or Windows-1252."""
     notices: list[Issue]
     """Issues of the file as a whole; grows while chunks are read, and does not depend on what was skipped."""
+    decisions: list[ReadingDecision]
+    """How the file was read, as far as it is not obvious; grows and does not depend on what was skipped, as notices."""
     stopped: Issue | None
     """Set (a file issue of severity error) if the payload could not be read to its end."""
 

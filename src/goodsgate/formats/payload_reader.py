@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from goodsgate.formats.contract import Chunk, Limits
+from goodsgate.model.batch import ReadingDecision
 from goodsgate.model.issue import Issue, issue
 
 PIECE_BYTES = 512 * 1024
@@ -37,6 +38,7 @@ class PayloadReader:
         """Whether nothing is inferred about the text (see `open_reader`)."""
         self.header: list[str] | None = None
         self.notices: list[Issue] = []
+        self.decisions: list[ReadingDecision] = []
         self.stopped: Issue | None = None
         self.bytes_done = 0
         self.bytes_unpacked = 0
@@ -60,6 +62,11 @@ class PayloadReader:
     def add_notice(self, code: str, value: str | None = None) -> None:
         """Add an issue of the file as a whole."""
         self.notices.append(issue(code, value=value))
+
+    def add_decision(self, what: str, value: str, how: Literal["given", "saved", "detected", "default"],
+                     confidence: float | None = None) -> None:
+        """Add how something was read; see ReadingDecision."""
+        self.decisions.append(ReadingDecision(what=what, value=value, how=how, confidence=confidence))
 
     def chunks(self, *, skip: int = 0, opening: int | None = None) -> Iterator[Chunk]:
         """Yield the chunks; see `Reader.chunks`. What they need, such as a process, ends when they are dropped."""

@@ -20,12 +20,12 @@ from goodsgate.formats.xlsx import XlsxSheet
 
 
 def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, limits: Limits,
-                exact: bool = False, encoding: str | None = None) -> Reader:
+                exact: bool = False, encoding: str | None = None, is_format_given: bool = False) -> Reader:
     """Return the reader of a payload; a table is read as far as its header.
 
-    `encoding` is the charset of a text, as `find_encoding` returns it; None: it is detected. With `exact` JSON is UTF-8
-    without a mark whatever it looks like, only spaces and tabs make a line blank, and how far it inflates is limited by
-    its size alone.
+    `is_format_given` tells whether the submitter has named the format. `encoding` is the charset of a text, as
+    `find_encoding` returns it; None: it is detected. With `exact` JSON is UTF-8 without a mark whatever it looks like,
+    only spaces and tabs make a line blank, and how far it inflates is limited by its size alone.
 
     Raises UnknownFormatError and UnknownContentEncodingError for names that are not in FORMATS and CONTENT_ENCODINGS,
     and whatever `pieces` raises; never for what the payload contains: that is in `notices`, `stopped` and the chunks.
@@ -36,6 +36,10 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
         known = ", ".join(CONTENT_ENCODINGS)
         raise UnknownContentEncodingError(f"Unsupported content encoding {content_encoding!r}; supported are {known}")
     reader = PayloadReader(limits, exact=exact)
+    if content_encoding != "identity":
+        reader.add_decision("content_encoding", content_encoding, "detected", 1.0)
+    if format not in ("ndjson", "json"):  # which are what they look like: nothing was inferred
+        reader.add_decision("format", format, "given" if is_format_given else "detected")
     decompressed = decompress(iter(pieces), reader, content_encoding=content_encoding)
     if format == "xlsx":
         reader.runs = XlsxSheet(decompressed, reader).runs()

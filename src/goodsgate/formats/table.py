@@ -22,7 +22,8 @@ from goodsgate.model.issue import Issue, issue
 if TYPE_CHECKING:
     import _csv
 
-DELIMITERS = ",;\t|"
+DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+DELIMITERS = "".join(DELIMITER_NAMES)
 """In order of preference if several are equally frequent in the header."""
 REREAD_CHARACTERS_FREE = 16 * 1024 * 1024
 """Lines may be read twice up to this many characters, then as many as were read once, so that time stays linear."""
@@ -204,11 +205,15 @@ class DelimitedTable:
             directive = _DIRECTIVE.fullmatch(line) if first == 1 and delimiter is None else None
             if directive:  # what Excel writes and reads in front of a header
                 self._set_delimiter(delimiter := directive[1])
+                self._reader.add_decision("delimiter", DELIMITER_NAMES.get(delimiter, delimiter), "given")
                 continue
             if not line.strip(_BLANK):
                 self._empty += 1
                 continue
-            self._set_delimiter(delimiter or delimiter_of(line))
+            if delimiter is None:
+                delimiter = delimiter_of(line)
+                self._reader.add_decision("delimiter", DELIMITER_NAMES[delimiter], "detected")
+            self._set_delimiter(delimiter)
             text = line.rstrip("\r")
             row, problem = self._read_quoted(line, text) if '"' in text else (text.split(self._delimiter), None)
             return self._check_header(row, problem or self._take_issue_of(first))

@@ -98,6 +98,19 @@ class Strictness(StrEnum):
     OFF = "off"
 
 
+class ReadingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one thing about a file was read: what it was taken for, and who says so."""
+
+    what: str
+    """Name of the option that overrides it, where there is one: ``encoding``, ``delimiter``, ``records_at`` …"""
+    value: str
+    """As the submitter would write it in the option."""
+    how: Literal["given", "saved", "detected", "default"]
+    """Named in the submission or the file, taken from a saved mapping, inferred from the content, or assumed."""
+    confidence: float | None = None
+    """How certain it is, 0 to 1; None where it is not a matter of degree."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one submission wants to be treated; stored with the batch."""
 
@@ -112,6 +125,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str | None = None
     """Default currency of prices, an ISO 4217 code."""
     decimal: Literal["point", "comma"] = "point"
+    format: str | None = None
+    """Format, if the submitter named it as an option; None: it is detected."""
     encoding: str | None = None
     """Charset of the text, as the submitter named it; None: it is detected."""
     schema: str = ""
@@ -219,6 +234,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[str] | None = None
     """The submitter's header, in its order; None for JSON."""
     withheld: Withheld | None = None
+    reading: list[ReadingDecision] = []
+    """How the submission was read, as far as it is not obvious; empty before the first chunk."""
     received_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -1,6 +1,7 @@
 """Batches: listed, read, waited for, followed, reported, corrected, cancelled."""
 
 import csv
+import gzip
 import io
 import json
 import threading
@@ -32,6 +33,23 @@ def test_a_finished_batch_accounts_for_every_record(client):
     assert group["top"] == [{"value": "cheap", "count": 1}]
     assert group["docs"] == f"/docs/issues#{group['code']}"
     assert "{" not in group["message"]
+
+
+def test_a_batch_tells_how_it_was_read(client):
+    """What was inferred of a table, what the submission named, and nothing of plain NDJSON."""
+    table = "sku;title\nA1;Café\n".encode("cp1252")
+    detected = client.submit(gzip.compress(table), format=None, label="spring.csv")
+    assert [[*decision.values()] for decision in detected["reading"]] == [
+        ["content_encoding", "gzip", "detected", 1.0], ["format", "csv", "detected", None],
+        ["encoding", "Windows-1252", "detected", None], ["delimiter", "semicolon", "detected", None],
+    ]
+    named = client.submit(table, format="csv", encoding="windows-1252")
+    assert [decision["how"] for decision in named["reading"] if decision["what"] in ("format", "encoding")] == [
+        "given", "given"
+    ]
+    assert named["policy"]["format"] == "csv"
+    assert client.submit(_dirty())["reading"] == []
+    assert client.submit(b"\n;;\n", format="csv")["reading"][0]["what"] == "format"
 
 
 def test_issues_name_the_record_and_the_value(client):

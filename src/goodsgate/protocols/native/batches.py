@@ -15,7 +15,7 @@ from goodsgate.engine.receive import parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler, decode_json
-from goodsgate.model.batch import FINAL_STATES, Batch, IssueGroup, Kind, Policy, Strictness, Verb
+from goodsgate.model.batch import FINAL_STATES, Batch, IssueGroup, Kind, Policy, ReadingDecision, Strictness, Verb
 from goodsgate.protocols.native.idempotency import fingerprint_of, idempotency_key, request_key
 from goodsgate.protocols.native.responses import JSON
 from goodsgate.store.contract import Idempotency
@@ -103,7 +103,7 @@ class BatchHandlers:
             verb=Verb(query["verb"]), duplicates=Strictness(query["duplicates"]),
             references=Strictness(query["references"]), mode=query["mode"],
             delete_share_max=float(query["delete_share_max"]), currency=query["currency"], decimal=query["decimal"],
-            encoding=named_encoding(request), mapping=mapping,
+            format=query["format"], encoding=named_encoding(request), mapping=mapping,
         )
 
     def _saved_mapping(self, request: ApiRequest, name: str) -> dict[str, list[str]]:
@@ -229,7 +229,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
         "policy": {
             "verb": policy.verb, "duplicates": policy.duplicates, "references": policy.references, "mode": policy.mode,
             "delete_share_max": policy.delete_share_max, "currency": policy.currency, "decimal": policy.decimal,
-            "encoding": policy.encoding,
+            "format": policy.format, "encoding": policy.encoding,
             "map": policy.mapping,
         },
         "columns": batch.columns,
@@ -237,6 +237,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
             "items": withheld.items, "deletions": withheld.deletions, "share": withheld.share,
             "reason": withheld.reason,
         },
+        "reading": [*map(_serialize_decision, batch.reading)],
         "received_at": batch.received_at,
         "started_at": batch.started_at,
         "finished_at": batch.finished_at,
@@ -249,6 +250,12 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
     if groups is not None:
         document["issues"] = [*map(_serialize_group, groups)]
     return document
+
+
+def _serialize_decision(decision: ReadingDecision) -> dict[str, Any]:
+    return {
+        "what": decision.what, "value": decision.value, "how": decision.how, "confidence": decision.confidence,
+    }
 
 
 def _serialize_group(group: IssueGroup) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from goodsgate.model.batch import Counts, Finding, Kind, Policy, Result, RoundKind, State, Withheld
+from goodsgate.model.batch import Counts, Finding, Kind, Policy, ReadingDecision, Result, RoundKind, State, Withheld
 from goodsgate.model.catalogue import Delete, Write
 from goodsgate.model.issue import Issue
 
@@ -89,6 +89,8 @@ class ClaimedRound(msgspec.Struct, frozen=True, kw_only=True):
     """The submission's header; None before its first chunk and for JSON."""
     mapping: dict[str, list[str]] | None
     """The field mapping that the first chunk of the submission used (see ChunkCommit.mapping)."""
+    reading: list[ReadingDecision] = []
+    """How the submission was read so far."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +135,8 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[str] | None = None
     mapping: dict[str, list[str]] | None = None
     """Stored with the batch when first given: the submitter's names and our fields."""
+    reading: list[ReadingDecision] | None = None
+    """Replaces those of the batch, if given."""
     end_state: State | None = None
     """FINISHED, CANCELLED or BROKEN if the round ends with this chunk."""
     withheld: Withheld | None = None

@@ -45,6 +45,7 @@ class PostgresBatchRow(msgspec.Struct):
     file_errors: int
     columns: bytes | None
     withheld: bytes | None
+    reading: bytes | None
     ended: str | None
     open: int
     cancelling: int

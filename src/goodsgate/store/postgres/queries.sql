@@ -338,7 +338,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
        b.columns,
-       b.withheld, b.ended, r.open, r.cancelling, r.started_at,
+       b.withheld, b.reading, b.ended, r.open, r.cancelling, r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
@@ -352,7 +352,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
        b.columns,
-       b.withheld, b.ended, r.open, r.cancelling, r.started_at,
+       b.withheld, b.reading, b.ended, r.open, r.cancelling, r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
@@ -381,7 +381,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
        b.columns,
-       b.withheld, b.ended, b.open, b.cancelling, b.round_started_at,
+       b.withheld, b.reading, b.ended, b.open, b.cancelling, b.round_started_at,
        CASE WHEN b.open AND b.round_started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < b.round_id
@@ -495,7 +495,7 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
        ),
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
        b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors, b.columns, b.mapping, b.withheld,
-       b.items_before,
+       b.reading, b.items_before,
        b.first_at, b.ended, b.ended_at
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
@@ -1030,15 +1030,15 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 -- name: lock_batches
 -- Differs because a worker that was cut off may still be writing: the next statements wait for it.
 SELECT id, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, items_before, first_at,
-       ended, ended_at
+       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, items_before,
+       first_at, ended, ended_at
 FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
 
 -- name: progress
 -- Differs because it is part of the batch's row.
 SELECT seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, items_before, first_at,
-       ended, ended_at
+       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, items_before,
+       first_at, ended, ended_at
 FROM batch WHERE merchant = :merchant AND id = :id::uuid AND round IS NOT NULL
 
 -- name: batch_number
@@ -1060,13 +1060,13 @@ SET round = p.round, chunks = p.chunks, records = p.records, total = p.total, by
     bytes_done = p.bytes_done, created = p.created, updated = p.updated, unchanged = p.unchanged, deleted = p.deleted,
     superseded = p.superseded, rejected = p.rejected, cancelled = p.cancelled, merged = p.merged, warned = p.warned,
     file_errors = p.file_errors,
-    columns = p.columns::json, mapping = p.mapping::json, withheld = p.withheld::json, items_before = p.items_before,
-    first_at = p.first_at, ended = p.ended, ended_at = p.ended_at
+    columns = p.columns::json, mapping = p.mapping::json, withheld = p.withheld::json,
+    reading = p.reading::json, items_before = p.items_before, first_at = p.first_at, ended = p.ended, ended_at = p.ended_at
 FROM json_to_recordset(:rows::json) AS p (
     seq bigint, round integer, chunks integer, records bigint, total bigint, bytes_before bigint, bytes_done bigint,
     created bigint, updated bigint, unchanged bigint, deleted bigint, superseded bigint, rejected bigint,
     cancelled bigint, merged bigint, warned bigint, file_errors bigint, columns text, mapping text, withheld text,
-    items_before bigint, first_at bigint,
+    reading text, items_before bigint, first_at bigint,
     ended text, ended_at bigint
 )
 WHERE b.merchant = :merchant AND b.seq = p.seq

@@ -34,6 +34,7 @@ class Progress(msgspec.Struct, kw_only=True):
     columns: bytes | None = None
     mapping: bytes | None = None
     withheld: bytes | None = None
+    reading: bytes | None = None
     items_before: int
     first_at: int
     ended: str | None = None
@@ -86,6 +87,8 @@ class Progress(msgspec.Struct, kw_only=True):
             self.columns = encode(commit.columns)
         if commit.mapping is not None and self.mapping is None:
             self.mapping = encode(commit.mapping)
+        if commit.reading is not None:
+            self.reading = encode(commit.reading)
         if commit.withheld is not None:
             self.withheld = encode(commit.withheld)
         if commit.end_state is not None:

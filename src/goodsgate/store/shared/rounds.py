@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from goodsgate.model.batch import Kind, Policy, RoundKind
+from goodsgate.model.batch import Kind, Policy, ReadingDecision, RoundKind
 from goodsgate.store.contract import Claim, ClaimedRound, LaneStatus, StoreBusyError, StoreFullError
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.timestamps import timestamp, timestamp_or_none
@@ -20,6 +20,7 @@ REST_SECONDS_MAX = 300.0
 decode_policy = msgspec.json.Decoder(Policy).decode
 decode_columns = msgspec.json.Decoder(list[str]).decode
 decode_mapping = msgspec.json.Decoder(dict[str, list[str]]).decode
+decode_reading = msgspec.json.Decoder(list[ReadingDecision]).decode
 
 
 class OpenRound(msgspec.Struct):
@@ -119,6 +120,7 @@ def claimed_round(merchant: str, kind: str, row: OpenRound, progress: Progress |
         chunks=chunks, records=progress.records if chunks and progress else 0, total=progress.total if progress else 0,
         columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,
         mapping=decode_mapping(progress.mapping) if progress and progress.mapping is not None else None,
+        reading=decode_reading(progress.reading) if progress and progress.reading is not None else [],
     )
 
 

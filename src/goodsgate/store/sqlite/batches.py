@@ -50,6 +50,7 @@ class SqliteBatchRow(msgspec.Struct):
     file_errors: int
     columns: bytes | None
     withheld: bytes | None
+    reading: bytes | None
     open: int
     cancelling: int
     round_started_at: int | None

@@ -99,6 +99,7 @@ CREATE TABLE batch (
     columns json,
     mapping json,
     withheld json,
+    reading json,
     items_before bigint NOT NULL DEFAULT 0,         -- items of the collection before the first chunk
     first_at bigint NOT NULL DEFAULT 0,             -- written_at of the first chunk
     ended text,                                     -- state in which that round ended

@@ -98,6 +98,7 @@ CREATE TABLE batch (
     file_errors INTEGER NOT NULL DEFAULT 0,
     columns BLOB,
     withheld BLOB,
+    reading BLOB,
     UNIQUE (merchant, id)
 ) STRICT;
 CREATE INDEX batch_newest ON batch (merchant);  -- and seq, with which every index ends
@@ -138,7 +139,7 @@ CREATE VIEW batch_document AS
 SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.folded, b.protocol, b.protocol_data,
        b.rounds, b.bytes_total, b.received_at, b.started_at, b.state, b.finished_at, b.total, b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
-       b.columns, b.withheld, r.open, r.cancelling, r.started_at AS round_started_at,
+       b.columns, b.withheld, b.reading, r.open, r.cancelling, r.started_at AS round_started_at,
        CASE WHEN r.open = 1 AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open = 1 AND q.id < r.id
@@ -293,6 +294,7 @@ CREATE TABLE progress (
     columns BLOB,
     mapping BLOB,
     withheld BLOB,
+    reading BLOB,
     items_before INTEGER NOT NULL,            -- items of the collection before the first chunk
     first_at INTEGER NOT NULL,                -- written_at of the first chunk
     ended TEXT,                               -- state in which that round ended
