@@ -90,10 +90,10 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
         if follows is not None and start and self.replaces:
             follows = self.replaces[start - 1]
         is_end = end >= len(self)
-        return Chunk(
-            lines=self.lines[start:end], rows=self.rows[start:end], source_rows=self.source_rows[start:end],
+        return msgspec.structs.replace(
+            self, lines=self.lines[start:end], rows=self.rows[start:end], source_rows=self.source_rows[start:end],
             unreadable={at - start: problem for at, problem in self.unreadable.items() if start <= at < end},
-            bytes_done=self.bytes_done, replaces=None if self.replaces is None else self.replaces[start:end],
+            replaces=None if self.replaces is None else self.replaces[start:end],
             issues={at - start: problem for at, problem in self.issues.items() if start <= at < end}, follows=follows,
             file_issues=[] if start else self.file_issues, reading=None if start else self.reading,
             stopped=self.stopped if is_end else None,

@@ -103,6 +103,13 @@ CODES: dict[str, Code] = {
     "header_key_missing": Code("error", "No SKU column found. Map one with `--map YourColumn:id`.", "file"),
     "rows_empty": Code("warning", "Skipped empty rows: {value}.", "file"),
     "sheets_ignored": Code("warning", "Only the first sheet was read; ignored: {value}.", "file"),
+    "group_column_unknown": Code(
+        "error", 'There is no column "{value}" by which rows could be grouped; expected {expected}.', "file"
+    ),
+    "group_parents_too_large": Code(
+        "error", "The parent rows of the file are too large; expected {expected}. Put each parent before its variants.",
+        "file",
+    ),
     "payload_empty": Code("error", "The file contains no records.", "file"),
     "payload_truncated": Code("error", "The file ends unexpectedly: {value}.", "file"),
     "payload_corrupt": Code("error", "The file is corrupt and cannot be read further: {value}.", "file"),
@@ -217,6 +224,17 @@ CODES: dict[str, Code] = {
     "attribute_unit": _error('{field} "{value}" has the wrong unit; expected {expected}.'),
     "attribute_out_of_range": _error('{field} "{value}" is out of range; expected {expected}.'),
     "issues_cut": _warning("Too many issues ({value}); {expected} are shown."),
+    # rows that belong together
+    "group_sku_missing": _error(
+        "The row has no SKU. Fill it in, or submit with `key=derived` to make one of the group and the options."
+    ),
+    "group_row_rejected": _error("Row {value} of the same product is wrong; this row takes {expected} from it."),
+    "group_too_large": _error('Product "{value}" has too many rows; expected {expected}.'),
+    "group_repeated": _warning(
+        'Rows of product "{value}" also begin at row {expected}; put the rows of a product next to each other.'
+    ),
+    "group_parent_missing": _warning('No row of the file is "{value}", which this row names as its parent.'),
+    "group_note": _warning("The row describes no product ({value}); it was left out."),
     # the key and what is held
     "duplicate_in_batch": _error('Key "{value}" appears more than once in this batch.'),
     "item_newer": _warning(
@@ -241,7 +259,7 @@ CODES: dict[str, Code] = {
 UNSOUND_CODES = frozenset({
     "line_unreadable", "line_too_long", "line_too_deep", "line_incomplete", "record_not_object", "cell_too_long",
     "row_ragged", "quotes_broken", "nul_bytes", "encoding_broken", "sku_missing", "sku_too_long", "sku_characters",
-    "sku_edge_blanks", "sku_rounded",
+    "sku_edge_blanks", "sku_rounded", "group_sku_missing",
 })
 """Errors after which the key of a record is unknown or doubtful: its cells may stand in the wrong columns."""
 """Name → entry. The one table: rules, formats and engine take their codes from here."""

@@ -17,6 +17,10 @@ REMEDIES: dict[str, str] = {
     ),
     "rows_empty": "Nothing; remove the rows if they are not intended.",
     "sheets_ignored": "Put the records on the first sheet, or send one file for each sheet.",
+    "group_column_unknown": "Name a column of the file, or leave `group` out.",
+    "group_parents_too_large": (
+        "Sort the file so that rows of one product stand next to each other, or split it by product."
+    ),
     "payload_empty": "Check whether the export failed.",
     "payload_truncated": "Send the whole file again. Records before the end were processed.",
     "payload_corrupt": "Send the file again. Records before the damage were processed.",
@@ -127,6 +131,14 @@ REMEDIES: dict[str, str] = {
     "attribute_unit": "Use the category's unit.",
     "attribute_out_of_range": "Check the unit first, then the value.",
     "issues_cut": "Correct the listed issues and send the record again.",
+    "group_sku_missing": (
+        "Fill in the SKU. With `key=derived` the key changes if the group or an option is renamed."
+    ),
+    "group_row_rejected": "Correct the row that is named; correct this one if its own value differs.",
+    "group_too_large": "Check the column that groups the rows, or ask the operator to raise `group_rows_max`.",
+    "group_repeated": "Sort the file by product.",
+    "group_parent_missing": "Add the parent's row to the file, or correct its name.",
+    "group_note": "Nothing, or set what it says on the variants themselves.",
     "duplicate_in_batch": "Send each key once. The last record wins, unless the policy refuses duplicates.",
     "item_newer": "Check the item: it holds what came later. Submit the record in a new batch if it is still wanted.",
     "key_held": "Use `upsert` or `update`.",

@@ -21,6 +21,7 @@ import yaml
 
 from goodsgate.model.batch import Kind
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS, resolve
+from goodsgate.profiles.group import Group
 
 GENERIC = "generic"
 """Name of the profile of files that no other profile describes."""
@@ -160,7 +161,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Word of a header → ISO 639-1 code of the language of its column."""
     units: dict[str, str] = {}
     """Word of a header or cell → unit."""
-    group: dict[str, Any] | None = None
+    group: Group | None = None
     """How rows belong together; None: each row stands alone."""
 
     def column(self, name: str) -> ColumnMatch | None:

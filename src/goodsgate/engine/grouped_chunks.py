@@ -1,0 +1,207 @@
+"""Chunks of a file whose rows belong together: a group is completed as a whole, wherever the file was cut.
+
+Rows that come out are complete, so that what follows may split a chunk at any record.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from goodsgate.engine.groups import GroupedRow, RowGroups
+from goodsgate.formats import Chunk
+from goodsgate.model.issue import Issue, issue
+
+GROUP_CHARACTERS_MAX = 64 * 1024 * 1024
+"""A group that is cut by the chunks of the file is held until its end; so much of it at most."""
+KEYS_REMEMBERED = 65_536
+"""Groups last seen, by which one that begins again is noticed."""
+
+
+class GroupedChunk(Chunk, frozen=True, kw_only=True):
+    """A chunk whose rows were completed by those of their groups."""
+
+    grouped: list[GroupedRow]
+    """One for each record."""
+
+    def part(self, start: int, end: int) -> Chunk:
+        """See Chunk.part."""
+        return msgspec.structs.replace(Chunk.part(self, start, end), grouped=self.grouped[start:end])
+
+
+class _Run(NamedTuple):
+    """Consecutive rows with one key."""
+
+    begin: int
+    end: int
+    key: str
+
+
+class GroupedChunks:
+    """Completes the groups of the chunks of one payload."""
+
+    def __init__(self, groups: RowGroups, *, rows_max: int, bytes_total: int) -> None:
+        """Bound a group by its rows; `bytes_total` is the size of the payload."""
+        self._groups = groups
+        self._rows_max = rows_max
+        self._bytes_total = bytes_total
+        self._first_rows: dict[str, int] = {}
+        """Key of a group that was seen → its first source row."""
+        self._overflowing: str | None = None
+        """Key of a group that has reached a bound; further rows of it are rejected."""
+
+    def chunks(self, source: Iterable[Chunk], *, skip: int = 0) -> Iterator[Chunk]:
+        """Yield the chunks of a file that is read from its beginning, from record `skip` + 1 on."""
+        for chunk in self._scattered(source) if self._groups.group.scattered else self._whole_groups(source):
+            if skip and len(chunk):
+                skipped = min(skip, len(chunk))
+                skip -= skipped
+                chunk = chunk.part(skipped, len(chunk))
+            yield chunk
+
+    def _scattered(self, source: Iterable[Chunk]) -> Iterator[Chunk]:
+        groups = self._groups
+        for chunk in source:
+            yield _with_groups(chunk, [
+                groups.complete_scattered(row, source_row) if at not in chunk.unreadable else _alone(row)
+                for at, (row, source_row) in enumerate(zip(chunk.rows, chunk.source_rows, strict=True))
+            ])
+
+    def _whole_groups(self, source: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Yield chunks that end with a group; the rows of one that may go on are held until the next chunk."""
+        chunks = iter(source)
+        held: Chunk | None = None
+        chunk = next(chunks, None)
+        while chunk is not None:
+            whole, held = chunk if held is None else _join(held, chunk), None
+            # At the end of the payload it is cheap to read on; elsewhere memory would hold two chunks.
+            is_read = chunk.bytes_done >= self._bytes_total
+            following = next(chunks, None) if is_read else None
+            if following is not None or not is_read:
+                begin = self._begin_of_last(whole)
+                held = whole.part(begin, len(whole)) if begin < len(whole) else None
+                whole = whole.part(0, begin)
+            yield self._completed(whole)
+            chunk = following if is_read else next(chunks, None)
+        if held is not None:
+            yield self._completed(held)
+
+    def _begin_of_last(self, chunk: Chunk) -> int:
+        """Return where the last group of a chunk begins; its length if the group need not be held."""
+        run = self._last_run(chunk)
+        return run.begin if self._bound(chunk, run) >= run.end - run.begin else run.end
+
+    def _completed(self, chunk: Chunk) -> Chunk:
+        """Return a chunk of whole groups, or of the part of one that has reached a bound."""
+        groups = self._groups
+        if not len(chunk):
+            return chunk
+        if groups.group.inherit_when and not any(groups.takes(row) for row in _readable(chunk)):
+            run = self._last_run(chunk)
+            bound = self._bound(chunk, run)
+            if bound:
+                self._overflowing = run.key if bound < run.end - run.begin else None
+            return chunk
+        completed: list[GroupedRow] = []
+        for run in self._runs(chunk):
+            completed += self._complete_run(chunk, run)
+        return _with_groups(chunk, completed)
+
+    def _runs(self, chunk: Chunk) -> Iterator[_Run]:
+        """Yield the groups of a chunk; a row that cannot be read belongs to the group above it."""
+        groups = self._groups
+        begin, key = 0, None
+        for at, row in enumerate(chunk.rows):
+            if at in chunk.unreadable or (key is not None and groups.goes_on(row, key)):
+                continue
+            if key is not None:
+                yield _Run(begin, at, key)
+                begin = at
+            key = groups.key_of(row)
+        yield _Run(begin, len(chunk), key or "")
+
+    def _last_run(self, chunk: Chunk) -> _Run:
+        groups = self._groups
+        readable = [at for at in range(len(chunk) - 1, -1, -1) if at not in chunk.unreadable] if chunk.unreadable else (
+            range(len(chunk) - 1, -1, -1)
+        )
+        begin = None
+        for at in readable:
+            if begin is not None and not groups.goes_on(chunk.rows[begin], groups.key_of(chunk.rows[at])):
+                return _Run(begin, len(chunk), groups.key_of(chunk.rows[begin]))
+            begin = at
+        return _Run(0, len(chunk), "" if begin is None else groups.key_of(chunk.rows[begin]))
+
+    def _complete_run(self, chunk: Chunk, run: _Run) -> list[GroupedRow]:
+        rows, source_rows = chunk.rows[run.begin : run.end], chunk.source_rows[run.begin : run.end]
+        readable = [at for at in range(len(rows)) if run.begin + at not in chunk.unreadable]
+        bound = self._bound(chunk, run)
+        key = run.key if bound or self._overflowing is None else self._overflowing
+        self._overflowing = key if bound < len(rows) else None
+        done = [_alone(row) for row in rows]
+        inside = [at for at in readable if at < bound]
+        completed = self._groups.complete([rows[at] for at in inside], [source_rows[at] for at in inside])
+        problem = self._repetition(rows[inside[0]], source_rows[inside[0]], run.key, completed) if inside else None
+        for at, row in zip(inside, completed, strict=True):
+            is_told = problem is not None and row.role == "variant" and self._groups.takes(rows[at])
+            done[at] = msgspec.structs.replace(row, issue=problem) if is_told else row
+        problem = issue("group_too_large", value=key, expected=f"at most {self._rows_max:,} rows")
+        for at in readable:
+            if at >= bound and self._groups.takes(rows[at]):
+                done[at] = msgspec.structs.replace(done[at], issue=problem)
+        return done
+
+    def _bound(self, chunk: Chunk, run: _Run) -> int:
+        """Return how many rows of a group are completed; further ones are rejected."""
+        if not run.begin and self._overflowing is not None:
+            first = next(_readable(chunk), None)
+            if first is None or self._groups.goes_on(first, self._overflowing):
+                return 0
+        bound = min(run.end - run.begin, self._rows_max)
+        if bound < 2 or (run.begin and run.end < len(chunk)):
+            return bound  # a group that was not cut is within the bytes of a chunk
+        characters = 0
+        for at, row in enumerate(chunk.rows[run.begin : run.begin + bound]):
+            characters += sum(map(len, row))
+            if characters > GROUP_CHARACTERS_MAX:
+                return max(1, at)
+        return bound
+
+    def _repetition(self, row: Sequence[str], source_row: int, key: str, completed: Sequence[GroupedRow],
+                    ) -> Issue | None:
+        """Return the issue of a group that was seen before; otherwise remember it."""
+        if self._groups.group.inherit_when:
+            return None  # chunks of complete rows are passed over
+        if not self._groups.has_key(row) or all(each.role not in ("variant", "parent") for each in completed):
+            return None
+        first_row = self._first_rows.setdefault(key, source_row)
+        if first_row != source_row:
+            return issue("group_repeated", value=key, expected=str(first_row))
+        if len(self._first_rows) > KEYS_REMEMBERED:
+            del self._first_rows[next(iter(self._first_rows))]
+        return None
+
+
+def _readable(chunk: Chunk) -> Iterator[Sequence[str]]:
+    return (row for at, row in enumerate(chunk.rows) if at not in chunk.unreadable)
+
+
+def _alone(row: list[str]) -> GroupedRow:
+    return GroupedRow("variant", row)
+
+
+def _with_groups(chunk: Chunk, grouped: list[GroupedRow]) -> Chunk:
+    """Return the chunk with its completed rows; as it is if no row has to do with another."""
+    if all(row.is_plain for row in grouped):
+        return chunk
+    return GroupedChunk(**{name: getattr(chunk, name) for name in Chunk.__struct_fields__}, grouped=grouped)
+
+
+def _join(first: Chunk, second: Chunk) -> Chunk:
+    """Return two chunks as one."""
+    count = len(first)
+    moved = {at + count: problem for at, problem in second.unreadable.items()}
+    return msgspec.structs.replace(
+        second, rows=first.rows + second.rows, source_rows=first.source_rows + second.source_rows,
+        unreadable=first.unreadable | moved, file_issues=first.file_issues + second.file_issues,
+    )

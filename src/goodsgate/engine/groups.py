@@ -1,0 +1,361 @@
+"""Rows that belong together: what role each one has, and what it takes from the others. Pure functions of cells.
+
+Shop systems write one product on several rows: its variants, further images, prices in other currencies, translations.
+`RowGroups` completes the cells of each row, before its names are mapped, so that a row can then be checked alone. What
+a row says itself is never changed; what it takes is remembered with the row that it comes from.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from goodsgate.model.fields import SKU_CHARACTERS_MAX
+from goodsgate.model.issue import Issue, issue
+from goodsgate.profiles import fold
+from goodsgate.profiles.group import CellConditions, Group, Role
+from goodsgate.rules.urls import ORIGIN
+
+PARENT_BYTES_MAX = 64 * 1024 * 1024
+"""Characters of the parents of a file whose variants may stand anywhere; they are in memory while it is worked."""
+OPTION_FIELDS = ("color", "size", "material", "pattern")
+GROUP_ID = "item_group_id"
+IMAGES = "additional_image_link"
+
+_PLACEHOLDER = re.compile(r"\\\{n\\\}|\\\*")
+_COLUMN = re.compile(r"\{([^}]+)\}")
+_MEMBER = re.compile(r"(?:^|\|)\s*sku=([^,|]+)([^|]*)", re.IGNORECASE)
+_NO_WORD = re.compile(r"[^\w.]+")
+
+Row = Sequence[str]
+FindColumns = Callable[[str], Sequence[int]]
+"""Returns the columns that fill a field."""
+
+
+class ParentRow(msgspec.Struct, frozen=True):
+    """A row that is no item of its own, with what its variants can take from it."""
+
+    source_row: int
+    cells: list[str]
+    """As received where a variant can take the cell, else empty."""
+    name: str
+    """What its variants have as ``item_group_id``."""
+
+
+class GroupedRow(msgspec.Struct, frozen=True):
+    """A row with what it takes from the other rows of its group."""
+
+    role: Role
+    cells: list[str]
+    taken: dict[int, int] = {}
+    """Column → number of the source row that its cell comes from."""
+    parent: ParentRow | None = None
+    """The row that has to be right for this one to be right."""
+    members: dict[str, object] = {}
+    """Members to be added to the document; ``additional_image_link`` has all images of the group."""
+    label: str = ""
+    """Language of a translation; currency or price list of a price, if a column names it."""
+    issue: Issue | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the row is the same without its group."""
+        return self.role == "variant" and not (self.taken or self.members or self.parent or self.issue)
+
+
+class _Rule(NamedTuple):
+    role: Role
+    conditions: "list[_Condition]"
+    beside_variants: bool
+    label: Sequence[int]
+
+
+class RowGroups:
+    """The groups of the rows of one file."""
+
+    def __init__(self, group: Group, columns: Sequence[str], *, find_columns: FindColumns,
+                 derives_keys: bool = False) -> None:
+        """Read `group` for the header of a file. With `derives_keys` a row without a SKU gets one made of its options.
+        """
+        self.group = group
+        self._columns = [fold(column) for column in columns]
+        self._find_columns = find_columns
+        self._derives_keys = derives_keys
+        self._sku = find_columns("id")
+        self._key = self._indices(group.key)
+        self._begins = self._conditions(group.begins)
+        self._from_parent = {
+            field: at for field, column in group.from_parent.items() for at in self._indices((column,))
+        }
+        self._rules = [
+            _Rule(rule.role, self._conditions(rule.when), rule.beside_variants, self._indices((rule.label or "",)))
+            for rule in group.roles
+        ]
+        self._looks_beside = any(rule.beside_variants for rule in self._rules)
+        self._inherit_when = self._conditions(group.inherit_when)
+        units = [(name,) if isinstance(name, str) else name for name in group.inherit]
+        self._units = [unit for unit in map(self._indices, units) if unit]
+        self._is_inherited = {at for unit in self._units for at in unit} | {*self._from_parent.values()}
+        self._images = self._indices(group.images)
+        self._position = self._indices((group.image_position or "",))
+        self._members = self._indices((group.members or "",))
+        self._named_by = self._indices(group.named_by)
+        self._options = [at for name in OPTION_FIELDS for at in find_columns(name)]
+        self._options += self._indices(("Option{n} Value", "option{n}_value", "Attribute {n} value(s)"))
+        self._parents: dict[str, ParentRow] = {}
+        self._variants: dict[str, tuple[ParentRow, dict[str, object]]] = {}
+        self._parent_characters = 0
+
+    def key_of(self, row: Row) -> str:
+        """Return what names the group of a row: its key, else its own SKU; empty if it has neither."""
+        return _first(row, self._key) or _first(row, self._sku)
+
+    def goes_on(self, row: Row, key: str) -> bool:
+        """Return whether a row belongs to the group of the row above it, whose key is given."""
+        if self._begins:
+            return not any(_are_met([condition], row) for condition in self._begins)
+        return bool(key) and self.key_of(row) == key
+
+    def has_key(self, row: Row) -> bool:
+        """Return whether the row names its group itself."""
+        return bool(_first(row, self._key))
+
+    def takes(self, row: Row) -> bool:
+        """Return whether a row may take something from the others, by ``inherit_when``."""
+        return _are_met(self._inherit_when, row)
+
+    def complete(self, rows: Sequence[Row], source_rows: Sequence[int]) -> list[GroupedRow]:
+        """Return the rows of one group, each with what it takes from the others."""
+        rules = self._roles(rows)
+        parent = None
+        for at, rule in enumerate(rules):
+            if rule.role == "parent":
+                parent = self._parent(rows[at], source_rows[at], self.key_of(rows[at]))
+                break
+        givers = [at for at, rule in enumerate(rules) if rule.role in ("parent", "variant")]
+        sources = [_first_with(rows, givers, unit) for unit in self._units] if len(rows) > 1 else []
+        images = self._gallery(rows, source_rows, rules) if self._images else []
+        group_id = ""
+        if parent is not None:
+            group_id = parent.name
+        elif self.group.names_items and len(givers) > 1:
+            group_id = self.key_of(rows[0])
+        completed = []
+        for at, (row, rule) in enumerate(zip(rows, rules, strict=True)):
+            if rule.role != "variant":
+                completed.append(self._giver(row, source_rows[at], rule, parent))
+                continue
+            cells, taken = self._take(row, at, rows, source_rows, sources)
+            members = self._add_images(cells, taken, images, source_rows[at])
+            if parent is not None:
+                self._add_from_parent(parent, taken, members)
+            if group_id and (parent is not None or any(self.takes(rows[each]) for each in givers)):
+                members[GROUP_ID] = group_id
+            completed.append(GroupedRow("variant", cells, taken, parent, members | self._derived_key(row)))
+        return completed
+
+    def complete_scattered(self, row: Row, source_row: int) -> GroupedRow:
+        """Return a row with what it takes from its parent, which `add_parent` has seen wherever it stands."""
+        rule = self._role(row, beside_variants=True)
+        key, sku = _first(row, self._key), _first(row, self._sku)
+        if rule.role in ("price", "translation") and sku in self._parents:
+            problem = issue("group_note", value=f"{rule.role} of a parent row")
+            return GroupedRow("note", [*row], issue=problem)
+        if rule.role != "variant":
+            return self._giver(row, source_row, rule, None)
+        parent, members = self._variants.get(sku, (None, {})) if sku else (None, {})
+        if key and parent is None:
+            parent = self._parents.get(key)
+        missing = issue("group_parent_missing", value=key) if key and parent is None else None
+        cells, taken = [*row], dict[int, int]()
+        if parent is not None:
+            sources = [0] * len(self._units)
+            cells, taken = self._take(row, 1, [parent.cells, row], [parent.source_row, source_row], sources)
+            members = {**members, GROUP_ID: parent.name}
+            self._add_from_parent(parent, taken, members)
+        return GroupedRow("variant", cells, taken, parent, members | self._derived_key(row), issue=missing)
+
+    def add_parent(self, row: Row, source_row: int) -> bool:
+        """Remember a row if it is a parent, for `complete_scattered`; False if there is no room for more."""
+        if self._role(row, beside_variants=True).role != "parent":
+            return True
+        sku = _first(row, self._sku)
+        names = [name for pattern in self.group.known_as if (name := self._name(pattern, row))]
+        if not names:
+            names = [sku] if sku else []
+        parent = self._parent(row, source_row, sku or (names[0] if names else ""))
+        listed = _MEMBER.findall(_first(row, self._members)) if self._members else []
+        self._parent_characters += sum(map(len, parent.cells)) + sum(len(name) + len(rest) for name, rest in listed)
+        if self._parent_characters > PARENT_BYTES_MAX:
+            return False
+        for name in names:
+            self._parents.setdefault(name, parent)
+        for name, rest in listed:
+            self._variants.setdefault(name.strip(), (parent, _option_members(rest)))
+        return True
+
+    def field_columns(self, fields: Iterable[str]) -> list[int]:
+        """Return the columns that fill these fields."""
+        return [at for field in fields for at in self._find_columns(field)]
+
+    def _roles(self, rows: Sequence[Row]) -> list[_Rule]:
+        rules = [self._role(row, beside_variants=True) for row in rows]
+        if self._looks_beside and all(rule.role != "variant" for rule in rules):
+            rules = [self._role(row, beside_variants=False) for row in rows]
+        return rules
+
+    def _role(self, row: Row, *, beside_variants: bool) -> _Rule:
+        for rule in self._rules:
+            if (beside_variants or not rule.beside_variants) and _are_met(rule.conditions, row):
+                return rule
+        return _VARIANT
+
+    def _parent(self, row: Row, source_row: int, key: str) -> ParentRow:
+        cells = [cell if at in self._is_inherited else "" for at, cell in enumerate(row)]
+        return ParentRow(source_row, cells, _first(row, self._named_by) or key)
+
+    def _giver(self, row: Row, source_row: int, rule: _Rule, parent: ParentRow | None) -> GroupedRow:
+        """Return a row that is no item."""
+        if rule.role == "parent":
+            own = parent if parent is not None and parent.source_row == source_row else None
+            own = own or self._parent(row, source_row, self.key_of(row))
+            return GroupedRow("parent", own.cells, parent=own)
+        if rule.role == "image":
+            return GroupedRow("image", [cell if at in self._images else "" for at, cell in enumerate(row)])
+        if rule.role == "note":
+            return GroupedRow("note", [*row], issue=issue("group_note", value=" ".join(filter(None, row[:1])).strip()))
+        return GroupedRow(rule.role, [*row], label=_first(row, rule.label))
+
+    def _take(self, row: Row, at: int, rows: Sequence[Row], source_rows: Sequence[int],
+              sources: Sequence[int | None]) -> tuple[list[str], dict[int, int]]:
+        """Return the cells of a variant, completed, and where the added ones come from."""
+        cells, taken = [*row], dict[int, int]()
+        if not sources or not self.takes(row):
+            return cells, taken
+        for unit, source in zip(self._units, sources, strict=True):
+            if source is None or source == at or _has_any(row, unit):
+                continue
+            for each in unit:
+                if rows[source][each].strip():
+                    cells[each] = rows[source][each]
+                    taken[each] = source_rows[source]
+        return cells, taken
+
+    def _add_from_parent(self, parent: ParentRow, taken: dict[int, int], members: dict[str, object]) -> None:
+        for field, at in self._from_parent.items():
+            if parent.cells[at].strip():
+                members[field] = parent.cells[at].strip()
+                taken[at] = parent.source_row
+
+    def _gallery(self, rows: Sequence[Row], source_rows: Sequence[int], rules: Sequence[_Rule]) -> list["_Image"]:
+        """Return the images of a group in their order; what is no address is left to the row that has it."""
+        images = []
+        for at, (row, rule) in enumerate(zip(rows, rules, strict=True)):
+            link = _first(row, self._images)
+            if rule.role in ("parent", "variant", "image") and ORIGIN.match(link):
+                position = _first(row, self._position)
+                images.append(_Image(int(position) if position.isdecimal() else at + 1, at, link, source_rows[at]))
+        return sorted(images)
+
+    def _add_images(self, cells: list[str], taken: dict[int, int], images: list["_Image"], source_row: int,
+                    ) -> dict[str, object]:
+        """Put the first image of the group into a variant's own column; return the others as a member."""
+        own = _first(cells, self._images)
+        if not images or (own and not ORIGIN.match(own)):
+            return {}
+        at = next((each for each in self._images if cells[each].strip()), self._images[0])
+        if cells[at].strip() != images[0].link:
+            cells[at] = images[0].link
+            taken[at] = images[0].source_row
+        links = list(dict.fromkeys(image.link for image in images))
+        return {IMAGES: links} if len(links) > 1 or source_row != images[0].source_row else {}
+
+    def _derived_key(self, row: Row) -> dict[str, object]:
+        """Return a SKU made of the group and the options of a variant that has none, if the policy asks for it."""
+        if not self._derives_keys or _first(row, self._sku):
+            return {}
+        return {"id": derived_key(_first(row, self._key), [row[at].strip() for at in self._options])}
+
+    def _name(self, pattern: str, row: Row) -> str:
+        """Return a name by which variants may know a parent; empty if the row lacks what it is made of."""
+        if "{" not in pattern:
+            return _first(row, self._indices((pattern,)))
+        cells = {name: _first(row, self._indices((name,))) for name in _COLUMN.findall(pattern)}
+        return _COLUMN.sub(lambda name: cells[name[1]], pattern) if all(cells.values()) else ""
+
+    def _indices(self, names: Sequence[str]) -> list[int]:
+        """Return the columns of these names, in the order of the names; of equal columns the first."""
+        found: list[int] = []
+        for name in filter(None, names):
+            folded = fold(name)
+            if "{n}" in folded or "*" in folded:
+                pattern = re.compile(_PLACEHOLDER.sub(
+                    lambda placeholder: r"\d+" if "n" in placeholder[0] else ".*", re.escape(folded)
+                ))
+                found += [at for at, column in enumerate(self._columns) if pattern.fullmatch(column)]
+            elif folded in self._columns:
+                found.append(self._columns.index(folded))
+        return list(dict.fromkeys(found))
+
+    def _conditions(self, when: CellConditions) -> list["_Condition"]:
+        return [
+            _Condition(self._indices((column,)), frozenset(map(str.lower, cells))) for column, cells in when.items()
+        ]
+
+
+class _Condition(NamedTuple):
+    columns: Sequence[int]
+    cells: frozenset[str]
+
+
+class _Image(NamedTuple):
+    position: int
+    at: int
+    link: str
+    source_row: int
+
+
+_VARIANT = _Rule("variant", [], beside_variants=False, label=())
+
+
+def derived_key(group: str, options: Iterable[str]) -> str:
+    """Return a SKU made of the key of a group and the options of a row; the same for the same ones."""
+    parts = [group, *(option for option in options if option and option.lower() != "default title")]
+    key = "-".join(filter(None, (_NO_WORD.sub("-", part).strip("-") for part in parts)))
+    if len(key) > SKU_CHARACTERS_MAX:
+        digest = hashlib.blake2b(key.encode(), digest_size=4).hexdigest()
+        key = f"{key[: SKU_CHARACTERS_MAX - len(digest) - 1]}-{digest}"
+    return key
+
+
+def _option_members(listed: str) -> dict[str, object]:
+    """Return the options in what a parent says of a variant, as in ``,color=Red,size=M``."""
+    pairs = (pair.partition("=") for pair in listed.split(",") if "=" in pair)
+    return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip().lower() in OPTION_FIELDS}
+
+
+def _are_met(conditions: Sequence[_Condition], row: Row) -> bool:
+    for columns, cells in conditions:
+        cell = _first(row, columns).lower()
+        if cell not in cells and not (cell and "*" in cells):
+            return False
+    return True
+
+
+def _first(row: Row, columns: Sequence[int]) -> str:
+    """Return the first filled cell of these columns, trimmed; empty if there is none."""
+    for at in columns:
+        if cell := row[at].strip():
+            return cell
+    return ""
+
+
+def _has_any(row: Row, columns: Sequence[int]) -> bool:
+    return any(row[at].strip() for at in columns)
+
+
+def _first_with(rows: Sequence[Row], candidates: Sequence[int], columns: Sequence[int]) -> int | None:
+    """Return the first of the candidates with a filled cell in one of the columns."""
+    return next((at for at in candidates if _has_any(rows[at], columns)), None)
