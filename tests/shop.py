@@ -52,9 +52,9 @@ class Shop:
         receipt = submission.finish()
         return receipt.batch.id if receipt.batch is not None else str(receipt.replay and receipt.replay.batch)
 
-    def fix(self, batch: str, body: bytes, *, format: str, merchant: str = "acme") -> None:
+    def fix(self, batch: str, body: bytes, *, format: str, merchant: str = "acme", new_records: bool = False) -> None:
         """Submit corrected records."""
-        submission = self.engine.fix(merchant, batch, format=format)
+        submission = self.engine.fix(merchant, batch, format=format, new_records=new_records)
         submission.write(body)
         submission.finish()
 

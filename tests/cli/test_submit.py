@@ -39,6 +39,9 @@ def test_a_corrected_report_makes_the_batch_clean(gate: Gate, feed: Path, tmp_pa
     assert len(text.splitlines()) == 3
     rows = text.replace("on request", "19.99 EUR").replace("SKU-0002,,", "SKU-0002,Linen shirt 2,")
     file.write_text(rows, "utf-8")
+    other = gate.run("fix", str(feed), "--batch", batch["id"])
+    assert (other.returncode, "0 of 5 records replace" in other.stderr) == (3, True)
+    assert "keep its column `_row`" in other.stderr
     fixed = gate.document("fix", str(file), code=0)
     assert fixed["id"] == batch["id"]
     assert fixed["outcome"] == "clean"

@@ -148,7 +148,7 @@ def test_a_user_with_scope_read_changes_nothing(clerk: Person, reader: Person) -
     assert "Retry" not in page
     assert reader.get(f"{reader.base}/submit").status_code == 403
     token = csrf(page)
-    for action in ("retry", "cancel", "accept-suggestions", "confirm", "records/1", "fix"):
+    for action in ("retry", "cancel", "accept-suggestions", "confirm", "records/1", "fix", "fix/preview"):
         answer = reader.post(f"{path}/{action}", data={"csrf": token}, headers={"x-csrf": token})
         assert answer.status_code == 403, action
 

@@ -116,12 +116,12 @@ def test_a_suggestion_is_applied_to_all_records_of_a_group(clerk: Person) -> Non
 def test_the_suggestions_of_one_record_are_applied(clerk: Person) -> None:
     """Other records stay rejected, and a record cannot be corrected twice."""
     path = clerk.submit(DIRTY)
-    clerk.fill(f"{path}/records/1", path, accept="1")
+    clerk.fill(f"{path}/records/1", path, accept="all")
     clerk.gate.shop.work()
     assert "3 rejected" in text_of(clerk.get(path).text)
-    again = clerk.fill(f"{path}/records/1", path, accept="1")
+    again = clerk.fill(f"{path}/records/1", path, accept="all")
     assert (again.status_code, "no longer rejected" in again.text) == (409, True)
-    none = clerk.fill(f"{path}/records/4", path, accept="1")
+    none = clerk.fill(f"{path}/records/4", path, accept="all")
     assert (none.status_code, "nothing_suggested" in none.text) == (409, True)
 
 
@@ -150,6 +150,12 @@ def test_a_corrected_report_makes_the_batch_clean(clerk: Person) -> None:
     assert "attachment" in report.headers["content-disposition"]
     corrected = report.text.replace("4006381333932", "4006381333931").replace("12,50", "12.50")
     corrected = corrected.replace("A4,,", "A4,Peg,")
+    rows = corrected.count("\n") - 1
+    preview = clerk.drop(f"{path}/fix/preview", corrected.encode(), filename="report.csv")
+    assert f"{rows} of {rows} rows match rejected records" in text_of(preview.text)
+    other = clerk.drop(f"{path}/fix/preview", b"import a, b\n\nprint(a, b)\n", filename="report.csv")
+    assert ("data-send" in preview.text, "data-send" in other.text) == (True, False)
+    assert clerk.drop(f"{path}/fix", b"import a, b\n\nprint(a, b)\n", filename="x.csv").status_code == 422
     answer = clerk.drop(f"{path}/fix", corrected.encode(), filename="report.csv")
     assert (answer.status_code, answer.headers["x-location"]) == (202, path)
     clerk.gate.shop.work()

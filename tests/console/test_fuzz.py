@@ -30,7 +30,10 @@ POSTS = (
 FIELDS = st.sampled_from(
     ("code", "field", "deletions", "accept", "record", "cell:sku", "cell:", "id", "name", "label", "scope")
 )
-DROPS = ("{base}/submit/preview", "{base}/submit/validate", "{base}/submit", "{batch}/fix", "{base}/reference/brand")
+DROPS = (
+    "{base}/submit/preview", "{base}/submit/validate", "{base}/submit", "{batch}/fix", "{batch}/fix/preview",
+    "{base}/reference/brand",
+)
 UPLOAD_FIELDS = st.dictionaries(
     st.sampled_from(
         ("filename", "kind", "collection", "verb", "mode", "decimal", "currency", "duplicates", "references", "format",

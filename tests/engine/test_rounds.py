@@ -75,7 +75,7 @@ def test_fix_rows_that_replace_nothing_are_records_of_their_own(shop: Shop) -> N
     batch = shop.run(FEED, format="csv")
     rows = [["sku", "Title", "price", "_row"], ["A", "X", "1.00 EUR", "1"], ["B", "Belt", "1.00 EUR", "2"],
             ["B", "Belt", "1.00 EUR", "2"], ["N", "New", "1.00 EUR", ""]]
-    shop.fix(batch.id, csv_of(rows), format="csv")
+    shop.fix(batch.id, csv_of(rows), format="csv", new_records=True)
     shop.work()
     after = shop.engine.batch("acme", batch.id)
     assert after.total == 6

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.suggestions import Members, fix_line, member_of, members_of, with_suggestions
+from goodsgate.engine.suggestions import Members, fix_line, fix_lines, member_of, members_of, with_suggestions
 from goodsgate.model.issue import Issue, issue
 from tests.shop import Shop
 
@@ -97,3 +97,24 @@ def test_every_record_of_a_group_is_mended_and_no_other(shop: Shop) -> None:
     with pytest.raises(Refusal) as refused:
         shop.engine.accept_suggestions("acme", batch.id, code="gtin_check_digit", field="/gtin")
     assert refused.value.code == "nothing_suggested"
+
+
+def test_the_records_that_a_suggestion_changes_are_counted_before_it_is_applied(shop: Shop) -> None:
+    """A group without a suggestion is not listed; what is counted is what is sent back, of this group alone."""
+    bad = "4006381333932"
+    records = [{"id": f"A{n}", "title": "x", "gtin": bad, "price": "1,5" if n == 0 else "1.5 EUR"} for n in range(3)]
+    batch = shop.run([*records, {"id": "B", "price": "ask"}, {"id": "C", "title": " ", "price": "2,5 EUR"}])
+    groups, is_complete = shop.engine.suggestions("acme", batch.id)
+    counted = {(group.code, group.field): group.records for group in groups}
+    assert is_complete
+    assert counted["gtin_check_digit", "/gtin"] == 3
+    assert ("field_missing", "/title") not in counted
+    assert ("price_unreadable", "/price") not in counted
+    first = next(group for group in groups if group.code == "gtin_check_digit")
+    assert first.examples == [(bad, "4006381333931")]
+    ended = shop.engine.batch("acme", batch.id)
+    for (code, field), count in counted.items():
+        lines = b"".join(fix_lines(shop.store, ended, code=code, field=field)).splitlines()
+        assert len(lines) == count
+        assert all(orjson.loads(line)["_row"] for line in lines)
+    assert shop.engine.suggestions("acme", batch.id, code="price_unreadable", field="/price") == ([], True)

@@ -6,7 +6,7 @@ Modules import expensive dependencies only when a command runs, so that help app
 import click
 
 from goodsgate import __version__
-from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, watch
+from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, suggestions, watch
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
 from goodsgate.cli.doctor import doctor
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 for _command in (
-    submit, watch, report, fix, retry, confirm, cancel, list_batches, check, reference, mapping,
+    submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, check, reference, mapping,
     serve, work, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

@@ -140,6 +140,55 @@ def _save_report(response: "httpx.Response", output: str | None, *, default: str
 
 @click.command()
 @BATCH
+@click.option("--accept", metavar="CODE[:FIELD]", help="Apply the suggestions of this issue code and field.")
+@WAIT
+@JSON
+@with_client
+def suggestions(*, client: GateClient, batch_id: str, accept: str | None, wait: bool, as_json: bool) -> None:
+    """List suggestions for rejected records with the number of records that each changes, or apply one of them.
+
+    \b
+    Examples:
+      goodsgate suggestions 019b2f0c64aa5e1f9c3b7d20448a91ce
+      goodsgate suggestions 019b2f0c64aa5e1f9c3b7d20448a91ce --accept gtin_check_digit:/gtin
+    """
+    path = f"/v1/batches/{batch_id}/suggestions"
+    listing = client.request("GET", path)
+    if accept is None:
+        _print_suggestions(listing, as_json=as_json)
+        return
+    code, _, field = accept.partition(":")
+    groups = [
+        group for group in listing["suggestions"]
+        if group["code"] == code and field.strip("/") in ("", group["field"].strip("/"))
+    ]
+    if len(groups) != 1:
+        raise click.UsageError(
+            f"{accept!r} names {'several groups' if groups else 'no group'} of suggestions; "
+            "use one that `goodsgate suggestions` lists, as CODE:FIELD."
+        )
+    click.echo(f"{_count_of(groups[0], listing)} records are changed.", err=True)
+    client.request("POST", path, json={"code": code, "field": groups[0]["field"]})
+    _finish(client, batch_id, wait=wait, as_json=as_json)
+
+
+def _print_suggestions(listing: Document, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(listing, ensure_ascii=False))
+        return
+    for group in listing["suggestions"]:
+        examples = ", ".join(f"{each['value']} → {each['suggestion']}" for each in group["examples"])
+        click.echo(mask_control(f"{_count_of(group, listing)} × {group['code']}:{group['field']}  {examples}"))
+    if not listing["suggestions"]:
+        click.echo("No rejected record has a suggestion.")
+
+
+def _count_of(group: Document, listing: Document) -> str:
+    return f"{'' if listing['complete'] else 'at least '}{group['records']:,}"
+
+
+@click.command()
+@BATCH
 @WAIT
 @JSON
 @with_client

@@ -11,7 +11,7 @@ from goodsgate.cli.batches import BATCH_ID, follow_batch, print_result
 from goodsgate.cli.client import Document, GateClient, with_client
 from goodsgate.cli.errors import ExitCode, RefusedError
 from goodsgate.cli.output import ProgressDisplay, exit_code
-from goodsgate.cli.source import FeedSource
+from goodsgate.cli.source import FeedSource, ignore_progress
 
 FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx"])
 FORMAT_HELP = "File format. Default: detected from the file name, else from the content."
@@ -103,14 +103,19 @@ def submit(
 @click.argument("file", metavar="FILE")
 @click.option("--batch", "batch_id", metavar="ID", help="Batch to correct. Default: the id in the file name.")
 @click.option("--format", "format", type=FORMATS, help=FORMAT_HELP)
+@click.option("--new-records", is_flag=True, help="Add records with an empty _row to the batch as new records.")
 @click.option("--wait/--no-wait", default=True, help=WAIT_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON, without progress.")
 @with_client
-def fix(*, client: GateClient, file: str, batch_id: str | None, format: str | None, wait: bool, as_json: bool) -> None:
+def fix(
+    *, client: GateClient, file: str, batch_id: str | None, format: str | None, new_records: bool, wait: bool,
+    as_json: bool,
+) -> None:
     """Send a corrected report back to its batch.
 
     Only the records in the file are processed again. Their results replace the earlier ones, so that a batch can end
-    clean. Keep the column _row: it identifies the record that a line corrects.
+    clean. Keep the column _row: it identifies the record that a line corrects. Before the file is sent, the number of
+    records that it replaces is printed.
 
     \b
     Examples:
@@ -125,12 +130,33 @@ def fix(*, client: GateClient, file: str, batch_id: str | None, format: str | No
     try:
         with ProgressDisplay(silent=as_json) as progress:
             params = _without_empty(format=format or source.format)
-            batch = upload(client, f"/v1/batches/{target}/fix", source, params, progress=progress)
+            path = f"/v1/batches/{target}/fix"
+            if not as_json:
+                progress.note(f"{source.name}: {_describe_match(preview_fix(client, path, source, params))}")
+            new = _without_empty(new_records="true" if new_records else "")
+            batch = upload(client, path, source, params | new, progress=progress)
             batch = follow_batch(client, batch["id"], progress=progress) if wait else batch
     finally:
         source.close()
     print_result(client, batch, as_json=as_json)
     sys.exit(exit_code(batch) if wait else ExitCode.CLEAN)
+
+
+def preview_fix(client: GateClient, path: str, source: FeedSource, params: dict[str, str]) -> Document:
+    """Return what a fix will replace."""
+    headers = {"Content-Type": "application/octet-stream"}
+    return client.request(
+        "POST", f"{path}/preview", params=params, headers=headers, body=lambda: source.pieces(ignore_progress)
+    )
+
+
+def _describe_match(match: Document) -> str:
+    text = f"{match['replacing']:,} of {match['records']:,} records replace rejected records of the batch"
+    if match["unmatched"]:
+        text += f"; {match['unmatched']:,} name no rejected record and will be rejected"
+    if match["without_row"]:
+        text += f"; {match['without_row']:,} have no _row"
+    return text
 
 
 def upload(

@@ -72,6 +72,7 @@ class Console:
             f"{BATCH}/confirm": (None, batch.confirm),
             f"{BATCH}/accept-suggestions": (None, batch.accept_suggestions),
             f"{BATCH}/fix": (None, batch.fix),
+            f"{BATCH}/fix/preview": (None, batch.preview_fix),
             f"{BATCH}/records": (records.get,),
             f"{BATCH}/records/{{number}}": (None, records.correct),
             f"{MERCHANT}/submit": (submit.get, submit.submit),

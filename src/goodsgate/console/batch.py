@@ -11,7 +11,8 @@ from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFie
 from goodsgate.console.upload import UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.refusal import Refusal
-from goodsgate.http.context import ServerContext
+from goodsgate.http.context import HEAD_BYTES, ServerContext
+from goodsgate.http.threads import WORK, Work
 from goodsgate.model.batch import FINAL_STATES, Batch, State, now
 
 GROUPS_MAX = 100
@@ -80,27 +81,44 @@ class BatchPage:
     async def accept_suggestions(self, request: ConsoleRequest) -> Response:
         """Apply the suggestion to all records of a group and process them again."""
         form, merchant, batch = await self._action(request)
-        group = {"code": form.get("code"), "field": form.get("field")}
-        accept = self._engine.accept_suggestions
-        return _redirect_to(await self._context.run_in_thread(accept, merchant, batch, **group))
+        accept = partial(self._engine.accept_suggestions, code=form.get("code"), field=form.get("field"))
+        return _redirect_to(await self._context.run_in_thread(accept, merchant, batch))
+
+    async def preview_fix(self, request: ConsoleRequest) -> Response:
+        """Return how many rejected records a corrected report would replace, and the button that sends it."""
+        merchant, id, upload = await self._corrected_file(request)
+        head = await upload.read(HEAD_BYTES)
+        format, content_encoding = detect_format(head, upload.fields)
+        async with self._context.copy_body(upload, head) as pieces:
+            match = await self._context.run_in_thread(
+                self._engine.match_fix, merchant, id, pieces, format=format, content_encoding=content_encoding
+            )
+        return self._renderer.response(request, "fix_preview_fragment.html", {"match": match})
 
     async def fix(self, request: ConsoleRequest) -> Response:
         """Accept a corrected report."""
-        request.require_scope("submit")
-        request.check_csrf()
-        merchant, id = await request.merchant(), request.path_param("batch")
-        limits = self._context.limits
-        upload = await UploadWithFields.start(
-            request.body(limits.body_bytes_max), bytes_max=limits.document_bytes_max
-        )
+        merchant, id, upload = await self._corrected_file(request)
 
         def begin(head: bytes) -> Submission:
             format, content_encoding = detect_format(head, upload.fields)
-            return self._engine.fix(merchant, id, format=format, content_encoding=content_encoding)
+            return self._engine.fix(
+                merchant, id, format=format, content_encoding=content_encoding,
+                new_records=upload.fields.get("new_records") == "true",
+            )
 
+        WORK.set(Work.FILES)
         receipt = await self._context.stream_body(upload, begin)
         assert receipt.batch is not None
         return Response(status_code=202, headers={**HEADERS, "x-location": batch_path(receipt.batch)})
+
+    async def _corrected_file(self, request: ConsoleRequest) -> tuple[str, str, UploadWithFields]:
+        """Return merchant, batch and the uploaded file; raises forbidden."""
+        request.require_scope("submit")
+        request.check_csrf()
+        merchant, limits = await request.merchant(), self._context.limits
+        body = request.body(limits.body_bytes_max)
+        upload = await UploadWithFields.start(body, bytes_max=limits.document_bytes_max)
+        return merchant, request.path_param("batch"), upload
 
     async def _action(self, request: ConsoleRequest) -> tuple[FormFields, str, str]:
         """Return form, merchant and batch of an action; raises forbidden."""

@@ -19,6 +19,8 @@ from goodsgate.model.issue import CODES, Issue
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, member_text
 
 PAGE_RECORDS = 20
+ALL_SUGGESTIONS = "all"
+"""Form value that accepts every suggestion of a record."""
 RECORDS_MARKER = "<!-- records -->"
 SCAN_RECORDS = 200
 """Records read at once while searching for those with an issue in one field."""
@@ -93,8 +95,15 @@ class RecordsPage:
         return self._renderer.text("records_fragment.html", {
             **values, "records": records, "next_page": request.link(after=next_after) if next_after else None,
             "first_page": request.link(after=None) if after else None,
-            "has_suggestions": any(record["has_suggestions"] for record in records) and code is not None,
+            "suggested": self._suggested_records(batch, code, field) if values["can_edit"] else None,
         })
+
+    def _suggested_records(self, batch: Batch, code: str | None, field: str | None) -> tuple[int, bool] | None:
+        """Return how many records the suggestions of a group would change, and whether all were counted."""
+        if code is None or field is None:
+            return None
+        groups, is_complete = self._engine.suggestions(batch.merchant, batch.id, code=code, field=field)
+        return (groups[0].records, is_complete) if groups else None
 
     def _find(self, batch: Batch, code: str | None, field: str | None, after: int) -> tuple[list[Finding], int | None]:
         """Return one page of findings, and the record number after which the next page starts."""
@@ -125,15 +134,21 @@ class RecordsPage:
             finding = self._context.store.rejected_by_number(merchant, id, [int(number)]).get(int(number))
             if finding is None:
                 raise Refusal("nothing_rejected", "This record is no longer rejected.")
-            members = _with_suggestions(finding, batch) if form.get("accept") else _edited(form, finding, batch)
+            accepted = form.get("accept")
+            members = _with_suggestions(finding, batch, accepted) if accepted else _edited(form, finding, batch)
             return self._engine.submit_fix(merchant, id, [fix_line(finding.number, members)])
 
         return RedirectResponse(batch_path(await self._context.run_in_thread(correct)), 303, headers=HEADERS)
 
 
-def _with_suggestions(finding: Finding, batch: Batch) -> Members:
+def _with_suggestions(finding: Finding, batch: Batch, accepted: str) -> Members:
+    """Return the record with one suggestion, named by the position (from 1) and code of its issue, or with all."""
     members = members_of(finding.raw or b"", batch.columns)
-    corrected = with_suggestions(members, finding.issues) if members is not None else None
+    issues = [
+        issue for number, issue in enumerate(finding.issues, 1)
+        if accepted in (ALL_SUGGESTIONS, f"{number} {issue.code}")
+    ]
+    corrected = with_suggestions(members, issues) if members is not None else None
     if corrected is None:
         raise Refusal("nothing_suggested")
     return corrected
@@ -165,12 +180,15 @@ def record_values(batch: Batch, finding: Finding, code: str | None, field: str |
     is_rejected = finding.raw is not None
     members = members_of(finding.raw, batch.columns) if finding.raw is not None else None
     fields = [*_submitted_fields(members, finding, code, field)] if members is not None else []
-    corrected = with_suggestions(members, finding.issues) if members is not None else None
+    issues = [
+        (issue, is_rejected and members is not None and with_suggestions(members, [issue]) is not None)
+        for issue in finding.issues
+    ]
     return {
         "finding": finding, "is_rejected": is_rejected, "fields": fields, "is_table": batch.columns is not None,
         "raw": "" if finding.raw is None else finding.raw.decode("utf-8", "replace")[:TEXT_CHARACTERS_MAX],
         "json": _format_json(finding.raw), "is_truncated": any(each.is_truncated for each in fields),
-        "has_suggestions": is_rejected and corrected is not None,
+        "issues": issues, "suggestions": sum(has_suggestion for _, has_suggestion in issues),
     }
 
 

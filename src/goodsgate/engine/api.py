@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable, Iterator
 
 from goodsgate.engine import reference as reference_data
 from goodsgate.engine import report as reports
+from goodsgate.engine.fix_match import FixSubmission, match_fix
 from goodsgate.engine.idempotency import RequestKey, answer_once
 from goodsgate.engine.receive import BodyWatcher, Submission, store_refusals
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.engine.stock import Stock
-from goodsgate.engine.suggestions import fix_lines
-from goodsgate.model.batch import FINAL_STATES, Batch, IssueGroup, Kind, Policy, RoundKind, new_id
+from goodsgate.engine.suggestions import SuggestionGroup, fix_lines, suggestion_groups
+from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, IssueGroup, Kind, Policy, RoundKind, new_id
 from goodsgate.model.catalogue import Item, ReferenceEntry
 from goodsgate.store.contract import Idempotency, NewBatch, NewRound, Page, Store
 
@@ -50,41 +51,62 @@ class Engine:
         )
 
     def fix(self, merchant: str, batch: str, *, format: str, content_encoding: str = "identity",
-            idempotency_key: str | None = None, fingerprint_of: str = "",
-            answer: Callable[[Batch], bytes] | None = None) -> Submission:
-        """Begin a fix of a batch that has ended. Raises Refusal as `submit`, and batch_unknown, batch_open."""
-        def begin() -> NewRound:
-            self._ended(merchant, batch)
-            return NewRound(
-                merchant=merchant, batch=batch, kind=RoundKind.FIX, format=format, content_encoding=content_encoding
-            )
+            new_records: bool = False, idempotency_key: str | None = None, fingerprint_of: str = "",
+            answer: Callable[[Batch, FixMatch], bytes] | None = None) -> FixSubmission:
+        """Begin a fix of a batch that has ended.
 
-        return Submission(
-            self.store, self.settings, merchant, begin, key=idempotency_key, fingerprint_of=fingerprint_of,
-            answer=answer,
+        With `new_records`, records with an empty `_row` become new records of the batch; without, the fix is refused if
+        it has such records. Raises Refusal as `submit`, and batch_unknown, batch_open.
+        """
+        return FixSubmission(
+            self.store, self.settings, lambda: self._ended(merchant, batch), merchant=merchant, format=format,
+            content_encoding=content_encoding, new_records=new_records, key=idempotency_key,
+            fingerprint_of=fingerprint_of, answer=answer,
         )
 
-    def submit_fix(self, merchant: str, batch: str, lines: Iterable[bytes]) -> Batch:
-        """Submit a fix whose lines were generated here. Raises Refusal: payload_empty without a line, and as `fix`."""
-        submission = self.fix(merchant, batch, format="ndjson")
+    def match_fix(self, merchant: str, batch: str, pieces: Iterable[bytes], *, format: str,
+                  content_encoding: str = "identity") -> FixMatch:
+        """Return what a fix would replace, without effect. Raises Refusal: batch_unknown, batch_open."""
+        return match_fix(
+            self.store, self.settings.read_limits, self._ended(merchant, batch), pieces, format=format,
+            content_encoding=content_encoding,
+        )
+
+    def submit_fix(self, merchant: str, batch: str, lines: Iterable[bytes], *,
+                   idempotency: Idempotency[Batch] | None = None) -> Batch:
+        """Submit a fix whose lines were generated here, each with its `_row`.
+
+        Raises Refusal: payload_empty without a line, and as `fix`.
+        """
+        def begin() -> NewRound:
+            self._ended(merchant, batch)
+            return NewRound(merchant=merchant, batch=batch, kind=RoundKind.FIX, format="ndjson")
+
+        submission = Submission(self.store, self.settings, merchant, begin)
         try:
             for line in lines:
                 submission.write(line)
-            receipt = submission.finish()
+            receipt = submission.finish(idempotency=idempotency)
         except BaseException:
             submission.abort()
             raise
         assert receipt.batch is not None
         return receipt.batch
 
-    def accept_suggestions(self, merchant: str, batch: str, *, code: str, field: str) -> Batch:
+    def suggestions(self, merchant: str, batch: str, *, code: str | None = None, field: str | None = None,
+                    ) -> tuple[list[SuggestionGroup], bool]:
+        """Return what accepting suggestions would change; see `engine.suggestions`. Raises Refusal: batch_unknown."""
+        return suggestion_groups(self.store, self.batch(merchant, batch), code=code, field=field)
+
+    def accept_suggestions(self, merchant: str, batch: str, *, code: str, field: str,
+                           idempotency: Idempotency[Batch] | None = None) -> Batch:
         """Send back every rejected record of an issue group with its suggestion in place of the rejected value.
 
         Raises Refusal: batch_unknown, batch_open, nothing_suggested.
         """
         lines = fix_lines(self.store, self.batch(merchant, batch), code=code, field=field)
         try:
-            return self.submit_fix(merchant, batch, lines)
+            return self.submit_fix(merchant, batch, lines, idempotency=idempotency)
         except Refusal as refusal:
             raise Refusal("nothing_suggested") if refusal.code == "payload_empty" else refusal from None
 

@@ -4,9 +4,11 @@ A fix may come in any format. Each of its records names the rejected record that
 """
 
 import contextlib
+from collections.abc import Iterator
 
 import msgspec
 
+from goodsgate import formats
 from goodsgate.engine.suggestions import members_of
 from goodsgate.formats import Chunk
 from goodsgate.formats.formula_marks import is_marked, mark_formula, needs_mark, unmark_formula
@@ -15,14 +17,29 @@ from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, cell_text, read_json, read_members, read_value
 from goodsgate.store.contract import ClaimedRound, Store
 
+ROW_DIGITS_MAX = 18
+ADDED_MEMBERS = frozenset({"_row", "_codes", "_messages", "_result"})
+"""Members that a report adds to a record."""
+
 MARKED_FORMATS = frozenset({"csv", "tsv"})
 """Formats in which reports mark cells that a spreadsheet would run."""
+
+
+def open_fix(pieces: Iterator[bytes], limits: formats.Limits, *, format: str, content_encoding: str) -> formats.Reader:
+    """Return the reader of a fix."""
+    return formats.open_reader(pieces, format=format, content_encoding=content_encoding, limits=limits)
+
+
+def row_texts(chunk: Chunk, header: list[str] | None) -> list[str]:
+    """Return the `_row` of each record of a fix as a text, empty for records without one."""
+    return [_row_text(_members(chunk, at, header)) for at in range(len(chunk))]
 
 
 def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, store: Store) -> Chunk:
     """Return the chunk with lines or rows like those of the batch, and with the numbers that its records replace."""
     records = [_members(chunk, at, header) for at in range(len(chunk))]
-    numbers = [_number(members.pop("_row", None)) if members is not None else None for members in records]
+    texts = [*map(_row_text, records)]
+    numbers = [_number(text) for text in texts]
     rejected = store.rejected_by_number(round.merchant, round.batch, [n for n in numbers if n is not None])
     if round.format in MARKED_FORMATS:
         for at, number in enumerate(numbers):
@@ -39,7 +56,7 @@ def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, sto
             lines.append(_line(members if header is None else _typed(members, rejected.get(number or 0))))
         if members is None and at not in unreadable:
             unreadable[at] = issue("record_not_object", value=chunk.lines[at][:200].decode("utf-8", "replace"))
-    replaces, issues = _replacements(numbers, rejected)
+    replaces, issues = _replacements(texts, rejected)
     return msgspec.structs.replace(
         chunk, lines=lines, rows=rows, unreadable=unreadable, replaces=replaces, issues=issues
     )
@@ -66,15 +83,18 @@ def _unmarked_cell(cell: str, received: object) -> str:
     return unmark_formula(cell) if needs_mark(text) or unmark_formula(cell) == text else cell
 
 
-def _replacements(numbers: list[int | None], rejected: dict[int, Finding],
-                  ) -> tuple[list[int | None], dict[int, Issue]]:
-    """Return which record each one replaces; what names no rejected record, or one named before, is a new record."""
+def _replacements(texts: list[str], rejected: dict[int, Finding]) -> tuple[list[int | None], dict[int, Issue]]:
+    """Return which record each one replaces, by its `_row`.
+
+    What names no rejected record, or one named before, is a new record with an issue; what names none is a new record.
+    """
     replaces: list[int | None] = []
     issues: dict[int, Issue] = {}
     replaced: set[int] = set()
-    for at, number in enumerate(numbers):
-        if number is not None and (number not in rejected or number in replaced):
-            issues[at] = issue("row_not_rejected", "/_row", value=number)
+    for at, text in enumerate(texts):
+        number = _number(text)
+        if text and (number not in rejected or number in replaced):
+            issues[at] = issue("row_not_rejected", "/_row", value=text)
             number = None
         if number is not None:
             replaced.add(number)
@@ -92,10 +112,13 @@ def _members(chunk: Chunk, at: int, header: list[str] | None) -> Members | None:
     return read_members(chunk.lines[at])
 
 
-def _number(value: object) -> int | None:
-    text = bytes(value).decode("utf-8", "replace").strip('"') if isinstance(value, msgspec.Raw) else str(value or "")
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+def _row_text(members: Members | None) -> str:
+    """Return the `_row` of a record, however it is written; empty if it has none."""
+    return cell_text((members or {}).get("_row")).strip()
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= ROW_DIGITS_MAX else None
 
 
 def _line(members: Members) -> bytes:
@@ -104,7 +127,7 @@ def _line(members: Members) -> bytes:
     A line that was no JSON object is restored from `_raw`.
     """
     raw = members.pop("_raw", None)
-    own = {name: value for name, value in members.items() if name not in ("_codes", "_messages", "_result")}
+    own = {name: value for name, value in members.items() if name not in ADDED_MEMBERS}
     if raw is not None and not own:
         return str(read_value(raw)).encode("utf-8", "replace")
     return msgspec.json.encode(own)

@@ -13,7 +13,7 @@ from goodsgate.engine.idempotency import RESERVE_SECONDS, check_same_request, re
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.model import crash
-from goodsgate.model.batch import Batch, new_id
+from goodsgate.model.batch import Batch, FixMatch, new_id
 from goodsgate.store.contract import (
     Idempotency,
     IdempotentAnswer,
@@ -33,6 +33,8 @@ class Receipt(msgspec.Struct, frozen=True):
 
     batch: Batch | None
     replay: IdempotentAnswer | None
+    match: FixMatch | None = None
+    """How a fix matches the rejected records of its batch."""
 
 
 class BodyWatcher(Protocol):
@@ -92,15 +94,17 @@ class Submission:
                 self._reserved_at = time.monotonic()
             self._store.append_upload(self._merchant, self._upload, chunk)
 
-    def finish(self) -> Receipt:
-        """Make the submission durable. Raises Refusal; then nothing of it remains once it is aborted."""
+    def finish(self, *, idempotency: Idempotency[Batch] | None = None) -> Receipt:
+        """Make the submission durable. Raises Refusal; then nothing of it remains once it is aborted.
+
+        `idempotency` is a key that the caller has reserved, for a submission that has none.
+        """
         if self._replay is not None:
             check_same_request(self._replay, self._hash.digest())
             return Receipt(None, self._replay)
         if not self._bytes:
             raise Refusal("payload_empty")
         crash.point("received")
-        idempotency = None
         if self._key is not None and self._answer is not None:
             idempotency = Idempotency(
                 merchant=self._merchant, key=self._key, fingerprint=self._hash.digest(), answer=self._answer

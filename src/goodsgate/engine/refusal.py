@@ -13,6 +13,7 @@ REFUSALS: dict[str, str] = {
     "reference_invalid": "Some entries of the reference data are invalid; nothing was stored.",
     "reference_read_only": "This reference data is built in and cannot be changed.",
     "batch_open": "The batch has not finished yet.",
+    "fix_rows_missing": "Records of the fix do not say by `_row` which record they replace.",
     "nothing_rejected": "The batch has no rejected records.",
     "nothing_suggested": "No rejected record has a suggestion to apply.",
     "nothing_withheld": "The batch has no deletions waiting for confirmation.",

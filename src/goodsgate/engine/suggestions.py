@@ -3,6 +3,7 @@
 The result is a fix. Its members have the submitter's own names, and `_row` names the record that is replaced.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -13,6 +14,20 @@ from goodsgate.model.json_text import UNREADABLE_JSON, Members, read_members, re
 from goodsgate.store.contract import Store
 
 RECORDS_AT_ONCE = 1_000
+COUNTED_RECORDS_MAX = 100_000
+"""Rejected records among which suggestions are counted."""
+EXAMPLES_MAX = 3
+
+
+class SuggestionGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Suggestions with the same issue code and field, and how many rejected records they would change."""
+
+    code: str
+    field: str
+    records: int
+    examples: list[tuple[str | None, str]]
+    """The first distinct values, each with its suggestion."""
+
 
 def members_of(raw: bytes, columns: Sequence[str] | None) -> Members | None:
     """Return the members of a record as received; None if it is no object or row."""
@@ -81,11 +96,52 @@ def fix_lines(store: Store, batch: Batch, *, code: str, field: str) -> Iterator[
         after = page[-1].number
 
 
+def suggestion_groups(store: Store, batch: Batch, *, code: str | None = None, field: str | None = None,
+                      ) -> tuple[list[SuggestionGroup], bool]:
+    """Return what accepting suggestions would change, the most frequent group first, and whether all were counted.
+
+    With `code` and `field`, only that group. If there are more rejected records than are counted, the numbers are lower
+    bounds.
+    """
+    records: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], dict[tuple[str | None, str], None]] = {}
+    after = read = 0
+    while page := store.rejected_records(batch.merchant, batch.id, after=after, limit=RECORDS_AT_ONCE):
+        for finding in page:
+            for group, issues in _suggested(finding, code, field).items():
+                if _corrected(finding, batch, issues) is not None:
+                    records[group] += 1
+                    first = examples.setdefault(group, {})
+                    if len(first) < EXAMPLES_MAX:
+                        first[issues[0].value, issues[0].suggestion or ""] = None
+        after, read = page[-1].number, read + len(page)
+        if read >= COUNTED_RECORDS_MAX:
+            break
+    groups = [
+        SuggestionGroup(code=group[0], field=group[1], records=count, examples=[*examples[group]])
+        for group, count in sorted(records.items(), key=lambda entry: (-entry[1], entry[0]))
+    ]
+    return groups, read < COUNTED_RECORDS_MAX
+
+
+def _suggested(finding: Finding, code: str | None, field: str | None) -> dict[tuple[str, str], list[Issue]]:
+    """Return the issues of a record that have a suggestion, by code and field."""
+    groups: dict[tuple[str, str], list[Issue]] = {}
+    for issue in finding.issues:
+        if issue.suggestion and code in (None, issue.code) and field in (None, issue.field):
+            groups.setdefault((issue.code, issue.field), []).append(issue)
+    return groups
+
+
 def _corrected_line(finding: Finding, batch: Batch, *, code: str, field: str) -> bytes:
-    issues = [issue for issue in finding.issues if issue.code == code and issue.field == field and issue.suggestion]
-    members = members_of(finding.raw or b"", batch.columns) if issues else None
-    corrected = with_suggestions(members, issues) if members is not None else None
+    issues = _suggested(finding, code, field).get((code, field), [])
+    corrected = _corrected(finding, batch, issues)
     return fix_line(finding.number, corrected) if corrected is not None else b""
+
+
+def _corrected(finding: Finding, batch: Batch, issues: Sequence[Issue]) -> Members | None:
+    members = members_of(finding.raw or b"", batch.columns) if issues else None
+    return with_suggestions(members, issues) if members is not None else None
 
 
 def fix_line(number: int, members: Members) -> bytes:

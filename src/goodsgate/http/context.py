@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import Callable, Mapping
-from typing import ParamSpec, TypeVar, cast
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import IO, ParamSpec, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -21,7 +23,7 @@ from goodsgate.http.admission import AdmissionLimit, ArrivingBodies, Receiver
 from goodsgate.http.long_poll import ChangeSignal
 from goodsgate.http.problems import refuse
 from goodsgate.http.services import HttpLimits, ProtocolServices
-from goodsgate.http.threads import RequestThreads, Work
+from goodsgate.http.threads import WORK, RequestThreads, Work
 from goodsgate.observe import Metrics, StatisticsCache
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -139,6 +141,20 @@ class ServerContext:
         self.metrics.submissions.labels("accepted" if receipt.batch is not None else "replayed").inc()
         return receipt
 
+    @asynccontextmanager
+    async def copy_body(self, body: "RequestBody", head: bytes) -> AsyncIterator[Iterator[bytes]]:
+        """Copy a body that begins with `head` to a temporary file; the context is its pieces, to be read in a thread.
+
+        What is done with them runs in the threads for files.
+        """
+        with tempfile.TemporaryFile() as file:
+            piece = head
+            while piece:
+                await self.run_in_thread(file.write, piece)
+                piece = await body.read(self.uploads.buffer_bytes())
+            WORK.set(Work.FILES)
+            yield _pieces(file)
+
     async def _stream_long_body(self, body: "RequestBody", begin: Callable[[bytes], Submission],
                                 piece: bytes) -> Receipt:
         """Stream a body of several pieces: the next piece is read while the last one is written."""
@@ -163,6 +179,12 @@ def find_secret(headers: Mapping[bytes, bytes]) -> bytes | None:
     if authorization is None:
         return headers.get(b"x-api-key")
     return authorization[7:].strip() if authorization[:7].lower() == b"bearer " else None
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(PIECE_BYTES):
+        yield piece
 
 
 def _submit_short_body(begin: Callable[[bytes], Submission], body: bytes) -> Receipt:

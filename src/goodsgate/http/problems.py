@@ -43,6 +43,7 @@ STATUSES: dict[str, int] = {
     "reference_invalid": 422,
     "reference_read_only": 409,
     "batch_open": 409,
+    "fix_rows_missing": 422,
     "nothing_rejected": 409,
     "nothing_suggested": 409,
     "nothing_withheld": 409,

@@ -263,6 +263,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The rejected record as received: the line, or the JSON array of the row's cells; None if not rejected."""
 
 
+class FixMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """How many records a fix has, and how many of them replace a rejected record of the batch."""
+
+    records: int = 0
+    replacing: int = 0
+    """Records whose `_row` names a rejected record that no record before them names."""
+    unmatched: int = 0
+    """Records with another `_row`, which will be rejected."""
+    without_row: int = 0
+    """Records with an empty `_row`, or none: new records of the batch, if that is wanted."""
+
+
 class IssueGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Issues of a batch with the same code, severity and field."""
 

@@ -79,10 +79,11 @@ def owned(gate):
 
 
 def _sent(operation):
-    if operation.id in ("submit", "fix", "load_reference"):
+    if operation.id in ("submit", "fix", "preview_fix", "load_reference"):
         return {"content": b'{"id": "SKU-0001", "code": "X", "_row": 2}', "params": {"format": "ndjson"}}
     bodies = {
-        "confirm": {"deletions": 1}, "put_mapping": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
+        "confirm": {"deletions": 1}, "accept_suggestions": {"code": "x", "field": ""},
+        "put_mapping": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
     }
     return {"json": bodies[operation.id]} if operation.id in bodies else {}
 

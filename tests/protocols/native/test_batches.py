@@ -90,12 +90,17 @@ def test_a_corrected_report_makes_the_batch_clean(client, gate):
     assert report.headers["content-disposition"] == f'attachment; filename="{batch["id"]}-rejected.csv"'
     (row,) = csv.DictReader(io.StringIO(report.text))
     assert (row["Nummer"], row["price"], row["_row"]) == ("x2", "cheap", "2")
+    preview = client.post(f"/v1/batches/{batch['id']}/fix/preview?format=csv", content=report.text)
+    expected = {"records": 1, "replacing": 1, "unmatched": 0, "without_row": 0}
+    assert preview.json() == expected
+    stray = client.post(f"/v1/batches/{batch['id']}/fix?format=csv", content="Nummer,price\nx2,9.90 EUR\n")
+    assert (stray.status_code, stray.json()["code"], stray.json()["without_row"]) == (422, "fix_rows_missing", 1)
     fixed = client.post(
         f"/v1/batches/{batch['id']}/fix", content=report.text.replace("cheap", "9.90 EUR"),
         headers={"Content-Type": "text/csv"},
     )
     assert (fixed.status_code, fixed.headers["location"]) == (202, batch["links"]["self"])
-    assert fixed.json()["rounds"] == 2
+    assert (fixed.json()["rounds"], fixed.json()["fix"]) == (2, expected)
     gate.shop.work()
     after = client.get(batch["links"]["self"]).json()
     assert (after["outcome"], after["counts"]["created"], after["counts"]["rejected"]) == ("clean", 2, 0)

@@ -58,6 +58,7 @@ def test_every_successful_response_has_an_example():
 REQUESTS = [
     ("submit", "POST", "/v1/batches", 202),
     ("fix", "POST", "/v1/batches/{batch}/fix", 202),
+    ("preview_fix", "POST", "/v1/batches/{batch}/fix/preview", 200),
     ("load_reference", "PUT", "/v1/reference/category", 200),
     ("put_mapping", "PUT", "/v1/mappings/warehouse-export", 200),
     ("add_merchant", "POST", "/v1/merchants", 201),
@@ -88,9 +89,9 @@ def test_a_gate_accepts_the_example_requests(gate, name, method, path, status):
 
 
 def test_every_example_request_is_sent_to_a_gate():
-    """Except the confirmation, whose number must be that of the withheld deletions."""
+    """Except those that need a batch of their own, which have tests of their own."""
     with_body = {name for name, operation in OPERATIONS.items() if "requestBody" in operation}
-    assert with_body - {name for name, *_ in REQUESTS} == {"confirm"}
+    assert with_body - {name for name, *_ in REQUESTS} == {"confirm", "accept_suggestions"}
 
 
 def test_the_confirmation_of_the_example_is_understood(gate):
@@ -105,6 +106,20 @@ def test_the_confirmation_of_the_example_is_understood(gate):
     assert answer.json()["code"] == "confirmation_mismatch"
     answer = client.post(f"/v1/batches/{batch['id']}/confirm", json=dict.fromkeys(example, 9))
     assert answer.status_code == 202
+
+
+def test_the_suggestion_of_the_example_is_applied(gate):
+    """A batch lists it with the members of the example."""
+    client = gate.client()
+    path = client.submit(b'{"sku": "A", "title": "Mug", "gtin": "4006381333932"}\n')["links"]["self"] + "/suggestions"
+    (listed,) = client.get(path).json()["suggestions"]
+    operation = OPERATIONS["suggestions"]["responses"]["200"]["content"]["application/json"]
+    assert set(listed) == set(operation["example"]["suggestions"][0])
+    example = OPERATIONS["accept_suggestions"]["requestBody"]["content"]["application/json"]["example"]
+    answer = client.post(path, json=example, headers={"Idempotency-Key": '"once"'})
+    assert (answer.status_code, answer.json()["rounds"]) == (202, 2)
+    again = client.post(path, json=example, headers={"Idempotency-Key": '"once"'})
+    assert (again.status_code, again.content) == (202, answer.content)
 
 
 READS = [

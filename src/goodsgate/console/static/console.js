@@ -111,17 +111,23 @@
     });
   }
 
-  // Other uploads of a single file: a corrected report, reference data.
+  // Other uploads of a single file: a corrected report, which is previewed before it is sent, and reference data.
   document.querySelectorAll("[data-upload]").forEach((area) => {
     const result = area.parentElement.querySelector("[data-result]");
-    acceptFiles(area, async (file) => {
+    const send = async (url, file, form) => {
       result.textContent = `Uploading ${file.name} …`;
       try {
-        const form = area.closest("form");
-        const response = await upload(area.dataset.upload, file, { ...fieldsOf(form), filename: file.name });
+        const response = await upload(url, file, { ...fieldsOf(form), filename: file.name });
         if (response.location) { window.location.assign(response.location); return; }
         replaceContent(result, response.html);
       } catch (error) { result.textContent = error.message; }
+    };
+    acceptFiles(area, async (file) => {
+      await send(area.dataset.preview || area.dataset.upload, file, area.closest("form"));
+      result.querySelector("[data-send]")?.closest("form").addEventListener("submit", (event) => {
+        event.preventDefault();
+        send(area.dataset.upload, file, event.target);
+      });
     });
   });
 

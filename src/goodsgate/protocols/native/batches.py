@@ -13,11 +13,22 @@ from goodsgate import formats
 from goodsgate.engine import Submission
 from goodsgate.engine.receive import parse_encoding
 from goodsgate.engine.refusal import Refusal
-from goodsgate.http.context import ServerContext
+from goodsgate.http.context import HEAD_BYTES, ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler, decode_json
-from goodsgate.model.batch import FINAL_STATES, Batch, IssueGroup, Kind, Policy, ReadingDecision, Strictness, Verb
+from goodsgate.http.threads import WORK, Work
+from goodsgate.model.batch import (
+    FINAL_STATES,
+    Batch,
+    FixMatch,
+    IssueGroup,
+    Kind,
+    Policy,
+    ReadingDecision,
+    Strictness,
+    Verb,
+)
 from goodsgate.protocols.native.idempotency import fingerprint_of, idempotency_key, request_key
-from goodsgate.protocols.native.responses import JSON
+from goodsgate.protocols.native.responses import JSON, json_response
 from goodsgate.store.contract import Idempotency
 
 MAPPING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -27,6 +38,13 @@ class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of POST /v1/batches/{batch}/confirm."""
 
     deletions: int
+
+
+class AcceptedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /v1/batches/{batch}/suggestions."""
+
+    code: str
+    field: str
 
 
 class Change(Protocol):
@@ -47,8 +65,9 @@ class BatchHandlers:
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
         return {
-            "submit": self.submit, "fix": self.fix, "retry": self.retry, "cancel": self.cancel,
-            "confirm": self.confirm,
+            "submit": self.submit, "fix": self.fix, "preview_fix": self.preview_fix,
+            "suggestions": self.suggestions, "accept_suggestions": self.accept_suggestions,
+            "retry": self.retry, "cancel": self.cancel, "confirm": self.confirm,
         }
 
     async def submit(self, request: ApiRequest) -> Response:
@@ -75,11 +94,53 @@ class BatchHandlers:
             format, content_encoding = detect_format(request, head)
             return self._engine.fix(
                 request.merchant, request.path["batch"], format=format, content_encoding=content_encoding,
-                idempotency_key=key, fingerprint_of=fingerprint_of(request, format, content_encoding),
-                answer=encode_batch,
+                new_records=request.query["new_records"], idempotency_key=key,
+                fingerprint_of=fingerprint_of(request, format, content_encoding), answer=encode_fixed_batch,
             )
 
+        WORK.set(Work.FILES)
         return await self._receive(request, begin)
+
+    async def preview_fix(self, request: ApiRequest) -> Response:
+        """Handle POST /v1/batches/{batch}/fix/preview."""
+        limits = self._context.limits
+        body = request.body(limits.body_bytes_max, limits.body_idle_seconds)
+        head = await body.read(HEAD_BYTES)
+        format, content_encoding = detect_format(request, head)
+        async with self._context.copy_body(body, head) as pieces:
+            match = await self._context.run_in_thread(
+                self._engine.match_fix, request.merchant, request.path["batch"], pieces, format=format,
+                content_encoding=content_encoding,
+            )
+        return json_response(match)
+
+    async def suggestions(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/batches/{batch}/suggestions."""
+        WORK.set(Work.FILES)
+        groups, is_complete = await self._context.run_in_thread(
+            self._engine.suggestions, request.merchant, request.path["batch"]
+        )
+        rows = [
+            {
+                "code": group.code, "field": group.field, "records": group.records,
+                "examples": [{"value": value, "suggestion": suggestion} for value, suggestion in group.examples],
+            }
+            for group in groups
+        ]
+        return json_response({"suggestions": rows, "complete": is_complete})
+
+    async def accept_suggestions(self, request: ApiRequest) -> Response:
+        """Handle POST /v1/batches/{batch}/suggestions."""
+        content = await request.read_body(self._context)
+
+        def accept(merchant: str, batch: str, *, idempotency: Idempotency[Batch] | None) -> Batch:
+            group: AcceptedGroup = decode_json(content, AcceptedGroup)
+            return self._engine.accept_suggestions(
+                merchant, batch, code=group.code, field=group.field, idempotency=idempotency
+            )
+
+        WORK.set(Work.FILES)
+        return await self._change(request, accept, content)
 
     async def _receive(self, request: ApiRequest, begin: Callable[[bytes], Submission]) -> Response:
         limits = self._context.limits
@@ -88,7 +149,8 @@ class BatchHandlers:
             assert receipt.replay.batch is not None
             return _accepted(receipt.replay.body, receipt.replay.batch)
         assert receipt.batch is not None
-        return _accepted(encode_batch(receipt.batch), receipt.batch.id)
+        batch, match = receipt.batch, receipt.match
+        return _accepted(encode_batch(batch) if match is None else encode_fixed_batch(batch, match), batch.id)
 
     def _policy(self, request: ApiRequest) -> Policy:
         query = request.query
@@ -195,6 +257,11 @@ def parse_mapping(text: str) -> dict[str, list[str]]:
 def encode_batch(batch: Batch, groups: Sequence[IssueGroup] = ()) -> bytes:
     """Return the document of a batch as JSON."""
     return msgspec.json.encode(serialize_batch(batch, groups))
+
+
+def encode_fixed_batch(batch: Batch, match: FixMatch) -> bytes:
+    """Return the document of a batch after a fix was accepted, with what the fix will replace."""
+    return msgspec.json.encode(serialize_batch(batch, ()) | {"fix": match})
 
 
 def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) -> dict[str, Any]:

@@ -1,17 +1,14 @@
 """Collections of the catalogue, reference data and saved mappings."""
 
-import tempfile
-from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.http.context import HEAD_BYTES, PIECE_BYTES, ServerContext
+from goodsgate.http.context import HEAD_BYTES, ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
-from goodsgate.http.threads import WORK, Work
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, display_key, item_key, split_key
 from goodsgate.protocols.native.batches import detect_format, named_encoding
@@ -110,16 +107,12 @@ class CatalogueHandlers:
         """
         limits = self._context.limits
         body = request.body(limits.reference_body_bytes_max, limits.body_idle_seconds)
-        head = piece = await body.read(HEAD_BYTES)
+        head = await body.read(HEAD_BYTES)
         format, content_encoding = detect_format(request, head)
         encoding = named_encoding(request)
-        with tempfile.TemporaryFile() as file:
-            while piece:
-                await self._context.run_in_thread(file.write, piece)
-                piece = await body.read(self._context.uploads.buffer_bytes())
-            WORK.set(Work.FILES)
+        async with self._context.copy_body(body, head) as pieces:
             entries = await self._context.run_in_thread(
-                self._engine.load_reference, request.merchant, request.path["kind"], _pieces(file), format=format,
+                self._engine.load_reference, request.merchant, request.path["kind"], pieces, format=format,
                 content_encoding=content_encoding, encoding=encoding, replace=request.query["replace"],
             )
         return json_response({"kind": request.path["kind"], "entries": entries})
@@ -151,12 +144,6 @@ class CatalogueHandlers:
 
     def _limit(self, request: ApiRequest) -> int:
         return min(int(request.query["limit"]), self._context.limits.page_rows_max)
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    file.seek(0)
-    while piece := file.read(PIECE_BYTES):
-        yield piece
 
 
 def _check_mapping(mapping: dict[str, list[str]]) -> None:
