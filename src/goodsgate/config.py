@@ -129,7 +129,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     xlsx_unpacked_bytes_max: Bytes = 128 * 1024**2
     parser_memory_bytes_max: Annotated[int, Meta(ge=64 * 1024**2, le=1024**4)] = 512 * 1024**2
     """Memory of the process that parses one XLSX; the gate itself needs none of it."""
-    parser_seconds_max: Annotated[float, Meta(ge=1, le=3600)] = 10.0
+    parser_seconds_max: Annotated[float, Meta(ge=1, le=3600)] = 20.0
     """Processor time of that process; three times as much may pass until it answers."""
     depth_max: Annotated[int, Meta(ge=2, le=100)] = 16
     """Maximum nesting of a record."""

@@ -10,7 +10,7 @@ from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.contract import BatchFilter
 from tests.console.conftest import Person, text_of
-from tests.formats.hostile_workbooks import long_string
+from tests.formats.hostile_workbooks import entities, long_string
 
 FEED = b"ArtNr,Name,Preis,Farbe\nA1,Shoe,12.50,red\nA2,Tent,9.99,green\n"
 
@@ -158,7 +158,6 @@ def test_a_large_file_is_streamed(clerk: Person) -> None:
 
 
 def test_the_preview_of_a_hostile_workbook_says_what_to_do(clerk: Person) -> None:
-    """Five kilobytes that would need 8 GB are refused, and the console goes on."""
-    page = text_of(preview(clerk, long_string(), filename="a.xlsx"))
-    assert "needs more than 512 MB of memory" in page
-    assert "send it as CSV" in page
+    """Entities are refused; of five kilobytes that would need 8 GB the first rows are shown."""
+    assert "a document type declaration is not allowed" in text_of(preview(clerk, entities(), filename="a.xlsx"))
+    assert "Columns 2" in text_of(preview(clerk, long_string(), filename="a.xlsx"))

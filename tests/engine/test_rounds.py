@@ -115,8 +115,8 @@ def _mended_table(report: bytes, format: str) -> bytes:
     from goodsgate import formats
 
     reader = formats.open_reader(iter([report]), format=format, content_encoding="identity", limits=formats.Limits())
-    header = list(reader.header or [])
     rows = [list(row) for chunk in reader.chunks() for row in chunk.rows]
+    header = list(reader.header or [])
     title = next((name for name in header if name.casefold() == "title"), None)
     if title is None:
         title = "title"

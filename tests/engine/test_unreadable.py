@@ -75,10 +75,10 @@ def test_a_parser_that_is_killed_is_started_again(shop: Shop, monkeypatch: pytes
     kills = iter([True, True])
     frames = ParserProcess.frames
 
-    def killed(process: ParserProcess) -> Iterator[bytes]:
+    def killed(process: ParserProcess, *, pause_seconds: float) -> Iterator[bytes | None]:
         if next(kills, False):
             os.kill(process.pid, signal.SIGKILL)
-        return frames(process)
+        return frames(process, pause_seconds=pause_seconds)
 
     monkeypatch.setattr(ParserProcess, "frames", killed)
     rows = [[f"A-{number}", "Cup"] for number in range(3)]

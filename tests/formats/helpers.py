@@ -3,13 +3,13 @@
 import gzip
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import zstandard
 from hypothesis import strategies as st
 
-from goodsgate.formats import Limits, Reader, open_reader
+from goodsgate.formats import Limits, Reader, ReadOptions, open_reader
 from goodsgate.model.issue import CODES
 
 T = TypeVar("T")
@@ -23,6 +23,8 @@ class Read(msgspec.Struct, kw_only=True):
     source_rows: list[int]
     unreadable: dict[int, str]
     """Index → code."""
+    issues: dict[int, list[tuple[str, str | None, str | None]]]
+    """Index → code, column and value of the issues of its cells."""
     chunks: list[int]
     """Records of each chunk."""
     bytes_done: int
@@ -55,13 +57,17 @@ def pieces(data: bytes, sizes: Sequence[int] = (1 << 20,)) -> Iterator[bytes]:
 
 def read(
     data: bytes | Iterator[bytes], format: str = "ndjson", *, content_encoding: str = "identity", skip: int = 0,
-    sizes: Sequence[int] = (1 << 20,), encoding: str | None = None, **limits: int,
+    sizes: Sequence[int] = (1 << 20,), encoding: str | None = None,
+    options: dict[str, Any] | None = None, **limits: int,
 ) -> Read:
     """Read a payload to its end and hold the reader to what it promises of every chunk."""
     given = pieces(data, sizes) if isinstance(data, bytes) else data
     bounds = Limits(**{"chunk_seconds": 3600, **limits})  # no chunk ends early on a slow machine
-    reader = open_reader(given, format=format, content_encoding=content_encoding, limits=bounds, encoding=encoding)
-    found = Read(reader=reader, records=[], source_rows=[], unreadable={}, chunks=[], bytes_done=0)
+    reader = open_reader(
+        given, format=format, content_encoding=content_encoding, limits=bounds,
+        options=ReadOptions(encoding=encoding, **(options or {})),
+    )
+    found = Read(reader=reader, records=[], source_rows=[], unreadable={}, issues={}, chunks=[], bytes_done=0)
     for chunk in reader.chunks(skip=skip):
         records = chunk.lines if reader.header is None else chunk.rows
         assert 0 < len(records) <= bounds.chunk_records_max
@@ -70,6 +76,10 @@ def read(
         assert chunk.bytes_done >= found.bytes_done
         offset = len(found.records)
         found.unreadable |= {offset + index: issue.code for index, issue in chunk.unreadable.items()}
+        found.issues |= {
+            offset + index: [(issue.code, issue.column, issue.value) for issue in each]
+            for index, each in chunk.issues.items()
+        }
         for index, row in enumerate(chunk.rows):
             assert index in chunk.unreadable or len(row) == len(reader.header or [])
         assert all(issue.message and CODES[issue.code].about == "record" for issue in chunk.unreadable.values())

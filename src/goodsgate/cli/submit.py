@@ -37,6 +37,9 @@ def policy_options(command: Any) -> Any:
         click.option("--decimal", type=click.Choice(["point", "comma"]), help="Decimal separator. Default: point."),
         click.option("--encoding", metavar="CHARSET",
                      help="Charset of a text file, e.g. Windows-1250. Default: detected."),
+        click.option("--sheet", metavar="NAME", help="Sheet of a workbook, by name or number. Default: detected."),
+        click.option("--header-row", type=click.IntRange(1, 50), metavar="ROW",
+                     help="Row of the header in a table. Default: detected."),
         click.option("--format", "format", type=FORMATS, help=FORMAT_HELP),
     )):
         command = option(command)

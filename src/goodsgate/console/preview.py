@@ -25,7 +25,8 @@ MAP_PREFIX = "map:"
 UNCHECKED = "-"
 """Form value for a column that is stored unchecked."""
 
-POLICY_FIELDS = ("verb", "mode", "decimal", "format", "encoding", "currency", "duplicates", "references")
+READING_FIELDS = ("decimal", "format", "encoding", "sheet", "header_row")
+POLICY_FIELDS = ("verb", "mode", *READING_FIELDS, "currency", "duplicates", "references")
 """The parts of a policy that the form contains."""
 
 
@@ -55,13 +56,13 @@ class FilePreview(msgspec.Struct, frozen=True, kw_only=True):
     has_key: bool
 
 
-def parse_policy(form: Fields, mapping: dict[str, list[str]]) -> Policy:
-    """Return the policy in the form; raises parameter_invalid."""
-    given = {name: form[name] for name in POLICY_FIELDS if form.get(name)}
+def parse_policy(form: Fields, mapping: dict[str, list[str]], *, names: Sequence[str] = POLICY_FIELDS) -> Policy:
+    """Return the policy in the form, or some members of it; raises parameter_invalid."""
+    given = {name: form[name] for name in names if form.get(name)}
     if "encoding" in given:
         given["encoding"] = parse_encoding(given["encoding"])
     try:
-        policy = msgspec.convert({**given, "mapping": mapping}, Policy)
+        policy = msgspec.convert({**given, "mapping": mapping}, Policy, strict=False)
     except msgspec.ValidationError as error:
         raise refuse("parameter_invalid", f"{error}.", parameter="policy") from error
     currency = policy.currency
@@ -102,13 +103,13 @@ def parse_mapping(form: Fields, saved: dict[str, dict[str, list[str]]]) -> dict[
 
 
 def preview_file(head: bytes, limits: formats.Limits, *, format: str, content_encoding: str, is_whole: bool, kind: Kind,
-                 mapping: dict[str, list[str]], encoding: str | None = None) -> FilePreview:
+                 mapping: dict[str, list[str]], options: formats.ReadOptions) -> FilePreview:
     """Return a preview of a file from its first bytes; a record cut off at their end is ignored."""
     bounds = msgspec.structs.replace(limits, chunk_records_max=SAMPLE_RECORDS + 1)
     reader = formats.open_reader(
-        iter([head]), format=format, content_encoding=content_encoding, limits=bounds, encoding=encoding
+        iter([head]), format=format, content_encoding=content_encoding, limits=bounds, options=options
     )
-    chunk = next(reader.chunks(), None)
+    chunk = next(filter(len, reader.chunks()), None)
     records = len(chunk.source_rows) if chunk is not None else 0
     if not is_whole and records <= SAMPLE_RECORDS:
         records = max(records - 1, 0)  # the last one may be cut off

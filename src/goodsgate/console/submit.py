@@ -9,14 +9,14 @@ from starlette.responses import Response
 
 from goodsgate import formats
 from goodsgate.console.batch import batch_path
-from goodsgate.console.preview import parse_kind, parse_mapping, parse_policy, preview_file
+from goodsgate.console.preview import READING_FIELDS, parse_kind, parse_mapping, parse_policy, preview_file
 from goodsgate.console.records import record_values
 from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest
 from goodsgate.console.upload import Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.dry_run import DryRunner
-from goodsgate.engine.receive import parse_encoding
+from goodsgate.engine.reader import read_options
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
@@ -65,7 +65,7 @@ class SubmitPage:
         file = preview_file(
             head, self._context.engine.settings.read_limits, format=format, content_encoding=content_encoding,
             is_whole=is_whole, kind=kind, mapping=mapping,
-            encoding=parse_encoding(form["encoding"]) if form.get("encoding") else None,
+            options=read_options(kind, parse_policy(form, mapping, names=READING_FIELDS)),
         )
         size = form.get("bytes", "")
         bytes_total = int(size) if size.isdecimal() and len(size) <= NUMBER_DIGITS_MAX else 0

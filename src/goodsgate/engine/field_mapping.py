@@ -192,6 +192,14 @@ def resolve_mapping(kind: Kind, policy: Policy, *, columns: list[str] | None, sa
     return FieldMapping(kind, mapping, columns), issues
 
 
+def resolve_name(kind: Kind, policy: Policy, name: str) -> str | None:
+    """Return the field that a column stands for before the mapping is resolved; None for an unknown one."""
+    targets = policy.mapping.get(name)
+    if targets is not None:
+        return fields.resolve(targets[0], kind) if targets else None
+    return None if policy.schema else fields.resolve(name, kind)
+
+
 def without_verb(document: bytes) -> bytes:
     """Return the record without its `_verb`."""
     members = decode_members(document)

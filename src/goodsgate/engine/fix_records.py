@@ -83,18 +83,18 @@ def _unmarked_cell(cell: str, received: object) -> str:
     return unmark_formula(cell) if needs_mark(text) or unmark_formula(cell) == text else cell
 
 
-def _replacements(texts: list[str], rejected: dict[int, Finding]) -> tuple[list[int | None], dict[int, Issue]]:
+def _replacements(texts: list[str], rejected: dict[int, Finding]) -> tuple[list[int | None], dict[int, list[Issue]]]:
     """Return which record each one replaces, by its `_row`.
 
     What names no rejected record, or one named before, is a new record with an issue; what names none is a new record.
     """
     replaces: list[int | None] = []
-    issues: dict[int, Issue] = {}
+    issues: dict[int, list[Issue]] = {}
     replaced: set[int] = set()
     for at, text in enumerate(texts):
         number = _number(text)
         if text and (number not in rejected or number in replaced):
-            issues[at] = issue("row_not_rejected", "/_row", value=text)
+            issues[at] = [issue("row_not_rejected", "/_row", value=text)]
             number = None
         if number is not None:
             replaced.add(number)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
 import msgspec
@@ -9,9 +10,9 @@ import orjson
 
 from goodsgate import formats
 from goodsgate.engine import fix_records
-from goodsgate.engine.field_mapping import SAMPLE_RECORDS, FieldMapping, resolve_mapping
+from goodsgate.engine.field_mapping import SAMPLE_RECORDS, FieldMapping, resolve_mapping, resolve_name
 from goodsgate.formats import Chunk
-from goodsgate.model.batch import Finding, ReadingDecision, RoundKind
+from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, RoundKind
 from goodsgate.model.issue import CODES, Issue, issue
 from goodsgate.store.contract import ClaimedRound, Store
 
@@ -23,7 +24,10 @@ LAST_PART = 4
 """The second part is so many times shorter than the whole chunk."""
 
 READING_CODES = frozenset(
-    {"line_too_long", "cell_too_long", "row_ragged", "nul_bytes", "encoding_broken", "duplicate_in_batch"}
+    {
+        "line_too_long", "cell_too_long", "row_ragged", "nul_bytes", "encoding_broken", "duplicate_in_batch",
+        "cell_error", "formula_without_value", "sku_number_format",
+    }
 )
 """Issues that no change of reference data removes: a retry leaves their records as they are."""
 
@@ -59,8 +63,7 @@ class RoundReader:
             self._file = formats.open_reader(
                 iter(()) if pieces is None else pieces, format=round.format, content_encoding=round.content_encoding,
                 limits=limits, exact=is_submission and bool(round.policy.schema),
-                encoding=round.policy.encoding if is_submission else None,  # a report, which a fix is, is UTF-8
-                is_format_given=round.policy.format is not None,
+                options=read_options(round.kind, round.policy, is_submission=is_submission),
             )
             self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)
 
@@ -73,7 +76,7 @@ class RoundReader:
         if file is None:
             chunks = self._rejected_chunks()
         elif round.round_kind is RoundKind.FIX:
-            chunks = self._corrected_chunks(file.header)
+            chunks = self._corrected_chunks(file)
         else:
             chunks = self._split_last() if self._splits_last_chunk else self._source
         chunk = next(chunks, None)
@@ -128,10 +131,10 @@ class RoundReader:
         self._reading += new
         return [*self._reading] if new else None
 
-    def _corrected_chunks(self, header: list[str] | None) -> Iterator[Chunk]:
+    def _corrected_chunks(self, file: formats.Reader) -> Iterator[Chunk]:
         """Yield the records of a fix in the form of the batch."""
         for chunk in self._source:
-            yield fix_records.assemble(chunk, header=header, round=self.round, store=self._store)
+            yield fix_records.assemble(chunk, header=file.header, round=self.round, store=self._store)
             del chunk
 
     def _rejected_chunks(self) -> Iterator[Chunk]:
@@ -180,6 +183,18 @@ class ChunkQueue:
     def put_back(self, *chunks: Chunk) -> None:
         """Make these chunks the next ones, in this order."""
         self._ahead.extendleft(reversed(chunks))
+
+
+def read_options(kind: Kind, policy: Policy, *, is_submission: bool = True) -> formats.ReadOptions:
+    """Return how a file of a submission is read, or a fix: a report, whose encoding and place in a workbook are known.
+    """
+    resolve = partial(resolve_name, kind, policy)
+    if not is_submission:
+        return formats.ReadOptions(comma=policy.decimal == "comma", resolve=resolve)
+    return formats.ReadOptions(
+        is_format_given=policy.format is not None, encoding=policy.encoding, sheet=policy.sheet,
+        header_row=policy.header_row, comma=policy.decimal == "comma", resolve=resolve,
+    )
 
 
 def _known_file_issues(store: Store, round: ClaimedRound) -> list[Issue]:

@@ -14,6 +14,7 @@ from goodsgate.store.contract import Page, Store
 
 READ_ONLY_KINDS = ("currency", "country", "unit")
 COMMON_MEMBERS = {"code", "name", "parent"}
+_COMMON_NAMES = {name: name for name in COMMON_MEMBERS}
 LEVELS_MAX = 16
 """Levels of the members of an entry, the entry included."""
 INVALID_MAX = 20
@@ -31,7 +32,8 @@ def load_reference(store: Store, settings: EngineSettings, merchant: str, kind: 
     """
     _check_kind(kind, write=True)
     reader = formats.open_reader(
-        pieces, format=format, content_encoding=content_encoding, limits=settings.read_limits, encoding=encoding
+        pieces, format=format, content_encoding=content_encoding, limits=settings.read_limits,
+        options=formats.ReadOptions(encoding=encoding, resolve=_COMMON_NAMES.get),
     )
     entries: dict[str, ReferenceEntry] = {}
     invalid: list[dict[str, object]] = []

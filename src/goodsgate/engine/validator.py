@@ -226,8 +226,10 @@ def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldM
         issues[at] = [unreadable]  # rules report nothing useful about a mutilated record
     if issues and (mapping.mapping or mapping.columns is not None):
         issues = {at: [_with_column(each, mapping) for each in found] for at, found in issues.items()}
-    for at, each in chunk.issues.items():
-        issues.setdefault(at, []).append(each)
+    for at, found in chunk.issues.items():
+        columns = {each.column for each in found} - {None}  # what is wrong with them is known
+        others = (each for each in issues.get(at, ()) if each.column not in columns)
+        issues[at] = [*found, *others]
     return _CheckedRecords(documents, hashes, checked.keys, checked.versions, checked.verbs, issues, checked.refs)
 
 

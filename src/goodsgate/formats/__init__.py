@@ -6,7 +6,7 @@ Nothing here knows what a product is: a record is a line of JSON or a list of ce
 
 Reading is a pipeline of generators, one module each: content_encoding (gzip, zstd) → charset → lines, json_array or
 table → payload_reader (chunks). An XLSX goes from content_encoding directly to xlsx, which has it parsed in a process
-of its own (isolated, xlsx_parser).
+of its own (isolated, workbook).
 """
 
 from goodsgate.formats.charset import find_encoding
@@ -18,6 +18,7 @@ from goodsgate.formats.contract import (
     FormatOverflowError,
     Limits,
     Reader,
+    ReadOptions,
     UnknownContentEncodingError,
     UnknownEncodingError,
     UnknownFormatError,
@@ -30,6 +31,6 @@ from goodsgate.formats.writer import write
 
 __all__ = [
     "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "Chunk", "FormatOverflowError", "JsonArraySplitter", "Limits",
-    "PayloadReader", "Reader", "UnknownContentEncodingError", "UnknownEncodingError", "UnknownFormatError", "detect",
-    "find_encoding", "open_reader", "write",
+    "PayloadReader", "ReadOptions", "Reader", "UnknownContentEncodingError", "UnknownEncodingError",
+    "UnknownFormatError", "detect", "find_encoding", "open_reader", "write",
 ]

@@ -1,6 +1,6 @@
 """The contract of reading: limits go in, chunks of records come out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -42,8 +42,29 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """An XLSX is a random-access format: it is read whole."""
     xlsx_unpacked_bytes_max: int = 128 * 1024 * 1024
     parser_memory_bytes_max: int = 512 * 1024 * 1024
-    parser_seconds_max: float = 10.0
+    parser_seconds_max: float = 20.0
     """Memory and processor time of the process that parses one XLSX."""
+
+
+ResolveName = Callable[[str], str | None]
+"""Returns the field that a column stands for; None for an unknown one."""
+
+
+class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a file is to be read, as far as that is not left to detection."""
+
+    is_format_given: bool = False
+    """Whether the submitter has named the format."""
+    encoding: str | None = None
+    """Charset of a text, as `find_encoding` returns it."""
+    sheet: str | None = None
+    """Name or number (from 1) of the sheet of a workbook."""
+    header_row: int | None = None
+    """Row of the header, from 1."""
+    comma: bool = False
+    """Whether numbers of a workbook are written with a decimal comma, as the texts of the submission are."""
+    resolve: ResolveName | None = None
+    """By which columns the header is recognized, and keys in a workbook; None: the first row is the header."""
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +82,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """Compressed payload bytes consumed so far."""
     replaces: list[int | None] | None = None
     """In a fix or a retry: the number of the rejected record that each record replaces; None for a new record."""
-    issues: dict[int, Issue] = {}
-    """Index → an issue that was found while the records were assembled, in addition to those that rules find."""
+    issues: dict[int, list[Issue]] = {}
+    """Index → issues of its cells or of its place in a fix, in addition to those that rules find."""
     follows: int | None = None
     """In a retry: the record number after which this chunk begins."""
     file_issues: list[Issue] = []
@@ -105,7 +126,7 @@ class Reader(Protocol):
     """Reader of a payload."""
 
     header: list[str] | None
-    """Column names as received, trimmed; known once opened. None for JSON, empty if the table has no header row.
+    """Column names as received, trimmed; known with the first record. None for JSON, empty if there is no header row.
 
     A column without a name is called ``column_N`` (from 1). A name that appears twice is there twice; the first counts.
     """

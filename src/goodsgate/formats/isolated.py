@@ -2,11 +2,13 @@
 
 A few kilobytes of a hostile file can make a parser take gigabytes, minutes, or the process down with it. So a parser
 gets a process with limits on memory and time. The process has an empty environment and no descriptors besides its
-pipes; it receives the file through its standard input and returns frames through its standard output.
+pipes; it receives the file, and commands, through its standard input and returns frames through its standard output.
+Every message and frame begins with its length.
 """
 
 import contextlib
 import importlib.util
+import math
 import os
 import select
 import signal
@@ -22,7 +24,7 @@ WALL_FACTOR = 3
 PIPE_BYTES = 256 * 1024
 END_SECONDS_MAX = 5.0
 """Time between the end of the output and that of the process."""
-FRAME_LENGTH_BYTES = 4
+LENGTH_BYTES = 4
 MEMORY_EXIT_CODE = 3
 """Exit code of a parser that ran out of memory and could still say so."""
 
@@ -50,10 +52,10 @@ class ParserKilledError(Exception):
 
 
 class ParserProcess:
-    """A process that runs ``main`` of a module beside this one; it ends when this object is closed or dropped.
+    """A process that runs ``main`` of a module; it ends when this object is closed or dropped.
 
-    The module imports only the standard library and the `packages`. It limits itself, by the first two arguments: bytes
-    of memory and seconds of processor time.
+    The module lies in a package beside this one, which imports only the standard library and the `packages`. It limits
+    itself, by the first two arguments: bytes of memory and seconds of processor time.
     """
 
     def __init__(self, module: str, *, packages: Sequence[str], memory_bytes_max: int, seconds_max: float,
@@ -76,19 +78,22 @@ class ParserProcess:
         """Id of the process."""
         return self._process.pid
 
-    def send(self, piece: bytes) -> None:
-        """Send another piece of the file; no effect if the process has ended, which `frames` finds out."""
+    def send(self, message: bytes) -> None:
+        """Send a message; no effect if the process has ended, which the next frame finds out."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(piece)
+            self._process.stdin.write(len(message).to_bytes(LENGTH_BYTES, "little") + message)
+            self._process.stdin.flush()
 
-    def frames(self) -> Iterator[bytes]:
-        """Send the end of the file and yield what the parser returns; raises ParserError and ParserKilledError."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
+    def frames(self, *, pause_seconds: float = math.inf) -> Iterator[bytes | None]:
+        """Yield what the parser returns to its end, None whenever nothing came for so long.
+
+        Raises ParserError and ParserKilledError.
+        """
         while True:
-            length = int.from_bytes(self._read(FRAME_LENGTH_BYTES), "little")
+            while not self._wait(pause_seconds):
+                yield None
+            length = int.from_bytes(self._read(LENGTH_BYTES), "little")
             if not length:
                 self.close()
                 return
@@ -101,27 +106,32 @@ class ParserProcess:
         """End the process."""
         self._end()
 
+    def _wait(self, seconds: float) -> bool:
+        """Return whether there is output within so many seconds. Raises ParserTimeError if it has taken too long."""
+        assert self._process.stdout is not None
+        poll = select.poll()
+        poll.register(self._process.stdout.fileno(), select.POLLIN)
+        begun = time.monotonic()
+        is_ready = bool(poll.poll(max(0.0, min(self._seconds_left, seconds)) * 1000))
+        self._seconds_left -= time.monotonic() - begun
+        if not is_ready and self._seconds_left <= 0:
+            self.close()
+            raise ParserTimeError("no answer in time")
+        return is_ready
+
     def _read(self, count: int) -> bytes:
         """Return exactly so many bytes."""
         assert self._process.stdout is not None
         pieces: list[bytes] = []
-        descriptor = self._process.stdout.fileno()
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
         while count:
-            begun = time.monotonic()
-            ready = poll.poll(max(0.0, self._seconds_left) * 1000)
-            self._seconds_left -= time.monotonic() - begun
-            if not ready:
-                self.close()
-                raise ParserTimeError("no answer in time")
-            piece = os.read(descriptor, min(count, PIPE_BYTES))
+            while not self._wait(math.inf):
+                pass
+            piece = os.read(self._process.stdout.fileno(), min(count, PIPE_BYTES))
             if not piece:
                 raise self._death()
             pieces.append(piece)
             count -= len(piece)
         return b"".join(pieces)
-
 
     def _death(self) -> Exception:
         """Return why the process ended too early, by its exit code."""

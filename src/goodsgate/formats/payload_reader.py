@@ -27,6 +27,8 @@ class RecordRun(msgspec.Struct):
     """Index → why it cannot be read."""
     size: int
     """Decompressed bytes that they came from."""
+    issues: dict[int, list[Issue]] = {}
+    """Index → issues of its cells."""
 
 
 class PayloadReader:
@@ -119,16 +121,16 @@ class PayloadReader:
         for index, problem in run.unreadable.items():
             if start <= index < end:
                 pending.unreadable[index + offset] = problem
+        for index, found in run.issues.items():
+            if start <= index < end:
+                pending.issues[index + offset] = found
 
     def _take_chunk(self, count: int) -> Chunk:
         """Return the first pending records as a chunk, without keeping a reference to them."""
         pending, rest = self._pending, RecordRun([], [], {}, 0)
         if count < len(pending.records):
-            rest = RecordRun(pending.records[count:], pending.source_rows[count:], {}, 0)
-            problems = pending.unreadable
-            rest.unreadable = {index - count: problem for index, problem in problems.items() if index >= count}
-            pending = RecordRun(pending.records[:count], pending.source_rows[:count], {}, 0)
-            pending.unreadable = {index: problem for index, problem in problems.items() if index < count}
+            rest = _part(pending, count, len(pending.records))
+            pending = _part(pending, 0, count)
         self._pending = rest
         table = self.header is not None
         return Chunk(
@@ -136,5 +138,15 @@ class PayloadReader:
             rows=pending.records if table else [],
             source_rows=pending.source_rows,
             unreadable=pending.unreadable,
+            issues=pending.issues,
             bytes_done=self.bytes_done,
         )
+
+
+def _part(run: RecordRun, start: int, end: int) -> RecordRun:
+    """Return the records `start` to `end` (not included)."""
+    return RecordRun(
+        run.records[start:end], run.source_rows[start:end],
+        {index - start: problem for index, problem in run.unreadable.items() if start <= index < end}, 0,
+        {index - start: found for index, found in run.issues.items() if start <= index < end},
+    )

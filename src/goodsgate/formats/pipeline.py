@@ -9,6 +9,7 @@ from goodsgate.formats.contract import (
     FORMATS,
     Limits,
     Reader,
+    ReadOptions,
     UnknownContentEncodingError,
     UnknownFormatError,
 )
@@ -20,12 +21,11 @@ from goodsgate.formats.xlsx import XlsxSheet
 
 
 def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, limits: Limits,
-                exact: bool = False, encoding: str | None = None, is_format_given: bool = False) -> Reader:
-    """Return the reader of a payload; a table is read as far as its header.
+                exact: bool = False, options: ReadOptions = ReadOptions()) -> Reader:
+    """Return the reader of a payload; a text is read as far as its header.
 
-    `is_format_given` tells whether the submitter has named the format. `encoding` is the charset of a text, as
-    `find_encoding` returns it; None: it is detected. With `exact` JSON is UTF-8 without a mark whatever it looks like,
-    only spaces and tabs make a line blank, and how far it inflates is limited by its size alone.
+    With `exact` JSON is UTF-8 without a mark whatever it looks like, only spaces and tabs make a line blank, and how
+    far it inflates is limited by its size alone.
 
     Raises UnknownFormatError and UnknownContentEncodingError for names that are not in FORMATS and CONTENT_ENCODINGS,
     and whatever `pieces` raises; never for what the payload contains: that is in `notices`, `stopped` and the chunks.
@@ -39,12 +39,12 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
     if content_encoding != "identity":
         reader.add_decision("content_encoding", content_encoding, "detected", 1.0)
     if format not in ("ndjson", "json"):  # which are what they look like: nothing was inferred
-        reader.add_decision("format", format, "given" if is_format_given else "detected")
+        reader.add_decision("format", format, "given" if options.is_format_given else "detected")
     decompressed = decompress(iter(pieces), reader, content_encoding=content_encoding)
     if format == "xlsx":
-        reader.runs = XlsxSheet(decompressed, reader).runs()
+        reader.runs = XlsxSheet(decompressed, reader, options).runs()
         return reader
-    text = decompressed if exact else utf8(decompressed, reader, encoding=encoding)
+    text = decompressed if exact else utf8(decompressed, reader, encoding=options.encoding)
     if format == "ndjson":
         reader.runs = ndjson(text, reader)
     elif format == "json":

@@ -5,7 +5,7 @@ import secrets
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -72,6 +72,9 @@ RESULTS: tuple[Result, ...] = tuple(Result)
 
 RESULT_BYTE: dict[Result, int] = {result: byte for byte, result in enumerate(RESULTS)}
 
+HEADER_ROW_MAX = 50
+"""The last row that can be the header of a table."""
+
 DIFFERENT = "…"
 """Stands in a group's message for what differs from issue to issue."""
 
@@ -129,6 +132,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Format, if the submitter named it as an option; None: it is detected."""
     encoding: str | None = None
     """Charset of the text, as the submitter named it; None: it is detected."""
+    sheet: str | None = None
+    """Name or number (from 1) of the sheet of a workbook; None: the first one with a header."""
+    header_row: Annotated[int, msgspec.Meta(ge=1, le=HEADER_ROW_MAX)] | None = None
+    """Row of the header, from 1; None: the first with two or more known columns."""
     schema: str = ""
     """Name of the schema that checks the records; empty for records with Goodsgate's own fields.
 

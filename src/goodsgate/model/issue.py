@@ -64,11 +64,11 @@ def truncate_value(value: object) -> str | None:
 
 def issue(
     code: str, path: str = "", *, value: object = None, expected: str | None = None, suggestion: str | None = None,
-    severity: Severity | None = None,
+    severity: Severity | None = None, column: str | None = None,
 ) -> Issue:
     """Create an issue with the severity of its code, unless another one is given."""
     return Issue(
-        code=code, path=path, value=truncate_value(value), expected=expected, suggestion=suggestion,
+        code=code, path=path, column=column, value=truncate_value(value), expected=expected, suggestion=suggestion,
         severity=severity or CODES[code].severity,
     )
 
@@ -102,7 +102,12 @@ CODES: dict[str, Code] = {
     ),
     "header_key_missing": Code("error", "No SKU column found. Map one with `--map YourColumn:id`.", "file"),
     "rows_empty": Code("warning", "Skipped empty rows: {value}.", "file"),
-    "sheets_ignored": Code("warning", "Only the first sheet was read; ignored: {value}.", "file"),
+    "sheets_ignored": Code("warning", "Other sheets were not read: {value}. Choose one with `sheet`.", "file"),
+    "sheet_unknown": Code("error", 'There is no sheet "{value}"; the sheets are {expected}.', "file"),
+    "header_row_blank": Code("error", "Row {value} is empty or missing, so it cannot be the header.", "file"),
+    "rows_above_header": Code("warning", "Rows above the header were not read: {value}.", "file"),
+    "cells_merged": Code("warning", "Merged cells ({value}): only the first cell of each has the value.", "file"),
+    "cells_without_header": Code("warning", "Cells in columns without a header were not read: {value}.", "file"),
     "group_column_unknown": Code(
         "error", 'There is no column "{value}" by which rows could be grouped; expected {expected}.', "file"
     ),
@@ -138,6 +143,10 @@ CODES: dict[str, Code] = {
     "record_not_object": _error("A record must be a JSON object, not {value}."),
     "cell_too_long": _error("The cell is too long; expected {expected}."),
     "row_ragged": _error("Row has {value} columns, header has {expected}; check for an unquoted delimiter."),
+    "cell_error": _error("{field} contains the spreadsheet error {value}; correct it, or clear the cell."),
+    "formula_without_value": _error(
+        "{field} contains a formula without a stored value; recalculate and save the workbook, or send it as CSV."
+    ),
     "quotes_broken": _error("Unbalanced quotes: {value}."),
     "nul_bytes": _error("The record contains NUL bytes."),
     "encoding_broken": _error("The record contains bytes that are not valid {expected}: {value}."),
@@ -149,6 +158,9 @@ CODES: dict[str, Code] = {
     "sku_characters": _error('SKU "{value}" contains control or invisible characters.'),
     "sku_edge_blanks": _error('SKU "{value}" has leading or trailing whitespace; expected "{suggestion}".'),
     "sku_rounded": _error("SKU {value} was rounded by a spreadsheet and digits are lost; export the column as text."),
+    "sku_number_format": _error(
+        "{field} {value} is a number whose format leaves open how it is written; format the column as text."
+    ),
     "gtin_rounded": _error("GTIN {value} was rounded by a spreadsheet and digits are lost; export the column as text."),
     "gtin_zeros_lost": _error("GTIN {value} appears to be missing leading zeros; did you mean {suggestion}?"),
     "gtin_check_digit": _error("GTIN {value} has a wrong check digit; expected {suggestion}."),

@@ -16,7 +16,17 @@ REMEDIES: dict[str, str] = {
         "Map the column that contains the SKU: `--map YourColumn:id`, or `?map=YourColumn:id` over HTTP."
     ),
     "rows_empty": "Nothing; remove the rows if they are not intended.",
-    "sheets_ignored": "Put the records on the first sheet, or send one file for each sheet.",
+    "sheets_ignored": (
+        "Nothing, if the right sheet was read. Else name the sheet: `--sheet NAME`, or send one file for each"
+        " sheet."
+    ),
+    "sheet_unknown": "Name a sheet of the workbook, or give its number. Nothing was applied.",
+    "header_row_blank": "Give the number of the row that holds the names of the columns. Nothing was applied.",
+    "rows_above_header": (
+        "Nothing, if they are titles or comments. Else name the row of the header: `--header-row ROW`."
+    ),
+    "cells_merged": "Nothing, if the other cells need no value. Else separate the cells and fill each one.",
+    "cells_without_header": "Nothing, if they are notes. Else give the column a name in the row of the header.",
     "group_column_unknown": "Name a column of the file, or leave `group` out.",
     "group_parents_too_large": (
         "Sort the file so that rows of one product stand next to each other, or split it by product."
@@ -28,9 +38,7 @@ REMEDIES: dict[str, str] = {
         "Send it uncompressed, or split it into several submissions. A workbook: delete unused cells, formats "
         "and sheets, or send it as CSV."
     ),
-    "parsing_too_slow": (
-        "Nothing was applied. Do as the message says, or ask the operator to raise `parser_seconds_max`."
-    ),
+    "parsing_too_slow": "Do as the message says, or ask the operator to raise `parser_seconds_max`.",
     "payload_sparse": (
         "Remove blank lines and rows, or the quotation mark or bracket that is never closed, and send the "
         "file again. Records before the gap were processed."
@@ -49,6 +57,11 @@ REMEDIES: dict[str, str] = {
     "record_not_object": "Send one JSON object for each record.",
     "cell_too_long": "Shorten the cell; an unbalanced quote often merges many rows into one cell.",
     "row_ragged": "Quote cells that contain the delimiter.",
+    "cell_error": "Correct the formula that gives the error, or clear the cell, and send the file again.",
+    "formula_without_value": (
+        "Open the workbook in a spreadsheet program, let it recalculate, and save it. Or replace formulas by "
+        "their values."
+    ),
     "quotes_broken": "Double the quotes inside quoted cells.",
     "nul_bytes": "Export the file as text again; it is damaged or in another encoding.",
     "encoding_broken": "Save the whole file in one encoding, preferably UTF-8.",
@@ -59,6 +72,10 @@ REMEDIES: dict[str, str] = {
     "sku_characters": "Remove control and invisible characters.",
     "sku_edge_blanks": "Trim it.",
     "sku_rounded": "Export the column as text. The lost digits cannot be recovered.",
+    "sku_number_format": (
+        "Format the column as text and enter the SKUs as they are. The same number may otherwise stand for "
+        "two of them, such as 4711 and 4711.00."
+    ),
     "gtin_rounded": "Export the column as text. The lost digits cannot be recovered.",
     "gtin_zeros_lost": "Apply the suggestion; export the column as text.",
     "gtin_check_digit": (

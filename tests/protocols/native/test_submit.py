@@ -74,14 +74,15 @@ def test_all_parameters_are_stored_in_the_policy(client):
     params = {
         "kind": "product", "verb": "upsert", "collection": "spring", "duplicates": "refuse", "references": "off",
         "mode": "full", "delete_share_max": "0.5", "currency": "EUR", "decimal": "comma", "format": "csv",
-        "map": "Artikelnummer:sku, g:title:title,Notiz:",
+        "sheet": "Goods", "header_row": "3", "map": "Artikelnummer:sku, g:title:title,Notiz:",
     }
     batch = client.post("/v1/batches", content=CSV, params=params).json()
     assert batch["collection"] == "spring"
     assert batch["policy"] == {
         "verb": "upsert", "duplicates": "refuse", "references": "off", "mode": "full", "delete_share_max": 0.5,
-        "currency": "EUR", "decimal": "comma", "encoding": None,
-            "map": {"Artikelnummer": ["sku"], "g:title": ["title"], "Notiz": []},
+        "currency": "EUR", "decimal": "comma", "format": "csv",
+        "encoding": None, "sheet": "Goods", "header_row": 3,
+        "map": {"Artikelnummer": ["sku"], "g:title": ["title"], "Notiz": []},
     }
 
 

@@ -165,7 +165,8 @@ class BatchHandlers:
             verb=Verb(query["verb"]), duplicates=Strictness(query["duplicates"]),
             references=Strictness(query["references"]), mode=query["mode"],
             delete_share_max=float(query["delete_share_max"]), currency=query["currency"], decimal=query["decimal"],
-            format=query["format"], encoding=named_encoding(request), mapping=mapping,
+            format=query["format"], encoding=named_encoding(request), sheet=query["sheet"],
+            header_row=query["header_row"], mapping=mapping,
         )
 
     def _saved_mapping(self, request: ApiRequest, name: str) -> dict[str, list[str]]:
@@ -296,7 +297,8 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
         "policy": {
             "verb": policy.verb, "duplicates": policy.duplicates, "references": policy.references, "mode": policy.mode,
             "delete_share_max": policy.delete_share_max, "currency": policy.currency, "decimal": policy.decimal,
-            "format": policy.format, "encoding": policy.encoding,
+            "format": policy.format, "encoding": policy.encoding, "sheet": policy.sheet,
+            "header_row": policy.header_row,
             "map": policy.mapping,
         },
         "columns": batch.columns,

@@ -1,0 +1,63 @@
+"""Find the header of a table among its first rows."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from goodsgate.formats.contract import ReadOptions, ResolveName
+from goodsgate.formats.payload_reader import PayloadReader
+from goodsgate.model.batch import HEADER_ROW_MAX
+
+KNOWN_COLUMNS_MIN = 2
+GAP_COLUMNS = 20
+"""Blank columns after which a cell of the header row does not belong to the table any more."""
+SHOWN_ROWS = 3
+SHOWN_CHARACTERS = 60
+
+
+def find_header(rows: Sequence[Sequence[str]], resolve: ResolveName | None) -> int | None:
+    """Return the index of the first row with two or more known columns; None if there is none.
+
+    A row below wider ones is no header: it holds values that look like names.
+    """
+    if resolve is None:
+        return None
+    widest = 0
+    for at, row in enumerate(rows[:HEADER_ROW_MAX]):
+        names = [name for cell in row if (name := cell.strip())]
+        if len(names) >= widest and len({resolve(name) for name in names} - {None}) >= KNOWN_COLUMNS_MIN:
+            return at
+        widest = max(widest, len(names))
+    return None
+
+
+def table_columns(header: Sequence[str]) -> tuple[int, int]:
+    """Return the first column of a table and the one after its last: where its header has names.
+
+    A name that stands far away from the others does not belong to them.
+    """
+    start = end = 0
+    for at, cell in enumerate(header):
+        if cell.strip():
+            if end and at - end >= GAP_COLUMNS:
+                break
+            start, end = start if end else at, at + 1
+    return start, end
+
+
+def note_header_row(reader: PayloadReader, options: ReadOptions, *, numbers: Sequence[int],
+                    rows: Sequence[Sequence[str]]) -> None:
+    """Store in the reader which row is the header and what stands above it; `numbers` are theirs, the header's last."""
+    how: Literal["given", "detected"] = "detected" if options.header_row is None else "given"
+    if len(numbers) > 1 or options.header_row is not None:
+        reader.add_decision("header_row", str(numbers[-1]), how)
+    if len(numbers) > 1:
+        reader.add_notice("rows_above_header", describe_rows(numbers[:-1], rows))
+
+
+def describe_rows(numbers: Sequence[int], rows: Sequence[Sequence[str]]) -> str:
+    """Return what the rows above a header say, for a notice."""
+    shown = []
+    for number, row in zip(numbers[:SHOWN_ROWS], rows, strict=False):
+        text = " ".join(cell.strip() for cell in row if cell.strip())
+        shown.append(f'{number} "{text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"}"')
+    return ", ".join([*shown, *(["…"] if len(numbers) > SHOWN_ROWS else [])])
