@@ -19,6 +19,7 @@ TOLD_ELSEWHERE = {"internal_fault", "issues_cut", "line_unreadable", "line_too_d
 SCHEMAS_TELL = {
     "text_too_short", "text_form", "list_too_short", "department_unknown", "template_unknown", "location_foreign",
     "item_unnamed", "item_ambiguous", "item_missing", "value_held", "field_fixed", "entry_unknown",
+    "member_unknown",
     "bylaw_broken", "barcode_form", "item_on_planogram",
 }
 """Of records in another vocabulary, tested with the schema and with the engine."""

@@ -189,13 +189,16 @@ class _SchemaApplication:
             return REJECTED
         member = self._mapping.delete_from
         patch = decode_members(self._checked.documents[at])
-        if member is None or bytes(patch.get(member, b"null")) == b"null":
+        if member is None or member not in patch:
             self._view.delete(key, version=version)
             return DELETED
-        document, unknown = remove_entries(
+        if bytes(patch[member]) == b"null":  # it may not mean everything: a delete cannot be undone
+            self._is_rejected(at, issue("list_too_short", f"/{member}", expected="at least 1"))
+            return REJECTED
+        document, found = remove_entries(
             self._view.items[key].document or b"{}", patch[member], member, self._mapping.lists[member]
         )
-        if self._is_rejected(at, *(issue("entry_unknown", path, value=value) for path, value in unknown)):
+        if self._is_rejected(at, *found):
             return REJECTED
         if document is None:
             self._view.delete(key, version=version)
@@ -266,7 +269,21 @@ class _SchemaApplication:
 
     def _agrees(self, key: str, record: dict[str, object], names: Sequence[str]) -> bool:
         """Return whether an item has the record's values in these members."""
-        return not names or all(self._view.members(key).get(name) == record.get(name) for name in names)
+        if not names:
+            return True
+        members = self._view.members(key)
+        return all(
+            members.get(name) == record.get(name) or record.get(name) in self._spellings(name, members)
+            for name in names
+        )
+
+    def _spellings(self, name: str, current: dict[str, object]) -> list[str]:
+        """Return code and name of the reference entry that a member of the item names; none if that is unknown."""
+        rules, kind = self._checked.merged_rules, self._mapping.references.get(name)
+        if kind is None or not isinstance(rules, SchemaChecker):
+            return []
+        entry: ReferenceEntry | None = rules.reference.entry(kind, _text(current.get(name)))
+        return [entry.code, entry.name] if entry is not None else []
 
     def _find(self, at: int, refs: RecordRefs) -> str | None:
         """Return the key of the one item that a record refers to; None if there is none, or the record has errors."""
@@ -326,7 +343,8 @@ class _SchemaApplication:
         reference = self._mapping.reference_ids.get(name)
         rules = self._checked.merged_rules
         if reference is None or not isinstance(rules, SchemaChecker):
-            return [_text(current[name])] if current.get(name) is not None else []
+            value = current.get(name)
+            return [_text(value), *self._spellings(name, current)] if value is not None else []
         entry: ReferenceEntry | None = rules.reference.entry(reference["kind"], _text(current.get(reference["of"])))
         return [str(entry.number), entry.code] if entry is not None else []
 

@@ -1,9 +1,10 @@
 """Merge and cut documents of a schema; whatever is not named stays byte for byte."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import read_json, write_json
 from goodsgate.rules import RecordMapping
 from goodsgate.rules.record_mapping import ListRule
@@ -27,6 +28,8 @@ def merge_mapped(document: bytes, patch: bytes, mapping: RecordMapping) -> bytes
         raw = bytes(value)
         if raw == b"null":
             members.pop(name, None)
+        elif name in mapping.references and name in mapping.immutable and name in members:
+            continue  # the same entry, perhaps named in another way
         elif name in mapping.merge and raw[:1] == b"{" and bytes(members.get(name, b""))[:1] == b"{":
             members[name] = msgspec.Raw(_merge_object(bytes(members[name]), raw))
         elif name in mapping.lists and raw[:1] == b"[" and bytes(members.get(name, b""))[:1] == b"[":
@@ -37,30 +40,43 @@ def merge_mapped(document: bytes, patch: bytes, mapping: RecordMapping) -> bytes
 
 
 def remove_entries(document: bytes, named: msgspec.Raw, member: str, rule: ListRule,
-                   ) -> tuple[bytes | None, list[tuple[str, str]]]:
-    """Return a document without the named entries of a list, and path and id of those that it does not have.
+                   ) -> tuple[bytes | None, list[Issue]]:
+    """Return a document without the named entries of a list, and an issue for each name that is not certain.
 
-    The document is None if no entry is left.
+    An entry is not certain if the document does not have it, if several have its id, or if its ids contradict each
+    other. The document is None if no entry is left.
     """
     members = decode_members(document)
     raws = decode_list(members.get(member, msgspec.Raw(b"[]")))
     entries = _EntryIndex(read_json(bytes(raw)) for raw in raws)
     removed: set[int] = set()
-    unknown: list[tuple[str, str]] = []
+    issues: list[Issue] = []
     wanted = read_json(bytes(named))
     for at, each in enumerate(wanted if isinstance(wanted, list) else []):
         entry_id = rule.id_of(each)
+        name, value = entry_id or ("", "")
         matches = entries.places(entry_id)
         if not matches:
-            unknown.append((
-                f"/{member}/{at}" + (f"/{entry_id[0]}" if entry_id else ""), entry_id[1] if entry_id else "",
-            ))
+            issues.append(issue("entry_unknown", f"/{member}/{at}" + (f"/{name}" if name else ""), value=value))
+        elif len(matches) > 1:
+            issues.append(issue("item_ambiguous", f"/{member}/{at}/{name}", value=value))
+        else:
+            issues += _contradictions(each, entries.at(matches[0]), rule, f"/{member}/{at}")
         removed.update(matches)
     left = [raw for index, raw in enumerate(raws) if index not in removed]
     if not left:
-        return None, unknown
+        return None, issues
     members[member] = msgspec.Raw(encode(left))
-    return encode(members), unknown
+    return encode(members), issues
+
+
+def _contradictions(named: Mapping[str, object], entry: Mapping[str, object], rule: ListRule, path: str) -> list[Issue]:
+    """Return an issue for each identifying member that differs from the entry's."""
+    return [
+        issue("field_fixed", f"{path}/{name}", value=named[name], expected=str(entry.get(name, "")))
+        for name in rule.id if named.get(name) not in (None, "", entry.get(name))
+        and str(named[name]) != str(entry.get(name))
+    ]
 
 
 class _EntryIndex:
@@ -80,6 +96,12 @@ class _EntryIndex:
             for place, entry in enumerate(self._entries):
                 self._add(name, entry, place)
         return self._places[name].get(value, ())
+
+    def at(self, place: int) -> Mapping[str, object]:
+        """Return an entry that has an id."""
+        entry = self._entries[place]
+        assert isinstance(entry, dict)
+        return entry
 
     def append(self, entry: object) -> None:
         """Add an entry."""

@@ -260,6 +260,7 @@ CODES: dict[str, Code] = {
     "value_held": _error('{field} "{value}" belongs to another item.'),
     "field_fixed": _error("{field} \"{value}\" differs from the item's value \"{expected}\", which cannot be changed."),
     "item_on_planogram": _error('Item "{value}" is still on a planogram.'),
+    "member_unknown": _error("{field} is unknown to this operation, which cannot be undone."),
     "entry_unknown": _error('The item has no {field} "{value}".'),
     "bylaw_broken": _error("{field} violates a merchant rule: {expected}"),
     "key_not_held": _warning('No item has key "{value}"; there is nothing to delete.'),

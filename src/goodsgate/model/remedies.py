@@ -166,6 +166,7 @@ REMEDIES: dict[str, str] = {
     "value_held": "Use a unique value, or update the item that has it.",
     "field_fixed": "Omit it, or send the current value; to change it, delete and create the item.",
     "item_on_planogram": "Take it off the planogram of every store first.",
+    "member_unknown": "Check the spelling, or omit the member.",
     "entry_unknown": "Use entries that the item has.",
     "bylaw_broken": "Follow the merchant's attributes, families and categories, or change those first.",
     "key_not_held": "Nothing, if the item was expected to be gone.",

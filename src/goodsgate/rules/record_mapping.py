@@ -6,7 +6,8 @@ Members of ``x-record``:
 ``numeric_key``     whether these may be numbers, which are kept as they are written in texts
 ``index``           name → ``path`` (members with ``/`` between them, ``*`` for every entry of a list), ``if_true`` (a
                     member of the same entry that must be true), ``unique`` (no two items have the value, among those
-                    that agree in these members), ``case_folded`` (stored without its case, for search)
+                    that agree in these members), ``repeatable`` (one item may have it several times all the same),
+                    ``case_folded`` (stored without its case, for search)
 ``timestamps``      whether items are indexed by the times of their creation and last change
 ``find_by``         lists of index names by which an update or a delete finds its item if its key finds none, in order
 ``all_matches``     whether an update changes all items found this way (or none); without it there must be exactly one
@@ -15,6 +16,7 @@ Members of ``x-record``:
 ``immutable``       members that must have the value that the item has
 ``reference_ids``   members that must be the number or code of the reference entry (``kind``) that a member of the item
                     (``of``) names
+``references``      member → kind of reference data; two values that name the same entry (by code or name) are the same
 ``merge``           objects of which an update replaces only the members it names
 ``lists``           lists whose entries are identified by a member (``id``); ``immutable`` are the index names of an
                     entry that an update cannot change
@@ -68,6 +70,7 @@ class IndexRule(msgspec.Struct, frozen=True, kw_only=True):
     if_true: str | None = None
     unique: tuple[str, ...] | None = None
     """None: any number of items may have the value."""
+    repeatable: bool = False
     case_folded: bool = False
 
     def entries_with_paths(self, record: Record) -> list[EntryWithPath]:
@@ -213,12 +216,14 @@ class RecordMapping:
         self.all_matches: bool = node.get("all_matches", False)
         self.immutable: tuple[str, ...] = tuple(node.get("immutable", ()))
         self.reference_ids: Mapping[str, Mapping[str, str]] = node.get("reference_ids", {})
+        self.references: Mapping[str, str] = node.get("references", {})
         self.merge: frozenset[str] = frozenset(node.get("merge", ()))
         self.delete_from: str | None = node.get("delete_from")
         self.index = {
             name: IndexRule(
                 name=name, steps=tuple(rule["path"].split("/")), if_true=rule.get("if_true"),
-                unique=tuple(rule["unique"]) if "unique" in rule else None, case_folded=rule.get("case_folded", False),
+                unique=tuple(rule["unique"]) if "unique" in rule else None,
+                repeatable=rule.get("repeatable", False), case_folded=rule.get("case_folded", False),
             )
             for name, rule in node.get("index", {}).items()
         }
@@ -283,8 +288,8 @@ class RecordMapping:
 
     def _report_repeated(self, record: Record, issues: Issues) -> None:
         known: set[IndexEntry] = set()
-        for name in self._unique:
-            for entry, path in self.index[name].entries_with_paths(record):
+        for rule in (self.index[name] for name in self._unique if not self.index[name].repeatable):
+            for entry, path in rule.entries_with_paths(record):
                 if entry in known:
                     issues.append(issue("variant_repeated", path, value=entry[1]))
                 known.add(entry)

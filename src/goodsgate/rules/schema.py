@@ -1,7 +1,8 @@
 """Records in a protocol's own vocabulary, checked against a schema that the protocol supplies as data.
 
 A schema is a node of JSON Schema (2020-12). Supported are ``type``, ``properties``, ``required``, ``items``,
-``minItems``, ``minLength``, ``maxLength``, ``pattern``, ``enum``, ``minimum``, ``maximum``, and these extensions:
+``minItems``, ``minLength``, ``maxLength``, ``pattern``, ``enum``, ``minimum``, ``maximum``,
+``additionalProperties: false``, and these extensions:
 
 ``x-form``            ``identity`` (a part of a key), ``name`` (the same, freer, or a number), ``hs_code``, ``url``,
                       ``moment``, ``yes_no`` (true, "Yes" …)
@@ -13,7 +14,7 @@ A schema is a node of JSON Schema (2020-12). Supported are ``type``, ``propertie
 ``x-record``          how the record maps to items; see `record_mapping`
 
 A required text that is empty is missing; a member that is null is absent. Members that the schema does not name are not
-checked.
+checked, unless it allows no others.
 """
 
 import re
@@ -118,6 +119,7 @@ def _properties(node: Node) -> Check:
         (name, inner["x-attributes-of"]) for name, inner in node["properties"].items() if "x-attributes-of" in inner
     ]
     rule_of = rules.get
+    closed = node.get("additionalProperties") is False
 
     def check(value: Record, path: str, context: RuleContext, issues: Issues) -> None:
         if not required <= value.keys():
@@ -130,6 +132,8 @@ def _properties(node: Node) -> Check:
             rule = rule_of(name)
             if rule is not None and inner is not None:
                 rule(inner, path + paths[name], context, issues)
+            elif rule is None and closed:
+                issues.append(issue("member_unknown", pointer(path, name), value=inner))
         for name, other in pairs:
             _at_most(value, name, other, path, issues)
         for name, category in categories:

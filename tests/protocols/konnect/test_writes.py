@@ -1,8 +1,11 @@
 """Product creates, updates and deletes: every constraint, every error, and the stored result."""
 
+from typing import Any
+
 import orjson
 import pytest
 
+from goodsgate.model.catalogue import ReferenceEntry
 from tests.protocols.konnect.client import ONE_STORE, Konnect, product, size
 
 
@@ -264,6 +267,58 @@ def test_deleting_the_last_size_deletes_the_product(seller: Konnect, by: str) ->
         assert seller.final_status(seller.remove({"item_code": "TR-001", "sizes": [named]}))["stage"] == "COMPLETED"
     assert seller.list_items() == []
     assert seller.get("/ims/v3/listings/count").json()["data"]["listing_count"] == 0
+
+
+def test_a_delete_that_is_not_fully_understood_deletes_nothing(seller: Konnect) -> None:
+    """It cannot be undone: null, misspelled members, contradictory sizes and labels of several sizes are errors."""
+    labels = [size(1), size(1, "43"), size(1, "44", size="43")]
+    seller.create_all(product(1, sizes=labels))
+    sku = "TR-001-42"
+    deletes: list[tuple[dict[str, Any], tuple[str, str]]] = [
+        ({"sizes": None}, ("sizes", "MISSING_FIELD")),
+        ({"Sizes": [{"size": "42"}]}, ("Sizes", "FORMAT_ERROR")),
+        ({"size": "42"}, ("size", "FORMAT_ERROR")),
+        ({"sizes": [{"primary_identifier": sku, "mrp": 1}]}, ("sizes[0].mrp", "FORMAT_ERROR")),
+        ({"sizes": [{"primary_identifier": sku, "size": "43"}]}, ("sizes[0].size", "IMMUTABLE_FIELD")),
+        ({"sizes": [{"size": "43"}]}, ("sizes[0].size", "NOT_FOUND")),
+    ]
+    answer = seller.remove(*({"item_code": "TR-001", **members} for members, _ in deletes))
+    assert seller.record_errors(answer) == [error for _, error in deletes]
+    (kept,) = seller.list_items()
+    assert [each["size"] for each in kept["sizes"]] == ["42", "43", "43"]
+    named = {"primary_identifier": sku, "size": "42", "identifiers": None}
+    removed = seller.remove({"item_code": "TR-001", "name": None, "sizes": [named]})
+    assert seller.final_status(removed)["stage"] == "COMPLETED"
+    assert len(seller.list_items()[0]["sizes"]) == 2
+
+
+def test_a_brand_is_the_same_by_name_and_by_code(seller: Konnect) -> None:
+    """Its slugs stay unique, and updates and deletes find their product; the stored spelling is kept."""
+    seller.gate.shop.store.put_reference(seller.merchant, "brand", [ReferenceEntry(code="77", name="Zenith")])
+    seller.create_all(product(1, brand="Zenith", slug="s"), product(2, slug="s"))
+    twin = product(3, brand="77", slug="s")
+    assert seller.record_errors(seller.create(twin)) == [("slug", "DUPLICATE_IDENTIFIER")]
+    change = {"slug": "s", "brand": "77", "name": "New name"}
+    assert seller.final_status(seller.update(change))["stage"] == "COMPLETED"
+    (changed,) = seller.list_items(item_code="TR-001")
+    assert (changed["name"], changed["brand"]) == ("New name", "Zenith")
+    assert seller.record_errors(seller.update({"item_code": "TR-002", "brand": "77"})) == [("brand", "IMMUTABLE_FIELD")]
+    assert seller.final_status(seller.remove({"slug": "s", "brand": "77"}))["stage"] == "COMPLETED"
+    assert [each["item_code"] for each in seller.list_items()] == ["TR-002"]
+
+
+def test_a_primary_gtin_belongs_to_one_product(seller: Konnect) -> None:
+    """Another identifier may occur anywhere."""
+
+    def identified(number: int, *, primary: bool) -> dict[str, Any]:
+        gtin = {"gtin_value": "4006381333931", "gtin_type": "EAN", "primary": primary}
+        return product(number, sizes=[size(number, identifiers=[gtin])])
+
+    seller.create_all(identified(1, primary=True), identified(2, primary=False))
+    field = "sizes[0].identifiers[0].gtin_value"
+    assert seller.record_errors(seller.create(identified(3, primary=True))) == [(field, "DUPLICATE_IDENTIFIER")]
+    change = {"item_code": "TR-002", "sizes": identified(2, primary=True)["sizes"]}
+    assert seller.record_errors(seller.update(change)) == [(field, "DUPLICATE_IDENTIFIER")]
 
 
 def test_deleting_an_unknown_product_fails(seller: Konnect) -> None:
