@@ -44,9 +44,9 @@ def one_by_one(held: Held, verb: Verb, duplicates: Strictness, records: list[dic
     results: list[str] = []
     seen: set[str] = set()
     for sent in records:
-        record = {name: value for name, value in sent.items() if name != "_verb"}
+        record = {name: value for name, value in sent.items() if name not in ("_verb", "version_number")}
         verb_now = type_of[str(sent["_verb"])] if "_verb" in sent else verb
-        key, version = str(record["id"]), record.get("version_number")
+        key, version = str(record["id"]), sent.get("version_number")
         assert version is None or isinstance(version, int)
         whole = verb_now in (Verb.UPSERT, Verb.CREATE)
         twice = key in seen and duplicates is Strictness.REFUSE

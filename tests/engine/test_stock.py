@@ -166,7 +166,7 @@ def test_the_number_is_where_the_document_has_it(shop: Shop) -> None:
     commit = StockMovement(order="p", verb=COMMIT, lines={key: 4}, field="extra/left")
     shop.engine.stock.move("acme", "stock", commit)
     assert shop.items("stock", kind=Kind.STOCK)[key] == {
-        "id": "A", "location": "BLR-01", "quantity": "6", "extra": {"left": 1, "note": "x"}
+        "id": "A", "location": "BLR-01", "quantity": 6, "extra": {"left": 1, "note": "x"}
     }
     no_number = StockMovement(order="q", verb=RESERVE, lines={key: 1}, field="extra/note")
     with pytest.raises(Refusal, match="no stock"):

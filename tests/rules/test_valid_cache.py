@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.engine.validator import digest_of
 from goodsgate.model.batch import Kind, Policy
-from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.model.catalogue import ReferenceEntry, digest_of
 from goodsgate.rules import Checker, ReferenceData, ValidCache
 from tests.rules.truth import NOTHING, document, product
 from tests.rules.values import SAMPLES

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import msgspec
 
 from goodsgate.engine.catalogue_view import CatalogueView
-from goodsgate.engine.validator import CheckedChunk, digest_of, has_error
+from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import RESULT_BYTE, Policy, Result, Strictness, Verb
-from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, display_key
-from goodsgate.model.issue import Issue, Severity, issue
+from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, digest_of, display_key
+from goodsgate.model.issue import Issue, Severity, has_error, issue
 
 CREATED = RESULT_BYTE[Result.CREATED]
 UPDATED = RESULT_BYTE[Result.UPDATED]
@@ -197,7 +197,7 @@ class _Application:
         members = [
             merge_members(
                 last[1] if last is not None and last[0] is item else decode_members(item.document or b"{}"),
-                checked.documents[at],
+                checked.patch(at),
             ) for at, item in updates
         ]
         documents = [*map(msgspec.json.encode, members)]
@@ -231,7 +231,8 @@ class _Application:
                     return REJECTED
             digest = digest_of(document)
         new_version = version if version is not None else (item.version if item is not None else None)
-        if exists and item is not None and item.hash == digest and item.version == new_version:
+        is_same = exists and item is not None and item.hash == digest
+        if is_same and item is not None and item.version == new_version:
             return UNCHANGED
         if not exists and key in view.case_variants:
             self._report_case_variant(at, key)
@@ -239,7 +240,7 @@ class _Application:
         view.deletes.pop(key, None)
         if merged is not None:
             self._last = write, merged.members
-        return UPDATED if exists else CREATED
+        return UNCHANGED if is_same else UPDATED if exists else CREATED
 
     def _delete(self, at: int, key: str, item: CurrentItem | Write | None) -> int:
         version, view = self._checked.versions[at], self._view

@@ -23,10 +23,10 @@ from goodsgate.engine.apply import (
 from goodsgate.engine.document_merge import decode, decode_members, encode, merge_mapped, remove_entries
 from goodsgate.engine.indexed_view import IndexedView
 from goodsgate.engine.provenance import provenance_of
-from goodsgate.engine.validator import CheckedChunk, digest_of, has_error
+from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import Strictness, Verb
-from goodsgate.model.catalogue import IndexEntry, ReferenceEntry, display_key
-from goodsgate.model.issue import Issue, issue
+from goodsgate.model.catalogue import IndexEntry, ReferenceEntry, digest_of, display_key
+from goodsgate.model.issue import Issue, has_error, issue
 from goodsgate.rules import RecordRefs, SchemaChecker
 from goodsgate.store.contract import ClaimedRound
 

@@ -200,13 +200,6 @@ def resolve_name(kind: Kind, policy: Policy, name: str) -> str | None:
     return None if policy.schema else fields.resolve(name, kind)
 
 
-def without_verb(document: bytes) -> bytes:
-    """Return the record without its `_verb`."""
-    members = decode_members(document)
-    members.pop("_verb", None)
-    return encode(members)
-
-
 def set_aside(name: str, kind: Kind) -> str:
     """Return the member that holds a column which the mapping excludes from the checks."""
     return f"x_{name}" if fields.resolve(name, kind) else name

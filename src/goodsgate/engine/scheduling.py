@@ -23,11 +23,11 @@ from goodsgate.engine.catalogue_view import CatalogueView, find_seen_keys, load_
 from goodsgate.engine.chunk_commit import Committer, advance, build_commit, empty_commit
 from goodsgate.engine.indexed_view import IndexedView, load_indexed_view
 from goodsgate.engine.reader import ChunkQueue, RoundReader
-from goodsgate.engine.validator import CheckedChunk, Validator, has_error
+from goodsgate.engine.validator import CheckedChunk, Validator
 from goodsgate.formats import Chunk, Limits
 from goodsgate.model.batch import Kind, RoundKind, State, Verb, Withheld, new_id
 from goodsgate.model.catalogue import Delete
-from goodsgate.model.issue import is_unsound, issue
+from goodsgate.model.issue import has_error, is_unsound, issue
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, Store, StoreError, SupportsPrefetch
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,7 @@ import msgspec
 from goodsgate.engine.apply import merge
 from goodsgate.engine.document_merge import decode
 from goodsgate.engine.refusal import Refusal
-from goodsgate.engine.validator import digest_of
-from goodsgate.model.catalogue import display_key
+from goodsgate.model.catalogue import digest_of, display_key
 from goodsgate.rules.quantities import whole_value
 from goodsgate.store.contract import StockChange, StockLevels, Store
 

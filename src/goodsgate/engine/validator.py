@@ -1,19 +1,28 @@
 """Check the records of a chunk: rows become documents, keys, hashes and issues."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
+from typing import overload
 
 import msgspec
-import xxhash
 
-from goodsgate.engine.field_mapping import FieldMapping, without_verb
+from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.settings import CheckLimits
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Policy, Verb
-from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
+from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry, digest_of
 from goodsgate.model.issue import Issue
-from goodsgate.rules import Checker, RecordRefs, ReferenceData, Schema, SchemaChecker, ValidCache
+from goodsgate.rules import (
+    CanonicalDocument,
+    Checker,
+    CheckResult,
+    RecordRefs,
+    ReferenceData,
+    Schema,
+    SchemaChecker,
+    ValidCache,
+)
 from goodsgate.store.contract import ClaimedRound, Store
 
 REFERENCE_PAGE = 5_000
@@ -30,9 +39,6 @@ CELL_BYTES = 16
 NO_MERCHANT = ""
 """Stands for every merchant without reference data: all of them share their rules."""
 
-digest_of: Callable[[bytes], bytes] = xxhash.xxh3_128_digest
-"""16 bytes by which a document is recognized as the current one; no defence against a merchant who forges its own."""
-
 
 class ChunkKeys:
     """The keys of some records, each once, in order."""
@@ -48,11 +54,60 @@ class ChunkKeys:
         return set(map(str.lower, self.distinct))
 
 
+class CanonicalDocuments(Sequence[bytes]):
+    """Canonical documents of which some are made when they are needed.
+
+    The hash of the canonical form of a valid document is cached. Of a feed that is unchanged, nobody needs the form.
+    """
+
+    def __init__(self, documents: list[bytes], pending: set[int], make: Callable[[bytes], CanonicalDocument]) -> None:
+        """Take the documents, the places of those that are still as received, and how a canonical form is made."""
+        self._documents = documents
+        self._pending = pending
+        self._make = make
+        self._patches: dict[int, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[bytes]: ...
+
+    def __getitem__(self, at: int | slice) -> bytes | list[bytes]:
+        if isinstance(at, slice):
+            return [self[each] for each in range(len(self))[at]]
+        if at in self._pending:
+            canonical = self._make(self._documents[at])
+            self._documents[at] = canonical.document
+            if canonical.patch is not None:
+                self._patches[at] = canonical.patch
+            self._pending.discard(at)
+        return self._documents[at]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self.__getitem__, range(len(self._documents)))
+
+    def patch(self, at: int) -> bytes | None:
+        """Return a document that was pending with its nulls; None if it has none."""
+        self[at]
+        return self._patches.get(at)
+
+    def first(self, count: int) -> "CanonicalDocuments":
+        """Return the first documents."""
+        return CanonicalDocuments(
+            self._documents[:count], {at for at in self._pending if at < count}, self._make
+        )
+
+
 class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     """A chunk after the rules: what is known of its records without the catalogue."""
 
     chunk: Chunk
     documents: Sequence[bytes]
+    """Records as the catalogue holds them: with canonical values, without nulls and metadata."""
     keys: list[str | None]
     distinct_keys: ChunkKeys
     versions: list[int | None]
@@ -65,26 +120,28 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     """Rules for a record after an update was merged into the current one."""
     schema: Schema | None = None
     """Schema of the records; None for the gate's own fields."""
+    patches: dict[int, bytes] = {}
+    """Index → document with its nulls, of records that have any; more may be known to `documents`."""
     refs: list[RecordRefs | None] | None = None
     """What each record of a schema refers to; None without a schema."""
 
+    def patch(self, at: int) -> bytes:
+        """Return a record as it is merged into an item: its document, with its nulls."""
+        patch = self.patches.get(at)
+        if patch is None and isinstance(self.documents, CanonicalDocuments):
+            patch = self.documents.patch(at)
+        return patch or self.documents[at]
+
     def first(self, count: int) -> "CheckedChunk":
         """Return the first records."""
-        keys = self.keys[:count]
+        keys, documents = self.keys[:count], self.documents
         return msgspec.structs.replace(
-            self, chunk=self.chunk.part(0, count), documents=self.documents[:count], keys=keys,
+            self, chunk=self.chunk.part(0, count), keys=keys,
+            documents=documents.first(count) if isinstance(documents, CanonicalDocuments) else documents[:count],
             distinct_keys=ChunkKeys(keys), versions=self.versions[:count],
             verbs=self.verbs and self.verbs[:count], hashes=self.hashes[:count],
             issues={at: found for at, found in self.issues.items() if at < count}, refs=self.refs and self.refs[:count],
         )
-
-
-def has_error(issues: Iterable[Issue]) -> bool:
-    """Return whether a record with these issues is rejected."""
-    for found in issues:  # noqa: SIM110 - called for every record with issues
-        if found.severity == "error":
-            return True
-    return False
 
 
 class Validator:
@@ -130,10 +187,13 @@ class Validator:
             merged_schema = schema.merged_schema if schema is not None else None
             merged_policy = msgspec.structs.replace(policy, verb=Verb.UPSERT, schema=merged_schema or policy.schema)
             merged_rules = self.rules(round.merchant, round.kind, merged_policy)
+        documents = records.documents
+        if records.pending and isinstance(rules, Checker):
+            documents = CanonicalDocuments([*documents], records.pending, rules.canonical_document)
         return CheckedChunk(
-            chunk=chunk, documents=records.documents, keys=records.keys, distinct_keys=ChunkKeys(records.keys),
+            chunk=chunk, documents=documents, keys=records.keys, distinct_keys=ChunkKeys(records.keys),
             versions=records.versions, verbs=records.verbs, hashes=records.hashes, issues=records.issues,
-            merged_rules=merged_rules, schema=schema, refs=records.refs,
+            merged_rules=merged_rules, schema=schema, patches=records.patches, refs=records.refs,
         )
 
     def rules(self, merchant: str, kind: Kind, policy: Policy) -> Checker | SchemaChecker:
@@ -191,6 +251,9 @@ class _CheckedRecords(msgspec.Struct):
     versions: list[int | None]
     verbs: list[Verb | None] | None
     issues: dict[int, list[Issue]]
+    pending: set[int]
+    """Documents whose canonical form is still to be made."""
+    patches: dict[int, bytes]
     refs: list[RecordRefs | None] | None
 
     def extend(self, following: "_CheckedRecords") -> None:
@@ -203,6 +266,8 @@ class _CheckedRecords(msgspec.Struct):
         self.keys += following.keys
         self.versions += following.versions
         self.issues.update((at + count, found) for at, found in following.issues.items())
+        self.pending.update(at + count for at in following.pending)
+        self.patches.update((at + count, patch) for at, patch in following.patches.items())
         if self.refs is not None and following.refs is not None:
             self.refs += following.refs
 
@@ -213,12 +278,6 @@ def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldM
     documents = mapping.documents(chunk.lines, chunk.rows, trimmed)
     hashes = [*map(digest_of, documents)]
     checked = rules.check(documents, hashes) if isinstance(rules, Checker) else rules.check(documents)
-    if checked.verbs is not None:
-        documents = [
-            document if verb is None else without_verb(document)
-            for document, verb in zip(documents, checked.verbs, strict=True)
-        ]
-        hashes = [*map(digest_of, documents)]
     issues = checked.issues
     for at, found in trimmed.items():
         issues.setdefault(at, []).extend(found)
@@ -230,7 +289,29 @@ def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldM
         columns = {each.column for each in found} - {None}  # what is wrong with them is known
         others = (each for each in issues.get(at, ()) if each.column not in columns)
         issues[at] = [*found, *others]
-    return _CheckedRecords(documents, hashes, checked.keys, checked.versions, checked.verbs, issues, checked.refs)
+    documents, pending, patches = _with_canonical_forms(documents, hashes, checked)
+    return _CheckedRecords(
+        documents, [*(checked.hashes or hashes)], checked.keys, checked.versions, checked.verbs, issues, pending,
+        patches, checked.refs,
+    )
+
+
+def _with_canonical_forms(documents: Sequence[bytes], hashes: list[bytes], checked: CheckResult,
+                          ) -> tuple[Sequence[bytes], set[int], dict[int, bytes]]:
+    """Return the documents in canonical form, the places of those that are still to be made, and patches with nulls."""
+    if not checked.hashes or checked.hashes == hashes:
+        return documents, set(), {}
+    canonical = checked.canonical
+    if len(canonical) == len(documents):
+        pending, forms = set[int](), [canonical[at].document for at in range(len(documents))]
+    else:
+        pending = {
+            at for at, hash in enumerate(checked.hashes) if hash != hashes[at] and at not in canonical
+        }
+        forms = [*documents]
+        for at, form in canonical.items():
+            forms[at] = form.document
+    return forms, pending, {at: form.patch for at, form in canonical.items() if form.patch is not None}
 
 
 def _weight(chunk: Chunk, count: int) -> int:

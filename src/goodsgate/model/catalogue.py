@@ -1,13 +1,14 @@
 """The catalogue, merchants and their keys, resources of protocols, and reference data."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import repeat
 from typing import Annotated, overload
 
 import msgspec
+import xxhash
 from msgspec import Meta
 
 from goodsgate.model.batch import Kind
@@ -35,6 +36,9 @@ def display_key(key: str | None, /) -> str | None:
     """Return the key as people and responses show it: ``sku`` or ``sku@location``."""
     return key.replace(KEY_SEPARATOR, "@") if key else key
 
+
+digest_of: Callable[[bytes], bytes] = xxhash.xxh3_128_digest
+"""16 bytes by which a document is recognized as the current one; no defence against a merchant who forges its own."""
 
 IndexEntry = tuple[str, str]
 """A name and a value by which items of a collection can be found: ``("slug", "trail-runner")``."""

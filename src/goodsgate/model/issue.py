@@ -73,6 +73,14 @@ def issue(
     )
 
 
+def has_error(issues: Iterable[Issue]) -> bool:
+    """Return whether a record with these issues is rejected."""
+    for each in issues:  # noqa: SIM110 - called for every record with issues
+        if each.severity == "error":
+            return True
+    return False
+
+
 def is_unsound(issues: Iterable[Issue]) -> bool:
     """Return whether the issues of a rejected record leave it open which item the record was about."""
     return any(

@@ -1,4 +1,4 @@
-"""Check documents in Goodsgate's own fields: bytes in; keys, versions and issues out."""
+"""Check documents in Goodsgate's own fields: bytes in; keys, versions, issues and canonical documents out."""
 
 import logging
 import secrets
@@ -11,8 +11,9 @@ import msgspec
 import orjson
 
 from goodsgate.model.batch import Kind, Policy, Verb
-from goodsgate.model.catalogue import item_key
-from goodsgate.model.issue import Issue, issue
+from goodsgate.model.catalogue import digest_of, item_key
+from goodsgate.model.issue import Issue, has_error, issue
+from goodsgate.rules.canonical import CanonicalForm
 from goodsgate.rules.context import rule_context
 from goodsgate.rules.document import Record, UnreadableError, decode_document
 from goodsgate.rules.fast_path import FastPath, PriceFastPath, StockFastPath, has_suspect_bytes
@@ -22,7 +23,7 @@ from goodsgate.rules.record_rules import check_record, key_of, version_of
 from goodsgate.rules.reference_data import ReferenceData
 from goodsgate.rules.timestamps import EPOCH, MICROSECOND
 from goodsgate.rules.typed_decoder import DEPTH, TypedDecoder
-from goodsgate.rules.valid_cache import ValidCache, key_at, key_offset_of, new_salt
+from goodsgate.rules.valid_cache import NO_HASH, ValidCache, key_at, key_offset_of, new_salt
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,15 @@ _FAST_PATHS: dict[Kind, type[FastPath]] = {
     Kind.PRODUCT: ProductFastPath, Kind.PRICE: PriceFastPath, Kind.STOCK: StockFastPath,
 }
 _VERBS: dict[str, Verb] = {verb.value: verb for verb in Verb}
+
+
+class CanonicalDocument(msgspec.Struct, gc=False):
+    """The canonical form of a document."""
+
+    hash: bytes
+    document: bytes
+    patch: bytes | None = None
+    """The document with its nulls, which clear members of an item; None if it has none."""
 
 
 class CheckResult(msgspec.Struct):
@@ -44,6 +54,13 @@ class CheckResult(msgspec.Struct):
     """Index → errors and warnings; a valid record has no entry."""
     refs: list[RecordRefs | None] | None = None
     """What each record of a schema refers to (None for one that cannot be read); None without a schema."""
+    canonical: dict[int, CanonicalDocument] = {}
+    """Index → canonical form of a record that is valid and was not in it."""
+    hashes: Sequence[bytes] = ()
+    """Hash of the canonical form of each document; empty if no hashes were given.
+
+    That of a record found in the cache of valid documents is known, though its canonical form is not.
+    """
 
 
 class KeyFields(msgspec.Struct, gc=False, rename={"verb": "_verb"}):
@@ -81,9 +98,12 @@ class Checker:
         self._depth_max = depth_max
         self._decoder = TypedDecoder(kind)
         self._fast_path = _FAST_PATHS[kind](self._context, policy.verb, self._decoder)
+        self._canonical_form = CanonicalForm(kind, self._context)
         self._is_product = kind is Kind.PRODUCT
         self._valid_cache = valid_cache
         self._salt = new_salt()
+        self._has_nulls = False
+        """Whether the document that was decoded last has nulls outside of lists."""
         self._decode_key_fields = msgspec.json.Decoder(ProductKeyFields if self._is_product else KeyFields).decode
         if depth_max < DEPTH:
             self._decoder.reject_all()
@@ -95,38 +115,84 @@ class Checker:
         """
         count = len(documents)
         result = CheckResult([None] * count, [None] * count, None, {})
-        cache = self._valid_cache
-        if hashes is None or cache is None:
+        if hashes is not None and self._valid_cache is not None:
+            hashes = self._check_uncached(documents, hashes, self._valid_cache, result)
+        else:
             for at, document in enumerate(documents):
                 self._check_one(document, at, result)
-            return result
+        if hashes is not None:
+            if result.canonical:
+                hashes = [*hashes]
+                for at, canonical in result.canonical.items():
+                    hashes[at] = canonical.hash
+            result.hashes = hashes
+        return result
+
+    def _check_uncached(self, documents: Sequence[bytes], hashes: Sequence[bytes], cache: ValidCache,
+                        result: CheckResult) -> Sequence[bytes]:
+        """Check the documents that the cache does not have; return the hashes, of the others in canonical form."""
         salt = self._salt
         fingerprints = [half ^ salt for half in array("Q", b"".join(hashes))[::2]]
-        mask = cache.mask
-        for at, key_offset in enumerate(cache.find(fingerprints)):
+        mask, offsets = cache.mask, cache.find(fingerprints)
+        known = cache.canonical_hashes(fingerprints) if offsets and min(offsets) <= mask else None
+        for at, key_offset in enumerate(offsets):
             if key_offset > mask:
                 valid_offset = self._check_one(documents[at], at, result)
                 if valid_offset is not None:
-                    cache.add(fingerprints[at], valid_offset)
+                    canonical = result.canonical.get(at)
+                    cache.add(
+                        fingerprints[at], valid_offset, canonical.hash if canonical is not None else NO_HASH
+                    )
             elif key_offset:
                 result.keys[at] = key_at(documents[at], key_offset)
             else:
                 self._add_key_fields(self._decode_key_fields(documents[at]), documents[at], at, result)
-        return result
+        if known is None:
+            return hashes
+        return [
+            canonical if canonical != NO_HASH and offset <= mask else received
+            for received, canonical, offset in zip(hashes, known, offsets, strict=True)
+        ]
+
+    def canonical_document(self, document: bytes) -> CanonicalDocument:
+        """Return the canonical form of a valid document."""
+        canonical, patch = self._canonical_form.of(document)
+        return CanonicalDocument(digest_of(canonical), canonical, patch)
 
     def _check_one(self, document: bytes, at: int, result: CheckResult) -> int | None:
         """Check one document; return its key offset if the fast path found it valid."""
         try:
-            record = self._decoder.decode(document)
-            if self._fast_path.is_valid(document, record):
+            record = self._decode(document)
+            if record is not None and self._fast_path.is_valid(document, record):
+                if self._fast_path.deviations or self._has_nulls:
+                    result.canonical[at] = self._canonicalize(document, record)
                 return self._add_key_fields(record, document, at, result)
-        except msgspec.ValidationError as error:
-            if not self._decoder.is_full and "unknown field" in str(error):
-                self._learn(document)
         except Exception:  # whatever the fast path fails on, the rules decide
             log.debug("the fast path failed on a %s", self.kind, exc_info=True)
         self._apply_rules(document, at, result)
         return None
+
+    def _decode(self, document: bytes) -> Any | None:
+        """Decode a document for the fast path; None, or a ValidationError, if it is left to the rules."""
+        self._has_nulls = False
+        try:
+            return self._decoder.decode(document)
+        except msgspec.ValidationError as error:
+            reason = str(error)
+        if "got `null`" in reason:
+            self._has_nulls = True
+            return self._decoder.decode_nullable(document)
+        if not self._decoder.is_full and "unknown field" in reason:
+            self._learn(document)
+        return None
+
+    def _canonicalize(self, document: bytes, record: Any) -> CanonicalDocument:
+        """Return the canonical form of a document that the fast path has accepted."""
+        if not self._has_nulls and self._fast_path.has_one_deviating_price(record):
+            canonical = self._canonical_form.with_price(document, record.price, record.currency)
+            if canonical is not None:
+                return CanonicalDocument(digest_of(canonical), canonical)
+        return self.canonical_document(document)
 
     def _add_key_fields(self, record: Any, document: bytes, at: int, result: CheckResult) -> int:
         """Add key, version and verb to the result; return where the key stands, or 0 if it is not the only one."""
@@ -162,6 +228,10 @@ class Checker:
             issues += check_record(record, self.kind, verb, context)
             key = key_of(record, self.kind)
             result.versions[at] = version_of(record)
+            if verb is not Verb.DELETE and not has_error(issues):
+                canonical = self.canonical_document(document)
+                if canonical.document is not document or canonical.patch is not None:
+                    result.canonical[at] = canonical
         except UnreadableError as error:
             issues = [error.issue]
         except Exception:

@@ -36,7 +36,7 @@ def yes_no(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
 
 def _one_of(choices: tuple[str, ...]) -> Rule:
     known = frozenset(choices)
-    folded = {_fold(choice): choice for choice in choices}
+    folded = {fold_choice(choice): choice for choice in choices}
     expected = ", ".join(choices)
 
     def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:  # noqa: ARG001 - all rules are called alike
@@ -48,7 +48,7 @@ def _one_of(choices: tuple[str, ...]) -> Rule:
         if not value.strip():
             issues.append(issue("text_empty", path, value=value))
             return
-        wrong = _fold(value[:100])
+        wrong = fold_choice(value[:100])
         if wrong in folded and len(value) <= 100:
             issues.append(issue("value_spelling", path, value=value, suggestion=folded[wrong]))
             return
@@ -59,5 +59,6 @@ def _one_of(choices: tuple[str, ...]) -> Rule:
     return rule
 
 
-def _fold(text: str) -> str:
+def fold_choice(text: str) -> str:
+    """Return a choice without case, blanks, dashes and underscores."""
     return _SPACING.sub("", text.casefold())

@@ -3,12 +3,13 @@
 The fast path never reports an issue. It accepts a record only if the rules (`record_rules`) would find nothing; every
 other record is left to the rules. The typed decode has already checked types, lengths, choices and depth. The rest is
 checked here: damaged text by the bytes of the record, blanks at edges, check digits, amounts, URLs, and whether values
-exist in the reference data.
+exist in the reference data. Valid values that are not in their canonical form (`canonical`) are counted.
 """
 
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import orjson
@@ -17,6 +18,7 @@ from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS, Field
 from goodsgate.rules.context import RuleContext
 from goodsgate.rules.currencies import DECIMALS
+from goodsgate.rules.timestamps import canonical_span, canonical_time
 from goodsgate.rules.typed_decoder import MAIN_MEMBERS, MAIN_VARIANT_MEMBERS, Amount, TypedDecoder
 from goodsgate.rules.urls import ORIGIN
 
@@ -24,6 +26,8 @@ ValueCheck = Callable[[Any], bool] | None
 """Whether a value is valid; None stands for the commonest check: a text without blanks at its edges."""
 
 CREATING_VERBS = frozenset({Verb.UPSERT, Verb.CREATE})
+METADATA_DEVIATIONS = 2
+"""What metadata or nulls count for: more than the one price that is rewritten fast."""
 ORIGINS_MAX = 10_000
 FREQUENT_ORIGINS_MAX = 4
 
@@ -38,11 +42,16 @@ _SUSPECT = re.compile(
 _AMOUNT = r"(?:[1-9][0-9]{0,11}(?:\.[0-9][0-9]?)?|0\.(?:0[1-9]|[1-9][0-9]?))"
 _is_amount = re.compile(_AMOUNT).fullmatch
 _is_price = re.compile(rf"{_AMOUNT} [A-Z]{{3}}").fullmatch
+_is_canonical_price = re.compile(r"(?:[1-9][0-9]{0,11}\.[0-9][0-9]|0\.(?:0[1-9]|[1-9][0-9])) [A-Z]{3}").fullmatch
+_is_canonical_measure = re.compile(r"(?:[1-9][0-9]*|0)(?:\.[0-9]*[1-9])? [a-z]+").fullmatch
 TWO_DECIMALS = frozenset(code for code, decimals in DECIMALS.items() if decimals >= 2)
 """Currencies with at least two decimals."""
+EXACTLY_TWO_DECIMALS = frozenset(code for code, decimals in DECIMALS.items() if decimals == 2)
 URL_FIELDS = tuple(name for name, field in FIELDS[Kind.PRODUCT].items() if field.type == "url")
-CHECKED_TYPES = ("text", "long_text", "url", "money", "span")
-"""Types of fields whose values the typed decode cannot check completely."""
+CHECKED_TYPES = ("text", "long_text", "url", "money", "span", "measure", "moment", "yes_no")
+"""Types of fields whose values the typed decode cannot check completely, or accepts in more forms than one."""
+LISTED_TYPES = ("choice", "country")
+"""Types of further fields that are checked if they hold lists."""
 
 
 def has_suspect_bytes(document: bytes) -> bool:
@@ -62,9 +71,9 @@ def is_trimmed(text: str) -> bool:
     return text == text.strip()
 
 
-def has_no_point(measure: str) -> bool:
-    """Return whether a measure, which the typed decode reads with a decimal point, has none."""
-    return "." not in measure
+def is_decoded(value: Any) -> bool:  # noqa: ARG001 - a check like the others
+    """Return that a value is valid, as the typed decode has found."""
+    return True
 
 
 def is_ordered(span: str) -> bool:
@@ -84,6 +93,9 @@ class FastPath(ABC):
         self.verb = verb
         self.decoder = decoder
         self._price_currencies = TWO_DECIMALS if not context.decimal_comma else frozenset()
+        self._canonical_currencies = EXACTLY_TWO_DECIMALS if not context.decimal_comma else frozenset()
+        self.deviations = 0
+        """Values of the last record that are not in their canonical form, or more if it has nulls or metadata."""
         self._origins: set[str] = set()
         """Origins of URLs seen in this feed."""
         self._frequent_origins: tuple[str, ...] = ()
@@ -100,29 +112,51 @@ class FastPath(ABC):
     ) -> list[tuple[str, ValueCheck]]:
         """Return the checks of members that are not checked by name."""
         known = [fields[name] for name in names if name in fields and name not in main]
-        types = (*CHECKED_TYPES, "measure") if self.context.decimal_comma else CHECKED_TYPES
-        return [(field.name, self._check_for(field)) for field in known if field.type in types]
+        return [
+            (field.name, self._check_for(field)) for field in known
+            if field.type in CHECKED_TYPES or (field.repeated and field.type in LISTED_TYPES)
+        ]
 
     def _check_for(self, field: Field) -> ValueCheck:
-        check: Callable[[Any], bool] = is_trimmed
-        if field.type == "url":
-            check = self.is_url
-        elif field.type == "money":
-            check = self.is_price
-        elif field.type == "span":
-            check = is_ordered
-        elif field.type == "measure":
-            check = has_no_point
-        elif not field.repeated:
-            return None
+        checks: dict[str, Callable[[Any], bool]] = {
+            "url": self.is_url, "money": self.is_price, "span": self._is_span, "measure": self._is_measure,
+            "moment": self._is_time, "yes_no": self._is_yes_no, "choice": is_decoded, "country": is_decoded,
+        }
+        check = checks.get(field.type, is_trimmed)
         if not field.repeated:
-            return check
-        return lambda value: all(map(check, value)) if type(value) is list else check(value)
+            return None if check is is_trimmed else check
+        return partial(self._are_valid, check, field.splits)
+
+    def _are_valid(self, check: Callable[[Any], bool], is_list: bool, value: Any) -> bool:
+        if type(value) is list:
+            return all(map(check, value))
+        self.deviations += is_list
+        return check(value)
+
+    def _is_span(self, span: str) -> bool:
+        self.deviations += canonical_span(span) != span
+        return is_ordered(span)
+
+    def _is_time(self, time: str) -> bool:
+        self.deviations += canonical_time(time) != time
+        return True
+
+    def _is_measure(self, measure: str) -> bool:
+        """Return whether a measure, which the typed decode reads with a decimal point, can have one."""
+        self.deviations += _is_canonical_measure(measure) is None
+        return not self.context.decimal_comma or "." not in measure
+
+    def _is_yes_no(self, value: Any) -> bool:
+        self.deviations += type(value) is not bool
+        return True
 
     def is_valid(self, document: bytes, record: Any) -> bool:
-        """Return whether the rules would certainly find nothing in a decoded record."""
+        """Return whether the rules would certainly find nothing in a decoded record; count its `deviations`."""
+        self.deviations = 0
         if has_suspect_bytes(document) and not self._has_clean_texts(document, record):
             return False
+        if record.version_number is not None or record.observed_at is not None or record.verb is not None:
+            self.deviations += METADATA_DEVIATIONS
         return self._has_valid_members(record) and (not self.checks or self._pass(self.checks, record))
 
     @abstractmethod
@@ -187,8 +221,14 @@ class FastPath(ABC):
 
         ``currency`` is the record's own; without it the submission's applies to a price that names none.
         """
-        if type(price) is str and _is_price(price):
-            return price[-3:] in self._price_currencies
+        if type(price) is str:
+            if _is_canonical_price(price) and price[-3:] in self._canonical_currencies:
+                return True
+            self.deviations += 1
+            if _is_price(price):
+                return price[-3:] in self._price_currencies
+        else:
+            self.deviations += 1
         currency = currency or self.context.currency
         if type(price) is Amount:
             if price.value is None or price.amount is not None or price.currency_code is not None:
@@ -199,6 +239,11 @@ class FastPath(ABC):
         if type(price) is str:
             return _is_amount(price) is not None
         return bool(0.01 <= price < 1e11 and round(price, 2) == price)
+
+    def has_one_deviating_price(self, record: Any) -> bool:
+        """Return whether the price of a valid record, and nothing else, is not in its canonical form."""
+        price = getattr(record, "price", None)
+        return self.deviations == 1 and price is not None and not (type(price) is str and _is_canonical_price(price))
 
     def is_sale_price(self, sale: Any, price: Any, currency: str | None) -> bool:
         """Return whether a sale price is valid and not above a valid price."""

@@ -87,7 +87,12 @@ class ProductFastPath(FastPath):
         is_url, link, image, more = self.is_url, record.link, record.image_link, record.additional_image_link
         if (link is not None and not is_url(link)) or (image is not None and not is_url(image)):
             return False
-        return more is None or (is_url(more) if type(more) is str else all(map(is_url, more)))
+        if more is None:
+            return True
+        if type(more) is str:
+            self.deviations += 1
+            return is_url(more)
+        return all(map(is_url, more))
 
     def _has_known_references(self, record: Any) -> bool:
         """Return whether brand, tax rule and HS code are known."""

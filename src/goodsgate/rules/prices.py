@@ -1,8 +1,8 @@
 """Prices: an amount and its currency, as text, object or number.
 
 Sources: Google Merchant product data specification, ``price`` (a number with a decimal point, a blank, an ISO 4217
-code, as in ``15.00 EUR``; ``sale_price`` not above it); ISO 4217 for codes and decimals. A price is never changed:
-if it can be understood all the same, the suggestion says how it should be written.
+code, as in ``15.00 EUR``; ``sale_price`` not above it); ISO 4217 for codes and decimals. A price in another notation
+that can be understood gets a suggestion of how to write it.
 """
 
 import functools

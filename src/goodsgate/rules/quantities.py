@@ -133,6 +133,24 @@ def _check_measure(text: str, value: object, path: str, context: RuleContext, is
                             severity=context.lookup_severity))
 
 
+def read_measure(value: object, context: RuleContext, units: tuple[str, ...]) -> str | None:
+    """Return a measure as the catalogue holds it, as in ``0.25 kg``; None if number or unit cannot be told."""
+    text = _measure_text(value)
+    like = _MEASURE_LIKE.fullmatch(text.strip()) if text and len(text) <= 64 else None
+    if like is None:
+        return None
+    number_of = value.get("value") if isinstance(value, dict) else value
+    plain = read_number(like[1], comma=context.decimal_comma and isinstance(number_of, str)).plain
+    unit = _unit((like[2] or "").strip(), units)
+    return f"{_without_zeros(plain)} {unit}" if plain and unit else None
+
+
+def _without_zeros(plain: str) -> str:
+    """Return a plain decimal number without zeros at its ends that say nothing."""
+    whole, point, fraction = plain.partition(".")
+    return f"{whole.lstrip('0') or '0'}{point}{fraction}".rstrip("0").rstrip(".") if point else whole.lstrip("0") or "0"
+
+
 def _check_range(number: float, value: object, path: str, issues: Issues, *, field: Field) -> None:
     if number > field.maximum:
         issues.append(issue("measure_out_of_range", path, value=value, expected=f"at most {field.maximum}"))

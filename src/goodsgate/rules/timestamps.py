@@ -66,6 +66,27 @@ def microseconds(text: str) -> int | None:
     return None if at is None else (at - EPOCH) // MICROSECOND
 
 
+def canonical_time(text: str) -> str:
+    """Return a date or timestamp as RFC 3339 writes it: in capitals, with seconds and offset; a date stays a date.
+
+    A time without an offset is one of UTC. What cannot be read is returned as it is.
+    """
+    parts = _TIMESTAMP.fullmatch(text)
+    if parts is None or parts[4] is None:
+        return text
+    year, month, day, hour, minute, second, fraction, offset = parts.groups()
+    fraction = f".{fraction}".rstrip(".0") if fraction else ""
+    digits = (offset or "Z").replace(":", "")
+    zone = "Z" if digits in "Zz" or not digits[1:].strip("0") else f"{digits[:3]}:{digits[3:] or '00'}"
+    return f"{year}-{month}-{day}T{hour}:{minute}:{second or '00'}{fraction}{zone}"
+
+
+def canonical_span(text: str) -> str:
+    """Return two times with a slash between, each as `canonical_time` returns it."""
+    begin, slash, end = text.partition("/")
+    return f"{canonical_time(begin)}{slash}{canonical_time(end)}"
+
+
 def parse(text: str) -> datetime | None:
     """Return the time that a text names, in UTC without an offset; None if it is invalid or outside years 1 to 9999."""
     if not _TIMESTAMP.fullmatch(text):

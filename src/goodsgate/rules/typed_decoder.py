@@ -36,10 +36,15 @@ _DATE = r"(?:20|19)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
 TIMESTAMP = rf"{_DATE}T{_TIME}(?:Z|[+-](?:0[0-9]|1[0-3]):?[0-5][0-9])"
 
-Scalar = str | int | float | bool | None
-Inner = Scalar | list[Scalar] | dict[str, Scalar]
-Shallow = Scalar | list[Inner] | dict[str, Inner]
-"""An unknown member: only its depth is checked."""
+Scalar = str | int | float | bool
+Entry = Scalar | list[Scalar | None] | dict[str, Scalar | None] | None
+"""Entry of a list, in which a null is a value."""
+Inner = Scalar | list[Scalar | None] | dict[str, Scalar]
+Shallow = Scalar | list[Entry] | dict[str, Inner]
+"""An unknown member without nulls: only its depth is checked."""
+NullableInner = Entry
+NullableShallow = Scalar | list[Entry] | dict[str, NullableInner] | None
+"""An unknown member."""
 
 MAIN_MEMBERS: dict[Kind, tuple[str, ...]] = {
     Kind.PRODUCT: (
@@ -67,7 +72,7 @@ def _text_type(longest: int) -> Any:
     return Annotated[str, Meta(min_length=1, max_length=longest)]
 
 
-def _value_type(field: Field) -> Any:
+def _value_type(field: Field, *, nullable: bool) -> Any:
     """Return the type of one value that can be valid; what the type cannot express is checked afterwards."""
     if field.type in ("sku", "location", "text", "long_text", "gtin", "brand", "category", "tax_rule", "hs_code"):
         return _text_type(field.characters_max)
@@ -94,19 +99,22 @@ def _value_type(field: Field) -> Any:
         return Annotated[str, Meta(pattern=rf"^{TIMESTAMP}/{TIMESTAMP}\Z")]
     if field.type == "attributes":
         text = _text_type(ATTRIBUTE_CHARACTERS_MAX)
-        return dict[str, text | int | float | bool | list[text] | None]  # type: ignore[valid-type]  # built from a table
-    return Shallow
+        value = text | int | float | bool | list[text]  # type: ignore[valid-type]  # built from a table
+        return dict[str, value | None] if nullable else dict[str, value]  # type: ignore[valid-type]  # built from a table
+    return NullableShallow if nullable else Shallow
 
 
-def _member_type(field: Field, variant: type) -> Any:
+def _member_type(field: Field, variant: type, *, nullable: bool) -> Any:
+    value: Any = _value_type(field, nullable=nullable)
     if field.type == "variants":
-        return list[variant]  # type: ignore[valid-type]  # built from a table
-    if field.name == "observed_at":
-        return Annotated[datetime, Meta(tz=True)]
-    if field.name == "version_number":
-        return Annotated[int, Meta(ge=0, le=INT64_MAX)]
-    value: Any = _value_type(field)
-    return value | Annotated[list[value], Meta(max_length=field.repeated)] if field.repeated else value
+        value = list[variant]  # type: ignore[valid-type]  # built from a table
+    elif field.name == "observed_at":
+        value = Annotated[datetime, Meta(tz=True)]
+    elif field.name == "version_number":
+        value = Annotated[int, Meta(ge=0, le=INT64_MAX)]
+    elif field.repeated:
+        value |= Annotated[list[value], Meta(max_length=field.repeated)]
+    return value | None if nullable else value
 
 
 class TypedDecoder:
@@ -120,6 +128,7 @@ class TypedDecoder:
         self._builds = 0
         self._rejecting = False
         self.decode: Callable[[bytes], Any]
+        """Decodes records without nulls, but for those in lists."""
         self._build()
 
     @property
@@ -150,6 +159,12 @@ class TypedDecoder:
         self._build()
         return True
 
+    def decode_nullable(self, document: bytes) -> Any:
+        """Decode a record that may have nulls."""
+        if self._rejecting:
+            return _reject(document)
+        return _decode_function(self._kind, self.members, self.variant_members, True)(document)
+
     def reject_all(self) -> None:
         """Reject every record, because the configured limits are stricter than those of a decoder."""
         self._rejecting = True
@@ -159,7 +174,7 @@ class TypedDecoder:
         self._builds += 1
         self.members = tuple(dict.fromkeys((*self._known, *MAIN_MEMBERS[self._kind])))
         self.variant_members = tuple(dict.fromkeys((*self._known_in_variants, *MAIN_VARIANT_MEMBERS)))
-        self.decode = _decode_function(self._kind, self.members, self.variant_members)
+        self.decode = _decode_function(self._kind, self.members, self.variant_members, False)
 
 
 def _reject(_document: bytes) -> Any:
@@ -175,25 +190,28 @@ def _add_names(members: dict[str, object], known: dict[str, None]) -> None:
 
 
 @functools.lru_cache(256)
-def _decode_function(kind: Kind, members: tuple[str, ...], variant_members: tuple[str, ...]) -> Callable[[bytes], Any]:
+def _decode_function(
+    kind: Kind, members: tuple[str, ...], variant_members: tuple[str, ...], nullable: bool,
+) -> Callable[[bytes], Any]:
     """Return the decoder for these members; checkers share it, because building one takes milliseconds."""
-    variant = _struct("Variant", variant_members, VARIANT_FIELDS, msgspec.Struct)
-    return msgspec.json.Decoder(_struct("Record", members, FIELDS[kind], variant)).decode
+    variant = _struct("Variant", variant_members, VARIANT_FIELDS, msgspec.Struct, nullable=True)
+    return msgspec.json.Decoder(_struct("Record", members, FIELDS[kind], variant, nullable=nullable)).decode
 
 
-def _struct(title: str, names: Iterable[str], fields: dict[str, Field], variant: type) -> type:
+def _struct(title: str, names: Iterable[str], fields: dict[str, Field], variant: type, *, nullable: bool) -> type:
     """Return a Struct of these members. Unknown members get attribute names that no field has."""
+    shallow: Any = NullableShallow if nullable else Shallow
     members: list[tuple[str, Any, Any]] = []
     renamed: dict[str, str] = {}
     for number, name in enumerate(names):
         if name == "id":
-            members.append((name, _member_type(fields[name], variant), msgspec.NODEFAULT))
+            members.append((name, _member_type(fields[name], variant, nullable=False), msgspec.NODEFAULT))
         elif name in fields:
-            members.append((name, _member_type(fields[name], variant) | None, None))
+            members.append((name, _member_type(fields[name], variant, nullable=nullable), None))
         else:
             renamed[attribute := f"member_{number}"] = name
-            members.append((attribute, Shallow, None))
+            members.append((attribute, shallow, None))
     if title == "Record":
         renamed["verb"] = "_verb"
-        members.append(("verb", Verb | None, None))
+        members.append(("verb", Verb | None if nullable else Verb, None))
     return msgspec.defstruct(title, members, rename=renamed, kw_only=True, gc=False, forbid_unknown_fields=True)
