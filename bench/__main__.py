@@ -29,14 +29,14 @@ from goodsgate.store.contract import ClaimedRound
 
 def check(short: bool) -> Iterator[Figure]:
     """Measure the CPU that a record costs before the store: mapping, rules, hash."""
-    from goodsgate.engine.field_mapping import resolve_mapping
+    from goodsgate.engine.mapping_resolution import resolve_mapping
     from goodsgate.engine.settings import CheckLimits
     from goodsgate.engine.validator import Validator
     from goodsgate.formats import Chunk
 
     count = 10_000 if short else 30_000
     lines = lines_of(count)
-    mapping, _ = resolve_mapping(Kind.PRODUCT, Policy(), columns=None, sample=lines[:1000])
+    mapping, _ = resolve_mapping(Kind.PRODUCT, Policy(), columns=None)
     brands = sorted({orjson.loads(line)["brand"] for line in lines})
     ratios, loads_us = [], []
     with tempfile.TemporaryDirectory(prefix="goodsgate-bench-") as folder:

@@ -12,7 +12,7 @@ from goodsgate.store.contract import BatchFilter
 from tests.console.conftest import Person, text_of
 from tests.formats.hostile_workbooks import entities, long_string
 
-FEED = b"ArtNr,Name,Preis,Farbe\nA1,Shoe,12.50,red\nA2,Tent,9.99,green\n"
+FEED = b"Kennung,Name,Betrag,Ton\nA1,Shoe,12.50,red\nA2,Tent,9.99,green\n"
 
 
 def preview(clerk: Person, content: bytes, **fields: str) -> str:
@@ -73,21 +73,21 @@ def test_columns_are_mapped_and_the_mapping_is_saved(clerk: Person) -> None:
     """Unrecognized columns can be mapped; a saved mapping can be used for the next file."""
     page = preview(clerk, FEED, filename="a.csv")
     assert "No SKU column found" in page
-    assert selected_option(page, "ArtNr") == "Unrecognized, stored unchanged"
+    assert selected_option(page, "Kennung") == "Unrecognized, stored unchanged"
     assert selected_option(page, "Name") == "title (detected)"
-    by_hand = {"map:ArtNr": "id", "map:Preis": "price", "map:Farbe": "-", "filename": "a.csv"}
+    by_hand = {"map:Kennung": "id", "map:Betrag": "price", "map:Ton": "-", "filename": "a.csv"}
     page = preview(clerk, FEED, **by_hand)
     assert "No SKU column" not in page
-    fields = [selected_option(page, column) for column in ("ArtNr", "Preis", "Farbe")]
+    fields = [selected_option(page, column) for column in ("Kennung", "Betrag", "Ton")]
     assert fields == ["id", "price", "Store unchecked"]
     path = clerk.submit(FEED, **by_hand, save_as="erp", currency="EUR")
     assert "✓ clean" in text_of(clerk.get(path).text)
-    saved = {"ArtNr": ["id"], "Preis": ["price"], "Farbe": []}
+    saved = {"Kennung": ["id"], "Betrag": ["price"], "Ton": []}
     assert clerk.gate.shop.store.mapping(clerk.merchant, "erp") == saved
-    page = preview(clerk, FEED, filename="b.csv", mapping="erp", **{"map:ArtNr": ""})
-    assert selected_option(page, "ArtNr") == "id", "selecting a mapping discards earlier choices"
-    page = preview(clerk, FEED, filename="b.csv", mapping="erp", mapped_with="erp", **{"map:ArtNr": "mpn"})
-    assert selected_option(page, "ArtNr") == "mpn"
+    page = preview(clerk, FEED, filename="b.csv", mapping="erp", **{"map:Kennung": ""})
+    assert selected_option(page, "Kennung") == "id", "selecting a mapping discards earlier choices"
+    page = preview(clerk, FEED, filename="b.csv", mapping="erp", mapped_with="erp", **{"map:Kennung": "mpn"})
+    assert selected_option(page, "Kennung") == "mpn"
     path = clerk.submit(FEED, filename="b.csv", mapping="erp", mapped_with="erp", currency="EUR")
     assert "2 unchanged" in text_of(clerk.get(path).text)
 

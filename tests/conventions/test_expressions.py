@@ -7,6 +7,7 @@ from tests.conventions.source import modules
 
 OURS = {
     "config.py": "names and secrets, escaped",
+    "engine/column_values.py": "patterns of the profiles that are shipped",
     "engine/groups.py": "names of columns in shipped profiles, escaped",
     "formats/table.py": "one of four delimiters, escaped",
     "http/known_settings.py": "patterns of the settings that a protocol declares",

@@ -10,7 +10,7 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.engine.field_mapping import resolve_name
+from goodsgate.engine.mapping_resolution import resolve_name
 from goodsgate.formats import FormatOverflowError, write
 from goodsgate.formats.workbook.values import date_text, key_text, number_format, number_text
 from goodsgate.model.batch import Kind, Policy

@@ -7,11 +7,11 @@ import msgspec
 
 from goodsgate import formats
 from goodsgate.console.upload import Fields
-from goodsgate.engine.field_mapping import RESERVED, resolve_mapping
+from goodsgate.engine.field_mapping import RESERVED
+from goodsgate.engine.mapping_resolution import resolve_mapping
 from goodsgate.engine.receive import parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.problems import refuse
-from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.issue import Issue
 from goodsgate.model.json_text import cell_text, read_members
@@ -116,14 +116,14 @@ def preview_file(head: bytes, limits: formats.Limits, *, format: str, content_en
     records = min(records, SAMPLE_RECORDS)
     lines = chunk.lines[:records] if chunk is not None else []
     rows = chunk.rows[:records] if chunk is not None else []
-    resolved, header_issues = resolve_mapping(kind, Policy(mapping=mapping), columns=reader.header, sample=lines)
+    resolved, header_issues = resolve_mapping(kind, Policy(mapping=mapping), columns=reader.header)
     names = [*dict.fromkeys(reader.header)] if reader.header is not None else _member_names(lines)
     suggestions = {issue.value: issue.suggestion for issue in header_issues if issue.code == "header_unknown"}
     columns = [
         ColumnPreview(
             name=name, examples=_examples(name, reader.header, rows, lines), suggestion=suggestions.get(name),
             selected=UNCHECKED if mapping.get(name) == [] else "+".join(mapping.get(name, [])),
-            detected=_detected_field(name, kind, resolved.mapping),
+            detected="+".join(resolved.fields_of(name)),
         )
         for name in names if name not in RESERVED
     ]
@@ -135,12 +135,6 @@ def preview_file(head: bytes, limits: formats.Limits, *, format: str, content_en
         records=records, columns=columns, issues=issues,
         has_key=any("id" in column.detected.split("+") for column in columns),
     )
-
-
-def _detected_field(name: str, kind: Kind, mapping: dict[str, list[str]]) -> str:
-    if name in mapping:
-        return "+".join(mapping[name])
-    return name if fields.resolve(name, kind) == name else ""
 
 
 def _member_names(lines: Sequence[bytes]) -> list[str]:

@@ -3,14 +3,13 @@
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 
 import msgspec
 import orjson
 
 from goodsgate import formats
 from goodsgate.engine import fix_records
-from goodsgate.engine.field_mapping import SAMPLE_RECORDS, FieldMapping, resolve_mapping, resolve_name
+from goodsgate.engine.mapping_resolution import chosen_profile, resolve_mapping, resolve_name
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, RoundKind
 from goodsgate.model.issue import CODES, Issue, issue
@@ -42,7 +41,9 @@ class RoundReader:
         `first_chunk_records` bounds the first chunk; `splits_last_chunk` makes the last commit a small one.
         """
         self.round = round
-        self.field_mapping = FieldMapping(round.kind, round.mapping or {}, round.columns)
+        self.field_mapping, _ = resolve_mapping(
+            round.kind, round.policy, columns=round.columns, profile=chosen_profile(round.reading)
+        )
         """How names are read; resolved from the first chunk if the round is a new submission."""
         self._store = store
         self._splits_last_chunk = splits_last_chunk
@@ -85,7 +86,7 @@ class RoundReader:
             if is_new and len(chunk) and file is not None:
                 is_new = False
                 self.field_mapping, self._file_issues = resolve_mapping(
-                    round.kind, round.policy, columns=file.header, sample=islice(chunk.lines, SAMPLE_RECORDS)
+                    round.kind, round.policy, columns=file.header
                 )
                 file.decisions += self.field_mapping.decisions
             # Only at the end of the payload is it cheap to read on before the chunk is done; elsewhere memory would

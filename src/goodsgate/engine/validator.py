@@ -274,17 +274,27 @@ class _CheckedRecords(msgspec.Struct):
 
 def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldMapping) -> _CheckedRecords:
     """Check every record of a chunk."""
-    trimmed: dict[int, list[Issue]] = {}
-    documents = mapping.documents(chunk.lines, chunk.rows, trimmed)
+    of_names: dict[int, list[Issue]] = {}
+    documents = mapping.documents(chunk, of_names)
     hashes = [*map(digest_of, documents)]
-    checked = rules.check(documents, hashes) if isinstance(rules, Checker) else rules.check(documents)
+    if isinstance(rules, Checker):
+        rename = mapping.rename if documents is chunk.lines else mapping.rename_variants
+        checked = rules.check(documents, hashes, rename=rename)
+        if checked.renamed:
+            documents = [*documents]
+            for at, (document, found) in checked.renamed.items():
+                documents[at], hashes[at] = document, digest_of(document)
+                if found:
+                    of_names.setdefault(at, []).extend(found)
+    else:
+        checked = rules.check(documents)
     issues = checked.issues
-    for at, found in trimmed.items():
+    for at, found in of_names.items():
         issues.setdefault(at, []).extend(found)
     for at, unreadable in chunk.unreadable.items():
         issues[at] = [unreadable]  # rules report nothing useful about a mutilated record
-    if issues and (mapping.mapping or mapping.columns is not None):
-        issues = {at: [_with_column(each, mapping) for each in found] for at, found in issues.items()}
+    records = chunk.lines or chunk.rows
+    issues = {at: [_with_column(each, mapping, records[at]) for each in found] for at, found in issues.items()}
     for at, found in chunk.issues.items():
         columns = {each.column for each in found} - {None}  # what is wrong with them is known
         others = (each for each in issues.get(at, ()) if each.column not in columns)
@@ -321,6 +331,6 @@ def _weight(chunk: Chunk, count: int) -> int:
     return sum(map(len, chunk.rows[:count])) * CELL_BYTES
 
 
-def _with_column(issue: Issue, mapping: FieldMapping) -> Issue:
-    column = mapping.column_of(issue.path)
+def _with_column(issue: Issue, mapping: FieldMapping, record: bytes | Sequence[str]) -> Issue:
+    column = mapping.column_of(issue.path, record) if issue.column is None else None
     return msgspec.structs.replace(issue, column=column) if column is not None else issue

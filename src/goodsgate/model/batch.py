@@ -154,6 +154,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The only location that records with a schema may name."""
     notify: str | None = None
     """Topic of a message (``protocol/word``) that is stored whenever the batch ends; its subject is the batch's id."""
+    profile: str | None = None
+    """Name of the profile that says what the columns mean; None: it is recognized by the header."""
     mapping: dict[str, list[str]] = {}
     """Submitter's column or member → fields; an empty list excludes the column from checks (it is still stored)."""
 

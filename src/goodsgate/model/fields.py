@@ -247,6 +247,11 @@ def resolve(name: str, kind: Kind) -> str | None:
     return f"{field}.{_below(known[field], below)}" if below and holds_members(field, kind) else None
 
 
+def resolve_in_variant(name: str) -> str | None:
+    """Return the field of a variant for a submitter's member; None for an unknown name."""
+    return name if name in VARIANT_FIELDS else _variant_names().get(_fold(name))
+
+
 def nearest(name: str, kind: Kind) -> str | None:
     """Return the field whose name or alias is close to a name that `resolve` does not know; None if none is."""
     names = _names(kind)

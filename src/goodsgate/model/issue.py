@@ -109,6 +109,12 @@ CODES: dict[str, Code] = {
         "warning", 'Column "{value}" means the same field as {expected} and is not used; map it to use it.', "file"
     ),
     "header_key_missing": Code("error", "No SKU column found. Map one with `--map YourColumn:id`.", "file"),
+    "header_field_shared": Code(
+        "warning", 'Column "{value}" means the same field as {expected}; it is used where that one is empty.', "file"
+    ),
+    "map_column_missing": Code(
+        "error", 'The mapping names column "{value}", which the file does not have; its columns are {expected}.', "file"
+    ),
     "rows_empty": Code("warning", "Skipped empty rows: {value}.", "file"),
     "sheets_ignored": Code("warning", "Other sheets were not read: {value}. Choose one with `sheet`.", "file"),
     "sheet_unknown": Code("error", 'There is no sheet "{value}"; the sheets are {expected}.', "file"),
@@ -159,6 +165,11 @@ CODES: dict[str, Code] = {
     "nul_bytes": _error("The record contains NUL bytes."),
     "encoding_broken": _error("The record contains bytes that are not valid {expected}: {value}."),
     "verb_unknown": _error('Unknown verb "{value}"; expected one of {expected}.'),
+    "not_applied": _error("Not applied, because of an error of the file as a whole: {value}"),
+    "field_conflict": _error('{field} is "{value}", but another name for the same field has {expected}.'),
+    "field_repeated": _warning('{field} means the same field as {expected}, and says the same or nothing.'),
+    "value_placeholder": _error('{field} is "{value}", which stands for a missing or broken value.'),
+    "text_mark": _warning('{field} "{value}" has a spreadsheet\'s mark for text; it was read as {suggestion}.'),
     "field_type": _error("{field} has the wrong type; expected {expected}."),
     # identity: SKU, GTIN
     "sku_missing": _error("The SKU (id) is missing."),
@@ -279,8 +290,8 @@ CODES: dict[str, Code] = {
 
 UNSOUND_CODES = frozenset({
     "line_unreadable", "line_too_long", "line_too_deep", "line_incomplete", "record_not_object", "cell_too_long",
-    "row_ragged", "quotes_broken", "nul_bytes", "encoding_broken", "sku_missing", "sku_too_long", "sku_characters",
-    "sku_edge_blanks", "sku_rounded", "group_sku_missing",
+    "row_ragged", "quotes_broken", "nul_bytes", "encoding_broken", "not_applied", "sku_missing", "sku_too_long",
+    "sku_characters", "sku_edge_blanks", "sku_rounded", "group_sku_missing",
 })
 """Errors after which the key of a record is unknown or doubtful: its cells may stand in the wrong columns."""
 """Name → entry. The one table: rules, formats and engine take their codes from here."""

@@ -15,6 +15,8 @@ REMEDIES: dict[str, str] = {
     "header_key_missing": (
         "Map the column that contains the SKU: `--map YourColumn:id`, or `?map=YourColumn:id` over HTTP."
     ),
+    "header_field_shared": "Nothing, if the two columns never differ; else map the one that is to be used.",
+    "map_column_missing": "Correct the name in `map`. Nothing of the file was applied.",
     "rows_empty": "Nothing; remove the rows if they are not intended.",
     "sheets_ignored": (
         "Nothing, if the right sheet was read. Else name the sheet: `--sheet NAME`, or send one file for each"
@@ -66,6 +68,11 @@ REMEDIES: dict[str, str] = {
     "nul_bytes": "Export the file as text again; it is damaged or in another encoding.",
     "encoding_broken": "Save the whole file in one encoding, preferably UTF-8.",
     "verb_unknown": "Use `upsert`, `create`, `update` or `delete` in `_verb`.",
+    "not_applied": "Correct what is wrong with the file as a whole, and send it again.",
+    "field_conflict": "Remove one of the two, or map the one that is to be used: `--map Name:field`.",
+    "field_repeated": "Nothing; or send the field under one name.",
+    "value_placeholder": "Correct the formula or the export; leave the cell empty if there is no value.",
+    "text_mark": "Nothing, if the value is right; or export the column as text.",
     "field_type": "Send the expected type.",
     "sku_missing": "Fill in the column; an item cannot be stored without a SKU.",
     "sku_too_long": "Use a shorter SKU.",

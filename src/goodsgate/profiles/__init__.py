@@ -29,6 +29,9 @@ GENERIC = "generic"
 _SPACING = re.compile(r"[\s_\-]+")
 _LETTERS = str.maketrans({"ß": "ss", "ł": "l", "Ł": "l", "ø": "o", "Ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ı": "i"})
 """Letters that have no accent to take off."""
+_URLS = frozenset(name for name, field in FIELDS[Kind.PRODUCT].items() if field.type == "url")
+_ADDRESS = "(?i:https?://.*)"
+"""What a column of addresses holds, unless it holds names of files, which are stored and not checked."""
 _PLACEHOLDER = re.compile(r"\\\{n\\\}|\\\*")
 
 
@@ -150,6 +153,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Column → entries, of which the first whose conditions are met counts. ``{n}`` stands for a number."""
     names: dict[str, tuple[tuple[str, ...], ...]] = {}
     """Field → names of its columns, in lists by language."""
+    values: dict[str, dict[str, str]] = {}
+    """Field → values (in lower case) of the columns in `names`, and what they mean."""
     kept: tuple[str, ...] = ()
     """Columns that are stored and not checked, without a notice; ``*`` stands for any characters."""
     pairs: tuple[Pair, ...] = ()
@@ -157,6 +162,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     derived: tuple[Derived, ...] = ()
     empty_words: tuple[str, ...] = ()
     """Cells (in lower case) that count as empty in every column."""
+    text_marks: bool = False
+    """Whether the system writes an apostrophe before digits, so that it is removed without a notice."""
     languages: dict[str, str] = {}
     """Word of a header → ISO 639-1 code of the language of its column."""
     units: dict[str, str] = {}
@@ -274,7 +281,7 @@ def _check(profile: Profile) -> None:
     """Raise ProfileError for a field, column or pattern that does not exist or cannot be used."""
     known = {name for fields in FIELDS.values() for name in fields} | VARIANT_FIELDS.keys() | {"_verb"}
     known |= {f"{name[:-1]}{{n}}" for name in known if name[-1:].isdigit()}
-    targets = [*profile.names, *(each.field for each in profile.derived)]
+    targets = [*profile.names, *profile.values, *(each.field for each in profile.derived)]
     for entries in profile.columns.values():
         for entry in entries:
             targets += (*entry.to, *([entry.rest] if entry.rest else ()))
@@ -319,7 +326,9 @@ def _build_matchers(profile: Profile) -> Matchers:
     paired = [column for pair in profile.pairs for column in (pair.name, pair.value)]
     said: list[tuple[str, tuple[Column, ...]]] = [*profile.columns.items()]
     for field, lists in profile.names.items():
-        said += [(name, (Column(to=(field,)),)) for names in lists for name in names]
+        matching = _ADDRESS if field in _URLS else None
+        column = Column(to=(field,), values=profile.values.get(field, {}), matching=matching)
+        said += [(name, (column,)) for names in lists for name in names]
     said += [(name, ()) for name in (*paired, *profile.kept)]
     for order, (name, entries) in enumerate(said):
         match = ColumnMatch(entries, order, "")

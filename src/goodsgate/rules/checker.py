@@ -3,7 +3,7 @@
 import logging
 import secrets
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,10 @@ _FAST_PATHS: dict[Kind, type[FastPath]] = {
 _VERBS: dict[str, Verb] = {verb.value: verb for verb in Verb}
 
 
+Rename = Callable[[bytes], tuple[bytes, list[Issue]] | None]
+"""Returns a document with our field names, and issues of its names; None if it has them already."""
+
+
 class CanonicalDocument(msgspec.Struct, gc=False):
     """The canonical form of a document."""
 
@@ -54,6 +58,8 @@ class CheckResult(msgspec.Struct):
     """Index → errors and warnings; a valid record has no entry."""
     refs: list[RecordRefs | None] | None = None
     """What each record of a schema refers to (None for one that cannot be read); None without a schema."""
+    renamed: dict[int, tuple[bytes, list[Issue]]] = {}
+    """Index → the document that was checked instead, and issues of its names."""
     canonical: dict[int, CanonicalDocument] = {}
     """Index → canonical form of a record that is valid and was not in it."""
     hashes: Sequence[bytes] = ()
@@ -108,28 +114,32 @@ class Checker:
         if depth_max < DEPTH:
             self._decoder.reject_all()
 
-    def check(self, documents: Sequence[bytes], hashes: Sequence[bytes] | None = None) -> CheckResult:
+    def check(self, documents: Sequence[bytes], hashes: Sequence[bytes] | None = None, *,
+              rename: Rename | None = None) -> CheckResult:
         """Check documents (JSON objects in our field names); never raises for what they contain.
 
         With `hashes` of their bytes (16 bytes each), those in the cache of valid documents are not checked again.
+        `rename` is called for documents that the fast path does not know, so that others cost nothing.
         """
         count = len(documents)
         result = CheckResult([None] * count, [None] * count, None, {})
         if hashes is not None and self._valid_cache is not None:
-            hashes = self._check_uncached(documents, hashes, self._valid_cache, result)
+            hashes = self._check_uncached(documents, hashes, self._valid_cache, result, rename)
         else:
             for at, document in enumerate(documents):
-                self._check_one(document, at, result)
+                self._check_one(document, at, result, rename=rename)
         if hashes is not None:
-            if result.canonical:
+            if result.canonical or result.renamed:
                 hashes = [*hashes]
+                for at, (document, _) in result.renamed.items():
+                    hashes[at] = digest_of(document)
                 for at, canonical in result.canonical.items():
                     hashes[at] = canonical.hash
             result.hashes = hashes
         return result
 
     def _check_uncached(self, documents: Sequence[bytes], hashes: Sequence[bytes], cache: ValidCache,
-                        result: CheckResult) -> Sequence[bytes]:
+                        result: CheckResult, rename: Rename | None) -> Sequence[bytes]:
         """Check the documents that the cache does not have; return the hashes, of the others in canonical form."""
         salt = self._salt
         fingerprints = [half ^ salt for half in array("Q", b"".join(hashes))[::2]]
@@ -137,8 +147,8 @@ class Checker:
         known = cache.canonical_hashes(fingerprints) if offsets and min(offsets) <= mask else None
         for at, key_offset in enumerate(offsets):
             if key_offset > mask:
-                valid_offset = self._check_one(documents[at], at, result)
-                if valid_offset is not None:
+                valid_offset = self._check_one(documents[at], at, result, rename=rename)
+                if valid_offset is not None and at not in result.renamed:
                     canonical = result.canonical.get(at)
                     cache.add(
                         fingerprints[at], valid_offset, canonical.hash if canonical is not None else NO_HASH
@@ -159,10 +169,19 @@ class Checker:
         canonical, patch = self._canonical_form.of(document)
         return CanonicalDocument(digest_of(canonical), canonical, patch)
 
-    def _check_one(self, document: bytes, at: int, result: CheckResult) -> int | None:
+    def _check_one(self, document: bytes, at: int, result: CheckResult, *, rename: Rename | None = None,
+                   ) -> int | None:
         """Check one document; return its key offset if the fast path found it valid."""
         try:
-            record = self._decode(document)
+            self._has_nulls = False
+            try:
+                record = self._decoder.decode(document)
+            except msgspec.ValidationError as error:
+                # Decoders learn names after this, so that none that stands for another one is ever known to them.
+                if rename is not None and (renamed := rename(document)) is not None:
+                    result.renamed[at] = renamed
+                    return self._check_one(renamed[0], at, result)
+                record = self._decode_again(document, str(error))
             if record is not None and self._fast_path.is_valid(document, record):
                 if self._fast_path.deviations or self._has_nulls:
                     result.canonical[at] = self._canonicalize(document, record)
@@ -172,13 +191,8 @@ class Checker:
         self._apply_rules(document, at, result)
         return None
 
-    def _decode(self, document: bytes) -> Any | None:
-        """Decode a document for the fast path; None, or a ValidationError, if it is left to the rules."""
-        self._has_nulls = False
-        try:
-            return self._decoder.decode(document)
-        except msgspec.ValidationError as error:
-            reason = str(error)
+    def _decode_again(self, document: bytes, reason: str) -> Any | None:
+        """Decode a document that may have nulls or new members; None, or a ValidationError, if the rules decide."""
         if "got `null`" in reason:
             self._has_nulls = True
             return self._decoder.decode_nullable(document)

@@ -8,7 +8,7 @@ from tests.shop import ndjson
 
 def test_a_record_is_returned_byte_for_byte(client):
     """Numbers, unknown members and blanks are as submitted."""
-    record = b'{"id":"A/1 %C3","title":"Cup  \\u00e9","price":"7.90 EUR","weight_g":1e2,"x":{"b":1, "a":[1.50]}}'
+    record = b'{"id":"A/1 %C3","title":"Cup  \\u00e9","price":"7.90 EUR","grams":1e2,"x":{"b":1, "a":[1.50]}}'
     client.submit(record)
     answer = client.get("/v1/collections/products/items/A%2F1%20%25C3")
     assert answer.status_code == 200, answer.text

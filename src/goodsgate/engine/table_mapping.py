@@ -1,0 +1,397 @@
+"""Names of a table: the header is resolved once, and each row becomes a document."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import orjson
+from rapidfuzz import fuzz, process
+
+from goodsgate.engine.column_values import (
+    applies,
+    column_texts,
+    is_same,
+    matches,
+    option_path,
+    path_of,
+    put,
+    read_decimal,
+    typed_value,
+    unpack,
+    with_addition,
+)
+from goodsgate.engine.field_mapping import (
+    ASIDE,
+    MAPPED,
+    NAMED,
+    PROFILED,
+    RESERVED,
+    FieldMapping,
+    Source,
+    find_source,
+    pointer_of,
+    set_aside,
+    two_values,
+)
+from goodsgate.engine.header_names import nearest_field
+from goodsgate.engine.placeholders import PLACEHOLDERS, clean_mark, placeholder_issue, spellings
+from goodsgate.formats import Chunk
+from goodsgate.model import fields
+from goodsgate.model.batch import Kind, Policy
+from goodsgate.model.issue import Issue, issue
+from goodsgate.model.json_text import write_json
+from goodsgate.profiles import Column, Profile, fold
+
+MARKED_FIELDS = frozenset({"id", "gtin", "mpn", "item_group_id", "location", "hs_code"})
+"""Fields of digits, which a spreadsheet's mark keeps as text."""
+
+
+class _Pair(NamedTuple):
+    """Positions of the name and the value of an option."""
+
+    name: int
+    value: int
+    empty: tuple[str, ...]
+
+
+class TableMapping(FieldMapping):
+    """Columns of one table and the fields they stand for."""
+
+    def __init__(self, kind: Kind, policy: Policy, profile: Profile, columns: list[str]) -> None:
+        super().__init__(kind, policy, profile)
+        self.columns = columns
+        self.issues: list[Issue] = []
+        """Issues of the header."""
+        self.refusal: Issue | None = None
+        """Why no row of the table can be applied; the issue of each."""
+        self._positions: dict[str, int] = {}
+        for at, name in enumerate(columns):
+            self._positions.setdefault(name, at)
+        self._folded = {fold(name): at for name, at in reversed(self._positions.items())}
+        self._sources: dict[str, Source] = {
+            name: source for name in self._positions
+            if name not in RESERVED and (source := find_source(name, kind, policy, profile)) is not None
+        }
+        self._cells: Sequence[str] = ()
+        """The row that is read."""
+        self._resolve()
+        self._plan()
+
+    # the header
+
+    def _resolve(self) -> None:
+        """Decide which of the columns for one field is used, and collect the issues of the header."""
+        self._check_mapping()
+        by_field: dict[str, list[Source]] = {}
+        for source in sorted(self._sources.values(), key=self._preference):
+            for field in source.fields:
+                by_field.setdefault(field, []).append(source)
+        keys = [source for source in by_field.get("id", ()) if source.rank == NAMED]
+        if len(keys) > 1 and len(keys) == len(by_field["id"]):
+            names = [source.name for source in sorted(keys, key=lambda key: self._positions[key.name])]
+            self.issues.append(issue("header_key_ambiguous", value=", ".join(names), suggestion=f"{names[-1]}:id"))
+            for source in keys:
+                self._sources[source.name] = source._replace(columns=ASIDE)
+            del by_field["id"]
+        elif "id" not in by_field:
+            self.issues.append(issue("header_key_missing", expected="a column for id (sku, code, item number …)"))
+        for field, sources in by_field.items():
+            self._resolve_field(field, sources)
+        for name in self._positions:
+            if name not in self._sources and name not in RESERVED and not self._is_below_field(name):
+                self.issues.append(issue("header_unknown", value=name, suggestion=nearest_field(name, self.kind)))
+        self.issues.sort(key=lambda found: self._positions.get(found.value or "", -1))
+
+    def _preference(self, source: Source) -> tuple[int, int, int, int]:
+        """Return the order of columns for one field: mapped, of the profile, without additions, in file order."""
+        header, currency = source.header, self.policy.currency
+        is_plain = header is None or (header.language is None and header.currency in (None, currency))
+        return source.rank, source.order, not is_plain, self._positions[source.name]
+
+    def _resolve_field(self, field: str, sources: list[Source]) -> None:
+        """Exclude columns that are beaten by a mapped one, or that have another language or currency than the first."""
+        first = sources[0]
+        for source in sources[1:]:
+            if source.rank == first.rank and source.rank != NAMED:
+                continue
+            additions = [(each.header.language, each.header.currency) if each.header else (None, None)
+                         for each in (first, source)]
+            is_other = first.rank != source.rank or additions[0] != additions[1]
+            code = "header_field_repeated" if is_other else "header_field_shared"
+            self.issues.append(issue(code, value=source.name, expected=first.name))
+            if is_other:
+                self._sources[source.name] = self._sources[source.name].without(field)
+
+    def _check_mapping(self) -> None:
+        """Refuse the table if the submission maps a column that it does not have."""
+        for name in self.policy.mapping:
+            if name not in self._positions:
+                known = {fold(column): column for column in self._positions}
+                near = known.get(fold(name)) or _nearest(name, self._positions)
+                self.refusal = issue("map_column_missing", value=name, expected=", ".join(self._positions),
+                                     suggestion=near)
+                self.issues.append(self.refusal)
+
+    def _is_below_field(self, name: str) -> bool:
+        top = name.split(".", 1)[0]
+        return top != name and fields.resolve(top, self.kind) is not None
+
+    @property
+    def mapping(self) -> dict[str, list[str]]:
+        """Column → field names; only columns whose names change."""
+        known = {name: [*source.fields] for name, source in self._sources.items()}
+        return {name: targets for name, targets in known.items() if targets != [name]}
+
+    def positions_of(self, field: str) -> list[int]:
+        """Return the columns that fill a field, the preferred one first."""
+        return [self._positions[name] for name in self._by_field.get(field, ())]
+
+    def source_of(self, name: str) -> Source | None:
+        """Return what a column stands for."""
+        return self._sources.get(name)
+
+    # rows
+
+    def _plan(self) -> None:
+        """Prepare what is done with each cell of a row."""
+        counts: dict[str, int] = {}
+        for source in self._sources.values():
+            for field in source.fields:
+                counts[field] = counts.get(field, 0) + 1
+        consumed = self._plan_profile()
+        self._plain: list[str] = []
+        special: list[tuple[Source, int]] = []
+        for at, name in enumerate(self.columns or ()):
+            known = self._sources.get(name)
+            if self._positions[name] != at or (name in RESERVED and name != "_verb") or at in consumed:
+                self._plain.append("")
+            elif known is None:
+                self._plain.append(name)
+            elif not known.columns:
+                self._plain.append(set_aside(known, self.kind))
+            elif known.is_trivial and self._is_plain(target := known.columns[0].to[0]) and counts[target] == 1:
+                self._plain.append(target)
+            else:
+                self._plain.append("")
+                special.append((known, at))
+        self._special = [*sorted(special, key=lambda each: self._preference(each[0]))]
+        self._fields = [self._sources[name].fields if name in self._sources else () for name in self.columns or ()]
+        self._marked = [at for at, names in enumerate(self._fields) if not MARKED_FIELDS.isdisjoint(names)]
+        self._words = PLACEHOLDERS | spellings(self.profile.empty_words)
+        self._by_field: dict[str, list[str]] = {}
+        for source, _ in self._special:
+            for field in source.fields:
+                self._by_field.setdefault(field, []).append(source.name)
+        for name, other in self._sources.items():
+            for field in other.fields:
+                if name not in self._by_field.setdefault(field, []):
+                    self._by_field[field].append(name)
+
+    def _is_plain(self, target: str) -> bool:
+        return "." not in target and fields.cell_type(target, self.kind) == "text"
+
+    def _plan_profile(self) -> set[int]:
+        """Prepare pairs, reduced prices and derived values; return the columns that are read by these alone."""
+        consumed: set[int] = set()
+        self._pairs: list[_Pair] = []
+        mapped = {name for name, source in self._sources.items() if source.rank == MAPPED}
+        taken = {self._positions[name] for name in mapped}
+        for pair in self.profile.pairs if self.kind is Kind.PRODUCT else ():
+            for number in range(1, len(self._positions) + 1):
+                name = self._folded.get(fold(pair.name.replace("{n}", str(number))))
+                value = self._folded.get(fold(pair.value.replace("{n}", str(number))))
+                if name is not None and value is not None and not {name, value} & (consumed | taken):
+                    self._pairs.append(_Pair(name, value, pair.empty))
+                    consumed |= {name, value}
+        self._prices: list[tuple[int, int | None]] = []
+        prices = {field for name in mapped for field in self._sources[name].fields} & {"price", "sale_price"}
+        for each in self.profile.price_before if self.kind is not Kind.STOCK and not prices else ():
+            now, before = self._folded.get(fold(each.now)), self._folded.get(fold(each.before))
+            if now is not None and not {now, before} & taken:
+                self._prices.append((now, before))
+                consumed |= {now} | ({before} if before is not None else set())
+        self._derived = [each for each in self.profile.derived if each.field in fields.FIELDS[self.kind]]
+        return consumed
+
+    def documents(self, chunk: Chunk, issues: dict[int, list[Issue]]) -> Sequence[bytes]:
+        """Return one document for each row."""
+        documents = []
+        for index, row in enumerate(chunk.rows):
+            cells = [*map(str.strip, row)]
+            found: list[Issue] = [] if cells == row else self._trimmed(row, cells)
+            documents.append(self.document(cells, found))
+            if found:
+                issues[index] = found
+        if self.refusal is not None:
+            for index in range(len(chunk.rows)):
+                issues[index] = [issue("not_applied", value=self.refusal.message)]
+        return documents
+
+    def document(self, cells: list[str], issues: list[Issue]) -> bytes:
+        """Return the document of one row of trimmed cells, which are changed; empty cells are left out."""
+        if not self._words.isdisjoint(cells):
+            self._check_placeholders(cells, issues)
+        for at in self._marked:
+            if at < len(cells) and cells[at][:1] in ("'", "="):
+                self._clean_mark(cells, at, issues)
+        record: dict[str, object] = {name: cell for name, cell in zip(self._plain, cells, strict=False) if cell}
+        record.pop("", None)
+        if self._special or self._pairs or self._prices or self._derived:
+            self._fill(record, cells, issues)
+        try:
+            return orjson.dumps(record)
+        except orjson.JSONEncodeError:  # a cell of JSON holds a number that orjson would round
+            return write_json(record)
+
+    def _fill(self, record: dict[str, object], cells: Sequence[str], issues: list[Issue]) -> None:
+        """Add the values of columns that need more than a name."""
+        self._cells = cells
+        first: dict[tuple[str, ...], tuple[str, Source]] = {}
+        """Path → the cell that filled it, and its column."""
+        for source, at in self._special:
+            cell = cells[at] if at < len(cells) else ""
+            if cell:
+                self._fill_column(record, source, cell, first=first, issues=issues)
+        for now, before in self._prices:
+            self._fill_prices(record, now, before)
+        for pair in self._pairs:
+            name, value = cells[pair.name], cells[pair.value]
+            if value and not name:
+                record[self._column(pair.value)] = value
+            elif value and value.lower() not in pair.empty:
+                path = option_path(name, self.kind)
+                if path[0] == "attributes" or path[0] not in record:
+                    put(record, path, value)
+        for derived in self._derived:
+            if derived.field not in record and applies(derived.when, self._read_cell):
+                record[derived.field] = derived.value
+
+    def _fill_column(self, record: dict[str, object], source: Source, cell: str, *,
+                     first: dict[tuple[str, ...], tuple[str, Source]], issues: list[Issue]) -> None:
+        column = next((each for each in source.columns if applies(each.when, self._read_cell)), None)
+        if column is None:
+            record[set_aside(source, self.kind)] = cell
+            return
+        if column.packed is not None:
+            self._fill_packed(record, cell, column)
+            return
+        texts = column_texts(cell, column, self._read_cell)
+        if source.header is not None:
+            texts = [with_addition(text, source.header.currency or source.header.unit) for text in texts]
+        if column.matching is not None:
+            others = [text for text in texts if not matches(column.matching, text)]
+            texts = [text for text in texts if text not in others]
+            if others:
+                record[set_aside(source, self.kind)] = cell
+        if not texts:
+            return
+        if column.rest is not None:
+            self._add(record, column.rest, texts[1:])
+            texts = texts[:1]
+        for target in column.to:
+            path = path_of(target, self.kind)
+            if len(texts) > 1 or (source.rank == PROFILED and self._is_repeated(target)):
+                self._add(record, target, texts)
+            elif (other := first.setdefault(path, (texts[0], source)))[1] is source:
+                put(record, path, typed_value(texts[0], target, self.kind))
+            elif source.rank != PROFILED and not is_same(other[0], texts[0]):
+                found = two_values(path, cell, name=source.name, first=other[0], first_name=other[1].name)
+                issues.append(found)
+                if found.severity != "error":
+                    record[set_aside(source, self.kind)] = cell
+
+    def _fill_packed(self, record: dict[str, object], cell: str, column: Column) -> None:
+        """Add named values; what a column of the file has filled stays."""
+        assert column.packed is not None
+        for name, values in (unpack(cell, column.packed) or [{}])[0].items():
+            path = option_path(name, self.kind)
+            if path[0] == "attributes" or path[0] not in record:
+                put(record, path, values[0] if len(values) == 1 else " / ".join(values)
+                    if path[0] != "attributes" else values)
+
+    def _fill_prices(self, record: dict[str, object], now: int, before: int | None) -> None:
+        """Add what is paid now and, if it was higher, the price before."""
+        price, higher = self._cells[now], self._cells[before] if before is not None else ""
+        paid, full = read_decimal(price), read_decimal(higher)
+        if paid is not None and full is not None and full > paid:
+            record["price"], record["sale_price"] = higher, price
+        elif price:
+            record["price"] = price
+
+    def _is_repeated(self, target: str) -> bool:
+        field = fields.FIELDS[self.kind].get(target)
+        return field is not None and field.repeated > 0
+
+    def _add(self, record: dict[str, object], target: str, texts: list[str]) -> None:
+        """Add values to those that a repeated field has."""
+        if not texts:
+            return
+        had = record.get(target)
+        known = had if isinstance(had, list) else [had] if had is not None else []
+        values = [*dict.fromkeys([*known, *texts])]
+        is_list = len(values) > 1 or fields.cell_type(target, self.kind) == "list"
+        record[target] = values if is_list else values[0]
+
+    def _read_cell(self, column: str) -> str:
+        at = self._folded.get(fold(column))
+        return self._cells[at] if at is not None and at < len(self._cells) else ""
+
+    # what a cell holds
+
+    def _check_placeholders(self, cells: list[str], issues: list[Issue]) -> None:
+        for at, cell in enumerate(cells[: len(self._fields)]):
+            if cell not in self._words:
+                continue
+            if cell.lower() in self.profile.empty_words:
+                cells[at] = ""
+            elif self._fields[at]:
+                found = placeholder_issue(cell, self._pointer(at), self._fields[at])
+                issues.append(found)
+
+    def _clean_mark(self, cells: list[str], at: int, issues: list[Issue]) -> None:
+        text = clean_mark(cells[at])
+        if text is not None:
+            if not self.profile.text_marks:
+                issues.append(issue("text_mark", self._pointer(at), value=cells[at], suggestion=text))
+            cells[at] = text
+
+    def _trimmed(self, row: Sequence[str], cells: Sequence[str]) -> list[Issue]:
+        known = len(self.columns or ())
+        return [
+            issue("text_edge_blanks", self._pointer(at), value=was, suggestion=cell)
+            for at, (was, cell) in enumerate(zip(row, cells, strict=True))
+            if was != cell and cell and at < known
+        ]
+
+    def _column(self, at: int) -> str:
+        return (self.columns or [])[at]
+
+    def _pointer(self, at: int) -> str:
+        """Return the JSON Pointer of the member that holds a column's cells."""
+        name = self._column(at)
+        source = self._sources.get(name)
+        return pointer_of(path_of(source.fields[0], self.kind) if source is not None and source.fields else (name,))
+
+    def column_of(self, path: str, record: bytes | Sequence[str]) -> str | None:
+        """Return the column of a path: of several, the first one with a cell in this row."""
+        if not path or isinstance(record, bytes):
+            return None
+        steps = [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
+        for end in range(len(steps), 0, -1):
+            dotted = ".".join(steps[:end])
+            names = self._by_field.get(dotted, ())
+            if names:
+                filled = (name for name in names if _cell(record, self._positions[name]))
+                name = next(filled, names[0])
+                return name if name != dotted else None
+            if dotted in self._positions:
+                return dotted
+        return None
+
+
+def _cell(row: Sequence[str], at: int) -> str:
+    return row[at].strip() if at < len(row) else ""
+
+
+def _nearest(name: str, columns: Iterable[str]) -> str | None:
+    near = process.extractOne(name, [*columns], scorer=fuzz.ratio, score_cutoff=fields.NEAR_ENOUGH, processor=fold)
+    return near[0] if near else None
