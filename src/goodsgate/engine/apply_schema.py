@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from goodsgate.engine.apply import (
     CREATED,
     DELETED,
@@ -20,7 +22,14 @@ from goodsgate.engine.apply import (
     chunk_changes,
     report_duplicate,
 )
-from goodsgate.engine.document_merge import decode, decode_members, encode, merge_mapped, remove_entries
+from goodsgate.engine.document_merge import (
+    decode,
+    decode_members,
+    encode,
+    merge_mapped,
+    remove_entries,
+    sent_places,
+)
 from goodsgate.engine.indexed_view import IndexedView
 from goodsgate.engine.provenance import provenance_of
 from goodsgate.engine.validator import CheckedChunk
@@ -143,8 +152,8 @@ class _SchemaApplication:
         document = self._merged(at, key)
         entries = self._mapping.index_entries_of(decode(document))
         found = self._checked.merged_rules.check([document]).issues.get(0, ())
-        collisions = self._collisions(self._mapping.unique_among(entries), document, own=key)
-        if self._is_rejected(at, *found, *collisions):
+        found = [*found, *self._collisions(self._mapping.unique_among(entries), document, own=key)]
+        if found and self._is_rejected(at, *self._at_sent_places(at, found, document)):
             return REJECTED
         return self._put_checked(at, key, document, entries)
 
@@ -209,6 +218,23 @@ class _SchemaApplication:
 
     def _merged(self, at: int, key: str) -> bytes:
         return merge_mapped(self._view.items[key].document or b"{}", self._checked.documents[at], self._mapping)
+
+    def _at_sent_places(self, at: int, found: Iterable[Issue], document: bytes) -> list[Issue]:
+        """Return issues of a merged document with their places in the lists of the record that was sent."""
+        places = {
+            member: sent_places(document, self._checked.documents[at], member, rule)
+            for member, rule in self._mapping.lists.items()
+        }
+        moved: list[Issue] = []
+        for each in found:
+            member, _, rest = each.path.removeprefix("/").partition("/")
+            place, _, inner = rest.partition("/")
+            if member in places and place.isdigit():
+                sent = places[member].get(int(place))
+                path = f"/{member}" if sent is None else f"/{member}/{sent}" + (f"/{inner}" if inner else "")
+                each = msgspec.structs.replace(each, path=path)
+            moved.append(each)
+        return moved
 
     def _put_checked(self, at: int, key: str, document: bytes, entries: Iterable[IndexEntry]) -> int:
         """Put a document if the merchant's rules accept it, as they return it."""

@@ -39,6 +39,20 @@ def merge_mapped(document: bytes, patch: bytes, mapping: RecordMapping) -> bytes
     return encode(members)
 
 
+def sent_places(document: bytes, patch: bytes, member: str, rule: ListRule) -> dict[int, int]:
+    """Return where the entries of a merged list are in the list of the patch; entries that it does not have are absent.
+    """
+    merged, sent = decode(document).get(member), decode(patch).get(member)
+    if not isinstance(merged, list) or not isinstance(sent, list):
+        return {}
+    entries = _EntryIndex(merged)
+    places: dict[int, int] = {}
+    for place, entry in enumerate(sent):
+        matches = entries.places(rule.id_of(entry)) or [at for at, each in enumerate(merged) if each == entry]
+        places.update(dict.fromkeys(matches[:1], place))
+    return places
+
+
 def remove_entries(document: bytes, named: msgspec.Raw, member: str, rule: ListRule,
                    ) -> tuple[bytes | None, list[Issue]]:
     """Return a document without the named entries of a list, and an issue for each name that is not certain.

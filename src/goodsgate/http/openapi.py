@@ -36,6 +36,9 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     required: bool = False
     """Whether a query must have the parameter."""
 
+    is_lenient: bool = False
+    """Whether booleans may be written in any case, or as 1 and 0."""
+
     def read(self, text: str) -> object:
         """Return the value of a text in a request. Raises ValueError with a description of what is expected."""
         schema = self.schema
@@ -43,6 +46,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"one of {', '.join(schema['enum'])}")
         match schema["type"]:
             case "boolean":
+                if self.is_lenient:
+                    text = {"1": "true", "0": "false"}.get(text, text.lower())
                 if text not in ("true", "false"):
                     raise ValueError("true or false")
                 return text == "true"
@@ -100,6 +105,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Query parameters by name."""
     ignores_unknown: bool = False
     """Whether unknown query parameters are ignored."""
+    ignores_empty: bool = False
+    """Whether an empty query parameter is absent."""
 
     def query(self, query_string: bytes) -> dict[str, Any]:
         """Return the values of all query parameters: the default, or None, for those that are absent.
@@ -115,7 +122,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         texts: dict[str, str] = {}
         for name, text in pairs:
             parameter = self.parameters.get(name)
-            if parameter is None and self.ignores_unknown:
+            if (parameter is None and self.ignores_unknown) or (not text and self.ignores_empty):
                 continue
             if name not in texts:
                 texts[name] = text
@@ -226,6 +233,11 @@ class OpenApiDocument:
         """The document as JSON."""
         return msgspec.json.encode(self.document)
 
+    @property
+    def _is_lenient(self) -> bool:
+        """Whether query parameters may be empty, and booleans may be written in other ways."""
+        return self.document.get("x-query-values") == "lenient"
+
     def resolved(self, node: Any) -> Any:
         """Return the node that a ``$ref`` refers to, or the node itself."""
         while isinstance(node, dict) and "$ref" in node:
@@ -262,6 +274,7 @@ class OpenApiDocument:
         return Parameter(
             name=node["name"], schema=self._expanded(node["schema"]), slashes=node.get("x-slashes", False),
             refusal=node.get("x-refusal", "not_found"), required=node["in"] == "query" and node.get("required", False),
+            is_lenient=self._is_lenient,
         )
 
     def _path(self, template: str, node: dict[str, Any]) -> Path:
@@ -281,4 +294,5 @@ class OpenApiDocument:
             id=node["operationId"], method=method.upper(), scope=scopes[0] if scopes else None,
             parameters={each["name"]: self._parameter(each) for each in own if each["in"] == "query"},
             ignores_unknown=self.document.get("x-unknown-parameters") == "ignored",
+            ignores_empty=self._is_lenient,
         )

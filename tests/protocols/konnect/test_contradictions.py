@@ -130,6 +130,9 @@ def test_x10_a_base_url_may_end_with_a_slash(seller: Konnect, path: str) -> None
 def test_x11_ids_are_numbers_or_texts(seller: Konnect) -> None:
     """They are compared as texts and returned as numbers."""
     seller.create_all(product(1, departments=[5956]), product(2, departments=["5956"]))
+    brand = seller.list_items("/v3/catalog/company-brand", brand_name="Acme")[0]["uid"]
+    read = [(item["departments"], item["brand_uid"]) for item in seller.list_items()]
+    assert read == [([5956], brand)] * 2
     for number, uid in ((1, 13), (2, "13")):
         result = seller.final_status(seller.remove({"item_code": f"TR-{number:03d}", "brand_uid": uid}))
         assert result["stage"] == "COMPLETED"

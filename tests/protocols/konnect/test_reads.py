@@ -10,6 +10,9 @@ from tests.protocols.konnect.client import ONE_STORE, Konnect, product, size
     ({}, ["Footwear", "Clothing", "Kitchen", "Electronics", "Garden"]), ({"name": "FOOT"}, ["Footwear"]),
     ({"slug": "kitchen"}, ["Kitchen"]), ({"slug": "kitch"}, []), ({"is_active": "false"}, ["Garden"]),
     ({"name": "e", "is_active": "true", "page_size": 2}, ["Footwear", "Kitchen"]),
+    ({"name": "", "slug": "kitchen", "is_active": "", "page_size": ""}, ["Kitchen"]),
+    ({"is_active": "False"}, ["Garden"]), ({"is_active": "0", "slug": ""}, ["Garden"]),
+    ({"is_active": "TRUE", "slug": "kitchen"}, ["Kitchen"]), ({"is_active": "1", "slug": "kitchen"}, ["Kitchen"]),
     ({"page_size": 2, "page_number": 3}, ["Garden"]),
 ])
 def test_departments_are_filtered(seller: Konnect, query: dict[str, object], names: list[str]) -> None:

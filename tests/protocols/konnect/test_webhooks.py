@@ -130,6 +130,23 @@ def test_events_are_delivered_with_a_valid_signature(operator: Operator, orders:
     assert len({headers["webhook-id"] for headers, _ in receiver.arrived}) == 4
 
 
+def test_messages_can_be_ordered_and_a_partial_cancellation_is_no_second_placement(
+    operator: Operator, orders: Seller, receiver: Receiver
+) -> None:
+    """The sequence is the place in the history of the shipment; timestamps have microseconds."""
+    _subscribe(operator, receiver)
+    id = operator.place(2)
+    line = orders.get_order(id)["orderItems"][0]["orderItemId"]
+    orders.succeed("cancel", {"orderId": id, "orderItems": [{"orderItemId": line, "quantity": 1, "reasonCode": "6"}]})
+    orders.succeed("confirm", id)
+    bodies = [msgspec.json.decode(message.body) for message in operator.gate.shop.store.messages(operator.merchant)]
+    events = [json.loads(body["payload"]) for body in bodies if "payload" in body]
+    assert [(event["type"], event["sequence"]) for event in events] == [
+        ("shipment.placed", 1), ("shipment.bag_confirmed", 3)
+    ]
+    assert all(datetime.strptime(event["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z") for event in events)
+
+
 def test_webhooks_stay_verifiable_while_the_master_secret_changes(operator: Operator) -> None:
     """Both secrets sign until the old one is removed; the API shows the one of the new secret."""
     shop = operator.gate.shop

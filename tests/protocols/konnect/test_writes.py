@@ -1,5 +1,9 @@
 """Product creates, updates and deletes: every constraint, every error, and the stored result."""
 
+import codecs
+import gzip
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -57,9 +61,10 @@ def test_a_violated_constraint_is_one_error_of_its_field(
 
 
 def test_every_member_is_accepted_and_returned(seller: Konnect) -> None:
-    """Values are returned as submitted."""
+    """Values are returned as submitted, and ids as numbers."""
     full = product(
-        1, item_type="standard", net_quantity={"unit": "kg", "value": 0.8}, no_of_boxes=0, short_description="x" * 50,
+        1, departments=[5956], item_type="standard",
+        net_quantity={"unit": "kg", "value": 0.8}, no_of_boxes=0, short_description="x" * 50,
         description="y" * 5000, highlights=["light"], tags=["new"],
         media=[{"url": "https://a.example/b", "type": "video"}],
         sizes=[size(1, price=0, price_effective=0, item_length=1, item_width=2.5, item_height=3, item_weight=400,
@@ -115,6 +120,37 @@ def test_a_malformed_request_is_refused_as_a_whole(seller: Konnect, method: str,
     assert (response.status_code, result["trace_id"]) == (400, "")
     assert (result["status"], result["stage"]) == ("FAILED", "FAILED")
     assert result["message"] in result["errors"].values()
+
+
+@ONE_STORE
+@pytest.mark.parametrize(("coding", "encode", "status"), [
+    ("gzip", gzip.compress, 200), ("x-gzip", lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:]), 200),
+    ("deflate", zlib.compress, 200), ("deflate", lambda body: zlib.compress(body)[2:-4], 200),
+    ("identity", lambda body: codecs.BOM_UTF8 + body, 200), ("gzip", lambda body: gzip.compress(body)[:-9], 400),
+    ("gzip", lambda body: body, 400), ("gzip", lambda body: gzip.compress(body + b" " * 16 * 1024**2), 413),
+    ("br", lambda body: body, 415), ("zstd", lambda body: body, 415),
+])
+def test_coded_bodies_are_read(seller: Konnect, coding: str, encode: Callable[[bytes], bytes], status: int) -> None:
+    """Gzip in one or several members and both forms of deflate; whatever cannot be read is refused."""
+    for method, path, body in (
+        ("POST", "/v3/catalog/product", {"template": "footwear", "products": [product(1)]}),
+        ("PUT", "/ims/v3/price", [{"sku": "none"}]),
+    ):
+        answer = seller.request(
+            method, path, content=encode(orjson.dumps(body)),
+            headers={"content-type": "application/json", "content-encoding": coding},
+        )
+        assert answer.status_code == status, answer.text
+
+
+def test_errors_of_an_update_have_places_in_the_list_that_was_sent(seller: Konnect) -> None:
+    """The stored product has other sizes before them."""
+    seller.create_all(product(1, sizes=[size(1, label) for label in ("41", "42", "43")]), product(2))
+    for sent, expected in (
+        ([size(1, "43"), size(2)], ("sizes[1].primary_identifier", "DUPLICATE_IDENTIFIER")),
+        ([size(1, "43"), size(1, "44", price_effective=None)], ("sizes[1].price_effective", "MISSING_FIELD")),
+    ):
+        assert seller.record_errors(seller.update({"item_code": "TR-001", "sizes": sent})) == [expected]
 
 
 def test_other_content_types_are_refused(seller: Konnect) -> None:
@@ -189,8 +225,8 @@ def test_an_update_changes_only_what_it_names(seller: Konnect) -> None:
     ({"brand_uid": 99}, ("brand_uid", "IMMUTABLE_FIELD")),
     ({"name": "x" * 301}, ("name", "FORMAT_ERROR")), ({"category": "Nothing"}, ("category", "REFERENCE_ERROR")),
     ({"sizes": [{"price": 1}]}, ("sizes[0].primary_identifier", "MISSING_FIELD")),
-    ({"sizes": [{"primary_identifier": "new"}]}, ("sizes[1].size", "MISSING_FIELD")),
-    ({"sizes": [size(2)]}, ("sizes[1].primary_identifier", "DUPLICATE_IDENTIFIER")),
+    ({"sizes": [{"primary_identifier": "new"}]}, ("sizes[0].size", "MISSING_FIELD")),
+    ({"sizes": [size(2)]}, ("sizes[0].primary_identifier", "DUPLICATE_IDENTIFIER")),
     ({"hs_code": None}, ("hs_code", "MISSING_FIELD")),
     ({"category": "Hiking Boots"}, ("attributes.closure", "MISSING_FIELD")),
     ({"sizes": [{"primary_identifier": "TR-001-42", "identifiers": [{"gtin_value": "2", "primary": True}]}]},

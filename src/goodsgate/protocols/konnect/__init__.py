@@ -8,6 +8,7 @@ from goodsgate.protocols.konnect.orders.wiring import message_senders as message
 from goodsgate.protocols.konnect.orders.wiring import open_repository, order_handlers, order_update_handlers
 from goodsgate.protocols.konnect.prices_and_stock import PriceStockHandlers
 from goodsgate.protocols.konnect.products import ProductListHandlers
+from goodsgate.protocols.konnect.reference_data import ReferenceCache
 from goodsgate.protocols.konnect.reference_lists import ReferenceListHandlers
 from goodsgate.protocols.konnect.refusals import serialize_refusal
 from goodsgate.protocols.konnect.status import ProductStatusHandlers
@@ -37,7 +38,7 @@ SETTINGS = DeclaredSettings(keys={
 def protocol(context: ServerContext) -> WireProtocol:
     """Return the protocol with its handlers."""
     openapi = load_openapi(__name__)
-    status = ProductStatusHandlers(context)
+    status, reference = ProductStatusHandlers(context), ReferenceCache(context.store)
     shipments = open_repository(context.services)
     updates = order_update_handlers(context, shipments)
     return WireProtocol(
@@ -46,8 +47,8 @@ def protocol(context: ServerContext) -> WireProtocol:
         openapi=openapi,
         handlers={
             **TokenHandlers(context, openapi).handlers(),
-            **ReferenceListHandlers(context).handlers(),
-            **ProductListHandlers(context).handlers(),
+            **ReferenceListHandlers(context, reference).handlers(),
+            **ProductListHandlers(context, reference).handlers(),
             **ProductWriteHandlers(context).handlers(),
             **status.handlers(),
             **ListingHandlers(context).handlers(),

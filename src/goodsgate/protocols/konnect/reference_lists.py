@@ -31,9 +31,9 @@ EntrySerializer = Callable[[ReferenceEntry], dict[str, Any]]
 class ReferenceListHandlers:
     """Handlers of the reads that reference data answers."""
 
-    def __init__(self, context: ServerContext) -> None:
+    def __init__(self, context: ServerContext, reference: ReferenceCache) -> None:
         self._context = context
-        self._reference = ReferenceCache(context.store)
+        self._reference = reference
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""

@@ -36,6 +36,9 @@ def serialize_refusal(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, st
 
 def _body(refusal: Refusal, status: int, scope: Scope) -> dict[str, Any]:
     path: str = scope["path"]
+    if refusal.code == "unauthorized" and not path.startswith("/aggregator/"):
+        message = "A valid access token is required in the header x-access-token; GET /aggregator/v1/token returns one."
+        return {"status": "FAILED", "message": message, "errors": []}
     if status not in BODY_STATUSES or path.startswith("/aggregator/"):
         return {"status": "FAILED", "message": refusal.detail, "errors": []}
     if path.startswith(ENVELOPE_PREFIXES):

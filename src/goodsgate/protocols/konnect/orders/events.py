@@ -1,13 +1,11 @@
 """Messages about shipments: signed webhooks, and the gate's own reminders of due events."""
 
-from datetime import datetime
-
 import msgspec
 
 from goodsgate.model.batch import now
 from goodsgate.model.message import NewMessage
 from goodsgate.protocols.konnect.orders.serializers import serialize_shipment
-from goodsgate.protocols.konnect.orders.shipment import Shipment
+from goodsgate.protocols.konnect.orders.shipment import Shipment, ShipmentEvent
 from goodsgate.protocols.konnect.orders.timestamps import format_timestamp
 from goodsgate.store.contract import Store
 
@@ -39,8 +37,10 @@ class ShipmentMessages:
         messages: list[NewMessage] = []
         events = shipment.history[len(before.history):]
         webhooks = self._store.resources(merchant, WEBHOOK, limit=WEBHOOKS_MAX) if events else []
-        for event in events:
-            payload = _payload(shipment, event.state, event.at).decode() if webhooks else ""
+        for sequence, event in enumerate(events, len(before.history) + 1):
+            if sequence > 1 and shipment.history[sequence - 2].state == event.state:
+                continue  # pieces were cancelled, or the courier reported again: the state is no other
+            payload = _payload(shipment, event, sequence).decode() if webhooks else ""
             messages.extend(
                 NewMessage(topic=WEBHOOK, subject=shipment.id, body=encode(WebhookMessage(webhook.number, payload)))
                 for webhook in webhooks
@@ -50,6 +50,9 @@ class ShipmentMessages:
         return messages
 
 
-def _payload(shipment: Shipment, state: str, at: datetime) -> bytes:
-    data = serialize_shipment(msgspec.structs.replace(shipment, state=state))
-    return encode({"type": f"shipment.{state}", "timestamp": format_timestamp(at), "data": data})
+def _payload(shipment: Shipment, event: ShipmentEvent, sequence: int) -> bytes:
+    data = serialize_shipment(msgspec.structs.replace(shipment, state=event.state))
+    return encode({
+        "type": f"shipment.{event.state}", "timestamp": format_timestamp(event.at, precise=True), "sequence": sequence,
+        "data": data,
+    })

@@ -13,9 +13,9 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
 _INSTANT = timedelta(microseconds=1)
 
 
-def format_timestamp(moment: datetime) -> str:
-    """Return ``2025-01-25T12:19:38+00:00``."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}+00:00"
+def format_timestamp(moment: datetime, *, precise: bool = False) -> str:
+    """Return ``2025-01-25T12:19:38+00:00``, or with microseconds ``2025-01-25T12:19:38.016042+00:00``."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}+00:00" if precise else f"{moment:%Y-%m-%dT%H:%M:%S}+00:00"
 
 
 def parse_timestamp(text: str | None, *, parameter: str, last: bool = False) -> datetime | None:
