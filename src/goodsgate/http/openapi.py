@@ -261,12 +261,13 @@ class OpenApiDocument:
             node in schemas.items() if "x-record" in node}
 
     def _record(self, protocol: str, node: dict[str, Any]) -> dict[str, Any]:
-        """Return the schema of a record; a reference in its ``x-record`` becomes the name of the other schema."""
-        mapping = {
-            key: f"{protocol}/{value['$ref'].rpartition('/')[2]}"
-            if isinstance(value, dict) and "$ref" in value else value
-            for key, value in node["x-record"].items()
-        }
+        """Return the schema of a record; its `merged_schema` gets the full name of the other schema.
+
+        It is no ``$ref``, because tools that follow references everywhere would not end.
+        """
+        mapping = node["x-record"]
+        if "merged_schema" in mapping:
+            mapping = {**mapping, "merged_schema": f"{protocol}/{mapping['merged_schema']}"}
         schema = self._expanded({name: inner for name, inner in node.items() if name != "x-record"})
         return {**schema, "x-record": mapping}
 
