@@ -9,7 +9,7 @@ from goodsgate import formats
 from goodsgate.console.upload import Fields
 from goodsgate.engine.field_mapping import RESERVED
 from goodsgate.engine.mapping_resolution import resolve_mapping
-from goodsgate.engine.receive import parse_encoding
+from goodsgate.engine.receive import parse_delimiter, parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, Policy, Verb
@@ -25,7 +25,7 @@ MAP_PREFIX = "map:"
 UNCHECKED = "-"
 """Form value for a column that is stored unchecked."""
 
-READING_FIELDS = ("decimal", "format", "encoding", "sheet", "header_row")
+READING_FIELDS = ("decimal", "format", "encoding", "sheet", "header_row", "delimiter", "records_at")
 POLICY_FIELDS = ("verb", "mode", *READING_FIELDS, "currency", "duplicates", "references")
 """The parts of a policy that the form contains."""
 
@@ -61,6 +61,8 @@ def parse_policy(form: Fields, mapping: dict[str, list[str]], *, names: Sequence
     given = {name: form[name] for name in names if form.get(name)}
     if "encoding" in given:
         given["encoding"] = parse_encoding(given["encoding"])
+    if "delimiter" in given:
+        given["delimiter"] = parse_delimiter(given["delimiter"])
     try:
         policy = msgspec.convert({**given, "mapping": mapping}, Policy, strict=False)
     except msgspec.ValidationError as error:

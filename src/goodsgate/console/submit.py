@@ -58,7 +58,7 @@ class SubmitPage:
     def _render_preview(self, request: ConsoleRequest, merchant: str, form: Fields, head: bytes) -> Response:
         format, content_encoding = detect_format(head, form)
         is_whole = form.get("whole") == "true"
-        if format != "xlsx" and len(head) > PREVIEW_BYTES:
+        if format != "xlsx" and content_encoding != "zip" and len(head) > PREVIEW_BYTES:
             head, is_whole = head[:PREVIEW_BYTES], False
         saved = self._store.mappings(merchant)
         kind, mapping = parse_kind(form), parse_mapping(form, saved)

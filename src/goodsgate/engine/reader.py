@@ -193,7 +193,8 @@ def read_options(kind: Kind, policy: Policy, *, is_submission: bool = True) -> f
     if not is_submission:
         return formats.ReadOptions(comma=policy.decimal == "comma", resolve=resolve)
     return formats.ReadOptions(
-        is_format_given=policy.format is not None, encoding=policy.encoding, sheet=policy.sheet,
+        is_format_given=policy.format is not None, encoding=policy.encoding, delimiter=policy.delimiter,
+        records_at=policy.records_at, sheet=policy.sheet,
         header_row=policy.header_row, comma=policy.decimal == "comma", resolve=resolve,
     )
 

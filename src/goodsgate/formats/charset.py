@@ -43,15 +43,40 @@ _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _MARKS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16-LE"), (codecs.BOM_UTF16_BE, "UTF-16-BE"))
 
 
+_MAGIC = (
+    (b"PK\x03\x04", "a ZIP or XLSX file, not text"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+     "an XLS (Excel 97-2003) or a password-protected spreadsheet; save it as XLSX without a password, or as CSV"),
+    (b"ID;PWXL", "a SYLK file; save it as XLSX or CSV"),
+    (b"ID;PSCALC", "a SYLK file; save it as XLSX or CSV"),
+    (b"%PDF-", "a PDF; export the data as XLSX or CSV"),
+    (b"{\\rtf", "an RTF document; export the data as XLSX or CSV"),
+    (b"\x89PNG", "an image; send the product data, with the addresses of the images"),
+    (b"\xff\xd8\xff", "an image; send the product data, with the addresses of the images"),
+    (b"GIF8", "an image; send the product data, with the addresses of the images"),
+    (b"Rar!\x1a\x07", "a RAR archive; send the file in it, plain or as gzip or ZIP"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; send the file in it, plain or as gzip or ZIP"),
+    (b"BZh", "a bzip2 file; send it plain or as gzip"),
+    (b"\xfd7zXZ\x00", "an xz file; send it plain or as gzip"),
+    (b"PAR1", "a Parquet file; export it as CSV or NDJSON"),
+    (b"SQLite format 3\x00", "a SQLite database; export a table as CSV or NDJSON"),
+)
+"""First bytes → what a file is, and what to do."""
+_HTML = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table|meta|div)\b", re.I | re.S
+)
+
+
 def describe_binary(head: bytes) -> str | None:
-    """Describe the binary format of a file that should be text, by its first bytes; None if it may be text."""
+    """Describe the format of a file that should be text, by its first bytes; None if it may be text."""
     if detect_content_encoding(head) != "identity":
         return f"a {detect_content_encoding(head)} file; compress it only once and declare it"
-    if head.startswith(b"PK\x03\x04"):
-        return "a ZIP or XLSX file, not text"
-    if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        return "an XLS or a password-protected spreadsheet, not text"
-    return None
+    return next((what for magic, what in _MAGIC if head.startswith(magic)), None)
+
+
+def is_html(text: str) -> bool:
+    """Return whether a text begins like an HTML page."""
+    return _HTML.match(text) is not None
 
 
 def find_encoding(name: str) -> str:

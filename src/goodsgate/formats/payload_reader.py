@@ -17,6 +17,11 @@ CELL_OVERHEAD_BYTES = 56
 """Memory of a cell besides its characters."""
 
 
+def has_error(notices: list[Issue]) -> bool:
+    """Return whether one of the issues is an error."""
+    return any(notice.severity == "error" for notice in notices)
+
+
 class RecordRun(msgspec.Struct):
     """Some records on their way into a chunk."""
 
@@ -42,6 +47,8 @@ class PayloadReader:
         self.notices: list[Issue] = []
         self.decisions: list[ReadingDecision] = []
         self.stopped: Issue | None = None
+        self.root: str | None = None
+        self.namespaces: list[str] = []
         self.bytes_done = 0
         self.bytes_unpacked = 0
         """Decompressed bytes so far."""
@@ -61,9 +68,9 @@ class PayloadReader:
         if self.stopped is None:
             self.stopped = issue(code, value=value, expected=expected)
 
-    def add_notice(self, code: str, value: str | None = None) -> None:
+    def add_notice(self, code: str, value: str | None = None, *, suggestion: str | None = None) -> None:
         """Add an issue of the file as a whole."""
-        self.notices.append(issue(code, value=value))
+        self.notices.append(issue(code, value=value, suggestion=suggestion))
 
     def add_decision(self, what: str, value: str, how: Literal["given", "saved", "detected", "default"],
                      confidence: float | None = None) -> None:
@@ -101,7 +108,7 @@ class PayloadReader:
                 break
         if self._pending.records:
             yield self._take_chunk(len(self._pending.records))
-        if not records_read and self.stopped is None:
+        if not records_read and self.stopped is None and not has_error(self.notices):
             self.add_notice("payload_empty")
 
     def _append(self, run: RecordRun, start: int, end: int) -> None:

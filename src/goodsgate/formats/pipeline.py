@@ -16,8 +16,9 @@ from goodsgate.formats.contract import (
 from goodsgate.formats.json_array import json_records
 from goodsgate.formats.lines import ndjson
 from goodsgate.formats.payload_reader import PayloadReader
-from goodsgate.formats.table import DelimitedTable
+from goodsgate.formats.table import DELIMITER_NAMES, DelimitedTable
 from goodsgate.formats.xlsx import XlsxSheet
+from goodsgate.formats.xml import XmlDocument
 
 
 def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, limits: Limits,
@@ -44,11 +45,19 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
     if format == "xlsx":
         reader.runs = XlsxSheet(decompressed, reader, options).runs()
         return reader
+    if format == "xml":
+        reader.runs = XmlDocument(
+            decompressed, reader, encoding=options.encoding, records_at=options.records_at
+        ).runs()
+        return reader
     text = decompressed if exact else utf8(decompressed, reader, encoding=options.encoding)
     if format == "ndjson":
         reader.runs = ndjson(text, reader)
     elif format == "json":
         reader.runs = json_records(text, reader)
     else:
-        reader.runs = DelimitedTable(text, reader, delimiter="\t" if format == "tsv" else None).runs()
+        delimiter = options.delimiter
+        if delimiter is not None:
+            reader.add_decision("delimiter", DELIMITER_NAMES.get(delimiter, delimiter), "given")
+        reader.runs = DelimitedTable(text, reader, delimiter=delimiter or ("\t" if format == "tsv" else None)).runs()
     return reader

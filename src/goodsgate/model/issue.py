@@ -129,6 +129,13 @@ CODES: dict[str, Code] = {
         "error", "The parent rows of the file are too large; expected {expected}. Put each parent before its variants.",
         "file",
     ),
+    "records_ambiguous": Code(
+        "error",
+        "Several lists of the file may be the records: {value}. Name one, for example with `records_at={suggestion}`.",
+        "file",
+    ),
+    "records_missing": Code("error", 'Found no records at "{value}" (`records_at`).', "file"),
+    "archive_ambiguous": Code("error", "The ZIP archive contains several data files: {value}.", "file"),
     "payload_empty": Code("error", "The file contains no records.", "file"),
     "payload_truncated": Code("error", "The file ends unexpectedly: {value}.", "file"),
     "payload_corrupt": Code("error", "The file is corrupt and cannot be read further: {value}.", "file"),

@@ -33,6 +33,9 @@ REMEDIES: dict[str, str] = {
     "group_parents_too_large": (
         "Sort the file so that rows of one product stand next to each other, or split it by product."
     ),
+    "records_ambiguous": "Name the list that holds the records: `--records-at NAME`, or `?records_at=NAME` over HTTP.",
+    "records_missing": "Name the element of a record (XML) or the list of records (JSON), as it is called in the file.",
+    "archive_ambiguous": "Send each file by itself, or a ZIP archive with one of them.",
     "payload_empty": "Check whether the export failed.",
     "payload_truncated": "Send the whole file again. Records before the end were processed.",
     "payload_corrupt": "Send the file again. Records before the damage were processed.",
