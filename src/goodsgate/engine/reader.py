@@ -86,7 +86,7 @@ class RoundReader:
             if is_new and len(chunk) and file is not None:
                 is_new = False
                 self.field_mapping, self._file_issues = resolve_mapping(
-                    round.kind, round.policy, columns=file.header
+                    round.kind, round.policy, columns=file.header, root=file.root, namespaces=tuple(file.namespaces)
                 )
                 file.decisions += self.field_mapping.decisions
             # Only at the end of the payload is it cheap to read on before the chunk is done; elsewhere memory would

@@ -133,7 +133,7 @@ def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None
         yield from _decode_unmarked(pieces, reader)
         return
     charset, mark_bytes = detected
-    rest = _skip_bytes(pieces, mark_bytes)
+    rest = skip_bytes(pieces, mark_bytes)
     if charset == "UTF-8":
         yield from rest
         return
@@ -155,7 +155,7 @@ def first_bytes(pieces: Iterator[bytes], count: int) -> tuple[bytes, Iterator[by
     return b"".join(pieces_read)[:count], chain(pieces_read, pieces)
 
 
-def _skip_bytes(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
+def skip_bytes(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
     """Yield the pieces without their first `count` bytes."""
     for piece in pieces:
         yield piece[count:]

@@ -14,6 +14,7 @@ from goodsgate.formats.contract import (
     UnknownFormatError,
 )
 from goodsgate.formats.json_array import json_records
+from goodsgate.formats.json_wrapper import lines_or_wrapped, wrapped_records
 from goodsgate.formats.lines import ndjson
 from goodsgate.formats.payload_reader import PayloadReader
 from goodsgate.formats.table import DELIMITER_NAMES, DelimitedTable
@@ -52,9 +53,11 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
         return reader
     text = decompressed if exact else utf8(decompressed, reader, encoding=options.encoding)
     if format == "ndjson":
-        reader.runs = ndjson(text, reader)
+        reader.runs = ndjson(text, reader) if exact else lines_or_wrapped(text, reader, records_at=options.records_at)
     elif format == "json":
-        reader.runs = json_records(text, reader)
+        reader.runs = json_records(text, reader) if exact else wrapped_records(
+            text, reader, records_at=options.records_at
+        )
     else:
         delimiter = options.delimiter
         if delimiter is not None:
