@@ -65,7 +65,7 @@ def check(
             engine = app.create_engine(store, config)
             for pair in references_from:
                 _load_reference(engine, pair)
-            policy = _parse_policy(maps, options)
+            policy = parse_policy(maps, options)
             with ProgressDisplay(silent=as_json) as progress:
                 worker = app.create_worker(store, config, schemas={})
                 batch = _process(
@@ -85,7 +85,8 @@ def check(
     sys.exit(exit_code(document))
 
 
-def _parse_policy(maps: tuple[str, ...], options: dict[str, Any]) -> "Policy":
+def parse_policy(maps: tuple[str, ...], options: dict[str, Any]) -> "Policy":
+    """Return the policy of the options that `policy_options` adds."""
     import msgspec
 
     from goodsgate.engine.receive import parse_delimiter, parse_encoding
