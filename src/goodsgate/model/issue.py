@@ -170,6 +170,7 @@ CODES: dict[str, Code] = {
     ),
     "quotes_broken": _error("Unbalanced quotes: {value}."),
     "nul_bytes": _error("The record contains NUL bytes."),
+    "nul_characters": _error("{field} contains the character NUL (\\u0000); remove it."),
     "encoding_broken": _error("The record contains bytes that are not valid {expected}: {value}."),
     "verb_unknown": _error('Unknown verb "{value}"; expected one of {expected}.'),
     "not_applied": _error("Not applied, because of an error of the file as a whole: {value}"),

@@ -69,6 +69,7 @@ REMEDIES: dict[str, str] = {
     ),
     "quotes_broken": "Double the quotes inside quoted cells.",
     "nul_bytes": "Export the file as text again; it is damaged or in another encoding.",
+    "nul_characters": "Remove the character from the text or the name that contains it.",
     "encoding_broken": "Save the whole file in one encoding, preferably UTF-8.",
     "verb_unknown": "Use `upsert`, `create`, `update` or `delete` in `_verb`.",
     "not_applied": "Correct what is wrong with the file as a whole, and send it again.",
