@@ -31,6 +31,8 @@ def policy_options(command: Any) -> Any:
                      help="Operation for records without `_verb`. Default: upsert."),
         click.option("--map", "maps", multiple=True, metavar="COLUMN:FIELD",
                      help="Map a column to a field. Repeatable. 'COLUMN:' stores the column unchecked."),
+        click.option("--profile", metavar="NAME",
+                     help="Profile that says what the columns mean, e.g. shopify. Default: detected."),
         click.option("--duplicates", type=STRICTNESS, help="Duplicate SKUs; the last one wins. Default: warn."),
         click.option("--references", type=STRICTNESS, help="Unknown brands, categories etc. Default: warn."),
         click.option("--currency", metavar="CODE", help="Default currency, e.g. EUR."),

@@ -23,6 +23,7 @@ from goodsgate.http.problems import refuse
 from goodsgate.http.threads import WORK, Work
 from goodsgate.model.batch import Kind, Strictness, Verb
 from goodsgate.model.fields import FIELDS
+from goodsgate.profiles import profile_names
 
 VALIDATION_BYTES_MAX = 32 * 1024**2
 """Larger files are checked with `goodsgate check`, which takes no time of the server."""
@@ -73,6 +74,7 @@ class SubmitPage:
             "sample": preview.sample, "columns": preview.columns,
             "form": form, "kind": kind, "kinds": [*Kind], "verbs": [*Verb], "is_whole": is_whole,
             "strictness": [*Strictness], "fields": [*FIELDS[kind]], "formats": formats.FORMATS,
+            "profiles": [*profile_names()],
             "saved_mappings": sorted(saved), "mapped_with": form.get("mapping", ""), "merchant": merchant,
             "bytes_total": bytes_total, "can_validate": bytes_total <= VALIDATION_BYTES_MAX,
             "validation_bytes_max": VALIDATION_BYTES_MAX,
