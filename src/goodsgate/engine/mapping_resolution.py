@@ -1,6 +1,6 @@
 """Choose the field mapping of a batch: by its policy, its profile and its header."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from goodsgate.engine.field_mapping import MAPPED, FieldMapping, OwnNames, find_source, resolve_target
 from goodsgate.engine.header_names import nearest_field
@@ -30,6 +30,11 @@ def resolve_mapping(kind: Kind, policy: Policy, *, columns: list[str] | None, pr
     if decision is not None:
         mapping.decisions.append(decision)
     return mapping, issues
+
+
+def is_known_header(kind: Kind, names: Sequence[str]) -> bool:
+    """Return whether a profile other than the generic one recognizes the names of a row."""
+    return recognise(names, kind=kind)[0].name != GENERIC
 
 
 def check_names(kind: Kind, policy: Policy) -> None:

@@ -9,7 +9,7 @@ import orjson
 
 from goodsgate import formats
 from goodsgate.engine import fix_records
-from goodsgate.engine.mapping_resolution import chosen_profile, resolve_mapping, resolve_name
+from goodsgate.engine.mapping_resolution import chosen_profile, is_known_header, resolve_mapping, resolve_name
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, RoundKind
 from goodsgate.model.issue import CODES, Issue, issue
@@ -192,10 +192,12 @@ def read_options(kind: Kind, policy: Policy, *, is_submission: bool = True) -> f
     resolve = partial(resolve_name, kind, policy)
     if not is_submission:
         return formats.ReadOptions(comma=policy.decimal == "comma", resolve=resolve)
+    recognizes = None if policy.schema else partial(is_known_header, kind)
     return formats.ReadOptions(
         is_format_given=policy.format is not None, encoding=policy.encoding, delimiter=policy.delimiter,
         records_at=policy.records_at, sheet=policy.sheet,
         header_row=policy.header_row, comma=policy.decimal == "comma", resolve=resolve,
+        recognizes=recognizes,
     )
 
 

@@ -1,6 +1,6 @@
 """The contract of reading: limits go in, chunks of records come out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -69,6 +69,8 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Row of the header, from 1."""
     comma: bool = False
     """Whether numbers of a workbook are written with a decimal comma, as the texts of the submission are."""
+    recognizes: Callable[[Sequence[str]], bool] | None = None
+    """Whether the names of a row are the header of a known kind of file."""
     resolve: ResolveName | None = None
     """By which columns the header is recognized, and keys in a workbook; None: the first row is the header."""
 

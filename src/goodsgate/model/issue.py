@@ -184,6 +184,10 @@ CODES: dict[str, Code] = {
     "sku_too_long": _error("The SKU is too long; expected {expected}."),
     "sku_characters": _error('SKU "{value}" contains control or invisible characters.'),
     "sku_edge_blanks": _error('SKU "{value}" has leading or trailing whitespace; expected "{suggestion}".'),
+    "sku_lookalike": _error(
+        'SKU "{value}" has characters that look like others (decomposed, full-width or unusual blanks); '
+        'expected "{suggestion}".'
+    ),
     "sku_rounded": _error("SKU {value} was rounded by a spreadsheet and digits are lost; export the column as text."),
     "sku_number_format": _error(
         "{field} {value} is a number whose format leaves open how it is written; format the column as text."
@@ -299,7 +303,7 @@ CODES: dict[str, Code] = {
 UNSOUND_CODES = frozenset({
     "line_unreadable", "line_too_long", "line_too_deep", "line_incomplete", "record_not_object", "cell_too_long",
     "row_ragged", "quotes_broken", "nul_bytes", "encoding_broken", "not_applied", "sku_missing", "sku_too_long",
-    "sku_characters", "sku_edge_blanks", "sku_rounded", "group_sku_missing",
+    "sku_characters", "sku_edge_blanks", "sku_lookalike", "sku_rounded", "group_sku_missing",
 })
 """Errors after which the key of a record is unknown or doubtful: its cells may stand in the wrong columns."""
 """Name → entry. The one table: rules, formats and engine take their codes from here."""

@@ -82,6 +82,7 @@ REMEDIES: dict[str, str] = {
     "sku_too_long": "Use a shorter SKU.",
     "sku_characters": "Remove control and invisible characters.",
     "sku_edge_blanks": "Trim it.",
+    "sku_lookalike": "Apply the suggestion, so that the key is the same in every file.",
     "sku_rounded": "Export the column as text. The lost digits cannot be recovered.",
     "sku_number_format": (
         "Format the column as text and enter the SKUs as they are. The same number may otherwise stand for "
