@@ -95,7 +95,9 @@ def create_dry_runner(store: Store, config: Config) -> DryRunner:
     return DryRunner(
         store, open_scratch=lambda folder: open_store(msgspec.structs.replace(scratch_config, store=str(folder))),
         create_engine=lambda scratch: create_engine(scratch, scratch_config),
-        create_worker=lambda scratch: create_worker(scratch, scratch_config, schemas={}),
+        create_worker=lambda scratch, records_max: create_worker(
+            scratch, msgspec.structs.replace(scratch_config, records_max=records_max or config.records_max), schemas={}
+        ),
     )
 
 

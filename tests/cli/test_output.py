@@ -18,9 +18,12 @@ def test_a_group_of_issues_is_a_sentence_an_example_and_what_to_do(capsys: pytes
          "top": [{"value": value, "count": count} for value, count in group.top]}
         for group in groups
     ]
-    counts = dict.fromkeys(("created", "updated", "unchanged", "deleted", "superseded", "cancelled", "warned"), 0)
+    counts = dict.fromkeys(
+        ("created", "updated", "unchanged", "deleted", "superseded", "merged", "cancelled", "warned"), 0
+    )
     batch = {
-        "label": "feed.csv", "state": "finished", "outcome": "rejected", "withheld": None, "issues": issues,
+        "label": "feed.csv", "state": "finished", "outcome": "rejected", "withheld": None, "reading": [],
+        "issues": issues,
         "counts": counts | {"rejected": 4, "total": 4, "accounted": 4},
     }
     examples = examples_of([("price_unreadable", "/price", 7), ("price_unreadable", "/price", 9),

@@ -24,7 +24,7 @@ def test_rejected_records_give_exit_code_1_and_a_summary(gate: Gate, feed: Path)
     assert done.returncode == 1
     assert "feed.csv: partial" in done.stdout
     assert "3 created, 2 rejected" in done.stdout
-    assert "read as  format csv (given), delimiter comma (detected)" in done.stdout
+    assert "read as  format csv (detected), delimiter comma (detected)" in done.stdout
     assert "on request" in done.stdout
     assert "goodsgate report" in done.stdout
 

@@ -271,6 +271,19 @@ def test_a_word_for_nothing_is_no_value(word: str, column: str, field: str, seve
     assert issues == [("value_placeholder", f"/{field}", column if column != field else None, severity)]
 
 
+@pytest.mark.parametrize(("key", "plain"), [
+    ("Caf\u00e9-1", None), ("Cafe\u0301-1", "Caf\u00e9-1"), ("A\u00a01", "A 1"), ("A\u30001", "A 1"),
+    ("\uff21\uff22\uff11", "AB1"), ("A\u200b1", "A1"), ("m\u00b2-1", None), ("\u8c61\u5370", None), ("A\u2009B", "A B"),
+    ("\u30ab\u3099", "\u30ac"),
+])
+def test_keys_that_look_alike_are_never_two_items(key: str, plain: str | None) -> None:
+    """The usual form is suggested; so are those of variants and in tables."""
+    header, row = table_of(["sku", "title"], [key, "Cup"])
+    variant = {"id": "P", "title": "Cup", "variants": [{"id": key}]}
+    for checked in (check(lines_of({"id": key, "title": "Cup"})), check(row, header), check(lines_of(variant))):
+        assert [each.suggestion for each in checked.issues.get(0, ())] == ([plain] if plain else [])
+
+
 @pytest.mark.parametrize(("cell", "key"), [("'00417", "00417"), ('="00418"', "00418"), ("00419", "00419")])
 def test_a_spreadsheets_mark_for_text_is_no_part_of_a_key(cell: str, key: str) -> None:
     """It is removed, and told."""

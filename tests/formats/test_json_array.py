@@ -110,9 +110,9 @@ def test_a_broken_array_is_reported_and_earlier_elements_are_kept(data, stopped,
         assert set(found.unreadable.values()) <= {"line_unreadable", "line_incomplete"}
 
 
-def test_an_object_that_wraps_an_array_is_one_record():
+def test_an_object_that_holds_an_array_beside_its_key_is_one_record():
     """It is not opened: a product may hold arrays, too."""
-    data = b'{"items":[{"sku":"1"},{"sku":"2"}]}'
+    data = b'{"sku":"0","parts":[{"sku":"1"},{"sku":"2"}]}'
     assert read(data, "json").records == [data]
     assert read(b"[]", "json").notices == [("payload_empty", None)]
 

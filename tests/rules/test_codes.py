@@ -10,7 +10,8 @@ from tests.rules.truth import EUROS, REFERENCE, document, rules
 from tests.rules.values import SAMPLES, VALUES
 
 OTHERS_TELL = {code for code, entry in CODES.items() if entry.about == "file" or code.startswith("group_")} | {
-    "not_applied", "field_conflict", "field_repeated", "value_placeholder", "text_mark",
+    "cell_error", "formula_without_value", "sku_number_format", "not_applied", "field_conflict", "field_repeated",
+    "value_placeholder", "text_mark",
     "line_too_long", "line_incomplete", "cell_too_long", "row_ragged", "quotes_broken", "encoding_broken",
     "duplicate_in_batch", "key_held", "key_unknown", "key_not_held", "sku_case_twin", "row_not_rejected", "item_newer",
 }

@@ -10,6 +10,7 @@ from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, 
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
 from goodsgate.cli.doctor import doctor
+from goodsgate.cli.inspect import inspect_command
 from goodsgate.cli.maintenance import backup, migrate
 from goodsgate.cli.merchant import merchant
 from goodsgate.cli.orders import orders
@@ -35,6 +36,7 @@ def main() -> None:
     \b
     Start a gate:           goodsgate serve --first-merchant acme
     Submit a feed:          goodsgate submit products.csv
+    See how it is read:     goodsgate inspect products.csv
     Check a file offline:   goodsgate check products.csv
 
     Commands that talk to a gate take its address and key from --url and --key, from GOODSGATE_URL and GOODSGATE_KEY,
@@ -43,7 +45,8 @@ def main() -> None:
 
 
 for _command in (
-    submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, check, reference, mapping,
+    submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check,
+    reference, mapping,
     serve, work, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

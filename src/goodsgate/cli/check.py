@@ -65,12 +65,12 @@ def check(
             engine = app.create_engine(store, config)
             for pair in references_from:
                 _load_reference(engine, pair)
-            policy = _parse_policy(maps, options)
+            policy = parse_policy(maps, options)
             with ProgressDisplay(silent=as_json) as progress:
                 worker = app.create_worker(store, config, schemas={})
                 batch = _process(
                     engine, worker, source, kind=kind, policy=msgspec.structs.replace(policy, format=format),
-                    format=format or source.format, progress=progress,
+                    format=format, progress=progress,
                 )
             if report_to:
                 _write(report_to, engine.report(MERCHANT, batch.id).pieces)
@@ -85,10 +85,11 @@ def check(
     sys.exit(exit_code(document))
 
 
-def _parse_policy(maps: tuple[str, ...], options: dict[str, Any]) -> "Policy":
+def parse_policy(maps: tuple[str, ...], options: dict[str, Any]) -> "Policy":
+    """Return the policy of the options that `policy_options` adds."""
     import msgspec
 
-    from goodsgate.engine.receive import parse_encoding
+    from goodsgate.engine.receive import parse_delimiter, parse_encoding
     from goodsgate.model.batch import Policy
 
     mapping: dict[str, list[str]] = {}
@@ -97,6 +98,8 @@ def _parse_policy(maps: tuple[str, ...], options: dict[str, Any]) -> "Policy":
     given = {name: value for name, value in options.items() if value is not None}
     if "encoding" in given:
         given["encoding"] = parse_encoding(given["encoding"])
+    if "delimiter" in given:
+        given["delimiter"] = parse_delimiter(given["delimiter"])
     return msgspec.convert(given | {"mapping": mapping}, Policy)
 
 

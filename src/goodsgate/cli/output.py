@@ -180,9 +180,9 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
     if batch.get("records_per_second") and batch["rounds"] == 1:
         out.print(f"  speed    {batch['records_per_second']:,.0f} records/s")
     if batch["reading"]:
-        out.print(mask_control(f"  read as  {_format_reading(batch['reading'])}"), soft_wrap=True)
+        out.print(mask_control(f"  read as  {format_reading(batch['reading'])}"), soft_wrap=True)
     if batch.get("issues"):
-        _print_groups(out, batch["issues"], examples())
+        print_groups(out, batch["issues"], examples())
     if batch["withheld"]:
         deletions, items = batch["withheld"]["deletions"], batch["withheld"]["items"]
         out.print(f"{deletions:,} of {items:,} items are missing from the feed. Nothing was deleted.")
@@ -199,7 +199,7 @@ def _format_total(counts: Document) -> str:
     return f"{counts['accounted']:,} of {counts['total']:,}"
 
 
-def _format_reading(reading: list[Document]) -> str:
+def format_reading(reading: list[Document]) -> str:
     """Return the reading decisions in one line, with what makes them less than certain."""
     texts = []
     for decision in reading:
@@ -209,7 +209,7 @@ def _format_reading(reading: list[Document]) -> str:
     return ", ".join(texts)
 
 
-def _print_groups(out: "Console", groups: list[Document], examples: Examples) -> None:
+def print_groups(out: "Console", groups: list[Document], examples: Examples) -> None:
     """Print for each group what is wrong, where it is for example, and what to do."""
     from rich.padding import Padding
 

@@ -11,7 +11,7 @@ from goodsgate.cli.errors import CommandError
 PIECE_BYTES = 256 * 1024
 FORMATS = {
     ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv",
-    ".xlsx": "xlsx",
+    ".xlsx": "xlsx", ".xml": "xml",
 }
 """Format by file name extension, after ``.gz`` or ``.zst`` is removed; for others the gate inspects the content."""
 

@@ -13,7 +13,7 @@ from goodsgate.cli.errors import ExitCode, RefusedError
 from goodsgate.cli.output import ProgressDisplay, exit_code
 from goodsgate.cli.source import FeedSource, ignore_progress
 
-FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx"])
+FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx", "xml"])
 FORMAT_HELP = "File format. Default: detected from the file name, else from the content."
 STRICTNESS = click.Choice(["refuse", "warn", "off"])
 WAIT_HELP = "Wait until the batch has ended, or only until it is accepted."
@@ -31,6 +31,8 @@ def policy_options(command: Any) -> Any:
                      help="Operation for records without `_verb`. Default: upsert."),
         click.option("--map", "maps", multiple=True, metavar="COLUMN:FIELD",
                      help="Map a column to a field. Repeatable. 'COLUMN:' stores the column unchecked."),
+        click.option("--profile", metavar="NAME",
+                     help="Profile that says what the columns mean, e.g. shopify. Default: detected."),
         click.option("--duplicates", type=STRICTNESS, help="Duplicate SKUs; the last one wins. Default: warn."),
         click.option("--references", type=STRICTNESS, help="Unknown brands, categories etc. Default: warn."),
         click.option("--currency", metavar="CODE", help="Default currency, e.g. EUR."),
@@ -40,6 +42,10 @@ def policy_options(command: Any) -> Any:
         click.option("--sheet", metavar="NAME", help="Sheet of a workbook, by name or number. Default: detected."),
         click.option("--header-row", type=click.IntRange(1, 50), metavar="ROW",
                      help="Row of the header in a table. Default: detected."),
+        click.option("--delimiter", metavar="CHARACTER",
+                     help="Delimiter of a CSV: comma, semicolon, tab, pipe or any character. Default: detected."),
+        click.option("--records-at", metavar="PATH",
+                     help="Element (XML) or list (JSON) that holds the records, e.g. data.items. Default: detected."),
         click.option("--format", "format", type=FORMATS, help=FORMAT_HELP),
     )):
         command = option(command)
@@ -65,8 +71,8 @@ def submit(
 ) -> None:
     """Submit files and report what happened to every record.
 
-    Files of any size are streamed as they are, compressed (.gz, .zst) or not; '-' is standard input. If the connection
-    is lost, the upload is repeated and applied only once. Exit codes: docs/reference/cli.md.
+    Files of any size are streamed as they are, compressed (.gz, .zst, .zip) or not; '-' is standard input. If the
+    connection is lost, the upload is repeated and applied only once. Exit codes: docs/reference/cli.md.
 
     \b
     Examples:
@@ -85,7 +91,7 @@ def submit(
     with ProgressDisplay(silent=as_json) as progress:
         for name in files:
             source = FeedSource(name)
-            file_params = params | _without_empty(label=source.label, format=format or source.format)
+            file_params = params | _without_empty(label=source.label, format=format)
             try:
                 accepted.append(
                     upload(client, "/v1/batches", source, file_params, progress=progress, key=idempotency_key)

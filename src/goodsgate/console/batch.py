@@ -42,7 +42,7 @@ class BatchPage:
             "batch": batch, "groups": self._engine.groups(merchant, id, limit=GROUPS_MAX),
             "has_ended": batch.state in FINAL_STATES, "merchant": merchant, "path": batch_path(batch),
             "file_errors": [issue for each in file_findings for issue in each.issues if issue.severity == "error"],
-            "formats": formats.FORMATS, "protocols": self._protocols, "section": "batches", **_progress(batch),
+            "formats": formats.WRITTEN_FORMATS, "protocols": self._protocols, "section": "batches", **_progress(batch),
         }
         template = "batch_fragment.html" if request.is_fragment else "batch.html"
         return self._renderer.response(request, template, values)

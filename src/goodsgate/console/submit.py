@@ -16,17 +16,17 @@ from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest
 from goodsgate.console.upload import Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.dry_run import DryRunner
-from goodsgate.engine.reader import read_options
+from goodsgate.engine.inspection import head_bytes
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.http.threads import WORK, Work
 from goodsgate.model.batch import Kind, Strictness, Verb
 from goodsgate.model.fields import FIELDS
+from goodsgate.profiles import profile_names
 
 VALIDATION_BYTES_MAX = 32 * 1024**2
 """Larger files are checked with `goodsgate check`, which takes no time of the server."""
-PREVIEW_BYTES = 1024**2
 LABEL_CHARACTERS_MAX = 200
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Name of a collection or mapping."""
@@ -58,20 +58,23 @@ class SubmitPage:
     def _render_preview(self, request: ConsoleRequest, merchant: str, form: Fields, head: bytes) -> Response:
         format, content_encoding = detect_format(head, form)
         is_whole = form.get("whole") == "true"
-        if format != "xlsx" and len(head) > PREVIEW_BYTES:
-            head, is_whole = head[:PREVIEW_BYTES], False
+        limits = self._context.engine.settings.read_limits
+        least = head_bytes(format, content_encoding, limits)
+        if len(head) > least:
+            head, is_whole = head[:least], False
         saved = self._store.mappings(merchant)
         kind, mapping = parse_kind(form), parse_mapping(form, saved)
-        file = preview_file(
-            head, self._context.engine.settings.read_limits, format=format, content_encoding=content_encoding,
-            is_whole=is_whole, kind=kind, mapping=mapping,
-            options=read_options(kind, parse_policy(form, mapping, names=READING_FIELDS)),
+        preview = preview_file(
+            head, limits, format=format, content_encoding=content_encoding, is_whole=is_whole, kind=kind,
+            policy=parse_policy(form, mapping, names=READING_FIELDS),
         )
         size = form.get("bytes", "")
         bytes_total = int(size) if size.isdecimal() and len(size) <= NUMBER_DIGITS_MAX else 0
         values: dict[str, Any] = {
-            "file": file, "form": form, "kind": kind, "kinds": [*Kind], "verbs": [*Verb], "is_whole": is_whole,
+            "sample": preview.sample, "columns": preview.columns,
+            "form": form, "kind": kind, "kinds": [*Kind], "verbs": [*Verb], "is_whole": is_whole,
             "strictness": [*Strictness], "fields": [*FIELDS[kind]], "formats": formats.FORMATS,
+            "profiles": [*profile_names()],
             "saved_mappings": sorted(saved), "mapped_with": form.get("mapping", ""), "merchant": merchant,
             "bytes_total": bytes_total, "can_validate": bytes_total <= VALIDATION_BYTES_MAX,
             "validation_bytes_max": VALIDATION_BYTES_MAX,

@@ -6,6 +6,7 @@ from goodsgate.engine import reference as reference_data
 from goodsgate.engine import report as reports
 from goodsgate.engine.fix_match import FixSubmission, match_fix
 from goodsgate.engine.idempotency import RequestKey, answer_once
+from goodsgate.engine.mapping_resolution import check_names
 from goodsgate.engine.receive import BodyWatcher, Submission, store_refusals
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.secrets import Secrets
@@ -36,12 +37,14 @@ class Engine:
         `id` is an id like those of `new_id`, for callers that must be able to derive it. `fingerprint_of` is what, in
         addition to the body, two submissions with one idempotency key must have in common. `answer` serializes the
         first answer, which is stored and repeated. A `policy` to be called is called if there is no such answer.
-        Raises Refusal: key_malformed, key_in_use.
+        Raises Refusal: key_malformed, key_in_use, parameter_invalid.
         """
         def begin() -> NewBatch:
+            named = policy() if callable(policy) else policy
+            check_names(kind, named)
             return NewBatch(
-                merchant=merchant, id=id or new_id(), kind=kind, collection=collection,
-                policy=policy() if callable(policy) else policy, format=format, content_encoding=content_encoding,
+                merchant=merchant, id=id or new_id(), kind=kind, collection=collection, policy=named,
+                format=format, content_encoding=content_encoding,
                 label=label, protocol=protocol, protocol_data=protocol_data or {},
             )
 

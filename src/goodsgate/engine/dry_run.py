@@ -10,10 +10,11 @@ import msgspec
 from goodsgate.engine.api import Engine
 from goodsgate.engine.worker import Worker
 from goodsgate.model.batch import FINAL_STATES, Batch, Finding, IssueGroup, Kind, Policy, now
-from goodsgate.model.catalogue import CurrentItem, Merchant, ReferenceEntry
+from goodsgate.model.catalogue import CurrentItem, Item, Merchant, ReferenceEntry
 from goodsgate.store.contract import Page, Store
 
 GROUPS_MAX = 50
+ITEMS_MAX = 3
 
 SCRATCH_METHODS = (
     "add_batch", "append_upload", "batch", "claim", "commit", "defer", "discard_upload", "findings", "issue_groups",
@@ -23,11 +24,12 @@ SCRATCH_METHODS = (
 
 
 class DryRun(msgspec.Struct, frozen=True):
-    """The batch as it would end, with its issues and some of the records that would be rejected."""
+    """The batch as it would end, with its issues, some of the rejected records and some of the items it would write."""
 
     batch: Batch
     groups: list[IssueGroup]
     rejected: list[Finding]
+    items: list[Item]
 
 
 class Overlay:
@@ -67,18 +69,23 @@ class DryRunner:
     """Works submissions without effect."""
 
     def __init__(self, store: Store, *, open_scratch: Callable[[Path], Store],
-                 create_engine: Callable[[Store], Engine], create_worker: Callable[[Store], Worker]) -> None:
-        """Take the real store; `open_scratch` opens an empty store in a folder."""
+                 create_engine: Callable[[Store], Engine],
+                 create_worker: Callable[[Store, int | None], Worker]) -> None:
+        """Take the real store; `open_scratch` opens an empty store in a folder.
+
+        `create_worker` takes a store and the number of records after which reading ends, None for the usual one.
+        """
         self._store = store
         self._open_scratch = open_scratch
         self._create_engine = create_engine
         self._create_worker = create_worker
 
     def run(self, pieces: Iterable[bytes], *, merchant: str, kind: Kind, collection: str, policy: Policy, format: str,
-            content_encoding: str, rejected_max: int = 5) -> DryRun:
+            content_encoding: str, rejected_max: int = 5, records_max: int | None = None) -> DryRun:
         """Work a submission here and now. Raises Refusal as a submission does.
 
-        The deletions of a full feed are not computed: the policy must not ask for them.
+        The deletions of a full feed are not computed: the policy must not ask for them. If the submission has more than
+        `records_max` records, reading ends there with `records_too_many`.
         """
         with tempfile.TemporaryDirectory(prefix="goodsgate-check-") as folder:
             scratch = self._open_scratch(Path(folder))
@@ -95,16 +102,17 @@ class DryRunner:
                     submission.write(piece)
                 receipt = submission.finish()
                 assert receipt.batch is not None
-                batch = self._work(engine, receipt.batch)
+                batch = self._work(engine, receipt.batch, records_max)
                 return DryRun(
                     batch, engine.groups(merchant, batch.id, limit=GROUPS_MAX),
                     scratch.rejected_records(merchant, batch.id, limit=rejected_max),
+                    scratch.items(merchant, kind, collection, limit=ITEMS_MAX).rows,
                 )
             finally:
                 scratch.close()
 
-    def _work(self, engine: Engine, batch: Batch) -> Batch:
-        worker = self._create_worker(engine.store)
+    def _work(self, engine: Engine, batch: Batch, records_max: int | None) -> Batch:
+        worker = self._create_worker(engine.store, records_max)
         try:
             while batch.state not in FINAL_STATES:
                 worker.step()

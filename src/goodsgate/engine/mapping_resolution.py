@@ -1,9 +1,11 @@
 """Choose the field mapping of a batch: by its policy, its profile and its header."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from goodsgate.engine.field_mapping import MAPPED, FieldMapping, OwnNames, find_source
+from goodsgate.engine.field_mapping import MAPPED, FieldMapping, OwnNames, find_source, resolve_target
+from goodsgate.engine.header_names import nearest_field
 from goodsgate.engine.member_mapping import MemberMapping
+from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.table_mapping import TableMapping
 from goodsgate.model.batch import Kind, Policy, ReadingDecision
 from goodsgate.model.issue import Issue
@@ -28,6 +30,29 @@ def resolve_mapping(kind: Kind, policy: Policy, *, columns: list[str] | None, pr
     if decision is not None:
         mapping.decisions.append(decision)
     return mapping, issues
+
+
+def is_known_header(kind: Kind, names: Sequence[str]) -> bool:
+    """Return whether a profile other than the generic one recognizes the names of a row."""
+    return recognise(names, kind=kind)[0].name != GENERIC
+
+
+def check_names(kind: Kind, policy: Policy) -> None:
+    """Raise Refusal if a policy names a profile or field that does not exist; the nearest one is named."""
+    if policy.profile is not None and policy.profile not in profile_names():
+        raise Refusal(
+            "parameter_invalid", f"There is no profile {policy.profile!r}.", parameter="profile",
+            expected=", ".join(profile_names()),
+        )
+    for column, targets in policy.mapping.items() if not policy.schema else ():
+        for target in targets:
+            if resolve_target(target, kind) is None:
+                near = nearest_field(target, kind)
+                hint = f" Did you mean {near!r}?" if near else ""
+                raise Refusal(
+                    "parameter_invalid", f"There is no field {target!r} for column {column!r}.{hint}", parameter="map",
+                    expected=near or "a field of the kind of record",
+                )
 
 
 def chosen_profile(reading: Iterable[ReadingDecision]) -> str | None:

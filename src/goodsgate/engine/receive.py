@@ -146,6 +146,14 @@ def parse_encoding(name: str) -> str:
         raise Refusal("parameter_invalid", str(fault), parameter="encoding") from fault
 
 
+def parse_delimiter(name: str) -> str:
+    """Return the delimiter that a submitter has named. Raises Refusal (parameter_invalid)."""
+    try:
+        return formats.find_delimiter(name)
+    except formats.UnknownDelimiterError as fault:
+        raise Refusal("parameter_invalid", str(fault), parameter="delimiter") from fault
+
+
 @contextmanager
 def store_refusals(open_rounds_max: int) -> Iterator[None]:
     """Raise errors of the store as refusals."""

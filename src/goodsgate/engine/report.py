@@ -41,14 +41,15 @@ def report(store: Store, limits: formats.Limits, batch: Batch, *, only: str = "r
            format: str | None = None, raw: bool = False) -> Report:
     """Return a report of a batch.
 
-    `only` is ``rejected`` or ``all``; `format` is one of formats.FORMATS, the submitter's own if None. Cells of CSV and
-    TSV that a spreadsheet would run are marked, unless `raw`; a fix removes the marks.
+    `only` is ``rejected`` or ``all``; `format` is one of formats.WRITTEN_FORMATS, the submitter's own if None (NDJSON
+    for XML). Cells of CSV and TSV that a spreadsheet would run are marked, unless `raw`; a fix removes the marks.
 
     Raises Refusal: parameter_invalid, payload_gone (``all`` reads the payload again), batch_open (``all``).
     """
-    wanted = format or batch.format
-    if wanted not in formats.FORMATS:
-        raise Refusal("parameter_invalid", f"format must be one of {', '.join(formats.FORMATS)}.", parameter="format")
+    wanted = format or (batch.format if batch.format in formats.WRITTEN_FORMATS else "ndjson")
+    if wanted not in formats.WRITTEN_FORMATS:
+        allowed = ", ".join(formats.WRITTEN_FORMATS)
+        raise Refusal("parameter_invalid", f"format must be one of {allowed}.", parameter="format")
     if only == "rejected":
         lines = _rejected(store, batch)
     elif only == "all":

@@ -14,12 +14,14 @@ from goodsgate.formats.contract import (
     CONTENT_ENCODINGS,
     FORMATS,
     MEDIA_TYPES,
+    WRITTEN_FORMATS,
     Chunk,
     FormatOverflowError,
     Limits,
     Reader,
     ReadOptions,
     UnknownContentEncodingError,
+    UnknownDelimiterError,
     UnknownEncodingError,
     UnknownFormatError,
 )
@@ -27,10 +29,12 @@ from goodsgate.formats.detection import detect
 from goodsgate.formats.json_array import JsonArraySplitter
 from goodsgate.formats.payload_reader import PayloadReader
 from goodsgate.formats.pipeline import open_reader
+from goodsgate.formats.table import find_delimiter
 from goodsgate.formats.writer import write
 
 __all__ = [
-    "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "Chunk", "FormatOverflowError", "JsonArraySplitter", "Limits",
-    "PayloadReader", "ReadOptions", "Reader", "UnknownContentEncodingError", "UnknownEncodingError",
-    "UnknownFormatError", "detect", "find_encoding", "open_reader", "write",
+    "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "WRITTEN_FORMATS", "Chunk", "FormatOverflowError",
+    "JsonArraySplitter", "Limits", "PayloadReader", "ReadOptions", "Reader", "UnknownContentEncodingError",
+    "UnknownDelimiterError", "UnknownEncodingError", "UnknownFormatError", "detect", "find_delimiter", "find_encoding",
+    "open_reader", "write",
 ]

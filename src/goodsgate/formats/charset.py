@@ -5,11 +5,9 @@ charset is detected, in this order:
 
 1. A byte-order mark of UTF-8 or UTF-16 decides.
 2. UTF-16 without a mark is recognized by its zero bytes: in the first 64 KiB they stand at even or at odd places only.
-3. ASCII is passed on as long as there is nothing else. The 256 KiB that begin with the first byte beyond ASCII decide:
-   they are UTF-8 if they hold at least as many valid UTF-8 sequences as broken bytes. So a few broken lines do not turn
-   a UTF-8 file into something else. JSON is always UTF-8 (RFC 8259, section 8.1).
-4. Else a legacy charset is detected, see `charset_detection`. If that is not certain, reading stops, and records that
-   were not delivered yet are dropped (`encoding_uncertain`).
+3. ASCII is passed on as long as there is nothing else. The mebibyte that begins with the first byte beyond ASCII
+   decides: it is UTF-8 if it holds at least as many valid UTF-8 sequences as broken bytes, else Windows-1252. So a few
+   broken lines do not turn a UTF-8 file into something else.
 
 Every detected charset but UTF-8 adds a notice (`encoding_guessed`), UTF-16 with a mark too. Bytes that are nothing in
 the charset come out as bytes that are not UTF-8 either, so that the same check finds their record.
@@ -20,13 +18,12 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from goodsgate.formats.charset_detection import NAMES, Detection, detect_encoding
 from goodsgate.formats.content_encoding import detect_content_encoding
-from goodsgate.formats.contract import ReadOptions, UnknownEncodingError
+from goodsgate.formats.contract import UnknownEncodingError
 from goodsgate.formats.payload_reader import PayloadReader
 
 HEAD_BYTES = 64 * 1024
-SAMPLE_BYTES = 256 * 1024
+SAMPLE_BYTES = 1024 * 1024
 
 ENCODINGS = frozenset({
     "utf-8", "utf-16", "utf-16-le", "utf-16-be", *(f"cp{page}" for page in range(1250, 1259)),
@@ -46,15 +43,40 @@ _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _MARKS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16-LE"), (codecs.BOM_UTF16_BE, "UTF-16-BE"))
 
 
+_MAGIC = (
+    (b"PK\x03\x04", "a ZIP or XLSX file, not text"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+     "an XLS (Excel 97-2003) or a password-protected spreadsheet; save it as XLSX without a password, or as CSV"),
+    (b"ID;PWXL", "a SYLK file; save it as XLSX or CSV"),
+    (b"ID;PSCALC", "a SYLK file; save it as XLSX or CSV"),
+    (b"%PDF-", "a PDF; export the data as XLSX or CSV"),
+    (b"{\\rtf", "an RTF document; export the data as XLSX or CSV"),
+    (b"\x89PNG", "an image; send the product data, with the addresses of the images"),
+    (b"\xff\xd8\xff", "an image; send the product data, with the addresses of the images"),
+    (b"GIF8", "an image; send the product data, with the addresses of the images"),
+    (b"Rar!\x1a\x07", "a RAR archive; send the file in it, plain or as gzip or ZIP"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; send the file in it, plain or as gzip or ZIP"),
+    (b"BZh", "a bzip2 file; send it plain or as gzip"),
+    (b"\xfd7zXZ\x00", "an xz file; send it plain or as gzip"),
+    (b"PAR1", "a Parquet file; export it as CSV or NDJSON"),
+    (b"SQLite format 3\x00", "a SQLite database; export a table as CSV or NDJSON"),
+)
+"""First bytes → what a file is, and what to do."""
+_HTML = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table|meta|div)\b", re.I | re.S
+)
+
+
 def describe_binary(head: bytes) -> str | None:
-    """Describe the binary format of a file that should be text, by its first bytes; None if it may be text."""
+    """Describe the format of a file that should be text, by its first bytes; None if it may be text."""
     if detect_content_encoding(head) != "identity":
         return f"a {detect_content_encoding(head)} file; compress it only once and declare it"
-    if head.startswith(b"PK\x03\x04"):
-        return "a ZIP or XLSX file, not text"
-    if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        return "an XLS or a password-protected spreadsheet, not text"
-    return None
+    return next((what for magic, what in _MAGIC if head.startswith(magic)), None)
+
+
+def is_html(text: str) -> bool:
+    """Return whether a text begins like an HTML page."""
+    return _HTML.match(text) is not None
 
 
 def find_encoding(name: str) -> str:
@@ -84,32 +106,34 @@ def detect_charset(head: bytes) -> tuple[str, int] | None:
     return None
 
 
-def is_mostly_utf8(sample: bytes) -> bool:
-    """Return whether a sample that begins at a character holds at least as many UTF-8 sequences as broken bytes."""
+def guess_charset(sample: bytes) -> str:
+    """Return UTF-8 or Windows-1252, whichever is more probable for a sample that begins at a character."""
     text = sample.decode("utf-8", "replace")
     broken = text.count("\ufffd") - sample.count(b"\xef\xbf\xbd")
     valid = len(text) - len(text.encode("ascii", "ignore")) - broken
-    return valid >= broken
+    return "UTF-8" if valid >= broken else "Windows-1252"
 
 
-def utf8(pieces: Iterator[bytes], reader: PayloadReader, options: ReadOptions, *, is_json: bool) -> Iterator[bytes]:
-    """Yield the text in UTF-8, in pieces of any size; nothing for a binary file, which sets `reader.stopped`."""
-    encoding = options.encoding
+def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None = None) -> Iterator[bytes]:
+    """Yield the text in UTF-8, in pieces of any size; nothing for a binary file, which sets `reader.stopped`.
+
+    `encoding` is the charset that the submitter has named, as `find_encoding` returns it.
+    """
     head, pieces = first_bytes(pieces, HEAD_BYTES)
     if other := describe_binary(head):
         reader.stop("payload_corrupt", f"this is {other}")
         return
     detected = detect_charset(head)
     if encoding is not None and (detected is None or not detected[1]):
-        reader.charset = NAMES.get(encoding, encoding)
+        reader.charset = encoding.upper()
         reader.add_decision("encoding", reader.charset, "given")
         yield from pieces if encoding == "utf-8" else _decode(pieces, encoding)
         return
     if detected is None:
-        yield from pieces if is_json else _decode_unmarked(pieces, reader, options.fallback_encoding)
+        yield from _decode_unmarked(pieces, reader)
         return
     charset, mark_bytes = detected
-    rest = _skip_bytes(pieces, mark_bytes)
+    rest = skip_bytes(pieces, mark_bytes)
     if charset == "UTF-8":
         yield from rest
         return
@@ -131,37 +155,30 @@ def first_bytes(pieces: Iterator[bytes], count: int) -> tuple[bytes, Iterator[by
     return b"".join(pieces_read)[:count], chain(pieces_read, pieces)
 
 
-def _skip_bytes(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
+def skip_bytes(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
     """Yield the pieces without their first `count` bytes."""
     for piece in pieces:
         yield piece[count:]
         count = max(0, count - len(piece))
 
 
-def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader, fallback: str | None) -> Iterator[bytes]:
+def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator[bytes]:
     for piece in pieces:
         if piece.isascii():
             yield piece
             continue
         first = _BEYOND_ASCII.search(piece)
-        start = piece.rfind(b"\n", 0, first.start() if first else 0) + 1
+        start = first.start() if first else 0
         yield piece[:start]
         sample, rest = first_bytes(chain((piece[start:],), pieces), SAMPLE_BYTES)
-        if is_mostly_utf8(sample):
+        if guess_charset(sample) == "UTF-8":
             yield from rest
             return
-        if fallback is not None:
-            found = Detection(fallback, 1.0, [])
-        else:
-            whole = sample[: sample.rfind(b"\n") + 1] if len(sample) == SAMPLE_BYTES else sample
-            found = detect_encoding(whole or sample)
-        if found.encoding is None:
-            reader.reject("encoding_uncertain", " or ".join(found.candidates) or "none that is known fits")
-            return
-        reader.charset = NAMES.get(found.encoding, found.encoding)
-        reader.add_decision("encoding", reader.charset, "detected", found.confidence)
-        reader.add_notice("encoding_guessed", reader.charset)
-        yield from _decode(rest, found.encoding)
+        reader.charset = "Windows-1252"
+        reader.add_decision("encoding", "Windows-1252", "detected")
+        reader.add_notice("encoding_guessed", "Windows-1252")
+        for part in rest:
+            yield part.decode("cp1252", "surrogateescape").encode("utf-8", "surrogateescape")
 
 
 def _decode(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:

@@ -1,6 +1,6 @@
 """The contract of reading: limits go in, chunks of records come out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -8,7 +8,9 @@ import msgspec
 from goodsgate.model.batch import ReadingDecision
 from goodsgate.model.issue import Issue
 
-FORMATS = ("ndjson", "json", "csv", "tsv", "xlsx")
+FORMATS = ("ndjson", "json", "csv", "tsv", "xlsx", "xml")
+WRITTEN_FORMATS = FORMATS[:-1]
+"""Formats of downloads; what was received as XML is written as NDJSON."""
 CONTENT_ENCODINGS = ("identity", "gzip", "zstd")
 
 MEDIA_TYPES = {
@@ -56,15 +58,19 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     is_format_given: bool = False
     """Whether the submitter has named the format."""
     encoding: str | None = None
-    """Charset of a text, as `find_encoding` returns it; None: it is detected."""
-    fallback_encoding: str | None = None
-    """Charset of a text that is not UTF-8, if it is known although the text itself was not named so."""
+    """Charset of a text, as `find_encoding` returns it."""
+    delimiter: str | None = None
+    """Character between the cells of a text, as `find_delimiter` returns it."""
+    records_at: str | None = None
+    """Element (XML) or path of the list (JSON) that holds the records."""
     sheet: str | None = None
     """Name or number (from 1) of the sheet of a workbook."""
     header_row: int | None = None
     """Row of the header, from 1."""
     comma: bool = False
     """Whether numbers of a workbook are written with a decimal comma, as the texts of the submission are."""
+    recognizes: Callable[[Sequence[str]], bool] | None = None
+    """Whether the names of a row are the header of a known kind of file."""
     resolve: ResolveName | None = None
     """By which columns the header is recognized, and keys in a workbook; None: the first row is the header."""
 
@@ -73,11 +79,12 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """Consecutive records that are read, checked, applied and committed together."""
 
     lines: list[bytes]
-    """NDJSON and JSON: the bytes of each record's JSON, without surrounding blanks. Empty for tables."""
+    """NDJSON, JSON and XML: the bytes of each record's JSON, without surrounding blanks. Empty for tables."""
     rows: list[list[str]]
     """Tables: the cells of each record, not trimmed; a readable row has as many as the header. Empty for JSON."""
     source_rows: list[int]
-    """Line (NDJSON, CSV, TSV: of the record's first line) or row (XLSX, JSON array: position) in the file, from 1."""
+    """Line (NDJSON, CSV, TSV, XML: of the record's first line) or row (XLSX, JSON array: position) in the file, from 1.
+    """
     unreadable: dict[int, Issue] = {}
     """Index → why it cannot be read; `lines` or `rows` still hold the start of what was received there."""
     bytes_done: int
@@ -132,8 +139,12 @@ class Reader(Protocol):
 
     A column without a name is called ``column_N`` (from 1). A name that appears twice is there twice; the first counts.
     """
+    root: str | None
+    """Root element of an XML document, as ``{namespace}name``; None for other formats."""
+    namespaces: list[str]
+    """Namespaces that the beginning of an XML document declares."""
     charset: str
-    """How its text is encoded, as far as it was read: UTF-8, UTF-16, Windows-1252 …"""
+    """How its text is encoded, as far as it was read: UTF-8, UTF-16 or Windows-1252."""
     notices: list[Issue]
     """Issues of the file as a whole; grows while chunks are read, and does not depend on what was skipped."""
     decisions: list[ReadingDecision]
@@ -151,6 +162,10 @@ class Reader(Protocol):
 
 class UnknownEncodingError(ValueError):
     """The charset is not one that the gate reads."""
+
+
+class UnknownDelimiterError(ValueError):
+    """The delimiter is neither a single character nor one of the names."""
 
 
 class UnknownFormatError(ValueError):

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from goodsgate.formats.charset import HEAD_BYTES, describe_binary, detect_charset
+from goodsgate.formats.charset import HEAD_BYTES, describe_binary, detect_charset, is_html
 from goodsgate.formats.content_encoding import decompress, detect_content_encoding
 from goodsgate.formats.contract import FORMATS, Limits, UnknownContentEncodingError, UnknownFormatError
 from goodsgate.formats.payload_reader import PayloadReader
@@ -35,6 +35,8 @@ _FORMAT_OF_MEDIA_TYPE = {
     "text/tsv": "tsv",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
     "application/vnd.ms-excel.sheet.macroenabled.12": "xlsx",
+    "application/xml": "xml",
+    "text/xml": "xml",
 }
 
 SHOWN_BYTES = 20
@@ -42,7 +44,8 @@ SHOWN_BYTES = 20
 
 _FORMAT_OF_SUFFIX = {
     ".ndjson": "ndjson", ".jsonl": "ndjson", ".jsonlines": "ndjson", ".json": "json",
-    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".xlsx": "xlsx", ".xlsm": "xlsx",
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".xlsx": "xlsx", ".xlsm": "xlsx", ".xml": "xml",
+    ".rss": "xml", ".atom": "xml",
 }  # fmt: skip
 
 _COMPRESSED_SUFFIXES = (".gz", ".gzip", ".zst", ".zstd")
@@ -70,7 +73,7 @@ def detect(
         return _check_zip(plain, claimed), content_encoding
     if other := describe_binary(plain):
         raise UnknownFormatError(f"Unsupported file format: this is {other}.")
-    detected = _detect_text_format(plain, claimed)
+    detected = _detect_text_format(plain, claimed, media_type=_media_type(content_type))
     if detected is None:
         start = plain[:SHOWN_BYTES].decode("utf-8", "replace")
         raise UnknownFormatError(
@@ -100,11 +103,17 @@ def _decompress_head(head: bytes, content_encoding: str) -> bytes:
     return next(parts, b"")
 
 
+def _media_type(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
 def _claimed_format(content_type: str | None, filename: str | None) -> str | None:
-    media_type = (content_type or "").partition(";")[0].strip().lower()
+    media_type = _media_type(content_type)
     claimed = _FORMAT_OF_MEDIA_TYPE.get(media_type)
     if claimed is None and media_type.endswith("+json"):
         claimed = "json"
+    if claimed is None and media_type.endswith("+xml"):  # RSS and Atom, for example
+        claimed = "xml"
     if claimed is None and filename:
         name = PurePosixPath(filename.replace("\\", "/").lower())
         suffix = PurePosixPath(name.stem).suffix if name.suffix in _COMPRESSED_SUFFIXES else name.suffix
@@ -119,12 +128,22 @@ def _check_zip(plain: bytes, claimed: str | None) -> str:
     raise UnknownFormatError("Unsupported file format: this is a ZIP archive; send the file in it, plain or as gzip.")
 
 
-def _detect_text_format(plain: bytes, claimed: str | None) -> str | None:
+def _detect_text_format(plain: bytes, claimed: str | None, *, media_type: str) -> str | None:
     """Return the claimed format if the bytes do not contradict it, else the one they look like; None if none."""
     charset, mark_bytes = detect_charset(plain) or ("latin-1", 0)
     text = plain[mark_bytes:].decode(charset, "ignore").lstrip()
+    is_excel = media_type == "application/vnd.ms-excel"
+    if is_html(text) and (claimed not in ("csv", "tsv") or is_excel):
+        raise UnknownFormatError(
+            "Unsupported file format: this is an HTML page, not product data. If a spreadsheet program opens it, save "
+            "it as XLSX or CSV."
+        )
+    if text.startswith("<?xml"):
+        return "xml"
     if claimed in ("csv", "tsv") or (claimed and not text):
         return claimed
+    if text.startswith("<"):
+        return "xml"
     if text.startswith("["):
         return "json"
     if text.startswith("{"):

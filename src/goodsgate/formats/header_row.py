@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from goodsgate.formats.contract import ReadOptions, ResolveName
+from goodsgate.formats.contract import ReadOptions
 from goodsgate.formats.payload_reader import PayloadReader
 from goodsgate.model.batch import HEADER_ROW_MAX
 
@@ -14,11 +14,17 @@ SHOWN_ROWS = 3
 SHOWN_CHARACTERS = 60
 
 
-def find_header(rows: Sequence[Sequence[str]], resolve: ResolveName | None) -> int | None:
-    """Return the index of the first row with two or more known columns; None if there is none.
+def find_header(rows: Sequence[Sequence[str]], options: ReadOptions) -> int | None:
+    """Return the index of the row that a profile recognizes, else of the first row with two or more known columns.
 
-    A row below wider ones is no header: it holds values that look like names.
+    None if there is neither. A row below wider ones is no header: it holds values that look like names. Labels above
+    the names of a system are no header either.
     """
+    resolve, recognizes = options.resolve, options.recognizes
+    if recognizes is not None:
+        for at, row in enumerate(rows[:HEADER_ROW_MAX]):
+            if recognizes([name for cell in row if (name := cell.strip())]):
+                return at
     if resolve is None:
         return None
     widest = 0

@@ -1,7 +1,7 @@
 """JSON arrays, split into their elements without decoding them.
 
 A top-level array gives one record an element. Top-level objects, one or several after each other, give one record
-each. An object that wraps an array (`{"items": […]}`) is one record and is not split: a product may hold arrays, too.
+each. `json_wrapper` finds the array in an object that wraps one (`{"items": […]}`).
 
 The splitter looks at quotes and brackets alone, so an error inside an element affects only that element. Where many
 elements are valid, a JSON decoder that leaves values as they are splits them about ten times as fast.
@@ -21,6 +21,8 @@ BLANKS = b" \t\r\n"
 GUESSES_MAX = 4
 """Positions at which the fast way is tried before the slow one is taken."""
 SEPARATOR_BYTES_MAX = 200
+REST_BYTES_MAX = 1024 * 1024
+"""Bytes behind an array that are kept."""
 
 # Possessive inside, greedy outside: a possessive group drops its last match in Python 3.11.2, which Debian 12 ships.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'
@@ -38,9 +40,11 @@ _Matcher = Callable[[bytes, int], re.Match[bytes] | None]
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def json_records(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator[RecordRun]:
+def json_records(
+    pieces: Iterator[bytes], reader: PayloadReader, *, splitter: "JsonArraySplitter | None" = None
+) -> Iterator[RecordRun]:
     """Yield one record for each element; its source row is its position in the array."""
-    splitter = JsonArraySplitter(reader)
+    splitter = splitter or JsonArraySplitter(reader)
     for piece in pieces:
         splitter.feed(piece)
         yield splitter.run(len(piece))
@@ -53,7 +57,12 @@ def json_records(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator[Rec
 class JsonArraySplitter:
     """Splitter of a JSON array that arrives in pieces."""
 
-    def __init__(self, reader: PayloadReader) -> None:
+    def __init__(self, reader: PayloadReader, *, keeps_rest: bool = False) -> None:
+        """With `keeps_rest`, something may follow the array, and its beginning is kept in `rest`."""
+        self.rest = b""
+        self.is_rest_cut = False
+        """Whether more follows the array than is kept."""
+        self._keeps_rest = keeps_rest
         self.is_broken = False
         """Whether the structure is broken, so that nothing after it can be split."""
         self.empty_elements = 0
@@ -229,6 +238,12 @@ class JsonArraySplitter:
         self._break("payload_corrupt", f"{where}: a {chr(token)} closes what is not open")
 
     def _check_rest(self) -> None:
+        if self._keeps_rest:
+            self.rest += self._data[self._start :]
+            self.is_rest_cut = len(self.rest) > REST_BYTES_MAX
+            self.rest = self.rest[:REST_BYTES_MAX]
+            self._start = self._at = len(self._data)
+            return
         rest = self._data[self._start :].strip(BLANKS)
         if rest:
             start = rest[:20].decode("utf-8", "backslashreplace")

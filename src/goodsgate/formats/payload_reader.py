@@ -17,6 +17,11 @@ CELL_OVERHEAD_BYTES = 56
 """Memory of a cell besides its characters."""
 
 
+def has_error(notices: list[Issue]) -> bool:
+    """Return whether one of the issues is an error."""
+    return any(notice.severity == "error" for notice in notices)
+
+
 class RecordRun(msgspec.Struct):
     """Some records on their way into a chunk."""
 
@@ -42,6 +47,8 @@ class PayloadReader:
         self.notices: list[Issue] = []
         self.decisions: list[ReadingDecision] = []
         self.stopped: Issue | None = None
+        self.root: str | None = None
+        self.namespaces: list[str] = []
         self.bytes_done = 0
         self.bytes_unpacked = 0
         """Decompressed bytes so far."""
@@ -50,7 +57,6 @@ class PayloadReader:
         self.charset = "UTF-8"
         self.runs: Iterator[RecordRun] = iter(())
         self._pending = RecordRun([], [], {}, 0)
-        self._drops_pending = False
 
     @property
     def piece_bytes(self) -> int:
@@ -62,14 +68,9 @@ class PayloadReader:
         if self.stopped is None:
             self.stopped = issue(code, value=value, expected=expected)
 
-    def reject(self, code: str, value: str) -> None:
-        """Record why nothing of the payload can be read; records that were not delivered yet are dropped."""
-        self.stop(code, value)
-        self._drops_pending = True
-
-    def add_notice(self, code: str, value: str | None = None) -> None:
+    def add_notice(self, code: str, value: str | None = None, *, suggestion: str | None = None) -> None:
         """Add an issue of the file as a whole."""
-        self.notices.append(issue(code, value=value))
+        self.notices.append(issue(code, value=value, suggestion=suggestion))
 
     def add_decision(self, what: str, value: str, how: Literal["given", "saved", "detected", "default"],
                      confidence: float | None = None) -> None:
@@ -105,11 +106,9 @@ class PayloadReader:
                 self.stop("records_too_many", f"over {records_read:,}",
                     expected=f"at most {limits.records_max:,} records")
                 break
-        if self._drops_pending:
-            self._pending = RecordRun([], [], {}, 0)
         if self._pending.records:
             yield self._take_chunk(len(self._pending.records))
-        if not records_read and self.stopped is None:
+        if not records_read and self.stopped is None and not has_error(self.notices):
             self.add_notice("payload_empty")
 
     def _append(self, run: RecordRun, start: int, end: int) -> None:

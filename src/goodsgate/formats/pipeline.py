@@ -14,10 +14,12 @@ from goodsgate.formats.contract import (
     UnknownFormatError,
 )
 from goodsgate.formats.json_array import json_records
+from goodsgate.formats.json_wrapper import lines_or_wrapped, wrapped_records
 from goodsgate.formats.lines import ndjson
 from goodsgate.formats.payload_reader import PayloadReader
-from goodsgate.formats.table import DelimitedTable
+from goodsgate.formats.table import DELIMITER_NAMES, DelimitedTable
 from goodsgate.formats.xlsx import XlsxSheet
+from goodsgate.formats.xml import XmlDocument
 
 
 def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, limits: Limits,
@@ -44,13 +46,21 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
     if format == "xlsx":
         reader.runs = XlsxSheet(decompressed, reader, options).runs()
         return reader
-    text = decompressed if exact else utf8(
-        decompressed, reader, options, is_json=format in ("ndjson", "json")
-    )
+    if format == "xml":
+        reader.runs = XmlDocument(
+            decompressed, reader, encoding=options.encoding, records_at=options.records_at
+        ).runs()
+        return reader
+    text = decompressed if exact else utf8(decompressed, reader, encoding=options.encoding)
     if format == "ndjson":
-        reader.runs = ndjson(text, reader)
+        reader.runs = ndjson(text, reader) if exact else lines_or_wrapped(text, reader, records_at=options.records_at)
     elif format == "json":
-        reader.runs = json_records(text, reader)
+        reader.runs = json_records(text, reader) if exact else wrapped_records(
+            text, reader, records_at=options.records_at
+        )
     else:
-        reader.runs = DelimitedTable(text, reader, delimiter="\t" if format == "tsv" else None).runs()
+        delimiter = options.delimiter
+        if delimiter is not None:
+            reader.add_decision("delimiter", DELIMITER_NAMES.get(delimiter, delimiter), "given")
+        reader.runs = DelimitedTable(text, reader, delimiter=delimiter or ("\t" if format == "tsv" else None)).runs()
     return reader

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from goodsgate.formats.charset import HEAD_BYTES, first_bytes
+from goodsgate.formats.contract import UnknownDelimiterError
 from goodsgate.formats.lines import CUT_BYTES, are_readable, check_line, incomplete_line, truncate_line, whole_lines
 from goodsgate.formats.payload_reader import CELL_OVERHEAD_BYTES, PIECE_BYTES, PayloadReader, RecordRun
 from goodsgate.model.issue import Issue, issue
@@ -35,6 +36,16 @@ CELLS_PER_CHUNK_BYTE = 4
 _QUOTED = re.compile(r'"[^"]*"?')
 _DIRECTIVE = re.compile(r"sep=(.)\r?")
 _BLANK = " \t\r" + DELIMITERS
+
+
+def find_delimiter(name: str) -> str:
+    """Return the delimiter for a character or one of the names. Raises UnknownDelimiterError."""
+    by_name = {name: sign for sign, name in DELIMITER_NAMES.items()} | {"space": " ", "\\t": "\t"}
+    found = by_name.get(name.strip().lower(), name)
+    if len(found) != 1 or found in '"\r\n\0' or found.isalnum():
+        names = ", ".join(DELIMITER_NAMES.values())
+        raise UnknownDelimiterError(f"Unsupported delimiter {name!r}; expected {names} or a single character.")
+    return found
 
 
 def delimiter_of(line: str) -> str:

@@ -171,7 +171,7 @@ class XlsxSheet:
         wanted = self._options.header_row
         if wanted is not None:
             return head.numbers.index(wanted) if wanted in head.numbers else None
-        return find_header(head.rows, self._options.resolve)
+        return find_header(head.rows, self._options)
 
     def _send_all(self) -> Generator[RecordRun, None, ParserProcess | None]:
         """Return a parser that has received the file; None, with the reason in the reader, if it cannot be read."""

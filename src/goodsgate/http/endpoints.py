@@ -19,7 +19,7 @@ from goodsgate.http.admission import held_request
 from goodsgate.http.context import RequestBody, ServerContext, drain_body, find_secret
 from goodsgate.http.openapi import OpenApiDocument, Operation, Path
 from goodsgate.http.problems import problem, refuse
-from goodsgate.model.json_text import UNREADABLE_JSON
+from goodsgate.model.json_text import UNREADABLE_JSON, has_nul
 from goodsgate.observe import REQUEST_ID as REQUEST_ID
 from goodsgate.store.contract import StoreBusyError, StoreError, StoreFullError
 
@@ -54,7 +54,9 @@ class ApiRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode_json(content: bytes, type: Any) -> Any:
-    """Return a JSON body decoded as `type`. Raises body_invalid."""
+    """Return a JSON body decoded as `type`. Raises body_invalid, also for a text that holds NUL."""
+    if has_nul(content):
+        raise refuse("body_invalid", "Invalid request body: no text may hold the character NUL (\\u0000).")
     try:
         return msgspec.json.decode(content, type=type)
     except UNREADABLE_JSON as fault:

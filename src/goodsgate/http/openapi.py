@@ -40,8 +40,13 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """Whether booleans may be written in any case, or as 1 and 0."""
 
     def read(self, text: str) -> object:
-        """Return the value of a text in a request. Raises ValueError with a description of what is expected."""
+        """Return the value of a text in a request. Raises ValueError with a description of what is expected.
+
+        No text holds NUL, which no name and no key does and not every database accepts.
+        """
         schema = self.schema
+        if "\0" in text:
+            raise ValueError("text without the character NUL")
         if "enum" in schema and text not in schema["enum"]:
             raise ValueError(f"one of {', '.join(schema['enum'])}")
         match schema["type"]:

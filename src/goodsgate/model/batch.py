@@ -136,6 +136,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name or number (from 1) of the sheet of a workbook; None: the first one with a header."""
     header_row: Annotated[int, msgspec.Meta(ge=1, le=HEADER_ROW_MAX)] | None = None
     """Row of the header, from 1; None: the first with two or more known columns."""
+    delimiter: str | None = None
+    """Character between the cells of a text table; None: it is detected."""
+    records_at: str | None = None
+    """Element (XML) or path of the list (JSON) that holds the records; None: it is detected."""
     schema: str = ""
     """Name of the schema that checks the records; empty for records with Goodsgate's own fields.
 

@@ -99,9 +99,6 @@ def _warning(template: str) -> Code:
 
 CODES: dict[str, Code] = {
     # the file as a whole (record number 0)
-    "encoding_uncertain": Code(
-        "error", "The file is not UTF-8, and its encoding is not certain ({value}). Name it with `encoding`.", "file"
-    ),
     "encoding_guessed": Code("warning", "The file is not valid UTF-8; it was read as {value}.", "file"),
     "header_duplicate": Code("warning", 'Column "{value}" appears more than once; only the first is used.', "file"),
     "header_unknown": Code("warning", 'Unrecognized column "{value}"; stored unchanged.', "file"),
@@ -132,6 +129,13 @@ CODES: dict[str, Code] = {
         "error", "The parent rows of the file are too large; expected {expected}. Put each parent before its variants.",
         "file",
     ),
+    "records_ambiguous": Code(
+        "error",
+        "Several lists of the file may be the records: {value}. Name one, for example with `records_at={suggestion}`.",
+        "file",
+    ),
+    "records_missing": Code("error", 'Found no records at "{value}" (`records_at`).', "file"),
+    "archive_ambiguous": Code("error", "The ZIP archive contains several data files: {value}.", "file"),
     "payload_empty": Code("error", "The file contains no records.", "file"),
     "payload_truncated": Code("error", "The file ends unexpectedly: {value}.", "file"),
     "payload_corrupt": Code("error", "The file is corrupt and cannot be read further: {value}.", "file"),
@@ -166,6 +170,7 @@ CODES: dict[str, Code] = {
     ),
     "quotes_broken": _error("Unbalanced quotes: {value}."),
     "nul_bytes": _error("The record contains NUL bytes."),
+    "nul_characters": _error("{field} contains the character NUL (\\u0000); remove it."),
     "encoding_broken": _error("The record contains bytes that are not valid {expected}: {value}."),
     "verb_unknown": _error('Unknown verb "{value}"; expected one of {expected}.'),
     "not_applied": _error("Not applied, because of an error of the file as a whole: {value}"),
@@ -179,6 +184,10 @@ CODES: dict[str, Code] = {
     "sku_too_long": _error("The SKU is too long; expected {expected}."),
     "sku_characters": _error('SKU "{value}" contains control or invisible characters.'),
     "sku_edge_blanks": _error('SKU "{value}" has leading or trailing whitespace; expected "{suggestion}".'),
+    "sku_lookalike": _error(
+        'SKU "{value}" has characters that look like others (decomposed, full-width or unusual blanks); '
+        'expected "{suggestion}".'
+    ),
     "sku_rounded": _error("SKU {value} was rounded by a spreadsheet and digits are lost; export the column as text."),
     "sku_number_format": _error(
         "{field} {value} is a number whose format leaves open how it is written; format the column as text."
@@ -294,7 +303,7 @@ CODES: dict[str, Code] = {
 UNSOUND_CODES = frozenset({
     "line_unreadable", "line_too_long", "line_too_deep", "line_incomplete", "record_not_object", "cell_too_long",
     "row_ragged", "quotes_broken", "nul_bytes", "encoding_broken", "not_applied", "sku_missing", "sku_too_long",
-    "sku_characters", "sku_edge_blanks", "sku_rounded", "group_sku_missing",
+    "sku_characters", "sku_edge_blanks", "sku_lookalike", "sku_rounded", "group_sku_missing",
 })
 """Errors after which the key of a record is unknown or doubtful: its cells may stand in the wrong columns."""
 """Name → entry. The one table: rules, formats and engine take their codes from here."""

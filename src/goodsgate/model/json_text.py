@@ -7,6 +7,7 @@ they round fractions and long integers, and refuse what is larger than a double.
 """
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, Self, TypeGuard
 
@@ -20,6 +21,7 @@ Members = dict[str, object]
 """Members of a record by name: cells of a table as texts, members of JSON as the bytes they were received in."""
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Number(Decimal):
@@ -65,6 +67,25 @@ def read_json(content: bytes | str) -> Any:
 def write_json(value: object) -> bytes:
     """Encode a value as JSON; a Number is written as it was received."""
     return _write(value)
+
+
+def has_nul(content: bytes) -> bool:
+    """Return whether a name or a text of some JSON holds the character NUL, which few databases and formats can."""
+    return b"\\u0000" in content and _NUL.search(content) is not None
+
+
+def contains_nul(value: object) -> bool:
+    """Return whether a name or a text in a decoded value holds the character NUL."""
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, dict):
+            pending += [*each, *each.values()]
+        elif isinstance(each, list):
+            pending += each
+        elif isinstance(each, str) and "\0" in each:
+            return True
+    return False
 
 
 def read_members(raw: bytes) -> Members | None:

@@ -4,13 +4,7 @@ One table for API, command line, console and documentation; `codes.md` repeats i
 """
 
 REMEDIES: dict[str, str] = {
-    "encoding_uncertain": (
-        "Name the encoding: `--encoding Windows-1250`, or `?encoding=Windows-1250` over HTTP. Or save the file as "
-        "UTF-8. Nothing was applied."
-    ),
-    "encoding_guessed": (
-        "Check some titles; if they are wrong, name the encoding with `--encoding`, or save the file as UTF-8."
-    ),
+    "encoding_guessed": "Save the file as UTF-8; the detected encoding may be wrong for some characters.",
     "header_duplicate": "Rename or remove one of the two columns.",
     "header_unknown": "Rename the column, map it, or leave it: it is stored with the item.",
     "header_key_ambiguous": (
@@ -39,6 +33,9 @@ REMEDIES: dict[str, str] = {
     "group_parents_too_large": (
         "Sort the file so that rows of one product stand next to each other, or split it by product."
     ),
+    "records_ambiguous": "Name the list that holds the records: `--records-at NAME`, or `?records_at=NAME` over HTTP.",
+    "records_missing": "Name the element of a record (XML) or the list of records (JSON), as it is called in the file.",
+    "archive_ambiguous": "Send each file by itself, or a ZIP archive with one of them.",
     "payload_empty": "Check whether the export failed.",
     "payload_truncated": "Send the whole file again. Records before the end were processed.",
     "payload_corrupt": "Send the file again. Records before the damage were processed.",
@@ -72,6 +69,7 @@ REMEDIES: dict[str, str] = {
     ),
     "quotes_broken": "Double the quotes inside quoted cells.",
     "nul_bytes": "Export the file as text again; it is damaged or in another encoding.",
+    "nul_characters": "Remove the character from the text or the name that contains it.",
     "encoding_broken": "Save the whole file in one encoding, preferably UTF-8.",
     "verb_unknown": "Use `upsert`, `create`, `update` or `delete` in `_verb`.",
     "not_applied": "Correct what is wrong with the file as a whole, and send it again.",
@@ -84,6 +82,7 @@ REMEDIES: dict[str, str] = {
     "sku_too_long": "Use a shorter SKU.",
     "sku_characters": "Remove control and invisible characters.",
     "sku_edge_blanks": "Trim it.",
+    "sku_lookalike": "Apply the suggestion, so that the key is the same in every file.",
     "sku_rounded": "Export the column as text. The lost digits cannot be recovered.",
     "sku_number_format": (
         "Format the column as text and enter the SKUs as they are. The same number may otherwise stand for "

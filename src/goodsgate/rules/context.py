@@ -47,7 +47,9 @@ def rule_context(policy: Policy, reference: ReferenceData) -> RuleContext:
 
 
 def pointer(path: str, member: str) -> str:
-    """Return the path of a member below a path, as a JSON Pointer (RFC 6901)."""
+    """Return the path of a member below a path, as a JSON Pointer (RFC 6901), without NUL: issues are counted by it."""
+    if "\0" in member:
+        member = member.replace("\0", "\ufffd")
     if "~" in member or "/" in member:
         member = member.replace("~", "~0").replace("/", "~1")
     return f"{path}/{member}"

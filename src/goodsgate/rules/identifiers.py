@@ -5,6 +5,7 @@ area characters) and ``gtin``; GS1 General Specifications, sections 3 (GTIN-8, -
 """
 
 import re
+import unicodedata
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
@@ -21,7 +22,18 @@ ROUNDED_SKU = re.compile(r"\d(?:\.\d+)?E\+\d+")
 ROUNDED_GTIN = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d+")
 SEPARATORS = re.compile(r"[\s\-.\u00a0]")
 
+_WIDE_OR_BLANK = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\uff01-\uff5e]")
+"""Blanks other than the space, and characters that are as wide as an ideograph."""
+
 GTIN_EXPECTED = "8, 12, 13 or 14 digits"
+
+
+def plain_key(key: str) -> str:
+    """Return a key without what looks alike and is not: decomposed letters, unusual blanks, full-width characters.
+
+    Superscripts and the like stay: they look different, so that they may tell two items apart.
+    """
+    return _WIDE_OR_BLANK.sub(lambda found: unicodedata.normalize("NFKC", found[0]), unicodedata.normalize("NFC", key))
 
 
 def sku(field: Field) -> Rule:
@@ -42,6 +54,8 @@ def sku(field: Field) -> Rule:
                                 suggestion=INVISIBLE.sub("", value).strip() or None))
         elif value != value.strip():
             issues.append(issue("sku_edge_blanks", path, value=value, suggestion=value.strip()))
+        elif not value.isascii() and (plain := plain_key(value)) != value:
+            issues.append(issue("sku_lookalike", path, value=value, suggestion=plain))
         elif ROUNDED_SKU.fullmatch(value):
             issues.append(issue("sku_rounded", path, value=value))
 

@@ -91,6 +91,8 @@ def check_record(record: Record, kind: Kind, verb: Verb, context: RuleContext) -
         category = reference_rules.category_of(record, context.reference)
         attributes.check_requirements(record, context.reference.requirements(category), context, issues,
             category=category, whole=whole)
+    if not context.ascii_only:
+        text_checks.add_nul_issues(record, FIELDS[kind], issues)
     return issues
 
 

@@ -58,6 +58,7 @@ class Schema:
         self.merchant_rules = merchant_rules
         self.check_record = _rule(node)
         """Adds the issues of a decoded record."""
+        self.members = frozenset(node["properties"])
         mapping = node["x-record"]
         self.mapping = RecordMapping(mapping)
         self.fast_path = SchemaFastPath(node)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from goodsgate.model.batch import Policy
 from goodsgate.model.issue import Issue, issue
+from goodsgate.model.json_text import has_nul
 from goodsgate.rules.checker import CheckResult, cut_issues
 from goodsgate.rules.context import rule_context
 from goodsgate.rules.document import UnreadableError, decode_document
@@ -14,6 +15,7 @@ from goodsgate.rules.record_mapping import RecordRefs
 from goodsgate.rules.reference_data import ReferenceData
 from goodsgate.rules.schema import Schema
 from goodsgate.rules.schema_fast_path import DEPTH, AcceptValid, Record
+from goodsgate.rules.text_checks import add_nul_issues
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ class SchemaChecker:
                 if record is None:
                     record = decoded = decode_document(document, depth_max=self._depth_max)
                     self.schema.check_record(decoded, "", self._context, issues)
+                    if has_nul(document):
+                        add_nul_issues(decoded, self.schema.members, issues)
                 key = self.schema.mapping.key_of(record)
                 refs = self.schema.mapping.refs_of(record, issues)
             except UnreadableError as error:

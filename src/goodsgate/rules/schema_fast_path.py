@@ -57,6 +57,8 @@ class SchemaFastPath:
         checks = [_at_path(steps, check) for steps, make in self._checks if (check := make(context)) is not None]
 
         def accept(document: bytes) -> Record | None:
+            if b"\\u0000" in document:
+                return None
             try:
                 record: TypedRecord = decode(document)
             except UNREADABLE_JSON:

@@ -6,10 +6,12 @@ on, in the table of fields). Damage is a warning: a shop can show such a text, b
 
 import html
 import re
+from collections.abc import Container, Mapping
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
-from goodsgate.rules.context import Issues, Rule, RuleContext, if_short, wrong_type
+from goodsgate.model.json_text import contains_nul
+from goodsgate.rules.context import Issues, Rule, RuleContext, if_short, pointer, wrong_type
 
 SPECIALS = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 """Windows-1252 between 0x80 and 0x9F, where ISO 8859-1 has control characters."""
@@ -89,6 +91,20 @@ def check_damage(value: str, path: str, context: RuleContext, issues: Issues, *,
         return
     if not context.ascii_only and SUSPECT.search(value):
         _check_suspect_text(value, path, issues, control=control)
+
+
+def add_nul_issues(record: Mapping[str, object], known: Container[str], issues: Issues) -> None:
+    """Add each known member that holds the character NUL in a name or a text, unless it has an error already.
+
+    Items are found by the values of known members, and not every database can hold NUL in a text.
+    """
+    for name, value in record.items():
+        if name not in known:
+            continue
+        path = pointer("", name)
+        has_error = any(found.severity == "error" and f"{found.path}/".startswith(f"{path}/") for found in issues)
+        if not has_error and contains_nul({name: value}):
+            issues.append(issue("nul_characters", path))
 
 
 def _check_suspect_text(value: str, path: str, issues: Issues, *, control: re.Pattern[str]) -> None:

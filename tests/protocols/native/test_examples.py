@@ -18,7 +18,9 @@ OPERATIONS = {
     for method, operation in path.items()
     if method != "parameters"
 }
-BINARY = {"application/octet-stream", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+BINARY = {
+    "application/octet-stream", "application/zip", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 WITHOUT_EXAMPLE = BINARY | {"text/tab-separated-values"}
 """Media types whose examples would be unreadable, or repeat that of another one."""
 

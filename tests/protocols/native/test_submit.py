@@ -74,6 +74,7 @@ def test_all_parameters_are_stored_in_the_policy(client):
     params = {
         "kind": "product", "verb": "upsert", "collection": "spring", "duplicates": "refuse", "references": "off",
         "mode": "full", "delete_share_max": "0.5", "currency": "EUR", "decimal": "comma", "format": "csv",
+        "delimiter": "semicolon", "records_at": "data.items", "profile": "generic",
         "sheet": "Goods", "header_row": "3", "map": "Artikelnummer:sku, g:title:title,Notiz:",
     }
     batch = client.post("/v1/batches", content=CSV, params=params).json()
@@ -81,18 +82,21 @@ def test_all_parameters_are_stored_in_the_policy(client):
     assert batch["policy"] == {
         "verb": "upsert", "duplicates": "refuse", "references": "off", "mode": "full", "delete_share_max": 0.5,
         "currency": "EUR", "decimal": "comma", "format": "csv",
-        "encoding": None, "sheet": "Goods", "header_row": 3,
+        "encoding": None, "sheet": "Goods", "header_row": 3, "delimiter": ";", "records_at": "data.items",
+        "profile": "generic",
         "map": {"Artikelnummer": ["sku"], "g:title": ["title"], "Notiz": []},
     }
 
 
 REFUSED = [
     ("kind=banana", "kind"), ("verb=", "verb"), ("collection=a/b", "collection"),
-    ("collection=" + "a" * 65, "collection"), ("format=xml", "format"), ("duplicates=yes", "duplicates"),
+    ("collection=" + "a" * 65, "collection"), ("format=yaml", "format"), ("delimiter=ab", "delimiter"),
+    ("delimiter=a", "delimiter"), ("duplicates=yes", "duplicates"),
     ("mode=half", "mode"), ("mode=full&verb=update", "mode"),
     ("delete_share_max=1.01", "delete_share_max"), ("delete_share_max=-0.1", "delete_share_max"),
     ("delete_share_max=nan", "delete_share_max"), ("currency=eur", "currency"), ("currency=EUR%0A", "currency"),
-    ("decimal=dot", "decimal"), ("map=a:b,,", "map"), ("map=two%20words", "map"), ("label=" + "a" * 201, "label"),
+    ("decimal=dot", "decimal"), ("map=a:b,,", "map"), ("map=two%20words", "map"),
+    ("map=Preis:pirce", "map"), ("profile=shopfy", "profile"), ("label=" + "a" * 201, "label"),
     ("label=a%00", "label"), ("kind=product&kind=price", "kind"), ("colection=a", "colection"),
 ]
 

@@ -64,7 +64,7 @@ def _agree(shop: Shop, body: bytes, sizes: list[int], *, content_encoding: str =
 
 def _compare(shop: Shop, sent: bytes, report: StageReport, *, format: str,
              content_encoding: str = "identity") -> None:
-    policy = {name: getattr(UPDATE, name) for name in UPDATE.__struct_fields__}
+    policy = {name: getattr(UPDATE, name) for name in UPDATE.__struct_fields__ if name != "format"}
     batch = shop.send(sent, collection=f"c{id(sent)}", format=format, content_encoding=content_encoding, **policy)
     shop.work()
     found = shop.store.batch("acme", batch)

@@ -17,7 +17,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import OpenApiDocument, Path
 from goodsgate.http.problems import refuse
-from goodsgate.model.json_text import read_json, write_json
+from goodsgate.model.json_text import contains_nul, read_json, write_json
 from goodsgate.protocols.mircate.responses import TOO_DEEP, bad_request, instance_busy
 from goodsgate.protocols.mircate.unpublished import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_SETTING
 from goodsgate.protocols.mircate.validation import validate
@@ -54,6 +54,8 @@ class CallMethod(msgspec.Struct, frozen=True, kw_only=True):
     Returns an awaitable if the response has to wait.
     """
     bytes_max: int = ARGUMENTS_BYTES_MAX
+    records: str = ""
+    """The argument that holds records, which are checked one by one when they are worked; ``*`` for all arguments."""
     tenant: bool = True
     """Whether the instance is a project of the caller; else the method checks the instance itself."""
 
@@ -103,6 +105,8 @@ class CallDispatcher:
                 raise refuse("body_invalid", issues=issues)
         elif not isinstance(arguments, dict):
             arguments = {}  # the method publishes no arguments
+        if b"\\u0000" in content and method.records != "*" and contains_nul(_without(arguments, method.records)):
+            raise bad_request("No text may hold the character NUL.")
         call = MethodCall(
             request=request, merchant=request.merchant, instance=request.path["instance"], content=content,
             arguments=arguments
@@ -124,6 +128,10 @@ class CallDispatcher:
             yield
         finally:
             self.context.store.release_idempotency_key(merchant, name)
+
+
+def _without(arguments: Any, name: str) -> Any:
+    return {**arguments, name: None} if isinstance(arguments, dict) and name else arguments
 
 
 def _schemas(contract: OpenApiDocument) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -25,8 +25,8 @@ class SupplierMethods:
     def methods(self) -> dict[str, CallMethod]:
         """Return the methods by operation id."""
         return {
-            "receive_stock": CallMethod(work=self.receive_stock, bytes_max=UNITS_BYTES_MAX),
-            "receive_price": CallMethod(work=self.receive_price, bytes_max=UNITS_BYTES_MAX),
+            "receive_stock": CallMethod(work=self.receive_stock, bytes_max=UNITS_BYTES_MAX, records="products"),
+            "receive_price": CallMethod(work=self.receive_price, bytes_max=UNITS_BYTES_MAX, records="products"),
         }
 
     def receive_stock(self, call: MethodCall) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from goodsgate import formats
 from goodsgate.engine import Submission
-from goodsgate.engine.receive import parse_encoding
+from goodsgate.engine.receive import parse_delimiter, parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import HEAD_BYTES, ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler, decode_json
@@ -166,7 +166,9 @@ class BatchHandlers:
             references=Strictness(query["references"]), mode=query["mode"],
             delete_share_max=float(query["delete_share_max"]), currency=query["currency"], decimal=query["decimal"],
             format=query["format"], encoding=named_encoding(request), sheet=query["sheet"],
-            header_row=query["header_row"], mapping=mapping,
+            header_row=query["header_row"],
+            delimiter=parse_delimiter(query["delimiter"]) if query["delimiter"] else None,
+            records_at=query["records_at"], profile=query["profile"], mapping=mapping,
         )
 
     def _saved_mapping(self, request: ApiRequest, name: str) -> dict[str, list[str]]:
@@ -299,6 +301,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
             "delete_share_max": policy.delete_share_max, "currency": policy.currency, "decimal": policy.decimal,
             "format": policy.format, "encoding": policy.encoding, "sheet": policy.sheet,
             "header_row": policy.header_row,
+            "delimiter": policy.delimiter, "records_at": policy.records_at, "profile": policy.profile,
             "map": policy.mapping,
         },
         "columns": batch.columns,

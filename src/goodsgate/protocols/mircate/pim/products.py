@@ -56,7 +56,7 @@ class ProductMethods:
         """Return the methods by operation id."""
         return {
             "upsert_product": CallMethod(work=self.upsert, bytes_max=PRODUCT_BYTES_MAX),
-            "bulk_product_upsert": CallMethod(work=self.bulk, bytes_max=PRODUCTS_BYTES_MAX),
+            "bulk_product_upsert": CallMethod(work=self.bulk, bytes_max=PRODUCTS_BYTES_MAX, records="*"),
             "pim_check_batch_status": CallMethod(work=self.status), "delete_product": CallMethod(work=self.delete),
         }
 
