@@ -44,6 +44,7 @@ _MARKS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16-LE"), (codec
 
 
 _MAGIC = (
+    (b"PK\x05\x06", "an empty ZIP archive"),
     (b"PK\x03\x04", "a ZIP or XLSX file, not text"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
      "an XLS (Excel 97-2003) or a password-protected spreadsheet; save it as XLSX without a password, or as CSV"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import zstandard
 from isal import igzip_lib
 
+from goodsgate.formats.archive import unzip
 from goodsgate.formats.payload_reader import PayloadReader
 
 SLICE_BYTES = 64 * 1024
@@ -48,6 +49,8 @@ def decompress(pieces: Iterator[bytes], reader: PayloadReader, *, content_encodi
     """Yield decompressed pieces of at most `reader.piece_bytes`; a reason to end early is set in `reader.stopped`."""
     if content_encoding == "identity":
         parts = _slice(pieces, reader, reader.piece_bytes)
+    elif content_encoding == "zip":
+        parts = _cut(unzip(pieces, reader), reader.piece_bytes)
     elif content_encoding == "gzip":
         parts = _gunzip(_slice(pieces, reader, SLICE_BYTES), reader.piece_bytes)
     else:

@@ -11,7 +11,7 @@ from goodsgate.model.issue import Issue
 FORMATS = ("ndjson", "json", "csv", "tsv", "xlsx", "xml")
 WRITTEN_FORMATS = FORMATS[:-1]
 """Formats of downloads; what was received as XML is written as NDJSON."""
-CONTENT_ENCODINGS = ("identity", "gzip", "zstd")
+CONTENT_ENCODINGS = ("identity", "gzip", "zstd", "zip")
 
 MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",

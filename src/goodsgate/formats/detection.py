@@ -1,6 +1,6 @@
 """Detect the format and the content encoding of a payload.
 
-A format that is named wins; then what the first bytes show without doubt (gzip, zstd, XLSX); then the media
+A format that is named wins; then what the first bytes show without doubt (gzip, zstd, ZIP, XLSX); then the media
 type, the file name, and last the look of the text. A JSON media type says little about lines or array: there the bytes
 decide between the two.
 """
@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
+from goodsgate.formats.archive import ZIP_MAGIC, ArchiveError, read_heads, select_data_files
 from goodsgate.formats.charset import HEAD_BYTES, describe_binary, detect_charset, is_html
 from goodsgate.formats.content_encoding import decompress, detect_content_encoding
 from goodsgate.formats.contract import FORMATS, Limits, UnknownContentEncodingError, UnknownFormatError
@@ -66,11 +67,17 @@ def detect(
     if format is not None:
         if format.lower() not in FORMATS:
             raise UnknownFormatError(f"Unsupported format {format!r}; supported are {', '.join(FORMATS)}.")
-        return format.lower(), content_encoding
+        format = format.lower()
+        is_archive = head.startswith(ZIP_MAGIC) and not (format == "xlsx" and _is_workbook(head[:HEAD_BYTES], "xlsx"))
+        return format, "zip" if is_archive else content_encoding
     plain = _decompress_head(head, content_encoding)
     claimed = _claimed_format(content_type, filename)
-    if plain.startswith(b"PK\x03\x04"):
-        return _check_zip(plain, claimed), content_encoding
+    if plain.startswith(ZIP_MAGIC):
+        if _is_workbook(plain, claimed):
+            return "xlsx", content_encoding
+        if content_encoding != "identity":
+            raise UnknownFormatError("Unsupported file format: this is a compressed ZIP archive; compress only once.")
+        return _detect_archived_format(plain), "zip"
     if other := describe_binary(plain):
         raise UnknownFormatError(f"Unsupported file format: this is {other}.")
     detected = _detect_text_format(plain, claimed, media_type=_media_type(content_type))
@@ -121,11 +128,41 @@ def _claimed_format(content_type: str | None, filename: str | None) -> str | Non
     return claimed
 
 
-def _check_zip(plain: bytes, claimed: str | None) -> str:
-    """Return XLSX; raises UnknownFormatError if the first part of the archive does not belong to a spreadsheet."""
-    if claimed == "xlsx" or plain[30:].startswith(_SHEET_PARTS):
-        return "xlsx"
-    raise UnknownFormatError("Unsupported file format: this is a ZIP archive; send the file in it, plain or as gzip.")
+def _is_workbook(head: bytes, claimed: str | None) -> bool:
+    """Return whether an archive is a workbook, and not a file of another kind or an archive with a workbook in it."""
+    names, _ = _read_heads(head)
+    if claimed == "xlsx":
+        return not (names and names[0].lower().endswith((".xlsx", ".xlsm")))
+    return head[30:].startswith(_SHEET_PARTS) or any(name.startswith(("[Content_Types]", "xl/")) for name in names)
+
+
+def _detect_archived_format(head: bytes) -> str:
+    """Return the format of the only data file of an archive. Raises UnknownFormatError."""
+    names, content = _read_heads(head)
+    if names[:1] == ["mimetype"]:
+        raise UnknownFormatError("Unsupported file format: this is an OpenDocument file; save it as XLSX or CSV.")
+    usable = select_data_files(names)
+    if len(usable) > 1:
+        raise UnknownFormatError(
+            f"Unsupported file format: this ZIP archive contains several data files ({', '.join(usable)}); send each "
+            "of them by itself."
+        )
+    if not usable:
+        raise UnknownFormatError(
+            "Unsupported file format: the beginning of this ZIP archive shows no data file; send the file by itself, "
+            f"or set format={'|'.join(FORMATS)}."
+        )
+    format, content_encoding = detect(content_type=None, content_encoding=None, filename=usable[0], head=content)
+    if content_encoding != "identity":
+        raise UnknownFormatError(f"Unsupported file format: {usable[0]} in a ZIP archive; compress it only once.")
+    return format
+
+
+def _read_heads(head: bytes) -> tuple[list[str], bytes]:
+    try:
+        return read_heads(head)
+    except ArchiveError as fault:
+        raise UnknownFormatError(f"Unsupported file format: ZIP: {fault}.") from fault
 
 
 def _detect_text_format(plain: bytes, claimed: str | None, *, media_type: str) -> str | None:

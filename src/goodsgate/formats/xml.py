@@ -22,7 +22,7 @@ import orjson
 from goodsgate.formats.charset import detect_charset, find_encoding, first_bytes, utf8
 from goodsgate.formats.contract import UnknownEncodingError
 from goodsgate.formats.lines import truncate_line
-from goodsgate.formats.payload_reader import PayloadReader, RecordRun
+from goodsgate.formats.payload_reader import PayloadReader, RecordRun, has_error
 from goodsgate.formats.xml_structure import ATOM, GOOGLE, find_records, local_name
 from goodsgate.model.issue import issue
 
@@ -119,7 +119,7 @@ class XmlDocument:
             for piece in self._pieces:
                 self._feed(piece)
                 yield self._take(len(piece))
-            if self._reader.stopped is None:
+            if self._reader.stopped is None and not has_error(self._reader.notices):
                 self._parser.Parse(b"", True)
         except UnreadableXmlError as fault:
             self._reader.stop("payload_corrupt", f"XML: {fault}")

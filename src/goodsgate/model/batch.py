@@ -221,9 +221,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     collection: str
     policy: Policy
     format: str
-    """ndjson, json, csv, tsv or xlsx."""
+    """ndjson, json, csv, tsv, xlsx or xml."""
     content_encoding: str
-    """identity, gzip or zstd."""
+    """identity, gzip, zstd or zip."""
     label: str
     """The submitter's name for the batch, usually a file name; may be empty."""
     protocol: str
