@@ -100,8 +100,8 @@ def test_root_and_namespaces_are_known():
 
 
 @pytest.mark.parametrize(("data", "encoding", "told"), [
-    ('<?xml version="1.0" encoding="ISO-8859-1"?><p><item><t>é</t></item></p>'.encode("latin-1"), None, "CP1252"),
-    ("<p><item><t>é</t></item></p>".encode("cp1250"), "cp1250", "CP1250"),
+    ('<?xml version="1.0" encoding="ISO-8859-1"?><p><item><t>é</t></item></p>'.encode("latin-1"), None, "Windows-1252"),
+    ("<p><item><t>é</t></item></p>".encode("cp1250"), "cp1250", "Windows-1250"),
     ('<?xml version="1.0" encoding="utf-16"?><p><item><t>é</t></item></p>'.encode("utf-16"), None, "UTF-16"),
     (b"\xef\xbb\xbf" + "<?xml version='1.0'?><p><item><t>é</t></item></p>".encode(), None, None),
     ("\n <?xml version='1.0' encoding='UTF-8'?><p><item><t>é</t></item></p>".encode(), None, None),

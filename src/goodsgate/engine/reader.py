@@ -64,7 +64,7 @@ class RoundReader:
             self._file = formats.open_reader(
                 iter(()) if pieces is None else pieces, format=round.format, content_encoding=round.content_encoding,
                 limits=limits, exact=is_submission and bool(round.policy.schema),
-                options=read_options(round.kind, round.policy, is_submission=is_submission),
+                options=read_options(round.kind, round.policy) if is_submission else _fix_options(round),
             )
             self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)
 
@@ -186,18 +186,23 @@ class ChunkQueue:
         self._ahead.extendleft(reversed(chunks))
 
 
-def read_options(kind: Kind, policy: Policy, *, is_submission: bool = True) -> formats.ReadOptions:
-    """Return how a file of a submission is read, or a fix: a report, whose encoding and place in a workbook are known.
-    """
-    resolve = partial(resolve_name, kind, policy)
-    if not is_submission:
-        return formats.ReadOptions(comma=policy.decimal == "comma", resolve=resolve)
-    recognizes = None if policy.schema else partial(is_known_header, kind)
+def read_options(kind: Kind, policy: Policy) -> formats.ReadOptions:
+    """Return how the file of a submission is read."""
     return formats.ReadOptions(
         is_format_given=policy.format is not None, encoding=policy.encoding, delimiter=policy.delimiter,
-        records_at=policy.records_at, sheet=policy.sheet,
-        header_row=policy.header_row, comma=policy.decimal == "comma", resolve=resolve,
-        recognizes=recognizes,
+        records_at=policy.records_at, sheet=policy.sheet, header_row=policy.header_row,
+        comma=policy.decimal == "comma", resolve=partial(resolve_name, kind, policy),
+        recognizes=None if policy.schema else partial(is_known_header, kind),
+    )
+
+
+def _fix_options(round: ClaimedRound) -> formats.ReadOptions:
+    """Return how a fix is read: a report, in UTF-8 or in the charset of the submission."""
+    named = [decision.value for decision in round.reading if decision.what == "encoding"]
+    legacy = [formats.find_encoding(name) for name in named if not name.startswith("UTF-")]
+    return formats.ReadOptions(
+        fallback_encoding=legacy[0] if legacy else None, comma=round.policy.decimal == "comma",
+        resolve=partial(resolve_name, round.kind, round.policy),
     )
 
 

@@ -5,9 +5,11 @@ charset is detected, in this order:
 
 1. A byte-order mark of UTF-8 or UTF-16 decides.
 2. UTF-16 without a mark is recognized by its zero bytes: in the first 64 KiB they stand at even or at odd places only.
-3. ASCII is passed on as long as there is nothing else. The mebibyte that begins with the first byte beyond ASCII
-   decides: it is UTF-8 if it holds at least as many valid UTF-8 sequences as broken bytes, else Windows-1252. So a few
-   broken lines do not turn a UTF-8 file into something else.
+3. ASCII is passed on as long as there is nothing else. The 256 KiB that begin with the first byte beyond ASCII decide:
+   they are UTF-8 if they hold at least as many valid UTF-8 sequences as broken bytes. So a few broken lines do not turn
+   a UTF-8 file into something else. JSON is always UTF-8 (RFC 8259, section 8.1).
+4. Else a legacy charset is detected, see `charset_detection`. If that is not certain, reading stops, and records that
+   were not delivered yet are dropped (`encoding_uncertain`).
 
 Every detected charset but UTF-8 adds a notice (`encoding_guessed`), UTF-16 with a mark too. Bytes that are nothing in
 the charset come out as bytes that are not UTF-8 either, so that the same check finds their record.
@@ -18,12 +20,13 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
+from goodsgate.formats.charset_detection import NAMES, Detection, detect_encoding
 from goodsgate.formats.content_encoding import detect_content_encoding
 from goodsgate.formats.contract import UnknownEncodingError
 from goodsgate.formats.payload_reader import PayloadReader
 
 HEAD_BYTES = 64 * 1024
-SAMPLE_BYTES = 1024 * 1024
+SAMPLE_BYTES = 256 * 1024
 
 ENCODINGS = frozenset({
     "utf-8", "utf-16", "utf-16-le", "utf-16-be", *(f"cp{page}" for page in range(1250, 1259)),
@@ -107,18 +110,20 @@ def detect_charset(head: bytes) -> tuple[str, int] | None:
     return None
 
 
-def guess_charset(sample: bytes) -> str:
-    """Return UTF-8 or Windows-1252, whichever is more probable for a sample that begins at a character."""
+def is_mostly_utf8(sample: bytes) -> bool:
+    """Return whether a sample that begins at a character holds at least as many UTF-8 sequences as broken bytes."""
     text = sample.decode("utf-8", "replace")
     broken = text.count("\ufffd") - sample.count(b"\xef\xbf\xbd")
     valid = len(text) - len(text.encode("ascii", "ignore")) - broken
-    return "UTF-8" if valid >= broken else "Windows-1252"
+    return valid >= broken
 
 
-def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None = None) -> Iterator[bytes]:
+def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None = None, fallback: str | None = None,
+         is_json: bool = False) -> Iterator[bytes]:
     """Yield the text in UTF-8, in pieces of any size; nothing for a binary file, which sets `reader.stopped`.
 
-    `encoding` is the charset that the submitter has named, as `find_encoding` returns it.
+    `encoding` is the charset that the submitter has named, as `find_encoding` returns it, and `fallback` the one of a
+    text that is not UTF-8.
     """
     head, pieces = first_bytes(pieces, HEAD_BYTES)
     if other := describe_binary(head):
@@ -126,12 +131,12 @@ def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None
         return
     detected = detect_charset(head)
     if encoding is not None and (detected is None or not detected[1]):
-        reader.charset = encoding.upper()
+        reader.charset = NAMES.get(encoding, encoding)
         reader.add_decision("encoding", reader.charset, "given")
         yield from pieces if encoding == "utf-8" else _decode(pieces, encoding)
         return
     if detected is None:
-        yield from _decode_unmarked(pieces, reader)
+        yield from pieces if is_json else _decode_unmarked(pieces, reader, fallback)
         return
     charset, mark_bytes = detected
     rest = skip_bytes(pieces, mark_bytes)
@@ -163,23 +168,30 @@ def skip_bytes(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
         count = max(0, count - len(piece))
 
 
-def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader) -> Iterator[bytes]:
+def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader, fallback: str | None) -> Iterator[bytes]:
     for piece in pieces:
         if piece.isascii():
             yield piece
             continue
         first = _BEYOND_ASCII.search(piece)
-        start = first.start() if first else 0
+        start = piece.rfind(b"\n", 0, first.start() if first else 0) + 1
         yield piece[:start]
         sample, rest = first_bytes(chain((piece[start:],), pieces), SAMPLE_BYTES)
-        if guess_charset(sample) == "UTF-8":
+        if is_mostly_utf8(sample):
             yield from rest
             return
-        reader.charset = "Windows-1252"
-        reader.add_decision("encoding", "Windows-1252", "detected")
-        reader.add_notice("encoding_guessed", "Windows-1252")
-        for part in rest:
-            yield part.decode("cp1252", "surrogateescape").encode("utf-8", "surrogateescape")
+        if fallback is not None:
+            found = Detection(fallback, 1.0, [])
+        else:
+            whole = sample[: sample.rfind(b"\n") + 1] if len(sample) == SAMPLE_BYTES else sample
+            found = detect_encoding(whole or sample)
+        if found.encoding is None:
+            reader.reject("encoding_uncertain", " or ".join(found.candidates) or "none that is known fits")
+            return
+        reader.charset = NAMES.get(found.encoding, found.encoding)
+        reader.add_decision("encoding", reader.charset, "detected", found.confidence)
+        reader.add_notice("encoding_guessed", reader.charset)
+        yield from _decode(rest, found.encoding)
 
 
 def _decode(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:

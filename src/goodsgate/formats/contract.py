@@ -58,7 +58,9 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     is_format_given: bool = False
     """Whether the submitter has named the format."""
     encoding: str | None = None
-    """Charset of a text, as `find_encoding` returns it."""
+    """Charset of a text, as `find_encoding` returns it; None: it is detected."""
+    fallback_encoding: str | None = None
+    """Charset of a text that is not UTF-8, if it is known although the text itself was not named so."""
     delimiter: str | None = None
     """Character between the cells of a text, as `find_delimiter` returns it."""
     records_at: str | None = None
@@ -144,7 +146,7 @@ class Reader(Protocol):
     namespaces: list[str]
     """Namespaces that the beginning of an XML document declares."""
     charset: str
-    """How its text is encoded, as far as it was read: UTF-8, UTF-16 or Windows-1252."""
+    """How its text is encoded, as far as it was read: UTF-8, UTF-16, Windows-1252 …"""
     notices: list[Issue]
     """Issues of the file as a whole; grows while chunks are read, and does not depend on what was skipped."""
     decisions: list[ReadingDecision]

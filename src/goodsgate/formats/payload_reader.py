@@ -57,6 +57,7 @@ class PayloadReader:
         self.charset = "UTF-8"
         self.runs: Iterator[RecordRun] = iter(())
         self._pending = RecordRun([], [], {}, 0)
+        self._drops_pending = False
 
     @property
     def piece_bytes(self) -> int:
@@ -67,6 +68,11 @@ class PayloadReader:
         """Record why the payload cannot be read to its end; the first reason is kept."""
         if self.stopped is None:
             self.stopped = issue(code, value=value, expected=expected)
+
+    def reject(self, code: str, value: str) -> None:
+        """Record why nothing of the payload can be read; records that were not delivered yet are dropped."""
+        self.stop(code, value)
+        self._drops_pending = True
 
     def add_notice(self, code: str, value: str | None = None, *, suggestion: str | None = None) -> None:
         """Add an issue of the file as a whole."""
@@ -106,6 +112,8 @@ class PayloadReader:
                 self.stop("records_too_many", f"over {records_read:,}",
                     expected=f"at most {limits.records_max:,} records")
                 break
+        if self._drops_pending:
+            self._pending = RecordRun([], [], {}, 0)
         if self._pending.records:
             yield self._take_chunk(len(self._pending.records))
         if not records_read and self.stopped is None and not has_error(self.notices):

@@ -51,7 +51,10 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
             decompressed, reader, encoding=options.encoding, records_at=options.records_at
         ).runs()
         return reader
-    text = decompressed if exact else utf8(decompressed, reader, encoding=options.encoding)
+    text = decompressed if exact else utf8(
+        decompressed, reader, encoding=options.encoding, fallback=options.fallback_encoding,
+        is_json=format in ("ndjson", "json"),
+    )
     if format == "ndjson":
         reader.runs = ndjson(text, reader) if exact else lines_or_wrapped(text, reader, records_at=options.records_at)
     elif format == "json":

@@ -4,7 +4,13 @@ One table for API, command line, console and documentation; `codes.md` repeats i
 """
 
 REMEDIES: dict[str, str] = {
-    "encoding_guessed": "Save the file as UTF-8; the detected encoding may be wrong for some characters.",
+    "encoding_uncertain": (
+        "Name the encoding: `--encoding Windows-1250`, or `?encoding=Windows-1250` over HTTP. Or save the file as "
+        "UTF-8. Nothing was applied."
+    ),
+    "encoding_guessed": (
+        "Check some titles; if they are wrong, name the encoding with `--encoding`, or save the file as UTF-8."
+    ),
     "header_duplicate": "Rename or remove one of the two columns.",
     "header_unknown": "Rename the column, map it, or leave it: it is stored with the item.",
     "header_key_ambiguous": (
