@@ -185,7 +185,7 @@ def protocol_settings(config: Config) -> ProtocolSettings:
     return ProtocolSettings(
         public_url=config.public_url.rstrip("/"), local_url=f"http://{host}:{config.port}",
         rate_limits=config.rate_limits == "on", verify_signatures=config.signatures == "verify",
-        metrics_token=config.metrics_token,
+        import_streams_at_once=config.stream_imports == "at_once", metrics_token=config.metrics_token,
         call_aliases=config.call_aliases, token_seconds=config.token_hours * 3600, order_days=config.order_days,
         courier_seconds=config.courier_seconds, delivery_seconds=config.delivery_seconds,
         delivery_retries_max=len(config.delivery_retry_seconds.split(",")),

@@ -91,6 +91,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reports_per_merchant_max: Count = 8
     rate_limits: Literal["on", "off"] = "on"
     """Whether the rate limits that vendors publish for their protocols are enforced."""
+    stream_imports: Literal["held", "at_once"] = "held"
+    """When uploads to Productsup streams that no site imports are processed."""
     sessions_max: Count = 500
     """Long polls and event streams that are open at once."""
     sessions_per_merchant_max: Count = 200

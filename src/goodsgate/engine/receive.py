@@ -27,6 +27,9 @@ from goodsgate.store.contract import (
     StoreFullError,
 )
 
+HELD_ROUNDS_SHARE = 2
+"""Rounds that are held until somebody releases them fill at most one part in so many of a merchant's queue."""
+
 
 class Receipt(msgspec.Struct, frozen=True):
     """Outcome of a submission: a new batch, or the answer that the same submission got before."""
@@ -110,6 +113,8 @@ class Submission:
                 merchant=self._merchant, key=self._key, fingerprint=self._hash.digest(), answer=self._answer
             )
         limit = self._settings.open_rounds_max
+        if isinstance(self._new, NewBatch) and self._new.policy.start == "held":
+            limit = max(1, limit // HELD_ROUNDS_SHARE)
         batch: Batch | None
         assert self._new is not None
         with store_refusals(limit):

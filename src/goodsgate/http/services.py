@@ -52,6 +52,8 @@ class ProtocolSettings(msgspec.Struct, frozen=True, kw_only=True):
     """URL at which the gate listens, for links in messages when there is no public URL."""
     rate_limits: bool
     """Whether published rate limits are enforced."""
+    import_streams_at_once: bool
+    """Whether a stream that is no site's source is imported as uploads arrive."""
     verify_signatures: bool
     metrics_token: str
     """Secret with which metrics can be read; empty: only with an admin's key."""

@@ -15,7 +15,7 @@ from tests.shop import Shop
 def gate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
     """Serve one gate for all tests of a module; each test creates merchants of its own."""
     folder = tmp_path_factory.mktemp("productsup")
-    with Shop(folder, kind=request.param, body_idle_seconds=1.0, rate_limits="off") as shop:
+    with Shop(folder, kind=request.param, body_idle_seconds=1.0, rate_limits="off", stream_imports="at_once") as shop:
         served = HttpGate(shop)
         yield served
         served.close()

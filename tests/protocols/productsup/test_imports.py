@@ -1,17 +1,19 @@
 """Imports of sites, at once, on request and by schedule: which uploads they take, and what they report."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from goodsgate.app import create_outbox
 from goodsgate.model.message import NewMessage
-from goodsgate.protocols.productsup.imports import ScheduledImporter, UploadStartUpdater
+from goodsgate.protocols.productsup.imports import ScheduledImporter, SiteImports, UploadStartUpdater
 from goodsgate.protocols.productsup.site_store import SiteStore
 from goodsgate.protocols.productsup.stream_store import StreamStore
 from goodsgate.protocols.productsup.unpublished import IMPORT, UPDATE_STARTS
+from goodsgate.store.contract import Store
 from tests.protocols.productsup.client import NDJSON, ONE_STORE, PLATFORM, Productsup, Site, batch_status, error, upload
 
 
@@ -137,7 +139,7 @@ def test_a_change_of_a_site_takes_effect_after_a_crash(sender: Productsup) -> No
     assert streams.get(sender.merchant, int(stream)).state.start == "held"
     streams.set_start(sender.merchant, int(stream), "now")  # as if the process had ended in between
     for _ in range(2):
-        UploadStartUpdater(store).send(message)
+        UploadStartUpdater(store, at_once=True).send(message)
     assert streams.get(sender.merchant, int(stream)).state.start == "held"
     upload(sender, stream, b'{"id":"1"}')
     assert _product_ids(sender, stream) == []
@@ -263,6 +265,69 @@ def test_an_upload_does_not_wait_for_a_site_deleted_during_it(sender: Productsup
     body = InterruptedBody(lambda: sender.delete(site.path), LINE, b'{"id":"2"}\n')
     assert sender.post(f"/streams/{stream}/products", content=body, headers=NDJSON).status_code == 202
     assert _product_ids(sender, stream) == ["1", "2"]
+
+
+def test_one_empty_source_does_not_block_a_site(sender: Productsup) -> None:
+    """The others are imported, and the warning names the stream; if all sources are empty, the process fails."""
+    stream, other, site = sender.create_stream(), sender.create_stream("Other"), Site(sender)
+    site.source(stream)
+    site.source(other)
+    pid = site.start()
+    assert site.status(pid) == "failed"
+    upload(sender, other, b'{"id":"2"}')
+    pid = site.start()
+    assert _product_ids(sender, other) == ["2"]
+    assert site.status(pid) == "success"
+    (problem,) = sender.get(f"{site.path}/errors").json()["Errors"]
+    assert (problem["type"], problem["data"]) == ("Warning", {"stream": int(stream)})
+    assert problem["message"] == "The data source is empty."
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", "failed"), ("DELETE", "failed")])
+def test_uploads_without_products_to_an_empty_stream_end(sender: Productsup, method: str, status: str) -> None:
+    """An undecodable first upload and a delete of nothing are processed by the next import, which fails."""
+    stream, site = sender.create_stream(type="referenced" if method == "POST" else "chunked"), Site(sender)
+    site.source(stream)
+    body, type = (b'[{"id":1', "application/json") if method == "POST" else (b'{"id":"1"}', "application/x-ndjson")
+    sent = sender.request(method, f"/streams/{stream}/products", content=body, headers={"content-type": type})
+    assert sent.status_code == 202, sent.text
+    pid = site.start()
+    sender.gate.shop.work()
+    assert site.status(pid) == "failed"
+    assert batch_status(sender, sent.headers["content-location"]) == status
+
+
+def test_a_process_is_never_done_while_a_batch_moves_on(sender: Productsup) -> None:
+    """A batch that is queued at one look and working at the next is not overlooked between them."""
+    stream, site = sender.create_stream(), Site(sender)
+    site.source(stream)
+    upload(sender, stream, b'{"id":"1"}')
+    store, shop = sender.gate.shop.store, sender.gate.shop
+    imports = SiteImports(_MovingStore(store, shop.work))  # type: ignore[arg-type]
+    process = imports.start(SiteStore(store).get(sender.merchant, site.id))
+    assert imports.status(process) in ("queued", "running", "success")
+    assert imports.count_products(imports.get(sender.merchant, site.id, process.pid) or process) == 1
+
+
+class _MovingStore:
+    """A store whose worker works between two looks at it."""
+
+    def __init__(self, store: Store, work: Callable[[], None]) -> None:
+        self._store = store
+        self._work = work
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "batches":
+            return getattr(self._store, name)
+
+        def look(*args: Any, **named: Any) -> Any:
+            page = self._store.batches(*args, **named)
+            filters = args[1]
+            if filters.state is not None and filters.until is not None:
+                self._work()
+            return page
+
+        return look
 
 
 def test_a_deleted_stream_leaves_nothing_in_the_queue(sender: Productsup) -> None:

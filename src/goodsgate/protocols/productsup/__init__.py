@@ -22,7 +22,9 @@ UNLIMITED = ("openapi_yaml", "openapi_json")
 
 def message_senders(services: ProtocolServices) -> Mapping[str, MessageSender]:
     """Return what starts scheduled imports, and what updates streams after a change of their sites."""
-    return {IMPORT: ScheduledImporter(services.store), UPDATE_STARTS: UploadStartUpdater(services.store)}
+    return {IMPORT: ScheduledImporter(services.store), UPDATE_STARTS: UploadStartUpdater(
+        services.store, at_once=services.settings.import_streams_at_once
+    )}
 
 
 def protocol(context: ServerContext) -> WireProtocol:

@@ -27,12 +27,14 @@ from goodsgate.protocols.productsup.upload_watcher import (
     read_stage,
     serialize_stages,
 )
+from goodsgate.store.contract import BatchFilter
 
 PROTOCOL = "productsup"
 UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=True, duplicates=Strictness.OFF)
 """Members are added and changed, unknown products are created, and the last of two lines with one id wins."""
 DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Strictness.OFF)
 CLEAR = Policy(mode="full", delete_share_max=1.0, allow_empty=True, schema="productsup/Product")
+PAGE_BATCHES = 200
 NO_RECORDS = b"\n"
 """A payload without a record."""
 
@@ -74,7 +76,7 @@ class UploadHandlers:
 
     async def _receive(self, request: ApiRequest, policy: Policy) -> Response:
         stream = await self._stream(request)
-        content_encoding = request.http.headers.get("content-encoding", "identity").strip().lower()
+        content_encoding = request.http.headers.get("content-encoding", "identity").strip().lower().removeprefix("x-")
         if content_encoding not in ("identity", "gzip"):
             raise Refusal("content_encoding_unknown", "The Content-Encoding must be gzip, or none.")
 
@@ -132,10 +134,22 @@ class UploadHandlers:
         )
 
     def clear(self, stream: ProductStream) -> None:
-        """Delete all products of a stream now, by an empty full feed."""
-        resource = stream.resource
-        self._context.store.release_rounds(resource.merchant, Kind.PRODUCT, collection_of(resource.number))
+        """Delete all products of a stream now, by an empty full feed, and cancel uploads that wait for an import.
+
+        Has no effect if the feed is refused.
+        """
         submit_body(self._submission(stream, "identity", policy=CLEAR, start="now"), NO_RECORDS, self._context)
+        store, merchant = self._context.store, stream.resource.merchant
+        filters = BatchFilter(collection=collection_of(stream.resource.number), state=State.QUEUED)
+        after = None
+        while True:
+            page = store.batches(merchant, filters, after=after, limit=PAGE_BATCHES)
+            for batch in page.rows:
+                if batch.policy.start == "held":
+                    store.cancel(merchant, batch.id)
+            after = page.next
+            if after is None:
+                return
 
     def _remove_all(self, stream: ProductStream) -> Batch:
         """Delete all products by a batch whose upload stage counts the current products."""

@@ -38,6 +38,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """The run imports what was received before it; by the store's clock."""
     streams: dict[int, datetime]
     """Stream → the run imports what was received from then on."""
+    skipped: dict[int, datetime] = {}
+    """Streams that are not imported, because they would have no products then → what their next import begins with."""
     refusal: str = ""
     """Why nothing was imported."""
     products: int | None = None
@@ -81,15 +83,16 @@ class SiteImports:
         if len(earlier) == PROCESSES_MAX and all(self.is_open(process) for process in earlier):
             raise Refusal("batch_open", "A process of the site runs and another one waits.")
         streams = [
-            source.stream for source in site.state.active_sources() if self._stream_exists(merchant, source.stream)
+            source.stream for source in site.state.active_sources() if self._streams.exists(merchant, source.stream)
         ]
         started_at = now()
         moment = self._moment_after_last_upload(merchant, streams) or started_at
-        refusal = self._reason_to_refuse(merchant, streams, moment)
+        since = {stream: _since(stream, site, earlier[0].run if earlier else None) for stream in streams}
+        skipped = {stream: since.pop(stream) for stream in streams if self._would_be_empty(merchant, stream, moment)}
+        refusal = "" if since else EMPTY_SOURCE if streams else NO_SOURCE
         run = RunState(
-            site=number, started_at=started_at, moment=moment, refusal=refusal, failed=bool(refusal),
-            streams={stream: _since(stream, site, earlier[0].run if earlier else None) for stream in streams},
-            products=self._count_rows(site) if refusal else None,
+            site=number, started_at=started_at, moment=moment, refusal=refusal, failed=bool(refusal), streams=since,
+            skipped=skipped, products=self._count_rows(site) if refusal else None,
         )
         pid = str(uuid.uuid4())
         resource = self._store.add_resource(
@@ -97,8 +100,11 @@ class SiteImports:
             labels=[(f"site/{number}", -int(started_at.timestamp() * 1e6)), (f"pid/{number}/{pid}", 0)],
             expires_at=started_at + timedelta(days=RUN_DAYS),
         )
-        for stream in streams if not refusal else ():
-            self._store.release_rounds(merchant, Kind.PRODUCT, collection_of(stream), before=moment)
+        counts = self._counts(merchant)
+        for stream in streams:
+            # Where there are no products, none can be lost: uploads without any come to their end, with their errors.
+            if stream in since or not counts.get(collection_of(stream)):
+                self._store.release_rounds(merchant, Kind.PRODUCT, collection_of(stream), before=moment)
         return ImportProcess(resource=resource, run=run)
 
     def _moment_after_last_upload(self, merchant: str, streams: list[int]) -> datetime | None:
@@ -124,9 +130,13 @@ class SiteImports:
         """Return ``queued``, ``running``, ``success`` or ``failed``; store the result once the run has ended."""
         run, merchant = process.run, process.resource.merchant
         if run.products is None:
-            for state, status in ((State.WORKING, "running"), (State.QUEUED, "queued")):
-                if any(self._has_batch(merchant, stream, run, state=state) for stream in run.streams):
-                    return status
+            # In the order in which batches move on: one that is not seen queued is seen working, or has ended.
+            is_queued, is_working = (
+                any(self._has_batch(merchant, stream, run, state=state) for stream in run.streams)
+                for state in (State.QUEUED, State.WORKING)
+            )
+            if is_working or is_queued:
+                return "running" if is_working else "queued"
             run = self._store_result(process)
         return "failed" if run.failed else "success"
 
@@ -137,9 +147,11 @@ class SiteImports:
     def problems(self, process: ImportProcess) -> Iterator[ImportProblem]:
         """Yield the problems of a run by stream, those of the newest upload first."""
         run, merchant = process.run, process.resource.merchant
-        if run.refusal:
+        if run.refusal and not run.skipped:
             yield ImportProblem(message=run.refusal, severe=True, at=run.started_at)
-            return
+        for stream in run.skipped:
+            data: dict[str, str | int] = {"stream": stream}
+            yield ImportProblem(message=EMPTY_SOURCE, severe=bool(run.refusal), at=run.started_at, data=data)
         for stream, since in run.streams.items():
             for batch in self._batches(merchant, stream, run.moment, since=since):
                 yield from self._batch_problems(batch, stream)
@@ -186,28 +198,11 @@ class SiteImports:
     def _counts(self, merchant: str) -> dict[str, int]:
         return {name: count for _, name, count in self._store.collections(merchant)}
 
-    def _stream_exists(self, merchant: str, stream: int) -> bool:
-        try:
-            self._streams.get(merchant, stream)
-        except Refusal:
-            return False
-        return True
-
-    def _reason_to_refuse(self, merchant: str, streams: list[int], moment: datetime) -> str:
-        """Return why nothing is imported; empty if something is.
-
-        The vendor refuses an empty source, so that no site loses all its products.
-        """
-        if not streams:
-            return NO_SOURCE
-        counts = self._counts(merchant)
-        is_empty = any(self._would_be_empty(merchant, stream, moment, counts) for stream in streams)
-        return EMPTY_SOURCE if is_empty else ""
-
-    def _would_be_empty(self, merchant: str, stream: int, moment: datetime, counts: dict[str, int]) -> bool:
+    def _would_be_empty(self, merchant: str, stream: int, moment: datetime) -> bool:
         """Return whether a stream has no products after the import.
 
-        The newest upload that waits and has an effect decides, or else the number of products.
+        The vendor refuses an empty source, so that no site loses all its products. The newest upload that waits and has
+        an effect decides, or else the number of products.
         """
         for state in (State.QUEUED, State.WORKING):
             for batch in self._batches(merchant, stream, moment, state=state):
@@ -216,7 +211,7 @@ class SiteImports:
                     return True
                 if batch.policy.update_creates and upload is not None and upload.successes:
                     return False
-        return not counts.get(collection_of(stream))
+        return not self._counts(merchant).get(collection_of(stream))
 
     def _has_batch(self, merchant: str, stream: int, run: RunState, *, state: State) -> bool:
         filters = BatchFilter(collection=collection_of(stream), state=state, until=run.moment)
@@ -257,8 +252,8 @@ class ScheduledImporter:
 class UploadStartUpdater:
     """Handles the messages about streams whose sites have changed."""
 
-    def __init__(self, store: Store) -> None:
-        self._sites = SiteStore(store)
+    def __init__(self, store: Store, *, at_once: bool = False) -> None:
+        self._sites = SiteStore(store, at_once=at_once)
 
     def send(self, message: Message) -> None:
         """Update whether uploads wait for an import, unless the process that changed the site has done so."""
@@ -267,9 +262,11 @@ class UploadStartUpdater:
 
 def _since(stream: int, site: StoredSite, before: RunState | None) -> datetime:
     """Return the time from which a run imports uploads to a stream; the previous run had the older ones."""
-    if before is None or stream not in before.streams:
+    if before is None:
         return site.state.created_at
-    return before.streams[stream] if before.refusal else before.moment
+    if stream in before.skipped:
+        return before.skipped[stream]
+    return before.moment if stream in before.streams else site.state.created_at
 
 
 def _process(resource: Resource) -> ImportProcess:

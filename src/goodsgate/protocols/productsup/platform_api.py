@@ -58,7 +58,7 @@ class PlatformHandlers:
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
-        self._sites = SiteStore(context.store)
+        self._sites = SiteStore(context.store, at_once=context.services.settings.import_streams_at_once)
         self._streams = StreamStore(context.store)
         self._imports = SiteImports(context.store)
 
@@ -134,7 +134,10 @@ class PlatformHandlers:
     # -- data sources -----------------------------------------------------------------------------------------------
     def _list_sources(self, request: ApiRequest) -> dict[str, Any]:
         site = self._site(request)
-        sources = [_serialize_source(site.number, source) for source in site.state.sources]
+        sources = [
+            _serialize_source(site.number, source) for source in site.state.sources
+            if self._streams.exists(request.merchant, source.stream)
+        ]
         return {"Sources": sources, "meta": {"cursor": {"current": 0, "prev": 0, "next": 1, "count": len(sources)}}}
 
     def _add_source(self, request: ApiRequest, body: SourceRequest) -> dict[str, Any]:

@@ -16,8 +16,13 @@ UPLOAD_CODES = frozenset({
     "field_type",
 })
 """Issues of lines for which the upload stage has messages of its own."""
-MESSAGES = {"line_too_deep": "Maximum stack depth exceeded", "item_missing": "Product not found"}
-"""Code of an issue → published message, which replaces the issue's own."""
+MESSAGES = {
+    "line_too_deep": "Maximum stack depth exceeded", "item_missing": "Product not found",
+    "sku_missing": 'Empty "id" attribute', "sku_too_long": 'The "id" attribute has more than 255 characters',
+    "sku_characters": 'The "id" attribute contains control or invisible characters',
+    "sku_edge_blanks": 'The "id" attribute has leading or trailing whitespace',
+}
+"""Code of an issue → message, published or in the vendor's words, which replaces the issue's own."""
 GROUPS_MAX = 100
 
 

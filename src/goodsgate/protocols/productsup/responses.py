@@ -1,6 +1,8 @@
 """Responses of the Stream API and of the companion Platform API: documents, errors and refusals."""
 
+import time
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -67,12 +69,24 @@ def problem_response(refusal: Refusal, scope: Scope, *, rates: PublishedRates) -
     if scope["path"].startswith((PLATFORM, READING)):
         headers["content-type"] = "application/json"
         return status, headers, _platform_error(refusal, status)
-    if refusal.code == "too_many_requests":
+    if status == 429:
+        if refusal.code != "too_many_requests":
+            headers.update(_full_window(headers, int(str(after or 0))))
         return status, headers, TOO_MANY_REQUESTS
     title = TITLES.get(refusal.code) or PHRASES.get(status) or HTTPStatus(status).phrase
     code = {"code": CODES[refusal.code]} if refusal.code in CODES else {}
     detail = "" if refusal.code in TITLES else refusal.detail
     return status, headers, msgspec.json.encode(error_document(status, title, detail, **code))
+
+
+def _full_window(headers: Mapping[str, str], seconds: int) -> dict[str, str]:
+    """Return rate headers that say when to come again, for a refusal by another limit than the published rate."""
+    if "ratelimit-limit" not in headers:
+        return {}
+    return {
+        "ratelimit-observed": headers["ratelimit-limit"], "ratelimit-remaining": "0",
+        "ratelimit-reset": str(int(time.time()) + seconds),
+    }
 
 
 def _platform_error(refusal: Refusal, status: int) -> bytes:
@@ -84,6 +98,6 @@ def _platform_error(refusal: Refusal, status: int) -> bytes:
     return msgspec.json.encode({"success": False, "message": message})
 
 
-def format_time(time: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """Return a time as ``2021-12-21T21:12:21+00:00``; a client refuses fractions of a second."""
-    return f"{time:%Y-%m-%dT%H:%M:%S}+00:00"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}+00:00"

@@ -71,8 +71,10 @@ class StoredSite(msgspec.Struct, frozen=True, kw_only=True):
 class SiteStore:
     """The sites of every merchant, which decide when uploads to their streams are processed."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, at_once: bool = False) -> None:
+        """With `at_once`, streams without a site are imported as uploads arrive."""
         self._store = store
+        self._at_once = at_once
         self._streams = StreamStore(store)
 
     def list_all(self, merchant: str) -> list[StoredSite]:
@@ -128,7 +130,7 @@ class SiteStore:
                 return
 
     def delete(self, merchant: str, number: int) -> None:
-        """Delete a site; its streams are imported by its other sites, or at once. Raises item_unknown."""
+        """Delete a site; what waits is imported by other sites that have its streams. Raises item_unknown."""
         while True:
             before = self.get(merchant, number)
             streams = {source.stream for source in before.state.sources}
@@ -140,7 +142,7 @@ class SiteStore:
     def update_starts(self, merchant: str, streams: set[int]) -> None:
         """Set whether uploads to the streams wait for an import, and release those that need not wait any more.
 
-        Uploads wait if the stream is a source of sites, of which none imports at once.
+        Uploads wait unless a site imports the stream at once, or it has no site and such streams do not wait.
         """
         for number in sorted(streams):
             start = None
@@ -158,7 +160,7 @@ class SiteStore:
             site.schedule == ALWAYS and any(source.stream == stream for source in site.active_sources())
             for site in sites
         )
-        return "now" if imported_at_once or not sites else "held"
+        return "now" if imported_at_once or (not sites and self._at_once) else "held"
 
     def _put(self, before: StoredSite, state: SiteState, messages: list[NewMessage]) -> StoredSite | None:
         body = msgspec.json.encode(state)

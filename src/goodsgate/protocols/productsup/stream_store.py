@@ -72,8 +72,10 @@ def parse_stream_id(text: str) -> int:
 class StreamStore:
     """The streams of every merchant."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, at_once: bool = False) -> None:
+        """With `at_once`, a new stream is imported as uploads arrive, until a site has it."""
         self._store = store
+        self._first_start: Literal["now", "held"] = "now" if at_once else "held"
 
     def list_all(self, merchant: str) -> list[ProductStream]:
         """Return all streams of a merchant by ascending id; their number is bounded."""
@@ -86,10 +88,17 @@ class StreamStore:
             raise Refusal("item_unknown")
         return _stream(resource)
 
+    def exists(self, merchant: str, number: int) -> bool:
+        """Return whether there is a stream that was not deleted."""
+        resource = self._store.resource(merchant, RESOURCE_TYPE, number)
+        return resource is not None and resource.expires_at is None
+
     def add(self, merchant: str, name: str, type: str) -> ProductStream:
         """Create a stream. Raises NameTakenError and ResourcesFullError."""
         created_at = now()
-        body = msgspec.json.encode(StreamState(type=type, created_at=created_at, updated_at=created_at))
+        body = msgspec.json.encode(StreamState(
+            type=type, created_at=created_at, updated_at=created_at, start=self._first_start
+        ))
         resource = self._store.add_resource(merchant, RESOURCE_TYPE, name=name, body=body, resources_max=STREAMS_MAX)
         if resource.number > ID_MAX:  # possible after years of creating and deleting streams
             self._store.put_resource(msgspec.structs.replace(resource, expires_at=now()))

@@ -35,7 +35,7 @@ class StreamHandlers:
         self._clear = clear
         self._context = context
         self._contract = contract
-        self._streams = StreamStore(context.store)
+        self._streams = StreamStore(context.store, at_once=context.services.settings.import_streams_at_once)
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
@@ -115,6 +115,7 @@ class StreamHandlers:
     def _delete(self, merchant: str, number: int) -> None:
         """Delete the products of a stream, then the stream, then products of uploads that were accepted in between.
 
+        If the first step is refused, because the queue is full for example, nothing has changed.
         If this process ends after the first step, the stream is still there and can be deleted again. An upload that
         is accepted after the last step finds no stream; see `UploadHandlers`.
         """
