@@ -137,7 +137,9 @@ def sample_file(
     records = min(records, SAMPLE_RECORDS)
     lines = chunk.lines[:records] if chunk is not None else []
     rows = chunk.rows[:records] if chunk is not None else []
-    mapping, header_issues = resolve_mapping(kind, policy, columns=reader.header)
+    mapping, header_issues = resolve_mapping(
+        kind, policy, columns=reader.header, root=reader.root, namespaces=tuple(reader.namespaces)
+    )
     suggestions = {issue.value: issue.suggestion for issue in header_issues if issue.code == "header_unknown"}
     columns = [
         _sample_column(

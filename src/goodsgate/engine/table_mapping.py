@@ -289,8 +289,11 @@ class TableMapping(FieldMapping):
             texts = texts[:1]
         for target in column.to:
             path = path_of(target, self.kind)
-            if len(texts) > 1 or (source.rank == PROFILED and self._is_repeated(target)):
+            if len(texts) > 1:
                 self._add(record, target, texts)
+            elif source.rank == PROFILED and self._is_repeated(target):
+                value = typed_value(texts[0], target, self.kind)
+                self._add(record, target, value if isinstance(value, list) else texts)
             elif (other := first.setdefault(path, (texts[0], source)))[1] is source:
                 put(record, path, typed_value(texts[0], target, self.kind))
             elif source.rank != PROFILED and not is_same(other[0], texts[0]):
@@ -305,8 +308,8 @@ class TableMapping(FieldMapping):
         for name, values in (unpack(cell, column.packed) or [{}])[0].items():
             path = option_path(name, self.kind)
             if path[0] == "attributes" or path[0] not in record:
-                put(record, path, values[0] if len(values) == 1 else " / ".join(values)
-                    if path[0] != "attributes" else values)
+                several = values if path[0] == "attributes" else " / ".join(values)
+                put(record, path, values[0] if len(values) == 1 else several)
 
     def _fill_prices(self, record: dict[str, object], now: int, before: int | None) -> None:
         """Add what is paid now and, if it was higher, the price before."""
@@ -321,7 +324,7 @@ class TableMapping(FieldMapping):
         field = fields.FIELDS[self.kind].get(target)
         return field is not None and field.repeated > 0
 
-    def _add(self, record: dict[str, object], target: str, texts: list[str]) -> None:
+    def _add(self, record: dict[str, object], target: str, texts: Sequence[object]) -> None:
         """Add values to those that a repeated field has."""
         if not texts:
             return
