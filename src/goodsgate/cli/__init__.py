@@ -10,6 +10,7 @@ from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, 
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
 from goodsgate.cli.doctor import doctor
+from goodsgate.cli.export import export
 from goodsgate.cli.inspect import inspect_command
 from goodsgate.cli.maintenance import backup, migrate
 from goodsgate.cli.merchant import merchant
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 for _command in (
-    submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check,
+    submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check, export,
     reference, mapping,
     serve, work, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):

@@ -102,16 +102,16 @@ def report(*, client: GateClient, batch_id: str, output: str | None, only: str, 
     params = {"only": only} | ({"format": format} if format else {}) | ({"raw": "true"} if raw else {})
     path = f"/v1/batches/{batch_id}/report"
     if output == "-":
-        client.download(path, _print_report, params=params)
+        client.download(path, print_download, params=params)
         return
     target = client.download(
-        path, lambda response: _save_report(response, output, default=f"{batch_id}-{only}"), params=params
+        path, lambda response: save_download(response, output, default=f"{batch_id}-{only}"), params=params
     )
     click.echo(target)
 
 
-def _print_report(response: "httpx.Response") -> None:
-    """Write a report to standard output, which cannot be started again if the connection is lost."""
+def print_download(response: "httpx.Response") -> None:
+    """Write a download to standard output, which cannot be started again if the connection is lost."""
     import httpx
 
     try:
@@ -121,8 +121,8 @@ def _print_report(response: "httpx.Response") -> None:
         raise UnreachableError(f"the connection was lost, and the output is incomplete: {error}") from error
 
 
-def _save_report(response: "httpx.Response", output: str | None, *, default: str) -> Path:
-    """Save a report as a whole or not at all, and return its path."""
+def save_download(response: "httpx.Response", output: str | None, *, default: str) -> Path:
+    """Save a download as a whole or not at all, and return its path."""
     filename = re.search(r'filename="?([\w.-]+)"?', response.headers.get("Content-Disposition", ""))
     target = Path(output or (filename.group(1) if filename else default))
     part = target.with_name(target.name + ".part")

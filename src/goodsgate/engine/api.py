@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from goodsgate.engine import reference as reference_data
 from goodsgate.engine import report as reports
+from goodsgate.engine.export import export
 from goodsgate.engine.fix_match import FixSubmission, match_fix
 from goodsgate.engine.idempotency import RequestKey, answer_once
 from goodsgate.engine.mapping_resolution import check_names
@@ -169,6 +170,11 @@ class Engine:
             self.store, self.settings.read_limits, self.batch(merchant, batch), only=only, format=format,
             raw=raw,
         )
+
+    def export(self, merchant: str, kind: Kind, collection: str, *, format: str, after: str | None = None,
+               ) -> reports.Report:
+        """Return a file of the items of a collection; see `engine.export`."""
+        return export(self.store, merchant, kind, collection, format=format, after=after)
 
     def load_reference(self, merchant: str, kind: str, pieces: Iterator[bytes], *, format: str,
                        content_encoding: str = "identity", encoding: str | None = None, replace: bool = False) -> int:

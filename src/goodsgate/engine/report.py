@@ -26,6 +26,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     filename: str
     pieces: Iterator[bytes]
+    left_out: list[str] = []
+    """Members that the format cannot hold; complete once the first piece that is not empty was made."""
 
 
 class ReportLine(msgspec.Struct, frozen=True):

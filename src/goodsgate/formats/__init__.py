@@ -16,6 +16,7 @@ from goodsgate.formats.contract import (
     MEDIA_TYPES,
     WRITTEN_FORMATS,
     Chunk,
+    FormatMissingError,
     FormatOverflowError,
     Limits,
     Reader,
@@ -33,8 +34,8 @@ from goodsgate.formats.table import find_delimiter
 from goodsgate.formats.writer import write
 
 __all__ = [
-    "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "WRITTEN_FORMATS", "Chunk", "FormatOverflowError",
-    "JsonArraySplitter", "Limits", "PayloadReader", "ReadOptions", "Reader", "UnknownContentEncodingError",
-    "UnknownDelimiterError", "UnknownEncodingError", "UnknownFormatError", "detect", "find_delimiter", "find_encoding",
-    "open_reader", "write",
+    "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "WRITTEN_FORMATS", "Chunk", "FormatMissingError",
+    "FormatOverflowError", "JsonArraySplitter", "Limits", "PayloadReader", "ReadOptions", "Reader",
+    "UnknownContentEncodingError", "UnknownDelimiterError", "UnknownEncodingError", "UnknownFormatError", "detect",
+    "find_delimiter", "find_encoding", "open_reader", "write",
 ]

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, ParamSpec, TypeVar, cast
+from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -39,6 +40,10 @@ DRAIN_SECONDS = 2.0
 
 MERCHANT_HEADER = "goodsgate-merchant"
 """Header in which an admin names the merchant that a request is for."""
+
+LEFT_OUT_HEADER = "goodsgate-left-out"
+"""Header of an export with the members that it leaves out, percent-encoded."""
+LEFT_OUT_CHARACTERS_MAX = 4_000
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -92,6 +97,9 @@ class ServerContext:
         except FormatOverflowError as fault:
             raise Refusal("parameter_invalid", str(fault), parameter="format") from fault
         headers = {"content-disposition": f'attachment; filename="{report.filename}"'}
+        if report.left_out:
+            names = [quote(name) for name in report.left_out]
+            headers[LEFT_OUT_HEADER] = ", ".join(names)[:LEFT_OUT_CHARACTERS_MAX]
         return StreamingResponse(pieces, media_type=report.media_type, headers=headers)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Collections of the catalogue, reference data and saved mappings."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -31,8 +32,9 @@ class CatalogueHandlers:
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
         return {
-            "collections": self.collections, "items": self.items, "item": self.item, "prices": self.prices,
-            "stock": self.stock, "reference": self.reference, "load_reference": self.load_reference,
+            "collections": self.collections, "items": self.items, "export": self.export, "item": self.item,
+            "prices": self.prices, "stock": self.stock, "reference": self.reference,
+            "load_reference": self.load_reference,
             "mappings": self.mappings, "mapping": self.mapping, "put_mapping": self.put_mapping,
             "delete_mapping": self.delete_mapping,
         }
@@ -52,6 +54,14 @@ class CatalogueHandlers:
             after=request.query["after"], limit=self._limit(request), prefix=request.query["prefix"],
         )
         return page_response(request, "items", [_serialize_item(item) for item in page.rows], page.next)
+
+    async def export(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/collections/{collection}/export."""
+        query = request.query
+        return await self._context.report(request.http.scope, request.merchant, partial(
+            self._engine.export, request.merchant, Kind(query["kind"]), request.path["collection"],
+            format=query["format"], after=query["after"],
+        ))
 
     async def item(self, request: ApiRequest) -> Response:
         """Handle GET /v1/collections/{collection}/items/{key}."""

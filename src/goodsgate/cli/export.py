@@ -1,0 +1,49 @@
+"""`export`: download a collection of the catalogue as a file."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import click
+
+from goodsgate.cli.batches import print_download, save_download
+from goodsgate.cli.client import GateClient, with_client
+from goodsgate.cli.output import mask_control
+
+if TYPE_CHECKING:
+    import httpx
+
+FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx", "parquet", "google_rss"])
+
+
+@click.command()
+@click.argument("collection", default="products")
+@click.option("--kind", type=click.Choice(["product", "price", "stock"]), default="product", show_default=True,
+              help="Kind of items.")
+@click.option("--format", "format", type=FORMATS, default="ndjson", show_default=True, help="Format of the file.")
+@click.option("--after", metavar="KEY", help="Begin after this item, to continue an export that broke off.")
+@click.option("-o", "--output", metavar="FILE",
+              help="File to write; '-' for standard output. Default: named after the collection.")
+@with_client
+def export(
+    *, client: GateClient, collection: str, kind: str, format: str, after: str | None, output: str | None,
+) -> None:
+    """Download a collection as a file, to feed other systems. Submitted again, its records are unchanged.
+
+    \b
+    Examples:
+      goodsgate export --format csv -o products.csv
+      goodsgate export spring --format google_rss
+      goodsgate export --kind stock -o - | head
+    """
+    params = {"kind": kind, "format": format} | ({"after": after} if after else {})
+
+    def save(response: "httpx.Response") -> str:
+        if left_out := response.headers.get("Goodsgate-Left-Out"):
+            click.echo(mask_control(f"Left out, because {format} cannot hold it: {unquote(left_out)}"), err=True)
+        if output == "-":
+            print_download(response)
+            return ""
+        return str(save_download(response, output, default=f"{collection}-{kind}.{format}"))
+
+    if target := client.download(f"/v1/collections/{collection}/export", save, params=params):
+        click.echo(target)
