@@ -80,7 +80,7 @@ def test_a_report_that_is_sent_back_is_what_was_received(shop, raw, cells):
             received_at=factories.NOW, cancelling=False, chunks=0, records=0, total=0, mapping=None,
         )
         chunk = Chunk(lines=[], rows=[row], source_rows=[2], unreadable={}, bytes_done=1)
-        fixed = fix_records.assemble(chunk, header=header, round=round, store=shop.store)
+        fixed = fix_records.assemble(chunk, header=header, round=round, columns=batch.columns, store=shop.store)
         if batch.columns is not None:
             assert fixed.rows == [orjson.loads(finding.raw or b"")]
         else:

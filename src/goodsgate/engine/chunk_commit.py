@@ -42,8 +42,11 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
             ))
     if chunk.replaces is not None:
         results, keys = bytes(results[at] for at in added), [keys[at] for at in added]
-    # The mapping is stored with the first chunk of the submission.
-    is_first = round.mapping is None and round.round_kind is RoundKind.SUBMISSION and len(chunk) > 0
+    # The mapping is stored with the first chunk of the submission, and again if a fix has more columns.
+    has_mapping = mapping is not None and len(chunk) > 0 and (
+        mapping.columns != round.columns if round.round_kind is RoundKind.FIX
+        else round.mapping is None and round.round_kind is RoundKind.SUBMISSION
+    )
     file_issues: list[Issue] = chunk.file_issues
     if chunk.stopped is not None and end_state not in (None, State.CANCELLED):
         file_issues = [*file_issues, chunk.stopped]
@@ -52,8 +55,8 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         results=results, amended_results=replaced, writes=changes.writes, deletes=changes.deletes, findings=findings,
         file_issues=file_issues, counts=Counts(**{RESULTS[byte].value: count for byte, count in counts.items()}),
         warned=warned, bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,
-        columns=mapping.columns if mapping is not None and is_first else None,
-        mapping=mapping.mapping if mapping is not None and is_first else None, reading=chunk.reading,
+        columns=mapping.columns if mapping is not None and has_mapping else None,
+        mapping=mapping.mapping if mapping is not None and has_mapping else None, reading=chunk.reading,
         end_state=end_state,
     )
 

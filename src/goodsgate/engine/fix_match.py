@@ -10,7 +10,8 @@ from typing import IO
 import msgspec
 
 from goodsgate import formats
-from goodsgate.engine.fix_records import open_fix, row_texts
+from goodsgate.engine.fix_records import row_texts
+from goodsgate.engine.reader import open_fix
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
@@ -28,7 +29,10 @@ def match_fix(store: Store, limits: formats.Limits, batch: Batch, pieces: Iterab
               content_encoding: str) -> FixMatch:
     """Read a fix and return how it matches the rejected records of its batch."""
     limits = msgspec.structs.replace(limits, chunk_records_max=min(MATCHED_RECORDS, limits.chunk_records_max))
-    reader = open_fix(iter(pieces), limits, format=format, content_encoding=content_encoding)
+    reader = open_fix(
+        iter(pieces), limits, format=format, content_encoding=content_encoding, kind=batch.kind, policy=batch.policy,
+        reading=batch.reading,
+    )
     replaced: set[int] = set()
     records = without_row = 0
     for chunk in reader.chunks():

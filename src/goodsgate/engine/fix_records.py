@@ -4,30 +4,35 @@ A fix may come in any format. Each of its records names the rejected record that
 """
 
 import contextlib
-from collections.abc import Iterator
 
 import msgspec
 
-from goodsgate import formats
-from goodsgate.engine.suggestions import members_of
+from goodsgate.engine.field_mapping import FieldMapping
+from goodsgate.engine.fix_rows import ADDED_COLUMNS, FixTable, new_columns, reading_issue, received_row, unmarked
+from goodsgate.engine.mapping_resolution import chosen_profile, resolve_mapping
 from goodsgate.formats import Chunk
-from goodsgate.formats.formula_marks import is_marked, mark_formula, needs_mark, unmark_formula
+from goodsgate.formats.formula_marks import mark_formula, needs_mark, unmark_formula
 from goodsgate.model.batch import Finding
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import UNREADABLE_JSON, Members, cell_text, read_json, read_members, read_value
 from goodsgate.store.contract import ClaimedRound, Store
 
 ROW_DIGITS_MAX = 18
-ADDED_MEMBERS = frozenset({"_row", "_codes", "_messages", "_result"})
-"""Members that a report adds to a record."""
 
 MARKED_FORMATS = frozenset({"csv", "tsv"})
 """Formats in which reports mark cells that a spreadsheet would run."""
 
 
-def open_fix(pieces: Iterator[bytes], limits: formats.Limits, *, format: str, content_encoding: str) -> formats.Reader:
-    """Return the reader of a fix."""
-    return formats.open_reader(pieces, format=format, content_encoding=content_encoding, limits=limits)
+def extend_mapping(mapping: FieldMapping, header: list[str] | None, round: ClaimedRound) -> FieldMapping:
+    """Return the mapping of a table with the columns that a fix adds, which are mapped as in a submission."""
+    columns = mapping.columns
+    if columns is None or header is None:
+        return mapping
+    added = new_columns(header, columns, has_marks=round.format in MARKED_FORMATS)
+    if not added:
+        return mapping
+    profile = chosen_profile(round.reading)
+    return resolve_mapping(round.kind, round.policy, columns=[*columns, *added], profile=profile)[0]
 
 
 def row_texts(chunk: Chunk, header: list[str] | None) -> list[str]:
@@ -35,52 +40,65 @@ def row_texts(chunk: Chunk, header: list[str] | None) -> list[str]:
     return [_row_text(_members(chunk, at, header)) for at in range(len(chunk))]
 
 
-def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, store: Store) -> Chunk:
-    """Return the chunk with lines or rows like those of the batch, and with the numbers that its records replace."""
+def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, columns: list[str] | None, store: Store,
+             ) -> Chunk:
+    """Return the chunk with lines or rows like those of the batch, and with the numbers that its records replace.
+
+    `header` are the columns of the fix, `columns` those of the batch.
+    """
     records = [_members(chunk, at, header) for at in range(len(chunk))]
     texts = [*map(_row_text, records)]
     numbers = [_number(text) for text in texts]
     rejected = store.rejected_by_number(round.merchant, round.batch, [n for n in numbers if n is not None])
-    if round.format in MARKED_FORMATS:
-        for at, number in enumerate(numbers):
-            records[at] = _unmarked(records[at] or {}, rejected.get(number or 0), round.columns)
+    has_marks = round.format in MARKED_FORMATS
+    table = FixTable(header, columns, is_text=has_marks) if header is not None and columns is not None else None
     unreadable = dict(chunk.unreadable)
     lines: list[bytes] = []
     rows: list[list[str]] = []
     for at, (members, number) in enumerate(zip(records, numbers, strict=True)):
-        if round.columns is not None:
-            rows.append([_cell((members or {}).get(column)) for column in round.columns])
+        before, problem = rejected.get(number or 0), unreadable.pop(at, None)
+        if table is not None:
+            row, problem = table.row(chunk.rows[at], before, problem)
+            rows.append(row)
+        elif columns is not None:
+            row, problem = received_row([cell_text((members or {}).get(column)) for column in columns], before, problem)
+            rows.append(row)
         elif members is None:
             lines.append(chunk.lines[at])
         else:
-            lines.append(_line(members if header is None else _typed(members, rejected.get(number or 0))))
-        if members is None and at not in unreadable:
-            unreadable[at] = issue("record_not_object", value=chunk.lines[at][:200].decode("utf-8", "replace"))
+            line, problem = _json_line(members, before, problem, is_table=header is not None, has_marks=has_marks)
+            lines.append(line)
+        if members is None and problem is None:
+            problem = issue("record_not_object", value=chunk.lines[at][:200].decode("utf-8", "replace"))
+        if problem is not None:
+            unreadable[at] = problem
     replaces, issues = _replacements(texts, rejected)
     return msgspec.structs.replace(
         chunk, lines=lines, rows=rows, unreadable=unreadable, replaces=replaces, issues=issues
     )
 
 
-def _unmarked(members: Members, before: Finding | None, columns: list[str] | None) -> Members:
-    """Return the cells of a corrected record without the marks that the report has put before names and cells.
+def _json_line(members: Members, before: Finding | None, problem: Issue | None, *, is_table: bool, has_marks: bool,
+               ) -> tuple[bytes, Issue | None]:
+    """Return a record of a JSON batch, and why it cannot be read; what came back as it was is the received line."""
+    received = before.raw or b"" if before is not None else b""
+    if has_marks:
+        members = _unmarked_members(members, read_members(received) or {})
+    own = {name: value for name, value in members.items() if name not in ADDED_COLUMNS and name != "_raw"}
+    if "_raw" in members and not any(cell_text(value) for value in own.values()):
+        text = str(read_value(members["_raw"]))
+        if before is not None and text == received.strip().decode("utf-8", "replace"):
+            return received, reading_issue(before)
+        return text.encode("utf-8", "replace"), problem
+    return msgspec.json.encode(_typed(own, received) if is_table else own), problem
 
-    The file may be a report without marks. So a cell that is the one that was received stays, and a mark is removed if
-    what was received had one, too.
-    """
-    received = (members_of(before.raw or b"", columns) if before is not None else None) or {}
-    names = received if columns is None else columns
-    marked = {mark_formula(name) for name in names if needs_mark(name)}
+
+def _unmarked_members(members: Members, received: Members) -> Members:
+    """Return the cells of a table that fixes JSON records without the marks before names and cells."""
+    marked = {mark_formula(name) for name in received if needs_mark(name)}
     if marked and marked <= members.keys():
         members = {unmark_formula(name) if name in marked else name: cell for name, cell in members.items()}
-    return {name: _unmarked_cell(str(cell), received.get(name)) for name, cell in members.items()}
-
-
-def _unmarked_cell(cell: str, received: object) -> str:
-    text = cell_text(received)
-    if not is_marked(cell) or cell == text:
-        return cell
-    return unmark_formula(cell) if needs_mark(text) or unmark_formula(cell) == text else cell
+    return {name: unmarked(str(cell), cell_text(received.get(name))) for name, cell in members.items()}
 
 
 def _replacements(texts: list[str], rejected: dict[int, Finding]) -> tuple[list[int | None], dict[int, list[Issue]]]:
@@ -121,21 +139,9 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= ROW_DIGITS_MAX else None
 
 
-def _line(members: Members) -> bytes:
-    """Return a record of a JSON batch without the report's own members.
-
-    A line that was no JSON object is restored from `_raw`.
-    """
-    raw = members.pop("_raw", None)
-    own = {name: value for name, value in members.items() if name not in ADDED_MEMBERS}
-    if raw is not None and not own:
-        return str(read_value(raw)).encode("utf-8", "replace")
-    return msgspec.json.encode(own)
-
-
-def _typed(members: Members, before: Finding | None) -> Members:
+def _typed(members: Members, received: bytes) -> Members:
     """Return cells of a table that fixes a JSON record with the types the record had: non-texts are read as JSON."""
-    had = read_members(before.raw or b"") or {} if before is not None else {}
+    had = read_members(received) or {}
     typed: Members = {}
     for name, cell in members.items():
         value = had.get(name)
@@ -148,7 +154,3 @@ def _typed(members: Members, before: Finding | None) -> Members:
                 read_json(str(cell))
                 typed[name] = msgspec.Raw(" ".join(str(cell).splitlines()).encode())
     return typed
-
-
-def _cell(value: object) -> str:
-    return cell_text(value)

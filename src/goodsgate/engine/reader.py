@@ -1,7 +1,7 @@
 """Read one round of a batch: its payload, a fix, or the rejected records of a retry, as chunks."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -9,10 +9,12 @@ import orjson
 
 from goodsgate import formats
 from goodsgate.engine import fix_records
+from goodsgate.engine.dialect import encoding_of
+from goodsgate.engine.fix_rows import reading_issue
 from goodsgate.engine.mapping_resolution import chosen_profile, is_known_header, resolve_mapping, resolve_name
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, RoundKind
-from goodsgate.model.issue import CODES, Issue, issue
+from goodsgate.model.issue import Issue, issue
 from goodsgate.store.contract import ClaimedRound, Store
 
 RETRY_RECORDS = 2_000
@@ -21,14 +23,6 @@ SPLIT_RECORDS = 8_192
 """A last chunk of this length or more is split if `splits_last_chunk` is set."""
 LAST_PART = 4
 """The second part is so many times shorter than the whole chunk."""
-
-READING_CODES = frozenset(
-    {
-        "line_too_long", "cell_too_long", "row_ragged", "nul_bytes", "encoding_broken", "duplicate_in_batch",
-        "cell_error", "formula_without_value", "sku_number_format",
-    }
-)
-"""Issues that no change of reference data removes: a retry leaves their records as they are."""
 
 
 class RoundReader:
@@ -56,17 +50,26 @@ class RoundReader:
         self._reading = [*round.reading]
         """Reading decisions that chunks have carried so far."""
         # A file that is read again reports again what earlier chunks of the round reported.
-        self._known = _known_file_issues(store, round) if round.chunks else []
+        # The report of a file, which a fix is, has the same peculiarities.
+        is_repeated = round.chunks or round.round_kind is RoundKind.FIX
+        self._known = _known_file_issues(store, round) if is_repeated else []
         if round.round_kind is not RoundKind.RETRY and round.round_kind is not RoundKind.REMOVAL:
             pieces = store.payload(round.merchant, round.batch, round.number)
             self._file_is_gone = pieces is None
-            is_submission = round.round_kind is RoundKind.SUBMISSION
-            self._file = formats.open_reader(
-                iter(()) if pieces is None else pieces, format=round.format, content_encoding=round.content_encoding,
-                limits=limits, exact=is_submission and bool(round.policy.schema),
-                options=read_options(round.kind, round.policy) if is_submission else _fix_options(round),
-            )
+            self._file = self._open(iter(()) if pieces is None else pieces, limits)
             self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)
+
+    def _open(self, pieces: Iterator[bytes], limits: formats.Limits) -> formats.Reader:
+        round = self.round
+        if round.round_kind is RoundKind.FIX:
+            return open_fix(
+                pieces, limits, format=round.format, content_encoding=round.content_encoding, kind=round.kind,
+                policy=round.policy, reading=round.reading,
+            )
+        return formats.open_reader(
+            pieces, format=round.format, content_encoding=round.content_encoding, limits=limits,
+            exact=bool(round.policy.schema), options=read_options(round.kind, round.policy),
+        )
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield every chunk of the round; the last one is marked, and is empty if no records are left.
@@ -135,7 +138,10 @@ class RoundReader:
     def _corrected_chunks(self, file: formats.Reader) -> Iterator[Chunk]:
         """Yield the records of a fix in the form of the batch."""
         for chunk in self._source:
-            yield fix_records.assemble(chunk, header=file.header, round=self.round, store=self._store)
+            self.field_mapping = fix_records.extend_mapping(self.field_mapping, file.header, self.round)
+            yield fix_records.assemble(
+                chunk, header=file.header, round=self.round, columns=self.field_mapping.columns, store=self._store
+            )
             del chunk
 
     def _rejected_chunks(self) -> Iterator[Chunk]:
@@ -196,13 +202,16 @@ def read_options(kind: Kind, policy: Policy) -> formats.ReadOptions:
     )
 
 
-def _fix_options(round: ClaimedRound) -> formats.ReadOptions:
-    """Return how a fix is read: a report, in UTF-8 or in the charset of the submission."""
-    named = [decision.value for decision in round.reading if decision.what == "encoding"]
-    legacy = [formats.find_encoding(name) for name in named if not name.startswith("UTF-")]
-    return formats.ReadOptions(
-        fallback_encoding=legacy[0] if legacy else None, comma=round.policy.decimal == "comma",
-        resolve=partial(resolve_name, round.kind, round.policy),
+def open_fix(pieces: Iterator[bytes], limits: formats.Limits, *, format: str, content_encoding: str, kind: Kind,
+             policy: Policy, reading: Sequence[ReadingDecision]) -> formats.Reader:
+    """Return the reader of a fix: a report, which is UTF-8 or in the charset in which the submission was read."""
+    encoding = encoding_of(reading)
+    options = formats.ReadOptions(
+        comma=policy.decimal == "comma", resolve=partial(resolve_name, kind, policy),
+        fallback_encoding=None if encoding is None or encoding.startswith("utf-") else encoding,
+    )
+    return formats.open_reader(
+        pieces, format=format, content_encoding=content_encoding, limits=limits, options=options
     )
 
 
@@ -219,8 +228,7 @@ def _rejected_chunk(findings: list[Finding], *, follows: int, is_table: bool) ->
         rows=[orjson.loads(raw) if raw else [] for raw in raws] if is_table else [],
         source_rows=[finding.source_row for finding in findings],
         unreadable={
-            at: found for at, finding in enumerate(findings)
-            for found in finding.issues if found.code in READING_CODES
+            at: problem for at, finding in enumerate(findings) if (problem := reading_issue(finding)) is not None
         },
         bytes_done=0, replaces=[finding.number for finding in findings], follows=follows,
     )
@@ -230,5 +238,3 @@ def raw_record(chunk: Chunk, at: int) -> bytes:
     """Return a record as it was received: the line, or the row's cells as a JSON array."""
     return chunk.lines[at] if chunk.lines else orjson.dumps(chunk.rows[at])
 
-
-assert CODES.keys() >= READING_CODES

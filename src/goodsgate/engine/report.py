@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from goodsgate import formats
+from goodsgate.engine.dialect import dialect_of
 from goodsgate.engine.reader import RoundReader, raw_record
 from goodsgate.engine.refusal import Refusal
 from goodsgate.model.batch import Batch, Finding, RoundKind
@@ -65,7 +66,11 @@ def report(store: Store, limits: formats.Limits, batch: Batch, *, only: str = "r
         header = _columns(store, batch)
         rows = (_row(line, batch, header, results=results) for line in lines)
         added = ("_row", "_result", *ADDED[1:]) if results else ADDED
-        pieces = formats.write(rows, format=wanted, header=[*header, *added], marks=not raw)
+        dialect = dialect_of(batch, wanted)
+        pieces = formats.write(
+            rows, format=wanted, header=[*header, *added], marks=not raw, delimiter=dialect.delimiter,
+            encoding=dialect.encoding, sheet=dialect.sheet,
+        )
     return Report(
         media_type=formats.MEDIA_TYPES[wanted], filename=f"{batch.id}-{only}.{wanted}", pieces=pieces
     )
@@ -158,22 +163,24 @@ def _object(line: ReportLine, batch: Batch, *, results: bool) -> bytes:
 
 
 def _row(line: ReportLine, batch: Batch, header: list[str], *, results: bool) -> list[str]:
-    if batch.columns is not None:
-        cells = _cells(line.raw)
-        cells = [*cells[: len(header)], *[""] * (len(header) - len(cells))]
-    else:
-        cells = _flat(line.raw, header)
+    """Return the cells of a record: its own, those of the report, and those for which it has no column."""
+    cells = _cells(line.raw) if batch.columns is not None else _flat(line.raw, header)
+    own, further = [*cells[: len(header)], *[""] * (len(header) - len(cells))], cells[len(header) :]
     added = [str(line.number), *([line.result] if results else []), _codes(line.issues), _messages(line.issues)]
-    return [*cells, *added]
+    return [*own, *added, *further]
 
 
 def _columns(store: Store, batch: Batch) -> list[str]:
-    """Return the submitter's header; for JSON the members of the first rejected records, in the order they appear."""
+    """Return the submitter's header; for JSON the members of the first rejected records, in the order they appear.
+
+    A column without a name has none in the report, as it was received.
+    """
     if batch.columns is not None:
-        return batch.columns
+        return ["" if name == f"column_{number}" else name for number, name in enumerate(batch.columns, 1)]
     names: dict[str, None] = {}
     for finding in store.rejected_records(batch.merchant, batch.id, limit=PAGE_RECORDS):
-        names.update(dict.fromkeys(read_members(finding.raw or b"") or {}))
+        members = read_members(finding.raw or b"")
+        names.update(dict.fromkeys(members if members is not None else ("_raw",)))
     return [*names] or ["id"]
 
 
@@ -182,7 +189,9 @@ def _cells(raw: bytes) -> list[str]:
 
 
 def _flat(raw: bytes, header: list[str]) -> list[str]:
-    members = read_members(raw) or {}
+    members = read_members(raw)
+    if members is None:
+        members = {"_raw": raw.strip().decode("utf-8", "replace")}
     return [cell_text(members.get(name)) for name in header]
 
 

@@ -177,7 +177,7 @@ def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader, fallback: s
         start = piece.rfind(b"\n", 0, first.start() if first else 0) + 1
         yield piece[:start]
         sample, rest = first_bytes(chain((piece[start:],), pieces), SAMPLE_BYTES)
-        if is_mostly_utf8(sample):
+        if is_mostly_utf8(sample) and (fallback is None or _has_characters_of(sample, fallback)):
             yield from rest
             return
         if fallback is not None:
@@ -190,8 +190,15 @@ def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader, fallback: s
             return
         reader.charset = NAMES.get(found.encoding, found.encoding)
         reader.add_decision("encoding", reader.charset, "detected", found.confidence)
-        reader.add_notice("encoding_guessed", reader.charset)
+        if fallback is None:
+            reader.add_notice("encoding_guessed", reader.charset)
         yield from _decode(rest, found.encoding)
+
+
+def _has_characters_of(sample: bytes, encoding: str) -> bool:
+    """Return whether most characters of a text in UTF-8 exist in a charset, too: else it is UTF-8 by accident."""
+    text = re.sub(r"[\x00-\x7f]", "", sample.decode("utf-8", "ignore"))
+    return len(text.encode(encoding, "ignore").decode(encoding, "ignore")) * 2 >= len(text)
 
 
 def _decode(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """Write records back into a file, as a stream."""
 
+import codecs
 import csv
 from collections.abc import Iterable, Iterator
 from io import StringIO
@@ -28,11 +29,14 @@ _XLSX_OPTIONS = {
 
 
 def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: list[str] | None,
-          marks: bool = False) -> Iterator[bytes]:
+          marks: bool = False, delimiter: str | None = None, encoding: str = "utf-8", sheet: str | None = None,
+          ) -> Iterator[bytes]:
     """Yield a file of records: lists of cells for csv, tsv and xlsx, the bytes of JSON values for ndjson and json.
 
     Some pieces are empty, so that the caller can do something else before the file goes on.
-    UTF-8 without a byte-order mark. CSV is that of RFC 4180 (comma, CR LF); TSV is the same with tabs. A line break
+    UTF-8 without a byte-order mark, or for CSV and TSV another `encoding`, as Python calls it: UTF-16 has a mark, and
+    a character that the encoding does not have is a Python escape. CSV is that of RFC 4180 (comma or another
+    `delimiter`, CR LF); TSV is the same with tabs. `sheet` is the name of the sheet of an XLSX. A line break
     inside a JSON value becomes a blank, which changes nothing in valid JSON; in `json` every value must be valid.
     With `marks`, cells of CSV and TSV that a spreadsheet would run get a mark, see `formula_marks`; without, they are
     written byte for byte. In an XLSX every cell is text, so it runs nothing and keeps leading zeros.
@@ -45,9 +49,10 @@ def write(rows: Iterable[list[str]] | Iterable[bytes], *, format: str, header: l
         if marks:
             cells = ([*map(mark_formula, row)] for row in cells)
             header = [*map(mark_formula, header)] if header is not None else None
-        return _write_delimited(cells, header, "\t" if format == "tsv" else ",")
+        delimiter = delimiter or ("\t" if format == "tsv" else ",")
+        return _encoded(_write_delimited(cells, header, delimiter), encoding)
     if format == "xlsx":
-        return _write_xlsx(cast(Iterable[list[str]], rows), header)
+        return _write_xlsx(cast(Iterable[list[str]], rows), header, sheet)
     if format == "ndjson":
         return _write_json(cast(Iterable[bytes], rows), b"", b"\n", b"\n")
     if format == "json":
@@ -71,36 +76,47 @@ def _write_json(values: Iterable[bytes], start: bytes, between: bytes, end: byte
     yield b"".join(parts)
 
 
-def _write_delimited(rows: Iterable[list[str]], header: list[str] | None, delimiter: str) -> Iterator[bytes]:
+def _encoded(texts: Iterable[str], encoding: str) -> Iterator[bytes]:
+    encoder = codecs.getincrementalencoder(encoding)("backslashreplace")
+    for text in texts:
+        yield encoder.encode(text)
+    yield encoder.encode("", final=True)
+
+
+def _write_delimited(rows: Iterable[list[str]], header: list[str] | None, delimiter: str) -> Iterator[str]:
     text = StringIO()
+    if delimiter not in DELIMITERS:
+        text.write(f"sep={delimiter}\r\n")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
     if header is not None:
         # unquoted, a header that holds another delimiter would look like a header with that delimiter
-        ambiguous = delimiter == "," and (any(mark in "".join(header) for mark in ("sep=", *DELIMITERS)))
+        others = ("sep=", *DELIMITERS.replace(delimiter, ""))
+        ambiguous = delimiter != "\t" and any(mark in "".join(header) for mark in others)
         quoting = csv.writer(text, delimiter=delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
         (quoting if ambiguous else writer).writerow(header)
     for row in rows:
         writer.writerow(row)
         if text.tell() >= PIECE_CHARACTERS:
-            yield text.getvalue().encode()
+            yield text.getvalue()
             text.seek(0)
             text.truncate()
-    yield text.getvalue().encode()
+    yield text.getvalue()
 
 
-def _write_xlsx(rows: Iterable[list[str]], header: list[str] | None) -> Iterator[bytes]:
+def _write_xlsx(rows: Iterable[list[str]], header: list[str] | None, sheet: str | None) -> Iterator[bytes]:
     with TemporaryFile() as file:
-        for _ in _fill_workbook(file, rows, header):
+        for _ in _fill_workbook(file, rows, header, sheet):
             yield b""
         file.seek(0)
         while piece := file.read(PIECE_CHARACTERS):
             yield piece
 
 
-def _fill_workbook(file: IO[bytes], rows: Iterable[list[str]], header: list[str] | None) -> Iterator[None]:
+def _fill_workbook(file: IO[bytes], rows: Iterable[list[str]], header: list[str] | None, name: str | None,
+                   ) -> Iterator[None]:
     """Write a workbook, with a pause after every few rows."""
     with xlsxwriter.Workbook(file, _XLSX_OPTIONS) as book:
-        sheet = book.add_worksheet()
+        sheet = book.add_worksheet(name)
         number = 0
         if header is not None:
             _fill_row(sheet, number, header)
