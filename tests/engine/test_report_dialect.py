@@ -106,12 +106,12 @@ def test_a_report_that_was_saved_as_utf8_is_read_as_utf8(shop: Shop) -> None:
 
 def test_a_column_that_a_fix_adds_is_mapped_as_in_a_submission(shop: Shop) -> None:
     """By its name and the options of the batch; the next report has it, too."""
-    batch = shop.run(b"sku,Name,price\nA,Mug,1\nB,,2\n", format="csv", mapping={"House": ["brand"]}, currency="EUR")
-    rows = b"sku,Name,price,_row,EAN,House,Colour note\nB,,2,2,4006381333931,Acme,red\n"
+    batch = shop.run(b"sku,Name,price\nA,Mug,1\nB,,2\n", format="csv", mapping={"Name": ["title"]}, currency="EUR")
+    rows = b"sku,Name,price,_row,EAN,Brand,Colour note\nB,,2,2,4006381333931,Acme,red\n"
     shop.fix(batch.id, rows, format="csv")
     shop.work()
     after = shop.engine.batch("acme", batch.id)
-    assert after.columns == ["sku", "Name", "price", "EAN", "House", "Colour note"]
+    assert after.columns == ["sku", "Name", "price", "EAN", "Brand", "Colour note"]
     report = shop.report(batch.id)
     assert report.splitlines()[1].startswith(b"B,,2,4006381333931,Acme,red,2,")
     shop.fix(batch.id, report.replace(b"B,,2", b"B,Cup,2"), format="csv")

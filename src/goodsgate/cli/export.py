@@ -19,13 +19,15 @@ FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx", "parquet", "goog
 @click.argument("collection", default="products")
 @click.option("--kind", type=click.Choice(["product", "price", "stock"]), default="product", show_default=True,
               help="Kind of items.")
-@click.option("--format", "format", type=FORMATS, default="ndjson", show_default=True, help="Format of the file.")
+@click.option("--format", "format", type=FORMATS, help="Format of the file. Default: ndjson, with a profile csv.")
+@click.option("--profile", metavar="NAME", help="Write the columns of a profile: google, shopify, woocommerce …")
 @click.option("--after", metavar="KEY", help="Begin after this item, to continue an export that broke off.")
 @click.option("-o", "--output", metavar="FILE",
               help="File to write; '-' for standard output. Default: named after the collection.")
 @with_client
 def export(
-    *, client: GateClient, collection: str, kind: str, format: str, after: str | None, output: str | None,
+    *, client: GateClient, collection: str, kind: str, format: str | None, profile: str | None, after: str | None,
+    output: str | None,
 ) -> None:
     """Download a collection as a file, to feed other systems. Submitted again, its records are unchanged.
 
@@ -33,17 +35,19 @@ def export(
     Examples:
       goodsgate export --format csv -o products.csv
       goodsgate export spring --format google_rss
+      goodsgate export --profile shopify -o shopify.csv
       goodsgate export --kind stock -o - | head
     """
-    params = {"kind": kind, "format": format} | ({"after": after} if after else {})
+    options = {"kind": kind, "format": format, "profile": profile, "after": after}
+    params = {name: value for name, value in options.items() if value}
 
     def save(response: "httpx.Response") -> str:
         if left_out := response.headers.get("Goodsgate-Left-Out"):
-            click.echo(mask_control(f"Left out, because {format} cannot hold it: {unquote(left_out)}"), err=True)
+            click.echo(mask_control(f"Left out, because the file cannot hold it: {unquote(left_out)}"), err=True)
         if output == "-":
             print_download(response)
             return ""
-        return str(save_download(response, output, default=f"{collection}-{kind}.{format}"))
+        return str(save_download(response, output, default=f"{collection}-{kind}"))
 
     if target := client.download(f"/v1/collections/{collection}/export", save, params=params):
         click.echo(target)

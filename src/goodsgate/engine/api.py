@@ -171,10 +171,10 @@ class Engine:
             raw=raw,
         )
 
-    def export(self, merchant: str, kind: Kind, collection: str, *, format: str, after: str | None = None,
-               ) -> reports.Report:
+    def export(self, merchant: str, kind: Kind, collection: str, *, format: str, profile: str | None = None,
+               after: str | None = None) -> reports.Report:
         """Return a file of the items of a collection; see `engine.export`."""
-        return export(self.store, merchant, kind, collection, format=format, after=after)
+        return export(self.store, merchant, kind, collection, format=format, profile=profile, after=after)
 
     def load_reference(self, merchant: str, kind: str, pieces: Iterator[bytes], *, format: str,
                        content_encoding: str = "identity", encoding: str | None = None, replace: bool = False) -> int:

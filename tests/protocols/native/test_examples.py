@@ -19,7 +19,10 @@ OPERATIONS = {
     if method != "parameters"
 }
 BINARY = {
-    "application/octet-stream", "application/zip", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/octet-stream",
+    "application/vnd.apache.parquet",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/zip",
 }
 WITHOUT_EXAMPLE = BINARY | {"text/tab-separated-values"}
 """Media types whose examples would be unreadable, or repeat that of another one."""

@@ -60,7 +60,8 @@ class CatalogueHandlers:
         query = request.query
         return await self._context.report(request.http.scope, request.merchant, partial(
             self._engine.export, request.merchant, Kind(query["kind"]), request.path["collection"],
-            format=query["format"], after=query["after"],
+            format=query["format"] or ("csv" if query["profile"] else "ndjson"), profile=query["profile"],
+            after=query["after"],
         ))
 
     async def item(self, request: ApiRequest) -> Response:
