@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodsgate.formats import Limits, open_reader, table, write
-from goodsgate.formats.table import delimiter_of
+from goodsgate.formats.delimiter import delimiter_of
 from tests.data import sample_bytes
 from tests.formats.helpers import PACKINGS, SIZES, packed, peak, pieces, read
 from tests.invented import offers

@@ -26,11 +26,11 @@ from goodsgate.formats.contract import (
     UnknownEncodingError,
     UnknownFormatError,
 )
+from goodsgate.formats.delimiter import find_delimiter
 from goodsgate.formats.detection import detect
 from goodsgate.formats.json_array import JsonArraySplitter
 from goodsgate.formats.payload_reader import PayloadReader
 from goodsgate.formats.pipeline import open_reader
-from goodsgate.formats.table import find_delimiter
 from goodsgate.formats.writer import write
 
 __all__ = [

@@ -13,8 +13,8 @@ from goodsgate.formats.archive import ZIP_MAGIC, ArchiveError, read_heads, selec
 from goodsgate.formats.charset import HEAD_BYTES, describe_binary, detect_charset, is_html
 from goodsgate.formats.content_encoding import decompress, detect_content_encoding
 from goodsgate.formats.contract import FORMATS, Limits, UnknownContentEncodingError, UnknownFormatError
+from goodsgate.formats.delimiter import DELIMITERS, delimiter_of
 from goodsgate.formats.payload_reader import PayloadReader
-from goodsgate.formats.table import DELIMITERS, delimiter_of
 from goodsgate.model.json_text import UNREADABLE_JSON
 
 _CONTENT_ENCODING_NAMES = {"": "identity", "identity": "identity", "gzip": "gzip", "x-gzip": "gzip", "zstd": "zstd"}

@@ -13,11 +13,12 @@ from goodsgate.formats.contract import (
     UnknownContentEncodingError,
     UnknownFormatError,
 )
+from goodsgate.formats.delimiter import delimiter_name
 from goodsgate.formats.json_array import json_records
 from goodsgate.formats.json_wrapper import lines_or_wrapped, wrapped_records
 from goodsgate.formats.lines import ndjson
 from goodsgate.formats.payload_reader import PayloadReader
-from goodsgate.formats.table import DELIMITER_NAMES, DelimitedTable
+from goodsgate.formats.table import DelimitedTable
 from goodsgate.formats.xlsx import XlsxSheet
 from goodsgate.formats.xml import XmlDocument
 
@@ -64,6 +65,6 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
     else:
         delimiter = options.delimiter
         if delimiter is not None:
-            reader.add_decision("delimiter", DELIMITER_NAMES.get(delimiter, delimiter), "given")
+            reader.add_decision("delimiter", delimiter_name(delimiter), "given")
         reader.runs = DelimitedTable(text, reader, delimiter=delimiter or ("\t" if format == "tsv" else None)).runs()
     return reader

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from goodsgate.formats.charset import HEAD_BYTES, first_bytes
-from goodsgate.formats.contract import UnknownDelimiterError
+from goodsgate.formats.delimiter import DELIMITERS, QUOTED, delimiter_name, detect_delimiter, directed_delimiter
 from goodsgate.formats.lines import CUT_BYTES, are_readable, check_line, incomplete_line, truncate_line, whole_lines
 from goodsgate.formats.payload_reader import CELL_OVERHEAD_BYTES, PIECE_BYTES, PayloadReader, RecordRun
 from goodsgate.model.issue import Issue, issue
@@ -23,9 +23,6 @@ from goodsgate.model.issue import Issue, issue
 if TYPE_CHECKING:
     import _csv
 
-DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-DELIMITERS = "".join(DELIMITER_NAMES)
-"""In order of preference if several are equally frequent in the header."""
 REREAD_CHARACTERS_FREE = 16 * 1024 * 1024
 """Lines may be read twice up to this many characters, then as many as were read once, so that time stays linear."""
 BLANK_BYTES_MAX = 4 * 1024 * 1024
@@ -33,25 +30,7 @@ BLANK_BYTES_MAX = 4 * 1024 * 1024
 CELLS_PER_CHUNK_BYTE = 4
 """Cells may need this much more memory than the chunk has bytes; many short cells end a chunk earlier."""
 
-_QUOTED = re.compile(r'"[^"]*"?')
-_DIRECTIVE = re.compile(r"sep=(.)\r?")
 _BLANK = " \t\r" + DELIMITERS
-
-
-def find_delimiter(name: str) -> str:
-    """Return the delimiter for a character or one of the names. Raises UnknownDelimiterError."""
-    by_name = {name: sign for sign, name in DELIMITER_NAMES.items()} | {"space": " ", "\\t": "\t"}
-    found = by_name.get(name.strip().lower(), name)
-    if len(found) != 1 or found in '"\r\n\0' or found.isalnum():
-        names = ", ".join(DELIMITER_NAMES.values())
-        raise UnknownDelimiterError(f"Unsupported delimiter {name!r}; expected {names} or a single character.")
-    return found
-
-
-def delimiter_of(line: str) -> str:
-    """Return the most frequent delimiter outside quotation marks in a header line; a comma if there is none."""
-    bare = _QUOTED.sub("", line)
-    return max(DELIMITERS, key=bare.count)
 
 
 def column_names(cells: list[str], reader: PayloadReader) -> list[str]:
@@ -135,7 +114,8 @@ class DelimitedTable:
         self._limit = reader.limits.line_bytes_max
         if csv.field_size_limit() < self._limit * 2:  # of the whole process, hence only ever raised; ours is stricter
             csv.field_size_limit(self._limit * 2)
-        pieces, end = _with_line_end(pieces)
+        self._head, pieces = first_bytes(pieces, HEAD_BYTES)
+        end = _line_end(self._head)
         self._source = _LineSource(whole_lines(pieces, reader, end=end), reader, end)
         self._lines = iter(self._source)
         self._literal = delimiter == "\t"
@@ -194,7 +174,9 @@ class DelimitedTable:
 
     def _dialect_of(self, text: str) -> "_csv.Dialect":
         """Return how a line is read: a blank between a delimiter and a quotation mark belongs to no cell."""
-        return self._skipping_dialect if self._has_blank_before_quote(text) else self._dialect
+        search = self._has_blank_before_quote
+        has_blank = search(text) and search(QUOTED.sub('""', text))  # inside quotation marks it belongs to the cell
+        return self._skipping_dialect if has_blank else self._dialect
 
     def _with_size(self, run: RecordRun, size: int) -> RecordRun:
         memory = size + CELL_OVERHEAD_BYTES * self._width * len(run.records)
@@ -213,17 +195,19 @@ class DelimitedTable:
                 self._reader.stop("payload_sparse", f"{skipped:,}", expected=expected)
                 return []
             self._number = first = self._number + 1
-            directive = _DIRECTIVE.fullmatch(line) if first == 1 and delimiter is None else None
-            if directive:  # what Excel writes and reads in front of a header
-                self._set_delimiter(delimiter := directive[1])
-                self._reader.add_decision("delimiter", DELIMITER_NAMES.get(delimiter, delimiter), "given")
+            directed = directed_delimiter(line) if first == self._empty + 1 else None
+            if directed is not None:  # what Excel writes and reads in front of a header
+                if delimiter is None:
+                    delimiter = directed
+                    self._reader.add_decision("delimiter", delimiter_name(delimiter), "given")
                 continue
             if not line.strip(_BLANK):
                 self._empty += 1
                 continue
             if delimiter is None:
-                delimiter = delimiter_of(line)
-                self._reader.add_decision("delimiter", DELIMITER_NAMES[delimiter], "detected")
+                head = self._head.decode("utf-8", "replace")
+                delimiter, confidence = detect_delimiter(head, is_whole=len(self._head) < HEAD_BYTES)
+                self._reader.add_decision("delimiter", delimiter_name(delimiter), "detected", confidence)
             self._set_delimiter(delimiter)
             text = line.rstrip("\r")
             row, problem = self._read_quoted(line, text) if '"' in text else (text.split(self._delimiter), None)
@@ -310,7 +294,6 @@ class DelimitedTable:
         return problem
 
 
-def _with_line_end(pieces: Iterator[bytes]) -> tuple[Iterator[bytes], bytes]:
-    """Find the line end: a carriage return if the first 64 KiB contain no line feed (old Macintosh files)."""
-    head, pieces = first_bytes(pieces, HEAD_BYTES)
-    return pieces, b"\r" if b"\r" in head[:-1] and b"\n" not in head else b"\n"
+def _line_end(head: bytes) -> bytes:
+    """Return the line end: a carriage return if the first 64 KiB contain no line feed (old Macintosh files)."""
+    return b"\r" if b"\r" in head[:-1] and b"\n" not in head else b"\n"

@@ -10,8 +10,8 @@ from typing import IO, cast
 import xlsxwriter  # type: ignore[import-untyped]  # it has no types
 
 from goodsgate.formats.contract import FORMATS, FormatOverflowError, UnknownFormatError
+from goodsgate.formats.delimiter import DELIMITERS
 from goodsgate.formats.formula_marks import mark_formula
-from goodsgate.formats.table import DELIMITERS
 
 PIECE_CHARACTERS = 64 * 1024
 PAUSE_ROWS = 50

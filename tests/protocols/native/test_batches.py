@@ -41,7 +41,7 @@ def test_a_batch_tells_how_it_was_read(client):
     detected = client.submit(gzip.compress(table), format=None, label="spring.csv")
     assert [[*decision.values()] for decision in detected["reading"]] == [
         ["content_encoding", "gzip", "detected", 1.0], ["format", "csv", "detected", None],
-        ["encoding", "Windows-1252", "detected", 1.0], ["delimiter", "semicolon", "detected", None],
+        ["encoding", "Windows-1252", "detected", 1.0], ["delimiter", "semicolon", "detected", 1.0],
     ]
     named = client.submit(table, format="csv", encoding="windows-1252")
     assert [decision["how"] for decision in named["reading"] if decision["what"] in ("format", "encoding")] == [
