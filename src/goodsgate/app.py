@@ -187,6 +187,7 @@ def protocol_settings(config: Config) -> ProtocolSettings:
         rate_limits=config.rate_limits == "on", verify_signatures=config.signatures == "verify",
         import_streams_at_once=config.stream_imports == "at_once", metrics_token=config.metrics_token,
         call_aliases=config.call_aliases, token_seconds=config.token_hours * 3600, order_days=config.order_days,
+        report_link_seconds=config.report_link_seconds,
         courier_seconds=config.courier_seconds, delivery_seconds=config.delivery_seconds,
         delivery_retries_max=len(config.delivery_retry_seconds.split(",")),
         webhooks=WebhookSettings(

@@ -184,6 +184,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Lifetime of a token that was exchanged for a key."""
     session_hours: Annotated[float, Meta(gt=0, le=720)] = 12.0
     """Lifetime of a console session."""
+    report_link_seconds: Annotated[float, Meta(ge=1, le=604_800)] = 3600.0
+    """Life of a link to the report of a Just Walk Out ingestion; Amazon publishes an hour."""
     order_days: Days = 400.0
     """Orders and invoice numbers, after the last event."""
     tombstone_days: Days = 30.0

@@ -20,6 +20,7 @@ from goodsgate.http.problems import refuse
 METHODS = ("get", "post", "put", "patch", "delete")
 PARAMETERS_MAX = 64
 """Maximum number of query parameters of a request."""
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
@@ -36,6 +37,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     required: bool = False
     """Whether a query must have the parameter."""
 
+    is_hex_uuid: bool = False
+    """Whether a path parameter of 32 hex digits may be written as a UUID."""
     is_lenient: bool = False
     """Whether booleans may be written in any case, or as 1 and 0."""
 
@@ -184,13 +187,16 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
 
     def values(self, texts: Mapping[str, str]) -> dict[str, str]:
         """Return the path parameters after checking them. Raises the refusal of the first one that is invalid."""
+        values = dict(texts)
         for name, text in texts.items():
             parameter = self.parameters[name]
+            if parameter.is_hex_uuid and _UUID.fullmatch(text):
+                text = values[name] = text.replace("-", "").lower()
             try:
                 parameter.read(text)
             except ValueError as fault:
                 raise refuse(parameter.refusal) from fault
-        return dict(texts)
+        return values
 
 
 class _PlainDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc] # one of two classes
@@ -280,7 +286,7 @@ class OpenApiDocument:
         return Parameter(
             name=node["name"], schema=self._expanded(node["schema"]), slashes=node.get("x-slashes", False),
             refusal=node.get("x-refusal", "not_found"), required=node["in"] == "query" and node.get("required", False),
-            is_lenient=self._is_lenient,
+            is_hex_uuid=node.get("x-hex-uuid", False), is_lenient=self._is_lenient,
         )
 
     def _path(self, template: str, node: dict[str, Any]) -> Path:

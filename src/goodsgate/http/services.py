@@ -61,6 +61,8 @@ class ProtocolSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Other names of calls: ``Class/method=Class/method``, or ``Class=Class``, separated by commas."""
     token_seconds: float
     """Lifetime of a token."""
+    report_link_seconds: float
+    """Life of a link to a report."""
     order_days: float
     """Retention of orders after their last change."""
     courier_seconds: float

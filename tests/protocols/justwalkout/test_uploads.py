@@ -193,3 +193,40 @@ def test_items_of_carts_are_separate(retailer):
     assert list(retailer.items("justwalkout-cart")) == ["SKU-1\x1fSTORE-1"]
     assert retailer.items() == {}
     _refused(retailer.call("/v1/catalog/cart/upload", {}), "Invalid request body")
+
+
+def test_one_gtin_is_one_barcode_however_many_zeros_it_has(retailer):
+    """12, 13 and 14 digits are the same trade item number, also in the additional ones; names of blanks are errors."""
+    gtin = item(1)["external_product_id"]
+    retailer.report(retailer.upload(item(1)))
+    more = [{"external_product_id": f"00{gtin}", "external_product_id_type": "GTIN"}]
+    accepted = retailer.upload(
+        item(2, external_product_id=f"0{gtin}", external_product_id_type="EAN"),
+        item(3, additional_external_product_information=more), item(4, item_name="   "), item(5),
+    )
+    assert [(index, code) for index, code, _ in retailer.codes(accepted)] == [
+        (0, "DUPLICATE_BARCODE"), (1, "DUPLICATE_BARCODE"), (2, "INVALID_ATTRIBUTE")
+    ]
+
+
+@ONE_STORE
+def test_every_400_has_a_reason(retailer):
+    """It says what the published text does not, in a header that no client has to know."""
+    reasons = [
+        (retailer.call(UPLOAD, b"{"), "truncated"), (retailer.call(UPLOAD, {"catalogItems": [{}]}), "catalogItems[0]"),
+        (retailer.upload(item(1, "NOWHERE")), "NOWHERE"), (retailer.archive("SKU-1", stores=["STORE-1"]), "STORE-2"),
+        (retailer.call("/v1/catalog/getCatalogUploadStatus", {"ingestionId": "none"}), "not found"),
+    ]
+    for response, reason in reasons:
+        assert response.status_code == 400
+        assert reason in response.headers["x-goodsgate-reason"], response.headers
+
+
+@ONE_STORE
+def test_an_ingestion_id_is_the_id_of_a_batch(retailer):
+    """The native API and so the command line accept it in either form."""
+    ingestion = retailer.upload(item(1)).json()["ingestionId"]
+    key = {"authorization": f"Bearer {retailer.gate.secret(retailer.merchant, ('read',))}"}
+    for name in (ingestion, ingestion.upper(), ingestion.replace("-", "")):
+        response = retailer.get(f"/v1/batches/{name}", headers=key)
+        assert (response.status_code, response.json().get("id")) == (200, ingestion.replace("-", ""))

@@ -148,6 +148,6 @@ def list_stores(store: Store, merchant: str) -> list[str]:
             return codes
 
 
-def bad_request(detail: str) -> Refusal:
-    """Return the refusal of a malformed request."""
-    return refuse("body_invalid", detail)
+def bad_request(detail: str, reason: str = "") -> Refusal:
+    """Return the refusal of a malformed request; `reason` says what a text of the vendor does not."""
+    return refuse("body_invalid", detail, **({"reason": reason} if reason else {}))

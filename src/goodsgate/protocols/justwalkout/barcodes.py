@@ -11,6 +11,8 @@ LENGTHS: dict[str, tuple[int, ...]] = {
     "UPC": (12, 8), "EAN8": (8,), "EAN": (13,), "ISBN": (10,), "GTIN": (14,), "PLU": (3, 4, 5, 6),
 }
 """Type → numbers of digits, including the check digit; a PLU has none."""
+GTIN_LENGTHS = (12, 13, 14)
+"""Numbers of digits in which one trade item number may be written, with zeros before it."""
 BY_LENGTH = {length: name for name in ("UPC", "ISBN", "EAN", "GTIN", "PLU") for length in LENGTHS[name]}
 """Number of digits → the type that is assumed for a barcode without one."""
 
@@ -33,6 +35,14 @@ def check_barcode(barcode: str, named_type: str | None, path: str) -> Issue | No
     if type == "PLU" or is_gtin(barcode) or (type == "UPC" and len(barcode) == 8 and is_gtin(_expand_upc_e(barcode))):
         return None
     return issue("gtin_check_digit", path, value=barcode, suggestion=barcode[:-1] + check_digit(barcode[:-1]))
+
+
+def spellings_of(barcode: str) -> list[str]:
+    """Return all texts of the same barcode: a GTIN may have 12, 13 or 14 digits."""
+    if len(barcode) not in GTIN_LENGTHS or not (barcode.isascii() and barcode.isdigit()):
+        return [barcode]
+    digits = barcode.lstrip("0")
+    return [digits.zfill(length) for length in GTIN_LENGTHS if len(digits) <= length]
 
 
 def _check_isbn(barcode: str, path: str) -> Issue | None:

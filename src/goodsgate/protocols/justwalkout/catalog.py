@@ -134,6 +134,9 @@ class CatalogHandlers:
         return json_response({"ingestionId": unpublished.ingestion_of(batch.id)}, status=201)
 
 
+STORES_IN_REASON = 10
+
+
 def split_items(body: bytes, stores: frozenset[str]) -> list[bytes]:
     """Return each item of an upload as the client wrote it.
 
@@ -145,7 +148,8 @@ def split_items(body: bytes, stores: frozenset[str]) -> list[bytes]:
     decoded: CatalogUpload = _decode(body, _upload_decoder)
     store_ids = {item.store_id for item in decoded.items}
     if not store_ids <= stores:
-        raise bad_request(unpublished.STORE_WRONG if len(store_ids) == 1 else unpublished.STORES_WRONG)
+        unknown = f"not a store of the merchant: {', '.join(sorted(store_ids - stores)[:STORES_IN_REASON])}"
+        raise bad_request(unpublished.STORE_WRONG if len(store_ids) == 1 else unpublished.STORES_WRONG, unknown)
     return [bytes(item) for item in upload.items]
 
 
@@ -158,7 +162,7 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(body)
     except UNREADABLE_JSON as fault:
-        raise bad_request(unpublished.BODY_WRONG) from fault
+        raise bad_request(unpublished.BODY_WRONG, str(fault)) from fault
 
 
 def _notify(account: RetailerAccount) -> str | None:

@@ -7,7 +7,7 @@ import msgspec
 from goodsgate.model.catalogue import IndexEntry, Resource, split_key
 from goodsgate.model.issue import Issue, issue
 from goodsgate.protocols.justwalkout import unpublished
-from goodsgate.protocols.justwalkout.barcodes import LENGTHS, check_barcode
+from goodsgate.protocols.justwalkout.barcodes import LENGTHS, check_barcode, spellings_of
 from goodsgate.rules.merchant_rules import CatalogueLookup, CompiledRules, Record, RuleInputs, RuleResult
 
 BARCODE = "barcode"
@@ -19,7 +19,9 @@ class _CompiledItemRules:
 
     def inputs_for(self, _key: str, record: Record, _current: Record | None) -> RuleInputs:
         """Ask for the items that have the record's barcodes."""
-        return RuleInputs([], [(BARCODE, barcode) for barcode, _, _ in _barcodes(record)])
+        return RuleInputs([], [
+            (BARCODE, spelling) for barcode, _, _ in _barcodes(record) for spelling in spellings_of(barcode)
+        ])
 
     def check(self, key: str, record: Record, lookup: CatalogueLookup) -> RuleResult:
         """Check an item; one SKU may have a barcode in several stores, two SKUs may not share one."""
@@ -30,7 +32,10 @@ class _CompiledItemRules:
             barcode_issue = check_barcode(barcode, named_type, path)
             if barcode_issue is not None:
                 issues.append(barcode_issue)
-            elif any(split_key(owner)[0] != sku for owner in lookup.owners((BARCODE, barcode))):
+            elif any(
+                split_key(owner)[0] != sku for spelling in spellings_of(barcode)
+                for owner in lookup.owners((BARCODE, spelling))
+            ):
                 issues.append(issue("value_held", path, value=barcode))
             if named_type and named_type.strip().upper() not in LENGTHS:
                 issues.append(issue(
@@ -117,6 +122,8 @@ def _check_texts(record: Record) -> list[Issue]:
     sku, name = str(record.get("item_sku", "")), str(record.get("item_name", ""))
     if not unpublished.SKU.fullmatch(sku):
         issues.append(issue("text_form", "/item_sku", value=sku, expected="letters, digits, -, _ and ."))
+    if name and not name.strip():
+        issues.append(issue("field_missing", "/item_name", value=name))
     if not unpublished.NAME.fullmatch(name):
         plain = "".join(character for character in name if " " <= character <= "~").strip()
         issues.append(issue("text_form", "/item_name", value=name, expected="plain ASCII", suggestion=plain or None))

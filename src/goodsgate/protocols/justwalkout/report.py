@@ -90,11 +90,12 @@ class IngestionReports:
         self._public_url = services.settings.public_url
         self._local_url = services.settings.local_url
         self._objects = services.reports
+        self._link_seconds = int(services.settings.report_link_seconds)
         self._written: dict[str, None] = {}
         self._lock = threading.Lock()
 
     def link(self, batch: Batch, *, base: str = "") -> str:
-        """Return a new link, valid for an hour; empty while there is no report. Raises StoreError.
+        """Return a new link, which ends after `report_link_seconds`; empty while there is no report. Raises StoreError.
 
         `base` is the address at which a client reached the gate, for gates without a public URL in their settings.
         """
@@ -102,7 +103,7 @@ class IngestionReports:
             return ""
         if self._objects is None:
             return self._signed_link(batch, self._public_url or base or self._local_url)
-        link = self._objects.sign(self._store_report(self._objects, batch), unpublished.LINK_SECONDS)
+        link = self._objects.sign(self._store_report(self._objects, batch), self._link_seconds)
         assert link is not None
         return link
 
@@ -122,7 +123,7 @@ class IngestionReports:
         return path
 
     def _signed_link(self, batch: Batch, base: str) -> str:
-        signed_at, seconds = f"{now():{BASIC}}", str(unpublished.LINK_SECONDS)
+        signed_at, seconds = f"{now():{BASIC}}", str(self._link_seconds)
         signature, master = self._secrets.derived(PURPOSE, _signed_text(batch.merchant, batch.id, signed_at, seconds))
         query = urlencode({
             "X-Amz-Algorithm": ALGORITHM, "X-Amz-Credential": master, "X-Amz-Date": signed_at,

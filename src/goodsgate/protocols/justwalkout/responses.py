@@ -3,6 +3,7 @@
 These are the Catalog service, API Gateway in front of it, S3 for reports, and the gate for its own paths.
 """
 
+import logging
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -15,10 +16,15 @@ from goodsgate.http.endpoints import REQUEST_ID
 from goodsgate.http.problems import RETRY_AFTER_SECONDS, problem
 from goodsgate.protocols.justwalkout import sigv4, unpublished
 
+log = logging.getLogger(__name__)
+
 OWN = tuple(f"{unpublished.PREFIX}{name}" for name in ("setup", "accessKeys", "planogram"))
 """Paths that only the gate has; their refusals are problem documents."""
 REPORTS = f"{unpublished.PREFIX}reports/"
 TYPE = "x-amzn-errortype"
+REASON = "x-goodsgate-reason"
+"""Header of a 400 with what the vendor's texts do not say."""
+REASON_CHARACTERS_MAX = 500
 DENIED = "AccessDeniedException"
 
 STORAGE = {
@@ -48,6 +54,10 @@ def problem_response(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str
         headers["retry-after"] = str(after)
     if status == 408:
         headers["connection"] = "close"
+    if status == 400:
+        reason = str(refusal.details.get("reason", refusal.detail))
+        headers[REASON] = "".join(letter if " " <= letter <= "~" else "?" for letter in reason)[:REASON_CHARACTERS_MAX]
+        log.info("refused: %s", headers[REASON], extra={"request": scope[REQUEST_ID]})
     return status, headers, msgspec.json.encode(body)
 
 

@@ -47,7 +47,7 @@ class StatusHandlers:
         try:
             parameters = msgspec.json.decode(body, type=StatusRequest)
         except UNREADABLE_JSON as fault:
-            raise bad_request(unpublished.BODY_WRONG) from fault
+            raise bad_request(unpublished.BODY_WRONG, str(fault)) from fault
         host = request.http.headers.get("host")  # which HTTP/1.0 requests may lack
         base = f"{request.http.url.scheme}://{host}" if host else ""
         return json_response(await self._context.run_in_thread(self._status, account, parameters.ingestion, base))

@@ -26,8 +26,6 @@ ITEMS_MAX = 10_000
 PLANOGRAM_MAX = 100_000
 REQUESTS_PER_SECOND = 10
 """Published. Counted for an account over all operations; the burst is as large."""
-LINK_SECONDS = 3600
-"""Published."""
 
 STORE_WRONG = "One or more StoreID's present in the request is incorrect"
 STORES_WRONG = (
