@@ -27,12 +27,14 @@ def categories(data: Path) -> list[dict[str, object]]:
     """Return the categories of the first three levels; each top category is also a department."""
     with gzip.open(data / "bestbuy/categories.json.gz", "rt", encoding="utf-8") as file:
         all_categories = json.load(file)
+    codes = {category["id"] for category in all_categories}
     rows = []
     for category in all_categories:
         path = [step["id"] for step in category["path"]]
         if len(path) <= LEVELS:
             row = {"code": category["id"], "name": category["name"], "level": len(path)}
-            rows.append(row | ({"parent": path[-2]} if len(path) > 1 else {"department": category["id"]}))
+            above = [code for code in path[:-1] if code in codes]  # the data lack some categories
+            rows.append(row | ({"parent": above[-1]} if above else {"department": category["id"]}))
     return rows
 
 

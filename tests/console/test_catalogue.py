@@ -5,10 +5,14 @@ import re
 import pytest
 
 from goodsgate.engine import search
+from goodsgate.model.catalogue import ReferenceEntry
 from tests.console.conftest import Person, text_of
 
 PRODUCTS = b"sku,title,ean\nA1,Trail shoe,4006381333931\nA2,Zelt \xc3\x84tna,\nA3,Lamp,\n"
-BRANDS = b"code,name,parent\nroot,Root,\nleaf,Leaf,root\nlost,Lost,nobody\nring,Ring,ring\n"
+CATEGORIES = b"code,name,parent\nroot,Root,\nleaf,Leaf,root\n"
+LOST = ReferenceEntry(code="lost", name="Lost", parent="nobody")
+RING = ReferenceEntry(code="ring", name="Ring", parent="ring")
+"""As an earlier version or another program stored them."""
 
 
 def test_collections_and_their_items_are_listed(clerk: Person) -> None:
@@ -70,8 +74,9 @@ def test_reference_data_is_loaded_and_browsed_as_a_tree(clerk: Person) -> None:
     """Entries with a missing parent are at the top, and so is an entry that is its own parent."""
     path = f"{clerk.base}/reference/category"
     assert "Records are not checked against this kind" in clerk.get(path).text
-    answer = clerk.drop(path, BRANDS, filename="categories.csv")
+    answer = clerk.drop(path, CATEGORIES, filename="categories.csv")
     assert (answer.status_code, answer.headers["x-location"]) == (202, path)
+    clerk.gate.shop.store.put_reference(clerk.merchant, "category", [LOST, RING])
     page = clerk.get(path).text
     assert re.search(r"<summary>Root</summary>.*?<ul class=\"tree\"><li>Leaf", page, re.S)
     assert "Lost" in page
@@ -87,6 +92,8 @@ def test_an_invalid_reference_file_changes_nothing(clerk: Person) -> None:
     """Every problem is reported with its line."""
     answer = clerk.drop(f"{clerk.base}/reference/attribute", b"code,minimum\na/b,x\n", filename="a.csv")
     assert (answer.status_code, "Line 2: minimum is not a number" in answer.text) == (422, True)
+    answer = clerk.drop(f"{clerk.base}/reference/category", b"code,parent\na,b\nb,a\n", filename="a.csv")
+    assert (answer.status_code, "the parents form a cycle: a → b → a" in answer.text) == (422, True)
     assert clerk.drop(f"{clerk.base}/reference/currency", b"code\nX\n", filename="a.csv").status_code == 409
     assert clerk.drop(f"{clerk.base}/reference/nothing", b"code\nX\n", filename="a.csv").status_code == 404
 

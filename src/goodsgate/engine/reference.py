@@ -1,13 +1,16 @@
 """Load reference data, which rules look up, from a file of any format: all of it or nothing."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import orjson
 
 from goodsgate import formats
-from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.reference_checks import TREE_KINDS, LoadedEntries, Problem
+from goodsgate.engine.refusal import REFUSALS, Refusal
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry
+from goodsgate.model.json_text import Number, contains_nul, read_json
 from goodsgate.rules import builtin_entries
 from goodsgate.rules.document import is_deeper
 from goodsgate.store.contract import Page, Store
@@ -15,10 +18,14 @@ from goodsgate.store.contract import Page, Store
 READ_ONLY_KINDS = ("currency", "country", "unit")
 COMMON_MEMBERS = {"code", "name", "parent"}
 _COMMON_NAMES = {name: name for name in COMMON_MEMBERS}
+_BOUND = re.compile(r"(-?)\+?0*([0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?)", re.ASCII)
 LEVELS_MAX = 16
 """Levels of the members of an entry, the entry included."""
 INVALID_MAX = 20
 """Invalid entries that a refusal lists."""
+SENTENCES_MAX = 3
+"""Invalid entries that the sentence of a refusal names."""
+STORED_PAGE = 5_000
 
 
 def load_reference(store: Store, settings: EngineSettings, merchant: str, kind: str, pieces: Iterator[bytes], *,
@@ -26,7 +33,8 @@ def load_reference(store: Store, settings: EngineSettings, merchant: str, kind: 
                    replace: bool = False) -> int:
     """Store entries and return how many the merchant has now.
 
-    Columns or members are ``code`` (required), ``name`` and ``parent``; others belong to the kind.
+    Columns or members are ``code`` (required), ``name`` and ``parent``; others belong to the kind. A code occurs once,
+    in one spelling, and the parents of a tree exist and form no cycle.
 
     Raises Refusal: reference_kind_unknown, reference_read_only, reference_invalid (nothing is stored then).
     """
@@ -35,8 +43,7 @@ def load_reference(store: Store, settings: EngineSettings, merchant: str, kind: 
         pieces, format=format, content_encoding=content_encoding, limits=settings.read_limits,
         options=formats.ReadOptions(encoding=encoding, resolve=_COMMON_NAMES.get),
     )
-    entries: dict[str, ReferenceEntry] = {}
-    invalid: list[dict[str, object]] = []
+    loaded = LoadedEntries()
     for chunk in reader.chunks():
         for at, place in enumerate(chunk.source_rows):
             unreadable = chunk.unreadable.get(at)
@@ -45,20 +52,44 @@ def load_reference(store: Store, settings: EngineSettings, merchant: str, kind: 
                     raise ValueError(unreadable.message)
                 entry = _entry(kind, _members(reader.header, chunk, at))
             except ValueError as fault:
-                if len(invalid) < INVALID_MAX:
-                    invalid.append({"place": place, "message": str(fault)})
+                loaded.problems.append(Problem(place, str(fault)))
                 continue
-            entries[entry.code] = entry
-        if len(entries) > settings.reference_entries_max:
+            loaded.add(entry, place)
+        if len(loaded.entries) > settings.reference_entries_max:
             raise Refusal("reference_invalid", limit=settings.reference_entries_max)
-    if reader.stopped is not None:
-        invalid.append({"place": 0, "message": reader.stopped.message})
-    if invalid:
-        raise Refusal("reference_invalid", entries=invalid)
-    count = store.put_reference(merchant, kind, [*entries.values()], replace=replace)
+        if len(loaded.problems) >= INVALID_MAX:
+            break
+    stopped = [reader.stopped] if reader.stopped is not None else []
+    loaded.problems += [
+        Problem(0, problem.message) for problem in (*reader.notices, *stopped) if problem.severity == "error"
+    ]
+    if not loaded.problems:
+        stored = [] if replace else [*_stored(store, merchant, kind)]
+        loaded.check_codes(stored)
+        if kind in TREE_KINDS:
+            loaded.check_parents({entry.code: entry.parent for entry in stored})
+    if loaded.problems:
+        raise _invalid(loaded.problems[:INVALID_MAX])
+    count = store.put_reference(merchant, kind, [*loaded.entries.values()], replace=replace)
     if count > settings.reference_entries_max:
         raise Refusal("reference_invalid", "Too many entries of this kind.", limit=settings.reference_entries_max)
     return count
+
+
+def _stored(store: Store, merchant: str, kind: str) -> Iterator[ReferenceEntry]:
+    after = None
+    while True:
+        page = store.reference(merchant, kind, after=after, limit=STORED_PAGE)
+        yield from page.rows
+        after = page.next
+        if after is None:
+            return
+
+
+def _invalid(problems: list[Problem]) -> Refusal:
+    sentences = " ".join(problem.sentence for problem in problems[:SENTENCES_MAX])
+    entries = [{"place": problem.place, "message": problem.message} for problem in problems]
+    return Refusal("reference_invalid", f"{REFUSALS['reference_invalid']} {sentences}", entries=entries)
 
 
 def reference(store: Store, merchant: str, kind: str, *, search: str | None = None, after: str | None = None,
@@ -88,7 +119,7 @@ def _members(header: Sequence[str] | None, chunk: formats.Chunk, at: int) -> dic
     if header is not None:
         return {name: cell.strip() for name, cell in zip(header, chunk.rows[at], strict=False) if cell.strip()}
     try:
-        record = orjson.loads(chunk.lines[at])
+        record = read_json(chunk.lines[at])
     except orjson.JSONDecodeError as fault:
         raise ValueError(f"not valid JSON: {fault}") from None
     if isinstance(record, str):
@@ -97,6 +128,8 @@ def _members(header: Sequence[str] | None, chunk: formats.Chunk, at: int) -> dic
         raise ValueError("an entry is a JSON object or a text")
     if is_deeper(record, LEVELS_MAX):
         raise ValueError(f"an entry nests more than {LEVELS_MAX} levels")
+    if contains_nul(record):
+        raise ValueError("an entry holds the character NUL")
     return record
 
 
@@ -118,8 +151,6 @@ def _entry(kind: str, members: dict[str, object]) -> ReferenceEntry:
     if len(text) > 500 or not text.isprintable():
         raise ValueError("code is longer than 500 characters or holds control characters")
     name, parent = members.get("name"), members.get("parent")
-    if "\0" in f"{name}{parent}":
-        raise ValueError("name or parent holds a NUL")
     return ReferenceEntry(
         code=text, name=str(name).strip() if name is not None else "", parent=str(parent).strip() if parent else None,
         data=data,
@@ -139,8 +170,14 @@ def _attribute(data: dict[str, object]) -> dict[str, object]:
         out["allowed"] = [part.strip() for part in str(out["allowed"]).split("|") if part.strip()]
     for name in ("minimum", "maximum"):
         if isinstance(out.get(name), str):
-            try:
-                out[name] = float(str(out[name]))
-            except ValueError:
-                raise ValueError(f"{name} is not a number") from None
+            out[name] = _bound(name, str(out[name]).strip())
     return out
+
+
+def _bound(name: str, text: str) -> int | Number:
+    """Return the number of a cell as JSON has it: whole as int, others as they are written."""
+    number = _BOUND.fullmatch(f"0{text}" if text.startswith(".") else text)
+    if number is None:
+        raise ValueError(f"{name} is not a number")
+    value: int | Number = read_json(f"{number[1]}{number[2]}")
+    return value

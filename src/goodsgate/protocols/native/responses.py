@@ -3,17 +3,17 @@
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import msgspec
 from starlette.responses import Response
 
 from goodsgate.http.endpoints import ApiRequest
+from goodsgate.model.json_text import write_json
 
 JSON = "application/json"
 
 
 def json_response(document: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return a document as JSON."""
-    return Response(msgspec.json.encode(document), status_code=status, headers=headers, media_type=JSON)
+    return Response(write_json(document), status_code=status, headers=headers, media_type=JSON)
 
 
 def page_response(request: ApiRequest, name: str, rows: list[Any], after: object | None, **members: Any) -> Response:

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-import msgspec
 import orjson
 
 from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.model.json_text import read_json, write_json
 from goodsgate.store.contract import Page
 from goodsgate.store.shared.database import Database
 from goodsgate.store.shared.rounds import decode_mapping
 
 ENTRIES_PER_STATEMENT = 10_000
 
-decode_data = msgspec.json.Decoder(dict[str, object]).decode
+decode_data = read_json
 
 
 class SqlReference:
@@ -84,4 +84,4 @@ class SqlReference:
 
 def _entry_row(entry: ReferenceEntry) -> tuple[str | None, ...]:
     folded = f"{entry.code}\n{entry.name}".casefold()
-    return entry.code, entry.name, entry.parent, orjson.dumps(entry.data).decode(), folded
+    return entry.code, entry.name, entry.parent, write_json(entry.data).decode(), folded
