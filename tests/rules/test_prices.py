@@ -180,6 +180,19 @@ def test_a_suggested_price_is_valid(text):
             assert again <= {"price_zero", "price_decimals", "price_too_large"}
 
 
+@pytest.mark.parametrize(("price", "policy", "severity"), [
+    ("1.299,00", COMMA, "warning"), ("1,299.00", EUROS, "warning"), ("1 299,00 €", COMMA, "warning"),
+    ("1,234,567", EUROS, "warning"), ("12'000.50 CHF", NONE, "warning"), ("$1,099.00", DOLLARS, "warning"),
+    ("12,50 €", COMMA, "warning"), ("€12.50", NONE, "warning"), ("12.50 gbp", DOLLARS, "warning"),
+    # another decimal mark than was agreed, irregular groups, a symbol of several currencies
+    ("1.299,00", EUROS, "error"), ("1.234.567", EUROS, "error"), ("12 34.50", EUROS, "error"),
+    ("1 299'000.00", EUROS, "error"), ("$5", NONE, "error"), ("5 kr", EUROS, "error"),
+])
+def test_a_price_that_can_mean_one_thing_only_is_accepted(price, policy, severity):
+    """Its unusual notation is a warning."""
+    assert {one.severity for one in issues_of(product(price=price), policy=policy)} == {severity}
+
+
 def test_decimals_are_those_of_iso_4217():
     """CLDR's, but for currencies whose minor unit is no longer minted; the list beside the data has the last word."""
     assert all(get_currency_precision(code) == 0 for code in ISO_DECIMALS)

@@ -4,6 +4,8 @@ Source: ISO 4217, by way of the Unicode CLDR that babel carries. If CLDR leaves 
 no longer minted (a shop in Belgrade still writes 199.99), the decimals of ISO 4217 count.
 """
 
+import unicodedata
+
 from babel import Locale
 from babel.core import get_global
 from babel.numbers import get_currency_precision
@@ -41,6 +43,13 @@ SHARED_SYMBOLS: dict[str, frozenset[str]] = {
     "kr.": frozenset({"SEK", "NOK", "DKK", "ISK"}),
 }
 """Symbol → all currencies that are written with it."""
+
+
+def is_unique(sign: str) -> bool:
+    """Return whether a sign stands for one currency alone: a code in any case, or a symbol that no other one has."""
+    if sign.upper() in DECIMALS:
+        return True
+    return len(sign) == 1 and unicodedata.category(sign) == "Sc" and sign in SYMBOLS and sign not in SHARED_SYMBOLS
 
 
 def meant_by(sign: str, currency: str | None) -> str | None:

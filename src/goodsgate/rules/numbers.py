@@ -12,6 +12,11 @@ DIGITS_MAX = 400
 
 _GROUPS = {mark: re.compile(rf"\d{{1,3}}(?:[{mark}]\d{{3}})+", re.ASCII) for mark in ".,"}
 _APART = re.compile(rf"['’{BLANKS}]")
+_IN_GROUPS_APART = {
+    comma: re.compile(rf"\d{{1,3}}(['’{BLANKS}])\d{{3}}(?:\1\d{{3}})*(?:{mark}\d+)?", re.ASCII)
+    for comma, mark in ((False, r"\."), (True, ","))
+}
+"""Decimal comma or not → a number whose thousands are separated by one kind of blank or apostrophe."""
 
 
 class NumberReading(NamedTuple):
@@ -23,6 +28,8 @@ class NumberReading(NamedTuple):
     thousands: bool = False
     alternatives: str | None = None
     """The two possible readings of an ambiguous number."""
+    is_regular: bool = False
+    """Whether thousands are separated in one way, by groups of three digits, and decimals by the expected mark."""
 
 
 def may_separate_thousands(whole: str, fraction: str) -> bool:
@@ -38,7 +45,9 @@ def read_number(digits: str, *, comma: bool) -> NumberReading:
     """
     tight = _APART.sub("", digits)
     reading = _read_marks(tight, ",", ".") if comma else _read_marks(tight, ".", ",")
-    return reading._replace(thousands=True) if tight != digits else reading
+    if tight == digits:
+        return reading
+    return reading._replace(thousands=True, is_regular=_IN_GROUPS_APART[comma].fullmatch(digits) is not None)
 
 
 def _read_marks(tight: str, mark: str, other: str) -> NumberReading:
@@ -52,9 +61,11 @@ def _read_marks(tight: str, mark: str, other: str) -> NumberReading:
         whole, _, decimals = tight.rpartition(last)
         if last in whole or not _GROUPS[first].fullmatch(whole):
             return NumberReading(None)
-        return NumberReading(f"{whole.replace(first, '')}.{decimals}", other_mark=last == other, thousands=True)
+        plain = f"{whole.replace(first, '')}.{decimals}"
+        return NumberReading(plain, other_mark=last == other, thousands=True, is_regular=last == mark)
     if others > 1:
-        return _read_groups(tight, other)
+        reading = _read_groups(tight, other)
+        return reading._replace(is_regular=reading.thousands)
     whole, _, decimals = tight.partition(other)
     if may_separate_thousands(whole, decimals):
         return NumberReading(None, alternatives=f"{whole}{decimals} or {whole}{mark}{decimals}")

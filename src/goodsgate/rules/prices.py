@@ -13,9 +13,9 @@ from typing import NamedTuple
 from rapidfuzz import fuzz, process
 
 from goodsgate.model.fields import Field
-from goodsgate.model.issue import issue
+from goodsgate.model.issue import Severity, issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
-from goodsgate.rules.currencies import DECIMALS, meant_by
+from goodsgate.rules.currencies import DECIMALS, is_unique, meant_by
 from goodsgate.rules.numbers import (
     BLANKS,
     NumberReading,
@@ -146,14 +146,21 @@ def _read_text(value: str, path: str, context: RuleContext, issues: Issues, *, c
         return None
     plain = f"-{reading.plain}" if _MINUS.search(before) or after[:1] in ("-", "−") else reading.plain
     wanted = f"{plain.replace('.', ',') if context.decimal_comma else plain}{f' {code}' if signs else ''}"
-    _add_notation_issues(value, path, issues, wanted=wanted, reading=reading, code=code if signs else None)
+    _add_notation_issues(
+        value, path, issues, wanted=wanted, reading=reading, code=code if signs else None,
+        is_certain=not signs or code == currency or is_unique(signs[0]),
+    )
     return _check_amount(plain, value, path, issues, currency=code)
 
 
 def _add_notation_issues(
-    value: str, path: str, issues: Issues, *, wanted: str, reading: NumberReading, code: str | None
+    value: str, path: str, issues: Issues, *, wanted: str, reading: NumberReading, code: str | None, is_certain: bool
 ) -> None:
-    """Add in which ways the notation of a readable price is wrong."""
+    """Add in which ways the notation of a readable price is unusual.
+
+    They are warnings if the price can mean nothing else: its currency `is_certain`, its thousands are in regular
+    groups, and its decimals have the expected mark.
+    """
     text = value.strip()
     if text == wanted:
         if text != value:
@@ -167,8 +174,13 @@ def _add_notation_issues(
     if code is not None and not (codes and text.endswith(f" {code}")):
         codes.append("price_currency_form")
     negative = wanted.startswith("-")
+    is_certain = is_certain and not reading.other_mark and (reading.is_regular or not reading.thousands)
     for code_of_issue in codes or ([] if negative else ["price_unreadable"]):
-        issues.append(issue(code_of_issue, path, value=value, expected=wanted, suggestion=None if negative else wanted))
+        severity: Severity = "warning" if codes and is_certain else "error"
+        suggestion = None if negative else wanted
+        issues.append(
+            issue(code_of_issue, path, value=value, expected=wanted, suggestion=suggestion, severity=severity)
+        )
 
 
 def _check_amount(plain: str, value: object, path: str, issues: Issues, *, currency: str | None) -> Money | None:
