@@ -146,10 +146,11 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     """Return the gate as an ASGI application; `workers_alive` counts the worker processes that this process watches."""
     engine = create_engine(store, config)
     services = create_services(store, config, secrets=engine.secrets, stock=engine.stock)
-    context = ServerContext(engine, services, http_limits(config), workers_alive=workers_alive)
+    dry_runner = create_dry_runner(store, config)
+    context = ServerContext(engine, services, http_limits(config), dry_runner=dry_runner, workers_alive=workers_alive)
     protocols = load_protocols(context)
     titles = [(protocol.name, protocol.title) for protocol in protocols]
-    console = Console(context, titles, dry_runner=create_dry_runner(store, config))
+    console = Console(context, titles, dry_runner=dry_runner)
     return Application(context, protocols, routes=console.routes(), background=[console.history])
 
 

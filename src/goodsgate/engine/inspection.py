@@ -76,7 +76,8 @@ def inspection_document(inspection: Inspection) -> dict[str, Any]:
     sample, counts = inspection.sample, inspection.dry_run.batch.counts
     return {
         "format": sample.format, "content_encoding": sample.content_encoding, "is_whole": inspection.is_whole,
-        "reading": msgspec.to_builtins(sample.reading), "columns": msgspec.to_builtins(sample.columns),
+        "reading": [msgspec.structs.asdict(decision) for decision in sample.reading],
+        "columns": [msgspec.structs.asdict(column) for column in sample.columns],
         "fields_missing": sample.fields_missing,
         "counts": {name: getattr(counts, name) for name in counts.__struct_fields__},
         "items": [{"key": item.key, "record": read_json(item.document)} for item in inspection.dry_run.items],

@@ -17,6 +17,7 @@ from starlette.types import Send
 
 from goodsgate.auth import Authenticator, Caller
 from goodsgate.engine import Engine, Report
+from goodsgate.engine.dry_run import DryRunner
 from goodsgate.engine.receive import Receipt, Submission
 from goodsgate.engine.refusal import Refusal
 from goodsgate.formats import FormatOverflowError
@@ -53,11 +54,12 @@ class ServerContext:
     """The parts of one API process that handlers of requests use."""
 
     def __init__(self, engine: Engine, services: ProtocolServices, limits: HttpLimits, *,
-                 workers_alive: Callable[[], int] | None = None) -> None:
+                 dry_runner: DryRunner, workers_alive: Callable[[], int] | None = None) -> None:
         self.engine = engine
         self.store = engine.store
         self.services = services
         self.limits = limits
+        self.dry_runner = dry_runner
         self.authenticator = Authenticator(engine.store)
         self.statistics = StatisticsCache(engine.store.statistics)
         self.metrics = Metrics(self.statistics)

@@ -79,7 +79,7 @@ def owned(gate):
 
 
 def _sent(operation):
-    if operation.id in ("submit", "fix", "preview_fix", "load_reference"):
+    if operation.id in ("submit", "inspect", "fix", "preview_fix", "load_reference"):
         return {"content": b'{"id": "SKU-0001", "code": "X", "_row": 2}', "params": {"format": "ndjson"}}
     bodies = {
         "confirm": {"deletions": 1}, "accept_suggestions": {"code": "x", "field": ""},
@@ -94,7 +94,10 @@ def _alike(answer):
     return answer.status_code, document
 
 
-OWN = ("submit", "batches", "collections", "items", "reference", "load_reference", "mappings", "put_mapping")
+OWN = (
+    "submit", "inspect", "batches", "collections", "items", "export", "reference", "load_reference", "mappings",
+    "put_mapping",
+)
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 
 

@@ -62,6 +62,7 @@ def test_every_successful_response_has_an_example():
 
 REQUESTS = [
     ("submit", "POST", "/v1/batches", 202),
+    ("inspect", "POST", "/v1/inspect", 200),
     ("fix", "POST", "/v1/batches/{batch}/fix", 202),
     ("preview_fix", "POST", "/v1/batches/{batch}/fix/preview", 200),
     ("load_reference", "PUT", "/v1/reference/category", 200),

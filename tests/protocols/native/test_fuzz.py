@@ -48,7 +48,8 @@ def _hold(gate, held, case):
     if isinstance(wait, int | float) and 0 < wait <= 60:
         case.query["wait"] = wait / 1e4
     # A feed may hold anything: what is wrong with it is said of its records, not of the request.
-    feed = case.media_type in FEEDS or case.operation.definition.raw["operationId"] in ("submit", "fix", "preview_fix")
+    operation = case.operation.definition.raw["operationId"]
+    feed = case.media_type in FEEDS or operation in ("submit", "inspect", "fix", "preview_fix")
     excluded = [negative_data_rejection] if feed and case.media_type else None
     case.call_and_validate(base_url=gate.url, headers=headers, timeout=10, excluded_checks=excluded)
 

@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from goodsgate import formats
 from goodsgate.engine import Submission
+from goodsgate.engine.inspection import Inspection, head_bytes, inspect_file, inspection_document
 from goodsgate.engine.receive import parse_delimiter, parse_encoding
 from goodsgate.engine.refusal import Refusal
-from goodsgate.http.context import HEAD_BYTES, ServerContext
+from goodsgate.http.context import HEAD_BYTES, PIECE_BYTES, ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler, decode_json
 from goodsgate.http.threads import WORK, Work
 from goodsgate.model.batch import (
@@ -65,7 +66,7 @@ class BatchHandlers:
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
         return {
-            "submit": self.submit, "fix": self.fix, "preview_fix": self.preview_fix,
+            "submit": self.submit, "inspect": self.inspect, "fix": self.fix, "preview_fix": self.preview_fix,
             "suggestions": self.suggestions, "accept_suggestions": self.accept_suggestions,
             "retry": self.retry, "cancel": self.cancel, "confirm": self.confirm,
         }
@@ -85,6 +86,28 @@ class BatchHandlers:
             )
 
         return await self._receive(request, begin)
+
+    async def inspect(self, request: ApiRequest) -> Response:
+        """Handle POST /v1/inspect."""
+        limits, read_limits = self._context.limits, self._engine.settings.read_limits
+        body = request.body(limits.body_bytes_max, limits.body_idle_seconds)
+        head = await body.read(HEAD_BYTES)
+        format, content_encoding = detect_format(request, head)
+        least = head_bytes(format, content_encoding, read_limits)
+        head += await body.read(max(least - len(head), 0))
+        is_whole = body.ended
+        while not body.ended:
+            await body.read(PIECE_BYTES)  # a client that sends the whole file gets its answer after the last byte
+
+        def inspect() -> Inspection:
+            return inspect_file(
+                self._context.dry_runner, head, read_limits, is_whole=is_whole, merchant=request.merchant,
+                kind=Kind(request.query["kind"]), collection=request.query["collection"], policy=self._policy(request),
+                format=format, content_encoding=content_encoding,
+            )
+
+        WORK.set(Work.FILES)
+        return json_response(inspection_document(await self._context.run_in_thread(inspect)))
 
     async def fix(self, request: ApiRequest) -> Response:
         """Handle POST /v1/batches/{batch}/fix."""
