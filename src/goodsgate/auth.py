@@ -120,7 +120,6 @@ class Authenticator:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._cached: dict[bytes, tuple[float, Caller]] = {}
-        self._merchants: set[str] = set()
 
     def cached(self, secret: bytes) -> Caller | None:
         """Return the caller if it was looked up within the last second; does not read the store."""
@@ -175,12 +174,5 @@ class Authenticator:
         return revoked
 
     def merchant_exists(self, merchant: str) -> bool:
-        """Return whether the merchant exists. Merchants are never removed, so known ones are cached."""
-        after: str | None = None
-        while merchant not in self._merchants:
-            page = self._store.merchants(after=after, limit=1000)
-            self._merchants.update(known.id for known in page.rows)
-            after = page.next
-            if after is None:
-                break
-        return merchant in self._merchants
+        """Return whether the merchant exists."""
+        return self._store.merchant_exists(merchant)

@@ -107,6 +107,16 @@ def test_a_folder_that_was_moved_away_is_no_surprise(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_missing_intake_is_reported_by_what_it_means(tmp_path: Path) -> None:
+    """Checks that would read it do not repeat it."""
+    _sqlite(tmp_path).close()
+    for file in tmp_path.glob("intake.db*"):
+        file.unlink()
+    store = SqliteStore(tmp_path, cache_bytes=1024**2, small_payload_bytes=10)
+    assert [check.name for check in _bad(store.quick_checks())] == ["schema of intake.db", "identity"]
+    store.close()
+
+
 @pytest.mark.parametrize(("statement", "difference"), [
     ("DROP INDEX round_open", "index round_open is missing"),
     ("CREATE TABLE notes (text TEXT)", "table notes is unknown"),

@@ -31,6 +31,12 @@ def test_merchants_are_paged(scene: Scene) -> None:
     assert page.next is None
 
 
+def test_a_merchant_exists_or_not(scene: Scene) -> None:
+    """Whatever the text."""
+    assert scene.store.merchant_exists("acme")
+    assert not any(map(scene.store.merchant_exists, ("nobody", "", "ACME", "é" * 300)))
+
+
 def test_a_key_is_found_by_its_digest(scene: Scene) -> None:
     """As it was put, and revoked once."""
     key = _key()

@@ -33,6 +33,7 @@ class ComposedStore:
                             outbox: OutboxStore, maintenance: MaintenanceStore) -> None:
         self.add_merchant = merchants.add_merchant
         self.merchants = merchants.merchants
+        self.merchant_exists = merchants.merchant_exists
         self.add_key = merchants.add_key
         self.key = merchants.key
         self.keys = merchants.keys

@@ -48,6 +48,9 @@ class MerchantStore(Protocol):
     def merchants(self, *, after: str | None = None, limit: int = 100) -> Page[Merchant]:
         """Return merchants in the order of their ids."""
 
+    def merchant_exists(self, merchant: str) -> bool:
+        """Return whether the merchant exists, as it was within the last second."""
+
     def add_key(self, key: Key, *, idempotency: Idempotency[Key] | None = None) -> None:
         """Add a key.
 

@@ -43,6 +43,10 @@ class SqlMerchants:
         ]
         return Page(merchants, merchants[-1].id if len(rows) > limit else None)
 
+    def merchant_exists(self, merchant: str) -> bool:
+        """Return whether the merchant exists."""
+        return self._database.number(merchant) is not None
+
     def add_key(self, key: Key, *, idempotency: Idempotency[Key] | None = None) -> None:
         """Add a key. Raises StoreError if the merchant is unknown, or the id or digest is taken, and KeyInUseError."""
         number = self._database.require_number(key.merchant)

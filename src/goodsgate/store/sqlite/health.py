@@ -84,7 +84,8 @@ def check_schema(database: SqliteDatabase) -> Iterator[HealthCheck]:
 
 def check_deaths(database: SqliteDatabase) -> Iterator[HealthCheck]:
     """Check that no batch ends the workers that process it."""
-    yield judge_deaths(database)
+    if _has_intake(database):
+        yield judge_deaths(database)
 
 
 def check_free_space(database: SqliteDatabase) -> Iterator[HealthCheck]:
@@ -217,7 +218,8 @@ def check_payloads(database: SqliteDatabase) -> Iterator[HealthCheck]:
 
 def check_worker(database: SqliteDatabase) -> Iterator[HealthCheck]:
     """Check that a worker lives while work waits."""
-    yield judge_worker(database, is_worked=_is_worked(database))
+    if _has_intake(database):
+        yield judge_worker(database, is_worked=_is_worked(database))
 
 
 def check_leases(database: SqliteDatabase) -> Iterator[HealthCheck]:
@@ -235,6 +237,14 @@ QUICK_CHECKS = (
     check_schema, check_place, check_identity, check_free_space, check_folder, check_deaths, check_worker
 )
 THOROUGH_CHECKS = (check_journal, check_pages, check_permissions, check_payloads, check_growth, check_leases)
+
+
+def _has_intake(database: SqliteDatabase) -> bool:
+    """Return whether the intake can be asked; if it is missing, the check of its schema says so once."""
+    try:
+        return bool(database.intake.schema_number())
+    except StoreError:
+        return False
 
 
 def _is_worked(database: SqliteDatabase) -> bool:
