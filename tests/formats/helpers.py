@@ -35,6 +35,11 @@ class Read(msgspec.Struct, kw_only=True):
         return self.reader.stopped and self.reader.stopped.code
 
     @property
+    def refused(self) -> str | None:
+        """Code of what the submitter must say before anything is read."""
+        return next((notice.code for notice in self.reader.notices if notice.severity == "error"), None)
+
+    @property
     def notices(self) -> list[tuple[str, str | None]]:
         """Code and value of each notice."""
         return [(notice.code, notice.value) for notice in self.reader.notices]

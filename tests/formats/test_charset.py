@@ -47,11 +47,11 @@ def test_windows_1252_is_read_with_a_notice_or_refused(lines, sizes):
     """Accents, quotation marks and the euro sign; some mixtures are of no language."""
     text = "\n".join(["title", *lines, "prix en € ou né"])
     found = read(text.encode("cp1252"), "csv", sizes=sizes)
-    if found.stopped is None:
+    if found.refused is None:
         assert found.notices == [("encoding_guessed", "Windows-1252")]
         assert [row[0].strip() for row in found.records] == [line.strip() for line in text.split("\n")[1:]]
     else:
-        assert (found.stopped, found.records) == ("encoding_uncertain", [])
+        assert (found.refused, found.records) == ("encoding_uncertain", [])
 
 
 @settings(deadline=None)
@@ -141,7 +141,7 @@ def test_a_real_file_in_another_charset_reads_the_same(charset):
     name = "UTF-16" if "16" in charset else None
     notices = [("encoding_guessed", name)] if name else []
     assert sorted(found.notices) == [*notices, ("header_duplicate", "#NAME?")]  # a spreadsheet broke those names, too
-    assert charset != "cp1252" or read(text.encode(charset), "csv").stopped == "encoding_uncertain"
+    assert charset != "cp1252" or read(text.encode(charset), "csv").refused == "encoding_uncertain"
 
 
 @settings(deadline=None)

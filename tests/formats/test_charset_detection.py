@@ -75,12 +75,12 @@ def test_what_is_not_certain_is_not_applied() -> None:
     """The issue names the candidates; records before the first letter beyond ASCII are dropped as well."""
     data = "sku,title\nA,Cup\nB,T\xe8\n".encode("latin-1")
     found = read(data, "csv")
-    assert (found.records, found.stopped, found.notices) == ([], "encoding_uncertain", [])
-    assert "Windows-1252" in found.reader.stopped.message
-    assert "encoding" in found.reader.stopped.message
+    assert (found.records, found.refused, len(found.notices)) == ([], "encoding_uncertain", 1)
+    assert "Windows-1252" in found.reader.notices[0].message
+    assert "`encoding`" in found.reader.notices[0].message
     assert read(data, "csv", encoding="cp1252").records == [["A", "Cup"], ["B", "Tè"]]
     noise = bytes(range(128, 256)) + b",x\n"
-    assert read(b"sku,title\n" + noise * 3, "csv").stopped == "encoding_uncertain"
+    assert read(b"sku,title\n" + noise * 3, "csv").refused == "encoding_uncertain"
 
 
 def test_a_detected_charset_is_a_decision_with_a_confidence() -> None:

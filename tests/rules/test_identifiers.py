@@ -18,7 +18,9 @@ SKUS = [
     ("85123A", None, None), ("BANK CHARGES", None, None), ("gift_0001_20", None, None), ("15056BL", None, None),
     # of Open Food Facts, after a spreadsheet
     ("8.41E+12", "sku_rounded", None), ("2.02E+11", "sku_rounded", None), ("4E+12", "sku_rounded", None),
-    ("12E4", None, None), ("1.5E12", None, None), ("651511016", None, None),
+    ("1.23457e+12", "sku_rounded", None), ("1,23457E+12", "sku_rounded", None),
+    ("1.23456789012346e+16", "sku_rounded", None), ("12E4", None, None), ("1.5E12", None, None),
+    ("651511016", None, None),
     # of the Google offers of the Leipzig set: 69 characters
     ("http://www.google.com/base/feeds/snippets/11125907881740407428", "sku_too_long", None),
     ("x" * 50, None, None), ("x" * 51, "sku_too_long", None), ("é" * 50, None, None),
@@ -32,7 +34,8 @@ SKUS = [
 GTINS = [
     # of Open Food Facts, 2020: opened in a spreadsheet and saved
     ("8.41E+12", "gtin_rounded", None), ("2.20E+11", "gtin_rounded", None), ("8,41E+12", "gtin_rounded", None),
-    ("4e12", "gtin_rounded", None), ("651511016", "gtin_zeros_lost", "000651511016"),
+    ("4e12", "gtin_rounded", None), ("4006380000000", "gtin_rounded", None), ("4006381300000", "gtin_rounded", None),
+    ("651511016", "gtin_zeros_lost", "000651511016"),
     ("2000001186", "gtin_zeros_lost", "002000001186"), ("3400000149", "gtin_length", None),
     ("19425835", "gtin_check_digit", "19425832"),
     # of Open Food Facts, 2026

@@ -12,7 +12,7 @@ from goodsgate.engine.settings import CheckLimits
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry, digest_of
-from goodsgate.model.issue import Issue
+from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import (
     CanonicalDocument,
     Checker,
@@ -36,6 +36,16 @@ GROWTH = 4
 """So many times more records are checked before the clock is looked at again."""
 CELL_BYTES = 16
 """What a cell counts for, whatever its length."""
+TOTALS = frozenset(
+    f"{word}{mark}"
+    for name in (
+        "total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "gesamtsumme", "zwischensumme",
+        "total général", "somme", "totale", "suma", "soma", "razem", "totaal", "totalt", "celkem", "spolu", "összesen",
+        "ukupno", "skupaj", "toplam", "итого", "всего", "разом", "合計", "合计", "總計", "합계",
+    )
+    for word in (name, name.capitalize(), name.title(), name.upper()) for mark in ("", ":")
+)
+"""What stands in place of a key in the line of a total."""
 NO_MERCHANT = ""
 """Stands for every merchant without reference data: all of them share their rules."""
 
@@ -291,13 +301,16 @@ def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldM
     issues = checked.issues
     for at, found in of_names.items():
         issues.setdefault(at, []).extend(found)
+    if mapping.columns is not None and mapping.kind is not Kind.PRODUCT:  # whose titles tell totals from products
+        for at in _totals(checked.keys):
+            issues[at] = [issue("total_row", "/id", value=checked.keys[at])]
     for at, unreadable in chunk.unreadable.items():
         issues[at] = [unreadable]  # rules report nothing useful about a mutilated record
     records = chunk.lines or chunk.rows
     issues = {at: [_with_column(each, mapping, records[at]) for each in found] for at, found in issues.items()}
     for at, found in chunk.issues.items():
-        columns = {each.column for each in found} - {None}  # what is wrong with them is known
-        others = (each for each in issues.get(at, ()) if each.column not in columns)
+        cells = {each.path for each in found} - {""}  # what is wrong with them is known
+        others = (each for each in issues.get(at, ()) if each.path not in cells)
         issues[at] = [*found, *others]
     documents, pending, patches = _with_canonical_forms(documents, hashes, checked)
     return _CheckedRecords(
@@ -322,6 +335,13 @@ def _with_canonical_forms(documents: Sequence[bytes], hashes: list[bytes], check
         for at, form in canonical.items():
             forms[at] = form.document
     return forms, pending, {at: form.patch for at, form in canonical.items() if form.patch is not None}
+
+
+def _totals(keys: Sequence[str | None]) -> list[int]:
+    """Return the indices of keys that are the word for a total: the last line of many lists of prices or stock."""
+    if TOTALS.isdisjoint(keys):
+        return []
+    return [at for at, key in enumerate(keys) if key in TOTALS]
 
 
 def _weight(chunk: Chunk, count: int) -> int:

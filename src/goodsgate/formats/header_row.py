@@ -1,5 +1,6 @@
 """Find the header of a table among its first rows."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -8,8 +9,11 @@ from goodsgate.formats.payload_reader import PayloadReader
 from goodsgate.model.batch import HEADER_ROW_MAX
 
 KNOWN_COLUMNS_MIN = 2
+LABEL_ROWS_MAX = 2
+"""Rows of labels that may stand above the names of a system."""
 GAP_COLUMNS = 20
 """Blank columns after which a cell of the header row does not belong to the table any more."""
+_NUMBER = re.compile(r"[-+]?[\d.,'\s]*\d[\d.,'\s]*(?:[€$£%]|[A-Z]{3})?")
 SHOWN_ROWS = 3
 SHOWN_CHARACTERS = 60
 
@@ -17,23 +21,25 @@ SHOWN_CHARACTERS = 60
 def find_header(rows: Sequence[Sequence[str]], options: ReadOptions) -> int | None:
     """Return the index of the row that a profile recognizes, else of the first row with two or more known columns.
 
-    None if there is neither. A row below wider ones is no header: it holds values that look like names. Labels above
-    the names of a system are no header either.
+    None if there is neither. A row below wider ones is no header, and neither is one with a number: they hold values
+    that look like names. Labels above the names of a system are no header either.
     """
     resolve, recognizes = options.resolve, options.recognizes
-    if recognizes is not None:
-        for at, row in enumerate(rows[:HEADER_ROW_MAX]):
-            if recognizes([name for cell in row if (name := cell.strip())]):
-                return at
-    if resolve is None:
-        return None
+    found: int | None = None
     widest = 0
     for at, row in enumerate(rows[:HEADER_ROW_MAX]):
+        if found is not None and at > found + LABEL_ROWS_MAX:
+            break
         names = [name for cell in row if (name := cell.strip())]
-        if len(names) >= widest and len({resolve(name) for name in names} - {None}) >= KNOWN_COLUMNS_MIN:
-            return at
+        if not any(map(_NUMBER.fullmatch, names)):
+            if recognizes is not None and recognizes(names):
+                return at
+            if found is None and resolve is not None and len(names) >= widest and (
+                len({resolve(name) for name in names} - {None}) >= KNOWN_COLUMNS_MIN
+            ):
+                found = at
         widest = max(widest, len(names))
-    return None
+    return found
 
 
 def table_columns(header: Sequence[str]) -> tuple[int, int]:

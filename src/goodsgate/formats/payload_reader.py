@@ -69,9 +69,9 @@ class PayloadReader:
         if self.stopped is None:
             self.stopped = issue(code, value=value, expected=expected)
 
-    def reject(self, code: str, value: str) -> None:
-        """Record why nothing of the payload can be read; records that were not delivered yet are dropped."""
-        self.stop(code, value)
+    def reject(self, code: str, value: str, *, expected: str | None = None) -> None:
+        """Record what the submitter must say before anything is read; records that were not delivered are dropped."""
+        self.notices.append(issue(code, value=value, expected=expected))
         self._drops_pending = True
 
     def add_notice(self, code: str, value: str | None = None, *, suggestion: str | None = None) -> None:

@@ -66,5 +66,7 @@ def open_reader(pieces: Iterator[bytes], *, format: str, content_encoding: str, 
         delimiter = options.delimiter
         if delimiter is not None:
             reader.add_decision("delimiter", delimiter_name(delimiter), "given")
-        reader.runs = DelimitedTable(text, reader, delimiter=delimiter or ("\t" if format == "tsv" else None)).runs()
+        reader.runs = DelimitedTable(
+            text, reader, delimiter=delimiter or ("\t" if format == "tsv" else None), options=options
+        ).runs()
     return reader

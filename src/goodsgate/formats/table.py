@@ -15,9 +15,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from goodsgate.formats.charset import HEAD_BYTES, first_bytes
+from goodsgate.formats.contract import ReadOptions
 from goodsgate.formats.delimiter import DELIMITERS, QUOTED, delimiter_name, detect_delimiter, directed_delimiter
+from goodsgate.formats.header_row import find_header, note_header_row
 from goodsgate.formats.lines import CUT_BYTES, are_readable, check_line, incomplete_line, truncate_line, whole_lines
 from goodsgate.formats.payload_reader import CELL_OVERHEAD_BYTES, PIECE_BYTES, PayloadReader, RecordRun
+from goodsgate.model.batch import HEADER_ROW_MAX
 from goodsgate.model.issue import Issue, issue
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ REREAD_CHARACTERS_FREE = 16 * 1024 * 1024
 """Lines may be read twice up to this many characters, then as many as were read once, so that time stays linear."""
 BLANK_BYTES_MAX = 4 * 1024 * 1024
 """Blank lines before the header are skipped up to this size."""
+AHEAD_CHARACTERS_MAX = 256 * 1024
+"""Characters in which a header is looked for."""
 CELLS_PER_CHUNK_BYTE = 4
 """Cells may need this much more memory than the chunk has bytes; many short cells end a chunk earlier."""
 
@@ -109,8 +114,10 @@ class _LineSource:
 class DelimitedTable:
     """Rows of a delimited file; the constructor reads the header and stores it in the reader."""
 
-    def __init__(self, pieces: Iterator[bytes], reader: PayloadReader, *, delimiter: str | None) -> None:
+    def __init__(self, pieces: Iterator[bytes], reader: PayloadReader, *, delimiter: str | None,
+                 options: ReadOptions) -> None:
         self._reader = reader
+        self._options = options
         self._limit = reader.limits.line_bytes_max
         if csv.field_size_limit() < self._limit * 2:  # of the whole process, hence only ever raised; ours is stricter
             csv.field_size_limit(self._limit * 2)
@@ -211,8 +218,60 @@ class DelimitedTable:
             self._set_delimiter(delimiter)
             text = line.rstrip("\r")
             row, problem = self._read_quoted(line, text) if '"' in text else (text.split(self._delimiter), None)
-            return self._check_header(row, problem or self._take_issue_of(first))
+            return self._choose_header(row, problem or self._take_issue_of(first), first)
         return []
+
+    def _choose_header(self, row: list[str], problem: Issue | None, first: int) -> list[str]:
+        """Return the names of the header: this row, or one of the following if it is recognized or was named."""
+        options, last = self._options, self._number
+        if problem or (options.resolve is None and options.header_row is None):
+            return self._check_header(row, problem)
+        ahead = self._look_ahead()
+        rows, numbers = [row], [first]
+        for number, line in enumerate(ahead, last + 1):
+            if line.strip(_BLANK):
+                rows.append(self._loose_cells(line))
+                numbers.append(number)
+        if options.header_row is None:
+            at = find_header(rows, options) or 0
+        elif options.header_row in numbers:
+            at = numbers.index(options.header_row)
+        else:
+            self._reader.reject("header_row_blank", str(options.header_row))
+            return []
+        note_header_row(self._reader, options, numbers=numbers[: at + 1], rows=rows)
+        consumed = numbers[at] - last if at else 0
+        self._source.give_back(ahead[consumed:])
+        if not at:
+            return self._check_header(row, None)
+        self._number = numbers[at]
+        self._take_issue_of(first, until=self._number)
+        line = ahead[consumed - 1]
+        text = line.rstrip("\r")
+        row, problem = self._read_quoted(line, text) if '"' in text else (text.split(self._delimiter), None)
+        return self._check_header(row, problem or self._take_issue_of(numbers[at]))
+
+    def _look_ahead(self) -> list[str]:
+        """Return the next lines, as many as a header is looked for in; they must be given back."""
+        ahead: list[str] = []
+        characters = 0
+        while len(ahead) < HEADER_ROW_MAX and characters < AHEAD_CHARACTERS_MAX:
+            line = next(self._lines)
+            if line is None:
+                break
+            ahead.append(line)
+            characters += len(line)
+        return ahead
+
+    def _loose_cells(self, line: str) -> list[str]:
+        """Return the cells of a line, even if a cell goes on in the next one."""
+        text = line.rstrip("\r")
+        if '"' not in text:
+            return text.split(self._delimiter)
+        try:
+            return next(csv.reader((text,), delimiter=self._delimiter, skipinitialspace=True))
+        except csv.Error:
+            return []
 
     def _check_header(self, row: list[str], problem: Issue | None) -> list[str]:
         limit = self._reader.limits.columns_max
@@ -285,11 +344,11 @@ class DelimitedTable:
             row = row[: self._reader.limits.columns_max]
         return row, problem or truncate_long_cells(row, self._reader)
 
-    def _take_issue_of(self, first: int) -> Issue | None:
-        """Return and remove the issue of the bytes of the lines from `first` to the current one."""
+    def _take_issue_of(self, first: int, *, until: int | None = None) -> Issue | None:
+        """Return and remove the issue of the bytes of the lines from `first` to the current one, or before `until`."""
         unreadable = self._source.unreadable
         problem = None
-        for number in range(first, self._number + 1) if unreadable else ():
+        for number in range(first, until or self._number + 1) if unreadable else ():
             problem = unreadable.pop(number, None) or problem
         return problem
 

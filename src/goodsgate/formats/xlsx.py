@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 import orjson
 
+from goodsgate.formats.content_encoding import RATIO_FROM_BYTES
 from goodsgate.formats.contract import Limits, ReadOptions
 from goodsgate.formats.header_row import find_header, note_header_row, table_columns
 from goodsgate.formats.isolated import (
@@ -90,6 +91,7 @@ class XlsxSheet:
         self._reader = reader
         self._options = options
         self._frames: Iterator[bytes | None] = iter(())
+        self._file_bytes = self._delivered_bytes = 0
         self._fields: list[str | None] = []
         """Column → its field."""
         reader.header = []
@@ -149,7 +151,7 @@ class XlsxSheet:
             candidates = _named_sheet(sheets, wanted)
         if not candidates:
             names = ", ".join(name for name, _ in sheets)[:SHEETS_CHARACTERS_MAX]
-            self._reader.stop("sheet_unknown", wanted or "", expected=names)
+            self._reader.reject("sheet_unknown", wanted or "", expected=names)
             return None
         first: tuple[int, Frame, int] | None = None
         for sheet in candidates:
@@ -163,7 +165,7 @@ class XlsxSheet:
             if first is None and head.rows:
                 first = sheet, head, 0
         if first is not None and self._options.header_row is not None:
-            self._reader.stop("header_row_blank", str(self._options.header_row))
+            self._reader.reject("header_row_blank", str(self._options.header_row))
             return None
         return first
 
@@ -178,11 +180,10 @@ class XlsxSheet:
         reader = self._reader
         limit = reader.limits.xlsx_bytes_max
         process: ParserProcess | None = None
-        sent = 0
         for piece in self._pieces:
-            sent += len(piece)
+            self._file_bytes += len(piece)
             reader.bytes_at_record = reader.bytes_unpacked  # rows come at the end; the file has a limit of its own
-            if sent > limit:
+            if self._file_bytes > limit:
                 reader.stop("payload_corrupt", f"an XLSX may have at most {limit:,} bytes; a CSV has no such limit")
                 return None
             if piece:
@@ -200,10 +201,23 @@ class XlsxSheet:
             if message is None:
                 yield RecordRun([], [], {}, 0)
                 continue
+            self._delivered_bytes += len(message)
+            if self._is_inflated():
+                return None
             frame = _decode_frame(message)
             self._note(frame)
             return frame
         return None
+
+    def _is_inflated(self) -> bool:
+        """Return whether the rows are far larger than the file, as one long text in many cells makes them."""
+        reader, size = self._reader, self._delivered_bytes
+        ratio_max = reader.limits.inflate_ratio_max
+        if size <= RATIO_FROM_BYTES or size <= ratio_max * self._file_bytes:
+            return False
+        value = f"{size:,} bytes of rows from {self._file_bytes:,}"
+        reader.stop("payload_inflates", value, expected=f"at most {ratio_max:,} times its size")
+        return True
 
     def _note(self, frame: Frame) -> None:
         """Store in the reader what a frame says about the file."""

@@ -195,6 +195,7 @@ CODES: dict[str, Code] = {
     "sku_number_format": _error(
         "{field} {value} is a number whose format leaves open how it is written; format the column as text."
     ),
+    "total_row": _error('"{value}" is a total, not a SKU; the row is not applied.'),
     "gtin_rounded": _error("GTIN {value} was rounded by a spreadsheet and digits are lost; export the column as text."),
     "gtin_zeros_lost": _error("GTIN {value} appears to be missing leading zeros; did you mean {suggestion}?"),
     "gtin_check_digit": _error("GTIN {value} has a wrong check digit; expected {suggestion}."),

@@ -94,6 +94,7 @@ REMEDIES: dict[str, str] = {
         "Format the column as text and enter the SKUs as they are. The same number may otherwise stand for "
         "two of them, such as 4711 and 4711.00."
     ),
+    "total_row": "Nothing. Leave totals out of the file if it is to end clean.",
     "gtin_rounded": "Export the column as text. The lost digits cannot be recovered.",
     "gtin_zeros_lost": "Apply the suggestion; export the column as text.",
     "gtin_check_digit": (

@@ -17,9 +17,11 @@ INVISIBLE = re.compile(
 )
 """Control, format, private use and replacement characters: they cannot be typed, or show that the key is damaged."""
 
-ROUNDED_SKU = re.compile(r"\d(?:\.\d+)?E\+\d+")
+ROUNDED_SKU = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d+")
 """How a spreadsheet writes a long number in a narrow column. SKUs such as ``12E4`` lack the plus sign."""
 ROUNDED_GTIN = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d+")
+ROUNDED_ZEROS = "00000"
+"""What stands at the end of a GTIN that was written as 4.00638E+12 and expanded again."""
 SEPARATORS = re.compile(r"[\s\-.\u00a0]")
 
 _WIDE_OR_BLANK = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\uff01-\uff5e]")
@@ -89,6 +91,8 @@ def _gtin(value: object, path: str, context: RuleContext, issues: Issues) -> Non
     elif text != value:
         issues.append(issue("gtin_characters", path, value=value, expected=GTIN_EXPECTED,
                             suggestion=text if is_gtin(text) else None))
+    elif len(text) in (12, 13, 14) and text.endswith(ROUNDED_ZEROS):
+        issues.append(issue("gtin_rounded", path, value=value, expected=GTIN_EXPECTED))
     elif len(text) in (8, 12, 13, 14):
         issues.append(issue("gtin_check_digit", path, value=value, suggestion=text[:-1] + check_digit(text[:-1])))
     else:
