@@ -10,6 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FEED = HERE / "feed" / "spree-home" / "products.csv"
+DIRTY_FEED = HERE / "feed" / "cap-shop" / "products.csv"
 STOCK = HERE / "feed" / "sunrise-fashion" / "inventory.csv.gz"
 CATEGORIES = HERE / "reference" / "categories.csv"
 GOODSGATE = [sys.executable, "-m", "goodsgate"]
@@ -54,7 +55,7 @@ class Demo:
 
     def download_report(self) -> Path:
         """Download the report of the product feed."""
-        newest = [*GOODSGATE, "list", "--limit", "1", "--search", FEED.name, "--json"]
+        newest = [*GOODSGATE, "list", "--limit", "1", "--search", DIRTY_FEED.name, "--json"]
         listed = subprocess.run(newest, env=self.environment, check=True, capture_output=True, text=True).stdout
         batch = re.findall(r'"id": ?"([0-9a-f]{32})"', listed)[0]
         target = self.folder / f"{batch}-rejected.csv"
@@ -77,9 +78,10 @@ def main() -> None:
     try:
         print("\nLoad reference data: the categories of the shop.")
         demo.run("reference", "load", "category", _relative(CATEGORIES))
-        print("\nSubmit a real product feed. Its categories are in `category1`, not in `product_type`.")
-        maps = ("--map", "category1:product_type", "--map", "product_type:")
-        demo.run("submit", _relative(FEED), *maps, allowed_code=EXIT_REJECTED)
+        print("\nSubmit a real product feed. It writes each product on several rows.")
+        demo.run("submit", _relative(FEED))
+        print("\nSubmit a product feed with errors.")
+        demo.run("submit", "--currency", "EUR", _relative(DIRTY_FEED), allowed_code=EXIT_REJECTED)
         print("\nSubmit a real stock feed, compressed.")
         demo.run("submit", "--kind", "stock", _relative(STOCK), allowed_code=EXIT_REJECTED)
         print("\nDownload the rejected products, to correct them and send them back with `goodsgate fix`.")

@@ -40,12 +40,12 @@ class Shop:
 
     def send(self, body: bytes | Iterable[object], *, merchant: str = "acme", kind: Kind = Kind.PRODUCT,
              collection: str = "products", format: str = "ndjson", content_encoding: str = "identity",
-             key: str | None = None,
+             idempotency_key: str | None = None,
              **policy: object) -> str:
         """Submit bytes, or records as NDJSON, and return the batch id."""
         submission = self.engine.submit(
             merchant=merchant, kind=kind, collection=collection, policy=Policy(**policy),  # type: ignore[arg-type]
-            format=format, content_encoding=content_encoding, idempotency_key=key,
+            format=format, content_encoding=content_encoding, idempotency_key=idempotency_key,
             answer=lambda batch: batch.id.encode(),
         )
         submission.write(body if isinstance(body, bytes) else ndjson(body))

@@ -120,6 +120,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     chunk_records_max: Count = 16_384
     chunk_seconds: Seconds = 1.0
     """Time after which a chunk ends early, so that other merchants have their turn."""
+    group_rows_max: Count = 5_000
     line_bytes_max: Bytes = 2 * 1024**2
     cell_bytes_max: Bytes = 256 * 1024
     columns_max: Count = 2_000

@@ -81,7 +81,7 @@ def test_a_group_that_begins_again_is_told() -> None:
     rows = [["cap", "C-1", "Cap", "", "5", "", ""], ["cup", "D-1", "Cup", "", "6", "", ""],
             ["cap", "C-2", "", "", "5", "", ""]]
     *_, last = complete(groups_of(), rows, [1, 2])
-    assert last.issue == issue("group_repeated", value="cap", expected="2")
+    assert last.issues == (issue("group_repeated", value="cap", expected="2"),)
     assert last.cells[2] == ""
 
 
@@ -92,7 +92,7 @@ def test_a_group_is_bounded() -> None:
     rows += [["cup", "D-1", "Cup", "", "6", "", ""], ["cup", "D-2", "", "", "6", "", ""]]
     for cuts in ([], [2], [3, 4], [1, 2, 3, 4, 5, 6]):
         done = complete(groups_of(), rows, cuts, rows_max=3)
-        assert [row.issue.code if row.issue else row.cells[2] for row in done] == [
+        assert [row.issues[0].code if row.issues else row.cells[2] for row in done] == [
             "Cap", "Cap", "Cap", "group_too_large", "group_too_large", "Cup", "Cup",
         ]
 
@@ -227,7 +227,7 @@ def test_a_variant_finds_its_parent_anywhere_in_the_file(name: str, text: str, e
              for at, row in enumerate(done) if row.role in ("variant", "parent") and rows[at][sku]}
     assert found == expected
     assert [row.label for row in done if row.role == "translation"] == (["fi"] if name == "magento" else [])
-    assert [row.issue.code for row in done if row.issue] == {
+    assert [each.code for row in done for each in row.issues] == {
         "woocommerce": ["group_parent_missing"], "magento": ["group_note"], "amazon_flat_file": [],
     }[name]
     first = done[0]

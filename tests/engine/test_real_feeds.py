@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from goodsgate.model.batch import Kind, State, Strictness
+from goodsgate.model.batch import Kind, Outcome, State, Strictness
 from tests.data import sample
 from tests.invented import offers, sales_lines
 from tests.shop import Shop
@@ -26,11 +26,11 @@ FEEDS: list[tuple[str, str, dict[str, Any], dict[str, int], dict[tuple[str, str]
     ),
     (
         "luma-apparel/configurable-products.csv.gz", "csv", {"currency": "USD"},
-        {"total": 100, "created": 100}, {("unit_missing", "/product_weight"): 97},
+        {"total": 100, "created": 97, "merged": 3}, {("unit_missing", "/product_weight"): 97},
     ),
     (
         "spree-home/products.csv", "csv", {"duplicates": Strictness.OFF},
-        {"total": 211, "rejected": 174}, {("field_missing", "/title"): 174},
+        {"total": 211, "created": 87, "merged": 124, "rejected": 0}, {},
     ),
     ("sunrise-fashion/inventory.csv.gz", "csv", STOCK, {"total": 26137, "created": 26137}, {}),
     (
@@ -100,8 +100,11 @@ def test_sales_lines_as_prices_and_stock(shop: Shop, kind: str) -> None:
     assert stock.counts.rejected == file.negative_quantities
 
 
-def test_spree_names_its_continuation_rows(shop: Shop) -> None:
-    """A row without a name continues the product above: it is named as what is missing, not dropped."""
+def test_rows_of_spree_that_continue_a_product_are_its_variants(shop: Shop) -> None:
+    """Those without a name take it from the row of the product; prices in the other currency stand beside the first."""
     body = sample("spree-home/products.csv").read_bytes()
-    batch = shop.run(body, format="csv", duplicates=Strictness.OFF)
-    assert batch.counts.created + batch.counts.updated + batch.counts.unchanged == 37
+    batch = shop.run(body, format="csv")
+    assert (batch.outcome, batch.counts.created, batch.counts.merged) == (Outcome.CLEAN, 87, 124)
+    item = shop.items()["AUTOMATIC-ESPRESSO-MACHINE-SILVER"]
+    assert item["title"] == "Automatic Espresso Machine"
+    assert (item["price"], item["prices"]) == ("879.99 USD", {"EUR": {"price": "819.99 EUR"}})

@@ -294,12 +294,12 @@ def test_report_of_everything(shop: Shop) -> None:
 
 def test_idempotency_answers_the_first_answer_again(shop: Shop) -> None:
     """Same key and body: the batch of the first; other body: refused."""
-    first = shop.send(products(1), key="k-1")
-    assert shop.send(products(1), key="k-1") == first
+    first = shop.send(products(1), idempotency_key="k-1")
+    assert shop.send(products(1), idempotency_key="k-1") == first
     with pytest.raises(Refusal) as refused:
-        shop.send(products(2), key="k-1")
+        shop.send(products(2), idempotency_key="k-1")
     assert refused.value.code == "key_reused"
-    assert shop.send(products(1), key="k-1", merchant="other") != first
+    assert shop.send(products(1), idempotency_key="k-1", merchant="other") != first
     shop.work()
     assert len(shop.store.batches("acme", BatchFilter()).rows) == 1
 
@@ -313,4 +313,4 @@ def test_a_key_whose_body_is_on_its_way_is_in_use(shop: Shop) -> None:
         shop.engine.submit(**policy, idempotency_key="k", answer=lambda b: b"")  # type: ignore[arg-type]
     assert refused.value.code == "key_in_use"
     one.abort()
-    shop.send(products(1), key="k")
+    shop.send(products(1), idempotency_key="k")

@@ -96,6 +96,7 @@ def parse_policy(maps: tuple[str, ...], options: dict[str, Any]) -> "Policy":
     for column, field in parse_pairs(maps):
         mapping.setdefault(column, []).extend([field] if field else [])
     given = {name: value for name, value in options.items() if value is not None}
+    given["key"] = "derived" if given.pop("derive_keys", False) else None
     if "encoding" in given:
         given["encoding"] = parse_encoding(given["encoding"])
     if "delimiter" in given:

@@ -46,6 +46,10 @@ def policy_options(command: Any) -> Any:
                      help="Delimiter of a CSV: comma, semicolon, tab, pipe or any character. Default: detected."),
         click.option("--records-at", metavar="PATH",
                      help="Element (XML) or list (JSON) that holds the records, e.g. data.items. Default: detected."),
+        click.option("--group", metavar="COLUMN",
+                     help="Column by which rows belong to one product. Default: by the profile of the file."),
+        click.option("--derive-keys", is_flag=True,
+                     help="Make a SKU of product and options where a row of a product has none."),
         click.option("--format", "format", type=FORMATS, help=FORMAT_HELP),
     )):
         command = option(command)
@@ -67,7 +71,7 @@ def policy_options(command: Any) -> Any:
 @with_client
 def submit(
     *, client: GateClient, files: tuple[str, ...], maps: tuple[str, ...], mapping: str | None,
-    idempotency_key: str | None, wait: bool, as_json: bool, format: str | None, **policy: Any,
+    idempotency_key: str | None, wait: bool, as_json: bool, format: str | None, derive_keys: bool, **policy: Any,
 ) -> None:
     """Submit files and report what happened to every record.
 
@@ -85,6 +89,7 @@ def submit(
         raise click.UsageError("--idempotency-key accepts only one file.")
     if mapping and maps:
         raise click.UsageError("Use either --map or --mapping.")
+    policy |= {"key": "derived" if derive_keys else None}
     params = {name: value for name, value in policy.items() if value is not None} | _map_params(maps, mapping)
     codes: list[ExitCode] = []
     accepted: list[Document] = []

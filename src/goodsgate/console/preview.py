@@ -17,7 +17,9 @@ MAP_PREFIX = "map:"
 UNCHECKED = "-"
 """Form value for a column that is stored unchecked."""
 
-READING_FIELDS = ("decimal", "format", "encoding", "sheet", "header_row", "delimiter", "records_at", "profile")
+READING_FIELDS = (
+    "decimal", "format", "encoding", "sheet", "header_row", "delimiter", "records_at", "profile", "group", "key",
+)
 POLICY_FIELDS = ("verb", "mode", *READING_FIELDS, "currency", "duplicates", "references")
 """The parts of a policy that the form contains."""
 

@@ -26,6 +26,7 @@ DELETED = RESULT_BYTE[Result.DELETED]
 SUPERSEDED = RESULT_BYTE[Result.SUPERSEDED]
 REJECTED = RESULT_BYTE[Result.REJECTED]
 CANCELLED = RESULT_BYTE[Result.CANCELLED]
+MERGED = RESULT_BYTE[Result.MERGED]
 
 MERGED_RECORDS = 256
 """Updates that are merged and checked at once."""
@@ -84,7 +85,9 @@ def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy) -
     Returns None if there are others among them.
     """
     keys, hashes, count = checked.distinct_keys.distinct, checked.hashes, len(checked.keys)
-    if policy.verb is not Verb.UPSERT or checked.verbs is not None or checked.issues or len(keys) != count:
+    if policy.verb is not Verb.UPSERT or checked.verbs is not None or checked.merged or checked.issues:
+        return None
+    if len(keys) != count:
         return None
     if checked.versions.count(None) != count or view.newer_keys or not view.seen_keys.isdisjoint(keys):
         return None
@@ -130,13 +133,16 @@ class _Application:
         """Return one result byte for each record, or for the first ones if the time does not suffice."""
         checked, view, policy, issues = self._checked, self._view, self._policy, self.issues
         results = bytearray(len(checked.documents))
-        items, writes, newer_keys = view.items, view.writes, view.newer_keys
+        items, writes, newer_keys, merged = view.items, view.writes, view.newer_keys, checked.merged
         reports_duplicates = policy.duplicates is not Strictness.OFF
         chunk_keys: set[str] = set()
         upserts = policy.verb is Verb.UPSERT and checked.verbs is None
         if not upserts:
             self._updates.extend(self._first_updates())
         for at, (key, version, digest) in enumerate(zip(checked.keys, checked.versions, checked.hashes, strict=True)):
+            if at in merged:
+                results[at] = self._apply_merged(at, key)
+                continue
             if reports_duplicates and key is not None:
                 if key in chunk_keys or key in view.seen_keys:
                     report_duplicate(issues, at, key, policy)
@@ -206,6 +212,22 @@ class _Application:
             _Merged(item, own_members, document, issues.get(at))
             for at, ((_, item), own_members, document) in enumerate(zip(updates, members, documents, strict=True))
         ]
+
+    def _apply_merged(self, at: int, key: str | None) -> int:
+        """Apply a row that is no item of its own: it may update one, as a further price does, or none."""
+        if has_error(self.issues.get(at, ())):
+            return REJECTED
+        if key is None:
+            return MERGED
+        if key in self._view.newer_keys and self._checked.versions[at] is None:
+            add_issues(self.issues, at, issue("item_newer", "/id", value=display_key(key)))
+            return SUPERSEDED
+        own = self.issues.get(at, [])
+        result = self._apply_one(at, key, Verb.UPDATE)
+        if result not in (UPDATED, UNCHANGED):
+            return result
+        self.issues[at] = own  # what else is to be said of the item stands at its own row
+        return MERGED
 
     def _apply_one(self, at: int, key: str, verb: Verb) -> int:
         """Apply a record whose verb or version needs a closer look."""

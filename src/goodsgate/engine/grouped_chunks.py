@@ -3,6 +3,7 @@
 Rows that come out are complete, so that what follows may split a chunk at any record.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,15 @@ class GroupedChunk(Chunk, frozen=True, kw_only=True):
     grouped: list[GroupedRow]
     """One for each record."""
 
+    @property
+    def cells(self) -> list[list[str]]:
+        """The cells of each record with those that it takes; what cannot be read is as it was received."""
+        if not self.unreadable:
+            return [row.cells for row in self.grouped]
+        return [
+            self.rows[at] if at in self.unreadable else row.cells for at, row in enumerate(self.grouped)
+        ]
+
     def part(self, start: int, end: int) -> Chunk:
         """See Chunk.part."""
         return msgspec.structs.replace(Chunk.part(self, start, end), grouped=self.grouped[start:end])
@@ -40,8 +50,9 @@ class _Run(NamedTuple):
 class GroupedChunks:
     """Completes the groups of the chunks of one payload."""
 
-    def __init__(self, groups: RowGroups, *, rows_max: int, bytes_total: int) -> None:
+    def __init__(self, groups: RowGroups, *, rows_max: int, bytes_total: int, chunk_seconds: float = 1.0) -> None:
         """Bound a group by its rows; `bytes_total` is the size of the payload."""
+        self._seconds = chunk_seconds
         self._groups = groups
         self._rows_max = rows_max
         self._bytes_total = bytes_total
@@ -51,19 +62,25 @@ class GroupedChunks:
         """Key of a group that has reached a bound; further rows of it are rejected."""
 
     def chunks(self, source: Iterable[Chunk], *, skip: int = 0) -> Iterator[Chunk]:
-        """Yield the chunks of a file that is read from its beginning, from record `skip` + 1 on."""
+        """Yield the chunks of a file that is read from its beginning, from record `skip` + 1 on.
+
+        Some are empty, so that other lanes have their turn while much is skipped.
+        """
+        ends_at = time.monotonic() + self._seconds
         for chunk in self._scattered(source) if self._groups.group.scattered else self._whole_groups(source):
             if skip and len(chunk):
                 skipped = min(skip, len(chunk))
                 skip -= skipped
                 chunk = chunk.part(skipped, len(chunk))
-            yield chunk
+            if len(chunk) or time.monotonic() > ends_at:
+                yield chunk
+                ends_at = time.monotonic() + self._seconds
 
     def _scattered(self, source: Iterable[Chunk]) -> Iterator[Chunk]:
         groups = self._groups
         for chunk in source:
-            yield _with_groups(chunk, [
-                groups.complete_scattered(row, source_row) if at not in chunk.unreadable else _alone(row)
+            yield with_groups(chunk, [
+                groups.complete_scattered(row, source_row) if at not in chunk.unreadable else alone(row)
                 for at, (row, source_row) in enumerate(zip(chunk.rows, chunk.source_rows, strict=True))
             ])
 
@@ -105,7 +122,7 @@ class GroupedChunks:
         completed: list[GroupedRow] = []
         for run in self._runs(chunk):
             completed += self._complete_run(chunk, run)
-        return _with_groups(chunk, completed)
+        return with_groups(chunk, completed)
 
     def _runs(self, chunk: Chunk) -> Iterator[_Run]:
         """Yield the groups of a chunk; a row that cannot be read belongs to the group above it."""
@@ -138,17 +155,17 @@ class GroupedChunks:
         bound = self._bound(chunk, run)
         key = run.key if bound or self._overflowing is None else self._overflowing
         self._overflowing = key if bound < len(rows) else None
-        done = [_alone(row) for row in rows]
+        done = [alone(row) for row in rows]
         inside = [at for at in readable if at < bound]
         completed = self._groups.complete([rows[at] for at in inside], [source_rows[at] for at in inside])
         problem = self._repetition(rows[inside[0]], source_rows[inside[0]], run.key, completed) if inside else None
         for at, row in zip(inside, completed, strict=True):
-            is_told = problem is not None and row.role == "variant" and self._groups.takes(rows[at])
-            done[at] = msgspec.structs.replace(row, issue=problem) if is_told else row
+            is_told = row.role == "variant" and self._groups.takes(rows[at])
+            done[at] = _with_issue(row, problem) if problem is not None and is_told else row
         problem = issue("group_too_large", value=key, expected=f"at most {self._rows_max:,} rows")
         for at in readable:
             if at >= bound and self._groups.takes(rows[at]):
-                done[at] = msgspec.structs.replace(done[at], issue=problem)
+                done[at] = _with_issue(done[at], problem)
         return done
 
     def _bound(self, chunk: Chunk, run: _Run) -> int:
@@ -186,11 +203,16 @@ def _readable(chunk: Chunk) -> Iterator[Sequence[str]]:
     return (row for at, row in enumerate(chunk.rows) if at not in chunk.unreadable)
 
 
-def _alone(row: list[str]) -> GroupedRow:
+def alone(row: list[str]) -> GroupedRow:
+    """Return a row that has to do with no other."""
     return GroupedRow("variant", row)
 
 
-def _with_groups(chunk: Chunk, grouped: list[GroupedRow]) -> Chunk:
+def _with_issue(row: GroupedRow, problem: Issue) -> GroupedRow:
+    return msgspec.structs.replace(row, issues=(*row.issues, problem))
+
+
+def with_groups(chunk: Chunk, grouped: list[GroupedRow]) -> Chunk:
     """Return the chunk with its completed rows; as it is if no row has to do with another."""
     if all(row.is_plain for row in grouped):
         return chunk
@@ -203,5 +225,7 @@ def _join(first: Chunk, second: Chunk) -> Chunk:
     moved = {at + count: problem for at, problem in second.unreadable.items()}
     return msgspec.structs.replace(
         second, rows=first.rows + second.rows, source_rows=first.source_rows + second.source_rows,
-        unreadable=first.unreadable | moved, file_issues=first.file_issues + second.file_issues,
+        unreadable=first.unreadable | moved,
+        issues=first.issues | {at + count: found for at, found in second.issues.items()},
+        file_issues=first.file_issues + second.file_issues,
     )

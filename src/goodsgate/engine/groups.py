@@ -57,12 +57,12 @@ class GroupedRow(msgspec.Struct, frozen=True):
     """Members to be added to the document; ``additional_image_link`` has all images of the group."""
     label: str = ""
     """Language of a translation; currency or price list of a price, if a column names it."""
-    issue: Issue | None = None
+    issues: tuple[Issue, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether the row is the same without its group."""
-        return self.role == "variant" and not (self.taken or self.members or self.parent or self.issue)
+        return self.role == "variant" and not (self.taken or self.members or self.parent or self.issues)
 
 
 class _Rule(NamedTuple):
@@ -135,8 +135,9 @@ class RowGroups:
                 parent = self._parent(rows[at], source_rows[at], self.key_of(rows[at]))
                 break
         givers = [at for at, rule in enumerate(rules) if rule.role in ("parent", "variant")]
-        sources = [_first_with(rows, givers, unit) for unit in self._units] if len(rows) > 1 else []
+        sources = self._sources(rows, givers) if len(rows) > 1 else []
         images = self._gallery(rows, source_rows, rules) if self._images else []
+        links = list(dict.fromkeys(image.link for image in images))
         group_id = ""
         if parent is not None:
             group_id = parent.name
@@ -148,12 +149,13 @@ class RowGroups:
                 completed.append(self._giver(row, source_rows[at], rule, parent))
                 continue
             cells, taken = self._take(row, at, rows, source_rows, sources)
-            members = self._add_images(cells, taken, images, source_rows[at])
+            members = self._add_images(cells, taken, images, links=links)
             if parent is not None:
                 self._add_from_parent(parent, taken, members)
             if group_id and (parent is not None or any(self.takes(rows[each]) for each in givers)):
                 members[GROUP_ID] = group_id
-            completed.append(GroupedRow("variant", cells, taken, parent, members | self._derived_key(row)))
+            members |= self._derived_key(row)
+            completed.append(GroupedRow("variant", cells, taken, parent, members, issues=self._missing_key(row)))
         return completed
 
     def complete_scattered(self, row: Row, source_row: int) -> GroupedRow:
@@ -161,21 +163,22 @@ class RowGroups:
         rule = self._role(row, beside_variants=True)
         key, sku = _first(row, self._key), _first(row, self._sku)
         if rule.role in ("price", "translation") and sku in self._parents:
-            problem = issue("group_note", value=f"{rule.role} of a parent row")
-            return GroupedRow("note", [*row], issue=problem)
+            return GroupedRow("note", [*row], issues=(issue("group_note", value=f"{rule.role} of a parent row"),))
         if rule.role != "variant":
             return self._giver(row, source_row, rule, None)
         parent, members = self._variants.get(sku, (None, {})) if sku else (None, {})
         if key and parent is None:
             parent = self._parents.get(key)
-        missing = issue("group_parent_missing", value=key) if key and parent is None else None
+        issues = self._missing_key(row)
+        if key and parent is None:
+            issues = (*issues, issue("group_parent_missing", value=key))
         cells, taken = [*row], dict[int, int]()
         if parent is not None:
-            sources = [0] * len(self._units)
+            sources = [(unit, 0) for unit in self._units]
             cells, taken = self._take(row, 1, [parent.cells, row], [parent.source_row, source_row], sources)
             members = {**members, GROUP_ID: parent.name}
             self._add_from_parent(parent, taken, members)
-        return GroupedRow("variant", cells, taken, parent, members | self._derived_key(row), issue=missing)
+        return GroupedRow("variant", cells, taken, parent, members | self._derived_key(row), issues=issues)
 
     def add_parent(self, row: Row, source_row: int) -> bool:
         """Remember a row if it is a parent, for `complete_scattered`; False if there is no room for more."""
@@ -199,6 +202,16 @@ class RowGroups:
     def field_columns(self, fields: Iterable[str]) -> list[int]:
         """Return the columns that fill these fields."""
         return [at for field in fields for at in self._find_columns(field)]
+
+    def _sources(self, rows: Sequence[Row], givers: Sequence[int]) -> list[tuple[list[int], int]]:
+        """Return the columns that can be taken, with the first row that has a value."""
+        sources = []
+        for unit in self._units:
+            for at in givers:
+                if _has_any(rows[at], unit):
+                    sources.append((unit, at))
+                    break
+        return sources
 
     def _roles(self, rows: Sequence[Row]) -> list[_Rule]:
         rules = [self._role(row, beside_variants=True) for row in rows]
@@ -225,22 +238,24 @@ class RowGroups:
         if rule.role == "image":
             return GroupedRow("image", [cell if at in self._images else "" for at, cell in enumerate(row)])
         if rule.role == "note":
-            return GroupedRow("note", [*row], issue=issue("group_note", value=" ".join(filter(None, row[:1])).strip()))
-        return GroupedRow(rule.role, [*row], label=_first(row, rule.label))
+            return GroupedRow("note", [*row], issues=(issue("group_note", value=row[0].strip() if row else None),))
+        cells = ["" if at in rule.label else cell for at, cell in enumerate(row)]
+        return GroupedRow(rule.role, cells, label=_first(row, rule.label))
 
     def _take(self, row: Row, at: int, rows: Sequence[Row], source_rows: Sequence[int],
-              sources: Sequence[int | None]) -> tuple[list[str], dict[int, int]]:
+              sources: Sequence[tuple[list[int], int]]) -> tuple[list[str], dict[int, int]]:
         """Return the cells of a variant, completed, and where the added ones come from."""
         cells, taken = [*row], dict[int, int]()
         if not sources or not self.takes(row):
             return cells, taken
-        for unit, source in zip(self._units, sources, strict=True):
-            if source is None or source == at or _has_any(row, unit):
+        for unit, source in sources:
+            if source == at or row[unit[0]].strip() or (len(unit) > 1 and _has_any(row, unit)):
                 continue
+            giver, number = rows[source], source_rows[source]
             for each in unit:
-                if rows[source][each].strip():
-                    cells[each] = rows[source][each]
-                    taken[each] = source_rows[source]
+                if giver[each].strip():
+                    cells[each] = giver[each]
+                    taken[each] = number
         return cells, taken
 
     def _add_from_parent(self, parent: ParentRow, taken: dict[int, int], members: dict[str, object]) -> None:
@@ -259,9 +274,9 @@ class RowGroups:
                 images.append(_Image(int(position) if position.isdecimal() else at + 1, at, link, source_rows[at]))
         return sorted(images)
 
-    def _add_images(self, cells: list[str], taken: dict[int, int], images: list["_Image"], source_row: int,
+    def _add_images(self, cells: list[str], taken: dict[int, int], images: list["_Image"], *, links: list[str],
                     ) -> dict[str, object]:
-        """Put the first image of the group into a variant's own column; return the others as a member."""
+        """Put the first image of the group into a variant's own column; return all `links` as a member."""
         own = _first(cells, self._images)
         if not images or (own and not ORIGIN.match(own)):
             return {}
@@ -269,8 +284,13 @@ class RowGroups:
         if cells[at].strip() != images[0].link:
             cells[at] = images[0].link
             taken[at] = images[0].source_row
-        links = list(dict.fromkeys(image.link for image in images))
-        return {IMAGES: links} if len(links) > 1 or source_row != images[0].source_row else {}
+        return {IMAGES: links}
+
+    def _missing_key(self, row: Row) -> tuple[Issue, ...]:
+        """Return the issue of a variant without a SKU; without a profile, it is that of any record."""
+        if self._derives_keys or self.group.inherit_when or _first(row, self._sku):
+            return ()
+        return (issue("group_sku_missing", "/id"),)
 
     def _derived_key(self, row: Row) -> dict[str, object]:
         """Return a SKU made of the group and the options of a variant that has none, if the policy asks for it."""
@@ -353,9 +373,7 @@ def _first(row: Row, columns: Sequence[int]) -> str:
 
 
 def _has_any(row: Row, columns: Sequence[int]) -> bool:
-    return any(row[at].strip() for at in columns)
-
-
-def _first_with(rows: Sequence[Row], candidates: Sequence[int], columns: Sequence[int]) -> int | None:
-    """Return the first of the candidates with a filled cell in one of the columns."""
-    return next((at for at in candidates if _has_any(rows[at], columns)), None)
+    for at in columns:  # noqa: SIM110 - called for every cell that could be taken
+        if row[at].strip():
+            return True
+    return False

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from goodsgate.engine.field_mapping import MAPPED, FieldMapping, OwnNames, find_source, resolve_target
+from goodsgate.engine.group_reading import missing_group_column
 from goodsgate.engine.header_names import nearest_field
 from goodsgate.engine.member_mapping import MemberMapping
 from goodsgate.engine.refusal import Refusal
@@ -27,6 +28,9 @@ def resolve_mapping(kind: Kind, policy: Policy, *, columns: list[str] | None, pr
     else:
         mapping = table = TableMapping(kind, policy, chosen, columns)
         issues = table.issues
+        if (missing := missing_group_column(policy, columns)) is not None:
+            table.refusal = missing
+            issues.append(missing)
     if decision is not None:
         mapping.decisions.append(decision)
     return mapping, issues

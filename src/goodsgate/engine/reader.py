@@ -1,8 +1,10 @@
 """Read one round of a batch: its payload, a fix, or the rejected records of a retry, as chunks."""
 
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 
 import msgspec
 import orjson
@@ -11,6 +13,9 @@ from goodsgate import formats
 from goodsgate.engine import fix_records
 from goodsgate.engine.dialect import encoding_of
 from goodsgate.engine.fix_rows import reading_issue
+from goodsgate.engine.group_reading import complete_again, resolve_groups
+from goodsgate.engine.grouped_chunks import GroupedChunks
+from goodsgate.engine.groups import PARENT_BYTES_MAX, RowGroups
 from goodsgate.engine.mapping_resolution import chosen_profile, is_known_header, resolve_mapping, resolve_name
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Finding, Kind, Policy, ReadingDecision, RoundKind
@@ -23,6 +28,8 @@ SPLIT_RECORDS = 8_192
 """A last chunk of this length or more is split if `splits_last_chunk` is set."""
 LAST_PART = 4
 """The second part is so many times shorter than the whole chunk."""
+
+PARENTS_EXPECTED = f"at most {PARENT_BYTES_MAX:,} characters"
 
 
 class RoundReader:
@@ -40,6 +47,7 @@ class RoundReader:
         )
         """How names are read; resolved from the first chunk if the round is a new submission."""
         self._store = store
+        self._limits = limits
         self._splits_last_chunk = splits_last_chunk
         self._file: formats.Reader | None = None
         self._file_is_gone = False
@@ -54,20 +62,28 @@ class RoundReader:
         is_repeated = round.chunks or round.round_kind is RoundKind.FIX
         self._known = _known_file_issues(store, round) if is_repeated else []
         if round.round_kind is not RoundKind.RETRY and round.round_kind is not RoundKind.REMOVAL:
-            pieces = store.payload(round.merchant, round.batch, round.number)
-            self._file_is_gone = pieces is None
-            self._file = self._open(iter(()) if pieces is None else pieces, limits)
+            self._file = self._open_own()
             self._source = self._file.chunks(skip=round.records, opening=first_chunk_records)
 
-    def _open(self, pieces: Iterator[bytes], limits: formats.Limits) -> formats.Reader:
+    def _open_own(self) -> formats.Reader:
+        """Open the payload of the round: a submission, or a fix."""
         round = self.round
-        if round.round_kind is RoundKind.FIX:
-            return open_fix(
-                pieces, limits, format=round.format, content_encoding=round.content_encoding, kind=round.kind,
-                policy=round.policy, reading=round.reading,
-            )
+        if round.round_kind is RoundKind.SUBMISSION:
+            return self._open_submission(format=round.format, content_encoding=round.content_encoding)
+        pieces = self._store.payload(round.merchant, round.batch, round.number)
+        self._file_is_gone = pieces is None
+        return open_fix(
+            pieces or iter(()), self._limits, format=round.format, content_encoding=round.content_encoding,
+            kind=round.kind, policy=round.policy, reading=round.reading,
+        )
+
+    def _open_submission(self, *, format: str, content_encoding: str) -> formats.Reader:
+        """Open the payload of the batch itself."""
+        round = self.round
+        pieces = self._store.payload(round.merchant, round.batch, 0)
+        self._file_is_gone = pieces is None and round.number == 0
         return formats.open_reader(
-            pieces, format=round.format, content_encoding=round.content_encoding, limits=limits,
+            pieces or iter(()), format=format, content_encoding=content_encoding, limits=self._limits,
             exact=bool(round.policy.schema), options=read_options(round.kind, round.policy),
         )
 
@@ -78,20 +94,15 @@ class RoundReader:
         """
         round, file = self.round, self._file
         if file is None:
-            chunks = self._rejected_chunks()
+            chunks = self._with_groups(self._rejected_chunks())
         elif round.round_kind is RoundKind.FIX:
-            chunks = self._corrected_chunks(file)
+            chunks = self._with_groups(self._corrected_chunks(file))
         else:
-            chunks = self._split_last() if self._splits_last_chunk else self._source
+            chunks = self._submitted_chunks(file)
+            if self._splits_last_chunk:
+                chunks = self._split_last(chunks)
         chunk = next(chunks, None)
-        is_new = round.mapping is None and round.round_kind is RoundKind.SUBMISSION
         while chunk is not None:
-            if is_new and len(chunk) and file is not None:
-                is_new = False
-                self.field_mapping, self._file_issues = resolve_mapping(
-                    round.kind, round.policy, columns=file.header, root=file.root, namespaces=tuple(file.namespaces)
-                )
-                file.decisions += self.field_mapping.decisions
             # Only at the end of the payload is it cheap to read on before the chunk is done; elsewhere memory would
             # hold two chunks.
             if chunk.bytes_done >= round.bytes_total or chunk.follows is not None:
@@ -109,7 +120,9 @@ class RoundReader:
 
     def _with_file_issues(self, chunk: Chunk, *, is_last: bool) -> Chunk:
         """Return the chunk with the issues of the file that no chunk before it carried, and with the end."""
-        found, self._file_issues = self._file_issues, []
+        found: list[Issue] = []
+        if len(chunk) or is_last:  # with the mapping, which the first record stores
+            found, self._file_issues = self._file_issues, []
         stopped = None
         if self._file is not None:
             for notice in self._file.notices[self._reported :]:
@@ -155,9 +168,64 @@ class RoundReader:
             yield _rejected_chunk(findings, follows=after, is_table=round.columns is not None)
             after = findings[-1].number
 
-    def _split_last(self) -> Iterator[Chunk]:
+    def _submitted_chunks(self, file: formats.Reader) -> Iterator[Chunk]:
+        """Yield the chunks of the submission, its rows completed if they belong together."""
+        source = self._source
+        while self.round.mapping is None and (chunk := next(source, None)) is not None:
+            if len(chunk):
+                self.field_mapping, self._file_issues = resolve_mapping(
+                    self.round.kind, self.round.policy, columns=file.header, root=file.root,
+                    namespaces=tuple(file.namespaces),
+                )
+                file.decisions += self.field_mapping.decisions
+                source = chain((chunk,), source)
+                del chunk
+                break
+            yield chunk
+        groups = resolve_groups(self.field_mapping, self.round.policy)
+        if groups is None:
+            yield from source
+            return
+        skip = self.round.records
+        if skip:  # a group is whole only if the file is read from its beginning
+            self._file = self._open_own()
+            source = self._file.chunks()
+        if groups.group.scattered:
+            yield from self._find_parents(groups)
+        grouped = GroupedChunks(
+            groups, rows_max=self._limits.group_rows_max, bytes_total=self.round.bytes_total,
+            chunk_seconds=self._limits.chunk_seconds,
+        )
+        yield from grouped.chunks(source, skip=skip)
+
+    def _find_parents(self, groups: RowGroups) -> Iterator[Chunk]:
+        """Remember the parents in the payload; yield empty chunks, so that other lanes have their turn meanwhile."""
+        ends_at = time.monotonic() + self._limits.chunk_seconds
+        for chunk in self._open_own().chunks():
+            for at, row in enumerate(chunk.rows):
+                if at not in chunk.unreadable and not groups.add_parent(row, chunk.source_rows[at]):
+                    self._file_issues.append(issue("group_parents_too_large", expected=PARENTS_EXPECTED))
+                    return
+            if time.monotonic() > ends_at:
+                yield Chunk(lines=[], rows=[], source_rows=[], bytes_done=0)
+                ends_at = time.monotonic() + self._limits.chunk_seconds
+
+    def _with_groups(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """Yield rows of a fix or a retry, completed by the other rows that their groups have in the submission."""
+        round = self.round
+        for chunk in chunks:
+            groups = resolve_groups(self.field_mapping, round.policy) if len(chunk) else None
+            batch = self._store.batch(round.merchant, round.batch) if groups is not None else None
+            if groups is None or batch is None:
+                yield chunk
+            else:
+                submission = self._open_submission(format=batch.format, content_encoding=batch.content_encoding)
+                yield complete_again(chunk, groups, submission.chunks(), rows_max=self._limits.group_rows_max)
+            del chunk
+
+    def _split_last(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         """Yield the chunks, the last one in two parts if it is large."""
-        for chunk in self._source:
+        for chunk in chunks:
             count = len(chunk)
             if count < SPLIT_RECORDS or chunk.bytes_done < self.round.bytes_total:
                 yield chunk

@@ -8,6 +8,8 @@ from typing import overload
 import msgspec
 
 from goodsgate.engine.field_mapping import FieldMapping
+from goodsgate.engine.group_checks import check_grouped
+from goodsgate.engine.grouped_chunks import GroupedChunk
 from goodsgate.engine.settings import CheckLimits
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Policy, Verb
@@ -126,6 +128,8 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     hashes: list[bytes]
     issues: dict[int, list[Issue]]
     """Index → errors and warnings."""
+    merged: frozenset[int] = frozenset()
+    """Rows that are no items of their own: they gave their values to others."""
     merged_rules: Checker | SchemaChecker
     """Rules for a record after an update was merged into the current one."""
     schema: Schema | None = None
@@ -149,7 +153,8 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
             self, chunk=self.chunk.part(0, count), keys=keys,
             documents=documents.first(count) if isinstance(documents, CanonicalDocuments) else documents[:count],
             distinct_keys=ChunkKeys(keys), versions=self.versions[:count],
-            verbs=self.verbs and self.verbs[:count], hashes=self.hashes[:count],
+            verbs=self.verbs and self.verbs[:count], merged=frozenset(at for at in self.merged if at < count),
+            hashes=self.hashes[:count],
             issues={at: found for at, found in self.issues.items() if at < count}, refs=self.refs and self.refs[:count],
         )
 
@@ -179,18 +184,19 @@ class Validator:
         """
         policy = round.policy
         rules = merged_rules = self.rules(round.merchant, round.kind, policy)
+        giver_rules = self._giver_rules(round) if isinstance(chunk, GroupedChunk) else None
         count = len(chunk)
         end = FIRST_RECORDS if _weight(chunk, FIRST_RECORDS) < LARGE_BYTES else 1
         if count <= end:
-            records = _check_records(chunk, rules, mapping)
+            records = _check_records(chunk, rules, mapping, giver_rules)
         else:
             began = time.thread_time()
             ends_at = began + self._limits.chunk_seconds / 2
-            records = _check_records(chunk.part(0, end), rules, mapping)
+            records = _check_records(chunk.part(0, end), rules, mapping, giver_rules)
             while end < count and (left := ends_at - time.thread_time()) > 0:
                 fitting = int(end * left / max(time.thread_time() - began, 1e-6))
                 start, end = end, min(end + max(1, fitting), end * GROWTH, count)
-                records.extend(_check_records(chunk.part(start, end), rules, mapping))
+                records.extend(_check_records(chunk.part(start, end), rules, mapping, giver_rules))
             chunk = chunk if end >= count else chunk.part(0, end)
         schema = self._schemas[policy.schema] if policy.schema else None
         if policy.verb is not Verb.UPSERT or records.verbs is not None or (schema is not None and schema.merged_schema):
@@ -202,9 +208,15 @@ class Validator:
             documents = CanonicalDocuments([*documents], records.pending, rules.canonical_document)
         return CheckedChunk(
             chunk=chunk, documents=documents, keys=records.keys, distinct_keys=ChunkKeys(records.keys),
-            versions=records.versions, verbs=records.verbs, hashes=records.hashes, issues=records.issues,
-            merged_rules=merged_rules, schema=schema, patches=records.patches, refs=records.refs,
+            versions=records.versions, verbs=records.verbs, merged=records.merged, hashes=records.hashes,
+            issues=records.issues, merged_rules=merged_rules, schema=schema, patches=records.patches, refs=records.refs,
         )
+
+    def _giver_rules(self, round: ClaimedRound) -> Checker:
+        """Return the rules for rows that are no items, which need not be complete: those of an update."""
+        rules = self.rules(round.merchant, round.kind, msgspec.structs.replace(round.policy, verb=Verb.UPDATE))
+        assert isinstance(rules, Checker)
+        return rules
 
     def rules(self, merchant: str, kind: Kind, policy: Policy) -> Checker | SchemaChecker:
         """Return the compiled rules with the merchant's reference data as of the last `refresh`."""
@@ -265,6 +277,7 @@ class _CheckedRecords(msgspec.Struct):
     """Documents whose canonical form is still to be made."""
     patches: dict[int, bytes]
     refs: list[RecordRefs | None] | None
+    merged: frozenset[int] = frozenset()
 
     def extend(self, following: "_CheckedRecords") -> None:
         """Add the records that follow."""
@@ -272,6 +285,8 @@ class _CheckedRecords(msgspec.Struct):
         if self.verbs is not None or following.verbs is not None:
             self.verbs = [*(self.verbs or [None] * count), *(following.verbs or [None] * others)]
         self.documents = [*self.documents, *following.documents]
+        if following.merged:
+            self.merged |= {at + count for at in following.merged}
         self.hashes += following.hashes
         self.keys += following.keys
         self.versions += following.versions
@@ -282,22 +297,28 @@ class _CheckedRecords(msgspec.Struct):
             self.refs += following.refs
 
 
-def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldMapping) -> _CheckedRecords:
-    """Check every record of a chunk."""
+def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldMapping, giver_rules: Checker | None,
+                   ) -> _CheckedRecords:
+    """Check every record of a chunk; with `giver_rules` its rows were completed by their groups."""
     of_names: dict[int, list[Issue]] = {}
-    documents = mapping.documents(chunk, of_names)
-    hashes = [*map(digest_of, documents)]
-    if isinstance(rules, Checker):
-        rename = mapping.rename if documents is chunk.lines else mapping.rename_variants
-        checked = rules.check(documents, hashes, rename=rename)
-        if checked.renamed:
-            documents = [*documents]
-            for at, (document, found) in checked.renamed.items():
-                documents[at], hashes[at] = document, digest_of(document)
-                if found:
-                    of_names.setdefault(at, []).extend(found)
+    documents: Sequence[bytes]
+    merged: frozenset[int] = frozenset()
+    if giver_rules is not None and isinstance(chunk, GroupedChunk) and isinstance(rules, Checker):
+        documents, hashes, checked, merged = check_grouped(chunk, rules, giver_rules, mapping, of_names)
     else:
-        checked = rules.check(documents)
+        documents = mapping.documents(chunk, of_names)
+        hashes = [*map(digest_of, documents)]
+        if isinstance(rules, Checker):
+            rename = mapping.rename if documents is chunk.lines else mapping.rename_variants
+            checked = rules.check(documents, hashes, rename=rename)
+            if checked.renamed:
+                documents = [*documents]
+                for at, (document, found) in checked.renamed.items():
+                    documents[at], hashes[at] = document, digest_of(document)
+                    if found:
+                        of_names.setdefault(at, []).extend(found)
+        else:
+            checked = rules.check(documents)
     issues = checked.issues
     for at, found in of_names.items():
         issues.setdefault(at, []).extend(found)
@@ -306,7 +327,7 @@ def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldM
             issues[at] = [issue("total_row", "/id", value=checked.keys[at])]
     for at, unreadable in chunk.unreadable.items():
         issues[at] = [unreadable]  # rules report nothing useful about a mutilated record
-    records = chunk.lines or chunk.rows
+    records = chunk.lines or (chunk.cells if isinstance(chunk, GroupedChunk) else chunk.rows)
     issues = {at: [_with_column(each, mapping, records[at]) for each in found] for at, found in issues.items()}
     for at, found in chunk.issues.items():
         cells = {each.path for each in found} - {""}  # what is wrong with them is known
@@ -315,7 +336,7 @@ def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldM
     documents, pending, patches = _with_canonical_forms(documents, hashes, checked)
     return _CheckedRecords(
         documents, [*(checked.hashes or hashes)], checked.keys, checked.versions, checked.verbs, issues, pending,
-        patches, checked.refs,
+        patches, checked.refs, merged,
     )
 
 

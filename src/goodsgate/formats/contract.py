@@ -34,6 +34,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     line_bytes_max: int = 2 * 1024 * 1024
     cell_bytes_max: int = 256 * 1024
     columns_max: int = 2_000
+    group_rows_max: int = 5_000
+    """Maximum rows of one product; they are in memory together."""
     records_max: int = 50_000_000
     inflate_ratio_max: int = 200
     """Maximum ratio of decompressed to compressed bytes, checked from 16 MiB on."""

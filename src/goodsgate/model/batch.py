@@ -160,6 +160,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Topic of a message (``protocol/word``) that is stored whenever the batch ends; its subject is the batch's id."""
     profile: str | None = None
     """Name of the profile that says what the columns mean; None: it is recognized by the header."""
+    group: str | None = None
+    """Column by which rows belong together; None: the profile says so."""
+    key: Literal["derived"] | None = None
+    """Whether rows without a SKU get one, made of their group and their options."""
     mapping: dict[str, list[str]] = {}
     """Submitter's column or member → fields; an empty list excludes the column from checks (it is still stored)."""
 

@@ -168,7 +168,8 @@ REMEDIES: dict[str, str] = {
     "attribute_out_of_range": "Check the unit first, then the value.",
     "issues_cut": "Correct the listed issues and send the record again.",
     "group_sku_missing": (
-        "Fill in the SKU. With `key=derived` the key changes if the group or an option is renamed."
+        "Fill in the SKU, or send the file with `--derive-keys`, or `?key=derived` over HTTP. Such a SKU changes if "
+        "the product or an option is renamed."
     ),
     "group_row_rejected": "Correct the row that is named; correct this one if its own value differs.",
     "group_too_large": "Check the column that groups the rows, or ask the operator to raise `group_rows_max`.",

@@ -184,6 +184,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return None
 
 
+@functools.lru_cache(8_192)
 def fold(name: str) -> str:
     """Return the name of a column without what does not matter: case, accents, spaces, dashes and underscores."""
     name = _SPACING.sub("", name.removeprefix("g:")).lower()

@@ -31,6 +31,23 @@ def test_items_are_listed_in_pages_by_key(client):
     assert [item["key"] for item in found] == ["SKU-0007"]
 
 
+def test_the_variants_of_one_product_are_listed_by_its_group(client):
+    """In pages by key, and only as long as they are in the group."""
+    group = [{"id": f"V{number}", "title": "Cap", "item_group_id": "cap"} for number in range(1, 4)]
+    client.submit(ndjson([*group, {"id": "W", "title": "Cup", "item_group_id": "cup"}, {"id": "X", "title": "Mug"}]))
+    client.submit(ndjson([{"id": "V2", "title": "Cap", "item_group_id": "cup"}]))
+    seen, path = [], "/v1/collections/products/items?item_group_id=cap&limit=1"
+    while path:
+        page = client.get(path).json()
+        seen += [item["key"] for item in page["items"]]
+        path = page["next"]
+    assert seen == ["V1", "V3"]
+    listed = client.get("/v1/collections/products/items", params={"item_group_id": "cup"}).json()["items"]
+    assert [item["key"] for item in listed] == ["V2", "W"]
+    both = client.get("/v1/collections/products/items", params={"item_group_id": "cup", "prefix": "W"})
+    assert (both.status_code, both.json()["code"]) == (400, "parameter_invalid")
+
+
 def test_collections_are_listed_with_their_size(client):
     """There is one entry for each kind and name."""
     client.submit(ndjson(factories.products(1, 2)), collection="spring")

@@ -191,7 +191,8 @@ class BatchHandlers:
             format=query["format"], encoding=named_encoding(request), sheet=query["sheet"],
             header_row=query["header_row"],
             delimiter=parse_delimiter(query["delimiter"]) if query["delimiter"] else None,
-            records_at=query["records_at"], profile=query["profile"], mapping=mapping,
+            records_at=query["records_at"], profile=query["profile"], group=query["group"], key=query["key"],
+            mapping=mapping,
         )
 
     def _saved_mapping(self, request: ApiRequest, name: str) -> dict[str, list[str]]:
@@ -325,6 +326,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
             "format": policy.format, "encoding": policy.encoding, "sheet": policy.sheet,
             "header_row": policy.header_row,
             "delimiter": policy.delimiter, "records_at": policy.records_at, "profile": policy.profile,
+            "group": policy.group, "key": policy.key,
             "map": policy.mapping,
         },
         "columns": batch.columns,

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from goodsgate.engine.group_index import list_group
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import HEAD_BYTES, ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
@@ -49,10 +50,7 @@ class CatalogueHandlers:
 
     async def items(self, request: ApiRequest) -> Response:
         """Handle GET /v1/collections/{collection}/items."""
-        page = await self._context.run_in_thread(
-            self._store.items, request.merchant, Kind(request.query["kind"]), request.path["collection"],
-            after=request.query["after"], limit=self._limit(request), prefix=request.query["prefix"],
-        )
+        page = await self._context.run_in_thread(self._items, request)
         return page_response(request, "items", [_serialize_item(item) for item in page.rows], page.next)
 
     async def export(self, request: ApiRequest) -> Response:
@@ -63,6 +61,16 @@ class CatalogueHandlers:
             format=query["format"] or ("csv" if query["profile"] else "ndjson"), profile=query["profile"],
             after=query["after"],
         ))
+
+    def _items(self, request: ApiRequest) -> Page[Item]:
+        merchant, collection, query = request.merchant, request.path["collection"], request.query
+        kind, after, limit = Kind(query["kind"]), query["after"], self._limit(request)
+        if query["item_group_id"] is None:
+            return self._store.items(merchant, kind, collection, after=after, limit=limit, prefix=query["prefix"])
+        if kind is not Kind.PRODUCT or query["prefix"] is not None:
+            raise Refusal("parameter_invalid", "item_group_id is for kind=product, without prefix.",
+                parameter="item_group_id", expected="no other filter")
+        return list_group(self._store, merchant, collection, query["item_group_id"], after=after, limit=limit)
 
     async def item(self, request: ApiRequest) -> Response:
         """Handle GET /v1/collections/{collection}/items/{key}."""

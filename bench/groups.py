@@ -1,0 +1,103 @@
+"""Records/s of a CSV whose rows belong together, to the same rows each complete by itself: `python -m bench groups`."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.figures import Figure
+from goodsgate.app import create_engine, create_worker, open_store
+from goodsgate.config import Config
+from goodsgate.model.batch import Kind, Policy, now
+from goodsgate.model.catalogue import Merchant
+
+ROWS = 60_000
+GROUP = 4
+RATIO_MIN = 0.5
+TURNS = 3
+TEXT = "Soft and warm, knitted of recycled wool, for every day between autumn and spring."
+
+COLUMNS = "Variant SKU,{key},Title,Body (HTML),Vendor,Type,Option1 Name,Option1 Value,Variant Price,Image Src"
+
+
+def parts(short: bool) -> Iterator[Figure]:
+    """Work rows in groups of a profile, under parents anywhere, and by a named column; and the same rows complete."""
+    count = ROWS // 10 if short else ROWS
+    euro = Policy(currency="EUR")
+    mapped = Policy(currency="EUR", mapping=MAPPING)
+    for what, grouped, grouped_policy, complete, complete_policy in (
+        ("in groups of a profile", _file(count, key="Handle", complete=False), euro,
+         _file(count, key="Handle", complete=True), euro),
+        ("under parents anywhere", _woocommerce(count, has_parents=True), euro,
+         _woocommerce(count, has_parents=False), euro),
+        ("by a named column", _file(count, key="Style", complete=False),
+         Policy(currency="EUR", mapping=MAPPING, group="Style"), _file(count, key="Style", complete=True), mapped),
+    ):
+        alone = _rows_per_second(complete, complete_policy)
+        together = _rows_per_second(grouped, grouped_policy)
+        yield Figure(
+            f"CSV rows {what}, to complete rows", together / alone, RATIO_MIN, least=True,
+            detail=f"{together:,.0f} and {alone:,.0f} rows/s of processor time",
+        )
+
+
+MAPPING = {
+    "Variant SKU": ["id"], "Title": ["title"], "Body (HTML)": ["description"], "Vendor": ["brand"],
+    "Option1 Value": ["color"], "Variant Price": ["price"], "Image Src": ["image_link"],
+}
+
+
+def _file(count: int, *, key: str, complete: bool) -> bytes:
+    lines = [COLUMNS.format(key=key)]
+    for number in range(count):
+        product, place = divmod(number, GROUP)
+        common = f"Beanie {product},{TEXT.replace(',', '')},Pohja,Hats,Color" if complete or not place else ",,,,"
+        lines.append(
+            f"SKU-{number},style-{product},{common},c{place},{place + 5}.00,https://img.example/{product}/{place}.jpg"
+        )
+    return "\n".join(lines).encode()
+
+
+def _woocommerce(count: int, *, has_parents: bool) -> bytes:
+    text = TEXT.replace(",", "")
+    lines = ["ID,Type,SKU,Name,Regular price,Parent,Description,Brands,Images,Attribute 1 name,Attribute 1 value(s)"]
+    for number in range(count):
+        product, place = divmod(number, GROUP)
+        name, price, image = f"Beanie {product}", f"{place + 5}.00", f"https://img.example/{product}.jpg"
+        if not has_parents:
+            row = f"{number},simple,SKU-{number},{name},{price},,{text},Pohja,{image},Color,c{place}"
+        elif place == GROUP - 1:
+            row = f"{number},variable,P-{product},{name},,,{text},Pohja,{image},Color,"
+        else:
+            row = f"{number},variation,SKU-{number},{name},{price},P-{product},,,,Color,c{place}"
+        lines.append(row)
+    return "\n".join(lines).encode()
+
+
+def _rows_per_second(body: bytes, policy: Policy) -> float:
+    """Return the best of some fresh loads into an embedded store."""
+    best = 0.0
+    for _ in range(TURNS):
+        with tempfile.TemporaryDirectory(prefix="goodsgate-bench-") as folder:
+            config = Config(store=str(Path(folder) / "store"))
+            store = open_store(config)
+            store.migrate()
+            store.add_merchant(Merchant(id="bench", name="bench", created_at=now()))
+            engine, worker = create_engine(store, config), create_worker(store, config, "worker")
+            submission = engine.submit(
+                merchant="bench", kind=Kind.PRODUCT, collection="products", policy=policy, format="csv",
+                content_encoding="identity",
+            )
+            submission.write(body)
+            receipt = submission.finish()
+            assert receipt.batch is not None
+            begin = time.process_time()
+            while worker.step():
+                pass
+            seconds = time.process_time() - begin
+            counts = engine.batch("bench", receipt.batch.id).counts
+            assert counts.rejected == 0, counts
+            best = max(best, counts.accounted / seconds)
+            worker.close()
+            store.close()
+    return best

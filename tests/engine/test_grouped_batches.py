@@ -1,0 +1,189 @@
+"""Files that write one product on several rows: what is stored, what is told, and how it is put right."""
+
+from pathlib import Path
+
+import pytest
+
+from goodsgate.app import create_worker
+from goodsgate.model.batch import Kind, Outcome
+from goodsgate.model.catalogue import ReferenceEntry
+from tests.shop import Shop
+
+SHOPIFY = """Handle,Title,Vendor,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src,Image Position
+cap,Cap,Pohja,Color,Red,C-R,5.00,https://x.example/1.jpg,1
+cap,,,,Blue,C-B,6.00,,
+cap,,,,,,,https://x.example/2.jpg,2
+cup,Cup,Hella,Title,Default Title,CUP,4.00,,
+gift,Gift card,Pohja,Value,10,,10.00,,
+"""
+SPREE = """slug,sku,name,price,compare_at_price,currency,description,option1_name,option1_value
+pot,POT,Pot,0,0,USD,A pot.,,
+pot,POT-S,,5.00,0,USD,,Size,S
+pot,POT-L,,7.00,0,USD,,Size,L
+one,ONE,One,4.00,0,USD,,,
+pot,POT-S,,4.50,,EUR,,,
+one,ONE,,3.50,,EUR,,,
+"""
+WOO = """ID,Type,SKU,Name,Regular price,Parent,Description,In stock?
+42,variation,L-R,Lamp red,24.9,LAMP,,1
+41,variable,LAMP,Lamp,,,A lamp,1
+43,variation,L-G,Lamp green,24.9,LAMP,Green light,0
+44,simple,BULB,Bulb,4,,,1
+"""
+MAGENTO = """sku,store_view_code,product_type,name,price,configurable_variations
+ANO-B,,simple,Anorak blue,125.00,
+ANO-B,fi,,Anorakki,,
+ANO,,configurable,Anorak,,"sku=ANO-B,color=Blue"
+"""
+GENERAL = """sku,title,parent_sku,color,price
+TEE,Tee,,,19.90 EUR
+TEE-R,,TEE,red,19.90 EUR
+TEE-B,,TEE,blue,
+"""
+FILES = {"shopify": SHOPIFY, "spree": SPREE, "woocommerce": WOO, "magento": MAGENTO, "general": GENERAL}
+
+
+def submit(shop: Shop, text: str, **policy: object):
+    """Submit a file and return its ended batch."""
+    return shop.run(text.encode(), format="csv", **{"currency": "EUR", **policy})
+
+
+def results(shop: Shop, batch: str) -> str:
+    """Return the first letters of the results of a batch."""
+    return "".join(row.result[:1] for row in shop.results(batch))
+
+
+def test_a_shop_export_becomes_one_item_for_each_sku(shop: Shop) -> None:
+    """With what it takes from the other rows, which are merged; a row without a SKU names the way out."""
+    batch = submit(shop, SHOPIFY)
+    assert results(shop, batch.id) == "ccmcr"
+    assert batch.total == batch.counts.accounted == 5
+    assert shop.codes(batch.id)[5] == ["group_sku_missing"]
+    items = shop.items()
+    assert items.keys() == {"C-R", "C-B", "CUP"}
+    blue = items["C-B"]
+    assert {name: blue[name] for name in ("title", "brand", "color", "item_group_id")} == {
+        "title": "Cap", "brand": "Pohja", "color": "Blue", "item_group_id": "cap",
+    }
+    assert (blue["image_link"], blue["additional_image_link"]) == ("https://x.example/1.jpg", ["https://x.example/2.jpg"])
+    assert [item.key for item in shop.store.items("acme", Kind.PRODUCT, "products").rows] == ["C-B", "C-R", "CUP"]
+
+
+def test_a_key_is_made_where_the_submission_asks_for_it(shop: Shop) -> None:
+    """It is the same when the file comes again."""
+    assert submit(shop, SHOPIFY, key="derived").counts.created == 4
+    assert shop.items()["gift-10"]["title"] == "Gift card"
+    assert submit(shop, SHOPIFY, key="derived").counts.rejected == 0
+    assert len(shop.items()) == 4
+
+
+def test_further_prices_and_translations_are_kept_beside_the_item(shop: Shop) -> None:
+    """They replace nothing, wherever they stand."""
+    batch = submit(shop, SPREE, currency=None)
+    assert results(shop, batch.id) == "mcccmm"
+    items = shop.items()
+    assert {key: (items[key]["title"], items[key]["prices"]) for key in ("POT-S", "ONE")} == {
+        "POT-S": ("Pot", {"EUR": {"price": "4.50 EUR"}}), "ONE": ("One", {"EUR": {"price": "3.50 EUR"}}),
+    }
+    submit(shop, MAGENTO)
+    anorak = shop.items()["ANO-B"]
+    assert (anorak["title"], anorak["translations"]) == ("Anorak blue", {"fi": {"title": "Anorakki"}})
+    assert anorak["item_group_id"] == "ANO"
+
+
+def test_a_variant_takes_from_its_parent_wherever_that_stands(shop: Shop) -> None:
+    """What it says itself stays."""
+    assert results(shop, submit(shop, WOO).id) == "cmcc"
+    items = shop.items()
+    assert [items[key].get("description") for key in ("L-R", "L-G", "BULB")] == ["A lamp", "Green light", None]
+    assert [items[key].get("item_group_id") for key in ("L-R", "L-G", "BULB")] == ["LAMP", "LAMP", None]
+
+
+def test_rows_without_a_title_take_it_without_a_profile(shop: Shop) -> None:
+    """From the row of their parent, as what else they lack."""
+    assert submit(shop, GENERAL).outcome is Outcome.CLEAN
+    items = shop.items()
+    assert [items[key]["title"] for key in ("TEE", "TEE-R", "TEE-B")] == ["Tee"] * 3
+    assert items["TEE-B"]["price"] == items["TEE"]["price"]
+
+
+def test_a_submission_can_name_the_column_by_which_rows_belong_together(shop: Shop) -> None:
+    """One that the file lacks is refused, and nothing is applied."""
+    text = "sku,title,model,price\nA,Cup,m1,1.00\nB,,m1,2.00\n"
+    assert submit(shop, text).counts.rejected == 1
+    assert submit(shop, text, group="model").counts.rejected == 0
+    assert (shop.items()["B"]["title"], shop.items()["B"]["item_group_id"]) == ("Cup", "m1")
+    missing = submit(shop, text, group="modell")
+    assert missing.outcome is Outcome.REJECTED
+    assert "group_column_unknown" in shop.codes(missing.id)[0]
+
+
+def test_a_wrong_parent_is_told_at_its_row_and_rejects_its_variants(shop: Shop) -> None:
+    """A variant that is wrong rejects itself alone."""
+    shop.reference("brand", ReferenceEntry(code="Pohja", name="Pohja"))
+    batch = submit(shop, SHOPIFY.replace("cap,Cap,Pohja", "cap,Cap,Nobody"), references="refuse")
+    codes = shop.codes(batch.id)
+    assert (codes[1], codes[2]) == (["brand_unknown"], ["group_row_rejected"])
+    assert shop.findings(batch.id)[1].issues[0].value == "2"
+    long = "x" * 200
+    batch = submit(shop, WOO.replace("LAMP,Lamp,", f"LAMP,{long},"))
+    assert results(shop, batch.id) == "rrrc"
+    assert [shop.codes(batch.id)[number] for number in (1, 2, 3)] == [
+        ["group_row_rejected"], ["text_too_long"], ["group_row_rejected"],
+    ]
+    batch = submit(shop, WOO.replace("red,24.9", "red,cheap"))
+    assert results(shop, batch.id) == "rmcu"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_chunk_and_no_restart_changes_the_end(tmp_path: Path, name: str) -> None:
+    """A worker that dies after any chunk is followed by another one; items, results and issues are the same."""
+    ends = []
+    for folder, chunk in (("whole", 1_000), ("parts", 2)):
+        with Shop(tmp_path / folder, kind="sqlite", chunk_records_max=chunk) as shop:
+            batch = shop.send(FILES[name].encode(), format="csv", currency="EUR")
+            for _ in range(20):
+                worker = create_worker(shop.store, shop.config, "another")
+                worker.stop()
+                worker.step()
+                worker.close()
+            assert shop.engine.batch("acme", batch).finished_at is not None
+            ends.append((shop.items(), results(shop, batch), shop.codes(batch)))
+    assert ends[0] == ends[1]
+
+
+def test_a_corrected_row_ends_as_if_it_had_been_right_at_first(shop: Shop) -> None:
+    """It takes what it lacks from the rows of the submission, in a fix and in a retry."""
+    submit(shop, SHOPIFY)
+    right = shop.items()["C-B"]
+    shop.run(b"sku\nC-B\n", format="csv", verb="delete")
+    batch = submit(shop, SHOPIFY.replace("C-B,6.00", "C-B,cheap"))
+    assert results(shop, batch.id) == "urmur"
+    shop.fix(batch.id, b"_row,Handle,Option1 Value,Variant SKU,Variant Price\n2,cap,Blue,C-B,6.00\n", format="csv")
+    shop.work()
+    assert shop.items()["C-B"] == right
+    shop.reference("brand", ReferenceEntry(code="Pohja", name="Pohja"))
+    batch = submit(shop, WOO.replace("Lamp red,24.9", "Lamp red,cheap"))
+    shop.fix(batch.id, b"_row,Type,SKU,Name,Regular price,Parent\n1,variation,L-R,Lamp red,24.9,LAMP\n", format="csv")
+    shop.work()
+    assert shop.items()["L-R"]["description"] == "A lamp"
+
+
+def test_a_retry_completes_rows_again(shop: Shop) -> None:
+    """The reference data that they needed has come."""
+    shop.reference("brand", ReferenceEntry(code="Hella", name="Hella"))
+    batch = submit(shop, SHOPIFY, references="refuse")
+    assert results(shop, batch.id) == "rrmcr"
+    shop.reference("brand", ReferenceEntry(code="Pohja", name="Pohja"))
+    shop.engine.retry("acme", batch.id)
+    shop.work()
+    assert results(shop, batch.id) == "ccmcr"
+    assert shop.items()["C-B"]["title"] == "Cap"
+
+
+def test_variants_of_a_rejected_group_are_not_deleted_by_a_full_feed(shop: Shop) -> None:
+    """Their SKUs stand in the feed."""
+    submit(shop, WOO)
+    batch = submit(shop, WOO.replace("LAMP,Lamp,", f"LAMP,{'x' * 200},"), mode="full", delete_share_max=1.0)
+    assert batch.counts.deleted == 0
+    assert shop.items().keys() == {"L-R", "L-G", "BULB"}
