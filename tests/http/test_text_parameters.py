@@ -83,7 +83,7 @@ BODIES = [
     ("POST", "/v1/merchants/MERCHANT/keys", '{"scopes":["read"],"label":"TEXT"}'),
     ("POST", "/v1/merchants/MERCHANT/keys", '{"scopes":["read"],"settings":{"TEXT":"TEXT"}}'),
     ("PATCH", "/v1/merchants/MERCHANT/settings", '{"TEXT":"TEXT"}'), ("PUT", "/v1/mappings/x", '{"TEXT":["id"]}'),
-    ("PUT", "/v1/mappings/x", '{"a":["TEXT"]}'),
+    ("PUT", "/v1/mappings/x", '{"a":["TEXT"]}'), ("PUT", "/v1/profiles/x", '{"map":{"TEXT":["id"]}}'),
     ("PUT", "/v1/reference/brand?format=json", '[{"code":"TEXT"}]'),
     ("PUT", "/v1/reference/attribute?format=json", '[{"code":"*/a","TEXT":1,"allowed":["TEXT"],"unit":"TEXT"}]'),
     ("PUT", "/v1/reference/brand?format=csv", "code,TEXT\nA,TEXT\n"),

@@ -16,6 +16,7 @@ from goodsgate.cli.maintenance import backup, migrate
 from goodsgate.cli.merchant import merchant
 from goodsgate.cli.orders import orders
 from goodsgate.cli.outbox import outbox
+from goodsgate.cli.profile import profile
 from goodsgate.cli.reference import mapping, reference
 from goodsgate.cli.serve import serve, work
 from goodsgate.cli.submit import fix, submit
@@ -47,7 +48,7 @@ def main() -> None:
 
 for _command in (
     submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check, export,
-    reference, mapping,
+    reference, mapping, profile,
     serve, work, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

@@ -7,6 +7,7 @@ REFUSALS: dict[str, str] = {
     "content_encoding_unknown": "Unsupported content encoding.",
     "parameter_invalid": "Invalid parameter.",
     "mapping_unknown": "Saved mapping not found.",
+    "profile_unknown": "Profile not found.",
     "batch_unknown": "Batch not found.",
     "item_unknown": "Item not found.",
     "reference_kind_unknown": "Unknown kind of reference data.",

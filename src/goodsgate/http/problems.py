@@ -37,6 +37,7 @@ STATUSES: dict[str, int] = {
     "content_encoding_unknown": 415,
     "parameter_invalid": 400,
     "mapping_unknown": 404,
+    "profile_unknown": 404,
     "batch_unknown": 404,
     "item_unknown": 404,
     "reference_kind_unknown": 404,

@@ -96,7 +96,7 @@ REFUSED = [
     ("delete_share_max=1.01", "delete_share_max"), ("delete_share_max=-0.1", "delete_share_max"),
     ("delete_share_max=nan", "delete_share_max"), ("currency=eur", "currency"), ("currency=EUR%0A", "currency"),
     ("decimal=dot", "decimal"), ("map=a:b,,", "map"), ("map=two%20words", "map"),
-    ("map=Preis:pirce", "map"), ("profile=shopfy", "profile"), ("label=" + "a" * 201, "label"),
+    ("map=Preis:pirce", "map"), ("label=" + "a" * 201, "label"),
     ("label=a%00", "label"), ("kind=product&kind=price", "kind"), ("colection=a", "colection"),
 ]
 
@@ -223,3 +223,31 @@ def test_a_hostile_workbook_breaks_its_batch_and_its_reference_data_alone(client
     assert client.submit(workbook(), format="xlsx")["counts"]["total"] == 2
     brands = workbook(row(1, "code", "name") + row(2, "acme", "Acme"))
     assert client.put("/v1/reference/brand", params={"format": "xlsx"}, content=brands).json()["entries"] == 1
+
+
+def test_a_saved_profile_is_the_options_of_a_submission(client):
+    """Under a name of the merchant's own; what the submission says itself counts more."""
+    saved = {"map": {"Kennung": ["id"], "Betrag": ["price"]}, "delimiter": "semicolon", "decimal": "comma",
+             "currency": "EUR"}
+    assert client.put("/v1/profiles/werk", json=saved).json() == saved
+    assert client.get("/v1/profiles/werk").json() == saved
+    assert client.get("/v1/profiles").json()["profiles"] == {"werk": saved}
+    assert "shopify" in client.get("/v1/profiles").json()["shipped"]
+    body = b"Kennung;Name;Betrag\nW1;Cup;7,90\n"
+    for given, price in (({}, "7.90 EUR"), ({"currency": "CHF"}, "7.90 CHF")):
+        client.submit(body, format="csv", profile="werk", **given)
+        assert client.get("/v1/collections/products/items/W1").json()["record"]["price"] == price
+    assert client.delete("/v1/profiles/werk").status_code == 204
+    answers = [
+        client.get("/v1/profiles/werk"), client.delete("/v1/profiles/werk"),
+        client.post("/v1/batches", content=body, params={"format": "csv", "profile": "werk"}),
+    ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "profile_unknown")] * 3
+
+
+@pytest.mark.parametrize(("name", "document"), [
+    ("shopify", {}), ("werk", {"profile": "shopfy"}), ("werk", {"colour": "red"}), ("werk", {"decimal": "dot"}),
+])
+def test_a_profile_that_means_nothing_is_not_saved(client, name, document):
+    """Nor one with the name of a profile that comes with Goodsgate."""
+    assert client.put(f"/v1/profiles/{name}", json=document).status_code == 400

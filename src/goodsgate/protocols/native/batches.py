@@ -14,6 +14,7 @@ from goodsgate.engine import Submission
 from goodsgate.engine.inspection import Inspection, head_bytes, inspect_file, inspection_document
 from goodsgate.engine.receive import parse_delimiter, parse_encoding
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.saved_profiles import with_saved_profile
 from goodsgate.http.context import HEAD_BYTES, PIECE_BYTES, ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler, decode_json
 from goodsgate.http.threads import WORK, Work
@@ -184,7 +185,7 @@ class BatchHandlers:
             raise Refusal(
                 "parameter_invalid", "mode=full requires verb=upsert.", parameter="mode", expected="verb=upsert"
             )
-        return Policy(
+        policy = Policy(
             verb=Verb(query["verb"]), duplicates=Strictness(query["duplicates"]),
             references=Strictness(query["references"]), mode=query["mode"],
             delete_share_max=float(query["delete_share_max"]), currency=query["currency"], decimal=query["decimal"],
@@ -194,6 +195,7 @@ class BatchHandlers:
             records_at=query["records_at"], profile=query["profile"], group=query["group"], key=query["key"],
             mapping=mapping,
         )
+        return with_saved_profile(self._store, request.merchant, policy)
 
     def _saved_mapping(self, request: ApiRequest, name: str) -> dict[str, list[str]]:
         if not MAPPING_NAME.fullmatch(name):

@@ -8,11 +8,13 @@ from starlette.responses import Response
 
 from goodsgate.engine.group_index import list_group
 from goodsgate.engine.refusal import Refusal
+from goodsgate.engine.saved_profiles import SavedProfile, delete_profile, save_profile, saved_profiles
 from goodsgate.http.context import HEAD_BYTES, ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, display_key, item_key, split_key
+from goodsgate.profiles import profile_names
 from goodsgate.protocols.native.batches import detect_format, named_encoding
 from goodsgate.protocols.native.responses import json_response, page_response
 from goodsgate.store.contract import Page
@@ -37,7 +39,8 @@ class CatalogueHandlers:
             "prices": self.prices, "stock": self.stock, "reference": self.reference,
             "load_reference": self.load_reference,
             "mappings": self.mappings, "mapping": self.mapping, "put_mapping": self.put_mapping,
-            "delete_mapping": self.delete_mapping,
+            "delete_mapping": self.delete_mapping, "profiles": self.profiles, "profile": self.profile,
+            "put_profile": self.put_profile, "delete_profile": self.delete_profile,
         }
 
     # -- collections ------------------------------------------------------------------------------------------------
@@ -159,6 +162,32 @@ class CatalogueHandlers:
         """Handle DELETE /v1/mappings/{name}."""
         if not await self._context.run_in_thread(self._store.delete_mapping, request.merchant, request.path["name"]):
             raise Refusal("mapping_unknown")
+        return Response(status_code=204)
+
+    # -- profiles ---------------------------------------------------------------------------------------------------
+    async def profiles(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/profiles."""
+        saved = await self._context.run_in_thread(saved_profiles, self._store, request.merchant)
+        return json_response({"profiles": saved, "shipped": profile_names()})
+
+    async def profile(self, request: ApiRequest) -> Response:
+        """Handle GET /v1/profiles/{name}."""
+        saved = await self._context.run_in_thread(saved_profiles, self._store, request.merchant)
+        if request.path["name"] not in saved:
+            raise Refusal("profile_unknown")
+        return json_response(saved[request.path["name"]])
+
+    async def put_profile(self, request: ApiRequest) -> Response:
+        """Handle PUT /v1/profiles/{name}."""
+        profile: SavedProfile = await request.decode_body(SavedProfile, self._context)
+        _check_mapping(profile.map)
+        await self._context.run_in_thread(save_profile, self._store, request.merchant, request.path["name"], profile)
+        return json_response(profile)
+
+    async def delete_profile(self, request: ApiRequest) -> Response:
+        """Handle DELETE /v1/profiles/{name}."""
+        if not await self._context.run_in_thread(delete_profile, self._store, request.merchant, request.path["name"]):
+            raise Refusal("profile_unknown")
         return Response(status_code=204)
 
     def _limit(self, request: ApiRequest) -> int:

@@ -1,0 +1,85 @@
+"""Saved profiles of a running gate."""
+
+import json
+from typing import Any
+
+import click
+
+from goodsgate.cli.client import GateClient, with_client
+from goodsgate.cli.submit import parse_pairs
+
+
+@click.group()
+def profile() -> None:
+    """Save, list, show and delete profiles: the options with which one kind of file is submitted."""
+
+
+@profile.command()
+@click.argument("name", metavar="NAME")
+@click.option("--profile", metavar="NAME", help="Profile of Goodsgate that reads the file, e.g. shopify.")
+@click.option("--map", "maps", multiple=True, metavar="COLUMN:FIELD",
+              help="Map a column to a field. Repeatable. 'COLUMN:' stores the column unchecked.")
+@click.option("--currency", metavar="CODE", help="Default currency, e.g. EUR.")
+@click.option("--decimal", type=click.Choice(["point", "comma"]), help="Decimal separator.")
+@click.option("--encoding", metavar="CHARSET", help="Charset of a text file, e.g. Windows-1250.")
+@click.option("--delimiter", metavar="NAME", help="Delimiter of a CSV: comma, semicolon, tab, pipe or any character.")
+@click.option("--records-at", metavar="PATH", help="Element (XML) or list (JSON) that holds the records.")
+@click.option("--sheet", metavar="NAME", help="Sheet of a workbook, by name or number.")
+@click.option("--header-row", type=click.IntRange(1, 50), metavar="ROW", help="Row of the header in a table.")
+@with_client
+def save(*, client: GateClient, name: str, maps: tuple[str, ...], **options: Any) -> None:
+    """Save a profile under a name. An existing one with that name is replaced.
+
+    \b
+    Example:
+      goodsgate profile save warehouse --map Artikelnummer:sku --decimal comma --currency EUR
+    """
+    document = {option: value for option, value in options.items() if value is not None}
+    pairs: dict[str, list[str]] = {}
+    for column, field in parse_pairs(maps):
+        pairs.setdefault(column, []).extend([field] if field else [])
+    client.request("PUT", f"/v1/profiles/{name}", json=document | ({"map": pairs} if pairs else {}))
+    click.echo(f"Saved. To use it: goodsgate submit --profile {name} FILE")
+
+
+@profile.command("list")
+@with_client
+def list_profiles(*, client: GateClient) -> None:
+    """List profiles, one per line: saved ones with their options as JSON, then those that come with Goodsgate.
+
+    \b
+    Example:
+      goodsgate profile list
+    """
+    answer = client.request("GET", "/v1/profiles")
+    for name, saved in answer["profiles"].items():
+        click.echo(f"{name}\t{json.dumps(saved, ensure_ascii=False)}")
+    for name in answer["shipped"]:
+        click.echo(name)
+
+
+@profile.command()
+@click.argument("name", metavar="NAME")
+@with_client
+def show(*, client: GateClient, name: str) -> None:
+    """Print the options of a saved profile as JSON.
+
+    \b
+    Example:
+      goodsgate profile show warehouse
+    """
+    click.echo(json.dumps(client.request("GET", f"/v1/profiles/{name}"), ensure_ascii=False))
+
+
+@profile.command()
+@click.argument("name", metavar="NAME")
+@with_client
+def delete(*, client: GateClient, name: str) -> None:
+    """Delete a saved profile. Batches that were submitted with it are not affected.
+
+    \b
+    Example:
+      goodsgate profile delete warehouse
+    """
+    client.request("DELETE", f"/v1/profiles/{name}")
+    click.echo("Deleted.")
