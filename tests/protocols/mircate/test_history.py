@@ -51,6 +51,7 @@ def test_filters_and_pages(seller: Mircate, changes: list[str]) -> None:
     page = seller.call_by_get(HISTORY, {"sku": "A", "pageFrom": 1, "pageSize": 2}).json()
     assert (page["history"], page["total"]) == (every[1:3], 5)
     assert seller.get(seller.path(HISTORY), params={"sku": "A", "pageSize": "1"}).json()["history"] == every[:1]
+    assert seller.call(HISTORY, {"sku": "A", "pageSize": 10**9}).json()["history"] == every
 
 
 def test_unknown_products_have_no_history(seller: Mircate, stranger: Mircate, changes: list[str]) -> None:

@@ -105,6 +105,16 @@ def test_an_unknown_batch_gets_404(seller: Mircate, id: str) -> None:
     assert message(seller.get(seller.path("MerchantImportJob/checkBatchStatus", id)), 404) == "Record Not Found"
 
 
+def test_failed_units_have_a_sku_or_a_place(seller: Mircate) -> None:
+    """Of the second batch, places count from its own first unit; a name of a submission may have 255 characters."""
+    units = [{"sku": f"A-{number}", "channel": "web", "stock": 1} for number in range(500)]
+    units += [{"sku": "B", "channel": "web", "stock": "x"}, {"channel": "web", "stock": 1}]
+    response = seller.call("MerchantAPI/receiveStock", {"products": units, "bulkOperationId": "b" * 255})
+    assert response.status_code == 200, response.text
+    failed = seller.final_status(response.json()["batchIds"][1])["failedProducts"]
+    assert [(entry["sku"], entry.get("index")) for entry in failed] == [("B", None), ("", 1)]
+
+
 def test_the_batch_of_another_merchant_gets_404(seller: Mircate, stranger: Mircate) -> None:
     """So does a batch of another protocol, and a part after the last."""
     id = seller.call("MerchantAPI/receiveStock", {"products": _units(1)}).json()["batchId"]

@@ -68,13 +68,17 @@ class BatchStatusMethods:
             "bulkOperationType": batch.kind.upper(),
         }
 
-    def _failed_products(self, batch: Batch, first: int, units: int) -> Iterator[dict[str, str]]:
+    def _failed_products(self, batch: Batch, first: int, units: int) -> Iterator[dict[str, Any]]:
         after, last = first, first + units
         while page := self._store.rejected_records(batch.merchant, batch.id, after=after, limit=units):
             for finding in page:
                 if finding.number > last:
                     return
-                yield failed_product(finding) if batch.kind is Kind.PRODUCT else _failed_unit(finding)
+                entry: dict[str, Any]
+                entry = {**(failed_product(finding) if batch.kind is Kind.PRODUCT else _failed_unit(finding))}
+                if not entry["sku"]:
+                    entry["index"] = finding.number - 1 - first
+                yield entry
             after = page[-1].number
 
 

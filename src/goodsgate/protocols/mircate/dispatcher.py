@@ -26,6 +26,7 @@ from goodsgate.store.contract import KeyInUseError
 BY_GET = "_get"
 """Suffix of the operation id of a method's GET."""
 CALL = "/CALL/"
+PAGE_SIZE_MAX = 1_000
 OFFSET_MAX = 2**53
 """No list is longer; what is larger is no number for a database."""
 EXCLUSIVE = "\x1f"
@@ -147,9 +148,9 @@ def is_own_project(instance: str, merchant: str, caller: Caller | None) -> bool:
     return instance == merchant or instance in [project.strip() for project in projects.split(",")]
 
 
-def page_bounds(arguments: dict[str, Any], *, size: int = 50) -> tuple[int, int]:
-    """Return the offset and the size of a page, which a client may write as 1.0."""
-    return min(int(arguments.get("pageFrom", 0)), OFFSET_MAX), int(arguments.get("pageSize", size))
+def page_bounds(arguments: dict[str, Any], *, size: int = 50, size_max: int = PAGE_SIZE_MAX) -> tuple[int, int]:
+    """Return the offset and the size of a page, which a client may write as 1.0; a larger size is cut."""
+    return min(int(arguments.get("pageFrom", 0)), OFFSET_MAX), min(int(arguments.get("pageSize", size)), size_max)
 
 
 def _decode(content: bytes) -> Any:

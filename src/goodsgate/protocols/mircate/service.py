@@ -5,7 +5,8 @@ from starlette.responses import Response
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.http.problems import refuse
-from goodsgate.protocols.mircate.responses import JSON
+from goodsgate.protocols.mircate.responses import JSON, not_found
+from goodsgate.protocols.mircate.unpublished import UNBUILT_CLASSES
 
 
 class ContractHandlers:
@@ -29,6 +30,9 @@ class ContractHandlers:
         """Answer GET /mircate/openapi.json."""
         return Response(self._contract.json, media_type=JSON)
 
-    async def unknown(self, _: ApiRequest) -> Response:
-        """Answer a call of an unknown class or method."""
+    async def unknown(self, request: ApiRequest) -> Response:
+        """Answer a call of an unknown class or method; the text names a class that only Mircate has."""
+        name = request.path["call"].partition("/")[0]
+        if name.removesuffix("API") in UNBUILT_CLASSES:
+            raise not_found(f"The class {name} is not implemented by this gate.")
         raise refuse("not_found")

@@ -55,6 +55,8 @@ EXPORT_COLUMNS: dict[str, tuple[str, ...]] = {
 LINK_SECONDS = 3600
 """Validity of a link to a file."""
 
+UNBUILT_CLASSES = ("Promotion", "Loyalty", "Wallet", "TalkingProduct")
+"""Classes of Mircate that are not catalogue intake, with and without `API` at the end."""
 ALIASES: dict[str, str] = {
     "PIMAPI/upsertAttributeSelectOptions": "PIMAPI/upsertAttributeOptions",
     "PIMAPI/upsertSelectOption": "PIMAPI/upsertAttributeOption",

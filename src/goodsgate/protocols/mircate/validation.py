@@ -1,7 +1,8 @@
 """Validation of arguments against the schema of their request, with the issues of AJV, which the platform uses.
 
 It covers the JSON Schema keywords of the protocol's contracts. The entries of an array with ``x-worked`` are records,
-which are checked one by one when they are processed, and are skipped here.
+which are checked one by one when they are processed, and are skipped here. A number with ``x-capped`` may be larger
+than its maximum, as which it then counts.
 """
 
 import re
@@ -96,7 +97,7 @@ def _check_bounds(value: int | Decimal, node: Node, *, where: str, rule: str) ->
     for keyword, sign, is_violated in (
         ("minimum", ">=", value < node.get("minimum", value)), ("maximum", "<=", value > node.get("maximum", value)),
     ):
-        if is_violated:
+        if is_violated and not (keyword == "maximum" and node.get("x-capped")):
             limit = node[keyword]
             yield _issue(where, rule, keyword, {"comparison": sign, "limit": limit}, f"must be {sign} {limit}")
 

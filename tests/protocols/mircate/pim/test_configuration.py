@@ -120,6 +120,23 @@ def test_a_model_error_has_the_form_of_the_ancestor(manager: Manager) -> None:
     ]
 
 
+@pytest.mark.parametrize(("definition", "accepted"), [
+    ({"type": "TEXT", "maxCharacters": 255}, True), ({"type": "TEXT", "maxCharacters": 256}, False),
+    ({"type": "TEXTAREA", "maxCharacters": 65535}, True), ({"type": "TEXTAREA", "maxCharacters": 65536}, False),
+    ({"type": "PRICE", "minNumber": 0, "maxNumber": 0}, True), ({"type": "PRICE", "minNumber": -1}, False),
+    ({"type": "NUMBER", "minNumber": -1}, True), ({"type": "NUMBER", "minNumber": 3, "maxNumber": 2}, False),
+    ({"type": "DATE", "minDate": "2026-01-31", "maxDate": "2026-01-31T08:15:00Z"}, True),
+    ({"type": "DATE", "minDate": "soon"}, False), ({"type": "DATE", "maxDate": "2026-02-30"}, False),
+    ({"type": "DATE", "minDate": "2026-02-01", "maxDate": "2026-01-01"}, False),
+])
+def test_bounds_are_those_of_the_type(manager: Manager, definition: dict[str, object], accepted: bool) -> None:
+    """A definition that no value could satisfy is refused, too."""
+    response = manager.pim("upsertAttributes", {"attributes": [{"code": "bounded", "group": "other", **definition}]})
+    assert response.status_code == (200 if accepted else 400), response.text
+    if not accepted:
+        assert message(response, 400) == "Model validation error!"
+
+
 def test_an_attribute_keeps_what_products_rely_on(manager: Manager) -> None:
     """Its type, scopes, locales and uniqueness stay; other members are replaced."""
     again = {

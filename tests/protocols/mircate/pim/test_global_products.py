@@ -12,6 +12,8 @@ def test_global_products_are_added_and_removed(manager: Manager) -> None:
     result = manager.pim("checkBatchStatus", accepted).json()
     assert (result["successCount"], result["failCount"]) == (2, 1)
     page = manager.call("MerchantAPI/getGlobalProducts", {"pageSize": 1, "pageFrom": 1}).json()
+    larger = manager.call("MerchantAPI/getGlobalProducts", {"pageSize": 501}).json()
+    assert (larger["pageSize"], larger["totalProducts"]) == (500, 2)
     assert page == {"pageFrom": 1, "pageSize": 1, "totalProducts": 2, "products": [{"sku": "g2", "name": "Two"}]}
     assert manager.ids() == []
     manager.call("MerchantAPI/removeGlobalProducts", {"products": [{"sku": "g2"}]})

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from goodsgate.http.openapi import OpenApiDocument
@@ -36,12 +37,16 @@ from goodsgate.protocols.mircate.pim.unpublished import (
     TREE_INVALID,
     VALIDATION,
 )
+from goodsgate.protocols.mircate.pim.values import parse_time
 from goodsgate.protocols.mircate.responses import bad_request, json_response, not_found
 from goodsgate.protocols.mircate.validation import validate
 from goodsgate.rules.patterns import PatternError, compile_pattern
 
 RESERVED = "This is reserved attribute!"
 UNKNOWN_ATTRIBUTE = "Attribute not found!"
+SHORT_TEXT = {"properties": {"maxCharacters": {"maximum": 255}}}
+TYPE_BOUNDS = {"TEXT": SHORT_TEXT, "IDENTIFIER": SHORT_TEXT, "PRICE": {"properties": {"minNumber": {"minimum": 0}}}}
+"""Type of an attribute → a schema of its bounds beside those of all types."""
 FIXED_MEMBERS = ("type", "localizable", "scopable", "is_unique")
 """Members of an attribute that later definitions do not change."""
 
@@ -122,9 +127,13 @@ class ConfigurationMethods:
 
     def _attribute(self, definition: Any) -> ProductAttribute:
         self._check_schema("Attribute", definition, VALIDATION)
+        if definition["type"] in TYPE_BOUNDS:
+            self._check(TYPE_BOUNDS[definition["type"]], definition, VALIDATION)
         if definition["code"] == IDENTIFIER:
             raise bad_request(RESERVED)
         attribute = build_attribute(definition)
+        if not _has_valid_range(attribute):
+            raise bad_request(VALIDATION)
         if attribute.is_unique and attribute.type not in UNIQUE_TYPES:
             raise bad_request("Attribute can not be unique!")
         expression = attribute.validation_regexp
@@ -308,7 +317,9 @@ class ConfigurationMethods:
         )
 
     def _check_schema(self, schema: str, definition: Any, message: str) -> None:
-        node = self._contract.document["components"]["schemas"][schema]
+        self._check(self._contract.document["components"]["schemas"][schema], definition, message)
+
+    def _check(self, node: dict[str, Any], definition: Any, message: str) -> None:
         issues = [*validate(definition, node, self._contract)]
         if issues:
             raise model_error(message, issues)
@@ -317,6 +328,21 @@ class ConfigurationMethods:
 def _merge_by_code(current: list[T], definitions: list[T]) -> list[T]:
     """Return the current entries, replaced by new ones of the same code, and then the other new ones."""
     return list({**{each.code: each for each in current}, **{each.code: each for each in definitions}}.values())
+
+
+def _has_valid_range(attribute: ProductAttribute) -> bool:
+    """Return whether the bounds of values are dates where they have to be, and leave values between them."""
+    for least, most in (
+        (attribute.min_number, attribute.max_number), (_date(attribute.min_date), _date(attribute.max_date)),
+    ):
+        if least is None or most is None or (least is not UNSET and most is not UNSET and least > most):
+            return False
+    return True
+
+
+def _date(text: str | UnsetType) -> Any:
+    """Return the time that a bound names; None if it names none, UNSET if there is no bound."""
+    return parse_time(text) if text is not UNSET else UNSET
 
 
 def _redefine(before: ProductAttribute, definition: dict[str, Any]) -> ProductAttribute:

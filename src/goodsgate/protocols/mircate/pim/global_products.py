@@ -13,7 +13,7 @@ from goodsgate.model.json_text import read_json
 from goodsgate.protocols.mircate.batch_status import FREQUENCY, TOTAL
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, page_bounds
 from goodsgate.protocols.mircate.pim.records import split_products
-from goodsgate.protocols.mircate.pim.unpublished import GLOBAL_COLLECTION, PRODUCTS_BYTES_MAX
+from goodsgate.protocols.mircate.pim.unpublished import GLOBAL_COLLECTION, PIM_PAGE_SIZE_MAX, PRODUCTS_BYTES_MAX
 from goodsgate.protocols.mircate.responses import json_response
 from goodsgate.protocols.mircate.unpublished import PROTOCOL
 
@@ -45,7 +45,7 @@ class GlobalProductMethods:
 
     def get(self, call: MethodCall) -> Response:
         """Return a page of products, ordered by SKU."""
-        offset, size = page_bounds(call.arguments)
+        offset, size = page_bounds(call.arguments, size_max=PIM_PAGE_SIZE_MAX)
         store, collection = self._context.store, (call.merchant, Kind.PRODUCT, GLOBAL_COLLECTION)
         total, rows = store.list_index(*collection, INDEX, offset=offset, limit=max(size, 1))
         items = [store.item(*collection, key) for _, key in rows[:size]]

@@ -16,7 +16,7 @@ from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, page_
 from goodsgate.protocols.mircate.pim.configuration import IMAGES, PimConfiguration
 from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
 from goodsgate.protocols.mircate.pim.product_rules import product_label
-from goodsgate.protocols.mircate.pim.unpublished import COLLECTION, SORTED_MAX
+from goodsgate.protocols.mircate.pim.unpublished import COLLECTION, PIM_PAGE_SIZE_MAX, SORTED_MAX
 from goodsgate.protocols.mircate.pim.values import parse_time
 from goodsgate.protocols.mircate.responses import bad_request, json_response
 from goodsgate.store.contract import IndexFilter, Store
@@ -46,7 +46,7 @@ class ProductListing:
         """Return a page and the total number of products."""
         query = {name: value for name, value in call.arguments.items() if value is not None}
         filters = query.get("filters", {})
-        offset, size = page_bounds(query, size=PAGE_SIZE)
+        offset, size = page_bounds(query, size=PAGE_SIZE, size_max=PIM_PAGE_SIZE_MAX)
         conditions = [*list_filters(filters, query.get("searchText", ""))]
         sorts = [
             (INDEXES[name], direction == "desc")

@@ -17,6 +17,8 @@ TYPE_FIXED = "Data type can not be changed!"
 # -- shapes ------------------------------------------------------------------------------------------------------------
 PREFIX = "Error: "
 """Prefix of the text of a rejected product: the ancestor converts an exception to a text."""
+PIM_PAGE_SIZE_MAX = 500
+"""Products of one page; a larger size is cut."""
 VALIDATION = "Model validation error!"
 TREE_INVALID = "Model validation failed!"
 FAMILY_INVALID = "Model validation fail!"
