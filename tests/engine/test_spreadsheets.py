@@ -78,3 +78,17 @@ def test_an_encoding_that_is_not_certain_applies_nothing(shop: Shop) -> None:
     assert (batch.outcome, batch.total, issues(shop, batch)) == (Outcome.REJECTED, 0, [(0, "encoding_uncertain", None)])
     assert held(shop, "C", "D") == []
     assert shop.run(feed, format="csv", encoding="cp1250").outcome is Outcome.CLEAN
+
+
+@pytest.mark.parametrize(("written", "named"), [("cp1250", "cp1250"), ("cp1250", None), ("utf-8-sig", "cp1250")])
+def test_a_fix_is_read_in_the_charset_that_is_named_or_that_of_its_batch(shop: Shop, written: str, named: str | None,
+                                                                         ) -> None:
+    """A byte-order mark beats the name."""
+    batch = shop.run("sku,title\nC,Čaša šaržer\nD,\n".encode("cp1250"), format="csv", encoding="cp1250")
+    fix = shop.engine.fix("acme", batch.id, format="csv", encoding=named)
+    body = "_row,sku,title\n2,D,Tč\n".encode(written)
+    fix.write(body[:5])
+    fix.write(body[5:])
+    fix.finish()
+    shop.work()
+    assert shop.items()["D"] == {"id": "D", "title": "Tč"}

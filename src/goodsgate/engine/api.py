@@ -55,16 +55,17 @@ class Engine:
         )
 
     def fix(self, merchant: str, batch: str, *, format: str, content_encoding: str = "identity",
-            new_records: bool = False, idempotency_key: str | None = None, fingerprint_of: str = "",
-            answer: Callable[[Batch, FixMatch], bytes] | None = None) -> FixSubmission:
+            encoding: str | None = None, new_records: bool = False, idempotency_key: str | None = None,
+            fingerprint_of: str = "", answer: Callable[[Batch, FixMatch], bytes] | None = None) -> FixSubmission:
         """Begin a fix of a batch that has ended.
 
-        With `new_records`, records with an empty `_row` become new records of the batch; without, the fix is refused if
-        it has such records. Raises Refusal as `submit`, and batch_unknown, batch_open.
+        `encoding` is the charset that the submitter has named. With `new_records`, records with an empty `_row` become
+        new records of the batch; without, the fix is refused if it has such records. Raises Refusal as `submit`, and
+        batch_unknown, batch_open.
         """
         return FixSubmission(
             self.store, self.settings, lambda: self._ended(merchant, batch), merchant=merchant, format=format,
-            content_encoding=content_encoding, new_records=new_records, key=idempotency_key,
+            content_encoding=content_encoding, encoding=encoding, new_records=new_records, key=idempotency_key,
             fingerprint_of=fingerprint_of, answer=answer,
         )
 

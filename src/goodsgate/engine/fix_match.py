@@ -66,11 +66,16 @@ class FixSubmission(Submission):
     """A fix while it is received: it is matched with the rejected records before it becomes durable."""
 
     def __init__(self, store: Store, settings: EngineSettings, find_batch: Callable[[], Batch], *, merchant: str,
-                 format: str, content_encoding: str, new_records: bool, key: str | None = None,
+                 format: str, content_encoding: str, new_records: bool, encoding: str | None = None,
+                 key: str | None = None,
                  fingerprint_of: str = "", answer: Callable[[Batch, FixMatch], bytes] | None = None) -> None:
-        """Begin a fix of the batch that `find_batch` returns, which is not called if the key was answered before."""
+        """Begin a fix of the batch that `find_batch` returns, which is not called if the key was answered before.
+
+        `encoding` is the charset that the submitter has named, which an uncompressed text is stored without.
+        """
         self._limits = settings.read_limits
         self._new_records = new_records
+        self._transcoder = transcoder(encoding, format=format, content_encoding=content_encoding)
         self._batch: Batch | None = None
         self._match = FixMatch()
         self._copy: SpooledTemporaryFile[bytes] | None = None
@@ -89,6 +94,13 @@ class FixSubmission(Submission):
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the body; raises as `Submission.write`."""
+        if not self._bytes and formats.has_byte_order_mark(chunk):  # which beats a name
+            self._transcoder = None
+        self._write(chunk if self._transcoder is None else self._transcoder.utf8(chunk))
+
+    def _write(self, chunk: bytes) -> None:
+        if not chunk:
+            return
         super().write(chunk)
         if self._copy is None:
             self._copy = SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - finish and abort close it
@@ -96,6 +108,8 @@ class FixSubmission(Submission):
 
     def finish(self, *, idempotency: Idempotency[Batch] | None = None) -> Receipt:
         """Match the fix and make it durable. Raises Refusal: fix_rows_missing, and as `Submission.finish`."""
+        if self._transcoder is not None:
+            self._write(self._transcoder.utf8(b"", is_last=True))
         try:
             self._match_copy()
         finally:
@@ -120,6 +134,13 @@ class FixSubmission(Submission):
     def _close_copy(self) -> None:
         if self._copy is not None:
             self._copy.close()
+
+
+def transcoder(encoding: str | None, *, format: str, content_encoding: str) -> formats.Transcoder | None:
+    """Return what turns a fix into UTF-8; None if nobody has named its charset, or it is no plain text."""
+    if encoding in (None, "utf-8") or content_encoding != "identity" or format not in ("csv", "tsv"):
+        return None
+    return formats.Transcoder(str(encoding))
 
 
 def copied_pieces(file: IO[bytes]) -> Iterator[bytes]:

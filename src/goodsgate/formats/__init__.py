@@ -9,7 +9,7 @@ table → payload_reader (chunks). An XLSX goes from content_encoding directly t
 of its own (isolated, workbook).
 """
 
-from goodsgate.formats.charset import find_encoding
+from goodsgate.formats.charset import Transcoder, find_encoding, has_byte_order_mark
 from goodsgate.formats.contract import (
     CONTENT_ENCODINGS,
     FORMATS,
@@ -35,7 +35,7 @@ from goodsgate.formats.writer import write
 
 __all__ = [
     "CONTENT_ENCODINGS", "FORMATS", "MEDIA_TYPES", "WRITTEN_FORMATS", "Chunk", "FormatMissingError",
-    "FormatOverflowError", "JsonArraySplitter", "Limits", "PayloadReader", "ReadOptions", "Reader",
+    "FormatOverflowError", "JsonArraySplitter", "Limits", "PayloadReader", "ReadOptions", "Reader", "Transcoder",
     "UnknownContentEncodingError", "UnknownDelimiterError", "UnknownEncodingError", "UnknownFormatError", "detect",
-    "find_delimiter", "find_encoding", "open_reader", "write",
+    "find_delimiter", "find_encoding", "has_byte_order_mark", "open_reader", "write",
 ]

@@ -110,6 +110,11 @@ def detect_charset(head: bytes) -> tuple[str, int] | None:
     return None
 
 
+def has_byte_order_mark(head: bytes) -> bool:
+    """Return whether the first bytes of a text say what its charset is."""
+    return head.startswith(tuple(mark for mark, _ in _MARKS))
+
+
 def is_mostly_utf8(sample: bytes) -> bool:
     """Return whether a sample that begins at a character holds at least as many UTF-8 sequences as broken bytes."""
     text = sample.decode("utf-8", "replace")
@@ -201,12 +206,22 @@ def _has_characters_of(sample: bytes, encoding: str) -> bool:
     return len(text.encode(encoding, "ignore").decode(encoding, "ignore")) * 2 >= len(text)
 
 
+class Transcoder:
+    """Text of a charset as UTF-8, piece by piece; bytes that are nothing in the charset stay as they are."""
+
+    def __init__(self, encoding: str) -> None:
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+
+    def utf8(self, piece: bytes, *, is_last: bool = False) -> bytes:
+        """Return what is complete of a piece."""
+        return self._decoder.decode(piece, is_last).encode("utf-8", "surrogateescape")
+
+
 def _decode(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield text of a named charset as UTF-8; bytes that are nothing in it stay as they are."""
-    decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
+    transcoder = Transcoder(encoding)
     for piece in pieces:
-        yield decoder.decode(piece).encode("utf-8", "surrogateescape")
-    yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
+        yield transcoder.utf8(piece)
+    yield transcoder.utf8(b"", is_last=True)
 
 
 def _from_utf16(pieces: Iterator[bytes], charset: str) -> Iterator[bytes]:

@@ -118,7 +118,7 @@ class BatchHandlers:
             format, content_encoding = detect_format(request, head)
             return self._engine.fix(
                 request.merchant, request.path["batch"], format=format, content_encoding=content_encoding,
-                new_records=request.query["new_records"], idempotency_key=key,
+                encoding=named_encoding(request), new_records=request.query["new_records"], idempotency_key=key,
                 fingerprint_of=fingerprint_of(request, format, content_encoding), answer=encode_fixed_batch,
             )
 
