@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from goodsgate.formats.charset import HEAD_BYTES, first_bytes
+from goodsgate.formats.cif import SIGNATURE, CifLines
 from goodsgate.formats.contract import ReadOptions
 from goodsgate.formats.delimiter import DELIMITERS, QUOTED, delimiter_name, detect_delimiter, directed_delimiter
 from goodsgate.formats.header_row import find_header, note_header_row
@@ -67,12 +68,14 @@ class _RecordTooLongError(Exception):
 class _LineSource:
     """Physical lines of a file without their line ends, then None repeatedly; lines can be given back."""
 
-    def __init__(self, runs: Iterator[tuple[bytes, bool]], reader: PayloadReader, end: bytes) -> None:
+    def __init__(self, runs: Iterator[tuple[bytes, bool]], reader: PayloadReader, end: bytes, *,
+                 cif: CifLines | None = None) -> None:
         self.unreadable: dict[int, Issue] = {}
         """Line number → issue of its bytes; removed when the line is consumed."""
         self.characters = 0
         """Characters read so far, each counted once."""
         self._runs = runs
+        self._cif = cif
         self._reader = reader
         self.end = end.decode()
         self._back: deque[str] = deque()
@@ -88,6 +91,8 @@ class _LineSource:
             lines = self._decode(run, broken, number)
             number += len(lines)
             self.characters += len(run)
+            if self._cif is not None:
+                lines = [*map(self._cif.convert, lines)]
             for line in lines:
                 yield line
                 while back:
@@ -123,7 +128,8 @@ class DelimitedTable:
             csv.field_size_limit(self._limit * 2)
         self._head, pieces = first_bytes(pieces, HEAD_BYTES)
         end = _line_end(self._head)
-        self._source = _LineSource(whole_lines(pieces, reader, end=end), reader, end)
+        self._cif = CifLines() if self._head.startswith(SIGNATURE) else None
+        self._source = _LineSource(whole_lines(pieces, reader, end=end), reader, end, cif=self._cif)
         self._lines = iter(self._source)
         self._literal = delimiter == "\t"
         self._set_delimiter(delimiter or ",")
@@ -170,8 +176,9 @@ class DelimitedTable:
             run.records.append(row)
             run.source_rows.append(first)
         yield self._with_size(run, size)
-        if self._empty:
-            self._reader.add_notice("rows_empty", str(self._empty))
+        empty = self._empty - (self._cif.blanked if self._cif is not None else 0)
+        if empty > 0:
+            self._reader.add_notice("rows_empty", str(empty))
 
     def _set_delimiter(self, delimiter: str) -> None:
         self._delimiter = delimiter
