@@ -51,6 +51,14 @@ def test_a_body_that_names_nothing(sender: Productsup, body: bytes) -> None:
     assert len(_product_ids(sender, stream)) == 4
 
 
+def test_a_deletion_of_all_reports_what_it_deleted(sender: Productsup) -> None:
+    """Also products that were accepted before and not processed yet."""
+    stream = _filled(sender)
+    response = sender.delete(f"/streams/{stream}/products?all=true")
+    assert _product_ids(sender, stream) == []
+    assert _summary(sender, response) == ("processed", 0, "success", 4, [])
+
+
 @pytest.mark.parametrize("type", ["application/x-ndjson; charset=utf-8", "application/json", JSON_API])
 def test_all_products_are_deleted(sender: Productsup, type: str) -> None:
     """The type of an absent body does not matter; products that are uploaded later stay."""

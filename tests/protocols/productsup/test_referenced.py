@@ -45,6 +45,19 @@ def _products(sender: Productsup, stream: str) -> dict[str, object]:
     return sender.gate.shop.items(f"productsup-{stream}", merchant=sender.merchant)
 
 
+@ONE_STORE
+@pytest.mark.parametrize(("body", "text"), [
+    (b"5", 'Missing "id" attribute'), (b" true ", 'Missing "id" attribute'), (b'"x"', 'Missing "id" attribute'),
+    (b"null", "Empty Product Attributes"), (b"nul", "Syntax error"), (b"5 5", "Syntax error"),
+])
+def test_json_that_is_no_product_is_no_syntax_error(sender: Productsup, body: bytes, text: str) -> None:
+    """A value alone is reported like the same value in an array."""
+    stream = sender.create_stream(type="referenced")
+    response = _upload(sender, stream, body)
+    assert (response.status_code, _products(sender, stream)) == (202, {})
+    assert _summary(sender, response)[2] == ("failure", 0, [(text, 1, 1)])
+
+
 @pytest.mark.parametrize("content_encoding", ["identity", "gzip"])
 @pytest.mark.parametrize(("body", "type"), [
     (PRODUCTS, JSON), (PRODUCTS, "application/json; charset=utf-8"),

@@ -41,6 +41,8 @@ def processing_stage(store: Store, batch: Batch, upload: StageReport, expected: 
     )
     late = max(0, batch.counts.rejected - rejected_lines)
     errors = [*expected.errors] if expected is not None else []
+    if batch.policy.mode == "full":  # all products are deleted, also those that were accepted and not yet there
+        return StageReport(completed_at=batch.finished_at, successes=batch.counts.deleted, failures=0, errors=[])
     return StageReport(
         completed_at=batch.finished_at, successes=max(0, checked.successes - late - batch.counts.cancelled),
         failures=late + sum(error.occurrences for error in errors),

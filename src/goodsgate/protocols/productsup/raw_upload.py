@@ -94,6 +94,9 @@ class RawUpload:
         counts = self._checker.records
         records = counts.number - counts.blank_lines
         error = self._checker.document_error if isinstance(self._checker, ArrayChecker) else None
+        whole = self._start.strip()
+        if error and len(self._start) < START_BYTES and whole[:1] not in (b"[", b"{") and decode_error(whole) is None:
+            error = check_line(whole) or error  # valid JSON, but no product
         if records == counts.empty_objects and not error:
             empty = empty_upload_report(completed_at, self._start)
             return empty, empty

@@ -18,8 +18,8 @@ RUN_DAYS = 30
 """Retention of import runs."""
 PROCESSES_MAX = 2
 """Processes of a site that have not ended; published as one that runs and one that waits."""
-WELCOME = "Goodsgate, as Productsup Stream API"
-"""The message of `GET /`; that there is one is published."""
+WELCOME = "Goodsgate; its documentation is at /docs"
+"""The message of `GET /`, which is the gate's; that there is one is published."""
 STREAMS_MAX = 100
 """Published; whether deleted streams count is not. Here they do not."""
 RESERVED_DAYS = 7
