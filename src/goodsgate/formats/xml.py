@@ -26,7 +26,7 @@ from goodsgate.formats.payload_reader import PayloadReader, RecordRun, has_error
 from goodsgate.formats.xml_structure import ATOM, GOOGLE, find_records, local_name
 from goodsgate.model.issue import issue
 
-SAMPLE_BYTES = 4 * 1024 * 1024
+SAMPLE_BYTES = 2 * 1024 * 1024
 """The element that repeats is looked for in so many bytes."""
 DEPTH_MAX = 64
 ATTRIBUTES_MAX = 256
@@ -95,7 +95,7 @@ class XmlDocument:
                  records_at: str | None) -> None:
         self._reader = reader
         self._limit = reader.limits.line_bytes_max
-        sample, self._pieces = first_bytes(_as_utf8(pieces, reader, encoding), min(SAMPLE_BYTES, self._limit * 2))
+        sample, self._pieces = first_bytes(_as_utf8(pieces, reader, encoding), min(SAMPLE_BYTES, self._limit))
         self._structure = find_records(sample, reader, records_at=records_at)
         self._keys: dict[str, str] = {}
         self._node: Node | None = None

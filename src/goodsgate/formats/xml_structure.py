@@ -150,7 +150,12 @@ def find_records(sample: bytes, reader: PayloadReader, *, records_at: str | None
         return Structure(
             frozenset(), steps, survey.prefixes, _own_namespaces(root, path), is_feed, True, records_at
         )
-    paths, confidence = _choose(survey, name, root)
+    if name in RECORDS_OF_ROOT:
+        path, names = _known_records(survey, root, RECORDS_OF_ROOT[name])
+        text = "/".join(map(local_name, path[-2:]))
+        reader.add_decision("records_at", text, "detected", 1.0)
+        return Structure(names, [], survey.prefixes, _own_namespaces(root, path), is_feed, False, text)
+    paths, confidence = _choose(survey, root)
     if len({path[-1] for path in paths}) > 1:
         choices = ", ".join(sorted({_text_of(path) for path in paths})[:CHOICES_MAX])
         reader.add_notice("records_ambiguous", choices, suggestion=_text_of(paths[0]))
@@ -167,16 +172,17 @@ def _own_namespaces(root: Path, path: Path) -> frozenset[str]:
     return frozenset({"", root[0].rpartition(" ")[0], path[-1].rpartition(" ")[0]})
 
 
-def _choose(survey: _Survey, root_name: str, root: Path) -> tuple[Sequence[Path], float]:
+def _known_records(survey: _Survey, root: Path, locals: Sequence[str]) -> tuple[Path, frozenset[str]]:
+    """Return the path of a record and the names of all of them, also if the first one comes behind the sample."""
+    namespace, space, _ = root[0].rpartition(" ")
+    found = [path for path in survey.elements if local_name(path[-1]) in locals]
+    names = {path[-1] for path in found} | {f"{namespace}{space}{local}" for local in locals}
+    return found[0] if found else (root[0], f"{namespace}{space}{locals[0]}"), frozenset(names)
+
+
+def _choose(survey: _Survey, root: Path) -> tuple[Sequence[Path], float]:
     """Return the paths of elements that may be the records, and the confidence that the only one is."""
     elements = survey.elements
-    for local in RECORDS_OF_ROOT.get(root_name, ()):
-        known = [path for path in elements if local_name(path[-1]) == local]
-        if known:
-            return known[:1], 1.0
-    if root_name in RECORDS_OF_ROOT:
-        namespace, space, _ = root[0].rpartition(" ")
-        return [(f"{namespace}{space}{RECORDS_OF_ROOT[root_name][0]}",)], 1.0
     inner = [path for path, each in elements.items() if len(path) > 1 and each.has_members]
     named = _outermost([path for path in inner if local_name(path[-1]).lower() in RECORD_NAMES])
     if several := [path for path in named if elements[path].count > 1]:
