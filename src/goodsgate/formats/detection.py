@@ -45,7 +45,7 @@ SHOWN_BYTES = 20
 
 _FORMAT_OF_SUFFIX = {
     ".ndjson": "ndjson", ".jsonl": "ndjson", ".jsonlines": "ndjson", ".json": "json",
-    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".xlsx": "xlsx", ".xlsm": "xlsx", ".xml": "xml",
+    ".csv": "csv", ".cif": "csv", ".tsv": "tsv", ".tab": "tsv", ".xlsx": "xlsx", ".xlsm": "xlsx", ".xml": "xml",
     ".rss": "xml", ".atom": "xml",
 }  # fmt: skip
 
