@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from secrets import token_bytes
 
 import msgspec
 import uvicorn
@@ -28,9 +29,10 @@ from goodsgate.http.threads import threads_of
 from goodsgate.protocols import load_known_settings, load_message_senders, load_protocols, load_schemas
 from goodsgate.rules import Schema
 from goodsgate.store.contract import Retention, Store
-from goodsgate.store.objects import Objects, open_objects
+from goodsgate.store.objects import Objects, open_objects, owner_of
 from goodsgate.store.sqlite import SqliteStore
 
+OWNER_BYTES = 32
 SCRATCH_CACHE_BYTES = 8 * 1024**2
 SCRATCH_VALID_CACHE_RECORDS = 1_024
 """Size of the caches of a dry run."""
@@ -58,6 +60,13 @@ def open_store(config: Config) -> Store:
     return SqliteStore(
         Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes
     )
+
+
+def store_owner(store: Store) -> str:
+    """Return the id by which folders and buckets know their store; it is created when it is first needed."""
+    secret = store.secret("objects", token_bytes(OWNER_BYTES))
+    assert secret is not None  # there is a default
+    return owner_of(secret)
 
 
 def open_bucket(address: str) -> Objects:
@@ -157,11 +166,12 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
 def create_services(store: Store, config: Config, *, secrets: Secrets | None = None,
                     stock: Stock | None = None) -> ProtocolServices:
     """Return what the protocols share in one process. Raises StoreError if `reports` names no usable bucket."""
+    owner = partial(store_owner, store)
     return ProtocolServices(
         store=store, secrets=secrets or create_secrets(store, config), stock=stock or Stock(store),
         settings=protocol_settings(config), known_settings=load_known_settings(),
-        open_images=partial(open_objects, config.images, store=config.store, name="images", setting="images"),
-        open_exports=partial(open_objects, config.exports, store=config.store, name="exports", setting="exports"),
+        open_images=partial(open_objects, config.images, store=config.store, name="images", owner=owner),
+        open_exports=partial(open_objects, config.exports, store=config.store, name="exports", owner=owner),
         reports=Objects(config.reports) if config.reports else None,
     )
 

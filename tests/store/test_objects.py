@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from goodsgate.store.contract import StoreBusyError, StoreError
-from goodsgate.store.objects import PIECE_BYTES, Objects, open_objects
+from goodsgate.store.objects import OWNER, PIECE_BYTES, Objects, open_objects
 from tests.aws import Aws
 
 
@@ -115,14 +115,25 @@ def test_an_address_that_is_none_is_refused(address):
 
 def test_without_a_setting_objects_are_in_the_folder_of_the_store(tmp_path):
     """In a folder of their own."""
-    objects = open_objects("", store=str(tmp_path), name="images", setting="images")
+    objects = open_objects("", store=str(tmp_path), name="images", owner=lambda: "s1")
     objects.put("a", b"1")
     assert (tmp_path / "images" / "a").read_bytes() == b"1"
-    elsewhere = open_objects(str(tmp_path / "there"), store="postgresql://db/x", name="images", setting="images")
+    elsewhere = open_objects(str(tmp_path / "there"), store="postgresql://db/x", name="images", owner=lambda: "s1")
     assert elsewhere.folder == tmp_path / "there"
 
 
 def test_a_store_on_a_server_requires_the_setting():
     """A folder of one host is not there for the others."""
     with pytest.raises(StoreError, match="the setting images must name"):
-        open_objects("", store="postgresql://db/x", name="images", setting="images")
+        open_objects("", store="postgresql://db/x", name="images", owner=lambda: "s1")
+
+
+def test_objects_of_another_store_are_refused(tmp_path):
+    """The first store marks the folder; it is told apart from the folder of another store for good."""
+    address = str(tmp_path / "shared")
+    for _ in range(2):
+        open_objects(address, store="postgresql://db/x", name="images", owner=lambda: "s1").put("a", b"1")
+    with pytest.raises(StoreError, match="has the images of another store"):
+        open_objects(address, store="postgresql://db/y", name="images", owner=lambda: "s2")
+    (tmp_path / "shared" / OWNER).unlink()
+    assert open_objects(address, store="postgresql://db/y", name="images", owner=lambda: "s2").has("a")

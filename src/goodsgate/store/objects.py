@@ -5,8 +5,9 @@ region and endpoint from the usual places (``AWS_ACCESS_KEY_ID``, ``AWS_REGION``
 ``AWS_ENDPOINT_URL``, instance roles …). Any number of threads may use one `Objects`.
 """
 
+import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,8 @@ RETRIES_MAX = 2
 """Retries of one call to S3; callers have their own back-off."""
 RETRY_TIMEOUT = timedelta(seconds=10)
 """For all tries of one call together."""
+OWNER = "goodsgate-store"
+"""Object with the id of the store that the objects beside it belong to."""
 SIGNED_SECONDS_MAX = 7 * 24 * 3600
 """The longest validity of a signed link that S3 allows."""
 
@@ -89,18 +92,33 @@ class Objects:
             return obstore.sign(self._store, "GET", path, timedelta(seconds=min(seconds, SIGNED_SECONDS_MAX)))
 
 
-def open_objects(address: str, *, store: str, name: str, setting: str) -> Objects:
-    """Open the objects at an address, or in the folder `name` of an embedded store.
+def open_objects(address: str, *, store: str, name: str, owner: Callable[[], str]) -> Objects:
+    """Open the objects at an address, or in the folder `name` of an embedded store, and mark them as those of `owner`.
 
-    `store` is the address of the store. Raises StoreError if it is a server and the setting is empty, because other
-    hosts would not have a folder of this machine.
+    `store` is the address of the store, and `name` the setting, too. Raises StoreError if the objects are those of
+    another store, or if the store is a server and the setting is empty, because other hosts would not have a folder of
+    this machine.
     """
-    if address:
-        return Objects(address)
-    if "://" in store:
+    if not address and "://" in store:
         required = "a folder that every host of the gate reaches, or s3://bucket/prefix"
-        raise StoreError(f"the store is a server, so the setting {setting} must name {required}")
-    return Objects(str(Path(store) / name))
+        raise StoreError(f"the store is a server, so the setting {name} must name {required}")
+    place = address or str(Path(store) / name)
+    objects = Objects(place)
+    own = owner().encode()
+    found = objects.get(OWNER)
+    if found is None:
+        objects.put(OWNER, own, media_type="text/plain")
+    elif b"".join(found) != own:
+        raise StoreError(
+            f"{place} has the {name} of another store; let the setting {name} name a folder or prefix of its own, or "
+            f"delete {OWNER} there if that store is gone"
+        )
+    return objects
+
+
+def owner_of(secret: bytes) -> str:
+    """Return the public id of a store that has this secret for it."""
+    return hashlib.sha256(b"owner of objects\0" + secret).hexdigest()[:32]
 
 
 def _bucket(address: str) -> S3Store:
