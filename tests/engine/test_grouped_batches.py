@@ -116,6 +116,15 @@ def test_a_submission_can_name_the_column_by_which_rows_belong_together(shop: Sh
     missing = submit(shop, text, group="modell")
     assert missing.outcome is Outcome.REJECTED
     assert "group_column_unknown" in shop.codes(missing.id)[0]
+    told = shop.run([{"id": "J", "title": "Jug"}], group="model")
+    assert shop.codes(told.id)[0] == ["group_column_unknown"]
+
+
+def test_a_batch_tells_by_which_column_its_rows_belong_together(shop: Shop) -> None:
+    """Whether the profile says so or the submission."""
+    decisions = {what.value: what.how for text, policy in ((SHOPIFY, {}), (GENERAL, {"group": "parent_sku"}))
+                 for what in submit(shop, text, **policy).reading if what.what == "group"}
+    assert decisions == {"Handle": "detected", "parent_sku": "given"}
 
 
 def test_a_wrong_parent_is_told_at_its_row_and_rejects_its_variants(shop: Shop) -> None:
@@ -159,9 +168,10 @@ def test_a_corrected_row_ends_as_if_it_had_been_right_at_first(shop: Shop) -> No
     shop.run(b"sku\nC-B\n", format="csv", verb="delete")
     batch = submit(shop, SHOPIFY.replace("C-B,6.00", "C-B,cheap"))
     assert results(shop, batch.id) == "urmur"
-    shop.fix(batch.id, b"_row,Handle,Option1 Value,Variant SKU,Variant Price\n2,cap,Blue,C-B,6.00\n", format="csv")
+    fixed = b"_row,Handle,Option1 Value,Variant SKU,Variant Price,Status\n2,cap,Blue,C-B,6.00,active\n"
+    shop.fix(batch.id, fixed, format="csv")
     shop.work()
-    assert shop.items()["C-B"] == right
+    assert shop.items()["C-B"] == right | {"Status": "active"}
     shop.reference("brand", ReferenceEntry(code="Pohja", name="Pohja"))
     batch = submit(shop, WOO.replace("Lamp red,24.9", "Lamp red,cheap"))
     shop.fix(batch.id, b"_row,Type,SKU,Name,Regular price,Parent\n1,variation,L-R,Lamp red,24.9,LAMP\n", format="csv")

@@ -9,7 +9,7 @@ from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.grouped_chunks import GROUP_CHARACTERS_MAX, alone, with_groups
 from goodsgate.engine.groups import GROUP_ID, RowGroups
 from goodsgate.formats import Chunk
-from goodsgate.model.batch import Kind, Policy, Verb
+from goodsgate.model.batch import Kind, Policy, ReadingDecision, Verb
 from goodsgate.model.issue import Issue, issue
 from goodsgate.profiles import fold
 from goodsgate.profiles.group import CellConditions, Group, RoleRule
@@ -42,6 +42,15 @@ def resolve_groups(mapping: FieldMapping, policy: Policy) -> RowGroups | None:
     if group is None:
         return None
     return RowGroups(group, columns, find_columns=find_columns, derives_keys=policy.key == "derived")
+
+
+def group_decision(groups: RowGroups, policy: Policy) -> ReadingDecision | None:
+    """Return by which column rows belong together; None if only rows that lack a title do."""
+    group = groups.group
+    if group.inherit_when:
+        return None
+    column = next(iter((*group.key, *group.begins, *([group.members] if group.members else ()))), "")
+    return ReadingDecision(what="group", value=column, how="given" if policy.group else "detected")
 
 
 def missing_group_column(policy: Policy, columns: Sequence[str] | None) -> Issue | None:
@@ -112,11 +121,14 @@ def complete_again(chunk: Chunk, groups: RowGroups, payload: Iterable[Chunk], *,
     """Return rows of a fix or a retry, completed as if they had stood in the payload where they belong."""
     replaced = {number: at for at, number in enumerate(chunk.replaces or ()) if number is not None}
     readable = [at for at in range(len(chunk)) if at not in chunk.unreadable]
+    chunk = msgspec.structs.replace(
+        chunk, rows=[row if at in chunk.unreadable else groups.padded(row) for at, row in enumerate(chunk.rows)]
+    )
     done = [alone(row) for row in chunk.rows]
     if groups.group.scattered:
         for at in readable:
             groups.add_parent(chunk.rows[at], chunk.source_rows[at])
-        for row in _numbered(payload):
+        for row in _numbered(payload, groups):
             if row.number not in replaced:
                 groups.add_parent(row.cells, row.source_row)
         for at in readable:
@@ -144,7 +156,7 @@ def _groups_around(chunk: Chunk, groups: RowGroups, payload: Iterable[Chunk], *,
     by_key: dict[str, list[_GroupRow]] = {}
     placed: set[int] = set()
     characters = 0
-    for run in _runs(_numbered(payload), groups, rows_max=rows_max):
+    for run in _runs(_numbered(payload, groups), groups, rows_max=rows_max):
         key = groups.key_of(run[0].cells)
         if key not in wanted and not any(row.number in replaced for row in run):
             continue
@@ -171,14 +183,14 @@ def _group_of(key: str, found: list[list[_GroupRow]], by_key: dict[str, list[_Gr
     return by_key[key]
 
 
-def _numbered(payload: Iterable[Chunk]) -> Iterator[_GroupRow]:
+def _numbered(payload: Iterable[Chunk], groups: RowGroups) -> Iterator[_GroupRow]:
     """Yield the readable rows of a payload with their record numbers."""
     number = 0
     for chunk in payload:
         for at, (row, source_row) in enumerate(zip(chunk.rows, chunk.source_rows, strict=True)):
             number += 1
             if at not in chunk.unreadable:
-                yield _GroupRow(number, row, source_row, None)
+                yield _GroupRow(number, groups.padded(row), source_row, None)
 
 
 def _runs(rows: Iterable[_GroupRow], groups: RowGroups, *, rows_max: int) -> Iterator[list[_GroupRow]]:

@@ -108,6 +108,11 @@ class RowGroups:
         self._variants: dict[str, tuple[ParentRow, dict[str, object]]] = {}
         self._parent_characters = 0
 
+    def padded(self, row: list[str]) -> list[str]:
+        """Return a row with a cell for each column; a fix may have more columns than the submission."""
+        missing = len(self._columns) - len(row)
+        return [*row, *[""] * missing] if missing > 0 else row
+
     def key_of(self, row: Row) -> str:
         """Return what names the group of a row: its key, else its own SKU; empty if it has neither."""
         return _first(row, self._key) or _first(row, self._sku)

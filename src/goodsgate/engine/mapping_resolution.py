@@ -28,9 +28,9 @@ def resolve_mapping(kind: Kind, policy: Policy, *, columns: list[str] | None, pr
     else:
         mapping = table = TableMapping(kind, policy, chosen, columns)
         issues = table.issues
-        if (missing := missing_group_column(policy, columns)) is not None:
-            table.refusal = missing
-            issues.append(missing)
+        table.refusal = table.refusal or missing_group_column(policy, columns)
+    if (missing := missing_group_column(policy, columns)) is not None:
+        issues.append(missing)
     if decision is not None:
         mapping.decisions.append(decision)
     return mapping, issues

@@ -13,7 +13,7 @@ from goodsgate import formats
 from goodsgate.engine import fix_records
 from goodsgate.engine.dialect import encoding_of
 from goodsgate.engine.fix_rows import reading_issue
-from goodsgate.engine.group_reading import complete_again, resolve_groups
+from goodsgate.engine.group_reading import complete_again, group_decision, resolve_groups
 from goodsgate.engine.grouped_chunks import GroupedChunks
 from goodsgate.engine.groups import PARENT_BYTES_MAX, RowGroups
 from goodsgate.engine.mapping_resolution import chosen_profile, is_known_header, resolve_mapping, resolve_name
@@ -186,6 +186,9 @@ class RoundReader:
         if groups is None:
             yield from source
             return
+        decision = group_decision(groups, self.round.policy)
+        if decision is not None:
+            file.decisions.append(decision)
         skip = self.round.records
         if skip:  # a group is whole only if the file is read from its beginning
             self._file = self._open_own()
