@@ -5,7 +5,7 @@ import re
 import pytest
 
 from goodsgate.model.batch import Kind
-from goodsgate.profiles import ProfileError, header_score, load_profile, parse_profile, profile_names, recognise
+from goodsgate.profiles import ProfileError, load_profile, parse_profile, profile_names, recognise
 
 INVALID = {
     "an unknown member": ("title: x\nsources: []\ncolours: {}", "colours"),
@@ -77,14 +77,3 @@ def test_case_spaces_and_accents_of_a_column_do_not_matter(name: str, column: st
     match = load_profile(name).column(column)
     assert match is not None
     assert (match.columns[0].to, match.number) == ((field,), number)
-
-
-@pytest.mark.parametrize(("cells", "score"), [
-    (["Price list Spring 2026", "", "", ""], 0),
-    (["sku", "title", "price", "currency"], 4),
-    (["Artikelnummer", "Bezeichnung", "Preis"], 3),
-    (["C-1", "Cup", "7.90", "EUR"], 0),
-])
-def test_a_header_is_told_from_a_row_of_values(cells: list[str], score: int) -> None:
-    """By the names of columns that it holds."""
-    assert header_score(cells) == score

@@ -11,13 +11,14 @@ from goodsgate.engine.mapping_resolution import resolve_mapping
 from goodsgate.engine.reader import read_options
 from goodsgate.engine.settings import CheckLimits
 from goodsgate.engine.validator import Validator
-from goodsgate.model.batch import Kind, Policy, RoundKind, now
+from goodsgate.model.batch import Kind, Policy, RoundKind, Verb, now
 from goodsgate.profiles import profile_names
 from goodsgate.store.contract import ClaimedRound
 from tests.profiles.reference_page import PAGE, reference_page
 
 SAMPLES = Path(__file__).parent / "samples"
 FORMATS = {".csv": "csv", ".txt": "tsv", ".xml": "xml"}
+WITH_VERBS = (Verb.UPSERT, Verb.UPDATE)
 LINK = "https://cdn.example.com/"
 
 WANTED: dict[str, tuple[Kind, dict[str, Any], list[dict[str, Any]]]] = {
@@ -125,5 +126,7 @@ def test_a_sample_is_recognized_and_read_by_its_profile(name: str) -> None:
     for at, members in enumerate(wanted):
         document = orjson.loads(checked.documents[at])
         assert {member: document.get(member) for member in members} == members
+    verbs = {"bmecat": [None, None, Verb.DELETE], "cif": [None, Verb.DELETE], "amazon_flat_file": [*WITH_VERBS]}
+    assert checked.verbs == verbs.get(name)
     if name != "bigcommerce":  # whose rows of variants take their title from the product
         assert not [each for found in checked.issues.values() for each in found if each.severity == "error"]

@@ -20,7 +20,7 @@ import msgspec
 import yaml
 
 from goodsgate.model.batch import Kind
-from goodsgate.model.fields import FIELDS, VARIANT_FIELDS, resolve
+from goodsgate.model.fields import FIELDS, VARIANT_FIELDS
 from goodsgate.profiles.group import Group
 
 GENERIC = "generic"
@@ -219,20 +219,6 @@ def recognise(names: Iterable[str], *, kind: Kind = Kind.PRODUCT, root: str | No
         if found > confidence:
             best, confidence = profile, found
     return best, confidence
-
-
-def header_score(cells: Iterable[str], *, kind: Kind = Kind.PRODUCT, profile: Profile | None = None) -> int:
-    """Return how many cells of a row are names of columns: those of the profile, or those that any profile knows.
-
-    A row with a score of two or more is likely to be a header.
-    """
-    names = [cell.strip() for cell in cells if cell.strip()]
-    if profile is not None:
-        return sum(profile.column(name) is not None for name in names)
-    generic = load_profile(GENERIC)
-    known = sum(generic.column(name) is not None or resolve(name, kind) is not None for name in names)
-    others = (each for each in shipped_profiles() if kind in each.kinds and "*" not in each.kept)
-    return max(known, *(sum(each.column(name) is not None for name in names) for each in others))
 
 
 @functools.cache
