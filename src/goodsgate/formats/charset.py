@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from goodsgate.formats.charset_detection import NAMES, Detection, detect_encoding
+from goodsgate.formats.charset_detection import NAMES, Detection, detect_encoding, is_plausible
 from goodsgate.formats.content_encoding import detect_content_encoding
 from goodsgate.formats.contract import UnknownEncodingError
 from goodsgate.formats.payload_reader import PayloadReader
@@ -182,7 +182,8 @@ def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader, fallback: s
         start = piece.rfind(b"\n", 0, first.start() if first else 0) + 1
         yield piece[:start]
         sample, rest = first_bytes(chain((piece[start:],), pieces), SAMPLE_BYTES)
-        if is_mostly_utf8(sample) and (fallback is None or _has_characters_of(sample, fallback)):
+        is_utf8 = is_mostly_utf8(sample)
+        if is_utf8 and (fallback is None or _has_characters_of(sample, fallback) or not is_plausible(sample, fallback)):
             yield from rest
             return
         if fallback is not None:

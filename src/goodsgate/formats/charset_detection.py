@@ -114,6 +114,12 @@ def detect_encoding(sample: bytes) -> Detection:
     return Detection(readings[0].encoding if _is_certain(readings) else None, round(confidence, 2), candidates)
 
 
+def is_plausible(sample: bytes, encoding: str) -> bool:
+    """Return whether a sample may be of a charset, by its letters."""
+    cells = b"\n".join(_CELL.findall(sample[:SAMPLE_BYTES]))
+    return _plausibility(cells.decode(encoding, "replace"), encoding) > 0
+
+
 class _Reading(NamedTuple):
     rating: float
     encoding: str
