@@ -11,7 +11,7 @@ import orjson
 
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.grouped_chunks import GroupedChunk
-from goodsgate.engine.groups import IMAGES, OPTION_FIELDS, GroupedRow
+from goodsgate.engine.groups import GROUP_ID, IMAGES, OPTION_FIELDS, GroupedRow
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.catalogue import digest_of
@@ -56,7 +56,7 @@ def check_grouped(chunk: GroupedChunk, rules: Checker, giver_rules: Checker, map
     for at in givers:
         hashes[at] = digest_of(documents[at])
     result.hashes = [after or before for after, before in zip(result.hashes, hashes, strict=True)]
-    wrong = _wrong_parents(grouped, variants, mapping, giver_rules)
+    wrong = _wrong_parents(grouped, [at for at in variants if at not in unreadable], mapping, giver_rules)
     for at in variants:
         row = grouped[at]
         found = [*result.issues.get(at, ()), *found_by_mapping.pop(at, ())]
@@ -165,6 +165,8 @@ def _with_key(document: bytes) -> bytes:
 
 
 def _with_members(document: bytes, members: Mapping[str, object]) -> bytes:
+    if members.keys() == {GROUP_ID} and b'"item_group_id"' not in document:
+        return (document[:-1] + b"," if len(document) > 2 else b"{") + orjson.dumps(members)[1:]
     record = orjson.loads(document)
     for name, value in members.items():
         if name == IMAGES and isinstance(value, list):

@@ -146,7 +146,7 @@ class RowGroups:
         group_id = ""
         if parent is not None:
             group_id = parent.name
-        elif self.group.names_items and len(givers) > 1:
+        elif self.group.names_items and len(givers) > 1 and any(self.takes(rows[at]) for at in givers):
             group_id = self.key_of(rows[0])
         completed = []
         for at, (row, rule) in enumerate(zip(rows, rules, strict=True)):
@@ -157,7 +157,7 @@ class RowGroups:
             members = self._add_images(cells, taken, images, links=links)
             if parent is not None:
                 self._add_from_parent(parent, taken, members)
-            if group_id and (parent is not None or any(self.takes(rows[each]) for each in givers)):
+            if group_id:
                 members[GROUP_ID] = group_id
             members |= self._derived_key(row)
             completed.append(GroupedRow("variant", cells, taken, parent, members, issues=self._missing_key(row)))
@@ -282,11 +282,13 @@ class RowGroups:
     def _add_images(self, cells: list[str], taken: dict[int, int], images: list["_Image"], *, links: list[str],
                     ) -> dict[str, object]:
         """Put the first image of the group into a variant's own column; return all `links` as a member."""
-        own = _first(cells, self._images)
-        if not images or (own and not ORIGIN.match(own)):
+        if not images:
             return {}
         at = next((each for each in self._images if cells[each].strip()), self._images[0])
-        if cells[at].strip() != images[0].link:
+        own = cells[at].strip()
+        if own and own not in links:
+            return {}  # it is no address
+        if own != images[0].link:
             cells[at] = images[0].link
             taken[at] = images[0].source_row
         return {IMAGES: links}
