@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from hypothesis import strategies as st
 
-from goodsgate.model.batch import Strictness, Verb
+from goodsgate.model.batch import Duplicates, Verb
 from tests import stores
 from tests.shop import Shop, ndjson
 
@@ -23,7 +23,7 @@ RECORD = st.fixed_dictionaries(
     },
 )
 BATCH = st.tuples(
-    st.sampled_from(["acme", "other"]), st.sampled_from(list(Verb)), st.sampled_from(list(Strictness)),
+    st.sampled_from(["acme", "other"]), st.sampled_from(list(Verb)), st.sampled_from(list(Duplicates)),
     st.lists(RECORD, min_size=1, max_size=7),
 )
 type_of = {"upsert": Verb.UPSERT, "create": Verb.CREATE, "update": Verb.UPDATE, "delete": Verb.DELETE}
@@ -39,7 +39,7 @@ def opened(kind: str, *merchants: str, **how: object) -> Iterator[Shop]:
         stores.drop(Path(folder))
 
 
-def one_by_one(held: Held, verb: Verb, duplicates: Strictness, records: list[dict[str, object]]) -> list[str]:
+def one_by_one(held: Held, verb: Verb, duplicates: Duplicates, records: list[dict[str, object]]) -> list[str]:
     """The contract in plain words: results of a batch, and what is held after it."""
     results: list[str] = []
     seen: set[str] = set()
@@ -49,12 +49,12 @@ def one_by_one(held: Held, verb: Verb, duplicates: Strictness, records: list[dic
         key, version = str(record["id"]), sent.get("version_number")
         assert version is None or isinstance(version, int)
         whole = verb_now in (Verb.UPSERT, Verb.CREATE)
-        twice = key in seen and duplicates is Strictness.REFUSE
+        is_repeated, before = key in seen and duplicates is not Duplicates.OFF, held.get(key)
         seen.add(key)
-        if twice or (whole and not record.get("title")):
+        if whole and not record.get("title"):
             results.append("rejected")
             continue
-        document, had = held.get(key, (None, None))
+        document, had = before or (None, None)
         if version is not None and had is not None and version < had:
             results.append("superseded")
         elif verb_now is Verb.DELETE:
@@ -66,10 +66,17 @@ def one_by_one(held: Held, verb: Verb, duplicates: Strictness, records: list[dic
         elif verb_now is Verb.UPDATE and record.get("title") == "":
             results.append("rejected")  # a patch may leave the title out, but the whole it makes needs one
         else:
-            merged = {**(document or {}), **record} if verb_now is Verb.UPDATE else record
+            merges = verb_now is Verb.UPDATE or not (is_repeated and duplicates is Duplicates.LAST)
+            merged = {**(document or {}), **record} if merges else record
             same = document is not None and [*merged.items()] == [*document.items()]  # another order is another text
             results.append("created" if document is None else "unchanged" if same else "updated")
             held[key] = (merged, version if version is not None else had)
+        if is_repeated and duplicates is Duplicates.REJECT and results[-1] in ("created", "updated", "deleted"):
+            results[-1] = "rejected"
+            if before is None:
+                del held[key]
+            else:
+                held[key] = before
     return results
 
 
@@ -80,7 +87,7 @@ class Expected(msgspec.Struct):
     sent: list[tuple[str, str, list[str]]] = []
     """Merchant, batch, result of each record."""
 
-    def send(self, shop: Shop, batch: tuple[str, Verb, Strictness, list[dict[str, object]]]) -> None:
+    def send(self, shop: Shop, batch: tuple[str, Verb, Duplicates, list[dict[str, object]]]) -> None:
         """To the shop, and to the model."""
         merchant, verb, duplicates, records = batch
         id = shop.send(ndjson(records), merchant=merchant, verb=verb, duplicates=duplicates)

@@ -3,7 +3,7 @@
 import pytest
 
 from goodsgate.engine.apply import merge
-from goodsgate.model.batch import Kind, Outcome, Result, State, Strictness, Verb
+from goodsgate.model.batch import Duplicates, Kind, Outcome, Result, State, Verb
 from goodsgate.model.catalogue import item_key
 from tests.engine.conftest import Opens
 from tests.factories import product, products
@@ -123,27 +123,100 @@ def test_observed_at_is_a_version(shop: Shop) -> None:
     assert shop.run([product(1, observed_at="2026-01-01T23:59:59Z")]).counts.superseded == 1
 
 
+@pytest.mark.parametrize("size", [1, 100])
 @pytest.mark.parametrize(
-    ("treatment", "results", "codes"),
+    ("how", "results", "held"),
     [
-        (Strictness.OFF, ["created", "updated", "unchanged"], {}),
-        (Strictness.WARN, ["created", "updated", "unchanged"], {2: ["duplicate_in_batch"], 3: ["duplicate_in_batch"]}),
-        (Strictness.REFUSE, ["created", "rejected", "rejected"], {2: ["duplicate_in_batch"],
-            3: ["duplicate_in_batch"]}),
+        ({"duplicates": Duplicates.OFF}, "created updated unchanged", {"title": "Two", "color": "red", "size": "L"}),
+        ({"duplicates": Duplicates.MERGE}, "created updated unchanged", {"title": "Two", "color": "red", "size": "L"}),
+        ({"duplicates": Duplicates.LAST}, "created updated unchanged", {"title": "Two", "size": "L"}),
+        ({"duplicates": Duplicates.REJECT}, "created rejected rejected", {"title": "One", "color": "red"}),
+        ({}, "created rejected rejected", {"title": "One", "color": "red"}),
     ],
 )
-def test_twice_in_a_batch(shop: Shop, treatment: Strictness, results: list[str], codes: dict[int, list[str]]) -> None:
-    """The policy says what a key that comes again means."""
-    batch = shop.run([product(1), product(1, title="Two"), product(1, title="Two")], duplicates=treatment)
-    assert [str(row.result) for row in shop.results(batch.id)] == results
-    assert shop.codes(batch.id) == codes
+def test_a_key_with_different_content_in_a_batch(opens: Opens, how: dict[str, Duplicates], results: str,
+                                                 held: dict[str, str], size: int) -> None:
+    """The policy says what becomes of it, wherever the batch is cut into chunks; nothing wins in silence."""
+    records = [{"id": "A", "title": "One", "color": "red"}, *[{"id": "A", "title": "Two", "size": "L"}] * 2]
+    shop = opens("acme", chunk_records_max=size)
+    batch = shop.run(records, **how)
+    assert [str(row.result) for row in shop.results(batch.id)] == results.split()
+    expected = {} if how.get("duplicates") is Duplicates.OFF else {n: ["duplicate_in_batch"] for n in (2, 3)}
+    assert shop.codes(batch.id) == expected
+    assert shop.items() == {"A": {"id": "A", **held}}
+
+
+def test_a_key_that_comes_again_with_what_is_held_is_unchanged(shop: Shop) -> None:
+    """It is told and harmless."""
+    batch = shop.run([product(1), product(1)])
+    assert [str(row.result) for row in shop.results(batch.id)] == ["created", "unchanged"]
+    assert shop.codes(batch.id) == {2: ["duplicate_in_batch"]}
+
+
+def test_a_retry_does_not_apply_what_was_rejected_as_a_duplicate(shop: Shop) -> None:
+    """Else the second record would win after all."""
+    batch = shop.run([product(1), product(1, title="Two")])
+    shop.engine.retry("acme", batch.id)
+    shop.work()
+    assert [str(row.result) for row in shop.results(batch.id)] == ["created", "rejected"]
+    assert shop.items()["SKU-0001"] == product(1)
+
+
+def test_prices_and_stock_are_applied_in_order(shop: Shop) -> None:
+    """They are states that follow each other; the last one counts, with a warning."""
+    batch = shop.run([{"id": "A", "quantity": 1}, {"id": "A", "quantity": 2}], kind=Kind.STOCK, collection="stock")
+    assert [str(row.result) for row in shop.results(batch.id)] == ["created", "updated"]
+    assert shop.codes(batch.id) == {2: ["duplicate_in_batch"]}
+
+
+BRAND = {"keeps": {"brand": "Acme"}, "clears": {}}
+MERGES = [
+    # verb, options, format, record, what becomes of the brand
+    *((verb, {}, "ndjson", b'{"id":"A","title":"New"}', "keeps") for verb in ("upsert", "update")),
+    *((verb, {}, "ndjson", b'{"id":"A","title":"New","brand":null}', "clears") for verb in ("upsert", "update")),
+    *((verb, {"empty": "clear"}, "ndjson", b'{"id":"A","title":"New"}', "keeps") for verb in ("upsert", "update")),
+    *((verb, {}, "csv", b"id,title\nA,New\n", "keeps") for verb in ("upsert", "update")),
+    *((verb, {}, "csv", b"id,title,brand\nA,New,\n", "keeps") for verb in ("upsert", "update")),
+    *((verb, {}, "csv", b"id,title,brand\nA,New,  \n", "keeps") for verb in ("upsert", "update")),
+    *((verb, {"empty": "clear"}, "csv", b"id,title\nA,New\n", "keeps") for verb in ("upsert", "update")),
+    *((verb, {"empty": "clear"}, "csv", b"id,title,brand\nA,New,\n", "clears") for verb in ("upsert", "update")),
+    ("upsert", {"replace": True}, "ndjson", b'{"id":"A","title":"New"}', "clears"),
+    ("upsert", {"replace": True}, "csv", b"id,title,brand\nA,New,\n", "clears"),
+    ("update", {"replace": True}, "ndjson", b'{"id":"A","title":"New"}', "keeps"),
+]
+
+
+@pytest.mark.parametrize(("verb", "options", "format", "body", "brand"), MERGES)
+def test_what_becomes_of_a_field(shop: Shop, verb: str, options: dict[str, object], format: str, body: bytes,
+                                 brand: str) -> None:
+    """Absent keeps, null clears, and an empty cell does what the submission says; again it is unchanged."""
+    shop.run([{"id": "A", "title": "Cup", "brand": "Acme"}])
+    batch = shop.run(body, format=format, verb=Verb(verb), **options)
+    assert batch.counts.updated == 1, shop.codes(batch.id)
+    assert shop.items() == {"A": {"id": "A", "title": "New", **BRAND[brand]}}
+    assert shop.run(body, format=format, verb=Verb(verb), **options).counts.unchanged == 1
+
+
+def test_an_upsert_is_complete_by_itself(shop: Shop) -> None:
+    """Whatever is held; an update need not be."""
+    shop.run([{"id": "A", "title": "Cup"}])
+    assert shop.run([{"id": "A", "brand": "Acme"}]).counts.rejected == 1
+    assert shop.run([{"id": "A", "title": None}]).counts.rejected == 1
+
+
+def test_a_merged_record_obeys_the_rules(shop: Shop) -> None:
+    """An upsert that is right by itself may be wrong with what is held."""
+    shop.run([{"id": "A", "title": "Cup", "price": "9.00 EUR", "sale_price": "8.00 EUR"}])
+    batch = shop.run([{"id": "A", "title": "Cup", "price": "7.00 EUR"}])
+    assert shop.codes(batch.id) == {1: ["sale_price_above_price"]}
+    assert batch.counts.rejected == 1
 
 
 def test_twice_in_a_batch_over_portions(opens: Opens) -> None:
     """A key of an earlier chunk is known, though its record was unchanged."""
     shop = opens("acme", chunk_records_max=2)
     shop.run(products(1, 2, 3, 4, 5))
-    batch = shop.run([*products(1, 2, 3, 4), product(2, title="Again")], duplicates=Strictness.REFUSE)
+    batch = shop.run([*products(1, 2, 3, 4), product(2, title="Again")], duplicates=Duplicates.REJECT)
     assert (batch.counts.unchanged, batch.counts.rejected) == (4, 1)
     assert shop.codes(batch.id) == {5: ["duplicate_in_batch"]}
 

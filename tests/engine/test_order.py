@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from goodsgate.model.batch import Kind, Strictness
+from goodsgate.model.batch import Duplicates, Kind
 from tests.engine.model import BATCH, KEYS, Expected, opened
 from tests.shop import ndjson
 
@@ -51,7 +51,7 @@ def test_the_last_stock_wins(store: str, examples: int) -> None:
             for sku, location, quantity in quantities:
                 last[f"{sku}\x1f{location}" if location else sku] = quantity
             records = [{"id": s, "quantity": q, **({"location": at} if at else {})} for s, at, q in quantities]
-            shop.run(ndjson(records) or b"\n", kind=Kind.STOCK, duplicates=Strictness.OFF)
+            shop.run(ndjson(records) or b"\n", kind=Kind.STOCK, duplicates=Duplicates.OFF)
             items = shop.items(kind=Kind.STOCK)
             assert {key: record["quantity"] for key, record in items.items()} == last  # type: ignore[index]
 

@@ -14,7 +14,7 @@ from goodsgate.engine import apply, scheduling
 from goodsgate.engine.apply import ChunkChanges
 from goodsgate.engine.scheduling import AppliedChunk, PreparedAhead
 from goodsgate.engine.validator import CheckedChunk
-from goodsgate.model.batch import Kind, Strictness, Verb
+from goodsgate.model.batch import Duplicates, Kind, Verb
 from goodsgate.store.contract import ChunkCommit, Claim, LeaseLostError, Store, StoreBusyError, StoreError
 from tests.engine.model import opened
 from tests.shop import Shop, ndjson
@@ -26,7 +26,7 @@ RECORD = st.fixed_dictionaries(
 )
 ASUNDER = [{"id": key, "title": "one"} for key in KEYS if key.isupper()]
 TWINS = [{"id": key, "title": "one"} for key in ("A", "B", "C", "D", "a", "D", "b", "E", "F", "G", "f", "F")]
-BATCH = st.tuples(st.sampled_from(list(Strictness)), st.one_of(
+BATCH = st.tuples(st.sampled_from(list(Duplicates)), st.one_of(
     st.lists(RECORD, min_size=1, max_size=16),
     st.permutations(ASUNDER), st.permutations(TWINS),  # in the first every chunk stands alone
 ))
@@ -87,7 +87,7 @@ def _shops(chunk_records: int) -> Iterator[list[Shop]]:
         yield [elsewhere, here]
 
 
-def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Strictness, list[dict[str, object]]]], *,
+def _told(shop: Shop, rough: Rough, batches: Sequence[tuple[Duplicates, list[dict[str, object]]]], *,
           collection: str, troubles: Mapping[int, str]) -> tuple[Told, dict[str, object]]:
     results: Told = []
     number = itertools.count()
@@ -114,8 +114,8 @@ def test_chunks_prepared_ahead_have_the_effect_of_chunks_in_sequence(chunk_recor
 
     @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
     @given(batches=st.lists(BATCH, min_size=1, max_size=2), troubles=TROUBLES)
-    @example(batches=[(Strictness.WARN, [*ASUNDER, *TWINS])], troubles={4: "unheard", 9: "refused", 15: "lost"})
-    def walk(batches: list[tuple[Strictness, list[dict[str, object]]]], troubles: dict[int, str]) -> None:
+    @example(batches=[(Duplicates.MERGE, [*ASUNDER, *TWINS])], troubles={4: "unheard", 9: "refused", 15: "lost"})
+    def walk(batches: list[tuple[Duplicates, list[dict[str, object]]]], troubles: dict[int, str]) -> None:
         collection = f"c{next(collections)}"
         ends = [
             _told(shop, store, batches, collection=collection, troubles=troubles if at == 0 else {})

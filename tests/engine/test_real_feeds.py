@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from goodsgate.model.batch import Kind, Outcome, State, Strictness
+from goodsgate.model.batch import Duplicates, Kind, Outcome, State, Strictness
 from tests.data import sample
 from tests.invented import offers, sales_lines
 from tests.shop import Shop
@@ -88,7 +88,7 @@ def test_sales_lines_as_prices_and_stock(shop: Shop, kind: str) -> None:
     if kind != "sqlite":
         pytest.skip("it is about the rules, and takes long; the smaller feeds run on every store")
     file = sales_lines(100_000)
-    price = shop.run(file.content, format="csv", duplicates=Strictness.OFF, **PRICE)
+    price = shop.run(file.content, format="csv", duplicates=Duplicates.OFF, **PRICE)
     rejected = file.negative_prices + file.three_decimals
     assert (price.total, price.counts.created, price.counts.rejected) == (file.lines, len(file.codes), rejected)
     groups = {(g.code, g.field): g.count for g in shop.store.issue_groups("acme", price.id)}
@@ -96,7 +96,7 @@ def test_sales_lines_as_prices_and_stock(shop: Shop, kind: str) -> None:
     assert groups["price_decimals", "/price"] == file.three_decimals
     assert groups["price_zero", "/price"] == file.zero_prices
     assert groups["sku_case_twin", "/id"] == file.case_variants
-    stock = shop.run(file.content, format="csv", duplicates=Strictness.OFF, **STOCK)
+    stock = shop.run(file.content, format="csv", duplicates=Duplicates.OFF, **STOCK)
     assert stock.counts.rejected == file.negative_quantities
 
 

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from goodsgate.engine import Refusal
-from goodsgate.model.batch import Kind, Outcome, Policy, State, Strictness
+from goodsgate.model.batch import Duplicates, Kind, Outcome, Policy, State, Strictness
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.contract import BatchFilter
 from tests.engine.conftest import Opens
@@ -92,7 +92,7 @@ def test_a_report_in_any_format_can_be_sent_back(shop: Shop, sent: str, format: 
     """A batch of tables fixed by JSON and the other way round."""
     records = [product(1), product(2, title=None, custom={"a": 1}), product(3)]
     body = ndjson(records) if sent == "ndjson" else FEED
-    batch = shop.run(body, format=sent, duplicates=Strictness.OFF)
+    batch = shop.run(body, format=sent, duplicates=Duplicates.OFF)
     assert batch.counts.rejected
     report = shop.report(batch.id, format=format)
     if format in ("ndjson", "json"):

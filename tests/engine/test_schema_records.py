@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodsgate.model.batch import Kind, Policy, Result, Strictness, Verb
+from goodsgate.model.batch import Duplicates, Kind, Policy, Result, Verb
 from tests import stores
 from tests.shop import Shop, ndjson
 
@@ -119,7 +119,7 @@ def test_any_sequence_leaves_what_one_by_one_leaves(tmp_path, store: str, togeth
             number += 1
             model, collection, taken, batches = Model(), f"c{number}", [], []
             for verb, records in steps:
-                policy = Policy(verb=verb, schema=SCHEMAS[verb], duplicates=Strictness.OFF)
+                policy = Policy(verb=verb, schema=SCHEMAS[verb], duplicates=Duplicates.OFF)
                 batches.append(_sent(shop, collection, policy, records))
                 taken.append([model.apply(verb, record) for record in records])
                 if not together:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from goodsgate.engine import Refusal
 from goodsgate.engine.stock import Stock, StockMovement, StockOperation
-from goodsgate.model.batch import Kind, Strictness, Verb
+from goodsgate.model.batch import Duplicates, Kind, Verb
 from goodsgate.store.contract import ChunkCommit, Claim, StockChangedError
 from goodsgate.store.strict import StrictStore
 from tests.engine.conftest import Opens
@@ -168,7 +168,7 @@ def test_whatever_comes_between(scene: tuple[Shop, Between, Stock], turns: list[
                 model.record(record, verb)
 
         between.before = [lambda at=at, before=before: before(at) for at in range(len(chunks))]  # type: ignore[misc]
-        shop.run(records, kind=Kind.STOCK, collection=collection, verb=verb, duplicates=Strictness.OFF)
+        shop.run(records, kind=Kind.STOCK, collection=collection, verb=verb, duplicates=Duplicates.OFF)
         assert between.before == []
         assert shop.items(collection, kind=Kind.STOCK) == model.items
         for key, level in stock.levels("acme", collection, KEYS).items():

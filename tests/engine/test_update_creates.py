@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodsgate.engine.refusal import Refusal
-from goodsgate.model.batch import Batch, Kind, Policy, Strictness, Verb
+from goodsgate.model.batch import Batch, Duplicates, Kind, Policy, Verb
 from goodsgate.store.contract import BatchFilter
 from tests.shop import Shop, ndjson
 
-MAKING = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=True, duplicates=Strictness.OFF)
+MAKING = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=True, duplicates=Duplicates.OFF)
 RECORDS = st.builds(
     lambda id, members: {"id": id, **members}, st.sampled_from(["a", "b", 7]),
     st.dictionaries(st.sampled_from("xyz"), st.sampled_from([None, 1, "", "t", [1], {"n": None}]), max_size=3),

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from goodsgate.model.batch import Batch, State, Strictness
+from goodsgate.model.batch import Batch, Duplicates, State
 from tests import stores
 from tests.factories import product, products
 from tests.hosts.workers import Workers, wait_until
@@ -45,7 +45,7 @@ def test_small_batches_do_not_wait_for_a_large_one(shop: Shop) -> None:
     try:
         for name in ("one", "two"):
             workers.start(name)
-        large = shop.send(_large(), merchant="large", duplicates=Strictness.OFF)
+        large = shop.send(_large(), merchant="large", duplicates=Duplicates.OFF)
         wait_until(lambda: shop.engine.batch("large", large).counts.accounted > 0, "nobody works")
         small = {
             merchant: shop.send(products(*range(20)), merchant=merchant) for merchant in MERCHANTS

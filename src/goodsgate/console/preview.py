@@ -20,7 +20,7 @@ UNCHECKED = "-"
 READING_FIELDS = (
     "decimal", "format", "encoding", "sheet", "header_row", "delimiter", "records_at", "profile", "group", "key",
 )
-POLICY_FIELDS = ("verb", "mode", *READING_FIELDS, "currency", "duplicates", "references")
+POLICY_FIELDS = ("verb", "mode", *READING_FIELDS, "currency", "duplicates", "replace", "empty", "references")
 """The parts of a policy that the form contains."""
 
 

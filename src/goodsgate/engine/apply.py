@@ -9,13 +9,13 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from itertools import repeat
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from goodsgate.engine.catalogue_view import CatalogueView
 from goodsgate.engine.validator import CheckedChunk
-from goodsgate.model.batch import RESULT_BYTE, Policy, Result, Strictness, Verb
+from goodsgate.model.batch import RESULT_BYTE, Duplicates, Policy, Result, Verb
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, digest_of, display_key
 from goodsgate.model.issue import Issue, Severity, has_error, issue
 
@@ -29,12 +29,14 @@ CANCELLED = RESULT_BYTE[Result.CANCELLED]
 MERGED = RESULT_BYTE[Result.MERGED]
 
 MERGED_RECORDS = 256
-"""Updates that are merged and checked at once."""
+"""Records that are merged into items and checked at once."""
 MERGED_BYTES = 1024 * 1024
 """Size of the documents from which fewer are."""
 
 Members = dict[str, msgspec.Raw]
 decode_members = msgspec.json.Decoder(Members).decode
+
+T = TypeVar("T")
 
 Issues = dict[int, list[Issue]]
 """Index of a record → its issues; the lists are never changed, they are shared with the checked chunk."""
@@ -106,12 +108,14 @@ def _apply_uniform(checked: CheckedChunk, view: CatalogueView, policy: Policy) -
 
 
 class _Merged(NamedTuple):
-    """An update that was merged into the current item."""
+    """A record that was merged into the current item."""
 
     item: CurrentItem | Write
     members: Members
     document: bytes
-    issues: list[Issue] | None
+    digest: bytes
+    issues: list[Issue]
+    """Issues of the merged document."""
 
 
 class _Application:
@@ -122,68 +126,97 @@ class _Application:
         self._checked = checked
         self._view = view
         self._policy = policy
-        self._updates: deque[tuple[int, CurrentItem | Write]] = deque()
-        """Index and item of the updates that are still to be merged, at most one of an item."""
+        self._merging: deque[tuple[int, CurrentItem | Write]] = deque()
+        """Index and item of the records that are still to be merged, at most one of an item."""
         self._merged: dict[int, _Merged] = {}
-        """Updates that were merged with those before them."""
+        """Records that were merged with those before them."""
         self._last: tuple[Write, Members] | None = None
-        """The update that was merged last, decoded: often the next record updates the same item."""
+        """The record that was merged last, decoded: often the next one is merged into the same item."""
 
     def apply_all(self, ends_at: float) -> bytes:
         """Return one result byte for each record, or for the first ones if the time does not suffice."""
         checked, view, policy, issues = self._checked, self._view, self._policy, self.issues
         results = bytearray(len(checked.documents))
         items, writes, newer_keys, merged = view.items, view.writes, view.newer_keys, checked.merged
-        reports_duplicates = policy.duplicates is not Strictness.OFF
+        duplicates = checked.duplicates
         chunk_keys: set[str] = set()
         upserts = policy.verb is Verb.UPSERT and checked.verbs is None
-        if not upserts:
-            self._updates.extend(self._first_updates())
+        self._merging.extend(self._first_merges())
         for at, (key, version, digest) in enumerate(zip(checked.keys, checked.versions, checked.hashes, strict=True)):
             if at in merged:
                 results[at] = self._apply_merged(at, key)
                 continue
-            if reports_duplicates and key is not None:
-                if key in chunk_keys or key in view.seen_keys:
-                    report_duplicate(issues, at, key, policy)
+            is_repeated = False
+            if key is not None and duplicates is not Duplicates.OFF:
+                is_repeated = key in chunk_keys or key in view.seen_keys
                 chunk_keys.add(key)
             if key is None or (at in issues and has_error(issues[at])):
                 results[at] = REJECTED
+                if is_repeated and key is not None:
+                    report_duplicate(issues, at, key, duplicates)
                 continue
             if newer_keys and version is None and key in newer_keys:
                 add_issues(issues, at, issue("item_newer", "/id", value=display_key(key)))
                 results[at] = SUPERSEDED
                 continue
             item = items.get(key)
-            if upserts and version is None and (item is None or (item.version is None and item.hash is not None)):
-                if item is not None and item.hash == digest:
+            if upserts and version is None and not is_repeated:
+                if item is not None and item.hash == digest and item.version is None:
                     results[at] = UNCHANGED
                     continue
-                results[at] = CREATED if item is None else UPDATED
-                if item is None and key in view.case_variants:
-                    self._report_case_variant(at, key)
-                items[key] = writes[key] = Write(key, digest, checked.documents[at], None)
-                continue
-            verb = (checked.verbs[at] if checked.verbs is not None else None) or policy.verb
-            results[at] = self._apply_one(at, key, verb)
-            if verb is Verb.UPDATE and time.thread_time() > ends_at:
+                if item is None:
+                    results[at] = CREATED
+                    if key in view.case_variants:
+                        self._report_case_variant(at, key)
+                    items[key] = writes[key] = Write(key, digest, checked.documents[at], None)
+                    continue
+            verb = self._verb(at)
+            results[at] = self._apply_repeated(at, key, verb) if is_repeated else self._apply_one(at, key, verb)
+            if self._merges(verb) and time.thread_time() > ends_at:
                 return bytes(results[: at + 1])
         return bytes(results)
 
-    def _first_updates(self) -> list[tuple[int, CurrentItem | Write]]:
-        """Return index and item of the first update of each item."""
+    def _first_merges(self) -> list[tuple[int, CurrentItem | Write]]:
+        """Return index and item of the first record of each item that is merged into it."""
         checked, first = self._checked, {}
-        for at, (key, verb) in enumerate(zip(checked.keys, checked.verbs or repeat(None), strict=False)):
-            if key is None or key in first or (verb or self._policy.verb) is not Verb.UPDATE:
+        for at, (key, digest, verb) in enumerate(
+            zip(checked.keys, checked.hashes, checked.verbs or repeat(None), strict=False)
+        ):
+            if key is None or key in first or not self._merges(verb or self._policy.verb):
                 continue
             item = self._view.items.get(key)
-            if item is not None and item.hash is not None and not has_error(self.issues.get(at, ())):
+            if item is not None and item.hash not in (None, digest) and not has_error(self.issues.get(at, ())):
                 first[key] = at, item
         return [*first.values()]
 
+    def _verb(self, at: int) -> Verb:
+        verbs = self._checked.verbs
+        return (verbs[at] if verbs is not None else None) or self._policy.verb
+
+    def _merges(self, verb: Verb) -> bool:
+        return verb is Verb.UPDATE or (verb is Verb.UPSERT and not self._policy.replace)
+
+    def _apply_repeated(self, at: int, key: str, verb: Verb) -> int:
+        """Apply a record whose key an earlier record of the batch has, be that record rejected or not."""
+        view, duplicates = self._view, self._checked.duplicates
+        before = view.items.get(key), view.writes.get(key), view.deletes.get(key)
+        issues = self.issues.get(at)
+        result = self._apply_one(at, key, verb, replaces=duplicates is Duplicates.LAST)
+        if duplicates is Duplicates.REJECT and result in (CREATED, UPDATED, DELETED):
+            _restore(view.items, key, before[0])
+            _restore(view.writes, key, before[1])
+            _restore(view.deletes, key, before[2])
+            self._last = None
+            self.issues.pop(at, None)
+            if issues:
+                self.issues[at] = issues
+            result = REJECTED
+        report_duplicate(self.issues, at, key, duplicates if result == REJECTED else Duplicates.MERGE)
+        return result
+
     def _merge(self, at: int, item: CurrentItem | Write) -> _Merged:
-        """Merge and check an update, together with some after it if no record before it has changed the item."""
-        updates = self._updates
+        """Merge and check a record, together with some after it if no record before it has changed the item."""
+        updates = self._merging
         while updates and updates[0][0] < at:
             updates.popleft()
         if updates and updates[0][0] == at:
@@ -207,10 +240,20 @@ class _Application:
             ) for at, item in updates
         ]
         documents = [*map(msgspec.json.encode, members)]
-        issues = checked.merged_rules.check(documents).issues
+        digests = [*map(digest_of, documents)]
+        # What is held is not checked again, nor is a record that has everything that its item has.
+        changed = [
+            n for n, (at, item) in enumerate(updates)
+            if digests[n] != item.hash and (digests[n] != checked.hashes[at] or self._verb(at) is Verb.UPDATE)
+        ]
+        result = checked.merged_rules.check([documents[n] for n in changed])
+        issues = {changed[n]: found for n, found in result.issues.items()}
+        for n, canonical in result.canonical.items():
+            document = documents[changed[n]] = canonical.document
+            members[changed[n]], digests[changed[n]] = decode_members(document), canonical.hash
         return [
-            _Merged(item, own_members, document, issues.get(at))
-            for at, ((_, item), own_members, document) in enumerate(zip(updates, members, documents, strict=True))
+            _Merged(item, members[n], documents[n], digests[n], issues.get(n, []))
+            for n, (_, item) in enumerate(updates)
         ]
 
     def _apply_merged(self, at: int, key: str | None) -> int:
@@ -229,8 +272,8 @@ class _Application:
         self.issues[at] = own  # what else is to be said of the item stands at its own row
         return MERGED
 
-    def _apply_one(self, at: int, key: str, verb: Verb) -> int:
-        """Apply a record whose verb or version needs a closer look."""
+    def _apply_one(self, at: int, key: str, verb: Verb, *, replaces: bool = False) -> int:
+        """Apply a record whose verb, version or item needs a closer look; an upsert replaces the item or merges."""
         checked, view = self._checked, self._view
         version, item = checked.versions[at], view.items.get(key)
         exists = item is not None and item.hash is not None
@@ -244,14 +287,12 @@ class _Application:
             return self._reject(at, issue("key_unknown", "/id", value=display_key(key)))
         document, digest = checked.documents[at], checked.hashes[at]
         merged = None
-        if verb is Verb.UPDATE and item is not None:
+        is_replaced = replaces and verb is Verb.UPSERT
+        if exists and item is not None and item.hash != digest and self._merges(verb) and not is_replaced:
             merged = self._merge(at, item)
-            document = merged.document
-            if merged.issues:
-                self.issues[at] = merged.issues  # of the merged record, so they include those of the update itself
-                if has_error(merged.issues):
-                    return REJECTED
-            digest = digest_of(document)
+            document, digest = merged.document, merged.digest
+            if self._adds_error(at, merged):
+                return REJECTED
         new_version = version if version is not None else (item.version if item is not None else None)
         is_same = exists and item is not None and item.hash == digest
         if is_same and item is not None and item.version == new_version:
@@ -263,6 +304,23 @@ class _Application:
         if merged is not None:
             self._last = write, merged.members
         return UNCHANGED if is_same else UPDATED if exists else CREATED
+
+    def _adds_error(self, at: int, merged: _Merged) -> bool:
+        """Add the issues of a merged document that concern the record, and say whether there is an error.
+
+        A warning about a field that only the item has was reported when the field was written.
+        """
+        if not merged.issues:
+            return False
+        own = self.issues.get(at, [])
+        known = {(each.code, each.path) for each in own}
+        names = decode_members(self._checked.patch(at)).keys()
+        further = [
+            each for each in merged.issues if (each.code, each.path) not in known
+            and (each.severity == "error" or each.path[1:].split("/", 1)[0] in names)
+        ]
+        add_issues(self.issues, at, *further)
+        return has_error(further)
 
     def _delete(self, at: int, key: str, item: CurrentItem | Write | None) -> int:
         version, view = self._checked.versions[at], self._view
@@ -285,14 +343,22 @@ class _Application:
         add_issues(self.issues, at, issue("sku_case_twin", "/id", value=display_key(key), expected=display_key(other)))
 
 
+def _restore(values: dict[str, T], key: str, value: T | None) -> None:
+    """Set a value back to what it was; None if there was none."""
+    if value is None:
+        values.pop(key, None)
+    else:
+        values[key] = value
+
+
 def add_issues(issues: Issues, at: int, *found: Issue) -> None:
     """Add issues of a record; the list that it had stays as it is."""
     issues[at] = [*issues.get(at, ()), *found]
 
 
-def report_duplicate(issues: Issues, at: int, key: str, policy: Policy, *, path: str = "/id") -> None:
+def report_duplicate(issues: Issues, at: int, key: str, duplicates: Duplicates, *, path: str = "/id") -> None:
     """Add the issue of a key that an earlier record of the batch has, be that record rejected or not."""
-    severity: Severity = "error" if policy.duplicates is Strictness.REFUSE else "warning"
+    severity: Severity = "error" if duplicates is Duplicates.REJECT else "warning"
     add_issues(issues, at, issue("duplicate_in_batch", path, value=display_key(key), severity=severity))
 
 

@@ -33,7 +33,7 @@ from goodsgate.engine.document_merge import (
 from goodsgate.engine.indexed_view import IndexedView
 from goodsgate.engine.provenance import provenance_of
 from goodsgate.engine.validator import CheckedChunk
-from goodsgate.model.batch import Strictness, Verb
+from goodsgate.model.batch import Duplicates, Verb, duplicates_of
 from goodsgate.model.catalogue import IndexEntry, ReferenceEntry, digest_of, display_key
 from goodsgate.model.issue import Issue, has_error, issue
 from goodsgate.rules import RecordRefs, SchemaChecker
@@ -82,6 +82,7 @@ class _SchemaApplication:
         self.keys = [*checked.keys]
         self._checked = checked
         self._view = view
+        self._kind = round.kind
         self._policy = round.policy
         self._provenance = provenance_of(round)
         self._mapping = checked.schema.mapping
@@ -96,14 +97,14 @@ class _SchemaApplication:
             Verb.CREATE: self._create, Verb.UPDATE: update, Verb.DELETE: self._delete, Verb.UPSERT: self._upsert,
         }[policy.verb]
         results = bytearray(len(keys))
-        reports_duplicates = policy.duplicates is not Strictness.OFF
+        duplicates = duplicates_of(policy, self._kind)
         chunk_keys: set[str] = set()
         is_versioned = self._provenance.version is not None
         for at, refs in enumerate(self._checked.refs or ()):
             key = keys[at]
-            if reports_duplicates and key is not None:
+            if duplicates is not Duplicates.OFF and key is not None:
                 if key in chunk_keys or key in view.seen_keys:
-                    report_duplicate(self.issues, at, key, policy, path=self._mapping.path)
+                    report_duplicate(self.issues, at, key, duplicates, path=self._mapping.path)
                 chunk_keys.add(key)
             if refs is None:
                 results[at] = REJECTED

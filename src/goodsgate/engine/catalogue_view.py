@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence, Set
 
 from goodsgate.engine.validator import CheckedChunk, ChunkKeys
-from goodsgate.model.batch import RoundKind, Strictness, Verb
+from goodsgate.model.batch import Duplicates, RoundKind, Verb, duplicates_of
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes
 from goodsgate.store.contract import ClaimedRound, Store
 
@@ -58,12 +58,30 @@ def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk],
         with_documents = with_documents or updates_items(round, checked)
     items = store.current_items(round.merchant, round.kind, round.collection, distinct, documents=with_documents)
     new = [key for key in distinct if key not in items] if items else distinct
+    changed = [] if with_documents else _find_changed(chunks, items)
     variants = store.case_variants(round.merchant, round.kind, round.collection, new) if new else {}
     if len(keys.folded) < len(distinct):  # some of them differ only by case
         variants = with_variants_among(distinct, variants)
     if seen_keys is None:
         seen_keys = find_seen_keys(store, round, distinct)
+    if changed:
+        items.update(store.current_items(round.merchant, round.kind, round.collection, changed, documents=True))
     return CatalogueView(items, variants, seen_keys, newer_keys=find_newer_keys(store, round, items))
+
+
+def _find_changed(chunks: Sequence[CheckedChunk], items: dict[str, CurrentItem]) -> list[str]:
+    """Return the keys of items that upserts may be merged into: their documents are needed.
+
+    A record that has the hash of its item changes nothing, so that the item is not loaded.
+    """
+    if not items or not any(checked.merges_upserts for checked in chunks):
+        return []
+    changed = dict.fromkeys(
+        key for checked in chunks if checked.merges_upserts
+        for key, digest in zip(checked.keys, checked.hashes, strict=True)
+        if key is not None and (item := items.get(key)) is not None and item.hash is not None and item.hash != digest
+    )
+    return [*changed]
 
 
 def find_newer_keys(store: Store, round: ClaimedRound, keys: Iterable[str]) -> Set[str]:
@@ -88,7 +106,8 @@ def find_seen_keys(store: Store, round: ClaimedRound, keys: Sequence[str]) -> Se
     """Return those of the keys that earlier chunks of the batch contain, if the policy cares."""
     if not round.chunks or round.round_kind is not RoundKind.SUBMISSION:
         return frozenset()
-    return store.seen_keys(round, keys) if round.policy.duplicates is not Strictness.OFF else frozenset()
+    is_needed = duplicates_of(round.policy, round.kind) is not Duplicates.OFF
+    return store.seen_keys(round, keys) if is_needed else frozenset()
 
 
 def updates_items(round: ClaimedRound, checked: CheckedChunk) -> bool:

@@ -227,7 +227,7 @@ class TableMapping(FieldMapping):
         return documents
 
     def document(self, cells: list[str], issues: list[Issue]) -> bytes:
-        """Return the document of one row of trimmed cells, which are changed; empty cells are left out."""
+        """Return the document of one row of trimmed cells, which are changed; empty cells are left out, or are nulls."""
         if not self._words.isdisjoint(cells):
             self._check_placeholders(cells, issues)
         for at in self._marked:
@@ -237,10 +237,24 @@ class TableMapping(FieldMapping):
         record.pop("", None)
         if self._special or self._pairs or self._prices or self._derived:
             self._fill(record, cells, issues)
+        if self.policy.empty == "clear":
+            self._add_nulls(record, cells)
         try:
             return orjson.dumps(record)
         except orjson.JSONEncodeError:  # a cell of JSON holds a number that orjson would round
             return write_json(record)
+
+    def _add_nulls(self, record: dict[str, object], cells: Sequence[str]) -> None:
+        """Add a null for each empty cell whose field has no value in another column."""
+        for name, cell in zip(self._plain, cells, strict=False):
+            if name and not cell and name != "_verb":
+                record.setdefault(name, None)
+        for source, at in self._special:
+            if at < len(cells) and not cells[at]:
+                for path in (path_of(target, self.kind) for column in source.columns for target in column.to):
+                    holder = record.get(path[0])
+                    if path[0] not in record or (isinstance(holder, dict) and len(path) == 2 and path[1] not in holder):
+                        put(record, path, None)
 
     def _fill(self, record: dict[str, object], cells: Sequence[str], issues: list[Issue]) -> None:
         """Add the values of columns that need more than a name."""

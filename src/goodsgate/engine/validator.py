@@ -12,7 +12,7 @@ from goodsgate.engine.group_checks import check_grouped
 from goodsgate.engine.grouped_chunks import GroupedChunk
 from goodsgate.engine.settings import CheckLimits
 from goodsgate.formats import Chunk
-from goodsgate.model.batch import Kind, Policy, Verb
+from goodsgate.model.batch import Duplicates, Kind, Policy, Verb, duplicates_of
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry, digest_of
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import (
@@ -134,6 +134,10 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     """Rules for a record after an update was merged into the current one."""
     schema: Schema | None = None
     """Schema of the records; None for the gate's own fields."""
+    duplicates: Duplicates = Duplicates.MERGE
+    """How a record is treated whose key an earlier record of the batch has."""
+    merges_upserts: bool = False
+    """Whether any record may be an upsert that is merged into its item."""
     patches: dict[int, bytes] = {}
     """Index → document with its nulls, of records that have any; more may be known to `documents`."""
     refs: list[RecordRefs | None] | None = None
@@ -210,6 +214,8 @@ class Validator:
             chunk=chunk, documents=documents, keys=records.keys, distinct_keys=ChunkKeys(records.keys),
             versions=records.versions, verbs=records.verbs, merged=records.merged, hashes=records.hashes,
             issues=records.issues, merged_rules=merged_rules, schema=schema, patches=records.patches, refs=records.refs,
+            duplicates=duplicates_of(policy, round.kind),
+            merges_upserts=not policy.replace and (policy.verb is Verb.UPSERT or records.verbs is not None),
         )
 
     def _giver_rules(self, round: ClaimedRound) -> Checker:

@@ -24,8 +24,9 @@ class Kind(StrEnum):
 class Verb(StrEnum):
     """What a record asks for.
 
-    ``upsert`` creates or replaces an item, ``create`` refuses an existing key, ``update`` refuses an unknown key and
-    merges (RFC 7396, at all levels), ``delete`` needs only the key.
+    ``upsert`` creates an item or merges into it (RFC 7396, at all levels), ``create`` refuses an existing key,
+    ``update`` refuses an unknown key and merges, ``delete`` needs only the key. An upsert has everything that an item
+    needs, whatever is held; with `Policy.replace` it replaces the item instead of merging.
     """
 
     UPSERT = "upsert"
@@ -114,11 +115,29 @@ class ReadingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """How certain it is, 0 to 1; None where it is not a matter of degree."""
 
 
+class Duplicates(StrEnum):
+    """What becomes of a record whose key an earlier record of the batch has.
+
+    With ``reject``, one that would change the item is rejected; with ``merge`` it is applied like any other, and with
+    ``last`` it replaces what was there; all of them with an issue. With ``off`` nobody looks.
+    """
+
+    REJECT = "reject"
+    MERGE = "merge"
+    LAST = "last"
+    OFF = "off"
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one submission wants to be treated; stored with the batch."""
 
     verb: Verb = Verb.UPSERT
-    duplicates: Strictness = Strictness.WARN
+    duplicates: Duplicates | None = None
+    """None: see `duplicates_of`."""
+    replace: bool = False
+    """Whether an upsert replaces the whole item; those of records with a schema always do."""
+    empty: Literal["keep", "clear"] = "keep"
+    """Whether an empty cell of a table leaves the field of an item as it is, or clears it."""
     references: Strictness = Strictness.WARN
     mode: Literal["delta", "full"] = "delta"
     delete_share_max: float = 0.1
@@ -166,6 +185,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether rows without a SKU get one, made of their group and their options."""
     mapping: dict[str, list[str]] = {}
     """Submitter's column or member → fields; an empty list excludes the column from checks (it is still stored)."""
+
+
+def duplicates_of(policy: Policy, kind: Kind) -> Duplicates:
+    """Return how a submission treats a key that it has twice.
+
+    Products are rejected unless the policy says otherwise. Prices and stock are a sequence of states, and records with
+    a schema are what their protocol says: they are applied in order.
+    """
+    if policy.duplicates is not None:
+        return policy.duplicates
+    return Duplicates.REJECT if kind is Kind.PRODUCT and not policy.schema else Duplicates.MERGE
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -176,7 +176,7 @@ REMEDIES: dict[str, str] = {
     "group_repeated": "Sort the file by product.",
     "group_parent_missing": "Add the parent's row to the file, or correct its name.",
     "group_note": "Nothing, or set what it says on the variants themselves.",
-    "duplicate_in_batch": "Send each key once. The last record wins, unless the policy refuses duplicates.",
+    "duplicate_in_batch": "Send each key once, or say with the option `duplicates` what becomes of later records.",
     "item_newer": "Check the item: it holds what came later. Submit the record in a new batch if it is still wanted.",
     "key_held": "Use `upsert` or `update`.",
     "key_unknown": "Use `upsert` or `create`, or correct the key.",

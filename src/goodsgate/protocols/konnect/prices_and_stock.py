@@ -12,7 +12,7 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.http.long_poll import DocumentCache
 from goodsgate.http.problems import refuse
-from goodsgate.model.batch import FINAL_STATES, Batch, Kind, Policy, State, Strictness
+from goodsgate.model.batch import FINAL_STATES, Batch, Duplicates, Kind, Policy, State, Strictness
 from goodsgate.model.json_text import read_json
 from goodsgate.protocols.konnect.bodies import read_body, split_array
 from goodsgate.protocols.konnect.failed_records import FailedRecord, join_messages, read_failed_records
@@ -66,7 +66,7 @@ class PriceStockHandlers:
             raise refuse("body_invalid", f"The request body may hold at most {RECORDS_MAX} records.")
         location = token_location(request.caller)
         policy = Policy(
-            schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE, location=location,
+            schema=schema, duplicates=Duplicates.OFF, references=Strictness.REFUSE, location=location,
             products_first_seconds=PRODUCTS_FIRST_SECONDS,
         )
         notes = [index for index, raw in enumerate(records) if kind is Kind.STOCK and _is_credit_note(raw)]

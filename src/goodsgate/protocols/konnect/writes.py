@@ -8,7 +8,7 @@ from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.http.problems import refuse
-from goodsgate.model.batch import Kind, Policy, Strictness, Verb
+from goodsgate.model.batch import Duplicates, Kind, Policy, Strictness, Verb
 from goodsgate.model.json_text import UNREADABLE_JSON
 from goodsgate.protocols.konnect.bodies import read_body, split_array
 from goodsgate.protocols.konnect.responses import json_response
@@ -57,7 +57,7 @@ class ProductWriteHandlers:
     def _submit(self, caller: Caller | None, merchant: str, content: bytes, verb: Verb, schema: str,
                 ) -> dict[str, object]:
         records = split_products(content)
-        policy = Policy(verb=verb, schema=schema, duplicates=Strictness.OFF, references=Strictness.REFUSE)
+        policy = Policy(verb=verb, schema=schema, duplicates=Duplicates.OFF, references=Strictness.REFUSE)
         format, body = join_records(records)
         submission = self._context.engine.submit(
             merchant=merchant, kind=Kind.PRODUCT, collection=COLLECTION, policy=policy, format=format,

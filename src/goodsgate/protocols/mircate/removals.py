@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from goodsgate.http.json_batches import submit_body
-from goodsgate.model.batch import Batch, Kind, Policy, State, Strictness, Verb
+from goodsgate.model.batch import Batch, Duplicates, Kind, Policy, State, Verb
 from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, split_key
 from goodsgate.protocols.mircate.dispatcher import CallDispatcher, CallMethod, MethodCall
 from goodsgate.protocols.mircate.responses import bad_request, json_response
@@ -17,7 +17,7 @@ from goodsgate.store.contract import BatchFilter
 
 PAGE = 1_000
 KINDS = (Kind.STOCK, Kind.PRICE)
-DELETE = Policy(verb=Verb.DELETE, schema="mircate/UnitRemoval", duplicates=Strictness.OFF)
+DELETE = Policy(verb=Verb.DELETE, schema="mircate/UnitRemoval", duplicates=Duplicates.OFF)
 NO_RECORDS = b"\n"
 """A full feed without a record, which deletes everything."""
 

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.json_batches import join_records, submit_body
-from goodsgate.model.batch import Kind, Policy, Strictness
+from goodsgate.model.batch import Duplicates, Kind, Policy, Strictness
 from goodsgate.protocols.mircate.batch_status import BULK, FREQUENCY, TOTAL, batch_ids
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
 from goodsgate.protocols.mircate.responses import json_response
@@ -53,5 +53,5 @@ class SupplierMethods:
 
 def _policy(kind: Kind, frequency: int) -> Policy:
     return Policy(
-        schema=SCHEMAS[kind], duplicates=Strictness.OFF, references=Strictness.REFUSE, pace_seconds=float(frequency)
+        schema=SCHEMAS[kind], duplicates=Duplicates.OFF, references=Strictness.REFUSE, pace_seconds=float(frequency)
     )

@@ -21,6 +21,7 @@ from goodsgate.http.threads import WORK, Work
 from goodsgate.model.batch import (
     FINAL_STATES,
     Batch,
+    Duplicates,
     FixMatch,
     IssueGroup,
     Kind,
@@ -28,6 +29,7 @@ from goodsgate.model.batch import (
     ReadingDecision,
     Strictness,
     Verb,
+    duplicates_of,
 )
 from goodsgate.protocols.native.idempotency import fingerprint_of, idempotency_key, request_key
 from goodsgate.protocols.native.responses import JSON, json_response
@@ -186,7 +188,8 @@ class BatchHandlers:
                 "parameter_invalid", "mode=full requires verb=upsert.", parameter="mode", expected="verb=upsert"
             )
         policy = Policy(
-            verb=Verb(query["verb"]), duplicates=Strictness(query["duplicates"]),
+            verb=Verb(query["verb"]), duplicates=Duplicates(query["duplicates"]) if query["duplicates"] else None,
+            replace=query["replace"], empty=query["empty"],
             references=Strictness(query["references"]), mode=query["mode"],
             delete_share_max=float(query["delete_share_max"]), currency=query["currency"], decimal=query["decimal"],
             format=query["format"], encoding=named_encoding(request), sheet=query["sheet"],
@@ -323,7 +326,8 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
         "format": batch.format,
         "content_encoding": batch.content_encoding,
         "policy": {
-            "verb": policy.verb, "duplicates": policy.duplicates, "references": policy.references, "mode": policy.mode,
+            "verb": policy.verb, "duplicates": duplicates_of(policy, batch.kind), "replace": policy.replace,
+            "empty": policy.empty, "references": policy.references, "mode": policy.mode,
             "delete_share_max": policy.delete_share_max, "currency": policy.currency, "decimal": policy.decimal,
             "format": policy.format, "encoding": policy.encoding, "sheet": policy.sheet,
             "header_row": policy.header_row,

@@ -13,7 +13,7 @@ from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.json_batches import submit_body
-from goodsgate.model.batch import Batch, Kind, Policy, State, Strictness, Verb, new_id, now
+from goodsgate.model.batch import Batch, Duplicates, Kind, Policy, State, Verb, new_id, now
 from goodsgate.protocols.productsup.processing import processing_stage
 from goodsgate.protocols.productsup.raw_upload import RawUpload, UndecodableUploadError
 from goodsgate.protocols.productsup.responses import json_api_response
@@ -30,9 +30,9 @@ from goodsgate.protocols.productsup.upload_watcher import (
 from goodsgate.store.contract import BatchFilter
 
 PROTOCOL = "productsup"
-UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=True, duplicates=Strictness.OFF)
+UPDATE = Policy(verb=Verb.UPDATE, schema="productsup/Product", update_creates=True, duplicates=Duplicates.OFF)
 """Members are added and changed, unknown products are created, and the last of two lines with one id wins."""
-DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Strictness.OFF)
+DELETE = Policy(verb=Verb.DELETE, schema="productsup/Product", duplicates=Duplicates.OFF)
 CLEAR = Policy(mode="full", delete_share_max=1.0, allow_empty=True, schema="productsup/Product")
 PAGE_BATCHES = 200
 NO_RECORDS = b"\n"

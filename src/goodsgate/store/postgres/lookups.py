@@ -264,7 +264,8 @@ class PostgresLookups:
             finally:
                 first = other.result()
             lookup = merge_lookups([first, second])
-        self.cache.add(name, lookup)
+        if not documents or self.cache.find(name, keys) is None:  # else these are some documents of a known lookup
+            self.cache.add(name, lookup)
         self.stock_hashes.note(kind, lookup)
         return lookup
 

@@ -154,9 +154,12 @@ class SqliteLookups:
             return {}
         statement = "current_documents" if documents else "current_items"
         rows = db.rows(statement, (number, collection.number, sorted_keys(keys)))
-        self._lookup = Lookup(collection.number, set(keys), rows)
-        self.stock_hashes.note(kind, self._lookup)
-        items = self._lookup.current_items()
+        lookup = Lookup(collection.number, set(keys), rows)
+        known = self._lookup
+        if not documents or known is None or known.collection != collection.number or not known.keys >= lookup.keys:
+            self._lookup = lookup  # else these are some documents of what was looked up before
+        self.stock_hashes.note(kind, lookup)
+        items = lookup.current_items()
         if documents and collection.indexed:
             for key, entries in read_entries(db, number, collection.number, [*items]).items():
                 items[key] = msgspec.structs.replace(items[key], index_entries=entries)

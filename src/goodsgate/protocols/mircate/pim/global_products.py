@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from goodsgate.http.context import ServerContext
 from goodsgate.http.json_batches import join_records, submit_body
-from goodsgate.model.batch import Kind, Policy, Strictness, Verb
+from goodsgate.model.batch import Duplicates, Kind, Policy, Strictness, Verb
 from goodsgate.model.json_text import read_json
 from goodsgate.protocols.mircate.batch_status import FREQUENCY, TOTAL
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, page_bounds
@@ -17,7 +17,7 @@ from goodsgate.protocols.mircate.pim.unpublished import GLOBAL_COLLECTION, PIM_P
 from goodsgate.protocols.mircate.responses import json_response
 from goodsgate.protocols.mircate.unpublished import PROTOCOL
 
-UPSERT = Policy(schema="mircate/GlobalProduct", duplicates=Strictness.OFF, references=Strictness.OFF)
+UPSERT = Policy(schema="mircate/GlobalProduct", duplicates=Duplicates.OFF, references=Strictness.OFF)
 REMOVAL = msgspec.structs.replace(UPSERT, verb=Verb.DELETE)
 INDEX = "sku"
 

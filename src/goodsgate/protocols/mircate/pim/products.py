@@ -9,7 +9,7 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.http.long_poll import DocumentCache
-from goodsgate.model.batch import FINAL_STATES, Kind, Policy, State, Strictness, Verb
+from goodsgate.model.batch import FINAL_STATES, Duplicates, Kind, Policy, State, Strictness, Verb
 from goodsgate.protocols.mircate.batch_status import FREQUENCY, TOTAL, BatchStatusMethods
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
 from goodsgate.protocols.mircate.pim.image_cleanup import IMAGES_KEY, TOPIC, own_images
@@ -26,11 +26,11 @@ from goodsgate.protocols.mircate.responses import bad_request, json_response, no
 from goodsgate.protocols.mircate.unpublished import PROTOCOL
 
 UPSERT = Policy(
-    verb=Verb.UPDATE, schema="mircate/ProductRecord", update_creates=True, duplicates=Strictness.OFF,
+    verb=Verb.UPDATE, schema="mircate/ProductRecord", update_creates=True, duplicates=Duplicates.OFF,
     references=Strictness.OFF
 )
 REMOVAL = Policy(
-    verb=Verb.DELETE, schema="mircate/ProductRemoval", duplicates=Strictness.OFF, references=Strictness.OFF
+    verb=Verb.DELETE, schema="mircate/ProductRemoval", duplicates=Duplicates.OFF, references=Strictness.OFF
 )
 
 
