@@ -97,7 +97,7 @@ def test_a_validation_preview_changes_nothing(clerk: Person) -> None:
     store = clerk.gate.shop.store
     clerk.submit(b"sku,title\nA1,Shoe\nA2,Tent\n")
     store.put_reference(clerk.merchant, "brand", [ReferenceEntry(code="Acme")])
-    feed = b"sku,title,brand\nA1,Shoe,\nA2,Tarp,\nA3,Lamp,Other\nA3,Lamp,Acme\nA4,,\n"
+    feed = b"sku,title,brand\nA1,Shoe,\nA2,Tarp,\nA3,Lamp,Other\nA5,Lamp,Acme\nA4,,\n"
     before = store.batches(clerk.merchant, BatchFilter()).rows
     answer = clerk.drop(f"{clerk.base}/submit/validate", feed, filename="a.csv", references="refuse")
     page = text_of(answer.text)
@@ -111,7 +111,8 @@ def test_every_option_reaches_the_batch(clerk: Person) -> None:
     """The batch has the kind, collection, label and policy of the form."""
     options = {
         "kind": "price", "collection": "summer", "label": "prices of june", "verb": "update", "decimal": "comma",
-        "currency": "EUR", "duplicates": "refuse", "references": "off",
+        "currency": "EUR", "duplicates": "reject", "references": "off",
+        "replace": "true", "empty": "clear",
     }
     path = clerk.submit(b"sku;price\nA;12,50\n", **options)
     batch = clerk.gate.shop.store.batch(clerk.merchant, path.rpartition("/")[2])
@@ -120,7 +121,8 @@ def test_every_option_reaches_the_batch(clerk: Person) -> None:
         "console")
     policy = msgspec.to_builtins(batch.policy)
     assert policy.pop("mapping", {}) == {}
-    assert policy == {name: value for name, value in options.items() if name not in ("kind", "collection", "label")}
+    expected = {name: value for name, value in options.items() if name not in ("kind", "collection", "label")}
+    assert policy == {**expected, "replace": True}
 
 
 @pytest.mark.parametrize("wrong", [

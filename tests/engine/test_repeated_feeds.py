@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from goodsgate.app import create_worker
-from goodsgate.model.batch import Kind, Result, Strictness, Verb
+from goodsgate.model.batch import Duplicates, Kind, Result, Verb
 from goodsgate.store.contract import ClaimedRound, Store, SupportsPrefetch
 from goodsgate.store.postgres import PostgresStore
 from goodsgate.store.strict import StrictStore
@@ -74,12 +74,12 @@ def _sent() -> Iterator[Sent]:
     yield changed, {"mode": "full"}
     shouted = [{**record, "id": str(record["id"]).lower()} if at % 90 == 5 else record
                for at, record in enumerate(changed)]
-    yield shouted, {"duplicates": Strictness.REFUSE}
+    yield shouted, {"duplicates": Duplicates.REJECT}
     twice = [*shouted[:2000], *shouted[1500:1600], *changed[5:400:90], *shouted[2000:]]
     yield twice, {}
     yield twice[::-1], {}
     again = [{**record, "title": "three"} for record in changed[:CHUNK]]
-    yield [*again, *products(*range(COUNT, COUNT + CHUNK)), *again], {"duplicates": Strictness.REFUSE}
+    yield [*again, *products(*range(COUNT, COUNT + CHUNK)), *again], {"duplicates": Duplicates.REJECT}
     for version in (7, 7, 6):
         numbered = {"version_number": version}
         yield [record if at % 5 else {**record, **numbered} for at, record in enumerate(shouted)], {}

@@ -227,7 +227,7 @@ class TableMapping(FieldMapping):
         return documents
 
     def document(self, cells: list[str], issues: list[Issue]) -> bytes:
-        """Return the document of one row of trimmed cells, which are changed; empty cells are left out, or are nulls."""
+        """Return the document of one row of trimmed cells, which are changed; empty cells are absent, or are nulls."""
         if not self._words.isdisjoint(cells):
             self._check_placeholders(cells, issues)
         for at in self._marked:

@@ -6,6 +6,7 @@ so that two submissions that mean different things never look equal. A value wit
 that is not a field, stays byte for byte as it was received.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -15,7 +16,7 @@ from goodsgate.model.fields import FIELDS, MONEY_MEMBERS, VARIANT_FIELDS, Field
 from goodsgate.model.json_text import read_json, write_json
 from goodsgate.rules.choices import YES_NO, fold_choice
 from goodsgate.rules.context import RuleContext
-from goodsgate.rules.currencies import DECIMALS
+from goodsgate.rules.currencies import DECIMALS, EXACTLY_TWO_DECIMALS
 from goodsgate.rules.prices import read_price
 from goodsgate.rules.quantities import read_measure, whole_value
 from goodsgate.rules.timestamps import canonical_span, canonical_time
@@ -27,6 +28,11 @@ Canonicalizer = Callable[[object, RuleContext], object]
 
 METADATA = ("_verb", "version_number", "observed_at")
 """Members that say something about the submission of a record and are no part of the item."""
+
+_FIRST_OBJECT_IS_PRICE = re.compile(
+    rb'\{[^{]*[{,]"price":(\{"value":"((?:[1-9][0-9]{0,11}|0)\.[0-9]{2})","currency":"([A-Z]{3})"\})'
+).match
+"""Matches a record whose price, with two decimals, is the first object in it."""
 
 decode_members = msgspec.json.Decoder(Members).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -67,13 +73,14 @@ class CanonicalForm:
         Returns None if it is not certain that the bytes are those of the price: if an object stands before it, which
         may have such a member, or if it is written in another way. `currency` is the record's own.
         """
+        if type(price) is Amount:
+            match = _FIRST_OBJECT_IS_PRICE(document)
+            if match is not None and price.currency in EXACTLY_TWO_DECIMALS and match[3] == price.currency.encode():
+                start, end = match.span(1)
+                return b'%b"%b %b"%b' % (document[:start], match[2], match[3], document[end:])
+            return None
         currency = currency or self._context.currency
-        if type(price) is Amount and type(price.value) is str:
-            amount, currency = price.value, price.currency or currency
-            own = f',"currency":"{price.currency}"' if price.currency else ""
-            received = f'"price":{{"value":"{amount}"{own}}}'.encode()
-            start = document.find(b"{", 1) - len(b'"price":')
-        elif type(price) is str:
+        if type(price) is str:
             received = f'"price":"{price}"'.encode()
             start = document.find(received, 1, document.find(b"{", 1) % len(document))
             amount, _, code = price.partition(" ")

@@ -24,6 +24,8 @@ def _in_use() -> list[str]:
 DECIMALS: dict[str, int] = {code: ISO_DECIMALS.get(code, get_currency_precision(code)) for code in _in_use()}
 """Code of every currency that is legal tender somewhere → digits after the decimal mark."""
 
+EXACTLY_TWO_DECIMALS = frozenset(code for code, decimals in DECIMALS.items() if decimals == 2)
+
 _ENGLISH = Locale("en")
 
 NAMES: dict[str, str] = {code: str(_ENGLISH.currencies[code]) for code in DECIMALS}

@@ -17,7 +17,7 @@ import orjson
 from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS, Field
 from goodsgate.rules.context import RuleContext
-from goodsgate.rules.currencies import DECIMALS
+from goodsgate.rules.currencies import DECIMALS, EXACTLY_TWO_DECIMALS
 from goodsgate.rules.timestamps import canonical_span, canonical_time
 from goodsgate.rules.typed_decoder import MAIN_MEMBERS, MAIN_VARIANT_MEMBERS, Amount, TypedDecoder
 from goodsgate.rules.urls import ORIGIN
@@ -46,7 +46,6 @@ _is_canonical_price = re.compile(r"(?:[1-9][0-9]{0,11}\.[0-9][0-9]|0\.(?:0[1-9]|
 _is_canonical_measure = re.compile(r"(?:[1-9][0-9]*|0)(?:\.[0-9]*[1-9])? [a-z]+").fullmatch
 TWO_DECIMALS = frozenset(code for code, decimals in DECIMALS.items() if decimals >= 2)
 """Currencies with at least two decimals."""
-EXACTLY_TWO_DECIMALS = frozenset(code for code, decimals in DECIMALS.items() if decimals == 2)
 URL_FIELDS = tuple(name for name, field in FIELDS[Kind.PRODUCT].items() if field.type == "url")
 CHECKED_TYPES = ("text", "long_text", "url", "money", "span", "measure", "moment", "yes_no")
 """Types of fields whose values the typed decode cannot check completely, or accepts in more forms than one."""

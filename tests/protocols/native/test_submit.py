@@ -72,15 +72,17 @@ def test_a_submission_is_answered_with_the_batch_and_its_location(client):
 def test_all_parameters_are_stored_in_the_policy(client):
     """The batch shows them."""
     params = {
-        "kind": "product", "verb": "upsert", "collection": "spring", "duplicates": "refuse", "references": "off",
-        "mode": "full", "delete_share_max": "0.5", "currency": "EUR", "decimal": "comma", "format": "csv",
+        "kind": "product", "verb": "upsert", "collection": "spring", "duplicates": "last", "references": "off",
+        "replace": "true", "empty": "clear", "mode": "full", "delete_share_max": "0.5",
+        "currency": "EUR", "decimal": "comma", "format": "csv",
         "delimiter": "semicolon", "records_at": "data.items", "profile": "generic",
         "sheet": "Goods", "header_row": "3", "map": "Artikelnummer:sku, g:title:title,Notiz:",
     }
     batch = client.post("/v1/batches", content=CSV, params=params).json()
     assert batch["collection"] == "spring"
     assert batch["policy"] == {
-        "verb": "upsert", "duplicates": "refuse", "references": "off", "mode": "full", "delete_share_max": 0.5,
+        "verb": "upsert", "duplicates": "last", "replace": True, "empty": "clear",
+        "references": "off", "mode": "full", "delete_share_max": 0.5,
         "currency": "EUR", "decimal": "comma", "format": "csv",
         "encoding": None, "sheet": "Goods", "header_row": 3, "delimiter": ";", "records_at": "data.items",
         "profile": "generic",
