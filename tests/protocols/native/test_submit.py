@@ -85,7 +85,7 @@ def test_all_parameters_are_stored_in_the_policy(client):
         "references": "off", "mode": "full", "delete_share_max": 0.5,
         "currency": "EUR", "decimal": "comma", "format": "csv",
         "encoding": None, "sheet": "Goods", "header_row": 3, "delimiter": ";", "records_at": "data.items",
-        "profile": "generic",
+        "profile": "generic", "group": None, "key": None,
         "map": {"Artikelnummer": ["sku"], "g:title": ["title"], "Notiz": []},
     }
 
