@@ -76,6 +76,18 @@ def test_classes_outside_catalogue_intake_get_a_404_that_names_them(seller: Mirc
         assert name.partition("/")[0] in response.json()["message"]
 
 
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+def test_the_sdk_gets_an_instance_before_it_calls(seller: Mircate, verb: str) -> None:
+    """Each class has one for each project; unknown classes and projects of others have none."""
+    path = f"/5p1hp1d2t/INSTANCE/PIMAPI/{seller.merchant}"
+    instance = seller.request(verb, path).json()
+    assert (instance["newInstance"], instance["instanceId"]) == (False, seller.merchant)
+    assert "upsertAttributes" in instance["methods"]
+    assert seller.request(verb, path.replace("PIMAPI", "Promotion")).status_code == 404
+    assert seller.request(verb, f"{path}x").status_code == 403
+    assert seller.gate.anonymous().request(verb, path).status_code == 403
+
+
 def test_paths_that_are_no_call_get_the_same_404(seller: Mircate) -> None:
     """The gate does not have the platform's other roots."""
     assert message(seller.get("/5p1hp1d2t/LIST/PIMAPI"), 404) == "Record Not Found"
