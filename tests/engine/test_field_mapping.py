@@ -11,6 +11,7 @@ from goodsgate.engine.settings import CheckLimits
 from goodsgate.engine.validator import CheckedChunk, Validator
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Policy, RoundKind, now
+from goodsgate.model.fields import FIELDS
 from goodsgate.store.contract import ClaimedRound
 
 Told = list[tuple[str, str, str | None, str]]
@@ -158,6 +159,12 @@ def test_two_columns_for_one_field_may_not_differ(upc: str, ean: str, gtin: str,
     assert (documents(checked)[0]["gtin"], told(checked)) == (gtin, issues)
 
 
+def test_two_columns_in_another_language_may_not_differ_either() -> None:
+    """Names of the generic profile are names that anybody may use."""
+    header, chunk = table_of(["sku", "Bezeichnung", "Produktname"], ["A", "Becher", "Tasse"])
+    assert told(check(chunk, header)) == [("field_conflict", "/title", "Produktname", "error")]
+
+
 def test_two_names_of_a_brand_are_a_warning() -> None:
     """A manufacturer may differ from the brand: the first is used, the second is kept."""
     header, chunk = table_of(["sku", "title", "brand", "manufacturer"], ["A", "Cup", "Braun", "P&G"])
@@ -217,9 +224,17 @@ def test_names_of_variants_are_understood() -> None:
     assert told(checked) == [("field_conflict", "/variants/1/id", "sku", "error")]
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_the_name_of_a_field_means_that_field_and_nothing_else(kind: Kind) -> None:
+    """Whatever profiles say of names that are spelled alike."""
+    mapping, _ = resolve_mapping(kind, Policy(), columns=None)
+    assert [name for name in FIELDS[kind] if mapping.source_of(name) is not None] == []
+
+
 def test_a_record_with_own_names_is_not_copied() -> None:
     """The bulk of feeds costs nothing more."""
-    chunk = lines_of(*({"id": f"A{number}", "title": "Cup", "own": 1} for number in range(100)))
+    link = "https://cdn.example.com/1.jpg"
+    chunk = lines_of(*({"id": f"A{at}", "title": "Cup", "own": 1, "image_link": link} for at in range(100)))
     checked = check(chunk)
     assert all(document is line for document, line in zip(checked.documents, chunk.lines, strict=True))
 

@@ -16,7 +16,7 @@ from goodsgate.formats import Chunk
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy, ReadingDecision
 from goodsgate.model.issue import Issue, Severity, issue
-from goodsgate.profiles import Column, Profile
+from goodsgate.profiles import GENERIC, Column, Profile
 
 RESERVED = frozenset({"_verb", "_row", "_result", "_codes", "_messages", "_raw"})
 """Members and columns that control the gate and are no data; only `_verb` reaches the rules."""
@@ -161,7 +161,7 @@ def find_source(name: str, kind: Kind, policy: Policy, profile: Profile) -> Sour
         names = tuple(resolve_target(target, kind) or target for target in targets)
         header = read_additions(name, names[0], kind) if names else None
         return Source(name, (Column(to=names),) if names else ASIDE, MAPPED, header=header)
-    match = profile.column(name)
+    match = profile.column(name) if profile.name != GENERIC else None  # whose names are resolved below
     if match is not None:
         return Source(name, _entries(match.columns, match.number, kind), PROFILED, match.order, match.number)
     header = read_header_name(name, kind)
