@@ -38,7 +38,7 @@ def test_the_commands_of_a_page_print_what_it_shows(gate: Gate, page: Path, tmp_
         session.run(step)
 
 
-@pytest.mark.parametrize("number", range(1, 13))
+@pytest.mark.parametrize("number", range(1, 17))
 def test_a_promise_names_existing_tests(number: int):
     """It names a file below tests, and possibly a test in it."""
     text = (TOP / "docs/why/promises.md").read_text("utf-8")

@@ -117,6 +117,35 @@ def test_older_never_beats_newer(shop: Shop) -> None:
     assert shop.run([product(1, version_number=10)]).counts.created == 1
 
 
+STAMPED = {"version_number": 5}
+FRESHNESS = [
+    # what the item has, what the record has, title, result, version of the item
+    (STAMPED, {"version_number": 4}, "New", "superseded", 5),
+    (STAMPED, {"version_number": 5}, "New", "updated", 5),
+    (STAMPED, {"version_number": 6}, "New", "updated", 6),
+    (STAMPED, {"version_number": 6}, "Old", "unchanged", 6),
+    (STAMPED, {}, "New", "updated", 5),
+    (STAMPED, {}, "Old", "unchanged", 5),
+    ({}, {"version_number": 1}, "Old", "unchanged", 1),
+    (STAMPED, {"version_number": 6, "observed_at": "1970-01-01T00:00:00Z"}, "New", "updated", 6),
+    (STAMPED, {"observed_at": "2026-01-01T00:00:00Z"}, "Old", "unchanged", 1767225600000000),
+    ({"observed_at": "2026-01-01T00:00:00Z"}, {"version_number": 6}, "New", "superseded", 1767225600000000),
+]
+
+
+@pytest.mark.parametrize(("before", "record", "title", "result", "version"), FRESHNESS)
+def test_which_record_is_newer(shop: Shop, before: dict[str, object], record: dict[str, object], title: str,
+                               result: str, version: int) -> None:
+    """The same content is unchanged whatever its version, which moves; metadata is no part of the item."""
+    shop.run([{"id": "A", "title": "Old", **before}])
+    batch = shop.run([{"id": "A", "title": title, **record}])
+    assert [str(row.result) for row in shop.results(batch.id)] == [result]
+    item = shop.store.item("acme", Kind.PRODUCT, "products", "A")
+    assert item is not None
+    assert item.version == version
+    assert shop.items() == {"A": {"id": "A", "title": title if result == "updated" else "Old"}}
+
+
 def test_observed_at_is_a_version(shop: Shop) -> None:
     """The time of observation orders records as well."""
     shop.run([product(1, observed_at="2026-01-02T00:00:00Z")])
