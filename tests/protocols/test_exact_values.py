@@ -28,7 +28,7 @@ from tests.protocols.mircate.pim import client as pim
 from tests.protocols.productsup import client as productsup
 from tests.shop import Shop
 
-EXAMPLES = 300 if os.environ.get("GOODSGATE_TEST_FUZZ") == "long" else 1
+EXAMPLES = 60 if os.environ.get("GOODSGATE_TEST_FUZZ") == "long" else 1
 PHASES = (Phase.explicit, Phase.generate)
 """Without shrinking: each example is dozens of requests."""
 JSON = {"content-type": "application/json"}
