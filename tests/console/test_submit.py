@@ -39,6 +39,7 @@ def selected_option(page: str, column: str) -> str:
     ("sku,title\nA,Größe\n".encode("utf-16"), "a.csv", "CSV", "UTF-16"),
     (b'[{"sku":"A","title":"x"}]', "a.json", "JSON", "UTF-8"),
     (b'{"sku":"A","title":"x"}\n{"sku":"B"}\n', "a.ndjson", "NDJSON", "UTF-8"),
+    (b"<r><item><sku>A</sku></item><item><sku>B</sku></item></r>", "a.xml", "XML", "UTF-8"),
 ])
 def test_the_format_of_a_file_is_detected(clerk: Person, content: bytes, name: str, format: str, charset: str) -> None:
     """The preview shows format, compression and encoding, and nothing is submitted."""
