@@ -24,11 +24,12 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=name_of)
 def test_the_commands_of_a_page_print_what_it_shows(gate: Gate, page: Path, tmp_path: Path):
-    """They run in one shell session per page, in a folder with the demo's files, with the key of a merchant."""
+    """They run in one shell session per page, in a folder with the demo and the samples, with a merchant's key."""
     merchant = re.sub(r"[^a-z0-9]", "-", name_of(page).lower())[-64:]
     scopes = [word for scope in ("submit", "read", "admin") for word in ("--scope", scope)]
     key = gate.run("merchant", "add", merchant, "--quiet", *scopes).stdout.strip()
-    shutil.copytree(TOP / "demo", tmp_path / "demo")
+    for folder in ("demo", "tests/profiles/samples"):
+        shutil.copytree(TOP / folder, tmp_path / folder)
     environment = gate.environment | {
         "GOODSGATE_URL": gate.url, "GOODSGATE_KEY": key, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
