@@ -42,10 +42,10 @@ def _submit(page: Page) -> None:
     page.get_by_role("link", name="Submit", exact=True).click()
     drop(page, ".drop", "summer.csv", DIRTY)
     page.get_by_text("No SKU column found").wait_for()
-    page.get_by_label("Field for ArtNr").focus()
-    page.get_by_label("Field for ArtNr").select_option("id")
+    page.get_by_label("Field for Kennziffer").focus()
+    page.get_by_label("Field for Kennziffer").select_option("id")
     page.get_by_text("No SKU column found").wait_for(state="detached")
-    assert page.evaluate("document.activeElement.name") == "map:ArtNr", "the focus is kept"
+    assert page.evaluate("document.activeElement.name") == "map:Kennziffer", "the focus is kept"
     page.get_by_label("Field for Preis").select_option("price")
     page.locator("tr", has_text="Preis").get_by_text("Auto-detect").wait_for(state="attached")
     page.get_by_label("Field for Farbe").select_option("color")
@@ -65,6 +65,8 @@ def _send_back(page: Page, folder: Path) -> None:
     assert corrected != report
     (folder / "corrected.csv").write_text(corrected, "utf-8")
     page.set_input_files("[data-upload] input[type=file]", folder / "corrected.csv")
+    page.get_by_text("rows match rejected records").wait_for()
+    page.get_by_role("button", name="Send and revalidate").click()
 
 
 def test_a_batch_can_be_opened_by_keyboard(world: World) -> None:

@@ -20,7 +20,7 @@ AXE = Path(__file__).parent / "vendored" / "axe-core-4.14.1.min.js"
 WAIT_MILLISECONDS = 20_000
 
 DIRTY = (
-    'ArtNr,Name,Preis,EAN,Farbe\nS-100,Trail shoe,89.00 EUR,4006381333932,red\n'
+    'Kennziffer,Name,Preis,EAN,Farbe\nS-100,Trail shoe,89.00 EUR,4006381333932,red\n'
     'S-101,Road shoe,79.00 EUR,4006381333933,blue\nS-102,Tent for two,"249,00 EUR",,green\nS-103,,12.00 EUR,,grey\n'
     + "".join(f"S-{number},Rope {number} m,{number}.50 EUR,,white\n" for number in range(200, 240))
 )
@@ -108,7 +108,7 @@ class World:
         scripts = [{"id": f"X-{n}", "title": script, "brand": script, script: script} for n in range(3)]
         scripts.append({"id": "X-9", "title": "", script: script})
         full = self.send(f"{script}.ndjson", scripts, merchant=merchant)
-        mapping = {"ArtNr": ["id"], "Name": ["title"], "Preis": ["price"], "Farbe": ["color"]}
+        mapping = {"Kennziffer": ["id"], "Name": ["title"], "Preis": ["price"], "Farbe": ["color"]}
         dirty = self.send("summer.csv", DIRTY.encode(), merchant=merchant, mapping=mapping)
         shop.work()
         self.send("autumn.ndjson", [{"id": "W-1", "title": "Waits"}], merchant=merchant)

@@ -44,10 +44,8 @@ def test_what_is_exported_and_submitted_again_is_unchanged(shop: Shop, format: s
         assert shop.run(records, kind=kind).counts.created == len(records)
         before = shop.items(kind=kind)
         counts = shop.run(exported(shop, format, kind=kind), kind=kind, format=format).counts
-        assert (counts.rejected, counts.accounted) == (0, len(records)), (kind, format)
+        assert (counts.unchanged, counts.accounted) == (len(records), len(records)), (kind, format)
         assert shop.items(kind=kind) == before
-        if format in ("ndjson", "json"):
-            assert counts.unchanged == len(records)
 
 
 def test_a_table_names_what_it_leaves_out(shop: Shop) -> None:
