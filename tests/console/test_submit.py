@@ -61,6 +61,22 @@ def test_the_start_of_a_file_is_enough_for_a_preview(clerk: Person) -> None:
     assert "breaks off" not in page
 
 
+def test_the_preview_shows_what_becomes_of_the_first_records(clerk: Person) -> None:
+    """They follow the options of the form; fields that every record needs come first, and nothing is kept."""
+    feed = b"Handle,Variant SKU,Title,Variant Price,Option1 Name,Option1 Value\ncap,C-1,Cap,9.90,Color,Red\n"
+    page = preview(clerk, feed, filename="export.csv")
+    assert "profile <strong>shopify</strong>" in page
+    assert "1 rejected" in text_of(page)
+    page = preview(clerk, feed, filename="export.csv", currency="EUR")
+    assert "1 created" in text_of(page)
+    assert "&#34;price&#34;: &#34;9.90 EUR&#34;" in page
+    assert page.index('<optgroup label="Every record needs"><option>id<') < page.index("<option>brand<")
+    assert clerk.gate.shop.store.batches(clerk.merchant, BatchFilter()).rows == []
+    refused = clerk.drop(f"{clerk.base}/submit/preview", feed, filename="export.csv", whole="true", currency="eur")
+    assert refused.status_code == 400
+    assert "three capital letters" in refused.text
+
+
 def test_an_xlsx_file_is_previewed_completely(clerk: Person) -> None:
     """Its directory is at its end."""
     path = clerk.submit(b"sku,title\nA,Tent\nB,\n")

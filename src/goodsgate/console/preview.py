@@ -1,12 +1,9 @@
 """Preview of a file before it is submitted: its format, its columns, and example values."""
 
-from collections.abc import Sequence
-
 import msgspec
 
-from goodsgate import formats
 from goodsgate.console.upload import Fields
-from goodsgate.engine.inspection import ColumnSample, FileSample, sample_file
+from goodsgate.engine.inspection import ColumnSample, FileSample
 from goodsgate.engine.receive import parse_delimiter, parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.problems import refuse
@@ -17,10 +14,10 @@ MAP_PREFIX = "map:"
 UNCHECKED = "-"
 """Form value for a column that is stored unchecked."""
 
-READING_FIELDS = (
-    "decimal", "format", "encoding", "sheet", "header_row", "delimiter", "records_at", "profile", "group", "key",
+POLICY_FIELDS = (
+    "verb", "mode", "decimal", "format", "encoding", "sheet", "header_row", "delimiter", "records_at", "profile",
+    "group", "key", "currency", "duplicates", "replace", "empty", "references",
 )
-POLICY_FIELDS = ("verb", "mode", *READING_FIELDS, "currency", "duplicates", "replace", "empty", "references")
 """The parts of a policy that the form contains."""
 
 
@@ -32,16 +29,9 @@ class ColumnPreview(msgspec.Struct, frozen=True, kw_only=True):
     """The field selected in the form, UNCHECKED, or empty for automatic detection."""
 
 
-class FilePreview(msgspec.Struct, frozen=True, kw_only=True):
-    """What the first records of a file show, with what the form says about its columns."""
-
-    sample: FileSample
-    columns: list[ColumnPreview]
-
-
-def parse_policy(form: Fields, mapping: dict[str, list[str]], *, names: Sequence[str] = POLICY_FIELDS) -> Policy:
-    """Return the policy in the form, or some members of it; raises parameter_invalid."""
-    given = {name: form[name] for name in names if form.get(name)}
+def parse_policy(form: Fields, mapping: dict[str, list[str]]) -> Policy:
+    """Return the policy in the form; raises parameter_invalid."""
+    given = {name: form[name] for name in POLICY_FIELDS if form.get(name)}
     if "encoding" in given:
         given["encoding"] = parse_encoding(given["encoding"])
     if "delimiter" in given:
@@ -87,15 +77,9 @@ def parse_mapping(form: Fields, saved: dict[str, dict[str, list[str]]]) -> dict[
     return mapping
 
 
-def preview_file(head: bytes, limits: formats.Limits, *, format: str, content_encoding: str, is_whole: bool, kind: Kind,
-                 policy: Policy) -> FilePreview:
-    """Return a preview of a file from its first bytes; a record cut off at their end is ignored."""
-    sample = sample_file(
-        head, limits, format=format, content_encoding=content_encoding, is_whole=is_whole, kind=kind, policy=policy
-    )
-    return FilePreview(sample=sample, columns=[
-        ColumnPreview(column=column, selected=_selected(policy.mapping.get(column.name))) for column in sample.columns
-    ])
+def preview_columns(sample: FileSample, mapping: dict[str, list[str]]) -> list[ColumnPreview]:
+    """Return the columns of a file with what the form says about them."""
+    return [ColumnPreview(column=column, selected=_selected(mapping.get(column.name))) for column in sample.columns]
 
 
 def _selected(fields: list[str] | None) -> str:

@@ -9,25 +9,31 @@ from starlette.responses import Response
 
 from goodsgate import formats
 from goodsgate.console.batch import batch_path
-from goodsgate.console.preview import READING_FIELDS, parse_kind, parse_mapping, parse_policy, preview_file
+from goodsgate.console.preview import parse_kind, parse_mapping, parse_policy, preview_columns
 from goodsgate.console.records import record_values
 from goodsgate.console.rendering import HEADERS, PageRenderer
 from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest
 from goodsgate.console.upload import Fields, UploadWithFields, detect_format
 from goodsgate.engine import Submission
 from goodsgate.engine.dry_run import DryRunner
-from goodsgate.engine.inspection import head_bytes
+from goodsgate.engine.inspection import head_bytes, inspect_file
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import ServerContext
 from goodsgate.http.problems import refuse
 from goodsgate.http.threads import WORK, Work
-from goodsgate.model.batch import Kind, Strictness, Verb
-from goodsgate.model.fields import FIELDS
+from goodsgate.model.batch import RESULTS, Kind, Strictness, Verb
+from goodsgate.model.fields import FIELDS, REQUIRED
 from goodsgate.profiles import profile_names
 
 VALIDATION_BYTES_MAX = 32 * 1024**2
 """Larger files are checked with `goodsgate check`, which takes no time of the server."""
 LABEL_CHARACTERS_MAX = 200
+ENCODINGS_OFFERED = (
+    "UTF-8", "UTF-16", "Windows-1252", "Windows-1250", "Windows-1251", "Windows-1253", "Windows-1254", "ISO-8859-1",
+    "ISO-8859-2", "ISO-8859-15", "Shift_JIS", "EUC-JP", "GB18030", "Big5", "EUC-KR",
+)
+"""Suggestions of the form; other names may be typed."""
+DELIMITERS_OFFERED = ("comma", "semicolon", "tab", "pipe")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Name of a collection or mapping."""
 
@@ -64,14 +70,20 @@ class SubmitPage:
             head, is_whole = head[:least], False
         saved = self._store.mappings(merchant)
         kind, mapping = parse_kind(form), parse_mapping(form, saved)
-        preview = preview_file(
-            head, limits, format=format, content_encoding=content_encoding, is_whole=is_whole, kind=kind,
-            policy=parse_policy(form, mapping, names=READING_FIELDS),
+        inspection = inspect_file(
+            self._dry_runner, head, limits, is_whole=is_whole, merchant=merchant, kind=kind,
+            collection=parse_collection(form), policy=parse_policy(form, mapping), format=format,
+            content_encoding=content_encoding,
         )
+        counts = inspection.dry_run.batch.counts
         size = form.get("bytes", "")
         bytes_total = int(size) if size.isdecimal() and len(size) <= NUMBER_DIGITS_MAX else 0
         values: dict[str, Any] = {
-            "sample": preview.sample, "columns": preview.columns,
+            "sample": inspection.sample, "columns": preview_columns(inspection.sample, mapping),
+            "items": [_indented(item.document) for item in inspection.dry_run.items], "checked": counts.accounted,
+            "results": [(name, count) for name in RESULTS if (count := getattr(counts, name))],
+            "fields_needed": ["id", REQUIRED[kind]], "encodings": ENCODINGS_OFFERED,
+            "delimiters": [*dict.fromkeys((*DELIMITERS_OFFERED, *filter(None, [form.get("delimiter")])))],
             "form": form, "kind": kind, "kinds": [*Kind], "verbs": [*Verb], "is_whole": is_whole,
             "strictness": [*Strictness], "fields": [*FIELDS[kind]], "formats": formats.FORMATS,
             "profiles": [*profile_names()],
@@ -153,3 +165,7 @@ def parse_collection(form: Fields) -> str:
 def _label(form: Fields) -> str:
     label = form.get("label", "").strip() or form.get("filename", "")
     return "".join(character for character in label if character.isprintable())[:LABEL_CHARACTERS_MAX]
+
+
+def _indented(document: bytes) -> str:
+    return msgspec.json.format(document, indent=2).decode("utf-8", "replace")

@@ -82,7 +82,9 @@
       preview.setAttribute("aria-busy", "true");
       try {
         const response = await upload(submitArea.dataset.preview, part, fields);
-        replaceContent(preview, response.html);
+        // A refusal, such as that of a wrong option, stands below the form, which stays.
+        const form = document.getElementById("policy");
+        replaceContent(response.ok || !form ? preview : document.getElementById("validation"), response.html);
         showToast(response.ok ? "Preview updated." : "The file could not be read.");
       } catch (error) { showToast(error.message); }
       preview.removeAttribute("aria-busy");
