@@ -76,6 +76,13 @@ def test_images_of_all_rows_belong_to_the_whole_group() -> None:
     assert (image.role, broken.role, broken.cells[5]) == ("image", "image", "no image")
 
 
+def test_an_image_row_that_describes_the_product_gives_what_it_says() -> None:
+    """The first row of a product may hold its title and an image, and no variant."""
+    rows = [["cap", "", "Cap", "", "", f"{IMAGE}/1.jpg", "1"], ["cap", "C-1", "", "red", "5", "", ""]]
+    image, variant = complete(groups_of(), rows)
+    assert (image.role, variant.cells[2], variant.taken[2]) == ("image", "Cap", 2)
+
+
 def test_a_group_that_begins_again_is_told() -> None:
     """Its rows take nothing from the one further up."""
     rows = [["cap", "C-1", "Cap", "", "5", "", ""], ["cup", "D-1", "Cup", "", "6", "", ""],

@@ -22,6 +22,7 @@ LINES = b'{"sku":"1"}\n{"sku":"2"}\n'
 ARRAY = b'[{"sku":"1"}]'
 CSV = b"sku,title\n1,x\n"
 TSV = b"sku\ttitle\n1\tx\n"
+CIF = b"CIF_I_V3.0\nCHARSET: UTF-8\nFIELDNAMES: Supplier ID, Unit Price\nDATA\n1,2\nENDOFDATA\n"
 XML = b"<products><product><sku>1</sku></product></products>"
 
 
@@ -43,6 +44,8 @@ def detect_head(head, *, type=None, encoding=None, name=None, format=None):
         (b'{"sku":', {"type": "application/x-ndjson"}, "ndjson"),
         (ARRAY, {"type": "application/merge-patch+json"}, "json"),
         (CSV, {"type": "text/csv; header=present"}, "csv"),
+        (CIF, {"type": "text/tab-separated-values", "name": "c.txt"}, "csv"),
+        (CIF, {}, "csv"),
         (CSV, {"type": "application/vnd.ms-excel"}, "csv"),
         (b"[sku],title", {"type": "text/csv"}, "csv"),
         (TSV, {"type": "text/tab-separated-values"}, "tsv"),

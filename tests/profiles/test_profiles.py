@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from goodsgate.engine.column_values import unpack
 from goodsgate.model.batch import Kind
 from goodsgate.profiles import ProfileError, load_profile, parse_profile, profile_names, recognise
 
@@ -41,6 +42,8 @@ def test_every_shipped_profile_is_valid_and_names_its_sources(name: str) -> None
     ("Handle,SKU,Location,Available", Kind.STOCK, "shopify_inventory"),
     ("Handle,SKU,Location,Available", Kind.PRODUCT, "generic"),
     ("ID,Type,SKU,Name,Regular price", Kind.PRODUCT, "woocommerce"),
+    ("ID,Typ,Artikelnummer,Name,Veröffentlicht,Regulärer Preis", Kind.PRODUCT, "woocommerce"),
+    ("contribution_sku#1.value,product_type#1.value", Kind.PRODUCT, "amazon_flat_file"),
     ("sku,store_view_code,name,price", Kind.PRODUCT, "magento"),
     ("item_sku,item_name,standard_price", Kind.PRODUCT, "amazon_flat_file"),
     ("uuid,sku,family,name-en_US", Kind.PRODUCT, "akeneo"),
@@ -65,6 +68,12 @@ def test_an_xml_file_is_recognized_by_its_root_and_namespaces() -> None:
 @pytest.mark.parametrize(("name", "column", "field", "number"), [
     ("shopify", "variant  sku", "id", ""),
     ("shopify", "Google Shopping / Custom Label 3", "custom_label_{n}", "3"),
+    ("shopify", "Google Shopping / Manufacturer part number (MPN)", "mpn", ""),
+    ("woocommerce", "Übergeordnetes Produkt", "item_group_id", ""),
+    ("woocommerce", "Vorrätig?", "availability", ""),
+    ("bigcommerce", "GPS Global Trade Item Number", "gtin", ""),
+    ("amazon_flat_file", "item_name[marketplace_id=ATVPDKIKX0DER][language_tag=en_US]#1.value", "title", ""),
+    ("generic", "Código", "id", ""),
     ("amazon_flat_file", "other_image_url4", "additional_image_link", "4"),
     ("generic", "Größe", "size", ""),
     ("generic", "GROSSE", "size", ""),
@@ -77,3 +86,26 @@ def test_case_spaces_and_accents_of_a_column_do_not_matter(name: str, column: st
     match = load_profile(name).column(column)
     assert match is not None
     assert (match.columns[0].to, match.number) == ((field,), number)
+
+
+@pytest.mark.parametrize(("column", "cell", "options"), [
+    ("Product Name", "[S]Color=Silver", {"Color": ["Silver"]}),
+    ("Product Name", "[RB]Size=Small, [CS]Color=Deep Blue:#0000ff", {"Size": ["Small"], "Color": ["Deep Blue"]}),
+    ("Product Name", "Color=Red, white,Size=L", {"Color": ["Red, white"], "Size": ["L"]}),
+    ("Product Name", "[CS]Color=Duo:#ff0000|#00ff00,[S]Ratio=1:2", {"Color": ["Duo"], "Ratio": ["1:2"]}),
+    ("Options", "Type=Rectangles|Name=Color|Value=Red", {"Color": ["Red"]}),
+    ("Options", "Type=Swatch|Name=Color|Value=Blue[#0000ff]Type=Dropdown|Name=Size|Value=S, long",
+     {"Color": ["Blue"], "Size": ["S, long"]}),
+    ("Options", "Type=Swatch|Name=Color|Value=Blue[#00f,#fff];Type=Radio|Name=Size|Value=S",
+     {"Color": ["Blue"], "Size": ["S"]}),
+    ("Options", "no options", {}),
+])
+def test_bigcommerce_options_are_read_without_their_display(
+    column: str, cell: str, options: dict[str, list[str]],
+) -> None:
+    """The kind of the control and the colour of a swatch are no part of a value."""
+    match = load_profile("bigcommerce").column(column)
+    assert match is not None
+    packed = match.columns[0].packed
+    assert packed is not None
+    assert unpack(cell, packed) == [options]

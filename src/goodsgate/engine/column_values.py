@@ -162,14 +162,21 @@ def unpack(cell: str, packed: Packed) -> list[dict[str, list[str]]]:
 
 
 def _pairs(record: str, packed: Packed) -> Iterator[tuple[str, list[str]]]:
-    for pair in _between_pairs(packed.pair, packed.equals).split(record):
-        name, equals, value = pair.partition(packed.equals)
+    for name, value in _split_pairs(record, packed):
         name, value = name.strip(), value.strip().strip('"')
-        if packed.mark:
-            name = re.sub(rf"^(?:{packed.mark})", "", name)
-        if equals and name and value:
+        if name and value:
             values = value.split(packed.values) if packed.values else [value]
             yield name, [each for each in (each.strip() for each in values) if each]
+
+
+def _split_pairs(record: str, packed: Packed) -> Iterator[tuple[str, str]]:
+    if packed.pattern:
+        for found in re.finditer(packed.pattern, record):
+            yield found["name"], found["value"]
+        return
+    for pair in _between_pairs(packed.pair, packed.equals).split(record):
+        name, _, value = pair.partition(packed.equals)
+        yield name, value
 
 
 @functools.lru_cache(64)

@@ -140,7 +140,8 @@ class RowGroups:
                 parent = self._parent(rows[at], source_rows[at], self.key_of(rows[at]))
                 break
         givers = [at for at, rule in enumerate(rules) if rule.role in ("parent", "variant")]
-        sources = self._sources(rows, givers) if len(rows) > 1 else []
+        describing = [at for at, rule in enumerate(rules) if rule.role in ("parent", "variant", "image")]
+        sources = self._sources(rows, describing) if len(rows) > 1 else []
         images = self._gallery(rows, source_rows, rules) if self._images else []
         links = list(dict.fromkeys(image.link for image in images))
         group_id = ""

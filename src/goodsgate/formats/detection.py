@@ -11,6 +11,7 @@ import msgspec
 
 from goodsgate.formats.archive import ZIP_MAGIC, ArchiveError, read_heads, select_data_files
 from goodsgate.formats.charset import HEAD_BYTES, describe_binary, detect_charset, is_html
+from goodsgate.formats.cif import SIGNATURE as CIF_SIGNATURE
 from goodsgate.formats.content_encoding import decompress, detect_content_encoding
 from goodsgate.formats.contract import FORMATS, Limits, UnknownContentEncodingError, UnknownFormatError
 from goodsgate.formats.delimiter import DELIMITERS, delimiter_of
@@ -177,6 +178,8 @@ def _detect_text_format(plain: bytes, claimed: str | None, *, media_type: str) -
         )
     if text.startswith("<?xml"):
         return "xml"
+    if text.startswith(CIF_SIGNATURE.decode()):
+        return "csv"
     if claimed in ("csv", "tsv") or (claimed and not text):
         return claimed
     if text.startswith("<"):

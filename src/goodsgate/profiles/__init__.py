@@ -59,8 +59,9 @@ class Packed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Between several values of one name; None: a name has one value."""
     record: str | None = None
     """Between several records, as in ``sku=a,color=Blue|sku=b,color=Red``; None: the cell holds one."""
-    mark: str | None = None
-    """Pattern of a mark in front of a name that is not part of it, such as ``[S]``."""
+    pattern: str | None = None
+    """Pattern of one pair, with the groups ``name`` and ``value``, where marks stand around them; `pair` and `equals`
+    are not used then."""
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -273,7 +274,7 @@ def _check(profile: Profile) -> None:
         for entry in entries:
             targets += (*entry.to, *([entry.rest] if entry.rest else ()))
             _check_pattern(profile, entry.matching)
-            _check_pattern(profile, entry.packed.mark if entry.packed else None)
+            _check_pattern(profile, entry.packed.pattern if entry.packed else None)
     for target in targets:
         if target.split(".", 1)[0] not in known:
             raise ProfileError(f"profile {profile.name}: there is no field {target}")
