@@ -5,6 +5,7 @@ import pytest
 from goodsgate.engine.apply import merge
 from goodsgate.model.batch import Duplicates, Kind, Outcome, Result, State, Verb
 from goodsgate.model.catalogue import item_key
+from goodsgate.model.versions import plain_version
 from tests.engine.conftest import Opens
 from tests.factories import product, products
 from tests.shop import Shop
@@ -118,6 +119,7 @@ def test_older_never_beats_newer(shop: Shop) -> None:
 
 
 STAMPED = {"version_number": 5}
+OBSERVED = {"observed_at": "2026-01-01T00:00:00Z"}
 FRESHNESS = [
     # what the item has, what the record has, title, result, version of the item
     (STAMPED, {"version_number": 4}, "New", "superseded", 5),
@@ -128,9 +130,19 @@ FRESHNESS = [
     (STAMPED, {}, "Old", "unchanged", 5),
     ({}, {"version_number": 1}, "Old", "unchanged", 1),
     (STAMPED, {"version_number": 6, "observed_at": "1970-01-01T00:00:00Z"}, "New", "updated", 6),
-    (STAMPED, {"observed_at": "2026-01-01T00:00:00Z"}, "Old", "unchanged", 1767225600000000),
-    ({"observed_at": "2026-01-01T00:00:00Z"}, {"version_number": 6}, "New", "superseded", 1767225600000000),
+    (OBSERVED, {"observed_at": "2025-12-31T23:59:59.999999Z"}, "New", "superseded", 1767225600000000),
+    (OBSERVED, {"observed_at": "2026-01-01T01:00:00+01:00"}, "New", "updated", 1767225600000000),
+    (OBSERVED, {"observed_at": "2026-01-01T00:00:00.000001Z"}, "Old", "unchanged", 1767225600000001),
+    (OBSERVED, {}, "New", "updated", 1767225600000000),
+    *(
+        (before, record, title, "rejected", version) for title in ("Old", "New") for before, record, version in (
+            (STAMPED, OBSERVED, 5), (OBSERVED, STAMPED, 1767225600000000),
+            (OBSERVED, {"version_number": 2**63 - 1}, 1767225600000000),
+            (STAMPED, {"observed_at": "0001-01-01T00:00:00+09:00"}, 5),
+        )
+    ),
 ]
+"""A number and a time cannot be compared, whatever they are."""
 
 
 @pytest.mark.parametrize(("before", "record", "title", "result", "version"), FRESHNESS)
@@ -140,10 +152,32 @@ def test_which_record_is_newer(shop: Shop, before: dict[str, object], record: di
     shop.run([{"id": "A", "title": "Old", **before}])
     batch = shop.run([{"id": "A", "title": title, **record}])
     assert [str(row.result) for row in shop.results(batch.id)] == [result]
+    assert shop.codes(batch.id) == ({1: ["version_kind_differs"]} if result == "rejected" else {})
     item = shop.store.item("acme", Kind.PRODUCT, "products", "A")
     assert item is not None
-    assert item.version == version
+    assert item.version is not None
+    assert plain_version(item.version) == version
     assert shop.items() == {"A": {"id": "A", "title": title if result == "updated" else "Old"}}
+
+
+@pytest.mark.parametrize(("before", "after"), [(STAMPED, OBSERVED), (OBSERVED, STAMPED)])
+def test_the_kind_of_version_is_changed_by_a_replacement_alone(shop: Shop, before: dict[str, object],
+                                                               after: dict[str, object]) -> None:
+    """Of an item, and of one that was deleted; what cannot be compared is told with both versions."""
+    shop.run([product(1, **before)])
+    for verb in (Verb.UPDATE, Verb.DELETE):
+        batch = shop.run([{"id": "SKU-0001", **after}], verb=verb, replace=True)
+        assert batch.counts.rejected == 1
+    (finding,) = shop.findings(batch.id)
+    (name, value), ((other, held),) = *after.items(), before.items()
+    assert finding.issues[0].path == f"/{name}"
+    assert finding.issues[0].value == str(value)
+    assert finding.issues[0].expected == f"{other} {held}"
+    assert shop.run([product(1, **after)], replace=True).counts.unchanged == 1
+    assert shop.run([product(1, **before)]).counts.rejected == 1
+    shop.run([{"id": "SKU-0001", **after}], verb=Verb.DELETE)
+    assert shop.run([product(1, **before)]).counts.rejected == 1
+    assert shop.run([product(1, **before)], replace=True).counts.created == 1
 
 
 def test_observed_at_is_a_version(shop: Shop) -> None:

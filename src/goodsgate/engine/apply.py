@@ -18,6 +18,7 @@ from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import RESULT_BYTE, Duplicates, Policy, Result, Verb
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, digest_of, display_key
 from goodsgate.model.issue import Issue, Severity, has_error, issue
+from goodsgate.model.versions import is_older, is_time, version_text
 
 CREATED = RESULT_BYTE[Result.CREATED]
 UPDATED = RESULT_BYTE[Result.UPDATED]
@@ -277,8 +278,11 @@ class _Application:
         checked, view = self._checked, self._view
         version, item = checked.versions[at], view.items.get(key)
         exists = item is not None and item.hash is not None
-        if item is not None and version is not None and item.version is not None and version < item.version:
-            return SUPERSEDED
+        if item is not None and version is not None and item.version is not None:
+            if is_older(version, item.version):
+                return SUPERSEDED
+            if is_time(version) != is_time(item.version) and not (self._policy.replace and verb is Verb.UPSERT):
+                return self._reject(at, _version_kind_issue(version, item.version))
         if verb is Verb.DELETE:
             return self._delete(at, key, item)
         if verb is Verb.CREATE and exists:
@@ -341,6 +345,12 @@ class _Application:
     def _report_case_variant(self, at: int, key: str) -> None:
         other = self._view.case_variants[key]
         add_issues(self.issues, at, issue("sku_case_twin", "/id", value=display_key(key), expected=display_key(other)))
+
+
+def _version_kind_issue(version: int, held: int) -> Issue:
+    name, other = ("observed_at", "version_number") if is_time(version) else ("version_number", "observed_at")
+    expected = f"{other} {version_text(held)}"
+    return issue("version_kind_differs", f"/{name}", value=version_text(version), expected=expected)
 
 
 def _restore(values: dict[str, T], key: str, value: T | None) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from goodsgate.engine.document_merge import decode_list, decode_members, encode
 from goodsgate.model.batch import now
+from goodsgate.model.versions import is_older, time_version
 from goodsgate.rules.record_mapping import HistoryRule
 from goodsgate.store.contract import ClaimedRound
 
@@ -18,12 +19,12 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
     batch: str
     version: int | None
-    """When the records were received, in microseconds; None if rounds of the lane are applied in this order anyway."""
+    """When the records were received; None if rounds of the lane are applied in this order anyway."""
     applied_at: datetime
 
     def is_older_than(self, version: int | None) -> bool:
         """Return whether an item of this version is newer."""
-        return self.version is not None and version is not None and self.version < version
+        return self.version is not None and version is not None and is_older(self.version, version)
 
     def add_history(self, document: bytes, current: bytes | None, rule: HistoryRule) -> bytes:
         """Return a document with its history: what it was in the current document, and now, newest first."""
@@ -43,7 +44,7 @@ def provenance_of(round: ClaimedRound) -> Provenance:
     They have a version if they may overtake, or be overtaken by, records that were received at another time.
     """
     is_versioned = bool(round.policy.pace_seconds) or round.overtakes
-    version = int(round.received_at.timestamp() * 1e6) if is_versioned else None
+    version = time_version(round.received_at) if is_versioned else None
     return Provenance(batch=round.batch, version=version, applied_at=now())
 
 

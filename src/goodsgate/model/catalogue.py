@@ -50,6 +50,7 @@ class CurrentItem(msgspec.Struct, frozen=True):
     hash: bytes | None
     """16 bytes of the document's hash; None for the tombstone of a versioned delete."""
     version: int | None
+    """See `versions`."""
     document: bytes | None = None
     """Set only if documents were requested."""
     index_entries: tuple[IndexEntry, ...] = ()

@@ -287,6 +287,9 @@ CODES: dict[str, Code] = {
     "item_newer": _warning(
         'Not applied: a batch that was accepted later has written "{value}". Submit the record again to apply it.'
     ),
+    "version_kind_differs": _error(
+        '{field} "{value}" cannot be compared with the version that the item has: {expected}.'
+    ),
     "key_held": _error('An item with key "{value}" already exists; create does not replace it.'),
     "key_unknown": _error('No item has key "{value}"; update does not create one.'),
     "item_unnamed": _error("No identifier given; expected {expected}."),

@@ -13,6 +13,7 @@ import orjson
 from goodsgate.model.batch import Kind, Policy, Verb
 from goodsgate.model.catalogue import digest_of, item_key
 from goodsgate.model.issue import Issue, has_error, issue
+from goodsgate.model.versions import time_version
 from goodsgate.rules.canonical import CanonicalForm
 from goodsgate.rules.context import rule_context
 from goodsgate.rules.document import Record, UnreadableError, decode_document
@@ -21,7 +22,6 @@ from goodsgate.rules.fast_path_product import ProductFastPath
 from goodsgate.rules.record_mapping import RecordRefs
 from goodsgate.rules.record_rules import check_record, key_of, version_of
 from goodsgate.rules.reference_data import ReferenceData
-from goodsgate.rules.timestamps import EPOCH, MICROSECOND
 from goodsgate.rules.typed_decoder import DEPTH, TypedDecoder
 from goodsgate.rules.valid_cache import NO_HASH, ValidCache, key_at, key_offset_of, new_salt
 
@@ -216,7 +216,7 @@ class Checker:
         if record.version_number is not None:
             result.versions[at] = record.version_number
         elif record.observed_at is not None:
-            result.versions[at] = (record.observed_at - EPOCH) // MICROSECOND
+            result.versions[at] = time_version(record.observed_at)
         if record.verb is not None:
             _add_verb(result, at, record.verb)
         return 0

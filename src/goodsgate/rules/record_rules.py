@@ -122,12 +122,12 @@ def key_of(record: Record, kind: Kind) -> str | None:
 
 
 def version_of(record: Record) -> int | None:
-    """Return the version of a record: its version number, or else its ``observed_at`` in microseconds."""
+    """Return the version of a record: its version number, or else its ``observed_at`` (see `model.versions`)."""
     number = quantities.whole_value(record.get("version_number"))
     if number is not None:
         return number if 0 <= number < 2**63 else None
     observed_at = record.get("observed_at")
-    return timestamps.microseconds(observed_at) if isinstance(observed_at, str) else None
+    return timestamps.version(observed_at) if isinstance(observed_at, str) else None
 
 
 def _key_part(value: object, longest: int) -> str | None:

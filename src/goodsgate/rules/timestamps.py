@@ -11,12 +11,11 @@ import msgspec
 
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
+from goodsgate.model.versions import time_version
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 
 EXPECTED = "a time such as 2026-02-24T11:07:00+01:00"
 EXPECTED_SPAN = "two times with a slash between, such as 2026-02-24T11:07+01:00/2026-02-28T23:59+01:00"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|z|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
@@ -60,10 +59,10 @@ def span(field: Field) -> Rule:  # noqa: ARG001 - rules are made alike
     return rule
 
 
-def microseconds(text: str) -> int | None:
-    """Return a timestamp as microseconds since 1970 in UTC, as versions are compared; None if it cannot be read."""
+def version(text: str) -> int | None:
+    """Return the version of a record that was observed at a time; None if the time cannot be read."""
     at = parse(text)
-    return None if at is None else (at - EPOCH) // MICROSECOND
+    return None if at is None else time_version(at)
 
 
 def canonical_time(text: str) -> str:

@@ -14,6 +14,7 @@ from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import KEY_SEPARATOR, Item, display_key, item_key, split_key
+from goodsgate.model.versions import plain_version
 from goodsgate.profiles import profile_names
 from goodsgate.protocols.native.batches import detect_format, named_encoding
 from goodsgate.protocols.native.responses import json_response, page_response
@@ -214,7 +215,7 @@ def _serialize_item(item: Item) -> dict[str, Any]:
         "location": location,
         "kind": item.kind,
         "collection": item.collection,
-        "version": item.version,
+        "version": plain_version(item.version) if item.version is not None else None,
         "batch": item.batch,
         "written_at": item.written_at,
         "record": msgspec.Raw(item.document),
