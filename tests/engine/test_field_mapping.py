@@ -159,6 +159,26 @@ def test_two_columns_for_one_field_may_not_differ(upc: str, ean: str, gtin: str,
     assert (documents(checked)[0]["gtin"], told(checked)) == (gtin, issues)
 
 
+@pytest.mark.parametrize(("name", "first", "second", "held", "issues"), [
+    ("sku", "A", "A", "A", []),
+    ("sku", "A", "", "A", []),
+    ("sku", "", "A", "A", []),
+    ("sku", "A", "B", "A", [("field_conflict", "/id", "sku", "error")]),
+    ("price", "1.00", "1.0", "1.00", []),
+    ("price", "1.00", "2.00", "1.00", [("field_conflict", "/price", "price", "error")]),
+    ("brand", "Acme", "Bolt", "Acme", [("field_conflict", "/brand", "brand", "warning")]),
+    ("house code", "1", "2", "1", []),
+])
+def test_two_columns_of_one_name_may_not_differ(
+    name: str, first: str, second: str, held: str, issues: Told,
+) -> None:
+    """They are one field; what nobody checks is told by the header alone."""
+    columns, chunk = table_of([name, "title", name], [first, "Cup", second])
+    checked = check(chunk, columns, currency="EUR")
+    assert held in documents(checked)[0].values()
+    assert [each for each in told(checked) if each[0] == "field_conflict"] == issues
+
+
 def test_two_columns_in_another_language_may_not_differ_either() -> None:
     """Names of the generic profile are names that anybody may use."""
     header, chunk = table_of(["sku", "Bezeichnung", "Produktname"], ["A", "Becher", "Tasse"])
@@ -273,7 +293,7 @@ def test_an_unknown_column_names_the_field_it_may_be(name: str, suggestion: str 
 
 
 @pytest.mark.parametrize("word", ["#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "NULL", "null", "N/A", "-", "nan",
-                                  "NaN", "None", "#WERT!"])
+                                  "NaN", "None", "#WERT!", "(null)", "\\N", "[object Object]"])
 @pytest.mark.parametrize(("column", "field", "severity"), [
     ("sku", "id", "error"), ("title", "title", "error"), ("price", "price", "error"), ("gtin", "gtin", "error"),
     ("brand", "brand", "warning"),

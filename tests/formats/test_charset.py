@@ -168,6 +168,15 @@ def test_a_named_charset_is_obeyed(name, text, size):
     assert (found.records, found.notices, found.unreadable) == ([["A", text]], [], {})
 
 
+@pytest.mark.parametrize("name", ["windows-1250", "ISO-8859-1", "KOI8-R", "cp850", "windows-1251", "Shift_JIS"])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_text_that_is_utf8_is_not_read_in_another_named_charset(name, size):
+    """Neither name nor bytes are believed; `encoding=utf-8` reads it."""
+    text = ("a" * 500 + "\n") * 200 + "Käse für Čaša, Чашка und カップ茶碗\n"
+    found = read(f"id\n{text}".encode(), "csv", sizes=(size,), encoding=find_encoding(name))
+    assert [code for code, _ in found.notices] == ["encoding_uncertain"]
+
+
 def test_bytes_that_are_nothing_in_the_named_charset_concern_their_record_only():
     """The issue names the charset."""
     found = read(b"id,title\nA,\x81\nB,b\n", "csv", encoding=find_encoding("windows-1252"))

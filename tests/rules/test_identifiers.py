@@ -33,6 +33,7 @@ SKUS = [
 
 GTINS = [
     # of Open Food Facts, 2020: opened in a spreadsheet and saved
+    ("0000000000000", "value_placeholder", None), ("00000000", "value_placeholder", None), ("000", "gtin_length", None),
     ("8.41E+12", "gtin_rounded", None), ("2.20E+11", "gtin_rounded", None), ("8,41E+12", "gtin_rounded", None),
     ("4e12", "gtin_rounded", None), ("4006380000000", "gtin_rounded", None), ("4006381300000", "gtin_rounded", None),
     ("651511016", "gtin_zeros_lost", "000651511016"),

@@ -9,7 +9,8 @@ _WORDS = (
     "#n/a", "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!", "#spill!", "#calc!", "#getting_data", "#field!",
     "#nv", "#wert!", "#bezug!", "#zahl!", "#valeur!", "#nom?", "#nombre?", "#valor!", "#nome?", "#rif!", "#valore!",
     "#n/d", "#waarde!", "#naam?", "#verw!", "#arg!", "#adr!", "#nazwa?", "#err", "#error!",
-    "null", "n/a", "n.a.", "nan", "none", "nil", "undefined", "-", "--", "—", "–", "k.a.", "n/v",
+    "null", "(null)", "<null>", "\\n", "n/a", "n.a.", "nan", "none", "nil", "undefined", "[object object]",
+    "-", "--", "—", "–", "?", "k.a.", "n/v",
 )
 """In lower case. Errors are those of spreadsheets in English, German, French, Spanish, Italian, Dutch and Polish."""
 
@@ -24,7 +25,7 @@ def spellings(words: Iterable[str]) -> frozenset[str]:
     return frozenset(spelling for word in words for spelling in (word, word.upper(), word.capitalize(), word.title()))
 
 
-PLACEHOLDERS = spellings(_WORDS) | {"NaN", "N/a"}
+PLACEHOLDERS = spellings(_WORDS) | {"NaN", "N/a", "[object Object]", "(Null)"}
 
 
 def placeholder_issue(cell: str, path: str, names: Sequence[str]) -> Issue:

@@ -176,6 +176,7 @@ class TableMapping(FieldMapping):
         self._special = [*sorted(special, key=lambda each: self._preference(each[0]))]
         self._fields = [self._sources[name].fields if name in self._sources else () for name in self.columns or ()]
         self._marked = [at for at, names in enumerate(self._fields) if not MARKED_FIELDS.isdisjoint(names)]
+        self._repeats = self._find_repeats()
         self._words = PLACEHOLDERS | spellings(self.profile.empty_words)
         self._by_field: dict[str, list[str]] = {}
         for source, _ in self._special:
@@ -185,6 +186,11 @@ class TableMapping(FieldMapping):
             for field in other.fields:
                 if name not in self._by_field.setdefault(field, []):
                     self._by_field[field].append(name)
+
+    def _find_repeats(self) -> list[tuple[int, int]]:
+        """Return the columns whose name an earlier one has, each with that one."""
+        firsts = ((at, self._positions[name]) for at, name in enumerate(self.columns or ()) if name not in RESERVED)
+        return [(at, first) for at, first in firsts if at != first]
 
     def _is_plain(self, target: str) -> bool:
         return "." not in target and fields.cell_type(target, self.kind) == "text"
@@ -233,6 +239,8 @@ class TableMapping(FieldMapping):
         for at in self._marked:
             if at < len(cells) and cells[at][:1] in ("'", "="):
                 self._clean_mark(cells, at, issues)
+        for at, first in self._repeats:
+            self._use_repeat(cells, at, first=first, issues=issues)
         record: dict[str, object] = {name: cell for name, cell in zip(self._plain, cells, strict=False) if cell}
         record.pop("", None)
         if self._special or self._pairs or self._prices or self._derived:
@@ -244,6 +252,15 @@ class TableMapping(FieldMapping):
         except orjson.JSONEncodeError:  # a cell of JSON holds a number that orjson would round
             return write_json(record)
 
+    def _use_repeat(self, cells: list[str], at: int, *, first: int, issues: list[Issue]) -> None:
+        """Use the cell of a column whose name an earlier one has, if that one's is empty; two values are an issue."""
+        if at >= len(cells) or not cells[at]:
+            return
+        if not cells[first]:
+            cells[first] = cells[at]
+        elif self._fields[first] and not is_same(cells[first], cells[at]):
+            path, name = path_of(self._fields[first][0], self.kind), self._column(at)
+            issues.append(two_values(path, cells[at], name=name, first=cells[first], first_name=name))
     def _add_nulls(self, record: dict[str, object], cells: Sequence[str]) -> None:
         """Add a null for each empty cell whose field has no value in another column."""
         for name, cell in zip(self._plain, cells, strict=False):

@@ -1,7 +1,9 @@
 """Charsets: the stages after this one see UTF-8 without a byte-order mark, whatever the file is encoded in.
 
-A charset that the submitter names is obeyed; only a byte-order mark of UTF-8 or UTF-16 beats it. Without a name the
-charset is detected, in this order:
+A charset that the submitter names is obeyed; only a byte-order mark of UTF-8 or UTF-16 beats it. If a text is UTF-8
+although another charset was named, as clients do that name ISO-8859-1 whatever they send, reading stops with
+`encoding_uncertain`: obeyed, every letter beyond ASCII would become two. Without a name the charset is detected, in
+this order:
 
 1. A byte-order mark of UTF-8 or UTF-16 decides.
 2. UTF-16 without a mark is recognized by its zero bytes: in the first 64 KiB they stand at even or at odd places only.
@@ -20,13 +22,15 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from goodsgate.formats.charset_detection import NAMES, Detection, detect_encoding, is_plausible
+from goodsgate.formats.charset_detection import NAMES, WIDE, Detection, detect_encoding, is_plausible
 from goodsgate.formats.content_encoding import detect_content_encoding
 from goodsgate.formats.contract import UnknownEncodingError
 from goodsgate.formats.payload_reader import PayloadReader
 
 HEAD_BYTES = 64 * 1024
 SAMPLE_BYTES = 256 * 1024
+WIDE_CHARACTERS_MIN = 8
+"""Characters that are UTF-8 by accident in charsets of several bytes for each character, but hardly as many as this."""
 
 ENCODINGS = frozenset({
     "utf-8", "utf-16", "utf-16-le", "utf-16-be", *(f"cp{page}" for page in range(1250, 1259)),
@@ -138,7 +142,7 @@ def utf8(pieces: Iterator[bytes], reader: PayloadReader, *, encoding: str | None
     if encoding is not None and (detected is None or not detected[1]):
         reader.charset = NAMES.get(encoding, encoding)
         reader.add_decision("encoding", reader.charset, "given")
-        yield from pieces if encoding == "utf-8" else _decode(pieces, encoding)
+        yield from pieces if encoding == "utf-8" else _decode_named(pieces, reader, encoding)
         return
     if detected is None:
         yield from pieces if is_json else _decode_unmarked(pieces, reader, fallback)
@@ -199,6 +203,36 @@ def _decode_unmarked(pieces: Iterator[bytes], reader: PayloadReader, fallback: s
         if fallback is None:
             reader.add_notice("encoding_guessed", reader.charset)
         yield from _decode(rest, found.encoding)
+
+
+def _decode_named(pieces: Iterator[bytes], reader: PayloadReader, encoding: str) -> Iterator[bytes]:
+    transcoder = Transcoder(encoding)
+    for piece in pieces:
+        if piece.isascii():
+            yield transcoder.utf8(piece)
+            continue
+        first = _BEYOND_ASCII.search(piece)
+        start = first.start() if first else 0
+        sample, rest = first_bytes(chain((piece,), pieces), start + SAMPLE_BYTES)
+        if _contradicts(sample[start:], encoding):
+            reader.reject("encoding_uncertain", f"UTF-8 or {NAMES.get(encoding, encoding)}")
+            return
+        yield from map(transcoder.utf8, rest)
+    yield transcoder.utf8(b"", is_last=True)
+
+
+def _contradicts(sample: bytes, encoding: str) -> bool:
+    """Return whether a sample is UTF-8 and not the charset that was named for it."""
+    if encoding.startswith("utf"):
+        return False
+    try:
+        text, _ = codecs.utf_8_decode(sample)  # half a character at the end is left out
+    except UnicodeDecodeError:
+        return False
+    characters = sum(not character.isascii() for character in text)
+    if characters < (WIDE_CHARACTERS_MIN if encoding in WIDE else 1):
+        return False
+    return _has_characters_of(sample, encoding) or not is_plausible(sample, encoding)
 
 
 def _has_characters_of(sample: bytes, encoding: str) -> bool:

@@ -69,7 +69,7 @@ _ASCII_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz\u0307")
 """And the dot that is left of the capital İ of Turkish in lower case."""
 _SIGNS = frozenset("\u00a0«»„“”‘’‚‹›–—…•·°º²³½¼¾±×€£¥§©®™´µØø%‰№¡¿")
 _WIDE_SIGNS = frozenset("、。，．：；・ー！？（）「」『』【】〜～〈〉《》々\u3000")
-_WIDE = {
+WIDE = {
     "cp932": ("CJK", "HIRAGANA", "KATAKANA", "HALFWIDTH", "FULLWIDTH", "KATAKANA-HIRAGANA"),
     "euc_jp": ("CJK", "HIRAGANA", "KATAKANA", "FULLWIDTH", "KATAKANA-HIRAGANA"),
     "gb18030": ("CJK", "FULLWIDTH"), "big5": ("CJK", "FULLWIDTH"), "cp949": ("HANGUL", "FULLWIDTH"),
@@ -155,7 +155,7 @@ def _is_certain(readings: list[_Reading]) -> bool:
     if len(readings) == 1:
         return True
     letters = sum(ord(character) > 127 and character.isalpha() for character in first.text)
-    enough = letters >= (IDEOGRAPHS_MIN if first.encoding in _WIDE else LETTERS_MIN)
+    enough = letters >= (IDEOGRAPHS_MIN if first.encoding in WIDE else LETTERS_MIN)
     return enough and first.rating >= RATIO_MIN * readings[1].rating
 
 
@@ -164,7 +164,7 @@ def _plausibility(text: str, encoding: str) -> float:
     if any("\x80" <= character <= "\x9f" or "\ue000" <= character <= "\uf8ff" for character in text):
         return 0
     letters = {character for character in text if ord(character) > 127}
-    if encoding in _WIDE:
+    if encoding in WIDE:
         return float(_is_wide_text(text, letters - _WIDE_SIGNS - _SIGNS, encoding))
     letters -= _SIGNS
     scripts = {_script(letter) for letter in letters}
@@ -199,7 +199,7 @@ def _latin_plausibility(words: list[str]) -> float:
 
 def _is_wide_text(text: str, letters: set[str], encoding: str) -> bool:
     """Return whether letters belong to the language of a charset of East Asia, and ideographs are common ones."""
-    if any(_script(letter) not in _WIDE[encoding] for letter in letters):
+    if any(_script(letter) not in WIDE[encoding] for letter in letters):
         return False
     ideographs = [character for character in text if "\u4e00" <= character <= "\u9fff"]
     if encoding not in _COMMON or not ideographs:

@@ -100,10 +100,12 @@ def _warning(template: str) -> Code:
 CODES: dict[str, Code] = {
     # the file as a whole (record number 0)
     "encoding_uncertain": Code(
-        "error", "The file is not UTF-8, and its encoding is not certain ({value}). Name it with `encoding`.", "file"
+        "error", "The encoding of the file is not certain ({value}). Name it with `encoding`.", "file"
     ),
     "encoding_guessed": Code("warning", "The file is not valid UTF-8; it was read as {value}.", "file"),
-    "header_duplicate": Code("warning", 'Column "{value}" appears more than once; only the first is used.', "file"),
+    "header_duplicate": Code(
+        "warning", 'Column "{value}" appears more than once; a later one is used where the first is empty.', "file"
+    ),
     "header_unknown": Code("warning", 'Unrecognized column "{value}"; stored unchanged.', "file"),
     "header_key_ambiguous": Code(
         "error", "Several columns may be the SKU: {value}. Name one, for example with `map={suggestion}`.", "file"

@@ -11,7 +11,7 @@ REMEDIES: dict[str, str] = {
     "encoding_guessed": (
         "Check some titles; if they are wrong, name the encoding with `--encoding`, or save the file as UTF-8."
     ),
-    "header_duplicate": "Rename or remove one of the two columns.",
+    "header_duplicate": "Rename or remove one of the two columns; different values are `field_conflict`.",
     "header_unknown": "Rename the column, map it, or leave it: it is stored with the item.",
     "header_key_ambiguous": (
         "Name the key column: `--map SKU:id`, or `?map=SKU:id` over HTTP. Nothing of the file is applied "

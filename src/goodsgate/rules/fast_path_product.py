@@ -7,7 +7,7 @@ from goodsgate.model.fields import FIELDS
 from goodsgate.rules.attributes import satisfies
 from goodsgate.rules.context import RuleContext
 from goodsgate.rules.fast_path import FastPath, ValueCheck, is_trimmed
-from goodsgate.rules.gtin import is_gtin
+from goodsgate.rules.gtin import ZERO_GTINS, is_gtin
 from goodsgate.rules.name_index import NameIndex
 from goodsgate.rules.reference_data import AttributeRequirement
 from goodsgate.rules.reference_rules import is_hs_code
@@ -65,7 +65,7 @@ class ProductFastPath(FastPath):
             key != key.strip()
             or (description is not None and description != description.strip())
             or (mpn is not None and mpn != mpn.strip())
-            or (gtin is not None and not is_gtin(gtin))
+            or (gtin is not None and (gtin in ZERO_GTINS or not is_gtin(gtin)))
             or not self._has_valid_urls(record)
         ):
             return False
@@ -186,7 +186,7 @@ class ProductFastPath(FastPath):
                 last = own
             if (
                 (sale is not None and not self.is_sale_price(sale, price if own is None else own, currency))
-                or (gtin is not None and not is_gtin(gtin))
+                or (gtin is not None and (gtin in ZERO_GTINS or not is_gtin(gtin)))
                 or (variant.attributes is not None and not _are_trimmed(variant.attributes))
                 or (checks and not self._pass(checks, variant))
             ):

@@ -9,6 +9,8 @@ _DIGITS: dict[str, int] = {str(digit): digit for digit in range(10)}
 
 
 GTIN_LENGTHS = (8, 12, 13, 14)
+ZERO_GTINS = frozenset("0" * length for length in GTIN_LENGTHS)
+"""Numbers with a right check digit that stand for a missing one."""
 
 
 def is_gtin(text: str) -> bool:

@@ -10,7 +10,7 @@ import unicodedata
 from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
-from goodsgate.rules.gtin import check_digit, is_gtin
+from goodsgate.rules.gtin import ZERO_GTINS, check_digit, is_gtin
 
 INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
@@ -77,7 +77,7 @@ def _gtin(value: object, path: str, context: RuleContext, issues: Issues) -> Non
     if not isinstance(value, str):
         wrong_type(value, path, issues, expected="text")
         return
-    if is_gtin(value):
+    if is_gtin(value) and value not in ZERO_GTINS:
         return
     text = value.strip()
     if not text:
@@ -91,6 +91,8 @@ def _gtin(value: object, path: str, context: RuleContext, issues: Issues) -> Non
     elif text != value:
         issues.append(issue("gtin_characters", path, value=value, expected=GTIN_EXPECTED,
                             suggestion=text if is_gtin(text) else None))
+    elif text in ZERO_GTINS:
+        issues.append(issue("value_placeholder", path, value=value))
     elif len(text) in (12, 13, 14) and text.endswith(ROUNDED_ZEROS):
         issues.append(issue("gtin_rounded", path, value=value, expected=GTIN_EXPECTED))
     elif len(text) in (8, 12, 13, 14):
