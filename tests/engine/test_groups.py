@@ -83,6 +83,19 @@ def test_an_image_row_that_describes_the_product_gives_what_it_says() -> None:
     assert (image.role, variant.cells[2], variant.taken[2]) == ("image", "Cap", 2)
 
 
+@pytest.mark.parametrize(("profile", "header", "column"), [
+    ("shopify", "URL handle,SKU", "URL handle"),
+    ("woocommerce", "Typ,Übergeordnetes Produkt", "Übergeordnetes Produkt"),
+    ("bigcommerce", "Item,SKU", "Item"), ("magento", "sku,configurable_variations", "configurable_variations"),
+    ("amazon_flat_file", "item_sku,item_name", ""),
+])
+def test_the_column_of_groups_is_one_of_the_file(profile: str, header: str, column: str) -> None:
+    """A profile may know several generations of a header."""
+    group = load_profile(profile).group
+    assert group is not None
+    assert groups_of(group, header.split(",")).column == column
+
+
 def test_a_group_that_begins_again_is_told() -> None:
     """Its rows take nothing from the one further up."""
     rows = [["cap", "C-1", "Cap", "", "5", "", ""], ["cup", "D-1", "Cup", "", "6", "", ""],

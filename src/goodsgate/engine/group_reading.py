@@ -45,12 +45,10 @@ def resolve_groups(mapping: FieldMapping, policy: Policy) -> RowGroups | None:
 
 
 def group_decision(groups: RowGroups, policy: Policy) -> ReadingDecision | None:
-    """Return by which column rows belong together; None if only rows that lack a title do."""
-    group = groups.group
-    if group.inherit_when:
+    """Return by which column rows belong together; None if the file has none, or only rows that lack a title do."""
+    if groups.group.inherit_when or not groups.column:
         return None
-    column = next(iter((*group.key, *group.begins, *([group.members] if group.members else ()))), "")
-    return ReadingDecision(what="group", value=column, how="given" if policy.group else "detected")
+    return ReadingDecision(what="group", value=groups.column, how="given" if policy.group else "detected")
 
 
 def missing_group_column(policy: Policy, columns: Sequence[str] | None) -> Issue | None:

@@ -102,6 +102,9 @@ class RowGroups:
         self._position = self._indices((group.image_position or "",))
         self._members = self._indices((group.members or "",))
         self._named_by = self._indices(group.named_by)
+        named = self._indices((*group.key, *group.begins, group.members or ""))
+        self.column = columns[named[0]] if named else ""
+        """Column of the file by which rows belong together; empty if it has none."""
         self._options = [at for name in OPTION_FIELDS for at in find_columns(name)]
         self._options += self._indices(("Option{n} Value", "option{n}_value", "Attribute {n} value(s)"))
         self._parents: dict[str, ParentRow] = {}
