@@ -69,7 +69,7 @@ def _claimed_round() -> ClaimedRound:
     return ClaimedRound(
         merchant="bench", batch="", number=0, round_kind=RoundKind.SUBMISSION, kind=Kind.PRODUCT, collection="products",
         policy=Policy(), format="ndjson", content_encoding="identity", bytes_total=0, received_at=now(),
-        cancelling=False, chunks=0, records=0, total=0, columns=None, mapping=None,
+        started_at=now(), cancelling=False, chunks=0, records=0, total=0, columns=None, mapping=None,
     )
 
 

@@ -137,6 +137,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     depth_max: Annotated[int, Meta(ge=2, le=100)] = 16
     """Maximum nesting of a record."""
     issues_per_record_max: Count = 100
+    clock_ahead_seconds_max: Count = 86_400
+    """So far may `observed_at` of a record be after its submission."""
     reference_entries_max: Count = 1_000_000
     """Maximum entries of one kind of reference data of one merchant."""
 

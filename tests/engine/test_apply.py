@@ -8,7 +8,7 @@ from goodsgate.model.catalogue import item_key
 from goodsgate.model.versions import plain_version
 from tests.engine.conftest import Opens
 from tests.factories import product, products
-from tests.shop import Shop
+from tests.shop import Shop, ndjson
 
 
 def test_a_feed_is_created_then_unchanged_then_updated(shop: Shop) -> None:
@@ -178,6 +178,25 @@ def test_the_kind_of_version_is_changed_by_a_replacement_alone(shop: Shop, befor
     shop.run([{"id": "SKU-0001", **after}], verb=Verb.DELETE)
     assert shop.run([product(1, **before)]).counts.rejected == 1
     assert shop.run([product(1, **before)], replace=True).counts.created == 1
+
+
+@pytest.mark.parametrize(("format", "body"), [
+    ("ndjson", b'{"id":"A","title":"New","observed_at":"2071-01-01T00:00:00Z"}\n'),
+    ("csv", b"id,title,Observed at\nA,New,2071-01-01\n"),
+    ("ndjson", b'{"id":"A","_verb":"delete","observed_at":"2071-01-01T00:00:00Z"}\n'),
+])
+def test_a_record_of_the_future_wins_nothing(shop: Shop, format: str, body: bytes) -> None:
+    """Be it an upsert or a delete; a fix with the right time is applied, however late it comes."""
+    shop.run([{"id": "A", "title": "Old"}])
+    batch = shop.run(body, format=format)
+    assert "observed_in_future" in shop.codes(batch.id)[1]
+    assert shop.items() == {"A": {"id": "A", "title": "Old"}}
+    shop.engine.retry("acme", batch.id)
+    shop.work()
+    assert "observed_in_future" in shop.codes(batch.id)[1]
+    shop.fix(batch.id, ndjson([{"_row": 1, "id": "A", "title": "Fixed", "observed_at": "2026-01-01"}]), format="ndjson")
+    shop.work()
+    assert shop.items() == {"A": {"id": "A", "title": "Fixed"}}
 
 
 def test_observed_at_is_a_version(shop: Shop) -> None:

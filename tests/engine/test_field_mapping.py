@@ -42,8 +42,8 @@ def check(chunk: Chunk, columns: list[str] | None = None, kind: Kind = Kind.PROD
     mapping, _ = resolve_mapping(kind, given, columns=columns)
     round = ClaimedRound(
         merchant="m", batch="", number=0, round_kind=RoundKind.SUBMISSION, kind=kind, collection="products",
-        policy=given, format="csv", content_encoding="identity", bytes_total=0, received_at=now(), cancelling=False,
-        chunks=0, records=0, total=0, columns=None, mapping=None,
+        policy=given, format="csv", content_encoding="identity", bytes_total=0, received_at=now(), started_at=now(),
+        cancelling=False, chunks=0, records=0, total=0, columns=None, mapping=None,
     )
     return Validator(NoReferenceData(), CheckLimits(), {}).check(chunk, round, mapping)  # type: ignore[arg-type]
 

@@ -77,7 +77,8 @@ def test_a_report_that_is_sent_back_is_what_was_received(shop, raw, cells):
         round = ClaimedRound(
             merchant="acme", batch=batch.id, number=1, round_kind=RoundKind.FIX, kind=Kind.PRODUCT, format="csv",
             collection="products", policy=Policy(), content_encoding="identity", bytes_total=1, columns=batch.columns,
-            received_at=factories.NOW, cancelling=False, chunks=0, records=0, total=0, mapping=None,
+            received_at=factories.NOW, started_at=factories.NOW, cancelling=False, chunks=0, records=0, total=0,
+            mapping=None,
         )
         chunk = Chunk(lines=[], rows=[row], source_rows=[2], unreadable={}, bytes_done=1)
         fixed = fix_records.assemble(chunk, header=header, round=round, columns=batch.columns, store=shop.store)

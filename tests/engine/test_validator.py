@@ -1,13 +1,18 @@
 """Which rules check the records of a merchant."""
 
-import orjson
+from datetime import UTC, datetime, timedelta, timezone
 
+import orjson
+import pytest
+
+from goodsgate.engine.mapping_resolution import resolve_mapping
 from goodsgate.engine.settings import CheckLimits
 from goodsgate.engine.validator import Validator
-from goodsgate.model.batch import Kind, Policy
+from goodsgate.formats import Chunk
+from goodsgate.model.batch import Kind, Policy, RoundKind
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.rules import Checker, SchemaChecker
-from goodsgate.store.contract import Page
+from goodsgate.store.contract import ClaimedRound, Page
 from tests.factories import product
 
 
@@ -49,3 +54,43 @@ def test_merchants_without_reference_data_share_their_rules() -> None:
     validator.refresh()
     assert rules("m0").check(record).issues
     assert not rules("m1").check(record).issues
+
+
+RECEIVED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+STARTED = RECEIVED + timedelta(days=9)
+SPOILED = {"title": "Café&nbsp;mug"}
+"""Only the rules know what to say of it."""
+
+
+@pytest.mark.parametrize("further", [{}, SPOILED])
+@pytest.mark.parametrize(("number", "begin"), [(0, RECEIVED), (1, STARTED)])
+def test_a_clock_may_be_ahead_of_the_submission_by_a_bound(number: int, begin: datetime, further: dict[str, object],
+                                                           ) -> None:
+    """Of the batch, or of the start of a fix or a retry; the time of the check does not matter."""
+    last, zone = begin + timedelta(seconds=60), timezone(timedelta(hours=9))
+    stamps = [
+        {"observed_at": last.isoformat()}, {"observed_at": last.astimezone(zone).isoformat()},
+        {"observed_at": "9999-12-31T23:59:59Z", "version_number": 2**63 - 1},
+        {"observed_at": (last + timedelta(microseconds=1)).isoformat()}, {"observed_at": "9999-12-31T23:59:59-13:00"},
+        {"observed_at": "2071-01-01"},
+    ]
+    lines = [orjson.dumps({**product(at), **further, **stamp}) for at, stamp in enumerate(stamps)]
+    chunk = Chunk(lines=lines, rows=[], source_rows=[*range(len(lines))], bytes_done=0)
+    mapping, _ = resolve_mapping(Kind.PRODUCT, Policy(), columns=None)
+    round = ClaimedRound(
+        merchant="m", batch="", number=number, round_kind=RoundKind.SUBMISSION, kind=Kind.PRODUCT,
+        collection="products", policy=Policy(), format="ndjson", content_encoding="identity", bytes_total=0,
+        received_at=RECEIVED, started_at=STARTED, cancelling=False, chunks=0, records=0, total=0, columns=None,
+        mapping=None,
+    )
+    validator = Validator(ReferenceReads(), CheckLimits(clock_ahead_seconds_max=60), {})  # type: ignore[arg-type]
+    for _ in "checked", "remembered as valid":
+        errors = {
+            at: (each.code, each.path, each.value, each.expected)
+            for at, found in validator.check(chunk, round, mapping).issues.items()
+            for each in found if each.severity == "error"
+        }
+        expected = f"at most {last.isoformat().replace('+00:00', 'Z')}"
+        assert errors == {
+            at: ("observed_in_future", "/observed_at", stamps[at]["observed_at"], expected) for at in (3, 4, 5)
+        }

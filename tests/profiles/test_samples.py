@@ -119,8 +119,8 @@ def test_a_sample_is_recognized_and_read_by_its_profile(name: str) -> None:
     assert not [each for each in issues if each.severity == "error"]
     round = ClaimedRound(
         merchant="m", batch="", number=0, round_kind=RoundKind.SUBMISSION, kind=kind, collection="products",
-        policy=policy, format="csv", content_encoding="identity", bytes_total=0, received_at=now(), cancelling=False,
-        chunks=0, records=0, total=0, columns=None, mapping=None,
+        policy=policy, format="csv", content_encoding="identity", bytes_total=0, received_at=now(), started_at=now(),
+        cancelling=False, chunks=0, records=0, total=0, columns=None, mapping=None,
     )
     checked = Validator(NoReferenceData(), CheckLimits(), {}).check(chunk, round, mapping)  # type: ignore[arg-type]
     for at, members in enumerate(wanted):

@@ -51,6 +51,27 @@ def test_a_worker_learns_that_somebody_waits(scene: Scene) -> None:
     assert not scene.store.renew_claim(claim, lease_seconds=10).others_waiting
 
 
+@pytest.mark.parametrize("is_retry", [False, True])
+def test_a_round_starts_once(scene: Scene, is_retry: bool) -> None:
+    """However often it is claimed: what depends on the time has the same result for every worker."""
+    batch = scene.seal()
+    if is_retry:
+        rejected = chunk_commit((claim := scene.claimed()).rounds[0], rejected_record(), ends=State.FINISHED)
+        scene.store.commit(claim, [rejected])
+        scene.store.release_claim(claim)
+        scene.clock.forward(1000)
+        assert scene.again(batch, RoundKind.RETRY) is not None
+    scene.clock.forward(3)
+    claim = scene.claimed()
+    (first,) = claim.rounds
+    assert first.number == int(is_retry)
+    assert (first.started_at - first.received_at).total_seconds() == pytest.approx(1003 if is_retry else 3, abs=1)
+    scene.store.release_claim(claim)
+    scene.clock.forward(500)
+    (again,) = scene.claimed(worker="w2").rounds
+    assert (again.received_at, again.started_at) == (first.received_at, first.started_at)
+
+
 def test_a_round_continues_at_its_progress(scene: Scene) -> None:
     """Given back after a chunk, claimed again."""
     scene.seal()

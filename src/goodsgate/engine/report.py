@@ -130,8 +130,8 @@ def _submission_of(batch: Batch) -> ClaimedRound:
     return ClaimedRound(
         merchant=batch.merchant, batch=batch.id, number=0, round_kind=RoundKind.SUBMISSION, kind=batch.kind,
         collection=batch.collection, policy=batch.policy, format=batch.format, content_encoding=batch.content_encoding,
-        bytes_total=batch.bytes_total, received_at=batch.received_at, cancelling=False, chunks=0, records=0, total=0,
-        columns=batch.columns, mapping=None,
+        bytes_total=batch.bytes_total, received_at=batch.received_at, started_at=batch.received_at,
+        cancelling=False, chunks=0, records=0, total=0, columns=batch.columns, mapping=None,
     )
 
 

@@ -10,6 +10,8 @@ class CheckLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of checking records."""
 
     issues_per_record_max: int = 100
+    clock_ahead_seconds_max: int = 86_400
+    """So far may the time of observation of a record be after its submission."""
     depth_max: int = 16
     """Nesting of a record."""
     chunk_seconds: float = 1.0

@@ -8,6 +8,7 @@ from typing import overload
 import msgspec
 
 from goodsgate.engine.field_mapping import FieldMapping
+from goodsgate.engine.freshness import future_issues, latest_version
 from goodsgate.engine.group_checks import check_grouped
 from goodsgate.engine.grouped_chunks import GroupedChunk
 from goodsgate.engine.settings import CheckLimits
@@ -189,18 +190,19 @@ class Validator:
         policy = round.policy
         rules = merged_rules = self.rules(round.merchant, round.kind, policy)
         giver_rules = self._giver_rules(round) if isinstance(chunk, GroupedChunk) else None
+        latest = latest_version(round, self._limits.clock_ahead_seconds_max)
         count = len(chunk)
         end = FIRST_RECORDS if _weight(chunk, FIRST_RECORDS) < LARGE_BYTES else 1
         if count <= end:
-            records = _check_records(chunk, rules, mapping, giver_rules)
+            records = _check_records(chunk, rules, mapping, giver_rules, latest)
         else:
             began = time.thread_time()
             ends_at = began + self._limits.chunk_seconds / 2
-            records = _check_records(chunk.part(0, end), rules, mapping, giver_rules)
+            records = _check_records(chunk.part(0, end), rules, mapping, giver_rules, latest)
             while end < count and (left := ends_at - time.thread_time()) > 0:
                 fitting = int(end * left / max(time.thread_time() - began, 1e-6))
                 start, end = end, min(end + max(1, fitting), end * GROWTH, count)
-                records.extend(_check_records(chunk.part(start, end), rules, mapping, giver_rules))
+                records.extend(_check_records(chunk.part(start, end), rules, mapping, giver_rules, latest))
             chunk = chunk if end >= count else chunk.part(0, end)
         schema = self._schemas[policy.schema] if policy.schema else None
         if policy.verb is not Verb.UPSERT or records.verbs is not None or (schema is not None and schema.merged_schema):
@@ -304,7 +306,7 @@ class _CheckedRecords(msgspec.Struct):
 
 
 def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldMapping, giver_rules: Checker | None,
-                   ) -> _CheckedRecords:
+                   latest: int) -> _CheckedRecords:
     """Check every record of a chunk; with `giver_rules` its rows were completed by their groups."""
     of_names: dict[int, list[Issue]] = {}
     documents: Sequence[bytes]
@@ -331,6 +333,8 @@ def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldM
     if mapping.columns is not None and mapping.kind is not Kind.PRODUCT:  # whose titles tell totals from products
         for at in _totals(checked.keys):
             issues[at] = [issue("total_row", "/id", value=checked.keys[at])]
+    for at, in_future in future_issues(documents, checked.versions, latest):
+        issues.setdefault(at, []).append(in_future)
     for at, unreadable in chunk.unreadable.items():
         issues[at] = [unreadable]  # rules report nothing useful about a mutilated record
     records = chunk.lines or (chunk.cells if isinstance(chunk, GroupedChunk) else chunk.rows)

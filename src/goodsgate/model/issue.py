@@ -250,6 +250,7 @@ CODES: dict[str, Code] = {
     "unit_missing": _warning('{field} "{value}" has no unit; expected one of {expected}.'),
     "date_unreadable": _error('{field} "{value}" is not a valid date; expected {expected}.'),
     "date_zone_missing": _warning('{field} "{value}" has no UTC offset; it is read as UTC.'),
+    "observed_in_future": _error('{field} "{value}" is too far in the future; expected {expected}.'),
     "date_range_reversed": _error("{field} ends before it begins."),
     "url_not_absolute": _error('{field} "{value}" is not an absolute URL; expected {expected}.'),
     "url_blanks": _error("{field} contains spaces, which are not allowed in a URL."),

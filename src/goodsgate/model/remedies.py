@@ -145,6 +145,7 @@ REMEDIES: dict[str, str] = {
     "unit_missing": "Add the unit.",
     "date_unreadable": "Send RFC 3339: `2026-01-31T08:15:00Z` or `2026-01-31`.",
     "date_zone_missing": "Add the offset or `Z`.",
+    "observed_in_future": "Correct the clock of the system that wrote it, or the time zone of the value.",
     "date_range_reversed": "Swap the two dates.",
     "url_not_absolute": "Send the whole URL, with `https://`.",
     "url_blanks": "Encode them as `%20`.",

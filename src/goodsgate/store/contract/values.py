@@ -74,6 +74,9 @@ class ClaimedRound(msgspec.Struct, frozen=True, kw_only=True):
     content_encoding: str
     bytes_total: int
     received_at: datetime
+    """When the batch was received."""
+    started_at: datetime
+    """When a worker first claimed the round."""
     cancelling: bool
     overtakes: bool = False
     """A round of the same collection that was accepted earlier is or was deferred, and has not ended."""

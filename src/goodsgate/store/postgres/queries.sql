@@ -484,7 +484,7 @@ WHERE l.open > 0
 -- name: open_rounds
 -- Differs because the progress of the batch is in the same row.
 SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.format, r.content_encoding, r.bytes,
-       b.received_at, r.cancelling, EXISTS (
+       b.received_at, coalesce(r.started_at, :now), r.cancelling, EXISTS (
            SELECT 1 FROM round q JOIN batch p ON p.merchant = q.merchant AND p.seq = q.batch
            WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open AND q.starts_at > 0 AND q.id < r.id
              AND q.starts_at < :held AND p.collection = b.collection

@@ -37,6 +37,7 @@ class OpenRound(msgspec.Struct):
     content_encoding: str
     bytes: int
     received_at: int
+    started_at: int
     cancelling: int
     overtakes: int
     attempt: int
@@ -115,7 +116,7 @@ def claimed_round(merchant: str, kind: str, row: OpenRound, progress: Progress |
         merchant=merchant, batch=row.batch.hex(), number=row.number, round_kind=RoundKind(row.round_kind),
         kind=Kind(kind), collection=row.collection, policy=decode_policy(row.policy), format=row.format,
         content_encoding=row.content_encoding, bytes_total=row.bytes, received_at=timestamp(row.received_at),
-        cancelling=bool(row.cancelling), overtakes=bool(row.overtakes),
+        started_at=timestamp(row.started_at), cancelling=bool(row.cancelling), overtakes=bool(row.overtakes),
         worker_deaths=row.deaths if row.death_chunks == chunks else 0,
         chunks=chunks, records=progress.records if chunks and progress else 0, total=progress.total if progress else 0,
         columns=decode_columns(progress.columns) if progress and progress.columns is not None else None,

@@ -398,7 +398,7 @@ WHERE merchant = :merchant AND kind = :kind RETURNING attempt
 
 -- name: open_rounds
 SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.format, r.content_encoding, r.bytes,
-       b.received_at, r.cancelling, EXISTS (
+       b.received_at, coalesce(r.started_at, :now), r.cancelling, EXISTS (
            SELECT 1 FROM round q CROSS JOIN batch p ON p.seq = q.batch
            WHERE q.merchant = r.merchant AND q.kind = r.kind AND q.open = 1 AND q.starts_at > 0 AND q.id < r.id
              AND q.starts_at < :held AND p.collection = b.collection
