@@ -180,7 +180,8 @@ REMEDIES: dict[str, str] = {
     "duplicate_in_batch": "Send each key once, or say with the option `duplicates` what becomes of later records.",
     "item_newer": "Check the item: it holds what came later. Submit the record in a new batch if it is still wanted.",
     "version_kind_differs": (
-        "Send the kind of version that the item has. To change the kind, submit complete records with `replace=true`."
+        "Send the kind of version that the item has. To change the kind, submit complete records with `--replace`, or "
+        "`?replace=true` over HTTP."
     ),
     "key_held": "Use `upsert` or `update`.",
     "key_unknown": "Use `upsert` or `create`, or correct the key.",
