@@ -304,6 +304,9 @@ def test_a_word_for_nothing_is_no_value(word: str, column: str, field: str, seve
     header, chunk = table_of([*row], [*row.values()])
     issues = [each for each in told(check(chunk, header)) if each[0] == "value_placeholder"]
     assert issues == [("value_placeholder", f"/{field}", column if column != field else None, severity)]
+    if field in ("id", "title"):
+        found = told(check(lines_of({"id": "A", "title": "Cup"} | {field: word})))
+        assert found == [("value_placeholder", f"/{field}", None, "error")]
 
 
 @pytest.mark.parametrize(("key", "plain"), [

@@ -1,31 +1,14 @@
 """Cells that hold no value but a word for it: errors of a spreadsheet, ``NULL``, ``N/A``, a dash; and text marks."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from goodsgate.model.issue import Issue, Severity, issue
-
-_WORDS = (
-    "#n/a", "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!", "#spill!", "#calc!", "#getting_data", "#field!",
-    "#nv", "#wert!", "#bezug!", "#zahl!", "#valeur!", "#nom?", "#nombre?", "#valor!", "#nome?", "#rif!", "#valore!",
-    "#n/d", "#waarde!", "#naam?", "#verw!", "#arg!", "#adr!", "#nazwa?", "#err", "#error!",
-    "null", "(null)", "<null>", "\\n", "n/a", "n.a.", "nan", "none", "nil", "undefined", "[object object]",
-    "-", "--", "—", "–", "?", "k.a.", "n/v",
-)
-"""In lower case. Errors are those of spreadsheets in English, German, French, Spanish, Italian, Dutch and Polish."""
 
 KEY_FIELDS = frozenset({"id", "title", "price", "sale_price", "gtin", "quantity", "location"})
 """Fields that reject a record whose cell holds such a word."""
 
 _TEXT_MARK = re.compile(r"'(\S.*)|=\"([^\"]+)\"")
-
-
-def spellings(words: Iterable[str]) -> frozenset[str]:
-    """Return words in lower case, in capitals and with a first capital."""
-    return frozenset(spelling for word in words for spelling in (word, word.upper(), word.capitalize(), word.title()))
-
-
-PLACEHOLDERS = spellings(_WORDS) | {"NaN", "N/a", "[object Object]", "(Null)"}
 
 
 def placeholder_issue(cell: str, path: str, names: Sequence[str]) -> Issue:

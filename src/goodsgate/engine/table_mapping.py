@@ -33,13 +33,14 @@ from goodsgate.engine.field_mapping import (
     two_values,
 )
 from goodsgate.engine.header_names import nearest_field
-from goodsgate.engine.placeholders import PLACEHOLDERS, clean_mark, placeholder_issue, spellings
+from goodsgate.engine.placeholders import clean_mark, placeholder_issue
 from goodsgate.formats import Chunk
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy
 from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import write_json
 from goodsgate.profiles import Column, Profile, fold
+from goodsgate.rules.placeholders import PLACEHOLDERS, spellings
 
 MARKED_FIELDS = frozenset({"id", "gtin", "mpn", "item_group_id", "location", "hs_code"})
 """Fields of digits, which a spreadsheet's mark keeps as text."""

@@ -329,7 +329,9 @@ def _check_records(chunk: Chunk, rules: Checker | SchemaChecker, mapping: FieldM
             checked = rules.check(documents)
     issues = checked.issues
     for at, found in of_names.items():
-        issues.setdefault(at, []).extend(found)
+        known = issues.setdefault(at, [])
+        words = {each.path for each in known if each.code == "value_placeholder"}  # which the rules find in JSON, too
+        known.extend(each for each in found if each.code != "value_placeholder" or each.path not in words)
     if mapping.columns is not None and mapping.kind is not Kind.PRODUCT:  # whose titles tell totals from products
         for at in _totals(checked.keys):
             issues[at] = [issue("total_row", "/id", value=checked.keys[at])]

@@ -18,6 +18,7 @@ from goodsgate.model.batch import Kind, Verb
 from goodsgate.model.fields import FIELDS, VARIANT_FIELDS, Field
 from goodsgate.rules.context import RuleContext
 from goodsgate.rules.currencies import DECIMALS, EXACTLY_TWO_DECIMALS
+from goodsgate.rules.placeholders import PLACEHOLDERS
 from goodsgate.rules.timestamps import canonical_span, canonical_time
 from goodsgate.rules.typed_decoder import MAIN_MEMBERS, MAIN_VARIANT_MEMBERS, Amount, TypedDecoder
 from goodsgate.rules.urls import ORIGIN
@@ -277,7 +278,7 @@ class StockFastPath(FastPath):
         return (record.quantity is not None or not self.creates(record)) and self._has_valid_key(record)
 
     def _has_valid_key(self, record: Any) -> bool:
-        if not is_trimmed(record.id):
+        if record.id in PLACEHOLDERS or not is_trimmed(record.id):
             return False
         location = record.location
         if location is None:

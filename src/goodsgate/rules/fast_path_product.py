@@ -9,6 +9,7 @@ from goodsgate.rules.context import RuleContext
 from goodsgate.rules.fast_path import FastPath, ValueCheck, is_trimmed
 from goodsgate.rules.gtin import ZERO_GTINS, is_gtin
 from goodsgate.rules.name_index import NameIndex
+from goodsgate.rules.placeholders import PLACEHOLDERS
 from goodsgate.rules.reference_data import AttributeRequirement
 from goodsgate.rules.reference_rules import is_hs_code
 from goodsgate.rules.typed_decoder import TypedDecoder
@@ -58,11 +59,12 @@ class ProductFastPath(FastPath):
         if title is None:
             if self.creates(record):
                 return False
-        elif title != title.strip():
+        elif title in PLACEHOLDERS or title != title.strip():
             return False
         key = record.id
         if (
-            key != key.strip()
+            key in PLACEHOLDERS
+            or key != key.strip()
             or (description is not None and description != description.strip())
             or (mpn is not None and mpn != mpn.strip())
             or (gtin is not None and (gtin in ZERO_GTINS or not is_gtin(gtin)))
@@ -177,7 +179,7 @@ class ProductFastPath(FastPath):
         checks = self.variant_checks
         for variant in variants:
             key, own, sale, gtin = variant.id, variant.price, variant.sale_price, variant.gtin
-            if key != key.strip():
+            if key in PLACEHOLDERS or key != key.strip():
                 return False
             ids.add(key)
             if own is not None and own != last:

@@ -11,6 +11,7 @@ from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.gtin import ZERO_GTINS, check_digit, is_gtin
+from goodsgate.rules.placeholders import PLACEHOLDERS
 
 INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
@@ -60,6 +61,8 @@ def sku(field: Field) -> Rule:
             issues.append(issue("sku_lookalike", path, value=value, suggestion=plain))
         elif ROUNDED_SKU.fullmatch(value):
             issues.append(issue("sku_rounded", path, value=value))
+        elif value in PLACEHOLDERS:
+            issues.append(issue("value_placeholder", path, value=value))
 
     return rule
 

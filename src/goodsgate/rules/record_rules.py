@@ -24,6 +24,7 @@ from goodsgate.rules import (
 )
 from goodsgate.rules.context import Issues, Rule, RuleContext, wrong_type
 from goodsgate.rules.currencies import DECIMALS
+from goodsgate.rules.placeholders import PLACEHOLDERS
 
 RULE_MAKERS: dict[str, Callable[[Field], Rule]] = {
     "sku": identifiers.sku, "gtin": identifiers.gtin, "text": text_checks.text, "long_text": text_checks.long_text,
@@ -71,6 +72,7 @@ def check_record(record: Record, kind: Kind, verb: Verb, context: RuleContext) -
     _check_id(record, "", context, issues)
     rules = WITH_PRODUCT_TYPE if kind is Kind.PRODUCT and record.get("product_type") else RULES[kind]
     if verb is Verb.DELETE:
+        issues = [each for each in issues if each.code != "value_placeholder"]  # an item with such a key can be removed
         for name in OF_A_DELETE & record.keys():
             if record[name] is not None and name in rules:
                 rules[name](record[name], f"/{name}", context, issues)
@@ -102,7 +104,10 @@ def _apply(rules: dict[str,
     passing = TEXTS if context.ascii_only else NO_TEXTS
     for name, value in members.items():
         longest = passing.get(name)
-        if longest and isinstance(value, str) and 0 < len(value) <= longest and value == value.strip():
+        if (
+            longest and isinstance(value, str) and 0 < len(value) <= longest and value == value.strip()
+            and (name != "title" or value not in PLACEHOLDERS)
+        ):
             continue
         rule = rules.get(name)
         if rule is not None and value is not None and name != lacking:
@@ -139,6 +144,8 @@ def _key_part(value: object, longest: int) -> str | None:
 def _check_id(record: Record, path: str, context: RuleContext, issues: Issues) -> None:
     sku = record.get("id")
     if context.ascii_only and isinstance(sku, str) and 0 < len(sku) <= SKU_CHARACTERS_MAX and " " not in sku:
+        if sku in PLACEHOLDERS:
+            issues.append(issue("value_placeholder", f"{path}/id", value=sku))
         return  # a plain ASCII record holds no plus sign
     if sku is None:
         issues.append(issue("sku_missing", f"{path}/id"))

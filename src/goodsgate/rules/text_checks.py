@@ -12,6 +12,7 @@ from goodsgate.model.fields import Field
 from goodsgate.model.issue import issue
 from goodsgate.model.json_text import contains_nul
 from goodsgate.rules.context import Issues, Rule, RuleContext, if_short, pointer, wrong_type
+from goodsgate.rules.placeholders import PLACEHOLDERS
 
 SPECIALS = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 """Windows-1252 between 0x80 and 0x9F, where ISO 8859-1 has control characters."""
@@ -35,7 +36,17 @@ _BYTES = {ord(special): special.encode("cp1252").decode("latin-1") for special i
 
 def text(field: Field) -> Rule:
     """Make the rule of a text on one line, with a maximum length; also lists of them if the field is repeated."""
-    return _repeated(field, _one_text(field.characters_max, CONTROL_OR_BREAK))
+    rule = _one_text(field.characters_max, CONTROL_OR_BREAK)
+    return _title(rule) if field.name == "title" else _repeated(field, rule)
+
+
+def _title(one: Rule) -> Rule:
+    def rule(value: object, path: str, context: RuleContext, issues: Issues) -> None:
+        one(value, path, context, issues)
+        if path == "/title" and isinstance(value, str) and value in PLACEHOLDERS:  # variants need no title
+            issues.append(issue("value_placeholder", path, value=value))
+
+    return rule
 
 
 def long_text(field: Field) -> Rule:
