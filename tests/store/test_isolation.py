@@ -1,13 +1,17 @@
 """Promise 10: strangers see nothing."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from goodsgate.model.batch import Kind, new_id
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.contract import BatchFilter, Store
+from tests.factories import NOW
 from tests.store.scene import Record, Scene, rejected_record
+
+LATER = NOW + timedelta(seconds=1)
 
 ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "batch": lambda store, merchant, batch: store.batch(merchant, batch),
@@ -24,6 +28,8 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "item": lambda store, merchant, batch: store.item(merchant, Kind.PRODUCT, "products", "A"),
     "held": lambda store, merchant, batch: store.current_items(merchant, Kind.PRODUCT, "products", ["A"]),
     "case variants": lambda store, merchant, batch: store.case_variants(merchant, Kind.PRODUCT, "products", ["a"]),
+    "unknown SKUs": lambda store, merchant, batch: store.unknown_skus(merchant, "products", ["X"]),
+    "open products": lambda store, merchant, batch: store.has_open_products(merchant, "products", before=LATER),
     "collections": lambda store, merchant, batch: store.collections(merchant),
     "reference": lambda store, merchant, batch: store.reference(merchant, "brand").rows,
     "reference_version": lambda store, merchant, batch: store.reference_version(merchant),
@@ -39,6 +45,7 @@ def test_what_one_merchant_sees_no_other_does(scene: Scene, name: str) -> None:
     """Neither another merchant, nor one that does not exist, nor under an id that is none."""
     batch = scene.seal()
     scene.run([Record("A"), rejected_record("sought")])
+    scene.seal()
     scene.store.put_reference("acme", "brand", [ReferenceEntry(code="x")])
     scene.store.put_mapping("acme", "erp", {"a": ["id"]})
     scene.store.add_resource("acme", "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)])

@@ -39,7 +39,7 @@ def policy_options(command: Any) -> Any:
                      help="Replace whole items. Default: fields that a record lacks keep their values."),
         click.option("--empty", type=click.Choice(["keep", "clear"]),
                      help="Empty cells keep or clear a field. Default: keep."),
-        click.option("--references", type=STRICTNESS, help="Unknown brands, categories etc. Default: warn."),
+        click.option("--references", type=STRICTNESS, help="Unknown brands, SKUs of stock etc. Default: warn."),
         click.option("--currency", metavar="CODE", help="Default currency, e.g. EUR."),
         click.option("--decimal", type=click.Choice(["point", "comma"]), help="Decimal separator. Default: point."),
         click.option("--encoding", metavar="CHARSET",

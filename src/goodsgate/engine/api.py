@@ -14,6 +14,7 @@ from goodsgate.engine.secrets import Secrets
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.engine.stock import Stock
 from goodsgate.engine.suggestions import SuggestionGroup, fix_lines, suggestion_groups
+from goodsgate.engine.unknown_skus import with_wait_for_products
 from goodsgate.model.batch import FINAL_STATES, Batch, FixMatch, IssueGroup, Kind, Policy, RoundKind, new_id
 from goodsgate.model.catalogue import Item, ReferenceEntry
 from goodsgate.store.contract import Idempotency, NewBatch, NewRound, Page, Store
@@ -44,7 +45,8 @@ class Engine:
             named = policy() if callable(policy) else policy
             check_names(kind, named)
             return NewBatch(
-                merchant=merchant, id=id or new_id(), kind=kind, collection=collection, policy=named,
+                merchant=merchant, id=id or new_id(), kind=kind, collection=collection,
+                policy=with_wait_for_products(kind, named),
                 format=format, content_encoding=content_encoding,
                 label=label, protocol=protocol, protocol_data=protocol_data or {},
             )

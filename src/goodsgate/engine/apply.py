@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from goodsgate.engine.catalogue_view import CatalogueView
+from goodsgate.engine.unknown_skus import report_unknown_skus
 from goodsgate.engine.validator import CheckedChunk
 from goodsgate.model.batch import RESULT_BYTE, Duplicates, Policy, Result, Verb
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes, digest_of, display_key
@@ -64,6 +65,8 @@ def apply(checked: CheckedChunk, view: CatalogueView, policy: Policy, *, ends_at
     Merging updates ends early, after at least one, when the processor time of this thread passes `ends_at`.
     """
     view.add_created()
+    if checked.sku_severity is not None and (unknown := view.unknown_skus.get(checked.sku_severity)):
+        checked = report_unknown_skus(checked, unknown, policy)
     changes = _apply_uniform(checked, view, policy)
     if changes is not None:
         return changes

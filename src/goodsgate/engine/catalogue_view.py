@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence, Set
 
+from goodsgate.engine.unknown_skus import UnknownSkus, find_unknown_skus
 from goodsgate.engine.validator import CheckedChunk, ChunkKeys
 from goodsgate.model.batch import Duplicates, RoundKind, Verb, duplicates_of
 from goodsgate.model.catalogue import CurrentItem, Delete, Write, Writes
@@ -12,7 +13,7 @@ class CatalogueView:
     """Items of one collection by key, with the changes that records made to them."""
 
     def __init__(self, items: dict[str, CurrentItem], case_variants: dict[str, str], seen_keys: Set[str], *,
-                 newer_keys: Set[str] = frozenset()) -> None:
+                 newer_keys: Set[str] = frozenset(), unknown_skus: UnknownSkus | None = None) -> None:
         self.items: dict[str, CurrentItem | Write] = {**items}
         """Key → the item as it is now, tombstones included."""
         self.case_variants = case_variants
@@ -21,6 +22,8 @@ class CatalogueView:
         """Keys that earlier chunks of the batch contain."""
         self.newer_keys = newer_keys
         """Keys of items that a batch has written which was accepted after this one; for a fix and a retry only."""
+        self.unknown_skus: UnknownSkus = unknown_skus or {}
+        """SKUs of prices or stock that no product has, by the severity of their issue."""
         self.writes: dict[str, Write] = {}
         self.deletes: dict[str, Delete] = {}
         self._created: Writes | None = None
@@ -66,7 +69,10 @@ def load_view(store: Store, round: ClaimedRound, chunks: Sequence[CheckedChunk],
         seen_keys = find_seen_keys(store, round, distinct)
     if changed:
         items.update(store.current_items(round.merchant, round.kind, round.collection, changed, documents=True))
-    return CatalogueView(items, variants, seen_keys, newer_keys=find_newer_keys(store, round, items))
+    return CatalogueView(
+        items, variants, seen_keys, newer_keys=find_newer_keys(store, round, items),
+        unknown_skus=find_unknown_skus(store, round, chunks),
+    )
 
 
 def _find_changed(chunks: Sequence[CheckedChunk], items: dict[str, CurrentItem]) -> list[str]:

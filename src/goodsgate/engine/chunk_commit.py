@@ -11,6 +11,7 @@ from goodsgate.engine.apply import REJECTED, ChunkChanges
 from goodsgate.engine.field_mapping import FieldMapping
 from goodsgate.engine.group_index import with_group_entries
 from goodsgate.engine.reader import raw_record
+from goodsgate.engine.unknown_skus import have_variants
 from goodsgate.formats import Chunk
 from goodsgate.model import crash
 from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State
@@ -54,7 +55,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
     return ChunkCommit(
         round=round, number=round.chunks, records=chunk.records_read, first=first if results else None, keys=keys,
         results=results, amended_results=replaced, writes=with_group_entries(changes.writes, round),
-        deletes=changes.deletes, findings=findings,
+        deletes=changes.deletes, has_variants=have_variants(changes.writes, round), findings=findings,
         file_issues=file_issues, counts=Counts(**{RESULTS[byte].value: count for byte, count in counts.items()}),
         warned=warned, bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,
         columns=mapping.columns if mapping is not None and has_mapping else None,

@@ -15,7 +15,7 @@ from goodsgate.engine.settings import CheckLimits
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Duplicates, Kind, Policy, Verb, duplicates_of
 from goodsgate.model.catalogue import REFERENCE_KINDS, ReferenceEntry, digest_of
-from goodsgate.model.issue import Issue, issue
+from goodsgate.model.issue import Issue, Severity, issue
 from goodsgate.rules import (
     CanonicalDocument,
     Checker,
@@ -26,6 +26,7 @@ from goodsgate.rules import (
     SchemaChecker,
     ValidCache,
 )
+from goodsgate.rules.context import reference_severity
 from goodsgate.store.contract import ClaimedRound, Store
 
 REFERENCE_PAGE = 5_000
@@ -137,6 +138,8 @@ class CheckedChunk(msgspec.Struct, frozen=True, kw_only=True):
     """Schema of the records; None for the gate's own fields."""
     duplicates: Duplicates = Duplicates.MERGE
     """How a record is treated whose key an earlier record of the batch has."""
+    sku_severity: Severity | None = None
+    """Severity of a SKU that no product has; None if it is not looked up."""
     merges_upserts: bool = False
     """Whether any record may be an upsert that is merged into its item."""
     patches: dict[int, bytes] = {}
@@ -216,7 +219,7 @@ class Validator:
             chunk=chunk, documents=documents, keys=records.keys, distinct_keys=ChunkKeys(records.keys),
             versions=records.versions, verbs=records.verbs, merged=records.merged, hashes=records.hashes,
             issues=records.issues, merged_rules=merged_rules, schema=schema, patches=records.patches, refs=records.refs,
-            duplicates=duplicates_of(policy, round.kind),
+            duplicates=duplicates_of(policy, round.kind), sku_severity=_sku_severity(round.kind, policy),
             merges_upserts=not policy.replace and (policy.verb is Verb.UPSERT or records.verbs is not None),
         )
 
@@ -368,6 +371,11 @@ def _with_canonical_forms(documents: Sequence[bytes], hashes: list[bytes], check
         for at, form in canonical.items():
             forms[at] = form.document
     return forms, pending, {at: form.patch for at, form in canonical.items() if form.patch is not None}
+
+
+def _sku_severity(kind: Kind, policy: Policy) -> Severity | None:
+    """Return the severity of a price or stock whose SKU no product has; records of a schema name items otherwise."""
+    return None if kind is Kind.PRODUCT or policy.schema else reference_severity(policy)
 
 
 def _totals(keys: Sequence[str | None]) -> list[int]:

@@ -263,6 +263,7 @@ CODES: dict[str, Code] = {
     "category_unknown": _error('Unknown category "{value}".'),
     "tax_rule_unknown": _error('Unknown tax rule "{value}".'),
     "location_unknown": _error('Unknown location "{value}".'),
+    "sku_unknown": _error('No product has SKU "{value}".'),
     "department_unknown": _error('Unknown department "{value}".'),
     "template_unknown": _error('Unknown template "{value}".'),
     "location_foreign": _error('Location "{value}" does not belong to this credential; expected {expected}.'),

@@ -37,11 +37,16 @@ Rule = Callable[[object, str, RuleContext, Issues], None]
 """Checks one value (never None) at a path and adds its issues."""
 
 
+def reference_severity(policy: Policy) -> Severity | None:
+    """Return the severity of a value that refers to nothing; None if references are not looked up."""
+    severities: dict[Strictness, Severity] = {Strictness.REFUSE: "error", Strictness.WARN: "warning"}
+    return severities.get(policy.references)
+
+
 def rule_context(policy: Policy, reference: ReferenceData) -> RuleContext:
     """Return the context for the records of one submission."""
-    severities: dict[Strictness, Severity] = {Strictness.REFUSE: "error", Strictness.WARN: "warning"}
     return RuleContext(
-        reference, severities.get(policy.references), policy.currency, policy.location,
+        reference, reference_severity(policy), policy.currency, policy.location,
         decimal_comma=policy.decimal == "comma",
     )
 

@@ -97,6 +97,8 @@ class ComposedStore:
         self.current_items = lookups.current_items
         self.case_variants = lookups.case_variants
         self.seen_keys = lookups.seen_keys
+        self.has_open_products = lookups.has_open_products
+        self.unknown_skus = lookups.unknown_skus
         self.absent_items = lookups.absent_items
 
         self.commit = committer.commit

@@ -1,7 +1,8 @@
 """The contract of a store: what it does, the values that it takes and returns, and its errors.
 
-`concerns.py` has one small protocol per concern, `values.py` the values, `health.py` the results of checks, and
-`errors.py` the errors. Import all of them from here. Every implementation keeps the contract, `strict` checks it on
+`concerns.py` has one small protocol per concern, except for the lookups and commits of a worker, which are in
+`processing.py`; `values.py` has the values, `health.py` the results of checks, and `errors.py` the errors. Import all
+of them from here. Every implementation keeps the contract, `strict` checks it on
 every call in the tests, and one conformance suite over all implementations (`tests/store/`) is the definition of done.
 Nothing here knows SQL, HTTP or a protocol.
 
@@ -11,10 +12,8 @@ read and submit; each implementation says how many processes may work.
 
 from goodsgate.store.contract.concerns import BatchStore as BatchStore
 from goodsgate.store.contract.concerns import CatalogueStore as CatalogueStore
-from goodsgate.store.contract.concerns import CommitStore as CommitStore
 from goodsgate.store.contract.concerns import IndexStore as IndexStore
 from goodsgate.store.contract.concerns import IntakeStore as IntakeStore
-from goodsgate.store.contract.concerns import LookupStore as LookupStore
 from goodsgate.store.contract.concerns import MaintenanceStore as MaintenanceStore
 from goodsgate.store.contract.concerns import MerchantStore as MerchantStore
 from goodsgate.store.contract.concerns import OutboxStore as OutboxStore
@@ -24,7 +23,6 @@ from goodsgate.store.contract.concerns import ReportStore as ReportStore
 from goodsgate.store.contract.concerns import ResourceStore as ResourceStore
 from goodsgate.store.contract.concerns import StockStore as StockStore
 from goodsgate.store.contract.concerns import Store as Store
-from goodsgate.store.contract.concerns import SupportsPrefetch as SupportsPrefetch
 from goodsgate.store.contract.errors import KeyInUseError as KeyInUseError
 from goodsgate.store.contract.errors import LeaseLostError as LeaseLostError
 from goodsgate.store.contract.errors import NameTakenError as NameTakenError
@@ -42,6 +40,9 @@ from goodsgate.store.contract.health import bad as bad
 from goodsgate.store.contract.health import ok as ok
 from goodsgate.store.contract.health import run_checks as run_checks
 from goodsgate.store.contract.health import warn as warn
+from goodsgate.store.contract.processing import CommitStore as CommitStore
+from goodsgate.store.contract.processing import LookupStore as LookupStore
+from goodsgate.store.contract.processing import SupportsPrefetch as SupportsPrefetch
 from goodsgate.store.contract.values import INDEX_VALUE_MAX as INDEX_VALUE_MAX
 from goodsgate.store.contract.values import BatchFilter as BatchFilter
 from goodsgate.store.contract.values import ChunkCommit as ChunkCommit

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from goodsgate.model.batch import Batch, Finding, IssueGroup, Kind, Result
 from goodsgate.model.catalogue import (
-    CurrentItem,
     IndexEntry,
     Item,
     Key,
@@ -18,9 +17,9 @@ from goodsgate.model.catalogue import (
 )
 from goodsgate.model.message import DeliveryState, Message, NewMessage
 from goodsgate.store.contract.health import HealthCheck
+from goodsgate.store.contract.processing import CommitStore, LookupStore
 from goodsgate.store.contract.values import (
     BatchFilter,
-    ChunkCommit,
     Claim,
     ClaimedRound,
     Idempotency,
@@ -261,57 +260,6 @@ class QueueStore(Protocol):
 
     def lanes(self, *, merchant: str | None = None, limit: int = 100) -> list[LaneStatus]:
         """Return lanes with work, the next to be served first; of one merchant, or of all for operators."""
-
-
-class LookupStore(Protocol):
-    """What a worker looks up to process a chunk."""
-
-    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
-                      ) -> dict[str, CurrentItem]:
-        """Return the items with these keys, including tombstones; `documents` loads documents and index entries."""
-
-    def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
-        """Return, by key, the key of an item that differs from it only by ASCII case."""
-
-    def seen_keys(self, round: ClaimedRound, keys: Sequence[str]) -> set[str]:
-        """Return those of the keys that committed chunks of the batch's round 0 contain."""
-
-    def absent_items(self, round: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
-        """Compare a full feed, whose round 0 was read to its end, with the catalogue.
-
-        Returns the number of items when the feed was received, the number of them that the feed lacks, and the next
-        keys of those after `after`. Items written by a later batch do not count.
-        """
-
-
-class CommitStore(Protocol):
-    """The commit of chunks."""
-
-    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
-               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
-        """Commit chunks with everything they change, in one transaction. Raises LeaseLostError, StoreFullError.
-
-        If stock items that were looked up since the last commit have changed, it locks them and commits what `refresh`
-        returns: the same chunks, processed again. `refresh` may look up items and index entries, but no seen keys.
-        Without `refresh` it raises StockChangedError.
-
-        If the store supports prefetching, another thread may meanwhile call `current_items`, `case_variants` and
-        `seen_keys` for the next chunk, unless it is of stock or shares a key (ignoring case) with these chunks.
-        `seen_keys` is then given the round as it was before.
-        """
-
-
-@runtime_checkable
-class SupportsPrefetch(Protocol):
-    """A store that commits on another machine, so that this process can look up the next chunk meanwhile."""
-
-    def prefetch(self, round: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
-        """Start to look up the items with these keys for the next chunk of a round, and return at once.
-
-        It may be called several times per chunk, while another thread commits the chunk before. `hashes` (16 bytes
-        each) are those of the chunk's documents, so that the store can compare where the items are. `current_items`
-        returns the same with and without.
-        """
 
 
 class CatalogueStore(Protocol):

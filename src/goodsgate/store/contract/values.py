@@ -127,6 +127,8 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Record number → new result and key, of records that an earlier round rejected."""
     writes: Sequence[Write] = []
     deletes: list[Delete] = []
+    has_variants: bool = False
+    """Whether a product among `writes` has variants; the store remembers it of the collection."""
     findings: list[Finding] = []
     """Replaces the finding of the same record number; that of an amended record without issues is deleted."""
     file_issues: list[Issue] = []

@@ -60,11 +60,14 @@ class CollectionWrites(msgspec.Struct):
     """Batch and time of the first chunk's writes."""
     stamps: dict[str, bytes] = {}
     """The same by key, of the other chunks' writes."""
+    has_variants: bool = False
+    """Whether a product among the writes has variants."""
     tombstone_at: int | None = None
     """When the first delete was written that may leave a tombstone."""
 
     def add(self, commit: ChunkCommit, written_at: int) -> None:
         """Add the items of a chunk behind those of the chunks before it."""
+        self.has_variants = self.has_variants or commit.has_variants
         stamped = stamp(commit.round.batch, written_at)
         if not self.stamp and isinstance(commit.writes, Writes) and not commit.deletes:
             self.stamp, self.new_writes = stamped, commit.writes
@@ -269,6 +272,9 @@ class _CommitWriter:
             keys = collection.keys
             if not keys:
                 continue
+            if collection.has_variants:
+                mark = {"merchant": self._number, "collection": collection.number}
+                db.change("mark_collection_variants", mark)
             lookup = self._lookups.cache.find((self._merchant, *name), keys)
             if lookup is not None:
                 live = lookup.live_keys()

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -32,6 +33,7 @@ from goodsgate.store.shared.lookup_cache import (
 from goodsgate.store.shared.merchant_numbers import CACHED_SECONDS
 from goodsgate.store.shared.progress import Progress
 from goodsgate.store.shared.timestamps import id_bytes
+from goodsgate.store.shared.unknown_skus import read_open_products, read_unknown_skus
 
 SEEN_BATCHES_MAX = 8
 """Batches whose keys are in files at once; the one created longest ago is removed."""
@@ -147,6 +149,14 @@ class PostgresLookups:
             found = seen.find(keys) if seen.filled else set()
         lookup = self._lookup_of(round.merchant, round.kind, round.collection, keys, batch=batch)
         return lookup.written_by(batch).intersection(keys) | found
+
+    def has_open_products(self, merchant: str, collection: str, *, before: datetime) -> bool:
+        """Return whether earlier products of the collection are still to be applied."""
+        return read_open_products(self._database, merchant, collection, before)
+
+    def unknown_skus(self, merchant: str, collection: str, skus: Sequence[str]) -> set[str]:
+        """Return the SKUs that no product has, if that is known."""
+        return read_unknown_skus(self._database, merchant, collection, skus)
 
     def absent_items(self, round: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """Compare a full feed with the catalogue: keys are read in order and compared here; counted once."""

@@ -502,6 +502,13 @@ WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR 
   AND (r.starts_at <= :now OR r.cancelling)
 ORDER BY r.id LIMIT :limit
 
+-- name: has_open_products
+SELECT EXISTS (
+    SELECT 1 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
+    WHERE r.merchant = :merchant AND r.kind = 'product' AND r.open AND r.starts_at <= :now
+      AND b.collection = :collection AND b.received_at < :before
+)
+
 -- name: start_rounds
 -- Differs because the batches start with their rounds.
 WITH started AS (
@@ -721,7 +728,7 @@ DELETE FROM message WHERE (merchant, number) IN (
 -- ================================================== collections =================================================
 
 -- name: collection
-SELECT id, items, indexed FROM collection WHERE merchant = :merchant AND kind = :kind AND name = :name
+SELECT id, items, indexed, has_variants FROM collection WHERE merchant = :merchant AND kind = :kind AND name = :name
 
 -- name: add_collection
 INSERT INTO collection (merchant, id, kind, name) VALUES (:merchant, :id, :kind, :name) RETURNING id
@@ -739,6 +746,9 @@ SELECT indexed FROM collection WHERE merchant = :merchant AND id = :collection
 
 -- name: mark_collection_indexed
 UPDATE collection SET indexed = true WHERE merchant = :merchant AND id = :collection
+
+-- name: mark_collection_variants
+UPDATE collection SET has_variants = true WHERE merchant = :merchant AND id = :collection AND NOT has_variants
 
 -- ===================================================== items ====================================================
 
@@ -815,6 +825,16 @@ ORDER BY folded, key LIMIT :limit
 SELECT key, document, version, batch, written_at FROM item
 WHERE merchant = :merchant AND collection = :collection AND folded = lower(:key::text COLLATE "C")
   AND key = :key::text COLLATE "C" AND hash IS NOT NULL
+
+-- name: unknown_skus
+-- OFFSET 0 keeps the planner from reading the whole collection to compare it.
+SELECT w.value
+FROM (SELECT value, lower(value COLLATE "C") AS folded FROM json_array_elements_text(:keys::json) OFFSET 0) w
+WHERE NOT EXISTS (
+    SELECT FROM item i
+    WHERE i.merchant = :merchant AND i.collection = :collection AND i.folded = w.folded
+      AND i.key = w.value COLLATE "C" AND i.hash IS NOT NULL OFFSET 0
+)
 
 -- name: copy_items
 -- Differs because new rows go in by COPY.

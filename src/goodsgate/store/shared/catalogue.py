@@ -18,12 +18,14 @@ class Collection(msgspec.Struct, frozen=True):
     items: int
     indexed: bool
     """An item of it has or had an index entry."""
+    has_variants: bool
+    """A product of it has or had variants."""
 
 
 def find_collection(db: Statements, merchant: int | None, kind: str, name: str) -> Collection | None:
     """Return a collection, if it exists."""
     row = db.first("collection", {"merchant": merchant, "kind": kind, "name": name})
-    return Collection(row[0], row[1], bool(row[2])) if row is not None else None
+    return Collection(row[0], row[1], bool(row[2]), bool(row[3])) if row is not None else None
 
 
 class SqlCatalogue:

@@ -45,12 +45,16 @@ class CollectionWrites(msgspec.Struct):
     items: int
     """Items before the commit."""
     indexed: bool
+    has_variants: bool
+    """Whether the store knows that a product of the collection has variants."""
+    adds_variants: bool = False
     writes: dict[str, tuple[Write, bytes, int]] = {}
     """By key, with batch and time of the write."""
     deletes: dict[str, tuple[Delete, bytes, int]] = {}
 
     def add(self, commit: ChunkCommit, batch: bytes, written_at: int) -> None:
         """Add the items of a chunk behind those of the chunks before it."""
+        self.adds_variants = self.adds_variants or commit.has_variants
         for write in commit.writes:
             self.deletes.pop(write.key, None)
             self.writes[write.key] = (write, batch, written_at)
@@ -164,10 +168,12 @@ class _CommitWriter:
         if name not in self._collections:
             found = find_collection(self._db, self._number, *name)
             if found is not None:
-                self._collections[name] = CollectionWrites(found.number, found.items, found.indexed)
+                self._collections[name] = CollectionWrites(
+                    found.number, found.items, found.indexed, found.has_variants
+                )
             else:
                 named = {"merchant": self._number, "kind": round.kind, "name": round.collection}
-                self._collections[name] = CollectionWrites(self._db.value("add_collection", named), 0, False)
+                self._collections[name] = CollectionWrites(self._db.value("add_collection", named), 0, False, False)
         return self._collections[name]
 
     def add(self, commit: ChunkCommit) -> None:
@@ -197,6 +203,9 @@ class _CommitWriter:
             write_entries(
                 self._db, self._number, collection.number, entries, collection.deletes, indexed=collection.indexed
             )
+            if collection.adds_variants and not collection.has_variants:
+                named = {"merchant": self._number, "collection": collection.number}
+                self._db.change("mark_collection_variants", named)
             if change:
                 named = {"merchant": self._number, "collection": collection.number, "change": change}
                 self._db.change("change_item_count", named)

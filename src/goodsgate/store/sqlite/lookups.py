@@ -1,6 +1,7 @@
 """What a chunk needs to know before it is committed, through the connection with the large cache."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 import orjson
@@ -12,6 +13,7 @@ from goodsgate.store.shared.catalogue import find_collection
 from goodsgate.store.shared.item_index import read_entries, sorted_keys
 from goodsgate.store.shared.lookup_cache import Lookup, StockHashes
 from goodsgate.store.shared.timestamps import id_bytes
+from goodsgate.store.shared.unknown_skus import read_open_products, read_unknown_skus
 from goodsgate.store.sqlite.database import SqliteDatabase
 from goodsgate.store.sqlite.progress import read_progress
 from goodsgate.store.sqlite.statements import SqliteStatements
@@ -85,6 +87,14 @@ class SqliteLookups:
                 return written
             values = {"keys": sorted_keys(keys), "batch": progress.seq}
             return written.union(key for (key,) in db.each("seen_keys", values))
+
+    def has_open_products(self, merchant: str, collection: str, *, before: datetime) -> bool:
+        """Return whether earlier products of the collection are still to be applied."""
+        return read_open_products(self._database, merchant, collection, before)
+
+    def unknown_skus(self, merchant: str, collection: str, skus: Sequence[str]) -> set[str]:
+        """Return the SKUs that no product has, if that is known."""
+        return read_unknown_skus(self._database, merchant, collection, skus)
 
     def absent_items(self, round: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
         """Compare a full feed with the catalogue; items are counted once, keys are looked up at each call."""

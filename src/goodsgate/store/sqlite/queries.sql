@@ -412,6 +412,13 @@ WHERE r.merchant = :merchant AND r.kind = :kind AND r.open = 1 AND r.cancelling 
   AND (r.starts_at <= :now OR r.cancelling = 1)
 ORDER BY r.id LIMIT :limit
 
+-- name: has_open_products
+SELECT EXISTS (
+    SELECT 1 FROM round r CROSS JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
+    WHERE r.merchant = :merchant AND r.kind = 'product' AND r.open = 1 AND r.starts_at <= :now
+      AND b.collection = :collection AND b.received_at < :before
+)
+
 -- name: start_rounds
 UPDATE round SET attempt = :attempt, started_at = coalesce(started_at, :now)
 WHERE id IN (SELECT value FROM json_each(:rounds)) AND merchant = :merchant
@@ -607,7 +614,7 @@ SELECT EXISTS (SELECT 1 FROM round WHERE file = :file)
 -- ============================================== catalogue: collections ==============================================
 
 -- name: collection
-SELECT id, items, indexed FROM collection WHERE merchant = :merchant AND kind = :kind AND name = :name
+SELECT id, items, indexed, has_variants FROM collection WHERE merchant = :merchant AND kind = :kind AND name = :name
 
 -- name: add_collection
 INSERT INTO collection (merchant, kind, name) VALUES (:merchant, :kind, :name) RETURNING id
@@ -620,6 +627,9 @@ SELECT kind, name, items FROM collection WHERE merchant = :merchant AND items > 
 
 -- name: mark_collection_indexed
 UPDATE collection SET indexed = 1 WHERE merchant = :merchant AND id = :collection
+
+-- name: mark_collection_variants
+UPDATE collection SET has_variants = 1 WHERE merchant = :merchant AND id = :collection AND NOT has_variants
 
 -- ============================================== catalogue: identity =============================================
 
@@ -680,6 +690,18 @@ ORDER BY key COLLATE NOCASE, key LIMIT :limit
 SELECT key, document, version, batch, written_at FROM item
 WHERE merchant = :merchant AND collection = :collection AND key = :key COLLATE NOCASE AND key = :key
   AND hash IS NOT NULL
+
+-- name: unknown_skus
+-- The index alone answers, so that no item is read, unless there are tombstones.
+SELECT j.value FROM json_each(:keys) j WHERE NOT EXISTS (
+    SELECT 1 FROM item i INDEXED BY item_key
+    WHERE i.merchant = :merchant AND i.collection = :collection AND i.key = j.value COLLATE NOCASE AND i.key = j.value
+)
+UNION ALL
+SELECT j.value FROM json_each(:keys) j CROSS JOIN item i INDEXED BY item_key
+ON i.merchant = :merchant AND i.collection = :collection AND i.key = j.value COLLATE NOCASE AND i.key = j.value
+WHERE i.hash IS NULL
+  AND EXISTS (SELECT 1 FROM item WHERE merchant = :merchant AND collection = :collection AND hash IS NULL)
 
 -- name: last_item
 -- Differs because new rows are counted by their numbers.

@@ -193,6 +193,22 @@ def seen_keys(observed: Observed, call: Any) -> Check:
 
 
 @checks
+def has_open_products(observed: Observed, call: Any) -> Check:
+    check_merchant(call.merchant)
+    check_utc(call.before)
+    require(bool(call.collection), "a collection")
+    yield None
+
+
+@checks
+def unknown_skus(observed: Observed, call: Any) -> Check:
+    check_merchant(call.merchant)
+    require(bool(call.collection) and len(set(call.skus)) == len(call.skus), "a collection; each SKU appears once")
+    unknown = yield None
+    require(unknown <= set(call.skus), "some of the given SKUs", unknown - set(call.skus))
+
+
+@checks
 def absent_items(observed: Observed, call: Any) -> Check:
     items, absent, keys = yield None
     require(0 <= absent <= items, "absent items exist", items, absent)

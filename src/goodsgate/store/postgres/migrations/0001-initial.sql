@@ -180,6 +180,7 @@ CREATE TABLE collection (
     name text COLLATE "C" NOT NULL,
     items bigint NOT NULL DEFAULT 0,
     indexed boolean NOT NULL DEFAULT false,         -- an item of it has or had an index entry
+    has_variants boolean NOT NULL DEFAULT false,    -- a product of it has or had variants
     stock_changed boolean NOT NULL DEFAULT false,   -- an order has changed its stock
     tombstone_at bigint,                            -- no tombstone is older; NULL: there is none
     PRIMARY KEY (merchant, id),

@@ -251,6 +251,7 @@ CREATE TABLE collection (
     name TEXT NOT NULL,
     items INTEGER NOT NULL DEFAULT 0,
     indexed INTEGER NOT NULL DEFAULT 0,       -- 1: an item of it has or had an index entry
+    has_variants INTEGER NOT NULL DEFAULT 0,  -- 1: a product of it has or had variants
     stock_changed INTEGER NOT NULL DEFAULT 0, -- 1: an order has changed its stock
     UNIQUE (merchant, kind, name)
 ) STRICT;

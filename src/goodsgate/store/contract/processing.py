@@ -1,0 +1,73 @@
+"""The protocols of the contract that a worker uses to process a chunk: look up and commit."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from goodsgate.model.batch import Kind
+from goodsgate.model.catalogue import CurrentItem
+from goodsgate.store.contract.values import ChunkCommit, Claim, ClaimedRound
+
+
+class LookupStore(Protocol):
+    """What a worker looks up to process a chunk."""
+
+    def current_items(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str], *, documents: bool = False,
+                      ) -> dict[str, CurrentItem]:
+        """Return the items with these keys, including tombstones; `documents` loads documents and index entries."""
+
+    def case_variants(self, merchant: str, kind: Kind, collection: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return, by key, the key of an item that differs from it only by ASCII case."""
+
+    def seen_keys(self, round: ClaimedRound, keys: Sequence[str]) -> set[str]:
+        """Return those of the keys that committed chunks of the batch's round 0 contain."""
+
+    def has_open_products(self, merchant: str, collection: str, *, before: datetime) -> bool:
+        """Return whether a product round of the collection is open whose batch was received before that time.
+
+        A round that is held does not count.
+        """
+
+    def unknown_skus(self, merchant: str, collection: str, skus: Sequence[str]) -> set[str]:
+        """Return those of the SKUs that are no key of a product of the collection.
+
+        Returns none of them if the collection has no product, or has or had one with variants: a SKU may be that of a
+        variant, which cannot be looked up.
+        """
+
+    def absent_items(self, round: ClaimedRound, *, after: str | None, limit: int) -> tuple[int, int, list[str]]:
+        """Compare a full feed, whose round 0 was read to its end, with the catalogue.
+
+        Returns the number of items when the feed was received, the number of them that the feed lacks, and the next
+        keys of those after `after`. Items written by a later batch do not count.
+        """
+
+
+class CommitStore(Protocol):
+    """The commit of chunks."""
+
+    def commit(self, claim: Claim, commits: Sequence[ChunkCommit], *,
+               refresh: Callable[[], Sequence[ChunkCommit]] | None = None) -> None:
+        """Commit chunks with everything they change, in one transaction. Raises LeaseLostError, StoreFullError.
+
+        If stock items that were looked up since the last commit have changed, it locks them and commits what `refresh`
+        returns: the same chunks, processed again. `refresh` may look up items and index entries, but no seen keys.
+        Without `refresh` it raises StockChangedError.
+
+        If the store supports prefetching, another thread may meanwhile call `current_items`, `case_variants` and
+        `seen_keys` for the next chunk, unless it is of stock or shares a key (ignoring case) with these chunks.
+        `seen_keys` is then given the round as it was before.
+        """
+
+
+@runtime_checkable
+class SupportsPrefetch(Protocol):
+    """A store that commits on another machine, so that this process can look up the next chunk meanwhile."""
+
+    def prefetch(self, round: ClaimedRound, keys: Sequence[str], *, hashes: Sequence[bytes] | None = None) -> None:
+        """Start to look up the items with these keys for the next chunk of a round, and return at once.
+
+        It may be called several times per chunk, while another thread commits the chunk before. `hashes` (16 bytes
+        each) are those of the chunk's documents, so that the store can compare where the items are. `current_items`
+        returns the same with and without.
+        """
