@@ -18,7 +18,7 @@ def test_the_demo_runs_and_leaves_only_its_report(tmp_path: Path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "products.csv: partial" in done.stdout
-    assert REMEDIES["field_missing"] in " ".join(done.stdout.split())
+    assert REMEDIES["group_sku_missing"] in " ".join(done.stdout.split())
     report = Path(done.stdout.rpartition(": ")[2].strip())
     header, *lines = report.read_text("utf-8-sig").splitlines()
     assert header.replace('"', "").endswith("_row,_codes,_messages")

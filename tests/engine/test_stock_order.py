@@ -44,7 +44,7 @@ class Model:
         if verb is Verb.DELETE:
             self.items.pop(key, None)
         elif verb is Verb.UPSERT:
-            self.items[key] = {**record}
+            self.items[key] = {**self.items.get(key, {}), **record}
         elif key in self.items:
             self.items[key] |= record
 

@@ -8,7 +8,7 @@ import pytest
 from goodsgate.engine import apply, apply_schema, scheduling, small_batches, validator
 from goodsgate.engine.document_merge import merge_mapped
 from goodsgate.formats import payload_reader
-from goodsgate.model.batch import Verb
+from goodsgate.model.batch import Duplicates, Verb
 from goodsgate.rules import RecordMapping
 from tests.engine.model import opened
 from tests.shop import Shop, ndjson
@@ -66,8 +66,8 @@ def test_small_batches_of_updates_end_together_or_one_by_one(hasty: None) -> Non
     """A group stops where its time is over, and the order of the batches stays."""
     with opened("sqlite", "acme") as shop:
         shop.run([{"id": "K", "title": "T"}])
-        batches = [shop.send([{"id": "K", "title": f"T{n}"}, {"id": "K", "note": n}], verb=Verb.UPDATE)
-                   for n in range(6)]
+        batches = [shop.send([{"id": "K", "title": f"T{n}"}, {"id": "K", "note": n}], verb=Verb.UPDATE,
+                             duplicates=Duplicates.MERGE) for n in range(6)]
         shop.work()
         assert {shop.engine.batch("acme", batch).counts.updated for batch in batches} == {2}
         assert shop.items() == {"K": {"id": "K", "title": "T5", "note": 5}}
@@ -80,7 +80,7 @@ def test_an_update_is_merged_with_the_record_before_it(hasty: None) -> None:
         batch = shop.run([
             {"id": "K", "extra": {"b": 2}}, {"id": "K", "price": "no price"}, {"id": "K", "extra": {"a": None}},
             {"id": "K", "extra": {"b": 2}},
-        ], verb=Verb.UPDATE)
+        ], verb=Verb.UPDATE, duplicates=Duplicates.MERGE)
         assert [str(row.result) for row in shop.results(batch.id)] == ["updated", "rejected", "updated", "unchanged"]
         assert shop.items() == {"K": {"id": "K", "title": "T", "extra": {"b": 2}}}
 

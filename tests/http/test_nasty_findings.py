@@ -40,7 +40,8 @@ class Scene:
             for name, value in nasty.VALUES.items()
         ]
         table = b"sku,title,price,variants\r\n" + b"\r\n".join(rows)
-        self.table = gate.shop.run(table, format="csv", mapping={"variants": ["variants.0.sku", "variants", "x.y"]})
+        mapping = {"variants": ["variants.0.sku", "variants", "attributes.x"]}
+        self.table = gate.shop.run(table, format="csv", encoding="utf-8", mapping=mapping)
         key = gate.secret("acme", ("read", "submit", "admin"))
         self.client = gate.client("acme", secret=key)
         self.browser = httpx.Client(base_url=gate.url, timeout=60, trust_env=False, follow_redirects=True)

@@ -279,11 +279,16 @@ def open_fix(pieces: Iterator[bytes], limits: formats.Limits, *, format: str, co
     encoding = encoding_of(reading)
     options = formats.ReadOptions(
         comma=policy.decimal == "comma", resolve=partial(resolve_name, kind, policy),
+        recognizes=_is_report_header,
         fallback_encoding=None if encoding is None or encoding.startswith("utf-") else encoding,
     )
     return formats.open_reader(
         pieces, format=format, content_encoding=content_encoding, limits=limits, options=options
     )
+
+
+def _is_report_header(names: Sequence[str]) -> bool:
+    return "_row" in names
 
 
 def _known_file_issues(store: Store, round: ClaimedRound) -> list[Issue]:

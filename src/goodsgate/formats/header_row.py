@@ -31,13 +31,13 @@ def find_header(rows: Sequence[Sequence[str]], options: ReadOptions) -> int | No
         if found is not None and at > found + LABEL_ROWS_MAX:
             break
         names = [name for cell in row if (name := cell.strip())]
-        if not any(map(_NUMBER.fullmatch, names)):
-            if recognizes is not None and recognizes(names):
-                return at
-            if found is None and resolve is not None and len(names) >= widest and (
-                len({resolve(name) for name in names} - {None}) >= KNOWN_COLUMNS_MIN
-            ):
-                found = at
+        if recognizes is not None and recognizes(names):
+            return at
+        if found is None and resolve is not None and len(names) >= widest and (
+            not any(map(_NUMBER.fullmatch, names))
+            and len({resolve(name) for name in names} - {None}) >= KNOWN_COLUMNS_MIN
+        ):
+            found = at
         widest = max(widest, len(names))
     return found
 
