@@ -199,6 +199,18 @@ def test_a_record_of_the_future_wins_nothing(shop: Shop, format: str, body: byte
     assert shop.items() == {"A": {"id": "A", "title": "Fixed"}}
 
 
+def test_an_item_has_one_version_for_all_its_fields(shop: Shop) -> None:
+    """An older title is lost to a newer price of the same item, and not to the item of a price."""
+    late, early = {"observed_at": "2026-01-01T12:05:00Z"}, {"observed_at": "2026-01-01T12:00:00Z"}
+    title = {"id": "SKU-0001", "title": "New", **early}
+    shop.run([product(1)])
+    shop.run([{"id": "SKU-0001", "price": "9.00 EUR", **late}], kind=Kind.PRICE)
+    assert shop.run([title], verb=Verb.UPDATE).counts.updated == 1
+    shop.run([{"id": "SKU-0001", "price": "9.00 EUR", **late}], verb=Verb.UPDATE)
+    assert shop.run([{**title, "title": "Newer"}], verb=Verb.UPDATE).counts.superseded == 1
+    assert shop.items() == {"SKU-0001": product(1, title="New", price="9.00 EUR")}
+
+
 def test_observed_at_is_a_version(shop: Shop) -> None:
     """The time of observation orders records as well."""
     shop.run([product(1, observed_at="2026-01-02T00:00:00Z")])
