@@ -10,6 +10,7 @@ import httpx
 import pytest
 from starlette.routing import Route
 
+from goodsgate.engine.refusal import Refusal
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.model.batch import Batch
 from tests import nasty, stores
@@ -125,8 +126,10 @@ def test_every_page_of_the_console_answers(scene):
 
 
 def test_a_report_of_nasty_records_can_be_sent_back(scene):
-    """As a fix it ends, and every record keeps a result."""
-    for batch, format in ((scene.batch, "ndjson"), (scene.batch, "csv"), (scene.table, "json"), (scene.table, "csv")):
+    """As a fix it ends, and every record keeps a result. A table cannot have a NUL in its header, which it says."""
+    with pytest.raises(Refusal, match="NUL"):
+        scene.gate.shop.fix(scene.batch.id, scene.gate.shop.report(scene.batch.id, format="csv"), format="csv")
+    for batch, format in ((scene.batch, "ndjson"), (scene.table, "json"), (scene.table, "csv")):
         shop = scene.gate.shop
         shop.fix(batch.id, shop.report(batch.id, format=format), format=format)
         shop.work()

@@ -27,7 +27,10 @@ PIECE_BYTES = 256 * 1024
 
 def match_fix(store: Store, limits: formats.Limits, batch: Batch, pieces: Iterable[bytes], *, format: str,
               content_encoding: str) -> FixMatch:
-    """Read a fix and return how it matches the rejected records of its batch."""
+    """Read a fix and return how it matches the rejected records of its batch.
+
+    Raises Refusal (fix_rows_missing) if no record of it can be read.
+    """
     limits = msgspec.structs.replace(limits, chunk_records_max=min(MATCHED_RECORDS, limits.chunk_records_max))
     reader = open_fix(
         iter(pieces), limits, format=format, content_encoding=content_encoding, kind=batch.kind, policy=batch.policy,
@@ -41,6 +44,8 @@ def match_fix(store: Store, limits: formats.Limits, batch: Batch, pieces: Iterab
         replaced.update(store.rejected_by_number(batch.merchant, batch.id, numbers))
         records += len(texts)
         without_row += sum(not text for text in texts)
+    if not records and reader.stopped is not None:
+        raise Refusal("fix_rows_missing", f"No record of the file can be read. {reader.stopped.message}")
     unmatched = records - without_row - len(replaced)
     return FixMatch(records=records, replacing=len(replaced), unmatched=unmatched, without_row=without_row)
 
