@@ -29,7 +29,9 @@ def test_every_component_is_defined_and_used() -> None:
     """There are no unused components and no broken references."""
     used = used_references(CONTRACT)
     assert all(CONTRACT.resolved({"$ref": reference}) is not None for reference in used)
-    assert defined_references(CONTRACT) == used
+    schemas = CONTRACT.document["components"]["schemas"]
+    of_records = {f"#/components/schemas/{name}" for name, schema in schemas.items() if "x-record" in schema}
+    assert defined_references(CONTRACT) - of_records == used - of_records
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])

@@ -1,5 +1,6 @@
 """A fuzzer checks the running protocol against its contract; ``GOODSGATE_TEST_FUZZ=long`` tries more."""
 
+import json
 
 import schemathesis
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
@@ -48,6 +49,8 @@ def _hold(sender, case):
     excluded = [negative_data_rejection] if unknown or feed else []
     if isinstance(case.body, dict) and "import_schedule" in case.body:
         excluded.append(positive_data_acceptance)  # what a cron entry may be is more than a pattern says
+    if b"\\u0000" in json.dumps(case.body, default=repr).encode():
+        excluded.append(positive_data_acceptance)  # no text may hold it, also where the contract says nothing
     case.call_and_validate(base_url=sender.gate.url, headers=headers, timeout=10, excluded_checks=excluded or None)
 
 

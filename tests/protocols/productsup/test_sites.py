@@ -34,7 +34,7 @@ def test_a_site_is_created_read_changed_and_deleted(sender: Productsup) -> None:
     assert sender.get(f"{PLATFORM}/sites").json()["Sites"] == []
 
 
-@pytest.mark.parametrize("title", ["\0", " ", '"', "\\", "Größe \U0001f600", "x" * 255])
+@pytest.mark.parametrize("title", [" ", '"', "\\", "Größe \U0001f600", "x" * 255])
 def test_a_title_may_be_anything(sender: Productsup, title: str) -> None:
     """A title is stored unchanged and is unique."""
     site = Site(sender, title=title)

@@ -175,7 +175,7 @@ def test_valid_names(sender: Productsup, name: str) -> None:
 
 @ONE_STORE
 @pytest.mark.parametrize("name", [
-    "ab", " x1", "x1 ", "a--b", "a b_ c", "x" * 256, "-ab", "ab_", "a.b.c", "a/b", "a😀b", "a\x00b", "", None, 5, [],
+    "ab", " x1", "x1 ", "a--b", "a b_ c", "x" * 256, "-ab", "ab_", "a.b.c", "a/b", "a😀b", "", None, 5, [],
     "e\u0301te",
 ])
 def test_invalid_names(sender: Productsup, name: object) -> None:

@@ -274,7 +274,8 @@ class PostgresLookups:
             finally:
                 first = other.result()
             lookup = merge_lookups([first, second])
-        if not documents or self.cache.find(name, keys) is None:  # else these are some documents of a known lookup
+        known = self.cache.find(name, keys) if documents else None
+        if known is None or not known.keys > lookup.keys:  # else these are documents of some items of that lookup
             self.cache.add(name, lookup)
         self.stock_hashes.note(kind, lookup)
         return lookup

@@ -166,8 +166,8 @@ class SqliteLookups:
         rows = db.rows(statement, (number, collection.number, sorted_keys(keys)))
         lookup = Lookup(collection.number, set(keys), rows)
         known = self._lookup
-        if not documents or known is None or known.collection != collection.number or not known.keys >= lookup.keys:
-            self._lookup = lookup  # else these are some documents of what was looked up before
+        if not documents or known is None or known.collection != collection.number or not known.keys > lookup.keys:
+            self._lookup = lookup  # else these are documents of some items of the last lookup
         self.stock_hashes.note(kind, lookup)
         items = lookup.current_items()
         if documents and collection.indexed:

@@ -72,7 +72,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def _sent(shop: Shop, merchant: str, records: list[bytes]) -> Batch:
-    return shop.run(b"\n".join(records), merchant=merchant, collection=COLLECTION, **msgspec.structs.asdict(UPSERT))
+    policy = {name: value for name, value in msgspec.structs.asdict(UPSERT).items() if value is not None}
+    return shop.run(b"\n".join(records), merchant=merchant, collection=COLLECTION, **policy)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))

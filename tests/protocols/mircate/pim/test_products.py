@@ -92,7 +92,7 @@ def test_many_products_are_processed_in_order(manager: Manager) -> None:
         "batchStatus": "DONE", "failCount": 2, "successCount": 3, "ratio": "5/5", "pushPriceFrequency": 0,
         "bulkOperationType": "PRODUCT", "failedProducts": [
             {"sku": "v2", "channel": "", "message": "These axes are already in use!"},
-            {"sku": "", "channel": "", "message": "data is missing; Product sku is not defined!"},
+            {"sku": "", "channel": "", "message": "data is missing; Product sku is not defined!", "index": 4},
         ],
     }
     assert manager.ids() == ["m1", "s1", "v1"]
