@@ -1,5 +1,6 @@
-"""Run a temporary gate, submit a real feed with errors, and show what a submitter sees; exits with 0."""
+"""Run a temporary gate, submit the files of several systems, correct one of them, and exit with 0."""
 
+import csv
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FEED = HERE / "feed" / "spree-home" / "products.csv"
 DIRTY_FEED = HERE / "feed" / "cap-shop" / "products.csv"
+GOOGLE_FEED = HERE / "feed" / "google-merchant" / "feed.xml"
 STOCK = HERE / "feed" / "sunrise-fashion" / "inventory.csv.gz"
 CATEGORIES = HERE / "reference" / "categories.csv"
 GOODSGATE = [sys.executable, "-m", "goodsgate"]
@@ -54,7 +56,7 @@ class Demo:
             raise SystemExit(f"Exit code {code}. The gate's log: {self.folder / 'gate.log'}")
 
     def download_report(self) -> Path:
-        """Download the report of the product feed."""
+        """Download the report of the newest batch with the name of the product feed with errors."""
         newest = [*GOODSGATE, "list", "--limit", "1", "--search", DIRTY_FEED.name, "--json"]
         listed = subprocess.run(newest, env=self.environment, check=True, capture_output=True, text=True).stdout
         batch = re.findall(r'"id": ?"([0-9a-f]{32})"', listed)[0]
@@ -78,18 +80,37 @@ def main() -> None:
     try:
         print("\nLoad reference data: the categories of the shop.")
         demo.run("reference", "load", "category", _relative(CATEGORIES))
-        print("\nSubmit a real product feed. It writes each product on several rows.")
+        print("\nSubmit the export of a Spree shop. It writes each product on several rows.")
         demo.run("submit", _relative(FEED))
-        print("\nSubmit a product feed with errors.")
+        print("\nSubmit a feed for Google Merchant Center.")
+        demo.run("submit", _relative(GOOGLE_FEED))
+        print("\nSee how an export in the form of Shopify's is read, before anything is sent.")
+        demo.run("inspect", "--currency", "EUR", _relative(DIRTY_FEED))
+        print("\nSubmit it. Two of its rows have errors.")
         demo.run("submit", "--currency", "EUR", _relative(DIRTY_FEED), allowed_code=EXIT_REJECTED)
-        print("\nSubmit a real stock feed, compressed.")
-        demo.run("submit", "--kind", "stock", _relative(STOCK), allowed_code=EXIT_REJECTED)
-        print("\nDownload the rejected products, to correct them and send them back with `goodsgate fix`.")
+        print("\nDownload the two rejected rows, correct them, and send them back to their batch.")
         report = demo.download_report()
+        correct(report)
+        demo.run("fix", str(report))
+        print("\nSubmit a real stock feed of another shop, compressed.")
+        demo.run("submit", "--kind", "stock", "--collection", "sunrise", _relative(STOCK), allowed_code=EXIT_REJECTED)
     finally:
         demo.stop()
         shutil.rmtree(folder / "store", ignore_errors=True)
-    print(f"\nThe gate has stopped. The report: {report}")
+    print(f"\nThe gate has stopped. The corrected report: {report}")
+
+
+def correct(report: Path) -> None:
+    """Fill in what the rejected rows lack, as a person would in a spreadsheet program."""
+    with report.open(encoding="utf-8-sig", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    for row in rows:
+        row["Variant SKU"] = row["Variant SKU"] or "GIFT-10"
+        row["Variant Price"] = row["Variant Price"].replace("on request", "27.00")
+    with report.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0]])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _relative(path: Path) -> str:

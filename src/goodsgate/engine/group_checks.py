@@ -18,7 +18,7 @@ from goodsgate.model.catalogue import digest_of
 from goodsgate.model.issue import Issue, issue
 from goodsgate.rules import Checker, CheckResult
 
-ANY_KEY = "-"
+ANY_KEY = "X"
 """Stands for the SKU of a row that needs none, while it is checked."""
 PRICE_FIELDS = ("price", "sale_price", "sale_price_effective_date")
 MISSING_KEY = frozenset({"sku_missing", "field_missing"})
