@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from goodsgate.model.batch import Counts, Kind, Result, State
 from goodsgate.store.contract import ChunkCommit, Claim, LeaseLostError, Retention
+from goodsgate.store.shared.rounds import REST_SECONDS_MAX
 from goodsgate.store.strict.demands import key_order
 from tests.store.scene import Record, Scene, chunk_commit, digest, rejected_record
 
@@ -131,6 +132,9 @@ class Hand:
             return
         self.scene.clock.forward(LEASE_SECONDS + 1)
         again = self.scene.claim("w2", seconds=LEASE_SECONDS)
+        if again is None:  # after several deaths in a row the lane rests
+            self.scene.clock.forward(REST_SECONDS_MAX + 1)
+            again = self.scene.claim("w2", seconds=LEASE_SECONDS)
         assert again is not None
         if (again.merchant, again.kind) == (claim.merchant, claim.kind):
             with pytest.raises(LeaseLostError):
@@ -222,6 +226,7 @@ def _play(scene: Scene, steps: list[Sent | Step], together: int) -> None:
             lane, batch = accepted[-step.number % len(accepted)]
             scene.store.cancel(LANES[lane][0], batch)
             cancelled.add(batch)
+    scene.clock.forward(REST_SECONDS_MAX + 1)
     while hand.work(2):
         pass
     _check(hand, accepted, cancelled)
