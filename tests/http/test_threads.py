@@ -219,9 +219,9 @@ def test_submissions_are_answered_while_workbooks_are_parsed(
     held = Held()
     frames = ParserProcess.frames
 
-    def wait(process: ParserProcess) -> Iterator[bytes]:
+    def wait(process: ParserProcess, **options: Any) -> Iterator[bytes | None]:
         held.wait()
-        return frames(process)
+        return frames(process, **options)
 
     monkeypatch.setattr(ParserProcess, "frames", wait)
     client = served.client()

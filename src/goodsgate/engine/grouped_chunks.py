@@ -125,14 +125,14 @@ class GroupedChunks:
         return with_groups(chunk, completed)
 
     def _runs(self, chunk: Chunk) -> Iterator[_Run]:
-        """Yield the groups of a chunk; a row that cannot be read belongs to the group above it."""
+        """Yield the groups of a chunk; a row that cannot be read belongs to the group above it, if there is one."""
         groups = self._groups
         begin, key = 0, None
         for at, row in enumerate(chunk.rows):
             if at in chunk.unreadable or (key is not None and groups.goes_on(row, key)):
                 continue
-            if key is not None:
-                yield _Run(begin, at, key)
+            if at > begin:
+                yield _Run(begin, at, key or "")
                 begin = at
             key = groups.key_of(row)
         yield _Run(begin, len(chunk), key or "")
@@ -147,7 +147,7 @@ class GroupedChunks:
             if begin is not None and not groups.goes_on(chunk.rows[begin], groups.key_of(chunk.rows[at])):
                 return _Run(begin, len(chunk), groups.key_of(chunk.rows[begin]))
             begin = at
-        return _Run(0, len(chunk), "" if begin is None else groups.key_of(chunk.rows[begin]))
+        return _Run(0, len(chunk), "") if begin is None else _Run(begin, len(chunk), groups.key_of(chunk.rows[begin]))
 
     def _complete_run(self, chunk: Chunk, run: _Run) -> list[GroupedRow]:
         rows, source_rows = chunk.rows[run.begin : run.end], chunk.source_rows[run.begin : run.end]
@@ -170,9 +170,11 @@ class GroupedChunks:
 
     def _bound(self, chunk: Chunk, run: _Run) -> int:
         """Return how many rows of a group are completed; further ones are rejected."""
-        if not run.begin and self._overflowing is not None:
-            first = next(_readable(chunk), None)
-            if first is None or self._groups.goes_on(first, self._overflowing):
+        if self._overflowing is not None:
+            first = next((at for at in range(len(chunk)) if at not in chunk.unreadable), len(chunk))
+            if run.begin <= first and (
+                first == len(chunk) or self._groups.goes_on(chunk.rows[first], self._overflowing)
+            ):
                 return 0
         bound = min(run.end - run.begin, self._rows_max)
         if bound < 2 or (run.begin and run.end < len(chunk)):
