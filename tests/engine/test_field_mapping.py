@@ -14,7 +14,7 @@ from goodsgate.model.batch import Kind, Policy, RoundKind, now
 from goodsgate.model.fields import FIELDS
 from goodsgate.store.contract import ClaimedRound
 
-Told = list[tuple[str, str, str | None, str]]
+IssueList = list[tuple[str, str, str | None, str]]
 
 
 class NoReferenceData:
@@ -53,7 +53,7 @@ def documents(checked: CheckedChunk) -> list[dict[str, Any]]:
     return [orjson.loads(document) for document in checked.documents]
 
 
-def told(checked: CheckedChunk, at: int = 0) -> Told:
+def issues_at(checked: CheckedChunk, at: int = 0) -> IssueList:
     """Return the issues of a record: code, path, column and severity."""
     return [(each.code, each.path, each.column, each.severity) for each in checked.issues.get(at, ())]
 
@@ -140,7 +140,7 @@ def test_a_mapped_column_beats_one_that_has_the_name_by_chance() -> None:
 def test_nothing_is_applied_if_a_mapped_column_is_not_there() -> None:
     """Every row is rejected, and says why."""
     header, chunk = table_of(["sku", "Titel"], ["A", "Cup"])
-    assert told(check(chunk, header, mapping={"Name": ["title"]})) == [("not_applied", "", None, "error")]
+    assert issues_at(check(chunk, header, mapping={"Name": ["title"]})) == [("not_applied", "", None, "error")]
 
 
 TWO_COLUMNS = {
@@ -152,11 +152,11 @@ TWO_COLUMNS = {
 
 
 @pytest.mark.parametrize(("upc", "ean", "gtin", "issues"), TWO_COLUMNS.values(), ids=TWO_COLUMNS)
-def test_two_columns_for_one_field_may_not_differ(upc: str, ean: str, gtin: str, issues: Told) -> None:
+def test_two_columns_for_one_field_may_not_differ(upc: str, ean: str, gtin: str, issues: IssueList) -> None:
     """What one of them lacks, the other has."""
     header, chunk = table_of(["sku", "title", "upc", "ean"], ["A", "Cup", upc, ean])
     checked = check(chunk, header)
-    assert (documents(checked)[0]["gtin"], told(checked)) == (gtin, issues)
+    assert (documents(checked)[0]["gtin"], issues_at(checked)) == (gtin, issues)
 
 
 @pytest.mark.parametrize(("name", "first", "second", "held", "issues"), [
@@ -170,19 +170,19 @@ def test_two_columns_for_one_field_may_not_differ(upc: str, ean: str, gtin: str,
     ("house code", "1", "2", "1", []),
 ])
 def test_two_columns_of_one_name_may_not_differ(
-    name: str, first: str, second: str, held: str, issues: Told,
+    name: str, first: str, second: str, held: str, issues: IssueList,
 ) -> None:
     """They are one field; what nobody checks is told by the header alone."""
     columns, chunk = table_of([name, "title", name], [first, "Cup", second])
     checked = check(chunk, columns, currency="EUR")
     assert held in documents(checked)[0].values()
-    assert [each for each in told(checked) if each[0] == "field_conflict"] == issues
+    assert [each for each in issues_at(checked) if each[0] == "field_conflict"] == issues
 
 
 def test_two_columns_in_another_language_may_not_differ_either() -> None:
     """Names of the generic profile are names that anybody may use."""
     header, chunk = table_of(["sku", "Bezeichnung", "Produktname"], ["A", "Becher", "Tasse"])
-    assert told(check(chunk, header)) == [("field_conflict", "/title", "Produktname", "error")]
+    assert issues_at(check(chunk, header)) == [("field_conflict", "/title", "Produktname", "error")]
 
 
 def test_two_names_of_a_brand_are_a_warning() -> None:
@@ -190,7 +190,7 @@ def test_two_names_of_a_brand_are_a_warning() -> None:
     header, chunk = table_of(["sku", "title", "brand", "manufacturer"], ["A", "Cup", "Braun", "P&G"])
     checked = check(chunk, header)
     assert documents(checked) == [{"id": "A", "title": "Cup", "brand": "Braun", "manufacturer": "P&G"}]
-    assert told(checked) == [("field_conflict", "/brand", "manufacturer", "warning")]
+    assert issues_at(checked) == [("field_conflict", "/brand", "manufacturer", "warning")]
 
 
 def test_each_json_record_is_read_by_itself() -> None:
@@ -210,7 +210,7 @@ def test_a_broken_barcode_is_found_under_any_name() -> None:
         {"sku": "D", "title": "Cup", "ean": "123"}, {"sku": "E", "title": "Bowl", "gtin": "4006381333931"},
         {"sku": "F", "title": "Pot", "barcode": "124"}, {"id": "G", "title": "Pan", "gtin": "125"},
     ))
-    assert [told(checked, at) for at in range(4)] == [
+    assert [issues_at(checked, at) for at in range(4)] == [
         [("gtin_length", "/gtin", "ean", "error")], [], [("gtin_length", "/gtin", "barcode", "error")],
         [("gtin_length", "/gtin", None, "error")],
     ]
@@ -228,10 +228,10 @@ def test_a_broken_barcode_is_found_under_any_name() -> None:
     ({"id": "A", "_row": 7}, {"id": "A"}, []),
     ({"id": "A", "unknown": [1e2]}, {"id": "A", "unknown": [100.0]}, []),
 ])
-def test_two_names_in_a_json_record(record: dict[str, Any], document: dict[str, Any], issues: Told) -> None:
+def test_two_names_in_a_json_record(record: dict[str, Any], document: dict[str, Any], issues: IssueList) -> None:
     """Equal or empty is told once; different values reject the record; what a name adds belongs to the value."""
     checked = check(lines_of({**record, "title": "Cup"}))
-    assert (documents(checked), told(checked)) == ([document | {"title": "Cup"}], issues)
+    assert (documents(checked), issues_at(checked)) == ([document | {"title": "Cup"}], issues)
 
 
 def test_names_of_variants_are_understood() -> None:
@@ -241,7 +241,7 @@ def test_names_of_variants_are_understood() -> None:
     ]}))
     variants = documents(checked)[0]["variants"]
     assert variants == [{"id": "A-1", "gtin": "4006381333931", "quantity": 7, "color": "red"}, {"id": "A-2"}]
-    assert told(checked) == [("field_conflict", "/variants/1/id", "sku", "error")]
+    assert issues_at(checked) == [("field_conflict", "/variants/1/id", "sku", "error")]
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -302,10 +302,10 @@ def test_a_word_for_nothing_is_no_value(word: str, column: str, field: str, seve
     """It rejects the record in a key, a title, a price or a GTIN."""
     row = {"sku": "A", "title": "Cup", "price": "7.90 EUR", "gtin": "", "brand": ""} | {column: word}
     header, chunk = table_of([*row], [*row.values()])
-    issues = [each for each in told(check(chunk, header)) if each[0] == "value_placeholder"]
+    issues = [each for each in issues_at(check(chunk, header)) if each[0] == "value_placeholder"]
     assert issues == [("value_placeholder", f"/{field}", column if column != field else None, severity)]
     if field in ("id", "title"):
-        found = told(check(lines_of({"id": "A", "title": "Cup"} | {field: word})))
+        found = issues_at(check(lines_of({"id": "A", "title": "Cup"} | {field: word})))
         assert found == [("value_placeholder", f"/{field}", None, "error")]
 
 
@@ -328,4 +328,4 @@ def test_a_spreadsheets_mark_for_text_is_no_part_of_a_key(cell: str, key: str) -
     header, chunk = table_of(["sku", "title"], [cell, "Cup"])
     checked = check(chunk, header)
     assert checked.keys == [key]
-    assert told(checked) == ([("text_mark", "/id", "sku", "warning")] if cell != key else [])
+    assert issues_at(checked) == ([("text_mark", "/id", "sku", "warning")] if cell != key else [])

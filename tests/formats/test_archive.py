@@ -46,7 +46,7 @@ def streamed(name: str, content: bytes) -> bytes:
     return b"".join(target.parts)
 
 
-def found_format(data: bytes, **claims: str) -> tuple[str, str]:
+def detect_file(data: bytes, **claims: str) -> tuple[str, str]:
     """Return what is detected."""
     return detect(**{"content_type": None, "content_encoding": None, "filename": None, "head": data[:65536], **claims})
 
@@ -61,8 +61,8 @@ def found_format(data: bytes, **claims: str) -> tuple[str, str]:
 ], ids=["deflated", "stored", "junk-before", "junk-behind", "no-suffix", "streamed"])
 def test_the_only_data_file_is_read(data):
     """What operating systems add, folders and pictures do not count; and the name of the file is told."""
-    assert found_format(data, content_type="application/zip") == ("csv", "zip")
-    assert found_format(data, format="csv") == ("csv", "zip")
+    assert detect_file(data, content_type="application/zip") == ("csv", "zip")
+    assert detect_file(data, format="csv") == ("csv", "zip")
     found = read(data, "csv", content_encoding="zip", sizes=[50])
     assert found.records == [["1", "Cup"], ["2", "Bowl"]]
     assert (found.stopped, found.bytes_done) == (None, len(data))
@@ -77,17 +77,17 @@ def test_the_only_data_file_is_read(data):
 def test_every_format_may_be_archived(name, content, format):
     """The file in the archive is detected as it would be by itself; a workbook is no archive of XML files."""
     data = archive({name: content})
-    assert found_format(data) == (format, "zip")
+    assert detect_file(data) == (format, "zip")
     assert len(read(data, format, content_encoding="zip").records) == 2
-    assert found_format(XLSX) == found_format(XLSX, format="xlsx") == ("xlsx", "identity")
-    assert found_format(archive({"p.xlsx": XLSX}), format="xlsx") == ("xlsx", "zip")
+    assert detect_file(XLSX) == detect_file(XLSX, format="xlsx") == ("xlsx", "identity")
+    assert detect_file(archive({"p.xlsx": XLSX}), format="xlsx") == ("xlsx", "zip")
 
 
 def test_several_data_files_are_named():
     """When the submission is received, if its beginning shows them, else when it is read."""
     data = archive({"a.csv": CSV, "b.json": b"[]"})
     with pytest.raises(UnknownFormatError, match=r"several data files \(a.csv, b.json\)"):
-        found_format(data)
+        detect_file(data)
     for format in ("csv", "json", "xml", "xlsx", "ndjson"):
         found = read(data, format, content_encoding="zip")
         assert (found.records, found.stopped, found.notices) == ([], None, [("archive_ambiguous", "a.csv, b.json")])
@@ -137,10 +137,10 @@ def test_an_archive_is_limited_by_its_size_and_by_what_it_expands_to():
 def test_other_archives_are_refused_by_name():
     """An OpenDocument file is a ZIP archive, too."""
     with pytest.raises(UnknownFormatError, match="OpenDocument"):
-        found_format(archive({"mimetype": b"application/vnd.oasis.opendocument.spreadsheet", "content.xml": b"<x/>"}))
+        detect_file(archive({"mimetype": b"application/vnd.oasis.opendocument.spreadsheet", "content.xml": b"<x/>"}))
     with pytest.raises(UnknownFormatError, match=r"a\.csv is encrypted"):
-        found_format(encrypted())
+        detect_file(encrypted())
     with pytest.raises(UnknownFormatError, match="an empty ZIP archive"):
-        found_format(archive({}))
+        detect_file(archive({}))
     with pytest.raises(UnknownFormatError, match="no data file"):
-        found_format(archive({"a.jpg": b"x", "b.jpg": b"x"}))
+        detect_file(archive({"a.jpg": b"x", "b.jpg": b"x"}))
