@@ -19,12 +19,12 @@ Four files do it; read them in this order:
    while the last one commits, one record for each claim. It also halves a chunk that fails, until the record at fault
    stands alone, and deletes what a full feed no longer contains.
 
-Beside them, `mapping_resolution` chooses how names are resolved: `table_mapping` by the header, once, `member_mapping`
-record by record; both by a profile. `groups` completes the rows of a product that stands on several of them,
-`catalogue_view` looks up current items, `chunk_commit` puts together what the store commits, and `small_batches`
-commits many small rounds at once. Records with a schema of their own are applied by `apply_schema`. `api` is what
-protocols call; `report` writes what became of each record to a file that can be corrected and sent back as a fix, which
-is one more round of the same batch.
+Beside them, `mapping_resolution` chooses how names are resolved: `table_header` and `table_mapping` for a table, by its
+header, once; `member_mapping` for JSON, record by record; both by a profile. `groups` completes the rows of a product
+that stands on several of them, `catalogue_view` looks up current items, `chunk_commit` puts together what the store
+commits, and `small_batches` commits many small rounds at once. Records with a schema of their own are applied by
+`apply_schema`. `api` is what protocols call; `report` writes what became of each record to a file that can be corrected
+and sent back as a fix, which is one more round of the same batch.
 """
 
 from goodsgate.engine.api import Engine

@@ -1,10 +1,9 @@
 """Names of a table: the header is resolved once, and each row becomes a document."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import orjson
-from rapidfuzz import fuzz, process
 
 from goodsgate.engine.column_values import (
     applies,
@@ -20,20 +19,17 @@ from goodsgate.engine.column_values import (
     with_addition,
 )
 from goodsgate.engine.field_mapping import (
-    ASIDE,
     MAPPED,
-    NAMED,
     PROFILED,
     RESERVED,
     FieldMapping,
     Source,
-    find_source,
     pointer_of,
     set_aside,
     two_values,
 )
-from goodsgate.engine.header_names import nearest_field
 from goodsgate.engine.placeholders import clean_mark, placeholder_issue
+from goodsgate.engine.table_header import TableHeader
 from goodsgate.formats import Chunk
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy
@@ -60,81 +56,16 @@ class TableMapping(FieldMapping):
     def __init__(self, kind: Kind, policy: Policy, profile: Profile, columns: list[str]) -> None:
         super().__init__(kind, policy, profile)
         self.columns = columns
-        self.issues: list[Issue] = []
+        self._header = TableHeader(kind, policy, profile, columns)
+        self.issues = self._header.issues
         """Issues of the header."""
-        self.refusal: Issue | None = None
+        self.refusal = self._header.refusal
         """Why no row of the table can be applied; the issue of each."""
-        self._positions: dict[str, int] = {}
-        for at, name in enumerate(columns):
-            self._positions.setdefault(name, at)
+        self._positions, self._sources = self._header.positions, self._header.sources
         self._folded = {fold(name): at for name, at in reversed(self._positions.items())}
-        self._sources: dict[str, Source] = {
-            name: source for name in self._positions
-            if name not in RESERVED and (source := find_source(name, kind, policy, profile)) is not None
-        }
         self._cells: Sequence[str] = ()
         """The row that is read."""
-        self._resolve()
         self._plan()
-
-    # the header
-
-    def _resolve(self) -> None:
-        """Decide which of the columns for one field is used, and collect the issues of the header."""
-        self._check_mapping()
-        by_field: dict[str, list[Source]] = {}
-        for source in sorted(self._sources.values(), key=self._preference):
-            for field in source.fields:
-                by_field.setdefault(field, []).append(source)
-        keys = [source for source in by_field.get("id", ()) if source.rank == NAMED]
-        if len(keys) > 1 and len(keys) == len(by_field["id"]):
-            names = [source.name for source in sorted(keys, key=lambda key: self._positions[key.name])]
-            self.issues.append(issue("header_key_ambiguous", value=", ".join(names), suggestion=f"{names[-1]}:id"))
-            for source in keys:
-                self._sources[source.name] = source._replace(columns=ASIDE)
-            del by_field["id"]
-        elif "id" not in by_field:
-            self.issues.append(issue("header_key_missing", expected="a column for id (sku, code, item number …)"))
-        for field, sources in by_field.items():
-            self._resolve_field(field, sources)
-        for name in self._positions:
-            if name not in self._sources and name not in RESERVED and not self._is_below_field(name):
-                self.issues.append(issue("header_unknown", value=name, suggestion=nearest_field(name, self.kind)))
-        self.issues.sort(key=lambda found: self._positions.get(found.value or "", -1))
-
-    def _preference(self, source: Source) -> tuple[int, int, int, int]:
-        """Return the order of columns for one field: mapped, of the profile, without additions, in file order."""
-        header, currency = source.header, self.policy.currency
-        is_plain = header is None or (header.language is None and header.currency in (None, currency))
-        return source.rank, source.order, not is_plain, self._positions[source.name]
-
-    def _resolve_field(self, field: str, sources: list[Source]) -> None:
-        """Exclude columns that are beaten by a mapped one, or that have another language or currency than the first."""
-        first = sources[0]
-        for source in sources[1:]:
-            if source.rank == first.rank and source.rank != NAMED:
-                continue
-            additions = [(each.header.language, each.header.currency) if each.header else (None, None)
-                         for each in (first, source)]
-            is_other = first.rank != source.rank or additions[0] != additions[1]
-            code = "header_field_repeated" if is_other else "header_field_shared"
-            self.issues.append(issue(code, value=source.name, expected=first.name))
-            if is_other:
-                self._sources[source.name] = self._sources[source.name].without(field)
-
-    def _check_mapping(self) -> None:
-        """Refuse the table if the submission maps a column that it does not have."""
-        for name in self.policy.mapping:
-            if name not in self._positions:
-                known = {fold(column): column for column in self._positions}
-                near = known.get(fold(name)) or _nearest(name, self._positions)
-                self.refusal = issue("map_column_missing", value=name, expected=", ".join(self._positions),
-                                     suggestion=near)
-                self.issues.append(self.refusal)
-
-    def _is_below_field(self, name: str) -> bool:
-        top = name.split(".", 1)[0]
-        return top != name and fields.resolve(top, self.kind) is not None
 
     @property
     def mapping(self) -> dict[str, list[str]]:
@@ -149,8 +80,6 @@ class TableMapping(FieldMapping):
     def source_of(self, name: str) -> Source | None:
         """Return what a column stands for."""
         return self._sources.get(name)
-
-    # rows
 
     def _plan(self) -> None:
         """Prepare what is done with each cell of a row."""
@@ -174,7 +103,7 @@ class TableMapping(FieldMapping):
             else:
                 self._plain.append("")
                 special.append((known, at))
-        self._special = [*sorted(special, key=lambda each: self._preference(each[0]))]
+        self._special = [*sorted(special, key=lambda each: self._header.preference(each[0]))]
         self._fields = [self._sources[name].fields if name in self._sources else () for name in self.columns or ()]
         self._marked = [at for at, names in enumerate(self._fields) if not MARKED_FIELDS.isdisjoint(names)]
         self._repeats = self._find_repeats()
@@ -262,6 +191,7 @@ class TableMapping(FieldMapping):
         elif self._fields[first] and not is_same(cells[first], cells[at]):
             path, name = path_of(self._fields[first][0], self.kind), self._column(at)
             issues.append(two_values(path, cells[at], name=name, first=cells[first], first_name=name))
+
     def _add_nulls(self, record: dict[str, object], cells: Sequence[str]) -> None:
         """Add a null for each empty cell whose field has no value in another column."""
         for name, cell in zip(self._plain, cells, strict=False):
@@ -425,8 +355,3 @@ class TableMapping(FieldMapping):
 
 def _cell(row: Sequence[str], at: int) -> str:
     return row[at].strip() if at < len(row) else ""
-
-
-def _nearest(name: str, columns: Iterable[str]) -> str | None:
-    near = process.extractOne(name, [*columns], scorer=fuzz.ratio, score_cutoff=fields.NEAR_ENOUGH, processor=fold)
-    return near[0] if near else None

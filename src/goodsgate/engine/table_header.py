@@ -1,0 +1,96 @@
+"""The header of a table: what each column stands for, and which of several columns for one field is used."""
+
+from collections.abc import Iterable
+
+from rapidfuzz import fuzz, process
+
+from goodsgate.engine.field_mapping import ASIDE, NAMED, RESERVED, Source, find_source
+from goodsgate.engine.header_names import nearest_field
+from goodsgate.model import fields
+from goodsgate.model.batch import Kind, Policy
+from goodsgate.model.issue import Issue, issue
+from goodsgate.profiles import Profile, fold
+
+
+class TableHeader:
+    """Columns of one table and the fields they stand for."""
+
+    def __init__(self, kind: Kind, policy: Policy, profile: Profile, columns: list[str]) -> None:
+        self.kind = kind
+        self.policy = policy
+        self.issues: list[Issue] = []
+        """Issues of the header."""
+        self.refusal: Issue | None = None
+        """Why no row of the table can be applied; the issue of each."""
+        self.positions: dict[str, int] = {}
+        """Name → the first column that has it."""
+        for at, name in enumerate(columns):
+            self.positions.setdefault(name, at)
+        self.sources: dict[str, Source] = {
+            name: source for name in self.positions
+            if name not in RESERVED and (source := find_source(name, kind, policy, profile)) is not None
+        }
+        """Name → what the column stands for; names that nobody knows are left out."""
+        self._resolve()
+
+    def _resolve(self) -> None:
+        """Decide which of the columns for one field is used, and collect the issues of the header."""
+        self._check_mapping()
+        by_field: dict[str, list[Source]] = {}
+        for source in sorted(self.sources.values(), key=self.preference):
+            for field in source.fields:
+                by_field.setdefault(field, []).append(source)
+        keys = [source for source in by_field.get("id", ()) if source.rank == NAMED]
+        if len(keys) > 1 and len(keys) == len(by_field["id"]):
+            names = [source.name for source in sorted(keys, key=lambda key: self.positions[key.name])]
+            self.issues.append(issue("header_key_ambiguous", value=", ".join(names), suggestion=f"{names[-1]}:id"))
+            for source in keys:
+                self.sources[source.name] = source._replace(columns=ASIDE)
+            del by_field["id"]
+        elif "id" not in by_field:
+            self.issues.append(issue("header_key_missing", expected="a column for id (sku, code, item number …)"))
+        for field, sources in by_field.items():
+            self._resolve_field(field, sources)
+        for name in self.positions:
+            if name not in self.sources and name not in RESERVED and not self._is_below_field(name):
+                self.issues.append(issue("header_unknown", value=name, suggestion=nearest_field(name, self.kind)))
+        self.issues.sort(key=lambda found: self.positions.get(found.value or "", -1))
+
+    def preference(self, source: Source) -> tuple[int, int, int, int]:
+        """Return the order of columns for one field: mapped, of the profile, without additions, in file order."""
+        header, currency = source.header, self.policy.currency
+        is_plain = header is None or (header.language is None and header.currency in (None, currency))
+        return source.rank, source.order, not is_plain, self.positions[source.name]
+
+    def _resolve_field(self, field: str, sources: list[Source]) -> None:
+        """Exclude columns that are beaten by a mapped one, or that have another language or currency than the first."""
+        first = sources[0]
+        for source in sources[1:]:
+            if source.rank == first.rank and source.rank != NAMED:
+                continue
+            additions = [(each.header.language, each.header.currency) if each.header else (None, None)
+                         for each in (first, source)]
+            is_other = first.rank != source.rank or additions[0] != additions[1]
+            code = "header_field_repeated" if is_other else "header_field_shared"
+            self.issues.append(issue(code, value=source.name, expected=first.name))
+            if is_other:
+                self.sources[source.name] = self.sources[source.name].without(field)
+
+    def _check_mapping(self) -> None:
+        """Refuse the table if the submission maps a column that it does not have."""
+        for name in self.policy.mapping:
+            if name not in self.positions:
+                known = {fold(column): column for column in self.positions}
+                near = known.get(fold(name)) or _nearest(name, self.positions)
+                self.refusal = issue("map_column_missing", value=name, expected=", ".join(self.positions),
+                                     suggestion=near)
+                self.issues.append(self.refusal)
+
+    def _is_below_field(self, name: str) -> bool:
+        top = name.split(".", 1)[0]
+        return top != name and fields.resolve(top, self.kind) is not None
+
+
+def _nearest(name: str, columns: Iterable[str]) -> str | None:
+    near = process.extractOne(name, [*columns], scorer=fuzz.ratio, score_cutoff=fields.NEAR_ENOUGH, processor=fold)
+    return near[0] if near else None
