@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,10 @@ from tests import stores
 
 if TYPE_CHECKING:
     from tests.aws import Aws
+
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Images of containers often set it. Hundreds of processes would compile all modules, each for half a second."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
