@@ -1,36 +1,40 @@
-"""The composition root: builds the parts of a process from the settings. No other module imports all of them."""
+"""The composition root: builds the parts of a process from the settings. No other module imports all of them.
+
+Each function imports the parts that it builds. A command that only opens the store loads neither the engine nor HTTP,
+which takes three quarters of the time, and a worker does not load the server.
+"""
 
 import logging
 import math
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from secrets import token_bytes
+from typing import TYPE_CHECKING
 
 import msgspec
-import uvicorn
 
 from goodsgate.config import Config
-from goodsgate.console import Console
-from goodsgate.engine import Engine, Worker
-from goodsgate.engine.dry_run import DryRunner
-from goodsgate.engine.outbox import DeliverySettings, Outbox
-from goodsgate.engine.secrets import Secrets, parse_masters
-from goodsgate.engine.settings import CheckLimits, EngineSettings, WorkerSettings
-from goodsgate.engine.stock import Stock
-from goodsgate.formats import Limits
-from goodsgate.http.application import Application
-from goodsgate.http.connections import ConnectionLimits, OpenConnections, bounded_http, fit_descriptors
-from goodsgate.http.context import ServerContext
-from goodsgate.http.known_settings import KnownSettings
-from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings, WebhookSettings
-from goodsgate.http.threads import threads_of
-from goodsgate.protocols import load_known_settings, load_message_senders, load_protocols, load_schemas
-from goodsgate.rules import Schema
 from goodsgate.store.contract import Retention, Store
-from goodsgate.store.objects import Objects, open_objects, owner_of
-from goodsgate.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    import threading
+
+    import uvicorn
+
+    from goodsgate.engine import Engine, Worker
+    from goodsgate.engine.dry_run import DryRunner
+    from goodsgate.engine.outbox import DeliverySettings, Outbox
+    from goodsgate.engine.secrets import Secrets
+    from goodsgate.engine.settings import EngineSettings, WorkerSettings
+    from goodsgate.engine.stock import Stock
+    from goodsgate.formats import Limits
+    from goodsgate.http.application import Application
+    from goodsgate.http.connections import ConnectionLimits
+    from goodsgate.http.known_settings import KnownSettings
+    from goodsgate.http.services import HttpLimits, ProtocolServices, ProtocolSettings
+    from goodsgate.rules import Schema
+    from goodsgate.store.objects import Objects
 
 OWNER_BYTES = 32
 SCRATCH_CACHE_BYTES = 8 * 1024**2
@@ -52,11 +56,13 @@ POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 def open_store(config: Config) -> Store:
     """Return the store that the settings name, without migrating its schema. Raises StoreError."""
     if config.store.startswith(POSTGRES_SCHEMES):
-        from goodsgate.store.postgres import PostgresStore  # the driver is slow to load
+        from goodsgate.store.postgres import PostgresStore
 
         return PostgresStore(
             config.store, connections_max=config.connections_max, small_payload_bytes=config.small_payload_bytes
         )
+    from goodsgate.store.sqlite import SqliteStore
+
     return SqliteStore(
         Path(config.store), cache_bytes=config.catalogue_cache_bytes, small_payload_bytes=config.small_payload_bytes
     )
@@ -64,40 +70,56 @@ def open_store(config: Config) -> Store:
 
 def store_owner(store: Store) -> str:
     """Return the id by which folders and buckets know their store; it is created when it is first needed."""
+    from goodsgate.store.objects import owner_of
+
     secret = store.secret("objects", token_bytes(OWNER_BYTES))
     assert secret is not None  # there is a default
     return owner_of(secret)
 
 
-def open_bucket(address: str) -> Objects:
+def open_bucket(address: str) -> "Objects":
     """Return the objects in a bucket that a setting names. Raises StoreError."""
+    from goodsgate.store.objects import Objects
+
     return Objects(address)
 
 
-def known_settings() -> KnownSettings:
+def known_settings() -> "KnownSettings":
     """Return the settings of keys and merchants that the protocols know."""
+    from goodsgate.protocols import load_known_settings
+
     return load_known_settings()
 
 
-def create_secrets(store: Store, config: Config) -> Secrets:
+def create_secrets(store: Store, config: Config) -> "Secrets":
     """Return the secrets that are derived from the master secrets of the settings, or else of the store."""
+    from goodsgate.engine.secrets import Secrets, parse_masters
+
     return Secrets(store, parse_masters(config.secrets))
 
 
-def create_engine(store: Store, config: Config) -> Engine:
+def create_engine(store: Store, config: Config) -> "Engine":
     """Return the engine over a store, for requests."""
+    from goodsgate.engine import Engine
+    from goodsgate.engine.stock import Stock
+
     return Engine(store, engine_settings(config), secrets=create_secrets(store, config), stock=Stock(store))
 
 
 def create_worker(store: Store, config: Config, name: str | None = None, *,
-                  schemas: Mapping[str, Schema] | None = None, stop: threading.Event | None = None) -> Worker:
+                  schemas: "Mapping[str, Schema] | None" = None, stop: "threading.Event | None" = None) -> "Worker":
     """Return a worker that knows the given schemas, by default those of every protocol; `stop` ends its run."""
+    from goodsgate.engine import Worker
+    from goodsgate.protocols import load_schemas
+
     known = load_schemas() if schemas is None else schemas
     return Worker(store, worker_settings(config), name, schemas=known, stop=stop)
 
 
-def create_dry_runner(store: Store, config: Config) -> DryRunner:
+def create_dry_runner(store: Store, config: Config) -> "DryRunner":
     """Return what works submissions without effect."""
+    from goodsgate.engine.dry_run import DryRunner
+
     scratch_config = msgspec.structs.replace(
         config, catalogue_cache_bytes=SCRATCH_CACHE_BYTES, valid_cache_records=SCRATCH_VALID_CACHE_RECORDS
     )
@@ -110,21 +132,27 @@ def create_dry_runner(store: Store, config: Config) -> DryRunner:
     )
 
 
-def read_limits(config: Config) -> Limits:
+def read_limits(config: Config) -> "Limits":
     """Return the bounds of reading."""
+    from goodsgate.formats import Limits
+
     return Limits(**{name: getattr(config, name) for name in Limits.__struct_fields__})
 
 
-def engine_settings(config: Config) -> EngineSettings:
+def engine_settings(config: Config) -> "EngineSettings":
     """Return the settings of the engine's API."""
+    from goodsgate.engine.settings import EngineSettings
+
     return EngineSettings(
         body_bytes_max=config.body_bytes_max, open_rounds_max=config.open_rounds_max,
         reference_entries_max=config.reference_entries_max, read_limits=read_limits(config),
     )
 
 
-def worker_settings(config: Config) -> WorkerSettings:
+def worker_settings(config: Config) -> "WorkerSettings":
     """Return the settings of a worker."""
+    from goodsgate.engine.settings import CheckLimits, WorkerSettings
+
     return WorkerSettings(
         lease_seconds=config.lease_seconds, poll_seconds=config.poll_seconds,
         claim_rounds_max=config.claim_rounds_max, claim_bytes_max=config.claim_bytes_max,
@@ -145,14 +173,22 @@ def retention(config: Config) -> Retention:
     )
 
 
-def create_outbox(store: Store, config: Config) -> Outbox:
+def create_outbox(store: Store, config: Config) -> "Outbox":
     """Return the outbox with the senders of every protocol; start it beside a worker and stop it after the worker."""
+    from goodsgate.engine.outbox import Outbox
+    from goodsgate.protocols import load_message_senders
+
     senders = load_message_senders(create_services(store, config))
     return Outbox(store, senders, delivery_settings(config))
 
 
-def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int] | None = None) -> Application:
+def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int] | None = None) -> "Application":
     """Return the gate as an ASGI application; `workers_alive` counts the worker processes that this process watches."""
+    from goodsgate.console import Console
+    from goodsgate.http.application import Application
+    from goodsgate.http.context import ServerContext
+    from goodsgate.protocols import load_protocols
+
     engine = create_engine(store, config)
     services = create_services(store, config, secrets=engine.secrets, stock=engine.stock)
     dry_runner = create_dry_runner(store, config)
@@ -163,9 +199,14 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     return Application(context, protocols, routes=console.routes(), background=[console.history])
 
 
-def create_services(store: Store, config: Config, *, secrets: Secrets | None = None,
-                    stock: Stock | None = None) -> ProtocolServices:
+def create_services(store: Store, config: Config, *, secrets: "Secrets | None" = None,
+                    stock: "Stock | None" = None) -> "ProtocolServices":
     """Return what the protocols share in one process. Raises StoreError if `reports` names no usable bucket."""
+    from goodsgate.engine.stock import Stock
+    from goodsgate.http.services import ProtocolServices
+    from goodsgate.protocols import load_known_settings
+    from goodsgate.store.objects import Objects, open_objects
+
     owner = partial(store_owner, store)
     return ProtocolServices(
         store=store, secrets=secrets or create_secrets(store, config), stock=stock or Stock(store),
@@ -176,22 +217,28 @@ def create_services(store: Store, config: Config, *, secrets: Secrets | None = N
     )
 
 
-def delivery_settings(config: Config) -> DeliverySettings:
+def delivery_settings(config: Config) -> "DeliverySettings":
     """Return the settings of the outbox."""
+    from goodsgate.engine.outbox import DeliverySettings
+
     return DeliverySettings(
         threads=config.delivery_threads, timeout_seconds=config.delivery_seconds, stop_seconds=config.stop_seconds,
         retry_seconds=tuple(float(seconds) for seconds in config.delivery_retry_seconds.split(",")),
     )
 
 
-def http_limits(config: Config) -> HttpLimits:
+def http_limits(config: Config) -> "HttpLimits":
     """Return the bounds of requests."""
+    from goodsgate.http.services import HttpLimits
+
     names = set(HttpLimits.__struct_fields__) - {"session_seconds"}
     return HttpLimits(session_seconds=config.session_hours * 3600, **{name: getattr(config, name) for name in names})
 
 
-def protocol_settings(config: Config) -> ProtocolSettings:
+def protocol_settings(config: Config) -> "ProtocolSettings":
     """Return what protocols read of the settings."""
+    from goodsgate.http.services import ProtocolSettings, WebhookSettings
+
     host = f"[{config.host}]" if ":" in config.host else config.host
     return ProtocolSettings(
         public_url=config.public_url.rstrip("/"), local_url=f"http://{host}:{config.port}",
@@ -208,8 +255,11 @@ def protocol_settings(config: Config) -> ProtocolSettings:
     )
 
 
-def connection_limits(config: Config, *, descriptors: float = math.inf) -> ConnectionLimits:
+def connection_limits(config: Config, *, descriptors: float = math.inf) -> "ConnectionLimits":
     """Return the bounds of connections, lowered if the process may not open that many files (`descriptors`)."""
+    from goodsgate.http.connections import ConnectionLimits, fit_descriptors
+    from goodsgate.http.threads import threads_of
+
     limits = ConnectionLimits(**{name: getattr(config, name) for name in ConnectionLimits.__struct_fields__})
     own = DESCRIPTORS_RESERVED + threads_of(http_limits(config)) * DESCRIPTORS_A_THREAD
     fitted = fit_descriptors(limits, max(DESCRIPTORS_RESERVED / 2, descriptors - own))
@@ -222,8 +272,12 @@ def connection_limits(config: Config, *, descriptors: float = math.inf) -> Conne
     return fitted
 
 
-def server_config(application: Application, limits: ConnectionLimits) -> uvicorn.Config:
+def server_config(application: "Application", limits: "ConnectionLimits") -> "uvicorn.Config":
     """Return the configuration of uvicorn, with bounds on its connections."""
+    import uvicorn
+
+    from goodsgate.http.connections import OpenConnections, bounded_http
+
     open_connections = OpenConnections(
         limits, application.context.metrics, buffer_bytes=application.context.uploads.buffer_bytes
     )

@@ -11,13 +11,16 @@ import secrets
 import time
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from goodsgate.engine.secrets import Secrets, UnknownMasterError
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Key, Scope, Token
 from goodsgate.store.contract import Store
+
+if TYPE_CHECKING:
+    from goodsgate.engine.secrets import Secrets
 
 SECRET_BYTES = 32
 """Random bytes of a secret."""
@@ -73,7 +76,7 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
     """Session token that every request must carry, as with temporary credentials; None: requests must have none."""
 
 
-def new_access_key(merchant: str, scopes: Iterable[Scope], secrets_of: Secrets, *, label: str = "",
+def new_access_key(merchant: str, scopes: Iterable[Scope], secrets_of: "Secrets", *, label: str = "",
                    settings: dict[str, str] | None = None, session: bool = False) -> tuple[Key, AccessKey]:
     """Create a key that signs requests. Raises StoreError if the master secret is in the store."""
     name = f"AKGG{base64.b32encode(secrets.token_bytes(10)).decode()}"
@@ -88,8 +91,10 @@ def new_access_key(merchant: str, scopes: Iterable[Scope], secrets_of: Secrets, 
     return key, signing
 
 
-def access_key(key: Key, secrets_of: Secrets) -> AccessKey | None:
+def access_key(key: Key, secrets_of: "Secrets") -> AccessKey | None:
     """Return the secrets of a key; None if it does not sign, or its master secret is gone. Raises StoreError."""
+    from goodsgate.engine.secrets import UnknownMasterError  # commands that create keys need no engine
+
     name, master = key.settings.get(ACCESS_KEY), key.settings.get(MASTER)
     if name is None or master is None:
         return None

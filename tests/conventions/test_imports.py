@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 from tests.conventions.source import PACKAGE, imported_names, modules, package_of, string_constants
@@ -127,6 +129,26 @@ def test_a_protocol_is_named_only_in_its_own_package_and_the_list():
             if not is_own and any(text.lower() == protocol for text in string_constants(tree)):
                 violations.append((path, protocol))
     assert not violations
+
+
+def test_commands_load_only_what_they_use(tmp_path):
+    """Help loads no library of the gate, and a command that only opens the store loads neither engine nor HTTP."""
+    program = """
+import sys
+from goodsgate.cli import main
+assert not {"msgspec", "apsw", "httpx", "starlette"} & set(sys.modules)
+from goodsgate import app, auth
+from goodsgate.cli.merchant import create_key, create_merchant
+store = app.open_store(app.Config(store=sys.argv[1]))
+store.migrate()
+create_merchant(store, "acme", name="Acme")
+assert create_key(store, "acme", scopes=["read"], label="")
+store.close()
+assert not {f"goodsgate.{name}" for name in ("engine", "rules", "http", "protocols", "console")} & set(sys.modules)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_modules_have_telling_names():

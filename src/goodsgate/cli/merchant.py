@@ -72,7 +72,6 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
       goodsgate merchant add brightware --set account=123456789012 --location STORE-1
       export GOODSGATE_KEY=$(goodsgate merchant add brightware --quiet)
     """
-    from goodsgate.engine.merchant_documents import put_merchant_settings
     from goodsgate.model.catalogue import ReferenceEntry
 
     _check_settings(settings, owner="merchant")
@@ -80,6 +79,8 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
     try:
         create_merchant(store, merchant_id, name=name)
         if settings:
+            from goodsgate.engine.merchant_documents import put_merchant_settings
+
             put_merchant_settings(store, merchant_id, settings)
         if locations:
             store.put_reference(merchant_id, "location", [ReferenceEntry(code=code) for code in locations])

@@ -5,13 +5,14 @@ import csv
 from collections.abc import Iterable, Iterator
 from io import StringIO
 from tempfile import TemporaryFile
-from typing import IO, cast
-
-import xlsxwriter  # type: ignore[import-untyped]  # it has no types
+from typing import IO, TYPE_CHECKING, cast
 
 from goodsgate.formats.contract import FORMATS, FormatOverflowError, UnknownFormatError
 from goodsgate.formats.delimiter import DELIMITERS
 from goodsgate.formats.formula_marks import mark_formula
+
+if TYPE_CHECKING:
+    import xlsxwriter  # type: ignore[import-untyped]  # it has no types
 
 PIECE_CHARACTERS = 64 * 1024
 PAUSE_ROWS = 50
@@ -115,6 +116,8 @@ def _write_xlsx(rows: Iterable[list[str]], header: list[str] | None, sheet: str 
 def _fill_workbook(file: IO[bytes], rows: Iterable[list[str]], header: list[str] | None, name: str | None,
                    ) -> Iterator[None]:
     """Write a workbook, with a pause after every few rows."""
+    import xlsxwriter  # slow to load, and few processes write a workbook
+
     with xlsxwriter.Workbook(file, _XLSX_OPTIONS) as book:
         sheet = book.add_worksheet(name)
         number = 0
@@ -128,7 +131,7 @@ def _fill_workbook(file: IO[bytes], rows: Iterable[list[str]], header: list[str]
                 yield
 
 
-def _fill_row(sheet: xlsxwriter.worksheet.Worksheet, number: int, row: list[str]) -> None:
+def _fill_row(sheet: "xlsxwriter.worksheet.Worksheet", number: int, row: list[str]) -> None:
     if number >= XLSX_ROWS_MAX:
         raise FormatOverflowError(f"An XLSX holds at most {XLSX_ROWS_MAX:,} rows; ask for CSV.")
     if len(row) > XLSX_COLUMNS_MAX:

@@ -1,9 +1,7 @@
 """Check digits of GTINs."""
 
-_WEIGHTED: dict[str, int] = {
-    f"{number:04d}": sum(int(digit) * weight for digit, weight in zip(f"{number:04d}", (3, 1, 3, 1), strict=True))
-    for number in range(10_000)
-}
+_PAIRS = [(f"{tens}{ones}", 3 * tens + ones) for tens in range(10) for ones in range(10)]
+_WEIGHTED: dict[str, int] = {first + second: sum_1 + sum_2 for first, sum_1 in _PAIRS for second, sum_2 in _PAIRS}
 """Four digits, the first of which has weight three → their weighted sum."""
 _DIGITS: dict[str, int] = {str(digit): digit for digit in range(10)}
 
