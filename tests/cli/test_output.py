@@ -23,6 +23,7 @@ def test_a_group_of_issues_is_a_sentence_an_example_and_what_to_do(capsys: pytes
     )
     batch = {
         "label": "feed.csv", "state": "finished", "outcome": "rejected", "withheld": None, "reading": [],
+        "contents": None,
         "issues": issues,
         "counts": counts | {"rejected": 4, "total": 4, "accounted": 4},
     }

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from goodsgate.app import create_worker
+from goodsgate.engine.contents import batch_contents
 from goodsgate.model.batch import Kind, Outcome
 from goodsgate.model.catalogue import ReferenceEntry
+from goodsgate.store.contract import Retention
 from tests.shop import Shop
 
 SHOPIFY = """Handle,Title,Vendor,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src,Image Position
@@ -40,6 +42,9 @@ TEE,Tee,,,19.90 EUR
 TEE-R,,TEE,red,19.90 EUR
 TEE-B,,TEE,blue,
 """
+PAYLOADS_AT_ONCE = Retention(
+    payload_seconds=0, report_seconds=10**9, batch_seconds=10**9, answer_seconds=10**9, tombstone_seconds=10**9
+)
 FILES = {"shopify": SHOPIFY, "spree": SPREE, "woocommerce": WOO, "magento": MAGENTO, "general": GENERAL}
 
 
@@ -67,6 +72,51 @@ def test_a_shop_export_becomes_one_item_for_each_sku(shop: Shop) -> None:
     }
     assert (blue["image_link"], blue["additional_image_link"]) == ("https://x.example/1.jpg", ["https://x.example/2.jpg"])
     assert [item.key for item in shop.store.items("acme", Kind.PRODUCT, "products").rows] == ["C-B", "C-R", "CUP"]
+
+
+CONTENTS = {
+    "shopify": "Shopify product export: 3 products, 4 variants, 1 image row",
+    "spree": "Spree product export: 2 products, 3 variants, 1 parent row, 2 price rows",
+    "woocommerce": "WooCommerce product export: 2 products, 3 variants, 1 parent row",
+    "magento": "Magento 2 product export: 1 product, 1 variant, 1 parent row, 1 translation row",
+    "general": "",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_batch_tells_what_its_rows_are(shop: Shop, name: str) -> None:
+    """The title of the profile, the products, and the rows of each role; nothing without a profile and groups."""
+    contents = batch_contents(submit(shop, FILES[name]))
+    assert (contents.summary if contents is not None else "") == CONTENTS[name]
+
+
+def test_a_fix_counts_a_row_as_what_it_has_become(shop: Shop) -> None:
+    """The counts are those of the submission as it stands after each round."""
+    text = SHOPIFY.replace("cap,,,,Blue,C-B,6.00", "cap,,,,Blue,C-B,cheap").replace("CUP,4.00", ",4.00")
+    batch = submit(shop, text)
+    expected = {"products": 3, "variant": 4, "image": 1}
+    assert (batch.roles, batch.counts.rejected) == (expected, 3)
+    shop.engine.retry("acme", batch.id)
+    shop.work()
+    assert shop.engine.batch("acme", batch.id).roles == expected
+    header = "_row,Handle,Title,Option1 Value,Variant SKU,Variant Price,Image Src\n"
+    shop.fix(batch.id, f"{header}2,cap,,,,,https://x.example/3.jpg\n4,cup,Cup,,,cheap,\n".encode(), format="csv")
+    shop.work()
+    assert shop.engine.batch("acme", batch.id).roles == {"products": 3, "variant": 3, "image": 2}
+    fix = f"{header}4,cup,Cup,,CUP,4.00,\n,cup,,,,,https://x.example/4.jpg\n,new,New,,NEW,1.00,\n"
+    shop.fix(batch.id, fix.encode(), format="csv", new_records=True)
+    shop.work()
+    batch = shop.engine.batch("acme", batch.id)
+    assert (batch.roles, batch.counts.rejected) == ({"products": 4, "variant": 4, "image": 3}, 1)
+
+
+def test_a_row_that_cannot_be_read_has_no_role_before_it_is_corrected(shop: Shop) -> None:
+    """Nobody knows what it is."""
+    batch = submit(shop, SHOPIFY.replace("CUP,4.00,,", "CUP,4.00,,,9"))
+    assert batch.roles == {"products": 2, "variant": 3, "image": 1}
+    shop.fix(batch.id, b"_row,Handle,Title,Variant SKU,Variant Price\n4,cup,Cup,CUP,4.00\n", format="csv")
+    shop.work()
+    assert shop.engine.batch("acme", batch.id).roles == {"products": 3, "variant": 4, "image": 1}
 
 
 def test_a_key_is_made_where_the_submission_asks_for_it(shop: Shop) -> None:
@@ -146,7 +196,7 @@ def test_a_wrong_parent_is_told_at_its_row_and_rejects_its_variants(shop: Shop) 
 
 @pytest.mark.parametrize("name", FILES)
 def test_no_chunk_and_no_restart_changes_the_end(tmp_path: Path, name: str) -> None:
-    """A worker that dies after any chunk is followed by another one; items, results and issues are the same."""
+    """A worker that dies after any chunk is followed by another one; items, results, issues, roles are the same."""
     ends = []
     for folder, chunk in (("whole", 1_000), ("parts", 2)):
         with Shop(tmp_path / folder, kind="sqlite", chunk_records_max=chunk) as shop:
@@ -156,8 +206,9 @@ def test_no_chunk_and_no_restart_changes_the_end(tmp_path: Path, name: str) -> N
                 worker.stop()
                 worker.step()
                 worker.close()
-            assert shop.engine.batch("acme", batch).finished_at is not None
-            ends.append((shop.items(), results(shop, batch), shop.codes(batch)))
+            ended = shop.engine.batch("acme", batch)
+            assert ended.finished_at is not None
+            ends.append((shop.items(), results(shop, batch), shop.codes(batch), ended.roles))
     assert ends[0] == ends[1]
 
 
@@ -177,6 +228,25 @@ def test_a_corrected_row_ends_as_if_it_had_been_right_at_first(shop: Shop) -> No
     shop.fix(batch.id, b"_row,Type,SKU,Name,Regular price,Parent\n1,variation,L-R,Lamp red,24.9,LAMP\n", format="csv")
     shop.work()
     assert shop.items()["L-R"]["description"] == "A lamp"
+
+
+def test_a_row_whose_submission_is_gone_is_checked_by_itself_and_says_so(shop: Shop) -> None:
+    """It begins no product again and keeps the images that its item has."""
+    submit(shop, SHOPIFY)
+    right = shop.items()["C-B"]
+    batch = submit(shop, SHOPIFY.replace("C-B,6.00", "C-B,cheap"))
+    shop.store.sweep(PAYLOADS_AT_ONCE, steps_max=100)
+    header = "_row,Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src\n"
+    shop.fix(batch.id, f"{header}2,cap,Cap,Color,Blue,C-B,7.00,https://x.example/1.jpg\n".encode(), format="csv")
+    shop.work()
+    assert shop.codes(batch.id)[2] == ["group_not_kept"]
+    assert shop.items()["C-B"] == right | {"price": "7.00 EUR"}
+    assert shop.engine.batch("acme", batch.id).roles == batch.roles
+    batch = submit(shop, WOO.replace("Lamp red,24.9", "Lamp red,cheap"))
+    shop.store.sweep(PAYLOADS_AT_ONCE, steps_max=100)
+    shop.fix(batch.id, b"_row,Type,SKU,Name,Regular price,Parent\n1,variation,L-R,Lamp red,24.9,LAMP\n", format="csv")
+    shop.work()
+    assert shop.codes(batch.id)[1] == ["group_not_kept"]
 
 
 def test_a_retry_completes_rows_again(shop: Shop) -> None:

@@ -11,6 +11,7 @@ from goodsgate.engine.grouped_chunks import GroupedChunk, GroupedChunks
 from goodsgate.engine.groups import GroupedRow, RowGroups, derived_key
 from goodsgate.formats import Chunk
 from goodsgate.model.issue import issue
+from goodsgate.model.roles import BEGINS_PRODUCT
 from goodsgate.profiles import load_profile
 from goodsgate.profiles.group import Group, RoleRule
 
@@ -48,7 +49,14 @@ def complete(groups: RowGroups, rows: Sequence[list[str]], cuts: Sequence[int] =
     done: list[GroupedRow] = []
     source = chunks_of(rows, cuts, unreadable)
     for chunk in GroupedChunks(groups, rows_max=rows_max, bytes_total=100).chunks(source, skip=skip):
-        done += chunk.grouped if isinstance(chunk, GroupedChunk) else [GroupedRow("variant", row) for row in chunk.rows]
+        if isinstance(chunk, GroupedChunk):
+            done += chunk.grouped
+        else:
+            roles = chunk.roles or bytes(len(chunk))
+            done += [
+                GroupedRow("variant", row, begins_product=role >= BEGINS_PRODUCT)
+                for row, role in zip(chunk.rows, roles, strict=True)
+            ]
     return done
 
 

@@ -163,6 +163,8 @@ def _document(batch: "Batch", engine: "Engine") -> Document:
     """Return the batch in the form in which the API returns it, as far as `print_batch` needs it."""
     import msgspec
 
+    from goodsgate.engine.contents import batch_contents, contents_document
+
     counts = {name: getattr(batch.counts, name) for name in batch.counts.__struct_fields__}
     counts |= {"total": batch.total, "accounted": batch.counts.accounted, "warned": batch.warned}
     groups = [
@@ -175,4 +177,5 @@ def _document(batch: "Batch", engine: "Engine") -> Document:
     return {
         "label": batch.label, "state": str(batch.state), "outcome": batch.outcome and str(batch.outcome),
         "counts": counts, "issues": groups, "withheld": None, "reading": msgspec.to_builtins(batch.reading),
+        "contents": contents_document(batch_contents(batch)),
     }

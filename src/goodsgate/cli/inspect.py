@@ -92,6 +92,8 @@ def _inspect(source: FeedSource, *, kind: str, policy: "Policy", format: str | N
 def _print(document: Document) -> None:
     out = create_console(sys.stdout)
     out.print(mask_control(f"{document['file']}: {document['format'].upper()}"), style="bold")
+    if document["contents"]:
+        out.print(mask_control(f"  contents {document['contents']['summary']}"), soft_wrap=True)
     if document["reading"]:
         out.print(mask_control(f"  read as  {format_reading(document['reading'])}"), soft_wrap=True)
     counts = document["counts"]

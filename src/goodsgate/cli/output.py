@@ -179,6 +179,8 @@ def print_batch(batch: Document, *, as_json: bool, examples: Callable[[], Exampl
         out.print(f"  warnings {counts['warned']:,} accepted with a warning")
     if batch.get("records_per_second") and batch["rounds"] == 1:
         out.print(f"  speed    {batch['records_per_second']:,.0f} records/s")
+    if batch["contents"]:
+        out.print(mask_control(f"  contents {batch['contents']['summary']}"), soft_wrap=True)
     if batch["reading"]:
         out.print(mask_control(f"  read as  {format_reading(batch['reading'])}"), soft_wrap=True)
     if batch.get("issues"):

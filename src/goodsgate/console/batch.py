@@ -10,6 +10,7 @@ from goodsgate.console.rendering import HEADERS, PageRenderer, path_segment
 from goodsgate.console.request import NUMBER_DIGITS_MAX, ConsoleRequest, FormFields
 from goodsgate.console.upload import UploadWithFields, detect_format
 from goodsgate.engine import Submission
+from goodsgate.engine.contents import batch_contents
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.context import HEAD_BYTES, ServerContext
 from goodsgate.http.threads import WORK, Work
@@ -39,7 +40,8 @@ class BatchPage:
         # Record 0 is the file itself. Its warnings are among the groups; its errors are shown separately.
         file_findings = [each for each in self._context.store.findings(merchant, id, limit=1) if each.number == 0]
         values: dict[str, Any] = {
-            "batch": batch, "groups": self._engine.groups(merchant, id, limit=GROUPS_MAX),
+            "batch": batch, "contents": batch_contents(batch),
+            "groups": self._engine.groups(merchant, id, limit=GROUPS_MAX),
             "has_ended": batch.state in FINAL_STATES, "merchant": merchant, "path": batch_path(batch),
             "file_errors": [issue for each in file_findings for issue in each.issues if issue.severity == "error"],
             "formats": formats.WRITTEN_FORMATS, "protocols": self._protocols, "section": "batches", **_progress(batch),

@@ -79,7 +79,8 @@ class SubmitPage:
         size = form.get("bytes", "")
         bytes_total = int(size) if size.isdecimal() and len(size) <= NUMBER_DIGITS_MAX else 0
         values: dict[str, Any] = {
-            "sample": inspection.sample, "columns": preview_columns(inspection.sample, mapping),
+            "sample": inspection.sample, "contents": inspection.contents,
+            "columns": preview_columns(inspection.sample, mapping),
             "items": [_indented(item.document) for item in inspection.dry_run.items], "checked": counts.accounted,
             "results": [(name, count) for name in RESULTS if (count := getattr(counts, name))],
             "fields_needed": ["id", REQUIRED[kind]], "encodings": ENCODINGS_OFFERED,

@@ -16,6 +16,7 @@ from goodsgate.formats import Chunk
 from goodsgate.model import crash
 from goodsgate.model.batch import RESULTS, Counts, Finding, RoundKind, State
 from goodsgate.model.issue import Issue
+from goodsgate.model.roles import count_roles
 from goodsgate.store.contract import ChunkCommit, Claim, ClaimedRound, StockChangedError, Store
 
 
@@ -34,6 +35,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         numbers = [next(new_numbers) if number is None else number for number in chunk.replaces]
         counts[REJECTED] -= len(replaced)
     findings, warned = [], 0
+    roles = chunk.roles or chunk.roles_before
     for at in sorted(changes.issues):
         if changes.issues[at]:
             is_rejected = results[at] == REJECTED
@@ -41,6 +43,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
             findings.append(Finding(
                 number=numbers[at], source_row=chunk.source_rows[at], key=keys[at], result=RESULTS[results[at]],
                 issues=changes.issues[at], raw=raw_record(chunk, at) if is_rejected else None,
+                role=roles[at] if roles and is_rejected else 0,
             ))
     if chunk.replaces is not None:
         results, keys = bytes(results[at] for at in added), [keys[at] for at in added]
@@ -60,6 +63,7 @@ def build_commit(round: ClaimedRound, chunk: Chunk, changes: ChunkChanges, mappi
         warned=warned, bytes_done=chunk.bytes_done if end_state is None else round.bytes_total,
         columns=mapping.columns if mapping is not None and has_mapping else None,
         mapping=mapping.mapping if mapping is not None and has_mapping else None, reading=chunk.reading,
+        roles=count_roles(roles, chunk.roles_before) if roles else {},
         end_state=end_state,
     )
 

@@ -74,7 +74,8 @@ def assemble(chunk: Chunk, *, header: list[str] | None, round: ClaimedRound, col
             unreadable[at] = problem
     replaces, issues = _replacements(texts, rejected)
     return msgspec.structs.replace(
-        chunk, lines=lines, rows=rows, unreadable=unreadable, replaces=replaces, issues=issues
+        chunk, lines=lines, rows=rows, unreadable=unreadable, replaces=replaces, issues=issues,
+        roles_before=bytes(0 if number is None else rejected[number].role for number in replaces),
     )
 
 

@@ -6,11 +6,12 @@ from typing import NamedTuple
 import msgspec
 
 from goodsgate.engine.field_mapping import FieldMapping
-from goodsgate.engine.grouped_chunks import GROUP_CHARACTERS_MAX, alone, with_groups
-from goodsgate.engine.groups import GROUP_ID, RowGroups
+from goodsgate.engine.grouped_chunks import GROUP_CHARACTERS_MAX, GroupedChunk, alone, with_groups
+from goodsgate.engine.groups import GROUP_ID, IMAGES, RowGroups
 from goodsgate.formats import Chunk
 from goodsgate.model.batch import Kind, Policy, ReadingDecision, Verb
 from goodsgate.model.issue import Issue, issue
+from goodsgate.model.roles import BEGINS_PRODUCT
 from goodsgate.profiles import fold
 from goodsgate.profiles.group import CellConditions, Group, RoleRule
 
@@ -115,8 +116,14 @@ class _GroupRow(NamedTuple):
     """Place in the chunk that is completed; None for a row that only gives."""
 
 
-def complete_again(chunk: Chunk, groups: RowGroups, payload: Iterable[Chunk], *, rows_max: int) -> Chunk:
-    """Return rows of a fix or a retry, completed as if they had stood in the payload where they belong."""
+def complete_again(chunk: Chunk, groups: RowGroups, payload: Iterable[Chunk] | None, *, rows_max: int) -> Chunk:
+    """Return rows of a fix or a retry, completed as if they had stood in the payload where they belong.
+
+    If the payload is no longer kept, which is None, a row takes from the rows that came with it alone, and says so.
+    """
+    if payload is None:
+        chunk = complete_again(chunk, groups, (), rows_max=rows_max)
+        return _without_payload(chunk, groups)
     replaced = {number: at for at, number in enumerate(chunk.replaces or ()) if number is not None}
     readable = [at for at in range(len(chunk)) if at not in chunk.unreadable]
     chunk = msgspec.structs.replace(
@@ -131,13 +138,32 @@ def complete_again(chunk: Chunk, groups: RowGroups, payload: Iterable[Chunk], *,
                 groups.add_parent(row.cells, row.source_row)
         for at in readable:
             done[at] = groups.complete_scattered(chunk.rows[at], chunk.source_rows[at])
-        return with_groups(chunk, done)
+        return with_groups(chunk, done, groups)
     for group in _groups_around(chunk, groups, payload, replaced=replaced, rows_max=rows_max):
         completed = groups.complete([row.cells for row in group], [row.source_row for row in group])
         for row, complete in zip(group, completed, strict=True):
             if row.at is not None:
                 done[row.at] = complete
-    return with_groups(chunk, done)
+    return with_groups(chunk, done, groups)
+
+
+def _without_payload(chunk: Chunk, groups: RowGroups) -> Chunk:
+    """Return completed rows of which the others of their products are not known.
+
+    The images that an item has stay, and no row begins a product that did not before.
+    """
+    done = []
+    for at, row in enumerate(chunk.grouped if isinstance(chunk, GroupedChunk) else map(alone, chunk.rows)):
+        before = chunk.roles_before[at] if at < len(chunk.roles_before) else 0
+        row = msgspec.structs.replace(
+            row, members={name: value for name, value in row.members.items() if name != IMAGES},
+            begins_product=before >= BEGINS_PRODUCT,
+        )
+        if row.role == "variant" and at not in chunk.unreadable and groups.takes(chunk.rows[at]):
+            others = (each for each in row.issues if each.code != "group_parent_missing")
+            row = msgspec.structs.replace(row, issues=(*others, issue("group_not_kept")))
+        done.append(row)
+    return with_groups(chunk, done, groups)
 
 
 def _groups_around(chunk: Chunk, groups: RowGroups, payload: Iterable[Chunk], *, replaced: dict[int, int],

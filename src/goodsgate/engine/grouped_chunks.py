@@ -12,6 +12,7 @@ import msgspec
 from goodsgate.engine.groups import GroupedRow, RowGroups
 from goodsgate.formats import Chunk
 from goodsgate.model.issue import Issue, issue
+from goodsgate.model.roles import role_byte
 
 GROUP_CHARACTERS_MAX = 64 * 1024 * 1024
 """A group that is cut by the chunks of the file is held until its end; so much of it at most."""
@@ -82,7 +83,7 @@ class GroupedChunks:
             yield with_groups(chunk, [
                 groups.complete_scattered(row, source_row) if at not in chunk.unreadable else alone(row)
                 for at, (row, source_row) in enumerate(zip(chunk.rows, chunk.source_rows, strict=True))
-            ])
+            ], groups)
 
     def _whole_groups(self, source: Iterable[Chunk]) -> Iterator[Chunk]:
         """Yield chunks that end with a group; the rows of one that may go on are held until the next chunk."""
@@ -122,7 +123,7 @@ class GroupedChunks:
         completed: list[GroupedRow] = []
         for run in self._runs(chunk):
             completed += self._complete_run(chunk, run)
-        return with_groups(chunk, completed)
+        return with_groups(chunk, completed, groups)
 
     def _runs(self, chunk: Chunk) -> Iterator[_Run]:
         """Yield the groups of a chunk; a row that cannot be read belongs to the group above it, if there is one."""
@@ -162,6 +163,8 @@ class GroupedChunks:
         for at, row in zip(inside, completed, strict=True):
             is_told = row.role == "variant" and self._groups.takes(rows[at])
             done[at] = _with_issue(row, problem) if problem is not None and is_told else row
+        if problem is not None and inside:
+            done[inside[0]] = msgspec.structs.replace(done[inside[0]], begins_product=False)
         problem = issue("group_too_large", value=key, expected=f"at most {self._rows_max:,} rows")
         for at in readable:
             if at >= bound and self._groups.takes(rows[at]):
@@ -214,8 +217,17 @@ def _with_issue(row: GroupedRow, problem: Issue) -> GroupedRow:
     return msgspec.structs.replace(row, issues=(*row.issues, problem))
 
 
-def with_groups(chunk: Chunk, grouped: list[GroupedRow]) -> Chunk:
-    """Return the chunk with its completed rows; as it is if no row has to do with another."""
+def with_groups(chunk: Chunk, grouped: list[GroupedRow], groups: RowGroups) -> Chunk:
+    """Return the chunk with its completed rows and their roles.
+
+    Only rows that have to do with others are kept completed, and rows have no roles in a file of which nothing is known
+    but that some rows lack a title.
+    """
+    if not groups.group.inherit_when:
+        roles = bytearray([role_byte(row.role, begins_product=row.begins_product) for row in grouped])
+        for at in chunk.unreadable:
+            roles[at] = 0
+        chunk = msgspec.structs.replace(chunk, roles=bytes(roles))
     if all(row.is_plain for row in grouped):
         return chunk
     return GroupedChunk(**{name: getattr(chunk, name) for name in Chunk.__struct_fields__}, grouped=grouped)

@@ -14,8 +14,9 @@ import msgspec
 
 from goodsgate.model.fields import SKU_CHARACTERS_MAX
 from goodsgate.model.issue import Issue, issue
+from goodsgate.model.roles import Role
 from goodsgate.profiles import fold
-from goodsgate.profiles.group import CellConditions, Group, Role
+from goodsgate.profiles.group import CellConditions, Group
 from goodsgate.rules.urls import ORIGIN
 
 PARENT_BYTES_MAX = 64 * 1024 * 1024
@@ -58,6 +59,8 @@ class GroupedRow(msgspec.Struct, frozen=True):
     label: str = ""
     """Language of a translation; currency or price list of a price, if a column names it."""
     issues: tuple[Issue, ...] = ()
+    begins_product: bool = False
+    """Whether no row before it is of the same product."""
 
     @property
     def is_plain(self) -> bool:
@@ -153,9 +156,11 @@ class RowGroups:
         elif self.group.names_items and len(givers) > 1 and any(self.takes(rows[at]) for at in givers):
             group_id = self.key_of(rows[0])
         completed = []
+        first = givers[0] if givers and not self.group.inherit_when else None
         for at, (row, rule) in enumerate(zip(rows, rules, strict=True)):
             if rule.role != "variant":
-                completed.append(self._giver(row, source_rows[at], rule, parent))
+                giver = self._giver(row, source_rows[at], rule, parent)
+                completed.append(msgspec.structs.replace(giver, begins_product=True) if at == first else giver)
                 continue
             cells, taken = self._take(row, at, rows, source_rows, sources)
             members = self._add_images(cells, taken, images, links=links)
@@ -164,7 +169,9 @@ class RowGroups:
             if group_id:
                 members[GROUP_ID] = group_id
             members |= self._derived_key(row)
-            completed.append(GroupedRow("variant", cells, taken, parent, members, issues=self._missing_key(row)))
+            completed.append(
+                GroupedRow("variant", cells, taken, parent, members, "", self._missing_key(row), at == first)
+            )
         return completed
 
     def complete_scattered(self, row: Row, source_row: int) -> GroupedRow:
@@ -187,7 +194,8 @@ class RowGroups:
             cells, taken = self._take(row, 1, [parent.cells, row], [parent.source_row, source_row], sources)
             members = {**members, GROUP_ID: parent.name}
             self._add_from_parent(parent, taken, members)
-        return GroupedRow("variant", cells, taken, parent, members | self._derived_key(row), issues=issues)
+        members |= self._derived_key(row)
+        return GroupedRow("variant", cells, taken, parent, members, "", issues, parent is None and not key)
 
     def add_parent(self, row: Row, source_row: int) -> bool:
         """Remember a row if it is a parent, for `complete_scattered`; False if there is no room for more."""
@@ -243,7 +251,7 @@ class RowGroups:
         if rule.role == "parent":
             own = parent if parent is not None and parent.source_row == source_row else None
             own = own or self._parent(row, source_row, self.key_of(row))
-            return GroupedRow("parent", own.cells, parent=own)
+            return GroupedRow("parent", own.cells, parent=own, begins_product=self.group.scattered)
         if rule.role == "image":
             return GroupedRow("image", [cell if at in self._images else "" for at, cell in enumerate(row)])
         if rule.role == "note":

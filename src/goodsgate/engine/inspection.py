@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from goodsgate import formats
+from goodsgate.engine.contents import Contents, batch_contents, contents_document
 from goodsgate.engine.dry_run import DryRun, DryRunner
 from goodsgate.engine.field_mapping import RESERVED
 from goodsgate.engine.mapping_resolution import resolve_mapping
@@ -70,6 +71,13 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     groups: list[IssueGroup]
     """Issues of the records that were checked."""
 
+    @property
+    def contents(self) -> Contents | None:
+        """What the file is; counted in the records that were checked."""
+        batch = self.dry_run.batch
+        is_counted = self.is_whole and all(group.code != "records_too_many" for group in self.dry_run.groups)
+        return batch_contents(batch, first_records=None if is_counted else batch.counts.accounted)
+
 
 def inspection_document(inspection: Inspection) -> dict[str, Any]:
     """Return an inspection as the API and the command line show it."""
@@ -77,6 +85,7 @@ def inspection_document(inspection: Inspection) -> dict[str, Any]:
     return {
         "format": sample.format, "content_encoding": sample.content_encoding, "is_whole": inspection.is_whole,
         "reading": [msgspec.structs.asdict(decision) for decision in sample.reading],
+        "contents": contents_document(inspection.contents),
         "columns": [msgspec.structs.asdict(column) for column in sample.columns],
         "fields_missing": sample.fields_missing,
         "counts": {name: getattr(counts, name) for name in counts.__struct_fields__},

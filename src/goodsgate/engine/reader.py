@@ -51,6 +51,8 @@ class RoundReader:
         self._splits_last_chunk = splits_last_chunk
         self._file: formats.Reader | None = None
         self._file_is_gone = False
+        self._submission_is_gone = False
+        """Whether the payload of the batch is no longer kept; of a fix or a retry it gives the rest of the groups."""
         self._file_issues: list[Issue] = []
         """Issues found when the mapping was resolved."""
         self._reported = 0
@@ -81,6 +83,7 @@ class RoundReader:
         """Open the payload of the batch itself."""
         round = self.round
         pieces = self._store.payload(round.merchant, round.batch, 0)
+        self._submission_is_gone = pieces is None
         self._file_is_gone = pieces is None and round.number == 0
         return formats.open_reader(
             pieces or iter(()), format=format, content_encoding=content_encoding, limits=self._limits,
@@ -223,7 +226,8 @@ class RoundReader:
                 yield chunk
             else:
                 submission = self._open_submission(format=batch.format, content_encoding=batch.content_encoding)
-                yield complete_again(chunk, groups, submission.chunks(), rows_max=self._limits.group_rows_max)
+                payload = None if self._submission_is_gone else submission.chunks()
+                yield complete_again(chunk, groups, payload, rows_max=self._limits.group_rows_max)
             del chunk
 
     def _split_last(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
@@ -307,6 +311,7 @@ def _rejected_chunk(findings: list[Finding], *, follows: int, is_table: bool) ->
             at: problem for at, finding in enumerate(findings) if (problem := reading_issue(finding)) is not None
         },
         bytes_done=0, replaces=[finding.number for finding in findings], follows=follows,
+        roles_before=bytes(finding.role for finding in findings),
     )
 
 

@@ -97,6 +97,10 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """In a fix or a retry: the number of the rejected record that each record replaces; None for a new record."""
     issues: dict[int, list[Issue]] = {}
     """Index → issues of its cells or of its place in a fix, in addition to those that rules find."""
+    roles: bytes = b""
+    """What each row is among the rows of its product, a byte of `model.roles`; empty if each row stands alone."""
+    roles_before: bytes = b""
+    """In a fix or a retry: the roles of the records that are replaced; 0 for a new record."""
     follows: int | None = None
     """In a retry: the record number after which this chunk begins."""
     file_issues: list[Issue] = []
@@ -129,6 +133,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
             unreadable={at - start: problem for at, problem in self.unreadable.items() if start <= at < end},
             replaces=None if self.replaces is None else self.replaces[start:end],
             issues={at - start: problem for at, problem in self.issues.items() if start <= at < end}, follows=follows,
+            roles=self.roles[start:end], roles_before=self.roles_before[start:end],
             file_issues=[] if start else self.file_issues, reading=None if start else self.reading,
             stopped=self.stopped if is_end else None,
             is_last=self.is_last and is_end,

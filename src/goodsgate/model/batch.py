@@ -283,6 +283,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     withheld: Withheld | None = None
     reading: list[ReadingDecision] = []
     """How the submission was read, as far as it is not obvious; empty before the first chunk."""
+    roles: dict[str, int] = {}
+    """Products and rows by role (see `model.roles`); empty if each row stands alone."""
     received_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -306,6 +308,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     result: Result | None
     """None for the file as a whole."""
     issues: list[Issue]
+    role: int = 0
+    """What a rejected row is among the rows of its product, a byte of `model.roles`."""
     raw: bytes | None = None
     """The rejected record as received: the line, or the JSON array of the row's cells; None if not rejected."""
 

@@ -285,6 +285,9 @@ CODES: dict[str, Code] = {
         'Rows of product "{value}" also begin at row {expected}; put the rows of a product next to each other.'
     ),
     "group_parent_missing": _warning('No row of the file is "{value}", which this row names as its parent.'),
+    "group_not_kept": _warning(
+        "The submission is no longer kept; the row was checked without the other rows of its product."
+    ),
     "group_note": _warning("The row describes no product ({value}); it was left out."),
     # the key and what is held
     "duplicate_in_batch": _error('Key "{value}" appears more than once in this batch.'),

@@ -177,6 +177,7 @@ REMEDIES: dict[str, str] = {
     "group_too_large": "Check the column that groups the rows, or ask the operator to raise `group_rows_max`.",
     "group_repeated": "Sort the file by product.",
     "group_parent_missing": "Add the parent's row to the file, or correct its name.",
+    "group_not_kept": "Check that the row is complete, or send all rows of the product in a new submission.",
     "group_note": "Nothing, or set what it says on the variants themselves.",
     "duplicate_in_batch": "Send each key once, or say with the option `duplicates` what becomes of later records.",
     "item_newer": "Check the item: it holds what came later. Submit the record in a new batch if it is still wanted.",

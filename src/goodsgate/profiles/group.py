@@ -4,13 +4,9 @@ Shop systems write one product on several rows. A row has a **role**: the catalo
 rows of the other roles give their values to those.
 """
 
-from typing import Literal
-
 import msgspec
 
-Role = Literal["variant", "parent", "image", "price", "translation", "note"]
-"""``parent`` is no item of its own, ``image`` adds an image to its group, ``price`` is a further price of a SKU (in
-another currency or price list), ``translation`` its texts in another language, ``note`` nothing that an item holds."""
+from goodsgate.model.roles import Role
 
 CellConditions = dict[str, tuple[str, ...]]
 """Column → the cells that meet the condition, in lower case; ``""`` is an empty cell, ``"*"`` any other one. A column

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from goodsgate import formats
 from goodsgate.engine import Submission
+from goodsgate.engine.contents import batch_contents, contents_document
 from goodsgate.engine.inspection import Inspection, head_bytes, inspect_file, inspection_document
 from goodsgate.engine.receive import parse_delimiter, parse_encoding
 from goodsgate.engine.refusal import Refusal
@@ -341,6 +342,7 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
             "reason": withheld.reason,
         },
         "reading": [*map(_serialize_decision, batch.reading)],
+        "contents": contents_document(batch_contents(batch)),
         "received_at": batch.received_at,
         "started_at": batch.started_at,
         "finished_at": batch.finished_at,

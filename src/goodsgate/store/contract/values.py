@@ -142,6 +142,8 @@ class ChunkCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Stored with the batch when first given: the submitter's names and our fields."""
     reading: list[ReadingDecision] | None = None
     """Replaces those of the batch, if given."""
+    roles: dict[str, int] = {}
+    """Added to the counts of products and rows of the batch; negative where a record changed its role."""
     end_state: State | None = None
     """FINISHED, CANCELLED or BROKEN if the round ends with this chunk."""
     withheld: Withheld | None = None

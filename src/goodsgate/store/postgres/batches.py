@@ -46,6 +46,7 @@ class PostgresBatchRow(msgspec.Struct):
     columns: bytes | None
     withheld: bytes | None
     reading: bytes | None
+    roles: bytes | None
     ended: str | None
     open: int
     cancelling: int

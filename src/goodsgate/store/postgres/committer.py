@@ -390,6 +390,6 @@ def _end_messages(chunk: CommittedChunk) -> list[NewMessage]:
 
 def _progress_row(progress: Progress) -> dict[str, object]:
     row = msgspec.structs.asdict(progress)
-    for name in ("columns", "mapping", "withheld", "reading"):
+    for name in ("columns", "mapping", "withheld", "reading", "roles"):
         row[name] = row[name].decode() if row[name] is not None else None
     return row

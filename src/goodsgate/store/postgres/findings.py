@@ -80,5 +80,5 @@ def _row(merchant: int, batch: int, finding: Finding) -> tuple[object, ...]:
     return (
         merchant, batch, finding.number, finding.source_row, finding.key,
         None if finding.result is None else RESULT_BYTE[finding.result], *search_columns(finding),
-        encode_issues(finding.issues).decode(), finding.raw,
+        encode_issues(finding.issues).decode(), finding.role, finding.raw,
     )

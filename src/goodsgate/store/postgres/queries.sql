@@ -338,7 +338,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
        b.columns,
-       b.withheld, b.reading, b.ended, r.open, r.cancelling, r.started_at,
+       b.withheld, b.reading, b.roles, b.ended, r.open, r.cancelling, r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
@@ -352,7 +352,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
        b.columns,
-       b.withheld, b.reading, b.ended, r.open, r.cancelling, r.started_at,
+       b.withheld, b.reading, b.roles, b.ended, r.open, r.cancelling, r.started_at,
        CASE WHEN r.open AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < r.id
@@ -381,7 +381,7 @@ SELECT b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding
        b.bytes_before + b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
        b.columns,
-       b.withheld, b.reading, b.ended, b.open, b.cancelling, b.round_started_at,
+       b.withheld, b.reading, b.roles, b.ended, b.open, b.cancelling, b.round_started_at,
        CASE WHEN b.open AND b.round_started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open AND q.id < b.round_id
@@ -495,7 +495,7 @@ SELECT r.id, b.seq, b.id, r.number, r.round_kind, b.collection, b.policy, r.form
        ),
        b.seq, b.round, b.chunks, b.records, b.total, b.bytes_before, b.bytes_done, b.created, b.updated, b.unchanged,
        b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors, b.columns, b.mapping, b.withheld,
-       b.reading, b.items_before,
+       b.reading, b.roles, b.items_before,
        b.first_at, b.ended, b.ended_at
 FROM round r JOIN batch b ON b.merchant = r.merchant AND b.seq = r.batch
 WHERE r.merchant = :merchant AND r.kind = :kind AND r.open AND (r.cancelling OR NOT :cancelling)
@@ -1050,15 +1050,15 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 -- name: lock_batches
 -- Differs because a worker that was cut off may still be writing: the next statements wait for it.
 SELECT id, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, items_before,
-       first_at, ended, ended_at
+       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, roles,
+       items_before, first_at, ended, ended_at
 FROM batch WHERE merchant = :merchant AND id = ANY (:batches::uuid[]) ORDER BY seq FOR UPDATE
 
 -- name: progress
 -- Differs because it is part of the batch's row.
 SELECT seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, items_before,
-       first_at, ended, ended_at
+       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, roles,
+       items_before, first_at, ended, ended_at
 FROM batch WHERE merchant = :merchant AND id = :id::uuid AND round IS NOT NULL
 
 -- name: batch_number
@@ -1081,12 +1081,13 @@ SET round = p.round, chunks = p.chunks, records = p.records, total = p.total, by
     superseded = p.superseded, rejected = p.rejected, cancelled = p.cancelled, merged = p.merged, warned = p.warned,
     file_errors = p.file_errors,
     columns = p.columns::json, mapping = p.mapping::json, withheld = p.withheld::json,
-    reading = p.reading::json, items_before = p.items_before, first_at = p.first_at, ended = p.ended, ended_at = p.ended_at
+    reading = p.reading::json, roles = p.roles::json, items_before = p.items_before, first_at = p.first_at,
+    ended = p.ended, ended_at = p.ended_at
 FROM json_to_recordset(:rows::json) AS p (
     seq bigint, round integer, chunks integer, records bigint, total bigint, bytes_before bigint, bytes_done bigint,
     created bigint, updated bigint, unchanged bigint, deleted bigint, superseded bigint, rejected bigint,
     cancelled bigint, merged bigint, warned bigint, file_errors bigint, columns text, mapping text, withheld text,
-    reading text, items_before bigint, first_at bigint,
+    reading text, roles text, items_before bigint, first_at bigint,
     ended text, ended_at bigint
 )
 WHERE b.merchant = :merchant AND b.seq = p.seq
@@ -1128,7 +1129,8 @@ UPDATE chunk SET keys = :keys WHERE merchant = :merchant AND batch = :batch AND 
 -- name: copy_findings
 -- Every merchant: each row of COPY names its merchant.
 -- Differs because they go in by COPY, and TOAST stores long records apart.
-COPY finding (merchant, batch, number, source_row, key, result, has_error, severities, codes, issues, raw) FROM STDIN
+COPY finding (merchant, batch, number, source_row, key, result, has_error, severities, codes, issues,
+             role, raw) FROM STDIN
 
 -- name: findings_by_number
 SELECT f.number, f.issues FROM unnest(:numbers::bigint[]) AS w (number) CROSS JOIN LATERAL (
@@ -1145,11 +1147,11 @@ DELETE FROM finding WHERE merchant = :merchant AND ctid = ANY (ARRAY (
 
 -- name: rejected_records
 -- Differs because the client receives all rows: the server stops after so many bytes.
-SELECT number, source_row, key, result, issues, raw FROM (
-    SELECT number, source_row, key, result, issues, raw,
+SELECT number, source_row, key, result, issues, role, raw FROM (
+    SELECT number, source_row, key, result, issues, role, raw,
            sum(length(raw)) OVER (ORDER BY number) - length(raw) AS bytes_before
     FROM (
-        SELECT number, source_row, key, result, issues, raw FROM finding
+        SELECT number, source_row, key, result, issues, role, raw FROM finding
         WHERE merchant = :merchant AND batch = :batch AND number > :after AND has_error AND result = :rejected
         ORDER BY number LIMIT :limit
     ) page
@@ -1157,9 +1159,9 @@ SELECT number, source_row, key, result, issues, raw FROM (
 WHERE bytes_before < :bytes_max ORDER BY number
 
 -- name: rejected_by_number
-SELECT f.number, f.source_row, f.key, f.result, f.issues, f.raw
+SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, f.raw
 FROM (SELECT value::bigint AS number FROM json_array_elements_text(:numbers::json)) w CROSS JOIN LATERAL (
-    SELECT number, source_row, key, result, issues, raw FROM finding
+    SELECT number, source_row, key, result, issues, role, raw FROM finding
     WHERE merchant = :merchant AND batch = :batch AND number = w.number AND result = :rejected OFFSET 0
 ) f
 

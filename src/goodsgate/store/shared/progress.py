@@ -4,10 +4,12 @@ import msgspec
 
 from goodsgate.model.batch import Counts, Policy, RoundKind, State, outcome_of
 from goodsgate.model.message import NewMessage
+from goodsgate.model.roles import add_roles
 from goodsgate.store.contract import ChunkCommit, StoreError
 
 COUNT_NAMES = Counts.__struct_fields__
 encode = msgspec.json.Encoder().encode
+decode_roles = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class Progress(msgspec.Struct, kw_only=True):
@@ -35,6 +37,7 @@ class Progress(msgspec.Struct, kw_only=True):
     mapping: bytes | None = None
     withheld: bytes | None = None
     reading: bytes | None = None
+    roles: bytes | None = None
     items_before: int
     first_at: int
     ended: str | None = None
@@ -89,6 +92,9 @@ class Progress(msgspec.Struct, kw_only=True):
             self.mapping = encode(commit.mapping)
         if commit.reading is not None:
             self.reading = encode(commit.reading)
+        if commit.roles:
+            before = decode_roles(self.roles) if self.roles is not None else {}
+            self.roles = encode(add_roles(before, commit.roles))
         if commit.withheld is not None:
             self.withheld = encode(commit.withheld)
         if commit.end_state is not None:

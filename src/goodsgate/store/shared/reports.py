@@ -65,7 +65,7 @@ class SqlReports:
             })
             for row in rows:
                 findings.append(_finding(*row))
-                room -= len(row[5])
+                room -= len(row[-1])
                 if room < 0:
                     break
             rows.close()
@@ -120,8 +120,8 @@ def _batch_number(db: Statements, merchant: int | None, batch: str) -> dict[str,
 
 
 def _finding(number: int, source_row: int, key: str | None, result: int | None, issues: bytes,
-             raw: bytes | None = None) -> Finding:
+             role: int = 0, raw: bytes | None = None) -> Finding:
     return Finding(
         number=number, source_row=source_row, key=key, result=None if result is None else RESULTS[result],
-        issues=decode_issues(issues), raw=raw,
+        issues=decode_issues(issues), role=role, raw=raw,
     )

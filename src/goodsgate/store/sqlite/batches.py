@@ -51,6 +51,7 @@ class SqliteBatchRow(msgspec.Struct):
     columns: bytes | None
     withheld: bytes | None
     reading: bytes | None
+    roles: bytes | None
     open: int
     cancelling: int
     round_started_at: int | None

@@ -72,5 +72,5 @@ def _row(id: int, merchant: int, batch: int, finding: Finding) -> tuple[object, 
     return (
         id, merchant, batch, finding.number, finding.source_row, finding.key,
         None if finding.result is None else RESULT_BYTE[finding.result], *search_columns(finding),
-        encode_issues(finding.issues),
+        encode_issues(finding.issues), finding.role,
     )

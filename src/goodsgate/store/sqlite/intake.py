@@ -209,6 +209,7 @@ def record_end(db: SqliteStatements, merchant: int, kind: str, batch: bytes, rou
         "bytes_done": progress.bytes_before + progress.bytes_done, "warned": progress.warned,
         "file_errors": progress.file_errors,
         "columns": progress.columns, "withheld": progress.withheld, "reading": progress.reading,
+        "roles": progress.roles,
     })
     db.change("close_lane", named)
     add_messages(db, merchant, now, end_messages(policy, batch.hex(), round, progress.ended))

@@ -497,7 +497,7 @@ UPDATE batch
 SET state = :state, finished_at = :finished_at, total = :total, bytes_done = min(:bytes_done, bytes_total),
     created = :created, updated = :updated, unchanged = :unchanged, deleted = :deleted, superseded = :superseded,
     rejected = :rejected, cancelled = :cancelled, merged = :merged, warned = :warned, file_errors = :file_errors,
-    columns = :columns, withheld = :withheld, reading = :reading
+    columns = :columns, withheld = :withheld, reading = :reading, roles = :roles
 WHERE merchant = :merchant AND id = :id
 
 -- name: close_lane
@@ -853,8 +853,8 @@ DELETE FROM reserved WHERE merchant = :merchant AND collection = :collection AND
 
 -- name: progress
 SELECT batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated, unchanged, deleted,
-       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, items_before,
-       first_at, ended, ended_at
+       superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping, withheld, reading, roles,
+       items_before, first_at, ended, ended_at
 FROM progress WHERE merchant = ?1 AND batch IN (SELECT unhex(value) FROM json_each(?2))
 
 -- name: batch_number
@@ -879,7 +879,7 @@ SELECT name, sum(count) FROM total_count GROUP BY name
 -- Differs because rows are passed one by one; none is new.
 INSERT INTO progress (merchant, batch, seq, round, chunks, records, total, bytes_before, bytes_done, created, updated,
                       unchanged, deleted, superseded, rejected, cancelled, merged, warned, file_errors, columns, mapping,
-                      withheld, reading, items_before, first_at, ended, ended_at)
+                      withheld, reading, roles, items_before, first_at, ended, ended_at)
 VALUES (?1, :row)
 ON CONFLICT (merchant, batch) DO UPDATE SET
     round = excluded.round, chunks = excluded.chunks, records = excluded.records, total = excluded.total,
@@ -888,7 +888,7 @@ ON CONFLICT (merchant, batch) DO UPDATE SET
     superseded = excluded.superseded, rejected = excluded.rejected, cancelled = excluded.cancelled,
     merged = excluded.merged, warned = excluded.warned, file_errors = excluded.file_errors,
     columns = excluded.columns, mapping = excluded.mapping, withheld = excluded.withheld,
-    reading = excluded.reading, ended = excluded.ended, ended_at = excluded.ended_at
+    reading = excluded.reading, roles = excluded.roles, ended = excluded.ended, ended_at = excluded.ended_at
 
 -- name: fence
 -- Differs because the lease is in the other file than what it guards.
@@ -950,8 +950,9 @@ SELECT coalesce(max(id), 0) FROM finding
 
 -- name: add_finding
 -- Differs because one statement per row is cheap here.
-INSERT INTO finding (id, merchant, batch, number, source_row, key, result, has_error, severities, codes, issues)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+INSERT INTO finding (id, merchant, batch, number, source_row, key, result, has_error, severities, codes, issues,
+                     role)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
 
 -- name: add_raw
 -- Differs because SQLite does not store long values apart by itself.
@@ -969,13 +970,13 @@ DELETE FROM finding WHERE merchant = :merchant AND id IN (SELECT value FROM json
 DELETE FROM raw WHERE merchant = :merchant AND id IN (SELECT value FROM json_each(:ids))
 
 -- name: rejected_records
-SELECT f.number, f.source_row, f.key, f.result, f.issues, r.bytes
+SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, r.bytes
 FROM finding f INDEXED BY finding_has_error CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant
 WHERE f.merchant = :merchant AND f.batch = :batch AND f.number > :after AND f.has_error = 1 AND f.result = :rejected
 ORDER BY f.number LIMIT :limit
 
 -- name: rejected_by_number
-SELECT f.number, f.source_row, f.key, f.result, f.issues, r.bytes
+SELECT f.number, f.source_row, f.key, f.result, f.issues, f.role, r.bytes
 FROM json_each(:numbers) j
 CROSS JOIN finding f ON f.merchant = :merchant AND f.batch = :batch AND f.number = j.value
 CROSS JOIN raw r ON r.id = f.id AND r.merchant = f.merchant

@@ -100,6 +100,7 @@ CREATE TABLE batch (
     mapping json,
     withheld json,
     reading json,
+    roles json,
     items_before bigint NOT NULL DEFAULT 0,         -- items of the collection before the first chunk
     first_at bigint NOT NULL DEFAULT 0,             -- written_at of the first chunk
     ended text,                                     -- state in which that round ended
@@ -223,6 +224,7 @@ CREATE TABLE finding (
     severities text NOT NULL,                       -- ' error warning '
     codes text NOT NULL,                            -- ' code code '
     issues json NOT NULL,
+    role smallint NOT NULL,                         -- of a rejected row among those of its product; 0: none
     raw bytea,                                      -- a rejected record as received
     -- Keys of rejected records may be of any length. A column, because with row-level security an index is used only
     -- where no function sees a row before.

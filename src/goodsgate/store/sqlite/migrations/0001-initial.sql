@@ -99,6 +99,7 @@ CREATE TABLE batch (
     columns BLOB,
     withheld BLOB,
     reading BLOB,
+    roles BLOB,
     UNIQUE (merchant, id)
 ) STRICT;
 CREATE INDEX batch_newest ON batch (merchant);  -- and seq, with which every index ends
@@ -139,7 +140,7 @@ CREATE VIEW batch_document AS
 SELECT b.merchant, b.seq, b.id, b.kind, b.collection, b.policy, b.format, b.content_encoding, b.label, b.folded, b.protocol, b.protocol_data,
        b.rounds, b.bytes_total, b.received_at, b.started_at, b.state, b.finished_at, b.total, b.bytes_done,
        b.created, b.updated, b.unchanged, b.deleted, b.superseded, b.rejected, b.cancelled, b.merged, b.warned, b.file_errors,
-       b.columns, b.withheld, b.reading, r.open, r.cancelling, r.started_at AS round_started_at,
+       b.columns, b.withheld, b.reading, b.roles, r.open, r.cancelling, r.started_at AS round_started_at,
        CASE WHEN r.open = 1 AND r.started_at IS NULL THEN (
            SELECT count(*) FROM round q
            WHERE q.merchant = b.merchant AND q.kind = b.kind AND q.open = 1 AND q.id < r.id
@@ -296,6 +297,7 @@ CREATE TABLE progress (
     mapping BLOB,
     withheld BLOB,
     reading BLOB,
+    roles BLOB,
     items_before INTEGER NOT NULL,            -- items of the collection before the first chunk
     first_at INTEGER NOT NULL,                -- written_at of the first chunk
     ended TEXT,                               -- state in which that round ended
@@ -331,7 +333,8 @@ CREATE TABLE finding (
     has_error INTEGER NOT NULL,               -- 1: rejected, or has an issue of severity error
     severities TEXT NOT NULL,                 -- ' error warning '
     codes TEXT NOT NULL,                      -- ' code code '
-    issues BLOB NOT NULL
+    issues BLOB NOT NULL,
+    role INTEGER NOT NULL                     -- of a rejected row among those of its product; 0: none
 ) STRICT;
 CREATE UNIQUE INDEX finding_number ON finding (merchant, batch, number);
 CREATE INDEX finding_has_error ON finding (merchant, batch, number) WHERE has_error = 1;
