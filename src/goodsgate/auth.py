@@ -53,10 +53,9 @@ def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", settings
     """Create a key and its secret; the secret is not stored. `seed` replaces its random bytes."""
     key_id = secrets.token_hex(6)
     secret = bearer_secret(key_id, seed or secrets.token_bytes(SECRET_BYTES))
-    digest = hashlib.sha256(secret.encode()).digest()
     key = Key(
-        id=key_id, digest=digest, merchant=merchant, scopes=frozenset(scopes), label=label, created_at=now(),
-        settings=settings or {},
+        id=key_id, digest=digest_of_secret(secret), merchant=merchant, scopes=frozenset(scopes), label=label,
+        created_at=now(), settings=settings or {},
     )
     return key, secret
 
@@ -64,6 +63,11 @@ def new_key(merchant: str, scopes: Iterable[Scope], *, label: str = "", settings
 def bearer_secret(key_id: str, seed: bytes) -> str:
     """Return the secret of a key."""
     return f"gg_{key_id}_{base64.urlsafe_b64encode(seed).rstrip(b'=').decode()}"
+
+
+def digest_of_secret(secret: str) -> bytes:
+    """Return the digest under which a key is stored."""
+    return hashlib.sha256(secret.encode()).digest()
 
 
 class AccessKey(msgspec.Struct, frozen=True, kw_only=True):

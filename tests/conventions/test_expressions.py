@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from tests.conventions.source import modules
 
 OURS = {
+    "cli/conversation.py": "of transcripts, which are files of the package",
+    "cli/transcripts.py": "of transcripts, which are files of the package",
     "config.py": "names and secrets, escaped",
     "engine/column_values.py": "patterns of the profiles that are shipped",
     "engine/groups.py": "names of columns in shipped profiles, escaped",

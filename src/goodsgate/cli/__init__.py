@@ -19,6 +19,7 @@ from goodsgate.cli.outbox import outbox
 from goodsgate.cli.profile import profile
 from goodsgate.cli.reference import mapping, reference
 from goodsgate.cli.serve import serve, work
+from goodsgate.cli.stand_in import stand_in
 from goodsgate.cli.submit import fix, submit
 
 
@@ -40,6 +41,7 @@ def main() -> None:
     Submit a feed:          goodsgate submit products.csv
     See how it is read:     goodsgate inspect products.csv
     Check a file offline:   goodsgate check products.csv
+    Stand in for a vendor:  goodsgate stand-in konnect
 
     Commands that talk to a gate take its address and key from --url and --key, from GOODSGATE_URL and GOODSGATE_KEY,
     or from client.toml in your configuration folder.
@@ -49,6 +51,6 @@ def main() -> None:
 for _command in (
     submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check, export,
     reference, mapping, profile,
-    serve, work, merchant, orders, outbox, migrate, doctor, backup, completion,
+    serve, work, stand_in, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

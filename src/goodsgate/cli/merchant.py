@@ -253,13 +253,13 @@ def create_merchant(store: "Store", merchant_id: str, *, name: str) -> None:
 
 
 def create_key(store: "Store", merchant_id: str, *, scopes: "Iterable[str | Scope]", label: str,
-             settings: dict[str, str] | None = None) -> str:
+               settings: dict[str, str] | None = None, seed: bytes | None = None) -> str:
     """Create a key and return its secret; raises CommandError if the merchant does not exist."""
     from goodsgate.auth import new_key
     from goodsgate.model.catalogue import Scope
     from goodsgate.store.contract import StoreError
 
-    key, secret = new_key(merchant_id, [Scope(scope) for scope in scopes], label=label, settings=settings)
+    key, secret = new_key(merchant_id, [Scope(scope) for scope in scopes], label=label, settings=settings, seed=seed)
     try:
         store.add_key(key)
     except StoreError as error:

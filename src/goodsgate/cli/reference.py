@@ -1,19 +1,22 @@
 """Reference data and saved mappings of a running gate."""
 
 import json
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import click
 
-from goodsgate.cli.client import GateClient, with_client
+from goodsgate.cli.client import Document, GateClient, with_client
 from goodsgate.cli.errors import CommandError
 from goodsgate.cli.source import FeedSource, ignore_progress
 from goodsgate.cli.submit import FORMAT_HELP, FORMATS, parse_pairs
 
 KINDS = ("department", "category", "brand", "template", "attribute", "hs_code", "tax_rule", "location")
 ALL_KINDS = (*KINDS, "currency", "country", "unit")
+STARTER = Path(str(files("goodsgate.cli") / "starter"))
+"""The set that comes with Goodsgate."""
 
 
 @click.group()
@@ -38,7 +41,7 @@ def load(*, client: GateClient, kind: str, file: str, replace: bool, format: str
       goodsgate reference load brand brands.csv
       goodsgate reference load category categories.csv --replace
     """
-    _load(client, kind, file, replace=replace, format=format)
+    _print_loaded(_load(client, kind, file, replace=replace, format=format))
 
 
 @reference.command()
@@ -56,26 +59,34 @@ def starter(*, client: GateClient, folder: Path | None, replace: bool) -> None:
       goodsgate reference starter
       goodsgate reference starter ./my-reference --replace
     """
-    source = folder or Path(str(files("goodsgate.cli") / "starter"))
-    paths = [(kind, path) for kind in KINDS for path in sorted(source.glob(f"{kind}.*")) if path.suffix != ".md"]
+    for loaded in load_folder(client, folder or STARTER, replace=replace):
+        _print_loaded(loaded)
+
+
+def load_folder(client: GateClient, folder: Path, *, replace: bool = False) -> Iterator[Document]:
+    """Load the files of a folder that are named after kinds; yield what the gate answers. Raises CommandError."""
+    paths = [(kind, path) for kind in KINDS for path in sorted(folder.glob(f"{kind}.*")) if path.suffix != ".md"]
     if not paths:
         raise CommandError(f"no file in {folder} is named after a kind: {', '.join(KINDS)}")
     for kind, path in paths:
-        _load(client, kind, str(path), replace=replace, format=None)
+        yield _load(client, kind, str(path), replace=replace, format=None)
 
 
-def _load(client: GateClient, kind: str, file: str, *, replace: bool, format: str | None) -> None:
+def _load(client: GateClient, kind: str, file: str, *, replace: bool, format: str | None) -> Document:
     source = FeedSource(file)
     params: dict[str, Any] = {"replace": "true"} if replace else {}
     if format or source.format:
         params["format"] = format or source.format
     try:
-        loaded = client.request(
+        return client.request(
             "PUT", f"/v1/reference/{kind}", params=params, headers={"Content-Type": "application/octet-stream"},
             body=lambda: source.pieces(ignore_progress),
         )
     finally:
         source.close()
+
+
+def _print_loaded(loaded: Document) -> None:
     count = loaded["entries"]
     click.echo(f"{loaded['kind']}: {count:,} {'entry' if count == 1 else 'entries'}")
 

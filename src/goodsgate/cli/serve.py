@@ -1,11 +1,13 @@
 """`serve` and `work`: the API process, which starts and watches workers, and a worker alone."""
 
+import asyncio
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -42,25 +44,53 @@ def serve(*, config: "Config", first_merchant: str | None) -> None:
       goodsgate serve --port 0 --store /var/lib/goodsgate
       goodsgate serve --first-merchant acme
     """
+
+    def prepare(store: "Store") -> None:
+        _log_problems(store)
+        if first_merchant:
+            _add_first_merchant(store, first_merchant)
+        if not config.workers and "://" not in config.store:
+            logging.getLogger(__name__).warning(
+                "this process starts no worker; nothing is processed until `goodsgate work` runs on the same store"
+            )
+
+    def announce(address: str) -> None:
+        click.echo(f"Goodsgate is running at {address} (console: {address}/console, docs: {address}/docs)")
+        sys.stdout.flush()
+
+    run_gate(config, prepare=prepare, on_ready=announce)
+
+
+def run_gate(config: "Config", *, prepare: Callable[["Store"], None], on_ready: Callable[[str], None],
+             stop: threading.Event | None = None) -> None:
+    """Run the HTTP API and its workers until a stop signal arrives. Raises CommandError.
+
+    `prepare` is called with the open store before any worker starts, `on_ready` with the address of the gate on the
+    event loop, once it accepts requests. `stop` is set when the gate begins to stop.
+    """
     from goodsgate.cli.supervisor import WorkerSupervisor
 
+    stop = stop or threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        """Remember a signal of the start; uvicorn has handlers of its own, and raises theirs again at its end."""
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
     retain_freed_memory()
     _configure_logging(config)
     listening = _listen(config)
     store = open_store(config)
-    _log_problems(store)
-    if first_merchant:
-        _add_first_merchant(store, first_merchant)
-    if not config.workers and "://" not in config.store:
-        logging.getLogger(__name__).warning(
-            "this process starts no worker; nothing is processed until `goodsgate work` runs on the same store"
-        )
-    supervisor = WorkerSupervisor(config, config.workers)
-    supervisor.start()
     try:
-        _serve_http(store, config, listening, supervisor)
+        prepare(store)
+        supervisor = WorkerSupervisor(config, config.workers)
+        supervisor.start()
+        try:
+            _serve_http(store, config, listening, supervisor, on_ready=on_ready, stop=stop)
+        finally:
+            supervisor.stop()
     finally:
-        supervisor.stop()
         store.close()
 
 
@@ -158,7 +188,8 @@ def _listen(config: "Config") -> socket.socket:
         raise CommandError(f"cannot listen on {config.host} port {config.port}: {error.strerror or error}") from error
 
 
-def _serve_http(store: "Store", config: "Config", listening: socket.socket, supervisor: "WorkerSupervisor") -> None:
+def _serve_http(store: "Store", config: "Config", listening: socket.socket, supervisor: "WorkerSupervisor", *,
+                on_ready: Callable[[str], None], stop: threading.Event) -> None:
     """Serve requests until a stop signal arrives."""
     import uvicorn
 
@@ -168,27 +199,25 @@ def _serve_http(store: "Store", config: "Config", listening: socket.socket, supe
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     class GateServer(uvicorn.Server):
-        """Server that prints its address once it is ready and stops the workers when it shuts down."""
+        """Server that tells its address once it is ready and stops the workers when it shuts down."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            click.echo(f"Goodsgate is running at {address} (console: {address}/console, docs: {address}/docs)")
-            sys.stdout.flush()
+            on_ready(address)
+            if stop.is_set():  # not before the main loop: uvicorn would leave without a shutdown
+                asyncio.get_running_loop().call_soon(setattr, self, "should_exit", True)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            stop.set()
             supervisor.request_stop()
             await super().shutdown(sockets)
 
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        """Ignore the signal that uvicorn raises again after its shutdown: the workers are still stopping."""
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
     application = app.create_app(store, config, workers_alive=supervisor.count_alive)
     limits = app.connection_limits(config, descriptors=raise_descriptor_limit())
     server = GateServer(app.server_config(application, limits))
-    server.run(sockets=[listening])
-    if not server.started:
+    if not stop.is_set():
+        server.run(sockets=[listening])
+    if not server.started and not stop.is_set():
         raise CommandError("the gate could not start; the log above has the reason")
 
 
