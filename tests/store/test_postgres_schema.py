@@ -30,6 +30,7 @@ UNBOUND_KEYS = {
     ("host", "name"): "machines belong to no merchant",
     ("migration", "number"): "steps of the schema belong to no merchant",
     ("secret", "name"): "the gate's own",
+    ("common_numbering", "type"): "numbers that are unique over all merchants",
 }
 """Table and first column of unique keys that do not lead with the merchant, and why."""
 LARGE = {"item", "finding", "chunk", "payload", "index_entry", "item_index_entries"}
@@ -124,7 +125,7 @@ def test_every_unique_key_leads_with_the_merchant(db: "psycopg.Connection[tuple[
     leading = {(table, column) for table, column in keys if column != "merchant"}
     assert leading - {("merchant", "number")} == UNBOUND_KEYS.keys()
     assert {table for table, column in keys if column == "merchant"} == _tables_of_migrations() - {
-        "merchant", "host", "migration", "secret"
+        "merchant", "host", "migration", "secret", "common_numbering"
     }
 
 
@@ -147,7 +148,7 @@ def test_rows_are_locked_to_their_merchant(db: "psycopg.Connection[tuple[Any, ..
         "SELECT relname FROM pg_class WHERE relnamespace = 'goodsgate'::regnamespace AND relkind IN ('r', 'p')"
         " AND NOT relispartition AND NOT relrowsecurity"
     ).fetchall()
-    assert {name for (name,) in rows} == {"host", "migration", "secret"}
+    assert {name for (name,) in rows} == {"host", "migration", "secret", "common_numbering"}
 
 
 def test_texts_are_ordered_by_their_bytes(db: "psycopg.Connection[tuple[Any, ...]]") -> None:

@@ -39,6 +39,24 @@ def test_resources_are_counted_by_merchant_and_type(scene: Scene) -> None:
         _add(scene, "a", merchant="nobody")
 
 
+def test_common_numbers_are_unique_over_all_merchants(scene: Scene) -> None:
+    """Also after deletions and refusals; other types and other merchants keep their own order."""
+    def add(name: str, merchant: str = "acme", type: str = TYPE) -> int:
+        return scene.store.add_resource(
+            merchant, type, name=name, body=b"{}", resources_max=100, common_numbers=True
+        ).number
+
+    assert [add("a"), add("a", "bolt"), add("b"), add("a", type="tested/site")] == [1, 2, 3, 1]
+    with pytest.raises(NameTakenError):
+        add("a")
+    first = scene.store.resource("acme", TYPE, 1)
+    assert first is not None
+    assert scene.store.put_resource(msgspec.structs.replace(first, name="c")) is not None
+    assert [one.number for one in scene.store.resources("acme", TYPE)] == [1, 3]
+    assert scene.store.resource("bolt", TYPE, 1) is None
+    assert add("b", "bolt") == 4
+
+
 def test_a_name_is_taken_once(scene: Scene) -> None:
     """The second caller gets an error that names the resource; renaming frees a name. A refusal uses up no number."""
     first, second = _add(scene, "a"), _add(scene, "b")

@@ -74,13 +74,21 @@ def test_a_site_may_import_at_once(sender: Productsup) -> None:
 
 @pytest.mark.parametrize("what", ["site", "source"])
 def test_a_stream_without_a_site_is_imported_at_once(sender: Productsup, what: str) -> None:
-    """When its last site is deleted, uploads that wait are released."""
+    """The deletion of its last site imports nothing; the next upload takes what waits with it, in order."""
     stream, site = sender.create_stream(), Site(sender)
     source = site.source(stream)
-    upload(sender, stream, b'{"id":"1"}')
+    upload(sender, stream, b'{"id":"1","a":"old"}')
+    upload(sender, stream, b'{"id":"2"}')
     assert _product_ids(sender, stream) == []
     sender.delete(site.path if what == "site" else f"{site.path}/streams/{source}")
-    assert _product_ids(sender, stream) == ["1"]
+    for message in sender.gate.shop.store.messages(sender.merchant, topic=UPDATE_STARTS):
+        UploadStartUpdater(sender.gate.shop.store, at_once=True).send(message)
+    assert _product_ids(sender, stream) == []
+    upload(sender, stream, b'{"id":"1","a":"new"}')
+    assert _product_ids(sender, stream) == ["1", "2"]
+    assert sender.gate.shop.items(f"productsup-{stream}", merchant=sender.merchant)["1"] == {"id": "1", "a": "new"}
+    upload(sender, stream, b'{"id":"3"}')
+    assert _product_ids(sender, stream) == ["1", "2", "3"]
 
 
 def test_a_site_imports_by_schedule(sender: Productsup) -> None:

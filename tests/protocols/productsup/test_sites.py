@@ -110,10 +110,10 @@ def test_either_header_authenticates(gate: HttpGate) -> None:
     """Requests without permission get the published messages."""
     merchant = gate.merchant()
     with closing(Productsup(gate, merchant)) as client:
-        Site(client)
+        site = Site(client)
         secret = client.headers["authorization"].removeprefix("Bearer ")
     anonymous, path = gate.anonymous(), f"{PLATFORM}/sites"
-    assert anonymous.get(path, headers={"x-auth-token": f"1234:{secret}"}).json()["Sites"][0]["id"] == "1"
+    assert anonymous.get(path, headers={"x-auth-token": f"1234:{secret}"}).json()["Sites"][0]["id"] == str(site.id)
     assert anonymous.get("/streams", headers={"x-auth-token": f"1234:{secret}"}).status_code == 200
     for headers in ({}, {"x-auth-token": "1234:simsalabim"}, {"authorization": "Bearer nobody"}):
         assert _refused(anonymous.get(path, headers=headers)) == (401, "Unauthorized")

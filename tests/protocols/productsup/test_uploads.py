@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from goodsgate.protocols.productsup import upload_watcher
+from tests.http_gate import read_response
 from tests.protocols.productsup.client import JSON_API, ONE_STORE, Productsup, error
 
 NDJSON = {"content-type": "application/x-ndjson", "accept": JSON_API}
@@ -241,3 +242,22 @@ def test_twenty_uploads_at_once(sender: Productsup) -> None:
     with ThreadPoolExecutor(20) as pool:
         assert set(pool.map(upload, range(60))) == {202}
     assert len(_product_ids(sender, stream)) == 3_000
+
+
+@ONE_STORE
+@pytest.mark.parametrize(("headers", "first"), [
+    ("Content-Type: application/x-ndjson", 100), ("Content-Type: application/json", 415), ("Accept: */*", 415),
+    ("Content-Type: application/x-ndjson\r\nContent-Encoding: br", 415),
+])
+def test_only_a_body_that_can_be_accepted_is_called_for(sender: Productsup, headers: str, first: int) -> None:
+    """A client that expects 100 learns of a wrong type or encoding before it sends the body."""
+    head = (
+        f"POST /streams/{sender.create_stream()}/products HTTP/1.1\r\nHost: gate\r\nExpect: 100-continue\r\n"
+        f"Authorization: {sender.headers['authorization']}\r\nContent-Length: 10\r\n{headers}\r\n\r\n"
+    )
+    with sender.gate.connect() as connection:
+        connection.sendall(head.encode())
+        assert int(read_response(connection).split()[1]) == first
+        if first == 100:
+            connection.sendall(b'{"id":"1"}')
+            assert int(read_response(connection).split()[1]) == 202

@@ -70,3 +70,16 @@ def test_a_refused_deletion_of_a_stream_has_no_effect(sender: Productsup) -> Non
     collections = {name: count for _, name, count in shop.store.collections(sender.merchant)}
     assert not collections.get(f"productsup-{stream}")
     assert sender.get(f"{site.path}/streams").json()["Sources"] == []
+
+
+def test_the_first_import_reports_uploads_older_than_the_site(sender: Productsup) -> None:
+    """An upload that waited since before the site was created belongs to the process that imports it."""
+    stream = sender.create_stream()
+    where = upload(sender, stream, b'{"id":"%s"}' % (b"x" * 300))
+    site = Site(sender)
+    site.source(stream)
+    pid = site.start()
+    sender.gate.shop.work()
+    assert (site.status(pid), batch_status(sender, where)) == ("failed", "failed")
+    (problem,) = sender.get(f"{site.path}/errors", params={"pid": pid}).json()["Errors"]
+    assert problem["data"]["batch"] == where.rpartition("/")[2]

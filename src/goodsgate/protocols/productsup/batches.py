@@ -17,6 +17,7 @@ from goodsgate.model.batch import Batch, Duplicates, Kind, Policy, State, Verb, 
 from goodsgate.protocols.productsup.processing import processing_stage
 from goodsgate.protocols.productsup.raw_upload import RawUpload, UndecodableUploadError
 from goodsgate.protocols.productsup.responses import json_api_response
+from goodsgate.protocols.productsup.site_store import SiteStore
 from goodsgate.protocols.productsup.stream_store import ProductStream, StreamStore, collection_of, parse_stream_id
 from goodsgate.protocols.productsup.unpublished import POLL_SECONDS
 from goodsgate.protocols.productsup.upload_validation import StageReport
@@ -45,6 +46,7 @@ class UploadHandlers:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._streams = StreamStore(context.store)
+        self._sites = SiteStore(context.store, at_once=context.services.settings.import_streams_at_once)
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by operation id."""
@@ -79,6 +81,8 @@ class UploadHandlers:
         content_encoding = request.http.headers.get("content-encoding", "identity").strip().lower().removeprefix("x-")
         if content_encoding not in ("identity", "gzip"):
             raise Refusal("content_encoding_unknown", "The Content-Encoding must be gzip, or none.")
+        if "expect" in request.http.headers:  # the client sends the body only if this type is accepted
+            _format(request, stream)
 
         def begin(head: bytes) -> Submission:
             if not head:
@@ -110,7 +114,7 @@ class UploadHandlers:
         return json_api_response(document, status=422 if upload.status == "failure" else 202, headers=headers)
 
     def _check_stream_again(self, batch: Batch, stream: ProductStream) -> None:
-        """Handle a stream that was changed during the upload.
+        """Handle a stream that was changed during the upload, or that has lost its last site.
 
         A deleted stream loses its products; a stream that no longer waits for imports has its batches released.
         """
@@ -122,6 +126,8 @@ class UploadHandlers:
             raise
         if batch.policy.start != current.state.start == "now":
             self._context.store.release_rounds(resource.merchant, batch.kind, batch.collection)
+        elif current.state.start == "held":
+            self._sites.import_without_site(resource.merchant, resource.number)
 
     def _submission(self, stream: ProductStream, content_encoding: str, *, policy: Policy = UPDATE,
                     watcher: UploadWatcher | None = None, protocol_data: dict[str, str] | None = None,
@@ -209,7 +215,7 @@ def serialize_batch(batch: Batch, stream: ProductStream, upload: StageReport, pr
         "data": {
             "type": "batch", "id": str(uuid.UUID(batch.id)),
             "attributes": {
-                "status": _status(batch, upload, processing),
+                "status": _status(upload, processing),
                 "errorCount": upload.failures + (processing.failures if processing is not None else 0),
                 "stages": {
                     "upload": upload.serialize(),
@@ -222,12 +228,10 @@ def serialize_batch(batch: Batch, stream: ProductStream, upload: StageReport, pr
     }
 
 
-def _status(batch: Batch, upload: StageReport, processing: StageReport | None) -> str:
-    if upload.status == "failure" or batch.state in (State.BROKEN, State.CANCELLED):
+def _status(upload: StageReport, processing: StageReport | None) -> str:
+    if any(stage is not None and stage.status == "failure" for stage in (upload, processing)):
         return "failed"
-    if processing is None:
-        return "uploaded"
-    return "failed" if processing.status == "failure" else "processed"
+    return "uploaded" if processing is None else "processed"
 
 
 def _format(request: ApiRequest, stream: ProductStream) -> Literal["ndjson", "json"]:

@@ -25,7 +25,6 @@ from goodsgate.store.contract import BatchFilter, Store
 RESOURCE_TYPE = "productsup/run"
 NO_SOURCE = "The site has no active data source."
 EMPTY_SOURCE = "The data source is empty."
-LOST = "The upload could not be imported."
 PAGE_BATCHES = 200
 
 
@@ -87,7 +86,8 @@ class SiteImports:
         ]
         started_at = now()
         moment = self._moment_after_last_upload(merchant, streams) or started_at
-        since = {stream: _since(stream, site, earlier[0].run if earlier else None) for stream in streams}
+        before = earlier[0].run if earlier else None
+        since = {stream: self._since(stream, site, before, until=moment) for stream in streams}
         skipped = {stream: since.pop(stream) for stream in streams if self._would_be_empty(merchant, stream, moment)}
         refusal = "" if since else EMPTY_SOURCE if streams else NO_SOURCE
         run = RunState(
@@ -115,6 +115,18 @@ class SiteImports:
         ]
         newest = [page.rows[0].received_at for page in pages if page.rows]
         return max(newest) + timedelta(microseconds=1) if newest else None
+
+    def _since(self, stream: int, site: StoredSite, before: RunState | None, *, until: datetime) -> datetime:
+        """Return the time from which a run imports uploads to a stream; the previous run had the older ones.
+
+        The first run for a stream imports all uploads that wait, also those that are older than the site.
+        """
+        if before is not None and stream in before.skipped:
+            return before.skipped[stream]
+        if before is not None and stream in before.streams:
+            return before.moment
+        waiting = self._batches(site.resource.merchant, stream, until, state=State.QUEUED)
+        return min([site.state.created_at, *(batch.received_at for batch in waiting)])
 
     def history(self, merchant: str, site: int, *, offset: int = 0, limit: int = 50) -> list[ImportProcess]:
         """Return the processes of a site, newest first."""
@@ -159,9 +171,6 @@ class SiteImports:
     def _batch_problems(self, batch: Batch, stream: int) -> Iterator[ImportProblem]:
         upload_ids: dict[str, str | int] = {"stream": stream, "batch": str(uuid.UUID(batch.id))}
         at = batch.finished_at or batch.received_at
-        if batch.state in (State.BROKEN, State.CANCELLED):
-            yield ImportProblem(message=LOST, severe=True, at=at, data=upload_ids)
-            return
         upload, expected = read_stage(batch.protocol_data), read_stage(batch.protocol_data, EXPECTED)
         stage = processing_stage(self._store, batch, upload, expected) if upload else None
         if stage is None:
@@ -258,15 +267,6 @@ class UploadStartUpdater:
     def send(self, message: Message) -> None:
         """Update whether uploads wait for an import, unless the process that changed the site has done so."""
         self._sites.update_starts(message.merchant, msgspec.json.decode(message.body, type=set[int]))
-
-
-def _since(stream: int, site: StoredSite, before: RunState | None) -> datetime:
-    """Return the time from which a run imports uploads to a stream; the previous run had the older ones."""
-    if before is None:
-        return site.state.created_at
-    if stream in before.skipped:
-        return before.skipped[stream]
-    return before.moment if stream in before.streams else site.state.created_at
 
 
 def _process(resource: Resource) -> ImportProcess:

@@ -1,6 +1,6 @@
 """The processing stage: the results of the products of an upload."""
 
-from goodsgate.model.batch import FINAL_STATES, Batch
+from goodsgate.model.batch import FINAL_STATES, Batch, State
 from goodsgate.protocols.productsup.upload_validation import (
     BLANK_LINE,
     EMPTY_PAYLOAD,
@@ -23,6 +23,9 @@ MESSAGES = {
     "sku_edge_blanks": 'The "id" attribute has leading or trailing whitespace',
 }
 """Code of an issue → message, published or in the vendor's words, which replaces the issue's own."""
+STOPPED = {State.CANCELLED: "The import was cancelled", State.BROKEN: "The import failed"}
+"""State of a batch that did not finish → message for the records that were not processed."""
+NOT_STORED = "The details of this error are no longer stored"
 GROUPS_MAX = 100
 
 
@@ -31,23 +34,42 @@ def processing_stage(store: Store, batch: Batch, upload: StageReport, expected: 
     """Return the processing stage; None until the batch has ended, and if nothing of it was accepted.
 
     A line that the upload stage has checked is reported once: by that stage, or here for streams whose upload stage
-    does not report lines.
+    does not report lines. The errors always add up to the number of errors.
     """
     if upload.status == "failure" or batch.state not in FINAL_STATES or batch.finished_at is None:
         return None
-    checked = expected or upload
-    rejected_lines = sum(
-        error.occurrences for error in checked.errors if error.message not in (BLANK_LINE, EMPTY_PAYLOAD)
-    )
-    late = max(0, batch.counts.rejected - rejected_lines)
-    errors = [*expected.errors] if expected is not None else []
+    counts, errors = batch.counts, list[StageError]()
     if batch.policy.mode == "full":  # all products are deleted, also those that were accepted and not yet there
-        return StageReport(completed_at=batch.finished_at, successes=batch.counts.deleted, failures=0, errors=[])
-    return StageReport(
-        completed_at=batch.finished_at, successes=max(0, checked.successes - late - batch.counts.cancelled),
-        failures=late + sum(error.occurrences for error in errors),
-        errors=[*errors, *(_engine_errors(store, batch) if late else [])],
-    )
+        valid, successes = max(1, upload.successes), counts.deleted
+    else:
+        checked = expected or upload
+        rejected_lines = sum(
+            error.occurrences for error in checked.errors if error.message not in (BLANK_LINE, EMPTY_PAYLOAD)
+        )
+        late = min(checked.successes, max(0, counts.rejected - rejected_lines))
+        errors = [*(expected.errors if expected is not None else []), *_late_errors(store, batch, late)]
+        valid = successes = checked.successes - late
+    if batch.state in STOPPED:
+        processed = counts.accounted - counts.cancelled
+        successes = min(successes, processed - counts.rejected)
+        if successes < valid:
+            errors.append(StageError(STOPPED[batch.state], valid - successes, ErrorExample(processed + 1, "")))
+    failures = sum(error.occurrences for error in errors)
+    return StageReport(completed_at=batch.finished_at, successes=successes, failures=failures, errors=errors)
+
+
+def _late_errors(store: Store, batch: Batch, late: int) -> list[StageError]:
+    """Return the errors of the records that only the engine rejected, `late` in number.
+
+    The reports of batches are deleted before the batches themselves; then one error stands for those that are missing.
+    """
+    errors = _engine_errors(store, batch) if late else []
+    for at, error in enumerate(errors):
+        error.occurrences = min(error.occurrences, late)
+        late -= error.occurrences
+        if not late:
+            return errors[: at + 1]
+    return [*errors, StageError(NOT_STORED, late, ErrorExample(1, ""))] if late else []
 
 
 def _engine_errors(store: Store, batch: Batch) -> list[StageError]:
@@ -59,7 +81,10 @@ def _engine_errors(store: Store, batch: Batch) -> list[StageError]:
     for group in store.issue_groups(batch.merchant, batch.id, limit=GROUPS_MAX):
         if group.severity != "error" or group.code in UPLOAD_CODES:
             continue
-        first = store.findings(batch.merchant, batch.id, after=0, limit=1, code=group.code)[0]
+        findings = store.findings(batch.merchant, batch.id, after=0, limit=1, code=group.code)
+        if not findings:  # the report is being deleted
+            continue
+        first = findings[0]
         raw = store.rejected_by_number(batch.merchant, batch.id, [first.number]).get(first.number)
         text = next(issue.message for issue in first.issues if issue.code == group.code)
         example = ErrorExample(first.source_row, excerpt(raw.raw or b"") if raw is not None else "")

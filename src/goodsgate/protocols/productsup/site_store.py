@@ -72,7 +72,7 @@ class SiteStore:
     """The sites of every merchant, which decide when uploads to their streams are processed."""
 
     def __init__(self, store: Store, *, at_once: bool = False) -> None:
-        """With `at_once`, streams without a site are imported as uploads arrive."""
+        """With `at_once`, streams without a site are imported when uploads arrive."""
         self._store = store
         self._at_once = at_once
         self._streams = StreamStore(store)
@@ -92,7 +92,7 @@ class SiteStore:
         """Create a site. Raises NameTakenError and ResourcesFullError."""
         body = msgspec.json.encode(msgspec.structs.replace(state, schedule=""))
         site = _site(self._store.add_resource(
-            merchant, RESOURCE_TYPE, name=state.resource_name, body=body, resources_max=SITES_MAX
+            merchant, RESOURCE_TYPE, name=state.resource_name, body=body, resources_max=SITES_MAX, common_numbers=True
         ))
         if not state.schedule:
             return site
@@ -142,16 +142,26 @@ class SiteStore:
     def update_starts(self, merchant: str, streams: set[int]) -> None:
         """Set whether uploads to the streams wait for an import, and release those that need not wait any more.
 
-        Uploads wait unless a site imports the stream at once, or it has no site and such streams do not wait.
+        Uploads wait unless a site imports the stream at once. Streams without a site stay as they are, so that nothing
+        is imported because a site or a data source is deleted.
         """
         for number in sorted(streams):
-            start = None
-            while start != (required := self._start(merchant, number)):  # a site may change in between
-                start = required
-                if self._streams.set_start(merchant, number, start) and start == "now":
-                    self._store.release_rounds(merchant, Kind.PRODUCT, collection_of(number))
+            self._update_start(merchant, number, without_site=None)
 
-    def _start(self, merchant: str, stream: int) -> Literal["now", "held"]:
+    def import_without_site(self, merchant: str, number: int) -> None:
+        """Release what waits in a stream that no site has, if such streams are imported as uploads arrive."""
+        if self._at_once:
+            self._update_start(merchant, number, without_site="now")
+
+    def _update_start(self, merchant: str, number: int, *, without_site: Literal["now"] | None) -> None:
+        start = None
+        while start != (required := self._start(merchant, number) or without_site):  # a site may change in between
+            start = required
+            if start is not None and self._streams.set_start(merchant, number, start) and start == "now":
+                self._store.release_rounds(merchant, Kind.PRODUCT, collection_of(number))
+
+    def _start(self, merchant: str, stream: int) -> Literal["now", "held"] | None:
+        """Return what the sites of a stream require; None if it has none."""
         sites = [
             site.state for site in self.list_all(merchant)
             if any(source.stream == stream for source in site.state.sources)
@@ -160,7 +170,9 @@ class SiteStore:
             site.schedule == ALWAYS and any(source.stream == stream for source in site.active_sources())
             for site in sites
         )
-        return "now" if imported_at_once or (not sites and self._at_once) else "held"
+        if imported_at_once:
+            return "now"
+        return "held" if sites or not self._at_once else None
 
     def _put(self, before: StoredSite, state: SiteState, messages: list[NewMessage]) -> StoredSite | None:
         body = msgspec.json.encode(state)

@@ -99,7 +99,9 @@ class StreamStore:
         body = msgspec.json.encode(StreamState(
             type=type, created_at=created_at, updated_at=created_at, start=self._first_start
         ))
-        resource = self._store.add_resource(merchant, RESOURCE_TYPE, name=name, body=body, resources_max=STREAMS_MAX)
+        resource = self._store.add_resource(
+            merchant, RESOURCE_TYPE, name=name, body=body, resources_max=STREAMS_MAX, common_numbers=True
+        )
         if resource.number > ID_MAX:  # possible after years of creating and deleting streams
             self._store.put_resource(msgspec.structs.replace(resource, expires_at=now()))
             raise ResourcesFullError

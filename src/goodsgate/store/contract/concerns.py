@@ -117,9 +117,10 @@ class ResourceStore(Protocol):
 
     def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), expires_at: datetime | None = None,
-                     messages: Sequence[NewMessage] = ()) -> Resource:
-        """Add a resource with the next number of its type.
+                     messages: Sequence[NewMessage] = (), common_numbers: bool = False) -> Resource:
+        """Add a resource with the next number of its type: of the merchant's, or with `common_numbers` of everybody's.
 
+        All resources of a type are added in the same way.
         Raises NameTakenError, and ResourcesFullError if `resources_max` resources of the type never expire.
         """
 

@@ -100,6 +100,11 @@ SELECT name, mapping FROM mapping WHERE merchant = :merchant ORDER BY name
 INSERT INTO numbering (merchant, type, last) VALUES (:merchant, :type, :count)
 ON CONFLICT (merchant, type) DO UPDATE SET last = numbering.last + :count RETURNING last
 
+-- name: next_common_number
+-- Every merchant: the number is unique in the installation.
+INSERT INTO common_numbering (type, last) VALUES (:type, 1)
+ON CONFLICT (type) DO UPDATE SET last = common_numbering.last + 1 RETURNING last
+
 -- name: last_number
 -- Differs because others write at the same time, and have to wait.
 SELECT last FROM numbering WHERE merchant = :merchant AND type = :type FOR UPDATE

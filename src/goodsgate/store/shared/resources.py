@@ -24,15 +24,17 @@ class SqlResources:
 
     def add_resource(self, merchant: str, type: str, *, name: str, body: bytes, resources_max: int,
                      labels: Sequence[Label] = (), expires_at: datetime | None = None,
-                     messages: Sequence[NewMessage] = ()) -> Resource:
+                     messages: Sequence[NewMessage] = (), common_numbers: bool = False) -> Resource:
         """Add a resource with the next number of its type. Raises NameTakenError, ResourcesFullError."""
         owner = self._database.require_number(merchant)
         owned = {"merchant": owner, "type": type}
         with self._intake.writing(owner) as db:
-            number = int(db.value("next_number", {**owned, "count": 1}))
+            number = int(db.value("next_number", {**owned, "count": 1}))  # also locks the merchant's type
             _free_name(db, {**owned, "name": name, "now": self._database.now()})
             if db.value("count_resources", owned) >= resources_max:
                 raise ResourcesFullError
+            if common_numbers:
+                number = int(db.value("next_common_number", {"type": type}))
             row = {
                 **owned, "number": number, "name": name, "body": body.decode(),
                 "expires_at": None if expires_at is None else microseconds(expires_at),

@@ -387,6 +387,13 @@ CREATE TABLE numbering (
     PRIMARY KEY (merchant, type)
 );
 
+-- The same over all merchants, for types whose numbers are unique in the installation.
+CREATE TABLE common_numbering (
+    type text COLLATE "C" PRIMARY KEY,
+    last bigint NOT NULL
+);
+GRANT SELECT, INSERT, UPDATE ON common_numbering TO goodsgate_app;
+
 ALTER TABLE resource ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON resource USING (merchant = nullif(current_setting('goodsgate.merchant', true), '')::bigint);
 CREATE POLICY every ON resource USING (current_setting('goodsgate.every', true) = 'on');

@@ -201,6 +201,12 @@ CREATE TABLE numbering (
     PRIMARY KEY (merchant, type)
 ) STRICT, WITHOUT ROWID;
 
+-- The same over all merchants, for types whose numbers are unique in the installation.
+CREATE TABLE common_numbering (
+    type TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- A message waits while due_at is set; while it is being delivered, that is the end of the lease.
 CREATE TABLE message (
     merchant INTEGER NOT NULL REFERENCES merchant (number),
