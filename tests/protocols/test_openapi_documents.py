@@ -52,6 +52,8 @@ def test_every_schema_is_valid_and_every_array_has_items(name: str) -> None:
         if isinstance(schema, dict):
             types = schema.get("type", ())
             assert "array" not in ([types] if isinstance(types, str) else types) or "items" in schema, path
+            described = {"properties", "additionalProperties", *SCHEMA_LISTS}
+            assert types != "object" or schema.keys() & described, f"{path}: generators make it an empty object"
             unknown = [member for member in schema if " " in member or (schema[member] is None and member != "default")]
             assert not unknown, (path, unknown)
     for path, schema in document["components"]["schemas"].items():
