@@ -110,9 +110,9 @@ def create_worker(store: Store, config: Config, name: str | None = None, *,
                   schemas: "Mapping[str, Schema] | None" = None, stop: "threading.Event | None" = None) -> "Worker":
     """Return a worker that knows the given schemas, by default those of every protocol; `stop` ends its run."""
     from goodsgate.engine import Worker
-    from goodsgate.protocols import load_schemas
+    from goodsgate.protocols import ProtocolSchemas
 
-    known = load_schemas() if schemas is None else schemas
+    known = ProtocolSchemas() if schemas is None else schemas
     return Worker(store, worker_settings(config), name, schemas=known, stop=stop)
 
 

@@ -11,8 +11,9 @@ Its name is added to PROTOCOLS. The parts that protocols share are in `goodsgate
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
+from itertools import chain
 
 from goodsgate.engine.outbox import MessageSender
 from goodsgate.http.context import ServerContext
@@ -47,13 +48,27 @@ def load_known_settings() -> KnownSettings:
     return KnownSettings(package.SETTINGS for package in packages if hasattr(package, "SETTINGS"))
 
 
+class ProtocolSchemas(Mapping[str, Schema]):
+    """The schemas that policies name, for workers, by ``protocol/Component``; a protocol is read when it is needed."""
+
+    def __getitem__(self, record: str) -> Schema:
+        protocol = record.partition("/")[0]
+        if protocol not in PROTOCOLS:
+            raise KeyError(record)
+        return _schemas_of(protocol)[record]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(map(_schemas_of, PROTOCOLS))
+
+    def __len__(self) -> int:
+        return sum(len(_schemas_of(name)) for name in PROTOCOLS)
+
+
 @functools.cache
-def load_schemas() -> Mapping[str, Schema]:
-    """Return the schemas that policies of the protocols name, for workers."""
-    schemas: dict[str, Schema] = {}
-    for name in PROTOCOLS:
-        package = f"{__name__}.{name}"
-        merchant_rules: Mapping[str, MerchantRules] = getattr(import_module(package), "MERCHANT_RULES", {})
-        for record, node in load_openapi(package).records(name).items():
-            schemas[record] = Schema(node, merchant_rules=merchant_rules.get(record))
-    return schemas
+def _schemas_of(protocol: str) -> Mapping[str, Schema]:
+    package = f"{__name__}.{protocol}"
+    merchant_rules: Mapping[str, MerchantRules] = getattr(import_module(package), "MERCHANT_RULES", {})
+    return {
+        record: Schema(node, merchant_rules=merchant_rules.get(record))
+        for record, node in load_openapi(package).records(protocol).items()
+    }

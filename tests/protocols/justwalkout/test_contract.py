@@ -5,7 +5,7 @@ import pytest
 
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.model.issue import CODES
-from goodsgate.protocols import load_schemas
+from goodsgate.protocols import ProtocolSchemas
 from goodsgate.protocols.justwalkout import MERCHANT_RULES, unpublished
 from goodsgate.protocols.justwalkout import __name__ as protocol_package
 from tests.http_gate import HttpGate
@@ -43,7 +43,7 @@ def test_schemas_are_valid(gate: HttpGate, name: str) -> None:
 
 def test_every_schema_of_records_is_compiled(gate: HttpGate) -> None:
     """Each has the merchant rules of the protocol."""
-    schemas = load_schemas()
+    schemas = ProtocolSchemas()
     mine = {f"justwalkout/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
     assert mine == set(MERCHANT_RULES)
     assert all(schemas[name].merchant_rules is MERCHANT_RULES[name] for name in mine)

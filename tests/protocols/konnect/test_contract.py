@@ -5,7 +5,7 @@ import pytest
 
 from goodsgate.http.endpoints import load_openapi
 from goodsgate.model.issue import CODES
-from goodsgate.protocols import load_schemas
+from goodsgate.protocols import ProtocolSchemas
 from goodsgate.protocols.konnect import __name__ as protocol_package
 from goodsgate.protocols.konnect.unpublished import ERROR_CODES
 from tests.http_gate import HttpGate
@@ -57,7 +57,7 @@ def test_the_minimal_product_of_the_dossier_matches_the_schema() -> None:
 
 def test_every_record_schema_is_compiled() -> None:
     """The schemas that they refer to are compiled as well."""
-    schemas = load_schemas()
+    schemas = ProtocolSchemas()
     mine = {f"konnect/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
     assert mine <= set(schemas)
     assert {schema.merged_schema for schema in schemas.values()} - {None} <= set(schemas)

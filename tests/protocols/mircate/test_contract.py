@@ -5,7 +5,7 @@ import pytest
 
 from goodsgate.http.endpoints import Endpoint, load_openapi
 from goodsgate.model.issue import CODES
-from goodsgate.protocols import load_schemas
+from goodsgate.protocols import ProtocolSchemas
 from goodsgate.protocols.mircate import __name__ as protocol_package
 from goodsgate.protocols.mircate.unpublished import ALIASES, MESSAGES
 from tests.http_gate import HttpGate
@@ -62,7 +62,7 @@ def test_schemas_are_valid(gate: HttpGate, name: str) -> None:
 def test_every_schema_of_records_is_compiled(gate: HttpGate) -> None:
     """This covers the schemas of all parts of the contract."""
     mine = {f"mircate/{name}" for name, node in DOCUMENT["components"]["schemas"].items() if "x-record" in node}
-    assert {"mircate/StockUnit", "mircate/PriceUnit", "mircate/UnitRemoval"} <= mine <= set(load_schemas())
+    assert {"mircate/StockUnit", "mircate/PriceUnit", "mircate/UnitRemoval"} <= mine <= set(ProtocolSchemas())
 
 
 def test_messages_have_existing_issue_codes(gate: HttpGate) -> None:
