@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,17 +32,13 @@ class PoisonedStore:
             yield piece
 
 
-def main() -> None:
+def work(folder: Path) -> None:
     """Work until nothing is queued."""
     rounds.REST_SECONDS = 0.5
-    config = settings_of(Path(sys.argv[1]))
+    config = settings_of(folder)
     store = open_store(config)
     store.migrate()
     worker = create_worker(PoisonedStore(store), config, schemas={})  # type: ignore[arg-type]
     while worker.step() or store.statistics()["lanes"]:
         time.sleep(0.005)
     store.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,5 @@
 """What crash tests play: the same batches on two stores, one of them disturbed."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from goodsgate.config import Config
@@ -37,22 +34,6 @@ def stage(folder: Path, kind: str) -> tuple[Shop, list[str]]:
         shop.send([*products(*range(190)), {"id": "x" * 300}], mode="full", delete_share_max=1.0, notify=TOPIC),
     ]
     return shop, sent
-
-
-def hand(folder: Path, crash_at: str | None = None, *, protocols: bool = False) -> int:
-    """Run a worker's process to its end; its exit status, negative for the signal that ended it.
-
-    One that knows the schemas of the protocols takes longer to start.
-    """
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
-    if crash_at is not None:
-        environ["GOODSGATE_TEST_CRASH_AT"] = crash_at
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.crash.hand", str(folder), *(["protocols"] if protocols else [])], env=environ,
-        cwd=ROOT,
-        check=False, timeout=60,
-    )
-    return run.returncode
 
 
 def state_after(shop: Shop, sent: list[str]) -> list[object]:

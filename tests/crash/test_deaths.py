@@ -1,11 +1,11 @@
 """A payload that ends every worker that reads it: its batch ends broken, and nobody else waits for that."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from goodsgate.model.batch import State
-from tests.crash.scene import CHUNK_RECORDS, ROOT
+from tests import forked
+from tests.crash import poisoned
+from tests.crash.scene import CHUNK_RECORDS
 from tests.factories import product, products
 from tests.shop import Shop
 
@@ -14,9 +14,7 @@ DEATHS = 3
 
 def run_worker(folder: Path) -> int:
     """Run a worker until it dies or nothing is left; return its exit status."""
-    environ = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
-    command = [sys.executable, "-m", "tests.crash.poisoned", str(folder)]
-    return subprocess.run(command, env=environ, cwd=ROOT, check=False, timeout=60).returncode
+    return forked.run(poisoned.work, folder)
 
 
 def test_a_payload_that_kills_workers_is_given_up_and_others_are_served(tmp_path: Path, kind: str) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from goodsgate.model.batch import Kind, State
-from tests.crash.scene import CHUNK_RECORDS, hand
+from tests import forked
+from tests.crash import worker
+from tests.crash.scene import CHUNK_RECORDS
 from tests.shop import Shop
 
 A_MOMENT = 0.0001
@@ -26,7 +28,7 @@ def test_a_paced_round_survives_its_worker(tmp_path: Path, kind: str, point: str
         paced = shop.send(_units(1, 2, 3, 4, 5, 6), pace_seconds=A_MOMENT, **STOCK)
         shop.worker.step()
         newer = shop.send(_units(10, 20)[1:], **STOCK)
-    assert hand(tmp_path, f"{point}:3", protocols=True) == -9
+    assert forked.run(worker.work, tmp_path, crash_at=f"{point}:3") == -9
     with Shop(tmp_path, "acme", **CHUNK_RECORDS) as after:
         until = time.monotonic() + 30
         while any(after.engine.batch("acme", id).finished_at is None for id in (paced, newer)):

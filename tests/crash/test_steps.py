@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from goodsgate.model.crash import POINTS
-from tests.crash.scene import hand, stage, state_after
+from tests import forked
+from tests.crash import worker
+from tests.crash.scene import stage, state_after
 from tests.shop import Shop
 
 ELSEWHERE = ("received", "seal-synced", "seal-written", "sealed", "sweep-halved")
@@ -32,9 +34,9 @@ def test_kill_at_a_step(tmp_path: Path, kind: str, undisturbed: list[object], po
         pytest.skip("each waits a second for a dead worker's lease; the store's own tests kill more often")
     shop, sent = stage(tmp_path, kind)
     shop.store.close()
-    status = hand(tmp_path, f"{point}:{occurrence}")
+    status = forked.run(worker.work, tmp_path, crash_at=f"{point}:{occurrence}")
     assert status in (-9, 0), status
     assert status == -9 or occurrence > 1, f"{point} was never reached"
-    assert hand(tmp_path) == 0
+    assert forked.run(worker.work, tmp_path) == 0
     with Shop(tmp_path, "acme") as after:
         assert state_after(after, sent) == undisturbed

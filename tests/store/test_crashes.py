@@ -12,7 +12,7 @@ from goodsgate.model import crash
 from goodsgate.model.batch import Counts, Kind, RoundKind, State
 from goodsgate.model.catalogue import Merchant
 from goodsgate.store.contract import BatchFilter, NewRound, Store, StoreFullError
-from tests import stores
+from tests import forked, stores
 from tests.factories import NOW
 from tests.store import child
 
@@ -20,17 +20,16 @@ TOP = Path(__file__).resolve().parents[2]
 KILLED = -9
 
 
-def _run(what: str, folder: Path, *more: str, crash_at: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.store.child", what, str(folder), *more], cwd=TOP, text=True, capture_output=True,
-        env={**os.environ, "GOODSGATE_TEST_CRASH_AT": crash_at, "PYTHONPATH": f"{TOP / 'src'}{os.pathsep}{TOP}"},
-        timeout=60, check=False,
-    )
+def _run(what: str, folder: Path, *more: str, crash_at: str = "") -> int:
+    """Return the exit status of a process."""
+    return forked.run(child.main, what, folder, *more, crash_at=crash_at)
 
 
-def _start(what: str, folder: Path) -> "subprocess.Popen[str]":
+def _start(what: str, folder: Path, *more: str) -> "subprocess.Popen[str]":
+    """Start a process whose output is read."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.store.child", what, str(folder)], cwd=TOP, text=True, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "tests.store.child", what, str(folder), *more], cwd=TOP, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": f"{TOP / 'src'}{os.pathsep}{TOP}"},
     )
 
@@ -132,13 +131,13 @@ def test_kills_change_nothing_in_the_end(folder: Path, point: str) -> None:
     batches = _submitted(folder)
     store = child.open_store(folder)
     for times in (1, 3, 2):
-        assert _run("work", folder, crash_at=f"{point}:{times}").returncode == KILLED
+        assert _run("work", folder, crash_at=f"{point}:{times}") == KILLED
         _check_open(store, batches)
-    assert _run("work", folder).returncode == 0
+    assert _run("work", folder) == 0
     _fixed(store, batches[0])
-    assert _run("work", folder, crash_at=f"{point}:1").returncode == KILLED
+    assert _run("work", folder, crash_at=f"{point}:1") == KILLED
     _check_open(store, batches)
-    assert _run("work", folder).returncode == 0
+    assert _run("work", folder) == 0
     calm = _made(folder / "undisturbed", stores.kind_of(folder))
     assert _everything(store, batches) == _undisturbed(calm)
     assert store.statistics()["lanes"] == 0
@@ -164,7 +163,7 @@ def _check_open(store: Store, batches: list[str]) -> None:
 def test_an_end_is_known_between_the_two_commits(folder: Path, store: Store) -> None:
     """The worker dies before it hears of the commit: all reads and filters show the end, and the batch can be fixed."""
     batch = child.submit(store, 3)
-    assert _run("work", folder, crash_at="commit-synced").returncode == KILLED
+    assert _run("work", folder, crash_at="commit-synced") == KILLED
     found = store.batch("acme", batch)
     assert found is not None
     assert (found.state, found.counts, found.position) == (State.FINISHED, Counts(created=2, rejected=1), None)
@@ -174,7 +173,7 @@ def test_an_end_is_known_between_the_two_commits(folder: Path, store: Store) -> 
     assert store.batches("acme", BatchFilter(state=State.WORKING)).rows == []
     assert store.cancel("acme", batch) == found
     _fixed(store, batch)
-    assert _run("work", folder).returncode == 0
+    assert _run("work", folder) == 0
     found = store.batch("acme", batch)
     assert found is not None
     assert (found.counts, found.rounds) == (Counts(created=3), 2)
@@ -186,7 +185,7 @@ def test_an_interrupted_submission_leaves_nothing(folder: Path, store: Store, po
     """No batch, and in the end no file."""
     if (point, padding < 1_000_000) == ("seal-written", True):
         _only(folder, "sqlite", "one statement there, begun and committed with it: test_postgres_outages.py")
-    assert _run("submit", folder, "3", str(padding), crash_at=point).returncode == KILLED
+    assert _run("submit", folder, "3", str(padding), crash_at=point) == KILLED
     assert store.batches("acme", BatchFilter()).rows == []
     assert store.claim("w", lease_seconds=1, rounds_max=1, bytes_max=1) is None
     _an_hour_later(folder)
@@ -197,7 +196,7 @@ def test_an_interrupted_submission_leaves_nothing(folder: Path, store: Store, po
 @pytest.mark.parametrize("padding", [0, 200, 1_500_000], ids=["inline", "file", "pieces"])
 def test_an_accepted_batch_survives_its_process(folder: Path, store: Store, padding: int) -> None:
     """The id was printed, so the batch is there."""
-    batch = _run("submit", folder, "3", str(padding)).stdout.strip()
+    batch = _start("submit", folder, "3", str(padding)).communicate(timeout=60)[0].strip()
     assert b"".join(store.payload("acme", batch, 0) or ()) == b"3" + b" " * padding
     child.work(store)
     found = store.batch("acme", batch)
@@ -210,9 +209,9 @@ def test_a_sweep_that_was_cut_off_is_finished_by_the_next(folder: Path, store: S
     """No half of a batch stays for ever."""
     for number in (5, 2):
         child.submit(store, number, padding=200)
-    assert _run("work", folder).returncode == 0
-    assert _run("sweep", folder, crash_at=f"sweep-halved:{times}").returncode == KILLED
-    assert _run("sweep", folder).returncode == 0
+    assert _run("work", folder) == 0
+    assert _run("sweep", folder, crash_at=f"sweep-halved:{times}") == KILLED
+    assert _run("sweep", folder) == 0
     assert store.batches("acme", BatchFilter()).rows == []
     assert _payloads(folder) == 0
 
@@ -263,8 +262,8 @@ def test_a_reader_sees_the_progress_of_the_worker(folder: Path, store: Store) ->
 def test_a_full_disk_refuses_and_loses_nothing(folder: Path) -> None:
     """A file-size limit stands for it: commit and seal are refused whole, and go on when there is room again."""
     _only(folder, "sqlite", "the disk is the server's: tests/store/test_postgres_outages.py")
-    done = _run("full", folder)
-    assert done.stdout.split("\n")[:3] == ["refused 3", "accounted 0", "then 2000"], done.stderr
+    output, errors = _start("full", folder).communicate(timeout=60)
+    assert output.split("\n")[:3] == ["refused 3", "accounted 0", "then 2000"], errors
     store = child.open_store(folder)
     batches = store.batches("acme", BatchFilter(), limit=10_000).rows
     assert all(batch.state is State.FINISHED for batch in batches)
