@@ -58,6 +58,19 @@ def issues_at(checked: CheckedChunk, at: int = 0) -> IssueList:
     return [(each.code, each.path, each.column, each.severity) for each in checked.issues.get(at, ())]
 
 
+@pytest.mark.parametrize(("columns", "policy", "severity"), [
+    (["name-en_US", "name-fr_FR"], {}, "error"),
+    (["name", "name-fr_FR"], {}, "warning"),
+    (["name-en_US", "name-fr_FR"], {"mapping": {"name-fr_FR": ["title"]}}, "warning"),
+    (["price_usd", "price_eur"], {"currency": "EUR"}, "warning"),
+    (["price", "price_eur"], {}, "warning"),
+])
+def test_a_column_that_nobody_has_chosen_is_an_error(columns: list[str], policy: dict[str, Any], severity: str) -> None:
+    """The batch is not clean if the first of several languages was used because it stands first."""
+    _, found = resolve_mapping(Kind.PRODUCT, Policy(**policy), columns=["id", *columns])
+    assert [(each.code, each.severity) for each in found] == [("header_field_repeated", severity)]
+
+
 @pytest.mark.parametrize(("cell", "urls"), [
     ("https://a.example/1.jpg,https://a.example/2.jpg", ["https://a.example/1.jpg", "https://a.example/2.jpg"]),
     ("https://a.example/w_3,h_3/b.jpg, https://a.example/c.jpg",
@@ -102,8 +115,13 @@ HEADERS = {
         [("header_unknown", "color EUR", "color")],
     ),
     "two currencies": (
-        ["sku", "price_usd", "price_eur"], {}, {"sku": ["id"], "price_usd": ["price"], "price_eur": []},
-        [("header_field_repeated", "price_eur", None)],
+        ["sku", "price_usd", "price_eur"], {},
+        {"sku": ["id"], "price_usd": ["price"], "price_eur": ["price"]},
+        [("header_currency_ambiguous", "price_usd, price_eur", None)],
+    ),
+    "two currencies, one mapped": (
+        ["sku", "price_usd", "price_eur"], {"price_eur": ["price"]},
+        {"sku": ["id"], "price_usd": [], "price_eur": ["price"]}, [("header_field_repeated", "price_usd", None)],
     ),
     "two languages": (
         ["sku", "name-en_US", "name-fr_FR"], {}, {"sku": ["id"], "name-en_US": ["title"], "name-fr_FR": []},
@@ -224,7 +242,10 @@ def test_a_broken_barcode_is_found_under_any_name() -> None:
     ({"id": "A", "price_eur": "7.90"}, {"id": "A", "price": "7.90 EUR"}, []),
     ({"id": "A", "price_eur": 7.9}, {"id": "A", "price": "7.90 EUR"}, []),
     ({"id": "A", "weight_kg": 1.5}, {"id": "A", "product_weight": "1.5 kg"}, []),
-    ({"id": "A", "Weight (kg)": "1.5 lb"}, {"id": "A", "product_weight": "1.5 lb"}, []),
+    ({"id": "A", "Weight (kg)": "1.5 lb"}, {"id": "A", "product_weight": "1.5 lb"},
+     [("unit_conflict", "/product_weight", "Weight (kg)", "warning")]),
+    ({"id": "A", "price_eur": "7.90 USD"}, {"id": "A", "price": "7.90 USD"},
+     [("currency_conflict", "/price", "price_eur", "error")]),
     ({"id": "A", "_row": 7}, {"id": "A"}, []),
     ({"id": "A", "unknown": [1e2]}, {"id": "A", "unknown": [100.0]}, []),
 ])
@@ -232,6 +253,41 @@ def test_two_names_in_a_json_record(record: dict[str, Any], document: dict[str, 
     """Equal or empty is told once; different values reject the record; what a name adds belongs to the value."""
     checked = check(lines_of({**record, "title": "Cup"}))
     assert (documents(checked), issues_at(checked)) == ([document | {"title": "Cup"}], issues)
+
+
+@pytest.mark.parametrize(("column", "cell", "found"), [
+    ("price_usd", "7.90", []),
+    ("price_usd", "7.90 USD", []),
+    ("price_usd", "$7.90", [("price_currency_form", "error")]),
+    ("price_cad", "$7.90", [("price_currency_form", "error")]),  # any of the dollars
+    ("price_usd", "7.90 EUR", [("currency_conflict", "error")]),
+    ("Price (USD)", "7.90€", [("price_currency_form", "warning"), ("currency_conflict", "error")]),
+    ("cost_usd", "EUR 7.90", [("price_currency_form", "warning"), ("currency_conflict", "error")]),
+    ("weight_kg", "1.5 kg", []),
+    ("weight_kg", "1.5 Kilogramm", [("unit_unknown", "warning")]),
+    ("weight_kg", "250 g", [("unit_conflict", "warning")]),
+])
+def test_a_cell_that_contradicts_its_column_is_reported(column: str, cell: str, found: list[tuple[str, str]]) -> None:
+    """A price in another currency than the name of its column says is not applied; another unit is a warning."""
+    columns, chunk = table_of(["id", "title", column], ["A", "Cup", cell])
+    issues = issues_at(check(chunk, columns))
+    assert [(code, severity) for code, _, name, severity in issues if name == column] == found
+
+
+@pytest.mark.parametrize(("members", "codes"), [
+    ({"price": "7.90 EUR", "currency": "EUR"}, []),
+    ({"price": 7.9, "currency": "EUR", "cost_of_goods_sold": "3.00 USD"}, []),
+    ({"price": "7.90 EUR", "currency": "USD"}, ["/price"]),
+    ({"price": {"value": "7.90", "currency": "EUR"}, "currency": "USD"}, ["/price"]),
+    ({"price": {"value": "7.90 USD", "currency": "EUR"}}, ["/price/value"]),
+    ({"price": 7.9, "sale_price": "6.90 EUR", "currency": "EUR", "variants": [{"id": "A1", "price": "9.00 USD"}]},
+     ["/variants/0/price"]),
+    ({"price": "7.90 EUR", "sale_price": "6.90 EUR", "currency": "USD"}, ["/price", "/sale_price"]),
+])
+def test_a_price_that_contradicts_the_currency_beside_it_is_rejected(members: dict[str, Any], codes: list[str]) -> None:
+    """In a record, in its variants, in the price itself; a cost may be in another currency."""
+    checked = check(lines_of({"id": "A", "title": "Cup", **members}))
+    assert issues_at(checked) == [("currency_conflict", path, None, "error") for path in codes]
 
 
 def test_names_of_variants_are_understood() -> None:

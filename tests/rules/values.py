@@ -43,7 +43,9 @@ AMOUNTS: list[object] = [
 ]
 SPECIALS: list[object] = [
     "https://shop.example", "https://shop.example/a b", "http://ä.example/x", "https://shop.example/ä", "/x.jpg",
-    "ftp://a.example/", "https:///x", "https://a..example/x", "https://-/x", "HTTPS://Shop.example/x",
+    "ftp://a.example/", "https://a.example/1,https://a.example/2", "https://a.example/1https://a.example/2",
+    "https://a.example/?u=https://b.example/", "https://a.example/x/https://b.example/", "https://a.example:80/x",
+    "https:///x", "https://a..example/x", "https://-/x", "HTTPS://Shop.example/x",
     "https://img.example/a?b=1&amp;c", "https://img.example/a?b=1&c=2", "https://img.example/a+b", "http://[::1]/x",
     "https://shop.example/p/2", "https://shop.example/p/2 ", "https://shop.example?x=1", "https://u@shop.example/x",
     "4006381333931", "4006381333932", "96385074", "8.41E+12", "651511016", "٤٠٠٦٣٨١٣٣٣٩٣١", 4006381333931, "00000000",

@@ -2,16 +2,19 @@
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
+from functools import partial
 
 import orjson
 
-from goodsgate.engine.header_names import generic_column
+from goodsgate.engine.header_names import HeaderName, generic_column
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind
+from goodsgate.model.issue import Issue, issue
 from goodsgate.model.json_text import read_json, write_json
 from goodsgate.profiles import GENERIC, Bound, Column, Conditions, Packed, load_profile
+from goodsgate.rules.currencies import DECIMALS, meant_by
 
 LEVELS_MAX = 32
 """Levels that a mapping creates at most; dots of a longer name are part of the name."""
@@ -23,6 +26,7 @@ ReadCell = Callable[[str], str]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,17}")
 _BARE_NUMBER = re.compile(r"[+\-]?[0-9.,'’ \u00a0\u202f]+", re.ASCII)
+_NUMERIC = re.compile(r"[0-9.,'’()+\-−–\s]+")
 _POSITION = re.compile(r"[0-9]{1,9}")
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _BEFORE_URL = re.compile(r"[\s,;|]+(?=https?://)|[\s,;|]+\Z", re.IGNORECASE)
@@ -77,9 +81,32 @@ def put(record: dict[str, object], path: tuple[str, ...], value: object) -> None
             return
 
 
-def with_addition(cell: str, addition: str | None) -> str:
-    """Return a number with the currency or unit of its column; a cell that is more than a number stays as it is."""
-    return f"{cell} {addition}" if addition and _BARE_NUMBER.fullmatch(cell) else cell
+def with_addition(texts: Iterable[str], addition: str, *, path: str) -> tuple[list[str], list[Issue]]:
+    """Return numbers with the currency or unit of their column, and the issues of those that name another one.
+
+    A text that is more than a number stays as it is.
+    """
+    wholes, issues = [], []
+    for text in texts:
+        if _BARE_NUMBER.fullmatch(text):
+            wholes.append(f"{text} {addition}")
+            continue
+        wholes.append(text)
+        if addition in DECIMALS:
+            named, code = _sign_of(text, partial(meant_by, currency=addition)), "currency_conflict"
+        else:
+            named, code = _sign_of(text, load_profile(GENERIC).units.get), "unit_conflict"
+        if named is not None and named != addition:
+            issues.append(issue(code, path, value=text, expected=addition))
+    return wholes, issues
+
+
+def _sign_of(text: str, meaning: Callable[[str], str | None]) -> str | None:
+    """Return what the sign beside a number means; None without a number or a sign that means something."""
+    signs = _NUMERIC.sub(" ", text).split()
+    if len(signs) != 1 or signs[0] == text:
+        return None
+    return meaning(signs[0]) or meaning(signs[0].lower())
 
 
 def applies(conditions: Conditions, read_cell: ReadCell) -> bool:
@@ -111,7 +138,7 @@ def is_same(cell: str, other: str) -> bool:
     return number is not None and number == read_decimal(other)
 
 
-def column_texts(cell: str, column: Column, read_cell: ReadCell) -> list[str]:
+def column_texts(cell: str, column: Column) -> list[str]:
     """Return the values in a cell as texts, by the rules of its column; empty if the cell means that there is none."""
     if cell.lower() in column.empty:
         return []
@@ -120,13 +147,17 @@ def column_texts(cell: str, column: Column, read_cell: ReadCell) -> list[str]:
         parts = [column.values.get(part.lower(), part) for part in parts]
     if column.levels:
         parts = [_category_path(part, column) for part in parts]
-    if column.unit or column.unit_column or column.currency_column:
-        unit = read_cell(column.unit_column).lower() if column.unit_column else ""
-        addition = load_profile(GENERIC).units.get(unit, unit) or column.unit
-        if column.currency_column:
-            addition = read_cell(column.currency_column) or addition
-        parts = [with_addition(part, addition) for part in parts]
     return parts
+
+
+def addition_of(column: Column, header: HeaderName | None, read_cell: ReadCell) -> str | None:
+    """Return the currency or unit of a column: that in its name, else what its profile says."""
+    if header is not None and (header.currency or header.unit):
+        return header.currency or header.unit
+    if column.currency_column and (currency := read_cell(column.currency_column)):
+        return currency
+    unit = read_cell(column.unit_column).lower() if column.unit_column else ""
+    return load_profile(GENERIC).units.get(unit, unit) or column.unit
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from goodsgate.engine.column_values import (
+    addition_of,
     applies,
     column_texts,
     is_same,
@@ -183,14 +184,15 @@ class MemberMapping(FieldMapping):
         if column is None:
             record.setdefault(set_aside(source, self.kind), value)
             return
-        texts = [text for whole in _texts(value) for text in column_texts(whole, column, read_cell)]
+        texts = [text for whole in _texts(value) for text in column_texts(whole, column)]
         if column.matching and not all(matches(column.matching, each) for each in texts):
             record.setdefault(set_aside(source, self.kind), value)
             return
         if not texts:
             return
-        if source.header is not None:
-            texts = [with_addition(text, source.header.currency or source.header.unit) for text in texts]
+        if addition := addition_of(column, source.header, read_cell):
+            texts, conflicts = with_addition(texts, addition, path=pointer_of(path_of(column.to[0], self.kind)))
+            issues.extend(conflicts)
         for target in column.to:
             field = fields.FIELDS[self.kind].get(target)
             several = texts if len(texts) > 1 and field is not None and field.repeated else None

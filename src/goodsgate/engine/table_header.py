@@ -8,7 +8,7 @@ from goodsgate.engine.field_mapping import ASIDE, NAMED, RESERVED, Source, find_
 from goodsgate.engine.header_names import nearest_field
 from goodsgate.model import fields
 from goodsgate.model.batch import Kind, Policy
-from goodsgate.model.issue import Issue, issue
+from goodsgate.model.issue import Issue, Severity, issue
 from goodsgate.profiles import Profile, fold
 
 
@@ -63,8 +63,20 @@ class TableHeader:
         return source.rank, source.order, not is_plain, self.positions[source.name]
 
     def _resolve_field(self, field: str, sources: list[Source]) -> None:
-        """Exclude columns that are beaten by a mapped one, or that have another language or currency than the first."""
+        """Exclude columns that are beaten by a mapped one, or that have another language or currency than the first.
+
+        If nobody has chosen among languages, that is an error, although the first is used. Among currencies nothing is
+        chosen for the submitter.
+        """
         first = sources[0]
+        others = [source for source in sources[1:] if source.rank == first.rank == NAMED]
+        currency = _currency(first)
+        if currency not in (None, self.policy.currency) and any(_currency(other) != currency for other in others):
+            self._refuse(issue("header_currency_ambiguous", expected=field, value=", ".join(
+                source.name for source in sorted((first, *others), key=lambda each: self.positions[each.name])
+            )))
+            return
+        is_chosen = first.rank != NAMED or first.header is None or first.header.language is None
         for source in sources[1:]:
             if source.rank == first.rank and source.rank != NAMED:
                 continue
@@ -72,7 +84,8 @@ class TableHeader:
                          for each in (first, source)]
             is_other = first.rank != source.rank or additions[0] != additions[1]
             code = "header_field_repeated" if is_other else "header_field_shared"
-            self.issues.append(issue(code, value=source.name, expected=first.name))
+            severity: Severity | None = "error" if is_other and not is_chosen else None
+            self.issues.append(issue(code, value=source.name, expected=first.name, severity=severity))
             if is_other:
                 self.sources[source.name] = self.sources[source.name].without(field)
 
@@ -82,13 +95,22 @@ class TableHeader:
             if name not in self.positions:
                 known = {fold(column): column for column in self.positions}
                 near = known.get(fold(name)) or _nearest(name, self.positions)
-                self.refusal = issue("map_column_missing", value=name, expected=", ".join(self.positions),
-                                     suggestion=near)
-                self.issues.append(self.refusal)
+                self._refuse(issue("map_column_missing", value=name, expected=", ".join(self.positions),
+                                   suggestion=near))
+
+    def _refuse(self, found: Issue) -> None:
+        """Add an issue because of which no row can be applied."""
+        self.refusal = found
+        self.issues.append(found)
 
     def _is_below_field(self, name: str) -> bool:
         top = name.split(".", 1)[0]
         return top != name and fields.resolve(top, self.kind) is not None
+
+
+def _currency(source: Source) -> str | None:
+    """Return the currency in the name of a column."""
+    return source.header.currency if source.header is not None else None
 
 
 def _nearest(name: str, columns: Iterable[str]) -> str | None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import orjson
 
 from goodsgate.engine.column_values import (
+    addition_of,
     applies,
     column_texts,
     is_same,
@@ -236,9 +237,11 @@ class TableMapping(FieldMapping):
         if column.packed is not None:
             self._fill_packed(record, cell, column)
             return
-        texts = column_texts(cell, column, self._read_cell)
-        if source.header is not None:
-            texts = [with_addition(text, source.header.currency or source.header.unit) for text in texts]
+        texts = column_texts(cell, column)
+        addition = addition_of(column, source.header, self._read_cell)
+        if addition:
+            texts, conflicts = with_addition(texts, addition, path=pointer_of(path_of(column.to[0], self.kind)))
+            issues.extend(conflicts)
         if column.matching is not None:
             others = [text for text in texts if not matches(column.matching, text)]
             texts = [text for text in texts if text not in others]

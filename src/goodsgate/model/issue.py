@@ -114,6 +114,9 @@ CODES: dict[str, Code] = {
         "warning", 'Column "{value}" means the same field as {expected} and is not used; map it to use it.', "file"
     ),
     "header_key_missing": Code("error", "No SKU column found. Map one with `--map YourColumn:id`.", "file"),
+    "header_currency_ambiguous": Code(
+        "error", "Columns with {expected} in several currencies: {value}. Name the currency with `currency`.", "file"
+    ),
     "header_field_shared": Code(
         "warning", 'Column "{value}" means the same field as {expected}; it is used where that one is empty.', "file"
     ),
@@ -235,6 +238,7 @@ CODES: dict[str, Code] = {
     "price_zero": _warning("The price is zero."),
     "price_decimals": _error('Price "{value}" has too many decimal places for its currency; expected {expected}.'),
     "price_too_large": _error('Price "{value}" is too large; expected {expected}.'),
+    "currency_conflict": _error('{field} "{value}" contradicts the currency that is named for it, {expected}.'),
     "currency_missing": _error('Price "{value}" has no currency; expected {expected}.'),
     "sale_price_above_price": _error('Sale price "{value}" is higher than the price, {expected}.'),
     "sale_price_currency": _error('Sale price "{value}" must use the currency of the price; expected {expected}.'),
@@ -248,12 +252,14 @@ CODES: dict[str, Code] = {
     "measure_unreadable": _error('{field} "{value}" is not a valid measure; expected {expected}.'),
     "measure_out_of_range": _warning('{field} "{value}" is out of range; expected {expected}.'),
     "unit_missing": _warning('{field} "{value}" has no unit; expected one of {expected}.'),
+    "unit_conflict": _warning('{field} "{value}" names another unit than its column, {expected}; its own is used.'),
     "date_unreadable": _error('{field} "{value}" is not a valid date; expected {expected}.'),
     "date_zone_missing": _warning('{field} "{value}" has no UTC offset; it is read as UTC.'),
     "observed_in_future": _error('{field} "{value}" is too far in the future; expected {expected}.'),
     "date_range_reversed": _error("{field} ends before it begins."),
     "url_not_absolute": _error('{field} "{value}" is not an absolute URL; expected {expected}.'),
     "url_blanks": _error("{field} contains spaces, which are not allowed in a URL."),
+    "url_several": _error('{field} "{value}" holds several URLs; expected one.'),
     "url_not_ascii": _warning("{field} contains characters that must be percent-encoded in a URL."),
     # references; a policy says whether these reject the record
     "currency_unknown": _error('"{value}" is not an active ISO 4217 code.'),

@@ -21,6 +21,10 @@ REMEDIES: dict[str, str] = {
     "header_key_missing": (
         "Map the column that contains the SKU: `--map YourColumn:id`, or `?map=YourColumn:id` over HTTP."
     ),
+    "header_currency_ambiguous": (
+        "Name the currency: `--currency EUR`, or `?currency=EUR` over HTTP; the column in that currency is used. Or "
+        "map one: `--map COLUMN:price`. Nothing was applied."
+    ),
     "header_field_shared": "Nothing, if the two columns never differ; else map the one that is to be used.",
     "map_column_missing": "Correct the name in `map`. Nothing of the file was applied.",
     "rows_empty": "Nothing; remove the rows if they are not intended.",
@@ -132,6 +136,7 @@ REMEDIES: dict[str, str] = {
     "price_zero": "If the price is unknown, omit it.",
     "price_decimals": "Round it to the decimal places of the currency.",
     "price_too_large": "Check for a lost decimal mark.",
+    "currency_conflict": "Correct the one that is wrong: the value, the `currency`, or the name of the column.",
     "currency_missing": "Add the code, or submit with a default `currency`.",
     "sale_price_above_price": "Correct the one that is wrong.",
     "sale_price_currency": "Use one currency for both.",
@@ -143,12 +148,14 @@ REMEDIES: dict[str, str] = {
     "measure_unreadable": "Send a number and a unit: `250 g`.",
     "measure_out_of_range": "Check the unit.",
     "unit_missing": "Add the unit.",
+    "unit_conflict": "Nothing, if the value is right; else correct its unit.",
     "date_unreadable": "Send RFC 3339: `2026-01-31T08:15:00Z` or `2026-01-31`.",
     "date_zone_missing": "Add the offset or `Z`.",
     "observed_in_future": "Correct the clock of the system that wrote it, or the time zone of the value.",
     "date_range_reversed": "Swap the two dates.",
     "url_not_absolute": "Send the whole URL, with `https://`.",
     "url_blanks": "Encode them as `%20`.",
+    "url_several": "Send one URL; further images belong in `additional_image_link`.",
     "url_not_ascii": "Percent-encode them.",
     "currency_unknown": "Use an active ISO 4217 code.",
     "country_unknown": "Use the two-letter ISO 3166 code.",

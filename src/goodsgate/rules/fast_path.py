@@ -21,7 +21,7 @@ from goodsgate.rules.currencies import DECIMALS, EXACTLY_TWO_DECIMALS
 from goodsgate.rules.placeholders import PLACEHOLDERS
 from goodsgate.rules.timestamps import canonical_span, canonical_time
 from goodsgate.rules.typed_decoder import MAIN_MEMBERS, MAIN_VARIANT_MEMBERS, Amount, TypedDecoder
-from goodsgate.rules.urls import ORIGIN
+from goodsgate.rules.urls import ORIGIN, SCHEME_CHARACTERS, SEVERAL
 
 ValueCheck = Callable[[Any], bool] | None
 """Whether a value is valid; None stands for the commonest check: a text without blanks at its edges."""
@@ -202,7 +202,7 @@ class FastPath(ABC):
 
     def is_url(self, url: str) -> bool:
         """Return whether a URL has a valid origin, a path and no blank; the origins of a feed are remembered."""
-        if " " in url:
+        if " " in url or (":" in url[SCHEME_CHARACTERS:] and SEVERAL.search(url)):
             return False
         if url.startswith(self._frequent_origins):
             return True
@@ -219,21 +219,24 @@ class FastPath(ABC):
     def is_price(self, price: Any, currency: str | None = None) -> bool:
         """Return whether a price is above zero, with at most two decimals that its currency has.
 
-        ``currency`` is the record's own; without it the submission's applies to a price that names none.
+        ``currency`` is the record's own, and no price names another one; without it the submission's applies to a
+        price that names none.
         """
         if type(price) is str:
             if _is_canonical_price(price) and price[-3:] in self._canonical_currencies:
-                return True
+                return currency is None or price[-3:] == currency
             self.deviations += 1
             if _is_price(price):
-                return price[-3:] in self._price_currencies
+                return price[-3:] in self._price_currencies and (currency is None or price[-3:] == currency)
         else:
             self.deviations += 1
-        currency = currency or self.context.currency
         if type(price) is Amount:
             if price.value is None or price.amount is not None or price.currency_code is not None:
                 return False
+            if currency is not None and price.currency is not None and price.currency != currency:
+                return False
             currency, price = price.currency or currency, price.value
+        currency = currency or self.context.currency
         if currency not in self._price_currencies:
             return False
         if type(price) is str:

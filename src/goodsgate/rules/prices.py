@@ -91,12 +91,21 @@ def _read_object(value: dict[str, object], path: str, context: RuleContext, issu
         issues.append(issue("field_missing", path))
         return None
     if isinstance(inner, str):
-        return _read_text(inner, path, context, issues, currency=currency)
+        price = _read_text(inner, path, context, issues, currency=currency)
+        check_same_currency(price, currency if code is not None else None, value=inner, path=path, issues=issues)
+        return price
     number = exact_number(inner)
     if number is None:
         wrong_type(inner, path, issues, expected="text or a number")
         return None
     return _check_amount(plain_number(number), inner, path, issues, currency=currency)
+
+
+def check_same_currency(price: Money | None, currency: str | None, *, value: object, path: str,
+                        issues: Issues) -> None:
+    """Add an issue if a price names another currency than the one that stands beside it, if there is one."""
+    if price is not None and currency in DECIMALS and price.currency != currency:
+        issues.append(issue("currency_conflict", path, value=value, expected=currency))
 
 
 def check_currency(value: object, path: str, context: RuleContext, issues: Issues) -> None:  # noqa: ARG001 - a rule

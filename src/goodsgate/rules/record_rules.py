@@ -77,8 +77,8 @@ def check_record(record: Record, kind: Kind, verb: Verb, context: RuleContext) -
             if record[name] is not None and name in rules:
                 rules[name](record[name], f"/{name}", context, issues)
         return issues
-    currency = record.get("currency")
-    if isinstance(currency, str) and currency in DECIMALS and "currency" in rules:
+    currency = _currency(record) if "currency" in rules else None
+    if currency is not None:
         context = msgspec.structs.replace(context, currency=currency)
     whole = verb in (Verb.UPSERT, Verb.CREATE)
     lacking = REQUIRED[kind] if whole and _blank(record.get(REQUIRED[kind])) else ""
@@ -87,9 +87,9 @@ def check_record(record: Record, kind: Kind, verb: Verb, context: RuleContext) -
     _apply(rules, record, "", context, issues, lacking=lacking)
     price = None
     if kind is not Kind.STOCK:
-        price = _prices(record, "", context, issues, lacking=lacking, of_product=None)
+        price = _prices(record, "", context, issues, lacking=lacking, of_product=None, currency=currency)
     if kind is Kind.PRODUCT:
-        _variants(record.get("variants"), context, issues, price=price)
+        _variants(record.get("variants"), context, issues, price=price, currency=currency)
         category = reference_rules.category_of(record, context.reference)
         attributes.check_requirements(record, context.reference.requirements(category), context, issues,
             category=category, whole=whole)
@@ -154,16 +154,22 @@ def _check_id(record: Record, path: str, context: RuleContext, issues: Issues) -
 
 
 def _prices(
-    record: Record, path: str, context: RuleContext, issues: Issues, *, lacking: str, of_product: prices.Money | None
+    record: Record, path: str, context: RuleContext, issues: Issues, *, lacking: str, of_product: prices.Money | None,
+    currency: str | None,
 ) -> prices.Money | None:
-    """Check price and sale price of a record or variant; a variant without a price has that of the product."""
+    """Check price and sale price of a record or variant; a variant without a price has that of the product.
+
+    ``currency`` is the one that the record names for its prices.
+    """
     value, sale_value = record.get("price"), record.get("sale_price")
     price = of_product
     if value is not None and lacking != "price":
         price = prices.read_price(value, f"{path}/price", context, issues)
+        prices.check_same_currency(price, currency, value=value, path=f"{path}/price", issues=issues)
     if sale_value is None:
         return price
     sale = prices.read_price(sale_value, f"{path}/sale_price", context, issues)
+    prices.check_same_currency(sale, currency, value=sale_value, path=f"{path}/sale_price", issues=issues)
     if sale is None or price is None:
         return price
     if sale.currency != price.currency:
@@ -174,7 +180,8 @@ def _prices(
     return price
 
 
-def _variants(value: object, context: RuleContext, issues: Issues, *, price: prices.Money | None) -> None:
+def _variants(value: object, context: RuleContext, issues: Issues, *, price: prices.Money | None,
+              currency: str | None) -> None:
     if value is None:
         return
     if not isinstance(value, list):
@@ -197,8 +204,14 @@ def _variants(value: object, context: RuleContext, issues: Issues, *, price: pri
         if variant.get("price") is not None and variant["price"] == last and "sale_price" not in variant:
             continue  # the same as that of the variant before, which was valid
         before = len(issues)
-        _prices(variant, path, context, issues, lacking="", of_product=price)
+        _prices(variant, path, context, issues, lacking="", of_product=price, currency=currency)
         last = variant.get("price") if len(issues) == before else None
+
+
+def _currency(record: Record) -> str | None:
+    """Return the currency that a record names for its prices; None without a valid one."""
+    currency = record.get("currency")
+    return currency if isinstance(currency, str) and currency in DECIMALS else None
 
 
 def _blank(value: object) -> bool:
