@@ -42,6 +42,8 @@ def _section(profile: Profile) -> str:
         lines.append(f"| `{_cell(pair.name)}`, `{_cell(pair.value)}` | name and value of an option or attribute |")
     for prices in profile.price_before:
         lines.append(f"| `{prices.now}`, `{prices.before}` | `price`; and `sale_price`, if the second one is higher |")
+    for span in profile.spans:
+        lines.append(f"| `{span.begin}`, `{span.end}` | `{span.field}`, if both are ISO dates |")
     for field, lists in profile.names.items():
         known = ", ".join(f"`{_cell(name)}`" for names in lists for name in names)
         lines.append(f"| {known} | `{field}` |")

@@ -57,6 +57,11 @@ WANTED: dict[str, tuple[Kind, dict[str, Any], list[dict[str, Any]]]] = {
         "gtin": "4006381333931", "product_width": "10 cm", "product_weight": "0.5 kg", "image_link": f"{LINK}1.jpg",
         "additional_image_link": [f"{LINK}2.jpg"], "condition": "new",
     }]),
+    "prestashop_combinations": (Kind.PRODUCT, {"currency": "EUR", "verb": Verb.UPDATE}, [{
+        "id": "MUG-M-RED", "item_group_id": "MUG", "size": "M", "color": "Red", "attributes": {"glaze": "Matt"},
+        "gtin": "4006381333931", "cost_of_goods_sold": "5.00 EUR", "image_link": f"{LINK}1.jpg",
+        "additional_image_link": [f"{LINK}2.jpg"],
+    }]),
     "amazon_flat_file": (Kind.PRODUCT, {"currency": "USD"}, [{
         "id": "BOWL", "item_group_id": "BOW", "title": "Bowl", "brand": "Hella", "price": "19.99 USD", "color": "Red",
         "product_highlight": ["Round", "Deep"], "product_weight": "1.5 lb", "external_product_id": "B00ABCDEFG",

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial
 
@@ -18,7 +18,9 @@ from goodsgate.rules.currencies import DECIMALS, meant_by
 
 LEVELS_MAX = 32
 """Levels that a mapping creates at most; dots of a longer name are part of the name."""
-OPTION_FIELDS = frozenset({"color", "size", "material", "pattern", "gender", "age_group", "size_type", "size_system"})
+OPTION_FIELDS = frozenset({
+    "color", "size", "material", "pattern", "gender", "age_group", "size_type", "size_system", "brand", "gtin", "mpn",
+})
 """Fields that the name of an option can stand for; other options are attributes."""
 
 ReadCell = Callable[[str], str]
@@ -194,10 +196,10 @@ def unpack(cell: str, packed: Packed) -> list[dict[str, list[str]]]:
 
 def _pairs(record: str, packed: Packed) -> Iterator[tuple[str, list[str]]]:
     for name, value in _split_pairs(record, packed):
-        name, value = name.strip(), value.strip().strip('"')
+        name, value = name.strip(), value.strip()
         if name and value:
             values = value.split(packed.values) if packed.values else [value]
-            yield name, [each for each in (each.strip() for each in values) if each]
+            yield name, [each for each in (each.strip().strip('"') for each in values) if each]
 
 
 def _split_pairs(record: str, packed: Packed) -> Iterator[tuple[str, str]]:
@@ -221,4 +223,22 @@ def option_path(name: str, kind: Kind) -> tuple[str, ...]:
     field = fields.resolve(name, kind)
     if field is None and (column := generic_column(name)) is not None:
         field = column.to[0]
-    return (field,) if field in OPTION_FIELDS else ("attributes", "_".join(name.lower().split()))
+    return (field,) if field in OPTION_FIELDS else attribute_path(name)
+
+
+def attribute_path(name: str) -> tuple[str, ...]:
+    """Return where the value of an attribute of this name belongs."""
+    return ("attributes", "_".join(name.lower().split()))
+
+
+def field_value(field: str, values: Sequence[str], kind: Kind) -> str | None:
+    """Return the values of an option as that of a field; None if the field does not allow one of them."""
+    known = fields.FIELDS[kind].get(field)
+    words = load_profile(GENERIC).values.get(field, {})
+    texts = [*dict.fromkeys(words.get(value.lower(), value) for value in values)]
+    if field == "gender" and {"male", "female"} <= {*texts}:
+        return "unisex"
+    choices = {choice.lower() for choice in known.choices} if known is not None else set()
+    if choices and not all(text.lower() in choices for text in texts):
+        return None
+    return " / ".join(texts)

@@ -42,7 +42,8 @@ def resolve_groups(mapping: FieldMapping, policy: Policy) -> RowGroups | None:
         group = _general_group(columns, find_columns)
     if group is None:
         return None
-    return RowGroups(group, columns, find_columns=find_columns, derives_keys=policy.key == "derived")
+    groups = RowGroups(group, columns, find_columns=find_columns, derives_keys=policy.key == "derived")
+    return groups if groups.is_needed else None
 
 
 def group_decision(groups: RowGroups, policy: Policy) -> ReadingDecision | None:

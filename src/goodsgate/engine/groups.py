@@ -114,6 +114,15 @@ class RowGroups:
         self._variants: dict[str, tuple[ParentRow, dict[str, object]]] = {}
         self._parent_characters = 0
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether rows of the file can belong together, or have another role than that of an item."""
+        has_roles = any(
+            rule.role != "variant" and all(each.columns or "" in each.cells for each in rule.conditions)
+            for rule in self._rules
+        )
+        return bool(self.group.key or self.group.begins or self.group.scattered or has_roles)
+
     def padded(self, row: list[str]) -> list[str]:
         """Return a row with a cell for each column; a fix may have more columns than the submission."""
         missing = len(self._columns) - len(row)

@@ -162,6 +162,7 @@ def sample_file(
     if reader.stopped is not None and (is_whole or not records):
         issues.append(reader.stopped)
     filled = {field.split(".", 1)[0] for column in columns for field in column.fields}
+    filled |= {decision.what for decision in mapping.decisions if decision.what == "title"}
     return FileSample(
         format=format, content_encoding=content_encoding, charset="" if format in WHOLE_FORMATS else reader.charset,
         records=records, columns=columns, reading=[*reader.decisions, *mapping.decisions], issues=issues,
@@ -176,6 +177,9 @@ def _fields_of_pair(profile: Profile, name: str) -> list[str]:
         return []
     if any(fold(name) in (fold(pair.now), fold(pair.before)) for pair in profile.price_before):
         return ["price", "sale_price"]
+    spans = [span.field for span in profile.spans if fold(name) in (fold(span.begin), fold(span.end))]
+    if spans:
+        return spans[:1]
     paired = (column for pair in profile.pairs for column in (pair.name, pair.value))
     columns = {fold(column.replace("{n}", matched.number)) for column in paired}
     return ["attributes"] if fold(name) in columns else []

@@ -7,9 +7,13 @@ from rapidfuzz import fuzz, process
 from goodsgate.engine.field_mapping import ASIDE, NAMED, RESERVED, Source, find_source
 from goodsgate.engine.header_names import nearest_field
 from goodsgate.model import fields
-from goodsgate.model.batch import Kind, Policy
+from goodsgate.model.batch import Kind, Policy, ReadingDecision, Verb
 from goodsgate.model.issue import Issue, Severity, issue
-from goodsgate.profiles import Profile, fold
+from goodsgate.profiles import Column, Profile, fold
+
+TITLE_VERBS = frozenset({Verb.UPSERT, Verb.CREATE})
+"""Verbs that need a title."""
+DESCRIBED_CONFIDENCE = 0.8
 
 
 class TableHeader:
@@ -22,6 +26,9 @@ class TableHeader:
         """Issues of the header."""
         self.refusal: Issue | None = None
         """Why no row of the table can be applied; the issue of each."""
+        self.decisions: list[ReadingDecision] = []
+        self.describes_title = False
+        """Whether the description of a row is its title, too."""
         self.positions: dict[str, int] = {}
         """Name → the first column that has it."""
         for at, name in enumerate(columns):
@@ -49,12 +56,35 @@ class TableHeader:
             del by_field["id"]
         elif "id" not in by_field:
             self.issues.append(issue("header_key_missing", expected="a column for id (sku, code, item number …)"))
+        self._use_description(by_field)
         for field, sources in by_field.items():
             self._resolve_field(field, sources)
         for name in self.positions:
             if name not in self.sources and name not in RESERVED and not self._is_below_field(name):
                 self.issues.append(issue("header_unknown", value=name, suggestion=nearest_field(name, self.kind)))
         self.issues.sort(key=lambda found: self.positions.get(found.value or "", -1))
+
+    def _use_description(self, by_field: dict[str, list[Source]]) -> None:
+        """Let a description name the products of a list that has no other name for them, as lists of an ERP do.
+
+        Of several descriptions the first one is the title. A file of keys and descriptions alone is no such list.
+        """
+        descriptions = by_field.get("description", [])
+        is_list = self.kind is Kind.PRODUCT and not by_field.keys() <= {"id", "description", "currency", "link"}
+        if not is_list or not descriptions or "title" in by_field or "id" not in by_field:
+            return
+        if any(source.rank != NAMED for source in descriptions) or self.policy.verb not in TITLE_VERBS:
+            return
+        first = descriptions[0]
+        self.issues.append(issue("header_title_described", value=first.name))
+        self.decisions.append(
+            ReadingDecision(what="title", value=first.name, how="detected", confidence=DESCRIBED_CONFIDENCE)
+        )
+        if len(descriptions) == 1:
+            self.describes_title = True
+            return
+        source = self.sources[first.name] = first._replace(columns=(Column(to=("title",)),))
+        by_field["title"], by_field["description"] = [source], descriptions[1:]
 
     def preference(self, source: Source) -> tuple[int, int, int, int]:
         """Return the order of columns for one field: mapped, of the profile, without additions, in file order."""

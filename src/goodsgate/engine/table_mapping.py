@@ -1,7 +1,6 @@
 """Names of a table: the header is resolved once, and each row becomes a document."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import orjson
 
@@ -11,10 +10,8 @@ from goodsgate.engine.column_values import (
     column_texts,
     is_same,
     matches,
-    option_path,
     path_of,
     put,
-    read_decimal,
     typed_value,
     unpack,
     with_addition,
@@ -30,6 +27,7 @@ from goodsgate.engine.field_mapping import (
     two_values,
 )
 from goodsgate.engine.placeholders import clean_mark, placeholder_issue
+from goodsgate.engine.row_rules import RowRules, put_options
 from goodsgate.engine.table_header import TableHeader
 from goodsgate.formats import Chunk
 from goodsgate.model import fields
@@ -41,14 +39,8 @@ from goodsgate.rules.placeholders import PLACEHOLDERS, spellings
 
 MARKED_FIELDS = frozenset({"id", "gtin", "mpn", "item_group_id", "location", "hs_code"})
 """Fields of digits, which a spreadsheet's mark keeps as text."""
-
-
-class _Pair(NamedTuple):
-    """Positions of the name and the value of an option."""
-
-    name: int
-    value: int
-    empty: tuple[str, ...]
+PRICE_FIELDS = frozenset({"price", "sale_price"})
+TITLE_CHARACTERS_MAX = fields.FIELDS[Kind.PRODUCT]["title"].characters_max
 
 
 class TableMapping(FieldMapping):
@@ -62,6 +54,7 @@ class TableMapping(FieldMapping):
         """Issues of the header."""
         self.refusal = self._header.refusal
         """Why no row of the table can be applied; the issue of each."""
+        self.decisions += self._header.decisions
         self._positions, self._sources = self._header.positions, self._header.sources
         self._folded = {fold(name): at for name, at in reversed(self._positions.items())}
         self._cells: Sequence[str] = ()
@@ -88,12 +81,17 @@ class TableMapping(FieldMapping):
         for source in self._sources.values():
             for field in source.fields:
                 counts[field] = counts.get(field, 0) + 1
-        consumed = self._plan_profile()
+        mapped = {name for name, source in self._sources.items() if source.rank == MAPPED}
+        maps_prices = not PRICE_FIELDS.isdisjoint(field for name in mapped for field in self._sources[name].fields)
+        self._rules = RowRules(
+            self.profile, self.kind, self.columns or (), positions=self._folded,
+            mapped={self._positions[name] for name in mapped}, maps_prices=maps_prices,
+        )
         self._plain: list[str] = []
         special: list[tuple[Source, int]] = []
         for at, name in enumerate(self.columns or ()):
             known = self._sources.get(name)
-            if self._positions[name] != at or (name in RESERVED and name != "_verb") or at in consumed:
+            if self._positions[name] != at or (name in RESERVED and name != "_verb") or at in self._rules.consumed:
                 self._plain.append("")
             elif known is None:
                 self._plain.append(name)
@@ -126,29 +124,6 @@ class TableMapping(FieldMapping):
     def _is_plain(self, target: str) -> bool:
         return "." not in target and fields.cell_type(target, self.kind) == "text"
 
-    def _plan_profile(self) -> set[int]:
-        """Prepare pairs, reduced prices and derived values; return the columns that are read by these alone."""
-        consumed: set[int] = set()
-        self._pairs: list[_Pair] = []
-        mapped = {name for name, source in self._sources.items() if source.rank == MAPPED}
-        taken = {self._positions[name] for name in mapped}
-        for pair in self.profile.pairs if self.kind is Kind.PRODUCT else ():
-            for number in range(1, len(self._positions) + 1):
-                name = self._folded.get(fold(pair.name.replace("{n}", str(number))))
-                value = self._folded.get(fold(pair.value.replace("{n}", str(number))))
-                if name is not None and value is not None and not {name, value} & (consumed | taken):
-                    self._pairs.append(_Pair(name, value, pair.empty))
-                    consumed |= {name, value}
-        self._prices: list[tuple[int, int | None]] = []
-        prices = {field for name in mapped for field in self._sources[name].fields} & {"price", "sale_price"}
-        for each in self.profile.price_before if self.kind is not Kind.STOCK and not prices else ():
-            now, before = self._folded.get(fold(each.now)), self._folded.get(fold(each.before))
-            if now is not None and not {now, before} & taken:
-                self._prices.append((now, before))
-                consumed |= {now} | ({before} if before is not None else set())
-        self._derived = [each for each in self.profile.derived if each.field in fields.FIELDS[self.kind]]
-        return consumed
-
     def documents(self, chunk: Chunk, issues: dict[int, list[Issue]]) -> Sequence[bytes]:
         """Return one document for each row."""
         documents = []
@@ -174,8 +149,10 @@ class TableMapping(FieldMapping):
             self._use_repeat(cells, at, first=first, issues=issues)
         record: dict[str, object] = {name: cell for name, cell in zip(self._plain, cells, strict=False) if cell}
         record.pop("", None)
-        if self._special or self._pairs or self._prices or self._derived:
+        if self._special or self._rules:
             self._fill(record, cells, issues)
+        if self._header.describes_title:
+            _add_title(record)
         if self.policy.empty == "clear":
             self._add_nulls(record, cells)
         try:
@@ -214,19 +191,8 @@ class TableMapping(FieldMapping):
             cell = cells[at] if at < len(cells) else ""
             if cell:
                 self._fill_column(record, source, cell, first=first, issues=issues)
-        for now, before in self._prices:
-            self._fill_prices(record, now, before)
-        for pair in self._pairs:
-            name, value = cells[pair.name], cells[pair.value]
-            if value and not name:
-                record[self._column(pair.value)] = value
-            elif value and value.lower() not in pair.empty:
-                path = option_path(name, self.kind)
-                if path[0] == "attributes" or path[0] not in record:
-                    put(record, path, value)
-        for derived in self._derived:
-            if derived.field not in record and applies(derived.when, self._read_cell):
-                record[derived.field] = derived.value
+        if self._rules:
+            self._rules.fill(record, cells, self._read_cell, issues)
 
     def _fill_column(self, record: dict[str, object], source: Source, cell: str, *,
                      first: dict[tuple[str, ...], tuple[str, Source]], issues: list[Issue]) -> None:
@@ -271,19 +237,7 @@ class TableMapping(FieldMapping):
         """Add named values; what a column of the file has filled stays."""
         assert column.packed is not None
         for name, values in (unpack(cell, column.packed) or [{}])[0].items():
-            path = option_path(name, self.kind)
-            if path[0] == "attributes" or path[0] not in record:
-                several = values if path[0] == "attributes" else " / ".join(values)
-                put(record, path, values[0] if len(values) == 1 else several)
-
-    def _fill_prices(self, record: dict[str, object], now: int, before: int | None) -> None:
-        """Add what is paid now and, if it was higher, the price before."""
-        price, higher = self._cells[now], self._cells[before] if before is not None else ""
-        paid, full = read_decimal(price), read_decimal(higher)
-        if paid is not None and full is not None and full > paid:
-            record["price"], record["sale_price"] = higher, price
-        elif price:
-            record["price"] = price
+            put_options(record, name, values, self.kind)
 
     def _is_repeated(self, target: str) -> bool:
         field = fields.FIELDS[self.kind].get(target)
@@ -354,6 +308,13 @@ class TableMapping(FieldMapping):
             if dotted in self._positions:
                 return dotted
         return None
+
+
+def _add_title(record: dict[str, object]) -> None:
+    """Make a description the title, too, if it can be one."""
+    text = record.get("description")
+    if isinstance(text, str) and len(text) <= TITLE_CHARACTERS_MAX and "\n" not in text and "<" not in text:
+        record.setdefault("title", text)
 
 
 def _cell(row: Sequence[str], at: int) -> str:

@@ -41,6 +41,9 @@ _FORMAT_OF_MEDIA_TYPE = {
     "text/xml": "xml",
 }
 
+SPREADSHEET_2003 = "urn:schemas-microsoft-com:office:spreadsheet"
+SHEET_CHARACTERS = 2_048
+"""Characters in which an XML spreadsheet declares its namespace."""
 SHOWN_BYTES = 20
 """Bytes of an unrecognized file that the message repeats."""
 
@@ -177,6 +180,10 @@ def _detect_text_format(plain: bytes, claimed: str | None, *, media_type: str) -
             "it as XLSX or CSV."
         )
     if text.startswith("<?xml"):
+        if SPREADSHEET_2003 in text[:SHEET_CHARACTERS]:
+            raise UnknownFormatError(
+                "Unsupported file format: this is an Excel 2003 XML spreadsheet; save it as XLSX or CSV."
+            )
         return "xml"
     if text.startswith(CIF_SIGNATURE.decode()):
         return "csv"

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from goodsgate.formats.charset import HEAD_BYTES, first_bytes
+from goodsgate.formats.charset import HEAD_BYTES, first_bytes, is_html
 from goodsgate.formats.cif import SIGNATURE, CifLines
 from goodsgate.formats.contract import ReadOptions
 from goodsgate.formats.delimiter import DELIMITERS, QUOTED, delimiter_name, detect_delimiter, directed_delimiter
@@ -33,6 +33,9 @@ BLANK_BYTES_MAX = 4 * 1024 * 1024
 """Blank lines before the header are skipped up to this size."""
 AHEAD_CHARACTERS_MAX = 256 * 1024
 """Characters in which a header is looked for."""
+HTML_BYTES = 1_024
+"""Bytes in which an HTML page shows itself."""
+SHOWN_CHARACTERS = 40
 CELLS_PER_CHUNK_BYTE = 4
 """Cells may need this much more memory than the chunk has bytes; many short cells end a chunk earlier."""
 
@@ -138,7 +141,10 @@ class DelimitedTable:
         self._empty = 0
         self._reread = 0
         self._width = 0
-        reader.header = self._header(delimiter)
+        head = self._head[:HTML_BYTES].decode("utf-8", "replace").lstrip()
+        if is_html(head):  # which some programs save as .csv, and servers answer with when an export fails
+            reader.reject("payload_html", f"it begins with {head[:SHOWN_CHARACTERS]!r}")
+        reader.header = [] if is_html(head) else self._header(delimiter)
         self._width = len(reader.header)
 
     def runs(self) -> Iterator[RecordRun]:

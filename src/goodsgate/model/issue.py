@@ -113,6 +113,10 @@ CODES: dict[str, Code] = {
     "header_field_repeated": Code(
         "warning", 'Column "{value}" means the same field as {expected} and is not used; map it to use it.', "file"
     ),
+    "header_title_described": Code(
+        "warning", 'No title column found; "{value}" is used as the title, too. Map another with `map=COLUMN:title`.',
+        "file",
+    ),
     "header_key_missing": Code("error", "No SKU column found. Map one with `--map YourColumn:id`.", "file"),
     "header_currency_ambiguous": Code(
         "error", "Columns with {expected} in several currencies: {value}. Name the currency with `currency`.", "file"
@@ -144,6 +148,7 @@ CODES: dict[str, Code] = {
     ),
     "records_missing": Code("error", 'Found no records at "{value}" (`records_at`).', "file"),
     "archive_ambiguous": Code("error", "The ZIP archive contains several data files: {value}.", "file"),
+    "payload_html": Code("error", "The file is an HTML page, not product data ({value}).", "file"),
     "payload_empty": Code("error", "The file contains no records.", "file"),
     "payload_truncated": Code("error", "The file ends unexpectedly: {value}.", "file"),
     "payload_corrupt": Code("error", "The file is corrupt and cannot be read further: {value}.", "file"),

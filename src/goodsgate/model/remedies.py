@@ -18,6 +18,9 @@ REMEDIES: dict[str, str] = {
         "until then."
     ),
     "header_field_repeated": "Map the column that is to be used; the other one is stored unchecked.",
+    "header_title_described": (
+        "Nothing, if the column names the products. Else map the right one with `--map COLUMN:title`."
+    ),
     "header_key_missing": (
         "Map the column that contains the SKU: `--map YourColumn:id`, or `?map=YourColumn:id` over HTTP."
     ),
@@ -46,6 +49,10 @@ REMEDIES: dict[str, str] = {
     "records_ambiguous": "Name the list that holds the records: `--records-at NAME`, or `?records_at=NAME` over HTTP.",
     "records_missing": "Name the element of a record (XML) or the list of records (JSON), as it is called in the file.",
     "archive_ambiguous": "Send each file by itself, or a ZIP archive with one of them.",
+    "payload_html": (
+        "If a spreadsheet program opens it, save it as XLSX or CSV. Else check whether the export answered with an "
+        "error page. Nothing was applied."
+    ),
     "payload_empty": "Check whether the export failed.",
     "payload_truncated": "Send the whole file again. Records before the end were processed.",
     "payload_corrupt": "Send the file again. Records before the damage were processed.",

@@ -102,6 +102,10 @@ class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: str
     empty: tuple[str, ...] = ()
     """Values (in lower case) that mean that there is none."""
+    separator: str | None = None
+    """Between several names, and between their values; None: each cell holds one."""
+    ends: str | None = None
+    """Mark at which each name and value ends, as in ``Size:select:0``."""
 
 
 class PriceBefore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,6 +113,14 @@ class PriceBefore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     now: str
     before: str
+
+
+class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two columns that hold the first and the last day or time of a period."""
+
+    field: str
+    begin: str
+    end: str
 
 
 class Derived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,6 +172,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Columns that are stored and not checked, without a notice; ``*`` stands for any characters."""
     pairs: tuple[Pair, ...] = ()
     price_before: tuple[PriceBefore, ...] = ()
+    spans: tuple[Span, ...] = ()
     derived: tuple[Derived, ...] = ()
     empty_words: tuple[str, ...] = ()
     """Cells (in lower case) that count as empty in every column."""
@@ -270,6 +283,7 @@ def _check(profile: Profile) -> None:
     known = {name for fields in FIELDS.values() for name in fields} | VARIANT_FIELDS.keys() | {"_verb"}
     known |= {f"{name[:-1]}{{n}}" for name in known if name[-1:].isdigit()}
     targets = [*profile.names, *profile.values, *(each.field for each in profile.derived)]
+    targets += [span.field for span in profile.spans]
     for entries in profile.columns.values():
         for entry in entries:
             targets += (*entry.to, *([entry.rest] if entry.rest else ()))
@@ -280,6 +294,7 @@ def _check(profile: Profile) -> None:
             raise ProfileError(f"profile {profile.name}: there is no field {target}")
     used = [column for pair in profile.pairs for column in (pair.name, pair.value)]
     used += [column for pair in profile.price_before for column in (pair.now, pair.before)]
+    used += [column for span in profile.spans for column in (span.begin, span.end)]
     used += [column for columns in profile.signature for column in columns]
     for column in used:
         if profile.column(column.replace("{n}", "1")) is None:
