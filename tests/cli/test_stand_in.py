@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from goodsgate.cli.stand_in import StandIn
-from goodsgate.cli.transcripts import protocol_names
+from goodsgate.cli.protocol_choice import protocol_folders
+from goodsgate.cli.stand_in_setup import StandIn
 from goodsgate.store.contract import BatchFilter
 from tests.cli.gate import COMMAND, RUN_SECONDS_MAX, clean_environment
 from tests.http_gate import HttpGate
@@ -44,7 +44,7 @@ def _complete(gate: HttpGate, protocol: str, seed: int = 1) -> dict[str, object]
 
 def test_every_vendor_has_a_stand_in():
     """A new protocol needs only its files."""
-    assert protocol_names() == sorted(FIRST_RESPONSES)
+    assert [*protocol_folders()] == sorted(FIRST_RESPONSES)
 
 
 @pytest.mark.parametrize("protocol", FIRST_RESPONSES)

@@ -18,8 +18,10 @@ from goodsgate.cli.output import (
     examples_of,
     exit_code,
     has_ended,
+    json_option,
     mask_control,
     print_batch,
+    print_line,
 )
 
 if TYPE_CHECKING:
@@ -86,9 +88,10 @@ def watch(*, client: GateClient, batch_id: str, as_json: bool) -> None:
 @click.option("--format", "format", type=click.Choice(["ndjson", "json", "csv", "tsv", "xlsx"]),
               help="Format of the report. Default: the format of the submission.")
 @click.option("--raw", is_flag=True, help="Write formulas as received, without an apostrophe before them.")
+@json_option
 @with_client
 def report(*, client: GateClient, batch_id: str, output: str | None, only: str, format: str | None, raw: bool,
-           ) -> None:
+           as_json: bool) -> None:
     """Download the records of a batch in your own columns, with the issues of each.
 
     Correct the file and send it back with `goodsgate fix`.
@@ -107,7 +110,7 @@ def report(*, client: GateClient, batch_id: str, output: str | None, only: str, 
     target = client.download(
         path, lambda response: save_download(response, output, default=f"{batch_id}-{only}"), params=params
     )
-    click.echo(target)
+    print_line(str(target), {"file": str(target)}, as_json=as_json)
 
 
 def print_download(response: "httpx.Response") -> None:

@@ -3,6 +3,7 @@
 Each check is one function in a list; see `store/contract/health.py`.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import click
 
 from goodsgate.cli.errors import ExitCode
 from goodsgate.cli.maintenance import use_store
+from goodsgate.cli.output import json_option
 from goodsgate.cli.settings import SOURCES, with_settings
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--settings", is_flag=True, help="Also print the settings that have their defaults.")
+@json_option
 @with_settings
-def doctor(*, config: "Config", settings: bool) -> None:
+def doctor(*, config: "Config", settings: bool, as_json: bool) -> None:
     """Check store, disk, queue and settings, and say what to do about problems. Exits with 7 if there are any.
 
     It ends with the settings that differ from their defaults, and where each comes from: the file, a variable or the
@@ -36,11 +39,18 @@ def doctor(*, config: "Config", settings: bool) -> None:
     """
     with use_store(config, "cannot be checked") as store:
         checks, figures = examine(store, config)
-    for check in checks:
-        print_check(check)
-    for name, figure in sorted(figures.items()):
-        click.echo(f"     {name}: {figure:g}")
-    print_settings(config, click.get_current_context().meta[SOURCES], with_defaults=settings)
+    if as_json:
+        listed = [
+            {"name": check.name, "level": check.level, "detail": check.detail, "remedy": check.remedy}
+            for check in checks
+        ]
+        click.echo(json.dumps({"checks": listed, "statistics": figures}, ensure_ascii=False))
+    else:
+        for check in checks:
+            print_check(check)
+        for name, figure in sorted(figures.items()):
+            click.echo(f"     {name}: {figure:g}")
+        print_settings(config, click.get_current_context().meta[SOURCES], with_defaults=settings)
     sys.exit(ExitCode.CLEAN if all(check.is_ok for check in checks) else ExitCode.UNHEALTHY)
 
 

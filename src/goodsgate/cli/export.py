@@ -7,7 +7,7 @@ import click
 
 from goodsgate.cli.batches import print_download, save_download
 from goodsgate.cli.client import GateClient, with_client
-from goodsgate.cli.output import mask_control
+from goodsgate.cli.output import json_option, mask_control, print_line
 
 if TYPE_CHECKING:
     import httpx
@@ -24,10 +24,11 @@ FORMATS = click.Choice(["ndjson", "json", "csv", "tsv", "xlsx", "parquet", "goog
 @click.option("--after", metavar="KEY", help="Begin after this item, to continue an export that broke off.")
 @click.option("-o", "--output", metavar="FILE",
               help="File to write; '-' for standard output. Default: named after the collection.")
+@json_option
 @with_client
 def export(
     *, client: GateClient, collection: str, kind: str, format: str | None, profile: str | None, after: str | None,
-    output: str | None,
+    output: str | None, as_json: bool,
 ) -> None:
     """Download a collection as a file, to feed other systems. Submitted again, its records are unchanged.
 
@@ -50,4 +51,4 @@ def export(
         return str(save_download(response, output, default=f"{collection}-{kind}"))
 
     if target := client.download(f"/v1/collections/{collection}/export", save, params=params):
-        click.echo(target)
+        print_line(target, {"file": target}, as_json=as_json)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goodsgate.cli.errors import CommandError, ExitCode
+from goodsgate.cli.output import json_option, print_line
 from goodsgate.cli.settings import open_store, store_error, with_settings
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from goodsgate.store.contract import Store
 
 @click.command()
+@json_option
 @with_settings
-def migrate(*, config: "Config") -> None:
+def migrate(*, config: "Config", as_json: bool) -> None:
     """Bring the store's schema up to date and list the migrations applied. `serve` does this when it starts.
 
     \b
@@ -26,16 +28,15 @@ def migrate(*, config: "Config") -> None:
     """
     with use_store(config, "cannot be brought up to date") as store:
         applied = store.migrate()
-    for title in applied:
-        click.echo(f"applied {title}")
-    if not applied:
-        click.echo("The schema is up to date.")
+    text = "\n".join(f"applied {title}" for title in applied) or "The schema is up to date."
+    print_line(text, {"applied": list(applied)}, as_json=as_json)
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@json_option
 @with_settings
-def backup(*, config: "Config", folder: Path) -> None:
+def backup(*, config: "Config", folder: Path, as_json: bool) -> None:
     """Copy the embedded store to FOLDER while the gate runs. The copy is a complete store.
 
     The copy contains every batch acknowledged before the command started, and is created completely or not at all.
@@ -51,7 +52,12 @@ def backup(*, config: "Config", folder: Path) -> None:
         if not isinstance(store, SupportsBackup):
             raise CommandError("a PostgreSQL store is backed up with pg_dump; see docs/how-to/back-up.md")
         copied = store.back_up(folder)
-    click.echo(f"Copied {copied.bytes:,} bytes to {folder}, including {copied.payloads:,} large payloads.")
+    text = f"Copied {copied.bytes:,} bytes to {folder}, including {copied.payloads:,} large payloads."
+    document = {
+        "folder": str(folder), "bytes": copied.bytes, "payloads": copied.payloads,
+        "payloads_lost": copied.payloads_lost,
+    }
+    print_line(text, document, as_json=as_json)
     if copied.payloads_lost:
         click.echo(f"Large payloads missing from the store: {copied.payloads_lost:,}", err=True)
         sys.exit(ExitCode.UNHEALTHY)

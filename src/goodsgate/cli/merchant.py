@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goodsgate.cli.errors import CommandError
+from goodsgate.cli.output import json_option, print_line
 from goodsgate.cli.settings import open_current_store, with_settings
 
 if TYPE_CHECKING:
@@ -59,17 +60,19 @@ def merchant() -> None:
     "--location", "locations", multiple=True, metavar="CODE",
     help="Shop or warehouse to add to the reference data. Repeatable.",
 )
+@click.option("--if-missing", is_flag=True, help="Change nothing, and succeed, if the merchant exists.")
 @click.option("--quiet", is_flag=True, help="Print only the key.")
-@click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print merchant and key as JSON; no key if it existed.")
 @with_settings
 def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...], settings: dict[str, str],
-        locations: tuple[str, ...], quiet: bool, as_json: bool) -> None:
+        locations: tuple[str, ...], if_missing: bool, quiet: bool, as_json: bool) -> None:
     """Add a merchant and print its first key, which will not be shown again.
 
     \b
     Examples:
       goodsgate merchant add brightware --name 'Brightware Ltd'
       goodsgate merchant add brightware --set account=123456789012 --location STORE-1
+      goodsgate merchant add brightware --if-missing
       export GOODSGATE_KEY=$(goodsgate merchant add brightware --quiet)
     """
     from goodsgate.model.catalogue import ReferenceEntry
@@ -77,6 +80,12 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
     _check_settings(settings, owner="merchant")
     store = open_current_store(config, create=True)
     try:
+        if if_missing and store.merchant_exists(merchant_id):
+            if as_json:
+                click.echo(json.dumps({"merchant": merchant_id, "key": None}))
+            elif not quiet:
+                click.echo(f"The merchant {merchant_id} exists; nothing was changed.", err=True)
+            return
         create_merchant(store, merchant_id, name=name)
         if settings:
             from goodsgate.engine.merchant_documents import put_merchant_settings
@@ -93,8 +102,9 @@ def add(*, config: "Config", merchant_id: str, name: str, scopes: tuple[str, ...
 @merchant.command("set")
 @click.argument("merchant_id", metavar="ID")
 @click.argument("settings", metavar="NAME=VALUE...", nargs=-1, callback=_settings)
+@json_option
 @with_settings
-def set_settings(*, config: "Config", merchant_id: str, settings: dict[str, str]) -> None:
+def set_settings(*, config: "Config", merchant_id: str, settings: dict[str, str], as_json: bool) -> None:
     """Change protocol settings of a merchant and print all of them. NAME= removes a setting.
 
     \b
@@ -115,13 +125,17 @@ def set_settings(*, config: "Config", merchant_id: str, settings: dict[str, str]
         raise CommandError(f"there is no merchant {merchant_id}") from error
     finally:
         store.close()
+    if as_json:
+        click.echo(json.dumps({"merchant": merchant_id, "settings": current}, ensure_ascii=False))
+        return
     for name, text in sorted(current.items()):
         click.echo(f"{name}={text}")
 
 
 @merchant.command("list")
+@json_option
 @with_settings
-def list_merchants(*, config: "Config") -> None:
+def list_merchants(*, config: "Config", as_json: bool) -> None:
     """List merchants, one per line: id and name.
 
     \b
@@ -134,7 +148,7 @@ def list_merchants(*, config: "Config") -> None:
         while True:
             page = store.merchants(after=after, limit=1000)
             for row in page.rows:
-                click.echo(f"{row.id}\t{row.name}")
+                print_line(f"{row.id}\t{row.name}", {"id": row.id, "name": row.name}, as_json=as_json)
             after = page.next
             if after is None:
                 return
@@ -189,8 +203,9 @@ def add_key(*, config: "Config", merchant_id: str, scopes: tuple[str, ...], labe
 
 @key.command("list")
 @click.argument("merchant_id", metavar="MERCHANT")
+@json_option
 @with_settings
-def list_keys(*, config: "Config", merchant_id: str) -> None:
+def list_keys(*, config: "Config", merchant_id: str, as_json: bool) -> None:
     """List the keys of a merchant, one per line: id, scopes, state, label, settings.
 
     \b
@@ -202,7 +217,13 @@ def list_keys(*, config: "Config", merchant_id: str) -> None:
         for row in store.keys(merchant_id):
             state = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "valid"
             settings = " ".join(f"{name}={text}" for name, text in sorted(row.settings.items()))
-            click.echo(f"{row.id}\t{','.join(sorted(row.scopes))}\t{state}\t{row.label}\t{settings}".rstrip("\t"))
+            scopes = sorted(row.scopes)
+            document = {
+                "id": row.id, "scopes": scopes, "revoked_at": row.revoked_at, "label": row.label,
+                "settings": row.settings,
+            }
+            text = f"{row.id}\t{','.join(scopes)}\t{state}\t{row.label}\t{settings}".rstrip("\t")
+            print_line(text, document, as_json=as_json)
     finally:
         store.close()
 
@@ -210,8 +231,9 @@ def list_keys(*, config: "Config", merchant_id: str) -> None:
 @key.command()
 @click.argument("merchant_id", metavar="MERCHANT")
 @click.argument("key_id", metavar="KEY-ID")
+@json_option
 @with_settings
-def revoke(*, config: "Config", merchant_id: str, key_id: str) -> None:
+def revoke(*, config: "Config", merchant_id: str, key_id: str, as_json: bool) -> None:
     """Revoke a key. A running gate refuses it within a second.
 
     \b
@@ -224,7 +246,7 @@ def revoke(*, config: "Config", merchant_id: str, key_id: str) -> None:
             raise CommandError(f"{merchant_id} has no key {key_id}")
     finally:
         store.close()
-    click.echo(f"Revoked {key_id}.")
+    print_line(f"Revoked {key_id}.", {"merchant": merchant_id, "key": key_id, "revoked": True}, as_json=as_json)
 
 
 def _check_settings(settings: dict[str, str], *, owner: str) -> None:

@@ -12,6 +12,7 @@ import click
 
 from goodsgate.cli.client import Document, GateClient, with_client
 from goodsgate.cli.errors import CommandError, ExitCode
+from goodsgate.cli.output import json_option, print_line
 
 ORDERS_PER_REQUEST = 100
 PLACED_BEFORE = "placed_before"
@@ -47,9 +48,10 @@ def orders() -> None:
               help="Number of the first random order.")
 @COURIER_OPTION
 @STEP_OPTION
+@json_option
 @with_client
 def place(*, client: GateClient, file: Path | None, sku: str | None, count: int | None, seed: int | None, first: int,
-          rate: float | None, step_seconds: float, **order: Any) -> None:
+          rate: float | None, step_seconds: float, as_json: bool, **order: Any) -> None:
     """Place orders from the merchant's catalogue and print the id, marketplace id and fate of each.
 
     FILE is a JSON array of orders in the format of POST /oms/admin/orders. Each order reserves stock; an order
@@ -75,7 +77,7 @@ def place(*, client: GateClient, file: Path | None, sku: str | None, count: int 
     else:
         listed = _read_orders(file) if file is not None else [_single_order(sku, step_seconds, **order)]
         bodies = _requests(listed, per_request)
-    if not _place(client, bodies, rate):
+    if not _place(client, bodies, rate, as_json=as_json):
         sys.exit(ExitCode.REJECTED)
 
 
@@ -109,7 +111,7 @@ def _requests(orders: list[Document], per_request: int) -> Iterator[Document]:
         yield {"orders": with_ids[start : start + per_request]}
 
 
-def _place(client: GateClient, bodies: Iterator[Document], rate: float | None) -> bool:
+def _place(client: GateClient, bodies: Iterator[Document], rate: float | None, *, as_json: bool) -> bool:
     """Send the requests, print each order, and return whether all were placed."""
     started, all_placed = time.monotonic(), True
     for number, body in enumerate(bodies):
@@ -118,7 +120,7 @@ def _place(client: GateClient, bodies: Iterator[Document], rate: float | None) -
         for order in client.request("POST", "/oms/admin/orders", json=body)["orders"]:
             if order.get("code", PLACED_BEFORE) == PLACED_BEFORE:
                 cells = (order.get("orderId", ""), order["marketplaceOrderId"] or "", order.get("fate", ""))
-                click.echo("\t".join(map(str, cells)))
+                print_line("\t".join(map(str, cells)), order, as_json=as_json)
             else:
                 all_placed = False
                 click.echo(f"not placed: {order['message']} ({order['code']})", err=True)
@@ -130,8 +132,9 @@ def _place(client: GateClient, bodies: Iterator[Document], rate: float | None) -
 @click.argument("event", metavar="EVENT")
 @click.option("--item", "items", multiple=True, metavar="ID[:QUANTITY]", help="Only this item. Repeatable.")
 @click.option("--remark", default="", help="Remark for the order history.")
+@json_option
 @with_client
-def simulate(*, client: GateClient, order: str, event: str, items: tuple[str, ...], remark: str) -> None:
+def simulate(*, client: GateClient, order: str, event: str, items: tuple[str, ...], remark: str, as_json: bool) -> None:
     """Simulate an event for an order and print the order's id and new states.
 
     EVENT is something a customer, a courier or Konnect does: dp_assigned, bag_not_picked, handed_over_to_customer,
@@ -145,7 +148,7 @@ def simulate(*, client: GateClient, order: str, event: str, items: tuple[str, ..
     """
     body: Document = {"event": event, "remark": remark, "items": [_parse_item(text) for text in items]}
     changed = client.request("POST", f"/oms/admin/orders/{order}/events", json=body, is_repeatable=False)
-    click.echo(f"{changed['id']}\t{changed['orderStatus']}\t{changed['bagStatus']}")
+    print_line(f"{changed['id']}\t{changed['orderStatus']}\t{changed['bagStatus']}", changed, as_json=as_json)
 
 
 def _parse_item(text: str) -> Document:
@@ -162,8 +165,9 @@ def webhook() -> None:
 
 @webhook.command()
 @click.argument("address", metavar="URL")
+@json_option
 @with_client
-def add(*, client: GateClient, address: str) -> None:
+def add(*, client: GateClient, address: str, as_json: bool) -> None:
     """Send order events to a URL, and print its number and signing secret.
 
     The setting webhook_hosts must allow the host. Events are signed as specified by Standard Webhooks.
@@ -172,12 +176,14 @@ def add(*, client: GateClient, address: str) -> None:
     Example:
       goodsgate orders webhook add https://erp.example/orders
     """
-    _print_webhook(client.request("POST", "/oms/admin/webhooks", json={"url": address}, is_repeatable=False))
+    added = client.request("POST", "/oms/admin/webhooks", json={"url": address}, is_repeatable=False)
+    _print_webhook(added, as_json=as_json)
 
 
 @webhook.command("list")
+@json_option
 @with_client
-def list_webhooks(*, client: GateClient) -> None:
+def list_webhooks(*, client: GateClient, as_json: bool) -> None:
     """List the webhooks, one per line: number, URL, signing secret.
 
     \b
@@ -185,22 +191,23 @@ def list_webhooks(*, client: GateClient) -> None:
       goodsgate orders webhook list
     """
     for each in client.request("GET", "/oms/admin/webhooks")["webhooks"]:
-        _print_webhook(each)
+        _print_webhook(each, as_json=as_json)
 
 
 @webhook.command()
 @click.argument("number", metavar="NUMBER", type=click.IntRange(min=1))
+@json_option
 @with_client
-def remove(*, client: GateClient, number: int) -> None:
+def remove(*, client: GateClient, number: int, as_json: bool) -> None:
     """Remove a webhook. DeliveryError events for it are discarded.
 
     \b
     Example:
       goodsgate orders webhook remove 1
     """
-    client.request("DELETE", f"/oms/admin/webhooks/{number}")
-    click.echo("Removed.")
+    client.send("DELETE", f"/oms/admin/webhooks/{number}")
+    print_line("Removed.", {"webhook": number, "removed": True}, as_json=as_json)
 
 
-def _print_webhook(webhook: Document) -> None:
-    click.echo(f"{webhook['webhook']}\t{webhook['url']}\t{webhook['secret']}")
+def _print_webhook(webhook: Document, *, as_json: bool) -> None:
+    print_line(f"{webhook['webhook']}\t{webhook['url']}\t{webhook['secret']}", webhook, as_json=as_json)

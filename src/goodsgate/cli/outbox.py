@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goodsgate.cli.errors import CommandError
+from goodsgate.cli.output import json_option, print_line
 from goodsgate.cli.settings import open_current_store, with_settings
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def outbox() -> None:
 @click.argument("merchant_id", metavar="MERCHANT")
 @click.option("--only", type=STATE_CHOICE, help="Only messages in this state.")
 @click.option("--topic", help="Only messages of this topic, e.g. konnect/webhook.")
+@json_option
 @with_settings
-def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic: str | None) -> None:
+def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic: str | None, as_json: bool) -> None:
     """List the messages of a merchant, one per line: number, topic, subject, state, attempts, last error.
 
     \b
@@ -42,10 +44,11 @@ def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic
     store = open_current_store(config)
     try:
         for message in _messages(store, merchant_id, only=only, topic=topic):
-            cells = (
-                message.number, message.topic, message.subject, _state(message), message.attempts, message.last_error
-            )
-            click.echo("\t".join(map(str, cells)).rstrip("\t"))
+            document = {
+                "number": message.number, "topic": message.topic, "subject": message.subject,
+                "state": _state(message), "attempts": message.attempts, "last_error": message.last_error,
+            }
+            print_line("\t".join(map(str, document.values())).rstrip("\t"), document, as_json=as_json)
     finally:
         store.close()
 
@@ -54,8 +57,9 @@ def list_messages(*, config: "Config", merchant_id: str, only: str | None, topic
 @click.argument("merchant_id", metavar="MERCHANT")
 @click.argument("numbers", metavar="[NUMBER]...", nargs=-1, type=int)
 @click.option("--given-up", is_flag=True, help="All messages that were given up.")
+@json_option
 @with_settings
-def replay(*, config: "Config", merchant_id: str, numbers: tuple[int, ...], given_up: bool) -> None:
+def replay(*, config: "Config", merchant_id: str, numbers: tuple[int, ...], given_up: bool, as_json: bool) -> None:
     """Send messages again, whether they were delivered or not, with the same retries as new ones.
 
     \b
@@ -75,7 +79,7 @@ def replay(*, config: "Config", merchant_id: str, numbers: tuple[int, ...], give
     requested = len(set(numbers))
     if count < requested:
         raise CommandError(f"{merchant_id} has only {count:,} of these {requested:,} messages; these are queued again")
-    click.echo(f"Messages queued again: {count:,}")
+    print_line(f"Messages queued again: {count:,}", {"replayed": count}, as_json=as_json)
 
 
 def _messages(store: "Store", merchant: str, *, only: str | None, topic: str | None) -> "Iterator[Message]":

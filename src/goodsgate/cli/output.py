@@ -27,6 +27,8 @@ VALUES_MAX = 3
 POSITION = re.compile(r"/[0-9]+(?=/|\Z)")
 WIDTH_WITHOUT_TERMINAL = 110
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
 Examples = Mapping[tuple[str, str], int]
 """Code and field of a group of issues → the line or row of its first record."""
 
@@ -51,6 +53,11 @@ def format_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.2f} GB"
+
+
+def print_line(text: str, document: object, *, as_json: bool) -> None:
+    """Print a result as a line of text, or its document as a line of JSON."""
+    click.echo(json.dumps(document, ensure_ascii=False, default=str) if as_json else text)
 
 
 class ProgressDisplay:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from goodsgate.cli.client import GateClient, with_client
+from goodsgate.cli.output import json_option, print_line
 from goodsgate.cli.submit import parse_pairs
 
 
@@ -26,8 +27,9 @@ def profile() -> None:
 @click.option("--records-at", metavar="PATH", help="Element (XML) or list (JSON) that holds the records.")
 @click.option("--sheet", metavar="NAME", help="Sheet of a workbook, by name or number.")
 @click.option("--header-row", type=click.IntRange(1, 50), metavar="ROW", help="Row of the header in a table.")
+@json_option
 @with_client
-def save(*, client: GateClient, name: str, maps: tuple[str, ...], **options: Any) -> None:
+def save(*, client: GateClient, name: str, maps: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Save a profile under a name. An existing one with that name is replaced.
 
     \b
@@ -38,13 +40,16 @@ def save(*, client: GateClient, name: str, maps: tuple[str, ...], **options: Any
     pairs: dict[str, list[str]] = {}
     for column, field in parse_pairs(maps):
         pairs.setdefault(column, []).extend([field] if field else [])
-    client.request("PUT", f"/v1/profiles/{name}", json=document | ({"map": pairs} if pairs else {}))
-    click.echo(f"Saved. To use it: goodsgate submit --profile {name} FILE")
+    saved = document | ({"map": pairs} if pairs else {})
+    client.request("PUT", f"/v1/profiles/{name}", json=saved)
+    text = f"Saved. To use it: goodsgate submit --profile {name} FILE"
+    print_line(text, {"name": name, "profile": saved}, as_json=as_json)
 
 
 @profile.command("list")
+@json_option
 @with_client
-def list_profiles(*, client: GateClient) -> None:
+def list_profiles(*, client: GateClient, as_json: bool) -> None:
     """List profiles, one per line: saved ones with their options as JSON, then those that come with Goodsgate.
 
     \b
@@ -53,33 +58,37 @@ def list_profiles(*, client: GateClient) -> None:
     """
     answer = client.request("GET", "/v1/profiles")
     for name, saved in answer["profiles"].items():
-        click.echo(f"{name}\t{json.dumps(saved, ensure_ascii=False)}")
+        text = f"{name}\t{json.dumps(saved, ensure_ascii=False)}"
+        print_line(text, {"name": name, "profile": saved}, as_json=as_json)
     for name in answer["shipped"]:
-        click.echo(name)
+        print_line(name, {"name": name, "profile": None}, as_json=as_json)
 
 
 @profile.command()
 @click.argument("name", metavar="NAME")
+@json_option
 @with_client
-def show(*, client: GateClient, name: str) -> None:
+def show(*, client: GateClient, name: str, as_json: bool) -> None:
     """Print the options of a saved profile as JSON.
 
     \b
     Example:
       goodsgate profile show warehouse
     """
-    click.echo(json.dumps(client.request("GET", f"/v1/profiles/{name}"), ensure_ascii=False))
+    document = client.request("GET", f"/v1/profiles/{name}")
+    print_line(json.dumps(document, ensure_ascii=False), document, as_json=as_json)
 
 
 @profile.command()
 @click.argument("name", metavar="NAME")
+@json_option
 @with_client
-def delete(*, client: GateClient, name: str) -> None:
+def delete(*, client: GateClient, name: str, as_json: bool) -> None:
     """Delete a saved profile. Batches that were submitted with it are not affected.
 
     \b
     Example:
       goodsgate profile delete warehouse
     """
-    client.request("DELETE", f"/v1/profiles/{name}")
-    click.echo("Deleted.")
+    client.send("DELETE", f"/v1/profiles/{name}")
+    print_line("Deleted.", {"name": name, "deleted": True}, as_json=as_json)

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from goodsgate.cli.client import Document, GateClient, with_client
 from goodsgate.cli.errors import CommandError
+from goodsgate.cli.output import json_option, print_line
 from goodsgate.cli.source import FeedSource, ignore_progress
 from goodsgate.cli.submit import FORMAT_HELP, FORMATS, parse_pairs
 
@@ -32,8 +33,9 @@ def reference() -> None:
 @click.argument("file", metavar="FILE")
 @click.option("--replace", is_flag=True, help="Remove entries of this kind that are not in the file.")
 @click.option("--format", "format", type=FORMATS, help=FORMAT_HELP)
+@json_option
 @with_client
-def load(*, client: GateClient, kind: str, file: str, replace: bool, format: str | None) -> None:
+def load(*, client: GateClient, kind: str, file: str, replace: bool, format: str | None, as_json: bool) -> None:
     """Load entries from a file, all or none. Columns: code, name, parent, and others that depend on the kind.
 
     \b
@@ -41,14 +43,15 @@ def load(*, client: GateClient, kind: str, file: str, replace: bool, format: str
       goodsgate reference load brand brands.csv
       goodsgate reference load category categories.csv --replace
     """
-    _print_loaded(_load(client, kind, file, replace=replace, format=format))
+    _print_loaded(_load(client, kind, file, replace=replace, format=format), as_json=as_json)
 
 
 @reference.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--replace", is_flag=True, help="Remove entries of these kinds that are not in the files.")
+@json_option
 @with_client
-def starter(*, client: GateClient, folder: Path | None, replace: bool) -> None:
+def starter(*, client: GateClient, folder: Path | None, replace: bool, as_json: bool) -> None:
     """Load a complete set: departments, categories, brands, templates, attributes, codes, rules, locations.
 
     Without FOLDER, load the small set that comes with Goodsgate. A folder contains one file per kind, named after it:
@@ -60,7 +63,7 @@ def starter(*, client: GateClient, folder: Path | None, replace: bool) -> None:
       goodsgate reference starter ./my-reference --replace
     """
     for loaded in load_folder(client, folder or STARTER, replace=replace):
-        _print_loaded(loaded)
+        _print_loaded(loaded, as_json=as_json)
 
 
 def load_folder(client: GateClient, folder: Path, *, replace: bool = False) -> Iterator[Document]:
@@ -86,9 +89,9 @@ def _load(client: GateClient, kind: str, file: str, *, replace: bool, format: st
         source.close()
 
 
-def _print_loaded(loaded: Document) -> None:
+def _print_loaded(loaded: Document, *, as_json: bool) -> None:
     count = loaded["entries"]
-    click.echo(f"{loaded['kind']}: {count:,} {'entry' if count == 1 else 'entries'}")
+    print_line(f"{loaded['kind']}: {count:,} {'entry' if count == 1 else 'entries'}", loaded, as_json=as_json)
 
 
 @reference.command("list")
@@ -96,8 +99,9 @@ def _print_loaded(loaded: Document) -> None:
 @click.option("--search", "q", metavar="TEXT", help="Text in the code or name.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True,
               help="Maximum number of entries.")
+@json_option
 @with_client
-def list_entries(*, client: GateClient, kind: str, q: str | None, limit: int) -> None:
+def list_entries(*, client: GateClient, kind: str, q: str | None, limit: int, as_json: bool) -> None:
     """List entries, one JSON object per line.
 
     \b
@@ -106,7 +110,30 @@ def list_entries(*, client: GateClient, kind: str, q: str | None, limit: int) ->
     """
     params = {"limit": limit} | ({"q": q} if q else {})
     for entry in client.request("GET", f"/v1/reference/{kind}", params=params)["entries"]:
-        click.echo(json.dumps(entry, ensure_ascii=False))
+        print_line(json.dumps(entry, ensure_ascii=False), entry, as_json=as_json)
+
+
+@reference.command("export")
+@click.argument("kind", type=click.Choice(ALL_KINDS))
+@click.option("-o", "--output", type=click.File("wb"), default="-", metavar="FILE",
+              help="File to write. Default: standard output.")
+@with_client
+def export_entries(*, client: GateClient, kind: str, output: BinaryIO) -> None:
+    """Print all entries, one JSON object per line, as `reference load` reads them again.
+
+    \b
+    Examples:
+      goodsgate reference export brand > brands.ndjson
+      goodsgate reference export category -o category.ndjson
+    """
+    import msgspec
+
+    path: str | None = f"/v1/reference/{kind}?limit=1000"
+    while path:
+        page = msgspec.json.decode(client.send("GET", path).content, type=dict[str, msgspec.Raw])
+        for entry in msgspec.json.decode(page["entries"], type=list[msgspec.Raw]):
+            output.write(bytes(entry) + b"\n")  # as it arrived, so that numbers stay exact
+        path = msgspec.json.decode(page["next"], type=str | None)
 
 
 @click.group()
@@ -118,8 +145,9 @@ def mapping() -> None:
 @click.argument("name", metavar="NAME")
 @click.option("--map", "maps", multiple=True, required=True, metavar="COLUMN:FIELD",
               help="Map a column to a field. Repeatable. 'COLUMN:' stores the column unchecked.")
+@json_option
 @with_client
-def save(*, client: GateClient, name: str, maps: tuple[str, ...]) -> None:
+def save(*, client: GateClient, name: str, maps: tuple[str, ...], as_json: bool) -> None:
     """Save a mapping under a name. An existing mapping with that name is replaced.
 
     \b
@@ -130,26 +158,29 @@ def save(*, client: GateClient, name: str, maps: tuple[str, ...]) -> None:
     for column, field in parse_pairs(maps):
         pairs.setdefault(column, []).extend([field] if field else [])
     client.request("PUT", f"/v1/mappings/{name}", json=pairs)
-    click.echo(f"Saved. To use it: goodsgate submit --mapping {name} FILE")
+    text = f"Saved. To use it: goodsgate submit --mapping {name} FILE"
+    print_line(text, {"name": name, "mapping": pairs}, as_json=as_json)
 
 
 @mapping.command()
 @click.argument("name", metavar="NAME")
+@json_option
 @with_client
-def remove(*, client: GateClient, name: str) -> None:
+def remove(*, client: GateClient, name: str, as_json: bool) -> None:
     """Remove a saved mapping. Batches that were submitted with it are not affected.
 
     \b
     Example:
       goodsgate mapping remove warehouse
     """
-    client.request("DELETE", f"/v1/mappings/{name}")
-    click.echo("Removed.")
+    client.send("DELETE", f"/v1/mappings/{name}")
+    print_line("Removed.", {"name": name, "removed": True}, as_json=as_json)
 
 
 @mapping.command("list")
+@json_option
 @with_client
-def list_mappings(*, client: GateClient) -> None:
+def list_mappings(*, client: GateClient, as_json: bool) -> None:
     """List saved mappings, one per line: name, and the mapping as JSON.
 
     \b
@@ -157,4 +188,5 @@ def list_mappings(*, client: GateClient) -> None:
       goodsgate mapping list
     """
     for name, pairs in client.request("GET", "/v1/mappings")["mappings"].items():
-        click.echo(f"{name}\t{json.dumps(pairs, ensure_ascii=False)}")
+        text = f"{name}\t{json.dumps(pairs, ensure_ascii=False)}"
+        print_line(text, {"name": name, "mapping": pairs}, as_json=as_json)

@@ -11,12 +11,12 @@ a condition: ``$type``, ``$absent``, ``$length``, ``$contains`` (each of these v
 import json
 import re
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
+
+from goodsgate.cli.protocol_choice import protocol_folders
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 PATTERN = "~ "
@@ -122,27 +122,18 @@ class ProtocolClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: SignatureScheme | None = None
 
 
-def protocol_names() -> list[str]:
-    """Return the protocols that have a client and transcripts; imports none of them."""
-    return sorted(folder.name for folder in _protocols().iterdir() if (folder / "client.yaml").is_file())
-
-
 def load_client(protocol: str) -> ProtocolClient:
     """Return how a client calls a protocol."""
-    return msgspec.yaml.decode((_protocols() / protocol / "client.yaml").read_bytes(), type=ProtocolClient)
+    return msgspec.yaml.decode((protocol_folders()[protocol] / "client.yaml").read_bytes(), type=ProtocolClient)
 
 
 def load_transcripts(protocol: str) -> dict[str, Transcript]:
     """Return the transcripts of a protocol by name."""
-    paths = sorted((_protocols() / protocol / "transcripts").iterdir(), key=lambda path: path.name)
+    paths = sorted((protocol_folders()[protocol] / "transcripts").iterdir(), key=lambda path: path.name)
     return {
         path.name.removesuffix(".yaml"): msgspec.yaml.decode(path.read_bytes(), type=Transcript)
         for path in paths if path.name.endswith(".yaml")
     }
-
-
-def _protocols() -> Traversable:
-    return files("goodsgate") / "protocols"
 
 
 def substitute(template: Any, variables: Variables) -> Any:

@@ -1,0 +1,116 @@
+"""Every command that prints results prints them as JSON, too."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from goodsgate.cli import main
+from goodsgate.cli.reference import KINDS
+from tests.http_gate import HttpGate
+from tests.shop import Shop
+
+WITHOUT_JSON = {"serve", "work", "completion", "reference export"}
+"""They run until they are stopped, or print a file."""
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpGate]:
+    """A gate in this process."""
+    with Shop(tmp_path_factory.mktemp("json"), kind="sqlite") as shop:
+        served = HttpGate(shop)
+        yield served
+        served.close()
+
+
+@pytest.fixture
+def run(gate: HttpGate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Run a command against the gate and its store, as a merchant with all scopes."""
+    monkeypatch.chdir(tmp_path)
+    merchant = gate.merchant()
+    environment = {
+        "GOODSGATE_URL": gate.url, "GOODSGATE_KEY": gate.secret(merchant, ("submit", "read", "admin")),
+        "GOODSGATE_STORE": gate.shop.config.store, "XDG_CONFIG_HOME": "/nonexistent", "MERCHANT": merchant,
+    }
+
+    def run(*arguments: str, code: int = 0) -> Result:
+        done = CliRunner().invoke(main, [part.replace("$MERCHANT", merchant) for part in arguments], env=environment)
+        assert done.exit_code == code, (arguments, done.output, done.exception)
+        return done
+
+    return run
+
+
+def _commands(group: click.Group, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    for sub, command in group.commands.items():
+        path = f"{name} {sub}".strip()
+        yield from _commands(command, path) if isinstance(command, click.Group) else [(path, command)]
+
+
+def test_every_command_that_prints_results_has_the_option():
+    """A new command cannot forget it."""
+    without = {name for name, command in _commands(main) if not any("--json" in each.opts for each in command.params)}
+    assert without == WITHOUT_JSON
+
+
+COMMANDS = (
+    ("reference", "load", "brand", "brands.csv"), ("reference", "starter"), ("reference", "list", "brand"),
+    ("mapping", "save", "m", "--map", "a:sku"), ("mapping", "list"), ("mapping", "remove", "m"),
+    ("profile", "save", "p", "--currency", "EUR"), ("profile", "list"), ("profile", "show", "p"),
+    ("profile", "delete", "p"),
+    ("merchant", "set", "$MERCHANT", "account=123456789012"), ("merchant", "list"),
+    ("merchant", "key", "add", "$MERCHANT"), ("merchant", "key", "list", "$MERCHANT"),
+    ("outbox", "list", "$MERCHANT"), ("outbox", "replay", "$MERCHANT", "--given-up"), ("migrate",), ("doctor",),
+    ("orders", "webhook", "list"), ("export", "-o", "out.ndjson"), ("backup", "copy"), ("list",),
+)
+
+
+def test_each_line_is_a_json_document(run: Any):
+    """And nothing else is on standard output."""
+    Path("brands.csv").write_text("code,name\nA,Alpha\n")
+    printed = {}
+    for command in COMMANDS:
+        done = run(*command, "--json")
+        printed[command] = [json.loads(line) for line in done.stdout.splitlines()]
+        assert all(isinstance(document, dict) for document in printed[command]), command
+    assert printed[COMMANDS[0]] == [{"kind": "brand", "entries": 1}]
+    assert printed["profile", "show", "p"] == [{"currency": "EUR"}]
+    assert printed["merchant", "set", "$MERCHANT", "account=123456789012"][0]["settings"]["account"] == "123456789012"
+    assert printed["export", "-o", "out.ndjson"] == [{"file": "out.ndjson"}]
+    key = printed["merchant", "key", "add", "$MERCHANT"][0]["key"].split("_")[1]
+    assert json.loads(run("merchant", "key", "revoke", "$MERCHANT", key, "--json").stdout)["revoked"] is True
+
+
+def test_what_is_exported_of_reference_data_is_loaded_again(run: Any):
+    """Every kind of the starter set, exactly, with numbers as they were written."""
+    run("reference", "starter")
+    exact = '{"code": "*/size", "minimum": 0.10000000000000000555, "maximum": 12345678901234567890}'
+    Path("exact.ndjson").write_text(exact)
+    run("reference", "load", "attribute", "exact.ndjson")
+    exported = {}
+    for kind in KINDS:
+        run("reference", "export", kind, "-o", f"{kind}.ndjson")
+        exported[kind] = Path(f"{kind}.ndjson").read_bytes()
+        assert exported[kind]
+    assert b"0.10000000000000000555" in exported["attribute"]
+    assert b"12345678901234567890" in exported["attribute"]
+    Path("one.csv").write_text("code\nX\n")
+    for kind in KINDS:
+        run("reference", "load", kind, "one.csv", "--replace")
+    for kind in KINDS:
+        run("reference", "load", kind, f"{kind}.ndjson", "--replace")
+        assert run("reference", "export", kind).stdout_bytes == exported[kind]
+
+
+def test_a_merchant_is_added_once_if_it_is_missing(run: Any):
+    """The second time nothing is changed and no key is printed."""
+    command = ("merchant", "add", "once", "--if-missing", "--json")
+    assert json.loads(run(*command).stdout)["key"].startswith("gg_")
+    assert json.loads(run(*command).stdout) == {"merchant": "once", "key": None}
+    assert run("merchant", "add", "once", "--if-missing", "--quiet", "--name", "Other").stdout == ""
+    assert "already exists" in run("merchant", "add", "once", code=2).output
+    assert len(run("merchant", "key", "list", "once").stdout.splitlines()) == 1
