@@ -2,10 +2,11 @@
 
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from goodsgate.model.batch import Counts, Kind, Result, RoundKind, State
+from goodsgate.model.batch import Counts, Kind, Outcome, Result, RoundKind, State, Withheld
 from goodsgate.model.issue import issue
 from goodsgate.store.contract import BatchFilter, Claim, RecordResult, Store
 from goodsgate.store.strict.demands import key_order
@@ -162,6 +163,28 @@ def test_batches_are_filtered_by_state_and_outcome(scene: Scene) -> None:
     scene.again(made["rejected"], RoundKind.RETRY)
     assert _ids(scene, state=State.QUEUED) == [made["queued"], made["rejected"]]
     assert _ids(scene, outcome="rejected") == []
+
+
+@pytest.mark.parametrize(("records", "commit", "outcome"), [
+    ([Record("A")], {}, "clean"),
+    ([Record("A")], {"file_issues": [issue("header_unknown", value="x")]}, "clean"),
+    ([Record("A")], {"file_issues": [issue("header_key_missing")]}, "partial"),
+    ([Record("A")], {"withheld": Withheld(items=9, deletions=8)}, "partial"),
+    ([rejected_record()], {"withheld": Withheld(items=9, deletions=8)}, "rejected"),
+    ([], {"file_issues": [issue("payload_empty")]}, "rejected"),
+])
+def test_a_batch_has_one_outcome_wherever_it_is_looked_up(
+    scene: Scene, records: list[Record], commit: dict[str, Any], outcome: str
+) -> None:
+    """Among those of a merchant, and of all merchants; errors of the file and withheld deletions are never clean."""
+    batch = scene.seal()
+    claim = scene.claimed()
+    scene.store.commit(claim, [chunk_commit(claim.rounds[0], *records, ends=State.FINISHED, **commit)])
+    assert scene.batch(batch).outcome == outcome
+    for each in Outcome:
+        expected = [batch] if each == outcome else []
+        assert _ids(scene, outcome=each) == expected
+        assert [one.id for one in scene.store.all_batches(BatchFilter(outcome=each)).rows] == expected
 
 
 def test_findings_are_filtered_and_paged(scene: Scene) -> None:

@@ -223,9 +223,12 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
 
-def outcome_of(counts: Counts, file_errors: int = 0) -> Outcome:
-    """Return the outcome of a finished batch with these counts and so many errors of the file as a whole."""
-    if not counts.rejected and not file_errors:
+def outcome_of(counts: Counts, file_errors: int = 0, *, is_withheld: bool = False) -> Outcome:
+    """Return the outcome of a finished batch with these counts and so many errors of the file as a whole.
+
+    `is_withheld` says whether deletions await confirmation: what was asked for is then not done.
+    """
+    if not counts.rejected and not file_errors and not is_withheld:
         return Outcome.CLEAN
     return Outcome.REJECTED if counts.rejected == counts.accounted else Outcome.PARTIAL
 
@@ -294,7 +297,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outcome(self) -> Outcome | None:
         """The outcome of a finished batch; None before that."""
-        return outcome_of(self.counts, self.file_errors) if self.state is State.FINISHED else None
+        if self.state is not State.FINISHED:
+            return None
+        return outcome_of(self.counts, self.file_errors, is_withheld=self.withheld is not None)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -373,7 +373,7 @@ WHERE b.merchant = :merchant AND b.seq < :after AND NOT b.deleting
   AND (:state::text IS NULL OR :state = CASE
        WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
   AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
-       WHEN b.rejected = 0 AND b.file_errors = 0 THEN 'clean'
+       WHEN b.rejected = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean'
        WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled + b.merged = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY b.seq DESC LIMIT :limit
@@ -405,9 +405,8 @@ FROM merchant m CROSS JOIN LATERAL (
       AND (:state::text IS NULL OR :state = CASE
            WHEN NOT r.open THEN b.ended WHEN r.started_at IS NULL THEN 'queued' ELSE 'working' END)
       AND (:outcome::text IS NULL OR (NOT r.open AND b.ended = 'finished' AND :outcome = CASE
-           WHEN b.rejected = 0 THEN 'clean'
-           WHEN b.rejected = b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.rejected + b.cancelled
-             + b.merged
+           WHEN b.rejected = 0 AND b.file_errors = 0 AND b.withheld IS NULL THEN 'clean'
+           WHEN b.created + b.updated + b.unchanged + b.deleted + b.superseded + b.cancelled + b.merged = 0
                THEN 'rejected'
            ELSE 'partial' END))
     ORDER BY b.seq DESC LIMIT :limit

@@ -57,7 +57,8 @@ class Progress(msgspec.Struct, kw_only=True):
         """How the round ended: the outcome of a finished batch, or ``cancelled`` or ``broken``."""
         if self.ended != State.FINISHED:
             return str(self.ended)
-        return str(outcome_of(Counts(**{name: getattr(self, name) for name in COUNT_NAMES}), self.file_errors))
+        counts = Counts(**{name: getattr(self, name) for name in COUNT_NAMES})
+        return str(outcome_of(counts, self.file_errors, is_withheld=self.withheld is not None))
 
     def check_next(self, commit: ChunkCommit) -> None:
         """Step into the chunk's round. Raises StoreError if it is not the next chunk."""

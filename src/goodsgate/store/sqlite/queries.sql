@@ -322,7 +322,7 @@ WHERE merchant = :merchant AND seq < :after AND seq >= :oldest
   AND (:protocol IS NULL OR protocol = :protocol)
   AND (:state IS NULL OR open = 1 OR state = :state)
   AND (:outcome IS NULL OR open = 1 OR (state = 'finished' AND :outcome = CASE
-       WHEN rejected = 0 AND file_errors = 0 THEN 'clean'
+       WHEN rejected = 0 AND file_errors = 0 AND withheld IS NULL THEN 'clean'
        WHEN created + updated + unchanged + deleted + superseded + cancelled + merged = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY seq DESC LIMIT :limit
@@ -340,7 +340,7 @@ WHERE d.seq < :after AND d.seq >= :oldest
   AND (:protocol IS NULL OR d.protocol = :protocol)
   AND (:state IS NULL OR d.open = 1 OR d.state = :state)
   AND (:outcome IS NULL OR d.open = 1 OR (d.state = 'finished' AND :outcome = CASE
-       WHEN d.rejected = 0 AND d.file_errors = 0 THEN 'clean'
+       WHEN d.rejected = 0 AND d.file_errors = 0 AND d.withheld IS NULL THEN 'clean'
        WHEN d.created + d.updated + d.unchanged + d.deleted + d.superseded + d.cancelled + d.merged = 0 THEN 'rejected'
        ELSE 'partial' END))
 ORDER BY d.seq DESC LIMIT :limit
