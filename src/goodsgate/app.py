@@ -196,7 +196,10 @@ def create_app(store: Store, config: Config, *, workers_alive: Callable[[], int]
     protocols = load_protocols(context)
     titles = [(protocol.name, protocol.title) for protocol in protocols]
     console = Console(context, titles, dry_runner=dry_runner)
-    return Application(context, protocols, routes=console.routes(), background=[console.history])
+    origins = [origin for origin in config.cors_origins.replace(" ", "").split(",") if origin]
+    return Application(
+        context, protocols, routes=console.routes(), background=[console.history], cors_origins=origins
+    )
 
 
 def create_services(store: Store, config: Config, *, secrets: "Secrets | None" = None,

@@ -28,11 +28,17 @@ Count = Annotated[int, Meta(ge=1, le=10**9)]
 _MASTER = r"[a-z][a-z0-9-]{0,31}:(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 _MASTERS = rf"^(?:{_MASTER}(?:,{_MASTER})*)?$"
 """Comma-separated ``name:base64`` of at least 24 bytes each."""
-_ALIASES = r"^(([A-Za-z]\w*/\w+=[A-Za-z]\w*/\w+|[A-Za-z]\w*=[A-Za-z]\w*)(, ?|$))*$"
+_CALL = r"[A-Za-z]\w*"
+_ALIAS = rf"{_CALL}/\w+={_CALL}/\w+|{_CALL}={_CALL}|{_CALL}(/\w+)?(\.\w+)+=\w+"
+_ALIASES = rf"^(({_ALIAS})(, ?|$))*$"
+
+_ORIGIN = r"https?://[^/?#, ]+"
+_ORIGINS = rf"^(\*|{_ORIGIN}(, ?{_ORIGIN})*)?$"
 
 _LEVELS = "`debug`, `info`, `warning` or `error`"
 _MASTERS_EXPECTED = "comma-separated `name:base64` of at least 24 bytes each"
-_ALIASES_EXPECTED = "comma-separated `Class/method=Class/method` or `Class=Class`"
+_ALIASES_EXPECTED = "comma-separated `Class/method=Class/method`, `Class=Class` or `Class/method.member=member`"
+_ORIGINS_EXPECTED = "`*`, or comma-separated origins such as `https://shop.example.com`"
 _PAUSES = "comma-separated whole numbers of seconds"
 _TOKENS = "16 to 200 letters, digits or signs without spaces"
 _HOSTS = "comma-separated host names"
@@ -106,12 +112,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Maximum body of a small administrative request."""
     open_rounds_max: Count = 10_000
     """Rounds of one merchant that are queued or working at once."""
+    cors_origins: Annotated[str, Meta(pattern=_ORIGINS, description=_ORIGINS_EXPECTED)] = ""
+    """Origins whose web pages may call the gate, comma-separated; ``*`` for all."""
     public_url: Annotated[str, Meta(pattern=r"^(https?://[^/?# ]+/?)?$", description=_PUBLIC_URL)] = ""
     """Base URL of links, without a path; empty: the address to which the request was sent."""
     signatures: Literal["verify", "accept"] = "verify"
     """How signed requests are treated; ``accept`` takes any signature, for tests on one's own machine."""
     call_aliases: Annotated[str, Meta(pattern=_ALIASES, description=_ALIASES_EXPECTED)] = ""
-    """Other names of Mircate calls, the known name on the right: ``Class/method=Class/method``, or ``Class=Class``."""
+    """Other names of Mircate calls and members: ``Class/method=Class/method``, ``Class/method.member=member``."""
     small_payload_bytes: Bytes = 256 * 1024
     """Payloads up to this size are stored in the intake file itself."""
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Router
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.admission import CALLER
@@ -30,6 +31,13 @@ CREDENTIALS = b"Authorization, X-API-Key, Goodsgate-Merchant"
 """Headers of a request on which every response depends that needs a key."""
 
 
+CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+CORS_HEADERS = ("ETag", "Location", "Retry-After", "X-Request-Id", "X-Srv-Time")
+"""Headers of responses that a web page may read, beside those that browsers always show."""
+CORS_SECONDS = 600
+"""How long a browser may remember what it is allowed."""
+
+
 class BackgroundTask(Protocol):
     """Something that runs as long as the application does."""
 
@@ -44,7 +52,8 @@ class Application:
     """Serves the protocols, the documentation pages and further routes."""
 
     def __init__(self, context: ServerContext, protocols: Sequence[WireProtocol], *, routes: Sequence[BaseRoute] = (),
-                 background: Sequence[BackgroundTask] = ()) -> None:
+                 background: Sequence[BackgroundTask] = (), cors_origins: Sequence[str] = ()) -> None:
+        """Build the router; web pages of `cors_origins` may call the gate, of any origin with ``*``."""
         self.context = context
         self.protocols = protocols
         protocol_routes = [route for protocol in protocols for route in protocol.routes(context)]
@@ -55,6 +64,12 @@ class Application:
         self._cached_responses = [each.cached_response for each in protocols if each.cached_response is not None]
         self._background = background
         self._request_ids = RequestIds()
+        self._respond: ASGIApp = self._serve
+        if cors_origins:
+            self._respond = CORSMiddleware(
+                self._serve, allow_origins=cors_origins, allow_methods=CORS_METHODS, allow_headers=["*"],
+                expose_headers=CORS_HEADERS, max_age=CORS_SECONDS,
+            )
 
     def begin_stop(self) -> None:
         """Answer long polls and end event streams now, and refuse uploads that do not end in time."""
@@ -71,7 +86,10 @@ class Application:
         """Serve one request, or the lifespan."""
         if scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
-            return
+        else:
+            await self._respond(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         WORK.set(Work.READS if scope["method"] in ("GET", "HEAD") else Work.WRITES)
         request_headers: dict[bytes, bytes] = dict(scope["headers"])

@@ -58,7 +58,7 @@ class ProtocolSettings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_token: str
     """Secret with which metrics can be read; empty: only with an admin's key."""
     call_aliases: str
-    """Other names of calls: ``Class/method=Class/method``, or ``Class=Class``, separated by commas."""
+    """Other names of calls and of members of their bodies, separated by commas."""
     token_seconds: float
     """Lifetime of a token."""
     report_link_seconds: float

@@ -46,6 +46,22 @@ def test_a_batch_waits_until_it_is_processed(unworked: Mircate) -> None:
     assert [(one["batchStatus"], one["ratio"]) for one in result] == [("WAITING", "0/500"), ("WAITING", "0/1")]
 
 
+def test_a_removal_that_is_not_over_answers_its_batches(tmp_path: Path) -> None:
+    """Their status says when it is over."""
+    with Shop(tmp_path, kind="sqlite", wait_seconds_max=0.01) as shop:
+        served = HttpGate(shop)
+        with closing(Mircate(served, served.merchant())) as client:
+            client.call(STOCK, {"products": [UNIT]})
+            shop.work()
+            removed = client.call("MerchantAPI/removeMyProducts", {"products": [{"sku": UNIT["sku"]}]})
+            assert (removed.status_code, removed.json()["removedCount"]) == (202, 1)
+            (batch,) = removed.json()["batchIds"]
+            assert client.status(batch)["batchStatus"] == "WAITING"
+            shop.work()
+            assert client.status(batch)["ratio"] == "1/1"
+        served.close()
+
+
 @pytest.mark.parametrize(("name", "most"), [(STOCK, UNITS_BYTES_MAX), (EXPORT, ARGUMENTS_BYTES_MAX)])
 def test_a_body_has_a_limit(unworked: Mircate, name: str, most: int) -> None:
     """A larger body gets 413."""

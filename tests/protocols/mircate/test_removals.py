@@ -28,6 +28,9 @@ def test_the_listed_products_are_removed(seller: Mircate, stranger: Mircate) -> 
         _fill(one, ["A", "AB", "B", "C"])
     named = [{"sku": "A"}, {"productId": "B", "channel": "web"}, {"sku": "nothing"}, {"sku": "C", "channel": "fax"}]
     assert seller.call("MerchantAPI/removeMyProducts", {"products": named}).json() == {"removedCount": 2}
+    question = {"channel": "web", "products": [{"sku": "B"}]}
+    (rest,) = seller.call("MerchantAPI/getCurrentStock", question).json()["products"]
+    assert rest["stock"] == 0, "it is over when it is answered"
     for kind in (Kind.STOCK, Kind.PRICE):
         assert _held(seller, kind) == {"AB@web", "AB@app", "B@app", "C@web", "C@app"}
         assert len(_held(stranger, kind)) == 8

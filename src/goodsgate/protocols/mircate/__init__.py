@@ -17,8 +17,8 @@ A method is blocking code, ``work(call: MethodCall) -> Response``. It reads ``ca
 ``call.arguments`` (decoded and valid) and ``call.content`` (as received). It returns ``json_response(document)``,
 ``json_response()`` for 204, or any other response, and raises ``bad_request(message)`` (400), ``not_found(message)``
 (404) or ``instance_busy()`` (570) of `responses`. What must not run twice at the same time for a merchant goes inside
-``with dispatcher.exclusive(merchant, "what"):``; other callers get 570. Other names of methods are in
-``unpublished.ALIASES``.
+``with dispatcher.exclusive(merchant, "what"):``; other callers get 570. Other names are the
+business of `aliases`.
 """
 
 from collections.abc import Mapping
@@ -29,8 +29,9 @@ from goodsgate.http.endpoints import WireProtocol, load_openapi
 from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.http.services import ProtocolServices
 from goodsgate.protocols.mircate import export_files
+from goodsgate.protocols.mircate.aliases import with_call_aliases
 from goodsgate.protocols.mircate.batch_status import BatchStatusMethods
-from goodsgate.protocols.mircate.dispatcher import CallDispatcher, with_aliases
+from goodsgate.protocols.mircate.dispatcher import CallDispatcher
 from goodsgate.protocols.mircate.export_files import ExportWriter
 from goodsgate.protocols.mircate.exports import ExportMethods
 from goodsgate.protocols.mircate.history import HistoryMethods
@@ -43,7 +44,7 @@ from goodsgate.protocols.mircate.responses import problem_response
 from goodsgate.protocols.mircate.sales import SalesMethods
 from goodsgate.protocols.mircate.service import ContractHandlers
 from goodsgate.protocols.mircate.supplier import SupplierMethods
-from goodsgate.protocols.mircate.unpublished import PREFIXES, parse_aliases
+from goodsgate.protocols.mircate.unpublished import PREFIXES
 
 SETTINGS = DeclaredSettings(keys={
     "project": Setting(
@@ -69,7 +70,7 @@ def protocol(context: ServerContext) -> WireProtocol:
     )
     methods = {id: method for each in classes for id, method in each.methods().items()}
     methods.update(pim_methods(dispatcher, contract))
-    contract.paths = with_aliases(contract.paths, parse_aliases(context.services.settings.call_aliases))
+    contract.paths = with_call_aliases(contract.paths, context.services.settings.call_aliases)
     return WireProtocol(
         name="mircate", title="Mircate", openapi=contract,
         handlers={**ContractHandlers(contract).handlers(), **exports.handlers(), **dispatcher.handlers(methods)},

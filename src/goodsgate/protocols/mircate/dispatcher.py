@@ -15,9 +15,10 @@ from starlette.responses import Response
 from goodsgate.auth import Caller
 from goodsgate.http.context import ServerContext
 from goodsgate.http.endpoints import ApiRequest, Handler
-from goodsgate.http.openapi import OpenApiDocument, Path
+from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.http.problems import refuse
 from goodsgate.model.json_text import contains_nul, read_json, write_json
+from goodsgate.protocols.mircate.aliases import MemberAlias, member_aliases
 from goodsgate.protocols.mircate.responses import TOO_DEEP, bad_request, instance_busy
 from goodsgate.protocols.mircate.unpublished import ARGUMENTS_BYTES_MAX, BUSY_SECONDS_MAX, ISSUES_MAX, PROJECT_SETTING
 from goodsgate.protocols.mircate.validation import validate
@@ -25,7 +26,6 @@ from goodsgate.store.contract import KeyInUseError
 
 BY_GET = "_get"
 """Suffix of the operation id of a method's GET."""
-CALL = "/CALL/"
 PAGE_SIZE_MAX = 1_000
 OFFSET_MAX = 2**53
 """No list is longer; what is larger is no number for a database."""
@@ -68,15 +68,18 @@ class CallDispatcher:
         self.context = context
         self._contract = contract
         self._schemas = dict(_schemas(contract))
+        self._aliases = member_aliases(contract.paths, context.services.settings.call_aliases)
 
     def handlers(self, methods: Mapping[str, CallMethod]) -> dict[str, Handler]:
         """Return the handlers by operation id for both verbs; `methods` has the ids of POST."""
         handlers: dict[str, Handler] = {}
         for id, method in methods.items():
-            handlers[id] = handlers[id + BY_GET] = self._handler(method, self._schemas.get(id, {}))
+            handlers[id] = handlers[id + BY_GET] = self._handler(id, method)
         return handlers
 
-    def _handler(self, method: CallMethod, schema: dict[str, Any]) -> Handler:
+    def _handler(self, id: str, method: CallMethod) -> Handler:
+        schema, aliases = self._schemas.get(id, {}), self._aliases.get(id, [])
+
         async def handle(request: ApiRequest) -> Response:
             if request.http.method == "HEAD":
                 raise refuse("method_not_allowed", allow="GET, OPTIONS, POST")
@@ -84,7 +87,7 @@ class CallDispatcher:
             if method.tenant and not is_own_project(instance, request.merchant, request.caller):
                 raise refuse("forbidden")
             content = await self._read_content(request, method.bytes_max)
-            response = await self.context.run_in_thread(self._run, method, schema, request, content)
+            response = await self.context.run_in_thread(self._run, method, schema, aliases, request, content)
             return response if isinstance(response, Response) else await response
 
         return handle
@@ -95,11 +98,16 @@ class CallDispatcher:
             return None
         return await request.body(bytes_max, self.context.limits.body_idle_seconds).read(bytes_max + 1)
 
-    def _run(self, method: CallMethod, schema: dict[str, Any], request: ApiRequest, content: bytes | None,
-             ) -> Response | Awaitable[Response]:
+    def _run(self, method: CallMethod, schema: dict[str, Any], aliases: list[MemberAlias], request: ApiRequest,
+             content: bytes | None) -> Response | Awaitable[Response]:
         if content is None:
-            content = _decode_query(request.http.query_params.multi_items(), schema, self._contract)
+            parameters = request.http.query_params.multi_items()
+            content = _decode_query(parameters, schema, self._contract, aliases)
         arguments = _decode(content)
+        if aliases:
+            for alias in aliases:
+                arguments = alias.rename(arguments)
+            content = write_json(arguments)
         if schema:
             issues = [*itertools.islice(validate(arguments, schema, self._contract), ISSUES_MAX)]
             if issues:
@@ -165,9 +173,12 @@ def _decode(content: bytes) -> Any:
 # -- arguments of a GET -----------------------------------------------------------------------------------------------
 
 
-def _decode_query(parameters: list[tuple[str, str]], schema: dict[str, Any], contract: OpenApiDocument) -> bytes:
+def _decode_query(parameters: list[tuple[str, str]], schema: dict[str, Any], contract: OpenApiDocument,
+                  aliases: list[MemberAlias]) -> bytes:
     """Return the object in ``data`` as base64, or the parameters themselves except those with leading ``__``."""
     values = dict(parameters)
+    for alias in aliases:
+        values = alias.rename(values)
     if "data" in values and values.get("__isbase64") == "true":
         return _decode_base64(values["data"])
     properties = contract.resolved(schema).get("properties", {})
@@ -194,18 +205,3 @@ def _decode_parameter(text: str, node: dict[str, Any]) -> object:
         return read_json(text)
     except orjson.JSONDecodeError:
         return text
-
-
-# -- aliases ----------------------------------------------------------------------------------------------------------
-
-
-def with_aliases(paths: list[Path], aliases: Mapping[str, str]) -> list[Path]:
-    """Return the paths, preceded by copies for other names of classes and methods."""
-    copies = []
-    for name, target in aliases.items():
-        for path in paths:
-            method = path.template.partition(CALL)[2].rpartition("/")[0]
-            if target in (method, method.partition("/")[0]):
-                template = path.template.replace(f"{CALL}{target}/", f"{CALL}{name}/")
-                copies.append(msgspec.structs.replace(path, template=template))
-    return [*copies, *paths]

@@ -1,6 +1,6 @@
 """Removal of a merchant's products, listed ones or all, with their stock and price."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import msgspec
@@ -9,10 +9,12 @@ from starlette.responses import Response
 from goodsgate.http.json_batches import submit_body
 from goodsgate.model.batch import Batch, Duplicates, Kind, Policy, State, Verb
 from goodsgate.model.catalogue import KEY_SEPARATOR, item_key, split_key
+from goodsgate.protocols.mircate.batch_status import FREQUENCY, TOTAL, batch_ids
 from goodsgate.protocols.mircate.dispatcher import CallDispatcher, CallMethod, MethodCall
 from goodsgate.protocols.mircate.responses import bad_request, json_response
 from goodsgate.protocols.mircate.supplier import SCHEMAS
 from goodsgate.protocols.mircate.unpublished import COLLECTION, PROTOCOL, UNITS_BYTES_MAX
+from goodsgate.protocols.mircate.waiting import BatchWait
 from goodsgate.store.contract import BatchFilter
 
 PAGE = 1_000
@@ -29,6 +31,7 @@ class RemovalMethods:
         self._dispatcher = dispatcher
         self._context = dispatcher.context
         self._store = dispatcher.context.store
+        self._wait = BatchWait(dispatcher.context)
 
     def methods(self) -> dict[str, CallMethod]:
         """Return the methods by operation id."""
@@ -37,10 +40,12 @@ class RemovalMethods:
             "clean_my_products": CallMethod(work=self.clean_my_products),
         }
 
-    def remove_my_products(self, call: MethodCall) -> Response:
+    def remove_my_products(self, call: MethodCall) -> Awaitable[Response]:
         """Delete the listed products after everything that was accepted before, and count those that exist."""
+        self._context.sessions.hold(call.request.http.scope, call.merchant)
         names = [_product_name(at, entry) for at, entry in enumerate(call.arguments["products"])]
         existing: set[tuple[str, str | None]] = set()
+        batches = []
         for kind in KINDS:
             keys: list[str] = []
             is_paced = next(self._paced_batches(call.merchant, kind), None) is not None
@@ -50,8 +55,13 @@ class RemovalMethods:
                     existing.add(name)
                 # Units that wait to be pushed must not be stored again afterwards.
                 keys += stored or ([item_key(*name)] if is_paced and name[1] is not None else [])
-            self._submit_removal(call.merchant, kind, iter(keys))
-        return json_response({"removedCount": len(existing)})
+            batches += self._submit_removal(call.merchant, kind, iter(keys), total=len(keys))
+        return self._removed(call.merchant, batches, {"removedCount": len(existing)})
+
+    async def _removed(self, merchant: str, batches: list[Batch], answer: dict[str, Any]) -> Response:
+        if await self._wait.for_all(merchant, [batch.id for batch in batches]):
+            return json_response(answer)
+        return json_response({**answer, "batchIds": [id for batch in batches for id in batch_ids(batch)]}, status=202)
 
     def clean_my_products(self, call: MethodCall) -> Response:
         """Delete all products, or all of one channel."""
@@ -86,14 +96,17 @@ class RemovalMethods:
             if after is None:
                 return
 
-    def _submit_removal(self, merchant: str, kind: Kind, keys: Iterator[str]) -> None:
-        """Submit one batch of deletions unless there are none; it is written while keys are read."""
+    def _submit_removal(self, merchant: str, kind: Kind, keys: Iterator[str], *, total: int = 0) -> list[Batch]:
+        """Submit one batch of deletions unless there are none; it is written while keys are read.
+
+        With a `total`, the number of keys, clients can read its status.
+        """
         first = next(keys, None)
         if first is None:
-            return
+            return []
         submission = self._context.engine.submit(
             merchant=merchant, kind=kind, collection=COLLECTION, policy=DELETE, format="ndjson", protocol=PROTOCOL,
-            label="removal",
+            label="removal", protocol_data={TOTAL: str(total), FREQUENCY: "0"} if total else {},
         )
         try:
             lines = [_line(first)]
@@ -103,10 +116,12 @@ class RemovalMethods:
                     submission.write(b"".join(lines))
                     lines.clear()
             submission.write(b"".join(lines) or NO_RECORDS)
-            submission.finish()
+            batch = submission.finish().batch
         except BaseException:
             submission.abort()
             raise
+        assert batch is not None
+        return [batch]
 
     def _paced_batches(self, merchant: str, kind: Kind) -> Iterator[Batch]:
         """Yield batches that were accepted and are pushed with pauses."""

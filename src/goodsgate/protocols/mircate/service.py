@@ -5,7 +5,8 @@ from starlette.responses import Response
 from goodsgate.http.endpoints import ApiRequest, Handler
 from goodsgate.http.openapi import OpenApiDocument
 from goodsgate.http.problems import refuse
-from goodsgate.protocols.mircate.dispatcher import CALL, is_own_project
+from goodsgate.protocols.mircate.aliases import CALL
+from goodsgate.protocols.mircate.dispatcher import is_own_project
 from goodsgate.protocols.mircate.responses import JSON, json_response, not_found
 from goodsgate.protocols.mircate.unpublished import UNBUILT_CLASSES
 

@@ -1,7 +1,7 @@
 """Decisions about everything that Mircate has not published; later evidence changes this file alone.
 
 Each entry has a row in the README's table. Forms of requests and answers that are not published are marked in the
-``openapi.yaml`` files; the setting ``call_aliases`` gives other names to classes and methods.
+``openapi.yaml`` files; the setting ``call_aliases`` gives other names to classes, methods and members of bodies.
 """
 
 PREFIXES = ("/5p1hp1d2t/", "/mircate/")
@@ -28,6 +28,8 @@ ARGUMENTS_BYTES_MAX = 1024**2
 """Size of a method's arguments, unless it has a limit of its own."""
 ISSUES_MAX = 100
 
+SYNCHRONOUS_SECONDS_MAX = 10.0
+"""How long a removal, an upsert or a deletion waits for its result before the answer is 202."""
 UNITS_BYTES_MAX = 32 * 1024**2
 """Size of a request with stock or prices."""
 CHANNEL = "default"
@@ -63,9 +65,3 @@ ALIASES: dict[str, str] = {
     "PIMAPI/deleteSelectOption": "PIMAPI/deleteAttributeOption",
 }
 """Class and method in the ancestor of this interface → their names today."""
-
-
-def parse_aliases(setting: str) -> dict[str, str]:
-    """Return the built-in aliases and those of the setting, such as ``Class/method=Class/method, Class=Class``."""
-    configured = dict(pair.split("=") for pair in setting.replace(" ", "").split(",") if pair)
-    return {**ALIASES, **configured}

@@ -137,19 +137,22 @@ def test_bounds_are_those_of_the_type(manager: Manager, definition: dict[str, ob
         assert message(response, 400) == "Model validation error!"
 
 
-def test_an_attribute_keeps_what_products_rely_on(manager: Manager) -> None:
-    """Its type, scopes, locales and uniqueness stay; other members are replaced."""
+def test_an_attribute_is_replaced_as_a_whole(manager: Manager) -> None:
+    """Its type and scopes, too; members that are not sent have defaults; products follow it when sent again."""
+    manager.put_all(product("s0", serial="abc"))
     again = {
-        "code": "serial", "type": "NUMBER", "group": "other", "localizable": True, "scopable": True, "isUnique": False,
-        "maxCharacters": 5, "minNumber": 3, "label": [{"locale": "en_US", "value": "Serial"}],
+        "code": "serial", "type": "NUMBER", "group": "other", "localizable": True, "scopable": True, "maxCharacters": 5,
+        "minNumber": 3, "label": [{"locale": "en_US", "value": "Serial"}],
     }
     assert manager.pim("upsertAttributes", {"attributes": [again]}).status_code == 200
     definition = next(one for one in manager.configuration()["attributes"] if one["code"] == "serial")
-    assert (definition["type"], definition["localizable"], definition["scopable"], definition["isUnique"]) == ("TEXT",
-        False, False, True)
-    assert (definition["maxCharacters"], definition["label"][0]["value"]) == (5, "Serial")
-    assert "minNumber" not in definition
-    assert message(manager.put(product("s1", serial="123456")), 400) == "Error: serial maximum length should be 5"
+    assert (definition["type"], definition["localizable"], definition["scopable"], definition["isUnique"]) == (
+        "NUMBER", True, True, False
+    )
+    assert (definition["minNumber"], definition["label"][0]["value"]) == (3, "Serial")
+    assert "maxCharacters" not in definition
+    assert manager.source("s0")["data"]["attributes"][0]["data"][0]["value"] == "abc"
+    assert message(manager.put(product("s1", serial="123456")), 400).startswith("Error: serial is ")
 
 
 def test_options_are_merged_and_deleted_one_by_one(manager: Manager) -> None:

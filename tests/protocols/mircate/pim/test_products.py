@@ -23,13 +23,17 @@ def test_a_product_is_created_and_changed(manager: Manager) -> None:
     assert changed["createdAt"] == meta["createdAt"]
     assert changed["updatedAt"] > meta["updatedAt"]
     assert changed["updateToken"] != meta["updateToken"]
+    again = manager.put(product("s1", status="ACTIVE", title="Better")).json()["meta"]
+    assert again["updatedAt"] > changed["updatedAt"], "an identical upsert is one, too"
+    assert again["updateToken"] != changed["updateToken"]
+    changed = again
     source = manager.source("s1")
     assert source["attributeAsLabel"] == "Better"
     assert source["meta"] == {name: changed[name] for name in ("createdAt", "updatedAt")}
     data = source["data"]
     assert (data["status"], data["categories"], data["enabled"]) == ("ACTIVE", ["shirts"], False)
     assert [entry["code"] for entry in data["attributes"]] == ["title", "washable"]
-    assert "id" not in source
+    assert set(source) == {"attributeAsLabel", "dataType", "data", "meta"}
 
 
 @pytest.mark.parametrize(("arguments", "text"), [

@@ -47,9 +47,6 @@ UNKNOWN_ATTRIBUTE = "Attribute not found!"
 SHORT_TEXT = {"properties": {"maxCharacters": {"maximum": 255}}}
 TYPE_BOUNDS = {"TEXT": SHORT_TEXT, "IDENTIFIER": SHORT_TEXT, "PRICE": {"properties": {"minNumber": {"minimum": 0}}}}
 """Type of an attribute → a schema of its bounds beside those of all types."""
-FIXED_MEMBERS = ("type", "localizable", "scopable", "is_unique")
-"""Members of an attribute that later definitions do not change."""
-
 T = TypeVar(
     "T", ProductAttribute, SalesChannel, ProductGroup, LabelledCode, SelectOption, FamilyVariant, ProductCategory
 )
@@ -108,19 +105,18 @@ class ConfigurationMethods:
     # -- attributes ---------------------------------------------------------------------------------------------------
 
     def attributes(self, arguments: dict[str, Any]) -> Change:
-        """Define attributes."""
-        definitions = [(self._attribute(definition), definition) for definition in arguments["attributes"]]
+        """Define attributes, as a whole: members that a definition lacks have their defaults."""
+        definitions = [self._attribute(definition) for definition in arguments["attributes"]]
 
         def change(configuration: PimConfiguration) -> PimConfiguration:
             groups = {group.code for group in configuration.attribute_groups}
             attributes = dict(configuration.attribute)
-            for attribute, definition in definitions:
+            for attribute in definitions:
                 if attribute.group not in groups:
                     raise not_found("Attribute group not found!")
-                before = attributes.get(attribute.code)
-                if before is None and attribute.type == "IDENTIFIER":
+                if attribute.type == "IDENTIFIER":
                     raise bad_request("An identifier attribute already exists!")
-                attributes[attribute.code] = attribute if before is None else _redefine(before, definition)
+                attributes[attribute.code] = attribute
             return msgspec.structs.replace(configuration, attributes=[*attributes.values()])
 
         return change
@@ -343,12 +339,6 @@ def _has_valid_range(attribute: ProductAttribute) -> bool:
 def _date(text: str | UnsetType) -> Any:
     """Return the time that a bound names; None if it names none, UNSET if there is no bound."""
     return parse_time(text) if text is not UNSET else UNSET
-
-
-def _redefine(before: ProductAttribute, definition: dict[str, Any]) -> ProductAttribute:
-    """Return a new definition of an attribute, without changes of the members that are fixed."""
-    attribute = build_attribute({**definition, "type": before.type})
-    return msgspec.structs.replace(attribute, **{name: getattr(before, name) for name in FIXED_MEMBERS})
 
 
 def _require_attribute(configuration: PimConfiguration, code: str) -> ProductAttribute:

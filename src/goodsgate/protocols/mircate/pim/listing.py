@@ -16,6 +16,7 @@ from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall, page_
 from goodsgate.protocols.mircate.pim.configuration import IMAGES, PimConfiguration
 from goodsgate.protocols.mircate.pim.configuration_store import ConfigurationStore
 from goodsgate.protocols.mircate.pim.product_rules import product_label
+from goodsgate.protocols.mircate.pim.records import RENEWAL
 from goodsgate.protocols.mircate.pim.unpublished import COLLECTION, PIM_PAGE_SIZE_MAX, SORTED_MAX
 from goodsgate.protocols.mircate.pim.values import parse_time
 from goodsgate.protocols.mircate.responses import bad_request, json_response
@@ -140,7 +141,8 @@ def _page(store: Store, merchant: str, conditions: list[list[IndexFilter]], sort
 def product_source(item: Item, configuration: PimConfiguration, images: str) -> dict[str, Any]:
     """Return a product as stored, with its label, its times, and the addresses of its images."""
     record: dict[str, Any] = read_json(item.document)
-    record.pop("id", None)
+    for name in ("id", RENEWAL):
+        record.pop(name, None)
     data = record["data"]
     for entry in data.get("attributes", ()):
         attribute = configuration.attribute.get(entry["code"])

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from goodsgate.http.context import ServerContext
 from goodsgate.http.json_batches import join_records, submit_body
 from goodsgate.http.long_poll import DocumentCache
-from goodsgate.model.batch import FINAL_STATES, Duplicates, Kind, Policy, State, Strictness, Verb
+from goodsgate.model.batch import FINAL_STATES, Duplicates, Kind, Policy, State, Strictness, Verb, new_id
 from goodsgate.protocols.mircate.batch_status import FREQUENCY, TOTAL, BatchStatusMethods
 from goodsgate.protocols.mircate.dispatcher import CallMethod, MethodCall
 from goodsgate.protocols.mircate.pim.image_cleanup import IMAGES_KEY, TOPIC, own_images
@@ -20,10 +20,9 @@ from goodsgate.protocols.mircate.pim.unpublished import (
     PREFIX,
     PRODUCT_BYTES_MAX,
     PRODUCTS_BYTES_MAX,
-    SYNCHRONOUS_SECONDS_MAX,
 )
 from goodsgate.protocols.mircate.responses import bad_request, json_response, not_found
-from goodsgate.protocols.mircate.unpublished import PROTOCOL
+from goodsgate.protocols.mircate.unpublished import PROTOCOL, SYNCHRONOUS_SECONDS_MAX
 
 UPSERT = Policy(
     verb=Verb.UPDATE, schema="mircate/ProductRecord", update_creates=True, duplicates=Duplicates.OFF,
@@ -63,7 +62,7 @@ class ProductMethods:
     def upsert(self, call: MethodCall) -> Awaitable[Response]:
         """Write one product and answer with the result."""
         self._context.sessions.hold(call.request.http.scope, call.merchant)
-        batch = self.submit_records(call, [with_id(call.content)], UPSERT)
+        batch = self.submit_records(call, [with_id(call.content, renewal=new_id())], UPSERT)
         return self._wait_for_upsert(call, batch)
 
     async def _wait_for_upsert(self, call: MethodCall, batch: str) -> Response:

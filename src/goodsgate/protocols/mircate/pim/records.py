@@ -18,6 +18,9 @@ _POSITION = re.compile(r"[0-9]{1,9}")
 _product_list = msgspec.json.Decoder(list[msgspec.Raw])
 _bulk_request = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
+RENEWAL = "_renewal"
+"""Member of a stored product that its last upsert set; not part of answers."""
+
 TYPE_NAMES = {
     "text": "string", "a list": "array", "an object": "object", "true or false": "boolean", "a number": "number",
 }
@@ -32,8 +35,11 @@ def split_products(content: bytes) -> list[bytes]:
     return [bytes(product) for product in _product_list.decode(raw)]
 
 
-def with_id(product: bytes) -> bytes:
-    """Append the id under which a product is stored; of two members of one name, the last counts."""
+def with_id(product: bytes, *, renewal: str | None = None) -> bytes:
+    """Append the id under which a product is stored; of two members of one name, the last counts.
+
+    A `renewal`, another one for each upsert, makes an upsert a change whatever it contains.
+    """
     text = product.strip()
     if text[:1] != b"{":
         return text  # not an object: processing rejects it
@@ -42,7 +48,10 @@ def with_id(product: bytes) -> bytes:
     except orjson.JSONDecodeError:
         return text
     body = text[:-1].rstrip()
-    return body + (b"" if body == b"{" else b",") + b'"id":' + write_json(id) + b"}"
+    members = b'"id":' + write_json(id)
+    if renewal is not None:
+        members += b',"%s":"%s"' % (RENEWAL.encode(), renewal.encode())
+    return body + (b"" if body == b"{" else b",") + members + b"}"
 
 
 def key_of(record: bytes) -> str | None:

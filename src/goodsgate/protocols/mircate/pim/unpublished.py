@@ -22,8 +22,6 @@ PIM_PAGE_SIZE_MAX = 500
 VALIDATION = "Model validation error!"
 TREE_INVALID = "Model validation failed!"
 FAMILY_INVALID = "Model validation fail!"
-SYNCHRONOUS_SECONDS_MAX = 10.0
-"""How long an upsert or a deletion waits for its result before the answer is 202."""
 PRODUCTS_MAX = 500
 PRODUCT_BYTES_MAX = 2 * 1024**2
 PRODUCTS_BYTES_MAX = 16 * 1024**2
