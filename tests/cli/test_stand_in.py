@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from goodsgate.cli import main
 from goodsgate.cli.protocol_choice import protocol_folders
 from goodsgate.cli.stand_in_setup import StandIn
+from goodsgate.cli.transcripts import differences
 from goodsgate.store.contract import BatchFilter
 from tests.cli.gate import COMMAND, RUN_SECONDS_MAX, clean_environment
 from tests.http_gate import HttpGate
@@ -63,6 +66,16 @@ def test_the_first_request_works_as_printed(gate: HttpGate, protocol: str, tmp_p
     assert gate.shop.store.collections(merchant)
 
 
+@pytest.mark.parametrize("protocol", FIRST_RESPONSES)
+def test_a_stand_in_conforms_to_the_transcripts(gate: HttpGate, protocol: str, monkeypatch: pytest.MonkeyPatch):
+    """With the variables that it prints, and twice, as no run leaves anything in the way of the next."""
+    environment = _complete(gate, protocol)["environment"]
+    for _ in range(2 if protocol != "productsup" else 1):  # a rate limit would make it wait
+        done = CliRunner().invoke(main, ["conformance", protocol], env=environment)
+        assert done.exit_code == 0, done.output + repr(done.exception)
+    assert "transcripts are as expected" in done.stdout
+
+
 def test_a_seed_draws_the_same_prices_again():
     """Another seed draws others."""
     config = None
@@ -88,3 +101,40 @@ def test_a_stand_in_is_one_command_that_leaves_nothing(tmp_path: Path):
     assert set(document["environment"]) == names
     assert list(tmp_path.iterdir()) == [tmp_path / "temporary"]  # not the store of other commands
     assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.parametrize(("expected", "actual", "found"), [
+    ({"a": 1}, {"a": 1, "b": 2}, []),
+    ({"a": {"b": [1, 2]}}, {"a": {"b": [1]}}, ["/a/b: [1], expected a list of 2: [1, 2]"]),
+    ({"a": 1}, {}, ["/a: missing, expected 1"]),
+    ({"a": {"$absent": True}}, {}, []),
+    ({"a": {"$absent": True}}, {"a": None}, ["/a: null, expected none"]),
+    ({"a": True}, {"a": 1}, ["/a: 1, expected true"]),
+    ({"a": {"$type": "number"}}, {"a": False}, ["/a: false, expected number"]),
+    ({"a": "~ [0-9]+"}, {"a": "12"}, []),
+    ({"a": "~ [0-9]+"}, {"a": "12x"}, ['/a: "12x", expected a text like [0-9]+']),
+    ({"$contains": [{"a": 1}]}, [{"a": 2}, {"a": 1, "b": 1}], []),
+    ({"$contains": [{"a": 1}]}, [{"a": 2}], ['body: [{"a": 2}], expected to contain {"a": 1}']),
+    ({"$one_of": [1, 2]}, 3, ["body: 3, expected one of [1, 2]"]),
+    ({"$length": 2}, [1, 2], []),
+    ({}, [], ["body: [], expected an object"]),
+])
+def test_a_response_is_compared_by_what_it_holds(expected: object, actual: object, found: list[str]):
+    """Members that are not named are free; each difference names its place."""
+    assert list(differences(expected, actual)) == found
+
+
+def test_what_differs_is_printed_with_exit_code_1(gate: HttpGate):
+    """The step, the difference, the request and the response; without a server it is 4, without credentials 2."""
+    environment = dict(_complete(gate, "mircate")["environment"])
+    command = ["conformance", "mircate", "--only", "stock"]
+    done = CliRunner().invoke(main, [*command, "--set", "channel=", "--json"], env=environment)
+    assert done.exit_code == 1
+    document = json.loads(done.stdout)
+    assert document["as_expected"] is False
+    assert document["request"].startswith("POST http://")
+    assert document["differences"]
+    done = CliRunner().invoke(main, [*command, "--base-url", "http://127.0.0.1:9"], env=environment)
+    assert done.exit_code == 4
+    assert CliRunner().invoke(main, command, env={**environment, "MIRCATE_API_KEY": ""}).exit_code == 2
+    assert "channel" in CliRunner().invoke(main, [*command, "--list"], env={}).stdout

@@ -9,6 +9,7 @@ from goodsgate import __version__
 from goodsgate.cli.batches import cancel, confirm, list_batches, report, retry, suggestions, watch
 from goodsgate.cli.check import check
 from goodsgate.cli.completion import completion
+from goodsgate.cli.conformance import conformance
 from goodsgate.cli.doctor import doctor
 from goodsgate.cli.export import export
 from goodsgate.cli.inspect import inspect_command
@@ -51,6 +52,6 @@ def main() -> None:
 for _command in (
     submit, watch, report, fix, suggestions, retry, confirm, cancel, list_batches, inspect_command, check, export,
     reference, mapping, profile,
-    serve, work, stand_in, merchant, orders, outbox, migrate, doctor, backup, completion,
+    serve, work, stand_in, conformance, merchant, orders, outbox, migrate, doctor, backup, completion,
 ):
     main.add_command(_command)

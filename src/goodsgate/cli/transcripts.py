@@ -1,7 +1,8 @@
 """Transcripts of a protocol: requests, and what must hold of their responses; data of each protocol's package.
 
-Texts of a transcript may hold ``${name}``: a credential, a value that an earlier step saved, or a variable of the
-transcript. A text that is nothing else stands for the value itself, so that a number stays one.
+Texts of a transcript may hold ``${name}``: a credential, a value that an earlier step saved, a variable of the
+transcript, or one that differs in every run: ``run`` (eight characters) and ``run_upc`` (a UPC). A text that is nothing
+else stands for the value itself, so that a number stays one.
 
 An expected JSON value is compared by what it holds: members that it does not name are free, lists have its length. A
 text that begins with ``~ `` is a regular expression for the whole value. An object whose members begin with ``$`` is
