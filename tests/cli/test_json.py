@@ -59,7 +59,6 @@ def test_every_command_that_prints_results_has_the_option():
 
 COMMANDS = (
     ("reference", "load", "brand", "brands.csv"), ("reference", "starter"), ("reference", "list", "brand"),
-    ("mapping", "save", "m", "--map", "a:sku"), ("mapping", "list"), ("mapping", "remove", "m"),
     ("profile", "save", "p", "--currency", "EUR"), ("profile", "list"), ("profile", "show", "p"),
     ("profile", "delete", "p"),
     ("merchant", "set", "$MERCHANT", "account=123456789012"), ("merchant", "list"),

@@ -120,15 +120,18 @@ def test_deletions_of_a_full_feed_are_withheld_until_confirmed(gate: Gate, tmp_p
     assert gate.document("confirm", batch["id"], "--deletions", "5", code=0)["counts"]["deleted"] == 5
 
 
-def test_columns_are_mapped_by_option_and_by_saved_mapping(gate: Gate, tmp_path: Path):
+def test_columns_are_mapped_by_option_and_by_saved_profile(gate: Gate, tmp_path: Path):
     """A column with an unknown name can be mapped either way."""
-    row = {name: value for name, value in product(7).items() if name != "title"}
+    row = {name: value for name, value in product(7).items() if name not in ("title", "description")}
     feed = write_csv(tmp_path / "own.csv", [row | {"Xyzzy": "Linen shirt"}])
     assert gate.run("submit", str(feed), "--collection", "own").returncode == 1
     assert gate.run("submit", str(feed), "--collection", "own", "--map", "Xyzzy:title").returncode == 0
-    assert gate.run("mapping", "save", "own", "--map", "Xyzzy:title").returncode == 0
-    assert '"Xyzzy": ["title"]' in gate.run("mapping", "list").stdout
-    assert gate.run("submit", str(feed), "--collection", "own", "--mapping", "own").returncode == 0
+    assert gate.run("profile", "save", "own", "--map", "Xyzzy:title").returncode == 0
+    assert gate.run("submit", str(feed), "--collection", "own", "--profile", "own").returncode == 0
+    assert "recognized" in gate.run("profile", "save", "own", "--from", str(feed), "--map", "Xyzzy:title").stdout
+    assert '"Xyzzy": ["title"]' in gate.run("profile", "list").stdout
+    assert gate.run("submit", str(feed), "--collection", "own").returncode == 0
+    assert gate.run("profile", "delete", "own").returncode == 0
 
 
 def test_several_files_give_several_batches_and_the_worst_exit_code(gate: Gate, feed: Path, tmp_path: Path):

@@ -6,6 +6,7 @@ import re
 import msgspec
 import pytest
 
+from goodsgate.engine.saved_profiles import SavedProfile, saved_profiles
 from goodsgate.model.batch import Kind
 from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.store.contract import BatchFilter
@@ -86,27 +87,34 @@ def test_an_xlsx_file_is_previewed_completely(clerk: Person) -> None:
     assert selected_option(page, "sku") == "id (detected)"
 
 
-def test_columns_are_mapped_and_the_mapping_is_saved(clerk: Person) -> None:
-    """Unrecognized columns can be mapped; a saved mapping can be used for the next file."""
+def test_columns_are_mapped_and_saved_as_a_profile(clerk: Person) -> None:
+    """Unrecognized columns can be mapped; the next file of this kind is recognized, or read otherwise on request."""
     page = preview(clerk, FEED, filename="a.csv")
     assert "No SKU column found" in page
     assert selected_option(page, "Kennung") == "Unrecognized, stored unchanged"
     assert selected_option(page, "Name") == "title (detected)"
-    by_hand = {"map:Kennung": "id", "map:Betrag": "price", "map:Ton": "-", "filename": "a.csv"}
+    by_hand = {"map:Kennung": "id", "map:Betrag": "price", "map:Ton": "-", "filename": "a.csv", "currency": "EUR"}
     page = preview(clerk, FEED, **by_hand)
     assert "No SKU column" not in page
     fields = [selected_option(page, column) for column in ("Kennung", "Betrag", "Ton")]
     assert fields == ["id", "price", "Store unchecked"]
-    path = clerk.submit(FEED, **by_hand, save_as="erp", currency="EUR")
-    assert "✓ clean" in text_of(clerk.get(path).text)
-    saved = {"Kennung": ["id"], "Betrag": ["price"], "Ton": []}
-    assert clerk.gate.shop.store.mapping(clerk.merchant, "erp") == saved
-    page = preview(clerk, FEED, filename="b.csv", mapping="erp", **{"map:Kennung": ""})
-    assert selected_option(page, "Kennung") == "id", "selecting a mapping discards earlier choices"
-    page = preview(clerk, FEED, filename="b.csv", mapping="erp", mapped_with="erp", **{"map:Kennung": "mpn"})
+    saved = clerk.drop(f"{clerk.base}/submit/profile", FEED, **by_hand, save_as="erp", empty_words="n/a, -")
+    assert "Saved as profile <strong>erp</strong>" in saved.text
+    assert saved_profiles(clerk.gate.shop.store, clerk.merchant) == {"erp": SavedProfile(
+        header=("Kennung", "Name", "Betrag", "Ton"), map={"Kennung": ["id"], "Betrag": ["price"], "Ton": []},
+        delimiter="comma", currency="EUR", empty_words=("n/a", "-"),
+    )}
+    page = preview(clerk, FEED, filename="b.csv")
+    assert "profile <strong>erp</strong> <small class=\"quiet\">saved" in page
+    assert selected_option(page, "Kennung") == "id"
+    page = preview(clerk, FEED, filename="b.csv", profile="generic", mapped_with="erp", **{"map:Kennung": "id"})
+    assert selected_option(page, "Kennung") == "Unrecognized, stored unchanged", "it was chosen for another profile"
+    page = preview(clerk, FEED, filename="b.csv", mapped_with="erp", **{"map:Kennung": "mpn"})
     assert selected_option(page, "Kennung") == "mpn"
-    path = clerk.submit(FEED, filename="b.csv", mapping="erp", mapped_with="erp", currency="EUR")
-    assert "2 unchanged" in text_of(clerk.get(path).text)
+    path = clerk.submit(FEED, filename="b.csv", mapped_with="erp")
+    assert "2 created" in text_of(clerk.get(path).text)
+    path = clerk.submit(FEED, filename="b.csv", mapped_with="erp", **{"map:Kennung": "", "map:Name": "id"})
+    assert "title is missing" in text_of(clerk.get(path).text)
 
 
 def test_a_validation_preview_changes_nothing(clerk: Person) -> None:
@@ -143,8 +151,8 @@ def test_every_option_reaches_the_batch(clerk: Person) -> None:
 
 
 @pytest.mark.parametrize("wrong", [
-    {"kind": "x"}, {"collection": "../x"}, {"verb": "x"}, {"currency": "euro"}, {"mapping": "nothing"},
-    {"save_as": "a/b"}, {"mode": "full", "verb": "update"}, {"format": "pdf"}, {"duplicates": "x"},
+    {"kind": "x"}, {"collection": "../x"}, {"verb": "x"}, {"currency": "euro"}, {"profile": "nothing"},
+    {"mode": "full", "verb": "update"}, {"format": "pdf"}, {"duplicates": "x"},
 ])
 def test_invalid_options_are_refused(clerk: Person, wrong: dict[str, str]) -> None:
     """No batch is created."""
@@ -154,12 +162,19 @@ def test_invalid_options_are_refused(clerk: Person, wrong: dict[str, str]) -> No
     assert clerk.gate.shop.store.batches(clerk.merchant, BatchFilter()).rows == []
 
 
+@pytest.mark.parametrize("name", ["", "a/b", "shopify"])
+def test_a_profile_needs_a_name_of_its_own(clerk: Person, name: str) -> None:
+    """Not one with other characters, nor that of a profile that comes with Goodsgate."""
+    assert clerk.drop(f"{clerk.base}/submit/profile", FEED, filename="a.csv", save_as=name).status_code == 400
+    assert saved_profiles(clerk.gate.shop.store, clerk.merchant) == {}
+
+
 @pytest.mark.parametrize("body", [b"", b"no line", b"[]\nx", b'{"a":1}\nx', b"{}\n"])
 def test_an_upload_without_form_fields_is_refused(clerk: Person, body: bytes) -> None:
     """An empty file is refused as well."""
     token = re.search(r'data-csrf="([0-9a-f]+)"', clerk.get("/console/batches").text)
     assert token is not None
-    for path in ("", "/preview", "/validate"):
+    for path in ("", "/preview", "/validate", "/profile"):
         answer = clerk.post(f"{clerk.base}/submit{path}", content=body, headers={"x-csrf": token[1]})
         assert answer.status_code == 400
 

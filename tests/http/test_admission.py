@@ -94,7 +94,7 @@ def test_uploads_are_limited_for_each_merchant_and_in_all(gate):
 
 
 @pytest.mark.parametrize("path", [
-    "/v1/batches?format=nonsense", "/v1/batches/none/fix?format=ndjson", "/v1/mappings/a",
+    "/v1/batches?format=nonsense", "/v1/batches/none/fix?format=ndjson", "/v1/profiles/a",
 ])
 def test_a_refused_upload_is_counted_no_longer(gate, path):
     """However its refusal comes about."""

@@ -39,7 +39,7 @@ def client(gate: HttpGate) -> Client:
     client.headers.update({"x-request-id": "same", "accept-encoding": "identity"})
     records = [*factories.products(*range(1, 40)), factories.product(50, price="cheap"), {"id": "no-title"}]
     client.submit(ndjson(records))
-    client.put("/v1/mappings/a", content=b'{"a": ["id"]}')
+    client.put("/v1/profiles/a", content=b'{"map": {"a": ["id"]}}')
     return client
 
 

@@ -36,7 +36,6 @@ ASKED: dict[str, Callable[[Store, str, str], object]] = {
     "resource": lambda store, merchant, batch: store.resource(merchant, "tested/stream", 1),
     "resources": lambda store, merchant, batch: store.resources(merchant, "tested/stream"),
     "labelled": lambda store, merchant, batch: store.list_by_label(merchant, "tested/stream", "open"),
-    "mappings": lambda store, merchant, batch: store.mappings(merchant),
 }
 
 
@@ -47,7 +46,6 @@ def test_what_one_merchant_sees_no_other_does(scene: Scene, name: str) -> None:
     scene.run([Record("A"), rejected_record("sought")])
     scene.seal()
     scene.store.put_reference("acme", "brand", [ReferenceEntry(code="x")])
-    scene.store.put_mapping("acme", "erp", {"a": ["id"]})
     scene.store.add_resource("acme", "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)])
     ask = ASKED[name]
     assert ask(scene.store, "acme", batch)

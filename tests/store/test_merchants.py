@@ -1,4 +1,4 @@
-"""Merchants, keys, reference data, mappings."""
+"""Merchants, keys, reference data."""
 
 import hashlib
 
@@ -99,17 +99,3 @@ def test_reference_is_paged(scene: Scene) -> None:
         if after is None:
             break
     assert codes == [f"{number:03d}" for number in range(25)]
-
-
-def test_mappings_are_saved_by_name(scene: Scene) -> None:
-    """Replaced under the same name; a merchant's own."""
-    scene.store.put_mapping("acme", "erp", {"ArtNr": ["id"], "Notiz": []})
-    scene.store.put_mapping("acme", "erp", {"ArtNr": ["id", "mpn"]})
-    assert scene.store.mapping("acme", "erp") == {"ArtNr": ["id", "mpn"]}
-    assert scene.store.mappings("acme") == {"erp": {"ArtNr": ["id", "mpn"]}}
-    assert scene.store.mapping("bolt", "erp") is None
-    assert scene.store.mapping("acme", "other") is None
-    assert not scene.store.delete_mapping("bolt", "erp")
-    assert scene.store.delete_mapping("acme", "erp")
-    assert not scene.store.delete_mapping("acme", "erp")
-    assert scene.store.mappings("acme") == {}

@@ -42,7 +42,6 @@ def _fill(scene: Scene, merchant: str) -> None:
     ahead = NOW + timedelta(days=1)
     store.add_token(Token(digest=merchant.encode() * 8, merchant=merchant, key="k", created_at=NOW, expires_at=ahead))
     store.put_reference(merchant, "brand", [ReferenceEntry(code="x")])
-    store.put_mapping(merchant, "erp", {"a": ["id"]})
     messages = [NewMessage(topic="tested/word", subject="a")]
     store.add_resource(
         merchant, "tested/stream", name="a", body=b"{}", resources_max=9, labels=[("open", 1)], messages=messages

@@ -89,7 +89,7 @@ def parse_policy(maps: tuple[str, ...], options: dict[str, Any]) -> "Policy":
     """Return the policy of the options that `policy_options` adds."""
     import msgspec
 
-    from goodsgate.engine.receive import parse_delimiter, parse_encoding
+    from goodsgate.engine.receive import parse_delimiter, parse_empty_words, parse_encoding
     from goodsgate.model.batch import Policy
 
     mapping: dict[str, list[str]] = {}
@@ -97,6 +97,8 @@ def parse_policy(maps: tuple[str, ...], options: dict[str, Any]) -> "Policy":
         mapping.setdefault(column, []).extend([field] if field else [])
     given = {name: value for name, value in options.items() if value is not None}
     given["key"] = "derived" if given.pop("derive_keys", False) else None
+    if "empty_words" in given:
+        given["empty_words"] = parse_empty_words(given["empty_words"])
     if "encoding" in given:
         given["encoding"] = parse_encoding(given["encoding"])
     if "delimiter" in given:

@@ -42,7 +42,8 @@ def inspect_command(
     """
     source = FeedSource(file)
     try:
-        inspection = _inspect(source, kind=kind, policy=parse_policy(maps, options), format=format or source.format)
+        policy = parse_policy(maps, options)
+        inspection = inspect_source(source, kind=kind, policy=policy, format=format or source.format)
     finally:
         source.close()
     from goodsgate.engine.inspection import inspection_document
@@ -54,7 +55,7 @@ def inspect_command(
         _print(document)
 
 
-def _inspect(source: FeedSource, *, kind: str, policy: "Policy", format: str | None) -> "Inspection":
+def inspect_source(source: FeedSource, *, kind: str, policy: "Policy", format: str | None) -> "Inspection":
     """Inspect the first bytes of a file, with the rules of a gate that has no reference data."""
     from goodsgate import app
     from goodsgate.config import Config

@@ -5,8 +5,11 @@ from typing import Any
 
 import click
 
-from goodsgate.cli.client import GateClient, with_client
+from goodsgate.cli.check import parse_policy
+from goodsgate.cli.client import Document, GateClient, with_client
+from goodsgate.cli.inspect import inspect_source
 from goodsgate.cli.output import json_option, print_line
+from goodsgate.cli.source import FeedSource
 from goodsgate.cli.submit import parse_pairs
 
 
@@ -20,6 +23,8 @@ def profile() -> None:
 @click.option("--profile", metavar="NAME", help="Profile of Goodsgate that reads the file, e.g. shopify.")
 @click.option("--map", "maps", multiple=True, metavar="COLUMN:FIELD",
               help="Map a column to a field. Repeatable. 'COLUMN:' stores the column unchecked.")
+@click.option("--from", "source", metavar="FILE",
+              help="Read FILE with these options and save how; files with its columns are then recognized.")
 @click.option("--currency", metavar="CODE", help="Default currency, e.g. EUR.")
 @click.option("--decimal", type=click.Choice(["point", "comma"]), help="Decimal separator.")
 @click.option("--encoding", metavar="CHARSET", help="Charset of a text file, e.g. Windows-1250.")
@@ -27,23 +32,54 @@ def profile() -> None:
 @click.option("--records-at", metavar="PATH", help="Element (XML) or list (JSON) that holds the records.")
 @click.option("--sheet", metavar="NAME", help="Sheet of a workbook, by name or number.")
 @click.option("--header-row", type=click.IntRange(1, 50), metavar="ROW", help="Row of the header in a table.")
+@click.option("--empty-words", metavar="WORDS", help="Cells that count as empty, e.g. 'n/a,none'.")
+@click.option("--group", metavar="COLUMN", help="Column by which rows belong to one product.")
+@click.option("--derive-keys", is_flag=True, help="Make a SKU of product and options where a row has none.")
 @json_option
 @with_client
-def save(*, client: GateClient, name: str, maps: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def save(*, client: GateClient, name: str, maps: tuple[str, ...], source: str | None, as_json: bool, **options: Any,
+         ) -> None:
     """Save a profile under a name. An existing one with that name is replaced.
 
     \b
-    Example:
-      goodsgate profile save warehouse --map Artikelnummer:sku --decimal comma --currency EUR
+    Examples:
+      goodsgate profile save warehouse --from katalog.csv --map Artikelnummer:sku --currency EUR
+      goodsgate profile save warehouse --map Artikelnummer:sku --decimal comma
     """
-    document = {option: value for option, value in options.items() if value is not None}
+    saved = _given_profile(maps, options) if source is None else _profile_of(source, maps, options)
+    client.request("PUT", f"/v1/profiles/{name}", json=saved)
+    text = f"Saved. To use it: goodsgate submit --profile {name} FILE"
+    if saved.get("header"):
+        text += "\nFiles with the same columns are recognized without --profile."
+    print_line(text, {"name": name, "profile": saved}, as_json=as_json)
+
+
+def _given_profile(maps: tuple[str, ...], options: dict[str, Any]) -> Document:
+    """Return the profile that the options are."""
+    document = {name: value for name, value in options.items() if value is not None}
+    if words := document.pop("empty_words", None):
+        document["empty_words"] = [word.strip() for word in words.split(",") if word.strip()]
+    if document.pop("derive_keys"):
+        document["key"] = "derived"
     pairs: dict[str, list[str]] = {}
     for column, field in parse_pairs(maps):
         pairs.setdefault(column, []).extend([field] if field else [])
-    saved = document | ({"map": pairs} if pairs else {})
-    client.request("PUT", f"/v1/profiles/{name}", json=saved)
-    text = f"Saved. To use it: goodsgate submit --profile {name} FILE"
-    print_line(text, {"name": name, "profile": saved}, as_json=as_json)
+    return document | ({"map": pairs} if pairs else {})
+
+
+def _profile_of(name: str, maps: tuple[str, ...], options: dict[str, Any]) -> Document:
+    """Return the profile of a file that is read with the options."""
+    import msgspec
+
+    from goodsgate.engine.inspection import profile_from
+
+    source = FeedSource(name)
+    try:
+        inspection = inspect_source(source, kind="product", policy=parse_policy(maps, options), format=source.format)
+    finally:
+        source.close()
+    document: Document = msgspec.to_builtins(profile_from(inspection))
+    return document
 
 
 @profile.command("list")

@@ -1,4 +1,4 @@
-"""Reference data and saved mappings of a running gate."""
+"""Reference data of a running gate."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from goodsgate.cli.client import Document, GateClient, with_client
 from goodsgate.cli.errors import CommandError
 from goodsgate.cli.output import json_option, print_line
 from goodsgate.cli.source import FeedSource, ignore_progress
-from goodsgate.cli.submit import FORMAT_HELP, FORMATS, parse_pairs
+from goodsgate.cli.submit import FORMAT_HELP, FORMATS
 
 KINDS = ("department", "category", "brand", "template", "attribute", "hs_code", "tax_rule", "location")
 ALL_KINDS = (*KINDS, "currency", "country", "unit")
@@ -134,59 +134,3 @@ def export_entries(*, client: GateClient, kind: str, output: BinaryIO) -> None:
         for entry in msgspec.json.decode(page["entries"], type=list[msgspec.Raw]):
             output.write(bytes(entry) + b"\n")  # as it arrived, so that numbers stay exact
         path = msgspec.json.decode(page["next"], type=str | None)
-
-
-@click.group()
-def mapping() -> None:
-    """Save, list and remove column mappings."""
-
-
-@mapping.command()
-@click.argument("name", metavar="NAME")
-@click.option("--map", "maps", multiple=True, required=True, metavar="COLUMN:FIELD",
-              help="Map a column to a field. Repeatable. 'COLUMN:' stores the column unchecked.")
-@json_option
-@with_client
-def save(*, client: GateClient, name: str, maps: tuple[str, ...], as_json: bool) -> None:
-    """Save a mapping under a name. An existing mapping with that name is replaced.
-
-    \b
-    Example:
-      goodsgate mapping save warehouse --map Artikelnummer:sku --map 'Interne Notiz:'
-    """
-    pairs: dict[str, list[str]] = {}
-    for column, field in parse_pairs(maps):
-        pairs.setdefault(column, []).extend([field] if field else [])
-    client.request("PUT", f"/v1/mappings/{name}", json=pairs)
-    text = f"Saved. To use it: goodsgate submit --mapping {name} FILE"
-    print_line(text, {"name": name, "mapping": pairs}, as_json=as_json)
-
-
-@mapping.command()
-@click.argument("name", metavar="NAME")
-@json_option
-@with_client
-def remove(*, client: GateClient, name: str, as_json: bool) -> None:
-    """Remove a saved mapping. Batches that were submitted with it are not affected.
-
-    \b
-    Example:
-      goodsgate mapping remove warehouse
-    """
-    client.send("DELETE", f"/v1/mappings/{name}")
-    print_line("Removed.", {"name": name, "removed": True}, as_json=as_json)
-
-
-@mapping.command("list")
-@json_option
-@with_client
-def list_mappings(*, client: GateClient, as_json: bool) -> None:
-    """List saved mappings, one per line: name, and the mapping as JSON.
-
-    \b
-    Example:
-      goodsgate mapping list
-    """
-    for name, pairs in client.request("GET", "/v1/mappings")["mappings"].items():
-        text = f"{name}\t{json.dumps(pairs, ensure_ascii=False)}"
-        print_line(text, {"name": name, "mapping": pairs}, as_json=as_json)

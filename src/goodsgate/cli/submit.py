@@ -32,7 +32,7 @@ def policy_options(command: Any) -> Any:
         click.option("--map", "maps", multiple=True, metavar="COLUMN:FIELD",
                      help="Map a column to a field. Repeatable. 'COLUMN:' stores the column unchecked."),
         click.option("--profile", metavar="NAME",
-                     help="Profile that says what the columns mean, e.g. shopify. Default: detected."),
+                     help="Profile that says what the columns mean, e.g. shopify, or one of yours. Default: detected."),
         click.option("--duplicates", type=click.Choice(["reject", "merge", "last"]),
                      help="Duplicate SKUs: reject, merge, or let the last one replace. Default: reject for products."),
         click.option("--replace", is_flag=True, default=None,
@@ -42,6 +42,7 @@ def policy_options(command: Any) -> Any:
         click.option("--references", type=STRICTNESS, help="Unknown brands, SKUs of stock etc. Default: warn."),
         click.option("--currency", metavar="CODE", help="Default currency, e.g. EUR."),
         click.option("--decimal", type=click.Choice(["point", "comma"]), help="Decimal separator. Default: point."),
+        click.option("--empty-words", metavar="WORDS", help="Cells that count as empty, e.g. 'n/a,none'."),
         click.option("--encoding", metavar="CHARSET",
                      help="Charset of a text file, e.g. Windows-1250. Default: detected."),
         click.option("--sheet", metavar="NAME", help="Sheet of a workbook, by name or number. Default: detected."),
@@ -64,7 +65,6 @@ def policy_options(command: Any) -> Any:
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @policy_options
-@click.option("--mapping", metavar="NAME", help="Use a saved mapping; see `goodsgate mapping`.")
 @click.option("--collection", metavar="NAME", help="Collection to write to. Default: products.")
 @click.option("--mode", type=click.Choice(["delta", "full"]),
               help="full: delete items that are missing from the feed. Default: delta.")
@@ -75,8 +75,8 @@ def policy_options(command: Any) -> Any:
 @click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON, one line per file, without progress.")
 @with_client
 def submit(
-    *, client: GateClient, files: tuple[str, ...], maps: tuple[str, ...], mapping: str | None,
-    idempotency_key: str | None, wait: bool, as_json: bool, format: str | None, derive_keys: bool, **policy: Any,
+    *, client: GateClient, files: tuple[str, ...], maps: tuple[str, ...], idempotency_key: str | None, wait: bool,
+    as_json: bool, format: str | None, derive_keys: bool, **policy: Any,
 ) -> None:
     """Submit files and report what happened to every record.
 
@@ -92,10 +92,8 @@ def submit(
     """
     if idempotency_key and len(files) > 1:
         raise click.UsageError("--idempotency-key accepts only one file.")
-    if mapping and maps:
-        raise click.UsageError("Use either --map or --mapping.")
     policy |= {"key": "derived" if derive_keys else None}
-    params = {name: value for name, value in policy.items() if value is not None} | _map_params(maps, mapping)
+    params = {name: value for name, value in policy.items() if value is not None} | _map_params(maps)
     codes: list[ExitCode] = []
     accepted: list[Document] = []
     with ProgressDisplay(silent=as_json) as progress:
@@ -210,8 +208,8 @@ def parse_pairs(maps: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(column.strip(), field.strip()) for column, _, field in (pair.rpartition(":") for pair in maps)]
 
 
-def _map_params(maps: tuple[str, ...], mapping: str | None) -> dict[str, str]:
+def _map_params(maps: tuple[str, ...]) -> dict[str, str]:
     pairs = parse_pairs(maps)
     if any("," in column + field for column, field in pairs):
-        raise click.UsageError("--map cannot map a column with a comma in its name. Use `goodsgate mapping save`.")
-    return _without_empty(map=mapping or ",".join(f"{column}:{field}" for column, field in pairs))
+        raise click.UsageError("--map cannot map a column with a comma in its name. Use `goodsgate profile save`.")
+    return _without_empty(map=",".join(f"{column}:{field}" for column, field in pairs))

@@ -77,6 +77,7 @@ class Console:
             f"{BATCH}/records/{{number}}": (None, records.correct),
             f"{MERCHANT}/submit": (submit.get, submit.submit),
             f"{MERCHANT}/submit/preview": (None, submit.preview),
+            f"{MERCHANT}/submit/profile": (None, submit.save_profile),
             f"{MERCHANT}/submit/validate": (None, submit.validate),
             f"{MERCHANT}/catalogue": (catalogue.collections,),
             f"{MERCHANT}/catalogue/{{kind}}/{{collection}}": (catalogue.items,),

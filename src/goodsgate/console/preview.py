@@ -3,8 +3,8 @@
 import msgspec
 
 from goodsgate.console.upload import Fields
-from goodsgate.engine.inspection import ColumnSample, FileSample
-from goodsgate.engine.receive import parse_delimiter, parse_encoding
+from goodsgate.engine.inspection import ColumnSample, FileSample, Inspection
+from goodsgate.engine.receive import parse_delimiter, parse_empty_words, parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.http.problems import refuse
 from goodsgate.model.batch import Kind, Policy, Verb
@@ -16,7 +16,7 @@ UNCHECKED = "-"
 
 POLICY_FIELDS = (
     "verb", "mode", "decimal", "format", "encoding", "sheet", "header_row", "delimiter", "records_at", "profile",
-    "group", "key", "currency", "duplicates", "replace", "empty", "references",
+    "group", "key", "currency", "duplicates", "replace", "empty", "references", "empty_words",
 )
 """The parts of a policy that the form contains."""
 
@@ -29,15 +29,17 @@ class ColumnPreview(msgspec.Struct, frozen=True, kw_only=True):
     """The field selected in the form, UNCHECKED, or empty for automatic detection."""
 
 
-def parse_policy(form: Fields, mapping: dict[str, list[str]]) -> Policy:
-    """Return the policy in the form; raises parameter_invalid."""
-    given = {name: form[name] for name in POLICY_FIELDS if form.get(name)}
+def parse_policy(form: Fields) -> Policy:
+    """Return the policy in the form, without its columns; raises parameter_invalid."""
+    given: dict[str, object] = {name: form[name] for name in POLICY_FIELDS if form.get(name)}
     if "encoding" in given:
-        given["encoding"] = parse_encoding(given["encoding"])
+        given["encoding"] = parse_encoding(form["encoding"])
     if "delimiter" in given:
-        given["delimiter"] = parse_delimiter(given["delimiter"])
+        given["delimiter"] = parse_delimiter(form["delimiter"])
+    if "empty_words" in given:
+        given["empty_words"] = parse_empty_words(form["empty_words"])
     try:
-        policy = msgspec.convert({**given, "mapping": mapping}, Policy, strict=False)
+        policy = msgspec.convert(given, Policy, strict=False)
     except msgspec.ValidationError as error:
         raise refuse("parameter_invalid", f"{error}.", parameter="policy") from error
     currency = policy.currency
@@ -56,14 +58,11 @@ def parse_kind(form: Fields) -> Kind:
         raise refuse("parameter_invalid", f"{error}.", parameter="kind") from error
 
 
-def parse_mapping(form: Fields, saved: dict[str, dict[str, list[str]]]) -> dict[str, list[str]]:
-    """Return the saved mapping that the form names, changed by its column fields; raises mapping_unknown."""
-    name = form.get("mapping", "")
-    if name and name not in saved:
-        raise Refusal("mapping_unknown", mapping=name)
-    mapping = dict(saved.get(name, {}))
-    if form.get("mapped_with", "") != name:
-        return mapping  # another mapping was selected: the column fields still belong to the previous one
+def with_columns(policy: Policy, form: Fields) -> Policy:
+    """Return the policy with the fields that were chosen for columns, unless they were chosen for another profile."""
+    if form.get("mapped_with", "") != (policy.saved_profile or ""):
+        return policy
+    mapping = dict(policy.mapping)
     for form_field, selected in form.items():
         if not form_field.startswith(MAP_PREFIX):
             continue
@@ -74,12 +73,19 @@ def parse_mapping(form: Fields, saved: dict[str, dict[str, list[str]]]) -> dict[
             mapping.pop(column, None)
         elif selected != "+".join(mapping.get(column, [])):
             mapping[column] = [selected]
-    return mapping
+    return msgspec.structs.replace(policy, mapping=mapping)
 
 
 def preview_columns(sample: FileSample, mapping: dict[str, list[str]]) -> list[ColumnPreview]:
     """Return the columns of a file with what the form says about them."""
     return [ColumnPreview(column=column, selected=_selected(mapping.get(column.name))) for column in sample.columns]
+
+
+def sheets_of(inspection: Inspection) -> list[str]:
+    """Return the names of the sheets of a workbook, the one that is read first."""
+    read = [decision.value for decision in inspection.sample.reading if decision.what == "sheet"]
+    others = [value for group in inspection.groups if group.code == "sheets_ignored" for value, _ in group.top]
+    return [*dict.fromkeys([*read, *(name for value in others for name in value.split(", "))])]
 
 
 def _selected(fields: list[str] | None) -> str:

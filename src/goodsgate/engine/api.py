@@ -8,6 +8,7 @@ from goodsgate.engine.export import export
 from goodsgate.engine.fix_match import FixSubmission, match_fix
 from goodsgate.engine.idempotency import RequestKey, answer_once
 from goodsgate.engine.mapping_resolution import check_names
+from goodsgate.engine.profile_recognition import ProfileRecognizer, profile_recognizer
 from goodsgate.engine.receive import BodyWatcher, Submission, store_refusals
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.secrets import Secrets
@@ -51,9 +52,15 @@ class Engine:
                 label=label, protocol=protocol, protocol_data=protocol_data or {},
             )
 
+        def resolver_of(new: NewBatch) -> ProfileRecognizer | None:
+            return profile_recognizer(
+                self.store, merchant, new.policy, kind=kind, format=format, content_encoding=content_encoding,
+                limits=self.settings.read_limits,
+            )
+
         return Submission(
             self.store, self.settings, merchant, begin, key=idempotency_key, fingerprint_of=fingerprint_of,
-            answer=answer, watcher=watcher,
+            answer=answer, watcher=watcher, resolver_of=resolver_of,
         )
 
     def fix(self, merchant: str, batch: str, *, format: str, content_encoding: str = "identity",

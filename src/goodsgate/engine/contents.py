@@ -37,6 +37,8 @@ def batch_contents(batch: Batch, *, first_records: int | None = None) -> Content
     if profile is None and not batch.roles:
         return None
     title = load_profile(profile).title if profile in profile_names() else profile
+    if title is not None and batch.policy.saved_profile == title and batch.policy.profile in profile_names():
+        title = f"{title} ({load_profile(batch.policy.profile).title})"
     roles = {name: batch.roles.get(name, 0) for name in (PRODUCTS, *ROLES)} if batch.roles else None
     return Contents(profile=profile, title=title, roles=roles, first_records=first_records)
 

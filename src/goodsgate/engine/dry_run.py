@@ -3,14 +3,14 @@
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
 from goodsgate.engine.api import Engine
 from goodsgate.engine.worker import Worker
 from goodsgate.model.batch import FINAL_STATES, Batch, Finding, IssueGroup, Kind, Policy, now
-from goodsgate.model.catalogue import CurrentItem, Item, Merchant, ReferenceEntry
+from goodsgate.model.catalogue import CurrentItem, Item, Merchant, ReferenceEntry, Resource
 from goodsgate.store.contract import Page, Store
 
 GROUPS_MAX = 50
@@ -60,6 +60,10 @@ class Overlay:
         """Return the real reference data."""
         return self._real.reference(merchant, kind, search=search, after=after, limit=limit)
 
+    def resources(self, merchant: str, type: str, **filters: Any) -> list[Resource]:
+        """Return the real resources, among which are the profiles that the merchant has saved."""
+        return self._real.resources(merchant, type, **filters)
+
     def reference_version(self, merchant: str) -> int:
         """Return the version of the real reference data."""
         return self._real.reference_version(merchant)
@@ -75,7 +79,7 @@ class DryRunner:
 
         `create_worker` takes a store and the number of records after which reading ends, None for the usual one.
         """
-        self._store = store
+        self.store = store
         self._open_scratch = open_scratch
         self._create_engine = create_engine
         self._create_worker = create_worker
@@ -92,7 +96,7 @@ class DryRunner:
             try:
                 scratch.migrate()
                 scratch.add_merchant(Merchant(id=merchant, name=merchant, created_at=now()))
-                overlay = cast(Store, Overlay(scratch, self._store))
+                overlay = cast(Store, Overlay(scratch, self.store))
                 engine = self._create_engine(overlay)
                 submission = engine.submit(
                     merchant=merchant, kind=kind, collection=collection, policy=policy, format=format,

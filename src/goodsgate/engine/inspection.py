@@ -11,15 +11,19 @@ from goodsgate.engine.contents import Contents, batch_contents, contents_documen
 from goodsgate.engine.dry_run import DryRun, DryRunner
 from goodsgate.engine.field_mapping import RESERVED
 from goodsgate.engine.mapping_resolution import resolve_mapping
+from goodsgate.engine.profile_recognition import TABLES, with_recognized_profile
 from goodsgate.engine.reader import read_options
+from goodsgate.engine.saved_profiles import HEADER_CHARACTERS_MAX, SavedProfile
 from goodsgate.model.batch import IssueGroup, Kind, Policy, ReadingDecision
 from goodsgate.model.fields import REQUIRED
 from goodsgate.model.issue import Issue
 from goodsgate.model.json_text import cell_text, read_json, read_members
-from goodsgate.profiles import Profile, fold
+from goodsgate.profiles import Profile, fold, profile_names
 
 HEAD_BYTES = 1024 * 1024
 """First bytes of a file that are enough; formats of random access are read whole."""
+DECISIONS_SAVED = ("encoding", "delimiter", "sheet", "header_row", "records_at")
+"""Reading decisions that a profile keeps, whether they were given or detected."""
 WHOLE_FORMATS = frozenset({"xlsx"})
 RECORDS_MAX = 1_000
 """Records that are checked."""
@@ -66,6 +70,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
 
     is_whole: bool
     """Whether the whole file was there, not only its first bytes."""
+    policy: Policy
+    """The policy, with what a saved profile adds that the header shows."""
     sample: FileSample
     dry_run: DryRun
     groups: list[IssueGroup]
@@ -100,6 +106,24 @@ def inspection_document(inspection: Inspection) -> dict[str, Any]:
     }
 
 
+def profile_from(inspection: Inspection) -> SavedProfile:
+    """Return the profile by which a file like the inspected one is read in the same way, and recognized."""
+    policy, sample = inspection.policy, inspection.sample
+    decided = {decision.what: decision.value for decision in sample.reading}
+    profile = decided.get("profile")
+    options: dict[str, Any] = {name: decided[name] for name in DECISIONS_SAVED if name in decided}
+    if "header_row" in options:
+        options["header_row"] = int(options["header_row"])
+    return SavedProfile(
+        header=tuple(
+            column.name for column in sample.columns if len(column.name) <= HEADER_CHARACTERS_MAX
+        ) if sample.format in TABLES else (),
+        profile=profile if profile in profile_names() else policy.profile, map=policy.mapping,
+        currency=policy.currency, decimal=policy.decimal, empty_words=policy.empty_words, group=policy.group,
+        key=policy.key, **options,
+    )
+
+
 def head_bytes(format: str, content_encoding: str, limits: formats.Limits) -> int:
     """Return how many bytes of a file are needed to inspect it."""
     return limits.xlsx_bytes_max if format in WHOLE_FORMATS or content_encoding == "zip" else HEAD_BYTES
@@ -114,6 +138,10 @@ def inspect_file(
     `head` is the file, or its first bytes (`head_bytes`) if it is not whole. The work is bounded: at most `RECORDS_MAX`
     records are checked, and nothing is kept. Raises Refusal as a submission does.
     """
+    policy = with_recognized_profile(
+        runner.store, merchant, policy, [head], kind=kind, format=format, content_encoding=content_encoding,
+        limits=limits,
+    )
     sample = sample_file(
         head, limits, format=format, content_encoding=content_encoding, is_whole=is_whole, kind=kind, policy=policy
     )
@@ -125,7 +153,8 @@ def inspect_file(
         content_encoding=content_encoding, records_max=RECORDS_MAX,
     )
     return Inspection(
-        is_whole=is_whole, sample=msgspec.structs.replace(sample, reading=dry_run.batch.reading), dry_run=dry_run,
+        is_whole=is_whole, policy=policy, sample=msgspec.structs.replace(sample, reading=dry_run.batch.reading),
+        dry_run=dry_run,
         groups=[group for group in dry_run.groups if group.code not in CUT_CODES or is_whole],
     )
 

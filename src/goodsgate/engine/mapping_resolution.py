@@ -1,6 +1,9 @@
 """Choose the field mapping of a batch: by its policy, its profile and its header."""
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
 
 from goodsgate.engine.field_mapping import MAPPED, FieldMapping, OwnNames, find_source, resolve_target
 from goodsgate.engine.group_reading import missing_group_column
@@ -22,6 +25,12 @@ def resolve_mapping(kind: Kind, policy: Policy, *, columns: list[str] | None, pr
     if policy.schema:
         return OwnNames(kind, policy, load_profile(GENERIC), columns), []
     chosen, decision = _choose_profile(kind, policy, columns=columns, profile=profile, root=root, namespaces=namespaces)
+    if policy.saved_profile is not None:
+        how: Literal["given", "saved"] = "saved" if "profile" in policy.saved_options else "given"
+        decision = ReadingDecision(what="profile", value=policy.saved_profile, how=how)
+    if policy.empty_words:
+        words = (*chosen.empty_words, *policy.empty_words, *map(str.lower, policy.empty_words))
+        chosen = msgspec.structs.replace(chosen, empty_words=words)
     mapping: FieldMapping
     if columns is None:
         mapping, issues = MemberMapping(kind, policy, chosen), []

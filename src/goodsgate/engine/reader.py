@@ -147,7 +147,12 @@ class RoundReader:
         if self._file is None or self.round.round_kind is not RoundKind.SUBMISSION:
             return None
         # A file that is read again decides again what was stored.
-        new = [decision for decision in self._file.decisions if decision not in self._reading]
+        saved = self.round.policy.saved_options
+        decisions = (
+            msgspec.structs.replace(decision, how="saved")
+            if decision.how == "given" and decision.what in saved else decision for decision in self._file.decisions
+        )
+        new = [decision for decision in decisions if decision not in self._reading]
         self._reading += new
         return [*self._reading] if new else None
 

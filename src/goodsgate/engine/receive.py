@@ -13,7 +13,7 @@ from goodsgate.engine.idempotency import RESERVE_SECONDS, check_same_request, re
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.settings import EngineSettings
 from goodsgate.model import crash
-from goodsgate.model.batch import Batch, FixMatch, new_id
+from goodsgate.model.batch import Batch, FixMatch, Policy, new_id
 from goodsgate.store.contract import (
     Idempotency,
     IdempotentAnswer,
@@ -50,13 +50,27 @@ class BodyWatcher(Protocol):
         """Return what is stored with the batch, when the whole body was received."""
 
 
+class PolicyResolver(Protocol):
+    """What completes the policy of a submission by its first bytes."""
+
+    def write(self, piece: bytes) -> None:
+        """Take the next bytes of the body."""
+
+    def policy(self) -> Policy:
+        """Return the policy, when the whole body was received."""
+
+
 class Submission:
     """One body while it is received: `write` it, then `finish` or `abort` it. Not for two threads at once."""
 
     def __init__(self, store: Store, settings: EngineSettings, merchant: str, begin: Callable[[], NewBatch | NewRound],
                  *, key: str | None = None, fingerprint_of: str = "", answer: Callable[[Batch], bytes] | None = None,
-                 watcher: BodyWatcher | None = None) -> None:
-        """Reserve the key; `begin` returns what is submitted, and is not called if the key was answered before."""
+                 watcher: BodyWatcher | None = None,
+                 resolver_of: Callable[[NewBatch], PolicyResolver | None] | None = None) -> None:
+        """Reserve the key; `begin` returns what is submitted, and is not called if the key was answered before.
+
+        `resolver_of` returns what completes the policy of a new batch.
+        """
         self._merchant = merchant
         self._watcher = watcher
         self._store = store
@@ -72,9 +86,12 @@ class Submission:
             with store_refusals(settings.open_rounds_max):
                 self._replay = reserve(store, merchant, key)
         self._new: NewBatch | NewRound | None = None
+        self._resolver: PolicyResolver | None = None
         if self._replay is None:
             try:
                 self._new = begin()
+                if resolver_of is not None and isinstance(self._new, NewBatch):
+                    self._resolver = resolver_of(self._new)
             except BaseException:
                 self.abort()
                 raise
@@ -87,6 +104,8 @@ class Submission:
             raise Refusal("payload_too_large", f"The body is larger than {limit} bytes.", limit=limit)
         if self._watcher is not None:
             self._watcher.write(chunk)
+        if self._resolver is not None:
+            self._resolver.write(chunk)
         if self._key is not None:
             self._hash.update(chunk)
             if self._replay is not None:
@@ -120,6 +139,8 @@ class Submission:
         with store_refusals(limit):
             if isinstance(self._new, NewBatch):
                 new = self._new
+                if self._resolver is not None:
+                    new = msgspec.structs.replace(new, policy=self._resolver.policy())
                 if self._watcher is not None:
                     data = {**new.protocol_data, **self._watcher.protocol_data()}
                     new = msgspec.structs.replace(new, protocol_data=data)
@@ -157,6 +178,11 @@ def parse_delimiter(name: str) -> str:
         return formats.find_delimiter(name)
     except formats.UnknownDelimiterError as fault:
         raise Refusal("parameter_invalid", str(fault), parameter="delimiter") from fault
+
+
+def parse_empty_words(text: str) -> tuple[str, ...]:
+    """Return the words of a list with commas."""
+    return tuple(word for part in text.split(",") if (word := part.strip()))
 
 
 @contextmanager

@@ -6,7 +6,6 @@ REFUSALS: dict[str, str] = {
     "format_unknown": "Unsupported or unrecognized file format.",
     "content_encoding_unknown": "Unsupported content encoding.",
     "parameter_invalid": "Invalid parameter.",
-    "mapping_unknown": "Saved mapping not found.",
     "profile_unknown": "Profile not found.",
     "batch_unknown": "Batch not found.",
     "item_unknown": "Item not found.",

@@ -1,6 +1,6 @@
 """Profiles that merchants have saved: the options with which they submit one kind of file, under a name."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -14,10 +14,16 @@ from goodsgate.store.contract import Store
 
 DOCUMENT = "merchant/profiles"
 PROFILES_MAX = 200
+HEADER_CHARACTERS_MAX = 1_000
+"""Longer names of columns are no part of the header by which a file is recognized."""
 
 
 class SavedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Options of a submission, with the names that they have there; what is absent is detected."""
+
+    header: Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=HEADER_CHARACTERS_MAX)], ...],
+                      msgspec.Meta(max_length=2_000)] = ()
+    """Columns of a table; a file that has all of them is recognized. None: the profile must be named."""
 
     profile: str | None = None
     """The shipped profile that the file is read by."""
@@ -29,6 +35,10 @@ class SavedProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     header_row: int | None = None
     decimal: Literal["point", "comma"] | None = None
     currency: str | None = None
+    empty_words: Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=100)], ...],
+                           msgspec.Meta(max_length=50)] = ()
+    group: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    key: Literal["derived"] | None = None
 
 
 Profiles = dict[str, SavedProfile]
@@ -74,17 +84,24 @@ def delete_profile(store: Store, merchant: str, name: str) -> bool:
 def with_saved_profile(store: Store, merchant: str, policy: Policy) -> Policy:
     """Return the policy with what a saved profile that it names says; what the policy says itself counts more.
 
-    A shipped profile stays as it is. Raises Refusal: profile_unknown.
+    A shipped profile stays as it is, and so does a policy to which a saved one was applied. Raises Refusal:
+    profile_unknown.
     """
-    if policy.profile is None or policy.profile in profile_names():
+    if policy.profile is None or policy.profile in profile_names() or policy.saved_profile is not None:
         return policy
     saved = saved_profiles(store, merchant).get(policy.profile)
     if saved is None:
         raise Refusal("profile_unknown", profile=policy.profile)
-    changes = {name: value for name, value in _options_of(saved).items() if getattr(policy, name) is None}
-    if saved.decimal is not None and policy.decimal == "point":
-        changes["decimal"] = saved.decimal
-    return msgspec.structs.replace(policy, **changes, profile=saved.profile, mapping=saved.map | policy.mapping)
+    return apply_profile(policy, policy.profile, saved)
+
+
+def apply_profile(policy: Policy, name: str, saved: SavedProfile, *, is_recognized: bool = False) -> Policy:
+    """Return the policy with what a saved profile says that the policy does not say itself."""
+    changes = {option: value for option, value in _options_of(saved).items() if not getattr(policy, option)}
+    return msgspec.structs.replace(
+        policy, **changes, profile=saved.profile, mapping=saved.map | policy.mapping, saved_profile=name,
+        saved_options=(*changes, "profile") if is_recognized else (*changes,),
+    )
 
 
 def _options_of(saved: SavedProfile) -> dict[str, Any]:
@@ -92,6 +109,7 @@ def _options_of(saved: SavedProfile) -> dict[str, Any]:
     named: dict[str, Any] = {
         "encoding": saved.encoding and parse_encoding(saved.encoding),
         "delimiter": saved.delimiter and parse_delimiter(saved.delimiter), "records_at": saved.records_at,
-        "sheet": saved.sheet, "header_row": saved.header_row, "currency": saved.currency,
+        "sheet": saved.sheet, "header_row": saved.header_row, "currency": saved.currency, "decimal": saved.decimal,
+        "empty_words": saved.empty_words, "group": saved.group, "key": saved.key,
     }
-    return {name: value for name, value in named.items() if value is not None}
+    return {name: value for name, value in named.items() if value}

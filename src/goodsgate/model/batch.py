@@ -110,7 +110,7 @@ class ReadingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     value: str
     """As the submitter would write it in the option."""
     how: Literal["given", "saved", "detected", "default"]
-    """Named in the submission or the file, taken from a saved mapping, inferred from the content, or assumed."""
+    """Named in the submission or the file, taken from a saved profile, inferred from the content, or assumed."""
     confidence: float | None = None
     """How certain it is, 0 to 1; None where it is not a matter of degree."""
 
@@ -146,7 +146,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether a submission without records is meant, so that it is no error; a full one then deletes every item."""
     currency: str | None = None
     """Default currency of prices, an ISO 4217 code."""
-    decimal: Literal["point", "comma"] = "point"
+    decimal: Literal["point", "comma"] | None = None
+    """Decimal mark of numbers in texts; None: that of the profile, else a point."""
     format: str | None = None
     """Format, if the submitter named it as an option; None: it is detected."""
     encoding: str | None = None
@@ -179,6 +180,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Topic of a message (``protocol/word``) that is stored whenever the batch ends; its subject is the batch's id."""
     profile: str | None = None
     """Name of the profile that says what the columns mean; None: it is recognized by the header."""
+    saved_profile: str | None = None
+    """Name of the merchant's own profile that was applied; its options are those of this policy."""
+    saved_options: tuple[str, ...] = ()
+    """Options that it has added; with ``profile`` if it was recognized by the header, and not named."""
+    empty_words: tuple[str, ...] = ()
+    """Cells of a table that count as empty, besides those of the profile: as written, in lower case or in capitals."""
     group: str | None = None
     """Column by which rows belong together; None: the profile says so."""
     key: Literal["derived"] | None = None

@@ -46,10 +46,6 @@ class ComposedStore:
         self.put_reference = reference.put_reference
         self.reference = reference.reference
         self.reference_version = reference.reference_version
-        self.put_mapping = reference.put_mapping
-        self.delete_mapping = reference.delete_mapping
-        self.mapping = reference.mapping
-        self.mappings = reference.mappings
 
         self.add_resource = resources.add_resource
         self.put_resource = resources.put_resource

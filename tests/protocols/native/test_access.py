@@ -71,7 +71,6 @@ def owned(gate):
     """A merchant with something of everything, and a stranger with all scopes but admin."""
     owner, stranger = gate.client(), gate.client()
     owner.put("/v1/reference/brand", json=[{"code": "Hearth"}])
-    owner.put("/v1/mappings/werk", json={"a": ["id"]})
     owner.put("/v1/profiles/werk", json={"map": {"a": ["id"]}})
     for kind in ("stock", "price"):
         owner.submit(b'{"id": "SKU-0001", "quantity": 1, "price": "1.00 EUR"}', kind=kind)
@@ -84,7 +83,7 @@ def _sent(operation):
         return {"content": b'{"id": "SKU-0001", "code": "X", "_row": 2}', "params": {"format": "ndjson"}}
     bodies = {
         "confirm": {"deletions": 1}, "accept_suggestions": {"code": "x", "field": ""},
-        "put_mapping": {}, "put_profile": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
+        "put_profile": {}, "add_merchant": {"id": "x"}, "add_key": {"scopes": ["read"]},
     }
     return {"json": bodies[operation.id]} if operation.id in bodies else {}
 
@@ -96,8 +95,8 @@ def _alike(answer):
 
 
 OWN = (
-    "submit", "inspect", "batches", "collections", "items", "export", "reference", "load_reference", "mappings",
-    "put_mapping", "profiles", "put_profile",
+    "submit", "inspect", "batches", "collections", "items", "export", "reference", "load_reference", "profiles",
+    "put_profile",
 )
 """Routes that name nothing of anybody: a stranger sees or changes only what is the stranger's own."""
 
@@ -107,9 +106,8 @@ def test_no_operation_reveals_data_of_another_merchant(gate, owned, path, operat
     """Responses are the same as for data that does not exist."""
     owner, stranger, batch = owned
     for name in ("werk", "none"):  # the stranger's own, where an earlier turn saved one
-        stranger.delete(f"/v1/mappings/{name}")
         stranger.delete(f"/v1/profiles/{name}")
-    before = owner.get(f"/v1/batches/{batch}").json(), owner.get("/v1/mappings").json()
+    before = owner.get(f"/v1/batches/{batch}").json(), owner.get("/v1/profiles").json()
     seen = stranger.request(
         operation.method, _address(path, batch=batch, merchant=owner.merchant), **_sent(operation)
     )
@@ -125,7 +123,7 @@ def test_no_operation_reveals_data_of_another_merchant(gate, owned, path, operat
     else:
         assert seen.status_code in (403, 404)
         assert _alike(seen) == _alike(missing)
-    assert (owner.get(f"/v1/batches/{batch}").json(), owner.get("/v1/mappings").json()) == before
+    assert (owner.get(f"/v1/batches/{batch}").json(), owner.get("/v1/profiles").json()) == before
 
 
 def test_a_merchant_cannot_act_for_another_one(owned):

@@ -1,4 +1,4 @@
-"""What is held: items, prices, stock; reference data; mappings."""
+"""What is held: items, prices, stock; reference data; mappings of profiles."""
 
 import pytest
 
@@ -150,24 +150,11 @@ def test_invalid_reference_data_is_refused_as_a_whole(client, path, body, status
     assert client.get("/v1/reference/brand").json()["entries"] == []
 
 
-def test_mappings_are_saved_by_name(client):
-    """They are read by name, or all together."""
-    mapping = {"Artikelnummer": ["id"], "Notiz": []}
-    assert client.put("/v1/mappings/werk-2", json=mapping).json() == mapping
-    assert client.get("/v1/mappings/werk-2").json() == mapping
-    assert client.get("/v1/mappings").json() == {"mappings": {"werk-2": mapping}}
-    assert client.get("/v1/mappings/other").json()["code"] == "mapping_unknown"
-    assert client.delete("/v1/mappings/werk-2").status_code == 204
-    assert client.delete("/v1/mappings/werk-2").json()["code"] == "mapping_unknown"
-    assert client.get("/v1/mappings").json() == {"mappings": {}}
-    assert client.put("/v1/mappings/a%20b", json=mapping).json()["code"] == "mapping_unknown"
-
-
 @pytest.mark.parametrize("mapping", [
     [], {"a": "b"}, {"a": [""]}, {"": ["a"]}, {"a": ["b"] * 21}, {"a" * 201: ["b"]},
     {str(number): [] for number in range(2001)}, {"a": [1]}, None,
 ])
 def test_an_invalid_mapping_is_refused(client, mapping):
     """Its form or its size is wrong."""
-    answer = client.put("/v1/mappings/bad", json=mapping)
+    answer = client.put("/v1/profiles/bad", json={"map": mapping})
     assert (answer.status_code, answer.json()["code"]) == (400, "body_invalid")

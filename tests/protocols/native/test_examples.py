@@ -66,7 +66,6 @@ REQUESTS = [
     ("fix", "POST", "/v1/batches/{batch}/fix", 202),
     ("preview_fix", "POST", "/v1/batches/{batch}/fix/preview", 200),
     ("load_reference", "PUT", "/v1/reference/category", 200),
-    ("put_mapping", "PUT", "/v1/mappings/warehouse-export", 200),
     ("put_profile", "PUT", "/v1/profiles/warehouse-export", 200),
     ("add_merchant", "POST", "/v1/merchants", 201),
     ("add_key", "POST", "/v1/merchants/{merchant}/keys", 201),
@@ -134,7 +133,7 @@ READS = [
     ("results", "/v1/batches/{batch}/results"), ("collections", "/v1/collections"),
     ("items", "/v1/collections/products/items"), ("item", "/v1/collections/products/items/MUG-11OZ"),
     ("stock", "/v1/collections/products/stock/MUG-11OZ"), ("reference", "/v1/reference/currency"),
-    ("mappings", "/v1/mappings"), ("profiles", "/v1/profiles"), ("merchants", "/v1/merchants"),
+    ("profiles", "/v1/profiles"), ("merchants", "/v1/merchants"),
     ("keys", "/v1/merchants/{merchant}/keys"),
     ("health", "/healthz"), ("ready", "/readyz"),
 ]

@@ -12,7 +12,7 @@ from tests.protocols.fuzzing import examples, load_schema
 from tests.shop import ndjson
 
 CHECKS = {
-    # mode=full refuses other verbs, and a saved mapping must be there: combinations that a schema cannot tell.
+    # mode=full refuses other verbs, and a saved profile must be there: combinations that a schema cannot tell.
     "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "400", "404", "409", "415", "422"]},
 }
 schema = load_schema(protocol_package, CHECKS)
@@ -35,7 +35,7 @@ def held(gate):
     """A client with every scope, and the id of a batch that has something in it."""
     client = gate.client(None, "submit", "read", "admin")
     batch = client.submit(ndjson([factories.product(1), factories.product(2, price="cheap")]))
-    client.put("/v1/mappings/werk", json={"a": ["id"]})
+    client.put("/v1/profiles/werk", json={"map": {"a": ["id"]}})
     return client, str(batch["id"])
 
 

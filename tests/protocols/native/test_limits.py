@@ -54,7 +54,7 @@ def test_the_body_of_reference_data_is_limited(client, size, status):
 @pytest.mark.parametrize(("size", "status"), [(LIMIT, 200), (LIMIT + 1, 413)])
 def test_the_body_of_an_administrative_request_is_limited(client, size, status):
     """Such a body is read as a whole."""
-    assert client.put("/v1/mappings/a", content=b'{"a": ["id"]}'.ljust(size)).status_code == status
+    assert client.put("/v1/profiles/a", content=b'{"map": {"a": ["id"]}}'.ljust(size)).status_code == status
 
 
 @pytest.mark.parametrize(("limit", "rows"), [(2, 2), (3, 3), (4, 3), (1000, 3)])

@@ -39,9 +39,9 @@ def _rejected(client: Client, _: HttpGate) -> str:
 
 
 def _submit(client: Client, gate: HttpGate) -> Case:
-    """Return a submission with a saved mapping, which is deleted before the request is repeated."""
-    assert client.put("/v1/mappings/mine", json={"note": []}).status_code == 200
-    return Case("/v1/batches?format=ndjson&map=mine", ndjson(factories.products(1)), ndjson(factories.products(2)))
+    """Return a submission with a saved profile, which is deleted before the request is repeated."""
+    assert client.put("/v1/profiles/mine", json={"map": {"note": []}}).status_code == 200
+    return Case("/v1/batches?format=ndjson&profile=mine", ndjson(factories.products(1)), ndjson(factories.products(2)))
 
 
 def _fix(client: Client, gate: HttpGate) -> Case:
@@ -115,7 +115,7 @@ def test_a_repeated_request_is_answered_as_before(gate, operation):
     first = _post(client, case.path, case.body)
     assert first.status_code in (201, 202), first.text
     if operation == "submit":
-        assert client.delete("/v1/mappings/mine").status_code == 204
+        assert client.delete("/v1/profiles/mine").status_code == 204
     for worked in (False, True):
         if worked:
             gate.shop.work()

@@ -76,7 +76,8 @@ def test_all_parameters_are_stored_in_the_policy(client):
         "replace": "true", "empty": "clear", "mode": "full", "delete_share_max": "0.5",
         "currency": "EUR", "decimal": "comma", "format": "csv",
         "delimiter": "semicolon", "records_at": "data.items", "profile": "generic",
-        "sheet": "Goods", "header_row": "3", "map": "Artikelnummer:sku, g:title:title,Notiz:",
+        "sheet": "Goods", "header_row": "3", "empty_words": "n/a, none",
+        "map": "Artikelnummer:sku, g:title:title,Notiz:",
     }
     batch = client.post("/v1/batches", content=CSV, params=params).json()
     assert batch["collection"] == "spring"
@@ -85,7 +86,7 @@ def test_all_parameters_are_stored_in_the_policy(client):
         "references": "off", "mode": "full", "delete_share_max": 0.5,
         "currency": "EUR", "decimal": "comma", "format": "csv",
         "encoding": None, "sheet": "Goods", "header_row": 3, "delimiter": ";", "records_at": "data.items",
-        "profile": "generic", "group": None, "key": None,
+        "profile": "generic", "group": None, "key": None, "empty_words": ["n/a", "none"],
         "map": {"Artikelnummer": ["sku"], "g:title": ["title"], "Notiz": []},
     }
 
@@ -131,16 +132,6 @@ def test_a_body_of_an_unsupported_format_is_refused(client, headers, body, statu
     answer = client.post("/v1/batches", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert client.get("/v1/batches").json()["batches"] == []
-
-
-def test_a_saved_mapping_is_used_by_its_name(client, gate):
-    """An unknown name is refused."""
-    body = b"Artikelnummer,Bezeichnung\nA-1,Tasse\n"
-    assert client.post("/v1/batches?format=csv&map=werk", content=body).json()["code"] == "mapping_unknown"
-    saved = {"Artikelnummer": ["id"], "Bezeichnung": ["title"]}
-    assert client.put("/v1/mappings/werk", json=saved).json() == saved
-    assert client.post("/v1/batches?format=csv&map=werk", content=body).json()["policy"]["map"] == saved
-
 
 
 def test_nothing_remains_of_a_body_that_is_cut_off(client, gate):
@@ -247,8 +238,37 @@ def test_a_saved_profile_is_the_options_of_a_submission(client):
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "profile_unknown")] * 3
 
 
+PRICE_LIST = "Kennung;Text;Betrag\nW1;Tass\u00e1k;7,90\nW2;k.A.;8,90\n".encode("windows-1250")
+
+
+@pytest.mark.parametrize("format", ["csv", "xlsx"])
+def test_a_saved_profile_is_recognized_by_its_header(client, format):
+    """The batch says so; a profile that the submission names counts more, and so does any other option."""
+    saved = {"header": ["Betrag", "kennung"], "map": {"Kennung": ["id"], "Text": ["title"], "Betrag": ["price"]},
+             "currency": "EUR", "empty_words": ["k.A."], "encoding": "Windows-1250", "decimal": "comma"}
+    wider = {"header": ["Betrag", "Kennung", "Extra"], "map": {"Kennung": ["mpn"]}}
+    for name, document in (("werk", saved), ("wider", wider), ("named-only", {"map": {"Text": ["brand"]}})):
+        assert client.put(f"/v1/profiles/{name}", json=document).status_code == 200
+    cells = [line.split(";") for line in PRICE_LIST.decode("windows-1250").splitlines()]
+    body = PRICE_LIST if format == "csv" else workbook("".join(row(at, *each) for at, each in enumerate(cells, 1)))
+    batch = client.submit(body, format=format)
+    item = client.get("/v1/collections/products/items/W1").json()["record"]
+    assert (item["title"], item["price"]) == ("Tass\u00e1k", "7.90 EUR")
+    assert (batch["counts"]["created"], batch["counts"]["rejected"]) == (1, 1), "k.A. is no title"
+    decisions = {decision["what"]: (decision["value"], decision["how"]) for decision in batch["reading"]}
+    assert decisions["profile"] == ("werk", "saved")
+    assert batch["contents"]["summary"] == "werk"
+    if format == "csv":
+        assert decisions["encoding"] == ("Windows-1250", "saved")
+    assert client.submit(body, format=format, currency="CHF")["policy"]["currency"] == "CHF"
+    assert client.submit(body, format=format, profile="generic")["policy"]["map"] == {}
+    inspected = client.post("/v1/inspect", content=body, params={"format": format}).json()
+    assert ("profile", "werk", "saved") in [(each["what"], each["value"], each["how"]) for each in inspected["reading"]]
+
+
 @pytest.mark.parametrize(("name", "document"), [
     ("shopify", {}), ("werk", {"profile": "shopfy"}), ("werk", {"colour": "red"}), ("werk", {"decimal": "dot"}),
+    ("werk", {"header": [""]}), ("werk", {"group": "x" * 201}), ("werk", {"empty_words": ["x" * 101]}),
 ])
 def test_a_profile_that_means_nothing_is_not_saved(client, name, document):
     """Nor one with the name of a profile that comes with Goodsgate."""

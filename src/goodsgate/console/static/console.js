@@ -74,17 +74,25 @@
     const preview = document.getElementById("preview");
     const HEAD_BYTES = 512 * 1024;
     let file = null;
-    const loadPreview = async () => {
+    const searchColumns = () => {
+      const text = preview.querySelector("[data-search]")?.value.trim().toLowerCase() || "";
+      preview.querySelectorAll("#columns > tr").forEach((row) => {
+        const field = row.querySelector("select");
+        row.hidden = text !== "" && ![...row.children].slice(0, 3).concat(field.selectedOptions[0]).some((each) => each.textContent.toLowerCase().includes(text));
+      });
+    };
+    const loadPreview = async (url = submitArea.dataset.preview) => {
       if (!file) return;
       const isZip = /\.(xlsx|zip)$/i.test(file.name) || new Uint8Array(await file.slice(0, 2).arrayBuffer()).join() === "80,75";
       const part = isZip ? file : file.slice(0, HEAD_BYTES);
       const fields = { ...fieldsOf(document.getElementById("policy")), filename: file.name, bytes: String(file.size), whole: String(part.size === file.size) };
       preview.setAttribute("aria-busy", "true");
       try {
-        const response = await upload(submitArea.dataset.preview, part, fields);
+        const response = await upload(url, part, fields);
         // A refusal, such as that of a wrong option, stands below the form, which stays.
         const form = document.getElementById("policy");
         replaceContent(response.ok || !form ? preview : document.getElementById("validation"), response.html);
+        searchColumns();
         showToast(response.ok ? "Preview updated." : "The file could not be read.");
       } catch (error) { showToast(error.message); }
       preview.removeAttribute("aria-busy");
@@ -93,6 +101,22 @@
       file = given; submitArea.querySelector("[data-name]").textContent = given.name; loadPreview();
     });
     preview.addEventListener("change", (event) => { if (event.target.closest("[data-reload]")) loadPreview(); });
+    preview.addEventListener("input", (event) => { if (event.target.matches("[data-search]")) searchColumns(); });
+    preview.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !event.target.matches("input")) return;
+      event.preventDefault();  // the first button would submit the file
+      if (event.target.name === "save_as") preview.querySelector("button[data-save]").click();
+      else if (event.target.closest("[data-reload]")) event.target.blur();
+    });
+    preview.addEventListener("click", (event) => {
+      const button = event.target.closest("button[data-save]");
+      if (!button) return;
+      event.preventDefault();
+      const name = document.getElementById("policy").elements.save_as;
+      name.required = true;
+      if (name.reportValidity()) loadPreview(button.dataset.save);
+      name.required = false;
+    });
     preview.addEventListener("click", async (event) => {
       const button = event.target.closest("button[data-action]");
       if (!button) return;

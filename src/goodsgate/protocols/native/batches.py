@@ -1,6 +1,5 @@
 """Submitting and correcting batches, and the JSON document of a batch."""
 
-import re
 from collections.abc import Callable, Sequence
 from email.message import Message
 from functools import partial
@@ -13,7 +12,7 @@ from goodsgate import formats
 from goodsgate.engine import Submission
 from goodsgate.engine.contents import batch_contents, contents_document
 from goodsgate.engine.inspection import Inspection, head_bytes, inspect_file, inspection_document
-from goodsgate.engine.receive import parse_delimiter, parse_encoding
+from goodsgate.engine.receive import parse_delimiter, parse_empty_words, parse_encoding
 from goodsgate.engine.refusal import Refusal
 from goodsgate.engine.saved_profiles import with_saved_profile
 from goodsgate.http.context import HEAD_BYTES, PIECE_BYTES, ServerContext
@@ -35,8 +34,6 @@ from goodsgate.model.batch import (
 from goodsgate.protocols.native.idempotency import fingerprint_of, idempotency_key, request_key
 from goodsgate.protocols.native.responses import JSON, json_response
 from goodsgate.store.contract import Idempotency
-
-MAPPING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,9 +178,7 @@ class BatchHandlers:
 
     def _policy(self, request: ApiRequest) -> Policy:
         query = request.query
-        mapping: dict[str, list[str]] = {}
-        if query["map"] is not None:
-            mapping = parse_mapping(query["map"]) or self._saved_mapping(request, query["map"])
+        mapping = parse_mapping(query["map"]) if query["map"] is not None else {}
         if query["mode"] == "full" and query["verb"] != "upsert":
             raise Refusal(
                 "parameter_invalid", "mode=full requires verb=upsert.", parameter="mode", expected="verb=upsert"
@@ -197,19 +192,9 @@ class BatchHandlers:
             header_row=query["header_row"],
             delimiter=parse_delimiter(query["delimiter"]) if query["delimiter"] else None,
             records_at=query["records_at"], profile=query["profile"], group=query["group"], key=query["key"],
-            mapping=mapping,
+            empty_words=parse_empty_words(query["empty_words"] or ""), mapping=mapping,
         )
         return with_saved_profile(self._store, request.merchant, policy)
-
-    def _saved_mapping(self, request: ApiRequest, name: str) -> dict[str, list[str]]:
-        if not MAPPING_NAME.fullmatch(name):
-            raise Refusal(
-                "parameter_invalid", "map must be column:field pairs or the name of a saved mapping.", parameter="map"
-            )
-        saved = self._store.mapping(request.merchant, name)
-        if saved is None:
-            raise Refusal("mapping_unknown", mapping=name)
-        return saved
 
     async def retry(self, request: ApiRequest) -> Response:
         """Handle POST /v1/batches/{batch}/retry."""
@@ -272,10 +257,8 @@ def named_encoding(request: ApiRequest) -> str | None:
 
 
 def parse_mapping(text: str) -> dict[str, list[str]]:
-    """Return the mapping of ``column:field,column:field``; empty if the text has no colon. Raises parameter_invalid."""
+    """Return the mapping of ``column:field,column:field``. Raises parameter_invalid."""
     mapping: dict[str, list[str]] = {}
-    if ":" not in text:
-        return mapping
     for pair in text.split(","):
         column, colon, field = pair.rpartition(":")
         column, field = column.strip(), field.strip()
@@ -329,11 +312,13 @@ def serialize_batch(batch: Batch, groups: Sequence[IssueGroup] | None = None) ->
         "policy": {
             "verb": policy.verb, "duplicates": duplicates_of(policy, batch.kind), "replace": policy.replace,
             "empty": policy.empty, "references": policy.references, "mode": policy.mode,
-            "delete_share_max": policy.delete_share_max, "currency": policy.currency, "decimal": policy.decimal,
+            "delete_share_max": policy.delete_share_max, "currency": policy.currency,
+            "decimal": policy.decimal or "point",
             "format": policy.format, "encoding": policy.encoding, "sheet": policy.sheet,
             "header_row": policy.header_row,
-            "delimiter": policy.delimiter, "records_at": policy.records_at, "profile": policy.profile,
-            "group": policy.group, "key": policy.key,
+            "delimiter": policy.delimiter, "records_at": policy.records_at,
+            "profile": policy.saved_profile or policy.profile, "group": policy.group, "key": policy.key,
+            "empty_words": policy.empty_words,
             "map": policy.mapping,
         },
         "columns": batch.columns,

@@ -1,4 +1,4 @@
-"""Collections of the catalogue, reference data and saved mappings."""
+"""Collections of the catalogue, reference data and saved profiles."""
 
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ MAPPED_CHARACTERS_MAX = 200
 
 
 class CatalogueHandlers:
-    """Handlers of collections, reference data and mappings."""
+    """Handlers of collections, reference data and profiles."""
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
@@ -39,9 +39,8 @@ class CatalogueHandlers:
             "collections": self.collections, "items": self.items, "export": self.export, "item": self.item,
             "prices": self.prices, "stock": self.stock, "reference": self.reference,
             "load_reference": self.load_reference,
-            "mappings": self.mappings, "mapping": self.mapping, "put_mapping": self.put_mapping,
-            "delete_mapping": self.delete_mapping, "profiles": self.profiles, "profile": self.profile,
-            "put_profile": self.put_profile, "delete_profile": self.delete_profile,
+            "profiles": self.profiles, "profile": self.profile, "put_profile": self.put_profile,
+            "delete_profile": self.delete_profile,
         }
 
     # -- collections ------------------------------------------------------------------------------------------------
@@ -139,31 +138,6 @@ class CatalogueHandlers:
                 content_encoding=content_encoding, encoding=encoding, replace=request.query["replace"],
             )
         return json_response({"kind": request.path["kind"], "entries": entries})
-
-    # -- mappings ---------------------------------------------------------------------------------------------------
-    async def mappings(self, request: ApiRequest) -> Response:
-        """Handle GET /v1/mappings."""
-        return json_response({"mappings": await self._context.run_in_thread(self._store.mappings, request.merchant)})
-
-    async def mapping(self, request: ApiRequest) -> Response:
-        """Handle GET /v1/mappings/{name}."""
-        mapping = await self._context.run_in_thread(self._store.mapping, request.merchant, request.path["name"])
-        if mapping is None:
-            raise Refusal("mapping_unknown")
-        return json_response(mapping)
-
-    async def put_mapping(self, request: ApiRequest) -> Response:
-        """Handle PUT /v1/mappings/{name}."""
-        mapping: dict[str, list[str]] = await request.decode_body(dict[str, list[str]], self._context)
-        _check_mapping(mapping)
-        await self._context.run_in_thread(self._store.put_mapping, request.merchant, request.path["name"], mapping)
-        return json_response(mapping)
-
-    async def delete_mapping(self, request: ApiRequest) -> Response:
-        """Handle DELETE /v1/mappings/{name}."""
-        if not await self._context.run_in_thread(self._store.delete_mapping, request.merchant, request.path["name"]):
-            raise Refusal("mapping_unknown")
-        return Response(status_code=204)
 
     # -- profiles ---------------------------------------------------------------------------------------------------
     async def profiles(self, request: ApiRequest) -> Response:

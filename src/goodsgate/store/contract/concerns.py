@@ -83,7 +83,7 @@ class MerchantStore(Protocol):
 
 
 class ReferenceStore(Protocol):
-    """Reference data and saved mappings of a merchant."""
+    """Reference data of a merchant."""
 
     def put_reference(self, merchant: str, kind: str, entries: Sequence[ReferenceEntry], *,
                       replace: bool = False) -> int:
@@ -98,18 +98,6 @@ class ReferenceStore(Protocol):
 
     def reference_version(self, merchant: str) -> int:
         """Return a number that grows with every change of the merchant's reference data; 0 before the first."""
-
-    def put_mapping(self, merchant: str, name: str, mapping: dict[str, list[str]]) -> None:
-        """Save a mapping under a name, or replace it."""
-
-    def delete_mapping(self, merchant: str, name: str) -> bool:
-        """Delete a mapping; return False if there is none. Batches that use it keep their copy."""
-
-    def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None:
-        """Return the mapping with this name."""
-
-    def mappings(self, merchant: str) -> dict[str, dict[str, list[str]]]:
-        """Return all mappings of the merchant by name."""
 
 
 class ResourceStore(Protocol):

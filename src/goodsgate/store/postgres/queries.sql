@@ -55,7 +55,7 @@ INSERT INTO secret (name, bytes) VALUES (:name, :bytes) ON CONFLICT (name) DO NO
 -- Every merchant: it belongs to the installation.
 SELECT bytes FROM secret WHERE name = :name
 
--- ============================================== reference, mappings =============================================
+-- ================================================== reference ===================================================
 
 -- name: next_reference_version
 -- The time, so that a restored backup does not use a version again that processes have cached.
@@ -83,16 +83,6 @@ ORDER BY code LIMIT :limit
 
 -- name: reference_version
 SELECT reference_version FROM merchant WHERE number = :merchant
-
--- name: put_mapping
-INSERT INTO mapping (merchant, name, mapping) VALUES (:merchant, :name, :mapping)
-ON CONFLICT (merchant, name) DO UPDATE SET mapping = :mapping
-
--- name: delete_mapping
-DELETE FROM mapping WHERE merchant = :merchant AND name = :name
-
--- name: mappings
-SELECT name, mapping FROM mapping WHERE merchant = :merchant ORDER BY name
 
 -- =================================================== resources ==================================================
 

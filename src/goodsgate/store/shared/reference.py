@@ -1,4 +1,4 @@
-"""Reference data and saved mappings."""
+"""Reference data."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,6 @@ from goodsgate.model.catalogue import ReferenceEntry
 from goodsgate.model.json_text import read_json, write_json
 from goodsgate.store.contract import Page
 from goodsgate.store.shared.database import Database
-from goodsgate.store.shared.rounds import decode_mapping
 
 ENTRIES_PER_STATEMENT = 10_000
 
@@ -57,29 +56,6 @@ class SqlReference:
         number = self._database.number(merchant)
         rows = self._intake.query("reference_version", {"merchant": number}, number)
         return int(rows[0][0]) if rows else 0
-
-    def put_mapping(self, merchant: str, name: str, mapping: dict[str, list[str]]) -> None:
-        """Save or replace a mapping. Raises StoreError if the merchant is unknown."""
-        number = self._database.require_number(merchant)
-        with self._intake.writing(number) as db:
-            row = {"merchant": number, "name": name, "mapping": orjson.dumps(mapping).decode()}
-            db.change("put_mapping", row)
-
-    def delete_mapping(self, merchant: str, name: str) -> bool:
-        """Delete a mapping; return False if there is none."""
-        number = self._database.number(merchant)
-        with self._intake.writing(number) as db:
-            return db.change("delete_mapping", {"merchant": number, "name": name}) > 0
-
-    def mapping(self, merchant: str, name: str) -> dict[str, list[str]] | None:
-        """Return the mapping with this name."""
-        return self.mappings(merchant).get(name)
-
-    def mappings(self, merchant: str) -> dict[str, dict[str, list[str]]]:
-        """Return all mappings by name."""
-        number = self._database.number(merchant)
-        rows = self._intake.query("mappings", {"merchant": number}, number)
-        return {name: decode_mapping(mapping) for name, mapping in rows}
 
 
 def _entry_row(entry: ReferenceEntry) -> tuple[str | None, ...]:

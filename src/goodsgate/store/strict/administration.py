@@ -148,19 +148,6 @@ def reference(observed: Observed, call: Any) -> Check:
     check_page(page, [entry.code.encode() for entry in page.rows], call.limit, (call.after or "").encode())
 
 
-@checks
-def put_mapping(observed: Observed, call: Any) -> Check:
-    check_merchant(call.merchant)
-    require(bool(call.name), "a mapping has a name")
-    yield None
-
-
-@checks
-def delete_mapping(observed: Observed, call: Any) -> Check:
-    yield None
-    require(observed.store.mapping(call.merchant, call.name) is None, "the mapping is deleted")
-
-
 # -- resources, outbox ------------------------------------------------------------------------------------------------
 
 

@@ -38,13 +38,6 @@ CREATE TABLE reference_entry (
     PRIMARY KEY (merchant, kind, code)
 );
 
-CREATE TABLE mapping (
-    merchant bigint NOT NULL REFERENCES merchant (number),
-    name text COLLATE "C" NOT NULL,
-    mapping json NOT NULL,
-    PRIMARY KEY (merchant, name)
-);
-
 -- Idempotency keys: reserved until a time, or answered (then with fingerprint, body and batch).
 CREATE TABLE idempotency_key (
     merchant bigint NOT NULL REFERENCES merchant (number),
@@ -288,7 +281,7 @@ DECLARE
     every text := 'current_setting(''goodsgate.every'', true) = ''on''';
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'credential', 'reference_entry', 'mapping', 'idempotency_key', 'batch', 'round', 'upload', 'payload', 'lane', 'collection', 'item',
+        'credential', 'reference_entry', 'idempotency_key', 'batch', 'round', 'upload', 'payload', 'lane', 'collection', 'item',
         'chunk', 'finding', 'issue_group', 'total_count'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);

@@ -41,13 +41,6 @@ CREATE TABLE reference_entry (
     PRIMARY KEY (merchant, kind, code)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE mapping (
-    merchant INTEGER NOT NULL REFERENCES merchant (number),
-    name TEXT NOT NULL,
-    mapping TEXT NOT NULL,
-    PRIMARY KEY (merchant, name)
-) STRICT, WITHOUT ROWID;
-
 -- Idempotency keys: reserved until a time, or answered (then with fingerprint, body and batch).
 CREATE TABLE idempotency_key (
     merchant INTEGER NOT NULL REFERENCES merchant (number),
