@@ -237,6 +237,10 @@ def test_a_key_with_different_content_in_a_batch(opens: Opens, how: dict[str, Du
     assert [str(row.result) for row in shop.results(batch.id)] == results.split()
     expected = {} if how.get("duplicates") is Duplicates.OFF else {n: ["duplicate_in_batch"] for n in (2, 3)}
     assert shop.codes(batch.id) == expected
+    messages = [each.message for finding in shop.findings(batch.id) for each in finding.issues]
+    if expected:
+        first = ["a row before 2", "a row before 3"] if size == 1 else ["row 1", "row 1"]
+        assert messages == [f'Key "A" appears more than once in this batch; first in {row}.' for row in first]
     assert shop.items() == {"A": {"id": "A", **held}}
 
 

@@ -130,6 +130,8 @@ class _Application:
         self._checked = checked
         self._view = view
         self._policy = policy
+        self._first_at: dict[str, int] = {}
+        """Key → index of the first record of the chunk that has it."""
         self._merging: deque[tuple[int, CurrentItem | Write]] = deque()
         """Index and item of the records that are still to be merged, at most one of an item."""
         self._merged: dict[int, _Merged] = {}
@@ -143,7 +145,7 @@ class _Application:
         results = bytearray(len(checked.documents))
         items, writes, newer_keys, merged = view.items, view.writes, view.newer_keys, checked.merged
         duplicates = checked.duplicates
-        chunk_keys: set[str] = set()
+        first_at = self._first_at
         upserts = policy.verb is Verb.UPSERT and checked.verbs is None
         self._merging.extend(self._first_merges())
         for at, (key, version, digest) in enumerate(zip(checked.keys, checked.versions, checked.hashes, strict=True)):
@@ -152,12 +154,11 @@ class _Application:
                 continue
             is_repeated = False
             if key is not None and duplicates is not Duplicates.OFF:
-                is_repeated = key in chunk_keys or key in view.seen_keys
-                chunk_keys.add(key)
+                is_repeated = first_at.setdefault(key, at) != at or key in view.seen_keys
             if key is None or (at in issues and has_error(issues[at])):
                 results[at] = REJECTED
                 if is_repeated and key is not None:
-                    report_duplicate(issues, at, key, duplicates)
+                    report_duplicate(issues, at, key, duplicates, first=first_row(checked, view, key, first_at[key]))
                 continue
             if newer_keys and version is None and key in newer_keys:
                 add_issues(issues, at, issue("item_newer", "/id", value=display_key(key)))
@@ -215,7 +216,10 @@ class _Application:
             if issues:
                 self.issues[at] = issues
             result = REJECTED
-        report_duplicate(self.issues, at, key, duplicates if result == REJECTED else Duplicates.MERGE)
+        report_duplicate(
+            self.issues, at, key, duplicates if result == REJECTED else Duplicates.MERGE,
+            first=first_row(self._checked, view, key, self._first_at[key]),
+        )
         return result
 
     def _merge(self, at: int, item: CurrentItem | Write) -> _Merged:
@@ -369,10 +373,20 @@ def add_issues(issues: Issues, at: int, *found: Issue) -> None:
     issues[at] = [*issues.get(at, ()), *found]
 
 
-def report_duplicate(issues: Issues, at: int, key: str, duplicates: Duplicates, *, path: str = "/id") -> None:
+def first_row(checked: CheckedChunk, view: CatalogueView, key: str, first: int) -> str:
+    """Return where a repeated key stands first; `first` is the index of the first record of the chunk that has it.
+
+    Of earlier chunks only the keys are known.
+    """
+    rows = checked.chunk.source_rows
+    return f"a row before {rows[0]}" if key in view.seen_keys else f"row {rows[first]}"
+
+
+def report_duplicate(issues: Issues, at: int, key: str, duplicates: Duplicates, *, first: str,
+                     path: str = "/id") -> None:
     """Add the issue of a key that an earlier record of the batch has, be that record rejected or not."""
     severity: Severity = "error" if duplicates is Duplicates.REJECT else "warning"
-    add_issues(issues, at, issue("duplicate_in_batch", path, value=display_key(key), severity=severity))
+    add_issues(issues, at, issue("duplicate_in_batch", path, value=display_key(key), expected=first, severity=severity))
 
 
 def merge(document: bytes, patch: bytes) -> bytes:

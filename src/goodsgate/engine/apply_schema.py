@@ -20,6 +20,7 @@ from goodsgate.engine.apply import (
     ChunkChanges,
     add_issues,
     chunk_changes,
+    first_row,
     report_duplicate,
 )
 from goodsgate.engine.document_merge import (
@@ -98,14 +99,15 @@ class _SchemaApplication:
         }[policy.verb]
         results = bytearray(len(keys))
         duplicates = duplicates_of(policy, self._kind)
-        chunk_keys: set[str] = set()
+        first_at: dict[str, int] = {}
         is_versioned = self._provenance.version is not None
         for at, refs in enumerate(self._checked.refs or ()):
             key = keys[at]
             if duplicates is not Duplicates.OFF and key is not None:
-                if key in chunk_keys or key in view.seen_keys:
-                    report_duplicate(self.issues, at, key, duplicates, path=self._mapping.path)
-                chunk_keys.add(key)
+                first = first_at.setdefault(key, at)
+                if first != at or key in view.seen_keys:
+                    row = first_row(self._checked, view, key, first)
+                    report_duplicate(self.issues, at, key, duplicates, first=row, path=self._mapping.path)
             if refs is None:
                 results[at] = REJECTED
             else:

@@ -301,7 +301,7 @@ CODES: dict[str, Code] = {
     ),
     "group_note": _warning("The row describes no product ({value}); it was left out."),
     # the key and what is held
-    "duplicate_in_batch": _error('Key "{value}" appears more than once in this batch.'),
+    "duplicate_in_batch": _error('Key "{value}" appears more than once in this batch; first in {expected}.'),
     "item_newer": _warning(
         'Not applied: a batch that was accepted later has written "{value}". Submit the record again to apply it.'
     ),
