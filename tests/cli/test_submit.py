@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from uuid import UUID
 
 from tests.cli.conftest import write_csv, write_ndjson
 from tests.cli.gate import Gate
@@ -102,9 +103,10 @@ def test_runs_with_the_same_idempotency_key_are_one_submission(gate: Gate, tmp_p
 
 
 def test_an_accepted_batch_can_be_watched_later(gate: Gate, feed: Path):
-    """--no-wait gives exit code 0 once the feed is durable; watch gives that of the batch."""
+    """--no-wait gives exit code 0 once the feed is durable; watch gives that of the batch, also by its id as a UUID."""
     batch = gate.document("submit", str(feed), "--no-wait", "--collection", "later", code=0)
-    assert gate.document("watch", batch["id"], code=1)["outcome"] == "partial"
+    for id in (batch["id"], str(UUID(batch["id"])).upper()):
+        assert gate.document("watch", id, code=1)["outcome"] == "partial"
     cancelled = gate.document("cancel", batch["id"], code=1)
     assert cancelled["state"] == "finished", "a batch that has ended stays as it is"
 

@@ -30,12 +30,15 @@ if TYPE_CHECKING:
 EXAMPLE_RECORDS = 200
 """Records with issues among which examples are searched."""
 BATCH_ID = re.compile(r"[0-9a-f]{32}")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def _batch_id(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if not BATCH_ID.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is not a batch id (32 hexadecimal digits).")
-    return value
+    """Return the id of a batch, which may be written as a UUID, as protocols write it."""
+    id = value.replace("-", "").lower() if UUID.fullmatch(value) else value
+    if not BATCH_ID.fullmatch(id):
+        raise click.BadParameter(f"{value!r} is not a batch id (32 hexadecimal digits, or a UUID).")
+    return id
 
 
 BATCH = click.argument("batch_id", metavar="ID", callback=_batch_id)

@@ -57,7 +57,8 @@ def doctor(*, config: "Config", settings: bool, as_json: bool) -> None:
 class Examination:
     """What the checks look at that are not the store's own."""
 
-    def __init__(self, config: "Config", figures: dict[str, float]) -> None:
+    def __init__(self, store: "Store", config: "Config", figures: dict[str, float]) -> None:
+        self.store = store
         self.config = config
         self.figures = figures
         """Statistics of the store."""
@@ -80,7 +81,7 @@ def examine(store: "Store", config: "Config") -> tuple[list["HealthCheck"], dict
         reason = without_secrets(str(error), address=config.store)
         remedy = "solve the problem that the message names, then run `goodsgate doctor` again"
         return [*checks, bad("store", f"{without_password(config.store)}: {reason}", remedy)], {}
-    return [*checks, *store.health_checks(), *run_checks(CHECKS, Examination(config, figures))], figures
+    return [*checks, *store.health_checks(), *run_checks(CHECKS, Examination(store, config, figures))], figures
 
 
 def print_check(check: "HealthCheck") -> None:
@@ -193,4 +194,33 @@ def _check_folder(name: str, address: str) -> "Iterator[HealthCheck]":
         yield bad(name, f"{address} is not writable", "give it to the user that runs the gate")
 
 
-CHECKS = (check_queue, check_outbox, check_secrets, check_signatures, check_objects)
+def check_public_url(examination: Examination) -> "Iterator[HealthCheck]":
+    """Warn if the gate sends links to merchants and does not know its public URL."""
+    from goodsgate import app
+    from goodsgate.store.contract import ok, warn
+
+    config = examination.config
+    names = {name for name, setting in app.known_settings().merchants.items() if setting.sends_links}
+    if config.public_url:
+        yield ok("public_url", config.public_url)
+    elif not config.reports and (merchant := _merchant_with(examination.store, names)) is not None:
+        detail = f"not set; links that the gate sends, to {merchant} for example, lead to {config.host}:{config.port}"
+        yield warn("public_url", detail, "set public_url to the address at which merchants reach the gate")
+
+
+def _merchant_with(store: "Store", names: set[str]) -> str | None:
+    """Return the first merchant that has one of the settings; None if there is none."""
+    from goodsgate.engine.merchant_documents import merchant_settings
+
+    after: str | None = None
+    while True:
+        page = store.merchants(after=after, limit=1000)
+        for merchant in page.rows:
+            if names & merchant_settings(store, merchant.id).keys():
+                return merchant.id
+        after = page.next
+        if after is None:
+            return None
+
+
+CHECKS = (check_public_url, check_queue, check_outbox, check_secrets, check_signatures, check_objects)

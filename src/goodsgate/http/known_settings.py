@@ -20,6 +20,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """Regular expression of the whole value."""
     expected: str
     """Description of the values that are allowed, such as ``12 digits``."""
+    sends_links: bool = False
+    """Whether the gate sends links to where the setting says, so that it must know its public URL."""
 
 
 class DeclaredSettings(msgspec.Struct, frozen=True, kw_only=True):

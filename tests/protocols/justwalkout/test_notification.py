@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from goodsgate.app import create_outbox, create_services
+from goodsgate.cli import main
 from goodsgate.engine.merchant_documents import put_merchant_settings
 from goodsgate.engine.outbox import DeliveryError
 from goodsgate.model.message import DeliveryState
@@ -196,3 +198,14 @@ def test_links_begin_where_clients_reach_the_gate(tmp_path):
             link = client.status(ingestion)["reportDownloadLink"]
             assert link.startswith(f"https://gate.example.com/jwo/v1/catalog/reports/{client.merchant}/{ingestion}?")
         gate.close()
+
+
+def test_the_doctor_tells_that_links_need_a_public_url(tmp_path):
+    """It does where a merchant has a queue, unless the links are those of a bucket."""
+    with Shop(tmp_path, kind="sqlite") as shop:
+        address = ["--store", shop.config.store]
+        assert "public_url" not in CliRunner().invoke(main, ["doctor", *address]).output
+        put_merchant_settings(shop.store, "acme", {"queue": "arn:aws:sqs:eu-west-1:123456789012:catalog"})
+    for url, line in (("", "WARN public_url: not set"), ("https://gate.example", "OK   public_url: https://gate.example")):
+        told = CliRunner().invoke(main, ["doctor", *address], env={"GOODSGATE_PUBLIC_URL": url})
+        assert (told.exit_code, line in told.output) == (0, True), told.output

@@ -9,6 +9,7 @@ from goodsgate.http.known_settings import DeclaredSettings, Setting
 from goodsgate.http.services import ProtocolServices
 from goodsgate.protocols.justwalkout import unpublished
 from goodsgate.protocols.justwalkout.access import ACCOUNT, QUEUE, RequestAuthenticator
+from goodsgate.protocols.justwalkout.assume_role import AssumeRoleHandlers
 from goodsgate.protocols.justwalkout.catalog import CatalogHandlers
 from goodsgate.protocols.justwalkout.catalogue_rules import ArchivalRules, CatalogItemRules
 from goodsgate.protocols.justwalkout.notification import QueueNotifier
@@ -28,7 +29,7 @@ SETTINGS = DeclaredSettings(merchants={
     ACCOUNT: Setting(description="The retailer's AWS account id.", pattern="[0-9]{12}", expected="12 digits"),
     QUEUE: Setting(
         description="ARN of the SQS queue that is notified of finished catalog uploads.", pattern=unpublished.QUEUE,
-        expected="the ARN of an SQS queue, such as `arn:aws:sqs:eu-west-1:123456789012:catalog`",
+        expected="the ARN of an SQS queue, such as `arn:aws:sqs:eu-west-1:123456789012:catalog`", sends_links=True,
     ),
 })
 
@@ -44,6 +45,7 @@ def protocol(context: ServerContext) -> WireProtocol:
             **CatalogHandlers(context, authenticator).handlers(),
             **StatusHandlers(context, authenticator, reports, contract).handlers(),
             **SetupHandlers(context).handlers(),
+            **AssumeRoleHandlers(context, authenticator).handlers(),
         },
         serialize_refusal=problem_response, prefixes=(PREFIX,),
     )

@@ -15,7 +15,7 @@ from goodsgate.http.problems import refuse
 from goodsgate.http.rate_limit import RateLimit
 from goodsgate.model.batch import now
 from goodsgate.model.catalogue import Scope
-from goodsgate.protocols.justwalkout import sigv4, unpublished
+from goodsgate.protocols.justwalkout import sigv4, temporary_keys, unpublished
 from goodsgate.protocols.justwalkout.sigv4 import RequestSignature, RequestTarget, SignatureError
 from goodsgate.store.contract import Store
 
@@ -65,32 +65,7 @@ class RequestAuthenticator:
 
         Raises the refusals unauthorized, forbidden, too_many_requests, and those of `Body.read`.
         """
-        headers = request.http.scope["headers"]
-        try:
-            signature = sigv4.parse_signature(headers)
-            if self._verifies:
-                sigv4.check_timestamp(signature, now())
-            account = await self._context.run_in_thread(self.find_account, signature.access_key)
-            if account is None:
-                raise SignatureError(sigv4.UNKNOWN, sigv4.UNKNOWN_TEXT)
-            if self._verifies:
-                sigv4.check_session_token(signature, account.key.token)
-            idle_seconds = self._context.limits.body_idle_seconds
-            body = await request.body(unpublished.BODY_BYTES_MAX, idle_seconds).read(unpublished.BODY_BYTES_MAX + 1)
-            if self._verifies:
-                asgi_scope = request.http.scope
-                path = asgi_scope.get("raw_path", asgi_scope["path"].encode())
-                target = RequestTarget(asgi_scope["method"], path, asgi_scope["query_string"])
-                await self._context.run_in_thread(
-                    sigv4.verify_signature, signature, target, headers, body=body, secret=account.key.secret
-                )
-        except SignatureError as fault:
-            raise refuse("unauthorized", fault.message, kind=fault.kind) from fault
-        self._check_permission_and_rate(request, account, signature, scope)
-        return account, body
-
-    def _check_permission_and_rate(self, request: ApiRequest, account: RetailerAccount, signature: RequestSignature,
-                                   scope: Scope) -> None:
+        account, signature, body = await self.verify(request)
         if not account.number or not account.may(scope):
             number = account.number or "000000000000"
             user = f"arn:aws:iam::{number}:user/{signature.access_key}"
@@ -100,8 +75,55 @@ class RequestAuthenticator:
                 "forbidden",
                 f"User: {user} is not authorized to perform: execute-api:Invoke on resource: {resource}",
             )
+        self.check_rate(account)
+        return account, body
+
+    def check_rate(self, account: RetailerAccount) -> None:
+        """Count a request of an account. Raises too_many_requests."""
         if self._rate_limit.take(account.number) > 0:
             raise refuse("too_many_requests")
+
+    async def verify(self, request: ApiRequest, *, service: str = sigv4.SERVICE,
+                     ) -> tuple[RetailerAccount, RequestSignature, bytes]:
+        """Return the account that signed the request to a service, its signature, and the body.
+
+        Raises the refusal unauthorized, and those of `Body.read`.
+        """
+        headers = request.http.scope["headers"]
+        try:
+            signature = sigv4.parse_signature(headers, service)
+            if self._verifies:
+                sigv4.check_timestamp(signature, now())
+            account, key = await self._context.run_in_thread(self._find_signer, signature)
+            if self._verifies:
+                sigv4.check_session_token(signature, key.token)
+            idle_seconds = self._context.limits.body_idle_seconds
+            body = await request.body(unpublished.BODY_BYTES_MAX, idle_seconds).read(unpublished.BODY_BYTES_MAX + 1)
+            if self._verifies:
+                asgi_scope = request.http.scope
+                path = asgi_scope.get("raw_path", asgi_scope["path"].encode())
+                target = RequestTarget(asgi_scope["method"], path, asgi_scope["query_string"])
+                await self._context.run_in_thread(
+                    sigv4.verify_signature, signature, target, headers, body=body, secret=key.secret
+                )
+        except SignatureError as fault:
+            raise refuse("unauthorized", fault.message, kind=fault.kind) from fault
+        return account, signature, body
+
+    def _find_signer(self, signature: RequestSignature) -> tuple[RetailerAccount, AccessKey]:
+        """Return the account of the access key that signed, and the key, which may be temporary.
+
+        Raises SignatureError and StoreError.
+        """
+        id, temporary = signature.access_key, None
+        if id.startswith(temporary_keys.PREFIX):
+            temporary = temporary_keys.read_temporary_key(
+                id, signature.session_token, self._context.services.secrets, now=now()
+            )
+        account = self.find_account(temporary.owner if temporary is not None else id)
+        if account is None:
+            raise SignatureError(sigv4.UNKNOWN, sigv4.UNKNOWN_TEXT)
+        return account, temporary.key if temporary is not None else account.key
 
     def find_account(self, access_key_id: str) -> RetailerAccount | None:
         """Return the account of an access key; None if the key is unknown or revoked.

@@ -1,6 +1,6 @@
 """Responses of this protocol: JSON documents, and refusals in the form of the component that would send them.
 
-These are the Catalog service, API Gateway in front of it, S3 for reports, and the gate for its own paths.
+These are the Catalog service, API Gateway in front of it, S3 for reports, STS, and the gate for its own paths.
 """
 
 import logging
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 OWN = tuple(f"{unpublished.PREFIX}{name}" for name in ("setup", "accessKeys", "planogram"))
 """Paths that only the gate has; their refusals are problem documents."""
 REPORTS = f"{unpublished.PREFIX}reports/"
+STS = f"{unpublished.PREFIX}sts"
+STS_NAMESPACE, XML = "https://sts.amazonaws.com/doc/2011-06-15/", "text/xml"
 TYPE = "x-amzn-errortype"
 REASON = "x-goodsgate-reason"
 """Header of a 400 with what the vendor's texts do not say."""
@@ -47,6 +49,8 @@ def problem_response(refusal: Refusal, scope: Scope) -> tuple[int, dict[str, str
         return problem(refusal, scope[REQUEST_ID])
     if path.startswith(REPORTS) and refusal.code != "method_not_allowed":
         return _storage_error(refusal, scope[REQUEST_ID])
+    if path == STS and refusal.code != "method_not_allowed":
+        return _token_error(refusal, scope[REQUEST_ID])
     status, name, body = _service_error(refusal)
     headers = {"content-type": "application/json", "cache-control": "no-store", TYPE: name}
     after = refusal.details.get("retry_after_seconds", RETRY_AFTER_SECONDS.get(refusal.code))
@@ -98,3 +102,28 @@ def _storage_error(refusal: Refusal, request_id: str) -> tuple[int, dict[str, st
     content = "".join(f"<{name}>{escape(str(text))}</{name}>" for name, text in members.items())
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{content}</Error>'
     return status, {"content-type": "application/xml", "cache-control": "no-store"}, body.encode()
+
+
+STS_ERRORS = {
+    "forbidden": (403, "AccessDenied"), "body_invalid": (400, "ValidationError"),
+    "too_many_requests": (400, "Throttling"), "payload_too_large": (413, "RequestEntityTooLarge"),
+    "body_incomplete": (400, "RequestTimeout"), "upload_stalled": (408, "RequestTimeout"),
+    "store_busy": (503, "ServiceUnavailable"), "stopping": (503, "ServiceUnavailable"),
+    sigv4.MISSING: (403, "MissingAuthenticationToken"), sigv4.INCOMPLETE: (400, "IncompleteSignature"),
+    sigv4.INVALID: (403, "SignatureDoesNotMatch"), sigv4.UNKNOWN: (403, "InvalidClientTokenId"),
+    sigv4.EXPIRED: (403, "ExpiredToken"),
+}
+"""Code of a refusal, or kind of a wrong signature → status and error code of STS."""
+
+
+def _token_error(refusal: Refusal, request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """Return the error document of STS."""
+    kind = str(refusal.details.get("kind", ""))
+    status, code = STS_ERRORS.get(kind) or STS_ERRORS.get(refusal.code, (500, "InternalFailure"))
+    if refusal.code == "body_invalid":
+        code = kind or code
+    origin = "Receiver" if status >= 500 else "Sender"
+    error = f"<Type>{origin}</Type><Code>{code}</Code><Message>{escape(refusal.detail)}</Message>"
+    content = f"<Error>{error}</Error><RequestId>{request_id}</RequestId>"
+    body = f'<ErrorResponse xmlns="{STS_NAMESPACE}">{content}</ErrorResponse>'
+    return status, {"content-type": XML, "cache-control": "no-store"}, body.encode()

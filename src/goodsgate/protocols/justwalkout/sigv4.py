@@ -27,11 +27,12 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z:-]+")
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-MISSING, INCOMPLETE, INVALID, UNKNOWN = (
+MISSING, INCOMPLETE, INVALID, UNKNOWN, EXPIRED = (
     "MissingAuthenticationTokenException", "IncompleteSignatureException", "InvalidSignatureException",
-    "UnrecognizedClientException",
+    "UnrecognizedClientException", "ExpiredTokenException",
 )
 UNKNOWN_TEXT = "The security token included in the request is invalid."
+EXPIRED_TEXT = "The security token included in the request is expired"
 MISMATCH_TEXT = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
     "and signing method. Consult the service documentation for details."
@@ -71,8 +72,8 @@ class RequestTarget(msgspec.Struct, frozen=True):
     query: bytes
 
 
-def parse_signature(headers: Headers) -> RequestSignature:
-    """Parse the signature of a request; raise SignatureError if a part is missing or impossible."""
+def parse_signature(headers: Headers, service: str = SERVICE) -> RequestSignature:
+    """Parse the signature of a request to a service; raise SignatureError if a part is missing or impossible."""
     values = {name: ",".join(texts) for name, texts in _values_by_name(headers).items()}
     authorization = values.get("authorization", "").strip()
     if not authorization:
@@ -95,13 +96,13 @@ def parse_signature(headers: Headers) -> RequestSignature:
         raise SignatureError(INCOMPLETE, " ".join(problems))
     credential = parts["Credential"].split("/")
     if len(credential) != 5 or not all(credential):
-        form = f"keyid/date/region/{SERVICE}/{TERMINATOR}"
+        form = f"keyid/date/region/{service}/{TERMINATOR}"
         raise SignatureError(INCOMPLETE, f"Credential must have exactly 5 slash-delimited elements, e.g. {form}.")
-    access_key, day, region, service, terminator = credential
+    access_key, day, region, signed_service, terminator = credential
     if terminator != TERMINATOR:
         raise SignatureError(INVALID, f"Credential should be scoped with a valid terminator: '{TERMINATOR}'.")
-    if service != SERVICE:
-        raise SignatureError(INVALID, f"Credential should be scoped to correct service: '{SERVICE}'.")
+    if signed_service != service:
+        raise SignatureError(INVALID, f"Credential should be scoped to correct service: '{service}'.")
     names = tuple(parts["SignedHeaders"].split(";"))
     if not all(_HEADER_NAME.fullmatch(name) for name in names) or list(names) != sorted(set(names)):
         raise SignatureError(INCOMPLETE, "SignedHeaders must be names in lower case, each once, in order.")
